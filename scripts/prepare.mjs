@@ -1,0 +1,71 @@
+// Runs before `npm start` and `npm test`, with nothing installed yet: it uses Node alone.
+// It installs what package-lock.json names and builds dist/, each only when out of date, so that
+// a second start takes no time here.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import path from 'node:path'
+
+const root = path.resolve(import.meta.dirname, '..')
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 20)) {
+  console.error(`Sluice needs Node.js 20.20 or newer; this is ${process.version}.`)
+  process.exit(1)
+}
+
+if (!isInstalled()) {
+  console.error('Installing dependencies (once) ...')
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+}
+if (!process.argv.includes('--no-build') && !isBuilt()) {
+  run(process.execPath, [
+    path.join(root, 'node_modules/typescript/bin/tsc'),
+    '-p',
+    'tsconfig.build.json',
+  ])
+}
+
+/** npm writes node_modules/.package-lock.json last: older than the lock file means stale. */
+function isInstalled() {
+  const marker = path.join(root, 'node_modules/.package-lock.json')
+  if (!existsSync(marker)) return false
+  const wanted = lockedVersions('package-lock.json')
+  const installed = lockedVersions('node_modules/.package-lock.json')
+  return Object.entries(wanted).every(([name, version]) => installed[name] === version)
+}
+
+/** Versions of the packages that belong on every platform, by their folder. */
+function lockedVersions(file) {
+  const { packages } = JSON.parse(readFileSync(path.join(root, file), 'utf8'))
+  return Object.fromEntries(
+    Object.entries(packages)
+      .filter(
+        ([folder, { optional, devOptional, peer }]) => folder && !optional && !devOptional && !peer,
+      )
+      .map(([folder, { version }]) => [folder, version]),
+  )
+}
+
+function isBuilt() {
+  const marker = path.join(root, 'dist/.tsbuildinfo')
+  if (!existsSync(marker) || !existsSync(path.join(root, 'dist/main.js'))) return false
+  const builtMs = statSync(marker).mtimeMs
+  const sources = readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })
+  return sources
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .concat(
+      ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((name) =>
+        path.join(root, name),
+      ),
+    )
+    .every((file) => statSync(file).mtimeMs <= builtMs)
+}
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  if (status === 0) return
+  console.error(`${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}`)
+  process.exit(1)
+}

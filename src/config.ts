@@ -1,0 +1,182 @@
+import { Type } from 'typebox'
+import type { Static, TObject, TSchema } from 'typebox'
+import { Value } from 'typebox/value'
+import { isIP } from 'node:net'
+import path from 'node:path'
+import { SluiceError } from './errors.ts'
+import { logLevels } from './telemetry.ts'
+
+/**
+ * One schema of environment variables -> one frozen Config. docs/CONFIG.md is generated from
+ * `variables`, so what is described there is what is read here.
+ */
+const port = (defaultPort: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: defaultPort, description })
+const text = (defaultText: string, description: string) =>
+  Type.String({ minLength: 1, default: defaultText, description })
+
+/** Every variable that Sluice reads, with its default. Defaults that depend on the command: `labDefaults`. */
+export const variables = Type.Object({
+  SLUICE_MQTT_HOST: text('127.0.0.1', 'Address that the MQTT broker listens on.'),
+  SLUICE_MQTT_PORT: port(1883, 'Port of the MQTT broker; 0 picks a free one.'),
+  SLUICE_HTTP_HOST: text('127.0.0.1', 'Address that the HTTP API listens on.'),
+  SLUICE_HTTP_PORT: port(8080, 'Port of the HTTP API; 0 picks a free one.'),
+  SLUICE_LAB_HOST: text('127.0.0.1', 'Address that the local Kinesis and STS listen on.'),
+  SLUICE_LAB_PORT: port(4567, 'Port of the local Kinesis and STS; 0 picks a free one.'),
+  SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
+  SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
+  SLUICE_ACCOUNT_ID: Type.Optional(
+    Type.String({
+      pattern: '^[0-9]{12}$',
+      description:
+        'AWS account in ARNs and in `accountid()`. Default: `000000000000` in the lab; in `start` the account that STS names.',
+    }),
+  ),
+  AWS_REGION: Type.Optional(
+    Type.String({
+      pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$',
+      description:
+        'Region of the streams and in ARNs. Default: `us-east-1` in the lab; in `start` it must be set (`AWS_DEFAULT_REGION` counts too).',
+    }),
+  ),
+  SLUICE_LOG_LEVEL: Type.Union(
+    logLevels.map((level) => Type.Literal(level)),
+    { default: 'info', description: `Lowest level that is logged: ${logLevels.join(', ')}.` },
+  ),
+  SLUICE_AUTH: Type.Literal('off', {
+    default: 'off',
+    description: 'Authentication of the HTTP API. This release knows `off` only.',
+  }),
+  SLUICE_INSECURE: Type.Union([Type.Literal('1'), Type.Literal('0')], {
+    default: '0',
+    description: '`1` allows to listen off loopback although nothing is authenticated.',
+  }),
+  SLUICE_RULES_MAX: Type.Integer({
+    minimum: 1,
+    maximum: 100_000,
+    default: 1_000,
+    description: 'Rules that the store takes.',
+  }),
+})
+
+type Variables = Static<typeof variables>
+export type VariableName = keyof Variables
+
+export interface Config {
+  /** `lab` brings its own Kinesis; `start` uses AWS, or what `AWS_ENDPOINT_URL_*` names. */
+  readonly mode: 'lab' | 'start'
+  readonly mqtt: Listen
+  readonly http: Listen
+  readonly lab: Listen
+  readonly rulesDir: string
+  readonly dataDir: string
+  /** Absent in `start` until STS was asked. */
+  readonly accountId: string | undefined
+  readonly region: string
+  readonly logLevel: Variables['SLUICE_LOG_LEVEL']
+  readonly insecure: boolean
+  readonly rulesMax: number
+}
+
+export interface Listen {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * Reads, checks and freezes the configuration.
+ *
+ * @param environment variables as in `process.env`; an empty value counts as not set
+ * @throws SluiceError ConfigInvalid, naming the variable, its value and what it takes
+ */
+export function loadConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  mode: Config['mode'],
+): Config {
+  const read = readVariables(variables, environment)
+  const region = read.AWS_REGION ?? regionDefault(environment, mode)
+  const config: Config = {
+    mode,
+    mqtt: { host: read.SLUICE_MQTT_HOST, port: read.SLUICE_MQTT_PORT },
+    http: { host: read.SLUICE_HTTP_HOST, port: read.SLUICE_HTTP_PORT },
+    lab: { host: read.SLUICE_LAB_HOST, port: read.SLUICE_LAB_PORT },
+    rulesDir: path.resolve(read.SLUICE_RULES_DIR),
+    dataDir: path.resolve(read.SLUICE_DATA_DIR),
+    accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),
+    region,
+    logLevel: read.SLUICE_LOG_LEVEL,
+    insecure: read.SLUICE_INSECURE === '1',
+    rulesMax: read.SLUICE_RULES_MAX,
+  }
+  refuseOpenListeners(config)
+  return deepFreeze(config)
+}
+
+export const labAccountId = '000000000000'
+const labRegion = 'us-east-1'
+
+function regionDefault(
+  environment: Readonly<Record<string, string | undefined>>,
+  mode: Config['mode'],
+): string {
+  if (mode === 'lab') return labRegion
+  const fallback = environment['AWS_DEFAULT_REGION']
+  if (fallback) return fallback
+  throw new SluiceError(
+    'ConfigInvalid',
+    'AWS_REGION is not set: `sluice start` needs the region of the streams, e.g. AWS_REGION=eu-central-1',
+  )
+}
+
+function readVariables<Schema extends TObject>(
+  schema: Schema,
+  environment: Readonly<Record<string, string | undefined>>,
+): Static<Schema> {
+  const given = Object.fromEntries(
+    Object.keys(schema.properties).flatMap((name) => {
+      const value = environment[name]
+      return value === undefined || value === '' ? [] : [[name, value]]
+    }),
+  )
+  const value = Value.Convert(schema, Value.Default(schema, given))
+  const [error] = Value.Errors(schema, value)
+  if (error) {
+    const name = error.instancePath.slice(1)
+    const property: TSchema | undefined = schema.properties[name]
+    throw new SluiceError(
+      'ConfigInvalid',
+      `${name}=${given[name] ?? ''} is not usable: it ${error.message}. ${describe(property)}`,
+    )
+  }
+  return value as Static<Schema>
+}
+
+function describe(property: TSchema | undefined): string {
+  return property && 'description' in property ? String(property.description) : ''
+}
+
+/** Without authentication only this machine may reach the ports, unless the operator says otherwise. */
+function refuseOpenListeners(config: Config): void {
+  if (config.insecure) return
+  const listeners = { SLUICE_MQTT_HOST: config.mqtt, SLUICE_HTTP_HOST: config.http }
+  for (const [name, listen] of Object.entries(listeners)) {
+    if (isLoopback(listen.host)) continue
+    throw new SluiceError(
+      'ConfigInvalid',
+      `${name}=${listen.host} is not a loopback address and nothing is authenticated: ` +
+        'set SLUICE_INSECURE=1 to listen there all the same',
+    )
+  }
+}
+
+/** True for `localhost`, 127.0.0.0/8 and ::1. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object)
+  }
+  return Object.freeze(value)
+}

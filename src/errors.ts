@@ -1,0 +1,105 @@
+/**
+ * The catalogue of errors: every error that crosses a folder has a code from here, and
+ * docs/ERRORS.md lists the same codes (a test keeps the two equal).
+ *
+ * `status` is the HTTP status that the code answers with; `retryable` says whether the same call
+ * can succeed later without a change by the caller.
+ */
+export interface ErrorKind {
+  readonly status: number
+  readonly retryable: boolean
+  readonly description: string
+}
+
+const kind = (status: number, retryable: boolean, description: string): ErrorKind => ({
+  status,
+  retryable,
+  description,
+})
+
+export const errorCatalogue = Object.freeze({
+  // AWS IoT's own codes: names and statuses are its service model's.
+  SqlParseException: kind(400, false, 'A rule statement or a template cannot be read or checked.'),
+  InvalidRequestException: kind(
+    400,
+    false,
+    'A request, a payload or one of its fields is not valid.',
+  ),
+  UnauthorizedException: kind(401, false, 'The rule is not there, or the caller may not see it.'),
+  AccessDeniedException: kind(403, false, 'The caller may not reach this server or do this.'),
+  ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
+  MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
+  ResourceAlreadyExistsException: kind(
+    409,
+    false,
+    'A rule of this name exists with another payload.',
+  ),
+  ConflictingResourceUpdateException: kind(
+    409,
+    true,
+    'Another write to the same rule is under way.',
+  ),
+  LimitExceededException: kind(410, false, 'A limit, such as the number of rules, is reached.'),
+  InternalException: kind(500, true, 'A fault of the engine itself; the log has the cause.'),
+  InternalFailureException: kind(
+    500,
+    true,
+    'The same, under the name that tags and endpoints use.',
+  ),
+  ServiceUnavailableException: kind(503, true, 'The engine is starting, stopping or out of room.'),
+
+  // The process: each ends `sluice` with one line and exit code 1.
+  ConfigInvalid: kind(500, false, 'An environment variable or option has an unusable value.'),
+  PortUnavailable: kind(500, false, 'A port cannot be listened on: taken, or not permitted.'),
+  DataFolderLocked: kind(500, false, 'Another process uses the data folder.'),
+  DataFolderUnusable: kind(500, false, 'The data folder cannot be made, read or written.'),
+  DataFolderVersionUnsupported: kind(500, false, 'A newer release wrote the data folder.'),
+  RuleFileInvalid: kind(
+    500,
+    false,
+    'A file in the rules folder is unreadable or not a valid rule.',
+  ),
+
+  // The message path.
+  PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
+  OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),
+  TemplateFailed: kind(
+    400,
+    false,
+    'A template of an action gave a value that the field cannot hold.',
+  ),
+  ActionFailed: kind(400, false, 'An action of a rule could not be carried out for a message.'),
+} satisfies Record<string, ErrorKind>)
+
+export type ErrorCode = keyof typeof errorCatalogue
+
+/** An error with a code from the catalogue. `cause` is what led to it, for the log. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode
+  /** Further members of the HTTP answer, e.g. `resourceArn` of ResourceAlreadyExistsException. */
+  readonly details: Readonly<Record<string, string | number>>
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; details?: Readonly<Record<string, string | number>> } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = code
+    this.code = code
+    this.details = options.details ?? {}
+  }
+
+  get status(): number {
+    return errorCatalogue[this.code].status
+  }
+
+  get retryable(): boolean {
+    return errorCatalogue[this.code].retryable
+  }
+}
+
+/** The text of anything thrown, for a message to people. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -1,0 +1,29 @@
+/** What a device sent, and all that is known about the sending. Immutable once made. */
+export interface Message {
+  /** The topic that rules see: for Basic Ingest without its `$aws/rules/<rule>/` prefix. */
+  readonly topic: string
+  /** Basic Ingest: the one rule that this message is for. */
+  readonly basicIngestRule?: string
+  /** The exact bytes. They belong to the message: never a view of a reused buffer. */
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  readonly transport: 'mqtt' | 'http'
+  /** Absent when the message did not come over MQTT. */
+  readonly clientId?: string
+  readonly principal?: string
+  readonly sourceIp?: string
+  readonly traceId?: string
+  /** When it arrived, in epoch milliseconds; what `timestamp()` gives. */
+  readonly timestampMs: number
+  readonly mqtt5?: Mqtt5Properties
+}
+
+/** The PUBLISH properties of MQTT 5 that AWS IoT SQL can read. */
+export interface Mqtt5Properties {
+  readonly contentType?: string
+  readonly payloadFormatIndicator?: 0 | 1
+  readonly responseTopic?: string
+  readonly correlationData?: Buffer
+  readonly userProperties?: readonly (readonly [string, string])[]
+}

@@ -1,0 +1,193 @@
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import type { Logger as PinoLogger, LoggerOptions } from 'pino'
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/**
+ * The logger and the one list of metric names. Every metric of the engine is declared here, so
+ * that its name, labels and meaning are read in one place and never made up at a call.
+ */
+export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/** JSON lines, or readable lines where a person watches. */
+export async function createLogger(level: LogLevel, options: { pretty: boolean }): Promise<Logger> {
+  const settings: LoggerOptions = {
+    level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label) => ({ level: label }) },
+  }
+  if (!options.pretty) return pino(settings)
+  // Loaded only where a person watches: a service that logs JSON does not pay for it.
+  const { default: pretty } = await import('pino-pretty')
+  const stream = pretty({ colorize: true, translateTime: 'HH:MM:ss.l', sync: true })
+  return pino(settings, stream)
+}
+
+/** A logger that hands each line, parsed, to `onLine`: for tests and for `sluice evaluate`. */
+export function createMemoryLogger(onLine: (line: Record<string, unknown>) => void): Logger {
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      onLine(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  })
+  return pino(
+    { level: 'debug', base: null, formatters: { level: (label) => ({ level: label }) } },
+    stream,
+  )
+}
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+export interface Metrics extends ReturnType<typeof declareMetrics> {
+  readonly registry: Registry
+}
+
+/** A registry of its own for each engine, so that two in one process (tests) do not mix. */
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  return { registry, ...declareMetrics(registry) }
+}
+
+const declareMetrics = (registry: Registry) => ({
+  ...ingressMetrics(registry),
+  ...ruleMetrics(registry),
+  ...outboxMetrics(registry),
+  ...kinesisMetrics(registry),
+  httpRequests: counter(
+    registry,
+    'sluice_http_requests_total',
+    'HTTP requests by route pattern and status.',
+    'route',
+    'status',
+  ),
+})
+
+const ingressMetrics = (registry: Registry) => ({
+  mqttConnections: gauge(registry, 'sluice_mqtt_connections', 'MQTT clients connected now.'),
+  mqttConnectionsRefused: counter(
+    registry,
+    'sluice_mqtt_connections_refused_total',
+    'MQTT connections refused or closed by the broker.',
+    'reason',
+  ),
+  messagesReceived: counter(
+    registry,
+    'sluice_messages_received_total',
+    'Messages handed to the engine.',
+    'transport',
+    'qos',
+  ),
+  messagesAcknowledged: counter(
+    registry,
+    'sluice_messages_acknowledged_total',
+    'Messages whose records are all durable, so that the sender may forget them.',
+    'transport',
+    'qos',
+  ),
+  messagesRejected: counter(
+    registry,
+    'sluice_messages_rejected_total',
+    'Messages refused or failed before they were accepted.',
+    'reason',
+  ),
+})
+
+const ruleMetrics = (registry: Registry) => ({
+  rules: gauge(registry, 'sluice_rules', 'Rules in the store.', 'state'),
+  ruleReloadFailures: counter(
+    registry,
+    'sluice_rule_reload_failures_total',
+    'Rule files that changed on disk and could not be used; the last good version stays.',
+  ),
+  ruleEvaluations: counter(
+    registry,
+    'sluice_rule_evaluations_total',
+    'Messages that a rule was evaluated on, by result: matched or unmatched.',
+    'rule',
+    'result',
+  ),
+  actionFailures: counter(
+    registry,
+    'sluice_action_failures_total',
+    'Actions that could not be carried out for a message.',
+    'rule',
+    'action',
+  ),
+})
+
+const outboxMetrics = (registry: Registry) => ({
+  recordsAccepted: counter(
+    registry,
+    'sluice_records_accepted_total',
+    'Records that became durable in the outbox.',
+    'rule',
+    'action',
+  ),
+  outboxRecords: gauge(registry, 'sluice_outbox_records', 'Records accepted, not yet delivered.'),
+  outboxBytes: gauge(registry, 'sluice_outbox_bytes', 'Bytes of data and keys of those records.'),
+  outboxCommitSeconds: new Histogram({
+    name: 'sluice_outbox_commit_seconds',
+    help: 'From handing records to the outbox until they are flushed to disk.',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers: [registry],
+  }),
+})
+
+const kinesisMetrics = (registry: Registry) => ({
+  recordsDelivered: counter(
+    registry,
+    'sluice_records_delivered_total',
+    'Records that the stream acknowledged, one by one.',
+    'rule',
+    'action',
+  ),
+  recordsRetried: counter(
+    registry,
+    'sluice_records_retried_total',
+    'Records sent again after a failure, by the code of that failure.',
+    'stream',
+    'code',
+  ),
+  kinesisCalls: counter(
+    registry,
+    'sluice_kinesis_calls_total',
+    'Calls to Kinesis by operation and outcome: ok, partial, or the error code.',
+    'operation',
+    'outcome',
+  ),
+  kinesisCallsInFlight: gauge(
+    registry,
+    'sluice_kinesis_calls_in_flight',
+    'Calls to Kinesis not answered yet.',
+  ),
+  destinationsFailing: gauge(
+    registry,
+    'sluice_destination_failing',
+    '1 while the last call for a stream failed for a reason of the destination itself.',
+    'stream',
+    'code',
+  ),
+})
+
+function counter<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  ...labelNames: Label[]
+): Counter<Label> {
+  return new Counter({ name, help, labelNames, registers: [registry] })
+}
+
+function gauge<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  ...labelNames: Label[]
+): Gauge<Label> {
+  return new Gauge({ name, help, labelNames, registers: [registry] })
+}
