@@ -41,8 +41,6 @@ export function createMemoryLogger(onLine: (line: Record<string, unknown>) => vo
   )
 }
 
-export type Metrics = ReturnType<typeof createMetrics>
-
 export interface Metrics extends ReturnType<typeof declareMetrics> {
   readonly registry: Registry
 }
