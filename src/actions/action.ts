@@ -22,3 +22,11 @@ export interface CompiledAction {
   /** Never throws. `output` is what the rule's SELECT gave. */
   apply(scope: Scope, output: Buffer): ActionOutcome
 }
+
+/** Where an action stands: for its records' destination and for messages. */
+export interface ActionContext {
+  readonly ruleName: string
+  /** `actions[<index>]`. */
+  readonly index: number
+  readonly region: string
+}

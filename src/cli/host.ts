@@ -1,0 +1,35 @@
+import { styleText } from 'node:util'
+import { SluiceError, messageOf } from '../errors.ts'
+
+/** What a command sees of the process, so that none but main.ts touches it. */
+export interface Host {
+  /** The environment variables; `lab` and `kinesis` are given none of AWS's. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly stdout: Output
+  readonly stderr: Output
+  /** Resolves with the signal's name at the first SIGTERM or SIGINT; a second one ends the process. */
+  stopRequested(): Promise<string>
+  setExitCode(code: number): void
+}
+
+export interface Output {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+/** One line that says which and why; a fault of Sluice itself brings its stack. */
+export function describeFailure(thrown: unknown): string {
+  if (thrown instanceof SluiceError) return `sluice: ${thrown.message}\n`
+  const stack = thrown instanceof Error ? thrown.stack : undefined
+  return `sluice: ${stack ?? messageOf(thrown)}\n`
+}
+
+/** Colours text where a person watches. */
+export function paint(
+  output: Output,
+  style: Parameters<typeof styleText>[0],
+  text: string,
+): string {
+  return output.isTTY ? styleText(style, text) : text
+}
