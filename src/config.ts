@@ -158,7 +158,11 @@ function describe(property: TSchema | undefined): string {
 /** Without authentication only this machine may reach the ports, unless the operator says otherwise. */
 function refuseOpenListeners(config: Config): void {
   if (config.insecure) return
-  const listeners = { SLUICE_MQTT_HOST: config.mqtt, SLUICE_HTTP_HOST: config.http }
+  const listeners = {
+    SLUICE_MQTT_HOST: config.mqtt,
+    SLUICE_HTTP_HOST: config.http,
+    ...(config.mode === 'lab' && { SLUICE_LAB_HOST: config.lab }),
+  }
   for (const [name, listen] of Object.entries(listeners)) {
     if (isLoopback(listen.host)) continue
     throw new SluiceError(

@@ -3,12 +3,14 @@ import { SluiceError, messageOf } from '../errors.ts'
 
 /** What a command sees of the process, so that none but main.ts touches it. */
 export interface Host {
-  /** The environment variables; `lab` and `kinesis` are given none of AWS's. */
+  /** The environment variables. */
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly stdout: Output
   readonly stderr: Output
   /** Resolves with the signal's name at the first SIGTERM or SIGINT; a second one ends the process. */
   stopRequested(): Promise<string>
+  /** Takes AWS's variables and files from this process, so that a lab never leaves the machine. */
+  leaveAws(): void
   setExitCode(code: number): void
 }
 

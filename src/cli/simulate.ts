@@ -6,6 +6,8 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { MqttClient } from 'mqtt'
 import { SluiceError, messageOf } from '../errors.ts'
 import { systemClock } from '../clock.ts'
+import { loadConfig } from '../config.ts'
+import type { Listen } from '../config.ts'
 import type { Host } from './host.ts'
 
 const sampleFile = fileURLToPath(
@@ -17,8 +19,8 @@ const unansweredMax = 32
 const connectTimeoutMs = 5_000
 
 interface SimulateOptions {
-  readonly host: string
-  readonly port: number
+  readonly host?: string
+  readonly port?: number
   readonly rate: number
   readonly file: string
   readonly repeat: boolean
@@ -33,13 +35,8 @@ interface DeviceMessage {
 export function simulateCommand(host: Host): Command {
   return new Command('simulate')
     .description('publish recorded messages of three sensor arrays, as those devices')
-    .option('--host <host>', 'MQTT broker', host.environment['SLUICE_MQTT_HOST'] || '127.0.0.1')
-    .option(
-      '--port <port>',
-      'port of the broker',
-      parsePort,
-      parsePort(host.environment['SLUICE_MQTT_PORT'] || '1883'),
-    )
+    .option('--host <host>', 'MQTT broker (default: SLUICE_MQTT_HOST, else 127.0.0.1)')
+    .option('--port <port>', 'its port (default: SLUICE_MQTT_PORT, else 1883)', parsePort)
     .option(
       '--rate <n|max>',
       'messages a second, of all devices together; "max": as fast as they are taken',
@@ -65,7 +62,7 @@ async function simulate(host: Host, options: SimulateOptions): Promise<void> {
   const stop = new AbortController()
   void host.stopRequested().then(() => stop.abort())
   const messages = await readMessages(options.file)
-  const fleet = createFleet(options)
+  const fleet = createFleet({ ...loadConfig(host.environment, 'lab').mqtt, ...options })
   const progress = createProgress(host, options.repeat ? undefined : messages.length)
   const startedMs = systemClock.nowMs()
   let sent = 0
@@ -111,7 +108,7 @@ async function readMessages(file: string): Promise<DeviceMessage[]> {
 }
 
 /** One MQTT connection for each device; the messages of a device keep their order. */
-function createFleet(options: SimulateOptions) {
+function createFleet(broker: Listen) {
   const devices = new Map<string, Promise<Device>>()
 
   return {
@@ -119,7 +116,7 @@ function createFleet(options: SimulateOptions) {
     async publish(message: DeviceMessage, acknowledged: () => void): Promise<void> {
       let device = devices.get(message.device)
       if (!device) {
-        device = connectDevice(message.device, options)
+        device = connectDevice(message.device, broker)
         devices.set(message.device, device)
       }
       await (await device).publish(message.payload, acknowledged)
@@ -146,7 +143,7 @@ interface Device {
   drained(): Promise<void>
 }
 
-async function connectDevice(name: string, { host, port }: SimulateOptions): Promise<Device> {
+async function connectDevice(name: string, { host, port }: Listen): Promise<Device> {
   const { connectAsync } = await import('mqtt')
   const client = await connectAsync(
     `mqtt://${host}:${port}`,

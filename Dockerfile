@@ -1,0 +1,29 @@
+# Build: everything, then only what runs.
+FROM node:24-slim AS build
+WORKDIR /sluice
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY src ./src
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-slim
+ENV NODE_ENV=production \
+    SLUICE_RULES_DIR=/sluice/rules \
+    SLUICE_DATA_DIR=/sluice/data
+WORKDIR /sluice
+COPY --from=build /sluice/node_modules ./node_modules
+COPY --from=build /sluice/dist ./dist
+COPY package.json LICENSE ./
+COPY bin ./bin
+COPY rules ./rules
+COPY samples ./samples
+RUN ln -s /sluice/bin/sluice.js /usr/local/bin/sluice \
+ && mkdir data && chown node:node data rules
+USER node
+VOLUME /sluice/data
+EXPOSE 1883 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.SLUICE_HTTP_PORT || 8080) + '/v1/health').then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["sluice"]
+CMD ["start"]

@@ -1,0 +1,36 @@
+import { systemClock } from '../clock.ts'
+import { loadConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import { createLogger } from '../telemetry.ts'
+import { paint } from './host.ts'
+import type { Host } from './host.ts'
+
+/** `lab` and `start`: builds the engine, runs it until a signal, drains it. */
+export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {
+  const config = loadConfig(host.environment, mode)
+  const isTerminal = host.stdout.isTTY === true
+  const logger = await createLogger(config.logLevel, { pretty: isTerminal })
+  const stopRequested = host.stopRequested()
+
+  // Loaded after the configuration was read: a bad variable is told at once.
+  const { startApp } = await import('../app.ts')
+  const app = await startApp({ config, logger, clock: systemClock })
+  logger.info({ ...app.ports, rules: app.ruleCount() }, 'ready')
+  if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports))
+
+  logger.info({ signal: await stopRequested }, 'stopping')
+  await app.stop()
+  logger.info({}, 'stopped')
+}
+
+function nextSteps(host: Host, ports: { mqtt: number; http: number }): string {
+  const command = (text: string) => `  ${paint(host.stdout, 'cyan', text)}\n`
+  const mqttPort = ports.mqtt === 1883 ? '' : `-p ${ports.mqtt} `
+  return (
+    '\nTry it, in a second terminal:\n' +
+    command(`npx mqtt pub ${mqttPort}-q 1 -t dt/7/telemetry -m '{"temp": 61.5}'`) +
+    command(`curl http://127.0.0.1:${ports.http}/rules`) +
+    command('npx sluice tail hot-devices') +
+    '\n'
+  )
+}
