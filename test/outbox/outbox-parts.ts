@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { onTestFinished } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import { openOutbox } from '../../src/outbox/outbox.ts'
+import type { Destination, NewRecord, Outbox } from '../../src/outbox/outbox.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
+import type { Metrics } from '../../src/telemetry.ts'
+
+/** A folder of the running test's own, removed when it ends. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(path.join(tmpdir(), 'sluice-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+export interface OpenedOutbox {
+  readonly outbox: Outbox
+  readonly metrics: Metrics
+  readonly lines: readonly Record<string, unknown>[]
+}
+
+export async function openTestOutbox(directory: string): Promise<OpenedOutbox> {
+  const metrics = createMetrics()
+  const lines: Record<string, unknown>[] = []
+  const logger = createMemoryLogger((line) => lines.push(line))
+  const outbox = await openOutbox({ directory, metrics, logger, clock: systemClock })
+  return { outbox, metrics, lines }
+}
+
+export function destination(streamName: string): Destination {
+  return {
+    region: 'us-east-1',
+    streamName,
+    roleArn: 'arn:aws:iam::000000000000:role/sluice-writes',
+  }
+}
+
+export function newRecord(streamName: string, partitionKey: string, text: string): NewRecord {
+  return {
+    destination: destination(streamName),
+    partitionKey,
+    data: Buffer.from(text),
+    ruleName: 'telemetry',
+    actionIndex: 0,
+  }
+}
+
+/** Limits that nothing in a test reaches. */
+export const everything = { countMax: 1_000_000, bytesMax: 1_000_000_000 }
+
+/** The id that the outbox gave to a stream's destination; 0, which holds nothing, when unknown. */
+export function idOf(outbox: Outbox, streamName: string): number {
+  const found = outbox.destinations().find((entry) => entry.destination.streamName === streamName)
+  return found?.id ?? 0
+}
+
+/** What waits for a stream, as text, in order. */
+export function textsOf(outbox: Outbox, streamName: string): string[] {
+  return outbox
+    .read(idOf(outbox, streamName), 0, everything)
+    .map(({ data }) => data.toString('utf8'))
+}
