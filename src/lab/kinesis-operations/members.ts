@@ -1,0 +1,91 @@
+import { hashKeySpace } from '../../hash-key.ts'
+import { sequenceNumberPattern } from '../sequence-number.ts'
+import { invalidArgument, notFound } from '../service-error.ts'
+import { shardIdOf } from '../streams.ts'
+import type { Shard, Stream } from '../streams.ts'
+import { integer, map, text } from '../validation.ts'
+import type { OperationContext } from './operation.ts'
+
+/** Members that several operations share, with the constraints of the Kinesis API Reference. */
+export const streamName = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
+export const streamArn = text({
+  min: 1,
+  max: 2048,
+  pattern: 'arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+',
+})
+export const shardId = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
+export const hashKey = text({ pattern: '0|([1-9]\\d{0,38})' })
+export const partitionKey = text({ min: 1, max: 256 })
+export const sequenceNumber = text({ pattern: sequenceNumberPattern })
+export const nextToken = text({ min: 1, max: 1_048_576 })
+export const resultsMax = integer({ min: 1, max: 10_000 })
+export const tagKey = text({ min: 1, max: 128 })
+export const tags = map(tagKey, text({ max: 256 }), { min: 1, max: 200 })
+
+/** The two ways to name a stream, in every operation on one. */
+export const streamMembers = { StreamName: streamName, StreamARN: streamArn } as const
+
+export interface StreamNaming {
+  readonly StreamName?: string
+  readonly StreamARN?: string
+}
+
+/**
+ * The name of the stream that a request means.
+ *
+ * @throws ServiceError InvalidArgumentException when it names none, or two;
+ *   ResourceNotFoundException for an ARN of another account or region
+ */
+export function nameOf(context: OperationContext, input: StreamNaming): string {
+  const { StreamName: name, StreamARN: arn } = input
+  if (arn === undefined) {
+    if (name === undefined) throw invalidArgument('Either StreamName or StreamARN must be given.')
+    return name
+  }
+  const [, , , region, accountId, resource = ''] = arn.split(':')
+  const named = resource.slice('stream/'.length)
+  if (name !== undefined && name !== named) {
+    throw invalidArgument(`StreamName ${name} and StreamARN ${arn} do not name the same stream.`)
+  }
+  if (region !== context.region || accountId !== context.accountId) {
+    throw notFound(`Stream ${named} under account ${accountId} not found.`)
+  }
+  return named
+}
+
+/** The stream that a request means. @throws ServiceError as `nameOf`, ResourceNotFoundException */
+export const streamOf = (context: OperationContext, input: StreamNaming): Stream =>
+  context.streams.get(nameOf(context, input))
+
+/** The shard of that id. @throws ServiceError ResourceNotFoundException */
+export function shardOf(context: OperationContext, stream: Stream, id: string): Shard {
+  const number = shardNumberOf(id)
+  const shard = stream.shards.find((candidate) => candidate.number === number)
+  if (!shard) {
+    throw notFound(
+      `Could not find shard ${id} in stream ${stream.name} under account ${context.accountId}.`,
+    )
+  }
+  return shard
+}
+
+/**
+ * The number in a shard id; Kinesis takes any name before the dash.
+ * @returns -1 for a text that can be no shard's id
+ */
+export function shardNumberOf(id: string): number {
+  const digits = /^[a-zA-Z0-9_.]*-?(\d{1,12})$/.exec(id)?.[1]
+  return digits !== undefined && shardIdOf(Number(digits)) === id ? Number(digits) : -1
+}
+
+/** An ExplicitHashKey as a number. @throws ServiceError InvalidArgumentException past 2^128 - 1 */
+export function explicitHashKeyOf(digits: string | undefined): bigint | undefined {
+  if (digits === undefined) return undefined
+  const value = BigInt(digits)
+  if (value >= hashKeySpace) {
+    throw invalidArgument(
+      `Invalid ExplicitHashKey. It must be in the range [0, 2^128-1]. Given was ${digits}.`,
+    )
+  }
+  return value
+}

@@ -1,0 +1,135 @@
+import type { CallSubject, EntryFailureCode } from '../faults.ts'
+import { parseSequenceNumber } from '../sequence-number.ts'
+import { ServiceError, invalidArgument } from '../service-error.ts'
+import { shardFor } from '../streams.ts'
+import type { PutPlace, Stream } from '../streams.ts'
+import { blob, list, required, structure } from '../validation.ts'
+import {
+  explicitHashKeyOf,
+  hashKey,
+  nameOf,
+  partitionKey,
+  sequenceNumber,
+  streamMembers,
+} from './members.ts'
+import { operation } from './operation.ts'
+import type { OperationContext } from './operation.ts'
+
+const recordBytesMax = 10 * 1024 * 1024
+const recordsPerCallMax = 500
+const callBytesMax = 10 * 1024 * 1024
+
+const entryMembers = {
+  Data: required(blob({ max: recordBytesMax })),
+  PartitionKey: required(partitionKey),
+  ExplicitHashKey: hashKey,
+} as const
+
+interface Entry {
+  readonly Data: Buffer
+  readonly PartitionKey: string
+  readonly ExplicitHashKey?: string
+}
+
+export const putRecord = operation(
+  'PutRecord',
+  structure({ ...streamMembers, ...entryMembers, SequenceNumberForOrdering: sequenceNumber }),
+  (context, input, call) => {
+    const stream = context.streamForPut(nameOf(context, input))
+    checkSize(stream, input)
+    checkOrdering(context, stream, input.SequenceNumberForOrdering)
+    const place = store(context, call, stream, input, 0)
+    if ('failure' in place) throw new ServiceError(place.failure, place.message)
+    return { ShardId: place.shardId, SequenceNumber: place.sequenceNumber, EncryptionType: 'NONE' }
+  },
+)
+
+export const putRecords = operation(
+  'PutRecords',
+  structure({
+    ...streamMembers,
+    Records: required(list(structure(entryMembers), { min: 1, max: recordsPerCallMax })),
+  }),
+  (context, input, call) => {
+    const stream = context.streamForPut(nameOf(context, input))
+    // The call is refused as a whole if one record is: nothing is stored before all are checked.
+    const callBytes = input.Records.reduce((sum, entry) => sum + checkSize(stream, entry), 0)
+    if (callBytes > callBytesMax) {
+      throw invalidArgument(`The records of a call may have ${callBytesMax} bytes: ${callBytes}.`)
+    }
+    for (const entry of input.Records) explicitHashKeyOf(entry.ExplicitHashKey)
+
+    let failedRecordCount = 0
+    const results = input.Records.map((entry, position) => {
+      const place = store(context, call, stream, entry, position)
+      if (!('failure' in place)) {
+        return { SequenceNumber: place.sequenceNumber, ShardId: place.shardId }
+      }
+      failedRecordCount++
+      return { ErrorCode: place.failure, ErrorMessage: place.message }
+    })
+    return { FailedRecordCount: failedRecordCount, Records: results, EncryptionType: 'NONE' }
+  },
+)
+
+interface EntryFailure {
+  readonly failure: EntryFailureCode
+  readonly message: string
+}
+
+function store(
+  context: OperationContext,
+  call: CallSubject,
+  stream: Stream,
+  entry: Entry,
+  position: number,
+): PutPlace | EntryFailure {
+  const key = entry.PartitionKey
+  const shard = shardFor(stream, key, explicitHashKeyOf(entry.ExplicitHashKey))
+  const subject = { partitionKey: key, shardId: shard.id, position }
+  const failure = context.faults.onEntry(call, subject)
+  if (failure === undefined) return context.streams.append(shard, key, entry.Data)
+  const message =
+    failure === 'InternalFailure'
+      ? 'Internal service failure.'
+      : `Rate exceeded for shard ${shard.id} in stream ${stream.name} ` +
+        `under account ${context.accountId}.`
+  return { failure, message }
+}
+
+/**
+ * Bytes of data and partition key.
+ * @throws ServiceError InvalidArgumentException over the limit of the stream
+ */
+function checkSize(stream: Stream, entry: Entry): number {
+  const sizeBytes = entry.Data.length + Buffer.byteLength(entry.PartitionKey)
+  if (sizeBytes > stream.maxRecordSizeInKiB * 1024) {
+    throw invalidArgument(
+      `A record of stream ${stream.name} may have ${stream.maxRecordSizeInKiB} KiB of data and ` +
+        `partition key; this one has ${sizeBytes} bytes.`,
+    )
+  }
+  return sizeBytes
+}
+
+/**
+ * The number must be one that this stream gave out. It takes no further work: whatever a shard
+ * gave out before is lower than what it gives out next.
+ */
+function checkOrdering(context: OperationContext, stream: Stream, given: string | undefined): void {
+  if (given === undefined) return
+  const parts = parseSequenceNumber(given)
+  const shard = stream.shards.find((candidate) => candidate.number === parts?.shardNumber)
+  if (
+    parts?.shardCreatedMs === shard?.createdMs &&
+    parts &&
+    shard &&
+    parts.ordinal < shard.log.nextOrdinal()
+  ) {
+    return
+  }
+  throw invalidArgument(
+    `SequenceNumberForOrdering ${given} was not given out by stream ${stream.name} ` +
+      `under account ${context.accountId}.`,
+  )
+}

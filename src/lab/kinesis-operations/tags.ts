@@ -1,0 +1,64 @@
+import { ServiceError, invalidArgument } from '../service-error.ts'
+import { integer, list, required, structure } from '../validation.ts'
+import { streamMembers, streamOf, tagKey, tags } from './members.ts'
+import { operation } from './operation.ts'
+
+const tagsPerStreamMax = 50
+const tagsPerCallMax = 50
+
+export const addTagsToStream = operation(
+  'AddTagsToStream',
+  structure({ ...streamMembers, Tags: required(tags) }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    checkTags(Object.keys(input.Tags), stream.tags)
+    for (const [key, value] of Object.entries(input.Tags)) stream.tags.set(key, value)
+    return undefined
+  },
+)
+
+export const removeTagsFromStream = operation(
+  'RemoveTagsFromStream',
+  structure({ ...streamMembers, TagKeys: required(list(tagKey, { min: 1, max: tagsPerCallMax })) }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    for (const key of input.TagKeys) stream.tags.delete(key)
+    return undefined
+  },
+)
+
+export const listTagsForStream = operation(
+  'ListTagsForStream',
+  structure({
+    ...streamMembers,
+    ExclusiveStartTagKey: tagKey,
+    Limit: integer({ min: 1, max: tagsPerCallMax }),
+  }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    const after = input.ExclusiveStartTagKey
+    const limit = input.Limit ?? tagsPerCallMax
+    const keys = [...stream.tags.keys()]
+      .toSorted()
+      .filter((key) => after === undefined || key > after)
+    return {
+      Tags: keys.slice(0, limit).map((key) => ({ Key: key, Value: stream.tags.get(key) })),
+      HasMoreTags: keys.length > limit,
+    }
+  },
+)
+
+/** @throws ServiceError InvalidArgumentException for a reserved key, LimitExceededException */
+export function checkTags(keys: readonly string[], present: ReadonlyMap<string, string>): void {
+  const reserved = keys.find((key) => key.toLowerCase().startsWith('aws:'))
+  if (reserved !== undefined) {
+    throw invalidArgument(`Tag keys that begin with aws: are reserved: ${reserved}.`)
+  }
+  const count = present.size + keys.filter((key) => !present.has(key)).length
+  if (count > tagsPerStreamMax) {
+    throw new ServiceError(
+      'LimitExceededException',
+      `A stream can have ${tagsPerStreamMax} tags; this would make ${count}.`,
+    )
+  }
+}

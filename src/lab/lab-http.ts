@@ -1,0 +1,49 @@
+import type { IncomingHttpHeaders } from 'node:http'
+
+/** A request to the lab, whole, whichever version of HTTP brought it. */
+export interface LabRequest {
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2'
+  readonly method: string
+  /** Path and query. */
+  readonly target: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+export type LabAnswer =
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      readonly headers: Readonly<Record<string, string>>
+      readonly body: string | Buffer
+    }
+  /** No answer: the connection is destroyed. */
+  | { readonly kind: 'cut' }
+
+/** Never rejects: every failure is an answer. */
+export type LabHandler = (request: LabRequest) => Promise<LabAnswer>
+
+export function answer(
+  status: number,
+  contentType: string,
+  body: string | Buffer,
+  requestId: string,
+): LabAnswer {
+  return {
+    kind: 'answer',
+    status,
+    headers: { 'content-type': contentType, 'x-amzn-requestid': requestId },
+    body,
+  }
+}
+
+/** An error page as a load balancer in front of a service sends it: not the API's own form. */
+export function htmlAnswer(status: number, requestId: string): LabAnswer {
+  const body = `<html><head><title>${status}</title></head><body><h1>${status}</h1></body></html>\n`
+  return answer(status, 'text/html', body, requestId)
+}
+
+/** The access key id of a signed request; undefined for an unsigned one. */
+export function accessKeyIdOf(headers: IncomingHttpHeaders): string | undefined {
+  return /Credential=([^/,\s]+)\//.exec(headers.authorization ?? '')?.[1]
+}

@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto'
+import { systemClock } from '../clock.ts'
+import type { Clock } from '../clock.ts'
+import type { Logger } from '../telemetry.ts'
+import { createCallLog } from './calls.ts'
+import type { CallLog, LabCall } from './calls.ts'
+import { createFaults } from './faults.ts'
+import type { Faults } from './faults.ts'
+import { openHttpTransport } from './http-transport.ts'
+import type { OperationContext } from './kinesis-operations/operation.ts'
+import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
+import { answer } from './lab-http.ts'
+import type { LabAnswer, LabRequest } from './lab-http.ts'
+import { createStreamStore, recordsOf } from './streams.ts'
+import type { StreamStore } from './streams.ts'
+import { answerSts, isStsRequest } from './sts.ts'
+import { createTokens } from './tokens.ts'
+
+/**
+ * The lab: a Kinesis and an STS of its own, on one port, with any credentials, all in memory.
+ * For a laptop, for tests, and for faults on demand.
+ */
+export interface LabServer {
+  readonly host: string
+  readonly port: number
+  /** Makes the stream unless it is there. */
+  ensureStream(name: string, shardCount?: number): void
+  readonly streams: LabStreams
+  readonly faults: Faults
+  /** The last calls that were answered. */
+  readonly calls: CallLog
+  /** Ends every connection at once; what is stored is gone. */
+  close(): Promise<void>
+}
+
+export interface LabServerOptions {
+  readonly host: string
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly region: string
+  readonly accountId: string
+  readonly clock?: Clock
+  readonly logger?: Logger
+  /** Shards of the streams that the lab makes by itself. */
+  readonly shardCount?: number
+  /** A put to a stream that is not there makes it, instead of failing. */
+  readonly createsMissingStreams?: boolean
+  /** Memory for the records of all streams together; the oldest records go first beyond it. */
+  readonly storedBytesMax?: number
+  /** Calls that `calls` keeps. */
+  readonly callsMax?: number
+  /** Told of every call when it is answered. */
+  readonly onCall?: (call: LabCall) => void
+  /** Seed of the probabilities of fault rules. */
+  readonly faultSeed?: number
+}
+
+/** What is stored, for code in the same process. */
+export interface LabStreams {
+  /** Sorted. */
+  names(): readonly string[]
+  /** Every record of the stream, shard by shard, in order; empty for a stream that is not there. */
+  records(name: string): readonly LabRecord[]
+}
+
+export interface LabRecord {
+  readonly shardId: string
+  readonly sequenceNumber: string
+  readonly partitionKey: string
+  readonly data: Buffer
+  /** Epoch milliseconds. */
+  readonly arrivalMs: number
+}
+
+export const shardCountDefault = 4
+const storedBytesMaxDefault = 512 * 1024 * 1024
+const callsMaxDefault = 1_000
+const dropNoticeMs = 60_000
+
+/**
+ * Starts the lab.
+ *
+ * @throws SluiceError PortUnavailable (rejects) when it cannot listen
+ */
+export async function createLabServer(options: LabServerOptions): Promise<LabServer> {
+  const { clock = systemClock, logger = silent, shardCount = shardCountDefault } = options
+  const faults = createFaults({ seed: options.faultSeed ?? 1 })
+  const calls = createCallLog(options.callsMax ?? callsMaxDefault)
+  const streams = createStreamStore({
+    region: options.region,
+    accountId: options.accountId,
+    clock,
+    storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
+    onDropped: createDropNotice(clock, logger),
+  })
+  const observer = (call: LabCall) => {
+    calls.add(call)
+    options.onCall?.(call)
+  }
+  const context: OperationContext = {
+    clock,
+    accountId: options.accountId,
+    region: options.region,
+    streams,
+    tokens: createTokens(),
+    faults,
+    streamForPut(name) {
+      if (options.createsMissingStreams) ensureStream(streams, name, shardCount)
+      return streams.get(name)
+    },
+  }
+  const kinesis = { context, observer, logger }
+  const sts = { clock, accountId: options.accountId, faults, observer, logger, sessions: new Map() }
+
+  const transport = await openHttpTransport({
+    host: options.host,
+    port: options.port,
+    async handle(request) {
+      if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
+      if (isStsRequest(request)) return answerSts(sts, request)
+      return answerOther(request)
+    },
+  })
+  return {
+    host: options.host,
+    port: transport.port,
+    ensureStream: (name, count = shardCount) => ensureStream(streams, name, count),
+    streams: {
+      names: () => streams.list().map((stream) => stream.name),
+      records: (name) => readAll(streams, name),
+    },
+    faults,
+    calls,
+    close: () => transport.close(),
+  }
+}
+
+function ensureStream(streams: StreamStore, name: string, shardCount: number): void {
+  if (!streams.find(name)) streams.create({ name, shardCount })
+}
+
+function readAll(streams: StreamStore, name: string): LabRecord[] {
+  const stream = streams.find(name)
+  if (!stream) return []
+  streams.trim(stream)
+  return stream.shards.flatMap((shard) =>
+    Array.from(recordsOf(shard), (record) => ({
+      shardId: shard.id,
+      sequenceNumber: shard.sequenceNumber(record.ordinal, record.arrivalMs),
+      partitionKey: record.partitionKey,
+      data: record.data,
+      arrivalMs: record.arrivalMs,
+    })),
+  )
+}
+
+/** A browser, or a client that does not speak the protocols. */
+function answerOther(request: LabRequest): LabAnswer {
+  const isLook = request.method === 'GET' || request.method === 'HEAD'
+  const body = isLook
+    ? 'This is the local Kinesis and STS of Sluice. Point an AWS client at it, for example:\n' +
+      `aws --endpoint-url http://${request.headers.host ?? '127.0.0.1:4567'} kinesis list-streams\n`
+    : 'Neither a Kinesis request (x-amz-target) nor an STS request (a form with an Action).\n'
+  return answer(isLook ? 200 : 400, 'text/plain; charset=utf-8', body, randomUUID())
+}
+
+/** Says once a minute that records are lost, not once for each megabyte. */
+function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {
+  let toldMs = -Infinity
+  return (streamName) => {
+    if (clock.nowMs() - toldMs < dropNoticeMs) return
+    toldMs = clock.nowMs()
+    logger.warn({ stream: streamName }, 'the local Kinesis is full: the oldest records are dropped')
+  }
+}
+
+const silent: Logger = Object.freeze({
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent as never,
+})

@@ -1,0 +1,268 @@
+import { ServiceError } from './service-error.ts'
+
+/**
+ * Shapes of request members, read as AWS's services read them: a value of the wrong JSON type is
+ * a SerializationException at once; values that break constraints are collected and told together
+ * in one ValidationException; `null` is the same as absent; unknown members are ignored.
+ *
+ * Reading allocates no path for a value that is fine: a problem gets its path on the way back.
+ */
+export interface Shape<T> {
+  /** Gives the value, or adds to `problems`; the result counts only if nothing was added. */
+  read(value: unknown, problems: Problem[]): T
+}
+
+export interface RequiredShape<T> extends Shape<T> {
+  readonly isRequired: true
+}
+
+/** The TypeScript type that a shape reads. */
+export type Read<S> = S extends Shape<infer T> ? T : never
+
+interface Problem {
+  path: string
+  readonly value: string
+  readonly constraint: string
+}
+
+type Members = Readonly<Record<string, Shape<unknown>>>
+type RequiredNames<M extends Members> = {
+  [Name in keyof M]: M[Name] extends { isRequired: true } ? Name : never
+}[keyof M]
+type Structure<M extends Members> = {
+  readonly [Name in RequiredNames<M>]: Read<M[Name]>
+} & { readonly [Name in Exclude<keyof M, RequiredNames<M>>]?: Read<M[Name]> }
+
+/** Problems that one answer names. */
+const problemsMax = 10
+const valueCharactersMax = 200
+
+/**
+ * Reads a whole request.
+ *
+ * @param errorCode `ValidationException` for Kinesis, `ValidationError` for STS
+ * @throws ServiceError SerializationException, or `errorCode` with every problem found
+ */
+export function readRequest<T>(
+  shape: Shape<T>,
+  value: unknown,
+  errorCode = 'ValidationException',
+): T {
+  const problems: Problem[] = []
+  const read = shape.read(value, problems)
+  if (problems.length === 0) return read
+  const told = problems
+    .slice(0, problemsMax)
+    .map(
+      ({ path, value: given, constraint }) =>
+        `Value ${given} at '${path}' failed to satisfy constraint: ${constraint}`,
+    )
+  const count = `${told.length} validation error${told.length === 1 ? '' : 's'} detected`
+  throw new ServiceError(errorCode, `${count}: ${told.join('; ')}`)
+}
+
+export function required<T>(shape: Shape<T>): RequiredShape<T> {
+  return { ...shape, isRequired: true }
+}
+
+export interface TextLimits {
+  readonly min?: number
+  readonly max?: number
+  /** Matched against the whole text. */
+  readonly pattern?: string
+}
+
+/** Lengths count Unicode characters (code points). */
+export function text(limits: TextLimits = {}): Shape<string> {
+  const { min = 0, max = Infinity, pattern } = limits
+  const whole = pattern === undefined ? undefined : new RegExp(`^(?:${pattern})$`, 'u')
+  return {
+    read(value, problems) {
+      if (typeof value !== 'string') throw notConvertible(value, 'String')
+      const problem = (constraint: string) =>
+        problems.push({ path: '', value: quoted(value), constraint })
+      if (value.length < min) problem(lengthAtLeast(min))
+      // The UTF-16 length is never the smaller one, so most texts need no counting.
+      if (value.length > max && Array.from(value).length > max) problem(lengthAtMost(max))
+      if (whole && !whole.test(value)) {
+        problem(`Member must satisfy regular expression pattern: ${pattern}`)
+      }
+      return value
+    },
+  }
+}
+
+export function oneOf<const Values extends readonly string[]>(
+  values: Values,
+): Shape<Values[number]> {
+  return {
+    read(value, problems) {
+      if (typeof value !== 'string') throw notConvertible(value, 'String')
+      if (!values.includes(value)) {
+        const constraint = `Member must satisfy enum value set: [${values.join(', ')}]`
+        problems.push({ path: '', value: quoted(value), constraint })
+      }
+      return value
+    },
+  }
+}
+
+export function integer(limits: { min?: number; max?: number } = {}): Shape<number> {
+  const { min = -Infinity, max = Infinity } = limits
+  return {
+    read(value, problems) {
+      if (typeof value !== 'number') throw notConvertible(value, 'Integer')
+      // Coral, AWS's service framework, cuts a fraction off.
+      const whole = Math.trunc(value)
+      const problem = (constraint: string) =>
+        problems.push({ path: '', value: quoted(String(whole)), constraint })
+      if (whole < min) problem(`Member must have value greater than or equal to ${min}`)
+      if (whole > max) problem(`Member must have value less than or equal to ${max}`)
+      return whole
+    },
+  }
+}
+
+export const boolean: Shape<boolean> = {
+  read(value) {
+    if (typeof value !== 'boolean') throw notConvertible(value, 'Boolean')
+    return value
+  },
+}
+
+/** Epoch seconds with a fraction, as JSON clients send a time; gives whole milliseconds. */
+export const timestampMs: Shape<number> = {
+  read(value) {
+    if (typeof value !== 'number') throw notConvertible(value, 'Timestamp')
+    return Math.round(value * 1000)
+  },
+}
+
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+/** Bytes, as base64 text. */
+export function blob(limits: { max: number }): Shape<Buffer> {
+  return {
+    read(value, problems) {
+      if (typeof value !== 'string') throw notConvertible(value, 'Blob')
+      if (value.length % 4 !== 0 || !base64.test(value)) {
+        throw new ServiceError('SerializationException', 'A Blob must be valid base64.')
+      }
+      const bytes = Buffer.from(value, 'base64')
+      if (bytes.length > limits.max) {
+        const constraint = lengthAtMost(limits.max)
+        problems.push({ path: '', value: `'${bytes.length} bytes'`, constraint })
+      }
+      return bytes
+    },
+  }
+}
+
+export function list<T>(member: Shape<T>, limits: { min: number; max: number }): Shape<T[]> {
+  return {
+    read(value, problems) {
+      if (!Array.isArray(value)) throw notConvertible(value, 'List')
+      const size = { path: '', value: `'[${value.length} members]'` }
+      if (value.length < limits.min) {
+        problems.push({ ...size, constraint: lengthAtLeast(limits.min) })
+      }
+      if (value.length > limits.max) {
+        problems.push({ ...size, constraint: lengthAtMost(limits.max) })
+        return []
+      }
+      return value.map((item: unknown, index) =>
+        readAt(`${index + 1}.member`, member, item, problems),
+      )
+    },
+  }
+}
+
+export function map(
+  key: Shape<string>,
+  value: Shape<string>,
+  limits: { min: number; max: number },
+): Shape<Record<string, string>> {
+  return {
+    read(given, problems) {
+      if (!isObject(given)) throw notConvertible(given, 'Map')
+      const entries = Object.entries(given)
+      const size = { path: '', value: `'{${entries.length} members}'` }
+      if (entries.length < limits.min) {
+        problems.push({ ...size, constraint: lengthAtLeast(limits.min) })
+      }
+      if (entries.length > limits.max) {
+        problems.push({ ...size, constraint: lengthAtMost(limits.max) })
+      }
+      return Object.fromEntries(
+        entries.map(([name, member]) => [
+          readAt('key', key, name, problems),
+          readAt(`${name}.member`, value, member, problems),
+        ]),
+      )
+    },
+  }
+}
+
+export function structure<const M extends Members>(members: M): Shape<Structure<M>> {
+  const known = Object.entries(members).map(([name, shape]) => ({
+    name,
+    // AWS names members in its messages with a small first letter.
+    path: name.charAt(0).toLowerCase() + name.slice(1),
+    shape,
+    isRequired: 'isRequired' in shape,
+  }))
+  return {
+    read(value, problems) {
+      if (!isObject(value)) throw notConvertible(value, 'Structure')
+      const read: Record<string, unknown> = {}
+      for (const { name, path, shape, isRequired } of known) {
+        const given = value[name]
+        if (given !== undefined && given !== null) {
+          read[name] = readAt(path, shape, given, problems)
+        } else if (isRequired) {
+          problems.push({ path, value: 'null', constraint: 'Member must not be null' })
+        }
+      }
+      return read as Structure<M>
+    },
+  }
+}
+
+function readAt<T>(path: string, shape: Shape<T>, value: unknown, problems: Problem[]): T {
+  const before = problems.length
+  const read = shape.read(value, problems)
+  if (problems.length === before) return read
+  for (const problem of problems.slice(before)) {
+    problem.path = problem.path === '' ? path : `${path}.${problem.path}`
+  }
+  return read
+}
+
+/** True for what JSON calls an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+const lengthAtLeast = (min: number) => `Member must have length greater than or equal to ${min}`
+const lengthAtMost = (max: number) => `Member must have length less than or equal to ${max}`
+
+function quoted(value: string): string {
+  const shown =
+    value.length > valueCharactersMax ? `${value.slice(0, valueCharactersMax)}...` : value
+  return `'${shown}'`
+}
+
+function notConvertible(value: unknown, type: string): ServiceError {
+  return new ServiceError(
+    'SerializationException',
+    `${kindOf(value)} cannot be converted to ${type}`,
+  )
+}
+
+/** The names that AWS's parser gives to JSON values. */
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'LIST_VALUE'
+  if (typeof value === 'boolean') return value ? 'TRUE_VALUE' : 'FALSE_VALUE'
+  if (typeof value === 'object') return 'MAP_VALUE'
+  return `${typeof value}_VALUE`.toUpperCase()
+}
