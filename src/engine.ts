@@ -1,12 +1,14 @@
-import type { ActionOutcome } from './actions/action.ts'
+import type { ActionFailure, ActionOutcome } from './actions/action.ts'
 import type { Clock } from './clock.ts'
 import type { Message } from './message.ts'
 import type { NewRecord, Outbox } from './outbox/outbox.ts'
 import { createRateLimitedLog } from './rate-limited-log.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
+import { topicFilterMatches } from './rules/topic-index.ts'
 import { createDocument } from './sql/sql.ts'
 import type { MessageDocument, Scope, SqlEnvironment } from './sql/sql.ts'
 import type { Logger, Metrics } from './telemetry.ts'
+import type { CompiledTemplate } from './templates/template.ts'
 
 /**
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
@@ -84,6 +86,52 @@ export function runRule(rule: CompiledRule, document: MessageDocument): RuleOutc
   if (!result.matched) return { matched: false, scope, actions: [] }
   const actions = rule.actions.map((action) => action.apply(scope, result.output))
   return { ...result, scope, actions }
+}
+
+/** What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`. */
+export interface Evaluation {
+  readonly matched: boolean
+  readonly output?: Buffer
+  readonly outputIsJson: boolean
+  /** The records that each action would give, for the actions that succeed. */
+  readonly actions: readonly { readonly kind: string; readonly records: readonly NewRecord[] }[]
+  /** Expanded in the order given. */
+  readonly templates: readonly string[]
+  readonly failures: readonly ActionFailure[]
+}
+
+/**
+ * Runs a rule on a message as the engine does, on the same code path, and sends nothing.
+ *
+ * @param templates compiled against the rule's statement; they are expanded even without a match
+ */
+export function evaluateRule(
+  rule: CompiledRule,
+  message: Message,
+  environment: SqlEnvironment,
+  templates: readonly CompiledTemplate[] = [],
+): Evaluation {
+  const document = createDocument(message, environment)
+  const outcome: RuleOutcome = isFor(rule, message)
+    ? runRule(rule, document)
+    : { matched: false, scope: rule.statement.openScope(document), actions: [] }
+  return {
+    matched: outcome.matched,
+    ...(outcome.matched && { output: outcome.output }),
+    outputIsJson: outcome.matched && outcome.outputIsJson,
+    actions: outcome.actions.flatMap((action, index) =>
+      action.ok ? [{ kind: rule.actions[index]?.kind ?? '', records: action.records }] : [],
+    ),
+    templates: templates.map((template) => template.expand(outcome.scope)),
+    failures: outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
+  }
+}
+
+/** A Basic Ingest message is for the one rule that it names, whatever that rule's filter. */
+function isFor(rule: CompiledRule, message: Message): boolean {
+  if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
+  const filter = rule.statement.topicFilter
+  return filter !== undefined && topicFilterMatches(filter, message.topic)
 }
 
 /** Counts every outcome; logs failures at most once a minute for each rule and action. */

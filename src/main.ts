@@ -1,23 +1,18 @@
-import { Command } from 'commander'
-import { checkCommand } from './cli/check.ts'
-import { evaluateCommand } from './cli/evaluate.ts'
 import { describeFailure } from './cli/host.ts'
 import type { Host } from './cli/host.ts'
-import { kinesisCommand } from './cli/kinesis.ts'
-import { labCommand } from './cli/lab.ts'
-import { simulateCommand } from './cli/simulate.ts'
-import { startCommand } from './cli/start.ts'
-import { tailCommand } from './cli/tail.ts'
-import { version } from './version.ts'
+import { createProgram } from './cli/program.ts'
 
 /**
  * The process: command line -> command -> exit code. The only reader of process.env, the only place
  * that hears signals.
  */
 
-// The AWS SDK says at each start which Node a release after January 2027 will want. The README
-// recommends it; a line on every command does not help.
-process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
+// The AWS SDK says at each start which Node its releases after January 2027 will want. The README
+// recommends a newer Node; a warning on every command does not help.
+const sdkWarningSwitch = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'
+process.env[sdkWarningSwitch] ??= 'true'
+
+const keptInLab = new Set(['AWS_REGION', sdkWarningSwitch])
 
 const host: Host = {
   environment: process.env,
@@ -34,32 +29,14 @@ const host: Host = {
     for (const name of Object.keys(process.env)) {
       if (name.startsWith('AWS_') && !keptInLab.has(name)) delete process.env[name]
     }
-    // The shared files of the AWS tools name profiles, endpoints and credentials too.
-    process.env['AWS_CONFIG_FILE'] = process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
+    // The files that the AWS tools share name profiles, endpoints and credentials too.
+    process.env['AWS_CONFIG_FILE'] = '/dev/null'
+    process.env['AWS_SHARED_CREDENTIALS_FILE'] = '/dev/null'
     process.env['AWS_EC2_METADATA_DISABLED'] = 'true'
   },
   setExitCode(code) {
     process.exitCode = code
   },
-}
-const keptInLab = new Set(['AWS_REGION', 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'])
-
-const program = new Command('sluice')
-  .description('AWS IoT rules between MQTT devices and Amazon Kinesis')
-  .version(version)
-  .showHelpAfterError('(sluice --help tells more)')
-  .addHelpText('after', '\nTo begin: sluice lab')
-
-for (const command of [
-  labCommand,
-  startCommand,
-  kinesisCommand,
-  simulateCommand,
-  checkCommand,
-  evaluateCommand,
-  tailCommand,
-]) {
-  program.addCommand(command(host))
 }
 
 // A reader that goes away (`sluice tail x | head -1`) is a normal end.
@@ -69,7 +46,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 try {
-  await program.parseAsync()
+  await createProgram(host).parseAsync()
 } catch (thrown) {
   process.stderr.write(describeFailure(thrown))
   process.exitCode = 1

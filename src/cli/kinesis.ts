@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../clock.ts'
 import { labAccountId, loadConfig } from '../config.ts'
 import { createLogger } from '../telemetry.ts'
@@ -7,22 +7,41 @@ import type { Host } from './host.ts'
 export function kinesisCommand(host: Host): Command {
   return new Command('kinesis')
     .description('run the local Kinesis and STS alone')
+    .option(
+      '--stream <name[:shards]>',
+      'create a stream at the start; may be given again',
+      collectStream,
+      [],
+    )
+    .option('--create-missing-streams', 'create a stream at the first record put to it', false)
     .addHelpText(
       'after',
       `
 Clients of any language reach it with an endpoint URL and any credentials.
 
 Example:
-  sluice kinesis &
+  sluice kinesis --stream orders:2 &
   aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams
 
 Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, AWS_REGION, SLUICE_ACCOUNT_ID, SLUICE_LOG_LEVEL.
 `,
     )
-    .action(() => runKinesis(host))
+    .action((options: KinesisOptions) => runKinesis(host, options))
 }
 
-async function runKinesis(host: Host): Promise<void> {
+interface KinesisOptions {
+  readonly stream: readonly StreamWanted[]
+  readonly createMissingStreams: boolean
+}
+
+interface StreamWanted {
+  readonly name: string
+  readonly shardCount: number
+}
+
+const shardCountDefault = 4
+
+async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   host.leaveAws()
   const config = loadConfig(host.environment, 'lab')
   const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
@@ -34,9 +53,19 @@ async function runKinesis(host: Host): Promise<void> {
     accountId: config.accountId ?? labAccountId,
     clock: systemClock,
     logger,
-    createsMissingStreams: true,
+    createsMissingStreams: options.createMissingStreams,
   })
+  for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
   logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
   logger.info({ signal: await stopRequested }, 'stopping')
   await lab.close()
+}
+
+function collectStream(text: string, before: readonly StreamWanted[]): readonly StreamWanted[] {
+  const { name, shards } =
+    /^(?<name>[a-zA-Z0-9_.-]{1,128})(?::(?<shards>[1-9]\d{0,3}))?$/.exec(text)?.groups ?? {}
+  if (!name) {
+    throw new InvalidArgumentError(`"${text}" is not a stream name, or a name and ":shards".`)
+  }
+  return [...before, { name, shardCount: shards ? Number(shards) : shardCountDefault }]
 }

@@ -1,0 +1,32 @@
+import { Command } from 'commander'
+import { version } from '../version.ts'
+import { checkCommand } from './check.ts'
+import { evaluateCommand } from './evaluate.ts'
+import type { Host } from './host.ts'
+import { kinesisCommand } from './kinesis.ts'
+import { labCommand } from './lab.ts'
+import { simulateCommand } from './simulate.ts'
+import { startCommand } from './start.ts'
+import { tailCommand } from './tail.ts'
+
+/** The command line of `sluice`. */
+export function createProgram(host: Host): Command {
+  const program = new Command('sluice')
+    .description('AWS IoT rules between MQTT devices and Amazon Kinesis')
+    .version(version)
+    .showHelpAfterError('(add --help for more)')
+    .addHelpText('after', '\nTo begin, without any account: sluice lab')
+  const commands = [
+    labCommand,
+    startCommand,
+    kinesisCommand,
+    simulateCommand,
+    checkCommand,
+    evaluateCommand,
+    tailCommand,
+  ]
+  for (const command of commands) {
+    program.addCommand(command(host).showHelpAfterError('(add --help for more)'))
+  }
+  return program
+}

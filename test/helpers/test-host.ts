@@ -1,0 +1,28 @@
+import type { Host } from '../../src/cli/host.ts'
+
+/** A host for commands under test: collects what is written, stops when told. */
+export function createTestHost(environment: Record<string, string> = {}): Host & {
+  readonly written: { stdout: string; stderr: string }
+  exitCode(): number
+  stop(): void
+} {
+  const written = { stdout: '', stderr: '' }
+  let exitCode = 0
+  let stop = () => {}
+  const stopped = new Promise<string>((resolve) => {
+    stop = () => resolve('SIGTERM')
+  })
+  return {
+    environment,
+    written,
+    stdout: { write: (text) => void (written.stdout += text) },
+    stderr: { write: (text) => void (written.stderr += text) },
+    stopRequested: () => stopped,
+    leaveAws: () => {},
+    setExitCode: (code) => {
+      exitCode = code
+    },
+    exitCode: () => exitCode,
+    stop,
+  }
+}
