@@ -1,0 +1,185 @@
+import type { EventEmitter } from 'node:events'
+import { Aedes } from 'aedes'
+import type { AuthenticateError, AuthErrorCode, Client, ConnectPacket, Subscription } from 'aedes'
+import { messageOf } from '../errors.ts'
+import type { Logger, Metrics } from '../telemetry.ts'
+import type { Connection } from './connection.ts'
+import type { LimitedLog } from './limited-log.ts'
+import { connectionGone, notIngested } from './publishing.ts'
+import type { SessionStore } from './received-ids.ts'
+import { findFilterFault, findTopicTextFault } from './topic.ts'
+
+/**
+ * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
+ * not throw: a throw is an uncaught exception of the process.
+ */
+export interface BrokerDeps {
+  readonly logger: Logger
+  readonly log: LimitedLog
+  readonly metrics: Metrics
+  readonly sessions: SessionStore
+  readonly connectionOf: (client: Client) => Connection | undefined
+}
+
+export interface BrokerLimits {
+  readonly payloadBytesMax: number
+  readonly clientIdBytesMax: number
+  readonly connectTimeoutMs: number
+  readonly drainTimeoutMs: number
+  readonly distributionsMax: number
+}
+
+const mqtt5 = 5
+const identifierRejected = 2
+const unacceptableProtocol = 1
+
+export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
+  const broker = new Aedes({
+    concurrency: limits.distributionsMax,
+    connectTimeout: limits.connectTimeoutMs,
+    drainTimeout: limits.drainTimeoutMs,
+    maxClientsIdLength: limits.clientIdBytesMax,
+    preConnect: (client, packet, callback) => {
+      const refusal = prepareConnection(deps, limits, client, packet)
+      callback(refusal, refusal === null)
+    },
+    authenticate: (client, _username, _password, done) => {
+      const fault = deps.connectionOf(client)?.identifierFault
+      if (fault === undefined) done(null, true)
+      else done(identifierError(fault), false)
+    },
+    authorizeSubscribe: (client, subscription, callback) => {
+      callback(null, grantSubscription(deps, client, subscription))
+    },
+  })
+  observe(broker, deps)
+  return broker
+}
+
+const identifierError = (fault: string): AuthenticateError =>
+  Object.assign(new Error(fault), { returnCode: identifierRejected as AuthErrorCode })
+
+/** Reads the CONNECT; an error ends the connection without an answer. */
+function prepareConnection(
+  deps: BrokerDeps,
+  limits: BrokerLimits,
+  client: Client,
+  packet: ConnectPacket,
+): Error | null {
+  const connection = deps.connectionOf(client)
+  if (connection === undefined) return connectionGone
+  connection.keepAliveSeconds = packet.keepalive ?? 0
+  // The gate watches the keepalive; Aedes would cut a client that the gate holds back.
+  packet.keepalive = 0
+  if (packet.protocolVersion === mqtt5) {
+    reportMqtt5(deps, connection, packet.clientId)
+    return null
+  }
+  connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
+  const willFault = findWillFault(packet, limits.payloadBytesMax)
+  if (willFault === undefined) return null
+  // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
+  return Object.assign(new Error(willFault), { reason: 'will_invalid' })
+}
+
+function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | undefined {
+  const { clientId } = packet
+  // [MQTT-3.1.3-8]: Aedes would make an id up, whose session nobody can come back to.
+  if (clientId === '') {
+    return packet.clean === false ? 'an empty client id needs a clean session' : undefined
+  }
+  if (Buffer.byteLength(clientId) > bytesMax) return `the client id is over ${bytesMax} bytes`
+  if (/[\0\ufffd]/.test(clientId)) return 'the client id is not valid UTF-8'
+  return undefined
+}
+
+function findWillFault({ will }: ConnectPacket, payloadBytesMax: number): string | undefined {
+  if (will === undefined) return undefined
+  const { topic, payload } = will
+  if (payload.length > payloadBytesMax) return 'the payload of the will is over the limit'
+  const fault = findTopicTextFault(topic)
+  return fault && `will: ${fault.detail}`
+}
+
+function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string): void {
+  const { sourceIp } = connection
+  deps.log.warn(
+    `protocol_version ${sourceIp}`,
+    { reason: 'protocol_version', clientId, sourceIp },
+    'an MQTT 5 client was refused: this broker speaks MQTT 3.1.1, so connect with that, ' +
+      'e.g. mosquitto_pub -V 311, or protocolVersion: 4 in mqtt.js',
+  )
+}
+
+/** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
+function grantSubscription(
+  deps: BrokerDeps,
+  client: Client,
+  subscription: Subscription,
+): Subscription | null {
+  const fault = findFilterFault(subscription.topic)
+  if (fault === undefined) return subscription
+  deps.log.warn(
+    'subscription_refused',
+    { clientId: client.id, filter: subscription.topic.slice(0, filterLogMax), detail: fault },
+    'a subscription was refused',
+  )
+  return null
+}
+
+const filterLogMax = 300
+
+/** Turns Aedes' events into the gauge, the counters and the log. */
+function observe(broker: Aedes, deps: BrokerDeps): void {
+  broker.on('connackSent', (connack, client) => {
+    if (connack.returnCode !== 0) return
+    const connection = deps.connectionOf(client)
+    connection?.gate.open(connection.keepAliveSeconds)
+  })
+  broker.on('client', (client) => {
+    const connection = deps.connectionOf(client)
+    if (connection === undefined || connection.closed) return
+    // Not before: only now is an earlier connection of this client closed.
+    if (client.clean) deps.sessions.discard(client.id)
+    else connection.received = deps.sessions.resume(client.id)
+    connection.counted = true
+    deps.metrics.mqttConnections.inc()
+    deps.logger.debug({ clientId: client.id, sourceIp: connection.sourceIp }, 'client connected')
+  })
+  const onFault = (client: Client, error: Error): void => {
+    const reason = refusalReason(error)
+    if (reason === undefined) return
+    deps.metrics.mqttConnectionsRefused.inc({ reason })
+    // Said already, once for each address, with what to do about it.
+    if (reason === 'protocol_version') return
+    const sourceIp = deps.connectionOf(client)?.sourceIp
+    deps.log.warn(
+      reason,
+      { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },
+      'a client was disconnected',
+    )
+  }
+  broker.on('clientError', onFault)
+  broker.on('connectionError', onFault)
+  // Without a listener this event would end the process.
+  ;(broker as EventEmitter).on('error', (error: unknown) => {
+    deps.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
+  })
+}
+
+/** Aedes tells its reasons apart by their texts alone; undefined is for what was reported already. */
+function refusalReason(error: Error & { readonly errorCode?: number; readonly reason?: string }) {
+  if (error === notIngested || error === connectionGone) return undefined
+  if (error.errorCode === unacceptableProtocol) return 'protocol_version'
+  if (error.errorCode === identifierRejected) return 'client_id_invalid'
+  switch (error.message) {
+    case 'connection closed':
+      return undefined
+    case 'connect did not arrive in time':
+      return 'connect_timeout'
+    case 'drain timeout':
+      return 'not_draining'
+    default:
+      return error.reason ?? 'protocol_error'
+  }
+}

@@ -1,0 +1,42 @@
+import { createAnswerQueue } from './answer-queue.ts'
+import type { AnswerQueue } from './answer-queue.ts'
+import type { Gate } from './gate.ts'
+import { createReceivedIds } from './received-ids.ts'
+import type { ReceivedIds } from './received-ids.ts'
+
+/** What is kept for one network connection, beside Aedes' client. */
+export interface Connection {
+  readonly gate: Gate
+  readonly sourceIp: string | undefined
+  readonly answers: AnswerQueue
+  /** Those of the session: of the connection alone until the client resumes a session. */
+  received: ReceivedIds
+  /** Packet ids of QoS 2 messages that Aedes has been let to answer and did not distribute yet. */
+  readonly undistributed: Set<number>
+  keepAliveSeconds: number
+  /** Why the CONNECT is to be answered "identifier rejected". */
+  identifierFault: string | undefined
+  /** Counted in the gauge of connections. */
+  counted: boolean
+  closed: boolean
+}
+
+export function createConnection(gate: Gate, sourceIp: string | undefined): Connection {
+  return {
+    gate,
+    sourceIp,
+    answers: createAnswerQueue(),
+    received: createReceivedIds(),
+    undistributed: new Set(),
+    keepAliveSeconds: 0,
+    identifierFault: undefined,
+    counted: false,
+    closed: false,
+  }
+}
+
+/** An IPv4 address that came in as IPv4-mapped IPv6 (`::ffff:192.0.2.1`) as what it is. */
+export function normalizeAddress(address: string | undefined): string | undefined {
+  const mapped = address?.match(/^::ffff:(\d+\.\d+\.\d+\.\d+)$/i)
+  return mapped?.[1] ?? address
+}

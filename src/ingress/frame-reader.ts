@@ -1,0 +1,75 @@
+import { measureFrame, packetType, typeOf } from './frames.ts'
+import type { FrameFault } from './frames.ts'
+
+/**
+ * Cuts the bytes of a socket into runs of whole frames: as few buffers as possible, views of the
+ * chunks wherever a frame did not arrive in pieces. Between calls it keeps one frame at most that
+ * is not whole, and that only while its size is within the limits.
+ */
+export interface FrameReader {
+  /** @param takePings whether PINGREQs are counted and left out of the runs */
+  read(chunk: Buffer, takePings: boolean): FramesRead
+}
+
+export interface FramesRead {
+  readonly runs: readonly Buffer[]
+  readonly pings: number
+  /** What is wrong with the frame behind the runs: nothing after it can be read. */
+  readonly fault: FrameFault | undefined
+}
+
+const nothing: FramesRead = Object.freeze({ runs: [], pings: 0, fault: undefined })
+
+/** A sender of single bytes must not make a list of a hundred thousand buffers. */
+const piecesMax = 64
+
+export function createFrameReader(payloadBytesMax: number): FrameReader {
+  let pieces: Buffer[] = []
+  let pieceBytes = 0
+  let neededBytes = 0
+
+  function gather(chunk: Buffer): Buffer | undefined {
+    if (pieces.length === 0) return chunk
+    pieces.push(chunk)
+    pieceBytes += chunk.length
+    const enough = pieceBytes >= neededBytes
+    if (!enough && pieces.length < piecesMax) return undefined
+    const bytes = Buffer.concat(pieces, pieceBytes)
+    pieces = [bytes]
+    return enough ? bytes : undefined
+  }
+
+  return {
+    read(chunk, takePings) {
+      const bytes = gather(chunk)
+      if (bytes === undefined) return nothing
+      const runs: Buffer[] = []
+      let fault: FrameFault | undefined
+      let pings = 0
+      let runStart = 0
+      let offset = 0
+      pieces = []
+      while (offset < bytes.length) {
+        const measured = measureFrame(bytes, offset, payloadBytesMax)
+        if (typeof measured !== 'number') {
+          fault = measured
+          break
+        }
+        if (measured < 0) {
+          neededBytes = -measured
+          pieceBytes = bytes.length - offset
+          pieces = [bytes.subarray(offset)]
+          break
+        }
+        if (takePings && typeOf(bytes, offset) === packetType.pingreq) {
+          if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+          runStart = offset + measured
+          pings++
+        }
+        offset += measured
+      }
+      if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+      return { runs, pings, fault }
+    },
+  }
+}

@@ -1,0 +1,51 @@
+import type { Clock } from '../clock.ts'
+
+/**
+ * The keepalive of one client, in place of Aedes' own: that one would cut a client which we hold
+ * back ourselves.
+ */
+export interface KeepAlive {
+  /** Begins to watch; 0 seconds is no keepalive. */
+  start(keepAliveSeconds: number): void
+  /** Something came from the client. */
+  heard(): void
+  stop(): void
+}
+
+export interface KeepAliveEvents {
+  /** True while we do not read from the client, so that its silence says nothing. */
+  isWaiting(): boolean
+  /** The client's PINGREQ may be waiting in TCP: answer it unseen. */
+  ping(): void
+  /** Nothing came for one and a half times the keepalive, [MQTT-3.1.2-24]. */
+  timedOut(): void
+}
+
+export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAlive {
+  let heardAtMs = clock.nowMs()
+  let cancel: () => void = () => {}
+
+  function watch(keepAliveMs: number): void {
+    const nowMs = clock.nowMs()
+    if (events.isWaiting()) {
+      // Twice a keepalive, because clients give up when a PINGREQ has no answer for half of one.
+      heardAtMs = nowMs
+      events.ping()
+    }
+    const leftMs = heardAtMs + keepAliveMs * 1.5 - nowMs
+    if (leftMs <= 0) return events.timedOut()
+    cancel = clock.after(Math.min(leftMs, keepAliveMs / 2), () => watch(keepAliveMs))
+  }
+
+  return {
+    start(keepAliveSeconds) {
+      if (keepAliveSeconds > 0) watch(keepAliveSeconds * 1000)
+    },
+    heard() {
+      heardAtMs = clock.nowMs()
+    },
+    stop() {
+      cancel()
+    },
+  }
+}
