@@ -1,0 +1,68 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { SluiceError } from '../errors.ts'
+import type { Logger } from '../telemetry.ts'
+
+/**
+ * The form of every answer that is not a success, the one AWS clients read (AWS restJson1): the
+ * status of the code, the code in `x-amzn-ErrorType`, `{"message": ...}` as the body.
+ */
+export const requestIdHeader = 'x-amzn-RequestId'
+export const errorTypeHeader = 'x-amzn-ErrorType'
+
+/** Writes an error as the answer; what is ours to keep goes to the log instead. */
+export function sendError(
+  thrown: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  logger: Pick<Logger, 'error'>,
+): FastifyReply {
+  const error = errorOf(thrown, request)
+  if (error.status >= 500) {
+    const { id: requestId, method, url } = request
+    logger.error({ err: thrown, requestId, method, url }, `HTTP ${error.code}: ${error.message}`)
+  }
+  return reply
+    .status(error.status)
+    .header(requestIdHeader, request.id)
+    .header(errorTypeHeader, error.code)
+    .type('application/json')
+    .send(JSON.stringify({ message: publicMessage(error, request.id), ...error.details }))
+}
+
+/** The answer to bytes that are no HTTP request, for the socket itself. */
+export function unreadableRequestAnswer(requestId: string): string {
+  const body = JSON.stringify({ message: 'the request is not readable HTTP/1.1' })
+  return [
+    'HTTP/1.1 400 Bad Request',
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `${requestIdHeader}: ${requestId}`,
+    `${errorTypeHeader}: InvalidRequestException`,
+    '',
+    body,
+  ].join('\r\n')
+}
+
+/** What Fastify itself refuses is the caller's fault; anything else that has no code is ours. */
+function errorOf(thrown: unknown, request: FastifyRequest): SluiceError {
+  if (thrown instanceof SluiceError) return thrown
+  const { code, statusCode, message } = thrown as Partial<FastifyError>
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+    const limit = request.routeOptions.bodyLimit
+    return invalid(`the body is larger than the ${limit} bytes that are taken here`)
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return invalid(message ?? 'the request is not valid')
+  }
+  return new SluiceError('InternalException', message ?? 'unknown', { cause: thrown })
+}
+
+function publicMessage(error: SluiceError, requestId: string): string {
+  if (error.status < 500 || error.code === 'ServiceUnavailableException') return error.message
+  return `an internal error; the log has its cause under request ${requestId}`
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('InvalidRequestException', message)
+}

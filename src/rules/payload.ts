@@ -1,0 +1,199 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { ActionDefinition } from '../actions/compile-actions.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import type { SqlVersion } from '../sql/sql.ts'
+import { schemaProblem } from './schema-problem.ts'
+
+/**
+ * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file
+ * `<name>.json` holds it. What this engine would not carry out is refused here, by name: a rule is
+ * never stored and silently not run.
+ */
+export interface TopicRulePayload {
+  readonly sql: string
+  readonly actions: readonly ActionDefinition[]
+  readonly description?: string
+  readonly ruleDisabled: boolean
+  readonly awsIotSqlVersion: SqlVersion
+}
+
+/** AWS: rule payload 128 KB, counted as UTF-8 JSON without blanks. */
+export const payloadBytesMax = 131_072
+const actionsMax = 10
+const sqlVersionDefault: SqlVersion = '2015-10-08'
+
+/** `arn:<partition>:iam::<account>:role/<path and name>`; the field takes no template. */
+const roleArnPattern = '^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}$'
+
+/** CreateTopicRule, `ruleName`. */
+export const ruleNamePattern = '^[a-zA-Z0-9_]{1,128}$'
+
+/** AWS IoT API Reference, KinesisAction. */
+export const kinesisActionSchema = Type.Object(
+  {
+    roleArn: Type.String({ pattern: roleArnPattern }),
+    streamName: Type.String(),
+    partitionKey: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+)
+
+/** AWS IoT API Reference, Action: an object with one member. */
+export const actionSchema = Type.Object(
+  { kinesis: kinesisActionSchema },
+  { additionalProperties: false },
+)
+
+/** AWS IoT API Reference, TopicRulePayload. */
+export const topicRulePayloadSchema = Type.Object(
+  {
+    sql: Type.String(),
+    actions: Type.Array(actionSchema, { maxItems: actionsMax }),
+    description: Type.Optional(Type.String()),
+    ruleDisabled: Type.Optional(Type.Boolean()),
+    awsIotSqlVersion: Type.Optional(Type.Enum(['2015-10-08', '2016-03-23', 'beta'])),
+  },
+  { additionalProperties: false },
+)
+
+const payloadValidator = Compile(topicRulePayloadSchema)
+
+/** The members of AWS's Action union, so that one which is not executed is refused by its name. */
+const awsActionNames: readonly string[] = [
+  'cloudwatchAlarm',
+  'cloudwatchLogs',
+  'cloudwatchMetric',
+  'dynamoDB',
+  'dynamoDBv2',
+  'elasticsearch',
+  'firehose',
+  'http',
+  'influxDB',
+  'iotAnalytics',
+  'iotEvents',
+  'iotSiteWise',
+  'kafka',
+  'kinesis',
+  'lambda',
+  'location',
+  'openSearch',
+  'republish',
+  's3',
+  'salesforce',
+  'sns',
+  'sqs',
+  'stepFunctions',
+  'timestream',
+]
+const executedActionNames = Object.keys(actionSchema.properties)
+
+/**
+ * Checks a payload and completes it with AWS's defaults.
+ *
+ * @param json the parsed document: the payload, or `{"topicRulePayload": payload}` as the AWS
+ *   guide prints it; a member that is null counts as absent
+ * @throws SluiceError InvalidRequestException, naming the field
+ */
+export function parsePayload(json: unknown): TopicRulePayload {
+  const candidate = withoutNulls(unwrap(json))
+  if (isRecord(candidate)) refuseWhatIsNotExecuted(candidate)
+  if (!payloadValidator.Check(candidate)) throw schemaProblem(payloadValidator.Errors(candidate))
+  const payload = complete(candidate)
+  const bytes = Buffer.byteLength(JSON.stringify(payload))
+  if (bytes > payloadBytesMax) {
+    throw invalid(`the payload has ${bytes} bytes as JSON; at most ${payloadBytesMax} are taken`)
+  }
+  return payload
+}
+
+/**
+ * Reads the bytes of a request body or of a file.
+ *
+ * @throws SluiceError InvalidRequestException: no UTF-8, no JSON, or no payload
+ */
+export function parsePayloadText(bytes: Uint8Array): TopicRulePayload {
+  return parsePayload(parseJson(bytes))
+}
+
+/**
+ * @param bytes UTF-8 JSON; a byte order mark is passed over
+ * @throws SluiceError InvalidRequestException
+ */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (thrown) {
+    throw new SluiceError('InvalidRequestException', `not a JSON document: ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
+  }
+}
+
+function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayload {
+  return Object.freeze({
+    sql: given.sql,
+    actions: Object.freeze(
+      given.actions.map((action) => Object.freeze({ kinesis: Object.freeze(action.kinesis) })),
+    ),
+    ...(given.description === undefined ? {} : { description: given.description }),
+    ruleDisabled: given.ruleDisabled ?? false,
+    awsIotSqlVersion: given.awsIotSqlVersion ?? sqlVersionDefault,
+  })
+}
+
+function refuseWhatIsNotExecuted(payload: Readonly<Record<string, unknown>>): void {
+  if (payload['errorAction'] !== undefined) {
+    throw invalid('errorAction is not executed by this engine: a rule that has one is refused')
+  }
+  if (!Array.isArray(payload['actions'])) return
+  for (const [index, action] of payload['actions'].entries()) {
+    if (isRecord(action)) refuseAction(Object.keys(action), `actions[${index}]`)
+  }
+}
+
+function refuseAction(names: readonly string[], where: string): void {
+  const executed = executedActionNames.join(', ')
+  const [name] = names
+  if (name === undefined) throw invalid(`${where} names no action: give one of ${executed}`)
+  for (const other of names) {
+    if (executedActionNames.includes(other)) continue
+    if (awsActionNames.includes(other)) {
+      throw invalid(`${where}.${other}: this engine does not execute ${other}, only ${executed}`)
+    }
+    throw invalid(`${where}.${other} is not an action of AWS IoT; this engine executes ${executed}`)
+  }
+  if (names.length > 1) {
+    throw invalid(`${where} names ${names.length} actions (${names.join(', ')}): give one each`)
+  }
+}
+
+/** The guide's files hold `{"topicRulePayload": {...}}` and nothing beside it. */
+function unwrap(json: unknown): unknown {
+  if (!isRecord(json)) return json
+  const [name, ...others] = Object.keys(json)
+  return name === 'topicRulePayload' && others.length === 0 ? json[name] : json
+}
+
+/**
+ * A null structure member is an absent one (Smithy, AWS restJson1). Only the levels that a payload
+ * has (itself, actions, action, its fields) are looked at: a document may be nested without end.
+ */
+function withoutNulls(value: unknown, levels = 4): unknown {
+  if (levels === 0 || typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((item) => withoutNulls(item, levels - 1))
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, member]) =>
+      member === null ? [] : [[name, withoutNulls(member, levels - 1)]],
+    ),
+  )
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('InvalidRequestException', message)
+}

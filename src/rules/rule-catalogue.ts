@@ -1,0 +1,73 @@
+import type { Metrics } from '../telemetry.ts'
+import type { CompiledRule } from './compile-rule.ts'
+import type { RuleEntry } from './rule-entry.ts'
+import { createTopicIndex } from './topic-index.ts'
+
+/**
+ * The rules that are in force, in memory. Changes are synchronous and whole: a message sees a rule
+ * as it was or as it is, never in between.
+ */
+export interface RuleCatalogue {
+  /** Adds the rule, or puts it in the place of the one with its name. */
+  put(entry: RuleEntry): void
+  remove(name: string): void
+  entry(name: string): RuleEntry | undefined
+  /** Enabled rules whose filter matches, in the order of their names. */
+  match(topic: string): readonly CompiledRule[]
+  /** All rules in the order of their names. */
+  all(): readonly CompiledRule[]
+  size(): number
+}
+
+export function createRuleCatalogue(metrics: Pick<Metrics, 'rules'>): RuleCatalogue {
+  const entries = new Map<string, RuleEntry>()
+  const index = createTopicIndex<CompiledRule>()
+  let sorted: readonly CompiledRule[] | undefined
+  let disabledCount = 0
+
+  const takeOut = (name: string): void => {
+    const rule = entries.get(name)?.rule
+    if (!rule) return
+    entries.delete(name)
+    if (rule.disabled) disabledCount -= 1
+    const filter = rule.statement.topicFilter
+    if (filter !== undefined) index.remove(filter, name)
+  }
+
+  const changed = (): void => {
+    sorted = undefined
+    metrics.rules.set({ state: 'enabled' }, entries.size - disabledCount)
+    metrics.rules.set({ state: 'disabled' }, disabledCount)
+  }
+  changed()
+
+  return {
+    put(entry) {
+      const { rule } = entry
+      takeOut(rule.name)
+      entries.set(rule.name, entry)
+      const filter = rule.statement.topicFilter
+      if (rule.disabled) disabledCount += 1
+      // Without FROM a rule is reached through Basic Ingest only, by its name.
+      else if (filter !== undefined) index.add(filter, rule)
+      changed()
+    },
+
+    remove(name) {
+      takeOut(name)
+      changed()
+    },
+
+    entry: (name) => entries.get(name),
+    match: (topic) => index.match(topic),
+
+    all() {
+      sorted ??= Array.from(entries.values(), ({ rule }) => rule).toSorted((left, right) =>
+        left.name < right.name ? -1 : 1,
+      )
+      return sorted
+    },
+
+    size: () => entries.size,
+  }
+}

@@ -1,0 +1,93 @@
+import { SluiceError, messageOf } from '../errors.ts'
+import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import { parsePayloadText } from './payload.ts'
+import type { TopicRulePayload } from './payload.ts'
+import { parseMetadata } from './rule-files.ts'
+import type { RuleFile, RuleMetadata } from './rule-files.ts'
+
+/** A rule in force and the texts that it was made from, which tell a change on disk from our own. */
+export interface RuleEntry {
+  readonly rule: CompiledRule
+  readonly metadata: RuleMetadata
+  readonly payloadText: string
+  /** Undefined when there is no such file. */
+  readonly metadataText: string | undefined
+}
+
+/**
+ * What an API call gave, as it will stand in the folder.
+ *
+ * @throws SluiceError SqlParseException, InvalidRequestException
+ */
+export function entryOfPayload(
+  name: string,
+  payload: TopicRulePayload,
+  metadata: RuleMetadata & { readonly createdAt: number },
+  compile: CompileRule,
+): RuleEntry {
+  return {
+    rule: compile({ name, payload, createdAt: metadata.createdAt, tags: tagsOf(metadata) }),
+    metadata,
+    payloadText: fileText(payload),
+    metadataText: fileText(metadata),
+  }
+}
+
+/**
+ * What stands in the folder.
+ *
+ * @param createdAt epoch seconds, for a rule whose metadata do not say it
+ * @throws SluiceError InvalidRequestException, SqlParseException: the message begins with the
+ *   name of the file
+ */
+export function entryOfFile(
+  name: string,
+  file: RuleFile,
+  createdAt: number,
+  compile: CompileRule,
+): RuleEntry {
+  const metadata = within(`${name}.meta.json`, () =>
+    file.metadata ? parseMetadata(file.metadata) : {},
+  )
+  const rule = within(`${name}.json`, () =>
+    compile({
+      name,
+      payload: parsePayloadText(file.payload),
+      createdAt: metadata.createdAt ?? createdAt,
+      tags: tagsOf(metadata),
+    }),
+  )
+  return {
+    rule,
+    metadata,
+    payloadText: file.payload.toString(),
+    metadataText: file.metadata?.toString(),
+  }
+}
+
+export function isMadeOf(entry: RuleEntry, file: RuleFile): boolean {
+  return (
+    entry.payloadText === file.payload.toString() &&
+    entry.metadataText === file.metadata?.toString()
+  )
+}
+
+function tagsOf(metadata: RuleMetadata): Readonly<Record<string, string>> {
+  return Object.freeze({ ...metadata.tags })
+}
+
+function fileText(document: object): string {
+  return `${JSON.stringify(document, undefined, 2)}\n`
+}
+
+function within<Result>(fileName: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    throw new SluiceError(thrown.code, `${fileName}: ${messageOf(thrown)}`, {
+      cause: thrown,
+      details: thrown.details,
+    })
+  }
+}

@@ -1,0 +1,154 @@
+import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { SluiceError } from '../errors.ts'
+import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
+import { schemaProblem } from './schema-problem.ts'
+
+/**
+ * The rules folder.
+ *
+ *   <name>.json       the payload and nothing else, so that it can be given to AWS as it is
+ *   <name>.meta.json  what AWS keeps beside a payload and what is ours: createdAt, tags
+ *   <name>.test.json  the rule's tests; not touched here
+ *
+ * Invariants:
+ * - A file is replaced by rename, so that a reader and a crash find the old text or the new one.
+ * - When a write has resolved, text and folder entry are on disk.
+ * - The rule exists when `<name>.json` does. Its metadata is written before it and removed after
+ *   it: whatever a crash leaves is a rule with its metadata, or metadata that no rule uses.
+ */
+export interface RuleFiles {
+  /** Names of the rules, sorted. */
+  names(): Promise<readonly string[]>
+  /** Undefined when there is no such rule. */
+  read(name: string): Promise<RuleFile | undefined>
+  writePayload(name: string, text: string): Promise<void>
+  writeMetadata(name: string, text: string): Promise<void>
+  /** Payload and metadata; it is no error when they are gone already. */
+  remove(name: string): Promise<void>
+}
+
+export interface RuleFile {
+  readonly payload: Buffer
+  readonly metadata: Buffer | undefined
+  /** When the file was made, in epoch seconds: stands in for `createdAt` of the metadata. */
+  readonly madeAt: number
+}
+
+/** Members that are not known here are kept as they are when the file is written again. */
+const ruleMetadataSchema = Type.Object({
+  createdAt: Type.Optional(Type.Number({ minimum: 0 })),
+  tags: Type.Optional(Type.Record(Type.String(), Type.String())),
+})
+export type RuleMetadata = Readonly<Static<typeof ruleMetadataSchema>>
+
+const metadataValidator = Compile(ruleMetadataSchema)
+const ruleFileName = new RegExp(`^(${ruleNamePattern.slice(1, -1)})(\\.meta)?\\.json$`)
+/** Room for an indented payload; what is larger is not read into memory. */
+const fileBytesMax = 4 * payloadBytesMax
+
+/** The rule that a file belongs to; undefined for files that are no rule's payload or metadata. */
+export function ruleNameOfFile(fileName: string): string | undefined {
+  return ruleFileName.exec(fileName)?.[1]
+}
+
+/** @throws SluiceError InvalidRequestException, naming the field */
+export function parseMetadata(bytes: Uint8Array): RuleMetadata {
+  const json = parseJson(bytes)
+  if (!metadataValidator.Check(json)) throw schemaProblem(metadataValidator.Errors(json))
+  return json
+}
+
+export function createRuleFiles(directory: string): RuleFiles {
+  const payloadPath = (name: string) => path.join(directory, `${name}.json`)
+  const metadataPath = (name: string) => path.join(directory, `${name}.meta.json`)
+
+  return {
+    async names() {
+      const files = await readdir(directory)
+      return files
+        .filter((file) => !file.endsWith('.meta.json'))
+        .map(ruleNameOfFile)
+        .filter((name) => name !== undefined)
+        .toSorted()
+    },
+
+    async read(name) {
+      const payload = await readIfPresent(payloadPath(name))
+      if (!payload) return undefined
+      const metadata = await readIfPresent(metadataPath(name))
+      return { payload: payload.bytes, metadata: metadata?.bytes, madeAt: payload.madeAt }
+    },
+
+    writePayload: (name, text) => writeDurably(payloadPath(name), text),
+    writeMetadata: (name, text) => writeDurably(metadataPath(name), text),
+
+    async remove(name) {
+      await rm(payloadPath(name), { force: true })
+      await rm(metadataPath(name), { force: true })
+      await syncFolder(directory)
+    },
+  }
+}
+
+/**
+ * Makes the folder and those above it, and makes its entry durable.
+ *
+ * @returns whether it was absent
+ */
+export async function makeFolder(directory: string): Promise<boolean> {
+  const firstMade = await mkdir(directory, { recursive: true })
+  if (firstMade === undefined) return false
+  await syncFolder(path.dirname(directory))
+  return true
+}
+
+async function readIfPresent(file: string): Promise<{ bytes: Buffer; madeAt: number } | undefined> {
+  try {
+    const { size, birthtimeMs, mtimeMs } = await stat(file)
+    if (size > fileBytesMax) {
+      throw new SluiceError(
+        'InvalidRequestException',
+        `${path.basename(file)}: the file has ${size} bytes; at most ${fileBytesMax} are read`,
+      )
+    }
+    const bytes = await readFile(file)
+    // Some file systems keep no birth time and give 0.
+    return { bytes, madeAt: Math.floor((birthtimeMs || mtimeMs) / 1_000) }
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined
+    throw thrown
+  }
+}
+
+/** Writes beside the file and renames: one writer a file, so the temporary name can be fixed. */
+async function writeDurably(file: string, text: string): Promise<void> {
+  const directory = path.dirname(file)
+  const temporary = path.join(directory, `.${path.basename(file)}.tmp`)
+  const handle = await open(temporary, 'w')
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await rename(temporary, file)
+  await syncFolder(directory)
+}
+
+/** Without this a rename or a removal may be lost with the power, though the file is not. */
+async function syncFolder(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function isAbsent(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+}

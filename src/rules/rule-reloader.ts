@@ -1,0 +1,116 @@
+import path from 'node:path'
+import { SluiceError, messageOf } from '../errors.ts'
+import type { Logger, Metrics } from '../telemetry.ts'
+import type { CompileRule } from './compile-rule.ts'
+import type { KeyedQueue } from './keyed-queue.ts'
+import type { RuleCatalogue } from './rule-catalogue.ts'
+import { entryOfFile, isMadeOf } from './rule-entry.ts'
+import type { RuleFiles } from './rule-files.ts'
+
+/** Brings what stands in the folder into force: all of it at the start, then what changed. */
+export interface RuleReloader {
+  /** @throws SluiceError RuleFileInvalid (rejects): the first file, by name, that is no rule */
+  loadAll(): Promise<void>
+  /** Never throws: a file that cannot be used is logged and counted. */
+  changedOnDisk(name: string): void
+}
+
+export interface RuleReloaderDependencies {
+  readonly files: RuleFiles
+  readonly catalogue: RuleCatalogue
+  readonly queue: KeyedQueue
+  readonly compile: CompileRule
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'ruleReloadFailures'>
+}
+
+export interface RuleReloaderOptions {
+  readonly directory: string
+  readonly rulesMax: number
+}
+
+const filesReadAtOnce = 32
+
+export function createRuleReloader(
+  dependencies: RuleReloaderDependencies,
+  { directory, rulesMax }: RuleReloaderOptions,
+): RuleReloader {
+  const { files, catalogue, queue, compile, logger, metrics } = dependencies
+  const waiting = new Set<string>()
+
+  /** @returns whether anything came of it */
+  const load = async (name: string): Promise<boolean> => {
+    const file = await files.read(name)
+    const present = catalogue.entry(name)
+    if (!file) {
+      catalogue.remove(name)
+      return present !== undefined
+    }
+    if (present && isMadeOf(present, file)) return false
+    if (!present && catalogue.size() >= rulesMax) {
+      throw new SluiceError('InvalidRequestException', `${name}.json: ${limitText(rulesMax)}`)
+    }
+    // Editors replace a file by a new one: its age is no longer that of the rule.
+    const createdAt = present?.rule.createdAt ?? file.madeAt
+    catalogue.put(entryOfFile(name, file, createdAt, compile))
+    return true
+  }
+
+  const reload = async (name: string): Promise<void> => {
+    waiting.delete(name)
+    try {
+      const changed = await load(name)
+      if (!changed) return
+      const rule = catalogue.entry(name)?.rule
+      logger.info({ rule: name, disabled: rule?.disabled }, `rule ${name} ${verb(rule)} on disk`)
+    } catch (thrown) {
+      metrics.ruleReloadFailures.inc()
+      const consequence = catalogue.entry(name) ? 'its last good version stays in force' : 'ignored'
+      const err = thrown instanceof SluiceError ? undefined : thrown
+      logger.error(
+        { rule: name, directory, err },
+        `rule ${name} changed on disk and cannot be used (${consequence}): ${messageOf(thrown)}`,
+      )
+    }
+  }
+
+  return {
+    async loadAll() {
+      const names = await files.names()
+      for (let start = 0; start < names.length; start += filesReadAtOnce) {
+        const chunk = names.slice(start, start + filesReadAtOnce)
+        const results = await Promise.allSettled(
+          chunk.map((name) => queue.run(name, () => load(name))),
+        )
+        for (const [index, result] of results.entries()) {
+          if (result.status === 'rejected') {
+            throw fileInvalid(directory, chunk[index] ?? '', result.reason)
+          }
+        }
+      }
+    },
+
+    changedOnDisk(name) {
+      // One waiting reload sees all that changed before it runs.
+      if (waiting.has(name)) return
+      waiting.add(name)
+      void queue.run(name, () => reload(name))
+    },
+  }
+}
+
+export function limitText(rulesMax: number): string {
+  return `there are ${rulesMax} rules already, as many as SLUICE_RULES_MAX allows`
+}
+
+function verb(rule: unknown): string {
+  return rule === undefined ? 'was removed' : 'was changed'
+}
+
+/** Messages of the SQL compiler point into the statement on further lines: one line is enough here. */
+function fileInvalid(directory: string, name: string, thrown: unknown): SluiceError {
+  const [reason = ''] = messageOf(thrown).split('\n')
+  // An error of our own names the file already, the payload's or that of its metadata.
+  const text = thrown instanceof SluiceError ? reason : `${name}.json: ${reason}`
+  return new SluiceError('RuleFileInvalid', path.join(directory, text), { cause: thrown })
+}

@@ -1,0 +1,123 @@
+import path from 'node:path'
+import type { Clock } from '../clock.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import type { Logger, Metrics } from '../telemetry.ts'
+import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import { createKeyedQueue } from './keyed-queue.ts'
+import { createRuleCatalogue } from './rule-catalogue.ts'
+import { createRuleFiles, makeFolder } from './rule-files.ts'
+import type { RuleFiles } from './rule-files.ts'
+import { pageOfRules } from './rule-list.ts'
+import type { RulePage, RuleQuery } from './rule-list.ts'
+import { createRuleReloader } from './rule-reloader.ts'
+import { watchRuleFiles } from './rule-watcher.ts'
+import { createRuleWriter, existingEntry } from './rule-writer.ts'
+import type { RuleWriter } from './rule-writer.ts'
+
+/**
+ * The rules: a folder of files (its form: rule-files.ts), and the same rules compiled in memory.
+ *
+ * Invariants:
+ * - What memory holds was on disk first; it comes into force in the turn in which its write ends.
+ * - Whatever concerns one rule, writes as well as what the watcher saw, happens one after the
+ *   other. A reload reads the folder as it is then, so that the order of events does not matter.
+ * - A file that cannot be used stops the start. While running it is reported, and the last good
+ *   version of the rule stays in force.
+ *
+ * The operations of RuleWriter resolve when the change is on disk and in force. They reject with a
+ * SluiceError: InvalidRequestException, SqlParseException, ResourceAlreadyExistsException (create),
+ * UnauthorizedException (replace and setDisabled of an unknown rule; delete does nothing then),
+ * ConflictingResourceUpdateException, InternalException.
+ */
+export interface RuleStore extends RuleWriter {
+  /** Enabled rules whose filter matches, in the order of their names. */
+  match(topic: string): readonly CompiledRule[]
+  /** Enabled or not. */
+  byName(name: string): CompiledRule | undefined
+  /** All rules in the order of their names. */
+  all(): readonly CompiledRule[]
+  /** @throws SluiceError UnauthorizedException: no such rule */
+  get(name: string): CompiledRule
+  /** @throws SluiceError InvalidRequestException: not a token of a list */
+  list(query: RuleQuery): RulePage
+  /** Ends the watching and resolves when all writes are done. */
+  close(): Promise<void>
+}
+
+export interface RuleStoreDependencies {
+  readonly compile: CompileRule
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'rules' | 'ruleReloadFailures'>
+  readonly clock: Clock
+}
+
+export interface RuleStoreOptions {
+  readonly directory: string
+  readonly rulesMax: number
+  /** Whether changes on disk are picked up. Default: true. */
+  readonly watch?: boolean
+  /** The rule that a folder starts with when it is absent: the text of its payload file. */
+  readonly sample?: { readonly name: string; readonly text: string }
+}
+
+/**
+ * Makes the folder if it is absent, reads all rules and starts watching.
+ *
+ * @throws SluiceError RuleFileInvalid (rejects): one line that names the file and what is wrong
+ */
+export async function openRuleStore(
+  dependencies: RuleStoreDependencies,
+  options: RuleStoreOptions,
+): Promise<RuleStore> {
+  const { rulesMax } = options
+  const directory = path.resolve(options.directory)
+  const files = createRuleFiles(directory)
+  const catalogue = createRuleCatalogue(dependencies.metrics)
+  const queue = createKeyedQueue()
+  const shared = { ...dependencies, files, catalogue, queue }
+  const reloader = createRuleReloader(shared, { directory, rulesMax })
+
+  await prepareFolder(directory, files, options.sample)
+  // Watching starts before reading, so that no change falls between the two.
+  const stopWatching =
+    options.watch === false
+      ? async () => undefined
+      : await watchRuleFiles(directory, (name) => reloader.changedOnDisk(name), dependencies.logger)
+  const close = async (): Promise<void> => {
+    await stopWatching()
+    await queue.idle()
+  }
+  try {
+    await reloader.loadAll()
+  } catch (thrown) {
+    await close()
+    throw thrown
+  }
+
+  return {
+    ...createRuleWriter(shared, { rulesMax }),
+    match: (topic) => catalogue.match(topic),
+    byName: (name) => catalogue.entry(name)?.rule,
+    all: () => catalogue.all(),
+    get: (name) => existingEntry(catalogue, name).rule,
+    list: (query) => pageOfRules(catalogue.all(), query),
+    close,
+  }
+}
+
+async function prepareFolder(
+  directory: string,
+  files: RuleFiles,
+  sample: RuleStoreOptions['sample'],
+): Promise<void> {
+  try {
+    const wasAbsent = await makeFolder(directory)
+    if (wasAbsent && sample) await files.writePayload(sample.name, sample.text)
+  } catch (thrown) {
+    throw new SluiceError(
+      'RuleFileInvalid',
+      `the rules folder ${directory} cannot be made: ${messageOf(thrown)}`,
+      { cause: thrown },
+    )
+  }
+}

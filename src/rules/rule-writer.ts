@@ -1,0 +1,126 @@
+import type { Clock } from '../clock.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import type { KeyedQueue } from './keyed-queue.ts'
+import type { TopicRulePayload } from './payload.ts'
+import type { RuleCatalogue } from './rule-catalogue.ts'
+import { entryOfPayload } from './rule-entry.ts'
+import type { RuleEntry } from './rule-entry.ts'
+import type { RuleFiles } from './rule-files.ts'
+import { limitText } from './rule-reloader.ts'
+
+/** The writing half of a rule store: what an API call asks for, on disk and then in force. */
+export interface RuleWriter {
+  create(name: string, payload: TopicRulePayload, tags: RuleTags): Promise<CompiledRule>
+  replace(name: string, payload: TopicRulePayload): Promise<CompiledRule>
+  setDisabled(name: string, disabled: boolean): Promise<CompiledRule>
+  delete(name: string): Promise<void>
+}
+
+export type RuleTags = Readonly<Record<string, string>>
+
+export interface RuleWriterDependencies {
+  readonly files: RuleFiles
+  readonly catalogue: RuleCatalogue
+  readonly queue: KeyedQueue
+  readonly compile: CompileRule
+  readonly clock: Clock
+}
+
+/** Updates of one rule that may wait for the one under way. */
+const updatesWaitingMax = 16
+
+export function createRuleWriter(
+  { files, catalogue, queue, compile, clock }: RuleWriterDependencies,
+  { rulesMax }: { readonly rulesMax: number },
+): RuleWriter {
+  let creating = 0
+
+  const update = async <Result>(name: string, task: () => Promise<Result>): Promise<Result> => {
+    if (queue.length(name) > updatesWaitingMax) {
+      throw new SluiceError(
+        'ConflictingResourceUpdateException',
+        `${updatesWaitingMax} other updates of rule ${name} are waiting`,
+      )
+    }
+    return queue.run(name, task)
+  }
+
+  const bringIntoForce = async (entry: RuleEntry): Promise<CompiledRule> => {
+    const { rule, payloadText, metadataText } = entry
+    await onDisk(rule.name, async () => {
+      const present = catalogue.entry(rule.name)
+      if (metadataText !== undefined && present?.metadataText !== metadataText) {
+        await files.writeMetadata(rule.name, metadataText)
+      }
+      await files.writePayload(rule.name, payloadText)
+    })
+    catalogue.put(entry)
+    return rule
+  }
+
+  const replaceWith = (name: string, payloadOf: (rule: CompiledRule) => TopicRulePayload) =>
+    update(name, async () => {
+      const { rule, metadata } = existingEntry(catalogue, name)
+      const kept = { ...metadata, createdAt: rule.createdAt }
+      return bringIntoForce(entryOfPayload(name, payloadOf(rule), kept, compile))
+    })
+
+  return {
+    create: (name, payload, tags) =>
+      update(name, async () => {
+        const present = catalogue.entry(name)
+        if (present) throw alreadyExists(present.rule)
+        const metadata = { createdAt: Math.floor(clock.nowMs() / 1_000), tags }
+        const entry = entryOfPayload(name, payload, metadata, compile)
+        // AWS declares no LimitExceededException for CreateTopicRule; a client would not know it.
+        if (catalogue.size() + creating >= rulesMax) {
+          throw new SluiceError('InvalidRequestException', limitText(rulesMax))
+        }
+        creating += 1
+        try {
+          return await bringIntoForce(entry)
+        } finally {
+          creating -= 1
+        }
+      }),
+
+    replace: (name, payload) => replaceWith(name, () => payload),
+
+    setDisabled: (name, disabled) =>
+      replaceWith(name, ({ payload }) => Object.freeze({ ...payload, ruleDisabled: disabled })),
+
+    delete: (name) =>
+      update(name, async () => {
+        if (!catalogue.entry(name)) return
+        await onDisk(name, () => files.remove(name))
+        catalogue.remove(name)
+      }),
+  }
+}
+
+/** @throws SluiceError UnauthorizedException */
+export function existingEntry(catalogue: RuleCatalogue, name: string): RuleEntry {
+  const entry = catalogue.entry(name)
+  if (entry) return entry
+  // AWS answers so for a rule that does not exist: who may not see a rule learns nothing of it.
+  throw new SluiceError('UnauthorizedException', `Access to topic rule '${name}' was denied`)
+}
+
+function alreadyExists({ name, arn }: CompiledRule): SluiceError {
+  return new SluiceError('ResourceAlreadyExistsException', `a rule named ${name} exists already`, {
+    details: { resourceId: name, resourceArn: arn },
+  })
+}
+
+async function onDisk(name: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (thrown) {
+    throw new SluiceError(
+      'InternalException',
+      `rule ${name} cannot be written: ${messageOf(thrown)}`,
+      { cause: thrown },
+    )
+  }
+}

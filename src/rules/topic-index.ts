@@ -1,0 +1,145 @@
+/**
+ * Which rules a topic concerns: a trie of the filters' levels.
+ *
+ * Each node stands for the levels on the way to it. Below it are the nodes of literal levels and
+ * of `+`; it keeps the entries whose filter ends there, and those whose filter ends in `#` there.
+ * Looking a topic up visits only nodes that can still match, whatever the number of rules, and no
+ * more than there are nodes.
+ *
+ * Matching is AWS IoT's: `+` is one level, also an empty one; `#` is one level or more, so that
+ * `sensor/#` matches `sensor/` and `sensor/x/y` but not `sensor` (MQTT itself would match it,
+ * [MQTT-4.7.1-2]). A first level that starts with `$` is matched literally only [MQTT-4.7.2-1].
+ */
+export interface TopicIndex<Entry extends NamedEntry> {
+  add(filter: string, entry: Entry): void
+  /** Takes away the entry of that name; does nothing when there is none. */
+  remove(filter: string, name: string): void
+  /** The entries whose filter matches, in the order of their names. */
+  match(topic: string): readonly Entry[]
+}
+
+export interface NamedEntry {
+  /** Unique in an index. */
+  readonly name: string
+}
+
+interface Node<Entry> {
+  readonly literal: Map<string, Node<Entry>>
+  anyLevel: Node<Entry> | undefined
+  /** Filters that end at this node. */
+  readonly ending: Map<string, Entry>
+  /** Filters that end in `#` below this node. */
+  readonly endingInRest: Map<string, Entry>
+}
+
+export function createTopicIndex<Entry extends NamedEntry>(): TopicIndex<Entry> {
+  const root: Node<Entry> = createNode()
+
+  return {
+    add(filter, entry) {
+      const { levels, rest } = splitFilter(filter)
+      let node = root
+      for (const level of levels) node = childFor(node, level)
+      const entries = rest ? node.endingInRest : node.ending
+      entries.set(entry.name, entry)
+    },
+
+    remove(filter, name) {
+      const { levels, rest } = splitFilter(filter)
+      const path: Node<Entry>[] = [root]
+      for (const level of levels) {
+        const child = childOf(path.at(-1), level)
+        if (!child) return
+        path.push(child)
+      }
+      const last = path.at(-1)
+      const entries = rest ? last?.endingInRest : last?.ending
+      entries?.delete(name)
+      prune(path, levels)
+    },
+
+    match(topic) {
+      const found: Entry[] = []
+      collect(root, topic.split('/'), 0, found)
+      // Maps keep the order of adding; the sort is by name, so that rules run in a known order.
+      return found.length < 2 ? found : found.toSorted(byName)
+    },
+  }
+}
+
+/** Whether an AWS IoT topic filter matches a topic: the index's rule, for one filter. */
+export function topicFilterMatches(filter: string, topic: string): boolean {
+  const index = createTopicIndex()
+  index.add(filter, { name: filter })
+  return index.match(topic).length > 0
+}
+
+function collect<Entry>(
+  node: Node<Entry>,
+  levels: readonly string[],
+  depth: number,
+  found: Entry[],
+): void {
+  const level = levels[depth]
+  if (level === undefined) {
+    for (const entry of node.ending.values()) found.push(entry)
+    return
+  }
+  const wildcardsApply = depth > 0 || !level.startsWith('$')
+  if (wildcardsApply) {
+    for (const entry of node.endingInRest.values()) found.push(entry)
+    if (node.anyLevel) collect(node.anyLevel, levels, depth + 1, found)
+  }
+  const literal = node.literal.get(level)
+  if (literal) collect(literal, levels, depth + 1, found)
+}
+
+function splitFilter(filter: string): { levels: readonly string[]; rest: boolean } {
+  const levels = filter.split('/')
+  return levels.at(-1) === '#'
+    ? { levels: levels.slice(0, -1), rest: true }
+    : { levels, rest: false }
+}
+
+function createNode<Entry>(): Node<Entry> {
+  return { literal: new Map(), anyLevel: undefined, ending: new Map(), endingInRest: new Map() }
+}
+
+function childFor<Entry>(node: Node<Entry>, level: string): Node<Entry> {
+  const present = childOf(node, level)
+  if (present) return present
+  const child: Node<Entry> = createNode()
+  if (level === '+') node.anyLevel = child
+  else node.literal.set(level, child)
+  return child
+}
+
+function childOf<Entry>(node: Node<Entry> | undefined, level: string): Node<Entry> | undefined {
+  return level === '+' ? node?.anyLevel : node?.literal.get(level)
+}
+
+/** Cuts the nodes at the end of `path` that hold nothing any more; `levels[i]` leads to `path[i + 1]`. */
+function prune<Entry>(path: readonly Node<Entry>[], levels: readonly string[]): void {
+  for (let depth = levels.length; depth > 0; depth -= 1) {
+    const node = path[depth]
+    const parent = path[depth - 1]
+    const level = levels[depth - 1]
+    if (!node || !parent || level === undefined || !isEmpty(node)) return
+    if (level === '+') parent.anyLevel = undefined
+    else parent.literal.delete(level)
+  }
+}
+
+function isEmpty<Entry>(node: Node<Entry>): boolean {
+  return (
+    node.ending.size === 0 &&
+    node.endingInRest.size === 0 &&
+    node.literal.size === 0 &&
+    node.anyLevel === undefined
+  )
+}
+
+function byName(left: NamedEntry, right: NamedEntry): number {
+  if (left.name === right.name) return 0
+  return left.name < right.name ? -1 : 1
+}
