@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
-import type { AuthenticateError, AuthErrorCode, Client, ConnectPacket, Subscription } from 'aedes'
+import type { AuthenticateError, Client, ConnectPacket, Subscription } from 'aedes'
 import { messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import type { Connection } from './connection.ts'
@@ -56,8 +56,11 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
   return broker
 }
 
-const identifierError = (fault: string): AuthenticateError =>
-  Object.assign(new Error(fault), { returnCode: identifierRejected as AuthErrorCode })
+/** An error that Aedes answers with this CONNACK code. */
+function identifierError(fault: string): AuthenticateError {
+  const error: Error = Object.assign(new Error(fault), { returnCode: identifierRejected })
+  return error as AuthenticateError
+}
 
 /** Reads the CONNECT; an error ends the connection without an answer. */
 function prepareConnection(

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
+import { createFrameQueue } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
-import { findFrameFault, frameLength, packetType, pubrelPacketId, typeOf } from './frames.ts'
 import type { FrameFault } from './frames.ts'
 import { createKeepAlive } from './keep-alive.ts'
 
@@ -33,18 +33,21 @@ export interface Gate {
   open(keepAliveSeconds: number): void
   /** A PUBLISH that was passed on is answered and distributed. */
   finish(): void
-  /** No further PUBLISH, or anything else of this client, passes. */
-  hold(): void
+  /** Nothing more of this client passes. */
+  readonly hold: () => void
 }
 
 export interface GateEvents {
-  /** The client broke a limit or the protocol; the connection ends right after. */
-  fault(fault: FrameFault): void
+  /** Why the gate ends the connection, right after. */
+  fault(fault: GateFault): void
   /** The client ends its handshake of a QoS 2 message, and may use the packet id anew. */
-  publishReleased(packetId: number): void
-  keepAliveTimedOut(): void
+  readonly publishReleased: (packetId: number) => void
   /** Once, after which nothing is read or written. */
   closed(): void
+}
+
+export interface GateFault extends Omit<FrameFault, 'reason'> {
+  readonly reason: FrameFault['reason'] | 'keepalive_timeout'
 }
 
 export interface GateLimits {
@@ -55,164 +58,131 @@ export interface GateLimits {
   readonly closeTimeoutMs: number
 }
 
+const keepAliveTimeout: GateFault = Object.freeze({
+  reason: 'keepalive_timeout',
+  detail: 'nothing came for one and a half times the keepalive',
+})
 const pingResponse = Buffer.from([0xd0, 0])
-const pingResponses = (count: number): Buffer =>
-  count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse)
 
 export function createGate(
   deps: { readonly socket: Socket; readonly clock: Clock; readonly events: GateEvents },
   limits: GateLimits,
 ): Gate {
   const { socket, clock, events } = deps
-  let phase: 'connect' | 'connack' | 'open' | 'holding' | 'closed' = 'connect'
-  const held: Buffer[] = []
-  let heldBytes = 0
-  /** Why the connection ends once all that is held has passed and is finished. */
+  const reader = createFrameReader(limits.payloadBytesMax)
+  const queue = createFrameQueue({ ...limits, publishReleased: events.publishReleased })
+  /** Why the connection ends once all that is queued has passed and is finished. */
   let ending: FrameFault | 'end of stream' | undefined
   let wanted = false
-  let unfinished = 0
   let flushPlanned = false
-  const frames = createFrameReader(limits.payloadBytesMax)
-  const keepAlive = createKeepAlive(clock, {
-    isWaiting: () => socket.isPaused(),
-    ping: () => answerPings(1),
-    timedOut() {
-      events.keepAliveTimedOut()
-      stream.destroy()
-    },
-  })
+
   const stream = createStream(socket, {
     wanted() {
       wanted = true
       flush()
     },
-    destroyed: close,
+    destroyed() {
+      keepAlive.stop()
+      closeSocket(socket, clock, limits.closeTimeoutMs)
+      events.closed()
+    },
+  })
+  const keepAlive = createKeepAlive(clock, {
+    isWaiting: () => socket.isPaused(),
+    ping: () => answerPings(stream, 1),
+    timedOut: () => end(stream, events, keepAliveTimeout),
   })
 
   function receive(chunk: Buffer): void {
     keepAlive.heard()
-    if (ending !== undefined || phase === 'closed') return
-    const read = frames.read(chunk, phase === 'open' || phase === 'holding')
-    for (const run of read.runs) {
-      held.push(run)
-      heldBytes += run.length
-    }
-    ending = read.fault
-    if (read.pings > 0) answerPings(read.pings)
+    if (ending !== undefined || stream.destroyed) return
+    const { runs, pings, fault } = reader.read(chunk, queue.isOpen)
+    if (pings > 0) answerPings(stream, pings)
+    queue.add(runs)
+    ending = fault
     flush()
-  }
-
-  function answerPings(count: number): void {
-    // A client that does not read its answers gets no more of them.
-    if (!stream.writableNeedDrain) stream.write(pingResponses(count))
   }
 
   function flush(): void {
     flushPlanned = false
-    for (let run = held[0]; wanted && run !== undefined; run = held[0]) {
-      const { bytes, fault } = admit(run)
-      if (bytes > 0) {
-        wanted = stream.push(bytes === run.length ? run : run.subarray(0, bytes))
-        heldBytes -= bytes
-      }
-      if (fault !== undefined) {
-        ending = fault
-        held.length = 0
-      } else if (bytes === run.length) {
-        held.shift()
-      } else {
-        held[0] = run.subarray(bytes)
-        break
-      }
+    if (stream.destroyed) return
+    for (let run = wanted && queue.take(); run; run = wanted && queue.take()) {
+      wanted = stream.push(run)
     }
-    if (held.length === 0 && unfinished === 0 && ending !== undefined) end(ending)
-    pauseOrResume()
+    ending = queue.fault ?? ending
+    if (ending !== undefined && queue.isIdle) end(stream, events, ending)
+    setPaused(socket, ending !== undefined || queue.bytes > limits.readAheadBytesMax)
   }
 
-  /** How many bytes of the run may pass now: whole frames, up to the first that has to wait. */
-  function admit(run: Buffer): { bytes: number; fault?: FrameFault } {
-    let offset = 0
-    while (offset < run.length && (phase === 'connect' || phase === 'open')) {
-      const length = frameLength(run, offset)
-      const type = typeOf(run, offset)
-      if (phase === 'connect') {
-        if (type !== packetType.connect) return { bytes: offset, fault: notConnect }
-        phase = 'connack'
-      } else {
-        const fault = findFrameFault(run, offset, length, limits.payloadBytesMax)
-        if (fault !== undefined) return { bytes: offset, fault }
-        if (type === packetType.publish) {
-          if (unfinished >= limits.unfinishedMax) break
-          unfinished++
-        }
-        if (type === packetType.disconnect && unfinished > 0) break
-        if (type === packetType.pubrel) events.publishReleased(pubrelPacketId(run, offset))
-      }
-      offset += length
-    }
-    return { bytes: offset }
-  }
-
-  function end(reason: FrameFault | 'end of stream'): void {
-    if (phase === 'closed') return
-    if (reason === 'end of stream') {
-      stream.push(null)
-    } else {
-      events.fault(reason)
-      stream.destroy()
-    }
-  }
-
-  function pauseOrResume(): void {
-    const full = ending !== undefined || heldBytes > limits.readAheadBytesMax
-    if (phase === 'closed' || full === socket.isPaused()) return
-    if (full) socket.pause()
-    else socket.resume()
-  }
-
-  function close(): void {
-    phase = 'closed'
-    held.length = 0
-    keepAlive.stop()
-    socket.destroySoon()
-    socket.once(
-      'close',
-      clock.after(limits.closeTimeoutMs, () => socket.destroy()),
-    )
-    events.closed()
-  }
-
-  socket.on('data', receive)
-  socket.once('end', () => {
+  function receiveEnd(): void {
     ending ??= 'end of stream'
     flush()
-  })
-  // A reset by the peer is no fault of ours, and says nothing that 'close' does not.
-  socket.on('error', () => stream.destroy())
-  socket.once('close', () => stream.destroy())
+  }
 
+  bindSocket(socket, { receive, receiveEnd, gone: () => stream.destroy() })
   return {
     stream,
     get unfinished() {
-      return unfinished
+      return queue.unfinished
     },
     open(keepAliveSeconds) {
-      if (phase !== 'connack') return
-      phase = 'open'
+      queue.open()
       keepAlive.start(keepAliveSeconds)
       flush()
     },
     finish() {
-      unfinished--
-      if (flushPlanned || phase === 'closed') return
+      queue.finish()
+      if (flushPlanned) return
       flushPlanned = true
-      // Answers come many in a tick: one flush then passes on as many frames in one run.
+      // Answers come many in a tick: one flush then passes on as many frames in one buffer.
       process.nextTick(flush)
     },
-    hold() {
-      if (phase !== 'closed') phase = 'holding'
-    },
+    hold: queue.hold,
   }
+}
+
+function bindSocket(
+  socket: Socket,
+  events: {
+    readonly receive: (chunk: Buffer) => void
+    readonly receiveEnd: () => void
+    readonly gone: () => void
+  },
+): void {
+  socket.on('data', events.receive)
+  socket.once('end', events.receiveEnd)
+  // A reset by the peer is no fault of ours, and says nothing that 'close' does not.
+  socket.on('error', events.gone)
+  socket.once('close', events.gone)
+}
+
+function setPaused(socket: Socket, paused: boolean): void {
+  if (paused === socket.isPaused()) return
+  if (paused) socket.pause()
+  else socket.resume()
+}
+
+function end(stream: Duplex, events: GateEvents, reason: GateFault | 'end of stream'): void {
+  if (reason === 'end of stream') {
+    stream.push(null)
+  } else {
+    events.fault(reason)
+    stream.destroy()
+  }
+}
+
+function answerPings(stream: Duplex, count: number): void {
+  // A client that does not read its answers gets no more of them.
+  if (stream.destroyed || stream.writableNeedDrain) return
+  stream.write(count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse))
+}
+
+function closeSocket(socket: Socket, clock: Clock, timeoutMs: number): void {
+  socket.destroySoon()
+  socket.once(
+    'close',
+    clock.after(timeoutMs, () => socket.destroy()),
+  )
 }
 
 /** The side of the gate that Aedes sees: a stream that pulls from the gate and writes through. */
@@ -238,9 +208,3 @@ function createStream(socket: Socket, events: { wanted(): void; destroyed(): voi
     },
   })
 }
-
-/** [MQTT-3.1.0-1] */
-const notConnect: FrameFault = Object.freeze({
-  reason: 'not_connect',
-  detail: 'the first packet is not CONNECT',
-})

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
-import type { Client } from 'aedes'
+import type { Aedes, Client } from 'aedes'
 import { createBroker } from './broker.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf, SluiceError } from '../errors.ts'
@@ -8,8 +8,8 @@ import type { Message } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createConnection, normalizeAddress } from './connection.ts'
 import type { Connection } from './connection.ts'
-import type { FrameFault } from './frames.ts'
 import { createGate } from './gate.ts'
+import type { GateFault } from './gate.ts'
 import { createLimitedLog } from './limited-log.ts'
 import type { LimitedLog } from './limited-log.ts'
 import { createPublishing } from './publishing.ts'
@@ -86,8 +86,8 @@ export async function createIngress(
   const logger = deps.logger.child({ stage: 'ingress' })
   const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
   const connections = createConnections()
-  const sessions = createSessionStore(options.sessionsMax)
   const connectionOf = connections.of
+  const sessions = createSessionStore(options.sessionsMax)
   const broker = createBroker({ logger, log, metrics, sessions, connectionOf }, options)
   await broker.listen()
   const idle = createSignal()
@@ -96,39 +96,14 @@ export async function createIngress(
     clock,
     metrics,
     log,
-    distribute: broker.publish.bind(broker) as Distribute,
     connectionOf,
     finished: idle.raise,
+    distribute: broker.publish.bind(broker) as Distribute,
   })
   broker.authorizePublish = publishing.authorize
-  broker.publish = publishing.distribute as typeof broker.publish
-
-  function accept(socket: Socket): void {
-    const sourceIp = normalizeAddress(socket.remoteAddress)
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, tcpKeepAliveMs)
-    let client: Client | undefined
-    const events = {
-      fault: (fault: FrameFault) => reportFault({ log, metrics }, client, sourceIp, fault),
-      publishReleased: (packetId: number) => connection.received.release(packetId),
-      keepAliveTimedOut() {
-        metrics.mqttConnectionsRefused.inc({ reason: 'keepalive_timeout' })
-        logger.debug({ clientId: client?.id, sourceIp }, 'client timed out')
-      },
-      closed() {
-        connections.remove(connection)
-        if (connection.counted) metrics.mqttConnections.dec()
-        logger.debug({ clientId: client?.id ?? undefined, sourceIp }, 'client disconnected')
-        idle.raise()
-      },
-    }
-    const gate = createGate({ socket, clock, events }, options)
-    const connection = createConnection(gate, sourceIp)
-    client = broker.handle(gate.stream)
-    connections.add(client, connection)
-  }
-
-  const server = createServer({ allowHalfOpen: true }, accept)
+  broker.publish = publishing.distribute
+  const context = { broker, connections, clock, metrics, logger, log, closed: idle.raise }
+  const server = createServer({ allowHalfOpen: true }, (socket) => accept(context, options, socket))
   server.maxConnections = options.connectionsMax
   server.on('drop', () => {
     metrics.mqttConnectionsRefused.inc({ reason: 'too_many_connections' })
@@ -137,17 +112,17 @@ export async function createIngress(
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
-    const closed = server.listening ? closeServer(server) : Promise.resolve()
+    const closed = closeServer(server)
     connections.forEach(({ gate }) => gate.hold())
-    const answered = () => connections.every(({ gate }) => gate.unfinished === 0)
-    const drained = () => answered() && publishing.underway === 0
     const timeUp = new AbortController()
     const cancel = clock.after(options.drainMs, () => timeUp.abort())
-    await idle.until(drained, timeUp.signal)
+    const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
+    await idle.until(() => isAnswered() && publishing.underway === 0, timeUp.signal)
     await new Promise<void>((resolve) => broker.close(resolve))
-    // Now the wills.
+    // The clients are gone; what may be under way now are their wills.
     await idle.until(() => publishing.underway === 0, timeUp.signal)
     cancel()
+    // Those that Aedes does not know, or not any more.
     connections.forEach(({ gate }) => gate.stream.destroy())
     await closed
   }
@@ -164,8 +139,41 @@ export async function createIngress(
   }
 }
 
+interface AcceptContext extends Pick<IngressDeps, 'clock' | 'metrics' | 'logger'> {
+  readonly broker: Aedes
+  readonly connections: Connections
+  readonly log: LimitedLog
+  readonly closed: () => void
+}
+
+/** Puts a gate before a new socket and hands it to Aedes. */
+function accept(context: AcceptContext, options: IngressOptions, socket: Socket): void {
+  const { broker, connections, metrics, logger } = context
+  const sourceIp = normalizeAddress(socket.remoteAddress)
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, tcpKeepAliveMs)
+  const events = {
+    fault: (fault: GateFault) => reportFault(context, { clientId: clientId(), sourceIp }, fault),
+    publishReleased: (packetId: number) => connection.received.release(packetId),
+    closed() {
+      connections.remove(connection)
+      if (connection.counted) metrics.mqttConnections.dec()
+      logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
+      context.closed()
+    },
+  }
+  const gate = createGate({ socket, clock: context.clock, events }, options)
+  const connection = createConnection(gate, sourceIp)
+  const client = broker.handle(gate.stream)
+  /** Null until Aedes has read the CONNECT, whatever its type says. */
+  const clientId = () => client.id ?? undefined
+  connections.add(client, connection)
+}
+
 /** How long a connection is silent before TCP asks whether the peer is alive. */
 const tcpKeepAliveMs = 60_000
+
+type Connections = ReturnType<typeof createConnections>
 
 function createConnections() {
   const open = new Set<Connection>()
@@ -207,22 +215,15 @@ function createSignal() {
 }
 
 function reportFault(
-  deps: { readonly log: LimitedLog; readonly metrics: Metrics },
-  client: Client | undefined,
-  sourceIp: string | undefined,
-  fault: FrameFault,
+  { log, metrics }: Pick<AcceptContext, 'log' | 'metrics'>,
+  sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
+  { reason, topic, size, detail }: GateFault,
 ): void {
-  const { reason, detail, topic, size } = fault
-  deps.metrics.mqttConnectionsRefused.inc({ reason })
+  metrics.mqttConnectionsRefused.inc({ reason })
   if (reason === 'payload_too_large' || reason === 'topic_invalid' || reason === 'topic_reserved') {
-    deps.metrics.messagesRejected.inc({ reason })
+    metrics.messagesRejected.inc({ reason })
   }
-  const clientId = client?.id ?? undefined
-  deps.log.warn(
-    reason,
-    { reason, clientId, sourceIp, topic, size, detail },
-    'a client was disconnected',
-  )
+  log.warn(reason, { reason, ...sender, topic, size, detail }, 'a client was disconnected')
 }
 
 function checkMessage(message: Message, payloadBytesMax: number): Message {

@@ -23,7 +23,7 @@ export interface KeepAliveEvents {
 
 export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAlive {
   let heardAtMs = clock.nowMs()
-  let cancel: () => void = () => {}
+  let cancel: (() => void) | undefined
 
   function watch(keepAliveMs: number): void {
     const nowMs = clock.nowMs()
@@ -45,7 +45,7 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
       heardAtMs = clock.nowMs()
     },
     stop() {
-      cancel()
+      cancel?.()
     },
   }
 }

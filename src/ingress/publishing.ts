@@ -1,29 +1,23 @@
-import { randomUUID } from 'node:crypto'
 import type { Client, PublishPacket } from 'aedes'
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
 import type { Message } from '../message.ts'
-import type { Metrics } from '../telemetry.ts'
 import type { Connection } from './connection.ts'
-import type { LimitedLog } from './limited-log.ts'
-import { isBasicIngest, parseBasicIngest } from './topic.ts'
+import { createIngesting, messageFrom } from './ingesting.ts'
+import type { IngestingDeps } from './ingesting.ts'
+import { isBasicIngest } from './topic.ts'
 
 /**
  * From a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
- * arrival, and goes on when its callback is called: QoS 0 distributes; QoS 1 writes PUBACK, then
- * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So the callback is
- * what acknowledges, and it waits for `ingest`.
+ * arrival, and goes on when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
+ * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So to proceed is
+ * to acknowledge, and it waits for `ingest`.
  *
  * A PUBLISH is finished, and its place in the gate free, when Aedes has distributed it, or at
  * once where it never will: Basic Ingest, and duplicates of QoS 2.
  */
 export interface Publishing {
-  /** For Aedes' `authorizePublish`. Never throws; calls `callback` exactly once. */
-  readonly authorize: (
-    client: Client | null,
-    packet: PublishPacket,
-    callback: PublishCallback,
-  ) => void
+  /** For Aedes' `authorizePublish`. Never throws; calls `proceed` exactly once. */
+  readonly authorize: (client: Client | null, packet: PublishPacket, proceed: Proceed) => void
   /** For Aedes' `publish`, which every message passes on its way to the subscribers. */
   readonly distribute: Distribute
   /** The same for a message that did not come through Aedes: ingest, then distribute. */
@@ -32,23 +26,20 @@ export interface Publishing {
   readonly underway: number
 }
 
-type PublishCallback = (error?: Error) => void
-/** Aedes' `publish` as its own code calls it; its type leaves the client out. */
+type Proceed = (error?: Error) => void
+/** Aedes' `publish` as its own code calls it; its declared type leaves the client out. */
 export type Distribute = (
   packet: PublishPacket,
-  client: Client | PublishCallback | null,
-  done?: PublishCallback,
+  client: Client | Proceed | null,
+  done?: Proceed,
 ) => void
 
-export interface PublishingDeps {
-  readonly ingest: (message: Message) => Promise<void>
+export interface PublishingDeps extends IngestingDeps {
   readonly clock: Clock
-  readonly metrics: Metrics
-  readonly log: LimitedLog
   /** Aedes' own `publish`, bound. */
   readonly distribute: Distribute
   readonly connectionOf: (client: Client) => Connection | undefined
-  /** Called whenever something that `close` may wait for is finished. */
+  /** Called when something that `close` may wait for is finished. */
   readonly finished: () => void
 }
 
@@ -58,36 +49,17 @@ export const notIngested = new Error('the message could not be made durable')
 export const connectionGone = new Error('the connection closed before the answer')
 
 export function createPublishing(deps: PublishingDeps): Publishing {
-  const { clock, log } = deps
-  const counters = createCounters(deps.metrics)
+  const { clock } = deps
+  const ingesting = createIngesting(deps)
   let underway = 0
-
-  function ingest(message: Message): Promise<void> {
-    counters[message.transport].received[message.qos].inc()
-    try {
-      return deps.ingest(message)
-    } catch (thrown) {
-      return Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
-    }
-  }
-
-  function reportFailure(message: Pick<Message, 'clientId' | 'topic' | 'qos'>, cause: unknown) {
-    deps.metrics.messagesRejected.inc({ reason: 'ingest_failed' })
-    const { clientId, topic, qos } = message
-    log.warn(
-      'ingest_failed',
-      { clientId, topic, qos, cause: messageOf(cause) },
-      'a message could not be made durable and is not acknowledged',
-    )
-  }
 
   async function ingestUnderway(message: Message): Promise<void> {
     underway++
     try {
-      await ingest(message)
-      counters[message.transport].acknowledged[message.qos].inc()
+      await ingesting.ingest(message)
+      ingesting.acknowledged(message.transport, message.qos)
     } catch (cause) {
-      reportFailure(message, cause)
+      ingesting.failed(message, cause)
       throw cause
     } finally {
       underway--
@@ -95,91 +67,50 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     }
   }
 
-  function authorizeWill(client: Client | null, packet: PublishPacket, callback: PublishCallback) {
-    const sourceIp = client ? deps.connectionOf(client)?.sourceIp : undefined
-    // Aedes keeps the client's id in a will that outlives its client.
+  function authorizeWill(client: Client | null, packet: PublishPacket, proceed: Proceed): void {
+    // Aedes notes the client's id in a will that outlives the client.
     const clientId = client?.id ?? (packet as { clientId?: string }).clientId
-    ingestUnderway(messageFrom(packet, clientId, sourceIp, clock)).then(
-      () => callback(),
-      () => callback(notIngested),
+    const sourceIp = client ? deps.connectionOf(client)?.sourceIp : undefined
+    const message = messageFrom(packet, { clientId, sourceIp }, clock)
+    ingestUnderway(message).then(
+      () => proceed(),
+      () => proceed(notIngested),
     )
   }
 
   function authorizePublish(
-    client: Client,
-    connection: Connection,
+    { client, connection }: Sender,
     packet: PublishPacket,
-    callback: PublishCallback,
+    proceed: Proceed,
   ): void {
-    const { qos, messageId = 0 } = packet
-    const ingestPacket = () => ingest(messageFrom(packet, client.id, connection.sourceIp, clock))
-    const outcome =
-      qos === 2 ? connection.received.ingestOnce(messageId, ingestPacket) : ingestPacket()
+    const { qos, topic, messageId = 0 } = packet
+    const ingest = () =>
+      ingesting.ingest(
+        messageFrom(packet, { clientId: client.id, sourceIp: connection.sourceIp }, clock),
+      )
+    const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
-      if (fault !== undefined) {
-        reportFailure({ clientId: client.id, topic: packet.topic, qos }, fault.cause)
-      }
+      if (fault !== undefined) ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
       if (fault !== undefined || (client.closed && qos > 0)) {
         connection.gate.finish()
-        callback(fault === undefined ? connectionGone : notIngested)
+        proceed(fault === undefined ? connectionGone : notIngested)
         return 'done'
       }
-      counters.mqtt.acknowledged[qos].inc()
-      if (qos !== 2) {
-        callback()
-        return 'done'
-      }
-      connection.undistributed.add(messageId)
-      callback()
-      // Aedes' memory store answers within the tick. What it does not distribute is a duplicate,
-      // and has its PUBREC by now.
-      setImmediate(() => {
-        if (connection.undistributed.delete(messageId)) finish(connection, qos)
-      })
-      return 'pending'
+      ingesting.acknowledged('mqtt', qos)
+      return proceedTo(connection, { qos, messageId }, proceed, deps.finished)
     })
   }
 
-  function finish(connection: Connection, qos: Message['qos']): void {
-    connection.gate.finish()
-    if (qos === 2) connection.answers.answered()
-    deps.finished()
-  }
-
-  const distribute: Distribute = (packet, client, done) => {
-    const callback = typeof client === 'function' ? client : (done ?? (() => {}))
-    const connection =
-      isClient(client) && isFromWire(packet) ? deps.connectionOf(client) : undefined
-    if (packet.qos === 2 && packet.messageId !== undefined) {
-      connection?.undistributed.delete(packet.messageId)
-    }
-    const distributed = (error?: Error) => {
-      callback(error)
-      if (connection !== undefined) finish(connection, packet.qos)
-    }
-    // Nobody can subscribe to these, but a stored `#` of an absent client would match.
-    if (isBasicIngest(packet.topic)) distributed()
-    else deps.distribute(packet, typeof client === 'function' ? null : client, distributed)
-  }
-
   return {
-    authorize(client, packet, callback) {
+    authorize(client, packet, proceed) {
       const connection = client && isFromWire(packet) ? deps.connectionOf(client) : undefined
-      if (client === null || connection === undefined) authorizeWill(client, packet, callback)
-      else authorizePublish(client, connection, packet, callback)
+      if (client === null || connection === undefined) authorizeWill(client, packet, proceed)
+      else authorizePublish({ client, connection }, packet, proceed)
     },
-    distribute,
+    distribute: createDistribute(deps),
     async publish(message) {
       await ingestUnderway(message)
-      if (message.basicIngestRule !== undefined) return
-      const { topic, payload, qos, retain } = message
-      await new Promise<void>((resolve, reject) => {
-        deps.distribute(
-          { cmd: 'publish', topic, payload, qos, retain, dup: false },
-          null,
-          (error) => (error ? reject(error) : resolve()),
-        )
-      })
+      if (message.basicIngestRule === undefined) await distributeMessage(deps.distribute, message)
     },
     get underway() {
       return underway
@@ -187,41 +118,62 @@ export function createPublishing(deps: PublishingDeps): Publishing {
   }
 }
 
-const isClient = (value: Client | PublishCallback | null): value is Client =>
-  typeof value === 'object' && value !== null
+interface Sender {
+  readonly client: Client
+  readonly connection: Connection
+}
 
-/** A will is part of a CONNECT and so no packet of its own. */
-const isFromWire = (packet: { cmd?: string }): boolean => packet.cmd === 'publish'
+/** A will is part of a CONNECT, so no packet of its own. */
+const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd === 'publish'
 
-function messageFrom(
-  packet: PublishPacket,
-  clientId: string | undefined,
-  sourceIp: string | undefined,
-  clock: Clock,
-): Message {
-  const basicIngest = parseBasicIngest(packet.topic)
-  return {
-    topic: basicIngest?.topic ?? packet.topic,
-    // A copy: Aedes' payload is a view of what was read, which may hold many messages.
-    payload: Buffer.from(packet.payload),
-    qos: packet.qos,
-    retain: packet.retain,
-    transport: 'mqtt',
-    traceId: randomUUID(),
-    timestampMs: clock.nowMs(),
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(sourceIp === undefined ? {} : { sourceIp }),
-    ...(basicIngest === undefined ? {} : { basicIngestRule: basicIngest.rule }),
+/** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */
+function proceedTo(
+  connection: Connection,
+  { qos, messageId }: { readonly qos: Message['qos']; readonly messageId: number },
+  proceed: Proceed,
+  finished: () => void,
+): 'done' | 'pending' {
+  if (qos !== 2) {
+    proceed()
+    return 'done'
+  }
+  connection.undistributed.add(messageId)
+  proceed()
+  // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
+  // duplicate, and has its PUBREC.
+  setImmediate(() => {
+    if (connection.undistributed.delete(messageId)) finish(connection, qos, finished)
+  })
+  return 'pending'
+}
+
+function finish(connection: Connection, qos: Message['qos'], finished: () => void): void {
+  connection.gate.finish()
+  if (qos === 2) connection.answers.answered()
+  finished()
+}
+
+/** Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
+function createDistribute(deps: PublishingDeps): Distribute {
+  return (packet, clientOrDone, maybeDone) => {
+    const [client, done] =
+      typeof clientOrDone === 'function' ? [null, clientOrDone] : [clientOrDone, maybeDone]
+    const connection = client && isFromWire(packet) ? deps.connectionOf(client) : undefined
+    if (packet.qos === 2) connection?.undistributed.delete(packet.messageId ?? 0)
+    const distributed: Proceed = (error) => {
+      done?.(error)
+      if (connection !== undefined) finish(connection, packet.qos, deps.finished)
+    }
+    // Nobody can subscribe to these, but the stored `#` of an absent client would match.
+    if (isBasicIngest(packet.topic)) distributed()
+    else deps.distribute(packet, client, distributed)
   }
 }
 
-/** Counters with their labels bound: finding a label set anew costs more than counting. */
-function createCounters(metrics: Metrics) {
-  const ofTransport = (transport: Message['transport']) => ({
-    received: ofQos((qos) => metrics.messagesReceived.labels({ transport, qos })),
-    acknowledged: ofQos((qos) => metrics.messagesAcknowledged.labels({ transport, qos })),
+function distributeMessage(distribute: Distribute, message: Message): Promise<void> {
+  const { topic, payload, qos, retain } = message
+  const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
+  return new Promise((resolve, reject) => {
+    distribute(packet, null, (error) => (error ? reject(error) : resolve()))
   })
-  return { mqtt: ofTransport('mqtt'), http: ofTransport('http') }
 }
-
-const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1), bind(2)] as const

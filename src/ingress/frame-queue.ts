@@ -1,0 +1,139 @@
+import { findFrameFault, frameLength, packetType, pubrelPacketId, typeOf } from './frames.ts'
+import type { FrameFault } from './frames.ts'
+
+/**
+ * The frames of one client that have not passed the gate yet, and which of them may:
+ *
+ * - the first is a CONNECT, and nothing follows it until `open()`;
+ * - at most `unfinishedMax` PUBLISHes have passed and are not finished;
+ * - DISCONNECT waits until none is, so that the answers before it go out;
+ * - a frame that is no good passes never, nor what follows it: `fault` has the reason.
+ */
+export interface FrameQueue {
+  /** @param runs buffers of one or more whole frames each */
+  add(runs: readonly Buffer[]): void
+  /** Takes the next frames that may pass now, all in one buffer; undefined when none may. */
+  take(): Buffer | undefined
+  open(): void
+  /** Nothing more passes. */
+  readonly hold: () => void
+  /** A PUBLISH that passed is finished. */
+  finish(): void
+  readonly isOpen: boolean
+  readonly unfinished: number
+  /** Of the frames that wait. */
+  readonly bytes: number
+  /** Nothing waits, and nothing that passed is unfinished. */
+  readonly isIdle: boolean
+  /** What was wrong with the frame behind the last that passed. */
+  readonly fault: FrameFault | undefined
+}
+
+export interface FrameQueueOptions {
+  readonly payloadBytesMax: number
+  readonly unfinishedMax: number
+  /** Told of each PUBREL that passes. */
+  readonly publishReleased: (packetId: number) => void
+}
+
+interface State {
+  phase: 'connect' | 'connack' | 'open' | 'holding'
+  unfinished: number
+}
+
+export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
+  const state: State = { phase: 'connect', unfinished: 0 }
+  let runs: Buffer[] = []
+  let bytes = 0
+  let fault: FrameFault | undefined
+
+  return {
+    add(added) {
+      if (fault !== undefined) return
+      for (const run of added) {
+        runs.push(run)
+        bytes += run.length
+      }
+    },
+    take() {
+      const run = runs[0]
+      if (run === undefined) return undefined
+      const admitted = admit(state, run, options)
+      fault = admitted.fault
+      if (fault !== undefined) {
+        runs = []
+        bytes = 0
+      } else if (admitted.end === run.length) {
+        runs.shift()
+        bytes -= run.length
+      } else {
+        runs[0] = run.subarray(admitted.end)
+        bytes -= admitted.end
+      }
+      if (admitted.end === 0) return undefined
+      return admitted.end === run.length ? run : run.subarray(0, admitted.end)
+    },
+    open() {
+      if (state.phase === 'connack') state.phase = 'open'
+    },
+    hold() {
+      state.phase = 'holding'
+    },
+    finish() {
+      state.unfinished--
+    },
+    get isOpen() {
+      return state.phase === 'open'
+    },
+    get unfinished() {
+      return state.unfinished
+    },
+    get bytes() {
+      return bytes
+    },
+    get isIdle() {
+      return bytes === 0 && state.unfinished === 0
+    },
+    get fault() {
+      return fault
+    },
+  }
+}
+
+/** Lets frames of the run pass up to the first that must wait or is no good. */
+function admit(
+  state: State,
+  run: Buffer,
+  options: FrameQueueOptions,
+): { readonly end: number; readonly fault?: FrameFault } {
+  let offset = 0
+  while (offset < run.length) {
+    const length = frameLength(run, offset)
+    const type = typeOf(run, offset)
+    if (state.phase === 'connect') {
+      if (type !== packetType.connect) return { end: offset, fault: notConnect }
+      state.phase = 'connack'
+    } else if (state.phase === 'open') {
+      const fault = findFrameFault(run, offset, length, options.payloadBytesMax)
+      if (fault !== undefined) return { end: offset, fault }
+      if (type === packetType.publish) {
+        if (state.unfinished >= options.unfinishedMax) break
+        state.unfinished++
+      } else if (type === packetType.disconnect) {
+        if (state.unfinished > 0) break
+      } else if (type === packetType.pubrel) {
+        options.publishReleased(pubrelPacketId(run, offset))
+      }
+    } else {
+      break
+    }
+    offset += length
+  }
+  return { end: offset }
+}
+
+/** [MQTT-3.1.0-1] */
+const notConnect: FrameFault = Object.freeze({
+  reason: 'not_connect',
+  detail: 'the first packet is not CONNECT',
+})

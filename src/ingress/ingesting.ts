@@ -1,0 +1,81 @@
+import type { Clock } from '../clock.ts'
+import { randomUUID } from 'node:crypto'
+import type { PublishPacket } from 'aedes'
+import { messageOf } from '../errors.ts'
+import type { Message } from '../message.ts'
+import type { Metrics } from '../telemetry.ts'
+import type { LimitedLog } from './limited-log.ts'
+import { parseBasicIngest } from './topic.ts'
+
+/** Hands messages to the engine, counts them, and reports those that it could not take. */
+export interface Ingesting {
+  /** Calls the engine at once. Its rejection is the caller's to report. */
+  ingest(message: Message): Promise<void>
+  acknowledged(transport: Message['transport'], qos: Message['qos']): void
+  failed(message: Pick<Message, 'clientId' | 'topic' | 'qos'>, cause: unknown): void
+}
+
+export interface IngestingDeps {
+  readonly ingest: (message: Message) => Promise<void>
+  readonly metrics: Metrics
+  readonly log: LimitedLog
+}
+
+export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingesting {
+  const counters = createCounters(metrics)
+  return {
+    ingest(message) {
+      counters[message.transport].received[message.qos].inc()
+      try {
+        return ingest(message)
+      } catch (thrown) {
+        return Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+      }
+    },
+    acknowledged(transport, qos) {
+      counters[transport].acknowledged[qos].inc()
+    },
+    failed({ clientId, topic, qos }, cause) {
+      metrics.messagesRejected.inc({ reason: 'ingest_failed' })
+      log.warn(
+        'ingest_failed',
+        { reason: 'ingest_failed', clientId, topic, qos, detail: messageOf(cause) },
+        'a message could not be made durable and is not acknowledged',
+      )
+    },
+  }
+}
+
+/** Counters with their labels bound: to look a label set up costs more than to count. */
+function createCounters(metrics: Metrics) {
+  const ofTransport = (transport: Message['transport']) => ({
+    received: ofQos((qos) => metrics.messagesReceived.labels({ transport, qos })),
+    acknowledged: ofQos((qos) => metrics.messagesAcknowledged.labels({ transport, qos })),
+  })
+  return { mqtt: ofTransport('mqtt'), http: ofTransport('http') }
+}
+
+const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1), bind(2)] as const
+
+/** A PUBLISH, or the will of a CONNECT, as the engine sees it. */
+export function messageFrom(
+  packet: PublishPacket,
+  sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
+  clock: Clock,
+): Message {
+  const { clientId, sourceIp } = sender
+  const basicIngest = parseBasicIngest(packet.topic)
+  return {
+    topic: basicIngest?.topic ?? packet.topic,
+    // A copy: Aedes' payload is a view of what was read, which may hold many messages.
+    payload: Buffer.from(packet.payload),
+    qos: packet.qos,
+    retain: packet.retain,
+    transport: 'mqtt',
+    traceId: randomUUID(),
+    timestampMs: clock.nowMs(),
+    ...(clientId === undefined ? {} : { clientId }),
+    ...(sourceIp === undefined ? {} : { sourceIp }),
+    ...(basicIngest === undefined ? {} : { basicIngestRule: basicIngest.rule }),
+  }
+}
