@@ -8,50 +8,32 @@
  *   const document = createDocument(message, environment)   // once a message, for all its rules
  *   const scope = statement.openScope(document)             // once a message and rule
  *   const result = statement.evaluate(scope)                // WHERE, then SELECT
- *   const key = expression.evaluate(scope)                  // templates see the same scope
+ *   const key = expression.expandText(scope)                // templates see the same scope
  */
-export type SqlVersion = '2015-10-08' | '2016-03-23' | 'beta'
+import type { Statement } from './ast.ts'
+import { checkStatement, checkTemplateExpression } from './checker.ts'
+import { isConstant } from './compiler/constant.ts'
+import type { Frame, Surroundings } from './compiler/frame.ts'
+import { compileWithQueries } from './compiler/selection.ts'
+import { compileEvaluation } from './compiler/statement.ts'
+import type { StatementResult } from './compiler/statement.ts'
+import { compileVariables } from './compiler/variables.ts'
+import type { Dialect } from './dialect.ts'
+import type { MessageDocument } from './document.ts'
+import { writeJson } from './json-writer.ts'
+import { parseExpressionAt, parseStatement } from './parser/statement.ts'
+import { syntaxError } from './syntax-error.ts'
+import { sqlVersions } from './version.ts'
+import type { SqlVersion } from './version.ts'
+import type { Value } from './values.ts'
 
-/** What SQL can see of a message; a `Message` is one. */
-export interface SqlMessage {
-  readonly topic: string
-  readonly payload: Buffer
-  readonly clientId?: string
-  readonly principal?: string
-  readonly sourceIp?: string
-  readonly traceId?: string
-  readonly timestampMs: number
-  readonly mqtt5?: {
-    readonly contentType?: string
-    readonly payloadFormatIndicator?: 0 | 1
-    readonly responseTopic?: string
-    readonly correlationData?: Buffer
-    readonly userProperties?: readonly (readonly [string, string])[]
-  }
-}
-
-/** What SQL can see of the engine. */
-export interface SqlEnvironment {
-  readonly accountId: string
-  /** A random UUID (RFC 4122, lower case): `newuuid()`. */
-  readonly newUuid: () => string
-}
-
-/** One message as SQL reads it: its payload is parsed at most once, and only when a rule looks. */
-export type MessageDocument = { readonly message: SqlMessage; readonly environment: SqlEnvironment }
+export { createDocument } from './document.ts'
+export type { MessageDocument, SqlEnvironment, SqlMessage } from './document.ts'
+export type { StatementResult } from './compiler/statement.ts'
+export type { SqlVersion } from './version.ts'
 
 /** One rule on one message: what its SELECT, WHERE, variables and templates can see. Opaque. */
-export type Scope = { readonly document: MessageDocument }
-
-export type StatementResult =
-  | { readonly matched: false }
-  | {
-      readonly matched: true
-      /** What the actions get: for `SELECT *` alone the very bytes of the message. */
-      readonly output: Buffer
-      /** Whether `output` is a JSON document. */
-      readonly outputIsJson: boolean
-    }
+export type Scope = Frame
 
 export interface CompiledStatement {
   readonly version: SqlVersion
@@ -74,4 +56,77 @@ export interface CompiledExpression {
   readonly isConstant: boolean
   /** The text that a template puts in the expression's place; Undefined gives `''`. */
   expandText(scope: Scope): string
+}
+
+/** UTF-8 bytes of a statement, and of a text with an expression in it. */
+const textBytesMax = 32 * 1024
+
+/**
+ * Reads, checks and compiles a statement.
+ *
+ * @param text the statement, at most 32 KiB of UTF-8
+ * @throws SluiceError SqlParseException: what is wrong, with line, column and a caret; its details
+ *   carry `line` and `column`, counted from 1
+ */
+export function compileStatement(text: string, version: SqlVersion): CompiledStatement {
+  if (!sqlVersions.has(version)) {
+    throw syntaxError(text, 0, `unknown SQL version '${version}'`)
+  }
+  checkSize(text)
+  const dialect = dialectOf(version)
+  const statement = parseStatement(text)
+  checkStatement(statement, text, dialect)
+  const around = surroundingsOf(statement, dialect)
+  const createVariables = compileVariables(statement.assignments, around)
+  return {
+    version,
+    topicFilter: statement.topicFilter?.text,
+    openScope: (document) => ({
+      document,
+      variables: createVariables(),
+      element: undefined,
+      outer: undefined,
+    }),
+    evaluate: compileEvaluation(statement, around),
+    compileExpression: (longerText, start) => compileTemplatePart(longerText, start, around),
+  }
+}
+
+function compileTemplatePart(
+  text: string,
+  start: number,
+  around: Surroundings,
+): { expression: CompiledExpression; end: number } {
+  checkSize(text)
+  const { expression, end } = parseExpressionAt(text, start)
+  checkTemplateExpression(expression, text, around.dialect, around.variables.keys())
+  const evaluate = compileWithQueries(expression, around)
+  return {
+    expression: {
+      isConstant: isConstant(expression),
+      expandText: (scope) => templateText(evaluate(scope), around.dialect),
+    },
+    end,
+  }
+}
+
+/** A String as it is, anything else as JSON: `null`, `true`, numbers; Undefined is empty. */
+function templateText(value: Value, dialect: Dialect): string {
+  return typeof value === 'string' ? value : writeJson(value, dialect)
+}
+
+function checkSize(text: string): void {
+  // No character takes more than three bytes a UTF-16 unit, so most texts need no counting.
+  if (text.length * 3 <= textBytesMax || Buffer.byteLength(text) <= textBytesMax) return
+  throw syntaxError(text, 0, `longer than ${textBytesMax} bytes`)
+}
+
+function dialectOf(version: SqlVersion): Dialect {
+  const isSecondVersion = version !== '2015-10-08'
+  return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion })
+}
+
+function surroundingsOf(statement: Statement, dialect: Dialect): Surroundings {
+  const variables = new Map(statement.assignments.map(({ name }, index) => [name, index]))
+  return { dialect, variables, aliases: [] }
 }

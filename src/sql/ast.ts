@@ -1,0 +1,178 @@
+/**
+ * The tree of a statement. Two normal forms keep it free of depth that the text does not have:
+ * a `binary` node folds its steps from the left, so its `first` is never itself a `binary` node,
+ * and a `logical` node's first operand is never a `logical` node of the same operator.
+ * Brackets leave no node behind.
+ */
+export type UnaryOperator = '-' | '+' | 'NOT'
+export type BinaryOperator =
+  '+' | '-' | '*' | '/' | '%' | '=' | '<>' | '<' | '<=' | '>' | '>=' | 'IN' | 'NOT IN'
+export type LogicalOperator = 'AND' | 'OR'
+
+/** `at` is the offset in the text that a complaint about the node points to. */
+interface Node {
+  readonly at: number
+}
+
+export interface NumberLiteral extends Node {
+  readonly kind: 'number'
+  readonly text: string
+}
+
+export interface ConstantLiteral extends Node {
+  readonly kind: 'constant'
+  readonly value: string | boolean | null
+}
+
+export interface ArrayLiteral extends Node {
+  readonly kind: 'array'
+  readonly items: readonly Expression[]
+}
+
+export interface ObjectLiteral extends Node {
+  readonly kind: 'object'
+  readonly entries: readonly { readonly key: string; readonly value: Expression }[]
+}
+
+/** An attribute of the payload, or of the element that a nested query looks at. */
+export interface Path extends Node {
+  readonly kind: 'path'
+  /** At least one. */
+  readonly names: readonly string[]
+}
+
+/** The whole payload, or the whole element of a nested query. */
+export interface Star extends Node {
+  readonly kind: 'star'
+}
+
+export interface Variable extends Node {
+  readonly kind: 'variable'
+  readonly name: string
+}
+
+/** `.names` after something that is not a name: `@v.a.b`, `get(x, 0).a`, `(SELECT ...).a`. */
+export interface Member extends Node {
+  readonly kind: 'member'
+  readonly object: Expression
+  readonly names: readonly string[]
+}
+
+export interface Call extends Node {
+  readonly kind: 'call'
+  /** As written; functions are found in any case. */
+  readonly name: string
+  readonly arguments: readonly Expression[]
+}
+
+export interface Cast extends Node {
+  readonly kind: 'cast'
+  readonly value: Expression
+  readonly type: string
+  readonly typeAt: number
+}
+
+export interface Unary extends Node {
+  readonly kind: 'unary'
+  readonly operator: UnaryOperator
+  readonly operand: Expression
+}
+
+export interface BinaryStep {
+  readonly operator: BinaryOperator
+  readonly operand: Expression
+}
+
+/** `((first op operand) op operand) ...` with at least one step. */
+export interface Binary extends Node {
+  readonly kind: 'binary'
+  readonly first: Expression
+  readonly steps: readonly BinaryStep[]
+}
+
+export interface Logical extends Node {
+  readonly kind: 'logical'
+  readonly operator: LogicalOperator
+  /** At least two, decided from the left. */
+  readonly operands: readonly Expression[]
+}
+
+export interface CaseBranch {
+  readonly when: Expression
+  readonly result: Expression
+}
+
+export interface Case extends Node {
+  readonly kind: 'case'
+  readonly subject: Expression
+  readonly branches: readonly CaseBranch[]
+  readonly otherwise: Expression | undefined
+}
+
+export interface Exists extends Node {
+  readonly kind: 'exists'
+  readonly query: Query
+}
+
+export interface Subselect extends Node {
+  readonly kind: 'subselect'
+  readonly query: Query
+}
+
+export type Expression =
+  | NumberLiteral
+  | ConstantLiteral
+  | ArrayLiteral
+  | ObjectLiteral
+  | Path
+  | Star
+  | Variable
+  | Member
+  | Call
+  | Cast
+  | Unary
+  | Binary
+  | Logical
+  | Case
+  | Exists
+  | Subselect
+
+/** One thing that SELECT lists. */
+export type Item =
+  /** `*`: all members of the payload. */
+  | { readonly kind: 'all'; readonly at: number }
+  /** An object literal without alias: its members become members of the output. */
+  | { readonly kind: 'spread'; readonly at: number; readonly expression: ObjectLiteral }
+  | {
+      readonly kind: 'named'
+      readonly at: number
+      readonly expression: Expression
+      /** Where in the output: `AS a.b` is ['a', 'b']. */
+      readonly target: readonly string[]
+    }
+
+/** What SELECT makes: an object of items, or one bare value. */
+export type Selection =
+  | { readonly kind: 'items'; readonly items: readonly Item[] }
+  | { readonly kind: 'value'; readonly expression: Expression }
+
+/** A SELECT inside an expression. */
+export interface Query extends Node {
+  readonly selection: Selection
+  readonly source: Expression
+  /** `AS alias`: the name of the element inside the query. */
+  readonly alias: string | undefined
+  readonly where: Expression | undefined
+}
+
+export interface Assignment extends Node {
+  readonly name: string
+  readonly value: Expression
+}
+
+export interface Statement {
+  readonly assignments: readonly Assignment[]
+  readonly selection: Selection
+  readonly topicFilter: { readonly text: string; readonly at: number } | undefined
+  readonly where: Expression | undefined
+}

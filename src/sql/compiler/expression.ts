@@ -1,0 +1,205 @@
+/** Expressions to closures. The depth of recursion is that of the text's brackets. */
+import { negate, operationOf, equals } from '../arithmetic.ts'
+import type {
+  ArrayLiteral,
+  Binary,
+  Call,
+  Case,
+  Cast,
+  Expression,
+  Logical,
+  ObjectLiteral,
+  Unary,
+} from '../ast.ts'
+import { cast, castKeywords, toBoolean, toDecimal } from '../conversions.ts'
+import { findFunction } from '../functions/table.ts'
+import { numberFromText } from '../numbers.ts'
+import type { Value } from '../values.ts'
+import type { Evaluate, Surroundings } from './frame.ts'
+import { compileMember, compilePath, compileStar } from './names.ts'
+import type { QueryCompiler } from './names.ts'
+import { unreachable } from '../unreachable.ts'
+
+/** @param compileQuery compiles nested queries, whose parts are expressions in turn */
+export function compileExpression(
+  expression: Expression,
+  around: Surroundings,
+  compileQuery: QueryCompiler,
+): Evaluate {
+  const compile = (part: Expression) => compileExpression(part, around, compileQuery)
+  switch (expression.kind) {
+    case 'number': {
+      const value = numberFromText(expression.text)
+      return () => value
+    }
+    case 'constant': {
+      const { value } = expression
+      return () => value
+    }
+    case 'array':
+      return compileArray(expression, compile)
+    case 'object':
+      return compileObject(expression, compile)
+    case 'path':
+      return compilePath(expression.names, around)
+    case 'star':
+      return compileStar(around)
+    case 'variable':
+      return compileVariable(expression.name, around)
+    case 'member':
+      return compileMember(compile(expression.object), expression.names)
+    case 'call':
+      return compileCall(expression, around, compile)
+    case 'cast':
+      return compileCast(expression, around, compile)
+    case 'unary':
+      return compileUnary(expression, compile)
+    case 'binary':
+      return compileBinary(expression, around, compile)
+    case 'logical':
+      return compileLogical(expression, compile)
+    case 'case':
+      return compileCase(expression, compile)
+    case 'exists':
+    case 'subselect':
+      return compileQuery(expression, around)
+    default:
+      return unreachable(expression)
+  }
+}
+
+type Compile = (part: Expression) => Evaluate
+
+/** Undefined items are left out. */
+function compileArray({ items }: ArrayLiteral, compile: Compile): Evaluate {
+  const evaluates = items.map(compile)
+  return (frame) => {
+    const values: Value[] = []
+    for (const evaluate of evaluates) {
+      const value = evaluate(frame)
+      if (value !== undefined) values.push(value)
+    }
+    return values
+  }
+}
+
+/** Members that are Undefined are left out. */
+function compileObject({ entries }: ObjectLiteral, compile: Compile): Evaluate {
+  const compiled = entries.map(({ key, value }) => ({ key, evaluate: compile(value) }))
+  return (frame) => {
+    const members = new Map<string, Value>()
+    for (const { key, evaluate } of compiled) {
+      const value = evaluate(frame)
+      if (value !== undefined) members.set(key, value)
+    }
+    return members
+  }
+}
+
+function compileVariable(name: string, around: Surroundings): Evaluate {
+  const index = around.variables.get(name)
+  if (index === undefined) return () => undefined // the checker has refused it
+  return (frame) => frame.variables.valueAt(index, frame)
+}
+
+function compileCall(call: Call, { dialect }: Surroundings, compile: Compile): Evaluate {
+  const spec = findFunction(call.name)
+  const [fewest, most] = spec?.arity ?? [0, 0]
+  const count = call.arguments.length
+  if (spec === undefined || count < fewest || count > most) return () => undefined
+  const { implementation } = spec
+  const [first, second, third] = call.arguments.map(compile)
+  if (first === undefined) {
+    return (frame) => implementation([], frame.document, dialect)
+  }
+  if (second === undefined) {
+    return (frame) => implementation([first(frame)], frame.document, dialect)
+  }
+  if (third === undefined) {
+    return (frame) => implementation([first(frame), second(frame)], frame.document, dialect)
+  }
+  const evaluates = call.arguments.map(compile)
+  return (frame) =>
+    implementation(
+      evaluates.map((evaluate) => evaluate(frame)),
+      frame.document,
+      dialect,
+    )
+}
+
+function compileCast(node: Cast, { dialect }: Surroundings, compile: Compile): Evaluate {
+  const keyword = castKeywords.get(node.type.toLowerCase())
+  if (keyword === undefined) return () => undefined // the checker has refused it
+  const evaluate = compile(node.value)
+  return (frame) => cast(evaluate(frame), keyword.type, dialect)
+}
+
+function compileUnary({ operator, operand }: Unary, compile: Compile): Evaluate {
+  const evaluate = compile(operand)
+  switch (operator) {
+    case 'NOT':
+      return (frame) => {
+        const value = toBoolean(evaluate(frame))
+        return value === undefined ? undefined : !value
+      }
+    case '-':
+      return (frame) => negate(evaluate(frame))
+    case '+':
+      return (frame) => toDecimal(evaluate(frame))
+    default:
+      return unreachable(operator)
+  }
+}
+
+/** Folds from the left in a loop: a statement may add up hundreds of terms. */
+function compileBinary(node: Binary, around: Surroundings, compile: Compile): Evaluate {
+  const first = compile(node.first)
+  const steps = node.steps.map(({ operator, operand }) => ({
+    operation: operationOf(operator, around.dialect),
+    evaluate: compile(operand),
+  }))
+  const [only] = steps
+  if (only !== undefined && steps.length === 1) {
+    const { operation, evaluate } = only
+    return (frame) => operation(first(frame), evaluate(frame))
+  }
+  return (frame) => {
+    let value = first(frame)
+    for (const { operation, evaluate } of steps) value = operation(value, evaluate(frame))
+    return value
+  }
+}
+
+/**
+ * The left operand decides alone when it can (`true OR x`, `false AND x`), else the right one does.
+ * An operand that is no Boolean makes it Undefined, and so it stays.
+ */
+function compileLogical({ operator, operands }: Logical, compile: Compile): Evaluate {
+  const evaluates = operands.map(compile)
+  const deciding = operator === 'OR'
+  return (frame) => {
+    for (const evaluate of evaluates) {
+      const value = toBoolean(evaluate(frame))
+      if (value === undefined || value === deciding) return value
+    }
+    return !deciding
+  }
+}
+
+/** The first WHEN that equals the subject. An Undefined subject makes all of it Undefined. */
+function compileCase({ subject, branches, otherwise }: Case, compile: Compile): Evaluate {
+  const evaluateSubject = compile(subject)
+  const compiled = branches.map(({ when, result }) => ({
+    when: compile(when),
+    result: compile(result),
+  }))
+  const evaluateOtherwise = otherwise === undefined ? undefined : compile(otherwise)
+  return (frame) => {
+    const value = evaluateSubject(frame)
+    if (value === undefined) return undefined
+    for (const { when, result } of compiled) {
+      if (equals(value, when(frame)) === true) return result(frame)
+    }
+    return evaluateOtherwise?.(frame)
+  }
+}

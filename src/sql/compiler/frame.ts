@@ -1,0 +1,31 @@
+import type { Dialect } from '../dialect.ts'
+import type { MessageDocument } from '../document.ts'
+import type { Value } from '../values.ts'
+
+/** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
+export interface Frame {
+  readonly document: MessageDocument
+  /** The values of the statement's variables in the order of SET. */
+  readonly variables: Variables
+  /** In a nested query the element that it looks at; else Undefined. */
+  readonly element: Value
+  /** The frame around a nested query. */
+  readonly outer: Frame | undefined
+}
+
+/** All variables are evaluated once a message and rule, when the first of them is read. */
+export interface Variables {
+  valueAt(index: number, frame: Frame): Value
+}
+
+/** A compiled expression. Never throws. */
+export type Evaluate = (frame: Frame) => Value
+
+/** What the compiler knows at a place in the text. */
+export interface Surroundings {
+  readonly dialect: Dialect
+  /** Names of variables to their places in SET. */
+  readonly variables: ReadonlyMap<string, number>
+  /** One entry for each nested query around the place, outermost first: its element's alias. */
+  readonly aliases: readonly (string | undefined)[]
+}

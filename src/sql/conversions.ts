@@ -1,0 +1,183 @@
+/**
+ * The two tables of conversions, each one row per source type. What a table has no way for is
+ * Undefined. Numbers are Int or Decimal by the rules of the dialect.
+ *
+ * Standard: what functions and operators do to their arguments. Cast: what `cast(x AS type)` does.
+ */
+import { Decimal } from 'decimal.js'
+import type { Dialect } from './dialect.ts'
+import { writeJson } from './json-writer.ts'
+import {
+  decimalOf,
+  isInRange,
+  isInt,
+  numberFromDecimal,
+  numberFromDouble,
+  numberFromInteger,
+  numberFromText,
+  numberText,
+} from './numbers.ts'
+import type { SqlNumber } from './numbers.ts'
+import { isArray, isNumber, isObject } from './values.ts'
+import type { TypeName, Value } from './values.ts'
+
+/** A String that is a number. No leading plus, no bare point, no blanks, no plus in the exponent. */
+const numericString = /^-?\d+(?:\.\d+)?(?:[eE]-?\d+)?$/
+
+/** The type of a value to a rule of this version. */
+export function typeOf(value: Value, dialect: Dialect): TypeName {
+  if (value === undefined) return 'Undefined'
+  if (value === null) return 'Null'
+  if (typeof value === 'string') return 'String'
+  if (typeof value === 'boolean') return 'Boolean'
+  if (isObject(value)) return 'Object'
+  if (isArray(value)) return 'Array'
+  return isInt(value, dialect) ? 'Int' : 'Decimal'
+}
+
+/** Standard conversion to Decimal: numbers, and Strings that are one. Null counts as Undefined. */
+export function toDecimal(value: Value): SqlNumber | undefined {
+  if (typeof value === 'string')
+    return numericString.test(value) ? numberFromText(value) : undefined
+  return isNumber(value) ? value : undefined
+}
+
+/** Standard conversion to Int: a Decimal to the nearest, a numeric String cut after its point. */
+export function toInt(value: Value): SqlNumber | undefined {
+  if (typeof value === 'string') return rounded(toDecimal(value), Decimal.ROUND_DOWN)
+  return isNumber(value) ? rounded(value, Decimal.ROUND_HALF_UP) : undefined
+}
+
+/** The same as a double, for positions and counts; Undefined when it is none. */
+export function toIndex(value: Value): number | undefined {
+  const number = toInt(value)
+  return number === undefined ? undefined : decimalOf(number).toNumber()
+}
+
+/** Standard conversion to Boolean: Booleans, and `true` and `false` in any case. */
+export function toBoolean(value: Value): boolean | undefined {
+  if (typeof value === 'boolean') return value
+  if (typeof value !== 'string' || value.length > 5) return undefined
+  const word = value.toLowerCase()
+  if (word === 'true') return true
+  return word === 'false' ? false : undefined
+}
+
+/** Standard conversion to String: arrays and objects as compact JSON; Null has no text. */
+export function toText(value: Value, dialect: Dialect): string | undefined {
+  if (typeof value === 'string') return value
+  if (typeof value === 'boolean') return value ? 'true' : 'false'
+  if (value === undefined || value === null) return undefined
+  return isNumber(value) ? numberText(value, dialect) : writeJson(value, dialect)
+}
+
+function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): SqlNumber | undefined {
+  if (number === undefined || number.form === 'integer') return number
+  const decimal = decimalOf(number)
+  if (!isInRange(decimal)) return undefined
+  return numberFromDecimal(decimal.toDecimalPlaces(0, rounding), 'integer')
+}
+
+/** The types that `cast` names; `Double` is a Decimal that went through double precision. */
+export type CastType = 'String' | 'Int' | 'Double' | 'Decimal' | 'Boolean'
+
+interface CastKeyword {
+  readonly type: CastType
+  readonly needsSecondVersion: boolean
+}
+
+const castKeyword = (type: CastType, needsSecondVersion = false): CastKeyword => ({
+  type,
+  needsSecondVersion,
+})
+
+/** The keywords of `cast`, in lower case. */
+export const castKeywords: ReadonlyMap<string, CastKeyword> = new Map([
+  ['string', castKeyword('String')],
+  ['nvarchar', castKeyword('String')],
+  ['text', castKeyword('String')],
+  ['ntext', castKeyword('String')],
+  ['varchar', castKeyword('String')],
+  ['int', castKeyword('Int')],
+  ['integer', castKeyword('Int')],
+  ['double', castKeyword('Double')],
+  ['decimal', castKeyword('Decimal', true)],
+  ['bool', castKeyword('Boolean', true)],
+  ['boolean', castKeyword('Boolean', true)],
+])
+
+type Conversion = (value: Value, dialect: Dialect) => Value
+type ConversionTable = Readonly<Record<TypeName, Conversion>>
+
+const same: Conversion = (value) => value
+const none: Conversion = () => undefined
+const text: Conversion = (value, dialect) => toText(value, dialect)
+const bool: Conversion = (value) => toBoolean(value)
+const isNotZero: Conversion = (value) => isNumber(value) && !decimalOf(value).isZero()
+const roundedDown: Conversion = (value) => rounded(toDecimal(value), Decimal.ROUND_FLOOR)
+const double: Conversion = (value) => {
+  const number = toDecimal(value)
+  return number === undefined ? undefined : numberFromDouble(decimalOf(number).toNumber())
+}
+const zero = numberFromInteger(0)
+const one = numberFromInteger(1)
+const decimalZero = numberFromText('0.0')
+const decimalOne = numberFromText('1.0')
+
+const castTables: Readonly<Record<CastType, ConversionTable>> = {
+  String: {
+    Int: text,
+    Decimal: text,
+    Boolean: text,
+    String: same,
+    Array: text,
+    Object: text,
+    Null: none,
+    Undefined: none,
+  },
+  Int: {
+    Int: same,
+    Decimal: roundedDown,
+    Boolean: (value) => (value === true ? one : zero),
+    String: roundedDown,
+    Array: none,
+    Object: none,
+    Null: none,
+    Undefined: none,
+  },
+  Decimal: {
+    Int: same,
+    Decimal: same,
+    Boolean: (value) => (value === true ? decimalOne : decimalZero),
+    String: (value) => toDecimal(value),
+    Array: none,
+    Object: none,
+    Null: none,
+    Undefined: none,
+  },
+  Double: {
+    Int: same,
+    Decimal: double,
+    Boolean: (value) => (value === true ? decimalOne : decimalZero),
+    String: double,
+    Array: none,
+    Object: none,
+    Null: none,
+    Undefined: none,
+  },
+  Boolean: {
+    Int: isNotZero,
+    Decimal: isNotZero,
+    Boolean: same,
+    String: bool,
+    Array: none,
+    Object: none,
+    Null: none,
+    Undefined: none,
+  },
+}
+
+/** `cast(value AS type)`. */
+export function cast(value: Value, type: CastType, dialect: Dialect): Value {
+  return castTables[type][typeOf(value, dialect)](value, dialect)
+}

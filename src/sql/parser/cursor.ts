@@ -1,0 +1,112 @@
+import type { Expression, Query } from '../ast.ts'
+import { readToken } from '../lexer.ts'
+import type { Token } from '../lexer.ts'
+import { syntaxError } from '../syntax-error.ts'
+import { createOperatorReader } from '../operators.ts'
+import type { OperatorReader } from '../operators.ts'
+
+/** Brackets, calls, literals with brackets, CASEs and nested queries within one another. */
+const depthMax = 64
+
+/** Words of other SQL dialects that people try: named in the message instead of just "unexpected". */
+const foreignWords: ReadonlySet<string> = new Set(
+  (
+    'GROUP ORDER LIMIT OFFSET JOIN INNER LEFT RIGHT FULL CROSS ON USING HAVING UNION INTERSECT ' +
+    'EXCEPT LIKE ILIKE RLIKE BETWEEN DISTINCT IS OVER PARTITION WINDOW WITH INSERT UPDATE DELETE ' +
+    'CREATE DROP INTO'
+  ).split(' '),
+)
+
+/** The rules that contain one another, handed to each of their files by way of the cursor. */
+export interface Grammar {
+  expression(cursor: Cursor): Expression
+  /** An expression, or `*` where the whole payload may stand as a value. */
+  expressionOrStar(cursor: Cursor): Expression
+  query(cursor: Cursor): Query
+}
+
+/** A place in a text, moving forward only. */
+export interface Cursor {
+  readonly text: string
+  readonly grammar: Grammar
+  readonly operators: OperatorReader
+  /** The token `ahead` places after the next one, without taking it. */
+  peek(ahead?: number): Token
+  next(): Token
+  /** Takes the next token if it is this keyword or symbol. */
+  accept(keyword: string): Token | undefined
+  /** Takes this keyword or symbol, or fails with what was wanted, e.g. "')' to close the call". */
+  expect(keyword: string, wanted: string): Token
+  /** Runs `parse` one level deeper. @throws SluiceError when the text nests too deeply */
+  nested<T>(opening: Token, parse: () => T): T
+  /** @throws SluiceError always: the next token is not what was wanted */
+  unexpected(wanted: string): never
+  /** @throws SluiceError always */
+  fail(at: number, problem: string): never
+}
+
+/** A cursor over `text` from `start` on. Each character is read once. */
+export function createCursor(text: string, start: number, grammar: Grammar): Cursor {
+  const waiting: Token[] = []
+  let offset = start
+  let depth = 0
+
+  function peek(ahead = 0): Token {
+    while (waiting.length <= ahead) {
+      const read = readToken(text, offset)
+      offset = read.end
+      waiting.push(read)
+    }
+    return waiting[ahead] as Token
+  }
+  function next(): Token {
+    const token = peek()
+    if (token.kind === 'invalid') fail(token.start, token.text)
+    waiting.shift()
+    return token
+  }
+  function accept(keyword: string): Token | undefined {
+    return peek().keyword === keyword ? next() : undefined
+  }
+  function expect(keyword: string, wanted: string): Token {
+    return accept(keyword) ?? unexpected(wanted)
+  }
+  function nested<T>(opening: Token, parse: () => T): T {
+    if (++depth > depthMax) fail(opening.start, `nested more than ${depthMax} levels deep`)
+    const result = parse()
+    depth--
+    return result
+  }
+  function unexpected(wanted: string): never {
+    const token = peek()
+    if (token.kind === 'invalid') fail(token.start, token.text)
+    if (token.kind === 'end') fail(token.start, `the text ends where ${wanted} is expected`)
+    if (token.kind === 'word' && foreignWords.has(token.keyword)) {
+      fail(token.start, `${token.keyword} is not part of AWS IoT SQL${adviceFor(token.keyword)}`)
+    }
+    fail(token.start, `expected ${wanted}, found ${describe(token)}`)
+  }
+  function fail(at: number, problem: string): never {
+    throw syntaxError(text, at, problem)
+  }
+  const operators = createOperatorReader()
+  return { text, grammar, operators, peek, next, accept, expect, nested, unexpected, fail }
+}
+
+function adviceFor(foreignWord: string): string {
+  switch (foreignWord) {
+    case 'IS':
+      return ': use isNull() or isUndefined()'
+    case 'LIKE':
+      return ': use startswith(), indexof() or regexp_matches()'
+    case 'BETWEEN':
+      return ': write a >= low AND a <= high'
+    default:
+      return ''
+  }
+}
+
+function describe(token: Token): string {
+  if (token.kind === 'string') return 'a string'
+  return token.kind === 'variable' ? `@${token.text}` : `'${token.text}'`
+}

@@ -1,0 +1,99 @@
+/** SELECT: what the statement and its nested queries have in common, and the nested query itself. */
+import type { Expression, Item, Query, Selection } from '../ast.ts'
+import type { Token } from '../lexer.ts'
+import type { Cursor } from './cursor.ts'
+import { endsOperand, parseAlias } from './names.ts'
+import { parsePrimary } from './primaries.ts'
+
+/** `SELECT [VALUE] item, ...`, from the word SELECT on. A comma after the last item is taken. */
+export function parseSelection(cursor: Cursor): Selection {
+  cursor.expect('SELECT', 'SELECT')
+  if (isValueKeyword(cursor)) {
+    cursor.next()
+    const expression = cursor.grammar.expressionOrStar(cursor)
+    if (cursor.peek().keyword === ',') {
+      cursor.fail(cursor.peek().start, 'SELECT VALUE takes one value')
+    }
+    if (cursor.peek().keyword === 'AS') {
+      cursor.fail(cursor.peek().start, 'the value of SELECT VALUE has no name: leave the alias out')
+    }
+    return { kind: 'value', expression }
+  }
+  const items = [parseItem(cursor)]
+  while (cursor.accept(',') !== undefined && cursor.peek().keyword !== 'FROM') {
+    items.push(parseItem(cursor))
+  }
+  return { kind: 'items', items }
+}
+
+/**
+ * VALUE is a keyword where a value follows and the name of an attribute otherwise. Before a sign or
+ * a star either may be meant: `VALUE -x` and `VALUE *` are the keyword, `value - x` is a difference.
+ */
+function isValueKeyword(cursor: Cursor): boolean {
+  const [word, following] = [cursor.peek(), cursor.peek(1)]
+  if (word.keyword !== 'VALUE' || endsOperand(following)) return false
+  if (following.keyword === '*') return endsOperand(cursor.peek(2))
+  if (following.keyword === '-' || following.keyword === '+') {
+    return following.start > word.end && cursor.peek(2).start === following.end
+  }
+  return true
+}
+
+function parseItem(cursor: Cursor): Item {
+  const first = cursor.peek()
+  const at = first.start
+  const expression = cursor.grammar.expressionOrStar(cursor)
+  const end = cursor.peek().start
+  if (cursor.accept('AS') !== undefined) {
+    return { kind: 'named', at, expression, target: parseAlias(cursor) }
+  }
+  if (expression.kind === 'star') return { kind: 'all', at }
+  if (expression.kind === 'object' && first.keyword === '{')
+    return { kind: 'spread', at, expression }
+  const name = nameOf(expression) ?? cursor.text.slice(at, end).trim()
+  return { kind: 'named', at, expression, target: [name] }
+}
+
+/** The name of an item without alias; an expression that has none goes by its own text. */
+function nameOf(expression: Expression): string | undefined {
+  if (expression.kind === 'path' || expression.kind === 'member') return expression.names.at(-1)
+  if (expression.kind === 'variable' || expression.kind === 'call') return expression.name
+  return expression.kind === 'cast' ? 'cast' : undefined
+}
+
+/** `SELECT ... FROM source [AS alias] [WHERE condition]` inside an expression. */
+export function parseQuery(cursor: Cursor): Query {
+  const at = cursor.peek().start
+  const selection = parseSelection(cursor)
+  cursor.expect('FROM', "',' or FROM")
+  const source = parseSource(cursor)
+  const alias = cursor.accept('AS') === undefined ? undefined : parseElementAlias(cursor)
+  return { at, selection, source, alias, where: parseWhere(cursor) }
+}
+
+function parseSource(cursor: Cursor): Expression {
+  const token: Token = cursor.peek()
+  if (token.kind === 'string') {
+    cursor.fail(token.start, 'a nested query reads FROM an attribute, not from a topic filter')
+  }
+  return token.keyword === '*' ? cursor.grammar.expressionOrStar(cursor) : parsePrimary(cursor)
+}
+
+function parseElementAlias(cursor: Cursor): string {
+  const at = cursor.peek().start
+  const [name, ...more] = parseAlias(cursor)
+  if (name === undefined || more.length > 0) cursor.fail(at, 'the name of an element has no dots')
+  return name
+}
+
+/** `[WHERE condition]`. */
+export function parseWhere(cursor: Cursor): Expression | undefined {
+  if (cursor.accept('WHERE') === undefined) return undefined
+  const [word, following] = [cursor.peek(), cursor.peek(1)]
+  if (word.keyword === 'EXISTS' && (following.kind === 'end' || following.keyword === ')')) {
+    cursor.next()
+    cursor.unexpected('a nested query after EXISTS')
+  }
+  return cursor.grammar.expression(cursor)
+}
