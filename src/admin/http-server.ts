@@ -10,6 +10,8 @@ import { SluiceError, messageOf } from '../errors.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { addEvaluateRoute } from './evaluate.ts'
+import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
 import { addRuleRoutes } from './iot-rules.ts'
 import { guardOrigin } from './origin-guard.ts'
@@ -35,7 +37,7 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-export interface HttpServerDependencies {
+export interface HttpServerDependencies extends EvaluateDependencies {
   readonly rules: RuleStore
   readonly health: () => Health
   readonly logger: Logger
@@ -68,7 +70,7 @@ export function createHttpServer(
   dependencies: HttpServerDependencies,
   options: HttpServerOptions,
 ): HttpServer {
-  const { rules, health, logger, metrics } = dependencies
+  const { rules, logger, metrics } = dependencies
   const app = createApp(logger)
   const patterns = collectPatterns(app)
 
@@ -85,7 +87,8 @@ export function createHttpServer(
   })
 
   addRuleRoutes(app, rules)
-  addStatusRoutes(app, { health, metrics })
+  addEvaluateRoute(app, dependencies)
+  addStatusRoutes(app, dependencies)
   refuseOtherMethods(app, patterns)
 
   return {

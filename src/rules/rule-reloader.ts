@@ -69,7 +69,7 @@ export function createRuleReloader(
       const err = thrown instanceof SluiceError ? undefined : thrown
       logger.error(
         { rule: name, directory, err },
-        `rule ${name} changed on disk and cannot be used (${consequence}): ${messageOf(thrown)}`,
+        `rule ${name} changed on disk and cannot be used (${consequence}): ${firstLine(thrown)}`,
       )
     }
   }
@@ -77,6 +77,12 @@ export function createRuleReloader(
   return {
     async loadAll() {
       const names = await files.names()
+      if (names.length > rulesMax) {
+        throw new SluiceError(
+          'RuleFileInvalid',
+          `${directory} holds ${names.length} rules; SLUICE_RULES_MAX allows ${rulesMax}`,
+        )
+      }
       for (let start = 0; start < names.length; start += filesReadAtOnce) {
         const chunk = names.slice(start, start + filesReadAtOnce)
         const results = await Promise.allSettled(
@@ -107,10 +113,14 @@ function verb(rule: unknown): string {
   return rule === undefined ? 'was removed' : 'was changed'
 }
 
-/** Messages of the SQL compiler point into the statement on further lines: one line is enough here. */
 function fileInvalid(directory: string, name: string, thrown: unknown): SluiceError {
-  const [reason = ''] = messageOf(thrown).split('\n')
   // An error of our own names the file already, the payload's or that of its metadata.
-  const text = thrown instanceof SluiceError ? reason : `${name}.json: ${reason}`
+  const text =
+    thrown instanceof SluiceError ? firstLine(thrown) : `${name}.json: ${firstLine(thrown)}`
   return new SluiceError('RuleFileInvalid', path.join(directory, text), { cause: thrown })
+}
+
+/** Messages of the SQL compiler show the statement on further lines; here one line is enough. */
+function firstLine(thrown: unknown): string {
+  return messageOf(thrown).split('\n', 1)[0] ?? ''
 }

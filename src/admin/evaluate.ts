@@ -1,0 +1,145 @@
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Clock } from '../clock.ts'
+import { evaluateRule } from '../engine.ts'
+import type { Evaluation } from '../engine.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import { hashKeyOf } from '../hash-key.ts'
+import type { Message } from '../message.ts'
+import type { NewRecord } from '../outbox/outbox.ts'
+import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
+import { parseJson, parsePayload, ruleNamePattern } from '../rules/payload.ts'
+import type { RuleStore } from '../rules/rule-store.ts'
+import { schemaProblem } from '../rules/schema-problem.ts'
+import type { SqlEnvironment } from '../sql/sql.ts'
+import { compileTemplate } from '../templates/template.ts'
+import type { CompiledTemplate } from '../templates/template.ts'
+import type { HttpApp } from './http-server.ts'
+import { jsonSlice } from './json-slice.ts'
+import { messageOfRequest, messageRequestSchema } from './message-request.ts'
+
+/** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
+export interface EvaluateDependencies {
+  readonly rules: Pick<RuleStore, 'byName'>
+  readonly compile: CompileRule
+  readonly environment: SqlEnvironment
+  readonly clock: Clock
+}
+
+const templatesMax = 100
+/** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
+const bodyBytesMax = 524_288
+/** The name of a rule that is given without one; Basic Ingest topics cannot mean it. */
+const unnamedRule = 'unnamed'
+
+export const evaluateRequestSchema = Type.Object(
+  {
+    topicRulePayload: Type.Optional(Type.Unknown()),
+    ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
+    templates: Type.Optional(Type.Array(Type.String(), { maxItems: templatesMax })),
+    message: messageRequestSchema,
+  },
+  { additionalProperties: false },
+)
+const requestValidator = Compile(evaluateRequestSchema)
+
+export function addEvaluateRoute(app: HttpApp, dependencies: EvaluateDependencies): void {
+  app.post('/v1/evaluate', { bodyLimit: bodyBytesMax }, async (request, reply) => {
+    const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+    return reply.type('application/json; charset=utf-8').send(evaluateRequest(body, dependencies))
+  })
+}
+
+/**
+ * @param body a request as UTF-8 JSON, form: `evaluateRequestSchema`
+ * @returns the answer as JSON
+ * @throws SluiceError InvalidRequestException, SqlParseException: what of it cannot be used;
+ *   ResourceNotFoundException: no rule has that name
+ */
+export function evaluateRequest(body: Uint8Array, dependencies: EvaluateDependencies): string {
+  const { rule, message, environment, templates } = readRequest(body, dependencies)
+  return answerText(evaluateRule(rule, message, environment, templates))
+}
+
+interface EvaluateRequest {
+  readonly rule: CompiledRule
+  readonly message: Message
+  readonly environment: SqlEnvironment
+  readonly templates: readonly CompiledTemplate[]
+}
+
+function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): EvaluateRequest {
+  const json = parseJson(body)
+  if (!requestValidator.Check(json)) throw schemaProblem(requestValidator.Errors(json))
+  const rule = ruleOf(json.topicRulePayload, json.ruleName, dependencies)
+  const message = messageOfRequest(json.message, {
+    payloadText: jsonSlice(new TextDecoder().decode(body), ['message', 'payload']),
+    where: 'message',
+    nowMs: dependencies.clock.nowMs(),
+  })
+  const { accountId } = json.message
+  return {
+    rule,
+    message,
+    environment: { ...dependencies.environment, ...(accountId === undefined ? {} : { accountId }) },
+    templates: (json.templates ?? []).map((text, index) => templateOf(text, rule, index)),
+  }
+}
+
+function ruleOf(
+  payload: unknown,
+  ruleName: string | undefined,
+  { rules, compile, clock }: EvaluateDependencies,
+): CompiledRule {
+  if (payload !== undefined) {
+    const createdAt = Math.floor(clock.nowMs() / 1_000)
+    const name = ruleName ?? unnamedRule
+    return compile({ name, payload: parsePayload(payload), createdAt, tags: {} })
+  }
+  if (ruleName === undefined) {
+    throw new SluiceError(
+      'InvalidRequestException',
+      'topicRulePayload is missing; ruleName may stand in its place',
+    )
+  }
+  const rule = rules.byName(ruleName)
+  if (rule) return rule
+  throw new SluiceError('ResourceNotFoundException', `there is no rule named ${ruleName}`)
+}
+
+function templateOf(text: string, rule: CompiledRule, index: number): CompiledTemplate {
+  try {
+    return compileTemplate(text, rule.statement)
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    throw new SluiceError(thrown.code, `templates[${index}]: ${messageOf(thrown)}`, {
+      cause: thrown,
+      details: thrown.details,
+    })
+  }
+}
+
+/** The output stands in the answer as the engine wrote it: a second writer would round numbers. */
+function answerText(evaluation: Evaluation): string {
+  const { matched, output, outputIsJson, templates, failures } = evaluation
+  const members = [`"matched":${matched}`]
+  if (output && outputIsJson) members.push(`"output":${textOf(output)}`)
+  if (output) members.push(`"outputBase64":${JSON.stringify(output.toString('base64'))}`)
+  const actions = evaluation.actions.flatMap(({ kind, records }) =>
+    records.map((record) => ({ [kind]: recordMembers(record) })),
+  )
+  members.push(`"actions":${JSON.stringify(actions)}`)
+  members.push(`"templates":${JSON.stringify(templates)}`)
+  members.push(`"errors":${JSON.stringify(failures)}`)
+  return `{${members.join(',')}}`
+}
+
+/** A payload may begin with a byte order mark, which has no place inside a document. */
+function textOf(output: Buffer): string {
+  return new TextDecoder().decode(output)
+}
+
+function recordMembers({ destination, partitionKey }: NewRecord) {
+  const { streamName } = destination
+  return { streamName, partitionKey, hashKey: hashKeyOf(partitionKey).toString() }
+}

@@ -1,0 +1,54 @@
+import { IoTClient } from '@aws-sdk/client-iot'
+import { randomUUID } from 'node:crypto'
+import { onTestFinished } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import { createHttpServer } from '../../src/admin/http-server.ts'
+import type { HttpServerDependencies, HttpServerOptions } from '../../src/admin/http-server.ts'
+import { createMemoryLogger } from '../../src/telemetry.ts'
+import { compile, openStore } from '../rules/rule-fixtures.ts'
+import type { OpenedStore } from '../rules/rule-fixtures.ts'
+
+export interface StartedServer extends OpenedStore {
+  readonly url: string
+  readonly port: number
+  /** AWS's own client, as an application would make it. */
+  readonly iot: IoTClient
+  /** What the server logged. */
+  readonly serverLog: Record<string, unknown>[]
+}
+
+/** A store in a folder of its own and the HTTP server on it; both go with the test. */
+export async function startServer(
+  given: {
+    readonly store?: OpenedStore
+    readonly options?: Partial<HttpServerOptions>
+    readonly dependencies?: Partial<HttpServerDependencies>
+  } = {},
+): Promise<StartedServer> {
+  const opened = given.store ?? (await openStore())
+  const serverLog: Record<string, unknown>[] = []
+  const server = createHttpServer(
+    {
+      rules: opened.store,
+      compile,
+      environment: { accountId: '123456789012', newUuid: randomUUID },
+      clock: { ...systemClock, nowMs: () => 1_700_000_000_123 },
+      health: () => ({ status: 'ok' }),
+      logger: createMemoryLogger((line) => serverLog.push(line)),
+      metrics: opened.metrics,
+      ...given.dependencies,
+    },
+    { host: '127.0.0.1', port: 0, insecure: false, ...given.options },
+  )
+  const port = await server.listen()
+  onTestFinished(() => server.close())
+  const url = `http://127.0.0.1:${port}`
+  const iot = new IoTClient({
+    endpoint: url,
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+    maxAttempts: 1,
+  })
+  onTestFinished(() => iot.destroy())
+  return { ...opened, url, port, iot, serverLog }
+}

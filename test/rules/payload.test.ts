@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '../../src/errors.ts'
+import { parsePayload, parsePayloadText } from '../../src/rules/payload.ts'
+import { roleArn } from './rule-fixtures.ts'
+
+const kinesis = { roleArn, streamName: 's' }
+const minimal = { sql: "SELECT * FROM 'a'", actions: [] }
+
+function refusalOf(json: unknown): string {
+  try {
+    parsePayload(json)
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    return thrown.code === 'InvalidRequestException' ? thrown.message : thrown.code
+  }
+  return 'accepted'
+}
+
+describe('parsePayload', () => {
+  it('completes what is left out with the defaults of AWS', () => {
+    expect(parsePayload(minimal)).toEqual({
+      ...minimal,
+      ruleDisabled: false,
+      awsIotSqlVersion: '2015-10-08',
+    })
+  })
+
+  it('keeps every member and freezes them all', () => {
+    const full = {
+      sql: "SELECT * FROM 'a'",
+      description: 'what it is for',
+      actions: [{ kinesis: { ...kinesis, partitionKey: '${topic()}' } }, { kinesis }],
+      ruleDisabled: true,
+      awsIotSqlVersion: '2016-03-23',
+    }
+    const payload = parsePayload(full)
+    expect(payload).toEqual(full)
+    const frozen = [payload, payload.actions, payload.actions[0], payload.actions[0]?.kinesis]
+    expect(frozen.every((value) => Object.isFrozen(value))).toBe(true)
+  })
+
+  it('takes the wrapped form of the AWS guide', () => {
+    expect(parsePayload({ topicRulePayload: minimal })).toEqual(parsePayload(minimal))
+  })
+
+  it('reads a null member as an absent one', () => {
+    const withNulls = {
+      ...minimal,
+      description: null,
+      errorAction: null,
+      actions: [{ kinesis: { ...kinesis, partitionKey: null }, s3: null }],
+    }
+    expect(parsePayload(withNulls)).toEqual(parsePayload({ ...minimal, actions: [{ kinesis }] }))
+  })
+
+  it.each([
+    ['a list', [], 'the document must be an object'],
+    ['no sql', { actions: [] }, 'sql is missing'],
+    ['no actions', { sql: '' }, 'actions is missing'],
+    ['sql of another type', { ...minimal, sql: 1 }, 'sql must be a string'],
+    ['an unknown member', { ...minimal, colour: 1 }, 'colour is not a known member'],
+    [
+      'a wrapper with company',
+      { topicRulePayload: minimal, ruleName: 'x' },
+      'topicRulePayload is not a known member',
+    ],
+    [
+      'an unknown version',
+      { ...minimal, awsIotSqlVersion: '2020-01-01' },
+      'awsIotSqlVersion must be one of 2015-10-08, 2016-03-23, beta',
+    ],
+    ['a text for a flag', { ...minimal, ruleDisabled: 'true' }, 'ruleDisabled must be a boolean'],
+    [
+      'an error action',
+      { ...minimal, errorAction: { kinesis } },
+      'errorAction is not executed by this engine: a rule that has one is refused',
+    ],
+    ['actions of another type', { ...minimal, actions: {} }, 'actions must be an array'],
+    [
+      'eleven actions',
+      { ...minimal, actions: Array.from({ length: 11 }, () => ({ kinesis })) },
+      'actions must have 10 entries or fewer',
+    ],
+    [
+      'an action that is a text',
+      { ...minimal, actions: ['kinesis'] },
+      'actions[0] must be an object',
+    ],
+    [
+      'an empty action',
+      { ...minimal, actions: [{}] },
+      'actions[0] names no action: give one of kinesis',
+    ],
+    [
+      'two actions in one',
+      { ...minimal, actions: [{ kinesis, s3: {} }] },
+      'actions[0].s3: this engine does not execute s3, only kinesis',
+    ],
+    [
+      'an unknown action',
+      { ...minimal, actions: [{ kinesis }, { teleport: {} }] },
+      'actions[1].teleport is not an action of AWS IoT; this engine executes kinesis',
+    ],
+    [
+      'no role',
+      { ...minimal, actions: [{ kinesis: { streamName: 's' } }] },
+      'actions[0].kinesis.roleArn is missing',
+    ],
+    [
+      'no stream',
+      { ...minimal, actions: [{ kinesis: { roleArn } }] },
+      'actions[0].kinesis.streamName is missing',
+    ],
+    [
+      'an unknown member of an action',
+      { ...minimal, actions: [{ kinesis: { ...kinesis, stream: 's' } }] },
+      'actions[0].kinesis.stream is not a known member',
+    ],
+    [
+      'a key of another type',
+      { ...minimal, actions: [{ kinesis: { ...kinesis, partitionKey: 7 } }] },
+      'actions[0].kinesis.partitionKey must be a string',
+    ],
+  ])('refuses %s', (_name, json, message) => {
+    expect(refusalOf(json)).toBe(message)
+  })
+
+  it.each(
+    [
+      'cloudwatchAlarm cloudwatchLogs cloudwatchMetric dynamoDB dynamoDBv2 elasticsearch firehose http influxDB iotAnalytics',
+      'iotEvents iotSiteWise kafka lambda location openSearch republish s3 salesforce sns sqs stepFunctions timestream',
+    ].flatMap((names) => names.split(' ')),
+  )('refuses the action %s by its name', (name) => {
+    expect(refusalOf({ ...minimal, actions: [{ [name]: {} }] })).toBe(
+      `actions[0].${name}: this engine does not execute ${name}, only kinesis`,
+    )
+  })
+
+  const withRole = (arn: string) => ({
+    ...minimal,
+    actions: [{ kinesis: { ...kinesis, roleArn: arn } }],
+  })
+  it.each([
+    'arn:aws:iam::123456789012:role/r',
+    'arn:aws-cn:iam::123456789012:role/path/r@x',
+    'arn:aws-us-gov:iam::123456789012:role/r',
+  ])('takes the role %s', (arn) => {
+    expect(refusalOf(withRole(arn))).toBe('accepted')
+  })
+
+  it.each([
+    'arn:aws:iam::12345678901:role/r',
+    'arn:aws:iam::123456789012:user/r',
+    'arn:aws:iam::123456789012:role/',
+    'arn:aws:iam::123456789012:role/${topic()}',
+    'r',
+  ])('refuses the role %s', (arn) => {
+    expect(refusalOf(withRole(arn))).toMatch(/^actions\[0\]\.kinesis\.roleArn must match \^arn:aws/)
+  })
+
+  it('counts the payload as UTF-8 JSON', () => {
+    const overhead = JSON.stringify(parsePayload({ ...minimal, description: '' })).length
+    const room = 131_072 - overhead
+    const fits = { ...minimal, description: 'é'.repeat(room / 2) }
+    expect(parsePayload(fits).description).toBe(fits.description)
+    const over = { ...minimal, description: `${fits.description}xx` }
+    expect(refusalOf(over)).toMatch(/^the payload has 1310\d\d bytes as JSON; at most 131072/)
+  })
+
+  it('refuses a document that is nested deep without running out of stack', () => {
+    const depth = 50_000
+    const text = `{"sql":"","actions":[{"kinesis":${'['.repeat(depth)}${']'.repeat(depth)}}]}`
+    expect(() => parsePayloadText(Buffer.from(text))).toThrow(
+      'actions[0].kinesis must be an object',
+    )
+  })
+})
+
+describe('parsePayloadText', () => {
+  it.each([
+    ['', /^not a JSON document/],
+    ['{"sql":', /^not a JSON document/],
+    [Buffer.from([0x22, 0xff, 0x22]), /^not a JSON document/],
+  ])('refuses %j', (text, message) => {
+    expect(() => parsePayloadText(Buffer.from(text))).toThrow(message)
+  })
+
+  it('passes over a byte order mark', () => {
+    expect(parsePayloadText(Buffer.from(`\uFEFF${JSON.stringify(minimal)}`)).actions).toEqual([])
+  })
+})

@@ -1,0 +1,85 @@
+import { rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openStore, payloadOf } from './rule-fixtures.ts'
+
+const json = (value: unknown): string => JSON.stringify(value)
+const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
+
+const openWatched = async () => {
+  const opened = await openStore({ watch: true })
+  const write = (name: string, text: string) => writeFile(path.join(opened.directory, name), text)
+  return { ...opened, write }
+}
+
+describe('a change on disk', () => {
+  it('comes into force: a rule added, changed, given tags, removed', async () => {
+    const { store, directory, write, logLine, logged } = await openWatched()
+    await write('r.json', json(payloadOf('one')))
+    await logLine(/^rule r was changed on disk$/)
+    expect(names(store.match('one'))).toEqual(['r'])
+    const { createdAt } = store.get('r')
+
+    logged.length = 0
+    await write('r.json', json(payloadOf('two')))
+    await logLine(/^rule r was changed on disk$/)
+    expect([store.match('one'), names(store.match('two'))]).toEqual([[], ['r']])
+    expect(store.get('r').createdAt).toBe(createdAt)
+
+    logged.length = 0
+    await write('r.meta.json', json({ createdAt: 9, tags: { team: 'plant' } }))
+    await logLine(/^rule r was changed on disk$/)
+    expect(store.get('r')).toMatchObject({ createdAt: 9, tags: { team: 'plant' } })
+
+    await rm(path.join(directory, 'r.json'))
+    await logLine(/^rule r was removed on disk$/)
+    expect(store.match('two')).toEqual([])
+  })
+
+  it('that cannot be used leaves the last good version in force, and is reported', async () => {
+    const { store, write, logLine, metrics } = await openWatched()
+    await store.create('r', payloadOf('good'), {})
+    await write('r.json', json(payloadOf('bad', { sql: 'SELEC' })))
+    expect(await logLine(/rule r changed on disk and cannot be used/)).toMatch(
+      /\(its last good version stays in force\): r\.json: [^\n]*\(line 1, column 1\)$/,
+    )
+    expect(names(store.match('good'))).toEqual(['r'])
+    expect((await metrics.ruleReloadFailures.get()).values[0]?.value).toBe(1)
+
+    await write('r.json', json(payloadOf('mended')))
+    await logLine(/^rule r was changed on disk$/)
+    expect(names(store.match('mended'))).toEqual(['r'])
+  })
+
+  it('is seen in whole although it was written in parts', async () => {
+    const { store, write, logLine, metrics } = await openWatched()
+    const text = json(payloadOf('whole'))
+    await write('r.json', text.slice(0, 10))
+    await write('r.json', text)
+    await logLine(/^rule r was changed on disk$/)
+    expect(names(store.match('whole'))).toEqual(['r'])
+    expect((await metrics.ruleReloadFailures.get()).values[0]?.value).toBe(0)
+  })
+
+  it('of our own making is not loaded again', async () => {
+    const { store, write, logLine, logged } = await openWatched()
+    await store.create('r', payloadOf('one'), {})
+    await store.replace('r', payloadOf('two'))
+    const rule = store.get('r')
+    // By the time a later change is seen, ours would have been.
+    await write('s.json', json(payloadOf('other')))
+    await logLine(/^rule s was changed on disk$/)
+    expect(logged.filter((message) => message.includes('rule r'))).toEqual([])
+    expect(store.get('r')).toBe(rule)
+  })
+
+  it('beyond the number of rules is reported', async () => {
+    const { store, directory, logLine } = await openStore({ watch: true, rulesMax: 1 })
+    await store.create('a', payloadOf(), {})
+    await writeFile(path.join(directory, 'b.json'), json(payloadOf()))
+    await logLine(
+      /rule b changed on disk and cannot be used \(ignored\): b\.json: there are 1 rules/,
+    )
+    expect(names(store.all())).toEqual(['a'])
+  })
+})
