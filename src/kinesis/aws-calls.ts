@@ -1,0 +1,89 @@
+import { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { Clock } from '../clock.ts'
+import type { Destination } from '../outbox/outbox.ts'
+import type { Logger } from '../telemetry.ts'
+import { createAssumeRole } from './assume-role.ts'
+import type { StaticCredentials } from './assume-role.ts'
+import { createRoleCredentials } from './credentials.ts'
+import type { AssumeRole } from './credentials.ts'
+import type { KinesisCalls } from './kinesis-calls.ts'
+import { createKinesisCalls } from './put-records.ts'
+
+/** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
+export interface AwsCallsOptions {
+  readonly kinesisEndpoint?: string
+  readonly stsEndpoint?: string
+  /** Who assumes the roles. Absent: the SDK's chain. */
+  readonly baseCredentials?: StaticCredentials
+  /** Connections to one host; at least as many as there are calls in flight. */
+  readonly socketsMax?: number
+}
+
+/** The calls of all destinations: one client, and one set of credentials, for a region and role. */
+export interface AwsCalls {
+  callsFor(destination: Destination): KinesisCalls
+  /** Ends all connections. */
+  close(): void
+}
+
+const socketsMaxDefault = 256
+const connectionTimeoutMs = 3_000
+/** Until the answer begins. A call that is given up may have been carried out: it may double. */
+const requestTimeoutMs = 15_000
+
+/**
+ * Clients for AWS, or for whatever the endpoints name.
+ *
+ * One HTTP/1.1 handler with connections kept alive serves all: the Kinesis client's own HTTP/2
+ * handler opens a connection a call, and does not speak to plain HTTP.
+ */
+export function createAwsCalls(
+  dependencies: { readonly clock: Clock; readonly logger: Logger },
+  options: AwsCallsOptions = {},
+): AwsCalls {
+  const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
+  const agent = { keepAlive: true, maxSockets: options.socketsMax ?? socketsMaxDefault }
+  const requestHandler = new NodeHttpHandler({
+    httpAgent: agent,
+    httpsAgent: agent,
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    throwOnRequestTimeout: true,
+  })
+  const assumeRoles = new Map<string, AssumeRole>()
+  const callsByRole = new Map<string, KinesisCalls>()
+
+  function assumeRoleIn(region: string): AssumeRole {
+    return remembered(assumeRoles, region, () =>
+      createAssumeRole({
+        region,
+        requestHandler,
+        ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
+        ...(baseCredentials === undefined ? {} : { baseCredentials }),
+      }),
+    )
+  }
+
+  return Object.freeze({
+    callsFor({ region, roleArn }: Destination) {
+      return remembered(callsByRole, JSON.stringify([region, roleArn]), () => {
+        const assumeRole = assumeRoleIn(region)
+        return createKinesisCalls({
+          region,
+          requestHandler,
+          credentials: createRoleCredentials({ ...dependencies, assumeRole }, { roleArn }),
+          ...(kinesisEndpoint === undefined ? {} : { endpoint: kinesisEndpoint }),
+        })
+      })
+    },
+    close: () => requestHandler.destroy(),
+  })
+}
+
+function remembered<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
+  const known = values.get(key)
+  if (known !== undefined) return known
+  const value = make()
+  values.set(key, value)
+  return value
+}

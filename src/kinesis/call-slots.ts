@@ -1,0 +1,28 @@
+/** Places for calls, shared by all destinations, so that connections and memory stay bounded. */
+export interface CallSlots {
+  /** Takes a place; when there is none, `retry` is called once there is. */
+  tryTake(retry: () => void): boolean
+  release(): void
+}
+
+export function createCallSlots(slotsMax: number): CallSlots {
+  let taken = 0
+  const waiting = new Set<() => void>()
+  return Object.freeze({
+    tryTake(retry: () => void) {
+      if (taken < slotsMax) {
+        taken += 1
+        return true
+      }
+      waiting.add(retry)
+      return false
+    },
+    release() {
+      taken -= 1
+      const [next] = waiting
+      if (next === undefined) return
+      waiting.delete(next)
+      next()
+    },
+  })
+}

@@ -1,0 +1,47 @@
+/** What the producer needs of Kinesis: one call, and for each record of it what became of it. */
+
+/** The operations that write. A role written for AWS IoT may allow the first alone. */
+export type PutOperation = 'PutRecord' | 'PutRecords'
+
+/** A record as Kinesis takes it. */
+export interface OutgoingRecord {
+  readonly partitionKey: string
+  readonly data: Buffer
+}
+
+/** Why a record, or a whole call, was not taken. */
+export interface Failure {
+  /** The error code of the service, the code of a network error, or the name of what was thrown. */
+  readonly code: string
+  readonly message: string
+  /** Who failed: STS when the role was to be assumed, or Kinesis. */
+  readonly source: 'AssumeRole' | 'Kinesis'
+  /** The HTTP status, when there was an answer to the whole call. */
+  readonly status?: number
+}
+
+export type RecordOutcome =
+  | { readonly ok: true; readonly shardId: string; readonly sequenceNumber: string }
+  | { readonly ok: false; readonly failure: Failure }
+
+/**
+ * An answered call holds an outcome for each record, in their order: that it was answered does not
+ * mean that any record was taken. A failed call took none, as far as can be known.
+ */
+export type CallOutcome =
+  | { readonly answered: true; readonly records: readonly RecordOutcome[] }
+  | { readonly answered: false; readonly failure: Failure }
+
+export interface PutRequest {
+  readonly operation: PutOperation
+  readonly streamName: string
+  /** One for PutRecord, 1 to 500 for PutRecords. */
+  readonly records: readonly OutgoingRecord[]
+  readonly signal: AbortSignal
+}
+
+/** The calls of one region and role. */
+export interface KinesisCalls {
+  /** Never rejects. */
+  put(request: PutRequest): Promise<CallOutcome>
+}

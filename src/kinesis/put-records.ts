@@ -1,0 +1,116 @@
+import { KinesisClient, PutRecordCommand, PutRecordsCommand } from '@aws-sdk/client-kinesis'
+import type { PutRecordsResultEntry } from '@aws-sdk/client-kinesis'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import { messageOf } from '../errors.ts'
+import type { AwsCredentials, RoleCredentials } from './credentials.ts'
+import type {
+  CallOutcome,
+  Failure,
+  KinesisCalls,
+  PutRequest,
+  RecordOutcome,
+} from './kinesis-calls.ts'
+import { isExpiredToken } from './retry.ts'
+
+export interface KinesisCallsOptions {
+  readonly region: string
+  readonly credentials: RoleCredentials
+  readonly requestHandler: NodeHttpHandler
+  /** Absent: the SDK's own rules, `AWS_ENDPOINT_URL_KINESIS` among them. */
+  readonly endpoint?: string
+}
+
+/**
+ * The one place that writes to Kinesis, for one region and role. The retry policy of retry.ts owns
+ * both levels, so the client retries nothing; whatever it throws becomes an outcome.
+ */
+export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
+  const { region, credentials, requestHandler, endpoint } = options
+  const client = new KinesisClient({
+    region,
+    requestHandler,
+    maxAttempts: 1,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    credentials: unmemoized(credentials),
+  })
+
+  async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
+    const { operation, streamName, records, signal } = request
+    const entries = records.map(({ partitionKey, data }) => {
+      return { PartitionKey: partitionKey, Data: data }
+    })
+    const [entry] = entries
+    if (operation === 'PutRecord' && entry !== undefined) {
+      const command = new PutRecordCommand({ StreamName: streamName, ...entry })
+      return [outcomeOf(await client.send(command, { abortSignal: signal }))]
+    }
+    const command = new PutRecordsCommand({ StreamName: streamName, Records: entries })
+    const { Records: results = [] } = await client.send(command, { abortSignal: signal })
+    return results.map(outcomeOf)
+  }
+
+  return Object.freeze({
+    async put(request: PutRequest): Promise<CallOutcome> {
+      let used: AwsCredentials
+      try {
+        used = await credentials.current()
+      } catch (error) {
+        return { answered: false, failure: failureOf(error, 'AssumeRole') }
+      }
+      try {
+        return { answered: true, records: await send(request) }
+      } catch (error) {
+        const failure = failureOf(error, 'Kinesis')
+        if (isExpiredToken(failure)) credentials.drop(used)
+        return { answered: false, failure }
+      }
+    },
+  })
+}
+
+/**
+ * The SDK keeps what a provider gave until shortly before it expires, and would sign with dropped
+ * credentials until then. A provider marked as memoized it asks for every call.
+ */
+function unmemoized(credentials: RoleCredentials) {
+  const provider = async () => {
+    const { accessKeyId, secretAccessKey, sessionToken } = await credentials.current()
+    return { accessKeyId, secretAccessKey, sessionToken }
+  }
+  return Object.assign(provider, { memoized: true })
+}
+
+/** PutRecord answers as an entry of PutRecords does, without the error. */
+function outcomeOf(result: PutRecordsResultEntry): RecordOutcome {
+  const { ShardId: shardId, SequenceNumber: sequenceNumber, ErrorCode, ErrorMessage } = result
+  if (ErrorCode === undefined && shardId !== undefined && sequenceNumber !== undefined) {
+    return { ok: true, shardId, sequenceNumber }
+  }
+  const code = ErrorCode ?? 'InternalFailure'
+  const message = ErrorMessage ?? 'The answer holds neither a sequence number nor an error'
+  return { ok: false, failure: { code, message, source: 'Kinesis' } }
+}
+
+/** What the SDK throws: errors of the service, of the network, or of reading the answer. */
+function failureOf(thrown: unknown, source: Failure['source']): Failure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const status = statusOf(error)
+  return {
+    code: codeOf(error),
+    message: messageOf(error),
+    source,
+    ...(status === undefined ? {} : { status }),
+  }
+}
+
+/** A network error has its code in `code` and a name that says nothing. */
+function codeOf(error: Error): string {
+  if (error.name !== 'Error' && error.name !== 'AggregateError') return error.name
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+}
+
+function statusOf(error: Error): number | undefined {
+  if (!('$metadata' in error)) return undefined
+  const metadata = error.$metadata as { readonly httpStatusCode?: number } | undefined
+  return metadata?.httpStatusCode
+}

@@ -1,0 +1,104 @@
+import type { CallOutcome, Failure } from './kinesis-calls.ts'
+import { classify, deniesPutRecords, isShardThrottle } from './retry.ts'
+
+/** What becomes of the records of a call. Every record stands in exactly one of the lists. */
+export interface Verdict<Item> {
+  readonly delivered: readonly Item[]
+  /** Failed by themselves, in passing: sent again after a backoff of their own. */
+  readonly backedOff: readonly Item[]
+  /** Sent again as soon as the destination may be called. */
+  readonly again: readonly Item[]
+  /** One of them spoils the call: sent again one by one. */
+  readonly alone: readonly Item[]
+  /** Refused for what they are. */
+  readonly refused: readonly Item[]
+  /** The last failure of a record, and how many failed by code. */
+  readonly failure: Failure | undefined
+  readonly failedByCode: ReadonlyMap<string, number>
+  /** Set when the destination as a whole has to wait. */
+  readonly destinationFailure: Failure | undefined
+  /** PutRecords is not allowed and PutRecord may be. */
+  readonly putRecordsDenied: boolean
+}
+
+/**
+ * Decides, from the outcome alone, what becomes of each record of a call.
+ *
+ * @param items the records of the call, in the order in which they were sent
+ */
+export function judge<Item>(items: readonly Item[], outcome: CallOutcome): Verdict<Item> {
+  return outcome.answered
+    ? judgeAnswer(items, outcome.records)
+    : judgeFailedCall(items, outcome.failure)
+}
+
+type Answer = Extract<CallOutcome, { answered: true }>['records']
+
+function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<Item> {
+  const delivered: Item[] = []
+  const backedOff: Item[] = []
+  const again: Item[] = []
+  const refused: Item[] = []
+  const failedByCode = new Map<string, number>()
+  let failure: Failure | undefined
+  let destinationFailure: Failure | undefined
+  const listOf = { passing: backedOff, record: refused, destination: again }
+  for (const [index, item] of items.entries()) {
+    const outcome = outcomes[index] ?? unanswered
+    if (outcome.ok) {
+      delivered.push(item)
+      continue
+    }
+    failure = outcome.failure
+    failedByCode.set(failure.code, (failedByCode.get(failure.code) ?? 0) + 1)
+    const failureClass = classify(failure)
+    listOf[failureClass].push(item)
+    if (failureClass === 'destination') destinationFailure = failure
+  }
+  return {
+    ...nothing,
+    delivered,
+    backedOff,
+    again,
+    refused,
+    failure,
+    failedByCode,
+    destinationFailure,
+  }
+}
+
+function judgeFailedCall<Item>(items: readonly Item[], failure: Failure): Verdict<Item> {
+  const failedByCode = new Map([[failure.code, items.length]])
+  const common = { ...nothing, failure, failedByCode }
+  if (items.length > 1 && deniesPutRecords(failure)) {
+    return { ...common, again: items, putRecordsDenied: true }
+  }
+  if (classify(failure) === 'record') {
+    return items.length === 1 ? { ...common, refused: items } : { ...common, alone: items }
+  }
+  // A throttled PutRecord speaks of one shard; anything else, of the way to the stream.
+  if (items.length === 1 && isShardThrottle(failure)) return { ...common, backedOff: items }
+  return { ...common, again: items, destinationFailure: failure }
+}
+
+const nothing = Object.freeze({
+  delivered: [],
+  backedOff: [],
+  again: [],
+  alone: [],
+  refused: [],
+  failure: undefined,
+  failedByCode: new Map<string, number>(),
+  destinationFailure: undefined,
+  putRecordsDenied: false,
+})
+
+/** An answer with fewer results than records: whatever was not named is not taken for delivered. */
+const unanswered = Object.freeze({
+  ok: false,
+  failure: Object.freeze({
+    code: 'InternalFailure',
+    message: 'The answer holds no result for this record',
+    source: 'Kinesis',
+  }),
+} as const)

@@ -1,0 +1,102 @@
+import { onTestFinished } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
+import { createAwsCalls } from '../../src/kinesis/aws-calls.ts'
+import { createProducer } from '../../src/kinesis/producer.ts'
+import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/kinesis/producer.ts'
+import { createLabServer } from '../../src/lab/lab-server.ts'
+import type { LabServer } from '../../src/lab/lab-server.ts'
+import type { Outbox } from '../../src/outbox/outbox.ts'
+import { createMemoryLogger } from '../../src/telemetry.ts'
+import type { Metrics } from '../../src/telemetry.ts'
+import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
+
+export interface Delivery {
+  readonly lab: LabServer
+  readonly outbox: Outbox
+  readonly producer: Producer
+  readonly metrics: Metrics
+  readonly lines: readonly Record<string, unknown>[]
+  close(): Promise<void>
+}
+
+export interface DeliveryOptions extends ProducerOptions {
+  /** Streams of the lab. */
+  readonly streams?: readonly string[]
+  readonly directory?: string
+  readonly createMissingStream?: ProducerDependencies['createMissingStream']
+}
+
+/** Time that runs so many times faster for the producer's delays, so that tests need not wait. */
+export function hastened(factor: number): Clock {
+  const startMs = systemClock.nowMs()
+  return {
+    nowMs: () => startMs + (systemClock.nowMs() - startMs) * factor,
+    after: (delayMs, callback) => systemClock.after(delayMs / factor, callback),
+    sleep: (delayMs, signal) => systemClock.sleep(delayMs / factor, signal),
+  }
+}
+
+/** An outbox, a producer that is not started, and the lab's Kinesis and STS over HTTP. */
+export async function openDelivery(options: DeliveryOptions = {}): Promise<Delivery> {
+  const lab = await createLabServer({
+    host: '127.0.0.1',
+    port: 0,
+    region: 'us-east-1',
+    accountId: '000000000000',
+    callsMax: 100_000,
+  })
+  for (const name of options.streams ?? ['stream']) lab.ensureStream(name)
+  const { outbox, metrics } = await openTestOutbox(options.directory ?? temporaryDirectory())
+  const lines: Record<string, unknown>[] = []
+  const logger = createMemoryLogger((line) => lines.push(line))
+  const clock = hastened(10)
+  const endpoint = `http://127.0.0.1:${lab.port}`
+  const aws = createAwsCalls(
+    { clock, logger },
+    {
+      kinesisEndpoint: endpoint,
+      stsEndpoint: endpoint,
+      baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
+    },
+  )
+  const { createMissingStream } = options
+  const producer = createProducer(
+    {
+      outbox,
+      callsFor: (destination) => aws.callsFor(destination),
+      clock,
+      logger,
+      metrics,
+      ...(createMissingStream === undefined ? {} : { createMissingStream }),
+    },
+    options,
+  )
+
+  let closed = false
+  async function close(): Promise<void> {
+    if (closed) return
+    closed = true
+    await producer.stop({ drainMs: 0 })
+    await outbox.close()
+    aws.close()
+    await lab.close()
+  }
+  onTestFinished(close)
+  return { lab, outbox, producer, metrics, lines, close }
+}
+
+/** The texts that a stream of the lab holds for each partition key, in the order of arrival. */
+export function textsByKey(lab: LabServer, streamName: string): Map<string, string[]> {
+  const texts = new Map<string, string[]>()
+  for (const { partitionKey, data } of lab.streams.records(streamName)) {
+    const ofKey = texts.get(partitionKey) ?? []
+    texts.set(partitionKey, [...ofKey, data.toString('utf8')])
+  }
+  return texts
+}
+
+/** Each text once, where it came first. */
+export function withoutDuplicates(texts: readonly string[]): string[] {
+  return [...new Set(texts)]
+}
