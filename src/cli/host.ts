@@ -17,7 +17,7 @@ export interface Host {
 export interface Output {
   readonly isTTY?: boolean
   readonly columns?: number
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
 }
 
 /** One line that says which and why; a fault of Sluice itself brings its stack. */

@@ -70,8 +70,8 @@ async function simulate(host: Host, options: SimulateOptions): Promise<void> {
     do {
       for (const message of messages) {
         if (stop.signal.aborted) break
-        const dueMs = startedMs + (sent * 1000) / options.rate
-        await systemClock.sleep(dueMs - systemClock.nowMs(), stop.signal)
+        const earlyMs = startedMs + (sent * 1000) / options.rate - systemClock.nowMs()
+        if (earlyMs > 0) await systemClock.sleep(earlyMs, stop.signal)
         await fleet.publish(message, progress.acknowledged)
         sent += 1
       }

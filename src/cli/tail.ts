@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
 import { SluiceError, messageOf } from '../errors.ts'
-import { readRunningLab } from '../lab/running-lab.ts'
+import { endpointOf, readRunningLab } from '../lab/running-lab.ts'
 import type { ConsumedRecord } from '../consumers/poll-stream.ts'
 import type { KinesisAccess } from '../consumers/read-records.ts'
 import { paint } from './host.ts'
@@ -82,7 +82,7 @@ async function findKinesis(
   const { dataDir } = loadConfig(host.environment, 'lab')
   const lab = forceAws ? undefined : await readRunningLab(dataDir)
   if (lab) {
-    const endpoint = `http://${lab.kinesis.host}:${lab.kinesis.port}`
+    const endpoint = endpointOf(lab.kinesis)
     return {
       access: {
         region: lab.region,

@@ -11,6 +11,18 @@ export interface RunningLab {
   readonly processId: number
 }
 
+/** The URL of a server on this machine; of one that listens everywhere, its loopback address. */
+export function endpointOf({
+  host,
+  port,
+}: {
+  readonly host: string
+  readonly port: number
+}): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
 const fileOf = (dataDir: string) => path.join(dataDir, 'lab.json')
 
 export async function writeRunningLab(dataDir: string, lab: RunningLab): Promise<void> {

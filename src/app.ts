@@ -1,0 +1,166 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { compileActions } from './actions/compile-actions.ts'
+import { createHttpServer } from './admin/http-server.ts'
+import type { Health } from './admin/status-routes.ts'
+import type { Clock } from './clock.ts'
+import type { Config } from './config.ts'
+import { createEngine } from './engine.ts'
+import { createIngress } from './ingress/ingress.ts'
+import { createAwsCalls } from './kinesis/aws-calls.ts'
+import { createProducer } from './kinesis/producer.ts'
+import { startLab } from './lab-stage.ts'
+import { openDataFolder } from './outbox/data-folder.ts'
+import { openOutbox } from './outbox/outbox.ts'
+import { createRuleCompiler } from './rules/compile-rule.ts'
+import { openRuleStore } from './rules/rule-store.ts'
+import { compileStatement } from './sql/sql.ts'
+import { createMetrics } from './telemetry.ts'
+import type { Logger } from './telemetry.ts'
+
+/**
+ * Composition root: every stage is built here, in the order of the path against its flow, so that
+ * nothing is accepted before everything behind it stands; and is stopped in the other order.
+ */
+export interface App {
+  readonly ports: AppPorts
+  ruleCount(): number
+  /** Resolves when everything that was accepted is delivered. */
+  delivered(): Promise<void>
+  /** Stops accepting, gives what is in flight its time, closes. What is left stays on disk. */
+  stop(): Promise<void>
+}
+
+export interface AppPorts {
+  readonly mqtt: number
+  readonly http: number
+  /** Of the local Kinesis and STS, in the lab only. */
+  readonly kinesis?: number
+}
+
+export interface AppDependencies {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** For calls in flight at a stop, so that records are not sent twice for nothing. */
+const drainMs = 8_000
+const sampleRule = {
+  name: 'hot_devices',
+  file: new URL('../rules/hot_devices.json', import.meta.url),
+}
+
+/**
+ * Starts the engine; in mode `lab` with its own Kinesis and STS.
+ *
+ * @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported,
+ *   PortUnavailable, RuleFileInvalid; what was started by then is stopped again
+ */
+export async function startApp(dependencies: AppDependencies): Promise<App> {
+  const stages = createStages()
+  try {
+    return await startStages(dependencies, stages)
+  } catch (thrown) {
+    await stages.stop()
+    throw thrown
+  }
+}
+
+async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
+  const { config, logger, clock } = dependencies
+  const metrics = createMetrics()
+  let status: Health['status'] = 'starting'
+
+  const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
+  const lab =
+    config.mode === 'lab'
+      ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
+      : undefined
+  const outbox = stages.add(await openOutbox({ directory, metrics, logger, clock }), (it) =>
+    it.close(),
+  )
+  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  const producer = stages.add(
+    createProducer({
+      outbox,
+      callsFor: (destination) => aws.callsFor(destination),
+      clock,
+      logger,
+      metrics,
+      ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
+    }),
+    (it) => it.stop({ drainMs }),
+  )
+
+  const accountId = config.accountId ?? '000000000000'
+  const environment = { accountId, newUuid: randomUUID }
+  const compile = createRuleCompiler(
+    { compileStatement, compileActions },
+    { region: config.region, accountId },
+  )
+  const rules = stages.add(
+    await openRuleStore(
+      { compile: lab ? lab.withStreams(compile) : compile, logger, metrics, clock },
+      {
+        directory: config.rulesDir,
+        rulesMax: config.rulesMax,
+        ...(lab && {
+          sample: { name: sampleRule.name, text: await readFile(sampleRule.file, 'utf8') },
+        }),
+      },
+    ),
+    (it) => it.close(),
+  )
+  await lab?.streamsMade()
+
+  const engine = createEngine({ rules, outbox, environment, logger, metrics, clock })
+  const http = stages.add(
+    createHttpServer(
+      { rules, compile, environment, clock, health: () => ({ status }), logger, metrics },
+      { ...config.http, insecure: config.insecure },
+    ),
+    (it) => it.close(),
+  )
+  const ingress = stages.add(
+    await createIngress({ ingest: (message) => engine.ingest(message), logger, metrics, clock }),
+    (it) => it.close(),
+  )
+
+  producer.start()
+  const ports: AppPorts = {
+    mqtt: (await ingress.listen(config.mqtt)).port,
+    http: await http.listen(),
+    ...(lab && { kinesis: lab.port }),
+  }
+  status = 'ok'
+  return {
+    ports,
+    ruleCount: () => rules.all().length,
+    delivered: () => producer.idle(),
+    async stop() {
+      status = 'stopping'
+      await stages.stop()
+    },
+  }
+}
+
+interface Stages {
+  /** Takes note of how a stage is stopped; gives the stage back. */
+  add<Stage>(stage: Stage, stop: (stage: Stage) => void | Promise<void>): Stage
+  /** Stops all stages, the last one first. */
+  stop(): Promise<void>
+}
+
+function createStages(): Stages {
+  const stops: (() => void | Promise<void>)[] = []
+  return {
+    add(stage, stop) {
+      stops.push(() => stop(stage))
+      return stage
+    },
+    async stop() {
+      for (const stop of stops.splice(0).toReversed()) await stop()
+    },
+  }
+}
