@@ -74,7 +74,7 @@ export type RuleOutcome =
       readonly matched: true
       readonly scope: Scope
       readonly output: Buffer
-      readonly outputIsJson: boolean
+      readonly outputIsJson: () => boolean
       /** One for each action of the rule, in order. */
       readonly actions: readonly ActionOutcome[]
     }
@@ -118,7 +118,7 @@ export function evaluateRule(
   return {
     matched: outcome.matched,
     ...(outcome.matched && { output: outcome.output }),
-    outputIsJson: outcome.matched && outcome.outputIsJson,
+    outputIsJson: outcome.matched && outcome.outputIsJson(),
     actions: outcome.actions.flatMap((action, index) =>
       action.ok ? [{ kind: rule.actions[index]?.kind ?? '', records: action.records }] : [],
     ),

@@ -11,6 +11,7 @@ import {
   decimalOf,
   isInRange,
   isInt,
+  nearestDouble,
   numberFromDecimal,
   numberFromDouble,
   numberFromInteger,
@@ -51,7 +52,7 @@ export function toInt(value: Value): SqlNumber | undefined {
 /** The same as a double, for positions and counts; Undefined when it is none. */
 export function toIndex(value: Value): number | undefined {
   const number = toInt(value)
-  return number === undefined ? undefined : decimalOf(number).toNumber()
+  return number === undefined ? undefined : nearestDouble(number)
 }
 
 /** Standard conversion to Boolean: Booleans, and `true` and `false` in any case. */
@@ -117,7 +118,7 @@ const isNotZero: Conversion = (value) => isNumber(value) && !decimalOf(value).is
 const roundedDown: Conversion = (value) => rounded(toDecimal(value), Decimal.ROUND_FLOOR)
 const double: Conversion = (value) => {
   const number = toDecimal(value)
-  return number === undefined ? undefined : numberFromDouble(decimalOf(number).toNumber())
+  return number === undefined ? undefined : numberFromDouble(nearestDouble(number))
 }
 const zero = numberFromInteger(0)
 const one = numberFromInteger(1)

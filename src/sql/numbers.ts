@@ -100,6 +100,12 @@ function findDoubleOfText(text: string): number {
   return String(double) === text ? double : Number.NaN
 }
 
+/** The double nearest to the number: what functions that work in double precision take. */
+export function nearestDouble(number: SqlNumber): number {
+  const exact = exactDouble(number)
+  return Number.isNaN(exact) ? decimalOf(number).toNumber() : exact
+}
+
 /** Whether it has no digits after the point that count. */
 function isWhole(number: SqlNumber): boolean {
   if (number.form === 'integer') return true

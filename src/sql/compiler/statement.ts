@@ -14,11 +14,13 @@ export type StatementResult =
       readonly matched: true
       /** What the actions get: for `SELECT *` alone the very bytes of the message. */
       readonly output: Buffer
-      /** Whether `output` is a JSON document. Asking may read the payload. */
-      readonly outputIsJson: boolean
+      /** Whether `output` is a JSON document: a question, because the answer may need the payload read. */
+      readonly outputIsJson: () => boolean
     }
 
 const noMatch: StatementResult = Object.freeze({ matched: false })
+const isJson = () => true
+const isNotJson = () => false
 
 /** WHERE and then SELECT, on a frame of the statement. */
 export function compileEvaluation(
@@ -106,22 +108,18 @@ function plainMembers(
 }
 
 function payloadResult(document: MessageDocument): StatementResult {
-  return {
-    matched: true,
-    output: document.message.payload,
-    get outputIsJson() {
-      return document.payload() !== undefined
-    },
-  }
+  const outputIsJson = () => document.payload() !== undefined
+  return { matched: true, output: document.message.payload, outputIsJson }
 }
 
 /** `SELECT VALUE`: Undefined is the empty payload; 2015-10-08 has no arrays at the top. */
 function valueResult(value: Value, dialect: Dialect): StatementResult {
-  if (value === undefined) return { matched: true, output: Buffer.alloc(0), outputIsJson: false }
+  if (value === undefined)
+    return { matched: true, output: Buffer.alloc(0), outputIsJson: isNotJson }
   if (isArray(value) && !dialect.isSecondVersion) return noMatch
   return jsonResult(writeJson(value, dialect))
 }
 
 function jsonResult(text: string): StatementResult {
-  return { matched: true, output: Buffer.from(text), outputIsJson: true }
+  return { matched: true, output: Buffer.from(text), outputIsJson: isJson }
 }
