@@ -28,6 +28,7 @@ export interface HttpTransportOptions {
 
 /** PutRecords may carry 10 MiB, a third more in base64, and its partition keys. */
 const bodyBytesMax = 16 * 1024 * 1024
+const bodyBytesForgottenMax = 4 * bodyBytesMax
 const connectionsMax = 10_000
 /** How long a new connection may take to say which HTTP it speaks. */
 const prefaceTimeoutMs = 10_000
@@ -99,18 +100,22 @@ function portMessage(host: string, port: number, error: NodeJS.ErrnoException): 
 const http2Preface = 'PRI'
 
 function whenProtocolKnown(socket: Socket, decide: (isHttp2: boolean) => void): void {
-  socket.setTimeout(prefaceTimeoutMs, () => socket.destroy())
+  const giveUp = () => socket.destroy()
+  // Never longer than the preface but for the last chunk: one differing byte decides.
+  let seen = Buffer.alloc(0)
   const look = () => {
     const bytes = socket.read() as Buffer | null
     if (!bytes) return
-    socket.unshift(bytes)
-    const start = bytes.toString('latin1', 0, http2Preface.length)
+    seen = Buffer.concat([seen, bytes])
+    const start = seen.toString('latin1', 0, http2Preface.length)
     if (start.length < http2Preface.length && http2Preface.startsWith(start)) return
     socket.off('readable', look)
+    socket.off('timeout', giveUp)
     socket.setTimeout(0)
-    socket.removeAllListeners('timeout')
+    socket.unshift(seen)
     decide(start === http2Preface)
   }
+  socket.setTimeout(prefaceTimeoutMs, giveUp)
   socket.on('readable', look)
 }
 
@@ -136,9 +141,7 @@ async function serveHttp1(
     return
   }
   const length = { 'content-length': String(Buffer.byteLength(given.body)) }
-  // The rest of a body that is too large is not read: the connection cannot be used again.
-  const last = body === 'tooLarge' ? { connection: 'close' } : {}
-  response.writeHead(given.status, { ...given.headers, ...length, ...last })
+  response.writeHead(given.status, { ...given.headers, ...length })
   response.end(given.body)
 }
 
@@ -172,6 +175,7 @@ async function serveHttp2(
     'content-length': Buffer.byteLength(given.body),
   })
   stream.end(given.body)
+  // The client need not send the rest (RFC 9113, 8.1).
   if (body === 'tooLarge') stream.close(constants.NGHTTP2_NO_ERROR)
 }
 
@@ -185,7 +189,11 @@ const tooLarge: LabAnswer = Object.freeze({
   }),
 })
 
-/** The whole body; `broken` when the client went away, `tooLarge` as soon as the limit is passed. */
+/**
+ * The whole body; `broken` when the client went away, `tooLarge` as soon as the limit is passed.
+ * What follows then is read and forgotten, because a client that is still sending does not look
+ * for an answer; one that does not stop is cut off.
+ */
 function readBody(stream: Readable): Promise<Buffer | 'tooLarge' | 'broken'> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
@@ -197,9 +205,8 @@ function readBody(stream: Readable): Promise<Buffer | 'tooLarge' | 'broken'> {
         return
       }
       chunks.length = 0
-      stream.pause()
-      stream.removeAllListeners('data')
       resolve('tooLarge')
+      if (sizeBytes > bodyBytesForgottenMax) stream.destroy()
     })
     stream.once('end', () => resolve(Buffer.concat(chunks)))
     stream.once('close', () => resolve('broken'))

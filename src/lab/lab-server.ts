@@ -159,10 +159,13 @@ function answerOther(request: LabRequest): LabAnswer {
   const isLook = request.method === 'GET' || request.method === 'HEAD'
   const body = isLook
     ? 'This is the local Kinesis and STS of Sluice. Point an AWS client at it, for example:\n' +
-      `aws --endpoint-url http://${request.headers.host ?? '127.0.0.1:4567'} kinesis list-streams\n`
+      `aws --endpoint-url http://${hostOf(request)} kinesis list-streams\n`
     : 'Neither a Kinesis request (x-amz-target) nor an STS request (a form with an Action).\n'
   return answer(isLook ? 200 : 400, 'text/plain; charset=utf-8', body, randomUUID())
 }
+
+/** The host that the client asked: HTTP/2 has it in a header of its own. */
+const hostOf = ({ headers }: LabRequest) => String(headers[':authority'] ?? headers.host ?? '')
 
 /** Says once a minute that records are lost, not once for each megabyte. */
 function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {

@@ -12,6 +12,7 @@ import {
   sequenceNumber,
   streamMembers,
 } from './members.ts'
+import type { StreamNaming } from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 
@@ -35,7 +36,7 @@ export const putRecord = operation(
   'PutRecord',
   structure({ ...streamMembers, ...entryMembers, SequenceNumberForOrdering: sequenceNumber }),
   (context, input, call) => {
-    const stream = context.streamForPut(nameOf(context, input))
+    const stream = streamFor(context, input)
     checkSize(stream, input)
     checkOrdering(context, stream, input.SequenceNumberForOrdering)
     const place = store(context, call, stream, input, 0)
@@ -51,7 +52,7 @@ export const putRecords = operation(
     Records: required(list(structure(entryMembers), { min: 1, max: recordsPerCallMax })),
   }),
   (context, input, call) => {
-    const stream = context.streamForPut(nameOf(context, input))
+    const stream = streamFor(context, input)
     // The call is refused as a whole if one record is: nothing is stored before all are checked.
     const callBytes = input.Records.reduce((sum, entry) => sum + checkSize(stream, entry), 0)
     if (callBytes > callBytesMax) {
@@ -71,6 +72,13 @@ export const putRecords = operation(
     return { FailedRecordCount: failedRecordCount, Records: results, EncryptionType: 'NONE' }
   },
 )
+
+/** The stream of a put, where what is past its retention makes room first. */
+function streamFor(context: OperationContext, input: StreamNaming): Stream {
+  const stream = context.streamForPut(nameOf(context, input))
+  context.streams.trim(stream)
+  return stream
+}
 
 interface EntryFailure {
   readonly failure: EntryFailureCode
