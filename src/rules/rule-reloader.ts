@@ -13,6 +13,8 @@ export interface RuleReloader {
   loadAll(): Promise<void>
   /** Never throws: a file that cannot be used is logged and counted. */
   changedOnDisk(name: string): void
+  /** The same for every rule that is there or was. */
+  rescan(): void
 }
 
 export interface RuleReloaderDependencies {
@@ -35,26 +37,9 @@ export function createRuleReloader(
   dependencies: RuleReloaderDependencies,
   { directory, rulesMax }: RuleReloaderOptions,
 ): RuleReloader {
-  const { files, catalogue, queue, compile, logger, metrics } = dependencies
+  const { files, catalogue, queue, logger, metrics } = dependencies
+  const load = createLoader(dependencies, rulesMax)
   const waiting = new Set<string>()
-
-  /** @returns whether anything came of it */
-  const load = async (name: string): Promise<boolean> => {
-    const file = await files.read(name)
-    const present = catalogue.entry(name)
-    if (!file) {
-      catalogue.remove(name)
-      return present !== undefined
-    }
-    if (present && isMadeOf(present, file)) return false
-    if (!present && catalogue.size() >= rulesMax) {
-      throw new SluiceError('InvalidRequestException', `${name}.json: ${limitText(rulesMax)}`)
-    }
-    // Editors replace a file by a new one: its age is no longer that of the rule.
-    const createdAt = present?.rule.createdAt ?? file.madeAt
-    catalogue.put(entryOfFile(name, file, createdAt, compile))
-    return true
-  }
 
   const reload = async (name: string): Promise<void> => {
     waiting.delete(name)
@@ -74,6 +59,22 @@ export function createRuleReloader(
     }
   }
 
+  const changedOnDisk = (name: string): void => {
+    // One waiting reload sees all that changed before it runs.
+    if (waiting.has(name)) return
+    waiting.add(name)
+    void queue.run(name, () => reload(name))
+  }
+
+  const rescan = async (): Promise<void> => {
+    try {
+      const known = catalogue.all().map((rule) => rule.name)
+      for (const name of new Set([...known, ...(await files.names())])) changedOnDisk(name)
+    } catch (thrown) {
+      logger.error({ err: thrown, directory }, 'the rules folder cannot be read')
+    }
+  }
+
   return {
     async loadAll() {
       const names = await files.names()
@@ -85,23 +86,38 @@ export function createRuleReloader(
       }
       for (let start = 0; start < names.length; start += filesReadAtOnce) {
         const chunk = names.slice(start, start + filesReadAtOnce)
-        const results = await Promise.allSettled(
-          chunk.map((name) => queue.run(name, () => load(name))),
-        )
-        for (const [index, result] of results.entries()) {
-          if (result.status === 'rejected') {
-            throw fileInvalid(directory, chunk[index] ?? '', result.reason)
-          }
+        const loads = chunk.map((name) => queue.run(name, () => load(name)))
+        for (const [index, result] of (await Promise.allSettled(loads)).entries()) {
+          if (result.status === 'fulfilled') continue
+          throw fileInvalid(directory, chunk[index] ?? '', result.reason)
         }
       }
     },
+    changedOnDisk,
+    rescan: () => void rescan(),
+  }
+}
 
-    changedOnDisk(name) {
-      // One waiting reload sees all that changed before it runs.
-      if (waiting.has(name)) return
-      waiting.add(name)
-      void queue.run(name, () => reload(name))
-    },
+/** @returns a function that brings one rule into force as it stands, and says whether it changed */
+function createLoader(
+  { files, catalogue, compile }: RuleReloaderDependencies,
+  rulesMax: number,
+): (name: string) => Promise<boolean> {
+  return async (name) => {
+    const file = await files.read(name)
+    const present = catalogue.entry(name)
+    if (!file) {
+      catalogue.remove(name)
+      return present !== undefined
+    }
+    if (present && isMadeOf(present, file)) return false
+    if (!present && catalogue.size() >= rulesMax) {
+      throw new SluiceError('InvalidRequestException', `${name}.json: ${limitText(rulesMax)}`)
+    }
+    // Editors replace a file by a new one: its age is no longer that of the rule.
+    const createdAt = present?.rule.createdAt ?? file.madeAt
+    catalogue.put(entryOfFile(name, file, createdAt, compile))
+    return true
   }
 }
 

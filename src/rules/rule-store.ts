@@ -81,10 +81,14 @@ export async function openRuleStore(
   // Watching starts before reading, so that no change falls between the two.
   const stopWatching =
     options.watch === false
-      ? async () => undefined
-      : await watchRuleFiles(directory, (name) => reloader.changedOnDisk(name), dependencies.logger)
+      ? () => undefined
+      : watchRuleFiles(
+          directory,
+          { onRule: (name) => reloader.changedOnDisk(name), onAll: () => reloader.rescan() },
+          dependencies,
+        )
   const close = async (): Promise<void> => {
-    await stopWatching()
+    stopWatching()
     await queue.idle()
   }
   try {

@@ -1,36 +1,60 @@
-import path from 'node:path'
-import { watch } from 'chokidar'
+import { watch } from 'node:fs'
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
 import { ruleNameOfFile } from './rule-files.ts'
 
+/**
+ * Tells which rules' files changed, by one watch on the folder. What changed is for the caller to
+ * read: several changes may come as one call, and a call may come without any.
+ */
+export interface RuleWatcherCallbacks {
+  /** A payload or metadata of this rule appeared, changed or went. */
+  readonly onRule: (name: string) => void
+  /** Files changed, and it is not known which. */
+  readonly onAll: () => void
+}
+
+export interface RuleWatcherDependencies {
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'warn'>
+}
+
 /** An editor may write a file in several steps: it is looked at when it has been still this long. */
 const stillMs = 100
-const pollMs = 25
+/** A folder mounted from a Kubernetes ConfigMap: all its files go through this link, which is swapped. */
+const mountLink = '..data'
 
-/**
- * Calls `onChange` with the name of a rule whose payload or metadata appeared, changed or went.
- * What changed is for the caller to read: several changes may come as one call.
- *
- * @returns once changes are seen; the function ends the watching
- */
-export async function watchRuleFiles(
+/** @returns once changes are seen; the function ends the watching */
+export function watchRuleFiles(
   directory: string,
-  onChange: (ruleName: string) => void,
-  logger: Pick<Logger, 'warn'>,
-): Promise<() => Promise<void>> {
-  const watcher = watch(directory, {
-    depth: 0,
-    ignoreInitial: true,
-    awaitWriteFinish: { stabilityThreshold: stillMs, pollInterval: pollMs },
-    ignored: (file) => file !== directory && ruleNameOfFile(path.basename(file)) === undefined,
-  })
-  watcher.on('all', (_event, file) => {
-    const name = ruleNameOfFile(path.basename(file))
-    if (name !== undefined) onChange(name)
+  { onRule, onAll }: RuleWatcherCallbacks,
+  { clock, logger }: RuleWatcherDependencies,
+): () => void {
+  const pending = new Map<string, () => void>()
+  const onceStill = (key: string, call: () => void): void => {
+    pending.get(key)?.()
+    const run = (): void => {
+      pending.delete(key)
+      call()
+    }
+    pending.set(key, clock.after(stillMs, run))
+  }
+
+  const watcher = watch(directory, { persistent: false }, (_event, file) => {
+    if (file === null || file === mountLink) return onceStill(mountLink, onAll)
+    const name = ruleNameOfFile(file)
+    if (name !== undefined) onceStill(name, () => onRule(name))
   })
   watcher.on('error', (cause) =>
-    logger.warn({ err: cause, directory }, 'a change of the rules folder may have been missed'),
+    logger.warn(
+      { err: cause, directory },
+      `changes of the rules folder are not seen any more: ${messageOf(cause)}`,
+    ),
   )
-  await new Promise<void>((resolve) => watcher.once('ready', resolve))
-  return () => watcher.close()
+
+  return () => {
+    watcher.close()
+    for (const cancel of pending.values()) cancel()
+  }
 }

@@ -1,7 +1,7 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openStore, payloadOf } from './rule-fixtures.ts'
+import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
 
 const json = (value: unknown): string => JSON.stringify(value)
 const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
@@ -59,6 +59,40 @@ describe('a change on disk', () => {
     await logLine(/^rule r was changed on disk$/)
     expect(names(store.match('whole'))).toEqual(['r'])
     expect((await metrics.ruleReloadFailures.get()).values[0]?.value).toBe(0)
+  })
+
+  it('is seen when an editor puts a new file in the place of the old', async () => {
+    const { store, directory, write, logLine } = await openWatched()
+    await store.create('r', payloadOf('old'), { team: 'plant' })
+    const { createdAt } = store.get('r')
+    await write('r.json~', json(payloadOf('new')))
+    await rm(path.join(directory, 'r.json'))
+    await rename(path.join(directory, 'r.json~'), path.join(directory, 'r.json'))
+    await logLine(/^rule r was changed on disk$/)
+    expect(names(store.match('new'))).toEqual(['r'])
+    expect(store.get('r')).toMatchObject({ createdAt, tags: { team: 'plant' } })
+  })
+
+  it('is seen where all files hang on one link that is swapped, as Kubernetes mounts them', async () => {
+    const directory = await temporaryFolder()
+    const release = async (folder: string, filter: string, ...rules: string[]) => {
+      await mkdir(path.join(directory, folder))
+      for (const name of rules) {
+        await writeFile(path.join(directory, folder, `${name}.json`), json(payloadOf(filter)))
+      }
+      await symlink(folder, path.join(directory, '..new'))
+      await rename(path.join(directory, '..new'), path.join(directory, '..data'))
+    }
+    await release('..1', 'one', 'r', 's')
+    for (const name of ['r', 's']) {
+      await symlink(`..data/${name}.json`, path.join(directory, `${name}.json`))
+    }
+    const { store, logLine } = await openStore({ directory, watch: true })
+    expect(names(store.match('one'))).toEqual(['r', 's'])
+    await release('..2', 'two', 'r')
+    await logLine(/^rule r was changed on disk$/)
+    await logLine(/^rule s was removed on disk$/)
+    expect([names(store.match('two')), store.match('one')]).toEqual([['r'], []])
   })
 
   it('of our own making is not loaded again', async () => {
