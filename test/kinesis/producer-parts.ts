@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
 import { createAwsCalls } from '../../src/kinesis/aws-calls.ts'
+import type { KinesisCalls } from '../../src/kinesis/kinesis-calls.ts'
 import { createProducer } from '../../src/kinesis/producer.ts'
 import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/kinesis/producer.ts'
 import { createLabServer } from '../../src/lab/lab-server.ts'
@@ -25,6 +26,11 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly streams?: readonly string[]
   readonly directory?: string
   readonly createMissingStream?: ProducerDependencies['createMissingStream']
+  /** Stands between the producer and its calls. */
+  readonly watch?: (calls: KinesisCalls) => KinesisCalls
+  /** How much faster the producer's clock runs. */
+  readonly haste?: number
+  readonly faultSeed?: number
 }
 
 /** Time that runs so many times faster for the producer's delays, so that tests need not wait. */
@@ -45,12 +51,13 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     region: 'us-east-1',
     accountId: '000000000000',
     callsMax: 100_000,
+    faultSeed: options.faultSeed ?? 1,
   })
   for (const name of options.streams ?? ['stream']) lab.ensureStream(name)
   const { outbox, metrics } = await openTestOutbox(options.directory ?? temporaryDirectory())
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const clock = hastened(10)
+  const clock = hastened(options.haste ?? 10)
   const endpoint = `http://127.0.0.1:${lab.port}`
   const aws = createAwsCalls(
     { clock, logger },
@@ -60,11 +67,11 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
       baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
     },
   )
-  const { createMissingStream } = options
+  const { createMissingStream, watch = (calls) => calls } = options
   const producer = createProducer(
     {
       outbox,
-      callsFor: (destination) => aws.callsFor(destination),
+      callsFor: (destination) => watch(aws.callsFor(destination)),
       clock,
       logger,
       metrics,
