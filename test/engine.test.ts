@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest'
+import { compileActions } from '../src/actions/compile-actions.ts'
+import { createEngine, evaluateRule } from '../src/engine.ts'
+import type { Message } from '../src/message.ts'
+import type { NewRecord } from '../src/outbox/outbox.ts'
+import { createRuleCompiler } from '../src/rules/compile-rule.ts'
+import type { CompiledRule } from '../src/rules/compile-rule.ts'
+import { parsePayload } from '../src/rules/payload.ts'
+import { compileStatement } from '../src/sql/sql.ts'
+import { createMemoryLogger, createMetrics } from '../src/telemetry.ts'
+import { createManualClock } from './helpers/manual-clock.ts'
+import { messageWith, testEnvironment } from './helpers/messages.ts'
+
+const compile = createRuleCompiler(
+  { compileStatement, compileActions },
+  { region: 'us-east-1', accountId: '123456789012' },
+)
+
+function rule(name: string, sql: string, ...kinesis: object[]): CompiledRule {
+  const roleArn = 'arn:aws:iam::123456789012:role/write'
+  const actions = kinesis.map((each) => ({ kinesis: { roleArn, streamName: 's', ...each } }))
+  const payload = parsePayload({ sql, actions, awsIotSqlVersion: '2016-03-23' })
+  return compile({ name, payload, createdAt: 0, tags: {} })
+}
+
+function engineWith(rules: readonly CompiledRule[]) {
+  const appended: NewRecord[][] = []
+  const logged: Record<string, unknown>[] = []
+  const metrics = createMetrics()
+  const clock = createManualClock()
+  let failure: Error | undefined
+  const engine = createEngine({
+    rules: {
+      match: () => rules.filter((each) => !each.disabled),
+      byName: (name) => rules.find((each) => each.name === name),
+    },
+    outbox: {
+      async append(records) {
+        if (failure) throw failure
+        appended.push([...records])
+      },
+    },
+    environment: testEnvironment,
+    logger: createMemoryLogger((line) => logged.push(line)),
+    metrics,
+    clock,
+  })
+  return {
+    engine,
+    appended,
+    logged,
+    metrics,
+    clock,
+    failWith: (error: Error) => {
+      failure = error
+    },
+  }
+}
+
+const keysOf = (records: readonly NewRecord[]) => records.map((record) => record.partitionKey)
+
+describe('ingest', () => {
+  test('all records of one message are one append, in the order of rules and actions', async () => {
+    const { engine, appended } = engineWith([
+      rule('a', "SELECT * FROM 'a/b'", { partitionKey: 'a0' }, { partitionKey: 'a1' }),
+      rule('b', "SELECT * FROM 'a/b' WHERE n > 1", { partitionKey: 'b0' }),
+      rule('c', "SELECT * FROM 'a/b' WHERE n > 2", { partitionKey: 'c0' }),
+    ])
+    await engine.ingest(messageWith({ payload: { n: 2 } }))
+    expect(appended.map(keysOf)).toEqual([['a0', 'a1', 'b0']])
+  })
+
+  test('messages take their place in the outbox in the order of arrival', () => {
+    const { engine, appended } = engineWith([
+      rule('a', "SELECT * FROM 'a/b'", { partitionKey: '${n}' }),
+    ])
+    // Nothing is awaited: the place is taken before `ingest` gives its promise.
+    for (const n of [1, 2, 3]) void engine.ingest(messageWith({ payload: { n } }))
+    expect(appended.flatMap(keysOf)).toEqual(['1', '2', '3'])
+  })
+
+  test('it rejects when the records could not be made durable', async () => {
+    const { engine, failWith } = engineWith([rule('a', "SELECT * FROM 'a/b'", {})])
+    failWith(new Error('disk is full'))
+    await expect(engine.ingest(messageWith())).rejects.toThrow('disk is full')
+  })
+
+  test('a message that no rule wants touches no disk', async () => {
+    const { engine, appended, failWith } = engineWith([])
+    failWith(new Error('must not be called'))
+    await engine.ingest(messageWith())
+    expect(appended).toEqual([])
+  })
+
+  test('a failed action costs the others nothing; it is counted, and said once a minute', async () => {
+    const { engine, appended, logged, metrics, clock } = engineWith([
+      rule('a', "SELECT * FROM 'a/b'", { streamName: '${topic()}' }, { partitionKey: 'good' }),
+    ])
+    for (let count = 0; count < 3; count += 1) await engine.ingest(messageWith())
+    expect(appended.map(keysOf)).toEqual([['good'], ['good'], ['good']])
+    expect(logged).toHaveLength(1)
+    expect(logged[0]).toMatchObject({
+      level: 'error',
+      rule: 'a',
+      where: 'actions[0].kinesis.streamName',
+      msg: expect.stringContaining('"a/b" is not a stream name') as string,
+    })
+    clock.advance(60_000)
+    await engine.ingest(messageWith())
+    expect(logged[1]).toMatchObject({ suppressed: 2 })
+    expect(await metrics.registry.metrics()).toContain(
+      'sluice_action_failures_total{rule="a",action="0"} 4',
+    )
+  })
+
+  describe('Basic Ingest', () => {
+    const only = (name: string): Message => messageWith({ basicIngestRule: name })
+
+    test('runs the one rule that it names, whatever its filter', async () => {
+      const { engine, appended } = engineWith([
+        rule('a', "SELECT * FROM 'a/b'", { partitionKey: 'a' }),
+        rule('b', "SELECT * FROM 'x/y'", { partitionKey: 'b' }),
+      ])
+      await engine.ingest(only('b'))
+      expect(appended.map(keysOf)).toEqual([['b']])
+    })
+
+    test('an unknown rule is logged and counted, and acknowledged all the same', async () => {
+      const { engine, logged, metrics } = engineWith([])
+      await engine.ingest(only('nope'))
+      expect(logged).toEqual([expect.objectContaining({ level: 'warn', rule: 'nope' })])
+      expect(await metrics.registry.metrics()).toContain(
+        'sluice_messages_rejected_total{reason="rule_not_found"} 1',
+      )
+    })
+  })
+})
+
+describe('evaluateRule gives what the engine would do, and sends nothing', () => {
+  const hot = rule('hot', "SELECT n FROM 'a/+' WHERE n > 1", { partitionKey: '${topic(2)}' })
+
+  test.each<[string, Message, boolean]>([
+    ['topic and WHERE match', messageWith({ payload: { n: 2 } }), true],
+    ['WHERE does not', messageWith({ payload: { n: 1 } }), false],
+    ['the topic does not', messageWith({ topic: 'b/b', payload: { n: 2 } }), false],
+    [
+      'Basic Ingest for this rule',
+      messageWith({ topic: 'b', payload: { n: 2 }, basicIngestRule: 'hot' }),
+      true,
+    ],
+    ['Basic Ingest for another', messageWith({ payload: { n: 2 }, basicIngestRule: 'x' }), false],
+  ])('%s', (_what, message, matched) => {
+    expect(evaluateRule(hot, message, testEnvironment).matched).toBe(matched)
+  })
+
+  test('output, records and failures', () => {
+    const evaluation = evaluateRule(hot, messageWith({ payload: { n: 2 } }), testEnvironment)
+    expect(evaluation.output?.toString()).toBe('{"n":2}')
+    expect(evaluation.outputIsJson).toBe(true)
+    expect(evaluation.actions).toMatchObject([
+      { kind: 'kinesis', records: [{ partitionKey: 'b' }] },
+    ])
+    expect(evaluation.failures).toEqual([])
+  })
+})
