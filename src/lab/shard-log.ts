@@ -64,6 +64,7 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
   const segments: Segment[] = []
   let first = 1
   let next = 1
+  let lastArrivalMs = 0
   let segmentBytes = segmentBytesMin
 
   function segmentFor(sizeBytes: number): Segment {
@@ -95,7 +96,8 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
     firstOrdinal: () => first,
     nextOrdinal: () => next,
     append(partitionKey, data, nowMs) {
-      const arrivalMs = Math.max(nowMs, lastArrivalMs(segments))
+      lastArrivalMs = Math.max(nowMs, lastArrivalMs)
+      const arrivalMs = lastArrivalMs
       const segment = segmentFor(Buffer.byteLength(partitionKey) + data.length)
       const start = usedBytes(segment)
       const keyEnd = start + segment.buffer.write(partitionKey, start)
@@ -134,8 +136,6 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
 }
 
 const usedBytes = (segment: Segment) => segment.ends.at(-1) ?? 0
-
-const lastArrivalMs = (segments: readonly Segment[]) => segments.at(-1)?.arrivals.at(-1) ?? 0
 
 /** Index of the last segment that `isBefore` holds for; -1 when it holds for none. */
 function segmentIndexOf(

@@ -13,6 +13,10 @@ import { describe, expect, test } from 'vitest'
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import { accountId, kinesisClient, rawCall, region, startLab } from './lab-fixtures.ts'
 
+/** The first two bits of the MD5 pick one of four even shards. */
+const shardOf = (key: string) =>
+  `shardId-00000000000${(createHash('md5').update(key).digest()[0] ?? 0) >> 6}`
+
 describe.each(['HTTP/1.1', 'HTTP/2'] as const)('the SDK over %s', (version) => {
   test('puts a record and reads it back', async () => {
     const lab = await startLab()
@@ -64,9 +68,6 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('the SDK over %s', (version) => {
       }),
     )
     expect(answer.FailedRecordCount).toBe(0)
-    // The first two bits of the MD5 pick one of four even shards.
-    const shardOf = (key: string) =>
-      `shardId-00000000000${(createHash('md5').update(key).digest()[0] ?? 0) >> 6}`
     expect(answer.Records?.map((record) => record.ShardId)).toEqual(keys.map(shardOf))
 
     const stored = lab.streams.records('readings')
@@ -246,7 +247,7 @@ describe('the port', () => {
     await lab.close()
     await gone
     expect(performance.now() - startedMs).toBeLessThan(500)
-    await expect(rawCall(lab, 'ListStreams', {})).rejects.toThrow()
+    await expect(rawCall(lab, 'ListStreams', {})).rejects.toThrow('fetch failed')
   })
 
   test('tells a client of CBOR how to speak JSON', async () => {

@@ -7,6 +7,8 @@ const shardId = 'shardId-000000000000'
 const secondMs = 1_000
 const hourMs = 3_600_000
 
+const arn = (name: string) => `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`
+
 interface Bench {
   readonly lab: LabServer
   readonly clock: ManualClock
@@ -149,7 +151,6 @@ describe('GetRecords', () => {
 
   test('refuses an iterator together with the ARN of another stream', async () => {
     const bench = await createBench()
-    const arn = (name: string) => `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`
     const input = { ShardIterator: await bench.iterator('LATEST') }
     const own = await rawCall(bench.lab, 'GetRecords', { ...input, StreamARN: arn('s') })
     expect(own.status).toBe(200)
