@@ -1,4 +1,6 @@
 import { watch } from 'node:fs'
+import type { FSWatcher } from 'node:fs'
+import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
@@ -17,11 +19,13 @@ export interface RuleWatcherCallbacks {
 
 export interface RuleWatcherDependencies {
   readonly clock: Clock
-  readonly logger: Pick<Logger, 'warn'>
+  readonly logger: Pick<Logger, 'info' | 'warn'>
 }
 
 /** An editor may write a file in several steps: it is looked at when it has been still this long. */
 const stillMs = 100
+/** How often a folder that went away is looked for. */
+const retryMs = 500
 /** A folder mounted from a Kubernetes ConfigMap: all its files go through this link, which is swapped. */
 const mountLink = '..data'
 
@@ -31,30 +35,68 @@ export function watchRuleFiles(
   { onRule, onAll }: RuleWatcherCallbacks,
   { clock, logger }: RuleWatcherDependencies,
 ): () => void {
-  const pending = new Map<string, () => void>()
-  const onceStill = (key: string, call: () => void): void => {
-    pending.get(key)?.()
-    const run = (): void => {
-      pending.delete(key)
-      call()
-    }
-    pending.set(key, clock.after(stillMs, run))
+  const still = createStillness(clock)
+  let watcher: FSWatcher | undefined
+  let cancelRetry: (() => void) | undefined
+
+  const seeEvent = (_event: string, file: string | null): void => {
+    if (file === null || file === mountLink) return still.await(mountLink, onAll)
+    // An event of the folder itself carries its name: it was removed, or moved elsewhere.
+    if (file === path.basename(directory)) return lose('it was removed or moved')
+    const name = ruleNameOfFile(file)
+    if (name !== undefined) still.await(name, () => onRule(name))
   }
 
-  const watcher = watch(directory, { persistent: false }, (_event, file) => {
-    if (file === null || file === mountLink) return onceStill(mountLink, onAll)
-    const name = ruleNameOfFile(file)
-    if (name !== undefined) onceStill(name, () => onRule(name))
-  })
-  watcher.on('error', (cause) =>
-    logger.warn(
-      { err: cause, directory },
-      `changes of the rules folder are not seen any more: ${messageOf(cause)}`,
-    ),
-  )
+  const follow = (): void => {
+    watcher = watch(directory, { persistent: false }, seeEvent)
+    watcher.on('error', (cause) => lose(messageOf(cause)))
+  }
 
+  const lose = (reason: string): void => {
+    logger.warn({ directory }, `changes of the rules folder are not seen: ${reason}`)
+    watcher?.close()
+    retryLater()
+  }
+
+  const retryLater = (): void => {
+    cancelRetry?.()
+    cancelRetry = clock.after(retryMs, () => {
+      try {
+        follow()
+      } catch {
+        return retryLater()
+      }
+      logger.info({ directory }, 'changes of the rules folder are seen again')
+      onAll()
+    })
+  }
+
+  try {
+    follow()
+  } catch (thrown) {
+    lose(messageOf(thrown))
+  }
   return () => {
-    watcher.close()
-    for (const cancel of pending.values()) cancel()
+    watcher?.close()
+    cancelRetry?.()
+    still.cancelAll()
+  }
+}
+
+/** Makes one call of many that follow each other closely: the last, once it has been still. */
+function createStillness(clock: Clock) {
+  const pending = new Map<string, () => void>()
+  return {
+    await(key: string, call: () => void): void {
+      pending.get(key)?.()
+      const run = (): void => {
+        pending.delete(key)
+        call()
+      }
+      pending.set(key, clock.after(stillMs, run))
+    },
+    cancelAll(): void {
+      for (const cancel of pending.values()) cancel()
+    },
   }
 }

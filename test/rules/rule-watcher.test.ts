@@ -95,6 +95,19 @@ describe('a change on disk', () => {
     expect([names(store.match('two')), store.match('one')]).toEqual([['r'], []])
   })
 
+  it('is seen in a folder that went away and came back', async () => {
+    const { store, directory, write, logLine } = await openWatched()
+    await store.create('r', payloadOf('before'), {})
+    await rm(directory, { recursive: true })
+    await logLine(/^changes of the rules folder are not seen: it was removed or moved$/)
+    await logLine(/^rule r was removed on disk$/)
+    await mkdir(directory)
+    await logLine(/^changes of the rules folder are seen again$/)
+    await write('s.json', json(payloadOf('after')))
+    await logLine(/^rule s was changed on disk$/)
+    expect(names(store.all())).toEqual(['s'])
+  })
+
   it('of our own making is not loaded again', async () => {
     const { store, write, logLine, logged } = await openWatched()
     await store.create('r', payloadOf('one'), {})
