@@ -29,8 +29,8 @@ export interface EvaluateDependencies {
 const templatesMax = 100
 /** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
 const bodyBytesMax = 524_288
-/** The name of a rule that is given without one; Basic Ingest topics cannot mean it. */
-const unnamedRule = 'unnamed'
+/** Stands for the name of a rule that is given without one. No topic can mean it: it has a blank. */
+const unnamedRule = 'unnamed rule'
 
 export const evaluateRequestSchema = Type.Object(
   {

@@ -156,6 +156,8 @@ describe('POST /v1/evaluate', () => {
     expect(named.answer).toMatchObject({ matched: true, output: { topic: 'dt/7' } })
     const other = await evaluate({ ruleName: 'other', topicRulePayload, message: given })
     expect(other.answer).toMatchObject({ matched: false })
+    const unnamed = await evaluate({ topicRulePayload, message: given })
+    expect(unnamed.answer).toMatchObject({ matched: false })
   })
 
   it('takes topics that AWS itself publishes on', async () => {
