@@ -93,7 +93,9 @@ async function findKinesis(
     }
   }
   const region = host.environment['AWS_REGION'] || host.environment['AWS_DEFAULT_REGION']
-  if (region) return { access: { region }, name: `AWS, ${region}` }
+  const endpoint =
+    host.environment['AWS_ENDPOINT_URL_KINESIS'] || host.environment['AWS_ENDPOINT_URL']
+  if (region) return { access: { region }, name: endpoint || `AWS, ${region}` }
   throw new SluiceError(
     'ConfigInvalid',
     `no lab runs on ${dataDir} (\`npm start\` runs one), and AWS_REGION is not set to read from AWS`,

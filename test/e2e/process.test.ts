@@ -58,7 +58,7 @@ describe('a start that cannot be is one line that says which and why, and exit c
 
   test.each([
     ['no JSON', 'bad.json', '{', /bad\.json/],
-    ['no payload', 'bad.json', '{"sql": 1}', /bad\.json.*sql/],
+    ['no payload', 'bad.json', '{"sql": 1, "actions": []}', /bad\.json: sql /],
     [
       'bad SQL',
       'bad.json',
