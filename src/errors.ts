@@ -32,7 +32,7 @@ export const errorCatalogue = Object.freeze({
   ResourceAlreadyExistsException: kind(
     409,
     false,
-    'A rule of this name exists with another payload.',
+    'A rule of this name exists already.',
   ),
   ConflictingResourceUpdateException: kind(
     409,
