@@ -71,16 +71,17 @@ export function createDestinationLoop(
 
   function run(): void {
     if (stopped) return
-    retryRefused(parts)
-    const starved = startCalls()
-    if (!starved) wakeLater()
+    // One reading of the clock for all: what is not due for one part must not be past for another.
+    const nowMs = clock.nowMs()
+    retryRefused(parts, nowMs)
+    const starved = startCalls(nowMs)
+    if (!starved) wakeLater(nowMs)
   }
 
   /** True when calls could start, had other destinations left a slot. */
-  function startCalls(): boolean {
+  function startCalls(nowMs: number): boolean {
     for (;;) {
       queue.add(readAhead.next(queue.size()))
-      const nowMs = clock.nowMs()
       if (inFlight.size >= gate.allowed(nowMs)) return false
       if (!slots.tryTake(run)) return true
       const taken = queue.take(nowMs, { recordsMax: recordsPerCall, bytesMax: callBytesMax })
@@ -105,9 +106,9 @@ export function createDestinationLoop(
     actOn(verdict, taken, round)
   }
 
-  function wakeLater(): void {
+  function wakeLater(nowMs: number): void {
     cancelTimer?.()
-    const delayMs = wakeDelayMs(parts, inFlight.size)
+    const delayMs = wakeDelayMs(parts, inFlight.size, nowMs)
     if (delayMs < Infinity) cancelTimer = clock.after(delayMs, run)
   }
 
@@ -125,8 +126,7 @@ export function createDestinationLoop(
 }
 
 /** How long nothing but time can start a further call. */
-function wakeDelayMs({ gate, queue, refused, clock }: Parts, inFlight: number): number {
-  const nowMs = clock.nowMs()
+function wakeDelayMs({ gate, queue, refused }: Parts, inFlight: number, nowMs: number): number {
   const opensAtMs = gate.opensAtMs()
   if (opensAtMs > nowMs) return opensAtMs - nowMs
   // With all calls in flight the next answer comes first.
@@ -170,8 +170,8 @@ function createParts(
 }
 
 /** Puts refused records whose time has come back into the queue. */
-function retryRefused({ refused, queue, outbox, queued, clock }: Parts): void {
-  for (const { sequence, attempts } of refused.takeDue(clock.nowMs())) {
+function retryRefused({ refused, queue, outbox, queued }: Parts, nowMs: number): void {
+  for (const { sequence, attempts } of refused.takeDue(nowMs)) {
     const [record] = outbox.read(queued.id, sequence - 1, { countMax: 1, bytesMax: 0 })
     if (record?.sequence === sequence) queue.addAlone(record, attempts)
   }

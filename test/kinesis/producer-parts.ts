@@ -6,11 +6,12 @@ import type { KinesisCalls } from '../../src/kinesis/kinesis-calls.ts'
 import { createProducer } from '../../src/kinesis/producer.ts'
 import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/kinesis/producer.ts'
 import { createLabServer } from '../../src/lab/lab-server.ts'
+import type { LabCall } from '../../src/lab/calls.ts'
 import type { LabServer } from '../../src/lab/lab-server.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
-import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
+import { newRecord, openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
 
 export interface Delivery {
   readonly lab: LabServer
@@ -93,12 +94,42 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   return { lab, outbox, producer, metrics, lines, close }
 }
 
+/** Appends `count` records of each key, a message a round, and gives what each key must get. */
+export async function appendRounds(
+  { outbox }: Pick<Delivery, 'outbox'>,
+  keys: readonly string[],
+  count: number,
+): Promise<Map<string, string[]>> {
+  const texts = Array.from({ length: count }, (_, index) => String(index))
+  await Promise.all(
+    texts.map((text) => outbox.append(keys.map((key) => newRecord('stream', key, text)))),
+  )
+  return new Map(keys.map((key) => [key, texts]))
+}
+
+/** The writing calls that the lab answered. */
+export function putsOf({ lab }: Pick<Delivery, 'lab'>): readonly LabCall[] {
+  return lab.calls.list().filter(({ operation }) => operation.startsWith('Put'))
+}
+
+/** The samples of a metric. */
+export async function metricLines({ metrics }: Delivery, name: string): Promise<string[]> {
+  const text = await metrics.registry.metrics()
+  return text.split('\n').filter((line) => line.startsWith(`${name}{`))
+}
+
+/** Resolves when `holds` does; it is asked after each turn of the event loop. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
 /** The texts that a stream of the lab holds for each partition key, in the order of arrival. */
 export function textsByKey(lab: LabServer, streamName: string): Map<string, string[]> {
   const texts = new Map<string, string[]>()
   for (const { partitionKey, data } of lab.streams.records(streamName)) {
     const ofKey = texts.get(partitionKey) ?? []
-    texts.set(partitionKey, [...ofKey, data.toString('utf8')])
+    ofKey.push(data.toString('utf8'))
+    texts.set(partitionKey, ofKey)
   }
   return texts
 }

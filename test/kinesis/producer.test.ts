@@ -1,26 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import type { LabCall } from '../../src/lab/calls.ts'
 import { newRecord } from '../outbox/outbox-parts.ts'
-import { openDelivery, textsByKey } from './producer-parts.ts'
-import type { Delivery } from './producer-parts.ts'
+import { appendRounds, openDelivery, putsOf, textsByKey } from './producer-parts.ts'
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
-
-/** Appends `count` records of each key, one message a round, and gives what is expected. */
-async function appendRounds(
-  { outbox }: Delivery,
-  keys: readonly string[],
-  count: number,
-): Promise<Map<string, string[]>> {
-  const appends = numbers(count).map((text) =>
-    outbox.append(keys.map((key) => newRecord('stream', key, text))),
-  )
-  await Promise.all(appends)
-  return new Map(keys.map((key) => [key, numbers(count)]))
-}
-
-const puts = ({ lab }: Delivery): readonly LabCall[] =>
-  lab.calls.list().filter(({ operation }) => operation.startsWith('Put'))
 
 describe('the producer', () => {
   it('sends one record by PutRecord, and many that wait by PutRecords', async () => {
@@ -30,7 +12,7 @@ describe('the producer', () => {
     await delivery.producer.idle()
     await delivery.outbox.append(numbers(1_200).map((text) => newRecord('stream', text, text)))
     await delivery.producer.idle()
-    expect(puts(delivery).map(({ operation }) => operation)).toEqual([
+    expect(putsOf(delivery).map(({ operation }) => operation)).toEqual([
       'PutRecord',
       'PutRecords',
       'PutRecords',
@@ -56,6 +38,52 @@ describe('the producer', () => {
     const assumed = delivery.lab.calls.list().filter(({ operation }) => operation === 'AssumeRole')
     expect(assumed).toHaveLength(1)
     expect(assumed[0]?.accessKeyId).toBe('AKIATEST')
-    for (const { accessKeyId } of puts(delivery)) expect(accessKeyId).toMatch(/^ASIA/)
+    for (const { accessKeyId } of putsOf(delivery)) expect(accessKeyId).toMatch(/^ASIA/)
+  })
+
+  it.each([
+    ['a destination', { maxInFlight: 4 }, 4],
+    ['all destinations together', { maxInFlightTotal: 3 }, 3],
+  ])('keeps to the calls in flight of %s, and uses them', async (_, options, expected) => {
+    let inFlight = 0
+    let inFlightMax = 0
+    const delivery = await openDelivery({
+      ...options,
+      watch: (calls) => ({
+        async put(request) {
+          inFlightMax = Math.max(inFlightMax, ++inFlight)
+          const outcome = await calls.put(request)
+          inFlight -= 1
+          return outcome
+        },
+      }),
+    })
+    delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 5 }, operation: 'PutRecords' })
+    await delivery.outbox.append(numbers(5_000).map((text) => newRecord('stream', text, text)))
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(inFlightMax).toBe(expected)
+    expect(delivery.lab.streams.records('stream')).toHaveLength(5_000)
+  })
+
+  it('keeps its calls within the size that Kinesis takes', async () => {
+    const delivery = await openDelivery()
+    const large = 'x'.repeat(900_000)
+    await delivery.outbox.append(
+      numbers(14).map((text) => newRecord('stream', text, `${text} ${large}`)),
+    )
+    delivery.producer.start()
+    await delivery.producer.idle()
+    const calls = putsOf(delivery).map(({ partitionKeys }) => partitionKeys.length)
+    expect(calls.toSorted((left, right) => left - right)).toEqual([4, 5, 5])
+  })
+
+  it('reads no more ahead than its bounds, and yet delivers all', async () => {
+    const delivery = await openDelivery()
+    const count = 15_000
+    await delivery.outbox.append(numbers(count).map((text) => newRecord('stream', 'k', text)))
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(numbers(count))
   })
 })
