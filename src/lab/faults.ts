@@ -5,7 +5,16 @@ import { statusOf } from './service-error.ts'
  *
  * A rule applies to what all of its selectors match, at most `times` times, each time with
  * `probability`. Rules are asked in the order in which they were added. The randomness is seeded,
- * so a run can be repeated.
+ * so a run can be repeated. For example:
+ *
+ *     // The first three tries of one key are throttled.
+ *     { partitionKey: 'device-1', times: 3,
+ *       effect: { kind: 'failEntries', code: 'ProvisionedThroughputExceededException' } }
+ *     // A role that may put single records only, and one that nobody may assume.
+ *     { operation: 'PutRecords', effect: { kind: 'error', code: 'AccessDeniedException' } }
+ *     { operation: 'AssumeRole', roleArn, effect: { kind: 'error', code: 'AccessDenied' } }
+ *     // Every hundredth put is stored, but its client never learns of it.
+ *     { operation: 'PutRecord', probability: 0.01, effect: { kind: 'dropAnswer' } }
  */
 export interface FaultRule {
   /** `PutRecords`, `AssumeRole`, ...; absent: every operation. */

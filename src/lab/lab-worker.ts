@@ -35,7 +35,7 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
   const { logger, onExit, ...data } = options
   const worker = startThread(data)
   const requests = createRequests(worker)
-  let isEndExpected = false
+  let isRunning = false
   let cause: unknown
   worker.on('error', (error) => {
     cause = error
@@ -48,7 +48,8 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
       })
       requests.rejectAll(error)
       resolve()
-      if (isEndExpected) return
+      // Before it runs, whoever starts it is told; once it is closed, it is to end.
+      if (!isRunning) return
       logger.error({ err: cause }, error.message)
       onExit?.(error)
     })
@@ -58,22 +59,17 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
     if (report.kind === 'log') relay(logger, report.line)
     else requests.settle(report)
   })
-  const port = await requests.ready.catch((error: unknown) => {
-    // It ends by itself after a failure; the caller is told of that failure already.
-    isEndExpected = true
-    throw error
-  })
+  const port = await requests.ready
+  isRunning = true
 
   return {
     host: options.host,
     port,
     ensureStream: (name) => requests.send((id) => ({ kind: 'ensureStream', id, name })),
     async close() {
-      if (!isEndExpected) {
-        isEndExpected = true
-        // Whether or not it is answered: what counts is that the thread ends.
-        requests.send((id) => ({ kind: 'close', id })).catch(() => undefined)
-      }
+      isRunning = false
+      // Whether or not it is answered: what counts is that the thread ends.
+      requests.send((id) => ({ kind: 'close', id })).catch(() => undefined)
       const timer = setTimeout(() => void worker.terminate(), closeTimeoutMs)
       await ended
       clearTimeout(timer)

@@ -27,19 +27,16 @@ export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
   const startedMs = context.clock.nowMs()
   const faults = context.faults.onCall(call)
   if (faults.delayMs > 0) await context.clock.sleep(faults.delayMs)
-  const outcome = outcomeOf(service, faults)
+  const { answer, ...details } = outcomeOf(service, faults)
   service.observer({
     ...call,
+    ...details,
     protocol: request.protocol,
     startedMs,
     endedMs: context.clock.nowMs(),
-    status: outcome.answer.kind === 'cut' ? 0 : outcome.answer.status,
-    ...(outcome.errorCode === undefined ? {} : { errorCode: outcome.errorCode }),
-    ...(outcome.failedRecordCount === undefined
-      ? {}
-      : { failedRecordCount: outcome.failedRecordCount }),
+    status: answer.kind === 'cut' ? 0 : answer.status,
   })
-  return outcome.answer
+  return answer
 }
 
 interface Outcome {

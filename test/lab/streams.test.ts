@@ -173,6 +173,21 @@ describe('lists', () => {
     expect(output['Shards']).toHaveLength(count)
   })
 
+  test('shards by a filter that holds from page to page', async () => {
+    const lab = await startLab({ clock: createManualClock() })
+    lab.ensureStream(StreamName, 3)
+    const ShardFilter = { Type: 'AT_TIMESTAMP', Timestamp: createdSeconds }
+    let input: object | undefined = { StreamName, ShardFilter, MaxResults: 1 }
+    const sizes: number[] = []
+    while (input) {
+      const { output } = await rawCall(lab, 'ListShards', input)
+      sizes.push((output['Shards'] as object[]).length)
+      const { NextToken } = output
+      input = NextToken === undefined ? undefined : { NextToken, MaxResults: 1 }
+    }
+    expect(sizes).toEqual([1, 1, 1])
+  })
+
   test('describe a large stream in pages of 100 shards', async () => {
     const lab = await startLab()
     lab.ensureStream(StreamName, 150)

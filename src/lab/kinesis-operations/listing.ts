@@ -75,25 +75,18 @@ export const listShards = operation(
     }),
   }),
   (context, input) => {
-    const { stream, shards } =
+    const { stream, shards, atMs } =
       input.NextToken === undefined
         ? firstShards(context, input)
         : nextShards(context, input.NextToken, input)
     const limit = Math.min(input.MaxResults ?? shardsListedMax, shardsListedMax)
     const page = shards.slice(0, limit)
     const last = page.at(-1)
-    const more = shards.length > limit && last
+    if (shards.length <= limit || !last) return { Shards: page.map(shardDescription) }
+    const next = { after: last.id, streamName: stream.name, atMs }
     return {
       Shards: page.map(shardDescription),
-      ...(more
-        ? {
-            NextToken: sealPage(context, 'listShards', {
-              after: last.id,
-              streamName: stream.name,
-              atMs: filterTimeMs(context, input.ShardFilter),
-            }),
-          }
-        : {}),
+      NextToken: sealPage(context, 'listShards', next),
     }
   },
 )
@@ -110,6 +103,8 @@ interface ShardPage {
   readonly stream: Stream
   /** Those still to be listed, in order. */
   readonly shards: readonly Shard[]
+  /** Only those that were there at that time; kept from page to page. */
+  readonly atMs: number | undefined
 }
 
 function firstShards(context: OperationContext, input: ListShardsRequest): ShardPage {
@@ -124,8 +119,9 @@ function firstShards(context: OperationContext, input: ListShardsRequest): Shard
   const filter = input.ShardFilter
   checkFilter(filter)
   const after = input.ExclusiveStartShardId ?? filter?.ShardId
-  const atMs = filterTimeMs(context, filter)
-  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)) }
+  // All shards of the lab are open, so that no other filter leaves any out.
+  const atMs = filter?.Type === 'AT_TIMESTAMP' ? filter.Timestamp : undefined
+  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)), atMs }
 }
 
 function nextShards(context: OperationContext, token: string, input: ListShardsRequest): ShardPage {
@@ -135,19 +131,11 @@ function nextShards(context: OperationContext, token: string, input: ListShardsR
   }
   const { after, streamName: name = '', atMs } = openPage(context, 'listShards', token)
   const stream = context.streams.get(name)
-  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)) }
+  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)), atMs }
 }
 
 const isListed = (shard: Shard, after: string | undefined, atMs: number | undefined) =>
   (after === undefined || shard.id > after) && (atMs === undefined || shard.createdMs <= atMs)
-
-/** All shards of the lab are open, so that only AT_TIMESTAMP can leave any out. */
-function filterTimeMs(
-  context: OperationContext,
-  filter: ShardFilter | undefined,
-): number | undefined {
-  return filter?.Type === 'AT_TIMESTAMP' ? (filter.Timestamp ?? context.clock.nowMs()) : undefined
-}
 
 function checkFilter(filter: ShardFilter | undefined): void {
   if (!filter) return
