@@ -22,7 +22,6 @@ export interface BrokerDeps {
 }
 
 export interface BrokerLimits {
-  readonly payloadBytesMax: number
   readonly clientIdBytesMax: number
   readonly connectTimeoutMs: number
   readonly drainTimeoutMs: number
@@ -79,7 +78,7 @@ function prepareConnection(
     return null
   }
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
-  const willFault = findWillFault(packet, limits.payloadBytesMax)
+  const willFault = findWillFault(packet)
   if (willFault === undefined) return null
   // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
   return Object.assign(new Error(willFault), { reason: 'will_invalid' })
@@ -96,17 +95,15 @@ function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | un
   return undefined
 }
 
-function findWillFault({ will }: ConnectPacket, payloadBytesMax: number): string | undefined {
-  if (will === undefined) return undefined
-  const { topic, payload } = will
-  if (payload.length > payloadBytesMax) return 'the payload of the will is over the limit'
-  const fault = findTopicTextFault(topic)
+/** The payload of a will has a length of two bytes, so it is within every limit. */
+function findWillFault({ will }: ConnectPacket): string | undefined {
+  const fault = will && findTopicTextFault(will.topic)
   return fault && `will: ${fault.detail}`
 }
 
 function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string): void {
   const { sourceIp } = connection
-  deps.log.warn(
+  deps.log.warnOnce(
     `protocol_version ${sourceIp}`,
     { reason: 'protocol_version', clientId, sourceIp },
     'an MQTT 5 client was refused: this broker speaks MQTT 3.1.1, so connect with that, ' +
@@ -151,11 +148,14 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
   })
   const onFault = (client: Client, error: Error): void => {
     const reason = refusalReason(error)
-    if (reason === undefined) return
+    const connection = deps.connectionOf(client)
+    // One fault can fail many writes, and each says so.
+    if (reason === undefined || connection === undefined || connection.faulted) return
+    connection.faulted = true
     deps.metrics.mqttConnectionsRefused.inc({ reason })
     // Said already, once for each address, with what to do about it.
     if (reason === 'protocol_version') return
-    const sourceIp = deps.connectionOf(client)?.sourceIp
+    const { sourceIp } = connection
     deps.log.warn(
       reason,
       { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },

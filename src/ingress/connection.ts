@@ -19,6 +19,8 @@ export interface Connection {
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
+  /** Aedes has ended it for a fault, which is reported. */
+  faulted: boolean
 }
 
 export function createConnection(gate: Gate, sourceIp: string | undefined): Connection {
@@ -32,6 +34,7 @@ export function createConnection(gate: Gate, sourceIp: string | undefined): Conn
     identifierFault: undefined,
     counted: false,
     closed: false,
+    faulted: false,
   }
 }
 

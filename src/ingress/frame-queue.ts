@@ -4,7 +4,7 @@ import type { FrameFault } from './frames.ts'
 /**
  * The frames of one client that have not passed the gate yet, and which of them may:
  *
- * - the first is a CONNECT, and nothing follows it until `open()`;
+ * - nothing follows the first, a CONNECT, until `open()`;
  * - at most `unfinishedMax` PUBLISHes have passed and are not finished;
  * - DISCONNECT waits until none is, so that the answers before it go out;
  * - a frame that is no good passes never, nor what follows it: `fault` has the reason.
@@ -111,7 +111,6 @@ function admit(
     const length = frameLength(run, offset)
     const type = typeOf(run, offset)
     if (state.phase === 'connect') {
-      if (type !== packetType.connect) return { end: offset, fault: notConnect }
       state.phase = 'connack'
     } else if (state.phase === 'open') {
       const fault = findFrameFault(run, offset, length, options.payloadBytesMax)
@@ -131,9 +130,3 @@ function admit(
   }
   return { end: offset }
 }
-
-/** [MQTT-3.1.0-1] */
-const notConnect: FrameFault = Object.freeze({
-  reason: 'not_connect',
-  detail: 'the first packet is not CONNECT',
-})

@@ -2,8 +2,8 @@ import { measureFrame, packetType, typeOf } from './frames.ts'
 import type { FrameFault } from './frames.ts'
 
 /**
- * Cuts the bytes of a socket into runs of whole frames: as few buffers as possible, views of the
- * chunks wherever a frame did not arrive in pieces. Between calls it keeps one frame at most that
+ * Cuts the bytes of a socket into runs of whole frames, of which the first is a CONNECT: as few
+ * buffers as possible, views of the chunks wherever a frame did not arrive in pieces. Between calls it keeps one frame at most that
  * is not whole, and that only while its size is within the limits.
  */
 export interface FrameReader {
@@ -20,6 +20,12 @@ export interface FramesRead {
 
 const nothing: FramesRead = Object.freeze({ runs: [], pings: 0, fault: undefined })
 
+/** [MQTT-3.1.0-1]. The first byte tells: another protocol may never make a frame whole. */
+const notConnect: FramesRead = Object.freeze({
+  ...nothing,
+  fault: { reason: 'not_connect', detail: 'the first packet is not CONNECT' },
+} satisfies FramesRead)
+
 /** A sender of single bytes must not make a list of a hundred thousand buffers. */
 const piecesMax = 64
 
@@ -27,6 +33,7 @@ export function createFrameReader(payloadBytesMax: number): FrameReader {
   let pieces: Buffer[] = []
   let pieceBytes = 0
   let neededBytes = 0
+  let begun = false
 
   function gather(chunk: Buffer): Buffer | undefined {
     if (pieces.length === 0) return chunk
@@ -41,6 +48,8 @@ export function createFrameReader(payloadBytesMax: number): FrameReader {
 
   return {
     read(chunk, takePings) {
+      if (!begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
+      begun = true
       const bytes = gather(chunk)
       if (bytes === undefined) return nothing
       const runs: Buffer[] = []

@@ -33,7 +33,7 @@ export interface FrameFault {
   readonly size?: number
 }
 
-/** Room beside the largest will in a CONNECT for client id, user name, password and topic. */
+/** Other packets may be as large as a payload and this: a CONNECT carries up to four texts. */
 const packetOverheadBytesMax = 16 * 1024
 
 export const typeOf = (bytes: Buffer, offset: number): number => byteAt(bytes, offset) >> 4

@@ -75,7 +75,7 @@ export const ingressDefaults = Object.freeze({
   /** For unanswered PUBLISHes to get their answer when the ingress closes. */
   drainMs: 5_000,
 })
-export type IngressOptions = typeof ingressDefaults
+export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>>
 
 export async function createIngress(
   deps: IngressDeps,

@@ -25,16 +25,19 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
   let heardAtMs = clock.nowMs()
   let cancel: (() => void) | undefined
 
-  function watch(keepAliveMs: number): void {
-    const nowMs = clock.nowMs()
+  function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
       // Twice a keepalive, because clients give up when a PINGREQ has no answer for half of one.
-      heardAtMs = nowMs
+      heardAtMs = clock.nowMs()
       events.ping()
     }
-    const leftMs = heardAtMs + keepAliveMs * 1.5 - nowMs
-    if (leftMs <= 0) return events.timedOut()
-    cancel = clock.after(Math.min(leftMs, keepAliveMs / 2), () => watch(keepAliveMs))
+    if (clock.nowMs() < heardAtMs + keepAliveMs * 1.5) watch(keepAliveMs)
+    else events.timedOut()
+  }
+
+  function watch(keepAliveMs: number): void {
+    const leftMs = heardAtMs + keepAliveMs * 1.5 - clock.nowMs()
+    cancel = clock.after(Math.min(leftMs, keepAliveMs / 2), () => look(keepAliveMs))
   }
 
   return {

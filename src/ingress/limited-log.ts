@@ -6,8 +6,10 @@ import type { Logger } from '../telemetry.ts'
  * interval, then silence, and the next line says how many were left out.
  */
 export interface LimitedLog {
-  /** @param key what is limited together: a reason, or a reason and an address */
-  warn(key: string, fields: Readonly<Record<string, unknown>>, text: string): void
+  /** At most `linesMax` lines for each reason in an interval. */
+  warn(reason: string, fields: Readonly<Record<string, unknown>>, text: string): void
+  /** One line for each key in an interval. */
+  warnOnce(key: string, fields: Readonly<Record<string, unknown>>, text: string): void
 }
 
 const keysMax = 1_000
@@ -35,17 +37,25 @@ export function createLimitedLog(
     return window
   }
 
+  function write(
+    key: string,
+    linesMax: number,
+    fields: Readonly<Record<string, unknown>>,
+    text: string,
+  ): void {
+    const window = windowOf(key, deps.clock.nowMs())
+    if (window.lines >= linesMax) {
+      window.suppressed++
+      return
+    }
+    const { suppressed } = window
+    window.lines++
+    window.suppressed = 0
+    deps.logger.warn(suppressed === 0 ? fields : { ...fields, suppressed }, text)
+  }
+
   return {
-    warn(key, fields, text) {
-      const window = windowOf(key, deps.clock.nowMs())
-      if (window.lines >= options.linesMax) {
-        window.suppressed++
-        return
-      }
-      window.lines++
-      const { suppressed } = window
-      window.suppressed = 0
-      deps.logger.warn(suppressed === 0 ? fields : { ...fields, suppressed }, text)
-    },
+    warn: (reason, fields, text) => write(reason, options.linesMax, fields, text),
+    warnOnce: (key, fields, text) => write(key, 1, fields, text),
   }
 }

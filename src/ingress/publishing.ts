@@ -84,20 +84,20 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     proceed: Proceed,
   ): void {
     const { qos, topic, messageId = 0 } = packet
+    connection.gate.dispatched()
     const ingest = () =>
       ingesting.ingest(
         messageFrom(packet, { clientId: client.id, sourceIp: connection.sourceIp }, clock),
       )
     const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
-      if (fault !== undefined) ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
-      if (fault !== undefined || (client.closed && qos > 0)) {
-        connection.gate.finish()
-        proceed(fault === undefined ? connectionGone : notIngested)
-        return 'done'
+      if (fault !== undefined) {
+        ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
+        return refuse(connection, proceed, notIngested)
       }
+      if (client.closed && qos > 0) return refuse(connection, proceed, connectionGone)
       ingesting.acknowledged('mqtt', qos)
-      return proceedTo(connection, { qos, messageId }, proceed, deps.finished)
+      return acknowledge(connection, { qos, messageId }, proceed, deps.finished)
     })
   }
 
@@ -126,8 +126,18 @@ interface Sender {
 /** A will is part of a CONNECT, so no packet of its own. */
 const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd === 'publish'
 
+/** Lets Aedes disconnect the client, once the answers that went before have left Aedes' buffers. */
+function refuse(connection: Connection, proceed: Proceed, reason: Error): 'pending' {
+  setImmediate(() => {
+    proceed(reason)
+    connection.gate.finish()
+    connection.answers.answered()
+  })
+  return 'pending'
+}
+
 /** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */
-function proceedTo(
+function acknowledge(
   connection: Connection,
   { qos, messageId }: { readonly qos: Message['qos']; readonly messageId: number },
   proceed: Proceed,

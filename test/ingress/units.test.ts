@@ -1,0 +1,232 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../src/clock.ts'
+import { createAnswerQueue } from '../../src/ingress/answer-queue.ts'
+import { createFrameReader } from '../../src/ingress/frame-reader.ts'
+import { frameLength } from '../../src/ingress/frames.ts'
+import { createKeepAlive } from '../../src/ingress/keep-alive.ts'
+import { createLimitedLog } from '../../src/ingress/limited-log.ts'
+import { createSessionStore } from '../../src/ingress/received-ids.ts'
+import { findTopicTextFault } from '../../src/ingress/topic.ts'
+import { createMemoryLogger } from '../../src/telemetry.ts'
+import { connectPacket, encode, publishPacket } from './helpers.ts'
+
+/** A clock that `advance` moves, and whose callbacks it runs when they are due. */
+function createManualClock() {
+  let nowMs = 0
+  const due = new Map<() => void, number>()
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    after(delayMs, callback) {
+      due.set(callback, nowMs + delayMs)
+      return () => due.delete(callback)
+    },
+    sleep: () => Promise.reject(new Error('nobody sleeps here')),
+  }
+  return {
+    clock,
+    advance: (ms: number) => {
+      const untilMs = nowMs + ms
+      for (;;) {
+        const [next] = [...due].filter(([, at]) => at <= untilMs).toSorted((a, b) => a[1] - b[1])
+        if (next === undefined) break
+        const [callback, atMs] = next
+        due.delete(callback)
+        nowMs = atMs
+        callback()
+      }
+      nowMs = untilMs
+    },
+  }
+}
+
+describe('the frame reader', () => {
+  const payloadBytesMax = 1_000
+  const packets = fc.array(
+    fc.oneof(
+      fc.record({
+        payload: fc.uint8Array({ maxLength: payloadBytesMax }).map((bytes) => Buffer.from(bytes)),
+        qos: fc.constantFrom(0 as const, 1 as const, 2 as const),
+      }),
+      fc.constant('ping' as const),
+    ),
+    { maxLength: 30 },
+  )
+
+  test('gives the same frames however the bytes arrive, and takes out the PINGREQs', () => {
+    fc.assert(
+      fc.property(packets, fc.array(fc.nat(700)), (wanted, sizes) => {
+        const connect = encode(connectPacket())
+        const frames = wanted.map((packet) =>
+          packet === 'ping' ? Buffer.from([0xc0, 0]) : encode(publishPacket(packet)),
+        )
+        const reader = createFrameReader(payloadBytesMax)
+        const passed: Buffer[] = []
+        let pings = 0
+        for (const chunk of cut(Buffer.concat([connect, ...frames]), sizes)) {
+          const read = reader.read(chunk, true)
+          expect(read.fault).toBeUndefined()
+          pings += read.pings
+          passed.push(...read.runs.flatMap(framesOf))
+        }
+        const isPing = (_: unknown, index: number) => wanted[index] === 'ping'
+        expect(pings).toBe(frames.filter(isPing).length)
+        const others = frames.filter((frame, index) => !isPing(frame, index))
+        expect(Buffer.concat(passed)).toEqual(Buffer.concat([connect, ...others]))
+        expect(passed.length).toBe(others.length + 1)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('never throws, whatever comes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(40)), (bytes, sizes) => {
+        const reader = createFrameReader(payloadBytesMax)
+        reader.read(encode(connectPacket()), true)
+        for (const chunk of cut(Buffer.from(bytes), sizes)) {
+          const { runs, fault } = reader.read(chunk, true)
+          expect(runs.every((run) => framesOf(run).length > 0)).toBe(true)
+          if (fault !== undefined) return
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
+
+/** Cuts bytes into chunks of these sizes, the last size over and over. */
+function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = []
+  for (let offset = 0, index = 0; offset < bytes.length; index++) {
+    const size = 1 + (sizes[Math.min(index, sizes.length - 1)] ?? bytes.length)
+    chunks.push(bytes.subarray(offset, offset + size))
+    offset += size
+  }
+  return chunks
+}
+
+function framesOf(run: Buffer): Buffer[] {
+  const frames: Buffer[] = []
+  for (let offset = 0; offset < run.length;) {
+    const length = frameLength(run, offset)
+    frames.push(run.subarray(offset, offset + length))
+    offset += length
+  }
+  return frames
+}
+
+describe('the answer queue', () => {
+  test('answers each once, in order, whatever order outcomes come in', async () => {
+    const places = fc.array(fc.record({ fails: fc.boolean(), pends: fc.boolean() }), {
+      maxLength: 20,
+    })
+    const done = Promise.resolve()
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), places, async (scheduler, wanted) => {
+        const queue = createAnswerQueue()
+        const answered: number[] = []
+        let pending = 0
+        wanted.forEach(({ fails, pends }, index) => {
+          const outcome = scheduler.schedule(fails ? Promise.reject(new Error('no')) : done)
+          queue.add(outcome, (fault) => {
+            expect(pending).toBe(0)
+            expect(fault !== undefined).toBe(fails)
+            answered.push(index)
+            if (!pends) return 'done'
+            pending++
+            const goesOut = async () => {
+              await scheduler.schedule(done)
+              pending--
+              queue.answered()
+            }
+            void goesOut()
+            return 'pending'
+          })
+        })
+        await scheduler.waitIdle()
+        expect(answered).toEqual(wanted.map((_, index) => index))
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
+describe('the keepalive', () => {
+  test('runs out after one and a half times, unless something is heard', () => {
+    const { clock, advance } = createManualClock()
+    const events: string[] = []
+    const keepAlive = createKeepAlive(clock, {
+      isWaiting: () => false,
+      ping: () => events.push('ping'),
+      timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
+    })
+    keepAlive.start(10)
+    advance(12_000)
+    keepAlive.heard()
+    advance(14_999)
+    expect(events).toEqual([])
+    advance(1)
+    expect(events).toEqual(['timed out at 27000'])
+  })
+
+  test('does not run while the client waits, who is sent PINGRESPs', () => {
+    const { clock, advance } = createManualClock()
+    let isWaiting = true
+    const events: string[] = []
+    const keepAlive = createKeepAlive(clock, {
+      isWaiting: () => isWaiting,
+      ping: () => events.push(`ping at ${clock.nowMs()}`),
+      timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
+    })
+    keepAlive.start(10)
+    advance(22_000)
+    isWaiting = false
+    advance(100_000)
+    const pings = [5, 10, 15, 20].map((seconds) => `ping at ${seconds * 1000}`)
+    expect(events).toEqual([...pings, 'timed out at 35000'])
+  })
+})
+
+describe('the limited log', () => {
+  test('falls silent after its lines, and says later how many were left out', () => {
+    const { clock, advance } = createManualClock()
+    const lines: Record<string, unknown>[] = []
+    const logger = createMemoryLogger((line) => lines.push(line))
+    const log = createLimitedLog({ logger, clock }, { linesMax: 2, intervalMs: 1_000 })
+    for (let index = 0; index < 5; index++) log.warn('a', {}, `a${index}`)
+    log.warnOnce('b', {}, 'b0')
+    log.warnOnce('b', {}, 'b1')
+    advance(1_000)
+    log.warn('a', {}, 'a5')
+    expect(lines.map(({ msg, suppressed }) => [msg, suppressed])).toEqual([
+      ['a0', undefined],
+      ['a1', undefined],
+      ['b0', undefined],
+      ['a5', 3],
+    ])
+  })
+})
+
+describe('the session store', () => {
+  test('forgets the session that connected longest ago', async () => {
+    const sessions = createSessionStore(2)
+    const calls: string[] = []
+    const ingest = (name: string) =>
+      sessions.resume(name).ingestOnce(1, async () => void calls.push(name))
+    for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await ingest(name)
+    expect(calls).toEqual(['a', 'b', 'c', 'b'])
+  })
+})
+
+describe('topics', () => {
+  test('any text is judged without a throw, and a good one holds nothing forbidden', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (topic) => {
+        if (findTopicTextFault(topic) !== undefined) return
+        expect(topic).toMatch(/^[^+#\0]+$/)
+        expect(Buffer.byteLength(topic)).toBeLessThanOrEqual(400)
+      }),
+    )
+  })
+})
