@@ -1,6 +1,6 @@
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry.ts'
-import { callBytesMax, callRecordsMax, createSendQueue } from './batch.ts'
+import { callBytesMax, createSendQueue } from './batch.ts'
 import type { Outgoing } from './batch.ts'
 import type { CallSlots } from './call-slots.ts'
 import { createFailureReport } from './failure-report.ts'
@@ -38,6 +38,8 @@ export interface DestinationLoopDependencies extends Pick<
 
 export interface DestinationLoopOptions {
   readonly maxInFlight: number
+  /** Records in one PutRecords, at most 500. */
+  readonly recordsPerCallMax: number
 }
 
 /** What a loop is made of: each part decides one thing, the loop only carries it out. */
@@ -60,7 +62,7 @@ export function createDestinationLoop(
   const readAhead = createReadAhead(outbox, queued.id)
   const actOn = createVerdictActor(parts)
   const inFlight = new Set<Promise<void>>()
-  let recordsPerCall = callRecordsMax
+  let recordsPerCall = options.recordsPerCallMax
   let cancelTimer: (() => void) | undefined
   let stopped = false
 

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../clock.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry.ts'
+import { callRecordsMax } from './batch.ts'
 import { createCallSlots } from './call-slots.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
@@ -38,6 +39,8 @@ export interface ProducerOptions {
   readonly maxInFlight?: number
   /** Calls in flight for all destinations together. */
   readonly maxInFlightTotal?: number
+  /** Records in one PutRecords, at most 500. */
+  readonly recordsPerCallMax?: number
 }
 
 const maxInFlightDefault = 16
@@ -50,7 +53,10 @@ export function createProducer(
 ): Producer {
   const { outbox, callsFor, clock } = dependencies
   const slots = createCallSlots(options.maxInFlightTotal ?? maxInFlightTotalDefault)
-  const maxInFlight = options.maxInFlight ?? maxInFlightDefault
+  const loopOptions = {
+    maxInFlight: options.maxInFlight ?? maxInFlightDefault,
+    recordsPerCallMax: Math.min(options.recordsPerCallMax ?? callRecordsMax, callRecordsMax),
+  }
   const loops = new Map<number, DestinationLoop>()
   const idleWaiters = new Set<() => void>()
   const ending = new AbortController()
@@ -82,7 +88,7 @@ export function createProducer(
           signal: ending.signal,
           onDelivered,
         },
-        { maxInFlight },
+        loopOptions,
       )
       loops.set(queued.id, loop)
     }
