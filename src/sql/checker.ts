@@ -2,7 +2,7 @@
  * What a statement must be besides well formed: functions exist and have come with the version,
  * variables are set before they are used, the topic filter is one. The first fault is thrown.
  */
-import type { Assignment, Cast, Expression, Item, Query, Selection, Statement } from './ast.ts'
+import type { Assignment, Call, Cast, Expression, Item, Query, Selection, Statement } from './ast.ts'
 import { castKeywords } from './conversions.ts'
 import type { Dialect } from './dialect.ts'
 import { findFunction, functionTable } from './functions/table.ts'
@@ -95,7 +95,7 @@ function checkExpression(expression: Expression, check: Check): void {
     case 'member':
       return checkExpression(expression.object, check)
     case 'call':
-      checkFunction(expression.name, expression.at, check)
+      checkFunction(expression, check)
       return all(expression.arguments)
     case 'cast':
       checkCastType(expression, check)
@@ -133,7 +133,7 @@ function checkVariable(name: string, at: number, { text, declared }: Check): voi
   throw syntaxError(text, at, `the variable @${name} is not set before its use${hint}`)
 }
 
-function checkFunction(name: string, at: number, check: Check): void {
+function checkFunction({ name, at, arguments: values }: Call, check: Check): void {
   const spec = findFunction(name)
   if (spec === undefined) {
     const known = [...functionTable.values()].map((each) => each.name)
@@ -142,6 +142,8 @@ function checkFunction(name: string, at: number, check: Check): void {
     throw syntaxError(check.text, at, `unknown function ${name}()${hint}`)
   }
   if (spec.sinceVersion === secondVersion) needSecondVersion(at, `${spec.name}()`, check)
+  const found = spec.findProblem?.(values)
+  if (found !== undefined) throw syntaxError(check.text, found.at, found.problem)
 }
 
 function checkCastType({ type, typeAt }: Cast, check: Check): void {

@@ -102,13 +102,19 @@ function compileVariable(name: string, around: Surroundings): Evaluate {
   return (frame) => frame.variables.valueAt(index, frame)
 }
 
-function compileCall(call: Call, { dialect }: Surroundings, compile: Compile): Evaluate {
+function compileCall(call: Call, around: Surroundings, compile: Compile): Evaluate {
+  const { dialect } = around
   const spec = findFunction(call.name)
   const [fewest, most] = spec?.arity ?? [0, 0]
   const count = call.arguments.length
   if (spec === undefined || count < fewest || count > most) return () => undefined
-  const { implementation } = spec
-  const [first, second, third] = call.arguments.map(compile)
+  const takesPayload = spec.payloadImplementation !== undefined && isPayloadCall(call, around)
+  const implementation =
+    (takesPayload ? spec.payloadImplementation : undefined) ?? spec.implementation
+  const evaluates = call.arguments.map((part, index) =>
+    takesPayload && index === 0 ? () => undefined : compile(part),
+  )
+  const [first, second, third] = evaluates
   if (first === undefined) {
     return (frame) => implementation([], frame.document, dialect)
   }
@@ -118,13 +124,17 @@ function compileCall(call: Call, { dialect }: Surroundings, compile: Compile): E
   if (third === undefined) {
     return (frame) => implementation([first(frame), second(frame)], frame.document, dialect)
   }
-  const evaluates = call.arguments.map(compile)
   return (frame) =>
     implementation(
       evaluates.map((evaluate) => evaluate(frame)),
       frame.document,
       dialect,
     )
+}
+
+/** Whether the first argument is `*` outside of nested queries, where it is the payload. */
+function isPayloadCall(call: Call, around: Surroundings): boolean {
+  return call.arguments[0]?.kind === 'star' && around.aliases.length === 0
 }
 
 function compileCast(node: Cast, { dialect }: Surroundings, compile: Compile): Evaluate {

@@ -1,3 +1,4 @@
+import type { Expression } from '../ast.ts'
 import type { Dialect } from '../dialect.ts'
 import type { MessageDocument } from '../document.ts'
 import type { Value } from '../values.ts'
@@ -12,6 +13,21 @@ export interface SqlFunction {
   readonly arity: readonly [fewest: number, most: number]
   /** Never throws: what cannot be computed is Undefined. */
   readonly implementation: Implementation
+  /**
+   * Stands in for `implementation` where the first argument is `*` and means the payload: for
+   * functions that take its bytes, whether they are JSON or not. That argument is then not read.
+   */
+  readonly payloadImplementation?: Implementation
+  /** What is wrong with the arguments as they are written, asked once when a statement is checked. */
+  readonly findProblem?: (values: readonly Expression[]) => ArgumentProblem | undefined
+}
+
+/** The statement is refused for it. */
+export interface ArgumentProblem {
+  /** The offset of the argument in the text of the statement. */
+  readonly at: number
+  /** One sentence without a full stop. */
+  readonly problem: string
 }
 
 export type Implementation = (

@@ -19,6 +19,9 @@ export function parseSelection(cursor: Cursor): Selection {
     }
     return { kind: 'value', expression }
   }
+  if (cursor.peek().keyword === 'DISTINCT' && beginsName(cursor.peek(1))) {
+    cursor.unexpected('an item')
+  }
   const items = [parseItem(cursor)]
   while (cursor.accept(',') !== undefined && cursor.peek().keyword !== 'FROM') {
     items.push(parseItem(cursor))
@@ -38,6 +41,11 @@ function isValueKeyword(cursor: Cursor): boolean {
     return following.start > word.end && cursor.peek(2).start === following.end
   }
   return true
+}
+
+/** Whether two words in a row cannot be an attribute and what follows it. */
+function beginsName(token: Token): boolean {
+  return (token.kind === 'word' || token.kind === 'variable') && !endsOperand(token)
 }
 
 function parseItem(cursor: Cursor): Item {
@@ -90,9 +98,8 @@ function parseElementAlias(cursor: Cursor): string {
 /** `[WHERE condition]`. */
 export function parseWhere(cursor: Cursor): Expression | undefined {
   if (cursor.accept('WHERE') === undefined) return undefined
-  const [word, following] = [cursor.peek(), cursor.peek(1)]
-  if (word.keyword === 'EXISTS' && (following.kind === 'end' || following.keyword === ')')) {
-    cursor.next()
+  if (cursor.peek().keyword === 'EXISTS' && cursor.peek(1).kind === 'end') {
+    cursor.next() // more likely an unfinished condition than an attribute alone
     cursor.unexpected('a nested query after EXISTS')
   }
   return cursor.grammar.expression(cursor)
