@@ -2,7 +2,16 @@
  * What a statement must be besides well formed: functions exist and have come with the version,
  * variables are set before they are used, the topic filter is one. The first fault is thrown.
  */
-import type { Assignment, Call, Cast, Expression, Item, Query, Selection, Statement } from './ast.ts'
+import type {
+  Assignment,
+  Call,
+  Cast,
+  Expression,
+  Item,
+  Query,
+  Selection,
+  Statement,
+} from './ast.ts'
 import { castKeywords } from './conversions.ts'
 import type { Dialect } from './dialect.ts'
 import { findFunction, functionTable } from './functions/table.ts'

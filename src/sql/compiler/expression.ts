@@ -12,6 +12,8 @@ import type {
   Unary,
 } from '../ast.ts'
 import { cast, castKeywords, toBoolean, toDecimal } from '../conversions.ts'
+import type { Dialect } from '../dialect.ts'
+import type { Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../numbers.ts'
 import type { Value } from '../values.ts'
@@ -103,17 +105,26 @@ function compileVariable(name: string, around: Surroundings): Evaluate {
 }
 
 function compileCall(call: Call, around: Surroundings, compile: Compile): Evaluate {
-  const { dialect } = around
   const spec = findFunction(call.name)
   const [fewest, most] = spec?.arity ?? [0, 0]
   const count = call.arguments.length
   if (spec === undefined || count < fewest || count > most) return () => undefined
-  const takesPayload = spec.payloadImplementation !== undefined && isPayloadCall(call, around)
-  const implementation =
-    (takesPayload ? spec.payloadImplementation : undefined) ?? spec.implementation
-  const evaluates = call.arguments.map((part, index) =>
-    takesPayload && index === 0 ? () => undefined : compile(part),
-  )
+  const { implementation, payloadImplementation } = spec
+  const [first, ...others] = call.arguments
+  const isPayload = first?.kind === 'star' && around.aliases.length === 0
+  if (payloadImplementation !== undefined && isPayload) {
+    const evaluates = [() => undefined, ...others.map(compile)]
+    return compileApplication(payloadImplementation, evaluates, around.dialect)
+  }
+  return compileApplication(implementation, call.arguments.map(compile), around.dialect)
+}
+
+/** Spelled out for the usual counts of arguments, which saves a closure for each value. */
+function compileApplication(
+  implementation: Implementation,
+  evaluates: readonly Evaluate[],
+  dialect: Dialect,
+): Evaluate {
   const [first, second, third] = evaluates
   if (first === undefined) {
     return (frame) => implementation([], frame.document, dialect)
@@ -130,11 +141,6 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
       frame.document,
       dialect,
     )
-}
-
-/** Whether the first argument is `*` outside of nested queries, where it is the payload. */
-function isPayloadCall(call: Call, around: Surroundings): boolean {
-  return call.arguments[0]?.kind === 'star' && around.aliases.length === 0
 }
 
 function compileCast(node: Cast, { dialect }: Surroundings, compile: Compile): Evaluate {
