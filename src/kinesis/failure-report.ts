@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Destination } from '../outbox/outbox.ts'
+import { createRateLimitedLog } from '../rate-limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import type { Failure } from './kinesis-calls.ts'
 import { adviceOn, classify } from './retry.ts'
@@ -19,22 +20,16 @@ export interface FailureReportDependencies {
   readonly metrics: Pick<Metrics, 'destinationsFailing'>
 }
 
-const logIntervalMs = 60_000
-
+/** A line a minute for each code, however many records and calls fail meanwhile. */
 export function createFailureReport(
   { clock, logger, metrics }: FailureReportDependencies,
   destination: Destination,
 ): FailureReport {
   const { streamName: stream, region, roleArn } = destination
-  const loggedAtMs = new Map<string, number>()
-  let failing = new Set<string>()
-
-  function due(code: string): boolean {
-    const nowMs = clock.nowMs()
-    if (nowMs - (loggedAtMs.get(code) ?? -Infinity) < logIntervalMs) return false
-    loggedAtMs.set(code, nowMs)
-    return true
-  }
+  const log = createRateLimitedLog(clock)
+  const failing = new Set<string>()
+  /** The log's last word is that the stream fails. */
+  let announced = false
 
   function facts({ code, message, source }: Failure, waiting: () => number) {
     return { stream, region, roleArn, code, source, reason: message, waiting: waiting() }
@@ -44,36 +39,34 @@ export function createFailureReport(
     failed(failure: Failure, waiting: () => number) {
       const { code } = failure
       if (classify(failure) === 'passing') {
-        if (!due(code)) return
-        logger.warn(facts(failure, waiting), 'calls to Kinesis fail; they are tried again')
+        log.say(code, () =>
+          logger.warn(facts(failure, waiting), 'calls to Kinesis fail; they are tried again'),
+        )
         return
       }
       failing.add(code)
       metrics.destinationsFailing.set({ stream, code }, 1)
-      if (!due(code)) return
-      logger.error(
-        { ...facts(failure, waiting), advice: adviceOn(failure) },
-        'records wait: the stream cannot be written to',
-      )
+      log.say(code, () => {
+        announced = true
+        logger.error(
+          { ...facts(failure, waiting), advice: adviceOn(failure) },
+          'records wait: the stream cannot be written to',
+        )
+      })
     },
     refused(failure: Failure, sequence: number, waiting: () => number) {
-      if (!due(`refused ${failure.code}`)) return
-      logger.error(
-        { ...facts(failure, waiting), sequence },
-        'Kinesis refuses a record; it stays in the outbox, others of its key go on',
+      log.say(`refused ${failure.code}`, (suppressed) =>
+        logger.error(
+          { ...facts(failure, waiting), sequence, suppressed },
+          'Kinesis refuses a record; it stays in the outbox, others of its key go on',
+        ),
       )
     },
     recovered() {
-      if (failing.size === 0) return
-      for (const code of failing) {
-        metrics.destinationsFailing.remove({ stream, code })
-        loggedAtMs.delete(code)
-      }
-      logger.info(
-        { stream, region, roleArn, codes: [...failing] },
-        'the stream is written to again',
-      )
-      failing = new Set()
+      for (const code of failing) metrics.destinationsFailing.remove({ stream, code })
+      failing.clear()
+      if (announced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
+      announced = false
     },
   })
 }

@@ -3,16 +3,17 @@
  *
  *     lock         locked by the process that uses the folder; its text is that process's id
  *     format.json  {"version": 1}
- *     outbox.lmdb  the outbox, see outbox-store.ts
+ *     outbox/      the outbox, see outbox-store.ts
  *
  * The lock belongs to the open file, not to the text in it: the kernel lets go of it when the
  * process ends, however it ends. So a lock is never stale, and a killed process needs no cleaning.
  */
-import { closeSync, ftruncateSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { SluiceError, messageOf } from '../errors.ts'
+import { flushFolder } from './flush-folder.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
 export const formatVersion = 1
@@ -139,17 +140,6 @@ async function writeFormat(folder: string): Promise<void> {
     flushFolder(folder)
   } catch (error) {
     throw unusable(folder, `${formatName} cannot be written: ${messageOf(error)}`, error)
-  }
-}
-
-function flushFolder(folder: string): void {
-  // Windows opens no folder as a file, and needs no flush for a rename.
-  if (process.platform === 'win32') return
-  const fileDescriptor = openSync(folder, 'r')
-  try {
-    fsyncSync(fileDescriptor)
-  } finally {
-    closeSync(fileDescriptor)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The outbox on disk: one LMDB environment, `<data folder>/outbox.lmdb`, with two tables.
+ * The outbox on disk: one LMDB environment, `<data folder>/outbox/`, with two tables.
  *
  *     records       [destination id, sequence] -> value (both in record-codec.ts)
  *     destinations  u32 destination id -> JSON of the destination
@@ -16,9 +16,10 @@ import path from 'node:path'
 import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../errors.ts'
+import { flushFolder } from './flush-folder.ts'
 import { destinationIdOf, keyBytes, sequenceOf, writeKey } from './record-codec.ts'
 
-const fileName = 'outbox.lmdb'
+const folderName = 'outbox'
 
 /** Where a record stands. */
 export interface RecordKey {
@@ -60,8 +61,8 @@ export interface OutboxStore {
  * @throws SluiceError DataFolderUnusable
  */
 export function openOutboxStore(directory: string): OutboxStore {
-  const file = path.join(directory, fileName)
-  const { environment, records, destinations } = openTables(file)
+  const folder = path.join(directory, folderName)
+  const { environment, records, destinations } = openTables(folder)
   const key = Buffer.alloc(keyBytes)
   return Object.freeze({
     async write(changes: Changes) {
@@ -93,27 +94,27 @@ export function openOutboxStore(directory: string): OutboxStore {
   })
 }
 
-function openTables(file: string): {
+function openTables(folder: string): {
   readonly environment: RootDatabase<Buffer, Buffer>
   readonly records: Database<Buffer, Buffer>
   readonly destinations: Database<Buffer, Buffer>
 } {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
-    const environment = open<Buffer, Buffer>(file, {
+    const environment = open<Buffer, Buffer>(folder, {
       ...binary,
-      noSubdir: true,
       overlappingSync: false,
       // Writes are grouped by `batch` alone, which starts at once: no timer in between.
       eventTurnBatching: false,
     })
-    return {
-      environment,
-      records: environment.openDB({ name: 'records', ...binary }),
-      destinations: environment.openDB({ name: 'destinations', ...binary }),
-    }
+    const records = environment.openDB({ name: 'records', ...binary })
+    const destinations = environment.openDB({ name: 'destinations', ...binary })
+    // LMDB flushes what it writes; that its new files have names is for the folders to keep.
+    flushFolder(folder)
+    flushFolder(path.dirname(folder))
+    return { environment, records, destinations }
   } catch (error) {
-    throw new SluiceError('DataFolderUnusable', `${file} cannot be opened: ${messageOf(error)}`, {
+    throw new SluiceError('DataFolderUnusable', `${folder} cannot be opened: ${messageOf(error)}`, {
       cause: error,
     })
   }

@@ -15,6 +15,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { createRateLimitedLog } from '../rate-limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createDestinationTable } from './destination-table.ts'
 import type { Destination, DestinationTable } from './destination-table.ts'
@@ -110,9 +111,6 @@ interface NewEntry extends StoredEntry {
   readonly actionIndex: number
   readonly bytes: number
 }
-
-/** One line a minute while commits fail, however many messages are refused meanwhile. */
-const failureLogIntervalMs = 60_000
 
 /**
  * Opens the outbox in a data folder and counts what it holds.
@@ -242,23 +240,21 @@ function newRows(entries: readonly NewEntry[], table: DestinationTable): Destina
 
 /** Says in the log when commits begin to fail, once a minute while they do, and when it is over. */
 function createFailureReport({ logger, clock, directory }: OutboxDependencies) {
-  let failures = 0
-  let loggedAtMs = -Infinity
+  const log = createRateLimitedLog(clock)
+  let announced = false
   return {
     failed(error: unknown) {
-      failures += 1
-      if (clock.nowMs() - loggedAtMs < failureLogIntervalMs) return
-      loggedAtMs = clock.nowMs()
-      logger.error(
-        { directory, failures, reason: messageOf(error) },
-        'outbox cannot write: messages are not acknowledged until it can (is the disk full?)',
-      )
+      log.say('failed', (suppressed) => {
+        announced = true
+        logger.error(
+          { directory, reason: messageOf(error), suppressed },
+          'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
+        )
+      })
     },
     succeeded() {
-      if (failures === 0) return
-      logger.info({ directory, failures }, 'outbox writes again')
-      failures = 0
-      loggedAtMs = -Infinity
+      if (announced) logger.info({ directory }, 'outbox writes again')
+      announced = false
     },
   }
 }
