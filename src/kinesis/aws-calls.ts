@@ -17,6 +17,8 @@ export interface AwsCallsOptions {
   readonly baseCredentials?: StaticCredentials
   /** Connections to one host; at least as many as there are calls in flight. */
   readonly socketsMax?: number
+  /** Until the answer begins, and between any two parts of it. */
+  readonly requestTimeoutMs?: number
 }
 
 /** The calls of all destinations: one client, and one set of credentials, for a region and role. */
@@ -28,8 +30,8 @@ export interface AwsCalls {
 
 const socketsMaxDefault = 256
 const connectionTimeoutMs = 3_000
-/** Until the answer begins. A call that is given up may have been carried out: it may double. */
-const requestTimeoutMs = 15_000
+/** A call that is given up may have been carried out: too short a time makes duplicates. */
+const requestTimeoutMsDefault = 15_000
 
 /**
  * Clients for AWS, or for whatever the endpoints name.
@@ -43,11 +45,14 @@ export function createAwsCalls(
 ): AwsCalls {
   const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
   const agent = { keepAlive: true, maxSockets: options.socketsMax ?? socketsMaxDefault }
+  const timeoutMs = options.requestTimeoutMs ?? requestTimeoutMsDefault
   const requestHandler = new NodeHttpHandler({
     httpAgent: agent,
     httpsAgent: agent,
     connectionTimeout: connectionTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    // The first ends when the answer begins; an answer that stops half way is left to the second.
+    requestTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
     throwOnRequestTimeout: true,
   })
   const assumeRoles = new Map<string, AssumeRole>()

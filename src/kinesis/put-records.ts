@@ -103,10 +103,13 @@ function failureOf(thrown: unknown, source: Failure['source']): Failure {
   }
 }
 
-/** A network error has its code in `code` and a name that says nothing. */
+/** Names that say less than the code beside them: the SDK calls a cut connection a timeout, too. */
+const vagueNames: ReadonlySet<string> = new Set(['Error', 'AggregateError', 'TimeoutError'])
+
 function codeOf(error: Error): string {
-  if (error.name !== 'Error' && error.name !== 'AggregateError') return error.name
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  if (!vagueNames.has(error.name) || !('code' in error)) return error.name
+  const { code } = error
+  return typeof code === 'string' && code !== 'ETIMEDOUT' ? code : error.name
 }
 
 function statusOf(error: Error): number | undefined {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createRoleCredentials } from '../../src/kinesis/credentials.ts'
 import type { AwsCredentials } from '../../src/kinesis/credentials.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
-import { createManualClock } from './manual-clock.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 
 const lifeMs = 3_600_000
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createGate } from '../../src/kinesis/gate.ts'
-import { createManualClock } from './manual-clock.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 
 function openGate() {
   const clock = createManualClock(1_000_000)
