@@ -1,5 +1,5 @@
 /** Random trees of expressions, in the normal forms that `ast.ts` describes. */
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { BinaryOperator, BinaryStep, Expression, Query } from '../../src/sql/ast.ts'
 
 const at = 0

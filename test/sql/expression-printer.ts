@@ -21,6 +21,10 @@ export function printExpression(expression: Expression, brackets: Brackets, atLe
   return level < atLeast || brackets === 'all' ? `(${text})` : text
 }
 
+function primary(text: string): { text: string; level: number } {
+  return { text, level: levels.primary }
+}
+
 function levelOf(operator: BinaryOperator): number {
   if (operator === '+' || operator === '-') return levels.sum
   if (operator === '*' || operator === '/' || operator === '%') return levels.product
@@ -29,7 +33,6 @@ function levelOf(operator: BinaryOperator): number {
 
 function print(expression: Expression, brackets: Brackets): { text: string; level: number } {
   const inner = (part: Expression, atLeast = 0) => printExpression(part, brackets, atLeast)
-  const primary = (text: string) => ({ text, level: levels.primary })
   switch (expression.kind) {
     case 'number':
       return primary(expression.text)

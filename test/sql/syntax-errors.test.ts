@@ -215,6 +215,18 @@ describe('the place of a fault', () => {
   })
 })
 
+function ofSize(bytes: number): string {
+  return `SELECT '${'é'.repeat((bytes - 20) / 2)}' AS x FROM 'a'`
+}
+
+function setting(count: number): string {
+  return `SET ${Array.from({ length: count }, (_, index) => `@v${index} = 1`).join(', ')} SELECT *`
+}
+
+function named(length: number): string {
+  return `SET @${'a'.repeat(length)} = 1 SELECT *`
+}
+
 describe('limits', () => {
   const nestings = [
     ['brackets', '(', 'a', ')'],
@@ -230,9 +242,7 @@ describe('limits', () => {
       `SELECT ${open.repeat(depth)}${middle}${close.repeat(depth)} AS x FROM 'a'`
     expect(compileStatement(nested(64), '2016-03-23').topicFilter).toBe('a')
     expect(refusal(nested(65)).message).toContain('nested more than 64 levels deep')
-    if (nested(3000).length < 32_000) {
-      expect(refusal(nested(3000)).message).toContain('nested more than 64 levels deep')
-    }
+    expect(refusal(nested(700)).message).toContain('nested more than 64 levels deep')
   })
 
   test.for([
@@ -244,7 +254,6 @@ describe('limits', () => {
   })
 
   test('a statement has at most 32 KiB of UTF-8', () => {
-    const ofSize = (bytes: number) => `SELECT '${'é'.repeat((bytes - 20) / 2)}' AS x FROM 'a'`
     const most = ofSize(32 * 1024 - 4)
     expect(Buffer.byteLength(most)).toBeLessThanOrEqual(32 * 1024)
     expect(compileStatement(most, '2016-03-23').topicFilter).toBe('a')
@@ -252,11 +261,8 @@ describe('limits', () => {
   })
 
   test('a statement sets at most 10 variables, of 64 characters each', () => {
-    const set = (count: number) =>
-      `SET ${Array.from({ length: count }, (_, index) => `@v${index} = 1`).join(', ')} SELECT *`
-    expect(compileStatement(set(10), '2016-03-23').topicFilter).toBeUndefined()
-    expect(refusal(set(11)).message).toContain('at most 10 variables')
-    const named = (length: number) => `SET @${'a'.repeat(length)} = 1 SELECT *`
+    expect(compileStatement(setting(10), '2016-03-23').topicFilter).toBeUndefined()
+    expect(refusal(setting(11)).message).toContain('at most 10 variables')
     expect(compileStatement(named(64), '2016-03-23').topicFilter).toBeUndefined()
     expect(refusal(named(65)).message).toContain('at most 64 characters')
   })
