@@ -22,6 +22,7 @@ import { topicFilterProblem } from './topic-filter.ts'
 const variablesMax = 10
 const variableNameMax = 64
 const secondVersion = '2016-03-23'
+const aggregates: ReadonlySet<string> = new Set(['COUNT', 'SUM', 'AVG', 'MIN', 'MAX'])
 
 interface Check {
   readonly text: string
@@ -145,6 +146,10 @@ function checkVariable(name: string, at: number, { text, declared }: Check): voi
 function checkFunction({ name, at, arguments: values }: Call, check: Check): void {
   const spec = findFunction(name)
   if (spec === undefined) {
+    if (aggregates.has(name.toUpperCase())) {
+      const problem = `${name}() is not part of AWS IoT SQL: a rule sees one message at a time`
+      throw syntaxError(check.text, at, problem)
+    }
     const known = [...functionTable.values()].map((each) => each.name)
     const near = closestName(name, [...known, 'cast'])
     const hint = near === undefined ? '' : `: did you mean ${near}()?`

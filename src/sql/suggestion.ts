@@ -4,7 +4,7 @@ export function closestName(name: string, known: Iterable<string>): string | und
   const lengthMax = 64 // longer than any name there is: nothing is near it
   if (wanted.length > lengthMax) return undefined
   let closest: string | undefined
-  let least = Math.min(2, Math.floor(wanted.length / 2)) + 1
+  let least = Math.min(2, Math.ceil(wanted.length / 4)) + 1
   for (const candidate of known) {
     const distance = editDistance(wanted, candidate.toLowerCase())
     if (distance < least) {

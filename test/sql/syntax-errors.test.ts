@@ -70,8 +70,25 @@ describe('a refusal says what is wrong and points to it', () => {
       "expected ',' or ')' in the call of upper, found 'FROM'",
     ],
     ["SELECT [1 FROM 'a'", '          ^', "expected ',' or ']' in the array, found 'FROM'"],
+    [
+      "SELECT a[0] FROM 'a'",
+      '        ^',
+      "expected ',', FROM, WHERE or the end, found '[': items of an array are read by get(array, index)",
+    ],
+    [
+      "SELECT .5 FROM 'a'",
+      '       ^',
+      "expected a value, found '.': a number has digits on both sides of its point",
+    ],
+    ["SELECT a IN (1, 2) FROM 'a'", '              ^', 'a list stands in square brackets: [x, y]'],
+    [
+      "SELECT count(*) FROM 'a'",
+      '       ^',
+      'count() is not part of AWS IoT SQL: a rule sees one message at a time',
+    ],
     ["SELECT 'x FROM", '       ^', "the string that opens here has no closing '"],
-    ["SELECT a..b FROM 'a'", '         ^', "expected a name after '.', found '.'"],
+    ["SELECT a. FROM 'a'", '               ^', "expected ',', FROM, WHERE or the end, found a string"],
+    ["SELECT a.+b FROM 'a'", '         ^', "expected a name after '.', found '+'"],
     ["SELECT a.2b FROM 'a'", '         ^', "a name cannot begin with a digit: write get(*, '2b')"],
     [
       "SELECT a.0.b FROM 'a'",

@@ -84,7 +84,7 @@ export function createCursor(text: string, start: number, grammar: Grammar): Cur
     if (token.kind === 'word' && foreignWords.has(token.keyword)) {
       fail(token.start, `${token.keyword} is not part of AWS IoT SQL${adviceFor(token.keyword)}`)
     }
-    fail(token.start, `expected ${wanted}, found ${describe(token)}`)
+    fail(token.start, `expected ${wanted}, found ${describe(token)}${hintFor(token)}`)
   }
   function fail(at: number, problem: string): never {
     throw syntaxError(text, at, problem)
@@ -104,6 +104,11 @@ function adviceFor(foreignWord: string): string {
     default:
       return ''
   }
+}
+
+function hintFor(token: Token): string {
+  if (token.keyword === '[') return ': items of an array are read by get(array, index)'
+  return token.keyword === '.' ? ': a number has digits on both sides of its point' : ''
 }
 
 function describe(token: Token): string {

@@ -47,6 +47,9 @@ function parseRound(cursor: Cursor): Expression {
   const opening = cursor.next()
   return cursor.nested(opening, () => {
     const inside = parseArgument(cursor)
+    if (cursor.peek().keyword === ',') {
+      cursor.fail(cursor.peek().start, 'a list stands in square brackets: [x, y]')
+    }
     cursor.expect(')', `')' for the '(' before it`)
     return inside
   })
