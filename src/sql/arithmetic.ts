@@ -14,6 +14,7 @@ import {
   numberFromInteger,
 } from './numbers.ts'
 import type { SqlNumber } from './numbers.ts'
+import { limitedText } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { SqlArray, SqlObject, Value } from './values.ts'
 import { unreachable } from './unreachable.ts'
@@ -59,7 +60,8 @@ function add(left: Value, right: Value, dialect: Dialect): Value {
   }
   const leftText = toText(left, dialect)
   const rightText = toText(right, dialect)
-  return leftText === undefined || rightText === undefined ? undefined : leftText + rightText
+  if (leftText === undefined || rightText === undefined) return undefined
+  return limitedText(leftText + rightText)
 }
 
 /** Two Ints give an Int; a Decimal or a numeric String on either side makes it Decimal. */

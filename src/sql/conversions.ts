@@ -19,6 +19,7 @@ import {
   numberText,
 } from './numbers.ts'
 import type { SqlNumber } from './numbers.ts'
+import { limitedText, mayFitText } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { TypeName, Value } from './values.ts'
 
@@ -64,12 +65,17 @@ export function toBoolean(value: Value): boolean | undefined {
   return word === 'false' ? false : undefined
 }
 
-/** Standard conversion to String: arrays and objects as compact JSON; Null has no text. */
+/**
+ * Standard conversion to String: arrays and objects as compact JSON; Null has no text.
+ *
+ * @returns at most `textLengthMax` UTF-16 units, unless `value` is a longer String
+ */
 export function toText(value: Value, dialect: Dialect): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (value === undefined || value === null) return undefined
-  return isNumber(value) ? numberText(value, dialect) : writeJson(value, dialect)
+  if (isNumber(value)) return numberText(value, dialect)
+  return mayFitText(value) ? limitedText(writeJson(value, dialect)) : undefined
 }
 
 function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): SqlNumber | undefined {

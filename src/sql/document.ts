@@ -26,6 +26,8 @@ export interface SqlEnvironment {
   readonly accountId: string
   /** A random UUID (RFC 4122, lower case): `newuuid()`. */
   readonly newUuid: () => string
+  /** A double from 0 up to, and not, 1: `rand()`. Without it `Math.random`. */
+  readonly random?: () => number
 }
 
 /** One message, for all rules that look at it. Its payload is read at most once, on first use. */

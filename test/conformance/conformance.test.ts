@@ -1,20 +1,28 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
-import { caseFiles, casesFolder, findDifference, readCases, runCase } from './helpers.ts'
+import {
+  alternativesOf,
+  caseFiles,
+  casesFolder,
+  findDifference,
+  readCases,
+  runCase,
+} from './helpers.ts'
 import type { Outcome } from './helpers.ts'
 
 /** Documented functions that are not there yet: a case that stops at one of them is skipped. */
 const functionsToCome: ReadonlySet<string> = new Set(
   (
-    'abs acos asin atan atan2 cos cosh exp ln log sin sinh sqrt tan tanh power mod remainder bitand ' +
-    'bitor bitxor bitnot ceil floor round sign trunc nanvl rand chr endswith startswith indexof ' +
-    'length numbytes lpad rpad ltrim rtrim trim replace substring regexp_matches regexp_replace ' +
-    'regexp_substr md2 md5 sha1 sha224 sha256 sha384 sha512 encode decode parse_time time_to_epoch ' +
-    'get_mqtt_property get_user_properties get_or_default transform aws_lambda get_dynamodb ' +
-    'get_thing_shadow get_secret get_registry_data machinelearning_predict'
+    'regexp_matches regexp_replace regexp_substr parse_time time_to_epoch aws_lambda ' +
+    'get_dynamodb get_thing_shadow get_secret get_registry_data machinelearning_predict'
   ).split(' '),
 )
+
+/** Uncertain cases in which Sluice does what the case lists as an alternative. */
+const alternativesTaken: ReadonlySet<string> = new Set([
+  'functions-encode/decode-scheme', // a scheme that does not exist is refused, not Undefined
+])
 
 interface Tally {
   passed: number
@@ -41,7 +49,9 @@ describe.each(caseFiles())('%s', (file) => {
       tally.skipped.set(missing, (tally.skipped.get(missing) ?? 0) + 1)
       skip(`needs ${missing}`)
     }
-    const difference = findDifference(outcome, each)
+    const wanted = alternativesTaken.has(each.id) ? alternativesOf(each) : [each]
+    const differences = wanted.map((one) => findDifference(outcome, one))
+    const difference = differences.includes(undefined) ? undefined : differences.join(' or ')
     if (difference === undefined) tally.passed++
     else tally.failed++
     expect(difference).toBeUndefined()

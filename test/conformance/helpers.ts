@@ -145,6 +145,19 @@ function matches(filter: string, topic: string): boolean {
   return wanted.length === levels.length
 }
 
+/** The same case with one of its other plausible expectations each. */
+export function alternativesOf({
+  definition,
+  ...rest
+}: ConformanceCase): readonly ConformanceCase[] {
+  const alternatives = definition.get('alternatives')
+  if (!isArray(alternatives)) return []
+  return alternatives.map((expected) => ({
+    ...rest,
+    definition: new Map([...definition, ['expect', expected]]),
+  }))
+}
+
 /** What is wrong with an outcome, or undefined when it is what the case expects. */
 export function findDifference(outcome: Outcome, { definition }: ConformanceCase) {
   const expected = definition.get('expect')

@@ -1,5 +1,7 @@
 /** Access to members and items, and the questions whether there is a value at all. */
-import { toIndex } from '../conversions.ts'
+import { isConstant } from '../compiler/constant.ts'
+import { toIndex, toText } from '../conversions.ts'
+import type { Dialect } from '../dialect.ts'
 import { isArray, isObject } from '../values.ts'
 import type { Value } from '../values.ts'
 import type { SqlFunction } from './function.ts'
@@ -23,7 +25,49 @@ export const collectionFunctions: readonly SqlFunction[] = [
     arity: [1, 1],
     implementation: ([value]) => value === undefined,
   },
+  {
+    name: 'get_or_default',
+    sinceVersion: '2016-03-23',
+    arity: [1, 2],
+    implementation: ([value, fallback]) => (isThere(value) ? value : fallback),
+  },
+  {
+    name: 'transform',
+    sinceVersion: '2016-03-23',
+    arity: [3, 3],
+    implementation: ([mode, attributes, elements], _, dialect) =>
+      mode === 'enrichArray' ? enrichArray(attributes, elements, dialect) : undefined,
+    findProblem: ([mode]) =>
+      mode === undefined || isConstant(mode)
+        ? undefined
+        : { at: mode.at, problem: 'the first argument of transform() is a constant' },
+  },
 ]
+
+/** What `get_or_default` hands on: the one place that says which values do not count. */
+function isThere(value: Value): boolean {
+  return value !== undefined && value !== null
+}
+
+/** UTF-8 bytes of what transform gives, as compact JSON; a larger result is Undefined. */
+const transformBytesMax = 128 * 1024
+
+/** Adds the attributes of one object to each object of an array; they win over its own. */
+function enrichArray(attributes: Value, elements: Value, dialect: Dialect): Value {
+  if (!isObject(attributes) || !isArray(elements)) return undefined
+  const enriched: Value[] = []
+  let bytesLeft = transformBytesMax - '[]'.length
+  for (const element of elements) {
+    if (!isObject(element)) return undefined
+    const merged = new Map([...element, ...attributes])
+    const text = toText(merged, dialect)
+    if (text === undefined) return undefined
+    bytesLeft -= Buffer.byteLength(text) + (enriched.length === 0 ? 0 : ','.length)
+    if (bytesLeft < 0) return undefined
+    enriched.push(merged)
+  }
+  return enriched
+}
 
 /** Items and characters (UTF-16 units) by position from 0, members by a String. */
 function get(collection: Value, key: Value): Value {

@@ -1,7 +1,23 @@
 /** What a rule can ask about the message, its sender and itself. */
-import { toIndex } from '../conversions.ts'
+import { toIndex, toText } from '../conversions.ts'
+import type { SqlMessage } from '../document.ts'
 import { numberFromInteger } from '../numbers.ts'
+import type { Value } from '../values.ts'
 import type { SqlFunction } from './function.ts'
+
+type Properties = SqlMessage['mqtt5']
+
+/** The PUBLISH properties of MQTT 5 by the guide's names for them. */
+const mqttProperties: ReadonlyMap<Value, (properties: Properties) => Value> = new Map([
+  ['content_type', (properties: Properties) => properties?.contentType],
+  ['response_topic', (properties: Properties) => properties?.responseTopic],
+  ['correlation_data', (properties: Properties) => properties?.correlationData?.toString('base64')],
+  [
+    'format_indicator',
+    (properties: Properties) =>
+      properties?.payloadFormatIndicator === 1 ? 'UTF8_DATA' : 'UNSPECIFIED_BYTES',
+  ],
+])
 
 export const messageFunctions: readonly SqlFunction[] = [
   {
@@ -61,5 +77,23 @@ export const messageFunctions: readonly SqlFunction[] = [
     sinceVersion: '2015-10-08',
     arity: [0, 0],
     implementation: (_, document) => document.environment.newUuid(),
+  },
+  {
+    name: 'get_mqtt_property',
+    sinceVersion: '2015-10-08',
+    arity: [1, 1],
+    implementation: ([name], { message }) => mqttProperties.get(name)?.(message.mqtt5),
+  },
+  {
+    name: 'get_user_properties',
+    sinceVersion: '2015-10-08',
+    arity: [0, 1],
+    implementation: (values, { message }, dialect) => {
+      const pairs = message.mqtt5?.userProperties ?? []
+      if (values.length === 0) return pairs.map((pair) => new Map([pair]))
+      const key = toText(values[0], dialect)
+      const found = pairs.flatMap(([name, value]) => (name === key ? [value] : []))
+      return found.length === 0 ? undefined : found
+    },
   },
 ]

@@ -1,30 +1,88 @@
-/** Functions on texts. An argument that is no String is one by the standard conversion. */
+/**
+ * Functions on texts. An argument that is no String is one by the standard conversion, and what has
+ * no text (Null, Undefined) gives Undefined. Characters are UTF-16 units, as in Java. A result
+ * longer than `textLengthMax` is Undefined.
+ */
+import { Decimal } from 'decimal.js'
 import { toText } from '../conversions.ts'
 import type { Dialect } from '../dialect.ts'
+import { nearestDouble, numberFromInteger } from '../numbers.ts'
+import { limitedText, textLengthMax } from '../text-limit.ts'
 import { isArray } from '../values.ts'
 import type { Value } from '../values.ts'
-import type { SqlFunction } from './function.ts'
+import type { Implementation, SqlFunction } from './function.ts'
+import { toClampedInteger, toWhole } from './number-arguments.ts'
+
+/** Blanks that one call of lpad or rpad adds at most. */
+const padLengthMax = 1000
+const asciiMax = 127
+const space = 0x20
+
+const firstVersion = '2015-10-08'
+const secondVersion = '2016-03-23'
 
 export const stringFunctions: readonly SqlFunction[] = [
-  {
-    name: 'concat',
-    sinceVersion: '2015-10-08',
-    arity: [0, Number.POSITIVE_INFINITY],
-    implementation: (values, _, dialect) => concat(values, dialect),
-  },
-  {
-    name: 'lower',
-    sinceVersion: '2015-10-08',
-    arity: [1, 1],
-    implementation: ([value], _, dialect) => toText(value, dialect)?.toLowerCase(),
-  },
-  {
-    name: 'upper',
-    sinceVersion: '2015-10-08',
-    arity: [1, 1],
-    implementation: ([value], _, dialect) => toText(value, dialect)?.toUpperCase(),
-  },
+  stringFunction('concat', [0, Number.POSITIVE_INFINITY], concat),
+  stringFunction('chr', [1, 1], ([value]) => chr(value)),
+  ofText('lower', firstVersion, (text) => limitedText(text.toLowerCase())),
+  ofText('upper', firstVersion, (text) => limitedText(text.toUpperCase())),
+  ofText('ltrim', firstVersion, (text) => text.slice(startOf(text))),
+  ofText('rtrim', firstVersion, (text) => text.slice(0, endOf(text))),
+  ofText('trim', firstVersion, trim),
+  ofText('length', secondVersion, (text) => numberFromInteger(text.length)),
+  ofText('numbytes', secondVersion, (text) => numberFromInteger(Buffer.byteLength(text))),
+  ofTwoTexts('startswith', firstVersion, (text, start) => text.startsWith(start)),
+  ofTwoTexts('endswith', firstVersion, (text, end) => text.endsWith(end)),
+  ofTwoTexts('indexof', secondVersion, (text, part) => numberFromInteger(text.indexOf(part))),
+  padding('lpad', (text, blanks) => blanks + text),
+  padding('rpad', (text, blanks) => text + blanks),
+  stringFunction('replace', [3, 3], replace),
+  stringFunction('substring', [2, 3], substring),
 ]
+
+function stringFunction(
+  name: string,
+  arity: SqlFunction['arity'],
+  compute: (values: readonly Value[], dialect: Dialect) => Value,
+  sinceVersion: SqlFunction['sinceVersion'] = firstVersion,
+): SqlFunction {
+  const implementation: Implementation = (values, _, dialect) => compute(values, dialect)
+  return { name, sinceVersion, arity, implementation }
+}
+
+function ofText(
+  name: string,
+  sinceVersion: SqlFunction['sinceVersion'],
+  compute: (text: string) => Value,
+): SqlFunction {
+  const apply = ([value]: readonly Value[], dialect: Dialect) => {
+    const text = toText(value, dialect)
+    return text === undefined ? undefined : compute(text)
+  }
+  return stringFunction(name, [1, 1], apply, sinceVersion)
+}
+
+function ofTwoTexts(
+  name: string,
+  sinceVersion: SqlFunction['sinceVersion'],
+  compute: (first: string, second: string) => Value,
+): SqlFunction {
+  const apply = ([left, right]: readonly Value[], dialect: Dialect) => {
+    const [first, second] = [toText(left, dialect), toText(right, dialect)]
+    return first === undefined || second === undefined ? undefined : compute(first, second)
+  }
+  return stringFunction(name, [2, 2], apply, sinceVersion)
+}
+
+/** Adds as many blanks as are asked for: the result is that much longer, not filled up to a width. */
+function padding(name: string, pad: (text: string, blanks: string) => string): SqlFunction {
+  return stringFunction(name, [2, 2], ([value, count], dialect) => {
+    const text = toText(value, dialect)
+    const length = toClampedInteger(count, Decimal.ROUND_FLOOR, 0, padLengthMax)
+    if (text === undefined || length === undefined) return undefined
+    return limitedText(pad(text, ' '.repeat(length)))
+  })
+}
 
 /**
  * One value alone stays what it is. With an array among them, one array of all, arrays spliced in.
@@ -39,8 +97,61 @@ function concat(values: readonly Value[], dialect: Dialect): Value {
   let joined = ''
   for (const value of values) {
     const text = toText(value, dialect)
-    if (text === undefined) return undefined
+    if (text === undefined || joined.length + text.length > textLengthMax) return undefined
     joined += text
   }
   return joined
+}
+
+/** The ASCII character of a code. */
+function chr(value: Value): Value {
+  const code = toWhole(value, Decimal.ROUND_FLOOR)
+  if (code === undefined) return undefined
+  const double = nearestDouble(code)
+  return double >= 0 && double <= asciiMax ? String.fromCharCode(double) : undefined
+}
+
+/** Replaces a literal text wherever it stands; the empty one stands around every character. */
+function replace(values: readonly Value[], dialect: Dialect): Value {
+  const [text, part, by] = values.map((value) => toText(value, dialect))
+  if (text === undefined || part === undefined || by === undefined) return undefined
+  const growth = by.length - part.length
+  if (growth > 0 && text.length + countOf(part, text) * growth > textLengthMax) return undefined
+  return text.replaceAll(part, () => by)
+}
+
+function countOf(part: string, text: string): number {
+  if (part === '') return text.length + 1
+  let count = 0
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) count++
+  return count
+}
+
+/** From a position on, or from one up to another that is not included. */
+function substring(values: readonly Value[], dialect: Dialect): Value {
+  const text = toText(values[0], dialect)
+  if (text === undefined) return undefined
+  const position = (value: Value) => toClampedInteger(value, Decimal.ROUND_DOWN, 0, text.length)
+  const from = position(values[1])
+  const to = values.length === 2 ? text.length : position(values[2])
+  return from === undefined || to === undefined ? undefined : text.slice(from, to)
+}
+
+function trim(text: string): string {
+  const start = startOf(text)
+  return start === text.length ? '' : text.slice(start, endOf(text))
+}
+
+/** Where the text begins after white space: all up to U+0020, as Java's `trim` has it. */
+function startOf(text: string): number {
+  let at = 0
+  while (text.charCodeAt(at) <= space) at++
+  return at
+}
+
+/** Where the text ends before white space. */
+function endOf(text: string): number {
+  let at = text.length
+  while (text.charCodeAt(at - 1) <= space) at--
+  return at
 }

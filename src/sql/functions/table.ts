@@ -1,14 +1,21 @@
 import { collectionFunctions } from './collections.ts'
+import { encodeFunctions } from './encode.ts'
 import type { SqlFunction } from './function.ts'
+import { hashFunctions } from './hash.ts'
+import { mathFunctions } from './math.ts'
 import { messageFunctions } from './message.ts'
 import { stringFunctions } from './string.ts'
 
 /** Every function of the language that there is, by its name in lower case. */
 export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
-  [...messageFunctions, ...stringFunctions, ...collectionFunctions].map((spec) => [
-    spec.name.toLowerCase(),
-    spec,
-  ]),
+  [
+    ...messageFunctions,
+    ...stringFunctions,
+    ...collectionFunctions,
+    ...mathFunctions,
+    ...hashFunctions,
+    ...encodeFunctions,
+  ].map((spec) => [spec.name.toLowerCase(), spec]),
 )
 
 /** The function that a call names, in any case. */

@@ -1,0 +1,71 @@
+/** Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64')`. */
+import type { Expression } from '../ast.ts'
+import { isConstant } from '../compiler/constant.ts'
+import { toText } from '../conversions.ts'
+import { readJson } from '../json-reader.ts'
+import { limitedText } from '../text-limit.ts'
+import type { Value } from '../values.ts'
+import type { ArgumentProblem, SqlFunction } from './function.ts'
+
+const base64 = 'base64'
+
+export const encodeFunctions: readonly SqlFunction[] = [
+  {
+    name: 'encode',
+    sinceVersion: '2016-03-23',
+    arity: [2, 2],
+    implementation: ([value, scheme], _, dialect) => {
+      const text = toText(value, dialect)
+      return text === undefined ? undefined : encode(Buffer.from(text), scheme)
+    },
+    payloadImplementation: ([, scheme], { message }) => encode(message.payload, scheme),
+    findProblem: (values) => schemeProblem('encode', values),
+  },
+  {
+    name: 'decode',
+    sinceVersion: '2016-03-23',
+    arity: [2, 2],
+    implementation: ([value, scheme]) => decode(value, scheme),
+    payloadImplementation: ([, scheme], { message }) => decode(message.payload.toString(), scheme),
+    findProblem: (values) => schemeProblem('decode', values),
+  },
+]
+
+/** A scheme that the statement itself names is judged when the statement is. */
+function schemeProblem(name: string, values: readonly Expression[]): ArgumentProblem | undefined {
+  const scheme = values[1]
+  if (scheme === undefined || !isConstant(scheme)) return undefined
+  if (scheme.kind === 'constant' && scheme.value === base64) return undefined
+  return { at: scheme.at, problem: `the scheme of ${name}() is '${base64}'` }
+}
+
+function encode(bytes: Buffer, scheme: Value): Value {
+  return scheme === base64 ? limitedText(bytes.toString(base64)) : undefined
+}
+
+/** Standard base64 as Java reads it: padding may be missing as a whole, nothing else may. */
+const base64Text = /^[A-Za-z0-9+/]*={0,2}$/
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * The value of a JSON document, or else the text itself; Null when the text is not base64 or what
+ * it stands for is not UTF-8.
+ */
+function decode(value: Value, scheme: Value): Value {
+  if (value === undefined || scheme !== base64) return undefined
+  if (typeof value !== 'string' || !isBase64(value)) return null
+  let text: string
+  try {
+    text = utf8.decode(Buffer.from(value, base64))
+  } catch {
+    return null
+  }
+  const document = readJson(text.replace(/^\ufeff/, ''))
+  return document === undefined ? text : document
+}
+
+function isBase64(text: string): boolean {
+  if (!base64Text.test(text)) return false
+  const padding = text.indexOf('=')
+  return padding < 0 ? text.length % 4 !== 1 : text.length % 4 === 0
+}

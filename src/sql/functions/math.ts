@@ -1,0 +1,116 @@
+/**
+ * Functions on numbers. All take numeric Strings as well; what is no number gives Undefined, and so
+ * does a result that is none (NaN) or has no bound.
+ */
+import { Decimal } from 'decimal.js'
+import { calculate } from '../arithmetic.ts'
+import {
+  decimalOf,
+  digitsMax,
+  ExactDecimal,
+  numberFromDecimal,
+  numberFromDouble,
+  numberFromInteger,
+} from '../numbers.ts'
+import { isNumber } from '../values.ts'
+import type { Value } from '../values.ts'
+import type { Implementation, SqlFunction } from './function.ts'
+import { toClampedInteger, toDouble, toNumber, toWhole } from './number-arguments.ts'
+
+export const mathFunctions: readonly SqlFunction[] = [
+  inDoublePrecision('acos', Math.acos),
+  inDoublePrecision('asin', Math.asin),
+  inDoublePrecision('atan', Math.atan),
+  inDoublePrecision('cos', Math.cos),
+  inDoublePrecision('cosh', Math.cosh),
+  inDoublePrecision('exp', Math.exp),
+  inDoublePrecision('ln', Math.log),
+  inDoublePrecision('log', Math.log10),
+  inDoublePrecision('sin', Math.sin),
+  inDoublePrecision('sinh', Math.sinh),
+  inDoublePrecision('sqrt', Math.sqrt),
+  inDoublePrecision('tan', Math.tan),
+  inDoublePrecision('tanh', Math.tanh),
+  ofTwo('power', (base, exponent) => ofDoubles(Math.pow, base, exponent)),
+  // The guide names the arguments x and y; its example, atan2(1, 0) = pi / 2, has y first.
+  ofTwo('atan2', (y, x) => ofDoubles(Math.atan2, y, x)),
+  mathFunction('mod', 2, ([a, b], _, dialect) => calculate('%', a, b, dialect)),
+  mathFunction('remainder', 2, ([a, b], _, dialect) => calculate('%', a, b, dialect)),
+  ofTwo('bitand', (a, b) => ofIntegers((left, right) => left & right, a, b)),
+  ofTwo('bitor', (a, b) => ofIntegers((left, right) => left | right, a, b)),
+  ofTwo('bitxor', (a, b) => ofIntegers((left, right) => left ^ right, a, b)),
+  // The guide has bitnot(13) = 2, a complement of four bits; two's complement fits every Int.
+  mathFunction('bitnot', 1, ([a]) => ofIntegers((left) => ~left, a, numberFromInteger(0))),
+  mathFunction('abs', 1, ([value]) => abs(value)),
+  mathFunction('ceil', 1, ([value]) => toWhole(value, Decimal.ROUND_CEIL)),
+  mathFunction('floor', 1, ([value]) => toWhole(value, Decimal.ROUND_FLOOR)),
+  mathFunction('round', 1, ([value]) => toWhole(value, Decimal.ROUND_HALF_UP)),
+  mathFunction('sign', 1, ([value]) => sign(value)),
+  ofTwo('trunc', trunc),
+  ofTwo('nanvl', (value, fallback) => value ?? fallback),
+  mathFunction('rand', 0, (_, { environment }) =>
+    numberFromDouble((environment.random ?? Math.random)()),
+  ),
+]
+
+function mathFunction(name: string, count: number, implementation: Implementation): SqlFunction {
+  return { name, sinceVersion: '2015-10-08', arity: [count, count], implementation }
+}
+
+function ofTwo(name: string, compute: (first: Value, second: Value) => Value): SqlFunction {
+  return mathFunction(name, 2, ([first, second]) => compute(first, second))
+}
+
+function inDoublePrecision(name: string, compute: (x: number) => number): SqlFunction {
+  return mathFunction(name, 1, ([value]) => {
+    const double = toDouble(value)
+    return double === undefined ? undefined : numberFromDouble(compute(double))
+  })
+}
+
+function ofDoubles(compute: (a: number, b: number) => number, first: Value, second: Value): Value {
+  const [a, b] = [toDouble(first), toDouble(second)]
+  return a === undefined || b === undefined ? undefined : numberFromDouble(compute(a, b))
+}
+
+/** Two's complement of as many bits as it takes; Undefined where an Int would have over 34 digits. */
+function ofIntegers(compute: (a: bigint, b: bigint) => bigint, first: Value, second: Value): Value {
+  const [a, b] = [toBigInt(first), toBigInt(second)]
+  if (a === undefined || b === undefined) return undefined
+  const result = new ExactDecimal(compute(a, b).toString())
+  return result.e < digitsMax ? numberFromDecimal(result, 'integer') : undefined
+}
+
+function toBigInt(value: Value): bigint | undefined {
+  const whole = toWhole(value, Decimal.ROUND_FLOOR)
+  if (whole === undefined) return undefined
+  const decimal = decimalOf(whole)
+  return decimal.e < digitsMax ? BigInt(decimal.toFixed()) : undefined
+}
+
+/** An Int for an Int; a Decimal for a Decimal and for a String. */
+function abs(value: Value): Value {
+  const number = toNumber(value)
+  if (number === undefined) return undefined
+  const decimal = decimalOf(number)
+  if (isNumber(value) && !decimal.isNegative()) return value
+  const isInteger = isNumber(value) && number.form === 'integer'
+  return numberFromDecimal(decimal.abs(), isInteger ? 'integer' : 'fraction')
+}
+
+function sign(value: Value): Value {
+  const number = toNumber(value)
+  if (number === undefined) return undefined
+  const decimal = decimalOf(number)
+  return numberFromInteger(decimal.isZero() ? 0 : decimal.s)
+}
+
+/** Cut to 0 to 34 places, and no zeros at the end: `2.30` cut to 0 places is `2` in every version. */
+function trunc(value: Value, places: Value): Value {
+  const number = toNumber(value)
+  const count = toClampedInteger(places, Decimal.ROUND_FLOOR, 0, digitsMax)
+  if (number === undefined || count === undefined) return undefined
+  if (number.form === 'integer') return number
+  const cut = decimalOf(number).toDecimalPlaces(count, Decimal.ROUND_DOWN)
+  return numberFromDecimal(cut, cut.isInteger() && cut.e < digitsMax ? 'integer' : 'fraction')
+}
