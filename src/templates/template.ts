@@ -1,5 +1,5 @@
-import { SluiceError } from '../errors.ts'
 import type { CompiledExpression, CompiledStatement, Scope } from '../sql/sql.ts'
+import { syntaxError } from '../sql/syntax-error.ts'
 
 /**
  * Substitution templates: `device-${clientid()}` in the fields of an action. Any expression of the
@@ -35,25 +35,16 @@ export function compileTemplate(text: string, statement: CompiledStatement): Com
 }
 
 function readParts(text: string, statement: CompiledStatement): Part[] {
+  const perElement = text.indexOf('@{')
+  if (perElement !== -1) throw syntaxError(text, perElement, 'the form @{...} is for InfluxDB only')
   const parts: Part[] = []
   let position = 0
   for (;;) {
     const open = text.indexOf('${', position)
     if (open === -1) return [...parts, text.slice(position)]
     const { expression, end } = statement.compileExpression(text, open + 2)
-    if (text[end] !== '}') throw unclosed(text, open)
+    if (text[end] !== '}') throw syntaxError(text, open, 'this "${" has no "}"')
     parts.push(text.slice(position, open), expression)
     position = end + 1
   }
-}
-
-function unclosed(text: string, open: number): SluiceError {
-  const before = text.slice(0, open).split('\n')
-  const line = before.length
-  const column = (before.at(-1)?.length ?? 0) + 1
-  return new SluiceError(
-    'SqlParseException',
-    `The template has no "}" for the "\${" at line ${line}, column ${column}: ${text}`,
-    { details: { line, column } },
-  )
 }

@@ -47,6 +47,7 @@ describe('a template that cannot be read is a SqlParseException that says where'
     ['an unknown function', '${nonsense()}', /unknown function nonsense\(\).*line 1, column 3/],
     ['a variable that is not set', '${@x}', /@x/],
     ['nothing between the braces', '${}', /line 1, column \d/],
+    ["the form of InfluxDB's action", 'a @{b}', /@\{\.\.\.\}.*line 1, column 3/],
     ['an unclosed String', "${'x}", /line 1, column \d/],
   ])('%s', (_what, text, message) => {
     expect(() => compileTemplate(text, statement)).toThrow(
