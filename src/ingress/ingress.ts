@@ -128,7 +128,10 @@ export async function createIngress(
   }
 
   return {
-    listen: (address) => listen(server, address),
+    listen: (address) =>
+      listen(server, address, (error) => {
+        log.warn('accept_failed', { detail: error.message }, 'a connection could not be accepted')
+      }),
     async publish(message) {
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
@@ -194,11 +197,20 @@ function createConnections() {
   }
 }
 
-/** Waits for a condition that is looked at again whenever something happened. */
+/** Waits for a condition that is looked at again in each turn in which something happened. */
 function createSignal() {
   const listeners = new Set<() => void>()
+  let isPlanned = false
+  const lookAll = () => {
+    isPlanned = false
+    listeners.forEach((look) => look())
+  }
   return {
-    raise: () => listeners.forEach((listener) => listener()),
+    raise: () => {
+      if (listeners.size === 0 || isPlanned) return
+      isPlanned = true
+      setImmediate(lookAll)
+    },
     until: (condition: () => boolean, timeUp: AbortSignal) =>
       new Promise<void>((resolve) => {
         const look = () => {
@@ -240,6 +252,7 @@ function checkMessage(message: Message, payloadBytesMax: number): Message {
 function listen(
   server: Server,
   { host, port }: { readonly host: string; readonly port: number },
+  onLaterError: (error: Error) => void,
 ): Promise<{ port: number }> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => {
@@ -248,6 +261,8 @@ function listen(
     })
     server.listen({ host, port }, () => {
       server.removeAllListeners('error')
+      // Later ones are of single connections, such as too many open files.
+      server.on('error', onLaterError)
       resolve({ port: (server.address() as AddressInfo).port })
     })
   })
