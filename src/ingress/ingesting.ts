@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
 import { randomUUID } from 'node:crypto'
 import type { PublishPacket } from 'aedes'
+import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Message } from '../message.ts'
 import type { Metrics } from '../telemetry.ts'
