@@ -53,7 +53,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     async put(request: PutRequest): Promise<CallOutcome> {
       let used: AwsCredentials
       try {
-        used = await credentials.current()
+        used = await unlessAborted(credentials.current(), request.signal)
       } catch (error) {
         return { answered: false, failure: failureOf(error, 'AssumeRole') }
       }
@@ -78,6 +78,17 @@ function unmemoized(credentials: RoleCredentials) {
     return { accessKeyId, secretAccessKey, sessionToken }
   }
   return Object.assign(provider, { memoized: true })
+}
+
+/** Waits for STS no longer than for Kinesis: others of the role may still want the answer. */
+function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const abort = () =>
+      reject(Object.assign(new Error('The call was given up'), { name: 'AbortError' }))
+    if (signal.aborted) return abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** PutRecord answers as an entry of PutRecords does, without the error. */

@@ -12,6 +12,8 @@
  * - Every record's destination has its row, written no later than the record.
  * - A settled record is removed for good: nothing on disk says that it was there.
  */
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { endianness } from 'node:os'
 import path from 'node:path'
 import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
@@ -20,6 +22,10 @@ import { flushFolder } from './flush-folder.ts'
 import { destinationIdOf, keyBytes, sequenceOf, writeKey } from './record-codec.ts'
 
 const folderName = 'outbox'
+const dataFileName = 'data.mdb'
+/** Of LMDB's meta page, in the byte order of the machine. */
+const magic = 0xbeefc0de
+const magicOffset = 24
 
 /** Where a record stands. */
 export interface RecordKey {
@@ -101,6 +107,7 @@ function openTables(folder: string): {
 } {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
+    refuseForeignFile(path.join(folder, dataFileName))
     const environment = open<Buffer, Buffer>(folder, {
       ...binary,
       overlappingSync: false,
@@ -118,6 +125,25 @@ function openTables(folder: string): {
       cause: error,
     })
   }
+}
+
+/**
+ * LMDB maps whatever it is given, and a file that is not its own ends the process by a fault of
+ * memory. Its files name themselves: a magic number follows the header of the first page.
+ */
+function refuseForeignFile(file: string): void {
+  if (!existsSync(file)) return
+  const start = Buffer.alloc(magicOffset + 4)
+  const fileDescriptor = openSync(file, 'r')
+  try {
+    // An empty file is a new one.
+    if (readSync(fileDescriptor, start, 0, start.length, 0) === 0) return
+  } finally {
+    closeSync(fileDescriptor)
+  }
+  const found =
+    endianness() === 'LE' ? start.readUInt32LE(magicOffset) : start.readUInt32BE(magicOffset)
+  if (found !== magic) throw new Error(`${file} is not a file of LMDB`)
 }
 
 /** `commitError` is a promise that rejects with the true cause: it must be awaited as well. */

@@ -14,7 +14,7 @@
  * The bytes on disk are described in outbox-store.ts and record-codec.ts.
  */
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import { SluiceError, messageOf } from '../errors.ts'
 import { createRateLimitedLog } from '../rate-limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createDestinationTable } from './destination-table.ts'
@@ -120,11 +120,10 @@ interface NewEntry extends StoredEntry {
 export async function openOutbox(dependencies: OutboxDependencies): Promise<Outbox> {
   const { directory, clock } = dependencies
   const store = openOutboxStore(directory)
-  const table = createDestinationTable(store.destinationRows())
-  const counts = createCounts(table, dependencies)
+  const { table, counts, lastSequence } = await readStored(store, dependencies)
   const settled = createSettledSet()
   const listeners = new Set<AppendedListener>()
-  const encode = createEncoder(table, counts.addStored(store.entries()))
+  const encode = createEncoder(table, lastSequence)
   const commits = startCommits({ ...dependencies, store, table, counts, settled, listeners })
 
   function* unsettledAfter(destinationId: number, afterSequence: number) {
@@ -178,6 +177,20 @@ export async function openOutbox(dependencies: OutboxDependencies): Promise<Outb
       await store.close()
     },
   })
+}
+
+/** Counts what is on disk. A store that cannot be read is closed again. */
+async function readStored(store: OutboxStore, dependencies: OutboxDependencies) {
+  try {
+    const table = createDestinationTable(store.destinationRows())
+    const counts = createCounts(table, dependencies)
+    return { table, counts, lastSequence: counts.addStored(store.entries()) }
+  } catch (error) {
+    await store.close()
+    if (error instanceof SluiceError) throw error
+    const message = `The outbox in ${dependencies.directory} cannot be read: ${messageOf(error)}`
+    throw new SluiceError('DataFolderUnusable', message, { cause: error })
+  }
 }
 
 interface CommitParts extends OutboxDependencies {

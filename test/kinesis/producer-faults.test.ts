@@ -272,13 +272,25 @@ describe('stopping', () => {
     expect(putsOf(delivery)).toHaveLength(1)
   })
 
-  it('gives up calls that take longer than the drain', async () => {
-    const delivery = await openDelivery({ haste: 1 })
-    delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 60_000 }, operation: 'PutRecord' })
-    delivery.producer.start()
-    await delivery.outbox.append([newRecord('stream', 'k', '1')])
-    await until(() => delivery.lab.calls.list().length > 0)
-    await delivery.producer.stop({ drainMs: 20 })
-    expect(delivery.outbox.size().records).toBe(1)
-  })
+  it.each(['PutRecord', 'AssumeRole'])(
+    'gives up a call that waits for %s longer than the drain',
+    async (operation) => {
+      let begun = false
+      const delivery = await openDelivery({
+        haste: 1,
+        watch: (calls) => ({
+          put(request) {
+            begun = true
+            return calls.put(request)
+          },
+        }),
+      })
+      delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 60_000 }, operation })
+      delivery.producer.start()
+      await delivery.outbox.append([newRecord('stream', 'k', '1')])
+      await until(() => begun)
+      await delivery.producer.stop({ drainMs: 20 })
+      expect(delivery.outbox.size().records).toBe(1)
+    },
+  )
 })

@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
@@ -126,6 +128,23 @@ describe('the outbox', () => {
     const { outbox: reopened } = await openTestOutbox(directory)
     expect(textsOf(reopened, 'a')).toEqual(['before'])
     await reopened.close()
+  })
+})
+
+describe('an outbox that cannot be used', () => {
+  it.each([
+    ['other bytes in its file', (file: string) => writeFileSync(file, 'x'.repeat(8_192))],
+    ['zeros in its file', (file: string) => writeFileSync(file, Buffer.alloc(8_192))],
+    ['a few bytes in its file', (file: string) => writeFileSync(file, 'x')],
+    ['a folder in place of its file', (file: string) => mkdirSync(file)],
+  ])('is refused with %s', async (_, spoil) => {
+    const directory = temporaryDirectory()
+    mkdirSync(path.join(directory, 'outbox'))
+    spoil(path.join(directory, 'outbox', 'data.mdb'))
+    await expect(openTestOutbox(directory)).rejects.toMatchObject({
+      code: 'DataFolderUnusable',
+      message: expect.stringContaining(path.join(directory, 'outbox')) as string,
+    })
   })
 })
 
