@@ -2,7 +2,7 @@ import type { ActionFailure, ActionOutcome } from './actions/action.ts'
 import type { Clock } from './clock.ts'
 import type { Message } from './message.ts'
 import type { NewRecord, Outbox } from './outbox/outbox.ts'
-import { createRateLimitedLog } from './rate-limited-log.ts'
+import { createLimitedLog } from './limited-log.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
 import { topicFilterMatches } from './rules/topic-index.ts'
 import { createDocument } from './sql/sql.ts'
@@ -136,34 +136,30 @@ function isFor(rule: CompiledRule, message: Message): boolean {
 
 /** Counts every outcome; logs failures at most once a minute for each rule and action. */
 function createReporter({ metrics, logger, clock }: EngineDependencies) {
-  const log = createRateLimitedLog(clock)
+  const log = createLimitedLog({ logger, clock })
 
   return {
-    outcome(rule: CompiledRule, message: Message, outcome: RuleOutcome) {
+    outcome(rule: CompiledRule, { topic }: Message, outcome: RuleOutcome) {
       const result = outcome.matched ? 'matched' : 'unmatched'
       metrics.ruleEvaluations.inc({ rule: rule.name, result })
       for (const [index, action] of outcome.actions.entries()) {
         if (action.ok) continue
-        const kind = rule.actions[index]?.kind ?? 'unknown'
         metrics.actionFailures.inc({ rule: rule.name, action: String(index) })
-        log.say(`${rule.name}/${index}`, (suppressed) => {
-          const { code, message: reason, where } = action.failure
-          logger.error(
-            { rule: rule.name, action: kind, code, where, topic: message.topic, suppressed },
-            `rule ${rule.name}: ${where}: ${reason}`,
-          )
-        })
+        const { code, message: reason, where } = action.failure
+        log.error(
+          `${rule.name}/${index}`,
+          { rule: rule.name, action: rule.actions[index]?.kind, code, where, topic },
+          `rule ${rule.name}: ${where}: ${reason}`,
+        )
       }
     },
 
-    ruleNotFound(message: Message) {
-      const rule = message.basicIngestRule ?? ''
+    ruleNotFound({ basicIngestRule: rule, topic, clientId }: Message) {
       metrics.messagesRejected.inc({ reason: 'rule_not_found' })
-      log.say(`not-found/${rule}`, (suppressed) =>
-        logger.warn(
-          { rule, topic: message.topic, clientId: message.clientId, suppressed },
-          `Basic Ingest names the rule ${rule}, which does not exist or is disabled`,
-        ),
+      log.warn(
+        `not-found/${rule}`,
+        { rule, topic, clientId },
+        `Basic Ingest names the rule ${rule}, which does not exist or is disabled`,
       )
     },
   }

@@ -4,7 +4,7 @@ import type { AuthenticateError, Client, ConnectPacket, Subscription } from 'aed
 import { messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import type { Connection } from './connection.ts'
-import type { LimitedLog } from './limited-log.ts'
+import type { LimitedLog } from '../limited-log.ts'
 import { connectionGone, notIngested } from './publishing.ts'
 import type { SessionStore } from './received-ids.ts'
 import { findFilterFault, findTopicTextFault } from './topic.ts'

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Message } from '../message.ts'
 import type { Metrics } from '../telemetry.ts'
-import type { LimitedLog } from './limited-log.ts'
+import type { LimitedLog } from '../limited-log.ts'
 import { parseBasicIngest } from './topic.ts'
 
 /** Hands messages to the engine, counts them, and reports those that it could not take. */

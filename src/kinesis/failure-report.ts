@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Destination } from '../outbox/outbox.ts'
-import { createRateLimitedLog } from '../rate-limited-log.ts'
+import { createLimitedLog } from '../limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import type { Failure } from './kinesis-calls.ts'
 import { adviceOn, classify } from './retry.ts'
@@ -26,7 +26,7 @@ export function createFailureReport(
   destination: Destination,
 ): FailureReport {
   const { streamName: stream, region, roleArn } = destination
-  const log = createRateLimitedLog(clock)
+  const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
   /** The log's last word is that the stream fails. */
   let announced = false
@@ -39,27 +39,23 @@ export function createFailureReport(
     failed(failure: Failure, waiting: () => number) {
       const { code } = failure
       if (classify(failure) === 'passing') {
-        log.say(code, () =>
-          logger.warn(facts(failure, waiting), 'calls to Kinesis fail; they are tried again'),
-        )
+        log.warn(code, facts(failure, waiting), 'calls to Kinesis fail; they are tried again')
         return
       }
       failing.add(code)
       metrics.destinationsFailing.set({ stream, code }, 1)
-      log.say(code, () => {
-        announced = true
-        logger.error(
-          { ...facts(failure, waiting), advice: adviceOn(failure) },
-          'records wait: the stream cannot be written to',
-        )
-      })
+      const written = log.error(
+        code,
+        { ...facts(failure, waiting), advice: adviceOn(failure) },
+        'records wait: the stream cannot be written to',
+      )
+      announced ||= written
     },
     refused(failure: Failure, sequence: number, waiting: () => number) {
-      log.say(`refused ${failure.code}`, (suppressed) =>
-        logger.error(
-          { ...facts(failure, waiting), sequence, suppressed },
-          'Kinesis refuses a record; it stays in the outbox, others of its key go on',
-        ),
+      log.error(
+        `refused ${failure.code}`,
+        { ...facts(failure, waiting), sequence },
+        'Kinesis refuses a record; it stays in the outbox, others of its key go on',
       )
     },
     recovered() {

@@ -15,7 +15,7 @@
  */
 import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
-import { createRateLimitedLog } from '../rate-limited-log.ts'
+import { createLimitedLog } from '../limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createDestinationTable } from './destination-table.ts'
 import type { Destination, DestinationTable } from './destination-table.ts'
@@ -253,17 +253,16 @@ function newRows(entries: readonly NewEntry[], table: DestinationTable): Destina
 
 /** Says in the log when commits begin to fail, once a minute while they do, and when it is over. */
 function createFailureReport({ logger, clock, directory }: OutboxDependencies) {
-  const log = createRateLimitedLog(clock)
+  const log = createLimitedLog({ logger, clock })
   let announced = false
   return {
     failed(error: unknown) {
-      log.say('failed', (suppressed) => {
-        announced = true
-        logger.error(
-          { directory, reason: messageOf(error), suppressed },
-          'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
-        )
-      })
+      const written = log.error(
+        'failed',
+        { directory, reason: messageOf(error) },
+        'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
+      )
+      announced ||= written
     },
     succeeded() {
       if (announced) logger.info({ directory }, 'outbox writes again')
