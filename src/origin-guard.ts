@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from './errors.ts'
 
 /**
  * Without authentication a web page must not reach this port through the browser of someone who
