@@ -4,10 +4,13 @@ import { compileActions } from './actions/compile-actions.ts'
 import { createHttpServer } from './admin/http-server.ts'
 import type { Health } from './admin/status-routes.ts'
 import type { Clock } from './clock.ts'
+import { labAccountId } from './config.ts'
 import type { Config } from './config.ts'
 import { createEngine } from './engine.ts'
+import { messageOf } from './errors.ts'
 import { createIngress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
+import type { AwsCalls } from './kinesis/aws-calls.ts'
 import { createProducer } from './kinesis/producer.ts'
 import { startLab } from './lab-stage.ts'
 import { openDataFolder } from './outbox/data-folder.ts'
@@ -93,7 +96,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     (it) => it.stop({ drainMs }),
   )
 
-  const accountId = config.accountId ?? '000000000000'
+  const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const environment = { accountId, newUuid: randomUUID }
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
@@ -142,6 +145,19 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       status = 'stopping'
       await stages.stop()
     },
+  }
+}
+
+/** A fault of STS must not keep the engine down: the account stands in ARNs, not on the path. */
+async function findAccountId(aws: AwsCalls, { config, logger }: AppDependencies): Promise<string> {
+  try {
+    return await aws.accountId(config.region)
+  } catch (thrown) {
+    logger.warn(
+      { accountId: labAccountId, reason: messageOf(thrown) },
+      'STS does not say which account this is: set SLUICE_ACCOUNT_ID; until then ARNs have zeros',
+    )
+    return labAccountId
   }
 }
 

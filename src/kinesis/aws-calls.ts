@@ -2,10 +2,9 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Clock } from '../clock.ts'
 import type { Destination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry.ts'
-import { createAssumeRole } from './assume-role.ts'
-import type { StaticCredentials } from './assume-role.ts'
+import { createSts } from './sts.ts'
+import type { StaticCredentials, Sts } from './sts.ts'
 import { createRoleCredentials } from './credentials.ts'
-import type { AssumeRole } from './credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './put-records.ts'
 
@@ -24,6 +23,8 @@ export interface AwsCallsOptions {
 /** The calls of all destinations: one client, and one set of credentials, for a region and role. */
 export interface AwsCalls {
   callsFor(destination: Destination): KinesisCalls
+  /** The account that this process belongs to, as STS says. Rejects with what the SDK throws. */
+  accountId(region: string): Promise<string>
   /** Ends all connections. */
   close(): void
 }
@@ -55,12 +56,12 @@ export function createAwsCalls(
     socketTimeout: timeoutMs,
     throwOnRequestTimeout: true,
   })
-  const assumeRoles = new Map<string, AssumeRole>()
+  const stsByRegion = new Map<string, Sts>()
   const callsByRole = new Map<string, KinesisCalls>()
 
-  function assumeRoleIn(region: string): AssumeRole {
-    return remembered(assumeRoles, region, () =>
-      createAssumeRole({
+  function stsIn(region: string): Sts {
+    return remembered(stsByRegion, region, () =>
+      createSts({
         region,
         requestHandler,
         ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
@@ -72,7 +73,7 @@ export function createAwsCalls(
   return Object.freeze({
     callsFor({ region, roleArn }: Destination) {
       return remembered(callsByRole, JSON.stringify([region, roleArn]), () => {
-        const assumeRole = assumeRoleIn(region)
+        const { assumeRole } = stsIn(region)
         return createKinesisCalls({
           region,
           requestHandler,
@@ -81,6 +82,7 @@ export function createAwsCalls(
         })
       })
     },
+    accountId: (region: string) => stsIn(region).accountId(),
     close: () => requestHandler.destroy(),
   })
 }

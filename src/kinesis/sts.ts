@@ -1,0 +1,61 @@
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { AssumeRole } from './credentials.ts'
+
+/** Credentials that stand fast, e.g. the lab's. */
+export interface StaticCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+export interface StsOptions {
+  readonly region: string
+  readonly requestHandler: NodeHttpHandler
+  /** Absent: the SDK's own rules, `AWS_ENDPOINT_URL_STS` among them. */
+  readonly endpoint?: string
+  /** Who assumes the role. Absent: the SDK's chain of environment, profile, container and host. */
+  readonly baseCredentials?: StaticCredentials
+}
+
+/** What a role's trust policy and CloudTrail see [AWS STS API Reference, AssumeRole]. */
+const roleSessionName = 'sluice'
+
+/** The calls to STS, in one region. */
+export interface Sts {
+  readonly assumeRole: AssumeRole
+  /** The account of who calls, 12 digits. */
+  accountId(): Promise<string>
+}
+
+/** The one place that talks to STS. Retries are the caller's: `maxAttempts` is 1. */
+export function createSts(options: StsOptions): Sts {
+  const { region, requestHandler, endpoint, baseCredentials } = options
+  const client = new STSClient({
+    region,
+    requestHandler,
+    maxAttempts: 1,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(baseCredentials === undefined ? {} : { credentials: baseCredentials }),
+  })
+  return Object.freeze({
+    async assumeRole(roleArn: string) {
+      const command = new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: roleSessionName })
+      const { Credentials: given } = await client.send(command)
+      const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = given ?? {}
+      if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration) {
+        throw new Error(`STS answered without credentials for ${roleArn}`)
+      }
+      return Object.freeze({
+        accessKeyId: AccessKeyId,
+        secretAccessKey: SecretAccessKey,
+        sessionToken: SessionToken,
+        expiresAtMs: Expiration.getTime(),
+      })
+    },
+    async accountId() {
+      const { Account } = await client.send(new GetCallerIdentityCommand({}))
+      if (!Account) throw new Error('STS answered without an account')
+      return Account
+    },
+  })
+}
