@@ -5,6 +5,7 @@ import { hashFunctions } from './hash.ts'
 import { mathFunctions } from './math.ts'
 import { messageFunctions } from './message.ts'
 import { stringFunctions } from './string.ts'
+import { timeFunctions } from './time.ts'
 
 /** Every function of the language that there is, by its name in lower case. */
 export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
@@ -15,6 +16,7 @@ export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
     ...mathFunctions,
     ...hashFunctions,
     ...encodeFunctions,
+    ...timeFunctions,
   ].map((spec) => [spec.name.toLowerCase(), spec]),
 )
 

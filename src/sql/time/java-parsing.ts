@@ -1,0 +1,112 @@
+/**
+ * The parts of a java.time pattern as parsers of text.
+ *
+ * A parser reads from a position on, notes what it found in the state, and gives the position after
+ * it. A mismatch lets an optional section around it be left out; a failure ends all reading.
+ */
+import type { Zone } from './zones.ts'
+
+/** What a pattern letter is about, and what resolving makes of it on the way. */
+export type Field =
+  | 'era'
+  | 'year'
+  | 'yearOfEra'
+  | 'quarter'
+  | 'month'
+  | 'dayOfMonth'
+  | 'dayOfYear'
+  | 'dayOfWeekInMonth'
+  | 'dayOfWeek'
+  | 'localDayOfWeek'
+  | 'weekyear'
+  | 'weekOfWeekyear'
+  | 'weekOfMonth'
+  | 'modifiedJulianDay'
+  | 'halfDay'
+  | 'hour'
+  | 'clockHour'
+  | 'hourOfHalfDay'
+  | 'clockHourOfHalfDay'
+  | 'minute'
+  | 'second'
+  | 'nano'
+  | 'milliOfDay'
+  | 'nanoOfDay'
+  | 'offsetSeconds'
+
+export type Fields = Map<Field, number>
+
+export interface ParseState {
+  fields: Fields
+  zone: Zone | undefined
+}
+
+export type Parse = (text: string, position: number, state: ParseState) => number
+
+/** The text is not what the parser wants. */
+export const mismatch = -1
+/** Java throws here, which no optional section holds up. */
+export const failure = -2
+
+/** A field may come twice with the same value. */
+export function setField(state: ParseState, field: Field, value: number, end: number): number {
+  const known = state.fields.get(field)
+  if (known !== undefined && known !== value) return mismatch
+  state.fields.set(field, value + 0)
+  return end
+}
+
+/** Characters as they stand. */
+export function literal(characters: string): Parse {
+  return (text, position) =>
+    text.startsWith(characters, position) ? position + characters.length : mismatch
+}
+
+/** One of some words; the value of a word is its place, from `first`. The longest that fits wins. */
+export function words(field: Field, texts: readonly string[], first: number): Parse {
+  const entries = texts
+    .map((word, index) => ({ word, value: first + index }))
+    .toSorted((left, right) => right.word.length - left.word.length)
+  return (text, position, state) => {
+    const entry = entries.find(({ word }) => text.startsWith(word, position))
+    if (entry === undefined) return mismatch
+    return setField(state, field, entry.value, position + entry.word.length)
+  }
+}
+
+/** All parts in turn. */
+export function sequence(parts: readonly Parse[]): Parse {
+  return (text, position, state) => {
+    let at = position
+    for (const part of parts) {
+      at = part(text, at, state)
+      if (at < 0) return at
+    }
+    return at
+  }
+}
+
+/** All parts or none: what a mismatch leaves behind is undone. */
+export function optional(parts: readonly Parse[]): Parse {
+  const parse = sequence(parts)
+  return (text, position, state) => {
+    const attempt: ParseState = { fields: new Map(state.fields), zone: state.zone }
+    const end = parse(text, position, attempt)
+    if (end === mismatch) return position
+    state.fields = attempt.fields
+    state.zone = attempt.zone
+    return end
+  }
+}
+
+/** The part with blanks before it, together as many characters as `width`. */
+export function padded(part: Parse, width: number): Parse {
+  return (text, position, state) => {
+    const end = position + width
+    if (position === text.length || end > text.length) return mismatch
+    let at = position
+    while (at < end && text.charAt(at) === ' ') at++
+    const partEnd = part(text.slice(0, end), at, state)
+    return partEnd === failure || partEnd === end ? partEnd : mismatch
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * From the fields of a text to a moment, as java.time resolves them (the SMART resolver): fields
+ * are combined to a date and a time, those left over must agree with them, and February 31 is the last
+ * of February. A field that has been used is taken out.
+ *
+ * A date alone is its start; a time alone, a year or a month are no moment. Hours of a half day
+ * without their half are checked and else ignored. The zone is UTC unless the text has one; an
+ * offset goes before a zone.
+ */
+import {
+  civilDateOf,
+  dayOfWeekOf,
+  dayOfYearOf,
+  epochDayOf,
+  lengthOfMonth,
+  lengthOfYear,
+} from './calendar.ts'
+import type { DayTime } from './calendar.ts'
+import type { Field, Fields, ParseState } from './java-parsing.ts'
+import { resolveTime } from './java-time.ts'
+import {
+  dayOfLocalWeek,
+  isoDayOfWeek,
+  localDayOfWeekOf,
+  localWeekOf,
+  weeksOfYear,
+} from './java-weeks.ts'
+import { offsetSecondsMax } from './java-zone-texts.ts'
+import { createFixedZone } from './zones.ts'
+
+/** Java's years. */
+const yearMax = 999_999_999
+/** Modified Julian day 0 is 1858-11-17. */
+const modifiedJulianEpochDay = -40_587
+
+/** @returns undefined when the fields contradict each other or do not make a date */
+export function resolveMoment({ fields: parsed, zone }: ParseState): DayTime | undefined {
+  const fields: Fields = new Map(parsed)
+  const offsetSeconds = fields.get('offsetSeconds')
+  if (offsetSeconds !== undefined && Math.abs(offsetSeconds) > offsetSecondsMax) return undefined
+  fields.delete('offsetSeconds')
+  const date = resolveDate(fields)
+  if (date === undefined) return undefined
+  const time = resolveTime(fields)
+  if (time === undefined || !agrees(fields, date)) return undefined
+  const wall = { epochDay: date + time.excessDays, msOfDay: time.msOfDay }
+  if (Math.abs(civilDateOf(wall.epochDay).year) > yearMax) return undefined
+  if (offsetSeconds !== undefined) {
+    return createFixedZone('', offsetSeconds * 1000).momentOf(wall)
+  }
+  return zone === undefined ? wall : zone.momentOf(wall)
+}
+
+function take(fields: Fields, field: Field): number | undefined {
+  const value = fields.get(field)
+  fields.delete(field)
+  return value
+}
+
+function isWithin(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most
+}
+
+/** The day that the fields mean; undefined when there is none or there are two. */
+function resolveDate(fields: Fields): number | undefined {
+  if (!resolveYear(fields)) return undefined
+  const days: number[] = []
+  for (const resolve of [resolveYearFields, resolveWeekFields, resolveDayNumber]) {
+    const day = resolve(fields)
+    if (day === 'invalid') return undefined
+    if (day !== undefined) days.push(day)
+  }
+  const [first] = days
+  return days.every((day) => day === first) ? first : undefined
+}
+
+type DayResult = number | 'invalid' | undefined
+
+/** A year of an era becomes a year; without an era it is of ours. */
+function resolveYear(fields: Fields): boolean {
+  const yearOfEra = take(fields, 'yearOfEra')
+  if (yearOfEra === undefined) return true
+  if (!isWithin(yearOfEra, 1, yearMax + 1)) return false
+  const era = take(fields, 'era')
+  const known = fields.get('year')
+  const isBefore = era === undefined ? known !== undefined && known <= 0 : era === 0
+  const year = isBefore ? 1 - yearOfEra : yearOfEra
+  if (known !== undefined && known !== year) return false
+  fields.set('year', year)
+  return true
+}
+
+/** A year with month and day, or with the day of the year. */
+function resolveYearFields(fields: Fields): DayResult {
+  const year = fields.get('year')
+  if (year === undefined) return undefined
+  const month = fields.get('month')
+  const dayOfMonth = fields.get('dayOfMonth')
+  if (month !== undefined && dayOfMonth !== undefined) {
+    for (const field of ['year', 'month', 'dayOfMonth'] as const) fields.delete(field)
+    if (!isYear(year) || !isWithin(month, 1, 12) || !isWithin(dayOfMonth, 1, 31)) return 'invalid'
+    return epochDayOf(year, month, Math.min(dayOfMonth, lengthOfMonth(year, month)))
+  }
+  const dayOfYear = fields.get('dayOfYear')
+  if (dayOfYear === undefined) return undefined
+  for (const field of ['year', 'dayOfYear'] as const) fields.delete(field)
+  if (!isYear(year) || !isWithin(dayOfYear, 1, lengthOfYear(year))) return 'invalid'
+  return epochDayOf(year, 1, dayOfYear)
+}
+
+function isYear(year: number): boolean {
+  return isWithin(year, -yearMax, yearMax)
+}
+
+/** A day of the week with a week of a month, or of a year of weeks. */
+function resolveWeekFields(fields: Fields): DayResult {
+  const localDay = take(fields, 'localDayOfWeek')
+  if (localDay !== undefined) {
+    if (!isWithin(localDay, 1, 7)) return 'invalid'
+    fields.set('dayOfWeek', isoDayOfWeek(localDay))
+  }
+  const dayOfWeek = fields.get('dayOfWeek')
+  if (dayOfWeek === undefined) return undefined
+  if (!isWithin(dayOfWeek, 1, 7)) return hasWeek(fields) ? 'invalid' : undefined
+  return fields.has('year')
+    ? resolveWeekOfMonth(fields, dayOfWeek)
+    : resolveWeekOfWeekyear(fields, dayOfWeek)
+}
+
+function hasWeek(fields: Fields): boolean {
+  return fields.has('weekOfMonth') || fields.has('weekOfWeekyear') || fields.has('weekyear')
+}
+
+function resolveWeekOfMonth(fields: Fields, dayOfWeek: number): DayResult {
+  const year = fields.get('year')
+  const month = fields.get('month')
+  const week = fields.get('weekOfMonth')
+  if (year === undefined || month === undefined || week === undefined) return undefined
+  for (const field of ['year', 'month', 'weekOfMonth', 'dayOfWeek'] as const) fields.delete(field)
+  if (!isYear(year) || !isWithin(month, 1, 12) || !isWithin(week, 0, 6)) return 'invalid'
+  return dayOfLocalWeek(epochDayOf(year, month, 1), week, dayOfWeek)
+}
+
+function resolveWeekOfWeekyear(fields: Fields, dayOfWeek: number): DayResult {
+  const weekyear = fields.get('weekyear')
+  const week = fields.get('weekOfWeekyear')
+  if (weekyear === undefined || week === undefined) return undefined
+  for (const field of ['weekyear', 'weekOfWeekyear', 'dayOfWeek'] as const) fields.delete(field)
+  if (!isYear(weekyear) || !isWithin(week, 1, weeksOfYear(weekyear))) return 'invalid'
+  return dayOfLocalWeek(epochDayOf(weekyear, 1, 1), week, dayOfWeek)
+}
+
+function resolveDayNumber(fields: Fields): DayResult {
+  const day = take(fields, 'modifiedJulianDay')
+  if (day === undefined) return undefined
+  const epochDay = day + modifiedJulianEpochDay
+  return isYear(civilDateOf(epochDay).year) ? epochDay : 'invalid'
+}
+
+/** Whether the fields left over say of the date what is true of it. */
+function agrees(fields: Fields, epochDay: number): boolean {
+  if (fields.size === 0) return true
+  const { year, month, day } = civilDateOf(epochDay)
+  const truths: readonly (readonly [Field, () => number])[] = [
+    ['era', () => (year > 0 ? 1 : 0)],
+    ['year', () => year],
+    ['quarter', () => Math.floor((month + 2) / 3)],
+    ['month', () => month],
+    ['dayOfMonth', () => day],
+    ['dayOfYear', () => dayOfYearOf(epochDay, year)],
+    ['dayOfWeekInMonth', () => ((day - 1) % 7) + 1],
+    ['dayOfWeek', () => dayOfWeekOf(epochDay)],
+    ['localDayOfWeek', () => localDayOfWeekOf(epochDay)],
+    ['weekyear', () => localWeekOf(epochDay).weekyear],
+    ['weekOfWeekyear', () => localWeekOf(epochDay).weekOfWeekyear],
+    ['weekOfMonth', () => localWeekOf(epochDay).weekOfMonth],
+  ]
+  return truths.every(([field, truth]) => {
+    const value = fields.get(field)
+    return value === undefined || value === truth()
+  })
+}

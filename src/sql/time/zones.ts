@@ -1,0 +1,205 @@
+/**
+ * Zones: fixed offsets, and those of the tz database by way of `Intl`, whose data come with Node.
+ *
+ * `Intl` tells the offset at a moment, to the second, and nothing else. So the changes of offset in
+ * a calendar year are found by looking every five days (no two changes have ever been closer, up to
+ * 2100) and halving, on the first use of that year, and kept. The calendar repeats every 400 years and so
+ * do the rules that hold from now on: later moments are looked up in the cycle that begins in 2100.
+ *
+ * Whether clocks are on daylight time is not told either: an offset is daylight time when the
+ * offsets before and after it are both smaller and it held for less than four years. That is what
+ * Java says too but for a few months where a zone left daylight time for a new standard time.
+ */
+import { createBoundedCache } from './bounded-cache.ts'
+import { addMs, civilDateOf, daysPerCycle, epochDayOf, isLeapYear, msPerDay } from './calendar.ts'
+import type { DayTime } from './calendar.ts'
+
+export interface Zone {
+  readonly id: string
+  /** Milliseconds that its clocks are ahead of UTC. */
+  offsetMsAt(moment: DayTime): number
+  isDaylightAt(moment: DayTime): boolean
+  /**
+   * The moment when its clocks show `wall`. Of two, the earlier one; a time that clocks skip is
+   * read as if they had not been moved yet, which comes out later by what was skipped.
+   */
+  momentOf(wall: DayTime): DayTime
+}
+
+/** Zones whose changes are kept, and years of each. A year takes about 100 bytes. */
+const zonesMax = 64
+const yearsMax = 64
+/** Less than the time between any two changes. */
+const stepSeconds = 5 * 86_400
+/** Daylight time that lasts longer is taken for standard time: British Standard Time is not. */
+const daylightSecondsMax = 1400 * 86_400
+const secondsPerDay = 86_400
+/** Before it there is only local mean time; as all of history, it is before the repeating cycle. */
+const firstYear = 1800
+const firstDay = epochDayOf(firstYear, 1, 1)
+const cycleFirstDay = epochDayOf(2100, 1, 1)
+
+/** A span of one offset; it lasts until the next one of its year, or beyond the year. */
+interface Span {
+  readonly start: number
+  readonly offset: number
+}
+
+export function createFixedZone(id: string, offsetMs: number): Zone {
+  return {
+    id,
+    offsetMsAt: () => offsetMs,
+    isDaylightAt: () => false,
+    momentOf: (wall) => addMs(wall, -offsetMs),
+  }
+}
+
+const regionZones = createBoundedCache<string, Zone | undefined>(zonesMax)
+
+/** @returns undefined when `Intl` has no such zone; it takes ids in any case */
+export function findRegionZone(id: string): Zone | undefined {
+  return regionZones.get(id, createRegionZone)
+}
+
+function createRegionZone(id: string): Zone | undefined {
+  const offsetAt = createOffsetReader(id)
+  if (offsetAt === undefined) return undefined
+  const years = createBoundedCache<number, readonly Span[]>(yearsMax)
+  const spansOf = (year: number) => years.get(year, (key) => findSpans(key, offsetAt))
+  return {
+    id,
+    offsetMsAt: (moment) =>
+      offsetIn(spansOf, secondsOf(withinData(moment.epochDay), moment)) * 1000,
+    isDaylightAt: (moment) => isDaylight(spansOf, secondsOf(withinData(moment.epochDay), moment)),
+    momentOf(wall) {
+      const day = withinData(wall.epochDay)
+      return addMs(wall, -offsetOfWall(spansOf, secondsOf(day, wall)) * 1000)
+    },
+  }
+}
+
+type SpansOf = (year: number) => readonly Span[]
+
+/** A day for which the zone's data are the same. */
+function withinData(epochDay: number): number {
+  if (epochDay < firstDay) return firstDay
+  if (epochDay < cycleFirstDay) return epochDay
+  return cycleFirstDay + ((epochDay - cycleFirstDay) % daysPerCycle)
+}
+
+function secondsOf(epochDay: number, { msOfDay }: DayTime): number {
+  return epochDay * secondsPerDay + Math.floor(msOfDay / 1000)
+}
+
+function yearOf(seconds: number): number {
+  return civilDateOf(Math.floor(seconds / secondsPerDay)).year
+}
+
+const offsetText = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
+
+/** Seconds ahead of UTC at a moment in seconds since 1970. */
+function createOffsetReader(id: string): ((seconds: number) => number) | undefined {
+  let format: Intl.DateTimeFormat
+  try {
+    format = new Intl.DateTimeFormat('en-US', { timeZone: id, timeZoneName: 'longOffset' })
+  } catch {
+    return undefined // no such zone
+  }
+  return (seconds) => {
+    const [, sign, hours, minutes, rest] = offsetText.exec(format.format(seconds * 1000)) ?? []
+    const offset = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(rest ?? 0)
+    return sign === '-' ? -offset : offset
+  }
+}
+
+/** The spans of a year in UTC: the first one starts with the year. */
+function findSpans(year: number, offsetAt: (seconds: number) => number): readonly Span[] {
+  let known = epochDayOf(year, 1, 1) * secondsPerDay
+  const end = known + (isLeapYear(year) ? 366 : 365) * secondsPerDay
+  let offset = offsetAt(known)
+  const spans: Span[] = [{ start: known, offset }]
+  while (known < end) {
+    const next = Math.min(known + stepSeconds, end)
+    const nextOffset = offsetAt(next)
+    if (nextOffset !== offset) {
+      const start = findChange(known, next, offset, offsetAt)
+      if (start < end) spans.push({ start, offset: nextOffset })
+    }
+    known = next
+    offset = nextOffset
+  }
+  return spans
+}
+
+/** The first second after `before`, at most `after`, with another offset than `before` has. */
+function findChange(
+  before: number,
+  after: number,
+  offset: number,
+  offsetAt: (seconds: number) => number,
+): number {
+  let [low, high] = [before, after]
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (offsetAt(middle) === offset) low = middle
+    else high = middle
+  }
+  return high
+}
+
+function offsetIn(spansOf: SpansOf, seconds: number): number {
+  const spans = spansOf(yearOf(seconds))
+  let offset = 0
+  for (const span of spans) {
+    if (span.start > seconds && span !== spans[0]) break
+    offset = span.offset
+  }
+  return offset
+}
+
+/**
+ * The offset before the change that the reading falls into, else the only one there is. Changes are
+ * a day at most, so two days around the reading are enough.
+ */
+function offsetOfWall(spansOf: SpansOf, wallSeconds: number): number {
+  const from = wallSeconds - 2 * secondsPerDay
+  let offset = offsetIn(spansOf, from)
+  for (const span of spansOfYears(spansOf, yearOf(from), yearOf(wallSeconds + 2 * secondsPerDay))) {
+    if (span.start <= from || span.offset === offset) continue
+    if (wallSeconds < span.start + Math.max(offset, span.offset)) return offset
+    offset = span.offset
+  }
+  return offset
+}
+
+function spansOfYears(spansOf: SpansOf, first: number, last: number): readonly Span[] {
+  return first === last ? spansOf(first) : [...spansOf(first), ...spansOf(last)]
+}
+
+function isDaylight(spansOf: SpansOf, seconds: number): boolean {
+  const offset = offsetIn(spansOf, seconds)
+  const year = yearOf(seconds)
+  const yearsAround = Math.ceil(daylightSecondsMax / secondsPerDay / 365)
+  let before: Span | undefined
+  let start = Number.NEGATIVE_INFINITY
+  for (let at = Math.max(year - yearsAround, firstYear); at <= year; at++) {
+    for (const span of spansOf(at)) {
+      if (span.start > seconds) break
+      if (span.offset !== offset) before = span
+      else if (before !== undefined && start <= before.start) start = span.start
+    }
+  }
+  if (before === undefined || before.offset > offset) return false
+  for (let at = year; at <= year + yearsAround; at++) {
+    const after = spansOf(at).find((span) => span.start > seconds && span.offset !== offset)
+    if (after === undefined) continue
+    return after.offset < offset && after.start - start < daylightSecondsMax
+  }
+  return false
+}
+
+/** Milliseconds since 1970, where a double holds them. */
+export function dayTimeOf(epochMs: number): DayTime {
+  const epochDay = Math.floor(epochMs / msPerDay)
+  return { epochDay, msOfDay: epochMs - epochDay * msPerDay }
+}
