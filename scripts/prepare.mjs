@@ -14,7 +14,10 @@ if (major < 20 || (major === 20 && minor < 20)) {
 
 if (!isInstalled()) {
   console.error('Installing dependencies (once) ...')
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  // Not `npm ci`: it refuses a lock file that lacks a prebuilt binary of some other platform, which
+  // happens when that package was not yet published everywhere as the file was written. This
+  // installs the same locked versions and leaves the lock file as it is.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 if (!process.argv.includes('--no-build') && !isBuilt()) {
   run(process.execPath, [
