@@ -23,6 +23,11 @@ export const variables = Type.Object({
   SLUICE_HTTP_PORT: port(8080, 'Port of the HTTP API; 0 picks a free one.'),
   SLUICE_LAB_HOST: text('127.0.0.1', 'Address that the local Kinesis and STS listen on.'),
   SLUICE_LAB_PORT: port(4567, 'Port of the local Kinesis and STS; 0 picks a free one.'),
+  SLUICE_LAB_LIMITS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description:
+      'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read. `off` for measuring and for `sluice simulate --rate max`.',
+  }),
   SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
   SLUICE_ACCOUNT_ID: Type.Optional(
@@ -67,7 +72,9 @@ export interface Config {
   readonly mode: 'lab' | 'start'
   readonly mqtt: Listen
   readonly http: Listen
-  readonly lab: Listen
+  readonly lab: Listen & {
+    readonly limits: { readonly writes: boolean; readonly reads: boolean }
+  }
   readonly rulesDir: string
   readonly dataDir: string
   /** Absent in `start` until STS was asked. */
@@ -95,11 +102,16 @@ export function loadConfig(
 ): Config {
   const read = readVariables(variables, environment)
   const region = read.AWS_REGION ?? regionDefault(environment, mode)
+  const limited = read.SLUICE_LAB_LIMITS === 'on'
   const config: Config = {
     mode,
     mqtt: { host: read.SLUICE_MQTT_HOST, port: read.SLUICE_MQTT_PORT },
     http: { host: read.SLUICE_HTTP_HOST, port: read.SLUICE_HTTP_PORT },
-    lab: { host: read.SLUICE_LAB_HOST, port: read.SLUICE_LAB_PORT },
+    lab: {
+      host: read.SLUICE_LAB_HOST,
+      port: read.SLUICE_LAB_PORT,
+      limits: { writes: limited, reads: limited },
+    },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     dataDir: path.resolve(read.SLUICE_DATA_DIR),
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),

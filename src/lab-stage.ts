@@ -33,6 +33,7 @@ export async function startLab(options: {
     ...config.lab,
     region: config.region,
     accountId: config.accountId ?? labAccountId,
+    insecure: config.insecure,
     logger,
   })
   await writeRunningLab(directory, {

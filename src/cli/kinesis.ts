@@ -14,16 +14,26 @@ export function kinesisCommand(host: Host): Command {
       [],
     )
     .option('--create-missing-streams', 'create a stream at the first record put to it', false)
+    .option('--no-limits', "lift AWS's limits of each shard, as SLUICE_LAB_LIMITS=off does")
+    .option('--strict', 'verify the signature of each call', false)
+    .option(
+      '--keys <id:secret>',
+      'with --strict: the access key to sign with, beside those that AssumeRole gives',
+      parseKeys,
+      { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
+    )
     .addHelpText(
       'after',
       `
-Clients of any language reach it with an endpoint URL and any credentials.
+Clients of any language reach it with an endpoint URL and any credentials, unless it is strict: then
+with sluice-lab as access key id and as secret, or with --keys. Faults on demand: docs/LAB.md.
 
 Example:
   sluice kinesis --stream orders:2 &
   aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams
 
-Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, AWS_REGION, SLUICE_ACCOUNT_ID, SLUICE_LOG_LEVEL.
+Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, SLUICE_LAB_LIMITS, AWS_REGION, SLUICE_ACCOUNT_ID,
+SLUICE_LOG_LEVEL, SLUICE_INSECURE.
 `,
     )
     .action((options: KinesisOptions) => runKinesis(host, options))
@@ -32,6 +42,14 @@ Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, AWS_REGION, SLUICE_ACCOUNT_ID, SLUI
 interface KinesisOptions {
   readonly stream: readonly StreamWanted[]
   readonly createMissingStreams: boolean
+  readonly limits: boolean
+  readonly strict: boolean
+  readonly keys: Keys
+}
+
+interface Keys {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
 }
 
 interface StreamWanted {
@@ -47,6 +65,7 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
   const stopRequested = host.stopRequested()
   const { createLabServer } = await import('../lab/lab-server.ts')
+  const { noLimits } = await import('../lab/shard-limits.ts')
   const lab = await createLabServer({
     ...config.lab,
     region: config.region,
@@ -54,6 +73,9 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
     clock: systemClock,
     logger,
     createsMissingStreams: options.createMissingStreams,
+    insecure: config.insecure,
+    ...(options.limits ? {} : { limits: noLimits }),
+    ...(options.strict ? { strict: options.keys } : {}),
   })
   for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
   logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
@@ -68,4 +90,10 @@ function collectStream(text: string, before: readonly StreamWanted[]): readonly 
     throw new InvalidArgumentError(`"${text}" is not a stream name, or a name and ":shards".`)
   }
   return [...before, { name, shardCount: shards ? Number(shards) : shardCountDefault }]
+}
+
+function parseKeys(text: string): Keys {
+  const { id, secret } = /^(?<id>[\w-]{1,128}):(?<secret>.+)$/.exec(text)?.groups ?? {}
+  if (id && secret) return { accessKeyId: id, secretAccessKey: secret }
+  throw new InvalidArgumentError('It must be an access key id, a colon and a secret.')
 }

@@ -22,7 +22,7 @@ export interface FaultRule {
   readonly streamName?: string
   /** Of the record, for `failEntries`; for other effects, of any record of the call. */
   readonly partitionKey?: string
-  /** `failEntries` only. */
+  /** Of the record, for `failEntries`; for other effects, the shard that the call reads. */
   readonly shardId?: string
   /** `failEntries` only: positions in the call, from 0. */
   readonly positions?: readonly number[]
@@ -68,6 +68,8 @@ export interface CallSubject {
   readonly operation: string
   readonly streamName?: string
   readonly partitionKeys: readonly string[]
+  /** Of GetShardIterator and GetRecords. */
+  readonly shardId?: string
   readonly roleArn?: string
   readonly accessKeyId?: string
 }
@@ -98,8 +100,11 @@ export interface Faults {
     rule: FaultRule,
     matches?: (call: CallSubject, entry: EntrySubject | undefined) => boolean,
   ): AddedFault
+  /** False when there is no rule of that id. */
+  remove(id: string): boolean
   clear(): void
-  list(): readonly { readonly rule: FaultRule; readonly appliedCount: number }[]
+  /** In the order in which they are asked. */
+  list(): readonly ListedFault[]
   /** Decides about a call, and counts. */
   onCall(call: CallSubject): CallFaults
   /** Decides about one record of a put, and counts; undefined: it is stored. */
@@ -107,16 +112,27 @@ export interface Faults {
 }
 
 export interface AddedFault {
+  /** Never given twice. */
+  readonly id: string
   /** How often the rule has applied. */
   appliedCount(): number
   remove(): void
 }
 
-const faultRulesMax = 1_000
+export interface ListedFault {
+  readonly id: string
+  readonly rule: FaultRule
+  readonly appliedCount: number
+  /** How often it can still apply; absent for a rule without end. */
+  readonly remainingCount?: number
+}
+
+export const faultRulesMax = 1_000
 
 export function createFaults(options: { seed?: number } = {}): Faults {
   const random = createRandom(options.seed ?? 1)
   let rules: ActiveRule[] = []
+  let lastId = 0
 
   function applies(active: ActiveRule, call: CallSubject, entry?: EntrySubject): boolean {
     const { rule } = active
@@ -129,24 +145,39 @@ export function createFaults(options: { seed?: number } = {}): Faults {
     return true
   }
 
+  function remove(id: string): boolean {
+    const before = rules.length
+    rules = rules.filter((active) => active.id !== id)
+    return rules.length < before
+  }
+
   return {
     add(rule, matches) {
       if (rules.length >= faultRulesMax) {
         throw new RangeError(`the lab takes at most ${faultRulesMax} fault rules`)
       }
-      const active: ActiveRule = { rule, matches, matchedCount: 0, appliedCount: 0 }
+      const id = String(++lastId)
+      const active: ActiveRule = { id, rule, matches, matchedCount: 0, appliedCount: 0 }
       rules.push(active)
       return {
+        id,
         appliedCount: () => active.appliedCount,
         remove() {
-          rules = rules.filter((other) => other !== active)
+          remove(id)
         },
       }
     },
+    remove,
     clear() {
       rules = []
     },
-    list: () => rules.map(({ rule, appliedCount }) => ({ rule, appliedCount })),
+    list: () =>
+      rules.map(({ id, rule, appliedCount }) => ({
+        id,
+        rule,
+        appliedCount,
+        ...(rule.times === undefined ? {} : { remainingCount: rule.times - appliedCount }),
+      })),
     onCall(call) {
       let delayMs = 0
       let dropsAnswer = false
@@ -170,6 +201,7 @@ export function createFaults(options: { seed?: number } = {}): Faults {
 }
 
 interface ActiveRule {
+  readonly id: string
   readonly rule: FaultRule
   readonly matches: ((call: CallSubject, entry: EntrySubject | undefined) => boolean) | undefined
   matchedCount: number
@@ -185,7 +217,7 @@ function selects(rule: FaultRule, call: CallSubject, entry?: EntrySubject): bool
     is(rule.streamName, call.streamName) &&
     is(rule.roleArn, call.roleArn) &&
     is(rule.accessKeyId, call.accessKeyId) &&
-    (entry ? selectsEntry(rule, entry) : selectsAnyKey(rule, call))
+    (entry ? selectsEntry(rule, entry) : selectsCall(rule, call))
   )
 }
 
@@ -197,8 +229,9 @@ function selectsEntry(rule: FaultRule, entry: EntrySubject): boolean {
   )
 }
 
-const selectsAnyKey = (rule: FaultRule, call: CallSubject) =>
-  rule.partitionKey === undefined || call.partitionKeys.includes(rule.partitionKey)
+const selectsCall = (rule: FaultRule, call: CallSubject) =>
+  is(rule.shardId, call.shardId) &&
+  (rule.partitionKey === undefined || call.partitionKeys.includes(rule.partitionKey))
 
 /** HTTP status of an `error` effect. */
 export const faultStatus = (effect: Extract<FaultEffect, { kind: 'error' }>) =>

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../telemetry.ts'
+import type { CheckCaller } from './caller-check.ts'
 import type { CallSubject } from './faults.ts'
 import { openIterator } from './iterators.ts'
+import type { ShardIterator } from './iterators.ts'
 import { kinesisOperations } from './kinesis-operations/kinesis-operations.ts'
 import type { OperationContext } from './kinesis-operations/operation.ts'
 import { accessKeyIdOf, answer } from './lab-http.ts'
@@ -9,6 +11,7 @@ import type { LabAnswer, LabRequest } from './lab-http.ts'
 import { carryOut } from './service-call.ts'
 import type { CallObserver } from './service-call.ts'
 import { ServiceError } from './service-error.ts'
+import { shardIdOf } from './streams.ts'
 import { isObject } from './validation.ts'
 
 /**
@@ -22,6 +25,8 @@ export interface KinesisDeps {
   readonly context: OperationContext
   readonly observer: CallObserver
   readonly logger: Logger
+  /** Absent: anybody may call, signed or not. */
+  readonly checkCaller?: CheckCaller | undefined
 }
 
 /** True when the request is meant for this protocol. */
@@ -46,6 +51,7 @@ export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Pro
     request,
     requestId,
     call: describeCall(deps.context, name, input, request),
+    refusal: await deps.checkCaller?.('kinesis', request),
     run(call) {
       if (problem) throw problem
       const output = operationOf(target, name).run(deps.context, input, call)
@@ -98,7 +104,9 @@ function describeCall(
   input: Record<string, unknown>,
   request: LabRequest,
 ): CallSubject {
-  const streamName = streamNameIn(context, input)
+  const iterator = iteratorIn(context, input)
+  const streamName = streamNameIn(input) ?? iterator?.streamName
+  const shardId = iterator ? shardIdOf(iterator.shardNumber) : input['ShardId']
   const accessKeyId = accessKeyIdOf(request.headers)
   const entries = Array.isArray(input['Records']) ? (input['Records'] as unknown[]) : [input]
   return {
@@ -108,20 +116,24 @@ function describeCall(
       return typeof key === 'string' ? [key] : []
     }),
     ...(streamName === undefined ? {} : { streamName }),
+    ...(typeof shardId === 'string' ? { shardId } : {}),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
   }
 }
 
-function streamNameIn(
-  context: OperationContext,
-  input: Record<string, unknown>,
-): string | undefined {
-  const { StreamName: name, StreamARN: arn, ShardIterator: iterator } = input
+function streamNameIn(input: Record<string, unknown>): string | undefined {
+  const { StreamName: name, StreamARN: arn } = input
   if (typeof name === 'string') return name
-  if (typeof arn === 'string') return arn.split(':stream/')[1]
-  if (typeof iterator !== 'string') return undefined
+  return typeof arn === 'string' ? arn.split(':stream/')[1] : undefined
+}
+
+function iteratorIn(
+  context: OperationContext,
+  { ShardIterator: sealed }: Record<string, unknown>,
+): ShardIterator | undefined {
+  if (typeof sealed !== 'string') return undefined
   try {
-    return openIterator(context.tokens, iterator).streamName
+    return openIterator(context.tokens, sealed)
   } catch {
     return undefined
   }

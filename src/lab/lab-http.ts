@@ -47,3 +47,9 @@ export function htmlAnswer(status: number, requestId: string): LabAnswer {
 export function accessKeyIdOf(headers: IncomingHttpHeaders): string | undefined {
   return /Credential=([^/,\s]+)\//.exec(headers.authorization ?? '')?.[1]
 }
+
+/** The host that the client asked: HTTP/2 has it in a header of its own. */
+export function hostOf({ headers }: LabRequest): string | undefined {
+  const authority = headers[':authority']
+  return typeof authority === 'string' ? authority : headers.host
+}

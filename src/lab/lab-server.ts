@@ -4,21 +4,25 @@ import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry.ts'
 import { createCallLog } from './calls.ts'
 import type { CallLog, LabCall } from './calls.ts'
+import type { CheckCaller, LabKeys } from './caller-check.ts'
+import { answerFaults, isFaultsRequest } from './faults-endpoint.ts'
 import { createFaults } from './faults.ts'
 import type { Faults } from './faults.ts'
 import { openHttpTransport } from './http-transport.ts'
 import type { OperationContext } from './kinesis-operations/operation.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
-import { answer } from './lab-http.ts'
+import { answer, hostOf } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
+import type { LimitSwitches } from './shard-limits.ts'
 import { createStreamStore, recordsOf } from './streams.ts'
 import type { StreamStore } from './streams.ts'
 import { answerSts, isStsRequest } from './sts.ts'
+import type { Sessions } from './sts.ts'
 import { createTokens } from './tokens.ts'
 
 /**
- * The lab: a Kinesis and an STS of its own, on one port, with any credentials, all in memory.
- * For a laptop, for tests, and for faults on demand.
+ * The lab: a Kinesis and an STS of its own, on one port, with any credentials unless it is strict,
+ * all in memory. For a laptop, for tests, and for faults on demand (docs/LAB.md).
  */
 export interface LabServer {
   readonly host: string
@@ -47,6 +51,12 @@ export interface LabServerOptions {
   readonly createsMissingStreams?: boolean
   /** Memory for the records of all streams together; the oldest records go first beyond it. */
   readonly storedBytesMax?: number
+  /** AWS's limits of each shard; absent: none. */
+  readonly limits?: LimitSwitches
+  /** Verifies that every call is signed by these keys, or by keys that the lab's STS gave out. */
+  readonly strict?: LabKeys
+  /** The operator answers for the network: see origin-guard.ts. */
+  readonly insecure?: boolean
   /** Calls that `calls` keeps. */
   readonly callsMax?: number
   /** Told of every call when it is answered. */
@@ -91,6 +101,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     accountId: options.accountId,
     clock,
     storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
+    ...(options.limits && { limits: options.limits }),
     onDropped: createDropNotice(clock, logger),
   })
   const observer = (call: LabCall) => {
@@ -109,13 +120,17 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
       return streams.get(name)
     },
   }
-  const kinesis = { context, observer, logger }
-  const sts = { clock, accountId: options.accountId, faults, observer, logger, sessions: new Map() }
+  const sessions: Sessions = new Map()
+  const checkCaller = await callerCheckOf(options, clock, sessions)
+  const kinesis = { context, observer, logger, checkCaller }
+  const { accountId, host, insecure = false } = options
+  const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
 
   const transport = await openHttpTransport({
     host: options.host,
     port: options.port,
     async handle(request) {
+      if (isFaultsRequest(request)) return answerFaults({ faults, logger, host, insecure }, request)
       if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
       if (isStsRequest(request)) return answerSts(sts, request)
       return answerOther(request)
@@ -133,6 +148,17 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     calls,
     close: () => transport.close(),
   }
+}
+
+async function callerCheckOf(
+  { strict: keys, region }: LabServerOptions,
+  clock: Clock,
+  sessions: Sessions,
+): Promise<CheckCaller | undefined> {
+  if (!keys) return undefined
+  // The signer takes its time to load, and most labs do without.
+  const { createCallerCheck } = await import('./caller-check.ts')
+  return createCallerCheck({ clock, region, keys, sessions })
 }
 
 function ensureStream(streams: StreamStore, name: string, shardCount: number): void {
@@ -159,13 +185,10 @@ function answerOther(request: LabRequest): LabAnswer {
   const isLook = request.method === 'GET' || request.method === 'HEAD'
   const body = isLook
     ? 'This is the local Kinesis and STS of Sluice. Point an AWS client at it, for example:\n' +
-      `aws --endpoint-url http://${hostOf(request)} kinesis list-streams\n`
+      `aws --endpoint-url http://${hostOf(request) ?? ''} kinesis list-streams\n`
     : 'Neither a Kinesis request (x-amz-target) nor an STS request (a form with an Action).\n'
   return answer(isLook ? 200 : 400, 'text/plain; charset=utf-8', body, randomUUID())
 }
-
-/** The host that the client asked: HTTP/2 has it in a header of its own. */
-const hostOf = ({ headers }: LabRequest) => String(headers[':authority'] ?? headers.host ?? '')
 
 /** Says once a minute that records are lost, not once for each megabyte. */
 function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {

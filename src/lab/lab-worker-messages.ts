@@ -1,15 +1,11 @@
 import type { ErrorCode } from '../errors.ts'
+import type { LabServerOptions } from './lab-server.ts'
 
-/** What the thread of the lab is started with. */
-export interface LabWorkerData {
-  readonly host: string
-  readonly port: number
-  readonly region: string
-  readonly accountId: string
-  readonly shardCount?: number
-  readonly createsMissingStreams?: boolean
-  readonly storedBytesMax?: number
-}
+/** What the thread of the lab is started with: the options that can pass between threads. */
+export type LabWorkerData = Omit<
+  LabServerOptions,
+  'clock' | 'logger' | 'onCall' | 'callsMax' | 'faultSeed'
+>
 
 /** To the thread. */
 export type LabCommand =

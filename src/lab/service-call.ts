@@ -15,6 +15,8 @@ export interface ServiceCall {
   readonly request: LabRequest
   readonly requestId: string
   readonly call: CallSubject
+  /** Why the call is refused before it is looked at. */
+  readonly refusal: ServiceError | undefined
   /** Carries the call out. @throws anything: `onError` makes the answer of it */
   run(call: CallSubject): { answer: LabAnswer; failedRecordCount?: number }
   /** The answer to something thrown, in the form of the protocol. */
@@ -56,6 +58,7 @@ function outcomeOf(service: ServiceCall, faults: CallFaults): Outcome {
       const message = instead.message ?? `${instead.code}, as a fault rule asks for.`
       throw new ServiceError(instead.code, message, faultStatus(instead))
     }
+    if (service.refusal) throw service.refusal
     const outcome = service.run(service.call)
     return faults.dropsAnswer ? { ...outcome, answer: cut } : outcome
   } catch (thrown) {

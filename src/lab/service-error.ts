@@ -22,8 +22,12 @@ const statuses: Readonly<Record<string, number>> = Object.freeze({
   ServiceUnavailable: 503,
   ServiceUnavailableException: 503,
   RequestEntityTooLargeException: 413,
-  // STS answers a refusal with 403; Kinesis's AccessDeniedException is a 400.
+  // STS answers refusals with 403; Kinesis's AccessDeniedException and the like are 400.
   AccessDenied: 403,
+  ExpiredToken: 403,
+  InvalidClientTokenId: 403,
+  MissingAuthenticationToken: 403,
+  SignatureDoesNotMatch: 403,
 })
 
 /** HTTP status of an error code of Kinesis or STS. */

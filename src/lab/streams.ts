@@ -2,6 +2,8 @@ import type { Clock } from '../clock.ts'
 import { hashKeyOf, hashKeySpace } from '../hash-key.ts'
 import { sequenceNumbersOf } from './sequence-number.ts'
 import { ServiceError, notFound } from './service-error.ts'
+import { createShardLimits, noLimits } from './shard-limits.ts'
+import type { LimitSwitches, ShardLimits } from './shard-limits.ts'
 import { createShardLog } from './shard-log.ts'
 import type { ShardLog, StoredRecord } from './shard-log.ts'
 
@@ -35,6 +37,7 @@ export interface Shard {
   readonly startingHashKey: bigint
   readonly endingHashKey: bigint
   readonly log: ShardLog
+  readonly limits: ShardLimits
   sequenceNumber(ordinal: number, arrivalMs: number): string
 }
 
@@ -52,6 +55,8 @@ export interface StreamStoreOptions {
   readonly clock: Clock
   /** Memory for the records of all streams together; the oldest records go first beyond it. */
   readonly storedBytesMax: number
+  /** Of every shard; absent: none. */
+  readonly limits?: LimitSwitches
   /** Told each time that records were dropped for want of room. */
   readonly onDropped?: (streamName: string) => void
 }
@@ -86,7 +91,7 @@ export const maxRecordSizeInKiBDefault = 1024
 const hourMs = 3_600_000
 
 export function createStreamStore(options: StreamStoreOptions): StreamStore {
-  const { clock, accountId, region } = options
+  const { clock, accountId, region, limits = noLimits } = options
   const streams = new Map<string, Stream>()
   let storedBytes = 0
   let lastCreatedMs = 0
@@ -129,7 +134,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       }
       lastCreatedMs = Math.max(clock.nowMs(), lastCreatedMs + 1)
       const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
-      const stream = newStream(wanted, arn, lastCreatedMs, countBytes)
+      const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, limits }, countBytes)
       streams.set(wanted.name, stream)
       return stream
     },
@@ -184,8 +189,7 @@ export const shardIdOf = (shardNumber: number) => `shardId-${String(shardNumber)
 
 function newStream(
   wanted: NewStream,
-  arn: string,
-  createdMs: number,
+  { arn, createdMs, limits }: { arn: string; createdMs: number; limits: LimitSwitches },
   onBytes: (delta: number) => void,
 ): Stream {
   const width = hashKeySpace / BigInt(wanted.shardCount)
@@ -199,6 +203,7 @@ function newStream(
       // The last shard takes what the division leaves over.
       endingHashKey: (isLast ? hashKeySpace : width * BigInt(number + 1)) - 1n,
       log: createShardLog(onBytes),
+      limits: createShardLimits(limits),
       sequenceNumber: sequenceNumbersOf(createdMs, number),
     }
   })

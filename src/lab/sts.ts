@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry.ts'
+import type { CheckCaller } from './caller-check.ts'
 import type { CallSubject, Faults } from './faults.ts'
 import { accessKeyIdOf, answer } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
@@ -20,14 +21,25 @@ export interface StsDeps {
   readonly observer: CallObserver
   readonly logger: Logger
   readonly sessions: Sessions
+  /** Absent: anybody may call, signed or not. */
+  readonly checkCaller?: CheckCaller | undefined
 }
 
-/** Who the keys that AssumeRole gave out belong to. */
-export type Sessions = Map<string, { readonly arn: string; readonly userId: string }>
+/** By access key id: what AssumeRole gave out. */
+export type Sessions = Map<string, Session>
+
+export interface Session {
+  readonly arn: string
+  readonly userId: string
+  readonly secretAccessKey: string
+  readonly sessionToken: string
+  /** Epoch milliseconds, a whole second. */
+  readonly expiresMs: number
+}
 
 const apiVersion = '2011-06-15'
 const namespace = `https://sts.amazonaws.com/doc/${apiVersion}/`
-/** Sessions remembered for GetCallerIdentity; the oldest is forgotten first. */
+/** Sessions remembered, expired ones too; the oldest is forgotten first. */
 const sessionsMax = 10_000
 const durationSecondsDefault = 3_600
 
@@ -58,6 +70,7 @@ export async function answerSts(deps: StsDeps, request: LabRequest): Promise<Lab
     request,
     requestId,
     call,
+    refusal: await deps.checkCaller?.('sts', request),
     run() {
       const result = resultOf(deps, action, form, accessKeyId)
       const body =
@@ -123,15 +136,18 @@ function assumeRole(deps: StsDeps, form: Readonly<Record<string, string>>): XmlC
   const accessKeyId = `ASIA${randomOf(base32, 16)}`
   const userId = `AROA${randomOf(base32, 17)}:${input.RoleSessionName}`
   const arn = `arn:aws:sts::${accountId}:assumed-role/${roleName}/${input.RoleSessionName}`
-  remember(deps.sessions, accessKeyId, { arn, userId })
-  const lifetimeMs = (input.DurationSeconds ?? durationSecondsDefault) * 1000
+  const secretAccessKey = randomBytes(30).toString('base64')
+  const sessionToken = randomBytes(192).toString('base64')
+  // Whole seconds, as STS has them.
+  const nowSeconds = Math.floor(deps.clock.nowMs() / 1000)
+  const expiresMs = (nowSeconds + (input.DurationSeconds ?? durationSecondsDefault)) * 1000
+  remember(deps.sessions, accessKeyId, { arn, userId, secretAccessKey, sessionToken, expiresMs })
   return {
     Credentials: {
       AccessKeyId: accessKeyId,
-      SecretAccessKey: randomBytes(30).toString('base64'),
-      SessionToken: randomBytes(192).toString('base64'),
-      // Whole seconds, as STS has them.
-      Expiration: new Date(deps.clock.nowMs() + lifetimeMs).toISOString().replace(/\.\d+/, ''),
+      SecretAccessKey: secretAccessKey,
+      SessionToken: sessionToken,
+      Expiration: new Date(expiresMs).toISOString().replace(/\.\d+/, ''),
     },
     AssumedRoleUser: { AssumedRoleId: userId, Arn: arn },
   }
@@ -152,11 +168,7 @@ function callerIdentity(deps: StsDeps, accessKeyId: string | undefined): XmlCont
   }
 }
 
-function remember(
-  sessions: Sessions,
-  accessKeyId: string,
-  session: { arn: string; userId: string },
-): void {
+function remember(sessions: Sessions, accessKeyId: string, session: Session): void {
   const oldest = sessions.keys().next()
   if (sessions.size >= sessionsMax && !oldest.done) sessions.delete(oldest.value)
   sessions.set(accessKeyId, session)

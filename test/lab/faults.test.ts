@@ -212,8 +212,8 @@ describe('rules', () => {
     for (let call = 0; call < 3; call++) types.push((await rawCall(lab, 'ListStreams', {})).type)
     expect(types).toEqual(['KMSDisabledException', 'KMSNotFoundException', 'KMSNotFoundException'])
     expect(lab.faults.list()).toEqual([
-      { rule: first, appliedCount: 1 },
-      { rule: second, appliedCount: 2 },
+      { id: '1', rule: first, appliedCount: 1, remainingCount: 0 },
+      { id: '2', rule: second, appliedCount: 2 },
     ])
     lab.faults.clear()
     expect(await rawCall(lab, 'ListStreams', {})).toMatchObject({ status: 200 })

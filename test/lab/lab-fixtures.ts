@@ -1,5 +1,7 @@
 import { KinesisClient } from '@aws-sdk/client-kinesis'
+import type { KinesisClientConfig } from '@aws-sdk/client-kinesis'
 import { STSClient } from '@aws-sdk/client-sts'
+import type { STSClientConfig } from '@aws-sdk/client-sts'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { onTestFinished } from 'vitest'
 import type { Clock } from '../../src/clock.ts'
@@ -20,24 +22,34 @@ export async function startLab(options: Partial<LabServerOptions> = {}): Promise
 export type HttpVersion = 'HTTP/1.1' | 'HTTP/2'
 
 /** The SDK's client; its own default handler speaks HTTP/2. */
-export function kinesisClient(lab: { port: number }, version: HttpVersion = 'HTTP/1.1') {
+export function kinesisClient(
+  lab: { port: number },
+  version: HttpVersion = 'HTTP/1.1',
+  config: KinesisClientConfig = {},
+) {
   const client = new KinesisClient({
     endpoint: `http://127.0.0.1:${lab.port}`,
     region,
     credentials,
     maxAttempts: 1,
     ...(version === 'HTTP/1.1' ? { requestHandler: new NodeHttpHandler() } : {}),
+    ...config,
   })
   onTestFinished(() => client.destroy())
   return client
 }
 
-export function stsClient(lab: { port: number }, keys: Partial<typeof credentials> = {}) {
+export function stsClient(
+  lab: { port: number },
+  keys: Partial<typeof credentials> = {},
+  config: STSClientConfig = {},
+) {
   const client = new STSClient({
     endpoint: `http://127.0.0.1:${lab.port}`,
     region,
     credentials: { ...credentials, ...keys },
     maxAttempts: 1,
+    ...config,
   })
   onTestFinished(() => client.destroy())
   return client

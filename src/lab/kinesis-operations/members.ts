@@ -1,6 +1,6 @@
 import { hashKeySpace } from '../../hash-key.ts'
 import { sequenceNumberPattern } from '../sequence-number.ts'
-import { invalidArgument, notFound } from '../service-error.ts'
+import { ServiceError, invalidArgument, notFound } from '../service-error.ts'
 import { shardIdOf } from '../streams.ts'
 import type { Shard, Stream } from '../streams.ts'
 import { integer, map, text } from '../validation.ts'
@@ -89,3 +89,13 @@ export function explicitHashKeyOf(digits: string | undefined): bigint | undefine
   }
   return value
 }
+
+/** What Kinesis says of a shard that is over its limits, for a call or for one of its records. */
+export const rateExceededMessage = (context: OperationContext, stream: Stream, shard: Shard) =>
+  `Rate exceeded for shard ${shard.id} in stream ${stream.name} under account ${context.accountId}.`
+
+export const rateExceeded = (context: OperationContext, stream: Stream, shard: Shard) =>
+  new ServiceError(
+    'ProvisionedThroughputExceededException',
+    rateExceededMessage(context, stream, shard),
+  )

@@ -9,6 +9,7 @@ import {
   hashKey,
   nameOf,
   partitionKey,
+  rateExceededMessage,
   sequenceNumber,
   streamMembers,
 } from './members.ts'
@@ -95,22 +96,28 @@ function store(
   const key = entry.PartitionKey
   const shard = shardFor(stream, key, explicitHashKeyOf(entry.ExplicitHashKey))
   const subject = { partitionKey: key, shardId: shard.id, position }
-  const failure = context.faults.onEntry(call, subject)
+  const failure =
+    context.faults.onEntry(call, subject) ??
+    (shard.limits.takeWrite(sizeOf(entry), context.clock.nowMs())
+      ? undefined
+      : 'ProvisionedThroughputExceededException')
   if (failure === undefined) return context.streams.append(shard, key, entry.Data)
   const message =
     failure === 'InternalFailure'
       ? 'Internal service failure.'
-      : `Rate exceeded for shard ${shard.id} in stream ${stream.name} ` +
-        `under account ${context.accountId}.`
+      : rateExceededMessage(context, stream, shard)
   return { failure, message }
 }
 
+/** Bytes of data and partition key. */
+const sizeOf = (entry: Entry) => entry.Data.length + Buffer.byteLength(entry.PartitionKey)
+
 /**
- * Bytes of data and partition key.
+ * The size of a record that its stream takes.
  * @throws ServiceError InvalidArgumentException over the limit of the stream
  */
 function checkSize(stream: Stream, entry: Entry): number {
-  const sizeBytes = entry.Data.length + Buffer.byteLength(entry.PartitionKey)
+  const sizeBytes = sizeOf(entry)
   if (sizeBytes > stream.maxRecordSizeInKiB * 1024) {
     throw invalidArgument(
       `A record of stream ${stream.name} may have ${stream.maxRecordSizeInKiB} KiB of data and ` +

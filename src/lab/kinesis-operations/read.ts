@@ -5,6 +5,7 @@ import type { Shard, Stream } from '../streams.ts'
 import { oneOf, required, structure, text, timestampMs } from '../validation.ts'
 import {
   nameOf,
+  rateExceeded,
   resultsMax,
   sequenceNumber,
   shardId,
@@ -130,8 +131,11 @@ export const getRecords = operation(
         `The stream ${iterator.streamName} of the ShardIterator is not there any more.`,
       )
     }
+    const nowMs = context.clock.nowMs()
+    if (!shard.limits.takeRead(nowMs)) throw rateExceeded(context, stream, shard)
     context.streams.trim(stream)
-    const { records, nextOrdinal } = readFrom(shard, iterator.ordinal, input.Limit)
+    const { records, sizeBytes, nextOrdinal } = readFrom(shard, iterator.ordinal, input.Limit)
+    shard.limits.spendRead(sizeBytes, nowMs)
     const at = { stream, shard, ordinal: nextOrdinal }
     return {
       Records: records,
@@ -149,8 +153,8 @@ function readFrom(shard: Shard, ordinal: number, limit: number = recordsPerReadM
   while (records.length < limit) {
     const record = shard.log.at(nextOrdinal)
     if (!record) break
+    if (sizeBytes + record.sizeBytes > bytesPerReadMax && records.length > 0) break
     sizeBytes += record.sizeBytes
-    if (sizeBytes > bytesPerReadMax && records.length > 0) break
     records.push({
       SequenceNumber: shard.sequenceNumber(record.ordinal, record.arrivalMs),
       ApproximateArrivalTimestamp: record.arrivalMs / 1000,
@@ -160,7 +164,7 @@ function readFrom(shard: Shard, ordinal: number, limit: number = recordsPerReadM
     })
     nextOrdinal++
   }
-  return { records, nextOrdinal }
+  return { records, sizeBytes, nextOrdinal }
 }
 
 /** Age of the oldest record not read yet; 0 only when there is none. */

@@ -1,0 +1,108 @@
+/**
+ * What one shard takes and gives, as on AWS (Kinesis Developer Guide, "Quotas and limits").
+ *
+ * Four token buckets, each as deep as one second: records and bytes written, GetRecords calls and
+ * bytes read. Two rules go beyond a plain bucket:
+ * - a record larger than a second's bytes is taken by a full bucket, which is in debt then: the
+ *   burst that AWS grants to large records, while the average stays 1 MiB/s;
+ * - what GetRecords will return is not known before, so that it too may run into debt; it is shut
+ *   then until the bucket is full again. So 10 MiB shut it for 5 seconds, as the API Reference has it.
+ */
+export interface ShardLimits {
+  /**
+   * Takes the room for one record.
+   *
+   * @param sizeBytes of data and partition key
+   * @returns false when the record is throttled; nothing is taken then
+   */
+  takeWrite(sizeBytes: number, nowMs: number): boolean
+  /** Takes the room for one GetRecords; false when it is throttled, and nothing is taken then. */
+  takeRead(nowMs: number): boolean
+  /** Takes what a GetRecords returned. */
+  spendRead(sizeBytes: number, nowMs: number): void
+}
+
+/** Which limits apply. */
+export interface LimitSwitches {
+  /** 1000 records/s and 1 MiB/s. */
+  readonly writes: boolean
+  /** 5 GetRecords/s and 2 MiB/s. */
+  readonly reads: boolean
+}
+
+export const noLimits: LimitSwitches = Object.freeze({ writes: false, reads: false })
+
+const writtenRecordsPerSecond = 1_000
+const writtenBytesPerSecond = 1024 * 1024
+const readCallsPerSecond = 5
+const readBytesPerSecond = 2 * 1024 * 1024
+
+export function createShardLimits(switches: LimitSwitches): ShardLimits {
+  const writes = switches.writes ? createWriteLimits() : unlimited
+  const reads = switches.reads ? createReadLimits() : unlimited
+  return { takeWrite: writes.takeWrite, takeRead: reads.takeRead, spendRead: reads.spendRead }
+}
+
+const unlimited: ShardLimits = Object.freeze({
+  takeWrite: () => true,
+  takeRead: () => true,
+  spendRead: () => undefined,
+})
+
+function createWriteLimits(): Pick<ShardLimits, 'takeWrite'> {
+  const records = createBucket(writtenRecordsPerSecond)
+  const bytes = createBucket(writtenBytesPerSecond)
+  return {
+    takeWrite(sizeBytes, nowMs) {
+      const wantedBytes = Math.min(sizeBytes, writtenBytesPerSecond)
+      if (records.level(nowMs) < 1 || bytes.level(nowMs) < wantedBytes) return false
+      records.spend(1)
+      bytes.spend(sizeBytes)
+      return true
+    },
+  }
+}
+
+function createReadLimits(): Pick<ShardLimits, 'takeRead' | 'spendRead'> {
+  const calls = createBucket(readCallsPerSecond)
+  const bytes = createBucket(readBytesPerSecond)
+  let isShut = false
+  return {
+    takeRead(nowMs) {
+      const levelBytes = bytes.level(nowMs)
+      if (levelBytes >= readBytesPerSecond) isShut = false
+      if (isShut || levelBytes <= 0 || calls.level(nowMs) < 1) return false
+      calls.spend(1)
+      return true
+    },
+    spendRead(sizeBytes, nowMs) {
+      isShut ||= bytes.level(nowMs) < sizeBytes
+      bytes.spend(sizeBytes)
+    },
+  }
+}
+
+interface Bucket {
+  /** What is in it now; below 0 while a debt is paid. */
+  level(nowMs: number): number
+  /** Takes from what `level` has just told. */
+  spend(count: number): void
+}
+
+/** Full at the start, and as deep as one second. */
+function createBucket(perSecond: number): Bucket {
+  let level = perSecond
+  let filledMs = 0
+  return {
+    level(nowMs) {
+      // A clock that is set back fills nothing, and its new time counts from here.
+      const elapsedMs = Math.max(0, nowMs - filledMs)
+      level = Math.min(perSecond, level + (elapsedMs * perSecond) / 1000)
+      filledMs = nowMs
+      return level
+    },
+    spend(count) {
+      level -= count
+    },
+  }
+}
