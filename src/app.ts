@@ -19,7 +19,7 @@ import { createRuleCompiler } from './rules/compile-rule.ts'
 import { openRuleStore } from './rules/rule-store.ts'
 import { compileStatement } from './sql/sql.ts'
 import { createMetrics } from './telemetry.ts'
-import type { Logger } from './telemetry.ts'
+import type { Logger, Metrics } from './telemetry.ts'
 
 /**
  * Composition root: every stage is built here, in the order of the path against its flow, so that
@@ -75,27 +75,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const metrics = createMetrics()
   let status: Health['status'] = 'starting'
 
-  const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
-  const lab =
-    config.mode === 'lab'
-      ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
-      : undefined
-  const outbox = stages.add(await openOutbox({ directory, metrics, logger, clock }), (it) =>
-    it.close(),
-  )
-  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
-  const producer = stages.add(
-    createProducer({
-      outbox,
-      callsFor: (destination) => aws.callsFor(destination),
-      clock,
-      logger,
-      metrics,
-      ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
-    }),
-    (it) => it.stop({ drainMs }),
-  )
-
+  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages)
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const environment = { accountId, newUuid: randomUUID }
   const compile = createRuleCompiler(
@@ -146,6 +126,35 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
+}
+
+/** From the disk to the stream: what is accepted is safe before anything can be accepted. */
+async function startDelivery(
+  { config, logger, clock }: AppDependencies,
+  metrics: Metrics,
+  stages: Stages,
+) {
+  const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
+  const lab =
+    config.mode === 'lab'
+      ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
+      : undefined
+  const outbox = stages.add(await openOutbox({ directory, metrics, logger, clock }), (it) =>
+    it.close(),
+  )
+  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  const producer = stages.add(
+    createProducer({
+      outbox,
+      callsFor: (destination) => aws.callsFor(destination),
+      clock,
+      logger,
+      metrics,
+      ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
+    }),
+    (it) => it.stop({ drainMs }),
+  )
+  return { lab, outbox, aws, producer }
 }
 
 /** A fault of STS must not keep the engine down: the account stands in ARNs, not on the path. */

@@ -114,20 +114,18 @@ describe('ingest', () => {
   })
 
   describe('Basic Ingest', () => {
-    const only = (name: string): Message => messageWith({ basicIngestRule: name })
-
     test('runs the one rule that it names, whatever its filter', async () => {
       const { engine, appended } = engineWith([
         rule('a', "SELECT * FROM 'a/b'", { partitionKey: 'a' }),
         rule('b', "SELECT * FROM 'x/y'", { partitionKey: 'b' }),
       ])
-      await engine.ingest(only('b'))
+      await engine.ingest(messageWith({ basicIngestRule: 'b' }))
       expect(appended.map(keysOf)).toEqual([['b']])
     })
 
     test('an unknown rule is logged and counted, and acknowledged all the same', async () => {
       const { engine, logged, metrics } = engineWith([])
-      await engine.ingest(only('nope'))
+      await engine.ingest(messageWith({ basicIngestRule: 'nope' }))
       expect(logged).toEqual([expect.objectContaining({ level: 'warn', rule: 'nope' })])
       expect(await metrics.registry.metrics()).toContain(
         'sluice_messages_rejected_total{reason="rule_not_found"} 1',

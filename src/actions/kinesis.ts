@@ -1,116 +1,114 @@
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import type { NewRecord } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
-import { compileTemplate } from '../templates/template.ts'
-import type { CompiledTemplate } from '../templates/template.ts'
-import type { ActionContext, ActionFailure, CompiledAction } from './action.ts'
+import { compileField, failureFor } from './action-template.ts'
+import { placeOfAction } from './action.ts'
+import type { ActionContext, CompiledAction } from './action.ts'
+import { createStreamTarget } from './stream-target.ts'
 
 /** AWS IoT's KinesisAction. `streamName` and `partitionKey` take templates, `roleArn` does not. */
 export interface KinesisActionDefinition {
   readonly roleArn: string
+  /** Beyond AWS: the ARN of a stream, e.g. of another account, is taken too. */
   readonly streamName: string
   readonly partitionKey?: string
 }
 
-/** Kinesis API Reference, PutRecord: StreamName, PartitionKey and the size of a record. */
-const streamNamePattern = /^[a-zA-Z0-9_.-]{1,128}$/
+/** Kinesis API Reference, PutRecord: PartitionKey, ExplicitHashKey. */
 const partitionKeyCharactersMax = 256
-const recordBytesMax = 1_048_576
+const hashKeyDigits = /^(?:0|[1-9][0-9]{0,38})$/
+const hashKeyEnd = 2n ** 128n
+/** The most that a stream can be set to take. Whether this stream does, the producer knows. */
+const recordBytesMax = 10_485_760
 
 /**
  * The Kinesis action of a rule: one record per message.
  *
  * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant
- *   stream name that Kinesis would refuse; both name the field
+ *   that Kinesis would refuse; both name the field
  */
 export function compileKinesisAction(
   definition: KinesisActionDefinition,
   statement: CompiledStatement,
   context: ActionContext,
 ): CompiledAction {
-  const field = (name: string) => `actions[${context.index}].kinesis.${name}`
-  const template = (name: 'streamName' | 'partitionKey', text: string) =>
-    compileField(text, statement, field(name))
-  const streamName = template('streamName', definition.streamName)
-  const partitionKey =
-    definition.partitionKey === undefined
-      ? undefined
-      : template('partitionKey', definition.partitionKey)
-
-  if (streamName.constant !== undefined) {
-    const problem = streamNameProblem(streamName.constant)
-    if (problem) {
-      throw new SluiceError('InvalidRequestException', `${field('streamName')}: ${problem}`)
-    }
+  const { ruleName, index: actionIndex, delivery } = context
+  const place = placeOfAction(actionIndex)
+  const fields = {
+    stream: delivery.streamArn === undefined ? `${place}.kinesis.streamName` : deliveryField(place),
+    partitionKey: `${place}.kinesis.partitionKey`,
+    explicitHashKey: deliveryField(place, 'explicitHashKey'),
   }
+  const optional = (text: string | undefined, field: string) =>
+    text === undefined ? undefined : compileField(text, statement, field)
+  const stream = compileField(
+    delivery.streamArn ?? definition.streamName,
+    statement,
+    fields.stream,
+  )
+  const partitionKey = optional(definition.partitionKey, fields.partitionKey)
+  const explicitHashKey = optional(delivery.explicitHashKey, fields.explicitHashKey)
+  const target = createStreamTarget(definition.roleArn, context)
+  const constant = stream.constant === undefined ? undefined : target.destinationOf(stream.constant)
+  refuse(fields.stream, typeof constant === 'string' ? constant : undefined)
+  refuse(fields.explicitHashKey, hashKeyProblem(explicitHashKey?.constant))
 
   return {
     kind: 'kinesis',
-    constantStreamNames: streamName.constant === undefined ? [] : [streamName.constant],
-    apply(scope, output) {
-      const stream = streamName.expand(scope)
+    constantStreamNames: typeof constant === 'object' ? [constant.streamName] : [],
+    apply(scope, output, origin) {
+      const streamText = stream.expand(scope)
+      const destination = target.destinationOf(streamText)
       const key = partitionKey?.expand(scope) ?? scope.document.environment.newUuid()
-      const problem =
-        failure('TemplateFailed', field('streamName'), streamNameProblem(stream)) ??
-        failure('TemplateFailed', field('partitionKey'), partitionKeyProblem(key)) ??
-        failure('ActionFailed', `actions[${context.index}].kinesis`, recordProblem(output, key))
-      if (problem) return { ok: false, failure: problem }
-      const record: NewRecord = {
-        destination: {
-          region: context.region,
-          streamName: stream,
-          roleArn: definition.roleArn,
-        },
-        partitionKey: key,
-        data: output,
-        ruleName: context.ruleName,
-        actionIndex: context.index,
+      const hashKey = explicitHashKey?.expand(scope)
+      if (typeof destination === 'string') {
+        const failure = { message: destination, where: fields.stream, resource: streamText }
+        return { ok: false, failure: { code: 'TemplateFailed', ...failure } }
       }
-      return { ok: true, records: [record] }
+      const failure =
+        failureFor('TemplateFailed', fields.partitionKey, streamText, keyProblem(key)) ??
+        failureFor('TemplateFailed', fields.explicitHashKey, streamText, hashKeyProblem(hashKey)) ??
+        failureFor('ActionFailed', `${place}.kinesis`, streamText, recordProblem(output, key))
+      if (failure) return { ok: false, failure }
+      const record: NewRecord = {
+        destination,
+        partitionKey: key,
+        ...(hashKey === undefined ? {} : { explicitHashKey: hashKey }),
+        data: output,
+        ruleName,
+        actionIndex,
+        origin,
+      }
+      return { ok: true, records: [record], messages: [] }
     },
   }
 }
 
-function compileField(text: string, statement: CompiledStatement, field: string): CompiledTemplate {
-  try {
-    return compileTemplate(text, statement)
-  } catch (thrown) {
-    if (!(thrown instanceof SluiceError)) throw thrown
-    throw new SluiceError(thrown.code, `${field}: ${messageOf(thrown)}`, {
-      cause: thrown,
-      details: thrown.details,
-    })
-  }
+function deliveryField(place: string, name = 'streamArn'): string {
+  return `delivery of ${place}: ${name}`
 }
 
-function failure(
-  code: ActionFailure['code'],
-  where: string,
-  problem: string | undefined,
-): ActionFailure | undefined {
-  return problem === undefined ? undefined : { code, message: problem, where }
-}
-
-function streamNameProblem(name: string): string | undefined {
-  if (streamNamePattern.test(name)) return undefined
-  return `"${shorten(name)}" is not a stream name: 1 to 128 letters, digits, ".", "_" or "-"`
+function refuse(field: string, problem: string | undefined): void {
+  if (problem === undefined) return
+  throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
 }
 
 /** Kinesis counts Unicode characters, not UTF-16 units. */
-function partitionKeyProblem(key: string): string | undefined {
+function keyProblem(key: string): string | undefined {
   if (key === '') return 'the partition key is empty'
   if (key.length <= partitionKeyCharactersMax) return undefined
-  const characters = [...key].length
+  const characters = Array.from(key).length
   if (characters <= partitionKeyCharactersMax) return undefined
   return `the partition key has ${characters} characters; Kinesis takes ${partitionKeyCharactersMax}`
+}
+
+function hashKeyProblem(text: string | undefined): string | undefined {
+  if (text === undefined || (hashKeyDigits.test(text) && BigInt(text) < hashKeyEnd)) return undefined
+  return `"${text.slice(0, 60)}" is not a hash key: a decimal number from 0 up to 2^128 - 1`
 }
 
 function recordProblem(data: Buffer, key: string): string | undefined {
   const bytes = data.length + Buffer.byteLength(key)
   if (bytes <= recordBytesMax) return undefined
-  return `the record has ${bytes} bytes with its partition key; Kinesis takes ${recordBytesMax}`
-}
-
-function shorten(text: string): string {
-  return text.length <= 140 ? text : `${text.slice(0, 140)}...`
+  return `the record has ${bytes} bytes with its partition key; a stream takes ${recordBytesMax}`
 }

@@ -1,19 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { Command, Option } from 'commander'
-import { systemClock } from '../clock.ts'
-import { labAccountId, loadConfig } from '../config.ts'
-import type { Message } from '../message.ts'
-import { paint } from './host.ts'
+import type { EvaluateOptions } from './evaluate-statement.ts'
 import type { Host } from './host.ts'
-
-interface EvaluateOptions {
-  readonly sql: string
-  readonly topic: string
-  readonly payload: string
-  readonly sqlVersion: '2015-10-08' | '2016-03-23' | 'beta'
-  readonly clientId?: string
-  readonly template: readonly string[]
-}
 
 export function evaluateCommand(host: Host): Command {
   return new Command('evaluate')
@@ -37,55 +24,9 @@ Example:
   sluice evaluate --sql "SELECT temp FROM 'dt/+/x' WHERE temp > 50" --topic dt/7/x --payload '{"temp": 61.5}'
 `,
     )
-    .action((options: EvaluateOptions) => evaluate(host, options))
-}
-
-/** What the command answers when the rule does not match: told apart from an error, which is 1. */
-const exitCodeUnmatched = 2
-
-async function evaluate(host: Host, options: EvaluateOptions): Promise<void> {
-  const { region } = loadConfig(host.environment, 'lab')
-  const { evaluateRule } = await import('../engine.ts')
-  const { createRuleCompiler } = await import('../rules/compile-rule.ts')
-  const { compileTemplate } = await import('../templates/template.ts')
-  const { compileStatement } = await import('../sql/sql.ts')
-  const { parsePayload } = await import('../rules/payload.ts')
-  const { messageOfRequest } = await import('../admin/message-request.ts')
-
-  const compile = createRuleCompiler(
-    { compileStatement, compileActions: () => [] },
-    { region, accountId: labAccountId },
-  )
-  const nowMs = systemClock.nowMs()
-  const rule = compile({
-    name: 'evaluate',
-    payload: parsePayload({ sql: options.sql, actions: [], awsIotSqlVersion: options.sqlVersion }),
-    createdAt: Math.floor(nowMs / 1000),
-    tags: {},
-  })
-  const templates = options.template.map((text) => compileTemplate(text, rule.statement))
-  const message: Message = messageOfRequest(
-    {
-      topic: options.topic,
-      payloadBase64: Buffer.from(options.payload).toString('base64'),
-      ...(options.clientId !== undefined && { clientId: options.clientId }),
-    },
-    { payloadText: undefined, where: 'message', nowMs },
-  )
-  const evaluation = evaluateRule(
-    rule,
-    message,
-    { accountId: labAccountId, newUuid: randomUUID },
-    templates,
-  )
-  for (const [index, text] of evaluation.templates.entries()) {
-    host.stderr.write(`${options.template[index]} -> ${text}\n`)
-  }
-  if (evaluation.output) {
-    host.stdout.write(evaluation.output)
-    host.stdout.write('\n')
-    return
-  }
-  host.stderr.write(`${paint(host.stderr, 'yellow', 'no match')}\n`)
-  host.setExitCode(exitCodeUnmatched)
+    .action(async (options: EvaluateOptions) => {
+      // Loaded when needed: `sluice --help` should not wait for the language.
+      const { evaluateStatement } = await import('./evaluate-statement.ts')
+      await evaluateStatement(host, options)
+    })
 }

@@ -127,12 +127,10 @@ function createFleet(broker: Listen) {
     },
 
     async close(): Promise<void> {
-      const connected = await Promise.allSettled(devices.values())
-      await Promise.all(
-        connected.map((result) =>
-          result.status === 'fulfilled' ? result.value.client.endAsync() : undefined,
-        ),
-      )
+      for (const connecting of devices.values()) {
+        const device = await connecting.catch(() => undefined)
+        await device?.client.endAsync()
+      }
     },
   }
 }

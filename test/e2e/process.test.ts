@@ -32,6 +32,15 @@ function start(words: readonly string[], more: Record<string, string> = {}): Slu
   return sluice
 }
 
+function expectOneLine(
+  result: { code: unknown; stdout: string; stderr: string },
+  message: RegExp,
+): void {
+  expect(result.stderr).toMatch(/^sluice: .*\n$/)
+  expect(result.stderr).toMatch(message)
+  expect(result.code).toBe(1)
+}
+
 describe('a start that cannot be is one line that says which and why, and exit code 1', () => {
   test.each([
     ['SLUICE_MQTT_PORT', 'lab'],
@@ -91,15 +100,6 @@ describe('a start that cannot be is one line that says which and why, and exit c
     await writeFile(path.join(dataDir, 'format.json'), JSON.stringify({ ...format, version: 99 }))
     expectOneLine(await runSluice(['lab'], environment), /99/)
   })
-
-  function expectOneLine(
-    result: { code: unknown; stdout: string; stderr: string },
-    message: RegExp,
-  ): void {
-    expect(result.stderr).toMatch(/^sluice: .*\n$/)
-    expect(result.stderr).toMatch(message)
-    expect(result.code).toBe(1)
-  }
 })
 
 test('an absent rules folder is created, in the lab with one sample', async () => {

@@ -18,6 +18,7 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
 
   return {
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs - startMs,
     after,
     sleep: (delayMs, signal) =>
       new Promise((resolve) => {

@@ -8,9 +8,9 @@ export function createTestHost(environment: Record<string, string> = {}): Host &
 } {
   const written = { stdout: '', stderr: '' }
   let exitCode = 0
-  let stop = () => {}
+  const stopping = new AbortController()
   const stopped = new Promise<string>((resolve) => {
-    stop = () => resolve('SIGTERM')
+    stopping.signal.addEventListener('abort', () => resolve('SIGTERM'))
   })
   return {
     environment,
@@ -23,6 +23,6 @@ export function createTestHost(environment: Record<string, string> = {}): Host &
       exitCode = code
     },
     exitCode: () => exitCode,
-    stop,
+    stop: () => stopping.abort(),
   }
 }

@@ -49,11 +49,11 @@ describe('a template that cannot be read is a SqlParseException that says where'
     ['nothing between the braces', '${}', /line 1, column \d/],
     ["the form of InfluxDB's action", 'a @{b}', /@\{\.\.\.\}.*line 1, column 3/],
     ['an unclosed String', "${'x}", /line 1, column \d/],
-  ])('%s', (_what, text, message) => {
+  ])('%s', (_what, text, expected) => {
     expect(() => compileTemplate(text, statement)).toThrow(
       expect.objectContaining({
         code: 'SqlParseException',
-        message: expect.stringMatching(message) as string,
+        message: expect.stringMatching(expected) as string,
       }) as Error,
     )
   })

@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { compileActions } from '../actions/compile-actions.ts'
+import { systemClock } from '../clock.ts'
+import { labAccountId, loadConfig } from '../config.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import { createRuleCompiler } from '../rules/compile-rule.ts'
+import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
+import { parsePayloadText } from '../rules/payload.ts'
+import { createRuleFiles, parseMetadata } from '../rules/rule-files.ts'
+import type { RuleFiles } from '../rules/rule-files.ts'
+import { compileStatement } from '../sql/sql.ts'
+import { paint } from './host.ts'
+import type { Host } from './host.ts'
+import { runRuleTests } from './rule-tests.ts'
+import type { RuleTestResult } from './rule-tests.ts'
+
+/**
+ * `sluice check`: compiles every rule of a folder and runs its tests, a line each.
+ *
+ * @throws SluiceError RuleFileInvalid: the folder cannot be read
+ */
+export async function checkRules(host: Host, directory: string | undefined): Promise<void> {
+  const config = loadConfig(host.environment, 'lab')
+  const folder = path.resolve(directory ?? config.rulesDir)
+  const compile = createRuleCompiler(
+    { compileStatement, compileActions },
+    { region: config.region, accountId: labAccountId },
+  )
+  const files = createRuleFiles(folder)
+  let rules = 0
+  let tests = 0
+  let problems = 0
+  for (const name of await namesOf(files, folder)) {
+    rules += 1
+    try {
+      const rule = await loadRule(files, name, compile)
+      host.stdout.write(line(host, true, name))
+      for (const result of await runTestFile(rule, path.join(folder, `${name}.test.json`))) {
+        tests += 1
+        if (result.problems.length > 0) problems += 1
+        host.stdout.write(`  ${line(host, result.problems.length === 0, result.name)}`)
+        for (const problem of result.problems) host.stdout.write(`        ${problem}\n`)
+      }
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError)) throw thrown
+      problems += 1
+      host.stdout.write(
+        line(host, false, `${name}: ${thrown.message.replaceAll('\n', '\n      ')}`),
+      )
+    }
+  }
+  host.stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
+  if (problems > 0) host.setExitCode(1)
+}
+
+function line(host: Host, isGood: boolean, text: string): string {
+  const mark = isGood ? paint(host.stdout, 'green', 'ok  ') : paint(host.stdout, 'red', 'FAIL')
+  return `${mark}  ${text}\n`
+}
+
+async function namesOf(files: RuleFiles, folder: string): Promise<readonly string[]> {
+  try {
+    return await files.names()
+  } catch (thrown) {
+    throw new SluiceError('RuleFileInvalid', `${folder} cannot be read: ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
+  }
+}
+
+async function loadRule(
+  files: RuleFiles,
+  name: string,
+  compile: CompileRule,
+): Promise<CompiledRule> {
+  const file = await files.read(name)
+  if (!file) throw new SluiceError('RuleFileInvalid', 'the file is gone')
+  const { tags = {} } = file.metadata ? parseMetadata(file.metadata) : {}
+  return compile({ name, payload: parsePayloadText(file.payload), createdAt: file.madeAt, tags })
+}
+
+/** A rule without a test file has no tests. */
+async function runTestFile(rule: CompiledRule, file: string): Promise<readonly RuleTestResult[]> {
+  const bytes = await readFile(file).catch(() => undefined)
+  if (!bytes) return []
+  const environment = { accountId: labAccountId, newUuid: randomUUID }
+  try {
+    return runRuleTests(rule, bytes, environment, systemClock.nowMs())
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    const message = `${path.basename(file)}: ${thrown.message}`
+    throw new SluiceError(thrown.code, message, { cause: thrown })
+  }
+}

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { messageOfRequest } from '../admin/message-request.ts'
+import { systemClock } from '../clock.ts'
+import { labAccountId, loadConfig } from '../config.ts'
+import { evaluateRule } from '../engine.ts'
+import type { Message } from '../message.ts'
+import { createRuleCompiler } from '../rules/compile-rule.ts'
+import { parsePayload } from '../rules/payload.ts'
+import { compileStatement } from '../sql/sql.ts'
+import type { SqlVersion } from '../sql/sql.ts'
+import { compileTemplate } from '../templates/template.ts'
+import { paint } from './host.ts'
+import type { Host } from './host.ts'
+
+export interface EvaluateOptions {
+  readonly sql: string
+  readonly topic: string
+  readonly payload: string
+  readonly sqlVersion: SqlVersion
+  readonly clientId?: string
+  readonly template: readonly string[]
+}
+
+/** What the command answers when the rule does not match: told apart from an error, which is 1. */
+const exitCodeUnmatched = 2
+
+/** `sluice evaluate`: one statement on one message, by the engine's own path. */
+export async function evaluateStatement(host: Host, options: EvaluateOptions): Promise<void> {
+  const { region } = loadConfig(host.environment, 'lab')
+  const compile = createRuleCompiler(
+    { compileStatement, compileActions: () => [] },
+    { region, accountId: labAccountId },
+  )
+  const nowMs = systemClock.nowMs()
+  const rule = compile({
+    name: 'evaluate',
+    payload: parsePayload({ sql: options.sql, actions: [], awsIotSqlVersion: options.sqlVersion }),
+    createdAt: Math.floor(nowMs / 1000),
+    tags: {},
+  })
+  const templates = options.template.map((text) => compileTemplate(text, rule.statement))
+  const message: Message = messageOfRequest(
+    {
+      topic: options.topic,
+      payloadBase64: Buffer.from(options.payload).toString('base64'),
+      ...(options.clientId !== undefined && { clientId: options.clientId }),
+    },
+    { payloadText: undefined, where: 'message', nowMs },
+  )
+  const evaluation = evaluateRule(
+    rule,
+    message,
+    { accountId: labAccountId, newUuid: randomUUID },
+    templates,
+  )
+  for (const [index, text] of evaluation.templates.entries()) {
+    host.stderr.write(`${options.template[index]} -> ${text}\n`)
+  }
+  if (evaluation.output) {
+    host.stdout.write(evaluation.output)
+    host.stdout.write('\n')
+    return
+  }
+  host.stderr.write(`${paint(host.stderr, 'yellow', 'no match')}\n`)
+  host.setExitCode(exitCodeUnmatched)
+}
