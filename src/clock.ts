@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number
+  /** Milliseconds since some beginning: for delays, which a wall clock that is set must not touch. */
+  monotonicMs(): number
   /** Runs `callback` once after `delayMs`; the returned function cancels it. Keeps no process up. */
   after(delayMs: number, callback: () => void): () => void
   /** Resolves after `delayMs`, or as soon as `signal` aborts (it never rejects). */
@@ -10,6 +12,7 @@ export interface Clock {
 
 export const systemClock: Clock = Object.freeze({
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   after(delayMs: number, callback: () => void) {
     const timer = setTimeout(callback, delayMs)
     timer.unref()

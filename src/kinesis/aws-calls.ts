@@ -1,18 +1,20 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { Clock } from '../clock.ts'
-import type { Destination } from '../outbox/outbox.ts'
+import type { Destination, DestinationCredentials } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry.ts'
 import { createSts } from './sts.ts'
 import type { StaticCredentials, Sts } from './sts.ts'
 import { createRoleCredentials } from './credentials.ts'
+import type { RoleCredentials } from './credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './put-records.ts'
 
 /** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
 export interface AwsCallsOptions {
+  /** For destinations that name no endpoint of their own. */
   readonly kinesisEndpoint?: string
   readonly stsEndpoint?: string
-  /** Who assumes the roles. Absent: the SDK's chain. */
+  /** Who assumes the roles, and who the process is. Absent: the SDK's chain. */
   readonly baseCredentials?: StaticCredentials
   /** Connections to one host; at least as many as there are calls in flight. */
   readonly socketsMax?: number
@@ -20,7 +22,7 @@ export interface AwsCallsOptions {
   readonly requestTimeoutMs?: number
 }
 
-/** The calls of all destinations: one client, and one set of credentials, for a region and role. */
+/** The calls of all destinations: one client for each region, endpoint and identity. */
 export interface AwsCalls {
   callsFor(destination: Destination): KinesisCalls
   /** The account that this process belongs to, as STS says. Rejects with what the SDK throws. */
@@ -33,6 +35,8 @@ const socketsMaxDefault = 256
 const connectionTimeoutMs = 3_000
 /** A call that is given up may have been carried out: too short a time makes duplicates. */
 const requestTimeoutMsDefault = 15_000
+/** Clients, and sets of credentials, that are kept; beyond it the oldest is made anew when used. */
+const rememberedMax = 1_000
 
 /**
  * Clients for AWS, or for whatever the endpoints name.
@@ -45,9 +49,57 @@ export function createAwsCalls(
   options: AwsCallsOptions = {},
 ): AwsCalls {
   const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
+  const requestHandler = createRequestHandler(options)
+  const stsByRegion = new Map<string, Sts>()
+  const credentialsByRole = new Map<string, RoleCredentials>()
+  const callsByText = new Map<string, KinesisCalls>()
+  const base = baseCredentials === undefined ? {} : { baseCredentials }
+
+  function stsIn(region: string): Sts {
+    return remembered(stsByRegion, region, () =>
+      createSts({
+        region,
+        requestHandler,
+        ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
+        ...base,
+      }),
+    )
+  }
+
+  function credentialsOf(
+    region: string,
+    identity: Extract<DestinationCredentials, { kind: 'role' }>,
+  ): RoleCredentials {
+    const { roleArn, externalId } = identity
+    const text = JSON.stringify([region, roleArn, externalId])
+    return remembered(credentialsByRole, text, () => {
+      const { assumeRole } = stsIn(region)
+      return createRoleCredentials({ ...dependencies, assumeRole }, { roleArn, externalId })
+    })
+  }
+
+  return Object.freeze({
+    callsFor({ region, endpoint = kinesisEndpoint, credentials }: Destination) {
+      return remembered(callsByText, JSON.stringify([region, endpoint, credentials]), () =>
+        createKinesisCalls({
+          region,
+          requestHandler,
+          ...(endpoint === undefined ? {} : { endpoint }),
+          ...(credentials.kind === 'role'
+            ? { credentials: credentialsOf(region, credentials) }
+            : base),
+        }),
+      )
+    },
+    accountId: (region: string) => stsIn(region).accountId(),
+    close: () => requestHandler.destroy(),
+  })
+}
+
+function createRequestHandler(options: AwsCallsOptions): NodeHttpHandler {
   const agent = { keepAlive: true, maxSockets: options.socketsMax ?? socketsMaxDefault }
   const timeoutMs = options.requestTimeoutMs ?? requestTimeoutMsDefault
-  const requestHandler = new NodeHttpHandler({
+  return new NodeHttpHandler({
     httpAgent: agent,
     httpsAgent: agent,
     connectionTimeout: connectionTimeoutMs,
@@ -56,35 +108,6 @@ export function createAwsCalls(
     socketTimeout: timeoutMs,
     throwOnRequestTimeout: true,
   })
-  const stsByRegion = new Map<string, Sts>()
-  const callsByRole = new Map<string, KinesisCalls>()
-
-  function stsIn(region: string): Sts {
-    return remembered(stsByRegion, region, () =>
-      createSts({
-        region,
-        requestHandler,
-        ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
-        ...(baseCredentials === undefined ? {} : { baseCredentials }),
-      }),
-    )
-  }
-
-  return Object.freeze({
-    callsFor({ region, roleArn }: Destination) {
-      return remembered(callsByRole, JSON.stringify([region, roleArn]), () => {
-        const { assumeRole } = stsIn(region)
-        return createKinesisCalls({
-          region,
-          requestHandler,
-          credentials: createRoleCredentials({ ...dependencies, assumeRole }, { roleArn }),
-          ...(kinesisEndpoint === undefined ? {} : { endpoint: kinesisEndpoint }),
-        })
-      })
-    },
-    accountId: (region: string) => stsIn(region).accountId(),
-    close: () => requestHandler.destroy(),
-  })
 }
 
 function remembered<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
@@ -92,5 +115,7 @@ function remembered<Value>(values: Map<string, Value>, key: string, make: () => 
   if (known !== undefined) return known
   const value = make()
   values.set(key, value)
+  const [oldest] = values.keys()
+  if (values.size > rememberedMax && oldest !== undefined) values.delete(oldest)
   return value
 }

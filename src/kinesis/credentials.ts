@@ -11,7 +11,13 @@ export interface AwsCredentials {
 }
 
 /** Asks STS once; rejects with what STS or the network said. */
-export type AssumeRole = (roleArn: string) => Promise<AwsCredentials>
+export type AssumeRole = (roleArn: string, externalId?: string) => Promise<AwsCredentials>
+
+export interface AssumedRole {
+  readonly roleArn: string
+  /** What the role's trust policy asks of those who assume it, if it asks. */
+  readonly externalId?: string | undefined
+}
 
 /** The credentials of one role. */
 export interface RoleCredentials {
@@ -41,7 +47,7 @@ const refreshRetryMs = 10_000
  */
 export function createRoleCredentials(
   { assumeRole, clock, logger }: RoleCredentialsDependencies,
-  { roleArn }: { readonly roleArn: string },
+  { roleArn, externalId }: AssumedRole,
 ): RoleCredentials {
   let held: AwsCredentials | undefined
   let refreshAtMs = 0
@@ -49,7 +55,7 @@ export function createRoleCredentials(
 
   async function ask(): Promise<AwsCredentials> {
     try {
-      const credentials = await assumeRole(roleArn)
+      const credentials = await assumeRole(roleArn, externalId)
       const nowMs = clock.nowMs()
       held = credentials
       refreshAtMs = nowMs + refreshAfterShare * (credentials.expiresAtMs - nowMs)

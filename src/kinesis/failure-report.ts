@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { roleArnOf } from '../outbox/outbox.ts'
 import type { Destination } from '../outbox/outbox.ts'
 import { createLimitedLog } from '../limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
@@ -25,7 +26,8 @@ export function createFailureReport(
   { clock, logger, metrics }: FailureReportDependencies,
   destination: Destination,
 ): FailureReport {
-  const { streamName: stream, region, roleArn } = destination
+  const { streamName: stream, region } = destination
+  const roleArn = roleArnOf(destination)
   const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
   /** The log's last word is that the stream fails. */

@@ -11,10 +11,14 @@ import type {
   RecordOutcome,
 } from './kinesis-calls.ts'
 import { isExpiredToken } from './retry.ts'
+import type { StaticCredentials } from './sts.ts'
 
 export interface KinesisCallsOptions {
   readonly region: string
-  readonly credentials: RoleCredentials
+  /** Of the role to write with. Absent: the process writes as itself. */
+  readonly credentials?: RoleCredentials
+  /** Who the process is; absent: the SDK's chain. */
+  readonly baseCredentials?: StaticCredentials
   readonly requestHandler: NodeHttpHandler
   /** Absent: the SDK's own rules, `AWS_ENDPOINT_URL_KINESIS` among them. */
   readonly endpoint?: string
@@ -25,14 +29,20 @@ export interface KinesisCallsOptions {
  * both levels, so the client retries nothing; whatever it throws becomes an outcome.
  */
 export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
-  const { region, credentials, requestHandler, endpoint } = options
+  const { region, credentials, baseCredentials, requestHandler, endpoint } = options
+  const provider = credentials === undefined ? baseCredentials : unmemoized(credentials)
   const client = new KinesisClient({
     region,
     requestHandler,
     maxAttempts: 1,
     ...(endpoint === undefined ? {} : { endpoint }),
-    credentials: unmemoized(credentials),
+    ...(provider === undefined ? {} : { credentials: provider }),
   })
+  /** The process's own credentials are for the SDK to renew, but for what AWS calls expired. */
+  const identity: Pick<RoleCredentials, 'current' | 'drop'> = credentials ?? {
+    current: () => client.config.credentials() as Promise<AwsCredentials>,
+    drop: () => void client.config.credentials({ forceRefresh: true }).catch(() => undefined),
+  }
 
   async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
     const { operation, streamName, records, signal } = request
@@ -53,7 +63,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     async put(request: PutRequest): Promise<CallOutcome> {
       let used: AwsCredentials
       try {
-        used = await unlessAborted(credentials.current(), request.signal)
+        used = await unlessAborted(identity.current(), request.signal)
       } catch (error) {
         return { answered: false, failure: failureOf(error, 'AssumeRole') }
       }
@@ -61,7 +71,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return { answered: true, records: await send(request) }
       } catch (error) {
         const failure = failureOf(error, 'Kinesis')
-        if (isExpiredToken(failure)) credentials.drop(used)
+        if (isExpiredToken(failure)) identity.drop(used)
         return { answered: false, failure }
       }
     },

@@ -38,8 +38,12 @@ export function createSts(options: StsOptions): Sts {
     ...(baseCredentials === undefined ? {} : { credentials: baseCredentials }),
   })
   return Object.freeze({
-    async assumeRole(roleArn: string) {
-      const command = new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName: roleSessionName })
+    async assumeRole(roleArn: string, externalId?: string) {
+      const command = new AssumeRoleCommand({
+        RoleArn: roleArn,
+        RoleSessionName: roleSessionName,
+        ...(externalId === undefined ? {} : { ExternalId: externalId }),
+      })
       const { Credentials: given } = await client.send(command)
       const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = given ?? {}
       if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration) {

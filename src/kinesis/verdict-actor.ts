@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { countByAction } from '../outbox/action-counts.ts'
+import { roleArnOf } from '../outbox/outbox.ts'
 import type { Outbox, QueuedDestination } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import type { Outgoing, Returned, SendQueue } from './batch.ts'
@@ -37,7 +38,8 @@ export type VerdictActor = (
 /** Carries out verdicts: settles, returns to the queue, moves the gate, says what is wrong. */
 export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
   const { queued, outbox, queue, gate, report, missingStream, metrics, logger } = parts
-  const { streamName, roleArn } = queued.destination
+  const { streamName } = queued.destination
+  const roleArn = roleArnOf(queued.destination)
 
   const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
 

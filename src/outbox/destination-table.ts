@@ -1,13 +1,6 @@
-import { SluiceError, messageOf } from '../errors.ts'
+import { canonicalText, parseDestination } from './destination.ts'
+import type { Destination } from './destination.ts'
 import type { DestinationRow } from './outbox-store.ts'
-
-/** Where records go. Records of one destination are delivered together and in order. */
-export interface Destination {
-  readonly region: string
-  readonly streamName: string
-  /** The role that the rule names; it is assumed to write. */
-  readonly roleArn: string
-}
 
 /** A destination with its id in the outbox and what waits for it. */
 export interface DestinationEntry {
@@ -32,9 +25,6 @@ export interface DestinationTable {
 
 /**
  * The destinations of the outbox, in memory. Ids are never given twice.
- *
- * Two destinations are the same when their canonical text is: a JSON array of the members in a
- * fixed order, so that neither the order of members nor a further object makes another queue.
  */
 export function createDestinationTable(rows: readonly DestinationRow[]): DestinationTable {
   const byText = new Map<string, DestinationEntry>()
@@ -45,7 +35,7 @@ export function createDestinationTable(rows: readonly DestinationRow[]): Destina
 
   function add(id: number, destination: Destination, json: string, stored: boolean) {
     const entry: DestinationEntry = { id, destination, json, stored, records: 0, bytes: 0 }
-    byText.set(canonicalText(destination), entry)
+    byText.set(json, entry)
     byId.set(id, entry)
     lastId = Math.max(lastId, id)
     return entry
@@ -70,26 +60,8 @@ export function createDestinationTable(rows: readonly DestinationRow[]): Destina
     },
   })
 
-  function addNew({ region, streamName, roleArn }: Destination): DestinationEntry {
-    const destination = Object.freeze({ region, streamName, roleArn })
-    return add(lastId + 1, destination, JSON.stringify(destination), false)
-  }
-}
-
-/** What makes a destination the same one: see `createDestinationTable`. */
-export function canonicalText({ region, streamName, roleArn }: Destination): string {
-  return JSON.stringify([region, streamName, roleArn])
-}
-
-function parseDestination(json: string): Destination {
-  try {
-    const { region, streamName, roleArn } = JSON.parse(json) as Destination
-    return Object.freeze({ region, streamName, roleArn })
-  } catch (error) {
-    throw new SluiceError(
-      'DataFolderUnusable',
-      `The outbox holds a destination that cannot be read: ${messageOf(error)}`,
-      { cause: error },
-    )
+  function addNew(destination: Destination): DestinationEntry {
+    const json = canonicalText(destination)
+    return add(lastId + 1, parseDestination(json), json, false)
   }
 }

@@ -17,8 +17,9 @@ import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { createLimitedLog } from '../limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import type { Destination } from './destination.ts'
 import { createDestinationTable } from './destination-table.ts'
-import type { Destination, DestinationTable } from './destination-table.ts'
+import type { DestinationTable } from './destination-table.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Append, GroupCommit } from './group-commit.ts'
 import { createCounts } from './outbox-counts.ts'
@@ -27,21 +28,35 @@ import { openOutboxStore } from './outbox-store.ts'
 import type { DestinationRow, OutboxStore, StoredEntry } from './outbox-store.ts'
 import { acceptedAtMsOf, decodeRecord, encodeRecord, payloadBytesOf } from './record-codec.ts'
 import type { StoredRecord } from './record-codec.ts'
+import type { Origin } from './origin.ts'
 import { createSettledSet } from './settled-set.ts'
 import type { SettledSet } from './settled-set.ts'
 
-export type { Destination } from './destination-table.ts'
+export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './destination.ts'
+export type {
+  DeliverySettings,
+  Destination,
+  DestinationCredentials,
+  Ordering,
+} from './destination.ts'
+export type { Origin } from './origin.ts'
 
 /** A record that a rule's action gave for a message. */
 export interface NewRecord {
   readonly destination: Destination
   readonly partitionKey: string
+  /** Decimal, 0 to 2^128 - 1: chooses the shard in place of the partition key. */
+  readonly explicitHashKey?: string
   readonly data: Buffer
-  /** Whose record it is, for metrics and messages. */
+  /** Whose record it is, for the ledger and for messages. */
   readonly ruleName: string
-  /** `actions[<index>]` of that rule. */
+  /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
   readonly actionIndex: number
+  readonly origin: Origin
 }
+
+/** Stands for a rule's error action where an action's index does. */
+export const errorActionIndex = -1
 
 /** A record that waits for delivery. Sequences grow in the order of appends, with gaps. */
 export interface QueuedRecord extends StoredRecord {

@@ -39,6 +39,7 @@ export function hastened(factor: number): Clock {
   const startMs = systemClock.nowMs()
   return {
     nowMs: () => startMs + (systemClock.nowMs() - startMs) * factor,
+    monotonicMs: () => systemClock.monotonicMs() * factor,
     after: (delayMs, callback) => systemClock.after(delayMs / factor, callback),
     sleep: (delayMs, signal) => systemClock.sleep(delayMs / factor, signal),
   }

@@ -6,9 +6,8 @@
 import { systemClock } from '../../src/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import { createLogger, createMetrics } from '../../src/telemetry.ts'
+import { newRecord } from './records.ts'
 
-const roleArn = 'arn:aws:iam::000000000000:role/sluice-writes'
-const stream = (streamName: string) => ({ region: 'us-east-1', streamName, roleArn })
 const outbox = await openOutbox({
   directory: process.argv[2] ?? '',
   metrics: createMetrics(),
@@ -16,15 +15,14 @@ const outbox = await openOutbox({
   clock: systemClock,
 })
 
-const destinations = [stream('a'), stream('b'), stream('settled')]
+const streams = ['a', 'b', 'settled']
 let lastMessage = 0
 
 async function appendForever(): Promise<never> {
   for (;;) {
-    const data = Buffer.from(String(++lastMessage))
-    const common = { partitionKey: 'key', data, ruleName: 'rule', actionIndex: 0 }
-    await outbox.append(destinations.map((destination) => ({ ...common, destination })))
-    process.stdout.write(`${data.toString()}\n`)
+    const text = String(++lastMessage)
+    await outbox.append(streams.map((stream) => newRecord(stream, 'key', text)))
+    process.stdout.write(`${text}\n`)
   }
 }
 

@@ -4,9 +4,11 @@ import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import type { Destination, NewRecord, Outbox } from '../../src/outbox/outbox.ts'
+import type { Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
+
+export { destination, newRecord, newRecordFor } from './records.ts'
 
 /** A folder of the running test's own, removed when it ends. */
 export function temporaryDirectory(): string {
@@ -27,24 +29,6 @@ export async function openTestOutbox(directory: string): Promise<OpenedOutbox> {
   const logger = createMemoryLogger((line) => lines.push(line))
   const outbox = await openOutbox({ directory, metrics, logger, clock: systemClock })
   return { outbox, metrics, lines }
-}
-
-export function destination(streamName: string): Destination {
-  return {
-    region: 'us-east-1',
-    streamName,
-    roleArn: 'arn:aws:iam::000000000000:role/sluice-writes',
-  }
-}
-
-export function newRecord(streamName: string, partitionKey: string, text: string): NewRecord {
-  return {
-    destination: destination(streamName),
-    partitionKey,
-    data: Buffer.from(text),
-    ruleName: 'telemetry',
-    actionIndex: 0,
-  }
 }
 
 /** Limits that nothing in a test reaches. */

@@ -65,12 +65,12 @@ describe('the outbox', () => {
 
   it('keeps one queue for a destination, whatever object names it', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
-    const { region, streamName, roleArn } = destination('a')
-    const reordered = { roleArn, streamName, region }
+    const { region, streamName, credentials, settings } = destination('a')
+    const reordered = { settings, credentials, streamName, region }
     await outbox.append([newRecord('a', 'k', '1')])
     await outbox.append([{ ...newRecord('a', 'k', '2'), destination: reordered }])
-    const otherRole = { ...reordered, roleArn: `${roleArn}-2` }
-    await outbox.append([{ ...newRecord('a', 'k', '3'), destination: otherRole }])
+    const other = { ...reordered, credentials: { kind: 'process' as const } }
+    await outbox.append([{ ...newRecord('a', 'k', '3'), destination: other }])
     expect(outbox.destinations().map(({ records }) => records)).toEqual([2, 1])
     await outbox.close()
   })

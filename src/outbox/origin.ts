@@ -1,0 +1,15 @@
+/** The message that gave rise to a record: what its error action and a replay start from. */
+export interface Origin {
+  /** Of its own for each message; all records of a message share it. */
+  readonly messageId: string
+  readonly topic: string
+  readonly clientId?: string
+  readonly traceId?: string
+  readonly principal?: string
+  /** When the message arrived, in epoch milliseconds. */
+  readonly timestampMs: number
+  /** The exact bytes; they must not change afterwards. */
+  readonly payload: Buffer
+  /** How often republish actions have sent it on; absent for a message of a device. */
+  readonly republishDepth?: number
+}
