@@ -106,6 +106,7 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   }
   return {
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
     after,
     sleep: (delayMs) => new Promise((resolve) => after(delayMs, resolve)),
     advance(byMs) {
