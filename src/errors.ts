@@ -29,11 +29,7 @@ export const errorCatalogue = Object.freeze({
   AccessDeniedException: kind(403, false, 'The caller may not reach this server or do this.'),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
-  ResourceAlreadyExistsException: kind(
-    409,
-    false,
-    'A rule of this name exists already.',
-  ),
+  ResourceAlreadyExistsException: kind(409, false, 'A rule of this name exists already.'),
   ConflictingResourceUpdateException: kind(
     409,
     true,
@@ -67,6 +63,11 @@ export const errorCatalogue = Object.freeze({
     400,
     false,
     'A template of an action gave a value that the field cannot hold.',
+  ),
+  ExternalFunctionFailed: kind(
+    502,
+    true,
+    "A function of a rule that calls out failed; none of the rule's actions runs for the message.",
   ),
   ActionFailed: kind(400, false, 'An action of a rule could not be carried out for a message.'),
 } satisfies Record<string, ErrorKind>)

@@ -147,12 +147,12 @@ describe('evaluateRule gives what the engine would do, and sends nothing', () =>
       true,
     ],
     ['Basic Ingest for another', messageWith({ payload: { n: 2 }, basicIngestRule: 'x' }), false],
-  ])('%s', (_what, message, matched) => {
-    expect(evaluateRule(hot, message, testEnvironment).matched).toBe(matched)
+  ])('%s', async (_what, message, matched) => {
+    expect((await evaluateRule(hot, message, testEnvironment)).matched).toBe(matched)
   })
 
-  test('output, records and failures', () => {
-    const evaluation = evaluateRule(hot, messageWith({ payload: { n: 2 } }), testEnvironment)
+  test('output, records and failures', async () => {
+    const evaluation = await evaluateRule(hot, messageWith({ payload: { n: 2 } }), testEnvironment)
     expect(evaluation.output?.toString()).toBe('{"n":2}')
     expect(evaluation.outputIsJson).toBe(true)
     expect(evaluation.actions).toMatchObject([

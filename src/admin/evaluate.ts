@@ -46,19 +46,24 @@ const requestValidator = Compile(evaluateRequestSchema)
 export function addEvaluateRoute(app: HttpApp, dependencies: EvaluateDependencies): void {
   app.post('/v1/evaluate', { bodyLimit: bodyBytesMax }, async (request, reply) => {
     const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-    return reply.type('application/json; charset=utf-8').send(evaluateRequest(body, dependencies))
+    return reply
+      .type('application/json; charset=utf-8')
+      .send(await evaluateRequest(body, dependencies))
   })
 }
 
 /**
  * @param body a request as UTF-8 JSON, form: `evaluateRequestSchema`
  * @returns the answer as JSON
- * @throws SluiceError InvalidRequestException, SqlParseException: what of it cannot be used;
+ * @throws SluiceError (rejects) InvalidRequestException, SqlParseException: what of it cannot be used;
  *   ResourceNotFoundException: no rule has that name
  */
-export function evaluateRequest(body: Uint8Array, dependencies: EvaluateDependencies): string {
+export async function evaluateRequest(
+  body: Uint8Array,
+  dependencies: EvaluateDependencies,
+): Promise<string> {
   const { rule, message, environment, templates } = readRequest(body, dependencies)
-  return answerText(evaluateRule(rule, message, environment, templates))
+  return answerText(await evaluateRule(rule, message, environment, templates))
 }
 
 interface EvaluateRequest {

@@ -87,7 +87,7 @@ async function runTestFile(rule: CompiledRule, file: string): Promise<readonly R
   if (!bytes) return []
   const environment = { accountId: labAccountId, newUuid: randomUUID }
   try {
-    return runRuleTests(rule, bytes, environment, systemClock.nowMs())
+    return await runRuleTests(rule, bytes, environment, systemClock.nowMs())
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown
     const message = `${path.basename(file)}: ${thrown.message}`

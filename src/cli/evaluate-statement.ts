@@ -3,6 +3,7 @@ import { messageOfRequest } from '../admin/message-request.ts'
 import { systemClock } from '../clock.ts'
 import { labAccountId, loadConfig } from '../config.ts'
 import { evaluateRule } from '../engine.ts'
+import { SluiceError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import { parsePayload } from '../rules/payload.ts'
@@ -47,7 +48,7 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
     },
     { payloadText: undefined, where: 'message', nowMs },
   )
-  const evaluation = evaluateRule(
+  const evaluation = await evaluateRule(
     rule,
     message,
     { accountId: labAccountId, newUuid: randomUUID },
@@ -56,6 +57,8 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
   for (const [index, text] of evaluation.templates.entries()) {
     host.stderr.write(`${options.template[index]} -> ${text}\n`)
   }
+  const [failure] = evaluation.failures
+  if (failure) throw new SluiceError(failure.code, `${failure.where}: ${failure.message}`)
   if (evaluation.output) {
     host.stdout.write(evaluation.output)
     host.stdout.write('\n')

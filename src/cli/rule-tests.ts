@@ -54,31 +54,34 @@ export interface RuleTestResult {
  *
  * @param bytes the test file
  * @param nowMs what `timestamp()` gives for a message that names no time
- * @throws SluiceError InvalidRequestException: the file is not what a test file is
+ * @throws SluiceError (rejects) InvalidRequestException: the file is not what a test file is
  */
-export function runRuleTests(
+export async function runRuleTests(
   rule: CompiledRule,
   bytes: Uint8Array,
   environment: SqlEnvironment,
   nowMs: number,
-): RuleTestResult[] {
+): Promise<RuleTestResult[]> {
   const tests = parseJson(bytes)
   if (!ruleTestsValidator.Check(tests)) throw schemaProblem(ruleTestsValidator.Errors(tests))
   const text = new TextDecoder().decode(bytes)
-  return tests.map((ruleTest, index) => {
+  const results: RuleTestResult[] = []
+  for (const [index, ruleTest] of tests.entries()) {
     const message = messageOfRequest(ruleTest.message, {
       payloadText: jsonSlice(text, [index, 'message', 'payload']),
       where: `[${index}].message`,
       nowMs,
     })
     const { accountId } = ruleTest.message
-    const evaluation = evaluateRule(rule, message, {
+    const evaluation = await evaluateRule(rule, message, {
       ...environment,
       ...(accountId !== undefined && { accountId }),
     })
     const output = jsonSlice(text, [index, 'expect', 'output'])
-    return { name: ruleTest.name, problems: problemsOf(ruleTest.expect, output, evaluation) }
-  })
+    const problems = problemsOf(ruleTest.expect, output, evaluation)
+    results.push({ name: ruleTest.name, problems })
+  }
+  return results
 }
 
 function problemsOf(
@@ -87,6 +90,8 @@ function problemsOf(
   evaluation: Evaluation,
 ): string[] {
   if (expected.matched !== evaluation.matched) {
+    const [failure] = evaluation.failures
+    if (failure && !evaluation.matched) return [`${failure.where}: ${failure.message}`]
     return [evaluation.matched ? 'it matched and should not' : 'it did not match and should']
   }
   const problems: string[] = []

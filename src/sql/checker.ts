@@ -14,6 +14,7 @@ import type {
 } from './ast.ts'
 import { castKeywords } from './conversions.ts'
 import type { Dialect } from './dialect.ts'
+import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
 import { closestName } from './suggestion.ts'
 import { syntaxError } from './syntax-error.ts'
@@ -23,17 +24,37 @@ const variablesMax = 10
 const variableNameMax = 64
 const secondVersion = '2016-03-23'
 const aggregates: ReadonlySet<string> = new Set(['COUNT', 'SUM', 'AVG', 'MIN', 'MAX'])
+/** Functions of the guide that will not come, by their names in lower case. */
+const closedFunctions: ReadonlyMap<string, string> = new Map([
+  ['machinelearning_predict', 'AWS has closed Amazon Machine Learning'],
+])
 
 interface Check {
   readonly text: string
   readonly dialect: Dialect
   /** The variables that are set so far. */
   readonly declared: Set<string>
+  /** The names of the external functions that are called so far, one for each call. */
+  readonly externalCalls: string[]
+  readonly isTemplate: boolean
+}
+
+/** What expressions in templates may build on. */
+export interface CheckedStatement {
+  readonly variables: Iterable<string>
+  /** The names of the external functions that it calls, one for each call. */
+  readonly externalCalls: readonly string[]
 }
 
 /** @throws SluiceError SqlParseException */
-export function checkStatement(statement: Statement, text: string, dialect: Dialect): void {
-  const check: Check = { text, dialect, declared: new Set() }
+export function checkStatement(
+  statement: Statement,
+  text: string,
+  dialect: Dialect,
+): CheckedStatement {
+  const declared = new Set<string>()
+  const externalCalls: string[] = []
+  const check: Check = { text, dialect, declared, externalCalls, isTemplate: false }
   for (const assignment of statement.assignments) checkAssignment(assignment, check)
   checkSelection(statement.selection, check)
   if (statement.topicFilter !== undefined) {
@@ -42,16 +63,23 @@ export function checkStatement(statement: Statement, text: string, dialect: Dial
     if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)
+  return { variables: declared, externalCalls }
 }
 
-/** @throws SluiceError SqlParseException, with line and column within `text` */
+/**
+ * @returns whether the expression calls external functions
+ * @throws SluiceError SqlParseException, with line and column within `text`
+ */
 export function checkTemplateExpression(
   expression: Expression,
   text: string,
   dialect: Dialect,
-  variables: Iterable<string>,
-): void {
-  checkExpression(expression, { text, dialect, declared: new Set(variables) })
+  statement: CheckedStatement,
+): boolean {
+  const declared = new Set(statement.variables)
+  const externalCalls = [...statement.externalCalls]
+  checkExpression(expression, { text, dialect, declared, externalCalls, isTemplate: true })
+  return externalCalls.length > statement.externalCalls.length
 }
 
 function checkAssignment({ name, value, at }: Assignment, check: Check): void {
@@ -105,8 +133,7 @@ function checkExpression(expression: Expression, check: Check): void {
     case 'member':
       return checkExpression(expression.object, check)
     case 'call':
-      checkFunction(expression, check)
-      return all(expression.arguments)
+      return checkCall(expression, check)
     case 'cast':
       checkCastType(expression, check)
       return checkExpression(expression.value, check)
@@ -143,9 +170,42 @@ function checkVariable(name: string, at: number, { text, declared }: Check): voi
   throw syntaxError(text, at, `the variable @${name} is not set before its use${hint}`)
 }
 
-function checkFunction({ name, at, arguments: values }: Call, check: Check): void {
+function checkCall(call: Call, check: Check): void {
+  const spec = checkFunction(call, check)
+  const [first, ...others] = call.arguments
+  if (first !== undefined) checkExpression(first, check)
+  const callsBefore = check.externalCalls.length
+  for (const value of others) {
+    checkExpression(value, check)
+    if (!spec.toleratesFailure || check.externalCalls.length === callsBefore) continue
+    const problem = `the default of ${spec.name}() calls no external function`
+    throw syntaxError(check.text, value.at, problem)
+  }
+}
+
+function checkExternalCall({ at, arguments: values }: Call, spec: SqlFunction, check: Check): void {
+  const call = spec.externalCall?.(values)
+  if (call === undefined) return
+  if (call.isRefusedInTemplates && check.isTemplate) {
+    throw syntaxError(check.text, at, `this form of ${spec.name}() cannot stand in a template`)
+  }
+  const count = check.externalCalls.filter((name) => name === spec.name).length
+  if (count === call.writtenMax) {
+    const often = count === 1 ? 'once' : `${count} times`
+    const where = call.onceIn ?? 'a statement'
+    throw syntaxError(check.text, at, `${spec.name}() is called at most ${often} in ${where}`)
+  }
+  check.externalCalls.push(spec.name)
+}
+
+function checkFunction(call: Call, check: Check): SqlFunction {
+  const { name, at, arguments: values } = call
   const spec = findFunction(name)
   if (spec === undefined) {
+    const closed = closedFunctions.get(name.toLowerCase())
+    if (closed !== undefined) {
+      throw syntaxError(check.text, at, `${name.toLowerCase()}() cannot be used: ${closed}`)
+    }
     if (aggregates.has(name.toUpperCase())) {
       const problem = `${name}() is not part of AWS IoT SQL: a rule sees one message at a time`
       throw syntaxError(check.text, at, problem)
@@ -158,6 +218,8 @@ function checkFunction({ name, at, arguments: values }: Call, check: Check): voi
   if (spec.sinceVersion === secondVersion) needSecondVersion(at, `${spec.name}()`, check)
   const found = spec.findProblem?.(values)
   if (found !== undefined) throw syntaxError(check.text, found.at, found.problem)
+  checkExternalCall(call, spec, check)
+  return spec
 }
 
 function checkCastType({ type, typeAt }: Cast, check: Check): void {

@@ -1,4 +1,5 @@
 /** One message as SQL reads it. */
+import type { CallExternal } from './external-request.ts'
 import { readJson } from './json-reader.ts'
 import { isArray, isObject } from './values.ts'
 import type { Value } from './values.ts'
@@ -28,6 +29,8 @@ export interface SqlEnvironment {
   readonly newUuid: () => string
   /** A double from 0 up to, and not, 1: `rand()`. Without it `Math.random`. */
   readonly random?: () => number
+  /** Carries out the external functions. Without it each call of one fails. */
+  readonly callExternal?: CallExternal
 }
 
 /** One message, for all rules that look at it. Its payload is read at most once, on first use. */

@@ -9,9 +9,16 @@
  *   const scope = statement.openScope(document)             // once a message and rule
  *   const result = statement.evaluate(scope)                // WHERE, then SELECT
  *   const key = expression.expandText(scope)                // templates see the same scope
+ *
+ * External functions (`aws_lambda()`, ...) need results from outside. So what evaluates on a scope
+ * is run by `settle`, which runs it once, or again when results have come in:
+ *
+ *   const result = await settle(scope, () => statement.evaluate(scope))
+ *   const failure = failureOf(scope)                        // the result counts for nothing then
  */
 import type { Statement } from './ast.ts'
 import { checkStatement, checkTemplateExpression } from './checker.ts'
+import type { CheckedStatement } from './checker.ts'
 import { isConstant } from './compiler/constant.ts'
 import type { Frame, Surroundings } from './compiler/frame.ts'
 import { compileWithQueries } from './compiler/selection.ts'
@@ -20,6 +27,7 @@ import type { StatementResult } from './compiler/statement.ts'
 import { compileVariables } from './compiler/variables.ts'
 import type { Dialect } from './dialect.ts'
 import type { MessageDocument } from './document.ts'
+import { guarded } from './external-calls.ts'
 import { writeJson } from './json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './syntax-error.ts'
@@ -30,6 +38,9 @@ import type { Value } from './values.ts'
 export { createDocument } from './document.ts'
 export type { MessageDocument, SqlEnvironment, SqlMessage } from './document.ts'
 export type { StatementResult } from './compiler/statement.ts'
+export { failureOf, settle } from './external-calls.ts'
+export type { ExternalFailure } from './external-calls.ts'
+export type { CallExternal, ExternalRequest } from './external-request.ts'
 export type { SqlVersion } from './version.ts'
 
 /** One rule on one message: what its SELECT, WHERE, variables and templates can see. Opaque. */
@@ -39,6 +50,8 @@ export interface CompiledStatement {
   readonly version: SqlVersion
   /** Undefined when the statement has no FROM (Basic Ingest only). */
   readonly topicFilter: string | undefined
+  /** Whether the statement itself calls external functions; templates may call them all the same. */
+  readonly usesExternalFunctions: boolean
   openScope(document: MessageDocument): Scope
   evaluate(scope: Scope): StatementResult
   /**
@@ -75,9 +88,11 @@ export function compileStatement(text: string, version: SqlVersion): CompiledSta
   checkSize(text)
   const dialect = dialectOf(version)
   const statement = parseStatement(text)
-  checkStatement(statement, text, dialect)
-  const around = surroundingsOf(statement, dialect)
+  const checked = checkStatement(statement, text, dialect)
+  const usesExternalFunctions = checked.externalCalls.length > 0
+  const around = surroundingsOf(statement, dialect, usesExternalFunctions)
   const createVariables = compileVariables(statement.assignments, around)
+  const evaluate = compileEvaluation(statement, around)
   return {
     version,
     topicFilter: statement.topicFilter?.text,
@@ -86,25 +101,32 @@ export function compileStatement(text: string, version: SqlVersion): CompiledSta
       variables: createVariables(),
       element: undefined,
       outer: undefined,
+      external: undefined,
     }),
-    evaluate: compileEvaluation(statement, around),
-    compileExpression: (longerText, start) => compileTemplatePart(longerText, start, around),
+    usesExternalFunctions,
+    evaluate: usesExternalFunctions ? guarded(evaluate, { matched: false }) : evaluate,
+    compileExpression: (longerText, start) =>
+      compileTemplatePart(longerText, start, { around, checked }),
   }
 }
 
 function compileTemplatePart(
   text: string,
   start: number,
-  around: Surroundings,
+  statement: { readonly around: Surroundings; readonly checked: CheckedStatement },
 ): { expression: CompiledExpression; end: number } {
   checkSize(text)
+  const { dialect, isResumed } = statement.around
   const { expression, end } = parseExpressionAt(text, start)
-  checkTemplateExpression(expression, text, around.dialect, around.variables.keys())
+  const callsOut = checkTemplateExpression(expression, text, dialect, statement.checked)
+  const around = { ...statement.around, isResumed: isResumed || callsOut, isTemplate: true }
   const evaluate = compileWithQueries(expression, around)
+  const expandText = (scope: Scope) => templateText(evaluate(scope), dialect)
   return {
     expression: {
       isConstant: isConstant(expression),
-      expandText: (scope) => templateText(evaluate(scope), around.dialect),
+      // A variable of the statement may hold an external call, too.
+      expandText: around.isResumed ? guarded(expandText, '') : expandText,
     },
     end,
   }
@@ -126,7 +148,7 @@ function dialectOf(version: SqlVersion): Dialect {
   return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion })
 }
 
-function surroundingsOf(statement: Statement, dialect: Dialect): Surroundings {
+function surroundingsOf(statement: Statement, dialect: Dialect, isResumed: boolean): Surroundings {
   const variables = new Map(statement.assignments.map(({ name }, index) => [name, index]))
-  return { dialect, variables, aliases: [] }
+  return { dialect, variables, aliases: [], isResumed, isTemplate: false }
 }

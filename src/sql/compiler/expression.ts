@@ -13,7 +13,8 @@ import type {
 } from '../ast.ts'
 import { cast, castKeywords, toBoolean, toDecimal } from '../conversions.ts'
 import type { Dialect } from '../dialect.ts'
-import type { Implementation } from '../functions/function.ts'
+import { externalCallsOf, tolerant } from '../external-calls.ts'
+import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../numbers.ts'
 import type { Value } from '../values.ts'
@@ -112,11 +113,45 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const { implementation, payloadImplementation } = spec
   const [first, ...others] = call.arguments
   const isPayload = first?.kind === 'star' && around.aliases.length === 0
+  const external = spec.externalCall?.(call.arguments)
+  if (external !== undefined) {
+    const evaluates = call.arguments.map(compile)
+    return compileExternalCall(external, { evaluates, isPayload }, around)
+  }
   if (payloadImplementation !== undefined && isPayload) {
     const evaluates = [() => undefined, ...others.map(compile)]
     return compileApplication(payloadImplementation, evaluates, around.dialect)
   }
-  return compileApplication(implementation, call.arguments.map(compile), around.dialect)
+  const evaluates = call.arguments.map(compile)
+  if (spec.toleratesFailure && around.isResumed)
+    evaluates.splice(0, 1, ...evaluates.slice(0, 1).map(tolerant))
+  const evaluate = compileApplication(implementation, evaluates, around.dialect)
+  return spec.isRandom && around.isResumed ? drawnOnce(evaluate) : evaluate
+}
+
+/** Asks outside, or looks up what was answered: see external-calls.ts. */
+function compileExternalCall(
+  { request, payloadRequest, onceIn }: ExternalCall,
+  {
+    evaluates,
+    isPayload,
+  }: { readonly evaluates: readonly Evaluate[]; readonly isPayload: boolean },
+  { dialect, isTemplate }: Surroundings,
+): Evaluate {
+  const isOnce = onceIn === 'the rule' || !isTemplate
+  const site = { onceIn: isOnce ? onceIn : undefined }
+  const makeRequest = (isPayload ? payloadRequest : undefined) ?? request
+  return (frame) => {
+    const values = evaluates.map((evaluate) => evaluate(frame))
+    const asked = makeRequest(values, frame.document, dialect)
+    return asked === undefined ? undefined : externalCallsOf(frame).resultOf(site, asked)
+  }
+}
+
+/** What is evaluated again must find the same value at the same place. */
+function drawnOnce(evaluate: Evaluate): Evaluate {
+  const site = {}
+  return (frame) => externalCallsOf(frame).sameAsBefore(site, () => evaluate(frame))
 }
 
 /** Spelled out for the usual counts of arguments, which saves a closure for each value. */

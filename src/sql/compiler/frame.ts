@@ -1,5 +1,6 @@
 import type { Dialect } from '../dialect.ts'
 import type { MessageDocument } from '../document.ts'
+import type { ExternalCalls } from '../external-calls.ts'
 import type { Value } from '../values.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
@@ -11,14 +12,16 @@ export interface Frame {
   readonly element: Value
   /** The frame around a nested query. */
   readonly outer: Frame | undefined
+  /** Of the outermost frame: its calls of external functions, from the first one on. */
+  external: ExternalCalls | undefined
 }
 
-/** All variables are evaluated once a message and rule, when the first of them is read. */
+/** A variable is evaluated once a message and rule, with those before it, when it is first read. */
 export interface Variables {
   valueAt(index: number, frame: Frame): Value
 }
 
-/** A compiled expression. Never throws. */
+/** A compiled expression. Never throws, but for the signals of external-calls.ts. */
 export type Evaluate = (frame: Frame) => Value
 
 /** What the compiler knows at a place in the text. */
@@ -28,4 +31,7 @@ export interface Surroundings {
   readonly variables: ReadonlyMap<string, number>
   /** One entry for each nested query around the place, outermost first: its element's alias. */
   readonly aliases: readonly (string | undefined)[]
+  /** Whether the text calls external functions, so that it may be evaluated in rounds. */
+  readonly isResumed: boolean
+  readonly isTemplate: boolean
 }

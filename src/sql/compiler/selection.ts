@@ -83,7 +83,8 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   const givesArray = query.source.kind === 'star'
 
   const resultFor = (element: Value, outer: Frame): Value => {
-    const frame: Frame = { document: outer.document, variables: outer.variables, element, outer }
+    const { document, variables } = outer
+    const frame: Frame = { document, variables, element, outer, external: undefined }
     return where === undefined || where(frame) === true ? select(frame) : undefined
   }
   return (frame) => {

@@ -1,5 +1,7 @@
 import type { Assignment } from '../ast.ts'
 import type { Dialect } from '../dialect.ts'
+import { keep } from '../external-calls.ts'
+import type { Kept } from '../external-calls.ts'
 import { writeJson } from '../json-writer.ts'
 import type { Value } from '../values.ts'
 import type { Evaluate, Frame, Surroundings, Variables } from './frame.ts'
@@ -25,25 +27,27 @@ export function compileVariables(
 }
 
 function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Variables {
-  const values: Value[] = []
-  let isEvaluated = false
+  const values: Kept[] = []
+  let bytesLeft = valueBytesMax
 
-  function evaluateAll(frame: Frame): void {
-    isEvaluated = true // before the loop: an assignment reads the variables set before it
+  /** Up to the one that is read: those after it may never be needed. */
+  function evaluateTo(index: number, frame: Frame): void {
     let outermost = frame
     while (outermost.outer !== undefined) outermost = outermost.outer
-    let bytesLeft = valueBytesMax
-    for (const evaluate of evaluates) {
-      const value = evaluate(outermost)
-      const bytes = bytesOf(value, dialect)
-      values.push(bytes <= bytesLeft ? value : undefined)
+    for (const evaluate of evaluates.slice(values.length, index + 1)) {
+      const kept = keep(evaluate, outermost)
+      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect)
+      values.push(bytes <= bytesLeft ? kept : { value: undefined })
       if (bytes <= bytesLeft) bytesLeft -= bytes
     }
   }
   return {
     valueAt(index, frame) {
-      if (!isEvaluated) evaluateAll(frame)
-      return values[index]
+      if (index >= values.length) evaluateTo(index, frame)
+      const kept = values[index]
+      if (kept === undefined) return undefined
+      if ('failed' in kept) throw kept.failed
+      return kept.value
     },
   }
 }

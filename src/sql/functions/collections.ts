@@ -30,6 +30,7 @@ export const collectionFunctions: readonly SqlFunction[] = [
     sinceVersion: '2016-03-23',
     arity: [1, 2],
     implementation: ([value, fallback]) => (isThere(value) ? value : fallback),
+    toleratesFailure: true,
   },
   {
     name: 'transform',

@@ -1,13 +1,17 @@
-/** Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64')`. */
+/** Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto', ...)`. */
 import type { Expression } from '../ast.ts'
 import { isConstant } from '../compiler/constant.ts'
 import { toText } from '../conversions.ts'
 import { readJson } from '../json-reader.ts'
 import { limitedText } from '../text-limit.ts'
 import type { Value } from '../values.ts'
+import { protobufCall } from './external.ts'
 import type { ArgumentProblem, SqlFunction } from './function.ts'
 
 const base64 = 'base64'
+const protobuf = 'proto'
+/** The value, the scheme, and for protobuf the bucket, the key, the file and the type. */
+const protobufArguments = 6
 
 export const encodeFunctions: readonly SqlFunction[] = [
   {
@@ -24,10 +28,12 @@ export const encodeFunctions: readonly SqlFunction[] = [
   {
     name: 'decode',
     sinceVersion: '2016-03-23',
-    arity: [2, 2],
-    implementation: ([value, scheme]) => decode(value, scheme),
-    payloadImplementation: ([, scheme], { message }) => decode(message.payload.toString(), scheme),
-    findProblem: (values) => schemeProblem('decode', values),
+    arity: [2, protobufArguments],
+    implementation: (values) => (values.length === 2 ? decode(values[0], values[1]) : undefined),
+    payloadImplementation: (values, { message }) =>
+      values.length === 2 ? decode(message.payload.toString(), values[1]) : undefined,
+    findProblem: (values) => protobufProblem(values) ?? schemeProblem('decode', values),
+    externalCall: (values) => (isProtobuf(values) ? protobufCall : undefined),
   },
 ]
 
@@ -36,7 +42,26 @@ function schemeProblem(name: string, values: readonly Expression[]): ArgumentPro
   const scheme = values[1]
   if (scheme === undefined || !isConstant(scheme)) return undefined
   if (scheme.kind === 'constant' && scheme.value === base64) return undefined
-  return { at: scheme.at, problem: `the scheme of ${name}() is '${base64}'` }
+  if (name === 'decode' && isProtobuf(values)) return undefined
+  const schemes = name === 'decode' ? `'${base64}' or '${protobuf}'` : `'${base64}'`
+  return { at: scheme.at, problem: `the scheme of ${name}() is ${schemes}` }
+}
+
+/** Only a scheme that is written out makes a call of protobuf: its form is another one. */
+function isProtobuf(values: readonly Expression[]): boolean {
+  const scheme = values[1]
+  return scheme?.kind === 'constant' && scheme.value === protobuf
+}
+
+function protobufProblem(values: readonly Expression[]): ArgumentProblem | undefined {
+  const scheme = values[1]
+  if (scheme === undefined || !isProtobuf(values) || values.length === protobufArguments) {
+    return undefined
+  }
+  return {
+    at: scheme.at,
+    problem: `decode() of '${protobuf}' takes ${protobufArguments} arguments: value, scheme, bucket, key, file, type`,
+  }
 }
 
 function encode(bytes: Buffer, scheme: Value): Value {

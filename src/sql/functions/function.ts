@@ -1,6 +1,7 @@
 import type { Expression } from '../ast.ts'
 import type { Dialect } from '../dialect.ts'
 import type { MessageDocument } from '../document.ts'
+import type { ExternalRequest } from '../external-request.ts'
 import type { Value } from '../values.ts'
 import type { SqlVersion } from '../version.ts'
 
@@ -20,7 +21,32 @@ export interface SqlFunction {
   readonly payloadImplementation?: Implementation
   /** What is wrong with the arguments as they are written, asked once when a statement is checked. */
   readonly findProblem?: (values: readonly Expression[]) => ArgumentProblem | undefined
+  /** Each call may give another value. */
+  readonly isRandom?: true
+  /** Where an external function fails in the first argument, that argument is Undefined. */
+  readonly toleratesFailure?: true
+  /** The call that is answered from outside, for arguments as they are written; none by default. */
+  readonly externalCall?: (values: readonly Expression[]) => ExternalCall | undefined
 }
+
+/** A call that is answered from outside: it stands in for `implementation`. */
+export interface ExternalCall {
+  /** What it asks for. Undefined: nothing is asked, and the value is Undefined. */
+  readonly request: MakeRequest
+  /** The same where the first argument is `*` and means the payload; that argument is not read. */
+  readonly payloadRequest?: MakeRequest
+  /** How often it may stand in a statement as it is written. */
+  readonly writtenMax?: number
+  readonly isRefusedInTemplates?: true
+  /** Where it may be called once for a message: a second call ends the rule. */
+  readonly onceIn?: 'the statement' | 'the rule'
+}
+
+export type MakeRequest = (
+  values: readonly Value[],
+  document: MessageDocument,
+  dialect: Dialect,
+) => ExternalRequest | undefined
 
 /** The statement is refused for it. */
 export interface ArgumentProblem {

@@ -48,9 +48,13 @@ export const mathFunctions: readonly SqlFunction[] = [
   mathFunction('sign', 1, ([value]) => sign(value)),
   ofTwo('trunc', trunc),
   ofTwo('nanvl', (value, fallback) => value ?? fallback),
-  mathFunction('rand', 0, (_, { environment }) =>
-    numberFromDouble((environment.random ?? Math.random)()),
-  ),
+  {
+    name: 'rand',
+    sinceVersion: '2015-10-08',
+    arity: [0, 0],
+    implementation: (_, { environment }) => numberFromDouble((environment.random ?? Math.random)()),
+    isRandom: true,
+  },
 ]
 
 function mathFunction(name: string, count: number, implementation: Implementation): SqlFunction {

@@ -77,6 +77,7 @@ export const messageFunctions: readonly SqlFunction[] = [
     sinceVersion: '2015-10-08',
     arity: [0, 0],
     implementation: (_, document) => document.environment.newUuid(),
+    isRandom: true,
   },
   {
     name: 'get_mqtt_property',

@@ -1,5 +1,6 @@
 import { collectionFunctions } from './collections.ts'
 import { encodeFunctions } from './encode.ts'
+import { externalFunctions } from './external.ts'
 import type { SqlFunction } from './function.ts'
 import { hashFunctions } from './hash.ts'
 import { mathFunctions } from './math.ts'
@@ -17,6 +18,7 @@ export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
     ...hashFunctions,
     ...encodeFunctions,
     ...timeFunctions,
+    ...externalFunctions,
   ].map((spec) => [spec.name.toLowerCase(), spec]),
 )
 

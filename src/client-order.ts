@@ -1,0 +1,39 @@
+/**
+ * Work in the order of each client's messages. Nearly all work is done at once; what has to wait
+ * delays the later work of its client, and nobody else's.
+ */
+export interface ClientOrder {
+  /**
+   * Does the work at once where nothing of the client waits, else after it. Who has no client waits
+   * for nobody. The queue is as long as the messages of a client that nobody has answered yet:
+   * whoever hands them in bounds it.
+   */
+  inTurn<Result>(
+    clientId: string | undefined,
+    work: () => Result | Promise<Result>,
+  ): Result | Promise<Result>
+}
+
+export function createClientOrder(): ClientOrder {
+  /** Of the clients that have work waiting: when the last of it has ended, one way or the other. */
+  const lastTurns = new Map<string, Promise<void>>()
+
+  function remember(clientId: string, turn: Promise<unknown>): void {
+    const ended = async () => {
+      await Promise.allSettled([turn])
+      if (lastTurns.get(clientId) === end) lastTurns.delete(clientId)
+    }
+    const end = ended()
+    lastTurns.set(clientId, end)
+  }
+
+  return {
+    inTurn(clientId, work) {
+      if (clientId === undefined) return work()
+      const ahead = lastTurns.get(clientId)
+      const turn = ahead === undefined ? work() : ahead.then(work)
+      if (turn instanceof Promise) remember(clientId, turn)
+      return turn
+    },
+  }
+}

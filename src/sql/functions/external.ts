@@ -1,0 +1,208 @@
+/**
+ * The external functions: what each makes of its arguments. Texts go by the standard conversion; an
+ * argument that gives none makes the call Undefined, and nothing is asked.
+ */
+import type { Expression } from '../ast.ts'
+import { isConstant } from '../compiler/constant.ts'
+import { toText } from '../conversions.ts'
+import type { Dialect } from '../dialect.ts'
+import type { DynamoDbKey, ExternalRequest, SecretRequest } from '../external-request.ts'
+import { writeJson } from '../json-writer.ts'
+import { isNumber } from '../values.ts'
+import type { Value } from '../values.ts'
+import type { ArgumentProblem, ExternalCall, MakeRequest, SqlFunction } from './function.ts'
+
+const secretTypes = ['SecretString', 'SecretBinary'] as const
+const registryOperations = ['DescribeThing', 'ListThingGroupsForThing'] as const
+
+export const externalFunctions: readonly SqlFunction[] = [
+  external('aws_lambda', '2015-10-08', [2, 2], { request: lambdaRequest }),
+  external(
+    'get_dynamodb',
+    '2016-03-23',
+    [4, 6],
+    { request: dynamoDbRequest, onceIn: 'the statement' },
+    roleProblem,
+  ),
+  external(
+    'get_secret',
+    '2015-10-08',
+    [3, 4],
+    { request: secretRequest },
+    (values) =>
+      choiceProblem(values[1], 'the secret type', secretTypes, { isFixed: false }) ??
+      roleProblem(values),
+  ),
+  external('get_thing_shadow', '2016-03-23', [2, 3], { request: thingShadowRequest }, roleProblem),
+  external(
+    'get_registry_data',
+    '2016-03-23',
+    [3, 3],
+    { request: registryRequest, writtenMax: 1, onceIn: 'the rule' },
+    (values) =>
+      choiceProblem(values[0], 'the first argument of get_registry_data()', registryOperations, {
+        isFixed: true,
+      }) ?? roleProblem(values),
+  ),
+]
+
+function external(
+  name: string,
+  sinceVersion: SqlFunction['sinceVersion'],
+  arity: SqlFunction['arity'],
+  call: ExternalCall,
+  findProblem?: NonNullable<SqlFunction['findProblem']>,
+): SqlFunction {
+  return {
+    name,
+    sinceVersion,
+    arity,
+    implementation: () => undefined,
+    externalCall: () => call,
+    ...(findProblem === undefined ? {} : { findProblem }),
+  }
+}
+
+/** `aws_lambda(functionArn, inputJson)`; `*` is the payload, where it is JSON. */
+function lambdaRequest(
+  [functionArn, input]: readonly Value[],
+  _: unknown,
+  dialect: Dialect,
+): ExternalRequest | undefined {
+  const arn = toText(functionArn, dialect)
+  if (arn === undefined || input === undefined) return undefined
+  return { function: 'aws_lambda', functionArn: arn, inputJson: writeJson(input, dialect) }
+}
+
+/** `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)` */
+function dynamoDbRequest(
+  values: readonly Value[],
+  _: unknown,
+  dialect: Dialect,
+): ExternalRequest | undefined {
+  const tableName = toText(values[0], dialect)
+  const roleArn = toText(values.at(-1), dialect)
+  const partitionKey = keyOf(values[1], values[2], dialect)
+  if (tableName === undefined || roleArn === undefined || partitionKey === undefined) {
+    return undefined
+  }
+  if (values.length === 4) return { function: 'get_dynamodb', tableName, partitionKey, roleArn }
+  const sortKey = values.length === 6 ? keyOf(values[3], values[4], dialect) : undefined
+  if (sortKey === undefined) return undefined
+  return { function: 'get_dynamodb', tableName, partitionKey, sortKey, roleArn }
+}
+
+/** DynamoDB looks for the type that the value has: a number for a number, else a String. */
+function keyOf(name: Value, value: Value, dialect: Dialect): DynamoDbKey | undefined {
+  const keyName = toText(name, dialect)
+  const text = toText(value, dialect)
+  if (keyName === undefined || text === undefined) return undefined
+  return { name: keyName, type: isNumber(value) ? 'N' : 'S', text }
+}
+
+/** `get_secret(secretId, secretType[, key], roleArn)` */
+function secretRequest(
+  values: readonly Value[],
+  _: unknown,
+  dialect: Dialect,
+): SecretRequest | undefined {
+  const secretId = toText(values[0], dialect)
+  const secretType = secretTypes.find((each) => each === values[1])
+  const roleArn = toText(values.at(-1), dialect)
+  if (secretId === undefined || secretType === undefined || roleArn === undefined) return undefined
+  if (values.length === 3) return { function: 'get_secret', secretId, secretType, roleArn }
+  const key = toText(values[2], dialect)
+  return key === undefined
+    ? undefined
+    : { function: 'get_secret', secretId, secretType, key, roleArn }
+}
+
+/** `get_thing_shadow(thingName[, shadowName], roleArn)` */
+function thingShadowRequest(
+  values: readonly Value[],
+  _: unknown,
+  dialect: Dialect,
+): ExternalRequest | undefined {
+  const thingName = toText(values[0], dialect)
+  const roleArn = toText(values.at(-1), dialect)
+  if (thingName === undefined || roleArn === undefined) return undefined
+  if (values.length === 2) return { function: 'get_thing_shadow', thingName, roleArn }
+  const shadowName = toText(values[1], dialect)
+  return shadowName === undefined
+    ? undefined
+    : { function: 'get_thing_shadow', thingName, shadowName, roleArn }
+}
+
+/** `get_registry_data(operation, thingName, roleArn)` */
+function registryRequest(
+  values: readonly Value[],
+  _: unknown,
+  dialect: Dialect,
+): ExternalRequest | undefined {
+  const operation = registryOperations.find((each) => each === values[0])
+  const thingName = toText(values[1], dialect)
+  const roleArn = toText(values[2], dialect)
+  if (operation === undefined || thingName === undefined || roleArn === undefined) return undefined
+  return { function: 'get_registry_data', operation, thingName, roleArn }
+}
+
+/**
+ * `decode(text | *, 'proto', bucketName, objectKey, protoName, messageType)`: a text is the message
+ * in base64, `*` the payload's bytes.
+ */
+export const protobufCall: ExternalCall = {
+  request: (values, _, dialect) => protobufRequest(toText(values[0], dialect), values, dialect),
+  payloadRequest: (values, { message }, dialect) =>
+    protobufRequest(message.payload.toString('base64'), values, dialect),
+  writtenMax: 2,
+  isRefusedInTemplates: true,
+}
+
+function protobufRequest(
+  base64: string | undefined,
+  values: readonly Value[],
+  dialect: Dialect,
+): ReturnType<MakeRequest> {
+  const [bucketName, objectKey, protoName, messageType] = values
+    .slice(2)
+    .map((value) => toText(value, dialect))
+  if (base64 === undefined || bucketName === undefined || objectKey === undefined) return undefined
+  if (protoName === undefined || messageType === undefined) return undefined
+  return { function: 'decode', base64, bucketName, objectKey, protoName, messageType }
+}
+
+function choiceProblem(
+  value: Expression | undefined,
+  what: string,
+  choices: readonly string[],
+  { isFixed }: { readonly isFixed: boolean },
+): ArgumentProblem | undefined {
+  if (value === undefined || (!isFixed && !isConstant(value))) return undefined
+  if (value.kind === 'constant' && choices.some((each) => each === value.value)) return undefined
+  return { at: value.at, problem: `${what} is ${choices.map((each) => `'${each}'`).join(' or ')}` }
+}
+
+/**
+ * The role is the last argument. The guide bars variables there; here no attribute of the message
+ * may stand there either, so that no device chooses with which rights it is looked up.
+ */
+function roleProblem(values: readonly Expression[]): ArgumentProblem | undefined {
+  const role = values.at(-1)
+  if (role === undefined || isFixedText(role)) return undefined
+  return { at: role.at, problem: 'the role is written out: a text, concat() or accountid()' }
+}
+
+const fixedFunctions: ReadonlySet<string> = new Set(['concat', 'accountid'])
+
+function isFixedText(expression: Expression): boolean {
+  if (isConstant(expression)) return true
+  if (expression.kind === 'call') {
+    return (
+      fixedFunctions.has(expression.name.toLowerCase()) && expression.arguments.every(isFixedText)
+    )
+  }
+  if (expression.kind !== 'binary') return false
+  return (
+    isFixedText(expression.first) && expression.steps.every((step) => isFixedText(step.operand))
+  )
+}
