@@ -62,10 +62,14 @@ export function literal(characters: string): Parse {
     text.startsWith(characters, position) ? position + characters.length : mismatch
 }
 
-/** One of some words; the value of a word is its place, from `first`. The longest that fits wins. */
+/**
+ * One of some words; the value of a word is its last place among them, from `first`. The longest
+ * that fits wins.
+ */
 export function words(field: Field, texts: readonly string[], first: number): Parse {
-  const entries = texts
-    .map((word, index) => ({ word, value: first + index }))
+  const values = new Map(texts.map((word, index) => [word, first + index]))
+  const entries = [...values]
+    .map(([word, value]) => ({ word, value }))
     .toSorted((left, right) => right.word.length - left.word.length)
   return (text, position, state) => {
     const entry = entries.find(({ word }) => text.startsWith(word, position))

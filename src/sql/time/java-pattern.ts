@@ -251,16 +251,17 @@ function yearPart(field: Field, count: number): NumberPart | undefined {
 interface Words {
   readonly short: readonly string[]
   readonly long: readonly string[]
-  /** Undefined where single letters stand for several: Java reads a number then. */
-  readonly narrow: readonly string[] | undefined
+  /** A letter that stands for several is read as the last of them. */
+  readonly narrow: readonly string[]
 }
 
-const monthWords: Words = {
-  short: monthNames.map(abbreviate),
-  long: monthNames,
-  narrow: undefined,
-}
-const dayWords: Words = { short: dayNames.map(abbreviate), long: dayNames, narrow: undefined }
+const namesOf = (long: readonly string[]): Words => ({
+  short: long.map(abbreviate),
+  long,
+  narrow: long.map((name) => name.charAt(0)),
+})
+const monthWords = namesOf(monthNames)
+const dayWords = namesOf(dayNames)
 const quarterNames: Words = {
   short: ['Q1', 'Q2', 'Q3', 'Q4'],
   long: ['1st quarter', '2nd quarter', '3rd quarter', '4th quarter'],
@@ -271,9 +272,7 @@ function textPart(field: Field, count: number, texts: Words): Part | undefined {
   if (count <= 2) return plainNumber(field, count)
   if (count === 3) return words(field, texts.short, 1)
   if (count === 4) return words(field, texts.long, 1)
-  if (count > 5) return undefined
-  if (texts.narrow !== undefined) return words(field, texts.narrow, 1)
-  return parseNumber(plainNumber(field, 1), 0)
+  return count === 5 ? words(field, texts.narrow, 1) : undefined
 }
 
 function dayText(count: number): Part | undefined {

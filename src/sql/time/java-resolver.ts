@@ -146,8 +146,9 @@ function resolveWeekOfWeekyear(fields: Fields, dayOfWeek: number): DayResult {
   const week = fields.get('weekOfWeekyear')
   if (weekyear === undefined || week === undefined) return undefined
   for (const field of ['weekyear', 'weekOfWeekyear', 'dayOfWeek'] as const) fields.delete(field)
-  if (!isYear(weekyear) || !isWithin(week, 1, weeksOfYear(weekyear))) return 'invalid'
-  return dayOfLocalWeek(epochDayOf(weekyear, 1, 1), week, dayOfWeek)
+  if (!isYear(weekyear) || !isWithin(week, 1, 53)) return 'invalid'
+  const weekThere = Math.min(week, weeksOfYear(weekyear))
+  return dayOfLocalWeek(epochDayOf(weekyear, 1, 1), weekThere, dayOfWeek)
 }
 
 function resolveDayNumber(fields: Fields): DayResult {

@@ -23,6 +23,7 @@ const ranges = {
 } as const satisfies Partial<Record<Field, readonly [number, number]>>
 
 type TimeField = keyof typeof ranges
+const timeFields = Object.keys(ranges) as readonly TimeField[]
 
 /**
  * Takes the fields of a time out. Minutes, seconds and fractions may be missing from the end on.
@@ -114,7 +115,7 @@ function takeInRange(fields: Fields, field: TimeField): number | 'invalid' | und
 }
 
 function remainingAreInRange(fields: Fields, except?: TimeField): boolean {
-  for (const field of Object.keys(ranges) as readonly TimeField[]) {
+  for (const field of timeFields) {
     const value = fields.get(field)
     if (value !== undefined && field !== except && !isInRange(field, value)) return false
   }

@@ -28,7 +28,7 @@ interface Reading {
 
 type WriteField = (reading: Reading) => string
 
-/** @returns undefined when the pattern is invalid: empty, too long, or with a letter of no meaning */
+/** @returns undefined when the pattern is invalid: without a part, too long, or with a letter of no meaning */
 export function compileJodaPattern(pattern: string): WriteMoment | undefined {
   if (pattern === '' || pattern.length > patternLengthMax) return undefined
   const parts: WriteField[] = []
@@ -44,10 +44,11 @@ export function compileJodaPattern(pattern: string): WriteMoment | undefined {
       at = end
     } else {
       const { text, end } = readText(pattern, at)
-      parts.push(() => text)
+      if (text !== '') parts.push(() => text)
       at = end
     }
   }
+  if (parts.length === 0) return undefined
   return (moment, zone) => {
     const offsetMs = zone.offsetMsAt(moment)
     const { epochDay, msOfDay } = addMs(moment, offsetMs)
@@ -87,6 +88,8 @@ function readText(pattern: string, start: number): { text: string; end: number }
   return { text, end: at }
 }
 
+/** Year 0 is 1 BC. */
+const yearOfEra = ({ year }: CivilDate) => (year > 0 ? year : 1 - year)
 const msPerHour = 3_600_000
 const hourOf = ({ msOfDay }: Reading) => Math.floor(msOfDay / msPerHour)
 /** 12 and 24 in place of 0. */
@@ -109,7 +112,7 @@ function fieldOf(letter: string, count: number): WriteField | undefined {
     case 'C':
       return number(({ date }) => Math.floor(Math.abs(date.year) / 100))
     case 'Y':
-      return year(({ date }) => Math.abs(date.year))
+      return count === 2 ? year(({ date }) => date.year) : number(({ date }) => yearOfEra(date))
     case 'y':
       return year(({ date }) => date.year)
     case 'x':

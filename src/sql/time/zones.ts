@@ -7,8 +7,8 @@
  * do the rules that hold from now on: later moments are looked up in the cycle that begins in 2100.
  *
  * Whether clocks are on daylight time is not told either: an offset is daylight time when the
- * offsets before and after it are both smaller and it held for less than four years. That is what
- * Java says too but for a few months where a zone left daylight time for a new standard time.
+ * offsets before and after it are both smaller and it held for less than two years. That is what
+ * Joda-Time says too, but for some months where a zone left daylight time for a new standard time.
  */
 import { createBoundedCache } from './bounded-cache.ts'
 import { addMs, civilDateOf, daysPerCycle, epochDayOf, isLeapYear, msPerDay } from './calendar.ts'
@@ -26,13 +26,13 @@ export interface Zone {
   momentOf(wall: DayTime): DayTime
 }
 
-/** Zones whose changes are kept, and years of each. A year takes about 100 bytes. */
+/** Zones whose changes are kept, and years of each: all that there are data for. */
 const zonesMax = 64
-const yearsMax = 64
+const yearsMax = 800
 /** Less than the time between any two changes. */
 const stepSeconds = 5 * 86_400
-/** Daylight time that lasts longer is taken for standard time: British Standard Time is not. */
-const daylightSecondsMax = 1400 * 86_400
+/** An offset that holds longer is a standard time, such as that of Britain from 1968 to 1971. */
+const daylightSecondsMax = 730 * 86_400
 const secondsPerDay = 86_400
 /** Before it there is only local mean time; as all of history, it is before the repeating cycle. */
 const firstYear = 1800
