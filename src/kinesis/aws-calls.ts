@@ -25,6 +25,10 @@ export interface AwsCallsOptions {
 /** The calls of all destinations: one client for each region, endpoint and identity. */
 export interface AwsCalls {
   callsFor(destination: Destination): KinesisCalls
+  /** The credentials of a role, shared by all that act with it. */
+  credentialsOf(region: string, roleArn: string): RoleCredentials
+  /** What all connections go through. */
+  readonly requestHandler: NodeHttpHandler
   /** The account that this process belongs to, as STS says. Rejects with what the SDK throws. */
   accountId(region: string): Promise<string>
   /** Ends all connections. */
@@ -68,7 +72,7 @@ export function createAwsCalls(
 
   function credentialsOf(
     region: string,
-    identity: Extract<DestinationCredentials, { kind: 'role' }>,
+    identity: Omit<Extract<DestinationCredentials, { kind: 'role' }>, 'kind'>,
   ): RoleCredentials {
     const { roleArn, externalId } = identity
     const text = JSON.stringify([region, roleArn, externalId])
@@ -91,6 +95,8 @@ export function createAwsCalls(
         }),
       )
     },
+    credentialsOf: (region: string, roleArn: string) => credentialsOf(region, { roleArn }),
+    requestHandler,
     accountId: (region: string) => stsIn(region).accountId(),
     close: () => requestHandler.destroy(),
   })

@@ -96,3 +96,16 @@ export function createRoleCredentials(
     },
   })
 }
+
+/**
+ * The credentials of a role as the SDK's clients take them. The SDK keeps what a provider gave until
+ * shortly before it expires, and would sign with dropped credentials until then; a provider marked
+ * as memoized it asks for every call.
+ */
+export function sdkProviderOf(credentials: RoleCredentials) {
+  const provider = async () => {
+    const { accessKeyId, secretAccessKey, sessionToken } = await credentials.current()
+    return { accessKeyId, secretAccessKey, sessionToken }
+  }
+  return Object.assign(provider, { memoized: true })
+}

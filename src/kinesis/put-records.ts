@@ -2,6 +2,7 @@ import { KinesisClient, PutRecordCommand, PutRecordsCommand } from '@aws-sdk/cli
 import type { PutRecordsResultEntry } from '@aws-sdk/client-kinesis'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { messageOf } from '../errors.ts'
+import { sdkProviderOf } from './credentials.ts'
 import type { AwsCredentials, RoleCredentials } from './credentials.ts'
 import type {
   CallOutcome,
@@ -30,7 +31,7 @@ export interface KinesisCallsOptions {
  */
 export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
   const { region, credentials, baseCredentials, requestHandler, endpoint } = options
-  const provider = credentials === undefined ? baseCredentials : unmemoized(credentials)
+  const provider = credentials === undefined ? baseCredentials : sdkProviderOf(credentials)
   const client = new KinesisClient({
     region,
     requestHandler,
@@ -76,18 +77,6 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
       }
     },
   })
-}
-
-/**
- * The SDK keeps what a provider gave until shortly before it expires, and would sign with dropped
- * credentials until then. A provider marked as memoized it asks for every call.
- */
-function unmemoized(credentials: RoleCredentials) {
-  const provider = async () => {
-    const { accessKeyId, secretAccessKey, sessionToken } = await credentials.current()
-    return { accessKeyId, secretAccessKey, sessionToken }
-  }
-  return Object.assign(provider, { memoized: true })
 }
 
 /** Waits for STS no longer than for Kinesis: others of the role may still want the answer. */
