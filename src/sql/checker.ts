@@ -216,7 +216,7 @@ function checkFunction(call: Call, check: Check): SqlFunction {
     throw syntaxError(check.text, at, `unknown function ${name}()${hint}`)
   }
   if (spec.sinceVersion === secondVersion) needSecondVersion(at, `${spec.name}()`, check)
-  const found = spec.findProblem?.(values)
+  const found = spec.findProblem?.(values, check.dialect)
   if (found !== undefined) throw syntaxError(check.text, found.at, found.problem)
   checkExternalCall(call, spec, check)
   return spec

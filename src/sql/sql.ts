@@ -30,6 +30,7 @@ import type { MessageDocument } from './document.ts'
 import { guarded } from './external-calls.ts'
 import { writeJson } from './json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
+import type { RegexMode } from './regex/regex.ts'
 import { syntaxError } from './syntax-error.ts'
 import { sqlVersions } from './version.ts'
 import type { SqlVersion } from './version.ts'
@@ -41,6 +42,7 @@ export type { StatementResult } from './compiler/statement.ts'
 export { failureOf, settle } from './external-calls.ts'
 export type { ExternalFailure } from './external-calls.ts'
 export type { CallExternal, ExternalRequest } from './external-request.ts'
+export type { RegexMode } from './regex/regex.ts'
 export type { SqlVersion } from './version.ts'
 
 /** One rule on one message: what its SELECT, WHERE, variables and templates can see. Opaque. */
@@ -71,6 +73,11 @@ export interface CompiledExpression {
   expandText(scope: Scope): string
 }
 
+export interface StatementOptions {
+  /** Whether regular expressions may go back, and so take exponential time: `linear` by default. */
+  readonly regex?: RegexMode
+}
+
 /** UTF-8 bytes of a statement, and of a text with an expression in it. */
 const textBytesMax = 32 * 1024
 
@@ -81,12 +88,16 @@ const textBytesMax = 32 * 1024
  * @throws SluiceError SqlParseException: what is wrong, with line, column and a caret; its details
  *   carry `line` and `column`, counted from 1
  */
-export function compileStatement(text: string, version: SqlVersion): CompiledStatement {
+export function compileStatement(
+  text: string,
+  version: SqlVersion,
+  options: StatementOptions = {},
+): CompiledStatement {
   if (!sqlVersions.has(version)) {
     throw syntaxError(text, 0, `unknown SQL version '${version}'`)
   }
   checkSize(text)
-  const dialect = dialectOf(version)
+  const dialect = dialectOf(version, options)
   const statement = parseStatement(text)
   const checked = checkStatement(statement, text, dialect)
   const usesExternalFunctions = checked.externalCalls.length > 0
@@ -143,9 +154,9 @@ function checkSize(text: string): void {
   throw syntaxError(text, 0, `longer than ${textBytesMax} bytes`)
 }
 
-function dialectOf(version: SqlVersion): Dialect {
+function dialectOf(version: SqlVersion, { regex = 'linear' }: StatementOptions): Dialect {
   const isSecondVersion = version !== '2015-10-08'
-  return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion })
+  return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion, regex })
 }
 
 function surroundingsOf(statement: Statement, dialect: Dialect, isResumed: boolean): Surroundings {

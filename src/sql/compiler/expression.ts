@@ -110,7 +110,7 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const [fewest, most] = spec?.arity ?? [0, 0]
   const count = call.arguments.length
   if (spec === undefined || count < fewest || count > most) return () => undefined
-  const { implementation, payloadImplementation } = spec
+  const { payloadImplementation } = spec
   const [first, ...others] = call.arguments
   const isPayload = first?.kind === 'star' && around.aliases.length === 0
   const external = spec.externalCall?.(call.arguments)
@@ -125,6 +125,7 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const evaluates = call.arguments.map(compile)
   if (spec.toleratesFailure && around.isResumed)
     evaluates.splice(0, 1, ...evaluates.slice(0, 1).map(tolerant))
+  const implementation = spec.prepare?.(call.arguments, around.dialect) ?? spec.implementation
   const evaluate = compileApplication(implementation, evaluates, around.dialect)
   return spec.isRandom && around.isResumed ? drawnOnce(evaluate) : evaluate
 }

@@ -20,7 +20,12 @@ export interface SqlFunction {
    */
   readonly payloadImplementation?: Implementation
   /** What is wrong with the arguments as they are written, asked once when a statement is checked. */
-  readonly findProblem?: (values: readonly Expression[]) => ArgumentProblem | undefined
+  readonly findProblem?: (
+    values: readonly Expression[],
+    dialect: Dialect,
+  ) => ArgumentProblem | undefined
+  /** Makes an `implementation` for one call, when a statement is compiled: to keep what it needs. */
+  readonly prepare?: (values: readonly Expression[], dialect: Dialect) => Implementation
   /** Each call may give another value. */
   readonly isRandom?: true
   /** Where an external function fails in the first argument, that argument is Undefined. */

@@ -5,6 +5,7 @@ import type { SqlFunction } from './function.ts'
 import { hashFunctions } from './hash.ts'
 import { mathFunctions } from './math.ts'
 import { messageFunctions } from './message.ts'
+import { regexFunctions } from './regex.ts'
 import { stringFunctions } from './string.ts'
 import { timeFunctions } from './time.ts'
 
@@ -13,6 +14,7 @@ export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
   [
     ...messageFunctions,
     ...stringFunctions,
+    ...regexFunctions,
     ...collectionFunctions,
     ...mathFunctions,
     ...hashFunctions,

@@ -1,0 +1,91 @@
+/** Functions on texts by regular expression, in Java's dialect: see regex/regex.ts. */
+import type { Expression } from '../ast.ts'
+import { toText } from '../conversions.ts'
+import type { Dialect } from '../dialect.ts'
+import { numberFromText } from '../numbers.ts'
+import { compileRegex } from '../regex/regex.ts'
+import type { Regex } from '../regex/regex.ts'
+import type { Value } from '../values.ts'
+import type { ArgumentProblem, Implementation, SqlFunction } from './function.ts'
+
+export const regexFunctions: readonly SqlFunction[] = [
+  regexFunction('regexp_matches', 2, (regex, text) => regex.matches(text)),
+  regexFunction('regexp_substr', 2, (regex, text) => regex.firstMatch(text)),
+  regexFunction('regexp_replace', 3, (regex, text, replacement) =>
+    replacement === undefined ? undefined : regex.replaceAll(text, replacement),
+  ),
+]
+
+type Run = (regex: Regex, text: string, replacement: string | undefined) => Value
+
+/** Undefined where an argument has no text, and where the pattern cannot be run. */
+function regexFunction(name: string, argumentCount: number, run: Run): SqlFunction {
+  const implementationWith =
+    (find: (pattern: string, dialect: Dialect) => Regex | undefined): Implementation =>
+    ([value, patternValue, replacementValue], _, dialect) => {
+      const text = toText(value, dialect)
+      const pattern = toText(patternValue, dialect)
+      if (text === undefined || pattern === undefined) return undefined
+      const regex = find(pattern, dialect)
+      return regex && run(regex, text, toText(replacementValue, dialect))
+    }
+  return {
+    name,
+    sinceVersion: '2015-10-08',
+    arity: [argumentCount, argumentCount],
+    implementation: implementationWith(compile),
+    prepare: ([, pattern], dialect) => {
+      const constant = constantText(pattern, dialect)
+      if (constant === undefined) return implementationWith(createRecentPatterns())
+      const regex = compile(constant, dialect)
+      return implementationWith(() => regex)
+    },
+    findProblem: ([, pattern], dialect) => findPatternProblem(pattern, dialect),
+  }
+}
+
+function compile(pattern: string, { regex: mode = 'linear' }: Dialect): Regex | undefined {
+  const compiled = compileRegex(pattern, mode)
+  return compiled.kind === 'regex' ? compiled.regex : undefined
+}
+
+/** Patterns that one call keeps compiled, the latest ones, where they come with the message. */
+const recentPatternsMax = 16
+
+function createRecentPatterns(): (pattern: string, dialect: Dialect) => Regex | undefined {
+  const recent = new Map<string, Regex | undefined>()
+  return (pattern, dialect) => {
+    const isKnown = recent.has(pattern)
+    const regex = isKnown ? recent.get(pattern) : compile(pattern, dialect)
+    recent.delete(pattern) // a Map keeps its order: what is set again is the latest
+    recent.set(pattern, regex)
+    const [oldest] = recent.keys()
+    if (recent.size > recentPatternsMax && oldest !== undefined) recent.delete(oldest)
+    return regex
+  }
+}
+
+/**
+ * A written pattern that Java takes and this engine does not is refused. One that Java refuses is
+ * none: in AWS IoT, too, it is Undefined for every message.
+ */
+function findPatternProblem(
+  pattern: Expression | undefined,
+  dialect: Dialect,
+): ArgumentProblem | undefined {
+  const text = constantText(pattern, dialect)
+  if (pattern === undefined || text === undefined) return undefined
+  const compiled = compileRegex(text, dialect.regex ?? 'linear')
+  if (compiled.kind === 'regex' || compiled.problem.kind === 'invalid') return undefined
+  const { problem, at } = compiled.problem
+  // A quote may be written twice in the statement, so behind one the place is not known.
+  const isPlaceKnown = pattern.kind === 'constant' && !/['"]/.test(text.slice(0, at))
+  return { at: isPlaceKnown ? pattern.at + 1 + at : pattern.at, problem }
+}
+
+/** The text of a literal; undefined for anything that is not the same for every message. */
+function constantText(expression: Expression | undefined, dialect: Dialect): string | undefined {
+  if (expression?.kind === 'constant') return toText(expression.value, dialect)
+  if (expression?.kind === 'number') return toText(numberFromText(expression.text), dialect)
+  return undefined
+}

@@ -1,0 +1,168 @@
+/**
+ * Runs a program on a text in time linear in both: all ways through the pattern advance together,
+ * one character at a time, and no instruction is entered twice at one position. (Thompson's
+ * construction as Pike extended it to groups.)
+ *
+ * Threads stand in the order of their priority. A thread that matches ends all threads below it;
+ * the match stands once those above it have died or matched. New threads begin at every position,
+ * below all others, until the first match.
+ *
+ * It knows every assertion of Java at every position, and it counts its work, so that a search ends
+ * with `tooLong` where another engine could only be waited for.
+ */
+import type { Engine, Finding, Match } from './engine.ts'
+import { instructionLength, operation } from './program.ts'
+import type { Program } from './program.ts'
+import { createSubject } from './subject.ts'
+import type { Subject } from './subject.ts'
+
+/** Instructions that one opened text may take, over all its searches: some tenths of a second. */
+export const machineWorkMax = 1 << 25
+
+export function createMachineEngine(program: Program): Engine {
+  return {
+    open(text) {
+      const machine = createMachine(program, createSubject(text))
+      return { find: (from, searchStart) => machine.run(from, searchStart) }
+    },
+  }
+}
+
+/** Positions by slot, -1 where none was noted; shared between threads, so never changed. */
+type Slots = Int32Array
+
+interface Threads {
+  readonly instructions: Int32Array
+  readonly slots: Slots[]
+  count: number
+}
+
+/** Finds the threads that stand at a position; counts the work. */
+interface Entrance {
+  /** Follows an instruction to those that wait for a character, in the order of their priority. */
+  enter(threads: Threads, instruction: number, slots: Slots, position: number): void
+  /** To be called for every new position. */
+  nextPosition(): void
+  /** Where the last match ended. */
+  searchStart: number
+  work: number
+}
+
+function createEntrance(program: Program, subject: Subject): Entrance {
+  const { code, assertions, size, slotCount } = program
+  /** The step in which an instruction was entered last. */
+  const entered = new Int32Array(size).fill(-1)
+  const instructions: number[] = []
+  const slotsOf: Slots[] = []
+  let step = 0
+  const push = (instruction: number, slots: Slots) => {
+    instructions.push(instruction)
+    slotsOf.push(slots)
+  }
+  const entrance: Entrance = {
+    searchStart: 0,
+    work: 0,
+    nextPosition: () => void step++,
+    enter(threads, instruction, slots, position) {
+      push(instruction, slots)
+      for (;;) {
+        const at = instructions.pop()
+        const own = slotsOf.pop()
+        if (at === undefined || own === undefined) return
+        entrance.work++
+        if (entered[at] === step) continue
+        entered[at] = step
+        const word = at * instructionLength
+        const first = code[word + 1] ?? 0
+        const kind = code[word]
+        if (kind === operation.split) {
+          push(code[word + 2] ?? 0, own)
+          push(first, own)
+        } else if (kind === operation.save) {
+          const changed = own.slice()
+          changed[first] = position
+          entrance.work += slotCount >> slotsAnInstructionLog2
+          push(at + 1, changed)
+        } else if (kind === operation.check) {
+          const assertion = assertions[first]
+          if (assertion === undefined) continue
+          if (subject.holds(assertion, position, entrance.searchStart)) push(at + 1, own)
+        } else if (kind === operation.round) {
+          push(own[first] === position ? (code[word + 2] ?? 0) : at + 1, own)
+        } else {
+          threads.instructions[threads.count] = at
+          threads.slots[threads.count] = own
+          threads.count++
+        }
+      }
+    },
+  }
+  return entrance
+}
+
+/** Copying so many positions is counted as one instruction: 8. */
+const slotsAnInstructionLog2 = 3
+
+function createMachine(program: Program, subject: Subject) {
+  const { code, sets, size, slotCount } = program
+  const { text } = subject
+  const entrance = createEntrance(program, subject)
+  const noSlots: Slots = new Int32Array(slotCount).fill(-1)
+  let current = createThreads(size)
+  let next = createThreads(size)
+
+  /** Takes one character with all threads. @returns the slots of the best match there is */
+  function advance(codePoint: number, after: number): Slots | undefined {
+    for (let index = 0; index < current.count; index++) {
+      const at = current.instructions[index] ?? 0
+      const slots = current.slots[index] ?? noSlots
+      const word = at * instructionLength
+      if (code[word] === operation.match) return slots
+      entrance.work++
+      if (codePoint >= 0 && sets[code[word + 1] ?? 0]?.(codePoint) === true) {
+        entrance.enter(next, at + 1, slots, after)
+      }
+    }
+    return undefined
+  }
+
+  function run(from: number, searchStart: number): Finding {
+    entrance.searchStart = searchStart
+    entrance.nextPosition()
+    current.count = 0
+    let best: Slots | undefined
+    for (let position = from; ;) {
+      if (entrance.work > machineWorkMax) return 'tooLong'
+      if (best === undefined) entrance.enter(current, 0, noSlots, position)
+      if (current.count === 0 && best !== undefined) break
+      const codePoint = text.codePointAt(position) ?? -1
+      const after = position + (codePoint > 0xffff ? 2 : 1)
+      entrance.nextPosition()
+      next.count = 0
+      best = advance(codePoint, after) ?? best
+      if (codePoint < 0) break
+      const free = current
+      current = next
+      next = free
+      position = after
+    }
+    return best === undefined ? 'none' : matchOf(text, best)
+  }
+
+  return { run }
+}
+
+function createThreads(size: number): Threads {
+  return { instructions: new Int32Array(size), slots: [], count: 0 }
+}
+
+function matchOf(text: string, slots: Slots): Match {
+  return {
+    start: slots[0] ?? 0,
+    end: slots[1] ?? 0,
+    group(index) {
+      const [start = -1, end = -1] = [slots[2 * index], slots[2 * index + 1]]
+      return start < 0 || end < 0 ? undefined : text.slice(start, end)
+    },
+  }
+}

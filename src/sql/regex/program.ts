@@ -1,0 +1,192 @@
+/**
+ * A pattern as instructions for the machine.
+ *
+ * Each instruction is three numbers, side by side in `code`: the operation and its two operands.
+ *
+ *   take   set            one code point of `sets[set]`, then the next instruction
+ *   split  first  second  both, `first` with the higher priority
+ *   save   slot           notes the position; slots 2n and 2n + 1 are begin and end of group n
+ *   check  assertion      goes on where `assertions[assertion]` holds
+ *   round  slot   exit    at the end of a round of a loop: goes to `exit` when the position is still
+ *                         the one in `slot`, else to the next instruction
+ *   match                 the pattern has matched
+ *
+ * A repeat is written out as often as it counts, which is why the size has a bound.
+ */
+import { contains } from './code-point-set.ts'
+import type { CodePointSet } from './code-point-set.ts'
+import { canBeEmpty } from './node-shape.ts'
+import type { Assertion, Node, Pattern } from './pattern.ts'
+
+export const operation = Object.freeze({ take: 0, split: 1, save: 2, check: 3, round: 4, match: 5 })
+export const instructionLength = 3
+
+export interface Program {
+  readonly code: Int32Array
+  /** Instructions. */
+  readonly size: number
+  readonly sets: readonly SetTest[]
+  readonly assertions: readonly Assertion[]
+  /** Positions that a thread notes: two a group, the whole match included, and one a `round`. */
+  readonly slotCount: number
+}
+
+/** Membership of a set, for Latin-1 by table. */
+export type SetTest = (codePoint: number) => boolean
+
+/** Instructions of one pattern. */
+export const programSizeMax = 10_000
+
+/** @returns undefined when the pattern takes more instructions than a program may have */
+export function compileProgram({ root, groupCount }: Pattern): Program | undefined {
+  const assembly: Assembly = {
+    code: [],
+    sets: new Map(),
+    assertions: [],
+    slotCount: 2 * (groupCount + 1),
+    isTooLarge: false,
+  }
+  emit(assembly, operation.save, 0)
+  emitNode(assembly, root)
+  emit(assembly, operation.save, 1)
+  emit(assembly, operation.match)
+  if (assembly.isTooLarge) return undefined
+  return Object.freeze({
+    code: Int32Array.from(assembly.code),
+    size: assembly.code.length / instructionLength,
+    sets: Object.freeze([...assembly.sets.keys()].map(createSetTest)),
+    assertions: Object.freeze(assembly.assertions),
+    slotCount: assembly.slotCount,
+  })
+}
+
+interface Assembly {
+  readonly code: number[]
+  readonly sets: Map<CodePointSet, number>
+  readonly assertions: Assertion[]
+  slotCount: number
+  isTooLarge: boolean
+}
+
+/** @returns the index of the instruction */
+function emit({ code }: Assembly, op: number, first = 0, second = 0): number {
+  code.push(op, first, second)
+  return code.length / instructionLength - 1
+}
+
+function sizeOf({ code }: Assembly): number {
+  return code.length / instructionLength
+}
+
+function emitNode(assembly: Assembly, node: Node): void {
+  if (sizeOf(assembly) > programSizeMax) assembly.isTooLarge = true
+  if (assembly.isTooLarge) return
+  switch (node.kind) {
+    case 'set':
+      emit(assembly, operation.take, indexOfSet(assembly, node.set))
+      return
+    case 'sequence':
+      for (const part of node.parts) emitNode(assembly, part)
+      return
+    case 'alternation':
+      emitAlternation(assembly, node.branches)
+      return
+    case 'group':
+      if (node.index !== undefined) emit(assembly, operation.save, 2 * node.index)
+      emitNode(assembly, node.body)
+      if (node.index !== undefined) emit(assembly, operation.save, 2 * node.index + 1)
+      return
+    case 'repeat':
+      emitRepeat(assembly, node)
+      return
+    case 'assertion':
+      emit(assembly, operation.check, assembly.assertions.push(node.assertion) - 1)
+      return
+    case 'look':
+    case 'atomic':
+    case 'backreference':
+      throw new Error(`the machine has no ${node.kind}`) // the pattern's demands say so before
+  }
+}
+
+function indexOfSet({ sets }: Assembly, set: CodePointSet): number {
+  const known = sets.get(set)
+  if (known !== undefined) return known
+  sets.set(set, sets.size)
+  return sets.size - 1
+}
+
+/** All branches but the last go on behind the last one, by a split with one way. */
+function emitAlternation(assembly: Assembly, branches: readonly Node[]): void {
+  const exits: number[] = []
+  for (const [index, branch] of branches.entries()) {
+    if (index === branches.length - 1) {
+      emitNode(assembly, branch)
+      break
+    }
+    const split = emit(assembly, operation.split, sizeOf(assembly) + 1)
+    emitNode(assembly, branch)
+    exits.push(emit(assembly, operation.split))
+    setOperands(assembly, split, sizeOf(assembly), 'greedy', split + 1)
+  }
+  for (const exit of exits) setOperands(assembly, exit, sizeOf(assembly))
+}
+
+/**
+ * `X{2,}` is X, then X once or more. A round that takes no character ends the repeat, as in Java,
+ * even while rounds are owed.
+ */
+function emitRepeat(assembly: Assembly, node: Extract<Node, { kind: 'repeat' }>): void {
+  const { body, min, max, mode } = node
+  const isEndless = max === Number.POSITIVE_INFINITY
+  const before = sizeOf(assembly)
+  const exits: number[] = []
+  const rounds: number[] = []
+  const slot = canBeEmpty(body) ? assembly.slotCount++ : undefined
+  const emitRound = () => {
+    if (slot !== undefined) emit(assembly, operation.save, slot)
+    emitNode(assembly, body)
+    if (slot !== undefined) rounds.push(emit(assembly, operation.round, slot))
+  }
+  const owed = isEndless ? min - 1 : min
+  for (let copy = 0; copy < owed; copy++) {
+    emitRound()
+    if (assembly.isTooLarge || sizeOf(assembly) === before) return
+  }
+  if (isEndless) {
+    if (min === 0) exits.push(emit(assembly, operation.split))
+    const start = sizeOf(assembly)
+    emitRound()
+    const loop = emit(assembly, operation.split)
+    setOperands(assembly, loop, sizeOf(assembly), mode, start)
+  } else {
+    for (let copy = min; copy < max && !assembly.isTooLarge; copy++) {
+      exits.push(emit(assembly, operation.split))
+      emitRound()
+    }
+  }
+  for (const exit of exits) setOperands(assembly, exit, sizeOf(assembly), mode, exit + 1)
+  for (const round of rounds) assembly.code[round * instructionLength + 2] = sizeOf(assembly)
+}
+
+/** @param inner where a split stays inside; absent for a plain jump to `outer` */
+function setOperands(
+  { code }: Assembly,
+  split: number,
+  outer: number,
+  mode: 'greedy' | 'lazy' | 'possessive' = 'greedy',
+  inner = outer,
+): void {
+  const at = split * instructionLength
+  code[at + 1] = mode === 'lazy' ? outer : inner
+  code[at + 2] = mode === 'lazy' ? inner : outer
+}
+
+const latinSize = 0x100
+
+function createSetTest(set: CodePointSet): SetTest {
+  const latin = Uint8Array.from({ length: latinSize }, (_, codePoint) =>
+    contains(set, codePoint) ? 1 : 0,
+  )
+  return (codePoint) => (codePoint < latinSize ? latin[codePoint] === 1 : contains(set, codePoint))
+}

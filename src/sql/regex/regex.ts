@@ -1,0 +1,169 @@
+/**
+ * Regular expressions as java.util.regex has them, run so that no text can stop the engine.
+ *
+ *   pattern text --reader--> tree --> re2js      linear; almost all searches
+ *                                 \-> machine    linear; where RE2 has no such assertion
+ *                                 \-> RegExp     backtracking; only where it is allowed
+ *
+ * No engine sees the text that a person wrote: each gets the tree, written in its own terms. What
+ * was decided and measured stands in docs/decisions/0015-java-regex-on-a-linear-engine.md.
+ */
+import { textLengthMax } from '../text-limit.ts'
+import { unreachable } from '../unreachable.ts'
+import { createBacktrackingEngine } from './backtracking-engine.ts'
+import type { Engine, Finding } from './engine.ts'
+import { createLinearEngine } from './linear-engine.ts'
+import type { Pattern } from './pattern.ts'
+import { programSizeMax } from './program.ts'
+import { readPattern } from './reader.ts'
+import { parseReplacement } from './replacement.ts'
+
+/** `backtracking` allows look-around and the like, at the risk of exponential time. */
+export type RegexMode = 'linear' | 'backtracking'
+
+/** A pattern that is ready to run. Nothing of it throws; a search that is given up is undefined. */
+export interface Regex {
+  /** Whether there is a match anywhere. */
+  matches(text: string): boolean | undefined
+  /** The text of the first match; undefined when there is none. */
+  firstMatch(text: string): string | undefined
+  /**
+   * All matches replaced, by the rules of Matcher.replaceAll.
+   *
+   * @param replacement with `$1`, `${name}` and `\$`; looked at only when there is a match
+   * @returns undefined when the replacement is none, or the text becomes longer than a text may be
+   */
+  replaceAll(text: string, replacement: string): string | undefined
+}
+
+/** Why a text cannot be run as a pattern. */
+export interface RegexProblem {
+  /**
+   * - `invalid`: Java refuses it too
+   * - `needsBacktracking`: it would run with the mode `backtracking`
+   * - `unsupported`: Java takes it, no engine here does
+   */
+  readonly kind: 'invalid' | 'needsBacktracking' | 'unsupported'
+  /** One sentence without a full stop. */
+  readonly problem: string
+  /** Offset in the pattern, in UTF-16 units. */
+  readonly at: number
+}
+
+export type CompiledRegex =
+  | { readonly kind: 'regex'; readonly regex: Regex }
+  | { readonly kind: 'problem'; readonly problem: RegexProblem }
+
+/** Reads a pattern of Java and compiles it for the engine that it needs. */
+export function compileRegex(source: string, mode: RegexMode): CompiledRegex {
+  const result = readPattern(source)
+  switch (result.kind) {
+    case 'pattern':
+      return compilePattern(result.pattern, mode)
+    case 'invalid':
+      return refused(
+        'invalid',
+        `this is no regular expression of Java: ${result.problem}`,
+        result.at,
+      )
+    case 'tooLarge':
+      return refused(
+        'unsupported',
+        `this regular expression is too large: ${result.problem}`,
+        result.at,
+      )
+    default:
+      return unreachable(result)
+  }
+}
+
+function compilePattern(pattern: Pattern, mode: RegexMode): CompiledRegex {
+  const problem = findDemandProblem(pattern, mode)
+  if (problem !== undefined) return { kind: 'problem', problem }
+  if (pattern.demands.length > 0) {
+    const engine = createBacktrackingEngine(pattern)
+    if (engine === undefined) return tooLarge('RegExp does not take it')
+    return { kind: 'regex', regex: createRegex(pattern, engine) }
+  }
+  const engine = createLinearEngine(pattern)
+  if (engine === undefined) {
+    return tooLarge(`its repeats, written out, are over ${programSizeMax} instructions`)
+  }
+  const test = (text: string) => {
+    const found = engine.test(text)
+    return found === 'tooLong' ? undefined : found
+  }
+  return { kind: 'regex', regex: { ...createRegex(pattern, engine), matches: test } }
+}
+
+function findDemandProblem({ demands }: Pattern, mode: RegexMode): RegexProblem | undefined {
+  const absent = demands.find(({ needs }) => needs === 'nothing')
+  if (absent !== undefined) {
+    const { construct, at } = absent
+    const problem = `the regular expression has ${construct}, which Sluice does not run`
+    return { kind: 'unsupported', problem, at }
+  }
+  const [demand] = demands
+  if (demand === undefined || mode === 'backtracking') return undefined
+  const problem =
+    `the regular expression has ${demand.construct}, which takes SLUICE_REGEX=backtracking: ` +
+    'a message made for it can then stop the engine'
+  return { kind: 'needsBacktracking', problem, at: demand.at }
+}
+
+function refused(kind: RegexProblem['kind'], problem: string, at: number): CompiledRegex {
+  return { kind: 'problem', problem: { kind, problem, at } }
+}
+
+function tooLarge(reason: string): CompiledRegex {
+  return refused('unsupported', `this regular expression is too large: ${reason}`, 0)
+}
+
+function createRegex(pattern: Pattern, engine: Engine): Regex {
+  return Object.freeze({
+    matches(text: string) {
+      const found = engine.open(text).find(0, 0)
+      return found === 'tooLong' ? undefined : found !== 'none'
+    },
+    firstMatch(text: string) {
+      const found = engine.open(text).find(0, 0)
+      return typeof found === 'string' ? undefined : found.group(0)
+    },
+    replaceAll: (text: string, replacement: string) =>
+      replaceAll(pattern, engine, text, replacement),
+  })
+}
+
+/**
+ * After a match the search goes on at its end. After an empty one it goes on one character later,
+ * and that character stays.
+ */
+function replaceAll(
+  pattern: Pattern,
+  engine: Engine,
+  text: string,
+  replacementText: string,
+): string | undefined {
+  const search = engine.open(text)
+  let found: Finding = search.find(0, 0)
+  if (found === 'none') return text
+  const replacement = parseReplacement(replacementText, pattern)
+  if (replacement === undefined) return undefined
+  let replaced = ''
+  let kept = 0
+  while (typeof found !== 'string') {
+    replaced += text.slice(kept, found.start) + replacement.expand(found)
+    if (replaced.length > textLengthMax) return undefined
+    kept = found.end
+    const from = found.end === found.start ? nextCodePoint(text, found.end) : found.end
+    if (from > text.length) break
+    found = search.find(from, found.end)
+  }
+  if (found === 'tooLong') return undefined
+  replaced += text.slice(kept)
+  return replaced.length > textLengthMax ? undefined : replaced
+}
+
+function nextCodePoint(text: string, position: number): number {
+  return position + ((text.codePointAt(position) ?? 0) > 0xffff ? 2 : 1)
+}

@@ -1,0 +1,114 @@
+import { boundaryWord, combiningMarks, markBases } from './properties.ts'
+import { contains } from './code-point-set.ts'
+import type { Assertion } from './pattern.ts'
+import { unreachable } from '../unreachable.ts'
+
+/** A text that is searched, and what can be asked about the places between its characters. */
+export interface Subject {
+  readonly text: string
+  /** @param searchStart where the last match ended; 0 before the first one */
+  holds(assertion: Assertion, position: number, searchStart: number): boolean
+}
+
+export function createSubject(text: string): Subject {
+  let words: WordMap | undefined
+  let unicodeWords: WordMap | undefined
+  const isBoundary = (position: number) => {
+    words ??= createWordMap(text, false)
+    return words[position] !== words[position + 1]
+  }
+  const isUnicodeBoundary = (position: number) => {
+    unicodeWords ??= createWordMap(text, true)
+    return unicodeWords[position] !== unicodeWords[position + 1]
+  }
+  return {
+    text,
+    holds(assertion, position, searchStart) {
+      switch (assertion) {
+        case 'textStart':
+          return position === 0
+        case 'textEnd':
+          return position === text.length
+        case 'finalEnd':
+          return isFinalEnd(text, position)
+        case 'finalEndUnix':
+          return (
+            position === text.length || (position === text.length - 1 && text[position] === '\n')
+          )
+        case 'lineStart':
+          return isLineStart(text, position)
+        case 'lineStartUnix':
+          return position < text.length && (position === 0 || text[position - 1] === '\n')
+        case 'lineEnd':
+          return isLineEnd(text, position)
+        case 'lineEndUnix':
+          return position === text.length || text[position] === '\n'
+        case 'searchStart':
+          return position === searchStart
+        case 'afterLineBreak':
+          return text[position] !== '\n' || text[position - 1] !== '\r'
+        case 'wordBoundary':
+          return isBoundary(position)
+        case 'notWordBoundary':
+          return !isBoundary(position)
+        case 'wordBoundaryUnicode':
+          return isUnicodeBoundary(position)
+        case 'notWordBoundaryUnicode':
+          return !isUnicodeBoundary(position)
+        default:
+          return unreachable(assertion)
+      }
+    },
+  }
+}
+
+/** Between `\r` and `\n` no line ends: the two are one terminator. */
+function isLineEnd(text: string, position: number): boolean {
+  if (position === text.length) return true
+  const unit = text.charCodeAt(position)
+  if (unit === 0xa) return text.charCodeAt(position - 1) !== 0xd
+  return isTerminator(unit)
+}
+
+function isFinalEnd(text: string, position: number): boolean {
+  const left = text.length - position
+  if (left > 2) return false
+  if (left === 2 && !text.endsWith('\r\n')) return false
+  return isLineEnd(text, position)
+}
+
+/** Java has no line begin at the end of the text, not even of an empty one. */
+function isLineStart(text: string, position: number): boolean {
+  if (position === text.length) return false
+  if (position === 0) return true
+  const before = text.charCodeAt(position - 1)
+  if (before === 0xd) return text.charCodeAt(position) !== 0xa
+  return before === 0xa || isTerminator(before)
+}
+
+function isTerminator(unit: number): boolean {
+  return unit === 0xd || unit === 0x85 || unit === 0x2028 || unit === 0x2029
+}
+
+/**
+ * Whether the character before a position is part of a word, by position; nothing is before 0. One
+ * entry a UTF-16 unit, and one more for the end, behind which nothing is.
+ */
+type WordMap = Uint8Array
+
+/** Combining marks belong to the word when a letter or digit is under them. */
+function createWordMap(text: string, unicodeClasses: boolean): WordMap {
+  const [word, marks, bases] = [boundaryWord(unicodeClasses), combiningMarks(), markBases()]
+  const map = new Uint8Array(text.length + 2)
+  let hasBase = false
+  for (let position = 0; position < text.length;) {
+    const codePoint = text.codePointAt(position) ?? 0
+    const width = codePoint > 0xffff ? 2 : 1
+    hasBase = contains(bases, codePoint) || (hasBase && contains(marks, codePoint))
+    if (contains(word, codePoint) || (hasBase && contains(marks, codePoint))) {
+      map.fill(1, position + 1, position + 1 + width)
+    }
+    position += width
+  }
+  return map
+}

@@ -1,0 +1,66 @@
+import { unreachable } from '../unreachable.ts'
+import type { Node } from './pattern.ts'
+
+/**
+ * The first backreference whose group may not have matched by then. To Java it then fails, to
+ * RegExp it is the empty text.
+ *
+ * @returns its offset in the pattern, or undefined when all are sure
+ */
+export function findUnsureReference(root: Node): number | undefined {
+  return walk(root, new Set()).unsureAt
+}
+
+interface Walk {
+  /** The groups that have matched for certain when the node has. */
+  readonly set: ReadonlySet<number>
+  readonly unsureAt: number | undefined
+}
+
+/** @param before the groups that have matched for certain when the node begins */
+function walk(node: Node, before: ReadonlySet<number>): Walk {
+  const unchanged: Walk = { set: before, unsureAt: undefined }
+  switch (node.kind) {
+    case 'set':
+    case 'assertion':
+      return unchanged
+    case 'backreference':
+      return { set: before, unsureAt: before.has(node.index) ? undefined : node.at }
+    case 'sequence': {
+      let set = before
+      for (const part of node.parts) {
+        const after = walk(part, set)
+        if (after.unsureAt !== undefined) return after
+        set = after.set
+      }
+      return { set, unsureAt: undefined }
+    }
+    case 'alternation': {
+      const walks = node.branches.map((branch) => walk(branch, before))
+      const [first, ...others] = walks.map(({ set }) => set)
+      const common = [...(first ?? before)].filter((index) => others.every((set) => set.has(index)))
+      return {
+        set: new Set(common),
+        unsureAt: walks.find((each) => each.unsureAt !== undefined)?.unsureAt,
+      }
+    }
+    case 'group': {
+      const after = walk(node.body, before)
+      return node.index === undefined
+        ? after
+        : { ...after, set: new Set(after.set).add(node.index) }
+    }
+    case 'atomic':
+      return walk(node.body, before)
+    case 'repeat': {
+      const after = walk(node.body, before)
+      return node.min > 0 ? after : { ...after, set: before }
+    }
+    case 'look': {
+      const after = walk(node.body, before)
+      return node.negative ? { ...after, set: before } : after
+    }
+    default:
+      return unreachable(node)
+  }
+}
