@@ -80,7 +80,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const environment = { accountId, newUuid: randomUUID }
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
-    { region: config.region, accountId },
+    { region: config.region, accountId, regex: config.regex, delivery: config.delivery },
   )
   const rules = stages.add(
     await openRuleStore(
@@ -97,7 +97,19 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   await lab?.streamsMade()
 
-  const engine = createEngine({ rules, outbox, environment, logger, metrics, clock })
+  const engine = createEngine(
+    {
+      rules,
+      outbox,
+      environment,
+      // Messages come in through the ingress only, so it stands before any is republished.
+      distribute: (message) => ingress.distribute(message),
+      logger,
+      metrics,
+      clock,
+    },
+    { errorActionScope: config.errorActionScope },
+  )
   const http = stages.add(
     createHttpServer(
       { rules, compile, environment, clock, health: () => ({ status }), logger, metrics },

@@ -3,6 +3,7 @@ import type { Static, TObject, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { isIP } from 'node:net'
 import path from 'node:path'
+import { deepFreeze } from './deep-freeze.ts'
 import { SluiceError } from './errors.ts'
 import { logLevels } from './telemetry.ts'
 
@@ -14,6 +15,20 @@ const port = (defaultPort: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: defaultPort, description })
 const text = (defaultText: string, description: string) =>
   Type.String({ minLength: 1, default: defaultText, description })
+
+/** What delivery settings may be, here and beside a rule. */
+export const deliveryLimits = Object.freeze({
+  orderings: ['key', 'strict', 'none'] as const,
+  /** Kinesis, PutRecords: 500 records and 10 MiB a call. */
+  count: { minimum: 1, maximum: 500 },
+  bytes: { minimum: 1, maximum: 10_485_760 },
+  periodMs: { minimum: 0, maximum: 60_000 },
+  maxInFlight: { minimum: 1, maximum: 256 },
+  maxAgeMs: { minimum: 0, maximum: 2_592_000_000 },
+})
+
+/** How regular expressions may run. */
+const regexModes = ['linear', 'backtracking'] as const
 
 /** Every variable that Sluice reads, with its default. Defaults that depend on the command: `labDefaults`. */
 export const variables = Type.Object({
@@ -62,6 +77,53 @@ export const variables = Type.Object({
     default: 1_000,
     description: 'Rules that the store takes.',
   }),
+  SLUICE_REGEX: Type.Union(
+    regexModes.map((mode) => Type.Literal(mode)),
+    {
+      default: 'linear',
+      description:
+        '`linear`: no regular expression takes longer than its text is long. `backtracking` also runs look-around, backreferences, possessive quantifiers and atomic groups. The risk is yours: such a pattern may take exponential time on a payload made for it, and the whole engine stands still meanwhile. Patterns that need none of these stay linear.',
+    },
+  ),
+  SLUICE_DELIVERY_ORDERING: Type.Union(
+    deliveryLimits.orderings.map((ordering) => Type.Literal(ordering)),
+    {
+      default: 'key',
+      description:
+        'Order of the records of a partition key: `key` (kept, but within one partly failed call), `strict` (kept always, one record of a key in a call) or `none`. This and the other `SLUICE_DELIVERY_*` are what holds where a rule has no delivery setting of its own.',
+    },
+  ),
+  SLUICE_DELIVERY_BATCH_COUNT: Type.Integer({
+    ...deliveryLimits.count,
+    default: 500,
+    description: 'Records in one call to Kinesis at most.',
+  }),
+  SLUICE_DELIVERY_BATCH_BYTES: Type.Integer({
+    ...deliveryLimits.bytes,
+    default: 5_242_880,
+    description: 'Bytes in one call to Kinesis at most, partition keys included.',
+  }),
+  SLUICE_DELIVERY_BATCH_PERIOD_MS: Type.Integer({
+    ...deliveryLimits.periodMs,
+    default: 0,
+    description: 'How long a call that is not full waits for more records.',
+  }),
+  SLUICE_DELIVERY_MAX_IN_FLIGHT: Type.Integer({
+    ...deliveryLimits.maxInFlight,
+    default: 16,
+    description: 'Calls to one destination at a time.',
+  }),
+  SLUICE_DELIVERY_RETRY_MAX_AGE_MS: Type.Integer({
+    ...deliveryLimits.maxAgeMs,
+    default: 86_400_000,
+    description:
+      'How long a record waits for a missing stream or a refused role, before the error action or the dead letters get it.',
+  }),
+  SLUICE_ERROR_ACTION_SCOPE: Type.Union([Type.Literal('all'), Type.Literal('actions')], {
+    default: 'all',
+    description:
+      "What reaches a rule's error action: `all` failures, those of SQL and of templates too, or as on AWS those of `actions` alone.",
+  }),
 })
 
 type Variables = Static<typeof variables>
@@ -83,6 +145,15 @@ export interface Config {
   readonly logLevel: Variables['SLUICE_LOG_LEVEL']
   readonly insecure: boolean
   readonly rulesMax: number
+  readonly regex: Variables['SLUICE_REGEX']
+  /** What holds where a rule has no delivery setting of its own. */
+  readonly delivery: {
+    readonly ordering: Variables['SLUICE_DELIVERY_ORDERING']
+    readonly batching: { readonly count: number; readonly bytes: number; readonly periodMs: number }
+    readonly maxInFlight: number
+    readonly retry: { readonly maxAgeMs: number }
+  }
+  readonly errorActionScope: Variables['SLUICE_ERROR_ACTION_SCOPE']
 }
 
 export interface Listen {
@@ -119,6 +190,18 @@ export function loadConfig(
     logLevel: read.SLUICE_LOG_LEVEL,
     insecure: read.SLUICE_INSECURE === '1',
     rulesMax: read.SLUICE_RULES_MAX,
+    regex: read.SLUICE_REGEX,
+    delivery: {
+      ordering: read.SLUICE_DELIVERY_ORDERING,
+      batching: {
+        count: read.SLUICE_DELIVERY_BATCH_COUNT,
+        bytes: read.SLUICE_DELIVERY_BATCH_BYTES,
+        periodMs: read.SLUICE_DELIVERY_BATCH_PERIOD_MS,
+      },
+      maxInFlight: read.SLUICE_DELIVERY_MAX_IN_FLIGHT,
+      retry: { maxAgeMs: read.SLUICE_DELIVERY_RETRY_MAX_AGE_MS },
+    },
+    errorActionScope: read.SLUICE_ERROR_ACTION_SCOPE,
   }
   refuseOpenListeners(config)
   return deepFreeze(config)
@@ -188,11 +271,4 @@ function refuseOpenListeners(config: Config): void {
 /** True for `localhost`, 127.0.0.0/8 and ::1. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
-}
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null) deepFreeze(member as object)
-  }
-  return Object.freeze(value)
 }

@@ -17,13 +17,16 @@ export interface Message {
   /** When it arrived, in epoch milliseconds; what `timestamp()` gives. */
   readonly timestampMs: number
   readonly mqtt5?: Mqtt5Properties
+  /** How many republish actions sent it on, one after the other. Absent: none did. */
+  readonly republishDepth?: number
 }
 
-/** The PUBLISH properties of MQTT 5 that AWS IoT SQL can read. */
+/** The PUBLISH properties of MQTT 5 that rules read or set. */
 export interface Mqtt5Properties {
   readonly contentType?: string
   readonly payloadFormatIndicator?: 0 | 1
   readonly responseTopic?: string
   readonly correlationData?: Buffer
   readonly userProperties?: readonly (readonly [string, string])[]
+  readonly messageExpirySeconds?: number
 }

@@ -1,31 +1,55 @@
-import { SluiceError } from '../errors.ts'
+import { errorActionIndex } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
-import type { CompiledAction } from './action.ts'
+import type { ActionContext, ActionDelivery, ActionKind, CompiledAction } from './action.ts'
 import { compileKinesisAction } from './kinesis.ts'
 import type { KinesisActionDefinition } from './kinesis.ts'
+import { compileRepublishAction } from './republish.ts'
+import type { RepublishActionDefinition } from './republish.ts'
 
-/** A member of `actions`: an object with one member, named after the kind of action. */
-export interface ActionDefinition {
-  readonly kinesis?: KinesisActionDefinition
+/** An entry of `actions`, or `errorAction`: an object with one member, named after its kind. */
+export type ActionDefinition =
+  { readonly kinesis: KinesisActionDefinition } | { readonly republish: RepublishActionDefinition }
+
+/** The kinds of actions that are carried out, by the names of AWS's Action union. */
+export const actionKinds: readonly ActionKind[] = ['kinesis', 'republish']
+
+export interface CompiledActions {
+  /** One for each definition, in order. */
+  readonly actions: readonly CompiledAction[]
+  readonly errorAction: CompiledAction | undefined
 }
 
 /**
- * Compiles the actions of a rule, in their order.
+ * Compiles the actions of a rule.
  *
  * @throws SluiceError SqlParseException or InvalidRequestException, naming the action and the field
  */
 export function compileActions(
-  definitions: readonly ActionDefinition[],
+  definitions: {
+    readonly actions: readonly ActionDefinition[]
+    readonly errorAction?: ActionDefinition
+  },
   statement: CompiledStatement,
-  context: { readonly ruleName: string; readonly region: string },
-): readonly CompiledAction[] {
-  return definitions.map((definition, index) => {
-    if (definition.kinesis) {
-      return compileKinesisAction(definition.kinesis, statement, { ...context, index })
-    }
-    throw new SluiceError(
-      'InvalidRequestException',
-      `actions[${index}]: ${Object.keys(definition)[0] ?? 'an empty action'} is not executed here`,
-    )
-  })
+  context: Pick<ActionContext, 'ruleName' | 'region'> & {
+    readonly deliveryOf: (index: number) => ActionDelivery
+  },
+): CompiledActions {
+  const { deliveryOf, ...shared } = context
+  const compile = (definition: ActionDefinition, index: number) =>
+    compileAction(definition, statement, { ...shared, index, delivery: deliveryOf(index) })
+  const { actions, errorAction } = definitions
+  return {
+    actions: actions.map(compile),
+    errorAction: errorAction && compile(errorAction, errorActionIndex),
+  }
+}
+
+function compileAction(
+  definition: ActionDefinition,
+  statement: CompiledStatement,
+  context: ActionContext,
+): CompiledAction {
+  return 'kinesis' in definition
+    ? compileKinesisAction(definition.kinesis, statement, context)
+    : compileRepublishAction(definition.republish, statement, context)
 }

@@ -35,17 +35,16 @@ export function compileKinesisAction(
   const { ruleName, index: actionIndex, delivery } = context
   const place = placeOfAction(actionIndex)
   const fields = {
-    stream: delivery.streamArn === undefined ? `${place}.kinesis.streamName` : deliveryField(place),
+    stream:
+      delivery.streamArn === undefined
+        ? `${place}.kinesis.streamName`
+        : `${place}.delivery.streamArn`,
     partitionKey: `${place}.kinesis.partitionKey`,
-    explicitHashKey: deliveryField(place, 'explicitHashKey'),
+    explicitHashKey: `${place}.delivery.explicitHashKey`,
   }
   const optional = (text: string | undefined, field: string) =>
     text === undefined ? undefined : compileField(text, statement, field)
-  const stream = compileField(
-    delivery.streamArn ?? definition.streamName,
-    statement,
-    fields.stream,
-  )
+  const stream = compileField(delivery.streamArn ?? definition.streamName, statement, fields.stream)
   const partitionKey = optional(definition.partitionKey, fields.partitionKey)
   const explicitHashKey = optional(delivery.explicitHashKey, fields.explicitHashKey)
   const target = createStreamTarget(definition.roleArn, context)
@@ -84,10 +83,6 @@ export function compileKinesisAction(
   }
 }
 
-function deliveryField(place: string, name = 'streamArn'): string {
-  return `delivery of ${place}: ${name}`
-}
-
 function refuse(field: string, problem: string | undefined): void {
   if (problem === undefined) return
   throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
@@ -103,7 +98,8 @@ function keyProblem(key: string): string | undefined {
 }
 
 function hashKeyProblem(text: string | undefined): string | undefined {
-  if (text === undefined || (hashKeyDigits.test(text) && BigInt(text) < hashKeyEnd)) return undefined
+  if (text === undefined || (hashKeyDigits.test(text) && BigInt(text) < hashKeyEnd))
+    return undefined
   return `"${text.slice(0, 60)}" is not a hash key: a decimal number from 0 up to 2^128 - 1`
 }
 

@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Clock } from '../clock.ts'
-import { evaluateRule } from '../engine.ts'
-import type { Evaluation } from '../engine.ts'
+import { evaluateRule } from '../run-rule.ts'
+import type { Evaluation } from '../run-rule.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { hashKeyOf } from '../hash-key.ts'
 import type { Message } from '../message.ts'
@@ -130,12 +130,14 @@ function answerText(evaluation: Evaluation): string {
   const members = [`"matched":${matched}`]
   if (output && outputIsJson) members.push(`"output":${textOf(output)}`)
   if (output) members.push(`"outputBase64":${JSON.stringify(output.toString('base64'))}`)
-  const actions = evaluation.actions.flatMap(({ kind, records }) =>
-    records.map((record) => ({ [kind]: recordMembers(record) })),
-  )
+  const actions = evaluation.actions.flatMap(({ kind, records, messages }) => [
+    ...records.map((record) => ({ [kind]: recordMembers(record) })),
+    ...messages.map((message) => ({ [kind]: messageMembers(message) })),
+  ])
+  const errors = failures.map(({ code, message, where }) => ({ code, message, where }))
   members.push(`"actions":${JSON.stringify(actions)}`)
   members.push(`"templates":${JSON.stringify(templates)}`)
-  members.push(`"errors":${JSON.stringify(failures)}`)
+  members.push(`"errors":${JSON.stringify(errors)}`)
   return `{${members.join(',')}}`
 }
 
@@ -144,7 +146,16 @@ function textOf(output: Buffer): string {
   return new TextDecoder().decode(output)
 }
 
-function recordMembers({ destination, partitionKey }: NewRecord) {
+function recordMembers({ destination, partitionKey, explicitHashKey }: NewRecord) {
   const { streamName } = destination
-  return { streamName, partitionKey, hashKey: hashKeyOf(partitionKey).toString() }
+  return {
+    streamName,
+    partitionKey,
+    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    hashKey: explicitHashKey ?? hashKeyOf(partitionKey).toString(),
+  }
+}
+
+function messageMembers({ topic, basicIngestRule: rule, qos }: Message) {
+  return { topic: rule === undefined ? topic : `$aws/rules/${rule}/${topic}`, qos }
 }

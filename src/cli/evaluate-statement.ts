@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { messageOfRequest } from '../admin/message-request.ts'
 import { systemClock } from '../clock.ts'
+import { compileActions } from '../actions/compile-actions.ts'
 import { labAccountId, loadConfig } from '../config.ts'
-import { evaluateRule } from '../engine.ts'
+import { evaluateRule } from '../run-rule.ts'
 import { SluiceError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
@@ -27,10 +28,10 @@ const exitCodeUnmatched = 2
 
 /** `sluice evaluate`: one statement on one message, by the engine's own path. */
 export async function evaluateStatement(host: Host, options: EvaluateOptions): Promise<void> {
-  const { region } = loadConfig(host.environment, 'lab')
+  const { region, regex } = loadConfig(host.environment, 'lab')
   const compile = createRuleCompiler(
-    { compileStatement, compileActions: () => [] },
-    { region, accountId: labAccountId },
+    { compileStatement, compileActions },
+    { region, accountId: labAccountId, regex },
   )
   const nowMs = systemClock.nowMs()
   const rule = compile({

@@ -1,6 +1,9 @@
-import type { CompiledAction } from '../actions/action.ts'
-import type { compileActions } from '../actions/compile-actions.ts'
-import type { CompiledStatement, compileStatement } from '../sql/sql.ts'
+import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
+import { deliveryDefaults } from '../outbox/outbox.ts'
+import type { DeliverySettings } from '../outbox/outbox.ts'
+import type { CompiledStatement, RegexMode, compileStatement } from '../sql/sql.ts'
+import { deliveryOf } from './delivery.ts'
+import type { RuleDelivery } from './delivery.ts'
 import type { TopicRulePayload } from './payload.ts'
 
 /** What a rule is made of: the payload and what stands beside it. */
@@ -10,15 +13,15 @@ export interface RuleDefinition {
   /** Epoch seconds. */
   readonly createdAt: number
   readonly tags: Readonly<Record<string, string>>
+  /** How its records are delivered, as far as that is said for this rule. */
+  readonly delivery?: RuleDelivery
 }
 
 /** A rule that is ready to run: nothing of it is parsed again for a message. Frozen. */
-export interface CompiledRule extends RuleDefinition {
+export interface CompiledRule extends RuleDefinition, CompiledActions {
   readonly arn: string
   readonly disabled: boolean
   readonly statement: CompiledStatement
-  /** One for each entry of `payload.actions`, in order. */
-  readonly actions: readonly CompiledAction[]
 }
 
 /**
@@ -35,25 +38,32 @@ export interface RuleCompilerDependencies {
 export interface RuleCompilerOptions {
   readonly region: string
   readonly accountId: string
+  /** How regular expressions may run; `linear` by default. */
+  readonly regex?: RegexMode
+  /** What holds where a rule has no setting of its own. */
+  readonly delivery?: DeliverySettings
 }
 
 export function createRuleCompiler(
   { compileStatement, compileActions }: RuleCompilerDependencies,
   options: RuleCompilerOptions,
 ): CompileRule {
+  const { region, regex = 'linear', delivery: settings = deliveryDefaults } = options
   return (definition) => {
-    const { name, payload } = definition
-    const statement = compileStatement(payload.sql, payload.awsIotSqlVersion)
-    const actions = compileActions(payload.actions, statement, {
-      ruleName: name,
-      region: options.region,
+    const { name: ruleName, payload, delivery = {} } = definition
+    const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, { regex })
+    const { actions, errorAction } = compileActions(payload, statement, {
+      ruleName,
+      region,
+      deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
     return Object.freeze({
       ...definition,
-      arn: ruleArnOf(name, options),
+      arn: ruleArnOf(ruleName, options),
       disabled: payload.ruleDisabled,
       statement,
       actions: Object.freeze(actions),
+      errorAction,
     })
   }
 }

@@ -1,7 +1,9 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { actionKinds } from '../actions/compile-actions.ts'
 import type { ActionDefinition } from '../actions/compile-actions.ts'
+import { deepFreeze } from '../deep-freeze.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
 import { schemaProblem } from './schema-problem.ts'
@@ -17,6 +19,7 @@ export interface TopicRulePayload {
   readonly description?: string
   readonly ruleDisabled: boolean
   readonly awsIotSqlVersion: SqlVersion
+  readonly errorAction?: ActionDefinition
 }
 
 /** AWS: rule payload 128 KB, counted as UTF-8 JSON without blanks. */
@@ -30,6 +33,8 @@ const roleArnPattern = '^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{
 /** CreateTopicRule, `ruleName`. */
 export const ruleNamePattern = '^[a-zA-Z0-9_]{1,128}$'
 
+const closed = { additionalProperties: false } as const
+
 /** AWS IoT API Reference, KinesisAction. */
 export const kinesisActionSchema = Type.Object(
   {
@@ -37,13 +42,44 @@ export const kinesisActionSchema = Type.Object(
     streamName: Type.String(),
     partitionKey: Type.Optional(Type.String()),
   },
-  { additionalProperties: false },
+  closed,
 )
 
-/** AWS IoT API Reference, Action: an object with one member. */
+/** AWS IoT API Reference, RepublishAction and MqttHeaders. */
+export const republishActionSchema = Type.Object(
+  {
+    roleArn: Type.String({ pattern: roleArnPattern }),
+    topic: Type.String(),
+    qos: Type.Optional(Type.Enum([0, 1])),
+    headers: Type.Optional(
+      Type.Object(
+        {
+          payloadFormatIndicator: Type.Optional(Type.String()),
+          contentType: Type.Optional(Type.String()),
+          responseTopic: Type.Optional(Type.String()),
+          correlationData: Type.Optional(Type.String()),
+          messageExpiry: Type.Optional(Type.String()),
+          userProperties: Type.Optional(
+            Type.Array(Type.Object({ key: Type.String(), value: Type.String() }, closed), {
+              minItems: 1,
+              maxItems: 100,
+            }),
+          ),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+)
+
+/** AWS IoT API Reference, Action: an object with one member; see `refuseAction`. */
 export const actionSchema = Type.Object(
-  { kinesis: kinesisActionSchema },
-  { additionalProperties: false },
+  {
+    kinesis: Type.Optional(kinesisActionSchema),
+    republish: Type.Optional(republishActionSchema),
+  },
+  closed,
 )
 
 /** AWS IoT API Reference, TopicRulePayload. */
@@ -54,8 +90,9 @@ export const topicRulePayloadSchema = Type.Object(
     description: Type.Optional(Type.String()),
     ruleDisabled: Type.Optional(Type.Boolean()),
     awsIotSqlVersion: Type.Optional(Type.Enum(['2015-10-08', '2016-03-23', 'beta'])),
+    errorAction: Type.Optional(actionSchema),
   },
-  { additionalProperties: false },
+  closed,
 )
 
 const payloadValidator = Compile(topicRulePayloadSchema)
@@ -87,7 +124,7 @@ const awsActionNames: readonly string[] = [
   'stepFunctions',
   'timestream',
 ]
-const executedActionNames = Object.keys(actionSchema.properties)
+const executedActionNames: readonly string[] = actionKinds
 
 /**
  * Checks a payload and completes it with AWS's defaults.
@@ -132,23 +169,25 @@ export function parseJson(bytes: Uint8Array): unknown {
 }
 
 function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayload {
-  return Object.freeze({
-    sql: given.sql,
-    actions: Object.freeze(
-      given.actions.map((action) => Object.freeze({ kinesis: Object.freeze(action.kinesis) })),
-    ),
-    ...(given.description === undefined ? {} : { description: given.description }),
-    ruleDisabled: given.ruleDisabled ?? false,
-    awsIotSqlVersion: given.awsIotSqlVersion ?? sqlVersionDefault,
+  const { sql, actions, description, ruleDisabled, awsIotSqlVersion, errorAction } = given
+  return deepFreeze({
+    sql,
+    // The schema takes any number of kinds in an action: `refuseAction` has seen to it that it is one.
+    actions: actions as readonly ActionDefinition[],
+    ...(description === undefined ? {} : { description }),
+    ruleDisabled: ruleDisabled ?? false,
+    awsIotSqlVersion: awsIotSqlVersion ?? sqlVersionDefault,
+    ...(errorAction === undefined ? {} : { errorAction: errorAction as ActionDefinition }),
   })
 }
 
-function refuseWhatIsNotExecuted(payload: Readonly<Record<string, unknown>>): void {
-  if (payload['errorAction'] !== undefined) {
-    throw invalid('errorAction is not executed by this engine: a rule that has one is refused')
-  }
-  if (!Array.isArray(payload['actions'])) return
-  for (const [index, action] of payload['actions'].entries()) {
+function refuseWhatIsNotExecuted({
+  actions,
+  errorAction,
+}: Readonly<Record<string, unknown>>): void {
+  if (isRecord(errorAction)) refuseAction(Object.keys(errorAction), 'errorAction')
+  if (!Array.isArray(actions)) return
+  for (const [index, action] of actions.entries()) {
     if (isRecord(action)) refuseAction(Object.keys(action), `actions[${index}]`)
   }
 }
@@ -178,9 +217,10 @@ function unwrap(json: unknown): unknown {
 
 /**
  * A null structure member is an absent one (Smithy, AWS restJson1). Only the levels that a payload
- * has (itself, actions, action, its fields) are looked at: a document may be nested without end.
+ * has (itself, actions, action, its fields, headers, their lists) are looked at: a document may be
+ * nested without end.
  */
-function withoutNulls(value: unknown, levels = 4): unknown {
+function withoutNulls(value: unknown, levels = 7): unknown {
   if (levels === 0 || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, levels - 1))
   return Object.fromEntries(

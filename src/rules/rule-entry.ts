@@ -1,5 +1,5 @@
 import { SluiceError, messageOf } from '../errors.ts'
-import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import type { CompileRule, CompiledRule, RuleDefinition } from './compile-rule.ts'
 import { parsePayloadText } from './payload.ts'
 import type { TopicRulePayload } from './payload.ts'
 import { parseMetadata } from './rule-files.ts'
@@ -26,7 +26,7 @@ export function entryOfPayload(
   compile: CompileRule,
 ): RuleEntry {
   return {
-    rule: compile({ name, payload, createdAt: metadata.createdAt, tags: tagsOf(metadata) }),
+    rule: compile({ name, payload, ...definitionOf(metadata, metadata.createdAt) }),
     metadata,
     payloadText: fileText(payload),
     metadataText: fileText(metadata),
@@ -53,8 +53,7 @@ export function entryOfFile(
     compile({
       name,
       payload: parsePayloadText(file.payload),
-      createdAt: metadata.createdAt ?? createdAt,
-      tags: tagsOf(metadata),
+      ...definitionOf(metadata, createdAt),
     }),
   )
   return {
@@ -72,8 +71,16 @@ export function isMadeOf(entry: RuleEntry, file: RuleFile): boolean {
   )
 }
 
-function tagsOf(metadata: RuleMetadata): Readonly<Record<string, string>> {
-  return Object.freeze({ ...metadata.tags })
+/** @param createdAt for metadata that do not say it */
+function definitionOf(
+  { createdAt: known, tags, delivery }: RuleMetadata,
+  createdAt: number,
+): Omit<RuleDefinition, 'name' | 'payload'> {
+  return {
+    createdAt: known ?? createdAt,
+    tags: Object.freeze({ ...tags }),
+    ...(delivery === undefined ? {} : { delivery }),
+  }
 }
 
 function fileText(document: object): string {

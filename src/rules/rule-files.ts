@@ -4,6 +4,8 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { SluiceError } from '../errors.ts'
+import { parseDelivery } from './delivery.ts'
+import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from './schema-problem.ts'
 
@@ -11,7 +13,7 @@ import { schemaProblem } from './schema-problem.ts'
  * The rules folder.
  *
  *   <name>.json       the payload and nothing else, so that it can be given to AWS as it is
- *   <name>.meta.json  what AWS keeps beside a payload and what is ours: createdAt, tags
+ *   <name>.meta.json  what AWS keeps beside a payload and what is ours: createdAt, tags, delivery
  *   <name>.test.json  the rule's tests; not touched here
  *
  * Invariants:
@@ -42,8 +44,12 @@ export interface RuleFile {
 const ruleMetadataSchema = Type.Object({
   createdAt: Type.Optional(Type.Number({ minimum: 0 })),
   tags: Type.Optional(Type.Record(Type.String(), Type.String())),
+  /** Its own schema: delivery.ts. */
+  delivery: Type.Optional(Type.Unknown()),
 })
-export type RuleMetadata = Readonly<Static<typeof ruleMetadataSchema>>
+export type RuleMetadata = Readonly<Omit<Static<typeof ruleMetadataSchema>, 'delivery'>> & {
+  readonly delivery?: RuleDelivery
+}
 
 const metadataValidator = Compile(ruleMetadataSchema)
 const ruleFileName = new RegExp(`^(${ruleNamePattern.slice(1, -1)})(\\.meta)?\\.json$`)
@@ -59,7 +65,10 @@ export function ruleNameOfFile(fileName: string): string | undefined {
 export function parseMetadata(bytes: Uint8Array): RuleMetadata {
   const json = parseJson(bytes)
   if (!metadataValidator.Check(json)) throw schemaProblem(metadataValidator.Errors(json))
-  return json
+  const { delivery, ...metadata } = json
+  return delivery === undefined
+    ? metadata
+    : { ...metadata, delivery: parseDelivery(delivery, 'delivery') }
 }
 
 export function createRuleFiles(directory: string): RuleFiles {

@@ -1,12 +1,14 @@
 import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import { checkDeliveryFits } from './delivery.ts'
+import type { RuleDelivery } from './delivery.ts'
 import type { KeyedQueue } from './keyed-queue.ts'
 import type { TopicRulePayload } from './payload.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
 import { entryOfPayload } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
-import type { RuleFiles } from './rule-files.ts'
+import type { RuleFiles, RuleMetadata } from './rule-files.ts'
 import { limitText } from './rule-reloader.ts'
 
 /** The writing half of a rule store: what an API call asks for, on disk and then in force. */
@@ -14,10 +16,18 @@ export interface RuleWriter {
   create(name: string, payload: TopicRulePayload, tags: RuleTags): Promise<CompiledRule>
   replace(name: string, payload: TopicRulePayload): Promise<CompiledRule>
   setDisabled(name: string, disabled: boolean): Promise<CompiledRule>
+  /** @throws SluiceError InvalidRequestException (rejects): settings of actions it does not have */
+  setDelivery(name: string, delivery: RuleDelivery): Promise<CompiledRule>
+  setTags(name: string, change: (tags: RuleTags) => RuleTags): Promise<CompiledRule>
   delete(name: string): Promise<void>
 }
 
 export type RuleTags = Readonly<Record<string, string>>
+
+/** What of a rule is to be another; the rest stays. */
+interface RuleChanges extends Pick<RuleMetadata, 'tags' | 'delivery'> {
+  readonly payload?: TopicRulePayload
+}
 
 export interface RuleWriterDependencies {
   readonly files: RuleFiles
@@ -46,24 +56,31 @@ export function createRuleWriter(
     return queue.run(name, task)
   }
 
-  const bringIntoForce = async (entry: RuleEntry): Promise<CompiledRule> => {
+  const bringIntoForce = async (
+    entry: RuleEntry,
+    { withPayload }: { readonly withPayload: boolean },
+  ): Promise<CompiledRule> => {
     const { rule, payloadText, metadataText } = entry
     await onDisk(rule.name, async () => {
       const present = catalogue.entry(rule.name)
       if (metadataText !== undefined && present?.metadataText !== metadataText) {
         await files.writeMetadata(rule.name, metadataText)
       }
-      await files.writePayload(rule.name, payloadText)
+      if (withPayload) await files.writePayload(rule.name, payloadText)
     })
     catalogue.put(entry)
     return rule
   }
 
-  const replaceWith = (name: string, payloadOf: (rule: CompiledRule) => TopicRulePayload) =>
+  const replaceWith = (name: string, changesOf: (rule: CompiledRule) => RuleChanges) =>
     update(name, async () => {
-      const { rule, metadata } = existingEntry(catalogue, name)
-      const kept = { ...metadata, createdAt: rule.createdAt }
-      return bringIntoForce(entryOfPayload(name, payloadOf(rule), kept, compile))
+      const { rule, metadata, payloadText } = existingEntry(catalogue, name)
+      const { payload, ...changed } = changesOf(rule)
+      const kept = { ...metadata, createdAt: rule.createdAt, ...changed }
+      const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile)
+      if (payload) return bringIntoForce(entry, { withPayload: true })
+      // The file of the payload stays as it was written, by hand perhaps.
+      return bringIntoForce({ ...entry, payloadText }, { withPayload: false })
     })
 
   return {
@@ -79,16 +96,26 @@ export function createRuleWriter(
         }
         creating += 1
         try {
-          return await bringIntoForce(entry)
+          return await bringIntoForce(entry, { withPayload: true })
         } finally {
           creating -= 1
         }
       }),
 
-    replace: (name, payload) => replaceWith(name, () => payload),
+    replace: (name, payload) => replaceWith(name, () => ({ payload })),
 
     setDisabled: (name, disabled) =>
-      replaceWith(name, ({ payload }) => Object.freeze({ ...payload, ruleDisabled: disabled })),
+      replaceWith(name, ({ payload }) => ({
+        payload: Object.freeze({ ...payload, ruleDisabled: disabled }),
+      })),
+
+    setDelivery: (name, delivery) =>
+      replaceWith(name, ({ payload }) => {
+        checkDeliveryFits(delivery, payload)
+        return { delivery }
+      }),
+
+    setTags: (name, change) => replaceWith(name, ({ tags }) => ({ tags: change(tags) })),
 
     delete: (name) =>
       update(name, async () => {

@@ -4,6 +4,7 @@ import { parsePayload, parsePayloadText } from '../../src/rules/payload.ts'
 import { roleArn } from './rule-fixtures.ts'
 
 const kinesis = { roleArn, streamName: 's' }
+const republish = { roleArn, topic: 't' }
 const minimal = { sql: "SELECT * FROM 'a'", actions: [] }
 
 function refusalOf(json: unknown): string {
@@ -32,10 +33,25 @@ describe('parsePayload', () => {
       actions: [{ kinesis: { ...kinesis, partitionKey: '${topic()}' } }, { kinesis }],
       ruleDisabled: true,
       awsIotSqlVersion: '2016-03-23',
+      errorAction: {
+        republish: {
+          roleArn,
+          topic: '$$aws/rules/other/${topic()}',
+          qos: 1,
+          headers: {
+            payloadFormatIndicator: 'UTF8_DATA',
+            contentType: 'application/json',
+            responseTopic: 'answers',
+            correlationData: 'AA==',
+            messageExpiry: '60',
+            userProperties: [{ key: 'k', value: '${v}' }],
+          },
+        },
+      },
     }
     const payload = parsePayload(full)
     expect(payload).toEqual(full)
-    const frozen = [payload, payload.actions, payload.actions[0], payload.actions[0]?.kinesis]
+    const frozen = [payload, ...payload.actions, ...payload.actions.flatMap(Object.values)]
     expect(frozen.every((value) => Object.isFrozen(value))).toBe(true)
   })
 
@@ -71,9 +87,38 @@ describe('parsePayload', () => {
     ],
     ['a text for a flag', { ...minimal, ruleDisabled: 'true' }, 'ruleDisabled must be a boolean'],
     [
-      'an error action',
-      { ...minimal, errorAction: { kinesis } },
-      'errorAction is not executed by this engine: a rule that has one is refused',
+      'an error action that is not executed',
+      { ...minimal, errorAction: { s3: {} } },
+      'errorAction.s3: this engine does not execute s3, only kinesis, republish',
+    ],
+    [
+      'an empty error action',
+      { ...minimal, errorAction: {} },
+      'errorAction names no action: give one of kinesis, republish',
+    ],
+    [
+      'two error actions',
+      { ...minimal, errorAction: { kinesis, republish } },
+      'errorAction names 2 actions (kinesis, republish): give one each',
+    ],
+    ['a list of error actions', { ...minimal, errorAction: [] }, 'errorAction must be an object'],
+    [
+      'QoS 2',
+      { ...minimal, actions: [{ republish: { ...republish, qos: 2 } }] },
+      'actions[0].republish.qos must be one of 0, 1',
+    ],
+    [
+      'a header that AWS does not know',
+      { ...minimal, actions: [{ republish: { ...republish, headers: { colour: '' } } }] },
+      'actions[0].republish.headers.colour is not a known member',
+    ],
+    [
+      'a user property without a value',
+      {
+        ...minimal,
+        actions: [{ republish: { ...republish, headers: { userProperties: [{ key: 'k' }] } } }],
+      },
+      'actions[0].republish.headers.userProperties[0].value is missing',
     ],
     ['actions of another type', { ...minimal, actions: {} }, 'actions must be an array'],
     [
@@ -89,17 +134,17 @@ describe('parsePayload', () => {
     [
       'an empty action',
       { ...minimal, actions: [{}] },
-      'actions[0] names no action: give one of kinesis',
+      'actions[0] names no action: give one of kinesis, republish',
     ],
     [
       'two actions in one',
       { ...minimal, actions: [{ kinesis, s3: {} }] },
-      'actions[0].s3: this engine does not execute s3, only kinesis',
+      'actions[0].s3: this engine does not execute s3, only kinesis, republish',
     ],
     [
       'an unknown action',
       { ...minimal, actions: [{ kinesis }, { teleport: {} }] },
-      'actions[1].teleport is not an action of AWS IoT; this engine executes kinesis',
+      'actions[1].teleport is not an action of AWS IoT; this engine executes kinesis, republish',
     ],
     [
       'no role',
@@ -128,11 +173,11 @@ describe('parsePayload', () => {
   it.each(
     [
       'cloudwatchAlarm cloudwatchLogs cloudwatchMetric dynamoDB dynamoDBv2 elasticsearch firehose http influxDB iotAnalytics',
-      'iotEvents iotSiteWise kafka lambda location openSearch republish s3 salesforce sns sqs stepFunctions timestream',
+      'iotEvents iotSiteWise kafka lambda location openSearch s3 salesforce sns sqs stepFunctions timestream',
     ].flatMap((names) => names.split(' ')),
   )('refuses the action %s by its name', (name) => {
     expect(refusalOf({ ...minimal, actions: [{ [name]: {} }] })).toBe(
-      `actions[0].${name}: this engine does not execute ${name}, only kinesis`,
+      `actions[0].${name}: this engine does not execute ${name}, only kinesis, republish`,
     )
   })
 

@@ -202,7 +202,7 @@ describe('create', () => {
 describe('replace, setDisabled and delete', () => {
   it('change what is asked and keep createdAt, tags and what else the metadata hold', async () => {
     const directory = await temporaryFolder()
-    const metadata = { createdAt: 7, tags: { a: 'b' }, delivery: { retrySeconds: 60 } }
+    const metadata = { createdAt: 7, tags: { a: 'b' }, unknown: { kept: true } }
     await writeFile(path.join(directory, 'r.json'), json(payloadOf('old')))
     await writeFile(path.join(directory, 'r.meta.json'), json(metadata))
     const { store } = await openStore({ directory })

@@ -1,0 +1,37 @@
+import { SluiceError, messageOf } from '../errors.ts'
+import type { CompiledStatement } from '../sql/sql.ts'
+import { compileTemplate } from '../templates/template.ts'
+import type { CompiledTemplate } from '../templates/template.ts'
+import type { ActionFailure } from './action.ts'
+
+/**
+ * Reads the template of one field of a payload.
+ *
+ * @param field where it stands, e.g. `actions[0].kinesis.partitionKey`
+ * @throws SluiceError SqlParseException, naming the field
+ */
+export function compileField(
+  text: string,
+  statement: CompiledStatement,
+  field: string,
+): CompiledTemplate {
+  try {
+    return compileTemplate(text, statement)
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    throw new SluiceError(thrown.code, `${field}: ${messageOf(thrown)}`, {
+      cause: thrown,
+      details: thrown.details,
+    })
+  }
+}
+
+/** @param problem what is wrong, or undefined when nothing is */
+export function failureFor(
+  code: ActionFailure['code'],
+  where: string,
+  resource: string,
+  problem: string | undefined,
+): ActionFailure | undefined {
+  return problem === undefined ? undefined : { code, message: problem, where, resource }
+}

@@ -1,0 +1,144 @@
+import { findTopicTextFault } from '../ingress/topic.ts'
+import type { Mqtt5Properties } from '../message.ts'
+import type { CompiledStatement, Scope } from '../sql/sql.ts'
+import { compileField } from './action-template.ts'
+
+/**
+ * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the message
+ * can read them; subscribers of MQTT 3.1.1 do not get any.
+ */
+export interface MqttHeadersDefinition {
+  /** `UNSPECIFIED_BYTES` or `UTF8_DATA`. */
+  readonly payloadFormatIndicator?: string
+  readonly contentType?: string
+  readonly responseTopic?: string
+  /** Base64. */
+  readonly correlationData?: string
+  /** Seconds. */
+  readonly messageExpiry?: string
+  readonly userProperties?: readonly { readonly key: string; readonly value: string }[]
+}
+
+/** The properties, or what is wrong with one of them and which. */
+export type ExpandedHeaders =
+  | { readonly mqtt5: Mqtt5Properties | undefined }
+  | { readonly problem: string; readonly where: string }
+
+export interface CompiledHeaders {
+  /** A header that expands to nothing is left out. Never throws. */
+  expand(scope: Scope): ExpandedHeaders
+}
+
+/** AWS IoT quotas, message broker. */
+export const mqttHeaderLimits = Object.freeze({
+  contentTypeBytesMax: 256,
+  correlationDataBytesMax: 8_192,
+  userPropertiesBytesMax: 8_192,
+  /** [MQTT 5, 3.3.2.3.3]: four bytes. */
+  messageExpirySecondsMax: 0xffff_ffff,
+})
+
+/** @throws SluiceError SqlParseException, naming the field */
+export function compileMqttHeaders(
+  { userProperties = [], ...definition }: MqttHeadersDefinition,
+  statement: CompiledStatement,
+  place: string,
+): CompiledHeaders {
+  const compile = (text: string, name: string) => ({
+    name,
+    template: compileField(text, statement, `${place}.${name}`),
+  })
+  const singles = Object.entries(definition).map(([name, text]) => compile(text, name))
+  const pairs = userProperties.map(({ key, value }, index) => ({
+    key: compile(key, `userProperties[${index}].key`).template,
+    value: compile(value, `userProperties[${index}].value`).template,
+  }))
+  if (singles.length + pairs.length === 0) return { expand: () => ({ mqtt5: undefined }) }
+
+  return {
+    expand(scope) {
+      const given: Record<string, string> = {}
+      for (const { name, template } of singles) given[name] = template.expand(scope)
+      const userTexts = pairs.map(
+        ({ key, value }) => [key.expand(scope), value.expand(scope)] as const,
+      )
+      const read = readMqttHeaders(given, userTexts)
+      if ('mqtt5' in read) return read
+      return { problem: read.problem, where: `${place}.${read.name}` }
+    },
+  }
+}
+
+/**
+ * Checks texts as AWS names them and makes properties of them; an empty text counts as absent.
+ *
+ * @param given by AWS's names: `payloadFormatIndicator`, `contentType`, `responseTopic`,
+ *   `correlationData`, `messageExpiry`
+ */
+export function readMqttHeaders(
+  given: Readonly<Record<string, string | undefined>>,
+  userProperties: readonly (readonly [string, string])[],
+): { readonly mqtt5: Mqtt5Properties } | { readonly problem: string; readonly name: string } {
+  const mqtt5: { -readonly [Name in keyof Mqtt5Properties]: Mqtt5Properties[Name] } = {}
+  for (const [name, text] of Object.entries(given)) {
+    if (text === undefined || text === '') continue
+    const problem = readHeader(name, text, mqtt5)
+    if (problem !== undefined) return { problem, name }
+  }
+  if (userProperties.length > 0) {
+    const bytes = userProperties.flat().reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    if (bytes > mqttHeaderLimits.userPropertiesBytesMax) {
+      return { problem: `${bytes} bytes of user properties are too many`, name: 'userProperties' }
+    }
+    mqtt5.userProperties = userProperties
+  }
+  return { mqtt5 }
+}
+
+/** Puts one header into `mqtt5`, or says what is wrong with it. */
+function readHeader(
+  name: string,
+  text: string,
+  mqtt5: { -readonly [Name in keyof Mqtt5Properties]: Mqtt5Properties[Name] },
+): string | undefined {
+  switch (name) {
+    case 'payloadFormatIndicator': {
+      if (text !== 'UNSPECIFIED_BYTES' && text !== 'UTF8_DATA') {
+        return `"${text}" is neither UNSPECIFIED_BYTES nor UTF8_DATA`
+      }
+      mqtt5.payloadFormatIndicator = text === 'UTF8_DATA' ? 1 : 0
+      return undefined
+    }
+    case 'contentType': {
+      const { contentTypeBytesMax } = mqttHeaderLimits
+      if (Buffer.byteLength(text) > contentTypeBytesMax) return `over ${contentTypeBytesMax} bytes`
+      mqtt5.contentType = text
+      return undefined
+    }
+    case 'responseTopic': {
+      const fault = findTopicTextFault(text.startsWith('$') ? text.slice(1) : text)
+      if (fault) return `"${text.slice(0, 140)}": ${fault.detail}`
+      mqtt5.responseTopic = text
+      return undefined
+    }
+    case 'correlationData': {
+      const bytes = Buffer.from(text, 'base64')
+      if (bytes.toString('base64') !== text) return 'not base64 (with padding)'
+      const { correlationDataBytesMax } = mqttHeaderLimits
+      if (bytes.length > correlationDataBytesMax) return `over ${correlationDataBytesMax} bytes`
+      mqtt5.correlationData = bytes
+      return undefined
+    }
+    case 'messageExpiry': {
+      const seconds = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+      const { messageExpirySecondsMax } = mqttHeaderLimits
+      if (!(seconds <= messageExpirySecondsMax)) {
+        return `"${text.slice(0, 40)}" is not a number of seconds from 0 to ${messageExpirySecondsMax}`
+      }
+      mqtt5.messageExpirySeconds = seconds
+      return undefined
+    }
+    default:
+      return undefined
+  }
+}

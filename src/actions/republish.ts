@@ -1,0 +1,121 @@
+import { SluiceError } from '../errors.ts'
+import { findTopicTextFault, parseBasicIngest } from '../ingress/topic.ts'
+import type { Message } from '../message.ts'
+import type { CompiledStatement } from '../sql/sql.ts'
+import { compileField } from './action-template.ts'
+import { placeOfAction } from './action.ts'
+import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from './action.ts'
+import { compileMqttHeaders } from './mqtt-headers.ts'
+import type { MqttHeadersDefinition } from './mqtt-headers.ts'
+
+/**
+ * AWS IoT's RepublishAction. `topic` and the headers take templates. The role is checked for its
+ * form and not assumed: the broker is this process's own.
+ */
+export interface RepublishActionDefinition {
+  readonly roleArn: string
+  readonly topic: string
+  readonly qos?: 0 | 1
+  readonly headers?: MqttHeadersDefinition
+}
+
+/** How often a message is sent on in a row; a loop of rules ends here. */
+export const republishDepthMax = 10
+
+/** Topics that AWS IoT does not republish to. */
+const jobTopic = /^\$aws\/things\/[^/]+\/jobs(?:\/|$)/
+
+/**
+ * The republish action of a rule: one message per message, which goes through the rules itself.
+ *
+ * What rules see of it is AWS's: the role publishes, over HTTP, so that `clientid()` is `n/a` and
+ * `principal()`, `sourceip()` and `traceid()` are not those of the device. `timestamp()` is that of
+ * the message which was republished, for all that comes of one message is one moment.
+ *
+ * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant
+ *   topic that nothing can be published to; both name the field
+ */
+export function compileRepublishAction(
+  definition: RepublishActionDefinition,
+  statement: CompiledStatement,
+  context: ActionContext,
+): CompiledAction {
+  const place = `${placeOfAction(context.index)}.republish`
+  const field = `${place}.topic`
+  const topic = compileField(definition.topic, statement, field)
+  const headers = compileMqttHeaders(definition.headers ?? {}, statement, `${place}.headers`)
+  if (topic.constant !== undefined) {
+    const problem = topicOf(topic.constant).problem
+    if (problem) throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
+  }
+
+  return {
+    kind: 'republish',
+    constantStreamNames: [],
+    apply(scope, output, { republishDepth = 0, timestampMs }) {
+      const text = topic.expand(scope)
+      const { target, problem } = topicOf(text)
+      const fail = (code: ActionFailure['code'], message: string, where: string) =>
+        failed({ code, message, where, resource: text })
+      if (target === undefined) return fail('TemplateFailed', problem, field)
+      if (republishDepth >= republishDepthMax) {
+        const reason = `the message was republished ${republishDepth} times already: rules in a circle?`
+        return fail('ActionFailed', reason, place)
+      }
+      const properties = headers.expand(scope)
+      if ('problem' in properties) {
+        return fail('TemplateFailed', properties.problem, properties.where)
+      }
+      const message: Message = {
+        ...target,
+        payload: output,
+        qos: definition.qos ?? 0,
+        retain: false,
+        transport: 'http',
+        timestampMs,
+        republishDepth: republishDepth + 1,
+        ...(properties.mqtt5 && { mqtt5: properties.mqtt5 }),
+      }
+      return { ok: true, records: [], messages: [message] }
+    },
+  }
+}
+
+function failed(failure: ActionFailure): ActionOutcome {
+  return { ok: false, failure }
+}
+
+type Target =
+  | { readonly target: Pick<Message, 'topic' | 'basicIngestRule'>; readonly problem?: undefined }
+  | { readonly target?: undefined; readonly problem: string }
+
+/**
+ * A topic that begins with `$` is written `$$`, as AWS has it, so that none is reached by a slip.
+ *
+ * @param text what the template expanded to
+ */
+function topicOf(text: string): Target {
+  if (!text.startsWith('$')) return checked(text, text)
+  if (!text.startsWith('$$')) {
+    return { problem: `the topic "${shorten(text)}" begins with $: a reserved topic is written $$` }
+  }
+  const topic = text.slice(1)
+  if (!topic.startsWith('$aws/') || jobTopic.test(topic)) {
+    return { problem: `nothing can be republished to the topic "${shorten(topic)}"` }
+  }
+  const basicIngest = topic.startsWith('$aws/rules/')
+  // The broker's own check refuses all reserved topics but those of Basic Ingest.
+  return checked(topic, basicIngest ? topic : topic.slice(1))
+}
+
+function checked(topic: string, toCheck: string): Target {
+  const fault = findTopicTextFault(toCheck)
+  if (fault) return { problem: `"${shorten(topic)}": ${fault.detail}` }
+  const basicIngest = parseBasicIngest(topic)
+  if (basicIngest === undefined) return { target: { topic } }
+  return { target: { topic: basicIngest.topic, basicIngestRule: basicIngest.rule } }
+}
+
+function shorten(text: string): string {
+  return text.length <= 140 ? text : `${text.slice(0, 140)}...`
+}

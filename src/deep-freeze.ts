@@ -1,0 +1,7 @@
+/** Freezes a value of plain objects and arrays, and all that it holds. */
+export function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,200 @@
+import type { ActionFailure, ActionOutcome } from './actions/action.ts'
+import { errorDocument, failureOfAction } from './actions/error-action.ts'
+import type { Failure } from './actions/error-action.ts'
+import { originOf } from './actions/origin.ts'
+import type { Message } from './message.ts'
+import type { NewRecord, Origin } from './outbox/outbox.ts'
+import type { CompiledRule } from './rules/compile-rule.ts'
+import { topicFilterMatches } from './rules/topic-index.ts'
+import { createDocument, failureOf, settle } from './sql/sql.ts'
+import type { MessageDocument, Scope, SqlEnvironment } from './sql/sql.ts'
+import type { CompiledTemplate } from './templates/template.ts'
+import { whenKnown } from './when-known.ts'
+
+/** An external function that the rule needs gave no result, so that none of its actions runs. */
+export interface RuleFailure {
+  readonly code: 'ExternalFunctionFailed'
+  readonly message: string
+  /** The function: `get_secret()`. */
+  readonly where: string
+}
+
+interface Unmatched {
+  readonly matched: false
+  readonly failure?: RuleFailure
+  readonly actions: readonly []
+}
+
+interface Matched {
+  readonly matched: true
+  readonly output: Buffer
+  readonly outputIsJson: () => boolean
+  /** One for each action of the rule, in order. */
+  readonly actions: readonly ActionOutcome[]
+}
+
+/** What the statement and the actions of a rule come to for one message. */
+export type RuleOutcome = Unmatched | Matched
+
+/** A message that the rules look at, and what is made of it once for all of them. */
+export interface Subject {
+  readonly document: MessageDocument
+  readonly origin: Origin
+}
+
+export function subjectOf(message: Message, environment: SqlEnvironment): Subject {
+  return {
+    document: createDocument(message, environment),
+    origin: originOf(message, environment.newUuid),
+  }
+}
+
+const unmatched: RuleOutcome = Object.freeze({
+  matched: false,
+  actions: Object.freeze([] as const),
+})
+
+/**
+ * One rule on one message, whose topic matches already: what the engine does, and nothing sent. At
+ * once, unless the result of an external function has to be waited for.
+ */
+export function runRule(
+  rule: CompiledRule,
+  { document, origin }: Subject,
+): RuleOutcome | Promise<RuleOutcome> {
+  const scope = rule.statement.openScope(document)
+  return settle(scope, () => applyRule(rule, scope, origin))
+}
+
+function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcome {
+  const result = rule.statement.evaluate(scope)
+  const actions = result.matched
+    ? rule.actions.map((action) => action.apply(scope, result.output, origin))
+    : []
+  return failedOutcome(scope) ?? (result.matched ? { ...result, actions } : unmatched)
+}
+
+function failedOutcome(scope: Scope): RuleOutcome | undefined {
+  const failure = ruleFailureOf(scope)
+  return failure && { matched: false, failure, actions: [] }
+}
+
+function ruleFailureOf(scope: Scope): RuleFailure | undefined {
+  const failed = failureOf(scope)
+  if (failed === undefined) return undefined
+  const { function: name, reason } = failed
+  return { code: 'ExternalFunctionFailed', message: reason, where: `${name}()` }
+}
+
+/** Which failures a rule's error action gets: all, or as on AWS those of actions alone. */
+export type ErrorActionScope = 'all' | 'actions'
+
+/** How AWS's log calls the failure of an external function; its error actions do not get any. */
+const functionFailureName = 'FunctionExecution'
+
+/** What the error action is told of an outcome; nothing when nothing failed. */
+export function failuresOf(
+  rule: CompiledRule,
+  outcome: RuleOutcome,
+  scope: ErrorActionScope,
+): readonly Failure[] {
+  const failures: Failure[] = []
+  if (!outcome.matched && outcome.failure && scope === 'all') {
+    const { where, message } = outcome.failure
+    failures.push({
+      failedAction: functionFailureName,
+      failedResource: where,
+      errorMessage: `${where}: ${message}`,
+    })
+  }
+  for (const [index, action] of outcome.actions.entries()) {
+    const kind = rule.actions[index]?.kind
+    if (action.ok || kind === undefined) continue
+    if (scope === 'actions' && action.failure.code === 'TemplateFailed') continue
+    failures.push(failureOfAction(kind, action.failure))
+  }
+  return failures
+}
+
+/**
+ * The error action of a rule on the message that failed. Its templates see that message, in a scope
+ * of their own: one in which a function failed gives no more results.
+ *
+ * @param failures not empty
+ * @returns undefined when the rule has no error action
+ */
+export function runErrorAction(
+  { name, statement, errorAction }: CompiledRule,
+  { document, origin }: Subject,
+  failures: readonly Failure[],
+): ActionOutcome | Promise<ActionOutcome> | undefined {
+  if (errorAction === undefined) return undefined
+  const scope = statement.openScope(document)
+  const output = errorDocument(name, origin, failures)
+  const outcome = settle(scope, () => errorAction.apply(scope, output, origin))
+  return whenKnown(outcome, (applied) => {
+    const failure = ruleFailureOf(scope)
+    if (failure === undefined) return applied
+    const { message, where } = failure
+    return { ok: false, failure: { code: 'ActionFailed', message, where, resource: where } }
+  })
+}
+
+/** What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`. */
+export interface Evaluation {
+  readonly matched: boolean
+  readonly output?: Buffer
+  readonly outputIsJson: boolean
+  /** What each action would send, for the actions that succeed. */
+  readonly actions: readonly {
+    readonly kind: string
+    readonly records: readonly NewRecord[]
+    readonly messages: readonly Message[]
+  }[]
+  /** Expanded in the order given. */
+  readonly templates: readonly string[]
+  readonly failures: readonly (ActionFailure | RuleFailure)[]
+}
+
+/**
+ * Runs a rule on a message as the engine does, on the same code path, and sends nothing.
+ *
+ * @param templates compiled against the rule's statement; they are expanded even without a match
+ */
+export async function evaluateRule(
+  rule: CompiledRule,
+  message: Message,
+  environment: SqlEnvironment,
+  templates: readonly CompiledTemplate[] = [],
+): Promise<Evaluation> {
+  const { document, origin } = subjectOf(message, environment)
+  const scope = rule.statement.openScope(document)
+  const { outcome, expanded } = await settle(scope, () => {
+    const applied = isFor(rule, message) ? applyRule(rule, scope, origin) : unmatched
+    const texts = templates.map((template) => template.expand(scope))
+    return { outcome: failedOutcome(scope) ?? applied, expanded: texts }
+  })
+  const failed = outcome.matched ? undefined : outcome.failure
+  return {
+    matched: outcome.matched,
+    ...(outcome.matched && { output: outcome.output }),
+    outputIsJson: outcome.matched && outcome.outputIsJson(),
+    actions: outcome.actions.flatMap((action, index) => {
+      if (!action.ok) return []
+      const { records, messages } = action
+      return [{ kind: rule.actions[index]?.kind ?? '', records, messages }]
+    }),
+    templates: expanded,
+    failures: [
+      ...(failed === undefined ? [] : [failed]),
+      ...outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
+    ],
+  }
+}
+
+/** A Basic Ingest message is for the one rule that it names, whatever that rule's filter. */
+function isFor(rule: CompiledRule, message: Message): boolean {
+  if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
+  const filter = rule.statement.topicFilter
+  return filter !== undefined && topicFilterMatches(filter, message.topic)
+}
