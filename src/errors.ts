@@ -27,6 +27,7 @@ export const errorCatalogue = Object.freeze({
   ),
   UnauthorizedException: kind(401, false, 'The rule is not there, or the caller may not see it.'),
   AccessDeniedException: kind(403, false, 'The caller may not reach this server or do this.'),
+  MalformedPolicyException: kind(400, false, 'A policy document is not valid, or not enforceable.'),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
   ResourceAlreadyExistsException: kind(409, false, 'A rule of this name exists already.'),
@@ -55,10 +56,16 @@ export const errorCatalogue = Object.freeze({
     false,
     'A file in the rules folder is unreadable or not a valid rule.',
   ),
+  IdentityFileInvalid: kind(
+    500,
+    false,
+    'A file of keys, passwords or certificates is open to others, unreadable or not valid.',
+  ),
 
   // The message path.
   PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
   OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),
+  OutboxFull: kind(503, true, 'A destination has no room; a message that cannot wait is dropped.'),
   TemplateFailed: kind(
     400,
     false,
