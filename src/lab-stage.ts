@@ -63,8 +63,8 @@ export async function startLab(options: {
     ensureStream: (name) => worker.ensureStream(name),
     withStreams: (compile) => (definition) => {
       const rule = compile(definition)
-      for (const name of rule.actions.flatMap((action) => action.constantStreamNames)) {
-        makeStream(name)
+      for (const action of [...rule.actions, rule.errorAction]) {
+        action?.constantStreamNames.forEach(makeStream)
       }
       return rule
     },

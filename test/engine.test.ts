@@ -1,63 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { compileActions } from '../src/actions/compile-actions.ts'
-import { createEngine, evaluateRule } from '../src/engine.ts'
-import type { Message } from '../src/message.ts'
-import type { NewRecord } from '../src/outbox/outbox.ts'
-import { createRuleCompiler } from '../src/rules/compile-rule.ts'
-import type { CompiledRule } from '../src/rules/compile-rule.ts'
-import { parsePayload } from '../src/rules/payload.ts'
-import { compileStatement } from '../src/sql/sql.ts'
-import { createMemoryLogger, createMetrics } from '../src/telemetry.ts'
-import { createManualClock } from './helpers/manual-clock.ts'
-import { messageWith, testEnvironment } from './helpers/messages.ts'
+import { engineWith, keysOf, kinesis, ruleWith } from './helpers/engine-parts.ts'
+import { messageWith } from './helpers/messages.ts'
 
-const compile = createRuleCompiler(
-  { compileStatement, compileActions },
-  { region: 'us-east-1', accountId: '123456789012' },
-)
-
-function rule(name: string, sql: string, ...kinesis: object[]): CompiledRule {
-  const roleArn = 'arn:aws:iam::123456789012:role/write'
-  const actions = kinesis.map((each) => ({ kinesis: { roleArn, streamName: 's', ...each } }))
-  const payload = parsePayload({ sql, actions, awsIotSqlVersion: '2016-03-23' })
-  return compile({ name, payload, createdAt: 0, tags: {} })
-}
-
-function engineWith(rules: readonly CompiledRule[]) {
-  const appended: NewRecord[][] = []
-  const logged: Record<string, unknown>[] = []
-  const metrics = createMetrics()
-  const clock = createManualClock()
-  let failure: Error | undefined
-  const engine = createEngine({
-    rules: {
-      match: () => rules.filter((each) => !each.disabled),
-      byName: (name) => rules.find((each) => each.name === name),
-    },
-    outbox: {
-      async append(records) {
-        if (failure) throw failure
-        appended.push([...records])
-      },
-    },
-    environment: testEnvironment,
-    logger: createMemoryLogger((line) => logged.push(line)),
-    metrics,
-    clock,
-  })
-  return {
-    engine,
-    appended,
-    logged,
-    metrics,
-    clock,
-    failWith: (error: Error) => {
-      failure = error
-    },
-  }
-}
-
-const keysOf = (records: readonly NewRecord[]) => records.map((record) => record.partitionKey)
+const rule = (name: string, sql: string, ...actions: object[]) =>
+  ruleWith(
+    name,
+    sql,
+    actions.map((action) => kinesis(action)),
+  )
 
 describe('ingest', () => {
   test('all records of one message are one append, in the order of rules and actions', async () => {
@@ -131,33 +81,5 @@ describe('ingest', () => {
         'sluice_messages_rejected_total{reason="rule_not_found"} 1',
       )
     })
-  })
-})
-
-describe('evaluateRule gives what the engine would do, and sends nothing', () => {
-  const hot = rule('hot', "SELECT n FROM 'a/+' WHERE n > 1", { partitionKey: '${topic(2)}' })
-
-  test.each<[string, Message, boolean]>([
-    ['topic and WHERE match', messageWith({ payload: { n: 2 } }), true],
-    ['WHERE does not', messageWith({ payload: { n: 1 } }), false],
-    ['the topic does not', messageWith({ topic: 'b/b', payload: { n: 2 } }), false],
-    [
-      'Basic Ingest for this rule',
-      messageWith({ topic: 'b', payload: { n: 2 }, basicIngestRule: 'hot' }),
-      true,
-    ],
-    ['Basic Ingest for another', messageWith({ payload: { n: 2 }, basicIngestRule: 'x' }), false],
-  ])('%s', async (_what, message, matched) => {
-    expect((await evaluateRule(hot, message, testEnvironment)).matched).toBe(matched)
-  })
-
-  test('output, records and failures', async () => {
-    const evaluation = await evaluateRule(hot, messageWith({ payload: { n: 2 } }), testEnvironment)
-    expect(evaluation.output?.toString()).toBe('{"n":2}')
-    expect(evaluation.outputIsJson).toBe(true)
-    expect(evaluation.actions).toMatchObject([
-      { kind: 'kinesis', records: [{ partitionKey: 'b' }] },
-    ])
-    expect(evaluation.failures).toEqual([])
   })
 })

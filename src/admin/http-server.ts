@@ -15,6 +15,7 @@ import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
 import { addRuleRoutes } from './iot-rules.ts'
+import { addDeliveryRoutes } from './rule-delivery.ts'
 import { addStatusRoutes } from './status-routes.ts'
 import type { Health } from './status-routes.ts'
 
@@ -87,6 +88,7 @@ export function createHttpServer(
   })
 
   addRuleRoutes(app, rules)
+  addDeliveryRoutes(app, rules)
   addEvaluateRoute(app, dependencies)
   addStatusRoutes(app, dependencies)
   refuseOtherMethods(app, patterns)

@@ -56,21 +56,7 @@ export function createRuleWriter(
     return queue.run(name, task)
   }
 
-  const bringIntoForce = async (
-    entry: RuleEntry,
-    { withPayload }: { readonly withPayload: boolean },
-  ): Promise<CompiledRule> => {
-    const { rule, payloadText, metadataText } = entry
-    await onDisk(rule.name, async () => {
-      const present = catalogue.entry(rule.name)
-      if (metadataText !== undefined && present?.metadataText !== metadataText) {
-        await files.writeMetadata(rule.name, metadataText)
-      }
-      if (withPayload) await files.writePayload(rule.name, payloadText)
-    })
-    catalogue.put(entry)
-    return rule
-  }
+  const bringIntoForce = createEnforcer({ files, catalogue })
 
   const replaceWith = (name: string, changesOf: (rule: CompiledRule) => RuleChanges) =>
     update(name, async () => {
@@ -123,6 +109,25 @@ export function createRuleWriter(
         await onDisk(name, () => files.remove(name))
         catalogue.remove(name)
       }),
+  }
+}
+
+/** @returns a function that writes what a rule was made to be, and then puts it in force */
+function createEnforcer({ files, catalogue }: Pick<RuleWriterDependencies, 'files' | 'catalogue'>) {
+  return async (
+    entry: RuleEntry,
+    { withPayload }: { readonly withPayload: boolean },
+  ): Promise<CompiledRule> => {
+    const { rule, payloadText, metadataText } = entry
+    await onDisk(rule.name, async () => {
+      const present = catalogue.entry(rule.name)
+      if (metadataText !== undefined && present?.metadataText !== metadataText) {
+        await files.writeMetadata(rule.name, metadataText)
+      }
+      if (withPayload) await files.writePayload(rule.name, payloadText)
+    })
+    catalogue.put(entry)
+    return rule
   }
 }
 

@@ -69,6 +69,23 @@ describe('the AWS client', () => {
     expect(store.store.all()).toEqual([])
   })
 
+  it('keeps republish and error actions as they were given', async () => {
+    const { iot } = await startServer()
+    const headers = {
+      contentType: 'application/json',
+      messageExpiry: '60',
+      userProperties: [{ key: 'from', value: '${topic()}' }],
+    }
+    const topicRulePayload: TopicRulePayload = {
+      ...payloadFor('a'),
+      actions: [{ republish: { roleArn, topic: 'again/${topic()}', qos: 1, headers } }],
+      errorAction: { kinesis: { roleArn, streamName: 'errors', partitionKey: '${clientid()}' } },
+    }
+    await iot.send(new CreateTopicRuleCommand({ ruleName: 'r', topicRulePayload }))
+    const { rule } = await iot.send(new GetTopicRuleCommand({ ruleName: 'r' }))
+    expect(rule).toMatchObject(topicRulePayload)
+  })
+
   it('stores tags with a rule', async () => {
     const { iot, store } = await startServer()
     await iot.send(
@@ -145,7 +162,7 @@ describe('the AWS client', () => {
     ).toEqual([
       'InvalidRequestException',
       400,
-      'actions[0].lambda: this engine does not execute lambda, only kinesis',
+      'actions[0].lambda: this engine does not execute lambda, only kinesis, republish',
     ])
     expect(await failure(create('s', payloadFor('a'), 'aws:x=1'))).toEqual([
       'InvalidRequestException',

@@ -1,0 +1,90 @@
+import { compileActions } from '../../src/actions/compile-actions.ts'
+import { createEngine } from '../../src/engine.ts'
+import type { EngineDependencies, EngineOptions } from '../../src/engine.ts'
+import type { Message } from '../../src/message.ts'
+import type { NewRecord } from '../../src/outbox/outbox.ts'
+import { createRuleCompiler } from '../../src/rules/compile-rule.ts'
+import type { CompiledRule } from '../../src/rules/compile-rule.ts'
+import { parsePayload } from '../../src/rules/payload.ts'
+import { topicFilterMatches } from '../../src/rules/topic-index.ts'
+import { compileStatement } from '../../src/sql/sql.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
+import { createManualClock } from './manual-clock.ts'
+import { testEnvironment } from './messages.ts'
+
+const compile = createRuleCompiler(
+  { compileStatement, compileActions },
+  { region: 'us-east-1', accountId: '123456789012' },
+)
+export const roleArn = 'arn:aws:iam::123456789012:role/write'
+
+export const kinesis = (members: object = {}) => ({
+  kinesis: { roleArn, streamName: 's', ...members },
+})
+export const republish = (topic: string, members: object = {}) => ({
+  republish: { roleArn, topic, ...members },
+})
+
+/** A rule of SQL version 2016-03-23. */
+export function ruleWith(
+  name: string,
+  sql: string,
+  actions: readonly object[],
+  members: object = {},
+): CompiledRule {
+  const payload = parsePayload({ sql, actions, awsIotSqlVersion: '2016-03-23', ...members })
+  return compile({ name, payload, createdAt: 0, tags: {} })
+}
+
+/** The engine on these rules; what it would make durable and hand to subscribers is collected. */
+export function engineWith(
+  rules: readonly CompiledRule[],
+  given: { options?: EngineOptions; environment?: EngineDependencies['environment'] } = {},
+) {
+  const appended: NewRecord[][] = []
+  const distributed: Message[] = []
+  const logged: Record<string, unknown>[] = []
+  const metrics = createMetrics()
+  const clock = createManualClock()
+  let failure: Error | undefined
+  const engine = createEngine(
+    {
+      rules: {
+        match: (topic) => rules.filter((rule) => !rule.disabled && isFor(rule, topic)),
+        byName: (name) => rules.find((rule) => rule.name === name),
+      },
+      outbox: {
+        async append(records) {
+          if (failure) throw failure
+          appended.push([...records])
+        },
+      },
+      async distribute(message) {
+        distributed.push(message)
+      },
+      environment: given.environment ?? testEnvironment,
+      logger: createMemoryLogger((line) => logged.push(line)),
+      metrics,
+      clock,
+    },
+    given.options,
+  )
+  return {
+    engine,
+    appended,
+    distributed,
+    logged,
+    metrics,
+    clock,
+    failWith: (error: Error) => {
+      failure = error
+    },
+  }
+}
+
+function isFor({ statement: { topicFilter } }: CompiledRule, topic: string): boolean {
+  return topicFilter !== undefined && topicFilterMatches(topicFilter, topic)
+}
+
+export const keysOf = (records: readonly NewRecord[]): string[] =>
+  records.map((record) => record.partitionKey)
