@@ -67,6 +67,32 @@ const declareMetrics = (registry: Registry) => ({
 
 const ingressMetrics = (registry: Registry) => ({
   mqttConnections: gauge(registry, 'sluice_mqtt_connections', 'MQTT clients connected now.'),
+  mqttHeldBytes: sampledGauge(
+    registry,
+    'sluice_mqtt_held_bytes',
+    'Bytes of messages that were read and are not finished; bounded.',
+  ),
+  mqttAbsentSessions: sampledGauge(
+    registry,
+    'sluice_mqtt_absent_sessions',
+    'Sessions of clients that are not connected and may come back.',
+  ),
+  mqttQueuedBytes: sampledGauge(
+    registry,
+    'sluice_mqtt_queued_bytes',
+    'Bytes of messages kept for the sessions of subscribers; bounded.',
+  ),
+  retainedMessages: sampledGauge(
+    registry,
+    'sluice_mqtt_retained_messages',
+    'Retained messages; bounded.',
+  ),
+  messagesNotKept: counter(
+    registry,
+    'sluice_mqtt_messages_not_kept_total',
+    'Messages not kept for an absent or later subscriber, because a bound was reached.',
+    'reason',
+  ),
   mqttConnectionsRefused: counter(
     registry,
     'sluice_mqtt_connections_refused_total',
@@ -105,7 +131,7 @@ const ruleMetrics = (registry: Registry) => ({
   ruleEvaluations: counter(
     registry,
     'sluice_rule_evaluations_total',
-    'Messages that a rule was evaluated on, by result: matched or unmatched.',
+    'Messages that a rule was evaluated on, by result: matched, unmatched or failed.',
     'rule',
     'result',
   ),
@@ -126,8 +152,36 @@ const outboxMetrics = (registry: Registry) => ({
     'rule',
     'action',
   ),
+  recordsHandedOver: counter(
+    registry,
+    'sluice_records_handed_over_total',
+    "Records that the stream did not take, and the rule's error action did.",
+    'rule',
+    'action',
+  ),
+  recordsDeadLettered: counter(
+    registry,
+    'sluice_records_dead_lettered_total',
+    'Records that were given up and put among the dead letters.',
+    'rule',
+    'action',
+  ),
+  recordsDropped: counter(
+    registry,
+    'sluice_records_dropped_total',
+    'Records that are gone undelivered: of QoS 0 for want of room, or deleted or pushed out of the dead letters.',
+    'rule',
+    'action',
+  ),
+  deadLetters: gauge(registry, 'sluice_dead_letters', 'Dead letters held.'),
+  deadLetterBytes: gauge(registry, 'sluice_dead_letters_bytes', 'Bytes of those on disk.'),
+  outboxAppendsWaiting: gauge(
+    registry,
+    'sluice_outbox_appends_waiting',
+    'Messages that wait because the share of a destination is full.',
+  ),
   outboxRecords: gauge(registry, 'sluice_outbox_records', 'Records accepted, not yet delivered.'),
-  outboxBytes: gauge(registry, 'sluice_outbox_bytes', 'Bytes of data and keys of those records.'),
+  outboxBytes: gauge(registry, 'sluice_outbox_bytes', 'Bytes of those records on disk.'),
   outboxCommitSeconds: new Histogram({
     name: 'sluice_outbox_commit_seconds',
     help: 'From handing records to the outbox until they are flushed to disk.',
@@ -179,6 +233,24 @@ function counter<Label extends string>(
   ...labelNames: Label[]
 ): Counter<Label> {
   return new Counter({ name, help, labelNames, registers: [registry] })
+}
+
+/** A gauge that is asked for its value when it is read, instead of being told every change. */
+function sampledGauge(registry: Registry, name: string, help: string) {
+  let read: (() => number) | undefined
+  const metric = new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read?.() ?? 0)
+    },
+  })
+  return Object.assign(metric, {
+    readFrom(source: () => number) {
+      read = source
+    },
+  })
 }
 
 function gauge<Label extends string>(

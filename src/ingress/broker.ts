@@ -6,7 +6,7 @@ import type { Logger, Metrics } from '../telemetry.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import { connectionGone, notIngested } from './publishing.ts'
-import type { SessionStore } from './received-ids.ts'
+import type { Sessions } from './sessions.ts'
 import { findFilterFault, findTopicTextFault } from './topic.ts'
 
 /**
@@ -17,8 +17,12 @@ export interface BrokerDeps {
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics
-  readonly sessions: SessionStore
+  readonly sessions: Sessions
+  /** For Aedes' option `persistence`. */
+  readonly persistence: object
   readonly connectionOf: (client: Client) => Connection | undefined
+  /** The client is accepted, and an earlier connection of it is closed. */
+  readonly connected: (client: Client, connection: Connection) => void
 }
 
 export interface BrokerLimits {
@@ -26,6 +30,7 @@ export interface BrokerLimits {
   readonly connectTimeoutMs: number
   readonly drainTimeoutMs: number
   readonly distributionsMax: number
+  readonly subscriptionsMax: number
 }
 
 const mqtt5 = 5
@@ -37,6 +42,7 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
     concurrency: limits.distributionsMax,
     connectTimeout: limits.connectTimeoutMs,
     drainTimeout: limits.drainTimeoutMs,
+    persistence: deps.persistence,
     maxClientsIdLength: limits.clientIdBytesMax,
     preConnect: (client, packet, callback) => {
       const refusal = prepareConnection(deps, limits, client, packet)
@@ -48,7 +54,7 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
       else done(identifierError(fault), false)
     },
     authorizeSubscribe: (client, subscription, callback) => {
-      callback(null, grantSubscription(deps, client, subscription))
+      callback(null, grantSubscription(deps, limits, client, subscription))
     },
   })
   observe(broker, deps)
@@ -114,11 +120,21 @@ function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string)
 /** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
 function grantSubscription(
   deps: BrokerDeps,
+  { subscriptionsMax }: BrokerLimits,
   client: Client,
   subscription: Subscription,
 ): Subscription | null {
-  const fault = findFilterFault(subscription.topic)
-  if (fault === undefined) return subscription
+  const filters = deps.connectionOf(client)?.filters ?? new Set()
+  if (filters.has(subscription.topic)) return subscription
+  const fault =
+    findFilterFault(subscription.topic) ??
+    (filters.size < subscriptionsMax
+      ? undefined
+      : `a client may have ${subscriptionsMax} subscriptions`)
+  if (fault === undefined) {
+    filters.add(subscription.topic)
+    return subscription
+  }
   deps.log.warn(
     'subscription_refused',
     { clientId: client.id, filter: subscription.topic.slice(0, filterLogMax), detail: fault },
@@ -140,11 +156,20 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     const connection = deps.connectionOf(client)
     if (connection === undefined || connection.closed) return
     // Not before: only now is an earlier connection of this client closed.
-    if (client.clean) deps.sessions.discard(client.id)
-    else connection.received = deps.sessions.resume(client.id)
+    if (client.clean) {
+      deps.sessions.discard(client.id)
+    } else {
+      connection.session = deps.sessions.resume(client.id)
+      connection.received = connection.session.received
+    }
+    deps.connected(client, connection)
     connection.counted = true
     deps.metrics.mqttConnections.inc()
     deps.logger.debug({ clientId: client.id, sourceIp: connection.sourceIp }, 'client connected')
+  })
+  broker.on('unsubscribe', (filters, client) => {
+    const granted = deps.connectionOf(client)?.filters
+    for (const filter of filters) granted?.delete(filter)
   })
   const onFault = (client: Client, error: Error): void => {
     const reason = refusalReason(error)

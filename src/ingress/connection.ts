@@ -3,6 +3,7 @@ import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from './gate.ts'
 import { createReceivedIds } from './received-ids.ts'
 import type { ReceivedIds } from './received-ids.ts'
+import type { Session } from './sessions.ts'
 
 /** What is kept for one network connection, beside Aedes' client. */
 export interface Connection {
@@ -13,12 +14,18 @@ export interface Connection {
   received: ReceivedIds
   /** Packet ids of QoS 2 messages that Aedes has been let to answer and did not distribute yet. */
   readonly undistributed: Set<number>
+  /** The filters that the client may stand subscribed to. */
+  readonly filters: Set<string>
+  /** Where the client asked to keep its session. */
+  session: Session | undefined
   keepAliveSeconds: number
   /** Why the CONNECT is to be answered "identifier rejected". */
   identifierFault: string | undefined
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
+  /** Its will is not to be published. */
+  isWillPrevented: boolean
   /** Aedes has ended it for a fault, which is reported. */
   faulted: boolean
 }
@@ -30,10 +37,13 @@ export function createConnection(gate: Gate, sourceIp: string | undefined): Conn
     answers: createAnswerQueue(),
     received: createReceivedIds(),
     undistributed: new Set(),
+    filters: new Set(),
+    session: undefined,
     keepAliveSeconds: 0,
     identifierFault: undefined,
     counted: false,
     closed: false,
+    isWillPrevented: false,
     faulted: false,
   }
 }

@@ -5,7 +5,7 @@ import type { FrameFault } from './frames.ts'
  * The frames of one client that have not passed the gate yet, and which of them may:
  *
  * - nothing follows the first, a CONNECT, until `open()`;
- * - at most `unfinishedMax` PUBLISHes have passed and are not finished;
+ * - at most `unfinishedMax` PUBLISHes have passed and are not finished, and `mayPublish` agrees;
  * - DISCONNECT waits until none is, so that the answers before it go out;
  * - a frame that is no good passes never, nor what follows it: `fault` has the reason.
  */
@@ -17,6 +17,8 @@ export interface FrameQueue {
   open(): void
   /** Nothing more passes. */
   readonly hold: () => void
+  /** Forgets what waits. */
+  readonly clear: () => void
   /** A PUBLISH that passed is finished. */
   finish(): void
   readonly isOpen: boolean
@@ -32,6 +34,8 @@ export interface FrameQueue {
 export interface FrameQueueOptions {
   readonly payloadBytesMax: number
   readonly unfinishedMax: number
+  /** Asked for each PUBLISH that is to pass next, with its length; on true it passes. */
+  readonly mayPublish: (bytes: number) => boolean
   /** Told of each PUBREL that passes. */
   readonly publishReleased: (packetId: number) => void
 }
@@ -47,7 +51,13 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   let bytes = 0
   let fault: FrameFault | undefined
 
+  function clear(): void {
+    runs = []
+    bytes = 0
+  }
+
   return {
+    clear,
     add(added) {
       if (fault !== undefined) return
       for (const run of added) {
@@ -61,8 +71,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
       const admitted = admit(state, run, options)
       fault = admitted.fault
       if (fault !== undefined) {
-        runs = []
-        bytes = 0
+        clear()
       } else if (admitted.end === run.length) {
         runs.shift()
         bytes -= run.length
@@ -116,7 +125,7 @@ function admit(
       const fault = findFrameFault(run, offset, length, options.payloadBytesMax)
       if (fault !== undefined) return { end: offset, fault }
       if (type === packetType.publish) {
-        if (state.unfinished >= options.unfinishedMax) break
+        if (state.unfinished >= options.unfinishedMax || !options.mayPublish(length)) break
         state.unfinished++
       } else if (type === packetType.disconnect) {
         if (state.unfinished > 0) break

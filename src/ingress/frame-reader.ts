@@ -3,12 +3,14 @@ import type { FrameFault } from './frames.ts'
 
 /**
  * Cuts the bytes of a socket into runs of whole frames, of which the first is a CONNECT: as few
- * buffers as possible, views of the chunks wherever a frame did not arrive in pieces. Between calls it keeps one frame at most that
- * is not whole, and that only while its size is within the limits.
+ * buffers as possible, views of the chunks wherever a frame did not arrive in pieces. Between calls
+ * it keeps one frame at most that is not whole, and that only while its size is within the limits.
  */
 export interface FrameReader {
   /** @param takePings whether PINGREQs are counted and left out of the runs */
   read(chunk: Buffer, takePings: boolean): FramesRead
+  /** Of the frame that is not whole. */
+  readonly partialBytes: number
 }
 
 export interface FramesRead {
@@ -47,6 +49,9 @@ export function createFrameReader(payloadBytesMax: number): FrameReader {
   }
 
   return {
+    get partialBytes() {
+      return pieces.length === 0 ? 0 : pieceBytes
+    },
     read(chunk, takePings) {
       if (!begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
       begun = true

@@ -63,6 +63,13 @@ function decodeLength(bytes: Buffer, offset: number): number {
   return lengthMalformed
 }
 
+/** The length in bytes of a frame of which `remaining` follow the fixed header. */
+export function frameBytes(remaining: number): number {
+  if (remaining < 0x80) return remaining + 2
+  if (remaining < 0x4000) return remaining + 3
+  return remaining + (remaining < 0x20_0000 ? 4 : 5)
+}
+
 /** The length in bytes of a frame that `measureFrame` found whole. */
 export function frameLength(bytes: Buffer, offset: number): number {
   const header = decodeLength(bytes, offset)

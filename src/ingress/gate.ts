@@ -1,9 +1,9 @@
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
-import { createFrameQueue } from './frame-queue.ts'
-import { createFrameReader } from './frame-reader.ts'
 import type { FrameFault } from './frames.ts'
+import type { HeldBytes } from './held-bytes.ts'
+import { createIntake } from './intake.ts'
 import { createKeepAlive } from './keep-alive.ts'
 
 /**
@@ -14,7 +14,8 @@ import { createKeepAlive } from './keep-alive.ts'
  *   fixed header, before as after authentication.
  * - The first frame is a CONNECT, and nothing follows it until `open()`.
  * - At most `unfinishedMax` PUBLISHes are with Aedes and the engine. More are read ahead up to
- *   `readAheadBytesMax`; the rest waits in TCP, and so does the client.
+ *   `readAheadBytesMax`; the rest waits in TCP, and so does the client. What all clients hold
+ *   together has its own bound, in `held-bytes.ts`.
  * - A client that waits stays alive. PINGREQs are answered here, also those behind frames that
  *   wait; while PINGREQs themselves may wait in TCP, PINGRESPs go out unasked. The keepalive of a
  *   client that is not read from does not run (TCP's own finds a dead peer).
@@ -31,10 +32,14 @@ export interface Gate {
   readonly unfinished: number
   /** The client is accepted: what follows its CONNECT may pass. 0 seconds is no keepalive. */
   open(keepAliveSeconds: number): void
-  /** Aedes has come to a PUBLISH that was passed on: it may read on without waiting for it. */
-  readonly dispatched: () => void
+  /**
+   * Aedes has come to a PUBLISH that was passed on: it may read on without waiting for it.
+   *
+   * @param bytes the length of its frame
+   */
+  dispatched(bytes: number): void
   /** A PUBLISH that was passed on is answered and distributed. */
-  finish(): void
+  finish(bytes: number): void
   /** Nothing more of this client passes. */
   readonly hold: () => void
 }
@@ -49,7 +54,7 @@ export interface GateEvents {
 }
 
 export interface GateFault extends Omit<FrameFault, 'reason'> {
-  readonly reason: FrameFault['reason'] | 'keepalive_timeout'
+  readonly reason: FrameFault['reason'] | 'keepalive_timeout' | 'held_bytes'
 }
 
 export interface GateLimits {
@@ -64,19 +69,27 @@ const keepAliveTimeout: GateFault = Object.freeze({
   reason: 'keepalive_timeout',
   detail: 'nothing came for one and a half times the keepalive',
 })
+const heldTooLong: GateFault = Object.freeze({
+  reason: 'held_bytes',
+  detail: 'the memory for messages is full, and its packet was the longest under way',
+})
 const pingResponse = Buffer.from([0xd0, 0])
 
-export function createGate(
-  deps: { readonly socket: Socket; readonly clock: Clock; readonly events: GateEvents },
-  limits: GateLimits,
-): Gate {
-  const { socket, clock, events } = deps
-  const reader = createFrameReader(limits.payloadBytesMax)
-  const queue = createFrameQueue({ ...limits, publishReleased: events.publishReleased })
-  /** Why the connection ends once all that is queued has passed and is finished. */
-  let ending: FrameFault | 'end of stream' | undefined
+export interface GateDeps {
+  readonly socket: Socket
+  readonly clock: Clock
+  readonly events: GateEvents
+  readonly heldBytes: HeldBytes
+}
+
+export function createGate(deps: GateDeps, limits: GateLimits): Gate {
+  const { socket, clock, events, heldBytes } = deps
+  const { publishReleased } = events
+  const evict = () => end(stream, events, heldTooLong)
+  // Answers come many in a tick: one flush then passes on as many frames in one buffer.
+  const planFlush = oncePerTick(() => flush())
+  const intake = createIntake({ heldBytes, changed: planFlush, evict, publishReleased }, limits)
   let wanted = false
-  let flushPlanned = false
 
   const stream = createStream(socket, {
     wanted() {
@@ -85,6 +98,7 @@ export function createGate(
     },
     destroyed() {
       keepAlive.stop()
+      intake.drop()
       closeSocket(socket, clock, limits.closeTimeoutMs)
       events.closed()
     },
@@ -95,52 +109,50 @@ export function createGate(
     timedOut: () => end(stream, events, keepAliveTimeout),
   })
 
-  function receive(chunk: Buffer): void {
-    keepAlive.heard()
-    if (ending !== undefined || stream.destroyed) return
-    const { runs, pings, fault } = reader.read(chunk, queue.isOpen)
-    if (pings > 0) answerPings(stream, pings)
-    queue.add(runs)
-    ending = fault
-    flush()
-  }
-
   function flush(): void {
-    flushPlanned = false
     if (stream.destroyed) return
-    for (let run = wanted && queue.take(); run; run = wanted && queue.take()) {
+    for (let run = wanted && intake.take(); run; run = wanted && intake.take()) {
       wanted = stream.push(run)
     }
-    ending = queue.fault ?? ending
-    if (ending !== undefined && queue.isIdle) end(stream, events, ending)
-    setPaused(socket, ending !== undefined || queue.bytes > limits.readAheadBytesMax)
+    const { ending } = intake
+    if (ending !== undefined) end(stream, events, ending)
+    setPaused(socket, !intake.settle())
   }
 
-  function receiveEnd(): void {
-    ending ??= 'end of stream'
-    flush()
-  }
-
-  bindSocket(socket, { receive, receiveEnd, gone: () => stream.destroy() })
+  const readOn = createReadOn(stream)
+  bindSocket(socket, {
+    receive(chunk) {
+      keepAlive.heard()
+      if (stream.destroyed) return
+      const pings = intake.read(chunk)
+      if (pings > 0) answerPings(stream, pings)
+      flush()
+    },
+    receiveEnd() {
+      intake.endOfStream()
+      flush()
+    },
+    gone: () => stream.destroy(),
+  })
   return {
     stream,
     get unfinished() {
-      return queue.unfinished
+      return intake.unfinished
     },
     open(keepAliveSeconds) {
-      queue.open()
+      intake.open()
       keepAlive.start(keepAliveSeconds)
       flush()
     },
-    finish() {
-      queue.finish()
-      if (flushPlanned) return
-      flushPlanned = true
-      // Answers come many in a tick: one flush then passes on as many frames in one buffer.
-      process.nextTick(flush)
+    finish(bytes) {
+      intake.finish(bytes)
+      planFlush()
     },
-    dispatched: createReadOn(stream),
-    hold: queue.hold,
+    dispatched(bytes) {
+      intake.dispatched(bytes)
+      readOn()
+    },
+    hold: () => intake.hold(),
   }
 }
 
@@ -158,6 +170,20 @@ function createReadOn(stream: Duplex): () => void {
   return () => {
     // Not at once: Aedes is in the midst of what it has read.
     if (packets++ === 0) process.nextTick(readOn)
+  }
+}
+
+/** Calls made in one tick come to one, at its end. */
+function oncePerTick(act: () => void): () => void {
+  let isPlanned = false
+  const run = () => {
+    isPlanned = false
+    act()
+  }
+  return () => {
+    if (isPlanned) return
+    isPlanned = true
+    process.nextTick(run)
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, SluiceError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { LimitedLog } from '../limited-log.ts'
@@ -12,8 +12,13 @@ export interface Ingesting {
   /** Calls the engine at once. Its rejection is the caller's to report. */
   ingest(message: Message): Promise<void>
   acknowledged(transport: Message['transport'], qos: Message['qos']): void
-  failed(message: Pick<Message, 'clientId' | 'topic' | 'qos'>, cause: unknown): void
+  /** Its sender is not answered, and is to send it again. */
+  failed(message: Sent, cause: unknown): void
+  /** The same where nobody will send it again: QoS 0. */
+  dropped(message: Sent, cause: unknown): void
 }
+
+type Sent = Pick<Message, 'clientId' | 'topic' | 'qos'>
 
 export interface IngestingDeps {
   readonly ingest: (message: Message) => Promise<void>
@@ -23,6 +28,13 @@ export interface IngestingDeps {
 
 export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingesting {
   const counters = createCounters(metrics)
+
+  function reject({ clientId, topic, qos }: Sent, cause: unknown, text: string): void {
+    const reason = isOutboxFull(cause) ? 'outbox_full' : 'ingest_failed'
+    metrics.messagesRejected.inc({ reason })
+    log.warn(reason, { reason, clientId, topic, qos, detail: messageOf(cause) }, text)
+  }
+
   return {
     ingest(message) {
       counters[message.transport].received[message.qos].inc()
@@ -35,16 +47,17 @@ export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingest
     acknowledged(transport, qos) {
       counters[transport].acknowledged[qos].inc()
     },
-    failed({ clientId, topic, qos }, cause) {
-      metrics.messagesRejected.inc({ reason: 'ingest_failed' })
-      log.warn(
-        'ingest_failed',
-        { reason: 'ingest_failed', clientId, topic, qos, detail: messageOf(cause) },
-        'a message could not be made durable and is not acknowledged',
-      )
+    failed(message, cause) {
+      reject(message, cause, 'a message could not be made durable and is not acknowledged')
+    },
+    dropped(message, cause) {
+      reject(message, cause, 'a message of QoS 0 was dropped for the rules')
     },
   }
 }
+
+const isOutboxFull = (cause: unknown): boolean =>
+  cause instanceof SluiceError && cause.code === 'OutboxFull'
 
 /** Counters with their labels bound: to look a label set up costs more than to count. */
 function createCounters(metrics: Metrics) {

@@ -1,20 +1,31 @@
-import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
-import type { Aedes, Client } from 'aedes'
+import type { Socket } from 'node:net'
+import type { Aedes } from 'aedes'
 import type { Clock } from '../clock.ts'
-import { messageOf, SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
+import { createLimitedLog } from '../limited-log.ts'
+import type { LimitedLog } from '../limited-log.ts'
 import type { Message } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createBroker } from './broker.ts'
 import { createConnection, normalizeAddress } from './connection.ts'
-import type { Connection } from './connection.ts'
+import { createConnections } from './connections.ts'
+import type { Connections } from './connections.ts'
 import { createGate } from './gate.ts'
 import type { GateFault } from './gate.ts'
-import { createLimitedLog } from '../limited-log.ts'
-import type { LimitedLog } from '../limited-log.ts'
-import { createPublishing } from './publishing.ts'
-import type { Distribute } from './publishing.ts'
-import { createSessionStore } from './received-ids.ts'
+import { createHeldBytes } from './held-bytes.ts'
+import type { HeldBytes } from './held-bytes.ts'
+import { createListener } from './listener.ts'
+import type { Listener } from './listener.ts'
+import { createPersistence } from './persistence.ts'
+import { createPublishing, distributeMessage } from './publishing.ts'
+import type { Distribute, Publishing } from './publishing.ts'
+import { createRetainedMessages } from './retained-messages.ts'
+import type { RetainedMessage, RetainedMessages } from './retained-messages.ts'
+import { createSessions } from './sessions.ts'
+import type { Sessions } from './sessions.ts'
+import { createSignal } from './signal.ts'
+import type { Signal } from './signal.ts'
+import { createSubscriberQueues } from './subscriber-queues.ts'
 import { findTopicTextFault, parseBasicIngest } from './topic.ts'
 
 /** Stage 1: messages come in, over MQTT through the embedded broker or through `publish`. */
@@ -35,10 +46,34 @@ export interface Ingress {
    */
   publish(message: Message): Promise<void>
   /**
-   * Stops accepting, gives PUBLISHes that wait for their answer `drainMs` to get it, then
-   * disconnects everyone. Wills are published, as of any connection that the broker ends.
+   * Hands a message to the subscribers alone: no rule sees it. With `retain` it is kept as the last
+   * of its topic. After `close` nobody gets it.
+   *
+   * @throws SluiceError InvalidRequestException for the topic, PayloadTooLarge
    */
-  close(): Promise<void>
+  distribute(message: Message): Promise<void>
+  /** The last message of the topic that was published with the retain flag. */
+  retained(topic: string): RetainedMessage | undefined
+  /** A page of them, in the order of their topics: at most `max`, of those after `after`. */
+  listRetained(page: { readonly after?: string; readonly max: number }): readonly RetainedMessage[]
+  /**
+   * Ends the connection of a client.
+   *
+   * @returns whether it was connected
+   */
+  disconnect(clientId: string, options?: DisconnectOptions): Promise<boolean>
+  /**
+   * Stops accepting, gives PUBLISHes that wait for their answer `drainMs` to get it, then
+   * disconnects everyone. Wills are published, as of any connection that the broker ends; they get
+   * the rest of that time.
+   */
+  close(options?: { readonly drainMs?: number }): Promise<void>
+}
+
+export interface DisconnectOptions {
+  /** Forgets its session, also where it is not connected. */
+  readonly cleanSession?: boolean
+  readonly preventWillMessage?: boolean
 }
 
 export interface IngressDeps {
@@ -62,10 +97,22 @@ export const ingressDefaults = Object.freeze({
   unfinishedMax: 64,
   /** Bytes of one client that are read though they have to wait, to find its PINGREQs. */
   readAheadBytesMax: 64 * 1024,
+  /** Bytes of messages that all clients hold together; then publishers are not read from. */
+  heldBytesMax: 256 * 1024 * 1024,
   /** Messages that are handed to subscribers at a time. */
   distributionsMax: 100,
-  /** Sessions of absent clients of which the open QoS 2 handshakes are remembered. */
+  /** Filters that one client may be subscribed to; AWS IoT takes 50. */
+  subscriptionsMax: 100,
+  /** Sessions of absent clients (clean session 0); beyond it the longest absent is forgotten. */
   sessionsMax: 10_000,
+  /** How long a session waits for its client; AWS IoT's default too. */
+  sessionExpiryMs: 3_600_000,
+  /** Messages that are kept for the subscriber of one session, and bytes for those of all. */
+  queuedMax: 1_000,
+  queuedBytesMax: 64 * 1024 * 1024,
+  /** Retained messages, and their bytes together. */
+  retainedMax: 10_000,
+  retainedBytesMax: 64 * 1024 * 1024,
   /** For the CONNECT to arrive. */
   connectTimeoutMs: 10_000,
   /** For a subscriber to take what is written to it; it would hold up its publishers longer. */
@@ -82,69 +129,140 @@ export async function createIngress(
   overrides: Partial<IngressOptions> = {},
 ): Promise<Ingress> {
   const options = { ...ingressDefaults, ...overrides }
-  const { metrics, clock } = deps
-  const logger = deps.logger.child({ stage: 'ingress' })
-  const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
-  const connections = createConnections()
-  const connectionOf = connections.of
-  const sessions = createSessionStore(options.sessionsMax)
-  const broker = createBroker({ logger, log, metrics, sessions, connectionOf }, options)
-  await broker.listen()
-  const idle = createSignal()
-  const publishing = createPublishing({
-    ingest: deps.ingest,
-    clock,
-    metrics,
-    log,
-    connectionOf,
-    finished: idle.raise,
-    distribute: broker.publish.bind(broker) as Distribute,
-  })
-  broker.authorizePublish = publishing.authorize
-  broker.publish = publishing.distribute
-  const context = { broker, connections, clock, metrics, logger, log, closed: idle.raise }
-  const server = createServer({ allowHalfOpen: true }, (socket) => accept(context, options, socket))
-  server.maxConnections = options.connectionsMax
-  server.on('drop', () => {
-    metrics.mqttConnectionsRefused.inc({ reason: 'too_many_connections' })
-    log.warn('too_many_connections', {}, 'a connection was refused: there are too many')
-  })
+  const stage = await createStage(deps, options)
+  const { broker, publishing, listener, retained } = stage
   let closing: Promise<void> | undefined
 
-  async function close(): Promise<void> {
-    const closed = closeServer(server)
-    connections.forEach(({ gate }) => gate.hold())
-    const timeUp = new AbortController()
-    const cancel = clock.after(options.drainMs, () => timeUp.abort())
-    const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
-    await idle.until(() => isAnswered() && publishing.underway === 0, timeUp.signal)
-    await new Promise<void>((resolve) => broker.close(resolve))
-    // The clients are gone; what may be under way now are their wills.
-    await idle.until(() => publishing.underway === 0, timeUp.signal)
-    cancel()
-    // Those that Aedes does not know, or not any more.
-    connections.forEach(({ gate }) => gate.stream.destroy())
-    await closed
-  }
-
   return {
-    listen: (address) =>
-      listen(server, address, (error) => {
-        log.warn('accept_failed', { detail: error.message }, 'a connection could not be accepted')
-      }),
+    listen: (address) => listener.listen(address),
     async publish(message) {
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
       }
       await publishing.publish(checkMessage(message, options.payloadBytesMax))
     },
-    close: () => (closing ??= close()),
+    async distribute(message) {
+      checkMessage(message, options.payloadBytesMax)
+      if (broker.closed) return
+      await distributeMessage(publishing.distribute, message)
+    },
+    retained: (topic) => retained.get(topic),
+    listRetained: (page) => retained.list(page),
+    disconnect: (clientId, disconnectOptions = {}) =>
+      disconnect(stage, clientId, disconnectOptions),
+    close: ({ drainMs = options.drainMs } = {}) => (closing ??= close(stage, drainMs)),
   }
+}
+
+/** The parts, each given what it is to call. */
+interface Stage extends AcceptContext {
+  readonly retained: RetainedMessages
+  readonly sessions: Sessions
+  readonly listener: Listener
+  readonly publishing: Publishing
+  readonly idle: Signal
+}
+
+async function createStage(deps: IngressDeps, options: IngressOptions): Promise<Stage> {
+  const { metrics, clock } = deps
+  const logger = deps.logger.child({ stage: 'ingress' })
+  const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
+  const connections = createConnections()
+  const connectionOf = connections.of
+  const memory = createMemory({ clock, metrics, log, connections }, options)
+  const broker = createBroker(
+    { logger, log, metrics, ...memory, connectionOf, connected: connections.name },
+    options,
+  )
+  await broker.listen()
+  const idle = createSignal()
+  const publishing = createPublishing({
+    clock,
+    metrics,
+    log,
+    connectionOf,
+    ingest: deps.ingest,
+    finished: idle.raise,
+    distribute: broker.publish.bind(broker) as Distribute,
+  })
+  broker.authorizePublish = publishing.authorize
+  broker.publish = publishing.distribute
+  const heldBytes = createHeldBytes(options.heldBytesMax)
+  metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
+  const shared = { broker, connections, heldBytes, clock, metrics, logger, log }
+  const context: AcceptContext = { ...shared, closed: idle.raise }
+  const listener = createListener({ log, metrics }, options, (socket) =>
+    accept(context, options, socket),
+  )
+  return { ...context, ...memory, listener, publishing, idle }
+}
+
+/** What the broker remembers beyond a connection, each part with its bound. */
+function createMemory(
+  deps: Pick<IngressDeps, 'clock' | 'metrics'> & {
+    readonly log: LimitedLog
+    readonly connections: Connections
+  },
+  options: IngressOptions,
+) {
+  const { clock, metrics, log, connections } = deps
+  const retained = createRetainedMessages(clock, options)
+  const queues = createSubscriberQueues(options)
+  const persistence = createPersistence({
+    retained,
+    queues,
+    isGranted: (client, filter) => connections.of(client)?.filters.has(filter) ?? false,
+    notKept(reason, count) {
+      metrics.messagesNotKept.inc({ reason }, count)
+      log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
+    },
+  })
+  const sessions = createSessions(
+    { clock, ended: (clientId) => persistence.forget(clientId) },
+    options,
+  )
+  metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
+  metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
+  metrics.retainedMessages.readFrom(() => retained.count)
+  return { retained, sessions, persistence: persistence.store }
+}
+
+async function disconnect(
+  { connections, sessions }: Stage,
+  clientId: string,
+  { cleanSession = false, preventWillMessage = false }: DisconnectOptions,
+): Promise<boolean> {
+  const named = connections.byId(clientId)
+  if (named !== undefined) {
+    named.connection.isWillPrevented = preventWillMessage
+    await new Promise<void>((resolve) => named.client.close(resolve))
+  }
+  if (cleanSession) sessions.discard(clientId)
+  return named !== undefined
+}
+
+async function close(stage: Stage, drainMs: number): Promise<void> {
+  const { broker, clock, connections, idle, publishing } = stage
+  const closed = stage.listener.close()
+  connections.forEach(({ gate }) => gate.hold())
+  const timeUp = new AbortController()
+  const cancel = clock.after(drainMs, () => timeUp.abort())
+  const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
+  await idle.until(() => isAnswered() && publishing.underway === 0, timeUp.signal)
+  await new Promise<void>((resolve) => broker.close(resolve))
+  // The clients are gone; what may be under way now are their wills.
+  await idle.until(() => publishing.underway === 0, timeUp.signal)
+  cancel()
+  stage.sessions.stop()
+  // Those that Aedes does not know, or not any more.
+  connections.forEach(({ gate }) => gate.stream.destroy())
+  await closed
 }
 
 interface AcceptContext extends Pick<IngressDeps, 'clock' | 'metrics' | 'logger'> {
   readonly broker: Aedes
   readonly connections: Connections
+  readonly heldBytes: HeldBytes
   readonly log: LimitedLog
   readonly closed: () => void
 }
@@ -159,13 +277,14 @@ function accept(context: AcceptContext, options: IngressOptions, socket: Socket)
     fault: (fault: GateFault) => reportFault(context, { clientId: clientId(), sourceIp }, fault),
     publishReleased: (packetId: number) => connection.received.release(packetId),
     closed() {
-      connections.remove(connection)
+      connections.remove(client, connection)
       if (connection.counted) metrics.mqttConnections.dec()
       logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
       context.closed()
     },
   }
-  const gate = createGate({ socket, clock: context.clock, events }, options)
+  const { clock, heldBytes } = context
+  const gate = createGate({ socket, clock, events, heldBytes }, options)
   const connection = createConnection(gate, sourceIp)
   const client = broker.handle(gate.stream)
   /** Null until Aedes has read the CONNECT, whatever its type says. */
@@ -175,56 +294,6 @@ function accept(context: AcceptContext, options: IngressOptions, socket: Socket)
 
 /** How long a connection is silent before TCP asks whether the peer is alive. */
 const tcpKeepAliveMs = 60_000
-
-type Connections = ReturnType<typeof createConnections>
-
-function createConnections() {
-  const open = new Set<Connection>()
-  // Weak: Aedes' hooks may still run for a client whose connection is closed.
-  const byClient = new WeakMap<Client, Connection>()
-  return {
-    add(client: Client, connection: Connection) {
-      open.add(connection)
-      byClient.set(client, connection)
-    },
-    remove(connection: Connection) {
-      connection.closed = true
-      open.delete(connection)
-    },
-    of: (client: Client) => byClient.get(client),
-    every: (test: (connection: Connection) => boolean) => [...open].every(test),
-    forEach: (act: (connection: Connection) => void) => [...open].forEach(act),
-  }
-}
-
-/** Waits for a condition that is looked at again in each turn in which something happened. */
-function createSignal() {
-  const listeners = new Set<() => void>()
-  let isPlanned = false
-  const lookAll = () => {
-    isPlanned = false
-    listeners.forEach((look) => look())
-  }
-  return {
-    raise: () => {
-      if (listeners.size === 0 || isPlanned) return
-      isPlanned = true
-      setImmediate(lookAll)
-    },
-    until: (condition: () => boolean, timeUp: AbortSignal) =>
-      new Promise<void>((resolve) => {
-        const look = () => {
-          if (!condition() && !timeUp.aborted) return
-          listeners.delete(look)
-          timeUp.removeEventListener('abort', look)
-          resolve()
-        }
-        listeners.add(look)
-        timeUp.addEventListener('abort', look)
-        look()
-      }),
-  }
-}
 
 function reportFault(
   { log, metrics }: Pick<AcceptContext, 'log' | 'metrics'>,
@@ -248,25 +317,3 @@ function checkMessage(message: Message, payloadBytesMax: number): Message {
   if (basicIngest === undefined) return message
   return { ...message, topic: basicIngest.topic, basicIngestRule: basicIngest.rule }
 }
-
-function listen(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
-  onLaterError: (error: Error) => void,
-): Promise<{ port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const text = `MQTT cannot listen on ${host}:${port}: ${messageOf(cause)}`
-      reject(new SluiceError('PortUnavailable', text, { cause }))
-    })
-    server.listen({ host, port }, () => {
-      server.removeAllListeners('error')
-      // Later ones are of single connections, such as too many open files.
-      server.on('error', onLaterError)
-      resolve({ port: (server.address() as AddressInfo).port })
-    })
-  })
-}
-
-const closeServer = (server: Server): Promise<void> =>
-  new Promise((resolve) => server.close(() => resolve()))

@@ -4,6 +4,7 @@ import type { Message } from '../message.ts'
 import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDeps } from './ingesting.ts'
+import { frameBytes } from './frames.ts'
 import { isBasicIngest } from './topic.ts'
 
 /**
@@ -11,6 +12,9 @@ import { isBasicIngest } from './topic.ts'
  * arrival, and goes on when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
  * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So to proceed is
  * to acknowledge, and it waits for `ingest`.
+ *
+ * A message of QoS 0 that the engine does not take is dropped for the rules and still distributed:
+ * it has no answer, and subscribers owe nothing to the state of a stream.
  *
  * A PUBLISH is finished, and its place in the gate free, when Aedes has distributed it, or at
  * once where it never will: Basic Ingest, and duplicates of QoS 2.
@@ -22,6 +26,8 @@ export interface Publishing {
   readonly distribute: Distribute
   /** The same for a message that did not come through Aedes: ingest, then distribute. */
   publish(message: Message): Promise<void>
+  /** Its second half alone, for a message whose records are durable already. */
+  distributeMessage(message: Message): Promise<void>
   /** Ingests under way that no client waits for: of wills and of `publish`. */
   readonly underway: number
 }
@@ -48,6 +54,9 @@ export const notIngested = new Error('the message could not be made durable')
 /** The connection is gone, and with it whom to answer. */
 export const connectionGone = new Error('the connection closed before the answer')
 
+/** Whoever disconnected the client did not want its will. */
+const willPrevented = new Error('the will is not to be published')
+
 export function createPublishing(deps: PublishingDeps): Publishing {
   const { clock } = deps
   const ingesting = createIngesting(deps)
@@ -70,7 +79,9 @@ export function createPublishing(deps: PublishingDeps): Publishing {
   function authorizeWill(client: Client | null, packet: PublishPacket, proceed: Proceed): void {
     // Aedes notes the client's id in a will that outlives the client.
     const clientId = client?.id ?? (packet as { clientId?: string }).clientId
-    const sourceIp = client ? deps.connectionOf(client)?.sourceIp : undefined
+    const connection = client ? deps.connectionOf(client) : undefined
+    if (connection?.isWillPrevented) return proceed(willPrevented)
+    const sourceIp = connection?.sourceIp
     const message = messageFrom(packet, { clientId, sourceIp }, clock)
     ingestUnderway(message).then(
       () => proceed(),
@@ -83,21 +94,23 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     packet: PublishPacket,
     proceed: Proceed,
   ): void {
-    const { qos, topic, messageId = 0 } = packet
-    connection.gate.dispatched()
+    const { qos, topic } = packet
+    const publish: Publish = { qos, messageId: packet.messageId ?? 0, bytes: bytesOf(packet) }
+    connection.gate.dispatched(publish.bytes)
     const ingest = () =>
       ingesting.ingest(
         messageFrom(packet, { clientId: client.id, sourceIp: connection.sourceIp }, clock),
       )
-    const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
+    const outcome = qos === 2 ? connection.received.ingestOnce(publish.messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
-      if (fault !== undefined) {
+      if (fault !== undefined && qos > 0) {
         ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
-        return refuse(connection, proceed, notIngested)
+        return refuse(connection, publish, proceed, notIngested)
       }
-      if (client.closed && qos > 0) return refuse(connection, proceed, connectionGone)
-      ingesting.acknowledged('mqtt', qos)
-      return acknowledge(connection, { qos, messageId }, proceed, deps.finished)
+      if (client.closed && qos > 0) return refuse(connection, publish, proceed, connectionGone)
+      if (fault === undefined) ingesting.acknowledged('mqtt', qos)
+      else ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
+      return acknowledge(connection, publish, proceed, deps.finished)
     })
   }
 
@@ -112,6 +125,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
       await ingestUnderway(message)
       if (message.basicIngestRule === undefined) await distributeMessage(deps.distribute, message)
     },
+    distributeMessage: (message) => distributeMessage(deps.distribute, message),
     get underway() {
       return underway
     },
@@ -123,14 +137,29 @@ interface Sender {
   readonly connection: Connection
 }
 
+/** What is kept of a PUBLISH until it is finished. */
+interface Publish {
+  readonly qos: Message['qos']
+  readonly messageId: number
+  /** Of its frame. */
+  readonly bytes: number
+}
+
+const bytesOf = (packet: PublishPacket): number => frameBytes(packet.length ?? 0)
+
 /** A will is part of a CONNECT, so no packet of its own. */
 const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd === 'publish'
 
 /** Lets Aedes disconnect the client, once the answers that went before have left Aedes' buffers. */
-function refuse(connection: Connection, proceed: Proceed, reason: Error): 'pending' {
+function refuse(
+  connection: Connection,
+  { bytes }: Publish,
+  proceed: Proceed,
+  reason: Error,
+): 'pending' {
   setImmediate(() => {
     proceed(reason)
-    connection.gate.finish()
+    connection.gate.finish(bytes)
     connection.answers.answered()
   })
   return 'pending'
@@ -139,26 +168,31 @@ function refuse(connection: Connection, proceed: Proceed, reason: Error): 'pendi
 /** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */
 function acknowledge(
   connection: Connection,
-  { qos, messageId }: { readonly qos: Message['qos']; readonly messageId: number },
+  publish: Publish,
   proceed: Proceed,
   finished: () => void,
 ): 'done' | 'pending' {
-  if (qos !== 2) {
+  if (publish.qos !== 2) {
     proceed()
     return 'done'
   }
+  const { messageId } = publish
   connection.undistributed.add(messageId)
   proceed()
   // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
   // duplicate, and has its PUBREC.
   setImmediate(() => {
-    if (connection.undistributed.delete(messageId)) finish(connection, qos, finished)
+    if (connection.undistributed.delete(messageId)) finish(connection, publish, finished)
   })
   return 'pending'
 }
 
-function finish(connection: Connection, qos: Message['qos'], finished: () => void): void {
-  connection.gate.finish()
+function finish(
+  connection: Connection,
+  { qos, bytes }: Pick<Publish, 'qos' | 'bytes'>,
+  finished: () => void,
+): void {
+  connection.gate.finish(bytes)
   if (qos === 2) connection.answers.answered()
   finished()
 }
@@ -172,7 +206,8 @@ function createDistribute(deps: PublishingDeps): Distribute {
     if (packet.qos === 2) connection?.undistributed.delete(packet.messageId ?? 0)
     const distributed: Proceed = (error) => {
       done?.(error)
-      if (connection !== undefined) finish(connection, packet.qos, deps.finished)
+      if (connection === undefined) return
+      finish(connection, { qos: packet.qos, bytes: bytesOf(packet) }, deps.finished)
     }
     // Nobody can subscribe to these, but the stored `#` of an absent client would match.
     if (isBasicIngest(packet.topic)) distributed()
@@ -180,7 +215,8 @@ function createDistribute(deps: PublishingDeps): Distribute {
   }
 }
 
-function distributeMessage(distribute: Distribute, message: Message): Promise<void> {
+/** Hands a message to the subscribers, and no rule sees it. */
+export function distributeMessage(distribute: Distribute, message: Message): Promise<void> {
   const { topic, payload, qos, retain } = message
   const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
   return new Promise((resolve, reject) => {

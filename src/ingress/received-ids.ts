@@ -35,31 +35,3 @@ export function createReceivedIds(): ReceivedIds & { readonly size: number } {
     },
   }
 }
-
-/** The received ids of the sessions that outlive their connections (clean session 0). */
-export interface SessionStore {
-  /** The session of this client, begun if there is none. */
-  resume(clientId: string): ReceivedIds
-  /** The client asked for a clean session: what was kept for it is gone, [MQTT-3.1.2-6]. */
-  discard(clientId: string): void
-}
-
-/** @param sessionsMax beyond it the session that connected longest ago is forgotten */
-export function createSessionStore(sessionsMax: number): SessionStore {
-  const sessions = new Map<string, ReceivedIds>()
-  return {
-    resume(clientId) {
-      const session = sessions.get(clientId) ?? createReceivedIds()
-      sessions.delete(clientId)
-      sessions.set(clientId, session)
-      for (const oldest of sessions.keys()) {
-        if (sessions.size <= sessionsMax) break
-        sessions.delete(oldest)
-      }
-      return session
-    },
-    discard(clientId) {
-      sessions.delete(clientId)
-    },
-  }
-}

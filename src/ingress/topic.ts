@@ -118,6 +118,20 @@ export function isBasicIngest(topic: string): boolean {
   return topic.charCodeAt(0) === dollar && topic.startsWith(basicIngestPrefix)
 }
 
+/** Whether a filter that may stand matches a topic: [MQTT-4.7.1], [MQTT-4.7.2-1]. */
+export function filterMatches(filter: string, topic: string): boolean {
+  const wanted = filter.split('/')
+  const levels = topic.split('/')
+  // Those of the broker itself are for filters that name them.
+  if (topic.charCodeAt(0) === dollar && /^[+#]/.test(filter)) return false
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return true
+    if (index >= levels.length) return false
+    if (level !== '+' && level !== levels[index]) return false
+  }
+  return wanted.length === levels.length
+}
+
 /**
  * Why a subscription is refused, or undefined where it may stand: [MQTT-4.7.1-2],
  * [MQTT-4.7.1-3], AWS's limits, and filters that would be granted and never get a message.

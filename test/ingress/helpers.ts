@@ -4,6 +4,7 @@ import mqttPacket from 'mqtt-packet'
 import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet'
 import { afterAll } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
 import { createIngress } from '../../src/ingress/ingress.ts'
 import type { Ingress, IngressOptions } from '../../src/ingress/ingress.ts'
 import type { Message } from '../../src/message.ts'
@@ -35,6 +36,7 @@ export async function startIngress(
   ingest: (message: Message) => Promise<void> = () => Promise.resolve(),
   options: Partial<IngressOptions> = {},
   address = { host: '127.0.0.1', port: 0 },
+  clock: Clock = systemClock,
 ): Promise<TestIngress> {
   const metrics = createMetrics()
   const messages: Message[] = []
@@ -47,7 +49,7 @@ export async function startIngress(
       },
       logger: createMemoryLogger((line) => lines.push(line)),
       metrics,
-      clock: systemClock,
+      clock,
     },
     { drainMs: 200, closeTimeoutMs: 200, ...options },
   )

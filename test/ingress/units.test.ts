@@ -1,44 +1,14 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/clock.ts'
 import { createAnswerQueue } from '../../src/ingress/answer-queue.ts'
 import { createFrameReader } from '../../src/ingress/frame-reader.ts'
 import { frameLength } from '../../src/ingress/frames.ts'
 import { createKeepAlive } from '../../src/ingress/keep-alive.ts'
 import { createLimitedLog } from '../../src/limited-log.ts'
-import { createSessionStore } from '../../src/ingress/received-ids.ts'
-import { findTopicTextFault } from '../../src/ingress/topic.ts'
+import { filterMatches, findTopicTextFault } from '../../src/ingress/topic.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { connectPacket, encode, publishPacket } from './helpers.ts'
-
-/** A clock that `advance` moves, and whose callbacks it runs when they are due. */
-function createManualClock() {
-  let nowMs = 0
-  const due = new Map<() => void, number>()
-  const clock: Clock = {
-    nowMs: () => nowMs,
-    after(delayMs, callback) {
-      due.set(callback, nowMs + delayMs)
-      return () => due.delete(callback)
-    },
-    sleep: () => Promise.reject(new Error('nobody sleeps here')),
-  }
-  return {
-    clock,
-    advance: (ms: number) => {
-      const untilMs = nowMs + ms
-      for (;;) {
-        const [next] = [...due].filter(([, at]) => at <= untilMs).toSorted((a, b) => a[1] - b[1])
-        if (next === undefined) break
-        const [callback, atMs] = next
-        due.delete(callback)
-        nowMs = atMs
-        callback()
-      }
-      nowMs = untilMs
-    },
-  }
-}
 
 describe('the frame reader', () => {
   const payloadBytesMax = 1_000
@@ -154,7 +124,7 @@ describe('the answer queue', () => {
 
 describe('the keepalive', () => {
   test('runs out after one and a half times, unless something is heard', () => {
-    const { clock, advance } = createManualClock()
+    const clock = createManualClock(0)
     const events: string[] = []
     const keepAlive = createKeepAlive(clock, {
       isWaiting: () => false,
@@ -162,16 +132,16 @@ describe('the keepalive', () => {
       timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
     })
     keepAlive.start(10)
-    advance(12_000)
+    clock.advance(12_000)
     keepAlive.heard()
-    advance(14_999)
+    clock.advance(14_999)
     expect(events).toEqual([])
-    advance(1)
+    clock.advance(1)
     expect(events).toEqual(['timed out at 27000'])
   })
 
   test('does not run while the client waits, who is sent PINGRESPs', () => {
-    const { clock, advance } = createManualClock()
+    const clock = createManualClock(0)
     let isWaiting = true
     const events: string[] = []
     const keepAlive = createKeepAlive(clock, {
@@ -180,9 +150,9 @@ describe('the keepalive', () => {
       timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
     })
     keepAlive.start(10)
-    advance(22_000)
+    clock.advance(22_000)
     isWaiting = false
-    advance(100_000)
+    clock.advance(100_000)
     const pings = [5, 10, 15, 20].map((seconds) => `ping at ${seconds * 1000}`)
     expect(events).toEqual([...pings, 'timed out at 35000'])
   })
@@ -190,14 +160,14 @@ describe('the keepalive', () => {
 
 describe('the limited log', () => {
   test('falls silent after its lines, and says later how many were left out', () => {
-    const { clock, advance } = createManualClock()
+    const clock = createManualClock(0)
     const lines: Record<string, unknown>[] = []
     const logger = createMemoryLogger((line) => lines.push(line))
     const log = createLimitedLog({ logger, clock }, { linesMax: 2, intervalMs: 1_000 })
     for (let index = 0; index < 5; index++) log.warn('a', {}, `a${index}`)
     log.warnOnce('b', {}, 'b0')
     log.warnOnce('b', {}, 'b1')
-    advance(1_000)
+    clock.advance(1_000)
     log.warn('a', {}, 'a5')
     expect(lines.map(({ msg, suppressed }) => [msg, suppressed])).toEqual([
       ['a0', undefined],
@@ -205,17 +175,6 @@ describe('the limited log', () => {
       ['b0', undefined],
       ['a5', 3],
     ])
-  })
-})
-
-describe('the session store', () => {
-  test('forgets the session that connected longest ago', async () => {
-    const sessions = createSessionStore(2)
-    const calls: string[] = []
-    const ingest = (name: string) =>
-      sessions.resume(name).ingestOnce(1, async () => void calls.push(name))
-    for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await ingest(name)
-    expect(calls).toEqual(['a', 'b', 'c', 'b'])
   })
 })
 
@@ -228,5 +187,25 @@ describe('topics', () => {
         expect(Buffer.byteLength(topic)).toBeLessThanOrEqual(400)
       }),
     )
+  })
+
+  const matches: [filter: string, topic: string, is: boolean][] = [
+    ['a/b', 'a/b', true],
+    ['a/b', 'a', false],
+    ['a', 'a/b', false],
+    ['a/+', 'a/b', true],
+    ['a/+', 'a/', true],
+    ['a/+', 'a', false],
+    ['+/+', '/a', true],
+    ['#', 'a/b', true],
+    ['a/#', 'a', true],
+    ['a/#', 'a/b/c', true],
+    ['a/#', 'ab', false],
+    ['#', '$SYS/x', false],
+    ['+/x', '$SYS/x', false],
+    ['$SYS/#', '$SYS/x', true],
+  ]
+  test.each(matches)('the filter %s and the topic %s: %s', (filter, topic, is) => {
+    expect(filterMatches(filter, topic)).toBe(is)
   })
 })

@@ -1,0 +1,227 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createHeldBytes } from '../../src/ingress/held-bytes.ts'
+import type { HeldShare } from '../../src/ingress/held-bytes.ts'
+import {
+  connectRaw,
+  createManualIngest,
+  encode,
+  publishPacket,
+  settle,
+  startIngress,
+  until,
+} from './helpers.ts'
+
+const publishes = (count: number, bytes: number) =>
+  Buffer.concat(
+    Array.from({ length: count }, (_, index) =>
+      encode(publishPacket({ messageId: index + 1, payload: Buffer.alloc(bytes) })),
+    ),
+  )
+
+const kiB = 1024
+const bytesMax = 1024 * kiB
+
+/** Shares that only note what they are told. */
+function createHouse() {
+  const house = createHeldBytes(bytesMax)
+  const told: string[] = []
+  return {
+    house,
+    told,
+    join: (name: string): HeldShare => {
+      const share: HeldShare = house.join({
+        changed: () => told.push(`${name} ${share.mayRead ? 'reads' : 'stops'}`),
+        evict: () => {
+          told.push(`${name} evicted`)
+          share.leave()
+        },
+      })
+      return share
+    },
+  }
+}
+
+describe('the bytes that all clients hold', () => {
+  test('at the bound all that publish stop, and go on in the order in which they stopped', async () => {
+    const { house, told, join } = createHouse()
+    const [first, second, third] = [join('first'), join('second'), join('third')]
+    const subscriber = join('subscriber')
+    first.hold(0, 300 * kiB, true)
+    second.hold(0, 300 * kiB, true)
+    third.hold(0, 424 * kiB, true)
+    expect(told).toEqual(['first stops', 'second stops', 'third stops'])
+    expect(subscriber.mayRead).toBe(true)
+    expect(house.total).toBe(bytesMax)
+
+    told.length = 0
+    first.hold(0, 170 * kiB, false)
+    await turn()
+    // Room for two chunks and a bit: three may read, the last of them over the bound by a part.
+    expect(told).toEqual(['first reads', 'second reads', 'third reads'])
+
+    told.length = 0
+    third.hold(0, 560 * kiB, true)
+    expect(told).toEqual(['first stops', 'second stops', 'third stops'])
+  })
+
+  test('no PUBLISH passes while half of the bound is with the engine', async () => {
+    const { told, join } = createHouse()
+    const [first, second] = [join('first'), join('second')]
+    expect(first.pass(512 * kiB)).toBe(true)
+    first.dispatched(512 * kiB)
+    expect(second.pass(kiB)).toBe(false)
+    first.leave()
+    expect(second.pass(kiB)).toBe(false)
+    first.finished(512 * kiB)
+    await turn()
+    expect(told).toEqual(['second reads'])
+    expect(second.pass(kiB)).toBe(true)
+  })
+
+  test('what the engine never got goes with the connection', () => {
+    const { house, join } = createHouse()
+    const share = join('gone')
+    share.hold(10, 20, true)
+    share.pass(30)
+    share.pass(40)
+    share.dispatched(30)
+    share.leave()
+    expect(house.total).toBe(30)
+    share.finished(30)
+    expect(house.total).toBe(0)
+  })
+
+  test('frames that do not become whole cannot stop everybody: the longest under way goes', () => {
+    const { told, join } = createHouse()
+    const slow = Array.from({ length: 10 }, (_, index) => join(`slow ${index}`))
+    for (const share of slow) share.hold(100 * kiB, 0, true)
+    slow[0]?.hold(100 * kiB, 0, true)
+    join('other').hold(0, 24 * kiB, true)
+    expect(told.filter((line) => line.endsWith('evicted'))).toEqual(['slow 1 evicted'])
+  })
+
+  test('whatever clients do: the sum is right, and everyone reads again once all is finished', async () => {
+    const actions = fc.array(
+      fc.record({
+        client: fc.nat(5),
+        kind: fc.constantFrom('hold', 'pass', 'dispatch', 'finish', 'leave', 'turn'),
+        bytes: fc.nat(300 * kiB),
+      }),
+      { maxLength: 80 },
+    )
+    await fc.assert(
+      fc.asyncProperty(actions, async (steps) => {
+        const { house, join } = createHouse()
+        const clients = Array.from({ length: 6 }, (_, index) => newClient(join(`${index}`)))
+        for (const { client, kind, bytes } of steps) {
+          if (kind === 'turn') await turn()
+          else clients[client]?.[kind](bytes)
+          const sum = clients.reduce((total, each) => total + each.held(), 0)
+          expect(house.total).toBe(sum)
+        }
+        for (const client of clients) client.finishAll()
+        await turn()
+        await turn()
+        expect(house.total).toBe(0)
+        expect(clients.every(({ share, hasLeft }) => hasLeft() || share.mayRead)).toBe(true)
+        expect(join('new').pass(1)).toBe(true)
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
+
+/** A client that keeps the rules: finishes what was dispatched, dispatches what has passed. */
+function newClient(inner: HeldShare) {
+  let hasLeft = false
+  let held = 0
+  const passed: number[] = []
+  const dispatched: number[] = []
+  const share: HeldShare = inner
+  const whileHere = (act: (bytes: number) => void) => (bytes: number) => {
+    if (!hasLeft) act(bytes)
+  }
+  return {
+    share,
+    hasLeft: () => hasLeft,
+    held: () => [...passed, ...dispatched].reduce((total, bytes) => total + bytes, held),
+    hold: whileHere((bytes) => {
+      held = bytes
+      share.hold(0, bytes, true)
+    }),
+    pass: whileHere((bytes) => {
+      if (share.pass(bytes)) passed.push(bytes)
+    }),
+    dispatch: whileHere(() => {
+      const bytes = passed.shift()
+      if (bytes === undefined) return
+      dispatched.push(bytes)
+      share.dispatched(bytes)
+    }),
+    finish() {
+      const bytes = dispatched.shift()
+      if (bytes !== undefined) share.finished(bytes)
+    },
+    leave: whileHere(() => {
+      hasLeft = true
+      held = 0
+      passed.length = 0
+      share.leave()
+    }),
+    finishAll() {
+      while (passed.length > 0) this.dispatch(0)
+      while (dispatched.length > 0) this.finish()
+      this.hold(0)
+    },
+  }
+}
+
+describe('clients that publish more than there is memory for', () => {
+  test('are held within the bound, then served in full; a subscriber goes on', async () => {
+    const manual = createManualIngest()
+    const { port, messages, metric } = await startIngress(manual.ingest, { heldBytesMax: bytesMax })
+    const subscriber = await connectRaw(port, { clientId: 'subscriber' })
+    const clients = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => connectRaw(port, { clientId: `c${index}` })),
+    )
+    for (const client of clients) client.send(publishes(10, 100_000))
+    await until(async () => (await metric('mqttHeldBytes')) >= bytesMax)
+    await settle()
+    // A chunk for each connection is what Node may have read before it heard of the bound.
+    expect(await metric('mqttHeldBytes')).toBeLessThan(bytesMax + 10 * 64 * kiB)
+    expect(messages.length).toBe(6)
+    subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'x', qos: 0 }] })
+    expect(await subscriber.next()).toMatchObject({ cmd: 'suback' })
+
+    for (let index = 0; index < 100; index++) {
+      await until(() => messages.length > index)
+      manual.resolve(index)
+    }
+    for (const client of clients) {
+      for (let id = 1; id <= 10; id++) {
+        expect(await client.next()).toMatchObject({ cmd: 'puback', messageId: id })
+      }
+    }
+    await until(async () => (await metric('mqttHeldBytes')) === 0)
+  })
+
+  test('what a connection that has gone still had to say is dropped, unless the engine has it', async () => {
+    const manual = createManualIngest()
+    const { port, messages, metric } = await startIngress(manual.ingest)
+    const client = await connectRaw(port, { clientId: 'gone' })
+    client.send(publishes(80, 1_000))
+    await until(() => messages.length === 64)
+    await settle()
+    const heldBytes = await metric('mqttHeldBytes')
+    client.destroy()
+    await until(async () => (await metric('mqttHeldBytes')) < heldBytes)
+    expect(await metric('mqttHeldBytes')).toBe(
+      64 * encode(publishPacket({ payload: Buffer.alloc(1_000) })).length,
+    )
+    manual.resolveAll()
+    await until(async () => (await metric('mqttHeldBytes')) === 0)
+    expect(messages.length).toBe(64)
+  })
+})
