@@ -8,6 +8,8 @@ import { labAccountId } from './config.ts'
 import type { Config } from './config.ts'
 import { createEngine } from './engine.ts'
 import { messageOf } from './errors.ts'
+import { createAwsFunctions } from './external/aws-functions.ts'
+import { createLabFunctions } from './external/lab-functions.ts'
 import { createIngress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
 import type { AwsCalls } from './kinesis/aws-calls.ts'
@@ -77,7 +79,10 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
 
   const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages)
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
-  const environment = { accountId, newUuid: randomUUID }
+  const callExternal = lab
+    ? createLabFunctions({ clock }, config)
+    : createAwsFunctions({ region: config.region, ...aws }, { clock })
+  const environment = { accountId, newUuid: randomUUID, callExternal }
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
     { region: config.region, accountId, regex: config.regex, delivery: config.delivery },

@@ -45,6 +45,13 @@ export const variables = Type.Object({
   }),
   SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
+  SLUICE_PROTO_DIR: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        "In the lab the folder of protobuf descriptors for `decode(x, 'proto', ...)`, in place of S3: `<folder>/<bucket>/<key>`.",
+    }),
+  ),
   SLUICE_ACCOUNT_ID: Type.Optional(
     Type.String({
       pattern: '^[0-9]{12}$',
@@ -139,6 +146,8 @@ export interface Config {
   }
   readonly rulesDir: string
   readonly dataDir: string
+  /** Stands in for S3 in the lab. */
+  readonly protoDir: string | undefined
   /** Absent in `start` until STS was asked. */
   readonly accountId: string | undefined
   readonly region: string
@@ -185,6 +194,7 @@ export function loadConfig(
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     dataDir: path.resolve(read.SLUICE_DATA_DIR),
+    protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),
     region,
     logLevel: read.SLUICE_LOG_LEVEL,

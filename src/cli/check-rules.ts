@@ -5,12 +5,14 @@ import { compileActions } from '../actions/compile-actions.ts'
 import { systemClock } from '../clock.ts'
 import { labAccountId, loadConfig } from '../config.ts'
 import { SluiceError, messageOf } from '../errors.ts'
+import { createLabFunctions } from '../external/lab-functions.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
 import { parsePayloadText } from '../rules/payload.ts'
 import { createRuleFiles, parseMetadata } from '../rules/rule-files.ts'
 import type { RuleFiles } from '../rules/rule-files.ts'
 import { compileStatement } from '../sql/sql.ts'
+import type { SqlEnvironment } from '../sql/sql.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 import { runRuleTests } from './rule-tests.ts'
@@ -26,9 +28,11 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
   const folder = path.resolve(directory ?? config.rulesDir)
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
-    { region: config.region, accountId: labAccountId },
+    { region: config.region, accountId: labAccountId, regex: config.regex },
   )
   const files = createRuleFiles(folder)
+  const callExternal = createLabFunctions({ clock: systemClock }, config)
+  const environment = { accountId: labAccountId, newUuid: randomUUID, callExternal }
   let rules = 0
   let tests = 0
   let problems = 0
@@ -37,7 +41,8 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
     try {
       const rule = await loadRule(files, name, compile)
       host.stdout.write(line(host, true, name))
-      for (const result of await runTestFile(rule, path.join(folder, `${name}.test.json`))) {
+      const testFile = path.join(folder, `${name}.test.json`)
+      for (const result of await runTestFile(rule, testFile, environment)) {
         tests += 1
         if (result.problems.length > 0) problems += 1
         host.stdout.write(`  ${line(host, result.problems.length === 0, result.name)}`)
@@ -82,10 +87,13 @@ async function loadRule(
 }
 
 /** A rule without a test file has no tests. */
-async function runTestFile(rule: CompiledRule, file: string): Promise<readonly RuleTestResult[]> {
+async function runTestFile(
+  rule: CompiledRule,
+  file: string,
+  environment: SqlEnvironment,
+): Promise<readonly RuleTestResult[]> {
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes) return []
-  const environment = { accountId: labAccountId, newUuid: randomUUID }
   try {
     return await runRuleTests(rule, bytes, environment, systemClock.nowMs())
   } catch (thrown) {

@@ -5,6 +5,7 @@ import { compileActions } from '../actions/compile-actions.ts'
 import { labAccountId, loadConfig } from '../config.ts'
 import { evaluateRule } from '../run-rule.ts'
 import { SluiceError } from '../errors.ts'
+import { createLabFunctions } from '../external/lab-functions.ts'
 import type { Message } from '../message.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import { parsePayload } from '../rules/payload.ts'
@@ -28,7 +29,7 @@ const exitCodeUnmatched = 2
 
 /** `sluice evaluate`: one statement on one message, by the engine's own path. */
 export async function evaluateStatement(host: Host, options: EvaluateOptions): Promise<void> {
-  const { region, regex } = loadConfig(host.environment, 'lab')
+  const { region, regex, protoDir } = loadConfig(host.environment, 'lab')
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
     { region, accountId: labAccountId, regex },
@@ -49,12 +50,9 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
     },
     { payloadText: undefined, where: 'message', nowMs },
   )
-  const evaluation = await evaluateRule(
-    rule,
-    message,
-    { accountId: labAccountId, newUuid: randomUUID },
-    templates,
-  )
+  const callExternal = createLabFunctions({ clock: systemClock }, { protoDir })
+  const environment = { accountId: labAccountId, newUuid: randomUUID, callExternal }
+  const evaluation = await evaluateRule(rule, message, environment, templates)
   for (const [index, text] of evaluation.templates.entries()) {
     host.stderr.write(`${options.template[index]} -> ${text}\n`)
   }

@@ -1,0 +1,73 @@
+import type { Clock } from '../clock.ts'
+import type { CallExternal, ExternalRequest } from '../sql/external-request.ts'
+import { unreachable } from '../sql/unreachable.ts'
+import type { Value } from '../sql/values.ts'
+import { reasonOf } from './aws-access.ts'
+import type { AwsAccess } from './aws-access.ts'
+import { createBoundedCall } from './bounded-call.ts'
+import { createProtobufDecoder } from './protobuf-decoder.ts'
+
+/**
+ * The external functions, carried out by AWS. Each client is loaded when its function is first
+ * called: most rules call none.
+ */
+export function createAwsFunctions(
+  access: AwsAccess,
+  { clock }: { readonly clock: Clock },
+): CallExternal {
+  const lambda = once(async () => (await import('./lambda.ts')).createLambda(access))
+  const dynamoDb = once(async () => (await import('./dynamodb.ts')).createDynamoDb(access))
+  const shadow = once(async () => (await import('./thing-shadow.ts')).createThingShadow(access))
+  const registry = once(async () =>
+    (await import('./thing-registry.ts')).createThingRegistry(access),
+  )
+  const secrets = once(async () => {
+    const { createSecretsManager } = await import('./secrets-manager.ts')
+    return createSecretsManager(access, { clock })
+  })
+  const protobuf = once(async () => {
+    const { createDescriptorObjects } = await import('./descriptor-objects.ts')
+    return createProtobufDecoder(createDescriptorObjects(access), { clock })
+  })
+
+  async function call(request: ExternalRequest, signal: AbortSignal): Promise<Value> {
+    switch (request.function) {
+      case 'aws_lambda':
+        return (await lambda())(request, signal)
+      case 'get_dynamodb':
+        return (await dynamoDb())(request, signal)
+      case 'get_secret':
+        return (await secrets())(request)
+      case 'get_thing_shadow':
+        return (await shadow())(request, signal)
+      case 'get_registry_data':
+        return (await registry())(request, signal)
+      case 'decode':
+        return (await protobuf())(request)
+      default:
+        return unreachable(request)
+    }
+  }
+
+  return createBoundedCall(withReason(call), { clock })
+}
+
+/** What people read of a failure names the error, which says more than its text. */
+function withReason(call: CallExternal): CallExternal {
+  return async (request, signal) => {
+    try {
+      return await call(request, signal)
+    } catch (thrown) {
+      throw new Error(reasonOf(thrown), { cause: thrown })
+    }
+  }
+}
+
+/** Made when it is first wanted, and not again. */
+function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
+  let made: Promise<Made> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}

@@ -1,0 +1,51 @@
+import { open } from 'node:fs/promises'
+import path from 'node:path'
+import type { Clock } from '../clock.ts'
+import type { CallExternal } from '../sql/external-request.ts'
+import { createBoundedCall } from './bounded-call.ts'
+import { createProtobufDecoder, descriptorBytesMax } from './protobuf-decoder.ts'
+import type { ReadDescriptor } from './protobuf-decoder.ts'
+
+export interface LabFunctionsOptions {
+  /** Holds descriptors as `<bucket>/<key>`; without it there are none. */
+  readonly protoDir: string | undefined
+}
+
+/** The external functions in the lab, which never leaves the machine. */
+export function createLabFunctions(
+  { clock }: { readonly clock: Clock },
+  { protoDir }: LabFunctionsOptions,
+): CallExternal {
+  const decode = createProtobufDecoder(descriptorsIn(protoDir), { clock })
+
+  return createBoundedCall(
+    async (request) => {
+      if (request.function === 'decode') return decode(request)
+      throw new Error('not available in the lab, which never leaves the machine')
+    },
+    { clock },
+  )
+}
+
+function descriptorsIn(protoDir: string | undefined): ReadDescriptor {
+  return async (bucketName, objectKey) => {
+    if (protoDir === undefined) {
+      throw new Error('SLUICE_PROTO_DIR, the folder of the descriptors, is not set')
+    }
+    const file = path.resolve(protoDir, bucketName, objectKey)
+    if (!file.startsWith(path.resolve(protoDir) + path.sep)) {
+      throw new Error(`${bucketName}/${objectKey} is not in SLUICE_PROTO_DIR`)
+    }
+    return readUpTo(file, descriptorBytesMax + 1)
+  }
+}
+
+async function readUpTo(file: string, bytesMax: number): Promise<Buffer> {
+  const handle = await open(file, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytesMax), 0, bytesMax, 0)
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}

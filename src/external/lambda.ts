@@ -1,0 +1,50 @@
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import type { LambdaRequest } from '../sql/external-request.ts'
+import { readJson } from '../sql/json-reader.ts'
+import type { Value } from '../sql/values.ts'
+import { clientOptions } from './aws-access.ts'
+import type { AwsAccess } from './aws-access.ts'
+
+/** Characters of a function's own error message that a log line shows. */
+const shownCharactersMax = 200
+const regionsMax = 32
+
+/**
+ * `aws_lambda`: invokes a function and waits for what it returns. AWS IoT does so as itself, by the
+ * function's resource policy; here it is the process's own credentials that need the permission.
+ */
+export function createLambda(access: AwsAccess) {
+  const clients = new Map<string, LambdaClient>()
+
+  function clientIn(region: string): LambdaClient {
+    const known = clients.get(region)
+    if (known !== undefined) return known
+    if (clients.size === regionsMax) throw new Error(`more than ${regionsMax} regions`)
+    const client = new LambdaClient({ ...clientOptions(access), region })
+    clients.set(region, client)
+    return client
+  }
+
+  return async (request: LambdaRequest, signal: AbortSignal): Promise<Value> => {
+    const command = new InvokeCommand({
+      FunctionName: request.functionArn,
+      InvocationType: 'RequestResponse',
+      Payload: Buffer.from(request.inputJson),
+    })
+    const client = clientIn(regionOf(request.functionArn) ?? access.region)
+    const answer = await client.send(command, { abortSignal: signal })
+    const text = Buffer.from(answer.Payload ?? []).toString()
+    if (answer.FunctionError !== undefined) {
+      throw new Error(`the function failed: ${text.slice(0, shownCharactersMax)}`)
+    }
+    const value = readJson(text)
+    if (value === undefined) throw new Error('the function returned no JSON')
+    return value
+  }
+}
+
+/** `arn:aws:lambda:<region>:<account>:function:<name>`; a mere name has none. */
+function regionOf(functionArn: string): string | undefined {
+  const region = functionArn.startsWith('arn:') ? functionArn.split(':')[3] : undefined
+  return region === '' ? undefined : region
+}

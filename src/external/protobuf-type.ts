@@ -1,0 +1,124 @@
+import protobuf from 'protobufjs'
+import descriptors from 'protobufjs/ext/descriptor.js'
+import type { IFileDescriptorProto, IFileDescriptorSet } from 'protobufjs/ext/descriptor.js'
+import { writeJson } from '../sql/json-writer.ts'
+import { numberFromDouble, numberFromInteger, numberFromText } from '../sql/numbers.ts'
+import type { Value } from '../sql/values.ts'
+
+/**
+ * Reads a message. @throws Error when the bytes are no such message, or when the value is longer
+ * than `bytesMax` as JSON
+ */
+export type DecodeMessage = (bytes: Uint8Array, bytesMax: number) => Value
+
+/** How protobufjs hands out what JavaScript has no exact type for. */
+const exactly = { longs: String, enums: String, bytes: String }
+/** What lengths are counted in. */
+const dialect = {
+  version: '2016-03-23',
+  isSecondVersion: true,
+  wholeDecimalsAreInts: true,
+} as const
+
+/**
+ * A message type of a descriptor set, as `protoc --include_imports --descriptor_set_out` writes it.
+ *
+ * @param name `protoName`: the file that declares the type, with or without folder and extension;
+ *   `messageType`: its name, with or without the package
+ * @throws Error when the descriptor is none, or lacks the type
+ */
+export function compileMessageType(
+  descriptor: Uint8Array,
+  name: { readonly protoName: string; readonly messageType: string },
+): DecodeMessage {
+  const file = filesOf(descriptor).find((each) => isNamed(each.name ?? '', name.protoName))
+  if (file === undefined) throw new Error(`the descriptor has no file ${name.protoName}`)
+  const root = protobuf.Root.fromDescriptor(descriptor, { keepCase: true })
+  root.resolveAll()
+  const type = findType(root, file.package ?? '', name.messageType)
+  if (type === undefined) {
+    throw new Error(`${file.name ?? name.protoName} has no message type ${name.messageType}`)
+  }
+  return (bytes, bytesMax) => {
+    const value = valueOfMessage(type.toObject(type.decode(bytes), exactly), type)
+    if (Buffer.byteLength(writeJson(value, dialect)) <= bytesMax) return value
+    throw new Error(`it has more than ${bytesMax} bytes as JSON`)
+  }
+}
+
+function filesOf(descriptor: Uint8Array): readonly IFileDescriptorProto[] {
+  const { FileDescriptorSet } = descriptors
+  const set = FileDescriptorSet.toObject(FileDescriptorSet.decode(descriptor))
+  return (set as Partial<IFileDescriptorSet>).file ?? []
+}
+
+function isNamed(fileName: string, protoName: string): boolean {
+  const path = withoutExtension(fileName)
+  const wanted = withoutExtension(protoName)
+  return path === wanted || path.endsWith(`/${wanted}`)
+}
+
+function findType(root: protobuf.Root, packageName: string, name: string) {
+  const inPackage = packageName === '' ? name : `${packageName}.${name}`
+  for (const path of [inPackage, name]) {
+    const found = root.lookup(path.split('.'), [protobuf.Type])
+    if (found instanceof protobuf.Type) return found
+  }
+  return undefined
+}
+
+function withoutExtension(name: string): string {
+  return name.replace(/\.proto$/, '')
+}
+
+type Decoded = Readonly<Record<string, unknown>>
+
+/** In the order of the fields' numbers; a field that the message does not hold is left out. */
+function valueOfMessage(decoded: Decoded, type: protobuf.Type): Value {
+  const members = new Map<string, Value>()
+  for (const field of type.fieldsArray.toSorted((left, right) => left.id - right.id)) {
+    if (!Object.hasOwn(decoded, field.name)) continue
+    members.set(field.name, valueOfField(decoded[field.name], field))
+  }
+  return members
+}
+
+function valueOfField(decoded: unknown, field: protobuf.Field): Value {
+  if (field.map) {
+    const entries = Object.entries(decoded as Decoded)
+    return new Map(entries.map(([key, value]) => [key, valueOfOne(value, field)]))
+  }
+  if (Array.isArray(decoded)) return decoded.map((each) => valueOfOne(each, field))
+  return valueOfOne(decoded, field)
+}
+
+function valueOfOne(decoded: unknown, field: protobuf.Field): Value {
+  if (field.resolvedType instanceof protobuf.Type) {
+    return valueOfMessage(decoded as Decoded, field.resolvedType)
+  }
+  if (typeof decoded === 'boolean') return decoded
+  if (typeof decoded === 'string') return isLong(field) ? numberFromText(decoded) : decoded
+  if (typeof decoded !== 'number') return undefined
+  // NaN and the infinities are no numbers of JSON.
+  if (field.type === 'double') return numberFromDouble(decoded)
+  if (field.type === 'float') return numberFromDouble(shortestDouble(decoded))
+  return numberFromInteger(decoded)
+}
+
+const longTypes: ReadonlySet<string> = new Set(['int64', 'uint64', 'sint64', 'fixed64', 'sfixed64'])
+
+function isLong(field: protobuf.Field): boolean {
+  return longTypes.has(field.type)
+}
+
+/** Digits that tell any two floats of 32 bits apart. */
+const floatDigitsMax = 9
+
+/** The shortest decimal that stands for a float of 32 bits: 0.1, not 0.10000000149011612. */
+function shortestDouble(float: number): number {
+  for (let digits = 1; digits < floatDigitsMax; digits++) {
+    const shorter = Number(float.toPrecision(digits))
+    if (Math.fround(shorter) === float) return shorter
+  }
+  return float
+}

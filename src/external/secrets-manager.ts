@@ -1,0 +1,51 @@
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import type { Clock } from '../clock.ts'
+import type { SecretRequest } from '../sql/external-request.ts'
+import { readJson } from '../sql/json-reader.ts'
+import { isObject } from '../sql/values.ts'
+import type { Value } from '../sql/values.ts'
+import { createRoleCalls } from './aws-access.ts'
+import type { AwsAccess } from './aws-access.ts'
+import { createKeptAnswers } from './kept-answers.ts'
+
+/** The guide: a secret may be up to 15 minutes old. */
+const secrets = { answersMax: 1_000, keptMs: 15 * 60_000 }
+
+interface Secret {
+  readonly text: string | undefined
+  readonly base64: string | undefined
+}
+
+/** `get_secret`: the current version of a secret, whole or one key of it. */
+export function createSecretsManager(access: AwsAccess, { clock }: { readonly clock: Clock }) {
+  const withRole = createRoleCalls(access, (options) => new SecretsManagerClient(options))
+  const kept = createKeptAnswers<Secret>({ clock }, secrets)
+
+  /** Not ended by the message that asks: others may wait for the same secret. */
+  async function read({ secretId, roleArn }: SecretRequest): Promise<Secret> {
+    const command = new GetSecretValueCommand({ SecretId: secretId })
+    const answer = await withRole(roleArn, (client) => client.send(command))
+    const { SecretString: text, SecretBinary: bytes } = answer
+    return { text, base64: bytes && Buffer.from(bytes).toString('base64') }
+  }
+
+  return async (request: SecretRequest): Promise<Value> => {
+    const { secretId, secretType, key, roleArn } = request
+    const secret = await kept.get(JSON.stringify([roleArn, secretId]), () => read(request))
+    return secretType === 'SecretString' ? partOf(secret, key) : bytesOf(secret, key)
+  }
+}
+
+function partOf({ text }: Secret, key: string | undefined): Value {
+  if (text === undefined) throw new Error('the secret has no SecretString')
+  const value = readJson(text)
+  if (isObject(value)) return key === undefined ? value : value.get(key)
+  if (key !== undefined) throw new Error('the secret is no JSON object, so it has no keys')
+  return text
+}
+
+function bytesOf({ base64 }: Secret, key: string | undefined): Value {
+  if (key !== undefined) throw new Error('a SecretBinary has no keys')
+  if (base64 === undefined) throw new Error('the secret has no SecretBinary')
+  return base64
+}

@@ -1,0 +1,25 @@
+import { GetThingShadowCommand, IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import type { ThingShadowRequest } from '../sql/external-request.ts'
+import { readJson } from '../sql/json-reader.ts'
+import type { Value } from '../sql/values.ts'
+import { createRoleCalls } from './aws-access.ts'
+import type { AwsAccess } from './aws-access.ts'
+
+/** `get_thing_shadow`: the document of a thing's shadow. */
+export function createThingShadow(access: AwsAccess) {
+  const withRole = createRoleCalls(access, (options) => new IoTDataPlaneClient(options))
+
+  return async (request: ThingShadowRequest, signal: AbortSignal): Promise<Value> => {
+    const { thingName, shadowName, roleArn } = request
+    const command = new GetThingShadowCommand({
+      thingName,
+      ...(shadowName === undefined ? {} : { shadowName }),
+    })
+    const answer = await withRole(roleArn, (client) =>
+      client.send(command, { abortSignal: signal }),
+    )
+    const shadow = readJson(Buffer.from(answer.payload ?? []).toString())
+    if (shadow === undefined) throw new Error('the shadow is no JSON document')
+    return shadow
+  }
+}
