@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { CallExternal, ExternalFunctionName } from '../sql/external-request.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 
 /** The guide gives a Lambda function 2 s, and says nothing of the others. */
 const timeoutsMs: Readonly<Record<ExternalFunctionName, number>> = {
@@ -62,6 +63,7 @@ function createPlaces() {
   return {
     giveBack,
     async take(signal: AbortSignal): Promise<void> {
+      if (signal.aborted) throw new Error('the call was given up')
       if (taken < underwayMax) {
         taken += 1
         return
@@ -81,14 +83,4 @@ function createPlaces() {
       }
     },
   }
-}
-
-/** The work may go on: its answer is not wanted any more. */
-function unlessAborted<Answer>(work: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new Error('the call was given up'))
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
 }

@@ -2,6 +2,7 @@ import { KinesisClient, PutRecordCommand, PutRecordsCommand } from '@aws-sdk/cli
 import type { PutRecordsResultEntry } from '@aws-sdk/client-kinesis'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { messageOf } from '../errors.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import { sdkProviderOf } from './credentials.ts'
 import type { AwsCredentials, RoleCredentials } from './credentials.ts'
 import type {
@@ -64,6 +65,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     async put(request: PutRequest): Promise<CallOutcome> {
       let used: AwsCredentials
       try {
+        // Others of the role may still want what STS says.
         used = await unlessAborted(identity.current(), request.signal)
       } catch (error) {
         return { answered: false, failure: failureOf(error, 'AssumeRole') }
@@ -76,17 +78,6 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return { answered: false, failure }
       }
     },
-  })
-}
-
-/** Waits for STS no longer than for Kinesis: others of the role may still want the answer. */
-function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () =>
-      reject(Object.assign(new Error('The call was given up'), { name: 'AbortError' }))
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
   })
 }
 
