@@ -49,11 +49,11 @@ export interface AppDependencies {
   readonly clock: Clock
 }
 
-/** For calls in flight at a stop, so that records are not sent twice for nothing. */
-const drainMs = 8_000
-const sampleRule = {
-  name: 'hot_devices',
-  file: new URL('../rules/hot_devices.json', import.meta.url),
+/** What a lab without rules begins with. */
+async function readSampleRule() {
+  const name = 'hot_devices'
+  const file = new URL(`../rules/${name}.json`, import.meta.url)
+  return { name, text: await readFile(file, 'utf8') }
 }
 
 /**
@@ -75,9 +75,11 @@ export async function startApp(dependencies: AppDependencies): Promise<App> {
 async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
+  const watch = { logger, metrics, clock }
   let status: Health['status'] = 'starting'
 
-  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages)
+  const drain = createDrain(clock, config.drainMs)
+  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, drain)
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const callExternal = lab
     ? createLabFunctions({ clock }, config)
@@ -89,13 +91,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const rules = stages.add(
     await openRuleStore(
-      { compile: lab ? lab.withStreams(compile) : compile, logger, metrics, clock },
+      { compile: lab ? lab.withStreams(compile) : compile, ...watch },
       {
         directory: config.rulesDir,
         rulesMax: config.rulesMax,
-        ...(lab && {
-          sample: { name: sampleRule.name, text: await readFile(sampleRule.file, 'utf8') },
-        }),
+        ...(lab && { sample: await readSampleRule() }),
       },
     ),
     (it) => it.close(),
@@ -109,22 +109,24 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       environment,
       // Messages come in through the ingress only, so it stands before any is republished.
       distribute: (message) => ingress.distribute(message),
-      logger,
-      metrics,
-      clock,
+      ...watch,
     },
     { errorActionScope: config.errorActionScope },
   )
   const http = stages.add(
     createHttpServer(
-      { rules, compile, environment, clock, health: () => ({ status }), logger, metrics },
+      { rules, compile, environment, health: () => ({ status }), ...watch },
       { ...config.http, insecure: config.insecure },
     ),
     (it) => it.close(),
   )
   const ingress = stages.add(
-    await createIngress({ ingest: (message) => engine.ingest(message), logger, metrics, clock }),
-    (it) => it.close(),
+    await createIngress(
+      { ingest: (message) => engine.ingest(message), ...watch },
+      { unfinishedMax: config.mqtt.unansweredMax },
+    ),
+    // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
+    (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
   producer.start()
@@ -140,6 +142,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     delivered: () => producer.idle(),
     async stop() {
       status = 'stopping'
+      drain.start()
       await stages.stop()
     },
   }
@@ -150,6 +153,7 @@ async function startDelivery(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
+  drain: Drain,
 ) {
   const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
   const lab =
@@ -169,7 +173,7 @@ async function startDelivery(
       metrics,
       ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
     }),
-    (it) => it.stop({ drainMs }),
+    (it) => it.stop({ drainMs: drain.leftMs() }),
   )
   return { lab, outbox, aws, producer }
 }
@@ -184,6 +188,22 @@ async function findAccountId(aws: AwsCalls, { config, logger }: AppDependencies)
       'STS does not say which account this is: set SLUICE_ACCOUNT_ID; until then ARNs have zeros',
     )
     return labAccountId
+  }
+}
+
+/** The time that all stages together have for a stop, so that the process ends when it is due. */
+interface Drain {
+  start(): void
+  leftMs(): number
+}
+
+function createDrain(clock: Clock, drainMs: number): Drain {
+  let endsAtMs: number | undefined
+  return {
+    start() {
+      endsAtMs = clock.monotonicMs() + drainMs
+    },
+    leftMs: () => (endsAtMs === undefined ? drainMs : Math.max(0, endsAtMs - clock.monotonicMs())),
   }
 }
 

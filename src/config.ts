@@ -78,6 +78,20 @@ export const variables = Type.Object({
     default: '0',
     description: '`1` allows to listen off loopback although nothing is authenticated.',
   }),
+  SLUICE_MQTT_UNANSWERED_MAX: Type.Integer({
+    minimum: 1,
+    maximum: 65_535,
+    default: 64,
+    description:
+      'Messages of one MQTT client that are handled at a time; the next ones wait in its connection.',
+  }),
+  SLUICE_DRAIN_MS: Type.Integer({
+    minimum: 0,
+    maximum: 600_000,
+    default: 8_000,
+    description:
+      'How long a stop (SIGTERM) waits for messages without an answer, and for calls to Kinesis. What is left then stays on disk.',
+  }),
   SLUICE_RULES_MAX: Type.Integer({
     minimum: 1,
     maximum: 100_000,
@@ -139,7 +153,8 @@ export type VariableName = keyof Variables
 export interface Config {
   /** `lab` brings its own Kinesis; `start` uses AWS, or what `AWS_ENDPOINT_URL_*` names. */
   readonly mode: 'lab' | 'start'
-  readonly mqtt: Listen
+  readonly mqtt: Listen & { readonly unansweredMax: number }
+  readonly drainMs: number
   readonly http: Listen
   readonly lab: Listen & {
     readonly limits: { readonly writes: boolean; readonly reads: boolean }
@@ -185,7 +200,12 @@ export function loadConfig(
   const limited = read.SLUICE_LAB_LIMITS === 'on'
   const config: Config = {
     mode,
-    mqtt: { host: read.SLUICE_MQTT_HOST, port: read.SLUICE_MQTT_PORT },
+    mqtt: {
+      host: read.SLUICE_MQTT_HOST,
+      port: read.SLUICE_MQTT_PORT,
+      unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
+    },
+    drainMs: read.SLUICE_DRAIN_MS,
     http: { host: read.SLUICE_HTTP_HOST, port: read.SLUICE_HTTP_PORT },
     lab: {
       host: read.SLUICE_LAB_HOST,

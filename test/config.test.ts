@@ -5,7 +5,8 @@ describe('loadConfig', () => {
   test('the lab needs no variable at all', () => {
     expect(loadConfig({}, 'lab')).toMatchObject({
       mode: 'lab',
-      mqtt: { host: '127.0.0.1', port: 1883 },
+      mqtt: { host: '127.0.0.1', port: 1883, unansweredMax: 64 },
+      drainMs: 8_000,
       http: { host: '127.0.0.1', port: 8080 },
       lab: { host: '127.0.0.1', port: 4567 },
       accountId: '000000000000',
