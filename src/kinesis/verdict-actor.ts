@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import { countByAction } from '../outbox/action-counts.ts'
 import { roleArnOf } from '../outbox/outbox.ts'
 import type { Outbox, QueuedDestination } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
@@ -19,7 +18,7 @@ export interface VerdictActorParts {
   readonly refused: RefusedRecords
   readonly report: FailureReport
   readonly missingStream: MissingStream
-  readonly metrics: Pick<Metrics, 'recordsDelivered' | 'recordsRetried'>
+  readonly metrics: Pick<Metrics, 'recordsRetried'>
   readonly logger: Logger
   readonly clock: Clock
   /** Numbers in [0, 1) for the jitter of delays. */
@@ -46,7 +45,6 @@ export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
   function settle(delivered: readonly Outgoing[]): void {
     const records = delivered.map(({ record }) => record)
     outbox.settle(queued.id, records)
-    countByAction(metrics.recordsDelivered, records)
     report.recovered()
     missingStream.found()
     parts.onDelivered()

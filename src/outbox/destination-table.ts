@@ -1,40 +1,79 @@
+import { SluiceError } from '../errors.ts'
+import { addTo, decodeCounters, encodeCounters } from './counters.ts'
+import type { CounterRow } from './counters.ts'
 import { canonicalText, parseDestination } from './destination.ts'
 import type { Destination } from './destination.ts'
-import type { DestinationRow } from './outbox-store.ts'
+import { destinationKey } from './outbox-store.ts'
+import type { DestinationRow, RowWrite } from './outbox-store.ts'
 
-/** A destination with its id in the outbox and what waits for it. */
-export interface DestinationEntry {
+/** Templates in stream names could make destinations without end. */
+export const destinationsMax = 1_000
+
+/** A destination with its id in the outbox, and counters of what the outbox holds for it. */
+export interface DestinationEntry extends CounterRow {
   readonly id: number
   readonly destination: Destination
   readonly json: string
   /** False until a commit has carried its row. */
-  stored: boolean
-  /** Durable records that are not settled, and their bytes of data and partition key. */
-  records: number
-  bytes: number
+  isStored: boolean
+  /** Bytes of records that were admitted and are on their way to disk. */
+  pendingBytes: number
+  /** Records that wait for room or are on their way to disk: while there are any, it stays. */
+  arriving: number
 }
+
+/** What a destination counts, in the order of its counters. Bytes are those on disk. */
+export interface DestinationCounts {
+  readonly records: number
+  readonly bytes: number
+  readonly letters: number
+  readonly letterBytes: number
+}
+
+const counterCount = 4
+
+/** What a record or a dead letter of so many bytes adds to the counters of its destination. */
+export const recordAdded = (bytes: number) => [1, bytes, 0, 0] as const
+export const recordRemoved = (bytes: number) => [-1, -bytes, 0, 0] as const
+export const letterAdded = (bytes: number) => [0, 0, 1, bytes] as const
+export const letterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
 
 export interface DestinationTable {
-  /** The entry of a destination, with an id of its own from the first time that it is seen. */
+  /**
+   * The entry of a destination, with an id of its own from the first time that it is seen.
+   *
+   * @throws SluiceError ActionFailed when there are `destinationsMax`, all of them in use
+   */
   entryOf(destination: Destination): DestinationEntry
+  /** Whether `entryOf` would give an entry. */
+  admits(destination: Destination): boolean
   entryWithId(id: number): DestinationEntry | undefined
   entries(): readonly DestinationEntry[]
-  /** Notes that the rows of these ids are on disk. */
-  markStored(ids: readonly number[]): void
+  /** Adds to the counters of an entry as they are now. */
+  count(entry: DestinationEntry, delta: readonly number[]): void
+  /** Of all destinations, as they are now. */
+  total(): DestinationCounts
+  /** Ids of destinations that made room for others and may still have rows on disk. */
+  evicted(): readonly number[]
+  /** Notes that the rows of these ids are on disk, and those of these others are gone. */
+  written(stored: readonly number[], removed: readonly number[]): void
 }
 
-/**
- * The destinations of the outbox, in memory. Ids are never given twice.
- */
-export function createDestinationTable(rows: readonly DestinationRow[]): DestinationTable {
+/** The destinations of the outbox, in memory. An id is not given twice while the outbox is open. */
+export function createDestinationTable(
+  rows: readonly DestinationRow[],
+  counters: readonly RowWrite[],
+): DestinationTable {
   const byText = new Map<string, DestinationEntry>()
   const byId = new Map<number, DestinationEntry>()
   // Compiled actions hand in the same object again and again: it spares the text.
   const byObject = new WeakMap<Destination, DestinationEntry>()
+  let evicted: number[] = []
   let lastId = 0
+  const total = noCounts()
 
-  function add(id: number, destination: Destination, json: string, stored: boolean) {
-    const entry: DestinationEntry = { id, destination, json, stored, records: 0, bytes: 0 }
+  function add(id: number, destination: Destination, json: string, isStored: boolean) {
+    const entry = newEntry(id, destination, json, isStored)
     byText.set(json, entry)
     byId.set(id, entry)
     lastId = Math.max(lastId, id)
@@ -42,26 +81,100 @@ export function createDestinationTable(rows: readonly DestinationRow[]): Destina
   }
 
   for (const { id, json } of rows) add(id, parseDestination(json), json, true)
+  for (const { key, value } of counters) {
+    const entry = byId.get(key.readUInt32BE(0))
+    const numbers = decodeCounters(value, counterCount)
+    if (!entry) continue
+    addTo(entry.live, numbers)
+    addTo(entry.stored, numbers)
+    addTo(total, numbers)
+  }
 
-  return Object.freeze({
-    entryOf(destination: Destination) {
-      const known = byObject.get(destination) ?? byText.get(canonicalText(destination))
-      const entry = known ?? addNew(destination)
-      byObject.set(destination, entry)
-      return entry
-    },
-    entryWithId: (id: number) => byId.get(id),
-    entries: () => [...byId.values()],
-    markStored(ids: readonly number[]) {
-      for (const id of ids) {
-        const entry = byId.get(id)
-        if (entry) entry.stored = true
-      }
-    },
-  })
+  function known(destination: Destination): DestinationEntry | undefined {
+    const entry = byObject.get(destination) ?? byText.get(canonicalText(destination))
+    // It may have made room for another since this object was last handed in.
+    return entry !== undefined && byId.get(entry.id) === entry ? entry : undefined
+  }
 
   function addNew(destination: Destination): DestinationEntry {
+    if (byId.size >= destinationsMax) {
+      const unused = firstUnused(byId.values())
+      if (!unused) throw tooMany(destination)
+      byId.delete(unused.id)
+      byText.delete(unused.json)
+      evicted.push(unused.id)
+    }
     const json = canonicalText(destination)
     return add(lastId + 1, parseDestination(json), json, false)
   }
+
+  return Object.freeze({
+    entryOf(destination: Destination) {
+      const entry = known(destination) ?? addNew(destination)
+      byObject.set(destination, entry)
+      return entry
+    },
+    admits: (destination: Destination) =>
+      byId.size < destinationsMax ||
+      known(destination) !== undefined ||
+      firstUnused(byId.values()) !== undefined,
+    entryWithId: (id: number) => byId.get(id),
+    entries: () => [...byId.values()],
+    count(entry: DestinationEntry, delta: readonly number[]) {
+      addTo(entry.live, delta)
+      addTo(total, delta)
+    },
+    total: () => namedCounts(total),
+    evicted: () => evicted,
+    written(stored: readonly number[], removed: readonly number[]) {
+      for (const id of stored) {
+        const entry = byId.get(id)
+        if (entry) entry.isStored = true
+      }
+      if (removed.length > 0) evicted = evicted.filter((id) => !removed.includes(id))
+    },
+  })
+}
+
+function newEntry(
+  id: number,
+  destination: Destination,
+  json: string,
+  isStored: boolean,
+): DestinationEntry {
+  const counters = { live: noCounts(), stored: noCounts() }
+  return { id, destination, json, isStored, pendingBytes: 0, arriving: 0, ...counters }
+}
+
+export function countsOf({ live }: DestinationEntry): DestinationCounts {
+  return namedCounts(live)
+}
+
+const noCounts = () => Array.from({ length: counterCount }, () => 0)
+
+function namedCounts(counters: readonly number[]): DestinationCounts {
+  const [records = 0, bytes = 0, letters = 0, letterBytes = 0] = counters
+  return { records, bytes, letters, letterBytes }
+}
+
+/** The counters of a destination on disk once `delta` is added. */
+export function destinationWrite(entry: DestinationEntry, delta: readonly number[]): RowWrite {
+  return { key: destinationKey(entry.id), value: encodeCounters(entry.stored, delta) }
+}
+
+/** The one that is there longest without a record, a dead letter, or anything on its way. */
+function firstUnused(entries: Iterable<DestinationEntry>): DestinationEntry | undefined {
+  for (const entry of entries) {
+    const { live, stored, arriving } = entry
+    if (arriving > 0) continue
+    if ([...live, ...stored].every((count) => count === 0)) return entry
+  }
+  return undefined
+}
+
+function tooMany({ streamName }: Destination): SluiceError {
+  return new SluiceError(
+    'ActionFailed',
+    `Records wait for ${destinationsMax} destinations already: none is left for stream ${streamName}`,
+  )
 }

@@ -13,7 +13,6 @@
  */
 import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
-import type { RecordKey } from './outbox-store.ts'
 
 /** A commit takes further appends until it holds this much; one append may be larger. */
 const commitBytesMax = 16 * 1024 * 1024
@@ -28,19 +27,19 @@ export interface Append {
   readonly handedMs: number
 }
 
-export interface GroupCommit<Item extends Append> {
+export interface GroupCommit<Item extends Append, Removal> {
   append(item: Item): Promise<void>
-  remove(keys: readonly RecordKey[]): void
+  remove(removals: readonly Removal[]): void
   /** Commits all that waits, then refuses appends. */
   close(): Promise<void>
 }
 
-export interface GroupCommitDependencies<Item extends Append> {
+export interface GroupCommitDependencies<Item extends Append, Removal> {
   readonly clock: Clock
   /** Resolves when durable; rejects with nothing changed. */
-  readonly write: (appends: readonly Item[], removals: readonly RecordKey[]) => Promise<void>
+  readonly write: (appends: readonly Item[], removals: readonly Removal[]) => Promise<void>
   /** Called after a flush, before the appends of that commit resolve. */
-  readonly onDurable: (appends: readonly Item[], removals: readonly RecordKey[]) => void
+  readonly onDurable: (appends: readonly Item[], removals: readonly Removal[]) => void
   readonly onFailed: (error: unknown) => void
 }
 
@@ -50,12 +49,12 @@ interface Waiting<Item> {
   readonly reject: (error: SluiceError) => void
 }
 
-export function createGroupCommit<Item extends Append>(
-  dependencies: GroupCommitDependencies<Item>,
-): GroupCommit<Item> {
+export function createGroupCommit<Item extends Append, Removal>(
+  dependencies: GroupCommitDependencies<Item, Removal>,
+): GroupCommit<Item, Removal> {
   const { clock, write, onDurable, onFailed } = dependencies
   const waiting: Waiting<Item>[] = []
-  let removals: RecordKey[] = []
+  let removals: Removal[] = []
   let running: Promise<void> | undefined
   let cancelLinger: (() => void) | undefined
   let failing = false
@@ -115,8 +114,8 @@ export function createGroupCommit<Item extends Append>(
         start()
       })
     },
-    remove(keys: readonly RecordKey[]) {
-      for (const key of keys) removals.push(key)
+    remove(further: readonly Removal[]) {
+      for (const removal of further) removals.push(removal)
       if (running === undefined) linger(removalLingerMs)
     },
     async close() {

@@ -1,8 +1,12 @@
 /**
- * The outbox on disk: one LMDB environment, `<data folder>/outbox/`, with two tables.
+ * The outbox on disk: one LMDB environment, `<data folder>/outbox/`, with these tables.
  *
  *     records       [destination id, sequence] -> value (both in record-codec.ts)
+ *     letters       id -> value (both in dead-letter-codec.ts)
  *     destinations  u32 destination id -> JSON of the destination
+ *     counts        u32 destination id -> its counters (destination-table.ts)
+ *     ledger        [rule name, action index] -> its counters (ledger.ts)
+ *     state         "lastSequence" -> u64, the highest sequence ever given
  *
  * Invariants:
  * - One `write` at a time, one transaction each: all of it is on disk or nothing.
@@ -10,7 +14,9 @@
  *   is off: with it on, a failed flush leaves the transaction visible, and `flushed` never settles.
  *   As the next write waits for the flush anyway, overlapping would gain nothing.
  * - Every record's destination has its row, written no later than the record.
- * - A settled record is removed for good: nothing on disk says that it was there.
+ * - The counters change in the transaction that moves the records that they count: what is on disk
+ *   adds up at every moment, and nothing has to be counted when the outbox is opened.
+ * - A settled record is removed for good: only the ledger says that it was there.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -18,6 +24,7 @@ import path from 'node:path'
 import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../errors.ts'
+import { letterKeyBytes } from './dead-letter-codec.ts'
 import { flushFolder } from './flush-folder.ts'
 import { destinationIdOf, keyBytes, sequenceOf, writeKey } from './record-codec.ts'
 
@@ -43,11 +50,30 @@ export interface DestinationRow {
   readonly json: string
 }
 
-/** What one transaction changes. */
+/** A row of counters, as bytes. */
+export interface RowWrite {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+export interface StoredLetterEntry {
+  readonly id: number
+  readonly value: Buffer
+}
+
+/** What one transaction changes; within a table, removals come first. */
 export interface Changes {
   readonly destinations: readonly DestinationRow[]
+  readonly destinationRemovals: readonly number[]
   readonly puts: readonly StoredEntry[]
   readonly removals: readonly RecordKey[]
+  readonly letters: readonly StoredLetterEntry[]
+  readonly letterRemovals: readonly number[]
+  readonly counts: readonly RowWrite[]
+  readonly ledger: readonly RowWrite[]
+  readonly ledgerRemovals: readonly Buffer[]
+  /** Absent: no sequence was given since the last write. */
+  readonly lastSequence?: number
 }
 
 export interface OutboxStore {
@@ -55,11 +81,17 @@ export interface OutboxStore {
   write(changes: Changes): Promise<void>
   /** The records of a destination after a sequence, in order; each value is a copy. */
   entriesAfter(destinationId: number, afterSequence: number): Iterable<StoredEntry>
-  /** Every record, by destination and sequence. */
-  entries(): Iterable<StoredEntry>
+  /** The dead letters after an id, in order. */
+  lettersAfter(id: number): Iterable<StoredLetterEntry>
+  letter(id: number): StoredLetterEntry | undefined
   destinationRows(): readonly DestinationRow[]
+  countRows(): readonly RowWrite[]
+  ledgerRows(): readonly RowWrite[]
+  lastSequence(): number
   close(): Promise<void>
 }
+
+const lastSequenceKey = Buffer.from('lastSequence')
 
 /**
  * Opens the store in `directory`, making it when it is not there.
@@ -68,43 +100,81 @@ export interface OutboxStore {
  */
 export function openOutboxStore(directory: string): OutboxStore {
   const folder = path.join(directory, folderName)
-  const { environment, records, destinations } = openTables(folder)
-  const key = Buffer.alloc(keyBytes)
+  const tables = openTables(folder)
+  const { environment, records, letters, destinations, counts, ledger, state } = tables
   return Object.freeze({
     async write(changes: Changes) {
-      const committed = environment.batch(() => {
-        for (const { id, json } of changes.destinations) {
-          void destinations.put(destinationKey(id), Buffer.from(json))
-        }
-        for (const { destinationId, sequence, value } of changes.puts) {
-          void records.put(writeKey(key, destinationId, sequence), value)
-        }
-        for (const { destinationId, sequence } of changes.removals) {
-          void records.remove(writeKey(key, destinationId, sequence))
-        }
-      })
-      await awaitCommit(committed)
+      await awaitCommit(environment.batch(() => writeInto(tables, changes)))
     },
     entriesAfter: (destinationId: number, afterSequence: number) =>
       entriesOf(records, {
         start: newKey(destinationId, afterSequence + 1),
         end: newKey(destinationId + 1, 0),
       }),
-    entries: () => entriesOf(records, {}),
+    *lettersAfter(id: number) {
+      for (const { key, value } of letters.getRange({ start: letterKey(id + 1) })) {
+        yield { id: letterIdOf(key), value }
+      }
+    },
+    letter(id: number) {
+      const value = letters.get(letterKey(id))
+      return value && { id, value }
+    },
     destinationRows: () =>
-      [...destinations.getRange({})].map(({ key: id, value }) => ({
-        id: id.readUInt32BE(0),
+      rowsOf(destinations).map(({ key, value }) => ({
+        id: key.readUInt32BE(0),
         json: value.toString('utf8'),
       })),
+    countRows: () => rowsOf(counts),
+    ledgerRows: () => rowsOf(ledger),
+    lastSequence() {
+      const value = state.get(lastSequenceKey)
+      return value === undefined ? 0 : letterIdOf(value)
+    },
     close: () => environment.close(),
   })
 }
 
-function openTables(folder: string): {
+/** Within `batch`: the promises of the single operations are those of the batch. */
+function writeInto(tables: Tables, changes: Changes): void {
+  const { records, letters, destinations, counts, ledger, state } = tables
+  const key = Buffer.alloc(keyBytes)
+  for (const id of changes.destinationRemovals) {
+    void destinations.remove(destinationKey(id))
+    void counts.remove(destinationKey(id))
+  }
+  for (const row of changes.ledgerRemovals) void ledger.remove(row)
+  for (const { id, json } of changes.destinations) {
+    void destinations.put(destinationKey(id), Buffer.from(json))
+  }
+  for (const { destinationId, sequence, value } of changes.puts) {
+    void records.put(writeKey(key, destinationId, sequence), value)
+  }
+  for (const { destinationId, sequence } of changes.removals) {
+    void records.remove(writeKey(key, destinationId, sequence))
+  }
+  for (const { id, value } of changes.letters) void letters.put(letterKey(id), value)
+  for (const id of changes.letterRemovals) void letters.remove(letterKey(id))
+  for (const row of changes.counts) void counts.put(row.key, row.value)
+  for (const row of changes.ledger) void ledger.put(row.key, row.value)
+  if (changes.lastSequence !== undefined) {
+    void state.put(lastSequenceKey, letterKey(changes.lastSequence))
+  }
+}
+
+type Table = Database<Buffer, Buffer>
+
+interface Tables {
   readonly environment: RootDatabase<Buffer, Buffer>
-  readonly records: Database<Buffer, Buffer>
-  readonly destinations: Database<Buffer, Buffer>
-} {
+  readonly records: Table
+  readonly letters: Table
+  readonly destinations: Table
+  readonly counts: Table
+  readonly ledger: Table
+  readonly state: Table
+}
+
+function openTables(folder: string): Tables {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
     refuseForeignFile(path.join(folder, dataFileName))
@@ -114,12 +184,20 @@ function openTables(folder: string): {
       // Writes are grouped by `batch` alone, which starts at once: no timer in between.
       eventTurnBatching: false,
     })
-    const records = environment.openDB({ name: 'records', ...binary })
-    const destinations = environment.openDB({ name: 'destinations', ...binary })
+    const table = (name: string): Table => environment.openDB({ name, ...binary })
+    const tables = {
+      environment,
+      records: table('records'),
+      letters: table('letters'),
+      destinations: table('destinations'),
+      counts: table('counts'),
+      ledger: table('ledger'),
+      state: table('state'),
+    }
     // LMDB flushes what it writes; that its new files have names is for the folders to keep.
     flushFolder(folder)
     flushFolder(path.dirname(folder))
-    return { environment, records, destinations }
+    return tables
   } catch (error) {
     throw new SluiceError('DataFolderUnusable', `${folder} cannot be opened: ${messageOf(error)}`, {
       cause: error,
@@ -172,8 +250,24 @@ function newKey(destinationId: number, sequence: number): Buffer {
   return writeKey(Buffer.alloc(keyBytes), destinationId, sequence)
 }
 
-function destinationKey(id: number): Buffer {
+function rowsOf(table: Table): RowWrite[] {
+  return Array.from(table.getRange({}))
+}
+
+/** The key of a destination in its tables. */
+export function destinationKey(id: number): Buffer {
   const key = Buffer.alloc(4)
   key.writeUInt32BE(id)
   return key
+}
+
+/** Ids and sequences are at most 2^53 - 1. */
+function letterKey(id: number): Buffer {
+  const key = Buffer.alloc(letterKeyBytes)
+  key.writeBigUInt64BE(BigInt(id))
+  return key
+}
+
+function letterIdOf(key: Buffer): number {
+  return Number(key.readBigUInt64BE(0))
 }

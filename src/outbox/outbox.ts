@@ -1,36 +1,50 @@
 /**
- * The outbox: every record that was accepted and is not yet delivered, on disk.
+ * The outbox: every record that was accepted and is not yet delivered, on disk; and the dead
+ * letters, with a ledger of what became of every record.
  *
  * What holds, whatever happens:
- * - A record whose `append` resolved is on disk until it is settled, through `kill -9` and loss of
- *   power. An `append` that rejected has left nothing.
+ * - A record whose `append` resolved is on disk until it is settled or given up, through `kill -9`
+ *   and loss of power. An `append` that rejected has left nothing.
  * - All records of one `append` stand or fall together, in one transaction.
  * - The records of a destination are read in the order in which they were appended. Each
- *   destination has its own range of keys: a slow one neither delays nor pins another.
+ *   destination has its own range of keys and its own share of the room: a slow one neither delays
+ *   nor pins another (admission.ts).
  * - A settled record is not read again; on disk it is gone after a further commit. A crash before
- *   that brings it back: delivery is at least once.
+ *   that brings it back, and the ledger with it: delivery is at least once.
+ * - A record that is given up becomes a dead letter, or other records, in one transaction.
+ * - The ledger adds up at every moment, on disk and in memory (ledger.ts).
  * - Only what is durable is counted and read.
  *
- * The bytes on disk are described in outbox-store.ts and record-codec.ts.
+ * The bytes on disk are described in outbox-store.ts and the codecs.
  */
 import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
-import { createLimitedLog } from '../limited-log.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { createAdmission } from './admission.ts'
+import { createAppend } from './append.ts'
+import type { AppendOptions } from './append.ts'
+import { createCounterSums, addTo } from './counters.ts'
+import { createDeadLetters } from './dead-letters.ts'
+import type { DeadLetters } from './dead-letters.ts'
 import type { Destination } from './destination.ts'
-import { createDestinationTable } from './destination-table.ts'
-import type { DestinationTable } from './destination-table.ts'
-import { createGroupCommit } from './group-commit.ts'
-import type { Append, GroupCommit } from './group-commit.ts'
-import { createCounts } from './outbox-counts.ts'
-import type { Counts } from './outbox-counts.ts'
-import { openOutboxStore } from './outbox-store.ts'
-import type { DestinationRow, OutboxStore, StoredEntry } from './outbox-store.ts'
-import { acceptedAtMsOf, decodeRecord, encodeRecord, payloadBytesOf } from './record-codec.ts'
-import type { StoredRecord } from './record-codec.ts'
+import { countsOf, createDestinationTable, recordRemoved } from './destination-table.ts'
+import type { DestinationEntry } from './destination-table.ts'
+import { createGiveUp } from './give-up.ts'
+import type { GivenUp } from './give-up.ts'
+import { createLedger, moves } from './ledger.ts'
+import type { ActionLedger, LedgerRow } from './ledger.ts'
+import { createLedgerMetrics } from './ledger-metrics.ts'
+import type { LedgerMetricNames } from './ledger-metrics.ts'
+import type { NewRecord } from './new-record.ts'
 import type { Origin } from './origin.ts'
+import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
+import type { NewEntry } from './outbox-commits.ts'
+import { openOutboxStore } from './outbox-store.ts'
+import type { OutboxStore } from './outbox-store.ts'
+import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './record-codec.ts'
+import { queuedRecord } from './queued-record.ts'
+import type { QueuedRecord } from './queued-record.ts'
 import { createSettledSet } from './settled-set.ts'
-import type { SettledSet } from './settled-set.ts'
 
 export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './destination.ts'
 export type {
@@ -39,37 +53,29 @@ export type {
   DestinationCredentials,
   Ordering,
 } from './destination.ts'
+export type { OutReason } from './dead-letter-codec.ts'
+export type {
+  DeadLetter,
+  DeadLetterPage,
+  DeadLetterResult,
+  DeadLetters,
+  DeadLetterSelection,
+  ReplayByRule,
+} from './dead-letters.ts'
+export type { AppendOptions } from './append.ts'
+export type { GivenUp } from './give-up.ts'
+export type { ActionLedger, LedgerCounts } from './ledger.ts'
+export { errorActionIndex } from './new-record.ts'
+export type { NewRecord } from './new-record.ts'
 export type { Origin } from './origin.ts'
-
-/** A record that a rule's action gave for a message. */
-export interface NewRecord {
-  readonly destination: Destination
-  readonly partitionKey: string
-  /** Decimal, 0 to 2^128 - 1: chooses the shard in place of the partition key. */
-  readonly explicitHashKey?: string
-  readonly data: Buffer
-  /** Whose record it is, for the ledger and for messages. */
-  readonly ruleName: string
-  /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
-  readonly actionIndex: number
-  readonly origin: Origin
-}
-
-/** Stands for a rule's error action where an action's index does. */
-export const errorActionIndex = -1
-
-/** A record that waits for delivery. Sequences grow in the order of appends, with gaps. */
-export interface QueuedRecord extends StoredRecord {
-  readonly sequence: number
-  /** Bytes of data and partition key, as Kinesis counts them. */
-  readonly bytes: number
-}
+export type { QueuedRecord } from './queued-record.ts'
 
 /** A destination and what waits for it. */
 export interface QueuedDestination {
   readonly id: number
   readonly destination: Destination
   readonly records: number
+  /** On disk. */
   readonly bytes: number
 }
 
@@ -86,22 +92,38 @@ export interface Outbox {
   /**
    * Takes the records of one message, all or none, in the order of calls.
    *
-   * Resolves when they are flushed to disk: only then may the message be acknowledged.
-   * @throws SluiceError OutboxWriteFailed (rejects): none of them was taken
+   * Resolves when they are flushed to disk: only then may the message be acknowledged. While the
+   * share of one of their destinations is full, it waits for room or drops (`whenFull`): dropped
+   * records are in the ledger, as accepted and dropped.
+   * @throws SluiceError (rejects; none of them was taken) OutboxWriteFailed, or ActionFailed when
+   *   there are too many destinations, see `admits`
    */
-  append(records: readonly NewRecord[]): Promise<void>
+  append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
+  /** False when 1,000 destinations have records and this is not one of them. */
+  admits(destination: Destination): boolean
   /** The durable, unsettled records of a destination after a sequence (0: from the first). */
   read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
+  /** The message that gave rise to a record. */
+  originOf(record: QueuedRecord): Origin
   /** Forgets delivered records, each at most once. They are removed from disk a little later. */
   settle(destinationId: number, records: readonly QueuedRecord[]): void
-  /** Every destination that records were ever accepted for, by id. */
+  /**
+   * Moves records that are given up out of the queue, in one transaction: each to the dead letters,
+   * or replaced by what the rule's error action made of it. Durable when it resolves.
+   * @throws SluiceError OutboxWriteFailed (rejects): they are in the queue as before
+   */
+  giveUp(destinationId: number, records: readonly GivenUp[]): Promise<void>
+  /** Every destination that is known: those that are unused make room for others. */
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
   /** When the oldest record that waits for a destination was accepted. */
   oldestAcceptedAtMs(destinationId: number): number | undefined
+  /** What became of a rule's records, by action: those that ever had one. */
+  ledger(ruleName: string): readonly ActionLedger[]
+  readonly deadLetters: DeadLetters
   /** Calls `listener` with destinations that have new durable records; returns its removal. */
   onAppended(listener: AppendedListener): () => void
-  /** Writes what waits, flushes and closes. Further appends are refused. */
+  /** Writes what is on its way, flushes and closes. What waits for room, and further appends, are refused. */
   close(): Promise<void>
 }
 
@@ -110,178 +132,165 @@ export interface OutboxDependencies {
   readonly directory: string
   readonly metrics: Pick<
     Metrics,
-    'outboxRecords' | 'outboxBytes' | 'outboxCommitSeconds' | 'recordsAccepted'
+    LedgerMetricNames | 'outboxCommitSeconds' | 'outboxAppendsWaiting'
   >
   readonly logger: Logger
   readonly clock: Clock
 }
 
-/** The records of one message on their way to disk. */
-interface RecordsAppend extends Append {
-  readonly entries: readonly NewEntry[]
+export interface OutboxOptions {
+  /** Bytes that all records may take on disk, dead letters apart; a destination has a share of it. */
+  readonly bytesMax?: number
+  readonly deadLetterBytesMax?: number
 }
 
-interface NewEntry extends StoredEntry {
-  readonly ruleName: string
-  readonly actionIndex: number
-  readonly bytes: number
-}
+export const outboxBytesMaxDefault = 1024 * 1024 * 1024
 
 /**
- * Opens the outbox in a data folder and counts what it holds.
+ * Opens the outbox in a data folder. It does not look at the records: what they come to is on disk.
  *
  * @throws SluiceError DataFolderUnusable
  */
-export async function openOutbox(dependencies: OutboxDependencies): Promise<Outbox> {
-  const { directory, clock } = dependencies
-  const store = openOutboxStore(directory)
-  const { table, counts, lastSequence } = await readStored(store, dependencies)
-  const settled = createSettledSet()
+export async function openOutbox(
+  dependencies: OutboxDependencies,
+  options: OutboxOptions = {},
+): Promise<Outbox> {
   const listeners = new Set<AppendedListener>()
-  const encode = createEncoder(table, lastSequence)
-  const commits = startCommits({ ...dependencies, store, table, counts, settled, listeners })
-
-  function* unsettledAfter(destinationId: number, afterSequence: number) {
-    for (const entry of store.entriesAfter(destinationId, afterSequence)) {
-      if (!settled.has(entry)) yield entry
-    }
-  }
-
+  const parts = await openParts(dependencies, options, (destinationIds) => {
+    for (const listener of listeners) listener(destinationIds)
+  })
+  const { store, table, ledger, commits, admission } = parts
   return Object.freeze({
-    async append(records: readonly NewRecord[]) {
-      if (records.length === 0) return
-      const handedMs = clock.nowMs()
-      const entries = records.map((record) => encode(record, handedMs))
-      const bytes = entries.reduce((sum, { value }) => sum + value.length, 0)
-      await commits.append({ entries, bytes, handedMs })
-    },
-    read(destinationId: number, afterSequence: number, { countMax, bytesMax }: ReadLimits) {
-      const records: QueuedRecord[] = []
-      let readBytes = 0
-      for (const { sequence, value } of unsettledAfter(destinationId, afterSequence)) {
-        const bytes = payloadBytesOf(value)
-        readBytes += bytes
-        if (records.length === countMax || (records.length > 0 && readBytes > bytesMax)) break
-        const { ruleName, actionIndex, acceptedAtMs, partitionKey, data } = decodeRecord(value)
-        records.push({ sequence, bytes, ruleName, actionIndex, acceptedAtMs, partitionKey, data })
-      }
-      return records
-    },
+    append: createAppend(parts),
+    admits: (destination: Destination) => table.admits(destination),
+    ...createReading(parts),
+    originOf: ({ stored }: QueuedRecord) => decodeOrigin(stored),
     settle(destinationId: number, records: readonly QueuedRecord[]) {
-      if (records.length === 0) return
-      const keys = records.map(({ sequence }) => ({ destinationId, sequence }))
-      settled.add(keys)
-      counts.removed(destinationId, records)
-      commits.remove(keys)
+      const destination = table.entryWithId(destinationId)
+      if (!destination || records.length === 0) return
+      settle(parts, destination, records)
     },
-    destinations: () =>
-      table.entries().map(({ id, destination, records, bytes }) => {
-        return { id, destination, records, bytes }
-      }),
-    size: () => counts.total(),
-    oldestAcceptedAtMs(destinationId: number) {
-      const [oldest] = unsettledAfter(destinationId, 0)
-      return oldest && acceptedAtMsOf(oldest.value)
+    giveUp: createGiveUp(parts),
+    destinations: () => table.entries().map(queuedDestination),
+    size() {
+      const { records, bytes } = table.total()
+      return { records, bytes }
     },
+    ledger: (ruleName: string) => ledger.ofRule(ruleName),
+    deadLetters: createDeadLetters(parts),
     onAppended(listener: AppendedListener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },
     async close() {
+      admission.close()
       await commits.close()
       await store.close()
     },
   })
 }
 
-/** Counts what is on disk. A store that cannot be read is closed again. */
-async function readStored(store: OutboxStore, dependencies: OutboxDependencies) {
+/** The parts of an outbox: what is on disk, what is in memory of it, and the way to change both. */
+async function openParts(
+  dependencies: OutboxDependencies,
+  options: OutboxOptions,
+  onAppended: AppendedListener,
+) {
+  const { directory, clock, metrics } = dependencies
+  const store = openOutboxStore(directory)
+  const { table, ledger, lastSequence } = await readStored(store, directory)
+  const settled = createSettledSet()
+  const ledgerMetrics = createLedgerMetrics(table, metrics)
+  ledgerMetrics.publish()
+  const overflow = { paused: false }
+  const admission = createAdmission({
+    bytesMax: options.bytesMax ?? outboxBytesMaxDefault,
+    bytesHeld: () => table.total().bytes,
+  })
+  const known = { store, table, ledger, ledgerMetrics, settled, overflow }
+  const commits = startCommits({
+    ...dependencies,
+    ...known,
+    deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+    onAppended,
+  })
+  let sequence = lastSequence
+  const nextSequence = () => ++sequence
+  function newEntry(record: NewRecord, acceptedAtMs: number): NewEntry {
+    const destination = table.entryOf(record.destination)
+    const value = encodeRecord({ ...record, acceptedAtMs })
+    const row = ledger.rowOf(record.ruleName, record.actionIndex)
+    const place = { destinationId: destination.id, sequence: nextSequence() }
+    return { ...place, destination, row, value, move: 'accept' }
+  }
+  return { ...known, commits, admission, clock, metrics, newEntry, nextSequence }
+}
+
+type Parts = Awaited<ReturnType<typeof openParts>>
+
+function createReading({ store, settled }: Parts): Pick<Outbox, 'read' | 'oldestAcceptedAtMs'> {
+  function* unsettledAfter(destinationId: number, afterSequence: number) {
+    for (const entry of store.entriesAfter(destinationId, afterSequence)) {
+      if (!settled.has(entry)) yield entry
+    }
+  }
+  return {
+    read(destinationId, afterSequence, { countMax, bytesMax }) {
+      const records: QueuedRecord[] = []
+      let readBytes = 0
+      for (const { sequence, value } of unsettledAfter(destinationId, afterSequence)) {
+        if (records.length === countMax) break
+        const record = queuedRecord(sequence, value)
+        readBytes += record.bytes
+        if (records.length > 0 && readBytes > bytesMax) break
+        records.push(record)
+      }
+      return records
+    },
+    oldestAcceptedAtMs(destinationId) {
+      const [oldest] = unsettledAfter(destinationId, 0)
+      return oldest && acceptedAtMsOf(oldest.value)
+    },
+  }
+}
+
+/** What is on disk beside the records. A store that cannot be read is closed again. */
+async function readStored(store: OutboxStore, directory: string) {
   try {
-    const table = createDestinationTable(store.destinationRows())
-    const counts = createCounts(table, dependencies)
-    return { table, counts, lastSequence: counts.addStored(store.entries()) }
+    return {
+      table: createDestinationTable(store.destinationRows(), store.countRows()),
+      ledger: createLedger(store.ledgerRows()),
+      lastSequence: store.lastSequence(),
+    }
   } catch (error) {
     await store.close()
     if (error instanceof SluiceError) throw error
-    const message = `The outbox in ${dependencies.directory} cannot be read: ${messageOf(error)}`
+    const message = `The outbox in ${directory} cannot be read: ${messageOf(error)}`
     throw new SluiceError('DataFolderUnusable', message, { cause: error })
   }
 }
 
-interface CommitParts extends OutboxDependencies {
-  readonly store: OutboxStore
-  readonly table: DestinationTable
-  readonly counts: Counts
-  readonly settled: SettledSet
-  readonly listeners: ReadonlySet<AppendedListener>
+function queuedDestination(entry: DestinationEntry): QueuedDestination {
+  const { records, bytes } = countsOf(entry)
+  return { id: entry.id, destination: entry.destination, records, bytes }
 }
 
-function startCommits(parts: CommitParts): GroupCommit<RecordsAppend> {
-  const { clock, metrics, store, table, counts, settled, listeners } = parts
-  const report = createFailureReport(parts)
-
-  return createGroupCommit<RecordsAppend>({
-    clock,
-    write(appends, removals) {
-      const puts = appends.flatMap(({ entries }) => entries)
-      return store.write({ destinations: newRows(puts, table), puts, removals })
-    },
-    onDurable(appends, removals) {
-      report.succeeded()
-      settled.removed(removals)
-      if (appends.length === 0) return
-      const entries = appends.flatMap((append) => append.entries)
-      const destinationIds = [...new Set(entries.map(({ destinationId }) => destinationId))]
-      table.markStored(destinationIds)
-      counts.accepted(entries)
-      const nowMs = clock.nowMs()
-      for (const { handedMs } of appends) {
-        metrics.outboxCommitSeconds.observe((nowMs - handedMs) / 1_000)
-      }
-      for (const listener of listeners) listener(destinationIds)
-    },
-    onFailed: (error) => report.failed(error),
+/** Delivered: counted at once, on disk with a commit soon. */
+function settle(
+  { ledger, ledgerMetrics, settled, commits, table, admission }: Parts,
+  destination: DestinationEntry,
+  records: readonly QueuedRecord[],
+): void {
+  const sums = createCounterSums<LedgerRow>()
+  const leaving = records.map(({ ruleName, actionIndex, sequence, stored }) => {
+    const row = ledger.rowOf(ruleName, actionIndex)
+    sums.add(row, moves.deliver)
+    table.count(destination, recordRemoved(stored.length))
+    return { move: 'deliver' as const, destination, sequence, row, bytes: stored.length }
   })
-}
-
-/** Gives new records their place: sequences after `lastSequence`, ids of their destinations. */
-function createEncoder(table: DestinationTable, lastSequence: number) {
-  let sequence = lastSequence
-  return (record: NewRecord, acceptedAtMs: number): NewEntry => {
-    const { ruleName, actionIndex, partitionKey, data } = record
-    const value = encodeRecord({ ruleName, actionIndex, acceptedAtMs, partitionKey, data })
-    const destinationId = table.entryOf(record.destination).id
-    const bytes = payloadBytesOf(value)
-    return { destinationId, sequence: ++sequence, value, ruleName, actionIndex, bytes }
-  }
-}
-
-/** The rows that a commit must carry: a row goes with each commit until one has succeeded. */
-function newRows(entries: readonly NewEntry[], table: DestinationTable): DestinationRow[] {
-  const rows = new Map<number, DestinationRow>()
-  for (const { destinationId } of entries) {
-    const entry = table.entryWithId(destinationId)
-    if (entry?.stored === false) rows.set(destinationId, entry)
-  }
-  return [...rows.values()]
-}
-
-/** Says in the log when commits begin to fail, once a minute while they do, and when it is over. */
-function createFailureReport({ logger, clock, directory }: OutboxDependencies) {
-  const log = createLimitedLog({ logger, clock })
-  let announced = false
-  return {
-    failed(error: unknown) {
-      const written = log.error(
-        'failed',
-        { directory, reason: messageOf(error) },
-        'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
-      )
-      announced ||= written
-    },
-    succeeded() {
-      if (announced) logger.info({ directory }, 'outbox writes again')
-      announced = false
-    },
-  }
+  for (const [row, delta] of sums.entries()) addTo(row.live, delta)
+  ledgerMetrics.moved(sums)
+  settled.add(leaving.map(({ sequence }) => ({ destinationId: destination.id, sequence })))
+  commits.remove(leaving)
+  admission.roomMade([destination])
 }

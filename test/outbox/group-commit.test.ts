@@ -8,14 +8,14 @@ interface Item extends Append {
 }
 
 const item = (name: string, bytes = 1): Item => ({ name, bytes, handedMs: 0 })
-const key = (sequence: number) => ({ destinationId: 1, sequence })
+const key = (sequence: number) => ({ sequence })
 
 /** A group commit over a disk that answers when it is told to. */
 function openCommits() {
   const clock = createManualClock(0)
   const writes: { names: string; removals: number[]; done: () => void; fail: () => void }[] = []
   const failures: unknown[] = []
-  const commits = createGroupCommit<Item>({
+  const commits = createGroupCommit<Item, { readonly sequence: number }>({
     clock,
     write: (appends, removals) =>
       new Promise((resolve, reject) => {

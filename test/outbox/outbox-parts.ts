@@ -4,7 +4,7 @@ import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import type { Outbox } from '../../src/outbox/outbox.ts'
+import type { GivenUp, Outbox, OutboxOptions, QueuedRecord } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
 
@@ -23,11 +23,14 @@ export interface OpenedOutbox {
   readonly lines: readonly Record<string, unknown>[]
 }
 
-export async function openTestOutbox(directory: string): Promise<OpenedOutbox> {
+export async function openTestOutbox(
+  directory: string,
+  options: OutboxOptions = {},
+): Promise<OpenedOutbox> {
   const metrics = createMetrics()
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const outbox = await openOutbox({ directory, metrics, logger, clock: systemClock })
+  const outbox = await openOutbox({ directory, metrics, logger, clock: systemClock }, options)
   return { outbox, metrics, lines }
 }
 
@@ -45,4 +48,10 @@ export function textsOf(outbox: Outbox, streamName: string): string[] {
   return outbox
     .read(idOf(outbox, streamName), 0, everything)
     .map(({ data }) => data.toString('utf8'))
+}
+
+/** A record as the producer gives it up. */
+export function givenUp(record: QueuedRecord, given: Partial<GivenUp> = {}): GivenUp {
+  const reason = { code: 'ResourceNotFoundException', message: 'no such stream' }
+  return { record, reason, attempts: 3, firstMs: 1_000, lastMs: 2_000, ...given }
 }

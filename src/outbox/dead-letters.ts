@@ -1,0 +1,291 @@
+import type { Clock } from '../clock.ts'
+import { SluiceError } from '../errors.ts'
+import { decodeLetter } from './dead-letter-codec.ts'
+import type { OutReason } from './dead-letter-codec.ts'
+import type { Destination } from './destination.ts'
+import type { DestinationTable } from './destination-table.ts'
+import type { Ledger } from './ledger.ts'
+import type { NewRecord } from './new-record.ts'
+import type { Origin } from './origin.ts'
+import type { Commits, LeavingLetter, NewEntry } from './outbox-commits.ts'
+import type { OutboxStore, StoredLetterEntry } from './outbox-store.ts'
+import { acceptedAgain, decodeOrigin, decodeRecord } from './record-codec.ts'
+
+/** A record that was given up: its stream did not take it, and no error action did. */
+export interface DeadLetter {
+  /** Decimal; ids grow in the order in which the records were accepted. */
+  readonly id: string
+  readonly ruleName: string
+  /** `errorActionIndex` for the rule's error action. */
+  readonly actionIndex: number
+  readonly reason: OutReason
+  /** Calls that failed, and when the first and the last did, in epoch milliseconds. */
+  readonly attempts: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly acceptedAtMs: number
+  readonly destination: Destination
+  readonly partitionKey: string
+  readonly explicitHashKey?: string
+  readonly data: Buffer
+  readonly origin: Origin
+}
+
+/** Which dead letters: these, or all (of a rule). */
+export type DeadLetterSelection =
+  { readonly ids: readonly string[] } | { readonly ruleName?: string }
+
+export interface DeadLetterPage {
+  readonly deadLetters: readonly DeadLetter[]
+  /** Where to go on; absent at the end. A page may be short, or empty, and yet not be the last. */
+  readonly nextToken?: string
+}
+
+/**
+ * What the rule, as it is now, makes of the message: records to send in place of the dead letter's;
+ * undefined to leave the dead letter where it is.
+ */
+export type ReplayByRule = (letter: DeadLetter) => readonly NewRecord[] | undefined
+
+/** How many dead letters were dealt with, and how many of the selected stay. */
+export interface DeadLetterResult {
+  readonly count: number
+  readonly kept: number
+}
+
+export interface DeadLetters {
+  list(query?: {
+    readonly ruleName?: string
+    readonly nextToken?: string
+    readonly maxResults?: number
+  }): DeadLetterPage
+  size(): { readonly records: number; readonly bytes: number }
+  /**
+   * Puts dead letters back into the queue, in the order of their ids: as they were, to where they
+   * were going, or as the rule makes them now. Durable when it resolves.
+   * @throws SluiceError OutboxWriteFailed (rejects): those that were not dealt with yet stay
+   */
+  replay(selection: DeadLetterSelection, how: 'asIs' | ReplayByRule): Promise<DeadLetterResult>
+  /** Deletes dead letters: the ledger has them as dropped. Durable when it resolves. */
+  delete(selection: DeadLetterSelection): Promise<DeadLetterResult>
+}
+
+export const listedDefault = 50
+export const listedMax = 250
+/** Dead letters that one page looks at: a rule may have few among many. */
+const scannedMax = 5_000
+/** In one transaction. */
+const chunkMax = 200
+const chunkBytesMax = 8 * 1024 * 1024
+
+export interface DeadLetterParts {
+  readonly store: OutboxStore
+  readonly table: DestinationTable
+  readonly ledger: Ledger
+  readonly commits: Commits
+  readonly clock: Clock
+  /** While a replay or a deletion is under way, no letter is pushed out. */
+  readonly overflow: { paused: boolean }
+  /** Gives a record its place in the queue. */
+  readonly newEntry: (record: NewRecord, acceptedAtMs: number) => NewEntry
+  readonly nextSequence: () => number
+}
+
+export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
+  const { store, table, commits, clock, overflow } = parts
+  /** One replay or deletion at a time: two must not move the same letter. */
+  let last: Promise<unknown> = Promise.resolve()
+
+  function inTurn(selection: DeadLetterSelection, move: Mover): Promise<DeadLetterResult> {
+    const done = last.then(async () => {
+      overflow.paused = true
+      try {
+        // A commit that is under way may push letters out: what is read now must still be there.
+        await commits.append({ entries: [], bytes: 0, handedMs: clock.nowMs() })
+        return await moveAll(selection, move)
+      } finally {
+        overflow.paused = false
+      }
+    })
+    last = done.catch(() => undefined)
+    return done
+  }
+
+  async function moveAll(selection: DeadLetterSelection, move: Mover): Promise<DeadLetterResult> {
+    let count = 0
+    let kept = 0
+    for (const chunk of chunksOf(store, selection)) {
+      const handedMs = clock.nowMs()
+      const moved = chunk.map((stored) => move(stored, handedMs)).filter((one) => one !== undefined)
+      kept += chunk.length - moved.length
+      const letters = moved.map(({ letter }) => letter)
+      const entries = moved.flatMap((one) => one.entries)
+      const bytes = entries.reduce((sum, { value }) => sum + value.length, 0)
+      for (const { destination } of entries) destination.arriving += 1
+      try {
+        await commits.append({ entries, letters, bytes, handedMs })
+      } finally {
+        for (const { destination } of entries) destination.arriving -= 1
+      }
+      count += moved.length
+    }
+    return { count, kept }
+  }
+
+  return Object.freeze({
+    list: (query = {}) => listPage(parts, query),
+    size() {
+      const { letters, letterBytes } = table.total()
+      return { records: letters, bytes: letterBytes }
+    },
+    replay: (selection: DeadLetterSelection, how: 'asIs' | ReplayByRule) =>
+      inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how)),
+    delete: (selection: DeadLetterSelection) =>
+      inTurn(selection, (stored) => {
+        return { letter: leavingLetter(parts, stored, 'discard'), entries: [] }
+      }),
+  })
+}
+
+interface MovedLetter {
+  readonly letter: LeavingLetter
+  readonly entries: readonly NewEntry[]
+}
+
+type Mover = (stored: StoredLetterEntry, acceptedAtMs: number) => MovedLetter | undefined
+
+/** The same bytes, to the same destination, with a new place and time: its age starts anew. */
+function asItWas(parts: DeadLetterParts): Mover {
+  return (stored, acceptedAtMs) => {
+    const letter = leavingLetter(parts, stored, 'replay')
+    const value = acceptedAgain(decodeLetter(stored.value).record, acceptedAtMs)
+    const { destination, row } = letter
+    const sequence = parts.nextSequence()
+    const entry = { destinationId: destination.id, destination, row, sequence, value }
+    return { letter, entries: [{ ...entry, move: 'replay' as const }] }
+  }
+}
+
+/** The first record of the letter's own action takes its place in the ledger; others are new. */
+function byRule(parts: DeadLetterParts, replay: ReplayByRule): Mover {
+  return (stored, acceptedAtMs) => {
+    const records = replay(letterOf(parts, stored))
+    if (records === undefined) return undefined
+    const { row } = leavingLetter(parts, stored, 'replay')
+    let replaced = false
+    const entries = records.map((record) => {
+      const entry = parts.newEntry(record, acceptedAtMs)
+      if (replaced || entry.row !== row) return entry
+      replaced = true
+      return { ...entry, move: 'replay' as const }
+    })
+    return { letter: leavingLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'), entries }
+  }
+}
+
+function leavingLetter(
+  { table, ledger }: DeadLetterParts,
+  { id, value }: StoredLetterEntry,
+  move: LeavingLetter['move'],
+): LeavingLetter {
+  const { destinationId, record } = decodeLetter(value)
+  const { ruleName, actionIndex } = decodeRecord(record)
+  const destination = table.entryWithId(destinationId)
+  if (!destination) throw withoutDestination(id)
+  return { id, destination, row: ledger.rowOf(ruleName, actionIndex), bytes: value.length, move }
+}
+
+function letterOf({ table }: DeadLetterParts, { id, value }: StoredLetterEntry): DeadLetter {
+  const { record, destinationId, ...letter } = decodeLetter(value)
+  const entry = table.entryWithId(destinationId)
+  if (!entry) throw withoutDestination(id)
+  return {
+    id: String(id),
+    ...letter,
+    ...decodeRecord(record),
+    destination: entry.destination,
+    origin: decodeOrigin(record),
+  }
+}
+
+function listPage(
+  parts: DeadLetterParts,
+  {
+    ruleName,
+    nextToken = '0',
+    maxResults = listedDefault,
+  }: { ruleName?: string; nextToken?: string; maxResults?: number },
+): DeadLetterPage {
+  const deadLetters: DeadLetter[] = []
+  let scanned = 0
+  let lastId = idOf(nextToken)
+  for (const stored of parts.store.lettersAfter(lastId)) {
+    if (deadLetters.length >= Math.min(maxResults, listedMax) || scanned >= scannedMax) {
+      return { deadLetters, nextToken: String(lastId) }
+    }
+    scanned += 1
+    lastId = stored.id
+    if (isOfRule(stored, ruleName)) deadLetters.push(letterOf(parts, stored))
+  }
+  return { deadLetters }
+}
+
+/** The selected letters in the order of their ids, so many at a time as one transaction moves. */
+function* chunksOf(
+  store: OutboxStore,
+  selection: DeadLetterSelection,
+): Generator<StoredLetterEntry[]> {
+  let chunk: StoredLetterEntry[] = []
+  let bytes = 0
+  for (const stored of selected(store, selection)) {
+    chunk.push(stored)
+    bytes += stored.value.length
+    if (chunk.length < chunkMax && bytes < chunkBytesMax) continue
+    yield chunk
+    chunk = []
+    bytes = 0
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** Read one page after the other: a range of the store must not stay open while it changes. */
+function* selected(
+  store: OutboxStore,
+  selection: DeadLetterSelection,
+): Generator<StoredLetterEntry> {
+  if ('ids' in selection) {
+    const ids = [...new Set(selection.ids.map(idOf))]
+    for (const id of ids.toSorted((left, right) => left - right)) {
+      const stored = store.letter(id)
+      if (stored) yield stored
+    }
+    return
+  }
+  // What comes meanwhile is not selected: a letter that fails again must not come round for ever.
+  let lastId = 0
+  const endId = store.lastSequence()
+  for (;;) {
+    const page: StoredLetterEntry[] = []
+    for (const stored of store.lettersAfter(lastId)) {
+      if (page.length >= chunkMax || stored.id > endId) break
+      page.push(stored)
+    }
+    if (page.length === 0) return
+    lastId = page.at(-1)?.id ?? lastId
+    yield* page.filter((stored) => isOfRule(stored, selection.ruleName))
+  }
+}
+
+function isOfRule({ value }: StoredLetterEntry, ruleName: string | undefined): boolean {
+  return ruleName === undefined || decodeRecord(decodeLetter(value).record).ruleName === ruleName
+}
+
+function idOf(text: string): number {
+  const id = Number(text)
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(id)) return id
+  throw new SluiceError('InvalidRequestException', `${text} is not an id of a dead letter`)
+}
+
+function withoutDestination(id: number): SluiceError {
+  return new SluiceError('DataFolderUnusable', `Dead letter ${id} lacks its destination`)
+}

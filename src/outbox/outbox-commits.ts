@@ -1,0 +1,294 @@
+/**
+ * From what callers hand in to transactions of the store: every commit carries the moves of records
+ * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
+ */
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import { createLimitedLog } from '../limited-log.ts'
+import type { Logger, Metrics } from '../telemetry.ts'
+import { addTo, createCounterSums } from './counters.ts'
+import type { CounterSums } from './counters.ts'
+import { decodeLetter } from './dead-letter-codec.ts'
+import {
+  destinationWrite,
+  letterAdded,
+  letterRemoved,
+  recordAdded,
+  recordRemoved,
+} from './destination-table.ts'
+import type { DestinationEntry, DestinationTable } from './destination-table.ts'
+import { createGroupCommit } from './group-commit.ts'
+import type { Append, GroupCommit } from './group-commit.ts'
+import { ledgerWrite, moves } from './ledger.ts'
+import type { Ledger, LedgerRow } from './ledger.ts'
+import type { LedgerMetrics } from './ledger-metrics.ts'
+import type { Changes, DestinationRow, OutboxStore, StoredEntry } from './outbox-store.ts'
+import { decodeRecord } from './record-codec.ts'
+import type { SettledSet } from './settled-set.ts'
+
+/** A record that comes into the queue. */
+export interface NewEntry extends StoredEntry {
+  readonly destination: DestinationEntry
+  readonly row: LedgerRow
+  readonly move: 'accept' | 'replay'
+}
+
+/** A record that leaves the queue, delivered or not. */
+export interface LeavingEntry {
+  readonly destination: DestinationEntry
+  readonly sequence: number
+  readonly row: LedgerRow
+  readonly bytes: number
+}
+
+/** A record that was given up leaves the queue for the dead letters, or to the error action. */
+export interface GivenUpEntry extends LeavingEntry {
+  /** The dead letter, as bytes; absent when the error action took the record. */
+  readonly letter?: Buffer
+}
+
+export interface LeavingLetter {
+  readonly id: number
+  readonly destination: DestinationEntry
+  readonly row: LedgerRow
+  readonly bytes: number
+  /** `replay`: its record is among the entries of the same transaction, and counted there. */
+  readonly move: 'replay' | 'replayAsOther' | 'discard'
+}
+
+/** What stands or falls together. */
+export interface Transaction extends Append {
+  readonly entries: readonly NewEntry[]
+  readonly givenUp?: readonly GivenUpEntry[]
+  readonly letters?: readonly LeavingLetter[]
+}
+
+/** What nobody waits for: a delivered record, or one that was refused for want of room. */
+export type Lingering =
+  | (LeavingEntry & { readonly move: 'deliver' })
+  | { readonly move: 'refuse'; readonly row: LedgerRow }
+
+export type Commits = GroupCommit<Transaction, Lingering>
+
+/** Dead letters on disk; beyond it the oldest go. */
+export const deadLetterBytesMax = 256 * 1024 * 1024
+
+export interface CommitParts {
+  readonly directory: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'outboxCommitSeconds'>
+  readonly store: OutboxStore
+  readonly table: DestinationTable
+  readonly ledger: Ledger
+  readonly ledgerMetrics: LedgerMetrics
+  readonly settled: SettledSet
+  readonly deadLetterBytesMax: number
+  /** While a replay or a deletion is under way, no letter is pushed out. */
+  readonly overflow: { readonly paused: boolean }
+  readonly onAppended: (destinationIds: readonly number[]) => void
+}
+
+/** What a commit adds to the counters. */
+interface Sums {
+  readonly ledger: CounterSums<LedgerRow>
+  readonly destinations: CounterSums<DestinationEntry>
+}
+
+interface Prepared {
+  readonly changes: Changes
+  /** All that the commit carries. */
+  readonly sums: Sums
+  /** Of that, what becomes live with it. */
+  readonly fresh: Sums
+}
+
+const newSums = (): Sums => ({ ledger: createCounterSums(), destinations: createCounterSums() })
+
+export function startCommits(parts: CommitParts): Commits {
+  const { clock, metrics, store, table, settled, onAppended } = parts
+  const report = createFailureReport(parts)
+  let prepared: Prepared | undefined
+
+  return createGroupCommit<Transaction, Lingering>({
+    clock,
+    async write(transactions, lingering) {
+      prepared = prepare(parts, transactions, lingering)
+      await store.write(prepared.changes)
+    },
+    onDurable(transactions) {
+      report.succeeded()
+      if (prepared) settle(parts, prepared)
+      prepared = undefined
+      if (transactions.length === 0) return
+      const ids = new Set<number>()
+      const nowMs = clock.nowMs()
+      for (const { entries, handedMs } of transactions) {
+        for (const { destinationId } of entries) ids.add(destinationId)
+        metrics.outboxCommitSeconds.observe((nowMs - handedMs) / 1_000)
+      }
+      if (ids.size > 0) onAppended([...ids])
+    },
+    onFailed(error) {
+      prepared = undefined
+      report.failed(error)
+    },
+  })
+
+  /** What was written is now so in memory. */
+  function settle({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
+    const { changes, sums, fresh } = done
+    settled.removed(changes.removals)
+    table.written(
+      changes.destinations.map(({ id }) => id),
+      changes.destinationRemovals,
+    )
+    if (changes.ledgerRemovals.length > 0) ledger.forgottenRemoved(changes.ledgerRemovals)
+    for (const [row, delta] of sums.ledger.entries()) addTo(row.stored, delta)
+    for (const [entry, delta] of sums.destinations.entries()) addTo(entry.stored, delta)
+    for (const [row, delta] of fresh.ledger.entries()) addTo(row.live, delta)
+    for (const [entry, delta] of fresh.destinations.entries()) table.count(entry, delta)
+    ledgerMetrics.moved(fresh.ledger)
+  }
+}
+
+function prepare(
+  parts: CommitParts,
+  transactions: readonly Transaction[],
+  lingering: readonly Lingering[],
+): Prepared {
+  const { table, ledger } = parts
+  const sums = newSums()
+  const fresh = newSums()
+  const count = (row: LedgerRow, entry: DestinationEntry, move: Move, delta: readonly number[]) => {
+    for (const { ledger: rows, destinations } of [sums, fresh]) {
+      rows.add(row, moves[move])
+      destinations.add(entry, delta)
+    }
+  }
+  const moved = movesOf(transactions, lingering)
+  for (const { row, destination, move, value } of moved.entries) {
+    count(row, destination, move, recordAdded(value.length))
+  }
+  for (const { row, destination, bytes, letter } of moved.givenUp) {
+    count(row, destination, letter ? 'bury' : 'handOver', recordRemoved(bytes))
+    if (letter) addBoth(destination, letterAdded(letter.length))
+  }
+  for (const { row, destination, bytes, move } of moved.letters) {
+    if (move === 'replay') addBoth(destination, letterRemoved(bytes))
+    else count(row, destination, move, letterRemoved(bytes))
+  }
+  for (const gone of lingering) {
+    sums.ledger.add(gone.row, moves[gone.move])
+    if (gone.move === 'deliver') sums.destinations.add(gone.destination, recordRemoved(gone.bytes))
+  }
+  const overflow = overflowing(parts, fresh, moved.letters)
+  for (const { row, destination, bytes } of overflow) {
+    count(row, destination, 'discard', letterRemoved(bytes))
+  }
+  const changes = changesOf(moved, overflow, sums, table, ledger)
+  return { changes, sums, fresh }
+
+  function addBoth(entry: DestinationEntry, delta: readonly number[]): void {
+    sums.destinations.add(entry, delta)
+    fresh.destinations.add(entry, delta)
+  }
+}
+
+type Move = keyof typeof moves
+
+interface Moved {
+  readonly entries: readonly NewEntry[]
+  readonly givenUp: readonly GivenUpEntry[]
+  readonly letters: readonly LeavingLetter[]
+  readonly delivered: readonly LeavingEntry[]
+}
+
+function movesOf(transactions: readonly Transaction[], lingering: readonly Lingering[]): Moved {
+  return {
+    entries: transactions.flatMap(({ entries }) => entries),
+    givenUp: transactions.flatMap(({ givenUp = [] }) => givenUp),
+    letters: transactions.flatMap(({ letters = [] }) => letters),
+    delivered: lingering.filter((gone) => gone.move === 'deliver'),
+  }
+}
+
+function changesOf(
+  moved: Moved,
+  overflow: readonly LeavingLetter[],
+  sums: Sums,
+  table: DestinationTable,
+  ledger: Ledger,
+): Changes {
+  const lastSequence = moved.entries.at(-1)?.sequence
+  return {
+    destinations: newRows(sums, table),
+    destinationRemovals: [...table.evicted()],
+    puts: moved.entries,
+    removals: [...moved.delivered, ...moved.givenUp].map(({ destination, sequence }) => ({
+      destinationId: destination.id,
+      sequence,
+    })),
+    letters: moved.givenUp.flatMap(({ sequence, letter }) =>
+      letter ? [{ id: sequence, value: letter }] : [],
+    ),
+    letterRemovals: [...moved.letters, ...overflow].map(({ id }) => id),
+    counts: Array.from(sums.destinations.entries(), ([entry, delta]) =>
+      destinationWrite(entry, delta),
+    ),
+    ledger: Array.from(sums.ledger.entries(), ([row, delta]) => ledgerWrite(row, delta)),
+    ledgerRemovals: [...ledger.forgotten()],
+    ...(lastSequence === undefined ? {} : { lastSequence }),
+  }
+}
+
+/** The rows that a commit must carry: a row goes with each commit until one has succeeded. */
+function newRows(sums: Sums, table: DestinationTable): DestinationRow[] {
+  return Array.from(sums.destinations.entries().keys()).filter(
+    (entry) => !entry.isStored && table.entryWithId(entry.id) === entry,
+  )
+}
+
+/** The oldest dead letters, as many as have to go for those of this commit to fit. */
+function overflowing(
+  { store, table, ledger, deadLetterBytesMax: bytesMax, overflow }: CommitParts,
+  fresh: Sums,
+  leaving: readonly LeavingLetter[],
+): LeavingLetter[] {
+  let bytes = table.total().letterBytes
+  for (const [, [, , , letterBytes = 0]] of fresh.destinations.entries()) bytes += letterBytes
+  const found: LeavingLetter[] = []
+  if (bytes <= bytesMax || overflow.paused) return found
+  const gone = new Set(leaving.map(({ id }) => id))
+  for (const { id, value } of store.lettersAfter(0)) {
+    if (bytes <= bytesMax) break
+    const { destinationId, record } = decodeLetter(value)
+    const destination = table.entryWithId(destinationId)
+    if (gone.has(id) || !destination) continue
+    const { ruleName, actionIndex } = decodeRecord(record)
+    const row = ledger.rowOf(ruleName, actionIndex)
+    found.push({ id, destination, row, bytes: value.length, move: 'discard' })
+    bytes -= value.length
+  }
+  return found
+}
+
+/** Says in the log when commits begin to fail, once a minute while they do, and when it is over. */
+function createFailureReport({ logger, clock, directory }: CommitParts) {
+  const log = createLimitedLog({ logger, clock })
+  let announced = false
+  return {
+    failed(error: unknown) {
+      const written = log.error(
+        'failed',
+        { directory, reason: messageOf(error) },
+        'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
+      )
+      announced ||= written
+    },
+    succeeded() {
+      if (announced) logger.info({ directory }, 'outbox writes again')
+      announced = false
+    },
+  }
+}

@@ -1,0 +1,18 @@
+import { decodeRecord } from './record-codec.ts'
+import type { DeliveredPart } from './record-codec.ts'
+
+/** A record that waits for delivery. Sequences grow in the order of appends, with gaps. */
+export interface QueuedRecord extends DeliveredPart {
+  readonly sequence: number
+  /** Bytes of data and partition key, as Kinesis counts them. */
+  readonly bytes: number
+  /** As it stands on disk; see `originOf`. */
+  readonly stored: Buffer
+}
+
+/** @throws SluiceError DataFolderUnusable when the bytes are not those of a record */
+export function queuedRecord(sequence: number, stored: Buffer): QueuedRecord {
+  const part = decodeRecord(stored)
+  const bytes = part.data.length + Buffer.byteLength(part.partitionKey)
+  return { sequence, bytes, stored, ...part }
+}
