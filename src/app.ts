@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { compileActions } from './actions/compile-actions.ts'
 import { createHttpServer } from './admin/http-server.ts'
+import type { DataPlaneDependencies } from './admin/iot-data.ts'
 import type { Health } from './admin/status-routes.ts'
 import type { Clock } from './clock.ts'
 import { labAccountId } from './config.ts'
@@ -11,14 +12,17 @@ import { messageOf } from './errors.ts'
 import { createAwsFunctions } from './external/aws-functions.ts'
 import { createLabFunctions } from './external/lab-functions.ts'
 import { createIngress } from './ingress/ingress.ts'
+import type { Ingress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
 import type { AwsCalls } from './kinesis/aws-calls.ts'
 import { createProducer } from './kinesis/producer.ts'
 import { startLab } from './lab-stage.ts'
+import type { LabStage } from './lab-stage.ts'
 import { openDataFolder } from './outbox/data-folder.ts'
 import { openOutbox } from './outbox/outbox.ts'
-import { createRuleCompiler } from './rules/compile-rule.ts'
+import { createRuleCompiler, ruleArnOf } from './rules/compile-rule.ts'
 import { openRuleStore } from './rules/rule-store.ts'
+import type { RuleStore, RuleStoreDependencies } from './rules/rule-store.ts'
 import { compileStatement } from './sql/sql.ts'
 import { createMetrics } from './telemetry.ts'
 import type { Logger, Metrics } from './telemetry.ts'
@@ -89,18 +93,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     { compileStatement, compileActions },
     { region: config.region, accountId, regex: config.regex, delivery: config.delivery },
   )
-  const rules = stages.add(
-    await openRuleStore(
-      { compile: lab ? lab.withStreams(compile) : compile, ...watch },
-      {
-        directory: config.rulesDir,
-        rulesMax: config.rulesMax,
-        ...(lab && { sample: await readSampleRule() }),
-      },
-    ),
-    (it) => it.close(),
-  )
-  await lab?.streamsMade()
+  const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
   const engine = createEngine(
     {
@@ -115,7 +108,16 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const http = stages.add(
     createHttpServer(
-      { rules, compile, environment, health: () => ({ status }), ...watch },
+      {
+        rules,
+        compile,
+        environment,
+        // Made after it, the ingress is stopped before it: HTTP answers until the end.
+        broker: brokerOf(() => ingress),
+        ruleArnOf: (name) => ruleArnOf(name, { region: config.region, accountId }),
+        health: () => ({ status }),
+        ...watch,
+      },
       { ...config.http, insecure: config.insecure },
     ),
     (it) => it.close(),
@@ -145,6 +147,29 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       drain.start()
       await stages.stop()
     },
+  }
+}
+
+/** In the lab a new folder begins with a sample, and the streams that rules name are made. */
+async function openRules(
+  { rulesDir: directory, rulesMax }: Config,
+  { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+): Promise<RuleStore> {
+  if (lab === undefined) return openRuleStore({ compile, ...watch }, { directory, rulesMax })
+  const rules = await openRuleStore(
+    { compile: lab.withStreams(compile), ...watch },
+    { directory, rulesMax, sample: await readSampleRule() },
+  )
+  await lab.streamsMade()
+  return rules
+}
+
+function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
+  return {
+    publish: (message) => ingress().publish(message),
+    retained: (topic) => ingress().retained(topic),
+    listRetained: (page) => ingress().listRetained(page),
+    disconnect: (clientId, options) => ingress().disconnect(clientId, options),
   }
 }
 

@@ -14,13 +14,18 @@ import type { Logger, Metrics } from '../telemetry.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
+import { addDataPlaneRoutes } from './iot-data.ts'
+import type { DataPlaneDependencies } from './iot-data.ts'
+import { addEndpointRoute } from './iot-endpoint.ts'
 import { addRuleRoutes } from './iot-rules.ts'
+import { addTagRoutes } from './iot-tags.ts'
+import type { TagDependencies } from './iot-tags.ts'
 import { addDeliveryRoutes } from './rule-delivery.ts'
 import { addStatusRoutes } from './status-routes.ts'
 import type { Health } from './status-routes.ts'
 
 /**
- * The HTTP port: AWS IoT's control plane, and under /v1 what AWS does not have.
+ * The HTTP port: AWS IoT's control plane and data plane, and under /v1 what AWS does not have.
  *
  * AWS clients ask for a few things that Fastify does not do by itself:
  * - boto3 and the AWS CLI send bodies without a content-type, others with any: every body arrives
@@ -38,7 +43,8 @@ export interface HttpServer {
   close(): Promise<void>
 }
 
-export interface HttpServerDependencies extends EvaluateDependencies {
+export interface HttpServerDependencies
+  extends EvaluateDependencies, DataPlaneDependencies, Pick<TagDependencies, 'ruleArnOf'> {
   readonly rules: RuleStore
   readonly health: () => Health
   readonly logger: Logger
@@ -88,6 +94,9 @@ export function createHttpServer(
   })
 
   addRuleRoutes(app, rules)
+  addTagRoutes(app, dependencies)
+  addEndpointRoute(app)
+  addDataPlaneRoutes(app, dependencies)
   addDeliveryRoutes(app, rules)
   addEvaluateRoute(app, dependencies)
   addStatusRoutes(app, dependencies)

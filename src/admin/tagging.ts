@@ -1,10 +1,11 @@
 import { SluiceError } from '../errors.ts'
 
-/** AWS IoT API Reference, Tag: what a key and a value may hold. AWS: 50 tags on a resource. */
+/** AWS IoT API Reference, Tag: what a key and a value may hold. */
 const tagText = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
 const keyCharactersMax = 128
 const valueCharactersMax = 256
-const tagsMax = 50
+/** AWS: tags on a resource. */
+export const tagsMax = 50
 const reservedPrefix = 'aws:'
 
 /**
@@ -14,14 +15,22 @@ const reservedPrefix = 'aws:'
  * @throws SluiceError InvalidRequestException, naming the tag
  */
 export function parseTagging(header: string | undefined): Readonly<Record<string, string>> {
+  return checkTags(pairsOf(header ?? ''))
+}
+
+/** @throws SluiceError InvalidRequestException, naming the tag */
+export function checkTags(
+  pairs: readonly (readonly [string, string])[],
+): Readonly<Record<string, string>> {
   const tags = new Map<string, string>()
-  for (const [key, value] of pairsOf(header ?? '')) {
+  for (const [key, value] of pairs) {
     checkTag(key, value)
     if (tags.has(key)) throw invalid(`tag ${key} is given twice`)
     tags.set(key, value)
   }
-  if (tags.size > tagsMax)
+  if (tags.size > tagsMax) {
     throw invalid(`${tags.size} tags are given; at most ${tagsMax} are taken`)
+  }
   return Object.freeze(Object.fromEntries(tags))
 }
 

@@ -1,9 +1,11 @@
 import { IoTClient } from '@aws-sdk/client-iot'
+import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createHttpServer } from '../../src/admin/http-server.ts'
 import type { HttpServerDependencies, HttpServerOptions } from '../../src/admin/http-server.ts'
+import { ruleArnOf } from '../../src/rules/compile-rule.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import { compile, openStore } from '../rules/rule-fixtures.ts'
 import type { OpenedStore } from '../rules/rule-fixtures.ts'
@@ -13,6 +15,7 @@ export interface StartedServer extends OpenedStore {
   readonly port: number
   /** AWS's own client, as an application would make it. */
   readonly iot: IoTClient
+  readonly iotData: IoTDataPlaneClient
   /** What the server logged. */
   readonly serverLog: Record<string, unknown>[]
 }
@@ -36,6 +39,8 @@ export async function startServer(
       health: () => ({ status: 'ok' }),
       logger: createMemoryLogger((line) => serverLog.push(line)),
       metrics: opened.metrics,
+      broker: absentBroker,
+      ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
       ...given.dependencies,
     },
     { host: '127.0.0.1', port: 0, insecure: false, ...given.options },
@@ -43,12 +48,25 @@ export async function startServer(
   const port = await server.listen()
   onTestFinished(() => server.close())
   const url = `http://127.0.0.1:${port}`
-  const iot = new IoTClient({
+  const settings = {
     endpoint: url,
     region: 'eu-central-1',
     credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     maxAttempts: 1,
+  }
+  const iot = new IoTClient(settings)
+  const iotData = new IoTDataPlaneClient(settings)
+  onTestFinished(() => {
+    iot.destroy()
+    iotData.destroy()
   })
-  onTestFinished(() => iot.destroy())
-  return { ...opened, url, port, iot, serverLog }
+  return { ...opened, url, port, iot, iotData, serverLog }
+}
+
+/** For servers whose data plane is not looked at. */
+const absentBroker: HttpServerDependencies['broker'] = {
+  publish: () => Promise.reject(new Error('there is no broker')),
+  retained: () => undefined,
+  listRetained: () => [],
+  disconnect: () => Promise.resolve(false),
 }
