@@ -52,6 +52,13 @@ export const variables = Type.Object({
         "In the lab the folder of protobuf descriptors for `decode(x, 'proto', ...)`, in place of S3: `<folder>/<bucket>/<key>`.",
     }),
   ),
+  SLUICE_OUTBOX_MAX_BYTES: Type.Integer({
+    minimum: 1_048_576,
+    maximum: 1_099_511_627_776,
+    default: 1_073_741_824,
+    description:
+      'Bytes that undelivered records may take on disk. A stream may have a quarter of it; while that is full, messages for the stream wait (QoS 1 and 2) or are dropped and counted (QoS 0).',
+  }),
   SLUICE_ACCOUNT_ID: Type.Optional(
     Type.String({
       pattern: '^[0-9]{12}$',
@@ -169,6 +176,7 @@ export interface Config {
   readonly logLevel: Variables['SLUICE_LOG_LEVEL']
   readonly insecure: boolean
   readonly rulesMax: number
+  readonly outboxBytesMax: number
   readonly regex: Variables['SLUICE_REGEX']
   /** What holds where a rule has no delivery setting of its own. */
   readonly delivery: {
@@ -220,6 +228,7 @@ export function loadConfig(
     logLevel: read.SLUICE_LOG_LEVEL,
     insecure: read.SLUICE_INSECURE === '1',
     rulesMax: read.SLUICE_RULES_MAX,
+    outboxBytesMax: read.SLUICE_OUTBOX_MAX_BYTES,
     regex: read.SLUICE_REGEX,
     delivery: {
       ordering: read.SLUICE_DELIVERY_ORDERING,
