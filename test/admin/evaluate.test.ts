@@ -42,6 +42,27 @@ const rule = (sql: string, actions: object[] = []) => ({
 const message = { topic: 'dt/7', payload: { temp: 61.5, device: 'd7' } }
 
 describe('POST /v1/evaluate', () => {
+  it('says which external function failed', async () => {
+    const evaluate = await startEvaluating()
+    const { status, answer } = await evaluate({
+      topicRulePayload: rule("SELECT aws_lambda('f', *) AS v FROM 'dt/+'", [{ kinesis }]),
+      message,
+    })
+    expect(status).toBe(200)
+    expect(answer).toEqual({
+      matched: false,
+      actions: [],
+      templates: [],
+      errors: [
+        {
+          code: 'ExternalFunctionFailed',
+          message: 'nothing here can carry it out',
+          where: 'aws_lambda()',
+        },
+      ],
+    })
+  })
+
   it('says what a rule would send and where', async () => {
     const evaluate = await startEvaluating()
     const { status, answer } = await evaluate({
