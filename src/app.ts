@@ -185,8 +185,9 @@ async function startDelivery(
     config.mode === 'lab'
       ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
       : undefined
-  const outbox = stages.add(await openOutbox({ directory, metrics, logger, clock }), (it) =>
-    it.close(),
+  const outbox = stages.add(
+    await openOutbox({ directory, metrics, logger, clock }, { bytesMax: config.outboxBytesMax }),
+    (it) => it.close(),
   )
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
   const producer = stages.add(

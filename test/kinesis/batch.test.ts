@@ -9,6 +9,7 @@ const queued = (sequence: number, partitionKey: string, bytes = 10): QueuedRecor
   partitionKey,
   bytes,
   data: Buffer.alloc(0),
+  stored: Buffer.alloc(0),
   ruleName: 'rule',
   actionIndex: 0,
   acceptedAtMs: 0,
