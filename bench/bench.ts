@@ -1,0 +1,266 @@
+import os from 'node:os'
+import { parseArgs } from 'node:util'
+import type { FloorKind, Latency, LoadReport } from './messages.ts'
+import {
+  cpuMicroseconds,
+  runLoad,
+  startEngine,
+  startFloor,
+  startSink,
+  watchMemory,
+} from './processes.ts'
+
+/**
+ * `npm run bench`: how fast the engine is, in which its share of the machine goes, and what the
+ * parts below it cost at the least, measured in the same run. Three processes: load generator,
+ * engine (`sluice start`) and sink, a server that acknowledges PutRecords.
+ */
+const usage = `npm run bench -- [options]
+
+  --seconds <n>   measured time of each row (default 10), after 4 s of warming up
+  --only <text>   rows whose name holds the text
+  --soak <n>      n million messages at 50x40, with the memory at each million, and nothing else
+  --backlog <n>   n million records while Kinesis refuses, then a restart, and nothing else
+`
+
+const payloadBytes = 200
+const warmUpMs = 4_000
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '10' },
+    only: { type: 'string', default: '' },
+    soak: { type: 'string' },
+    backlog: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+interface Row {
+  readonly name: string
+  readonly connections: number
+  readonly window: number
+  readonly qos: 0 | 1
+  readonly rate?: number
+  readonly otherRules?: number
+  /** Of the gate; as it comes where it is not said. */
+  readonly unansweredMax?: number
+}
+
+const rows: readonly Row[] = [
+  { name: '1x1000 QoS 1', connections: 1, window: 1_000, qos: 1, unansweredMax: 1_000 },
+  { name: '50x40 QoS 1', connections: 50, window: 40, qos: 1 },
+  { name: '500x8 QoS 1', connections: 500, window: 8, qos: 1 },
+  { name: '500x1 QoS 1', connections: 500, window: 1, qos: 1 },
+  { name: '50x40 QoS 1, 1,000 rules', connections: 50, window: 40, qos: 1, otherRules: 999 },
+  { name: '10,000/s on 50, QoS 1', connections: 50, window: 40, qos: 1, rate: 10_000 },
+  { name: '1x1000 QoS 0', connections: 1, window: 1_000, qos: 0 },
+  { name: '50x40 QoS 0', connections: 50, window: 40, qos: 0 },
+  { name: '500x8 QoS 0', connections: 500, window: 8, qos: 0 },
+]
+
+interface Figures {
+  readonly report: LoadReport
+  readonly cpuMicroseconds: number
+  readonly peakBytes: number
+  readonly delivery?: Latency | undefined
+  readonly deliveredEach?: number
+}
+
+async function measureEngine(row: Row): Promise<Figures> {
+  const sink = await startSink()
+  const engine = await startEngine({
+    sinkPort: sink.port,
+    unansweredMax: row.unansweredMax ?? 64,
+    otherRules: row.otherRules ?? 0,
+  })
+  const memory = watchMemory(engine.pid)
+  let cpuBefore = 0
+  let countBefore = Promise.resolve(0)
+  const report = await runLoad({ ...request(row), port: engine.port }, () => {
+    void cpuMicroseconds(engine.pid).then((cpu) => (cpuBefore = cpu))
+    countBefore = sink.count().then(({ records }) => records)
+    sink.tell({ kind: 'reset' })
+  })
+  // Messages of QoS 0 may be dropped, but what is taken is delivered.
+  const { records, calls, latency } = await settled(sink.count)
+  const cpuMicros = (await cpuMicroseconds(engine.pid)) - cpuBefore
+  if (row.qos === 1 && records < report.messages) {
+    throw new Error(`${report.messages} messages acknowledged, ${records} records delivered`)
+  }
+  const peakBytes = memory.stop()
+  await engine.stop()
+  await sink.stop()
+  return {
+    report,
+    cpuMicroseconds: cpuMicros / (records - (await countBefore)),
+    peakBytes,
+    delivery: latency,
+    deliveredEach: records / calls,
+  }
+}
+
+/** Waits until the count does not change any more. */
+async function settled<Count extends { readonly records: number }>(
+  count: () => Promise<Count>,
+): Promise<Count> {
+  for (let before = await count(); ;) {
+    await sleep(300)
+    const now = await count()
+    if (now.records === before.records) return now
+    before = now
+  }
+}
+
+async function measureFloor(kind: FloorKind, row: Row): Promise<Figures> {
+  const floor = await startFloor(kind)
+  const memory = watchMemory(floor.pid)
+  let cpuBefore = 0
+  let messagesBefore = 0
+  const report = await runLoad({ ...request(row), port: floor.port }, () => {
+    void cpuMicroseconds(floor.pid).then((cpu) => (cpuBefore = cpu))
+  })
+  messagesBefore = report.messages - report.measured
+  const cpuMicros = (await cpuMicroseconds(floor.pid)) - cpuBefore
+  const peakBytes = memory.stop()
+  await floor.stop()
+  return {
+    report,
+    cpuMicroseconds: cpuMicros / (report.messages - messagesBefore),
+    peakBytes,
+  }
+}
+
+const request = ({ connections, window, qos, rate }: Row) => ({
+  connections,
+  window,
+  qos,
+  payloadBytes,
+  warmUpMs,
+  measureMs: Number(options.seconds) * 1_000,
+  ...(rate !== undefined && { rate }),
+})
+
+const header = [
+  'profile',
+  'messages/s',
+  'CPU us/message',
+  'PUBACK p50 / p99 ms',
+  'delivered p50 / p99 ms',
+  'records/call',
+  'peak RssAnon MiB',
+]
+
+function line(name: string, figures: Figures): string {
+  const { report, peakBytes, delivery, deliveredEach } = figures
+  return `| ${[
+    name,
+    Math.round((report.measured / report.measuredMs) * 1_000).toLocaleString('en'),
+    figures.cpuMicroseconds.toFixed(1),
+    milliseconds(report.puback),
+    milliseconds(delivery),
+    deliveredEach === undefined ? '' : Math.round(deliveredEach),
+    Math.round(peakBytes / 2 ** 20),
+  ].join(' | ')} |`
+}
+
+const milliseconds = (latency: Latency | undefined): string =>
+  latency === undefined
+    ? ''
+    : `${(latency.p50 / 1_000).toFixed(2)} / ${(latency.p99 / 1_000).toFixed(2)}`
+
+async function printTable(): Promise<void> {
+  const wanted = (name: string): boolean => name.includes(options.only)
+  console.log(
+    `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Node ${process.version}, ` +
+      `${new Date().toISOString().slice(0, 10)}; ${payloadBytes} bytes of JSON, one rule with WHERE\n`,
+  )
+  console.log(`| ${header.join(' | ')} |`)
+  console.log(`| ${header.map((_, index) => (index === 0 ? '---' : '---:')).join(' | ')} |`)
+  const floorRow: Row = { name: '50x40 QoS 1', connections: 50, window: 40, qos: 1 }
+  const floors: readonly [FloorKind, string][] = [
+    ['bytes', 'the load generator’s own limit, 50x40 QoS 1'],
+    ['mqtt-packet', 'mqtt-packet alone, 50x40 QoS 1'],
+    ['aedes', 'Aedes alone, 50x40 QoS 1'],
+  ]
+  const measured = new Map<string, Figures>()
+  for (const [kind, name] of floors) {
+    if (!wanted(name)) continue
+    measured.set(kind, await measureFloor(kind, floorRow))
+    console.log(line(name, measured.get(kind) ?? fail()))
+  }
+  for (const row of rows) {
+    if (!wanted(row.name)) continue
+    measured.set(row.name, await measureEngine(row))
+    console.log(line(row.name, measured.get(row.name) ?? fail()))
+  }
+  printVerdicts(measured)
+}
+
+const fail = (): never => {
+  throw new Error('unreachable')
+}
+
+/** What the project holds itself to. */
+function printVerdicts(measured: ReadonlyMap<string, Figures>): void {
+  const engine = measured.get('50x40 QoS 1')
+  const aedes = measured.get('aedes')
+  const paced = measured.get('10,000/s on 50, QoS 1')
+  const rules = measured.get('50x40 QoS 1, 1,000 rules')
+  const verdicts: [text: string, value: number | undefined, most: number][] = [
+    [
+      'engine CPU over that of bare Aedes, 50x40 QoS 1',
+      engine && aedes && engine.cpuMicroseconds / aedes.cpuMicroseconds,
+      4,
+    ],
+    ['10,000/s: p99 PUBACK, ms', paced?.report.puback && paced.report.puback.p99 / 1_000, 10],
+    ['10,000/s: p99 publish to Kinesis, ms', paced?.delivery && paced.delivery.p99 / 1_000, 50],
+    [
+      '1,000 rules over one rule, CPU',
+      engine && rules && rules.cpuMicroseconds / engine.cpuMicroseconds,
+      1.2,
+    ],
+  ]
+  console.log('')
+  for (const [text, value, most] of verdicts) {
+    if (value === undefined) continue
+    console.log(
+      `- ${value <= most ? 'held' : 'MISSED'}: ${text}: ${value.toFixed(2)} (at most ${most})`,
+    )
+  }
+}
+
+/** Many messages, and whether the memory stays. */
+async function soak(millions: number): Promise<void> {
+  const sink = await startSink()
+  const engine = await startEngine({ sinkPort: sink.port, unansweredMax: 64, otherRules: 0 })
+  console.log('| million messages | messages/s | peak RssAnon MiB |\n| ---: | ---: | ---: |')
+  const connections = { name: '', connections: 50, window: 40, qos: 1 } as const
+  let memory = watchMemory(engine.pid)
+  let printed = 0
+  const startMs = performance.now()
+  const timer = setInterval(() => {
+    void sink.count().then(({ records }) => {
+      if (Math.floor(records / 1e6) <= printed) return
+      printed = Math.floor(records / 1e6)
+      const rate = Math.round((records / (performance.now() - startMs)) * 1_000)
+      console.log(
+        `| ${printed} | ${rate.toLocaleString('en')} | ${Math.round(memory.stop() / 2 ** 20)} |`,
+      )
+      memory = watchMemory(engine.pid)
+    })
+  }, 250)
+  while ((await sink.count()).records < millions * 1e6) {
+    await runLoad({ ...request(connections), port: engine.port }, () => {})
+    await settled(sink.count)
+  }
+  clearInterval(timer)
+  memory.stop()
+  await engine.stop()
+  await sink.stop()
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+if (options.help) console.log(usage)
+else if (options.soak !== undefined) await soak(Number(options.soak))
+else await printTable()
