@@ -24,8 +24,8 @@ const caret = 0x5e
 const classDepthMax = 100
 
 interface Gathered {
-  /** Ranges, escapes and nested classes; undefined while there are none. */
-  set: CodePointSet | undefined
+  /** Ranges, escapes and nested classes, united when they are needed. */
+  parts: CodePointSet[]
   /** What was joined last: the other side of an intersection that has nothing on its right. */
   last: CodePointSet | undefined
   /** Single characters, Latin-1 ones only. */
@@ -49,7 +49,7 @@ function readMembers(state: ReaderState, within: 'brackets' | 'intersection'): C
   }
   const { text } = state
   const gathered: Gathered = {
-    set: undefined,
+    parts: [],
     last: undefined,
     singles: noCodePoint,
     hasSingles: false,
@@ -61,10 +61,10 @@ function readMembers(state: ReaderState, within: 'brackets' | 'intersection'): C
       join(gathered, readClass(state))
     } else if (codePoint === ampersand && isIntersection(state)) {
       readIntersection(state, gathered)
-    } else if (codePoint === closeBracket && (gathered.set ?? gathered.hasSingles)) {
+    } else if (codePoint === closeBracket && (gathered.parts.length > 0 || gathered.hasSingles)) {
       if (within === 'brackets') text.take()
       state.depth--
-      return withSingles(gathered) ?? noCodePoint
+      return unionOf(gathered)
     } else {
       readRange(state, gathered)
     }
@@ -91,17 +91,16 @@ function readIntersection(state: ReaderState, gathered: Gathered): void {
     const more = codePoint === openBracket ? readClass(state) : readMembers(state, 'intersection')
     right = right === undefined ? more : union(right, more)
   }
-  if (gathered.hasSingles) {
-    if (gathered.set === undefined) gathered.last = gathered.singles
-    gathered.set = withSingles(gathered)
-    gathered.hasSingles = false
-  }
+  const hasLeft = gathered.parts.length > 0 || gathered.hasSingles
+  const left = unionOf(gathered)
+  if (gathered.hasSingles && gathered.parts.length === 0) gathered.last = gathered.singles
+  gathered.hasSingles = false
   if (right !== undefined) gathered.last = right
-  if (gathered.set === undefined) {
-    gathered.set = right ?? fail(state, '&& has nothing on either side')
-  } else {
-    gathered.set = intersection(gathered.set, gathered.last ?? gathered.set)
-  }
+  gathered.parts = [
+    hasLeft
+      ? intersection(left, gathered.last ?? left)
+      : (right ?? fail(state, '&& has nothing on either side')),
+  ]
 }
 
 /** One character, a range of two, or a class by its escape. */
@@ -148,11 +147,10 @@ function readEnd(state: ReaderState, place: 'class' | 'range'): number | CodePoi
 }
 
 function join(gathered: Gathered, set: CodePointSet): void {
-  gathered.set = gathered.set === undefined ? set : union(gathered.set, set)
+  gathered.parts.push(set)
   gathered.last = set
 }
 
-function withSingles({ set, singles, hasSingles }: Gathered): CodePointSet | undefined {
-  if (!hasSingles) return set
-  return set === undefined ? singles : union(set, singles)
+function unionOf({ parts, singles, hasSingles }: Gathered): CodePointSet {
+  return union(...parts, hasSingles ? singles : noCodePoint)
 }

@@ -14,7 +14,7 @@ import { compileProgram } from './program.ts'
 import { createRe2Engine } from './re2-engine.ts'
 
 /** Instructions times characters that re2js may be charged with on one opened text. */
-const re2WorkMax = 1 << 26
+const re2WorkMax = 1 << 24
 
 export interface LinearEngine extends Engine {
   /** Whether there is a match anywhere in a text. */

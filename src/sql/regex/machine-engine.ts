@@ -17,7 +17,7 @@ import { createSubject } from './subject.ts'
 import type { Subject } from './subject.ts'
 
 /** Instructions that one opened text may take, over all its searches: some tenths of a second. */
-export const machineWorkMax = 1 << 25
+export const machineWorkMax = 1 << 23
 
 export function createMachineEngine(program: Program): Engine {
   return {
@@ -104,7 +104,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
 const slotsAnInstructionLog2 = 3
 
 function createMachine(program: Program, subject: Subject) {
-  const { code, sets, size, slotCount } = program
+  const { code, sets, size, slotCount, canBegin } = program
   const { text } = subject
   const entrance = createEntrance(program, subject)
   const noSlots: Slots = new Int32Array(slotCount).fill(-1)
@@ -132,12 +132,18 @@ function createMachine(program: Program, subject: Subject) {
     current.count = 0
     let best: Slots | undefined
     for (let position = from; ;) {
-      if (entrance.work > machineWorkMax) return 'tooLong'
-      if (best === undefined) entrance.enter(current, 0, noSlots, position)
-      if (current.count === 0 && best !== undefined) break
+      if (entrance.work++ > machineWorkMax) return 'tooLong'
       const codePoint = text.codePointAt(position) ?? -1
       const after = position + (codePoint > 0xffff ? 2 : 1)
+      if (best === undefined && (canBegin === undefined || canBegin(codePoint))) {
+        entrance.enter(current, 0, noSlots, position)
+      }
       entrance.nextPosition()
+      if (current.count === 0) {
+        if (best !== undefined || codePoint < 0) break
+        position = after
+        continue
+      }
       next.count = 0
       best = advance(codePoint, after) ?? best
       if (codePoint < 0) break

@@ -25,6 +25,28 @@ export function canBeEmpty(node: Node): boolean {
   }
 }
 
+/** Whether a node does nothing at all: it takes no character, asks nothing and notes nothing. */
+export function isNothing(node: Node): boolean {
+  switch (node.kind) {
+    case 'sequence':
+      return node.parts.every(isNothing)
+    case 'group':
+      return node.index === undefined && isNothing(node.body)
+    case 'atomic':
+      return isNothing(node.body)
+    case 'repeat':
+      return node.max === 0 || isNothing(node.body)
+    case 'alternation':
+    case 'set':
+    case 'assertion':
+    case 'look':
+    case 'backreference':
+      return false
+    default:
+      return unreachable(node)
+  }
+}
+
 /** Whether a node holds a group that captures. */
 export function hasCapture(node: Node): boolean {
   switch (node.kind) {

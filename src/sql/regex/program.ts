@@ -15,7 +15,8 @@
  */
 import { contains } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
-import { canBeEmpty } from './node-shape.ts'
+import { firstSet } from './first-set.ts'
+import { canBeEmpty, isNothing } from './node-shape.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
 
 export const operation = Object.freeze({ take: 0, split: 1, save: 2, check: 3, round: 4, match: 5 })
@@ -27,6 +28,8 @@ export interface Program {
   readonly size: number
   readonly sets: readonly SetTest[]
   readonly assertions: readonly Assertion[]
+  /** Whether a match can begin with a code point; undefined when it can be empty. */
+  readonly canBegin: SetTest | undefined
   /** Positions that a thread notes: two a group, the whole match included, and one a `round`. */
   readonly slotCount: number
 }
@@ -37,25 +40,33 @@ export type SetTest = (codePoint: number) => boolean
 /** Instructions of one pattern. */
 export const programSizeMax = 10_000
 
-/** @returns undefined when the pattern takes more instructions than a program may have */
+/** Groups, and repeats whose rounds can be empty. */
+export const groupsMax = 250
+const slotsMax = 2 * (groupsMax + 1)
+
+/** @returns undefined when the pattern takes more instructions or groups than a program may have */
 export function compileProgram({ root, groupCount }: Pattern): Program | undefined {
   const assembly: Assembly = {
     code: [],
     sets: new Map(),
     assertions: [],
     slotCount: 2 * (groupCount + 1),
+    roundSlots: new Map(),
     isTooLarge: false,
   }
   emit(assembly, operation.save, 0)
   emitNode(assembly, root)
   emit(assembly, operation.save, 1)
   emit(assembly, operation.match)
-  if (assembly.isTooLarge) return undefined
+  if (assembly.isTooLarge || sizeOf(assembly) > programSizeMax) return undefined
+  if (assembly.slotCount > slotsMax) return undefined
+  const first = firstSet(root)
   return Object.freeze({
     code: Int32Array.from(assembly.code),
     size: assembly.code.length / instructionLength,
     sets: Object.freeze([...assembly.sets.keys()].map(createSetTest)),
     assertions: Object.freeze(assembly.assertions),
+    canBegin: first && createSetTest(first),
     slotCount: assembly.slotCount,
   })
 }
@@ -65,6 +76,8 @@ interface Assembly {
   readonly sets: Map<CodePointSet, number>
   readonly assertions: Assertion[]
   slotCount: number
+  /** The slot of a repeat whose rounds can be empty. */
+  readonly roundSlots: Map<Node, number>
   isTooLarge: boolean
 }
 
@@ -138,21 +151,18 @@ function emitAlternation(assembly: Assembly, branches: readonly Node[]): void {
  */
 function emitRepeat(assembly: Assembly, node: Extract<Node, { kind: 'repeat' }>): void {
   const { body, min, max, mode } = node
+  if (isNothing(body)) return
   const isEndless = max === Number.POSITIVE_INFINITY
-  const before = sizeOf(assembly)
   const exits: number[] = []
   const rounds: number[] = []
-  const slot = canBeEmpty(body) ? assembly.slotCount++ : undefined
+  const slot = canBeEmpty(body) ? roundSlotOf(assembly, node) : undefined
   const emitRound = () => {
     if (slot !== undefined) emit(assembly, operation.save, slot)
     emitNode(assembly, body)
     if (slot !== undefined) rounds.push(emit(assembly, operation.round, slot))
   }
   const owed = isEndless ? min - 1 : min
-  for (let copy = 0; copy < owed; copy++) {
-    emitRound()
-    if (assembly.isTooLarge || sizeOf(assembly) === before) return
-  }
+  for (let copy = 0; copy < owed && !assembly.isTooLarge; copy++) emitRound()
   if (isEndless) {
     if (min === 0) exits.push(emit(assembly, operation.split))
     const start = sizeOf(assembly)
@@ -167,6 +177,15 @@ function emitRepeat(assembly: Assembly, node: Extract<Node, { kind: 'repeat' }>)
   }
   for (const exit of exits) setOperands(assembly, exit, sizeOf(assembly), mode, exit + 1)
   for (const round of rounds) assembly.code[round * instructionLength + 2] = sizeOf(assembly)
+}
+
+/** One for all copies of a repeat: a thread is in one of them at a time. */
+function roundSlotOf(assembly: Assembly, node: Node): number {
+  const known = assembly.roundSlots.get(node)
+  if (known !== undefined) return known
+  const slot = assembly.slotCount++
+  assembly.roundSlots.set(node, slot)
+  return slot
 }
 
 /** @param inner where a split stays inside; absent for a plain jump to `outer` */
@@ -185,8 +204,9 @@ function setOperands(
 const latinSize = 0x100
 
 function createSetTest(set: CodePointSet): SetTest {
-  const latin = Uint8Array.from({ length: latinSize }, (_, codePoint) =>
-    contains(set, codePoint) ? 1 : 0,
-  )
+  const latin = new Uint8Array(latinSize)
+  for (let at = 0; (set[at] ?? latinSize) < latinSize; at += 2) {
+    latin.fill(1, set[at], (set[at + 1] ?? 0) + 1)
+  }
   return (codePoint) => (codePoint < latinSize ? latin[codePoint] === 1 : contains(set, codePoint))
 }

@@ -69,13 +69,18 @@ export function escapeClass(letter: string, unicodeClasses: boolean): CodePointS
 }
 
 /** Characters that `\b` takes for parts of a word, before combining marks are looked at. */
-export function boundaryWord(unicodeClasses: boolean): CodePointSet {
-  return unicodeClasses ? word() : union(categories('L', 'Nd'), setOfCharacters('_'))
-}
-
+export const boundaryWord = once(() => union(categories('L', 'Nd'), setOfCharacters('_')))
+/** The same with (?U). */
+export const unicodeBoundaryWord = once(word)
 /** A combining mark is part of a word when one of these stands before it. */
-export const markBases = () => categories('L', 'Nd')
-export const combiningMarks = () => categories('Mn')
+export const markBases = once(() => categories('L', 'Nd'))
+export const combiningMarks = () => unicodeSetOf('Mn')
+
+/** Made when it is asked for first: reading the tables takes milliseconds. */
+function once(make: () => CodePointSet): () => CodePointSet {
+  let made: CodePointSet | undefined
+  return () => (made ??= make())
+}
 
 /**
  * @param name what stands between the braces of `\p{...}`, or its one letter

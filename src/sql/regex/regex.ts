@@ -14,7 +14,7 @@ import { createBacktrackingEngine } from './backtracking-engine.ts'
 import type { Engine, Finding } from './engine.ts'
 import { createLinearEngine } from './linear-engine.ts'
 import type { Pattern } from './pattern.ts'
-import { programSizeMax } from './program.ts'
+import { groupsMax, programSizeMax } from './program.ts'
 import { readPattern } from './reader.ts'
 import { parseReplacement } from './replacement.ts'
 
@@ -87,7 +87,7 @@ function compilePattern(pattern: Pattern, mode: RegexMode): CompiledRegex {
   }
   const engine = createLinearEngine(pattern)
   if (engine === undefined) {
-    return tooLarge(`its repeats, written out, are over ${programSizeMax} instructions`)
+    return tooLarge(`written out, it is over ${programSizeMax} instructions or ${groupsMax} groups`)
   }
   const test = (text: string) => {
     const found = engine.test(text)

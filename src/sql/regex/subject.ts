@@ -1,5 +1,6 @@
-import { boundaryWord, combiningMarks, markBases } from './properties.ts'
+import { boundaryWord, combiningMarks, markBases, unicodeBoundaryWord } from './properties.ts'
 import { contains } from './code-point-set.ts'
+import type { CodePointSet } from './code-point-set.ts'
 import type { Assertion } from './pattern.ts'
 import { unreachable } from '../unreachable.ts'
 
@@ -14,11 +15,11 @@ export function createSubject(text: string): Subject {
   let words: WordMap | undefined
   let unicodeWords: WordMap | undefined
   const isBoundary = (position: number) => {
-    words ??= createWordMap(text, false)
+    words ??= createWordMap(text, boundaryWord())
     return words[position] !== words[position + 1]
   }
   const isUnicodeBoundary = (position: number) => {
-    unicodeWords ??= createWordMap(text, true)
+    unicodeWords ??= createWordMap(text, unicodeBoundaryWord())
     return unicodeWords[position] !== unicodeWords[position + 1]
   }
   return {
@@ -97,8 +98,8 @@ function isTerminator(unit: number): boolean {
 type WordMap = Uint8Array
 
 /** Combining marks belong to the word when a letter or digit is under them. */
-function createWordMap(text: string, unicodeClasses: boolean): WordMap {
-  const [word, marks, bases] = [boundaryWord(unicodeClasses), combiningMarks(), markBases()]
+function createWordMap(text: string, word: CodePointSet): WordMap {
+  const [marks, bases] = [combiningMarks(), markBases()]
   const map = new Uint8Array(text.length + 2)
   let hasBase = false
   for (let position = 0; position < text.length;) {

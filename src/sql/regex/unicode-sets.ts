@@ -1,3 +1,4 @@
+import { setOf } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 
 /**
@@ -8,18 +9,28 @@ import type { CodePointSet } from './code-point-set.ts'
 const sets = new Map<string, CodePointSet>()
 
 /**
- * The code points are shown to the tables stretch by stretch. The first plane is cut between the
- * high and the low surrogates: side by side, two of them would read as one code point.
+ * What the tables are asked about: stretches of code points, each asked as one text, and of the
+ * planes that are unassigned or for private use one code point each for all that are alike.
+ *
+ * The first plane is cut between the high and the low surrogates: side by side, two of them would
+ * read as one code point.
  */
 const planeSize = 0x1_0000
-const stretches: readonly (readonly [from: number, to: number])[] = [
+type Stretch = readonly [from: number, to: number]
+const mixedStretches: readonly Stretch[] = [
   [0, 0xdbff],
   [0xdc00, 0xffff],
-  ...Array.from({ length: 16 }, (_, index): [number, number] => [
-    (index + 1) * planeSize,
-    (index + 2) * planeSize - 1,
-  ]),
+  ...[1, 2, 3, 14].map((plane): Stretch => [plane * planeSize, (plane + 1) * planeSize - 1]),
 ]
+const uniformStretches: readonly Stretch[] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16].flatMap(
+  (plane): Stretch[] => {
+    const end = (plane + 1) * planeSize - 1
+    return [
+      [plane * planeSize, end - 2],
+      [end - 1, end], // no characters
+    ]
+  },
+)
 
 /**
  * @param property what stands between the braces of `\p{...}` in JavaScript; letters, digits, `_`
@@ -31,15 +42,19 @@ export function unicodeSet(property: string): CodePointSet | undefined {
   if (known !== undefined) return known
   const members = membersPattern(property)
   if (members === undefined) return undefined
-  const ranges: number[] = []
-  for (const [from, to] of stretches) {
+  const ranges: Stretch[] = []
+  for (const { from, text } of mixedTexts()) {
     const width = from < planeSize ? 1 : 2
-    for (const { index, 0: run } of textOf(from, to).matchAll(members)) {
+    for (const { index, 0: run } of text.matchAll(members)) {
       const first = from + index / width
-      addRange(ranges, first, first + run.length / width - 1)
+      ranges.push([first, first + run.length / width - 1])
     }
   }
-  const set = Object.freeze(ranges)
+  for (const stretch of uniformStretches) {
+    if (members.test(String.fromCodePoint(stretch[0]))) ranges.push(stretch)
+    members.lastIndex = 0
+  }
+  const set = setOf(...ranges)
   sets.set(property, set)
   return set
 }
@@ -60,10 +75,17 @@ function membersPattern(property: string): RegExp | undefined {
   }
 }
 
-/** Ranges that touch across the end of a stretch become one. */
-function addRange(ranges: number[], from: number, to: number): void {
-  if (ranges.length > 0 && ranges.at(-1) === from - 1) ranges[ranges.length - 1] = to
-  else ranges.push(from, to)
+interface StretchText {
+  readonly from: number
+  readonly text: string
+}
+
+let texts: readonly StretchText[] | undefined
+
+/** Over a megabyte of text, made when the first property is asked for. */
+function mixedTexts(): readonly StretchText[] {
+  texts ??= mixedStretches.map(([from, to]) => ({ from, text: textOf(from, to) }))
+  return texts
 }
 
 function textOf(from: number, to: number): string {
