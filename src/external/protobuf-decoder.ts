@@ -3,14 +3,14 @@ import { messageOf } from '../errors.ts'
 import type { ProtobufRequest } from '../sql/external-request.ts'
 import type { Value } from '../sql/values.ts'
 import { createKeptAnswers } from './kept-answers.ts'
-import type { DecodeMessage } from './protobuf-type.ts'
+import type { FindMessageType } from './protobuf-type.ts'
 
 /** The guide's limits: of a FileDescriptorSet, and of a message before and after. */
 export const descriptorBytesMax = 32 * 1024
 const messageBytesMax = 128 * 1024
 
-/** Message types that are kept, and for how long: a descriptor may be replaced. */
-const types = { answersMax: 200, keptMs: 5 * 60_000 }
+/** Descriptors that are kept, and for how long: one may be replaced. */
+const descriptors = { answersMax: 200, keptMs: 5 * 60_000 }
 
 /**
  * The bytes of a descriptor, or more of them than `descriptorBytesMax` where it is too large.
@@ -23,28 +23,29 @@ export function createProtobufDecoder(
   readDescriptor: ReadDescriptor,
   { clock }: { readonly clock: Clock },
 ) {
-  const kept = createKeptAnswers<DecodeMessage>({ clock }, types)
+  const kept = createKeptAnswers<FindMessageType>({ clock }, descriptors)
 
-  async function load(request: ProtobufRequest): Promise<DecodeMessage> {
-    const { bucketName, objectKey, protoName, messageType } = request
+  async function load({ bucketName, objectKey }: ProtobufRequest): Promise<FindMessageType> {
     const descriptor = await readDescriptor(bucketName, objectKey)
     if (descriptor.length > descriptorBytesMax) {
       throw new Error(`the descriptor has more than ${descriptorBytesMax} bytes`)
     }
     // Loaded with the first descriptor: most rules decode no protobuf.
-    const { compileMessageType } = await import('./protobuf-type.ts')
-    return compileMessageType(descriptor, { protoName, messageType })
+    const { compileDescriptor } = await import('./protobuf-type.ts')
+    return compileDescriptor(descriptor)
   }
 
   return async (request: ProtobufRequest): Promise<Value> => {
-    const { base64, bucketName, objectKey, protoName, messageType } = request
-    const bytes = bytesOf(base64)
-    const key = JSON.stringify([bucketName, objectKey, protoName, messageType])
-    const decode = await kept.get(key, () => load(request))
+    const bytes = bytesOf(request.base64)
+    const key = JSON.stringify([request.bucketName, request.objectKey])
+    const findType = await kept.get(key, () => load(request))
+    const decode = findType(request)
     try {
       return decode(bytes, messageBytesMax)
     } catch (thrown) {
-      throw new Error(`the message is no ${messageType}: ${messageOf(thrown)}`, { cause: thrown })
+      throw new Error(`the message is no ${request.messageType}: ${messageOf(thrown)}`, {
+        cause: thrown,
+      })
     }
   }
 }

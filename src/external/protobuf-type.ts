@@ -21,28 +21,40 @@ const dialect = {
 } as const
 
 /**
- * A message type of a descriptor set, as `protoc --include_imports --descriptor_set_out` writes it.
+ * Finds a message type.
  *
  * @param name `protoName`: the file that declares the type, with or without folder and extension;
  *   `messageType`: its name, with or without the package
- * @throws Error when the descriptor is none, or lacks the type
+ * @throws Error when the descriptor lacks it
  */
-export function compileMessageType(
-  descriptor: Uint8Array,
-  name: { readonly protoName: string; readonly messageType: string },
-): DecodeMessage {
-  const file = filesOf(descriptor).find((each) => isNamed(each.name ?? '', name.protoName))
-  if (file === undefined) throw new Error(`the descriptor has no file ${name.protoName}`)
+export type FindMessageType = (name: {
+  readonly protoName: string
+  readonly messageType: string
+}) => DecodeMessage
+
+/**
+ * The message types of a descriptor set, as `protoc --include_imports --descriptor_set_out` writes
+ * it.
+ *
+ * @throws Error when the descriptor is none
+ */
+export function compileDescriptor(descriptor: Uint8Array): FindMessageType {
+  const files = filesOf(descriptor)
   const root = protobuf.Root.fromDescriptor(descriptor, { keepCase: true })
   root.resolveAll()
-  const type = findType(root, file.package ?? '', name.messageType)
-  if (type === undefined) {
-    throw new Error(`${file.name ?? name.protoName} has no message type ${name.messageType}`)
-  }
-  return (bytes, bytesMax) => {
-    const value = valueOfMessage(type.toObject(type.decode(bytes), exactly), type)
-    if (Buffer.byteLength(writeJson(value, dialect)) <= bytesMax) return value
-    throw new Error(`it has more than ${bytesMax} bytes as JSON`)
+
+  return ({ protoName, messageType }) => {
+    const file = files.find((each) => isNamed(each.name ?? '', protoName))
+    if (file === undefined) throw new Error(`the descriptor has no file ${protoName}`)
+    const type = findType(root, file.package ?? '', messageType)
+    if (type === undefined) {
+      throw new Error(`${file.name ?? protoName} has no message type ${messageType}`)
+    }
+    return (bytes, bytesMax) => {
+      const value = valueOfMessage(type.toObject(type.decode(bytes), exactly), type)
+      if (Buffer.byteLength(writeJson(value, dialect)) <= bytesMax) return value
+      throw new Error(`it has more than ${bytesMax} bytes as JSON`)
+    }
   }
 }
 

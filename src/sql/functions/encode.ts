@@ -5,7 +5,7 @@ import { toText } from '../conversions.ts'
 import { readJson } from '../json-reader.ts'
 import { limitedText } from '../text-limit.ts'
 import type { Value } from '../values.ts'
-import { protobufCall } from './external.ts'
+import { protobufCall, writtenProblem } from './external.ts'
 import type { ArgumentProblem, SqlFunction } from './function.ts'
 
 const base64 = 'base64'
@@ -55,8 +55,9 @@ function isProtobuf(values: readonly Expression[]): boolean {
 
 function protobufProblem(values: readonly Expression[]): ArgumentProblem | undefined {
   const scheme = values[1]
-  if (scheme === undefined || !isProtobuf(values) || values.length === protobufArguments) {
-    return undefined
+  if (scheme === undefined || !isProtobuf(values)) return undefined
+  if (values.length === protobufArguments) {
+    return writtenProblem('the bucket', values[2]) ?? writtenProblem('the key', values[3])
   }
   return {
     at: scheme.at,

@@ -16,7 +16,9 @@ const secretTypes = ['SecretString', 'SecretBinary'] as const
 const registryOperations = ['DescribeThing', 'ListThingGroupsForThing'] as const
 
 export const externalFunctions: readonly SqlFunction[] = [
-  external('aws_lambda', '2015-10-08', [2, 2], { request: lambdaRequest }),
+  external('aws_lambda', '2015-10-08', [2, 2], { request: lambdaRequest }, ([functionArn]) =>
+    writtenProblem('the function', functionArn),
+  ),
   external(
     'get_dynamodb',
     '2016-03-23',
@@ -182,14 +184,21 @@ function choiceProblem(
   return { at: value.at, problem: `${what} is ${choices.map((each) => `'${each}'`).join(' or ')}` }
 }
 
-/**
- * The role is the last argument. The guide bars variables there; here no attribute of the message
- * may stand there either, so that no device chooses with which rights it is looked up.
- */
+/** The role is the last argument. */
 function roleProblem(values: readonly Expression[]): ArgumentProblem | undefined {
-  const role = values.at(-1)
-  if (role === undefined || isFixedText(role)) return undefined
-  return { at: role.at, problem: 'the role is written out: a text, concat() or accountid()' }
+  return writtenProblem('the role', values.at(-1))
+}
+
+/**
+ * The guide bars variables from roles. Here no attribute of the message may stand there either, nor
+ * where the engine acts with its own rights: no device chooses what is done, or with which rights.
+ */
+export function writtenProblem(
+  what: string,
+  value: Expression | undefined,
+): ArgumentProblem | undefined {
+  if (value === undefined || isFixedText(value)) return undefined
+  return { at: value.at, problem: `${what} is written out: a text, concat() or accountid()` }
 }
 
 const fixedFunctions: ReadonlySet<string> = new Set(['concat', 'accountid'])

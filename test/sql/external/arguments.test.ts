@@ -148,6 +148,21 @@ describe('refusals point to what is wrong', () => {
       "'Secret'",
     ],
     [
+      'aws_lambda(functionOfDevice, *)',
+      'the function is written out: a text, concat() or accountid()',
+      'functionOfDevice',
+    ],
+    [
+      "decode(*, 'proto', bucketOfDevice, 'k', 'f', 'T')",
+      'the bucket is written out: a text, concat() or accountid()',
+      'bucketOfDevice',
+    ],
+    [
+      "decode(*, 'proto', 'b', topic(2), 'f', 'T')",
+      'the key is written out: a text, concat() or accountid()',
+      'topic(2)',
+    ],
+    [
       "get_thing_shadow('t', roleOfDevice)",
       'the role is written out: a text, concat() or accountid()',
       'roleOfDevice',
