@@ -2,6 +2,7 @@ import type { ActionFailure } from './actions/action.ts'
 import type { Clock } from './clock.ts'
 import { createLimitedLog } from './limited-log.ts'
 import type { Message } from './message.ts'
+import { actionLabel, errorActionIndex } from './outbox/outbox.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
 import type { RuleOutcome } from './run-rule.ts'
 import type { Logger, Metrics } from './telemetry.ts'
@@ -53,12 +54,17 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       for (const [index, action] of outcome.actions.entries()) {
         if (action.ok) continue
         const { kind } = rule.actions[index] ?? {}
-        failed(rule, { label: String(index), kind }, topic, action.failure)
+        failed(rule, { label: actionLabel(index), kind }, topic, action.failure)
       }
     },
 
     errorActionFailed(rule, topic, failure) {
-      failed(rule, { label: 'errorAction', kind: rule.errorAction?.kind }, topic, failure)
+      failed(
+        rule,
+        { label: actionLabel(errorActionIndex), kind: rule.errorAction?.kind },
+        topic,
+        failure,
+      )
     },
 
     ruleNotFound({ basicIngestRule: rule, topic, clientId }) {

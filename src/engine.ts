@@ -1,15 +1,26 @@
-import type { ActionOutcome } from './actions/action.ts'
+import { failureOfRecord } from './actions/error-action.ts'
+import { messageOfOrigin } from './actions/origin.ts'
 import { createClientOrder } from './client-order.ts'
 import type { Clock } from './clock.ts'
 import { createEngineReport } from './engine-report.ts'
+import { createGathering } from './gather.ts'
+import type { Gathered, Gathering } from './gather.ts'
 import type { Message } from './message.ts'
-import type { NewRecord, Outbox } from './outbox/outbox.ts'
+import { errorActionIndex } from './outbox/outbox.ts'
+import type {
+  DeadLetter,
+  Destination,
+  NewRecord,
+  Origin,
+  OutReason,
+  Outbox,
+} from './outbox/outbox.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
-import { failuresOf, runErrorAction, runRule, subjectOf } from './run-rule.ts'
-import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
+import { subjectOf } from './run-rule.ts'
+import type { ErrorActionScope } from './run-rule.ts'
 import type { SqlEnvironment } from './sql/sql.ts'
 import type { Logger, Metrics } from './telemetry.ts'
-import { allKnown, whenKnown } from './when-known.ts'
+import { whenKnown } from './when-known.ts'
 
 /**
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
@@ -25,7 +36,43 @@ import { allKnown, whenKnown } from './when-known.ts'
  */
 export interface Engine {
   ingest(message: Message): Promise<void>
+  /**
+   * Asks the rules' error actions to take records that are given up. There is one document for all
+   * of them that are of one rule and message.
+   */
+  handOver(lost: readonly LostRecord[]): Promise<HandOver>
+  /**
+   * What the action of a dead letter, as its rule is now, makes of the message.
+   *
+   * @returns undefined when it makes nothing of it: the dead letter is to stay
+   */
+  replay(letter: ReplayedLetter): Promise<Gathered | undefined>
+  /** Hands on what was republished, when the records that came with it are durable. */
+  distribute(messages: readonly Message[]): void
 }
+
+/** A record that its stream does not take, whatever is tried. */
+export interface LostRecord {
+  readonly ruleName: string
+  readonly actionIndex: number
+  readonly destination: Pick<Destination, 'streamName'>
+  readonly origin: Origin
+  readonly reason: OutReason
+  /** Calls that failed for it. */
+  readonly attempts: number
+}
+
+export interface HandOver {
+  /**
+   * One for each record, in order: the records that take its place, an empty list when those of
+   * another one do, or undefined when no error action takes it.
+   */
+  readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
+  /** For `distribute`, once those records are durable. */
+  readonly messages: readonly Message[]
+}
+
+export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'origin'>
 
 export interface RuleSource {
   /** The enabled rules whose filter matches, in the order of their names. */
@@ -35,7 +82,7 @@ export interface RuleSource {
 
 export interface EngineDependencies {
   readonly rules: RuleSource
-  readonly outbox: Pick<Outbox, 'append'>
+  readonly outbox: Pick<Outbox, 'append' | 'admits'>
   /** Hands a message to its subscribers. */
   readonly distribute: (message: Message) => Promise<void>
   readonly environment: SqlEnvironment
@@ -48,12 +95,9 @@ export interface EngineOptions {
   readonly errorActionScope: ErrorActionScope
 }
 
-/** Messages that may be republished for one message, in all: ten rules of ten actions each. */
-const republishedMax = 100
-
 export function createEngine(
   dependencies: EngineDependencies,
-  { errorActionScope }: EngineOptions = { errorActionScope: 'all' },
+  options: EngineOptions = { errorActionScope: 'all' },
 ): Engine {
   const { rules, outbox, environment } = dependencies
   const report = createEngineReport(dependencies)
@@ -66,44 +110,10 @@ export function createEngine(
     report.ruleNotFound(message)
     return []
   }
-
-  /** A rule and, when something failed, its error action. */
-  const run = (rule: CompiledRule, subject: Subject, budget: Budget) =>
-    whenKnown(
-      runRule(rule, subject),
-      (unbounded): readonly ActionOutcome[] | Promise<readonly ActionOutcome[]> => {
-        const outcome = budget.bound(unbounded)
-        report.outcome(rule, subject.origin, outcome)
-        const failures = failuresOf(rule, outcome, errorActionScope)
-        if (failures.length === 0) return outcome.actions
-        return whenKnown(runErrorAction(rule, subject, failures), (given) => {
-          if (given === undefined) return outcome.actions
-          const last = budget.boundAction(given, 'errorAction')
-          if (!last.ok) report.errorActionFailed(rule, subject.origin.topic, last.failure)
-          return [...outcome.actions, last]
-        })
-      },
-    )
-
-  /** All that comes of a message: what its rules give, then what republished messages give. */
-  const gather = (
-    message: Message,
-    matching: readonly CompiledRule[],
-    budget: Budget,
-  ): Gathered | Promise<Gathered> => {
-    if (matching.length === 0) return nothing
-    const subject = subjectOf(message, environment)
-    const outcomes = allKnown(matching.map((rule) => run(rule, subject, budget)))
-    return whenKnown(outcomes, (known) => follow(gatheredOf(known.flat()), budget))
-  }
-
-  const follow = (own: Gathered, budget: Budget): Gathered | Promise<Gathered> => {
-    if (own.messages.length === 0) return own
-    const further = own.messages.map((message) => gather(message, rulesFor(message), budget))
-    return whenKnown(allKnown(further), (known) => merge([own, ...known]))
-  }
+  const gathering = createGathering({ rulesFor, outbox, environment, report }, options)
 
   const distribute = async (message: Message): Promise<void> => {
+    // Nobody can subscribe to Basic Ingest.
     if (message.basicIngestRule !== undefined) return
     try {
       await dependencies.distribute(message)
@@ -111,69 +121,77 @@ export function createEngine(
       report.notDistributed(message, thrown)
     }
   }
+  const distributeAll = (messages: readonly Message[]): void => {
+    for (const message of messages) void distribute(message)
+  }
 
   return {
     async ingest(message) {
-      const matching = rulesFor(message)
-      if (matching.length === 0) return
+      // A device that waits for no answer is not held: its messages would pile up here.
+      const isHeld = message.qos > 0 || message.transport === 'http'
+      const whenFull = isHeld ? 'wait' : 'drop'
       const placed = order.inTurn(message.clientId, () =>
-        whenKnown(gather(message, matching, createBudget()), ({ records, messages }) => ({
-          durable: outbox.append(records),
+        whenKnown(gathering.ofMessage(message), ({ records, messages }) => ({
+          durable: records.length > 0 ? outbox.append(records, { whenFull }) : undefined,
           messages,
         })),
       )
       const { durable, messages } = placed instanceof Promise ? await placed : placed
       await durable
-      for (const republished of messages) void distribute(republished)
+      distributeAll(messages)
     },
-  }
-}
-
-interface Gathered {
-  readonly records: readonly NewRecord[]
-  /** To be handed to subscribers; rules have run on them. */
-  readonly messages: readonly Message[]
-}
-
-const nothing: Gathered = Object.freeze({ records: [], messages: [] })
-
-function gatheredOf(outcomes: readonly ActionOutcome[]): Gathered {
-  return merge(outcomes.map((outcome) => (outcome.ok ? outcome : nothing)))
-}
-
-function merge(parts: readonly Gathered[]): Gathered {
-  return {
-    records: parts.flatMap(({ records }) => records),
-    messages: parts.flatMap(({ messages }) => messages),
-  }
-}
-
-type Budget = ReturnType<typeof createBudget>
-
-/** Turns actions that republish into failed ones once a message has given rise to enough. */
-function createBudget() {
-  let left = republishedMax
-
-  const boundAction = (outcome: ActionOutcome, where: string): ActionOutcome => {
-    if (!outcome.ok || outcome.messages.length === 0) return outcome
-    if (left >= outcome.messages.length) {
-      left -= outcome.messages.length
-      return outcome
-    }
-    const message = `one message may be republished ${republishedMax} times in all`
-    const resource = outcome.messages[0]?.topic ?? ''
-    return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
-  }
-
-  return {
-    boundAction,
-    bound(outcome: RuleOutcome): RuleOutcome {
-      if (!outcome.actions.some((action) => action.ok && action.messages.length > 0)) return outcome
-      if (!outcome.matched) return outcome
-      const actions = outcome.actions.map((action, index) =>
-        boundAction(action, `actions[${index}].republish`),
-      )
-      return { ...outcome, actions }
+    handOver: (lost) => handOver(lost, { rules, environment, gathering }),
+    async replay({ ruleName, actionIndex: index, data, origin }) {
+      const rule = rules.byName(ruleName)
+      if (!rule) return undefined
+      return gathering.ofAction(rule, subjectOfOrigin(origin, environment), { index, data })
     },
+    distribute: distributeAll,
   }
+}
+
+interface HandOverParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
+  readonly gathering: Gathering
+}
+
+async function handOver(
+  lost: readonly LostRecord[],
+  { rules, environment, gathering }: HandOverParts,
+): Promise<HandOver> {
+  const handedTo: (readonly NewRecord[] | undefined)[] = lost.map(() => undefined)
+  const messages: Message[] = []
+  for (const group of groupsOf(lost).values()) {
+    const [first] = group
+    const rule = first && rules.byName(first.record.ruleName)
+    if (!rule) continue
+    const failures = group.map(({ record }) => failureOfRecord(record))
+    const subject = subjectOfOrigin(first.record.origin, environment)
+    const gathered = await gathering.ofErrorAction(rule, subject, failures)
+    if (!gathered) continue
+    for (const { index } of group) handedTo[index] = index === first.index ? gathered.records : []
+    messages.push(...gathered.messages)
+  }
+  return { handedTo, messages }
+}
+
+interface IndexedRecord {
+  readonly record: LostRecord
+  readonly index: number
+}
+
+/** Those of one rule and message together. What an error action sent has nobody to go to. */
+function groupsOf(lost: readonly LostRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
+  const groups = new Map<string, IndexedRecord[]>()
+  for (const [index, record] of lost.entries()) {
+    if (record.actionIndex === errorActionIndex) continue
+    const key = `${record.ruleName}/${record.origin.messageId}`
+    const group = groups.get(key) ?? []
+    group.push({ record, index })
+    groups.set(key, group)
+  }
+  return groups
+}
+
+function subjectOfOrigin(origin: Origin, environment: SqlEnvironment) {
+  return { document: subjectOf(messageOfOrigin(origin), environment).document, origin }
 }

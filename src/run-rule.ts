@@ -1,5 +1,5 @@
 import type { ActionFailure, ActionOutcome } from './actions/action.ts'
-import { errorDocument, failureOfAction } from './actions/error-action.ts'
+import { failureOfAction } from './actions/error-action.ts'
 import type { Failure } from './actions/error-action.ts'
 import { originOf } from './actions/origin.ts'
 import type { Message } from './message.ts'
@@ -120,17 +120,16 @@ export function failuresOf(
  * The error action of a rule on the message that failed. Its templates see that message, in a scope
  * of their own: one in which a function failed gives no more results.
  *
- * @param failures not empty
+ * @param output the error document
  * @returns undefined when the rule has no error action
  */
 export function runErrorAction(
-  { name, statement, errorAction }: CompiledRule,
+  { statement, errorAction }: CompiledRule,
   { document, origin }: Subject,
-  failures: readonly Failure[],
-): ActionOutcome | Promise<ActionOutcome> | undefined {
+  output: Buffer,
+): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
   if (errorAction === undefined) return undefined
   const scope = statement.openScope(document)
-  const output = errorDocument(name, origin, failures)
   const outcome = settle(scope, () => errorAction.apply(scope, output, origin))
   return whenKnown(outcome, (applied) => {
     const failure = ruleFailureOf(scope)

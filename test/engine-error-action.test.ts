@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { originOf } from '../src/actions/origin.ts'
+import type { LostRecord } from '../src/engine.ts'
 import { engineWith, kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
 import { messageWith, testEnvironment } from './helpers/messages.ts'
 
+const known: ReadonlySet<string> = new Set(['s', 'errors'])
 const errorAction = kinesis({ streamName: 'errors', partitionKey: '${clientid()}-${n}' })
 const message = messageWith({ payload: { n: 7 }, traceId: 'trace-1' })
 
@@ -133,6 +136,155 @@ describe('which failures it gets', () => {
     const names = documents.flatMap(({ failures }) => failures.map((each) => each.failedAction))
     expect(names).toEqual(failed)
   })
+})
+
+const lost = (given: object = {}): LostRecord => ({
+  ruleName: 'r',
+  actionIndex: 0,
+  destination: { streamName: 's' },
+  origin: originOf(message, () => 'unused'),
+  reason: { code: 'ResourceNotFoundException', message: 'no stream s' },
+  attempts: 9,
+  ...given,
+})
+
+const letter = (given: object = {}) => ({
+  ruleName: 'r',
+  actionIndex: 1,
+  data: Buffer.from('as it was'),
+  origin: originOf(message, () => 'unused'),
+  ...given,
+})
+
+describe('records that are given up', () => {
+  const rule = ruleWith('r', "SELECT * FROM 'a/b'", [kinesis(), kinesis({ streamName: 't' })], {
+    errorAction,
+  })
+  const other = originOf(messageWith({ payload: { n: 8 }, traceId: 'trace-2' }), () => 'unused')
+
+  test('of one rule and message are one document, in place of the first of them', async () => {
+    const { engine, appended } = engineWith([rule])
+    const { handedTo, messages } = await engine.handOver([
+      lost(),
+      lost({ origin: other }),
+      lost({ actionIndex: 1, destination: { streamName: 't' } }),
+    ])
+    expect(handedTo).toMatchObject([
+      [{ actionIndex: -1, partitionKey: 'c1-7', destination: { streamName: 'errors' } }],
+      [{ actionIndex: -1, partitionKey: 'c1-8', origin: { messageId: 'trace-2' } }],
+      [],
+    ])
+    const [record] = handedTo[0] ?? []
+    expect(JSON.parse(record?.data.toString() ?? '')).toMatchObject({
+      ruleName: 'r',
+      cloudwatchTraceId: 'trace-1',
+      base64OriginalPayload: message.payload.toString('base64'),
+      failures: [
+        {
+          failedAction: 'KinesisAction',
+          failedResource: 's',
+          errorMessage: 'given up after 9 attempts: ResourceNotFoundException: no stream s',
+        },
+        { failedResource: 't' },
+      ],
+    })
+    expect([messages, appended]).toEqual([[], []])
+  })
+
+  test('reach the error action whatever its scope', async () => {
+    const { engine } = engineWith([rule], { options: { errorActionScope: 'actions' } })
+    expect((await engine.handOver([lost()])).handedTo[0]).toHaveLength(1)
+  })
+
+  test('may be republished, with all that comes of it', async () => {
+    const { engine, distributed } = engineWith([
+      ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction: republish('errors') }),
+      ruleWith('collect', "SELECT * FROM 'errors'", [kinesis({ partitionKey: 'collected' })]),
+    ])
+    const { handedTo, messages } = await engine.handOver([lost()])
+    expect(handedTo).toMatchObject([[{ ruleName: 'collect', partitionKey: 'collected' }]])
+    expect(distributed).toEqual([])
+    engine.distribute(messages)
+    expect(distributed).toMatchObject([{ topic: 'errors' }])
+  })
+
+  test.each([
+    ['the rule has no error action', { ruleName: 'plain' }],
+    ['the rule is gone', { ruleName: 'gone' }],
+    ['the error action fails', { ruleName: 'failing' }],
+    ['it is what an error action sent', { actionIndex: -1 }],
+  ])('go to the dead letters when %s', async (_why, given) => {
+    const { engine } = engineWith([
+      rule,
+      ruleWith('plain', "SELECT * FROM 'a/b'", [kinesis()]),
+      ruleWith('failing', "SELECT * FROM 'a/b'", [kinesis()], {
+        errorAction: kinesis({ partitionKey: '${nothing}' }),
+      }),
+    ])
+    const { handedTo } = await engine.handOver([lost(given), lost()])
+    expect(handedTo).toMatchObject([undefined, [{ actionIndex: -1 }]])
+  })
+})
+
+describe('a dead letter is replayed', () => {
+  const rule = ruleWith(
+    'r',
+    "SELECT n + 1 AS n FROM 'a/b' WHERE n < 8",
+    [kinesis(), kinesis({ partitionKey: 'now' }), republish('${nothing}')],
+    { errorAction },
+  )
+
+  test('by its own action alone, as the rule is now', async () => {
+    const { engine, appended } = engineWith([rule])
+    const gathered = await engine.replay(letter())
+    expect(gathered).toMatchObject({ records: [{ actionIndex: 1, partitionKey: 'now' }] })
+    expect(gathered?.records[0]?.data.toString()).toBe('{"n":8}')
+    expect(appended).toEqual([])
+  })
+
+  test('with the same document, when it is one of the error action', async () => {
+    const { engine } = engineWith([rule])
+    const gathered = await engine.replay(letter({ actionIndex: -1 }))
+    expect(gathered).toMatchObject({ records: [{ actionIndex: -1, partitionKey: 'c1-7' }] })
+    expect(gathered?.records[0]?.data.toString()).toBe('as it was')
+  })
+
+  test.each([
+    ['the rule is gone', { ruleName: 'gone' }],
+    ['the rule has no such action', { actionIndex: 3 }],
+    ['the action fails', { actionIndex: 2 }],
+    [
+      'the rule does not match',
+      { origin: originOf(messageWith({ payload: { n: 9 } }), () => 'unused') },
+    ],
+  ])('not at all when %s', async (_why, given) => {
+    const { engine } = engineWith([rule])
+    expect(await engine.replay(letter(given))).toBeUndefined()
+  })
+})
+
+test('a destination too many fails the action, and costs nothing else', async () => {
+  const engine = engineWith(
+    [
+      ruleWith(
+        'r',
+        "SELECT * FROM 'a/b'",
+        ['s', 'new', 'newer'].map((streamName) => kinesis({ streamName })),
+        {
+          errorAction,
+        },
+      ),
+    ],
+    // Room for the streams s, errors and one more.
+    { admits: (destination, beside) => known.has(destination.streamName) || beside?.size === 1 },
+  )
+  await engine.engine.ingest(message)
+  expect(engine.appended[0]?.map(({ destination }) => destination.streamName)).toEqual([
+    's',
+    'new',
+    'errors',
+  ])
+  expect(documentsOf(engine)).toMatchObject([{ failures: [{ failedResource: 'newer' }] }])
 })
 
 test('on a message that came over HTTP, the document has the client id n/a', async () => {

@@ -130,7 +130,7 @@ describe('a function that fails', () => {
     const sent = send(1)
     await answers.fail(0, 'no shadow')
     await sent
-    expect(appended).toEqual([[]])
+    expect(appended).toEqual([])
   })
 })
 

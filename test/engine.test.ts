@@ -35,6 +35,17 @@ describe('ingest', () => {
     await expect(engine.ingest(messageWith())).rejects.toThrow('disk is full')
   })
 
+  test.each([
+    [0, 'mqtt', 'drop'],
+    [1, 'mqtt', 'wait'],
+    [2, 'mqtt', 'wait'],
+    [0, 'http', 'wait'],
+  ] as const)('at QoS %i over %s: %s when the outbox is full', async (qos, transport, whenFull) => {
+    const { engine, appendOptions } = engineWith([rule('a', "SELECT * FROM 'a/b'", {})])
+    await engine.ingest(messageWith({ qos, transport }))
+    expect(appendOptions).toEqual([{ whenFull }])
+  })
+
   test('a message that no rule wants touches no disk', async () => {
     const { engine, appended, failWith } = engineWith([])
     failWith(new Error('must not be called'))

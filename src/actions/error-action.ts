@@ -1,4 +1,4 @@
-import type { NewRecord, Origin } from '../outbox/outbox.ts'
+import type { Destination, Origin } from '../outbox/outbox.ts'
 import type { ActionFailure, ActionKind } from './action.ts'
 
 /**
@@ -33,15 +33,17 @@ export function failureOfAction(
 }
 
 /** @returns the failure of a record that the stream does not take, whatever is tried */
-export function failureOfRecord(
-  { destination }: Pick<NewRecord, 'destination'>,
-  reason: { readonly code: string; readonly message: string },
-  attempts: number,
-): Failure {
+export function failureOfRecord(lost: {
+  readonly destination: Pick<Destination, 'streamName'>
+  readonly reason: { readonly code: string; readonly message: string }
+  /** Calls that failed for it. */
+  readonly attempts: number
+}): Failure {
+  const { destination, reason, attempts } = lost
   return {
     failedAction: actionNames.kinesis,
     failedResource: destination.streamName,
-    errorMessage: `Given up after ${attempts} attempts: ${reason.code}: ${reason.message}`,
+    errorMessage: `given up after ${attempts} attempts: ${reason.code}: ${reason.message}`,
   }
 }
 

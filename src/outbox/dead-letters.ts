@@ -45,7 +45,9 @@ export interface DeadLetterPage {
  * What the rule, as it is now, makes of the message: records to send in place of the dead letter's;
  * undefined to leave the dead letter where it is.
  */
-export type ReplayByRule = (letter: DeadLetter) => readonly NewRecord[] | undefined
+export type ReplayByRule = (
+  letter: DeadLetter,
+) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
 
 /** How many dead letters were dealt with, and how many of the selected stay. */
 export interface DeadLetterResult {
@@ -96,13 +98,13 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   /** One replay or deletion at a time: two must not move the same letter. */
   let last: Promise<unknown> = Promise.resolve()
 
-  function inTurn(selection: DeadLetterSelection, move: Mover): Promise<DeadLetterResult> {
+  function inTurn(selection: DeadLetterSelection, moverFor: MoverFor): Promise<DeadLetterResult> {
     const done = last.then(async () => {
       overflow.paused = true
       try {
         // A commit that is under way may push letters out: what is read now must still be there.
         await commits.append({ entries: [], bytes: 0, handedMs: clock.nowMs() })
-        return await moveAll(selection, move)
+        return await moveAll(selection, moverFor)
       } finally {
         overflow.paused = false
       }
@@ -111,10 +113,15 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     return done
   }
 
-  async function moveAll(selection: DeadLetterSelection, move: Mover): Promise<DeadLetterResult> {
+  async function moveAll(
+    selection: DeadLetterSelection,
+    moverFor: MoverFor,
+  ): Promise<DeadLetterResult> {
     let count = 0
     let kept = 0
     for (const chunk of chunksOf(store, selection)) {
+      const move = await moverFor(chunk)
+      // From here to the append nothing waits: records are committed in the order of their places.
       const handedMs = clock.nowMs()
       const moved = chunk.map((stored) => move(stored, handedMs)).filter((one) => one !== undefined)
       kept += chunk.length - moved.length
@@ -140,10 +147,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     },
     replay: (selection: DeadLetterSelection, how: 'asIs' | ReplayByRule) =>
       inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how)),
-    delete: (selection: DeadLetterSelection) =>
-      inTurn(selection, (stored) => {
-        return { letter: leavingLetter(parts, stored, 'discard'), entries: [] }
-      }),
+    delete: (selection: DeadLetterSelection) => inTurn(selection, discarded(parts)),
   })
 }
 
@@ -153,10 +157,18 @@ interface MovedLetter {
 }
 
 type Mover = (stored: StoredLetterEntry, acceptedAtMs: number) => MovedLetter | undefined
+/** Does beforehand what may have to wait. */
+type MoverFor = (chunk: readonly StoredLetterEntry[]) => Promise<Mover>
+
+function discarded(parts: DeadLetterParts): MoverFor {
+  return async () => (stored) => {
+    return { letter: leavingLetter(parts, stored, 'discard'), entries: [] }
+  }
+}
 
 /** The same bytes, to the same destination, with a new place and time: its age starts anew. */
-function asItWas(parts: DeadLetterParts): Mover {
-  return (stored, acceptedAtMs) => {
+function asItWas(parts: DeadLetterParts): MoverFor {
+  return async () => (stored, acceptedAtMs) => {
     const letter = leavingLetter(parts, stored, 'replay')
     const value = acceptedAgain(decodeLetter(stored.value).record, acceptedAtMs)
     const { destination, row } = letter
@@ -167,20 +179,35 @@ function asItWas(parts: DeadLetterParts): Mover {
 }
 
 /** The first record of the letter's own action takes its place in the ledger; others are new. */
-function byRule(parts: DeadLetterParts, replay: ReplayByRule): Mover {
-  return (stored, acceptedAtMs) => {
-    const records = replay(letterOf(parts, stored))
-    if (records === undefined) return undefined
-    const { row } = leavingLetter(parts, stored, 'replay')
-    let replaced = false
-    const entries = records.map((record) => {
-      const entry = parts.newEntry(record, acceptedAtMs)
-      if (replaced || entry.row !== row) return entry
-      replaced = true
-      return { ...entry, move: 'replay' as const }
-    })
-    return { letter: leavingLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'), entries }
+function byRule(parts: DeadLetterParts, replay: ReplayByRule): MoverFor {
+  return async (chunk) => {
+    const made = new Map<number, readonly NewRecord[]>()
+    for (const stored of chunk) {
+      const records = await replay(letterOf(parts, stored))
+      if (records !== undefined) made.set(stored.id, records)
+    }
+    return (stored, acceptedAtMs) => {
+      const records = made.get(stored.id)
+      return records && replacedBy(parts, stored, records, acceptedAtMs)
+    }
   }
+}
+
+function replacedBy(
+  parts: DeadLetterParts,
+  stored: StoredLetterEntry,
+  records: readonly NewRecord[],
+  acceptedAtMs: number,
+): MovedLetter {
+  const { row } = leavingLetter(parts, stored, 'replay')
+  let replaced = false
+  const entries = records.map((record) => {
+    const entry = parts.newEntry(record, acceptedAtMs)
+    if (replaced || entry.row !== row) return entry
+    replaced = true
+    return { ...entry, move: 'replay' as const }
+  })
+  return { letter: leavingLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'), entries }
 }
 
 function leavingLetter(

@@ -31,6 +31,7 @@ export interface DestinationCounts {
 }
 
 const counterCount = 4
+const noDestinations: ReadonlySet<Destination> = new Set()
 
 /** What a record or a dead letter of so many bytes adds to the counters of its destination. */
 export const recordAdded = (bytes: number) => [1, bytes, 0, 0] as const
@@ -45,8 +46,8 @@ export interface DestinationTable {
    * @throws SluiceError ActionFailed when there are `destinationsMax`, all of them in use
    */
   entryOf(destination: Destination): DestinationEntry
-  /** Whether `entryOf` would give an entry. */
-  admits(destination: Destination): boolean
+  /** Whether `entryOf` would give an entry, also once it has given those for `beside`. */
+  admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
   entryWithId(id: number): DestinationEntry | undefined
   entries(): readonly DestinationEntry[]
   /** Adds to the counters of an entry as they are now. */
@@ -114,10 +115,10 @@ export function createDestinationTable(
       byObject.set(destination, entry)
       return entry
     },
-    admits: (destination: Destination) =>
-      byId.size < destinationsMax ||
-      known(destination) !== undefined ||
-      firstUnused(byId.values()) !== undefined,
+    admits(destination: Destination, beside: ReadonlySet<Destination> = noDestinations) {
+      if (byId.size + beside.size < destinationsMax || known(destination)) return true
+      return roomBeside(byId, Array.from(beside, known)) > 0
+    },
     entryWithId: (id: number) => byId.get(id),
     entries: () => [...byId.values()],
     count(entry: DestinationEntry, delta: readonly number[]) {
@@ -163,13 +164,25 @@ export function destinationWrite(entry: DestinationEntry, delta: readonly number
 }
 
 /** The one that is there longest without a record, a dead letter, or anything on its way. */
+/** How many new entries there can be once those `beside` are in use; undefined are new ones. */
+function roomBeside(
+  byId: ReadonlyMap<number, DestinationEntry>,
+  beside: readonly (DestinationEntry | undefined)[],
+): number {
+  const unused = [...byId.values()].filter((entry) => isUnused(entry) && !beside.includes(entry))
+  const newCount = beside.filter((entry) => entry === undefined).length
+  return destinationsMax - byId.size + unused.length - newCount
+}
+
 function firstUnused(entries: Iterable<DestinationEntry>): DestinationEntry | undefined {
   for (const entry of entries) {
-    const { live, stored, arriving } = entry
-    if (arriving > 0) continue
-    if ([...live, ...stored].every((count) => count === 0)) return entry
+    if (isUnused(entry)) return entry
   }
   return undefined
+}
+
+function isUnused({ live, stored, arriving }: DestinationEntry): boolean {
+  return arriving === 0 && [...live, ...stored].every((count) => count === 0)
 }
 
 function tooMany({ streamName }: Destination): SluiceError {

@@ -2,6 +2,7 @@ import type { Metrics } from '../telemetry.ts'
 import type { CounterSums } from './counters.ts'
 import type { DestinationTable } from './destination-table.ts'
 import type { LedgerRow } from './ledger.ts'
+import { actionLabel } from './new-record.ts'
 
 /** Keeps the metrics equal to the ledger and to what the outbox holds. */
 export interface LedgerMetrics {
@@ -37,7 +38,7 @@ export function createLedgerMetrics(
   return Object.freeze({
     moved(sums: CounterSums<LedgerRow>) {
       for (const [{ ruleName, actionIndex }, delta] of sums.entries()) {
-        const labels = { rule: ruleName, action: String(actionIndex) }
+        const labels = { rule: ruleName, action: actionLabel(actionIndex) }
         const [accepted = 0, delivered = 0, , deadLettered = 0, dropped = 0, handedOver = 0] = delta
         if (accepted > 0) metrics.recordsAccepted.inc(labels, accepted)
         if (delivered > handedOver) metrics.recordsDelivered.inc(labels, delivered - handedOver)

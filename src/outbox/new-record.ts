@@ -17,3 +17,8 @@ export interface NewRecord {
 
 /** Stands for a rule's error action where an action's index does. */
 export const errorActionIndex = -1
+
+/** What metrics call an action: its index, or `errorAction`. */
+export function actionLabel(actionIndex: number): string {
+  return actionIndex === errorActionIndex ? 'errorAction' : String(actionIndex)
+}

@@ -65,7 +65,7 @@ export type {
 export type { AppendOptions } from './append.ts'
 export type { GivenUp } from './give-up.ts'
 export type { ActionLedger, LedgerCounts } from './ledger.ts'
-export { errorActionIndex } from './new-record.ts'
+export { actionLabel, errorActionIndex } from './new-record.ts'
 export type { NewRecord } from './new-record.ts'
 export type { Origin } from './origin.ts'
 export type { QueuedRecord } from './queued-record.ts'
@@ -99,8 +99,11 @@ export interface Outbox {
    *   there are too many destinations, see `admits`
    */
   append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
-  /** False when 1,000 destinations have records and this is not one of them. */
-  admits(destination: Destination): boolean
+  /**
+   * False when 1,000 destinations have records, those counted for which the same message is to have
+   * one, and this is not one of them.
+   */
+  admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
   /** The durable, unsettled records of a destination after a sequence (0: from the first). */
   read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
   /** The message that gave rise to a record. */
@@ -162,7 +165,8 @@ export async function openOutbox(
   const { store, table, ledger, commits, admission } = parts
   return Object.freeze({
     append: createAppend(parts),
-    admits: (destination: Destination) => table.admits(destination),
+    admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
+      table.admits(destination, beside),
     ...createReading(parts),
     originOf: ({ stored }: QueuedRecord) => decodeOrigin(stored),
     settle(destinationId: number, records: readonly QueuedRecord[]) {

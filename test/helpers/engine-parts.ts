@@ -2,7 +2,7 @@ import { compileActions } from '../../src/actions/compile-actions.ts'
 import { createEngine } from '../../src/engine.ts'
 import type { EngineDependencies, EngineOptions } from '../../src/engine.ts'
 import type { Message } from '../../src/message.ts'
-import type { NewRecord } from '../../src/outbox/outbox.ts'
+import type { AppendOptions, NewRecord, Outbox } from '../../src/outbox/outbox.ts'
 import { createRuleCompiler } from '../../src/rules/compile-rule.ts'
 import type { CompiledRule } from '../../src/rules/compile-rule.ts'
 import { parsePayload } from '../../src/rules/payload.ts'
@@ -39,9 +39,14 @@ export function ruleWith(
 /** The engine on these rules; what it would make durable and hand to subscribers is collected. */
 export function engineWith(
   rules: readonly CompiledRule[],
-  given: { options?: EngineOptions; environment?: EngineDependencies['environment'] } = {},
+  given: {
+    options?: EngineOptions
+    environment?: EngineDependencies['environment']
+    admits?: Outbox['admits']
+  } = {},
 ) {
   const appended: NewRecord[][] = []
+  const appendOptions: (AppendOptions | undefined)[] = []
   const distributed: Message[] = []
   const logged: Record<string, unknown>[] = []
   const metrics = createMetrics()
@@ -54,10 +59,12 @@ export function engineWith(
         byName: (name) => rules.find((rule) => rule.name === name),
       },
       outbox: {
-        async append(records) {
+        async append(records, options) {
           if (failure) throw failure
           appended.push([...records])
+          appendOptions.push(options)
         },
+        admits: given.admits ?? (() => true),
       },
       async distribute(message) {
         distributed.push(message)
@@ -72,6 +79,7 @@ export function engineWith(
   return {
     engine,
     appended,
+    appendOptions,
     distributed,
     logged,
     metrics,
