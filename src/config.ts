@@ -110,7 +110,7 @@ export const variables = Type.Object({
     {
       default: 'linear',
       description:
-        '`linear`: no regular expression takes longer than its text is long. `backtracking` also runs look-around, backreferences, possessive quantifiers and atomic groups. The risk is yours: such a pattern may take exponential time on a payload made for it, and the whole engine stands still meanwhile. Patterns that need none of these stay linear.',
+        '`linear`: regular expressions take time in proportion to the text. `backtracking` also runs look-around, backreferences, possessive quantifiers and atomic groups. The risk is yours: such a pattern may take exponential time on a payload made for it, and the whole engine stands still meanwhile. Patterns that need none of these stay linear.',
     },
   ),
   SLUICE_DELIVERY_ORDERING: Type.Union(

@@ -3,7 +3,7 @@ import type { Expression } from '../ast.ts'
 import { toText } from '../conversions.ts'
 import type { Dialect } from '../dialect.ts'
 import { numberFromText } from '../numbers.ts'
-import { compileRegex } from '../regex/regex.ts'
+import { compileRegex, findRegexProblem } from '../regex/regex.ts'
 import type { Regex } from '../regex/regex.ts'
 import type { Value } from '../values.ts'
 import type { ArgumentProblem, Implementation, SqlFunction } from './function.ts'
@@ -75,9 +75,9 @@ function findPatternProblem(
 ): ArgumentProblem | undefined {
   const text = constantText(pattern, dialect)
   if (pattern === undefined || text === undefined) return undefined
-  const compiled = compileRegex(text, dialect.regex ?? 'linear')
-  if (compiled.kind === 'regex' || compiled.problem.kind === 'invalid') return undefined
-  const { problem, at } = compiled.problem
+  const found = findRegexProblem(text, dialect.regex ?? 'linear')
+  if (found === undefined || found.kind === 'invalid') return undefined
+  const { problem, at } = found
   // A quote may be written twice in the statement, so behind one the place is not known.
   const isPlaceKnown = pattern.kind === 'constant' && !/['"]/.test(text.slice(0, at))
   return { at: isPlaceKnown ? pattern.at + 1 + at : pattern.at, problem }

@@ -1,7 +1,4 @@
-/**
- * Reads the pattern syntax of java.util.regex.Pattern (Java 17; 11 differs in nothing that is read
- * here but the case-insensitive named classes).
- */
+/** Reads the pattern syntax of java.util.regex.Pattern, as Java 17 does. */
 import { foldedCodePoint } from './case-folding.ts'
 import { readClass } from './class-reader.ts'
 import { complement, everyCodePoint, setOfCharacters } from './code-point-set.ts'

@@ -77,6 +77,12 @@ export function compileRegex(source: string, mode: RegexMode): CompiledRegex {
   }
 }
 
+/** Why a text cannot be run as a pattern, and where; undefined when it can. */
+export function findRegexProblem(source: string, mode: RegexMode): RegexProblem | undefined {
+  const compiled = compileRegex(source, mode)
+  return compiled.kind === 'problem' ? compiled.problem : undefined
+}
+
 function compilePattern(pattern: Pattern, mode: RegexMode): CompiledRegex {
   const problem = findDemandProblem(pattern, mode)
   if (problem !== undefined) return { kind: 'problem', problem }

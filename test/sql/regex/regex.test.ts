@@ -5,7 +5,7 @@ import { createMachineEngine, machineWorkMax } from '../../../src/sql/regex/mach
 import { compileProgram, programSizeMax } from '../../../src/sql/regex/program.ts'
 import { createRe2Engine } from '../../../src/sql/regex/re2-engine.ts'
 import { patternLengthMax, readPattern } from '../../../src/sql/regex/reader.ts'
-import { compileRegex } from '../../../src/sql/regex/regex.ts'
+import { compileRegex, findRegexProblem } from '../../../src/sql/regex/regex.ts'
 import type { Regex, RegexMode } from '../../../src/sql/regex/regex.ts'
 
 function regexOf(source: string, mode: RegexMode = 'linear'): Regex {
@@ -14,10 +14,7 @@ function regexOf(source: string, mode: RegexMode = 'linear'): Regex {
   return compiled.regex
 }
 
-function problemOf(source: string, mode: RegexMode = 'linear') {
-  const compiled = compileRegex(source, mode)
-  return compiled.kind === 'problem' ? compiled.problem : undefined
-}
+const problemOf = (source: string, mode: RegexMode = 'linear') => findRegexProblem(source, mode)
 
 describe('what needs to go back is told by name and place', () => {
   test.each([
