@@ -1,7 +1,8 @@
 /**
  * Which records go in the next call. No I/O, no clock: the same steps give the same calls.
  *
- * The records of one partition key form a lane. A lane is ready, in flight, or paused:
+ * With the orders `key` and `strict` the records of one partition key form a lane. A lane is ready,
+ * in flight, or paused:
  *
  *     ready --take--> in flight --release, all delivered--> ready, or gone when empty
  *       ^                 '-------release, some failed----> paused --its time has come--.
@@ -11,59 +12,46 @@
  * - Records of a lane are taken from its head only, and a failed record returns to the head.
  * - A lane in flight is never taken again: calls of one key do not overlap.
  * - A paused lane holds all its records back: nothing later of the key passes a failed record.
+ * - With `strict` a call takes one record of a lane.
  *
- * So the one inversion possible is among the records of a key in one call that failed in part,
- * for which PutRecords itself promises no order. Lanes take turns, first ready, first served.
+ * So with `key` the one inversion possible is among the records of a key in one call that failed in
+ * part, for which PutRecords itself promises no order; with `strict` there is none. Lanes take
+ * turns, first ready, first served.
+ *
+ * With the order `none` there are no lanes, see unordered-queue.ts.
  */
-import type { QueuedRecord } from '../outbox/outbox.ts'
+import type { Ordering, QueuedRecord } from '../outbox/outbox.ts'
+import { countThatFits, listIn, memoryBytesOf, newOutgoing, payloadBytesOf } from './outgoing.ts'
+import type { Outgoing, Returned } from './outgoing.ts'
+import type { CallLimits, SendQueue } from './send-queue.ts'
+import { createUnorderedQueue } from './unordered-queue.ts'
 
-/** PutRecords takes so many records [Kinesis API Reference, PutRecords]. */
-export const callRecordsMax = 500
-/** The size of a call that every region and stream takes, partition keys counted. */
-export const callBytesMax = 5 * 1024 * 1024
-
-export interface CallLimits {
-  readonly recordsMax: number
-  /** The first record goes even if it is larger. */
-  readonly bytesMax: number
-}
-
-/** A record on its way, with what happened to it so far. */
-export interface Outgoing {
-  readonly record: QueuedRecord
-  /** Failures in a row that were its own. */
-  readonly attempts: number
-  /** To be sent in a call of its own: one of its former call spoilt that call. */
-  readonly alone: boolean
-}
-
-/** What returns of a call: to be sent again, not before `dueMs`. */
-export interface Returned extends Outgoing {
-  readonly dueMs: number
-}
-
-export interface SendQueue {
-  add(records: readonly QueuedRecord[]): void
-  /** Puts a record that was refused before at the head of its key, to go in a call of its own. */
-  addAlone(record: QueuedRecord, attempts: number): void
-  /** The records of the next call, now in flight; none when nothing may go at `nowMs`. */
-  take(nowMs: number, limits: CallLimits): readonly Outgoing[]
-  /** Ends a call: `returned` are those of `taken` to send again; the others leave the queue. */
-  release(taken: readonly Outgoing[], returned: readonly Returned[]): void
-  /** When the next paused lane may go. */
-  nextDueMs(): number | undefined
-  /** All that is in the queue, in flight or not. */
-  size(): { readonly records: number; readonly bytes: number }
+/** A queue that keeps what an order promises. */
+export function createSendQueue(ordering: Ordering): SendQueue {
+  switch (ordering) {
+    case 'key': {
+      return createLaneQueue(Infinity)
+    }
+    case 'strict': {
+      return createLaneQueue(1)
+    }
+    case 'none': {
+      return createUnorderedQueue()
+    }
+  }
 }
 
 interface Lane {
   readonly partitionKey: string
   waiting: Outgoing[]
+  /** Of data and keys of those that wait. */
+  bytes: number
 }
 
-export function createSendQueue(): SendQueue {
+/** @param perLaneMax records of a lane in one call */
+function createLaneQueue(perLaneMax: number): SendQueue {
   const lanes = new Map<string, Lane>()
-  const ready = new Set<Lane>()
+  const ready = createReadyLanes(perLaneMax)
   /** By the time at which they may go: a call's failures share few times, so this stays small. */
   const paused = new Map<number, Lane[]>()
   const held = { records: 0, bytes: 0 }
@@ -76,17 +64,9 @@ export function createSendQueue(): SendQueue {
     }
   }
 
-  function laneOf(partitionKey: string): Lane {
-    const known = lanes.get(partitionKey)
-    if (known) return known
-    const lane: Lane = { partitionKey, waiting: [] }
-    lanes.set(partitionKey, lane)
-    ready.add(lane)
-    return lane
-  }
-
   function settleLane(lane: Lane, returned: readonly Returned[]): void {
-    lane.waiting = [...returned, ...lane.waiting]
+    lane.waiting = returned.length === 0 ? lane.waiting : [...returned, ...lane.waiting]
+    lane.bytes += payloadBytesOf(returned)
     if (lane.waiting.length === 0) {
       lanes.delete(lane.partitionKey)
       return
@@ -96,22 +76,29 @@ export function createSendQueue(): SendQueue {
     else listIn(paused, dueMs).push(lane)
   }
 
-  function hold(record: QueuedRecord): Lane {
-    held.records += 1
-    held.bytes += record.bytes
-    return laneOf(record.partitionKey)
+  function laneOf(partitionKey: string): Lane {
+    const known = lanes.get(partitionKey)
+    if (known) return known
+    const lane: Lane = { partitionKey, waiting: [], bytes: 0 }
+    lanes.set(partitionKey, lane)
+    ready.add(lane)
+    return lane
   }
 
   return Object.freeze({
     add(records: readonly QueuedRecord[]) {
-      for (const record of records) hold(record).waiting.push({ record, attempts: 0, alone: false })
-    },
-    addAlone(record: QueuedRecord, attempts: number) {
-      hold(record).waiting.unshift({ record, attempts, alone: true })
+      for (const record of records) {
+        held.records += 1
+        held.bytes += record.stored.length
+        const lane = laneOf(record.partitionKey)
+        lane.waiting.push(newOutgoing(record))
+        lane.bytes += record.bytes
+        ready.grown(lane, record.bytes)
+      }
     },
     take(nowMs: number, limits: CallLimits) {
       wakeDue(nowMs)
-      return takeFromLanes(ready, limits)
+      return ready.take(limits)
     },
     release(taken: readonly Outgoing[], returned: readonly Returned[]) {
       const returnedByKey = new Map<string, Returned[]>()
@@ -119,53 +106,75 @@ export function createSendQueue(): SendQueue {
         listIn(returnedByKey, outgoing.record.partitionKey).push(outgoing)
       }
       for (const key of new Set(taken.map(({ record }) => record.partitionKey))) {
-        settleLane(laneOf(key), returnedByKey.get(key) ?? [])
+        const lane = lanes.get(key)
+        if (lane) settleLane(lane, returnedByKey.get(key) ?? [])
       }
       held.records += returned.length - taken.length
-      held.bytes += bytesOf(returned) - bytesOf(taken)
+      held.bytes += memoryBytesOf(returned) - memoryBytesOf(taken)
+    },
+    clear() {
+      lanes.clear()
+      ready.clear()
+      paused.clear()
+      Object.assign(held, { records: 0, bytes: 0 })
     },
     nextDueMs: () => (paused.size === 0 ? undefined : Math.min(...paused.keys())),
+    ready(nowMs: number) {
+      wakeDue(nowMs)
+      return ready.amount()
+    },
     size: () => ({ ...held }),
   })
 }
 
-/** Moves what fits in one call from the heads of ready lanes into flight. */
-function takeFromLanes(ready: Set<Lane>, limits: CallLimits): readonly Outgoing[] {
-  const taken: Outgoing[] = []
-  let roomBytes = limits.bytesMax
-  for (const lane of ready) {
-    const [head] = lane.waiting
-    if (head?.alone === true && taken.length > 0) continue
-    const count = countThatFits(lane.waiting, limits.recordsMax - taken.length, roomBytes)
-    const taking = lane.waiting.splice(0, taken.length === 0 ? Math.max(1, count) : count)
-    if (taking.length === 0) break
-    ready.delete(lane)
-    taken.push(...taking)
-    roomBytes -= bytesOf(taking)
-    if (head?.alone === true || taken.length >= limits.recordsMax) break
+/** The lanes that may go, in turn, and what is in them. */
+function createReadyLanes(perLaneMax: number) {
+  const lanes = new Set<Lane>()
+  const amount = { records: 0, bytes: 0 }
+
+  function count(lane: Lane, sign: 1 | -1): void {
+    amount.records += sign * Math.min(lane.waiting.length, perLaneMax)
+    amount.bytes += sign * lane.bytes
   }
-  return taken
-}
 
-/** How many records of a lane fit; one at most when the first is to go alone. */
-function countThatFits(waiting: readonly Outgoing[], recordsMax: number, bytesMax: number): number {
-  let bytes = 0
-  for (const [index, { record, alone }] of waiting.entries()) {
-    bytes += record.bytes
-    if (index >= recordsMax || bytes > bytesMax) return index
-    if (alone) return Math.max(1, index)
+  return {
+    add(lane: Lane) {
+      if (lanes.has(lane)) return
+      lanes.add(lane)
+      count(lane, 1)
+    },
+    /** A record was added to the end of a lane, ready or not. */
+    grown(lane: Lane, bytes: number) {
+      if (!lanes.has(lane)) return
+      if (lane.waiting.length <= perLaneMax) amount.records += 1
+      amount.bytes += bytes
+    },
+    /** Moves what fits in one call from the heads of ready lanes into flight. */
+    take(limits: CallLimits): readonly Outgoing[] {
+      const taken: Outgoing[] = []
+      let roomBytes = limits.bytesMax
+      for (const lane of lanes) {
+        const [head] = lane.waiting
+        if (head?.alone === true && taken.length > 0) continue
+        const recordsMax = Math.min(perLaneMax, limits.recordsMax - taken.length)
+        const fitting = countThatFits(lane.waiting, recordsMax, roomBytes)
+        const taking = taken.length === 0 ? Math.max(1, fitting) : fitting
+        if (taking === 0) break
+        lanes.delete(lane)
+        count(lane, -1)
+        const records = lane.waiting.splice(0, taking)
+        const bytes = payloadBytesOf(records)
+        lane.bytes -= bytes
+        roomBytes -= bytes
+        taken.push(...records)
+        if (head?.alone === true || taken.length >= limits.recordsMax) break
+      }
+      return taken
+    },
+    clear() {
+      lanes.clear()
+      Object.assign(amount, { records: 0, bytes: 0 })
+    },
+    amount: () => ({ ...amount }),
   }
-  return waiting.length
-}
-
-function bytesOf(outgoing: readonly Outgoing[]): number {
-  return outgoing.reduce((sum, { record }) => sum + record.bytes, 0)
-}
-
-function listIn<Key, Item>(lists: Map<Key, Item[]>, key: Key): Item[] {
-  const known = lists.get(key)
-  if (known) return known
-  const list: Item[] = []
-  lists.set(key, list)
-  return list
 }

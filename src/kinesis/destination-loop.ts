@@ -1,15 +1,22 @@
-import type { Outbox } from '../outbox/outbox.ts'
+import type { Outbox, QueuedRecord } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry.ts'
-import { callBytesMax, createSendQueue } from './batch.ts'
-import type { Outgoing } from './batch.ts'
+import { createSendQueue } from './batch.ts'
 import type { CallSlots } from './call-slots.ts'
+import { createConditionWatch } from './condition.ts'
 import { createFailureReport } from './failure-report.ts'
 import { createGate } from './gate.ts'
-import type { CallOutcome, KinesisCalls, PutOperation } from './kinesis-calls.ts'
+import { createGivingUp } from './given-up.ts'
+import type { OnOut } from './given-up.ts'
+import type { KinesisCalls } from './kinesis-calls.ts'
 import { createMissingStream } from './missing-stream.ts'
+import type { Outgoing } from './outgoing.ts'
+import { createPace } from './pace.ts'
+import type { Pace } from './pace.ts'
 import { createReadAhead } from './read-ahead.ts'
-import { createRefusedRecords } from './refused-records.ts'
-import { judge } from './verdict.ts'
+import type { ReadAhead, ReadBudget } from './read-ahead.ts'
+import { createRecordLimit } from './record-limit.ts'
+import { isTooOld } from './retry.ts'
+import { createSender } from './sender.ts'
 import { createVerdictActor } from './verdict-actor.ts'
 import type { VerdictActorParts } from './verdict-actor.ts'
 
@@ -23,47 +30,60 @@ export interface DestinationLoop {
 
 export interface DestinationLoopDependencies extends Pick<
   VerdictActorParts,
-  'queued' | 'clock' | 'logger' | 'random' | 'onDelivered'
+  'queued' | 'clock' | 'logger' | 'random' | 'onGone'
 > {
-  readonly outbox: Pick<Outbox, 'read' | 'settle' | 'destinations'>
+  readonly outbox: Pick<Outbox, 'read' | 'settle' | 'destinations' | 'giveUp' | 'originOf'>
   readonly metrics: VerdictActorParts['metrics'] &
     Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
   readonly calls: KinesisCalls
   readonly slots: CallSlots
+  readonly budget: ReadBudget
   /** Ends the calls in flight. */
   readonly signal: AbortSignal
+  /** Asked what becomes of records that are given up; absent: they become dead letters. */
+  readonly onOut?: OnOut
   /** Makes a stream that Kinesis does not know, where that is wanted. */
   readonly createMissingStream?: (streamName: string) => Promise<void>
 }
 
-export interface DestinationLoopOptions {
-  readonly maxInFlight: number
-  /** Records in one PutRecords, at most 500. */
-  readonly recordsPerCallMax: number
+/** What a loop is made of: each part decides one thing, the loop only carries it out. */
+interface Parts extends DestinationLoopDependencies, VerdictActorParts {
+  readonly outbox: DestinationLoopDependencies['outbox']
+  readonly metrics: DestinationLoopDependencies['metrics']
+  readonly readAhead: ReadAhead
+  readonly pace: Pace
 }
 
-/** What a loop is made of: each part decides one thing, the loop only carries it out. */
-type Parts = DestinationLoopDependencies & VerdictActorParts
+/** Records that are given up together, in one transaction. */
+const givenUpTogetherMax = 500
+/** No further calls while so many records are on their way out: the disk may be full. */
+const givingUpMax = 5_000
+/** After so many failures in a row, what was read ahead gives its memory to other destinations. */
+const failuresUntilForgetting = 2
 
 /**
  * The loop of a destination: read ahead, take the next call, send it, act on the verdict. It runs
  * whenever something has changed: new records, an answer, a delay that is over.
  *
- * A call starts as soon as a slot is free, with all that may go then: under load, batches fill by
- * themselves while the calls before them are in flight.
+ * While a destination fails, one call at a time tries it. Between two of these nothing is in
+ * flight: then what was read is forgotten, to be read again, oldest first, and records that are too
+ * old are given up.
  */
-export function createDestinationLoop(
-  dependencies: DestinationLoopDependencies,
-  options: DestinationLoopOptions,
-): DestinationLoop {
-  const { queued, outbox, clock, slots } = dependencies
-  const parts = createParts(dependencies, options, retryAfterMaking)
-  const { queue, gate } = parts
-  const readAhead = createReadAhead(outbox, queued.id)
+export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
+  const { queued, clock, slots, budget } = dependencies
+  const { batching } = queued.destination.settings
+  const parts = createParts(dependencies, retryAfterMaking)
+  const { queue, gate, pace, readAhead, givingUp } = parts
+  const send = createSender({
+    ...parts,
+    limit: createRecordLimit({ ...parts, stream: queued.destination }),
+  })
   const actOn = createVerdictActor(parts)
   const inFlight = new Set<Promise<void>>()
-  let recordsPerCall = options.recordsPerCallMax
+  let recordsPerCall = batching.count
+  let heldBytes = 0
   let cancelTimer: (() => void) | undefined
+  let isClearing = false
   let stopped = false
 
   function retryAfterMaking(): void {
@@ -72,10 +92,9 @@ export function createDestinationLoop(
   }
 
   function run(): void {
-    if (stopped) return
+    if (stopped || isClearing) return
     // One reading of the clock for all: what is not due for one part must not be past for another.
-    const nowMs = clock.nowMs()
-    retryRefused(parts, nowMs)
+    const nowMs = clock.monotonicMs()
     const starved = startCalls(nowMs)
     if (!starved) wakeLater(nowMs)
   }
@@ -83,29 +102,59 @@ export function createDestinationLoop(
   /** True when calls could start, had other destinations left a slot. */
   function startCalls(nowMs: number): boolean {
     for (;;) {
-      queue.add(readAhead.next(queue.size()))
-      if (inFlight.size >= gate.allowed(nowMs)) return false
+      if (inFlight.size >= gate.allowed(nowMs) || givingUp.pending() > givingUpMax) return false
+      queue.add(nextRecords())
+      countHeld()
+      if (pace.delayMs(nowMs, queue.ready(nowMs)) > 0) return false
       if (!slots.tryTake(run)) return true
-      const taken = queue.take(nowMs, { recordsMax: recordsPerCall, bytesMax: callBytesMax })
+      const taken = queue.take(nowMs, { recordsMax: recordsPerCall, bytesMax: batching.bytes })
       if (taken.length === 0) {
         slots.release()
         return false
       }
-      const sent = send(taken).finally(() => {
+      pace.started(nowMs)
+      const sent = finish(taken).finally(() => {
         inFlight.delete(sent)
         slots.release()
-        run()
+        countHeld()
+        if (inFlight.size === 0 && isFailing(parts)) void forget()
+        else run()
       })
       inFlight.add(sent)
     }
   }
 
-  async function send(taken: readonly Outgoing[]): Promise<void> {
+  function nextRecords(): readonly QueuedRecord[] {
+    const held = queue.size()
+    const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
+    return gate.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held)
+  }
+
+  async function finish(taken: readonly Outgoing[]): Promise<void> {
     const round = gate.round()
-    const outcome = await callKinesis(parts, taken)
-    const verdict = judge(taken, outcome)
+    const verdict = await send(taken)
     if (verdict.putRecordsDenied) recordsPerCall = 1
     actOn(verdict, taken, round)
+  }
+
+  /** Nothing is in flight. */
+  async function forget(): Promise<void> {
+    queue.clear()
+    countHeld()
+    readAhead.restart()
+    isClearing = true
+    try {
+      while (!stopped && (await giveUpOldest(parts)));
+    } finally {
+      isClearing = false
+      run()
+    }
+  }
+
+  function countHeld(): void {
+    const { bytes } = queue.size()
+    budget.held(bytes - heldBytes)
+    heldBytes = bytes
   }
 
   function wakeLater(nowMs: number): void {
@@ -123,58 +172,66 @@ export function createDestinationLoop(
       stopped = true
       cancelTimer?.()
       await Promise.all(inFlight)
+      await givingUp.idle()
+      queue.clear()
+      countHeld()
     },
   })
 }
 
+/** A condition, or a fault that is more than a moment's. */
+function isFailing({ gate, condition }: Parts): boolean {
+  return gate.failures() >= failuresUntilForgetting || condition.current() !== undefined
+}
+
 /** How long nothing but time can start a further call. */
-function wakeDelayMs({ gate, queue, refused }: Parts, inFlight: number, nowMs: number): number {
+function wakeDelayMs({ gate, queue, pace }: Parts, inFlight: number, nowMs: number): number {
   const opensAtMs = gate.opensAtMs()
-  if (opensAtMs > nowMs) return opensAtMs - nowMs
+  if (opensAtMs > nowMs) return Math.max(1, opensAtMs - nowMs)
   // With all calls in flight the next answer comes first.
   if (inFlight >= gate.allowed(nowMs)) return Infinity
-  const dueMs = Math.min(queue.nextDueMs() ?? Infinity, refused.nextDueMs() ?? Infinity)
-  return Math.max(1, dueMs - nowMs)
+  const ready = queue.ready(nowMs)
+  const paceMs = ready.records === 0 ? Infinity : pace.delayMs(nowMs, ready)
+  const dueMs = (queue.nextDueMs() ?? Infinity) - nowMs
+  return Math.max(1, Math.min(paceMs, dueMs))
 }
 
-async function callKinesis(
-  { calls, queued, signal, metrics }: Parts,
-  taken: readonly Outgoing[],
-): Promise<CallOutcome> {
-  const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
-  const { streamName } = queued.destination
-  metrics.kinesisCallsInFlight.inc()
-  const records = taken.map(({ record }) => record)
-  const outcome = await calls.put({ operation, streamName, records, signal })
-  metrics.kinesisCallsInFlight.dec()
-  metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
-  return outcome
+/** Gives up the oldest records, as far as they are too old; true when there may be more of them. */
+async function giveUpOldest({ readAhead, condition, givingUp, queued, clock }: Parts) {
+  const current = condition.current()
+  if (!current) return false
+  const { maxAgeMs } = queued.destination.settings.retry
+  const standingMs = clock.monotonicMs() - current.sinceMs
+  const lastMs = clock.nowMs()
+  const oldest = readAhead.oldest(givenUpTogetherMax)
+  const tooOld = oldest.filter(({ acceptedAtMs }) =>
+    isTooOld(lastMs - acceptedAtMs, standingMs, maxAgeMs),
+  )
+  if (tooOld.length === 0) return false
+  const { failure, failures: attempts, firstMs } = current
+  const { code, message } = failure
+  const facts = { reason: { code, message }, attempts, firstMs, lastMs }
+  await givingUp.giveUp(tooOld.map((record) => ({ record, ...facts })))
+  return tooOld.length === oldest.length
 }
 
-function outcomeLabel(outcome: CallOutcome): string {
-  if (!outcome.answered) return outcome.failure.code
-  return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
-}
-
-function createParts(
-  dependencies: DestinationLoopDependencies,
-  options: DestinationLoopOptions,
-  onMade: () => void,
-): Parts {
+function createParts(dependencies: DestinationLoopDependencies, onMade: () => void): Parts {
+  const { queued } = dependencies
+  const { settings } = queued.destination
+  const givingUp = createGivingUp(dependencies)
   return {
     ...dependencies,
-    queue: createSendQueue(),
-    gate: createGate(dependencies, options),
-    refused: createRefusedRecords(),
-    report: createFailureReport(dependencies, dependencies.queued.destination),
+    queue: createSendQueue(settings.ordering),
+    gate: createGate(dependencies, settings),
+    condition: createConditionWatch(dependencies),
+    givingUp,
+    readAhead: createReadAhead({
+      ...dependencies,
+      destinationId: queued.id,
+      isLeaving: (sequence) => givingUp.isLeaving(sequence),
+    }),
+    pace: createPace(settings),
+    report: createFailureReport(dependencies, queued.destination),
     missingStream: createMissingStream(dependencies, { onMade }),
-  }
-}
-
-/** Puts refused records whose time has come back into the queue. */
-function retryRefused({ refused, queue, outbox, queued }: Parts, nowMs: number): void {
-  for (const { sequence, attempts } of refused.takeDue(nowMs)) {
-    const [record] = outbox.read(queued.id, sequence - 1, { countMax: 1, bytesMax: 0 })
-    if (record?.sequence === sequence) queue.addAlone(record, attempts)
   }
 }

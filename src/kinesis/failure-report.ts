@@ -10,8 +10,6 @@ import { adviceOn, classify } from './retry.ts'
 export interface FailureReport {
   /** `waiting`: how many records of the destination are not delivered. */
   failed(failure: Failure, waiting: () => number): void
-  /** A record is refused for what it is; it is tried again, but holds nothing back. */
-  refused(failure: Failure, sequence: number, waiting: () => number): void
   recovered(): void
 }
 
@@ -52,13 +50,6 @@ export function createFailureReport(
         'records wait: the stream cannot be written to',
       )
       announced ||= written
-    },
-    refused(failure: Failure, sequence: number, waiting: () => number) {
-      log.error(
-        `refused ${failure.code}`,
-        { ...facts(failure, waiting), sequence },
-        'Kinesis refuses a record; it stays in the outbox, others of its key go on',
-      )
     },
     recovered() {
       for (const code of failing) metrics.destinationsFailing.remove({ stream, code })

@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import type { FailureClass } from './retry.ts'
 import { retryDelayMs } from './retry.ts'
 
 /**
@@ -10,16 +9,18 @@ import { retryDelayMs } from './retry.ts'
  * it was begun, and only the first failure of a round counts, however many were in flight.
  */
 export interface Gate {
-  /** How many calls may be in flight at `nowMs`. */
+  /** How many calls may be in flight at `nowMs`, by the clock's `monotonicMs`. */
   allowed(nowMs: number): number
   /** To be handed back with the outcome of a call that begins now. */
   round(): number
-  failed(round: number, failureClass: FailureClass): void
+  failed(round: number, failureClass: 'passing' | 'destination'): void
   answered(): void
   /** Begins a round without waiting: what was missing is there now. */
   reset(): void
   /** When it opens; 0 while it is open. */
   opensAtMs(): number
+  /** Failures in a row. */
+  failures(): number
 }
 
 export function createGate(
@@ -42,16 +43,17 @@ export function createGate(
       return failures > 0 ? 1 : maxInFlight
     },
     round: () => current,
-    failed(round: number, failureClass: FailureClass) {
+    failed(round: number, failureClass: 'passing' | 'destination') {
       if (round !== current) return
       failures += 1
       current += 1
-      opensAtMs = clock.nowMs() + Math.ceil(retryDelayMs(failureClass, failures, random()))
+      opensAtMs = clock.monotonicMs() + Math.ceil(retryDelayMs(failureClass, failures, random()))
     },
     answered() {
       if (failures > 0) reset()
     },
     reset,
     opensAtMs: () => opensAtMs,
+    failures: () => failures,
   })
 }

@@ -6,6 +6,7 @@ export type PutOperation = 'PutRecord' | 'PutRecords'
 /** A record as Kinesis takes it. */
 export interface OutgoingRecord {
   readonly partitionKey: string
+  readonly explicitHashKey?: string
   readonly data: Buffer
 }
 
@@ -32,9 +33,14 @@ export type CallOutcome =
   | { readonly answered: true; readonly records: readonly RecordOutcome[] }
   | { readonly answered: false; readonly failure: Failure }
 
-export interface PutRequest {
-  readonly operation: PutOperation
+/** A stream by its name in the account of the caller, or by its ARN in any. */
+export interface StreamReference {
   readonly streamName: string
+  readonly streamArn?: string
+}
+
+export interface PutRequest extends StreamReference {
+  readonly operation: PutOperation
   /** One for PutRecord, 1 to 500 for PutRecords. */
   readonly records: readonly OutgoingRecord[]
   readonly signal: AbortSignal
@@ -44,4 +50,6 @@ export interface PutRequest {
 export interface KinesisCalls {
   /** Never rejects. */
   put(request: PutRequest): Promise<CallOutcome>
+  /** The size of a record that the stream takes; undefined when that cannot be read. Never rejects. */
+  recordBytesMax(stream: StreamReference): Promise<number | undefined>
 }

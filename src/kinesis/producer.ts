@@ -2,13 +2,16 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../clock.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry.ts'
-import { callRecordsMax } from './batch.ts'
 import { createCallSlots } from './call-slots.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
+import type { OnOut } from './given-up.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
+import { createReadBudget } from './read-ahead.ts'
 
-/** Takes records from the outbox to their streams, for good: until a stream has it, a record stays. */
+export type { OnOut, OutRecord } from './given-up.ts'
+
+/** Takes records from the outbox to their streams; those that no stream takes, out of it. */
 export interface Producer {
   /** Begins with what is in the outbox, and goes on with what comes. */
   start(): void
@@ -17,7 +20,7 @@ export interface Producer {
    * `drainMs`. What is not delivered stays in the outbox.
    */
   stop(options: { readonly drainMs: number }): Promise<void>
-  /** Resolves when everything in the outbox is delivered. */
+  /** Resolves when nothing is queued in the outbox: all is delivered or given up. */
   idle(): Promise<void>
 }
 
@@ -30,20 +33,19 @@ export interface ProducerDependencies {
   readonly metrics: DestinationLoopDependencies['metrics']
   /** The lab makes a stream that is first seen here; without it a missing stream is waited for. */
   readonly createMissingStream?: (streamName: string) => Promise<void>
+  /** Asked what becomes of records that are given up; absent: they become dead letters. */
+  readonly onOut?: OnOut
   /** Numbers in [0, 1); `Math.random` unless a test wants them known. */
   readonly random?: () => number
 }
 
 export interface ProducerOptions {
-  /** Calls in flight for one destination: 16 hide 30 ms of latency, more gains nothing. */
-  readonly maxInFlight?: number
   /** Calls in flight for all destinations together. */
   readonly maxInFlightTotal?: number
-  /** Records in one PutRecords, at most 500. */
-  readonly recordsPerCallMax?: number
+  /** Bytes of records that all destinations read ahead of their calls. */
+  readonly readAheadBytesMax?: number
 }
 
-const maxInFlightDefault = 16
 const maxInFlightTotalDefault = 256
 
 /** The producer: one loop for each destination of the outbox. */
@@ -53,10 +55,7 @@ export function createProducer(
 ): Producer {
   const { outbox, callsFor, clock } = dependencies
   const slots = createCallSlots(options.maxInFlightTotal ?? maxInFlightTotalDefault)
-  const loopOptions = {
-    maxInFlight: options.maxInFlight ?? maxInFlightDefault,
-    recordsPerCallMax: Math.min(options.recordsPerCallMax ?? callRecordsMax, callRecordsMax),
-  }
+  const budget = createReadBudget(options.readAheadBytesMax)
   const loops = new Map<number, DestinationLoop>()
   const idleWaiters = new Set<() => void>()
   const ending = new AbortController()
@@ -64,7 +63,7 @@ export function createProducer(
   setMaxListeners(0, ending.signal)
   let unsubscribe: (() => void) | undefined
 
-  function onDelivered(): void {
+  function onGone(): void {
     if (outbox.size().records > 0) return
     for (const resolve of idleWaiters) resolve()
     idleWaiters.clear()
@@ -75,22 +74,28 @@ export function createProducer(
     for (const id of destinationIds) loops.get(id)?.appended()
   }
 
+  /** Destinations come, and those that are unused make room for them. */
   function addLoops(): void {
+    const known = new Set<number>()
     for (const queued of outbox.destinations()) {
+      known.add(queued.id)
       if (loops.has(queued.id)) continue
-      const loop = createDestinationLoop(
-        {
-          ...dependencies,
-          random: dependencies.random ?? Math.random,
-          queued,
-          calls: callsFor(queued.destination),
-          slots,
-          signal: ending.signal,
-          onDelivered,
-        },
-        loopOptions,
-      )
+      const loop = createDestinationLoop({
+        ...dependencies,
+        random: dependencies.random ?? Math.random,
+        queued,
+        calls: callsFor(queued.destination),
+        slots,
+        budget,
+        signal: ending.signal,
+        onGone,
+      })
       loops.set(queued.id, loop)
+    }
+    for (const [id, loop] of loops) {
+      if (known.has(id)) continue
+      loops.delete(id)
+      void loop.stop()
     }
   }
 

@@ -1,4 +1,9 @@
-import { KinesisClient, PutRecordCommand, PutRecordsCommand } from '@aws-sdk/client-kinesis'
+import {
+  DescribeStreamSummaryCommand,
+  KinesisClient,
+  PutRecordCommand,
+  PutRecordsCommand,
+} from '@aws-sdk/client-kinesis'
 import type { PutRecordsResultEntry } from '@aws-sdk/client-kinesis'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { messageOf } from '../errors.ts'
@@ -11,6 +16,7 @@ import type {
   KinesisCalls,
   PutRequest,
   RecordOutcome,
+  StreamReference,
 } from './kinesis-calls.ts'
 import { isExpiredToken } from './retry.ts'
 import type { StaticCredentials } from './sts.ts'
@@ -47,16 +53,19 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
   }
 
   async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
-    const { operation, streamName, records, signal } = request
-    const entries = records.map(({ partitionKey, data }) => {
-      return { PartitionKey: partitionKey, Data: data }
-    })
+    const { operation, records, signal } = request
+    const stream = named(request)
+    const entries = records.map(({ partitionKey, explicitHashKey, data }) =>
+      explicitHashKey === undefined
+        ? { PartitionKey: partitionKey, Data: data }
+        : { PartitionKey: partitionKey, ExplicitHashKey: explicitHashKey, Data: data },
+    )
     const [entry] = entries
     if (operation === 'PutRecord' && entry !== undefined) {
-      const command = new PutRecordCommand({ StreamName: streamName, ...entry })
+      const command = new PutRecordCommand({ ...stream, ...entry })
       return [outcomeOf(await client.send(command, { abortSignal: signal }))]
     }
-    const command = new PutRecordsCommand({ StreamName: streamName, Records: entries })
+    const command = new PutRecordsCommand({ ...stream, Records: entries })
     const { Records: results = [] } = await client.send(command, { abortSignal: signal })
     return results.map(outcomeOf)
   }
@@ -78,7 +87,22 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return { answered: false, failure }
       }
     },
+    async recordBytesMax(stream: StreamReference) {
+      try {
+        const command = new DescribeStreamSummaryCommand(named(stream))
+        const { StreamDescriptionSummary: summary } = await client.send(command)
+        const { MaxRecordSizeInKiB: kibibytes } = summary ?? {}
+        return kibibytes === undefined ? undefined : kibibytes * 1_024
+      } catch {
+        // A role written for AWS IoT may write and nothing else.
+        return undefined
+      }
+    },
   })
+}
+
+function named({ streamName, streamArn }: StreamReference) {
+  return streamArn === undefined ? { StreamName: streamName } : { StreamARN: streamArn }
 }
 
 /** PutRecord answers as an entry of PutRecords does, without the error. */

@@ -1,14 +1,12 @@
 /**
  * The one retry policy, for entries of an answer and for whole calls alike. Pure: what a failure
- * means and how long to wait follow from the failure and the number of attempts alone.
+ * means, how long to wait and when to give up follow from the failure and a few numbers alone.
  *
- * | class       | examples                                       | delay                          |
- * | ----------- | ---------------------------------------------- | ------------------------------ |
- * | passing     | throttles, 5xx, network, expired token         | full jitter, 100 ms to 5 s     |
- * | destination | missing stream, access denied, role refused    | half to full, 1 s to 60 s      |
- * | record      | a record that Kinesis refuses for what it is   | as `destination`               |
- *
- * Nothing is given up here: a record stays in the outbox until the stream has it.
+ * | class       | examples                                    | delay                       | given up            |
+ * | ----------- | ------------------------------------------- | --------------------------- | ------------------- |
+ * | passing     | throttles, 5xx, network, expired token      | full jitter, 100 ms to 5 s  | never               |
+ * | destination | missing stream, access denied, role refused | half to full, 1 s to 60 s   | after `maxAgeMs`    |
+ * | record      | too large, refused for what it is           | none                        | at once             |
  */
 import type { Failure } from './kinesis-calls.ts'
 
@@ -46,11 +44,15 @@ const passingCodes: ReadonlySet<string> = new Set([
   'AbortError',
 ])
 
+/** Our own word for a record over the stream's MaxRecordSizeInKiB, which is not sent at all. */
+export const recordTooLarge = 'RecordTooLarge'
+
 const recordCodes: ReadonlySet<string> = new Set([
   'InvalidArgumentException',
   'ValidationException',
   'SerializationException',
   'RequestEntityTooLarge',
+  recordTooLarge,
 ])
 
 const expiredTokenCodes: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException'])
@@ -112,13 +114,30 @@ const standingDelayMaxMs = 60_000
  * @param attempts failures in a row, this one counted: 1 or more
  * @param random a number in [0, 1)
  */
-export function retryDelayMs(failureClass: FailureClass, attempts: number, random: number): number {
+export function retryDelayMs(
+  failureClass: Exclude<FailureClass, 'record'>,
+  attempts: number,
+  random: number,
+): number {
   if (failureClass === 'passing') {
     // Full jitter: callers that failed together do not come back together.
     return random * grown(passingDelayMinMs, passingDelayMaxMs, attempts)
   }
   // Never near zero: it does not pass by itself, and each call may cost a line in a log of AWS.
   return (0.5 + random / 2) * grown(standingDelayMinMs, standingDelayMaxMs, attempts)
+}
+
+/** A condition of a moment, such as a policy that is being replaced, makes nothing given up. */
+const standingMinMs = 60_000
+
+/**
+ * Whether a record is given up while its destination refuses all.
+ *
+ * @param ageMs since it was accepted
+ * @param standingMs since the destination began to refuse, as far as this process knows
+ */
+export function isTooOld(ageMs: number, standingMs: number, maxAgeMs: number): boolean {
+  return ageMs >= maxAgeMs && standingMs >= Math.min(standingMinMs, maxAgeMs)
 }
 
 function grown(minMs: number, maxMs: number, attempts: number): number {

@@ -2,12 +2,15 @@ import type { Clock } from '../clock.ts'
 import { roleArnOf } from '../outbox/outbox.ts'
 import type { Outbox, QueuedDestination } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
-import type { Outgoing, Returned, SendQueue } from './batch.ts'
+import type { ConditionWatch } from './condition.ts'
 import type { FailureReport } from './failure-report.ts'
 import type { Gate } from './gate.ts'
+import type { GivingUp } from './given-up.ts'
+import type { Failure } from './kinesis-calls.ts'
 import type { MissingStream } from './missing-stream.ts'
-import type { RefusedRecords } from './refused-records.ts'
+import type { Outgoing, Returned } from './outgoing.ts'
 import { classify, retryDelayMs } from './retry.ts'
+import type { SendQueue } from './send-queue.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface VerdictActorParts {
@@ -15,7 +18,8 @@ export interface VerdictActorParts {
   readonly outbox: Pick<Outbox, 'settle' | 'destinations'>
   readonly queue: SendQueue
   readonly gate: Gate
-  readonly refused: RefusedRecords
+  readonly condition: ConditionWatch
+  readonly givingUp: GivingUp
   readonly report: FailureReport
   readonly missingStream: MissingStream
   readonly metrics: Pick<Metrics, 'recordsRetried'>
@@ -23,8 +27,8 @@ export interface VerdictActorParts {
   readonly clock: Clock
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
-  /** Called after records were delivered. */
-  readonly onDelivered: () => void
+  /** Called after records have left the outbox. */
+  readonly onGone: () => void
 }
 
 /** Carries out the verdict on a call that was begun in a round of the gate. */
@@ -34,70 +38,90 @@ export type VerdictActor = (
   round: number,
 ) => void
 
-/** Carries out verdicts: settles, returns to the queue, moves the gate, says what is wrong. */
+/** Carries out verdicts: settles, returns to the queue, gives up, moves the gate, says what is wrong. */
 export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
-  const { queued, outbox, queue, gate, report, missingStream, metrics, logger } = parts
+  const { queued, outbox, queue, gate, condition, report, missingStream, metrics, logger } = parts
   const { streamName } = queued.destination
   const roleArn = roleArnOf(queued.destination)
 
   const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
 
   function settle(delivered: readonly Outgoing[]): void {
-    const records = delivered.map(({ record }) => record)
-    outbox.settle(queued.id, records)
+    outbox.settle(
+      queued.id,
+      delivered.map(({ record }) => record),
+    )
     report.recovered()
     missingStream.found()
-    parts.onDelivered()
+    parts.onGone()
   }
 
-  function setAside(verdict: Verdict<Outgoing>): void {
-    for (const { record, attempts } of verdict.refused) {
-      const { sequence } = record
-      const dueMs = dueMsAfter(parts, 'record', attempts + 1)
-      parts.refused.add({ sequence, attempts: attempts + 1, dueMs })
-      if (verdict.failure) report.refused(verdict.failure, sequence, waiting)
+  function moveGate(failure: Failure | undefined, round: number): void {
+    const failureClass = failure && classify(failure)
+    if (failure === undefined || failureClass === undefined) {
+      gate.answered()
+      condition.over()
+      return
     }
+    gate.failed(round, failureClass === 'passing' ? 'passing' : 'destination')
+    const isBeingMade = missingStream.make(failure)
+    if (failureClass === 'destination' && !isBeingMade) condition.refused(failure)
+    if (!isBeingMade) report.failed(failure, waiting)
   }
 
   return (verdict, taken, round) => {
-    const { delivered, failedByCode, destinationFailure } = verdict
+    const { delivered, refused, failedByCode } = verdict
     queue.release(taken, returnedBy(verdict, parts))
-    setAside(verdict)
+    if (refused.length > 0) void parts.givingUp.giveUp(refused.map((one) => leavingNow(one, parts)))
     for (const [code, count] of failedByCode) {
       metrics.recordsRetried.inc({ stream: streamName, code }, count)
     }
     if (verdict.putRecordsDenied) {
       logger.info({ stream: streamName, roleArn }, 'role allows PutRecord only: one record a call')
     }
-    if (destinationFailure === undefined) gate.answered()
-    else {
-      gate.failed(round, classify(destinationFailure))
-      if (!missingStream.make(destinationFailure)) report.failed(destinationFailure, waiting)
-    }
+    moveGate(verdict.destinationFailure, round)
     if (delivered.length > 0) settle(delivered)
   }
 }
 
 /** What of a call is to be sent again, in the order of the outbox. */
-function returnedBy(verdict: Verdict<Outgoing>, parts: VerdictActorParts): Returned[] {
+function returnedBy(verdict: Verdict<Outgoing>, { clock, random }: VerdictActorParts): Returned[] {
+  const nowMs = clock.monotonicMs()
+  const failedMs = clock.nowMs()
   const dueMsByAttempts = new Map<number, number>()
-  const backedOff = verdict.backedOff.map(({ record, attempts, alone }) => {
+  const backedOff = verdict.backedOff.map((outgoing) => {
+    const { attempts } = outgoing
     // One delay for all that failed equally often: their lanes wake together and share a call.
-    const dueMs = dueMsByAttempts.get(attempts) ?? dueMsAfter(parts, 'passing', attempts + 1)
+    const dueMs =
+      dueMsByAttempts.get(attempts) ??
+      nowMs + Math.ceil(retryDelayMs('passing', attempts + 1, random()))
     dueMsByAttempts.set(attempts, dueMs)
-    return { record, attempts: attempts + 1, alone, dueMs }
+    return { ...failedOnce(outgoing, failedMs), attempts: attempts + 1, dueMs }
   })
-  const again = verdict.again.map((outgoing) => ({ ...outgoing, dueMs: 0 }))
-  const alone = verdict.alone.map((outgoing) => ({ ...outgoing, alone: true, dueMs: 0 }))
+  const again = verdict.again.map((outgoing) => ({ ...failedOnce(outgoing, failedMs), dueMs: 0 }))
+  const alone = verdict.alone.map((outgoing) => {
+    return { ...failedOnce(outgoing, failedMs), alone: true, dueMs: 0 }
+  })
   return [...backedOff, ...again, ...alone].toSorted(
     (left, right) => left.record.sequence - right.record.sequence,
   )
 }
 
-function dueMsAfter(
-  { clock, random }: VerdictActorParts,
-  failureClass: 'passing' | 'record',
-  attempts: number,
-): number {
-  return clock.nowMs() + Math.ceil(retryDelayMs(failureClass, attempts, random()))
+function failedOnce(outgoing: Outgoing, failedMs: number): Outgoing {
+  const { failures, firstFailedMs } = outgoing
+  return {
+    ...outgoing,
+    failures: failures + 1,
+    firstFailedMs: failures === 0 ? failedMs : firstFailedMs,
+  }
+}
+
+function leavingNow(
+  { item, failure }: Verdict<Outgoing>['refused'][number],
+  { clock }: VerdictActorParts,
+) {
+  const lastMs = clock.nowMs()
+  const { record, failures, firstFailedMs } = failedOnce(item, lastMs)
+  const { code, message } = failure
+  return { record, reason: { code, message }, attempts: failures, firstMs: firstFailedMs, lastMs }
 }

@@ -10,15 +10,19 @@ export interface Verdict<Item> {
   readonly again: readonly Item[]
   /** One of them spoils the call: sent again one by one. */
   readonly alone: readonly Item[]
-  /** Refused for what they are. */
-  readonly refused: readonly Item[]
-  /** The last failure of a record, and how many failed by code. */
-  readonly failure: Failure | undefined
+  /** Refused for what they are: given up. */
+  readonly refused: readonly Refusal<Item>[]
+  /** How many failed by code. */
   readonly failedByCode: ReadonlyMap<string, number>
   /** Set when the destination as a whole has to wait. */
   readonly destinationFailure: Failure | undefined
   /** PutRecords is not allowed and PutRecord may be. */
   readonly putRecordsDenied: boolean
+}
+
+export interface Refusal<Item> {
+  readonly item: Item
+  readonly failure: Failure
 }
 
 /**
@@ -38,22 +42,31 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
   const delivered: Item[] = []
   const backedOff: Item[] = []
   const again: Item[] = []
-  const refused: Item[] = []
+  const refused: Refusal<Item>[] = []
   const failedByCode = new Map<string, number>()
-  let failure: Failure | undefined
   let destinationFailure: Failure | undefined
-  const listOf = { passing: backedOff, record: refused, destination: again }
   for (const [index, item] of items.entries()) {
     const outcome = outcomes[index] ?? unanswered
     if (outcome.ok) {
       delivered.push(item)
       continue
     }
-    failure = outcome.failure
+    const { failure } = outcome
     failedByCode.set(failure.code, (failedByCode.get(failure.code) ?? 0) + 1)
-    const failureClass = classify(failure)
-    listOf[failureClass].push(item)
-    if (failureClass === 'destination') destinationFailure = failure
+    switch (classify(failure)) {
+      case 'passing': {
+        backedOff.push(item)
+        break
+      }
+      case 'record': {
+        refused.push({ item, failure })
+        break
+      }
+      case 'destination': {
+        again.push(item)
+        destinationFailure = failure
+      }
+    }
   }
   return {
     ...nothing,
@@ -61,7 +74,6 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
     backedOff,
     again,
     refused,
-    failure,
     failedByCode,
     destinationFailure,
   }
@@ -69,12 +81,13 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
 
 function judgeFailedCall<Item>(items: readonly Item[], failure: Failure): Verdict<Item> {
   const failedByCode = new Map([[failure.code, items.length]])
-  const common = { ...nothing, failure, failedByCode }
+  const common = { ...nothing, failedByCode }
   if (items.length > 1 && deniesPutRecords(failure)) {
     return { ...common, again: items, putRecordsDenied: true }
   }
   if (classify(failure) === 'record') {
-    return items.length === 1 ? { ...common, refused: items } : { ...common, alone: items }
+    if (items.length > 1) return { ...common, alone: items }
+    return { ...common, refused: items.map((item) => ({ item, failure })) }
   }
   // A throttled PutRecord speaks of one shard; anything else, of the way to the stream.
   if (items.length === 1 && isShardThrottle(failure)) return { ...common, backedOff: items }
@@ -87,7 +100,6 @@ const nothing = Object.freeze({
   again: [],
   alone: [],
   refused: [],
-  failure: undefined,
   failedByCode: new Map<string, number>(),
   destinationFailure: undefined,
   putRecordsDenied: false,

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createSendQueue } from '../../src/kinesis/batch.ts'
-import type { Outgoing, Returned, SendQueue } from '../../src/kinesis/batch.ts'
+import type { Outgoing, Returned, SendQueue } from '../../src/kinesis/send-queue.ts'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
 
 const queued = (sequence: number, partitionKey: string, bytes = 10): QueuedRecord => ({
@@ -9,7 +9,7 @@ const queued = (sequence: number, partitionKey: string, bytes = 10): QueuedRecor
   partitionKey,
   bytes,
   data: Buffer.alloc(0),
-  stored: Buffer.alloc(0),
+  stored: Buffer.alloc(bytes),
   ruleName: 'rule',
   actionIndex: 0,
   acceptedAtMs: 0,
@@ -28,7 +28,7 @@ const again = (outgoing: Outgoing | undefined, dueMs = 0): Returned[] =>
 const wide = { recordsMax: 500, bytesMax: 1_000_000 }
 
 function queueOf(text: string, bytes?: number): SendQueue {
-  const queue = createSendQueue()
+  const queue = createSendQueue('key')
   queue.add(records(text, bytes))
   return queue
 }
@@ -82,13 +82,6 @@ describe('the next call', () => {
     expect(named(queue.take(0, wide))).toBe('a3')
   })
 
-  it('puts a refused record that is due before the others of its key', () => {
-    const queue = queueOf('a2 b3')
-    queue.addAlone(queued(1, 'a'), 4)
-    expect(named(queue.take(0, wide))).toBe('a1')
-    expect(named(queue.take(0, wide))).toBe('b3')
-  })
-
   it('lets keys take turns', () => {
     const one = { recordsMax: 1, bytesMax: 1_000 }
     const queue = queueOf('a1 a2 b3')
@@ -125,7 +118,7 @@ describe('any run of calls', () => {
   it('overlaps no key, passes no failed record, and sends everything in the end', () => {
     fc.assert(
       fc.property(run, (steps) => {
-        const queue = createSendQueue()
+        const queue = createSendQueue('key')
         const inFlight: (readonly Outgoing[])[] = []
         const pending = new Set<number>()
         let sequence = 0

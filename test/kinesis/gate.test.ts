@@ -5,7 +5,7 @@ import { createManualClock } from '../helpers/manual-clock.ts'
 function openGate() {
   const clock = createManualClock(1_000_000)
   const gate = createGate({ clock, random: () => 0.5 }, { maxInFlight: 16 })
-  return { clock, gate, allowed: () => gate.allowed(clock.nowMs()) }
+  return { clock, gate, allowed: () => gate.allowed(clock.monotonicMs()) }
 }
 
 describe('the gate of a destination', () => {
@@ -38,7 +38,7 @@ describe('the gate of a destination', () => {
     const { clock, gate } = openGate()
     const delays = Array.from({ length: 8 }, () => {
       gate.failed(gate.round(), 'destination')
-      const delayMs = gate.opensAtMs() - clock.nowMs()
+      const delayMs = gate.opensAtMs() - clock.monotonicMs()
       clock.advance(delayMs)
       return delayMs
     })

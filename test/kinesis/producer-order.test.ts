@@ -28,18 +28,18 @@ function createWatch() {
     }
   }
 
-  const watch = (calls: KinesisCalls): KinesisCalls => ({
-    async put(request) {
+  const watch =
+    (put: KinesisCalls['put']): KinesisCalls['put'] =>
+    async (request) => {
       move(request, 1)
-      const outcome = await calls.put(request)
+      const outcome = await put(request)
       move(request, -1)
       if (!outcome.answered || outcome.records.some(({ ok }) => !ok)) {
         const texts = new Set(request.records.map(({ data }) => data.toString()))
         broken.push({ streamName: request.streamName, texts })
       }
       return outcome
-    },
-  })
+    }
   return { watch, overlaps, broken, inFlightMax: () => inFlightMax }
 }
 

@@ -8,10 +8,15 @@ import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import type { LabCall } from '../../src/lab/calls.ts'
 import type { LabServer } from '../../src/lab/lab-server.ts'
-import type { Outbox } from '../../src/outbox/outbox.ts'
+import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
-import { newRecord, openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
+import {
+  destination,
+  newRecordFor,
+  openTestOutbox,
+  temporaryDirectory,
+} from '../outbox/outbox-parts.ts'
 
 export interface Delivery {
   readonly lab: LabServer
@@ -27,8 +32,9 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly streams?: readonly string[]
   readonly directory?: string
   readonly createMissingStream?: ProducerDependencies['createMissingStream']
+  readonly onOut?: ProducerDependencies['onOut']
   /** Stands between the producer and its calls. */
-  readonly watch?: (calls: KinesisCalls) => KinesisCalls
+  readonly watch?: (put: KinesisCalls['put']) => KinesisCalls['put']
   /** How much faster the producer's clock runs. */
   readonly haste?: number
   readonly faultSeed?: number
@@ -69,15 +75,19 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
       baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
     },
   )
-  const { createMissingStream, watch = (calls) => calls } = options
+  const { createMissingStream, onOut, watch = (put) => put } = options
   const producer = createProducer(
     {
       outbox,
-      callsFor: (destination) => watch(aws.callsFor(destination)),
+      callsFor(destination) {
+        const calls = aws.callsFor(destination)
+        return { ...calls, put: watch((request) => calls.put(request)) }
+      },
       clock,
       logger,
       metrics,
       ...(createMissingStream === undefined ? {} : { createMissingStream }),
+      ...(onOut === undefined ? {} : { onOut }),
     },
     options,
   )
@@ -100,10 +110,12 @@ export async function appendRounds(
   { outbox }: Pick<Delivery, 'outbox'>,
   keys: readonly string[],
   count: number,
+  settings: Partial<DeliverySettings> = {},
 ): Promise<Map<string, string[]>> {
+  const to = destination('stream', settings)
   const texts = Array.from({ length: count }, (_, index) => String(index))
   await Promise.all(
-    texts.map((text) => outbox.append(keys.map((key) => newRecord('stream', key, text)))),
+    texts.map((text) => outbox.append(keys.map((key) => newRecordFor(to, key, text)))),
   )
   return new Map(keys.map((key) => [key, texts]))
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { newRecord } from '../outbox/outbox-parts.ts'
+import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
 import { appendRounds, openDelivery, putsOf, textsByKey } from './producer-parts.ts'
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
@@ -42,29 +42,31 @@ describe('the producer', () => {
   })
 
   it.each([
-    ['a destination', { maxInFlight: 4 }, 4],
-    ['all destinations together', { maxInFlightTotal: 3 }, 3],
-  ])('keeps to the calls in flight of %s, and uses them', async (_, options, expected) => {
-    let inFlight = 0
-    let inFlightMax = 0
-    const delivery = await openDelivery({
-      ...options,
-      watch: (calls) => ({
-        async put(request) {
+    ['a destination', { maxInFlight: 4 }, {}, 4],
+    ['all destinations together', {}, { maxInFlightTotal: 3 }, 3],
+  ])(
+    'keeps to the calls in flight of %s, and uses them',
+    async (_, settings, options, expected) => {
+      let inFlight = 0
+      let inFlightMax = 0
+      const delivery = await openDelivery({
+        ...options,
+        watch: (put) => async (request) => {
           inFlightMax = Math.max(inFlightMax, ++inFlight)
-          const outcome = await calls.put(request)
+          const outcome = await put(request)
           inFlight -= 1
           return outcome
         },
-      }),
-    })
-    delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 5 }, operation: 'PutRecords' })
-    await delivery.outbox.append(numbers(5_000).map((text) => newRecord('stream', text, text)))
-    delivery.producer.start()
-    await delivery.producer.idle()
-    expect(inFlightMax).toBe(expected)
-    expect(delivery.lab.streams.records('stream')).toHaveLength(5_000)
-  })
+      })
+      delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 5 }, operation: 'PutRecords' })
+      const to = destination('stream', settings)
+      await delivery.outbox.append(numbers(5_000).map((text) => newRecordFor(to, text, text)))
+      delivery.producer.start()
+      await delivery.producer.idle()
+      expect(inFlightMax).toBe(expected)
+      expect(delivery.lab.streams.records('stream')).toHaveLength(5_000)
+    },
+  )
 
   it('keeps its calls within the size that Kinesis takes', async () => {
     const delivery = await openDelivery()

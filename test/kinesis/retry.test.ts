@@ -5,6 +5,7 @@ import {
   classify,
   deniesPutRecords,
   isExpiredToken,
+  isTooOld,
   retryDelayMs,
 } from '../../src/kinesis/retry.ts'
 
@@ -65,6 +66,7 @@ describe('what a failure means', () => {
     ['a failed validation', failure('ValidationException', 400)],
     ['a body that cannot be read', failure('SerializationException', 400)],
     ['a body that is too large', failure('SomethingNew', 413)],
+    ['a record over the limit of its stream', failure('RecordTooLarge')],
   ])('%s is the fault of a record', (_, given) => {
     expect(classify(given)).toBe('record')
   })
@@ -81,10 +83,22 @@ describe('the delay after a failure', () => {
     ['destination', 3, 2_000, 4_000],
     ['destination', 7, 30_000, 60_000],
     ['destination', 1_000, 30_000, 60_000],
-    ['record', 1, 500, 1_000],
   ] as const)('%s, failure %i in a row: from %i to %i ms', (failureClass, attempts, from, to) => {
     expect(retryDelayMs(failureClass, attempts, 0)).toBe(from)
     expect(retryDelayMs(failureClass, attempts, 1 - Number.EPSILON)).toBeCloseTo(to, 3)
+  })
+})
+
+describe('a record is given up while its destination refuses all', () => {
+  const day = 86_400_000
+  it.each([
+    ['young', day - 1, day, day, false],
+    ['old enough', day, 60_000, day, true],
+    ['old, when the destination has refused for less than a minute', 2 * day, 59_999, day, false],
+    ['old enough for a short age', 5_000, 5_000, 5_000, true],
+    ['old enough for an age of nothing', 0, 0, 0, true],
+  ])('%s', (_, ageMs, standingMs, maxAgeMs, expected) => {
+    expect(isTooOld(ageMs, standingMs, maxAgeMs)).toBe(expected)
   })
 })
 

@@ -1,0 +1,40 @@
+import type { DeliverySettings } from '../outbox/outbox.ts'
+import type { Amount } from './send-queue.ts'
+
+/**
+ * When a call that is not full starts. One that is full starts at once, and so does the first after
+ * a rest: a lone record is not held up. Others follow each other at a small distance, because a
+ * call has a price of its own, however few records it takes: without it, a steady flow is cut into
+ * as many calls as can be in flight.
+ */
+export interface Pace {
+  /** How long to wait before the next call, which could take `ready`; 0: it may start. */
+  delayMs(nowMs: number, ready: Amount): number
+  started(nowMs: number): void
+}
+
+/** Between the starts of two calls that are not full: 200 of them a second at most. */
+export const callSpacingMs = 5
+
+export function createPace({
+  ordering,
+  batching,
+}: Pick<DeliverySettings, 'ordering' | 'batching'>): Pace {
+  let startedMs = -Infinity
+  let waitingSinceMs: number | undefined
+  // One record of a key in a call: what is ready says little of what waits.
+  const spacingMs = ordering === 'strict' ? 0 : callSpacingMs
+  return Object.freeze({
+    delayMs(nowMs: number, ready: Amount) {
+      if (ready.records === 0) return 0
+      waitingSinceMs ??= nowMs
+      if (ready.records >= batching.count || ready.bytes >= batching.bytes) return 0
+      const dueMs = Math.max(startedMs + spacingMs, waitingSinceMs + batching.periodMs)
+      return Math.max(0, dueMs - nowMs)
+    },
+    started(nowMs: number) {
+      startedMs = nowMs
+      waitingSinceMs = undefined
+    },
+  })
+}

@@ -1,0 +1,32 @@
+import type { QueuedRecord } from '../outbox/outbox.ts'
+import type { Outgoing, Returned } from './outgoing.ts'
+
+export type { Outgoing, Returned } from './outgoing.ts'
+
+export interface CallLimits {
+  readonly recordsMax: number
+  /** The first record goes even if it is larger. */
+  readonly bytesMax: number
+}
+
+/** The records of a destination that are in memory, and which of them may go. */
+export interface SendQueue {
+  add(records: readonly QueuedRecord[]): void
+  /** The records of the next call, now in flight; none when nothing may go at `nowMs`. */
+  take(nowMs: number, limits: CallLimits): readonly Outgoing[]
+  /** Ends a call: `returned` are those of `taken` to send again; the others leave the queue. */
+  release(taken: readonly Outgoing[], returned: readonly Returned[]): void
+  /** Forgets all records, none of which may be in flight. */
+  clear(): void
+  /** When the next paused records may go. */
+  nextDueMs(): number | undefined
+  /** What the next call could take at `nowMs`, limits apart. */
+  ready(nowMs: number): Amount
+  /** All that is in the queue, in flight or not; bytes of memory. */
+  size(): Amount
+}
+
+export interface Amount {
+  readonly records: number
+  readonly bytes: number
+}

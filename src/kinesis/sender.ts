@@ -1,0 +1,55 @@
+import type { QueuedDestination } from '../outbox/outbox.ts'
+import type { Metrics } from '../telemetry.ts'
+import type { CallOutcome, KinesisCalls, PutOperation } from './kinesis-calls.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { RecordLimit } from './record-limit.ts'
+import { judge } from './verdict.ts'
+import type { Refusal, Verdict } from './verdict.ts'
+
+export interface SenderParts {
+  readonly queued: QueuedDestination
+  readonly calls: KinesisCalls
+  readonly limit: RecordLimit
+  readonly signal: AbortSignal
+  readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
+}
+
+/** Sends records in one call and judges the outcome; those that are too large are not sent. */
+export function createSender(parts: SenderParts) {
+  const { limit } = parts
+  return async (taken: readonly Outgoing[]): Promise<Verdict<Outgoing>> => {
+    await limit.learnFor(taken)
+    const refused: Refusal<Outgoing>[] = []
+    const sendable: Outgoing[] = []
+    for (const item of taken) {
+      const failure = limit.failureOf(item)
+      if (failure) refused.push({ item, failure })
+      else sendable.push(item)
+    }
+    if (refused.length === 0) return judge(taken, await callKinesis(parts, taken))
+    const outcome: CallOutcome =
+      sendable.length > 0 ? await callKinesis(parts, sendable) : { answered: true, records: [] }
+    const verdict = judge(sendable, outcome)
+    return { ...verdict, refused: [...refused, ...verdict.refused] }
+  }
+}
+
+async function callKinesis(
+  { calls, queued, signal, metrics }: SenderParts,
+  taken: readonly Outgoing[],
+): Promise<CallOutcome> {
+  const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
+  const { streamName, streamArn } = queued.destination
+  const stream = streamArn === undefined ? { streamName } : { streamName, streamArn }
+  metrics.kinesisCallsInFlight.inc()
+  const records = taken.map(({ record }) => record)
+  const outcome = await calls.put({ operation, ...stream, records, signal })
+  metrics.kinesisCallsInFlight.dec()
+  metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
+  return outcome
+}
+
+function outcomeLabel(outcome: CallOutcome): string {
+  if (!outcome.answered) return outcome.failure.code
+  return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
+}
