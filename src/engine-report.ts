@@ -5,7 +5,7 @@ import type { Message } from './message.ts'
 import { actionLabel, errorActionIndex } from './outbox/outbox.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
 import type { RuleOutcome } from './run-rule.ts'
-import type { Logger, Metrics } from './telemetry.ts'
+import type { Logger, Metrics, Tally } from './telemetry.ts'
 
 /** Counts every outcome; logs failures at most once a minute for each rule and action or function. */
 export interface EngineReport {
@@ -24,6 +24,7 @@ export interface EngineReportDependencies {
 export function createEngineReport(dependencies: EngineReportDependencies): EngineReport {
   const { metrics } = dependencies
   const log = createLimitedLog(dependencies)
+  const evaluations = createEvaluationTallies(metrics)
 
   const failed = (
     { name }: CompiledRule,
@@ -42,7 +43,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
   return {
     outcome(rule, { topic }, outcome) {
       const result = outcome.matched ? 'matched' : outcome.failure ? 'failed' : 'unmatched'
-      metrics.ruleEvaluations.inc({ rule: rule.name, result })
+      evaluations(rule.name)[result].inc()
       if (!outcome.matched && outcome.failure) {
         const { code, message: reason, where } = outcome.failure
         log.error(
@@ -83,5 +84,22 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
         'a republished message did not reach its subscribers; rules have run on it',
       )
     },
+  }
+}
+
+/** Kept by the names of rules, like the sums of the counter itself. */
+function createEvaluationTallies({ ruleEvaluations }: Pick<Metrics, 'ruleEvaluations'>) {
+  const byRule = new Map<string, Readonly<Record<'matched' | 'unmatched' | 'failed', Tally>>>()
+  return (rule: string) => {
+    const known = byRule.get(rule)
+    if (known !== undefined) return known
+    const tallyOf = (result: string) => ruleEvaluations.tally({ rule, result })
+    const tallies = {
+      matched: tallyOf('matched'),
+      unmatched: tallyOf('unmatched'),
+      failed: tallyOf('failed'),
+    }
+    byRule.set(rule, tallies)
+    return tallies
   }
 }

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import type { Logger as PinoLogger, LoggerOptions } from 'pino'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { LabelValues } from 'prom-client'
 
 /**
  * The logger and the one list of metric names. Every metric of the engine is declared here, so
@@ -99,14 +100,14 @@ const ingressMetrics = (registry: Registry) => ({
     'MQTT connections refused or closed by the broker.',
     'reason',
   ),
-  messagesReceived: counter(
+  messagesReceived: tallyCounter(
     registry,
     'sluice_messages_received_total',
     'Messages handed to the engine.',
     'transport',
     'qos',
   ),
-  messagesAcknowledged: counter(
+  messagesAcknowledged: tallyCounter(
     registry,
     'sluice_messages_acknowledged_total',
     'Messages whose records are all durable, so that the sender may forget them.',
@@ -128,7 +129,7 @@ const ruleMetrics = (registry: Registry) => ({
     'sluice_rule_reload_failures_total',
     'Rule files that changed on disk and could not be used; the last good version stays.',
   ),
-  ruleEvaluations: counter(
+  ruleEvaluations: tallyCounter(
     registry,
     'sluice_rule_evaluations_total',
     'Messages that a rule was evaluated on, by result: matched, unmatched or failed.',
@@ -233,6 +234,44 @@ function counter<Label extends string>(
   ...labelNames: Label[]
 ): Counter<Label> {
   return new Counter({ name, help, labelNames, registers: [registry] })
+}
+
+/** One place to count at, once for each message: no more than an addition. */
+export interface Tally {
+  inc(): void
+}
+
+/**
+ * A counter with tallies, which are added up when it is read. To find the sum of a label set costs
+ * a quarter of a microsecond each time.
+ */
+function tallyCounter<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  ...labelNames: Label[]
+) {
+  const tallies: { readonly labels: LabelValues<Label>; count: number }[] = []
+  const metric = new Counter<Label>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      for (const tally of tallies) {
+        if (tally.count > 0) this.inc(tally.labels, tally.count)
+        tally.count = 0
+      }
+    },
+  })
+  return Object.assign(metric, {
+    /** For callers that keep it: there is one for each call. */
+    tally(labels: LabelValues<Label>): Tally {
+      const tally = { labels, count: 0 }
+      tallies.push(tally)
+      return { inc: () => void tally.count++ }
+    },
+  })
 }
 
 /** A gauge that is asked for its value when it is read, instead of being told every change. */

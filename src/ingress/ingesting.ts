@@ -59,11 +59,10 @@ export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingest
 const isOutboxFull = (cause: unknown): boolean =>
   cause instanceof SluiceError && cause.code === 'OutboxFull'
 
-/** Counters with their labels bound: to look a label set up costs more than to count. */
 function createCounters(metrics: Metrics) {
   const ofTransport = (transport: Message['transport']) => ({
-    received: ofQos((qos) => metrics.messagesReceived.labels({ transport, qos })),
-    acknowledged: ofQos((qos) => metrics.messagesAcknowledged.labels({ transport, qos })),
+    received: ofQos((qos) => metrics.messagesReceived.tally({ transport, qos })),
+    acknowledged: ofQos((qos) => metrics.messagesAcknowledged.tally({ transport, qos })),
   })
   return { mqtt: ofTransport('mqtt'), http: ofTransport('http') }
 }
