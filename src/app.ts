@@ -112,6 +112,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         rules,
         compile,
         environment,
+        outbox,
+        engine,
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => ingress),
         ruleArnOf: (name) => ruleArnOf(name, { region: config.region, accountId }),

@@ -11,6 +11,8 @@ import { guardOrigin } from '../origin-guard.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { addDeadLetterRoutes } from './dead-letters.ts'
+import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
@@ -20,6 +22,8 @@ import { addEndpointRoute } from './iot-endpoint.ts'
 import { addRuleRoutes } from './iot-rules.ts'
 import { addTagRoutes } from './iot-tags.ts'
 import type { TagDependencies } from './iot-tags.ts'
+import { addOutboxRoutes } from './outbox-routes.ts'
+import type { OutboxRouteDependencies } from './outbox-routes.ts'
 import { addDeliveryRoutes } from './rule-delivery.ts'
 import { addStatusRoutes } from './status-routes.ts'
 import type { Health } from './status-routes.ts'
@@ -44,8 +48,14 @@ export interface HttpServer {
 }
 
 export interface HttpServerDependencies
-  extends EvaluateDependencies, DataPlaneDependencies, Pick<TagDependencies, 'ruleArnOf'> {
+  extends
+    EvaluateDependencies,
+    DataPlaneDependencies,
+    OutboxRouteDependencies,
+    DeadLetterRouteDependencies,
+    Pick<TagDependencies, 'ruleArnOf'> {
   readonly rules: RuleStore
+  readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
   readonly health: () => Health
   readonly logger: Logger
   readonly metrics: Metrics
@@ -99,6 +109,8 @@ export function createHttpServer(
   addDataPlaneRoutes(app, dependencies)
   addDeliveryRoutes(app, rules)
   addEvaluateRoute(app, dependencies)
+  addOutboxRoutes(app, dependencies)
+  addDeadLetterRoutes(app, dependencies)
   addStatusRoutes(app, dependencies)
   refuseOtherMethods(app, patterns)
 

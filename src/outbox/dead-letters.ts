@@ -64,13 +64,20 @@ export interface DeadLetters {
   size(): { readonly records: number; readonly bytes: number }
   /**
    * Puts dead letters back into the queue, in the order of their ids: as they were, to where they
-   * were going, or as the rule makes them now. Durable when it resolves.
+   * were going, or as the rule makes them now. Durable when it resolves, and in parts before:
+   * `onDurable` is called for each part.
    * @throws SluiceError OutboxWriteFailed (rejects): those that were not dealt with yet stay
    */
-  replay(selection: DeadLetterSelection, how: 'asIs' | ReplayByRule): Promise<DeadLetterResult>
+  replay(
+    selection: DeadLetterSelection,
+    how: 'asIs' | ReplayByRule,
+    onDurable?: () => void,
+  ): Promise<DeadLetterResult>
   /** Deletes dead letters: the ledger has them as dropped. Durable when it resolves. */
   delete(selection: DeadLetterSelection): Promise<DeadLetterResult>
 }
+
+const nothing = () => {}
 
 export const listedDefault = 50
 export const listedMax = 250
@@ -98,13 +105,17 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   /** One replay or deletion at a time: two must not move the same letter. */
   let last: Promise<unknown> = Promise.resolve()
 
-  function inTurn(selection: DeadLetterSelection, moverFor: MoverFor): Promise<DeadLetterResult> {
+  function inTurn(
+    selection: DeadLetterSelection,
+    moverFor: MoverFor,
+    onDurable = nothing,
+  ): Promise<DeadLetterResult> {
     const done = last.then(async () => {
       overflow.paused = true
       try {
         // A commit that is under way may push letters out: what is read now must still be there.
         await commits.append({ entries: [], bytes: 0, handedMs: clock.nowMs() })
-        return await moveAll(selection, moverFor)
+        return await moveAll(selection, moverFor, onDurable)
       } finally {
         overflow.paused = false
       }
@@ -116,6 +127,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   async function moveAll(
     selection: DeadLetterSelection,
     moverFor: MoverFor,
+    onDurable: () => void,
   ): Promise<DeadLetterResult> {
     let count = 0
     let kept = 0
@@ -134,6 +146,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       } finally {
         for (const { destination } of entries) destination.arriving -= 1
       }
+      onDurable()
       count += moved.length
     }
     return { count, kept }
@@ -145,8 +158,8 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       const { letters, letterBytes } = table.total()
       return { records: letters, bytes: letterBytes }
     },
-    replay: (selection: DeadLetterSelection, how: 'asIs' | ReplayByRule) =>
-      inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how)),
+    replay: (selection: DeadLetterSelection, how: 'asIs' | ReplayByRule, onDurable?: () => void) =>
+      inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
     delete: (selection: DeadLetterSelection) => inTurn(selection, discarded(parts)),
   })
 }

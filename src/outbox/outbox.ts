@@ -20,14 +20,19 @@
 import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
-import { createAdmission } from './admission.ts'
+import { createAdmission, destinationShare } from './admission.ts'
 import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
 import { createCounterSums, addTo } from './counters.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Destination } from './destination.ts'
-import { countsOf, createDestinationTable, recordRemoved } from './destination-table.ts'
+import {
+  countsOf,
+  createDestinationTable,
+  destinationsMax,
+  recordRemoved,
+} from './destination-table.ts'
 import type { DestinationEntry } from './destination-table.ts'
 import { createGiveUp } from './give-up.ts'
 import type { GivenUp } from './give-up.ts'
@@ -85,6 +90,16 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
+/** The bounds that hold for this outbox. */
+export interface OutboxLimits {
+  /** Of all records on disk, dead letters apart. */
+  readonly bytesMax: number
+  /** Of those of one destination. */
+  readonly destinationBytesMax: number
+  readonly destinationsMax: number
+  readonly deadLetterBytesMax: number
+}
+
 export type AppendedListener = (destinationIds: readonly number[]) => void
 
 /** What is accepted and not yet delivered, on disk. */
@@ -119,6 +134,7 @@ export interface Outbox {
   /** Every destination that is known: those that are unused make room for others. */
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
+  readonly limits: OutboxLimits
   /** When the oldest record that waits for a destination was accepted. */
   oldestAcceptedAtMs(destinationId: number): number | undefined
   /** What became of a rule's records, by action: those that ever had one. */
@@ -162,8 +178,9 @@ export async function openOutbox(
   const parts = await openParts(dependencies, options, (destinationIds) => {
     for (const listener of listeners) listener(destinationIds)
   })
-  const { store, table, ledger, commits, admission } = parts
+  const { store, table, ledger, commits, admission, limits } = parts
   return Object.freeze({
+    limits,
     append: createAppend(parts),
     admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
       table.admits(destination, beside),
@@ -207,15 +224,16 @@ async function openParts(
   const ledgerMetrics = createLedgerMetrics(table, metrics)
   ledgerMetrics.publish()
   const overflow = { paused: false }
+  const limits = limitsOf(options)
   const admission = createAdmission({
-    bytesMax: options.bytesMax ?? outboxBytesMaxDefault,
+    bytesMax: limits.bytesMax,
     bytesHeld: () => table.total().bytes,
   })
   const known = { store, table, ledger, ledgerMetrics, settled, overflow }
   const commits = startCommits({
     ...dependencies,
     ...known,
-    deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+    deadLetterBytesMax: limits.deadLetterBytesMax,
     onAppended,
   })
   let sequence = lastSequence
@@ -227,7 +245,16 @@ async function openParts(
     const place = { destinationId: destination.id, sequence: nextSequence() }
     return { ...place, destination, row, value, move: 'accept' }
   }
-  return { ...known, commits, admission, clock, metrics, newEntry, nextSequence }
+  return { ...known, limits, commits, admission, clock, metrics, newEntry, nextSequence }
+}
+
+function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
+  return Object.freeze({
+    bytesMax,
+    destinationBytesMax: bytesMax * destinationShare,
+    destinationsMax,
+    deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+  })
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>

@@ -5,8 +5,13 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createHttpServer } from '../../src/admin/http-server.ts'
 import type { HttpServerDependencies, HttpServerOptions } from '../../src/admin/http-server.ts'
+import { createEngine } from '../../src/engine.ts'
+import type { Engine } from '../../src/engine.ts'
+import type { Message } from '../../src/message.ts'
+import type { Outbox } from '../../src/outbox/outbox.ts'
 import { ruleArnOf } from '../../src/rules/compile-rule.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
+import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
 import { compile, openStore } from '../rules/rule-fixtures.ts'
 import type { OpenedStore } from '../rules/rule-fixtures.ts'
 
@@ -16,6 +21,10 @@ export interface StartedServer extends OpenedStore {
   /** AWS's own client, as an application would make it. */
   readonly iot: IoTClient
   readonly iotData: IoTDataPlaneClient
+  readonly outbox: Outbox
+  readonly engine: Engine
+  /** What subscribers would have got from republish actions. */
+  readonly distributed: readonly Message[]
   /** What the server logged. */
   readonly serverLog: Record<string, unknown>[]
 }
@@ -30,14 +39,31 @@ export async function startServer(
 ): Promise<StartedServer> {
   const opened = given.store ?? (await openStore())
   const serverLog: Record<string, unknown>[] = []
+  const { outbox } = await openTestOutbox(temporaryDirectory())
+  onTestFinished(() => outbox.close())
+  const distributed: Message[] = []
+  const environment = { accountId: '123456789012', newUuid: randomUUID }
+  const clock = { ...systemClock, nowMs: () => 1_700_000_000_123 }
+  const logger = createMemoryLogger((line) => serverLog.push(line))
+  const engine = createEngine({
+    rules: opened.store,
+    outbox,
+    distribute: async (message) => void distributed.push(message),
+    environment,
+    logger,
+    metrics: opened.metrics,
+    clock,
+  })
   const server = createHttpServer(
     {
       rules: opened.store,
       compile,
-      environment: { accountId: '123456789012', newUuid: randomUUID },
-      clock: { ...systemClock, nowMs: () => 1_700_000_000_123 },
+      environment,
+      outbox,
+      engine,
+      clock,
       health: () => ({ status: 'ok' }),
-      logger: createMemoryLogger((line) => serverLog.push(line)),
+      logger,
       metrics: opened.metrics,
       broker: absentBroker,
       ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
@@ -60,7 +86,7 @@ export async function startServer(
     iot.destroy()
     iotData.destroy()
   })
-  return { ...opened, url, port, iot, iotData, serverLog }
+  return { ...opened, url, port, iot, iotData, serverLog, outbox, engine, distributed }
 }
 
 /** For servers whose data plane is not looked at. */
