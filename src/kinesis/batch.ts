@@ -28,17 +28,8 @@ import { createUnorderedQueue } from './unordered-queue.ts'
 
 /** A queue that keeps what an order promises. */
 export function createSendQueue(ordering: Ordering): SendQueue {
-  switch (ordering) {
-    case 'key': {
-      return createLaneQueue(Infinity)
-    }
-    case 'strict': {
-      return createLaneQueue(1)
-    }
-    case 'none': {
-      return createUnorderedQueue()
-    }
-  }
+  if (ordering === 'none') return createUnorderedQueue()
+  return createLaneQueue(ordering === 'strict' ? 1 : Infinity)
 }
 
 interface Lane {
@@ -65,8 +56,7 @@ function createLaneQueue(perLaneMax: number): SendQueue {
   }
 
   function settleLane(lane: Lane, returned: readonly Returned[]): void {
-    lane.waiting = returned.length === 0 ? lane.waiting : [...returned, ...lane.waiting]
-    lane.bytes += payloadBytesOf(returned)
+    putFirst(lane, returned)
     if (lane.waiting.length === 0) {
       lanes.delete(lane.partitionKey)
       return
@@ -91,8 +81,7 @@ function createLaneQueue(perLaneMax: number): SendQueue {
         held.records += 1
         held.bytes += record.stored.length
         const lane = laneOf(record.partitionKey)
-        lane.waiting.push(newOutgoing(record))
-        lane.bytes += record.bytes
+        putLast(lane, record)
         ready.grown(lane, record.bytes)
       }
     },
@@ -102,9 +91,7 @@ function createLaneQueue(perLaneMax: number): SendQueue {
     },
     release(taken: readonly Outgoing[], returned: readonly Returned[]) {
       const returnedByKey = new Map<string, Returned[]>()
-      for (const outgoing of returned) {
-        listIn(returnedByKey, outgoing.record.partitionKey).push(outgoing)
-      }
+      for (const each of returned) listIn(returnedByKey, each.record.partitionKey).push(each)
       for (const key of new Set(taken.map(({ record }) => record.partitionKey))) {
         const lane = lanes.get(key)
         if (lane) settleLane(lane, returnedByKey.get(key) ?? [])
@@ -125,6 +112,17 @@ function createLaneQueue(perLaneMax: number): SendQueue {
     },
     size: () => ({ ...held }),
   })
+}
+
+function putFirst(lane: Lane, returned: readonly Returned[]): void {
+  if (returned.length === 0) return
+  lane.waiting = [...returned, ...lane.waiting]
+  lane.bytes += payloadBytesOf(returned)
+}
+
+function putLast(lane: Lane, record: QueuedRecord): void {
+  lane.waiting.push(newOutgoing(record))
+  lane.bytes += record.bytes
 }
 
 /** The lanes that may go, in turn, and what is in them. */

@@ -1,4 +1,5 @@
-import type { Outbox, QueuedRecord } from '../outbox/outbox.ts'
+import type { Clock } from '../clock.ts'
+import type { Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry.ts'
 import { createSendQueue } from './batch.ts'
 import type { CallSlots } from './call-slots.ts'
@@ -14,7 +15,6 @@ import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
 import { createReadAhead } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
-import { createRecordLimit } from './record-limit.ts'
 import { isTooOld } from './retry.ts'
 import { createSender } from './sender.ts'
 import { createVerdictActor } from './verdict-actor.ts'
@@ -70,44 +70,34 @@ const failuresUntilForgetting = 2
  * old are given up.
  */
 export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
-  const { queued, clock, slots, budget } = dependencies
-  const { batching } = queued.destination.settings
-  const parts = createParts(dependencies, retryAfterMaking)
+  const { queued, clock, slots } = dependencies
+  const { bytes: bytesMax } = queued.destination.settings.batching
+  const parts = createParts(dependencies, run)
   const { queue, gate, pace, readAhead, givingUp } = parts
-  const send = createSender({
-    ...parts,
-    limit: createRecordLimit({ ...parts, stream: queued.destination }),
-  })
+  const send = createSender(parts)
   const actOn = createVerdictActor(parts)
   const inFlight = new Set<Promise<void>>()
-  let recordsPerCall = batching.count
-  let heldBytes = 0
-  let cancelTimer: (() => void) | undefined
+  const backlog = createBacklog(parts)
+  const timer = createTimer(clock, run)
   let isClearing = false
   let stopped = false
-
-  function retryAfterMaking(): void {
-    gate.reset()
-    run()
-  }
 
   function run(): void {
     if (stopped || isClearing) return
     // One reading of the clock for all: what is not due for one part must not be past for another.
     const nowMs = clock.monotonicMs()
     const starved = startCalls(nowMs)
-    if (!starved) wakeLater(nowMs)
+    if (!starved) timer.set(wakeDelayMs(parts, inFlight.size, nowMs))
   }
 
   /** True when calls could start, had other destinations left a slot. */
   function startCalls(nowMs: number): boolean {
     for (;;) {
       if (inFlight.size >= gate.allowed(nowMs) || givingUp.pending() > givingUpMax) return false
-      queue.add(nextRecords())
-      countHeld()
+      backlog.fill()
       if (pace.delayMs(nowMs, queue.ready(nowMs)) > 0) return false
       if (!slots.tryTake(run)) return true
-      const taken = queue.take(nowMs, { recordsMax: recordsPerCall, bytesMax: batching.bytes })
+      const taken = queue.take(nowMs, { recordsMax: pace.recordsMax(), bytesMax })
       if (taken.length === 0) {
         slots.release()
         return false
@@ -116,7 +106,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       const sent = finish(taken).finally(() => {
         inFlight.delete(sent)
         slots.release()
-        countHeld()
+        backlog.count()
         if (inFlight.size === 0 && isFailing(parts)) void forget()
         else run()
       })
@@ -124,43 +114,20 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     }
   }
 
-  function nextRecords(): readonly QueuedRecord[] {
-    const held = queue.size()
-    const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
-    return gate.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held)
-  }
-
   async function finish(taken: readonly Outgoing[]): Promise<void> {
     const round = gate.round()
     const verdict = await send(taken)
-    if (verdict.putRecordsDenied) recordsPerCall = 1
+    if (verdict.putRecordsDenied) pace.oneRecordPerCall()
     actOn(verdict, taken, round)
   }
 
   /** Nothing is in flight. */
   async function forget(): Promise<void> {
-    queue.clear()
-    countHeld()
-    readAhead.restart()
+    backlog.forget()
     isClearing = true
-    try {
-      while (!stopped && (await giveUpOldest(parts)));
-    } finally {
-      isClearing = false
-      run()
-    }
-  }
-
-  function countHeld(): void {
-    const { bytes } = queue.size()
-    budget.held(bytes - heldBytes)
-    heldBytes = bytes
-  }
-
-  function wakeLater(nowMs: number): void {
-    cancelTimer?.()
-    const delayMs = wakeDelayMs(parts, inFlight.size, nowMs)
-    if (delayMs < Infinity) cancelTimer = clock.after(delayMs, run)
+    await giveUpTooOld(parts, () => stopped)
+    isClearing = false
+    run()
   }
 
   return Object.freeze({
@@ -170,13 +137,52 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     },
     async stop() {
       stopped = true
-      cancelTimer?.()
+      timer.set(Infinity)
       await Promise.all(inFlight)
       await givingUp.idle()
-      queue.clear()
-      countHeld()
+      backlog.forget()
     },
   })
+}
+
+/** One alarm at a time; none for an infinite delay. */
+function createTimer(clock: Clock, callback: () => void) {
+  let cancel: (() => void) | undefined
+  return {
+    set: (delayMs: number): void => {
+      cancel?.()
+      cancel = delayMs === Infinity ? undefined : clock.after(delayMs, callback)
+    },
+  }
+}
+
+/** What of the outbox is in memory. */
+function createBacklog({ queue, readAhead, budget, gate, queued }: Parts) {
+  const { batching } = queued.destination.settings
+  const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
+  let countedBytes = 0
+
+  function count(): void {
+    const { bytes } = queue.size()
+    budget.held(bytes - countedBytes)
+    countedBytes = bytes
+  }
+
+  return {
+    count,
+    /** Reads what there is room for; while the destination fails, no more than one call takes. */
+    fill: (): void => {
+      const held = queue.size()
+      queue.add(gate.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held))
+      count()
+    },
+    /** Gives the memory back, while nothing is in flight: the records will be read again. */
+    forget: (): void => {
+      queue.clear()
+      readAhead.restart()
+      count()
+    },
+  }
 }
 
 /** A condition, or a fault that is more than a moment's. */
@@ -194,6 +200,12 @@ function wakeDelayMs({ gate, queue, pace }: Parts, inFlight: number, nowMs: numb
   const paceMs = ready.records === 0 ? Infinity : pace.delayMs(nowMs, ready)
   const dueMs = (queue.nextDueMs() ?? Infinity) - nowMs
   return Math.max(1, Math.min(paceMs, dueMs))
+}
+
+async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<void> {
+  while (!isStopped() && (await giveUpOldest(parts))) {
+    // On to the next oldest.
+  }
 }
 
 /** Gives up the oldest records, as far as they are too old; true when there may be more of them. */
@@ -219,10 +231,11 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
   const { queued } = dependencies
   const { settings } = queued.destination
   const givingUp = createGivingUp(dependencies)
+  const gate = createGate(dependencies, settings)
   return {
     ...dependencies,
     queue: createSendQueue(settings.ordering),
-    gate: createGate(dependencies, settings),
+    gate,
     condition: createConditionWatch(dependencies),
     givingUp,
     readAhead: createReadAhead({
@@ -232,6 +245,11 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
     }),
     pace: createPace(settings),
     report: createFailureReport(dependencies, queued.destination),
-    missingStream: createMissingStream(dependencies, { onMade }),
+    missingStream: createMissingStream(dependencies, {
+      onMade() {
+        gate.reset()
+        onMade()
+      },
+    }),
   }
 }

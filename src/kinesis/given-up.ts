@@ -21,14 +21,19 @@ export interface OutRecord {
   readonly lastMs: number
 }
 
-/**
- * Asked what becomes of records that are given up: for each, in their order, the records that its
- * rule's error action makes of it (an empty list when it shares those of another record), or
- * undefined for the dead letters. If it fails, all of them become dead letters.
- */
-export type OnOut = (
-  records: readonly OutRecord[],
-) => Promise<readonly (readonly NewRecord[] | undefined)[]>
+/** What becomes of records that are given up. */
+export interface OutAnswer {
+  /**
+   * For each, in their order: the records that its rule's error action makes of it (an empty list
+   * when it shares those of another record); undefined: it becomes a dead letter.
+   */
+  readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
+  /** Called when all of it is durable. */
+  readonly onDurable?: () => void
+}
+
+/** Asked what becomes of records that are given up. If it fails, all of them become dead letters. */
+export type OnOut = (records: readonly OutRecord[]) => Promise<OutAnswer>
 
 /** A record to give up, as the producer knows it. */
 export type Leaving = Omit<GivenUp, 'handedTo'>
@@ -66,14 +71,15 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
   let last: Promise<void> = Promise.resolve()
 
   async function move(records: readonly Leaving[]): Promise<void> {
-    const takers = await askFor(parts, records)
+    const { handedTo, onDurable } = await askFor(parts, records)
     const givenUp = records.map((record, index): GivenUp => {
-      const handedTo = takers[index]
-      return handedTo === undefined ? record : { ...record, handedTo }
+      const takers = handedTo[index]
+      return takers === undefined ? record : { ...record, handedTo: takers }
     })
     while (!signal.aborted) {
       try {
         await outbox.giveUp(queued.id, givenUp)
+        onDurable?.()
         report(givenUp)
         return
       } catch (error) {
@@ -81,6 +87,13 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
         await clock.sleep(retryMs, signal)
       }
     }
+  }
+
+  async function moveAfter(before: Promise<void>, records: readonly Leaving[]): Promise<void> {
+    await before
+    await move(records)
+    for (const { record } of records) leaving.delete(record.sequence)
+    parts.onGone()
   }
 
   function report(givenUp: readonly GivenUp[]): void {
@@ -99,12 +112,7 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
   return Object.freeze({
     giveUp(records: readonly Leaving[]) {
       for (const { record } of records) leaving.add(record.sequence)
-      last = last
-        .then(() => move(records))
-        .then(() => {
-          for (const { record } of records) leaving.delete(record.sequence)
-          parts.onGone()
-        })
+      last = moveAfter(last, records)
       return last
     },
     isLeaving: (sequence: number) => leaving.has(sequence),
@@ -113,24 +121,21 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
   })
 }
 
+const noTakers: OutAnswer = { handedTo: [] }
+
 async function askFor(
   { outbox, queued, logger, onOut }: GivingUpParts,
   records: readonly Leaving[],
-): Promise<readonly (readonly NewRecord[] | undefined)[]> {
-  if (!onOut) return []
+): Promise<OutAnswer> {
+  if (!onOut) return noTakers
   try {
     return await onOut(
-      records.map(({ record, ...facts }) => ({
-        record: asNew(record, queued, outbox),
-        ...facts,
-      })),
+      records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
     )
   } catch (error) {
-    logger.error(
-      { reason: messageOf(error) },
-      'error actions failed: dead letters are kept instead',
-    )
-    return []
+    const reason = messageOf(error)
+    logger.error({ reason }, 'error actions failed: dead letters are kept instead')
+    return noTakers
   }
 }
 

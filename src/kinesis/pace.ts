@@ -11,6 +11,10 @@ export interface Pace {
   /** How long to wait before the next call, which could take `ready`; 0: it may start. */
   delayMs(nowMs: number, ready: Amount): number
   started(nowMs: number): void
+  /** Records that make a call full. */
+  recordsMax(): number
+  /** The role allows PutRecord alone. */
+  oneRecordPerCall(): void
 }
 
 /** Between the starts of two calls that are not full: 200 of them a second at most. */
@@ -20,6 +24,7 @@ export function createPace({
   ordering,
   batching,
 }: Pick<DeliverySettings, 'ordering' | 'batching'>): Pace {
+  let recordsMax = batching.count
   let startedMs = -Infinity
   let waitingSinceMs: number | undefined
   // One record of a key in a call: what is ready says little of what waits.
@@ -28,13 +33,17 @@ export function createPace({
     delayMs(nowMs: number, ready: Amount) {
       if (ready.records === 0) return 0
       waitingSinceMs ??= nowMs
-      if (ready.records >= batching.count || ready.bytes >= batching.bytes) return 0
+      if (ready.records >= recordsMax || ready.bytes >= batching.bytes) return 0
       const dueMs = Math.max(startedMs + spacingMs, waitingSinceMs + batching.periodMs)
       return Math.max(0, dueMs - nowMs)
     },
     started(nowMs: number) {
       startedMs = nowMs
       waitingSinceMs = undefined
+    },
+    recordsMax: () => recordsMax,
+    oneRecordPerCall() {
+      recordsMax = 1
     },
   })
 }

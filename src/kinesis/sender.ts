@@ -1,22 +1,23 @@
+import type { Clock } from '../clock.ts'
 import type { QueuedDestination } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { CallOutcome, KinesisCalls, PutOperation } from './kinesis-calls.ts'
 import type { Outgoing } from './outgoing.ts'
-import type { RecordLimit } from './record-limit.ts'
+import { createRecordLimit } from './record-limit.ts'
 import { judge } from './verdict.ts'
 import type { Refusal, Verdict } from './verdict.ts'
 
 export interface SenderParts {
   readonly queued: QueuedDestination
   readonly calls: KinesisCalls
-  readonly limit: RecordLimit
+  readonly clock: Clock
   readonly signal: AbortSignal
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
 }
 
 /** Sends records in one call and judges the outcome; those that are too large are not sent. */
 export function createSender(parts: SenderParts) {
-  const { limit } = parts
+  const limit = createRecordLimit({ ...parts, stream: parts.queued.destination })
   return async (taken: readonly Outgoing[]): Promise<Verdict<Outgoing>> => {
     await limit.learnFor(taken)
     const refused: Refusal<Outgoing>[] = []

@@ -79,8 +79,8 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   const producer = createProducer(
     {
       outbox,
-      callsFor(destination) {
-        const calls = aws.callsFor(destination)
+      callsFor(of) {
+        const calls = aws.callsFor(of)
         return { ...calls, put: watch((request) => calls.put(request)) }
       },
       clock,
