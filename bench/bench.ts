@@ -1,4 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
 import os from 'node:os'
+import path from 'node:path'
 import { parseArgs } from 'node:util'
 import type { FloorKind, Latency, LoadReport } from './messages.ts'
 import {
@@ -25,7 +27,7 @@ const usage = `npm run bench -- [options]
 
 const payloadBytes = 200
 const warmUpMs = 4_000
-const { values: options } = parseArgs({
+const parsed = parseArgs({
   options: {
     seconds: { type: 'string', default: '10' },
     only: { type: 'string', default: '' },
@@ -34,6 +36,7 @@ const { values: options } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
+const options = parsed.values
 
 interface Row {
   readonly name: string
@@ -82,7 +85,7 @@ async function measureEngine(row: Row): Promise<Figures> {
     sink.tell({ kind: 'reset' })
   })
   // Messages of QoS 0 may be dropped, but what is taken is delivered.
-  const { records, calls, latency } = await settled(sink.count)
+  const { records, calls, latency } = await settled(() => sink.count())
   const cpuMicros = (await cpuMicroseconds(engine.pid)) - cpuBefore
   if (row.qos === 1 && records < report.messages) {
     throw new Error(`${report.messages} messages acknowledged, ${records} records delivered`)
@@ -159,7 +162,7 @@ function line(name: string, figures: Figures): string {
     milliseconds(report.puback),
     milliseconds(delivery),
     deliveredEach === undefined ? '' : Math.round(deliveredEach),
-    Math.round(peakBytes / 2 ** 20),
+    mebibytes(peakBytes),
   ].join(' | ')} |`
 }
 
@@ -168,8 +171,9 @@ const milliseconds = (latency: Latency | undefined): string =>
     ? ''
     : `${(latency.p50 / 1_000).toFixed(2)} / ${(latency.p99 / 1_000).toFixed(2)}`
 
+const isWanted = (name: string): boolean => name.includes(options.only)
+
 async function printTable(): Promise<void> {
-  const wanted = (name: string): boolean => name.includes(options.only)
   console.log(
     `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Node ${process.version}, ` +
       `${new Date().toISOString().slice(0, 10)}; ${payloadBytes} bytes of JSON, one rule with WHERE\n`,
@@ -184,12 +188,12 @@ async function printTable(): Promise<void> {
   ]
   const measured = new Map<string, Figures>()
   for (const [kind, name] of floors) {
-    if (!wanted(name)) continue
+    if (!isWanted(name)) continue
     measured.set(kind, await measureFloor(kind, floorRow))
     console.log(line(name, measured.get(kind) ?? fail()))
   }
   for (const row of rows) {
-    if (!wanted(row.name)) continue
+    if (!isWanted(row.name)) continue
     measured.set(row.name, await measureEngine(row))
     console.log(line(row.name, measured.get(row.name) ?? fail()))
   }
@@ -229,38 +233,64 @@ function printVerdicts(measured: ReadonlyMap<string, Figures>): void {
   }
 }
 
+const fullSpeed: Row = { name: 'full speed', connections: 50, window: 40, qos: 1 }
+
 /** Many messages, and whether the memory stays. */
 async function soak(millions: number): Promise<void> {
   const sink = await startSink()
   const engine = await startEngine({ sinkPort: sink.port, unansweredMax: 64, otherRules: 0 })
   console.log('| million messages | messages/s | peak RssAnon MiB |\n| ---: | ---: | ---: |')
-  const connections = { name: '', connections: 50, window: 40, qos: 1 } as const
-  let memory = watchMemory(engine.pid)
-  let printed = 0
-  const startMs = performance.now()
-  const timer = setInterval(() => {
-    void sink.count().then(({ records }) => {
-      if (Math.floor(records / 1e6) <= printed) return
-      printed = Math.floor(records / 1e6)
-      const rate = Math.round((records / (performance.now() - startMs)) * 1_000)
-      console.log(
-        `| ${printed} | ${rate.toLocaleString('en')} | ${Math.round(memory.stop() / 2 ** 20)} |`,
-      )
-      memory = watchMemory(engine.pid)
-    })
-  }, 250)
-  while ((await sink.count()).records < millions * 1e6) {
-    await runLoad({ ...request(connections), port: engine.port }, () => {})
-    await settled(sink.count)
+  let done = 0
+  for (let next = 1; next <= millions; next++) {
+    const memory = watchMemory(engine.pid)
+    const startMs = performance.now()
+    const before = done
+    while (done < next * 1e6) {
+      await runLoad({ ...request(fullSpeed), port: engine.port }, () => {})
+      done = (await settled(() => sink.count())).records
+    }
+    const rate = Math.round(((done - before) / (performance.now() - startMs)) * 1_000)
+    console.log(
+      `| ${(done / 1e6).toFixed(1)} | ${rate.toLocaleString('en')} | ${mebibytes(memory.stop())} |`,
+    )
   }
-  clearInterval(timer)
-  memory.stop()
   await engine.stop()
   await sink.stop()
 }
 
+/** Records that wait on disk while Kinesis refuses; then a restart, and all of them are sent. */
+async function backlog(millions: number): Promise<void> {
+  const sink = await startSink()
+  sink.tell({ kind: 'mode', accepts: false })
+  const dataDir = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-data-'))
+  const engine = { sinkPort: sink.port, unansweredMax: 64, otherRules: 0, dataDir }
+  const first = await startEngine(engine)
+  let written = 0
+  while (written < millions * 1e6) {
+    const report = await runLoad({ ...request(fullSpeed), port: first.port }, () => {})
+    written += report.messages
+  }
+  await first.stop()
+  const second = await startEngine(engine)
+  console.log(`${written.toLocaleString('en')} records, opened in ${second.readyMs.toFixed(0)} ms`)
+  const memory = watchMemory(second.pid)
+  sink.tell({ kind: 'mode', accepts: true })
+  const startMs = performance.now()
+  while ((await sink.count()).records < written) await sleep(50)
+  const seconds = (performance.now() - startMs) / 1_000
+  console.log(
+    `drained in ${seconds.toFixed(1)} s, ${Math.round(written / seconds).toLocaleString('en')} ` +
+      `records/s, peak RssAnon ${mebibytes(memory.stop())} MiB`,
+  )
+  await second.stop()
+  await sink.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
+
+const mebibytes = (bytes: number): number => Math.round(bytes / 2 ** 20)
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 if (options.help) console.log(usage)
 else if (options.soak !== undefined) await soak(Number(options.soak))
+else if (options.backlog !== undefined) await backlog(Number(options.backlog))
 else await printTable()

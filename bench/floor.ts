@@ -11,17 +11,13 @@ import type { FloorKind } from './messages.ts'
  */
 const kind = process.argv[2] as FloorKind
 
-async function acceptor(): Promise<(socket: Socket) => void> {
-  switch (kind) {
-    case 'aedes': {
-      const broker = await Aedes.createBroker()
-      return (socket) => void broker.handle(socket)
-    }
-    case 'mqtt-packet':
-      return answerByParser
-    case 'bytes':
-      return answerByBytes
-  }
+const acceptors: Record<FloorKind, () => Promise<(socket: Socket) => void>> = {
+  async aedes() {
+    const broker = await Aedes.createBroker()
+    return (socket) => void broker.handle(socket)
+  },
+  'mqtt-packet': async () => answerByParser,
+  bytes: async () => answerByBytes,
 }
 
 const connack = Buffer.from([0x20, 2, 0, 0])
@@ -70,7 +66,7 @@ function frameEnd(bytes: Buffer, offset: number): number | undefined {
   return end <= bytes.length ? end : undefined
 }
 
-const accept = await acceptor()
+const accept = await acceptors[kind]()
 const server = createServer((socket) => {
   socket.setNoDelay(true)
   socket.on('error', () => {})

@@ -34,6 +34,7 @@ process.on('message', (request: LoadRequest) => {
 })
 process.on('disconnect', () => process.exit(0))
 
+const isRunning = (): boolean => phase !== 'ending'
 const answer = (message: LoadAnswer): void => void process.send?.(message)
 
 async function run(request: LoadRequest): Promise<LoadReport> {
@@ -56,7 +57,7 @@ async function run(request: LoadRequest): Promise<LoadReport> {
   const puback = latencies.latency()
   phase = 'ending'
   stop()
-  while (request.qos === 1 && answered < sent) await sleep(5)
+  while (request.qos === 1 && publishers.some(({ unanswered }) => unanswered > 0)) await sleep(5)
   for (const { socket } of publishers) socket.end(Buffer.from([0xe0, 0]))
   await Promise.all(publishers.map(({ socket }) => once(socket, 'close')))
   return { messages: sent, measured, measuredMs, puback }
@@ -84,13 +85,13 @@ function runClosed(publishers: readonly Publisher[], { qos, window }: LoadReques
   for (const publisher of publishers) {
     if (qos === 1) {
       onAnswers(publisher, () => {
-        if (phase !== 'ending') write(publisher, window - publisher.unanswered)
+        if (isRunning()) write(publisher, window - publisher.unanswered)
       })
       write(publisher, window)
     } else {
       const fill = (): void => {
         publisher.isBlocked = false
-        while (phase !== 'ending' && !publisher.isBlocked) write(publisher, window)
+        while (!publisher.isBlocked && isRunning()) write(publisher, window)
       }
       publisher.socket.on('drain', fill)
       setImmediate(fill)

@@ -142,23 +142,24 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 
 /** One rule with a WHERE that every message fulfils, and others that none is for. */
 function rules(others: number): Record<string, object> {
-  const rule = (filter: string) => ({
-    sql: `SELECT * FROM '${filter}' WHERE temp > 20`,
-    awsIotSqlVersion: '2016-03-23',
-    actions: [
-      {
-        kinesis: {
-          roleArn: 'arn:aws:iam::000000000000:role/bench',
-          streamName: 'bench',
-          partitionKey: '${topic()}',
-        },
-      },
-    ],
-  })
   const all: Record<string, object> = { bench: rule('bench/+') }
   for (let index = 0; index < others; index++) all[`other_${index}`] = rule(`other/${index}/+`)
   return all
 }
+
+const rule = (filter: string): object => ({
+  sql: `SELECT * FROM '${filter}' WHERE temp > 20`,
+  awsIotSqlVersion: '2016-03-23',
+  actions: [
+    {
+      kinesis: {
+        roleArn: 'arn:aws:iam::000000000000:role/bench',
+        streamName: 'bench',
+        partitionKey: '${topic()}',
+      },
+    },
+  ],
+})
 
 /** CPU time of a process so far, of all its threads, in microseconds. */
 export async function cpuMicroseconds(pid: number): Promise<number> {
