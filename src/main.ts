@@ -16,6 +16,10 @@ const keptInLab = new Set(['AWS_REGION', sdkWarningSwitch])
 
 const host: Host = {
   environment: process.env,
+  // Asked for it is opened, and some commands never do.
+  get stdin() {
+    return process.stdin
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   stopRequested: () =>

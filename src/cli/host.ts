@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { styleText } from 'node:util'
 import { SluiceError, messageOf } from '../errors.ts'
 
@@ -5,6 +6,7 @@ import { SluiceError, messageOf } from '../errors.ts'
 export interface Host {
   /** The environment variables. */
   readonly environment: Readonly<Record<string, string | undefined>>
+  readonly stdin: Input
   readonly stdout: Output
   readonly stderr: Output
   /** Resolves with the signal's name at the first SIGTERM or SIGINT; a second one ends the process. */
@@ -13,6 +15,9 @@ export interface Host {
   leaveAws(): void
   setExitCode(code: number): void
 }
+
+/** `isTTY` where a person types. */
+export type Input = Readable & { readonly isTTY?: boolean }
 
 export interface Output {
   readonly isTTY?: boolean

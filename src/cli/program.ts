@@ -1,10 +1,13 @@
 import { Command } from 'commander'
 import { version } from '../version.ts'
+import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
 import { evaluateCommand } from './evaluate.ts'
 import type { Host } from './host.ts'
+import { keysCommand } from './keys.ts'
 import { kinesisCommand } from './kinesis.ts'
 import { labCommand } from './lab.ts'
+import { passwdCommand } from './passwd.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { tailCommand } from './tail.ts'
@@ -24,6 +27,9 @@ export function createProgram(host: Host): Command {
     checkCommand,
     evaluateCommand,
     tailCommand,
+    keysCommand,
+    passwdCommand,
+    certsCommand,
   ]
   for (const command of commands) {
     program.addCommand(command(host).showHelpAfterError('(add --help for more)'))

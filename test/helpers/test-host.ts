@@ -1,7 +1,11 @@
-import type { Host } from '../../src/cli/host.ts'
+import { Readable } from 'node:stream'
+import type { Host, Input } from '../../src/cli/host.ts'
 
 /** A host for commands under test: collects what is written, stops when told. */
-export function createTestHost(environment: Record<string, string> = {}): Host & {
+export function createTestHost(
+  environment: Record<string, string> = {},
+  stdin: Input = Readable.from([]),
+): Host & {
   readonly written: { stdout: string; stderr: string }
   exitCode(): number
   stop(): void
@@ -15,6 +19,7 @@ export function createTestHost(environment: Record<string, string> = {}): Host &
   return {
     environment,
     written,
+    stdin,
     stdout: { write: (text) => void (written.stdout += text) },
     stderr: { write: (text) => void (written.stderr += text) },
     stopRequested: () => stopped,

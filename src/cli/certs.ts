@@ -1,0 +1,78 @@
+import path from 'node:path'
+import { Command } from 'commander'
+import { systemClock } from '../clock.ts'
+import type { CertificateFiles, CertificateFolder } from '../identity/certificate-folder.ts'
+import { paint } from './host.ts'
+import type { Host } from './host.ts'
+
+interface CertsOptions {
+  readonly dir: string
+  readonly device: readonly string[]
+  readonly host: readonly string[]
+  readonly force: boolean
+}
+
+export function certsCommand(host: Host): Command {
+  return new Command('certs')
+    .description('make a CA, a server certificate and device certificates for a lab')
+    .option('--dir <path>', 'folder of the certificates', './certs')
+    .option('--device <name...>', 'devices to make certificates for', ['device-1'])
+    .option('--host <name...>', 'names or addresses of the server, besides this machine', [])
+    .option('--force', 'make server and devices anew; the CA is always kept', false)
+    .addHelpText(
+      'after',
+      `
+What is there is kept, so that calling it again adds what is missing. Keys are readable by their owner
+alone. This is for labs and tests: the key of the CA lies unencrypted beside the others.
+
+Example:
+  sluice certs --device sensor-1 sensor-2 --host broker.local 192.168.1.10
+`,
+    )
+    .action((options: CertsOptions) => makeCertificates(host, options))
+}
+
+async function makeCertificates(host: Host, options: CertsOptions): Promise<void> {
+  // Loaded when needed: `sluice --help` should not wait for it.
+  const { makeCertificateFolder } = await import('../identity/certificate-folder.ts')
+  const made = await makeCertificateFolder({
+    directory: options.dir,
+    devices: options.device,
+    hosts: options.host,
+    force: options.force,
+    nowMs: systemClock.nowMs(),
+  })
+  host.stdout.write(describeFiles(host, made))
+  const { hostsMissing, certificateFile } = made.server
+  if (hostsMissing.length > 0) {
+    host.stderr.write(
+      `${certificateFile} was kept and does not name ${hostsMissing.join(', ')}: ` +
+        '--force makes it anew\n',
+    )
+  }
+  host.stdout.write(describeUse(made, options.host[0] ?? 'localhost'))
+}
+
+function describeFiles(host: Host, { authority, server, devices }: CertificateFolder): string {
+  const line = ({ state, certificateFile }: CertificateFiles, what: string) =>
+    `  ${paint(host.stdout, state === 'made' ? 'green' : 'dim', state)}  ${certificateFile}  ${what}\n`
+  return [
+    line(authority, 'the CA: clients trust it'),
+    line(server, 'what the server shows'),
+    ...devices.map((device) => line(device, `principal ${device.principal}`)),
+  ].join('')
+}
+
+function describeUse({ authority, devices }: CertificateFolder, server: string): string {
+  const [device] = devices
+  if (!device) return ''
+  return `
+A device publishes to an MQTT broker that shows the server certificate and trusts the CA:
+
+  mosquitto_pub -h ${server} -p 8883 --cafile ${shown(authority.certificateFile)} \\
+    --cert ${shown(device.certificateFile)} --key ${shown(device.keyFile)} \\
+    -i ${device.name} -q 1 -t dt/${device.name}/telemetry -m '{"temp": 61.5}'
+`
+}
+
+const shown = (file: string) => path.relative('.', file)

@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises'
+import { Command } from 'commander'
+import { SluiceError, messageOf } from '../errors.ts'
+import { paint } from './host.ts'
+import type { Host } from './host.ts'
+
+export function keysCommand(host: Host): Command {
+  return new Command('keys')
+    .description('manage the access keys that requests to the HTTP API are signed with')
+    .addCommand(createCommand(host).showHelpAfterError('(add --help for more)'))
+}
+
+interface CreateOptions {
+  readonly file?: string
+  readonly policy?: string
+  readonly description?: string
+}
+
+function createCommand(host: Host): Command {
+  return new Command('create')
+    .description('make an access key and print its secret, once')
+    .option('--file <path>', `file of the keys (default: ${fileVariable}, else ${fileDefault})`)
+    .option(
+      '--policy <path>',
+      'IAM policy document of the key (default: iot:* and sluice:* on all)',
+    )
+    .option('--description <text>', 'what the key is for')
+    .addHelpText(
+      'after',
+      `
+The key is added to the file, which is made with mode 600 if it is not there. A server that uses the file
+takes it in within a second.
+
+Example:
+  sluice keys create --file /etc/sluice/credentials.json --policy publish-only.json
+`,
+    )
+    .action((options: CreateOptions) => createKey(host, options))
+}
+
+const fileVariable = 'SLUICE_CREDENTIALS_FILE'
+const fileDefault = './credentials.json'
+
+const everything = {
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: ['iot:*', 'sluice:*'], Resource: '*' }],
+}
+
+async function createKey(host: Host, options: CreateOptions): Promise<void> {
+  // Loaded when needed: `sluice --help` should not wait for it.
+  const { createAccessKey } = await import('../identity/credentials-file.ts')
+  // As elsewhere, an empty variable counts as not set.
+  const file = options.file ?? (host.environment[fileVariable] || fileDefault)
+  const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
+    policy: options.policy === undefined ? everything : await readPolicy(options.policy),
+    ...(options.description === undefined ? {} : { description: options.description }),
+  })
+  const bold = (text: string) => paint(host.stdout, 'bold', text)
+  host.stdout.write(
+    `The access key was added to ${file}. Its secret is shown this once:
+
+  export AWS_ACCESS_KEY_ID=${bold(accessKeyId)}
+  export AWS_SECRET_ACCESS_KEY=${bold(secretAccessKey)}
+
+Use it with any AWS client, for example:
+
+  aws iot list-topic-rules --region us-east-1 --endpoint-url http://127.0.0.1:8080
+`,
+  )
+}
+
+async function readPolicy(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch (thrown) {
+    throw new SluiceError('MalformedPolicyException', `${file}: ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
+  }
+}

@@ -1,0 +1,56 @@
+import { Command } from 'commander'
+import type { Host } from './host.ts'
+import { readPassword } from './read-password.ts'
+
+interface PasswdOptions {
+  readonly file?: string
+  readonly delete: boolean
+}
+
+const fileVariable = 'SLUICE_PASSWORD_FILE'
+const fileDefault = './passwords'
+
+export function passwdCommand(host: Host): Command {
+  return new Command('passwd')
+    .description('set the password of an MQTT user')
+    .argument('<user>', 'name that the client logs in with')
+    .option(
+      '--file <path>',
+      `file of the passwords (default: ${fileVariable}, else ${fileDefault})`,
+    )
+    .option('--delete', 'take the user away instead', false)
+    .addHelpText(
+      'after',
+      `
+The password is asked for twice, or read from standard input: its first line. The file, made with mode 600,
+holds scrypt hashes. A server that uses the file takes the change in within a second.
+
+Examples:
+  sluice passwd device-7
+  pass show mqtt/device-7 | sluice passwd device-7 --file /etc/sluice/passwords
+`,
+    )
+    .action((user: string, options: PasswdOptions) => changePassword(host, user, options))
+}
+
+async function changePassword(host: Host, user: string, options: PasswdOptions): Promise<void> {
+  // Loaded when needed: `sluice --help` should not wait for it.
+  const { checkedUser, removeUser, setPassword } = await import('../identity/password-file.ts')
+  // As elsewhere, an empty variable counts as not set.
+  const file = options.file ?? (host.environment[fileVariable] || fileDefault)
+  // Before anyone types a password in vain.
+  checkedUser(user)
+  if (options.delete) {
+    const wasThere = await removeUser(file, user)
+    host.stdout.write(
+      wasThere ? `${user} was removed from ${file}\n` : `${user} is not in ${file}\n`,
+    )
+    if (!wasThere) host.setExitCode(1)
+    return
+  }
+  const password = await readPassword(host, user)
+  const wasThere = await setPassword(file, { user, password })
+  host.stdout.write(
+    wasThere ? `${user} has a new password in ${file}\n` : `${user} was added to ${file}\n`,
+  )
+}

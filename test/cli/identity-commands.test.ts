@@ -1,0 +1,124 @@
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import { describe, expect, test } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { parseAccessKeys } from '../../src/identity/credentials-file.ts'
+import { parsePasswordFile } from '../../src/identity/password-file.ts'
+import { isPasswordOf } from '../../src/identity/password-hash.ts'
+import { createTestHost } from '../helpers/test-host.ts'
+import { temporaryFolder } from '../identity/identity-fixtures.ts'
+
+async function run(
+  words: readonly string[],
+  given: { environment?: Record<string, string>; stdin?: Readable } = {},
+) {
+  const host = createTestHost(given.environment, given.stdin)
+  await createProgram(host).parseAsync(words, { from: 'user' })
+  return { ...host.written, exitCode: host.exitCode() }
+}
+
+/** A terminal at which someone types. */
+function createTerminal(keys: string) {
+  const terminal = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} })
+  terminal.write(keys)
+  return terminal
+}
+
+describe('sluice keys create', () => {
+  test('adds a key that may do everything to the file of the environment', async () => {
+    const file = path.join(await temporaryFolder(), 'credentials.json')
+    const { stdout } = await run(['keys', 'create'], {
+      environment: { SLUICE_CREDENTIALS_FILE: file },
+    })
+    const [, id = ''] = /AWS_ACCESS_KEY_ID=(\S+)/.exec(stdout) ?? []
+    const [, secret] = /AWS_SECRET_ACCESS_KEY=(\S+)/.exec(stdout) ?? []
+    const key = parseAccessKeys(await readFile(file, 'utf8')).get(id)
+    expect(key?.secretAccessKey).toBe(secret)
+    expect(key?.policy.decide({ action: 'sluice:Evaluate', resource: '*' })).toBe('allow')
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+  })
+
+  test('gives the key the policy of a file, and refuses one that is none', async () => {
+    const folder = await temporaryFolder()
+    const [file, policy] = [path.join(folder, 'keys.json'), path.join(folder, 'policy.json')]
+    const statement = { Effect: 'Allow', Action: 'iot:Publish', Resource: '*' }
+    await writeFile(policy, JSON.stringify({ Version: '2012-10-17', Statement: statement }))
+    await run(['keys', 'create', '--file', file, '--policy', policy, '--description', 'x'])
+    const [key] = parseAccessKeys(await readFile(file, 'utf8')).values()
+    expect(key?.policy.decide({ action: 'iot:CreateTopicRule', resource: '*' })).toBe(
+      'implicitDeny',
+    )
+
+    await writeFile(policy, '{')
+    await expect(run(['keys', 'create', '--file', file, '--policy', policy])).rejects.toMatchObject(
+      {
+        code: 'MalformedPolicyException',
+      },
+    )
+  })
+})
+
+async function passwordIs(file: string, password: string): Promise<boolean> {
+  const hash = parsePasswordFile(await readFile(file, 'utf8')).get('u')
+  return hash !== undefined && isPasswordOf(hash, Buffer.from(password))
+}
+
+describe('sluice passwd', () => {
+  test('takes the first line of standard input', async () => {
+    const file = path.join(await temporaryFolder(), 'passwords')
+    const stdin = Readable.from([Buffer.from('pass'), Buffer.from('wörd\r\nmore')])
+    const { stdout } = await run(['passwd', 'u', '--file', file], { stdin })
+    expect(stdout).toBe(`u was added to ${file}\n`)
+    expect(await passwordIs(file, 'passwörd')).toBe(true)
+  })
+
+  test('asks twice on a terminal, and shows nothing of what is typed', async () => {
+    const file = path.join(await temporaryFolder(), 'passwords')
+    const stdin = createTerminal('secreX\u007ft\rsecret\r')
+    const { stdout, stderr } = await run(['passwd', 'u', '--file', file], { stdin })
+    expect(stdout).toBe(`u was added to ${file}\n`)
+    expect(stderr).toBe('Password of u: \nOnce more: \n')
+    expect(await passwordIs(file, 'secret')).toBe(true)
+  })
+
+  test.each([
+    ['two that differ', 'one\rtwo\r', /differ/],
+    ['an end', 'one\r\u0004', /no password was given/],
+    ['an interrupt', 'one\u0003', /no password was given/],
+    ['nothing', '\r\r', /empty/],
+  ])('changes nothing on %s', async (_name, keys, message) => {
+    const file = path.join(await temporaryFolder(), 'passwords')
+    const stdin = createTerminal(keys)
+    await expect(run(['passwd', 'u', '--file', file], { stdin })).rejects.toThrow(message)
+    await expect(stat(file)).rejects.toThrow(/ENOENT/)
+  })
+
+  test('takes a user away', async () => {
+    const file = path.join(await temporaryFolder(), 'passwords')
+    const environment = { SLUICE_PASSWORD_FILE: file }
+    await run(['passwd', 'u'], { environment, stdin: Readable.from(['x\n']) })
+    expect(await run(['passwd', 'u', '--delete'], { environment })).toMatchObject({ exitCode: 0 })
+    expect(await run(['passwd', 'u', '--delete'], { environment })).toMatchObject({ exitCode: 1 })
+    expect(await readFile(file, 'utf8')).toBe('')
+  })
+
+  test('refuses a name before it asks', async () => {
+    await expect(run(['passwd', 'a:b'])).rejects.toThrow(/not a user name/)
+  })
+})
+
+describe('sluice certs', () => {
+  test('makes what is missing and shows how to use it', async () => {
+    const folder = await temporaryFolder()
+    const words = ['certs', '--dir', folder, '--device', 'd1', 'd2', '--host', 'broker.example']
+    const first = await run(words)
+    expect(first.stdout).toMatch(
+      /made .*ca\.pem[^]*made .*server\.pem[^]*made .*d2\.pem {2}principal \w{64}/,
+    )
+    expect(first.stdout).toMatch(/mosquitto_pub -h broker\.example -p 8883 .*--key .*|-i d1 -q 1/)
+    const second = await run([...words, 'other.example'])
+    expect(second.stdout).not.toContain('made')
+    expect(second.stderr).toMatch(/was kept and does not name other\.example: --force/)
+  })
+})
