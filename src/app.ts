@@ -15,6 +15,7 @@ import { createIngress } from './ingress/ingress.ts'
 import type { Ingress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
 import type { AwsCalls } from './kinesis/aws-calls.ts'
+import type { OnOut } from './kinesis/given-up.ts'
 import { createProducer } from './kinesis/producer.ts'
 import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -83,7 +84,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   let status: Health['status'] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
-  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, drain)
+  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, {
+    drain,
+    // The producer starts when the engine stands.
+    onOut: (records) => engine.handOver(records),
+  })
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const callExternal = lab
     ? createLabFunctions({ clock }, config)
@@ -180,7 +185,7 @@ async function startDelivery(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
-  drain: Drain,
+  { drain, onOut }: { readonly drain: Drain; readonly onOut: OnOut },
 ) {
   const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
   const lab =
@@ -196,6 +201,7 @@ async function startDelivery(
     createProducer({
       outbox,
       callsFor: (destination) => aws.callsFor(destination),
+      onOut,
       clock,
       logger,
       metrics,

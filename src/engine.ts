@@ -5,16 +5,10 @@ import type { Clock } from './clock.ts'
 import { createEngineReport } from './engine-report.ts'
 import { createGathering } from './gather.ts'
 import type { Gathered, Gathering } from './gather.ts'
+import type { OnOut, OutRecord } from './kinesis/producer.ts'
 import type { Message } from './message.ts'
 import { errorActionIndex } from './outbox/outbox.ts'
-import type {
-  DeadLetter,
-  Destination,
-  NewRecord,
-  Origin,
-  OutReason,
-  Outbox,
-} from './outbox/outbox.ts'
+import type { DeadLetter, NewRecord, Origin, Outbox } from './outbox/outbox.ts'
 import type { CompiledRule } from './rules/compile-rule.ts'
 import { subjectOf } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
@@ -38,9 +32,9 @@ export interface Engine {
   ingest(message: Message): Promise<void>
   /**
    * Asks the rules' error actions to take records that are given up. There is one document for all
-   * of them that are of one rule and message.
+   * of them that are of one rule and message: its records take the place of the first of them.
    */
-  handOver(lost: readonly LostRecord[]): Promise<HandOver>
+  readonly handOver: OnOut
   /**
    * What the action of a dead letter, as its rule is now, makes of the message.
    *
@@ -49,27 +43,6 @@ export interface Engine {
   replay(letter: ReplayedLetter): Promise<Gathered | undefined>
   /** Hands on what was republished, when the records that came with it are durable. */
   distribute(messages: readonly Message[]): void
-}
-
-/** A record that its stream does not take, whatever is tried. */
-export interface LostRecord {
-  readonly ruleName: string
-  readonly actionIndex: number
-  readonly destination: Pick<Destination, 'streamName'>
-  readonly origin: Origin
-  readonly reason: OutReason
-  /** Calls that failed for it. */
-  readonly attempts: number
-}
-
-export interface HandOver {
-  /**
-   * One for each record, in order: the records that take its place, an empty list when those of
-   * another one do, or undefined when no error action takes it.
-   */
-  readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
-  /** For `distribute`, once those records are durable. */
-  readonly messages: readonly Message[]
 }
 
 export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'origin'>
@@ -140,7 +113,10 @@ export function createEngine(
       await durable
       distributeAll(messages)
     },
-    handOver: (lost) => handOver(lost, { rules, environment, gathering }),
+    async handOver(lost) {
+      const { handedTo, messages } = await handOver(lost, { rules, environment, gathering })
+      return { handedTo, onDurable: () => distributeAll(messages) }
+    },
     async replay({ ruleName, actionIndex: index, data, origin }) {
       const rule = rules.byName(ruleName)
       if (!rule) return undefined
@@ -155,17 +131,17 @@ interface HandOverParts extends Pick<EngineDependencies, 'rules' | 'environment'
 }
 
 async function handOver(
-  lost: readonly LostRecord[],
+  lost: readonly OutRecord[],
   { rules, environment, gathering }: HandOverParts,
-): Promise<HandOver> {
+) {
   const handedTo: (readonly NewRecord[] | undefined)[] = lost.map(() => undefined)
   const messages: Message[] = []
   for (const group of groupsOf(lost).values()) {
     const [first] = group
-    const rule = first && rules.byName(first.record.ruleName)
+    const rule = first && rules.byName(first.ruleName)
     if (!rule) continue
-    const failures = group.map(({ record }) => failureOfRecord(record))
-    const subject = subjectOfOrigin(first.record.origin, environment)
+    const subject = subjectOfOrigin(first.origin, environment)
+    const failures = group.map(({ out }) => failureOfRecord(out))
     const gathered = await gathering.ofErrorAction(rule, subject, failures)
     if (!gathered) continue
     for (const { index } of group) handedTo[index] = index === first.index ? gathered.records : []
@@ -174,19 +150,20 @@ async function handOver(
   return { handedTo, messages }
 }
 
-interface IndexedRecord {
-  readonly record: LostRecord
+interface IndexedRecord extends Pick<NewRecord, 'ruleName' | 'origin'> {
+  readonly out: OutRecord
   readonly index: number
 }
 
 /** Those of one rule and message together. What an error action sent has nobody to go to. */
-function groupsOf(lost: readonly LostRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
+function groupsOf(lost: readonly OutRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
   const groups = new Map<string, IndexedRecord[]>()
-  for (const [index, record] of lost.entries()) {
-    if (record.actionIndex === errorActionIndex) continue
-    const key = `${record.ruleName}/${record.origin.messageId}`
+  for (const [index, out] of lost.entries()) {
+    const { actionIndex, ruleName, origin } = out.record
+    if (actionIndex === errorActionIndex) continue
+    const key = `${ruleName}/${origin.messageId}`
     const group = groups.get(key) ?? []
-    group.push({ record, index })
+    group.push({ out, index, ruleName, origin })
     groups.set(key, group)
   }
   return groups

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { originOf } from '../src/actions/origin.ts'
-import type { LostRecord } from '../src/engine.ts'
+import type { OutRecord } from '../src/kinesis/producer.ts'
+import { deliveryDefaults as settings } from '../src/outbox/outbox.ts'
+import type { NewRecord } from '../src/outbox/outbox.ts'
 import { engineWith, kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
 import { messageWith, testEnvironment } from './helpers/messages.ts'
 
@@ -138,14 +140,20 @@ describe('which failures it gets', () => {
   })
 })
 
-const lost = (given: object = {}): LostRecord => ({
-  ruleName: 'r',
-  actionIndex: 0,
-  destination: { streamName: 's' },
-  origin: originOf(message, () => 'unused'),
+const lost = (members: Partial<NewRecord> = {}): OutRecord => ({
+  record: {
+    destination: { streamName: 's', region: 'r', credentials: { kind: 'process' }, settings },
+    partitionKey: 'k',
+    data: Buffer.of(),
+    ruleName: 'r',
+    actionIndex: 0,
+    origin: originOf(message, () => 'unused'),
+    ...members,
+  },
   reason: { code: 'ResourceNotFoundException', message: 'no stream s' },
   attempts: 9,
-  ...given,
+  firstMs: 1,
+  lastMs: 2,
 })
 
 const letter = (given: object = {}) => ({
@@ -164,10 +172,10 @@ describe('records that are given up', () => {
 
   test('of one rule and message are one document, in place of the first of them', async () => {
     const { engine, appended } = engineWith([rule])
-    const { handedTo, messages } = await engine.handOver([
+    const { handedTo } = await engine.handOver([
       lost(),
       lost({ origin: other }),
-      lost({ actionIndex: 1, destination: { streamName: 't' } }),
+      lost({ actionIndex: 1, destination: { ...lost().record.destination, streamName: 't' } }),
     ])
     expect(handedTo).toMatchObject([
       [{ actionIndex: -1, partitionKey: 'c1-7', destination: { streamName: 'errors' } }],
@@ -188,7 +196,7 @@ describe('records that are given up', () => {
         { failedResource: 't' },
       ],
     })
-    expect([messages, appended]).toEqual([[], []])
+    expect(appended).toEqual([])
   })
 
   test('reach the error action whatever its scope', async () => {
@@ -201,10 +209,10 @@ describe('records that are given up', () => {
       ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction: republish('errors') }),
       ruleWith('collect', "SELECT * FROM 'errors'", [kinesis({ partitionKey: 'collected' })]),
     ])
-    const { handedTo, messages } = await engine.handOver([lost()])
+    const { handedTo, onDurable } = await engine.handOver([lost()])
     expect(handedTo).toMatchObject([[{ ruleName: 'collect', partitionKey: 'collected' }]])
     expect(distributed).toEqual([])
-    engine.distribute(messages)
+    onDurable?.()
     expect(distributed).toMatchObject([{ topic: 'errors' }])
   })
 

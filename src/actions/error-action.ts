@@ -1,4 +1,4 @@
-import type { Destination, Origin } from '../outbox/outbox.ts'
+import type { NewRecord, Origin } from '../outbox/outbox.ts'
 import type { ActionFailure, ActionKind } from './action.ts'
 
 /**
@@ -34,15 +34,15 @@ export function failureOfAction(
 
 /** @returns the failure of a record that the stream does not take, whatever is tried */
 export function failureOfRecord(lost: {
-  readonly destination: Pick<Destination, 'streamName'>
+  readonly record: Pick<NewRecord, 'destination'>
   readonly reason: { readonly code: string; readonly message: string }
   /** Calls that failed for it. */
   readonly attempts: number
 }): Failure {
-  const { destination, reason, attempts } = lost
+  const { record, reason, attempts } = lost
   return {
     failedAction: actionNames.kinesis,
-    failedResource: destination.streamName,
+    failedResource: record.destination.streamName,
     errorMessage: `given up after ${attempts} attempts: ${reason.code}: ${reason.message}`,
   }
 }

@@ -22,6 +22,9 @@ export interface RepublishActionDefinition {
 /** How often a message is sent on in a row; a loop of rules ends here. */
 export const republishDepthMax = 10
 
+/** AWS IoT, MQTT payload: 128 KB. */
+const payloadBytesMax = 131_072
+
 /** Topics that AWS IoT does not republish to. */
 const jobTopic = /^\$aws\/things\/[^/]+\/jobs(?:\/|$)/
 
@@ -60,6 +63,10 @@ export function compileRepublishAction(
       if (target === undefined) return fail('TemplateFailed', problem, field)
       if (republishDepth >= republishDepthMax) {
         const reason = `the message was republished ${republishDepth} times already: rules in a circle?`
+        return fail('ActionFailed', reason, place)
+      }
+      if (output.length > payloadBytesMax) {
+        const reason = `the message has ${output.length} bytes; MQTT takes ${payloadBytesMax} here`
         return fail('ActionFailed', reason, place)
       }
       const properties = headers.expand(scope)

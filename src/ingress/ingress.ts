@@ -142,7 +142,10 @@ export async function createIngress(
       await publishing.publish(checkMessage(message, options.payloadBytesMax))
     },
     async distribute(message) {
-      checkMessage(message, options.payloadBytesMax)
+      const { topic } = message
+      // Rules may publish to topics that are the broker's own for devices.
+      const checked = topic.startsWith('$') ? topic.slice(1) : topic
+      checkMessage({ ...message, topic: checked }, options.payloadBytesMax)
       if (broker.closed) return
       await distributeMessage(publishing.distribute, message)
     },

@@ -95,6 +95,15 @@ test.each([
   )
 })
 
+test.each([
+  [131_072, true],
+  [131_073, false],
+])('an output of %i bytes is a message: %s', (bytes, ok) => {
+  const scope = scopeOf(messageWith())
+  const origin = originOf(messageWith(), () => 'id')
+  expect(compile({}).apply(scope, Buffer.alloc(bytes), origin)).toMatchObject({ ok })
+})
+
 describe('a header that expands to what it cannot hold fails the action', () => {
   test.each([
     ['payloadFormatIndicator', 'utf8_data'],
