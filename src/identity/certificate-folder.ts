@@ -1,5 +1,5 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../errors.ts'
@@ -120,6 +120,8 @@ async function obtain(
     if (key) throw invalidFile(certificateFile, `is missing beside ${keyFile}`)
   }
   const pair = await make()
+  // Certificates are for everyone to read, so that the folder is, too: keys have their own mode.
+  await mkdir(path.dirname(keyFile), { recursive: true, mode: 0o755 })
   await writeSecretFile(keyFile, pair.keyPem)
   await writePublicFile(certificateFile, pair.certificatePem)
   return { files: { ...files, state: 'made' }, pair }

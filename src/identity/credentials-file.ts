@@ -104,7 +104,7 @@ export async function createAccessKey(
   const entries = before ? readEntriesOf(file, before.text) : []
   const pair = {
     accessKeyId: `SLUICE${randomLetters(14)}`,
-    secretAccessKey: randomBytes(30).toString('base64url'),
+    secretAccessKey: randomLetters(40).toLowerCase(),
   }
   const added = { ...pair, ...(description === undefined ? {} : { description }), policy }
   const text = JSON.stringify({ accessKeys: [...entries, added] }, undefined, 2)
@@ -122,7 +122,10 @@ function readEntriesOf(file: string, text: string): readonly unknown[] {
   }
 }
 
-/** Base32 letters: 32 divides 256, so that each is as likely as the others. */
+/**
+ * Five bits each (32 divides 256, so that all are equally likely), and nothing that a shell, a URL or
+ * an option parser takes for something else.
+ */
 function randomLetters(count: number): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
   return [...randomBytes(count)].map((byte) => alphabet[byte % alphabet.length]).join('')

@@ -85,7 +85,7 @@ describe('a new key', () => {
     await writeSecretFile(file, fileOf(good))
     const pair = await createAccessKey(file, { policy, description: 'terraform' })
     expect(pair.accessKeyId).toMatch(/^SLUICE[A-Z2-7]{14}$/)
-    expect(pair.secretAccessKey).toMatch(/^[\w-]{40}$/)
+    expect(pair.secretAccessKey).toMatch(/^[a-z2-7]{40}$/)
     const text = (await readSecretFile(file))?.text ?? ''
     expect([...parseAccessKeys(text).keys()]).toEqual(['SLUICEONE', pair.accessKeyId])
     expect(JSON.parse(text)).toMatchObject({ accessKeys: [good, { description: 'terraform' }] })
