@@ -90,9 +90,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     onOut: (records) => engine.handOver(records),
   })
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
-  const callExternal = lab
-    ? createLabFunctions({ clock }, config)
-    : createAwsFunctions({ region: config.region, ...aws }, { clock })
+  const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
   const environment = { accountId, newUuid: randomUUID, callExternal }
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
@@ -155,6 +153,12 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
+}
+
+function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | undefined) {
+  return aws === undefined
+    ? createLabFunctions({ clock }, config)
+    : createAwsFunctions({ region: config.region, ...aws }, { clock })
 }
 
 /** In the lab a new folder begins with a sample, and the streams that rules name are made. */
