@@ -66,6 +66,7 @@ export const errorCatalogue = Object.freeze({
   PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
   OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),
   OutboxFull: kind(503, true, 'A destination has no room; a message that cannot wait is dropped.'),
+  OutputTooLong: kind(413, false, 'A rule makes an output that is longer than any record.'),
   TemplateFailed: kind(
     400,
     false,

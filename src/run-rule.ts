@@ -11,11 +11,11 @@ import type { MessageDocument, Scope, SqlEnvironment } from './sql/sql.ts'
 import type { CompiledTemplate } from './templates/template.ts'
 import { whenKnown } from './when-known.ts'
 
-/** An external function that the rule needs gave no result, so that none of its actions runs. */
+/** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
 export interface RuleFailure {
-  readonly code: 'ExternalFunctionFailed'
+  readonly code: 'ExternalFunctionFailed' | 'OutputTooLong'
   readonly message: string
-  /** The function: `get_secret()`. */
+  /** The external function that gave no result, `get_secret()`; else `sql`. */
   readonly where: string
 }
 
@@ -68,10 +68,15 @@ export function runRule(
 
 function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcome {
   const result = rule.statement.evaluate(scope)
-  const actions = result.matched
-    ? rule.actions.map((action) => action.apply(scope, result.output, origin))
-    : []
-  return failedOutcome(scope) ?? (result.matched ? { ...result, actions } : unmatched)
+  if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
+  const actions = rule.actions.map((action) => action.apply(scope, result.output, origin))
+  return failedOutcome(scope) ?? { ...result, actions }
+}
+
+function unmatchedOutcome(problem: string | undefined): RuleOutcome {
+  if (problem === undefined) return unmatched
+  const failure = { code: 'OutputTooLong', message: problem, where: 'sql' } as const
+  return { matched: false, failure, actions: [] }
 }
 
 function failedOutcome(scope: Scope): RuleOutcome | undefined {
@@ -89,8 +94,11 @@ function ruleFailureOf(scope: Scope): RuleFailure | undefined {
 /** Which failures a rule's error action gets: all, or as on AWS those of actions alone. */
 export type ErrorActionScope = 'all' | 'actions'
 
-/** How AWS's log calls the failure of an external function; its error actions do not get any. */
-const functionFailureName = 'FunctionExecution'
+/** How AWS's log calls these failures; its error actions do not get any. */
+const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
+  ExternalFunctionFailed: 'FunctionExecution',
+  OutputTooLong: 'RuleExecution',
+}
 
 /** What the error action is told of an outcome; nothing when nothing failed. */
 export function failuresOf(
@@ -100,9 +108,9 @@ export function failuresOf(
 ): readonly Failure[] {
   const failures: Failure[] = []
   if (!outcome.matched && outcome.failure && scope === 'all') {
-    const { where, message } = outcome.failure
+    const { code, where, message } = outcome.failure
     failures.push({
-      failedAction: functionFailureName,
+      failedAction: failureNames[code],
       failedResource: where,
       errorMessage: `${where}: ${message}`,
     })

@@ -41,6 +41,9 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
     try {
       const rule = await loadRule(files, name, compile)
       host.stdout.write(line(host, true, name))
+      for (const warning of rule.statement.warnings) {
+        host.stdout.write(`  ${paint(host.stdout, 'yellow', 'note')}  ${indent(warning)}\n`)
+      }
       const testFile = path.join(folder, `${name}.test.json`)
       for (const result of await runTestFile(rule, testFile, environment)) {
         tests += 1
@@ -51,9 +54,7 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
     } catch (thrown) {
       if (!(thrown instanceof SluiceError)) throw thrown
       problems += 1
-      host.stdout.write(
-        line(host, false, `${name}: ${thrown.message.replaceAll('\n', '\n      ')}`),
-      )
+      host.stdout.write(line(host, false, `${name}: ${indent(thrown.message)}`))
     }
   }
   host.stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
@@ -63,6 +64,11 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
 function line(host: Host, isGood: boolean, text: string): string {
   const mark = isGood ? paint(host.stdout, 'green', 'ok  ') : paint(host.stdout, 'red', 'FAIL')
   return `${mark}  ${text}\n`
+}
+
+/** The lines of a message below each other, where its first one begins. */
+function indent(message: string): string {
+  return message.replaceAll('\n', '\n        ')
 }
 
 async function namesOf(files: RuleFiles, folder: string): Promise<readonly string[]> {

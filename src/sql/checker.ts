@@ -37,6 +37,8 @@ interface Check {
   /** The names of the external functions that are called so far, one for each call. */
   readonly externalCalls: string[]
   readonly isTemplate: boolean
+  /** What is found to be of no use, and is taken all the same. */
+  readonly warnings: string[]
 }
 
 /** What expressions in templates may build on. */
@@ -44,6 +46,8 @@ export interface CheckedStatement {
   readonly variables: Iterable<string>
   /** The names of the external functions that it calls, one for each call. */
   readonly externalCalls: readonly string[]
+  /** What AWS IoT takes although it is of no use, each with line, column and caret; templates add. */
+  readonly warnings: string[]
 }
 
 /** @throws SluiceError SqlParseException */
@@ -54,7 +58,8 @@ export function checkStatement(
 ): CheckedStatement {
   const declared = new Set<string>()
   const externalCalls: string[] = []
-  const check: Check = { text, dialect, declared, externalCalls, isTemplate: false }
+  const warnings: string[] = []
+  const check: Check = { text, dialect, declared, externalCalls, warnings, isTemplate: false }
   for (const assignment of statement.assignments) checkAssignment(assignment, check)
   checkSelection(statement.selection, check)
   if (statement.topicFilter !== undefined) {
@@ -63,7 +68,7 @@ export function checkStatement(
     if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)
-  return { variables: declared, externalCalls }
+  return { variables: declared, externalCalls, warnings }
 }
 
 /**
@@ -78,7 +83,15 @@ export function checkTemplateExpression(
 ): boolean {
   const declared = new Set(statement.variables)
   const externalCalls = [...statement.externalCalls]
-  checkExpression(expression, { text, dialect, declared, externalCalls, isTemplate: true })
+  const { warnings } = statement
+  checkExpression(expression, {
+    text,
+    dialect,
+    declared,
+    externalCalls,
+    warnings,
+    isTemplate: true,
+  })
   return externalCalls.length > statement.externalCalls.length
 }
 
@@ -217,9 +230,24 @@ function checkFunction(call: Call, check: Check): SqlFunction {
   }
   if (spec.sinceVersion === secondVersion) needSecondVersion(at, `${spec.name}()`, check)
   const found = spec.findProblem?.(values, check.dialect)
-  if (found !== undefined) throw syntaxError(check.text, found.at, found.problem)
+  if (found !== undefined) {
+    const error = syntaxError(check.text, found.at, found.problem)
+    if (!found.isWarning) throw error
+    check.warnings.push(error.message)
+  }
+  warnOfCount(call, spec, check)
   checkExternalCall(call, spec, check)
   return spec
+}
+
+/** A call with too few or too many arguments is Undefined, as AWS's page on data types says. */
+function warnOfCount({ at, arguments: values }: Call, spec: SqlFunction, check: Check): void {
+  const [fewest, most] = spec.arity
+  if (values.length >= fewest && values.length <= most) return
+  const taken = most === fewest ? `${most}` : `${fewest} to ${most}`
+  const noun = most === 1 ? 'argument' : 'arguments'
+  const problem = `${spec.name}() takes ${taken} ${noun}; with ${values.length} it is Undefined`
+  check.warnings.push(syntaxError(check.text, at, problem).message)
 }
 
 function checkCastType({ type, typeAt }: Cast, check: Check): void {

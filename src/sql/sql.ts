@@ -54,6 +54,11 @@ export interface CompiledStatement {
   readonly topicFilter: string | undefined
   /** Whether the statement itself calls external functions; templates may call them all the same. */
   readonly usesExternalFunctions: boolean
+  /**
+   * What is taken as AWS IoT takes it, and cannot be meant, each with line, column and caret; of
+   * the expressions that were compiled against the statement, too.
+   */
+  readonly warnings: readonly string[]
   openScope(document: MessageDocument): Scope
   evaluate(scope: Scope): StatementResult
   /**
@@ -112,9 +117,11 @@ export function compileStatement(
       variables: createVariables(),
       element: undefined,
       outer: undefined,
+      budget: undefined,
       external: undefined,
     }),
     usesExternalFunctions,
+    warnings: checked.warnings,
     evaluate: usesExternalFunctions ? guarded(evaluate, { matched: false }) : evaluate,
     compileExpression: (longerText, start) =>
       compileTemplatePart(longerText, start, { around, checked }),

@@ -87,7 +87,11 @@ describe('a refusal says what is wrong and points to it', () => {
       'count() is not part of AWS IoT SQL: a rule sees one message at a time',
     ],
     ["SELECT 'x FROM", '       ^', "the string that opens here has no closing '"],
-    ["SELECT a. FROM 'a'", '               ^', "expected ',', FROM, WHERE or the end, found a string"],
+    [
+      "SELECT a. FROM 'a'",
+      '               ^',
+      "expected ',', FROM, WHERE or the end, found a string",
+    ],
     ["SELECT a.+b FROM 'a'", '         ^', "expected a name after '.', found '+'"],
     ["SELECT a.2b FROM 'a'", '         ^', "a name cannot begin with a digit: write get(*, '2b')"],
     [

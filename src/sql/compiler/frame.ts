@@ -12,6 +12,8 @@ export interface Frame {
   readonly element: Value
   /** The frame around a nested query. */
   readonly outer: Frame | undefined
+  /** What nested queries may still look at; none outside of them. */
+  readonly budget: QueryBudget | undefined
   /** Of the outermost frame: its calls of external functions, from the first one on. */
   external: ExternalCalls | undefined
 }
@@ -19,6 +21,11 @@ export interface Frame {
 /** A variable is evaluated once a message and rule, with those before it, when it is first read. */
 export interface Variables {
   valueAt(index: number, frame: Frame): Value
+}
+
+/** Shared by a nested query and the queries inside it. */
+export interface QueryBudget {
+  elementsLeft: number
 }
 
 /** A compiled expression. Never throws, but for the signals of external-calls.ts. */

@@ -3,7 +3,7 @@ import type { Exists, Expression, Item, Query, Selection, Subselect } from '../a
 import { isArray, isObject } from '../values.ts'
 import type { Value } from '../values.ts'
 import { compileExpression } from './expression.ts'
-import type { Evaluate, Frame, Surroundings } from './frame.ts'
+import type { Evaluate, Frame, QueryBudget, Surroundings } from './frame.ts'
 import { compileStar } from './names.ts'
 
 /** An expression with everything that it may contain. */
@@ -71,6 +71,12 @@ function compileQueryExpression(expression: Subselect | Exists, around: Surround
 }
 
 /**
+ * Elements that a nested query looks at, with all queries inside it. Queries inside each other
+ * over one array of a payload would else keep the engine busy for hours.
+ */
+const elementsMax = 1_000_000
+
+/**
  * A nested query: over an array an array of the results, one for each element that WHERE lets pass;
  * over an object one result; over anything else Undefined. `FROM *` gives an array even when the
  * whole is one object.
@@ -82,29 +88,26 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   const where = query.where === undefined ? undefined : compileWithQueries(query.where, inside)
   const givesArray = query.source.kind === 'star'
 
-  const resultFor = (element: Value, outer: Frame): Value => {
+  const resultFor = (element: Value, outer: Frame, budget: QueryBudget): Value => {
     const { document, variables } = outer
-    const frame: Frame = { document, variables, element, outer, external: undefined }
+    const frame: Frame = { document, variables, element, outer, budget, external: undefined }
     return where === undefined || where(frame) === true ? select(frame) : undefined
   }
   return (frame) => {
     const from = source(frame)
-    if (isArray(from)) return resultsOf(from, (element) => resultFor(element, frame))
+    const budget = frame.budget ?? { elementsLeft: elementsMax }
+    const resultsOf = (elements: readonly Value[]): Value => {
+      const results: Value[] = []
+      for (const element of elements) {
+        if (budget.elementsLeft <= 0) return undefined
+        budget.elementsLeft -= 1
+        const result = resultFor(element, frame, budget)
+        if (result !== undefined) results.push(result)
+      }
+      return budget.elementsLeft > 0 ? results : undefined
+    }
+    if (isArray(from)) return resultsOf(from)
     if (!isObject(from)) return undefined
-    return givesArray
-      ? resultsOf([from], (element) => resultFor(element, frame))
-      : resultFor(from, frame)
+    return givesArray ? resultsOf([from]) : resultFor(from, frame, budget)
   }
-}
-
-function resultsOf(
-  elements: readonly Value[],
-  resultFor: (element: Value) => Value,
-): readonly Value[] {
-  const results: Value[] = []
-  for (const element of elements) {
-    const result = resultFor(element)
-    if (result !== undefined) results.push(result)
-  }
-  return results
 }

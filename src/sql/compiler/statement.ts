@@ -3,13 +3,18 @@ import type { Item, Selection, Statement } from '../ast.ts'
 import type { Dialect } from '../dialect.ts'
 import type { MessageDocument } from '../document.ts'
 import { writeJson, writeString } from '../json-writer.ts'
+import { mayFitText, textLengthMax } from '../text-limit.ts'
 import { isArray, isObject } from '../values.ts'
 import type { Value } from '../values.ts'
 import type { Evaluate, Frame, Surroundings } from './frame.ts'
 import { compileItems, compileWithQueries } from './selection.ts'
 
 export type StatementResult =
-  | { readonly matched: false }
+  | {
+      readonly matched: false
+      /** Why there is no output although WHERE was true: one sentence. */
+      readonly problem?: string
+    }
   | {
       readonly matched: true
       /** What the actions get: for `SELECT *` alone the very bytes of the message. */
@@ -19,6 +24,10 @@ export type StatementResult =
     }
 
 const noMatch: StatementResult = Object.freeze({ matched: false })
+const tooLong: StatementResult = Object.freeze({
+  matched: false,
+  problem: `the output is longer than ${textLengthMax} characters`,
+})
 const isJson = () => true
 const isNotJson = () => false
 
@@ -65,23 +74,28 @@ function compileWithPayload(
     if (document.message.payload.length > 0 && !isObject(document.payload())) {
       return payloadResult(document)
     }
-    return jsonResult(writeJson(evaluate(frame), around.dialect))
+    return jsonResult(outputText(evaluate(frame), around.dialect))
   }
 }
 
 /** The JSON text of an object of items; written straight away where the names are known. */
-function compileObjectText(items: readonly Item[], around: Surroundings): (frame: Frame) => string {
+function compileObjectText(
+  items: readonly Item[],
+  around: Surroundings,
+): (frame: Frame) => string | undefined {
   const members = plainMembers(items, around)
   if (members === undefined) {
     const evaluate = compileItems(items, around)
-    return (frame) => writeJson(evaluate(frame), around.dialect)
+    return (frame) => outputText(evaluate(frame), around.dialect)
   }
   return (frame) => {
     let text = ''
     for (const { prefix, evaluate } of members) {
       const value = evaluate(frame)
       if (value === undefined) continue
-      text += (text === '' ? '' : ',') + prefix + writeJson(value, around.dialect)
+      const valueText = outputText(value, around.dialect)
+      if (valueText === undefined || text.length > textLengthMax) return undefined
+      text += (text === '' ? '' : ',') + prefix + valueText
     }
     return `{${text}}`
   }
@@ -117,9 +131,15 @@ function valueResult(value: Value, dialect: Dialect): StatementResult {
   if (value === undefined)
     return { matched: true, output: Buffer.alloc(0), outputIsJson: isNotJson }
   if (isArray(value) && !dialect.isSecondVersion) return noMatch
-  return jsonResult(writeJson(value, dialect))
+  return jsonResult(outputText(value, dialect))
 }
 
-function jsonResult(text: string): StatementResult {
+/** A rule can name a part of the payload thousands of times: no text is written that is too long. */
+function outputText(value: Value, dialect: Dialect): string | undefined {
+  return mayFitText(value) ? writeJson(value, dialect) : undefined
+}
+
+function jsonResult(text: string | undefined): StatementResult {
+  if (text === undefined) return tooLong
   return { matched: true, output: Buffer.from(text), outputIsJson: isJson }
 }

@@ -53,12 +53,14 @@ export type MakeRequest = (
   dialect: Dialect,
 ) => ExternalRequest | undefined
 
-/** The statement is refused for it. */
+/** The statement is refused for it, or only warned of. */
 export interface ArgumentProblem {
   /** The offset of the argument in the text of the statement. */
   readonly at: number
   /** One sentence without a full stop. */
   readonly problem: string
+  /** AWS IoT takes the statement, and the call is Undefined for every message. */
+  readonly isWarning?: true
 }
 
 export type Implementation = (

@@ -67,7 +67,7 @@ function createRecentPatterns(): (pattern: string, dialect: Dialect) => Regex | 
 
 /**
  * A written pattern that Java takes and this engine does not is refused. One that Java refuses is
- * none: in AWS IoT, too, it is Undefined for every message.
+ * warned of: in AWS IoT, too, it is Undefined for every message.
  */
 function findPatternProblem(
   pattern: Expression | undefined,
@@ -76,11 +76,15 @@ function findPatternProblem(
   const text = constantText(pattern, dialect)
   if (pattern === undefined || text === undefined) return undefined
   const found = findRegexProblem(text, dialect.regex ?? 'linear')
-  if (found === undefined || found.kind === 'invalid') return undefined
+  if (found === undefined) return undefined
   const { problem, at } = found
   // A quote may be written twice in the statement, so behind one the place is not known.
   const isPlaceKnown = pattern.kind === 'constant' && !/['"]/.test(text.slice(0, at))
-  return { at: isPlaceKnown ? pattern.at + 1 + at : pattern.at, problem }
+  return {
+    at: isPlaceKnown ? pattern.at + 1 + at : pattern.at,
+    problem,
+    ...(found.kind === 'invalid' && { isWarning: true }),
+  }
 }
 
 /** The text of a literal; undefined for anything that is not the same for every message. */

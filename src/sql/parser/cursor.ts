@@ -45,17 +45,26 @@ export interface Cursor {
   fail(at: number, problem: string): never
 }
 
-/** A cursor over `text` from `start` on. Each character is read once. */
-export function createCursor(text: string, start: number, grammar: Grammar): Cursor {
+/**
+ * A cursor over `text` from `start` on. Each character is read once.
+ *
+ * @param read the lexer; a test counts with another one what is read
+ */
+export function createCursor(
+  text: string,
+  start: number,
+  grammar: Grammar,
+  read: typeof readToken = readToken,
+): Cursor {
   const waiting: Token[] = []
   let offset = start
   let depth = 0
 
   function peek(ahead = 0): Token {
     while (waiting.length <= ahead) {
-      const read = readToken(text, offset)
-      offset = read.end
-      waiting.push(read)
+      const token = read(text, offset)
+      offset = token.end
+      waiting.push(token)
     }
     return waiting[ahead] as Token
   }

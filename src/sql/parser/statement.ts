@@ -2,6 +2,7 @@
 import type { Assignment, Expression, Statement } from '../ast.ts'
 import type { Cursor, Grammar } from './cursor.ts'
 import { createCursor } from './cursor.ts'
+import { readToken } from '../lexer.ts'
 import { parseExpression, parseExpressionOrStar } from './expressions.ts'
 import { parseQuery, parseSelection, parseWhere } from './queries.ts'
 
@@ -11,9 +12,12 @@ const grammar: Grammar = {
   query: parseQuery,
 }
 
-/** @throws SluiceError SqlParseException */
-export function parseStatement(text: string): Statement {
-  const cursor = createCursor(text, 0, grammar)
+/**
+ * @param read the lexer; a test counts with another one what is read
+ * @throws SluiceError SqlParseException
+ */
+export function parseStatement(text: string, read: typeof readToken = readToken): Statement {
+  const cursor = createCursor(text, 0, grammar, read)
   const assignments = parseAssignments(cursor)
   const selection = parseSelection(cursor)
   if (cursor.peek().keyword === 'WHERE' && comesLater(cursor, 'FROM')) {
