@@ -8,7 +8,7 @@ import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import type { LabCall } from '../../src/lab/calls.ts'
 import type { LabServer } from '../../src/lab/lab-server.ts'
-import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
+import type { DeliverySettings, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
 import {
@@ -38,6 +38,8 @@ export interface DeliveryOptions extends ProducerOptions {
   /** How much faster the producer's clock runs. */
   readonly haste?: number
   readonly faultSeed?: number
+  readonly requestTimeoutMs?: number
+  readonly outbox?: OutboxOptions
 }
 
 /** Time that runs so many times faster for the producer's delays, so that tests need not wait. */
@@ -62,7 +64,10 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     faultSeed: options.faultSeed ?? 1,
   })
   for (const name of options.streams ?? ['stream']) lab.ensureStream(name)
-  const { outbox, metrics } = await openTestOutbox(options.directory ?? temporaryDirectory())
+  const { outbox, metrics } = await openTestOutbox(
+    options.directory ?? temporaryDirectory(),
+    options.outbox,
+  )
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
   const clock = hastened(options.haste ?? 10)
@@ -73,6 +78,7 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
       kinesisEndpoint: endpoint,
       stsEndpoint: endpoint,
       baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
+      ...(options.requestTimeoutMs && { requestTimeoutMs: options.requestTimeoutMs }),
     },
   )
   const { createMissingStream, onOut, watch = (put) => put } = options
