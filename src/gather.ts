@@ -1,3 +1,4 @@
+import { placeOfAction } from './actions/action.ts'
 import type { ActionOutcome } from './actions/action.ts'
 import { errorDocument } from './actions/error-action.ts'
 import type { Failure } from './actions/error-action.ts'
@@ -83,7 +84,7 @@ export function createGathering(
 
   const handleErrors = (rule: CompiledRule, subject: Subject, output: Buffer, budget: Budget) =>
     whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
-      const outcome = unbounded && budget.boundAction(unbounded, 'errorAction')
+      const outcome = unbounded && budget.boundAction(unbounded, errorActionIndex)
       if (outcome?.ok === false) {
         report.errorActionFailed(rule, subject.origin.topic, outcome.failure)
       }
@@ -95,7 +96,7 @@ export function createGathering(
     if (rules.length === 0) return nothing
     const subject = subjectOf(message, environment)
     const outcomes = allKnown(rules.map((rule) => run(rule, subject, budget)))
-    return whenKnown(outcomes, (known) => follow(gatheredOf(known.flat()), budget))
+    return whenKnown(outcomes, (known) => follow(gatheredOf(known), budget))
   }
 
   /** What was given, and what comes of the messages among it. */
@@ -147,8 +148,17 @@ function errorOutput(
 
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })
 
-function gatheredOf(outcomes: Outcomes): Gathered {
-  return merge(outcomes.map((outcome) => (outcome.ok ? outcome : nothing)))
+function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
+  const records: NewRecord[] = []
+  const messages: Message[] = []
+  for (const outcomes of outcomesOfRules) {
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue
+      for (const record of outcome.records) records.push(record)
+      for (const message of outcome.messages) messages.push(message)
+    }
+  }
+  return { records, messages }
 }
 
 function merge(parts: readonly Gathered[]): Gathered {
@@ -162,27 +172,26 @@ type Budget = ReturnType<typeof createBudget>
 
 /** What one message may give rise to; makes failed actions of those that go beyond it. */
 function createBudget(outbox: Pick<Outbox, 'admits'>) {
-  const destinations = new Set<Destination>()
+  let destinations: Set<Destination> | undefined
   let republishesLeft = republishedMax
 
   const problemOf = ({ records, messages }: Gathered): string | undefined => {
     if (messages.length > republishesLeft) {
       return `one message is republished ${republishedMax} times in all at most`
     }
-    const refused = records.find(({ destination }) => !outbox.admits(destination, destinations))
-    return refused && 'records wait for as many other destinations as there may be'
+    const refused = records.some(({ destination }) => !outbox.admits(destination, destinations))
+    return refused ? 'records wait for as many other destinations as there may be' : undefined
   }
 
-  const boundAction = (outcome: ActionOutcome, where: string): ActionOutcome => {
+  const boundAction = (outcome: ActionOutcome, index: number): ActionOutcome => {
     if (!outcome.ok) return outcome
     const message = problemOf(outcome)
-    if (message !== undefined) {
-      const [record] = outcome.records
-      const resource = record?.destination.streamName ?? outcome.messages[0]?.topic ?? ''
-      return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
-    }
+    if (message !== undefined) return tooMuch(outcome, message, index)
     republishesLeft -= outcome.messages.length
-    for (const { destination } of outcome.records) destinations.add(destination)
+    for (const { destination } of outcome.records) {
+      destinations ??= new Set()
+      destinations.add(destination)
+    }
     return outcome
   }
 
@@ -190,10 +199,16 @@ function createBudget(outbox: Pick<Outbox, 'admits'>) {
     boundAction,
     boundRule(outcome: RuleOutcome): RuleOutcome {
       if (!outcome.matched) return outcome
-      const actions = outcome.actions.map((action, index) =>
-        boundAction(action, `actions[${index}]`),
-      )
-      return { ...outcome, actions }
+      const actions = outcome.actions.map(boundAction)
+      const isWithin = actions.every((action, index) => action === outcome.actions[index])
+      return isWithin ? outcome : { ...outcome, actions }
     },
   }
+}
+
+function tooMuch(given: Gathered, message: string, index: number): ActionOutcome {
+  const [record] = given.records
+  const resource = record?.destination.streamName ?? given.messages[0]?.topic ?? ''
+  const where = placeOfAction(index)
+  return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }

@@ -100,12 +100,16 @@ const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
   OutputTooLong: 'RuleExecution',
 }
 
+const noFailures: readonly Failure[] = Object.freeze([])
+
 /** What the error action is told of an outcome; nothing when nothing failed. */
 export function failuresOf(
   rule: CompiledRule,
   outcome: RuleOutcome,
   scope: ErrorActionScope,
 ): readonly Failure[] {
+  const isWhole = outcome.matched || outcome.failure === undefined
+  if (isWhole && outcome.actions.every((action) => action.ok)) return noFailures
   const failures: Failure[] = []
   if (!outcome.matched && outcome.failure && scope === 'all') {
     const { code, where, message } = outcome.failure
