@@ -11,7 +11,7 @@ import { createKinesisCalls } from './put-records.ts'
 
 /** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
 export interface AwsCallsOptions {
-  /** For destinations that name no endpoint of their own. */
+  /** Of all destinations, whatever endpoint they name: what runs against it leaves it never. */
   readonly kinesisEndpoint?: string
   readonly stsEndpoint?: string
   /** Who assumes the roles, and who the process is. Absent: the SDK's chain. */
@@ -83,7 +83,8 @@ export function createAwsCalls(
   }
 
   return Object.freeze({
-    callsFor({ region, endpoint = kinesisEndpoint, credentials }: Destination) {
+    callsFor({ region, endpoint: ownEndpoint, credentials }: Destination) {
+      const endpoint = kinesisEndpoint ?? ownEndpoint
       return remembered(callsByText, JSON.stringify([region, endpoint, credentials]), () =>
         createKinesisCalls({
           region,
