@@ -1,0 +1,131 @@
+import type { PolicyRequest } from './policy.ts'
+import { resourceArn } from './resource-arn.ts'
+import type { ResourceOwner } from './resource-arn.ts'
+
+/**
+ * What a request to the HTTP API must be allowed: the IAM action and the resource of each route. AWS's
+ * operations have AWS's names (Service Authorization Reference, "AWS IoT"); what AWS does not have,
+ * under `/v1`, has names of the service `sluice`. A list, and everything that concerns no single
+ * resource, is asked for on `*`.
+ *
+ * A route that is not in the table is allowed to nobody.
+ */
+export interface ApiRequest {
+  /** Method and pattern of the route: `GET /rules/:ruleName`. */
+  readonly route: string
+  /** What the path names, decoded exactly as the route's handler reads it. */
+  readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string>>>
+  readonly query: Readonly<Record<string, unknown>>
+  /** The body as JSON, read when it is asked for; undefined when it is none. */
+  readonly body: () => unknown
+}
+
+export interface ApiActions {
+  /**
+   * @returns all that must be allowed; none for what anyone may ask; undefined for an unknown route
+   */
+  requiredFor(request: ApiRequest): readonly PolicyRequest[] | undefined
+}
+
+/** `*`, or the resource part of an ARN of AWS IoT: `rule/x`, `topic/a/b`, `client/c`. */
+type Resource = string
+type Requirement = (request: ApiRequest) => readonly (readonly [action: string, Resource])[]
+
+const anyResource = '*'
+const ruleOf = ({ names }: ApiRequest): Resource => `rule/${names.ruleName ?? ''}`
+const topicOf = ({ names }: ApiRequest): Resource => `topic/${names.topic ?? ''}`
+
+const onRule =
+  (action: string): Requirement =>
+  (request) => [[action, ruleOf(request)]]
+const onAll =
+  (action: string): Requirement =>
+  () => [[action, anyResource]]
+const nothing: Requirement = () => []
+
+/** Route -> what it takes. docs/SECURITY.md lists the same. */
+export const apiRequirements: Readonly<Record<string, Requirement>> = Object.freeze({
+  'POST /rules/:ruleName': onRule('iot:CreateTopicRule'),
+  'PATCH /rules/:ruleName': onRule('iot:ReplaceTopicRule'),
+  'GET /rules/:ruleName': onRule('iot:GetTopicRule'),
+  'DELETE /rules/:ruleName': onRule('iot:DeleteTopicRule'),
+  'POST /rules/:ruleName/enable': onRule('iot:EnableTopicRule'),
+  'POST /rules/:ruleName/disable': onRule('iot:DisableTopicRule'),
+  'GET /rules': onAll('iot:ListTopicRules'),
+  'POST /tags': ({ body }) => [['iot:TagResource', arnIn(body())]],
+  'POST /untag': ({ body }) => [['iot:UntagResource', arnIn(body())]],
+  'GET /tags': ({ query }) => [['iot:ListTagsForResource', arnIn(query)]],
+  'GET /endpoint': onAll('iot:DescribeEndpoint'),
+
+  'POST /topics/*': (request) =>
+    isTrue(request.query['retain'])
+      ? [
+          ['iot:Publish', topicOf(request)],
+          ['iot:RetainPublish', topicOf(request)],
+        ]
+      : [['iot:Publish', topicOf(request)]],
+  'GET /retainedMessage/*': (request) => [['iot:GetRetainedMessage', topicOf(request)]],
+  'GET /retainedMessage': onAll('iot:ListRetainedMessages'),
+  'DELETE /connections/:clientId': ({ names }) => [
+    ['iot:DeleteConnection', `client/${names.clientId ?? ''}`],
+  ],
+
+  'GET /v1/health': nothing,
+  'GET /v1/metrics': onAll('sluice:GetMetrics'),
+  'GET /v1/openapi.json': onAll('sluice:GetApiDocument'),
+  'GET /v1/docs': onAll('sluice:GetApiDocument'),
+  // A payload of the caller's own may call functions with any role: that is more than trying a rule.
+  'POST /v1/evaluate': ({ body }) => [
+    ['sluice:Evaluate', ruleNamedBy(body(), 'topicRulePayload') ?? anyResource],
+  ],
+  'GET /v1/rules/:ruleName/delivery': onRule('sluice:GetRuleDelivery'),
+  'PUT /v1/rules/:ruleName/delivery': onRule('sluice:PutRuleDelivery'),
+  'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
+  'GET /v1/outbox': onAll('sluice:GetOutbox'),
+  'GET /v1/dead-letters': ({ query }) => [
+    ['sluice:ListDeadLetters', ruleNamedBy(query, 'ids') ?? anyResource],
+  ],
+  'POST /v1/dead-letters/replay': ({ body }) => [
+    ['sluice:ReplayDeadLetters', ruleNamedBy(body(), 'ids') ?? anyResource],
+  ],
+  'DELETE /v1/dead-letters/:id': onAll('sluice:DeleteDeadLetter'),
+} satisfies Record<string, Requirement>)
+
+export function createApiActions(owner: ResourceOwner): ApiActions {
+  const complete = (resource: Resource) =>
+    resource === anyResource || resource.startsWith('arn:')
+      ? resource
+      : resourceArn(resource, owner)
+
+  return {
+    requiredFor(request) {
+      // HEAD is GET without the body.
+      const route = request.route.replace(/^HEAD /, 'GET ')
+      if (!Object.hasOwn(apiRequirements, route)) return undefined
+      return apiRequirements[route]?.(request).map(([action, resource]) => ({
+        action,
+        resource: complete(resource),
+      }))
+    },
+  }
+}
+
+/** As the caller gives it; what is no ARN stands for all of them, and the handler refuses it. */
+function arnIn(given: unknown): Resource {
+  const arn = memberOf(given, 'resourceArn')
+  return typeof arn === 'string' && arn.startsWith('arn:') ? arn : anyResource
+}
+
+/** The rule that alone is concerned; undefined when `wider` is given as well. */
+function ruleNamedBy(given: unknown, wider: string): Resource | undefined {
+  const name = memberOf(given, 'ruleName')
+  if (typeof name !== 'string' || name === '') return undefined
+  return memberOf(given, wider) === undefined ? `rule/${name}` : undefined
+}
+
+function memberOf(given: unknown, name: string): unknown {
+  if (typeof given !== 'object' || given === null || !Object.hasOwn(given, name)) return undefined
+  return (given as Readonly<Record<string, unknown>>)[name]
+}
+
+const isTrue = (value: unknown) => value === true || value === 'true'
