@@ -11,7 +11,7 @@ import { createKinesisCalls } from './put-records.ts'
 
 /** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
 export interface AwsCallsOptions {
-  /** Of all destinations, whatever endpoint they name: what runs against it leaves it never. */
+  /** Of all destinations, whatever endpoint they name: so that nothing leads out of the lab. */
   readonly kinesisEndpoint?: string
   readonly stsEndpoint?: string
   /** Who assumes the roles, and who the process is. Absent: the SDK's chain. */
