@@ -10,7 +10,7 @@ import { SluiceError } from '../errors.ts'
  * `+` and `#` are ordinary characters (AWS IoT Developer Guide, "Publish/Subscribe policy examples").
  *
  * Invariants:
- * - Characters are Unicode code points, so that `?` stands for one that UTF-16 needs two units for.
+ * - `?` stands for one Unicode code point, also where UTF-16 needs two units for it.
  * - What a variable gives is compared literally. A value that holds one of `* ? $ + #` is not put in
  *   at all, and the pattern matches nothing (AWS IoT, "X.509 Certificate policy variable
  *   limitations"): a client named `+` must not come by `topicfilter/dt/+/x` of all the others.
@@ -20,7 +20,7 @@ import { SluiceError } from '../errors.ts'
 export interface Pattern {
   /** Whether a variable of the pattern has no usable value; it then matches nothing. */
   isUnresolved(variables: PolicyVariables): boolean
-  matches(text: readonly number[], variables: PolicyVariables): boolean
+  matches(text: string, variables: PolicyVariables): boolean
 }
 
 export const policyVariableNames = [
@@ -31,95 +31,119 @@ export const policyVariableNames = [
 export type PolicyVariableName = (typeof policyVariableNames)[number]
 export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string>>>
 
-/** A code point, `anyOne` or the name of a variable. */
-type Element = number | PolicyVariableName
-/** Stands for `?`: no code point is negative. */
-const anyOne = -1
+/** A text that is compared as it is, one character of any kind, or a variable. */
+type Part =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'anyOne' }
+  | { readonly kind: 'variable'; readonly name: PolicyVariableName }
 /** What lies between two `*`. */
-type Run = readonly Element[]
+type Run = readonly Part[]
 
 const escapes: readonly string[] = ['*', '?', '$']
 const wildcardInValue = /[*?$+#]/
 
-/** The code points of a text. */
-export function codePointsOf(text: string): number[] {
-  const points: number[] = []
-  for (let index = 0; index < text.length; index++) {
-    const point = text.codePointAt(index) ?? 0
-    if (point > 0xffff) index++
-    points.push(point)
-  }
-  return points
-}
-
-/**
- * @param text a pattern without variables; compared without regard to ASCII case
- * @throws SluiceError MalformedPolicyException
- */
-export function compileActionPattern(text: string, where: string): (action: string) => boolean {
-  if (text.includes('$')) throw malformed(where, `${text}: an action takes no policy variable`)
-  const pattern = compilePattern(text.toLowerCase(), where)
-  return (action) => pattern.matches(codePointsOf(action.toLowerCase()), {})
-}
-
 /** @throws SluiceError MalformedPolicyException: an unknown or unclosed variable */
 export function compilePattern(text: string, where: string): Pattern {
   const runs = runsOf(text, where)
-  const names = runs.flat().filter((element) => typeof element === 'string')
+  const parts = runs.flat()
+  const names = parts.flatMap((part) => (part.kind === 'variable' ? [part.name] : []))
   const isUnresolved = (variables: PolicyVariables) =>
     names.some((name) => !isUsable(variables[name]))
-  const literalRuns = names.length === 0 ? (runs as number[][]) : undefined
+  const matchesRuns = parts.some(({ kind }) => kind === 'anyOne')
+    ? compileCharacters(runs)
+    : compileTexts(runs, names.length === 0)
   return Object.freeze({
     isUnresolved,
-    matches(given: readonly number[], variables: PolicyVariables) {
-      if (literalRuns) return matchRuns(literalRuns, given)
-      if (isUnresolved(variables)) return false
-      return matchRuns(
-        runs.map((run) => resolve(run, variables)),
-        given,
-      )
-    },
+    matches: (given: string, variables: PolicyVariables) =>
+      !isUnresolved(variables) && matchesRuns(given, variables),
   })
+}
+
+type Matcher = (text: string, variables: PolicyVariables) => boolean
+
+/** Without `?` a run is a text, which the machine compares fastest. */
+function compileTexts(runs: readonly Run[], isConstant: boolean): Matcher {
+  const resolve = (variables: PolicyVariables) => runs.map((run) => textOf(run, variables))
+  if (!isConstant) return (text, variables) => matchTexts(resolve(variables), text)
+  const texts = resolve({})
+  return (text) => matchTexts(texts, text)
+}
+
+function compileCharacters(runs: readonly Run[]): Matcher {
+  return (text, variables) =>
+    matchCharacters(
+      runs.map((run) => charactersOf(run, variables)),
+      Array.from(text),
+    )
+}
+
+function textOf(run: Run, variables: PolicyVariables): string {
+  let text = ''
+  for (const part of run) {
+    if (part.kind === 'text') text += part.text
+    else if (part.kind === 'variable') text += variables[part.name] ?? ''
+  }
+  return text
+}
+
+/** A character each; undefined stands for any. */
+type Characters = readonly (string | undefined)[]
+
+function charactersOf(run: Run, variables: PolicyVariables): Characters {
+  return run.flatMap((part) =>
+    part.kind === 'anyOne' ? [undefined] : Array.from(textOf([part], variables)),
+  )
 }
 
 function isUsable(value: string | undefined): boolean {
   return value !== undefined && value !== '' && !wildcardInValue.test(value)
 }
 
-function resolve(run: Run, variables: PolicyVariables): number[] {
-  return run.flatMap((element) =>
-    typeof element === 'string' ? codePointsOf(variables[element] ?? '') : [element],
-  )
-}
-
 function runsOf(text: string, where: string): Run[] {
-  const runs: Element[][] = [[]]
+  const runs: Part[][] = [[]]
   for (let index = 0; index < text.length;) {
     const variable = variableAt(text, index, where)
     if (variable) {
-      runs.at(-1)?.push(variable.element)
+      runs.at(-1)?.push(variable.part)
       index = variable.end
       continue
     }
-    const point = text.codePointAt(index) ?? 0
-    const character = String.fromCodePoint(point)
+    const character = String.fromCodePoint(text.codePointAt(index) ?? 0)
     if (character === '*') runs.push([])
-    else runs.at(-1)?.push(character === '?' ? anyOne : point)
+    else runs.at(-1)?.push(character === '?' ? { kind: 'anyOne' } : literal(character))
     index += character.length
   }
-  return runs
+  return runs.map(joinTexts)
+}
+
+const literal = (text: string): Part => ({ kind: 'text', text })
+
+function joinTexts(run: Run): Run {
+  const joined: Part[] = []
+  for (const part of run) {
+    const last = joined.at(-1)
+    if (last?.kind === 'text' && part.kind === 'text') joined.pop()
+    joined.push(
+      last?.kind === 'text' && part.kind === 'text' ? literal(last.text + part.text) : part,
+    )
+  }
+  return joined
 }
 
 /** `${...}` at this place; a dollar sign without a bracket is a dollar sign, as in `$aws/things`. */
-function variableAt(text: string, start: number, where: string) {
+function variableAt(
+  text: string,
+  start: number,
+  where: string,
+): { readonly part: Part; readonly end: number } | undefined {
   if (!text.startsWith('${', start)) return undefined
   const close = text.indexOf('}', start)
   if (close < 0) throw malformed(where, `${text}: a policy variable is not closed`)
   const name = text.slice(start + 2, close)
   const end = close + 1
-  if (escapes.includes(name)) return { element: name.codePointAt(0) ?? 0, end }
+  if (escapes.includes(name)) return { part: literal(name), end }
   const known = policyVariableNames.find((candidate) => candidate === name)
-  if (known !== undefined) return { element: known, end }
+  if (known !== undefined) return { part: { kind: 'variable', name: known }, end }
   throw malformed(
     where,
     `\${${name}} is not a policy variable of this engine; it has ` +
@@ -128,13 +152,30 @@ function variableAt(text: string, start: number, where: string) {
 }
 
 /** The first run begins the text, the last ends it, the others follow each other as early as can be. */
-function matchRuns(runs: readonly (readonly number[])[], text: readonly number[]): boolean {
+function matchTexts(runs: readonly string[], text: string): boolean {
+  const first = runs[0] ?? ''
+  if (runs.length === 1) return text === first
+  const last = runs[runs.length - 1] ?? ''
+  const lastStart = text.length - last.length
+  if (first.length > lastStart || !text.startsWith(first) || !text.endsWith(last)) return false
+  let position = first.length
+  for (let index = 1; index < runs.length - 1; index++) {
+    const run = runs[index] ?? ''
+    const found = text.indexOf(run, position)
+    if (found < 0) return false
+    position = found + run.length
+  }
+  return position <= lastStart
+}
+
+/** The same, character by character. */
+function matchCharacters(runs: readonly Characters[], text: readonly string[]): boolean {
   const [first = [], ...others] = runs
   const last = others.pop()
   if (last === undefined) return first.length === text.length && isAt(first, text, 0)
-  if (first.length + last.length > text.length || !isAt(first, text, 0)) return false
   const lastStart = text.length - last.length
-  if (!isAt(last, text, lastStart)) return false
+  if (first.length > lastStart || !isAt(first, text, 0) || !isAt(last, text, lastStart))
+    return false
   let position = first.length
   for (const run of others) {
     while (position + run.length <= lastStart && !isAt(run, text, position)) position++
@@ -144,12 +185,10 @@ function matchRuns(runs: readonly (readonly number[])[], text: readonly number[]
   return true
 }
 
-function isAt(run: readonly number[], text: readonly number[], position: number): boolean {
-  for (let index = 0; index < run.length; index++) {
-    const expected = run[index]
-    if (expected !== anyOne && expected !== text[position + index]) return false
-  }
-  return true
+function isAt(run: Characters, text: readonly string[], position: number): boolean {
+  return run.every(
+    (expected, index) => expected === undefined || expected === text[position + index],
+  )
 }
 
 export function malformed(where: string, message: string): SluiceError {

@@ -1,7 +1,7 @@
 import { readPolicyDocument } from './policy-document.ts'
 import type { PolicyStatement } from './policy-document.ts'
-import { codePointsOf, compileActionPattern, compilePattern, malformed } from './policy-pattern.ts'
-import type { Pattern, PolicyVariables } from './policy-pattern.ts'
+import { compilePattern, malformed } from './policy-pattern.ts'
+import type { PolicyVariables } from './policy-pattern.ts'
 
 /**
  * What a caller may do: policy documents as IAM and AWS IoT take them, compiled once, asked often.
@@ -28,12 +28,21 @@ export type PolicyDecision = 'allow' | 'deny' | 'implicitDeny'
 
 interface CompiledStatement {
   readonly effect: PolicyStatement['effect']
+  /** Of an action in lower case. */
   readonly coversAction: (action: string) => boolean
-  readonly coversResource: (resource: ResourceName, variables: PolicyVariables) => boolean
+  readonly coversResource: (
+    /** Undefined for `*`, the resource of an action that has none. */
+    resource: ResourceName | undefined,
+    variables: PolicyVariables,
+  ) => boolean
 }
 
-/** The fields of an ARN; undefined for `*`, the resource of an action that has none. */
-type ResourceName = readonly (readonly number[])[] | undefined
+interface ResourceName {
+  /** `arn:partition:service:region:account`: the same for all that a server has. */
+  readonly owner: string
+  /** `topic/a/b`; colons are characters like any other. */
+  readonly rest: string
+}
 
 /**
  * @param document the parsed JSON of one policy
@@ -42,18 +51,42 @@ type ResourceName = readonly (readonly number[])[] | undefined
  */
 export function compilePolicy(document: unknown, where = 'policy'): Policy {
   const statements = readPolicyDocument(document, where).map(compileStatement)
-  const denials = statements.filter(({ effect }) => effect === 'Deny')
-  const allowances = statements.filter(({ effect }) => effect === 'Allow')
+  const statementsFor = rememberStatements(statements)
   return Object.freeze({
     decide({ action, resource, variables = {} }: PolicyRequest): PolicyDecision {
-      const name = splitArn(resource)?.map(codePointsOf)
-      const covers = (statement: CompiledStatement) =>
-        statement.coversAction(action) && statement.coversResource(name, variables)
+      const { denials, allowances } = statementsFor(action)
+      if (denials.length + allowances.length === 0) return 'implicitDeny'
+      const name = splitArn(resource)
+      const covers = (statement: CompiledStatement) => statement.coversResource(name, variables)
       if (denials.some(covers)) return 'deny'
       return allowances.some(covers) ? 'allow' : 'implicitDeny'
     },
   })
 }
+
+interface StatementsOfAction {
+  readonly denials: readonly CompiledStatement[]
+  readonly allowances: readonly CompiledStatement[]
+}
+
+/** A server asks for a few actions, over and over: their patterns are compared once. */
+function rememberStatements(statements: readonly CompiledStatement[]) {
+  const byAction = new Map<string, StatementsOfAction>()
+  return (action: string): StatementsOfAction => {
+    const known = byAction.get(action)
+    if (known) return known
+    const name = action.toLowerCase()
+    const covering = statements.filter((statement) => statement.coversAction(name))
+    const found = {
+      denials: covering.filter(({ effect }) => effect === 'Deny'),
+      allowances: covering.filter(({ effect }) => effect === 'Allow'),
+    }
+    if (byAction.size < actionsRememberedMax) byAction.set(action, found)
+    return found
+  }
+}
+
+const actionsRememberedMax = 100
 
 /** Several policies as one: those of a certificate, a user and of all. None of them allows nothing. */
 export function combinePolicies(policies: readonly Policy[]): Policy {
@@ -70,18 +103,19 @@ function compileStatement(statement: PolicyStatement): CompiledStatement {
   const { effect, action, where } = statement
   const actions = action.texts.map((text) => {
     refuseAction(text, where)
-    return compileActionPattern(text, where)
+    return compilePattern(text.toLowerCase(), where)
   })
   return {
     effect,
-    coversAction: (given) => actions.some((matches) => matches(given)) !== action.isNegated,
+    coversAction: (given) =>
+      actions.some((pattern) => pattern.matches(given, {})) !== action.isNegated,
     coversResource: compileResources(statement),
   }
 }
 
 function compileResources({ effect, resource, where }: PolicyStatement) {
   const patterns = resource.texts.map((text) => compileResource(text, where))
-  return (name: ResourceName, variables: PolicyVariables): boolean => {
+  return (name: ResourceName | undefined, variables: PolicyVariables): boolean => {
     if (!resource.isNegated) return patterns.some((pattern) => pattern.matches(name, variables))
     // "All but this client's own" cannot be told for a client without that value: it allows nothing.
     if (effect === 'Allow' && patterns.some((pattern) => pattern.isUnresolved(variables)))
@@ -92,40 +126,61 @@ function compileResources({ effect, resource, where }: PolicyStatement) {
 
 interface ResourcePattern {
   isUnresolved(variables: PolicyVariables): boolean
-  matches(name: ResourceName, variables: PolicyVariables): boolean
+  matches(name: ResourceName | undefined, variables: PolicyVariables): boolean
 }
+
+const everything: ResourcePattern = { isUnresolved: () => false, matches: () => true }
 
 /**
  * An ARN is compared field by field, as IAM does: a `*` of the account does not reach into the topic,
- * where a colon is a character like any other.
+ * where a colon is a character like any other. Variables stand in the last field only, as in IAM.
  */
 function compileResource(text: string, where: string): ResourcePattern {
-  if (text === '*') return { isUnresolved: () => false, matches: () => true }
-  const fields = splitArn(text)
-  if (!fields || !text.startsWith('arn:')) {
+  if (text === '*') return everything
+  const name = splitArn(text)
+  if (!name || !text.startsWith('arn:')) {
     throw malformed(
       where,
       `${text} is not a resource: give "*" or a whole ARN, arn:aws:iot:<region>:<account>:` +
         'topic/..., topicfilter/..., client/... or rule/...; each field may be "*"',
     )
   }
-  const patterns: readonly Pattern[] = fields.map((field) => compilePattern(field, where))
+  const isOwner = compileOwner(name.owner, where)
+  const rest = compilePattern(name.rest, where)
   return {
-    isUnresolved: (variables) => patterns.some((pattern) => pattern.isUnresolved(variables)),
-    matches: (name, variables) =>
-      name !== undefined &&
-      patterns.every((pattern, index) => pattern.matches(name[index] ?? [], variables)),
+    isUnresolved: (variables) => rest.isUnresolved(variables),
+    matches: (given, variables) =>
+      given !== undefined && isOwner(given.owner) && rest.matches(given.rest, variables),
   }
 }
 
-const arnFieldCount = 6
+/** All requests of a server name the same owner: what was found for the last one is remembered. */
+function compileOwner(text: string, where: string): (owner: string) => boolean {
+  if (text.includes('${')) {
+    throw malformed(where, `${text}...: variables may stand in the last field of an ARN only`)
+  }
+  const patterns = text.split(':').map((field) => compilePattern(field, where))
+  let last = { owner: '', isMatch: false }
+  return (owner) => {
+    if (owner !== last.owner) {
+      const fields = owner.split(':')
+      const isMatch = patterns.every((pattern, index) => pattern.matches(fields[index] ?? '', {}))
+      last = { owner, isMatch }
+    }
+    return last.isMatch
+  }
+}
+
+const ownerFieldCount = 5
 
 /** `arn:partition:service:region:account:resource`; undefined with fewer fields. */
-function splitArn(text: string): readonly string[] | undefined {
-  const fields = text.split(':', arnFieldCount - 1)
-  if (fields.length < arnFieldCount - 1) return undefined
-  const restStart = fields.join(':').length + 1
-  return restStart > text.length ? undefined : [...fields, text.slice(restStart)]
+function splitArn(text: string): ResourceName | undefined {
+  let colon = -1
+  for (let field = 0; field < ownerFieldCount; field++) {
+    colon = text.indexOf(':', colon + 1)
+    if (colon < 0) return undefined
+  }
+  return { owner: text.slice(0, colon), rest: text.slice(colon + 1) }
 }
 
 /** `service:Name`; wildcards may stand in both. */
