@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts'
 /** The connections that are open, and how to find them. */
 export interface Connections {
   add(client: Client, connection: Connection): void
-  /** The client is accepted under its id. */
+  /** The client is accepted under its id: another connection of that id is closed. */
   readonly name: (client: Client, connection: Connection) => void
   remove(client: Client, connection: Connection): void
   readonly of: (client: Client) => Connection | undefined
@@ -24,7 +24,10 @@ export function createConnections(): Connections {
       byClient.set(client, connection)
     },
     name(client, connection) {
+      const earlier = named.get(client.id)
       named.set(client.id, { client, connection })
+      // [MQTT-3.1.4-2]. Aedes sees to it, but forgets the younger of two that overlap in closing.
+      if (earlier !== undefined && earlier.client !== client) earlier.client.close()
     },
     remove(client, connection) {
       connection.closed = true
