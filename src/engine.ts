@@ -2,6 +2,7 @@ import { failureOfRecord } from './actions/error-action.ts'
 import { messageOfOrigin } from './actions/origin.ts'
 import { createClientOrder } from './client-order.ts'
 import type { Clock } from './clock.ts'
+import { createDistribution } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
 import { createGathering } from './gather.ts'
 import type { Gathered, Gathering } from './gather.ts'
@@ -41,8 +42,11 @@ export interface Engine {
    * @returns undefined when it makes nothing of it: the dead letter is to stay
    */
   replay(letter: ReplayedLetter): Promise<Gathered | undefined>
-  /** Hands on what was republished, when the records that came with it are durable. */
-  distribute(messages: readonly Message[]): void
+  /**
+   * Hands on what was republished, when the records that came with it are durable. Resolves when
+   * there is room for more.
+   */
+  distribute(messages: readonly Message[]): Promise<void>
 }
 
 export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'origin'>
@@ -85,18 +89,7 @@ export function createEngine(
   }
   const gathering = createGathering({ rulesFor, outbox, environment, report }, options)
 
-  const distribute = async (message: Message): Promise<void> => {
-    // Nobody can subscribe to Basic Ingest.
-    if (message.basicIngestRule !== undefined) return
-    try {
-      await dependencies.distribute(message)
-    } catch (thrown) {
-      report.notDistributed(message, thrown)
-    }
-  }
-  const distributeAll = (messages: readonly Message[]): void => {
-    for (const message of messages) void distribute(message)
-  }
+  const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
   return {
     async ingest(message) {
@@ -111,18 +104,20 @@ export function createEngine(
       )
       const { durable, messages } = placed instanceof Promise ? await placed : placed
       await durable
-      distributeAll(messages)
+      if (messages.length > 0) await distribution.handOn(messages)
     },
     async handOver(lost) {
       const { handedTo, messages } = await handOver(lost, { rules, environment, gathering })
-      return { handedTo, onDurable: () => distributeAll(messages) }
+      return { handedTo, onDurable: () => void distribution.handOn(messages) }
     },
     async replay({ ruleName, actionIndex: index, data, origin }) {
       const rule = rules.byName(ruleName)
       if (!rule) return undefined
       return gathering.ofAction(rule, subjectOfOrigin(origin, environment), { index, data })
     },
-    distribute: distributeAll,
+    async distribute(messages) {
+      await distribution.handOn(messages)
+    },
   }
 }
 

@@ -85,6 +85,34 @@ describe('a republished message', () => {
   })
 })
 
+test('publishers are held while a thousand messages wait for their subscribers', async () => {
+  const republishing = ruleWith('r', "SELECT * FROM 'a/b'", [republish('c')])
+  const taken: (() => void)[] = []
+  const { engine } = engineWith([republishing], {
+    distribute: () => new Promise((resolve) => taken.push(resolve)),
+  })
+  const settledCount = { value: 0 }
+  const publish = async () => {
+    await engine.ingest(messageWith())
+    settledCount.value += 1
+  }
+  const published = Array.from({ length: 1_002 }, publish)
+  await settled()
+  expect([settledCount.value, taken.length]).toEqual([999, 1_002])
+  for (const take of taken.slice(0, 3)) take()
+  await Promise.all(published)
+})
+
+test('a subscriber that cannot be reached costs one line in the log', async () => {
+  const republishing = ruleWith('r', "SELECT * FROM 'a/b'", [republish('c')])
+  const { engine, logged } = engineWith([republishing], {
+    distribute: () => Promise.reject(new Error('the broker stops')),
+  })
+  await engine.ingest(messageWith())
+  await settled()
+  expect(logged).toMatchObject([{ level: 'error', topic: 'c' }])
+})
+
 describe('rules in a circle', () => {
   test('end after ten republishes in a row, as a failed action', async () => {
     const { engine, appended, distributed, logged } = engineWith([

@@ -88,8 +88,14 @@ async function loadRule(
 ): Promise<CompiledRule> {
   const file = await files.read(name)
   if (!file) throw new SluiceError('RuleFileInvalid', 'the file is gone')
-  const { tags = {} } = file.metadata ? parseMetadata(file.metadata) : {}
-  return compile({ name, payload: parsePayloadText(file.payload), createdAt: file.madeAt, tags })
+  const { tags = {}, delivery } = file.metadata ? parseMetadata(file.metadata) : {}
+  return compile({
+    name,
+    payload: parsePayloadText(file.payload),
+    createdAt: file.madeAt,
+    tags,
+    ...(delivery && { delivery }),
+  })
 }
 
 /** A rule without a test file has no tests. */

@@ -49,6 +49,9 @@ export type ReplayByRule = (
   letter: DeadLetter,
 ) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
 
+/** The next part waits for it. */
+type OnPartDurable = () => void | Promise<void>
+
 /** How many dead letters were dealt with, and how many of the selected stay. */
 export interface DeadLetterResult {
   readonly count: number
@@ -71,7 +74,7 @@ export interface DeadLetters {
   replay(
     selection: DeadLetterSelection,
     how: 'asIs' | ReplayByRule,
-    onDurable?: () => void,
+    onDurable?: OnPartDurable,
   ): Promise<DeadLetterResult>
   /** Deletes dead letters: the ledger has them as dropped. Durable when it resolves. */
   delete(selection: DeadLetterSelection): Promise<DeadLetterResult>
@@ -108,7 +111,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   function inTurn(
     selection: DeadLetterSelection,
     moverFor: MoverFor,
-    onDurable = nothing,
+    onDurable: OnPartDurable = nothing,
   ): Promise<DeadLetterResult> {
     const done = last.then(async () => {
       overflow.paused = true
@@ -127,7 +130,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   async function moveAll(
     selection: DeadLetterSelection,
     moverFor: MoverFor,
-    onDurable: () => void,
+    onDurable: OnPartDurable,
   ): Promise<DeadLetterResult> {
     let count = 0
     let kept = 0
@@ -146,7 +149,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       } finally {
         for (const { destination } of entries) destination.arriving -= 1
       }
-      onDurable()
+      await onDurable()
       count += moved.length
     }
     return { count, kept }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { hashKeyOf } from '../../src/hash-key.ts'
+import { parsePayload } from '../../src/rules/payload.ts'
 import { roleArn } from '../rules/rule-fixtures.ts'
 import { startServer } from './admin-fixtures.ts'
 
@@ -60,6 +61,31 @@ describe('POST /v1/evaluate', () => {
           where: 'aws_lambda()',
         },
       ],
+    })
+  })
+
+  it('says what a republish action and delivery settings come to', async () => {
+    const { url, store } = await startServer()
+    const actions = [
+      { kinesis },
+      { republish: { roleArn, topic: '$$aws/rules/x/${device}', qos: 1 } },
+    ]
+    await store.create('r', parsePayload(rule("SELECT * FROM 'dt/+'", actions)), {})
+    await store.setDelivery('r', { actions: { '0': { explicitHashKey: '${4 * 5}' } } })
+    const { answer } = await evaluateAt(url, { ruleName: 'r', message })
+    expect(answer).toMatchObject({
+      actions: [
+        {
+          kinesis: {
+            streamName: 'telemetry',
+            partitionKey: 'd7',
+            explicitHashKey: '20',
+            hashKey: '20',
+          },
+        },
+        { republish: { topic: '$aws/rules/x/d7', qos: 1 } },
+      ],
+      errors: [],
     })
   })
 

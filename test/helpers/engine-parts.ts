@@ -43,6 +43,7 @@ export function engineWith(
     options?: EngineOptions
     environment?: EngineDependencies['environment']
     admits?: Outbox['admits']
+    distribute?: EngineDependencies['distribute']
   } = {},
 ) {
   const appended: NewRecord[][] = []
@@ -66,9 +67,7 @@ export function engineWith(
         },
         admits: given.admits ?? (() => true),
       },
-      async distribute(message) {
-        distributed.push(message)
-      },
+      distribute: given.distribute ?? (async (message) => void distributed.push(message)),
       environment: given.environment ?? testEnvironment,
       logger: createMemoryLogger((line) => logged.push(line)),
       metrics,

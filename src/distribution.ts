@@ -1,0 +1,57 @@
+import type { EngineReport } from './engine-report.ts'
+import type { Message } from './message.ts'
+
+/**
+ * Hands on what rules republish. A subscriber may be slow to take it, so what is under way is
+ * bounded: beyond that, whoever hands in more is held until there is room.
+ */
+export interface Distribution {
+  /**
+   * Begins to hand these to their subscribers, in order.
+   *
+   * @returns undefined, or a promise that resolves when there is room for more; never rejects
+   */
+  handOn(messages: readonly Message[]): Promise<void> | undefined
+}
+
+export interface DistributionDependencies {
+  /** Hands a message to its subscribers; resolves when they have it. */
+  readonly distribute: (message: Message) => Promise<void>
+  readonly report: Pick<EngineReport, 'notDistributed'>
+}
+
+/** Messages that subscribers have not taken yet. */
+const underwayMax = 1_000
+
+export function createDistribution({ distribute, report }: DistributionDependencies): Distribution {
+  let underway = 0
+  /** As many as there are messages with no answer yet: the ingress bounds them. */
+  let held: (() => void)[] = []
+
+  const handOne = async (message: Message): Promise<void> => {
+    // Nobody can subscribe to Basic Ingest.
+    if (message.basicIngestRule !== undefined) return
+    underway += 1
+    try {
+      await distribute(message)
+    } catch (thrown) {
+      report.notDistributed(message, thrown)
+    } finally {
+      underway -= 1
+      if (underway < underwayMax) releaseAll()
+    }
+  }
+
+  const releaseAll = (): void => {
+    const released = held
+    held = []
+    for (const release of released) release()
+  }
+
+  return {
+    handOn(messages) {
+      for (const message of messages) void handOne(message)
+      return underway < underwayMax ? undefined : new Promise((resolve) => held.push(resolve))
+    },
+  }
+}
