@@ -22,6 +22,15 @@ export async function readStream(
   streamName: string,
   count: number,
 ): Promise<StreamRecord[]> {
+  return readStreamUntil(kinesis, streamName, (records) => records.length >= count)
+}
+
+/** The same until `isEnough` says so of what was read, all shards one after the other. */
+export async function readStreamUntil(
+  kinesis: KinesisClient,
+  streamName: string,
+  isEnough: (records: readonly StreamRecord[]) => boolean,
+): Promise<StreamRecord[]> {
   const shards = await listShards(kinesis, streamName)
   const records: StreamRecord[] = []
   const readAll = async () => {
@@ -35,9 +44,9 @@ export async function readStream(
       }
     }
   }
-  while (records.length < count) {
+  while (!isEnough(records)) {
     await readAll()
-    if (records.length < count) await new Promise((resolve) => setTimeout(resolve, pollMs))
+    if (!isEnough(records)) await new Promise((resolve) => setTimeout(resolve, pollMs))
   }
   await readAll()
   return records

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { crashRun } from './crash-run.ts'
+
+const seed = 4
+const timeoutMs = 90_000
+
+test(
+  'what was acknowledged reaches the stream in order, through five `kill -9` under load',
+  async () => {
+    const result = await crashRun({ kills: 5, clients: 50, seed })
+    console.log(`seed ${seed}: ${JSON.stringify(result)}`)
+    expect(result.faults).toEqual([])
+    expect(result.acknowledged).toBeGreaterThan(1_000)
+  },
+  timeoutMs,
+)
