@@ -1,3 +1,4 @@
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Message } from '../src/message.ts'
 import { engineWith, keysOf, kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
@@ -83,6 +84,27 @@ describe('a republished message', () => {
     await settled()
     expect(distributed).toEqual([])
   })
+})
+
+test('whatever rules republish to, a message ends, and each one sent on is seen by its rule', async () => {
+  const topic = fc.nat({ max: 4 })
+  const graph = fc.array(fc.array(topic, { maxLength: 3 }), { minLength: 5, maxLength: 5 })
+  await fc.assert(
+    fc.asyncProperty(graph, topic, async (targets, start) => {
+      const rules = targets.map((ofRule, index) =>
+        ruleWith(`r${index}`, `SELECT * FROM 't/${index}'`, [
+          kinesis(),
+          ...ofRule.map((target) => republish(`t/${target}`)),
+        ]),
+      )
+      const { engine, appended, distributed } = engineWith(rules)
+      await engine.ingest(messageWith({ topic: `t/${start}` }))
+      expect(appended).toHaveLength(1)
+      expect(appended[0]).toHaveLength(1 + distributed.length)
+      expect(distributed.length).toBeLessThanOrEqual(100)
+      expect(Math.max(0, ...distributed.map((each) => each.republishDepth ?? 0))).toBeLessThan(11)
+    }),
+  )
 })
 
 test('publishers are held while a thousand messages wait for their subscribers', async () => {

@@ -16,7 +16,7 @@ export function sendError(
   reply: FastifyReply,
   logger: Pick<Logger, 'error'>,
 ): FastifyReply {
-  const error = errorOf(thrown, request)
+  const error = named(errorOf(thrown, request), request)
   if (error.status >= 500) {
     const { id: requestId, method, url } = request
     logger.error({ err: thrown, requestId, method, url }, `HTTP ${error.code}: ${error.message}`)
@@ -42,6 +42,14 @@ export function unreadableRequestAnswer(requestId: string): string {
     '',
     body,
   ].join('\r\n')
+}
+
+/** Tags, the endpoint and the data plane have another name for a fault of the engine. */
+const internalFailurePaths = /^\/(?:tags|untag|endpoint|topics|retainedMessage|connections)\b/
+
+function named(error: SluiceError, { url }: FastifyRequest): SluiceError {
+  if (error.code !== 'InternalException' || !internalFailurePaths.test(url)) return error
+  return new SluiceError('InternalFailureException', error.message, { cause: error.cause })
 }
 
 /** What Fastify itself refuses is the caller's fault; anything else that has no code is ours. */

@@ -185,6 +185,20 @@ describe('Publish', () => {
   })
 })
 
+describe('a fault of the engine', () => {
+  it('has the name that the data plane has for it, and keeps its cause to the log', async () => {
+    const { iotData, serverLog } = await serverWithBroker(() =>
+      Promise.reject(new Error('what went wrong')),
+    )
+    await expect(iotData.send(new PublishCommand({ topic: 't' }))).rejects.toMatchObject({
+      name: 'InternalFailureException',
+      message: expect.stringMatching(/^an internal error; the log has its cause/) as string,
+      $metadata: { httpStatusCode: 500 },
+    })
+    expect(JSON.stringify(serverLog)).toContain('what went wrong')
+  })
+})
+
 describe('retained messages', () => {
   it('are read by topic', async () => {
     const { iotData } = await serverWithBroker()
