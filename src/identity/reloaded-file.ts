@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import { SluiceError, messageOf } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
 import { invalidFile, readSecretFile } from './secret-file.ts'
 import type { SecretFile } from './secret-file.ts'
@@ -15,13 +15,25 @@ export interface ReloadedFile<Value> {
   close(): void
 }
 
-export interface ReloadedFileOptions<Value> {
+export interface ReloadedOptions<Content, Value> {
+  /** For log lines and errors. */
   readonly file: string
   /** For log lines: `the credentials file`. */
   readonly title: string
-  /** Throws what is wrong with the text. */
-  readonly parse: (text: string) => Value
+  /** Undefined while there is none. */
+  readonly read: () => Promise<Content | undefined>
+  /** Throws what is wrong with it. */
+  readonly parse: (content: Content) => Value
   /** What holds while there is no file, and there has been none. Absent: it must be there at once. */
+  readonly whenAbsent?: Value
+  /** Told of every good version but the first. */
+  readonly onChange?: (value: Value) => void
+}
+
+export interface ReloadedFileOptions<Value> {
+  readonly file: string
+  readonly title: string
+  readonly parse: (text: string) => Value
   readonly whenAbsent?: Value
 }
 
@@ -32,13 +44,33 @@ export interface ReloadedFileDependencies {
 
 export const checkIntervalMs = 1_000
 
-/** @throws SluiceError IdentityFileInvalid: the first version is not usable */
-export async function openReloadedFile<Value>(
-  { clock, logger }: ReloadedFileDependencies,
+/**
+ * Follows one file of secrets.
+ *
+ * @throws SluiceError IdentityFileInvalid: the first version is not usable
+ */
+export function openReloadedFile<Value>(
+  deps: ReloadedFileDependencies,
   options: ReloadedFileOptions<Value>,
 ): Promise<ReloadedFile<Value>> {
-  const { file, title } = options
-  const first = await readSecretFile(file)
+  return openReloaded<SecretFile, Value>(deps, {
+    ...options,
+    read: () => readSecretFile(options.file),
+    parse: ({ text }) => options.parse(text),
+  })
+}
+
+/**
+ * Follows what `read` gives.
+ *
+ * @throws SluiceError IdentityFileInvalid: the first version is not usable
+ */
+export async function openReloaded<Content extends { readonly version: string }, Value>(
+  { clock, logger }: ReloadedFileDependencies,
+  options: ReloadedOptions<Content, Value>,
+): Promise<ReloadedFile<Value>> {
+  const { file, title, read, onChange } = options
+  const first = await read()
   let value = first ? parse(first, options) : absentValue(options)
   let version = first?.version ?? absent
   let isClosed = false
@@ -52,11 +84,12 @@ export async function openReloadedFile<Value>(
 
   async function load(): Promise<void> {
     try {
-      const next = await readSecretFile(file)
+      const next = await read()
       if ((next?.version ?? absent) === version || isClosed) return
       version = next?.version ?? absent
       if (!next) throw invalidFile(file, 'is not there any more')
       value = parse(next, options)
+      onChange?.(value)
       logger.info({ file }, `${title} was read again`)
     } catch (thrown) {
       report(thrown)
@@ -86,18 +119,19 @@ export async function openReloadedFile<Value>(
 
 const absent = 'absent'
 
-function parse<Value>(
-  { text }: SecretFile,
-  { file, parse: read }: ReloadedFileOptions<Value>,
+function parse<Content, Value>(
+  content: Content,
+  { file, parse: read }: ReloadedOptions<Content, Value>,
 ): Value {
   try {
-    return read(text)
+    return read(content)
   } catch (thrown) {
+    if (thrown instanceof SluiceError && thrown.code === 'IdentityFileInvalid') throw thrown
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }
 
-function absentValue<Value>(options: ReloadedFileOptions<Value>): Value {
+function absentValue<Content, Value>(options: ReloadedOptions<Content, Value>): Value {
   if ('whenAbsent' in options) return options.whenAbsent
   throw invalidFile(options.file, 'is not there')
 }

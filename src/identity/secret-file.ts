@@ -29,11 +29,20 @@ const modeBitsOfOthers = 0o077
  * @returns undefined when there is no such file
  * @throws SluiceError IdentityFileInvalid: open to others, no plain file, too large, unreadable
  */
-export async function readSecretFile(file: string): Promise<SecretFile | undefined> {
+export function readSecretFile(file: string): Promise<SecretFile | undefined> {
+  return readWhole(file, modeBitsOfOthers)
+}
+
+/** The same for a file that anyone may read, such as a certificate. */
+export function readPublicFile(file: string): Promise<SecretFile | undefined> {
+  return readWhole(file, 0)
+}
+
+async function readWhole(file: string, modeRefused: number): Promise<SecretFile | undefined> {
   const handle = await openIfPresent(file)
   if (!handle) return undefined
   try {
-    const version = await versionOf(handle, file)
+    const version = await versionOf(handle, file, modeRefused)
     const bytes = await handle.readFile()
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), version }
   } catch (thrown) {
@@ -118,14 +127,14 @@ async function openIfPresent(file: string): Promise<FileHandle | undefined> {
 }
 
 /** Asked of the open file: what is checked is what is read. */
-async function versionOf(handle: FileHandle, file: string): Promise<string> {
+async function versionOf(handle: FileHandle, file: string, modeRefused: number): Promise<string> {
   const stats = await handle.stat({ bigint: true })
   if (!stats.isFile()) throw invalidFile(file, 'is not a plain file')
   if (stats.size > secretFileBytesMax) {
     throw invalidFile(file, `has ${stats.size} bytes; at most ${secretFileBytesMax} are read`)
   }
   const mode = Number(stats.mode) & 0o777
-  if (process.platform !== 'win32' && (mode & modeBitsOfOthers) !== 0) {
+  if (process.platform !== 'win32' && (mode & modeRefused) !== 0) {
     throw invalidFile(
       file,
       `is open to others (mode ${mode.toString(8)}): it holds secrets; run chmod 600 ${file}`,

@@ -1,3 +1,4 @@
+import { X509Certificate, createHash, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -173,14 +174,41 @@ describe('the certificates of a lab', () => {
   )
 })
 
-describe('the principal', () => {
-  test('is the SHA-256 of the DER, from whatever form', async () => {
+describe('the principal and the common name', () => {
+  test('are the SHA-256 of the DER, and the name, from whatever form', async () => {
     const folder = await temporaryFolder()
     await makeIn(folder)
     const pem = await read(folder, 'devices/d1.pem')
     const der = Buffer.from(pem.replaceAll(/-----.*-----|\s/g, ''), 'base64')
-    expect(principalOf(pem)).toBe(principalOf(der))
-    const { createHash } = await import('node:crypto')
-    expect(principalOf(der)).toBe(createHash('sha256').update(der).digest('hex'))
+    const identity = { principal: createHash('sha256').update(der).digest('hex'), commonName: 'd1' }
+    expect([identityOf(pem), identityOf(der), identityOf(new X509Certificate(pem))]).toEqual([
+      identity,
+      identity,
+      identity,
+    ])
+    expect(principalOf(pem)).toBe(identity.principal)
+  })
+
+  test.each<[string, string[], string | undefined]>([
+    ['the name itself', ['sensor 7/ä'], 'sensor 7/ä'],
+    ['not what is made to look like another field', ['a\nCN=admin'], 'a\nCN=admin'],
+    ['nor like another name', ['a, CN=admin + CN=x'], 'a, CN=admin + CN=x'],
+    ['none where there are two', ['a', 'admin'], undefined],
+    ['none where there is none', [], undefined],
+  ])('are %s', async (_title, commonNames, expected) => {
+    expect(identityOf(await certificateOf(commonNames)).commonName).toBe(expected)
   })
 })
+
+/** A certificate with these common names, signed by itself. */
+async function certificateOf(commonNames: readonly string[]): Promise<string> {
+  await import('reflect-metadata')
+  const { X509CertificateGenerator } = await import('@peculiar/x509')
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: [{ O: ['x'] }, ...commonNames.map((name) => ({ CN: [name] }))],
+    keys: await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']),
+    signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
+  })
+  return certificate.toString('pem')
+}
