@@ -26,7 +26,7 @@ export interface AwsCallsOptions {
 export interface AwsCalls {
   callsFor(destination: Destination): KinesisCalls
   /** The credentials of a role, shared by all that act with it. */
-  credentialsOf(region: string, roleArn: string): RoleCredentials
+  credentialsOf(region: string, roleArn: string, externalId?: string): RoleCredentials
   /** What all connections go through. */
   readonly requestHandler: NodeHttpHandler
   /** The account that this process belongs to, as STS says. Rejects with what the SDK throws. */
@@ -96,7 +96,8 @@ export function createAwsCalls(
         }),
       )
     },
-    credentialsOf: (region: string, roleArn: string) => credentialsOf(region, { roleArn }),
+    credentialsOf: (region: string, roleArn: string, externalId?: string) =>
+      credentialsOf(region, { roleArn, ...(externalId === undefined ? {} : { externalId }) }),
     requestHandler,
     accountId: (region: string) => stsIn(region).accountId(),
     close: () => requestHandler.destroy(),

@@ -9,7 +9,7 @@ import type { OnOut } from './given-up.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createReadBudget } from './read-ahead.ts'
 
-export type { OnOut, OutRecord } from './given-up.ts'
+export type { OnOut, OutAnswer, OutRecord } from './given-up.ts'
 
 /** Takes records from the outbox to their streams; those that no stream takes, out of it. */
 export interface Producer {

@@ -107,7 +107,7 @@ const quickEffect = fc.constantFrom<FaultEffect[]>(
 const timeout = fc.constant<FaultEffect>({ kind: 'delay', delayMs: 2 * requestTimeoutMs })
 const effect = fc.oneof({ weight: 40, arbitrary: quickEffect }, { weight: 1, arbitrary: timeout })
 
-export const scenario = fc.record({
+const scenario = fc.record({
   faults: fc.array(
     fc.record({
       effect,
@@ -140,8 +140,18 @@ function ruleOf({ effect: what, operation, probability }: Scenario['faults'][num
   }
 }
 
+/** Holds an order to its promise over so many runs; gives the counterexample, if there is one. */
+export async function brokenPromise(
+  ordering: Ordering,
+  numRuns: number,
+): Promise<string | undefined> {
+  const run = await openOrderRuns(ordering)
+  const details = await fc.check(fc.asyncProperty(scenario, run), { numRuns })
+  return details.failed ? fc.defaultReportMessage(details) : undefined
+}
+
 /** Runs scenarios one after the other, and holds what arrived to the promise. */
-export async function openOrderRuns(ordering: Ordering) {
+async function openOrderRuns(ordering: Ordering) {
   let current: ReturnType<typeof watchCalls> | undefined
   const delivery = await openDelivery({
     streams: [],

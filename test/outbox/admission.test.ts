@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest'
+import type { Outbox } from '../../src/outbox/outbox.ts'
+import {
+  destination,
+  everything,
+  idOf,
+  newRecord,
+  newRecordFor,
+  openTestOutbox,
+  temporaryDirectory,
+  textsOf,
+} from './outbox-parts.ts'
+
+const text = (name: string) => `${name} ${'x'.repeat(470)}`
+const named = (outbox: Outbox, streamName: string) =>
+  textsOf(outbox, streamName).map((each) => each.split(' ')[0])
+
+/** A share holds two records of `text`: with the third append there is none left. */
+async function openSmall() {
+  const opened = await openTestOutbox(temporaryDirectory(), { bytesMax: 4_000 })
+  const { outbox } = opened
+  const done: string[] = []
+  const append = (streams: string, name: string, key = name) => {
+    const records = streams.split('').map((stream) => newRecord(stream, key, text(name)))
+    const appended = outbox.append(records).then(
+      () => void done.push(name),
+      () => void done.push(`${name} refused`),
+    )
+    return appended
+  }
+  const settleOldest = (streamName: string, count = 1) => {
+    const id = idOf(outbox, streamName)
+    outbox.settle(id, outbox.read(id, 0, { ...everything, countMax: count }))
+  }
+  return { ...opened, done, append, settleOldest }
+}
+
+/** Long enough for anything that does not wait for room to be on disk. */
+const commits = async ({ outbox }: { readonly outbox: Outbox }) => {
+  await outbox.append([newRecord('elsewhere', 'k', '1')])
+  await outbox.append([newRecord('elsewhere', 'k', '2')])
+}
+
+describe('a destination whose share is full', () => {
+  it('holds the messages that match it, in order, and no others', async () => {
+    const parts = await openSmall()
+    const { outbox, append, done, settleOldest, metrics } = parts
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const waiting = [append('a', '3'), append('a', '4'), append('ab', '5')]
+    await append('b', '6')
+    await commits(parts)
+    expect(done).toEqual(['1', '2', '6'])
+    expect(await metrics.registry.metrics()).toContain('sluice_outbox_appends_waiting 3')
+    settleOldest('a')
+    await waiting[0]
+    await commits(parts)
+    expect(done).toEqual(['1', '2', '6', '3'])
+    settleOldest('a', 2)
+    await Promise.all(waiting)
+    expect(named(outbox, 'a')).toEqual(['4', '5'].slice(-named(outbox, 'a').length))
+    expect(named(outbox, 'b')).toEqual(['6', '5'])
+    await outbox.close()
+  })
+
+  it('holds a message of a key behind a waiting one of that key, for another destination too', async () => {
+    const { outbox, append, settleOldest } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const both = append('ab', '3', 'k')
+    const later = append('b', '4', 'k')
+    const free = append('b', '5', 'other')
+    await free
+    expect(named(outbox, 'b')).toEqual(['5'])
+    settleOldest('a')
+    await both
+    // Its turn has come, and there is room once the first is gone.
+    settleOldest('b')
+    await later
+    expect(named(outbox, 'b')).toEqual(['3', '4'])
+    await outbox.close()
+  })
+
+  it('lets nobody pass who comes in the moment that room is made', async () => {
+    const { outbox, append, settleOldest } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const waiting = append('a', '3')
+    settleOldest('a', 2)
+    const late = append('a', '4')
+    await Promise.all([waiting, late])
+    expect(named(outbox, 'a')).toEqual(['3', '4'])
+    await outbox.close()
+  })
+
+  it('drops what shall not wait, counts it, and takes the rest of the message', async () => {
+    const { outbox, append, metrics } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    await outbox.append([newRecord('a', 'k', text('3')), newRecord('b', 'k', text('3'))], {
+      whenFull: 'drop',
+    })
+    expect(named(outbox, 'a')).toEqual(['1', '2'])
+    expect(named(outbox, 'b')).toEqual(['3'])
+    expect(outbox.ledger('telemetry')).toMatchObject([
+      { accepted: 4, queued: 3, dropped: 1, delivered: 0, deadLettered: 0 },
+    ])
+    expect(await metrics.registry.metrics()).toContain(
+      'sluice_records_dropped_total{rule="telemetry",action="0"} 1',
+    )
+    await outbox.close()
+  })
+
+  it('refuses what waits when the outbox closes', async () => {
+    const { outbox, append, done } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const waiting = append('a', '3')
+    await outbox.close()
+    await waiting
+    expect(done.at(-1)).toBe('3 refused')
+  })
+
+  it('has no more than its part of the whole', async () => {
+    const { outbox, append, done, settleOldest } = await openSmall()
+    const streams = ['a', 'b', 'c', 'd']
+    await Promise.all(streams.flatMap((stream) => [append(stream, '1'), append(stream, '2')]))
+    const late = append('e', 'late')
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    expect(done).not.toContain('late')
+    settleOldest('c')
+    await late
+    await outbox.close()
+  })
+})
+
+describe('destinations', () => {
+  it('are 1,000 at most: an unused one makes room, and one too many is refused', async () => {
+    const directory = temporaryDirectory()
+    const { outbox } = await openTestOutbox(directory)
+    const streams = Array.from({ length: 1_000 }, (_, index) => `s${index}`)
+    await outbox.append(streams.map((stream) => newRecord(stream, 'k', stream)))
+    const [oneMore, another] = [destination('more'), destination('another')]
+    expect(outbox.admits(oneMore)).toBe(false)
+    expect(outbox.admits(destination('s7'))).toBe(true)
+    await expect(outbox.append([newRecordFor(oneMore, 'k', '1')])).rejects.toMatchObject({
+      code: 'ActionFailed',
+    })
+    const id = idOf(outbox, 's7')
+    outbox.settle(id, outbox.read(id, 0, everything))
+    // Until the removal is on disk, the destination is in use.
+    await outbox.append([newRecord('s8', 'k', 'again')])
+    expect(outbox.admits(oneMore)).toBe(true)
+    await outbox.append([newRecordFor(oneMore, 'k', '1')])
+    expect(outbox.admits(another)).toBe(false)
+    expect(outbox.destinations()).toHaveLength(1_000)
+    expect(idOf(outbox, 's7')).toBe(0)
+    await outbox.close()
+    const { outbox: reopened } = await openTestOutbox(directory)
+    expect(reopened.destinations()).toHaveLength(1_000)
+    expect(textsOf(reopened, 'more')).toEqual(['1'])
+    await reopened.close()
+  })
+})

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest'
+import type { NewRecord, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'
+import {
+  everything,
+  givenUp,
+  idOf,
+  newRecord,
+  openTestOutbox,
+  temporaryDirectory,
+  textsOf,
+} from './outbox-parts.ts'
+
+/** An outbox in which records with these texts were given up. */
+async function openWithLetters(texts: readonly string[], options: OutboxOptions = {}) {
+  const directory = temporaryDirectory()
+  const opened = await openTestOutbox(directory, options)
+  await giveUp(
+    opened.outbox,
+    texts.map((text) => newRecord('a', `key-${text}`, text)),
+  )
+  return { directory, ...opened }
+}
+
+async function giveUp(outbox: Outbox, records: readonly NewRecord[]): Promise<void> {
+  await outbox.append(records)
+  const id = idOf(outbox, 'a')
+  await outbox.giveUp(
+    id,
+    outbox.read(id, 0, everything).map((record) => givenUp(record)),
+  )
+}
+
+const listed = (outbox: Outbox, ruleName?: string) =>
+  outbox.deadLetters
+    .list(ruleName === undefined ? {} : { ruleName })
+    .deadLetters.map(({ data }) => data.toString())
+
+describe('dead letters', () => {
+  it('tell all about the record, its message and why it was given up', async () => {
+    const { outbox } = await openWithLetters(['1'])
+    const [letter] = outbox.deadLetters.list().deadLetters
+    expect(letter).toMatchObject({
+      ruleName: 'telemetry',
+      actionIndex: 0,
+      reason: { code: 'ResourceNotFoundException', message: 'no such stream' },
+      attempts: 3,
+      firstMs: 1_000,
+      lastMs: 2_000,
+      partitionKey: 'key-1',
+      destination: { region: 'us-east-1', streamName: 'a', settings: { ordering: 'key' } },
+      origin: { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000 },
+    })
+    expect(letter?.data.toString()).toBe('1')
+    expect(letter?.origin.payload.toString()).toBe('1')
+    expect(outbox.size().records).toBe(0)
+    await outbox.close()
+  })
+
+  it('are listed in pages, by rule', async () => {
+    const { outbox } = await openWithLetters(['1', '2', '3'])
+    await giveUp(outbox, [{ ...newRecord('a', 'k', '4'), ruleName: 'other' }])
+    const first = outbox.deadLetters.list({ maxResults: 3 })
+    expect(first.deadLetters.map(({ data }) => data.toString())).toEqual(['1', '2', '3'])
+    const rest = outbox.deadLetters.list({ nextToken: first.nextToken ?? '' })
+    expect(rest.deadLetters.map(({ data }) => data.toString())).toEqual(['4'])
+    expect(rest.nextToken).toBeUndefined()
+    expect(listed(outbox, 'other')).toEqual(['4'])
+    expect(() => outbox.deadLetters.list({ nextToken: 'x' })).toThrow(/not an id/)
+    await outbox.close()
+  })
+
+  it('survive a restart, with their destination', async () => {
+    const { directory, outbox } = await openWithLetters(['1', '2'])
+    await outbox.close()
+    const { outbox: reopened } = await openTestOutbox(directory)
+    expect(listed(reopened)).toEqual(['1', '2'])
+    expect(reopened.deadLetters.size().records).toBe(2)
+    await reopened.close()
+  })
+
+  it('are replayed as they were, in order, with their time new', async () => {
+    const { outbox } = await openWithLetters(['1', '2', '3'])
+    const ids = outbox.deadLetters.list().deadLetters.map(({ id }) => id)
+    const before = Date.now()
+    const result = await outbox.deadLetters.replay(
+      { ids: [ids[2] ?? '', ids[0] ?? '', '999'] },
+      'asIs',
+    )
+    expect(result).toEqual({ count: 2, kept: 0 })
+    expect(textsOf(outbox, 'a')).toEqual(['1', '3'])
+    expect(listed(outbox)).toEqual(['2'])
+    const [record] = outbox.read(idOf(outbox, 'a'), 0, everything)
+    expect(record).toMatchObject({ partitionKey: 'key-1' })
+    expect(record?.acceptedAtMs).toBeGreaterThanOrEqual(before)
+    await outbox.close()
+  })
+
+  it('are replayed as the rule makes them now; those of which it makes nothing stay', async () => {
+    const { outbox } = await openWithLetters(['1', '2'])
+    const result = await outbox.deadLetters.replay({ ruleName: 'telemetry' }, ({ data }) =>
+      data.toString() === '1' ? [newRecord('b', 'new', 'made of 1')] : undefined,
+    )
+    expect(result).toEqual({ count: 1, kept: 1 })
+    expect(textsOf(outbox, 'b')).toEqual(['made of 1'])
+    expect(listed(outbox)).toEqual(['2'])
+    expect(outbox.ledger('telemetry')).toMatchObject([{ accepted: 2, queued: 1, deadLettered: 1 }])
+    await outbox.close()
+  })
+
+  it('are moved once, though two replay them', async () => {
+    const { outbox } = await openWithLetters(['1', '2'])
+    await Promise.all([
+      outbox.deadLetters.replay({}, 'asIs'),
+      outbox.deadLetters.replay({}, 'asIs'),
+      outbox.deadLetters.delete({}),
+    ])
+    expect(textsOf(outbox, 'a')).toEqual(['1', '2'])
+    expect(outbox.ledger('telemetry')).toMatchObject([{ accepted: 2, queued: 2, dropped: 0 }])
+    await outbox.close()
+  })
+
+  it('are deleted, and counted as dropped', async () => {
+    const { outbox } = await openWithLetters(['1', '2'])
+    expect(await outbox.deadLetters.delete({ ruleName: 'nobody' })).toEqual({ count: 0, kept: 0 })
+    expect(await outbox.deadLetters.delete({})).toEqual({ count: 2, kept: 0 })
+    expect(listed(outbox)).toEqual([])
+    expect(outbox.ledger('telemetry')).toMatchObject([{ accepted: 2, dropped: 2 }])
+    await outbox.close()
+  })
+
+  it('are bounded: the oldest go first, and are counted as dropped', async () => {
+    const texts = Array.from({ length: 30 }, (_, index) => String(index))
+    const { outbox } = await openWithLetters(texts, { deadLetterBytesMax: 2_000 })
+    await giveUp(outbox, [newRecord('a', 'k', 'last')])
+    const kept = listed(outbox)
+    expect(outbox.deadLetters.size().bytes).toBeLessThanOrEqual(2_000)
+    expect(kept.at(-1)).toBe('last')
+    expect([...texts, 'last'].slice(-kept.length)).toEqual(kept)
+    expect(outbox.ledger('telemetry')).toMatchObject([
+      { accepted: 31, deadLettered: kept.length, dropped: 31 - kept.length },
+    ])
+    await outbox.close()
+  })
+})
