@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { compileActions } from './actions/compile-actions.ts'
 import { createHttpServer } from './admin/http-server.ts'
 import type { DataPlaneDependencies } from './admin/iot-data.ts'
+import { createRoleProbe } from './admin/role-probe.ts'
+import type { RoleProbe } from './admin/role-probe.ts'
 import type { Health } from './admin/status-routes.ts'
 import type { Clock } from './clock.ts'
 import { labAccountId } from './config.ts'
@@ -98,30 +100,26 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
+  const shared = { rules, outbox, environment, ...watch }
   const engine = createEngine(
     {
-      rules,
-      outbox,
-      environment,
+      ...shared,
       // Messages come in through the ingress only, so it stands before any is republished.
       distribute: (message) => ingress.distribute(message),
-      ...watch,
     },
     { errorActionScope: config.errorActionScope },
   )
   const http = stages.add(
     createHttpServer(
       {
-        rules,
+        ...shared,
         compile,
-        environment,
-        outbox,
         engine,
+        ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => ingress),
         ruleArnOf: (name) => ruleArnOf(name, { region: config.region, accountId }),
         health: () => ({ status }),
-        ...watch,
       },
       { ...config.http, insecure: config.insecure },
     ),
@@ -159,6 +157,14 @@ function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | u
   return aws === undefined
     ? createLabFunctions({ clock }, config)
     : createAwsFunctions({ region: config.region, ...aws }, { clock })
+}
+
+function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): RoleProbe {
+  return createRoleProbe({
+    assumeRole: (roleArn, externalId) =>
+      aws.credentialsOf(config.region, roleArn, externalId).current(),
+    logger,
+  })
 }
 
 /** In the lab a new folder begins with a sample, and the streams that rules name are made. */

@@ -147,6 +147,12 @@ export const variables = Type.Object({
     description:
       'How long a record waits for a missing stream or a refused role, before the error action or the dead letters get it.',
   }),
+  SLUICE_ROLE_PROBE: Type.Optional(
+    Type.Union([Type.Literal('on'), Type.Literal('off')], {
+      description:
+        'Whether the roles of a rule are assumed when it is created or replaced over HTTP, and the rule is refused when STS refuses. Default: `on` in `start`, `off` in the lab.',
+    }),
+  ),
   SLUICE_ERROR_ACTION_SCOPE: Type.Union([Type.Literal('all'), Type.Literal('actions')], {
     default: 'all',
     description:
@@ -186,6 +192,7 @@ export interface Config {
     readonly retry: { readonly maxAgeMs: number }
   }
   readonly errorActionScope: Variables['SLUICE_ERROR_ACTION_SCOPE']
+  readonly roleProbe: boolean
 }
 
 export interface Listen {
@@ -241,6 +248,7 @@ export function loadConfig(
       retry: { maxAgeMs: read.SLUICE_DELIVERY_RETRY_MAX_AGE_MS },
     },
     errorActionScope: read.SLUICE_ERROR_ACTION_SCOPE,
+    roleProbe: (read.SLUICE_ROLE_PROBE ?? (mode === 'start' ? 'on' : 'off')) === 'on',
   }
   refuseOpenListeners(config)
   return deepFreeze(config)

@@ -20,6 +20,7 @@ import { addDataPlaneRoutes } from './iot-data.ts'
 import type { DataPlaneDependencies } from './iot-data.ts'
 import { addEndpointRoute } from './iot-endpoint.ts'
 import { addRuleRoutes } from './iot-rules.ts'
+import type { RuleRouteDependencies } from './iot-rules.ts'
 import { addTagRoutes } from './iot-tags.ts'
 import type { TagDependencies } from './iot-tags.ts'
 import { addOutboxRoutes } from './outbox-routes.ts'
@@ -53,7 +54,8 @@ export interface HttpServerDependencies
     DataPlaneDependencies,
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
-    Pick<TagDependencies, 'ruleArnOf'> {
+    Pick<TagDependencies, 'ruleArnOf'>,
+    Pick<RuleRouteDependencies, 'probeRoles'> {
   readonly rules: RuleStore
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
   readonly health: () => Health
@@ -103,7 +105,7 @@ export function createHttpServer(
     metrics.httpRequests.inc({ route, status: String(reply.statusCode) })
   })
 
-  addRuleRoutes(app, rules)
+  addRuleRoutes(app, dependencies)
   addTagRoutes(app, dependencies)
   addEndpointRoute(app)
   addDataPlaneRoutes(app, dependencies)

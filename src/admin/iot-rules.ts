@@ -1,8 +1,10 @@
 import { Type } from 'typebox'
-import type { CompiledRule } from '../rules/compile-rule.ts'
+import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
 import { parsePayloadText, payloadBytesMax, ruleNamePattern } from '../rules/payload.ts'
+import type { TopicRulePayload } from '../rules/payload.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { HttpApp } from './http-server.ts'
+import type { RoleProbe } from './role-probe.ts'
 import { parseTagging } from './tagging.ts'
 
 /** The rule operations of the AWS IoT control plane (API version 2015-05-28, restJson1). */
@@ -21,19 +23,42 @@ const listQuery = Type.Object({
 })
 const taggingHeader = 'x-amz-tagging'
 
-export function addRuleRoutes(app: HttpApp, rules: RuleStore): void {
+export interface RuleRouteDependencies {
+  readonly rules: RuleStore
+  readonly compile: CompileRule
+  /** Absent: roles are not asked for when a rule is made. */
+  readonly probeRoles?: RoleProbe
+}
+
+export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies): void {
+  const { rules, compile, probeRoles } = dependencies
   const withPayload = { schema: { params }, bodyLimit: payloadBodyBytesMax }
+
+  /** What is wrong with the rule itself is told first: it costs nobody a call. */
+  const probe = async (name: string, payload: TopicRulePayload): Promise<void> => {
+    if (!probeRoles) return
+    const { delivery } = rules.byName(name) ?? {}
+    compile({ name, payload, createdAt: 0, tags: {}, ...(delivery && { delivery }) })
+    await probeRoles(payload, delivery)
+  }
 
   // CreateTopicRule
   app.post('/rules/:ruleName', withPayload, async (request, reply) => {
+    const { ruleName } = request.params
     const tags = parseTagging(request.headers[taggingHeader]?.toString())
-    await rules.create(request.params.ruleName, payloadOf(request.body), tags)
+    const payload = payloadOf(request.body)
+    await probe(ruleName, payload)
+    await rules.create(ruleName, payload, tags)
     return reply.send()
   })
 
   // ReplaceTopicRule
   app.patch('/rules/:ruleName', withPayload, async (request, reply) => {
-    await rules.replace(request.params.ruleName, payloadOf(request.body))
+    const { ruleName } = request.params
+    const payload = payloadOf(request.body)
+    rules.get(ruleName)
+    await probe(ruleName, payload)
+    await rules.replace(ruleName, payload)
     return reply.send()
   })
 
