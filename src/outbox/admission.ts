@@ -39,6 +39,8 @@ export interface Admission {
    * OutboxWriteFailed instead when too much waits, or when the outbox closes.
    */
   enter(records: readonly Placed[], turn: Turn): void
+  /** Whether `enter` would make these records wait. */
+  mustWait(records: readonly Placed[]): boolean
   /** Counts records that need no room: those that move within the outbox, or were looked at. */
   pass(records: readonly Placed[]): void
   /** The records of an `enter` or a `pass` are on disk, or never will be. */
@@ -113,11 +115,13 @@ export function createAdmission(options: AdmissionOptions): Admission {
 
   return Object.freeze({
     isFull,
+    mustWait(records: readonly Placed[]) {
+      if (all.size === 0 && !records.some(({ entry }) => isFull(entry))) return false
+      return linesFor(records, isFull, lines).mustWait
+    },
     enter(records: readonly Placed[], turn: Turn) {
-      if (all.size > 0 || records.some(({ entry }) => isFull(entry))) {
-        const { names, mustWait } = linesFor(records, isFull, lines)
-        if (mustWait) return wait(records, names, turn)
-      }
+      const { names, mustWait } = linesFor(records, isFull, lines)
+      if (mustWait) return wait(records, names, turn)
       count(records, 1)
       turn.admit()
     },

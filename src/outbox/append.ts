@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { Admission, Placed } from './admission.ts'
 import { addTo, createCounterSums } from './counters.ts'
-import type { DestinationTable } from './destination-table.ts'
+import type { DestinationEntry, DestinationTable } from './destination-table.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
 import { moves } from './ledger.ts'
 import type { LedgerMetrics } from './ledger-metrics.ts'
@@ -26,7 +26,11 @@ export interface AppendParts {
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
   /** Gives a record its place in the queue. */
-  readonly newEntry: (record: NewRecord, acceptedAtMs: number) => NewEntry
+  readonly newEntry: (
+    record: NewRecord,
+    acceptedAtMs: number,
+    destination?: DestinationEntry,
+  ) => NewEntry
 }
 
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
@@ -37,50 +41,72 @@ const recordOverheadBytes = 160
 export function createAppend(parts: AppendParts): AppendRecords {
   const { table, commits, admission, clock, metrics, newEntry } = parts
 
-  /** Its turn has come: it takes its place in this very moment. */
-  async function write(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
+  function leave(placed: readonly Placed[]): void {
+    for (const { entry } of placed) entry.arriving -= 1
+    admission.done(placed)
+    if (admission.waiting().appends === 0) return
+    admission.roomMade(placed.map(({ entry }) => entry))
+    metrics.outboxAppendsWaiting.set(admission.waiting().appends)
+  }
+
+  /** Their turn has come: they take their places in this very moment. */
+  function write(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
     try {
       const handedMs = clock.nowMs()
-      const entries = records.map((record) => newEntry(record, handedMs))
-      const bytes = entries.reduce((sum, { value }) => sum + value.length, 0)
-      await commits.append({ entries, bytes, handedMs })
-    } finally {
-      admission.done(placed)
-      admission.roomMade(placed.map(({ entry }) => entry))
+      let bytes = 0
+      const entries = records.map((record, index) => {
+        const entry = newEntry(record, handedMs, placed[index]?.entry)
+        bytes += entry.value.length
+        return entry
+      })
+      return commits.append({ entries, bytes, handedMs, onSettled: () => leave(placed) })
+    } catch (error) {
+      leave(placed)
+      return Promise.reject(error as Error)
     }
   }
 
   function writeOrDrop(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
     const fits = placed.map(({ entry }) => !admission.isFull(entry))
-    refuse(
-      parts,
-      records.filter((_, index) => fits[index] !== true),
-    )
-    const kept = placed.filter((_, index) => fits[index])
+    const fitting = <Item>(items: readonly Item[]) => items.filter((_, index) => fits[index])
+    const kept = fitting(placed)
+    if (kept.length < placed.length) {
+      for (const { entry } of placed.filter((_, index) => fits[index] !== true)) entry.arriving -= 1
+      refuse(
+        parts,
+        records.filter((_, index) => fits[index] !== true),
+      )
+    }
     admission.pass(kept)
-    return write(
-      records.filter((_, index) => fits[index]),
-      kept,
-    )
+    return write(fitting(records), kept)
   }
 
   function writeInTurn(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      const admit = () => void write(records, placed).then(resolve, reject)
-      admission.enter(placed, { admit, refuse: reject })
+      admission.enter(placed, {
+        admit: () => void write(records, placed).then(resolve, reject),
+        refuse(error) {
+          for (const { entry } of placed) entry.arriving -= 1
+          reject(error)
+        },
+      })
       metrics.outboxAppendsWaiting.set(admission.waiting().appends)
     })
   }
 
-  return async (records, { whenFull = 'wait' } = {}) => {
-    if (records.length === 0) return
+  return (records, { whenFull = 'wait' } = {}) => {
+    if (records.length === 0) return Promise.resolve()
     const placed: Placed[] = []
     try {
       for (const record of records) placed.push(hold(record, table))
-      await (whenFull === 'drop' ? writeOrDrop(records, placed) : writeInTurn(records, placed))
-    } finally {
+    } catch (error) {
       for (const { entry } of placed) entry.arriving -= 1
+      return Promise.reject(error as Error)
     }
+    if (whenFull === 'drop') return writeOrDrop(records, placed)
+    if (admission.mustWait(placed)) return writeInTurn(records, placed)
+    admission.pass(placed)
+    return write(records, placed)
   }
 }
 

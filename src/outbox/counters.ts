@@ -16,17 +16,21 @@ export interface CounterRow {
 
 /** What is to be added to rows: summed up, because a commit moves many records of few rows. */
 export interface CounterSums<Row extends CounterRow> {
-  add(row: Row, delta: readonly number[]): void
+  add(row: Row, delta: readonly number[], times?: number): void
   entries(): ReadonlyMap<Row, readonly number[]>
 }
 
 export function createCounterSums<Row extends CounterRow>(): CounterSums<Row> {
   const sums = new Map<Row, number[]>()
   return {
-    add(row: Row, delta: readonly number[]) {
+    add(row: Row, delta: readonly number[], times = 1) {
       const sum = sums.get(row)
-      if (sum) addTo(sum, delta)
-      else sums.set(row, [...delta])
+      if (sum) addTo(sum, delta, times)
+      else
+        sums.set(
+          row,
+          delta.map((number) => number * times),
+        )
     },
     entries: () => sums,
   }
@@ -49,8 +53,8 @@ export function decodeCounters(bytes: Buffer, count: number): number[] {
   return Array.from({ length: count }, (_, index) => bytes.readDoubleBE(index * numberBytes))
 }
 
-export function addTo(target: number[], delta: readonly number[]): void {
+export function addTo(target: number[], delta: readonly number[], times = 1): void {
   for (let index = 0; index < delta.length; index++) {
-    target[index] = (target[index] ?? 0) + (delta[index] ?? 0)
+    target[index] = (target[index] ?? 0) + (delta[index] ?? 0) * times
   }
 }

@@ -33,8 +33,7 @@ export interface DestinationCounts {
 const counterCount = 4
 const noDestinations: ReadonlySet<Destination> = new Set()
 
-/** What a record or a dead letter of so many bytes adds to the counters of its destination. */
-export const recordAdded = (bytes: number) => [1, bytes, 0, 0] as const
+/** What the coming or going of a record or dead letter adds to the counters of its destination. */
 export const recordRemoved = (bytes: number) => [-1, -bytes, 0, 0] as const
 export const letterAdded = (bytes: number) => [0, 0, 1, bytes] as const
 export const letterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const

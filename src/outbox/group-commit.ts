@@ -25,6 +25,8 @@ const removalRetryMs = 1_000
 export interface Append {
   readonly bytes: number
   readonly handedMs: number
+  /** Called when it is durable, or never will be. */
+  readonly onSettled?: () => void
 }
 
 export interface GroupCommit<Item extends Append, Removal> {
@@ -102,13 +104,19 @@ export function createGroupCommit<Item extends Append, Removal>(
     }
     failing = false
     onDurable(items, removing)
-    for (const { resolve } of group) resolve()
+    for (const { item, resolve } of group) {
+      item.onSettled?.()
+      resolve()
+    }
     return true
   }
 
   return Object.freeze({
     append(item: Item) {
-      if (closed) return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
+      if (closed) {
+        item.onSettled?.()
+        return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
+      }
       return new Promise<void>((resolve, reject) => {
         waiting.push({ item, resolve, reject })
         start()
@@ -136,7 +144,10 @@ function takeGroup<Item extends Append>(waiting: Waiting<Item>[]): Waiting<Item>
   return waiting.splice(0, end < 0 ? waiting.length : end)
 }
 
-function rejectAll(group: readonly Waiting<unknown>[], cause: unknown): void {
+function rejectAll(group: readonly Waiting<Append>[], cause: unknown): void {
   const message = `The records could not be written to disk: ${messageOf(cause)}`
-  for (const { reject } of group) reject(new SluiceError('OutboxWriteFailed', message, { cause }))
+  for (const { item, reject } of group) {
+    item.onSettled?.()
+    reject(new SluiceError('OutboxWriteFailed', message, { cause }))
+  }
 }

@@ -9,13 +9,7 @@ import type { Logger, Metrics } from '../telemetry.ts'
 import { addTo, createCounterSums } from './counters.ts'
 import type { CounterSums } from './counters.ts'
 import { decodeLetter } from './dead-letter-codec.ts'
-import {
-  destinationWrite,
-  letterAdded,
-  letterRemoved,
-  recordAdded,
-  recordRemoved,
-} from './destination-table.ts'
+import { destinationWrite, letterAdded, letterRemoved, recordRemoved } from './destination-table.ts'
 import type { DestinationEntry, DestinationTable } from './destination-table.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Append, GroupCommit } from './group-commit.ts'
@@ -158,44 +152,45 @@ function prepare(
   lingering: readonly Lingering[],
 ): Prepared {
   const { table, ledger } = parts
-  const sums = newSums()
-  const fresh = newSums()
-  const count = (row: LedgerRow, entry: DestinationEntry, move: Move, delta: readonly number[]) => {
-    for (const { ledger: rows, destinations } of [sums, fresh]) {
-      rows.add(row, moves[move])
-      destinations.add(entry, delta)
-    }
-  }
   const moved = movesOf(transactions, lingering)
-  for (const { row, destination, move, value } of moved.entries) {
-    count(row, destination, move, recordAdded(value.length))
-  }
+  const fresh = newSums()
+  addEntries(fresh, moved.entries)
   for (const { row, destination, bytes, letter } of moved.givenUp) {
-    count(row, destination, letter ? 'bury' : 'handOver', recordRemoved(bytes))
-    if (letter) addBoth(destination, letterAdded(letter.length))
+    fresh.ledger.add(row, moves[letter ? 'bury' : 'handOver'])
+    fresh.destinations.add(destination, recordRemoved(bytes))
+    if (letter) fresh.destinations.add(destination, letterAdded(letter.length))
   }
-  for (const { row, destination, bytes, move } of moved.letters) {
-    if (move === 'replay') addBoth(destination, letterRemoved(bytes))
-    else count(row, destination, move, letterRemoved(bytes))
+  const overflow = overflowing(parts, fresh, moved.letters)
+  for (const { row, destination, bytes, move } of [...moved.letters, ...overflow]) {
+    fresh.destinations.add(destination, letterRemoved(bytes))
+    if (move !== 'replay') fresh.ledger.add(row, moves[move])
   }
+  const sums = newSums()
+  for (const [row, delta] of fresh.ledger.entries()) sums.ledger.add(row, delta)
+  for (const [entry, delta] of fresh.destinations.entries()) sums.destinations.add(entry, delta)
   for (const gone of lingering) {
     sums.ledger.add(gone.row, moves[gone.move])
     if (gone.move === 'deliver') sums.destinations.add(gone.destination, recordRemoved(gone.bytes))
   }
-  const overflow = overflowing(parts, fresh, moved.letters)
-  for (const { row, destination, bytes } of overflow) {
-    count(row, destination, 'discard', letterRemoved(bytes))
-  }
-  const changes = changesOf(moved, overflow, sums, table, ledger)
-  return { changes, sums, fresh }
-
-  function addBoth(entry: DestinationEntry, delta: readonly number[]): void {
-    sums.destinations.add(entry, delta)
-    fresh.destinations.add(entry, delta)
-  }
+  return { changes: changesOf(moved, overflow, sums, table, ledger), sums, fresh }
 }
 
-type Move = keyof typeof moves
+/** Most entries of a commit are of few actions: those in a row are counted together. */
+function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
+  let first = 0
+  let bytes = 0
+  for (const [index, entry] of entries.entries()) {
+    bytes += entry.value.length
+    const next = entries[index + 1]
+    const { row, destination, move } = entry
+    if (next?.row === row && next.destination === destination && next.move === move) continue
+    const count = index + 1 - first
+    sums.ledger.add(row, moves[move], count)
+    sums.destinations.add(destination, [count, bytes, 0, 0])
+    first = index + 1
+    bytes = 0
+  }
+}
 
 interface Moved {
   readonly entries: readonly NewEntry[]
@@ -255,7 +250,7 @@ function overflowing(
   fresh: Sums,
   leaving: readonly LeavingLetter[],
 ): LeavingLetter[] {
-  let bytes = table.total().letterBytes
+  let bytes = table.total().letterBytes - leaving.reduce((sum, letter) => sum + letter.bytes, 0)
   for (const [, [, , , letterBytes = 0]] of fresh.destinations.entries()) bytes += letterBytes
   const found: LeavingLetter[] = []
   if (bytes <= bytesMax || overflow.paused) return found

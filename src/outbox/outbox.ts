@@ -238,12 +238,15 @@ async function openParts(
   })
   let sequence = lastSequence
   const nextSequence = () => ++sequence
-  function newEntry(record: NewRecord, acceptedAtMs: number): NewEntry {
-    const destination = table.entryOf(record.destination)
-    const value = encodeRecord({ ...record, acceptedAtMs })
+  function newEntry(
+    record: NewRecord,
+    acceptedAtMs: number,
+    destination = table.entryOf(record.destination),
+  ): NewEntry {
+    const value = encodeRecord(record, acceptedAtMs)
     const row = ledger.rowOf(record.ruleName, record.actionIndex)
-    const place = { destinationId: destination.id, sequence: nextSequence() }
-    return { ...place, destination, row, value, move: 'accept' }
+    const destinationId = destination.id
+    return { destinationId, sequence: nextSequence(), destination, row, value, move: 'accept' }
   }
   return { ...known, limits, commits, admission, clock, metrics, newEntry, nextSequence }
 }

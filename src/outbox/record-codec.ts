@@ -12,17 +12,16 @@
  *     1  u8   sections that are there, see `section`
  *     2  i16  action index; -1 for the rule's error action
  *     4  u48  accepted at, epoch milliseconds
- *    10  u16  length of the rule name
- *    12  u16  length of the partition key
- *    14  u32  length of the data
- *    18       rule name, UTF-8; partition key, UTF-8; [explicit hash key, 16 bytes]; data;
- *             origin: u48 timestamp in epoch milliseconds, then texts of u16 length and UTF-8:
- *             message id, topic, [client id], [trace id], [principal]; [u8 republish depth];
+ *    10  u48  timestamp of the message, epoch milliseconds
+ *    16  u32  length of the data
+ *    20  u16  lengths of seven texts: rule name, partition key, message id, topic, client id,
+ *             trace id, principal
+ *    34  u8   republish depth
+ *    35       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
  *             [payload, to the end]
  *
- * What is in brackets is there when its section is. A trace id that is the message id, and a
- * payload that is the data, are not stored twice. The origin stands last: a record is delivered
- * without reading it.
+ * What is in brackets is there when its section is; an absent text has no bytes. A trace id that is
+ * the message id, and a payload that is the data, are not stored twice.
  *
  * Not an encoding of objects: the value is written and read once a record on the message path, and
  * what stands on disk must not depend on how a library packs a JavaScript object.
@@ -33,9 +32,12 @@ import type { Origin } from './origin.ts'
 
 export const keyBytes = 12
 const acceptedAtOffset = 4
-const headerBytes = 18
+const timestampOffset = 10
+const dataLengthOffset = 16
+const textLengthsOffset = 20
+const depthOffset = 34
+const headerBytes = 35
 const hashKeyBytes = 16
-const timestampBytes = 6
 const layout = 1
 const lengthMax = 0xffff
 const wordValues = 0x1_0000_0000
@@ -50,11 +52,24 @@ const section = Object.freeze({
   republishDepth: 32,
   /** Absent: the payload is the data. */
   payload: 64,
+  /** All texts are ASCII: they are read faster. */
+  ascii: 128,
 })
-const sectionsKnown = 127
 
-/** What of a record goes into its value. */
-export interface StoredRecord extends DeliveredPart {
+/** Places of the texts among their lengths. */
+const textAt = Object.freeze({
+  ruleName: 0,
+  partitionKey: 1,
+  messageId: 2,
+  topic: 3,
+  clientId: 4,
+  traceId: 5,
+  principal: 6,
+})
+const textCount = 7
+
+/** What of a record goes into its value, beside the time at which it is accepted. */
+export interface RecordToStore extends Omit<DeliveredPart, 'acceptedAtMs'> {
   readonly origin: Origin
 }
 
@@ -85,45 +100,35 @@ export function sequenceOf(key: Buffer): number {
 }
 
 /** The value of a record, in a buffer of its own: what it was made of may be reused afterwards. */
-export function encodeRecord(record: StoredRecord): Buffer {
-  const { ruleName, partitionKey, explicitHashKey, data, origin } = record
+export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffer {
+  const { explicitHashKey, data, origin } = record
   const { payload } = origin
-  const sections = sectionsOf(record)
-  const texts = originTexts(origin, sections)
-  const ruleNameBytes = textBytes(ruleName)
-  const partitionKeyBytes = textBytes(partitionKey)
-  const textsBytes = texts.reduce((sum, text) => sum + 2 + textBytes(text), 0)
-  const value = Buffer.allocUnsafe(
-    headerBytes +
-      ruleNameBytes +
-      partitionKeyBytes +
-      (explicitHashKey === undefined ? 0 : hashKeyBytes) +
-      data.length +
-      timestampBytes +
-      textsBytes +
-      (sections & section.republishDepth ? 1 : 0) +
-      (sections & section.payload ? payload.length : 0),
-  )
+  const texts = textsOf(record)
+  // One text, one write: a call for each of them costs more than the text.
+  const text = texts.join('')
+  const textBytes = Buffer.byteLength(text, 'utf8')
+  const isAscii = textBytes === text.length
+  const sections = sectionsOf(record) | (isAscii ? section.ascii : 0)
+  const dataStart = headerBytes + textBytes + (explicitHashKey === undefined ? 0 : hashKeyBytes)
+  const dataEnd = dataStart + data.length
+  const value = Buffer.allocUnsafe(dataEnd + (sections & section.payload ? payload.length : 0))
   value[0] = layout
   value[1] = sections
   value.writeInt16BE(record.actionIndex, 2)
-  value.writeUIntBE(record.acceptedAtMs, acceptedAtOffset, 6)
-  value.writeUInt16BE(ruleNameBytes, 10)
-  value.writeUInt16BE(partitionKeyBytes, 12)
-  value.writeUInt32BE(data.length, 14)
-  let at = headerBytes
-  at += value.write(ruleName, at, 'utf8')
-  at += value.write(partitionKey, at, 'utf8')
-  if (explicitHashKey !== undefined) at = writeHashKey(value, explicitHashKey, at)
-  at += data.copy(value, at)
-  at = value.writeUIntBE(origin.timestampMs, at, timestampBytes)
-  for (const text of texts) {
-    const bytes = value.write(text, at + 2, 'utf8')
-    value.writeUInt16BE(bytes, at)
-    at += 2 + bytes
+  value.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
+  value.writeUIntBE(origin.timestampMs, timestampOffset, 6)
+  value.writeUInt32BE(data.length, dataLengthOffset)
+  for (let index = 0; index < textCount; index++) {
+    const each = texts[index] ?? ''
+    const bytes = isAscii ? each.length : Buffer.byteLength(each, 'utf8')
+    if (bytes > lengthMax) throw tooLong(bytes)
+    value.writeUInt16BE(bytes, textLengthsOffset + 2 * index)
   }
-  if (sections & section.republishDepth) at = value.writeUInt8(origin.republishDepth ?? 0, at)
-  if (sections & section.payload) payload.copy(value, at)
+  value[depthOffset] = origin.republishDepth ?? 0
+  value.write(text, headerBytes, isAscii ? 'latin1' : 'utf8')
+  if (explicitHashKey !== undefined) writeHashKey(value, explicitHashKey, headerBytes + textBytes)
+  data.copy(value, dataStart)
+  if (sections & section.payload) payload.copy(value, dataEnd)
   return value
 }
 
@@ -146,24 +151,22 @@ export function acceptedAtMsOf(value: Buffer): number {
  */
 export function decodeRecord(value: Buffer): DeliveredPart {
   const dataStart = checkLayout(value)
-  const ruleNameEnd = headerBytes + value.readUInt16BE(10)
-  const partitionKeyEnd = ruleNameEnd + value.readUInt16BE(12)
-  return {
-    ruleName: value.toString('utf8', headerBytes, ruleNameEnd),
+  const data = value.subarray(dataStart, dataStart + value.readUInt32BE(dataLengthOffset))
+  const part = {
+    ruleName: readText(value, textAt.ruleName),
     actionIndex: value.readInt16BE(2),
     acceptedAtMs: value.readUIntBE(acceptedAtOffset, 6),
-    partitionKey: value.toString('utf8', ruleNameEnd, partitionKeyEnd),
-    ...(hasSection(value, section.explicitHashKey) && {
-      explicitHashKey: readHashKey(value, partitionKeyEnd),
-    }),
-    data: value.subarray(dataStart, dataStart + value.readUInt32BE(14)),
+    partitionKey: readText(value, textAt.partitionKey),
+    data,
   }
+  if (!hasSection(value, section.explicitHashKey)) return part
+  return { ...part, explicitHashKey: readHashKey(value, dataStart - hashKeyBytes) }
 }
 
 /** Bytes of data and partition key: what Kinesis counts. */
 export function payloadBytesOf(value: Buffer): number {
   checkLayout(value)
-  return value.readUInt16BE(12) + value.readUInt32BE(14)
+  return textLength(value, textAt.partitionKey) + value.readUInt32BE(dataLengthOffset)
 }
 
 /**
@@ -173,43 +176,23 @@ export function payloadBytesOf(value: Buffer): number {
  */
 export function decodeOrigin(value: Buffer): Origin {
   const dataStart = checkLayout(value)
-  const dataEnd = dataStart + value.readUInt32BE(14)
-  let at = dataEnd + timestampBytes
-  const text = () => {
-    const start = at + 2
-    at = start + (start <= value.length ? value.readUInt16BE(at) : lengthMax)
-    if (at > value.length) throw unknownLayout(value)
-    return value.toString('utf8', start, at)
-  }
-  if (at > value.length) throw unknownLayout(value)
-  const timestampMs = value.readUIntBE(dataEnd, timestampBytes)
-  const messageId = text()
-  const topic = text()
-  const clientId = hasSection(value, section.clientId) ? { clientId: text() } : {}
-  const traceId = hasSection(value, section.traceId) ? { traceId: text() } : {}
-  const sameTraceId = hasSection(value, section.traceIdIsMessageId) ? { traceId: messageId } : {}
-  const principal = hasSection(value, section.principal) ? { principal: text() } : {}
-  const depth = hasSection(value, section.republishDepth)
-    ? { republishDepth: value[at++] ?? 0 }
-    : {}
-  if (at > value.length) throw unknownLayout(value)
-  const payload = hasSection(value, section.payload)
-    ? value.subarray(at)
-    : value.subarray(dataStart, dataEnd)
+  const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
+  const has = (bit: number) => hasSection(value, bit)
+  const messageId = readText(value, textAt.messageId)
   return {
     messageId,
-    topic,
-    timestampMs,
-    payload,
-    ...clientId,
-    ...traceId,
-    ...sameTraceId,
-    ...principal,
-    ...depth,
+    topic: readText(value, textAt.topic),
+    timestampMs: value.readUIntBE(timestampOffset, 6),
+    payload: has(section.payload) ? value.subarray(dataEnd) : value.subarray(dataStart, dataEnd),
+    ...(has(section.clientId) && { clientId: readText(value, textAt.clientId) }),
+    ...(has(section.traceId) && { traceId: readText(value, textAt.traceId) }),
+    ...(has(section.traceIdIsMessageId) && { traceId: messageId }),
+    ...(has(section.principal) && { principal: readText(value, textAt.principal) }),
+    ...(has(section.republishDepth) && { republishDepth: value[depthOffset] ?? 0 }),
   }
 }
 
-function sectionsOf({ explicitHashKey, data, origin }: StoredRecord): number {
+function sectionsOf({ explicitHashKey, data, origin }: RecordToStore): number {
   const { messageId, clientId, traceId, principal, republishDepth, payload } = origin
   const traceSection = traceId === messageId ? section.traceIdIsMessageId : section.traceId
   return (
@@ -222,13 +205,22 @@ function sectionsOf({ explicitHashKey, data, origin }: StoredRecord): number {
   )
 }
 
-function originTexts(origin: Origin, sections: number): readonly string[] {
-  const { messageId, topic, clientId, traceId, principal } = origin
-  const texts = [messageId, topic]
-  if (clientId !== undefined) texts.push(clientId)
-  if (traceId !== undefined && sections & section.traceId) texts.push(traceId)
-  if (principal !== undefined) texts.push(principal)
-  return texts
+/** In the order of `textAt`. */
+function textsOf({ ruleName, partitionKey, origin }: RecordToStore): readonly string[] {
+  const { messageId, topic, clientId = '', traceId, principal = '' } = origin
+  const ownTraceId = traceId === undefined || traceId === messageId ? '' : traceId
+  return [ruleName, partitionKey, messageId, topic, clientId, ownTraceId, principal]
+}
+
+function textLength(value: Buffer, index: number): number {
+  return value.readUInt16BE(textLengthsOffset + 2 * index)
+}
+
+function readText(value: Buffer, index: number): string {
+  let start = headerBytes
+  for (let before = 0; before < index; before++) start += textLength(value, before)
+  const encoding = hasSection(value, section.ascii) ? 'latin1' : 'utf8'
+  return value.toString(encoding, start, start + textLength(value, index))
 }
 
 function hasSection(value: Buffer, bit: number): boolean {
@@ -237,14 +229,10 @@ function hasSection(value: Buffer, bit: number): boolean {
 
 /** Where the data begins. */
 function checkLayout(value: Buffer): number {
-  const sections = value[1] ?? 0
-  if (value[0] === layout && sections <= sectionsKnown && value.length >= headerBytes) {
-    const dataStart =
-      headerBytes +
-      value.readUInt16BE(10) +
-      value.readUInt16BE(12) +
-      (sections & section.explicitHashKey ? hashKeyBytes : 0)
-    if (dataStart + value.readUInt32BE(14) + timestampBytes <= value.length) return dataStart
+  if (value[0] === layout && value.length >= headerBytes) {
+    let dataStart = headerBytes + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
+    for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
+    if (dataStart + value.readUInt32BE(dataLengthOffset) <= value.length) return dataStart
   }
   throw unknownLayout(value)
 }
@@ -256,10 +244,6 @@ function unknownLayout(value: Buffer): SluiceError {
   )
 }
 
-function textBytes(text: string): number {
-  const bytes = Buffer.byteLength(text, 'utf8')
-  if (bytes > lengthMax) {
-    throw new SluiceError('OutboxWriteFailed', `A name of ${bytes} bytes does not fit a record`)
-  }
-  return bytes
+function tooLong(bytes: number): SluiceError {
+  return new SluiceError('OutboxWriteFailed', `A name of ${bytes} bytes does not fit a record`)
 }

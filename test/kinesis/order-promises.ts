@@ -16,6 +16,7 @@ const requestTimeoutMs = 50
 /** Few enough that a run ends soon, and enough that records fail again and again. */
 const timesOfFault = 10
 const timesOfTimeout = 1
+const runsOfRole = 10
 
 /** A call as the watch saw it. */
 interface SeenCall {
@@ -155,7 +156,7 @@ async function openOrderRuns(ordering: Ordering) {
   let current: ReturnType<typeof watchCalls> | undefined
   const delivery = await openDelivery({
     streams: [],
-    haste: 200,
+    haste: 1_000,
     requestTimeoutMs,
     watch: (put) => (request) => (current ? current.watch(put)(request) : put(request)),
   })
@@ -173,8 +174,8 @@ async function openOrderRuns(ordering: Ordering) {
         maxInFlight,
         batching,
       })
-      // A role of its own, so that AssumeRole is called in every run.
-      const roleArn = `arn:aws:iam::000000000000:role/run-${run}`
+      // Not one role for all runs, so that AssumeRole is called again.
+      const roleArn = `arn:aws:iam::000000000000:role/run-${Math.floor(run / runsOfRole)}`
       return { ...rest, credentials: { ...credentials, kind: 'role', roleArn } }
     })
     for (const { streamName } of targets) lab.ensureStream(streamName)

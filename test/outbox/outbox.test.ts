@@ -15,8 +15,7 @@ import {
 } from './outbox-parts.ts'
 
 /** What a record of `newRecord` takes on disk. */
-const storedBytes = (key: string, text: string) =>
-  encodeRecord({ ...newRecord('a', key, text), acceptedAtMs: 0 }).length
+const storedBytes = (key: string, text: string) => encodeRecord(newRecord('a', key, text), 0).length
 
 describe('the outbox', () => {
   it('gives back what was appended, by destination and in order', async () => {
