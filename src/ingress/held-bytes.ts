@@ -46,6 +46,12 @@ export interface HeldShare {
   leave(): void
 }
 
+/**
+ * What a PUBLISH holds beside its bytes while the engine has it: its packet, its message, promises,
+ * its records. So that many small messages count for what they take.
+ */
+export const messageOverheadBytes = 2 * 1024
+
 /** What is read from a connection at a time, at most. */
 const chunkBytes = 64 * 1024
 
@@ -175,6 +181,8 @@ interface House {
   readonly remove: (member: Member) => void
 }
 
+const costOf = (bytes: number): number => bytes + messageOverheadBytes
+
 function createShare(events: HeldBytesEvents, house: House): HeldShare {
   const { sum } = house
   const member: Member = {
@@ -216,16 +224,15 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
     pass(bytes) {
       house.publishes(member)
       if (!house.tryPass(member)) return false
-      sum.passed += bytes
-      member.passed += bytes
+      release(-costOf(bytes))
       return true
     },
     dispatched(bytes) {
-      member.dispatched += bytes
+      member.dispatched += costOf(bytes)
     },
     finished(bytes) {
-      member.dispatched -= bytes
-      release(bytes)
+      member.dispatched -= costOf(bytes)
+      release(costOf(bytes))
       house.look()
     },
     leave() {

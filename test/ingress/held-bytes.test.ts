@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createHeldBytes } from '../../src/ingress/held-bytes.ts'
+import { createHeldBytes, messageOverheadBytes } from '../../src/ingress/held-bytes.ts'
 import type { HeldShare } from '../../src/ingress/held-bytes.ts'
 import {
   connectRaw,
@@ -88,7 +88,7 @@ describe('the bytes that all clients hold', () => {
     share.pass(40)
     share.dispatched(30)
     share.leave()
-    expect(house.total).toBe(30)
+    expect(house.total).toBe(30 + messageOverheadBytes)
     share.finished(30)
     expect(house.total).toBe(0)
   })
@@ -146,7 +146,11 @@ function newClient(inner: HeldShare) {
   return {
     share,
     hasLeft: () => hasLeft,
-    held: () => [...passed, ...dispatched].reduce((total, bytes) => total + bytes, held),
+    held: () =>
+      [...passed, ...dispatched].reduce(
+        (total, bytes) => total + bytes + messageOverheadBytes,
+        held,
+      ),
     hold: whileHere((bytes) => {
       held = bytes
       share.hold(0, bytes, true)
@@ -218,7 +222,7 @@ describe('clients that publish more than there is memory for', () => {
     client.destroy()
     await until(async () => (await metric('mqttHeldBytes')) < heldBytes)
     expect(await metric('mqttHeldBytes')).toBe(
-      64 * encode(publishPacket({ payload: Buffer.alloc(1_000) })).length,
+      64 * (messageOverheadBytes + encode(publishPacket({ payload: Buffer.alloc(1_000) })).length),
     )
     manual.resolveAll()
     await until(async () => (await metric('mqttHeldBytes')) === 0)
