@@ -17,8 +17,11 @@ export interface Pace {
   oneRecordPerCall(): void
 }
 
-/** Between the starts of two calls that are not full: 200 of them a second at most. */
-export const callSpacingMs = 5
+/**
+ * Between the starts of two calls that are not full: 100 of them a second at most. A call costs
+ * about 1 ms of CPU beside its records: at 5 ms, 10,000 records/s cost half as much again.
+ */
+export const callSpacingMs = 10
 
 export function createPace({
   ordering,

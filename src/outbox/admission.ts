@@ -141,9 +141,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     waiting: () => ({ appends: all.size, bytes: waitingBytes }),
     close() {
       for (const { refuse } of all) refuse(refusal('The outbox is closed'))
-      all.clear()
-      lines.clear()
-      held.clear()
+      for (const each of [all, lines, held]) each.clear()
     },
   })
 }

@@ -62,7 +62,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
       return commits.append({ entries, bytes, handedMs, onSettled: () => leave(placed) })
     } catch (error) {
       leave(placed)
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
@@ -101,7 +101,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
       for (const record of records) placed.push(hold(record, table))
     } catch (error) {
       for (const { entry } of placed) entry.arriving -= 1
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
     if (whenFull === 'drop') return writeOrDrop(records, placed)
     if (admission.mustWait(placed)) return writeInTurn(records, placed)

@@ -12,6 +12,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'nod
 import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
+import { credentialsFileName } from '../config.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { flushFolder } from './flush-folder.ts'
 
@@ -21,8 +22,16 @@ export const formatVersion = 1
 const lockName = 'lock'
 const formatName = 'format.json'
 const formatDraftName = 'format.json.new'
-/** What a folder may hold that is new to us: our own beginnings, and what file systems put there. */
-const namesOfAnEmptyFolder = new Set([lockName, formatDraftName, 'lost+found'])
+/**
+ * What a folder may hold that is new to us: our own beginnings, access keys that were made before
+ * the first start, and what file systems put there.
+ */
+const namesOfAnEmptyFolder = new Set([
+  lockName,
+  formatDraftName,
+  credentialsFileName,
+  'lost+found',
+])
 
 export interface DataFolder {
   /** Absolute path. */

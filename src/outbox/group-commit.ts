@@ -104,19 +104,13 @@ export function createGroupCommit<Item extends Append, Removal>(
     }
     failing = false
     onDurable(items, removing)
-    for (const { item, resolve } of group) {
-      item.onSettled?.()
-      resolve()
-    }
+    resolveAll(group)
     return true
   }
 
   return Object.freeze({
     append(item: Item) {
-      if (closed) {
-        item.onSettled?.()
-        return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
-      }
+      if (closed) return refuse(item)
       return new Promise<void>((resolve, reject) => {
         waiting.push({ item, resolve, reject })
         start()
@@ -142,6 +136,18 @@ function takeGroup<Item extends Append>(waiting: Waiting<Item>[]): Waiting<Item>
     return index > 0 && bytes > commitBytesMax
   })
   return waiting.splice(0, end < 0 ? waiting.length : end)
+}
+
+function refuse(item: Append): Promise<never> {
+  item.onSettled?.()
+  return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
+}
+
+function resolveAll(group: readonly Waiting<Append>[]): void {
+  for (const { item, resolve } of group) {
+    item.onSettled?.()
+    resolve()
+  }
 }
 
 function rejectAll(group: readonly Waiting<Append>[], cause: unknown): void {

@@ -40,6 +40,8 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly faultSeed?: number
   readonly requestTimeoutMs?: number
   readonly outbox?: OutboxOptions
+  /** The time of day, where it is not the machine's. */
+  readonly wallClockMs?: () => number
 }
 
 /** Time that runs so many times faster for the producer's delays, so that tests need not wait. */
@@ -70,7 +72,8 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   )
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const clock = hastened(options.haste ?? 10)
+  const hasty = hastened(options.haste ?? 10)
+  const clock = options.wallClockMs ? { ...hasty, nowMs: options.wallClockMs } : hasty
   const endpoint = `http://127.0.0.1:${lab.port}`
   const aws = createAwsCalls(
     { clock, logger },

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest'
+import { deliveryDefaults } from '../../src/outbox/outbox.ts'
+import type { Destination } from '../../src/outbox/outbox.ts'
+import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
+import { openDelivery, putsOf, textsByKey } from './producer-parts.ts'
+
+const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
+const sizesOf = (delivery: Parameters<typeof putsOf>[0]) =>
+  putsOf(delivery).map(({ partitionKeys }) => partitionKeys.length)
+
+describe('the settings of a destination', () => {
+  it('bound its calls by records and by bytes', async () => {
+    const delivery = await openDelivery()
+    const batching = { ...deliveryDefaults.batching, count: 7, bytes: 50 }
+    const to = destination('stream', { batching })
+    await delivery.outbox.append(numbers(20).map((text) => newRecordFor(to, text, text)))
+    await delivery.outbox.append([newRecordFor(to, 'large', 'x'.repeat(100))])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(sizesOf(delivery)).toEqual([7, 7, 6, 1])
+  })
+
+  it('let a call wait for further records', async () => {
+    const delivery = await openDelivery({ haste: 1 })
+    const to = destination('stream', { batching: { ...deliveryDefaults.batching, periodMs: 100 } })
+    delivery.producer.start()
+    for (const text of numbers(5)) await delivery.outbox.append([newRecordFor(to, text, text)])
+    await delivery.producer.idle()
+    expect(sizesOf(delivery)).toEqual([5])
+  })
+
+  it('give each order its calls: one record of a key in a call for strict, any for none', async () => {
+    const delivery = await openDelivery({ streams: ['strict', 'none'] })
+    const strict = destination('strict', { ordering: 'strict' })
+    const none = destination('none', { ordering: 'none' })
+    const texts = numbers(6)
+    await delivery.outbox.append(texts.map((text) => newRecordFor(strict, 'k', text)))
+    await delivery.outbox.append(texts.map((text) => newRecordFor(none, 'k', text)))
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'strict').get('k')).toEqual(texts)
+    expect(textsByKey(delivery.lab, 'none').get('k')?.toSorted()).toEqual(texts)
+    expect(sizesOf(delivery).toSorted()).toEqual([1, 1, 1, 1, 1, 1, 6])
+  })
+
+  it('choose the shard by the explicit hash key, in either operation', async () => {
+    const delivery = await openDelivery({ streams: [] })
+    delivery.lab.ensureStream('stream', 2)
+    const last = String(2n ** 128n - 1n)
+    const record = (key: string, explicitHashKey: string) => ({
+      ...newRecord('stream', key, key),
+      explicitHashKey,
+    })
+    await delivery.outbox.append([record('a', '0'), record('b', last)])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    await delivery.outbox.append([record('c', last)])
+    await delivery.producer.idle()
+    const shards = new Map(
+      delivery.lab.streams
+        .records('stream')
+        .map(({ partitionKey, shardId }) => [partitionKey, shardId.at(-1)]),
+    )
+    expect(Object.fromEntries(shards)).toEqual({ a: '0', b: '1', c: '1' })
+  })
+
+  it('name the stream by its ARN, and write as the process itself', async () => {
+    const delivery = await openDelivery()
+    const to: Destination = {
+      ...destination('stream'),
+      streamArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/stream',
+      credentials: { kind: 'process' },
+    }
+    await delivery.outbox.append([newRecordFor(to, 'k', '1')])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
+    expect(delivery.lab.calls.list().map(({ operation }) => operation)).toEqual(['PutRecord'])
+    expect(putsOf(delivery)[0]?.accessKeyId).toBe('AKIATEST')
+  })
+
+  it('hold all destinations together to what may be read ahead, and starve none', async () => {
+    const delivery = await openDelivery({ streams: ['a', 'b', 'c'], readAheadBytesMax: 100_000 })
+    const text = 'x'.repeat(2_000)
+    for (const stream of ['a', 'b', 'c']) {
+      await delivery.outbox.append(numbers(300).map((key) => newRecord(stream, key, text)))
+    }
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(Math.max(...sizesOf(delivery))).toBeLessThanOrEqual(50)
+    for (const stream of ['a', 'b', 'c']) {
+      expect(delivery.lab.streams.records(stream)).toHaveLength(300)
+    }
+  })
+})
+
+describe('the clock', () => {
+  it('may be set back: what waits for a retry waits no longer', async () => {
+    let setBackMs = 0
+    const delivery = await openDelivery({ haste: 1, wallClockMs: () => Date.now() - setBackMs })
+    delivery.lab.faults.add({
+      operation: 'PutRecord',
+      effect: { kind: 'error', code: 'InternalFailureException' },
+      times: 2,
+    })
+    delivery.producer.start()
+    await delivery.outbox.append([newRecord('stream', 'k', '1')])
+    setBackMs = 3_600_000
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
+  })
+})
