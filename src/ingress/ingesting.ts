@@ -77,7 +77,7 @@ export function messageFrom(
 ): Message {
   const { clientId, sourceIp } = sender
   const basicIngest = parseBasicIngest(packet.topic)
-  return {
+  const message: { -readonly [Name in keyof Message]: Message[Name] } = {
     topic: basicIngest?.topic ?? packet.topic,
     // A copy: Aedes' payload is a view of what was read, which may hold many messages.
     payload: Buffer.from(packet.payload),
@@ -86,8 +86,10 @@ export function messageFrom(
     transport: 'mqtt',
     traceId: randomUUID(),
     timestampMs: clock.nowMs(),
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(sourceIp === undefined ? {} : { sourceIp }),
-    ...(basicIngest === undefined ? {} : { basicIngestRule: basicIngest.rule }),
   }
+  // Not by spreading: that costs more than all the rest, for every message.
+  if (clientId !== undefined) message.clientId = clientId
+  if (sourceIp !== undefined) message.sourceIp = sourceIp
+  if (basicIngest !== undefined) message.basicIngestRule = basicIngest.rule
+  return message
 }
