@@ -196,6 +196,8 @@ async function openOrderRuns(ordering: Ordering) {
     lab.faults.clear()
 
     expect(current.seen.broken).toEqual([])
+    const [ledger] = outbox.ledger('telemetry')
+    expect(ledger).toMatchObject({ accepted: text, delivered: text, queued: 0, dropped: 0 })
     for (const { streamName } of targets) {
       const arrived = textsByKey(lab, streamName)
       for (const key of keys) {

@@ -1,12 +1,13 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createAwsCalls } from '../../src/kinesis/aws-calls.ts'
-import type { CallOutcome, PutOperation } from '../../src/kinesis/kinesis-calls.ts'
+import type { CallOutcome, KinesisCalls, PutOperation } from '../../src/kinesis/kinesis-calls.ts'
 import { classify } from '../../src/kinesis/retry.ts'
+import type { Destination } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import { destination } from '../outbox/outbox-parts.ts'
 
@@ -29,6 +30,15 @@ async function put(
       else response.setHeader('content-type', 'text/xml').end(credentials)
     })
   })
+  const calls = await callsTo(server, destination('stream'))
+  const record = { partitionKey: 'k', data: Buffer.from('{}') }
+  const records = operation === 'PutRecord' ? [record] : [record, record]
+  const { signal } = new AbortController()
+  return calls.put({ operation, streamName: 'stream', records, signal })
+}
+
+/** The calls of a destination, to a server that is closed when the test ends. */
+async function callsTo(server: Server, to: Destination): Promise<KinesisCalls> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -46,11 +56,7 @@ async function put(
     server.closeAllConnections()
     server.close()
   })
-  const record = { partitionKey: 'k', data: Buffer.from('{}') }
-  const records = operation === 'PutRecord' ? [record] : [record, record]
-  const { signal } = new AbortController()
-  const calls = aws.callsFor(destination('stream'))
-  return calls.put({ operation, streamName: 'stream', records, signal })
+  return aws.callsFor(to)
 }
 
 const json =
@@ -85,6 +91,30 @@ describe('an answered call', () => {
       ? outcome.records.map((record) => (record.ok ? undefined : record.failure.code))
       : 'not answered'
     expect(found).toEqual(codes)
+  })
+})
+
+describe('the role', () => {
+  it('is assumed with the external id, where there is one', async () => {
+    const forms: string[] = []
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        if (request.headers['x-amz-target'] === undefined) {
+          forms.push(Buffer.concat(chunks).toString())
+        }
+        response.setHeader('content-type', 'text/xml').end(credentials)
+      })
+    })
+    const calls = await callsTo(server, {
+      ...destination('stream'),
+      credentials: { kind: 'role', roleArn: 'arn:aws:iam::1:role/r', externalId: 'of-mine' },
+    })
+    const { signal } = new AbortController()
+    const record = { partitionKey: 'k', data: Buffer.from('{}') }
+    await calls.put({ operation: 'PutRecord', streamName: 's', records: [record], signal })
+    expect(forms.map((form) => new URLSearchParams(form).get('ExternalId'))).toEqual(['of-mine'])
   })
 })
 

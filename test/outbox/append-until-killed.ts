@@ -1,10 +1,12 @@
 /**
  * A child process: appends messages of three records to the data folder named on its command line,
  * several at a time, and prints the number of each message once it is acknowledged. Every second
- * message of stream `settled` is settled, so that removals are under way when it is killed.
+ * message of stream `settled` is settled and every tenth of the others given up, and dead letters
+ * are replayed, so that every kind of move is under way when it is killed.
  */
 import { systemClock } from '../../src/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
+import type { QueuedRecord } from '../../src/outbox/outbox.ts'
 import { createLogger, createMetrics } from '../../src/telemetry.ts'
 import { newRecord } from './records.ts'
 
@@ -26,16 +28,23 @@ async function appendForever(): Promise<never> {
   }
 }
 
+const isEven = ({ data }: QueuedRecord) => Number(data) % 2 === 0
+
 let lastRead = 0
 outbox.onAppended(() => {
   const settled = outbox.destinations().find((entry) => entry.destination.streamName === 'settled')
   if (settled === undefined) return
   const records = outbox.read(settled.id, lastRead, { countMax: 100, bytesMax: 100_000 })
   lastRead = records.at(-1)?.sequence ?? lastRead
-  outbox.settle(
+  outbox.settle(settled.id, records.filter(isEven))
+  const reason = { code: 'Refused', message: '' }
+  void outbox.giveUp(
     settled.id,
-    records.filter(({ data }) => Number(data) % 2 === 0),
+    records
+      .filter(({ data }) => Number(data) % 10 === 1)
+      .map((record) => ({ record, reason, attempts: 1, firstMs: 1, lastMs: 1 })),
   )
+  if (lastMessage % 50 === 0) void outbox.deadLetters.replay({}, 'asIs')
 })
 
 await Promise.all(Array.from({ length: 8 }, appendForever))

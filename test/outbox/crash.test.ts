@@ -1,13 +1,28 @@
 import { describe, expect, it } from 'vitest'
+import type { Outbox } from '../../src/outbox/outbox.ts'
 import { startChild } from './child-process.ts'
 import { openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
 
 /** Only even messages of stream `settled` were settled: all odd ones must still be there. */
 const odd = (texts: readonly string[]) => texts.filter((text) => Number(text) % 2 === 1)
 
+const sorted = (texts: readonly string[]) =>
+  texts.toSorted((left, right) => Number(left) - Number(right))
+
+function lettersOf(outbox: Outbox): string[] {
+  const texts: string[] = []
+  let nextToken: string | undefined
+  do {
+    const page = outbox.deadLetters.list({ maxResults: 250, ...(nextToken && { nextToken }) })
+    texts.push(...page.deadLetters.map(({ data }) => data.toString()))
+    nextToken = page.nextToken
+  } while (nextToken !== undefined)
+  return texts
+}
+
 describe('kill -9 in the middle of appends', () => {
   it.each([20, 300, 1_500])(
-    'loses no acknowledged message and splits none (killed after %i)',
+    'loses no acknowledged message, splits none, and the ledger adds up (killed after %i)',
     async (acknowledgedMin) => {
       const directory = temporaryDirectory()
       const child = startChild('append-until-killed.ts', [directory])
@@ -23,8 +38,18 @@ describe('kill -9 in the middle of appends', () => {
       expect([...acknowledged].filter((text) => !a.includes(text))).toEqual([])
       expect(a).toEqual(inOrder)
       expect(b).toEqual(a)
-      expect(odd(settled)).toEqual(odd(a))
+      const letters = lettersOf(outbox)
+      expect(sorted([...odd(settled), ...letters])).toEqual(sorted(odd(a)))
       expect(outbox.size().records).toBe(a.length + b.length + settled.length)
+      const [ledger] = outbox.ledger('telemetry')
+      const delivered = 3 * a.length - outbox.size().records - letters.length
+      expect(ledger).toMatchObject({
+        accepted: 3 * a.length,
+        delivered,
+        queued: outbox.size().records,
+        deadLettered: letters.length,
+        dropped: 0,
+      })
       await outbox.close()
     },
   )
