@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { compileActions } from './actions/compile-actions.ts'
+import { closedMessage } from './admin/api-guard.ts'
+import type { ApiAccess } from './admin/api-guard.ts'
 import { createHttpServer } from './admin/http-server.ts'
 import type { DataPlaneDependencies } from './admin/iot-data.ts'
 import { createRoleProbe } from './admin/role-probe.ts'
@@ -13,6 +15,7 @@ import { createEngine } from './engine.ts'
 import { messageOf } from './errors.ts'
 import { createAwsFunctions } from './external/aws-functions.ts'
 import { createLabFunctions } from './external/lab-functions.ts'
+import { openAccessKeys } from './identity/credentials-file.ts'
 import { createIngress } from './ingress/ingress.ts'
 import type { Ingress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
@@ -67,7 +70,7 @@ async function readSampleRule() {
  * Starts the engine; in mode `lab` with its own Kinesis and STS.
  *
  * @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported,
- *   PortUnavailable, RuleFileInvalid; what was started by then is stopped again
+ *   PortUnavailable, RuleFileInvalid, IdentityFileInvalid; what was started by then is stopped again
  */
 export async function startApp(dependencies: AppDependencies): Promise<App> {
   const stages = createStages()
@@ -100,6 +103,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
+  const owner = { region: config.region, accountId }
+  const access = await openAccess(dependencies, owner, stages)
   const shared = { rules, outbox, environment, ...watch }
   const engine = createEngine(
     {
@@ -118,7 +123,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => ingress),
-        ruleArnOf: (name) => ruleArnOf(name, { region: config.region, accountId }),
+        ...(access && { access }),
+        ruleArnOf: (name) => ruleArnOf(name, owner),
         health: () => ({ status }),
       },
       { ...config.http, insecure: config.insecure },
@@ -151,6 +157,19 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
+}
+
+/** Whom the HTTP API knows; undefined while it asks nobody. */
+async function openAccess(
+  { config, logger, clock }: AppDependencies,
+  owner: ApiAccess['owner'],
+  stages: Stages,
+): Promise<ApiAccess | undefined> {
+  const { kind, credentialsFile: file, metricsToken } = config.auth
+  if (kind === 'off') return undefined
+  const keys = stages.add(await openAccessKeys({ logger, clock }, { file }), (it) => it.close())
+  if (keys.count === 0) logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
+  return { keys, owner, metricsToken }
 }
 
 function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | undefined) {

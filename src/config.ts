@@ -77,13 +77,30 @@ export const variables = Type.Object({
     logLevels.map((level) => Type.Literal(level)),
     { default: 'info', description: `Lowest level that is logged: ${logLevels.join(', ')}.` },
   ),
-  SLUICE_AUTH: Type.Literal('off', {
-    default: 'off',
-    description: 'Authentication of the HTTP API. This release knows `off` only.',
-  }),
+  SLUICE_AUTH: Type.Optional(
+    Type.Union([Type.Literal('off'), Type.Literal('sigv4')], {
+      description:
+        'Authentication of the HTTP API: `sigv4` takes signed requests only, of keys that `sluice keys create` makes. Default: `off` in the lab, `sigv4` in `start`.',
+    }),
+  ),
+  SLUICE_CREDENTIALS_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'File of the access keys, mode 600; a change is taken in while the engine runs. Default: `credentials.json` in `SLUICE_DATA_DIR`.',
+    }),
+  ),
+  SLUICE_METRICS_TOKEN: Type.Optional(
+    Type.String({
+      pattern: '^[!-~]{16,256}$',
+      description:
+        'With `sigv4`, `GET /v1/metrics` is also answered to `Authorization: Bearer <token>`: 16 to 256 printable characters without blanks.',
+    }),
+  ),
   SLUICE_INSECURE: Type.Union([Type.Literal('1'), Type.Literal('0')], {
     default: '0',
-    description: '`1` allows to listen off loopback although nothing is authenticated.',
+    description:
+      '`1` allows what authenticates nobody to listen off loopback: MQTT, the local Kinesis, and the HTTP API with `SLUICE_AUTH=off`.',
   }),
   SLUICE_MQTT_UNANSWERED_MAX: Type.Integer({
     minimum: 1,
@@ -169,6 +186,7 @@ export interface Config {
   readonly mqtt: Listen & { readonly unansweredMax: number }
   readonly drainMs: number
   readonly http: Listen
+  readonly auth: HttpAuthentication
   readonly lab: Listen & {
     readonly limits: { readonly writes: boolean; readonly reads: boolean }
   }
@@ -195,10 +213,20 @@ export interface Config {
   readonly roleProbe: boolean
 }
 
+/** How callers of the HTTP API are told from each other. */
+export interface HttpAuthentication {
+  readonly kind: 'off' | 'sigv4'
+  readonly credentialsFile: string
+  /** A secret. */
+  readonly metricsToken: string | undefined
+}
+
 export interface Listen {
   readonly host: string
   readonly port: number
 }
+
+type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads, checks and freezes the configuration.
@@ -206,10 +234,7 @@ export interface Listen {
  * @param environment variables as in `process.env`; an empty value counts as not set
  * @throws SluiceError ConfigInvalid, naming the variable, its value and what it takes
  */
-export function loadConfig(
-  environment: Readonly<Record<string, string | undefined>>,
-  mode: Config['mode'],
-): Config {
+export function loadConfig(environment: Environment, mode: Config['mode']): Config {
   const read = readVariables(variables, environment)
   const region = read.AWS_REGION ?? regionDefault(environment, mode)
   const limited = read.SLUICE_LAB_LIMITS === 'on'
@@ -222,6 +247,11 @@ export function loadConfig(
     },
     drainMs: read.SLUICE_DRAIN_MS,
     http: { host: read.SLUICE_HTTP_HOST, port: read.SLUICE_HTTP_PORT },
+    auth: {
+      kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
+      credentialsFile: credentialsFileOf(environment),
+      metricsToken: read.SLUICE_METRICS_TOKEN,
+    },
     lab: {
       host: read.SLUICE_LAB_HOST,
       port: read.SLUICE_LAB_PORT,
@@ -254,13 +284,28 @@ export function loadConfig(
   return deepFreeze(config)
 }
 
+const credentialsFileVariables = Type.Pick(variables, [
+  'SLUICE_CREDENTIALS_FILE',
+  'SLUICE_DATA_DIR',
+])
+export const credentialsFileName = 'credentials.json'
+
+/**
+ * The file of the access keys: also for who makes a key and has no use for the rest.
+ *
+ * @throws SluiceError ConfigInvalid
+ */
+export function credentialsFileOf(environment: Environment): string {
+  const read = readVariables(credentialsFileVariables, environment)
+  return path.resolve(
+    read.SLUICE_CREDENTIALS_FILE ?? path.join(read.SLUICE_DATA_DIR, credentialsFileName),
+  )
+}
+
 export const labAccountId = '000000000000'
 const labRegion = 'us-east-1'
 
-function regionDefault(
-  environment: Readonly<Record<string, string | undefined>>,
-  mode: Config['mode'],
-): string {
+function regionDefault(environment: Environment, mode: Config['mode']): string {
   if (mode === 'lab') return labRegion
   const fallback = environment['AWS_DEFAULT_REGION']
   if (fallback) return fallback
@@ -272,7 +317,7 @@ function regionDefault(
 
 function readVariables<Schema extends TObject>(
   schema: Schema,
-  environment: Readonly<Record<string, string | undefined>>,
+  environment: Environment,
 ): Static<Schema> {
   const given = Object.fromEntries(
     Object.keys(schema.properties).flatMap((name) => {
@@ -287,10 +332,16 @@ function readVariables<Schema extends TObject>(
     const property: TSchema | undefined = schema.properties[name]
     throw new SluiceError(
       'ConfigInvalid',
-      `${name}=${given[name] ?? ''} is not usable: it ${error.message}. ${describe(property)}`,
+      `${name}=${shown(name, given[name])} is not usable: it ${error.message}. ${describe(property)}`,
     )
   }
   return value as Static<Schema>
+}
+
+const secretVariables: ReadonlySet<string> = new Set<VariableName>(['SLUICE_METRICS_TOKEN'])
+
+function shown(name: string, value = ''): string {
+  return secretVariables.has(name) ? '(not shown)' : value
 }
 
 function describe(property: TSchema | undefined): string {
@@ -299,20 +350,27 @@ function describe(property: TSchema | undefined): string {
 
 /** Without authentication only this machine may reach the ports, unless the operator says otherwise. */
 function refuseOpenListeners(config: Config): void {
-  if (config.insecure) return
-  const listeners = {
-    SLUICE_MQTT_HOST: config.mqtt,
-    SLUICE_HTTP_HOST: config.http,
-    ...(config.mode === 'lab' && { SLUICE_LAB_HOST: config.lab }),
-  }
-  for (const [name, listen] of Object.entries(listeners)) {
-    if (isLoopback(listen.host)) continue
-    throw new SluiceError(
-      'ConfigInvalid',
-      `${name}=${listen.host} is not a loopback address and nothing is authenticated: ` +
-        'set SLUICE_INSECURE=1 to listen there all the same',
-    )
-  }
+  const [open] = openListeners(config)
+  if (config.insecure || open === undefined) return
+  throw new SluiceError(
+    'ConfigInvalid',
+    `${open.name}=${open.host} is not a loopback address and nothing is authenticated: ` +
+      'set SLUICE_INSECURE=1 to listen there all the same',
+  )
+}
+
+/** What other machines may reach although it authenticates nobody, by the variable of its address. */
+export function openListeners(
+  config: Config,
+): readonly { readonly name: VariableName; readonly host: string }[] {
+  const listeners: readonly (readonly [VariableName, Listen, boolean])[] = [
+    ['SLUICE_MQTT_HOST', config.mqtt, true],
+    ['SLUICE_HTTP_HOST', config.http, config.auth.kind === 'off'],
+    ['SLUICE_LAB_HOST', config.lab, config.mode === 'lab'],
+  ]
+  return listeners.flatMap(([name, { host }, isOpen]) =>
+    isOpen && !isLoopback(host) ? [{ name, host }] : [],
+  )
 }
 
 /** True for `localhost`, 127.0.0.0/8 and ::1. */

@@ -27,6 +27,23 @@ export const errorCatalogue = Object.freeze({
   ),
   UnauthorizedException: kind(401, false, 'The rule is not there, or the caller may not see it.'),
   AccessDeniedException: kind(403, false, 'The caller may not reach this server or do this.'),
+  MissingAuthenticationTokenException: kind(403, false, 'The request is not signed.'),
+  IncompleteSignatureException: kind(
+    403,
+    false,
+    'The Authorization header cannot be read, or lacks a part.',
+  ),
+  UnrecognizedClientException: kind(
+    403,
+    false,
+    'The access key, or the session token with it, is not known.',
+  ),
+  InvalidSignatureException: kind(
+    403,
+    false,
+    'The signature is not that of this request, or is more than five minutes off.',
+  ),
+  ExpiredTokenException: kind(403, false, 'The access key has expired.'),
   MalformedPolicyException: kind(400, false, 'A policy document is not valid, or not enforceable.'),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),

@@ -13,13 +13,39 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'chi
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** Whatever is logged by mistake: these members, wherever they stand down to the third level. */
+const secretMembers = [
+  'authorization',
+  'Authorization',
+  '["x-amz-security-token"]',
+  'cookie',
+  'accessKeys',
+  'metricsToken',
+  'password',
+  'secretAccessKey',
+  'sessionToken',
+]
+
+/** What all loggers have in common. */
+const settingsOfAll: LoggerOptions = {
+  base: null,
+  formatters: { level: (label) => ({ level: label }) },
+  redact: {
+    censor: '[redacted]',
+    paths: ['', '*', '*.*', '*.*.*'].flatMap((place) =>
+      secretMembers.map((member) =>
+        place === '' || member.startsWith('[') ? `${place}${member}` : `${place}.${member}`,
+      ),
+    ),
+  },
+}
+
 /** JSON lines, or readable lines where a person watches. */
 export async function createLogger(level: LogLevel, options: { pretty: boolean }): Promise<Logger> {
   const settings: LoggerOptions = {
+    ...settingsOfAll,
     level,
-    base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label) => ({ level: label }) },
   }
   if (!options.pretty) return pino(settings)
   // Loaded only where a person watches: a service that logs JSON does not pay for it.
@@ -36,10 +62,7 @@ export function createMemoryLogger(onLine: (line: Record<string, unknown>) => vo
       done()
     },
   })
-  return pino(
-    { level: 'debug', base: null, formatters: { level: (label) => ({ level: label }) } },
-    stream,
-  )
+  return pino({ ...settingsOfAll, level: 'debug' }, stream)
 }
 
 export interface Metrics extends ReturnType<typeof declareMetrics> {

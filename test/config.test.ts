@@ -1,5 +1,6 @@
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { isLoopback, loadConfig } from '../src/config.ts'
+import { credentialsFileOf, isLoopback, loadConfig, openListeners } from '../src/config.ts'
 
 describe('loadConfig', () => {
   test('the lab needs no variable at all', () => {
@@ -35,7 +36,9 @@ describe('loadConfig', () => {
     [{ SLUICE_LOG_LEVEL: 'loud' }, /SLUICE_LOG_LEVEL=loud .*debug, info, warn, error/],
     [{ SLUICE_ACCOUNT_ID: '123' }, /SLUICE_ACCOUNT_ID=123 /],
     [{ AWS_REGION: 'nowhere' }, /AWS_REGION=nowhere /],
-    [{ SLUICE_AUTH: 'sigv4' }, /SLUICE_AUTH=sigv4 .*`off` only/],
+    [{ SLUICE_AUTH: 'basic' }, /SLUICE_AUTH=basic .*`sigv4` takes signed requests/],
+    [{ SLUICE_METRICS_TOKEN: 'short' }, /SLUICE_METRICS_TOKEN=\(not shown\) .*16 to 256/],
+    [{ SLUICE_HTTP_HOST: '0.0.0.0' }, /SLUICE_HTTP_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
     [{ SLUICE_MQTT_HOST: '0.0.0.0' }, /SLUICE_MQTT_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
     [{ SLUICE_LAB_HOST: '0.0.0.0' }, /SLUICE_LAB_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
   ])('%j is refused with one line that names it', (environment, message) => {
@@ -54,6 +57,39 @@ describe('loadConfig', () => {
   test('SLUICE_INSECURE=1 allows to listen anywhere', () => {
     const environment = { SLUICE_MQTT_HOST: '0.0.0.0', SLUICE_INSECURE: '1' }
     expect(loadConfig(environment, 'lab').mqtt.host).toBe('0.0.0.0')
+  })
+})
+
+describe('authentication of the HTTP API', () => {
+  const region = { AWS_REGION: 'eu-west-1' }
+
+  test('is off in the lab and on in `start`, unless it is said', () => {
+    expect(loadConfig({}, 'lab').auth.kind).toBe('off')
+    expect(loadConfig(region, 'start').auth.kind).toBe('sigv4')
+    expect(loadConfig({ SLUICE_AUTH: 'sigv4' }, 'lab').auth.kind).toBe('sigv4')
+    expect(loadConfig({ ...region, SLUICE_AUTH: 'off' }, 'start').auth.kind).toBe('off')
+  })
+
+  test.each([
+    [{}, path.resolve('data/credentials.json')],
+    [{ SLUICE_DATA_DIR: '/d' }, '/d/credentials.json'],
+    [{ SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '' }, '/d/credentials.json'],
+    [{ SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '/keys' }, '/keys'],
+  ])('keys of %j are in %s, for the server and for who makes one', (environment, file) => {
+    expect(loadConfig(environment, 'lab').auth.credentialsFile).toBe(file)
+    expect(credentialsFileOf(environment)).toBe(file)
+  })
+
+  test('lets HTTP listen anywhere, and nothing else', () => {
+    const signed = { ...region, SLUICE_HTTP_HOST: '0.0.0.0' }
+    expect(openListeners(loadConfig(signed, 'start'))).toEqual([])
+    for (const more of [{ SLUICE_AUTH: 'off' }, { SLUICE_MQTT_HOST: '0.0.0.0' }]) {
+      expect(() => loadConfig({ ...signed, ...more }, 'start')).toThrow(/SLUICE_INSECURE=1/)
+    }
+    const insecure = { ...signed, SLUICE_MQTT_HOST: '::', SLUICE_INSECURE: '1' }
+    expect(openListeners(loadConfig(insecure, 'start'))).toEqual([
+      { name: 'SLUICE_MQTT_HOST', host: '::' },
+    ])
   })
 })
 

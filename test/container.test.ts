@@ -41,7 +41,9 @@ describe.each(Object.entries(services))('compose service %s', (_name, service) =
       expect(knownVariables).toContain(name)
   })
 
-  test('publishes its ports on loopback only', () => {
+  test('publishes its ports on loopback only, and takes unsigned requests nowhere else', () => {
+    const { SLUICE_AUTH: authentication } = service.environment ?? {}
+    expect(authentication).toBe(service.command[0] === 'start' ? 'off' : undefined)
     for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/)
   })
 })

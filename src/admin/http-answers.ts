@@ -18,7 +18,9 @@ export function sendError(
 ): FastifyReply {
   const error = named(errorOf(thrown, request), request)
   if (error.status >= 500) {
-    const { id: requestId, method, url } = request
+    const { id: requestId, method } = request
+    // A query may carry a signature.
+    const [url] = request.url.split('?', 1)
     logger.error({ err: thrown, requestId, method, url }, `HTTP ${error.code}: ${error.message}`)
   }
   return reply

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { fastify } from 'fastify'
-import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -11,6 +11,8 @@ import { guardOrigin } from '../origin-guard.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { guardApi } from './api-guard.ts'
+import type { ApiAccess } from './api-guard.ts'
 import { addDeadLetterRoutes } from './dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
@@ -58,6 +60,8 @@ export interface HttpServerDependencies
     Pick<RuleRouteDependencies, 'probeRoles'> {
   readonly rules: RuleStore
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
+  /** Absent: nothing is authenticated. */
+  readonly access?: ApiAccess
   readonly health: () => Health
   readonly logger: Logger
   readonly metrics: Metrics
@@ -66,7 +70,7 @@ export interface HttpServerDependencies
 export interface HttpServerOptions {
   readonly host: string
   readonly port: number
-  /** Nothing is authenticated, and the operator answers for the network: see origin-guard.ts. */
+  /** While nothing is authenticated the operator answers for the network: see origin-guard.ts. */
   readonly insecure: boolean
 }
 
@@ -89,15 +93,18 @@ export function createHttpServer(
   dependencies: HttpServerDependencies,
   options: HttpServerOptions,
 ): HttpServer {
-  const { rules, logger, metrics } = dependencies
+  const { rules, logger, metrics, access, clock } = dependencies
   const app = createApp(logger)
   const patterns = collectPatterns(app)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header(requestIdHeader, request.id)
+    // No page can sign: the guard of signatures needs no help of the browser.
+    if (access) return
     const { host, origin } = request.headers
     guardOrigin({ host, origin }, options)
   })
+  if (access) guardApi(app, access, clock)
   app.addHook('onResponse', async (request, reply) => {
     const pattern = request.routeOptions.url
     // A path that no route has is the caller's invention: it must not become a label.
@@ -195,16 +202,14 @@ function refuseOtherMethods(app: HttpApp, patterns: Patterns): void {
   for (const [url, present] of patterns) {
     const allowed = [...present]
     const method = knownMethods.filter((name) => !present.has(name))
-    app.route({
-      method,
-      url,
-      handler: (request, reply) => {
-        reply.header('allow', allowed.join(', '))
-        throw new SluiceError(
-          'MethodNotAllowedException',
-          `${request.method} is not a method of this path; it takes ${allowed.join(', ')}`,
-        )
-      },
-    })
+    const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('allow', allowed.join(', '))
+      throw new SluiceError(
+        'MethodNotAllowedException',
+        `${request.method} is not a method of this path; it takes ${allowed.join(', ')}`,
+      )
+    }
+    // Told to whoever is known: no policy speaks of it.
+    app.route({ method, url, preValidation: refuse, handler: refuse })
   }
 }

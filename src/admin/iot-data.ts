@@ -5,6 +5,7 @@ import { SluiceError } from '../errors.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Message, Mqtt5Properties } from '../message.ts'
 import type { HttpApp } from './http-server.ts'
+import { restOfPath } from './rest-of-path.ts'
 import { readUserProperties } from './user-properties.ts'
 
 /**
@@ -97,19 +98,6 @@ export function addDataPlaneRoutes(app: HttpApp, { broker, clock }: DataPlaneDep
     }
     return reply.send()
   })
-}
-
-/**
- * What follows `prefix` in the path as it was sent: `a%2Fb` and `a/b` are one topic, and blanks,
- * empty levels and a slash at either end belong to it.
- */
-function restOfPath(url: string | undefined, prefix: string): string {
-  const [path = ''] = (url ?? '').split('?', 1)
-  try {
-    return decodeURIComponent(path.slice(prefix.length))
-  } catch {
-    throw new SluiceError('InvalidRequestException', `${path} is not URL-encoded`)
-  }
 }
 
 function mqtt5Of(given: {

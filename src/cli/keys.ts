@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
+import { credentialsFileOf } from '../config.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
@@ -19,7 +20,10 @@ interface CreateOptions {
 function createCommand(host: Host): Command {
   return new Command('create')
     .description('make an access key and print its secret, once')
-    .option('--file <path>', `file of the keys (default: ${fileVariable}, else ${fileDefault})`)
+    .option(
+      '--file <path>',
+      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else credentials.json in SLUICE_DATA_DIR)',
+    )
     .option(
       '--policy <path>',
       'IAM policy document of the key (default: iot:* and sluice:* on all)',
@@ -38,9 +42,6 @@ Example:
     .action((options: CreateOptions) => createKey(host, options))
 }
 
-const fileVariable = 'SLUICE_CREDENTIALS_FILE'
-const fileDefault = './credentials.json'
-
 const everything = {
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: ['iot:*', 'sluice:*'], Resource: '*' }],
@@ -49,8 +50,7 @@ const everything = {
 async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
   const { createAccessKey } = await import('../identity/credentials-file.ts')
-  // As elsewhere, an empty variable counts as not set.
-  const file = options.file ?? (host.environment[fileVariable] || fileDefault)
+  const file = options.file ?? credentialsFileOf(host.environment)
   const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),
     ...(options.description === undefined ? {} : { description: options.description }),

@@ -1,5 +1,5 @@
 import { systemClock } from '../clock.ts'
-import { loadConfig } from '../config.ts'
+import { loadConfig, openListeners } from '../config.ts'
 import type { Config } from '../config.ts'
 import { createLogger } from '../telemetry.ts'
 import { paint } from './host.ts'
@@ -11,25 +11,36 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const isTerminal = host.stdout.isTTY === true
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
+  for (const { name, host: address } of openListeners(config)) {
+    logger.warn(
+      { variable: name, address },
+      `${name}=${address}: other machines reach this address, and nobody is authenticated there`,
+    )
+  }
 
   // Loaded after the configuration was read: a bad variable is told at once.
   const { startApp } = await import('../app.ts')
   const app = await startApp({ config, logger, clock: systemClock })
   logger.info({ ...app.ports, rules: app.ruleCount() }, 'ready')
-  if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports))
+  if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports, config))
 
   logger.info({ signal: await stopRequested }, 'stopping')
   await app.stop()
   logger.info({}, 'stopped')
 }
 
-function nextSteps(host: Host, ports: { mqtt: number; http: number }): string {
+function nextSteps(host: Host, ports: { mqtt: number; http: number }, config: Config): string {
   const command = (text: string) => `  ${paint(host.stdout, 'cyan', text)}\n`
   const mqttPort = ports.mqtt === 1883 ? '' : `-p ${ports.mqtt} `
+  const http = `http://127.0.0.1:${ports.http}`
+  const listRules =
+    config.auth.kind === 'off'
+      ? `curl ${http}/rules`
+      : `aws iot list-topic-rules --region ${config.region} --endpoint-url ${http}`
   return (
     '\nTry it, in a second terminal:\n' +
     command(`npx mqtt pub ${mqttPort}-q 1 -t dt/7/telemetry -m '{"temp": 61.5}'`) +
-    command(`curl http://127.0.0.1:${ports.http}/rules`) +
+    command(listRules) +
     command('npx sluice tail hot-devices') +
     '\n'
   )

@@ -13,6 +13,11 @@ export function resourceArn(resource: string, { region, accountId }: ResourceOwn
   return `arn:${partitionOf(region)}:iot:${region}:${accountId}:${resource}`
 }
 
+/** @returns the ARN by which refusals call whoever holds the access key; there are no users here */
+export function callerArn(accessKeyId: string, { region, accountId }: ResourceOwner): string {
+  return `arn:${partitionOf(region)}:iam::${accountId}:user/${accessKeyId}`
+}
+
 function partitionOf(region: string): string {
   if (region.startsWith('cn-')) return 'aws-cn'
   return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
