@@ -55,6 +55,8 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),
     ...(options.description === undefined ? {} : { description: options.description }),
   })
+  const { AWS_REGION, AWS_DEFAULT_REGION } = host.environment
+  const region = AWS_REGION || AWS_DEFAULT_REGION || 'us-east-1'
   const bold = (text: string) => paint(host.stdout, 'bold', text)
   host.stdout.write(
     `The access key was added to ${file}. Its secret is shown this once:
@@ -64,7 +66,7 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
 
 Use it with any AWS client, for example:
 
-  aws iot list-topic-rules --region us-east-1 --endpoint-url http://127.0.0.1:8080
+  aws iot list-topic-rules --region ${region} --endpoint-url http://127.0.0.1:8080
 `,
   )
 }

@@ -11,6 +11,7 @@ import type { Authorization } from './authorization.ts'
  *
  * Invariants:
  * - path, query and body are those of the wire: what was decoded once can no longer be verified;
+ * - a path has no empty or dot segments, which signatures leave out;
  * - `host` (`:authority` will do in HTTP/2) and every `x-amz-*` header that is present must be
  *   signed, and `x-amz-content-sha256` must be the hash of the body that came, so that nothing of
  *   the request can be exchanged;
@@ -144,9 +145,15 @@ function refuseSkew({ signedAt, signedMs }: Authorization, nowMs: number) {
   )
 }
 
+const vanishingSegment = /\/\.{0,2}(?=\/)|\/\.{1,2}$/
+
 /** What could be exchanged on the way although the signature holds. */
 function refuseUnsigned(given: Authorization, request: SignedRequest): Verification | undefined {
-  const { headers } = request
+  const { headers, target } = request
+  // Signers leave these out of what they sign, so that they could be added on the way.
+  if (vanishingSegment.test(target.split('?', 1)[0] ?? '')) {
+    return refused('mismatch', 'The path has empty or dot segments, which no signature covers.')
+  }
   if (!given.signedHeaders.has('host') && !given.signedHeaders.has(':authority')) {
     return refused(
       'mismatch',
