@@ -1,4 +1,4 @@
-import { request } from 'node:http'
+import { Agent, request } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { IoTClient } from '@aws-sdk/client-iot'
@@ -125,10 +125,14 @@ export async function send(
   port: number,
   { method = 'GET', path = '/rules', body, headers }: Sent,
 ): Promise<Answer> {
+  const agent = new Agent({ keepAlive: true })
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    request({ port, method, path, headers }, resolve).on('error', reject).end(body)
+    const sent = request({ port, method, path, headers, agent }, resolve)
+    sent.on('error', reject).end(body)
   })
   const answered = await text(answer)
+  // A connection that is kept would keep the server from closing.
+  agent.destroy()
   return {
     status: answer.statusCode,
     errorType: answer.headers['x-amzn-errortype'],
