@@ -66,3 +66,22 @@ test('keys that were made before the first start are in its data folder', async 
   expect(sluice.logLines.filter((line) => line['level'] === 'warn')).toEqual([])
   expect((await fetch(`http://127.0.0.1:${http as number}/rules`)).status).toBe(403)
 })
+
+test('an address that others reach without authentication is warned of at each start', async () => {
+  const folder = await temporaryFolder()
+  onTestFinished(() => folder.remove())
+  const sluice = startSluice(['lab'], {
+    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
+    SLUICE_RULES_DIR: path.join(folder.path, 'rules'),
+    SLUICE_HTTP_HOST: '0.0.0.0',
+    SLUICE_INSECURE: '1',
+  })
+  onTestFinished(async () => {
+    sluice.kill('SIGKILL')
+    await sluice.ended
+  })
+  await sluice.ready()
+  expect(sluice.logLines.filter((line) => line['level'] === 'warn')).toEqual([
+    expect.objectContaining({ variable: 'SLUICE_HTTP_HOST', address: '0.0.0.0' }),
+  ])
+})
