@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Engine } from '../engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { SluiceError } from '../errors.ts'
 import type { Message } from '../message.ts'
 import type { DeadLetter, DeadLetterSelection, Outbox } from '../outbox/outbox.ts'

@@ -26,12 +26,7 @@ const formatDraftName = 'format.json.new'
  * What a folder may hold that is new to us: our own beginnings, access keys that were made before
  * the first start, and what file systems put there.
  */
-const namesOfAnEmptyFolder = new Set([
-  lockName,
-  formatDraftName,
-  credentialsFileName,
-  'lost+found',
-])
+const namesOfAnEmptyFolder = new Set([lockName, formatDraftName, credentialsFileName, 'lost+found'])
 
 export interface DataFolder {
   /** Absolute path. */

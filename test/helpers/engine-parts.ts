@@ -1,6 +1,6 @@
 import { compileActions } from '../../src/actions/compile-actions.ts'
-import { createEngine } from '../../src/engine.ts'
-import type { EngineDependencies, EngineOptions } from '../../src/engine.ts'
+import { createEngine } from '../../src/engine/engine.ts'
+import type { EngineDependencies, EngineOptions } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
 import type { AppendOptions, NewRecord, Outbox } from '../../src/outbox/outbox.ts'
 import { createRuleCompiler } from '../../src/rules/compile-rule.ts'

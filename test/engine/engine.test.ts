@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { engineWith, keysOf, kinesis, ruleWith } from './helpers/engine-parts.ts'
-import { messageWith } from './helpers/messages.ts'
+import { engineWith, keysOf, kinesis, ruleWith } from '../helpers/engine-parts.ts'
+import { messageWith } from '../helpers/messages.ts'
 
 const rule = (name: string, sql: string, ...actions: object[]) =>
   ruleWith(

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { Message } from '../src/message.ts'
-import { evaluateRule } from '../src/run-rule.ts'
-import { kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
-import { messageWith, testEnvironment } from './helpers/messages.ts'
+import type { Message } from '../../src/message.ts'
+import { evaluateRule } from '../../src/engine/run-rule.ts'
+import { kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
+import { messageWith, testEnvironment } from '../helpers/messages.ts'
 
 describe('evaluateRule gives what the engine would do, and sends nothing', () => {
   const hot = ruleWith('hot', "SELECT n FROM 'a/+' WHERE n > 1", [

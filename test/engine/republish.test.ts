@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Message } from '../src/message.ts'
-import { engineWith, keysOf, kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
-import { messageWith } from './helpers/messages.ts'
+import type { Message } from '../../src/message.ts'
+import { engineWith, keysOf, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
+import { messageWith } from '../helpers/messages.ts'
 
 const topicsOf = (messages: readonly Message[]) => messages.map(({ topic }) => topic)
 const settled = () => new Promise((resolve) => setImmediate(resolve))

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { originOf } from '../src/actions/origin.ts'
-import type { OutRecord } from '../src/kinesis/producer.ts'
-import { deliveryDefaults as settings } from '../src/outbox/outbox.ts'
-import type { NewRecord } from '../src/outbox/outbox.ts'
-import { engineWith, kinesis, republish, ruleWith } from './helpers/engine-parts.ts'
-import { messageWith, testEnvironment } from './helpers/messages.ts'
+import { originOf } from '../../src/actions/origin.ts'
+import type { OutRecord } from '../../src/kinesis/producer.ts'
+import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
+import type { NewRecord } from '../../src/outbox/outbox.ts'
+import { engineWith, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
+import { messageWith, testEnvironment } from '../helpers/messages.ts'
 
 const known: ReadonlySet<string> = new Set(['s', 'errors'])
 const errorAction = kinesis({ streamName: 'errors', partitionKey: '${clientid()}-${n}' })

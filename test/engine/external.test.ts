@@ -1,12 +1,12 @@
 /** What a rule that waits for an external function means for the messages behind it. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createClientOrder } from '../src/client-order.ts'
-import { evaluateRule } from '../src/run-rule.ts'
-import { numberFromInteger } from '../src/sql/numbers.ts'
-import { engineWith, keysOf, kinesis, ruleWith } from './helpers/engine-parts.ts'
-import { createHeldAnswers } from './helpers/held-answers.ts'
-import { messageWith, testEnvironment } from './helpers/messages.ts'
+import { createClientOrder } from '../../src/engine/client-order.ts'
+import { evaluateRule } from '../../src/engine/run-rule.ts'
+import { numberFromInteger } from '../../src/sql/numbers.ts'
+import { engineWith, keysOf, kinesis, ruleWith } from '../helpers/engine-parts.ts'
+import { createHeldAnswers } from '../helpers/held-answers.ts'
+import { messageWith, testEnvironment } from '../helpers/messages.ts'
 
 const call = "aws_lambda('f', {'n': n})"
 /** Waits for a result where `slow` is set. */

@@ -1,5 +1,5 @@
 import type { EngineReport } from './engine-report.ts'
-import type { Message } from './message.ts'
+import type { Message } from '../message.ts'
 
 /**
  * Hands on what rules republish. A subscriber may be slow to take it, so what is under way is
