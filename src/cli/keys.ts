@@ -9,6 +9,7 @@ export function keysCommand(host: Host): Command {
   return new Command('keys')
     .description('manage the access keys that requests to the HTTP API are signed with')
     .addCommand(createCommand(host).showHelpAfterError('(add --help for more)'))
+    .addHelpText('after', '\nExample:\n  sluice keys create\n')
 }
 
 interface CreateOptions {
