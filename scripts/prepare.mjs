@@ -2,7 +2,7 @@
 // It installs what package-lock.json names and builds dist/, each only when out of date, so that
 // a second start takes no time here.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -20,6 +20,8 @@ if (!isInstalled()) {
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 if (!process.argv.includes('--no-build') && !isBuilt()) {
+  // What a file that is gone has left must not end up in a package.
+  rmSync(path.join(root, 'dist'), { recursive: true, force: true })
   run(process.execPath, [
     path.join(root, 'node_modules/typescript/bin/tsc'),
     '-p',
@@ -27,7 +29,6 @@ if (!process.argv.includes('--no-build') && !isBuilt()) {
   ])
 }
 
-/** npm writes node_modules/.package-lock.json last: older than the lock file means stale. */
 function isInstalled() {
   const marker = path.join(root, 'node_modules/.package-lock.json')
   if (!existsSync(marker)) return false
@@ -48,10 +49,11 @@ function lockedVersions(file) {
   )
 }
 
+/** Nothing is written when a source has an error, and a folder is touched when a file leaves it. */
 function isBuilt() {
-  const marker = path.join(root, 'dist/.tsbuildinfo')
-  if (!existsSync(marker) || !existsSync(path.join(root, 'dist/main.js'))) return false
-  const builtMs = statSync(marker).mtimeMs
+  const built = path.join(root, 'dist/main.js')
+  if (!existsSync(built)) return false
+  const builtMs = statSync(built).mtimeMs
   const sources = readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })
   return sources
     .map((entry) => path.join(entry.parentPath, entry.name))
