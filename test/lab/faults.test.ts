@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { createFaults } from '../../src/lab/faults.ts'
 import type { FaultEffect, FaultRule } from '../../src/lab/faults.ts'
 import type { LabServer, LabServerOptions } from '../../src/lab/lab-server.ts'
-import { createManualClock, kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
 
 const throttled = 'ProvisionedThroughputExceededException'
 const listed = { operation: 'ListStreams' } as const

@@ -4,7 +4,6 @@ import { STSClient } from '@aws-sdk/client-sts'
 import type { STSClientConfig } from '@aws-sdk/client-sts'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { onTestFinished } from 'vitest'
-import type { Clock } from '../../src/clock.ts'
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import type { LabServer, LabServerOptions } from '../../src/lab/lab-server.ts'
 
@@ -88,32 +87,3 @@ export async function rawCall(
 }
 
 export const base64 = (text: string) => Buffer.from(text).toString('base64')
-
-/** Time that moves by hand. */
-export interface ManualClock extends Clock {
-  advance(byMs: number): void
-}
-
-export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
-  let nowMs = startMs
-  let timers: { atMs: number; callback: () => void }[] = []
-  const after = (delayMs: number, callback: () => void) => {
-    const timer = { atMs: nowMs + delayMs, callback }
-    timers.push(timer)
-    return () => {
-      timers = timers.filter((other) => other !== timer)
-    }
-  }
-  return {
-    nowMs: () => nowMs,
-    monotonicMs: () => nowMs,
-    after,
-    sleep: (delayMs) => new Promise((resolve) => after(delayMs, resolve)),
-    advance(byMs) {
-      nowMs += byMs
-      const due = timers.filter((timer) => timer.atMs <= nowMs)
-      timers = timers.filter((timer) => timer.atMs > nowMs)
-      for (const timer of due) timer.callback()
-    },
-  }
-}

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { LabServer } from '../../src/lab/lab-server.ts'
-import { base64, createManualClock, rawCall, startLab } from './lab-fixtures.ts'
-import type { ManualClock } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { base64, rawCall, startLab } from './lab-fixtures.ts'
+import type { ManualClock } from '../helpers/manual-clock.ts'
 
 const shardId = 'shardId-000000000000'
 const secondMs = 1_000

@@ -6,7 +6,8 @@ import {
 } from '@aws-sdk/client-kinesis'
 import { describe, expect, test } from 'vitest'
 import { createShardLimits } from '../../src/lab/shard-limits.ts'
-import { createManualClock, kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
 
 const mebibyte = 1024 * 1024
 const startMs = Date.UTC(2026, 0, 1)

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { createShardLog } from '../../src/lab/shard-log.ts'
 import type { ShardLog } from '../../src/lab/shard-log.ts'
 import { createStreamStore, recordsOf, shardFor } from '../../src/lab/streams.ts'
-import { accountId, createManualClock, region } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { accountId, region } from './lab-fixtures.ts'
 
 type Step =
   | { readonly kind: 'append'; readonly key: string; readonly data: Uint8Array }

@@ -14,7 +14,8 @@ import {
 } from '@aws-sdk/client-kinesis'
 import type { ListShardsCommandInput, ListShardsCommandOutput } from '@aws-sdk/client-kinesis'
 import { describe, expect, test } from 'vitest'
-import { createManualClock, kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
 
 const StreamName = 's'
 

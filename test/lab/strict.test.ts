@@ -5,16 +5,9 @@ import type { STSClientConfig } from '@aws-sdk/client-sts'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startLabWorker } from '../../src/lab/lab-worker.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
-import {
-  accountId,
-  createManualClock,
-  kinesisClient,
-  rawCall,
-  region,
-  startLab,
-  stsClient,
-} from './lab-fixtures.ts'
-import type { ManualClock } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { accountId, kinesisClient, rawCall, region, startLab, stsClient } from './lab-fixtures.ts'
+import type { ManualClock } from '../helpers/manual-clock.ts'
 
 const credentials = { accessKeyId: 'AKIALAB', secretAccessKey: 'a secret' }
 const assumeRole = new AssumeRoleCommand({

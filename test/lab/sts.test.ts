@@ -1,6 +1,7 @@
 import { AssumeRoleCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts'
 import { describe, expect, test } from 'vitest'
-import { createManualClock, startLab, stsClient } from './lab-fixtures.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { startLab, stsClient } from './lab-fixtures.ts'
 
 const roleArn = 'arn:aws:iam::123456789012:role/service-role/iot-to-kinesis'
 
