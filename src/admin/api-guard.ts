@@ -12,7 +12,7 @@ import { parseJson } from '../rules/payload.ts'
 import { parseAuthorization } from '../sigv4/authorization.ts'
 import { verifySignature } from '../sigv4/verify-signature.ts'
 import type { RefusalReason } from '../sigv4/verify-signature.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { restOfPath } from './rest-of-path.ts'
 
 /**

@@ -6,7 +6,7 @@ import type { Message } from '../message.ts'
 import type { DeadLetter, DeadLetterSelection, Outbox } from '../outbox/outbox.ts'
 import { parseJson, ruleNamePattern } from '../rules/payload.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { actionOf } from './outbox-routes.ts'
 
 /** `/v1/dead-letters`: what could not be delivered is read, sent again in order, or dropped. */

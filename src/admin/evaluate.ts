@@ -14,7 +14,7 @@ import { schemaProblem } from '../rules/schema-problem.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 import { compileTemplate } from '../templates/template.ts'
 import type { CompiledTemplate } from '../templates/template.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { jsonSlice } from './json-slice.ts'
 import { messageOfRequest, messageRequestSchema } from './message-request.ts'
 

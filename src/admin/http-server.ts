@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { fastify } from 'fastify'
-import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -18,6 +17,7 @@ import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
+import type { HttpApp } from './http-app.ts'
 import { addDataPlaneRoutes } from './iot-data.ts'
 import type { DataPlaneDependencies } from './iot-data.ts'
 import { addEndpointRoute } from './iot-endpoint.ts'
@@ -73,15 +73,6 @@ export interface HttpServerOptions {
   /** While nothing is authenticated the operator answers for the network: see origin-guard.ts. */
   readonly insecure: boolean
 }
-
-/** What routes are added to. */
-export type HttpApp = FastifyInstance<
-  Server,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  TypeBoxTypeProvider
->
 
 const bodyBytesMax = 131_072
 const paramCharactersMax = 1_024

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { SluiceError } from '../errors.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Message, Mqtt5Properties } from '../message.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { restOfPath } from './rest-of-path.ts'
 import { readUserProperties } from './user-properties.ts'
 

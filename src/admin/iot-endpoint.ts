@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { SluiceError } from '../errors.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 
 const dataEndpoints: ReadonlySet<string> = new Set(['iot:Data-ATS', 'iot:Data'])
 /** What AWS takes an absent type for. */

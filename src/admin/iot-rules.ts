@@ -3,7 +3,7 @@ import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
 import { parsePayloadText, payloadBytesMax, ruleNamePattern } from '../rules/payload.ts'
 import type { TopicRulePayload } from '../rules/payload.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import type { RoleProbe } from './role-probe.ts'
 import { parseTagging } from './tagging.ts'
 

@@ -4,7 +4,7 @@ import { SluiceError } from '../errors.ts'
 import { parseJson } from '../rules/payload.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { checkTags, tagsMax } from './tagging.ts'
 
 /** The tag operations of the AWS IoT control plane. What is tagged here are rules. */

@@ -3,7 +3,7 @@ import { errorActionIndex } from '../outbox/outbox.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Metrics } from '../telemetry.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 import { existingRule, ruleParams } from './rule-delivery.ts'
 
 /** What became of a rule's records, and what waits: `/v1/rules/{ruleName}/stats`, `/v1/outbox`. */

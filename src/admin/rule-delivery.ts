@@ -4,7 +4,7 @@ import type { CompiledRule } from '../rules/compile-rule.ts'
 import { parseDelivery } from '../rules/delivery.ts'
 import { parseJson, ruleNamePattern } from '../rules/payload.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 
 export const ruleParams = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
 

@@ -1,5 +1,5 @@
 import type { Metrics } from '../telemetry.ts'
-import type { HttpApp } from './http-server.ts'
+import type { HttpApp } from './http-app.ts'
 
 /** `ok` when broker, rule store and outbox are up; else one word for why not. */
 export interface Health {

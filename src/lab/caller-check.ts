@@ -3,7 +3,7 @@ import { verifySignature } from '../sigv4/verify-signature.ts'
 import type { RefusalReason, SigningKey } from '../sigv4/verify-signature.ts'
 import type { LabRequest } from './lab-http.ts'
 import { ServiceError } from './service-error.ts'
-import type { Sessions } from './sts.ts'
+import type { Sessions } from './sessions.ts'
 
 /** The access key of the lab's only user. */
 export interface LabKeys {

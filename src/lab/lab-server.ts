@@ -17,7 +17,7 @@ import type { LimitSwitches } from './shard-limits.ts'
 import { createStreamStore, recordsOf } from './streams.ts'
 import type { StreamStore } from './streams.ts'
 import { answerSts, isStsRequest } from './sts.ts'
-import type { Sessions } from './sts.ts'
+import type { Sessions } from './sessions.ts'
 import { createTokens } from './tokens.ts'
 
 /**

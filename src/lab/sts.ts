@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Logger } from '../telemetry.ts'
 import type { CheckCaller } from './caller-check.ts'
+import type { Session, Sessions } from './sessions.ts'
 import type { CallSubject, Faults } from './faults.ts'
 import { accessKeyIdOf, answer } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
@@ -23,18 +24,6 @@ export interface StsDeps {
   readonly sessions: Sessions
   /** Absent: anybody may call, signed or not. */
   readonly checkCaller?: CheckCaller | undefined
-}
-
-/** By access key id: what AssumeRole gave out. */
-export type Sessions = Map<string, Session>
-
-export interface Session {
-  readonly arn: string
-  readonly userId: string
-  readonly secretAccessKey: string
-  readonly sessionToken: string
-  /** Epoch milliseconds, a whole second. */
-  readonly expiresMs: number
 }
 
 const apiVersion = '2011-06-15'

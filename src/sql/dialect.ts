@@ -1,5 +1,7 @@
-import type { RegexMode } from './regex/regex.ts'
 import type { SqlVersion } from './version.ts'
+
+/** `backtracking` allows look-around and the like, at the risk of exponential time. */
+export type RegexMode = 'linear' | 'backtracking'
 
 /** What the rules of evaluation differ in: the version of the language, and settings. */
 export interface Dialect {

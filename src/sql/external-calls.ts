@@ -14,39 +14,18 @@
  */
 import { messageOf } from '../errors.ts'
 import type { Frame } from './compiler/frame.ts'
-import type { CallExternal, ExternalFunctionName, ExternalRequest } from './external-request.ts'
+import type {
+  CallExternal,
+  CallSite,
+  ExternalCalls,
+  ExternalFailure,
+  ExternalFunctionName,
+  ExternalRequest,
+} from './external-request.ts'
 import type { Value } from './values.ts'
-
-/** Why a rule has no result for a message. */
-export interface ExternalFailure {
-  readonly function: ExternalFunctionName
-  /** One sentence. */
-  readonly reason: string
-}
-
-/** A place in the text where an external function is called, or where something random is drawn. */
-export interface CallSite {
-  /** The sites of a function there share one call: a second one ends the rule. */
-  readonly onceIn?: 'the statement' | 'the rule' | undefined
-}
 
 /** External calls of one rule for one message; a nested query makes one for each element. */
 const callsMax = 64
-
-/** The state of one scope; there is none before the first call. */
-export interface ExternalCalls {
-  /** @throws Suspended, CallFailed */
-  resultOf(site: CallSite, request: ExternalRequest): Value
-  /** The n-th value drawn at a place is the same in every round. */
-  sameAsBefore(site: CallSite, draw: () => Value): Value
-  fail(failure: ExternalFailure): void
-  readonly failure: ExternalFailure | undefined
-  readonly isWaiting: boolean
-  /** Resolves when all calls under way have ended; the next round may begin. */
-  nextRound(): Promise<void>
-  /** Gives up what is still under way. */
-  end(): void
-}
 
 /** Given up, because a result is not there yet. */
 class Suspended extends Error {}

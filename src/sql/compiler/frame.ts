@@ -1,6 +1,6 @@
 import type { Dialect } from '../dialect.ts'
 import type { MessageDocument } from '../document.ts'
-import type { ExternalCalls } from '../external-calls.ts'
+import type { ExternalCalls } from '../external-request.ts'
 import type { Value } from '../values.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */

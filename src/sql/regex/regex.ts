@@ -8,6 +8,7 @@
  * No engine sees the text that a person wrote: each gets the tree, written in its own terms. What
  * was decided and measured stands in docs/decisions/0015-java-regex-on-a-linear-engine.md.
  */
+import type { RegexMode } from '../dialect.ts'
 import { textLengthMax } from '../text-limit.ts'
 import { unreachable } from '../unreachable.ts'
 import { createBacktrackingEngine } from './backtracking-engine.ts'
@@ -17,9 +18,6 @@ import type { Pattern } from './pattern.ts'
 import { groupsMax, programSizeMax } from './program.ts'
 import { readPattern } from './reader.ts'
 import { parseReplacement } from './replacement.ts'
-
-/** `backtracking` allows look-around and the like, at the risk of exponential time. */
-export type RegexMode = 'linear' | 'backtracking'
 
 /** A pattern that is ready to run. Nothing of it throws; a search that is given up is undefined. */
 export interface Regex {
