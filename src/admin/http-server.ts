@@ -46,7 +46,10 @@ export interface HttpServer {
    * @throws SluiceError PortUnavailable (rejects)
    */
   listen(): Promise<number>
-  /** Takes no new connections and resolves when the requests under way are answered. */
+  /**
+   * Takes no new connections and resolves when the requests under way are answered, or ended with
+   * their connections after `closeTimeoutMs`.
+   */
   close(): Promise<void>
 }
 
@@ -72,8 +75,11 @@ export interface HttpServerOptions {
   readonly port: number
   /** While nothing is authenticated the operator answers for the network: see origin-guard.ts. */
   readonly insecure: boolean
+  /** What requests under way get when the server closes. Default: 2 s. */
+  readonly closeTimeoutMs?: number
 }
 
+const closeTimeoutMsDefault = 2_000
 const bodyBytesMax = 131_072
 const paramCharactersMax = 1_024
 /** 50 tags of full length, URL-encoded, fit into the headers. */
@@ -129,7 +135,13 @@ export function createHttpServer(
       const address = app.server.address()
       return typeof address === 'object' && address !== null ? address.port : port
     },
-    close: () => app.close(),
+    async close() {
+      // A client may send a body for ever, or not read its answer.
+      const { closeTimeoutMs = closeTimeoutMsDefault } = options
+      const cancel = clock.after(closeTimeoutMs, () => app.server.closeAllConnections())
+      await app.close()
+      cancel()
+    },
   }
 }
 

@@ -155,3 +155,20 @@ describe('listen', () => {
     })
   })
 })
+
+describe('closing', () => {
+  it('does not wait for a body that never ends', async () => {
+    const { port, close } = await startServer({ options: { closeTimeoutMs: 50 } })
+    const socket = connect(port, '127.0.0.1')
+    const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+    socket.on('error', () => undefined) // the server's end of it
+    await new Promise<void>((resolve) => socket.once('connect', resolve))
+    socket.write('POST /v1/evaluate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{')
+    // Another request is answered, so the first bytes of this one have arrived.
+    const health = await fetch(`http://127.0.0.1:${port}/v1/health`)
+    expect(health.status).toBe(200)
+    await close()
+    await ended
+    expect(socket.destroyed).toBe(true)
+  })
+})
