@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import config from './vitest.config.ts'
 
-/** `npm run test:long`: the promises of `npm test` at length, some minutes to an hour. */
+/** `npm run test:long`: the promises of `npm test` at length, about ten minutes. */
 export default mergeConfig(
   { ...config, test: { ...config.test, include: [], exclude: [] } },
   defineConfig({ test: { include: ['test/long/**/*.test.ts'], testTimeout: 3_600_000 } }),
