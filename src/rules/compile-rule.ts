@@ -1,4 +1,5 @@
 import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
+import { resourceArn } from '../identity/resource-arn.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
 import type { CompiledStatement, RegexMode, compileStatement } from '../sql/sql.ts'
@@ -70,10 +71,5 @@ export function createRuleCompiler(
 
 /** `arn:aws:iot:<region>:<account>:rule/<name>`, in the partition that the region belongs to. */
 export function ruleArnOf(name: string, { region, accountId }: RuleCompilerOptions): string {
-  return `arn:${partitionOf(region)}:iot:${region}:${accountId}:rule/${name}`
-}
-
-function partitionOf(region: string): string {
-  if (region.startsWith('cn-')) return 'aws-cn'
-  return region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
+  return resourceArn(`rule/${name}`, { region, accountId })
 }
