@@ -129,3 +129,13 @@ export class SluiceError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
+
+/** A request, or a part of one, that is not valid; `message` names the field. */
+export function invalidRequest(message: string): SluiceError {
+  return new SluiceError('InvalidRequestException', message)
+}
+
+/** A text that came from outside, cut for a message to people. */
+export function shorten(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`
+}

@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { SluiceError, shorten } from '../errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../ingress/topic.ts'
 import type { Message } from '../message.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
@@ -7,6 +7,9 @@ import { placeOfAction } from './action.ts'
 import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from './action.ts'
 import { compileMqttHeaders } from './mqtt-headers.ts'
 import type { MqttHeadersDefinition } from './mqtt-headers.ts'
+
+/** Of a text from outside, in a message. */
+const shownCharactersMax = 140
 
 /**
  * AWS IoT's RepublishAction. `topic` and the headers take templates. The role is checked for its
@@ -104,11 +107,15 @@ type Target =
 function topicOf(text: string): Target {
   if (!text.startsWith('$')) return checked(text, text)
   if (!text.startsWith('$$')) {
-    return { problem: `the topic "${shorten(text)}" begins with $: a reserved topic is written $$` }
+    return {
+      problem: `the topic "${shorten(text, shownCharactersMax)}" begins with $: a reserved topic is written $$`,
+    }
   }
   const topic = text.slice(1)
   if (!topic.startsWith('$aws/') || jobTopic.test(topic)) {
-    return { problem: `nothing can be republished to the topic "${shorten(topic)}"` }
+    return {
+      problem: `nothing can be republished to the topic "${shorten(topic, shownCharactersMax)}"`,
+    }
   }
   const basicIngest = topic.startsWith('$aws/rules/')
   // The broker's own check refuses all reserved topics but those of Basic Ingest.
@@ -117,12 +124,8 @@ function topicOf(text: string): Target {
 
 function checked(topic: string, toCheck: string): Target {
   const fault = findTopicTextFault(toCheck)
-  if (fault) return { problem: `"${shorten(topic)}": ${fault.detail}` }
+  if (fault) return { problem: `"${shorten(topic, shownCharactersMax)}": ${fault.detail}` }
   const basicIngest = parseBasicIngest(topic)
   if (basicIngest === undefined) return { target: { topic } }
   return { target: { topic: basicIngest.topic, basicIngestRule: basicIngest.rule } }
-}
-
-function shorten(text: string): string {
-  return text.length <= 140 ? text : `${text.slice(0, 140)}...`
 }

@@ -1,5 +1,9 @@
+import { shorten } from '../errors.ts'
 import type { Destination } from '../outbox/outbox.ts'
 import type { ActionContext } from './action.ts'
+
+/** Of a text from outside, in a message. */
+const shownCharactersMax = 140
 
 /**
  * From the name of a stream, or its ARN, to the destination of a record.
@@ -63,16 +67,12 @@ export function createStreamTarget(
 }
 
 function notAName(text: string): string {
-  return `"${shorten(text)}" is not a stream name: 1 to 128 letters, digits, ".", "_" or "-"`
+  return `"${shorten(text, shownCharactersMax)}" is not a stream name: 1 to 128 letters, digits, ".", "_" or "-"`
 }
 
 function notAnArn(text: string): string {
   return (
-    `"${shorten(text)}" is not the ARN of a stream: ` +
+    `"${shorten(text, shownCharactersMax)}" is not the ARN of a stream: ` +
     'arn:aws:kinesis:<region>:<12 digits>:stream/<name>'
   )
-}
-
-function shorten(text: string): string {
-  return text.length <= 140 ? text : `${text.slice(0, 140)}...`
 }

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { SluiceError } from '../errors.ts'
+import { SluiceError, invalidRequest } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
 
 /**
@@ -60,10 +60,10 @@ function errorOf(thrown: unknown, request: FastifyRequest): SluiceError {
   const { code, statusCode, message } = thrown as Partial<FastifyError>
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
     const limit = request.routeOptions.bodyLimit
-    return invalid(`the body is larger than the ${limit} bytes that are taken here`)
+    return invalidRequest(`the body is larger than the ${limit} bytes that are taken here`)
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return invalid(message ?? 'the request is not valid')
+    return invalidRequest(message ?? 'the request is not valid')
   }
   return new SluiceError('InternalException', message ?? 'unknown', { cause: thrown })
 }
@@ -71,8 +71,4 @@ function errorOf(thrown: unknown, request: FastifyRequest): SluiceError {
 function publicMessage(error: SluiceError, requestId: string): string {
   if (error.status < 500 || error.code === 'ServiceUnavailableException') return error.message
   return `an internal error; the log has its cause under request ${requestId}`
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

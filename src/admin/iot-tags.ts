@@ -1,11 +1,14 @@
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { SluiceError } from '../errors.ts'
+import { SluiceError, invalidRequest, shorten } from '../errors.ts'
 import { parseJson } from '../rules/payload.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
 import type { HttpApp } from './http-app.ts'
 import { checkTags, tagsMax } from './tagging.ts'
+
+/** Of a text from outside, in a message. */
+const shownCharactersMax = 200
 
 /** The tag operations of the AWS IoT control plane. What is tagged here are rules. */
 export interface TagDependencies {
@@ -32,11 +35,16 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
   const ruleNameOf = (arn: string): string => {
     const name = arnForm.exec(arn)?.[1]
     if (name === undefined) {
-      throw invalid(`resourceArn ${shorten(arn)} is not the ARN of a rule: ${ruleArnOf('<name>')}`)
+      throw invalidRequest(
+        `resourceArn ${shorten(arn, shownCharactersMax)} is not the ARN of a rule: ${ruleArnOf('<name>')}`,
+      )
     }
     // Of another account or region a rule of that name is another one.
     if (arn === ruleArnOf(name) && rules.byName(name)) return name
-    throw new SluiceError('ResourceNotFoundException', `there is no resource ${shorten(arn)}`)
+    throw new SluiceError(
+      'ResourceNotFoundException',
+      `there is no resource ${shorten(arn, shownCharactersMax)}`,
+    )
   }
 
   // TagResource
@@ -71,7 +79,7 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
   app.get('/tags', { schema: { querystring: listQuery } }, async (request) => {
     const { resourceArn, nextToken } = request.query
     const { tags = {} } = rules.byName(ruleNameOf(resourceArn)) ?? {}
-    if (nextToken) throw invalid('nextToken is not one that a list gave')
+    if (nextToken) throw invalidRequest('nextToken is not one that a list gave')
     return { tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }
   })
 }
@@ -80,12 +88,4 @@ const arnForm = /^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:rule\/([a-zA-Z0-9_]{1,
 
 function parseBody(body: unknown): unknown {
   return parseJson(body instanceof Uint8Array ? body : new Uint8Array())
-}
-
-function shorten(text: string): string {
-  return text.length <= 200 ? text : `${text.slice(0, 200)}...`
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { SluiceError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../ingress/topic.ts'
 import type { Message, Mqtt5Properties } from '../message.ts'
 
@@ -80,7 +80,7 @@ export function messageOfRequest(request: MessageRequest, source: MessageSource)
 function topicOf(topic: string, where: string): Pick<Message, 'topic' | 'basicIngestRule'> {
   const fault = findTopicTextFault(topic)
   const checked = fault?.reason === 'topic_reserved' ? findTopicTextFault(topic.slice(1)) : fault
-  if (checked) throw invalid(`${where}.topic: ${checked.detail}`)
+  if (checked) throw invalidRequest(`${where}.topic: ${checked.detail}`)
   const basicIngest = parseBasicIngest(topic)
   if (!basicIngest) return { topic }
   return { topic: basicIngest.topic, basicIngestRule: basicIngest.rule }
@@ -89,17 +89,17 @@ function topicOf(topic: string, where: string): Pick<Message, 'topic' | 'basicIn
 function payloadOf(request: MessageRequest, { payloadText, where }: MessageSource): Buffer {
   const { payloadBase64 } = request
   if (payloadText !== undefined && payloadBase64 !== undefined) {
-    throw invalid(`${where} has payload and payloadBase64: give one of them`)
+    throw invalidRequest(`${where} has payload and payloadBase64: give one of them`)
   }
   if (payloadText === undefined && payloadBase64 === undefined) {
-    throw invalid(`${where}.payload is missing; payloadBase64 may stand in its place`)
+    throw invalidRequest(`${where}.payload is missing; payloadBase64 may stand in its place`)
   }
   const payload =
     payloadBase64 === undefined
       ? Buffer.from(payloadText ?? '')
       : decodeBase64(payloadBase64, `${where}.payloadBase64`)
   if (payload.length <= payloadBytesMax) return payload
-  throw invalid(
+  throw invalidRequest(
     `the payload of ${where} has ${payload.length} bytes; at most ${payloadBytesMax} are taken`,
   )
 }
@@ -115,9 +115,5 @@ function mqtt5Of(given: Static<typeof mqtt5Schema>, where: string): Mqtt5Propert
 function decodeBase64(text: string, field: string): Buffer {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.toString('base64') === text) return bytes
-  throw invalid(`${field} is not base64 (with padding)`)
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
+  throw invalidRequest(`${field} is not base64 (with padding)`)
 }

@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 
 /** AWS IoT API Reference, Tag: what a key and a value may hold. */
 const tagText = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
@@ -25,11 +25,11 @@ export function checkTags(
   const tags = new Map<string, string>()
   for (const [key, value] of pairs) {
     checkTag(key, value)
-    if (tags.has(key)) throw invalid(`tag ${key} is given twice`)
+    if (tags.has(key)) throw invalidRequest(`tag ${key} is given twice`)
     tags.set(key, value)
   }
   if (tags.size > tagsMax) {
-    throw invalid(`${tags.size} tags are given; at most ${tagsMax} are taken`)
+    throw invalidRequest(`${tags.size} tags are given; at most ${tagsMax} are taken`)
   }
   return Object.freeze(Object.fromEntries(tags))
 }
@@ -46,18 +46,22 @@ function pairsOf(header: string): (readonly [string, string])[] {
 
 function checkTag(key: string, value: string): void {
   const keyCharacters = Array.from(key).length
-  if (keyCharacters === 0) throw invalid('a tag without a key is given')
+  if (keyCharacters === 0) throw invalidRequest('a tag without a key is given')
   if (keyCharacters > keyCharactersMax) {
-    throw invalid(`the tag key ${key} has more than ${keyCharactersMax} characters`)
+    throw invalidRequest(`the tag key ${key} has more than ${keyCharactersMax} characters`)
   }
   if (Array.from(value).length > valueCharactersMax) {
-    throw invalid(`the value of tag ${key} has more than ${valueCharactersMax} characters`)
+    throw invalidRequest(`the value of tag ${key} has more than ${valueCharactersMax} characters`)
   }
   if (key.toLowerCase().startsWith(reservedPrefix)) {
-    throw invalid(`the tag key ${key} begins with ${reservedPrefix}, which AWS keeps to itself`)
+    throw invalidRequest(
+      `the tag key ${key} begins with ${reservedPrefix}, which AWS keeps to itself`,
+    )
   }
   if (!tagText.test(key) || !tagText.test(value)) {
-    throw invalid(`tag ${key} holds characters other than letters, digits, blanks and _.:/=+-@`)
+    throw invalidRequest(
+      `tag ${key} holds characters other than letters, digits, blanks and _.:/=+-@`,
+    )
   }
 }
 
@@ -65,10 +69,6 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    throw invalid(`${text} in x-amz-tagging is not URL-encoded`)
+    throw invalidRequest(`${text} in x-amz-tagging is not URL-encoded`)
   }
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

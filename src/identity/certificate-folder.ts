@@ -2,7 +2,7 @@ import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import path from 'node:path'
-import { SluiceError, messageOf } from '../errors.ts'
+import { invalidRequest, messageOf } from '../errors.ts'
 import { createCertificateMaker } from './certificate-maker.ts'
 import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
 import { principalOf } from './principal.ts'
@@ -155,10 +155,10 @@ function missingHosts({ certificatePem }: KeyPairPem, hosts: readonly string[]):
 }
 
 function checkNames(devices: readonly string[], hosts: readonly string[]): void {
-  if (devices.length > devicesMax) throw invalid(`at most ${devicesMax} devices at a time`)
+  if (devices.length > devicesMax) throw invalidRequest(`at most ${devicesMax} devices at a time`)
   const device = devices.find((name) => !deviceForm.test(name) || name.endsWith('-key'))
   if (device !== undefined) {
-    throw invalid(
+    throw invalidRequest(
       `${JSON.stringify(device)} is not a device name: letters, digits, - _ . and at most 64 of them`,
     )
   }
@@ -166,7 +166,7 @@ function checkNames(devices: readonly string[], hosts: readonly string[]): void 
     (name) => isIP(name) === 0 && (!hostForm.test(name) || addressForm.test(name)),
   )
   if (host !== undefined)
-    throw invalid(`${JSON.stringify(host)} is not a host name or an IP address`)
+    throw invalidRequest(`${JSON.stringify(host)} is not a host name or an IP address`)
 }
 
 /** The library is loaded when there is something to make. */
@@ -182,8 +182,4 @@ async function readIfPresent(file: string): Promise<string | undefined> {
     if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { SluiceError, messageOf } from '../errors.ts'
+import { invalidRequest, messageOf } from '../errors.ts'
 import type { SigningKey } from '../sigv4/verify-signature.ts'
 import { compilePolicy } from './policy.ts'
 import type { Policy } from './policy.ts'
@@ -77,7 +77,8 @@ export function parseAccessKeys(text: string): ReadonlyMap<string, AccessKey> {
   const keys = new Map<string, AccessKey>()
   for (const [index, entry] of entriesOf(text).entries()) {
     const key = readKey(entry, `accessKeys[${index}]`)
-    if (keys.has(key.accessKeyId)) throw invalid(`accessKeyId ${key.accessKeyId} is there twice`)
+    if (keys.has(key.accessKeyId))
+      throw invalidRequest(`accessKeyId ${key.accessKeyId} is there twice`)
     keys.set(key.accessKeyId, key)
   }
   return keys
@@ -135,16 +136,16 @@ function entriesOf(text: string): readonly unknown[] {
   const document = parseJson(text)
   const entries = isRecord(document) ? document['accessKeys'] : undefined
   if (!isRecord(document) || !Array.isArray(entries) || Object.keys(document).length > 1) {
-    throw invalid('must be {"accessKeys": [...]} and nothing beside it')
+    throw invalidRequest('must be {"accessKeys": [...]} and nothing beside it')
   }
-  if (entries.length > accessKeysMax) throw invalid(`more than ${accessKeysMax} access keys`)
+  if (entries.length > accessKeysMax) throw invalidRequest(`more than ${accessKeysMax} access keys`)
   return entries as readonly unknown[]
 }
 
 function readKey(value: unknown, where: string): AccessKey {
-  if (!isRecord(value)) throw invalid(`${where} must be an object`)
+  if (!isRecord(value)) throw invalidRequest(`${where} must be an object`)
   const unknown = Object.keys(value).find((name) => !members.includes(name))
-  if (unknown !== undefined) throw invalid(`${where}.${unknown} is not a known member`)
+  if (unknown !== undefined) throw invalidRequest(`${where}.${unknown} is not a known member`)
   const entry = value as Readonly<Record<string, unknown>> & Entry
   requireText(entry.accessKeyId, accessKeyIdForm, `${where}.accessKeyId`)
   requireText(entry.secretAccessKey, secretForm, `${where}.secretAccessKey`)
@@ -163,13 +164,13 @@ function readKey(value: unknown, where: string): AccessKey {
 /** The value itself stays out of the message: it may be a secret. */
 function requireText(value: unknown, form: RegExp, where: string): void {
   if (typeof value === 'string' && form.test(value)) return
-  throw invalid(`${where} must be a text that matches ${form.source}`)
+  throw invalidRequest(`${where} must be a text that matches ${form.source}`)
 }
 
 function timeOf(value: unknown, where: string): number {
   const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$/
   const ms = typeof value === 'string' && form.test(value) ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms)) throw invalid(`${where} must be a time such as 2026-12-31T23:59:59Z`)
+  if (Number.isNaN(ms)) throw invalidRequest(`${where} must be a time such as 2026-12-31T23:59:59Z`)
   return ms
 }
 
@@ -178,14 +179,10 @@ function parseJson(text: string): unknown {
     return JSON.parse(text)
   } catch {
     // The parser quotes what it stumbles over, and that may be a secret.
-    throw invalid('is not a JSON document')
+    throw invalidRequest('is not a JSON document')
   }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

@@ -1,4 +1,4 @@
-import { SluiceError, messageOf } from '../errors.ts'
+import { invalidRequest, messageOf } from '../errors.ts'
 import { hashPassword, parsePasswordHash } from './password-hash.ts'
 import type { PasswordHash, ScryptCost } from './password-hash.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from './secret-file.ts'
@@ -23,9 +23,10 @@ export function parsePasswordFile(text: string): PasswordHashes {
     const where = `line ${index + 1}`
     const colon = line.indexOf(':')
     const user = line.slice(0, colon)
-    if (colon < 0 || !userForm.test(user)) throw invalid(`${where}: not of the form user:hash`)
-    if (hashes.has(user)) throw invalid(`${where}: the user ${user} is there twice`)
-    if (hashes.size === usersMax) throw invalid(`${where}: more than ${usersMax} users`)
+    if (colon < 0 || !userForm.test(user))
+      throw invalidRequest(`${where}: not of the form user:hash`)
+    if (hashes.has(user)) throw invalidRequest(`${where}: the user ${user} is there twice`)
+    if (hashes.size === usersMax) throw invalidRequest(`${where}: more than ${usersMax} users`)
     hashes.set(user, readHash(line.slice(colon + 1).trimEnd(), where))
   }
   return hashes
@@ -62,7 +63,7 @@ export async function removeUser(file: string, user: string): Promise<boolean> {
 /** @throws SluiceError InvalidRequestException */
 export function checkedUser(user: string): string {
   if (userForm.test(user)) return user
-  throw invalid(
+  throw invalidRequest(
     `${JSON.stringify(user)} is not a user name: 1 to 128 characters, no colon, not # in front`,
   )
 }
@@ -91,10 +92,6 @@ function readHash(text: string, where: string): PasswordHash {
   try {
     return parsePasswordHash(text)
   } catch (thrown) {
-    throw invalid(`${where}: ${messageOf(thrown)}`)
+    throw invalidRequest(`${where}: ${messageOf(thrown)}`)
   }
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

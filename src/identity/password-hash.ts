@@ -1,6 +1,6 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import type { ScryptOptions } from 'node:crypto'
-import { SluiceError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 
 /**
  * Hashes of passwords: scrypt (RFC 7914) in the PHC string format,
@@ -44,9 +44,9 @@ const form = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\
 /** @throws SluiceError InvalidRequestException: the password is empty or too long */
 export async function hashPassword(password: string, cost = defaultCost): Promise<string> {
   const size = Buffer.byteLength(password)
-  if (size === 0) throw invalid('the password is empty')
+  if (size === 0) throw invalidRequest('the password is empty')
   if (size > passwordBytesMax) {
-    throw invalid(`the password has ${size} bytes; at most ${passwordBytesMax} are taken`)
+    throw invalidRequest(`the password has ${size} bytes; at most ${passwordBytesMax} are taken`)
   }
   const salt = randomBytes(saltBytes)
   const hash = await derive(Buffer.from(password), salt, cost)
@@ -56,18 +56,20 @@ export async function hashPassword(password: string, cost = defaultCost): Promis
 /** @throws SluiceError InvalidRequestException; the message does not quote the text */
 export function parsePasswordHash(text: string): PasswordHash {
   const [, logN, r, p, salt = '', hash = ''] = form.exec(text) ?? []
-  if (logN === undefined) throw invalid('not a hash of the form $scrypt$ln=..,r=..,p=..$salt$hash')
+  if (logN === undefined)
+    throw invalidRequest('not a hash of the form $scrypt$ln=..,r=..,p=..$salt$hash')
   const cost = { logN: Number(logN), r: Number(r), p: Number(p) }
   for (const name of ['logN', 'r', 'p'] as const) {
     const { minimum, maximum } = costLimits[name]
     if (cost[name] >= minimum && cost[name] <= maximum) continue
     const shown = name === 'logN' ? 'ln' : name
-    throw invalid(`${shown}=${cost[name]} of the hash is not from ${minimum} to ${maximum}`)
+    throw invalidRequest(`${shown}=${cost[name]} of the hash is not from ${minimum} to ${maximum}`)
   }
-  if (memoryOf(cost) > memoryBytesMax) throw invalid('the hash takes more than 256 MiB of memory')
+  if (memoryOf(cost) > memoryBytesMax)
+    throw invalidRequest('the hash takes more than 256 MiB of memory')
   const parsed = { cost, salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') }
   if (parsed.salt.length < saltBytes || parsed.hash.length !== hashBytes) {
-    throw invalid(`the hash has not ${saltBytes} bytes of salt and ${hashBytes} of hash`)
+    throw invalidRequest(`the hash has not ${saltBytes} bytes of salt and ${hashBytes} of hash`)
   }
   return Object.freeze(parsed)
 }
@@ -102,7 +104,3 @@ function derive(password: Uint8Array, salt: Uint8Array, cost: ScryptCost): Promi
 const memoryOf = ({ logN, r }: ScryptCost) => 128 * 2 ** logN * r
 
 const encode = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '')
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
-}

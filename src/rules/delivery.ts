@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import type { ActionDelivery } from '../actions/action.ts'
 import { deliveryLimits } from '../config.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { SluiceError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
 import { schemaProblem } from './schema-problem.ts'
@@ -102,10 +102,10 @@ export function checkDeliveryFits(
 ): void {
   for (const name of Object.keys(actions)) {
     if (name === 'errorAction' && payload.errorAction === undefined) {
-      throw invalid('actions.errorAction: the rule has no error action')
+      throw invalidRequest('actions.errorAction: the rule has no error action')
     }
     if (Number(name) >= payload.actions.length) {
-      throw invalid(`actions[${name}]: the rule has ${payload.actions.length} actions`)
+      throw invalidRequest(`actions[${name}]: the rule has ${payload.actions.length} actions`)
     }
   }
 }
@@ -138,8 +138,4 @@ export function deliveryOf(
 
 function placeOf(index: number): string {
   return index === errorActionIndex ? 'errorAction' : String(index)
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }

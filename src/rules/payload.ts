@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import { actionKinds } from '../actions/compile-actions.ts'
 import type { ActionDefinition } from '../actions/compile-actions.ts'
 import { deepFreeze } from '../deep-freeze.ts'
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError, invalidRequest, messageOf } from '../errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
 import { schemaProblem } from './schema-problem.ts'
 
@@ -140,7 +140,9 @@ export function parsePayload(json: unknown): TopicRulePayload {
   const payload = complete(candidate)
   const bytes = Buffer.byteLength(JSON.stringify(payload))
   if (bytes > payloadBytesMax) {
-    throw invalid(`the payload has ${bytes} bytes as JSON; at most ${payloadBytesMax} are taken`)
+    throw invalidRequest(
+      `the payload has ${bytes} bytes as JSON; at most ${payloadBytesMax} are taken`,
+    )
   }
   return payload
 }
@@ -195,16 +197,22 @@ function refuseWhatIsNotExecuted({
 function refuseAction(names: readonly string[], where: string): void {
   const executed = executedActionNames.join(', ')
   const [name] = names
-  if (name === undefined) throw invalid(`${where} names no action: give one of ${executed}`)
+  if (name === undefined) throw invalidRequest(`${where} names no action: give one of ${executed}`)
   for (const other of names) {
     if (executedActionNames.includes(other)) continue
     if (awsActionNames.includes(other)) {
-      throw invalid(`${where}.${other}: this engine does not execute ${other}, only ${executed}`)
+      throw invalidRequest(
+        `${where}.${other}: this engine does not execute ${other}, only ${executed}`,
+      )
     }
-    throw invalid(`${where}.${other} is not an action of AWS IoT; this engine executes ${executed}`)
+    throw invalidRequest(
+      `${where}.${other} is not an action of AWS IoT; this engine executes ${executed}`,
+    )
   }
   if (names.length > 1) {
-    throw invalid(`${where} names ${names.length} actions (${names.join(', ')}): give one each`)
+    throw invalidRequest(
+      `${where} names ${names.length} actions (${names.join(', ')}): give one each`,
+    )
   }
 }
 
@@ -232,8 +240,4 @@ function withoutNulls(value: unknown, levels = 7): unknown {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function invalid(message: string): SluiceError {
-  return new SluiceError('InvalidRequestException', message)
 }
