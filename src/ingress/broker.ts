@@ -108,7 +108,7 @@ function findWillFault({ will }: ConnectPacket): string | undefined {
 }
 
 function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string): void {
-  const { sourceIp } = connection
+  const { sourceIp } = connection.origin
   deps.log.warnOnce(
     `protocol_version ${sourceIp}`,
     { reason: 'protocol_version', clientId, sourceIp },
@@ -165,7 +165,10 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     deps.connected(client, connection)
     connection.counted = true
     deps.metrics.mqttConnections.inc()
-    deps.logger.debug({ clientId: client.id, sourceIp: connection.sourceIp }, 'client connected')
+    deps.logger.debug(
+      { clientId: client.id, sourceIp: connection.origin.sourceIp },
+      'client connected',
+    )
   })
   broker.on('unsubscribe', (filters, client) => {
     const granted = deps.connectionOf(client)?.filters
@@ -180,7 +183,7 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     deps.metrics.mqttConnectionsRefused.inc({ reason })
     // Said already, once for each address, with what to do about it.
     if (reason === 'protocol_version') return
-    const { sourceIp } = connection
+    const { sourceIp } = connection.origin
     deps.log.warn(
       reason,
       { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },

@@ -1,3 +1,4 @@
+import type { ConnectionOrigin, Permissions } from './access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from './gate.ts'
@@ -8,7 +9,9 @@ import type { Session } from './sessions.ts'
 /** What is kept for one network connection, beside Aedes' client. */
 export interface Connection {
   readonly gate: Gate
-  readonly sourceIp: string | undefined
+  readonly origin: ConnectionOrigin
+  /** Set when its CONNECT is admitted; until then it may do nothing. */
+  permissions: Permissions | undefined
   readonly answers: AnswerQueue
   /** Those of the session: of the connection alone until the client resumes a session. */
   received: ReceivedIds
@@ -30,10 +33,11 @@ export interface Connection {
   faulted: boolean
 }
 
-export function createConnection(gate: Gate, sourceIp: string | undefined): Connection {
+export function createConnection(gate: Gate, origin: ConnectionOrigin): Connection {
   return {
     gate,
-    sourceIp,
+    origin,
+    permissions: undefined,
     answers: createAnswerQueue(),
     received: createReceivedIds(),
     undistributed: new Set(),

@@ -288,7 +288,7 @@ function accept(context: AcceptContext, options: IngressOptions, socket: Socket)
   }
   const { clock, heldBytes } = context
   const gate = createGate({ socket, clock, events, heldBytes }, options)
-  const connection = createConnection(gate, sourceIp)
+  const connection = createConnection(gate, { transport: 'tcp', sourceIp })
   const client = broker.handle(gate.stream)
   /** Null until Aedes has read the CONNECT, whatever its type says. */
   const clientId = () => client.id ?? undefined

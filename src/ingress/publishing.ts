@@ -81,7 +81,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     const clientId = client?.id ?? (packet as { clientId?: string }).clientId
     const connection = client ? deps.connectionOf(client) : undefined
     if (connection?.isWillPrevented) return proceed(willPrevented)
-    const sourceIp = connection?.sourceIp
+    const sourceIp = connection?.origin.sourceIp
     const message = messageFrom(packet, { clientId, sourceIp }, clock)
     ingestUnderway(message).then(
       () => proceed(),
@@ -99,7 +99,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     connection.gate.dispatched(publish.bytes)
     const ingest = () =>
       ingesting.ingest(
-        messageFrom(packet, { clientId: client.id, sourceIp: connection.sourceIp }, clock),
+        messageFrom(packet, { clientId: client.id, sourceIp: connection.origin.sourceIp }, clock),
       )
     const outcome = qos === 2 ? connection.received.ingestOnce(publish.messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
