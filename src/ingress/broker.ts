@@ -3,6 +3,7 @@ import { Aedes } from 'aedes'
 import type { AuthenticateError, Client, ConnectPacket, Subscription } from 'aedes'
 import { messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import type { Access } from './access.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import { connectionGone, notIngested } from './publishing.ts'
@@ -14,6 +15,7 @@ import { findFilterFault, findTopicTextFault } from './topic.ts'
  * not throw: a throw is an uncaught exception of the process.
  */
 export interface BrokerDeps {
+  readonly access: Access
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics

@@ -6,6 +6,8 @@ import { createLimitedLog } from '../limited-log.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import type { Message } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { openAccess } from './access.ts'
+import type { Access } from './access.ts'
 import { createBroker } from './broker.ts'
 import { createConnection, normalizeAddress } from './connection.ts'
 import { createConnections } from './connections.ts'
@@ -82,6 +84,8 @@ export interface IngressDeps {
    * to is durable; a rejection means no acknowledgement, and the client sends it again.
    */
   readonly ingest: (message: Message) => Promise<void>
+  /** Who may connect, and what he may do. Absent: everyone may do everything. */
+  readonly access?: Access
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -167,14 +171,14 @@ interface Stage extends AcceptContext {
 }
 
 async function createStage(deps: IngressDeps, options: IngressOptions): Promise<Stage> {
-  const { metrics, clock } = deps
+  const { metrics, clock, access = openAccess } = deps
   const logger = deps.logger.child({ stage: 'ingress' })
   const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
   const connections = createConnections()
   const connectionOf = connections.of
   const memory = createMemory({ clock, metrics, log, connections }, options)
   const broker = createBroker(
-    { logger, log, metrics, ...memory, connectionOf, connected: connections.name },
+    { access, logger, log, metrics, ...memory, connectionOf, connected: connections.name },
     options,
   )
   await broker.listen()
