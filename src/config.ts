@@ -5,187 +5,20 @@ import { isIP } from 'node:net'
 import path from 'node:path'
 import { deepFreeze } from './deep-freeze.ts'
 import { SluiceError } from './errors.ts'
-import { logLevels } from './telemetry.ts'
+import { variables } from './variables.ts'
+import type { VariableName, Variables } from './variables.ts'
 
-/**
- * One schema of environment variables -> one frozen Config. docs/CONFIG.md is generated from
- * `variables`, so what is described there is what is read here.
- */
-const port = (defaultPort: number, description: string) =>
-  Type.Integer({ minimum: 0, maximum: 65_535, default: defaultPort, description })
-const text = (defaultText: string, description: string) =>
-  Type.String({ minLength: 1, default: defaultText, description })
+export { deliveryLimits, variables } from './variables.ts'
 
-/** What delivery settings may be, here and beside a rule. */
-export const deliveryLimits = Object.freeze({
-  orderings: ['key', 'strict', 'none'] as const,
-  /** Kinesis, PutRecords: 500 records and 10 MiB a call. */
-  count: { minimum: 1, maximum: 500 },
-  bytes: { minimum: 1, maximum: 10_485_760 },
-  periodMs: { minimum: 0, maximum: 60_000 },
-  maxInFlight: { minimum: 1, maximum: 256 },
-  maxAgeMs: { minimum: 0, maximum: 2_592_000_000 },
-})
-
-/** How regular expressions may run. */
-const regexModes = ['linear', 'backtracking'] as const
-
-/** Every variable that Sluice reads, with its default. Defaults that depend on the command: `labDefaults`. */
-export const variables = Type.Object({
-  SLUICE_MQTT_HOST: text('127.0.0.1', 'Address that the MQTT broker listens on.'),
-  SLUICE_MQTT_PORT: port(1883, 'Port of the MQTT broker; 0 picks a free one.'),
-  SLUICE_HTTP_HOST: text('127.0.0.1', 'Address that the HTTP API listens on.'),
-  SLUICE_HTTP_PORT: port(8080, 'Port of the HTTP API; 0 picks a free one.'),
-  SLUICE_LAB_HOST: text('127.0.0.1', 'Address that the local Kinesis and STS listen on.'),
-  SLUICE_LAB_PORT: port(4567, 'Port of the local Kinesis and STS; 0 picks a free one.'),
-  SLUICE_LAB_LIMITS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
-    default: 'on',
-    description:
-      'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read. `off` for measuring and for `sluice simulate --rate max`.',
-  }),
-  SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
-  SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
-  SLUICE_PROTO_DIR: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        "In the lab the folder of protobuf descriptors for `decode(x, 'proto', ...)`, in place of S3: `<folder>/<bucket>/<key>`.",
-    }),
-  ),
-  SLUICE_OUTBOX_MAX_BYTES: Type.Integer({
-    minimum: 1_048_576,
-    maximum: 1_099_511_627_776,
-    default: 1_073_741_824,
-    description:
-      'Bytes that undelivered records may take on disk. A stream may have a quarter of it; while that is full, messages for the stream wait (QoS 1 and 2) or are dropped and counted (QoS 0).',
-  }),
-  SLUICE_ACCOUNT_ID: Type.Optional(
-    Type.String({
-      pattern: '^[0-9]{12}$',
-      description:
-        'AWS account in ARNs and in `accountid()`. Default: `000000000000` in the lab; in `start` the account that STS names.',
-    }),
-  ),
-  AWS_REGION: Type.Optional(
-    Type.String({
-      pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$',
-      description:
-        'Region of the streams and in ARNs. Default: `us-east-1` in the lab; in `start` it must be set (`AWS_DEFAULT_REGION` counts too).',
-    }),
-  ),
-  SLUICE_LOG_LEVEL: Type.Union(
-    logLevels.map((level) => Type.Literal(level)),
-    { default: 'info', description: `Lowest level that is logged: ${logLevels.join(', ')}.` },
-  ),
-  SLUICE_AUTH: Type.Optional(
-    Type.Union([Type.Literal('off'), Type.Literal('sigv4')], {
-      description:
-        'Authentication of the HTTP API: `sigv4` takes signed requests only, of keys that `sluice keys create` makes. Default: `off` in the lab, `sigv4` in `start`.',
-    }),
-  ),
-  SLUICE_CREDENTIALS_FILE: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'File of the access keys, mode 600; a change is taken in while the engine runs. Default: `credentials.json` in `SLUICE_DATA_DIR`.',
-    }),
-  ),
-  SLUICE_METRICS_TOKEN: Type.Optional(
-    Type.String({
-      pattern: '^[!-~]{16,256}$',
-      description:
-        'With `sigv4`, `GET /v1/metrics` is also answered to `Authorization: Bearer <token>`: 16 to 256 printable characters without blanks.',
-    }),
-  ),
-  SLUICE_INSECURE: Type.Union([Type.Literal('1'), Type.Literal('0')], {
-    default: '0',
-    description:
-      '`1` allows what authenticates nobody to listen off loopback: MQTT, the local Kinesis, and the HTTP API with `SLUICE_AUTH=off`.',
-  }),
-  SLUICE_MQTT_UNANSWERED_MAX: Type.Integer({
-    minimum: 1,
-    maximum: 65_535,
-    default: 64,
-    description:
-      'Messages of one MQTT client that are handled at a time; the next ones wait in its connection.',
-  }),
-  SLUICE_DRAIN_MS: Type.Integer({
-    minimum: 0,
-    maximum: 600_000,
-    default: 8_000,
-    description:
-      'How long a stop (SIGTERM) waits for messages without an answer, and for calls to Kinesis. What is left then stays on disk.',
-  }),
-  SLUICE_RULES_MAX: Type.Integer({
-    minimum: 1,
-    maximum: 100_000,
-    default: 1_000,
-    description: 'Rules that the store takes.',
-  }),
-  SLUICE_REGEX: Type.Union(
-    regexModes.map((mode) => Type.Literal(mode)),
-    {
-      default: 'linear',
-      description:
-        '`linear`: regular expressions take time in proportion to the text. `backtracking` also runs look-around, backreferences, possessive quantifiers and atomic groups. The risk is yours: such a pattern may take exponential time on a payload made for it, and the whole engine stands still meanwhile. Patterns that need none of these stay linear.',
-    },
-  ),
-  SLUICE_DELIVERY_ORDERING: Type.Union(
-    deliveryLimits.orderings.map((ordering) => Type.Literal(ordering)),
-    {
-      default: 'key',
-      description:
-        'Order of the records of a partition key: `key` (kept, but within one partly failed call), `strict` (kept always, one record of a key in a call) or `none`. This and the other `SLUICE_DELIVERY_*` are what holds where a rule has no delivery setting of its own.',
-    },
-  ),
-  SLUICE_DELIVERY_BATCH_COUNT: Type.Integer({
-    ...deliveryLimits.count,
-    default: 500,
-    description: 'Records in one call to Kinesis at most.',
-  }),
-  SLUICE_DELIVERY_BATCH_BYTES: Type.Integer({
-    ...deliveryLimits.bytes,
-    default: 5_242_880,
-    description: 'Bytes in one call to Kinesis at most, partition keys included.',
-  }),
-  SLUICE_DELIVERY_BATCH_PERIOD_MS: Type.Integer({
-    ...deliveryLimits.periodMs,
-    default: 0,
-    description: 'How long a call that is not full waits for more records.',
-  }),
-  SLUICE_DELIVERY_MAX_IN_FLIGHT: Type.Integer({
-    ...deliveryLimits.maxInFlight,
-    default: 16,
-    description: 'Calls to one destination at a time.',
-  }),
-  SLUICE_DELIVERY_RETRY_MAX_AGE_MS: Type.Integer({
-    ...deliveryLimits.maxAgeMs,
-    default: 86_400_000,
-    description:
-      'How long a record waits for a missing stream or a refused role, before the error action or the dead letters get it.',
-  }),
-  SLUICE_ROLE_PROBE: Type.Optional(
-    Type.Union([Type.Literal('on'), Type.Literal('off')], {
-      description:
-        'Whether the roles of a rule are assumed when it is created or replaced over HTTP, and the rule is refused when STS refuses. Default: `on` in `start`, `off` in the lab.',
-    }),
-  ),
-  SLUICE_ERROR_ACTION_SCOPE: Type.Union([Type.Literal('all'), Type.Literal('actions')], {
-    default: 'all',
-    description:
-      "What reaches a rule's error action: `all` failures, those of SQL and of templates too, or as on AWS those of `actions` alone.",
-  }),
-})
-
-type Variables = Static<typeof variables>
-export type VariableName = keyof Variables
-
+/** Environment variables -> one frozen Config. */
 export interface Config {
   /** `lab` brings its own Kinesis; `start` uses AWS, or what `AWS_ENDPOINT_URL_*` names. */
   readonly mode: 'lab' | 'start'
-  readonly mqtt: Listen & { readonly unansweredMax: number }
+  readonly mqtt: MqttConfig
   readonly drainMs: number
-  readonly http: Listen
+  readonly http: Listen & { readonly tls: boolean }
+  /** For MQTT, and for HTTP where `http.tls` says so. */
+  readonly tls: TlsFiles | undefined
   readonly auth: HttpAuthentication
   readonly lab: Listen & {
     readonly limits: { readonly writes: boolean; readonly reads: boolean }
@@ -221,6 +54,36 @@ export interface HttpAuthentication {
   readonly metricsToken: string | undefined
 }
 
+export interface MqttConfig extends Listen {
+  /** On the same address, over TLS. */
+  readonly tlsPort: number
+  /** Whether clients that do not say who they are may come in, by the way that they come. */
+  readonly anonymous: { readonly direct: boolean; readonly webSocket: boolean }
+  readonly passwordFile: string | undefined
+  /** Absent on the disk: nothing is denied. */
+  readonly policiesDir: string
+  readonly unansweredMax: number
+  readonly connectionsMax: number
+  /** Of connections from one address, and of new ones a second; 0 is no limit. */
+  readonly connectionsPerAddressMax: number
+  readonly connectRate: number
+  /** Messages a second of one client; 0 is no limit. */
+  readonly publishRate: number
+  readonly topicBytesMax: number
+  readonly topicSlashesMax: number
+  readonly payloadBytesMax: number
+  readonly filtersPerSubscribeMax: number
+  readonly clientIdBytesMax: number
+}
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** Of the CAs of client certificates; absent: none are asked for. */
+  readonly authorityFile?: string
+}
+
 export interface Listen {
   readonly host: string
   readonly port: number
@@ -238,15 +101,17 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   const read = readVariables(variables, environment)
   const region = read.AWS_REGION ?? regionDefault(environment, mode)
   const limited = read.SLUICE_LAB_LIMITS === 'on'
+  const tls = tlsFilesOf(read)
   const config: Config = {
     mode,
-    mqtt: {
-      host: read.SLUICE_MQTT_HOST,
-      port: read.SLUICE_MQTT_PORT,
-      unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
-    },
+    mqtt: mqttConfigOf(read),
     drainMs: read.SLUICE_DRAIN_MS,
-    http: { host: read.SLUICE_HTTP_HOST, port: read.SLUICE_HTTP_PORT },
+    http: {
+      host: read.SLUICE_HTTP_HOST,
+      port: read.SLUICE_HTTP_PORT,
+      tls: isHttpOverTls(read, tls),
+    },
+    tls,
     auth: {
       kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
       credentialsFile: credentialsFileOf(environment),
@@ -281,7 +146,66 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     roleProbe: (read.SLUICE_ROLE_PROBE ?? (mode === 'start' ? 'on' : 'off')) === 'on',
   }
   refuseOpenListeners(config)
+  refuseClosedMqtt(config, read)
   return deepFreeze(config)
+}
+
+function mqttConfigOf(read: Variables): MqttConfig {
+  const isAnonymousAt = (host: string) =>
+    read.SLUICE_MQTT_ANONYMOUS === undefined
+      ? read.SLUICE_INSECURE === '1' || isLoopback(host)
+      : read.SLUICE_MQTT_ANONYMOUS === 'on'
+  return {
+    host: read.SLUICE_MQTT_HOST,
+    port: read.SLUICE_MQTT_PORT,
+    tlsPort: read.SLUICE_MQTTS_PORT,
+    anonymous: {
+      direct: isAnonymousAt(read.SLUICE_MQTT_HOST),
+      webSocket: isAnonymousAt(read.SLUICE_HTTP_HOST),
+    },
+    passwordFile: read.SLUICE_PASSWORD_FILE && path.resolve(read.SLUICE_PASSWORD_FILE),
+    policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
+    unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
+    connectionsMax: read.SLUICE_MQTT_CONNECTIONS_MAX,
+    connectionsPerAddressMax: read.SLUICE_MQTT_CONNECTIONS_PER_ADDRESS_MAX,
+    connectRate: read.SLUICE_MQTT_CONNECT_RATE,
+    publishRate: read.SLUICE_MQTT_PUBLISH_RATE,
+    topicBytesMax: read.SLUICE_MQTT_TOPIC_BYTES_MAX,
+    topicSlashesMax: read.SLUICE_MQTT_TOPIC_SLASHES_MAX,
+    payloadBytesMax: read.SLUICE_MQTT_PAYLOAD_BYTES_MAX,
+    filtersPerSubscribeMax: read.SLUICE_MQTT_FILTERS_PER_SUBSCRIBE_MAX,
+    clientIdBytesMax: read.SLUICE_MQTT_CLIENT_ID_BYTES_MAX,
+  }
+}
+
+function tlsFilesOf(read: Variables): TlsFiles | undefined {
+  const {
+    SLUICE_TLS_CERT_FILE: certificate,
+    SLUICE_TLS_KEY_FILE: key,
+    SLUICE_TLS_CA_FILE: authority,
+  } = read
+  if (certificate === undefined && key === undefined && authority === undefined) return undefined
+  if (certificate === undefined || key === undefined) {
+    const missing = certificate === undefined ? 'SLUICE_TLS_CERT_FILE' : 'SLUICE_TLS_KEY_FILE'
+    throw new SluiceError(
+      'ConfigInvalid',
+      `${missing} is not set: TLS takes a certificate and its key`,
+    )
+  }
+  return {
+    certificateFile: path.resolve(certificate),
+    keyFile: path.resolve(key),
+    ...(authority !== undefined && { authorityFile: path.resolve(authority) }),
+  }
+}
+
+function isHttpOverTls({ SLUICE_HTTP_TLS: given }: Variables, tls: TlsFiles | undefined): boolean {
+  if (given !== 'on') return given === undefined && tls !== undefined
+  if (tls !== undefined) return true
+  throw new SluiceError(
+    'ConfigInvalid',
+    'SLUICE_HTTP_TLS=on needs SLUICE_TLS_CERT_FILE and SLUICE_TLS_KEY_FILE',
+  )
 }
 
 const credentialsFileVariables = Type.Pick(variables, [
@@ -348,10 +272,10 @@ function describe(property: TSchema | undefined): string {
   return property && 'description' in property ? String(property.description) : ''
 }
 
-/** Without authentication only this machine may reach the ports, unless the operator says otherwise. */
+/** Without authentication only this machine may reach a port, unless the operator says otherwise. */
 function refuseOpenListeners(config: Config): void {
-  const [open] = openListeners(config)
-  if (config.insecure || open === undefined) return
+  const [open] = openListeners(config).filter(({ isAllowed }) => !isAllowed)
+  if (open === undefined) return
   throw new SluiceError(
     'ConfigInvalid',
     `${open.name}=${open.host} is not a loopback address and nothing is authenticated: ` +
@@ -359,17 +283,44 @@ function refuseOpenListeners(config: Config): void {
   )
 }
 
-/** What other machines may reach although it authenticates nobody, by the variable of its address. */
-export function openListeners(
-  config: Config,
-): readonly { readonly name: VariableName; readonly host: string }[] {
-  const listeners: readonly (readonly [VariableName, Listen, boolean])[] = [
-    ['SLUICE_MQTT_HOST', config.mqtt, true],
-    ['SLUICE_HTTP_HOST', config.http, config.auth.kind === 'off'],
-    ['SLUICE_LAB_HOST', config.lab, config.mode === 'lab'],
+/** MQTT that nobody could ever connect to is a mistake, and a certain one. */
+function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
+  const canLogIn = mqtt.passwordFile !== undefined || tls?.authorityFile !== undefined
+  if (mqtt.anonymous.direct || canLogIn) return
+  // Signed URLs come by HTTP: who closes the MQTT ports by name may mean just that.
+  const isClosedByName = read.SLUICE_MQTT_ANONYMOUS === 'off'
+  if (isClosedByName && auth.kind === 'sigv4') return
+  const setting = isClosedByName
+    ? 'SLUICE_MQTT_ANONYMOUS=off'
+    : `SLUICE_MQTT_HOST=${mqtt.host} is not a loopback address, so that MQTT takes no anonymous clients,`
+  throw new SluiceError(
+    'ConfigInvalid',
+    `${setting} and nobody could log in: set SLUICE_PASSWORD_FILE (sluice passwd), or ` +
+      'SLUICE_TLS_CA_FILE with SLUICE_TLS_CERT_FILE (sluice certs); or let everyone in, ' +
+      'by SLUICE_MQTT_ANONYMOUS=on or SLUICE_INSECURE=1',
+  )
+}
+
+export interface OpenListener {
+  /** The variable of its address. */
+  readonly name: VariableName
+  readonly host: string
+  /** The operator has said so. */
+  readonly isAllowed: boolean
+}
+
+/** What other machines may reach although it authenticates nobody. */
+export function openListeners(config: Config): readonly OpenListener[] {
+  const { mqtt, http, lab, auth, insecure, mode } = config
+  const isHttpOpen = auth.kind === 'off'
+  // Anonymous MQTT off loopback is always asked for by name.
+  const listeners: readonly (readonly [VariableName, Listen, boolean, boolean])[] = [
+    ['SLUICE_MQTT_HOST', mqtt, mqtt.anonymous.direct, true],
+    ['SLUICE_HTTP_HOST', http, isHttpOpen || mqtt.anonymous.webSocket, insecure || !isHttpOpen],
+    ['SLUICE_LAB_HOST', lab, mode === 'lab', insecure],
   ]
-  return listeners.flatMap(([name, { host }, isOpen]) =>
-    isOpen && !isLoopback(host) ? [{ name, host }] : [],
+  return listeners.flatMap(([name, { host }, isOpen, isAllowed]) =>
+    isOpen && !isLoopback(host) ? [{ name, host, isAllowed }] : [],
   )
 }
 

@@ -40,6 +40,12 @@ describe('loadConfig', () => {
     [{ SLUICE_METRICS_TOKEN: 'short' }, /SLUICE_METRICS_TOKEN=\(not shown\) .*16 to 256/],
     [{ SLUICE_HTTP_HOST: '0.0.0.0' }, /SLUICE_HTTP_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
     [{ SLUICE_MQTT_HOST: '0.0.0.0' }, /SLUICE_MQTT_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
+    [{ SLUICE_MQTT_ANONYMOUS: 'off' }, /SLUICE_MQTT_ANONYMOUS=off .*SLUICE_PASSWORD_FILE/],
+    [{ SLUICE_MQTT_ANONYMOUS: 'maybe' }, /SLUICE_MQTT_ANONYMOUS=maybe /],
+    [{ SLUICE_TLS_CERT_FILE: 'c' }, /SLUICE_TLS_KEY_FILE is not set/],
+    [{ SLUICE_TLS_KEY_FILE: 'k' }, /SLUICE_TLS_CERT_FILE is not set/],
+    [{ SLUICE_TLS_CA_FILE: 'a' }, /SLUICE_TLS_CERT_FILE is not set/],
+    [{ SLUICE_HTTP_TLS: 'on' }, /SLUICE_HTTP_TLS=on needs SLUICE_TLS_CERT_FILE/],
     [{ SLUICE_LAB_HOST: '0.0.0.0' }, /SLUICE_LAB_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
   ])('%j is refused with one line that names it', (environment, message) => {
     expect(() => loadConfig(environment, 'lab')).toThrow(
@@ -87,9 +93,49 @@ describe('authentication of the HTTP API', () => {
       expect(() => loadConfig({ ...signed, ...more }, 'start')).toThrow(/SLUICE_INSECURE=1/)
     }
     const insecure = { ...signed, SLUICE_MQTT_HOST: '::', SLUICE_INSECURE: '1' }
-    expect(openListeners(loadConfig(insecure, 'start'))).toEqual([
-      { name: 'SLUICE_MQTT_HOST', host: '::' },
+    const open = openListeners(loadConfig(insecure, 'start'))
+    expect(open.map(({ name }) => name)).toEqual(['SLUICE_MQTT_HOST', 'SLUICE_HTTP_HOST'])
+  })
+})
+
+describe('MQTT', () => {
+  const certificate = { SLUICE_TLS_CERT_FILE: 'c.pem', SLUICE_TLS_KEY_FILE: 'k.pem' }
+  const anywhere = { SLUICE_MQTT_HOST: '0.0.0.0' }
+
+  test.each([
+    [{}, true, true],
+    [{ SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_PASSWORD_FILE: 'p' }, false, false],
+    [{ ...anywhere, SLUICE_PASSWORD_FILE: 'p' }, false, true],
+    [{ ...anywhere, ...certificate, SLUICE_TLS_CA_FILE: 'a' }, false, true],
+    [{ ...anywhere, SLUICE_MQTT_ANONYMOUS: 'on' }, true, true],
+    [{ ...anywhere, SLUICE_INSECURE: '1' }, true, true],
+    [{ SLUICE_HTTP_HOST: '::', SLUICE_AUTH: 'sigv4' }, true, false],
+  ])('of %j lets anonymous clients in: directly %s, over WebSocket %s', (given, ...expected) => {
+    const { direct, webSocket } = loadConfig(given, 'lab').mqtt.anonymous
+    expect([direct, webSocket]).toEqual(expected)
+  })
+
+  test('may be closed but for signed URLs, by name', () => {
+    const closed = { SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_AUTH: 'sigv4' }
+    expect(loadConfig(closed, 'lab').mqtt.anonymous.direct).toBe(false)
+  })
+
+  test('that anybody may use from other machines is warned of', () => {
+    const config = loadConfig({ ...anywhere, SLUICE_MQTT_ANONYMOUS: 'on' }, 'lab')
+    expect(openListeners(config)).toEqual([
+      { name: 'SLUICE_MQTT_HOST', host: '0.0.0.0', isAllowed: true },
     ])
+  })
+
+  test('has TLS files as absolute paths, and then HTTP is over TLS too', () => {
+    const { tls, http } = loadConfig(certificate, 'lab')
+    expect(tls).toEqual({
+      certificateFile: path.resolve('c.pem'),
+      keyFile: path.resolve('k.pem'),
+    })
+    expect(http.tls).toBe(true)
+    expect(loadConfig({ ...certificate, SLUICE_HTTP_TLS: 'off' }, 'lab').http.tls).toBe(false)
+    expect(loadConfig({}, 'lab')).toMatchObject({ tls: undefined, http: { tls: false } })
   })
 })
 
