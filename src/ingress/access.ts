@@ -23,6 +23,7 @@ export interface ConnectionOrigin {
 
 /** What the CONNECT says of its client. */
 export interface Login {
+  /** Where it gave none, the one that the broker made for it. */
   readonly clientId: string
   readonly username?: string
   readonly password?: Uint8Array
@@ -41,8 +42,12 @@ export type Admission =
 export interface Permissions {
   /** What `principal()` gives in rules: certificate id, access key id or user; undefined for anonymous. */
   readonly principal: string | undefined
-  mayPublish(topic: string, options: { readonly retain: boolean }): boolean
+  /** `topic` as it was sent: for Basic Ingest with its prefix. Asked for every message. */
+  mayPublish(topic: string): boolean
+  /** Asked as well where the message is to be retained. */
+  mayRetain(topic: string): boolean
   maySubscribe(filter: string): boolean
+  /** Asked for every message that is to be forwarded to the client. */
   mayReceive(topic: string): boolean
 }
 
@@ -50,6 +55,7 @@ export interface Permissions {
 export const allPermissions: Permissions = Object.freeze({
   principal: undefined,
   mayPublish: () => true,
+  mayRetain: () => true,
   maySubscribe: () => true,
   mayReceive: () => true,
 })

@@ -1,0 +1,212 @@
+import type { Clock } from '../clock.ts'
+import type { Access, Admission, ConnectionOrigin, Login } from '../ingress/access.ts'
+import type { Logger } from '../telemetry.ts'
+import type { AccessKeys } from './credentials-file.ts'
+import { openPasswords } from './passwords.ts'
+import type { Passwords } from './passwords.ts'
+import { createPermissions, mayConnect } from './permissions.ts'
+import type { PermissionsOptions } from './permissions.ts'
+import { combinePolicies } from './policy.ts'
+import type { Policy } from './policy.ts'
+import { openPolicyFolder } from './policy-folder.ts'
+import type { PolicyFolder } from './policy-folder.ts'
+import type { PolicyTarget } from './policy-targets.ts'
+import type { ResourceOwner } from './resource-arn.ts'
+
+/**
+ * Who may connect over MQTT. The first of these that a connection has says who it is, and the others
+ * are not looked at:
+ *
+ *   1. the client certificate that TLS verified
+ *   2. the access key that signed the URL of a WebSocket
+ *   3. user name and password
+ *   4. nothing: anonymous, where that is allowed
+ *
+ * So a device of AWS, which sends statistics of its SDK as a user name beside its certificate or its
+ * signature, is let in by what it can prove. A wrong password never falls back to anonymous.
+ *
+ * What the connection may do is for the policies of the folder to say; for an access key it is the key's
+ * own policy, as on AWS. Both are looked at as they are at the time of asking.
+ */
+export interface MqttAccess extends Access {
+  /** What the files say is not followed any more. */
+  close(): void
+}
+
+export interface MqttAccessDependencies {
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly clock: Clock
+}
+
+export interface MqttAccessOptions {
+  /** Absent: nobody has a password. */
+  readonly passwordFile?: string
+  /** It need not be there: then everyone who may connect may do everything. */
+  readonly policiesDir: string
+  /** Whether a client that says nothing of itself is let in. */
+  readonly anonymous: boolean
+  /** What the resources of policies belong to. */
+  readonly owner: ResourceOwner
+  /** Those that may sign the URL of a WebSocket. The caller closes them. */
+  readonly accessKeys?: Pick<AccessKeys, 'find'>
+}
+
+/** @throws SluiceError IdentityFileInvalid: the password file or a policy */
+export async function openMqttAccess(
+  deps: MqttAccessDependencies,
+  options: MqttAccessOptions,
+): Promise<MqttAccess> {
+  const { passwordFile, policiesDir, owner } = options
+  const folder = await openPolicyFolder(deps, { directory: policiesDir })
+  const passwords = await openPasswordsOf(deps, passwordFile, folder)
+  const identify = createIdentification({ folder, passwords }, options)
+  reportPolicies(deps.logger, policiesDir, folder)
+
+  return {
+    async authenticate(origin, login) {
+      const identity = await identify(origin, login)
+      if ('outcome' in identity) return identity
+      const permissions = { ...identity, owner, variables: variablesOf(origin, login) }
+      if (mayConnect(permissions, login.clientId)) {
+        return { outcome: 'admitted', permissions: createPermissions(permissions) }
+      }
+      return refused('notAuthorized', 'no policy allows iot:Connect under this client id')
+    },
+    close() {
+      folder.close()
+      passwords?.close()
+    },
+  }
+}
+
+async function openPasswordsOf(
+  deps: MqttAccessDependencies,
+  file: string | undefined,
+  folder: PolicyFolder,
+): Promise<Passwords | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await openPasswords(deps, { file })
+  } catch (thrown) {
+    folder.close()
+    throw thrown
+  }
+}
+
+function reportPolicies(
+  logger: MqttAccessDependencies['logger'],
+  policiesDir: string,
+  folder: PolicyFolder,
+): void {
+  const policies = folder.current()
+  if (policies === undefined) {
+    logger.info({ policiesDir }, 'no MQTT policies: whoever may connect may do everything')
+  } else if (policies.count === 0) {
+    logger.warn({ policiesDir }, 'the folder of MQTT policies is empty: nobody may do anything')
+  } else {
+    logger.info({ policiesDir, policies: policies.count }, 'MQTT policies are enforced')
+  }
+}
+
+/** Who somebody is, and what holds for him. */
+type Identity = Pick<PermissionsOptions, 'principal' | 'policyNow'>
+type Refusal = Exclude<Admission, { readonly outcome: 'admitted' }>
+
+interface Known {
+  readonly folder: PolicyFolder
+  readonly passwords: Passwords | undefined
+}
+
+function createIdentification({ folder, passwords }: Known, options: MqttAccessOptions) {
+  const { anonymous, accessKeys } = options
+  const identityOf = (principal: string | undefined, target: PolicyTarget): Identity => ({
+    principal,
+    policyNow: followPolicy(folder, target),
+  })
+
+  function byAccessKey(accessKeyId: string): Identity | Refusal {
+    if (!accessKeys?.find(accessKeyId)) {
+      return refused('notAuthorized', 'the access key that signed the URL is not there any more')
+    }
+    return {
+      principal: accessKeyId,
+      policyNow: () => accessKeys.find(accessKeyId)?.policy ?? nothing,
+    }
+  }
+
+  async function byPassword(
+    { sourceIp = 'unknown' }: ConnectionOrigin,
+    user: string,
+    password: Uint8Array,
+  ): Promise<Identity | Refusal> {
+    if (!passwords) {
+      return anonymous ? nameless() : refused('badCredentials', 'there is no password file')
+    }
+    // One that is too long to be anybody's is counted as a failure, and not kept.
+    const known = user.length <= userUnitsMax ? user : ''
+    const outcome = await passwords.check({ user: known, password, address: sourceIp })
+    return outcome === 'right' ? identityOf(user, `user:${user}`) : loginRefusals[outcome]
+  }
+
+  function nameless(): Identity | Refusal {
+    if (anonymous) return identityOf(undefined, 'anonymous')
+    return refused('notAuthorized', 'it gave no certificate, signature or password')
+  }
+
+  return (
+    origin: ConnectionOrigin,
+    login: Login,
+  ): Promise<Identity | Refusal> | Identity | Refusal => {
+    const { certificate, accessKeyId } = origin
+    const { username, password } = login
+    if (certificate) return identityOf(certificate.principal, `cert:${certificate.principal}`)
+    if (accessKeyId !== undefined) return byAccessKey(accessKeyId)
+    if (username !== undefined && password) return byPassword(origin, username, password)
+    // AWS's SDKs send `?SDK=...`; anyone else who says who he is has to prove it.
+    if (passwords && username && !username.startsWith('?')) {
+      return refused('badCredentials', 'it gave a user name and no password')
+    }
+    return nameless()
+  }
+}
+
+/** UTF-16 code units of 128 characters, which the password file takes. */
+const userUnitsMax = 256
+const nothing = combinePolicies([])
+
+/** The policy of a target; looked up again when the folder has changed. */
+function followPolicy(folder: PolicyFolder, target: PolicyTarget): () => Policy | undefined {
+  let set = folder.current()
+  let policy = set?.policyOf(target)
+  return () => {
+    const now = folder.current()
+    if (now !== set) {
+      set = now
+      policy = now?.policyOf(target)
+    }
+    return policy
+  }
+}
+
+function variablesOf(
+  { certificate }: ConnectionOrigin,
+  { clientId }: Login,
+): PermissionsOptions['variables'] {
+  const commonName = certificate?.commonName
+  return {
+    'iot:ClientId': clientId,
+    // There is no registry of things: a client is the thing of its name.
+    'iot:Connection.Thing.ThingName': clientId,
+    ...(commonName === undefined ? {} : { 'iot:Certificate.Subject.CommonName': commonName }),
+  }
+}
+
+function refused(outcome: Refusal['outcome'], detail: string): Refusal {
+  return { outcome, detail }
+}
+
+const loginRefusals = Object.freeze({
+  wrong: refused('badCredentials', 'no such user, or another password'),
+  limited: refused('busy', 'too many failed logins of this user or address'),
+  busy: refused('busy', 'too many logins at once'),
+})

@@ -1,0 +1,81 @@
+import type { Permissions } from '../ingress/access.ts'
+import type { Policy } from './policy.ts'
+import type { PolicyVariables } from './policy-pattern.ts'
+import { resourceArn } from './resource-arn.ts'
+import type { ResourceOwner } from './resource-arn.ts'
+
+/**
+ * What one connection may do, by a policy that may be replaced while the connection stands.
+ *
+ * A device sends to a few topics, over and over, so that what was decided is remembered: of the last
+ * `decisionsRememberedMax` topics for each action, and the very last without looking it up. All of it
+ * is forgotten with the policy that it was decided by.
+ */
+export interface PermissionsOptions {
+  readonly principal: string | undefined
+  readonly owner: ResourceOwner
+  readonly variables: PolicyVariables
+  /**
+   * The policy that holds at the time of asking, the same object for as long as it says the same;
+   * undefined when none is enforced. Asked for every message.
+   */
+  readonly policyNow: () => Policy | undefined
+}
+
+/** For each of three actions, at most 256 bytes of a topic each: 25 KB a connection at most. */
+export const decisionsRememberedMax = 32
+
+export function createPermissions(options: PermissionsOptions): Permissions {
+  return Object.freeze({
+    principal: options.principal,
+    mayPublish: createJudge(options, 'iot:Publish', 'topic'),
+    mayRetain: createJudge(options, 'iot:RetainPublish', 'topic'),
+    maySubscribe: createJudge(options, 'iot:Subscribe', 'topicfilter'),
+    mayReceive: createJudge(options, 'iot:Receive', 'topic'),
+  })
+}
+
+/** @returns whether the policy that holds now allows to connect under this client id */
+export function mayConnect(options: PermissionsOptions, clientId: string): boolean {
+  return createJudge(options, 'iot:Connect', 'client')(clientId)
+}
+
+type Judge = (name: string) => boolean
+
+function createJudge(
+  { owner, variables, policyNow }: PermissionsOptions,
+  action: string,
+  kind: 'client' | 'topic' | 'topicfilter',
+): Judge {
+  let policy: Policy | undefined
+  let decisions: Map<string, boolean> | undefined
+  let last: { readonly name: string; readonly isAllowed: boolean } | undefined
+
+  function decide(by: Policy, name: string): boolean {
+    const resource = resourceArn(`${kind}/${name}`, owner)
+    return by.decide({ action, resource, variables }) === 'allow'
+  }
+
+  function recall(by: Policy, name: string): boolean {
+    decisions ??= new Map()
+    const known = decisions.get(name)
+    if (known !== undefined) return known
+    const isAllowed = decide(by, name)
+    const [oldest] = decisions.keys()
+    if (decisions.size >= decisionsRememberedMax && oldest !== undefined) decisions.delete(oldest)
+    decisions.set(name, isAllowed)
+    return isAllowed
+  }
+
+  return (name) => {
+    const now = policyNow()
+    if (now === undefined) return true
+    if (now !== policy) {
+      policy = now
+      decisions = undefined
+      last = undefined
+    }
+    if (last?.name !== name) last = { name, isAllowed: recall(now, name) }
+    return last.isAllowed
+  }
+}
