@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError, invalidRequest } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
@@ -31,16 +32,16 @@ export function sendError(
     .send(JSON.stringify({ message: publicMessage(error, request.id), ...error.details }))
 }
 
-/** The answer to bytes that are no HTTP request, for the socket itself. */
-export function unreadableRequestAnswer(requestId: string): string {
-  const body = JSON.stringify({ message: 'the request is not readable HTTP/1.1' })
+/** The same for the socket itself, of which there is no request. */
+export function rawAnswer({ status, code, message }: SluiceError, requestId: string): string {
+  const body = JSON.stringify({ message })
   return [
-    'HTTP/1.1 400 Bad Request',
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? code}`,
     'Connection: close',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     `${requestIdHeader}: ${requestId}`,
-    `${errorTypeHeader}: InvalidRequestException`,
+    `${errorTypeHeader}: ${code}`,
     '',
     body,
   ].join('\r\n')

@@ -1,13 +1,6 @@
-import { randomUUID } from 'node:crypto'
-import { fastify } from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
-import { Value } from 'typebox/value'
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError, invalidRequest } from '../errors.ts'
 import { guardOrigin } from '../origin-guard.ts'
-import { schemaProblem } from '../rules/schema-problem.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { guardApi } from './api-guard.ts'
@@ -16,8 +9,11 @@ import { addDeadLetterRoutes } from './dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
-import { requestIdHeader, sendError, unreadableRequestAnswer } from './http-answers.ts'
+import { requestIdHeader } from './http-answers.ts'
+import { createHttpApp } from './http-app.ts'
 import type { HttpApp } from './http-app.ts'
+import { createHttpListener } from './http-listener.ts'
+import type { HttpListenerDependencies } from './http-listener.ts'
 import { addDataPlaneRoutes } from './iot-data.ts'
 import type { DataPlaneDependencies } from './iot-data.ts'
 import { addEndpointRoute } from './iot-endpoint.ts'
@@ -25,6 +21,8 @@ import { addRuleRoutes } from './iot-rules.ts'
 import type { RuleRouteDependencies } from './iot-rules.ts'
 import { addTagRoutes } from './iot-tags.ts'
 import type { TagDependencies } from './iot-tags.ts'
+import { httpLimits } from './node-server.ts'
+import type { HttpLimits } from './node-server.ts'
 import { addOutboxRoutes } from './outbox-routes.ts'
 import type { OutboxRouteDependencies } from './outbox-routes.ts'
 import { addDeliveryRoutes } from './rule-delivery.ts'
@@ -32,18 +30,13 @@ import { addStatusRoutes } from './status-routes.ts'
 import type { Health } from './status-routes.ts'
 
 /**
- * The HTTP port: AWS IoT's control plane and data plane, and under /v1 what AWS does not have.
- *
- * AWS clients ask for a few things that Fastify does not do by itself:
- * - boto3 and the AWS CLI send bodies without a content-type, others with any: every body arrives
- *   as bytes, and the route reads them;
- * - every answer, also to what no route takes, carries a request id, and errors have AWS's form;
- * - a rule name of 128 characters must reach its route, to be refused there when it is longer.
+ * The HTTP port: AWS IoT's control plane and data plane, and under /v1 what AWS does not have; over
+ * TLS when it is given certificates. MQTT over WebSocket begins here as well.
  */
 export interface HttpServer {
   /**
    * @returns the port, also when 0 was asked for
-   * @throws SluiceError PortUnavailable (rejects)
+   * @throws SluiceError PortUnavailable, IdentityFileInvalid (rejects)
    */
   listen(): Promise<number>
   /**
@@ -59,6 +52,7 @@ export interface HttpServerDependencies
     DataPlaneDependencies,
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
+    Pick<HttpListenerDependencies, 'tls' | 'onUpgrade'>,
     Pick<TagDependencies, 'ruleArnOf'>,
     Pick<RuleRouteDependencies, 'probeRoles'> {
   readonly rules: RuleStore
@@ -77,25 +71,28 @@ export interface HttpServerOptions {
   readonly insecure: boolean
   /** What requests under way get when the server closes. Default: 2 s. */
   readonly closeTimeoutMs?: number
+  /** In place of those of `httpLimits`. */
+  readonly limits?: Partial<HttpLimits>
 }
 
 const closeTimeoutMsDefault = 2_000
-const bodyBytesMax = 131_072
-const paramCharactersMax = 1_024
-/** 50 tags of full length, URL-encoded, fit into the headers. */
-const headerBytesMax = 65_536
-const requestTimeoutMs = 30_000
 
 export function createHttpServer(
   dependencies: HttpServerDependencies,
   options: HttpServerOptions,
 ): HttpServer {
   const { rules, logger, metrics, access, clock } = dependencies
-  const app = createApp(logger)
+  const limits = { ...httpLimits, ...options.limits }
+  const listener = createHttpListener(
+    { ...dependencies, ...upgradeOf(dependencies, options) },
+    { ...options, limits },
+  )
+  const app = createHttpApp(logger, (handler) => listener.serverFactory(handler))
   const patterns = collectPatterns(app)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header(requestIdHeader, request.id)
+    refuseHeaders(request, limits)
     // No page can sign: the guard of signatures needs no help of the browser.
     if (access) return
     const { host, origin } = request.headers
@@ -121,68 +118,42 @@ export function createHttpServer(
   refuseOtherMethods(app, patterns)
 
   return {
-    async listen() {
-      const { host, port } = options
-      try {
-        await app.listen({ host, port })
-      } catch (thrown) {
-        throw new SluiceError(
-          'PortUnavailable',
-          `the HTTP API cannot listen on ${host}:${port}: ${messageOf(thrown)}`,
-          { cause: thrown },
-        )
-      }
-      const address = app.server.address()
-      return typeof address === 'object' && address !== null ? address.port : port
-    },
+    listen: () => listener.listen((address) => app.listen(address)),
     async close() {
       // A client may send a body for ever, or not read its answer.
       const { closeTimeoutMs = closeTimeoutMsDefault } = options
-      const cancel = clock.after(closeTimeoutMs, () => app.server.closeAllConnections())
+      const cancel = clock.after(closeTimeoutMs, () => listener.closeAllConnections())
+      listener.stop()
       await app.close()
       cancel()
     },
   }
 }
 
-function createApp(logger: Logger): HttpApp {
-  const app = fastify({
-    logger: false,
-    genReqId: () => randomUUID(),
-    bodyLimit: bodyBytesMax,
-    requestTimeout: requestTimeoutMs,
-    http: { maxHeaderSize: headerBytesMax },
-    routerOptions: { maxParamLength: paramCharactersMax },
-    // While it drains, requests on open connections are still answered; health says that it ends.
-    return503OnClosing: false,
-    frameworkErrors: (error, request, reply) => {
-      sendError(error, request, reply, logger)
+/** Where nothing is authenticated, pages of others are kept from WebSockets as from requests. */
+function upgradeOf(
+  { access, onUpgrade }: HttpServerDependencies,
+  options: HttpServerOptions,
+): Pick<HttpServerDependencies, 'onUpgrade'> {
+  if (!onUpgrade) return {}
+  if (access) return { onUpgrade }
+  return {
+    onUpgrade(request, socket, head) {
+      const { host, origin } = request.headers
+      guardOrigin({ host, origin }, options)
+      onUpgrade(request, socket, head)
     },
-    clientErrorHandler: (_error, socket) => {
-      if (socket.writable) socket.end(unreadableRequestAnswer(randomUUID()))
-      else socket.destroy()
-    },
-  }).withTypeProvider<TypeBoxTypeProvider>()
+  }
+}
 
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  app.setValidatorCompiler<TSchema>(({ schema }) => {
-    const validator = Compile(schema)
-    return (value: unknown) => {
-      // Paths and queries are texts: numbers and booleans are read from them.
-      const converted = Value.Convert(schema, value)
-      if (validator.Check(converted)) return { value: converted }
-      return { error: schemaProblem(validator.Errors(converted)) }
-    }
-  })
-  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, logger))
-  app.setNotFoundHandler((request) => {
-    throw new SluiceError(
-      'ResourceNotFoundException',
-      `there is nothing at ${request.method} ${request.url}`,
-    )
-  })
-  return app
+/** @throws SluiceError InvalidRequestException */
+function refuseHeaders({ headers, raw }: FastifyRequest, { headersMax }: HttpLimits): void {
+  if (raw.rawHeaders.length > 2 * headersMax) {
+    throw invalidRequest(`more than ${headersMax} headers are given`)
+  }
+  if (headers.host === undefined && raw.httpVersion === '1.1') {
+    throw invalidRequest('the header Host is missing')
+  }
 }
 
 type Patterns = ReadonlyMap<string, ReadonlySet<string>>

@@ -1,0 +1,114 @@
+import { once } from 'node:events'
+import type { RequestListener, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Clock } from '../clock.ts'
+import { SluiceError, messageOf } from '../errors.ts'
+import { openTlsFiles } from '../identity/tls-files.ts'
+import type { TlsFiles, TlsMaterial } from '../identity/tls-files.ts'
+import type { ReloadedFile } from '../identity/reloaded-file.ts'
+import type { Logger } from '../telemetry.ts'
+import { createNodeServer, useTlsMaterial } from './node-server.ts'
+import type { HttpLimits, OnUpgrade } from './node-server.ts'
+
+/** Where the HTTP port is: its addresses, and the certificate that is shown there. */
+export interface HttpListener {
+  /** The server that Fastify hands its requests to. */
+  serverFactory(handler: RequestListener): Server
+  /**
+   * @param listenTo makes Fastify listen with the server that it was given
+   * @returns the port, also when 0 was asked for
+   * @throws SluiceError IdentityFileInvalid, PortUnavailable (rejects)
+   */
+  listen(listenTo: (address: ListenAddress) => Promise<unknown>): Promise<number>
+  /** Takes no new connections on the addresses that Fastify does not know of. */
+  stop(): void
+  closeAllConnections(): void
+}
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface HttpListenerDependencies {
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'info' | 'error'>
+  /** Given: HTTPS alone. Its CA, if there is one, is for clients that show a certificate. */
+  readonly tls?: TlsFiles
+  /** Takes WebSocket upgrades on `/mqtt`. */
+  readonly onUpgrade?: OnUpgrade
+}
+
+export function createHttpListener(
+  { clock, logger, tls, onUpgrade }: HttpListenerDependencies,
+  { host, port, limits }: ListenAddress & { readonly limits: HttpLimits },
+): HttpListener {
+  const servers: Server[] = []
+  /** Also those that are WebSockets by now, which no server of HTTP counts any more. */
+  const sockets = new Set<Socket>()
+  let handler: RequestListener | undefined
+  let files: ReloadedFile<TlsMaterial> | undefined
+
+  const answer: RequestListener = (request, response) => handler?.(request, response)
+  const addServer = (): Server => {
+    const asked = tls && { asksClients: tls.authorityFile !== undefined }
+    const server = createNodeServer(answer, { tls: asked, limits, onUpgrade, clock })
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    servers.push(server)
+    return server
+  }
+  const showCertificate = (material: TlsMaterial): void => {
+    for (const server of servers) useTlsMaterial(server, material)
+  }
+
+  return {
+    serverFactory(given) {
+      handler = given
+      return addServer()
+    },
+    async listen(listenTo) {
+      files = tls && (await openTlsFiles({ clock, logger }, tls, showCertificate))
+      const isLocalhost = host === 'localhost'
+      const address = { host: isLocalhost ? '127.0.0.1' : host, port }
+      try {
+        await listenTo(address)
+      } catch (thrown) {
+        throw new SluiceError(
+          'PortUnavailable',
+          `the HTTP API cannot listen on ${host}:${port}: ${messageOf(thrown)}`,
+          { cause: thrown },
+        )
+      }
+      const bound = portOf(servers[0]) ?? port
+      // Clients look `localhost` up in either family. A machine without IPv6 does with the other.
+      if (isLocalhost) await tryListen(addServer(), { host: '::1', port: bound })
+      if (files) showCertificate(files.current())
+      return bound
+    },
+    stop() {
+      files?.close()
+      const [, ...others] = servers
+      for (const server of others) {
+        server.close()
+        server.closeIdleConnections()
+      }
+    },
+    closeAllConnections() {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+function portOf(server: Server | undefined): number | undefined {
+  const address = server?.address()
+  return typeof address === 'object' && address !== null ? address.port : undefined
+}
+
+async function tryListen(server: Server, address: ListenAddress): Promise<void> {
+  const settled = Promise.race([once(server, 'listening'), once(server, 'error')])
+  server.listen(address)
+  await settled.catch(() => undefined)
+}
