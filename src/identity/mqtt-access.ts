@@ -43,8 +43,8 @@ export interface MqttAccessOptions {
   readonly passwordFile?: string
   /** It need not be there: then everyone who may connect may do everything. */
   readonly policiesDir: string
-  /** Whether a client that says nothing of itself is let in. */
-  readonly anonymous: boolean
+  /** Whether clients that say nothing of themselves are let in, by the way that they come. */
+  readonly anonymous: { readonly direct: boolean; readonly webSocket: boolean }
   /** What the resources of policies belong to. */
   readonly owner: ResourceOwner
   /** Those that may sign the URL of a WebSocket. The caller closes them. */
@@ -124,6 +124,10 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
     policyNow: followPolicy(folder, target),
   })
 
+  const anybody = identityOf(undefined, 'anonymous')
+  const isOpen = ({ transport }: ConnectionOrigin) =>
+    transport === 'websocket' ? anonymous.webSocket : anonymous.direct
+
   function byAccessKey(accessKeyId: string): Identity | Refusal {
     if (!accessKeys?.find(accessKeyId)) {
       return refused('notAuthorized', 'the access key that signed the URL is not there any more')
@@ -135,22 +139,21 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   }
 
   async function byPassword(
-    { sourceIp = 'unknown' }: ConnectionOrigin,
+    origin: ConnectionOrigin,
     user: string,
     password: Uint8Array,
   ): Promise<Identity | Refusal> {
     if (!passwords) {
-      return anonymous ? nameless() : refused('badCredentials', 'there is no password file')
+      return isOpen(origin) ? anybody : refused('badCredentials', 'there is no password file')
     }
     // One that is too long to be anybody's is counted as a failure, and not kept.
     const known = user.length <= userUnitsMax ? user : ''
-    const outcome = await passwords.check({ user: known, password, address: sourceIp })
+    const outcome = await passwords.check({
+      user: known,
+      password,
+      address: origin.sourceIp ?? 'unknown',
+    })
     return outcome === 'right' ? identityOf(user, `user:${user}`) : loginRefusals[outcome]
-  }
-
-  function nameless(): Identity | Refusal {
-    if (anonymous) return identityOf(undefined, 'anonymous')
-    return refused('notAuthorized', 'it gave no certificate, signature or password')
   }
 
   return (
@@ -166,7 +169,8 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
     if (passwords && username && !username.startsWith('?')) {
       return refused('badCredentials', 'it gave a user name and no password')
     }
-    return nameless()
+    if (isOpen(origin)) return anybody
+    return refused('notAuthorized', 'it gave no certificate, signature or password')
   }
 }
 

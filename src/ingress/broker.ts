@@ -1,33 +1,36 @@
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
-import type { AuthenticateError, Client, ConnectPacket, Subscription } from 'aedes'
+import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
 import { messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
-import type { Access } from './access.ts'
+import { authenticate } from './admission.ts'
+import type { AdmissionDeps } from './admission.ts'
+import type { Login } from './access.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import { connectionGone, notIngested } from './publishing.ts'
 import type { Sessions } from './sessions.ts'
-import { findFilterFault, findTopicTextFault } from './topic.ts'
+import { filterMatches, findFilterFault, findTopicTextFault } from './topic.ts'
+import type { TopicLimits } from './topic.ts'
 
 /**
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
  * not throw: a throw is an uncaught exception of the process.
  */
-export interface BrokerDeps {
-  readonly access: Access
+export interface BrokerDeps extends AdmissionDeps {
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics
   readonly sessions: Sessions
   /** For Aedes' option `persistence`. */
   readonly persistence: object
-  readonly connectionOf: (client: Client) => Connection | undefined
+  /** Takes one filter out of the session of a client. */
+  readonly forgetSubscription: (client: Client, filter: string) => void
   /** The client is accepted, and an earlier connection of it is closed. */
   readonly connected: (client: Client, connection: Connection) => void
 }
 
-export interface BrokerLimits {
+export interface BrokerLimits extends TopicLimits {
   readonly clientIdBytesMax: number
   readonly connectTimeoutMs: number
   readonly drainTimeoutMs: number
@@ -36,7 +39,6 @@ export interface BrokerLimits {
 }
 
 const mqtt5 = 5
-const identifierRejected = 2
 const unacceptableProtocol = 1
 
 export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
@@ -50,23 +52,31 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
       const refusal = prepareConnection(deps, limits, client, packet)
       callback(refusal, refusal === null)
     },
-    authenticate: (client, _username, _password, done) => {
-      const fault = deps.connectionOf(client)?.identifierFault
-      if (fault === undefined) done(null, true)
-      else done(identifierError(fault), false)
+    authenticate: (client, username, password, done) => {
+      const login: Login = {
+        clientId: client.id,
+        // Aedes gives null for what is not there, whatever its types say.
+        ...(typeof username === 'string' && { username }),
+        ...(Buffer.isBuffer(password) && { password }),
+      }
+      void authenticate(deps, client, login, done)
     },
     authorizeSubscribe: (client, subscription, callback) => {
       callback(null, grantSubscription(deps, limits, client, subscription))
     },
+    authorizeForward: (client, packet) => (mayForward(deps, client, packet) ? packet : null),
   })
   observe(broker, deps)
   return broker
 }
 
-/** An error that Aedes answers with this CONNACK code. */
-function identifierError(fault: string): AuthenticateError {
-  const error: Error = Object.assign(new Error(fault), { returnCode: identifierRejected })
-  return error as AuthenticateError
+/** Asked for each message that is to go to a client, also a retained one or one that was kept for it. */
+function mayForward(deps: BrokerDeps, client: Client, { topic }: PublishPacket): boolean {
+  const connection = deps.connectionOf(client)
+  if (connection?.permissions?.mayReceive(topic) !== true) return false
+  // What was kept for a filter that is not allowed any more.
+  if (!connection.hasLostFilters) return true
+  return [...connection.filters].some((filter) => filterMatches(filter, topic))
 }
 
 /** Reads the CONNECT; an error ends the connection without an answer. */
@@ -86,7 +96,9 @@ function prepareConnection(
     return null
   }
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
-  const willFault = findWillFault(packet)
+  const { will } = packet
+  connection.will = will && { topic: will.topic, retain: will.retain ?? false }
+  const willFault = findWillFault(packet, limits)
   if (willFault === undefined) return null
   // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
   return Object.assign(new Error(willFault), { reason: 'will_invalid' })
@@ -104,8 +116,8 @@ function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | un
 }
 
 /** The payload of a will has a length of two bytes, so it is within every limit. */
-function findWillFault({ will }: ConnectPacket): string | undefined {
-  const fault = will && findTopicTextFault(will.topic)
+function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | undefined {
+  const fault = will && findTopicTextFault(will.topic, limits)
   return fault && `will: ${fault.detail}`
 }
 
@@ -122,27 +134,40 @@ function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string)
 /** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
 function grantSubscription(
   deps: BrokerDeps,
-  { subscriptionsMax }: BrokerLimits,
+  limits: BrokerLimits,
   client: Client,
   subscription: Subscription,
 ): Subscription | null {
-  const filters = deps.connectionOf(client)?.filters ?? new Set()
-  if (filters.has(subscription.topic)) return subscription
-  const fault =
-    findFilterFault(subscription.topic) ??
-    (filters.size < subscriptionsMax
-      ? undefined
-      : `a client may have ${subscriptionsMax} subscriptions`)
+  const connection = deps.connectionOf(client)
+  const { topic: filter } = subscription
+  const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'it is gone'
   if (fault === undefined) {
-    filters.add(subscription.topic)
+    connection?.filters.add(filter)
     return subscription
+  }
+  if (connection && !connection.filters.has(filter)) {
+    // Of a session that goes on, the filter was granted at a time when it was allowed.
+    connection.hasLostFilters ||= !client.connected
+    deps.forgetSubscription(client, filter)
   }
   deps.log.warn(
     'subscription_refused',
-    { clientId: client.id, filter: subscription.topic.slice(0, filterLogMax), detail: fault },
+    { clientId: client.id, filter: filter.slice(0, filterLogMax), detail: fault },
     'a subscription was refused',
   )
   return null
+}
+
+function findSubscriptionFault(
+  { filters, permissions }: Connection,
+  filter: string,
+  limits: BrokerLimits,
+): string | undefined {
+  const fault = findFilterFault(filter, limits)
+  if (fault !== undefined) return fault
+  if (permissions?.maySubscribe(filter) !== true) return 'no policy allows it'
+  if (filters.has(filter) || filters.size < limits.subscriptionsMax) return undefined
+  return `a client may have ${limits.subscriptionsMax} subscriptions`
 }
 
 const filterLogMax = 300
@@ -204,7 +229,6 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
 function refusalReason(error: Error & { readonly errorCode?: number; readonly reason?: string }) {
   if (error === notIngested || error === connectionGone) return undefined
   if (error.errorCode === unacceptableProtocol) return 'protocol_version'
-  if (error.errorCode === identifierRejected) return 'client_id_invalid'
   switch (error.message) {
     case 'connection closed':
       return undefined

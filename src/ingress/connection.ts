@@ -12,6 +12,12 @@ export interface Connection {
   readonly origin: ConnectionOrigin
   /** Set when its CONNECT is admitted; until then it may do nothing. */
   permissions: Permissions | undefined
+  /** Of its CONNECT: what has to be allowed before it is admitted. */
+  will: { readonly topic: string; readonly retain: boolean } | undefined
+  /** It tried to publish what it may not: nothing behind that is taken any more. */
+  isForbidden: boolean
+  /** Of the filters of its session, some are not allowed any more. */
+  hasLostFilters: boolean
   readonly answers: AnswerQueue
   /** Those of the session: of the connection alone until the client resumes a session. */
   received: ReceivedIds
@@ -38,6 +44,9 @@ export function createConnection(gate: Gate, origin: ConnectionOrigin): Connecti
     gate,
     origin,
     permissions: undefined,
+    will: undefined,
+    isForbidden: false,
+    hasLostFilters: false,
     answers: createAnswerQueue(),
     received: createReceivedIds(),
     undistributed: new Set(),

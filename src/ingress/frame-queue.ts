@@ -1,5 +1,5 @@
 import { findFrameFault, frameLength, packetType, pubrelPacketId, typeOf } from './frames.ts'
-import type { FrameFault } from './frames.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
 
 /**
  * The frames of one client that have not passed the gate yet, and which of them may:
@@ -31,8 +31,7 @@ export interface FrameQueue {
   readonly fault: FrameFault | undefined
 }
 
-export interface FrameQueueOptions {
-  readonly payloadBytesMax: number
+export interface FrameQueueOptions extends FrameLimits {
   readonly unfinishedMax: number
   /** Asked for each PUBLISH that is to pass next, with its length; on true it passes. */
   readonly mayPublish: (bytes: number) => boolean
@@ -122,7 +121,7 @@ function admit(
     if (state.phase === 'connect') {
       state.phase = 'connack'
     } else if (state.phase === 'open') {
-      const fault = findFrameFault(run, offset, length, options.payloadBytesMax)
+      const fault = findFrameFault(run, offset, length, options)
       if (fault !== undefined) return { end: offset, fault }
       if (type === packetType.publish) {
         if (state.unfinished >= options.unfinishedMax || !options.mayPublish(length)) break

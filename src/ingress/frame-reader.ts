@@ -1,5 +1,5 @@
 import { measureFrame, packetType, typeOf } from './frames.ts'
-import type { FrameFault } from './frames.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
 
 /**
  * Cuts the bytes of a socket into runs of whole frames, of which the first is a CONNECT: as few
@@ -31,7 +31,7 @@ const notConnect: FramesRead = Object.freeze({
 /** A sender of single bytes must not make a list of a hundred thousand buffers. */
 const piecesMax = 64
 
-export function createFrameReader(payloadBytesMax: number): FrameReader {
+export function createFrameReader(limits: FrameLimits): FrameReader {
   let pieces: Buffer[] = []
   let pieceBytes = 0
   let neededBytes = 0
@@ -64,7 +64,7 @@ export function createFrameReader(payloadBytesMax: number): FrameReader {
       let offset = 0
       pieces = []
       while (offset < bytes.length) {
-        const measured = measureFrame(bytes, offset, payloadBytesMax)
+        const measured = measureFrame(bytes, offset, limits)
         if (typeof measured !== 'number') {
           fault = measured
           break

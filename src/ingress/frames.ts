@@ -1,4 +1,5 @@
 import { findTopicFault, wireTopicBytesMax } from './topic.ts'
+import type { TopicLimits } from './topic.ts'
 
 /**
  * MQTT control packets as bytes (a "frame" is one packet): just enough of MQTT 3.1.1 section 2
@@ -7,6 +8,7 @@ import { findTopicFault, wireTopicBytesMax } from './topic.ts'
  *
  *   frame   = type and flags (1 byte), remaining length (1 to 4 bytes), remaining bytes
  *   PUBLISH = topic length (2), topic, packet id (2; only QoS 1 and 2), payload
+ *   SUBSCRIBE = packet id (2), then for each filter: its length (2), the filter, QoS (1)
  */
 export const packetType = Object.freeze({
   connect: 1,
@@ -25,12 +27,19 @@ export interface FrameFault {
     | 'packet_invalid'
     | 'topic_invalid'
     | 'topic_reserved'
+    | 'too_many_filters'
     | 'not_connect'
   readonly detail: string
   /** Of a PUBLISH, where it could be read. */
   readonly topic?: string
   /** Bytes of the payload of a PUBLISH, or of any other packet. */
   readonly size?: number
+}
+
+export interface FrameLimits extends TopicLimits {
+  readonly payloadBytesMax: number
+  /** Filters of one SUBSCRIBE. */
+  readonly filtersPerSubscribeMax: number
 }
 
 /** Other packets may be as large as a payload and this: a CONNECT carries up to four texts. */
@@ -87,8 +96,9 @@ export function frameLength(bytes: Buffer, offset: number): number {
 export function measureFrame(
   bytes: Buffer,
   offset: number,
-  payloadBytesMax: number,
+  limits: FrameLimits,
 ): number | FrameFault {
+  const { payloadBytesMax } = limits
   const available = bytes.length - offset
   const header = decodeLength(bytes, offset)
   if (header === lengthIncomplete) return -(available + 1)
@@ -98,8 +108,8 @@ export function measureFrame(
   const headerBytes = header & 7
   const remaining = header >>> 3
   if (typeOf(bytes, offset) === packetType.publish) {
-    const remainingMax = 2 + wireTopicBytesMax + 2 + payloadBytesMax
-    if (remaining > remainingMax) return describeOversize(bytes, offset, headerBytes, remaining)
+    const remainingMax = 2 + wireTopicBytesMax(limits) + 2 + payloadBytesMax
+    if (remaining > remainingMax) return describeOversize(bytes, offset, header, limits)
   } else if (remaining > payloadBytesMax + packetOverheadBytesMax) {
     return { reason: 'packet_too_large', detail: 'the packet is too large', size: remaining }
   }
@@ -111,13 +121,15 @@ export function measureFrame(
 function describeOversize(
   bytes: Buffer,
   offset: number,
-  headerBytes: number,
-  remaining: number,
+  header: number,
+  limits: FrameLimits,
 ): number | FrameFault {
+  const headerBytes = header & 7
+  const remaining = header >>> 3
   const topicStart = offset + headerBytes + 2
   if (bytes.length < topicStart) return -(headerBytes + 2)
   const topicBytes = bytes.readUInt16BE(topicStart - 2)
-  if (topicBytes > wireTopicBytesMax) {
+  if (topicBytes > wireTopicBytesMax(limits)) {
     return { reason: 'topic_invalid', detail: 'the topic is too long', size: remaining }
   }
   const topicEnd = topicStart + topicBytes
@@ -145,17 +157,18 @@ export function findFrameFault(
   bytes: Buffer,
   offset: number,
   length: number,
-  payloadBytesMax: number,
+  limits: FrameLimits,
 ): FrameFault | undefined {
   const type = typeOf(bytes, offset)
   const body = offset + (decodeLength(bytes, offset) & 7)
   const end = offset + length
-  if (type === packetType.publish)
-    return findPublishFault(bytes, offset, body, end, payloadBytesMax)
+  if (type === packetType.publish) return findPublishFault(bytes, offset, body, end, limits)
   if (type === packetType.connect) return packetInvalid('a second CONNECT') // [MQTT-3.1.0-2]
   if (type === packetType.pingreq || type === packetType.disconnect) return undefined
   if (!clientPacketsWithId.has(type)) return packetInvalid(`packet type ${type} is not a client's`)
-  return findPacketIdFault(bytes, body, end)
+  const fault = findPacketIdFault(bytes, body, end)
+  if (fault !== undefined || type !== packetType.subscribe) return fault
+  return findSubscribeFault(bytes, body + 2, end, limits)
 }
 
 /** PUBACK, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE: each begins with a packet id. */
@@ -168,20 +181,38 @@ function findPublishFault(
   offset: number,
   body: number,
   end: number,
-  payloadBytesMax: number,
+  limits: FrameLimits,
 ): FrameFault | undefined {
+  const { payloadBytesMax } = limits
   const qos = qosOf(bytes, offset)
   if (qos === 3) return packetInvalid('QoS 3') // [MQTT-3.3.1-4]
   const topicStart = body + 2
   const topicEnd = topicStart <= end ? topicStart + bytes.readUInt16BE(body) : Infinity
   const payloadStart = qos === 0 ? topicEnd : topicEnd + 2
   if (payloadStart > end) return packetInvalid('a PUBLISH shorter than its own fields')
-  const fault = findTopicFault(bytes, topicStart, topicEnd)
+  const fault = findTopicFault(bytes, topicStart, topicEnd, limits)
   if (fault) return { ...fault, topic: bytes.toString('utf8', topicStart, topicEnd).slice(0, 300) }
   if (end - payloadStart > payloadBytesMax) {
     return payloadTooLarge(bytes.toString('utf8', topicStart, topicEnd), end - payloadStart)
   }
   return qos === 0 ? undefined : findPacketIdFault(bytes, topicEnd, end)
+}
+
+/** AWS IoT ends the connection, too. A filter that is not whole is for Aedes to refuse. */
+function findSubscribeFault(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  { filtersPerSubscribeMax }: FrameLimits,
+): FrameFault | undefined {
+  let filters = 0
+  for (let offset = start; offset + 2 <= end; offset += 2 + bytes.readUInt16BE(offset) + 1) {
+    if (++filters > filtersPerSubscribeMax) {
+      const detail = `a SUBSCRIBE of more than ${filtersPerSubscribeMax} filters`
+      return { reason: 'too_many_filters', detail }
+    }
+  }
+  return undefined
 }
 
 /** [MQTT-2.3.1-1]: a packet id is never 0. */

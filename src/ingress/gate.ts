@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
-import type { FrameFault } from './frames.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import { createIntake } from './intake.ts'
 import { createKeepAlive } from './keep-alive.ts'
@@ -57,8 +57,7 @@ export interface GateFault extends Omit<FrameFault, 'reason'> {
   readonly reason: FrameFault['reason'] | 'keepalive_timeout' | 'held_bytes'
 }
 
-export interface GateLimits {
-  readonly payloadBytesMax: number
+export interface GateLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
   /** How long the last bytes may take to leave before the socket is cut. */
@@ -75,8 +74,11 @@ const heldTooLong: GateFault = Object.freeze({
 })
 const pingResponse = Buffer.from([0xd0, 0])
 
+/** What a client is connected by: TCP, TLS, or a WebSocket as a stream of its bytes. */
+export type GateSocket = Duplex & Pick<Socket, 'destroySoon'>
+
 export interface GateDeps {
-  readonly socket: Socket
+  readonly socket: GateSocket
   readonly clock: Clock
   readonly events: GateEvents
   readonly heldBytes: HeldBytes
@@ -188,7 +190,7 @@ function oncePerTick(act: () => void): () => void {
 }
 
 function bindSocket(
-  socket: Socket,
+  socket: GateSocket,
   events: {
     readonly receive: (chunk: Buffer) => void
     readonly receiveEnd: () => void
@@ -202,7 +204,7 @@ function bindSocket(
   socket.once('close', events.gone)
 }
 
-function setPaused(socket: Socket, paused: boolean): void {
+function setPaused(socket: GateSocket, paused: boolean): void {
   if (paused === socket.isPaused()) return
   if (paused) socket.pause()
   else socket.resume()
@@ -223,7 +225,7 @@ function answerPings(stream: Duplex, count: number): void {
   stream.write(count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse))
 }
 
-function closeSocket(socket: Socket, clock: Clock, timeoutMs: number): void {
+function closeSocket(socket: GateSocket, clock: Clock, timeoutMs: number): void {
   socket.destroySoon()
   socket.once(
     'close',
@@ -232,7 +234,7 @@ function closeSocket(socket: Socket, clock: Clock, timeoutMs: number): void {
 }
 
 /** The side of the gate that Aedes sees: a stream that pulls from the gate and writes through. */
-function createStream(socket: Socket, events: { wanted(): void; destroyed(): void }): Duplex {
+function createStream(socket: GateSocket, events: { wanted(): void; destroyed(): void }): Duplex {
   function writeThrough(bytes: Buffer, done: () => void): void {
     if (!socket.writable || socket.write(bytes)) done()
     else socket.once('drain', done)

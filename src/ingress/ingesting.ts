@@ -72,10 +72,14 @@ const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1)
 /** A PUBLISH, or the will of a CONNECT, as the engine sees it. */
 export function messageFrom(
   packet: PublishPacket,
-  sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
+  sender: {
+    readonly clientId: string | undefined
+    readonly sourceIp: string | undefined
+    readonly principal: string | undefined
+  },
   clock: Clock,
 ): Message {
-  const { clientId, sourceIp } = sender
+  const { clientId, sourceIp, principal } = sender
   const basicIngest = parseBasicIngest(packet.topic)
   const message: { -readonly [Name in keyof Message]: Message[Name] } = {
     topic: basicIngest?.topic ?? packet.topic,
@@ -90,6 +94,7 @@ export function messageFrom(
   // Not by spreading: that costs more than all the rest, for every message.
   if (clientId !== undefined) message.clientId = clientId
   if (sourceIp !== undefined) message.sourceIp = sourceIp
+  if (principal !== undefined) message.principal = principal
   if (basicIngest !== undefined) message.basicIngestRule = basicIngest.rule
   return message
 }

@@ -94,8 +94,15 @@ export interface IngressDeps {
 export const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
   payloadBytesMax: 128 * 1024,
+  /** UTF-8 bytes and slashes of a topic, a Basic Ingest prefix apart; AWS IoT takes as many. */
+  topicBytesMax: 256,
+  topicSlashesMax: 7,
+  /** Filters of one SUBSCRIBE; AWS IoT takes 8. */
+  filtersPerSubscribeMax: 8,
   /** UTF-8 bytes of a client id; AWS IoT takes 128. */
   clientIdBytesMax: 128,
+  /** PUBLISHes of one client in a second; beyond it the client has to wait. 0 is no limit. */
+  publishRate: 0,
   connectionsMax: 10_000,
   /** PUBLISHes of one client that are handled at a time; the rest waits in its TCP connection. */
   unfinishedMax: 64,
@@ -143,13 +150,13 @@ export async function createIngress(
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
       }
-      await publishing.publish(checkMessage(message, options.payloadBytesMax))
+      await publishing.publish(checkMessage(message, options))
     },
     async distribute(message) {
       const { topic } = message
       // Rules may publish to topics that are the broker's own for devices.
       const checked = topic.startsWith('$') ? topic.slice(1) : topic
-      checkMessage({ ...message, topic: checked }, options.payloadBytesMax)
+      checkMessage({ ...message, topic: checked }, options)
       if (broker.closed) return
       await distributeMessage(publishing.distribute, message)
     },
@@ -219,6 +226,8 @@ function createMemory(
     retained,
     queues,
     isGranted: (client, filter) => connections.of(client)?.filters.has(filter) ?? false,
+    mayReceive: (clientId, topic) =>
+      connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true,
     notKept(reason, count) {
       metrics.messagesNotKept.inc({ reason }, count)
       log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
@@ -231,7 +240,8 @@ function createMemory(
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
-  return { retained, sessions, persistence: persistence.store }
+  const { store, forgetSubscription } = persistence
+  return { retained, sessions, persistence: store, forgetSubscription }
 }
 
 async function disconnect(
@@ -314,8 +324,9 @@ function reportFault(
   log.warn(reason, { reason, ...sender, topic, size, detail }, 'a client was disconnected')
 }
 
-function checkMessage(message: Message, payloadBytesMax: number): Message {
-  const fault = findTopicTextFault(message.topic)
+function checkMessage(message: Message, options: IngressOptions): Message {
+  const { payloadBytesMax } = options
+  const fault = findTopicTextFault(message.topic, options)
   if (fault !== undefined) throw new SluiceError('InvalidRequestException', fault.detail)
   if (message.payload.length > payloadBytesMax) {
     throw new SluiceError('PayloadTooLarge', `The payload is over ${payloadBytesMax} bytes.`)

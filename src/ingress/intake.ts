@@ -1,6 +1,6 @@
 import { createFrameQueue } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
-import type { FrameFault } from './frames.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes } from './held-bytes.ts'
 
 /**
@@ -39,14 +39,13 @@ export interface IntakeDeps {
   readonly publishReleased: (packetId: number) => void
 }
 
-export interface IntakeLimits {
-  readonly payloadBytesMax: number
+export interface IntakeLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
 }
 
 export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
-  const reader = createFrameReader(limits.payloadBytesMax)
+  const reader = createFrameReader(limits)
   const share = deps.heldBytes.join(deps)
   const queue = createFrameQueue({
     ...limits,

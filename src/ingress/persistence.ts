@@ -14,6 +14,8 @@ export interface Persistence {
   readonly store: object
   /** Forgets the session of a client that is not connected. */
   forget(clientId: string): void
+  /** Takes one filter out of the session of a client. */
+  readonly forgetSubscription: (client: Client, filter: string) => void
 }
 
 export interface PersistenceDeps {
@@ -21,6 +23,8 @@ export interface PersistenceDeps {
   readonly queues: SubscriberQueues
   /** Whether the client was granted this filter: Aedes hands on those that were refused too. */
   readonly isGranted: (client: Client, filter: string) => boolean
+  /** Whether the client may get messages of this topic; one that is absent is asked about later. */
+  readonly mayReceive: (clientId: string, topic: string) => boolean
   /** A message was not kept, for so many subscribers. */
   readonly notKept: (reason: 'retained_full' | 'queue_full', count: number) => void
 }
@@ -34,10 +38,11 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     packet: StoredPacket,
   ): Promise<void> {
     // Two filters of one client may match, and it gets the message once for each of them.
-    const count = queues.enqueue(
-      subscriptions.map(({ clientId }) => clientId),
-      packet,
-    )
+    const { topic } = packet as PublishPacket
+    const clientIds = subscriptions.map(({ clientId }) => clientId)
+    // What is never forwarded would fill the queue.
+    const receivers = clientIds.filter((clientId) => deps.mayReceive(clientId, topic))
+    const count = queues.enqueue(receivers, packet)
     if (count > 0) notKept('queue_full', count)
   }
 
@@ -48,6 +53,9 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     void memory.cleanSubscriptions(client)
     void memory.cleanIncoming(client)
   }
+
+  const forgetSubscription = (client: Client, filter: string) =>
+    void memory.removeSubscriptions(client, [filter])
 
   const store = {
     // Aedes insists on an async function here.
@@ -98,10 +106,12 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     putWill: (client: Client, packet: StoredPacket) => memory.putWill(client, packet),
     getWill: (client: Client) => memory.getWill(client),
     delWill: (client: Client) => memory.delWill(client),
-    streamWill: (brokers?: Parameters<typeof memory.streamWill>[0]) => memory.streamWill(brokers),
+    streamWill: (brokers?: Brokers) => memory.streamWill(brokers),
   }
-  return { store, forget }
+  return { store, forget, forgetSubscription }
 }
+
+type Brokers = Parameters<AsyncPersistence['streamWill']>[0]
 
 function retainedStream(retained: RetainedMessages, filters: readonly string[]): Readable {
   const packets = function* () {

@@ -1,6 +1,8 @@
 import type { Client, PublishPacket } from 'aedes'
 import type { Clock } from '../clock.ts'
 import type { Message } from '../message.ts'
+import { shorten } from '../errors.ts'
+import type { Permissions } from './access.ts'
 import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDeps } from './ingesting.ts'
@@ -54,8 +56,16 @@ export const notIngested = new Error('the message could not be made durable')
 /** The connection is gone, and with it whom to answer. */
 export const connectionGone = new Error('the connection closed before the answer')
 
-/** Whoever disconnected the client did not want its will. */
+/** Whoever disconnected the client did not want its will, or the client may not publish it. */
 const willPrevented = new Error('the will is not to be published')
+
+/** What the policies say of a PUBLISH or a will. */
+export function mayPublish(
+  permissions: Permissions,
+  { topic, retain }: { readonly topic: string; readonly retain: boolean },
+): boolean {
+  return permissions.mayPublish(topic) && (!retain || permissions.mayRetain(topic))
+}
 
 export function createPublishing(deps: PublishingDeps): Publishing {
   const { clock } = deps
@@ -80,9 +90,8 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     // Aedes notes the client's id in a will that outlives the client.
     const clientId = client?.id ?? (packet as { clientId?: string }).clientId
     const connection = client ? deps.connectionOf(client) : undefined
-    if (connection?.isWillPrevented) return proceed(willPrevented)
-    const sourceIp = connection?.origin.sourceIp
-    const message = messageFrom(packet, { clientId, sourceIp }, clock)
+    if (!mayPublishWill(deps, connection, { clientId, packet })) return proceed(willPrevented)
+    const message = messageFrom(packet, senderOf(clientId, connection), clock)
     ingestUnderway(message).then(
       () => proceed(),
       () => proceed(notIngested),
@@ -97,10 +106,12 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     const { qos, topic } = packet
     const publish: Publish = { qos, messageId: packet.messageId ?? 0, bytes: bytesOf(packet) }
     connection.gate.dispatched(publish.bytes)
+    const { permissions } = connection
+    if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
+      return forbid(deps, { client, connection }, { publish, topic, proceed })
+    }
     const ingest = () =>
-      ingesting.ingest(
-        messageFrom(packet, { clientId: client.id, sourceIp: connection.origin.sourceIp }, clock),
-      )
+      ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
     const outcome = qos === 2 ? connection.received.ingestOnce(publish.messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
       if (fault !== undefined && qos > 0) {
@@ -129,6 +140,29 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     get underway() {
       return underway
     },
+  }
+}
+
+/** It was allowed when the client connected: policies may have changed since. */
+function mayPublishWill(
+  deps: PublishingDeps,
+  connection: Connection | undefined,
+  { clientId, packet }: { clientId: string | undefined; packet: PublishPacket },
+): boolean {
+  if (connection === undefined) return true
+  const { isWillPrevented, permissions } = connection
+  if (isWillPrevented || permissions === undefined) return false
+  if (mayPublish(permissions, packet)) return true
+  reportForbidden(deps, { clientId, topic: packet.topic }, 'a will is not allowed any more')
+  return false
+}
+
+/** What rules are told of whoever sent a message. */
+function senderOf(clientId: string | undefined, connection: Connection | undefined) {
+  return {
+    clientId,
+    sourceIp: connection?.origin.sourceIp,
+    principal: connection?.permissions?.principal,
   }
 }
 
@@ -163,6 +197,42 @@ function refuse(
     connection.answers.answered()
   })
   return 'pending'
+}
+
+/**
+ * Ends the connection without an answer, whatever the QoS, as AWS does, behind the answers that went
+ * before. What the client sent behind it is not taken either.
+ */
+function forbid(
+  deps: PublishingDeps,
+  { client, connection }: Sender,
+  { publish, topic, proceed }: { publish: Publish; topic: string; proceed: Proceed },
+): void {
+  const isFirst = !connection.isForbidden
+  const reason = isFirst ? publishForbidden(topic) : connectionGone
+  connection.isForbidden = true
+  connection.gate.hold()
+  if (isFirst) {
+    reportForbidden(deps, { clientId: client.id, topic }, 'a message was refused by the policies')
+  }
+  connection.answers.add(Promise.resolve(), () => refuse(connection, publish, proceed, reason))
+}
+
+function publishForbidden(topic: string): Error {
+  const detail = `no policy allows to publish to ${JSON.stringify(shorten(topic, topicLogMax))}`
+  return Object.assign(new Error(detail), { reason: 'publish_forbidden' })
+}
+
+const topicLogMax = 300
+
+function reportForbidden(
+  { metrics, log }: PublishingDeps,
+  { clientId, topic }: { readonly clientId: string | undefined; readonly topic: string },
+  text: string,
+): void {
+  const reason = 'publish_forbidden'
+  metrics.messagesRejected.inc({ reason })
+  log.warn(reason, { reason, clientId, topic: shorten(topic, topicLogMax) }, text)
 }
 
 /** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */

@@ -7,20 +7,25 @@ import { Buffer, isUtf8 } from 'node:buffer'
  * sees `<topic>`; the prefix does not count against the limits. Every other topic that begins
  * with `$` belongs to the broker.
  */
-export const topicLimits = Object.freeze({
+export interface TopicLimits {
   /** UTF-8 bytes of a topic, without a Basic Ingest prefix. */
-  topicBytesMax: 256,
+  readonly topicBytesMax: number
   /** Slashes of a topic, without those of a Basic Ingest prefix. */
-  topicSlashesMax: 7,
-  ruleNameBytesMax: 128,
-})
+  readonly topicSlashesMax: number
+}
+
+/** AWS IoT's. */
+export const topicLimits: TopicLimits = Object.freeze({ topicBytesMax: 256, topicSlashesMax: 7 })
+const ruleNameBytesMax = 128
 
 const basicIngestPrefix = '$aws/rules/'
 const sharedSubscriptionPrefix = '$share/'
+const statusPrefix = '$SYS'
 
 /** UTF-8 bytes of the longest topic on the wire: prefix, rule name, slash, topic. */
-export const wireTopicBytesMax =
-  basicIngestPrefix.length + topicLimits.ruleNameBytesMax + 1 + topicLimits.topicBytesMax
+export function wireTopicBytesMax({ topicBytesMax }: TopicLimits): number {
+  return basicIngestPrefix.length + ruleNameBytesMax + 1 + topicBytesMax
+}
 
 export interface TopicFault {
   readonly reason: 'topic_invalid' | 'topic_reserved'
@@ -34,8 +39,6 @@ const faults = {
   wildcard: invalid('a topic to publish to has no wildcards'),
   nullCharacter: invalid('the topic holds U+0000'),
   notUtf8: invalid('the topic is not valid UTF-8'),
-  tooLong: invalid(`the topic is longer than ${topicLimits.topicBytesMax} bytes`),
-  tooDeep: invalid(`the topic has more than ${topicLimits.topicSlashesMax} slashes`),
   ruleName: invalid(`the topic is not of the form ${basicIngestPrefix}<rule>/<topic>`),
   reserved: Object.freeze({
     reason: 'topic_reserved',
@@ -48,15 +51,25 @@ const slash = 0x2f
 const hash = 0x23
 const plus = 0x2b
 
+const tooLong = ({ topicBytesMax }: TopicLimits) =>
+  invalid(`the topic is longer than ${topicBytesMax} bytes`)
+const tooDeep = ({ topicSlashesMax }: TopicLimits) =>
+  invalid(`the topic has more than ${topicSlashesMax} slashes`)
+
 /**
  * Checks a topic to publish to, on its raw bytes: once decoded, bad UTF-8 cannot be told from a
  * U+FFFD that was sent. Runs for every message: one pass and no allocation for a good topic.
  *
  * @param bytes holds the topic at `start` (inclusive) to `end` (exclusive)
  * @returns what is wrong, or undefined: [MQTT-1.5.3-1], [MQTT-1.5.3-2], [MQTT-3.3.2-2],
- *   [MQTT-4.7.3-1], and AWS's limits
+ *   [MQTT-4.7.3-1], and the limits
  */
-export function findTopicFault(bytes: Buffer, start: number, end: number): TopicFault | undefined {
+export function findTopicFault(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  limits: TopicLimits,
+): TopicFault | undefined {
   if (start === end) return faults.empty
   let from = start
   if (bytes[start] === dollar) {
@@ -64,7 +77,7 @@ export function findTopicFault(bytes: Buffer, start: number, end: number): Topic
     if (from === -1) return faults.reserved
     if (from === -2) return faults.ruleName
   }
-  if (end - from > topicLimits.topicBytesMax) return faults.tooLong
+  if (end - from > limits.topicBytesMax) return tooLong(limits)
   let slashes = 0
   let ascii = true
   for (let index = from; index < end; index++) {
@@ -74,17 +87,20 @@ export function findTopicFault(bytes: Buffer, start: number, end: number): Topic
     else if (byte === 0) return faults.nullCharacter
     else if (byte !== undefined && byte > 0x7f) ascii = false
   }
-  if (slashes > topicLimits.topicSlashesMax) return faults.tooDeep
+  if (slashes > limits.topicSlashesMax) return tooDeep(limits)
   if (!ascii && !isUtf8(bytes.subarray(from, end))) return faults.notUtf8
   return undefined
 }
 
 /** The same for a topic that is a string already. */
-export function findTopicTextFault(topic: string): TopicFault | undefined {
+export function findTopicTextFault(
+  topic: string,
+  limits: TopicLimits = topicLimits,
+): TopicFault | undefined {
   const bytes = Buffer.from(topic)
   // U+FFFD stands for bytes that were no UTF-8, or for a surrogate that has no UTF-8 form.
   if (bytes.toString().includes('\ufffd')) return faults.notUtf8
-  return findTopicFault(bytes, 0, bytes.length)
+  return findTopicFault(bytes, 0, bytes.length, limits)
 }
 
 /** Where `<topic>` begins; -1 when it is no Basic Ingest topic, -2 when the rule name is bad. */
@@ -97,7 +113,7 @@ function basicIngestTopicStart(bytes: Buffer, start: number, end: number): numbe
   return Math.min(ruleEnd + 1, end)
 }
 
-const ruleNamePattern = new RegExp(`^[a-zA-Z0-9_]{1,${topicLimits.ruleNameBytesMax}}$`)
+const ruleNamePattern = new RegExp(`^[a-zA-Z0-9_]{1,${ruleNameBytesMax}}$`)
 
 /**
  * Splits a Basic Ingest topic.
@@ -134,20 +150,27 @@ export function filterMatches(filter: string, topic: string): boolean {
 
 /**
  * Why a subscription is refused, or undefined where it may stand: [MQTT-4.7.1-2],
- * [MQTT-4.7.1-3], AWS's limits, and filters that would be granted and never get a message.
+ * [MQTT-4.7.1-3], the limits, filters that would be granted and never get a message, and what the
+ * broker publishes for itself: there stand the ids of all clients.
  */
-export function findFilterFault(filter: string): string | undefined {
+export function findFilterFault(
+  filter: string,
+  { topicBytesMax, topicSlashesMax }: TopicLimits = topicLimits,
+): string | undefined {
   if (filter === '') return 'the topic filter is empty'
   if (filter.includes('\0')) return 'the topic filter holds U+0000'
   if (filter.includes('\ufffd')) return 'the topic filter is not valid UTF-8'
   if (filter.startsWith(sharedSubscriptionPrefix)) return 'shared subscriptions are not supported'
   if (filter.startsWith(basicIngestPrefix)) return 'nobody can subscribe to Basic Ingest topics'
-  if (Buffer.byteLength(filter) > topicLimits.topicBytesMax) {
-    return `the topic filter is longer than ${topicLimits.topicBytesMax} bytes`
+  if (filter === statusPrefix || filter.startsWith(`${statusPrefix}/`)) {
+    return `nobody can subscribe to ${statusPrefix}`
+  }
+  if (Buffer.byteLength(filter) > topicBytesMax) {
+    return `the topic filter is longer than ${topicBytesMax} bytes`
   }
   const levels = filter.split('/')
-  if (levels.length > topicLimits.topicSlashesMax + 1) {
-    return `the topic filter has more than ${topicLimits.topicSlashesMax} slashes`
+  if (levels.length > topicSlashesMax + 1) {
+    return `the topic filter has more than ${topicSlashesMax} slashes`
   }
   const misplaced = levels.some(
     (level, index) =>

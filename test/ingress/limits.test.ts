@@ -224,6 +224,7 @@ describe('subscriptions', () => {
     '$share/group/a',
     '$aws/rules/r/a',
     '$aws/rules/#',
+    '$SYS/#',
     'a\0b',
     levels(9),
     'x'.repeat(257),
@@ -251,7 +252,7 @@ describe('subscriptions', () => {
     expect(warnings()).toEqual([expect.objectContaining({ reason: 'protocol_error' })])
   })
 
-  test.each(['#', '+', '/', '+/+', 'a/#', '/#', '$SYS/#', levels(8)])(
+  test.each(['#', '+', '/', '+/+', 'a/#', '/#', '$aws/things/#', levels(8)])(
     '%j is granted',
     async (topic) => {
       const { port } = await startIngress()

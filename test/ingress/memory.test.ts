@@ -215,7 +215,7 @@ describe('a connected subscriber with a session', () => {
 
 describe('subscriptions of one client', () => {
   test('at most 100; those that were refused are not restored either', async () => {
-    const started = await start()
+    const started = await start({ filtersPerSubscribeMax: 200 })
     const { port } = started
     const first = await connectSession(port)
     const topics = Array.from({ length: 102 }, (_, index) => `s/${index}`)

@@ -5,7 +5,7 @@ import { createFrameReader } from '../../src/ingress/frame-reader.ts'
 import { frameLength } from '../../src/ingress/frames.ts'
 import { createKeepAlive } from '../../src/ingress/keep-alive.ts'
 import { createLimitedLog } from '../../src/limited-log.ts'
-import { filterMatches, findTopicTextFault } from '../../src/ingress/topic.ts'
+import { filterMatches, findTopicTextFault, topicLimits } from '../../src/ingress/topic.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { connectPacket, encode, publishPacket } from './helpers.ts'
@@ -30,7 +30,11 @@ describe('the frame reader', () => {
         const frames = wanted.map((packet) =>
           packet === 'ping' ? Buffer.from([0xc0, 0]) : encode(publishPacket(packet)),
         )
-        const reader = createFrameReader(payloadBytesMax)
+        const reader = createFrameReader({
+          ...topicLimits,
+          payloadBytesMax,
+          filtersPerSubscribeMax: 8,
+        })
         const passed: Buffer[] = []
         let pings = 0
         for (const chunk of cut(Buffer.concat([connect, ...frames]), sizes)) {
@@ -52,7 +56,11 @@ describe('the frame reader', () => {
   test('never throws, whatever comes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(40)), (bytes, sizes) => {
-        const reader = createFrameReader(payloadBytesMax)
+        const reader = createFrameReader({
+          ...topicLimits,
+          payloadBytesMax,
+          filtersPerSubscribeMax: 8,
+        })
         reader.read(encode(connectPacket()), true)
         for (const chunk of cut(Buffer.from(bytes), sizes)) {
           const { runs, fault } = reader.read(chunk, true)
