@@ -15,7 +15,8 @@ import { createKeepAlive } from './keep-alive.ts'
  * - The first frame is a CONNECT, and nothing follows it until `open()`.
  * - At most `unfinishedMax` PUBLISHes are with Aedes and the engine. More are read ahead up to
  *   `readAheadBytesMax`; the rest waits in TCP, and so does the client. What all clients hold
- *   together has its own bound, in `held-bytes.ts`.
+ *   together has its own bound, in `held-bytes.ts`, and how many a second of one client pass may be
+ *   bounded, in `publish-rate.ts`.
  * - A client that waits stays alive. PINGREQs are answered here, also those behind frames that
  *   wait; while PINGREQs themselves may wait in TCP, PINGRESPs go out unasked. The keepalive of a
  *   client that is not read from does not run (TCP's own finds a dead peer).
@@ -60,6 +61,8 @@ export interface GateFault extends Omit<FrameFault, 'reason'> {
 export interface GateLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
+  /** PUBLISHes in a second; 0 is no limit. */
+  readonly publishRate: number
   /** How long the last bytes may take to leave before the socket is cut. */
   readonly closeTimeoutMs: number
 }
@@ -85,12 +88,12 @@ export interface GateDeps {
 }
 
 export function createGate(deps: GateDeps, limits: GateLimits): Gate {
-  const { socket, clock, events, heldBytes } = deps
+  const { socket, clock, events } = deps
   const { publishReleased } = events
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const intake = createIntake({ heldBytes, changed: planFlush, evict, publishReleased }, limits)
+  const intake = createIntake({ ...deps, changed: planFlush, evict, publishReleased }, limits)
   let wanted = false
 
   const stream = createStream(socket, {

@@ -1,7 +1,10 @@
+import type { Clock } from '../clock.ts'
 import { createFrameQueue } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes } from './held-bytes.ts'
+import { createPublishRate } from './publish-rate.ts'
+import type { PublishRate } from './publish-rate.ts'
 
 /**
  * What was read from one client and has not passed on: a frame that is not whole, whole frames that
@@ -31,6 +34,7 @@ export interface Intake {
 }
 
 export interface IntakeDeps {
+  readonly clock: Clock
   readonly heldBytes: HeldBytes
   /** More may be read, or pass. */
   readonly changed: () => void
@@ -42,14 +46,18 @@ export interface IntakeDeps {
 export interface IntakeLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
+  /** PUBLISHes in a second; 0 is no limit. */
+  readonly publishRate: number
 }
 
 export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
   const reader = createFrameReader(limits)
   const share = deps.heldBytes.join(deps)
+  const rate = createPublishRate(deps, limits.publishRate)
+  const pass = (bytes: number) => share.pass(bytes)
   const queue = createFrameQueue({
     ...limits,
-    mayPublish: (bytes) => share.pass(bytes),
+    mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
     publishReleased: deps.publishReleased,
   })
   let ending: FrameFault | 'end of stream' | undefined
@@ -89,8 +97,16 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
       return queue.unfinished
     },
     drop() {
+      rate?.stop()
       queue.clear()
       share.leave()
     },
   }
+}
+
+/** Only what passes counts. */
+function passAt(rate: PublishRate, pass: () => boolean): boolean {
+  if (!rate.isReady() || !pass()) return false
+  rate.take()
+  return true
 }
