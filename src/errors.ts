@@ -94,6 +94,11 @@ export const errorCatalogue = Object.freeze({
     true,
     "A function of a rule that calls out failed; none of the rule's actions runs for the message.",
   ),
+  ConsumerFailed: kind(
+    502,
+    true,
+    'A consumer cannot go on: the stream cannot be read, or the handler failed too often.',
+  ),
   ActionFailed: kind(400, false, 'An action of a rule could not be carried out for a message.'),
 } satisfies Record<string, ErrorKind>)
 

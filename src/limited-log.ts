@@ -1,5 +1,4 @@
 import type { Clock } from './clock.ts'
-import type { Logger } from './telemetry.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -15,11 +14,17 @@ export interface LimitedLog {
   warnOnce(key: string, fields: Fields, text: string): boolean
 }
 
+/** What of a logger it needs. */
+export interface WarningLog {
+  warn(fields: Fields, text: string): void
+  error(fields: Fields, text: string): void
+}
+
 const keysMax = 1_000
 const oncePerMinute = { linesMax: 1, intervalMs: 60_000 }
 
 export function createLimitedLog(
-  deps: { readonly logger: Logger; readonly clock: Clock },
+  deps: { readonly logger: WarningLog; readonly clock: Clock },
   options: { readonly linesMax: number; readonly intervalMs: number } = oncePerMinute,
 ): LimitedLog {
   const windows = new Map<string, { endsAtMs: number; lines: number; suppressed: number }>()

@@ -1,16 +1,19 @@
+import { randomUUID } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../clock.ts'
 import { loadConfig } from '../config.ts'
+import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
+import type { KinesisAccess } from '../consumers/kinesis-reads.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { endpointOf, readRunningLab } from '../lab/running-lab.ts'
-import type { ConsumedRecord } from '../consumers/poll-stream.ts'
-import type { KinesisAccess } from '../consumers/read-records.ts'
 import { paint } from './host.ts'
-import type { Host } from './host.ts'
+import type { Host, Output } from './host.ts'
+import { jsonLine, textLine } from './record-line.ts'
 
 interface TailOptions {
   readonly aws: boolean
-  readonly from: 'trim-horizon' | 'latest'
+  readonly from: 'TRIM_HORIZON' | 'LATEST' | Date
+  readonly fanOut: boolean
   readonly json: boolean
   readonly limit: number
 }
@@ -18,61 +21,92 @@ interface TailOptions {
 export function tailCommand(host: Host): Command {
   return new Command('tail')
     .description('print the records of a stream as they arrive')
-    .argument('<stream>', 'name of the stream')
+    .argument('<stream>', 'name or ARN of the stream')
     .option('--aws', 'read from AWS even if a lab runs here', false)
     .addOption(
-      new Option('--from <position>', 'where to begin')
-        .choices(['trim-horizon', 'latest'])
-        .default('trim-horizon'),
+      new Option(
+        '--from <position>',
+        'where to begin: trim-horizon, latest, a time (2026-01-31T12:00:00Z) or an age (90s, 15m, 2h, 1d)',
+      )
+        .default('TRIM_HORIZON', 'trim-horizon')
+        .argParser(parsePosition),
     )
+    .option('--fan-out', 'by enhanced fan-out: a consumer is registered meanwhile', false)
     .option('--limit <n>', 'stop after so many records', parseLimit, Number.POSITIVE_INFINITY)
     .option('--json', 'one JSON object a record, data in base64', false)
     .addHelpText(
       'after',
       `
 It reads the lab that runs on the data folder (SLUICE_DATA_DIR), else AWS with the SDK's own settings.
+Shards that are split or merged meanwhile are followed. Ctrl-C ends it.
 
 Examples:
   sluice tail hot-devices
+  sluice tail hot-devices --from 15m --fan-out
   sluice tail hot-devices --limit 1 --json
 `,
     )
     .action((stream: string, options: TailOptions) => tail(host, stream, options))
 }
 
-async function tail(host: Host, streamName: string, options: TailOptions): Promise<void> {
+async function tail(host: Host, stream: string, options: TailOptions): Promise<void> {
   const { access, name } = await findKinesis(host, options.aws)
   // Loaded here and not on top: `sluice --help` should not wait for the AWS SDK.
-  const { createStreamReader } = await import('../consumers/read-records.ts')
-  const { pollStream } = await import('../consumers/poll-stream.ts')
-  host.stderr.write(paint(host.stderr, 'dim', `${streamName} on ${name}, Ctrl-C ends\n`))
+  const { consume } = await import('../consumers/consume.ts')
+  const err = paintable(host, host.stderr)
+  const way = options.fanOut ? ' by enhanced fan-out' : ''
+  host.stderr.write(paint(err, 'dim', `${stream} on ${name}${way}, Ctrl-C ends\n`))
 
   const stop = new AbortController()
   void host.stopRequested().then(() => stop.abort())
-  const reader = createStreamReader(access)
+  const out = paintable(host, host.stdout)
+  const lineOf = (record: ConsumedRecord) =>
+    options.json ? jsonLine(record) : textLine(out, record, systemClock.nowMs())
   let left = options.limit
   try {
-    await pollStream(reader, systemClock, {
-      streamName,
-      start: options.from === 'latest' ? 'LATEST' : 'TRIM_HORIZON',
+    const consumer = await consume({
+      ...access,
+      stream,
+      from: options.from,
       signal: stop.signal,
-      onRecords: (records) => {
-        for (const record of records.slice(0, left)) {
-          host.stdout.write(options.json ? jsonLine(record) : textLine(host, record))
-        }
-        left -= records.length
-        if (left <= 0) stop.abort()
+      ...(options.fanOut && {
+        fanOut: { consumerName: `sluice-tail-${randomUUID()}` },
+        deregisterOnStop: true,
+      }),
+      logger: warningsTo(err),
+      handler: ({ records }) => {
+        host.stdout.write(records.slice(0, left).map(lineOf).join(''))
+        left = Math.max(0, left - records.length)
+        if (left === 0) stop.abort()
       },
     })
+    await consumer.done
   } catch (thrown) {
+    // Ctrl-C while it was still looking for the stream.
+    if (stop.signal.aborted) return
+    const { cause = thrown } = thrown instanceof Error ? thrown : {}
     throw new SluiceError(
       'ResourceNotFoundException',
-      `cannot read ${streamName} from ${name}: ${messageOf(thrown) || String(thrown)}`,
+      `cannot read ${stream} from ${name}: ${messageOf(cause) || String(cause)}`,
       { cause: thrown },
     )
-  } finally {
-    reader.close()
   }
+}
+
+/** An output that is painted where a person watches and wants it (https://no-color.org). */
+function paintable(host: Host, output: Output): Output {
+  const isTTY = output.isTTY === true && !host.environment['NO_COLOR']
+  return { isTTY, write: (text) => output.write(text) }
+}
+
+/** What the reader waits out is told, once a minute. */
+function warningsTo(output: Output) {
+  const write = (fields: Readonly<Record<string, unknown>>, text: string) => {
+    const { reason } = fields
+    const why = typeof reason === 'string' ? `: ${reason}` : ''
+    output.write(paint(output, 'yellow', `${text}${why}\n`))
+  }
+  return { info: () => undefined, warn: write, error: write }
 }
 
 async function findKinesis(
@@ -102,20 +136,24 @@ async function findKinesis(
   )
 }
 
-function textLine(host: Host, record: ConsumedRecord): string {
-  const time = new Date(record.arrivedAtMs).toISOString().slice(11, 23)
-  const shard = record.shardId.replace(/^shardId-0*(?=\d)/, 'shard ')
-  const head = `${time}  ${shard}  ${paint(host.stdout, 'cyan', record.partitionKey)}`
-  return `${head}  ${record.data.toString('utf8')}\n`
+const ageUnitsMs: Readonly<Record<string, number>> = {
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
 }
 
-function jsonLine(record: ConsumedRecord): string {
-  const { data, arrivedAtMs, ...rest } = record
-  return `${JSON.stringify({
-    ...rest,
-    approximateArrivalTimestamp: new Date(arrivedAtMs).toISOString(),
-    data: data.toString('base64'),
-  })}\n`
+function parsePosition(text: string): TailOptions['from'] {
+  const name = text.toUpperCase().replace('-', '_')
+  if (name === 'TRIM_HORIZON' || name === 'LATEST') return name
+  const { count, unit = '' } = /^(?<count>\d{1,6})(?<unit>[smhd])$/.exec(text)?.groups ?? {}
+  const timeMs = count
+    ? systemClock.nowMs() - Number(count) * (ageUnitsMs[unit] ?? 0)
+    : /^\d{4}-/.test(text)
+      ? Date.parse(text)
+      : Number.NaN
+  if (!Number.isNaN(timeMs)) return new Date(timeMs)
+  throw new InvalidArgumentError('It must be trim-horizon, latest, a time or an age such as 15m.')
 }
 
 function parseLimit(text: string): number {

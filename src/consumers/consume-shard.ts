@@ -1,0 +1,148 @@
+import type { Clock } from '../clock.ts'
+import { SluiceError } from '../errors.ts'
+import type { WarningLog } from '../limited-log.ts'
+import { openAggregate } from './aggregated-records.ts'
+import type { UserRecord } from './aggregated-records.ts'
+import { createCheckpointSaver } from './checkpoints.ts'
+import type { Checkpoint } from './checkpoints.ts'
+import type { ConsumedBatch, ConsumedRecord, RecordsHandler } from './consumed-batch.ts'
+import { createPatience, reasonOf } from './faults.ts'
+import type { ShardOutcome, ShardTask } from './follow-stream.ts'
+import { oneReadAhead } from './shard-reader.ts'
+import type { KinesisRecord, ShardDescription, ShardReader } from './shard-reader.ts'
+import { createSlots } from './slots.ts'
+
+export interface ConsumingOptions {
+  readonly handler: RecordsHandler
+  readonly opensAggregates: boolean
+  readonly batchRecordsMax: number
+  readonly concurrencyMax: number
+  readonly attemptsMax: number
+}
+
+const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 60_000 }
+
+/** @returns the work on one shard: read, hand to the handler, checkpoint */
+export function createConsumingShards(
+  deps: {
+    readonly reader: ShardReader
+    readonly clock: Clock
+    readonly logger: WarningLog
+  },
+  options: ConsumingOptions,
+): (task: ShardTask) => Promise<ShardOutcome> {
+  const slots = createSlots(options.concurrencyMax)
+
+  return async (task) => {
+    const { shard, signal } = task
+    const { shardId } = shard
+    const handle = createHandling(deps, options, shardId)
+    const unsaved = new AbortController()
+    const saver = createCheckpointSaver(
+      (checkpoint) => task.save(checkpoint),
+      () => unsaved.abort(),
+    )
+    const isWanted = createSkip(task.checkpoint)
+    const open = (readSignal: AbortSignal) => deps.reader.read(shardId, task.from, readSignal)
+    // Checkpoints that cannot be saved stop it as a stop does; flush tells why.
+    const until = AbortSignal.any([signal, unsaved.signal])
+
+    try {
+      for await (const read of oneReadAhead(open, until)) {
+        const records = read.records
+          .flatMap((record) => handedRecordsOf(record, shard, options.opensAggregates))
+          .filter(isWanted)
+        for (const { batch, checkpoint } of batchesOf(records, options.batchRecordsMax)) {
+          if (until.aborted) return undefined
+          const { millisBehindLatest } = read
+          const handed = { shardId, records: batch, millisBehindLatest, signal }
+          if (await slots.run(() => handle(handed))) saver.note(checkpoint)
+        }
+        if (until.aborted) return undefined
+        const last = read.records.at(-1)
+        if (last && records.length === 0) saver.note(after(last))
+        if (read.end) return read.end
+      }
+      return undefined
+    } finally {
+      await saver.flush()
+    }
+  }
+}
+
+type Handling = (batch: ConsumedBatch) => Promise<boolean>
+
+/**
+ * @returns hands a batch to the handler until it succeeds: false when the consumer was stopped before
+ * @throws SluiceError ConsumerFailed (rejects) after the last attempt
+ */
+function createHandling(
+  deps: { readonly clock: Clock; readonly logger: WarningLog },
+  { handler, attemptsMax }: ConsumingOptions,
+  shardId: string,
+): Handling {
+  const patience = createPatience(deps, {
+    ...retryDelaysMs,
+    text: 'the handler failed; it gets the batch again',
+    fields: { shardId },
+  })
+  return async (batch) => {
+    for (let attempt = 1; !batch.signal.aborted; attempt++) {
+      try {
+        await handler(batch)
+        patience.success()
+        return true
+      } catch (thrown) {
+        if (attempt >= attemptsMax) {
+          throw new SluiceError(
+            'ConsumerFailed',
+            `the handler failed ${attempt} times on a batch of ${shardId}: ${reasonOf(thrown)}`,
+            { cause: thrown },
+          )
+        }
+        await patience.afterFailure(thrown, batch.signal)
+      }
+    }
+    return false
+  }
+}
+
+/** A record for the handler, and what to note when it and all before it are processed. */
+interface HandedRecord {
+  readonly record: ConsumedRecord
+  readonly checkpoint: Checkpoint
+}
+
+function handedRecordsOf(
+  record: KinesisRecord,
+  shard: ShardDescription,
+  opensAggregates: boolean,
+): readonly HandedRecord[] {
+  const { shardId } = shard
+  const opened: readonly UserRecord[] = opensAggregates ? openAggregate(record, shard) : [record]
+  return opened.map((user, index) => {
+    const { subSequenceNumber } = user
+    const isPart = subSequenceNumber !== undefined && index < opened.length - 1
+    return {
+      record: { ...user, shardId },
+      checkpoint: isPart ? { ...after(record), subSequenceNumber } : after(record),
+    }
+  })
+}
+
+/** Leaves out what of an aggregate was processed before. */
+function createSkip(checkpoint: ShardTask['checkpoint']): (handed: HandedRecord) => boolean {
+  const { sequenceNumber, subSequenceNumber = -1 } = checkpoint ?? {}
+  return ({ record }) =>
+    record.sequenceNumber !== sequenceNumber || (record.subSequenceNumber ?? 0) > subSequenceNumber
+}
+
+function* batchesOf(handed: readonly HandedRecord[], recordsMax: number) {
+  for (let start = 0; start < handed.length; start += recordsMax) {
+    const part = handed.slice(start, start + recordsMax)
+    const last = part.at(-1)
+    if (last) yield { batch: part.map(({ record }) => record), checkpoint: last.checkpoint }
+  }
+}
+
+const after = ({ sequenceNumber }: KinesisRecord) => ({ kind: 'after', sequenceNumber }) as const

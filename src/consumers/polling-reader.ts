@@ -1,0 +1,89 @@
+import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
+import type { Clock } from '../clock.ts'
+import type { WarningLog } from '../limited-log.ts'
+import { createPatience, isCurable, nameOf } from './faults.ts'
+import type { KinesisReads } from './kinesis-reads.ts'
+import { childrenOf, recordOf } from './kinesis-shapes.ts'
+import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
+
+export interface PollingOptions {
+  /** From one read of a shard to the next while there is nothing more to read. */
+  readonly pollIntervalMs: number
+  /** Records that one read asks for, at most 10,000. */
+  readonly recordsMax: number
+}
+
+/** A shard gives 5 reads a second to all who poll it (Developer Guide, "Quotas and limits"). */
+const readIntervalMsMin = 210
+/** And so many bytes a second: a read of more than that is paid for by the time after it. */
+const bytesPerSecond = 2 * 1024 * 1024
+const retryDelaysMs = { firstDelayMs: 500, delayMsMax: 10_000 }
+
+/** Reads shards by GetRecords. */
+export function createPollingReader(
+  deps: {
+    readonly reads: Pick<KinesisReads, 'shardIterator' | 'getRecords'>
+    readonly clock: Clock
+    readonly logger: WarningLog
+  },
+  { pollIntervalMs, recordsMax }: PollingOptions,
+): ShardReader {
+  const { reads, clock } = deps
+
+  async function* read(
+    shardId: string,
+    from: ShardPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<ShardRead, void> {
+    const patience = createPatience(deps, {
+      ...retryDelaysMs,
+      text: 'a shard cannot be read now; it is tried again',
+      fields: { shardId },
+    })
+    let position = from
+    let iterator: string | undefined
+    while (!signal.aborted) {
+      const startedMs = clock.monotonicMs()
+      let answer: GetRecordsOutput
+      try {
+        iterator ??= await reads.shardIterator(shardId, position, signal)
+        answer = await reads.getRecords(iterator, recordsMax, signal)
+      } catch (thrown) {
+        if (signal.aborted) return
+        if (nameOf(thrown) === 'ExpiredIteratorException') iterator = undefined
+        else if (!isCurable(thrown)) throw thrown
+        await patience.afterFailure(thrown, signal)
+        continue
+      }
+      patience.success()
+      const next = readOf(answer)
+      const last = next.records.at(-1)
+      if (last) {
+        position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
+      }
+      iterator = answer.NextShardIterator || undefined
+      yield next
+      if (next.end) return
+      const pauseMs = pauseAfter(next, pollIntervalMs) - (clock.monotonicMs() - startedMs)
+      if (pauseMs > 0) await clock.sleep(pauseMs, signal)
+    }
+  }
+  return { read }
+}
+
+function readOf(answer: GetRecordsOutput): ShardRead {
+  const isEnd = !answer.NextShardIterator
+  return {
+    records: (answer.Records ?? []).map(recordOf),
+    millisBehindLatest: answer.MillisBehindLatest ?? 0,
+    ...(isEnd && { end: { children: childrenOf(answer.ChildShards ?? []) } }),
+  }
+}
+
+/** While there is more to read it is read as fast as the shard allows. */
+function pauseAfter({ records, millisBehindLatest }: ShardRead, pollIntervalMs: number): number {
+  const sizeBytes = records.reduce((sum, { data }) => sum + data.length, 0)
+  const paidAfterMs = (sizeBytes / bytesPerSecond) * 1_000
+  const wantedMs = millisBehindLatest > 0 ? readIntervalMsMin : pollIntervalMs
+  return Math.max(readIntervalMsMin, wantedMs, paidAfterMs)
+}

@@ -1,0 +1,23 @@
+/**
+ * What other programs import from `sluice-iot`: records read back from a Kinesis stream.
+ *
+ * @example
+ *   import { consume, openLmdbCheckpoints } from 'sluice-iot'
+ */
+export { consume } from './consumers/consume.ts'
+export type { ConsumeOptions, Consumer } from './consumers/consume.ts'
+export type { ConsumedBatch, ConsumedRecord, RecordsHandler } from './consumers/consumed-batch.ts'
+export { createMemoryCheckpoints } from './consumers/checkpoints.ts'
+export type {
+  Checkpoint,
+  CheckpointScope,
+  CheckpointStore,
+  CheckpointsByShard,
+} from './consumers/checkpoints.ts'
+export { openLmdbCheckpoints } from './consumers/lmdb-checkpoints.ts'
+export type { LmdbCheckpoints } from './consumers/lmdb-checkpoints.ts'
+export { openAggregate } from './consumers/aggregated-records.ts'
+export type { UserRecord } from './consumers/aggregated-records.ts'
+export type { KinesisRecord, ShardDescription } from './consumers/shard-reader.ts'
+export { SluiceError } from './errors.ts'
+export type { ErrorCode } from './errors.ts'
