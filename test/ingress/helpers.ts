@@ -5,6 +5,7 @@ import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet'
 import { afterAll } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import type { Clock } from '../../src/clock.ts'
+import type { Access } from '../../src/ingress/access.ts'
 import { createIngress } from '../../src/ingress/ingress.ts'
 import type { Ingress, IngressOptions } from '../../src/ingress/ingress.ts'
 import type { Message } from '../../src/message.ts'
@@ -37,6 +38,7 @@ export async function startIngress(
   options: Partial<IngressOptions> = {},
   address = { host: '127.0.0.1', port: 0 },
   clock: Clock = systemClock,
+  access?: Access,
 ): Promise<TestIngress> {
   const metrics = createMetrics()
   const messages: Message[] = []
@@ -50,6 +52,7 @@ export async function startIngress(
       logger: createMemoryLogger((line) => lines.push(line)),
       metrics,
       clock,
+      ...(access && { access }),
     },
     { drainMs: 200, closeTimeoutMs: 200, ...options },
   )
