@@ -45,6 +45,11 @@ export const errorCatalogue = Object.freeze({
   ),
   ExpiredTokenException: kind(403, false, 'The access key has expired.'),
   MalformedPolicyException: kind(400, false, 'A policy document is not valid, or not enforceable.'),
+  ThrottlingException: kind(
+    400,
+    true,
+    'Too many requests, or too many that could not be let in; 429 on the data plane.',
+  ),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
   ResourceAlreadyExistsException: kind(409, false, 'A rule of this name exists already.'),

@@ -6,25 +6,29 @@ import type { ErrorCode } from '../errors.ts'
 import { createApiActions } from '../identity/api-actions.ts'
 import type { ApiActions } from '../identity/api-actions.ts'
 import type { AccessKey, AccessKeys } from '../identity/credentials-file.ts'
+import type { LoginAttempt, LoginLimiter } from '../identity/login-limiter.ts'
 import { callerArn } from '../identity/resource-arn.ts'
 import type { ResourceOwner } from '../identity/resource-arn.ts'
 import { parseJson } from '../rules/payload.ts'
 import { parseAuthorization } from '../sigv4/authorization.ts'
 import { verifySignature } from '../sigv4/verify-signature.ts'
 import type { RefusalReason } from '../sigv4/verify-signature.ts'
+import type { CallLimiter } from './call-limiter.ts'
+import { throttled } from './http-answers.ts'
 import type { HttpApp } from './http-app.ts'
+import { taggingHeader } from './iot-rules.ts'
 import { restOfPath } from './rest-of-path.ts'
 
 /**
  * Who may call the HTTP API, in three steps of a request's life:
  *
- * 1. its headers are there: whoever is not signed, or signs with an unknown key, is refused before a
- *    byte of the body is kept;
+ * 1. its headers are there: whoever is not signed, signs with an unknown key, or has failed too often
+ *    from where he is, is refused before a byte of the body is kept;
  * 2. its body is there: the signature is verified over the path and the bytes as they came;
  * 3. its path, query and body are read as the route reads them: the policy of the key decides.
  *
  * Until 2 has passed every path answers the same, also one that does not exist, or not with this
- * method; whoever is known is then told 404 and 405. `GET /v1/health` is open to all, and
+ * method (a body that is longer than the path takes is told so, for it is not read); whoever is known is then told 404 and 405. `GET /v1/health` is open to all, and
  * `GET /v1/metrics` to the bearer of the token as well. While there is no key nobody can be let in.
  */
 export interface ApiAccess {
@@ -35,6 +39,17 @@ export interface ApiAccess {
   readonly metricsToken: string | undefined
 }
 
+export interface ApiGuardDependencies {
+  readonly clock: Clock
+  /** Of signatures that were refused, by access key and address. */
+  readonly failures: Pick<LoginLimiter, 'waitMs' | 'failed'>
+  /** Absent: whoever is known may call as often as he likes. */
+  readonly calls: CallLimiter | undefined
+}
+
+/** Tells who signed a request, once that is verified. */
+export type CallerOf = (request: FastifyRequest) => AccessKey | undefined
+
 export const closedMessage =
   'There is no access key yet, so that nobody is let in: make one with `sluice keys create`.'
 
@@ -42,9 +57,10 @@ export const closedMessage =
 export function guardApi(
   app: HttpApp,
   { keys, owner, metricsToken }: ApiAccess,
-  clock: Clock,
-): void {
+  { clock, failures, calls }: ApiGuardDependencies,
+): CallerOf {
   const actions = createApiActions(owner)
+  const attempts = new WeakMap<FastifyRequest, LoginAttempt>()
   const callers = new WeakMap<FastifyRequest, AccessKey>()
   const isOpen = (request: FastifyRequest) =>
     openRoutes.has(routeOf(request)) || bearsToken(request, metricsToken)
@@ -54,7 +70,13 @@ export function guardApi(
     if (keys.count === 0) throw new SluiceError('AccessDeniedException', closedMessage)
     const parsed = parseAuthorization(request.headers)
     if ('reason' in parsed) throw new SluiceError(codes[parsed.reason], parsed.message)
-    if (!keys.find(parsed.accessKeyId)) throw unknownKey()
+    const attempt = { address: request.ip, user: parsed.accessKeyId }
+    const waitMs = failures.waitMs(attempt)
+    if (waitMs > 0) throw throttled(waitMs, 'Too many requests could not be let in.')
+    attempts.set(request, attempt)
+    if (keys.find(parsed.accessKeyId)) return
+    failures.failed(attempt)
+    throw unknownKey()
   })
 
   app.addHook('preValidation', async (request) => {
@@ -73,10 +95,16 @@ export function guardApi(
         findKey: (accessKeyId) => keys.find(accessKeyId),
       },
     )
-    if (!verified.isValid) throw new SluiceError(codes[verified.reason], verified.message)
+    if (!verified.isValid) {
+      const attempt = attempts.get(request)
+      if (attempt && isGuess(verified.reason)) failures.failed(attempt)
+      throw new SluiceError(codes[verified.reason], verified.message)
+    }
     const caller = keys.find(verified.accessKeyId)
     // The file may have changed while the signature was verified.
     if (!caller) throw unknownKey()
+    const waitMs = calls?.take(caller.accessKeyId) ?? 0
+    if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
     callers.set(request, caller)
   })
 
@@ -86,10 +114,14 @@ export function guardApi(
     if (!caller) throw unknownKey()
     refuseForbidden(request, caller, actions, owner)
   })
+  return (request) => callers.get(request)
 }
 
 const openRoutes: ReadonlySet<string> = new Set(['GET /v1/health', 'HEAD /v1/health'])
 const metricsRoutes: ReadonlySet<string> = new Set(['GET /v1/metrics', 'HEAD /v1/metrics'])
+
+/** A clock that is off, or a key that has expired, guesses nothing. */
+const isGuess = (reason: RefusalReason) => reason === 'mismatch' || reason === 'unknownKey'
 
 const codes: Readonly<Record<RefusalReason, ErrorCode>> = Object.freeze({
   missing: 'MissingAuthenticationTokenException',
@@ -116,6 +148,7 @@ function refuseForbidden(
     route,
     names: namesOf(request),
     query: isRecord(request.query) ? request.query : {},
+    isTagged: Boolean(request.headers[taggingHeader]),
     body: () => jsonOf(request),
   })
   const user = `User: ${callerArn(accessKeyId, owner)} is not authorized`

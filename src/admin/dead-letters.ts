@@ -25,17 +25,20 @@ const listQuery = Type.Object({
 const idParams = Type.Object({ id: Type.String({ pattern: idPattern }) })
 
 /** All dead letters, those of a rule, or these. */
-const replayRequest = Compile(
-  Type.Object(
-    {
-      ids: Type.Optional(Type.Array(Type.String({ pattern: idPattern }), { maxItems: idsMax })),
-      ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
-      /** `rule`: through the rule as it is now. `asIs`: the same record to the same stream. */
-      how: Type.Optional(Type.Enum(['rule', 'asIs'])),
-    },
-    { additionalProperties: false },
-  ),
+export const replayRequestSchema = Type.Object(
+  {
+    ids: Type.Optional(Type.Array(Type.String({ pattern: idPattern }), { maxItems: idsMax })),
+    ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
+    how: Type.Optional(
+      Type.Enum(['rule', 'asIs'], {
+        description:
+          '`rule`, the default: through the rule as it is now. `asIs`: the same record to the same stream.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
 )
+const replayRequest = Compile(replayRequestSchema)
 
 export function addDeadLetterRoutes(
   app: HttpApp,

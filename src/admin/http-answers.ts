@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { SluiceError, invalidRequest } from '../errors.ts'
+import { SluiceError, errorCatalogue, invalidRequest } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
 
 /**
@@ -18,18 +19,29 @@ export function sendError(
   logger: Pick<Logger, 'error'>,
 ): FastifyReply {
   const error = named(errorOf(thrown, request), request)
-  if (error.status >= 500) {
+  const status = statusOf(error.code, request.url)
+  if (status >= 500) {
     const { id: requestId, method } = request
     // A query may carry a signature.
     const [url] = request.url.split('?', 1)
     logger.error({ err: thrown, requestId, method, url }, `HTTP ${error.code}: ${error.message}`)
   }
+  const { retryAfterSeconds, ...details } = error.details
+  if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
   return reply
-    .status(error.status)
+    .status(status)
     .header(requestIdHeader, request.id)
     .header(errorTypeHeader, error.code)
     .type('application/json')
-    .send(JSON.stringify({ message: publicMessage(error, request.id), ...error.details }))
+    .send(JSON.stringify({ message: publicMessage(error, request.id), ...details }))
+}
+
+/** @param waitMs what is told in `Retry-After`, in whole seconds */
+export function throttled(waitMs: number, message: string): SluiceError {
+  const seconds = Math.ceil(waitMs / 1_000)
+  return new SluiceError('ThrottlingException', `${message} Try again in ${seconds} s.`, {
+    details: { retryAfterSeconds: seconds },
+  })
 }
 
 /** The same for the socket itself, of which there is no request. */
@@ -47,6 +59,13 @@ export function rawAnswer({ status, code, message }: SluiceError, requestId: str
   ].join('\r\n')
 }
 
+/** The status of a code, which for one of them depends on the section of the API. */
+export function statusOf(code: ErrorCode, path: string): number {
+  const isThrottledPublish = code === 'ThrottlingException' && dataPlanePaths.test(path)
+  return isThrottledPublish ? 429 : errorCatalogue[code].status
+}
+
+const dataPlanePaths = /^\/(?:topics|retainedMessage|connections)(?:[/?]|$)/
 /** Tags, the endpoint and the data plane have another name for a fault of the engine. */
 const internalFailurePaths = /^\/(?:tags|untag|endpoint|topics|retainedMessage|connections)\b/
 

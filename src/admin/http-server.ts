@@ -1,15 +1,21 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError, invalidRequest } from '../errors.ts'
+import { createLoginLimiter, networkOf } from '../identity/login-limiter.ts'
 import { guardOrigin } from '../origin-guard.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
+import { addApiDocument } from './api-document.ts'
 import { guardApi } from './api-guard.ts'
 import type { ApiAccess } from './api-guard.ts'
+import { limitBodies } from './body-limits.ts'
+import { createCallLimiter } from './call-limiter.ts'
+import type { CallLimiter } from './call-limiter.ts'
 import { addDeadLetterRoutes } from './dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
-import { requestIdHeader } from './http-answers.ts'
+import { requestIdHeader, throttled } from './http-answers.ts'
 import { createHttpApp } from './http-app.ts'
 import type { HttpApp } from './http-app.ts'
 import { createHttpListener } from './http-listener.ts'
@@ -71,11 +77,18 @@ export interface HttpServerOptions {
   readonly insecure: boolean
   /** What requests under way get when the server closes. Default: 2 s. */
   readonly closeTimeoutMs?: number
+  /** Of an access key or, while nothing is authenticated, of an address. Absent: any number. */
+  readonly callsPerSecondMax?: number
+  /** Of all requests that are under way. Default: 64 MiB. */
+  readonly bodyBytesMax?: number
   /** In place of those of `httpLimits`. */
   readonly limits?: Partial<HttpLimits>
 }
 
 const closeTimeoutMsDefault = 2_000
+const bodyBytesMaxDefault = 67_108_864
+/** Whose calls are counted, at most. */
+const callersMax = 10_000
 
 export function createHttpServer(
   dependencies: HttpServerDependencies,
@@ -90,6 +103,8 @@ export function createHttpServer(
   const app = createHttpApp(logger, (handler) => listener.serverFactory(handler))
   const patterns = collectPatterns(app)
 
+  const calls = callLimiterOf(dependencies, options)
+
   app.addHook('onRequest', async (request, reply) => {
     reply.header(requestIdHeader, request.id)
     refuseHeaders(request, limits)
@@ -97,8 +112,13 @@ export function createHttpServer(
     if (access) return
     const { host, origin } = request.headers
     guardOrigin({ host, origin }, options)
+    if (isWatching(request)) return
+    const waitMs = calls?.take(networkOf(request.ip)) ?? 0
+    if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
   })
-  if (access) guardApi(app, access, clock)
+  const callerOf =
+    access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls })
+  limitBodies(app, options.bodyBytesMax ?? bodyBytesMaxDefault)
   app.addHook('onResponse', async (request, reply) => {
     const pattern = request.routeOptions.url
     // A path that no route has is the caller's invention: it must not become a label.
@@ -106,19 +126,28 @@ export function createHttpServer(
     metrics.httpRequests.inc({ route, status: String(reply.statusCode) })
   })
 
-  addRuleRoutes(app, dependencies)
-  addTagRoutes(app, dependencies)
-  addEndpointRoute(app)
-  addDataPlaneRoutes(app, dependencies)
-  addDeliveryRoutes(app, rules)
-  addEvaluateRoute(app, dependencies)
-  addOutboxRoutes(app, dependencies)
-  addDeadLetterRoutes(app, dependencies)
-  addStatusRoutes(app, dependencies)
-  refuseOtherMethods(app, patterns)
+  addApiDocument(app, { isSigned: access !== undefined })
+  addLater(app, (routes) => {
+    addRuleRoutes(routes, dependencies)
+    addTagRoutes(routes, dependencies)
+    addEndpointRoute(routes)
+    addDataPlaneRoutes(routes, dependencies, {
+      principalOf: (request) => callerOf?.(request)?.accessKeyId,
+    })
+    addDeliveryRoutes(routes, rules)
+    addEvaluateRoute(routes, dependencies)
+    addOutboxRoutes(routes, dependencies)
+    addDeadLetterRoutes(routes, dependencies)
+    addStatusRoutes(routes, dependencies)
+  })
+  addLater(app, (routes) => refuseOtherMethods(routes, patterns))
 
   return {
-    listen: () => listener.listen((address) => app.listen(address)),
+    async listen() {
+      // A fault in here is no fault of the port.
+      await app.ready()
+      return listener.listen((address) => app.listen(address))
+    },
     async close() {
       // A client may send a body for ever, or not read its answer.
       const { closeTimeoutMs = closeTimeoutMsDefault } = options
@@ -146,6 +175,19 @@ function upgradeOf(
   }
 }
 
+function callLimiterOf(
+  { clock }: HttpServerDependencies,
+  { callsPerSecondMax: callsPerSecond }: HttpServerOptions,
+): CallLimiter | undefined {
+  if (callsPerSecond === undefined) return undefined
+  return createCallLimiter({ clock }, { callsPerSecond, callersMax })
+}
+
+/** Whoever watches the engine must see it when it is busy as well. */
+function isWatching({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.url === '/v1/health' || routeOptions.url === '/v1/metrics'
+}
+
 /** @throws SluiceError InvalidRequestException */
 function refuseHeaders({ headers, raw }: FastifyRequest, { headersMax }: HttpLimits): void {
   if (raw.rawHeaders.length > 2 * headersMax) {
@@ -156,26 +198,27 @@ function refuseHeaders({ headers, raw }: FastifyRequest, { headersMax }: HttpLim
   }
 }
 
-type Patterns = ReadonlyMap<string, ReadonlySet<string>>
+/** Adds routes when what was registered before stands: the API document describes all of them. */
+function addLater(app: HttpApp, add: (routes: HttpApp) => void): void {
+  app.register(async (routes) => add(routes.withTypeProvider<TypeBoxTypeProvider>()))
+}
 
-/** Path pattern -> the methods that it has, of all routes that are added from here on. */
-function collectPatterns(app: HttpApp): Patterns {
-  const patterns = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = patterns.get(url) ?? new Set<string>()
-    for (const name of [method].flat()) methods.add(name)
-    patterns.set(url, methods)
-  })
+/** The path patterns of all routes that are added from here on. */
+function collectPatterns(app: HttpApp): ReadonlySet<string> {
+  const patterns = new Set<string>()
+  app.addHook('onRoute', ({ url }) => void patterns.add(url))
   return patterns
 }
 
 const knownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /** Without this a known path with another method would be told apart from nothing at all. */
-function refuseOtherMethods(app: HttpApp, patterns: Patterns): void {
-  for (const [url, present] of patterns) {
-    const allowed = [...present]
-    const method = knownMethods.filter((name) => !present.has(name))
+function refuseOtherMethods(app: HttpApp, patterns: ReadonlySet<string>): void {
+  // The routes that are added here are no new patterns.
+  for (const url of patterns) {
+    const isTaken = (method: string) => app.hasRoute({ method, url })
+    const allowed = knownMethods.filter(isTaken)
+    const method = knownMethods.filter((name) => !isTaken(name))
     const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
       reply.header('allow', allowed.join(', '))
       throw new SluiceError(
@@ -184,6 +227,6 @@ function refuseOtherMethods(app: HttpApp, patterns: Patterns): void {
       )
     }
     // Told to whoever is known: no policy speaks of it.
-    app.route({ method, url, preValidation: refuse, handler: refuse })
+    app.route({ method, url, schema: { hide: true }, preValidation: refuse, handler: refuse })
   }
 }

@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { mqttHeaderLimits, readMqttHeaders } from '../actions/mqtt-headers.ts'
 import type { Clock } from '../clock.ts'
@@ -15,6 +16,11 @@ import { readUserProperties } from './user-properties.ts'
 export interface DataPlaneDependencies {
   readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained' | 'disconnect'>
   readonly clock: Clock
+}
+
+export interface DataPlaneOptions {
+  /** What `principal()` gives for a message: who signed the request; undefined for nobody. */
+  readonly principalOf: (request: FastifyRequest) => string | undefined
 }
 
 /** How long a publish waits for its records to be durable. */
@@ -40,17 +46,22 @@ const connectionQuery = Type.Object({
 })
 const connectionParams = Type.Object({ clientId: Type.String({ minLength: 1 }) })
 
-const mqtt5Headers = {
+export const mqtt5Headers = {
   payloadFormatIndicator: 'x-amz-mqtt5-payload-format-indicator',
   correlationData: 'x-amz-mqtt5-correlation-data',
   userProperties: 'x-amz-mqtt5-user-properties',
 } as const
 
-export function addDataPlaneRoutes(app: HttpApp, { broker, clock }: DataPlaneDependencies): void {
+export function addDataPlaneRoutes(
+  app: HttpApp,
+  { broker, clock }: DataPlaneDependencies,
+  { principalOf }: DataPlaneOptions,
+): void {
   // Publish
   app.post('/topics/*', { schema: { querystring: publishQuery } }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
     const mqtt5 = mqtt5Of({ ...properties, headers: request.headers })
+    const principal = principalOf(request)
     const message: Message = {
       topic: restOfPath(request.raw.url, '/topics/'),
       payload: request.body instanceof Uint8Array ? Buffer.from(request.body) : Buffer.alloc(0),
@@ -58,6 +69,7 @@ export function addDataPlaneRoutes(app: HttpApp, { broker, clock }: DataPlaneDep
       retain,
       transport: 'http',
       sourceIp: request.ip,
+      ...(principal === undefined ? {} : { principal }),
       timestampMs: clock.nowMs(),
       ...(mqtt5 && { mqtt5 }),
     }

@@ -21,7 +21,7 @@ const listQuery = Type.Object({
   maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   nextToken: Type.Optional(Type.String()),
 })
-const taggingHeader = 'x-amz-tagging'
+export const taggingHeader = 'x-amz-tagging'
 
 export interface RuleRouteDependencies {
   readonly rules: RuleStore

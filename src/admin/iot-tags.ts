@@ -17,15 +17,17 @@ export interface TagDependencies {
   readonly ruleArnOf: (ruleName: string) => string
 }
 
-const tagRequest = Compile(
-  Type.Object({
-    resourceArn: Type.String(),
-    tags: Type.Array(Type.Object({ Key: Type.String(), Value: Type.Optional(Type.String()) })),
-  }),
-)
-const untagRequest = Compile(
-  Type.Object({ resourceArn: Type.String(), tagKeys: Type.Array(Type.String()) }),
-)
+export const tagSchema = Type.Object({ Key: Type.String(), Value: Type.Optional(Type.String()) })
+export const tagRequestSchema = Type.Object({
+  resourceArn: Type.String(),
+  tags: Type.Array(tagSchema),
+})
+export const untagRequestSchema = Type.Object({
+  resourceArn: Type.String(),
+  tagKeys: Type.Array(Type.String()),
+})
+const tagRequest = Compile(tagRequestSchema)
+const untagRequest = Compile(untagRequestSchema)
 const listQuery = Type.Object({
   resourceArn: Type.String(),
   nextToken: Type.Optional(Type.String()),

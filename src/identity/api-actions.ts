@@ -16,6 +16,8 @@ export interface ApiRequest {
   /** What the path names, decoded exactly as the route's handler reads it. */
   readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string>>>
   readonly query: Readonly<Record<string, unknown>>
+  /** Whether a new resource is given tags with it. */
+  readonly isTagged?: boolean
   /** The body as JSON, read when it is asked for; undefined when it is none. */
   readonly body: () => unknown
 }
@@ -45,7 +47,11 @@ const nothing: Requirement = () => []
 
 /** Route -> what it takes. docs/SECURITY.md lists the same. */
 export const apiRequirements: Readonly<Record<string, Requirement>> = Object.freeze({
-  'POST /rules/:ruleName': onRule('iot:CreateTopicRule'),
+  // The roles of its actions are not asked for (iam:PassRole): they are roles of the engine.
+  'POST /rules/:ruleName': (request) => [
+    ['iot:CreateTopicRule', ruleOf(request)],
+    ...(request.isTagged ? ([['iot:TagResource', ruleOf(request)]] as const) : []),
+  ],
   'PATCH /rules/:ruleName': onRule('iot:ReplaceTopicRule'),
   'GET /rules/:ruleName': onRule('iot:GetTopicRule'),
   'DELETE /rules/:ruleName': onRule('iot:DeleteTopicRule'),
@@ -73,7 +79,17 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /v1/health': nothing,
   'GET /v1/metrics': onAll('sluice:GetMetrics'),
   'GET /v1/openapi.json': onAll('sluice:GetApiDocument'),
-  'GET /v1/docs': onAll('sluice:GetApiDocument'),
+  ...Object.fromEntries(
+    [
+      '',
+      '/',
+      '/json',
+      '/yaml',
+      '/static/index.html',
+      '/static/swagger-initializer.js',
+      '/static/*',
+    ].map((path) => [`GET /v1/docs${path}`, onAll('sluice:GetApiDocument')] as const),
+  ),
   // A payload of the caller's own may call functions with any role: that is more than trying a rule.
   'POST /v1/evaluate': ({ body }) => [
     ['sluice:Evaluate', ruleNamedBy(body(), 'topicRulePayload') ?? anyResource],

@@ -1,0 +1,37 @@
+import { throttled } from './http-answers.ts'
+import type { HttpApp } from './http-app.ts'
+
+/**
+ * Bounds what the bodies that arrive together may take: a body is held until its signature could be
+ * verified, and what key signs it is no secret.
+ *
+ * @param bytesMax of all bodies that are arriving or being handled; one without a length counts as
+ *   the longest that its route takes
+ */
+export function limitBodies(app: HttpApp, bytesMax: number): void {
+  let heldBytes = 0
+  app.addHook('onRequest', async (request, reply) => {
+    const bytes = announcedBytes(request.headers, request.routeOptions.bodyLimit)
+    if (bytes === 0) return
+    if (heldBytes + bytes > bytesMax) {
+      reply.header('connection', 'close')
+      throw throttled(retryMs, 'Too many requests with a body are under way.')
+    }
+    heldBytes += bytes
+    reply.raw.once('close', () => {
+      heldBytes -= bytes
+    })
+  })
+}
+
+const retryMs = 1_000
+
+function announcedBytes(
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+  limit: number,
+): number {
+  const { 'content-length': length, 'transfer-encoding': encoding } = headers
+  if (encoding !== undefined) return limit
+  // A longer one is refused before it is read.
+  return Math.min(Number(length ?? 0), limit)
+}
