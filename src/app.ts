@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { compileActions } from './actions/compile-actions.ts'
 import { closedMessage } from './admin/api-guard.ts'
-import type { ApiAccess } from './admin/api-guard.ts'
 import { createHttpServer } from './admin/http-server.ts'
+import type { HttpServerDependencies } from './admin/http-server.ts'
 import type { DataPlaneDependencies } from './admin/iot-data.ts'
 import { createRoleProbe } from './admin/role-probe.ts'
 import type { RoleProbe } from './admin/role-probe.ts'
@@ -16,7 +16,8 @@ import { messageOf } from './errors.ts'
 import { createAwsFunctions } from './external/aws-functions.ts'
 import { createLabFunctions } from './external/lab-functions.ts'
 import { openAccessKeys } from './identity/credentials-file.ts'
-import { createIngress } from './ingress/ingress.ts'
+import type { AccessKeys } from './identity/credentials-file.ts'
+import type { ResourceOwner } from './identity/resource-arn.ts'
 import type { Ingress } from './ingress/ingress.ts'
 import { createAwsCalls } from './kinesis/aws-calls.ts'
 import type { AwsCalls } from './kinesis/aws-calls.ts'
@@ -24,6 +25,9 @@ import type { OnOut } from './kinesis/given-up.ts'
 import { createProducer } from './kinesis/producer.ts'
 import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
+import type { Message } from './message.ts'
+import { openMqttStage } from './mqtt-stage.ts'
+import type { MqttPorts } from './mqtt-stage.ts'
 import { openDataFolder } from './outbox/data-folder.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { createRuleCompiler, ruleArnOf } from './rules/compile-rule.ts'
@@ -46,8 +50,7 @@ export interface App {
   stop(): Promise<void>
 }
 
-export interface AppPorts {
-  readonly mqtt: number
+export interface AppPorts extends MqttPorts {
   readonly http: number
   /** Of the local Kinesis and STS, in the lab only. */
   readonly kinesis?: number
@@ -104,13 +107,13 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
   const owner = { region: config.region, accountId }
-  const access = await openAccess(dependencies, owner, stages)
+  const accessKeys = await openKeys(dependencies, stages)
   const shared = { rules, outbox, environment, ...watch }
   const engine = createEngine(
     {
       ...shared,
       // Messages come in through the ingress only, so it stands before any is republished.
-      distribute: (message) => ingress.distribute(message),
+      distribute: (message) => mqtt.ingress.distribute(message),
     },
     { errorActionScope: config.errorActionScope },
   )
@@ -122,8 +125,9 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         engine,
         ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
-        broker: brokerOf(() => ingress),
-        ...(access && { access }),
+        broker: brokerOf(() => mqtt.ingress),
+        onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
+        ...httpGuards(config, accessKeys, owner),
         ruleArnOf: (name) => ruleArnOf(name, owner),
         health: () => ({ status }),
       },
@@ -131,18 +135,16 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-  const ingress = stages.add(
-    await createIngress(
-      { ingest: (message) => engine.ingest(message), ...watch },
-      { unfinishedMax: config.mqtt.unansweredMax },
-    ),
+  const ingest = (message: Message) => engine.ingest(message)
+  const mqtt = stages.add(
+    await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner }),
     // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
   producer.start()
   const ports: AppPorts = {
-    mqtt: (await ingress.listen(config.mqtt)).port,
+    ...(await mqtt.listen()),
     http: await http.listen(),
     ...(lab && { kinesis: lab.port }),
   }
@@ -159,17 +161,29 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   }
 }
 
-/** Whom the HTTP API knows; undefined while it asks nobody. */
-async function openAccess(
+/** Who signs requests to the HTTP API, and URLs of WebSockets. */
+async function openKeys(
   { config, logger, clock }: AppDependencies,
-  owner: ApiAccess['owner'],
   stages: Stages,
-): Promise<ApiAccess | undefined> {
-  const { kind, credentialsFile: file, metricsToken } = config.auth
-  if (kind === 'off') return undefined
+): Promise<AccessKeys> {
+  const { kind, credentialsFile: file } = config.auth
   const keys = stages.add(await openAccessKeys({ logger, clock }, { file }), (it) => it.close())
-  if (keys.count === 0) logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
-  return { keys, owner, metricsToken }
+  if (kind === 'sigv4' && keys.count === 0) {
+    logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
+  }
+  return keys
+}
+
+/** What stands between the network and the HTTP API. */
+function httpGuards(
+  { http, tls, auth }: Config,
+  keys: AccessKeys,
+  owner: ResourceOwner,
+): Pick<HttpServerDependencies, 'tls' | 'access'> {
+  return {
+    ...(http.tls && tls && { tls }),
+    ...(auth.kind === 'sigv4' && { access: { keys, owner, metricsToken: auth.metricsToken } }),
+  }
 }
 
 function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | undefined) {

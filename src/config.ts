@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import type { Static, TObject, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
-import { isIP } from 'node:net'
 import path from 'node:path'
 import { deepFreeze } from './deep-freeze.ts'
 import { SluiceError } from './errors.ts'
+import { isLoopback } from './loopback.ts'
 import { variables } from './variables.ts'
 import type { VariableName, Variables } from './variables.ts'
 
@@ -322,9 +322,4 @@ export function openListeners(config: Config): readonly OpenListener[] {
   return listeners.flatMap(([name, { host }, isOpen, isAllowed]) =>
     isOpen && !isLoopback(host) ? [{ name, host, isAllowed }] : [],
   )
-}
-
-/** True for `localhost`, 127.0.0.0/8 and ::1. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }

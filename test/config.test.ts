@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { credentialsFileOf, isLoopback, loadConfig, openListeners } from '../src/config.ts'
+import { credentialsFileOf, loadConfig, openListeners } from '../src/config.ts'
+import { isLoopback } from '../src/loopback.ts'
 
 describe('loadConfig', () => {
   test('the lab needs no variable at all', () => {

@@ -1,23 +1,22 @@
-import type { Socket } from 'node:net'
-import type { Aedes } from 'aedes'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { SluiceError } from '../errors.ts'
 import { createLimitedLog } from '../limited-log.ts'
 import type { LimitedLog } from '../limited-log.ts'
+import type { TlsMaterial } from '../identity/tls-files.ts'
 import type { Message } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { openAccess } from './access.ts'
 import type { Access } from './access.ts'
+import { createAcceptance } from './acceptance.ts'
+import type { AcceptanceDeps } from './acceptance.ts'
 import { createBroker } from './broker.ts'
-import { createConnection, normalizeAddress } from './connection.ts'
 import { createConnections } from './connections.ts'
 import type { Connections } from './connections.ts'
-import { createGate } from './gate.ts'
-import type { GateFault } from './gate.ts'
+import { createEntrances } from './entrances.ts'
+import type { Entrances } from './entrances.ts'
 import { createHeldBytes } from './held-bytes.ts'
-import type { HeldBytes } from './held-bytes.ts'
-import { createListener } from './listener.ts'
-import type { Listener } from './listener.ts'
 import { createPersistence } from './persistence.ts'
 import { createPublishing, distributeMessage } from './publishing.ts'
 import type { Distribute, Publishing } from './publishing.ts'
@@ -29,6 +28,7 @@ import { createSignal } from './signal.ts'
 import type { Signal } from './signal.ts'
 import { createSubscriberQueues } from './subscriber-queues.ts'
 import { findTopicTextFault, parseBasicIngest } from './topic.ts'
+import type { WebSocketGuard } from './web-socket.ts'
 
 /** Stage 1: messages come in, over MQTT through the embedded broker or through `publish`. */
 export interface Ingress {
@@ -38,7 +38,18 @@ export interface Ingress {
    * @returns the port that is listened on, also where 0 asked for a free one
    * @throws SluiceError PortUnavailable
    */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ port: number }>
+  listen(address: Address): Promise<{ port: number }>
+  /**
+   * The same over TLS. With the CAs of clients a client is asked for a certificate: who has one is
+   * known by it, and one that cannot be verified ends the connection.
+   *
+   * @throws SluiceError PortUnavailable
+   */
+  listenTls(address: Address, material: TlsMaterial): Promise<{ port: number }>
+  /** What TLS shows and trusts from now on. Connections that stand are kept. */
+  readonly useTls: (material: TlsMaterial) => void
+  /** For the HTTP server: takes over a request for MQTT over WebSocket, and answers it. */
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /**
    * Takes a message as if a client had published it: ingests it, then distributes it to the
    * subscribers. A topic `$aws/rules/<rule>/<topic>` is Basic Ingest here too.
@@ -72,6 +83,11 @@ export interface Ingress {
   close(options?: { readonly drainMs?: number }): Promise<void>
 }
 
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
 export interface DisconnectOptions {
   /** Forgets its session, also where it is not connected. */
   readonly cleanSession?: boolean
@@ -86,6 +102,8 @@ export interface IngressDeps {
   readonly ingest: (message: Message) => Promise<void>
   /** Who may connect, and what he may do. Absent: everyone may do everything. */
   readonly access?: Access
+  /** Who may open a WebSocket. Absent: nobody. */
+  readonly webSocketGuard?: WebSocketGuard
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -103,7 +121,11 @@ export const ingressDefaults = Object.freeze({
   clientIdBytesMax: 128,
   /** PUBLISHes of one client in a second; beyond it the client has to wait. 0 is no limit. */
   publishRate: 0,
+  /** Connections at a time, whichever way they come in. */
   connectionsMax: 10_000,
+  /** Of one address, and new ones of it in a second; 0 is no limit. Loopback has none. */
+  connectionsPerAddressMax: 1_000,
+  connectRate: 100,
   /** PUBLISHes of one client that are handled at a time; the rest waits in its TCP connection. */
   unfinishedMax: 64,
   /** Bytes of one client that are read though they have to wait, to find its PINGREQs. */
@@ -124,7 +146,7 @@ export const ingressDefaults = Object.freeze({
   /** Retained messages, and their bytes together. */
   retainedMax: 10_000,
   retainedBytesMax: 64 * 1024 * 1024,
-  /** For the CONNECT to arrive. */
+  /** For the CONNECT to arrive, the handshake of TLS before it included. */
   connectTimeoutMs: 10_000,
   /** For a subscriber to take what is written to it; it would hold up its publishers longer. */
   drainTimeoutMs: 5_000,
@@ -141,11 +163,14 @@ export async function createIngress(
 ): Promise<Ingress> {
   const options = { ...ingressDefaults, ...overrides }
   const stage = await createStage(deps, options)
-  const { broker, publishing, listener, retained } = stage
+  const { broker, publishing, entrances, retained } = stage
   let closing: Promise<void> | undefined
 
   return {
-    listen: (address) => listener.listen(address),
+    listen: (address) => entrances.listen(address),
+    listenTls: (address, material) => entrances.listenTls(address, material),
+    useTls: entrances.useTls,
+    upgrade: entrances.upgrade,
     async publish(message) {
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
@@ -169,10 +194,10 @@ export async function createIngress(
 }
 
 /** The parts, each given what it is to call. */
-interface Stage extends AcceptContext {
+interface Stage extends AcceptanceDeps {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
-  readonly listener: Listener
+  readonly entrances: Entrances
   readonly publishing: Publishing
   readonly idle: Signal
 }
@@ -204,11 +229,12 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
   const heldBytes = createHeldBytes(options.heldBytesMax)
   metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
   const shared = { broker, connections, heldBytes, clock, metrics, logger, log }
-  const context: AcceptContext = { ...shared, closed: idle.raise }
-  const listener = createListener({ log, metrics }, options, (socket) =>
-    accept(context, options, socket),
+  const context: AcceptanceDeps = { ...shared, closed: idle.raise }
+  const entrances = createEntrances(
+    { ...shared, accept: createAcceptance(context, options), guard: deps.webSocketGuard },
+    options,
   )
-  return { ...context, ...memory, listener, publishing, idle }
+  return { ...context, ...memory, entrances, publishing, idle }
 }
 
 /** What the broker remembers beyond a connection, each part with its bound. */
@@ -260,7 +286,7 @@ async function disconnect(
 
 async function close(stage: Stage, drainMs: number): Promise<void> {
   const { broker, clock, connections, idle, publishing } = stage
-  const closed = stage.listener.close()
+  const closed = stage.entrances.close()
   connections.forEach(({ gate }) => gate.hold())
   const timeUp = new AbortController()
   const cancel = clock.after(drainMs, () => timeUp.abort())
@@ -274,54 +300,6 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
   // Those that Aedes does not know, or not any more.
   connections.forEach(({ gate }) => gate.stream.destroy())
   await closed
-}
-
-interface AcceptContext extends Pick<IngressDeps, 'clock' | 'metrics' | 'logger'> {
-  readonly broker: Aedes
-  readonly connections: Connections
-  readonly heldBytes: HeldBytes
-  readonly log: LimitedLog
-  readonly closed: () => void
-}
-
-/** Puts a gate before a new socket and hands it to Aedes. */
-function accept(context: AcceptContext, options: IngressOptions, socket: Socket): void {
-  const { broker, connections, metrics, logger } = context
-  const sourceIp = normalizeAddress(socket.remoteAddress)
-  socket.setNoDelay(true)
-  socket.setKeepAlive(true, tcpKeepAliveMs)
-  const events = {
-    fault: (fault: GateFault) => reportFault(context, { clientId: clientId(), sourceIp }, fault),
-    publishReleased: (packetId: number) => connection.received.release(packetId),
-    closed() {
-      connections.remove(client, connection)
-      if (connection.counted) metrics.mqttConnections.dec()
-      logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
-      context.closed()
-    },
-  }
-  const { clock, heldBytes } = context
-  const gate = createGate({ socket, clock, events, heldBytes }, options)
-  const connection = createConnection(gate, { transport: 'tcp', sourceIp })
-  const client = broker.handle(gate.stream)
-  /** Null until Aedes has read the CONNECT, whatever its type says. */
-  const clientId = () => client.id ?? undefined
-  connections.add(client, connection)
-}
-
-/** How long a connection is silent before TCP asks whether the peer is alive. */
-const tcpKeepAliveMs = 60_000
-
-function reportFault(
-  { log, metrics }: Pick<AcceptContext, 'log' | 'metrics'>,
-  sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
-  { reason, topic, size, detail }: GateFault,
-): void {
-  metrics.mqttConnectionsRefused.inc({ reason })
-  if (reason === 'payload_too_large' || reason === 'topic_invalid' || reason === 'topic_reserved') {
-    metrics.messagesRejected.inc({ reason })
-  }
-  log.warn(reason, { reason, ...sender, topic, size, detail }, 'a client was disconnected')
 }
 
 function checkMessage(message: Message, options: IngressOptions): Message {

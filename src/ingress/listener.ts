@@ -3,8 +3,11 @@ import type { AddressInfo, Server, Socket } from 'node:net'
 import { messageOf, SluiceError } from '../errors.ts'
 import type { LimitedLog } from '../limited-log.ts'
 import type { Metrics } from '../telemetry.ts'
+import { normalizeAddress } from './connection.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
+import { createRefusals } from './refusals.ts'
 
-/** The port that clients connect to. */
+/** A port that clients connect to. */
 export interface Listener {
   /**
    * @returns the port that is listened on, also where 0 asked for a free one
@@ -15,25 +18,48 @@ export interface Listener {
   close(): Promise<void>
 }
 
+export interface ListenerDeps {
+  readonly limits: ConnectionLimits
+  readonly log: LimitedLog
+  readonly metrics: Metrics
+}
+
+/**
+ * @param accept given each new connection that the limits let in
+ */
 export function createListener(
-  { log, metrics }: { readonly log: LimitedLog; readonly metrics: Metrics },
-  { connectionsMax }: { readonly connectionsMax: number },
-  accept: (socket: Socket) => void,
+  deps: ListenerDeps,
+  accept: (socket: Socket, sourceIp: string | undefined) => void,
 ): Listener {
-  const server = createServer({ allowHalfOpen: true }, accept)
-  server.maxConnections = connectionsMax
-  server.on('drop', () => {
-    metrics.mqttConnectionsRefused.inc({ reason: 'too_many_connections' })
-    log.warn('too_many_connections', {}, 'a connection was refused: there are too many')
+  const refuse = createRefusals(deps)
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const sourceIp = normalizeAddress(socket.remoteAddress)
+    const place = deps.limits.enter(sourceIp)
+    if (typeof place === 'string') {
+      refuse(place, { sourceIp })
+      socket.destroy()
+      return
+    }
+    socket.once('close', place.leave)
+    prepareSocket(socket)
+    accept(socket, sourceIp)
   })
   const acceptFailed = (error: Error): void => {
-    metrics.mqttConnectionsRefused.inc({ reason: 'accept_failed' })
-    log.warn('accept_failed', { detail: error.message }, 'a connection could not be accepted')
+    refuse('accept_failed', { detail: error.message })
   }
   return {
     listen: (address) => listen(server, address, acceptFailed),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
+}
+
+/** How long a connection is silent before TCP asks whether the peer is alive. */
+const tcpKeepAliveMs = 60_000
+
+/** Settings of the TCP connection below whatever MQTT comes in by. */
+export function prepareSocket(socket: Socket): void {
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, tcpKeepAliveMs)
 }
 
 function listen(

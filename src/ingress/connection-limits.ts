@@ -1,0 +1,105 @@
+import type { Clock } from '../clock.ts'
+import { networkOf } from '../identity/login-limiter.ts'
+import { isLoopback } from '../loopback.ts'
+
+/**
+ * How many connections there may be, and from where, whichever way they come in: plain, over TLS or
+ * over WebSocket. They are counted from the moment they are accepted, long before anybody has said
+ * who he is.
+ *
+ * Invariants:
+ * - An address is an IPv4 address or an IPv6 /64, which one customer has to himself.
+ * - Loopback counts in the sum of all alone: a proxy on this machine stands for all of its clients, and
+ *   whoever runs a process here could do worse.
+ * - The table of connections has no more entries than there are connections; that of rates has
+ *   `addressesMax`, of which the one that connected longest ago is forgotten.
+ */
+export interface ConnectionLimits {
+  /** Takes a place, or says why there is none. */
+  enter(sourceIp: string | undefined): Place | ConnectionRefusal
+}
+
+/** Of one connection, until it is closed. */
+export interface Place {
+  /** To be called once at least; more often is of no effect. */
+  readonly leave: () => void
+}
+
+export type ConnectionRefusal = 'too_many_connections' | 'too_many_from_address' | 'connect_rate'
+
+export interface ConnectionLimitsOptions {
+  readonly connectionsMax: number
+  /** Of connections from one address at a time, and of new ones a second; 0 is no limit. */
+  readonly connectionsPerAddressMax: number
+  readonly connectRate: number
+}
+
+/** So many seconds' worth of connections may come at once. */
+const burstSeconds = 10
+const addressesMax = 50_000
+
+export function createConnectionLimits(
+  deps: { readonly clock: Clock; readonly isExempt?: (address: string) => boolean },
+  { connectionsMax, connectionsPerAddressMax, connectRate }: ConnectionLimitsOptions,
+): ConnectionLimits {
+  const { clock, isExempt = isLoopback } = deps
+  const counts = new Map<string, number>()
+  const rate = createRate(connectRate)
+  let total = 0
+
+  function enterFrom(address: string): ConnectionRefusal | undefined {
+    const count = counts.get(address) ?? 0
+    if (connectionsPerAddressMax > 0 && count >= connectionsPerAddressMax) {
+      return 'too_many_from_address'
+    }
+    if (!rate.take(address, clock.monotonicMs())) return 'connect_rate'
+    counts.set(address, count + 1)
+    return undefined
+  }
+
+  function leaveFrom(address: string): void {
+    const count = counts.get(address) ?? 0
+    if (count > 1) counts.set(address, count - 1)
+    else counts.delete(address)
+  }
+
+  return {
+    enter(sourceIp) {
+      if (total >= connectionsMax) return 'too_many_connections'
+      // Without an address the peer has gone already.
+      const isCounted = sourceIp !== undefined && !isExempt(sourceIp)
+      const address = isCounted ? networkOf(sourceIp) : undefined
+      const refusal = address === undefined ? undefined : enterFrom(address)
+      if (refusal !== undefined) return refusal
+      total++
+      let isLeft = false
+      return {
+        leave() {
+          if (isLeft) return
+          isLeft = true
+          total--
+          if (address !== undefined) leaveFrom(address)
+        },
+      }
+    },
+  }
+}
+
+/** A token bucket for each address, kept as the one time at which it is full again. */
+function createRate(perSecond: number) {
+  const fullAtMs = new Map<string, number>()
+  const tokenMs = 1_000 / perSecond
+  const windowMs = burstSeconds * 1_000
+  return {
+    take(address: string, nowMs: number): boolean {
+      if (perSecond === 0) return true
+      const fullAt = Math.max(fullAtMs.get(address) ?? nowMs, nowMs) + tokenMs
+      if (fullAt > nowMs + windowMs) return false
+      fullAtMs.delete(address)
+      fullAtMs.set(address, fullAt)
+      const [oldest] = fullAtMs.keys()
+      if (fullAtMs.size > addressesMax && oldest !== undefined) fullAtMs.delete(oldest)
+      return true
+    },
+  }
+}
