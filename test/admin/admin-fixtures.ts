@@ -36,7 +36,10 @@ export async function startServer(
   given: {
     readonly store?: OpenedStore
     readonly options?: Partial<HttpServerOptions>
-    readonly dependencies?: Partial<HttpServerDependencies>
+    /** In place of those that are made here, or made of them. */
+    readonly dependencies?:
+      | Partial<HttpServerDependencies>
+      | ((made: HttpServerDependencies) => Partial<HttpServerDependencies>)
   } = {},
 ): Promise<StartedServer> {
   const opened = given.store ?? (await openStore())
@@ -56,21 +59,23 @@ export async function startServer(
     metrics: opened.metrics,
     clock,
   })
+  const made: HttpServerDependencies = {
+    rules: opened.store,
+    compile,
+    environment,
+    outbox,
+    engine,
+    clock,
+    health: () => ({ status: 'ok' }),
+    logger,
+    metrics: opened.metrics,
+    broker: absentBroker,
+    ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
+  }
+  const { dependencies } = given
+  const others = typeof dependencies === 'function' ? dependencies(made) : dependencies
   const server = createHttpServer(
-    {
-      rules: opened.store,
-      compile,
-      environment,
-      outbox,
-      engine,
-      clock,
-      health: () => ({ status: 'ok' }),
-      logger,
-      metrics: opened.metrics,
-      broker: absentBroker,
-      ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
-      ...given.dependencies,
-    },
+    { ...made, ...others },
     { host: '127.0.0.1', port: 0, insecure: false, ...given.options },
   )
   const port = await server.listen()
