@@ -21,7 +21,11 @@ export interface Config {
   readonly tls: TlsFiles | undefined
   readonly auth: HttpAuthentication
   readonly lab: Listen & {
-    readonly limits: { readonly writes: boolean; readonly reads: boolean }
+    readonly limits: {
+      readonly writes: boolean
+      readonly reads: boolean
+      readonly fanOut: boolean
+    }
   }
   readonly rulesDir: string
   readonly dataDir: string
@@ -100,7 +104,8 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function loadConfig(environment: Environment, mode: Config['mode']): Config {
   const read = readVariables(variables, environment)
   const region = read.AWS_REGION ?? regionDefault(environment, mode)
-  const limited = read.SLUICE_LAB_LIMITS === 'on'
+  const limited = new Set(read.SLUICE_LAB_LIMITS.split(','))
+  const isLimited = (name: string) => limited.has('on') || limited.has(name)
   const tls = tlsFilesOf(read)
   const config: Config = {
     mode,
@@ -120,7 +125,11 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     lab: {
       host: read.SLUICE_LAB_HOST,
       port: read.SLUICE_LAB_PORT,
-      limits: { writes: limited, reads: limited },
+      limits: {
+        writes: isLimited('writes'),
+        reads: isLimited('reads'),
+        fanOut: isLimited('fan-out'),
+      },
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     dataDir: path.resolve(read.SLUICE_DATA_DIR),

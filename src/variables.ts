@@ -110,10 +110,11 @@ export const variables = Type.Object({
   ),
   SLUICE_LAB_HOST: text('127.0.0.1', 'Address that the local Kinesis and STS listen on.'),
   SLUICE_LAB_PORT: port(4567, 'Port of the local Kinesis and STS; 0 picks a free one.'),
-  SLUICE_LAB_LIMITS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+  SLUICE_LAB_LIMITS: Type.String({
+    pattern: '^(on|off|(writes|reads|fan-out)(,(writes|reads|fan-out))*)$',
     default: 'on',
     description:
-      'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read. `off` for measuring and for `sluice simulate --rate max`.',
+      'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read, 2 MiB/s and a SubscribeToShard in 5 seconds for each consumer of enhanced fan-out. `off` for measuring and for `sluice simulate --rate max`; or those that apply, such as `writes,reads` without `fan-out`.',
   }),
   SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),

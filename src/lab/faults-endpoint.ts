@@ -118,7 +118,7 @@ function errorAnswer({ logger }: FaultsEndpoint, thrown: unknown): LabAnswer {
 
 function json(status: number, body: object, headers: Readonly<Record<string, string>> = {}) {
   const given = answer(status, jsonType, `${JSON.stringify(body)}\n`, randomUUID())
-  return given.kind === 'cut' ? given : { ...given, headers: { ...given.headers, ...headers } }
+  return { ...given, headers: { ...given.headers, ...headers } }
 }
 
 const nothing = (): LabAnswer => answer(204, jsonType, '', randomUUID())

@@ -140,6 +140,11 @@ async function serveHttp1(
     request.socket.destroy()
     return
   }
+  if (given.kind === 'stream') {
+    response.writeHead(given.status, { ...given.headers })
+    given.open(response)
+    return
+  }
   const length = { 'content-length': String(Buffer.byteLength(given.body)) }
   response.writeHead(given.status, { ...given.headers, ...length })
   response.end(given.body)
@@ -169,6 +174,11 @@ async function serveHttp2(
     return
   }
   if (stream.destroyed) return
+  if (given.kind === 'stream') {
+    stream.respond({ ...given.headers, ':status': given.status })
+    given.open(stream)
+    return
+  }
   stream.respond({
     ...given.headers,
     ':status': given.status,

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { ServiceError, invalidArgument } from './service-error.ts'
-import type { Shard, Stream } from './streams.ts'
+import type { Shard, Stream } from './stream.ts'
 import type { Tokens } from './tokens.ts'
 
 /** A place in a shard: the ordinal of the record that is read next, and when it was given out. */

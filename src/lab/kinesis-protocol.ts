@@ -1,25 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../telemetry.ts'
 import type { CheckCaller } from './caller-check.ts'
+import { eventStreamType } from './event-stream.ts'
 import type { CallSubject } from './faults.ts'
 import { openIterator } from './iterators.ts'
 import type { ShardIterator } from './iterators.ts'
 import { kinesisOperations } from './kinesis-operations/kinesis-operations.ts'
-import type { OperationContext } from './kinesis-operations/operation.ts'
+import type { OpenEvents, OperationContext } from './kinesis-operations/operation.ts'
 import { accessKeyIdOf, answer } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
 import { carryOut } from './service-call.ts'
 import type { CallObserver } from './service-call.ts'
 import { ServiceError } from './service-error.ts'
-import { shardIdOf } from './streams.ts'
+import { shardIdOf } from './stream.ts'
 import { isObject } from './validation.ts'
+import { wireFormats } from './wire-format.ts'
+import type { WireFormat } from './wire-format.ts'
 
 /**
- * The JSON protocol of Kinesis: `POST /`, the operation in `x-amz-target`, a JSON body each way.
+ * The protocols of Kinesis: `POST /` with the operation in `x-amz-target` and a body in JSON or in
+ * CBOR, or Smithy RPC v2 with the operation in the path. The answer is written as the request was.
  * An error is `{"__type": code, "message": text}`.
  */
-const targetPrefix = 'Kinesis_20131202.'
-const jsonType = 'application/x-amz-json-1.1'
+const servicePrefix = 'Kinesis_20131202'
+const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
 
 export interface KinesisDeps {
   readonly context: OperationContext
@@ -29,19 +33,25 @@ export interface KinesisDeps {
   readonly checkCaller?: CheckCaller | undefined
 }
 
-/** True when the request is meant for this protocol. */
+/** True when the request is meant for these protocols. */
 export const isKinesisRequest = (request: LabRequest) =>
-  request.headers['x-amz-target'] !== undefined
+  request.headers['x-amz-target'] !== undefined || isRpc(request)
+
+const isRpc = ({ headers, target }: LabRequest) =>
+  headers['smithy-protocol'] === 'rpc-v2-cbor' && rpcForm.test(target)
 
 /** Carries a request out. Never rejects. */
 export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Promise<LabAnswer> {
   const requestId = randomUUID()
-  const target = String(request.headers['x-amz-target'])
-  const name = target.startsWith(targetPrefix) ? target.slice(targetPrefix.length) : target
+  const target = targetOf(request)
+  const wire = wireOf(request)
+  const name = target.startsWith(`${servicePrefix}.`)
+    ? target.slice(servicePrefix.length + 1)
+    : target
   let input: Record<string, unknown> = {}
   let problem: ServiceError | undefined
   try {
-    input = readJson(request)
+    if (request.body.length > 0) input = wire.decode(request.body)
   } catch (error) {
     problem = asServiceError(error, deps.logger)
   }
@@ -54,47 +64,57 @@ export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Pro
     refusal: await deps.checkCaller?.('kinesis', request),
     run(call) {
       if (problem) throw problem
-      const output = operationOf(target, name).run(deps.context, input, call)
-      const failedRecordCount = output?.['FailedRecordCount']
+      const outcome = operationOf(target, name).run(deps.context, input, { call, wire })
+      if (typeof outcome === 'function') return { answer: eventAnswer(outcome, wire, requestId) }
+      const failedRecordCount = outcome?.['FailedRecordCount']
+      const body = outcome ? wire.encode(outcome) : ''
       return {
-        answer: answer(200, jsonType, output ? JSON.stringify(output) : '', requestId),
+        answer: inFormat(wire, answer(200, wire.contentType, body, requestId)),
         ...(typeof failedRecordCount === 'number' ? { failedRecordCount } : {}),
       }
     },
     onError(thrown) {
       const error = asServiceError(thrown, deps.logger)
-      const body = JSON.stringify({ __type: error.code, message: error.message })
-      return { error, answer: answer(error.status, jsonType, body, requestId) }
+      const body = wire.encode({ __type: error.code, message: error.message })
+      const given = answer(error.status, wire.contentType, body, requestId)
+      return { error, answer: inFormat(wire, given) }
     },
   })
 }
 
+/** `Kinesis_20131202.PutRecords`, wherever the protocol has it. */
+function targetOf(request: LabRequest): string {
+  const operationName = isRpc(request) ? rpcForm.exec(request.target)?.[1] : undefined
+  return operationName === undefined
+    ? String(request.headers['x-amz-target'])
+    : `${servicePrefix}.${operationName}`
+}
+
+function wireOf(request: LabRequest): WireFormat {
+  if (isRpc(request)) return wireFormats.rpcCbor
+  return request.headers['content-type']?.includes('cbor') ? wireFormats.amzCbor : wireFormats.json
+}
+
+const inFormat = (
+  { headers }: WireFormat,
+  given: Extract<LabAnswer, { kind: 'answer' }>,
+): LabAnswer => ({ ...given, headers: { ...given.headers, ...headers } })
+
+const eventAnswer = (open: OpenEvents, wire: WireFormat, requestId: string): LabAnswer => ({
+  kind: 'stream',
+  status: 200,
+  headers: { 'content-type': eventStreamType, 'x-amzn-requestid': requestId, ...wire.headers },
+  open,
+})
+
 function operationOf(target: string, name: string) {
-  const found = target.startsWith(targetPrefix) ? kinesisOperations.get(name) : undefined
+  const isOurs = target.startsWith(`${servicePrefix}.`)
+  const found = isOurs ? kinesisOperations.get(name) : undefined
   if (found) return found
   throw new ServiceError(
     'UnknownOperationException',
     `The local Kinesis does not have the operation ${target}.`,
   )
-}
-
-function readJson(request: LabRequest): Record<string, unknown> {
-  const type = request.headers['content-type'] ?? jsonType
-  if (type.includes('cbor')) {
-    throw new ServiceError(
-      'SerializationException',
-      'The local Kinesis reads JSON, not CBOR: set AWS_CBOR_DISABLE=true for this client.',
-    )
-  }
-  if (request.body.length === 0) return {}
-  let value: unknown
-  try {
-    value = JSON.parse(request.body.toString())
-  } catch {
-    throw new ServiceError('SerializationException', 'The body is not valid JSON.')
-  }
-  if (isObject(value)) return value
-  throw new ServiceError('SerializationException', 'The body is not a JSON object.')
 }
 
 /** What the faults and the list of calls see; read leniently, before the input is checked. */
@@ -122,9 +142,10 @@ function describeCall(
 }
 
 function streamNameIn(input: Record<string, unknown>): string | undefined {
-  const { StreamName: name, StreamARN: arn } = input
+  const { StreamName: name, StreamARN, ConsumerARN, ResourceARN } = input
   if (typeof name === 'string') return name
-  return typeof arn === 'string' ? arn.split(':stream/')[1] : undefined
+  const arn = StreamARN ?? ConsumerARN ?? ResourceARN
+  return typeof arn === 'string' ? arn.split(':stream/')[1]?.split('/')[0] : undefined
 }
 
 function iteratorIn(

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Writable } from 'node:stream'
 
 /** A request to the lab, whole, whichever version of HTTP brought it. */
 export interface LabRequest {
@@ -17,6 +18,13 @@ export type LabAnswer =
       readonly headers: Readonly<Record<string, string>>
       readonly body: string | Buffer
     }
+  /** An answer without an end that is known: `open` writes it, and ends it some time. */
+  | {
+      readonly kind: 'stream'
+      readonly status: number
+      readonly headers: Readonly<Record<string, string>>
+      open(body: Writable): void
+    }
   /** No answer: the connection is destroyed. */
   | { readonly kind: 'cut' }
 
@@ -28,7 +36,7 @@ export function answer(
   contentType: string,
   body: string | Buffer,
   requestId: string,
-): LabAnswer {
+): Extract<LabAnswer, { kind: 'answer' }> {
   return {
     kind: 'answer',
     status,

@@ -13,9 +13,12 @@ import type { OperationContext } from './kinesis-operations/operation.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
 import { answer, hostOf } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
+import { noLimits } from './shard-limits.ts'
 import type { LimitSwitches } from './shard-limits.ts'
-import { createStreamStore, recordsOf } from './streams.ts'
+import { recordsOf } from './stream.ts'
+import { createStreamStore } from './streams.ts'
 import type { StreamStore } from './streams.ts'
+import type { StatusDurations } from './statuses.ts'
 import { answerSts, isStsRequest } from './sts.ts'
 import type { Sessions } from './sessions.ts'
 import { createTokens } from './tokens.ts'
@@ -53,6 +56,8 @@ export interface LabServerOptions {
   readonly storedBytesMax?: number
   /** AWS's limits of each shard; absent: none. */
   readonly limits?: LimitSwitches
+  /** How long streams and consumers are CREATING, UPDATING or DELETING. */
+  readonly statusMs?: StatusDurations
   /** Verifies that every call is signed by these keys, or by keys that the lab's STS gave out. */
   readonly strict?: LabKeys
   /** The operator answers for the network: see origin-guard.ts. */
@@ -93,7 +98,8 @@ const dropNoticeMs = 60_000
  * @throws SluiceError PortUnavailable (rejects) when it cannot listen
  */
 export async function createLabServer(options: LabServerOptions): Promise<LabServer> {
-  const { clock = systemClock, logger = silent, shardCount = shardCountDefault } = options
+  const { clock = systemClock, logger = silent, limits = noLimits } = options
+  const { shardCount = shardCountDefault } = options
   const faults = createFaults({ seed: options.faultSeed ?? 1 })
   const calls = createCallLog(options.callsMax ?? callsMaxDefault)
   const streams = createStreamStore({
@@ -101,7 +107,8 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     accountId: options.accountId,
     clock,
     storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
-    ...(options.limits && { limits: options.limits }),
+    limits,
+    ...(options.statusMs && { statusMs: options.statusMs }),
     onDropped: createDropNotice(clock, logger),
   })
   const observer = (call: LabCall) => {
@@ -115,6 +122,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     streams,
     tokens: createTokens(),
     faults,
+    limits,
     streamForPut(name) {
       if (options.createsMissingStreams) ensureStream(streams, name, shardCount)
       return streams.get(name)
@@ -146,7 +154,10 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     },
     faults,
     calls,
-    close: () => transport.close(),
+    async close() {
+      streams.close()
+      await transport.close()
+    },
   }
 }
 
@@ -162,7 +173,7 @@ async function callerCheckOf(
 }
 
 function ensureStream(streams: StreamStore, name: string, shardCount: number): void {
-  if (!streams.find(name)) streams.create({ name, shardCount })
+  if (!streams.find(name)) streams.create({ name, shardCount, isReadyAtOnce: true })
 }
 
 function readAll(streams: StreamStore, name: string): LabRecord[] {

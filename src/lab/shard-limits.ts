@@ -28,19 +28,46 @@ export interface LimitSwitches {
   readonly writes: boolean
   /** 5 GetRecords/s and 2 MiB/s. */
   readonly reads: boolean
+  /** 2 MiB/s of each consumer, and 5 seconds from one SubscribeToShard to the next. */
+  readonly fanOut: boolean
 }
 
-export const noLimits: LimitSwitches = Object.freeze({ writes: false, reads: false })
+export const noLimits: LimitSwitches = Object.freeze({ writes: false, reads: false, fanOut: false })
+export const allLimits: LimitSwitches = Object.freeze({ writes: true, reads: true, fanOut: true })
+
+/** What one subscription of enhanced fan-out is sent: 2 MiB/s, a second's worth at once. */
+export interface FanOutLimit {
+  /** How long to wait for room; 0 when there is some. */
+  waitMs(nowMs: number): number
+  /** Takes what was sent, which may run into debt. */
+  spend(sizeBytes: number, nowMs: number): void
+}
 
 const writtenRecordsPerSecond = 1_000
 const writtenBytesPerSecond = 1024 * 1024
 const readCallsPerSecond = 5
 const readBytesPerSecond = 2 * 1024 * 1024
+const fanOutBytesPerSecond = 2 * 1024 * 1024
 
 export function createShardLimits(switches: LimitSwitches): ShardLimits {
   const writes = switches.writes ? createWriteLimits() : unlimited
   const reads = switches.reads ? createReadLimits() : unlimited
   return { takeWrite: writes.takeWrite, takeRead: reads.takeRead, spendRead: reads.spendRead }
+}
+
+export function createFanOutLimit(switches: LimitSwitches): FanOutLimit {
+  if (!switches.fanOut) return { waitMs: () => 0, spend: () => undefined }
+  const bytes = createBucket(fanOutBytesPerSecond)
+  return {
+    waitMs(nowMs) {
+      const level = bytes.level(nowMs)
+      return level > 0 ? 0 : Math.ceil(((1 - level) * 1000) / fanOutBytesPerSecond)
+    },
+    spend(sizeBytes, nowMs) {
+      bytes.level(nowMs)
+      bytes.spend(sizeBytes)
+    },
+  }
 }
 
 const unlimited: ShardLimits = Object.freeze({

@@ -1,44 +1,47 @@
 import type { Clock } from '../clock.ts'
-import { hashKeyOf, hashKeySpace } from '../hash-key.ts'
-import { sequenceNumbersOf } from './sequence-number.ts'
+import { endSubscriptions } from './consumers.ts'
+import { uniformRanges } from './resharding.ts'
+import type { MakeShard, Resharding } from './resharding.ts'
 import { ServiceError, notFound } from './service-error.ts'
-import { createShardLimits, noLimits } from './shard-limits.ts'
-import type { LimitSwitches, ShardLimits } from './shard-limits.ts'
-import { createShardLog } from './shard-log.ts'
-import type { ShardLog, StoredRecord } from './shard-log.ts'
+import { createShardCounts } from './shard-counts.ts'
+import { noLimits } from './shard-limits.ts'
+import type { LimitSwitches } from './shard-limits.ts'
+import { createShardStorage } from './shard-storage.ts'
+import type { ShardStorage } from './shard-storage.ts'
+import { createStatuses, statusDurationsDefault } from './statuses.ts'
+import type { StatusDurations } from './statuses.ts'
+import type { Stream, StreamMode } from './stream.ts'
 
-/**
- * The streams of the lab and their records, all in memory.
- *
- * A stream is ACTIVE as soon as it is made: on AWS that takes about half a minute, and every
- * script waits for it; in a lab there is nothing to wait for, and a client that polls for ACTIVE
- * finds it at its first look.
- */
-export interface Stream {
-  readonly name: string
-  readonly arn: string
-  /** Epoch milliseconds, different for each stream of a server: it also tells namesakes apart. */
-  readonly createdMs: number
-  readonly mode: StreamMode
-  readonly shards: readonly Shard[]
-  readonly maxRecordSizeInKiB: number
-  readonly tags: Map<string, string>
-  retentionHours: number
-}
-
-export type StreamMode = 'PROVISIONED' | 'ON_DEMAND'
-
-export interface Shard {
-  readonly number: number
-  /** `shardId-` and the number in twelve digits. */
-  readonly id: string
-  readonly createdMs: number
-  /** Both ends belong to the shard. */
-  readonly startingHashKey: bigint
-  readonly endingHashKey: bigint
-  readonly log: ShardLog
-  readonly limits: ShardLimits
-  sequenceNumber(ordinal: number, arrivalMs: number): string
+/** The streams of the lab and their records, in memory. */
+export interface StreamStore {
+  /** @throws ServiceError ResourceInUseException, LimitExceededException */
+  create(stream: NewStream): Stream
+  /**
+   * Deletes a stream with its records and consumers.
+   * @throws ServiceError ResourceInUseException unless it is ACTIVE
+   */
+  delete(stream: Stream): void
+  find(name: string): Stream | undefined
+  /** @throws ServiceError ResourceNotFoundException */
+  get(name: string): Stream
+  /** Sorted by name. */
+  list(): readonly Stream[]
+  readonly openShardCount: () => number
+  /** @throws ServiceError LimitExceededException when so many more shards are too many */
+  readonly refuseTooManyShards: (moreCount: number) => void
+  /**
+   * Changes a stream: it is UPDATING for a while, then `apply` runs and it is ACTIVE again.
+   * @throws ServiceError ResourceInUseException unless it is ACTIVE
+   */
+  update(stream: Stream, apply: (resharding: Resharding) => void): void
+  readonly append: ShardStorage['append']
+  /** To be called before records are read. */
+  readonly trim: ShardStorage['trim']
+  readonly horizonMs: ShardStorage['horizonMs']
+  /** Runs `apply` when a consumer was CREATING or DELETING for long enough. */
+  passConsumer(apply: () => void): void
+  /** Ends what is under way. */
+  close(): void
 }
 
 export interface NewStream {
@@ -47,6 +50,8 @@ export interface NewStream {
   readonly mode?: StreamMode
   readonly maxRecordSizeInKiB?: number
   readonly tags?: Readonly<Record<string, string>>
+  /** It is ACTIVE at once, however long CREATING takes otherwise. */
+  readonly isReadyAtOnce?: boolean
 }
 
 export interface StreamStoreOptions {
@@ -57,176 +62,112 @@ export interface StreamStoreOptions {
   readonly storedBytesMax: number
   /** Of every shard; absent: none. */
   readonly limits?: LimitSwitches
+  readonly statusMs?: StatusDurations
   /** Told each time that records were dropped for want of room. */
   readonly onDropped?: (streamName: string) => void
 }
 
-export interface StreamStore {
-  /** @throws ServiceError ResourceInUseException, LimitExceededException */
-  create(stream: NewStream): Stream
-  /** @throws ServiceError ResourceNotFoundException */
-  delete(name: string): void
-  find(name: string): Stream | undefined
-  /** @throws ServiceError ResourceNotFoundException */
-  get(name: string): Stream
-  /** Sorted by name. */
-  list(): readonly Stream[]
-  openShardCount(): number
-  /** Stores a record in the shard, and says where it is now. */
-  append(shard: Shard, partitionKey: string, data: Uint8Array): PutPlace
-  /** Forgets what is past the retention of the stream. To be called before records are read. */
-  trim(stream: Stream): void
-}
-
-export interface PutPlace {
-  readonly shardId: string
-  readonly sequenceNumber: string
-}
-
-/** The quota of shards of a new AWS account in the large regions. */
-export const shardsPerAccountMax = 20_000
 export const retentionHoursDefault = 24
 export const maxRecordSizeInKiBDefault = 1024
 
-const hourMs = 3_600_000
-
 export function createStreamStore(options: StreamStoreOptions): StreamStore {
-  const { clock, accountId, region, limits = noLimits } = options
+  const { clock, accountId, region, statusMs = statusDurationsDefault } = options
   const streams = new Map<string, Stream>()
-  let storedBytes = 0
+  const statuses = createStatuses(clock, accountId, streams)
+  const counts = createShardCounts(options, streams)
+  const storage = createShardStorage({
+    clock,
+    streams,
+    storedBytesMax: options.storedBytesMax,
+    limits: options.limits ?? noLimits,
+    onDropped: options.onDropped,
+  })
+  const { makeShard } = storage
   let lastCreatedMs = 0
-
-  const openShardCount = () =>
-    [...streams.values()].reduce((sum, stream) => sum + stream.shards.length, 0)
-  const countBytes = (delta: number) => {
-    storedBytes += delta
-  }
-
-  function makeRoom(): void {
-    while (storedBytes > options.storedBytesMax) {
-      const oldest = oldestShardOf(streams.values())
-      if (!oldest) return
-      oldest.shard.log.dropOldestSegment()
-      options.onDropped?.(oldest.stream.name)
-    }
-  }
-
-  const get = (name: string) => {
-    const stream = streams.get(name)
-    if (!stream) throw notFound(`Stream ${name} under account ${accountId} not found.`)
-    return stream
-  }
 
   return {
     create(wanted) {
-      if (streams.has(wanted.name)) {
-        throw new ServiceError(
-          'ResourceInUseException',
-          `Stream ${wanted.name} under account ${accountId} already exists.`,
-        )
-      }
-      if (openShardCount() + wanted.shardCount > shardsPerAccountMax) {
-        throw new ServiceError(
-          'LimitExceededException',
-          `This request would exceed the shard limit for the account ${accountId} in ${region}: ` +
-            `${openShardCount()} of ${shardsPerAccountMax} are in use.`,
-        )
-      }
+      if (streams.has(wanted.name)) throw alreadyThere(wanted.name, accountId)
+      counts.refuseTooManyShards(wanted.shardCount)
       lastCreatedMs = Math.max(clock.nowMs(), lastCreatedMs + 1)
       const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
-      const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, limits }, countBytes)
+      const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, makeShard })
       streams.set(wanted.name, stream)
+      const creatingMs = wanted.isReadyAtOnce ? 0 : statusMs.creatingMs
+      statuses.pass(stream, 'CREATING', creatingMs, () => {
+        stream.status = 'ACTIVE'
+      })
       return stream
     },
-    delete(name) {
-      const stream = get(name)
-      streams.delete(name)
-      for (const { log } of stream.shards) {
-        while (log.oldestSegmentMs() !== undefined) log.dropOldestSegment()
-      }
+    delete(stream) {
+      statuses.refuseUnlessActive(stream)
+      statuses.pass(stream, 'DELETING', statusMs.deletingMs, () => {
+        streams.delete(stream.name)
+        empty(stream)
+      })
     },
     find: (name) => streams.get(name),
-    get,
+    get(name) {
+      const stream = streams.get(name)
+      if (!stream) throw notFound(`Stream ${name} under account ${accountId} not found.`)
+      return stream
+    },
     list: () => [...streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    openShardCount,
-    append(shard, partitionKey, data) {
-      const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.nowMs())
-      if (storedBytes > options.storedBytesMax) makeRoom()
-      return { shardId: shard.id, sequenceNumber: shard.sequenceNumber(ordinal, arrivalMs) }
+    openShardCount: counts.openShardCount,
+    refuseTooManyShards: counts.refuseTooManyShards,
+    update(stream, apply) {
+      statuses.refuseUnlessActive(stream)
+      statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
+        apply({ stream, makeShard, nowMs: clock.nowMs() })
+        stream.status = 'ACTIVE'
+      })
     },
-    trim(stream) {
-      const horizonMs = clock.nowMs() - stream.retentionHours * hourMs
-      for (const { log } of stream.shards) log.trimBefore(horizonMs)
-    },
+    append: storage.append,
+    trim: storage.trim,
+    horizonMs: storage.horizonMs,
+    passConsumer: (apply) => statuses.later(statusMs.consumerMs, apply),
+    close: () => statuses.close(),
   }
 }
 
-/** The shard whose range holds the hash key of a record: of its partition key, or explicit. */
-export function shardFor(stream: Stream, partitionKey: string, explicitHashKey?: bigint): Shard {
-  const hashKey = explicitHashKey ?? hashKeyOf(partitionKey)
-  let low = 0
-  let high = stream.shards.length - 1
-  while (low < high) {
-    const middle = (low + high + 1) >>> 1
-    if ((stream.shards[middle]?.startingHashKey ?? 0n) <= hashKey) low = middle
-    else high = middle - 1
-  }
-  const shard = stream.shards[low]
-  if (!shard) throw new Error(`stream ${stream.name} has no shard`)
-  return shard
-}
+const alreadyThere = (name: string, accountId: string) =>
+  new ServiceError(
+    'ResourceInUseException',
+    `Stream ${name} under account ${accountId} already exists.`,
+  )
 
-/** Every readable record of a shard, oldest first. */
-export function* recordsOf(shard: Shard): Generator<StoredRecord> {
-  for (let ordinal = shard.log.firstOrdinal(); ordinal < shard.log.nextOrdinal(); ordinal++) {
-    const record = shard.log.at(ordinal)
-    if (record) yield record
+/** Lets go of what is stored, and of who reads it. */
+function empty(stream: Stream): void {
+  for (const consumer of stream.consumers.values()) endSubscriptions(consumer)
+  for (const { log } of stream.shards) {
+    while (log.oldestSegmentMs() !== undefined) log.dropOldestSegment()
   }
 }
-
-/** `shardId-` and at least twelve digits. */
-export const shardIdOf = (shardNumber: number) => `shardId-${String(shardNumber).padStart(12, '0')}`
 
 function newStream(
   wanted: NewStream,
-  { arn, createdMs, limits }: { arn: string; createdMs: number; limits: LimitSwitches },
-  onBytes: (delta: number) => void,
+  made: { arn: string; createdMs: number; makeShard: MakeShard },
 ): Stream {
-  const width = hashKeySpace / BigInt(wanted.shardCount)
-  const shards = Array.from({ length: wanted.shardCount }, (_, number): Shard => {
-    const isLast = number === wanted.shardCount - 1
-    return {
-      number,
-      id: shardIdOf(number),
-      createdMs,
-      startingHashKey: width * BigInt(number),
-      // The last shard takes what the division leaves over.
-      endingHashKey: (isLast ? hashKeySpace : width * BigInt(number + 1)) - 1n,
-      log: createShardLog(onBytes),
-      limits: createShardLimits(limits),
-      sequenceNumber: sequenceNumbersOf(createdMs, number),
-    }
-  })
-  return {
+  const stream: Stream = {
     name: wanted.name,
-    arn,
-    createdMs,
-    mode: wanted.mode ?? 'PROVISIONED',
-    shards,
-    maxRecordSizeInKiB: wanted.maxRecordSizeInKiB ?? maxRecordSizeInKiBDefault,
+    arn: made.arn,
+    createdMs: made.createdMs,
     tags: new Map(Object.entries(wanted.tags ?? {})),
+    consumers: new Map(),
+    lastConsumerSeconds: 0,
+    status: 'CREATING',
+    mode: wanted.mode ?? 'PROVISIONED',
+    shards: [],
+    openShards: [],
+    shardsMade: 0,
+    maxRecordSizeInKiB: wanted.maxRecordSizeInKiB ?? maxRecordSizeInKiBDefault,
     retentionHours: retentionHoursDefault,
+    encryptionKeyId: undefined,
+    shardLevelMetrics: [],
   }
-}
-
-function oldestShardOf(streams: Iterable<Stream>): { stream: Stream; shard: Shard } | undefined {
-  let oldest: { stream: Stream; shard: Shard; sinceMs: number } | undefined
-  for (const stream of streams) {
-    for (const shard of stream.shards) {
-      const sinceMs = shard.log.oldestSegmentMs()
-      if (sinceMs === undefined) continue
-      if (!oldest || sinceMs < oldest.sinceMs) oldest = { stream, shard, sinceMs }
-    }
-  }
-  return oldest
+  const ranges = uniformRanges(wanted.shardCount)
+  const shards = ranges.map((range) => made.makeShard(stream, { ...range, parents: [] }))
+  stream.shards = shards
+  stream.openShards = shards
+  return stream
 }

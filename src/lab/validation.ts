@@ -130,9 +130,10 @@ export const boolean: Shape<boolean> = {
   },
 }
 
-/** Epoch seconds with a fraction, as JSON clients send a time; gives whole milliseconds. */
+/** A time: epoch seconds with a fraction, or what CBOR knows for one; gives whole milliseconds. */
 export const timestampMs: Shape<number> = {
   read(value) {
+    if (value instanceof Date && !Number.isNaN(value.getTime())) return Math.round(value.getTime())
     if (typeof value !== 'number') throw notConvertible(value, 'Timestamp')
     return Math.round(value * 1000)
   },
@@ -140,15 +141,11 @@ export const timestampMs: Shape<number> = {
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** Bytes, as base64 text. */
-export function blob(limits: { max: number }): Shape<Buffer> {
+/** Bytes, or base64 text. */
+export function blob(limits: { max: number }): Shape<Uint8Array> {
   return {
     read(value, problems) {
-      if (typeof value !== 'string') throw notConvertible(value, 'Blob')
-      if (value.length % 4 !== 0 || !base64.test(value)) {
-        throw new ServiceError('SerializationException', 'A Blob must be valid base64.')
-      }
-      const bytes = Buffer.from(value, 'base64')
+      const bytes = value instanceof Uint8Array ? value : fromBase64(value)
       if (bytes.length > limits.max) {
         const constraint = lengthAtMost(limits.max)
         problems.push({ path: '', value: `'${bytes.length} bytes'`, constraint })
@@ -156,6 +153,14 @@ export function blob(limits: { max: number }): Shape<Buffer> {
       return bytes
     },
   }
+}
+
+function fromBase64(value: unknown): Buffer {
+  if (typeof value !== 'string') throw notConvertible(value, 'Blob')
+  if (value.length % 4 !== 0 || !base64.test(value)) {
+    throw new ServiceError('SerializationException', 'A Blob must be valid base64.')
+  }
+  return Buffer.from(value, 'base64')
 }
 
 export function list<T>(member: Shape<T>, limits: { min: number; max: number }): Shape<T[]> {
@@ -238,9 +243,15 @@ function readAt<T>(path: string, shape: Shape<T>, value: unknown, problems: Prob
   return read
 }
 
-/** True for what JSON calls an object. */
+/** True for what JSON calls an object; false for the bytes and times that CBOR has beside it. */
 export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Uint8Array) &&
+    !(value instanceof Date)
+  )
 }
 
 const lengthAtLeast = (min: number) => `Member must have length greater than or equal to ${min}`

@@ -6,10 +6,19 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { onTestFinished } from 'vitest'
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import type { LabServer, LabServerOptions } from '../../src/lab/lab-server.ts'
+import type { StatusDurations } from '../../src/lab/statuses.ts'
 
 export const region = 'us-east-1'
 export const accountId = '000000000000'
 const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret' }
+
+/** Every change is done when its call is answered. */
+export const noDelays: StatusDurations = Object.freeze({
+  creatingMs: 0,
+  updatingMs: 0,
+  deletingMs: 0,
+  consumerMs: 0,
+})
 
 /** A lab on a free port, closed when the test ends. */
 export async function startLab(options: Partial<LabServerOptions> = {}): Promise<LabServer> {

@@ -249,20 +249,4 @@ describe('the port', () => {
     expect(performance.now() - startedMs).toBeLessThan(500)
     await expect(rawCall(lab, 'ListStreams', {})).rejects.toThrow('fetch failed')
   })
-
-  test('tells a client of CBOR how to speak JSON', async () => {
-    const lab = await startLab()
-    const response = await fetch(`http://127.0.0.1:${lab.port}/`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/x-amz-cbor-1.1',
-        'x-amz-target': 'Kinesis_20131202.ListStreams',
-      },
-      body: Buffer.of(0xa0),
-    })
-    expect(await response.json()).toMatchObject({
-      __type: 'SerializationException',
-      message: expect.stringContaining('AWS_CBOR_DISABLE') as string,
-    })
-  })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LabServer } from '../../src/lab/lab-server.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
-import { base64, rawCall, startLab } from './lab-fixtures.ts'
+import { base64, noDelays, rawCall, startLab } from './lab-fixtures.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
 
 const shardId = 'shardId-000000000000'
@@ -29,7 +29,7 @@ interface Page {
 
 async function createBench(): Promise<Bench> {
   const clock = createManualClock()
-  const lab = await startLab({ clock })
+  const lab = await startLab({ clock, statusMs: noDelays })
   lab.ensureStream('s', 1)
   return {
     lab,

@@ -11,7 +11,7 @@ import { kinesisClient, rawCall, startLab } from './lab-fixtures.ts'
 
 const mebibyte = 1024 * 1024
 const startMs = Date.UTC(2026, 0, 1)
-const on = { writes: true, reads: true }
+const on = { writes: true, reads: true, fanOut: false }
 const throttled = 'ProvisionedThroughputExceededException'
 const firstHash = '0'
 const lastHash = String((1n << 128n) - 1n)
@@ -154,9 +154,9 @@ describe('a shard gives', () => {
 })
 
 test.each([
-  [{ writes: false, reads: true }, true, false],
-  [{ writes: true, reads: false }, false, true],
-  [{ writes: false, reads: false }, true, true],
+  [{ writes: false, reads: true, fanOut: false }, true, false],
+  [{ writes: true, reads: false, fanOut: false }, false, true],
+  [{ writes: false, reads: false, fanOut: false }, true, true],
 ])('%j: each is switched for itself', (switches, write, read) => {
   const limits = createShardLimits(switches)
   limits.takeWrite(mebibyte, startMs)

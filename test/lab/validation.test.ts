@@ -357,10 +357,10 @@ describe('a bad request is refused, and nothing is stored', () => {
     ],
     [
       'an operation that the lab lacks',
-      'MergeShards',
+      'PutResourcePolicy',
       {},
       'UnknownOperationException',
-      /Kinesis_20131202\.MergeShards/,
+      /Kinesis_20131202\.PutResourcePolicy/,
     ],
   ])('%s: %s', async (_what, operation, input, code, message) => {
     const lab = await startLab()

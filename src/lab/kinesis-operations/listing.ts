@@ -1,20 +1,20 @@
 import { ServiceError, invalidArgument } from '../service-error.ts'
-import type { Shard, Stream } from '../streams.ts'
-import { integer, isObject, oneOf, required, structure, timestampMs } from '../validation.ts'
+import type { Shard, Stream } from '../stream.ts'
+import { integer, oneOf, required, structure, timestampMs } from '../validation.ts'
+import type { WireFormat } from '../wire-format.ts'
 import { nextToken, resultsMax, shardId, streamMembers, streamName, streamOf } from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
+import { openPage, sealPage } from './pages.ts'
 import { shardDescription } from './streams.ts'
 
 const streamsListedDefault = 100
 const shardsListedMax = 1_000
-/** A NextToken can be used for five minutes (API Reference, ListShards). */
-const tokenLifetimeMs = 300_000
 
 export const listStreams = operation(
   'ListStreams',
   structure({ Limit: resultsMax, ExclusiveStartStreamName: streamName, NextToken: nextToken }),
-  (context, input) => {
+  (context, input, { wire }) => {
     const { ExclusiveStartStreamName: startName, NextToken: token } = input
     if (startName !== undefined && token !== undefined) {
       throw invalidArgument('NextToken and ExclusiveStartStreamName cannot be given together.')
@@ -28,7 +28,7 @@ export const listStreams = operation(
     const last = page.at(-1)
     return {
       StreamNames: page.map((stream) => stream.name),
-      StreamSummaries: page.map(streamSummary),
+      StreamSummaries: page.map((stream) => streamSummary(stream, wire)),
       HasMoreStreams: streams.length > limit,
       ...(streams.length > limit && last
         ? { NextToken: sealPage(context, 'listStreams', { after: last.name }) }
@@ -37,12 +37,12 @@ export const listStreams = operation(
   },
 )
 
-const streamSummary = (stream: Stream) => ({
+const streamSummary = (stream: Stream, wire: WireFormat) => ({
   StreamName: stream.name,
   StreamARN: stream.arn,
-  StreamStatus: 'ACTIVE',
+  StreamStatus: stream.status,
   StreamModeDetails: { StreamMode: stream.mode },
-  StreamCreationTimestamp: stream.createdMs / 1000,
+  StreamCreationTimestamp: wire.time(stream.createdMs),
 })
 
 const filterTypes = [
@@ -75,7 +75,7 @@ export const listShards = operation(
     }),
   }),
   (context, input) => {
-    const { stream, shards, atMs } =
+    const { stream, shards, filter } =
       input.NextToken === undefined
         ? firstShards(context, input)
         : nextShards(context, input.NextToken, input)
@@ -83,7 +83,7 @@ export const listShards = operation(
     const page = shards.slice(0, limit)
     const last = page.at(-1)
     if (shards.length <= limit || !last) return { Shards: page.map(shardDescription) }
-    const next = { after: last.id, streamName: stream.name, atMs }
+    const next = { after: last.id, streamName: stream.name, filter: { ...filter } }
     return {
       Shards: page.map(shardDescription),
       NextToken: sealPage(context, 'listShards', next),
@@ -103,25 +103,17 @@ interface ShardPage {
   readonly stream: Stream
   /** Those still to be listed, in order. */
   readonly shards: readonly Shard[]
-  /** Only those that were there at that time; kept from page to page. */
-  readonly atMs: number | undefined
+  /** Kept from page to page. */
+  readonly filter: ShardFilter | undefined
 }
 
 function firstShards(context: OperationContext, input: ListShardsRequest): ShardPage {
   const stream = streamOf(context, input)
-  const created = input.StreamCreationTimestamp
-  if (created !== undefined && created !== stream.createdMs) {
-    throw new ServiceError(
-      'ResourceNotFoundException',
-      `No stream ${stream.name} under account ${context.accountId} was created at ${created} ms.`,
-    )
-  }
+  refuseOtherCreation(context, stream, input.StreamCreationTimestamp)
   const filter = input.ShardFilter
   checkFilter(filter)
   const after = input.ExclusiveStartShardId ?? filter?.ShardId
-  // All shards of the lab are open, so that no other filter leaves any out.
-  const atMs = filter?.Type === 'AT_TIMESTAMP' ? filter.Timestamp : undefined
-  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)), atMs }
+  return { stream, shards: shardsListed(context, stream, filter, after), filter }
 }
 
 function nextShards(context: OperationContext, token: string, input: ListShardsRequest): ShardPage {
@@ -129,13 +121,68 @@ function nextShards(context: OperationContext, token: string, input: ListShardsR
   if ([StreamName, StreamCreationTimestamp, ExclusiveStartShardId].some((m) => m !== undefined)) {
     throw invalidArgument('NextToken names the stream and the place: nothing else may name them.')
   }
-  const { after, streamName: name = '', atMs } = openPage(context, 'listShards', token)
-  const stream = context.streams.get(name)
-  return { stream, shards: stream.shards.filter((shard) => isListed(shard, after, atMs)), atMs }
+  const page = openPage(context, 'listShards', token)
+  const stream = context.streams.get(page.streamName ?? '')
+  if (input.StreamARN !== undefined && input.StreamARN !== stream.arn) {
+    throw invalidArgument(`The NextToken is not of stream ${input.StreamARN}.`)
+  }
+  // Sealed by this server from a ShardFilter, or empty.
+  const filter = page.filter?.['Type'] ? (page.filter as unknown as ShardFilter) : undefined
+  return { stream, shards: shardsListed(context, stream, filter, page.after), filter }
 }
 
-const isListed = (shard: Shard, after: string | undefined, atMs: number | undefined) =>
-  (after === undefined || shard.id > after) && (atMs === undefined || shard.createdMs <= atMs)
+/** @throws ServiceError ResourceNotFoundException when a namesake of the stream is meant */
+export function refuseOtherCreation(
+  context: OperationContext,
+  stream: Stream,
+  createdMs: number | undefined,
+): void {
+  if (createdMs === undefined || createdMs === stream.createdMs) return
+  throw new ServiceError(
+    'ResourceNotFoundException',
+    `No stream ${stream.name} under account ${context.accountId} was created at ${createdMs} ms.`,
+  )
+}
+
+function shardsListed(
+  context: OperationContext,
+  stream: Stream,
+  filter: ShardFilter | undefined,
+  after: string | undefined,
+): readonly Shard[] {
+  if (stream.status === 'CREATING' || stream.status === 'DELETING') {
+    throw new ServiceError(
+      'ResourceInUseException',
+      `Stream ${stream.name} under account ${context.accountId} not ACTIVE, instead in state ` +
+        `${stream.status}.`,
+    )
+  }
+  context.streams.trim(stream)
+  const holds = filterOf(context, stream, filter)
+  return stream.shards.filter((shard) => (after === undefined || shard.id > after) && holds(shard))
+}
+
+/** Shards that expired are listed by no filter: the stream has them no more. */
+function filterOf(
+  { streams }: OperationContext,
+  stream: Stream,
+  filter: ShardFilter | undefined,
+): (shard: Shard) => boolean {
+  // Both that need a time have one by then: see checkFilter.
+  const atMs = filter?.Timestamp ?? 0
+  const filters: Readonly<Record<ShardFilter['Type'], (shard: Shard) => boolean>> = {
+    AFTER_SHARD_ID: () => true,
+    FROM_TRIM_HORIZON: () => true,
+    AT_TRIM_HORIZON: openAt(Math.max(streams.horizonMs(stream), stream.createdMs)),
+    AT_LATEST: (shard) => shard.closedMs === undefined,
+    AT_TIMESTAMP: openAt(atMs),
+    FROM_TIMESTAMP: (shard) => (shard.closedMs ?? Infinity) >= atMs,
+  }
+  return filters[filter?.Type ?? 'FROM_TRIM_HORIZON']
+}
+
+const openAt = (atMs: number) => (shard: Shard) =>
+  shard.createdMs <= atMs && (shard.closedMs ?? Infinity) >= atMs
 
 function checkFilter(filter: ShardFilter | undefined): void {
   if (!filter) return
@@ -151,30 +198,4 @@ function checkFilter(filter: ShardFilter | undefined): void {
       `ShardFilter.ShardId ${needsShard ? 'is needed' : 'cannot be given'} with ${filter.Type}.`,
     )
   }
-}
-
-interface Page {
-  /** The name or id that the next page begins behind. */
-  readonly after: string
-  readonly streamName?: string
-  readonly atMs?: number | undefined
-}
-
-type Listing = 'listStreams' | 'listShards'
-
-const sealPage = (context: OperationContext, kind: Listing, page: Page) =>
-  context.tokens.seal({ ...page, kind, issuedMs: context.clock.nowMs() })
-
-function openPage(context: OperationContext, kind: Listing, token: string): Page {
-  const content = context.tokens.open(token)
-  if (!isObject(content) || content['kind'] !== kind) throw invalidArgument('Invalid NextToken.')
-  const ageMs = context.clock.nowMs() - Number(content['issuedMs'])
-  if (ageMs > tokenLifetimeMs) {
-    throw new ServiceError(
-      'ExpiredNextTokenException',
-      `NextToken expired. It was made ${ageMs} ms ago and can be used for ${tokenLifetimeMs} ms.`,
-    )
-  }
-  // Sealed by this server from a Page.
-  return content as unknown as Page
 }

@@ -1,9 +1,9 @@
 import { hashKeySpace } from '../../hash-key.ts'
 import { sequenceNumberPattern } from '../sequence-number.ts'
 import { ServiceError, invalidArgument, notFound } from '../service-error.ts'
-import { shardIdOf } from '../streams.ts'
-import type { Shard, Stream } from '../streams.ts'
-import { integer, map, text } from '../validation.ts'
+import { shardIdOf } from '../stream.ts'
+import type { Shard, Stream } from '../stream.ts'
+import { integer, map, oneOf, required, structure, text } from '../validation.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Members that several operations share, with the constraints of the Kinesis API Reference. */
@@ -21,6 +21,18 @@ export const nextToken = text({ min: 1, max: 1_048_576 })
 export const resultsMax = integer({ min: 1, max: 10_000 })
 export const tagKey = text({ min: 1, max: 128 })
 export const tags = map(tagKey, text({ max: 256 }), { min: 1, max: 200 })
+
+export const maxRecordSizeInKiB = integer({ min: 1024, max: 10_240 })
+export const streamModeDetails = structure({
+  StreamMode: required(oneOf(['PROVISIONED', 'ON_DEMAND'])),
+})
+export const consumerName = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
+export const consumerArn = text({
+  min: 1,
+  max: 2048,
+  pattern:
+    'arn:aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+',
+})
 
 /** The two ways to name a stream, in every operation on one. */
 export const streamMembers = { StreamName: streamName, StreamARN: streamArn } as const
@@ -56,6 +68,15 @@ export function nameOf(context: OperationContext, input: StreamNaming): string {
 /** The stream that a request means. @throws ServiceError as `nameOf`, ResourceNotFoundException */
 export const streamOf = (context: OperationContext, input: StreamNaming): Stream =>
   context.streams.get(nameOf(context, input))
+
+/**
+ * A stream that is being made takes no records and gives none, as if it were not there.
+ * @throws ServiceError ResourceNotFoundException
+ */
+export function refuseUnready({ accountId }: OperationContext, { name, status }: Stream): void {
+  if (status !== 'CREATING') return
+  throw notFound(`Stream ${name} under account ${accountId} not found: it is being created.`)
+}
 
 /** The shard of that id. @throws ServiceError ResourceNotFoundException */
 export function shardOf(context: OperationContext, stream: Stream, id: string): Shard {

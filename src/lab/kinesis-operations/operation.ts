@@ -1,9 +1,13 @@
+import type { Writable } from 'node:stream'
 import type { Clock } from '../../clock.ts'
 import type { CallSubject, Faults } from '../faults.ts'
-import type { Stream, StreamStore } from '../streams.ts'
+import type { LimitSwitches } from '../shard-limits.ts'
+import type { Stream } from '../stream.ts'
+import type { StreamStore } from '../streams.ts'
 import type { Tokens } from '../tokens.ts'
 import { readRequest } from '../validation.ts'
 import type { Shape } from '../validation.ts'
+import type { WireFormat } from '../wire-format.ts'
 
 /** What operations work on. */
 export interface OperationContext {
@@ -13,29 +17,45 @@ export interface OperationContext {
   readonly streams: StreamStore
   readonly tokens: Tokens
   readonly faults: Faults
+  readonly limits: LimitSwitches
   /** Gives the stream of a put, where a missing one may be made on the spot. */
   streamForPut(name: string): Stream
 }
 
+/** One request, as far as it is not the operation's input. */
+export interface Exchange {
+  readonly call: CallSubject
+  /** Makes the members of the output that are bytes or times. */
+  readonly wire: WireFormat
+}
+
 /** The output of an operation, by member. */
 export type Output = Readonly<Record<string, unknown>>
+
+/** The output of SubscribeToShard: begins to write it to the body of the answer. */
+export type OpenEvents = (body: Writable) => void
+
+/** Undefined for operations that answer with an empty body. */
+export type Outcome = Output | OpenEvents | undefined
 
 export interface Operation {
   readonly name: string
   /**
    * Reads the input, checks it and carries the operation out.
    *
-   * @returns the output; undefined for operations that answer with an empty body
    * @throws ServiceError
    */
-  run(context: OperationContext, input: unknown, call: CallSubject): Output | undefined
+  run(context: OperationContext, input: unknown, exchange: Exchange): Outcome
 }
 
 /** An operation of the API: the shape of its input and what it does. */
 export function operation<Input>(
   name: string,
   input: Shape<Input>,
-  run: (context: OperationContext, input: Input, call: CallSubject) => Output | undefined,
+  run: (context: OperationContext, input: Input, exchange: Exchange) => Outcome,
 ): Operation {
-  return { name, run: (context, given, call) => run(context, readRequest(input, given), call) }
+  return {
+    name,
+    run: (context, given, exchange) => run(context, readRequest(input, given), exchange),
+  }
 }

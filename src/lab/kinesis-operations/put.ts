@@ -1,8 +1,9 @@
 import type { CallSubject, EntryFailureCode } from '../faults.ts'
 import { parseSequenceNumber } from '../sequence-number.ts'
 import { ServiceError, invalidArgument } from '../service-error.ts'
-import { shardFor } from '../streams.ts'
-import type { PutPlace, Stream } from '../streams.ts'
+import { encryptionOf, shardFor } from '../stream.ts'
+import type { Stream } from '../stream.ts'
+import type { PutPlace } from '../shard-storage.ts'
 import { blob, list, required, structure } from '../validation.ts'
 import {
   explicitHashKeyOf,
@@ -10,6 +11,7 @@ import {
   nameOf,
   partitionKey,
   rateExceededMessage,
+  refuseUnready,
   sequenceNumber,
   streamMembers,
 } from './members.ts'
@@ -28,7 +30,7 @@ const entryMembers = {
 } as const
 
 interface Entry {
-  readonly Data: Buffer
+  readonly Data: Uint8Array
   readonly PartitionKey: string
   readonly ExplicitHashKey?: string
 }
@@ -36,13 +38,17 @@ interface Entry {
 export const putRecord = operation(
   'PutRecord',
   structure({ ...streamMembers, ...entryMembers, SequenceNumberForOrdering: sequenceNumber }),
-  (context, input, call) => {
+  (context, input, { call }) => {
     const stream = streamFor(context, input)
     checkSize(stream, input)
     checkOrdering(context, stream, input.SequenceNumberForOrdering)
     const place = store(context, call, stream, input, 0)
     if ('failure' in place) throw new ServiceError(place.failure, place.message)
-    return { ShardId: place.shardId, SequenceNumber: place.sequenceNumber, EncryptionType: 'NONE' }
+    return {
+      ShardId: place.shardId,
+      SequenceNumber: place.sequenceNumber,
+      EncryptionType: encryptionOf(stream),
+    }
   },
 )
 
@@ -52,7 +58,7 @@ export const putRecords = operation(
     ...streamMembers,
     Records: required(list(structure(entryMembers), { min: 1, max: recordsPerCallMax })),
   }),
-  (context, input, call) => {
+  (context, input, { call }) => {
     const stream = streamFor(context, input)
     // The call is refused as a whole if one record is: nothing is stored before all are checked.
     const callBytes = input.Records.reduce((sum, entry) => sum + checkSize(stream, entry), 0)
@@ -70,13 +76,18 @@ export const putRecords = operation(
       failedRecordCount++
       return { ErrorCode: place.failure, ErrorMessage: place.message }
     })
-    return { FailedRecordCount: failedRecordCount, Records: results, EncryptionType: 'NONE' }
+    return {
+      FailedRecordCount: failedRecordCount,
+      Records: results,
+      EncryptionType: encryptionOf(stream),
+    }
   },
 )
 
 /** The stream of a put, where what is past its retention makes room first. */
 function streamFor(context: OperationContext, input: StreamNaming): Stream {
   const stream = context.streamForPut(nameOf(context, input))
+  refuseUnready(context, stream)
   context.streams.trim(stream)
   return stream
 }

@@ -1,11 +1,15 @@
 import { openIterator, refuseExpired, sealIterator } from '../iterators.ts'
+import type { ShardIterator } from '../iterators.ts'
+import { childShardsOf, millisBehindLatest, readShard } from '../read-shard.ts'
 import { parseSequenceNumber } from '../sequence-number.ts'
 import { invalidArgument, notFound } from '../service-error.ts'
-import type { Shard, Stream } from '../streams.ts'
+import { shardIdOf } from '../stream.ts'
+import type { Shard, Stream } from '../stream.ts'
 import { oneOf, required, structure, text, timestampMs } from '../validation.ts'
 import {
   nameOf,
   rateExceeded,
+  refuseUnready,
   resultsMax,
   sequenceNumber,
   shardId,
@@ -20,7 +24,7 @@ import type { OperationContext } from './operation.ts'
 const recordsPerReadMax = 10_000
 const bytesPerReadMax = 10 * 1024 * 1024
 
-const iteratorTypes = [
+export const iteratorTypes = [
   'AT_SEQUENCE_NUMBER',
   'AFTER_SEQUENCE_NUMBER',
   'TRIM_HORIZON',
@@ -28,10 +32,11 @@ const iteratorTypes = [
   'AT_TIMESTAMP',
 ] as const
 
-interface StartingPosition {
-  readonly ShardIteratorType: (typeof iteratorTypes)[number]
-  readonly StartingSequenceNumber?: string
-  readonly Timestamp?: number
+/** Where reading begins, by whichever names the operation has for the members. */
+export interface ReadingPosition {
+  readonly type: (typeof iteratorTypes)[number]
+  readonly sequenceNumber: string | undefined
+  readonly atMs: number | undefined
 }
 
 export const getShardIterator = operation(
@@ -45,40 +50,51 @@ export const getShardIterator = operation(
   }),
   (context, input) => {
     const stream = streamOf(context, input)
-    const shard = shardOf(context, stream, input.ShardId)
+    refuseUnready(context, stream)
     context.streams.trim(stream)
-    const ordinal = startingOrdinal(context, stream, shard, input)
+    const shard = shardOf(context, stream, input.ShardId)
+    const ordinal = startingOrdinal(context, stream, shard, {
+      type: input.ShardIteratorType,
+      sequenceNumber: input.StartingSequenceNumber,
+      atMs: input.Timestamp,
+    })
     return {
       ShardIterator: sealIterator(context.tokens, context.clock, { stream, shard, ordinal }),
     }
   },
 )
 
-function startingOrdinal(
+/**
+ * The ordinal of the record that is read first.
+ * @throws ServiceError InvalidArgumentException
+ */
+export function startingOrdinal(
   context: OperationContext,
   stream: Stream,
   shard: Shard,
-  start: StartingPosition,
+  start: ReadingPosition,
 ): number {
   refuseMixedPosition(start)
-  const numbered = () => ordinalOf(context, stream, shard, start.StartingSequenceNumber)
-  const ordinals: Readonly<Record<StartingPosition['ShardIteratorType'], () => number>> = {
+  const place = () => placeOf(context, stream, shard, start.sequenceNumber)
+  const ordinals: Readonly<Record<ReadingPosition['type'], () => number>> = {
     TRIM_HORIZON: () => shard.log.firstOrdinal(),
     LATEST: () => shard.log.nextOrdinal(),
-    AT_TIMESTAMP: () => ordinalAtTime(context, shard, start.Timestamp),
-    AT_SEQUENCE_NUMBER: numbered,
-    AFTER_SEQUENCE_NUMBER: () => numbered() + 1,
+    AT_TIMESTAMP: () => ordinalAtTime(context, shard, start.atMs),
+    AT_SEQUENCE_NUMBER: () => {
+      const { ordinal, isBehind } = place()
+      return isBehind ? ordinal + 1 : ordinal
+    },
+    AFTER_SEQUENCE_NUMBER: () => place().ordinal + 1,
   }
-  return ordinals[start.ShardIteratorType]()
+  return ordinals[start.type]()
 }
 
 /** A sequence number belongs to two of the types, and to no other. */
-function refuseMixedPosition(start: StartingPosition): void {
-  const type = start.ShardIteratorType
+function refuseMixedPosition({ type, sequenceNumber: given }: ReadingPosition): void {
   const takesNumber = type === 'AT_SEQUENCE_NUMBER' || type === 'AFTER_SEQUENCE_NUMBER'
-  if (takesNumber === (start.StartingSequenceNumber !== undefined)) return
+  if (takesNumber === (given !== undefined)) return
   throw invalidArgument(
-    'AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER need a StartingSequenceNumber, and the other ' +
+    'AT_SEQUENCE_NUMBER and AFTER_SEQUENCE_NUMBER need a starting sequence number, and the other ' +
       `types take none. The request is for ${type} ${takesNumber ? 'without' : 'with'} one.`,
   )
 }
@@ -94,21 +110,32 @@ function ordinalAtTime(context: OperationContext, shard: Shard, atMs: number | u
   return shard.log.firstArrivedSince(atMs)
 }
 
-function ordinalOf(
+/** A place in a shard: a record, or, if `isBehind`, what comes right after it. */
+interface Place {
+  readonly ordinal: number
+  readonly isBehind: boolean
+}
+
+function placeOf(
   context: OperationContext,
   stream: Stream,
   shard: Shard,
   given: string | undefined,
-): number {
+): Place {
   const parts = given === undefined ? undefined : parseSequenceNumber(given)
   const isOfShard = parts?.shardNumber === shard.number && parts.shardCreatedMs === shard.createdMs
-  if (!parts || !isOfShard || parts.ordinal >= shard.log.nextOrdinal()) {
+  // A closed shard has an ending sequence number, too, one behind its last record.
+  const endOrdinal = shard.log.nextOrdinal() + (shard.closedMs === undefined ? 0 : 1)
+  if (!parts || !isOfShard || parts.ordinal >= endOrdinal) {
     throw invalidArgument(
       `StartingSequenceNumber ${given} is none of shard ${shard.id} in stream ${stream.name} ` +
         `under account ${context.accountId}.`,
     )
   }
-  return parts.ordinal
+  // A ContinuationSequenceNumber has the ordinal of the record before it, and a later arrival.
+  const record = shard.log.at(parts.ordinal)
+  const isBehind = record !== undefined && parts.arrivalMs > record.arrivalMs
+  return { ordinal: parts.ordinal, isBehind }
 }
 
 export const getRecords = operation(
@@ -118,57 +145,44 @@ export const getRecords = operation(
     Limit: resultsMax,
     StreamARN: streamArn,
   }),
-  (context, input) => {
+  (context, input, { wire }) => {
+    const { clock } = context
     const iterator = openIterator(context.tokens, input.ShardIterator)
-    refuseExpired(iterator, context.clock)
+    refuseExpired(iterator, clock)
     if (input.StreamARN !== undefined && nameOf(context, input) !== iterator.streamName) {
       throw invalidArgument(`The ShardIterator is not of stream ${input.StreamARN}.`)
     }
-    const stream = context.streams.find(iterator.streamName)
-    const shard = stream?.shards.find((candidate) => candidate.number === iterator.shardNumber)
-    if (!stream || !shard || stream.createdMs !== iterator.streamCreatedMs) {
-      throw notFound(
-        `The stream ${iterator.streamName} of the ShardIterator is not there any more.`,
-      )
-    }
-    const nowMs = context.clock.nowMs()
+    const { stream, shard } = shardOfIterator(context, iterator)
+    const nowMs = clock.nowMs()
     if (!shard.limits.takeRead(nowMs)) throw rateExceeded(context, stream, shard)
-    context.streams.trim(stream)
-    const { records, sizeBytes, nextOrdinal } = readFrom(shard, iterator.ordinal, input.Limit)
+    const limits = { recordsMax: input.Limit ?? recordsPerReadMax, bytesMax: bytesPerReadMax }
+    const { records, sizeBytes, nextOrdinal } = readShard(shard, iterator.ordinal, limits, wire)
     shard.limits.spendRead(sizeBytes, nowMs)
     const at = { stream, shard, ordinal: nextOrdinal }
+    const childShards = childShardsOf(shard, nextOrdinal)
     return {
       Records: records,
-      NextShardIterator: sealIterator(context.tokens, context.clock, at),
-      MillisBehindLatest: millisBehindLatest(context, shard, nextOrdinal),
+      // A closed shard that is read to its end has no next iterator.
+      ...(childShards
+        ? { ChildShards: childShards }
+        : { NextShardIterator: sealIterator(context.tokens, clock, at) }),
+      MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, nowMs),
     }
   },
 )
 
-/** The records from an ordinal on, as many as one answer carries; at least one if there is one. */
-function readFrom(shard: Shard, ordinal: number, limit: number = recordsPerReadMax) {
-  const records: object[] = []
-  let sizeBytes = 0
-  let nextOrdinal = Math.max(ordinal, shard.log.firstOrdinal())
-  while (records.length < limit) {
-    const record = shard.log.at(nextOrdinal)
-    if (!record) break
-    if (sizeBytes + record.sizeBytes > bytesPerReadMax && records.length > 0) break
-    sizeBytes += record.sizeBytes
-    records.push({
-      SequenceNumber: shard.sequenceNumber(record.ordinal, record.arrivalMs),
-      ApproximateArrivalTimestamp: record.arrivalMs / 1000,
-      Data: record.data.toString('base64'),
-      PartitionKey: record.partitionKey,
-      EncryptionType: 'NONE',
-    })
-    nextOrdinal++
+/** @throws ServiceError ResourceNotFoundException */
+function shardOfIterator(
+  context: OperationContext,
+  iterator: ShardIterator,
+): { readonly stream: Stream; readonly shard: Shard } {
+  const stream = context.streams.find(iterator.streamName)
+  if (stream) context.streams.trim(stream)
+  const shard = stream?.shards.find((candidate) => candidate.number === iterator.shardNumber)
+  if (!stream || !shard || stream.createdMs !== iterator.streamCreatedMs) {
+    throw notFound(
+      `The shard ${shardIdOf(iterator.shardNumber)} in stream ${iterator.streamName} of the ShardIterator is not there any more.`,
+    )
   }
-  return { records, sizeBytes, nextOrdinal }
-}
-
-/** Age of the oldest record not read yet; 0 only when there is none. */
-function millisBehindLatest(context: OperationContext, shard: Shard, nextOrdinal: number): number {
-  const waiting = shard.log.at(nextOrdinal)
-  return waiting ? Math.max(1, context.clock.nowMs() - waiting.arrivalMs) : 0
+  return { stream, shard }
 }

@@ -1,12 +1,17 @@
-import { invalidArgument } from '../service-error.ts'
-import { retentionHoursDefault, shardsPerAccountMax } from '../streams.ts'
-import type { Shard, Stream, StreamStore } from '../streams.ts'
-import { boolean, integer, oneOf, required, structure } from '../validation.ts'
+import { hashKeyRangeOf } from '../read-shard.ts'
+import { ServiceError, invalidArgument } from '../service-error.ts'
+import { encryptionOf, endingSequenceNumber } from '../stream.ts'
+import type { Shard, Stream } from '../stream.ts'
+import { shardsPerAccountMax } from '../shard-counts.ts'
+import type { StreamStore } from '../streams.ts'
+import { boolean, integer, required, structure } from '../validation.ts'
+import type { WireFormat } from '../wire-format.ts'
 import {
-  nameOf,
+  maxRecordSizeInKiB,
   resultsMax,
   shardId,
   streamMembers,
+  streamModeDetails,
   streamName,
   streamOf,
   tags,
@@ -15,7 +20,6 @@ import { checkTags } from './tags.ts'
 import { operation } from './operation.ts'
 
 const shardsDescribedDefault = 100
-const retentionHoursMax = 8_760
 const onDemandStreamsMax = 50
 /** The shards that AWS gives a new stream in ON_DEMAND mode. */
 const onDemandShardCount = 4
@@ -25,9 +29,9 @@ export const createStream = operation(
   structure({
     StreamName: required(streamName),
     ShardCount: integer({ min: 1 }),
-    StreamModeDetails: structure({ StreamMode: required(oneOf(['PROVISIONED', 'ON_DEMAND'])) }),
+    StreamModeDetails: streamModeDetails,
     Tags: tags,
-    MaxRecordSizeInKiB: integer({ min: 1024, max: 10_240 }),
+    MaxRecordSizeInKiB: maxRecordSizeInKiB,
   }),
   (context, input) => {
     const mode = input.StreamModeDetails?.StreamMode ?? 'PROVISIONED'
@@ -37,14 +41,14 @@ export const createStream = operation(
     if (mode === 'ON_DEMAND' && input.ShardCount !== undefined) {
       throw invalidArgument('A stream in ON_DEMAND mode takes no ShardCount.')
     }
-    const { Tags: tagged = {}, MaxRecordSizeInKiB: maxRecordSizeInKiB } = input
+    const { Tags: tagged = {}, MaxRecordSizeInKiB: recordKiBMax } = input
     checkTags(Object.keys(tagged), new Map())
     context.streams.create({
       name: input.StreamName,
       shardCount: input.ShardCount ?? onDemandShardCount,
       mode,
       tags: tagged,
-      ...(maxRecordSizeInKiB === undefined ? {} : { maxRecordSizeInKiB }),
+      ...(recordKiBMax === undefined ? {} : { maxRecordSizeInKiB: recordKiBMax }),
     })
     return undefined
   },
@@ -54,7 +58,15 @@ export const deleteStream = operation(
   'DeleteStream',
   structure({ ...streamMembers, EnforceConsumerDeletion: boolean }),
   (context, input) => {
-    context.streams.delete(nameOf(context, input))
+    const stream = streamOf(context, input)
+    if (stream.consumers.size > 0 && input.EnforceConsumerDeletion !== true) {
+      throw new ServiceError(
+        'ResourceInUseException',
+        `Stream ${stream.name} under account ${context.accountId} has registered consumers ` +
+          `(${stream.consumers.size}): deregister them, or set EnforceConsumerDeletion.`,
+      )
+    }
+    context.streams.delete(stream)
     return undefined
   },
 )
@@ -62,14 +74,15 @@ export const deleteStream = operation(
 export const describeStream = operation(
   'DescribeStream',
   structure({ ...streamMembers, Limit: resultsMax, ExclusiveStartShardId: shardId }),
-  (context, input) => {
+  (context, input, { wire }) => {
     const stream = streamOf(context, input)
+    context.streams.trim(stream)
     const limit = Math.min(input.Limit ?? shardsDescribedDefault, shardsDescribedDefault)
     const after = input.ExclusiveStartShardId
     const shards = stream.shards.filter((shard) => after === undefined || shard.id > after)
     return {
       StreamDescription: {
-        ...commonDescription(stream),
+        ...commonDescription(stream, wire),
         Shards: shards.slice(0, limit).map(shardDescription),
         HasMoreShards: shards.length > limit,
       },
@@ -80,13 +93,13 @@ export const describeStream = operation(
 export const describeStreamSummary = operation(
   'DescribeStreamSummary',
   structure(streamMembers),
-  (context, input) => {
+  (context, input, { wire }) => {
     const stream = streamOf(context, input)
     return {
       StreamDescriptionSummary: {
-        ...commonDescription(stream),
-        OpenShardCount: stream.shards.length,
-        ConsumerCount: 0,
+        ...commonDescription(stream, wire),
+        OpenShardCount: stream.openShards.length,
+        ConsumerCount: stream.consumers.size,
         MaxRecordSizeInKiB: stream.maxRecordSizeInKiB,
       },
     }
@@ -100,70 +113,39 @@ export const describeLimits = operation('DescribeLimits', structure({}), (contex
   OnDemandStreamCountLimit: onDemandStreamsMax,
 }))
 
-export const increaseStreamRetentionPeriod = operation(
-  'IncreaseStreamRetentionPeriod',
-  structure({ ...streamMembers, RetentionPeriodHours: required(integer()) }),
-  (context, input) => {
-    const stream = streamOf(context, input)
-    const hours = checkedRetention(input.RetentionPeriodHours)
-    if (hours < stream.retentionHours) {
-      throw invalidArgument(
-        `Stream ${stream.name} keeps records for ${stream.retentionHours} hours: ` +
-          `${hours} would not be an increase.`,
-      )
-    }
-    // What the shorter period has put out of reach stays so.
-    context.streams.trim(stream)
-    stream.retentionHours = hours
-    return undefined
-  },
-)
-
-export const decreaseStreamRetentionPeriod = operation(
-  'DecreaseStreamRetentionPeriod',
-  structure({ ...streamMembers, RetentionPeriodHours: required(integer()) }),
-  (context, input) => {
-    const stream = streamOf(context, input)
-    const hours = checkedRetention(input.RetentionPeriodHours)
-    if (hours > stream.retentionHours) {
-      throw invalidArgument(
-        `Stream ${stream.name} keeps records for ${stream.retentionHours} hours: ` +
-          `${hours} would not be a decrease.`,
-      )
-    }
-    stream.retentionHours = hours
-    return undefined
-  },
-)
-
-function checkedRetention(hours: number): number {
-  if (hours >= retentionHoursDefault && hours <= retentionHoursMax) return hours
-  throw invalidArgument(
-    `RetentionPeriodHours must be from ${retentionHoursDefault} to ${retentionHoursMax}: ${hours}.`,
-  )
-}
+/** There is no billing to commit to. */
+export const describeAccountSettings = operation('DescribeAccountSettings', structure({}), () => ({
+  MinimumThroughputBillingCommitment: { Status: 'DISABLED' },
+}))
 
 function onDemandCount(streams: StreamStore): number {
   return streams.list().filter((stream) => stream.mode === 'ON_DEMAND').length
 }
 
-const commonDescription = (stream: Stream) => ({
+const commonDescription = (stream: Stream, wire: WireFormat) => ({
   StreamName: stream.name,
   StreamARN: stream.arn,
-  StreamStatus: 'ACTIVE',
+  StreamStatus: stream.status,
   StreamModeDetails: { StreamMode: stream.mode },
   RetentionPeriodHours: stream.retentionHours,
-  StreamCreationTimestamp: stream.createdMs / 1000,
-  EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
-  EncryptionType: 'NONE',
+  StreamCreationTimestamp: wire.time(stream.createdMs),
+  EnhancedMonitoring: [{ ShardLevelMetrics: stream.shardLevelMetrics }],
+  EncryptionType: encryptionOf(stream),
+  ...(stream.encryptionKeyId === undefined ? {} : { KeyId: stream.encryptionKeyId }),
 })
 
 /** A shard as DescribeStream and ListShards show it. */
-export const shardDescription = (shard: Shard) => ({
-  ShardId: shard.id,
-  HashKeyRange: {
-    StartingHashKey: String(shard.startingHashKey),
-    EndingHashKey: String(shard.endingHashKey),
-  },
-  SequenceNumberRange: { StartingSequenceNumber: shard.sequenceNumber(0, shard.createdMs) },
-})
+export function shardDescription(shard: Shard): object {
+  const [parentId, adjacentParentId] = shard.parentIds
+  const ending = endingSequenceNumber(shard)
+  return {
+    ShardId: shard.id,
+    ...(parentId === undefined ? {} : { ParentShardId: parentId }),
+    ...(adjacentParentId === undefined ? {} : { AdjacentParentShardId: adjacentParentId }),
+    HashKeyRange: hashKeyRangeOf(shard),
+    SequenceNumberRange: {
+      StartingSequenceNumber: shard.sequenceNumber(0, shard.createdMs),
+      ...(ending === undefined ? {} : { EndingSequenceNumber: ending }),
+    },
+  }
+}

@@ -38,15 +38,16 @@ export const listTagsForStream = operation(
     const stream = streamOf(context, input)
     const after = input.ExclusiveStartTagKey
     const limit = input.Limit ?? tagsPerCallMax
-    const keys = [...stream.tags.keys()]
-      .toSorted()
-      .filter((key) => after === undefined || key > after)
-    return {
-      Tags: keys.slice(0, limit).map((key) => ({ Key: key, Value: stream.tags.get(key) })),
-      HasMoreTags: keys.length > limit,
-    }
+    const waiting = tagList(stream.tags).filter(({ Key }) => after === undefined || Key > after)
+    return { Tags: waiting.slice(0, limit), HasMoreTags: waiting.length > limit }
   },
 )
+
+/** Tags in the form of the API, sorted by key. */
+export const tagList = (tagged: ReadonlyMap<string, string>) =>
+  [...tagged]
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([Key, Value]) => ({ Key, Value }))
 
 /** @throws ServiceError InvalidArgumentException for a reserved key, LimitExceededException */
 export function checkTags(keys: readonly string[], present: ReadonlyMap<string, string>): void {

@@ -1,0 +1,216 @@
+import { endSubscriptions, parseConsumerArn } from '../consumers.ts'
+import type { Consumer } from '../consumers.ts'
+import { ServiceError, invalidArgument, notFound } from '../service-error.ts'
+import type { Stream } from '../stream.ts'
+import { integer, required, structure, timestampMs } from '../validation.ts'
+import type { WireFormat } from '../wire-format.ts'
+import { refuseOtherCreation } from './listing.ts'
+import { consumerArn, consumerName, nextToken, streamArn, streamOf, tags } from './members.ts'
+import { operation } from './operation.ts'
+import type { OperationContext } from './operation.ts'
+import { openPage, sealPage } from './pages.ts'
+import { checkTags } from './tags.ts'
+
+const consumersPerStreamMax = 20
+/** Of all streams together, while they are CREATING. */
+const consumersCreatingMax = 5
+const consumersListedMax = 100
+
+export const registerStreamConsumer = operation(
+  'RegisterStreamConsumer',
+  structure({
+    StreamARN: required(streamArn),
+    ConsumerName: required(consumerName),
+    Tags: tags,
+  }),
+  (context, input, { wire }) => {
+    const stream = streamOf(context, input)
+    const name = input.ConsumerName
+    refuseNotRegistrable(context, stream, name)
+    const { Tags: tagged = {} } = input
+    checkTags(Object.keys(tagged), new Map())
+    const consumer = newConsumer(context, stream, name, tagged)
+    stream.consumers.set(name, consumer)
+    context.streams.passConsumer(() => {
+      if (consumer.status === 'CREATING') consumer.status = 'ACTIVE'
+    })
+    return { Consumer: { ...description(consumer, wire), ConsumerStatus: 'CREATING' } }
+  },
+)
+
+function refuseNotRegistrable(context: OperationContext, stream: Stream, name: string): void {
+  const { accountId, streams } = context
+  const under = `stream ${stream.name} under account ${accountId}`
+  if (stream.consumers.has(name)) {
+    const message = `Consumer ${name} of ${under} already exists.`
+    throw new ServiceError('ResourceInUseException', message)
+  }
+  if (stream.status === 'CREATING' || stream.status === 'DELETING') {
+    const message = `The ${under} is not ACTIVE, instead in state ${stream.status}.`
+    throw new ServiceError('ResourceInUseException', message)
+  }
+  if (stream.consumers.size >= consumersPerStreamMax) {
+    const message = `The ${under} has ${consumersPerStreamMax} consumers, which is the limit.`
+    throw new ServiceError('LimitExceededException', message)
+  }
+  const creating = streams
+    .list()
+    .flatMap(({ consumers }) => [...consumers.values()])
+    .filter(({ status }) => status === 'CREATING')
+  if (creating.length >= consumersCreatingMax) {
+    const message = `${consumersCreatingMax} consumers at most can be CREATING at the same time.`
+    throw new ServiceError('LimitExceededException', message)
+  }
+}
+
+function newConsumer(
+  { clock }: OperationContext,
+  stream: Stream,
+  name: string,
+  tagged: Readonly<Record<string, string>>,
+): Consumer {
+  const createdMs = clock.nowMs()
+  // A consumer never gets the ARN of a namesake that was there before.
+  const seconds = Math.max(Math.floor(createdMs / 1000), stream.lastConsumerSeconds + 1)
+  return {
+    name,
+    arn: `${stream.arn}/consumer/${name}:${seconds}`,
+    createdMs,
+    tags: new Map(Object.entries(tagged)),
+    status: 'CREATING',
+    subscriptions: new Map(),
+  }
+}
+
+const consumerNaming = {
+  StreamARN: streamArn,
+  ConsumerName: consumerName,
+  ConsumerARN: consumerArn,
+} as const
+
+export const deregisterStreamConsumer = operation(
+  'DeregisterStreamConsumer',
+  structure(consumerNaming),
+  (context, input) => {
+    const { stream, consumer } = consumerOf(context, input)
+    if (consumer.status === 'DELETING') {
+      const message = `Consumer ${consumer.arn} is being deregistered.`
+      throw new ServiceError('ResourceInUseException', message)
+    }
+    consumer.status = 'DELETING'
+    endSubscriptions(consumer)
+    context.streams.passConsumer(() => {
+      if (stream.consumers.get(consumer.name) !== consumer) return
+      stream.consumers.delete(consumer.name)
+      const { seconds = 0 } = parseConsumerArn(consumer.arn) ?? {}
+      stream.lastConsumerSeconds = Math.max(stream.lastConsumerSeconds, seconds)
+    })
+    return undefined
+  },
+)
+
+export const describeStreamConsumer = operation(
+  'DescribeStreamConsumer',
+  structure(consumerNaming),
+  (context, input, { wire }) => {
+    const { stream, consumer } = consumerOf(context, input)
+    return { ConsumerDescription: { ...description(consumer, wire), StreamARN: stream.arn } }
+  },
+)
+
+export const listStreamConsumers = operation(
+  'ListStreamConsumers',
+  structure({
+    StreamARN: required(streamArn),
+    NextToken: nextToken,
+    MaxResults: integer({ min: 1, max: 10_000 }),
+    StreamCreationTimestamp: timestampMs,
+  }),
+  (context, input, { wire }) => {
+    const { NextToken: token, StreamCreationTimestamp: created } = input
+    if (token !== undefined && created !== undefined) {
+      throw invalidArgument('NextToken and StreamCreationTimestamp cannot be given together.')
+    }
+    const stream = streamOf(context, input)
+    refuseOtherCreation(context, stream, created)
+    const page = token === undefined ? undefined : openPage(context, 'listStreamConsumers', token)
+    if (page && page.streamName !== stream.name) {
+      throw invalidArgument(`The NextToken is not of stream ${stream.name}.`)
+    }
+    const limit = Math.min(input.MaxResults ?? consumersListedMax, consumersListedMax)
+    const waiting = [...stream.consumers.values()]
+      .toSorted((left, right) => (left.name < right.name ? -1 : 1))
+      .filter(({ name }) => page === undefined || name > page.after)
+    const consumers = waiting.slice(0, limit)
+    const last = consumers.at(-1)
+    return {
+      Consumers: consumers.map((consumer) => description(consumer, wire)),
+      ...(waiting.length > limit && last
+        ? {
+            NextToken: sealPage(context, 'listStreamConsumers', {
+              after: last.name,
+              streamName: stream.name,
+            }),
+          }
+        : {}),
+    }
+  },
+)
+
+const description = (consumer: Consumer, wire: WireFormat) => ({
+  ConsumerName: consumer.name,
+  ConsumerARN: consumer.arn,
+  ConsumerStatus: consumer.status,
+  ConsumerCreationTimestamp: wire.time(consumer.createdMs),
+})
+
+interface ConsumerNaming {
+  readonly StreamARN?: string
+  readonly ConsumerName?: string
+  readonly ConsumerARN?: string
+}
+
+interface FoundConsumer {
+  readonly stream: Stream
+  readonly consumer: Consumer
+}
+
+/**
+ * The consumer that a request means: by its ARN, or by its name and its stream's ARN.
+ * @throws ServiceError InvalidArgumentException, ResourceNotFoundException
+ */
+function consumerOf(context: OperationContext, input: ConsumerNaming): FoundConsumer {
+  const { StreamARN, ConsumerName, ConsumerARN } = input
+  if (ConsumerARN === undefined) {
+    if (StreamARN === undefined || ConsumerName === undefined) {
+      throw invalidArgument('Either ConsumerARN, or both StreamARN and ConsumerName must be given.')
+    }
+    const stream = streamOf(context, { StreamARN })
+    const consumer = stream.consumers.get(ConsumerName)
+    if (!consumer) throw noConsumer(context, ConsumerName, stream.name)
+    return { stream, consumer }
+  }
+  const found = consumerByArn(context, ConsumerARN)
+  const isOther =
+    (StreamARN !== undefined && StreamARN !== found.stream.arn) ||
+    (ConsumerName !== undefined && ConsumerName !== found.consumer.name)
+  if (isOther) {
+    throw invalidArgument(
+      `ConsumerARN ${ConsumerARN} does not go with the StreamARN or the ConsumerName given.`,
+    )
+  }
+  return found
+}
+
+/** @throws ServiceError ResourceNotFoundException also for a namesake that was registered before */
+export function consumerByArn(context: OperationContext, arn: string): FoundConsumer {
+  const parts = parseConsumerArn(arn)
+  if (!parts) throw notFound(`Consumer ${arn} not found.`)
+  const stream = streamOf(context, { StreamARN: parts.streamArn })
+  const consumer = stream.consumers.get(parts.name)
+  if (consumer?.arn !== arn) throw noConsumer(context, arn, stream.name)
+  return { stream, consumer }
+}
+
+const noConsumer = ({ accountId }: OperationContext, which: string, streamName: string) =>
+  notFound(`Consumer ${which} of stream ${streamName} under account ${accountId} not found.`)

@@ -1,0 +1,196 @@
+import { ServiceError, invalidArgument } from '../service-error.ts'
+import { encryptionOf } from '../stream.ts'
+import type { Stream } from '../stream.ts'
+import { retentionHoursDefault } from '../streams.ts'
+import { integer, list, oneOf, required, structure, text } from '../validation.ts'
+import {
+  maxRecordSizeInKiB,
+  streamArn,
+  streamMembers,
+  streamModeDetails,
+  streamOf,
+} from './members.ts'
+import { operation } from './operation.ts'
+import type { OperationContext, Output } from './operation.ts'
+
+const retentionHoursMax = 8_760
+/** The changes of a shard between encrypted and not that are told apart. */
+const encryptionChangesMax = 100
+
+export const updateStreamMode = operation(
+  'UpdateStreamMode',
+  structure({
+    StreamARN: required(streamArn),
+    StreamModeDetails: required(streamModeDetails),
+    WarmThroughputMiBps: integer({ min: 0 }),
+  }),
+  (context, input) => {
+    refuseWarmThroughput(input.WarmThroughputMiBps)
+    const stream = streamOf(context, input)
+    context.streams.update(stream, () => {
+      stream.mode = input.StreamModeDetails.StreamMode
+    })
+    return undefined
+  },
+)
+
+/** @throws ServiceError ValidationException: it needs an account with a billing commitment */
+export function refuseWarmThroughput(mibPerSecond: number | undefined): void {
+  if (mibPerSecond === undefined) return
+  throw new ServiceError(
+    'ValidationException',
+    'WarmThroughputMiBps needs MinimumThroughputBillingCommitment, which the account does not have.',
+  )
+}
+
+export const increaseStreamRetentionPeriod = operation(
+  'IncreaseStreamRetentionPeriod',
+  structure({ ...streamMembers, RetentionPeriodHours: required(integer()) }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    const hours = checkedRetention(input.RetentionPeriodHours)
+    if (hours < stream.retentionHours) throw notA('an increase', stream, hours)
+    // What the shorter period has put out of reach stays so.
+    context.streams.trim(stream)
+    context.streams.update(stream, () => {
+      stream.retentionHours = hours
+    })
+    return undefined
+  },
+)
+
+export const decreaseStreamRetentionPeriod = operation(
+  'DecreaseStreamRetentionPeriod',
+  structure({ ...streamMembers, RetentionPeriodHours: required(integer()) }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    const hours = checkedRetention(input.RetentionPeriodHours)
+    if (hours > stream.retentionHours) throw notA('a decrease', stream, hours)
+    context.streams.update(stream, () => {
+      stream.retentionHours = hours
+      context.streams.trim(stream)
+    })
+    return undefined
+  },
+)
+
+function checkedRetention(hours: number): number {
+  if (hours >= retentionHoursDefault && hours <= retentionHoursMax) return hours
+  throw invalidArgument(
+    `RetentionPeriodHours must be from ${retentionHoursDefault} to ${retentionHoursMax}: ${hours}.`,
+  )
+}
+
+const notA = (change: string, { name, retentionHours }: Stream, hours: number) =>
+  invalidArgument(
+    `Stream ${name} keeps records for ${retentionHours} hours: ${hours} would not be ${change}.`,
+  )
+
+export const updateMaxRecordSize = operation(
+  'UpdateMaxRecordSize',
+  structure({ StreamARN: streamArn, MaxRecordSizeInKiB: required(maxRecordSizeInKiB) }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    context.streams.update(stream, () => {
+      stream.maxRecordSizeInKiB = input.MaxRecordSizeInKiB
+    })
+    return undefined
+  },
+)
+
+const encryptionMembers = {
+  ...streamMembers,
+  EncryptionType: required(oneOf(['NONE', 'KMS'])),
+  KeyId: required(text({ min: 1, max: 2048 })),
+} as const
+
+export const startStreamEncryption = operation(
+  'StartStreamEncryption',
+  structure(encryptionMembers),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    refuseNoEncryption(input.EncryptionType)
+    setEncryption(context, stream, input.KeyId)
+    return undefined
+  },
+)
+
+export const stopStreamEncryption = operation(
+  'StopStreamEncryption',
+  structure(encryptionMembers),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    refuseNoEncryption(input.EncryptionType)
+    setEncryption(context, stream, undefined)
+    return undefined
+  },
+)
+
+function refuseNoEncryption(type: 'NONE' | 'KMS'): void {
+  if (type === 'NONE') throw invalidArgument('EncryptionType must be KMS: NONE is no encryption.')
+}
+
+function setEncryption(context: OperationContext, stream: Stream, keyId: string | undefined): void {
+  context.streams.update(stream, () => {
+    const before = encryptionOf(stream)
+    stream.encryptionKeyId = keyId
+    if (encryptionOf(stream) === before) return
+    for (const { log, encryptions } of stream.openShards) {
+      encryptions.push({ fromOrdinal: log.nextOrdinal(), isEncrypted: keyId !== undefined })
+      if (encryptions.length > encryptionChangesMax) encryptions.shift()
+    }
+  })
+}
+
+const metricNames = [
+  'IncomingBytes',
+  'IncomingRecords',
+  'IteratorAgeMilliseconds',
+  'OutgoingBytes',
+  'OutgoingRecords',
+  'ReadProvisionedThroughputExceeded',
+  'WriteProvisionedThroughputExceeded',
+] as const
+
+const monitoringMembers = {
+  ...streamMembers,
+  ShardLevelMetrics: required(list(oneOf([...metricNames, 'ALL']), { min: 1, max: 7 })),
+} as const
+
+export const enableEnhancedMonitoring = operation(
+  'EnableEnhancedMonitoring',
+  structure(monitoringMembers),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    const added = namesOf(input.ShardLevelMetrics)
+    return setMetrics(context, stream, [...new Set([...stream.shardLevelMetrics, ...added])])
+  },
+)
+
+export const disableEnhancedMonitoring = operation(
+  'DisableEnhancedMonitoring',
+  structure(monitoringMembers),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    const removed = new Set(namesOf(input.ShardLevelMetrics))
+    const kept = stream.shardLevelMetrics.filter((name) => !removed.has(name))
+    return setMetrics(context, stream, kept)
+  },
+)
+
+const namesOf = (given: readonly string[]): readonly string[] =>
+  given.includes('ALL') ? metricNames : given
+
+function setMetrics(context: OperationContext, stream: Stream, names: readonly string[]): Output {
+  const before = stream.shardLevelMetrics
+  const after = names.toSorted()
+  context.streams.update(stream, () => {
+    stream.shardLevelMetrics = after
+  })
+  return {
+    StreamName: stream.name,
+    StreamARN: stream.arn,
+    CurrentShardLevelMetrics: before,
+    DesiredShardLevelMetrics: after,
+  }
+}

@@ -1,0 +1,77 @@
+import { ServiceError } from '../service-error.ts'
+import { createFanOutLimit } from '../shard-limits.ts'
+import type { Shard } from '../stream.ts'
+import { createSubscription } from '../subscription.ts'
+import { oneOf, required, structure, timestampMs } from '../validation.ts'
+import type { Consumer } from '../consumers.ts'
+import { consumerByArn } from './consumers.ts'
+import { consumerArn, sequenceNumber, shardId, shardOf } from './members.ts'
+import { operation } from './operation.ts'
+import type { OperationContext } from './operation.ts'
+import { iteratorTypes, startingOrdinal } from './read.ts'
+
+/** From one successful call to the next for the same consumer and shard. */
+const resubscribeMinMs = 5_000
+
+export const subscribeToShard = operation(
+  'SubscribeToShard',
+  structure({
+    ConsumerARN: required(consumerArn),
+    ShardId: required(shardId),
+    StartingPosition: required(
+      structure({
+        Type: required(oneOf(iteratorTypes)),
+        SequenceNumber: sequenceNumber,
+        Timestamp: timestampMs,
+      }),
+    ),
+  }),
+  (context, input, { wire }) => {
+    const { stream, consumer } = consumerByArn(context, input.ConsumerARN)
+    if (consumer.status !== 'ACTIVE') {
+      throw new ServiceError(
+        'ResourceInUseException',
+        `Consumer ${consumer.arn} is not ACTIVE, instead in state ${consumer.status}.`,
+      )
+    }
+    context.streams.trim(stream)
+    const shard = shardOf(context, stream, input.ShardId)
+    const { Type: type, SequenceNumber, Timestamp } = input.StartingPosition
+    const position = { type, sequenceNumber: SequenceNumber, atMs: Timestamp }
+    const ordinal = startingOrdinal(context, stream, shard, position)
+    takeOver(context, consumer, shard)
+    const subscription = createSubscription({
+      clock: context.clock,
+      shard,
+      ordinal,
+      limit: createFanOutLimit(context.limits),
+      wire,
+      trim: () => context.streams.trim(stream),
+    })
+    // What shards that are gone were subscribed with is of no use any more.
+    const numbers = new Set(stream.shards.map(({ number }) => number))
+    for (const number of consumer.subscriptions.keys()) {
+      if (!numbers.has(number)) consumer.subscriptions.delete(number)
+    }
+    consumer.subscriptions.set(shard.number, subscription)
+    return subscription.open
+  },
+)
+
+/**
+ * Ends the subscription that the consumer has on the shard.
+ * @throws ServiceError ResourceInUseException when that was granted less than 5 seconds ago
+ */
+function takeOver({ clock, limits }: OperationContext, consumer: Consumer, shard: Shard): void {
+  const last = consumer.subscriptions.get(shard.number)
+  if (!last) return
+  if (limits.fanOut && clock.nowMs() - last.startedMs < resubscribeMinMs) {
+    throw new ServiceError(
+      'ResourceInUseException',
+      `Another active subscription exists for this consumer: ${consumer.arn} on ${shard.id} was ` +
+        `subscribed to less than ${resubscribeMinMs} ms ago.`,
+    )
+  }
+  const message = `Another subscription of ${consumer.arn} to ${shard.id} has taken over.`
+  last.end(new ServiceError('ResourceInUseException', message))
+}
