@@ -17,7 +17,7 @@ export interface WatchedLog {
   readonly logger: Logger
   readonly lines: readonly Record<string, unknown>[]
   /** Lets one check of the files pass, and resolves with the line that it writes. */
-  nextLine(): Promise<Record<string, unknown>>
+  readonly nextLine: () => Promise<Record<string, unknown>>
 }
 
 export function createWatchedLog(): WatchedLog {
