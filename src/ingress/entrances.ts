@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import type { TlsMaterial } from '../identity/tls-files.ts'
@@ -56,8 +57,12 @@ export function createEntrances(deps: EntrancesDeps, options: EntrancesOptions):
   const webSocket = guard && createWebSocketEntrance({ ...deps, guard, limits }, options, accept)
   let handshake: TlsHandshake | undefined
 
-  async function open(address: Address, to: Parameters<typeof createListener>[1]) {
-    const listener = createListener({ limits, log, metrics }, to)
+  async function open(
+    address: Address,
+    allowHalfOpen: boolean,
+    to: (socket: Socket, sourceIp: string | undefined) => void,
+  ) {
+    const listener = createListener({ limits, log, metrics }, { allowHalfOpen }, to)
     const opened = await listener.listen(address)
     listeners.push(listener)
     return opened
@@ -65,7 +70,7 @@ export function createEntrances(deps: EntrancesDeps, options: EntrancesOptions):
 
   return {
     listen: (address) =>
-      open(address, (socket, sourceIp) => accept(socket, { transport: 'tcp', sourceIp })),
+      open(address, true, (socket, sourceIp) => accept(socket, { transport: 'tcp', sourceIp })),
     async listenTls(address, material) {
       const tls = createTlsHandshake(
         { clock, log, metrics },
@@ -78,7 +83,8 @@ export function createEntrances(deps: EntrancesDeps, options: EntrancesOptions):
           ),
       )
       handshake = tls
-      return open(address, (socket, sourceIp) => tls.accept(socket, sourceIp))
+      // Whoever ends TLS discards what comes after (RFC 5246, 7.2.1).
+      return open(address, false, (socket, sourceIp) => tls.accept(socket, sourceIp))
     },
     useTls: (material) => handshake?.use(material),
     upgrade(request, socket, head) {

@@ -25,14 +25,16 @@ export interface ListenerDeps {
 }
 
 /**
+ * @param options allowHalfOpen: a client that has closed its side is still answered
  * @param accept given each new connection that the limits let in
  */
 export function createListener(
   deps: ListenerDeps,
+  options: { readonly allowHalfOpen: boolean },
   accept: (socket: Socket, sourceIp: string | undefined) => void,
 ): Listener {
   const refuse = createRefusals(deps)
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer(options, (socket) => {
     const sourceIp = normalizeAddress(socket.remoteAddress)
     const place = deps.limits.enter(sourceIp)
     if (typeof place === 'string') {

@@ -55,7 +55,9 @@ export function createTlsHandshake(
   const { clock } = deps
   const { material, timeoutMs } = options
   const refuse = createRefusals(deps)
-  const underway = createUnderway()
+  const underway = createUnderway(({ sourceIp }) => {
+    refuse('tls_handshake', { sourceIp, detail: 'the client closed the connection' })
+  })
   const server = createServer({
     ...material,
     minVersion: versionMin,
@@ -63,7 +65,6 @@ export function createTlsHandshake(
     requestCert: material.ca !== undefined,
     // Not by Node, which would also refuse who shows none.
     rejectUnauthorized: false,
-    allowHalfOpen: true,
     // Ours comes first: it runs on the clock.
     handshakeTimeout: timeoutMs * 2,
   })
@@ -106,7 +107,9 @@ export function createTlsHandshake(
     use(next) {
       server.setSecureContext({ ...next, minVersion: versionMin })
     },
-    close: () => underway.forEach(({ socket }) => socket.destroy()),
+    close() {
+      for (const { socket } of underway.takeAll()) socket.destroy()
+    },
   }
 }
 
@@ -118,7 +121,7 @@ interface Handshake {
 }
 
 /** The handshakes that are not done, by the connection: TLS makes another object of its socket. */
-function createUnderway() {
+function createUnderway(gone: (handshake: Handshake) => void) {
   const handshakes = new Map<string, Handshake>()
   return {
     add(socket: Socket, handshake: Handshake) {
@@ -128,6 +131,7 @@ function createUnderway() {
         if (handshakes.get(key) !== handshake) return
         handshakes.delete(key)
         handshake.cancel()
+        gone(handshake)
       })
     },
     take(socket: Socket): Handshake | undefined {
@@ -137,7 +141,12 @@ function createUnderway() {
       handshake?.cancel()
       return handshake
     },
-    forEach: (act: (handshake: Handshake) => void) => [...handshakes.values()].forEach(act),
+    takeAll(): readonly Handshake[] {
+      const all = [...handshakes.values()]
+      handshakes.clear()
+      for (const { cancel } of all) cancel()
+      return all
+    },
   }
 }
 
