@@ -22,8 +22,8 @@ export interface PermissionsOptions {
   readonly policyNow: () => Policy | undefined
 }
 
-/** For each of three actions, at most 256 bytes of a topic each: 25 KB a connection at most. */
-export const decisionsRememberedMax = 32
+/** For each of four actions; a topic has at most 256 bytes, and 30 as a rule. */
+export const decisionsRememberedMax = 64
 
 export function createPermissions(options: PermissionsOptions): Permissions {
   return Object.freeze({

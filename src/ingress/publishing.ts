@@ -108,7 +108,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     connection.gate.dispatched(publish.bytes)
     const { permissions } = connection
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
-      return forbid(deps, { client, connection }, { publish, topic, proceed })
+      return forbid(deps, connection, { publish, topic, proceed })
     }
     const ingest = () =>
       ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
@@ -145,7 +145,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
 
 /** It was allowed when the client connected: policies may have changed since. */
 function mayPublishWill(
-  deps: PublishingDeps,
+  { metrics, log }: PublishingDeps,
   connection: Connection | undefined,
   { clientId, packet }: { clientId: string | undefined; packet: PublishPacket },
 ): boolean {
@@ -153,7 +153,10 @@ function mayPublishWill(
   const { isWillPrevented, permissions } = connection
   if (isWillPrevented || permissions === undefined) return false
   if (mayPublish(permissions, packet)) return true
-  reportForbidden(deps, { clientId, topic: packet.topic }, 'a will is not allowed any more')
+  const reason = publishForbiddenReason
+  const topic = shorten(packet.topic, topicLogMax)
+  metrics.messagesRejected.inc({ reason })
+  log.warn('will_forbidden', { reason, clientId, topic }, 'a will is not allowed any more')
   return false
 }
 
@@ -204,35 +207,25 @@ function refuse(
  * before. What the client sent behind it is not taken either.
  */
 function forbid(
-  deps: PublishingDeps,
-  { client, connection }: Sender,
+  { metrics }: PublishingDeps,
+  connection: Connection,
   { publish, topic, proceed }: { publish: Publish; topic: string; proceed: Proceed },
 ): void {
   const isFirst = !connection.isForbidden
   const reason = isFirst ? publishForbidden(topic) : connectionGone
+  if (isFirst) metrics.messagesRejected.inc({ reason: publishForbiddenReason })
   connection.isForbidden = true
   connection.gate.hold()
-  if (isFirst) {
-    reportForbidden(deps, { clientId: client.id, topic }, 'a message was refused by the policies')
-  }
   connection.answers.add(Promise.resolve(), () => refuse(connection, publish, proceed, reason))
 }
 
-function publishForbidden(topic: string): Error {
-  const detail = `no policy allows to publish to ${JSON.stringify(shorten(topic, topicLogMax))}`
-  return Object.assign(new Error(detail), { reason: 'publish_forbidden' })
-}
-
+const publishForbiddenReason = 'publish_forbidden'
 const topicLogMax = 300
 
-function reportForbidden(
-  { metrics, log }: PublishingDeps,
-  { clientId, topic }: { readonly clientId: string | undefined; readonly topic: string },
-  text: string,
-): void {
-  const reason = 'publish_forbidden'
-  metrics.messagesRejected.inc({ reason })
-  log.warn(reason, { reason, clientId, topic: shorten(topic, topicLogMax) }, text)
+/** What Aedes reports, and the broker logs, when it ends the connection. */
+function publishForbidden(topic: string): Error {
+  const detail = `no policy allows to publish to ${JSON.stringify(shorten(topic, topicLogMax))}`
+  return Object.assign(new Error(detail), { reason: publishForbiddenReason })
 }
 
 /** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */

@@ -84,8 +84,12 @@ describe('iot:Publish', () => {
       expect(await metric('messagesRejected', { reason: 'publish_forbidden' })).toBe(1)
       expect(await metric('mqttConnectionsRefused', { reason: 'publish_forbidden' })).toBe(1)
       expect(warnings()).toMatchObject([
-        { reason: 'publish_forbidden', clientId: 'c', topic: 'dt/other/1' },
-        { reason: 'publish_forbidden', clientId: 'c' },
+        {
+          reason: 'publish_forbidden',
+          clientId: 'c',
+          sourceIp: '127.0.0.1',
+          detail: 'no policy allows to publish to "dt/other/1"',
+        },
       ])
     },
   )
