@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { Message } from '../../src/message.ts'
 import {
   admin,
   arn,
@@ -74,6 +75,11 @@ const denied: [string, string, string, Partial<Sent>?][] = [
     `/topics/mine/a?retain=${retain}`,
     `iot:RetainPublish on resource: ${arn('topic/mine/a')} ${allowedBy('iot:RetainPublish')}`,
   ]),
+  [
+    'GET',
+    '/v1/openapi.json',
+    `sluice:GetApiDocument on resource: * ${allowedBy('sluice:GetApiDocument')}`,
+  ],
   ['GET', '/v1/metrics', `sluice:GetMetrics on resource: * ${allowedBy('sluice:GetMetrics')}`],
   [
     'POST',
@@ -90,4 +96,43 @@ it.each(denied)('%s %s is denied: %s', async (method, path, denial, given = {}) 
     errorType: 'AccessDeniedException',
     message: `${user}${denial}`,
   })
+})
+
+it('a rule with tags takes the right to tag it', async () => {
+  const maker: TestKey = {
+    accessKeyId: 'MAKER',
+    secretAccessKey: 'secret-of-the-maker',
+    statement: { Effect: 'Allow', Action: 'iot:CreateTopicRule', Resource: '*' },
+  }
+  const { port, store } = await startGuarded({ keys: [maker] })
+  const create = (path: string, headers: Readonly<Record<string, string>>) => {
+    const body = JSON.stringify(topicRulePayload)
+    return send(port, signed(port, { method: 'POST', path, body, headers }, { key: maker }))
+  }
+  expect(await create('/rules/tagged', { 'x-amz-tagging': 'a=b' })).toMatchObject({
+    status: 403,
+    errorType: 'AccessDeniedException',
+    message:
+      'User: arn:aws:iam::123456789012:user/MAKER is not authorized to perform: iot:TagResource ' +
+      `on resource: ${arn('rule/tagged')} ${allowedBy('iot:TagResource')}`,
+  })
+  expect((await create('/rules/plain', { 'x-amz-tagging': '' })).status).toBe(200)
+  expect(store.all().map(({ name }) => name)).toEqual(['plain'])
+})
+
+it('principal() of a message is the access key that signed it', async () => {
+  const messages: Message[] = []
+  const server = await startGuarded({
+    dependencies: {
+      broker: {
+        publish: async (message) => void messages.push(message),
+        retained: () => undefined,
+        listRetained: () => [],
+        disconnect: () => Promise.resolve(false),
+      },
+    },
+  })
+  const request = { method: 'POST', path: '/topics/t' }
+  await send(server.port, signed(server.port, request, { service: 'iotdata' }))
+  expect(messages).toMatchObject([{ principal: 'ADMIN', sourceIp: '127.0.0.1', transport: 'http' }])
 })

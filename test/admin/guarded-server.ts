@@ -6,7 +6,7 @@ import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { onTestFinished } from 'vitest'
 import { createIngress } from '../../src/ingress/ingress.ts'
 import { systemClock } from '../../src/clock.ts'
-import type { HttpServerDependencies } from '../../src/admin/http-server.ts'
+import type { HttpServerDependencies, HttpServerOptions } from '../../src/admin/http-server.ts'
 import { parseAccessKeys } from '../../src/identity/credentials-file.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
 import { sign } from '../sigv4/sign.ts'
@@ -45,6 +45,7 @@ export async function startGuarded(
     readonly keys?: readonly TestKey[]
     readonly metricsToken?: string
     readonly dependencies?: Partial<HttpServerDependencies>
+    readonly options?: Partial<HttpServerOptions>
   } = {},
 ) {
   const accessKeys = (given.keys ?? [admin, session, bygone]).map(({ statement, ...key }) => ({
@@ -53,6 +54,7 @@ export async function startGuarded(
   }))
   const keys = parseAccessKeys(JSON.stringify({ accessKeys }))
   return startServer({
+    ...(given.options && { options: given.options }),
     dependencies: {
       clock: systemClock,
       access: {
