@@ -96,7 +96,7 @@ export const variables = Type.Object({
   SLUICE_MQTT_FILTERS_PER_SUBSCRIBE_MAX: count(
     { minimum: 1, maximum: 1_000 },
     8,
-    'Filters in one SUBSCRIBE or UNSUBSCRIBE, as on AWS.',
+    'Filters in one SUBSCRIBE, as on AWS; more end the connection.',
   ),
   SLUICE_MQTT_CLIENT_ID_BYTES_MAX: count(
     { minimum: 1, maximum: 65_535 },
