@@ -72,8 +72,8 @@ describe('a client that takes its time', () => {
   it('that signs with a known key is ended in time as well', async () => {
     const { port } = await startGuarded({ options: { limits } })
     const { headers = {} } = signed(port, { method: 'POST', path: '/rules/r', body: 'x' })
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
-    const request = ['POST /rules/r HTTP/1.1', ...lines, 'content-length: 9', '', 'x'].join('\r\n')
+    const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+    const request = ['POST /rules/r HTTP/1.1', ...fields, 'content-length: 9', '', 'x'].join('\r\n')
     expect(await answerTo(port, request)).toContain('did not arrive in time')
   })
 
@@ -153,7 +153,7 @@ describe('a request that is too much is refused before it is read', () => {
     first.write(head('POST /topics/t', 'Content-Length: 900'))
     first.write('x')
     await expect
-      .poll(() => post(url, 'y'.repeat(200)))
+      .poll(() => publish(url, 'y'.repeat(200)))
       .toMatchObject({
         status: 429,
         errorType: 'ThrottlingException',
@@ -162,7 +162,7 @@ describe('a request that is too much is refused before it is read', () => {
     expect((await fetch(`${url}/rules`)).status).toBe(200)
     first.destroy()
     // There is no broker behind it: what matters is that it got that far.
-    await expect.poll(() => post(url, 'y'.repeat(200))).toMatchObject({ status: 500 })
+    await expect.poll(() => publish(url, 'y'.repeat(200))).toMatchObject({ status: 500 })
   })
 
   it('more connections than are taken', async () => {
@@ -178,7 +178,7 @@ function lines(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `X-${index}: 1`)
 }
 
-async function post(url: string, body: string) {
+async function publish(url: string, body: string) {
   const answer = await fetch(`${url}/topics/t`, { method: 'POST', body })
   await answer.arrayBuffer()
   return {

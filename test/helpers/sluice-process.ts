@@ -8,6 +8,8 @@ export type LogLine = Readonly<Record<string, unknown>>
 
 /** `sluice` as its own process, the way that a user runs it. */
 export interface SluiceProcess {
+  /** Undefined if it could not be started. */
+  readonly pid: number | undefined
   readonly logLines: readonly LogLine[]
   readonly stderr: () => string
   /** Resolves with the first log line, past or to come, that `matches`. */
@@ -57,6 +59,7 @@ export function startSluice(
     })
   }
   return {
+    pid: child.pid,
     logLines,
     stderr: () => stderr,
     logged,

@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import path from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { expect, onTestFinished, test } from 'vitest'
+import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
+
+/**
+ * Whatever bytes come, the process stands: requests of every route are changed at random, the same
+ * way at each run, and sent to a running `sluice lab`.
+ */
+const requestCount = 500
+const openMax = 20
+const answerTimeoutMs = 15_000
+/** What the process may keep of 500 requests, with room for what it had not loaded before. */
+const keptBytesMax = 64 * 1_048_576
+
+const payload = JSON.stringify({ sql: "SELECT * FROM 'a/#'", actions: [] })
+const requests: readonly (readonly [line: string, body?: string])[] = [
+  ['POST /rules/some_rule', payload],
+  ['PATCH /rules/some_rule', payload],
+  ['GET /rules/some_rule'],
+  ['GET /rules?topic=a%2Fb&maxResults=10&nextToken=YQ'],
+  ['DELETE /rules/some_rule'],
+  ['POST /rules/some_rule/enable'],
+  ['POST /tags', '{"resourceArn":"arn:aws:iot:us-east-1:000000000000:rule/x","tags":[]}'],
+  ['GET /endpoint?endpointType=iot:Data-ATS'],
+  ['POST /topics/a%2Fb?qos=1&retain=true', '{"temperature": 21.5}'],
+  ['GET /retainedMessage/a/b'],
+  ['DELETE /connections/c'],
+  [
+    'POST /v1/evaluate',
+    `{"topicRulePayload":${payload},"message":{"topic":"a/b","payload":{"x":[1,2]}}}`,
+  ],
+  ['PUT /v1/rules/some_rule/delivery', '{"defaults":{"ordering":"strict"}}'],
+  ['GET /v1/rules/some_rule/stats'],
+  ['POST /v1/dead-letters/replay', '{"how":"asIs"}'],
+  ['GET /v1/docs/static/swagger-ui.css'],
+  ['GET /v1/openapi.json'],
+]
+
+/** Numbers from 0 to below; the same series for the same seed (a linear congruential generator). */
+function createRandom(seed: number) {
+  let state = seed
+  return (below: number): number => {
+    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
+    return Math.floor((state / 2_147_483_648) * below)
+  }
+}
+type Random = ReturnType<typeof createRandom>
+
+const inserted: readonly string[] = [
+  '\r\n',
+  '\r\n\r\n',
+  '\0',
+  '%',
+  '%00',
+  '%2e%2e/',
+  '/../',
+  '{'.repeat(3_000),
+  '\u00ff\u00fe',
+  ' HTTP/2.0',
+  'Transfer-Encoding: chunked\r\n',
+  'Content-Length: 99999999999999999999\r\n',
+  'Content-Length: -1\r\n',
+  'Expect: 100-continue\r\n',
+  'Upgrade: websocket\r\nConnection: upgrade\r\n',
+  'x-amz-tagging: %E0%A4%A\r\n',
+  'authorization: AWS4-HMAC-SHA256 Credential=/////, SignedHeaders=;, Signature=\r\n',
+  `x-long: ${'y'.repeat(70_000)}\r\n`,
+  'x: 1\r\n'.repeat(300),
+  '1e309',
+  '__proto__',
+]
+
+function changed(bytes: Buffer, random: Random): Buffer {
+  const at = random(bytes.length)
+  const change = random(6)
+  if (change === 0) return bytes.subarray(0, at)
+  if (change === 1) return Buffer.concat([bytes.subarray(at), bytes.subarray(0, at)])
+  if (change === 2) return Buffer.concat([bytes, bytes.subarray(at)])
+  if (change === 3) {
+    const flipped = Buffer.from(bytes)
+    for (let count = random(8); count >= 0; count--) flipped[random(bytes.length)] = random(256)
+    return flipped
+  }
+  const text = Buffer.from(inserted[random(inserted.length)] ?? '', 'latin1')
+  // Most often where a header may stand: further inside nothing of the rest would be looked at.
+  const line = change === 4 ? bytes.indexOf('\r\n') + 2 : at
+  return Buffer.concat([bytes.subarray(0, line), text, bytes.subarray(line)])
+}
+
+function anyRequest(random: Random): Buffer {
+  const [line, body = ''] = requests[random(requests.length)] ?? ['GET /']
+  const head = `${line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n`
+  let bytes: Buffer = Buffer.from(head + body)
+  for (let count = random(3); count >= 0; count--) bytes = changed(bytes, random)
+  return bytes
+}
+
+/** What comes back until the server ends the connection; the client has ended its side. */
+async function answerTo(port: number, bytes: Buffer): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.setTimeout(answerTimeoutMs, () => socket.destroy(new Error('the server does not end it')))
+  socket.end(bytes)
+  try {
+    return (await buffer(socket)).toString('latin1')
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException
+    // It was refused while it was still sending.
+    if (code === 'ECONNRESET' || code === 'EPIPE') return ''
+    throw thrown
+  }
+}
+
+/** Heads that have no request id, or say that the engine is at fault. */
+function faultsIn(answer: string): readonly string[] {
+  const heads = answer.match(/^HTTP\/1\.1 [2-5]\d\d [^]*?\r\n\r\n/gm) ?? []
+  return heads.filter((head) => !/x-amzn-requestid: /i.test(head) || head.startsWith('HTTP/1.1 5'))
+}
+
+async function sendAll(port: number, random: Random): Promise<readonly string[]> {
+  const faults: string[] = []
+  let left = requestCount
+  const sendSome = async () => {
+    while (left-- > 0) {
+      const bytes = anyRequest(random)
+      const found = faultsIn(await answerTo(port, bytes))
+      faults.push(...found.map((head) => `${bytes.subarray(0, 200).toString('latin1')}\n${head}`))
+    }
+  }
+  await Promise.all(Array.from({ length: openMax }, sendSome))
+  return faults
+}
+
+/** Memory that is the process's own; undefined where the system does not say. */
+async function ownBytesOf(pid: number | undefined): Promise<number | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const kib = /^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]
+  return kib === undefined ? undefined : Number(kib) * 1_024
+}
+
+test('the process outlives whatever is sent to it, and keeps nothing of it', async () => {
+  const folder = await temporaryFolder()
+  onTestFinished(() => folder.remove())
+  const sluice = startSluice(['lab'], {
+    SLUICE_DATA_DIR: path.join(folder.path, 'data'),
+    SLUICE_RULES_DIR: path.join(folder.path, 'rules'),
+  })
+  onTestFinished(async () => {
+    sluice.kill('SIGKILL')
+    await sluice.ended
+  })
+  const port = (await sluice.ready())['http'] as number
+  const random = createRandom(20_261_120)
+  expect(await sendAll(port, random)).toEqual([])
+  const before = await ownBytesOf(sluice.pid)
+  expect(await sendAll(port, random)).toEqual([])
+  const after = await ownBytesOf(sluice.pid)
+  expect((after ?? 0) - (before ?? 0)).toBeLessThan(keptBytesMax)
+
+  expect((await fetch(`http://127.0.0.1:${port}/v1/health`)).status).toBe(200)
+  expect(sluice.logLines.filter(({ level }) => level === 'error' || level === 'fatal')).toEqual([])
+  expect(sluice.stderr()).toBe('')
+  sluice.kill('SIGTERM')
+  expect(await sluice.ended).toBe(0)
+})
