@@ -8,6 +8,7 @@ import { keysCommand } from './keys.ts'
 import { kinesisCommand } from './kinesis.ts'
 import { labCommand } from './lab.ts'
 import { passwdCommand } from './passwd.ts'
+import { policiesCommand } from './policies.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
 import { tailCommand } from './tail.ts'
@@ -29,6 +30,7 @@ export function createProgram(host: Host): Command {
     tailCommand,
     keysCommand,
     passwdCommand,
+    policiesCommand,
     certsCommand,
   ]
   for (const command of commands) {

@@ -41,7 +41,7 @@ export const policyFolderLimits = Object.freeze({
   fileBytesMax: 1_048_576,
 })
 
-const metaSuffix = '.meta.json'
+export const metaSuffix = '.meta.json'
 /** AWS IoT's names of policies; a point in front is of files that are being written. */
 export const policyNameForm = /^(?!\.)(?!.*\.meta$)[\w+=,.@-]{1,128}$/
 
@@ -91,7 +91,7 @@ function createFolderReader(directory: string): () => Promise<FolderContent | un
   }
 
   return async () => {
-    const names = await listFiles(directory)
+    const names = await listPolicyFiles(directory)
     if (!names) return undefined
     const files = (await Promise.all(names.map(readFile))).filter((file) => file !== undefined)
     known = new Map(files.map((file) => [file.name, file]))
@@ -99,8 +99,12 @@ function createFolderReader(directory: string): () => Promise<FolderContent | un
   }
 }
 
-/** In the order of their names; undefined while there is no folder. */
-async function listFiles(directory: string): Promise<readonly string[] | undefined> {
+/**
+ * Names of files in their order, policies and targets; undefined while there is no folder.
+ *
+ * @throws SluiceError IdentityFileInvalid: too many, or no folder
+ */
+export async function listPolicyFiles(directory: string): Promise<readonly string[] | undefined> {
   const { policiesMax } = policyFolderLimits
   try {
     const names = (await readdir(directory)).filter((name) => nameOf(name) !== undefined)

@@ -1,0 +1,99 @@
+import { Command } from 'commander'
+import type { ListedPolicy } from '../identity/policy-attachments.ts'
+import type { Host } from './host.ts'
+
+const directoryVariable = 'SLUICE_POLICIES_DIR'
+const directoryDefault = './policies'
+
+export function policiesCommand(host: Host): Command {
+  const hint = '(add --help for more)'
+  return new Command('policies')
+    .description('show the policies of MQTT clients, and attach them')
+    .addCommand(listCommand(host).showHelpAfterError(hint))
+    .addCommand(changeCommand(host, 'attach').showHelpAfterError(hint))
+    .addCommand(changeCommand(host, 'detach').showHelpAfterError(hint))
+    .addHelpText(
+      'after',
+      `
+A policy is a file <name>.json in the folder, an AWS IoT policy document. A server that uses the folder takes a
+change in within a second.
+
+Examples:
+  sluice policies list
+  sluice policies attach devices all
+  sluice policies attach devices certs/devices/sensor-1.pem
+  sluice policies detach devices user:device-7
+`,
+    )
+}
+
+interface DirectoryOption {
+  readonly dir?: string
+}
+
+const withDirectory = (command: Command): Command =>
+  command.option(
+    '--dir <path>',
+    `folder of the policies (default: ${directoryVariable}, else ${directoryDefault})`,
+  )
+
+const directoryOf = ({ environment }: Host, { dir }: DirectoryOption): string =>
+  // As elsewhere, an empty variable counts as not set.
+  dir ?? (environment[directoryVariable] || directoryDefault)
+
+function listCommand(host: Host): Command {
+  return withDirectory(new Command('list'))
+    .description('print each policy and whom it is attached to')
+    .addHelpText('after', '\nExample:\n  sluice policies list --dir /etc/sluice/policies\n')
+    .action((options: DirectoryOption) => list(host, directoryOf(host, options)))
+}
+
+function changeCommand(host: Host, verb: 'attach' | 'detach'): Command {
+  return withDirectory(new Command(verb))
+    .description(
+      verb === 'attach' ? 'attach a policy to a target' : 'take a policy away from a target',
+    )
+    .argument('<policy>', 'its name: that of its file without .json')
+    .argument('<target>', 'all, anonymous, user:<name>, cert:<fingerprint>, or a certificate file')
+    .addHelpText('after', `\nExample:\n  sluice policies ${verb} devices user:device-7\n`)
+    .action((policy: string, target: string, options: DirectoryOption) =>
+      change(host, verb, { directory: directoryOf(host, options), policy, target }),
+    )
+}
+
+async function list(host: Host, directory: string): Promise<void> {
+  // Loaded when needed: `sluice --help` should not wait for it.
+  const { listPolicies } = await import('../identity/policy-attachments.ts')
+  const policies = await listPolicies(directory)
+  if (policies === undefined) {
+    host.stdout.write(`There is no folder ${directory}: nothing is enforced.\n`)
+  } else if (policies.length === 0) {
+    host.stdout.write(`There are no policies in ${directory}: nobody may do anything.\n`)
+  } else {
+    for (const policy of policies) host.stdout.write(lineOf(policy))
+  }
+  if (policies?.some(({ problem }) => problem !== undefined)) host.setExitCode(1)
+}
+
+function lineOf({ name, targets, problem }: ListedPolicy): string {
+  if (problem !== undefined) return `${name}  cannot be used: ${problem}\n`
+  return `${name}  ${targets.length === 0 ? 'is attached to nobody' : targets.join(', ')}\n`
+}
+
+const outcomes = {
+  attach: ['is now attached to', 'is already attached to'],
+  detach: ['is not attached any more to', 'is not attached to'],
+} as const
+
+async function change(
+  host: Host,
+  verb: 'attach' | 'detach',
+  given: { readonly directory: string; readonly policy: string; readonly target: string },
+): Promise<void> {
+  const { attachPolicy, detachPolicy } = await import('../identity/policy-attachments.ts')
+  const { directory, policy } = given
+  const act = verb === 'attach' ? attachPolicy : detachPolicy
+  const { target, isChanged } = await act(directory, policy, given.target)
+  const [now, before] = outcomes[verb]
+  host.stdout.write(`${policy} ${isChanged ? now : before} ${target}\n`)
+}
