@@ -11,6 +11,8 @@ import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
  */
 const requestCount = 500
 const openMax = 20
+/** Longer than an answer takes. */
+const silenceMs = 150
 const answerTimeoutMs = 15_000
 /** What the process may keep of 500 requests, with room for what it had not loaded before. */
 const keptBytesMax = 64 * 1_048_576
@@ -49,60 +51,107 @@ function createRandom(seed: number) {
 }
 type Random = ReturnType<typeof createRandom>
 
-const inserted: readonly string[] = [
-  '\r\n',
-  '\r\n\r\n',
-  '\0',
+const headers: readonly string[] = [
+  'Transfer-Encoding: chunked',
+  'Content-Length: 99999999999999999999',
+  'Content-Length: -1',
+  'Expect: 100-continue',
+  'Expect: miracles',
+  'Upgrade: websocket\r\nConnection: upgrade',
+  'x-amz-tagging: %E0%A4%A',
+  'x-amz-tagging: __proto__=1&constructor=2',
+  'x-amz-mqtt5-user-properties: bnVsbA==',
+  'x-amz-mqtt5-correlation-data: ====',
+  'authorization: AWS4-HMAC-SHA256 Credential=/////, SignedHeaders=;, Signature=',
+  'content-type: application/json; charset=utf-16',
+  'content-encoding: gzip',
+  `x-long: ${'y'.repeat(70_000)}`,
+  Array.from({ length: 300 }, () => 'x: 1').join('\r\n'),
+]
+const inTargets: readonly string[] = [
   '%',
   '%00',
   '%2e%2e/',
   '/../',
+  '//',
+  '%F0%9F%98%80',
+  '\u00ff',
+  '?maxResults=-1&retain=maybe&qos=9',
+  '&nextToken=%ff',
+  '#x',
+  '*',
+  'a'.repeat(2_000),
+  '%2F'.repeat(300),
+]
+const inBodies: readonly string[] = [
+  '\0',
   '{'.repeat(3_000),
+  '"'.repeat(3),
   '\u00ff\u00fe',
-  ' HTTP/2.0',
-  'Transfer-Encoding: chunked\r\n',
-  'Content-Length: 99999999999999999999\r\n',
-  'Content-Length: -1\r\n',
-  'Expect: 100-continue\r\n',
-  'Upgrade: websocket\r\nConnection: upgrade\r\n',
-  'x-amz-tagging: %E0%A4%A\r\n',
-  'authorization: AWS4-HMAC-SHA256 Credential=/////, SignedHeaders=;, Signature=\r\n',
-  `x-long: ${'y'.repeat(70_000)}\r\n`,
-  'x: 1\r\n'.repeat(300),
   '1e309',
-  '__proto__',
+  '"__proto__":{},',
+  '${topic()}',
+  'null',
+  '-',
 ]
 
-function changed(bytes: Buffer, random: Random): Buffer {
+const oneOf = (values: readonly string[], random: Random) => values[random(values.length)] ?? ''
+
+function changed(bytes: Buffer, insertion: string, random: Random): Buffer {
   const at = random(bytes.length)
-  const change = random(6)
-  if (change === 0) return bytes.subarray(0, at)
-  if (change === 1) return Buffer.concat([bytes.subarray(at), bytes.subarray(0, at)])
-  if (change === 2) return Buffer.concat([bytes, bytes.subarray(at)])
-  if (change === 3) {
-    const flipped = Buffer.from(bytes)
-    for (let count = random(8); count >= 0; count--) flipped[random(bytes.length)] = random(256)
-    return flipped
+  switch (random(5)) {
+    case 0:
+      return bytes.subarray(0, at)
+    case 1:
+      return Buffer.concat([bytes.subarray(at), bytes.subarray(0, at)])
+    case 2:
+      return Buffer.concat([bytes, bytes.subarray(at)])
+    case 3:
+      return Buffer.concat([bytes.subarray(0, at), Buffer.from(insertion), bytes.subarray(at)])
+    default: {
+      const flipped = Buffer.from(bytes)
+      for (let count = random(4); count >= 0; count--) flipped[random(bytes.length)] = random(256)
+      return flipped
+    }
   }
-  const text = Buffer.from(inserted[random(inserted.length)] ?? '', 'latin1')
-  // Most often where a header may stand: further inside nothing of the rest would be looked at.
-  const line = change === 4 ? bytes.indexOf('\r\n') + 2 : at
-  return Buffer.concat([bytes.subarray(0, line), text, bytes.subarray(line)])
 }
 
+/** Changed in its target, body or headers, which HTTP then still reads; or in its bytes. */
 function anyRequest(random: Random): Buffer {
-  const [line, body = ''] = requests[random(requests.length)] ?? ['GET /']
-  const head = `${line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${body.length}\r\n\r\n`
-  let bytes: Buffer = Buffer.from(head + body)
-  for (let count = random(3); count >= 0; count--) bytes = changed(bytes, random)
-  return bytes
+  const [line, given = ''] = requests[random(requests.length)] ?? ['GET /']
+  const [method = 'GET', target = '/'] = line.split(' ')
+  const where = random(4)
+  const at = random(target.length)
+  const changedTarget = `${target.slice(0, at)}${oneOf(inTargets, random)}${target.slice(at)}`
+  const body = Buffer.from(given)
+  const sent =
+    where === 1 && body.length > 0 ? changed(body, oneOf(inBodies, random), random) : body
+  const head = [
+    `${method} ${where === 0 ? changedTarget : target} HTTP/1.1`,
+    'Host: 127.0.0.1',
+    ...(where === 2 ? [oneOf(headers, random)] : []),
+    `Content-Length: ${sent.length}`,
+    '',
+    '',
+  ].join('\r\n')
+  const bytes = Buffer.concat([Buffer.from(head, 'latin1'), sent])
+  return where === 3 ? changed(bytes, `\r\n${oneOf(headers, random)}\r\n`, random) : bytes
 }
 
-/** What comes back until the server ends the connection; the client has ended its side. */
+/**
+ * What comes back until the server ends the connection. The client ends its side when it has an answer,
+ * or when none comes, because the request is not whole.
+ */
 async function answerTo(port: number, bytes: Buffer): Promise<string> {
   const socket = connect(port, '127.0.0.1')
-  socket.setTimeout(answerTimeoutMs, () => socket.destroy(new Error('the server does not end it')))
-  socket.end(bytes)
+  const end = () => {
+    socket.setTimeout(answerTimeoutMs, () => {
+      socket.destroy(new Error('the server does not end it'))
+    })
+    socket.end()
+  }
+  socket.setTimeout(silenceMs).once('timeout', end).once('data', end)
+  socket.write(bytes)
   try {
     return (await buffer(socket)).toString('latin1')
   } catch (thrown) {
