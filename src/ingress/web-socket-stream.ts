@@ -27,6 +27,7 @@ export interface WebSocketStreamDeps {
   readonly fault: (reason: 'web_socket_protocol' | 'held_bytes', detail: string) => void
 }
 
+const heldTooLong = 'the memory for messages is full, and its frame was the longest under way'
 const normalClosure = 1_000
 const unsupportedData = 1_003
 
@@ -38,12 +39,9 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
   let messagesSeen = 0
   const arriving = createFrameFollower()
   const share = heldBytes.join({
-    changed: settle,
+    changed: pauseOrResume,
     evict() {
-      fault(
-        'held_bytes',
-        'the memory for messages is full, and its frame was the longest under way',
-      )
+      fault('held_bytes', heldTooLong)
       webSocket.terminate()
     },
   })
@@ -52,6 +50,10 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
     const isNewFrame = arriving.messages !== messagesSeen
     messagesSeen = arriving.messages
     share.hold(isBroken ? 0 : arriving.heldBytes, stream.readableLength, isNewFrame)
+    pauseOrResume()
+  }
+
+  function pauseOrResume(): void {
     // The answer to a close frame must be read, whoever else is not read from.
     if (isBroken) return
     const isRead = isWanted && share.mayRead
@@ -63,7 +65,8 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
   const stream = createStream(webSocket, {
     wanted() {
       isWanted = true
-      settle()
+      // What is read now has left the buffer then.
+      process.nextTick(settle)
     },
     ending() {
       isBroken = true
