@@ -26,6 +26,13 @@ export interface Config {
       readonly reads: boolean
       readonly fanOut: boolean
     }
+    /** Signatures are verified. */
+    readonly isStrict: boolean
+    /** Absent: all is in memory. */
+    readonly dataDir: string | undefined
+    readonly storedBytesMax: number
+    /** Absent: as the lab likes it. */
+    readonly statusMs: number | undefined
   }
   readonly rulesDir: string
   readonly dataDir: string
@@ -130,6 +137,10 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
         reads: isLimited('reads'),
         fanOut: isLimited('fan-out'),
       },
+      isStrict: read.SLUICE_LAB_STRICT === '1',
+      dataDir: read.SLUICE_LAB_DATA && path.resolve(read.SLUICE_LAB_DATA),
+      storedBytesMax: read.SLUICE_LAB_MAX_BYTES,
+      statusMs: read.SLUICE_LAB_STATUS_MS,
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     dataDir: path.resolve(read.SLUICE_DATA_DIR),

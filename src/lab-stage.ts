@@ -3,6 +3,7 @@ import type { Config } from './config.ts'
 import type { AwsCallsOptions } from './kinesis/aws-calls.ts'
 import { startLabWorker } from './lab/lab-worker.ts'
 import { endpointOf, removeRunningLab, writeRunningLab } from './lab/running-lab.ts'
+import { statusDurationsOf } from './lab/statuses.ts'
 import type { CompileRule } from './rules/compile-rule.ts'
 import type { Logger } from './telemetry.ts'
 
@@ -34,6 +35,8 @@ export async function startLab(options: {
     region: config.region,
     accountId: config.accountId ?? labAccountId,
     insecure: config.insecure,
+    statusMs: statusDurationsOf(config.lab.statusMs),
+    ...(config.lab.isStrict ? { strict: labCredentials } : {}),
     logger,
   })
   await writeRunningLab(directory, {

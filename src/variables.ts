@@ -116,6 +116,33 @@ export const variables = Type.Object({
     description:
       'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read, 2 MiB/s and a SubscribeToShard in 5 seconds for each consumer of enhanced fan-out. `off` for measuring and for `sluice simulate --rate max`; or those that apply, such as `writes,reads` without `fan-out`.',
   }),
+  SLUICE_LAB_STRICT: Type.Union([Type.Literal('1'), Type.Literal('0')], {
+    default: '0',
+    description:
+      '`1` lets the local Kinesis and STS verify the signature of each call: it must be by `sluice-lab` with `sluice-lab` as secret, or by keys that AssumeRole gave out.',
+  }),
+  SLUICE_LAB_DATA: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        'Folder of its own that the local Kinesis keeps its streams and records in, so that they outlive a restart. Default: none, all is in memory.',
+    }),
+  ),
+  SLUICE_LAB_MAX_BYTES: Type.Integer({
+    minimum: 1_048_576,
+    maximum: 68_719_476_736,
+    default: 536_870_912,
+    description:
+      'Memory for the records of all streams of the local Kinesis; beyond it the oldest records go, with a warning.',
+  }),
+  SLUICE_LAB_STATUS_MS: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 600_000,
+      description:
+        'How long streams and consumers of the local Kinesis are CREATING, UPDATING and DELETING. Default: streams are made and deleted at once, everything else takes 50 ms.',
+    }),
+  ),
   SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
   SLUICE_PROTO_DIR: Type.Optional(

@@ -15,7 +15,7 @@ export function kinesisCommand(host: Host): Command {
     )
     .option('--create-missing-streams', 'create a stream at the first record put to it', false)
     .option('--no-limits', "lift AWS's limits of each shard, as SLUICE_LAB_LIMITS=off does")
-    .option('--strict', 'verify the signature of each call', false)
+    .option('--strict', 'verify the signature of each call, as SLUICE_LAB_STRICT=1 does', false)
     .option(
       '--keys <id:secret>',
       'with --strict: the access key to sign with, beside those that AssumeRole gives',
@@ -32,8 +32,9 @@ Example:
   sluice kinesis --stream orders:2 &
   aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams
 
-Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, SLUICE_LAB_LIMITS, AWS_REGION, SLUICE_ACCOUNT_ID,
-SLUICE_LOG_LEVEL, SLUICE_INSECURE.
+Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, SLUICE_LAB_LIMITS, SLUICE_LAB_STRICT, SLUICE_LAB_DATA,
+SLUICE_LAB_MAX_BYTES, SLUICE_LAB_STATUS_MS, AWS_REGION, SLUICE_ACCOUNT_ID, SLUICE_LOG_LEVEL,
+SLUICE_INSECURE.
 `,
     )
     .action((options: KinesisOptions) => runKinesis(host, options))
@@ -66,6 +67,7 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const stopRequested = host.stopRequested()
   const { createLabServer } = await import('../lab/lab-server.ts')
   const { noLimits } = await import('../lab/shard-limits.ts')
+  const { statusDurationsOf } = await import('../lab/statuses.ts')
   const lab = await createLabServer({
     ...config.lab,
     region: config.region,
@@ -74,8 +76,9 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
     logger,
     createsMissingStreams: options.createMissingStreams,
     insecure: config.insecure,
+    statusMs: statusDurationsOf(config.lab.statusMs),
     ...(options.limits ? {} : { limits: noLimits }),
-    ...(options.strict ? { strict: options.keys } : {}),
+    ...(options.strict || config.lab.isStrict ? { strict: options.keys } : {}),
   })
   for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
   logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')

@@ -11,6 +11,7 @@ import type { Faults } from './faults.ts'
 import { openHttpTransport } from './http-transport.ts'
 import type { OperationContext } from './kinesis-operations/operation.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
+import type { LabDisk } from './lab-disk.ts'
 import { answer, hostOf } from './lab-http.ts'
 import type { LabAnswer, LabRequest } from './lab-http.ts'
 import { noLimits } from './shard-limits.ts'
@@ -25,7 +26,7 @@ import { createTokens } from './tokens.ts'
 
 /**
  * The lab: a Kinesis and an STS of its own, on one port, with any credentials unless it is strict,
- * all in memory. For a laptop, for tests, and for faults on demand (docs/LAB.md).
+ * in memory and, if asked, on disk. For a laptop, for tests, and for faults on demand (docs/LAB.md).
  */
 export interface LabServer {
   readonly host: string
@@ -36,7 +37,7 @@ export interface LabServer {
   readonly faults: Faults
   /** The last calls that were answered. */
   readonly calls: CallLog
-  /** Ends every connection at once; what is stored is gone. */
+  /** Ends every connection at once; what is stored in memory alone is gone. */
   close(): Promise<void>
 }
 
@@ -62,6 +63,8 @@ export interface LabServerOptions {
   readonly strict?: LabKeys
   /** The operator answers for the network: see origin-guard.ts. */
   readonly insecure?: boolean
+  /** A folder that streams and records are kept in, beside the memory; absent: none. */
+  readonly dataDir?: string | undefined
   /** Calls that `calls` keeps. */
   readonly callsMax?: number
   /** Told of every call when it is answered. */
@@ -95,11 +98,13 @@ const dropNoticeMs = 60_000
 /**
  * Starts the lab.
  *
- * @throws SluiceError PortUnavailable (rejects) when it cannot listen
+ * @throws SluiceError PortUnavailable (rejects) when it cannot listen; DataFolderLocked,
+ *   DataFolderUnusable, DataFolderVersionUnsupported when its folder cannot be used
  */
 export async function createLabServer(options: LabServerOptions): Promise<LabServer> {
   const { clock = systemClock, logger = silent, limits = noLimits } = options
   const { shardCount = shardCountDefault } = options
+  const disk = await openDisk(options, clock, logger)
   const faults = createFaults({ seed: options.faultSeed ?? 1 })
   const calls = createCallLog(options.callsMax ?? callsMaxDefault)
   const streams = createStreamStore({
@@ -110,7 +115,9 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     limits,
     ...(options.statusMs && { statusMs: options.statusMs }),
     onDropped: createDropNotice(clock, logger),
+    ...(disk && { journal: disk.journal }),
   })
+  disk?.restoreInto(streams)
   const observer = (call: LabCall) => {
     calls.add(call)
     options.onCall?.(call)
@@ -120,7 +127,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     accountId: options.accountId,
     region: options.region,
     streams,
-    tokens: createTokens(),
+    tokens: createTokens(disk?.tokenKey),
     faults,
     limits,
     streamForPut(name) {
@@ -143,6 +150,9 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
       if (isStsRequest(request)) return answerSts(sts, request)
       return answerOther(request)
     },
+  }).catch(async (error: unknown) => {
+    await disk?.close()
+    throw error
   })
   return {
     host: options.host,
@@ -157,8 +167,20 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     async close() {
       streams.close()
       await transport.close()
+      await disk?.close()
     },
   }
+}
+
+async function openDisk(
+  { dataDir: directory }: LabServerOptions,
+  clock: Clock,
+  logger: Logger,
+): Promise<LabDisk | undefined> {
+  if (directory === undefined) return undefined
+  // LMDB takes its time to load, and most labs do without.
+  const { openLabDisk } = await import('./lab-disk.ts')
+  return openLabDisk({ directory, clock, logger })
 }
 
 async function callerCheckOf(

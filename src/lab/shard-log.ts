@@ -21,12 +21,26 @@ export interface ShardLog {
     data: Uint8Array,
     nowMs: number,
   ): { ordinal: number; arrivalMs: number }
+  /** Adds a record that has its ordinal, which follows or leaves a gap behind what is forgotten. */
+  restore(
+    ordinal: number,
+    record: {
+      readonly partitionKey: string
+      readonly data: Uint8Array
+      readonly arrivalMs: number
+    },
+  ): void
+  /** Forgets everything: the next record has this ordinal, which is none that was given before. */
+  skipTo(ordinal: number): void
   /** The record of an ordinal; undefined when it was trimmed or is not written yet. */
   at(ordinal: number): StoredRecord | undefined
   /** Ordinal of the first readable record that arrived at `arrivalMs` or later. */
   firstArrivedSince(arrivalMs: number): number
-  /** Makes what arrived before `arrivalMs` unreadable, and frees the segments that are empty then. */
-  trimBefore(arrivalMs: number): void
+  /**
+   * Makes what arrived before `arrivalMs` unreadable, and frees the segments that are empty then.
+   * @returns whether there was any
+   */
+  trimBefore(arrivalMs: number): boolean
   /** Frees the oldest segment with all its records, if there is one. */
   dropOldestSegment(): void
   /** When the oldest segment began, in epoch milliseconds; undefined when nothing is held. */
@@ -61,53 +75,45 @@ const indexBytesPerRecord = 3 * 8
  * @param onBytes told of each change of the memory that the log takes, in bytes (negative: freed)
  */
 export function createShardLog(onBytes: (delta: number) => void): ShardLog {
-  const segments: Segment[] = []
+  const { segments, segmentFor, shift } = createSegments(onBytes)
   let first = 1
   let next = 1
   let lastArrivalMs = 0
-  let segmentBytes = segmentBytesMin
-
-  function segmentFor(sizeBytes: number): Segment {
-    const last = segments.at(-1)
-    if (last && usedBytes(last) + sizeBytes <= last.buffer.length) return last
-    const capacity = Math.max(segmentBytes, sizeBytes)
-    segmentBytes = Math.min(segmentBytes * 2, segmentBytesMax)
-    const segment: Segment = {
-      // Not from Node's pool: the whole memory goes when the segment does.
-      buffer: Buffer.allocUnsafeSlow(capacity),
-      firstOrdinal: next,
-      keyEnds: [],
-      ends: [],
-      arrivals: [],
-    }
-    segments.push(segment)
-    onBytes(capacity)
-    return segment
-  }
 
   function removeOldest(): void {
-    const removed = segments.shift()
-    if (!removed) return
-    first = Math.max(first, removed.firstOrdinal + removed.ends.length)
-    onBytes(-(removed.buffer.length + removed.ends.length * indexBytesPerRecord))
+    const removed = shift()
+    if (removed) first = Math.max(first, removed.firstOrdinal + removed.ends.length)
+  }
+
+  function append(partitionKey: string, data: Uint8Array, nowMs: number) {
+    lastArrivalMs = Math.max(nowMs, lastArrivalMs)
+    const arrivalMs = lastArrivalMs
+    const segment = segmentFor(Buffer.byteLength(partitionKey) + data.length, next)
+    const start = usedBytes(segment)
+    const keyEnd = start + segment.buffer.write(partitionKey, start)
+    segment.buffer.set(data, keyEnd)
+    segment.keyEnds.push(keyEnd)
+    segment.ends.push(keyEnd + data.length)
+    segment.arrivals.push(arrivalMs)
+    onBytes(indexBytesPerRecord)
+    return { ordinal: next++, arrivalMs }
+  }
+
+  function skipTo(ordinal: number): void {
+    while (segments.length > 0) removeOldest()
+    first = ordinal
+    next = ordinal
   }
 
   return {
     firstOrdinal: () => first,
     nextOrdinal: () => next,
-    append(partitionKey, data, nowMs) {
-      lastArrivalMs = Math.max(nowMs, lastArrivalMs)
-      const arrivalMs = lastArrivalMs
-      const segment = segmentFor(Buffer.byteLength(partitionKey) + data.length)
-      const start = usedBytes(segment)
-      const keyEnd = start + segment.buffer.write(partitionKey, start)
-      segment.buffer.set(data, keyEnd)
-      segment.keyEnds.push(keyEnd)
-      segment.ends.push(keyEnd + data.length)
-      segment.arrivals.push(arrivalMs)
-      onBytes(indexBytesPerRecord)
-      return { ordinal: next++, arrivalMs }
+    append,
+    restore(ordinal, { partitionKey, data, arrivalMs }) {
+      if (ordinal !== next) skipTo(ordinal)
+      append(partitionKey, data, arrivalMs)
     },
+    skipTo,
     at(ordinal) {
       if (ordinal < first || ordinal >= next) return undefined
       const segment = segments[segmentIndexOf(segments, (s) => s.firstOrdinal <= ordinal)]
@@ -121,17 +127,52 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
       return Math.max(first, segment.firstOrdinal + offset)
     },
     trimBefore(arrivalMs) {
+      const before = first
       let oldest = segments[0]
       while (oldest && (oldest.arrivals.at(-1) ?? 0) < arrivalMs) {
         removeOldest()
         oldest = segments[0]
       }
-      if (!oldest || (oldest.arrivals[0] ?? 0) >= arrivalMs) return
-      const trimmed = countWhile(oldest.arrivals, (arrival) => arrival < arrivalMs)
-      first = Math.max(first, oldest.firstOrdinal + trimmed)
+      if (oldest && (oldest.arrivals[0] ?? 0) < arrivalMs) {
+        const trimmed = countWhile(oldest.arrivals, (arrival) => arrival < arrivalMs)
+        first = Math.max(first, oldest.firstOrdinal + trimmed)
+      }
+      return first > before
     },
     dropOldestSegment: removeOldest,
     oldestSegmentMs: () => segments[0]?.arrivals[0],
+  }
+}
+
+/** The memory of a log: records are added to the last segment, and go with the first. */
+function createSegments(onBytes: (delta: number) => void) {
+  const segments: Segment[] = []
+  let segmentBytes = segmentBytesMin
+  return {
+    segments: segments as readonly Segment[],
+    /** The segment that takes so many bytes more; a new one begins with that ordinal. */
+    segmentFor: (sizeBytes: number, firstOrdinal: number): Segment => {
+      const last = segments.at(-1)
+      if (last && usedBytes(last) + sizeBytes <= last.buffer.length) return last
+      const capacity = Math.max(segmentBytes, sizeBytes)
+      segmentBytes = Math.min(segmentBytes * 2, segmentBytesMax)
+      const segment: Segment = {
+        // Not from Node's pool: the whole memory goes when the segment does.
+        buffer: Buffer.allocUnsafeSlow(capacity),
+        firstOrdinal,
+        keyEnds: [],
+        ends: [],
+        arrivals: [],
+      }
+      segments.push(segment)
+      onBytes(capacity)
+      return segment
+    },
+    shift: (): Segment | undefined => {
+      const removed = segments.shift()
+      if (removed) onBytes(-(removed.buffer.length + removed.ends.length * indexBytesPerRecord))
+      return removed
+    },
   }
 }
 

@@ -4,6 +4,8 @@ import { sequenceNumbersOf } from './sequence-number.ts'
 import { createShardLimits } from './shard-limits.ts'
 import type { LimitSwitches } from './shard-limits.ts'
 import { createShardLog } from './shard-log.ts'
+import type { ShardLog } from './shard-log.ts'
+import type { ShardRow } from './stream-row.ts'
 import { shardIdOf } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
@@ -14,11 +16,26 @@ import type { Shard, Stream } from './stream.ts'
 export interface ShardStorage {
   readonly makeShard: MakeShard
   /** Stores a record in the shard, and says where it is now. */
-  readonly append: (shard: Shard, partitionKey: string, data: Uint8Array) => PutPlace
+  readonly append: (
+    stream: Stream,
+    shard: Shard,
+    partitionKey: string,
+    data: Uint8Array,
+  ) => PutPlace
+  /** Makes a shard of what is kept of it, `fill` giving its log the records. */
+  readonly restoreShard: (row: ShardRow, fill: (log: ShardLog) => void) => Shard
   /** Forgets what is past the retention of the stream, closed shards among it. */
   readonly trim: (stream: Stream) => void
   /** What arrived before it is past the retention of the stream. */
   readonly horizonMs: (stream: Stream) => number
+}
+
+/** Told of what changes, by who keeps it. */
+export interface StreamJournal {
+  /** Anything but new records: a setting, its shards, or records that are gone. */
+  changed(stream: Stream): void
+  appended(stream: Stream, shard: Shard): void
+  deleted(stream: Stream): void
 }
 
 export interface PutPlace {
@@ -34,14 +51,15 @@ export interface ShardStorageOptions {
   readonly limits: LimitSwitches
   /** Told each time that records were dropped for want of room. */
   readonly onDropped: ((streamName: string) => void) | undefined
+  readonly journal: StreamJournal | undefined
 }
 
 const hourMs = 3_600_000
 
 export function createShardStorage(options: ShardStorageOptions): ShardStorage {
-  const { clock, streams, storedBytesMax } = options
+  const { clock, streams, storedBytesMax, journal } = options
   const memory = { usedBytes: 0 }
-  const makeShard = createShardMaker({
+  const makers = createShardMakers({
     limits: options.limits,
     clock,
     onBytes: (delta) => {
@@ -54,59 +72,83 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
       const oldest = oldestShardOf(streams.values())
       if (!oldest) return
       oldest.shard.log.dropOldestSegment()
+      journal?.changed(oldest.stream)
       options.onDropped?.(oldest.stream.name)
     }
   }
 
   const horizonMs = (stream: Stream) => clock.nowMs() - stream.retentionHours * hourMs
   return {
-    makeShard,
-    append(shard, partitionKey, data) {
+    ...makers,
+    append(stream, shard, partitionKey, data) {
       const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.nowMs())
       if (memory.usedBytes > storedBytesMax) makeRoom()
+      journal?.appended(stream, shard)
       if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
       return { shardId: shard.id, sequenceNumber: shard.sequenceNumber(ordinal, arrivalMs) }
     },
     horizonMs,
     trim(stream) {
       const oldestMs = horizonMs(stream)
-      for (const { log } of stream.shards) log.trimBefore(oldestMs)
+      let isTrimmed = false
+      for (const { log } of stream.shards) if (log.trimBefore(oldestMs)) isTrimmed = true
       const isExpired = ({ closedMs }: Shard) => closedMs !== undefined && closedMs < oldestMs
       if (stream.shards.some(isExpired)) {
         stream.shards = stream.shards.filter((shard) => !isExpired(shard))
+        isTrimmed = true
       }
+      if (isTrimmed) journal?.changed(stream)
     },
   }
 }
 
-function createShardMaker(deps: {
+function createShardMakers(deps: {
   limits: LimitSwitches
   clock: Clock
   onBytes: (delta: number) => void
-}): MakeShard {
-  return (stream, { startingHashKey, endingHashKey, parents }: NewShard): Shard => {
-    const number = stream.shardsMade++
-    // Later than its parents, so that the sequence numbers of a key grow over a reshard, too.
-    const createdMs =
-      parents.length === 0
-        ? stream.createdMs
-        : Math.max(deps.clock.nowMs(), ...parents.map((parent) => parent.createdMs + 1))
-    return {
-      number,
-      id: shardIdOf(number),
-      createdMs,
-      parentIds: parents.map((parent) => parent.id),
-      startingHashKey,
-      endingHashKey,
-      log: createShardLog(deps.onBytes),
-      limits: createShardLimits(deps.limits),
-      watchers: new Set(),
-      encryptions:
-        stream.encryptionKeyId === undefined ? [] : [{ fromOrdinal: 1, isEncrypted: true }],
-      closedMs: undefined,
-      children: [],
-      sequenceNumber: sequenceNumbersOf(createdMs, number),
-    }
+}): Pick<ShardStorage, 'makeShard' | 'restoreShard'> {
+  const newParts = (createdMs: number, number: number) => ({
+    number,
+    id: shardIdOf(number),
+    createdMs,
+    log: createShardLog(deps.onBytes),
+    limits: createShardLimits(deps.limits),
+    watchers: new Set<() => void>(),
+    children: [],
+    sequenceNumber: sequenceNumbersOf(createdMs, number),
+  })
+  return {
+    makeShard(stream, { startingHashKey, endingHashKey, parents }: NewShard): Shard {
+      const number = stream.shardsMade++
+      // Later than its parents, so that the sequence numbers of a key grow over a reshard, too.
+      const createdMs =
+        parents.length === 0
+          ? stream.createdMs
+          : Math.max(deps.clock.nowMs(), ...parents.map((parent) => parent.createdMs + 1))
+      return {
+        ...newParts(createdMs, number),
+        parentIds: parents.map((parent) => parent.id),
+        startingHashKey,
+        endingHashKey,
+        encryptions:
+          stream.encryptionKeyId === undefined ? [] : [{ fromOrdinal: 1, isEncrypted: true }],
+        closedMs: undefined,
+      }
+    },
+    restoreShard(row, fill) {
+      const shard: Shard = {
+        ...newParts(row.createdMs, row.number),
+        parentIds: row.parentIds,
+        startingHashKey: BigInt(row.startingHashKey),
+        endingHashKey: BigInt(row.endingHashKey),
+        encryptions: [...row.encryptions],
+        closedMs: row.closedMs,
+      }
+      shard.log.skipTo(row.firstOrdinal)
+      fill(shard.log)
+      if (shard.log.nextOrdinal() < row.nextOrdinal) shard.log.skipTo(row.nextOrdinal)
+      return shard
+    },
   }
 }
 

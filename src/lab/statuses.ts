@@ -22,6 +22,17 @@ export const statusDurationsDefault: StatusDurations = Object.freeze({
   consumerMs: 50,
 })
 
+/** @param durationMs of all of them; undefined: the defaults */
+export const statusDurationsOf = (durationMs: number | undefined): StatusDurations =>
+  durationMs === undefined
+    ? statusDurationsDefault
+    : {
+        creatingMs: durationMs,
+        updatingMs: durationMs,
+        deletingMs: durationMs,
+        consumerMs: durationMs,
+      }
+
 /** Leads streams from one status to the next: as many are under way as there are streams. */
 export function createStatuses(
   clock: Clock,

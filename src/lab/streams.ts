@@ -7,12 +7,15 @@ import { createShardCounts } from './shard-counts.ts'
 import { noLimits } from './shard-limits.ts'
 import type { LimitSwitches } from './shard-limits.ts'
 import { createShardStorage } from './shard-storage.ts'
-import type { ShardStorage } from './shard-storage.ts'
+import type { ShardStorage, StreamJournal } from './shard-storage.ts'
 import { createStatuses, statusDurationsDefault } from './statuses.ts'
 import type { StatusDurations } from './statuses.ts'
+import type { ShardLog } from './shard-log.ts'
+import { streamOf } from './stream-row.ts'
+import type { ShardRow, StreamRow } from './stream-row.ts'
 import type { Stream, StreamMode } from './stream.ts'
 
-/** The streams of the lab and their records, in memory. */
+/** The streams of the lab and their records, in memory; a journal may keep them on disk as well. */
 export interface StreamStore {
   /** @throws ServiceError ResourceInUseException, LimitExceededException */
   create(stream: NewStream): Stream
@@ -40,6 +43,10 @@ export interface StreamStore {
   readonly horizonMs: ShardStorage['horizonMs']
   /** Runs `apply` when a consumer was CREATING or DELETING for long enough. */
   passConsumer(apply: () => void): void
+  /** To be called when anything else of a stream has changed. */
+  touch(stream: Stream): void
+  /** Puts a stream back that was kept, `fill` giving the log of each shard its records. */
+  restore(row: StreamRow, fill: (shard: ShardRow, log: ShardLog) => void): void
   /** Ends what is under way. */
   close(): void
 }
@@ -65,13 +72,14 @@ export interface StreamStoreOptions {
   readonly statusMs?: StatusDurations
   /** Told each time that records were dropped for want of room. */
   readonly onDropped?: (streamName: string) => void
+  readonly journal?: StreamJournal
 }
 
 export const retentionHoursDefault = 24
 export const maxRecordSizeInKiBDefault = 1024
 
 export function createStreamStore(options: StreamStoreOptions): StreamStore {
-  const { clock, accountId, region, statusMs = statusDurationsDefault } = options
+  const { clock, accountId, region, journal, statusMs = statusDurationsDefault } = options
   const streams = new Map<string, Stream>()
   const statuses = createStatuses(clock, accountId, streams)
   const counts = createShardCounts(options, streams)
@@ -81,6 +89,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     storedBytesMax: options.storedBytesMax,
     limits: options.limits ?? noLimits,
     onDropped: options.onDropped,
+    journal,
   })
   const { makeShard } = storage
   let lastCreatedMs = 0
@@ -93,6 +102,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
       const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, makeShard })
       streams.set(wanted.name, stream)
+      journal?.changed(stream)
       const creatingMs = wanted.isReadyAtOnce ? 0 : statusMs.creatingMs
       statuses.pass(stream, 'CREATING', creatingMs, () => {
         stream.status = 'ACTIVE'
@@ -101,6 +111,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     },
     delete(stream) {
       statuses.refuseUnlessActive(stream)
+      journal?.deleted(stream)
       statuses.pass(stream, 'DELETING', statusMs.deletingMs, () => {
         streams.delete(stream.name)
         empty(stream)
@@ -120,12 +131,21 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
         apply({ stream, makeShard, nowMs: clock.nowMs() })
         stream.status = 'ACTIVE'
+        journal?.changed(stream)
       })
     },
     append: storage.append,
     trim: storage.trim,
     horizonMs: storage.horizonMs,
     passConsumer: (apply) => statuses.later(statusMs.consumerMs, apply),
+    touch: (stream) => journal?.changed(stream),
+    restore(row, fill) {
+      const stream = streamOf(row, (shard) =>
+        storage.restoreShard(shard, (log) => fill(shard, log)),
+      )
+      lastCreatedMs = Math.max(lastCreatedMs, stream.createdMs)
+      streams.set(stream.name, stream)
+    },
     close: () => statuses.close(),
   }
 }

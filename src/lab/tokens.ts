@@ -3,8 +3,8 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 /**
  * Shard iterators and NextTokens: opaque text that the lab wrote itself.
  *
- * Format: base64 of a 16-byte keyed hash and then JSON. The key is the server's own and new at
- * each start, so a made-up or altered token, or one of another server, is told apart from an
+ * Format: base64 of a 16-byte keyed hash and then JSON. The key is the server's own, and new at
+ * each start unless it is kept on disk: a made-up or altered token, or one of another server, is told apart from an
  * expired one.
  */
 export interface Tokens {
@@ -14,9 +14,9 @@ export interface Tokens {
 }
 
 const hashBytes = 16
+export const tokenKeyBytes = 32
 
-export function createTokens(): Tokens {
-  const key = randomBytes(32)
+export function createTokens(key: Buffer = randomBytes(tokenKeyBytes)): Tokens {
   const hashOf = (text: Buffer) =>
     createHmac('sha256', key).update(text).digest().subarray(0, hashBytes)
   return {

@@ -134,7 +134,7 @@ describe('all logs together', () => {
       const stream = streams.create({ name, shardCount: 2 })
       for (let index = 0; index < 1_000; index++) {
         clock.advance(1)
-        streams.append(shardFor(stream, String(index)), String(index), data)
+        streams.append(stream, shardFor(stream, String(index)), String(index), data)
       }
     }
     // 20 MB were written: what is left is the end of the stream that was written last.

@@ -31,6 +31,7 @@ export const registerStreamConsumer = operation(
     checkTags(Object.keys(tagged), new Map())
     const consumer = newConsumer(context, stream, name, tagged)
     stream.consumers.set(name, consumer)
+    context.streams.touch(stream)
     context.streams.passConsumer(() => {
       if (consumer.status === 'CREATING') consumer.status = 'ACTIVE'
     })
@@ -99,11 +100,13 @@ export const deregisterStreamConsumer = operation(
     }
     consumer.status = 'DELETING'
     endSubscriptions(consumer)
+    context.streams.touch(stream)
     context.streams.passConsumer(() => {
       if (stream.consumers.get(consumer.name) !== consumer) return
       stream.consumers.delete(consumer.name)
       const { seconds = 0 } = parseConsumerArn(consumer.arn) ?? {}
       stream.lastConsumerSeconds = Math.max(stream.lastConsumerSeconds, seconds)
+      context.streams.touch(stream)
     })
     return undefined
   },

@@ -112,7 +112,7 @@ function store(
     (shard.limits.takeWrite(sizeOf(entry), context.clock.nowMs())
       ? undefined
       : 'ProvisionedThroughputExceededException')
-  if (failure === undefined) return context.streams.append(shard, key, entry.Data)
+  if (failure === undefined) return context.streams.append(stream, shard, key, entry.Data)
   const message =
     failure === 'InternalFailure'
       ? 'Internal service failure.'

@@ -1,3 +1,4 @@
+import type { Stream } from '../stream.ts'
 import { list, required, structure, text } from '../validation.ts'
 import { consumerByArn } from './consumers.ts'
 import { streamOf, tagKey, tags } from './members.ts'
@@ -17,9 +18,10 @@ export const tagResource = operation(
   'TagResource',
   structure({ ResourceARN: required(resourceArn), Tags: required(tags) }),
   (context, input) => {
-    const present = tagsOf(context, input.ResourceARN)
+    const { stream, present } = tagsOf(context, input.ResourceARN)
     checkTags(Object.keys(input.Tags), present)
     for (const [key, value] of Object.entries(input.Tags)) present.set(key, value)
+    context.streams.touch(stream)
     return undefined
   },
 )
@@ -31,8 +33,9 @@ export const untagResource = operation(
     TagKeys: required(list(tagKey, { min: 1, max: tagKeysMax })),
   }),
   (context, input) => {
-    const present = tagsOf(context, input.ResourceARN)
+    const { stream, present } = tagsOf(context, input.ResourceARN)
     for (const key of input.TagKeys) present.delete(key)
+    context.streams.touch(stream)
     return undefined
   },
 )
@@ -40,11 +43,18 @@ export const untagResource = operation(
 export const listTagsForResource = operation(
   'ListTagsForResource',
   structure({ ResourceARN: required(resourceArn) }),
-  (context, input) => ({ Tags: tagList(tagsOf(context, input.ResourceARN)) }),
+  (context, input) => ({ Tags: tagList(tagsOf(context, input.ResourceARN).present) }),
 )
 
 /** @throws ServiceError ResourceNotFoundException */
-const tagsOf = (context: OperationContext, arn: string): Map<string, string> =>
-  arn.includes('/consumer/')
-    ? consumerByArn(context, arn).consumer.tags
-    : streamOf(context, { StreamARN: arn }).tags
+function tagsOf(
+  context: OperationContext,
+  arn: string,
+): { readonly stream: Stream; readonly present: Map<string, string> } {
+  if (!arn.includes('/consumer/')) {
+    const stream = streamOf(context, { StreamARN: arn })
+    return { stream, present: stream.tags }
+  }
+  const { stream, consumer } = consumerByArn(context, arn)
+  return { stream, present: consumer.tags }
+}

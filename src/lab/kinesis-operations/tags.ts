@@ -13,6 +13,7 @@ export const addTagsToStream = operation(
     const stream = streamOf(context, input)
     checkTags(Object.keys(input.Tags), stream.tags)
     for (const [key, value] of Object.entries(input.Tags)) stream.tags.set(key, value)
+    context.streams.touch(stream)
     return undefined
   },
 )
@@ -23,6 +24,7 @@ export const removeTagsFromStream = operation(
   (context, input) => {
     const stream = streamOf(context, input)
     for (const key of input.TagKeys) stream.tags.delete(key)
+    context.streams.touch(stream)
     return undefined
   },
 )

@@ -1,0 +1,115 @@
+import type { Consumer } from './consumers.ts'
+import type { EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
+
+/** A stream without its records, as plain JSON. A status between two others is not kept. */
+export interface StreamRow {
+  readonly name: string
+  readonly arn: string
+  readonly createdMs: number
+  readonly mode: StreamMode
+  readonly shardsMade: number
+  readonly maxRecordSizeInKiB: number
+  readonly retentionHours: number
+  readonly encryptionKeyId?: string
+  readonly shardLevelMetrics: readonly string[]
+  readonly tags: Readonly<Record<string, string>>
+  readonly consumers: readonly ConsumerRow[]
+  readonly lastConsumerSeconds: number
+  readonly shards: readonly ShardRow[]
+}
+
+interface ConsumerRow {
+  readonly name: string
+  readonly arn: string
+  readonly createdMs: number
+  readonly tags: Readonly<Record<string, string>>
+}
+
+export interface ShardRow {
+  readonly number: number
+  readonly createdMs: number
+  readonly parentIds: readonly string[]
+  readonly startingHashKey: string
+  readonly endingHashKey: string
+  readonly closedMs?: number
+  readonly childNumbers: readonly number[]
+  readonly encryptions: readonly EncryptionChange[]
+  readonly firstOrdinal: number
+  readonly nextOrdinal: number
+}
+
+export function rowOf(stream: Stream): StreamRow {
+  return {
+    name: stream.name,
+    arn: stream.arn,
+    createdMs: stream.createdMs,
+    mode: stream.mode,
+    shardsMade: stream.shardsMade,
+    maxRecordSizeInKiB: stream.maxRecordSizeInKiB,
+    retentionHours: stream.retentionHours,
+    ...(stream.encryptionKeyId === undefined ? {} : { encryptionKeyId: stream.encryptionKeyId }),
+    shardLevelMetrics: stream.shardLevelMetrics,
+    tags: Object.fromEntries(stream.tags),
+    consumers: [...stream.consumers.values()]
+      .filter(({ status }) => status !== 'DELETING')
+      .map(({ name, arn, createdMs, tags }) => ({
+        name,
+        arn,
+        createdMs,
+        tags: Object.fromEntries(tags),
+      })),
+    lastConsumerSeconds: stream.lastConsumerSeconds,
+    shards: stream.shards.map(shardRowOf),
+  }
+}
+
+const shardRowOf = (shard: Shard): ShardRow => ({
+  number: shard.number,
+  createdMs: shard.createdMs,
+  parentIds: shard.parentIds,
+  startingHashKey: String(shard.startingHashKey),
+  endingHashKey: String(shard.endingHashKey),
+  ...(shard.closedMs === undefined ? {} : { closedMs: shard.closedMs }),
+  childNumbers: shard.children.map((child) => child.number),
+  encryptions: shard.encryptions,
+  firstOrdinal: shard.log.firstOrdinal(),
+  nextOrdinal: shard.log.nextOrdinal(),
+})
+
+/** @param restoreShard makes a shard of its row, with its records and without its children */
+export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard): Stream {
+  const shards = row.shards.map(restoreShard)
+  const byNumber = new Map(shards.map((shard) => [shard.number, shard]))
+  for (const { number, childNumbers } of row.shards) {
+    const shard = byNumber.get(number)
+    if (shard) shard.children = childNumbers.flatMap((child) => byNumber.get(child) ?? [])
+  }
+  return {
+    name: row.name,
+    arn: row.arn,
+    createdMs: row.createdMs,
+    tags: new Map(Object.entries(row.tags)),
+    consumers: new Map(row.consumers.map((consumer) => [consumer.name, consumerOf(consumer)])),
+    lastConsumerSeconds: row.lastConsumerSeconds,
+    status: 'ACTIVE',
+    mode: row.mode,
+    shards,
+    openShards: shards
+      .filter(({ closedMs }) => closedMs === undefined)
+      .toSorted((left, right) => (left.startingHashKey < right.startingHashKey ? -1 : 1)),
+    shardsMade: row.shardsMade,
+    maxRecordSizeInKiB: row.maxRecordSizeInKiB,
+    retentionHours: row.retentionHours,
+    encryptionKeyId: row.encryptionKeyId,
+    shardLevelMetrics: row.shardLevelMetrics,
+  }
+}
+
+const consumerOf = ({ name, arn, createdMs, tags }: ConsumerRow): Consumer => ({
+  name,
+  arn,
+  createdMs,
+  tags: new Map(Object.entries(tags)),
+  status: 'ACTIVE',
+  subscriptions: new Map(),
+})
