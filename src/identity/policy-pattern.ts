@@ -14,6 +14,8 @@ import { SluiceError } from '../errors.ts'
  * - What a variable gives is compared literally. A value that holds one of `* ? $ + #` is not put in
  *   at all, and the pattern matches nothing (AWS IoT, "X.509 Certificate policy variable
  *   limitations"): a client named `+` must not come by `topicfilter/dt/+/x` of all the others.
+ * - What a text is compared with for the last values is remembered by the object that holds them, which
+ *   nobody changes.
  * - Time is at most the length of the text times that of the longest run between two `*`; there is
  *   no recursion, and a `*` that was passed is never taken up again.
  */
@@ -49,32 +51,37 @@ export function compilePattern(text: string, where: string): Pattern {
   const names = parts.flatMap((part) => (part.kind === 'variable' ? [part.name] : []))
   const isUnresolved = (variables: PolicyVariables) =>
     names.some((name) => !isUsable(variables[name]))
-  const matchesRuns = parts.some(({ kind }) => kind === 'anyOne')
-    ? compileCharacters(runs)
-    : compileTexts(runs, names.length === 0)
+  const resolve = parts.some(({ kind }) => kind === 'anyOne') ? resolveCharacters : resolveTexts
+  const constant = names.length === 0 ? resolve(runs, {}) : undefined
+  let last: { readonly variables: PolicyVariables; readonly matches: Matcher } | undefined
   return Object.freeze({
     isUnresolved,
-    matches: (given: string, variables: PolicyVariables) =>
-      !isUnresolved(variables) && matchesRuns(given, variables),
+    matches(given: string, variables: PolicyVariables) {
+      if (constant !== undefined) return constant(given)
+      // A connection that asks has asked before, most of the time, and by the same values.
+      if (last?.variables !== variables) {
+        const matches = isUnresolved(variables) ? matchNothing : resolve(runs, variables)
+        last = { variables, matches }
+      }
+      return last.matches(given)
+    },
   })
 }
 
-type Matcher = (text: string, variables: PolicyVariables) => boolean
+/** A pattern whose variables have their values. */
+type Matcher = (text: string) => boolean
+
+const matchNothing: Matcher = () => false
 
 /** Without `?` a run is a text, which the machine compares fastest. */
-function compileTexts(runs: readonly Run[], isConstant: boolean): Matcher {
-  const resolve = (variables: PolicyVariables) => runs.map((run) => textOf(run, variables))
-  if (!isConstant) return (text, variables) => matchTexts(resolve(variables), text)
-  const texts = resolve({})
+function resolveTexts(runs: readonly Run[], variables: PolicyVariables): Matcher {
+  const texts = runs.map((run) => textOf(run, variables))
   return (text) => matchTexts(texts, text)
 }
 
-function compileCharacters(runs: readonly Run[]): Matcher {
-  return (text, variables) =>
-    matchCharacters(
-      runs.map((run) => charactersOf(run, variables)),
-      Array.from(text),
-    )
+function resolveCharacters(runs: readonly Run[], variables: PolicyVariables): Matcher {
+  const characters = runs.map((run) => charactersOf(run, variables))
+  return (text) => matchCharacters(characters, Array.from(text))
 }
 
 function textOf(run: Run, variables: PolicyVariables): string {

@@ -53,16 +53,29 @@ export function compilePolicy(document: unknown, where = 'policy'): Policy {
   const statements = readPolicyDocument(document, where).map(compileStatement)
   const statementsFor = rememberStatements(statements)
   return Object.freeze({
-    decide({ action, resource, variables = {} }: PolicyRequest): PolicyDecision {
+    decide({ action, resource, variables = noVariables }: PolicyRequest): PolicyDecision {
       const { denials, allowances } = statementsFor(action)
       if (denials.length + allowances.length === 0) return 'implicitDeny'
       const name = splitArn(resource)
-      const covers = (statement: CompiledStatement) => statement.coversResource(name, variables)
-      if (denials.some(covers)) return 'deny'
-      return allowances.some(covers) ? 'allow' : 'implicitDeny'
+      if (isCovered(denials, name, variables)) return 'deny'
+      return isCovered(allowances, name, variables) ? 'allow' : 'implicitDeny'
     },
   })
 }
+
+/** A loop, here and below: closures for each message cost more than what they compare. */
+function isCovered(
+  statements: readonly CompiledStatement[],
+  name: ResourceName | undefined,
+  variables: PolicyVariables,
+): boolean {
+  for (const { coversResource } of statements) {
+    if (coversResource(name, variables)) return true
+  }
+  return false
+}
+
+const noVariables: PolicyVariables = Object.freeze({})
 
 interface StatementsOfAction {
   readonly denials: readonly CompiledStatement[]
@@ -92,9 +105,13 @@ const actionsRememberedMax = 100
 export function combinePolicies(policies: readonly Policy[]): Policy {
   return Object.freeze({
     decide(request: PolicyRequest): PolicyDecision {
-      const decisions = policies.map((policy) => policy.decide(request))
-      if (decisions.includes('deny')) return 'deny'
-      return decisions.includes('allow') ? 'allow' : 'implicitDeny'
+      let combined: PolicyDecision = 'implicitDeny'
+      for (const policy of policies) {
+        const decision = policy.decide(request)
+        if (decision === 'deny') return 'deny'
+        if (decision === 'allow') combined = 'allow'
+      }
+      return combined
     },
   })
 }
@@ -115,12 +132,16 @@ function compileStatement(statement: PolicyStatement): CompiledStatement {
 
 function compileResources({ effect, resource, where }: PolicyStatement) {
   const patterns = resource.texts.map((text) => compileResource(text, where))
+  function isMatch(name: ResourceName | undefined, variables: PolicyVariables): boolean {
+    for (const pattern of patterns) if (pattern.matches(name, variables)) return true
+    return false
+  }
+  if (!resource.isNegated) return isMatch
   return (name: ResourceName | undefined, variables: PolicyVariables): boolean => {
-    if (!resource.isNegated) return patterns.some((pattern) => pattern.matches(name, variables))
     // "All but this client's own" cannot be told for a client without that value: it allows nothing.
     if (effect === 'Allow' && patterns.some((pattern) => pattern.isUnresolved(variables)))
       return false
-    return !patterns.some((pattern) => pattern.matches(name, variables))
+    return !isMatch(name, variables)
   }
 }
 
