@@ -84,7 +84,8 @@ export const variables = Type.Object({
     'UTF-8 bytes of a topic or filter of an MQTT client, as on AWS.',
   ),
   SLUICE_MQTT_TOPIC_SLASHES_MAX: count(
-    { minimum: 0, maximum: 65_535 },
+    // The broker takes 100 levels, three of which may be a Basic Ingest prefix.
+    { minimum: 0, maximum: 96 },
     7,
     'Slashes in it, as on AWS; those of the prefix `$aws/rules/<rule>/` do not count.',
   ),

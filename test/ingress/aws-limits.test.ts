@@ -95,3 +95,15 @@ test.each([
   client.send(connectPacket({ clientId: 'c'.repeat(length) }))
   expect(await client.next()).toMatchObject({ cmd: 'connack', returnCode })
 })
+
+test('as deep a topic as can be asked for goes through the broker, also by Basic Ingest', async () => {
+  /** The most that SLUICE_MQTT_TOPIC_SLASHES_MAX takes. */
+  const deepest = 96
+  const { port, messages } = await startIngress(undefined, { topicSlashesMax: deepest })
+  const client = await connectRaw(port)
+  client.send(publishPacket({ topic: levels(deepest + 1) }))
+  expect(await client.next()).toMatchObject({ cmd: 'puback' })
+  client.send(publishPacket({ topic: `${ingest}/${levels(deepest + 1)}` }))
+  expect(await client.next()).toMatchObject({ cmd: 'puback' })
+  expect(messages.length).toBe(2)
+})
