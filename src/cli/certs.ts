@@ -63,13 +63,18 @@ function describeFiles(host: Host, { authority, server, devices }: CertificateFo
   ].join('')
 }
 
-function describeUse({ authority, devices }: CertificateFolder, server: string): string {
+function describeUse({ authority, server, devices }: CertificateFolder, host: string): string {
   const [device] = devices
   if (!device) return ''
   return `
-A device publishes to an MQTT broker that shows the server certificate and trusts the CA:
+A lab that shows the server certificate and knows its clients by theirs:
 
-  mosquitto_pub -h ${server} -p 8883 --cafile ${shown(authority.certificateFile)} \\
+  SLUICE_TLS_CERT_FILE=${shown(server.certificateFile)} SLUICE_TLS_KEY_FILE=${shown(server.keyFile)} \\
+    SLUICE_TLS_CA_FILE=${shown(authority.certificateFile)} sluice lab
+
+A device that publishes to it:
+
+  mosquitto_pub -h ${host} -p 8883 --cafile ${shown(authority.certificateFile)} \\
     --cert ${shown(device.certificateFile)} --key ${shown(device.keyFile)} \\
     -i ${device.name} -q 1 -t dt/${device.name}/telemetry -m '{"temp": 61.5}'
 `

@@ -1,7 +1,9 @@
 import { systemClock } from '../clock.ts'
 import { loadConfig, openListeners } from '../config.ts'
 import type { Config } from '../config.ts'
+import { isLoopback } from '../loopback.ts'
 import { createLogger } from '../telemetry.ts'
+import type { Logger } from '../telemetry.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -11,17 +13,13 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const isTerminal = host.stdout.isTTY === true
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
-  for (const { name, host: address } of openListeners(config)) {
-    logger.warn(
-      { variable: name, address },
-      `${name}=${address}: other machines reach this address, and nobody is authenticated there`,
-    )
-  }
+  warnOfOpenPorts(config, logger)
 
   // Loaded after the configuration was read: a bad variable is told at once.
   const { startApp } = await import('../app.ts')
   const app = await startApp({ config, logger, clock: systemClock })
-  logger.info({ ...app.ports, rules: app.ruleCount() }, 'ready')
+  const https = config.http.tls && { https: true }
+  logger.info({ ...app.ports, ...https, rules: app.ruleCount() }, 'ready')
   if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports, config))
 
   logger.info({ signal: await stopRequested }, 'stopping')
@@ -29,10 +27,27 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   logger.info({}, 'stopped')
 }
 
+/** What of the configuration is worth a second thought, at each start. */
+function warnOfOpenPorts(config: Config, logger: Logger): void {
+  for (const { name, host: address } of openListeners(config)) {
+    logger.warn(
+      { variable: name, address },
+      `${name}=${address}: other machines reach this address, and nobody is authenticated there`,
+    )
+  }
+  const { host: address, passwordFile, port } = config.mqtt
+  if (passwordFile !== undefined && !isLoopback(address)) {
+    logger.warn(
+      { variable: 'SLUICE_MQTT_HOST', address, port },
+      'passwords cross the network in the clear on this port: MQTT over TLS keeps them to itself',
+    )
+  }
+}
+
 function nextSteps(host: Host, ports: { mqtt: number; http: number }, config: Config): string {
   const command = (text: string) => `  ${paint(host.stdout, 'cyan', text)}\n`
   const mqttPort = ports.mqtt === 1883 ? '' : `-p ${ports.mqtt} `
-  const http = `http://127.0.0.1:${ports.http}`
+  const http = `${config.http.tls ? 'https' : 'http'}://localhost:${ports.http}`
   const listRules =
     config.auth.kind === 'off'
       ? `curl ${http}/rules`
