@@ -20,6 +20,16 @@ export type HttpApp = FastifyInstance<
   TypeBoxTypeProvider
 >
 
+/** Every other is a method of no path. */
+export const knownMethods: readonly string[] = Object.freeze([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+])
 const bodyBytesMax = 131_072
 const paramCharactersMax = 1_024
 
@@ -61,7 +71,11 @@ export function createHttpApp(
     }
   })
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, logger))
-  app.setNotFoundHandler((request) => {
+  app.setNotFoundHandler((request, reply) => {
+    if (!knownMethods.includes(request.method)) {
+      reply.header('allow', knownMethods.join(', '))
+      throw new SluiceError('MethodNotAllowedException', `no path takes ${request.method}`)
+    }
     throw new SluiceError(
       'ResourceNotFoundException',
       `there is nothing at ${request.method} ${request.url}`,

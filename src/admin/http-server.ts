@@ -1,5 +1,5 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import { SluiceError, invalidRequest } from '../errors.ts'
 import { createLoginLimiter, networkOf } from '../identity/login-limiter.ts'
 import { guardOrigin } from '../origin-guard.ts'
@@ -16,7 +16,7 @@ import type { DeadLetterRouteDependencies } from './dead-letters.ts'
 import { addEvaluateRoute } from './evaluate.ts'
 import type { EvaluateDependencies } from './evaluate.ts'
 import { requestIdHeader, throttled } from './http-answers.ts'
-import { createHttpApp } from './http-app.ts'
+import { createHttpApp, knownMethods } from './http-app.ts'
 import type { HttpApp } from './http-app.ts'
 import { createHttpListener } from './http-listener.ts'
 import type { HttpListenerDependencies } from './http-listener.ts'
@@ -210,15 +210,13 @@ function collectPatterns(app: HttpApp): ReadonlySet<string> {
   return patterns
 }
 
-const knownMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-
 /** Without this a known path with another method would be told apart from nothing at all. */
 function refuseOtherMethods(app: HttpApp, patterns: ReadonlySet<string>): void {
   // The routes that are added here are no new patterns.
   for (const url of patterns) {
     const isTaken = (method: string) => app.hasRoute({ method, url })
     const allowed = knownMethods.filter(isTaken)
-    const method = knownMethods.filter((name) => !isTaken(name))
+    const method = knownMethods.filter((name) => !isTaken(name)) as HTTPMethods[]
     const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
       reply.header('allow', allowed.join(', '))
       throw new SluiceError(

@@ -200,6 +200,9 @@ describe('who is not known learns nothing', () => {
     ['GET', '/rules?maxResults=none'],
     ['GET', '/v1/metrics'],
     ['OPTIONS', '/rules'],
+    ['PROPFIND', '/rules'],
+    ['GET', '/v1/docs'],
+    ['GET', '/v1/openapi.json'],
   ]
   it.each(paths)('%s %s', async (method, path) => {
     const { port } = await startGuarded()

@@ -30,6 +30,15 @@ describe('a request that no route takes', () => {
     ['DELETE', '/rules', 405, 'MethodNotAllowedException'],
     ['GET', '/rules/a/enable', 405, 'MethodNotAllowedException'],
     ['OPTIONS', '/v1/health', 405, 'MethodNotAllowedException'],
+    ['GET', '/v1/nowhere', 404, 'ResourceNotFoundException'],
+    ['GET', '/topics', 404, 'ResourceNotFoundException'],
+    ['PUT', '/topics/a/b', 405, 'MethodNotAllowedException'],
+    ['POST', '/retainedMessage', 405, 'MethodNotAllowedException'],
+    ['GET', '/connections/c', 405, 'MethodNotAllowedException'],
+    ['DELETE', '/v1/evaluate', 405, 'MethodNotAllowedException'],
+    ['POST', '/v1/openapi.json', 405, 'MethodNotAllowedException'],
+    ['PUT', '/v1/docs/static/swagger-ui.css', 405, 'MethodNotAllowedException'],
+    ['PROPFIND', '/rules', 405, 'MethodNotAllowedException'],
   ])('%s %s: %i %s', async (method, path, status, code) => {
     const { url } = await startServer()
     const body = method === 'POST' || method === 'PUT' ? 'anything' : null
@@ -39,6 +48,17 @@ describe('a request that no route takes', () => {
     expect(await answer.json()).toEqual({ message: expect.any(String) as string })
     const allowed = answer.headers.get('allow') ?? ''
     expect(allowed).toMatch(status === 405 ? /^[A-Z, ]+$/ : /^$/)
+  })
+
+  it.each([
+    ['/rules/a/enable', 405, 'MethodNotAllowedException'],
+    ['/nowhere', 404, 'ResourceNotFoundException'],
+  ])('HEAD %s: %i %s, without a body', async (path, status, code) => {
+    const { url } = await startServer()
+    const answer = await fetch(`${url}${path}`, { method: 'HEAD' })
+    expect([answer.status, answer.headers.get('x-amzn-errortype')]).toEqual([status, code])
+    expect(answer.headers.get('x-amzn-requestid')).toMatch(/^[0-9a-f-]{36}$/)
+    expect(await answer.text()).toBe('')
   })
 
   it('that is no HTTP is answered in the same form', async () => {
