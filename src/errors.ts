@@ -67,6 +67,13 @@ export const errorCatalogue = Object.freeze({
   ),
   ServiceUnavailableException: kind(503, true, 'The engine is starting, stopping or out of room.'),
 
+  // Lambda's, of event source mappings.
+  InvalidParameterValueException: kind(400, false, 'A parameter of the request is not valid.'),
+  ValidationException: kind(400, false, 'A member of the request is out of its range.'),
+  ResourceConflictException: kind(409, false, 'An event source mapping of the two exists already.'),
+  ResourceInUseException: kind(400, true, 'The event source mapping is being changed.'),
+  ServiceException: kind(500, true, 'A fault of the engine itself; the log has the cause.'),
+
   // The process: each ends `sluice` with one line and exit code 1.
   ConfigInvalid: kind(500, false, 'An environment variable or option has an unusable value.'),
   PortUnavailable: kind(500, false, 'A port cannot be listened on: taken, or not permitted.'),

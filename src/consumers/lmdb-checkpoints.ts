@@ -16,6 +16,8 @@ import { SluiceError, messageOf } from '../errors.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
 
 export interface LmdbCheckpoints extends CheckpointStore {
+  /** Removes all checkpoints of an application. */
+  forget(application: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +56,14 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
           else void database.remove(key)
         }
       })
+    },
+    async forget(application: string) {
+      const keys: CheckpointKey[] = []
+      for (const key of database.getKeys({ start: [application] })) {
+        if (key[0] !== application) break
+        keys.push(key)
+      }
+      await write(database, () => keys.forEach((key) => void database.remove(key)))
     },
     close: () => database.close(),
   })

@@ -1,0 +1,90 @@
+/**
+ * What mappings give up, and have an on-failure destination for: `<folder>/<mapping UUID>.ndjson`,
+ * one invocation record a line, in the form that Lambda sends to a destination (Lambda Developer
+ * Guide, "Retain discarded batch records"). Queues, topics and buckets are not reached from here:
+ * this file stands in for whichever the mapping names.
+ *
+ * Invariants: `write` resolves when the line is on disk; a file that has reached `fileBytesMax` moves
+ * to `<mapping UUID>.1.ndjson`, in place of the one that was there.
+ */
+import { mkdir, open, rename } from 'node:fs/promises'
+import path from 'node:path'
+import type { KinesisRecord } from '../consumers/shard-reader.ts'
+
+export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
+
+/** A batch that is given up. */
+export interface GivenUpBatch {
+  readonly condition: GiveUpCondition
+  readonly requestId: string
+  readonly functionArn: string
+  readonly invokeCount: number
+  /** Absent: it was never invoked for these records. */
+  readonly functionError?: string
+  readonly shardId: string
+  readonly streamArn: string
+  /** In order, at least one. */
+  readonly records: readonly KinesisRecord[]
+  /** The event, for destinations that get it too: buckets. */
+  readonly payload?: string
+}
+
+export interface FailureFiles {
+  write(uuid: string, document: object): Promise<void>
+}
+
+const fileBytesMax = 64 * 1024 * 1024
+
+export function createFailureFiles(folder: string): FailureFiles {
+  return {
+    async write(uuid, document) {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      const name = path.join(folder, `${uuid}.ndjson`)
+      const file = await open(name, 'a', 0o600)
+      let sizeBytes: number
+      try {
+        await file.appendFile(`${JSON.stringify(document)}\n`)
+        await file.datasync()
+        sizeBytes = (await file.stat()).size
+      } finally {
+        await file.close()
+      }
+      if (sizeBytes > fileBytesMax) await rename(name, path.join(folder, `${uuid}.1.ndjson`))
+    },
+  }
+}
+
+/** The document that Lambda sends. */
+export function failureDocument(batch: GivenUpBatch, nowMs: number): object {
+  const first = batch.records.at(0)
+  const last = batch.records.at(-1)
+  return {
+    requestContext: {
+      requestId: batch.requestId,
+      functionArn: batch.functionArn,
+      condition: batch.condition,
+      approximateInvokeCount: batch.invokeCount,
+    },
+    ...(batch.functionError !== undefined && {
+      responseContext: {
+        statusCode: 200,
+        executedVersion: '$LATEST',
+        functionError: batch.functionError,
+      },
+    }),
+    version: '1.0',
+    timestamp: isoOf(nowMs),
+    KinesisBatchInfo: {
+      shardId: batch.shardId,
+      startSequenceNumber: first?.sequenceNumber,
+      endSequenceNumber: last?.sequenceNumber,
+      approximateArrivalOfFirstRecord: isoOf(first?.approximateArrivalMs ?? 0),
+      approximateArrivalOfLastRecord: isoOf(last?.approximateArrivalMs ?? 0),
+      batchSize: batch.records.length,
+      streamArn: batch.streamArn,
+    },
+    ...(batch.payload !== undefined && { payload: batch.payload }),
+  }
+}
+
+const isoOf = (timeMs: number) => new Date(timeMs).toISOString()

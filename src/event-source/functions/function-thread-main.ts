@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto'
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../../clock.ts'
+import type {
+  FunctionCall,
+  FunctionReport,
+  FunctionThreadData,
+} from './function-thread-messages.ts'
+
+/**
+ * A function's own thread: loads the module, then answers one invocation after the other. Whatever
+ * ends it (an exit, an exception that nobody catches) its parent sees.
+ */
+const port = parentPort
+if (!port) throw new Error('This module is the entry of a thread')
+const data = workerData as FunctionThreadData
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
+const report = (message: FunctionReport) => port.postMessage(message)
+
+type Callback = (error: unknown, result?: unknown) => void
+type Handler = (event: unknown, context: unknown, callback: Callback) => unknown
+
+const logStreamName = `${new Date(systemClock.nowMs()).toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`
+
+const handler = await loadHandler()
+if (handler) {
+  port.on('message', (call: FunctionCall) => void answer(handler, call))
+  report({ kind: 'ready' })
+}
+
+async function loadHandler(): Promise<Handler | undefined> {
+  try {
+    const loaded = (await import(data.moduleUrl)) as Readonly<Record<string, unknown>>
+    const found = loaded['handler']
+    if (typeof found === 'function') return found as Handler
+    report({
+      kind: 'failed',
+      errorType: 'Runtime.HandlerNotFound',
+      errorMessage: `${data.functionName} exports no function named handler`,
+    })
+  } catch (thrown) {
+    reportThrown(thrown)
+  }
+  return undefined
+}
+
+async function answer(handle: Handler, call: FunctionCall): Promise<void> {
+  try {
+    const result = await resultOf(handle, JSON.parse(call.payload), contextOf(call))
+    report({ kind: 'returned', payload: JSON.stringify(result ?? null) ?? 'null' })
+  } catch (thrown) {
+    reportThrown(thrown)
+  }
+}
+
+/** Handlers return a promise, or call back: the second way is known by their third parameter. */
+function resultOf(handle: Handler, event: unknown, context: unknown): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const callback: Callback = (error, result) => {
+      if (error === null || error === undefined) resolve(result)
+      else reject(asError(error))
+    }
+    const returned = handle(event, context, callback)
+    if (handle.length < 3 || returned instanceof Promise) resolve(returned)
+  })
+}
+
+const asError = (error: unknown) =>
+  error instanceof Error ? error : new Error(typeof error === 'string' ? error : 'unknown')
+
+/** Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function information". */
+function contextOf({ requestId, deadlineMs }: FunctionCall) {
+  return {
+    callbackWaitsForEmptyEventLoop: true,
+    functionName: data.functionName,
+    functionVersion: '$LATEST',
+    invokedFunctionArn: data.functionArn,
+    memoryLimitInMB: String(data.memoryMiB),
+    awsRequestId: requestId,
+    logGroupName: `/aws/lambda/${data.functionName}`,
+    logStreamName,
+    getRemainingTimeInMillis: () => Math.max(0, deadlineMs - systemClock.nowMs()),
+  }
+}
+
+function reportThrown(thrown: unknown): void {
+  const error = thrown instanceof Error ? thrown : undefined
+  report({
+    kind: 'failed',
+    errorType: error?.name ?? typeof thrown,
+    errorMessage: error?.message ?? String(thrown),
+  })
+}

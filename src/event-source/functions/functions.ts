@@ -1,0 +1,139 @@
+/**
+ * The functions that mappings invoke, by name in a folder:
+ *
+ *     <name>.mjs    exports handler(event, context); it runs in a thread here
+ *     <name>.json   {"timeoutSeconds": 3, "environment": {"NAME": "value"}} for the module of that
+ *                   name; or, without one, {"invokeUrl": "http://..."}: a Runtime Interface Emulator
+ *
+ * Invariants: a local name comes before any function in AWS; what stands in the folder is read anew
+ * for each invocation, so that a change counts from the next one on.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { Value } from 'typebox/value'
+import type { Clock } from '../../clock.ts'
+import { SluiceError, messageOf } from '../../errors.ts'
+import type { Logger } from '../../telemetry.ts'
+import type { AwsFunctions } from './aws-function.ts'
+import { arnOfFunction } from './function-name.ts'
+import type { FunctionName } from './function-name.ts'
+import type { LambdaFunction } from './lambda-function.ts'
+import { createLocalFunction } from './local-function.ts'
+import type { FunctionModule, LocalFunction } from './local-function.ts'
+import { createEmulatedFunction } from './runtime-emulator.ts'
+
+export interface Functions {
+  /**
+   * The function of that name, which is kept and shared.
+   * @throws SluiceError ResourceNotFoundException, InvalidParameterValueException (rejects)
+   */
+  find(name: FunctionName): Promise<LambdaFunction>
+  /** Ends what runs. */
+  close(): Promise<void>
+}
+
+export interface FunctionsOptions {
+  readonly directory: string
+  readonly region: string
+  readonly accountId: string
+  /** Absent: nothing leaves the machine. */
+  readonly aws?: AwsFunctions
+}
+
+const settingsSchema = Type.Object(
+  {
+    invokeUrl: Type.Optional(Type.String({ pattern: '^https?://' })),
+    timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 900 })),
+    environment: Type.Optional(Type.Record(Type.String(), Type.String())),
+  },
+  { additionalProperties: false },
+)
+type Settings = Static<typeof settingsSchema>
+
+/** As Lambda's. */
+const timeoutSecondsDefault = 3
+/** A container has its own limit, which is the right one to find. */
+const emulatorTimeoutSecondsDefault = 60
+
+export function createFunctions(
+  deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
+  options: FunctionsOptions,
+): Functions {
+  const { directory, region, accountId, aws } = options
+  const local = new Map<string, LocalFunction>()
+  const fileOf = (name: string, ending: string) => path.join(directory, `${name}${ending}`)
+
+  async function readSettings(name: string): Promise<{ settings: Settings; version: string }> {
+    const file = fileOf(name, '.json')
+    const version = await versionOf(file)
+    if (version === undefined) return { settings: {}, version: '' }
+    const settings: unknown = JSON.parse(await readFile(file, 'utf8'))
+    const [problem] = Value.Errors(settingsSchema, settings)
+    if (problem) throw new Error(`${file}: ${problem.instancePath} ${problem.message}`)
+    return { settings: settings as Settings, version }
+  }
+
+  async function findModule(name: string): Promise<FunctionModule> {
+    const file = fileOf(name, '.mjs')
+    const version = await versionOf(file)
+    if (version === undefined) throw new Error(`${file} is not there`)
+    const { settings, version: settingsVersion } = await readSettings(name)
+    return {
+      file,
+      version: `${version}-${settingsVersion}`,
+      timeoutMs: (settings.timeoutSeconds ?? timeoutSecondsDefault) * 1_000,
+      environment: settings.environment ?? {},
+    }
+  }
+
+  async function findEmulated(name: string) {
+    const { settings } = await readSettings(name)
+    const { invokeUrl, timeoutSeconds = emulatorTimeoutSecondsDefault } = settings
+    if (invokeUrl === undefined) throw new Error(`${fileOf(name, '.json')} has no invokeUrl`)
+    return { invokeUrl, timeoutMs: timeoutSeconds * 1_000 }
+  }
+
+  function localFunction(name: string, arn: string): LocalFunction {
+    const known = local.get(name)
+    if (known) return known
+    const made = createLocalFunction(deps, {
+      name,
+      arn,
+      region,
+      findModule: () => findModule(name),
+    })
+    local.set(name, made)
+    return made
+  }
+
+  return {
+    async find(name) {
+      const arn = arnOfFunction(name, { region, accountId })
+      if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arn)
+      if (await versionOf(fileOf(name.name, '.json'))) {
+        return createEmulatedFunction(() => findEmulated(name.name))
+      }
+      if (name.arn !== undefined && aws) return aws.function(name.arn)
+      const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`
+      const why = name.arn === undefined ? where : `${where}, and the lab invokes nothing in AWS`
+      throw new SluiceError('ResourceNotFoundException', `Function not found: ${arn} (${why})`)
+    },
+    async close() {
+      await Promise.all([...local.values()].map((each) => each.close()))
+      aws?.close()
+    },
+  }
+}
+
+/** Undefined for a file that is not there. */
+async function versionOf(file: string): Promise<string | undefined> {
+  try {
+    const { mtimeMs, size } = await stat(file)
+    return `${mtimeMs}.${size}`
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
+    throw new Error(`${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
+  }
+}

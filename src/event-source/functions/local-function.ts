@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import { pathToFileURL } from 'node:url'
+import type { Clock } from '../../clock.ts'
+import type { Logger } from '../../telemetry.ts'
+import { startFunctionThread } from './function-thread.ts'
+import { createInstancePool } from './instance-pool.ts'
+import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
+
+/** A module of the functions folder, as it is now. */
+export interface FunctionModule {
+  readonly file: string
+  /** Differs when the module or its settings have changed. */
+  readonly version: string
+  readonly timeoutMs: number
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export interface LocalFunctionOptions {
+  readonly name: string
+  readonly arn: string
+  readonly region: string
+  /** @throws what says why there is none (rejects) */
+  readonly findModule: () => Promise<FunctionModule>
+}
+
+export interface LocalFunction extends LambdaFunction {
+  /** Ends its instances, also those that are busy. */
+  close(): Promise<void>
+}
+
+/** Of each instance. */
+const memoryMiB = 512
+
+/**
+ * A function that is a module here: each instance is a thread that keeps what the module holds, and
+ * answers one invocation at a time. A change of the file takes the next invocation to a new one.
+ */
+export function createLocalFunction(
+  deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
+  { name, arn, region, findModule }: LocalFunctionOptions,
+): LocalFunction {
+  const pool = createInstancePool(deps.clock, (module: FunctionModule) =>
+    startFunctionThread(deps, {
+      // The version tells a changed module from the one that was loaded before.
+      moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
+      functionName: name,
+      functionArn: arn,
+      memoryMiB,
+      environment: { ...lambdaEnvironment(name, region), ...module.environment },
+    }),
+  )
+
+  return {
+    async invoke(payload, signal): Promise<InvokeOutcome> {
+      const requestId = randomUUID()
+      let module: FunctionModule
+      try {
+        module = await findModule()
+      } catch (thrown) {
+        return { kind: 'notInvoked', requestId, reason: String(thrown) }
+      }
+      const instance = await pool.acquire(module)
+      if (signal.aborted) {
+        await pool.release(instance, true)
+        return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
+      }
+      const giveUp = () => void pool.end(instance)
+      signal.addEventListener('abort', giveUp, { once: true })
+      const outcome = await instance.thread.call({ requestId, payload }, module.timeoutMs)
+      signal.removeEventListener('abort', giveUp)
+      await pool.release(instance, outcome.kind === 'returned' || outcome.isUsable)
+      return { ...outcome, requestId }
+    },
+    close: () => pool.close(),
+  }
+}
+
+/** What Lambda tells a function by its environment, as far as it holds here. Nothing else is inherited. */
+function lambdaEnvironment(name: string, region: string): Readonly<Record<string, string>> {
+  return {
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMiB),
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    LAMBDA_TASK_ROOT: '/var/task',
+    TZ: ':UTC',
+  }
+}

@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import { messageOf } from '../../errors.ts'
+import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
+
+/** Where Lambda's Runtime Interface Emulator takes invocations. */
+const invocationPath = '/2015-03-31/functions/function/invocations'
+/** Of a synchronous answer (Lambda quotas: 6 MB). */
+const answerBytesMax = 6 * 1024 * 1024 + 100
+
+export interface EmulatedFunction {
+  /** `http://host:port`, or the whole URL of the invocations. */
+  readonly invokeUrl: string
+  readonly timeoutMs: number
+}
+
+/**
+ * A function in a container of AWS's base images, or whatever else speaks the emulator's protocol.
+ *
+ * @param find what is configured now. @throws what says why there is nothing (rejects)
+ */
+export function createEmulatedFunction(find: () => Promise<EmulatedFunction>): LambdaFunction {
+  return {
+    async invoke(payload, signal): Promise<InvokeOutcome> {
+      const requestId = randomUUID()
+      let response: { readonly status: number; readonly header: boolean; readonly text: string }
+      try {
+        const { invokeUrl, timeoutMs } = await find()
+        response = await post(urlOf(invokeUrl), payload, {
+          signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+          requestId,
+        })
+      } catch (thrown) {
+        if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+          const errorMessage = `RequestId: ${requestId} Error: Task timed out`
+          return { kind: 'failed', requestId, errorType: 'Sandbox.Timedout', errorMessage }
+        }
+        return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
+      }
+      const { status, header, text } = response
+      if (status === 429 || status >= 500) {
+        return { kind: 'notInvoked', requestId, reason: `the emulator answered ${status}` }
+      }
+      const error = errorIn(text)
+      if (error ?? (header || status >= 400)) {
+        const { errorType = 'Error', errorMessage = `it answered ${status}` } = error ?? {}
+        return { kind: 'failed', requestId, errorType, errorMessage }
+      }
+      return { kind: 'returned', requestId, payload: text === '' ? 'null' : text }
+    },
+  }
+}
+
+function urlOf(invokeUrl: string): URL {
+  const url = new URL(invokeUrl)
+  if (url.pathname === '/') url.pathname = invocationPath
+  return url
+}
+
+async function post(
+  url: URL,
+  body: string,
+  { signal, requestId }: { readonly signal: AbortSignal; readonly requestId: string },
+) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'lambda-runtime-aws-request-id': requestId },
+    body,
+    signal,
+    redirect: 'error',
+  })
+  return {
+    status: response.status,
+    header: response.headers.has('x-amz-function-error'),
+    text: await boundedText(response),
+  }
+}
+
+/** @throws Error (rejects): more than a function may answer */
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let sizeBytes = 0
+  for await (const chunk of response.body ?? []) {
+    sizeBytes += chunk.length
+    if (sizeBytes > answerBytesMax) throw new Error('the answer is longer than 6 MB')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** The emulator answers 200 when the function failed: what it says has these two members. */
+function errorIn(text: string): { errorType?: string; errorMessage?: string } | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || !('errorMessage' in value)) return undefined
+    const type = 'errorType' in value ? value.errorType : undefined
+    return {
+      errorMessage: String(value.errorMessage),
+      ...(typeof type === 'string' && { errorType: type }),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** `fetch failed` alone says nothing: the cause does. */
+function reasonOf(thrown: unknown): string {
+  const cause = thrown instanceof Error ? thrown.cause : undefined
+  return cause === undefined ? messageOf(thrown) : `${messageOf(thrown)}: ${messageOf(cause)}`
+}

@@ -1,0 +1,170 @@
+import type { Logger } from '../telemetry.ts'
+import type { MappingFiles, StoredMapping } from './mapping-files.ts'
+import { applicationOf, runMapping } from './mapping-runner.ts'
+import type { MappingRunnerDependencies, RunningMapping } from './mapping-runner.ts'
+
+export type MappingState =
+  'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
+
+/** A mapping as it is now. */
+export interface MappingEntry {
+  readonly stored: StoredMapping
+  readonly state: MappingState
+  /** Of the invocations, in Lambda's words. */
+  lastResult(): string
+}
+
+/**
+ * The mappings, on disk and at work. A change is on disk when its promise resolves; the work follows
+ * it, and the state tells how far it is.
+ */
+export interface MappingEntries {
+  all(): readonly MappingEntry[]
+  find(uuid: string): MappingEntry | undefined
+  /** Whether the last change is still under way. */
+  isChanging(uuid: string): boolean
+  add(stored: StoredMapping): Promise<MappingEntry>
+  replace(stored: StoredMapping): Promise<MappingEntry>
+  remove(uuid: string): Promise<MappingEntry>
+  start(): void
+  stop(drainMs: number): Promise<void>
+}
+
+export interface MappingEntriesDependencies extends MappingRunnerDependencies {
+  readonly files: MappingFiles
+  /** Removes the checkpoints of an application. */
+  readonly forget: (application: string) => Promise<void>
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+}
+
+/** What a change lets the invocations under way take, before they are given up and come again. */
+const changeDrainMs = 30_000
+const noResult = 'No records processed'
+
+interface Entry {
+  stored: StoredMapping
+  state: MappingState
+  running: RunningMapping | undefined
+  transition: Promise<void> | undefined
+}
+
+export function createMappingEntries(
+  deps: MappingEntriesDependencies,
+  { stored: atFirst, accountId }: { stored: readonly StoredMapping[]; accountId: string },
+): MappingEntries {
+  const { files } = deps
+  const entries = new Map<string, Entry>(
+    atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
+  )
+
+  const { run, follow } = createMappingWork(deps, accountId)
+
+  return {
+    all: () => [...entries.values()].map(viewOf),
+    find(uuid) {
+      const entry = entries.get(uuid)
+      return entry && viewOf(entry)
+    },
+    isChanging: (uuid) => entries.get(uuid)?.transition !== undefined,
+    async add(stored) {
+      const entry = newEntry(stored, 'Creating')
+      // There before it is written: a second one of its kind is refused meanwhile.
+      entries.set(stored.uuid, entry)
+      try {
+        await files.write(stored)
+      } catch (thrown) {
+        entries.delete(stored.uuid)
+        throw thrown
+      }
+      follow(entry, async () => run(entry))
+      return { ...viewOf(entry) }
+    },
+    async replace(stored) {
+      const entry = existing(entries, stored.uuid)
+      await files.write(stored)
+      entry.state = changingState(entry.stored, stored)
+      entry.stored = stored
+      follow(entry, async () => run(entry))
+      return { ...viewOf(entry) }
+    },
+    async remove(uuid) {
+      const entry = existing(entries, uuid)
+      await files.remove(uuid)
+      entry.state = 'Deleting'
+      follow(entry, async () => {
+        entries.delete(uuid)
+        await deps.forget(applicationOf(uuid))
+      })
+      return { ...viewOf(entry) }
+    },
+    start() {
+      for (const entry of entries.values()) if (!entry.running) run(entry)
+    },
+    async stop(drainMs) {
+      await Promise.all(
+        [...entries.values()].map(async (entry) => {
+          await Promise.all([entry.running?.stop(drainMs), entry.transition])
+          // A change that was under way may have begun the work anew.
+          await entry.running?.stop(drainMs)
+        }),
+      )
+    },
+  }
+}
+
+/** What brings the pollers into line with what is stored. */
+function createMappingWork(deps: MappingEntriesDependencies, accountId: string) {
+  const { logger } = deps
+  function run(entry: Entry): void {
+    const { uuid, settings } = entry.stored
+    entry.running = settings.Enabled ? runMapping(deps, { uuid, settings, accountId }) : undefined
+    entry.state = restingState(entry.stored)
+  }
+
+  /** Brings the work into line with what is stored. */
+  function follow(entry: Entry, then: () => Promise<void>): void {
+    const transition = (async () => {
+      // The request is answered with the state on the way.
+      await Promise.resolve()
+      await entry.running?.stop(changeDrainMs)
+      entry.running = undefined
+      await then()
+    })()
+    entry.transition = transition
+      .catch((thrown: unknown) => {
+        const { uuid } = entry.stored
+        logger.error({ err: thrown, mapping: uuid }, 'an event source mapping could not be changed')
+      })
+      .finally(() => {
+        entry.transition = undefined
+      })
+  }
+
+  return { run, follow }
+}
+
+const newEntry = (stored: StoredMapping, state: MappingState): Entry => ({
+  stored,
+  state,
+  running: undefined,
+  transition: undefined,
+})
+
+const restingState = ({ settings }: StoredMapping): MappingState =>
+  settings.Enabled ? 'Enabled' : 'Disabled'
+
+function changingState(before: StoredMapping, after: StoredMapping): MappingState {
+  if (before.settings.Enabled === after.settings.Enabled) return 'Updating'
+  return after.settings.Enabled ? 'Enabling' : 'Disabling'
+}
+
+function viewOf(entry: Entry): MappingEntry {
+  const { stored, state } = entry
+  return { stored, state, lastResult: () => entry.running?.lastResult() ?? noResult }
+}
+
+function existing(entries: ReadonlyMap<string, Entry>, uuid: string): Entry {
+  const entry = entries.get(uuid)
+  if (!entry) throw new Error(`there is no mapping ${uuid}`)
+  return entry
+}

@@ -1,0 +1,70 @@
+/**
+ * The mappings on disk: `<folder>/<UUID>.json`, one mapping a file.
+ *
+ * Invariant: a file is whole or not there: it is written beside, flushed and renamed.
+ */
+import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { SluiceError, messageOf } from '../errors.ts'
+import { flushFolder } from '../outbox/flush-folder.ts'
+import type { MappingSettings } from './mapping-settings.ts'
+
+export interface StoredMapping {
+  readonly uuid: string
+  readonly settings: MappingSettings
+  /** Epoch milliseconds. */
+  readonly lastModifiedMs: number
+}
+
+export interface MappingFiles {
+  readAll(): Promise<readonly StoredMapping[]>
+  write(mapping: StoredMapping): Promise<void>
+  remove(uuid: string): Promise<void>
+}
+
+/**
+ * Opens the folder, which is made when it is not there.
+ *
+ * @returns the files, and whether the folder is new
+ * @throws SluiceError DataFolderUnusable (rejects)
+ */
+export async function openMappingFiles(
+  folder: string,
+): Promise<{ readonly files: MappingFiles; readonly isNew: boolean }> {
+  const isNew = (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined
+  const fileOf = (uuid: string) => path.join(folder, `${uuid}.json`)
+
+  const files: MappingFiles = {
+    async readAll() {
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'))
+      return Promise.all(names.map((name) => readMapping(path.join(folder, name))))
+    },
+    async write(mapping) {
+      const file = fileOf(mapping.uuid)
+      const draft = await open(`${file}.new`, 'w', 0o600)
+      try {
+        await draft.writeFile(`${JSON.stringify(mapping, null, 2)}\n`)
+        await draft.sync()
+      } finally {
+        await draft.close()
+      }
+      await rename(`${file}.new`, file)
+      flushFolder(folder)
+    },
+    async remove(uuid) {
+      await rm(fileOf(uuid), { force: true })
+      flushFolder(folder)
+    },
+  }
+  return { files, isNew }
+}
+
+async function readMapping(file: string): Promise<StoredMapping> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as StoredMapping
+  } catch (thrown) {
+    throw new SluiceError('DataFolderUnusable', `${file} cannot be read: ${messageOf(thrown)}`, {
+      cause: thrown,
+    })
+  }
+}

@@ -1,0 +1,162 @@
+import type { Clock } from '../clock.ts'
+import type { CheckpointStore } from '../consumers/checkpoints.ts'
+import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
+import { createPatience } from '../consumers/faults.ts'
+import { followStream } from '../consumers/follow-stream.ts'
+import { createKinesisReads } from '../consumers/kinesis-reads.ts'
+import type { KinesisAccess, KinesisReads } from '../consumers/kinesis-reads.ts'
+import { createPollingReader } from '../consumers/polling-reader.ts'
+import type { ShardReader, StartPosition } from '../consumers/shard-reader.ts'
+import type { Logger } from '../telemetry.ts'
+import type { FailureFiles } from './failure-files.ts'
+import { compileFilterPattern } from './filter-pattern.ts'
+import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
+import type { Functions } from './functions/functions.ts'
+import { parseEventSource } from './mapping-settings.ts'
+import type { EventSource, MappingSettings } from './mapping-settings.ts'
+import { processShard } from './shard-processor.ts'
+import type { ShardProcessorContext } from './shard-processor.ts'
+
+/** A mapping at work. */
+export interface RunningMapping {
+  /** "No records processed", "OK" or "PROBLEM: ...", as Lambda says it. */
+  lastResult(): string
+  /**
+   * Stops it: invocations under way get so much time, and come again if they need more.
+   * Never rejects.
+   */
+  stop(drainMs: number): Promise<void>
+}
+
+export interface MappingRunnerDependencies {
+  readonly kinesis: KinesisAccess
+  readonly functions: Functions
+  readonly checkpoints: CheckpointStore
+  readonly failures: FailureFiles
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+}
+
+export interface MappingRunnerOptions {
+  readonly uuid: string
+  readonly settings: MappingSettings
+  readonly accountId: string
+}
+
+/** Lambda polls a shard once a second while it has nothing new. */
+const pollIntervalMs = 1_000
+const readRecordsMax = 10_000
+const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 30_000 }
+
+/** Whose checkpoints a mapping has. */
+export const applicationOf = (uuid: string) => `event-source-mapping/${uuid}`
+
+/** Starts the work of a mapping. What fails is waited out, whatever it is: the stream may come back. */
+export function runMapping(
+  deps: MappingRunnerDependencies,
+  options: MappingRunnerOptions,
+): RunningMapping {
+  const { clock } = deps
+  const stopping = new AbortController()
+  const abandon = new AbortController()
+  let lastResult = 'No records processed'
+  const source = parseEventSource(options.settings.EventSourceArn)
+  if (!source) throw new Error(`${options.settings.EventSourceArn} is no ARN of Kinesis`)
+
+  async function work(found: EventSource): Promise<void> {
+    const { uuid, settings } = options
+    const patience = createPatience(deps, {
+      ...retryDelaysMs,
+      text: 'the stream of an event source mapping cannot be read; it is tried again',
+      fields: { mapping: uuid, eventSourceArn: settings.EventSourceArn },
+    })
+    while (!stopping.signal.aborted) {
+      const reads = createKinesisReads({ ...deps.kinesis, region: found.region }, found.streamArn)
+      try {
+        const context = contextOf(deps, options, found, {
+          reader: await openReader({ reads, clock, logger: deps.logger }, found, stopping.signal),
+          abandon: abandon.signal,
+          onResult: (result) => {
+            lastResult = result === 'ok' ? 'OK' : 'PROBLEM: Function call failed'
+          },
+        })
+        const { done } = await followStream(
+          { ...deps, reads },
+          {
+            application: applicationOf(uuid),
+            from: startOf(settings),
+            signal: stopping.signal,
+            runShard: (task) => processShard(context, task),
+          },
+        )
+        await done
+      } catch (thrown) {
+        lastResult = 'PROBLEM: the stream cannot be read'
+        await patience.afterFailure(thrown, stopping.signal)
+      } finally {
+        reads.close()
+      }
+    }
+  }
+
+  const working = work(source)
+  return {
+    lastResult: () => lastResult,
+    async stop(drainMs) {
+      stopping.abort()
+      const cancel = clock.after(drainMs, () => abandon.abort())
+      await working
+      cancel()
+    },
+  }
+}
+
+async function openReader(
+  deps: {
+    readonly reads: KinesisReads
+    readonly clock: Clock
+    readonly logger: Pick<Logger, 'warn' | 'error'>
+  },
+  { consumerArn }: EventSource,
+  signal: AbortSignal,
+): Promise<ShardReader> {
+  if (consumerArn === undefined) {
+    return createPollingReader(deps, { pollIntervalMs, recordsMax: readRecordsMax })
+  }
+  await untilActive(deps, { name: consumerArn, arn: consumerArn }, signal)
+  return createFanOutReader(deps, { consumerArn })
+}
+
+function contextOf(
+  { functions, failures, clock, logger }: MappingRunnerDependencies,
+  { uuid, settings, accountId }: MappingRunnerOptions,
+  { region, streamArn }: EventSource,
+  more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
+): ShardProcessorContext {
+  const name = parseFunctionName(settings.FunctionName)
+  return {
+    ...more,
+    uuid,
+    settings,
+    streamArn,
+    functionArn: arnOfFunction(name, { region, accountId }),
+    failures,
+    clock,
+    logger,
+    findFunction: () => functions.find(name),
+    filters: (settings.FilterCriteria?.Filters ?? []).map(({ Pattern = '{}' }) =>
+      compileFilterPattern(Pattern),
+    ),
+    originOf: (shardId) => ({
+      shardId,
+      region,
+      eventSourceArn: settings.EventSourceArn,
+      invokeIdentityArn: `arn:aws:iam::${accountId}:role/lambda-role`,
+    }),
+  }
+}
+
+function startOf(settings: MappingSettings): StartPosition {
+  const { StartingPosition: type, StartingPositionTimestamp: seconds = 0 } = settings
+  return type === 'AT_TIMESTAMP' ? { type, timestampMs: seconds * 1_000 } : { type }
+}
