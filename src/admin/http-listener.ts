@@ -6,8 +6,10 @@ import { SluiceError, messageOf } from '../errors.ts'
 import { openTlsFiles } from '../identity/tls-files.ts'
 import type { TlsFiles, TlsMaterial } from '../identity/tls-files.ts'
 import type { ReloadedFile } from '../identity/reloaded-file.ts'
+import { createConnectionLimits } from '../ingress/connection-limits.ts'
+import type { Place } from '../ingress/connection-limits.ts'
 import type { Logger } from '../telemetry.ts'
-import { createNodeServer, useTlsMaterial } from './node-server.ts'
+import { createNodeServer, peerOf, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
 
 /** Where the HTTP port is: its addresses, and the certificate that is shown there. */
@@ -46,14 +48,26 @@ export function createHttpListener(
   const servers: Server[] = []
   /** Also those that are WebSockets by now, which no server of HTTP counts any more. */
   const sockets = new Set<Socket>()
+  const places = createPlaces(clock, limits)
   let handler: RequestListener | undefined
   let files: ReloadedFile<TlsMaterial> | undefined
 
   const answer: RequestListener = (request, response) => handler?.(request, response)
   const addServer = (): Server => {
     const asked = tls && { asksClients: tls.authorityFile !== undefined }
-    const server = createNodeServer(answer, { tls: asked, limits, onUpgrade, clock })
-    server.on('connection', (socket: Socket) => {
+    const server = createNodeServer(answer, {
+      tls: asked,
+      limits,
+      clock,
+      onUpgrade:
+        onUpgrade &&
+        ((request, socket, head) => {
+          onUpgrade(request, socket, head)
+          places.leave(request.socket)
+        }),
+    })
+    server.prependListener('connection', (socket: Socket) => {
+      if (!places.enter(socket)) return
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     })
@@ -99,6 +113,30 @@ export function createHttpListener(
     closeAllConnections() {
       for (const socket of sockets) socket.destroy()
     },
+  }
+}
+
+/** Who has a connection. One that is too many is ended without a word, before it costs anything. */
+function createPlaces(clock: Clock, limits: HttpLimits) {
+  const connections = createConnectionLimits({ clock }, { ...limits, connectRate: 0 })
+  const places = new Map<string, Place>()
+  const leave = (peer: string) => {
+    places.get(peer)?.leave()
+    places.delete(peer)
+  }
+  return {
+    enter(socket: Socket): boolean {
+      const place = connections.enter(socket.remoteAddress)
+      if (typeof place === 'string') {
+        socket.destroy()
+        return false
+      }
+      const peer = peerOf(socket)
+      places.set(peer, place)
+      socket.once('close', () => leave(peer))
+      return true
+    },
+    leave: (socket: Socket) => leave(peerOf(socket)),
   }
 }
 

@@ -29,7 +29,10 @@ export interface HttpLimits {
   readonly idleTimeoutMs: number
   /** How often the first two are looked at: they may be overrun by so much. */
   readonly checkIntervalMs: number
+  /** WebSockets are not counted: MQTT has limits of its own for them. */
   readonly connectionsMax: number
+  /** Of these, from one address; loopback has none. */
+  readonly connectionsPerAddressMax: number
   readonly headersMax: number
   /** 50 tags of full length, URL-encoded, fit into the headers. */
   readonly headerBytesMax: number
@@ -42,6 +45,7 @@ export const httpLimits: HttpLimits = Object.freeze({
   idleTimeoutMs: 72_000,
   checkIntervalMs: 1_000,
   connectionsMax: 10_000,
+  connectionsPerAddressMax: 1_000,
   headersMax: 100,
   headerBytesMax: 65_536,
 })
@@ -86,7 +90,6 @@ export function createNodeServer(
     ? createTlsServer({ ...options, ...tlsOptionsOf(tls, limits) }, handler)
     : createPlainServer(options, handler)
   server.keepAliveTimeout = limits.idleTimeoutMs
-  server.maxConnections = limits.connectionsMax
   // One more is let through, for the routes to see that there are too many.
   server.maxHeadersCount = limits.headersMax + 1
   server.setTimeout(limits.stalledTimeoutMs)
@@ -165,7 +168,8 @@ const problems: Readonly<Record<string, string>> = Object.freeze({
   HPE_HEADER_OVERFLOW: 'the headers are larger than is taken',
 })
 
-const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
+/** Of the socket below TLS and of the one above it the same. */
+export const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
 
 /** Below TLS: whoever speaks plain HTTP could read nothing that comes through it. */
 function followRawSockets(server: Server): (socket: Socket) => Socket | undefined {

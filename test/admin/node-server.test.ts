@@ -22,12 +22,17 @@ async function makeCertificates(directory: string, force = false): Promise<void>
   await makeCertificateFolder({ directory, devices: ['d1'], hosts: [], force, nowMs })
 }
 
-async function startTls(dependencies: Partial<HttpServerDependencies> = {}, withClients = true) {
+async function startTls(
+  dependencies: Partial<HttpServerDependencies> = {},
+  withClients = true,
+  options: Partial<HttpServerOptions> = {},
+) {
   const folder = await temporaryFolder()
   await makeCertificates(folder)
   const file = (name: string) => path.join(folder, name)
   const log = createWatchedLog()
   const server = await startServer({
+    options,
     dependencies: {
       ...dependencies,
       clock: log.clock,
@@ -105,6 +110,26 @@ describe('over TLS', () => {
     expectRefusal(answer, 400, 'InvalidRequestException', 'this port speaks TLS: use https')
   })
 
+  it('connections that are too many are ended, until one of the others is', async () => {
+    const { port, ca } = await startTls({}, true, { limits: { connectionsMax: 2 } })
+    const open = async () => {
+      const socket = tls.connect({ port, host: '127.0.0.1', ca })
+      onTestFinished(() => void socket.destroy())
+      return once(socket, 'secureConnect').then(
+        () => socket,
+        () => undefined,
+      )
+    }
+    const [first, second, third] = [await open(), await open(), await open()]
+    expect([first, second, third].map((socket) => socket !== undefined)).toEqual([
+      true,
+      true,
+      false,
+    ])
+    first?.destroy()
+    await expect.poll(open).toBeDefined()
+  })
+
   it('bytes that are neither end the connection', async () => {
     const { port } = await startTls()
     expect(await answerTo(port, '\u0016\u0003\u0001\u0000\u0005nonsense')).not.toContain('HTTP')
@@ -179,6 +204,16 @@ describe('an upgrade', () => {
     const { port } = await startServer()
     const head = 'GET /rules HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade, close\r\n'
     expect(await answerTo(port, `${head}Upgrade: h2c\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
+  it('takes no place of those for requests', async () => {
+    const { port, url } = await startWithWebSockets({ limits: { connectionsMax: 1 } })
+    for (let count = 0; count < 3; count++) {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/mqtt`)
+      onTestFinished(() => socket.terminate())
+      await once(socket, 'open')
+    }
+    expect((await fetch(`${url}/v1/health`)).status).toBe(200)
   })
 
   it('that is left open does not keep the server from closing', async () => {
