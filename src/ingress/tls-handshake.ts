@@ -75,7 +75,7 @@ export function createTlsHandshake(
     if (handshake === undefined || 'fault' in peer) {
       const detail = 'fault' in peer ? peer.fault : 'the connection is gone'
       refuse('client_certificate', { sourceIp: handshake?.sourceIp, detail })
-      socket.destroy()
+      socket.on('error', () => {}).destroy()
       return
     }
     const leftMs = Math.max(0, handshake.endsAtMs - clock.monotonicMs())
@@ -169,7 +169,9 @@ export function peerOf(
 
 const detailCharactersMax = 200
 
+/** OpenSSL's texts begin and end with addresses and files; what it is about is their `reason`. */
 function describe(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : ''
-  return shorten(`${code}${error.message}`, detailCharactersMax)
+  const text = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message
+  return shorten(`${code}${text}`, detailCharactersMax)
 }
