@@ -16,7 +16,11 @@ export interface Config {
   readonly mode: 'lab' | 'start'
   readonly mqtt: MqttConfig
   readonly drainMs: number
-  readonly http: Listen & { readonly tls: boolean }
+  readonly http: Listen & {
+    readonly tls: boolean
+    /** Calls a second of one caller; 0 is no limit. */
+    readonly callRate: number
+  }
   /** For MQTT, and for HTTP where `http.tls` says so. */
   readonly tls: TlsFiles | undefined
   readonly auth: HttpAuthentication
@@ -122,6 +126,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       host: read.SLUICE_HTTP_HOST,
       port: read.SLUICE_HTTP_PORT,
       tls: isHttpOverTls(read, tls),
+      callRate: read.SLUICE_HTTP_CALL_RATE,
     },
     tls,
     auth: {

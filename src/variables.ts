@@ -109,6 +109,11 @@ export const variables = Type.Object({
   SLUICE_HTTP_TLS: optionalSwitch(
     'Whether the HTTP API is served over TLS, with the files of MQTT over TLS. Default: `on` when `SLUICE_TLS_CERT_FILE` is set.',
   ),
+  SLUICE_HTTP_CALL_RATE: count(
+    { minimum: 0, maximum: 1_000_000 },
+    0,
+    'Calls a second to the HTTP API of one access key or, with `SLUICE_AUTH=off`, of one address; more are answered with ThrottlingException. 0 is no limit.',
+  ),
   SLUICE_LAB_HOST: text('127.0.0.1', 'Address that the local Kinesis and STS listen on.'),
   SLUICE_LAB_PORT: port(4567, 'Port of the local Kinesis and STS; 0 picks a free one.'),
   SLUICE_LAB_LIMITS: Type.String({

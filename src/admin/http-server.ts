@@ -77,8 +77,8 @@ export interface HttpServerOptions {
   readonly insecure: boolean
   /** What requests under way get when the server closes. Default: 2 s. */
   readonly closeTimeoutMs?: number
-  /** Of an access key or, while nothing is authenticated, of an address. Absent: any number. */
-  readonly callsPerSecondMax?: number
+  /** Calls a second of an access key or, while nothing is authenticated, of an address. 0: any number. */
+  readonly callRate: number
   /** Of all requests that are under way. Default: 64 MiB. */
   readonly bodyBytesMax?: number
   /** In place of those of `httpLimits`. */
@@ -177,9 +177,9 @@ function upgradeOf(
 
 function callLimiterOf(
   { clock }: HttpServerDependencies,
-  { callsPerSecondMax: callsPerSecond }: HttpServerOptions,
+  { callRate: callsPerSecond }: HttpServerOptions,
 ): CallLimiter | undefined {
-  if (callsPerSecond === undefined) return undefined
+  if (callsPerSecond === 0) return undefined
   return createCallLimiter({ clock }, { callsPerSecond, callersMax })
 }
 

@@ -76,7 +76,7 @@ export async function startServer(
   const others = typeof dependencies === 'function' ? dependencies(made) : dependencies
   const server = createHttpServer(
     { ...made, ...others },
-    { host: '127.0.0.1', port: 0, insecure: false, ...given.options },
+    { host: '127.0.0.1', port: 0, insecure: false, callRate: 0, ...given.options },
   )
   const port = await server.listen()
   let closing: Promise<void> | undefined

@@ -38,7 +38,7 @@ describe('every declared error', () => {
     const server = await startServer({
       store: opened,
       ...(dependencies && { dependencies }),
-      ...(isThrottled && { options: { callsPerSecondMax: 1 } }),
+      ...(isThrottled && { options: { callRate: 1 } }),
     })
     if (isThrottled) await fetch(`${server.url}/rules`)
     await expect(call(server)).rejects.toMatchObject({

@@ -249,7 +249,7 @@ describe('refused signatures are limited', () => {
 })
 
 describe('calls are limited where that is set', () => {
-  const options: Partial<HttpServerOptions> = { callsPerSecondMax: 3 }
+  const options: Partial<HttpServerOptions> = { callRate: 3 }
   const throttled = { name: 'ThrottlingException', $metadata: { httpStatusCode: 400 } }
 
   it('by access key, as AWS does', async () => {
