@@ -43,7 +43,7 @@ export function describeParameters(
 
 /** @param path for the statuses, which differ between the sections of the API */
 export function describeOperation(operation: Operation, path: string): Described {
-  const { id, summary, description, body, answer, errors } = operation
+  const { id, summary, description, body, answer, otherAnswers = {}, errors } = operation
   return {
     operationId: id,
     summary,
@@ -54,7 +54,13 @@ export function describeOperation(operation: Operation, path: string): Described
         content: contentOf(body.type, body.schema),
       },
     }),
-    responses: { 200: successOf(answer), ...failuresOf([...errors, ...commonErrors], path) },
+    responses: {
+      200: successOf(answer),
+      ...failuresOf([...errors, ...commonErrors], path),
+      ...Object.fromEntries(
+        Object.entries(otherAnswers).map(([status, other]) => [status, successOf(other)]),
+      ),
+    },
   }
 }
 

@@ -14,6 +14,8 @@ export interface Operation {
   readonly headers?: TObject
   readonly body?: OperationBody
   readonly answer: OperationAnswer
+  /** Another answer that is no error, by its status. */
+  readonly otherAnswers?: Readonly<Record<number, OperationAnswer>>
   /** Those of its own; what every operation may answer is in `commonErrors`. */
   readonly errors: readonly ErrorCode[]
 }

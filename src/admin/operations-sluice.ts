@@ -112,6 +112,7 @@ export const sluiceOperations: Operations = Object.freeze({
     id: 'GetHealth',
     summary: 'Says whether broker, rule store and outbox are up; 503 when not. Open to all.',
     answer: { description: 'They are.', schema: health },
+    otherAnswers: { 503: { description: 'They are not, or not any more.', schema: health } },
     errors: ['InternalException'],
   },
   'GET /v1/metrics': {
