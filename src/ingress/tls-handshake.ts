@@ -43,7 +43,11 @@ export interface SecureConnection {
   readonly leftMs: number
 }
 
-const versionMin = 'TLSv1.2'
+const settings = Object.freeze({
+  minVersion: 'TLSv1.2',
+  /** A resumed session stands for its certificate without showing it: not for long. */
+  sessionTimeout: 300,
+} as const)
 /** AWS IoT's own name, and the registered one. A client that asks for others alone is refused. */
 const applicationProtocols = ['x-amzn-mqtt-ca', 'mqtt']
 
@@ -60,7 +64,7 @@ export function createTlsHandshake(
   })
   const server = createServer({
     ...material,
-    minVersion: versionMin,
+    ...settings,
     ALPNProtocols: applicationProtocols,
     requestCert: material.ca !== undefined,
     // Not by Node, which would also refuse who shows none.
@@ -105,7 +109,7 @@ export function createTlsHandshake(
       server.emit('connection', socket)
     },
     use(next) {
-      server.setSecureContext({ ...next, minVersion: versionMin })
+      server.setSecureContext({ ...next, ...settings })
     },
     close() {
       for (const { socket } of underway.takeAll()) socket.destroy()
