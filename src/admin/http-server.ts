@@ -96,10 +96,7 @@ export function createHttpServer(
 ): HttpServer {
   const { rules, logger, metrics, access, clock } = dependencies
   const limits = { ...httpLimits, ...options.limits }
-  const listener = createHttpListener(
-    { ...dependencies, ...upgradeOf(dependencies, options) },
-    { ...options, limits },
-  )
+  const listener = createHttpListener(dependencies, { ...options, limits })
   const app = createHttpApp(logger, (handler) => listener.serverFactory(handler))
   const patterns = collectPatterns(app)
 
@@ -155,22 +152,6 @@ export function createHttpServer(
       listener.stop()
       await app.close()
       cancel()
-    },
-  }
-}
-
-/** Where nothing is authenticated, pages of others are kept from WebSockets as from requests. */
-function upgradeOf(
-  { access, onUpgrade }: HttpServerDependencies,
-  options: HttpServerOptions,
-): Pick<HttpServerDependencies, 'onUpgrade'> {
-  if (!onUpgrade) return {}
-  if (access) return { onUpgrade }
-  return {
-    onUpgrade(request, socket, head) {
-      const { host, origin } = request.headers
-      guardOrigin({ host, origin }, options)
-      onUpgrade(request, socket, head)
     },
   }
 }

@@ -51,8 +51,8 @@ export const httpLimits: HttpLimits = Object.freeze({
 })
 
 /**
- * Takes over a connection for good: it answers the upgrade, and closes the socket. A SluiceError that
- * it throws is the answer instead.
+ * Takes over a connection for good: it decides who may have it, answers the upgrade, and closes the
+ * socket. A SluiceError that it throws is the answer instead.
  */
 export type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 

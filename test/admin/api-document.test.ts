@@ -38,7 +38,8 @@ describe('the API document', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
     const served = Object.keys(apiRequirements)
-      .filter((route) => !route.includes(pagePath))
+      // The page is for people, and AWS Lambda's part is described by AWS.
+      .filter((route) => !route.includes(pagePath) && !route.includes(' /2015-03-31/'))
       .map((route) => route.replace('*', ':topic').replaceAll(/:(\w+)/g, '{$1}'))
     expect(described.toSorted()).toEqual(served.toSorted())
     for (const [path, methods] of Object.entries(paths)) {
