@@ -70,10 +70,10 @@ export interface HttpAuthentication {
 }
 
 export interface MqttConfig extends Listen {
-  /** On the same address, over TLS. */
-  readonly tlsPort: number
+  /** Over TLS, where there is a certificate. */
+  readonly tls: Listen
   /** Whether clients that do not say who they are may come in, by the way that they come. */
-  readonly anonymous: { readonly direct: boolean; readonly webSocket: boolean }
+  readonly anonymous: Readonly<Record<'tcp' | 'tls' | 'websocket', boolean>>
   readonly passwordFile: string | undefined
   /** Absent on the disk: nothing is denied. */
   readonly policiesDir: string
@@ -180,13 +180,15 @@ function mqttConfigOf(read: Variables): MqttConfig {
     read.SLUICE_MQTT_ANONYMOUS === undefined
       ? read.SLUICE_INSECURE === '1' || isLoopback(host)
       : read.SLUICE_MQTT_ANONYMOUS === 'on'
+  const tlsHost = read.SLUICE_MQTTS_HOST ?? read.SLUICE_MQTT_HOST
   return {
     host: read.SLUICE_MQTT_HOST,
     port: read.SLUICE_MQTT_PORT,
-    tlsPort: read.SLUICE_MQTTS_PORT,
+    tls: { host: tlsHost, port: read.SLUICE_MQTTS_PORT },
     anonymous: {
-      direct: isAnonymousAt(read.SLUICE_MQTT_HOST),
-      webSocket: isAnonymousAt(read.SLUICE_HTTP_HOST),
+      tcp: isAnonymousAt(read.SLUICE_MQTT_HOST),
+      tls: isAnonymousAt(tlsHost),
+      websocket: isAnonymousAt(read.SLUICE_HTTP_HOST),
     },
     passwordFile: read.SLUICE_PASSWORD_FILE && path.resolve(read.SLUICE_PASSWORD_FILE),
     policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
@@ -308,16 +310,19 @@ function refuseOpenListeners(config: Config): void {
   )
 }
 
-/** MQTT that nobody could ever connect to is a mistake, and a certain one. */
+/** A port of MQTT that nobody could ever connect to is a mistake, and a certain one. */
 function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
-  const canLogIn = mqtt.passwordFile !== undefined || tls?.authorityFile !== undefined
-  if (mqtt.anonymous.direct || canLogIn) return
-  // Signed URLs come by HTTP: who closes the MQTT ports by name may mean just that.
+  if (mqtt.passwordFile !== undefined || tls?.authorityFile !== undefined) return
+  // Signed URLs come by HTTP: who closes the ports of MQTT by name may mean just that.
   const isClosedByName = read.SLUICE_MQTT_ANONYMOUS === 'off'
   if (isClosedByName && auth.kind === 'sigv4') return
+  const closed = mqtt.anonymous.tcp
+    ? tls && !mqtt.anonymous.tls && `SLUICE_MQTTS_HOST=${mqtt.tls.host}`
+    : `SLUICE_MQTT_HOST=${mqtt.host}`
+  if (!closed) return
   const setting = isClosedByName
     ? 'SLUICE_MQTT_ANONYMOUS=off'
-    : `SLUICE_MQTT_HOST=${mqtt.host} is not a loopback address, so that MQTT takes no anonymous clients,`
+    : `${closed} is not a loopback address, so that MQTT takes no anonymous clients there,`
   throw new SluiceError(
     'ConfigInvalid',
     `${setting} and nobody could log in: set SLUICE_PASSWORD_FILE (sluice passwd), or ` +
@@ -336,12 +341,15 @@ export interface OpenListener {
 
 /** What other machines may reach although it authenticates nobody. */
 export function openListeners(config: Config): readonly OpenListener[] {
-  const { mqtt, http, lab, auth, insecure, mode } = config
+  const { mqtt, http, lab, tls, auth, insecure, mode } = config
+  const { anonymous } = mqtt
   const isHttpOpen = auth.kind === 'off'
+  const hasTls = tls !== undefined && mqtt.tls.host !== mqtt.host
   // Anonymous MQTT off loopback is always asked for by name.
   const listeners: readonly (readonly [VariableName, Listen, boolean, boolean])[] = [
-    ['SLUICE_MQTT_HOST', mqtt, mqtt.anonymous.direct, true],
-    ['SLUICE_HTTP_HOST', http, isHttpOpen || mqtt.anonymous.webSocket, insecure || !isHttpOpen],
+    ['SLUICE_MQTT_HOST', mqtt, anonymous.tcp, true],
+    ['SLUICE_MQTTS_HOST', mqtt.tls, hasTls && anonymous.tls, true],
+    ['SLUICE_HTTP_HOST', http, isHttpOpen || anonymous.websocket, insecure || !isHttpOpen],
     ['SLUICE_LAB_HOST', lab, mode === 'lab', insecure],
   ]
   return listeners.flatMap(([name, { host }, isOpen, isAllowed]) =>

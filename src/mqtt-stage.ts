@@ -50,8 +50,7 @@ export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
     if (config.tls === undefined) return undefined
     const files = await openTlsFiles({ logger, clock }, config.tls, ingress.useTls)
     closers.push(() => files.close())
-    const address = { host: mqtt.host, port: mqtt.tlsPort }
-    return (await ingress.listenTls(address, files.current())).port
+    return (await ingress.listenTls(mqtt.tls, files.current())).port
   }
 
   return {
@@ -91,7 +90,7 @@ function webSocketGuard(
   { http, mqtt, insecure, region }: Config,
   accessKeys: AccessKeys,
 ): WebSocketGuard {
-  const isAnyHost = insecure || !mqtt.anonymous.webSocket || !isLoopback(http.host)
+  const isAnyHost = insecure || !mqtt.anonymous.websocket || !isLoopback(http.host)
   return {
     accessKeys,
     region,

@@ -39,7 +39,10 @@ export const variables = Type.Object({
   SLUICE_MQTT_PORT: port(1883, 'Port of the MQTT broker; 0 picks a free one.'),
   SLUICE_MQTTS_PORT: port(
     8883,
-    'Port of MQTT over TLS on the same address; 0 picks a free one. Listened on when `SLUICE_TLS_CERT_FILE` is set.',
+    'Port of MQTT over TLS; 0 picks a free one. Listened on when `SLUICE_TLS_CERT_FILE` is set.',
+  ),
+  SLUICE_MQTTS_HOST: optionalText(
+    'Address that MQTT over TLS listens on, so that MQTT in the clear may stay on loopback. Default: `SLUICE_MQTT_HOST`.',
   ),
   SLUICE_TLS_CERT_FILE: optionalText(
     'PEM file of the certificate that MQTT over TLS and HTTPS show, with those between it and its CA. The three files are followed while the engine runs; connections that stand are kept.',
@@ -49,7 +52,7 @@ export const variables = Type.Object({
     'PEM file of the CAs of client certificates. With it clients are asked for a certificate, and one that is not of these CAs ends the connection. A client without any may log in by a password, or anonymously where that is on.',
   ),
   SLUICE_MQTT_ANONYMOUS: optionalSwitch(
-    'Whether MQTT clients without certificate, user name or signed URL are let in. Default: `on` where they come in on loopback (`SLUICE_MQTT_HOST`; over WebSocket `SLUICE_HTTP_HOST`) or with `SLUICE_INSECURE=1`, else `off`.',
+    'Whether MQTT clients without certificate, user name or signed URL are let in. Default: `on` where they come in on loopback (`SLUICE_MQTT_HOST`, `SLUICE_MQTTS_HOST`; over WebSocket `SLUICE_HTTP_HOST`) or with `SLUICE_INSECURE=1`, else `off`.',
   ),
   SLUICE_PASSWORD_FILE: optionalText(
     'File of the MQTT users, which `sluice passwd` writes, mode 600; a change is taken in while the engine runs.',

@@ -46,6 +46,10 @@ describe('loadConfig', () => {
     [{ SLUICE_TLS_CERT_FILE: 'c' }, /SLUICE_TLS_KEY_FILE is not set/],
     [{ SLUICE_TLS_KEY_FILE: 'k' }, /SLUICE_TLS_CERT_FILE is not set/],
     [{ SLUICE_TLS_CA_FILE: 'a' }, /SLUICE_TLS_CERT_FILE is not set/],
+    [
+      { SLUICE_TLS_CERT_FILE: 'c', SLUICE_TLS_KEY_FILE: 'k', SLUICE_MQTTS_HOST: '::' },
+      /SLUICE_MQTTS_HOST=:: .*nobody could log in/,
+    ],
     [{ SLUICE_HTTP_TLS: 'on' }, /SLUICE_HTTP_TLS=on needs SLUICE_TLS_CERT_FILE/],
     [{ SLUICE_LAB_HOST: '0.0.0.0' }, /SLUICE_LAB_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
   ])('%j is refused with one line that names it', (environment, message) => {
@@ -104,21 +108,35 @@ describe('MQTT', () => {
   const anywhere = { SLUICE_MQTT_HOST: '0.0.0.0' }
 
   test.each([
-    [{}, true, true],
-    [{ SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_PASSWORD_FILE: 'p' }, false, false],
-    [{ ...anywhere, SLUICE_PASSWORD_FILE: 'p' }, false, true],
-    [{ ...anywhere, ...certificate, SLUICE_TLS_CA_FILE: 'a' }, false, true],
-    [{ ...anywhere, SLUICE_MQTT_ANONYMOUS: 'on' }, true, true],
-    [{ ...anywhere, SLUICE_INSECURE: '1' }, true, true],
-    [{ SLUICE_HTTP_HOST: '::', SLUICE_AUTH: 'sigv4' }, true, false],
-  ])('of %j lets anonymous clients in: directly %s, over WebSocket %s', (given, ...expected) => {
-    const { direct, webSocket } = loadConfig(given, 'lab').mqtt.anonymous
-    expect([direct, webSocket]).toEqual(expected)
-  })
+    [{}, true, true, true],
+    [{ SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_PASSWORD_FILE: 'p' }, false, false, false],
+    [{ ...anywhere, SLUICE_PASSWORD_FILE: 'p' }, false, false, true],
+    [{ ...anywhere, ...certificate, SLUICE_TLS_CA_FILE: 'a' }, false, false, true],
+    [{ ...anywhere, SLUICE_MQTT_ANONYMOUS: 'on' }, true, true, true],
+    [{ ...anywhere, SLUICE_INSECURE: '1' }, true, true, true],
+    [{ SLUICE_MQTTS_HOST: '::', ...certificate, SLUICE_TLS_CA_FILE: 'a' }, true, false, true],
+    [{ SLUICE_HTTP_HOST: '::', SLUICE_AUTH: 'sigv4' }, true, true, false],
+  ])(
+    'of %j lets anonymous clients in: plainly %s, over TLS %s, over WebSocket %s',
+    (given, ...expected) => {
+      const { tcp, tls, websocket } = loadConfig(given, 'lab').mqtt.anonymous
+      expect([tcp, tls, websocket]).toEqual(expected)
+    },
+  )
 
   test('may be closed but for signed URLs, by name', () => {
     const closed = { SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_AUTH: 'sigv4' }
-    expect(loadConfig(closed, 'lab').mqtt.anonymous.direct).toBe(false)
+    expect(loadConfig(closed, 'lab').mqtt.anonymous.tcp).toBe(false)
+  })
+
+  test('over TLS has an address of its own, or the same', () => {
+    expect(loadConfig({}, 'lab').mqtt.tls).toEqual({ host: '127.0.0.1', port: 8883 })
+    const config = loadConfig(
+      { ...certificate, SLUICE_MQTTS_HOST: '::', SLUICE_MQTT_ANONYMOUS: 'on' },
+      'lab',
+    )
+    expect(config.mqtt).toMatchObject({ host: '127.0.0.1', tls: { host: '::' } })
+    expect(openListeners(config).map(({ name }) => name)).toEqual(['SLUICE_MQTTS_HOST'])
   })
 
   test('that anybody may use from other machines is warned of', () => {

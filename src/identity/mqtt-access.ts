@@ -44,7 +44,7 @@ export interface MqttAccessOptions {
   /** It need not be there: then everyone who may connect may do everything. */
   readonly policiesDir: string
   /** Whether clients that say nothing of themselves are let in, by the way that they come. */
-  readonly anonymous: { readonly direct: boolean; readonly webSocket: boolean }
+  readonly anonymous: Readonly<Record<ConnectionOrigin['transport'], boolean>>
   /** What the resources of policies belong to. */
   readonly owner: ResourceOwner
   /** Those that may sign the URL of a WebSocket. The caller closes them. */
@@ -125,8 +125,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   })
 
   const anybody = identityOf(undefined, 'anonymous')
-  const isOpen = ({ transport }: ConnectionOrigin) =>
-    transport === 'websocket' ? anonymous.webSocket : anonymous.direct
+  const isOpen = ({ transport }: ConnectionOrigin) => anonymous[transport]
 
   function byAccessKey(accessKeyId: string): Identity | Refusal {
     if (!accessKeys?.find(accessKeyId)) {

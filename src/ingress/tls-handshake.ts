@@ -76,9 +76,10 @@ export function createTlsHandshake(
   server.on('secureConnection', (socket) => {
     const handshake = underway.take(socket)
     const peer = peerOf(socket)
+    // Unknown is what has been cut off, or is gone.
     if (handshake === undefined || 'fault' in peer) {
-      const detail = 'fault' in peer ? peer.fault : 'the connection is gone'
-      refuse('client_certificate', { sourceIp: handshake?.sourceIp, detail })
+      const { sourceIp } = handshake ?? {}
+      if ('fault' in peer) refuse('client_certificate', { sourceIp, detail: peer.fault })
       socket.on('error', () => {}).destroy()
       return
     }
@@ -95,6 +96,11 @@ export function createTlsHandshake(
 
   return {
     accept(socket, sourceIp) {
+      // Gone already: it has no address to be known by.
+      if (sourceIp === undefined) {
+        socket.destroy()
+        return
+      }
       const timedOut = () => {
         underway.take(socket)
         refuse('tls_handshake', { sourceIp, detail: `it was not done in ${timeoutMs} ms` })

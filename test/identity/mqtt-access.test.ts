@@ -54,7 +54,7 @@ async function open(policies: Policies | undefined, options: Partial<MqttAccessO
   const cost = { logN: 14, r: 8, p: 1 }
   await setPassword(passwordFile, { user: 'device', password: 'correct horse', cost })
   const watched = createWatchedLog()
-  const anonymous = { direct: true, webSocket: true }
+  const anonymous = { tcp: true, tls: true, websocket: true }
   const access = await openMqttAccess(watched, {
     owner,
     anonymous,
@@ -99,7 +99,7 @@ describe('who somebody is', () => {
   })
 
   test('may be nobody, by the way that he comes', async () => {
-    const opened = await open(undefined, { anonymous: { direct: true, webSocket: false } })
+    const opened = await open(undefined, { anonymous: { tcp: true, tls: true, websocket: false } })
     expect(await outcomeOf(opened, tcp)).toBeUndefined()
     expect(await outcomeOf(opened, { ...tcp, transport: 'tls' })).toBeUndefined()
     expect(await outcomeOf(opened, { ...tcp, transport: 'websocket' })).toBe('notAuthorized')

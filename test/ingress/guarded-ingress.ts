@@ -50,7 +50,7 @@ export async function startGuarded(options: GuardedOptions = {}): Promise<Guarde
   }
   const watched = createWatchedLog()
   const opened = await openMqttAccess(watched, {
-    anonymous: { direct: true, webSocket: false },
+    anonymous: { tcp: true, tls: true, websocket: false },
     owner,
     ...access,
     policiesDir,

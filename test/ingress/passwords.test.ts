@@ -4,7 +4,7 @@ import type { GuardedIngress } from './guarded-ingress.ts'
 import { connectRaw, openRaw, publishPacket } from './helpers.ts'
 
 const passwords = { alice: 'correct horse', bob: 'battery staple' }
-const closed = { anonymous: { direct: false, webSocket: false } }
+const closed = { anonymous: { tcp: false, tls: false, websocket: false } }
 const login = (username: string, password: string) => ({
   username,
   password: Buffer.from(password),
