@@ -39,6 +39,7 @@ export interface Config {
     readonly statusMs: number | undefined
   }
   readonly rulesDir: string
+  readonly functionsDir: string
   readonly dataDir: string
   /** Stands in for S3 in the lab. */
   readonly protoDir: string | undefined
@@ -148,6 +149,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       statusMs: read.SLUICE_LAB_STATUS_MS,
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
+    functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
     dataDir: path.resolve(read.SLUICE_DATA_DIR),
     protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),

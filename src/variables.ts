@@ -153,6 +153,10 @@ export const variables = Type.Object({
     }),
   ),
   SLUICE_RULES_DIR: text('./rules', 'Folder of the rules, one `<name>.json` each.'),
+  SLUICE_FUNCTIONS_DIR: text(
+    './functions',
+    'Folder of the functions that event source mappings invoke: `<name>.mjs`, or `<name>.json` with the URL of a Runtime Interface Emulator.',
+  ),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
   SLUICE_PROTO_DIR: Type.Optional(
     Type.String({

@@ -177,6 +177,7 @@ const dataPlanePatterns = /^\/(?:topics|retainedMessage|connections)(?:\/|$)/
 /** The name that the API of the path signs by; of a path that no route has, either of them. */
 function serviceOf({ routeOptions, headers }: FastifyRequest): string {
   const { url } = routeOptions
+  if (url?.startsWith('/2015-03-31/')) return 'lambda'
   if (url !== undefined) return dataPlanePatterns.test(url) ? dataPlaneService : controlPlaneService
   const parsed = parseAuthorization(headers)
   const isDataPlane = 'scope' in parsed && parsed.scope.service === dataPlaneService

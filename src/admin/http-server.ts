@@ -29,6 +29,8 @@ import { addTagRoutes } from './iot-tags.ts'
 import type { TagDependencies } from './iot-tags.ts'
 import { httpLimits } from './node-server.ts'
 import type { HttpLimits } from './node-server.ts'
+import { addEventSourceRoutes } from './lambda-event-sources.ts'
+import type { EventSourceRouteDependencies } from './lambda-event-sources.ts'
 import { addOutboxRoutes } from './outbox-routes.ts'
 import type { OutboxRouteDependencies } from './outbox-routes.ts'
 import { addDeliveryRoutes } from './rule-delivery.ts'
@@ -65,6 +67,8 @@ export interface HttpServerDependencies
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
   /** Absent: nothing is authenticated. */
   readonly access?: ApiAccess
+  /** Absent: there are none, and no routes for them. */
+  readonly eventSourceMappings?: EventSourceRouteDependencies['eventSourceMappings']
   readonly health: () => Health
   readonly logger: Logger
   readonly metrics: Metrics
@@ -136,6 +140,8 @@ export function createHttpServer(
     addOutboxRoutes(routes, dependencies)
     addDeadLetterRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
+    const { eventSourceMappings } = dependencies
+    if (eventSourceMappings) addEventSourceRoutes(routes, { eventSourceMappings, logger })
   })
   addLater(app, (routes) => refuseOtherMethods(routes, patterns))
 

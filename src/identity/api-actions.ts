@@ -107,6 +107,19 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'DELETE /v1/dead-letters/:id': onAll('sluice:DeleteDeadLetter'),
 } satisfies Record<string, Requirement>)
 
+/** Of Lambda's event source mappings, which are served where there are functions for them. */
+export const lambdaRequirements: Readonly<Record<string, Requirement>> = Object.freeze({
+  'POST /2015-03-31/event-source-mappings': onAll('lambda:CreateEventSourceMapping'),
+  'POST /2015-03-31/event-source-mappings/': onAll('lambda:CreateEventSourceMapping'),
+  'GET /2015-03-31/event-source-mappings': onAll('lambda:ListEventSourceMappings'),
+  'GET /2015-03-31/event-source-mappings/': onAll('lambda:ListEventSourceMappings'),
+  'GET /2015-03-31/event-source-mappings/:uuid': onAll('lambda:GetEventSourceMapping'),
+  'PUT /2015-03-31/event-source-mappings/:uuid': onAll('lambda:UpdateEventSourceMapping'),
+  'DELETE /2015-03-31/event-source-mappings/:uuid': onAll('lambda:DeleteEventSourceMapping'),
+} satisfies Record<string, Requirement>)
+
+const requirements = Object.freeze({ ...apiRequirements, ...lambdaRequirements })
+
 export function createApiActions(owner: ResourceOwner): ApiActions {
   const complete = (resource: Resource) =>
     resource === anyResource || resource.startsWith('arn:')
@@ -117,8 +130,8 @@ export function createApiActions(owner: ResourceOwner): ApiActions {
     requiredFor(request) {
       // HEAD is GET without the body.
       const route = request.route.replace(/^HEAD /, 'GET ')
-      if (!Object.hasOwn(apiRequirements, route)) return undefined
-      return apiRequirements[route]?.(request).map(([action, resource]) => ({
+      if (!Object.hasOwn(requirements, route)) return undefined
+      return requirements[route]?.(request).map(([action, resource]) => ({
         action,
         resource: complete(resource),
       }))
