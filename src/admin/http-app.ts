@@ -61,6 +61,11 @@ export function createHttpApp(
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // By now whoever may not send a body has been refused.
+  app.addHook('preParsing', async ({ headers, routeOptions }, reply) => {
+    if (!/^100-continue$/i.test(headers.expect ?? '')) return
+    if (Number(headers['content-length'] ?? 0) <= routeOptions.bodyLimit) reply.raw.writeContinue()
+  })
   app.setValidatorCompiler<TSchema>(({ schema }) => {
     const validator = Compile(schema)
     return (value: unknown) => {

@@ -19,7 +19,7 @@ import { rawAnswer } from './http-answers.ts'
  * - Whatever is answered has AWS's form and a request id, also what no route ever sees.
  */
 export interface HttpLimits {
-  /** From connecting, or from the end of the last answer, until all headers are there. */
+  /** From connecting, and of later requests from their first byte, until all headers are there. */
   readonly headersTimeoutMs: number
   /** The same until the body is there. */
   readonly requestTimeoutMs: number
@@ -94,6 +94,8 @@ export function createNodeServer(
   server.maxHeadersCount = limits.headersMax + 1
   server.setTimeout(limits.stalledTimeoutMs)
   answerUnreadable(server, refuse, tls !== undefined)
+  // Whether a body may come is said when its sender is known: see http-app.ts.
+  server.on('checkContinue', handler)
   server.on('checkExpectation', (_request: IncomingMessage, answer) => {
     answer.shouldKeepAlive = false
     refuse(answer.socket, invalidRequest('Expect takes 100-continue alone'))

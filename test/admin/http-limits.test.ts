@@ -147,6 +147,21 @@ describe('a request that is too much is refused before it is read', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
   })
 
+  it('a body that is asked about first is called for when it may come', async () => {
+    const expecting = ['Expect: 100-continue', 'Connection: close']
+    const { port } = await startServer()
+    const socket = await open(port)
+    socket.write(head('PUT /v1/rules/r/delivery', 'Content-Length: 2', ...expecting))
+    expect(String(await once(socket, 'data'))).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    socket.write('{}')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 404 /)
+    const tooLong = head('PUT /v1/rules/r/delivery', 'Content-Length: 200000', ...expecting)
+    expect(await answerTo(port, tooLong)).toMatch(/^HTTP\/1\.1 400 /)
+    const guarded = await startGuarded()
+    const unsigned = head('PUT /v1/rules/r/delivery', 'Content-Length: 2', ...expecting)
+    expect(await answerTo(guarded.port, unsigned)).toMatch(/^HTTP\/1\.1 403 /)
+  })
+
   it('more bodies than there is room for', async () => {
     const { port, url } = await startServer({ options: { bodyBytesMax: 1_000 } })
     const first = await open(port)

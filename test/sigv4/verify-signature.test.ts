@@ -91,6 +91,9 @@ describe('signatures that AWS has published', () => {
   })
 })
 
+/** Blanks, empty parameters and the case of names mean nothing. */
+const means = (header: string) => header.replaceAll(/[\s,]+/g, '').toLowerCase()
+
 describe('whatever is sent,', () => {
   const segment = fc.string({ unit: 'binary', minLength: 1, maxLength: 8 }).map(encodeURIComponent)
   const path = fc
@@ -125,6 +128,33 @@ describe('whatever is sent,', () => {
           isValid: true,
         })
       }),
+    )
+  })
+
+  test('a header of the signature that is changed anywhere is refused, and never thrown at', async () => {
+    const place = fc.record({
+      name: fc.constantFrom('authorization', 'x-amz-date', 'host'),
+      at: fc.nat(400),
+      cut: fc.nat(3),
+      put: fc.string({ unit: 'binary', maxLength: 12 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(request, place, async (given, { name, at: position, cut, put }) => {
+        const { headers, ...sent } = sign(given, signing)
+        const value = String(headers[name])
+        const index = position % value.length
+        const changed = value.slice(0, index) + put + value.slice(index + cut)
+        fc.pre(means(changed) !== means(value))
+        const verified = await verifySignature(
+          { ...sent, headers: { ...headers, [name]: changed } },
+          rules(),
+        )
+        expect(verified).toMatchObject({
+          isValid: false,
+          reason: expect.stringMatching(/^[a-zA-Z]+$/) as string,
+        })
+      }),
+      { numRuns: 500 },
     )
   })
 
