@@ -18,6 +18,7 @@ import type {
   RecordOutcome,
   StreamReference,
 } from './kinesis-calls.ts'
+import { PutRecordsProtocol } from './put-records-protocol.ts'
 import { isExpiredToken } from './retry.ts'
 import type { StaticCredentials } from './sts.ts'
 
@@ -43,9 +44,12 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     region,
     requestHandler,
     maxAttempts: 1,
+    protocol: PutRecordsProtocol,
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(provider === undefined ? {} : { credentials: provider }),
   })
+  // It copies all records of a call for a log that nobody keeps.
+  client.middlewareStack.remove('loggerMiddleware')
   /** The process's own credentials are for the SDK to renew, but for what AWS calls expired. */
   const identity: Pick<RoleCredentials, 'current' | 'drop'> = credentials ?? {
     current: () => client.config.credentials() as Promise<AwsCredentials>,
@@ -108,7 +112,8 @@ function named({ streamName, streamArn }: StreamReference) {
 /** PutRecord answers as an entry of PutRecords does, without the error. */
 function outcomeOf(result: PutRecordsResultEntry): RecordOutcome {
   const { ShardId: shardId, SequenceNumber: sequenceNumber, ErrorCode, ErrorMessage } = result
-  if (ErrorCode === undefined && shardId !== undefined && sequenceNumber !== undefined) {
+  // Written out, an absent member may be null.
+  if (!ErrorCode && shardId && sequenceNumber) {
     return { ok: true, shardId, sequenceNumber }
   }
   const code = ErrorCode ?? 'InternalFailure'
