@@ -197,7 +197,18 @@ async function printTable(): Promise<void> {
     measured.set(row.name, await measureEngine(row))
     console.log(line(row.name, measured.get(row.name) ?? fail()))
   }
+  await measureAtEqualRate(floorRow, measured)
   printVerdicts(measured)
+}
+
+/** The fuller the reads of a broker, the less it spends on a message: at its own limit the least. */
+async function measureAtEqualRate(floorRow: Row, measured: Map<string, Figures>): Promise<void> {
+  const engine = measured.get(floorRow.name)
+  if (engine === undefined) return
+  const rate = Math.round((engine.report.measured / engine.report.measuredMs) * 1_000)
+  const figures = await measureFloor('aedes', { ...floorRow, rate })
+  measured.set('aedes at the rate of the engine', figures)
+  console.log(line('Aedes alone, at the rate of the engine', figures))
 }
 
 const fail = (): never => {
@@ -208,12 +219,18 @@ const fail = (): never => {
 function printVerdicts(measured: ReadonlyMap<string, Figures>): void {
   const engine = measured.get('50x40 QoS 1')
   const aedes = measured.get('aedes')
+  const aedesAtRate = measured.get('aedes at the rate of the engine')
   const paced = measured.get('10,000/s on 50, QoS 1')
   const rules = measured.get('50x40 QoS 1, 1,000 rules')
   const verdicts: [text: string, value: number | undefined, most: number][] = [
     [
-      'engine CPU over that of bare Aedes, 50x40 QoS 1',
+      'engine CPU over that of bare Aedes, 50x40 QoS 1, each as fast as it can',
       engine && aedes && engine.cpuMicroseconds / aedes.cpuMicroseconds,
+      4,
+    ],
+    [
+      'engine CPU over that of bare Aedes, 50x40 QoS 1, at the rate of the engine',
+      engine && aedesAtRate && engine.cpuMicroseconds / aedesAtRate.cpuMicroseconds,
       4,
     ],
     ['10,000/s: p99 PUBACK, ms', paced?.report.puback && paced.report.puback.p99 / 1_000, 10],
