@@ -1,18 +1,19 @@
+import type { Message } from '../message.ts'
+
 /**
  * Work in the order of each client's messages. Nearly all work is done at once; what has to wait
  * delays the later work of its client, and nobody else's.
  */
 export interface ClientOrder {
   /**
-   * Does the work at once where nothing of the client waits, else after it. Who has no client waits
-   * for nobody. The queue is as long as the messages of a client that nobody has answered yet:
-   * whoever hands them in bounds it.
+   * Does the work on a message at once where nothing of its client waits, else after it. Who has no
+   * client waits for nobody. The queue is as long as the messages of a client that nobody has
+   * answered yet: whoever hands them in bounds it.
    */
-  inTurn<Result>(
-    clientId: string | undefined,
-    work: () => Result | Promise<Result>,
-  ): Result | Promise<Result>
+  inTurn<Result>(message: Message, work: Work<Result>): Result | Promise<Result>
 }
+
+type Work<Result> = (message: Message) => Result | Promise<Result>
 
 export function createClientOrder(): ClientOrder {
   /** Of the clients that have work waiting: when the last of it has ended, one way or the other. */
@@ -28,10 +29,11 @@ export function createClientOrder(): ClientOrder {
   }
 
   return {
-    inTurn(clientId, work) {
-      if (clientId === undefined) return work()
+    inTurn(message, work) {
+      const { clientId } = message
+      if (clientId === undefined) return work(message)
       const ahead = lastTurns.get(clientId)
-      const turn = ahead === undefined ? work() : ahead.then(work)
+      const turn = ahead === undefined ? work(message) : ahead.then(() => work(message))
       if (turn instanceof Promise) remember(clientId, turn)
       return turn
     },

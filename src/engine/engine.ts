@@ -9,7 +9,7 @@ import type { Gathered, Gathering } from './gather.ts'
 import type { OnOut, OutRecord } from '../kinesis/producer.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { DeadLetter, NewRecord, Origin, Outbox } from '../outbox/outbox.ts'
+import type { AppendOptions, DeadLetter, NewRecord, Origin, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { subjectOf } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
@@ -91,20 +91,30 @@ export function createEngine(
 
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
+  /** Gives the records of a message their places, and does not wait until they are durable. */
+  const place = (message: Message): Placed | Promise<Placed> => {
+    // A device that waits for no answer is not held: its messages would pile up here.
+    const isHeld = message.qos > 0 || message.transport === 'http'
+    return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
+      if (records.length === 0 && messages.length === 0) return nothingPlaced
+      const durable = outbox.append(records, isHeld ? holdWhenFull : dropWhenFull)
+      return { durable, messages }
+    })
+  }
+
+  /** The promise of the outbox itself where there is nothing more to do: it is that of many. */
+  const finish = ({ durable, messages }: Placed): Promise<void> =>
+    messages.length === 0 ? durable : handOnWhen(durable, messages)
+
+  const handOnWhen = async (durable: Promise<void>, messages: readonly Message[]) => {
+    await durable
+    await distribution.handOn(messages)
+  }
+
   return {
-    async ingest(message) {
-      // A device that waits for no answer is not held: its messages would pile up here.
-      const isHeld = message.qos > 0 || message.transport === 'http'
-      const whenFull = isHeld ? 'wait' : 'drop'
-      const placed = order.inTurn(message.clientId, () =>
-        whenKnown(gathering.ofMessage(message), ({ records, messages }) => ({
-          durable: records.length > 0 ? outbox.append(records, { whenFull }) : undefined,
-          messages,
-        })),
-      )
-      const { durable, messages } = placed instanceof Promise ? await placed : placed
-      await durable
-      if (messages.length > 0) await distribution.handOn(messages)
+    ingest(message) {
+      const placed = order.inTurn(message, place)
+      return placed instanceof Promise ? placed.then(finish) : finish(placed)
     },
     async handOver(lost) {
       const { handedTo, messages } = await handOver(lost, { rules, environment, gathering })
@@ -120,6 +130,16 @@ export function createEngine(
     },
   }
 }
+
+/** A message whose records have their places, and the messages that its rules republish. */
+interface Placed {
+  readonly durable: Promise<void>
+  readonly messages: readonly Message[]
+}
+
+const nothingPlaced: Placed = Object.freeze({ durable: Promise.resolve(), messages: [] })
+const holdWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
+const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 
 interface HandOverParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
   readonly gathering: Gathering

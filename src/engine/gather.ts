@@ -1,14 +1,15 @@
-import { placeOfAction } from '../actions/action.ts'
 import type { ActionOutcome } from '../actions/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
+import { boundAction, boundRule, newBudget } from './budget.ts'
+import type { Budget } from './budget.ts'
 import type { EngineReport } from './engine-report.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { Destination, NewRecord, Outbox } from '../outbox/outbox.ts'
+import type { NewRecord, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { failuresOf, runErrorAction, runRule, subjectOf } from './run-rule.ts'
-import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
+import type { ErrorActionScope, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 import { allKnown, whenKnown } from './when-known.ts'
 
@@ -16,8 +17,8 @@ import { allKnown, whenKnown } from './when-known.ts'
  * All that comes of a message: the records and messages that its rules give, then those that the
  * rules give for the messages which were republished, and so on. Nothing is sent here.
  *
- * Bounds: a message is sent on `republishDepthMax` times in a row (actions/republish.ts) and
- * `republishedMax` times in all. An action beyond a bound is a failed action.
+ * Bounds: a message is sent on `republishDepthMax` times in a row (actions/republish.ts), and what
+ * it may give rise to in all is in budget.ts. An action beyond a bound is a failed action.
  */
 export interface Gathered {
   readonly records: readonly NewRecord[]
@@ -58,15 +59,10 @@ export interface GatheringDependencies {
   readonly report: EngineReport
 }
 
-/** Of one message: ten rules of ten actions each. */
-const republishedMax = 100
-
 export function createGathering(
   { rulesFor, outbox, environment, report }: GatheringDependencies,
   { errorActionScope }: { readonly errorActionScope: ErrorActionScope },
 ): Gathering {
-  const newBudget = () => createBudget(outbox)
-
   /** A rule and, when something failed, its error action. */
   const run = (
     rule: CompiledRule,
@@ -74,7 +70,7 @@ export function createGathering(
     budget: Budget,
   ): Outcomes | Promise<Outcomes> =>
     whenKnown(runRule(rule, subject), (unbounded) => {
-      const outcome = budget.boundRule(unbounded)
+      const outcome = boundRule(budget, unbounded)
       report.outcome(rule, subject.origin, outcome)
       const failures = failuresOf(rule, outcome, errorActionScope)
       if (failures.length === 0) return outcome.actions
@@ -84,7 +80,7 @@ export function createGathering(
 
   const handleErrors = (rule: CompiledRule, subject: Subject, output: Buffer, budget: Budget) =>
     whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
-      const outcome = unbounded && budget.boundAction(unbounded, errorActionIndex)
+      const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
       if (outcome?.ok === false) {
         report.errorActionFailed(rule, subject.origin.topic, outcome.failure)
       }
@@ -110,10 +106,10 @@ export function createGathering(
     outcome?.ok ? follow(outcome, budget) : undefined
 
   return {
-    ofMessage: (message) => gather(message, newBudget()),
+    ofMessage: (message) => gather(message, newBudget(outbox)),
 
     ofErrorAction(rule, subject, failures) {
-      const budget = newBudget()
+      const budget = newBudget(outbox)
       const output = errorOutput(rule, subject, failures)
       return whenKnown(handleErrors(rule, subject, output, budget), (outcome) =>
         followIfOk(outcome, budget),
@@ -121,14 +117,14 @@ export function createGathering(
     },
 
     ofAction(rule, subject, { index, data }) {
-      const budget = newBudget()
+      const budget = newBudget(outbox)
       if (index === errorActionIndex) {
         return whenKnown(handleErrors(rule, subject, data, budget), (outcome) =>
           followIfOk(outcome, budget),
         )
       }
       return whenKnown(runRule(rule, subject), (unbounded) => {
-        const outcome = budget.boundRule(unbounded)
+        const outcome = boundRule(budget, unbounded)
         report.outcome(rule, subject.origin, outcome)
         return followIfOk(outcome.actions[index], budget)
       })
@@ -149,16 +145,11 @@ function errorOutput(
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })
 
 function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
-  const records: NewRecord[] = []
-  const messages: Message[] = []
-  for (const outcomes of outcomesOfRules) {
-    for (const outcome of outcomes) {
-      if (!outcome.ok) continue
-      for (const record of outcome.records) records.push(record)
-      for (const message of outcome.messages) messages.push(message)
-    }
-  }
-  return { records, messages }
+  const given = outcomesOfRules.flatMap((outcomes) => outcomes.filter((outcome) => outcome.ok))
+  const [first] = given
+  if (first === undefined) return nothing
+  // Nearly always there is one, and it is what is wanted.
+  return given.length === 1 ? first : merge(given)
 }
 
 function merge(parts: readonly Gathered[]): Gathered {
@@ -166,49 +157,4 @@ function merge(parts: readonly Gathered[]): Gathered {
     records: parts.flatMap(({ records }) => records),
     messages: parts.flatMap(({ messages }) => messages),
   }
-}
-
-type Budget = ReturnType<typeof createBudget>
-
-/** What one message may give rise to; makes failed actions of those that go beyond it. */
-function createBudget(outbox: Pick<Outbox, 'admits'>) {
-  let destinations: Set<Destination> | undefined
-  let republishesLeft = republishedMax
-
-  const problemOf = ({ records, messages }: Gathered): string | undefined => {
-    if (messages.length > republishesLeft) {
-      return `one message is republished ${republishedMax} times in all at most`
-    }
-    const refused = records.some(({ destination }) => !outbox.admits(destination, destinations))
-    return refused ? 'records wait for as many other destinations as there may be' : undefined
-  }
-
-  const boundAction = (outcome: ActionOutcome, index: number): ActionOutcome => {
-    if (!outcome.ok) return outcome
-    const message = problemOf(outcome)
-    if (message !== undefined) return tooMuch(outcome, message, index)
-    republishesLeft -= outcome.messages.length
-    for (const { destination } of outcome.records) {
-      destinations ??= new Set()
-      destinations.add(destination)
-    }
-    return outcome
-  }
-
-  return {
-    boundAction,
-    boundRule(outcome: RuleOutcome): RuleOutcome {
-      if (!outcome.matched) return outcome
-      const actions = outcome.actions.map(boundAction)
-      const isWithin = actions.every((action, index) => action === outcome.actions[index])
-      return isWithin ? outcome : { ...outcome, actions }
-    },
-  }
-}
-
-function tooMuch(given: Gathered, message: string, index: number): ActionOutcome {
-  const [record] = given.records
-  const resource = record?.destination.streamName ?? given.messages[0]?.topic ?? ''
-  const where = placeOfAction(index)
-  return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }

@@ -18,36 +18,49 @@ export interface AnswerQueue {
 
 export type Answer = (fault: { readonly cause: unknown } | undefined) => 'done' | 'pending'
 
-interface Place {
+/**
+ * Answers in a row that wait for the same promise: messages that go to disk together have the same.
+ */
+interface Run {
+  readonly outcome: Promise<void>
+  readonly answers: Answer[]
   settled: boolean
   fault: { readonly cause: unknown } | undefined
-  readonly answer: Answer
 }
 
 export function createAnswerQueue(): AnswerQueue {
-  const places: Place[] = []
+  const runs: Run[] = []
   let pending = false
 
   function advance(): void {
-    for (let first = places[0]; first?.settled && !pending; first = places[0]) {
-      places.shift()
-      pending = first.answer(first.fault) === 'pending'
+    for (let first = runs[0]; first?.settled && !pending; first = runs[0]) {
+      const answer = first.answers.shift()
+      if (answer === undefined) runs.shift()
+      else pending = answer(first.fault) === 'pending'
     }
+  }
+
+  function newRun(outcome: Promise<void>): Run {
+    const run: Run = { outcome, answers: [], settled: false, fault: undefined }
+    const settle = (fault: Run['fault']) => {
+      run.settled = true
+      run.fault = fault
+      if (runs[0] === run) advance()
+    }
+    outcome.then(
+      () => settle(undefined),
+      (cause: unknown) => settle({ cause }),
+    )
+    return run
   }
 
   return {
     add(outcome, answer) {
-      const place: Place = { settled: false, fault: undefined, answer }
-      places.push(place)
-      const settle = (fault: Place['fault']) => {
-        place.settled = true
-        place.fault = fault
-        if (places[0] === place) advance()
-      }
-      outcome.then(
-        () => settle(undefined),
-        (cause: unknown) => settle({ cause }),
-      )
+      const last = runs.at(-1)
+      // One that is settled may be about to go: its promise has no word for it any more.
+      const run = last?.outcome === outcome && !last.settled ? last : newRun(outcome)
+      run.answers.push(answer)
+      if (run !== last) runs.push(run)
     },
     answered() {
       pending = false

@@ -21,7 +21,14 @@
  * With the order `none` there are no lanes, see unordered-queue.ts.
  */
 import type { Ordering, QueuedRecord } from '../outbox/outbox.ts'
-import { countThatFits, listIn, memoryBytesOf, newOutgoing, payloadBytesOf } from './outgoing.ts'
+import {
+  countThatFits,
+  listIn,
+  memoryBytesOf,
+  memoryBytesOfRecord,
+  newOutgoing,
+  payloadBytesOf,
+} from './outgoing.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
 import type { CallLimits, SendQueue } from './send-queue.ts'
 import { createUnorderedQueue } from './unordered-queue.ts'
@@ -79,7 +86,7 @@ function createLaneQueue(perLaneMax: number): SendQueue {
     add(records: readonly QueuedRecord[]) {
       for (const record of records) {
         held.records += 1
-        held.bytes += record.stored.length
+        held.bytes += memoryBytesOfRecord(record)
         const lane = laneOf(record.partitionKey)
         putLast(lane, record)
         ready.grown(lane, record.bytes)

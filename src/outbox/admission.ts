@@ -47,6 +47,7 @@ export interface Admission {
   done(records: readonly Placed[]): void
   /** Records were removed. */
   roomMade(entries: Iterable<DestinationEntry>): void
+  isWaiting(): boolean
   waiting(): { readonly appends: number; readonly bytes: number }
   close(): void
 }
@@ -138,6 +139,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
         tryAll(candidates)
       }
     },
+    isWaiting: () => all.size > 0,
     waiting: () => ({ appends: all.size, bytes: waitingBytes }),
     close() {
       for (const { refuse } of all) refuse(refusal('The outbox is closed'))

@@ -25,6 +25,8 @@ export interface AppendParts {
   readonly admission: Admission
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
+  /** Records are on disk, or never will be: see `createLeave`. */
+  readonly leave: Leave
   /** Gives a record its place in the queue. */
   readonly newEntry: (
     record: NewRecord,
@@ -33,21 +35,29 @@ export interface AppendParts {
   ) => NewEntry
 }
 
+/** Takes records off the count of those on their way, which may let others in that wait. */
+export type Leave = (placed: readonly Placed[]) => void
+
+export function createLeave({
+  admission,
+  metrics,
+}: Pick<AppendParts, 'admission' | 'metrics'>): Leave {
+  return (placed) => {
+    for (const { entry } of placed) entry.arriving -= 1
+    admission.done(placed)
+    if (!admission.isWaiting()) return
+    admission.roomMade(placed.map(({ entry }) => entry))
+    metrics.outboxAppendsWaiting.set(admission.waiting().appends)
+  }
+}
+
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
 
 /** What a record takes on disk beside its bytes, about: names, times, lengths. */
 const recordOverheadBytes = 160
 
 export function createAppend(parts: AppendParts): AppendRecords {
-  const { table, commits, admission, clock, metrics, newEntry } = parts
-
-  function leave(placed: readonly Placed[]): void {
-    for (const { entry } of placed) entry.arriving -= 1
-    admission.done(placed)
-    if (admission.waiting().appends === 0) return
-    admission.roomMade(placed.map(({ entry }) => entry))
-    metrics.outboxAppendsWaiting.set(admission.waiting().appends)
-  }
+  const { table, commits, admission, clock, metrics, newEntry, leave } = parts
 
   /** Their turn has come: they take their places in this very moment. */
   function write(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
@@ -56,10 +66,10 @@ export function createAppend(parts: AppendParts): AppendRecords {
       let bytes = 0
       const entries = records.map((record, index) => {
         const entry = newEntry(record, handedMs, placed[index]?.entry)
-        bytes += entry.value.length
+        bytes += entry.record.stored.length
         return entry
       })
-      return commits.append({ entries, bytes, handedMs, onSettled: () => leave(placed) })
+      return commits.append({ entries, bytes, handedMs, placed })
     } catch (error) {
       leave(placed)
       return Promise.reject(error)
@@ -129,7 +139,7 @@ function refuse(
   const refused = records.map(({ ruleName, actionIndex }) => {
     const row = ledger.rowOf(ruleName, actionIndex)
     sums.add(row, moves.refuse)
-    return { move: 'refuse' as const, row }
+    return { move: 'refuse' as const, row, count: 1 }
   })
   for (const [row, delta] of sums.entries()) addTo(row.live, delta)
   ledgerMetrics.moved(sums)

@@ -9,6 +9,7 @@ import type { NewRecord } from './new-record.ts'
 import type { Origin } from './origin.ts'
 import type { Commits, LeavingLetter, NewEntry } from './outbox-commits.ts'
 import type { OutboxStore, StoredLetterEntry } from './outbox-store.ts'
+import { queuedRecord } from './queued-record.ts'
 import { acceptedAgain, decodeOrigin, decodeRecord } from './record-codec.ts'
 
 /** A record that was given up: its stream did not take it, and no error action did. */
@@ -142,7 +143,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       kept += chunk.length - moved.length
       const letters = moved.map(({ letter }) => letter)
       const entries = moved.flatMap((one) => one.entries)
-      const bytes = entries.reduce((sum, { value }) => sum + value.length, 0)
+      const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
       for (const { destination } of entries) destination.arriving += 1
       try {
         await commits.append({ entries, letters, bytes, handedMs })
@@ -189,8 +190,8 @@ function asItWas(parts: DeadLetterParts): MoverFor {
     const value = acceptedAgain(decodeLetter(stored.value).record, acceptedAtMs)
     const { destination, row } = letter
     const sequence = parts.nextSequence()
-    const entry = { destinationId: destination.id, destination, row, sequence, value }
-    return { letter, entries: [{ ...entry, move: 'replay' as const }] }
+    const record = queuedRecord(sequence, value)
+    return { letter, entries: [{ record, destination, row, move: 'replay' as const }] }
   }
 }
 

@@ -34,7 +34,7 @@ const counterCount = 4
 const noDestinations: ReadonlySet<Destination> = new Set()
 
 /** What the coming or going of a record or dead letter adds to the counters of its destination. */
-export const recordRemoved = (bytes: number) => [-1, -bytes, 0, 0] as const
+export const recordsRemoved = (count: number, bytes: number) => [-count, -bytes, 0, 0] as const
 export const letterAdded = (bytes: number) => [0, 0, 1, bytes] as const
 export const letterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
 

@@ -63,18 +63,18 @@ export function createGiveUp(parts: GiveUpParts) {
       }
       return { ...leaving, letter: encodeLetter({ ...given, destinationId, record: stored }) }
     })
-    const keys = givenUp.map(({ sequence }) => ({ destinationId, sequence }))
+    const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
     const placed = entries.map((entry): Placed => {
-      return { entry: entry.destination, partitionKey: '', bytes: entry.value.length }
+      return { entry: entry.destination, partitionKey: '', bytes: entry.record.stored.length }
     })
     const letterBytes = givenUp.reduce((sum, { letter }) => sum + (letter?.length ?? 0), 0)
     const bytes = placed.reduce((sum, place) => sum + place.bytes, letterBytes)
     admission.pass(placed)
-    settled.add(keys)
+    settled.add(leaving)
     try {
       await commits.append({ entries, givenUp, bytes, handedMs })
     } catch (error) {
-      settled.removed(keys)
+      settled.removed(leaving)
       throw error
     } finally {
       for (const { entry } of placed) entry.arriving -= 1

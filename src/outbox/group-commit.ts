@@ -16,7 +16,7 @@ import { SluiceError, messageOf } from '../errors.ts'
 
 /** A commit takes further appends until it holds this much; one append may be larger. */
 const commitBytesMax = 16 * 1024 * 1024
-/** Removals in one commit. */
+/** Records removed in one commit; one removal may be larger. */
 const commitRemovalsMax = 20_000
 const removalLingerMs = 20
 const removalRetryMs = 1_000
@@ -25,38 +25,48 @@ const removalRetryMs = 1_000
 export interface Append {
   readonly bytes: number
   readonly handedMs: number
-  /** Called when it is durable, or never will be. */
-  readonly onSettled?: () => void
 }
 
-export interface GroupCommit<Item extends Append, Removal> {
+/** What is removed as one. */
+export interface Removal {
+  /** How many records it is about. */
+  readonly count: number
+}
+
+export interface GroupCommit<Item extends Append, Gone extends Removal> {
+  /** The promise is that of the commit: all that go to disk together are given the same. */
   append(item: Item): Promise<void>
-  remove(removals: readonly Removal[]): void
+  remove(removals: readonly Gone[]): void
   /** Commits all that waits, then refuses appends. */
   close(): Promise<void>
 }
 
-export interface GroupCommitDependencies<Item extends Append, Removal> {
+export interface GroupCommitDependencies<Item extends Append, Gone extends Removal> {
   readonly clock: Clock
   /** Resolves when durable; rejects with nothing changed. */
-  readonly write: (appends: readonly Item[], removals: readonly Removal[]) => Promise<void>
+  readonly write: (appends: readonly Item[], removals: readonly Gone[]) => Promise<void>
   /** Called after a flush, before the appends of that commit resolve. */
-  readonly onDurable: (appends: readonly Item[], removals: readonly Removal[]) => void
+  readonly onDurable: (appends: readonly Item[], removals: readonly Gone[]) => void
   readonly onFailed: (error: unknown) => void
+  /** Called after the flush or the failure, and for what is refused. */
+  readonly onSettled: (appends: readonly Item[]) => void
 }
 
-interface Waiting<Item> {
-  readonly item: Item
+/** The appends of one commit. A promise for all: there are as many of them as messages. */
+interface Group<Item> {
+  readonly items: Item[]
+  bytes: number
+  readonly durable: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: SluiceError) => void
 }
 
-export function createGroupCommit<Item extends Append, Removal>(
-  dependencies: GroupCommitDependencies<Item, Removal>,
-): GroupCommit<Item, Removal> {
-  const { clock, write, onDurable, onFailed } = dependencies
-  const waiting: Waiting<Item>[] = []
-  let removals: Removal[] = []
+export function createGroupCommit<Item extends Append, Gone extends Removal>(
+  dependencies: GroupCommitDependencies<Item, Gone>,
+): GroupCommit<Item, Gone> {
+  const { clock, write, onDurable, onFailed, onSettled } = dependencies
+  const waiting = createWaitingAppends<Item>()
+  let removals: Gone[] = []
   let running: Promise<void> | undefined
   let cancelLinger: (() => void) | undefined
   let failing = false
@@ -78,45 +88,46 @@ export function createGroupCommit<Item extends Append, Removal>(
   async function run(): Promise<void> {
     cancelLinger?.()
     cancelLinger = undefined
-    while (waiting.length > 0 || removals.length > 0) {
+    while (!waiting.isEmpty() || removals.length > 0) {
       const committed = await commitOnce()
       // Removals are in no hurry, unless this is the last chance to write them.
-      if (waiting.length === 0 && !(closed && committed)) break
+      if (waiting.isEmpty() && !(closed && committed)) break
     }
     running = undefined
     if (removals.length > 0 && !closed) linger(failing ? removalRetryMs : removalLingerMs)
   }
 
   async function commitOnce(): Promise<boolean> {
-    const removing = removals.splice(0, commitRemovalsMax)
-    const group = removalsFirst && removing.length > 0 ? [] : takeGroup(waiting)
-    const items = group.map(({ item }) => item)
+    const removing = takeRemovals(removals)
+    const group = removalsFirst && removing.length > 0 ? undefined : waiting.takeGroup()
+    const items = group?.items ?? []
     removalsFirst = false
     try {
       await write(items, removing)
     } catch (error) {
       failing = true
-      removalsFirst = group.length > 0
+      removalsFirst = items.length > 0
       removals = [...removing, ...removals]
       onFailed(error)
-      rejectAll(group, error)
+      onSettled(items)
+      group?.reject(writeFailed(error))
       return false
     }
     failing = false
     onDurable(items, removing)
-    resolveAll(group)
+    // Not before: until then they are counted as on their way, from then on as on disk.
+    onSettled(items)
+    group?.resolve()
     return true
   }
 
   return Object.freeze({
     append(item: Item) {
-      if (closed) return refuse(item)
-      return new Promise<void>((resolve, reject) => {
-        waiting.push({ item, resolve, reject })
-        start()
-      })
+      if (closed) return refuse(item, onSettled)
+      start()
+      return waiting.add(item)
     },
-    remove(further: readonly Removal[]) {
+    remove(further: readonly Gone[]) {
       for (const removal of further) removals.push(removal)
       if (running === undefined) linger(removalLingerMs)
     },
@@ -128,32 +139,56 @@ export function createGroupCommit<Item extends Append, Removal>(
   })
 }
 
-/** Takes the appends of the next commit out of `waiting`: at least one, up to `commitBytesMax`. */
-function takeGroup<Item extends Append>(waiting: Waiting<Item>[]): Waiting<Item>[] {
-  let bytes = 0
-  const end = waiting.findIndex(({ item }, index) => {
-    bytes += item.bytes
-    return index > 0 && bytes > commitBytesMax
+/** Takes the removals of the next commit, in order: at least one, if there is any. */
+function takeRemovals<Gone extends Removal>(removals: Gone[]): Gone[] {
+  let count = 0
+  const end = removals.findIndex((removal, index) => {
+    count += removal.count
+    return index > 0 && count > commitRemovalsMax
   })
-  return waiting.splice(0, end < 0 ? waiting.length : end)
+  return removals.splice(0, end < 0 ? removals.length : end)
 }
 
-function refuse(item: Append): Promise<never> {
-  item.onSettled?.()
+/** Appends in order, in groups of `commitBytesMax`: only the last one takes further ones. */
+function createWaitingAppends<Item extends Append>() {
+  const groups: Group<Item>[] = []
+
+  function groupFor({ bytes }: Item): Group<Item> {
+    const last = groups.at(-1)
+    if (last && last.bytes + bytes <= commitBytesMax) return last
+    const group = newGroup<Item>()
+    groups.push(group)
+    return group
+  }
+
+  return {
+    isEmpty: () => groups.length === 0,
+    takeGroup: () => groups.shift(),
+    add(item: Item): Promise<void> {
+      const group = groupFor(item)
+      group.items.push(item)
+      group.bytes += item.bytes
+      return group.durable
+    },
+  }
+}
+
+function newGroup<Item>(): Group<Item> {
+  const ends: Pick<Group<Item>, 'resolve' | 'reject'> = { resolve: unset, reject: unset }
+  const durable = new Promise<void>((resolve, reject) => {
+    Object.assign(ends, { resolve, reject })
+  })
+  return { items: [], bytes: 0, durable, ...ends }
+}
+
+const unset = (): void => undefined
+
+function refuse<Item>(item: Item, onSettled: (appends: readonly Item[]) => void): Promise<never> {
+  onSettled([item])
   return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
 }
 
-function resolveAll(group: readonly Waiting<Append>[]): void {
-  for (const { item, resolve } of group) {
-    item.onSettled?.()
-    resolve()
-  }
-}
-
-function rejectAll(group: readonly Waiting<Append>[], cause: unknown): void {
+function writeFailed(cause: unknown): SluiceError {
   const message = `The records could not be written to disk: ${messageOf(cause)}`
-  for (const { item, reject } of group) {
-    item.onSettled?.()
-    reject(new SluiceError('OutboxWriteFailed', message, { cause }))
-  }
+  return new SluiceError('OutboxWriteFailed', message, { cause })
 }

@@ -2,6 +2,8 @@
  * From what callers hand in to transactions of the store: every commit carries the moves of records
  * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
  */
+import type { Placed } from './admission.ts'
+import type { Leave } from './append.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { createLimitedLog } from '../limited-log.ts'
@@ -9,19 +11,27 @@ import type { Logger, Metrics } from '../telemetry.ts'
 import { addTo, createCounterSums } from './counters.ts'
 import type { CounterSums } from './counters.ts'
 import { decodeLetter } from './dead-letter-codec.ts'
-import { destinationWrite, letterAdded, letterRemoved, recordRemoved } from './destination-table.ts'
+import {
+  destinationWrite,
+  letterAdded,
+  letterRemoved,
+  recordsRemoved,
+} from './destination-table.ts'
 import type { DestinationEntry, DestinationTable } from './destination-table.ts'
 import { createGroupCommit } from './group-commit.ts'
-import type { Append, GroupCommit } from './group-commit.ts'
+import type { Append, GroupCommit, Removal } from './group-commit.ts'
 import { ledgerWrite, moves } from './ledger.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
 import type { LedgerMetrics } from './ledger-metrics.ts'
-import type { Changes, DestinationRow, OutboxStore, StoredEntry } from './outbox-store.ts'
+import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './outbox-store.ts'
+import type { QueuedRecord } from './queued-record.ts'
 import { decodeRecord } from './record-codec.ts'
 import type { SettledSet } from './settled-set.ts'
+import type { UnreadRecords } from './unread-records.ts'
 
 /** A record that comes into the queue. */
-export interface NewEntry extends StoredEntry {
+export interface NewEntry {
+  readonly record: QueuedRecord
   readonly destination: DestinationEntry
   readonly row: LedgerRow
   readonly move: 'accept' | 'replay'
@@ -52,15 +62,23 @@ export interface LeavingLetter {
 
 /** What stands or falls together. */
 export interface Transaction extends Append {
+  /** Records whose place was held until now. */
+  readonly placed?: readonly Placed[]
   readonly entries: readonly NewEntry[]
   readonly givenUp?: readonly GivenUpEntry[]
   readonly letters?: readonly LeavingLetter[]
 }
 
-/** What nobody waits for: a delivered record, or one that was refused for want of room. */
-export type Lingering =
-  | (LeavingEntry & { readonly move: 'deliver' })
-  | { readonly move: 'refuse'; readonly row: LedgerRow }
+/** Delivered records of one action and destination, of one call. */
+export interface Delivered extends RecordRemovals, Removal {
+  readonly move: 'deliver'
+  readonly destination: DestinationEntry
+  readonly row: LedgerRow
+  readonly bytes: number
+}
+
+/** What nobody waits for: delivered records, or those refused for want of room. */
+export type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow } & Removal)
 
 export type Commits = GroupCommit<Transaction, Lingering>
 
@@ -77,10 +95,12 @@ export interface CommitParts {
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
   readonly settled: SettledSet
+  readonly unread: UnreadRecords
   readonly deadLetterBytesMax: number
   /** While a replay or a deletion is under way, no letter is pushed out. */
   readonly overflow: { readonly paused: boolean }
   readonly onAppended: (destinationIds: readonly number[]) => void
+  readonly leave: Leave
 }
 
 /** What a commit adds to the counters. */
@@ -100,7 +120,7 @@ interface Prepared {
 const newSums = (): Sums => ({ ledger: createCounterSums(), destinations: createCounterSums() })
 
 export function startCommits(parts: CommitParts): Commits {
-  const { clock, metrics, store, table, settled, onAppended } = parts
+  const { clock, metrics, store, table, settled, unread, onAppended, leave } = parts
   const report = createFailureReport(parts)
   let prepared: Prepared | undefined
 
@@ -118,7 +138,10 @@ export function startCommits(parts: CommitParts): Commits {
       const ids = new Set<number>()
       const nowMs = clock.nowMs()
       for (const { entries, handedMs } of transactions) {
-        for (const { destinationId } of entries) ids.add(destinationId)
+        for (const { destination, record } of entries) {
+          ids.add(destination.id)
+          unread.add(destination.id, record)
+        }
         metrics.outboxCommitSeconds.observe((nowMs - handedMs) / 1_000)
       }
       if (ids.size > 0) onAppended([...ids])
@@ -127,16 +150,20 @@ export function startCommits(parts: CommitParts): Commits {
       prepared = undefined
       report.failed(error)
     },
+    onSettled(transactions) {
+      for (const { placed } of transactions) if (placed) leave(placed)
+    },
   })
 
   /** What was written is now so in memory. */
   function settle({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
     const { changes, sums, fresh } = done
-    settled.removed(changes.removals)
+    for (const gone of changes.removals) settled.removed(gone)
     table.written(
       changes.destinations.map(({ id }) => id),
       changes.destinationRemovals,
     )
+    unread.forget(changes.destinationRemovals)
     if (changes.ledgerRemovals.length > 0) ledger.forgottenRemoved(changes.ledgerRemovals)
     for (const [row, delta] of sums.ledger.entries()) addTo(row.stored, delta)
     for (const [entry, delta] of sums.destinations.entries()) addTo(entry.stored, delta)
@@ -157,7 +184,7 @@ function prepare(
   addEntries(fresh, moved.entries)
   for (const { row, destination, bytes, letter } of moved.givenUp) {
     fresh.ledger.add(row, moves[letter ? 'bury' : 'handOver'])
-    fresh.destinations.add(destination, recordRemoved(bytes))
+    fresh.destinations.add(destination, recordsRemoved(1, bytes))
     if (letter) fresh.destinations.add(destination, letterAdded(letter.length))
   }
   const overflow = overflowing(parts, fresh, moved.letters)
@@ -169,8 +196,9 @@ function prepare(
   for (const [row, delta] of fresh.ledger.entries()) sums.ledger.add(row, delta)
   for (const [entry, delta] of fresh.destinations.entries()) sums.destinations.add(entry, delta)
   for (const gone of lingering) {
-    sums.ledger.add(gone.row, moves[gone.move])
-    if (gone.move === 'deliver') sums.destinations.add(gone.destination, recordRemoved(gone.bytes))
+    sums.ledger.add(gone.row, moves[gone.move], gone.count)
+    if (gone.move === 'refuse') continue
+    sums.destinations.add(gone.destination, recordsRemoved(gone.count, gone.bytes))
   }
   return { changes: changesOf(moved, overflow, sums, table, ledger), sums, fresh }
 }
@@ -180,7 +208,7 @@ function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
   let first = 0
   let bytes = 0
   for (const [index, entry] of entries.entries()) {
-    bytes += entry.value.length
+    bytes += entry.record.stored.length
     const next = entries[index + 1]
     const { row, destination, move } = entry
     if (next?.row === row && next.destination === destination && next.move === move) continue
@@ -196,7 +224,7 @@ interface Moved {
   readonly entries: readonly NewEntry[]
   readonly givenUp: readonly GivenUpEntry[]
   readonly letters: readonly LeavingLetter[]
-  readonly delivered: readonly LeavingEntry[]
+  readonly delivered: readonly Delivered[]
 }
 
 function movesOf(transactions: readonly Transaction[], lingering: readonly Lingering[]): Moved {
@@ -215,15 +243,15 @@ function changesOf(
   table: DestinationTable,
   ledger: Ledger,
 ): Changes {
-  const lastSequence = moved.entries.at(-1)?.sequence
+  const lastSequence = moved.entries.at(-1)?.record.sequence
   return {
     destinations: newRows(sums, table),
     destinationRemovals: [...table.evicted()],
     puts: moved.entries,
-    removals: [...moved.delivered, ...moved.givenUp].map(({ destination, sequence }) => ({
-      destinationId: destination.id,
-      sequence,
-    })),
+    removals: [
+      ...moved.delivered,
+      ...moved.givenUp.map(({ destination, sequence }) => ({ destination, sequences: [sequence] })),
+    ],
     letters: moved.givenUp.flatMap(({ sequence, letter }) =>
       letter ? [{ id: sequence, value: letter }] : [],
     ),

@@ -44,6 +44,18 @@ export interface StoredEntry extends RecordKey {
   readonly value: Buffer
 }
 
+/** A record that is to be written. */
+export interface RecordWrite {
+  readonly destination: { readonly id: number }
+  readonly record: { readonly sequence: number; readonly stored: Buffer }
+}
+
+/** Records of one destination that are to be removed. */
+export interface RecordRemovals {
+  readonly destination: { readonly id: number }
+  readonly sequences: readonly number[]
+}
+
 /** A row of the destinations table. */
 export interface DestinationRow {
   readonly id: number
@@ -65,8 +77,8 @@ export interface StoredLetterEntry {
 export interface Changes {
   readonly destinations: readonly DestinationRow[]
   readonly destinationRemovals: readonly number[]
-  readonly puts: readonly StoredEntry[]
-  readonly removals: readonly RecordKey[]
+  readonly puts: readonly RecordWrite[]
+  readonly removals: readonly RecordRemovals[]
   readonly letters: readonly StoredLetterEntry[]
   readonly letterRemovals: readonly number[]
   readonly counts: readonly RowWrite[]
@@ -147,11 +159,11 @@ function writeInto(tables: Tables, changes: Changes): void {
   for (const { id, json } of changes.destinations) {
     void destinations.put(destinationKey(id), Buffer.from(json))
   }
-  for (const { destinationId, sequence, value } of changes.puts) {
-    void records.put(writeKey(key, destinationId, sequence), value)
+  for (const { destination, record } of changes.puts) {
+    void records.put(writeKey(key, destination.id, record.sequence), record.stored)
   }
-  for (const { destinationId, sequence } of changes.removals) {
-    void records.remove(writeKey(key, destinationId, sequence))
+  for (const { destination, sequences } of changes.removals) {
+    for (const sequence of sequences) void records.remove(writeKey(key, destination.id, sequence))
   }
   for (const { id, value } of changes.letters) void letters.put(letterKey(id), value)
   for (const id of changes.letterRemovals) void letters.remove(letterKey(id))

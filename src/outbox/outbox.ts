@@ -21,7 +21,7 @@ import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createAdmission, destinationShare } from './admission.ts'
-import { createAppend } from './append.ts'
+import { createAppend, createLeave } from './append.ts'
 import type { AppendOptions } from './append.ts'
 import { createCounterSums, addTo } from './counters.ts'
 import { createDeadLetters } from './dead-letters.ts'
@@ -31,25 +31,26 @@ import {
   countsOf,
   createDestinationTable,
   destinationsMax,
-  recordRemoved,
+  recordsRemoved,
 } from './destination-table.ts'
 import type { DestinationEntry } from './destination-table.ts'
 import { createGiveUp } from './give-up.ts'
 import type { GivenUp } from './give-up.ts'
 import { createLedger, moves } from './ledger.ts'
-import type { ActionLedger, LedgerRow } from './ledger.ts'
+import type { ActionLedger, Ledger, LedgerRow } from './ledger.ts'
 import { createLedgerMetrics } from './ledger-metrics.ts'
 import type { LedgerMetricNames } from './ledger-metrics.ts'
 import type { NewRecord } from './new-record.ts'
 import type { Origin } from './origin.ts'
 import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
-import type { NewEntry } from './outbox-commits.ts'
+import type { Delivered, NewEntry } from './outbox-commits.ts'
 import { openOutboxStore } from './outbox-store.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './record-codec.ts'
-import { queuedRecord } from './queued-record.ts'
+import { newQueuedRecord, queuedRecord } from './queued-record.ts'
 import type { QueuedRecord } from './queued-record.ts'
 import { createSettledSet } from './settled-set.ts'
+import { createUnreadRecords } from './unread-records.ts'
 
 export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './destination.ts'
 export type {
@@ -229,10 +230,13 @@ async function openParts(
     bytesMax: limits.bytesMax,
     bytesHeld: () => table.total().bytes,
   })
-  const known = { store, table, ledger, ledgerMetrics, settled, overflow }
+  const unread = createUnreadRecords(lastSequence)
+  const known = { store, table, ledger, ledgerMetrics, settled, unread, overflow }
+  const leave = createLeave({ admission, metrics })
   const commits = startCommits({
     ...dependencies,
     ...known,
+    leave,
     deadLetterBytesMax: limits.deadLetterBytesMax,
     onAppended,
   })
@@ -243,12 +247,12 @@ async function openParts(
     acceptedAtMs: number,
     destination = table.entryOf(record.destination),
   ): NewEntry {
-    const value = encodeRecord(record, acceptedAtMs)
+    const stored = encodeRecord(record, acceptedAtMs)
     const row = ledger.rowOf(record.ruleName, record.actionIndex)
-    const destinationId = destination.id
-    return { destinationId, sequence: nextSequence(), destination, row, value, move: 'accept' }
+    const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
+    return { record: queued, destination, row, move: 'accept' }
   }
-  return { ...known, limits, commits, admission, clock, metrics, newEntry, nextSequence }
+  return { ...known, limits, leave, commits, admission, clock, metrics, newEntry, nextSequence }
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
@@ -262,23 +266,39 @@ function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOption
 
 type Parts = Awaited<ReturnType<typeof openParts>>
 
-function createReading({ store, settled }: Parts): Pick<Outbox, 'read' | 'oldestAcceptedAtMs'> {
+function createReading({
+  store,
+  settled,
+  unread,
+}: Parts): Pick<Outbox, 'read' | 'oldestAcceptedAtMs'> {
   function* unsettledAfter(destinationId: number, afterSequence: number) {
     for (const entry of store.entriesAfter(destinationId, afterSequence)) {
       if (!settled.has(entry)) yield entry
     }
   }
+  function readFromDisk(
+    destinationId: number,
+    afterSequence: number,
+    { countMax, bytesMax }: ReadLimits,
+  ): QueuedRecord[] {
+    const records: QueuedRecord[] = []
+    let readBytes = 0
+    for (const { sequence, value } of unsettledAfter(destinationId, afterSequence)) {
+      if (records.length === countMax) break
+      const record = queuedRecord(sequence, value)
+      readBytes += record.bytes
+      if (records.length > 0 && readBytes > bytesMax) break
+      records.push(record)
+    }
+    return records
+  }
+
   return {
-    read(destinationId, afterSequence, { countMax, bytesMax }) {
-      const records: QueuedRecord[] = []
-      let readBytes = 0
-      for (const { sequence, value } of unsettledAfter(destinationId, afterSequence)) {
-        if (records.length === countMax) break
-        const record = queuedRecord(sequence, value)
-        readBytes += record.bytes
-        if (records.length > 0 && readBytes > bytesMax) break
-        records.push(record)
-      }
+    read(destinationId, afterSequence, limits) {
+      const newest = unread.take(destinationId, afterSequence, limits)
+      if (newest !== undefined) return newest
+      const records = readFromDisk(destinationId, afterSequence, limits)
+      unread.passed(destinationId, records.at(-1)?.sequence ?? afterSequence)
       return records
     },
     oldestAcceptedAtMs(destinationId) {
@@ -316,15 +336,32 @@ function settle(
   records: readonly QueuedRecord[],
 ): void {
   const sums = createCounterSums<LedgerRow>()
-  const leaving = records.map(({ ruleName, actionIndex, sequence, stored }) => {
-    const row = ledger.rowOf(ruleName, actionIndex)
-    sums.add(row, moves.deliver)
-    table.count(destination, recordRemoved(stored.length))
-    return { move: 'deliver' as const, destination, sequence, row, bytes: stored.length }
-  })
+  for (const gone of deliveredOf(destination, ledger, records)) {
+    sums.add(gone.row, moves.deliver, gone.count)
+    table.count(destination, recordsRemoved(gone.count, gone.bytes))
+    settled.add(gone)
+    commits.remove([gone])
+  }
   for (const [row, delta] of sums.entries()) addTo(row.live, delta)
   ledgerMetrics.moved(sums)
-  settled.add(leaving.map(({ sequence }) => ({ destinationId: destination.id, sequence })))
-  commits.remove(leaving)
   admission.roomMade([destination])
+}
+
+/** Delivered records, those of each action together. */
+function deliveredOf(
+  destination: DestinationEntry,
+  ledger: Ledger,
+  records: readonly QueuedRecord[],
+): readonly Delivered[] {
+  const byRow = new Map<LedgerRow, { sequences: number[]; bytes: number }>()
+  for (const { ruleName, actionIndex, sequence, stored } of records) {
+    const row = ledger.rowOf(ruleName, actionIndex)
+    const known = byRow.get(row) ?? { sequences: [], bytes: 0 }
+    byRow.set(row, known)
+    known.sequences.push(sequence)
+    known.bytes += stored.length
+  }
+  return Array.from(byRow, ([row, { sequences, bytes }]) => {
+    return { move: 'deliver', destination, row, sequences, count: sequences.length, bytes }
+  })
 }

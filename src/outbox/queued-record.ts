@@ -1,3 +1,4 @@
+import type { NewRecord } from './new-record.ts'
 import { decodeRecord } from './record-codec.ts'
 import type { DeliveredPart } from './record-codec.ts'
 
@@ -8,6 +9,17 @@ export interface QueuedRecord extends DeliveredPart {
   readonly bytes: number
   /** As it stands on disk; see `originOf`. */
   readonly stored: Buffer
+}
+
+/** A record that was just given its place, and its bytes as they are to stand on disk. */
+export function newQueuedRecord(
+  { ruleName, actionIndex, partitionKey, explicitHashKey, data }: NewRecord,
+  place: Pick<QueuedRecord, 'sequence' | 'acceptedAtMs' | 'stored'>,
+): QueuedRecord {
+  const { sequence, acceptedAtMs, stored } = place
+  const bytes = data.length + Buffer.byteLength(partitionKey)
+  const known = { sequence, bytes, stored, ruleName, actionIndex, acceptedAtMs, partitionKey, data }
+  return explicitHashKey === undefined ? known : { ...known, explicitHashKey }
 }
 
 /** @throws SluiceError DataFolderUnusable when the bytes are not those of a record */

@@ -1,10 +1,10 @@
-import type { RecordKey } from './outbox-store.ts'
+import type { RecordKey, RecordRemovals } from './outbox-store.ts'
 
 /** Settled records whose removal is not on disk yet: they are passed over when reading. */
 export interface SettledSet {
   has(key: RecordKey): boolean
-  add(keys: readonly RecordKey[]): void
-  removed(keys: readonly RecordKey[]): void
+  add(records: RecordRemovals): void
+  removed(records: RecordRemovals): void
 }
 
 /** Holds what waits in the group commit for removal, so it is bounded as that is. */
@@ -13,19 +13,15 @@ export function createSettledSet(): SettledSet {
   return Object.freeze({
     has: ({ destinationId, sequence }: RecordKey) =>
       byDestination.get(destinationId)?.has(sequence) === true,
-    add(keys: readonly RecordKey[]) {
-      for (const { destinationId, sequence } of keys) {
-        const known = byDestination.get(destinationId)
-        if (known) known.add(sequence)
-        else byDestination.set(destinationId, new Set([sequence]))
-      }
+    add({ destination, sequences }: RecordRemovals) {
+      const known = byDestination.get(destination.id) ?? new Set()
+      byDestination.set(destination.id, known)
+      for (const sequence of sequences) known.add(sequence)
     },
-    removed(keys: readonly RecordKey[]) {
-      for (const { destinationId, sequence } of keys) {
-        const known = byDestination.get(destinationId)
-        known?.delete(sequence)
-        if (known?.size === 0) byDestination.delete(destinationId)
-      }
+    removed({ destination, sequences }: RecordRemovals) {
+      const known = byDestination.get(destination.id)
+      for (const sequence of sequences) known?.delete(sequence)
+      if (known?.size === 0) byDestination.delete(destination.id)
     },
   })
 }

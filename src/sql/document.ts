@@ -46,7 +46,6 @@ export interface MessageDocument {
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const openings: ReadonlySet<number | undefined> = new Set([0x7b, 0x5b])
 const blanks: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0a, 0x0d])
-const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
 /** @param message its payload must not change while the document is in use */
 export function createDocument(message: SqlMessage, environment: SqlEnvironment): MessageDocument {
@@ -88,7 +87,11 @@ function readPayload(bytes: Buffer): Value {
 
 /** Looks at the first byte that counts, so that binary payloads are neither decoded nor read. */
 function mayBeJson(bytes: Buffer): boolean {
-  let at = bytes.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? byteOrderMark.length : 0
+  let at = startsWithByteOrderMark(bytes) ? 3 : 0
   while (blanks.has(bytes[at])) at++
   return openings.has(bytes[at])
+}
+
+function startsWithByteOrderMark(bytes: Buffer): boolean {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
 }

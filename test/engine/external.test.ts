@@ -184,8 +184,9 @@ test('whatever the order of the answers, each client keeps its own', async () =>
 
 test('work that fails does not stop what is behind it', async () => {
   const order = createClientOrder()
-  const first = order.inTurn('c', () => Promise.reject(new Error('a fault')))
-  const second = order.inTurn('c', () => 'done')
+  const message = messageWith({ clientId: 'c' })
+  const first = order.inTurn(message, () => Promise.reject(new Error('a fault')))
+  const second = order.inTurn(message, () => 'done')
   await expect(first).rejects.toThrow('a fault')
   expect(await second).toBe('done')
 })

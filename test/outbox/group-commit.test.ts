@@ -8,14 +8,14 @@ interface Item extends Append {
 }
 
 const item = (name: string, bytes = 1): Item => ({ name, bytes, handedMs: 0 })
-const key = (sequence: number) => ({ sequence })
+const key = (sequence: number) => ({ sequence, count: 1 })
 
 /** A group commit over a disk that answers when it is told to. */
 function openCommits() {
   const clock = createManualClock(0)
   const writes: { names: string; removals: number[]; done: () => void; fail: () => void }[] = []
   const failures: unknown[] = []
-  const commits = createGroupCommit<Item, { readonly sequence: number }>({
+  const commits = createGroupCommit<Item, { readonly sequence: number; readonly count: number }>({
     clock,
     write: (appends, removals) =>
       new Promise((resolve, reject) => {
@@ -28,6 +28,7 @@ function openCommits() {
       }),
     onDurable: () => undefined,
     onFailed: (error) => failures.push(error),
+    onSettled: () => undefined,
   })
   return { clock, writes, failures, commits }
 }
