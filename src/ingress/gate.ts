@@ -78,7 +78,10 @@ const heldTooLong: GateFault = Object.freeze({
 const pingResponse = Buffer.from([0xd0, 0])
 
 /** What a client is connected by: TCP, TLS, or a WebSocket as a stream of its bytes. */
-export type GateSocket = Duplex & Pick<Socket, 'destroySoon'>
+export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
+  /** Whether it does not read for reasons of its own, while the gate would. */
+  readonly isHeldBack?: () => boolean
+}
 
 export interface GateDeps {
   readonly socket: GateSocket
@@ -109,7 +112,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
     },
   })
   const keepAlive = createKeepAlive(clock, {
-    isWaiting: () => socket.isPaused(),
+    isWaiting: () => socket.isPaused() || socket.isHeldBack?.() === true,
     ping: () => answerPings(stream, 1),
     timedOut: () => end(stream, events, keepAliveTimeout),
   })

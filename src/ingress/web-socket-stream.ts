@@ -102,6 +102,7 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
     if (!stream.destroyed && !isBroken) stream.push(null)
   })
   return Object.assign(stream, {
+    isHeldBack: () => !share.mayRead,
     destroySoon() {
       if (stream.writableFinished) stream.destroy()
       else stream.once('finish', () => stream.destroy()).end()

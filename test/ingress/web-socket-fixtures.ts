@@ -80,3 +80,6 @@ export async function openBytes({ ports }: TestEntrances): Promise<Socket> {
   await once(socket, 'data')
   return socket
 }
+
+export const wholeFrame = (payload: Buffer): Buffer =>
+  Buffer.concat([frameOf(payload.length), payload])

@@ -1,9 +1,17 @@
 import { connect as connectTcp } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { connectMqtt, ended, makeCertificates, startEntrances } from './entrance-fixtures.ts'
 import type { TestCertificates } from './entrance-fixtures.ts'
-import { connectPacket, createManualIngest, encode, publishPacket, until } from './helpers.ts'
-import { connectWebSocket, frameOf, openBytes } from './web-socket-fixtures.ts'
+import {
+  connectPacket,
+  connectRaw,
+  createManualIngest,
+  encode,
+  publishPacket,
+  until,
+} from './helpers.ts'
+import { connectWebSocket, frameOf, openBytes, wholeFrame } from './web-socket-fixtures.ts'
 
 let certificates: TestCertificates
 beforeAll(async () => {
@@ -62,6 +70,38 @@ describe('the memory of WebSockets', () => {
     clearInterval(serving)
     expect(entrances.messages).toHaveLength(count)
     await until(async () => (await entrances.heldBytes()) === 0)
+  })
+
+  test('that is full does not cost a client its keepalive', async () => {
+    const { ingest, outcomes, resolveAll } = createManualIngest()
+    const clock = createManualClock()
+    const entrances = await startEntrances({
+      certificates,
+      clock,
+      ingest,
+      options: { heldBytesMax: 350_000 },
+    })
+    const waiting = await openBytes(entrances)
+    waiting.write(wholeFrame(encode(connectPacket({ clientId: 'waiting', keepalive: 10 }))))
+    const packet = encode(publishPacket({ payload: 'x'.repeat(100_000) }))
+    const frame = wholeFrame(packet)
+    waiting.write(frame.subarray(0, 60_000))
+    await until(async () => (await entrances.heldBytes()) >= 59_000)
+    const publisher = await connectRaw(entrances.ports.mqtt)
+    for (let messageId = 1; messageId <= 4; messageId++) {
+      publisher.send(publishPacket({ messageId, payload: 'x'.repeat(100_000) }))
+    }
+    await until(async () => (await entrances.heldBytes()) >= 350_000)
+    clock.advance(60_000)
+    expect(waiting.destroyed).toBe(false)
+    expect(await entrances.refused('keepalive_timeout')).toBe(0)
+
+    waiting.write(frame.subarray(60_000))
+    await until(() => {
+      resolveAll()
+      return outcomes.length === 5
+    })
+    expect(entrances.messages).toHaveLength(5)
   })
 
   test('a subscriber that does not read is cut off', async () => {
