@@ -36,7 +36,14 @@ const jsonFormat: WireFormat = Object.freeze({
 })
 
 // Records and bundles are additions of cbor-x to CBOR that no other reader knows.
-const cbor = new Encoder({ useRecords: false, mapsAsObjects: true, tagUint8Array: false })
+const cborOptions = {
+  useRecords: false,
+  mapsAsObjects: true,
+  tagUint8Array: false,
+  // Milliseconds need more than 32 bits, and a bigint cannot be reckoned with. Not in the types.
+  int64AsNumber: true,
+}
+const cbor = new Encoder(cborOptions)
 /** CBOR's tag of an epoch time. */
 const timeTag = 1
 

@@ -34,6 +34,18 @@ const memberNames = [
   'PartitionKey',
   'ExplicitHashKey',
   'SequenceNumberForOrdering',
+  'ConsumerARN',
+  'ConsumerName',
+  'StartingPosition',
+  'ShardToSplit',
+  'NewStartingHashKey',
+  'TargetShardCount',
+  'ScalingType',
+  'ResourceARN',
+  'EncryptionType',
+  'KeyId',
+  'ShardLevelMetrics',
+  'MaxRecordSizeInKiB',
   '__proto__',
 ]
 const members = fc.dictionary(fc.constantFrom(...memberNames), value, { maxKeys: 8 })
