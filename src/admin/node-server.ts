@@ -41,7 +41,8 @@ export interface HttpLimits {
 export const httpLimits: HttpLimits = Object.freeze({
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
-  stalledTimeoutMs: 120_000,
+  // A replay of all dead letters may take minutes.
+  stalledTimeoutMs: 600_000,
   idleTimeoutMs: 72_000,
   checkIntervalMs: 1_000,
   connectionsMax: 10_000,
