@@ -11,6 +11,8 @@ import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
  * (API Reference, SubscribeToShard: ResourceInUseException within 5 seconds).
  */
 const resubscribeIntervalMs = 5_000
+/** What an event takes to get here, at most and as a rule. */
+const deliveryMsMax = 500
 const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 10_000 }
 
 /**
@@ -47,7 +49,7 @@ export function createFanOutReader(
           const { ContinuationSequenceNumber: sequenceNumber } = event
           if (sequenceNumber) position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber }
           patience.success()
-          const next = readOf(event)
+          const next = readOf(event, clock.nowMs() - deliveryMsMax)
           yield next
           if (next.end) return
         }
@@ -81,12 +83,13 @@ async function* until(
   }
 }
 
-function readOf(event: SubscribeToShardEvent): ShardRead {
+function readOf(event: SubscribeToShardEvent, asOfMs: number): ShardRead {
   // The last event of a shard names its children, and nothing to go on from.
   const children = event.ChildShards ?? []
   return {
     records: (event.Records ?? []).map(recordOf),
     millisBehindLatest: event.MillisBehindLatest ?? 0,
+    asOfMs,
     ...(children.length > 0 && { end: { children: childrenOf(children) } }),
   }
 }

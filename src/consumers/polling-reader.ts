@@ -44,6 +44,7 @@ export function createPollingReader(
     let iterator: string | undefined
     while (!signal.aborted) {
       const startedMs = clock.monotonicMs()
+      const asOfMs = clock.nowMs()
       let answer: GetRecordsOutput
       try {
         iterator ??= await reads.shardIterator(shardId, position, signal)
@@ -56,7 +57,7 @@ export function createPollingReader(
         continue
       }
       patience.success()
-      const next = readOf(answer)
+      const next = readOf(answer, asOfMs)
       const last = next.records.at(-1)
       if (last) {
         position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
@@ -71,11 +72,12 @@ export function createPollingReader(
   return { read }
 }
 
-function readOf(answer: GetRecordsOutput): ShardRead {
+function readOf(answer: GetRecordsOutput, asOfMs: number): ShardRead {
   const isEnd = !answer.NextShardIterator
   return {
     records: (answer.Records ?? []).map(recordOf),
     millisBehindLatest: answer.MillisBehindLatest ?? 0,
+    asOfMs,
     ...(isEnd && { end: { children: childrenOf(answer.ChildShards ?? []) } }),
   }
 }

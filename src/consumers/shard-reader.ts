@@ -39,6 +39,8 @@ export interface ShardRead {
   readonly records: readonly KinesisRecord[]
   /** How far behind the tip of the shard the last record is, in milliseconds. */
   readonly millisBehindLatest: number
+  /** Epoch milliseconds: at the tip, everything that arrived before was read by now. */
+  readonly asOfMs: number
   /** The shard is closed and read to its end; its children, as far as the service named them. */
   readonly end?: { readonly children: readonly ShardDescription[] }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../clock.ts'
 import { nameOf } from '../consumers/faults.ts'
@@ -15,6 +16,7 @@ import type { Functions } from './functions/functions.ts'
 import { createMappingEntries } from './mapping-entries.ts'
 import type { MappingEntries, MappingEntry } from './mapping-entries.ts'
 import { openMappingFiles } from './mapping-files.ts'
+import type { MappingFiles } from './mapping-files.ts'
 import { invalidParameter, settingsOfCreate, settingsOfUpdate } from './mapping-request.ts'
 import type { EventSource } from './mapping-settings.ts'
 
@@ -58,6 +60,13 @@ export interface MappingPage {
   readonly NextMarker?: string
 }
 
+export interface EventSourceMappingsDependencies {
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** In the lab: makes a stream unless it is there. Absent: streams that are not there are waited for. */
+  readonly makeStream?: (name: string) => Promise<void>
+}
+
 export interface EventSourceMappingsOptions {
   readonly dataDir: string
   /** The functions: see functions/functions.ts. */
@@ -69,7 +78,14 @@ export interface EventSourceMappingsOptions {
   /** Whether ARNs of functions that are not here are functions in AWS; otherwise they are refused. */
   readonly invokesAws: boolean
   /** The mapping that a new folder begins with; its stream need not be there yet. */
-  readonly sample?: { readonly functionName: string; readonly streamName: string }
+  readonly sample?: SampleMapping
+}
+
+export interface SampleMapping {
+  readonly functionName: string
+  readonly streamName: string
+  /** The module of the function, for a folder of functions that does not have it. */
+  readonly module: URL
 }
 
 const mappingsMax = 1_000
@@ -82,7 +98,7 @@ const folderName = 'event-source'
  * @throws SluiceError DataFolderUnusable (rejects)
  */
 export async function createEventSourceMappings(
-  deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
+  deps: EventSourceMappingsDependencies,
   options: EventSourceMappingsOptions,
 ): Promise<EventSourceMappings> {
   const { kinesis, accountId, sample } = options
@@ -94,16 +110,7 @@ export async function createEventSourceMappings(
     directory: options.functionsDir,
     ...(options.invokesAws && { aws: createAwsFunctions() }),
   })
-  if (isNew && sample) {
-    const body = {
-      FunctionName: sample.functionName,
-      EventSourceArn: streamArnOf(sample.streamName, options),
-      StartingPosition: 'TRIM_HORIZON',
-    }
-    const lastModifiedMs = deps.clock.nowMs()
-    const { settings } = settingsOfCreate(body, lastModifiedMs)
-    await files.write({ uuid: randomUUID(), settings, lastModifiedMs })
-  }
+  if (isNew && sample) await writeSample(files, sample, options, deps.clock.nowMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
   const entries = createMappingEntries(
     {
@@ -127,6 +134,30 @@ export async function createEventSourceMappings(
     },
   }
 }
+
+/** A function that is there stays as it is. */
+async function writeSample(
+  files: MappingFiles,
+  { functionName, streamName, module }: SampleMapping,
+  options: EventSourceMappingsOptions,
+  nowMs: number,
+): Promise<void> {
+  const body = {
+    FunctionName: functionName,
+    EventSourceArn: streamArnOf(streamName, options),
+    StartingPosition: 'TRIM_HORIZON',
+  }
+  const { settings } = settingsOfCreate(body, nowMs)
+  await mkdir(options.functionsDir, { recursive: true })
+  const file = path.join(options.functionsDir, `${functionName}.mjs`)
+  await writeFile(file, await readFile(module), { flag: 'wx' }).catch((thrown: unknown) => {
+    if (!isExistence(thrown)) throw thrown
+  })
+  await files.write({ uuid: randomUUID(), settings, lastModifiedMs: nowMs })
+}
+
+const isExistence = (thrown: unknown) =>
+  thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST'
 
 const streamArnOf = (name: string, { region, accountId }: EventSourceMappingsOptions) =>
   `arn:aws:kinesis:${region}:${accountId}:stream/${name}`

@@ -14,8 +14,8 @@ export interface Lane {
   push(records: readonly LaneRecord[]): void
   /** Resolves when there is room for more. */
   room(): Promise<void>
-  /** The shard has no more for now (true), or has: windows do not end before all of it is here. */
-  setCaughtUp(isCaughtUp: boolean): void
+  /** All that arrived before this time (epoch milliseconds) was pushed: windows until then may end. */
+  setReadUpTo(timeMs: number): void
   /** No more will come; what is there is handed over without waiting. */
   end(): void
   /** Resolves when all is done, or when the signal has aborted and what was under way has ended. */
@@ -57,7 +57,7 @@ export function createLane(
   const waitingMax = Math.max(recordsWaitingMin, batchRecordsMax)
   let firstSinceMs = 0
   let isEnding = false
-  let isCaughtUp = false
+  let readUpToMs = 0
   const window: TumblingWindow | undefined =
     tumblingWindowMs > 0
       ? createTumblingWindow({ handler, signal }, tumblingWindowMs, options.windowState)
@@ -73,18 +73,14 @@ export function createLane(
         changes.wake()
         continue
       }
-      const windowLeftMs = window?.leftMs(clock.nowMs())
-      const isWindowOver =
-        count === 0 && isCaughtUp && windowLeftMs !== undefined && windowLeftMs <= 0
-      if (isWindowOver) {
+      const windowEndMs = window?.openEndMs() ?? Number.POSITIVE_INFINITY
+      if (count === 0 && readUpToMs > windowEndMs) {
         await window?.close()
         options.onBatchDone?.()
         continue
       }
       if (count === 0 && isEnding) return window?.close()
-      await changes.next(
-        count > 0 ? batchingWindowMs - waitedMs : isCaughtUp ? windowLeftMs : undefined,
-      )
+      await changes.next(count > 0 ? batchingWindowMs - waitedMs : undefined)
     }
   }
 
@@ -104,8 +100,8 @@ export function createLane(
     async room() {
       while (waiting.length > waitingMax && !signal.aborted) await changes.next()
     },
-    setCaughtUp(now) {
-      isCaughtUp = now
+    setReadUpTo(timeMs) {
+      readUpToMs = timeMs
       changes.wake()
     },
     end() {

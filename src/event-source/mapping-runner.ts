@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
-import { createPatience } from '../consumers/faults.ts'
+import { createPatience, nameOf } from '../consumers/faults.ts'
 import { followStream } from '../consumers/follow-stream.ts'
 import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess, KinesisReads } from '../consumers/kinesis-reads.ts'
@@ -35,6 +35,8 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** In the lab, where streams go with the process. Absent: a stream that is not there is waited for. */
+  readonly makeStream?: (name: string) => Promise<void>
 }
 
 export interface MappingRunnerOptions {
@@ -91,7 +93,10 @@ export function runMapping(
         )
         await done
       } catch (thrown) {
+        if (stopping.signal.aborted) return
         lastResult = 'PROBLEM: the stream cannot be read'
+        const isAbsent = nameOf(thrown) === 'ResourceNotFoundException'
+        if (isAbsent) await deps.makeStream?.(found.streamName).catch(() => undefined)
         await patience.afterFailure(thrown, stopping.signal)
       } finally {
         reads.close()

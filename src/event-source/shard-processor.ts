@@ -73,7 +73,7 @@ export async function processShard(
       }
       lanes.forEach((lane, index) => {
         lane.push(ofLanes[index] ?? [])
-        lane.setCaughtUp(read.millisBehindLatest === 0)
+        if (read.millisBehindLatest === 0) lane.setReadUpTo(read.asOfMs)
       })
       end = read.end
       await Promise.all(lanes.map((lane) => lane.room()))

@@ -15,8 +15,8 @@ export interface TumblingWindow {
   close(): Promise<void>
   /** When the window of a record ends, in epoch milliseconds. */
   endOf(arrivalMs: number): number
-  /** Until the open window ends; undefined when none is open. */
-  leftMs(nowMs: number): number | undefined
+  /** When the open window ends, in epoch milliseconds; undefined when none is open. */
+  openEndMs(): number | undefined
   stateBytes(): number
   /** To be kept; undefined when no window is open. */
   stateText(): string | undefined
@@ -72,7 +72,7 @@ export function createTumblingWindow(
     },
     close: () => finish(false),
     endOf: (arrivalMs) => startOf(arrivalMs) + lengthMs,
-    leftMs: (nowMs) => open && open.startMs + lengthMs - nowMs,
+    openEndMs: () => open && open.startMs + lengthMs,
     stateBytes: () => stateBytes,
     stateText: () => open && JSON.stringify(open),
   }

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest'
 import { createEventSourceMappings } from '../../src/event-source/event-source-mappings.ts'
 import type {
   EventSourceMappings,
+  EventSourceMappingsDependencies,
   EventSourceMappingsOptions,
 } from '../../src/event-source/event-source-mappings.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
@@ -53,7 +54,7 @@ export const printing = (rest = '') => `
 export async function startMappings(
   lab: { readonly port: number },
   functions: Readonly<Record<string, string>>,
-  options: Partial<EventSourceMappingsOptions> = {},
+  options: Partial<EventSourceMappingsOptions & EventSourceMappingsDependencies> = {},
 ): Promise<StartedMappings> {
   const dataDir = options.dataDir ?? temporaryFolder()
   const functionsDir = options.functionsDir ?? path.join(dataDir, 'functions')
@@ -68,7 +69,7 @@ export async function startMappings(
     for (const look of waiting) look()
   })
   const mappings = await createEventSourceMappings(
-    { clock: hastyClock, logger },
+    { clock: hastyClock, logger, ...(options.makeStream && { makeStream: options.makeStream }) },
     {
       dataDir,
       functionsDir,
