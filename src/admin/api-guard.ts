@@ -2,7 +2,6 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { SluiceError } from '../errors.ts'
-import type { ErrorCode } from '../errors.ts'
 import { createApiActions } from '../identity/api-actions.ts'
 import type { ApiActions } from '../identity/api-actions.ts'
 import type { AccessKey, AccessKeys } from '../identity/credentials-file.ts'
@@ -11,8 +10,8 @@ import { callerArn } from '../identity/resource-arn.ts'
 import type { ResourceOwner } from '../identity/resource-arn.ts'
 import { parseJson } from '../rules/payload.ts'
 import { parseAuthorization } from '../sigv4/authorization.ts'
+import { refusalCodes } from '../sigv4/refusal-codes.ts'
 import { verifySignature } from '../sigv4/verify-signature.ts'
-import type { RefusalReason } from '../sigv4/verify-signature.ts'
 import type { CallLimiter } from './call-limiter.ts'
 import { throttled } from './http-answers.ts'
 import type { HttpApp } from './http-app.ts'
@@ -69,7 +68,7 @@ export function guardApi(
     if (isOpen(request)) return
     if (keys.count === 0) throw new SluiceError('AccessDeniedException', closedMessage)
     const parsed = parseAuthorization(request.headers)
-    if ('reason' in parsed) throw new SluiceError(codes[parsed.reason], parsed.message)
+    if ('reason' in parsed) throw new SluiceError(refusalCodes[parsed.reason], parsed.message)
     const attempt = { address: request.ip, user: parsed.accessKeyId }
     const waitMs = failures.waitMs(attempt)
     if (waitMs > 0) throw throttled(waitMs, 'Too many requests could not be let in.')
@@ -98,7 +97,7 @@ export function guardApi(
     if (!verified.isValid) {
       const attempt = attempts.get(request)
       if (attempt && isGuess(verified.reason)) failures.failed(attempt)
-      throw new SluiceError(codes[verified.reason], verified.message)
+      throw new SluiceError(refusalCodes[verified.reason], verified.message)
     }
     const caller = keys.find(verified.accessKeyId)
     // The file may have changed while the signature was verified.
@@ -123,17 +122,11 @@ const metricsRoutes: ReadonlySet<string> = new Set(['GET /v1/metrics', 'HEAD /v1
 /** A clock that is off, or a key that has expired, guesses nothing. */
 const isGuess = (reason: RefusalReason) => reason === 'mismatch' || reason === 'unknownKey'
 
-const codes: Readonly<Record<RefusalReason, ErrorCode>> = Object.freeze({
-  missing: 'MissingAuthenticationTokenException',
-  incomplete: 'IncompleteSignatureException',
-  unknownKey: 'UnrecognizedClientException',
-  expiredToken: 'ExpiredTokenException',
-  skewed: 'InvalidSignatureException',
-  mismatch: 'InvalidSignatureException',
-})
-
 function unknownKey(): SluiceError {
-  return new SluiceError(codes.unknownKey, 'The security token included in the request is invalid.')
+  return new SluiceError(
+    refusalCodes.unknownKey,
+    'The security token included in the request is invalid.',
+  )
 }
 
 /** @throws SluiceError AccessDeniedException in AWS's words, naming the first action that is missing */
