@@ -15,6 +15,8 @@ export interface Case {
   readonly run: (bench: Bench) => Promise<unknown>
   readonly expected: unknown
   /** Those that do something else, and what; a text of docs/KINESIS.md. */
+  /** Those that take seconds for it. */
+  readonly tooSlowFor?: readonly Peer[]
   readonly differences?: Partial<Readonly<Record<Peer, string>>>
 }
 

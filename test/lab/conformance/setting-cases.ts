@@ -77,15 +77,15 @@ export const settingCases: readonly Case[] = [
     differences: { kinesalite: 'no such operation' },
   },
   {
-    name: 'UpdateMaxRecordSize lets a record of 1.5 MiB in',
+    name: 'UpdateMaxRecordSize is reported',
     async run({ client, stream }) {
       const { StreamName, StreamARN, active } = await stream()
       await client.send(new UpdateMaxRecordSizeCommand({ StreamARN, MaxRecordSizeInKiB: 2048 }))
       await active()
-      const record = { StreamName, PartitionKey: 'k', Data: Buffer.alloc(1_572_864) }
-      return nameOfError(client.send(new PutRecordCommand(record)))
+      const found = await client.send(new DescribeStreamSummaryCommand({ StreamName }))
+      return found.StreamDescriptionSummary?.MaxRecordSizeInKiB
     },
-    expected: 'no error',
+    expected: 2048,
     differences: { kinesalite: 'no such operation' },
   },
   {
