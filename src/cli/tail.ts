@@ -121,7 +121,8 @@ async function findKinesis(
       access: {
         region: lab.region,
         endpoint,
-        credentials: { accessKeyId: 'lab', secretAccessKey: 'lab' },
+        // Those that a strict lab asks for, too.
+        credentials: { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
       },
       name: `the lab at ${endpoint}`,
     }
