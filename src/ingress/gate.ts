@@ -79,8 +79,11 @@ const pingResponse = Buffer.from([0xd0, 0])
 
 /** What a client is connected by: TCP, TLS, or a WebSocket as a stream of its bytes. */
 export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
-  /** Whether it does not read for reasons of its own, while the gate would. */
-  readonly isHeldBack?: () => boolean
+  /**
+   * Whether the client's silence says nothing, though the gate would read: it is not read from, or has
+   * sent a part, since this was asked last, of what is given to the gate as a whole.
+   */
+  readonly excusesSilence?: () => boolean
 }
 
 export interface GateDeps {
@@ -112,7 +115,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
     },
   })
   const keepAlive = createKeepAlive(clock, {
-    isWaiting: () => socket.isPaused() || socket.isHeldBack?.() === true,
+    isWaiting: () => socket.isPaused() || socket.excusesSilence?.() === true,
     ping: () => answerPings(stream, 1),
     timedOut: () => end(stream, events, keepAliveTimeout),
   })

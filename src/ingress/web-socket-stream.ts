@@ -37,6 +37,7 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
   /** What comes is not taken any more. */
   let isBroken = false
   let messagesSeen = 0
+  let hasSentPart = false
   const arriving = createFrameFollower()
   const share = heldBytes.join({
     changed: pauseOrResume,
@@ -74,35 +75,45 @@ export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
     destroyed: () => share.leave(),
   })
 
+  function breakOff(detail: string): void {
+    isBroken = true
+    fault('web_socket_protocol', detail)
+    stream.push(null)
+    settle()
+  }
+
   webSocket.on('message', (data: RawData, isBinary: boolean) => {
     if (isBroken || stream.destroyed) return
-    if (!isBinary) {
-      isBroken = true
-      fault('web_socket_protocol', 'a text frame: MQTT is binary')
-      webSocket.close(unsupportedData)
-      stream.push(null)
+    if (isBinary) {
+      if (!stream.push(data)) isWanted = false
       return
     }
-    if (!stream.push(data)) isWanted = false
+    breakOff('a text frame: MQTT is binary')
+    webSocket.close(unsupportedData)
   })
   // Behind the library's own listener, so that the messages of the chunk have come by then.
   socket.on('data', (chunk: Buffer) => {
     if (isBroken || stream.destroyed) return
     arriving.follow(chunk)
+    hasSentPart = arriving.heldBytes > 0
     settle()
   })
   webSocket.on('error', (error) => {
-    if (isBroken) return
-    fault('web_socket_protocol', error.message)
-    isBroken = true
-    stream.push(null)
-    settle()
+    if (!isBroken) breakOff(error.message)
   })
   webSocket.once('close', () => {
     if (!stream.destroyed && !isBroken) stream.push(null)
   })
+  return asGateSocket(stream, () => {
+    const hasPart = hasSentPart
+    hasSentPart = false
+    return hasPart || !share.mayRead
+  })
+}
+
+function asGateSocket(stream: Duplex, excusesSilence: () => boolean): GateSocket {
   return Object.assign(stream, {
-    isHeldBack: () => !share.mayRead,
+    excusesSilence,
     destroySoon() {
       if (stream.writableFinished) stream.destroy()
       else stream.once('finish', () => stream.destroy()).end()

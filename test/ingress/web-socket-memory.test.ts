@@ -104,6 +104,28 @@ describe('the memory of WebSockets', () => {
     expect(entrances.messages).toHaveLength(5)
   })
 
+  test('of a frame that comes slowly: each part of it keeps the client alive', async () => {
+    const clock = createManualClock()
+    const entrances = await startEntrances({ certificates, clock })
+    const slow = await openBytes(entrances)
+    slow.write(wholeFrame(encode(connectPacket({ clientId: 'slow', keepalive: 10 }))))
+    slow.write(frameOf(1_000))
+    await until(async () => (await entrances.heldBytes()) > 0)
+    for (let count = 0; count < 5; count++) {
+      const before = await entrances.heldBytes()
+      slow.write(Buffer.alloc(100, 0x30))
+      await until(async () => (await entrances.heldBytes()) > before)
+      clock.advance(12_000)
+    }
+    expect(await entrances.refused('keepalive_timeout')).toBe(0)
+    const gone = ended(slow)
+    clock.advance(30_000)
+    expect(await entrances.refused('keepalive_timeout')).toBe(1)
+    await entrances.ingress.close({ drainMs: 0 })
+    slow.destroy()
+    await gone
+  })
+
   test('a subscriber that does not read is cut off', async () => {
     const entrances = await startEntrances({ certificates, options: { drainTimeoutMs: 100 } })
     const reader = await connectWebSocket(entrances, 'reader')
