@@ -1,0 +1,133 @@
+import { ListStreamConsumersCommand, PutRecordCommand } from '@aws-sdk/client-kinesis'
+import { describe, expect, test } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { textLine } from '../../src/cli/record-line.ts'
+import { writeRunningLab } from '../../src/lab/running-lab.ts'
+import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
+import { createTestHost } from '../helpers/test-host.ts'
+import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
+
+/** A lab with the stream s, found by its data folder; `sluice tail` with these words. */
+async function start() {
+  const lab = await startLab()
+  lab.ensureStream('s', 1)
+  const dataDir = temporaryFolder()
+  await writeRunningLab(dataDir, {
+    kinesis: { host: '127.0.0.1', port: lab.port },
+    region: 'us-east-1',
+    processId: process.pid,
+  })
+  const tail = async (...words: string[]) => {
+    const host = createTestHost({ SLUICE_DATA_DIR: dataDir })
+    const done = createProgram(host).parseAsync(['tail', ...words], { from: 'user' })
+    return { host, done, lines: () => host.written.stdout.split('\n').slice(0, -1) }
+  }
+  return { lab, kinesis: kinesisClient(lab), tail }
+}
+
+const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+describe('sluice tail', () => {
+  test('prints time, age, shard, key, data and number, and says what it reads', async () => {
+    const { lab, kinesis, tail } = await start()
+    await putTexts(kinesis, 's', ['{"temp":61.5}'], () => '7')
+    const { host, done, lines } = await tail('s', '--limit', '1')
+    await done
+    const sequenceNumber = lab.streams.records('s')[0]?.sequenceNumber ?? ''
+    expect(lines()).toEqual([
+      expect.stringMatching(
+        new RegExp(
+          `^[\\d:.]{12} {2} +\\d+ms {2}shard 0 {2}7 {2}\\{"temp":61\\.5\\} {2}${sequenceNumber}$`,
+        ),
+      ),
+    ])
+    expect(host.written.stderr).toBe(`s on the lab at http://127.0.0.1:${lab.port}, Ctrl-C ends\n`)
+  })
+
+  test('--json loses nothing', async () => {
+    const { lab, kinesis, tail } = await start()
+    await kinesis.send(
+      new PutRecordCommand({ StreamName: 's', PartitionKey: 'k', Data: Buffer.from([255, 0, 10]) }),
+    )
+    const { done, lines } = await tail('s', '--limit', '1', '--json')
+    await done
+    const [record] = lab.streams.records('s')
+    expect(lines().map((line) => JSON.parse(line) as unknown)).toEqual([
+      {
+        shardId: 'shardId-000000000000',
+        sequenceNumber: record?.sequenceNumber,
+        partitionKey: 'k',
+        approximateArrivalTimestamp: new Date(record?.arrivalMs ?? 0).toISOString(),
+        data: '/wAK',
+      },
+    ])
+  })
+
+  test('--from latest begins with what is to come, until it is stopped', async () => {
+    const { kinesis, tail } = await start()
+    await putTexts(kinesis, 's', ['old'])
+    const { host, done, lines } = await tail('s', '--from', 'latest', '--json')
+    await later(100)
+    await putTexts(kinesis, 's', ['new'])
+    while (lines().length === 0) await later(10)
+    host.stop()
+    await done
+    expect(lines()).toHaveLength(1)
+  })
+
+  test('--from an age leaves out what is older', async () => {
+    const { kinesis, tail } = await start()
+    await putTexts(kinesis, 's', numbered(3))
+    const { done, lines } = await tail('s', '--from', '1h', '--limit', '3')
+    await done
+    expect(lines()).toHaveLength(3)
+  })
+
+  test('--fan-out registers a consumer, and takes it away again', async () => {
+    const { kinesis, tail } = await start()
+    await putTexts(kinesis, 's', numbered(2))
+    const { done, lines } = await tail('s', '--fan-out', '--limit', '2')
+    await done
+    expect(lines()).toHaveLength(2)
+    const StreamARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/s'
+    const { Consumers } = await kinesis.send(new ListStreamConsumersCommand({ StreamARN }))
+    expect(Consumers?.filter(({ ConsumerStatus }) => ConsumerStatus === 'ACTIVE')).toEqual([])
+  })
+
+  test('says which stream is not there, and where it looked', async () => {
+    const { lab, tail } = await start()
+    const { done } = await tail('absent')
+    await expect(done).rejects.toMatchObject({
+      code: 'ResourceNotFoundException',
+      message: expect.stringContaining(
+        `cannot read absent from the lab at http://127.0.0.1:${lab.port}: Stream absent`,
+      ),
+    })
+  })
+})
+
+const record = (data: Buffer, partitionKey = 'k') => ({
+  shardId: 'shardId-000000000012',
+  sequenceNumber: '49',
+  partitionKey,
+  data,
+  approximateArrivalMs: 0,
+})
+
+const lineOf = (data: Buffer, key?: string) =>
+  textLine({ isTTY: false, write: () => undefined }, record(data, key), 90_000)
+
+describe('a line for a person', () => {
+  test.each([
+    ['joins the lines of a document', '{\n  "a": 1\n}\n', '{ "a": 1 }'],
+    ['lets nothing into the terminal', '\u001B[31mred\u0007', '\\x1b[31mred\\x07'],
+    ['shows text of any language', 'Grüße, 温度', 'Grüße, 温度'],
+  ])('%s', (_, text, shown) => {
+    expect(lineOf(Buffer.from(text))).toBe(`00:00:00.000   90.0s  shard 12  k  ${shown}  49\n`)
+  })
+
+  test('shows the beginning of bytes that are no text', () => {
+    expect(lineOf(Buffer.from([0xff, 0xfe, 1]))).toContain('3 bytes fffe01')
+    expect(lineOf(Buffer.alloc(100, 0xff))).toContain(`100 bytes ${'ff'.repeat(64)}...`)
+  })
+})
