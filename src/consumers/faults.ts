@@ -59,6 +59,12 @@ const curableNames: ReadonlySet<string> = new Set([
   'RequestTimeout',
   'TimeoutError',
 ])
+const throttlingNames: ReadonlySet<string> = new Set([
+  'LimitExceededException',
+  'ThrottlingException',
+  'ProvisionedThroughputExceededException',
+])
+const throttledAttemptsMax = 6
 const incurableNames: ReadonlySet<string> = new Set(['CredentialsProviderError'])
 
 /** Whether the same call may succeed later by itself: throttling, faults of service and network. */
@@ -68,6 +74,34 @@ export function isCurable(thrown: unknown): boolean {
   if (incurableNames.has(thrown.name)) return false
   const status = statusOf(thrown)
   return status === undefined || status === 429 || status >= 500 || status < 400
+}
+
+/**
+ * Tries what a start needs some more times while the service throttles: many that start at once must
+ * not fail for it. Everything else is told at once.
+ *
+ * @throws what `attempt` throws (rejects)
+ */
+export async function unlessThrottled<Result>(
+  deps: PatienceDependencies,
+  signal: AbortSignal,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  const patience = createPatience(deps, {
+    firstDelayMs: 500,
+    delayMsMax: 8_000,
+    text: 'the service throttles the start of a consumer; it is tried again',
+    fields: {},
+  })
+  for (let count = 1; ; count++) {
+    try {
+      return await attempt()
+    } catch (thrown) {
+      const isThrottled = throttlingNames.has(nameOf(thrown))
+      if (!isThrottled || count === throttledAttemptsMax || signal.aborted) throw thrown
+      await patience.afterFailure(thrown, signal)
+    }
+  }
 }
 
 function statusOf(thrown: Error): number | undefined {

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { WarningLog } from '../limited-log.ts'
 import { positionAfter } from './checkpoints.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
-import { createPatience, isCurable, nameOf } from './faults.ts'
+import { createPatience, isCurable, nameOf, unlessThrottled } from './faults.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { expiredCheckpoints, firstCheckpoints, readyShards } from './shard-graph.ts'
 import type { ShardDescription, ShardPosition, StartPosition } from './shard-reader.ts'
@@ -57,9 +57,11 @@ export async function followStream(
   deps: FollowDependencies,
   options: FollowOptions,
 ): Promise<FollowedStream> {
-  const { arn: streamArn, createdMs } = await deps.reads.describeStream(options.signal)
-  const scope = { application: options.application, streamArn, streamCreatedMs: createdMs }
-  const progress = await openProgress(deps, scope, options)
+  const { application, signal } = options
+  const progress = await unlessThrottled(deps, signal, async () => {
+    const { arn: streamArn, createdMs } = await deps.reads.describeStream(signal)
+    return openProgress(deps, { application, streamArn, streamCreatedMs: createdMs }, options)
+  })
   return { done: run(deps, options, progress) }
 }
 

@@ -43,8 +43,9 @@ export interface LaneOptions {
 
 /** Room for an event around the records. */
 const envelopeBytes = 1_024
-/** What a lane takes beyond a batch before it holds the reading back. */
+/** A lane holds the reading back when it has a batch, and this many records, or these bytes. */
 const recordsWaitingMin = 1_000
+const bytesWaitingMax = 2 * payloadBytesMax
 
 export function createLane(
   deps: { readonly handler: BatchHandler; readonly clock: Clock },
@@ -56,6 +57,7 @@ export function createLane(
   const changes = createChanges(clock, signal)
   const waitingMax = Math.max(recordsWaitingMin, batchRecordsMax)
   let firstSinceMs = 0
+  let waitingBytes = 0
   let isEnding = false
   let readUpToMs = 0
   const window: TumblingWindow | undefined =
@@ -63,12 +65,16 @@ export function createLane(
       ? createTumblingWindow({ handler, signal }, tumblingWindowMs, options.windowState)
       : undefined
 
+  const isFull = () => waiting.length > waitingMax || waitingBytes > bytesWaitingMax
+
   async function run(): Promise<void> {
     while (!signal.aborted) {
       const { count, isFull } = nextBatch(waiting, batchRecordsMax, window)
       const waitedMs = clock.monotonicMs() - firstSinceMs
       if (count > 0 && (isFull || isEnding || waitedMs >= batchingWindowMs)) {
-        await handle(waiting.splice(0, count))
+        const batch = waiting.splice(0, count)
+        waitingBytes -= bytesOf(batch)
+        await handle(batch)
         firstSinceMs = clock.monotonicMs()
         changes.wake()
         continue
@@ -94,11 +100,12 @@ export function createLane(
     push(records) {
       if (records.length === 0) return
       if (waiting.length === 0) firstSinceMs = clock.monotonicMs()
-      waiting.push(...records)
+      for (const record of records) waiting.push(record)
+      waitingBytes += bytesOf(records)
       changes.wake()
     },
     async room() {
-      while (waiting.length > waitingMax && !signal.aborted) await changes.next()
+      while (isFull() && !signal.aborted) await changes.next()
     },
     setReadUpTo(timeMs) {
       readUpToMs = timeMs
@@ -112,6 +119,9 @@ export function createLane(
     windowState: () => window?.stateText(),
   }
 }
+
+const bytesOf = (records: readonly LaneRecord[]) =>
+  records.reduce((sum, { eventBytes }) => sum + eventBytes, 0)
 
 /** Of those that wait, how many the next batch takes; whether it is as large as it may be. */
 function nextBatch(

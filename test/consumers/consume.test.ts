@@ -122,6 +122,33 @@ describe('a polling consumer', () => {
     expect(got.texts()).toEqual(numbered(10))
   })
 
+  test('waits out throttling of its start', async () => {
+    const { lab } = await labWith(1, ['0'])
+    lab.faults.add({
+      operation: 'DescribeStreamSummary',
+      times: 2,
+      effect: { kind: 'error', code: 'LimitExceededException', status: 400 },
+    })
+    const got = await startConsumer(lab, { stream: 's' })
+    await got.handled(1)
+    expect(got.texts()).toEqual(['0'])
+  })
+
+  test('fails when its checkpoints cannot be saved', async () => {
+    const { lab } = await labWith(1, numbered(3))
+    const memory = createMemoryCheckpoints()
+    let saves = 0
+    const checkpoints = {
+      ...memory,
+      save: async (...given: Parameters<typeof memory.save>) => {
+        if (saves++ > 0) throw new Error('the disk is full')
+        await memory.save(...given)
+      },
+    }
+    const { consumer } = await startConsumer(lab, { stream: 's', checkpoints })
+    await expect(consumer.done).rejects.toThrow('the disk is full')
+  })
+
   test('fails with what is wrong: no such stream', async () => {
     const lab = await startLab()
     await expect(

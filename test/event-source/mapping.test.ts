@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { RegisterStreamConsumerCommand } from '@aws-sdk/client-kinesis'
 import { describe, expect, test } from 'vitest'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
 import { numbered, putTexts } from '../consumers/consumer-parts.ts'
-import { printing, startMappings, textsOf } from './mapping-parts.ts'
+import { printing, startMappings, streamArn, textsOf } from './mapping-parts.ts'
 
 async function labWith(texts: readonly string[], shardCount = 1, keyOf?: (text: string) => string) {
   const lab = await startLab()
@@ -77,6 +78,18 @@ describe('a mapping', () => {
     for (const text of numbered(9)) await putTexts(kinesis, 's', [text])
     await run.until(() => run.texts().length === 8)
     expect(run.events().map(textsOf)).toEqual([numbered(4), numbered(4, 4)])
+  })
+
+  test('reads by enhanced fan-out when its source is a consumer', async () => {
+    const { lab, kinesis } = await labWith(numbered(5))
+    const { Consumer } = await kinesis.send(
+      new RegisterStreamConsumerCommand({ StreamARN: streamArn('s'), ConsumerName: 'c' }),
+    )
+    const run = await startMappings(lab, { 'f.mjs': printing() })
+    await run.create({ EventSourceArn: Consumer?.ConsumerARN })
+    await run.until(() => run.texts().length === 5)
+    expect(run.texts()).toEqual(numbered(5))
+    expect(lab.calls.list().map(({ operation }) => operation)).not.toContain('GetRecords')
   })
 
   test('splits what is more than 6 MB in an event', async () => {

@@ -53,7 +53,12 @@ export function createAwsFunctions(): AwsFunctions {
             errorMessage: text,
           }
         } catch (thrown) {
-          return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
+          if (!isOfPayload(thrown)) {
+            return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
+          }
+          // It would be refused for ever.
+          const { name: errorType, message: errorMessage } = thrown
+          return { kind: 'failed', requestId, errorType, errorMessage }
         }
       },
     }),
@@ -62,3 +67,12 @@ export function createAwsFunctions(): AwsFunctions {
     },
   }
 }
+
+const namesOfPayload: ReadonlySet<string> = new Set([
+  'RequestTooLargeException',
+  'RequestEntityTooLargeException',
+  'InvalidRequestContentException',
+])
+
+const isOfPayload = (thrown: unknown): thrown is Error =>
+  thrown instanceof Error && namesOfPayload.has(thrown.name)

@@ -17,6 +17,13 @@ const data = workerData as FunctionThreadData
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
 const report = (message: FunctionReport) => port.postMessage(message)
 
+/** Of a synchronous answer (Lambda quotas: 6 MB). */
+const answerBytesMax = 6 * 1024 * 1024 + 100
+const answerTooLarge = {
+  errorType: 'Function.ResponseSizeTooLarge',
+  errorMessage: 'Response payload size exceeded maximum allowed payload size (6291556 bytes).',
+}
+
 type Callback = (error: unknown, result?: unknown) => void
 type Handler = (event: unknown, context: unknown, callback: Callback) => unknown
 
@@ -47,7 +54,9 @@ async function loadHandler(): Promise<Handler | undefined> {
 async function answer(handle: Handler, call: FunctionCall): Promise<void> {
   try {
     const result = await resultOf(handle, JSON.parse(call.payload), contextOf(call))
-    report({ kind: 'returned', payload: JSON.stringify(result ?? null) ?? 'null' })
+    const payload = JSON.stringify(result ?? null) ?? 'null'
+    if (Buffer.byteLength(payload) <= answerBytesMax) report({ kind: 'returned', payload })
+    else report({ kind: 'failed', ...answerTooLarge })
   } catch (thrown) {
     reportThrown(thrown)
   }

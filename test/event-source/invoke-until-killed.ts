@@ -1,0 +1,34 @@
+import { createEventSourceMappings } from '../../src/event-source/event-source-mappings.ts'
+import { systemClock } from '../../src/clock.ts'
+import { createMemoryLogger } from '../../src/telemetry.ts'
+
+/** Prints what its function prints, a line each, until it is killed: `<port> <data> <functions>`. */
+const [port = '', dataDir = '', functionsDir = ''] = process.argv.slice(2)
+const logger = createMemoryLogger(({ function: name, msg }) => {
+  if (name !== undefined) process.stdout.write(`${String(msg)}\n`)
+})
+const mappings = await createEventSourceMappings(
+  { clock: systemClock, logger },
+  {
+    dataDir,
+    functionsDir,
+    region: 'us-east-1',
+    accountId: '000000000000',
+    kinesis: {
+      region: 'us-east-1',
+      endpoint: `http://127.0.0.1:${port}`,
+      credentials: { accessKeyId: 'lab', secretAccessKey: 'lab' },
+    },
+    invokesAws: false,
+  },
+)
+if (mappings.list({}).EventSourceMappings.length === 0) {
+  await mappings.create({
+    FunctionName: 'f',
+    EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s',
+    StartingPosition: 'TRIM_HORIZON',
+    BatchSize: 20,
+    ParallelizationFactor: 2,
+  })
+}
+mappings.start()
