@@ -31,6 +31,7 @@ import type { MqttPorts } from './mqtt-stage.ts'
 import { openDataFolder } from './outbox/data-folder.ts'
 import { openOutbox } from './outbox/outbox.ts'
 import { createRuleCompiler, ruleArnOf } from './rules/compile-rule.ts'
+import type { CompileRule } from './rules/compile-rule.ts'
 import { openRuleStore } from './rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from './rules/rule-store.ts'
 import { compileStatement } from './sql/sql.ts'
@@ -100,10 +101,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
   const environment = { accountId, newUuid: randomUUID, callExternal }
-  const compile = createRuleCompiler(
-    { compileStatement, compileActions },
-    { region: config.region, accountId, regex: config.regex, delivery: config.delivery },
-  )
+  const compile = ruleCompiler(config, accountId)
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
   const owner = { region: config.region, accountId }
@@ -122,6 +120,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       {
         ...shared,
         compile,
+        topicLimits: config.mqtt,
         engine,
         ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
@@ -159,6 +158,13 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
+}
+
+function ruleCompiler({ region, regex, delivery, mqtt }: Config, accountId: string): CompileRule {
+  return createRuleCompiler(
+    { compileStatement, compileActions },
+    { region, accountId, regex, delivery, topicLimits: mqtt },
+  )
 }
 
 /** Who signs requests to the HTTP API, and URLs of WebSockets. */

@@ -84,7 +84,7 @@ export const variables = Type.Object({
   SLUICE_MQTT_TOPIC_BYTES_MAX: count(
     { minimum: 1, maximum: 65_535 },
     256,
-    'UTF-8 bytes of a topic or filter of an MQTT client, as on AWS.',
+    'UTF-8 bytes of a topic, over MQTT, HTTP or by a republish action, and of a filter of an MQTT client; as on AWS.',
   ),
   SLUICE_MQTT_TOPIC_SLASHES_MAX: count(
     // The broker takes 100 levels, three of which may be a Basic Ingest prefix.

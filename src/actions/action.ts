@@ -1,3 +1,4 @@
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { DeliverySettings, NewRecord, Origin } from '../outbox/outbox.ts'
@@ -48,6 +49,8 @@ export interface ActionContext {
   /** The engine's own region: of streams for which nothing else is said. */
   readonly region: string
   readonly delivery: ActionDelivery
+  /** Of topics that are published to; absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
 }
 
 /** How people call the place of an action in a payload: `actions[0]`, `errorAction`. */

@@ -30,7 +30,7 @@ export function compileActions(
     readonly errorAction?: ActionDefinition
   },
   statement: CompiledStatement,
-  context: Pick<ActionContext, 'ruleName' | 'region'> & {
+  context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits'> & {
     readonly deliveryOf: (index: number) => ActionDelivery
   },
 ): CompiledActions {

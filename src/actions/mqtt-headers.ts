@@ -1,4 +1,5 @@
 import { findTopicTextFault } from '../ingress/topic.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Mqtt5Properties } from '../message.ts'
 import type { CompiledStatement, Scope } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'
@@ -42,7 +43,7 @@ export const mqttHeaderLimits = Object.freeze({
 export function compileMqttHeaders(
   { userProperties = [], ...definition }: MqttHeadersDefinition,
   statement: CompiledStatement,
-  place: string,
+  { place, topicLimits }: { readonly place: string; readonly topicLimits: TopicLimits | undefined },
 ): CompiledHeaders {
   const compile = (text: string, name: string) => ({
     name,
@@ -62,7 +63,7 @@ export function compileMqttHeaders(
       const userTexts = pairs.map(
         ({ key, value }) => [key.expand(scope), value.expand(scope)] as const,
       )
-      const read = readMqttHeaders(given, userTexts)
+      const read = readMqttHeaders(given, userTexts, topicLimits)
       if ('mqtt5' in read) return read
       return { problem: read.problem, where: `${place}.${read.name}` }
     },
@@ -74,15 +75,17 @@ export function compileMqttHeaders(
  *
  * @param given by AWS's names: `payloadFormatIndicator`, `contentType`, `responseTopic`,
  *   `correlationData`, `messageExpiry`
+ * @param topicLimits of `responseTopic`; absent: AWS IoT's
  */
 export function readMqttHeaders(
   given: Readonly<Record<string, string | undefined>>,
   userProperties: readonly (readonly [string, string])[],
+  topicLimits?: TopicLimits,
 ): { readonly mqtt5: Mqtt5Properties } | { readonly problem: string; readonly name: string } {
   const mqtt5: { -readonly [Name in keyof Mqtt5Properties]: Mqtt5Properties[Name] } = {}
   for (const [name, text] of Object.entries(given)) {
     if (text === undefined || text === '') continue
-    const problem = readHeader(name, text, mqtt5)
+    const problem = readHeader(name, text, mqtt5, topicLimits)
     if (problem !== undefined) return { problem, name }
   }
   if (userProperties.length > 0) {
@@ -100,6 +103,7 @@ function readHeader(
   name: string,
   text: string,
   mqtt5: { -readonly [Name in keyof Mqtt5Properties]: Mqtt5Properties[Name] },
+  topicLimits: TopicLimits | undefined,
 ): string | undefined {
   switch (name) {
     case 'payloadFormatIndicator': {
@@ -116,7 +120,7 @@ function readHeader(
       return undefined
     }
     case 'responseTopic': {
-      const fault = findTopicTextFault(text.startsWith('$') ? text.slice(1) : text)
+      const fault = findTopicTextFault(text.startsWith('$') ? text.slice(1) : text, topicLimits)
       if (fault) return `"${text.slice(0, 140)}": ${fault.detail}`
       mqtt5.responseTopic = text
       return undefined

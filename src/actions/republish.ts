@@ -1,5 +1,6 @@
 import { SluiceError, shorten } from '../errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../ingress/topic.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Message } from '../message.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'
@@ -49,9 +50,13 @@ export function compileRepublishAction(
   const place = `${placeOfAction(context.index)}.republish`
   const field = `${place}.topic`
   const topic = compileField(definition.topic, statement, field)
-  const headers = compileMqttHeaders(definition.headers ?? {}, statement, `${place}.headers`)
+  const { topicLimits } = context
+  const headers = compileMqttHeaders(definition.headers ?? {}, statement, {
+    place: `${place}.headers`,
+    topicLimits,
+  })
   if (topic.constant !== undefined) {
-    const problem = topicOf(topic.constant).problem
+    const problem = topicOf(topic.constant, topicLimits).problem
     if (problem) throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
   }
 
@@ -60,7 +65,7 @@ export function compileRepublishAction(
     constantStreamNames: [],
     apply(scope, output, { republishDepth = 0, timestampMs }) {
       const text = topic.expand(scope)
-      const { target, problem } = topicOf(text)
+      const { target, problem } = topicOf(text, topicLimits)
       const fail = (code: ActionFailure['code'], message: string, where: string) =>
         failed({ code, message, where, resource: text })
       if (target === undefined) return fail('TemplateFailed', problem, field)
@@ -104,8 +109,8 @@ type Target =
  *
  * @param text what the template expanded to
  */
-function topicOf(text: string): Target {
-  if (!text.startsWith('$')) return checked(text, text)
+function topicOf(text: string, limits: TopicLimits | undefined): Target {
+  if (!text.startsWith('$')) return checked(text, text, limits)
   if (!text.startsWith('$$')) {
     return {
       problem: `the topic "${shorten(text, shownCharactersMax)}" begins with $: a reserved topic is written $$`,
@@ -119,11 +124,11 @@ function topicOf(text: string): Target {
   }
   const basicIngest = topic.startsWith('$aws/rules/')
   // The broker's own check refuses all reserved topics but those of Basic Ingest.
-  return checked(topic, basicIngest ? topic : topic.slice(1))
+  return checked(topic, basicIngest ? topic : topic.slice(1), limits)
 }
 
-function checked(topic: string, toCheck: string): Target {
-  const fault = findTopicTextFault(toCheck)
+function checked(topic: string, toCheck: string, limits: TopicLimits | undefined): Target {
+  const fault = findTopicTextFault(toCheck, limits)
   if (fault) return { problem: `"${shorten(topic, shownCharactersMax)}": ${fault.detail}` }
   const basicIngest = parseBasicIngest(topic)
   if (basicIngest === undefined) return { target: { topic } }

@@ -5,6 +5,7 @@ import { evaluateRule } from '../engine/run-rule.ts'
 import type { Evaluation } from '../engine/run-rule.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { hashKeyOf } from '../hash-key.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Message } from '../message.ts'
 import type { NewRecord } from '../outbox/outbox.ts'
 import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
@@ -16,7 +17,7 @@ import { compileTemplate } from '../templates/template.ts'
 import type { CompiledTemplate } from '../templates/template.ts'
 import type { HttpApp } from './http-app.ts'
 import { jsonSlice } from './json-slice.ts'
-import { messageOfRequest, messageRequestSchema } from './message-request.ts'
+import { messageOfRequest, messageRequestSchema, topicAsWritten } from './message-request.ts'
 
 /** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
 export interface EvaluateDependencies {
@@ -24,6 +25,8 @@ export interface EvaluateDependencies {
   readonly compile: CompileRule
   readonly environment: SqlEnvironment
   readonly clock: Clock
+  /** Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
 }
 
 const templatesMax = 100
@@ -81,6 +84,7 @@ function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): Eval
     payloadText: jsonSlice(new TextDecoder().decode(body), ['message', 'payload']),
     where: 'message',
     nowMs: dependencies.clock.nowMs(),
+    topicLimits: dependencies.topicLimits,
   })
   const { accountId } = json.message
   return {
@@ -156,6 +160,6 @@ function recordMembers({ destination, partitionKey, explicitHashKey }: NewRecord
   }
 }
 
-function messageMembers({ topic, basicIngestRule: rule, qos }: Message) {
-  return { topic: rule === undefined ? topic : `$aws/rules/${rule}/${topic}`, qos }
+function messageMembers(message: Message) {
+  return { topic: topicAsWritten(message), qos: message.qos }
 }

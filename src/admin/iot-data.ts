@@ -4,6 +4,7 @@ import { mqttHeaderLimits, readMqttHeaders } from '../actions/mqtt-headers.ts'
 import type { Clock } from '../clock.ts'
 import { SluiceError } from '../errors.ts'
 import type { Ingress } from '../ingress/ingress.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Message, Mqtt5Properties } from '../message.ts'
 import type { HttpApp } from './http-app.ts'
 import { restOfPath } from './rest-of-path.ts'
@@ -16,6 +17,8 @@ import { readUserProperties } from './user-properties.ts'
 export interface DataPlaneDependencies {
   readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained' | 'disconnect'>
   readonly clock: Clock
+  /** Of response topics: topics are checked by the broker. Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
 }
 
 export interface DataPlaneOptions {
@@ -54,13 +57,13 @@ export const mqtt5Headers = {
 
 export function addDataPlaneRoutes(
   app: HttpApp,
-  { broker, clock }: DataPlaneDependencies,
+  { broker, clock, topicLimits }: DataPlaneDependencies,
   { principalOf }: DataPlaneOptions,
 ): void {
   // Publish
   app.post('/topics/*', { schema: { querystring: publishQuery } }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
-    const mqtt5 = mqtt5Of({ ...properties, headers: request.headers })
+    const mqtt5 = mqtt5Of({ ...properties, headers: request.headers }, topicLimits)
     const principal = principalOf(request)
     const message: Message = {
       topic: restOfPath(request.raw.url, '/topics/'),
@@ -112,12 +115,15 @@ export function addDataPlaneRoutes(
   })
 }
 
-function mqtt5Of(given: {
-  readonly contentType?: string
-  readonly responseTopic?: string
-  readonly messageExpiry?: number
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-}): Mqtt5Properties | undefined {
+function mqtt5Of(
+  given: {
+    readonly contentType?: string
+    readonly responseTopic?: string
+    readonly messageExpiry?: number
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  },
+  topicLimits: TopicLimits | undefined,
+): Mqtt5Properties | undefined {
   const header = (name: keyof typeof mqtt5Headers) => given.headers[mqtt5Headers[name]]?.toString()
   const read = readMqttHeaders(
     {
@@ -128,6 +134,7 @@ function mqtt5Of(given: {
       correlationData: header('correlationData'),
     },
     readUserProperties(header('userProperties'), mqtt5Headers.userProperties),
+    topicLimits,
   )
   if ('problem' in read) {
     throw new SluiceError('InvalidRequestException', `${read.name}: ${read.problem}`)

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { invalidRequest } from '../errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../ingress/topic.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import type { Message, Mqtt5Properties } from '../message.ts'
 
 /**
@@ -10,7 +11,7 @@ import type { Message, Mqtt5Properties } from '../message.ts'
  * The payload is either `payload`, any JSON value, of which the message gets the text as it
  * stands, digit by digit; or `payloadBase64`, the very bytes.
  */
-const mqtt5Schema = Type.Object(
+export const mqtt5Schema = Type.Object(
   {
     contentType: Type.Optional(Type.String()),
     payloadFormatIndicator: Type.Optional(Type.Enum([0, 1])),
@@ -53,6 +54,8 @@ export interface MessageSource {
   readonly where: string
   /** Epoch milliseconds, for a request without `timestamp`. */
   readonly nowMs: number
+  /** Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 /**
@@ -62,7 +65,7 @@ export interface MessageSource {
 export function messageOfRequest(request: MessageRequest, source: MessageSource): Message {
   const { clientId, principal, sourceIp, traceId, mqtt5 } = request
   return {
-    ...topicOf(request.topic, source.where),
+    ...topicOf(request.topic, source),
     payload: payloadOf(request, source),
     qos: request.qos ?? 0,
     retain: false,
@@ -77,13 +80,25 @@ export function messageOfRequest(request: MessageRequest, source: MessageSource)
 }
 
 /** AWS publishes on topics of its own, such as shadows: rules may be tried on them too. */
-function topicOf(topic: string, where: string): Pick<Message, 'topic' | 'basicIngestRule'> {
-  const fault = findTopicTextFault(topic)
-  const checked = fault?.reason === 'topic_reserved' ? findTopicTextFault(topic.slice(1)) : fault
+function topicOf(
+  topic: string,
+  { where, topicLimits }: MessageSource,
+): Pick<Message, 'topic' | 'basicIngestRule'> {
+  const faultOf = (text: string) => findTopicTextFault(text, topicLimits)
+  const fault = faultOf(topic)
+  const checked = fault?.reason === 'topic_reserved' ? faultOf(topic.slice(1)) : fault
   if (checked) throw invalidRequest(`${where}.topic: ${checked.detail}`)
   const basicIngest = parseBasicIngest(topic)
   if (!basicIngest) return { topic }
   return { topic: basicIngest.topic, basicIngestRule: basicIngest.rule }
+}
+
+/** What `topicOf` would read as this message's topic. */
+export function topicAsWritten({
+  topic,
+  basicIngestRule: rule,
+}: Pick<Message, 'topic' | 'basicIngestRule'>): string {
+  return rule === undefined ? topic : `$aws/rules/${rule}/${topic}`
 }
 
 function payloadOf(request: MessageRequest, { payloadText, where }: MessageSource): Buffer {

@@ -12,11 +12,10 @@ import { parsePayloadText } from '../rules/payload.ts'
 import { createRuleFiles, parseMetadata } from '../rules/rule-files.ts'
 import type { RuleFiles } from '../rules/rule-files.ts'
 import { compileStatement } from '../sql/sql.ts'
-import type { SqlEnvironment } from '../sql/sql.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 import { runRuleTests } from './rule-tests.ts'
-import type { RuleTestResult } from './rule-tests.ts'
+import type { RuleTestOptions, RuleTestResult } from './rule-tests.ts'
 
 /**
  * `sluice check`: compiles every rule of a folder and runs its tests, a line each.
@@ -28,11 +27,19 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
   const folder = path.resolve(directory ?? config.rulesDir)
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
-    { region: config.region, accountId: labAccountId, regex: config.regex },
+    {
+      region: config.region,
+      accountId: labAccountId,
+      regex: config.regex,
+      topicLimits: config.mqtt,
+    },
   )
   const files = createRuleFiles(folder)
   const callExternal = createLabFunctions({ clock: systemClock }, config)
-  const environment = { accountId: labAccountId, newUuid: randomUUID, callExternal }
+  const options = {
+    environment: { accountId: labAccountId, newUuid: randomUUID, callExternal },
+    topicLimits: config.mqtt,
+  }
   let rules = 0
   let tests = 0
   let problems = 0
@@ -45,7 +52,7 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
         host.stdout.write(`  ${paint(host.stdout, 'yellow', 'note')}  ${indent(warning)}\n`)
       }
       const testFile = path.join(folder, `${name}.test.json`)
-      for (const result of await runTestFile(rule, testFile, environment)) {
+      for (const result of await runTestFile(rule, testFile, options)) {
         tests += 1
         if (result.problems.length > 0) problems += 1
         host.stdout.write(`  ${line(host, result.problems.length === 0, result.name)}`)
@@ -102,12 +109,12 @@ async function loadRule(
 async function runTestFile(
   rule: CompiledRule,
   file: string,
-  environment: SqlEnvironment,
+  options: Omit<RuleTestOptions, 'nowMs'>,
 ): Promise<readonly RuleTestResult[]> {
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes) return []
   try {
-    return await runRuleTests(rule, bytes, environment, systemClock.nowMs())
+    return await runRuleTests(rule, bytes, { ...options, nowMs: systemClock.nowMs() })
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown
     const message = `${path.basename(file)}: ${thrown.message}`

@@ -9,6 +9,7 @@ export function checkCommand(host: Host): Command {
       'after',
       `
 Every <name>.json is compiled; every test of <name>.test.json is run on the engine's own path. Nothing is sent.
+A test names the records and the republished messages that it expects: docs/ACTIONS.md.
 Exit code 1 if a rule or a test is not good.
 
 Example:

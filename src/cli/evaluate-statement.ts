@@ -29,7 +29,7 @@ const exitCodeUnmatched = 2
 
 /** `sluice evaluate`: one statement on one message, by the engine's own path. */
 export async function evaluateStatement(host: Host, options: EvaluateOptions): Promise<void> {
-  const { region, regex, protoDir } = loadConfig(host.environment, 'lab')
+  const { region, regex, protoDir, mqtt } = loadConfig(host.environment, 'lab')
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
     { region, accountId: labAccountId, regex },
@@ -48,7 +48,7 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
       payloadBase64: Buffer.from(options.payload).toString('base64'),
       ...(options.clientId !== undefined && { clientId: options.clientId }),
     },
-    { payloadText: undefined, where: 'message', nowMs },
+    { payloadText: undefined, where: 'message', nowMs, topicLimits: mqtt },
   )
   const callExternal = createLabFunctions({ clock: systemClock }, { protoDir })
   const environment = { accountId: labAccountId, newUuid: randomUUID, callExternal }

@@ -1,10 +1,18 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { jsonSlice } from '../admin/json-slice.ts'
-import { messageOfRequest, messageRequestSchema } from '../admin/message-request.ts'
+import {
+  messageOfRequest,
+  messageRequestSchema,
+  mqtt5Schema,
+  topicAsWritten,
+} from '../admin/message-request.ts'
 import { evaluateRule } from '../engine/run-rule.ts'
 import type { Evaluation } from '../engine/run-rule.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
+import type { Message } from '../message.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { parseJson } from '../rules/payload.ts'
 import { schemaProblem } from '../rules/schema-problem.ts'
@@ -16,12 +24,33 @@ import type { SqlEnvironment } from '../sql/sql.ts'
  * The tests beside a rule, `<name>.test.json`: messages, and what the rule makes of them.
  *
  *   [{ "name": "...", "message": <as in /v1/evaluate>,
- *      "expect": { "matched": true, "output": {...}, "records": [{ "streamName", "partitionKey" }] } }]
+ *      "expect": { "matched": true, "output": {...}, "records": [{ "streamName", "partitionKey" }],
+ *                  "republished": [{ "topic", "qos", "mqtt5" }] } }]
+ *
+ * Records and republished messages stand in the order of the rule's actions, all of them; of one that
+ * is expected, members left out may have any value. `output` is the data of each record and the
+ * payload of each message.
  */
 const expectedRecordSchema = Type.Object(
   { streamName: Type.String(), partitionKey: Type.Optional(Type.String()) },
   { additionalProperties: false },
 )
+
+const expectedMessageSchema = Type.Object(
+  {
+    /** As subscribers get it: `$aws/...` where the action's template has `$$aws/...`. */
+    topic: Type.String(),
+    qos: Type.Optional(Type.Enum([0, 1])),
+    mqtt5: Type.Optional(
+      Type.Object(
+        { ...mqtt5Schema.properties, messageExpirySeconds: Type.Optional(Type.Integer()) },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+)
+type ExpectedMessage = Static<typeof expectedMessageSchema>
 
 const ruleTestSchema = Type.Object(
   {
@@ -34,6 +63,7 @@ const ruleTestSchema = Type.Object(
         output: Type.Optional(Type.Unknown()),
         outputBase64: Type.Optional(Type.String()),
         records: Type.Optional(Type.Array(expectedRecordSchema)),
+        republished: Type.Optional(Type.Array(expectedMessageSchema)),
       },
       { additionalProperties: false },
     ),
@@ -49,18 +79,24 @@ export interface RuleTestResult {
   readonly problems: readonly string[]
 }
 
+export interface RuleTestOptions {
+  readonly environment: SqlEnvironment
+  /** What `timestamp()` gives for a message that names no time, in epoch milliseconds. */
+  readonly nowMs: number
+  /** Of the messages; absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
+}
+
 /**
  * Runs a rule's tests by the engine's own path. Nothing is sent.
  *
  * @param bytes the test file
- * @param nowMs what `timestamp()` gives for a message that names no time
  * @throws SluiceError (rejects) InvalidRequestException: the file is not what a test file is
  */
 export async function runRuleTests(
   rule: CompiledRule,
   bytes: Uint8Array,
-  environment: SqlEnvironment,
-  nowMs: number,
+  { environment, nowMs, topicLimits }: RuleTestOptions,
 ): Promise<RuleTestResult[]> {
   const tests = parseJson(bytes)
   if (!ruleTestsValidator.Check(tests)) throw schemaProblem(ruleTestsValidator.Errors(tests))
@@ -71,6 +107,7 @@ export async function runRuleTests(
       payloadText: jsonSlice(text, [index, 'message', 'payload']),
       where: `[${index}].message`,
       nowMs,
+      topicLimits,
     })
     const { accountId } = ruleTest.message
     const evaluation = await evaluateRule(rule, message, {
@@ -102,7 +139,12 @@ function problemsOf(
   if (expected.outputBase64 !== undefined && expected.outputBase64 !== output.toString('base64')) {
     problems.push(`output is ${output.toString('base64')}, expected ${expected.outputBase64}`)
   }
-  if (expected.records) problems.push(...recordProblems(expected.records, evaluation))
+  const { records, republished } = expected
+  if (records || republished) {
+    problems.push(...evaluation.failures.map(({ where, message }) => `${where}: ${message}`))
+  }
+  if (records) problems.push(...recordProblems(records, evaluation))
+  if (republished) problems.push(...messageProblems(republished, evaluation))
   return problems
 }
 
@@ -116,10 +158,10 @@ function show(output: Buffer, { outputIsJson }: Evaluation): string {
 
 function recordProblems(
   expected: readonly Static<typeof expectedRecordSchema>[],
-  { actions, failures }: Evaluation,
+  { actions }: Evaluation,
 ): string[] {
   const records = actions.flatMap((action) => action.records)
-  const problems = failures.map(({ where, message }) => `${where}: ${message}`)
+  const problems: string[] = []
   if (records.length !== expected.length) {
     problems.push(`it gave ${records.length} records, expected ${expected.length}`)
   }
@@ -138,4 +180,48 @@ function recordProblems(
     }
   }
   return problems
+}
+
+function messageProblems(
+  expected: readonly ExpectedMessage[],
+  { actions }: Evaluation,
+): readonly string[] {
+  const messages = actions.flatMap((action) => action.messages)
+  const problems: string[] = []
+  if (messages.length !== expected.length) {
+    problems.push(`it republished ${messages.length} messages, expected ${expected.length}`)
+  }
+  for (const [index, want] of expected.entries()) {
+    const message = messages[index]
+    if (!message) continue
+    const got = membersOf(asExpectation(message))
+    for (const [name, member] of membersOf(want)) {
+      if (isDeepStrictEqual(got.get(name), member)) continue
+      const found = got.has(name) ? JSON.stringify(got.get(name)) : 'absent'
+      problems.push(`republished[${index}].${name} is ${found}, expected ${JSON.stringify(member)}`)
+    }
+  }
+  return problems
+}
+
+function asExpectation(message: Message): ExpectedMessage {
+  const { correlationData, userProperties, ...properties } = message.mqtt5 ?? {}
+  return {
+    topic: topicAsWritten(message),
+    // A republish action takes no other.
+    qos: message.qos === 1 ? 1 : 0,
+    mqtt5: {
+      ...properties,
+      ...(correlationData && { correlationDataBase64: correlationData.toString('base64') }),
+      ...(userProperties && { userProperties: userProperties.map(([name, of]) => [name, of]) }),
+    },
+  }
+}
+
+/** By the names that are told to people. */
+function membersOf({ mqtt5 = {}, ...members }: ExpectedMessage): ReadonlyMap<string, unknown> {
+  return new Map([
+    ...Object.entries(members),
+    ...Object.entries(mqtt5).map(([name, member]) => [`mqtt5.${name}`, member] as const),
+  ])
 }

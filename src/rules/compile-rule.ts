@@ -1,5 +1,6 @@
 import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
 import { resourceArn } from '../identity/resource-arn.ts'
+import type { TopicLimits } from '../ingress/topic.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
 import type { CompiledStatement, RegexMode, compileStatement } from '../sql/sql.ts'
@@ -43,19 +44,22 @@ export interface RuleCompilerOptions {
   readonly regex?: RegexMode
   /** What holds where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings
+  /** Of topics that rules publish to; AWS IoT's by default. */
+  readonly topicLimits?: TopicLimits
 }
 
 export function createRuleCompiler(
   { compileStatement, compileActions }: RuleCompilerDependencies,
   options: RuleCompilerOptions,
 ): CompileRule {
-  const { region, regex = 'linear', delivery: settings = deliveryDefaults } = options
+  const { region, regex = 'linear', delivery: settings = deliveryDefaults, topicLimits } = options
   return (definition) => {
     const { name: ruleName, payload, delivery = {} } = definition
     const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, { regex })
     const { actions, errorAction } = compileActions(payload, statement, {
       ruleName,
       region,
+      ...(topicLimits && { topicLimits }),
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
     return Object.freeze({
