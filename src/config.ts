@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { Static, TObject, TSchema } from 'typebox'
 import { Value } from 'typebox/value'
+import { isIPv6 } from 'node:net'
 import path from 'node:path'
 import { deepFreeze } from './deep-freeze.ts'
 import { SluiceError } from './errors.ts'
@@ -207,7 +208,12 @@ function mqttConfigOf(read: Variables): MqttConfig {
   }
 }
 
-function tlsFilesOf(read: Variables): TlsFiles | undefined {
+type TlsVariables = Pick<
+  Variables,
+  'SLUICE_TLS_CERT_FILE' | 'SLUICE_TLS_KEY_FILE' | 'SLUICE_TLS_CA_FILE' | 'SLUICE_HTTP_TLS'
+>
+
+function tlsFilesOf(read: TlsVariables): TlsFiles | undefined {
   const {
     SLUICE_TLS_CERT_FILE: certificate,
     SLUICE_TLS_KEY_FILE: key,
@@ -228,7 +234,10 @@ function tlsFilesOf(read: Variables): TlsFiles | undefined {
   }
 }
 
-function isHttpOverTls({ SLUICE_HTTP_TLS: given }: Variables, tls: TlsFiles | undefined): boolean {
+function isHttpOverTls(
+  { SLUICE_HTTP_TLS: given }: TlsVariables,
+  tls: TlsFiles | undefined,
+): boolean {
   if (given !== 'on') return given === undefined && tls !== undefined
   if (tls !== undefined) return true
   throw new SluiceError(
@@ -253,6 +262,31 @@ export function credentialsFileOf(environment: Environment): string {
   return path.resolve(
     read.SLUICE_CREDENTIALS_FILE ?? path.join(read.SLUICE_DATA_DIR, credentialsFileName),
   )
+}
+
+const httpVariables = Type.Pick(variables, [
+  'SLUICE_HTTP_HOST',
+  'SLUICE_HTTP_PORT',
+  'SLUICE_HTTP_TLS',
+  'SLUICE_TLS_CERT_FILE',
+  'SLUICE_TLS_KEY_FILE',
+  'SLUICE_TLS_CA_FILE',
+])
+
+/**
+ * Where clients of this machine find the HTTP API: also for who has no use for the rest.
+ *
+ * @returns `http://127.0.0.1:8080`, without a path
+ * @throws SluiceError ConfigInvalid
+ */
+export function httpUrlOf(environment: Environment): string {
+  const read = readVariables(httpVariables, environment)
+  const { SLUICE_HTTP_HOST: host, SLUICE_HTTP_PORT: port } = read
+  const scheme = isHttpOverTls(read, tlsFilesOf(read)) ? 'https' : 'http'
+  // An address that stands for all of the machine is none to connect to.
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  // Which port stands for 0 is known only to the server that listens there.
+  return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
 }
 
 export const labAccountId = '000000000000'

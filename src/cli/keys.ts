@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { credentialsFileOf } from '../config.ts'
+import { credentialsFileOf, httpUrlOf } from '../config.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
@@ -52,6 +52,7 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
   const { createAccessKey } = await import('../identity/credentials-file.ts')
   const file = options.file ?? credentialsFileOf(host.environment)
+  const url = httpUrlOf(host.environment)
   const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),
     ...(options.description === undefined ? {} : { description: options.description }),
@@ -67,7 +68,7 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
 
 Use it with any AWS client, for example:
 
-  aws iot list-topic-rules --region ${region} --endpoint-url http://127.0.0.1:8080
+  aws iot list-topic-rules --region ${region} --endpoint-url ${url}
 `,
   )
 }

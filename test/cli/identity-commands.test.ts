@@ -39,6 +39,37 @@ describe('sluice keys create', () => {
     expect((await stat(file)).mode & 0o777).toBe(0o600)
   })
 
+  test.each([
+    [{}, 'http://127.0.0.1:8080'],
+    [
+      { SLUICE_HTTP_PORT: '9000', SLUICE_HTTP_HOST: 'sluice.example' },
+      'http://sluice.example:9000',
+    ],
+    [{ SLUICE_HTTP_HOST: '0.0.0.0' }, 'http://localhost:8080'],
+    [{ SLUICE_HTTP_HOST: '::' }, 'http://localhost:8080'],
+    [{ SLUICE_HTTP_HOST: '::1' }, 'http://[::1]:8080'],
+    [{ SLUICE_HTTP_PORT: '0' }, 'http://127.0.0.1:<port>'],
+    [{ SLUICE_TLS_CERT_FILE: 'c', SLUICE_TLS_KEY_FILE: 'k' }, 'https://127.0.0.1:8080'],
+    [
+      { SLUICE_TLS_CERT_FILE: 'c', SLUICE_TLS_KEY_FILE: 'k', SLUICE_HTTP_TLS: 'off' },
+      'http://127.0.0.1:8080',
+    ],
+  ])('says where to use the key: with %j at %s', async (variables, url) => {
+    const file = path.join(await temporaryFolder(), 'credentials.json')
+    const environment = { SLUICE_CREDENTIALS_FILE: file, ...variables }
+    const { stdout } = await run(['keys', 'create'], { environment })
+    expect(stdout).toContain(` --endpoint-url ${url}\n`)
+  })
+
+  test('makes no key for a server that could not start', async () => {
+    const file = path.join(await temporaryFolder(), 'credentials.json')
+    const environment = { SLUICE_CREDENTIALS_FILE: file, SLUICE_HTTP_TLS: 'on' }
+    await expect(run(['keys', 'create'], { environment })).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+    })
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   test('gives the key the policy of a file, and refuses one that is none', async () => {
     const folder = await temporaryFolder()
     const [file, policy] = [path.join(folder, 'keys.json'), path.join(folder, 'policy.json')]
