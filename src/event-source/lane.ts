@@ -65,7 +65,7 @@ export function createLane(
       ? createTumblingWindow({ handler, signal }, tumblingWindowMs, options.windowState)
       : undefined
 
-  const isFull = () => waiting.length > waitingMax || waitingBytes > bytesWaitingMax
+  const isCrowded = () => waiting.length > waitingMax || waitingBytes > bytesWaitingMax
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
@@ -105,7 +105,7 @@ export function createLane(
       changes.wake()
     },
     async room() {
-      while (isFull() && !signal.aborted) await changes.next()
+      while (isCrowded() && !signal.aborted) await changes.next()
     },
     setReadUpTo(timeMs) {
       readUpToMs = timeMs
@@ -143,15 +143,18 @@ function nextBatch(
 /** Wakes all who wait for something to change. */
 function createChanges(clock: Clock, signal: AbortSignal) {
   let change = new AbortController()
+  const wake = () => {
+    const before = change
+    change = new AbortController()
+    before.abort()
+  }
+  signal.addEventListener('abort', wake, { once: true })
   return {
-    wake() {
-      const before = change
-      change = new AbortController()
-      before.abort()
-    },
+    wake,
     /** Resolves at the next change, when the time is over, or when the signal aborts. */
     async next(timeoutMs = timeoutMsMax): Promise<void> {
-      await clock.sleep(Math.min(timeoutMs, timeoutMsMax), AbortSignal.any([change.signal, signal]))
+      if (signal.aborted) return
+      await clock.sleep(Math.min(timeoutMs, timeoutMsMax), change.signal)
     },
   }
 }

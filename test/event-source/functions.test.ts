@@ -114,6 +114,19 @@ describe('a Runtime Interface Emulator', () => {
     expect(await invoke('f')).toMatchObject(expected)
   })
 
+  test('that does not answer in time is a failure', async () => {
+    const server = createServer(() => undefined).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => server.closeAllConnections())
+    onTestFinished(() => void server.close())
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const { invoke } = functionsIn({
+      'f.json': `{"invokeUrl": "http://127.0.0.1:${port}", "timeoutSeconds": 0.05}`,
+    })
+    expect(await invoke('f')).toMatchObject({ kind: 'failed', errorType: 'Sandbox.Timedout' })
+  })
+
   test('that is not there is no failure of the function', async () => {
     const { invoke } = functionsIn({ 'f.json': '{"invokeUrl": "http://127.0.0.1:1"}' })
     expect(await invoke('f')).toMatchObject({ kind: 'notInvoked' })

@@ -113,7 +113,7 @@ export function createFunctions(
       const arn = arnOfFunction(name, { region, accountId })
       if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arn)
       if (await versionOf(fileOf(name.name, '.json'))) {
-        return createEmulatedFunction(() => findEmulated(name.name))
+        return createEmulatedFunction(deps.clock, () => findEmulated(name.name))
       }
       if (name.arn !== undefined && aws) return aws.function(name.arn)
       const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`

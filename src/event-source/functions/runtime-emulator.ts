@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
 import { messageOf } from '../../errors.ts'
 import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
@@ -18,23 +19,35 @@ export interface EmulatedFunction {
  *
  * @param find what is configured now. @throws what says why there is nothing (rejects)
  */
-export function createEmulatedFunction(find: () => Promise<EmulatedFunction>): LambdaFunction {
+export function createEmulatedFunction(
+  clock: Clock,
+  find: () => Promise<EmulatedFunction>,
+): LambdaFunction {
   return {
     async invoke(payload, signal): Promise<InvokeOutcome> {
       const requestId = randomUUID()
+      const given = new AbortController()
+      const giveUp = () => given.abort()
+      let isTimedOut = false
+      let cancel: (() => void) | undefined
       let response: { readonly status: number; readonly header: boolean; readonly text: string }
       try {
         const { invokeUrl, timeoutMs } = await find()
-        response = await post(urlOf(invokeUrl), payload, {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-          requestId,
+        signal.addEventListener('abort', giveUp)
+        cancel = clock.after(timeoutMs, () => {
+          isTimedOut = true
+          giveUp()
         })
+        response = await post(urlOf(invokeUrl), payload, { signal: given.signal, requestId })
       } catch (thrown) {
-        if (thrown instanceof Error && thrown.name === 'TimeoutError') {
+        if (isTimedOut) {
           const errorMessage = `RequestId: ${requestId} Error: Task timed out`
           return { kind: 'failed', requestId, errorType: 'Sandbox.Timedout', errorMessage }
         }
         return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
+      } finally {
+        cancel?.()
+        signal.removeEventListener('abort', giveUp)
       }
       const { status, header, text } = response
       if (status === 429 || status >= 500) {
