@@ -68,7 +68,7 @@ export interface CallSubject {
   readonly operation: string
   readonly streamName?: string
   readonly partitionKeys: readonly string[]
-  /** Of GetShardIterator and GetRecords. */
+  /** Of GetShardIterator, GetRecords and SubscribeToShard. */
   readonly shardId?: string
   readonly roleArn?: string
   readonly accessKeyId?: string

@@ -6,9 +6,13 @@ import {
   PutRecordCommand,
 } from '@aws-sdk/client-kinesis'
 import { SmithyRpcV2CborProtocol } from '@smithy/core/cbor'
+import { EventStreamCodec } from '@smithy/core/event-streams'
+import { fromUtf8, toUtf8 } from '@smithy/core/serde'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { Decoder, Tag, encode } from 'cbor-x'
+import * as fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { createMemoryLogger } from '../../src/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { noDelays, rawCall, region, startLab } from './lab-fixtures.ts'
 
@@ -130,6 +134,68 @@ describe('CBOR as the Java clients write it', () => {
     expect(await rawCall(lab, 'ListStreams', {})).toMatchObject({ status: 200 })
     expect(lab.streams.records(StreamName)).toMatchObject([{ data: Buffer.from('x') }])
   })
+})
+
+test('a subscription that was asked for in CBOR sends its events in CBOR', async () => {
+  const { lab } = await newLab()
+  const StreamARN = `arn:aws:kinesis:${region}:000000000000:stream/${StreamName}`
+  const { output } = await cborCall(lab, 'RegisterStreamConsumer', { StreamARN, ConsumerName: 'c' })
+  const { ConsumerARN } = output['Consumer'] as { ConsumerARN: string }
+  const Data = Buffer.from([0, 255])
+  await cborCall(lab, 'PutRecord', { StreamName, PartitionKey: 'k', Data })
+  const response = await fetch(`http://127.0.0.1:${lab.port}/`, {
+    method: 'POST',
+    headers: {
+      'content-type': contentType,
+      'x-amz-target': 'Kinesis_20131202.SubscribeToShard',
+    },
+    body: encode({ ConsumerARN, ShardId, StartingPosition: { Type: 'TRIM_HORIZON' } }),
+  })
+  expect(response.headers.get('content-type')).toBe('application/vnd.amazon.eventstream')
+  const codec = new EventStreamCodec(toUtf8, fromUtf8)
+  const [first, second] = await readMessages(response, 2)
+  expect(codec.decode(first ?? Buffer.alloc(0)).headers).toMatchObject({
+    ':message-type': { type: 'string', value: 'event' },
+    ':event-type': { type: 'string', value: 'initial-response' },
+  })
+  const { headers, body } = codec.decode(second ?? Buffer.alloc(0))
+  expect(headers[':content-type']).toEqual({ type: 'string', value: contentType })
+  expect(decoder.decode(Buffer.from(body))).toMatchObject({
+    Records: [{ PartitionKey: 'k', Data }],
+  })
+})
+
+/** The first messages of an event stream, each of which begins with its length. */
+async function readMessages(response: Response, count: number): Promise<readonly Buffer[]> {
+  const reader = response.body?.getReader()
+  const messages: Buffer[] = []
+  let bytes = Buffer.alloc(0)
+  while (messages.length < count) {
+    while (bytes.length >= 4 && bytes.length >= bytes.readUInt32BE(0)) {
+      const end = bytes.readUInt32BE(0)
+      messages.push(bytes.subarray(0, end))
+      bytes = bytes.subarray(end)
+    }
+    if (messages.length >= count) break
+    const step = await reader?.read()
+    if (!step || step.done) break
+    bytes = Buffer.concat([bytes, step.value])
+  }
+  await reader?.cancel()
+  return messages
+}
+
+test('whatever bytes come as CBOR, the answer is an error of the API', async () => {
+  const failures: unknown[] = []
+  const lab = await startLab({ logger: createMemoryLogger((line) => failures.push(line)) })
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 1 }), async (bytes) => {
+      const { status } = await cborCall(lab, 'PutRecord', Buffer.from(bytes))
+      expect(status).toBe(400)
+    }),
+    { numRuns: 200 },
+  )
+  expect(failures).toEqual([])
 })
 
 test('Smithy RPC v2 in CBOR is spoken, too', async () => {

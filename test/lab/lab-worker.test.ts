@@ -32,9 +32,11 @@ beforeAll(async () => {
         declaration: false,
       },
       include: [],
-      files: ['lab-worker.ts', 'lab-worker-main.ts'].map((file) =>
-        path.join(repository, 'src/lab', file),
-      ),
+      files: [
+        'lab/lab-worker.ts',
+        'lab/lab-worker-main.ts',
+        'outbox/fs-native-extensions.d.ts',
+      ].map((file) => path.join(repository, 'src', file)),
     }),
   )
   const compiler = path.join(repository, 'node_modules/.bin/tsc')
