@@ -18,48 +18,62 @@
  * part, for which PutRecords itself promises no order; with `strict` there is none. Lanes take
  * turns, first ready, first served.
  *
+ * While a shard is throttled (shard-throttles.ts), a lane that is ready may be held: it is found out
+ * of which shard it is when its turn comes, and then it waits for the shard instead, with all its
+ * records. What may be sent of such a shard goes first in the next call. So the lanes of other
+ * shards pay for it with no more than being looked up, and without a throttle with nothing.
+ *
  * With the order `none` there are no lanes, see unordered-queue.ts.
  */
 import type { Ordering, QueuedRecord } from '../outbox/outbox.ts'
-import {
-  countThatFits,
-  listIn,
-  memoryBytesOf,
-  memoryBytesOfRecord,
-  newOutgoing,
-  payloadBytesOf,
-} from './outgoing.ts'
+import { createFilling } from './filling.ts'
+import { createHeldAmount } from './held-amount.ts'
+import { createLaneShards } from './lane-shards.ts'
+import { createReadyLanes, newLane, putFirst, putLast } from './lanes.ts'
+import type { Lane } from './lanes.ts'
+import { listIn } from './outgoing.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
+import { createPausedUntil } from './paused-until.ts'
 import type { CallLimits, SendQueue } from './send-queue.ts'
+import { noShards } from './shard-calls.ts'
+import type { QueueShards } from './shard-calls.ts'
 import { createUnorderedQueue } from './unordered-queue.ts'
 
 /** A queue that keeps what an order promises. */
-export function createSendQueue(ordering: Ordering): SendQueue {
-  if (ordering === 'none') return createUnorderedQueue()
-  return createLaneQueue(ordering === 'strict' ? 1 : Infinity)
-}
-
-interface Lane {
-  readonly partitionKey: string
-  waiting: Outgoing[]
-  /** Of data and keys of those that wait. */
-  bytes: number
+export function createSendQueue(ordering: Ordering, shards: QueueShards = noShards): SendQueue {
+  if (ordering === 'none') return createUnorderedQueue(shards)
+  return createLaneQueue(ordering === 'strict' ? 1 : Infinity, shards)
 }
 
 /** @param perLaneMax records of a lane in one call */
-function createLaneQueue(perLaneMax: number): SendQueue {
+function createLaneQueue(perLaneMax: number, shards: QueueShards): SendQueue {
   const lanes = new Map<string, Lane>()
   const ready = createReadyLanes(perLaneMax)
-  /** By the time at which they may go: a call's failures share few times, so this stays small. */
-  const paused = new Map<number, Lane[]>()
-  const held = { records: 0, bytes: 0 }
+  const paused = createPausedUntil<Lane>()
+  const laneShards = createLaneShards(shards, perLaneMax)
+  const { held } = laneShards
+  const amount = createHeldAmount()
 
   function wakeDue(nowMs: number): void {
-    for (const [dueMs, due] of paused) {
-      if (dueMs > nowMs) continue
-      paused.delete(dueMs)
-      for (const lane of due) ready.add(lane)
-    }
+    for (const lane of paused.takeDue(nowMs)) ready.add(lane)
+    for (const lane of held.takeReopened()) ready.add(lane)
+  }
+
+  function laneOf(partitionKey: string): Lane {
+    const known = lanes.get(partitionKey)
+    if (known) return known
+    const lane = newLane(partitionKey)
+    lanes.set(partitionKey, lane)
+    ready.add(lane)
+    return lane
+  }
+
+  function take(nowMs: number, limits: CallLimits): readonly Outgoing[] {
+    wakeDue(nowMs)
+    const filling = createFilling(limits)
+    if (shards.room.any()) laneShards.fill(filling, ready, nowMs)
+    else ready.fill(filling)
+    return filling.taken
   }
 
   function settleLane(lane: Lane, returned: readonly Returned[]): void {
@@ -70,116 +84,41 @@ function createLaneQueue(perLaneMax: number): SendQueue {
     }
     const dueMs = Math.max(0, ...returned.map((outgoing) => outgoing.dueMs))
     if (dueMs === 0) ready.add(lane)
-    else listIn(paused, dueMs).push(lane)
+    else paused.pause(dueMs, lane)
   }
 
-  function laneOf(partitionKey: string): Lane {
-    const known = lanes.get(partitionKey)
-    if (known) return known
-    const lane: Lane = { partitionKey, waiting: [], bytes: 0 }
-    lanes.set(partitionKey, lane)
-    ready.add(lane)
-    return lane
+  function release(taken: readonly Outgoing[], returned: readonly Returned[]): void {
+    laneShards.end(taken)
+    const returnedByKey = new Map<string, Returned[]>()
+    for (const each of returned) listIn(returnedByKey, each.record.partitionKey).push(each)
+    for (const key of new Set(taken.map(({ record }) => record.partitionKey))) {
+      const lane = lanes.get(key)
+      if (lane) settleLane(lane, returnedByKey.get(key) ?? [])
+    }
+    amount.released(taken, returned)
   }
 
   return Object.freeze({
     add(records: readonly QueuedRecord[]) {
       for (const record of records) {
-        held.records += 1
-        held.bytes += memoryBytesOfRecord(record)
+        amount.added(record)
         const lane = laneOf(record.partitionKey)
         putLast(lane, record)
         ready.grown(lane, record.bytes)
       }
     },
-    take(nowMs: number, limits: CallLimits) {
-      wakeDue(nowMs)
-      return ready.take(limits)
-    },
-    release(taken: readonly Outgoing[], returned: readonly Returned[]) {
-      const returnedByKey = new Map<string, Returned[]>()
-      for (const each of returned) listIn(returnedByKey, each.record.partitionKey).push(each)
-      for (const key of new Set(taken.map(({ record }) => record.partitionKey))) {
-        const lane = lanes.get(key)
-        if (lane) settleLane(lane, returnedByKey.get(key) ?? [])
-      }
-      held.records += returned.length - taken.length
-      held.bytes += memoryBytesOf(returned) - memoryBytesOf(taken)
-    },
+    take,
+    release,
     clear() {
       lanes.clear()
-      ready.clear()
-      paused.clear()
-      Object.assign(held, { records: 0, bytes: 0 })
+      for (const part of [ready, paused, held, amount]) part.clear()
     },
-    nextDueMs: () => (paused.size === 0 ? undefined : Math.min(...paused.keys())),
+    nextDueMs: (nowMs: number) => Math.min(paused.nextDueMs(), held.nextDueMs(nowMs)),
     ready(nowMs: number) {
       wakeDue(nowMs)
-      return ready.amount()
+      const { records, bytes } = ready.amount()
+      return { records: records + held.dueCount(nowMs), bytes }
     },
-    size: () => ({ ...held }),
+    size: () => amount.size(),
   })
-}
-
-function putFirst(lane: Lane, returned: readonly Returned[]): void {
-  if (returned.length === 0) return
-  lane.waiting = [...returned, ...lane.waiting]
-  lane.bytes += payloadBytesOf(returned)
-}
-
-function putLast(lane: Lane, record: QueuedRecord): void {
-  lane.waiting.push(newOutgoing(record))
-  lane.bytes += record.bytes
-}
-
-/** The lanes that may go, in turn, and what is in them. */
-function createReadyLanes(perLaneMax: number) {
-  const lanes = new Set<Lane>()
-  const amount = { records: 0, bytes: 0 }
-
-  function count(lane: Lane, sign: 1 | -1): void {
-    amount.records += sign * Math.min(lane.waiting.length, perLaneMax)
-    amount.bytes += sign * lane.bytes
-  }
-
-  return {
-    add(lane: Lane) {
-      if (lanes.has(lane)) return
-      lanes.add(lane)
-      count(lane, 1)
-    },
-    /** A record was added to the end of a lane, ready or not. */
-    grown(lane: Lane, bytes: number) {
-      if (!lanes.has(lane)) return
-      if (lane.waiting.length <= perLaneMax) amount.records += 1
-      amount.bytes += bytes
-    },
-    /** Moves what fits in one call from the heads of ready lanes into flight. */
-    take(limits: CallLimits): readonly Outgoing[] {
-      const taken: Outgoing[] = []
-      let roomBytes = limits.bytesMax
-      for (const lane of lanes) {
-        const [head] = lane.waiting
-        if (head?.alone === true && taken.length > 0) continue
-        const recordsMax = Math.min(perLaneMax, limits.recordsMax - taken.length)
-        const fitting = countThatFits(lane.waiting, recordsMax, roomBytes)
-        const taking = taken.length === 0 ? Math.max(1, fitting) : fitting
-        if (taking === 0) break
-        lanes.delete(lane)
-        count(lane, -1)
-        const records = lane.waiting.splice(0, taking)
-        const bytes = payloadBytesOf(records)
-        lane.bytes -= bytes
-        roomBytes -= bytes
-        taken.push(...records)
-        if (head?.alone === true || taken.length >= limits.recordsMax) break
-      }
-      return taken
-    },
-    clear() {
-      lanes.clear()
-      Object.assign(amount, { records: 0, bytes: 0 })
-    },
-    amount: () => ({ ...amount }),
-  }
 }

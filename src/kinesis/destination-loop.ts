@@ -17,6 +17,8 @@ import { createReadAhead } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
 import { isTooOld } from './retry.ts'
 import { createSender } from './sender.ts'
+import { createShardWatch } from './shard-watch.ts'
+import type { ShardWatch } from './shard-watch.ts'
 import { createVerdictActor } from './verdict-actor.ts'
 import type { VerdictActorParts } from './verdict-actor.ts'
 
@@ -52,6 +54,7 @@ interface Parts extends DestinationLoopDependencies, VerdictActorParts {
   readonly metrics: DestinationLoopDependencies['metrics']
   readonly readAhead: ReadAhead
   readonly pace: Pace
+  readonly shards: ShardWatch
 }
 
 /** Records that are given up together, in one transaction. */
@@ -198,7 +201,7 @@ function wakeDelayMs({ gate, queue, pace }: Parts, inFlight: number, nowMs: numb
   if (inFlight >= gate.allowed(nowMs)) return Infinity
   const ready = queue.ready(nowMs)
   const paceMs = ready.records === 0 ? Infinity : pace.delayMs(nowMs, ready)
-  const dueMs = (queue.nextDueMs() ?? Infinity) - nowMs
+  const dueMs = queue.nextDueMs(nowMs) - nowMs
   return Math.max(1, Math.min(paceMs, dueMs))
 }
 
@@ -232,9 +235,11 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
   const { settings } = queued.destination
   const givingUp = createGivingUp(dependencies)
   const gate = createGate(dependencies, settings)
+  const shards = createShardWatch(dependencies)
   return {
     ...dependencies,
-    queue: createSendQueue(settings.ordering),
+    shards,
+    queue: createSendQueue(settings.ordering, shards),
     gate,
     condition: createConditionWatch(dependencies),
     givingUp,

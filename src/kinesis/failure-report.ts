@@ -10,6 +10,8 @@ import { adviceOn, classify } from './retry.ts'
 export interface FailureReport {
   /** `waiting`: how many records of the destination are not delivered. */
   failed(failure: Failure, waiting: () => number): void
+  /** @param shardIds of the throttled shards, where shards are known; otherwise nothing is said */
+  throttled(shardIds: readonly string[], waiting: () => number): void
   recovered(): void
 }
 
@@ -18,6 +20,9 @@ export interface FailureReportDependencies {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'destinationsFailing'>
 }
+
+/** In one line of the log. */
+const shardsNamedMax = 10
 
 /** A line a minute for each code, however many records and calls fail meanwhile. */
 export function createFailureReport(
@@ -50,6 +55,15 @@ export function createFailureReport(
         'records wait: the stream cannot be written to',
       )
       announced ||= written
+    },
+    throttled(shardIds: readonly string[], waiting: () => number) {
+      if (shardIds.length === 0) return
+      const shards = shardIds.slice(0, shardsNamedMax)
+      log.warn(
+        'shards',
+        { stream, region, shards, throttledShards: shardIds.length, waiting: waiting() },
+        'shards are throttled: their records wait, those of other shards go on',
+      )
     },
     recovered() {
       for (const code of failing) metrics.destinationsFailing.remove({ stream, code })

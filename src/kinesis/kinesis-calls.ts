@@ -1,5 +1,8 @@
 /** What the producer needs of Kinesis: one call, and for each record of it what became of it. */
 
+/** More than the shards that an account of AWS has by default in any region. */
+export const shardsListedMax = 20_000
+
 /** The operations that write. A role written for AWS IoT may allow the first alone. */
 export type PutOperation = 'PutRecord' | 'PutRecords'
 
@@ -39,6 +42,17 @@ export interface StreamReference {
   readonly streamArn?: string
 }
 
+/** An open shard and the hash keys that are its own, both ends included: 0 to 2^128 - 1. */
+export interface ShardRange {
+  readonly shardId: string
+  readonly startingHashKey: bigint
+  readonly endingHashKey: bigint
+}
+
+export type ShardListing =
+  | { readonly listed: true; readonly shards: readonly ShardRange[] }
+  | { readonly listed: false; readonly failure: Failure }
+
 export interface PutRequest extends StreamReference {
   readonly operation: PutOperation
   /** One for PutRecord, 1 to 500 for PutRecords. */
@@ -52,4 +66,9 @@ export interface KinesisCalls {
   put(request: PutRequest): Promise<CallOutcome>
   /** The size of a record that the stream takes; undefined when that cannot be read. Never rejects. */
   recordBytesMax(stream: StreamReference): Promise<number | undefined>
+  /**
+   * The open shards of a stream, at most `shardsListedMax`: a failure where there are more. Never
+   * rejects.
+   */
+  listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing>
 }

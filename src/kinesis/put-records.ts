@@ -1,21 +1,25 @@
 import {
   DescribeStreamSummaryCommand,
   KinesisClient,
+  ListShardsCommand,
   PutRecordCommand,
   PutRecordsCommand,
 } from '@aws-sdk/client-kinesis'
-import type { PutRecordsResultEntry } from '@aws-sdk/client-kinesis'
+import type { PutRecordsResultEntry, Shard } from '@aws-sdk/client-kinesis'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { messageOf } from '../errors.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { sdkProviderOf } from './credentials.ts'
 import type { AwsCredentials, RoleCredentials } from './credentials.ts'
+import { shardsListedMax } from './kinesis-calls.ts'
 import type {
   CallOutcome,
   Failure,
   KinesisCalls,
   PutRequest,
   RecordOutcome,
+  ShardListing,
+  ShardRange,
   StreamReference,
 } from './kinesis-calls.ts'
 import { PutRecordsProtocol } from './put-records-protocol.ts'
@@ -102,7 +106,50 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return undefined
       }
     },
+    async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {
+      try {
+        return { listed: true, shards: await listOpenShards(client, stream, signal) }
+      } catch (error) {
+        return { listed: false, failure: failureOf(error, 'Kinesis') }
+      }
+    },
   })
+}
+
+const shardsOfPage = 1_000
+
+async function listOpenShards(
+  client: KinesisClient,
+  stream: StreamReference,
+  abortSignal: AbortSignal,
+): Promise<readonly ShardRange[]> {
+  const open: ShardRange[] = []
+  const MaxResults = shardsOfPage
+  let token: string | undefined
+  for (let page = 0; page < shardsListedMax / shardsOfPage; page++) {
+    // The token stands for the stream and the filter.
+    const input =
+      token === undefined
+        ? { ...named(stream), MaxResults, ShardFilter: { Type: 'AT_LATEST' as const } }
+        : { NextToken: token, MaxResults }
+    const { Shards: shards = [], NextToken } = await client.send(new ListShardsCommand(input), {
+      abortSignal,
+    })
+    open.push(...shards.flatMap(rangeOfOpen))
+    if (!NextToken) return open
+    token = NextToken
+  }
+  throw new Error(`The stream has more than ${shardsListedMax} shards`)
+}
+
+/** The filter leaves closed shards out; not every emulator knows it. */
+function rangeOfOpen({ ShardId: shardId, HashKeyRange, SequenceNumberRange }: Shard): ShardRange[] {
+  const { StartingHashKey, EndingHashKey } = HashKeyRange ?? {}
+  if (!shardId || !StartingHashKey || !EndingHashKey) return []
+  if (SequenceNumberRange?.EndingSequenceNumber) return []
+  return [
+    { shardId, startingHashKey: BigInt(StartingHashKey), endingHashKey: BigInt(EndingHashKey) },
+  ]
 }
 
 function named({ streamName, streamArn }: StreamReference) {

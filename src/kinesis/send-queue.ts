@@ -14,13 +14,19 @@ export interface SendQueue {
   add(records: readonly QueuedRecord[]): void
   /** The records of the next call, now in flight; none when nothing may go at `nowMs`. */
   take(nowMs: number, limits: CallLimits): readonly Outgoing[]
-  /** Ends a call: `returned` are those of `taken` to send again; the others leave the queue. */
+  /**
+   * Ends a call. `taken` is the very list that `take` gave; `returned` are those of it to send
+   * again, the others leave the queue.
+   */
   release(taken: readonly Outgoing[], returned: readonly Returned[]): void
   /** Forgets all records, none of which may be in flight. */
   clear(): void
-  /** When the next paused records may go. */
-  nextDueMs(): number | undefined
-  /** What the next call could take at `nowMs`, limits apart. */
+  /** When the next records may go of those that may not at `nowMs`; Infinity when there are none. */
+  nextDueMs(nowMs: number): number
+  /**
+   * What the next call could take at `nowMs`, limits apart. While a shard is throttled, of its
+   * records a few may be counted that it cannot, and bytes of those that it can may be missing.
+   */
   ready(nowMs: number): Amount
   /** All that is in the queue, in flight or not; bytes of memory. */
   size(): Amount

@@ -4,6 +4,7 @@ import type { Metrics } from '../telemetry.ts'
 import type { CallOutcome, KinesisCalls, PutOperation } from './kinesis-calls.ts'
 import type { Outgoing } from './outgoing.ts'
 import { createRecordLimit } from './record-limit.ts'
+import type { ShardWatch } from './shard-watch.ts'
 import { judge } from './verdict.ts'
 import type { Refusal, Verdict } from './verdict.ts'
 
@@ -12,6 +13,7 @@ export interface SenderParts {
   readonly calls: KinesisCalls
   readonly clock: Clock
   readonly signal: AbortSignal
+  readonly shards: Pick<ShardWatch, 'round' | 'answered'>
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
 }
 
@@ -36,7 +38,7 @@ export function createSender(parts: SenderParts) {
 }
 
 async function callKinesis(
-  { calls, queued, signal, metrics }: SenderParts,
+  { calls, queued, signal, metrics, shards }: SenderParts,
   taken: readonly Outgoing[],
 ): Promise<CallOutcome> {
   const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
@@ -44,7 +46,9 @@ async function callKinesis(
   const stream = streamArn === undefined ? { streamName } : { streamName, streamArn }
   metrics.kinesisCallsInFlight.inc()
   const records = taken.map(({ record }) => record)
+  const round = shards.round()
   const outcome = await calls.put({ operation, ...stream, records, signal })
+  shards.answered(taken, outcome, round)
   metrics.kinesisCallsInFlight.dec()
   metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
   return outcome

@@ -1,65 +1,79 @@
 import type { QueuedRecord } from '../outbox/outbox.ts'
+import { createFilling } from './filling.ts'
+import { createHeldAmount } from './held-amount.ts'
+import { countThatFits, newOutgoing, payloadBytesOf } from './outgoing.ts'
+import { createPausedUntil } from './paused-until.ts'
 import type { Amount, CallLimits, Outgoing, Returned, SendQueue } from './send-queue.ts'
-import { countThatFits, listIn, memoryBytesOf, newOutgoing, payloadBytesOf } from './outgoing.ts'
+import type { QueueShards } from './shard-calls.ts'
+import { createUnorderedShards } from './unordered-shards.ts'
 
 /**
  * The queue of the order `none`: records go as they come, whatever is in flight or has failed. One
- * that failed goes again when its time has come, before those that were not sent yet.
+ * that failed goes again when its time has come, before those that were not sent yet. While a shard
+ * is throttled, a record of it is held when its turn comes, until the shard may be tried.
  */
-export function createUnorderedQueue(): SendQueue {
+export function createUnorderedQueue(shards: QueueShards): SendQueue {
   let waiting: Outgoing[] = []
   let waitingBytes = 0
-  /** By the time at which they may go. */
-  const paused = new Map<number, Outgoing[]>()
-  const held = { records: 0, bytes: 0 }
+  const paused = createPausedUntil<Outgoing>()
+  const unorderedShards = createUnorderedShards(shards)
+  const { held } = unorderedShards
+  const amount = createHeldAmount()
 
   function putFirst(outgoing: readonly Outgoing[]): void {
+    if (outgoing.length === 0) return
     waiting = [...outgoing, ...waiting]
     waitingBytes += payloadBytesOf(outgoing)
   }
 
+  function takeFirst(count: number): readonly Outgoing[] {
+    const taken = waiting.splice(0, count)
+    waitingBytes -= payloadBytesOf(taken)
+    return taken
+  }
+
   function wakeDue(nowMs: number): void {
-    for (const [dueMs, due] of paused) {
-      if (dueMs > nowMs) continue
-      paused.delete(dueMs)
-      putFirst(due)
-    }
+    putFirst(paused.takeDue(nowMs))
+    putFirst(held.takeReopened())
   }
 
   return Object.freeze({
     add(records: readonly QueuedRecord[]) {
-      const added = records.map(newOutgoing)
-      for (const outgoing of added) waiting.push(outgoing)
-      waitingBytes += payloadBytesOf(added)
-      held.records += added.length
-      held.bytes += memoryBytesOf(added)
+      for (const record of records) {
+        waiting.push(newOutgoing(record))
+        waitingBytes += record.bytes
+        amount.added(record)
+      }
     },
-    take(nowMs: number, { recordsMax, bytesMax }: CallLimits) {
+    take(nowMs: number, limits: CallLimits) {
       wakeDue(nowMs)
-      const count = Math.max(1, countThatFits(waiting, recordsMax, bytesMax))
-      const taken = waiting.splice(0, count)
-      waitingBytes -= payloadBytesOf(taken)
-      return taken
+      if (!shards.room.any()) {
+        return takeFirst(Math.max(1, countThatFits(waiting, limits.recordsMax, limits.bytesMax)))
+      }
+      const filling = createFilling(limits)
+      takeFirst(unorderedShards.fill(filling, waiting, nowMs))
+      return filling.taken
     },
     release(taken: readonly Outgoing[], returned: readonly Returned[]) {
+      unorderedShards.end(taken)
       putFirst(returned.filter(({ dueMs }) => dueMs === 0))
       for (const outgoing of returned) {
-        if (outgoing.dueMs > 0) listIn(paused, outgoing.dueMs).push(outgoing)
+        if (outgoing.dueMs > 0) paused.pause(outgoing.dueMs, outgoing)
       }
-      held.records += returned.length - taken.length
-      held.bytes += memoryBytesOf(returned) - memoryBytesOf(taken)
+      amount.released(taken, returned)
     },
     clear() {
       waiting = []
       waitingBytes = 0
       paused.clear()
-      Object.assign(held, { records: 0, bytes: 0 })
+      held.clear()
+      amount.clear()
     },
-    nextDueMs: () => (paused.size === 0 ? undefined : Math.min(...paused.keys())),
+    nextDueMs: (nowMs: number) => Math.min(paused.nextDueMs(), held.nextDueMs(nowMs)),
     ready(nowMs: number): Amount {
       wakeDue(nowMs)
-      return { records: waiting.length, bytes: waitingBytes }
+      return { records: waiting.length + held.dueCount(nowMs), bytes: waitingBytes }
     },
-    size: () => ({ ...held }),
+    size: () => amount.size(),
   })
 }

@@ -11,12 +11,14 @@ import type { MissingStream } from './missing-stream.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
 import { classify, retryDelayMs } from './retry.ts'
 import type { SendQueue } from './send-queue.ts'
+import type { ShardWatch } from './shard-watch.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface VerdictActorParts {
   readonly queued: QueuedDestination
   readonly outbox: Pick<Outbox, 'settle' | 'destinations'>
   readonly queue: SendQueue
+  readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
   readonly gate: Gate
   readonly condition: ConditionWatch
   readonly givingUp: GivingUp
@@ -79,17 +81,23 @@ export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
     if (verdict.putRecordsDenied) {
       logger.info({ stream: streamName, roleArn }, 'role allows PutRecord only: one record a call')
     }
+    if (verdict.throttled.length > 0) report.throttled(parts.shards.throttled(), waiting)
     moveGate(verdict.destinationFailure, round)
     if (delivered.length > 0) settle(delivered)
   }
 }
 
 /** What of a call is to be sent again, in the order of the outbox. */
-function returnedBy(verdict: Verdict<Outgoing>, { clock, random }: VerdictActorParts): Returned[] {
+function returnedBy(
+  verdict: Verdict<Outgoing>,
+  { clock, random, shards }: VerdictActorParts,
+): Returned[] {
   const nowMs = clock.monotonicMs()
   const failedMs = clock.nowMs()
   const dueMsByAttempts = new Map<number, number>()
-  const backedOff = verdict.backedOff.map((outgoing) => {
+  const ofShards = new Set(verdict.throttled.filter(shards.knowsShardOf))
+  const ofKeys = verdict.throttled.filter((outgoing) => !ofShards.has(outgoing))
+  const backedOff = [...verdict.backedOff, ...ofKeys].map((outgoing) => {
     const { attempts } = outgoing
     // One delay for all that failed equally often: their lanes wake together and share a call.
     const dueMs =
@@ -98,7 +106,10 @@ function returnedBy(verdict: Verdict<Outgoing>, { clock, random }: VerdictActorP
     dueMsByAttempts.set(attempts, dueMs)
     return { ...failedOnce(outgoing, failedMs), attempts: attempts + 1, dueMs }
   })
-  const again = verdict.again.map((outgoing) => ({ ...failedOnce(outgoing, failedMs), dueMs: 0 }))
+  // The queue holds what is of a throttled shard, for as long as that one waits.
+  const again = [...verdict.again, ...ofShards].map((outgoing) => {
+    return { ...failedOnce(outgoing, failedMs), dueMs: 0 }
+  })
   const alone = verdict.alone.map((outgoing) => {
     return { ...failedOnce(outgoing, failedMs), alone: true, dueMs: 0 }
   })

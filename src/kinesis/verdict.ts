@@ -6,6 +6,8 @@ export interface Verdict<Item> {
   readonly delivered: readonly Item[]
   /** Failed by themselves, in passing: sent again after a backoff of their own. */
   readonly backedOff: readonly Item[]
+  /** Too much for their shard: sent again when it may be written to. */
+  readonly throttled: readonly Item[]
   /** Sent again as soon as the destination may be called. */
   readonly again: readonly Item[]
   /** One of them spoils the call: sent again one by one. */
@@ -41,6 +43,7 @@ type Answer = Extract<CallOutcome, { answered: true }>['records']
 function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<Item> {
   const delivered: Item[] = []
   const backedOff: Item[] = []
+  const throttled: Item[] = []
   const again: Item[] = []
   const refused: Refusal<Item>[] = []
   const failedByCode = new Map<string, number>()
@@ -55,7 +58,8 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
     failedByCode.set(failure.code, (failedByCode.get(failure.code) ?? 0) + 1)
     switch (classify(failure)) {
       case 'passing': {
-        backedOff.push(item)
+        if (isShardThrottle(failure)) throttled.push(item)
+        else backedOff.push(item)
         break
       }
       case 'record': {
@@ -72,6 +76,7 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
     ...nothing,
     delivered,
     backedOff,
+    throttled,
     again,
     refused,
     failedByCode,
@@ -90,13 +95,14 @@ function judgeFailedCall<Item>(items: readonly Item[], failure: Failure): Verdic
     return { ...common, refused: items.map((item) => ({ item, failure })) }
   }
   // A throttled PutRecord speaks of one shard; anything else, of the way to the stream.
-  if (items.length === 1 && isShardThrottle(failure)) return { ...common, backedOff: items }
+  if (items.length === 1 && isShardThrottle(failure)) return { ...common, throttled: items }
   return { ...common, again: items, destinationFailure: failure }
 }
 
 const nothing = Object.freeze({
   delivered: [],
   backedOff: [],
+  throttled: [],
   again: [],
   alone: [],
   refused: [],

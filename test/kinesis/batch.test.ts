@@ -1,8 +1,12 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { hashKeySpace } from '../../src/hash-key.ts'
 import { createSendQueue } from '../../src/kinesis/batch.ts'
 import type { Outgoing, Returned, SendQueue } from '../../src/kinesis/send-queue.ts'
-import type { QueuedRecord } from '../../src/outbox/outbox.ts'
+import { createShardMap } from '../../src/kinesis/shard-map.ts'
+import { createShardThrottles } from '../../src/kinesis/shard-throttles.ts'
+import { uniformRanges } from '../../src/lab/resharding.ts'
+import type { Ordering, QueuedRecord } from '../../src/outbox/outbox.ts'
 
 const queued = (sequence: number, partitionKey: string, bytes = 10): QueuedRecord => ({
   sequence,
@@ -25,6 +29,7 @@ const named = (taken: readonly Outgoing[]) =>
 const again = (outgoing: Outgoing | undefined, dueMs = 0): Returned[] =>
   outgoing === undefined ? [] : [{ ...outgoing, dueMs }]
 
+const orderings = ['key', 'strict', 'none'] as const
 const wide = { recordsMax: 500, bytesMax: 1_000_000 }
 
 function queueOf(text: string, bytes?: number): SendQueue {
@@ -64,10 +69,10 @@ describe('the next call', () => {
     const first = queue.take(0, wide)
     queue.add(records('a3 b4'))
     queue.release(first, again(first[0], 100))
-    expect(queue.nextDueMs()).toBe(100)
+    expect(queue.nextDueMs(0)).toBe(100)
     expect(named(queue.take(99, wide))).toBe('b4')
     expect(named(queue.take(100, wide))).toBe('a1 a3')
-    expect(queue.nextDueMs()).toBeUndefined()
+    expect(queue.nextDueMs(100)).toBe(Infinity)
   })
 
   it('sends what is to go alone in a call of its own', () => {
@@ -99,6 +104,128 @@ describe('the next call', () => {
   })
 })
 
+/** Four shards of equal ranges; those of the keys `k0` to `k3`, and of `a` to `d`, are not all one. */
+const map = createShardMap(
+  uniformRanges(4).map((range, index) => ({ shardId: `shard-${index}`, ...range })),
+)
+const shardOf = (partitionKey: string) => map.shardOfRecord({ partitionKey }) ?? ''
+
+/** A queue that knows the shards, and a way to throttle them, for the longest time there is. */
+function queueWithShards(ordering: Ordering) {
+  const throttles = createShardThrottles(() => 0.999_99)
+  const queue = createSendQueue(ordering, { room: throttles, map: () => map })
+  /** Ends a call, for which some of its records were too much. */
+  function answer(taken: readonly Outgoing[], tooMuch: readonly Outgoing[], nowMs: number): void {
+    const shardIds = new Set(taken.map(({ record }) => shardOf(record.partitionKey)))
+    for (const shardId of shardIds) {
+      const ofShard = (some: readonly Outgoing[]) =>
+        some.filter(({ record }) => shardOf(record.partitionKey) === shardId).length
+      const throttled = ofShard(tooMuch)
+      const outcome = { delivered: ofShard(taken) - throttled, throttled }
+      throttles.answered(shardId, outcome, throttles.round(), nowMs)
+    }
+    queue.release(
+      taken,
+      tooMuch.map((outgoing) => ({ ...outgoing, dueMs: 0 })),
+    )
+  }
+  return { queue, throttles, answer }
+}
+
+describe('a throttled shard', () => {
+  // `b` and `d` are of one shard, `a` and `c` of others.
+  it('holds all of its keys, for as long as its pause, and others go on', () => {
+    const { queue, answer } = queueWithShards('key')
+    queue.add(records('a1 b2 c3'))
+    const first = queue.take(0, wide)
+    queue.add(records('a4 b5 c6 d7'))
+    answer(first, first.slice(1, 2), 0)
+    expect(named(queue.take(0, wide))).toBe('a4 c6')
+    expect(queue.ready(99)).toEqual({ records: 0, bytes: 0 })
+    expect(queue.nextDueMs(0)).toBe(100)
+    expect(named(queue.take(99, wide))).toBe('')
+    expect(queue.ready(100).records).toBe(1)
+  })
+
+  it('is tried by one call at a time, with more each time', () => {
+    const { queue, answer } = queueWithShards('key')
+    queue.add(records('b1 b2 b3 b4 d5 d6 d7 d8 d9'))
+    const first = queue.take(0, wide)
+    answer(first, first, 0)
+    const calls: string[] = []
+    for (;;) {
+      const taken = queue.take(100, wide)
+      if (taken.length === 0) break
+      calls.push(named(taken))
+      expect(named(queue.take(100, wide))).toBe('')
+      answer(taken, [], 100)
+    }
+    expect(calls).toEqual(['b1', 'd5 d6', 'b2 b3 b4 d7', 'd8 d9'])
+    expect(queue.size().records).toBe(0)
+  })
+
+  it('begins again with half of what it took', () => {
+    const { queue, answer } = queueWithShards('key')
+    queue.add(records('b1 b2 b3 b4 b5 b6'))
+    const first = queue.take(0, wide)
+    answer(first, first.slice(4), 0)
+    queue.add(records('d7 d8 d9'))
+    expect(named(queue.take(100, wide))).toBe('b5 b6')
+  })
+
+  it('lets go of what it holds when it is closed', () => {
+    const { queue, throttles, answer } = queueWithShards('key')
+    queue.add(records('a1 b2 d3'))
+    const first = queue.take(0, wide)
+    answer(first, first.slice(1), 0)
+    expect(named(queue.take(0, wide))).toBe('')
+    throttles.keep(() => false)
+    expect(queue.ready(0).records).toBe(2)
+    expect(named(queue.take(0, wide))).toBe('b2 d3')
+  })
+
+  it.each(['key', 'none'] as const)(
+    '%s: a record goes by its explicit hash key, where it has one',
+    (ordering) => {
+      const { queue, throttles } = queueWithShards(ordering)
+      const last = { explicitHashKey: String(hashKeySpace - 1n) }
+      throttles.answered('shard-3', { delivered: 0, throttled: 1 }, 0, 0)
+      queue.add([queued(1, 'b'), { ...queued(2, 'b'), ...last }, { ...queued(3, 'c'), ...last }])
+      queue.add([queued(4, 'a')])
+      const taken = queue.take(0, wide)
+      expect(named(taken)).toBe('b1 a4')
+      queue.release(taken, [])
+      expect(named(queue.take(0, wide))).toBe('')
+      expect(named(queue.take(100, wide))).toMatch(/^(b2|c3)$/)
+    },
+  )
+
+  it('strict: still has one record of a key in a call', () => {
+    const { queue, answer } = queueWithShards('strict')
+    queue.add(records('b1 b2 d3 d4'))
+    const first = queue.take(0, wide)
+    expect(named(first)).toBe('b1 d3')
+    answer(first, first, 0)
+    const second = queue.take(100, wide)
+    answer(second, [], 100)
+    expect([named(second), named(queue.take(100, wide))]).toEqual(['b1', 'd3 b2'])
+  })
+
+  it('none: holds records, not keys, and sends those that wait before others', () => {
+    const { queue, answer } = queueWithShards('none')
+    queue.add(records('a1 b2 d3'))
+    const first = queue.take(0, wide)
+    answer(first, first.slice(1), 0)
+    queue.add(records('a4 b5'))
+    expect(named(queue.take(0, wide))).toBe('a4')
+    expect(queue.ready(100).records).toBe(1)
+    const tried = queue.take(100, wide)
+    expect(named(tried)).toBe('b2')
+    answer(tried, [], 100)
+    expect(named(queue.take(100, wide))).toBe('d3 b5')
+  })
+})
+
 /** A random run: records come, calls start, calls end with some of their records failed. */
 const run = fc.array(
   fc.oneof(
@@ -109,16 +236,18 @@ const run = fc.array(
       call: fc.nat(5),
       failed: fc.array(fc.boolean(), { maxLength: 6 }),
       delayMs: fc.nat(3),
+      /** Those that failed were too much for their shards. */
+      isThrottle: fc.boolean(),
     }),
   ),
   { maxLength: 80 },
 )
 
 describe('any run of calls', () => {
-  it('overlaps no key, passes no failed record, and sends everything in the end', () => {
+  it('whatever is throttled: overlaps no key, passes no failed record, sends everything', () => {
     fc.assert(
-      fc.property(run, (steps) => {
-        const queue = createSendQueue('key')
+      fc.property(run, fc.constantFrom(...orderings), (steps, ordering) => {
+        const { queue, answer } = queueWithShards(ordering)
         const inFlight: (readonly Outgoing[])[] = []
         const pending = new Set<number>()
         let sequence = 0
@@ -127,7 +256,9 @@ describe('any run of calls', () => {
         function take(recordsMax: number): boolean {
           const taken = queue.take(nowMs, { recordsMax, bytesMax: 1_000_000 })
           const flying = new Set(inFlight.flat().map(({ record }) => record.partitionKey))
-          for (const { record } of taken) {
+          const keys = taken.map(({ record }) => record.partitionKey)
+          expect(ordering === 'strict' ? new Set(keys).size : keys.length).toBe(keys.length)
+          for (const { record } of ordering === 'none' ? [] : taken) {
             expect(flying).not.toContain(record.partitionKey)
             const { partitionKey } = record
             const earlier = [...pending].filter(
@@ -141,13 +272,23 @@ describe('any run of calls', () => {
           return taken.length > 0
         }
 
-        function release(call: number, failed: readonly boolean[], delayMs: number): void {
+        function release(
+          call: number,
+          failed: readonly boolean[],
+          delayMs: number | 'shard',
+        ): void {
           const [taken] = inFlight.splice(call, 1)
           if (taken === undefined) return
-          const returned = taken
-            .filter((_, index) => failed[index] === true)
-            .map((outgoing) => ({ ...outgoing, dueMs: delayMs === 0 ? 0 : nowMs + delayMs }))
-          queue.release(taken, returned)
+          const returned = taken.filter((_, index) => failed[index] === true)
+          if (delayMs === 'shard') {
+            answer(taken, returned, nowMs)
+          } else {
+            const dueMs = delayMs === 0 ? 0 : nowMs + delayMs
+            queue.release(
+              taken,
+              returned.map((outgoing) => ({ ...outgoing, dueMs })),
+            )
+          }
           const kept = new Set(returned.map(({ record }) => record.sequence))
           for (const { record } of taken) {
             if (!kept.has(record.sequence)) pending.delete(record.sequence)
@@ -172,13 +313,15 @@ describe('any run of calls', () => {
               break
             }
             case 'release': {
-              release(step.call % Math.max(1, inFlight.length), step.failed, step.delayMs)
+              const delayMs = step.isThrottle ? 'shard' : step.delayMs
+              release(step.call % Math.max(1, inFlight.length), step.failed, delayMs)
               break
             }
           }
         }
-        nowMs += 10
-        do while (inFlight.length > 0) release(0, [], 0)
+        // Longer than any pause; each answer lets a throttled shard take more.
+        nowMs += 10_000
+        do while (inFlight.length > 0) release(0, [], 'shard')
         while (take(500))
         expect(pending.size).toBe(0)
         expect(queue.size()).toEqual({ records: 0, bytes: 0 })

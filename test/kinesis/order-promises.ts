@@ -8,6 +8,7 @@ import type { CallOutcome, KinesisCalls, PutRequest } from '../../src/kinesis/ki
 import type { FaultEffect, FaultRule } from '../../src/lab/faults.ts'
 import type { Destination, Ordering } from '../../src/outbox/outbox.ts'
 import { destination, newRecordFor } from '../outbox/outbox-parts.ts'
+import { idOfShard } from './shard-parts.ts'
 import { openDelivery, textsByKey, withoutDuplicates } from './producer-parts.ts'
 
 const keys = ['a', 'b', 'c', 'd']
@@ -15,6 +16,8 @@ const keys = ['a', 'b', 'c', 'd']
 const requestTimeoutMs = 50
 /** Few enough that a run ends soon, and enough that records fail again and again. */
 const timesOfFault = 10
+/** The first throttles are over before the shards are known. */
+const timesOfShard = 20
 const timesOfTimeout = 1
 const runsOfRole = 10
 
@@ -93,6 +96,7 @@ function watchCalls(
 const quickEffect = fc.constantFrom<FaultEffect[]>(
   { kind: 'failEntries', code: 'InternalFailure' },
   { kind: 'failEntries', code: 'ProvisionedThroughputExceededException' },
+  { kind: 'failEntries', code: 'ProvisionedThroughputExceededException' },
   { kind: 'error', code: 'LimitExceededException' },
   { kind: 'error', code: 'ProvisionedThroughputExceededException' },
   { kind: 'error', code: 'InternalFailureException' },
@@ -113,7 +117,9 @@ const scenario = fc.record({
     fc.record({
       effect,
       probability: fc.constantFrom(0.1, 0.3, 0.6),
-      operation: fc.constantFrom('PutRecord', 'PutRecords', 'AssumeRole', undefined),
+      operation: fc.constantFrom('PutRecord', 'PutRecords', 'AssumeRole', 'ListShards', undefined),
+      /** Of entries that fail: of one shard of the four, or of all. */
+      shard: fc.option(fc.nat(3), { nil: undefined }),
     }),
     { maxLength: 5 },
   ),
@@ -129,15 +135,19 @@ const scenario = fc.record({
 
 type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : never
 
-function ruleOf({ effect: what, operation, probability }: Scenario['faults'][number]): FaultRule {
+function ruleOf(fault: Scenario['faults'][number]): FaultRule {
+  const { effect: what, operation, probability, shard } = fault
   const isTimeout = what.kind === 'delay' && what.delayMs > requestTimeoutMs
-  const times = isTimeout ? timesOfTimeout : timesOfFault
-  const isOfEntries = what.kind === 'failEntries' && operation === 'AssumeRole'
+  const timesOfOthers = shard === undefined ? timesOfFault : timesOfShard
+  const times = isTimeout ? timesOfTimeout : timesOfOthers
+  const isOfEntries = what.kind === 'failEntries'
+  const isPut = operation === 'PutRecord' || operation === 'PutRecords'
   return {
     effect: what,
     probability,
     times,
-    ...(operation === undefined || isOfEntries ? {} : { operation }),
+    ...(operation === undefined || (isOfEntries && !isPut) ? {} : { operation }),
+    ...(isOfEntries && shard !== undefined ? { shardId: idOfShard(shard) } : {}),
   }
 }
 

@@ -8,9 +8,11 @@ import type { Producer, ProducerDependencies, ProducerOptions } from '../../src/
 import { createLabServer } from '../../src/lab/lab-server.ts'
 import type { LabCall } from '../../src/lab/calls.ts'
 import type { LabServer } from '../../src/lab/lab-server.ts'
+import type { LimitSwitches } from '../../src/lab/shard-limits.ts'
 import type { DeliverySettings, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry.ts'
 import type { Metrics } from '../../src/telemetry.ts'
+import { noDelays } from '../lab/lab-fixtures.ts'
 import {
   destination,
   newRecordFor,
@@ -39,6 +41,10 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly haste?: number
   readonly faultSeed?: number
   readonly requestTimeoutMs?: number
+  /** Of each stream; 4 unless it is said. */
+  readonly shardCount?: number
+  /** Of the lab's shards; they refill by the producer's clock. */
+  readonly limits?: LimitSwitches
   readonly outbox?: OutboxOptions
   /** The time of day, where it is not the machine's. */
   readonly wallClockMs?: () => number
@@ -57,6 +63,7 @@ export function hastened(factor: number): Clock {
 
 /** An outbox, a producer that is not started, and the lab's Kinesis and STS over HTTP. */
 export async function openDelivery(options: DeliveryOptions = {}): Promise<Delivery> {
+  const hasty = hastened(options.haste ?? 10)
   const lab = await createLabServer({
     host: '127.0.0.1',
     port: 0,
@@ -64,6 +71,9 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     accountId: '000000000000',
     callsMax: 100_000,
     faultSeed: options.faultSeed ?? 1,
+    statusMs: noDelays,
+    ...(options.shardCount && { shardCount: options.shardCount }),
+    ...(options.limits && { limits: options.limits, clock: hasty }),
   })
   for (const name of options.streams ?? ['stream']) lab.ensureStream(name)
   const { outbox, metrics } = await openTestOutbox(
@@ -72,7 +82,6 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   )
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const hasty = hastened(options.haste ?? 10)
   const clock = options.wallClockMs ? { ...hasty, nowMs: options.wallClockMs } : hasty
   const endpoint = `http://127.0.0.1:${lab.port}`
   const aws = createAwsCalls(

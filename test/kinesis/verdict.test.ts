@@ -22,6 +22,7 @@ const denied = 'not authorized to perform: kinesis:PutRecords on resource'
 const nothing = {
   delivered: [],
   backedOff: [],
+  throttled: [],
   again: [],
   alone: [],
   refused: [],
@@ -36,7 +37,7 @@ describe('the verdict on a call', () => {
       'some throttled',
       'abc',
       answered(entry(throttled), taken, entry('InternalFailure')),
-      { delivered: ['b'], backedOff: ['a', 'c'] },
+      { delivered: ['b'], backedOff: ['c'], throttled: ['a'] },
     ],
     ['an answer that is too short', 'ab', answered(taken), { delivered: ['a'], backedOff: ['b'] }],
     [
@@ -63,7 +64,7 @@ describe('the verdict on a call', () => {
       failed(throttled, 400),
       { again: ['a', 'b'], destinationFailure: { code: throttled } },
     ],
-    ['a throttled PutRecord', 'a', failed(throttled, 400), { backedOff: ['a'] }],
+    ['a throttled PutRecord', 'a', failed(throttled, 400), { throttled: ['a'] }],
     [
       'a missing stream',
       'ab',
@@ -99,8 +100,8 @@ describe('the verdict on a call', () => {
     const verdict = judge(items, outcome)
     const refused = verdict.refused.map(({ item }) => item)
     expect({ ...verdict, refused }).toMatchObject({ ...nothing, ...expected })
-    const { delivered, backedOff, again, alone } = verdict
-    const all = [...delivered, ...backedOff, ...again, ...alone, ...refused]
+    const { delivered, backedOff, throttled: ofShards, again, alone } = verdict
+    const all = [...delivered, ...backedOff, ...ofShards, ...again, ...alone, ...refused]
     expect(all.toSorted()).toEqual(items)
     const failures = [...verdict.failedByCode.values()].reduce((sum, count) => sum + count, 0)
     expect(failures).toBe(items.length - delivered.length)
