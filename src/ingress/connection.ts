@@ -21,8 +21,11 @@ export interface Connection {
   readonly answers: AnswerQueue
   /** Those of the session: of the connection alone until the client resumes a session. */
   received: ReceivedIds
-  /** Packet ids of QoS 2 messages that Aedes has been let to answer and did not distribute yet. */
-  readonly undistributed: Set<number>
+  /**
+   * QoS 2 messages that Aedes has been let to answer and did not distribute yet, by their packet id:
+   * each as itself, for the next of the same id may come before this one is looked for.
+   */
+  readonly undistributed: Map<number, object>
   /** The filters that the client may stand subscribed to. */
   readonly filters: Set<string>
   /** Where the client asked to keep its session. */
@@ -49,7 +52,7 @@ export function createConnection(gate: Gate, origin: ConnectionOrigin): Connecti
     hasLostFilters: false,
     answers: createAnswerQueue(),
     received: createReceivedIds(),
-    undistributed: new Set(),
+    undistributed: new Map(),
     filters: new Set(),
     session: undefined,
     keepAliveSeconds: 0,

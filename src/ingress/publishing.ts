@@ -240,12 +240,14 @@ function acknowledge(
     return 'done'
   }
   const { messageId } = publish
-  connection.undistributed.add(messageId)
+  connection.undistributed.set(messageId, publish)
   proceed()
   // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
   // duplicate, and has its PUBREC.
   setImmediate(() => {
-    if (connection.undistributed.delete(messageId)) finish(connection, publish, finished)
+    if (connection.undistributed.get(messageId) !== publish) return
+    connection.undistributed.delete(messageId)
+    finish(connection, publish, finished)
   })
   return 'pending'
 }

@@ -228,4 +228,15 @@ describe('clients that publish more than there is memory for', () => {
     await until(async () => (await metric('mqttHeldBytes')) === 0)
     expect(messages.length).toBe(64)
   })
+
+  test('are counted by what each message takes, also where two have one packet id', async () => {
+    const { port, metric } = await startIngress()
+    const client = await connectRaw(port)
+    const publish = (bytes: number) => publishPacket({ qos: 2, payload: Buffer.alloc(bytes) })
+    client.send(publish(10_000), publish(100), { cmd: 'disconnect' })
+    await client.closed
+    expect(client.waiting).toMatchObject([{ cmd: 'pubrec' }, { cmd: 'pubrec' }])
+    await settle()
+    expect(await metric('mqttHeldBytes')).toBe(0)
+  })
 })
