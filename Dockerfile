@@ -17,9 +17,10 @@ COPY --from=build /sluice/dist ./dist
 COPY package.json LICENSE ./
 COPY bin ./bin
 COPY rules ./rules
+COPY functions ./functions
 COPY samples ./samples
 RUN ln -s /sluice/bin/sluice.js /usr/local/bin/sluice \
- && mkdir data && chown node:node data rules
+ && mkdir data && chown node:node data rules functions
 USER node
 VOLUME /sluice/data
 EXPOSE 1883 8080 8883

@@ -13,6 +13,7 @@ import { labAccountId } from './config.ts'
 import type { Config } from './config.ts'
 import { createEngine } from './engine/engine.ts'
 import { messageOf } from './errors.ts'
+import { openEventSources } from './event-source-stage.ts'
 import { createAwsFunctions } from './external/aws-functions.ts'
 import { createLabFunctions } from './external/lab-functions.ts'
 import { openAccessKeys } from './identity/credentials-file.ts'
@@ -115,6 +116,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
+  const mappings = await startEventSources(dependencies, stages, { lab, accountId, drain })
   const http = stages.add(
     createHttpServer(
       {
@@ -122,6 +124,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         compile,
         topicLimits: config.mqtt,
         engine,
+        eventSourceMappings: mappings,
         ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => mqtt.ingress),
@@ -164,6 +167,17 @@ function ruleCompiler({ region, regex, delivery, mqtt }: Config, accountId: stri
   return createRuleCompiler(
     { compileStatement, compileActions },
     { region, accountId, regex, delivery, topicLimits: mqtt },
+  )
+}
+
+/** Records read back by functions; HTTP, made after it, is stopped before it. */
+async function startEventSources(
+  dependencies: AppDependencies,
+  stages: Stages,
+  { drain, ...source }: Parameters<typeof openEventSources>[1] & { readonly drain: Drain },
+) {
+  return stages.add(await openEventSources(dependencies, source), (it) =>
+    it.stop({ drainMs: drain.leftMs() / 2 }),
   )
 }
 

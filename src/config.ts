@@ -41,6 +41,8 @@ export interface Config {
   }
   readonly rulesDir: string
   readonly functionsDir: string
+  /** Whether a new data folder begins with a sample of an event source mapping. */
+  readonly samplesMapping: boolean
   readonly dataDir: string
   /** Stands in for S3 in the lab. */
   readonly protoDir: string | undefined
@@ -151,6 +153,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
+    samplesMapping: (read.SLUICE_SAMPLE_MAPPING ?? (mode === 'lab' ? 'on' : 'off')) === 'on',
     dataDir: path.resolve(read.SLUICE_DATA_DIR),
     protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),

@@ -6,8 +6,8 @@ import type { EventSourceMappings } from './event-source/event-source-mappings.t
 import type { LabStage } from './lab-stage.ts'
 import type { Logger } from './telemetry.ts'
 
-/** What a lab without mappings begins with: prints what the sample rule lets through. */
-const sample = Object.freeze({
+/** Prints what the sample rule lets through. */
+const sampleMapping = Object.freeze({
   functionName: 'print_readings',
   streamName: 'hot-devices',
   module: new URL('../functions/print_readings.mjs', import.meta.url),
@@ -23,12 +23,13 @@ export async function openEventSources(
   { config, logger, clock }: { config: Config; logger: Logger; clock: Clock },
   { lab, accountId }: { readonly lab: LabStage | undefined; readonly accountId: string },
 ): Promise<EventSourceMappings> {
-  const { dataDir, functionsDir, region } = config
-  const common = { dataDir, functionsDir, region, accountId }
+  const { dataDir, functionsDir, region, samplesMapping } = config
+  const sample = samplesMapping ? { sample: sampleMapping } : {}
+  const common = { dataDir, functionsDir, region, accountId, ...sample }
   const mappings = lab
     ? await createEventSourceMappings(
         { clock, logger, makeStream: (name) => lab.ensureStream(name) },
-        { ...common, kinesis: accessTo(lab, region), invokesAws: false, sample },
+        { ...common, kinesis: accessTo(lab, region), invokesAws: false },
       )
     : await createEventSourceMappings(
         { clock, logger },

@@ -157,6 +157,12 @@ export const variables = Type.Object({
     './functions',
     'Folder of the functions that event source mappings invoke: `<name>.mjs`, or `<name>.json` with the URL of a Runtime Interface Emulator.',
   ),
+  SLUICE_SAMPLE_MAPPING: Type.Optional(
+    Type.Union([Type.Literal('on'), Type.Literal('off')], {
+      description:
+        'Whether a new data folder begins with an event source mapping of the stream `hot-devices` to the function `print_readings`. Default: `on` in the lab, `off` in `start`.',
+    }),
+  ),
   SLUICE_DATA_DIR: text('./data', 'Folder of the outbox; one process at a time uses it.'),
   SLUICE_PROTO_DIR: Type.Optional(
     Type.String({
