@@ -29,7 +29,7 @@ import type { Ordering, QueuedRecord } from '../outbox/outbox.ts'
 import { createFilling } from './filling.ts'
 import { createHeldAmount } from './held-amount.ts'
 import { createLaneShards } from './lane-shards.ts'
-import { createReadyLanes, newLane, putFirst, putLast } from './lanes.ts'
+import { amountOf, createReadyLanes, newLane, putFirst, putLast } from './lanes.ts'
 import type { Lane } from './lanes.ts'
 import { listIn } from './outgoing.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
@@ -71,8 +71,7 @@ function createLaneQueue(perLaneMax: number, shards: QueueShards): SendQueue {
   function take(nowMs: number, limits: CallLimits): readonly Outgoing[] {
     wakeDue(nowMs)
     const filling = createFilling(limits)
-    if (shards.room.any()) laneShards.fill(filling, ready, nowMs)
-    else ready.fill(filling)
+    laneShards.fill(filling, ready, nowMs)
     return filling.taken
   }
 
@@ -119,6 +118,7 @@ function createLaneQueue(perLaneMax: number, shards: QueueShards): SendQueue {
       const { records, bytes } = ready.amount()
       return { records: records + held.dueCount(nowMs), bytes }
     },
+    heldFor: (shardId: string) => amountOf(held.itemsOf(shardId)),
     size: () => amount.size(),
   })
 }

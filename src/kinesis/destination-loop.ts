@@ -13,7 +13,8 @@ import { createMissingStream } from './missing-stream.ts'
 import type { Outgoing } from './outgoing.ts'
 import { createPace } from './pace.ts'
 import type { Pace } from './pace.ts'
-import { createReadAhead } from './read-ahead.ts'
+import { createPassedOver } from './passed-over.ts'
+import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
 import { isTooOld } from './retry.ts'
 import { createSender } from './sender.ts'
@@ -40,6 +41,8 @@ export interface DestinationLoopDependencies extends Pick<
   readonly calls: KinesisCalls
   readonly slots: CallSlots
   readonly budget: ReadBudget
+  /** Records that the throttled shards of the destination hold in memory. */
+  readonly heldRecordsMax?: number
   /** Ends the calls in flight. */
   readonly signal: AbortSignal
   /** Asked what becomes of records that are given up; absent: they become dead letters. */
@@ -194,11 +197,16 @@ function isFailing({ gate, condition }: Parts): boolean {
 }
 
 /** How long nothing but time can start a further call. */
-function wakeDelayMs({ gate, queue, pace }: Parts, inFlight: number, nowMs: number): number {
+function wakeDelayMs(
+  { gate, queue, pace, readAhead }: Parts,
+  inFlight: number,
+  nowMs: number,
+): number {
   const opensAtMs = gate.opensAtMs()
   if (opensAtMs > nowMs) return Math.max(1, opensAtMs - nowMs)
   // With all calls in flight the next answer comes first.
   if (inFlight >= gate.allowed(nowMs)) return Infinity
+  if (readAhead.isBehind()) return 1
   const ready = queue.ready(nowMs)
   const paceMs = ready.records === 0 ? Infinity : pace.delayMs(nowMs, ready)
   const dueMs = queue.nextDueMs(nowMs) - nowMs
@@ -236,10 +244,12 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
   const givingUp = createGivingUp(dependencies)
   const gate = createGate(dependencies, settings)
   const shards = createShardWatch(dependencies)
+  const queue = createSendQueue(settings.ordering, shards)
+  const recordsMax = dependencies.heldRecordsMax ?? heldRecordsMaxDefault
   return {
     ...dependencies,
     shards,
-    queue: createSendQueue(settings.ordering, shards),
+    queue,
     gate,
     condition: createConditionWatch(dependencies),
     givingUp,
@@ -247,6 +257,10 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
       ...dependencies,
       destinationId: queued.id,
       isLeaving: (sequence) => givingUp.isLeaving(sequence),
+      passedOver: createPassedOver(shards, (shardId) => queue.heldFor(shardId), {
+        recordsMax,
+        bytesMax: heldBytesMax,
+      }),
     }),
     pace: createPace(settings),
     report: createFailureReport(dependencies, queued.destination),

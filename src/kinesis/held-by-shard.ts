@@ -12,6 +12,8 @@ export interface HeldByShard<Item> {
   dueCount(nowMs: number): number
   /** When the next shard may be tried that may not at `nowMs`; Infinity when there is none. */
   nextDueMs(nowMs: number): number
+  /** What waits for a shard, in an order that is not to be changed. */
+  itemsOf(shardId: string): readonly Item[]
   clear(): void
 }
 
@@ -57,6 +59,7 @@ export function createHeldByShard<Item>(room: ShardRoom): HeldByShard<Item> {
       }
       return next
     },
+    itemsOf: (shardId: string) => held.get(shardId) ?? noItems,
     clear: () => held.clear(),
   })
 }

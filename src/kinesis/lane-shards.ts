@@ -70,6 +70,7 @@ export function createLaneShards(shards: QueueShards, perLaneMax: number): LaneS
   return Object.freeze({
     held,
     fill(filling: Filling, ready: ReadyLanes, nowMs: number) {
+      if (!shards.room.any()) return ready.fill(filling)
       const call = calls.begin(nowMs)
       const holding = holdingFor(call, filling.recordsMax)
       fillFromHeld(filling, holding, nowMs)

@@ -2,6 +2,7 @@ import type { QueuedRecord } from '../outbox/outbox.ts'
 import type { Filling } from './filling.ts'
 import { newOutgoing, payloadBytesOf } from './outgoing.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
+import type { Amount } from './send-queue.ts'
 import type { ShardMap } from './shard-map.ts'
 
 /** The records of one partition key that are not in flight, in order. */
@@ -30,6 +31,17 @@ export function putLast(lane: Lane, record: QueuedRecord): void {
   lane.bytes += record.bytes
 }
 
+/** What waits in the lanes. */
+export function amountOf(lanes: readonly Lane[]): Amount {
+  let records = 0
+  let bytes = 0
+  for (const lane of lanes) {
+    records += lane.waiting.length
+    bytes += lane.bytes
+  }
+  return { records, bytes }
+}
+
 /** Moves so many records from the head of a lane into a call. */
 export function moveInto(filling: Filling, lane: Lane, count: number): void {
   const records = lane.waiting.splice(0, count)
@@ -45,7 +57,7 @@ export interface ReadyLanes {
   /** Moves what fits from the heads of ready lanes into a call: they are in flight, or held. */
   fill(filling: Filling, holding?: LaneHolding): void
   clear(): void
-  amount(): { readonly records: number; readonly bytes: number }
+  amount(): Amount
 }
 
 /** Holds lanes back that are otherwise ready. */

@@ -44,6 +44,8 @@ export interface ProducerOptions {
   readonly maxInFlightTotal?: number
   /** Bytes of records that all destinations read ahead of their calls. */
   readonly readAheadBytesMax?: number
+  /** Records of a destination that its throttled shards hold in memory. */
+  readonly heldRecordsMax?: number
 }
 
 const maxInFlightTotalDefault = 256
@@ -87,6 +89,7 @@ export function createProducer(
         calls: callsFor(queued.destination),
         slots,
         budget,
+        ...(options.heldRecordsMax && { heldRecordsMax: options.heldRecordsMax }),
         signal: ending.signal,
         onGone,
       })

@@ -1,4 +1,5 @@
 import type { Outbox, QueuedRecord, ReadLimits } from '../outbox/outbox.ts'
+import type { PassedOver } from './passed-over.ts'
 import type { Amount } from './send-queue.ts'
 
 /** Records of a destination in memory: enough for 16 full calls and the next ones. */
@@ -11,6 +12,13 @@ export const readAheadTotalBytesMax = 96 * 1024 * 1024
 const readBytesAlways = 64 * 1024
 /** No smaller reads while more waits in memory than this: a read has a price of its own. */
 const readRecordsMin = 500
+/** Of these, those that throttled shards hold; what is more stays on disk. */
+export const heldRecordsMaxDefault = 4_000
+export const heldBytesMax = 8 * 1024 * 1024
+/** Smaller reads while some are passed over: their keys are hashed. */
+const readBesideMax = 1_000
+/** Reads in a row that may find nothing but records to pass over. */
+const readsInVainMax = 4
 
 /** What all destinations hold in memory. */
 export interface ReadBudget {
@@ -34,6 +42,8 @@ export interface ReadAhead {
   next(held: Amount): readonly QueuedRecord[]
   /** The next records if none are held: enough for the one call that tries a destination. */
   nextToTry(held: Amount, limits: ReadLimits): readonly QueuedRecord[]
+  /** True when much was read and passed over, and there may be records behind it that go. */
+  isBehind(): boolean
   /** There are new records to read. */
   appended(): void
   /** What was read is forgotten: reading begins with the oldest record again. */
@@ -48,19 +58,60 @@ export interface ReadAheadParts {
   readonly budget: ReadBudget
   /** True for records that are being given up: they are not to be sent. */
   readonly isLeaving: (sequence: number) => boolean
+  readonly passedOver: PassedOver
 }
 
 export function createReadAhead(parts: ReadAheadParts): ReadAhead {
-  const { outbox, destinationId, budget, isLeaving } = parts
+  const { outbox, destinationId, budget, isLeaving, passedOver } = parts
   let lastSequence = 0
   let exhausted = false
+  let isBehind = false
 
-  function read(limits: ReadLimits): readonly QueuedRecord[] {
+  const staying = (records: readonly QueuedRecord[]) =>
+    records.filter(({ sequence }) => !isLeaving(sequence))
+
+  function readOn(limits: ReadLimits): readonly QueuedRecord[] {
     if (exhausted) return []
     const records = outbox.read(destinationId, lastSequence, limits)
     lastSequence = records.at(-1)?.sequence ?? lastSequence
     exhausted = records.length === 0
-    return records.filter(({ sequence }) => !isLeaving(sequence))
+    return staying(records)
+  }
+
+  /** Reads again what was passed over of a group, up to where the outbox was read. */
+  function readAgain(group: string, afterSequence: number, limits: ReadLimits) {
+    const records = outbox.read(destinationId, afterSequence, limits)
+    const last = records.at(-1)
+    if (last === undefined || last.sequence > lastSequence) passedOver.caughtUp(group)
+    else passedOver.readUpTo(group, last.sequence)
+    const passed = records.filter(({ sequence }) => sequence <= lastSequence)
+    return staying(passedOver.ofGroup(group, passed))
+  }
+
+  function readPassedOver(limits: ReadLimits): readonly QueuedRecord[] {
+    const records: QueuedRecord[] = []
+    for (const [group, afterSequence] of passedOver.groupsToRead()) {
+      for (const record of readAgain(group, afterSequence, limits)) records.push(record)
+      if (records.length >= limits.countMax) break
+    }
+    return records
+  }
+
+  function readBeside(limits: ReadLimits, isRoomy: boolean): readonly QueuedRecord[] {
+    const few = { ...limits, countMax: Math.min(limits.countMax, readBesideMax) }
+    for (let time = 0; time < readsInVainMax; time++) {
+      const again = isRoomy ? readPassedOver(few) : []
+      const records = [...again, ...passedOver.admit(readOn(few))]
+      const isAll = exhausted && !(isRoomy && passedOver.groupsToRead().length > 0)
+      if (records.length > 0 || isAll) return records
+    }
+    isBehind = true
+    return []
+  }
+
+  function read(limits: ReadLimits, isRoomy: boolean): readonly QueuedRecord[] {
+    isBehind = false
+    return passedOver.isActive() ? readBeside(limits, isRoomy) : readOn(limits)
   }
 
   return Object.freeze({
@@ -68,19 +119,22 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
       const countMax = readAheadRecordsMax - held.records
       const roomBytes = Math.min(readAheadBytesMax - held.bytes, budget.roomBytes())
       const bytesMax = held.records === 0 ? Math.max(readBytesAlways, roomBytes) : roomBytes
-      return countMax < readRecordsMin || bytesMax <= 0 ? [] : read({ countMax, bytesMax })
+      isBehind = false
+      if (countMax < readRecordsMin || bytesMax <= 0) return []
+      return read({ countMax, bytesMax }, countMax > readAheadRecordsMax / 2)
     },
-    nextToTry: (held: Amount, limits: ReadLimits) => (held.records > 0 ? [] : read(limits)),
+    nextToTry: (held: Amount, limits: ReadLimits) => (held.records > 0 ? [] : read(limits, true)),
+    isBehind: () => isBehind,
     appended() {
       exhausted = false
     },
     restart() {
       lastSequence = 0
       exhausted = false
+      isBehind = false
+      passedOver.clear()
     },
     oldest: (countMax: number) =>
-      outbox
-        .read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })
-        .filter(({ sequence }) => !isLeaving(sequence)),
+      staying(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),
   })
 }

@@ -28,6 +28,8 @@ export interface SendQueue {
    * records a few may be counted that it cannot, and bytes of those that it can may be missing.
    */
   ready(nowMs: number): Amount
+  /** What waits for a throttled shard, as far as it was its turn; bytes as Kinesis counts. */
+  heldFor(shardId: string): Amount
   /** All that is in the queue, in flight or not; bytes of memory. */
   size(): Amount
 }

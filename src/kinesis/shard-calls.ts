@@ -13,6 +13,7 @@ export interface QueueShards {
 export const noShards: QueueShards = Object.freeze({
   room: Object.freeze({
     any: () => false,
+    count: () => 0,
     isThrottled: () => false,
     recordsMax: () => Infinity,
     dueMs: () => undefined,

@@ -29,6 +29,8 @@ export interface ShardOutcome {
 export interface ShardRoom {
   /** False while no shard is throttled: then there is room for everything. */
   any(): boolean
+  /** How many shards are throttled. */
+  count(): number
   isThrottled(shardId: string): boolean
   /** How many records of the shard a call that starts at `nowMs` may hold. */
   recordsMax(shardId: string, nowMs: number): number
@@ -82,6 +84,7 @@ export function createShardThrottles(random: () => number): ShardThrottles {
 
   return Object.freeze({
     any: () => throttles.size > 0,
+    count: () => throttles.size,
     isThrottled: (shardId: string) => throttles.has(shardId),
     recordsMax(shardId: string, nowMs: number) {
       const throttle = throttles.get(shardId)

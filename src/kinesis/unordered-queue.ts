@@ -74,6 +74,10 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       wakeDue(nowMs)
       return { records: waiting.length + held.dueCount(nowMs), bytes: waitingBytes }
     },
+    heldFor(shardId: string): Amount {
+      const items = held.itemsOf(shardId)
+      return { records: items.length, bytes: payloadBytesOf(items) }
+    },
     size: () => amount.size(),
   })
 }

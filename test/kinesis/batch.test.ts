@@ -240,7 +240,7 @@ const run = fc.array(
       isThrottle: fc.boolean(),
     }),
   ),
-  { maxLength: 80 },
+  { maxLength: 80, size: 'max' },
 )
 
 describe('any run of calls', () => {

@@ -172,6 +172,8 @@ async function openOrderRuns(ordering: Ordering) {
     streams: [],
     haste: 1_000,
     requestTimeoutMs,
+    // So few that throttled shards have most of theirs left on disk.
+    heldRecordsMax: 4,
     watch: (put) => (request) => (current ? current.watch(put)(request) : put(request)),
   })
   const { lab, outbox, producer } = delivery

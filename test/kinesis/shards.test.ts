@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { hashKeySpace } from '../../src/hash-key.ts'
+import { readAheadRecordsMax } from '../../src/kinesis/read-ahead.ts'
 import { allLimits } from '../../src/lab/shard-limits.ts'
+import type { Ordering } from '../../src/outbox/outbox.ts'
 import { rawCall } from '../lab/lab-fixtures.ts'
 import { newRecord } from '../outbox/outbox-parts.ts'
 import { openDelivery, putsOf, textsByKey, until } from './producer-parts.ts'
@@ -36,6 +38,16 @@ function expectAll(delivery: Delivery, keys: readonly string[], rounds: number):
   for (const key of keys) {
     expect(arrived.get(key)?.toSorted((left, right) => Number(left) - Number(right))).toEqual(texts)
   }
+}
+
+/** In their order, where there is one. */
+function expectTexts(
+  texts: readonly string[],
+  expected: readonly string[],
+  ordering: Ordering,
+): void {
+  const sorted = (of: readonly string[]) => (ordering === 'none' ? of.toSorted() : of)
+  expect(sorted(texts)).toEqual(sorted(expected))
 }
 
 /** Entries that were throttled in the first 25 calls. */
@@ -98,6 +110,29 @@ describe('one hot shard of four', () => {
       expect(hotMs - coldMs).toBeGreaterThan(1_000)
     }
   })
+
+  it.each(orderings)(
+    '%s: what it cannot take stays on disk, and is not in the way of what comes later',
+    async (ordering) => {
+      const delivery = await openDelivery({ haste: 50 })
+      const hot = throttle(delivery, 1)
+      const hotKeys = keysOfShard(1, 200)
+      delivery.producer.start()
+      await appendTo(delivery, hotKeys, 1, ordering)
+      await until(() => delivery.lines.length > 0)
+      // More than is ever in memory.
+      await appendTo(delivery, hotKeys, readAheadRecordsMax / 200 + 10, ordering)
+      const coldKeys = [0, 2, 3].flatMap((shard) => keysOfShard(shard, 100))
+      await appendTo(delivery, coldKeys, 2, ordering)
+      await until(() => delivery.lab.streams.records('stream').length === 600)
+      expectAll(delivery, coldKeys, 2)
+      hot.remove()
+      await delivery.producer.idle()
+      const texts = textsByKey(delivery.lab, 'stream')
+      const expected = ['0', ...Array.from({ length: 70 }, (_, index) => String(index))]
+      for (const key of hotKeys) expectTexts(texts.get(key) ?? [], expected, ordering)
+    },
+  )
 
   it('is named in the log, once a minute', async () => {
     const delivery = await openDelivery({ haste: 50 })
