@@ -42,6 +42,9 @@ export interface HeldLimits {
   readonly bytesMax: number
 }
 
+/** Each costs a further look at what is passed over of the others. */
+const groupsMax = 4
+
 export function createPassedOver(
   shards: QueueShards,
   heldFor: (shardId: string) => Amount,
@@ -60,6 +63,11 @@ export function createPassedOver(
     return Math.max(records / (limits.recordsMax * share), bytes / (limits.bytesMax * share))
   }
 
+  /** Not when most shards are throttled: then there are none to keep the memory free for. */
+  function mayPassOver(): boolean {
+    return marks.size < groupsMax && 2 * shards.room.count() <= (map?.shardCount ?? 0)
+  }
+
   return Object.freeze({
     isActive: () => marks.size > 0 || shards.room.any(),
     admit(records: readonly QueuedRecord[]) {
@@ -72,7 +80,7 @@ export function createPassedOver(
         if (shards.room.isThrottled(group)) {
           const held = heldOf.get(group) ?? { ...heldFor(group) }
           heldOf.set(group, held)
-          if (fullness(held) >= 1) {
+          if (fullness(held) >= 1 && mayPassOver()) {
             marks.set(group, record.sequence - 1)
             continue
           }

@@ -16,9 +16,9 @@ const readRecordsMin = 500
 export const heldRecordsMaxDefault = 4_000
 export const heldBytesMax = 8 * 1024 * 1024
 /** Smaller reads while some are passed over: their keys are hashed. */
-const readBesideMax = 1_000
+const readBesideMax = 500
 /** Reads in a row that may find nothing but records to pass over. */
-const readsInVainMax = 4
+const readsInVainMax = 2
 
 /** What all destinations hold in memory. */
 export interface ReadBudget {

@@ -10,6 +10,7 @@ export interface ShardMap {
     record: Pick<OutgoingRecord, 'partitionKey' | 'explicitHashKey'>,
   ): string | undefined
   has(shardId: string): boolean
+  readonly shardCount: number
 }
 
 /**
@@ -41,5 +42,6 @@ export function createShardMap(ranges: readonly ShardRange[]): ShardMap {
     shardOfRecord: ({ partitionKey, explicitHashKey }: OutgoingRecord) =>
       shardOf(explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey)),
     has: (shardId: string) => ids.has(shardId),
+    shardCount: ids.size,
   })
 }

@@ -125,6 +125,13 @@ describe('records of a throttled shard', () => {
     expect(named(reading.read(10))).toBe('a1 a2 b5 b6')
   })
 
+  it('are not passed over when most shards are throttled: there is no other to make room for', () => {
+    const reading = openReading(2)
+    for (const key of 'abc') reading.throttle(key)
+    for (const key of 'aaabbb') reading.append(key)
+    expect(named(reading.read(10))).toBe('a1 a2 a3 b4 b5 b6')
+  })
+
   it('are not read again while the memory is full of others', () => {
     const reading = openReading(1)
     reading.throttle('b')
