@@ -228,6 +228,8 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
       return true
     },
     dispatched(bytes) {
+      // Nobody was to finish it when the connection went; now somebody will.
+      if (member.hasLeft) release(-costOf(bytes))
       member.dispatched += costOf(bytes)
     },
     finished(bytes) {

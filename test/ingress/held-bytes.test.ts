@@ -93,6 +93,18 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
+  test('what the engine gets after the connection went is held until it is finished', () => {
+    const { house, join } = createHouse()
+    const share = join('a')
+    share.pass(100)
+    share.leave()
+    expect(house.total).toBe(0)
+    share.dispatched(100)
+    expect(house.total).toBe(100 + messageOverheadBytes)
+    share.finished(100)
+    expect(house.total).toBe(0)
+  })
+
   test('frames that do not become whole cannot stop everybody: the longest under way goes', () => {
     const { told, join } = createHouse()
     const slow = Array.from({ length: 10 }, (_, index) => join(`slow ${index}`))
