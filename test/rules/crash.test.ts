@@ -1,6 +1,16 @@
-import { describe, expect, it } from 'vitest'
+import { readFile, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { expect, test } from 'vitest'
+import { parsePayloadText } from '../../src/rules/payload.ts'
+import { parseMetadata } from '../../src/rules/rule-files.ts'
+import { createRandom } from '../helpers/random.ts'
 import { startChild } from '../outbox/child-process.ts'
 import { openStore, temporaryFolder } from './rule-fixtures.ts'
+
+const seed = 8
+const rounds = [1, 2, 3] as const
+/** A round is killed somewhere in so many. */
+const writesMax = 1_000
 
 /** What may be found of a rule by the last of its writes that was confirmed. */
 const possibleStates: Readonly<Record<string, readonly string[]>> = {
@@ -9,22 +19,50 @@ const possibleStates: Readonly<Record<string, readonly string[]>> = {
   deleted: ['absent'],
 }
 
-describe('kill -9 in the middle of writes', () => {
-  it.each([10, 150])('keeps all that was confirmed, after %i writes', async (confirmedMin) => {
-    const directory = await temporaryFolder()
-    const child = startChild('../rules/write-until-killed.ts', [directory])
-    await child.printed(confirmedMin)
-    await child.kill()
+/** Writes rules until it is killed. @returns the last confirmed state of each, by name */
+async function writeAndKill(directory: string, round: number, writes: number) {
+  const child = startChild('../rules/write-until-killed.ts', [directory, `r${round}`])
+  await child.printed(writes)
+  await child.kill()
+  return child.lines.map((line) => line.split(' ') as [name: string, state: string])
+}
 
-    const { store } = await openStore({ directory, rulesMax: 100_000 })
-    const confirmed = new Map(child.lines.map((line) => line.split(' ') as [string, string]))
-    const lost = [...confirmed].filter(([name, state]) => {
-      const found = store.byName(name)?.payload.description ?? 'absent'
-      return !possibleStates[state]?.includes(found)
-    })
-    expect(lost).toEqual([])
-    expect(confirmed.size).toBeGreaterThan(3)
-    const tags = store.all().map((rule) => [rule.name.slice(2, 3), rule.tags['line']])
-    expect(tags.filter(([line, tag]) => line !== tag)).toEqual([])
+/** Files that are neither a whole payload nor whole metadata; hidden ones are nobody's. */
+async function tornFiles(directory: string): Promise<readonly string[]> {
+  const files = (await readdir(directory)).filter((file) => !file.startsWith('.'))
+  const faults = await Promise.all(
+    files.map(async (file) => {
+      const bytes = await readFile(path.join(directory, file))
+      try {
+        if (file.endsWith('.meta.json')) parseMetadata(bytes)
+        else parsePayloadText(bytes)
+        return []
+      } catch (thrown) {
+        return [`${file}: ${String(thrown)}`]
+      }
+    }),
+  )
+  return faults.flat()
+}
+
+test(`each file is whole, old or new, after each kill -9 in the middle of ${writesMax} writes`, async () => {
+  const directory = await temporaryFolder()
+  const random = createRandom(seed)
+  const confirmed = new Map<string, string>()
+  for (const round of rounds) {
+    const writes = 1 + random(writesMax)
+    const said = await writeAndKill(directory, round, writes)
+    for (const [name, state] of said) confirmed.set(name, state)
+    expect({ round, writes, torn: await tornFiles(directory) }).toEqual({ round, writes, torn: [] })
+  }
+
+  const { store } = await openStore({ directory, rulesMax: 100_000 })
+  const lost = [...confirmed].filter(([name, state]) => {
+    const found = store.byName(name)?.payload.description?.trimEnd() ?? 'absent'
+    return !possibleStates[state]?.includes(found)
   })
+  expect(lost).toEqual([])
+  expect(confirmed.size).toBeGreaterThan(100)
+  const tags = store.all().map((rule) => [rule.name.split('_')[1], rule.tags['line']])
+  expect(tags.filter(([line, tag]) => line !== tag)).toEqual([])
 })

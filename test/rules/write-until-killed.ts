@@ -1,6 +1,7 @@
 /**
  * A child process: creates rules in the folder named on its command line, replaces each and deletes
- * it, several at a time, and prints `<name> <state>` once each of these has resolved.
+ * it, several at a time, and prints `<name> <state>` once each of these has resolved. Names begin
+ * with the second word of the command line. The files are so long that a part of one is no rule.
  */
 import { compileActions } from '../../src/actions/compile-actions.ts'
 import { systemClock } from '../../src/clock.ts'
@@ -10,6 +11,9 @@ import type { TopicRulePayload } from '../../src/rules/payload.ts'
 import { openRuleStore } from '../../src/rules/rule-store.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { createLogger, createMetrics } from '../../src/telemetry.ts'
+
+const [directory = '', prefix = ''] = process.argv.slice(2)
+const descriptionLength = 20_000
 
 const store = await openRuleStore(
   {
@@ -21,16 +25,17 @@ const store = await openRuleStore(
     metrics: createMetrics(),
     clock: systemClock,
   },
-  { directory: process.argv[2] ?? '', rulesMax: 100_000 },
+  { directory, rulesMax: 100_000, watch: false },
 )
 
-function payload(description: string): TopicRulePayload {
+function payload(state: string): TopicRulePayload {
+  const description = state.padEnd(descriptionLength)
   return parsePayload({ sql: "SELECT * FROM 'a'", actions: [], description })
 }
 
 async function writeForever(line: number): Promise<never> {
   for (let number = 0; ; number += 1) {
-    const name = `r_${line}_${number}`
+    const name = `${prefix}_${line}_${number}`
     await store.create(name, payload('created'), { line: String(line) })
     process.stdout.write(`${name} created\n`)
     await store.replace(name, payload('replaced'))
