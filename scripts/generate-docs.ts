@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { TSchema } from 'typebox'
 import { variables } from '../src/config.ts'
 import { errorCatalogue } from '../src/errors.ts'
 import type { ErrorKind } from '../src/errors.ts'
+import type { Variable } from '../src/variable.ts'
 
 /** The documents that are made from the code: their path, and the text that they must have. */
 export const generatedDocuments: Readonly<Record<string, () => string>> = {
@@ -31,11 +31,10 @@ ${rows.join('\n')}
 }
 
 function configDocument(): string {
-  const rows = Object.entries<TSchema>(variables.properties).map(([name, schema]) => {
-    const text = 'description' in schema ? String(schema.description) : ''
-    const fallback = 'default' in schema ? `\`${String(schema.default)}\`` : ''
-    return `| \`${name}\` | ${fallback} | ${text} |`
-  })
+  const rows = Object.entries<Variable>(variables).map(
+    ([name, { description, default: value }]) =>
+      `| \`${name}\` | ${value === undefined ? '' : `\`${value}\``} | ${description} |`,
+  )
   return `# Configuration
 
 Made from \`src/config.ts\` by \`npm run docs\`.

@@ -1,11 +1,10 @@
-import { Type } from 'typebox'
-import type { Static, TObject, TSchema } from 'typebox'
-import { Value } from 'typebox/value'
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
 import { deepFreeze } from './deep-freeze.ts'
 import { SluiceError } from './errors.ts'
 import { isLoopback } from './loopback.ts'
+import { readVariables } from './variable.ts'
+import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
 import type { VariableName, Variables } from './variables.ts'
 
@@ -107,8 +106,6 @@ export interface Listen {
   readonly host: string
   readonly port: number
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Reads, checks and freezes the configuration.
@@ -249,10 +246,6 @@ function isHttpOverTls(
   )
 }
 
-const credentialsFileVariables = Type.Pick(variables, [
-  'SLUICE_CREDENTIALS_FILE',
-  'SLUICE_DATA_DIR',
-])
 export const credentialsFileName = 'credentials.json'
 
 /**
@@ -261,20 +254,11 @@ export const credentialsFileName = 'credentials.json'
  * @throws SluiceError ConfigInvalid
  */
 export function credentialsFileOf(environment: Environment): string {
-  const read = readVariables(credentialsFileVariables, environment)
+  const read = readVariables(variables, environment, ['SLUICE_CREDENTIALS_FILE', 'SLUICE_DATA_DIR'])
   return path.resolve(
     read.SLUICE_CREDENTIALS_FILE ?? path.join(read.SLUICE_DATA_DIR, credentialsFileName),
   )
 }
-
-const httpVariables = Type.Pick(variables, [
-  'SLUICE_HTTP_HOST',
-  'SLUICE_HTTP_PORT',
-  'SLUICE_HTTP_TLS',
-  'SLUICE_TLS_CERT_FILE',
-  'SLUICE_TLS_KEY_FILE',
-  'SLUICE_TLS_CA_FILE',
-])
 
 /**
  * Where clients of this machine find the HTTP API: also for who has no use for the rest.
@@ -283,7 +267,14 @@ const httpVariables = Type.Pick(variables, [
  * @throws SluiceError ConfigInvalid
  */
 export function httpUrlOf(environment: Environment): string {
-  const read = readVariables(httpVariables, environment)
+  const read = readVariables(variables, environment, [
+    'SLUICE_HTTP_HOST',
+    'SLUICE_HTTP_PORT',
+    'SLUICE_HTTP_TLS',
+    'SLUICE_TLS_CERT_FILE',
+    'SLUICE_TLS_KEY_FILE',
+    'SLUICE_TLS_CA_FILE',
+  ])
   const { SLUICE_HTTP_HOST: host, SLUICE_HTTP_PORT: port } = read
   const scheme = isHttpOverTls(read, tlsFilesOf(read)) ? 'https' : 'http'
   // An address that stands for all of the machine is none to connect to.
@@ -303,39 +294,6 @@ function regionDefault(environment: Environment, mode: Config['mode']): string {
     'ConfigInvalid',
     'AWS_REGION is not set: `sluice start` needs the region of the streams, e.g. AWS_REGION=eu-central-1',
   )
-}
-
-function readVariables<Schema extends TObject>(
-  schema: Schema,
-  environment: Environment,
-): Static<Schema> {
-  const given = Object.fromEntries(
-    Object.keys(schema.properties).flatMap((name) => {
-      const value = environment[name]
-      return value === undefined || value === '' ? [] : [[name, value]]
-    }),
-  )
-  const value = Value.Convert(schema, Value.Default(schema, given))
-  const [error] = Value.Errors(schema, value)
-  if (error) {
-    const name = error.instancePath.slice(1)
-    const property: TSchema | undefined = schema.properties[name]
-    throw new SluiceError(
-      'ConfigInvalid',
-      `${name}=${shown(name, given[name])} is not usable: it ${error.message}. ${describe(property)}`,
-    )
-  }
-  return value as Static<Schema>
-}
-
-const secretVariables: ReadonlySet<string> = new Set<VariableName>(['SLUICE_METRICS_TOKEN'])
-
-function shown(name: string, value = ''): string {
-  return secretVariables.has(name) ? '(not shown)' : value
-}
-
-function describe(property: TSchema | undefined): string {
-  return property && 'description' in property ? String(property.description) : ''
 }
 
 /** Without authentication only this machine may reach a port, unless the operator says otherwise. */

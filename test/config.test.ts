@@ -1,7 +1,8 @@
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { credentialsFileOf, loadConfig, openListeners } from '../src/config.ts'
+import { credentialsFileOf, loadConfig, openListeners, variables } from '../src/config.ts'
 import { isLoopback } from '../src/loopback.ts'
+import { readVariables } from '../src/variable.ts'
 
 describe('loadConfig', () => {
   test('the lab needs no variable at all', () => {
@@ -32,11 +33,16 @@ describe('loadConfig', () => {
 
   test.each([
     [{ SLUICE_MQTT_PORT: 'abc' }, /SLUICE_MQTT_PORT=abc .*integer.*Port of the MQTT broker/],
-    [{ SLUICE_HTTP_PORT: '70000' }, /SLUICE_HTTP_PORT=70000 .*65535/],
+    [{ SLUICE_HTTP_PORT: '70000' }, /SLUICE_HTTP_PORT=70000 .*an integer from 0 to 65535\. /],
     [{ SLUICE_HTTP_PORT: '-1' }, /SLUICE_HTTP_PORT=-1 /],
+    [{ SLUICE_HTTP_PORT: '80.5' }, /SLUICE_HTTP_PORT=80\.5 /],
+    [{ SLUICE_HTTP_PORT: '0x50' }, /SLUICE_HTTP_PORT=0x50 /],
+    [{ SLUICE_RULES_MAX: '0' }, /SLUICE_RULES_MAX=0 .*an integer from 1 to 100000\. Rules/],
     [{ SLUICE_LOG_LEVEL: 'loud' }, /SLUICE_LOG_LEVEL=loud .*debug, info, warn, error/],
-    [{ SLUICE_ACCOUNT_ID: '123' }, /SLUICE_ACCOUNT_ID=123 /],
-    [{ AWS_REGION: 'nowhere' }, /AWS_REGION=nowhere /],
+    [{ SLUICE_ACCOUNT_ID: '123' }, /SLUICE_ACCOUNT_ID=123 .*it must be 12 digits\. /],
+    [{ AWS_REGION: 'nowhere' }, /AWS_REGION=nowhere .*such as eu-central-1\. /],
+    [{ SLUICE_LAB_LIMITS: 'reads,all' }, /SLUICE_LAB_LIMITS=reads,all .*writes, reads and fan-out/],
+    [{ SLUICE_LAB_STRICT: 'yes' }, /SLUICE_LAB_STRICT=yes .*it must be 1 or 0\. /],
     [{ SLUICE_AUTH: 'basic' }, /SLUICE_AUTH=basic .*`sigv4` takes signed requests/],
     [{ SLUICE_METRICS_TOKEN: 'short' }, /SLUICE_METRICS_TOKEN=\(not shown\) .*16 to 256/],
     [{ SLUICE_HTTP_HOST: '0.0.0.0' }, /SLUICE_HTTP_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
@@ -169,4 +175,40 @@ test.each([
   ['192.0.2.1', false],
 ])('isLoopback(%s) is %s', (host, expected) => {
   expect(isLoopback(host)).toBe(expected)
+})
+
+describe('readVariables', () => {
+  const table = {
+    A_PORT: { kind: 'integer', range: { minimum: 0, maximum: 65_535 }, description: 'A port.' },
+    A_SWITCH: { kind: 'choice', choices: ['on', 'off'], default: 'off', description: 'A switch.' },
+    A_SECRET: { kind: 'pattern', pattern: /^\d+$/, form: 'x', isSecret: true, description: 'A.' },
+  } as const
+
+  test('gives the type of each value: a literal, a number, or undefined where there is no default', () => {
+    const { A_PORT: port, A_SWITCH: aSwitch } = readVariables(table, { A_PORT: '80' })
+    const read: { port: number | undefined; aSwitch: 'on' | 'off' } = { port, aSwitch }
+    expect(read).toEqual({ port: 80, aSwitch: 'off' })
+    expect(readVariables(table, {}).A_PORT).toBeUndefined()
+  })
+
+  test('reads those that are named, whatever the others hold', () => {
+    expect(readVariables(table, { A_PORT: 'x', A_SWITCH: 'on' }, ['A_SWITCH'])).toEqual({
+      A_SWITCH: 'on',
+    })
+  })
+
+  test('takes every default of the configuration when it is written out', () => {
+    const defaults = readVariables(variables, {})
+    const written = Object.entries(defaults).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, String(value)]],
+    )
+    expect(written.length).toBeGreaterThan(0)
+    expect(readVariables(variables, Object.fromEntries(written))).toEqual(defaults)
+  })
+
+  test('does not show a secret', () => {
+    expect(() => readVariables(table, { A_SECRET: 'hunter2' })).toThrow(
+      'A_SECRET=(not shown) is not usable: it must be x. A.',
+    )
+  })
 })

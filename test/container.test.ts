@@ -23,7 +23,7 @@ const sdkVariables = [
   'AWS_ENDPOINT_URL_KINESIS',
   'AWS_ENDPOINT_URL_STS',
 ]
-const knownVariables = new Set([...Object.keys(variables.properties), ...sdkVariables])
+const knownVariables = new Set([...Object.keys(variables), ...sdkVariables])
 
 describe.each(Object.entries(services))('compose service %s', (_name, service) => {
   test('runs a command that exists, with options that it has', () => {

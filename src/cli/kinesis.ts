@@ -1,7 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../clock.ts'
 import { labAccountId, loadConfig } from '../config.ts'
-import { createLogger } from '../telemetry.ts'
 import type { Host } from './host.ts'
 
 export function kinesisCommand(host: Host): Command {
@@ -63,8 +62,10 @@ const shardCountDefault = 4
 async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   host.leaveAws()
   const config = loadConfig(host.environment, 'lab')
-  const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
   const stopRequested = host.stopRequested()
+  // Loaded here and not on top: no other command needs them.
+  const { createLogger } = await import('../logger.ts')
+  const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
   const { createLabServer } = await import('../lab/lab-server.ts')
   const { noLimits } = await import('../lab/shard-limits.ts')
   const { statusDurationsOf } = await import('../lab/statuses.ts')

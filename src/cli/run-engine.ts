@@ -2,8 +2,7 @@ import { systemClock } from '../clock.ts'
 import { loadConfig, openListeners } from '../config.ts'
 import type { Config } from '../config.ts'
 import { isLoopback } from '../loopback.ts'
-import { createLogger } from '../telemetry.ts'
-import type { Logger } from '../telemetry.ts'
+import type { Logger } from '../logger.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -11,6 +10,8 @@ import type { Host } from './host.ts'
 export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {
   const config = loadConfig(host.environment, mode)
   const isTerminal = host.stdout.isTTY === true
+  // Loaded here and not on top: `sluice --help` should not wait for it.
+  const { createLogger } = await import('../logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
   warnOfOpenPorts(config, logger)

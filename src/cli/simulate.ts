@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import cliProgress from 'cli-progress'
 import { Command, InvalidArgumentError } from 'commander'
 import type { MqttClient } from 'mqtt'
 import { SluiceError, messageOf } from '../errors.ts'
@@ -63,7 +62,7 @@ async function simulate(host: Host, options: SimulateOptions): Promise<void> {
   void host.stopRequested().then(() => stop.abort())
   const messages = await readMessages(options.file)
   const fleet = createFleet({ ...loadConfig(host.environment, 'lab').mqtt, ...options })
-  const progress = createProgress(host, options.repeat ? undefined : messages.length)
+  const progress = await createProgress(host, options.repeat ? undefined : messages.length)
   const startedMs = systemClock.nowMs()
   let sent = 0
   try {
@@ -183,8 +182,9 @@ async function connectDevice(name: string, { host, port }: Listen): Promise<Devi
 }
 
 /** A bar where a person watches; silence otherwise, since the closing line says it all. */
-function createProgress(host: Host, total: number | undefined) {
+async function createProgress(host: Host, total: number | undefined) {
   if (!host.stdout.isTTY) return { acknowledged: () => undefined, stop: () => undefined }
+  const { default: cliProgress } = await import('cli-progress')
   const bar = new cliProgress.SingleBar({
     format: total
       ? '{bar} {value} of {total} acknowledged, {eta_formatted} left'

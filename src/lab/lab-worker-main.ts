@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SluiceError, messageOf } from '../errors.ts'
-import { createMemoryLogger } from '../telemetry.ts'
+import { createMemoryLogger } from '../logger.ts'
 import { createLabServer } from './lab-server.ts'
 import type { LabServer } from './lab-server.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
