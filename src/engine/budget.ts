@@ -1,7 +1,6 @@
 import { placeOfAction } from '../actions/action.ts'
 import type { ActionOutcome } from '../actions/action.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
-import type { Gathered } from './gather.ts'
 import type { RuleOutcome } from './run-rule.ts'
 
 /**
@@ -15,6 +14,9 @@ export interface Budget {
   others: Set<Destination> | undefined
   republishesLeft: number
 }
+
+/** What an action that succeeds gives. */
+type Given = Extract<ActionOutcome, { readonly ok: true }>
 
 /** Of one message: ten rules of ten actions each. */
 const republishedMax = 100
@@ -45,7 +47,7 @@ export function boundRule(budget: Budget, outcome: RuleOutcome): RuleOutcome {
   return isWithin ? outcome : { ...outcome, actions }
 }
 
-function problemOf(budget: Budget, { records, messages }: Gathered): string | undefined {
+function problemOf(budget: Budget, { records, messages }: Given): string | undefined {
   if (messages.length > budget.republishesLeft) {
     return `one message is republished ${republishedMax} times in all at most`
   }
@@ -63,7 +65,7 @@ function isKnown({ first, others }: Budget, destination: Destination): boolean {
   return destination === first || others?.has(destination) === true
 }
 
-function tooMuch(given: Gathered, message: string, index: number): ActionOutcome {
+function tooMuch(given: Given, message: string, index: number): ActionOutcome {
   const [record] = given.records
   const resource = record?.destination.streamName ?? given.messages[0]?.topic ?? ''
   const where = placeOfAction(index)

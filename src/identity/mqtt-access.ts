@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { Access, Admission, ConnectionOrigin, Login } from '../ingress/access.ts'
+import type { Access, Admission, ConnectionOrigin, Login } from './access.ts'
 import type { Logger } from '../telemetry.ts'
 import type { AccessKeys } from './credentials-file.ts'
 import { openPasswords } from './passwords.ts'

@@ -1,4 +1,4 @@
-import type { Permissions } from '../ingress/access.ts'
+import type { Permissions } from './access.ts'
 import type { Policy } from './policy.ts'
 import type { PolicyVariables } from './policy-pattern.ts'
 import { resourceArn } from './resource-arn.ts'

@@ -1,7 +1,7 @@
 import type { AuthenticateError, Client } from 'aedes'
 import { messageOf } from '../errors.ts'
 import type { Logger } from '../telemetry.ts'
-import type { Access, Admission, Login } from './access.ts'
+import type { Access, Admission, Login } from '../identity/access.ts'
 import type { Connection } from './connection.ts'
 import { mayPublish } from './publishing.ts'
 

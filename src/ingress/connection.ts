@@ -1,4 +1,4 @@
-import type { ConnectionOrigin, Permissions } from './access.ts'
+import type { ConnectionOrigin, Permissions } from '../identity/access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from './gate.ts'

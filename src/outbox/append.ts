@@ -3,6 +3,7 @@ import type { Metrics } from '../telemetry.ts'
 import type { Admission, Placed } from './admission.ts'
 import { addTo, createCounterSums } from './counters.ts'
 import type { DestinationEntry, DestinationTable } from './destination-table.ts'
+import type { Leave } from './leave.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
 import { moves } from './ledger.ts'
 import type { LedgerMetrics } from './ledger-metrics.ts'
@@ -25,7 +26,6 @@ export interface AppendParts {
   readonly admission: Admission
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
-  /** Records are on disk, or never will be: see `createLeave`. */
   readonly leave: Leave
   /** Gives a record its place in the queue. */
   readonly newEntry: (
@@ -33,22 +33,6 @@ export interface AppendParts {
     acceptedAtMs: number,
     destination?: DestinationEntry,
   ) => NewEntry
-}
-
-/** Takes records off the count of those on their way, which may let others in that wait. */
-export type Leave = (placed: readonly Placed[]) => void
-
-export function createLeave({
-  admission,
-  metrics,
-}: Pick<AppendParts, 'admission' | 'metrics'>): Leave {
-  return (placed) => {
-    for (const { entry } of placed) entry.arriving -= 1
-    admission.done(placed)
-    if (!admission.isWaiting()) return
-    admission.roomMade(placed.map(({ entry }) => entry))
-    metrics.outboxAppendsWaiting.set(admission.waiting().appends)
-  }
 }
 
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>

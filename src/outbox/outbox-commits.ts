@@ -3,7 +3,6 @@
  * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
  */
 import type { Placed } from './admission.ts'
-import type { Leave } from './append.ts'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import { createLimitedLog } from '../limited-log.ts'
@@ -20,6 +19,7 @@ import {
 import type { DestinationEntry, DestinationTable } from './destination-table.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Append, GroupCommit, Removal } from './group-commit.ts'
+import type { Leave } from './leave.ts'
 import { ledgerWrite, moves } from './ledger.ts'
 import type { Ledger, LedgerRow } from './ledger.ts'
 import type { LedgerMetrics } from './ledger-metrics.ts'

@@ -21,7 +21,7 @@ import type { Clock } from '../clock.ts'
 import { SluiceError, messageOf } from '../errors.ts'
 import type { Logger, Metrics } from '../telemetry.ts'
 import { createAdmission, destinationShare } from './admission.ts'
-import { createAppend, createLeave } from './append.ts'
+import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
 import { createCounterSums, addTo } from './counters.ts'
 import { createDeadLetters } from './dead-letters.ts'
@@ -36,6 +36,7 @@ import {
 import type { DestinationEntry } from './destination-table.ts'
 import { createGiveUp } from './give-up.ts'
 import type { GivenUp } from './give-up.ts'
+import { createLeave } from './leave.ts'
 import { createLedger, moves } from './ledger.ts'
 import type { ActionLedger, Ledger, LedgerRow } from './ledger.ts'
 import { createLedgerMetrics } from './ledger-metrics.ts'
@@ -48,7 +49,7 @@ import { openOutboxStore } from './outbox-store.ts'
 import type { OutboxStore } from './outbox-store.ts'
 import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './record-codec.ts'
 import { newQueuedRecord, queuedRecord } from './queued-record.ts'
-import type { QueuedRecord } from './queued-record.ts'
+import type { QueuedRecord, ReadLimits } from './queued-record.ts'
 import { createSettledSet } from './settled-set.ts'
 import { createUnreadRecords } from './unread-records.ts'
 
@@ -74,7 +75,7 @@ export type { ActionLedger, LedgerCounts } from './ledger.ts'
 export { actionLabel, errorActionIndex } from './new-record.ts'
 export type { NewRecord } from './new-record.ts'
 export type { Origin } from './origin.ts'
-export type { QueuedRecord } from './queued-record.ts'
+export type { QueuedRecord, ReadLimits } from './queued-record.ts'
 
 /** A destination and what waits for it. */
 export interface QueuedDestination {
@@ -83,12 +84,6 @@ export interface QueuedDestination {
   readonly records: number
   /** On disk. */
   readonly bytes: number
-}
-
-export interface ReadLimits {
-  readonly countMax: number
-  /** The first record is given even if it is larger. */
-  readonly bytesMax: number
 }
 
 /** The bounds that hold for this outbox. */

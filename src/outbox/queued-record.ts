@@ -11,6 +11,13 @@ export interface QueuedRecord extends DeliveredPart {
   readonly stored: Buffer
 }
 
+/** How much of a queue is read. */
+export interface ReadLimits {
+  readonly countMax: number
+  /** The first record is given even if it is larger. */
+  readonly bytesMax: number
+}
+
 /** A record that was just given its place, and its bytes as they are to stand on disk. */
 export function newQueuedRecord(
   { ruleName, actionIndex, partitionKey, explicitHashKey, data }: NewRecord,

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createPermissions, mayConnect } from '../../src/identity/permissions.ts'
 import { combinePolicies, compilePolicy } from '../../src/identity/policy.ts'
-import { allPermissions } from '../../src/ingress/access.ts'
-import type { Access } from '../../src/ingress/access.ts'
+import { allPermissions } from '../../src/identity/access.ts'
+import type { Access } from '../../src/identity/access.ts'
 import { findFilterFault, findTopicTextFault } from '../../src/ingress/topic.ts'
 import {
   documentOf,

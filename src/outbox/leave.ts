@@ -1,0 +1,24 @@
+import type { Metrics } from '../telemetry.ts'
+import type { Admission, Placed } from './admission.ts'
+
+/**
+ * Takes records off the count of those on their way to disk, once they are there or never will be.
+ * That may let others in that wait.
+ */
+export type Leave = (placed: readonly Placed[]) => void
+
+export function createLeave({
+  admission,
+  metrics,
+}: {
+  readonly admission: Admission
+  readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
+}): Leave {
+  return (placed) => {
+    for (const { entry } of placed) entry.arriving -= 1
+    admission.done(placed)
+    if (!admission.isWaiting()) return
+    admission.roomMade(placed.map(({ entry }) => entry))
+    metrics.outboxAppendsWaiting.set(admission.waiting().appends)
+  }
+}
