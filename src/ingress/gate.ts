@@ -260,8 +260,13 @@ function createStream(socket: GateSocket, events: { wanted(): void; destroyed():
       writeThrough(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done)
     },
     destroy(error, done) {
+      // Aedes may write to a client that has gone, one that went in the midst of its CONNECT for
+      // ever, and would wait for the drain, and with it whoever publishes to that client.
+      this.write = discard
       events.destroyed()
       done(error)
     },
   })
 }
+
+const discard = (): boolean => true

@@ -244,8 +244,9 @@ describe('clients that publish more than there is memory for', () => {
   test('are counted by what each message takes, also where two have one packet id', async () => {
     const { port, metric } = await startIngress()
     const client = await connectRaw(port)
-    const publish = (bytes: number) => publishPacket({ qos: 2, payload: Buffer.alloc(bytes) })
-    client.send(publish(10_000), publish(100), { cmd: 'disconnect' })
+    const [long, short] = [Buffer.alloc(10_000), Buffer.alloc(100)]
+    client.send(publishPacket({ qos: 2, payload: long }), publishPacket({ qos: 2, payload: short }))
+    client.send({ cmd: 'disconnect' })
     await client.closed
     expect(client.waiting).toMatchObject([{ cmd: 'pubrec' }, { cmd: 'pubrec' }])
     await settle()
