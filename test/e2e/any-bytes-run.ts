@@ -39,6 +39,8 @@ const closeTimeoutMs = 15_000
 /** For connections and bytes to be given back, and memory by the collector. */
 const settleTimeoutMs = 20_000
 const pollMs = 20
+/** Less than a subscriber has to drain, for whom a publisher would wait. */
+const answeredWithinMs = 4_000
 /** Between two messages of a well-behaved client. */
 const pauseMs = 2
 const keptBytesMax = 64 * 1_048_576
@@ -70,9 +72,11 @@ export async function anyBytesRun({ sessions, seed }: AnyBytesOptions): Promise<
     const keptBytes = (await memoryAtRest(target, before)) - before
     if (keptBytes > keptBytesMax) faults.push(`${keptBytes} bytes of memory are not given back`)
     faults.push(...(await streamFaults(lab, witnesses)), ...(await endFaults(engine)))
+    const longestWaitMs = Math.max(...witnesses.map((witness) => witness.longestWaitMs()))
+    if (longestWaitMs > answeredWithinMs) faults.push(`an answer took ${longestWaitMs} ms`)
     return {
       acknowledged: witnesses.reduce((sum, witness) => sum + witness.acknowledged(), 0),
-      longestWaitMs: Math.max(...witnesses.map((witness) => witness.longestWaitMs())),
+      longestWaitMs,
       keptBytes,
       faults: [...faults, ...witnesses.flatMap((witness) => witness.faults)],
     }
