@@ -14,7 +14,7 @@ import type { CallObserver } from './service-call.ts'
 import { ServiceError } from './service-error.ts'
 import { shardIdOf } from './stream.ts'
 import { isObject } from './validation.ts'
-import { wireFormats } from './wire-format.ts'
+import { jsonFormat } from './wire-format.ts'
 import type { WireFormat } from './wire-format.ts'
 
 /**
@@ -44,7 +44,7 @@ const isRpc = ({ headers, target }: LabRequest) =>
 export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Promise<LabAnswer> {
   const requestId = randomUUID()
   const target = targetOf(request)
-  const wire = wireOf(request)
+  const wire = await wireOf(request)
   const name = target.startsWith(`${servicePrefix}.`)
     ? target.slice(servicePrefix.length + 1)
     : target
@@ -90,9 +90,12 @@ function targetOf(request: LabRequest): string {
     : `${servicePrefix}.${operationName}`
 }
 
-function wireOf(request: LabRequest): WireFormat {
-  if (isRpc(request)) return wireFormats.rpcCbor
-  return request.headers['content-type']?.includes('cbor') ? wireFormats.amzCbor : wireFormats.json
+async function wireOf(request: LabRequest): Promise<WireFormat> {
+  const { 'content-type': contentType } = request.headers
+  if (!isRpc(request) && !contentType?.includes('cbor')) return jsonFormat
+  // Its library takes its time to load, and most clients speak JSON.
+  const { amzCborFormat, rpcCborFormat } = await import('./cbor-formats.ts')
+  return isRpc(request) ? rpcCborFormat : amzCborFormat
 }
 
 const inFormat = (
