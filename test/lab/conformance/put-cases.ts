@@ -111,9 +111,7 @@ export const putCases: readonly Case[] = [
     async run({ client, stream }) {
       const { StreamName } = await stream()
       const Records = Array.from({ length: 500 }, () => ({ PartitionKey: 'k', Data }))
-      const calls = [1, 2, 3].map(() =>
-        client.send(new PutRecordsCommand({ StreamName, Records })),
-      )
+      const calls = [1, 2, 3].map(() => client.send(new PutRecordsCommand({ StreamName, Records })))
       const codes = (await Promise.all(calls))
         .flatMap((answer) => answer.Records ?? [])
         .map(({ ErrorCode = 'stored' }) => ErrorCode)
