@@ -20,6 +20,9 @@ export interface CallLimiterOptions {
   readonly callersMax: number
 }
 
+/** What sums of times may be off by: the last call of a second's worth is not to fail by it. */
+const roundingMs = 0.5
+
 export function createCallLimiter(
   { clock }: { readonly clock: Pick<Clock, 'monotonicMs'> },
   { callsPerSecond, callersMax }: CallLimiterOptions,
@@ -32,7 +35,7 @@ export function createCallLimiter(
     take(caller) {
       const nowMs = clock.monotonicMs()
       const paidAt = Math.max(paidAtMs.get(caller) ?? nowMs, nowMs)
-      const waitMs = Math.ceil(paidAt + callMs - periodMs - nowMs)
+      const waitMs = Math.ceil(paidAt - nowMs + callMs - periodMs - roundingMs)
       if (waitMs > 0) return waitMs
       paidAtMs.delete(caller)
       paidAtMs.set(caller, paidAt + callMs)
