@@ -9,6 +9,7 @@ export interface KeepAlive {
   start(keepAliveSeconds: number): void
   /** Something came from the client. */
   heard(): void
+  /** Also for a `start` that is still to come, of a client that goes in the midst of its CONNECT. */
   stop(): void
 }
 
@@ -24,6 +25,7 @@ export interface KeepAliveEvents {
 export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAlive {
   let heardAtMs = clock.nowMs()
   let cancel: (() => void) | undefined
+  let isStopped = false
 
   function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
@@ -42,12 +44,13 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
 
   return {
     start(keepAliveSeconds) {
-      if (keepAliveSeconds > 0) watch(keepAliveSeconds * 1000)
+      if (keepAliveSeconds > 0 && !isStopped) watch(keepAliveSeconds * 1000)
     },
     heard() {
       heardAtMs = clock.nowMs()
     },
     stop() {
+      isStopped = true
       cancel?.()
     },
   }

@@ -1,9 +1,12 @@
 import { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
+import type { Clock } from '../../src/clock.ts'
 import { createGate } from '../../src/ingress/gate.ts'
+import type { GateFault } from '../../src/ingress/gate.ts'
 import { createHeldBytes } from '../../src/ingress/held-bytes.ts'
 import { topicLimits } from '../../src/ingress/topic.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 
 const limits = {
   ...topicLimits,
@@ -21,16 +24,30 @@ function createSocket() {
   return Object.assign(socket, { destroySoon: () => void socket.destroy() })
 }
 
-test('nobody waits for the drain of a client that has gone', () => {
+function createGateOf(clock: Clock, faults: GateFault[] = []) {
   const events = {
-    fault: () => undefined,
+    fault: (fault: GateFault) => void faults.push(fault),
     publishReleased: () => undefined,
     closed: () => undefined,
   }
   const heldBytes = createHeldBytes(1_000_000)
-  const gate = createGate({ socket: createSocket(), clock: systemClock, events, heldBytes }, limits)
+  return createGate({ socket: createSocket(), clock, events, heldBytes }, limits)
+}
+
+test('nobody waits for the drain of a client that has gone', () => {
+  const { stream } = createGateOf(systemClock)
   const large = Buffer.alloc(1_000_000)
-  expect(gate.stream.write(large)).toBe(false)
+  expect(stream.write(large)).toBe(false)
+  stream.destroy()
+  expect(stream.write(large)).toBe(true)
+})
+
+test('nobody watches the keepalive of a client that went in the midst of its CONNECT', () => {
+  const clock = createManualClock()
+  const faults: GateFault[] = []
+  const gate = createGateOf(clock, faults)
   gate.stream.destroy()
-  expect(gate.stream.write(large)).toBe(true)
+  gate.open(10)
+  clock.advance(60_000)
+  expect(faults).toEqual([])
 })
