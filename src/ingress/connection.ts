@@ -2,6 +2,7 @@ import type { ConnectionOrigin, Permissions } from '../identity/access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from './gate.ts'
+import type { HeldPublish } from './held-bytes.ts'
 import { createReceivedIds } from './received-ids.ts'
 import type { ReceivedIds } from './received-ids.ts'
 import type { Session } from './sessions.ts'
@@ -22,10 +23,11 @@ export interface Connection {
   /** Those of the session: of the connection alone until the client resumes a session. */
   received: ReceivedIds
   /**
-   * QoS 2 messages that Aedes has been let to answer and did not distribute yet, by their packet id:
-   * each as itself, for the next of the same id may come before this one is looked for.
+   * The PUBLISHes that Aedes has been let to answer and did not distribute yet: by their packets, for
+   * the next of the same packet id may come before this one is looked for. Those that Aedes drops,
+   * because the connection goes before they are answered, stay here and go with it.
    */
-  readonly undistributed: Map<number, object>
+  readonly undistributed: Map<object, HeldPublish>
   /** The filters that the client may stand subscribed to. */
   readonly filters: Set<string>
   /** Where the client asked to keep its session. */

@@ -1,4 +1,11 @@
-import { findFrameFault, frameLength, packetType, pubrelPacketId, typeOf } from './frames.ts'
+import {
+  countedBytes,
+  findFrameFault,
+  frameLength,
+  packetType,
+  pubrelPacketId,
+  typeOf,
+} from './frames.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 
 /**
@@ -33,7 +40,7 @@ export interface FrameQueue {
 
 export interface FrameQueueOptions extends FrameLimits {
   readonly unfinishedMax: number
-  /** Asked for each PUBLISH that is to pass next, with its length; on true it passes. */
+  /** Asked for each PUBLISH that is to pass next, with its `countedBytes`; on true it passes. */
   readonly mayPublish: (bytes: number) => boolean
   /** Told of each PUBREL that passes. */
   readonly publishReleased: (packetId: number) => void
@@ -124,7 +131,8 @@ function admit(
       const fault = findFrameFault(run, offset, length, options)
       if (fault !== undefined) return { end: offset, fault }
       if (type === packetType.publish) {
-        if (state.unfinished >= options.unfinishedMax || !options.mayPublish(length)) break
+        if (state.unfinished >= options.unfinishedMax) break
+        if (!options.mayPublish(countedBytes(run, offset))) break
         state.unfinished++
       } else if (type === packetType.disconnect) {
         if (state.unfinished > 0) break

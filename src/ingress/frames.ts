@@ -72,7 +72,10 @@ function decodeLength(bytes: Buffer, offset: number): number {
   return lengthMalformed
 }
 
-/** The length in bytes of a frame of which `remaining` follow the fixed header. */
+/**
+ * The length in bytes of a frame of which `remaining` follow the fixed header, where its remaining
+ * length takes no more bytes than it must: what is known of a packet that is parsed.
+ */
 export function frameBytes(remaining: number): number {
   if (remaining < 0x80) return remaining + 2
   if (remaining < 0x4000) return remaining + 3
@@ -83,6 +86,14 @@ export function frameBytes(remaining: number): number {
 export function frameLength(bytes: Buffer, offset: number): number {
   const header = decodeLength(bytes, offset)
   return (header & 7) + (header >>> 3)
+}
+
+/**
+ * The same as the parsed packet has it: a client may spend more bytes than it must on the remaining
+ * length, and what is counted in must be what is counted out.
+ */
+export function countedBytes(bytes: Buffer, offset: number): number {
+  return frameBytes(decodeLength(bytes, offset) >>> 3)
 }
 
 /**

@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
-import type { HeldBytes } from './held-bytes.ts'
+import type { HeldBytes, HeldPublish } from './held-bytes.ts'
 import { createIntake } from './intake.ts'
 import { createKeepAlive } from './keep-alive.ts'
 
@@ -36,11 +36,16 @@ export interface Gate {
   /**
    * Aedes has come to a PUBLISH that was passed on: it may read on without waiting for it.
    *
-   * @param bytes the length of its frame
+   * @param bytes the length of its frame, as `countedBytes` has it
+   * @returns what is held of it, until `finish`
    */
-  dispatched(bytes: number): void
-  /** A PUBLISH that was passed on is answered and distributed. */
-  finish(bytes: number): void
+  dispatched(bytes: number): HeldPublish
+  /** Aedes is let to answer it: it goes with the connection, unless it comes to be distributed. */
+  readonly answering: (publish: HeldPublish) => void
+  /** It is handed to the subscribers, whether the connection stands or not. */
+  readonly distributing: (publish: HeldPublish) => void
+  /** It is answered and distributed, or will never be. The second time it is without effect. */
+  finish(publish: HeldPublish): void
   /** Nothing more of this client passes. */
   readonly hold: () => void
 }
@@ -135,8 +140,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
     receive(chunk) {
       keepAlive.heard()
       if (stream.destroyed) return
-      const pings = intake.read(chunk)
-      if (pings > 0) answerPings(stream, pings)
+      answerPings(stream, intake.read(chunk))
       flush()
     },
     receiveEnd() {
@@ -155,13 +159,15 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
       keepAlive.start(keepAliveSeconds)
       flush()
     },
-    finish(bytes) {
-      intake.finish(bytes)
-      planFlush()
-    },
     dispatched(bytes) {
-      intake.dispatched(bytes)
       readOn()
+      return intake.dispatched(bytes)
+    },
+    answering: (publish) => intake.answering(publish),
+    distributing: (publish) => intake.distributing(publish),
+    finish(publish) {
+      intake.finish(publish)
+      planFlush()
     },
     hold: () => intake.hold(),
   }
@@ -230,7 +236,7 @@ function end(stream: Duplex, events: GateEvents, reason: GateFault | 'end of str
 
 function answerPings(stream: Duplex, count: number): void {
   // A client that does not read its answers gets no more of them.
-  if (stream.destroyed || stream.writableNeedDrain) return
+  if (count === 0 || stream.destroyed || stream.writableNeedDrain) return
   stream.write(count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse))
 }
 

@@ -4,13 +4,21 @@
  *
  *   partial: of a frame that is not whole yet
  *   waiting: of whole frames that may not pass yet
- *   passed:  of PUBLISHes that are with Aedes and the engine, also after their connection has gone
+ *   passed:  of PUBLISHes that are with Aedes and the engine
+ *
+ * What has passed is counted with its connection until it is finished. When the connection goes, that
+ * part of it stays which the process keeps: it is with the engine, or on its way to the subscribers, and
+ * both say when they have done. What else Aedes has it may drop without a word, but only of a
+ * connection that goes; should it come to it all the same, it is kept again from then on. So for each
+ * connection two numbers tell all, and the sum changes with them alone:
+ *
+ *   counted = is there ? all that passed and is not finished : what of that the process keeps
  *
  * - While all three reach `bytesMax`, no connection that publishes is read from; those that only
  *   subscribe go on. As room comes back they are read from again in the order in which they were
  *   stopped, as many in a turn of the event loop as there is room for a chunk of each.
  * - While `passed` reaches half of that, no PUBLISH passes: what waits goes with its connection,
- *   what has passed does not, so clients that come back again and again cannot pile it up.
+ *   what the process keeps does not, so clients that come back again and again cannot pile it up.
  * - While nearly all of it is `partial`, the connection whose frame is the longest under way is
  *   ended: the rest of it would never be read, and nothing else makes room.
  *
@@ -40,10 +48,23 @@ export interface HeldShare {
   hold(partialBytes: number, waitingBytes: number, isNewFrame: boolean): void
   /** @returns whether a PUBLISH of so many bytes passes; if not, `changed` says when to try again */
   pass(bytes: number): boolean
-  /** The engine has it: it is held until it is finished, even if the connection goes. */
-  dispatched(bytes: number): void
-  finished(bytes: number): void
+  /** The engine has a PUBLISH of so many bytes: it is held even if the connection goes. */
+  dispatched(bytes: number): HeldPublish
+  /** Aedes is to answer it, and drops it where the connection goes: it is held as long as that. */
+  answering(publish: HeldPublish): void
+  /** It is on its way to the subscribers: it is held even if the connection goes, or has gone. */
+  distributing(publish: HeldPublish): void
+  /** @returns whether it was not finished before */
+  finished(publish: HeldPublish): boolean
   leave(): void
+}
+
+/** A PUBLISH that the engine got. It is counted once, whatever is said of it how often. */
+export interface HeldPublish {
+  /** What it is counted for. */
+  readonly bytes: number
+  /** For the share alone to change: with whom it goes. */
+  holder: 'process' | 'connection' | 'nobody'
 }
 
 /**
@@ -162,11 +183,15 @@ interface Sum {
   passed: number
 }
 
-interface Member extends Sum {
+interface Member {
   readonly events: HeldBytesEvents
   mayRead: boolean
-  /** Of `passed`, what the engine has. */
-  dispatched: number
+  partial: number
+  waiting: number
+  /** All that passed and is not finished. */
+  passed: number
+  /** Of `passed`, what the process keeps when the connection goes. */
+  kept: number
   hasLeft: boolean
 }
 
@@ -183,17 +208,21 @@ interface House {
 
 const costOf = (bytes: number): number => bytes + messageOverheadBytes
 
+const countedOf = ({ hasLeft, passed, kept }: Member): number => (hasLeft ? kept : passed)
+
+const createMember = (events: HeldBytesEvents): Member => ({
+  events,
+  mayRead: true,
+  partial: 0,
+  waiting: 0,
+  passed: 0,
+  kept: 0,
+  hasLeft: false,
+})
+
 function createShare(events: HeldBytesEvents, house: House): HeldShare {
   const { sum } = house
-  const member: Member = {
-    events,
-    mayRead: true,
-    partial: 0,
-    waiting: 0,
-    passed: 0,
-    dispatched: 0,
-    hasLeft: false,
-  }
+  const member = createMember(events)
 
   function set(partialBytes: number, waitingBytes: number): void {
     sum.partial += partialBytes - member.partial
@@ -202,9 +231,24 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
     member.waiting = waitingBytes
   }
 
-  function release(bytes: number): void {
-    sum.passed -= bytes
-    member.passed -= bytes
+  /** The only way in which what has passed changes. @returns whether the sum did, too */
+  function change(passedBytes: number, keptBytes: number, hasLeft = member.hasLeft): boolean {
+    const countedBefore = countedOf(member)
+    member.passed += passedBytes
+    member.kept += keptBytes
+    member.hasLeft = hasLeft
+    const difference = countedOf(member) - countedBefore
+    sum.passed += difference
+    return difference !== 0
+  }
+
+  function hand(publish: HeldPublish, holder: HeldPublish['holder']): boolean {
+    if (publish.holder === 'nobody') return false
+    const keptBefore = publish.holder === 'process' ? publish.bytes : 0
+    const kept = holder === 'process' ? publish.bytes : 0
+    publish.holder = holder
+    if (change(holder === 'nobody' ? -publish.bytes : 0, kept - keptBefore)) house.look()
+    return true
   }
 
   return {
@@ -222,27 +266,24 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
       house.look()
     },
     pass(bytes) {
+      if (member.hasLeft) return false
       house.publishes(member)
       if (!house.tryPass(member)) return false
-      release(-costOf(bytes))
+      change(costOf(bytes), 0)
       return true
     },
     dispatched(bytes) {
-      // Nobody was to finish it when the connection went; now somebody will.
-      if (member.hasLeft) release(-costOf(bytes))
-      member.dispatched += costOf(bytes)
+      const publish: HeldPublish = { bytes: costOf(bytes), holder: 'connection' }
+      hand(publish, 'process')
+      return publish
     },
-    finished(bytes) {
-      member.dispatched -= costOf(bytes)
-      release(costOf(bytes))
-      house.look()
-    },
+    answering: (publish) => void hand(publish, 'connection'),
+    distributing: (publish) => void hand(publish, 'process'),
+    finished: (publish) => hand(publish, 'nobody'),
     leave() {
       if (member.hasLeft) return
-      member.hasLeft = true
       set(0, 0)
-      // Nobody will finish what has not come to the engine.
-      release(member.passed - member.dispatched)
+      change(0, 0, true)
       house.remove(member)
       house.look()
     },

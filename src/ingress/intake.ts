@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { createFrameQueue } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
-import type { HeldBytes } from './held-bytes.ts'
+import type { HeldBytes, HeldPublish, HeldShare } from './held-bytes.ts'
 import { createPublishRate } from './publish-rate.ts'
 import type { PublishRate } from './publish-rate.ts'
 
@@ -10,7 +10,7 @@ import type { PublishRate } from './publish-rate.ts'
  * What was read from one client and has not passed on: a frame that is not whole, whole frames that
  * wait, and why the connection is to end behind them.
  */
-export interface Intake {
+export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'distributing'> {
   /** @returns how many PINGREQs the chunk held, which are left out */
   read(chunk: Buffer): number
   /** Nothing more will come. */
@@ -24,9 +24,8 @@ export interface Intake {
   open(): void
   /** Nothing more passes. */
   hold(): void
-  /** The engine has a PUBLISH of so many bytes that passed. */
-  dispatched(bytes: number): void
-  finish(bytes: number): void
+  /** The second time it is without effect. */
+  finish(publish: HeldPublish): void
   /** PUBLISHes that passed and are not finished. */
   readonly unfinished: number
   /** The connection is gone: forgets what waits. */
@@ -89,9 +88,10 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
     open: () => queue.open(),
     hold: () => queue.hold(),
     dispatched: (bytes) => share.dispatched(bytes),
-    finish(bytes) {
-      queue.finish()
-      share.finished(bytes)
+    answering: (publish) => share.answering(publish),
+    distributing: (publish) => share.distributing(publish),
+    finish(publish) {
+      if (share.finished(publish)) queue.finish()
     },
     get unfinished() {
       return queue.unfinished

@@ -7,6 +7,7 @@ import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDeps } from './ingesting.ts'
 import { frameBytes } from './frames.ts'
+import type { HeldPublish } from './held-bytes.ts'
 import { isBasicIngest } from './topic.ts'
 
 /**
@@ -19,7 +20,8 @@ import { isBasicIngest } from './topic.ts'
  * it has no answer, and subscribers owe nothing to the state of a stream.
  *
  * A PUBLISH is finished, and its place in the gate free, when Aedes has distributed it, or at
- * once where it never will: Basic Ingest, and duplicates of QoS 2.
+ * once where it never will: Basic Ingest, and duplicates of QoS 2. One of QoS 1 whose PUBACK could not
+ * be written is not distributed either, and Aedes does not say so: it goes with its connection.
  */
 export interface Publishing {
   /** For Aedes' `authorizePublish`. Never throws; calls `proceed` exactly once. */
@@ -103,16 +105,15 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     packet: PublishPacket,
     proceed: Proceed,
   ): void {
-    const { qos, topic } = packet
-    const publish: Publish = { qos, messageId: packet.messageId ?? 0, bytes: bytesOf(packet) }
-    connection.gate.dispatched(publish.bytes)
+    const { qos, topic, messageId = 0 } = packet
+    const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
     const { permissions } = connection
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
       return forbid(deps, connection, { publish, topic, proceed })
     }
     const ingest = () =>
       ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
-    const outcome = qos === 2 ? connection.received.ingestOnce(publish.messageId, ingest) : ingest()
+    const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
       if (fault !== undefined && qos > 0) {
         ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
@@ -176,10 +177,8 @@ interface Sender {
 
 /** What is kept of a PUBLISH until it is finished. */
 interface Publish {
-  readonly qos: Message['qos']
-  readonly messageId: number
-  /** Of its frame. */
-  readonly bytes: number
+  readonly packet: PublishPacket
+  readonly held: HeldPublish
 }
 
 const bytesOf = (packet: PublishPacket): number => frameBytes(packet.length ?? 0)
@@ -190,13 +189,13 @@ const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd ==
 /** Lets Aedes disconnect the client, once the answers that went before have left Aedes' buffers. */
 function refuse(
   connection: Connection,
-  { bytes }: Publish,
+  { held }: Publish,
   proceed: Proceed,
   reason: Error,
 ): 'pending' {
   setImmediate(() => {
     proceed(reason)
-    connection.gate.finish(bytes)
+    connection.gate.finish(held)
     connection.answers.answered()
   })
   return 'pending'
@@ -235,30 +234,26 @@ function acknowledge(
   proceed: Proceed,
   finished: () => void,
 ): 'done' | 'pending' {
-  if (publish.qos !== 2) {
-    proceed()
-    return 'done'
-  }
-  const { messageId } = publish
-  connection.undistributed.set(messageId, publish)
+  const { packet, held } = publish
+  connection.undistributed.set(packet, held)
+  connection.gate.answering(held)
   proceed()
+  if (packet.qos !== 2) return 'done'
   // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
   // duplicate, and has its PUBREC.
   setImmediate(() => {
-    if (connection.undistributed.get(messageId) !== publish) return
-    connection.undistributed.delete(messageId)
-    finish(connection, publish, finished)
+    if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
   })
   return 'pending'
 }
 
 function finish(
-  connection: Connection,
-  { qos, bytes }: Pick<Publish, 'qos' | 'bytes'>,
+  { gate, answers }: Connection,
+  { packet, held }: Publish,
   finished: () => void,
 ): void {
-  connection.gate.finish(bytes)
-  if (qos === 2) connection.answers.answered()
+  gate.finish(held)
+  if (packet.qos === 2) answers.answered()
   finished()
 }
 
@@ -267,12 +262,13 @@ function createDistribute(deps: PublishingDeps): Distribute {
   return (packet, clientOrDone, maybeDone) => {
     const [client, done] =
       typeof clientOrDone === 'function' ? [null, clientOrDone] : [clientOrDone, maybeDone]
-    const connection = client && isFromWire(packet) ? deps.connectionOf(client) : undefined
-    if (packet.qos === 2) connection?.undistributed.delete(packet.messageId ?? 0)
+    const connection = client ? deps.connectionOf(client) : undefined
+    const held = connection?.undistributed.get(packet)
+    connection?.undistributed.delete(packet)
+    if (held) connection?.gate.distributing(held)
     const distributed: Proceed = (error) => {
       done?.(error)
-      if (connection === undefined) return
-      finish(connection, { qos: packet.qos, bytes: bytesOf(packet) }, deps.finished)
+      if (connection && held) finish(connection, { packet, held }, deps.finished)
     }
     // Nobody can subscribe to these, but the stored `#` of an absent client would match.
     if (isBasicIngest(packet.topic)) distributed()

@@ -61,6 +61,7 @@ test('whatever order and time ingest takes, and whoever is cut off: acknowledged
         }),
       )
       await until(async () => (await metric('mqttConnections')) === 0)
+      await until(async () => (await metric('mqttHeldBytes')) === 0)
       await ingress.close()
     }),
     { numRuns: 25 },
@@ -96,4 +97,5 @@ test('bytes that make no sense: the broker lives and serves the others', async (
   witness.send(publishPacket())
   expect(await witness.next()).toMatchObject({ cmd: 'puback' })
   await until(async () => (await metric('mqttConnections')) === 1)
+  await until(async () => (await metric('mqttHeldBytes')) === 0)
 })
