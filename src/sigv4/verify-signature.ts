@@ -112,7 +112,7 @@ function refuseKey(
 
 function refuseScope(given: Authorization, rules: SignatureRules): Verification | undefined {
   const { scope, signedAt } = given
-  if (!signedAt.startsWith(scope.date)) {
+  if (scope.date !== signedAt.slice(0, 8)) {
     return refused(
       'mismatch',
       'Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: ' +

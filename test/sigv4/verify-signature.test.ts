@@ -276,6 +276,17 @@ describe('refused is', () => {
       /'20150829' != '20150830'/,
     ],
     [
+      'a date in the scope that is cut short',
+      withHeaders(
+        {
+          authorization: String(signed.headers['authorization']).replace('/20150830/', '/201508/'),
+        },
+        signed,
+      ),
+      'mismatch',
+      /'201508' != '20150830'/,
+    ],
+    [
       '5 minutes and a second ago',
       at('20150830T123059Z'),
       'skewed',
