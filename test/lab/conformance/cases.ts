@@ -14,9 +14,9 @@ export interface Case {
   /** Gives what is compared with `expected`: plain data. */
   readonly run: (bench: Bench) => Promise<unknown>
   readonly expected: unknown
-  /** Those that do something else, and what; a text of docs/KINESIS.md. */
-  /** Those that take seconds for it. */
-  readonly tooSlowFor?: readonly Peer[]
+  /** Those that are not asked, and why; a text of docs/KINESIS.md, as the next. */
+  readonly notAsked?: Partial<Readonly<Record<Peer, string>>>
+  /** Those that do something else, and what. */
   readonly differences?: Partial<Readonly<Record<Peer, string>>>
 }
 
