@@ -37,16 +37,26 @@ export class PutRecordsProtocol extends AwsJson1_1Protocol {
   }
 }
 
-/** @param stream the other members: one of them at least, and none but texts */
+/**
+ * Written entry by entry into one buffer: a text of all of them would be as large as the body, and
+ * garbage of that size stays until the old generation is collected.
+ *
+ * @param stream the other members: one of them at least, and none but texts
+ */
 function bodyOf(stream: object, entries: readonly PutRecordsRequestEntry[]): Buffer {
-  let text = `${JSON.stringify(stream).slice(0, -1)},"Records":[`
-  let separator = ''
-  for (const { Data, PartitionKey, ExplicitHashKey } of entries) {
-    const data = Buffer.isBuffer(Data) ? Data : Buffer.from(Data ?? [])
-    text += `${separator}{"Data":"${data.toString('base64')}"`
-    if (ExplicitHashKey !== undefined) text += `,"ExplicitHashKey":"${ExplicitHashKey}"`
-    text += `,"PartitionKey":${JSON.stringify(PartitionKey)}}`
-    separator = ','
-  }
-  return Buffer.from(`${text}]}`)
+  const parts = [`${JSON.stringify(stream).slice(0, -1)},"Records":[`]
+  for (const [index, entry] of entries.entries()) parts.push(textOf(entry, index > 0 ? ',' : ''))
+  parts.push(']}')
+  const body = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0))
+  let end = 0
+  for (const part of parts) end += body.write(part, end)
+  return body
+}
+
+function textOf(entry: PutRecordsRequestEntry, separator: string): string {
+  const { Data, PartitionKey, ExplicitHashKey } = entry
+  const data = Buffer.isBuffer(Data) ? Data : Buffer.from(Data ?? [])
+  const hashKey = ExplicitHashKey === undefined ? '' : `,"ExplicitHashKey":"${ExplicitHashKey}"`
+  const key = JSON.stringify(PartitionKey)
+  return `${separator}{"Data":"${data.toString('base64')}"${hashKey},"PartitionKey":${key}}`
 }
