@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { createTokenBuckets } from '../token-buckets.ts'
 
 /**
  * How often somebody may call. A second's worth of calls may come at once; after that they are let
@@ -20,28 +21,21 @@ export interface CallLimiterOptions {
   readonly callersMax: number
 }
 
-/** What sums of times may be off by: the last call of a second's worth is not to fail by it. */
-const roundingMs = 0.5
-
 export function createCallLimiter(
   { clock }: { readonly clock: Pick<Clock, 'monotonicMs'> },
   { callsPerSecond, callersMax }: CallLimiterOptions,
 ): CallLimiter {
-  const periodMs = 1_000
-  const callMs = periodMs / callsPerSecond
-  /** When all calls of a caller will be paid for. */
-  const paidAtMs = new Map<string, number>()
+  const buckets = createTokenBuckets({
+    tokens: callsPerSecond,
+    windowMs: 1_000,
+    keysMax: callersMax,
+  })
   return {
     take(caller) {
       const nowMs = clock.monotonicMs()
-      const paidAt = Math.max(paidAtMs.get(caller) ?? nowMs, nowMs)
-      const waitMs = Math.ceil(paidAt - nowMs + callMs - periodMs - roundingMs)
-      if (waitMs > 0) return waitMs
-      paidAtMs.delete(caller)
-      paidAtMs.set(caller, paidAt + callMs)
-      const [oldest] = paidAtMs.keys()
-      if (paidAtMs.size > callersMax && oldest !== undefined) paidAtMs.delete(oldest)
-      return 0
+      const waitMs = buckets.waitMs(caller, nowMs)
+      if (waitMs === 0) buckets.take(caller, nowMs)
+      return waitMs
     },
   }
 }

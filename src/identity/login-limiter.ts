@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type { Clock } from '../clock.ts'
+import { createTokenBuckets } from '../token-buckets.ts'
 
 /**
  * Slows down guessing: counts failed logins and says when the next may be tried. Each failure takes a
@@ -55,7 +56,8 @@ export function createLoginLimiter(
   options: LoginLimiterOptions = loginLimits,
 ): LoginLimiter {
   const { windowMs, keysMax } = options
-  const bucketsOf = (failuresMax: number) => createBuckets({ failuresMax, windowMs, keysMax })
+  // Logins that were under way together may fail together: they do not add up over a window.
+  const bucketsOf = (tokens: number) => createTokenBuckets({ tokens, windowMs, keysMax })
   const pairs = bucketsOf(options.pairFailuresMax)
   const addresses = bucketsOf(options.addressFailuresMax)
   const users = bucketsOf(options.userFailuresMax)
@@ -69,35 +71,9 @@ export function createLoginLimiter(
     failed({ address, user }) {
       const nowMs = clock.monotonicMs()
       const network = networkOf(address)
-      pairs.fail(`${network} ${user}`, nowMs)
-      addresses.fail(network, nowMs)
-      users.fail(user, nowMs)
-    },
-  }
-}
-
-interface BucketOptions {
-  readonly failuresMax: number
-  readonly windowMs: number
-  readonly keysMax: number
-}
-
-/** A bucket is the one time at which it is full again: the further off, the emptier it is. */
-function createBuckets({ failuresMax, windowMs, keysMax }: BucketOptions) {
-  const fullAtMs = new Map<string, number>()
-  const tokenMs = windowMs / failuresMax
-  return {
-    waitMs(key: string, nowMs: number): number {
-      const fullAt = fullAtMs.get(key) ?? nowMs
-      return Math.max(0, Math.ceil(fullAt - nowMs - (windowMs - tokenMs)))
-    },
-    fail(key: string, nowMs: number): void {
-      const fullAt = Math.max(fullAtMs.get(key) ?? nowMs, nowMs) + tokenMs
-      fullAtMs.delete(key)
-      // Logins that were under way together may fail together: they do not add up over a window.
-      fullAtMs.set(key, Math.min(fullAt, nowMs + windowMs))
-      const [oldest] = fullAtMs.keys()
-      if (fullAtMs.size > keysMax && oldest !== undefined) fullAtMs.delete(oldest)
+      pairs.take(`${network} ${user}`, nowMs)
+      addresses.take(network, nowMs)
+      users.take(user, nowMs)
     },
   }
 }

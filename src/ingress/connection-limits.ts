@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { networkOf } from '../identity/login-limiter.ts'
 import { isLoopback } from '../loopback.ts'
+import { createTokenBuckets } from '../token-buckets.ts'
 
 /**
  * How many connections there may be, and from where, whichever way they come in: plain, over TLS or
@@ -44,7 +45,14 @@ export function createConnectionLimits(
 ): ConnectionLimits {
   const { clock, isExempt = isLoopback } = deps
   const counts = new Map<string, number>()
-  const rate = createRate(connectRate)
+  const rate =
+    connectRate === 0
+      ? undefined
+      : createTokenBuckets({
+          tokens: connectRate * burstSeconds,
+          windowMs: burstSeconds * 1_000,
+          keysMax: addressesMax,
+        })
   let total = 0
 
   function enterFrom(address: string): ConnectionRefusal | undefined {
@@ -52,7 +60,9 @@ export function createConnectionLimits(
     if (connectionsPerAddressMax > 0 && count >= connectionsPerAddressMax) {
       return 'too_many_from_address'
     }
-    if (!rate.take(address, clock.monotonicMs())) return 'connect_rate'
+    const nowMs = clock.monotonicMs()
+    if (rate && rate.waitMs(address, nowMs) > 0) return 'connect_rate'
+    rate?.take(address, nowMs)
     counts.set(address, count + 1)
     return undefined
   }
@@ -81,25 +91,6 @@ export function createConnectionLimits(
           if (address !== undefined) leaveFrom(address)
         },
       }
-    },
-  }
-}
-
-/** A token bucket for each address, kept as the one time at which it is full again. */
-function createRate(perSecond: number) {
-  const fullAtMs = new Map<string, number>()
-  const tokenMs = 1_000 / perSecond
-  const windowMs = burstSeconds * 1_000
-  return {
-    take(address: string, nowMs: number): boolean {
-      if (perSecond === 0) return true
-      const fullAt = Math.max(fullAtMs.get(address) ?? nowMs, nowMs) + tokenMs
-      if (fullAt > nowMs + windowMs) return false
-      fullAtMs.delete(address)
-      fullAtMs.set(address, fullAt)
-      const [oldest] = fullAtMs.keys()
-      if (fullAtMs.size > addressesMax && oldest !== undefined) fullAtMs.delete(oldest)
-      return true
     },
   }
 }

@@ -1,0 +1,46 @@
+/**
+ * Token buckets, one for each key: a window's worth of tokens may be taken at once, after which each
+ * comes back as its time is over. A bucket is kept as the one time at which it is full again: the
+ * further off, the emptier it is.
+ *
+ * Memory is bounded: of too many keys the one that was taken from longest ago is forgotten.
+ */
+export interface TokenBuckets {
+  /** @returns milliseconds until there is a token for the key; 0: there is one now */
+  waitMs(key: string, nowMs: number): number
+  /** Takes a token, also where there is none: a bucket does not get emptier than empty. */
+  take(key: string, nowMs: number): void
+}
+
+export interface TokenBucketsOptions {
+  /** Of each bucket. */
+  readonly tokens: number
+  /** What it takes to fill an empty one. */
+  readonly windowMs: number
+  readonly keysMax: number
+}
+
+/** What sums of times may be off by: the last token of a bucket is not to fail by it. */
+const roundingMs = 0.5
+
+export function createTokenBuckets({
+  tokens,
+  windowMs,
+  keysMax,
+}: TokenBucketsOptions): TokenBuckets {
+  const fullAtMs = new Map<string, number>()
+  const tokenMs = windowMs / tokens
+  const missingMs = (key: string, nowMs: number) =>
+    Math.max((fullAtMs.get(key) ?? nowMs) - nowMs, 0)
+  return {
+    waitMs: (key, nowMs) =>
+      Math.max(0, Math.ceil(missingMs(key, nowMs) + tokenMs - windowMs - roundingMs)),
+    take(key, nowMs) {
+      const missing = Math.min(missingMs(key, nowMs) + tokenMs, windowMs)
+      fullAtMs.delete(key)
+      fullAtMs.set(key, nowMs + missing)
+      const [oldest] = fullAtMs.keys()
+      if (fullAtMs.size > keysMax && oldest !== undefined) fullAtMs.delete(oldest)
+    },
+  }
+}
