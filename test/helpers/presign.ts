@@ -2,7 +2,8 @@ import { createHash, createHmac } from 'node:crypto'
 import { SignatureV4 } from '@smithy/signature-v4'
 import type { SignatureV4CryptoInit } from '@smithy/signature-v4'
 
-class Sha256 {
+/** What the signer of AWS's clients is given to hash with. */
+export class Sha256 {
   readonly #hash
   constructor(secret?: ConstructorParameters<SignatureV4CryptoInit['sha256']>[0]) {
     this.#hash =

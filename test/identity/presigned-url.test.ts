@@ -1,8 +1,7 @@
-import { createHash, createHmac } from 'node:crypto'
 import { SignatureV4 } from '@smithy/signature-v4'
-import type { SignatureV4CryptoInit } from '@smithy/signature-v4'
 import { describe, expect, test } from 'vitest'
 import { isPresigned, verifyPresignedUrl } from '../../src/identity/presigned-url.ts'
+import { Sha256 } from '../helpers/presign.ts'
 
 const signedMs = Date.UTC(2026, 0, 1)
 const credentials = {
@@ -22,26 +21,6 @@ const vectorQuery = [
   `X-Amz-Signature=${vectorSignature}`,
 ]
 const vector = `/mqtt?${vectorQuery.join('&')}`
-
-class Sha256 {
-  readonly #hash
-  constructor(secret?: ConstructorParameters<SignatureV4CryptoInit['sha256']>[0]) {
-    this.#hash =
-      secret === undefined
-        ? createHash('sha256')
-        : createHmac(
-            'sha256',
-            typeof secret === 'string' ? secret : new Uint8Array(secret as ArrayBuffer),
-          )
-  }
-  update(chunk: Uint8Array): void {
-    this.#hash.update(chunk)
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest()
-  }
-  reset(): void {}
-}
 
 /** What the library of AWS's own clients makes, with a period. */
 async function presign(given: {
