@@ -1,5 +1,5 @@
 import type { QueuedRecord } from '../outbox/outbox.ts'
-import { memoryBytesOf, memoryBytesOfRecord } from './outgoing.ts'
+import { memoryBytesOf } from './outgoing.ts'
 import type { Outgoing, Returned } from './outgoing.ts'
 import type { Amount } from './send-queue.ts'
 
@@ -17,7 +17,7 @@ export function createHeldAmount(): HeldAmount {
   return Object.freeze({
     added(record: QueuedRecord) {
       records += 1
-      bytes += memoryBytesOfRecord(record)
+      bytes += record.stored.length
     },
     released(taken: readonly Outgoing[], returned: readonly Returned[]) {
       records += returned.length - taken.length

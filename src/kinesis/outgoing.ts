@@ -43,12 +43,7 @@ export function payloadBytesOf(outgoing: readonly Outgoing[]): number {
 
 /** As memory does. */
 export function memoryBytesOf(outgoing: readonly Outgoing[]): number {
-  return outgoing.reduce((sum, { record }) => sum + memoryBytesOfRecord(record), 0)
-}
-
-/** Read from disk, a record's data is part of what is stored. */
-export function memoryBytesOfRecord({ stored, data }: QueuedRecord): number {
-  return stored.length + (data.buffer === stored.buffer ? 0 : data.length)
+  return outgoing.reduce((sum, { record }) => sum + record.stored.length, 0)
 }
 
 export function listIn<Key, Item>(lists: Map<Key, Item[]>, key: Key): Item[] {

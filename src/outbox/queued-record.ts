@@ -1,5 +1,5 @@
 import type { NewRecord } from './new-record.ts'
-import { decodeRecord } from './record-codec.ts'
+import { dataOf, decodeFacts, payloadBytesOf } from './record-codec.ts'
 import type { DeliveredPart } from './record-codec.ts'
 
 /** A record that waits for delivery. Sequences grow in the order of appends, with gaps. */
@@ -18,6 +18,38 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
+type Facts = Omit<QueuedRecord, 'data'>
+
+/**
+ * Thousands of them are in memory at a time, so that each is no more than it needs to be: its data is
+ * cut out of what is stored when it is asked for, and a buffer of its own for no longer than that.
+ */
+class StoredRecord implements QueuedRecord {
+  readonly sequence: number
+  readonly bytes: number
+  readonly stored: Buffer
+  readonly ruleName: string
+  readonly actionIndex: number
+  readonly acceptedAtMs: number
+  readonly partitionKey: string
+  declare readonly explicitHashKey?: string
+
+  constructor(facts: Facts) {
+    this.sequence = facts.sequence
+    this.bytes = facts.bytes
+    this.stored = facts.stored
+    this.ruleName = facts.ruleName
+    this.actionIndex = facts.actionIndex
+    this.acceptedAtMs = facts.acceptedAtMs
+    this.partitionKey = facts.partitionKey
+    if (facts.explicitHashKey !== undefined) this.explicitHashKey = facts.explicitHashKey
+  }
+
+  get data(): Buffer {
+    return dataOf(this.stored)
+  }
+}
+
 /** A record that was just given its place, and its bytes as they are to stand on disk. */
 export function newQueuedRecord(
   { ruleName, actionIndex, partitionKey, explicitHashKey, data }: NewRecord,
@@ -25,13 +57,16 @@ export function newQueuedRecord(
 ): QueuedRecord {
   const { sequence, acceptedAtMs, stored } = place
   const bytes = data.length + Buffer.byteLength(partitionKey)
-  const known = { sequence, bytes, stored, ruleName, actionIndex, acceptedAtMs, partitionKey, data }
-  return explicitHashKey === undefined ? known : { ...known, explicitHashKey }
+  const known = { sequence, bytes, stored, ruleName, actionIndex, acceptedAtMs, partitionKey }
+  return new StoredRecord(explicitHashKey === undefined ? known : { ...known, explicitHashKey })
 }
 
 /** @throws SluiceError DataFolderUnusable when the bytes are not those of a record */
 export function queuedRecord(sequence: number, stored: Buffer): QueuedRecord {
-  const part = decodeRecord(stored)
-  const bytes = part.data.length + Buffer.byteLength(part.partitionKey)
-  return { sequence, bytes, stored, ...part }
+  return new StoredRecord({
+    sequence,
+    bytes: payloadBytesOf(stored),
+    stored,
+    ...decodeFacts(stored),
+  })
 }

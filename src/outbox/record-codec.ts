@@ -30,7 +30,6 @@ import { SluiceError } from '../errors.ts'
 import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
 import type { Origin } from './origin.ts'
 
-export const keyBytes = 12
 const acceptedAtOffset = 4
 const timestampOffset = 10
 const dataLengthOffset = 16
@@ -83,20 +82,24 @@ export interface DeliveredPart {
   readonly data: Buffer
 }
 
-/** Writes the key of a record into `target`, which holds at least `keyBytes` bytes. */
-export function writeKey(target: Buffer, destinationId: number, sequence: number): Buffer {
-  target.writeUInt32BE(destinationId, 0)
-  target.writeUInt32BE(Math.floor(sequence / wordValues), 4)
-  target.writeUInt32BE(sequence % wordValues, 8)
-  return target
+/** Where a record stands, as its table is asked for it. */
+export type RecordKey = [destinationId: number, sequence: number]
+
+/** Writes the key of a record at `start` of `target`; gives where it ends. */
+export function writeKey(
+  [destinationId, sequence]: Readonly<RecordKey>,
+  target: Buffer,
+  start: number,
+): number {
+  target.writeUInt32BE(destinationId, start)
+  target.writeUInt32BE(Math.floor(sequence / wordValues), start + 4)
+  return target.writeUInt32BE(sequence % wordValues, start + 8)
 }
 
-export function destinationIdOf(key: Buffer): number {
-  return key.readUInt32BE(0)
-}
-
-export function sequenceOf(key: Buffer): number {
-  return key.readUInt32BE(4) * wordValues + key.readUInt32BE(8)
+/** Reads the key that begins at `start`. */
+export function readKey(source: Buffer, start: number): RecordKey {
+  const high = source.readUInt32BE(start + 4)
+  return [source.readUInt32BE(start), high * wordValues + source.readUInt32BE(start + 8)]
 }
 
 /** The value of a record, in a buffer of its own: what it was made of may be reused afterwards. */
@@ -150,17 +153,34 @@ export function acceptedAtMsOf(value: Buffer): number {
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
 export function decodeRecord(value: Buffer): DeliveredPart {
+  return { ...decodeFacts(value), data: dataOf(value) }
+}
+
+/**
+ * The same without the data.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function decodeFacts(value: Buffer): Omit<DeliveredPart, 'data'> {
   const dataStart = checkLayout(value)
-  const data = value.subarray(dataStart, dataStart + value.readUInt32BE(dataLengthOffset))
-  const part = {
+  const facts = {
     ruleName: readText(value, textAt.ruleName),
     actionIndex: value.readInt16BE(2),
     acceptedAtMs: value.readUIntBE(acceptedAtOffset, 6),
     partitionKey: readText(value, textAt.partitionKey),
-    data,
   }
-  if (!hasSection(value, section.explicitHashKey)) return part
-  return { ...part, explicitHashKey: readHashKey(value, dataStart - hashKeyBytes) }
+  if (!hasSection(value, section.explicitHashKey)) return facts
+  return { ...facts, explicitHashKey: readHashKey(value, dataStart - hashKeyBytes) }
+}
+
+/**
+ * The data, as a view of the value.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function dataOf(value: Buffer): Buffer {
+  const dataStart = checkLayout(value)
+  return value.subarray(dataStart, dataStart + value.readUInt32BE(dataLengthOffset))
 }
 
 /** Bytes of data and partition key: what Kinesis counts. */

@@ -1,8 +1,8 @@
-import type { RecordKey, RecordRemovals } from './outbox-store.ts'
+import type { RecordPlace, RecordRemovals } from './outbox-store.ts'
 
 /** Settled records whose removal is not on disk yet: they are passed over when reading. */
 export interface SettledSet {
-  has(key: RecordKey): boolean
+  has(key: RecordPlace): boolean
   add(records: RecordRemovals): void
   removed(records: RecordRemovals): void
 }
@@ -11,7 +11,7 @@ export interface SettledSet {
 export function createSettledSet(): SettledSet {
   const byDestination = new Map<number, Set<number>>()
   return Object.freeze({
-    has: ({ destinationId, sequence }: RecordKey) =>
+    has: ({ destinationId, sequence }: RecordPlace) =>
       byDestination.get(destinationId)?.has(sequence) === true,
     add({ destination, sequences }: RecordRemovals) {
       const known = byDestination.get(destination.id) ?? new Set()
