@@ -19,10 +19,12 @@ export function createCallSlots(slotsMax: number): CallSlots {
     },
     release() {
       taken -= 1
-      const [next] = waiting
-      if (next === undefined) return
-      waiting.delete(next)
-      next()
+      // Who has nothing to send any more leaves the place to the next.
+      for (const retry of waiting) {
+        if (taken >= slotsMax) return
+        waiting.delete(retry)
+        retry()
+      }
     },
   })
 }

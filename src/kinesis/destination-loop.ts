@@ -35,7 +35,10 @@ export interface DestinationLoopDependencies extends Pick<
   VerdictActorParts,
   'queued' | 'clock' | 'logger' | 'random' | 'onGone'
 > {
-  readonly outbox: Pick<Outbox, 'read' | 'settle' | 'destinations' | 'giveUp' | 'originOf'>
+  readonly outbox: Pick<
+    Outbox,
+    'read' | 'settle' | 'settling' | 'destinations' | 'giveUp' | 'originOf'
+  >
   readonly metrics: VerdictActorParts['metrics'] &
     Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
   readonly calls: KinesisCalls
@@ -64,6 +67,10 @@ interface Parts extends DestinationLoopDependencies, VerdictActorParts {
 const givenUpTogetherMax = 500
 /** No further calls while so many records are on their way out: the disk may be full. */
 const givingUpMax = 5_000
+/** No further calls while so many delivered records are not yet removed: the disk is slower. */
+const settlingMax = 40_000
+/** When to look again whether they are. */
+const settlingCheckMs = 5
 /** After so many failures in a row, what was read ahead gives its memory to other destinations. */
 const failuresUntilForgetting = 2
 
@@ -79,12 +86,12 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   const { queued, clock, slots } = dependencies
   const { bytes: bytesMax } = queued.destination.settings.batching
   const parts = createParts(dependencies, run)
-  const { queue, gate, pace, readAhead, givingUp } = parts
-  const send = createSender(parts)
-  const actOn = createVerdictActor(parts)
+  const { outbox, queue, gate, pace, readAhead, givingUp } = parts
+  const call = createCall(parts)
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
   const timer = createTimer(clock, run)
+  const nextTurn = createNextTurn(run)
   let isClearing = false
   let stopped = false
 
@@ -92,39 +99,38 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     if (stopped || isClearing) return
     // One reading of the clock for all: what is not due for one part must not be past for another.
     const nowMs = clock.monotonicMs()
-    const starved = startCalls(nowMs)
-    if (!starved) timer.set(wakeDelayMs(parts, inFlight.size, nowMs))
+    const outcome = startCall(nowMs)
+    if (outcome === 'started') nextTurn.set()
+    else if (outcome === 'behind') timer.set(settlingCheckMs)
+    else if (outcome === 'none') timer.set(wakeDelayMs(parts, inFlight.size, nowMs))
   }
 
-  /** True when calls could start, had other destinations left a slot. */
-  function startCalls(nowMs: number): boolean {
-    for (;;) {
-      if (inFlight.size >= gate.allowed(nowMs) || givingUp.pending() > givingUpMax) return false
-      backlog.fill()
-      if (pace.delayMs(nowMs, queue.ready(nowMs)) > 0) return false
-      if (!slots.tryTake(run)) return true
-      const taken = queue.take(nowMs, { recordsMax: pace.recordsMax(), bytesMax })
-      if (taken.length === 0) {
-        slots.release()
-        return false
-      }
-      pace.started(nowMs)
-      const sent = finish(taken).finally(() => {
-        inFlight.delete(sent)
-        slots.release()
-        backlog.count()
-        if (inFlight.size === 0 && isFailing(parts)) void forget()
-        else run()
-      })
-      inFlight.add(sent)
+  /** `starved`: it could start, had other destinations left a slot; `behind`: the disk is slower. */
+  function startCall(nowMs: number): 'started' | 'none' | 'starved' | 'behind' {
+    if (inFlight.size >= gate.allowed(nowMs) || givingUp.pending() > givingUpMax) return 'none'
+    if (outbox.settling() > settlingMax) return 'behind'
+    backlog.fill(nowMs)
+    if (pace.delayMs(nowMs, queue.ready(nowMs)) > 0) return 'none'
+    if (!slots.tryTake(run)) return 'starved'
+    const taken = queue.take(nowMs, { recordsMax: pace.recordsMax(), bytesMax })
+    if (taken.length === 0) {
+      slots.release()
+      return 'none'
     }
+    pace.started(nowMs)
+    send(taken)
+    return 'started'
   }
 
-  async function finish(taken: readonly Outgoing[]): Promise<void> {
-    const round = gate.round()
-    const verdict = await send(taken)
-    if (verdict.putRecordsDenied) pace.oneRecordPerCall()
-    actOn(verdict, taken, round)
+  function send(taken: readonly Outgoing[]): void {
+    const sent = call(taken).finally(() => {
+      inFlight.delete(sent)
+      slots.release()
+      backlog.count()
+      if (inFlight.size === 0 && isFailing(parts)) void forget()
+      else run()
+    })
+    inFlight.add(sent)
   }
 
   /** Nothing is in flight. */
@@ -143,12 +149,26 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     },
     async stop() {
       stopped = true
+      nextTurn.clear()
       timer.set(Infinity)
       await Promise.all(inFlight)
       await givingUp.idle()
       backlog.forget()
     },
   })
+}
+
+/** Sends records and acts on what became of them. */
+function createCall(parts: Parts): (taken: readonly Outgoing[]) => Promise<void> {
+  const { gate, pace } = parts
+  const send = createSender(parts)
+  const actOn = createVerdictActor(parts)
+  return async (taken) => {
+    const round = gate.round()
+    const verdict = await send(taken)
+    if (verdict.putRecordsDenied) pace.oneRecordPerCall()
+    actOn(verdict, taken, round)
+  }
 }
 
 /** One alarm at a time; none for an infinite delay. */
@@ -162,8 +182,25 @@ function createTimer(clock: Clock, callback: () => void) {
   }
 }
 
+/**
+ * Calls back in the next turn of the event loop. Each answer lets one call follow, and each turn one
+ * more: to write a full call takes milliseconds, and sixteen in one turn would keep devices waiting.
+ */
+function createNextTurn(callback: () => void) {
+  let immediate: NodeJS.Immediate | undefined
+  return {
+    set(): void {
+      immediate ??= setImmediate(() => {
+        immediate = undefined
+        callback()
+      })
+    },
+    clear: () => clearImmediate(immediate),
+  }
+}
+
 /** What of the outbox is in memory. */
-function createBacklog({ queue, readAhead, budget, gate, queued }: Parts) {
+function createBacklog({ queue, readAhead, budget, gate, pace, queued }: Parts) {
   const { batching } = queued.destination.settings
   const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
   let countedBytes = 0
@@ -176,8 +213,9 @@ function createBacklog({ queue, readAhead, budget, gate, queued }: Parts) {
 
   return {
     count,
-    /** Reads what there is room for; while the destination fails, no more than one call takes. */
-    fill: (): void => {
+    /** Reads on when the next call would not be full; for a destination that fails, what one takes. */
+    fill: (nowMs: number): void => {
+      if (pace.isFull(queue.ready(nowMs))) return
       const held = queue.size()
       queue.add(gate.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held))
       count()

@@ -11,6 +11,8 @@ export interface Pace {
   /** How long to wait before the next call, which could take `ready`; 0: it may start. */
   delayMs(nowMs: number, ready: Amount): number
   started(nowMs: number): void
+  /** A call that could take so much is full. */
+  isFull(ready: Amount): boolean
   /** Records that make a call full. */
   recordsMax(): number
   /** The role allows PutRecord alone. */
@@ -32,11 +34,13 @@ export function createPace({
   let waitingSinceMs: number | undefined
   // One record of a key in a call: what is ready says little of what waits.
   const spacingMs = ordering === 'strict' ? 0 : callSpacingMs
+  const isFull = (ready: Amount) => ready.records >= recordsMax || ready.bytes >= batching.bytes
   return Object.freeze({
+    isFull,
     delayMs(nowMs: number, ready: Amount) {
       if (ready.records === 0) return 0
       waitingSinceMs ??= nowMs
-      if (ready.records >= recordsMax || ready.bytes >= batching.bytes) return 0
+      if (isFull(ready)) return 0
       const dueMs = Math.max(startedMs + spacingMs, waitingSinceMs + batching.periodMs)
       return Math.max(0, dueMs - nowMs)
     },

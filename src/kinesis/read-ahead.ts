@@ -12,6 +12,8 @@ export const readAheadTotalBytesMax = 96 * 1024 * 1024
 const readBytesAlways = 64 * 1024
 /** No smaller reads while more waits in memory than this: a read has a price of its own. */
 const readRecordsMin = 500
+/** Nor larger ones: what is read early lives long, and is garbage of the dear kind when it goes. */
+const readRecordsMax = 2_000
 /** Of these, those that throttled shards hold; what is more stays on disk. */
 export const heldRecordsMaxDefault = 4_000
 export const heldBytesMax = 8 * 1024 * 1024
@@ -121,7 +123,8 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
       const bytesMax = held.records === 0 ? Math.max(readBytesAlways, roomBytes) : roomBytes
       isBehind = false
       if (countMax < readRecordsMin || bytesMax <= 0) return []
-      return read({ countMax, bytesMax }, countMax > readAheadRecordsMax / 2)
+      const isRoomy = countMax > readAheadRecordsMax / 2
+      return read({ countMax: Math.min(countMax, readRecordsMax), bytesMax }, isRoomy)
     },
     nextToTry: (held: Amount, limits: ReadLimits) => (held.records > 0 ? [] : read(limits, true)),
     isBehind: () => isBehind,

@@ -37,6 +37,8 @@ export interface GroupCommit<Item extends Append, Gone extends Removal> {
   /** The promise is that of the commit: all that go to disk together are given the same. */
   append(item: Item): Promise<void>
   remove(removals: readonly Gone[]): void
+  /** Records whose removal is not on disk yet. */
+  removing(): number
   /** Commits all that waits, then refuses appends. */
   close(): Promise<void>
 }
@@ -66,9 +68,9 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
 ): GroupCommit<Item, Gone> {
   const { clock, write, onDurable, onFailed, onSettled } = dependencies
   const waiting = createWaitingAppends<Item>()
-  let removals: Gone[] = []
+  const removals = createWaitingRemovals<Gone>()
   let running: Promise<void> | undefined
-  let cancelLinger: (() => void) | undefined
+  const linger = createLinger(clock, start)
   let failing = false
   let removalsFirst = false
   let closed = false
@@ -78,27 +80,19 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     running ??= new Promise((resolve) => setImmediate(() => resolve(run())))
   }
 
-  function linger(delayMs: number): void {
-    cancelLinger ??= clock.after(delayMs, () => {
-      cancelLinger = undefined
-      start()
-    })
-  }
-
   async function run(): Promise<void> {
-    cancelLinger?.()
-    cancelLinger = undefined
-    while (!waiting.isEmpty() || removals.length > 0) {
+    linger.end()
+    while (!waiting.isEmpty() || !removals.isEmpty()) {
       const committed = await commitOnce()
       // Removals are in no hurry, unless this is the last chance to write them.
       if (waiting.isEmpty() && !(closed && committed)) break
     }
     running = undefined
-    if (removals.length > 0 && !closed) linger(failing ? removalRetryMs : removalLingerMs)
+    if (!removals.isEmpty() && !closed) linger.begin(failing ? removalRetryMs : removalLingerMs)
   }
 
   async function commitOnce(): Promise<boolean> {
-    const removing = takeRemovals(removals)
+    const removing = removals.take()
     const group = removalsFirst && removing.length > 0 ? undefined : waiting.takeGroup()
     const items = group?.items ?? []
     removalsFirst = false
@@ -107,13 +101,14 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     } catch (error) {
       failing = true
       removalsFirst = items.length > 0
-      removals = [...removing, ...removals]
+      removals.putBack(removing)
       onFailed(error)
       onSettled(items)
       group?.reject(writeFailed(error))
       return false
     }
     failing = false
+    removals.written(removing)
     onDurable(items, removing)
     // Not before: until then they are counted as on their way, from then on as on disk.
     onSettled(items)
@@ -128,9 +123,10 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
       return waiting.add(item)
     },
     remove(further: readonly Gone[]) {
-      for (const removal of further) removals.push(removal)
-      if (running === undefined) linger(removalLingerMs)
+      removals.add(further)
+      if (running === undefined) linger.begin(removalLingerMs)
     },
+    removing: () => removals.count(),
     async close() {
       closed = true
       start()
@@ -139,14 +135,54 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
   })
 }
 
-/** Takes the removals of the next commit, in order: at least one, if there is any. */
-function takeRemovals<Gone extends Removal>(removals: Gone[]): Gone[] {
-  let count = 0
-  const end = removals.findIndex((removal, index) => {
-    count += removal.count
-    return index > 0 && count > commitRemovalsMax
-  })
-  return removals.splice(0, end < 0 ? removals.length : end)
+/** Calls back when the delay that was begun first is over. */
+function createLinger(clock: Clock, callback: () => void) {
+  let cancel: (() => void) | undefined
+  function end(): void {
+    cancel?.()
+    cancel = undefined
+  }
+  return {
+    end,
+    begin(delayMs: number): void {
+      cancel ??= clock.after(delayMs, () => {
+        end()
+        callback()
+      })
+    },
+  }
+}
+
+/** Removals in order. */
+function createWaitingRemovals<Gone extends Removal>() {
+  let removals: Gone[] = []
+  let unwritten = 0
+  return {
+    isEmpty: () => removals.length === 0,
+    /** Records whose removal waits or is being written. */
+    count: () => unwritten,
+    add(further: readonly Gone[]): void {
+      for (const removal of further) {
+        removals.push(removal)
+        unwritten += removal.count
+      }
+    },
+    /** Those of the next commit: at least one, if there is any. */
+    take(): readonly Gone[] {
+      let count = 0
+      const end = removals.findIndex((removal, index) => {
+        count += removal.count
+        return index > 0 && count > commitRemovalsMax
+      })
+      return removals.splice(0, end < 0 ? removals.length : end)
+    },
+    putBack(taken: readonly Gone[]): void {
+      removals = [...taken, ...removals]
+    },
+    written(taken: readonly Gone[]): void {
+      for (const { count } of taken) unwritten -= count
+    },
+  }
 }
 
 /** Appends in order, in groups of `commitBytesMax`: only the last one takes further ones. */

@@ -121,6 +121,8 @@ export interface Outbox {
   originOf(record: QueuedRecord): Origin
   /** Forgets delivered records, each at most once. They are removed from disk a little later. */
   settle(destinationId: number, records: readonly QueuedRecord[]): void
+  /** Settled records, of all destinations, whose removal is not on disk yet. */
+  settling(): number
   /**
    * Moves records that are given up out of the queue, in one transaction: each to the dead letters,
    * or replaced by what the rule's error action made of it. Durable when it resolves.
@@ -187,6 +189,7 @@ export async function openOutbox(
       if (!destination || records.length === 0) return
       settle(parts, destination, records)
     },
+    settling: () => commits.removing(),
     giveUp: createGiveUp(parts),
     destinations: () => table.entries().map(queuedDestination),
     size() {

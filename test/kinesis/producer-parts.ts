@@ -37,6 +37,8 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly onOut?: ProducerDependencies['onOut']
   /** Stands between the producer and its calls. */
   readonly watch?: (put: KinesisCalls['put']) => KinesisCalls['put']
+  /** What the producer is told of removals that are not on disk. */
+  readonly settling?: Outbox['settling']
   /** How much faster the producer's clock runs. */
   readonly haste?: number
   readonly faultSeed?: number
@@ -94,9 +96,10 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     },
   )
   const { createMissingStream, onOut, watch = (put) => put } = options
+  const { settling = () => outbox.settling() } = options
   const producer = createProducer(
     {
-      outbox,
+      outbox: { ...outbox, settling },
       callsFor(of) {
         const calls = aws.callsFor(of)
         return { ...calls, put: watch((request) => calls.put(request)) }

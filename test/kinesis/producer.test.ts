@@ -80,6 +80,50 @@ describe('the producer', () => {
     expect(calls.toSorted((left, right) => left - right)).toEqual([4, 5, 5])
   })
 
+  it('begins no call while the disk is behind with what was delivered', async () => {
+    let asked = 0
+    const callsWhenAsked: number[] = []
+    const delivery = await openDelivery({
+      settling() {
+        asked += 1
+        callsWhenAsked.push(putsOf(delivery).length)
+        return asked > 5 ? 0 : 1_000_000
+      },
+    })
+    await delivery.outbox.append(numbers(700).map((text) => newRecord('stream', text, text)))
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(callsWhenAsked.slice(0, 6)).toEqual([0, 0, 0, 0, 0, 0])
+    expect(delivery.lab.streams.records('stream')).toHaveLength(700)
+  })
+
+  it('lets all else have its turn before it begins a further call of a backlog', async () => {
+    let turn = 0
+    const calls: { readonly turn: number; readonly answered: number }[] = []
+    let answered = 0
+    const delivery = await openDelivery({
+      watch: (put) => async (request) => {
+        calls.push({ turn, answered })
+        const outcome = await put(request)
+        answered += 1
+        return outcome
+      },
+    })
+    await delivery.outbox.append(numbers(5_000).map((text) => newRecord('stream', text, text)))
+    let immediate = setImmediate(function count() {
+      turn += 1
+      immediate = setImmediate(count)
+    })
+    delivery.producer.start()
+    await delivery.producer.idle()
+    clearImmediate(immediate)
+    expect(calls).toHaveLength(10)
+    for (const [index, call] of calls.entries()) {
+      // One a turn, and one for each answer.
+      expect(index).toBeLessThanOrEqual(call.turn + call.answered + 1)
+    }
+  })
+
   it('reads no more ahead than its bounds, and yet delivers all', async () => {
     const delivery = await openDelivery()
     const count = 15_000

@@ -155,6 +155,16 @@ describe('records of a throttled shard', () => {
   })
 })
 
+describe('records of a destination that keeps up', () => {
+  it('are read a few calls ahead, and not while there is little room', () => {
+    const reading = openReading(1)
+    for (let count = 0; count < 5_000; count++) reading.append('a')
+    expect(reading.readBeside(0)).toHaveLength(2_000)
+    expect(reading.readBeside(readAheadRecordsMax - 499)).toEqual([])
+    expect(reading.readBeside(readAheadRecordsMax - 500)).toHaveLength(500)
+  })
+})
+
 const steps = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('append'), key: fc.nat(3) }) },

@@ -103,6 +103,24 @@ describe('the group commit', () => {
     expect(writes).toMatchObject([{ names: '', removals: [1, 2] }])
   })
 
+  it('says how many removals are not on disk, as long as they are not', async () => {
+    const { clock, commits, writes } = openCommits()
+    commits.remove([key(1), { sequence: 2, count: 5 }])
+    expect(commits.removing()).toBe(6)
+    clock.advance(20)
+    await settle()
+    commits.remove([key(3)])
+    writes[0]?.fail()
+    await settle()
+    expect(commits.removing()).toBe(7)
+    clock.advance(1_000)
+    await settle()
+    expect(writes[1]).toMatchObject({ removals: [1, 2, 3] })
+    writes[1]?.done()
+    await settle()
+    expect(commits.removing()).toBe(0)
+  })
+
   it('writes removals before further appends after a failure: they make room', async () => {
     const { commits, writes } = openCommits()
     commits.remove([key(1)])
