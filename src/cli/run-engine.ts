@@ -1,4 +1,5 @@
 import { systemClock } from '../clock.ts'
+import { tuneCollector } from '../collector.ts'
 import { loadConfig, openListeners } from '../config.ts'
 import type { Config } from '../config.ts'
 import { isLoopback } from '../loopback.ts'
@@ -16,6 +17,7 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const stopRequested = host.stopRequested()
   warnOfOpenPorts(config, logger)
 
+  tuneCollector()
   // Loaded after the configuration was read: a bad variable is told at once.
   const { startApp } = await import('../app.ts')
   const app = await startApp({ config, logger, clock: systemClock })

@@ -25,9 +25,11 @@ export interface Connection {
   /**
    * The PUBLISHes that Aedes has been let to answer and did not distribute yet: by their packets, for
    * the next of the same packet id may come before this one is looked for. Those that Aedes drops,
-   * because the connection goes before they are answered, stay here and go with it.
+   * because the connection goes before they are answered, stay here and go with it. A `Map` that
+   * takes and gives back thousands a second would make old garbage of them: V8 links the tables that
+   * it has outgrown, and the first that is old keeps what is in the next ones.
    */
-  readonly undistributed: Map<object, HeldPublish>
+  readonly undistributed: WeakMap<object, HeldPublish>
   /** The filters that the client may stand subscribed to. */
   readonly filters: Set<string>
   /** Where the client asked to keep its session. */
@@ -54,7 +56,7 @@ export function createConnection(gate: Gate, origin: ConnectionOrigin): Connecti
     hasLostFilters: false,
     answers: createAnswerQueue(),
     received: createReceivedIds(),
-    undistributed: new Map(),
+    undistributed: new WeakMap(),
     filters: new Set(),
     session: undefined,
     keepAliveSeconds: 0,
