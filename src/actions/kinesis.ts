@@ -69,15 +69,9 @@ export function compileKinesisAction(
         failureFor('TemplateFailed', fields.explicitHashKey, streamText, hashKeyProblem(hashKey)) ??
         failureFor('ActionFailed', `${place}.kinesis`, streamText, recordProblem(output, key))
       if (failure) return { ok: false, failure }
-      const record: NewRecord = {
-        destination,
-        partitionKey: key,
-        ...(hashKey === undefined ? {} : { explicitHashKey: hashKey }),
-        data: output,
-        ruleName,
-        actionIndex,
-        origin,
-      }
+      const plain = { destination, partitionKey: key, data: output, ruleName, actionIndex, origin }
+      const record: NewRecord =
+        hashKey === undefined ? plain : { ...plain, explicitHashKey: hashKey }
       return { ok: true, records: [record], messages: [] }
     },
   }

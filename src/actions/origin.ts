@@ -9,16 +9,19 @@ import type { Origin } from '../outbox/outbox.ts'
  */
 export function originOf(message: Message, newUuid: () => string): Origin {
   const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = message
-  return {
-    messageId: traceId ?? newUuid(),
+  const messageId = traceId ?? newUuid()
+  const origin: { -readonly [Name in keyof Origin]: Origin[Name] } = {
+    messageId,
     topic,
     timestampMs,
     payload,
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(traceId === undefined ? {} : { traceId }),
-    ...(principal === undefined ? {} : { principal }),
-    ...(republishDepth === undefined ? {} : { republishDepth }),
   }
+  // Not by spreading: that costs more than all the rest, for every message.
+  if (clientId !== undefined) origin.clientId = clientId
+  if (traceId !== undefined) origin.traceId = traceId
+  if (principal !== undefined) origin.principal = principal
+  if (republishDepth !== undefined) origin.republishDepth = republishDepth
+  return origin
 }
 
 /** The message of an origin, as far as it was kept: its headers and source address were not. */

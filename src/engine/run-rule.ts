@@ -69,8 +69,10 @@ export function runRule(
 function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcome {
   const result = rule.statement.evaluate(scope)
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
-  const actions = rule.actions.map((action) => action.apply(scope, result.output, origin))
-  return failedOutcome(scope) ?? { ...result, actions }
+  const { output, outputIsJson } = result
+  const actions = rule.actions.map((action) => action.apply(scope, output, origin))
+  // Not `...result`: to spread a union makes a hidden class for every message.
+  return failedOutcome(scope) ?? { matched: true, output, outputIsJson, actions }
 }
 
 function unmatchedOutcome(problem: string | undefined): RuleOutcome {

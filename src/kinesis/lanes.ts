@@ -115,6 +115,6 @@ export function createReadyLanes(perLaneMax: number): ReadyLanes {
       lanes.clear()
       Object.assign(amount, { records: 0, bytes: 0 })
     },
-    amount: () => ({ ...amount }),
+    amount: () => ({ records: amount.records, bytes: amount.bytes }),
   }
 }
