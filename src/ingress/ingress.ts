@@ -19,6 +19,7 @@ import type { Entrances } from './entrances.ts'
 import { createHeldBytes } from './held-bytes.ts'
 import { createPersistence } from './persistence.ts'
 import { createPublishing, distributeMessage } from './publishing.ts'
+import { watchReceivers } from './receivers.ts'
 import type { Distribute, Publishing } from './publishing.ts'
 import { createRetainedMessages } from './retained-messages.ts'
 import type { RetainedMessage, RetainedMessages } from './retained-messages.ts'
@@ -223,6 +224,7 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
     ingest: deps.ingest,
     finished: idle.raise,
     distribute: broker.publish.bind(broker) as Distribute,
+    receivers: watchReceivers(broker, memory.hasSubscriptions),
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
@@ -266,8 +268,8 @@ function createMemory(
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
-  const { store, forgetSubscription } = persistence
-  return { retained, sessions, persistence: store, forgetSubscription }
+  const { store, forgetSubscription, hasSubscriptions } = persistence
+  return { retained, sessions, persistence: store, forgetSubscription, hasSubscriptions }
 }
 
 async function disconnect(

@@ -12,6 +12,8 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 export interface Persistence {
   /** For Aedes' option `persistence`. */
   readonly store: object
+  /** Whether the session of any client, connected or not, holds a subscription. */
+  readonly hasSubscriptions: () => boolean
   /** Forgets the session of a client that is not connected. */
   forget(clientId: string): void
   /** Takes one filter out of the session of a client. */
@@ -32,6 +34,7 @@ export interface PersistenceDeps {
 export function createPersistence(deps: PersistenceDeps): Persistence {
   const { retained, queues, notKept } = deps
   const memory = new AsyncPersistence()
+  const ofSessions = createSubscriptions(memory, deps)
 
   async function enqueue(
     subscriptions: readonly { readonly clientId: string }[],
@@ -48,14 +51,13 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
 
   function forget(clientId: string): void {
     const client = { id: clientId } as Client
-    queues.forget(clientId)
     // Neither can fail in memory.
-    void memory.cleanSubscriptions(client)
+    void ofSessions.store.cleanSubscriptions(client)
     void memory.cleanIncoming(client)
   }
 
   const forgetSubscription = (client: Client, filter: string) =>
-    void memory.removeSubscriptions(client, [filter])
+    void ofSessions.store.removeSubscriptions(client, [filter])
 
   const store = {
     // Aedes insists on an async function here.
@@ -68,20 +70,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     createRetainedStream: (filter: string) => retainedStream(retained, [filter]),
     createRetainedStreamCombi: (filters: readonly string[]) => retainedStream(retained, filters),
 
-    addSubscriptions: (client: Client, subscriptions: readonly Subscription[]) =>
-      memory.addSubscriptions(
-        client,
-        subscriptions.filter(({ topic }) => deps.isGranted(client, topic)),
-      ),
-    removeSubscriptions: (client: Client, filters: string[]) =>
-      memory.removeSubscriptions(client, filters),
-    subscriptionsByClient: (client: Client) => memory.subscriptionsByClient(client),
-    subscriptionsByTopic: (topic: string) => memory.subscriptionsByTopic(topic),
-    countOffline: () => memory.countOffline(),
-    async cleanSubscriptions(client: Client) {
-      queues.forget(client.id)
-      await memory.cleanSubscriptions(client)
-    },
+    ...ofSessions.store,
     getClientList: (topic: string) => memory.getClientList(topic),
 
     outgoingEnqueue: (subscription: { readonly clientId: string }, packet: StoredPacket) =>
@@ -108,7 +97,36 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     delWill: (client: Client) => memory.delWill(client),
     streamWill: (brokers?: Brokers) => memory.streamWill(brokers),
   }
-  return { store, forget, forgetSubscription }
+  return { store, forget, forgetSubscription, hasSubscriptions: ofSessions.any }
+}
+
+/** The subscriptions of sessions, and whether there are any: Aedes' store tells that too late. */
+function createSubscriptions(memory: AsyncPersistence, { isGranted, queues }: PersistenceDeps) {
+  const filtersOf = new Map<string, Set<string>>()
+  const store = {
+    addSubscriptions(client: Client, subscriptions: readonly Subscription[]) {
+      const granted = subscriptions.filter(({ topic }) => isGranted(client, topic))
+      const known = filtersOf.get(client.id) ?? new Set()
+      for (const { topic } of granted) known.add(topic)
+      if (known.size > 0) filtersOf.set(client.id, known)
+      return memory.addSubscriptions(client, granted)
+    },
+    removeSubscriptions(client: Client, filters: string[]) {
+      const known = filtersOf.get(client.id)
+      for (const filter of filters) known?.delete(filter)
+      if (known?.size === 0) filtersOf.delete(client.id)
+      return memory.removeSubscriptions(client, filters)
+    },
+    subscriptionsByClient: (client: Client) => memory.subscriptionsByClient(client),
+    subscriptionsByTopic: (topic: string) => memory.subscriptionsByTopic(topic),
+    countOffline: () => memory.countOffline(),
+    async cleanSubscriptions(client: Client) {
+      queues.forget(client.id)
+      filtersOf.delete(client.id)
+      await memory.cleanSubscriptions(client)
+    },
+  }
+  return { store, any: () => filtersOf.size > 0 }
 }
 
 type Brokers = Parameters<AsyncPersistence['streamWill']>[0]

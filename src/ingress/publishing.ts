@@ -8,6 +8,7 @@ import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDeps } from './ingesting.ts'
 import { frameBytes } from './frames.ts'
 import type { HeldPublish } from './held-bytes.ts'
+import type { Receivers } from './receivers.ts'
 import { isBasicIngest } from './topic.ts'
 
 /**
@@ -48,6 +49,8 @@ export interface PublishingDeps extends IngestingDeps {
   readonly clock: Clock
   /** Aedes' own `publish`, bound. */
   readonly distribute: Distribute
+  /** Who may get messages. */
+  readonly receivers: Receivers
   readonly connectionOf: (client: Client) => Connection | undefined
   /** Called when something that `close` may wait for is finished. */
   readonly finished: () => void
@@ -270,10 +273,16 @@ function createDistribute(deps: PublishingDeps): Distribute {
       done?.(error)
       if (connection && held) finish(connection, { packet, held }, deps.finished)
     }
-    // Nobody can subscribe to these, but the stored `#` of an absent client would match.
-    if (isBasicIngest(packet.topic)) distributed()
-    else deps.distribute(packet, client, distributed)
+    if (isForSubscribers(packet, deps.receivers)) deps.distribute(packet, client, distributed)
+    else distributed()
   }
+}
+
+/** Aedes speaks to itself on topics that begin with a dollar sign, and keeps what is retained. */
+function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers): boolean {
+  // Nobody can subscribe to these, but the stored `#` of an absent client would match.
+  if (isBasicIngest(topic)) return false
+  return retain || topic.startsWith('$') || receivers.any()
 }
 
 /** Hands a message to the subscribers, and no rule sees it. */
