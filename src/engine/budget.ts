@@ -42,9 +42,14 @@ export function boundAction(budget: Budget, outcome: ActionOutcome, index: numbe
 /** The same for all actions of a rule. */
 export function boundRule(budget: Budget, outcome: RuleOutcome): RuleOutcome {
   if (!outcome.matched) return outcome
-  const actions = outcome.actions.map((action, index) => boundAction(budget, action, index))
-  const isWithin = actions.every((action, index) => action === outcome.actions[index])
-  return isWithin ? outcome : { ...outcome, actions }
+  let bounded: ActionOutcome[] | undefined
+  for (const [index, action] of outcome.actions.entries()) {
+    const given = boundAction(budget, action, index)
+    if (given === action) continue
+    bounded ??= [...outcome.actions]
+    bounded[index] = given
+  }
+  return bounded === undefined ? outcome : { ...outcome, actions: bounded }
 }
 
 function problemOf(budget: Budget, { records, messages }: Given): string | undefined {
@@ -56,9 +61,10 @@ function problemOf(budget: Budget, { records, messages }: Given): string | undef
 }
 
 function admits(budget: Budget, destination: Destination): boolean {
-  const { outbox, first, others = [] } = budget
+  const { outbox, first, others } = budget
   if (first === undefined) return outbox.admits(destination)
-  return isKnown(budget, destination) || outbox.admits(destination, new Set([first, ...others]))
+  if (isKnown(budget, destination)) return true
+  return outbox.admits(destination, new Set([first, ...(others ?? [])]))
 }
 
 function isKnown({ first, others }: Budget, destination: Destination): boolean {

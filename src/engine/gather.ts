@@ -144,12 +144,18 @@ function errorOutput(
 
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })
 
+/** Nearly always one action gave something, and that is what is wanted: for every message. */
 function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
-  const given = outcomesOfRules.flatMap((outcomes) => outcomes.filter((outcome) => outcome.ok))
-  const [first] = given
-  if (first === undefined) return nothing
-  // Nearly always there is one, and it is what is wanted.
-  return given.length === 1 ? first : merge(given)
+  let first: Gathered | undefined
+  let all: Gathered[] | undefined
+  for (const outcomes of outcomesOfRules) {
+    for (const outcome of outcomes) {
+      if (!outcome.ok) continue
+      if (first === undefined) first = outcome
+      else (all ??= [first]).push(outcome)
+    }
+  }
+  return all === undefined ? (first ?? nothing) : merge(all)
 }
 
 function merge(parts: readonly Gathered[]): Gathered {

@@ -221,19 +221,21 @@ function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
 }
 
 interface Moved {
-  readonly entries: readonly NewEntry[]
-  readonly givenUp: readonly GivenUpEntry[]
-  readonly letters: readonly LeavingLetter[]
+  readonly entries: NewEntry[]
+  readonly givenUp: GivenUpEntry[]
+  readonly letters: LeavingLetter[]
   readonly delivered: readonly Delivered[]
 }
 
 function movesOf(transactions: readonly Transaction[], lingering: readonly Lingering[]): Moved {
-  return {
-    entries: transactions.flatMap(({ entries }) => entries),
-    givenUp: transactions.flatMap(({ givenUp = [] }) => givenUp),
-    letters: transactions.flatMap(({ letters = [] }) => letters),
-    delivered: lingering.filter((gone) => gone.move === 'deliver'),
+  const delivered = lingering.filter((gone) => gone.move === 'deliver')
+  const moved: Moved = { entries: [], givenUp: [], letters: [], delivered }
+  for (const { entries, givenUp, letters } of transactions) {
+    for (const entry of entries) moved.entries.push(entry)
+    if (givenUp) moved.givenUp.push(...givenUp)
+    if (letters) moved.letters.push(...letters)
   }
+  return moved
 }
 
 function changesOf(
