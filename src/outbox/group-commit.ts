@@ -19,6 +19,8 @@ const commitBytesMax = 16 * 1024 * 1024
 /** Records removed in one commit; one removal may be larger. */
 const commitRemovalsMax = 20_000
 const removalLingerMs = 20
+/** No fewer removals are made one where they can be: it looks at all of them. */
+const compactAtLeast = 10_000
 const removalRetryMs = 1_000
 
 /** What is appended as one: the records of a message, ready to be written. */
@@ -50,6 +52,8 @@ export interface GroupCommitDependencies<Item extends Append, Gone extends Remov
   /** Called after a flush, before the appends of that commit resolve. */
   readonly onDurable: (appends: readonly Item[], removals: readonly Gone[]) => void
   readonly onFailed: (error: unknown) => void
+  /** The same in fewer removals, where that is possible: while commits fail they pile up. */
+  readonly compact: (removals: readonly Gone[]) => Gone[]
   /** Called after the flush or the failure, and for what is refused. */
   readonly onSettled: (appends: readonly Item[]) => void
 }
@@ -68,7 +72,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
 ): GroupCommit<Item, Gone> {
   const { clock, write, onDurable, onFailed, onSettled } = dependencies
   const waiting = createWaitingAppends<Item>()
-  const removals = createWaitingRemovals<Gone>()
+  const removals = createWaitingRemovals(dependencies.compact)
   let running: Promise<void> | undefined
   const linger = createLinger(clock, start)
   let failing = false
@@ -153,9 +157,12 @@ function createLinger(clock: Clock, callback: () => void) {
   }
 }
 
-/** Removals in order. */
-function createWaitingRemovals<Gone extends Removal>() {
+/** Removals in order, but for those that were made one. */
+function createWaitingRemovals<Gone extends Removal>(
+  compact: (removals: readonly Gone[]) => Gone[],
+) {
   let removals: Gone[] = []
+  let compactAt = compactAtLeast
   let unwritten = 0
   return {
     isEmpty: () => removals.length === 0,
@@ -166,6 +173,9 @@ function createWaitingRemovals<Gone extends Removal>() {
         removals.push(removal)
         unwritten += removal.count
       }
+      if (removals.length <= compactAt) return
+      removals = compact(removals)
+      compactAt = Math.max(compactAtLeast, 2 * removals.length)
     },
     /** Those of the next commit: at least one, if there is any. */
     take(): readonly Gone[] {

@@ -150,6 +150,7 @@ export function startCommits(parts: CommitParts): Commits {
       prepared = undefined
       report.failed(error)
     },
+    compact: sumRefusals,
     onSettled(transactions) {
       for (const { placed } of transactions) if (placed) leave(placed)
     },
@@ -171,6 +172,18 @@ export function startCommits(parts: CommitParts): Commits {
     for (const [entry, delta] of fresh.destinations.entries()) table.count(entry, delta)
     ledgerMetrics.moved(fresh.ledger)
   }
+}
+
+/** Refused records are numbers of their rows: there may be one for each message of QoS 0. */
+function sumRefusals(lingering: readonly Lingering[]): Lingering[] {
+  const refused = new Map<LedgerRow, number>()
+  for (const { move, row, count } of lingering) {
+    if (move === 'refuse') refused.set(row, (refused.get(row) ?? 0) + count)
+  }
+  return [
+    ...lingering.filter(({ move }) => move === 'deliver'),
+    ...Array.from(refused, ([row, count]) => ({ move: 'refuse' as const, row, count })),
+  ]
 }
 
 function prepare(

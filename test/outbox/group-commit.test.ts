@@ -28,6 +28,15 @@ function openCommits() {
       }),
     onDurable: () => undefined,
     onFailed: (error) => failures.push(error),
+    compact(removals) {
+      const sequences = new Set(removals.map(({ sequence }) => sequence))
+      return Array.from(sequences, (sequence) => ({
+        sequence,
+        count: removals
+          .filter((removal) => removal.sequence === sequence)
+          .reduce((sum, { count }) => sum + count, 0),
+      }))
+    },
     onSettled: () => undefined,
   })
   return { clock, writes, failures, commits }
@@ -119,6 +128,20 @@ describe('the group commit', () => {
     writes[1]?.done()
     await settle()
     expect(commits.removing()).toBe(0)
+  })
+
+  it('makes removals that pile up fewer, and loses none', async () => {
+    const { clock, commits, writes } = openCommits()
+    for (let count = 0; count < 25_000; count++) commits.remove([key(count % 3)])
+    expect(commits.removing()).toBe(25_000)
+    for (let write = 0; write < 5; write++) {
+      clock.advance(20)
+      await settle()
+      writes[write]?.done()
+      await settle()
+    }
+    expect(commits.removing()).toBe(0)
+    expect(writes.flatMap(({ removals }) => removals).length).toBeLessThan(15_000)
   })
 
   it('writes removals before further appends after a failure: they make room', async () => {

@@ -241,6 +241,29 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
+  it('counts each of many dropped records, on disk too', async () => {
+    const directory = temporaryDirectory()
+    const first = await openTestOutbox(directory, { bytesMax: 1 })
+    await first.outbox.append([record(1, 0, 'fills the share')])
+    const dropped = [15_000, 9_000]
+    const appends: Promise<void>[] = []
+    for (const [rule, count] of dropped.entries()) {
+      for (let left = count; left > 0; left--) {
+        appends.push(first.outbox.append([record(rule, 0, 'x')], { whenFull: 'drop' }))
+      }
+    }
+    await Promise.all(appends)
+    await first.outbox.close()
+    const { outbox } = await openTestOutbox(directory)
+    const counts = ledgerOf(outbox).map((row) => [row.rule, row.queued, row.dropped])
+    expect(counts).toEqual([
+      ['r0', 0, 15_000],
+      ['r1', 1, 9_000],
+    ])
+    expectBalanced(outbox)
+    await outbox.close()
+  })
+
   it('knows nothing of a rule that had no record', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     expect(outbox.ledger('nobody')).toEqual([])
