@@ -215,18 +215,17 @@ const fail = (): never => {
   throw new Error('unreachable')
 }
 
-/** What the project holds itself to. */
+/** What the project holds itself to; a figure without a bound is there to be seen. */
 function printVerdicts(measured: ReadonlyMap<string, Figures>): void {
   const engine = measured.get('50x40 QoS 1')
   const aedes = measured.get('aedes')
   const aedesAtRate = measured.get('aedes at the rate of the engine')
   const paced = measured.get('10,000/s on 50, QoS 1')
   const rules = measured.get('50x40 QoS 1, 1,000 rules')
-  const verdicts: [text: string, value: number | undefined, most: number][] = [
+  const verdicts: [text: string, value: number | undefined, most?: number][] = [
     [
       'engine CPU over that of bare Aedes, 50x40 QoS 1, each as fast as it can',
       engine && aedes && engine.cpuMicroseconds / aedes.cpuMicroseconds,
-      4,
     ],
     [
       'engine CPU over that of bare Aedes, 50x40 QoS 1, at the rate of the engine',
@@ -244,9 +243,9 @@ function printVerdicts(measured: ReadonlyMap<string, Figures>): void {
   console.log('')
   for (const [text, value, most] of verdicts) {
     if (value === undefined) continue
-    console.log(
-      `- ${value <= most ? 'held' : 'MISSED'}: ${text}: ${value.toFixed(2)} (at most ${most})`,
-    )
+    const figure = `${text}: ${value.toFixed(2)}`
+    if (most === undefined) console.log(`- ${figure}`)
+    else console.log(`- ${value <= most ? 'held' : 'MISSED'}: ${figure} (at most ${most})`)
   }
 }
 
