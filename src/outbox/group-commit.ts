@@ -39,8 +39,6 @@ export interface GroupCommit<Item extends Append, Gone extends Removal> {
   /** The promise is that of the commit: all that go to disk together are given the same. */
   append(item: Item): Promise<void>
   remove(removals: readonly Gone[]): void
-  /** Records whose removal is not on disk yet. */
-  removing(): number
   /** Commits all that waits, then refuses appends. */
   close(): Promise<void>
 }
@@ -112,7 +110,6 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
       return false
     }
     failing = false
-    removals.written(removing)
     onDurable(items, removing)
     // Not before: until then they are counted as on their way, from then on as on disk.
     onSettled(items)
@@ -130,7 +127,6 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
       removals.add(further)
       if (running === undefined) linger.begin(removalLingerMs)
     },
-    removing: () => removals.count(),
     async close() {
       closed = true
       start()
@@ -163,16 +159,10 @@ function createWaitingRemovals<Gone extends Removal>(
 ) {
   let removals: Gone[] = []
   let compactAt = compactAtLeast
-  let unwritten = 0
   return {
     isEmpty: () => removals.length === 0,
-    /** Records whose removal waits or is being written. */
-    count: () => unwritten,
     add(further: readonly Gone[]): void {
-      for (const removal of further) {
-        removals.push(removal)
-        unwritten += removal.count
-      }
+      for (const removal of further) removals.push(removal)
       if (removals.length <= compactAt) return
       removals = compact(removals)
       compactAt = Math.max(compactAtLeast, 2 * removals.length)
@@ -188,9 +178,6 @@ function createWaitingRemovals<Gone extends Removal>(
     },
     putBack(taken: readonly Gone[]): void {
       removals = [...taken, ...removals]
-    },
-    written(taken: readonly Gone[]): void {
-      for (const { count } of taken) unwritten -= count
     },
   }
 }

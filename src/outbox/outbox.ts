@@ -176,7 +176,7 @@ export async function openOutbox(
   const parts = await openParts(dependencies, options, (destinationIds) => {
     for (const listener of listeners) listener(destinationIds)
   })
-  const { store, table, ledger, commits, admission, limits } = parts
+  const { store, table, ledger, settled, commits, admission, limits } = parts
   return Object.freeze({
     limits,
     append: createAppend(parts),
@@ -189,7 +189,7 @@ export async function openOutbox(
       if (!destination || records.length === 0) return
       settle(parts, destination, records)
     },
-    settling: () => commits.removing(),
+    settling: () => settled.size(),
     giveUp: createGiveUp(parts),
     destinations: () => table.entries().map(queuedDestination),
     size() {

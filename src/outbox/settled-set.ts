@@ -5,23 +5,31 @@ export interface SettledSet {
   has(key: RecordPlace): boolean
   add(records: RecordRemovals): void
   removed(records: RecordRemovals): void
+  size(): number
 }
 
-/** Holds what waits in the group commit for removal, so it is bounded as that is. */
+/** Bounded by the producer, which begins no call while it is large. */
 export function createSettledSet(): SettledSet {
   const byDestination = new Map<number, Set<number>>()
+  let size = 0
   return Object.freeze({
     has: ({ destinationId, sequence }: RecordPlace) =>
       byDestination.get(destinationId)?.has(sequence) === true,
     add({ destination, sequences }: RecordRemovals) {
       const known = byDestination.get(destination.id) ?? new Set()
       byDestination.set(destination.id, known)
+      size -= known.size
       for (const sequence of sequences) known.add(sequence)
+      size += known.size
     },
     removed({ destination, sequences }: RecordRemovals) {
       const known = byDestination.get(destination.id)
-      for (const sequence of sequences) known?.delete(sequence)
-      if (known?.size === 0) byDestination.delete(destination.id)
+      if (known === undefined) return
+      size -= known.size
+      for (const sequence of sequences) known.delete(sequence)
+      size += known.size
+      if (known.size === 0) byDestination.delete(destination.id)
     },
+    size: () => size,
   })
 }

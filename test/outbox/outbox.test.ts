@@ -95,6 +95,19 @@ describe('the outbox', () => {
     await reopened.close()
   })
 
+  it('says how many settled records are still on disk', async () => {
+    const { outbox } = await openTestOutbox(temporaryDirectory())
+    await outbox.append(['1', '2', '3'].map((text) => newRecord('a', 'k', text)))
+    const id = idOf(outbox, 'a')
+    expect(outbox.settling()).toBe(0)
+    outbox.settle(id, outbox.read(id, 0, { countMax: 2, bytesMax: 1_000 }))
+    expect(outbox.settling()).toBe(2)
+    // A further append takes the removals with it.
+    await outbox.append([newRecord('a', 'k', '4')])
+    expect(outbox.settling()).toBe(0)
+    await outbox.close()
+  })
+
   it('names the time of the oldest record that waits', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await outbox.append([newRecord('a', 'k', '1')])
