@@ -18,7 +18,8 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
-type Facts = Omit<QueuedRecord, 'data'>
+type Place = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'acceptedAtMs'>
+type Facts = Pick<QueuedRecord, 'ruleName' | 'actionIndex' | 'partitionKey' | 'explicitHashKey'>
 
 /**
  * Thousands of them are in memory at a time, so that each is no more than it needs to be: its data is
@@ -28,21 +29,21 @@ class StoredRecord implements QueuedRecord {
   readonly sequence: number
   readonly bytes: number
   readonly stored: Buffer
+  readonly acceptedAtMs: number
   readonly ruleName: string
   readonly actionIndex: number
-  readonly acceptedAtMs: number
   readonly partitionKey: string
   declare readonly explicitHashKey?: string
 
-  constructor(facts: Facts) {
-    this.sequence = facts.sequence
-    this.bytes = facts.bytes
-    this.stored = facts.stored
-    this.ruleName = facts.ruleName
-    this.actionIndex = facts.actionIndex
-    this.acceptedAtMs = facts.acceptedAtMs
-    this.partitionKey = facts.partitionKey
-    if (facts.explicitHashKey !== undefined) this.explicitHashKey = facts.explicitHashKey
+  constructor(place: Place, { ruleName, actionIndex, partitionKey, explicitHashKey }: Facts) {
+    this.sequence = place.sequence
+    this.bytes = place.bytes
+    this.stored = place.stored
+    this.acceptedAtMs = place.acceptedAtMs
+    this.ruleName = ruleName
+    this.actionIndex = actionIndex
+    this.partitionKey = partitionKey
+    if (explicitHashKey !== undefined) this.explicitHashKey = explicitHashKey
   }
 
   get data(): Buffer {
@@ -51,22 +52,15 @@ class StoredRecord implements QueuedRecord {
 }
 
 /** A record that was just given its place, and its bytes as they are to stand on disk. */
-export function newQueuedRecord(
-  { ruleName, actionIndex, partitionKey, explicitHashKey, data }: NewRecord,
-  place: Pick<QueuedRecord, 'sequence' | 'acceptedAtMs' | 'stored'>,
-): QueuedRecord {
+export function newQueuedRecord(record: NewRecord, place: Omit<Place, 'bytes'>): QueuedRecord {
   const { sequence, acceptedAtMs, stored } = place
-  const bytes = data.length + Buffer.byteLength(partitionKey)
-  const known = { sequence, bytes, stored, ruleName, actionIndex, acceptedAtMs, partitionKey }
-  return new StoredRecord(explicitHashKey === undefined ? known : { ...known, explicitHashKey })
+  const bytes = record.data.length + Buffer.byteLength(record.partitionKey)
+  return new StoredRecord({ sequence, bytes, stored, acceptedAtMs }, record)
 }
 
 /** @throws SluiceError DataFolderUnusable when the bytes are not those of a record */
 export function queuedRecord(sequence: number, stored: Buffer): QueuedRecord {
-  return new StoredRecord({
-    sequence,
-    bytes: payloadBytesOf(stored),
-    stored,
-    ...decodeFacts(stored),
-  })
+  const facts = decodeFacts(stored)
+  const { acceptedAtMs } = facts
+  return new StoredRecord({ sequence, bytes: payloadBytesOf(stored), stored, acceptedAtMs }, facts)
 }
