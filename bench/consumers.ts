@@ -36,7 +36,7 @@ else if (role === 'write') await write(Number(labPort))
 else await measure()
 
 async function runLab(): Promise<void> {
-  const { createLabServer } = await import('../src/lab/lab-server.ts')
+  const { createLabServer } = await import('../src/lab/server/lab-server.ts')
   const lab = await createLabServer({
     host: '127.0.0.1',
     port: 0,

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { variables } from '../src/config.ts'
-import { errorCatalogue } from '../src/errors.ts'
-import type { ErrorKind } from '../src/errors.ts'
-import type { Variable } from '../src/variable.ts'
+import { variables } from '../src/config/config.ts'
+import { errorCatalogue } from '../src/base/errors.ts'
+import type { ErrorKind } from '../src/base/errors.ts'
+import type { Variable } from '../src/config/variable.ts'
 
 /** The documents that are made from the code: their path, and the text that they must have. */
 export const generatedDocuments: Readonly<Record<string, () => string>> = {
@@ -18,7 +18,7 @@ function errorsDocument(): string {
   )
   return `# Errors
 
-Made from \`src/errors.ts\` by \`npm run docs\`.
+Made from \`src/base/errors.ts\` by \`npm run docs\`.
 
 Over HTTP an error is \`{"message": "..."}\` with the header \`x-amzn-ErrorType: <code>\`, as AWS IoT answers. On the command line it is
 one line, \`sluice: <message>\`, and exit code 1. "Retryable" says whether the same call can succeed later without a
@@ -37,7 +37,7 @@ function configDocument(): string {
   )
   return `# Configuration
 
-Made from \`src/config.ts\` by \`npm run docs\`.
+Made from \`src/config/config.ts\` by \`npm run docs\`.
 
 Sluice is configured by environment variables. A value that cannot be used ends the start with one line that names the variable and
 what it takes. In \`sluice start\` the AWS SDK's own variables (\`AWS_PROFILE\`, \`AWS_ENDPOINT_URL_KINESIS\`, \`AWS_ENDPOINT_URL_STS\` and so on)

@@ -1,7 +1,7 @@
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
-import { compileTemplate } from '../templates/template.ts'
-import type { CompiledTemplate } from '../templates/template.ts'
+import { compileTemplate } from '../sql/template.ts'
+import type { CompiledTemplate } from '../sql/template.ts'
 import type { ActionFailure } from './action.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from '../base/errors.ts'
 import type { NewRecord } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileField, failureFor } from './action-template.ts'

@@ -1,5 +1,5 @@
-import { findTopicTextFault } from '../ingress/topic.ts'
-import type { TopicLimits } from '../ingress/topic.ts'
+import { findTopicTextFault } from '../topics/topic.ts'
+import type { TopicLimits } from '../topics/topic.ts'
 import type { Mqtt5Properties } from '../message.ts'
 import type { CompiledStatement, Scope } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'

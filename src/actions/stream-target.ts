@@ -1,4 +1,4 @@
-import { shorten } from '../errors.ts'
+import { shorten } from '../base/errors.ts'
 import type { Destination } from '../outbox/outbox.ts'
 import type { ActionContext } from './action.ts'
 

@@ -1,7 +1,10 @@
 import path from 'node:path'
 import { Command } from 'commander'
-import { systemClock } from '../clock.ts'
-import type { CertificateFiles, CertificateFolder } from '../identity/certificate-folder.ts'
+import { systemClock } from '../base/clock.ts'
+import type {
+  CertificateFiles,
+  CertificateFolder,
+} from '../identity/certificates/certificate-folder.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -34,7 +37,7 @@ Example:
 
 async function makeCertificates(host: Host, options: CertsOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
-  const { makeCertificateFolder } = await import('../identity/certificate-folder.ts')
+  const { makeCertificateFolder } = await import('../identity/certificates/certificate-folder.ts')
   const made = await makeCertificateFolder({
     directory: options.dir,
     devices: options.device,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
-import { credentialsFileOf, httpUrlOf } from '../config.ts'
-import { SluiceError, messageOf } from '../errors.ts'
+import { credentialsFileOf, httpUrlOf } from '../config/config.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -50,7 +50,7 @@ const everything = {
 
 async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
-  const { createAccessKey } = await import('../identity/credentials-file.ts')
+  const { createAccessKey } = await import('../identity/access-keys/credentials-file.ts')
   const file = options.file ?? credentialsFileOf(host.environment)
   const url = httpUrlOf(host.environment)
   const { accessKeyId, secretAccessKey } = await createAccessKey(file, {

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { systemClock } from '../clock.ts'
-import { labAccountId, loadConfig } from '../config.ts'
+import { systemClock } from '../base/clock.ts'
+import { labAccountId, loadConfig } from '../config/config.ts'
 import type { Host } from './host.ts'
 
 export function kinesisCommand(host: Host): Command {
@@ -64,11 +64,11 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const config = loadConfig(host.environment, 'lab')
   const stopRequested = host.stopRequested()
   // Loaded here and not on top: no other command needs them.
-  const { createLogger } = await import('../logger.ts')
+  const { createLogger } = await import('../telemetry/logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
-  const { createLabServer } = await import('../lab/lab-server.ts')
-  const { noLimits } = await import('../lab/shard-limits.ts')
-  const { statusDurationsOf } = await import('../lab/statuses.ts')
+  const { createLabServer } = await import('../lab/server/lab-server.ts')
+  const { noLimits } = await import('../lab/streams/shard-limits.ts')
+  const { statusDurationsOf } = await import('../lab/streams/statuses.ts')
   const lab = await createLabServer({
     ...config.lab,
     region: config.region,

@@ -35,7 +35,8 @@ Examples:
 
 async function changePassword(host: Host, user: string, options: PasswdOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
-  const { checkedUser, removeUser, setPassword } = await import('../identity/password-file.ts')
+  const { checkedUser, removeUser, setPassword } =
+    await import('../identity/passwords/password-file.ts')
   // As elsewhere, an empty variable counts as not set.
   const file = options.file ?? (host.environment[fileVariable] || fileDefault)
   // Before anyone types a password in vain.

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { ListedPolicy } from '../identity/policy-attachments.ts'
+import type { ListedPolicy } from '../identity/policies/policy-attachments.ts'
 import type { Host } from './host.ts'
 
 const directoryVariable = 'SLUICE_POLICIES_DIR'
@@ -63,7 +63,7 @@ function changeCommand(host: Host, verb: 'attach' | 'detach'): Command {
 
 async function list(host: Host, directory: string): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
-  const { listPolicies } = await import('../identity/policy-attachments.ts')
+  const { listPolicies } = await import('../identity/policies/policy-attachments.ts')
   const policies = await listPolicies(directory)
   if (policies === undefined) {
     host.stdout.write(`There is no folder ${directory}: nothing is enforced.\n`)
@@ -90,7 +90,7 @@ async function change(
   verb: 'attach' | 'detach',
   given: { readonly directory: string; readonly policy: string; readonly target: string },
 ): Promise<void> {
-  const { attachPolicy, detachPolicy } = await import('../identity/policy-attachments.ts')
+  const { attachPolicy, detachPolicy } = await import('../identity/policies/policy-attachments.ts')
   const { directory, policy } = given
   const act = verb === 'attach' ? attachPolicy : detachPolicy
   const { target, isChanged } = await act(directory, policy, given.target)

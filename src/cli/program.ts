@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { version } from '../version.ts'
+import { version } from '../base/version.ts'
 import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
 import { evaluateCommand } from './evaluate.ts'

@@ -2,22 +2,22 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { jsonSlice } from '../admin/json-slice.ts'
+import { jsonSlice } from '../base/json-slice.ts'
 import {
   messageOfRequest,
   messageRequestSchema,
   mqtt5Schema,
   topicAsWritten,
-} from '../admin/message-request.ts'
+} from '../http/sluice/message-request.ts'
 import { evaluateRule } from '../engine/run-rule.ts'
 import type { Evaluation } from '../engine/run-rule.ts'
-import type { TopicLimits } from '../ingress/topic.ts'
+import type { TopicLimits } from '../topics/topic.ts'
 import type { Message } from '../message.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { parseJson } from '../rules/payload.ts'
-import { schemaProblem } from '../rules/schema-problem.ts'
-import { equals } from '../sql/arithmetic.ts'
-import { readJson } from '../sql/json-reader.ts'
+import { schemaProblem } from '../base/schema-problem.ts'
+import { equals } from '../sql/values/arithmetic.ts'
+import { readJson } from '../sql/values/json-reader.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 
 /**

@@ -1,9 +1,9 @@
-import { systemClock } from '../clock.ts'
-import { tuneCollector } from '../collector.ts'
-import { loadConfig, openListeners } from '../config.ts'
-import type { Config } from '../config.ts'
-import { isLoopback } from '../loopback.ts'
-import type { Logger } from '../logger.ts'
+import { systemClock } from '../base/clock.ts'
+import { tuneCollector } from '../app/collector.ts'
+import { loadConfig, openListeners } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { isLoopback } from '../base/loopback.ts'
+import type { Logger } from '../telemetry/logger.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -12,14 +12,14 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const config = loadConfig(host.environment, mode)
   const isTerminal = host.stdout.isTTY === true
   // Loaded here and not on top: `sluice --help` should not wait for it.
-  const { createLogger } = await import('../logger.ts')
+  const { createLogger } = await import('../telemetry/logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
   warnOfOpenPorts(config, logger)
 
   tuneCollector()
   // Loaded after the configuration was read: a bad variable is told at once.
-  const { startApp } = await import('../app.ts')
+  const { startApp } = await import('../app/app.ts')
   const app = await startApp({ config, logger, clock: systemClock })
   const https = config.http.tls && { https: true }
   logger.info({ ...app.ports, ...https, rules: app.ruleCount() }, 'ready')

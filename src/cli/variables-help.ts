@@ -1,6 +1,6 @@
-import { variables } from '../config.ts'
-import type { Config } from '../config.ts'
-import type { Variable } from '../variable.ts'
+import { variables } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { Variable } from '../config/variable.ts'
 
 /** The environment variables of a command, as its help shows them. */
 export function variablesHelp(mode: Config['mode']): string {

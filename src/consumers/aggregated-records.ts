@@ -22,7 +22,7 @@
  */
 import { createHash } from 'node:crypto'
 import protobuf from 'protobufjs/minimal.js'
-import { hashKeyOf } from '../hash-key.ts'
+import { hashKeyOf } from '../base/hash-key.ts'
 import type { KinesisRecord, ShardDescription } from './shard-reader.ts'
 
 /** A record as its producer made it. */

@@ -1,4 +1,4 @@
-import type { WarningLog } from '../limited-log.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
 
 /** What a consumer tells: a logger of pino is one. */
 export interface ConsumerLog extends WarningLog {

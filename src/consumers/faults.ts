@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import { createLimitedLog } from '../limited-log.ts'
-import type { WarningLog } from '../limited-log.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { createLimitedLog } from '../telemetry/limited-log.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
 
 /** What readers, runners and handlers do when something fails that may work again: wait and log. */
 export interface Patience {

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.ts'
-import type { WarningLog } from '../limited-log.ts'
+import type { Clock } from '../base/clock.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
 import { positionAfter } from './checkpoints.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
 import { createPatience, isCurable, nameOf, unlessThrottled } from './faults.ts'

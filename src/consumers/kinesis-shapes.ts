@@ -1,5 +1,5 @@
 import type { ChildShard, Shard, _Record } from '@aws-sdk/client-kinesis'
-import { hashKeySpace } from '../hash-key.ts'
+import { hashKeySpace } from '../base/hash-key.ts'
 import type { KinesisRecord, ShardDescription } from './shard-reader.ts'
 
 /** What the service answers, as the consumers know it. */

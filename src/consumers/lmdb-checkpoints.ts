@@ -12,7 +12,7 @@
 import { mkdir } from 'node:fs/promises'
 import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
 
 export interface LmdbCheckpoints extends CheckpointStore {

@@ -1,6 +1,6 @@
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
-import type { Clock } from '../clock.ts'
-import type { WarningLog } from '../limited-log.ts'
+import type { Clock } from '../base/clock.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
 import { createPatience, isCurable, nameOf } from './faults.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'

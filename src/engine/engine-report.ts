@@ -1,11 +1,11 @@
 import type { ActionFailure } from '../actions/action.ts'
-import type { Clock } from '../clock.ts'
-import { createLimitedLog } from '../limited-log.ts'
+import type { Clock } from '../base/clock.ts'
+import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'
 import { actionLabel, errorActionIndex } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleOutcome } from './run-rule.ts'
-import type { Logger, Metrics, Tally } from '../telemetry.ts'
+import type { Logger, Metrics, Tally } from '../telemetry/telemetry.ts'
 
 /** Counts every outcome; logs failures at most once a minute for each rule and action or function. */
 export interface EngineReport {

@@ -1,14 +1,14 @@
 import type { ActionFailure, ActionOutcome } from '../actions/action.ts'
 import { failureOfAction } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
-import { originOf } from '../actions/origin.ts'
+import { originOf } from '../actions/source-message.ts'
 import type { Message } from '../message.ts'
 import type { NewRecord, Origin } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import { topicFilterMatches } from '../rules/topic-index.ts'
+import { topicFilterMatches } from '../topics/topic-index.ts'
 import { createDocument, failureOf, settle } from '../sql/sql.ts'
 import type { MessageDocument, Scope, SqlEnvironment } from '../sql/sql.ts'
-import type { CompiledTemplate } from '../templates/template.ts'
+import type { CompiledTemplate } from '../sql/template.ts'
 import { whenKnown } from './when-known.ts'
 
 /** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */

@@ -1,4 +1,4 @@
-import { unreachable } from '../sql/unreachable.ts'
+import { unreachable } from '../base/unreachable.ts'
 
 /**
  * What becomes of a batch after an invocation, as Lambda decides it (Lambda Developer Guide, "Using

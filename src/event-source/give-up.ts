@@ -1,5 +1,5 @@
 import { createPatience } from '../consumers/faults.ts'
-import { createLimitedLog } from '../limited-log.ts'
+import { createLimitedLog } from '../telemetry/limited-log.ts'
 import { failureDocument } from './failure-files.ts'
 import type { GiveUpCondition } from './failure-files.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'

@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../base/clock.ts'
 import type { KinesisRecord } from '../consumers/shard-reader.ts'
-import type { WarningLog } from '../limited-log.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
 import type { FailureFiles } from './failure-files.ts'
 import type { LambdaFunction } from './functions/lambda-function.ts'
 import type { EventOrigin } from './lambda-event.ts'

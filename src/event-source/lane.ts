@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../base/clock.ts'
 import type { BatchHandler } from './invocation.ts'
 import type { PendingRecord } from './invocation-context.ts'
 import { payloadBytesMax } from './lambda-event.ts'

@@ -1,4 +1,4 @@
-import type { Logger } from '../telemetry.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
 import type { MappingFiles, StoredMapping } from './mapping-files.ts'
 import { applicationOf, runMapping } from './mapping-runner.ts'
 import type { MappingRunnerDependencies, RunningMapping } from './mapping-runner.ts'

@@ -5,8 +5,8 @@
  */
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { SluiceError, messageOf } from '../errors.ts'
-import { flushFolder } from '../outbox/flush-folder.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import { flushFolder } from '../storage/flush-folder.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
 export interface StoredMapping {

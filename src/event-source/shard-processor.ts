@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { createCheckpointSaver } from '../consumers/checkpoints.ts'
 import type { Checkpoint } from '../consumers/checkpoints.ts'
 import type { ShardOutcome, ShardTask } from '../consumers/follow-stream.ts'

@@ -1,8 +1,8 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
-import type { RoleCredentials } from '../kinesis/credentials.ts'
-import { sdkProviderOf } from '../kinesis/credentials.ts'
-import type { StaticCredentials } from '../kinesis/sts.ts'
-import { messageOf } from '../errors.ts'
+import type { RoleCredentials } from '../aws/credentials.ts'
+import { sdkProviderOf } from '../aws/credentials.ts'
+import type { StaticCredentials } from '../aws/sts.ts'
+import { messageOf } from '../base/errors.ts'
 
 /** How AWS is reached for external functions, and as whom. */
 export interface AwsAccess {

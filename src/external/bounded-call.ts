@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
-import type { CallExternal, ExternalFunctionName } from '../sql/external-request.ts'
-import { unlessAborted } from '../unless-aborted.ts'
+import type { Clock } from '../base/clock.ts'
+import type { CallExternal, ExternalFunctionName } from '../sql/externals/external-request.ts'
+import { unlessAborted } from '../base/unless-aborted.ts'
 
 /** The guide gives a Lambda function 2 s, and says nothing of the others. */
 const timeoutsMs: Readonly<Record<ExternalFunctionName, number>> = {

@@ -1,8 +1,8 @@
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
-import type { DynamoDbKey, DynamoDbRequest } from '../sql/external-request.ts'
-import { numberFromText } from '../sql/numbers.ts'
-import type { Value } from '../sql/values.ts'
+import type { DynamoDbKey, DynamoDbRequest } from '../sql/externals/external-request.ts'
+import { numberFromText } from '../sql/values/numbers.ts'
+import type { Value } from '../sql/values/values.ts'
 import { createRoleCalls } from './aws-access.ts'
 import type { AwsAccess } from './aws-access.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../base/clock.ts'
 
 /** Answers that are good for a while: one question under way for a key, failures are not kept. */
 export interface KeptAnswers<Answer> {

@@ -1,7 +1,7 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
-import type { LambdaRequest } from '../sql/external-request.ts'
-import { readJson } from '../sql/json-reader.ts'
-import type { Value } from '../sql/values.ts'
+import type { LambdaRequest } from '../sql/externals/external-request.ts'
+import { readJson } from '../sql/values/json-reader.ts'
+import type { Value } from '../sql/values/values.ts'
 import { clientOptions } from './aws-access.ts'
 import type { AwsAccess } from './aws-access.ts'
 

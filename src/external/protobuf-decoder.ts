@@ -1,7 +1,7 @@
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import type { ProtobufRequest } from '../sql/external-request.ts'
-import type { Value } from '../sql/values.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { ProtobufRequest } from '../sql/externals/external-request.ts'
+import type { Value } from '../sql/values/values.ts'
 import { createKeptAnswers } from './kept-answers.ts'
 import type { FindMessageType } from './protobuf-type.ts'
 

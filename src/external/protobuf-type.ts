@@ -1,9 +1,9 @@
 import protobuf from 'protobufjs'
 import descriptors from 'protobufjs/ext/descriptor.js'
 import type { IFileDescriptorProto, IFileDescriptorSet } from 'protobufjs/ext/descriptor.js'
-import { writeJson } from '../sql/json-writer.ts'
-import { numberFromDouble, numberFromInteger, numberFromText } from '../sql/numbers.ts'
-import type { Value } from '../sql/values.ts'
+import { writeJson } from '../sql/values/json-writer.ts'
+import { numberFromDouble, numberFromInteger, numberFromText } from '../sql/values/numbers.ts'
+import type { Value } from '../sql/values/values.ts'
 
 /**
  * Reads a message. @throws Error when the bytes are no such message, or when the value is longer

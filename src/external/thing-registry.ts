@@ -3,10 +3,10 @@ import {
   IoTClient,
   ListThingGroupsForThingCommand,
 } from '@aws-sdk/client-iot'
-import type { RegistryRequest } from '../sql/external-request.ts'
-import { readJson } from '../sql/json-reader.ts'
-import { unreachable } from '../sql/unreachable.ts'
-import type { Value } from '../sql/values.ts'
+import type { RegistryRequest } from '../sql/externals/external-request.ts'
+import { readJson } from '../sql/values/json-reader.ts'
+import { unreachable } from '../base/unreachable.ts'
+import type { Value } from '../sql/values/values.ts'
 import { createRoleCalls } from './aws-access.ts'
 import type { AwsAccess } from './aws-access.ts'
 

@@ -1,7 +1,7 @@
 import { GetThingShadowCommand, IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
-import type { ThingShadowRequest } from '../sql/external-request.ts'
-import { readJson } from '../sql/json-reader.ts'
-import type { Value } from '../sql/values.ts'
+import type { ThingShadowRequest } from '../sql/externals/external-request.ts'
+import { readJson } from '../sql/values/json-reader.ts'
+import type { Value } from '../sql/values/values.ts'
 import { createRoleCalls } from './aws-access.ts'
 import type { AwsAccess } from './aws-access.ts'
 

@@ -1,5 +1,5 @@
-import type { Metrics } from '../telemetry.ts'
-import type { Admission, Placed } from './admission.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
+import type { Admission, Placed } from './room.ts'
 
 /**
  * Takes records off the count of those on their way to disk, once they are there or never will be.

@@ -2,31 +2,31 @@
  * From what callers hand in to transactions of the store: every commit carries the moves of records
  * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
  */
-import type { Placed } from './admission.ts'
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import { createLimitedLog } from '../limited-log.ts'
-import type { Logger, Metrics } from '../telemetry.ts'
-import { addTo, createCounterSums } from './counters.ts'
-import type { CounterSums } from './counters.ts'
-import { decodeLetter } from './dead-letter-codec.ts'
+import type { Placed } from './room.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import { createLimitedLog } from '../telemetry/limited-log.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import { addTo, createCounterSums } from './books/counters.ts'
+import type { CounterSums } from './books/counters.ts'
+import { decodeLetter } from './store/dead-letter-codec.ts'
 import {
   destinationWrite,
   letterAdded,
   letterRemoved,
   recordsRemoved,
-} from './destination-table.ts'
-import type { DestinationEntry, DestinationTable } from './destination-table.ts'
-import { createGroupCommit } from './group-commit.ts'
-import type { Append, GroupCommit, Removal } from './group-commit.ts'
+} from './books/destinations.ts'
+import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
+import { createGroupCommit } from './store/group-commit.ts'
+import type { Append, GroupCommit, Removal } from './store/group-commit.ts'
 import type { Leave } from './leave.ts'
-import { ledgerWrite, moves } from './ledger.ts'
-import type { Ledger, LedgerRow } from './ledger.ts'
-import type { LedgerMetrics } from './ledger-metrics.ts'
-import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './outbox-store.ts'
-import type { QueuedRecord } from './queued-record.ts'
-import { decodeRecord } from './record-codec.ts'
-import type { SettledSet } from './settled-set.ts'
+import { ledgerWrite, moves } from './books/ledger.ts'
+import type { Ledger, LedgerRow } from './books/ledger.ts'
+import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './store/outbox-store.ts'
+import type { QueuedRecord } from './store/queued-record.ts'
+import { decodeRecord } from './store/record-codec.ts'
+import type { SettledSet } from './store/settled-set.ts'
 import type { UnreadRecords } from './unread-records.ts'
 
 /** A record that comes into the queue. */

@@ -17,50 +17,50 @@
  *
  * The bytes on disk are described in outbox-store.ts and the codecs.
  */
-import type { Clock } from '../clock.ts'
-import { SluiceError, messageOf } from '../errors.ts'
-import type { Logger, Metrics } from '../telemetry.ts'
-import { createAdmission, destinationShare } from './admission.ts'
+import type { Clock } from '../base/clock.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import { createAdmission, destinationShare } from './room.ts'
 import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
-import { createCounterSums, addTo } from './counters.ts'
+import { createCounterSums, addTo } from './books/counters.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import type { DeadLetters } from './dead-letters.ts'
-import type { Destination } from './destination.ts'
+import type { Destination } from './store/destination.ts'
 import {
   countsOf,
   createDestinationTable,
   destinationsMax,
   recordsRemoved,
-} from './destination-table.ts'
-import type { DestinationEntry } from './destination-table.ts'
-import { createGiveUp } from './give-up.ts'
-import type { GivenUp } from './give-up.ts'
+} from './books/destinations.ts'
+import type { DestinationEntry } from './books/destinations.ts'
+import { createGiveUp } from './giving-up.ts'
+import type { GivenUp } from './giving-up.ts'
 import { createLeave } from './leave.ts'
-import { createLedger, moves } from './ledger.ts'
-import type { ActionLedger, Ledger, LedgerRow } from './ledger.ts'
-import { createLedgerMetrics } from './ledger-metrics.ts'
-import type { LedgerMetricNames } from './ledger-metrics.ts'
-import type { NewRecord } from './new-record.ts'
-import type { Origin } from './origin.ts'
+import { createLedger, moves } from './books/ledger.ts'
+import type { ActionLedger, Ledger, LedgerRow } from './books/ledger.ts'
+import { createLedgerMetrics } from './books/ledger-metrics.ts'
+import type { LedgerMetricNames } from './books/ledger-metrics.ts'
+import type { NewRecord } from './store/new-record.ts'
+import type { Origin } from './store/source-message.ts'
 import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
 import type { Delivered, NewEntry } from './outbox-commits.ts'
-import { openOutboxStore } from './outbox-store.ts'
-import type { OutboxStore } from './outbox-store.ts'
-import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './record-codec.ts'
-import { newQueuedRecord, queuedRecord } from './queued-record.ts'
-import type { QueuedRecord, ReadLimits } from './queued-record.ts'
-import { createSettledSet } from './settled-set.ts'
+import { openOutboxStore } from './store/outbox-store.ts'
+import type { OutboxStore } from './store/outbox-store.ts'
+import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './store/record-codec.ts'
+import { newQueuedRecord, queuedRecord } from './store/queued-record.ts'
+import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
+import { createSettledSet } from './store/settled-set.ts'
 import { createUnreadRecords } from './unread-records.ts'
 
-export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './destination.ts'
+export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './store/destination.ts'
 export type {
   DeliverySettings,
   Destination,
   DestinationCredentials,
   Ordering,
-} from './destination.ts'
-export type { OutReason } from './dead-letter-codec.ts'
+} from './store/destination.ts'
+export type { OutReason } from './store/dead-letter-codec.ts'
 export type {
   DeadLetter,
   DeadLetterPage,
@@ -70,12 +70,12 @@ export type {
   ReplayByRule,
 } from './dead-letters.ts'
 export type { AppendOptions } from './append.ts'
-export type { GivenUp } from './give-up.ts'
-export type { ActionLedger, LedgerCounts } from './ledger.ts'
-export { actionLabel, errorActionIndex } from './new-record.ts'
-export type { NewRecord } from './new-record.ts'
-export type { Origin } from './origin.ts'
-export type { QueuedRecord, ReadLimits } from './queued-record.ts'
+export type { GivenUp } from './giving-up.ts'
+export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
+export { actionLabel, errorActionIndex } from './store/new-record.ts'
+export type { NewRecord } from './store/new-record.ts'
+export type { Origin } from './store/source-message.ts'
+export type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
 /** A destination and what waits for it. */
 export interface QueuedDestination {

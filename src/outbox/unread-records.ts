@@ -7,7 +7,7 @@
  * - For each destination these are all its records after a sequence, so that reading on from there
  *   needs nothing else. What does not fit is left to the disk, from the oldest on.
  */
-import type { QueuedRecord, ReadLimits } from './queued-record.ts'
+import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
 /** Of all destinations together; beyond it those of a destination are left to the disk. */
 const unreadBytesMax = 16 * 1024 * 1024

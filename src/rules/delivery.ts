@@ -2,12 +2,12 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { ActionDelivery } from '../actions/action.ts'
-import { deliveryLimits } from '../config.ts'
-import { deepFreeze } from '../deep-freeze.ts'
-import { invalidRequest } from '../errors.ts'
+import { deliveryLimits } from '../config/config.ts'
+import { deepFreeze } from '../base/deep-freeze.ts'
+import { invalidRequest } from '../base/errors.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
-import { schemaProblem } from './schema-problem.ts'
+import { schemaProblem } from '../base/schema-problem.ts'
 
 /**
  * How a rule's records are delivered: what AWS's payload has no member for. It stands beside the

@@ -3,10 +3,10 @@ import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { actionKinds } from '../actions/compile-actions.ts'
 import type { ActionDefinition } from '../actions/compile-actions.ts'
-import { deepFreeze } from '../deep-freeze.ts'
-import { SluiceError, invalidRequest, messageOf } from '../errors.ts'
+import { deepFreeze } from '../base/deep-freeze.ts'
+import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
-import { schemaProblem } from './schema-problem.ts'
+import { schemaProblem } from '../base/schema-problem.ts'
 
 /**
  * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file

@@ -1,7 +1,7 @@
-import type { Metrics } from '../telemetry.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 import type { CompiledRule } from './compile-rule.ts'
 import type { RuleEntry } from './rule-entry.ts'
-import { createTopicIndex } from './topic-index.ts'
+import { createTopicIndex } from '../topics/topic-index.ts'
 
 /**
  * The rules that are in force, in memory. Changes are synchronous and whole: a message sees a rule

@@ -1,4 +1,4 @@
-import { SluiceError, messageOf } from '../errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import type { CompileRule, CompiledRule, RuleDefinition } from './compile-rule.ts'
 import { parsePayloadText } from './payload.ts'
 import type { TopicRulePayload } from './payload.ts'

@@ -3,11 +3,11 @@ import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from '../base/errors.ts'
 import { parseDelivery } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
-import { schemaProblem } from './schema-problem.ts'
+import { schemaProblem } from '../base/schema-problem.ts'
 
 /**
  * The rules folder.

@@ -1,7 +1,7 @@
-import { SluiceError } from '../errors.ts'
+import { SluiceError } from '../base/errors.ts'
 import type { CompiledRule } from './compile-rule.ts'
 import { ruleNamePattern } from './payload.ts'
-import { topicFilterMatches } from './topic-index.ts'
+import { topicFilterMatches } from '../topics/topic-index.ts'
 
 /** What ListTopicRules asks for. */
 export interface RuleQuery {

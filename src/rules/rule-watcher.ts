@@ -1,9 +1,9 @@
 import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import path from 'node:path'
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import type { Logger } from '../telemetry.ts'
+import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
 import { ruleNameOfFile } from './rule-files.ts'
 
 /**

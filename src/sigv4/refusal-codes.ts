@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode } from '../base/errors.ts'
 import type { RefusalReason } from './verify-signature.ts'
 
 /** What AWS IoT calls the reasons for which a signature is refused. */

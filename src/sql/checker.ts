@@ -11,14 +11,14 @@ import type {
   Query,
   Selection,
   Statement,
-} from './ast.ts'
-import { castKeywords } from './conversions.ts'
-import type { Dialect } from './dialect.ts'
+} from './parser/ast.ts'
+import { castKeywords } from './values/conversions.ts'
+import type { Dialect } from './values/dialect.ts'
 import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
-import { closestName } from './suggestion.ts'
-import { syntaxError } from './syntax-error.ts'
-import { topicFilterProblem } from './topic-filter.ts'
+import { closestName } from '../base/suggestion.ts'
+import { syntaxError } from './parser/syntax-error.ts'
+import { topicFilterProblem } from '../topics/topic-filter.ts'
 
 const variablesMax = 10
 const variableNameMax = 64

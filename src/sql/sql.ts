@@ -16,32 +16,36 @@
  *   const result = await settle(scope, () => statement.evaluate(scope))
  *   const failure = failureOf(scope)                        // the result counts for nothing then
  */
-import type { Statement } from './ast.ts'
+import type { Statement } from './parser/ast.ts'
 import { checkStatement, checkTemplateExpression } from './checker.ts'
 import type { CheckedStatement } from './checker.ts'
-import { isConstant } from './compiler/constant.ts'
+import { isConstant } from './parser/constant.ts'
 import type { Frame, Surroundings } from './compiler/frame.ts'
 import { compileWithQueries } from './compiler/selection.ts'
 import { compileEvaluation } from './compiler/statement.ts'
 import type { StatementResult } from './compiler/statement.ts'
 import { compileVariables } from './compiler/variables.ts'
-import type { Dialect, RegexMode } from './dialect.ts'
-import type { MessageDocument } from './document.ts'
-import { guarded } from './external-calls.ts'
-import { writeJson } from './json-writer.ts'
+import type { Dialect, RegexMode } from './values/dialect.ts'
+import type { MessageDocument } from './externals/document.ts'
+import { guarded } from './compiler/external-calls.ts'
+import { writeJson } from './values/json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
-import { syntaxError } from './syntax-error.ts'
-import { sqlVersions } from './version.ts'
-import type { SqlVersion } from './version.ts'
-import type { Value } from './values.ts'
+import { syntaxError } from './parser/syntax-error.ts'
+import { sqlVersions } from './values/version.ts'
+import type { SqlVersion } from './values/version.ts'
+import type { Value } from './values/values.ts'
 
-export { createDocument } from './document.ts'
-export type { MessageDocument, SqlEnvironment, SqlMessage } from './document.ts'
+export { createDocument } from './externals/document.ts'
+export type { MessageDocument, SqlEnvironment, SqlMessage } from './externals/document.ts'
 export type { StatementResult } from './compiler/statement.ts'
-export { failureOf, settle } from './external-calls.ts'
-export type { CallExternal, ExternalFailure, ExternalRequest } from './external-request.ts'
-export type { RegexMode } from './dialect.ts'
-export type { SqlVersion } from './version.ts'
+export { failureOf, settle } from './compiler/external-calls.ts'
+export type {
+  CallExternal,
+  ExternalFailure,
+  ExternalRequest,
+} from './externals/external-request.ts'
+export type { RegexMode } from './values/dialect.ts'
+export type { SqlVersion } from './values/version.ts'
 
 /** One rule on one message: what its SELECT, WHERE, variables and templates can see. Opaque. */
 export type Scope = Frame

@@ -2,10 +2,10 @@ import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
-import { makeCertificateFolder } from '../../src/identity/certificate-folder.ts'
+import { makeCertificateFolder } from '../../src/identity/certificates/certificate-folder.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { temporaryFolder } from '../identity/identity-fixtures.ts'
-import { documentOf } from '../identity/naive-policy.ts'
+import { documentOf } from '../identity/policies/naive-policy.ts'
 
 const fingerprint = 'ab'.repeat(32)
 const document = JSON.stringify(

@@ -1,15 +1,15 @@
 /** Reads the conformance cases and runs one of them through the public contract of `sql`. */
 import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
-import { SluiceError } from '../../src/errors.ts'
-import { readJson } from '../../src/sql/json-reader.ts'
-import { writeJson } from '../../src/sql/json-writer.ts'
-import { compareNumbers, numberText } from '../../src/sql/numbers.ts'
+import { SluiceError } from '../../src/base/errors.ts'
+import { readJson } from '../../src/sql/values/json-reader.ts'
+import { writeJson } from '../../src/sql/values/json-writer.ts'
+import { compareNumbers, numberText } from '../../src/sql/values/numbers.ts'
 import { compileStatement, createDocument } from '../../src/sql/sql.ts'
 import type { SqlMessage, SqlVersion } from '../../src/sql/sql.ts'
-import { compileTemplate } from '../../src/templates/template.ts'
-import { isArray, isNumber, isObject, memberOf } from '../../src/sql/values.ts'
-import type { SqlObject, Value } from '../../src/sql/values.ts'
+import { compileTemplate } from '../../src/sql/template.ts'
+import { isArray, isNumber, isObject, memberOf } from '../../src/sql/values/values.ts'
+import type { SqlObject, Value } from '../../src/sql/values/values.ts'
 
 export const casesFolder = path.join(import.meta.dirname, 'sql')
 

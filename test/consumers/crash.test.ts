@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
-import { startChild } from '../outbox/child-process.ts'
+import { startChild } from '../helpers/child-process.ts'
 import { numbered, putTexts, temporaryFolder } from './consumer-parts.ts'
 
 const countMax = 3_000
-const script = '../consumers/consume-until-killed.ts'
+const script = new URL('./consume-until-killed.ts', import.meta.url)
 
 test('killed with kill -9 and started again, a consumer leaves no record out', async () => {
   const lab = await startLab()

@@ -8,7 +8,7 @@ import type { KinesisClient } from '@aws-sdk/client-kinesis'
 import { describe, expect, test } from 'vitest'
 import { createMemoryCheckpoints } from '../../src/consumers/checkpoints.ts'
 import { firstCheckpoints, readyShards } from '../../src/consumers/shard-graph.ts'
-import { hashKeySpace } from '../../src/hash-key.ts'
+import { hashKeySpace } from '../../src/base/hash-key.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
 import { numbered, putTexts, startConsumer } from './consumer-parts.ts'
 

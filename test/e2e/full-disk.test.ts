@@ -4,7 +4,7 @@ import path from 'node:path'
 import { KinesisClient } from '@aws-sdk/client-kinesis'
 import { connectAsync } from 'mqtt'
 import { expect, onTestFinished, test } from 'vitest'
-import { createLabServer } from '../../src/lab/lab-server.ts'
+import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import { readStream } from '../helpers/read-stream.ts'
 import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
 

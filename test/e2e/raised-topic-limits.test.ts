@@ -3,10 +3,10 @@ import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-pla
 import path from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, onTestFinished, test } from 'vitest'
-import { startApp } from '../../src/app.ts'
-import { systemClock } from '../../src/clock.ts'
-import { loadConfig } from '../../src/config.ts'
-import { createLogger } from '../../src/telemetry.ts'
+import { startApp } from '../../src/app/app.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { createLogger } from '../../src/telemetry/telemetry.ts'
 import { temporaryFolder } from '../helpers/sluice-process.ts'
 
 const topicBytesMax = 600

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { originOf } from '../../src/actions/origin.ts'
-import type { OutRecord } from '../../src/kinesis/producer.ts'
+import { originOf } from '../../src/actions/source-message.ts'
+import type { OutRecord } from '../../src/delivery/producer.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'
 import { engineWith, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'

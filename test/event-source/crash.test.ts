@@ -3,7 +3,7 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
-import { startChild } from '../outbox/child-process.ts'
+import { startChild } from '../helpers/child-process.ts'
 
 const recordCount = 1_200
 /** What is in the file was handled before the handler was done; lines on the way may be lost. */
@@ -22,7 +22,11 @@ test('killed with kill -9 and started again, a mapping leaves no record out', as
   writeFileSync(path.join(folder, 'f.mjs'), handlerTo(file))
   await putTexts(kinesisClient(lab), 's', numbered(recordCount))
   const start = () =>
-    startChild('../event-source/invoke-until-killed.ts', [String(lab.port), folder, folder])
+    startChild(new URL('./invoke-until-killed.ts', import.meta.url), [
+      String(lab.port),
+      folder,
+      folder,
+    ])
   for (const killedAfter of [100, 300]) {
     const child = start()
     await child.printed(killedAfter)

@@ -1,6 +1,6 @@
 import { createEventSourceMappings } from '../../src/event-source/event-source-mappings.ts'
-import { systemClock } from '../../src/clock.ts'
-import { createMemoryLogger } from '../../src/telemetry.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 
 /** Prints what its function prints, a line each, until it is killed: `<port> <data> <functions>`. */
 const [port = '', dataDir = '', functionsDir = ''] = process.argv.slice(2)

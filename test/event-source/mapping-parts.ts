@@ -7,7 +7,7 @@ import type {
   EventSourceMappingsDependencies,
   EventSourceMappingsOptions,
 } from '../../src/event-source/event-source-mappings.ts'
-import { createMemoryLogger } from '../../src/telemetry.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { access, hastyClock, temporaryFolder } from '../consumers/consumer-parts.ts'
 
 export const streamArn = (name: string) => `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createAwsFunctions } from '../../src/external/aws-functions.ts'
-import { writeJson } from '../../src/sql/json-writer.ts'
+import { writeJson } from '../../src/sql/values/json-writer.ts'
 import type { ExternalRequest } from '../../src/sql/sql.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { startStandIn } from './aws-stand-in.ts'

@@ -6,9 +6,9 @@ import type { AppendOptions, NewRecord, Outbox } from '../../src/outbox/outbox.t
 import { createRuleCompiler } from '../../src/rules/compile-rule.ts'
 import type { CompiledRule } from '../../src/rules/compile-rule.ts'
 import { parsePayload } from '../../src/rules/payload.ts'
-import { topicFilterMatches } from '../../src/rules/topic-index.ts'
+import { topicFilterMatches } from '../../src/topics/topic-index.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
-import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from './manual-clock.ts'
 import { testEnvironment } from './messages.ts'
 

@@ -1,5 +1,5 @@
 import type { CallExternal, ExternalRequest } from '../../src/sql/sql.ts'
-import type { Value } from '../../src/sql/values.ts'
+import type { Value } from '../../src/sql/values/values.ts'
 
 /** External functions that answer when a test says so. */
 export interface HeldAnswers {

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
-import { createMemoryLogger } from '../../src/telemetry.ts'
-import type { Logger } from '../../src/telemetry.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import type { Logger } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
 import { temporaryFolder as makeFolder } from '../helpers/sluice-process.ts'

@@ -1,14 +1,14 @@
 import path from 'node:path'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { parseAccessKeys } from '../../src/identity/credentials-file.ts'
+import { parseAccessKeys } from '../../src/identity/access-keys/credentials-file.ts'
 import { openMqttAccess } from '../../src/identity/mqtt-access.ts'
 import type { MqttAccessOptions } from '../../src/identity/mqtt-access.ts'
-import { setPassword } from '../../src/identity/password-file.ts'
-import type { ConnectionOrigin, Login } from '../../src/identity/access.ts'
+import { setPassword } from '../../src/identity/passwords/password-file.ts'
+import type { ConnectionOrigin, Login } from '../../src/identity/policies/access.ts'
 import { createWatchedLog, temporaryFolder } from './identity-fixtures.ts'
-import { documentOf, owner } from './naive-policy.ts'
-import type { NaiveStatement } from './naive-policy.ts'
+import { documentOf, owner } from './policies/naive-policy.ts'
+import type { NaiveStatement } from './policies/naive-policy.ts'
 
 const fingerprint = 'cd'.repeat(32)
 const tcp: ConnectionOrigin = { transport: 'tcp', sourceIp: '192.0.2.1' }

@@ -1,6 +1,6 @@
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { createIngress } from '../../src/ingress/ingress.ts'
-import { createMemoryLogger, createMetrics } from '../../src/telemetry.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 
 /** An ingress as a process of its own, so that its open files can be few. Prints its port. */
 const ingress = await createIngress({

@@ -1,11 +1,11 @@
 import { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import type { Clock } from '../../src/clock.ts'
-import { createGate } from '../../src/ingress/gate.ts'
-import type { GateFault } from '../../src/ingress/gate.ts'
-import { createHeldBytes } from '../../src/ingress/held-bytes.ts'
-import { topicLimits } from '../../src/ingress/topic.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Clock } from '../../src/base/clock.ts'
+import { createGate } from '../../src/ingress/gate/gate.ts'
+import type { GateFault } from '../../src/ingress/gate/gate.ts'
+import { createHeldBytes } from '../../src/ingress/gate/held-bytes.ts'
+import { topicLimits } from '../../src/topics/topic.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 
 const limits = {

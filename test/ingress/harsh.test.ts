@@ -7,8 +7,8 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import { SluiceError } from '../../src/errors.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { SluiceError } from '../../src/base/errors.ts'
 import {
   atTheEnd,
   connectPacket,

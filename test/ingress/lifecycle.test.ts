@@ -1,7 +1,7 @@
 import mqtt from 'mqtt'
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import { normalizeAddress } from '../../src/ingress/connection.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { normalizeAddress } from '../../src/ingress/broker/connection.ts'
 import type { Message } from '../../src/message.ts'
 import {
   atTheEnd,

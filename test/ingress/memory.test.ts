@@ -1,7 +1,7 @@
 import mqtt from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../helpers/manual-clock.ts'
-import type { Clock } from '../../src/clock.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import type { IngressOptions } from '../../src/ingress/ingress.ts'
 import type { Message } from '../../src/message.ts'
 import {

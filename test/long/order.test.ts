@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { brokenPromise } from '../kinesis/order-promises.ts'
+import { brokenPromise } from '../delivery/order-promises.ts'
 
 /** Each run makes two streams, and the lab takes 5,000. */
 const runs = 2_400

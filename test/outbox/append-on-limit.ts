@@ -2,10 +2,10 @@
  * A child process: appends one message after the other to the data folder named on its command
  * line, and prints `written <number>` or `refused <code>` for each.
  */
-import { systemClock } from '../../src/clock.ts'
-import { SluiceError } from '../../src/errors.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { SluiceError } from '../../src/base/errors.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import { createLogger, createMetrics } from '../../src/telemetry.ts'
+import { createLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import { newRecord } from './records.ts'
 
 const outbox = await openOutbox({

@@ -4,10 +4,10 @@
  * message of stream `settled` is settled and every tenth of the others given up, and dead letters
  * are replayed, so that every kind of move is under way when it is killed.
  */
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
-import { createLogger, createMetrics } from '../../src/telemetry.ts'
+import { createLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import { newRecord } from './records.ts'
 
 const outbox = await openOutbox({

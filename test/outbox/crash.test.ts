@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Outbox } from '../../src/outbox/outbox.ts'
-import { startChild } from './child-process.ts'
+import { startChild } from '../helpers/child-process.ts'
 import { openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
 
 /** Only even messages of stream `settled` were settled: all odd ones must still be there. */
@@ -25,7 +25,7 @@ describe('kill -9 in the middle of appends', () => {
     'loses no acknowledged message, splits none, and the ledger adds up (killed after %i)',
     async (acknowledgedMin) => {
       const directory = temporaryDirectory()
-      const child = startChild('append-until-killed.ts', [directory])
+      const child = startChild(new URL('./append-until-killed.ts', import.meta.url), [directory])
       await child.printed(acknowledgedMin)
       await child.kill()
       const { outbox } = await openTestOutbox(directory)

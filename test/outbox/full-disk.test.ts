@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { startChild } from './child-process.ts'
+import { startChild } from '../helpers/child-process.ts'
 import { openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
 
 /**
@@ -13,7 +13,11 @@ const limitFiles = 'ulimit -S -f 4000; '
 describe.skipIf(!canLimit)('a full disk', () => {
   it('refuses appends, keeps what it acknowledged, and takes appends again with room', async () => {
     const directory = temporaryDirectory()
-    const child = startChild('append-on-limit.ts', [directory], limitFiles)
+    const child = startChild(
+      new URL('./append-on-limit.ts', import.meta.url),
+      [directory],
+      limitFiles,
+    )
     await child.printedLine(/^refused/)
     execFileSync('prlimit', ['--pid', String(child.pid), '--fsize=unlimited'])
     const refusedAt = child.lines.length

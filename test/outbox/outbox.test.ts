@@ -3,7 +3,7 @@ import path from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
-import { encodeRecord } from '../../src/outbox/record-codec.ts'
+import { encodeRecord } from '../../src/outbox/store/record-codec.ts'
 import {
   destination,
   everything,

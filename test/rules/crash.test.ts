@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { parsePayloadText } from '../../src/rules/payload.ts'
 import { parseMetadata } from '../../src/rules/rule-files.ts'
 import { createRandom } from '../helpers/random.ts'
-import { startChild } from '../outbox/child-process.ts'
+import { startChild } from '../helpers/child-process.ts'
 import { openStore, temporaryFolder } from './rule-fixtures.ts'
 
 const seed = 8
@@ -21,7 +21,10 @@ const possibleStates: Readonly<Record<string, readonly string[]>> = {
 
 /** Writes rules until it is killed. @returns the last confirmed state of each, by name */
 async function writeAndKill(directory: string, round: number, writes: number) {
-  const child = startChild('../rules/write-until-killed.ts', [directory, `r${round}`])
+  const child = startChild(new URL('./write-until-killed.ts', import.meta.url), [
+    directory,
+    `r${round}`,
+  ])
   await child.printed(writes)
   await child.kill()
   return child.lines.map((line) => line.split(' ') as [name: string, state: string])

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { SluiceError } from '../../src/errors.ts'
+import { SluiceError } from '../../src/base/errors.ts'
 import { parsePayload, parsePayloadText } from '../../src/rules/payload.ts'
 import { roleArn } from './rule-fixtures.ts'
 

@@ -1,8 +1,8 @@
 import { mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import type { Clock } from '../../src/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
 
 const clockAt = (epochMs: number): Clock => ({ ...systemClock, nowMs: () => epochMs })

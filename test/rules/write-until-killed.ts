@@ -4,13 +4,13 @@
  * with the second word of the command line. The files are so long that a part of one is no rule.
  */
 import { compileActions } from '../../src/actions/compile-actions.ts'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { createRuleCompiler } from '../../src/rules/compile-rule.ts'
 import { parsePayload } from '../../src/rules/payload.ts'
 import type { TopicRulePayload } from '../../src/rules/payload.ts'
 import { openRuleStore } from '../../src/rules/rule-store.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
-import { createLogger, createMetrics } from '../../src/telemetry.ts'
+import { createLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 
 const [directory = '', prefix = ''] = process.argv.slice(2)
 const descriptionLength = 20_000

@@ -1,6 +1,6 @@
 /** Random trees of expressions, in the normal forms that `ast.ts` describes. */
 import * as fc from 'fast-check'
-import type { BinaryOperator, BinaryStep, Expression, Query } from '../../src/sql/ast.ts'
+import type { BinaryOperator, BinaryStep, Expression, Query } from '../../src/sql/parser/ast.ts'
 
 const at = 0
 const names = fc.constantFrom('a', 'b1', '_c', 'value', 'int', 'exists', 'time', 'end', 'größe')

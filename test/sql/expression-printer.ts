@@ -1,5 +1,5 @@
 /** Writes trees of expressions as SQL: with the fewest brackets that keep the tree, or with all. */
-import type { BinaryOperator, Expression, Item, Query } from '../../src/sql/ast.ts'
+import type { BinaryOperator, Expression, Item, Query } from '../../src/sql/parser/ast.ts'
 
 export type Brackets = 'fewest' | 'all'
 

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { jsonDepthMax, readJson } from '../../src/sql/json-reader.ts'
-import { writeJson } from '../../src/sql/json-writer.ts'
-import type { Dialect } from '../../src/sql/dialect.ts'
+import { jsonDepthMax, readJson } from '../../src/sql/values/json-reader.ts'
+import { writeJson } from '../../src/sql/values/json-writer.ts'
+import type { Dialect } from '../../src/sql/values/dialect.ts'
 
 const dialect: Dialect = {
   version: '2015-10-08',

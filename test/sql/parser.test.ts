@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Expression } from '../../src/sql/ast.ts'
+import type { Expression } from '../../src/sql/parser/ast.ts'
 import { parseExpressionAt, parseStatement } from '../../src/sql/parser/statement.ts'
 import { arbitraryExpression } from './arbitrary-expression.ts'
 import { printExpression, withoutOffsets } from './expression-printer.ts'

@@ -1,7 +1,7 @@
 /** Whatever a statement and a payload are: a result or a refusal with a code, nothing else. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SluiceError } from '../../src/errors.ts'
+import { SluiceError } from '../../src/base/errors.ts'
 import { compileStatement, createDocument } from '../../src/sql/sql.ts'
 import type { SqlVersion } from '../../src/sql/sql.ts'
 import { arbitraryExpression } from './arbitrary-expression.ts'

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../errors.ts'
+import { SluiceError } from '../../base/errors.ts'
 
 /** A function as a request names it: `name`, `name:version`, or an ARN, whole or from the account on. */
 export interface FunctionName {

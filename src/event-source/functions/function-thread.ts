@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
-import { messageOf } from '../../errors.ts'
-import type { Clock } from '../../clock.ts'
-import type { Logger } from '../../telemetry.ts'
-import { startThread } from '../../thread-entry.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import { startThread } from '../../base/thread-entry.ts'
 import type { FunctionReport, FunctionThreadData } from './function-thread-messages.ts'
 
 /** One instance of a function: a thread that answers one invocation at a time. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../base/clock.ts'
 import type { FunctionThread } from './function-thread.ts'
 
 /** The instances of one function: each has one invocation at a time, and is kept for the next. */

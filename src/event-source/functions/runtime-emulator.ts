@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../../clock.ts'
-import { messageOf } from '../../errors.ts'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
 import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
 /** Where Lambda's Runtime Interface Emulator takes invocations. */

@@ -1,9 +1,9 @@
-import { hashKeySpace } from '../../hash-key.ts'
-import { sequenceNumberPattern } from '../sequence-number.ts'
-import { ServiceError, invalidArgument, notFound } from '../service-error.ts'
-import { shardIdOf } from '../stream.ts'
-import type { Shard, Stream } from '../stream.ts'
-import { integer, map, oneOf, required, structure, text } from '../validation.ts'
+import { hashKeySpace } from '../../base/hash-key.ts'
+import { sequenceNumberPattern } from '../streams/sequence-number.ts'
+import { ServiceError, invalidArgument, notFound } from '../wire/service-error.ts'
+import { shardIdOf } from '../streams/stream.ts'
+import type { Shard, Stream } from '../streams/stream.ts'
+import { integer, map, oneOf, required, structure, text } from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Members that several operations share, with the constraints of the Kinesis API Reference. */

@@ -1,13 +1,13 @@
 import type { Writable } from 'node:stream'
-import type { Clock } from '../../clock.ts'
-import type { CallSubject, Faults } from '../faults.ts'
-import type { LimitSwitches } from '../shard-limits.ts'
-import type { Stream } from '../stream.ts'
-import type { StreamStore } from '../streams.ts'
-import type { Tokens } from '../tokens.ts'
-import { readRequest } from '../validation.ts'
-import type { Shape } from '../validation.ts'
-import type { WireFormat } from '../wire-format.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { CallSubject, Faults } from '../faults/faults.ts'
+import type { LimitSwitches } from '../streams/shard-limits.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { StreamStore } from '../streams/streams.ts'
+import type { Tokens } from '../wire/tokens.ts'
+import { readRequest } from '../wire/validation.ts'
+import type { Shape } from '../wire/validation.ts'
+import type { WireFormat } from '../wire/wire-format.ts'
 
 /** What operations work on. */
 export interface OperationContext {

@@ -1,5 +1,5 @@
-import { ServiceError, invalidArgument } from '../service-error.ts'
-import { isObject } from '../validation.ts'
+import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { isObject } from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Where a listing goes on: what a NextToken holds. */

@@ -1,10 +1,10 @@
-import type { CallSubject, EntryFailureCode } from '../faults.ts'
-import { parseSequenceNumber } from '../sequence-number.ts'
-import { ServiceError, invalidArgument } from '../service-error.ts'
-import { encryptionOf, shardFor } from '../stream.ts'
-import type { Stream } from '../stream.ts'
-import type { PutPlace } from '../shard-storage.ts'
-import { blob, list, required, structure } from '../validation.ts'
+import type { CallSubject, EntryFailureCode } from '../faults/faults.ts'
+import { parseSequenceNumber } from '../streams/sequence-number.ts'
+import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { encryptionOf, shardFor } from '../streams/stream.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { PutPlace } from '../streams/shard-storage.ts'
+import { blob, list, required, structure } from '../wire/validation.ts'
 import {
   explicitHashKeyOf,
   hashKey,

@@ -1,11 +1,11 @@
-import { openIterator, refuseExpired, sealIterator } from '../iterators.ts'
-import type { ShardIterator } from '../iterators.ts'
-import { childShardsOf, millisBehindLatest, readShard } from '../read-shard.ts'
-import { parseSequenceNumber } from '../sequence-number.ts'
-import { invalidArgument, notFound } from '../service-error.ts'
-import { shardIdOf } from '../stream.ts'
-import type { Shard, Stream } from '../stream.ts'
-import { oneOf, required, structure, text, timestampMs } from '../validation.ts'
+import { openIterator, refuseExpired, sealIterator } from '../streams/iterators.ts'
+import type { ShardIterator } from '../streams/iterators.ts'
+import { childShardsOf, millisBehindLatest, readShard } from '../streams/read-shard.ts'
+import { parseSequenceNumber } from '../streams/sequence-number.ts'
+import { invalidArgument, notFound } from '../wire/service-error.ts'
+import { shardIdOf } from '../streams/stream.ts'
+import type { Shard, Stream } from '../streams/stream.ts'
+import { oneOf, required, structure, text, timestampMs } from '../wire/validation.ts'
 import {
   nameOf,
   rateExceeded,

@@ -1,5 +1,5 @@
-import type { Stream } from '../stream.ts'
-import { list, required, structure, text } from '../validation.ts'
+import type { Stream } from '../streams/stream.ts'
+import { list, required, structure, text } from '../wire/validation.ts'
 import { consumerByArn } from './consumers.ts'
 import { streamOf, tagKey, tags } from './members.ts'
 import { operation } from './operation.ts'

@@ -1,8 +1,8 @@
-import { ServiceError, invalidArgument } from '../service-error.ts'
-import { encryptionOf } from '../stream.ts'
-import type { Stream } from '../stream.ts'
-import { retentionHoursDefault } from '../streams.ts'
-import { integer, list, oneOf, required, structure, text } from '../validation.ts'
+import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { encryptionOf } from '../streams/stream.ts'
+import type { Stream } from '../streams/stream.ts'
+import { retentionHoursDefault } from '../streams/streams.ts'
+import { integer, list, oneOf, required, structure, text } from '../wire/validation.ts'
 import {
   maxRecordSizeInKiB,
   streamArn,

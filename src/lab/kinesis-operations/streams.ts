@@ -1,11 +1,11 @@
-import { hashKeyRangeOf } from '../read-shard.ts'
-import { ServiceError, invalidArgument } from '../service-error.ts'
-import { encryptionOf, endingSequenceNumber } from '../stream.ts'
-import type { Shard, Stream } from '../stream.ts'
-import { shardsPerAccountMax } from '../shard-counts.ts'
-import type { StreamStore } from '../streams.ts'
-import { boolean, integer, required, structure } from '../validation.ts'
-import type { WireFormat } from '../wire-format.ts'
+import { hashKeyRangeOf } from '../streams/read-shard.ts'
+import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { encryptionOf, endingSequenceNumber } from '../streams/stream.ts'
+import type { Shard, Stream } from '../streams/stream.ts'
+import { shardsPerAccountMax } from '../streams/shard-counts.ts'
+import type { StreamStore } from '../streams/streams.ts'
+import { boolean, integer, required, structure } from '../wire/validation.ts'
+import type { WireFormat } from '../wire/wire-format.ts'
 import {
   maxRecordSizeInKiB,
   resultsMax,

@@ -1,5 +1,5 @@
-import { ServiceError, invalidArgument } from '../service-error.ts'
-import { integer, list, required, structure } from '../validation.ts'
+import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { integer, list, required, structure } from '../wire/validation.ts'
 import { streamMembers, streamOf, tagKey, tags } from './members.ts'
 import { operation } from './operation.ts'
 

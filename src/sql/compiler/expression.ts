@@ -1,5 +1,5 @@
 /** Expressions to closures. The depth of recursion is that of the text's brackets. */
-import { negate, operationOf, equals } from '../arithmetic.ts'
+import { negate, operationOf, equals } from '../values/arithmetic.ts'
 import type {
   ArrayLiteral,
   Binary,
@@ -10,18 +10,18 @@ import type {
   Logical,
   ObjectLiteral,
   Unary,
-} from '../ast.ts'
-import { cast, castKeywords, toBoolean, toDecimal } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
-import { externalCallsOf, tolerant } from '../external-calls.ts'
+} from '../parser/ast.ts'
+import { cast, castKeywords, toBoolean, toDecimal } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
+import { externalCallsOf, tolerant } from './external-calls.ts'
 import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
-import { numberFromText } from '../numbers.ts'
-import type { Value } from '../values.ts'
+import { numberFromText } from '../values/numbers.ts'
+import type { Value } from '../values/values.ts'
 import type { Evaluate, Surroundings } from './frame.ts'
 import { compileMember, compilePath, compileStar } from './names.ts'
 import type { QueryCompiler } from './names.ts'
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 
 /** @param compileQuery compiles nested queries, whose parts are expressions in turn */
 export function compileExpression(

@@ -1,7 +1,7 @@
-import type { Dialect } from '../dialect.ts'
-import type { MessageDocument } from '../document.ts'
-import type { ExternalCalls } from '../external-request.ts'
-import type { Value } from '../values.ts'
+import type { Dialect } from '../values/dialect.ts'
+import type { MessageDocument } from '../externals/document.ts'
+import type { ExternalCalls } from '../externals/external-request.ts'
+import type { Value } from '../values/values.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
 export interface Frame {

@@ -1,7 +1,7 @@
 /** Attributes, members and `*`: where names find their values. */
-import type { Exists, Subselect } from '../ast.ts'
-import { isObject, memberOf } from '../values.ts'
-import type { Value } from '../values.ts'
+import type { Exists, Subselect } from '../parser/ast.ts'
+import { isObject, memberOf } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { Evaluate, Frame, Surroundings } from './frame.ts'
 
 /** Compiles the expressions that hold a query. */

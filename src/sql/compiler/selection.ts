@@ -1,7 +1,7 @@
 /** SELECT to closures: the object of its items, or its one value. */
-import type { Exists, Expression, Item, Query, Selection, Subselect } from '../ast.ts'
-import { isArray, isObject } from '../values.ts'
-import type { Value } from '../values.ts'
+import type { Exists, Expression, Item, Query, Selection, Subselect } from '../parser/ast.ts'
+import { isArray, isObject } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import { compileExpression } from './expression.ts'
 import type { Evaluate, Frame, QueryBudget, Surroundings } from './frame.ts'
 import { compileStar } from './names.ts'

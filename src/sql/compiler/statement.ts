@@ -1,11 +1,11 @@
 /** A checked statement to the functions that the engine calls for each message. */
-import type { Item, Selection, Statement } from '../ast.ts'
-import type { Dialect } from '../dialect.ts'
-import type { MessageDocument } from '../document.ts'
-import { writeJson, writeString } from '../json-writer.ts'
-import { mayFitText, textLengthMax } from '../text-limit.ts'
-import { isArray, isObject } from '../values.ts'
-import type { Value } from '../values.ts'
+import type { Item, Selection, Statement } from '../parser/ast.ts'
+import type { Dialect } from '../values/dialect.ts'
+import type { MessageDocument } from '../externals/document.ts'
+import { writeJson, writeString } from '../values/json-writer.ts'
+import { mayFitText, textLengthMax } from '../values/text-limit.ts'
+import { isArray, isObject } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { Evaluate, Frame, Surroundings } from './frame.ts'
 import { compileItems, compileWithQueries } from './selection.ts'
 

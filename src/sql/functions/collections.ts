@@ -1,9 +1,9 @@
 /** Access to members and items, and the questions whether there is a value at all. */
-import { isConstant } from '../compiler/constant.ts'
-import { toIndex, toText } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
-import { isArray, isObject } from '../values.ts'
-import type { Value } from '../values.ts'
+import { isConstant } from '../parser/constant.ts'
+import { toIndex, toText } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
+import { isArray, isObject } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { SqlFunction } from './function.ts'
 
 export const collectionFunctions: readonly SqlFunction[] = [

@@ -1,10 +1,10 @@
 /** Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto', ...)`. */
-import type { Expression } from '../ast.ts'
-import { isConstant } from '../compiler/constant.ts'
-import { toText } from '../conversions.ts'
-import { readJson } from '../json-reader.ts'
-import { limitedText } from '../text-limit.ts'
-import type { Value } from '../values.ts'
+import type { Expression } from '../parser/ast.ts'
+import { isConstant } from '../parser/constant.ts'
+import { toText } from '../values/conversions.ts'
+import { readJson } from '../values/json-reader.ts'
+import { limitedText } from '../values/text-limit.ts'
+import type { Value } from '../values/values.ts'
 import { protobufCall, writtenProblem } from './external.ts'
 import type { ArgumentProblem, SqlFunction } from './function.ts'
 

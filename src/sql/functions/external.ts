@@ -2,14 +2,14 @@
  * The external functions: what each makes of its arguments. Texts go by the standard conversion; an
  * argument that gives none makes the call Undefined, and nothing is asked.
  */
-import type { Expression } from '../ast.ts'
-import { isConstant } from '../compiler/constant.ts'
-import { toText } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
-import type { DynamoDbKey, ExternalRequest, SecretRequest } from '../external-request.ts'
-import { writeJson } from '../json-writer.ts'
-import { isNumber } from '../values.ts'
-import type { Value } from '../values.ts'
+import type { Expression } from '../parser/ast.ts'
+import { isConstant } from '../parser/constant.ts'
+import { toText } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
+import type { DynamoDbKey, ExternalRequest, SecretRequest } from '../externals/external-request.ts'
+import { writeJson } from '../values/json-writer.ts'
+import { isNumber } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { ArgumentProblem, ExternalCall, MakeRequest, SqlFunction } from './function.ts'
 
 const secretTypes = ['SecretString', 'SecretBinary'] as const

@@ -1,9 +1,9 @@
-import type { Expression } from '../ast.ts'
-import type { Dialect } from '../dialect.ts'
-import type { MessageDocument } from '../document.ts'
-import type { ExternalRequest } from '../external-request.ts'
-import type { Value } from '../values.ts'
-import type { SqlVersion } from '../version.ts'
+import type { Expression } from '../parser/ast.ts'
+import type { Dialect } from '../values/dialect.ts'
+import type { MessageDocument } from '../externals/document.ts'
+import type { ExternalRequest } from '../externals/external-request.ts'
+import type { Value } from '../values/values.ts'
+import type { SqlVersion } from '../values/version.ts'
 
 /** A function of the language. */
 export interface SqlFunction {

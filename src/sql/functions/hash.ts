@@ -1,6 +1,6 @@
 /** Digests of a text's UTF-8 bytes, as lower-case hexadecimal digits. */
 import { createHash } from 'node:crypto'
-import { toText } from '../conversions.ts'
+import { toText } from '../values/conversions.ts'
 import type { SqlFunction } from './function.ts'
 import { md2 } from './md2.ts'
 

@@ -3,7 +3,7 @@
  * does a result that is none (NaN) or has no bound.
  */
 import { Decimal } from 'decimal.js'
-import { calculate } from '../arithmetic.ts'
+import { calculate } from '../values/arithmetic.ts'
 import {
   decimalOf,
   digitsMax,
@@ -11,9 +11,9 @@ import {
   numberFromDecimal,
   numberFromDouble,
   numberFromInteger,
-} from '../numbers.ts'
-import { isNumber } from '../values.ts'
-import type { Value } from '../values.ts'
+} from '../values/numbers.ts'
+import { isNumber } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toDouble, toNumber, toWhole } from './number-arguments.ts'
 

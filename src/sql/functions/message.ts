@@ -1,8 +1,8 @@
 /** What a rule can ask about the message, its sender and itself. */
-import { toIndex, toText } from '../conversions.ts'
-import type { SqlMessage } from '../document.ts'
-import { numberFromInteger } from '../numbers.ts'
-import type { Value } from '../values.ts'
+import { toIndex, toText } from '../values/conversions.ts'
+import type { SqlMessage } from '../externals/document.ts'
+import { numberFromInteger } from '../values/numbers.ts'
+import type { Value } from '../values/values.ts'
 import type { SqlFunction } from './function.ts'
 
 type Properties = SqlMessage['mqtt5']

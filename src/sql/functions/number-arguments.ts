@@ -1,9 +1,9 @@
 /** Arguments that are numbers or Strings which are one, in the shapes that functions work with. */
 import type { Decimal } from 'decimal.js'
-import { toDecimal } from '../conversions.ts'
-import { decimalOf, exactDouble, isInRange, numberFromDecimal } from '../numbers.ts'
-import type { SqlNumber } from '../numbers.ts'
-import type { Value } from '../values.ts'
+import { toDecimal } from '../values/conversions.ts'
+import { decimalOf, exactDouble, isInRange, numberFromDecimal } from '../values/numbers.ts'
+import type { SqlNumber } from '../values/numbers.ts'
+import type { Value } from '../values/values.ts'
 
 /** The number; Undefined when it is none, or beyond 1E-999 to 9.99E999. */
 export function toNumber(value: Value): SqlNumber | undefined {

@@ -1,11 +1,11 @@
 /** Functions on texts by regular expression, in Java's dialect: see regex/regex.ts. */
-import type { Expression } from '../ast.ts'
-import { toText } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
-import { numberFromText } from '../numbers.ts'
+import type { Expression } from '../parser/ast.ts'
+import { toText } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
+import { numberFromText } from '../values/numbers.ts'
 import { compileRegex, findRegexProblem } from '../regex/regex.ts'
 import type { Regex } from '../regex/regex.ts'
-import type { Value } from '../values.ts'
+import type { Value } from '../values/values.ts'
 import type { ArgumentProblem, Implementation, SqlFunction } from './function.ts'
 
 export const regexFunctions: readonly SqlFunction[] = [

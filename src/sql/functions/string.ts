@@ -4,12 +4,12 @@
  * longer than `textLengthMax` is Undefined.
  */
 import { Decimal } from 'decimal.js'
-import { toText } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
-import { nearestDouble, numberFromInteger } from '../numbers.ts'
-import { limitedText, textLengthMax } from '../text-limit.ts'
-import { isArray } from '../values.ts'
-import type { Value } from '../values.ts'
+import { toText } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
+import { nearestDouble, numberFromInteger } from '../values/numbers.ts'
+import { limitedText, textLengthMax } from '../values/text-limit.ts'
+import { isArray } from '../values/values.ts'
+import type { Value } from '../values/values.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toWhole } from './number-arguments.ts'
 

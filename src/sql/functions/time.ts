@@ -3,17 +3,17 @@
  * a pattern costs no more than the bound of the caches.
  */
 import { Decimal } from 'decimal.js'
-import { toInt, toText } from '../conversions.ts'
-import type { Dialect } from '../dialect.ts'
+import { toInt, toText } from '../values/conversions.ts'
+import type { Dialect } from '../values/dialect.ts'
 import {
   ExactDecimal,
   exactDouble,
   decimalOf,
   numberFromDecimal,
   numberFromInteger,
-} from '../numbers.ts'
-import type { SqlNumber } from '../numbers.ts'
-import { createBoundedCache } from '../time/bounded-cache.ts'
+} from '../values/numbers.ts'
+import type { SqlNumber } from '../values/numbers.ts'
+import { createBoundedCache } from '../../base/bounded-cache.ts'
 import { msPerDay } from '../time/calendar.ts'
 import type { DayTime } from '../time/calendar.ts'
 import { compileJavaPattern } from '../time/java-pattern.ts'
@@ -24,7 +24,7 @@ import type { WriteMoment } from '../time/joda-pattern.ts'
 import { findJodaZone } from '../time/zone-ids.ts'
 import { dayTimeOf } from '../time/zones.ts'
 import type { Zone } from '../time/zones.ts'
-import type { Value } from '../values.ts'
+import type { Value } from '../values/values.ts'
 import type { SqlFunction } from './function.ts'
 
 /** Patterns, and zones by id, that are kept compiled. */

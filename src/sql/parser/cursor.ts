@@ -1,9 +1,9 @@
-import type { Expression, Query } from '../ast.ts'
-import { readToken } from '../lexer.ts'
-import type { Token } from '../lexer.ts'
-import { syntaxError } from '../syntax-error.ts'
-import { createOperatorReader } from '../operators.ts'
-import type { OperatorReader } from '../operators.ts'
+import type { Expression, Query } from './ast.ts'
+import { readToken } from './lexer.ts'
+import type { Token } from './lexer.ts'
+import { syntaxError } from './syntax-error.ts'
+import { createOperatorReader } from './operators.ts'
+import type { OperatorReader } from './operators.ts'
 
 /** Brackets, calls, literals with brackets, CASEs and nested queries within one another. */
 const depthMax = 64

@@ -5,9 +5,9 @@
  *   conjunction := run { AND run }
  *   run := { NOT } operand { binary-operator operand }      operand := { - | + } primary
  */
-import type { BinaryOperator, Expression, LogicalOperator, UnaryOperator } from '../ast.ts'
-import type { RunPart } from '../operators.ts'
-import type { Token } from '../lexer.ts'
+import type { BinaryOperator, Expression, LogicalOperator, UnaryOperator } from './ast.ts'
+import type { RunPart } from './operators.ts'
+import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
 import { parsePrimary } from './primaries.ts'
 import { parseMembers } from './names.ts'

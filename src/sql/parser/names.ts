@@ -1,6 +1,6 @@
 /** Names in paths and aliases, and the words that cannot be one. */
-import type { Expression } from '../ast.ts'
-import type { Token } from '../lexer.ts'
+import type { Expression } from './ast.ts'
+import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
 
 /** Words that end or join operands: an attribute of such a name needs `get(*, 'name')`. */

@@ -1,8 +1,8 @@
 /** Operands: literals, names, calls, CASE, and everything in brackets. */
-import type { CaseBranch, Expression } from '../ast.ts'
-import type { Token } from '../lexer.ts'
+import type { CaseBranch, Expression } from './ast.ts'
+import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import { canBeAttribute, endsOperand, parseMemberNames, parseMembers } from './names.ts'
 
 /** @throws SluiceError SqlParseException when no operand begins here */

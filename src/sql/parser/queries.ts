@@ -1,6 +1,6 @@
 /** SELECT: what the statement and its nested queries have in common, and the nested query itself. */
-import type { Expression, Item, Query, Selection } from '../ast.ts'
-import type { Token } from '../lexer.ts'
+import type { Expression, Item, Query, Selection } from './ast.ts'
+import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
 import { endsOperand, parseAlias } from './names.ts'
 import { parsePrimary } from './primaries.ts'

@@ -1,8 +1,8 @@
 /** The statement: `[SET @a = x, ...] SELECT ... [FROM 'topic filter'] [WHERE condition]`. */
-import type { Assignment, Expression, Statement } from '../ast.ts'
+import type { Assignment, Expression, Statement } from './ast.ts'
 import type { Cursor, Grammar } from './cursor.ts'
 import { createCursor } from './cursor.ts'
-import { readToken } from '../lexer.ts'
+import { readToken } from './lexer.ts'
 import { parseExpression, parseExpressionOrStar } from './expressions.ts'
 import { parseQuery, parseSelection, parseWhere } from './queries.ts'
 

@@ -9,7 +9,7 @@
 import type { CodePointSet } from './code-point-set.ts'
 import type { Engine } from './engine.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 
 /** @returns undefined when RegExp refuses the pattern for its size */
 export function createBacktrackingEngine({ root }: Pattern): Engine | undefined {

@@ -1,4 +1,4 @@
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import { noCodePoint, union } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 import { canBeEmpty } from './node-shape.ts'

@@ -3,7 +3,7 @@
  * sees. How it looks is no law of nature (`x+` passes, `(?:xy)+` does not), so Java 17 is followed
  * step by step, down to the overflow of its 32-bit numbers.
  */
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import type { Node } from './pattern.ts'
 
 type Repeat = Extract<Node, { kind: 'repeat' }>

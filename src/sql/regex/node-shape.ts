@@ -1,5 +1,5 @@
 /** Questions about the shape of a pattern's tree. */
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import type { Node } from './pattern.ts'
 
 /** Whether a node may match without taking a character. */

@@ -12,7 +12,7 @@ import type { CodePointSet } from './code-point-set.ts'
 import type { Engine, Match } from './engine.ts'
 import { canBeEmpty, hasCapture } from './node-shape.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 
 export interface Re2Engine extends Engine {
   /** Whether it gives Java's answer on this text. */

@@ -8,9 +8,9 @@
  * No engine sees the text that a person wrote: each gets the tree, written in its own terms. What
  * was decided and measured stands in docs/decisions/0015-java-regex-on-a-linear-engine.md.
  */
-import type { RegexMode } from '../dialect.ts'
-import { textLengthMax } from '../text-limit.ts'
-import { unreachable } from '../unreachable.ts'
+import type { RegexMode } from '../values/dialect.ts'
+import { textLengthMax } from '../values/text-limit.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import { createBacktrackingEngine } from './backtracking-engine.ts'
 import type { Engine, Finding } from './engine.ts'
 import { createLinearEngine } from './linear-engine.ts'

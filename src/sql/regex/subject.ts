@@ -2,7 +2,7 @@ import { boundaryWord, combiningMarks, markBases, unicodeBoundaryWord } from './
 import { contains } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 import type { Assertion } from './pattern.ts'
-import { unreachable } from '../unreachable.ts'
+import { unreachable } from '../../base/unreachable.ts'
 
 /** A text that is searched, and what can be asked about the places between its characters. */
 export interface Subject {

@@ -10,7 +10,7 @@
  * offsets before and after it are both smaller and it held for less than two years. That is what
  * Joda-Time says too, but for some months where a zone left daylight time for a new standard time.
  */
-import { createBoundedCache } from './bounded-cache.ts'
+import { createBoundedCache } from '../../base/bounded-cache.ts'
 import { addMs, civilDateOf, daysPerCycle, epochDayOf, isLeapYear, msPerDay } from './calendar.ts'
 import type { DayTime } from './calendar.ts'
 

@@ -5,8 +5,8 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
-import { createLabServer } from '../../../src/lab/lab-server.ts'
-import { allLimits } from '../../../src/lab/shard-limits.ts'
+import { createLabServer } from '../../../src/lab/server/lab-server.ts'
+import { allLimits } from '../../../src/lab/streams/shard-limits.ts'
 import { accountId, region } from '../lab-fixtures.ts'
 
 /** A server that is taken for Kinesis. */

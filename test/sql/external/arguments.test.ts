@@ -1,9 +1,9 @@
 /** What each external function makes of its arguments, and which statements are refused. */
 import { describe, expect, test } from 'vitest'
-import { SluiceError } from '../../../src/errors.ts'
+import { SluiceError } from '../../../src/base/errors.ts'
 import { compileStatement } from '../../../src/sql/sql.ts'
 import type { SqlVersion } from '../../../src/sql/sql.ts'
-import { compileTemplate } from '../../../src/templates/template.ts'
+import { compileTemplate } from '../../../src/sql/template.ts'
 import { valueOf } from './evaluate-externally.ts'
 
 const role = 'arn:aws:iam::123456789012:role/r'

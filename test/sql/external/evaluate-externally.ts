@@ -1,8 +1,8 @@
 /** Runs rules with external functions that answer as a test says. */
 import { compileStatement, createDocument, failureOf, settle } from '../../../src/sql/sql.ts'
 import type { CallExternal, ExternalRequest, SqlVersion } from '../../../src/sql/sql.ts'
-import { compileTemplate } from '../../../src/templates/template.ts'
-import { readJson } from '../../../src/sql/json-reader.ts'
+import { compileTemplate } from '../../../src/sql/template.ts'
+import { readJson } from '../../../src/sql/values/json-reader.ts'
 
 export interface Given {
   /** JSON of what a request is answered with; throws to fail; `''` is Undefined. */

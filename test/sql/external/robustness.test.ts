@@ -1,7 +1,7 @@
 /** Whatever is called where and however it ends: a result or a failure with a reason, nothing else. */
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { SluiceError } from '../../../src/errors.ts'
+import { SluiceError } from '../../../src/base/errors.ts'
 import { arbitraryExpression } from '../arbitrary-expression.ts'
 import { printExpression } from '../expression-printer.ts'
 import { evaluateExternally } from './evaluate-externally.ts'

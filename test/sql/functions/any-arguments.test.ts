@@ -8,10 +8,10 @@ import { hashFunctions } from '../../../src/sql/functions/hash.ts'
 import { mathFunctions } from '../../../src/sql/functions/math.ts'
 import { messageFunctions } from '../../../src/sql/functions/message.ts'
 import { stringFunctions } from '../../../src/sql/functions/string.ts'
-import { readJson } from '../../../src/sql/json-reader.ts'
-import { writeJson } from '../../../src/sql/json-writer.ts'
-import { numberFromText } from '../../../src/sql/numbers.ts'
-import type { Value } from '../../../src/sql/values.ts'
+import { readJson } from '../../../src/sql/values/json-reader.ts'
+import { writeJson } from '../../../src/sql/values/json-writer.ts'
+import { numberFromText } from '../../../src/sql/values/numbers.ts'
+import type { Value } from '../../../src/sql/values/values.ts'
 
 const dialects = [
   { version: '2015-10-08', isSecondVersion: false, wholeDecimalsAreInts: false },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { SluiceError } from '../../../src/errors.ts'
+import { SluiceError } from '../../../src/base/errors.ts'
 import { compileStatement, createDocument } from '../../../src/sql/sql.ts'
 import type { StatementOptions } from '../../../src/sql/sql.ts'
 

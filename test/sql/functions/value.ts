@@ -1,5 +1,5 @@
 /** Evaluates one expression the way the engine does. */
-import { SluiceError } from '../../../src/errors.ts'
+import { SluiceError } from '../../../src/base/errors.ts'
 import { compileStatement, createDocument } from '../../../src/sql/sql.ts'
 import type { SqlEnvironment, SqlMessage, SqlVersion } from '../../../src/sql/sql.ts'
 

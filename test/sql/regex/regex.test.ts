@@ -6,7 +6,7 @@ import { compileProgram, programSizeMax } from '../../../src/sql/regex/program.t
 import { createRe2Engine } from '../../../src/sql/regex/re2-engine.ts'
 import { patternLengthMax, readPattern } from '../../../src/sql/regex/reader.ts'
 import { compileRegex, findRegexProblem } from '../../../src/sql/regex/regex.ts'
-import type { RegexMode } from '../../../src/sql/dialect.ts'
+import type { RegexMode } from '../../../src/sql/values/dialect.ts'
 import type { Regex } from '../../../src/sql/regex/regex.ts'
 
 function regexOf(source: string, mode: RegexMode = 'linear'): Regex {

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { createDocument } from '../../../src/sql/sql.ts'
 import { findFunction } from '../../../src/sql/functions/table.ts'
-import { numberFromText, numberText } from '../../../src/sql/numbers.ts'
-import { isNumber } from '../../../src/sql/values.ts'
-import type { Value } from '../../../src/sql/values.ts'
+import { numberFromText, numberText } from '../../../src/sql/values/numbers.ts'
+import { isNumber } from '../../../src/sql/values/values.ts'
+import type { Value } from '../../../src/sql/values/values.ts'
 
 const dialect = Object.freeze({
   version: '2016-03-23',

@@ -1,7 +1,7 @@
 /** parse_time against what Joda-Time 2.10.14 writes, with the names of Java 17. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { numberFromText } from '../../../src/sql/numbers.ts'
+import { numberFromText } from '../../../src/sql/values/numbers.ts'
 import { call, readTable } from './call.ts'
 
 test.for(readTable('joda-table.json'))('%s of %s in %s is %s', ([pattern, ms, zone, text]) => {

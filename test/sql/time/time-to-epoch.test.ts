@@ -1,7 +1,7 @@
 /** time_to_epoch against what java.time of Java 17 reads, where JDK 11 reads the same. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { numberFromText } from '../../../src/sql/numbers.ts'
+import { numberFromText } from '../../../src/sql/values/numbers.ts'
 import { call, readTable } from './call.ts'
 
 test.for(readTable('java-table.json'))('%s by %s is %s', ([text, pattern, ms]) => {

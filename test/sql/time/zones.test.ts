@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createBoundedCache } from '../../../src/sql/time/bounded-cache.ts'
+import { createBoundedCache } from '../../../src/base/bounded-cache.ts'
 import {
   civilDateOf,
   dayOfWeekOf,

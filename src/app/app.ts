@@ -1,0 +1,325 @@
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { compileActions } from '../actions/compile-actions.ts'
+import { closedMessage } from '../http/server/api-guard.ts'
+import { createHttpServer } from '../http/http-server.ts'
+import type { HttpServerDependencies } from '../http/http-server.ts'
+import type { DataPlaneDependencies } from '../http/aws-iot/iot-data.ts'
+import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
+import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
+import type { Health } from '../http/sluice/status-routes.ts'
+import type { Clock } from '../base/clock.ts'
+import { labAccountId } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { createEngine } from '../engine/engine.ts'
+import { messageOf } from '../base/errors.ts'
+import { openEventSources } from './event-source-stage.ts'
+import { createAwsFunctions } from '../external/aws-functions.ts'
+import { createLabFunctions } from '../external/lab-functions.ts'
+import { openAccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
+import type { Ingress } from '../ingress/ingress.ts'
+import { createAwsCalls } from '../aws/aws-calls.ts'
+import type { AwsCalls } from '../aws/aws-calls.ts'
+import type { OnOut } from '../delivery/outcome/giving-up.ts'
+import { createProducer } from '../delivery/producer.ts'
+import { startLab } from './lab-stage.ts'
+import type { LabStage } from './lab-stage.ts'
+import type { Message } from '../message.ts'
+import { openMqttStage } from './mqtt-stage.ts'
+import type { MqttPorts } from './mqtt-stage.ts'
+import { openDataFolder } from '../storage/data-folder.ts'
+import { openOutbox } from '../outbox/outbox.ts'
+import { createRuleCompiler, ruleArnOf } from '../rules/compile-rule.ts'
+import type { CompileRule } from '../rules/compile-rule.ts'
+import { openRuleStore } from '../rules/rule-store.ts'
+import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
+import { compileStatement } from '../sql/sql.ts'
+import { createMetrics } from '../telemetry/telemetry.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+
+/**
+ * Composition root: every stage is built here, in the order of the path against its flow, so that
+ * nothing is accepted before everything behind it stands; and is stopped in the other order.
+ */
+export interface App {
+  readonly ports: AppPorts
+  ruleCount(): number
+  /** Resolves when everything that was accepted is delivered. */
+  delivered(): Promise<void>
+  /** Stops accepting, gives what is in flight its time, closes. What is left stays on disk. */
+  stop(): Promise<void>
+}
+
+export interface AppPorts extends MqttPorts {
+  readonly http: number
+  /** Of the local Kinesis and STS, in the lab only. */
+  readonly kinesis?: number
+}
+
+export interface AppDependencies {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: Clock
+}
+
+/** What a lab without rules begins with. */
+async function readSampleRule() {
+  const name = 'hot_devices'
+  const file = new URL(`../../rules/${name}.json`, import.meta.url)
+  return { name, text: await readFile(file, 'utf8') }
+}
+
+/**
+ * Starts the engine; in mode `lab` with its own Kinesis and STS.
+ *
+ * @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported,
+ *   PortUnavailable, RuleFileInvalid, IdentityFileInvalid; what was started by then is stopped again
+ */
+export async function startApp(dependencies: AppDependencies): Promise<App> {
+  const stages = createStages()
+  try {
+    return await startStages(dependencies, stages)
+  } catch (thrown) {
+    await stages.stop()
+    throw thrown
+  }
+}
+
+async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
+  const { config, logger, clock } = dependencies
+  const metrics = createMetrics()
+  const watch = { logger, metrics, clock }
+  let status: Health['status'] = 'starting'
+
+  const drain = createDrain(clock, config.drainMs)
+  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, {
+    drain,
+    // The producer starts when the engine stands.
+    onOut: (records) => engine.handOver(records),
+  })
+  const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
+  const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
+  const environment = { accountId, newUuid: randomUUID, callExternal }
+  const compile = ruleCompiler(config, accountId)
+  const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
+
+  const owner = { region: config.region, accountId }
+  const accessKeys = await openKeys(dependencies, stages)
+  const shared = { rules, outbox, environment, ...watch }
+  const engine = createEngine(
+    {
+      ...shared,
+      // Messages come in through the ingress only, so it stands before any is republished.
+      distribute: (message) => mqtt.ingress.distribute(message),
+    },
+    { errorActionScope: config.errorActionScope },
+  )
+  const mappings = await startEventSources(dependencies, stages, { lab, accountId, drain })
+  const http = stages.add(
+    createHttpServer(
+      {
+        ...shared,
+        compile,
+        topicLimits: config.mqtt,
+        engine,
+        eventSourceMappings: mappings,
+        ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
+        // Made after it, the ingress is stopped before it: HTTP answers until the end.
+        broker: brokerOf(() => mqtt.ingress),
+        onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
+        ...httpGuards(config, accessKeys, owner),
+        ruleArnOf: (name) => ruleArnOf(name, owner),
+        health: () => ({ status }),
+      },
+      { ...config.http, insecure: config.insecure },
+    ),
+    (it) => it.close(),
+  )
+  const ingest = (message: Message) => engine.ingest(message)
+  const mqtt = stages.add(
+    await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner }),
+    // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
+    (it) => it.close({ drainMs: drain.leftMs() / 2 }),
+  )
+
+  producer.start()
+  const ports: AppPorts = {
+    ...(await mqtt.listen()),
+    http: await http.listen(),
+    ...(lab && { kinesis: lab.port }),
+  }
+  status = 'ok'
+  return {
+    ports,
+    ruleCount: () => rules.all().length,
+    delivered: () => producer.idle(),
+    async stop() {
+      status = 'stopping'
+      drain.start()
+      await stages.stop()
+    },
+  }
+}
+
+function ruleCompiler({ region, regex, delivery, mqtt }: Config, accountId: string): CompileRule {
+  return createRuleCompiler(
+    { compileStatement, compileActions },
+    { region, accountId, regex, delivery, topicLimits: mqtt },
+  )
+}
+
+/** Records read back by functions; HTTP, made after it, is stopped before it. */
+async function startEventSources(
+  dependencies: AppDependencies,
+  stages: Stages,
+  { drain, ...source }: Parameters<typeof openEventSources>[1] & { readonly drain: Drain },
+) {
+  return stages.add(await openEventSources(dependencies, source), (it) =>
+    it.stop({ drainMs: drain.leftMs() / 2 }),
+  )
+}
+
+/** Who signs requests to the HTTP API, and URLs of WebSockets. */
+async function openKeys(
+  { config, logger, clock }: AppDependencies,
+  stages: Stages,
+): Promise<AccessKeys> {
+  const { kind, credentialsFile: file } = config.auth
+  const keys = stages.add(await openAccessKeys({ logger, clock }, { file }), (it) => it.close())
+  if (kind === 'sigv4' && keys.count === 0) {
+    logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
+  }
+  return keys
+}
+
+/** What stands between the network and the HTTP API. */
+function httpGuards(
+  { http, tls, auth }: Config,
+  keys: AccessKeys,
+  owner: ResourceOwner,
+): Pick<HttpServerDependencies, 'tls' | 'access'> {
+  return {
+    ...(http.tls && tls && { tls }),
+    ...(auth.kind === 'sigv4' && { access: { keys, owner, metricsToken: auth.metricsToken } }),
+  }
+}
+
+function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | undefined) {
+  return aws === undefined
+    ? createLabFunctions({ clock }, config)
+    : createAwsFunctions({ region: config.region, ...aws }, { clock })
+}
+
+function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): RoleProbe {
+  return createRoleProbe({
+    assumeRole: (roleArn, externalId) =>
+      aws.credentialsOf(config.region, roleArn, externalId).current(),
+    logger,
+  })
+}
+
+/** In the lab a new folder begins with a sample, and the streams that rules name are made. */
+async function openRules(
+  { rulesDir: directory, rulesMax }: Config,
+  { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+): Promise<RuleStore> {
+  if (lab === undefined) return openRuleStore({ compile, ...watch }, { directory, rulesMax })
+  const rules = await openRuleStore(
+    { compile: lab.withStreams(compile), ...watch },
+    { directory, rulesMax, sample: await readSampleRule() },
+  )
+  await lab.streamsMade()
+  return rules
+}
+
+function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
+  return {
+    publish: (message) => ingress().publish(message),
+    retained: (topic) => ingress().retained(topic),
+    listRetained: (page) => ingress().listRetained(page),
+    disconnect: (clientId, options) => ingress().disconnect(clientId, options),
+  }
+}
+
+/** From the disk to the stream: what is accepted is safe before anything can be accepted. */
+async function startDelivery(
+  { config, logger, clock }: AppDependencies,
+  metrics: Metrics,
+  stages: Stages,
+  { drain, onOut }: { readonly drain: Drain; readonly onOut: OnOut },
+) {
+  const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
+  const lab =
+    config.mode === 'lab'
+      ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
+      : undefined
+  const outbox = stages.add(
+    await openOutbox({ directory, metrics, logger, clock }, { bytesMax: config.outboxBytesMax }),
+    (it) => it.close(),
+  )
+  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  const producer = stages.add(
+    createProducer({
+      outbox,
+      callsFor: (destination) => aws.callsFor(destination),
+      onOut,
+      clock,
+      logger,
+      metrics,
+      ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
+    }),
+    (it) => it.stop({ drainMs: drain.leftMs() }),
+  )
+  return { lab, outbox, aws, producer }
+}
+
+/** A fault of STS must not keep the engine down: the account stands in ARNs, not on the path. */
+async function findAccountId(aws: AwsCalls, { config, logger }: AppDependencies): Promise<string> {
+  try {
+    return await aws.accountId(config.region)
+  } catch (thrown) {
+    logger.warn(
+      { accountId: labAccountId, reason: messageOf(thrown) },
+      'STS does not say which account this is: set SLUICE_ACCOUNT_ID; until then ARNs have zeros',
+    )
+    return labAccountId
+  }
+}
+
+/** The time that all stages together have for a stop, so that the process ends when it is due. */
+interface Drain {
+  start(): void
+  leftMs(): number
+}
+
+function createDrain(clock: Clock, drainMs: number): Drain {
+  let endsAtMs: number | undefined
+  return {
+    start() {
+      endsAtMs = clock.monotonicMs() + drainMs
+    },
+    leftMs: () => (endsAtMs === undefined ? drainMs : Math.max(0, endsAtMs - clock.monotonicMs())),
+  }
+}
+
+interface Stages {
+  /** Takes note of how a stage is stopped; gives the stage back. */
+  add<Stage>(stage: Stage, stop: (stage: Stage) => void | Promise<void>): Stage
+  /** Stops all stages, the last one first. */
+  stop(): Promise<void>
+}
+
+function createStages(): Stages {
+  const stops: (() => void | Promise<void>)[] = []
+  return {
+    add(stage, stop) {
+      stops.push(() => stop(stage))
+      return stage
+    },
+    async stop() {
+      for (const stop of stops.splice(0).toReversed()) await stop()
+    },
+  }
+}

@@ -1,0 +1,45 @@
+import type { Clock } from '../base/clock.ts'
+import type { Config } from '../config/config.ts'
+import type { KinesisAccess } from '../consumers/kinesis-reads.ts'
+import { createEventSourceMappings } from '../event-source/event-source-mappings.ts'
+import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
+import type { LabStage } from './lab-stage.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+
+/** Prints what the sample rule lets through. */
+const sampleMapping = Object.freeze({
+  functionName: 'print_readings',
+  streamName: 'hot-devices',
+  module: new URL('../../functions/print_readings.mjs', import.meta.url),
+})
+
+/**
+ * The event source mappings of the data folder, at work. In the lab they read its Kinesis, their
+ * streams are made, and nothing is invoked in AWS.
+ *
+ * @throws SluiceError DataFolderUnusable (rejects)
+ */
+export async function openEventSources(
+  { config, logger, clock }: { config: Config; logger: Logger; clock: Clock },
+  { lab, accountId }: { readonly lab: LabStage | undefined; readonly accountId: string },
+): Promise<EventSourceMappings> {
+  const { dataDir, functionsDir, region, samplesMapping } = config
+  const sample = samplesMapping ? { sample: sampleMapping } : {}
+  const common = { dataDir, functionsDir, region, accountId, ...sample }
+  const mappings = lab
+    ? await createEventSourceMappings(
+        { clock, logger, makeStream: (name) => lab.ensureStream(name) },
+        { ...common, kinesis: accessTo(lab, region), invokesAws: false },
+      )
+    : await createEventSourceMappings(
+        { clock, logger },
+        { ...common, kinesis: { region }, invokesAws: true },
+      )
+  mappings.start()
+  return mappings
+}
+
+function accessTo({ access }: LabStage, region: string): KinesisAccess {
+  const { kinesisEndpoint: endpoint, baseCredentials: credentials } = access
+  return { region, ...(endpoint && { endpoint }), ...(credentials && { credentials }) }
+}

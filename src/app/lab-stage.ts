@@ -1,0 +1,82 @@
+import { labAccountId } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { AwsCallsOptions } from '../aws/aws-calls.ts'
+import { startLabWorker } from '../lab/worker/lab-worker.ts'
+import { endpointOf, removeRunningLab, writeRunningLab } from '../lab/running-lab.ts'
+import { statusDurationsOf } from '../lab/streams/statuses.ts'
+import type { CompileRule } from '../rules/compile-rule.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+
+/** What the lab adds to the engine: a Kinesis and STS of its own, and streams for its rules. */
+export interface LabStage {
+  readonly port: number
+  /** Clients that are given this reach the lab and nothing else. */
+  readonly access: AwsCallsOptions
+  ensureStream(name: string): Promise<void>
+  /** A compiler that also makes the streams which the rule names without a template. */
+  withStreams(compile: CompileRule): CompileRule
+  /** Resolves when the streams asked for so far are there. */
+  streamsMade(): Promise<void>
+  close(): Promise<void>
+}
+
+const labCredentials = { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' }
+
+/** @throws SluiceError PortUnavailable (rejects) */
+export async function startLab(options: {
+  readonly config: Config
+  /** The data folder, where `sluice tail` looks for a running lab. */
+  readonly directory: string
+  readonly logger: Logger
+}): Promise<LabStage> {
+  const { config, directory, logger } = options
+  const worker = await startLabWorker({
+    ...config.lab,
+    region: config.region,
+    accountId: config.accountId ?? labAccountId,
+    insecure: config.insecure,
+    statusMs: statusDurationsOf(config.lab.statusMs),
+    ...(config.lab.isStrict ? { strict: labCredentials } : {}),
+    logger,
+  })
+  await writeRunningLab(directory, {
+    kinesis: { host: worker.host, port: worker.port },
+    region: config.region,
+    processId: process.pid,
+  })
+  const endpoint = endpointOf(worker)
+  const pending = new Set<Promise<void>>()
+  const makeStream = (name: string) => {
+    const made = worker
+      .ensureStream(name)
+      .catch((thrown: unknown) => {
+        // Not lost: a delivery to a missing stream makes it, too.
+        logger.warn({ err: thrown, stream: name }, `the lab cannot make the stream ${name}`)
+      })
+      .finally(() => pending.delete(made))
+    pending.add(made)
+  }
+  return {
+    port: worker.port,
+    access: {
+      kinesisEndpoint: endpoint,
+      stsEndpoint: endpoint,
+      baseCredentials: labCredentials,
+    },
+    ensureStream: (name) => worker.ensureStream(name),
+    withStreams: (compile) => (definition) => {
+      const rule = compile(definition)
+      for (const action of [...rule.actions, rule.errorAction]) {
+        action?.constantStreamNames.forEach(makeStream)
+      }
+      return rule
+    },
+    async streamsMade() {
+      await Promise.all(pending)
+    },
+    async close() {
+      await removeRunningLab(directory)
+      await worker.close()
+    },
+  }
+}

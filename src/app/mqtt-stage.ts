@@ -1,0 +1,99 @@
+import type { Clock } from '../base/clock.ts'
+import type { Config } from '../config/config.ts'
+import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import { openMqttAccess } from '../identity/mqtt-access.ts'
+import type { MqttAccess } from '../identity/mqtt-access.ts'
+import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
+import { openTlsFiles } from '../identity/certificates/tls-files.ts'
+import { createIngress } from '../ingress/ingress.ts'
+import type { Ingress, IngressDeps } from '../ingress/ingress.ts'
+import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { guardOrigin } from '../base/origin-guard.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+
+/** MQTT with all that guards it: the ingress, who may connect to it, and what TLS shows there. */
+export interface MqttStage {
+  readonly ingress: Ingress
+  /** @throws SluiceError PortUnavailable, IdentityFileInvalid */
+  listen(): Promise<MqttPorts>
+  close(options: { readonly drainMs: number }): Promise<void>
+}
+
+export interface MqttPorts {
+  readonly mqtt: number
+  /** Over TLS, where there is a certificate. */
+  readonly mqtts?: number
+}
+
+export interface MqttStageDeps extends Pick<IngressDeps, 'ingest' | 'metrics'> {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Those that may sign the URL of a WebSocket. The caller closes them. */
+  readonly accessKeys: AccessKeys
+  readonly owner: ResourceOwner
+}
+
+/** @throws SluiceError IdentityFileInvalid */
+export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
+  const { config, ingest, metrics, logger, clock, accessKeys } = deps
+  const { mqtt } = config
+  const access = await openAccess(deps)
+  const ingress = await createIngress(
+    { ingest, access, webSocketGuard: webSocketGuard(config, accessKeys), metrics, logger, clock },
+    { ...mqtt, unfinishedMax: mqtt.unansweredMax },
+  )
+  const closers = [() => access.close()]
+
+  async function listenTls(): Promise<number | undefined> {
+    if (config.tls === undefined) return undefined
+    const files = await openTlsFiles({ logger, clock }, config.tls, ingress.useTls)
+    closers.push(() => files.close())
+    return (await ingress.listenTls(mqtt.tls, files.current())).port
+  }
+
+  return {
+    ingress,
+    async listen() {
+      const { port } = await ingress.listen(mqtt)
+      const mqtts = await listenTls()
+      return { mqtt: port, ...(mqtts !== undefined && { mqtts }) }
+    },
+    async close(options) {
+      await ingress.close(options)
+      for (const close of closers) close()
+    },
+  }
+}
+
+function openAccess({
+  config,
+  logger,
+  clock,
+  accessKeys,
+  owner,
+}: MqttStageDeps): Promise<MqttAccess> {
+  const { passwordFile, policiesDir, anonymous } = config.mqtt
+  const password = passwordFile === undefined ? {} : { passwordFile }
+  return openMqttAccess(
+    { logger, clock },
+    { ...password, policiesDir, anonymous, owner, accessKeys },
+  )
+}
+
+/**
+ * A page in a browser must not come by what is open to this machine alone: neither as a page of another
+ * origin, nor under another name for this machine, where nobody would be asked who he is.
+ */
+function webSocketGuard(
+  { http, mqtt, insecure, region }: Config,
+  accessKeys: AccessKeys,
+): WebSocketGuard {
+  const isAnyHost = insecure || !mqtt.anonymous.websocket || !isLoopback(http.host)
+  return {
+    accessKeys,
+    region,
+    guardOrigin: (origin) => guardOrigin(origin, { host: http.host, insecure: isAnyHost }),
+  }
+}

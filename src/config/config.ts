@@ -1,0 +1,355 @@
+import { isIPv6 } from 'node:net'
+import path from 'node:path'
+import { deepFreeze } from '../base/deep-freeze.ts'
+import { SluiceError } from '../base/errors.ts'
+import { isLoopback } from '../base/loopback.ts'
+import { readVariables } from './variable.ts'
+import type { Environment } from './variable.ts'
+import { variables } from './variables.ts'
+import type { VariableName, Variables } from './variables.ts'
+
+export { deliveryLimits, variables } from './variables.ts'
+
+/** Environment variables -> one frozen Config. */
+export interface Config {
+  /** `lab` brings its own Kinesis; `start` uses AWS, or what `AWS_ENDPOINT_URL_*` names. */
+  readonly mode: 'lab' | 'start'
+  readonly mqtt: MqttConfig
+  readonly drainMs: number
+  readonly http: Listen & {
+    readonly tls: boolean
+    /** Calls a second of one caller; 0 is no limit. */
+    readonly callRate: number
+  }
+  /** For MQTT, and for HTTP where `http.tls` says so. */
+  readonly tls: TlsFiles | undefined
+  readonly auth: HttpAuthentication
+  readonly lab: Listen & {
+    readonly limits: {
+      readonly writes: boolean
+      readonly reads: boolean
+      readonly fanOut: boolean
+    }
+    /** Signatures are verified. */
+    readonly isStrict: boolean
+    /** Absent: all is in memory. */
+    readonly dataDir: string | undefined
+    readonly storedBytesMax: number
+    /** Absent: as the lab likes it. */
+    readonly statusMs: number | undefined
+  }
+  readonly rulesDir: string
+  readonly functionsDir: string
+  /** Whether a new data folder begins with a sample of an event source mapping. */
+  readonly samplesMapping: boolean
+  readonly dataDir: string
+  /** Stands in for S3 in the lab. */
+  readonly protoDir: string | undefined
+  /** Absent in `start` until STS was asked. */
+  readonly accountId: string | undefined
+  readonly region: string
+  readonly logLevel: Variables['SLUICE_LOG_LEVEL']
+  readonly insecure: boolean
+  readonly rulesMax: number
+  readonly outboxBytesMax: number
+  readonly regex: Variables['SLUICE_REGEX']
+  /** What holds where a rule has no delivery setting of its own. */
+  readonly delivery: {
+    readonly ordering: Variables['SLUICE_DELIVERY_ORDERING']
+    readonly batching: { readonly count: number; readonly bytes: number; readonly periodMs: number }
+    readonly maxInFlight: number
+    readonly retry: { readonly maxAgeMs: number }
+  }
+  readonly errorActionScope: Variables['SLUICE_ERROR_ACTION_SCOPE']
+  readonly roleProbe: boolean
+}
+
+/** How callers of the HTTP API are told from each other. */
+export interface HttpAuthentication {
+  readonly kind: 'off' | 'sigv4'
+  readonly credentialsFile: string
+  /** A secret. */
+  readonly metricsToken: string | undefined
+}
+
+export interface MqttConfig extends Listen {
+  /** Over TLS, where there is a certificate. */
+  readonly tls: Listen
+  /** Whether clients that do not say who they are may come in, by the way that they come. */
+  readonly anonymous: Readonly<Record<'tcp' | 'tls' | 'websocket', boolean>>
+  readonly passwordFile: string | undefined
+  /** Absent on the disk: nothing is denied. */
+  readonly policiesDir: string
+  readonly unansweredMax: number
+  readonly connectionsMax: number
+  /** Of connections from one address, and of new ones a second; 0 is no limit. */
+  readonly connectionsPerAddressMax: number
+  readonly connectRate: number
+  /** Messages a second of one client; 0 is no limit. */
+  readonly publishRate: number
+  readonly topicBytesMax: number
+  readonly topicSlashesMax: number
+  readonly payloadBytesMax: number
+  readonly filtersPerSubscribeMax: number
+  readonly clientIdBytesMax: number
+}
+
+/** PEM files. */
+export interface TlsFiles {
+  readonly certificateFile: string
+  readonly keyFile: string
+  /** Of the CAs of client certificates; absent: none are asked for. */
+  readonly authorityFile?: string
+}
+
+export interface Listen {
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * Reads, checks and freezes the configuration.
+ *
+ * @param environment variables as in `process.env`; an empty value counts as not set
+ * @throws SluiceError ConfigInvalid, naming the variable, its value and what it takes
+ */
+export function loadConfig(environment: Environment, mode: Config['mode']): Config {
+  const read = readVariables(variables, environment)
+  const region = read.AWS_REGION ?? regionDefault(environment, mode)
+  const limited = new Set(read.SLUICE_LAB_LIMITS.split(','))
+  const isLimited = (name: string) => limited.has('on') || limited.has(name)
+  const tls = tlsFilesOf(read)
+  const config: Config = {
+    mode,
+    mqtt: mqttConfigOf(read),
+    drainMs: read.SLUICE_DRAIN_MS,
+    http: {
+      host: read.SLUICE_HTTP_HOST,
+      port: read.SLUICE_HTTP_PORT,
+      tls: isHttpOverTls(read, tls),
+      callRate: read.SLUICE_HTTP_CALL_RATE,
+    },
+    tls,
+    auth: {
+      kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
+      credentialsFile: credentialsFileOf(environment),
+      metricsToken: read.SLUICE_METRICS_TOKEN,
+    },
+    lab: {
+      host: read.SLUICE_LAB_HOST,
+      port: read.SLUICE_LAB_PORT,
+      limits: {
+        writes: isLimited('writes'),
+        reads: isLimited('reads'),
+        fanOut: isLimited('fan-out'),
+      },
+      isStrict: read.SLUICE_LAB_STRICT === '1',
+      dataDir: read.SLUICE_LAB_DATA && path.resolve(read.SLUICE_LAB_DATA),
+      storedBytesMax: read.SLUICE_LAB_MAX_BYTES,
+      statusMs: read.SLUICE_LAB_STATUS_MS,
+    },
+    rulesDir: path.resolve(read.SLUICE_RULES_DIR),
+    functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
+    samplesMapping: (read.SLUICE_SAMPLE_MAPPING ?? (mode === 'lab' ? 'on' : 'off')) === 'on',
+    dataDir: path.resolve(read.SLUICE_DATA_DIR),
+    protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
+    accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),
+    region,
+    logLevel: read.SLUICE_LOG_LEVEL,
+    insecure: read.SLUICE_INSECURE === '1',
+    rulesMax: read.SLUICE_RULES_MAX,
+    outboxBytesMax: read.SLUICE_OUTBOX_MAX_BYTES,
+    regex: read.SLUICE_REGEX,
+    delivery: {
+      ordering: read.SLUICE_DELIVERY_ORDERING,
+      batching: {
+        count: read.SLUICE_DELIVERY_BATCH_COUNT,
+        bytes: read.SLUICE_DELIVERY_BATCH_BYTES,
+        periodMs: read.SLUICE_DELIVERY_BATCH_PERIOD_MS,
+      },
+      maxInFlight: read.SLUICE_DELIVERY_MAX_IN_FLIGHT,
+      retry: { maxAgeMs: read.SLUICE_DELIVERY_RETRY_MAX_AGE_MS },
+    },
+    errorActionScope: read.SLUICE_ERROR_ACTION_SCOPE,
+    roleProbe: (read.SLUICE_ROLE_PROBE ?? (mode === 'start' ? 'on' : 'off')) === 'on',
+  }
+  refuseOpenListeners(config)
+  refuseClosedMqtt(config, read)
+  return deepFreeze(config)
+}
+
+function mqttConfigOf(read: Variables): MqttConfig {
+  const isAnonymousAt = (host: string) =>
+    read.SLUICE_MQTT_ANONYMOUS === undefined
+      ? read.SLUICE_INSECURE === '1' || isLoopback(host)
+      : read.SLUICE_MQTT_ANONYMOUS === 'on'
+  const tlsHost = read.SLUICE_MQTTS_HOST ?? read.SLUICE_MQTT_HOST
+  return {
+    host: read.SLUICE_MQTT_HOST,
+    port: read.SLUICE_MQTT_PORT,
+    tls: { host: tlsHost, port: read.SLUICE_MQTTS_PORT },
+    anonymous: {
+      tcp: isAnonymousAt(read.SLUICE_MQTT_HOST),
+      tls: isAnonymousAt(tlsHost),
+      websocket: isAnonymousAt(read.SLUICE_HTTP_HOST),
+    },
+    passwordFile: read.SLUICE_PASSWORD_FILE && path.resolve(read.SLUICE_PASSWORD_FILE),
+    policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
+    unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
+    connectionsMax: read.SLUICE_MQTT_CONNECTIONS_MAX,
+    connectionsPerAddressMax: read.SLUICE_MQTT_CONNECTIONS_PER_ADDRESS_MAX,
+    connectRate: read.SLUICE_MQTT_CONNECT_RATE,
+    publishRate: read.SLUICE_MQTT_PUBLISH_RATE,
+    topicBytesMax: read.SLUICE_MQTT_TOPIC_BYTES_MAX,
+    topicSlashesMax: read.SLUICE_MQTT_TOPIC_SLASHES_MAX,
+    payloadBytesMax: read.SLUICE_MQTT_PAYLOAD_BYTES_MAX,
+    filtersPerSubscribeMax: read.SLUICE_MQTT_FILTERS_PER_SUBSCRIBE_MAX,
+    clientIdBytesMax: read.SLUICE_MQTT_CLIENT_ID_BYTES_MAX,
+  }
+}
+
+type TlsVariables = Pick<
+  Variables,
+  'SLUICE_TLS_CERT_FILE' | 'SLUICE_TLS_KEY_FILE' | 'SLUICE_TLS_CA_FILE' | 'SLUICE_HTTP_TLS'
+>
+
+function tlsFilesOf(read: TlsVariables): TlsFiles | undefined {
+  const {
+    SLUICE_TLS_CERT_FILE: certificate,
+    SLUICE_TLS_KEY_FILE: key,
+    SLUICE_TLS_CA_FILE: authority,
+  } = read
+  if (certificate === undefined && key === undefined && authority === undefined) return undefined
+  if (certificate === undefined || key === undefined) {
+    const missing = certificate === undefined ? 'SLUICE_TLS_CERT_FILE' : 'SLUICE_TLS_KEY_FILE'
+    throw new SluiceError(
+      'ConfigInvalid',
+      `${missing} is not set: TLS takes a certificate and its key`,
+    )
+  }
+  return {
+    certificateFile: path.resolve(certificate),
+    keyFile: path.resolve(key),
+    ...(authority !== undefined && { authorityFile: path.resolve(authority) }),
+  }
+}
+
+function isHttpOverTls(
+  { SLUICE_HTTP_TLS: given }: TlsVariables,
+  tls: TlsFiles | undefined,
+): boolean {
+  if (given !== 'on') return given === undefined && tls !== undefined
+  if (tls !== undefined) return true
+  throw new SluiceError(
+    'ConfigInvalid',
+    'SLUICE_HTTP_TLS=on needs SLUICE_TLS_CERT_FILE and SLUICE_TLS_KEY_FILE',
+  )
+}
+
+export const credentialsFileName = 'credentials.json'
+
+/**
+ * The file of the access keys: also for who makes a key and has no use for the rest.
+ *
+ * @throws SluiceError ConfigInvalid
+ */
+export function credentialsFileOf(environment: Environment): string {
+  const read = readVariables(variables, environment, ['SLUICE_CREDENTIALS_FILE', 'SLUICE_DATA_DIR'])
+  return path.resolve(
+    read.SLUICE_CREDENTIALS_FILE ?? path.join(read.SLUICE_DATA_DIR, credentialsFileName),
+  )
+}
+
+/**
+ * Where clients of this machine find the HTTP API: also for who has no use for the rest.
+ *
+ * @returns `http://127.0.0.1:8080`, without a path
+ * @throws SluiceError ConfigInvalid
+ */
+export function httpUrlOf(environment: Environment): string {
+  const read = readVariables(variables, environment, [
+    'SLUICE_HTTP_HOST',
+    'SLUICE_HTTP_PORT',
+    'SLUICE_HTTP_TLS',
+    'SLUICE_TLS_CERT_FILE',
+    'SLUICE_TLS_KEY_FILE',
+    'SLUICE_TLS_CA_FILE',
+  ])
+  const { SLUICE_HTTP_HOST: host, SLUICE_HTTP_PORT: port } = read
+  const scheme = isHttpOverTls(read, tlsFilesOf(read)) ? 'https' : 'http'
+  // An address that stands for all of the machine is none to connect to.
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  // Which port stands for 0 is known only to the server that listens there.
+  return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
+}
+
+export const labAccountId = '000000000000'
+const labRegion = 'us-east-1'
+
+function regionDefault(environment: Environment, mode: Config['mode']): string {
+  if (mode === 'lab') return labRegion
+  const fallback = environment['AWS_DEFAULT_REGION']
+  if (fallback) return fallback
+  throw new SluiceError(
+    'ConfigInvalid',
+    'AWS_REGION is not set: `sluice start` needs the region of the streams, e.g. AWS_REGION=eu-central-1',
+  )
+}
+
+/** Without authentication only this machine may reach a port, unless the operator says otherwise. */
+function refuseOpenListeners(config: Config): void {
+  const [open] = openListeners(config).filter(({ isAllowed }) => !isAllowed)
+  if (open === undefined) return
+  throw new SluiceError(
+    'ConfigInvalid',
+    `${open.name}=${open.host} is not a loopback address and nothing is authenticated: ` +
+      'set SLUICE_INSECURE=1 to listen there all the same',
+  )
+}
+
+/** A port of MQTT that nobody could ever connect to is a mistake, and a certain one. */
+function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
+  if (mqtt.passwordFile !== undefined || tls?.authorityFile !== undefined) return
+  // Signed URLs come by HTTP: who closes the ports of MQTT by name may mean just that.
+  const isClosedByName = read.SLUICE_MQTT_ANONYMOUS === 'off'
+  if (isClosedByName && auth.kind === 'sigv4') return
+  const closed = mqtt.anonymous.tcp
+    ? tls && !mqtt.anonymous.tls && `SLUICE_MQTTS_HOST=${mqtt.tls.host}`
+    : `SLUICE_MQTT_HOST=${mqtt.host}`
+  if (!closed) return
+  const setting = isClosedByName
+    ? 'SLUICE_MQTT_ANONYMOUS=off'
+    : `${closed} is not a loopback address, so that MQTT takes no anonymous clients there,`
+  throw new SluiceError(
+    'ConfigInvalid',
+    `${setting} and nobody could log in: set SLUICE_PASSWORD_FILE (sluice passwd), or ` +
+      'SLUICE_TLS_CA_FILE with SLUICE_TLS_CERT_FILE (sluice certs); or let everyone in, ' +
+      'by SLUICE_MQTT_ANONYMOUS=on or SLUICE_INSECURE=1',
+  )
+}
+
+export interface OpenListener {
+  /** The variable of its address. */
+  readonly name: VariableName
+  readonly host: string
+  /** The operator has said so. */
+  readonly isAllowed: boolean
+}
+
+/** What other machines may reach although it authenticates nobody. */
+export function openListeners(config: Config): readonly OpenListener[] {
+  const { mqtt, http, lab, tls, auth, insecure, mode } = config
+  const { anonymous } = mqtt
+  const isHttpOpen = auth.kind === 'off'
+  const hasTls = tls !== undefined && mqtt.tls.host !== mqtt.host
+  // Anonymous MQTT off loopback is always asked for by name.
+  const listeners: readonly (readonly [VariableName, Listen, boolean, boolean])[] = [
+    ['SLUICE_MQTT_HOST', mqtt, anonymous.tcp, true],
+    ['SLUICE_MQTTS_HOST', mqtt.tls, hasTls && anonymous.tls, true],
+    ['SLUICE_HTTP_HOST', http, isHttpOpen || anonymous.websocket, insecure || !isHttpOpen],
+    ['SLUICE_LAB_HOST', lab, mode === 'lab', insecure],
+  ]
+  return listeners.flatMap(([name, { host }, isOpen, isAllowed]) =>
+    isOpen && !isLoopback(host) ? [{ name, host, isAllowed }] : [],
+  )
+}

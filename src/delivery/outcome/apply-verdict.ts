@@ -1,0 +1,138 @@
+import type { Clock } from '../../base/clock.ts'
+import { roleArnOf } from '../../outbox/outbox.ts'
+import type { Outbox, QueuedDestination } from '../../outbox/outbox.ts'
+import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
+import type { ConditionWatch } from './condition.ts'
+import type { FailureReport } from './failure-report.ts'
+import type { Gate } from './backoff.ts'
+import type { GivingUp } from './giving-up.ts'
+import type { Failure } from '../../aws/kinesis-calls.ts'
+import type { MissingStream } from './stream-maker.ts'
+import type { Outgoing, Returned } from '../call/outgoing.ts'
+import { classify, retryDelayMs } from '../../aws/retry.ts'
+import type { SendQueue } from '../queue/send-queue.ts'
+import type { ShardWatch } from '../shards/shard-watch.ts'
+import type { Verdict } from './verdict.ts'
+
+export interface VerdictActorParts {
+  readonly queued: QueuedDestination
+  readonly outbox: Pick<Outbox, 'settle' | 'destinations'>
+  readonly queue: SendQueue
+  readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
+  readonly gate: Gate
+  readonly condition: ConditionWatch
+  readonly givingUp: GivingUp
+  readonly report: FailureReport
+  readonly missingStream: MissingStream
+  readonly metrics: Pick<Metrics, 'recordsRetried'>
+  readonly logger: Logger
+  readonly clock: Clock
+  /** Numbers in [0, 1) for the jitter of delays. */
+  readonly random: () => number
+  /** Called after records have left the outbox. */
+  readonly onGone: () => void
+}
+
+/** Carries out the verdict on a call that was begun in a round of the gate. */
+export type VerdictActor = (
+  verdict: Verdict<Outgoing>,
+  taken: readonly Outgoing[],
+  round: number,
+) => void
+
+/** Carries out verdicts: settles, returns to the queue, gives up, moves the gate, says what is wrong. */
+export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
+  const { queued, outbox, queue, gate, condition, report, missingStream, metrics, logger } = parts
+  const { streamName } = queued.destination
+  const roleArn = roleArnOf(queued.destination)
+
+  const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
+
+  function settle(delivered: readonly Outgoing[]): void {
+    outbox.settle(
+      queued.id,
+      delivered.map(({ record }) => record),
+    )
+    report.recovered()
+    missingStream.found()
+    parts.onGone()
+  }
+
+  function moveGate(failure: Failure | undefined, round: number): void {
+    const failureClass = failure && classify(failure)
+    if (failure === undefined || failureClass === undefined) {
+      gate.answered()
+      condition.over()
+      return
+    }
+    gate.failed(round, failureClass === 'passing' ? 'passing' : 'destination')
+    const isBeingMade = missingStream.make(failure)
+    if (failureClass === 'destination' && !isBeingMade) condition.refused(failure)
+    if (!isBeingMade) report.failed(failure, waiting)
+  }
+
+  return (verdict, taken, round) => {
+    const { delivered, refused, failedByCode } = verdict
+    queue.release(taken, returnedBy(verdict, parts))
+    if (refused.length > 0) void parts.givingUp.giveUp(refused.map((one) => leavingNow(one, parts)))
+    for (const [code, count] of failedByCode) {
+      metrics.recordsRetried.inc({ stream: streamName, code }, count)
+    }
+    if (verdict.putRecordsDenied) {
+      logger.info({ stream: streamName, roleArn }, 'role allows PutRecord only: one record a call')
+    }
+    if (verdict.throttled.length > 0) report.throttled(parts.shards.throttled(), waiting)
+    moveGate(verdict.destinationFailure, round)
+    if (delivered.length > 0) settle(delivered)
+  }
+}
+
+/** What of a call is to be sent again, in the order of the outbox. */
+function returnedBy(
+  verdict: Verdict<Outgoing>,
+  { clock, random, shards }: VerdictActorParts,
+): Returned[] {
+  const nowMs = clock.monotonicMs()
+  const failedMs = clock.nowMs()
+  const dueMsByAttempts = new Map<number, number>()
+  const ofShards = new Set(verdict.throttled.filter(shards.knowsShardOf))
+  const ofKeys = verdict.throttled.filter((outgoing) => !ofShards.has(outgoing))
+  const backedOff = [...verdict.backedOff, ...ofKeys].map((outgoing) => {
+    const { attempts } = outgoing
+    // One delay for all that failed equally often: their lanes wake together and share a call.
+    const dueMs =
+      dueMsByAttempts.get(attempts) ??
+      nowMs + Math.ceil(retryDelayMs('passing', attempts + 1, random()))
+    dueMsByAttempts.set(attempts, dueMs)
+    return { ...failedOnce(outgoing, failedMs), attempts: attempts + 1, dueMs }
+  })
+  // The queue holds what is of a throttled shard, for as long as that one waits.
+  const again = [...verdict.again, ...ofShards].map((outgoing) => {
+    return { ...failedOnce(outgoing, failedMs), dueMs: 0 }
+  })
+  const alone = verdict.alone.map((outgoing) => {
+    return { ...failedOnce(outgoing, failedMs), alone: true, dueMs: 0 }
+  })
+  return [...backedOff, ...again, ...alone].toSorted(
+    (left, right) => left.record.sequence - right.record.sequence,
+  )
+}
+
+function failedOnce(outgoing: Outgoing, failedMs: number): Outgoing {
+  const { failures, firstFailedMs } = outgoing
+  return {
+    ...outgoing,
+    failures: failures + 1,
+    firstFailedMs: failures === 0 ? failedMs : firstFailedMs,
+  }
+}
+
+function leavingNow(
+  { item, failure }: Verdict<Outgoing>['refused'][number],
+  { clock }: VerdictActorParts,
+) {
+  const lastMs = clock.nowMs()
+  const { record, failures, firstFailedMs } = failedOnce(item, lastMs)
+  const { code, message } = failure
+  return { record, reason: { code, message }, attempts: failures, firstMs: firstFailedMs, lastMs }
+}

@@ -1,0 +1,157 @@
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import { createLimitedLog } from '../../telemetry/limited-log.ts'
+import type {
+  GivenUp,
+  NewRecord,
+  Outbox,
+  OutReason,
+  QueuedDestination,
+  QueuedRecord,
+} from '../../outbox/outbox.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+
+/** A record that is given up, with all that is known of it. */
+export interface OutRecord {
+  readonly record: NewRecord
+  readonly reason: OutReason
+  /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
+  readonly attempts: number
+  readonly firstMs: number
+  readonly lastMs: number
+}
+
+/** What becomes of records that are given up. */
+export interface OutAnswer {
+  /**
+   * For each, in their order: the records that its rule's error action makes of it (an empty list
+   * when it shares those of another record); undefined: it becomes a dead letter.
+   */
+  readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
+  /** Called when all of it is durable. */
+  readonly onDurable?: () => void
+}
+
+/** Asked what becomes of records that are given up. If it fails, all of them become dead letters. */
+export type OnOut = (records: readonly OutRecord[]) => Promise<OutAnswer>
+
+/** A record to give up, as the producer knows it. */
+export type Leaving = Omit<GivenUp, 'handedTo'>
+
+/** Takes the records that are given up out of the queue, one group after the other. */
+export interface GivingUp {
+  /** Resolves when they are out of the outbox's queue, or when the producer stops. */
+  giveUp(records: readonly Leaving[]): Promise<void>
+  isLeaving(sequence: number): boolean
+  /** How many are on their way. */
+  pending(): number
+  /** Resolves when no group is on its way. */
+  idle(): Promise<void>
+}
+
+export interface GivingUpParts {
+  readonly outbox: Pick<Outbox, 'giveUp' | 'originOf'>
+  readonly queued: QueuedDestination
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly onOut?: OnOut
+  /** Ends the waiting for a disk that is full. */
+  readonly signal: AbortSignal
+  /** Called after records have left. */
+  readonly onGone: () => void
+}
+
+/** While the outbox cannot write, e.g. on a full disk. */
+const retryMs = 1_000
+
+export function createGivingUp(parts: GivingUpParts): GivingUp {
+  const { outbox, queued, clock, logger, signal } = parts
+  const log = createLimitedLog({ logger, clock })
+  const leaving = new Set<number>()
+  let last: Promise<void> = Promise.resolve()
+
+  async function move(records: readonly Leaving[]): Promise<void> {
+    const { handedTo, onDurable } = await askFor(parts, records)
+    const givenUp = records.map((record, index): GivenUp => {
+      const takers = handedTo[index]
+      return takers === undefined ? record : { ...record, handedTo: takers }
+    })
+    while (!signal.aborted) {
+      try {
+        await outbox.giveUp(queued.id, givenUp)
+        onDurable?.()
+        report(givenUp)
+        return
+      } catch (error) {
+        log.error('write', { reason: messageOf(error) }, 'given up records stay in the queue')
+        await clock.sleep(retryMs, signal)
+      }
+    }
+  }
+
+  async function moveAfter(before: Promise<void>, records: readonly Leaving[]): Promise<void> {
+    await before
+    await move(records)
+    for (const { record } of records) leaving.delete(record.sequence)
+    parts.onGone()
+  }
+
+  function report(givenUp: readonly GivenUp[]): void {
+    const [first] = givenUp
+    if (!first) return
+    const { streamName: stream, region } = queued.destination
+    const { code, message: reason } = first.reason
+    const deadLetters = givenUp.filter(({ handedTo }) => handedTo === undefined).length
+    log.error(
+      code,
+      { stream, region, code, reason, records: givenUp.length, deadLetters },
+      'records are given up: they go to their error actions or the dead letters',
+    )
+  }
+
+  return Object.freeze({
+    giveUp(records: readonly Leaving[]) {
+      for (const { record } of records) leaving.add(record.sequence)
+      last = moveAfter(last, records)
+      return last
+    },
+    isLeaving: (sequence: number) => leaving.has(sequence),
+    pending: () => leaving.size,
+    idle: () => last,
+  })
+}
+
+const noTakers: OutAnswer = { handedTo: [] }
+
+async function askFor(
+  { outbox, queued, logger, onOut }: GivingUpParts,
+  records: readonly Leaving[],
+): Promise<OutAnswer> {
+  if (!onOut) return noTakers
+  try {
+    return await onOut(
+      records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
+    )
+  } catch (error) {
+    const reason = messageOf(error)
+    logger.error({ reason }, 'error actions failed: dead letters are kept instead')
+    return noTakers
+  }
+}
+
+function asNew(
+  record: QueuedRecord,
+  { destination }: QueuedDestination,
+  outbox: Pick<Outbox, 'originOf'>,
+): NewRecord {
+  const { ruleName, actionIndex, partitionKey, explicitHashKey, data } = record
+  return {
+    destination,
+    partitionKey,
+    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    data,
+    ruleName,
+    actionIndex,
+    origin: outbox.originOf(record),
+  }
+}

@@ -1,0 +1,53 @@
+import { messageOf } from '../../base/errors.ts'
+import type { QueuedDestination } from '../../outbox/outbox.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import type { Failure } from '../../aws/kinesis-calls.ts'
+
+/** Has a stream made that Kinesis does not know, where the engine was told how: in the lab. */
+export interface MissingStream {
+  /** True when the stream is being made because of this failure: it is no condition to report. */
+  make(failure: Failure): boolean
+  /** The stream was written to: should it go missing again, it may be made again. */
+  found(): void
+}
+
+interface MissingStreamDependencies {
+  readonly queued: QueuedDestination
+  readonly logger: Logger
+  readonly createMissingStream?: (streamName: string) => Promise<void>
+}
+
+export function createMissingStream(
+  { queued, logger, createMissingStream: create }: MissingStreamDependencies,
+  { onMade }: { readonly onMade: () => void },
+): MissingStream {
+  const { streamName } = queued.destination
+  let state: 'unknown' | 'being made' | 'made' = 'unknown'
+
+  async function make(createStream: (streamName: string) => Promise<void>): Promise<void> {
+    try {
+      await createStream(streamName)
+      state = 'made'
+      onMade()
+    } catch (error) {
+      state = 'unknown'
+      logger.error({ stream: streamName, reason: messageOf(error) }, 'stream could not be made')
+    }
+  }
+
+  return Object.freeze({
+    make({ code }: Failure) {
+      if (create === undefined || code !== 'ResourceNotFoundException') return false
+      // Made and still not found: then it waits as any missing stream does.
+      if (state === 'made') return false
+      if (state === 'unknown') {
+        state = 'being made'
+        void make(create)
+      }
+      return true
+    },
+    found() {
+      state = 'unknown'
+    },
+  })
+}

@@ -1,0 +1,109 @@
+import type { Clock } from '../../base/clock.ts'
+import type { QueuedDestination } from '../../outbox/outbox.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import type { CallOutcome, Failure, KinesisCalls, RecordOutcome } from '../../aws/kinesis-calls.ts'
+import type { Outgoing } from '../call/outgoing.ts'
+import { isShardThrottle } from '../../aws/retry.ts'
+import type { QueueShards } from './shard-calls.ts'
+import { createShardList } from './shard-list.ts'
+import type { ShardMap } from './shard-map.ts'
+import { createShardThrottles } from './shard-throttles.ts'
+
+/**
+ * Tells from the answers of Kinesis which shards are throttled. Until one was, it asks nothing and
+ * knows nothing; from then on it has the stream's shards listed. Where they may not be listed, no
+ * shard is ever known, and the backoff is that of each record.
+ */
+export interface ShardWatch extends QueueShards {
+  /** To be handed back with the outcome of a call that begins now. */
+  round(): number
+  answered(items: readonly Outgoing[], outcome: CallOutcome, round: number): void
+  /** True when a throttled record waits for its shard: it needs no backoff of its own. */
+  knowsShardOf(outgoing: Outgoing): boolean
+  throttled(): readonly string[]
+}
+
+export interface ShardWatchParts {
+  readonly queued: QueuedDestination
+  readonly calls: Pick<KinesisCalls, 'listShards'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** Numbers in [0, 1) for the jitter of delays. */
+  readonly random: () => number
+}
+
+export function createShardWatch(parts: ShardWatchParts): ShardWatch {
+  const { clock, queued } = parts
+  const { streamName, streamArn } = queued.destination
+  const throttles = createShardThrottles(parts.random)
+  const list = createShardList({
+    ...parts,
+    stream: streamArn === undefined ? { streamName } : { streamName, streamArn },
+    onLearned: (map) => throttles.keep((shardId) => map.has(shardId)),
+  })
+
+  return Object.freeze({
+    room: throttles,
+    map: () => list.map(),
+    round: () => throttles.round(),
+    throttled: () => throttles.throttled(),
+    knowsShardOf: ({ record }: Outgoing) => list.map()?.shardOfRecord(record) !== undefined,
+    answered(items: readonly Outgoing[], outcome: CallOutcome, round: number) {
+      const hasThrottle = throttlesAnyOf(items, outcome)
+      if (!hasThrottle && !throttles.any()) return
+      const map = list.map()
+      const { byShard, isStale } = countByShard(items, outcome, map)
+      const nowMs = clock.monotonicMs()
+      for (const [shardId, counts] of byShard) throttles.answered(shardId, counts, round, nowMs)
+      if (hasThrottle || isStale) list.wanted(isStale)
+    },
+  })
+}
+
+/** A throttled call speaks of a shard when it was PutRecord: then it holds one record. */
+function resultsOf(outcome: CallOutcome): readonly RecordOutcome[] {
+  return outcome.answered ? outcome.records : [{ ok: false, failure: outcome.failure }]
+}
+
+function isThrottled(result: RecordOutcome): boolean {
+  return !result.ok && isShardThrottle(result.failure)
+}
+
+function throttlesAnyOf(items: readonly Outgoing[], outcome: CallOutcome): boolean {
+  if (outcome.answered) return outcome.records.some(isThrottled)
+  return items.length === 1 && isShardThrottle(outcome.failure)
+}
+
+interface Counts {
+  delivered: number
+  throttled: number
+}
+
+/** What became of the records of each shard, and whether shards were named that nobody knows. */
+function countByShard(
+  items: readonly Outgoing[],
+  outcome: CallOutcome,
+  map: ShardMap | undefined,
+): { readonly byShard: ReadonlyMap<string, Counts>; readonly isStale: boolean } {
+  const byShard = new Map<string, Counts>()
+  let isStale = false
+  if (map === undefined || (!outcome.answered && items.length > 1)) return { byShard, isStale }
+  for (const [index, result] of resultsOf(outcome).entries()) {
+    const item = items[index]
+    if (item === undefined || !(result.ok || isThrottled(result))) continue
+    const namedId = result.ok ? result.shardId : shardNamedBy(result.failure)
+    isStale ||= namedId !== undefined && !map.has(namedId)
+    const shardId = result.ok ? result.shardId : map.shardOfRecord(item.record)
+    if (shardId === undefined) continue
+    const counts = byShard.get(shardId) ?? { delivered: 0, throttled: 0 }
+    counts[result.ok ? 'delivered' : 'throttled'] += 1
+    byShard.set(shardId, counts)
+  }
+  return { byShard, isStale }
+}
+
+/** The message of a throttle names the shard (Kinesis API Reference, PutRecords). */
+function shardNamedBy({ message }: Failure): string | undefined {
+  return /\bshardId-\d{12}\b/.exec(message)?.[0]
+}

@@ -1,0 +1,177 @@
+import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { mqttHeaderLimits, readMqttHeaders } from '../../actions/mqtt-headers.ts'
+import type { Clock } from '../../base/clock.ts'
+import { SluiceError } from '../../base/errors.ts'
+import type { Ingress } from '../../ingress/ingress.ts'
+import type { TopicLimits } from '../../topics/topic.ts'
+import type { Message, Mqtt5Properties } from '../../message.ts'
+import type { HttpApp } from '../server/http-app.ts'
+import { restOfPath } from '../server/rest-of-path.ts'
+import { readUserProperties } from './user-properties.ts'
+
+/**
+ * The AWS IoT data plane (restJson1, signing name `iotdata`): publish over HTTP, read retained
+ * messages, end a connection.
+ */
+export interface DataPlaneDependencies {
+  readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained' | 'disconnect'>
+  readonly clock: Clock
+  /** Of response topics: topics are checked by the broker. Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
+}
+
+export interface DataPlaneOptions {
+  /** What `principal()` gives for a message: who signed the request; undefined for nobody. */
+  readonly principalOf: (request: FastifyRequest) => string | undefined
+}
+
+/** How long a publish waits for its records to be durable. */
+const publishTimeoutMs = 5_000
+const maxResultsDefault = 200
+
+const publishQuery = Type.Object({
+  qos: Type.Optional(Type.Integer({ minimum: 0, maximum: 1 })),
+  retain: Type.Optional(Type.Boolean()),
+  contentType: Type.Optional(Type.String()),
+  responseTopic: Type.Optional(Type.String()),
+  messageExpiry: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: mqttHeaderLimits.messageExpirySecondsMax }),
+  ),
+})
+const listQuery = Type.Object({
+  maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
+  nextToken: Type.Optional(Type.String()),
+})
+const connectionQuery = Type.Object({
+  cleanSession: Type.Optional(Type.Boolean()),
+  preventWillMessage: Type.Optional(Type.Boolean()),
+})
+const connectionParams = Type.Object({ clientId: Type.String({ minLength: 1 }) })
+
+export const mqtt5Headers = {
+  payloadFormatIndicator: 'x-amz-mqtt5-payload-format-indicator',
+  correlationData: 'x-amz-mqtt5-correlation-data',
+  userProperties: 'x-amz-mqtt5-user-properties',
+} as const
+
+export function addDataPlaneRoutes(
+  app: HttpApp,
+  { broker, clock, topicLimits }: DataPlaneDependencies,
+  { principalOf }: DataPlaneOptions,
+): void {
+  // Publish
+  app.post('/topics/*', { schema: { querystring: publishQuery } }, async (request) => {
+    const { qos = 0, retain = false, ...properties } = request.query
+    const mqtt5 = mqtt5Of({ ...properties, headers: request.headers }, topicLimits)
+    const principal = principalOf(request)
+    const message: Message = {
+      topic: restOfPath(request.raw.url, '/topics/'),
+      payload: request.body instanceof Uint8Array ? Buffer.from(request.body) : Buffer.alloc(0),
+      qos: qos === 1 ? 1 : 0,
+      retain,
+      transport: 'http',
+      sourceIp: request.ip,
+      ...(principal === undefined ? {} : { principal }),
+      timestampMs: clock.nowMs(),
+      ...(mqtt5 && { mqtt5 }),
+    }
+    await withinTime(broker.publish(message), clock)
+    return { message: 'OK', traceId: request.id }
+  })
+
+  // GetRetainedMessage
+  app.get('/retainedMessage/*', async (request) => {
+    const topic = restOfPath(request.raw.url, '/retainedMessage/')
+    const retained = broker.retained(topic)
+    if (!retained) throw notFound(`no message is retained for the topic ${topic}`)
+    const { payload, qos, lastModifiedMs } = retained
+    return { topic, payload: payload.toString('base64'), qos, lastModifiedTime: lastModifiedMs }
+  })
+
+  // ListRetainedMessages
+  app.get('/retainedMessage', { schema: { querystring: listQuery } }, async (request) => {
+    const { maxResults = maxResultsDefault, nextToken } = request.query
+    const after = nextToken ? { after: topicOfToken(nextToken) } : {}
+    const found = broker.listRetained({ ...after, max: maxResults + 1 })
+    const page = found.slice(0, maxResults)
+    const last = page.at(-1)
+    return {
+      retainedTopics: page.map(({ topic, payload, qos, lastModifiedMs }) => {
+        return { topic, payloadSize: payload.length, qos, lastModifiedTime: lastModifiedMs }
+      }),
+      ...(last && found.length > page.length ? { nextToken: tokenOf(last.topic) } : {}),
+    }
+  })
+
+  // DeleteConnection
+  const connection = { params: connectionParams, querystring: connectionQuery }
+  app.delete('/connections/:clientId', { schema: connection }, async (request, reply) => {
+    const { clientId } = request.params
+    if (!(await broker.disconnect(clientId, request.query))) {
+      throw notFound(`no client ${clientId} is connected`)
+    }
+    return reply.send()
+  })
+}
+
+function mqtt5Of(
+  given: {
+    readonly contentType?: string
+    readonly responseTopic?: string
+    readonly messageExpiry?: number
+    readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  },
+  topicLimits: TopicLimits | undefined,
+): Mqtt5Properties | undefined {
+  const header = (name: keyof typeof mqtt5Headers) => given.headers[mqtt5Headers[name]]?.toString()
+  const read = readMqttHeaders(
+    {
+      contentType: given.contentType,
+      responseTopic: given.responseTopic,
+      messageExpiry: given.messageExpiry?.toString(),
+      payloadFormatIndicator: header('payloadFormatIndicator'),
+      correlationData: header('correlationData'),
+    },
+    readUserProperties(header('userProperties'), mqtt5Headers.userProperties),
+    topicLimits,
+  )
+  if ('problem' in read) {
+    throw new SluiceError('InvalidRequestException', `${read.name}: ${read.problem}`)
+  }
+  return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
+}
+
+/** What the message gave rise to may become durable later all the same: delivery is at least once. */
+async function withinTime(publishing: Promise<void>, clock: Clock): Promise<void> {
+  const over = new AbortController()
+  const timeUp = clock.sleep(publishTimeoutMs, over.signal).then(() => {
+    throw unavailable(`the message is not durable after ${publishTimeoutMs} ms`)
+  })
+  try {
+    await Promise.race([publishing, timeUp])
+  } catch (thrown) {
+    const isUnwritten = thrown instanceof SluiceError && thrown.code === 'OutboxWriteFailed'
+    throw isUnwritten ? unavailable('the message cannot be made durable now', thrown) : thrown
+  } finally {
+    over.abort()
+  }
+}
+
+function tokenOf(topic: string): string {
+  return Buffer.from(topic).toString('base64url')
+}
+
+function topicOfToken(token: string): string {
+  const bytes = Buffer.from(token, 'base64url')
+  if (bytes.length > 0 && bytes.toString('base64url') === token) return bytes.toString()
+  throw new SluiceError('InvalidRequestException', 'nextToken is not one that a list gave')
+}
+
+function notFound(message: string): SluiceError {
+  return new SluiceError('ResourceNotFoundException', message)
+}
+
+function unavailable(message: string, cause?: unknown): SluiceError {
+  return new SluiceError('ServiceUnavailableException', message, { cause })
+}

@@ -1,0 +1,78 @@
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { classify } from '../../aws/retry.ts'
+import { deliveryDefaults, errorActionIndex } from '../../outbox/outbox.ts'
+import { deliveryOf } from '../../rules/delivery.ts'
+import type { RuleDelivery } from '../../rules/delivery.ts'
+import type { TopicRulePayload } from '../../rules/payload.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+
+/**
+ * Assumes the roles that a rule writes with, as AWS IoT does when a rule is created or replaced: a
+ * role that cannot be assumed is told when the rule is made, and not by records that wait.
+ *
+ * @throws SluiceError InvalidRequestException (rejects): the first role that STS refuses. Terraform
+ *   tries again on the text `sts:AssumeRole`: a role that is new may take a while to be known.
+ */
+export type RoleProbe = (payload: TopicRulePayload, delivery?: RuleDelivery) => Promise<void>
+
+export interface RoleProbeDependencies {
+  /** Rejects with what STS, or the network, said. */
+  readonly assumeRole: (roleArn: string, externalId?: string) => Promise<unknown>
+  readonly logger: Pick<Logger, 'warn'>
+}
+
+export function createRoleProbe({ assumeRole, logger }: RoleProbeDependencies): RoleProbe {
+  const probe = async ({ roleArn, externalId }: ProbedRole): Promise<void> => {
+    try {
+      await assumeRole(roleArn, externalId)
+    } catch (thrown) {
+      const reason = messageOf(thrown)
+      if (!isRefused(thrown)) {
+        // An engine at the edge may be away from AWS: its rules can be changed all the same.
+        logger.warn({ roleArn, reason }, 'STS cannot be asked whether a role can be assumed')
+        return
+      }
+      throw new SluiceError(
+        'InvalidRequestException',
+        `unable to assume role (sts:AssumeRole) on resource: ${roleArn}: ${reason}`,
+        { cause: thrown },
+      )
+    }
+  }
+  return async (payload, delivery = {}) => {
+    await Promise.all(rolesOf(payload, delivery).map(probe))
+  }
+}
+
+interface ProbedRole {
+  readonly roleArn: string
+  readonly externalId: string | undefined
+}
+
+/** Those that are assumed, each once: the broker publishes by itself what is republished. */
+function rolesOf(
+  { actions, errorAction }: TopicRulePayload,
+  delivery: RuleDelivery,
+): readonly ProbedRole[] {
+  const roles = new Map<string, ProbedRole>()
+  const places = [...actions.entries(), [errorActionIndex, errorAction] as const]
+  for (const [index, action] of places) {
+    if (action === undefined || !('kinesis' in action)) continue
+    const { credentials, externalId } = deliveryOf(delivery, index, deliveryDefaults)
+    if (credentials === 'process') continue
+    const { roleArn } = action.kinesis
+    roles.set(JSON.stringify([roleArn, externalId]), { roleArn, externalId })
+  }
+  return [...roles.values()]
+}
+
+function isRefused(thrown: unknown): boolean {
+  const { name = '', $metadata } = thrown as {
+    readonly name?: string
+    readonly $metadata?: { readonly httpStatusCode?: number }
+  }
+  const status = $metadata?.httpStatusCode
+  const answered = status === undefined ? {} : { status }
+  const failure = { code: name, message: '', source: 'AssumeRole', ...answered } as const
+  return classify(failure) !== 'passing'
+}

@@ -1,0 +1,74 @@
+import { invalidRequest } from '../../base/errors.ts'
+
+/** AWS IoT API Reference, Tag: what a key and a value may hold. */
+const tagText = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
+const keyCharactersMax = 128
+const valueCharactersMax = 256
+/** AWS: tags on a resource. */
+export const tagsMax = 50
+const reservedPrefix = 'aws:'
+
+/**
+ * Reads the header `x-amz-tagging` of CreateTopicRule.
+ *
+ * @param header form-encoded (`+` or `%20` is a blank): `team=plant&site=north%2F2`
+ * @throws SluiceError InvalidRequestException, naming the tag
+ */
+export function parseTagging(header: string | undefined): Readonly<Record<string, string>> {
+  return checkTags(pairsOf(header ?? ''))
+}
+
+/** @throws SluiceError InvalidRequestException, naming the tag */
+export function checkTags(
+  pairs: readonly (readonly [string, string])[],
+): Readonly<Record<string, string>> {
+  const tags = new Map<string, string>()
+  for (const [key, value] of pairs) {
+    checkTag(key, value)
+    if (tags.has(key)) throw invalidRequest(`tag ${key} is given twice`)
+    tags.set(key, value)
+  }
+  if (tags.size > tagsMax) {
+    throw invalidRequest(`${tags.size} tags are given; at most ${tagsMax} are taken`)
+  }
+  return Object.freeze(Object.fromEntries(tags))
+}
+
+function pairsOf(header: string): (readonly [string, string])[] {
+  return header
+    .split('&')
+    .filter((pair) => pair !== '')
+    .map((pair) => {
+      const [key = '', ...value] = pair.split('=')
+      return [decode(key), decode(value.join('='))] as const
+    })
+}
+
+function checkTag(key: string, value: string): void {
+  const keyCharacters = Array.from(key).length
+  if (keyCharacters === 0) throw invalidRequest('a tag without a key is given')
+  if (keyCharacters > keyCharactersMax) {
+    throw invalidRequest(`the tag key ${key} has more than ${keyCharactersMax} characters`)
+  }
+  if (Array.from(value).length > valueCharactersMax) {
+    throw invalidRequest(`the value of tag ${key} has more than ${valueCharactersMax} characters`)
+  }
+  if (key.toLowerCase().startsWith(reservedPrefix)) {
+    throw invalidRequest(
+      `the tag key ${key} begins with ${reservedPrefix}, which AWS keeps to itself`,
+    )
+  }
+  if (!tagText.test(key) || !tagText.test(value)) {
+    throw invalidRequest(
+      `tag ${key} holds characters other than letters, digits, blanks and _.:/=+-@`,
+    )
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    throw invalidRequest(`${text} in x-amz-tagging is not URL-encoded`)
+  }
+}

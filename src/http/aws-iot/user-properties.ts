@@ -1,0 +1,37 @@
+import { SluiceError } from '../../base/errors.ts'
+
+/**
+ * Reads the user properties of a publish over HTTP: base64 of a JSON array of objects, of which
+ * each member is a property. A name may come more than once, in objects of its own.
+ *
+ * @param header the text of the header `name`; absent: there are none
+ * @throws SluiceError InvalidRequestException
+ */
+export function readUserProperties(
+  header: string | undefined,
+  name: string,
+): readonly (readonly [string, string])[] {
+  if (header === undefined) return []
+  const json = parse(header, name)
+  if (!Array.isArray(json)) throw invalid(name)
+  return json.flatMap((item: unknown) => {
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) throw invalid(name)
+    return Object.entries(item).map(([key, value]: [string, unknown]) => {
+      if (typeof value !== 'string') throw invalid(name)
+      return [key, value] as const
+    })
+  })
+}
+
+function parse(header: string, name: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(header, 'base64').toString())
+  } catch {
+    throw invalid(name)
+  }
+}
+
+function invalid(name: string): SluiceError {
+  const form = 'base64 of a JSON array such as [{"name": "text"}, {"name": "text"}]'
+  return new SluiceError('InvalidRequestException', `${name} is not ${form}`)
+}

@@ -1,0 +1,90 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { fastify } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Value } from 'typebox/value'
+import { SluiceError } from '../../base/errors.ts'
+import { schemaProblem } from '../../base/schema-problem.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import { sendError } from './http-answers.ts'
+
+/** What routes are added to. */
+export type HttpApp = FastifyInstance<
+  Server,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** Every other is a method of no path. */
+export const knownMethods: readonly string[] = Object.freeze([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'OPTIONS',
+])
+const bodyBytesMax = 131_072
+const paramCharactersMax = 1_024
+
+/**
+ * Fastify, as AWS clients need it:
+ * - boto3 and the AWS CLI send bodies without a content-type, others with any: every body arrives
+ *   as bytes, and the route reads them;
+ * - every answer, also to what no route takes, carries a request id, and errors have AWS's form;
+ * - a rule name of 128 characters must reach its route, to be refused there when it is longer.
+ */
+export function createHttpApp(
+  logger: Logger,
+  serverFactory: (handler: RequestListener) => Server,
+): HttpApp {
+  const app = fastify({
+    logger: false,
+    serverFactory,
+    genReqId: () => randomUUID(),
+    bodyLimit: bodyBytesMax,
+    routerOptions: { maxParamLength: paramCharactersMax },
+    // While it drains, requests on open connections are still answered; health says that it ends.
+    return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => {
+      sendError(error, request, reply, logger)
+    },
+    // The server that the factory makes answers what is no request.
+    clientErrorHandler: () => undefined,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // By now whoever may not send a body has been refused.
+  app.addHook('preParsing', async ({ headers, routeOptions }, reply) => {
+    if (!/^100-continue$/i.test(headers.expect ?? '')) return
+    if (Number(headers['content-length'] ?? 0) <= routeOptions.bodyLimit) reply.raw.writeContinue()
+  })
+  app.setValidatorCompiler<TSchema>(({ schema }) => {
+    const validator = Compile(schema)
+    return (value: unknown) => {
+      // Paths and queries are texts: numbers and booleans are read from them.
+      const converted = Value.Convert(schema, value)
+      if (validator.Check(converted)) return { value: converted }
+      return { error: schemaProblem(validator.Errors(converted)) }
+    }
+  })
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, logger))
+  app.setNotFoundHandler((request, reply) => {
+    if (!knownMethods.includes(request.method)) {
+      reply.header('allow', knownMethods.join(', '))
+      throw new SluiceError('MethodNotAllowedException', `no path takes ${request.method}`)
+    }
+    throw new SluiceError(
+      'ResourceNotFoundException',
+      `there is nothing at ${request.method} ${request.url}`,
+    )
+  })
+  return app
+}

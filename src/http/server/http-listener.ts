@@ -1,0 +1,152 @@
+import { once } from 'node:events'
+import type { RequestListener, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Clock } from '../../base/clock.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { openTlsFiles } from '../../identity/certificates/tls-files.ts'
+import type { TlsFiles, TlsMaterial } from '../../identity/certificates/tls-files.ts'
+import type { ReloadedFile } from '../../storage/reloaded-file.ts'
+import { createConnectionLimits } from '../../ingress/entrances/connection-limits.ts'
+import type { Place } from '../../ingress/entrances/connection-limits.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import { createNodeServer, peerOf, useTlsMaterial } from './node-server.ts'
+import type { HttpLimits, OnUpgrade } from './node-server.ts'
+
+/** Where the HTTP port is: its addresses, and the certificate that is shown there. */
+export interface HttpListener {
+  /** The server that Fastify hands its requests to. */
+  serverFactory(handler: RequestListener): Server
+  /**
+   * @param listenTo makes Fastify listen with the server that it was given
+   * @returns the port, also when 0 was asked for
+   * @throws SluiceError IdentityFileInvalid, PortUnavailable (rejects)
+   */
+  listen(listenTo: (address: ListenAddress) => Promise<unknown>): Promise<number>
+  /** Takes no new connections on the addresses that Fastify does not know of. */
+  stop(): void
+  closeAllConnections(): void
+}
+
+export interface ListenAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface HttpListenerDependencies {
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'info' | 'error'>
+  /** Given: HTTPS alone. Its CA, if there is one, is for clients that show a certificate. */
+  readonly tls?: TlsFiles
+  /** Takes WebSocket upgrades on `/mqtt`. */
+  readonly onUpgrade?: OnUpgrade
+}
+
+export function createHttpListener(
+  { clock, logger, tls, onUpgrade }: HttpListenerDependencies,
+  { host, port, limits }: ListenAddress & { readonly limits: HttpLimits },
+): HttpListener {
+  const servers: Server[] = []
+  /** Also those that are WebSockets by now, which no server of HTTP counts any more. */
+  const sockets = new Set<Socket>()
+  const places = createPlaces(clock, limits)
+  let handler: RequestListener | undefined
+  let files: ReloadedFile<TlsMaterial> | undefined
+
+  const answer: RequestListener = (request, response) => handler?.(request, response)
+  const addServer = (): Server => {
+    const asked = tls && { asksClients: tls.authorityFile !== undefined }
+    const server = createNodeServer(answer, {
+      tls: asked,
+      limits,
+      clock,
+      onUpgrade:
+        onUpgrade &&
+        ((request, socket, head) => {
+          onUpgrade(request, socket, head)
+          places.leave(request.socket)
+        }),
+    })
+    server.prependListener('connection', (socket: Socket) => {
+      if (!places.enter(socket)) return
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+    servers.push(server)
+    return server
+  }
+  const showCertificate = (material: TlsMaterial): void => {
+    for (const server of servers) useTlsMaterial(server, material)
+  }
+
+  return {
+    serverFactory(given) {
+      handler = given
+      return addServer()
+    },
+    async listen(listenTo) {
+      files = tls && (await openTlsFiles({ clock, logger }, tls, showCertificate))
+      const isLocalhost = host === 'localhost'
+      const address = { host: isLocalhost ? '127.0.0.1' : host, port }
+      try {
+        await listenTo(address)
+      } catch (thrown) {
+        throw new SluiceError(
+          'PortUnavailable',
+          `the HTTP API cannot listen on ${host}:${port}: ${messageOf(thrown)}`,
+          { cause: thrown },
+        )
+      }
+      const bound = portOf(servers[0]) ?? port
+      // Clients look `localhost` up in either family. A machine without IPv6 does with the other.
+      if (isLocalhost) await tryListen(addServer(), { host: '::1', port: bound })
+      if (files) showCertificate(files.current())
+      return bound
+    },
+    stop() {
+      files?.close()
+      const [, ...others] = servers
+      for (const server of others) {
+        server.close()
+        server.closeIdleConnections()
+      }
+    },
+    closeAllConnections() {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** Who has a connection. One that is too many is ended without a word, before it costs anything. */
+function createPlaces(clock: Clock, limits: HttpLimits) {
+  const connections = createConnectionLimits({ clock }, { ...limits, connectRate: 0 })
+  const places = new Map<string, Place>()
+  const leave = (peer: string) => {
+    places.get(peer)?.leave()
+    places.delete(peer)
+  }
+  return {
+    enter(socket: Socket): boolean {
+      const place = connections.enter(socket.remoteAddress)
+      if (typeof place === 'string') {
+        socket.destroy()
+        return false
+      }
+      const peer = peerOf(socket)
+      places.set(peer, place)
+      socket.once('close', () => leave(peer))
+      return true
+    },
+    leave: (socket: Socket) => leave(peerOf(socket)),
+  }
+}
+
+function portOf(server: Server | undefined): number | undefined {
+  const address = server?.address()
+  return typeof address === 'object' && address !== null ? address.port : undefined
+}
+
+async function tryListen(server: Server, address: ListenAddress): Promise<void> {
+  const settled = Promise.race([once(server, 'listening'), once(server, 'error')])
+  server.listen(address)
+  await settled.catch(() => undefined)
+}

@@ -1,0 +1,165 @@
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Clock } from '../../base/clock.ts'
+import { evaluateRule } from '../../engine/run-rule.ts'
+import type { Evaluation } from '../../engine/run-rule.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { hashKeyOf } from '../../base/hash-key.ts'
+import type { TopicLimits } from '../../topics/topic.ts'
+import type { Message } from '../../message.ts'
+import type { NewRecord } from '../../outbox/outbox.ts'
+import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
+import { parseJson, parsePayload, ruleNamePattern } from '../../rules/payload.ts'
+import type { RuleStore } from '../../rules/rule-store.ts'
+import { schemaProblem } from '../../base/schema-problem.ts'
+import type { SqlEnvironment } from '../../sql/sql.ts'
+import { compileTemplate } from '../../sql/template.ts'
+import type { CompiledTemplate } from '../../sql/template.ts'
+import type { HttpApp } from '../server/http-app.ts'
+import { jsonSlice } from '../../base/json-slice.ts'
+import { messageOfRequest, messageRequestSchema, topicAsWritten } from './message-request.ts'
+
+/** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
+export interface EvaluateDependencies {
+  readonly rules: Pick<RuleStore, 'byName'>
+  readonly compile: CompileRule
+  readonly environment: SqlEnvironment
+  readonly clock: Clock
+  /** Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits
+}
+
+const templatesMax = 100
+/** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
+const bodyBytesMax = 524_288
+/** Stands for the name of a rule that is given without one. No topic can mean it: it has a blank. */
+const unnamedRule = 'unnamed rule'
+
+export const evaluateRequestSchema = Type.Object(
+  {
+    topicRulePayload: Type.Optional(Type.Unknown()),
+    ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
+    templates: Type.Optional(Type.Array(Type.String(), { maxItems: templatesMax })),
+    message: messageRequestSchema,
+  },
+  { additionalProperties: false },
+)
+const requestValidator = Compile(evaluateRequestSchema)
+
+export function addEvaluateRoute(app: HttpApp, dependencies: EvaluateDependencies): void {
+  app.post('/v1/evaluate', { bodyLimit: bodyBytesMax }, async (request, reply) => {
+    const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+    return reply
+      .type('application/json; charset=utf-8')
+      .send(await evaluateRequest(body, dependencies))
+  })
+}
+
+/**
+ * @param body a request as UTF-8 JSON, form: `evaluateRequestSchema`
+ * @returns the answer as JSON
+ * @throws SluiceError (rejects) InvalidRequestException, SqlParseException: what of it cannot be used;
+ *   ResourceNotFoundException: no rule has that name
+ */
+export async function evaluateRequest(
+  body: Uint8Array,
+  dependencies: EvaluateDependencies,
+): Promise<string> {
+  const { rule, message, environment, templates } = readRequest(body, dependencies)
+  return answerText(await evaluateRule(rule, message, environment, templates))
+}
+
+interface EvaluateRequest {
+  readonly rule: CompiledRule
+  readonly message: Message
+  readonly environment: SqlEnvironment
+  readonly templates: readonly CompiledTemplate[]
+}
+
+function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): EvaluateRequest {
+  const json = parseJson(body)
+  if (!requestValidator.Check(json)) throw schemaProblem(requestValidator.Errors(json))
+  const rule = ruleOf(json.topicRulePayload, json.ruleName, dependencies)
+  const message = messageOfRequest(json.message, {
+    payloadText: jsonSlice(new TextDecoder().decode(body), ['message', 'payload']),
+    where: 'message',
+    nowMs: dependencies.clock.nowMs(),
+    topicLimits: dependencies.topicLimits,
+  })
+  const { accountId } = json.message
+  return {
+    rule,
+    message,
+    environment: { ...dependencies.environment, ...(accountId === undefined ? {} : { accountId }) },
+    templates: (json.templates ?? []).map((text, index) => templateOf(text, rule, index)),
+  }
+}
+
+function ruleOf(
+  payload: unknown,
+  ruleName: string | undefined,
+  { rules, compile, clock }: EvaluateDependencies,
+): CompiledRule {
+  if (payload !== undefined) {
+    const createdAt = Math.floor(clock.nowMs() / 1_000)
+    const name = ruleName ?? unnamedRule
+    return compile({ name, payload: parsePayload(payload), createdAt, tags: {} })
+  }
+  if (ruleName === undefined) {
+    throw new SluiceError(
+      'InvalidRequestException',
+      'topicRulePayload is missing; ruleName may stand in its place',
+    )
+  }
+  const rule = rules.byName(ruleName)
+  if (rule) return rule
+  throw new SluiceError('ResourceNotFoundException', `there is no rule named ${ruleName}`)
+}
+
+function templateOf(text: string, rule: CompiledRule, index: number): CompiledTemplate {
+  try {
+    return compileTemplate(text, rule.statement)
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    throw new SluiceError(thrown.code, `templates[${index}]: ${messageOf(thrown)}`, {
+      cause: thrown,
+      details: thrown.details,
+    })
+  }
+}
+
+/** The output stands in the answer as the engine wrote it: a second writer would round numbers. */
+function answerText(evaluation: Evaluation): string {
+  const { matched, output, outputIsJson, templates, failures } = evaluation
+  const members = [`"matched":${matched}`]
+  if (output && outputIsJson) members.push(`"output":${textOf(output)}`)
+  if (output) members.push(`"outputBase64":${JSON.stringify(output.toString('base64'))}`)
+  const actions = evaluation.actions.flatMap(({ kind, records, messages }) => [
+    ...records.map((record) => ({ [kind]: recordMembers(record) })),
+    ...messages.map((message) => ({ [kind]: messageMembers(message) })),
+  ])
+  const errors = failures.map(({ code, message, where }) => ({ code, message, where }))
+  members.push(`"actions":${JSON.stringify(actions)}`)
+  members.push(`"templates":${JSON.stringify(templates)}`)
+  members.push(`"errors":${JSON.stringify(errors)}`)
+  return `{${members.join(',')}}`
+}
+
+/** A payload may begin with a byte order mark, which has no place inside a document. */
+function textOf(output: Buffer): string {
+  return new TextDecoder().decode(output)
+}
+
+function recordMembers({ destination, partitionKey, explicitHashKey }: NewRecord) {
+  const { streamName } = destination
+  return {
+    streamName,
+    partitionKey,
+    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    hashKey: explicitHashKey ?? hashKeyOf(partitionKey).toString(),
+  }
+}
+
+function messageMembers(message: Message) {
+  return { topic: topicAsWritten(message), qos: message.qos }
+}

@@ -1,0 +1,134 @@
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { invalidRequest } from '../../base/errors.ts'
+import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
+import type { TopicLimits } from '../../topics/topic.ts'
+import type { Message, Mqtt5Properties } from '../../message.ts'
+
+/**
+ * A message as people write it down: in `/v1/evaluate`, and in the tests beside a rule.
+ *
+ * The payload is either `payload`, any JSON value, of which the message gets the text as it
+ * stands, digit by digit; or `payloadBase64`, the very bytes.
+ */
+export const mqtt5Schema = Type.Object(
+  {
+    contentType: Type.Optional(Type.String()),
+    payloadFormatIndicator: Type.Optional(Type.Enum([0, 1])),
+    responseTopic: Type.Optional(Type.String()),
+    correlationDataBase64: Type.Optional(Type.String()),
+    userProperties: Type.Optional(Type.Array(Type.Tuple([Type.String(), Type.String()]))),
+  },
+  { additionalProperties: false },
+)
+
+export const messageRequestSchema = Type.Object(
+  {
+    topic: Type.String(),
+    payload: Type.Optional(Type.Unknown()),
+    payloadBase64: Type.Optional(Type.String()),
+    clientId: Type.Optional(Type.String()),
+    qos: Type.Optional(Type.Enum([0, 1, 2])),
+    transport: Type.Optional(Type.Enum(['mqtt', 'http'])),
+    /** Epoch milliseconds: what `timestamp()` gives. */
+    timestamp: Type.Optional(Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000 })),
+    accountId: Type.Optional(Type.String({ pattern: '^[0-9]{12}$' })),
+    principal: Type.Optional(Type.String()),
+    sourceIp: Type.Optional(Type.String()),
+    traceId: Type.Optional(Type.String()),
+    /** Taken for completeness; no function of the language gives it. */
+    mqttVersion: Type.Optional(Type.Enum(['3.1.1', '5'])),
+    mqtt5: Type.Optional(mqtt5Schema),
+  },
+  { additionalProperties: false },
+)
+export type MessageRequest = Static<typeof messageRequestSchema>
+
+/** AWS IoT: 128 KB of payload. */
+const payloadBytesMax = 131_072
+
+export interface MessageSource {
+  /** The text of `payload` in the document that the request was read from. */
+  readonly payloadText: string | undefined
+  /** Where the request stands, for messages to people: `message`, `[2].message`. */
+  readonly where: string
+  /** Epoch milliseconds, for a request without `timestamp`. */
+  readonly nowMs: number
+  /** Absent: AWS IoT's. */
+  readonly topicLimits?: TopicLimits | undefined
+}
+
+/**
+ * @param request checked against `messageRequestSchema`
+ * @throws SluiceError InvalidRequestException, naming the field
+ */
+export function messageOfRequest(request: MessageRequest, source: MessageSource): Message {
+  const { clientId, principal, sourceIp, traceId, mqtt5 } = request
+  return {
+    ...topicOf(request.topic, source),
+    payload: payloadOf(request, source),
+    qos: request.qos ?? 0,
+    retain: false,
+    transport: request.transport ?? 'mqtt',
+    timestampMs: request.timestamp ?? source.nowMs,
+    ...(clientId === undefined ? {} : { clientId }),
+    ...(principal === undefined ? {} : { principal }),
+    ...(sourceIp === undefined ? {} : { sourceIp }),
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(mqtt5 === undefined ? {} : { mqtt5: mqtt5Of(mqtt5, source.where) }),
+  }
+}
+
+/** AWS publishes on topics of its own, such as shadows: rules may be tried on them too. */
+function topicOf(
+  topic: string,
+  { where, topicLimits }: MessageSource,
+): Pick<Message, 'topic' | 'basicIngestRule'> {
+  const faultOf = (text: string) => findTopicTextFault(text, topicLimits)
+  const fault = faultOf(topic)
+  const checked = fault?.reason === 'topic_reserved' ? faultOf(topic.slice(1)) : fault
+  if (checked) throw invalidRequest(`${where}.topic: ${checked.detail}`)
+  const basicIngest = parseBasicIngest(topic)
+  if (!basicIngest) return { topic }
+  return { topic: basicIngest.topic, basicIngestRule: basicIngest.rule }
+}
+
+/** What `topicOf` would read as this message's topic. */
+export function topicAsWritten({
+  topic,
+  basicIngestRule: rule,
+}: Pick<Message, 'topic' | 'basicIngestRule'>): string {
+  return rule === undefined ? topic : `$aws/rules/${rule}/${topic}`
+}
+
+function payloadOf(request: MessageRequest, { payloadText, where }: MessageSource): Buffer {
+  const { payloadBase64 } = request
+  if (payloadText !== undefined && payloadBase64 !== undefined) {
+    throw invalidRequest(`${where} has payload and payloadBase64: give one of them`)
+  }
+  if (payloadText === undefined && payloadBase64 === undefined) {
+    throw invalidRequest(`${where}.payload is missing; payloadBase64 may stand in its place`)
+  }
+  const payload =
+    payloadBase64 === undefined
+      ? Buffer.from(payloadText ?? '')
+      : decodeBase64(payloadBase64, `${where}.payloadBase64`)
+  if (payload.length <= payloadBytesMax) return payload
+  throw invalidRequest(
+    `the payload of ${where} has ${payload.length} bytes; at most ${payloadBytesMax} are taken`,
+  )
+}
+
+function mqtt5Of(given: Static<typeof mqtt5Schema>, where: string): Mqtt5Properties {
+  const { correlationDataBase64: data, ...properties } = given
+  if (data === undefined) return properties
+  const correlationData = decodeBase64(data, `${where}.mqtt5.correlationDataBase64`)
+  return { ...properties, correlationData }
+}
+
+/** Node's decoder passes over what is no base64; a slip of the pen should be told. */
+function decodeBase64(text: string, field: string): Buffer {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.toString('base64') === text) return bytes
+  throw invalidRequest(`${field} is not base64 (with padding)`)
+}

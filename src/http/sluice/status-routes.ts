@@ -1,0 +1,28 @@
+import type { Metrics } from '../../telemetry/telemetry.ts'
+import type { HttpApp } from '../server/http-app.ts'
+
+/** `ok` when broker, rule store and outbox are up; else one word for why not. */
+export interface Health {
+  readonly status: 'ok' | 'starting' | 'stopping' | 'failing'
+}
+
+export interface StatusDependencies {
+  readonly health: () => Health
+  readonly metrics: Pick<Metrics, 'registry'>
+}
+
+/** What watches the engine: `/v1/health` for load balancers, `/v1/metrics` for Prometheus. */
+export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDependencies): void {
+  app.get('/v1/health', async (_request, reply) => {
+    const { status } = health()
+    return reply
+      .status(status === 'ok' ? 200 : 503)
+      .header('cache-control', 'no-store')
+      .send({ status })
+  })
+
+  app.get('/v1/metrics', async (_request, reply) => {
+    const { registry } = metrics
+    return reply.type(registry.contentType).send(await registry.metrics())
+  })
+}

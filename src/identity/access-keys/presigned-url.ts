@@ -1,0 +1,259 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { clockSkewMaxMs } from '../../sigv4/verify-signature.ts'
+import type { RefusalReason, SigningKey, Verification } from '../../sigv4/verify-signature.ts'
+
+/**
+ * Verifies the URL by which AWS's device SDKs open MQTT over WebSocket (AWS IoT Developer Guide,
+ * "MQTT over the WebSocket protocol"), an AWS Signature Version 4 in the query:
+ *
+ *   wss://<host>/mqtt?X-Amz-Algorithm=AWS4-HMAC-SHA256
+ *     &X-Amz-Credential=<access key id>/<YYYYMMDD>/<region>/iotdevicegateway/aws4_request
+ *     &X-Amz-Date=<YYYYMMDDTHHMMSSZ>[&X-Amz-Expires=<seconds>]&X-Amz-SignedHeaders=host
+ *     &X-Amz-Signature=<64 hexadecimal digits>[&X-Amz-Security-Token=<token>]
+ *
+ * Two things differ from the presigned URLs of other services: the session token is put behind the
+ * signature and not signed (it must still be the one that belongs to the key), and the period may be
+ * left out; the URL then holds for five minutes, as a signed request does.
+ *
+ * Invariants:
+ * - Every parameter comes once, and is known: nothing unsigned is of any effect.
+ * - `host` is the only signed header, so that what proxies and WebSocket libraries add does not break
+ *   a signature. A `Host` with a port also holds for a signature over the name alone: AWS listens on
+ *   443, and many clients sign what they would send there.
+ * - A comparison with a secret takes the same time wherever the two differ.
+ */
+export interface UpgradeRequest {
+  readonly method: string
+  /** Path and query exactly as they came. */
+  readonly target: string
+  /** The header `Host`. */
+  readonly host: string | undefined
+}
+
+export interface PresignedUrlRules {
+  /** What the credential scope may name. */
+  readonly regions: readonly string[]
+  /** Epoch milliseconds. */
+  readonly nowMs: number
+  /** The secret of an access key id; undefined for one that nobody has. */
+  findKey(accessKeyId: string): SigningKey | undefined
+}
+
+export const mqttPath = '/mqtt'
+export const presignedService = 'iotdevicegateway'
+const periodDefaultMs = 300_000
+/** SigV4: a presigned URL holds for seven days at most. */
+const periodMaxSeconds = 604_800
+/** Longer ones are not taken apart; a session token has about 1 to 2 KB. */
+const targetCharactersMax = 8_192
+const algorithm = 'AWS4-HMAC-SHA256'
+const emptyBodyHash = createHash('sha256').digest('hex')
+
+const required = [
+  'X-Amz-Algorithm',
+  'X-Amz-Credential',
+  'X-Amz-Date',
+  'X-Amz-SignedHeaders',
+  'X-Amz-Signature',
+] as const
+const optional = ['X-Amz-Expires', 'X-Amz-Security-Token'] as const
+const parameterNames: readonly string[] = [...required, ...optional]
+/** Everything but these is signed. */
+const unsigned: readonly string[] = ['X-Amz-Signature', 'X-Amz-Security-Token']
+
+type Parameters = ReadonlyMap<string, string>
+
+interface Presigned {
+  readonly parameters: Parameters
+  readonly accessKeyId: string
+  readonly date: string
+  readonly region: string
+  readonly service: string
+  readonly signedMs: number
+  readonly periodMs: number
+}
+
+/** Whether a request means to come in by its query, so that its refusal is a refusal of that. */
+export function isPresigned(target: string): boolean {
+  return /[?&]X-Amz-(?:Algorithm|Credential|Signature)=/i.test(target)
+}
+
+/** Verifies one request to open a WebSocket. Never throws. */
+export function verifyPresignedUrl(
+  request: UpgradeRequest,
+  rules: PresignedUrlRules,
+): Verification {
+  const read = readUrl(request)
+  if ('reason' in read) return refused(read.reason, read.message)
+  const key = rules.findKey(read.accessKeyId)
+  const refusal =
+    refuseKey(key, read, rules.nowMs) ?? refuseScope(read, rules) ?? refuseTime(read, rules.nowMs)
+  if (refusal) return refusal
+  // `refuseKey` refuses a key that is not there: this only tells the compiler.
+  const isSigned = key && isSignedBy(key.secretAccessKey, read, request)
+  if (!isSigned) return refused('mismatch', 'The signature of the URL does not match.')
+  return { isValid: true, accessKeyId: read.accessKeyId }
+}
+
+interface Unreadable {
+  readonly reason: RefusalReason
+  readonly message: string
+}
+
+function readUrl({ method, target }: UpgradeRequest): Presigned | Unreadable {
+  const [path = '', ...queries] = target.split('?')
+  if (method !== 'GET' || path !== mqttPath || target.length > targetCharactersMax) {
+    return incomplete(`a WebSocket is opened by GET ${mqttPath}`)
+  }
+  if (!isPresigned(target)) return { reason: 'missing', message: 'The URL is not signed.' }
+  const parameters = parametersOf(queries.join('?'))
+  if (!parameters)
+    return incomplete('The query has a parameter that is unknown, twice or unreadable.')
+  const missing = required.filter((name) => !parameters.get(name))
+  if (missing.length > 0) return incomplete(`The query lacks ${missing.join(', ')}.`)
+  return readParameters(parameters)
+}
+
+function readParameters(parameters: Parameters): Presigned | Unreadable {
+  const valueOf = (name: (typeof required)[number]) => parameters.get(name) ?? ''
+  if (valueOf('X-Amz-Algorithm') !== algorithm)
+    return incomplete(`X-Amz-Algorithm is ${algorithm}.`)
+  if (valueOf('X-Amz-SignedHeaders') !== 'host') return incomplete('X-Amz-SignedHeaders is host.')
+  const [accessKeyId, date, region, service, terminator, ...more] =
+    valueOf('X-Amz-Credential').split('/')
+  if (!accessKeyId || !date || !region || !service || terminator !== scopeEnd || more.length > 0) {
+    return incomplete(
+      `X-Amz-Credential is <key id>/<date>/<region>/${presignedService}/${scopeEnd}.`,
+    )
+  }
+  const signedMs = timeOf(valueOf('X-Amz-Date'))
+  if (signedMs === undefined) return incomplete('X-Amz-Date is of the form 20260101T000000Z.')
+  const periodMs = periodOf(parameters.get('X-Amz-Expires'))
+  if (periodMs === undefined) return incomplete(`X-Amz-Expires is from 1 to ${periodMaxSeconds}.`)
+  return { parameters, accessKeyId, date, region, service, signedMs, periodMs }
+}
+
+const scopeEnd = 'aws4_request'
+
+/** Undefined when a parameter is unknown, comes twice or cannot be decoded. */
+function parametersOf(query: string): Parameters | undefined {
+  const parameters = new Map<string, string>()
+  try {
+    for (const pair of query.split('&')) {
+      if (pair === '') continue
+      const [name = '', ...value] = pair.split('=')
+      const key = decodeURIComponent(name)
+      if (!parameterNames.includes(key) || parameters.has(key)) return undefined
+      parameters.set(key, decodeURIComponent(value.join('=')))
+    }
+  } catch {
+    return undefined
+  }
+  return parameters
+}
+
+function timeOf(text: string): number | undefined {
+  const [, year, month, day, hour, minute, second] =
+    /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text) ?? []
+  const ms = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`)
+  return Number.isNaN(ms) ? undefined : ms
+}
+
+function periodOf(text: string | undefined): number | undefined {
+  if (text === undefined) return periodDefaultMs
+  const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0
+  return seconds >= 1 && seconds <= periodMaxSeconds ? seconds * 1_000 : undefined
+}
+
+function refuseKey(
+  key: SigningKey | undefined,
+  { parameters }: Presigned,
+  nowMs: number,
+): Verification | undefined {
+  const unknownKey = refused('unknownKey', 'The security token included in the URL is invalid.')
+  if (!key) return unknownKey
+  const token = parameters.get('X-Amz-Security-Token')
+  const hasToken =
+    key.sessionToken === undefined
+      ? token === undefined
+      : token !== undefined && isSame(key.sessionToken, token)
+  if (!hasToken) return unknownKey
+  if (nowMs < (key.expiresMs ?? Infinity)) return undefined
+  return refused('expiredToken', 'The security token included in the URL is expired.')
+}
+
+function refuseScope(given: Presigned, { regions }: PresignedUrlRules): Verification | undefined {
+  const { parameters, date, region, service } = given
+  if (!(parameters.get('X-Amz-Date') ?? '').startsWith(date)) {
+    return refused('mismatch', 'The dates of X-Amz-Credential and X-Amz-Date differ.')
+  }
+  if (!regions.includes(region)) {
+    return refused(
+      'mismatch',
+      `X-Amz-Credential names the region ${region}, which is not this one.`,
+    )
+  }
+  if (service === presignedService) return undefined
+  return refused(
+    'mismatch',
+    `X-Amz-Credential names the service ${service}, not ${presignedService}.`,
+  )
+}
+
+function refuseTime({ signedMs, periodMs }: Presigned, nowMs: number): Verification | undefined {
+  if (nowMs > signedMs + periodMs) return refused('skewed', 'The URL has expired.')
+  if (nowMs >= signedMs - clockSkewMaxMs) return undefined
+  return refused('skewed', 'The URL was signed in the future: check the clock of the client.')
+}
+
+function isSignedBy(secret: string, given: Presigned, { host = '' }: UpgradeRequest): boolean {
+  const { parameters, date, region, service } = given
+  const name = host.trim().toLowerCase()
+  const nameAlone = name.replace(/:\d+$/, '')
+  const scope = `${date}/${region}/${service}/${scopeEnd}`
+  const key = [date, region, service, scopeEnd].reduce<string | Buffer>(hmac, `AWS4${secret}`)
+  const signature = parameters.get('X-Amz-Signature') ?? ''
+  return [...new Set([name, nameAlone])].some((signedHost) => {
+    const hash = createHash('sha256')
+      .update(canonicalRequestOf(parameters, signedHost))
+      .digest('hex')
+    const text = [algorithm, parameters.get('X-Amz-Date'), scope, hash].join('\n')
+    return isSame(hmac(key, text).toString('hex'), signature)
+  })
+}
+
+/** IAM User Guide, "Create a signed AWS API request": method, path, query, headers, names, body. */
+function canonicalRequestOf(parameters: Parameters, host: string): string {
+  const query = [...parameters]
+    .filter(([name]) => !unsigned.includes(name))
+    .map(([name, value]) => `${encodeStrictly(name)}=${encodeStrictly(value)}`)
+    .toSorted()
+    .join('&')
+  return ['GET', mqttPath, query, `host:${host}`, '', 'host', emptyBodyHash].join('\n')
+}
+
+/** RFC 3986: `encodeURIComponent` leaves five more characters as they are. */
+function encodeStrictly(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+const hmac = (key: string | Buffer, text: string): Buffer =>
+  createHmac('sha256', key).update(text).digest()
+
+/** Compares texts of any length in a time that does not tell where they differ. */
+function isSame(expected: string, given: string): boolean {
+  return timingSafeEqual(sha256(expected), sha256(given))
+}
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+const incomplete = (message: string): Unreadable => ({ reason: 'incomplete', message })
+
+const refused = (reason: RefusalReason, message: string): Verification => ({
+  isValid: false,
+  reason,
+  message,
+})

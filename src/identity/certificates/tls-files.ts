@@ -1,0 +1,92 @@
+import { X509Certificate, createPrivateKey } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import { messageOf } from '../../base/errors.ts'
+import { openReloaded } from '../../storage/reloaded-file.ts'
+import type { ReloadedFile, ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
+import { invalidFile, readPublicFile, readSecretFile } from '../../storage/secret-file.ts'
+
+/**
+ * What a TLS server shows and trusts, from files that may be replaced while it runs: connections that
+ * stand go on with what they began with. Certificate, key and CA are taken as one, so that one that was
+ * replaced before the other is never in force.
+ */
+export interface TlsFiles {
+  /** PEM: the server's certificate, then those between it and its CA. */
+  readonly certificateFile: string
+  /** PEM, not encrypted, mode 600. */
+  readonly keyFile: string
+  /** PEM: the CAs of client certificates. Absent: no client certificate is asked for. */
+  readonly authorityFile?: string
+}
+
+/** As `tls.createServer` and `server.setSecureContext` take it. */
+export interface TlsMaterial {
+  readonly cert: string
+  readonly key: string
+  readonly ca?: string
+}
+
+interface TlsContent extends TlsMaterial {
+  readonly version: string
+}
+
+/**
+ * Opens the files and follows them.
+ *
+ * @param onChange told of each later version: `(material) => server.setSecureContext(material)`
+ * @throws SluiceError IdentityFileInvalid
+ */
+export function openTlsFiles(
+  deps: ReloadedFileDependencies,
+  files: TlsFiles,
+  onChange: (material: TlsMaterial) => void,
+): Promise<ReloadedFile<TlsMaterial>> {
+  return openReloaded<TlsContent, TlsMaterial>(deps, {
+    file: files.certificateFile,
+    title: 'the TLS certificate',
+    read: () => readFiles(files),
+    parse: (content) => check(content, files),
+    onChange,
+  })
+}
+
+async function readFiles(files: TlsFiles): Promise<TlsContent> {
+  const [certificate, key, authority] = await Promise.all([
+    readPublicFile(files.certificateFile),
+    readSecretFile(files.keyFile),
+    files.authorityFile === undefined ? undefined : readPublicFile(files.authorityFile),
+  ])
+  if (!certificate) throw invalidFile(files.certificateFile, 'is not there')
+  if (!key) throw invalidFile(files.keyFile, 'is not there')
+  if (files.authorityFile !== undefined && !authority) {
+    throw invalidFile(files.authorityFile, 'is not there')
+  }
+  return {
+    cert: certificate.text,
+    key: key.text,
+    ...(authority && { ca: authority.text }),
+    version: [certificate, key, authority].map((file) => file?.version).join(' '),
+  }
+}
+
+function check({ cert, key, ca }: TlsContent, files: TlsFiles): TlsMaterial {
+  const { certificateFile, keyFile, authorityFile = '' } = files
+  const certificate = tryTo(certificateFile, () => new X509Certificate(cert))
+  const privateKey = tryTo(keyFile, () => createPrivateKey(key))
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw invalidFile(keyFile, `is not the key of ${certificateFile}`)
+  }
+  // What TLS itself does not take must be found out here, and not by the first client.
+  tryTo(certificateFile, () => createSecureContext({ cert, key }))
+  if (ca === undefined) return Object.freeze({ cert, key })
+  tryTo(authorityFile, () => new X509Certificate(ca))
+  return Object.freeze({ cert, key, ca })
+}
+
+function tryTo<Result>(file: string, call: () => Result): Result {
+  try {
+    return call()
+  } catch (thrown) {
+    throw invalidFile(file, messageOf(thrown), thrown)
+  }
+}

@@ -1,0 +1,118 @@
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
+import { compilePolicy } from './policy.ts'
+import { listPolicyFiles, metaSuffix, policyNameForm } from './policy-folder.ts'
+import { parsePolicyTargets, readTarget } from './policy-targets.ts'
+import type { PolicyTarget } from './policy-targets.ts'
+import { principalOf } from './principal.ts'
+import { invalidFile, readPublicFile, writePublicFile } from '../../storage/secret-file.ts'
+
+/** The policies folder from outside: what stands in it, and changes of whom a policy is attached to. */
+export interface ListedPolicy {
+  readonly name: string
+  readonly targets: readonly PolicyTarget[]
+  /** Why the policy or its targets would not be taken in. */
+  readonly problem?: string
+}
+
+/**
+ * In the order of their names.
+ *
+ * @returns undefined when there is no folder
+ * @throws SluiceError IdentityFileInvalid
+ */
+export async function listPolicies(
+  directory: string,
+): Promise<readonly ListedPolicy[] | undefined> {
+  const files = await listPolicyFiles(directory)
+  const names = files?.filter((file) => !file.endsWith(metaSuffix))
+  return (
+    names && Promise.all(names.map((file) => describe(directory, file.slice(0, -'.json'.length))))
+  )
+}
+
+async function describe(directory: string, name: string): Promise<ListedPolicy> {
+  try {
+    const document = await readPublicFile(path.join(directory, `${name}.json`))
+    compilePolicy(JSON.parse(document?.text ?? ''), `${name}.json`)
+    return { name, targets: await readTargets(directory, name) }
+  } catch (thrown) {
+    return { name, targets: [], problem: messageOf(thrown) }
+  }
+}
+
+/**
+ * @param target one of a policy, or the file of a client certificate
+ * @returns the target in the spelling that is kept, and whether it was added
+ * @throws SluiceError InvalidRequestException, IdentityFileInvalid
+ */
+export function attachPolicy(
+  directory: string,
+  name: string,
+  target: string,
+): Promise<AttachmentChange> {
+  return change(directory, name, target, (targets, wanted) =>
+    targets.includes(wanted) ? targets : [...targets, wanted],
+  )
+}
+
+/** The reverse. */
+export function detachPolicy(
+  directory: string,
+  name: string,
+  target: string,
+): Promise<AttachmentChange> {
+  return change(directory, name, target, (targets, wanted) =>
+    targets.includes(wanted) ? targets.filter((each) => each !== wanted) : targets,
+  )
+}
+
+export interface AttachmentChange {
+  readonly target: PolicyTarget
+  readonly isChanged: boolean
+}
+
+async function change(
+  directory: string,
+  name: string,
+  given: string,
+  edit: (targets: readonly PolicyTarget[], wanted: PolicyTarget) => readonly PolicyTarget[],
+): Promise<AttachmentChange> {
+  await requirePolicy(directory, name)
+  const target = await targetOf(given)
+  const before = await readTargets(directory, name)
+  const targets = edit(before, target)
+  if (targets === before) return { target, isChanged: false }
+  const text = JSON.stringify({ targets }, undefined, 2)
+  await writePublicFile(path.join(directory, name + metaSuffix), `${text}\n`)
+  return { target, isChanged: true }
+}
+
+async function requirePolicy(directory: string, name: string): Promise<void> {
+  const file = path.join(directory, `${name}.json`)
+  // The form keeps the name within the folder.
+  const isThere = policyNameForm.test(name) && (await stat(file).catch(() => undefined))?.isFile()
+  if (!isThere) throw invalidRequest(`there is no policy ${JSON.stringify(name)} in ${directory}`)
+}
+
+async function readTargets(directory: string, name: string): Promise<readonly PolicyTarget[]> {
+  const file = path.join(directory, name + metaSuffix)
+  const meta = await readPublicFile(file)
+  if (!meta) return []
+  try {
+    return parsePolicyTargets(meta.text)
+  } catch (thrown) {
+    throw invalidFile(file, messageOf(thrown), thrown)
+  }
+}
+
+async function targetOf(given: string): Promise<PolicyTarget> {
+  if (!/\.(?:pem|crt|cer)$/i.test(given)) return readTarget(given, 'the target')
+  try {
+    return `cert:${principalOf(await readFile(given))}`
+  } catch (thrown) {
+    const text = `${given}: not a certificate: ${messageOf(thrown)}`
+    throw new SluiceError('InvalidRequestException', text, { cause: thrown })
+  }
+}

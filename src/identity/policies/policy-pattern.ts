@@ -1,0 +1,203 @@
+import { SluiceError } from '../../base/errors.ts'
+
+/**
+ * Patterns of policies: actions and resources with `*` (any characters, none too), `?` (exactly one
+ * character) and, in resources, policy variables.
+ *
+ *   ${iot:ClientId}       what the request gives for it, character by character
+ *   ${*}  ${?}  ${$}      the character itself (IAM User Guide, "Policy elements: Variables")
+ *
+ * `+` and `#` are ordinary characters (AWS IoT Developer Guide, "Publish/Subscribe policy examples").
+ *
+ * Invariants:
+ * - `?` stands for one Unicode code point, also where UTF-16 needs two units for it.
+ * - What a variable gives is compared literally. A value that holds one of `* ? $ + #` is not put in
+ *   at all, and the pattern matches nothing (AWS IoT, "X.509 Certificate policy variable
+ *   limitations"): a client named `+` must not come by `topicfilter/dt/+/x` of all the others.
+ * - What a text is compared with for the last values is remembered by the object that holds them, which
+ *   nobody changes.
+ * - Time is at most the length of the text times that of the longest run between two `*`; there is
+ *   no recursion, and a `*` that was passed is never taken up again.
+ */
+export interface Pattern {
+  /** Whether a variable of the pattern has no usable value; it then matches nothing. */
+  isUnresolved(variables: PolicyVariables): boolean
+  matches(text: string, variables: PolicyVariables): boolean
+}
+
+export const policyVariableNames = [
+  'iot:ClientId',
+  'iot:Certificate.Subject.CommonName',
+  'iot:Connection.Thing.ThingName',
+] as const
+export type PolicyVariableName = (typeof policyVariableNames)[number]
+export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string>>>
+
+/** A text that is compared as it is, one character of any kind, or a variable. */
+type Part =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'anyOne' }
+  | { readonly kind: 'variable'; readonly name: PolicyVariableName }
+/** What lies between two `*`. */
+type Run = readonly Part[]
+
+const escapes: readonly string[] = ['*', '?', '$']
+const wildcardInValue = /[*?$+#]/
+
+/** @throws SluiceError MalformedPolicyException: an unknown or unclosed variable */
+export function compilePattern(text: string, where: string): Pattern {
+  const runs = runsOf(text, where)
+  const parts = runs.flat()
+  const names = parts.flatMap((part) => (part.kind === 'variable' ? [part.name] : []))
+  const isUnresolved = (variables: PolicyVariables) =>
+    names.some((name) => !isUsable(variables[name]))
+  const resolve = parts.some(({ kind }) => kind === 'anyOne') ? resolveCharacters : resolveTexts
+  const constant = names.length === 0 ? resolve(runs, {}) : undefined
+  let last: { readonly variables: PolicyVariables; readonly matches: Matcher } | undefined
+  return Object.freeze({
+    isUnresolved,
+    matches(given: string, variables: PolicyVariables) {
+      if (constant !== undefined) return constant(given)
+      // A connection that asks has asked before, most of the time, and by the same values.
+      if (last?.variables !== variables) {
+        const matches = isUnresolved(variables) ? matchNothing : resolve(runs, variables)
+        last = { variables, matches }
+      }
+      return last.matches(given)
+    },
+  })
+}
+
+/** A pattern whose variables have their values. */
+type Matcher = (text: string) => boolean
+
+const matchNothing: Matcher = () => false
+
+/** Without `?` a run is a text, which the machine compares fastest. */
+function resolveTexts(runs: readonly Run[], variables: PolicyVariables): Matcher {
+  const texts = runs.map((run) => textOf(run, variables))
+  return (text) => matchTexts(texts, text)
+}
+
+function resolveCharacters(runs: readonly Run[], variables: PolicyVariables): Matcher {
+  const characters = runs.map((run) => charactersOf(run, variables))
+  return (text) => matchCharacters(characters, Array.from(text))
+}
+
+function textOf(run: Run, variables: PolicyVariables): string {
+  let text = ''
+  for (const part of run) {
+    if (part.kind === 'text') text += part.text
+    else if (part.kind === 'variable') text += variables[part.name] ?? ''
+  }
+  return text
+}
+
+/** A character each; undefined stands for any. */
+type Characters = readonly (string | undefined)[]
+
+function charactersOf(run: Run, variables: PolicyVariables): Characters {
+  return run.flatMap((part) =>
+    part.kind === 'anyOne' ? [undefined] : Array.from(textOf([part], variables)),
+  )
+}
+
+function isUsable(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && !wildcardInValue.test(value)
+}
+
+function runsOf(text: string, where: string): Run[] {
+  const runs: Part[][] = [[]]
+  for (let index = 0; index < text.length;) {
+    const variable = variableAt(text, index, where)
+    if (variable) {
+      runs.at(-1)?.push(variable.part)
+      index = variable.end
+      continue
+    }
+    const character = String.fromCodePoint(text.codePointAt(index) ?? 0)
+    if (character === '*') runs.push([])
+    else runs.at(-1)?.push(character === '?' ? { kind: 'anyOne' } : literal(character))
+    index += character.length
+  }
+  return runs.map(joinTexts)
+}
+
+const literal = (text: string): Part => ({ kind: 'text', text })
+
+function joinTexts(run: Run): Run {
+  const joined: Part[] = []
+  for (const part of run) {
+    const last = joined.at(-1)
+    if (last?.kind === 'text' && part.kind === 'text') joined.pop()
+    joined.push(
+      last?.kind === 'text' && part.kind === 'text' ? literal(last.text + part.text) : part,
+    )
+  }
+  return joined
+}
+
+/** `${...}` at this place; a dollar sign without a bracket is a dollar sign, as in `$aws/things`. */
+function variableAt(
+  text: string,
+  start: number,
+  where: string,
+): { readonly part: Part; readonly end: number } | undefined {
+  if (!text.startsWith('${', start)) return undefined
+  const close = text.indexOf('}', start)
+  if (close < 0) throw malformed(where, `${text}: a policy variable is not closed`)
+  const name = text.slice(start + 2, close)
+  const end = close + 1
+  if (escapes.includes(name)) return { part: literal(name), end }
+  const known = policyVariableNames.find((candidate) => candidate === name)
+  if (known !== undefined) return { part: { kind: 'variable', name: known }, end }
+  throw malformed(
+    where,
+    `\${${name}} is not a policy variable of this engine; it has ` +
+      `${policyVariableNames.map((each) => `\${${each}}`).join(', ')} and \${*}, \${?}, \${$}`,
+  )
+}
+
+/** The first run begins the text, the last ends it, the others follow each other as early as can be. */
+function matchTexts(runs: readonly string[], text: string): boolean {
+  const first = runs[0] ?? ''
+  if (runs.length === 1) return text === first
+  const last = runs[runs.length - 1] ?? ''
+  const lastStart = text.length - last.length
+  if (first.length > lastStart || !text.startsWith(first) || !text.endsWith(last)) return false
+  let position = first.length
+  for (let index = 1; index < runs.length - 1; index++) {
+    const run = runs[index] ?? ''
+    const found = text.indexOf(run, position)
+    if (found < 0) return false
+    position = found + run.length
+  }
+  return position <= lastStart
+}
+
+/** The same, character by character. */
+function matchCharacters(runs: readonly Characters[], text: readonly string[]): boolean {
+  const [first = [], ...others] = runs
+  const last = others.pop()
+  if (last === undefined) return first.length === text.length && isAt(first, text, 0)
+  const lastStart = text.length - last.length
+  if (first.length > lastStart || !isAt(first, text, 0) || !isAt(last, text, lastStart))
+    return false
+  let position = first.length
+  for (const run of others) {
+    while (position + run.length <= lastStart && !isAt(run, text, position)) position++
+    position += run.length
+    if (position > lastStart) return false
+  }
+  return true
+}
+
+function isAt(run: Characters, text: readonly string[], position: number): boolean {
+  return run.every(
+    (expected, index) => expected === undefined || expected === text[position + index],
+  )
+}
+
+export function malformed(where: string, message: string): SluiceError {
+  return new SluiceError('MalformedPolicyException', `${where}: ${message}`)
+}

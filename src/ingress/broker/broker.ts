@@ -1,0 +1,242 @@
+import type { EventEmitter } from 'node:events'
+import { Aedes } from 'aedes'
+import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
+import { authenticate } from './login.ts'
+import type { AdmissionDeps } from './login.ts'
+import type { Login } from '../../identity/policies/access.ts'
+import type { Connection } from './connection.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { connectionGone, notIngested } from './publishing.ts'
+import type { Sessions } from '../kept/sessions.ts'
+import { filterMatches, findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
+import type { TopicLimits } from '../../topics/topic.ts'
+
+/**
+ * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
+ * not throw: a throw is an uncaught exception of the process.
+ */
+export interface BrokerDeps extends AdmissionDeps {
+  readonly logger: Logger
+  readonly log: LimitedLog
+  readonly metrics: Metrics
+  readonly sessions: Sessions
+  /** For Aedes' option `persistence`. */
+  readonly persistence: object
+  /** Takes one filter out of the session of a client. */
+  readonly forgetSubscription: (client: Client, filter: string) => void
+  /** The client is accepted, and an earlier connection of it is closed. */
+  readonly connected: (client: Client, connection: Connection) => void
+}
+
+export interface BrokerLimits extends TopicLimits {
+  readonly clientIdBytesMax: number
+  readonly connectTimeoutMs: number
+  readonly drainTimeoutMs: number
+  readonly distributionsMax: number
+  readonly subscriptionsMax: number
+}
+
+const mqtt5 = 5
+const unacceptableProtocol = 1
+
+export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
+  const broker = new Aedes({
+    concurrency: limits.distributionsMax,
+    connectTimeout: limits.connectTimeoutMs,
+    drainTimeout: limits.drainTimeoutMs,
+    persistence: deps.persistence,
+    maxClientsIdLength: limits.clientIdBytesMax,
+    preConnect: (client, packet, callback) => {
+      const refusal = prepareConnection(deps, limits, client, packet)
+      callback(refusal, refusal === null)
+    },
+    authenticate: (client, username, password, done) => {
+      const login: Login = {
+        clientId: client.id,
+        // Aedes gives null for what is not there, whatever its types say.
+        ...(typeof username === 'string' && { username }),
+        ...(Buffer.isBuffer(password) && { password }),
+      }
+      void authenticate(deps, client, login, done)
+    },
+    authorizeSubscribe: (client, subscription, callback) => {
+      callback(null, grantSubscription(deps, limits, client, subscription))
+    },
+    authorizeForward: (client, packet) => (mayForward(deps, client, packet) ? packet : null),
+  })
+  observe(broker, deps)
+  return broker
+}
+
+/** Asked for each message that is to go to a client, also a retained one or one that was kept for it. */
+function mayForward(deps: BrokerDeps, client: Client, { topic }: PublishPacket): boolean {
+  const connection = deps.connectionOf(client)
+  if (connection?.permissions?.mayReceive(topic) !== true) return false
+  // What was kept for a filter that is not allowed any more.
+  if (!connection.hasLostFilters) return true
+  return [...connection.filters].some((filter) => filterMatches(filter, topic))
+}
+
+/** Reads the CONNECT; an error ends the connection without an answer. */
+function prepareConnection(
+  deps: BrokerDeps,
+  limits: BrokerLimits,
+  client: Client,
+  packet: ConnectPacket,
+): Error | null {
+  const connection = deps.connectionOf(client)
+  if (connection === undefined) return connectionGone
+  connection.keepAliveSeconds = packet.keepalive ?? 0
+  // The gate watches the keepalive; Aedes would cut a client that the gate holds back.
+  packet.keepalive = 0
+  if (packet.protocolVersion === mqtt5) {
+    reportMqtt5(deps, connection, packet.clientId)
+    return null
+  }
+  connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
+  const { will } = packet
+  connection.will = will && { topic: will.topic, retain: will.retain ?? false }
+  const willFault = findWillFault(packet, limits)
+  if (willFault === undefined) return null
+  // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
+  return Object.assign(new Error(willFault), { reason: 'will_invalid' })
+}
+
+function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | undefined {
+  const { clientId } = packet
+  // [MQTT-3.1.3-8]: Aedes would make an id up, whose session nobody can come back to.
+  if (clientId === '') {
+    return packet.clean === false ? 'an empty client id needs a clean session' : undefined
+  }
+  if (Buffer.byteLength(clientId) > bytesMax) return `the client id is over ${bytesMax} bytes`
+  if (/[\0\ufffd]/.test(clientId)) return 'the client id is not valid UTF-8'
+  return undefined
+}
+
+/** The payload of a will has a length of two bytes, so it is within every limit. */
+function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | undefined {
+  const fault = will && findTopicTextFault(will.topic, limits)
+  return fault && `will: ${fault.detail}`
+}
+
+function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string): void {
+  const { sourceIp } = connection.origin
+  deps.log.warnOnce(
+    `protocol_version ${sourceIp}`,
+    { reason: 'protocol_version', clientId, sourceIp },
+    'an MQTT 5 client was refused: this broker speaks MQTT 3.1.1, so connect with that, ' +
+      'e.g. mosquitto_pub -V 311, or protocolVersion: 4 in mqtt.js',
+  )
+}
+
+/** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
+function grantSubscription(
+  deps: BrokerDeps,
+  limits: BrokerLimits,
+  client: Client,
+  subscription: Subscription,
+): Subscription | null {
+  const connection = deps.connectionOf(client)
+  const { topic: filter } = subscription
+  const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'it is gone'
+  if (fault === undefined) {
+    connection?.filters.add(filter)
+    return subscription
+  }
+  if (connection && !connection.filters.has(filter)) {
+    // Of a session that goes on, the filter was granted at a time when it was allowed.
+    connection.hasLostFilters ||= !client.connected
+    deps.forgetSubscription(client, filter)
+  }
+  deps.log.warn(
+    'subscription_refused',
+    { clientId: client.id, filter: filter.slice(0, filterLogMax), detail: fault },
+    'a subscription was refused',
+  )
+  return null
+}
+
+function findSubscriptionFault(
+  { filters, permissions }: Connection,
+  filter: string,
+  limits: BrokerLimits,
+): string | undefined {
+  const fault = findFilterFault(filter, limits)
+  if (fault !== undefined) return fault
+  if (permissions?.maySubscribe(filter) !== true) return 'no policy allows it'
+  if (filters.has(filter) || filters.size < limits.subscriptionsMax) return undefined
+  return `a client may have ${limits.subscriptionsMax} subscriptions`
+}
+
+const filterLogMax = 300
+
+/** Turns Aedes' events into the gauge, the counters and the log. */
+function observe(broker: Aedes, deps: BrokerDeps): void {
+  broker.on('connackSent', (connack, client) => {
+    if (connack.returnCode !== 0) return
+    const connection = deps.connectionOf(client)
+    connection?.gate.open(connection.keepAliveSeconds)
+  })
+  broker.on('client', (client) => {
+    const connection = deps.connectionOf(client)
+    if (connection === undefined || connection.closed) return
+    // Not before: only now is an earlier connection of this client closed.
+    if (client.clean) {
+      deps.sessions.discard(client.id)
+    } else {
+      connection.session = deps.sessions.resume(client.id)
+      connection.received = connection.session.received
+    }
+    deps.connected(client, connection)
+    connection.counted = true
+    deps.metrics.mqttConnections.inc()
+    deps.logger.debug(
+      { clientId: client.id, sourceIp: connection.origin.sourceIp },
+      'client connected',
+    )
+  })
+  broker.on('unsubscribe', (filters, client) => {
+    const granted = deps.connectionOf(client)?.filters
+    for (const filter of filters) granted?.delete(filter)
+  })
+  const onFault = (client: Client, error: Error): void => {
+    const reason = refusalReason(error)
+    const connection = deps.connectionOf(client)
+    // One fault can fail many writes, and each says so.
+    if (reason === undefined || connection === undefined || connection.faulted) return
+    connection.faulted = true
+    deps.metrics.mqttConnectionsRefused.inc({ reason })
+    // Said already, once for each address, with what to do about it.
+    if (reason === 'protocol_version') return
+    const { sourceIp } = connection.origin
+    deps.log.warn(
+      reason,
+      { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },
+      'a client was disconnected',
+    )
+  }
+  broker.on('clientError', onFault)
+  broker.on('connectionError', onFault)
+  // Without a listener this event would end the process.
+  ;(broker as EventEmitter).on('error', (error: unknown) => {
+    deps.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
+  })
+}
+
+/** Aedes tells its reasons apart by their texts alone; undefined is for what was reported already. */
+function refusalReason(error: Error & { readonly errorCode?: number; readonly reason?: string }) {
+  if (error === notIngested || error === connectionGone) return undefined
+  if (error.errorCode === unacceptableProtocol) return 'protocol_version'
+  switch (error.message) {
+    case 'connection closed':
+      return undefined
+    case 'connect did not arrive in time':
+      return 'connect_timeout'
+    case 'drain timeout':
+      return 'not_draining'
+    default:
+      return error.reason ?? 'protocol_error'
+  }
+}

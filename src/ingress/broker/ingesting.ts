@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { PublishPacket } from 'aedes'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf, SluiceError } from '../../base/errors.ts'
+import type { Message } from '../../message.ts'
+import type { Metrics } from '../../telemetry/telemetry.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { parseBasicIngest } from '../../topics/topic.ts'
+
+/** Hands messages to the engine, counts them, and reports those that it could not take. */
+export interface Ingesting {
+  /** Calls the engine at once. Its rejection is the caller's to report. */
+  ingest(message: Message): Promise<void>
+  acknowledged(transport: Message['transport'], qos: Message['qos']): void
+  /** Its sender is not answered, and is to send it again. */
+  failed(message: Sent, cause: unknown): void
+  /** The same where nobody will send it again: QoS 0. */
+  dropped(message: Sent, cause: unknown): void
+}
+
+type Sent = Pick<Message, 'clientId' | 'topic' | 'qos'>
+
+export interface IngestingDeps {
+  readonly ingest: (message: Message) => Promise<void>
+  readonly metrics: Metrics
+  readonly log: LimitedLog
+}
+
+export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingesting {
+  const counters = createCounters(metrics)
+
+  function reject({ clientId, topic, qos }: Sent, cause: unknown, text: string): void {
+    const reason = isOutboxFull(cause) ? 'outbox_full' : 'ingest_failed'
+    metrics.messagesRejected.inc({ reason })
+    log.warn(reason, { reason, clientId, topic, qos, detail: messageOf(cause) }, text)
+  }
+
+  return {
+    ingest(message) {
+      counters[message.transport].received[message.qos].inc()
+      try {
+        return ingest(message)
+      } catch (thrown) {
+        return Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+      }
+    },
+    acknowledged(transport, qos) {
+      counters[transport].acknowledged[qos].inc()
+    },
+    failed(message, cause) {
+      reject(message, cause, 'a message could not be made durable and is not acknowledged')
+    },
+    dropped(message, cause) {
+      reject(message, cause, 'a message of QoS 0 was dropped for the rules')
+    },
+  }
+}
+
+const isOutboxFull = (cause: unknown): boolean =>
+  cause instanceof SluiceError && cause.code === 'OutboxFull'
+
+function createCounters(metrics: Metrics) {
+  const ofTransport = (transport: Message['transport']) => ({
+    received: ofQos((qos) => metrics.messagesReceived.tally({ transport, qos })),
+    acknowledged: ofQos((qos) => metrics.messagesAcknowledged.tally({ transport, qos })),
+  })
+  return { mqtt: ofTransport('mqtt'), http: ofTransport('http') }
+}
+
+const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1), bind(2)] as const
+
+/** A PUBLISH, or the will of a CONNECT, as the engine sees it. */
+export function messageFrom(
+  packet: PublishPacket,
+  sender: {
+    readonly clientId: string | undefined
+    readonly sourceIp: string | undefined
+    readonly principal: string | undefined
+  },
+  clock: Clock,
+): Message {
+  const { clientId, sourceIp, principal } = sender
+  const basicIngest = parseBasicIngest(packet.topic)
+  const message: { -readonly [Name in keyof Message]: Message[Name] } = {
+    topic: basicIngest?.topic ?? packet.topic,
+    // A copy: Aedes' payload is a view of what was read, which may hold many messages.
+    payload: Buffer.from(packet.payload),
+    qos: packet.qos,
+    retain: packet.retain,
+    transport: 'mqtt',
+    traceId: randomUUID(),
+    timestampMs: clock.nowMs(),
+  }
+  // Not by spreading: that costs more than all the rest, for every message.
+  if (clientId !== undefined) message.clientId = clientId
+  if (sourceIp !== undefined) message.sourceIp = sourceIp
+  if (principal !== undefined) message.principal = principal
+  if (basicIngest !== undefined) message.basicIngestRule = basicIngest.rule
+  return message
+}

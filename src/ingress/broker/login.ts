@@ -1,0 +1,73 @@
+import type { AuthenticateError, Client } from 'aedes'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import type { Access, Admission, Login } from '../../identity/policies/access.ts'
+import type { Connection } from './connection.ts'
+import { mayPublish } from './publishing.ts'
+
+/** From a CONNECT to its CONNACK: asks who may connect, and answers for Aedes. */
+export interface AdmissionDeps {
+  readonly access: Access
+  readonly logger: Pick<Logger, 'error'>
+  readonly connectionOf: (client: Client) => Connection | undefined
+}
+
+/** Return codes of CONNACK, MQTT 3.1.1 section 3.2.2.3. */
+const identifierRejected = 2
+const serverUnavailable = 3
+const badCredentials = 4
+const notAuthorized = 5
+
+/** An error that Aedes answers with this CONNACK code, [MQTT-3.2.2-4]. */
+function refuse(returnCode: number, reason: string, detail: string): AuthenticateError {
+  const error: Error = Object.assign(new Error(detail), { returnCode, reason })
+  return error as AuthenticateError
+}
+
+const admissionRefusals: Readonly<
+  Record<Exclude<Admission['outcome'], 'admitted'>, readonly [returnCode: number, reason: string]>
+> = Object.freeze({
+  busy: [serverUnavailable, 'login_busy'],
+  badCredentials: [badCredentials, 'bad_credentials'],
+  notAuthorized: [notAuthorized, 'not_authorized'],
+})
+
+/** Decides on a CONNECT and tells Aedes. Never rejects. */
+export async function authenticate(
+  deps: AdmissionDeps,
+  client: Client,
+  login: Login,
+  done: (error: AuthenticateError | null, success: boolean | null) => void,
+): Promise<void> {
+  const fault = await admit(deps, client, login)
+  done(fault, fault === null)
+}
+
+/** Whoever is admitted has his permissions from here on. */
+async function admit(
+  deps: AdmissionDeps,
+  client: Client,
+  login: Login,
+): Promise<AuthenticateError | null> {
+  const connection = deps.connectionOf(client)
+  if (connection === undefined) return refuse(notAuthorized, 'not_authorized', 'it is gone')
+  const { identifierFault, origin, will } = connection
+  if (identifierFault !== undefined) {
+    return refuse(identifierRejected, 'client_id_invalid', identifierFault)
+  }
+  try {
+    const admission = await deps.access.authenticate(origin, login)
+    if (admission.outcome !== 'admitted') {
+      return refuse(...admissionRefusals[admission.outcome], admission.detail)
+    }
+    const { permissions } = admission
+    if (will !== undefined && !mayPublish(permissions, will)) {
+      return refuse(notAuthorized, 'not_authorized', 'no policy allows to publish its will')
+    }
+    connection.permissions = permissions
+    return null
+  } catch (thrown) {
+    deps.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided on')
+    return refuse(serverUnavailable, 'login_failed', 'it could not be decided on')
+  }
+}

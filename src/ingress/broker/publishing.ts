@@ -1,0 +1,295 @@
+import type { Client, PublishPacket } from 'aedes'
+import type { Clock } from '../../base/clock.ts'
+import type { Message } from '../../message.ts'
+import { shorten } from '../../base/errors.ts'
+import type { Permissions } from '../../identity/policies/access.ts'
+import type { Connection } from './connection.ts'
+import { createIngesting, messageFrom } from './ingesting.ts'
+import type { IngestingDeps } from './ingesting.ts'
+import { frameBytes } from '../gate/frames.ts'
+import type { HeldPublish } from '../gate/held-bytes.ts'
+import type { Receivers } from './receivers.ts'
+import { isBasicIngest } from '../../topics/topic.ts'
+
+/**
+ * From a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
+ * arrival, and goes on when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
+ * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So to proceed is
+ * to acknowledge, and it waits for `ingest`.
+ *
+ * A message of QoS 0 that the engine does not take is dropped for the rules and still distributed:
+ * it has no answer, and subscribers owe nothing to the state of a stream.
+ *
+ * A PUBLISH is finished, and its place in the gate free, when Aedes has distributed it, or at
+ * once where it never will: Basic Ingest, and duplicates of QoS 2. One of QoS 1 whose PUBACK could not
+ * be written is not distributed either, and Aedes does not say so: it goes with its connection.
+ */
+export interface Publishing {
+  /** For Aedes' `authorizePublish`. Never throws; calls `proceed` exactly once. */
+  readonly authorize: (client: Client | null, packet: PublishPacket, proceed: Proceed) => void
+  /** For Aedes' `publish`, which every message passes on its way to the subscribers. */
+  readonly distribute: Distribute
+  /** The same for a message that did not come through Aedes: ingest, then distribute. */
+  publish(message: Message): Promise<void>
+  /** Its second half alone, for a message whose records are durable already. */
+  distributeMessage(message: Message): Promise<void>
+  /** Ingests under way that no client waits for: of wills and of `publish`. */
+  readonly underway: number
+}
+
+type Proceed = (error?: Error) => void
+/** Aedes' `publish` as its own code calls it; its declared type leaves the client out. */
+export type Distribute = (
+  packet: PublishPacket,
+  client: Client | Proceed | null,
+  done?: Proceed,
+) => void
+
+export interface PublishingDeps extends IngestingDeps {
+  readonly clock: Clock
+  /** Aedes' own `publish`, bound. */
+  readonly distribute: Distribute
+  /** Who may get messages. */
+  readonly receivers: Receivers
+  readonly connectionOf: (client: Client) => Connection | undefined
+  /** Called when something that `close` may wait for is finished. */
+  readonly finished: () => void
+}
+
+/** Disconnects the client without an answer: it will send again. */
+export const notIngested = new Error('the message could not be made durable')
+/** The connection is gone, and with it whom to answer. */
+export const connectionGone = new Error('the connection closed before the answer')
+
+/** Whoever disconnected the client did not want its will, or the client may not publish it. */
+const willPrevented = new Error('the will is not to be published')
+
+/** What the policies say of a PUBLISH or a will. */
+export function mayPublish(
+  permissions: Permissions,
+  { topic, retain }: { readonly topic: string; readonly retain: boolean },
+): boolean {
+  return permissions.mayPublish(topic) && (!retain || permissions.mayRetain(topic))
+}
+
+export function createPublishing(deps: PublishingDeps): Publishing {
+  const { clock } = deps
+  const ingesting = createIngesting(deps)
+  let underway = 0
+
+  async function ingestUnderway(message: Message): Promise<void> {
+    underway++
+    try {
+      await ingesting.ingest(message)
+      ingesting.acknowledged(message.transport, message.qos)
+    } catch (cause) {
+      ingesting.failed(message, cause)
+      throw cause
+    } finally {
+      underway--
+      deps.finished()
+    }
+  }
+
+  function authorizeWill(client: Client | null, packet: PublishPacket, proceed: Proceed): void {
+    // Aedes notes the client's id in a will that outlives the client.
+    const clientId = client?.id ?? (packet as { clientId?: string }).clientId
+    const connection = client ? deps.connectionOf(client) : undefined
+    if (!mayPublishWill(deps, connection, { clientId, packet })) return proceed(willPrevented)
+    const message = messageFrom(packet, senderOf(clientId, connection), clock)
+    ingestUnderway(message).then(
+      () => proceed(),
+      () => proceed(notIngested),
+    )
+  }
+
+  function authorizePublish(
+    { client, connection }: Sender,
+    packet: PublishPacket,
+    proceed: Proceed,
+  ): void {
+    const { qos, topic, messageId = 0 } = packet
+    const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
+    const { permissions } = connection
+    if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
+      return forbid(deps, connection, { publish, topic, proceed })
+    }
+    const ingest = () =>
+      ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
+    const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
+    connection.answers.add(outcome, (fault) => {
+      if (fault !== undefined && qos > 0) {
+        ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
+        return refuse(connection, publish, proceed, notIngested)
+      }
+      if (client.closed && qos > 0) return refuse(connection, publish, proceed, connectionGone)
+      if (fault === undefined) ingesting.acknowledged('mqtt', qos)
+      else ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
+      return acknowledge(connection, publish, proceed, deps.finished)
+    })
+  }
+
+  return {
+    authorize(client, packet, proceed) {
+      const connection = client && isFromWire(packet) ? deps.connectionOf(client) : undefined
+      if (client === null || connection === undefined) authorizeWill(client, packet, proceed)
+      else authorizePublish({ client, connection }, packet, proceed)
+    },
+    distribute: createDistribute(deps),
+    async publish(message) {
+      await ingestUnderway(message)
+      if (message.basicIngestRule === undefined) await distributeMessage(deps.distribute, message)
+    },
+    distributeMessage: (message) => distributeMessage(deps.distribute, message),
+    get underway() {
+      return underway
+    },
+  }
+}
+
+/** It was allowed when the client connected: policies may have changed since. */
+function mayPublishWill(
+  { metrics, log }: PublishingDeps,
+  connection: Connection | undefined,
+  { clientId, packet }: { clientId: string | undefined; packet: PublishPacket },
+): boolean {
+  if (connection === undefined) return true
+  const { isWillPrevented, permissions } = connection
+  if (isWillPrevented || permissions === undefined) return false
+  if (mayPublish(permissions, packet)) return true
+  const reason = publishForbiddenReason
+  const topic = shorten(packet.topic, topicLogMax)
+  metrics.messagesRejected.inc({ reason })
+  log.warn('will_forbidden', { reason, clientId, topic }, 'a will is not allowed any more')
+  return false
+}
+
+/** What rules are told of whoever sent a message. */
+function senderOf(clientId: string | undefined, connection: Connection | undefined) {
+  return {
+    clientId,
+    sourceIp: connection?.origin.sourceIp,
+    principal: connection?.permissions?.principal,
+  }
+}
+
+interface Sender {
+  readonly client: Client
+  readonly connection: Connection
+}
+
+/** What is kept of a PUBLISH until it is finished. */
+interface Publish {
+  readonly packet: PublishPacket
+  readonly held: HeldPublish
+}
+
+const bytesOf = (packet: PublishPacket): number => frameBytes(packet.length ?? 0)
+
+/** A will is part of a CONNECT, so no packet of its own. */
+const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd === 'publish'
+
+/** Lets Aedes disconnect the client, once the answers that went before have left Aedes' buffers. */
+function refuse(
+  connection: Connection,
+  { held }: Publish,
+  proceed: Proceed,
+  reason: Error,
+): 'pending' {
+  setImmediate(() => {
+    proceed(reason)
+    connection.gate.finish(held)
+    connection.answers.answered()
+  })
+  return 'pending'
+}
+
+/**
+ * Ends the connection without an answer, whatever the QoS, as AWS does, behind the answers that went
+ * before. What the client sent behind it is not taken either.
+ */
+function forbid(
+  { metrics }: PublishingDeps,
+  connection: Connection,
+  { publish, topic, proceed }: { publish: Publish; topic: string; proceed: Proceed },
+): void {
+  const isFirst = !connection.isForbidden
+  const reason = isFirst ? publishForbidden(topic) : connectionGone
+  if (isFirst) metrics.messagesRejected.inc({ reason: publishForbiddenReason })
+  connection.isForbidden = true
+  connection.gate.hold()
+  connection.answers.add(Promise.resolve(), () => refuse(connection, publish, proceed, reason))
+}
+
+const publishForbiddenReason = 'publish_forbidden'
+const topicLogMax = 300
+
+/** What Aedes reports, and the broker logs, when it ends the connection. */
+function publishForbidden(topic: string): Error {
+  const detail = `no policy allows to publish to ${JSON.stringify(shorten(topic, topicLogMax))}`
+  return Object.assign(new Error(detail), { reason: publishForbiddenReason })
+}
+
+/** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */
+function acknowledge(
+  connection: Connection,
+  publish: Publish,
+  proceed: Proceed,
+  finished: () => void,
+): 'done' | 'pending' {
+  const { packet, held } = publish
+  connection.undistributed.set(packet, held)
+  connection.gate.answering(held)
+  proceed()
+  if (packet.qos !== 2) return 'done'
+  // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
+  // duplicate, and has its PUBREC.
+  setImmediate(() => {
+    if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
+  })
+  return 'pending'
+}
+
+function finish(
+  { gate, answers }: Connection,
+  { packet, held }: Publish,
+  finished: () => void,
+): void {
+  gate.finish(held)
+  if (packet.qos === 2) answers.answered()
+  finished()
+}
+
+/** Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
+function createDistribute(deps: PublishingDeps): Distribute {
+  return (packet, clientOrDone, maybeDone) => {
+    const [client, done] =
+      typeof clientOrDone === 'function' ? [null, clientOrDone] : [clientOrDone, maybeDone]
+    const connection = client ? deps.connectionOf(client) : undefined
+    const held = connection?.undistributed.get(packet)
+    connection?.undistributed.delete(packet)
+    if (held) connection?.gate.distributing(held)
+    const distributed: Proceed = (error) => {
+      done?.(error)
+      if (connection && held) finish(connection, { packet, held }, deps.finished)
+    }
+    if (isForSubscribers(packet, deps.receivers)) deps.distribute(packet, client, distributed)
+    else distributed()
+  }
+}
+
+/** Aedes speaks to itself on topics that begin with a dollar sign, and keeps what is retained. */
+function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers): boolean {
+  // Nobody can subscribe to these, but the stored `#` of an absent client would match.
+  if (isBasicIngest(topic)) return false
+  return retain || topic.startsWith('$') || receivers.any()
+}
+
+/** Hands a message to the subscribers, and no rule sees it. */
+export function distributeMessage(distribute: Distribute, message: Message): Promise<void> {
+  const { topic, payload, qos, retain } = message
+  const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
+  return new Promise((resolve, reject) => {
+    distribute(packet, null, (error) => (error ? reject(error) : resolve()))
+  })
+}

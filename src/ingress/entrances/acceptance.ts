@@ -1,0 +1,75 @@
+import type { Aedes } from 'aedes'
+import type { Clock } from '../../base/clock.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
+import type { ConnectionOrigin } from '../../identity/policies/access.ts'
+import { createConnection } from '../broker/connection.ts'
+import type { Connections } from '../broker/connections.ts'
+import { createGate } from '../gate/gate.ts'
+import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
+import type { HeldBytes } from '../gate/held-bytes.ts'
+import { createRefusals } from './refusals.ts'
+
+/**
+ * Puts a gate before a new connection and hands it to Aedes, whichever way it came in.
+ *
+ * @param connectMs in which its CONNECT has to arrive; absent: the broker's own time
+ */
+export type Accept = (socket: GateSocket, origin: ConnectionOrigin, connectMs?: number) => void
+
+export interface AcceptanceDeps {
+  readonly broker: Aedes
+  readonly connections: Connections
+  readonly heldBytes: HeldBytes
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly log: LimitedLog
+  /** A connection is gone. */
+  readonly closed: () => void
+}
+
+export function createAcceptance(deps: AcceptanceDeps, limits: GateLimits): Accept {
+  const { broker, connections, metrics, logger, clock, heldBytes } = deps
+  const refuse = createRefusals(deps)
+
+  return (socket, origin, connectMs) => {
+    const { sourceIp } = origin
+    const events = {
+      fault: (fault: GateFault) => reportFault(deps, { clientId: clientId(), sourceIp }, fault),
+      publishReleased: (packetId: number) => connection.received.release(packetId),
+      closed() {
+        cancel()
+        connections.remove(client, connection)
+        if (connection.counted) metrics.mqttConnections.dec()
+        logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
+        deps.closed()
+      },
+    }
+    const gate = createGate({ socket, clock, events, heldBytes }, limits)
+    const connection = createConnection(gate, origin)
+    const client = broker.handle(gate.stream)
+    /** Null until Aedes has read the CONNECT, whatever its type says. */
+    const clientId = () => client.id ?? undefined
+    connections.add(client, connection)
+
+    const timedOut = () => {
+      if (clientId() !== undefined) return
+      refuse('connect_timeout', { sourceIp })
+      gate.stream.destroy()
+    }
+    const cancel = connectMs === undefined ? () => {} : clock.after(connectMs, timedOut)
+  }
+}
+
+function reportFault(
+  { log, metrics }: Pick<AcceptanceDeps, 'log' | 'metrics'>,
+  sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
+  { reason, topic, size, detail }: GateFault,
+): void {
+  metrics.mqttConnectionsRefused.inc({ reason })
+  if (reason === 'payload_too_large' || reason === 'topic_invalid' || reason === 'topic_reserved') {
+    metrics.messagesRejected.inc({ reason })
+  }
+  log.warn(reason, { reason, ...sender, topic, size, detail }, 'a client was disconnected')
+}

@@ -1,0 +1,84 @@
+import { createServer } from 'node:net'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import { messageOf, SluiceError } from '../../base/errors.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import type { Metrics } from '../../telemetry/telemetry.ts'
+import { normalizeAddress } from '../broker/connection.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
+import { createRefusals } from './refusals.ts'
+
+/** A port that clients connect to. */
+export interface Listener {
+  /**
+   * @returns the port that is listened on, also where 0 asked for a free one
+   * @throws SluiceError PortUnavailable
+   */
+  listen(address: { readonly host: string; readonly port: number }): Promise<{ port: number }>
+  /** Accepts no more; resolves when the last connection is closed. */
+  close(): Promise<void>
+}
+
+export interface ListenerDeps {
+  readonly limits: ConnectionLimits
+  readonly log: LimitedLog
+  readonly metrics: Metrics
+}
+
+/**
+ * @param options allowHalfOpen: a client that has closed its side is still answered
+ * @param accept given each new connection that the limits let in
+ */
+export function createListener(
+  deps: ListenerDeps,
+  options: { readonly allowHalfOpen: boolean },
+  accept: (socket: Socket, sourceIp: string | undefined) => void,
+): Listener {
+  const refuse = createRefusals(deps)
+  const server = createServer(options, (socket) => {
+    const sourceIp = normalizeAddress(socket.remoteAddress)
+    const place = deps.limits.enter(sourceIp)
+    if (typeof place === 'string') {
+      refuse(place, { sourceIp })
+      socket.destroy()
+      return
+    }
+    socket.once('close', place.leave)
+    prepareSocket(socket)
+    accept(socket, sourceIp)
+  })
+  const acceptFailed = (error: Error): void => {
+    refuse('accept_failed', { detail: error.message })
+  }
+  return {
+    listen: (address) => listen(server, address, acceptFailed),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+/** How long a connection is silent before TCP asks whether the peer is alive. */
+const tcpKeepAliveMs = 60_000
+
+/** Settings of the TCP connection below whatever MQTT comes in by. */
+export function prepareSocket(socket: Socket): void {
+  socket.setNoDelay(true)
+  socket.setKeepAlive(true, tcpKeepAliveMs)
+}
+
+function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+  onLaterError: (error: Error) => void,
+): Promise<{ port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const text = `MQTT cannot listen on ${host}:${port}: ${messageOf(cause)}`
+      reject(new SluiceError('PortUnavailable', text, { cause }))
+    })
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error')
+      // Later ones are of single connections, such as too many open files.
+      server.on('error', onLaterError)
+      resolve({ port: (server.address() as AddressInfo).port })
+    })
+  })
+}

@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../../base/clock.ts'
+import type { TlsMaterial } from '../../identity/certificates/tls-files.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import type { Metrics } from '../../telemetry/telemetry.ts'
+import type { Accept } from './acceptance.ts'
+import { createConnectionLimits } from './connection-limits.ts'
+import type { ConnectionLimitsOptions } from './connection-limits.ts'
+import type { HeldBytes } from '../gate/held-bytes.ts'
+import { createListener } from './listener.ts'
+import type { Listener } from './listener.ts'
+import { createTlsHandshake } from './tls-handshake.ts'
+import type { TlsHandshake } from './tls-handshake.ts'
+import { createWebSocketEntrance } from './web-socket.ts'
+import type { WebSocketGuard } from './web-socket.ts'
+
+/**
+ * The ways in for MQTT: a port of TCP, a port of TLS, and what the HTTP server hands over. Each gives
+ * `accept` a stream of bytes and what is known of its other end; the limits of connections are of all
+ * of them together.
+ */
+export interface Entrances {
+  listen(address: Address): Promise<{ port: number }>
+  listenTls(address: Address, material: TlsMaterial): Promise<{ port: number }>
+  readonly useTls: (material: TlsMaterial) => void
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** Lets nobody in any more; resolves when the last connection is closed. */
+  close(): Promise<void>
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface EntrancesDeps {
+  readonly accept: Accept
+  readonly guard: WebSocketGuard | undefined
+  readonly heldBytes: HeldBytes
+  readonly clock: Clock
+  readonly log: LimitedLog
+  readonly metrics: Metrics
+}
+
+export interface EntrancesOptions extends ConnectionLimitsOptions {
+  readonly payloadBytesMax: number
+  readonly connectTimeoutMs: number
+  readonly closeTimeoutMs: number
+}
+
+export function createEntrances(deps: EntrancesDeps, options: EntrancesOptions): Entrances {
+  const { accept, guard, clock, log, metrics } = deps
+  const limits = createConnectionLimits({ clock }, options)
+  const listeners: Listener[] = []
+  const webSocket = guard && createWebSocketEntrance({ ...deps, guard, limits }, options, accept)
+  let handshake: TlsHandshake | undefined
+
+  async function open(
+    address: Address,
+    allowHalfOpen: boolean,
+    to: (socket: Socket, sourceIp: string | undefined) => void,
+  ) {
+    const listener = createListener({ limits, log, metrics }, { allowHalfOpen }, to)
+    const opened = await listener.listen(address)
+    listeners.push(listener)
+    return opened
+  }
+
+  return {
+    listen: (address) =>
+      open(address, true, (socket, sourceIp) => accept(socket, { transport: 'tcp', sourceIp })),
+    async listenTls(address, material) {
+      const tls = createTlsHandshake(
+        { clock, log, metrics },
+        { material, timeoutMs: options.connectTimeoutMs },
+        ({ socket, sourceIp, certificate, leftMs }) =>
+          accept(
+            socket,
+            { transport: 'tls', sourceIp, ...(certificate && { certificate }) },
+            leftMs,
+          ),
+      )
+      handshake = tls
+      // Whoever ends TLS discards what comes after (RFC 5246, 7.2.1).
+      return open(address, false, (socket, sourceIp) => tls.accept(socket, sourceIp))
+    },
+    useTls: (material) => handshake?.use(material),
+    upgrade(request, socket, head) {
+      if (webSocket) webSocket.upgrade(request, socket, head)
+      else socket.destroy()
+    },
+    async close() {
+      webSocket?.close()
+      const closed = listeners.map((listener) => listener.close())
+      handshake?.close()
+      await Promise.all(closed)
+    },
+  }
+}

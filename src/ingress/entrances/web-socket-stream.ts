@@ -1,0 +1,163 @@
+import { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import { WebSocket } from 'ws'
+import type { RawData } from 'ws'
+import type { GateSocket } from '../gate/gate.ts'
+import type { HeldBytes } from '../gate/held-bytes.ts'
+import { createFrameFollower } from './web-socket-frames.ts'
+
+/**
+ * A WebSocket as the stream of bytes that the gate takes for a socket. Packets of MQTT need not be
+ * frames of WebSocket [MQTT-6.0.0-2]: what comes is one stream.
+ *
+ *   TCP -> arriving (a frame not whole yet) -> the stream's buffer -> gate
+ *
+ * Invariants:
+ * - While the gate does not read, nothing is read from TCP, beyond one chunk of it.
+ * - Both kinds of bytes count among those that all clients hold, by the rules of `held-bytes.ts`.
+ * - A write is done when TCP has taken it, so that a client that does not read holds up its writers.
+ * - A text frame ends the connection [MQTT-6.0.0-1]. Every end is a close frame first, for as long as
+ *   the gate waits for it.
+ */
+export interface WebSocketStreamDeps {
+  readonly webSocket: WebSocket
+  /** Below it. */
+  readonly socket: Socket
+  readonly heldBytes: HeldBytes
+  readonly fault: (reason: 'web_socket_protocol' | 'held_bytes', detail: string) => void
+}
+
+const heldTooLong = 'the memory for messages is full, and its frame was the longest under way'
+const normalClosure = 1_000
+const unsupportedData = 1_003
+
+export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
+  const { webSocket, socket, heldBytes, fault } = deps
+  let isWanted = false
+  /** What comes is not taken any more. */
+  let isBroken = false
+  let messagesSeen = 0
+  let hasSentPart = false
+  const arriving = createFrameFollower()
+  const share = heldBytes.join({
+    changed: pauseOrResume,
+    evict() {
+      fault('held_bytes', heldTooLong)
+      webSocket.terminate()
+    },
+  })
+
+  function settle(): void {
+    const isNewFrame = arriving.messages !== messagesSeen
+    messagesSeen = arriving.messages
+    share.hold(isBroken ? 0 : arriving.heldBytes, stream.readableLength, isNewFrame)
+    pauseOrResume()
+  }
+
+  function pauseOrResume(): void {
+    // The answer to a close frame must be read, whoever else is not read from.
+    if (isBroken) return
+    const isRead = isWanted && share.mayRead
+    if (isRead !== webSocket.isPaused) return
+    if (isRead) webSocket.resume()
+    else webSocket.pause()
+  }
+
+  const stream = createStream(webSocket, {
+    wanted() {
+      isWanted = true
+      // What is read now has left the buffer then.
+      process.nextTick(settle)
+    },
+    ending() {
+      isBroken = true
+    },
+    destroyed: () => share.leave(),
+  })
+
+  function breakOff(detail: string): void {
+    isBroken = true
+    fault('web_socket_protocol', detail)
+    stream.push(null)
+    settle()
+  }
+
+  webSocket.on('message', (data: RawData, isBinary: boolean) => {
+    if (isBroken || stream.destroyed) return
+    if (isBinary) {
+      if (!stream.push(data)) isWanted = false
+      return
+    }
+    breakOff('a text frame: MQTT is binary')
+    webSocket.close(unsupportedData)
+  })
+  // Behind the library's own listener, so that the messages of the chunk have come by then.
+  socket.on('data', (chunk: Buffer) => {
+    if (isBroken || stream.destroyed) return
+    arriving.follow(chunk)
+    hasSentPart = arriving.heldBytes > 0
+    settle()
+  })
+  webSocket.on('error', (error) => {
+    if (!isBroken) breakOff(error.message)
+  })
+  webSocket.once('close', () => {
+    if (!stream.destroyed && !isBroken) stream.push(null)
+  })
+  return asGateSocket(stream, () => {
+    const hasPart = hasSentPart
+    hasSentPart = false
+    return hasPart || !share.mayRead
+  })
+}
+
+function asGateSocket(stream: Duplex, excusesSilence: () => boolean): GateSocket {
+  return Object.assign(stream, {
+    excusesSilence,
+    destroySoon() {
+      if (stream.writableFinished) stream.destroy()
+      else stream.once('finish', () => stream.destroy()).end()
+    },
+  })
+}
+
+/** The side of it that the gate sees. */
+function createStream(
+  webSocket: WebSocket,
+  events: { wanted(): void; ending(): void; destroyed(): void },
+): Duplex {
+  function send(bytes: Buffer, done: () => void): void {
+    // Whoever has closed gets no more; what he sent before is still taken.
+    if (webSocket.readyState !== WebSocket.OPEN) done()
+    else webSocket.send(bytes, { binary: true }, () => done())
+  }
+  return new Duplex({
+    read: () => events.wanted(),
+    write(chunk: Buffer, _encoding, done) {
+      send(chunk, done)
+    },
+    writev(chunks, done) {
+      send(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done)
+    },
+    final(done) {
+      events.ending()
+      closeWebSocket(webSocket, done)
+    },
+    destroy(error, done) {
+      events.destroyed()
+      webSocket.terminate()
+      done(error)
+    },
+  })
+}
+
+/** Says goodbye; `done` when the other side has answered, or is gone. */
+function closeWebSocket(webSocket: WebSocket, done: () => void): void {
+  if (webSocket.readyState === WebSocket.CLOSED) {
+    done()
+    return
+  }
+  webSocket.once('close', () => done())
+  webSocket.close(normalClosure)
+  webSocket.resume()
+}

@@ -1,0 +1,112 @@
+import type { Clock } from '../../base/clock.ts'
+import { createFrameQueue } from './frame-queue.ts'
+import { createFrameReader } from './frame-reader.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
+import type { HeldBytes, HeldPublish, HeldShare } from './held-bytes.ts'
+import { createPublishRate } from './publish-rate.ts'
+import type { PublishRate } from './publish-rate.ts'
+
+/**
+ * What was read from one client and has not passed on: a frame that is not whole, whole frames that
+ * wait, and why the connection is to end behind them.
+ */
+export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'distributing'> {
+  /** @returns how many PINGREQs the chunk held, which are left out */
+  read(chunk: Buffer): number
+  /** Nothing more will come. */
+  endOfStream(): void
+  /** The next frames that may pass now; undefined when none may. */
+  take(): Buffer | undefined
+  /** Why the connection ends: set once all that came before has passed and is finished. */
+  readonly ending: FrameFault | 'end of stream' | undefined
+  /** Notes what is held now. @returns whether more is to be read */
+  settle(): boolean
+  open(): void
+  /** Nothing more passes. */
+  hold(): void
+  /** The second time it is without effect. */
+  finish(publish: HeldPublish): void
+  /** PUBLISHes that passed and are not finished. */
+  readonly unfinished: number
+  /** The connection is gone: forgets what waits. */
+  drop(): void
+}
+
+export interface IntakeDeps {
+  readonly clock: Clock
+  readonly heldBytes: HeldBytes
+  /** More may be read, or pass. */
+  readonly changed: () => void
+  /** The connection is to end at once, to make room for others. */
+  readonly evict: () => void
+  readonly publishReleased: (packetId: number) => void
+}
+
+export interface IntakeLimits extends FrameLimits {
+  readonly unfinishedMax: number
+  readonly readAheadBytesMax: number
+  /** PUBLISHes in a second; 0 is no limit. */
+  readonly publishRate: number
+}
+
+export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
+  const reader = createFrameReader(limits)
+  const share = deps.heldBytes.join(deps)
+  const rate = createPublishRate(deps, limits.publishRate)
+  const pass = (bytes: number) => share.pass(bytes)
+  const queue = createFrameQueue({
+    ...limits,
+    mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
+    publishReleased: deps.publishReleased,
+  })
+  let ending: FrameFault | 'end of stream' | undefined
+  let isNewFrame = false
+
+  return {
+    read(chunk) {
+      if (ending !== undefined) return 0
+      const { runs, pings, fault } = reader.read(chunk, queue.isOpen)
+      queue.add(runs)
+      ending = fault
+      isNewFrame ||= runs.length > 0
+      return pings
+    },
+    endOfStream() {
+      ending ??= 'end of stream'
+    },
+    take: () => queue.take(),
+    get ending() {
+      ending = queue.fault ?? ending
+      return queue.isIdle ? ending : undefined
+    },
+    settle() {
+      share.hold(reader.partialBytes, queue.bytes, isNewFrame)
+      isNewFrame = false
+      const isEnding = (queue.fault ?? ending) !== undefined
+      return !isEnding && share.mayRead && queue.bytes <= limits.readAheadBytesMax
+    },
+    open: () => queue.open(),
+    hold: () => queue.hold(),
+    dispatched: (bytes) => share.dispatched(bytes),
+    answering: (publish) => share.answering(publish),
+    distributing: (publish) => share.distributing(publish),
+    finish(publish) {
+      if (share.finished(publish)) queue.finish()
+    },
+    get unfinished() {
+      return queue.unfinished
+    },
+    drop() {
+      rate?.stop()
+      queue.clear()
+      share.leave()
+    },
+  }
+}
+
+/** Only what passes counts. */
+function passAt(rate: PublishRate, pass: () => boolean): boolean {
+  if (!rate.isReady() || !pass()) return false
+  rate.take()
+  return true
+}

@@ -1,0 +1,146 @@
+import { SluiceError } from '../../base/errors.ts'
+import type { FaultEffect, FaultRule } from './faults.ts'
+import { isObject } from '../wire/validation.ts'
+
+/**
+ * Reads a fault rule that came as JSON: a member that is not known, or that says nothing together
+ * with the others, is refused, because a rule that silently never applies is worse than none.
+ */
+
+/** What a value must be, in words, and whether it is. */
+interface Kind {
+  readonly text: string
+  is(value: unknown): boolean
+}
+
+type Members = Readonly<Record<string, Kind>>
+
+const textCharactersMax = 2_048
+const positionsMax = 500
+const countMax = 1_000_000_000
+/** Longer than any client waits. */
+export const delayMsMax = 600_000
+
+const text: Kind = {
+  text: `a text of 1 to ${textCharactersMax} characters`,
+  is: (value) => typeof value === 'string' && value !== '' && value.length <= textCharactersMax,
+}
+const errorCode: Kind = {
+  text: 'the code of an error, such as AccessDeniedException',
+  is: (value) => typeof value === 'string' && /^[A-Za-z][\w.]{0,127}$/.test(value),
+}
+const position = integer(0, positionsMax - 1)
+const positions: Kind = {
+  text: `a list of 1 to ${positionsMax} positions, each from 0 to ${positionsMax - 1}`,
+  is: (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= positionsMax &&
+    value.every((item) => position.is(item)),
+}
+const probability: Kind = {
+  text: 'a number from 0 to 1',
+  is: (value) => typeof value === 'number' && value >= 0 && value <= 1,
+}
+const failureStatus = integer(400, 599)
+
+/** The members of each effect; those after `optional` may be left out. */
+const effects: Readonly<Record<FaultEffect['kind'], { required: Members; optional?: Members }>> = {
+  error: { required: { code: errorCode }, optional: { message: text, status: failureStatus } },
+  html: { required: { status: failureStatus } },
+  failEntries: {
+    required: { code: oneOf(['ProvisionedThroughputExceededException', 'InternalFailure']) },
+  },
+  delay: { required: { delayMs: integer(0, delayMsMax) } },
+  dropCall: { required: {} },
+  dropAnswer: { required: {} },
+}
+
+const selectors: Readonly<Record<Exclude<keyof FaultRule, 'effect'>, Kind>> = {
+  operation: text,
+  streamName: text,
+  partitionKey: text,
+  shardId: text,
+  positions,
+  roleArn: text,
+  accessKeyId: text,
+  times: integer(1, countMax),
+  after: integer(0, countMax),
+  probability,
+}
+
+/** @throws SluiceError InvalidRequestException, naming the field */
+export function readFaultRule(value: unknown): FaultRule {
+  if (!isObject(value)) throw invalid('the body must be a JSON object, with an "effect"')
+  const { effect, ...rest } = value
+  checkEffect(effect)
+  checkMembers('', rest, {}, selectors)
+  const rule = value as unknown as FaultRule
+  const isOfEntries = rule.effect.kind === 'failEntries'
+  if (rule.positions && !isOfEntries) {
+    throw invalid('positions selects entries of PutRecords: it needs the effect failEntries')
+  }
+  if (isOfEntries && !isPut(rule.operation)) {
+    throw invalid(
+      'operation must be PutRecord or PutRecords, or absent, with the effect failEntries',
+    )
+  }
+  if (rule.roleArn !== undefined && (rule.operation ?? 'AssumeRole') !== 'AssumeRole') {
+    throw invalid(`roleArn selects calls of AssumeRole: it never matches ${rule.operation}`)
+  }
+  return rule
+}
+
+const isPut = (operation = 'PutRecords') => operation === 'PutRecords' || operation === 'PutRecord'
+
+function checkEffect(effect: unknown): void {
+  if (effect === undefined) throw invalid('effect is missing')
+  if (!isObject(effect)) throw invalid('effect must be an object, with a "kind"')
+  const { kind, ...rest } = effect
+  if (!isEffectKind(kind)) {
+    const kinds = Object.keys(effects).join(', ')
+    const problem = kind === undefined ? 'is missing; it must' : 'must'
+    throw invalid(`effect.kind ${problem} be one of ${kinds}`)
+  }
+  const { required, optional = {} } = effects[kind]
+  checkMembers('effect.', rest, required, optional)
+}
+
+const isEffectKind = (kind: unknown): kind is FaultEffect['kind'] =>
+  typeof kind === 'string' && Object.hasOwn(effects, kind)
+
+function checkMembers(
+  path: string,
+  given: Readonly<Record<string, unknown>>,
+  required: Members,
+  optional: Members,
+): void {
+  const known: Members = { ...required, ...optional }
+  for (const [name, value] of Object.entries(given)) {
+    const kind = Object.hasOwn(known, name) ? known[name] : undefined
+    if (!kind) {
+      throw invalid(
+        `${path}${name} is not a known member; there are ${Object.keys(known).join(', ') || 'none'}`,
+      )
+    }
+    if (!kind.is(value)) throw invalid(`${path}${name} must be ${kind.text}`)
+  }
+  const missing = Object.keys(required).find((name) => !Object.hasOwn(given, name))
+  if (missing !== undefined) throw invalid(`${path}${missing} is missing`)
+}
+
+function integer(min: number, max: number): Kind {
+  return {
+    text: `a whole number from ${min} to ${max}`,
+    is: (value) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max,
+  }
+}
+
+function oneOf(values: readonly string[]): Kind {
+  return {
+    text: `one of ${values.join(', ')}`,
+    is: (value) => typeof value === 'string' && values.includes(value),
+  }
+}
+
+const invalid = (message: string) => new SluiceError('InvalidRequestException', message)

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { guardOrigin } from '../../base/origin-guard.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import { readFaultRule } from './fault-rule.ts'
+import { faultRulesMax } from './faults.ts'
+import type { Faults } from './faults.ts'
+import { answer, hostOf } from '../wire/lab-http.ts'
+import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+
+/**
+ * Fault rules over HTTP, for whoever tests a producer or consumer in another process:
+ *
+ *     GET    /_faults        {"faults": [{"id", "rule", "appliedCount", "remainingCount"}, ...]}
+ *     POST   /_faults        a rule -> 201 and its item
+ *     DELETE /_faults        204; every rule is gone
+ *     GET    /_faults/{id}   its item
+ *     DELETE /_faults/{id}   204
+ *
+ * An error is `{"message"}` with its code in `x-amzn-ErrorType`, as the HTTP API of the engine has
+ * it. Nobody signs these requests, also when the lab is strict; a page in a browser is kept out.
+ */
+export interface FaultsEndpoint {
+  readonly faults: Faults
+  readonly logger: Logger
+  /** The name or address that the lab listens on. */
+  readonly host: string
+  /** The operator answers for the network: see origin-guard.ts. */
+  readonly insecure: boolean
+}
+
+const jsonType = 'application/json'
+const pathForm = /^\/_faults(?:\/([^/]*))?$/
+
+/** True when the request is meant for this endpoint. */
+export const isFaultsRequest = (request: LabRequest) => pathForm.test(pathOf(request))
+
+/** Carries a request out. Never throws. */
+export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): LabAnswer {
+  try {
+    const host = hostOf(request)
+    guardOrigin({ host, origin: request.headers.origin }, endpoint)
+    const id = pathForm.exec(pathOf(request))?.[1]
+    return id === undefined ? answerAll(endpoint, request) : answerOne(endpoint, request, id)
+  } catch (thrown) {
+    return errorAnswer(endpoint, thrown)
+  }
+}
+
+const pathOf = ({ target }: LabRequest) => target.split('?', 1)[0] ?? ''
+
+function answerAll({ faults, logger }: FaultsEndpoint, request: LabRequest): LabAnswer {
+  switch (request.method) {
+    case 'GET':
+      return json(200, { faults: faults.list() })
+    case 'POST': {
+      const rule = readFaultRule(jsonOf(request.body))
+      if (faults.list().length >= faultRulesMax) {
+        throw new SluiceError(
+          'LimitExceededException',
+          `the lab takes at most ${faultRulesMax} fault rules: remove some`,
+        )
+      }
+      const { id } = faults.add(rule)
+      logger.info({ fault: rule, id }, 'a fault rule was added')
+      return json(201, itemOf(faults, id))
+    }
+    case 'DELETE':
+      faults.clear()
+      logger.info({}, 'the fault rules were removed')
+      return nothing()
+    default:
+      throw notAllowed(request, 'GET, POST or DELETE')
+  }
+}
+
+function answerOne({ faults, logger }: FaultsEndpoint, request: LabRequest, id: string): LabAnswer {
+  switch (request.method) {
+    case 'GET':
+      return json(200, itemOf(faults, id))
+    case 'DELETE':
+      if (!faults.remove(id)) throw notFound(id)
+      logger.info({ id }, 'a fault rule was removed')
+      return nothing()
+    default:
+      throw notAllowed(request, 'GET or DELETE')
+  }
+}
+
+function itemOf(faults: Faults, id: string): object {
+  const item = faults.list().find((listed) => listed.id === id)
+  if (!item) throw notFound(id)
+  return item
+}
+
+function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch (thrown) {
+    throw new SluiceError('InvalidRequestException', `the body is not JSON: ${messageOf(thrown)}`)
+  }
+}
+
+const notFound = (id: string) =>
+  new SluiceError('ResourceNotFoundException', `there is no fault rule with the id ${id}`)
+
+const notAllowed = ({ method }: LabRequest, allowed: string) =>
+  new SluiceError('MethodNotAllowedException', `${method} is not ${allowed}`)
+
+function errorAnswer({ logger }: FaultsEndpoint, thrown: unknown): LabAnswer {
+  const error =
+    thrown instanceof SluiceError
+      ? thrown
+      : new SluiceError('InternalException', 'the lab failed', { cause: thrown })
+  if (error !== thrown) logger.error({ err: thrown }, error.message)
+  return json(error.status, { message: error.message }, { 'x-amzn-errortype': error.code })
+}
+
+function json(status: number, body: object, headers: Readonly<Record<string, string>> = {}) {
+  const given = answer(status, jsonType, `${JSON.stringify(body)}\n`, randomUUID())
+  return { ...given, headers: { ...given.headers, ...headers } }
+}
+
+const nothing = (): LabAnswer => answer(204, jsonType, '', randomUUID())

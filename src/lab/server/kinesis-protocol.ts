@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import type { CheckCaller } from '../service/caller-check.ts'
+import { eventStreamType } from '../wire/event-stream.ts'
+import type { CallSubject } from '../faults/faults.ts'
+import { openIterator } from '../streams/iterators.ts'
+import type { ShardIterator } from '../streams/iterators.ts'
+import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
+import type { OpenEvents, OperationContext } from '../kinesis-operations/operation.ts'
+import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
+import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import { carryOut } from '../service/service-call.ts'
+import type { CallObserver } from '../service/service-call.ts'
+import { ServiceError } from '../wire/service-error.ts'
+import { shardIdOf } from '../streams/stream.ts'
+import { isObject } from '../wire/validation.ts'
+import { jsonFormat } from '../wire/wire-format.ts'
+import type { WireFormat } from '../wire/wire-format.ts'
+
+/**
+ * The protocols of Kinesis: `POST /` with the operation in `x-amz-target` and a body in JSON or in
+ * CBOR, or Smithy RPC v2 with the operation in the path. The answer is written as the request was.
+ * An error is `{"__type": code, "message": text}`.
+ */
+const servicePrefix = 'Kinesis_20131202'
+const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
+
+export interface KinesisDeps {
+  readonly context: OperationContext
+  readonly observer: CallObserver
+  readonly logger: Logger
+  /** Absent: anybody may call, signed or not. */
+  readonly checkCaller?: CheckCaller | undefined
+}
+
+/** True when the request is meant for these protocols. */
+export const isKinesisRequest = (request: LabRequest) =>
+  request.headers['x-amz-target'] !== undefined || isRpc(request)
+
+const isRpc = ({ headers, target }: LabRequest) =>
+  headers['smithy-protocol'] === 'rpc-v2-cbor' && rpcForm.test(target)
+
+/** Carries a request out. Never rejects. */
+export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Promise<LabAnswer> {
+  const requestId = randomUUID()
+  const target = targetOf(request)
+  const wire = await wireOf(request)
+  const name = target.startsWith(`${servicePrefix}.`)
+    ? target.slice(servicePrefix.length + 1)
+    : target
+  let input: Record<string, unknown> = {}
+  let problem: ServiceError | undefined
+  try {
+    if (request.body.length > 0) input = wire.decode(request.body)
+  } catch (error) {
+    problem = asServiceError(error, deps.logger)
+  }
+  return carryOut({
+    context: deps.context,
+    observer: deps.observer,
+    request,
+    requestId,
+    call: describeCall(deps.context, name, input, request),
+    refusal: await deps.checkCaller?.('kinesis', request),
+    run(call) {
+      if (problem) throw problem
+      const outcome = operationOf(target, name).run(deps.context, input, { call, wire })
+      if (typeof outcome === 'function') return { answer: eventAnswer(outcome, wire, requestId) }
+      const failedRecordCount = outcome?.['FailedRecordCount']
+      const body = outcome ? wire.encode(outcome) : ''
+      return {
+        answer: inFormat(wire, answer(200, wire.contentType, body, requestId)),
+        ...(typeof failedRecordCount === 'number' ? { failedRecordCount } : {}),
+      }
+    },
+    onError(thrown) {
+      const error = asServiceError(thrown, deps.logger)
+      const body = wire.encode({ __type: error.code, message: error.message })
+      const given = answer(error.status, wire.contentType, body, requestId)
+      return { error, answer: inFormat(wire, given) }
+    },
+  })
+}
+
+/** `Kinesis_20131202.PutRecords`, wherever the protocol has it. */
+function targetOf(request: LabRequest): string {
+  const operationName = isRpc(request) ? rpcForm.exec(request.target)?.[1] : undefined
+  return operationName === undefined
+    ? String(request.headers['x-amz-target'])
+    : `${servicePrefix}.${operationName}`
+}
+
+async function wireOf(request: LabRequest): Promise<WireFormat> {
+  const { 'content-type': contentType } = request.headers
+  if (!isRpc(request) && !contentType?.includes('cbor')) return jsonFormat
+  // Its library takes its time to load, and most clients speak JSON.
+  const { amzCborFormat, rpcCborFormat } = await import('../wire/cbor-formats.ts')
+  return isRpc(request) ? rpcCborFormat : amzCborFormat
+}
+
+const inFormat = (
+  { headers }: WireFormat,
+  given: Extract<LabAnswer, { kind: 'answer' }>,
+): LabAnswer => ({ ...given, headers: { ...given.headers, ...headers } })
+
+const eventAnswer = (open: OpenEvents, wire: WireFormat, requestId: string): LabAnswer => ({
+  kind: 'stream',
+  status: 200,
+  headers: { 'content-type': eventStreamType, 'x-amzn-requestid': requestId, ...wire.headers },
+  open,
+})
+
+function operationOf(target: string, name: string) {
+  const isOurs = target.startsWith(`${servicePrefix}.`)
+  const found = isOurs ? kinesisOperations.get(name) : undefined
+  if (found) return found
+  throw new ServiceError(
+    'UnknownOperationException',
+    `The local Kinesis does not have the operation ${target}.`,
+  )
+}
+
+/** What the faults and the list of calls see; read leniently, before the input is checked. */
+function describeCall(
+  context: OperationContext,
+  operation: string,
+  input: Record<string, unknown>,
+  request: LabRequest,
+): CallSubject {
+  const iterator = iteratorIn(context, input)
+  const streamName = streamNameIn(input) ?? iterator?.streamName
+  const shardId = iterator ? shardIdOf(iterator.shardNumber) : input['ShardId']
+  const accessKeyId = accessKeyIdOf(request.headers)
+  const entries = Array.isArray(input['Records']) ? (input['Records'] as unknown[]) : [input]
+  return {
+    operation,
+    partitionKeys: entries.flatMap((entry) => {
+      const key = isObject(entry) ? entry['PartitionKey'] : undefined
+      return typeof key === 'string' ? [key] : []
+    }),
+    ...(streamName === undefined ? {} : { streamName }),
+    ...(typeof shardId === 'string' ? { shardId } : {}),
+    ...(accessKeyId === undefined ? {} : { accessKeyId }),
+  }
+}
+
+function streamNameIn(input: Record<string, unknown>): string | undefined {
+  const { StreamName: name, StreamARN, ConsumerARN, ResourceARN } = input
+  if (typeof name === 'string') return name
+  const arn = StreamARN ?? ConsumerARN ?? ResourceARN
+  return typeof arn === 'string' ? arn.split(':stream/')[1]?.split('/')[0] : undefined
+}
+
+function iteratorIn(
+  context: OperationContext,
+  { ShardIterator: sealed }: Record<string, unknown>,
+): ShardIterator | undefined {
+  if (typeof sealed !== 'string') return undefined
+  try {
+    return openIterator(context.tokens, sealed)
+  } catch {
+    return undefined
+  }
+}
+
+function asServiceError(thrown: unknown, logger: Logger): ServiceError {
+  if (thrown instanceof ServiceError) return thrown
+  logger.error({ err: thrown }, 'the local Kinesis failed')
+  return new ServiceError('InternalFailure', 'Internal service failure.')
+}

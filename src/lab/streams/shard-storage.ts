@@ -1,0 +1,165 @@
+import type { Clock } from '../../base/clock.ts'
+import type { MakeShard, NewShard } from './resharding.ts'
+import { sequenceNumbersOf } from './sequence-number.ts'
+import { createShardLimits } from './shard-limits.ts'
+import type { LimitSwitches } from './shard-limits.ts'
+import { createShardLog } from './shard-log.ts'
+import type { ShardLog } from './shard-log.ts'
+import type { ShardRow } from './stream-row.ts'
+import { shardIdOf } from './stream.ts'
+import type { Shard, Stream } from './stream.ts'
+
+/**
+ * The memory of all shards together. It is bounded twice: by the retention of each stream, and by
+ * bytes: beyond them the oldest records of all go, whatever stream they are of.
+ */
+export interface ShardStorage {
+  readonly makeShard: MakeShard
+  /** Stores a record in the shard, and says where it is now. */
+  readonly append: (
+    stream: Stream,
+    shard: Shard,
+    partitionKey: string,
+    data: Uint8Array,
+  ) => PutPlace
+  /** Makes a shard of what is kept of it, `fill` giving its log the records. */
+  readonly restoreShard: (row: ShardRow, fill: (log: ShardLog) => void) => Shard
+  /** Forgets what is past the retention of the stream, closed shards among it. */
+  readonly trim: (stream: Stream) => void
+  /** What arrived before it is past the retention of the stream. */
+  readonly horizonMs: (stream: Stream) => number
+}
+
+/** Told of what changes, by who keeps it. */
+export interface StreamJournal {
+  /** Anything but new records: a setting, its shards, or records that are gone. */
+  changed(stream: Stream): void
+  appended(stream: Stream, shard: Shard): void
+  deleted(stream: Stream): void
+}
+
+export interface PutPlace {
+  readonly shardId: string
+  readonly sequenceNumber: string
+}
+
+export interface ShardStorageOptions {
+  readonly clock: Clock
+  /** Those whose oldest records may go. */
+  readonly streams: ReadonlyMap<string, Stream>
+  readonly storedBytesMax: number
+  readonly limits: LimitSwitches
+  /** Told each time that records were dropped for want of room. */
+  readonly onDropped: ((streamName: string) => void) | undefined
+  readonly journal: StreamJournal | undefined
+}
+
+const hourMs = 3_600_000
+
+export function createShardStorage(options: ShardStorageOptions): ShardStorage {
+  const { clock, streams, storedBytesMax, journal } = options
+  const memory = { usedBytes: 0 }
+  const makers = createShardMakers({
+    limits: options.limits,
+    clock,
+    onBytes: (delta) => {
+      memory.usedBytes += delta
+    },
+  })
+
+  function makeRoom(): void {
+    while (memory.usedBytes > storedBytesMax) {
+      const oldest = oldestShardOf(streams.values())
+      if (!oldest) return
+      oldest.shard.log.dropOldestSegment()
+      journal?.changed(oldest.stream)
+      options.onDropped?.(oldest.stream.name)
+    }
+  }
+
+  const horizonMs = (stream: Stream) => clock.nowMs() - stream.retentionHours * hourMs
+  return {
+    ...makers,
+    append(stream, shard, partitionKey, data) {
+      const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.nowMs())
+      if (memory.usedBytes > storedBytesMax) makeRoom()
+      journal?.appended(stream, shard)
+      if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
+      return { shardId: shard.id, sequenceNumber: shard.sequenceNumber(ordinal, arrivalMs) }
+    },
+    horizonMs,
+    trim(stream) {
+      const oldestMs = horizonMs(stream)
+      let isTrimmed = false
+      for (const { log } of stream.shards) if (log.trimBefore(oldestMs)) isTrimmed = true
+      const isExpired = ({ closedMs }: Shard) => closedMs !== undefined && closedMs < oldestMs
+      if (stream.shards.some(isExpired)) {
+        stream.shards = stream.shards.filter((shard) => !isExpired(shard))
+        isTrimmed = true
+      }
+      if (isTrimmed) journal?.changed(stream)
+    },
+  }
+}
+
+function createShardMakers(deps: {
+  limits: LimitSwitches
+  clock: Clock
+  onBytes: (delta: number) => void
+}): Pick<ShardStorage, 'makeShard' | 'restoreShard'> {
+  const newParts = (createdMs: number, number: number) => ({
+    number,
+    id: shardIdOf(number),
+    createdMs,
+    log: createShardLog(deps.onBytes),
+    limits: createShardLimits(deps.limits),
+    watchers: new Set<() => void>(),
+    children: [],
+    sequenceNumber: sequenceNumbersOf(createdMs, number),
+  })
+  return {
+    makeShard(stream, { startingHashKey, endingHashKey, parents }: NewShard): Shard {
+      const number = stream.shardsMade++
+      // Later than its parents, so that the sequence numbers of a key grow over a reshard, too.
+      const createdMs =
+        parents.length === 0
+          ? stream.createdMs
+          : Math.max(deps.clock.nowMs(), ...parents.map((parent) => parent.createdMs + 1))
+      return {
+        ...newParts(createdMs, number),
+        parentIds: parents.map((parent) => parent.id),
+        startingHashKey,
+        endingHashKey,
+        encryptions:
+          stream.encryptionKeyId === undefined ? [] : [{ fromOrdinal: 1, isEncrypted: true }],
+        closedMs: undefined,
+      }
+    },
+    restoreShard(row, fill) {
+      const shard: Shard = {
+        ...newParts(row.createdMs, row.number),
+        parentIds: row.parentIds,
+        startingHashKey: BigInt(row.startingHashKey),
+        endingHashKey: BigInt(row.endingHashKey),
+        encryptions: [...row.encryptions],
+        closedMs: row.closedMs,
+      }
+      shard.log.skipTo(row.firstOrdinal)
+      fill(shard.log)
+      if (shard.log.nextOrdinal() < row.nextOrdinal) shard.log.skipTo(row.nextOrdinal)
+      return shard
+    },
+  }
+}
+
+function oldestShardOf(streams: Iterable<Stream>): { stream: Stream; shard: Shard } | undefined {
+  let oldest: { stream: Stream; shard: Shard; sinceMs: number } | undefined
+  for (const stream of streams) {
+    for (const shard of stream.shards) {
+      const sinceMs = shard.log.oldestSegmentMs()
+      if (sinceMs === undefined) continue
+      if (!oldest || sinceMs < oldest.sinceMs) oldest = { stream, shard, sinceMs }
+    }
+  }
+  return oldest
+}

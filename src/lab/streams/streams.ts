@@ -1,0 +1,193 @@
+import type { Clock } from '../../base/clock.ts'
+import { endSubscriptions } from './consumers.ts'
+import { uniformRanges } from './resharding.ts'
+import type { MakeShard, Resharding } from './resharding.ts'
+import { ServiceError, notFound } from '../wire/service-error.ts'
+import { createShardCounts } from './shard-counts.ts'
+import { noLimits } from './shard-limits.ts'
+import type { LimitSwitches } from './shard-limits.ts'
+import { createShardStorage } from './shard-storage.ts'
+import type { ShardStorage, StreamJournal } from './shard-storage.ts'
+import { createStatuses, statusDurationsDefault } from './statuses.ts'
+import type { StatusDurations } from './statuses.ts'
+import type { ShardLog } from './shard-log.ts'
+import { streamOf } from './stream-row.ts'
+import type { ShardRow, StreamRow } from './stream-row.ts'
+import type { Stream, StreamMode } from './stream.ts'
+
+/** The streams of the lab and their records, in memory; a journal may keep them on disk as well. */
+export interface StreamStore {
+  /** @throws ServiceError ResourceInUseException, LimitExceededException */
+  create(stream: NewStream): Stream
+  /**
+   * Deletes a stream with its records and consumers.
+   * @throws ServiceError ResourceInUseException unless it is ACTIVE
+   */
+  delete(stream: Stream): void
+  find(name: string): Stream | undefined
+  /** @throws ServiceError ResourceNotFoundException */
+  get(name: string): Stream
+  /** Sorted by name. */
+  list(): readonly Stream[]
+  readonly openShardCount: () => number
+  /** @throws ServiceError LimitExceededException when so many more shards are too many */
+  readonly refuseTooManyShards: (moreCount: number) => void
+  /**
+   * Changes a stream: it is UPDATING for a while, then `apply` runs and it is ACTIVE again.
+   * @throws ServiceError ResourceInUseException unless it is ACTIVE
+   */
+  update(stream: Stream, apply: (resharding: Resharding) => void): void
+  readonly append: ShardStorage['append']
+  /** To be called before records are read. */
+  readonly trim: ShardStorage['trim']
+  readonly horizonMs: ShardStorage['horizonMs']
+  /** Runs `apply` when a consumer was CREATING or DELETING for long enough. */
+  passConsumer(apply: () => void): void
+  /** To be called when anything else of a stream has changed. */
+  touch(stream: Stream): void
+  /** Puts a stream back that was kept, `fill` giving the log of each shard its records. */
+  restore(row: StreamRow, fill: (shard: ShardRow, log: ShardLog) => void): void
+  /** Ends what is under way. */
+  close(): void
+}
+
+export interface NewStream {
+  readonly name: string
+  readonly shardCount: number
+  readonly mode?: StreamMode
+  readonly maxRecordSizeInKiB?: number
+  readonly tags?: Readonly<Record<string, string>>
+  /** It is ACTIVE at once, however long CREATING takes otherwise. */
+  readonly isReadyAtOnce?: boolean
+}
+
+export interface StreamStoreOptions {
+  readonly region: string
+  readonly accountId: string
+  readonly clock: Clock
+  /** Memory for the records of all streams together; the oldest records go first beyond it. */
+  readonly storedBytesMax: number
+  /** Of every shard; absent: none. */
+  readonly limits?: LimitSwitches
+  readonly statusMs?: StatusDurations
+  /** Told each time that records were dropped for want of room. */
+  readonly onDropped?: (streamName: string) => void
+  readonly journal?: StreamJournal
+}
+
+export const retentionHoursDefault = 24
+export const maxRecordSizeInKiBDefault = 1024
+
+export function createStreamStore(options: StreamStoreOptions): StreamStore {
+  const { clock, accountId, region, journal, statusMs = statusDurationsDefault } = options
+  const streams = new Map<string, Stream>()
+  const statuses = createStatuses(clock, accountId, streams)
+  const counts = createShardCounts(options, streams)
+  const storage = createShardStorage({
+    clock,
+    streams,
+    storedBytesMax: options.storedBytesMax,
+    limits: options.limits ?? noLimits,
+    onDropped: options.onDropped,
+    journal,
+  })
+  const { makeShard } = storage
+  let lastCreatedMs = 0
+
+  return {
+    create(wanted) {
+      if (streams.has(wanted.name)) throw alreadyThere(wanted.name, accountId)
+      counts.refuseTooManyShards(wanted.shardCount)
+      lastCreatedMs = Math.max(clock.nowMs(), lastCreatedMs + 1)
+      const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
+      const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, makeShard })
+      streams.set(wanted.name, stream)
+      journal?.changed(stream)
+      const creatingMs = wanted.isReadyAtOnce ? 0 : statusMs.creatingMs
+      statuses.pass(stream, 'CREATING', creatingMs, () => {
+        stream.status = 'ACTIVE'
+      })
+      return stream
+    },
+    delete(stream) {
+      statuses.refuseUnlessActive(stream)
+      journal?.deleted(stream)
+      statuses.pass(stream, 'DELETING', statusMs.deletingMs, () => {
+        streams.delete(stream.name)
+        empty(stream)
+      })
+    },
+    find: (name) => streams.get(name),
+    get(name) {
+      const stream = streams.get(name)
+      if (!stream) throw notFound(`Stream ${name} under account ${accountId} not found.`)
+      return stream
+    },
+    list: () => [...streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    openShardCount: counts.openShardCount,
+    refuseTooManyShards: counts.refuseTooManyShards,
+    update(stream, apply) {
+      statuses.refuseUnlessActive(stream)
+      statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
+        apply({ stream, makeShard, nowMs: clock.nowMs() })
+        stream.status = 'ACTIVE'
+        journal?.changed(stream)
+      })
+    },
+    append: storage.append,
+    trim: storage.trim,
+    horizonMs: storage.horizonMs,
+    passConsumer: (apply) => statuses.later(statusMs.consumerMs, apply),
+    touch: (stream) => journal?.changed(stream),
+    restore(row, fill) {
+      const stream = streamOf(row, (shard) =>
+        storage.restoreShard(shard, (log) => fill(shard, log)),
+      )
+      lastCreatedMs = Math.max(lastCreatedMs, stream.createdMs)
+      streams.set(stream.name, stream)
+    },
+    close: () => statuses.close(),
+  }
+}
+
+const alreadyThere = (name: string, accountId: string) =>
+  new ServiceError(
+    'ResourceInUseException',
+    `Stream ${name} under account ${accountId} already exists.`,
+  )
+
+/** Lets go of what is stored, and of who reads it. */
+function empty(stream: Stream): void {
+  for (const consumer of stream.consumers.values()) endSubscriptions(consumer)
+  for (const { log } of stream.shards) {
+    while (log.oldestSegmentMs() !== undefined) log.dropOldestSegment()
+  }
+}
+
+function newStream(
+  wanted: NewStream,
+  made: { arn: string; createdMs: number; makeShard: MakeShard },
+): Stream {
+  const stream: Stream = {
+    name: wanted.name,
+    arn: made.arn,
+    createdMs: made.createdMs,
+    tags: new Map(Object.entries(wanted.tags ?? {})),
+    consumers: new Map(),
+    lastConsumerSeconds: 0,
+    status: 'CREATING',
+    mode: wanted.mode ?? 'PROVISIONED',
+    shards: [],
+    openShards: [],
+    shardsMade: 0,
+    maxRecordSizeInKiB: wanted.maxRecordSizeInKiB ?? maxRecordSizeInKiBDefault,
+    retentionHours: retentionHoursDefault,
+    encryptionKeyId: undefined,
+    shardLevelMetrics: [],
+  }
+  const ranges = uniformRanges(wanted.shardCount)
+  const shards = ranges.map((range) => made.makeShard(stream, { ...range, parents: [] }))
+  stream.shards = shards
+  stream.openShards = shards
+  return stream
+}

@@ -1,0 +1,180 @@
+import type { Writable } from 'node:stream'
+import type { Clock } from '../../base/clock.ts'
+import type { Subscription } from './consumers.ts'
+import { encodeEvent } from '../wire/event-stream.ts'
+import type { EventMessage } from '../wire/event-stream.ts'
+import { childShardsOf, millisBehindLatest, readShard } from './read-shard.ts'
+import type { ServiceError } from '../wire/service-error.ts'
+import type { FanOutLimit } from './shard-limits.ts'
+import { isAtShardEnd } from './stream.ts'
+import type { Shard } from './stream.ts'
+import type { WireFormat } from '../wire/wire-format.ts'
+
+/**
+ * One SubscribeToShard from its answer's beginning to its end (API Reference, SubscribeToShard).
+ *
+ * Invariants: every record from the first ordinal on is sent once and in order; nothing is read
+ * before the connection has taken what was sent, so that a slow subscriber costs one event of
+ * memory; an event without records goes out when none had any for `heartbeatMs`; the end of a
+ * closed shard is one event with its children and without a ContinuationSequenceNumber, which is
+ * how clients know it.
+ */
+export interface SubscriptionDeps {
+  readonly clock: Clock
+  readonly shard: Shard
+  /** Of the record that is sent first. */
+  readonly ordinal: number
+  readonly limit: FanOutLimit
+  readonly wire: WireFormat
+  /** Forgets what is past retention. */
+  readonly trim: () => void
+}
+
+export interface OpenableSubscription extends Subscription {
+  /** Begins: `body` is where the answer goes, and ends with it. To be called once. */
+  readonly open: (body: Writable) => void
+}
+
+/** A subscription ends after five minutes; the subscriber makes another. */
+export const subscriptionLifetimeMs = 300_000
+const heartbeatMs = 5_000
+const eventLimits = Object.freeze({ recordsMax: 10_000, bytesMax: 1024 * 1024 })
+
+export function createSubscription(deps: SubscriptionDeps): OpenableSubscription {
+  let feed: Feed | undefined
+  return {
+    startedMs: deps.clock.nowMs(),
+    open: (body) => {
+      feed = startFeed(deps, body)
+    },
+    end: (reason) => feed?.fail(reason),
+  }
+}
+
+interface Feed {
+  fail(reason: ServiceError): void
+}
+
+function startFeed(deps: SubscriptionDeps, body: Writable): Feed {
+  const { clock, shard, limit, wire } = deps
+  const writer = createWriter(deps, body)
+  const pause = createPause(deps, body)
+  let nextOrdinal = deps.ordinal
+  let isOver = false
+
+  function stop(): void {
+    isOver = true
+    pause.cancel()
+    cancelExpiry()
+  }
+
+  function finish(): void {
+    if (isOver) return
+    stop()
+    body.end()
+  }
+
+  function pump(): void {
+    for (;;) {
+      if (isOver) return
+      if (body.writableNeedDrain) return pause.forDrain(pump)
+      const waitMs = limit.waitMs(clock.nowMs())
+      if (waitMs > 0) return pause.forMs(waitMs, pump)
+      deps.trim()
+      const read = readShard(shard, nextOrdinal, eventLimits, wire)
+      nextOrdinal = read.nextOrdinal
+      if (read.records.length === 0) break
+      limit.spend(read.sizeBytes, clock.nowMs())
+      writer.event(read.records, nextOrdinal)
+    }
+    if (isAtShardEnd(shard, nextOrdinal)) {
+      writer.event([], nextOrdinal)
+      finish()
+      return
+    }
+    pause.forRecords(pump, () => {
+      writer.event([], nextOrdinal)
+      pump()
+    })
+  }
+
+  const cancelExpiry = clock.after(subscriptionLifetimeMs, finish)
+  body.once('close', stop)
+  writer.begin()
+  pump()
+  return {
+    fail(reason) {
+      if (isOver) return
+      writer.exception(reason)
+      finish()
+    },
+  }
+}
+
+/** Writes the messages of the stream. */
+function createWriter({ clock, shard, wire }: SubscriptionDeps, body: Writable) {
+  const write = (kind: EventMessage['kind'], name: string, content: object) => {
+    const payload = wire.encode({ ...content })
+    body.write(encodeEvent({ kind, name, contentType: wire.contentType, payload }))
+  }
+  return {
+    begin: () => write('event', 'initial-response', {}),
+    exception: (reason: ServiceError) =>
+      write('exception', reason.code, { message: reason.message }),
+    event(records: readonly object[], nextOrdinal: number) {
+      const nowMs = clock.nowMs()
+      const children = records.length === 0 ? childShardsOf(shard, nextOrdinal) : undefined
+      write('event', 'SubscribeToShardEvent', {
+        Records: records,
+        ...(children
+          ? { ChildShards: children }
+          : { ContinuationSequenceNumber: placeBefore(shard, nextOrdinal, nowMs) }),
+        MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, nowMs),
+      })
+    },
+  }
+}
+
+/** Waits for one thing at a time. */
+function createPause({ clock, shard }: SubscriptionDeps, body: Writable) {
+  let cancel: () => void = nothing
+  return {
+    cancel: () => cancel(),
+    forDrain(resume: () => void) {
+      body.once('drain', resume)
+      cancel = () => body.off('drain', resume)
+    },
+    forMs(waitMs: number, resume: () => void) {
+      cancel = clock.after(waitMs, resume)
+    },
+    /** For something to read, or for the time of a heartbeat. */
+    forRecords(resume: () => void, beat: () => void) {
+      let isWaiting = true
+      const once = (then: () => void) => () => {
+        if (!isWaiting) return
+        cancel()
+        then()
+      }
+      // The records of one call wake it as often as they are, and go out as one event after it.
+      const wake = () => queueMicrotask(once(resume))
+      const cancelBeat = clock.after(heartbeatMs, once(beat))
+      shard.watchers.add(wake)
+      cancel = () => {
+        isWaiting = false
+        shard.watchers.delete(wake)
+        cancelBeat()
+      }
+    },
+  }
+}
+
+const nothing = () => {}
+
+/**
+ * A sequence number that stands behind the last record before `ordinal` and before the next one:
+ * AT and AFTER it both go on with the next one.
+ */
+function placeBefore(shard: Shard, ordinal: number, nowMs: number): string {
+  const last = shard.log.at(ordinal - 1)
+  return shard.sequenceNumber(ordinal - 1, last ? last.arrivalMs + 1 : nowMs)
+}

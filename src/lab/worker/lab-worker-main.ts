@@ -1,0 +1,48 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { createMemoryLogger } from '../../telemetry/logger.ts'
+import { createLabServer } from '../server/lab-server.ts'
+import type { LabServer } from '../server/lab-server.ts'
+import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
+
+/** The entry of the lab's thread: runs one server, and does what lab-worker.ts asks of it. */
+async function main(): Promise<void> {
+  const port = parentPort
+  if (!port) throw new Error('lab-worker-main runs as a worker thread only')
+  const report = (message: LabReport) => port.postMessage(message)
+  const logger = createMemoryLogger((line) => report({ kind: 'log', line }))
+  try {
+    // The calls are for tests in the same process; here nobody could read them.
+    const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
+    const lab = await createLabServer(options)
+    const obey = async (command: LabCommand) => {
+      const failure = await carryOut(lab, command)
+      report({ kind: 'done', id: command.id, ...(failure ? { failure } : {}) })
+      if (command.kind === 'close') port.close()
+    }
+    port.on('message', (command: LabCommand) => {
+      void obey(command)
+    })
+    report({ kind: 'ready', port: lab.port })
+  } catch (error) {
+    report({ kind: 'failed', failure: failureOf(error) })
+    port.close()
+  }
+}
+
+async function carryOut(lab: LabServer, command: LabCommand): Promise<LabFailure | undefined> {
+  try {
+    if (command.kind === 'close') await lab.close()
+    else lab.ensureStream(command.name)
+    return undefined
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
+function failureOf(error: unknown): LabFailure {
+  const message = messageOf(error)
+  return error instanceof SluiceError ? { code: error.code, message } : { message }
+}
+
+await main()

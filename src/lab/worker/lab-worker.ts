@@ -1,0 +1,152 @@
+import { Worker } from 'node:worker_threads'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
+
+/** The lab in a thread of its own, so that it takes no time from the engine's. */
+export interface LabWorker {
+  readonly host: string
+  readonly port: number
+  /**
+   * Makes the stream unless it is there.
+   * @throws SluiceError InternalException (rejects) when it cannot be made, or the lab is gone
+   */
+  ensureStream(name: string): Promise<void>
+  /** Ends connections, server and thread. */
+  close(): Promise<void>
+}
+
+export interface LabWorkerOptions extends LabWorkerData {
+  readonly logger: Logger
+  /** Told if the thread ends by itself, which is logged in any case. */
+  readonly onExit?: (error: SluiceError) => void
+}
+
+/** A thread that has not ended by itself by then is ended. */
+const closeTimeoutMs = 2_000
+
+/**
+ * Starts the lab in a worker thread.
+ *
+ * @throws SluiceError PortUnavailable (rejects) when it cannot listen; InternalException when the
+ *   thread cannot start
+ */
+export async function startLabWorker(options: LabWorkerOptions): Promise<LabWorker> {
+  const { logger, onExit, ...data } = options
+  const worker = startThread(data)
+  const requests = createRequests(worker)
+  let isRunning = false
+  let cause: unknown
+  worker.on('error', (error) => {
+    cause = error
+  })
+  const ended = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      const reason = cause === undefined ? '' : `: ${messageOf(cause)}`
+      const error = new SluiceError('InternalException', `the thread of the lab ended${reason}`, {
+        cause,
+      })
+      requests.rejectAll(error)
+      resolve()
+      // Before it runs, whoever starts it is told; once it is closed, it is to end.
+      if (!isRunning) return
+      logger.error({ err: cause }, error.message)
+      onExit?.(error)
+    })
+  })
+
+  worker.on('message', (report: LabReport) => {
+    if (report.kind === 'log') relay(logger, report.line)
+    else requests.settle(report)
+  })
+  const port = await requests.ready
+  isRunning = true
+
+  return {
+    host: options.host,
+    port,
+    ensureStream: (name) => requests.send((id) => ({ kind: 'ensureStream', id, name })),
+    async close() {
+      isRunning = false
+      // Whether or not it is answered: what counts is that the thread ends.
+      requests.send((id) => ({ kind: 'close', id })).catch(() => undefined)
+      const timer = setTimeout(() => void worker.terminate(), closeTimeoutMs)
+      await ended
+      clearTimeout(timer)
+    },
+  }
+}
+
+function startThread(data: LabWorkerData): Worker {
+  const isCompiled = import.meta.url.endsWith('.js')
+  const entry = new URL(`./lab-worker-main${isCompiled ? '.js' : '.ts'}`, import.meta.url)
+  return new Worker(isCompiled ? entry : sourceEntry(entry), { workerData: data })
+}
+
+/**
+ * Development only: a thread does not take over the loader with which its parent reads TypeScript,
+ * so this entry registers tsx (a development dependency) first.
+ */
+function sourceEntry(entry: URL): URL {
+  const tsx = import.meta.resolve('tsx/esm/api')
+  const code = `import { register } from '${tsx}'; register(); await import('${entry.href}')`
+  return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+}
+
+interface Requests {
+  /** The port, once the thread listens. */
+  readonly ready: Promise<number>
+  /** Resolves when the thread has done it. Waiting requests are as many as the caller makes. */
+  send(command: (id: number) => LabCommand): Promise<void>
+  settle(report: Exclude<LabReport, { kind: 'log' }>): void
+  rejectAll(error: SluiceError): void
+}
+
+/** The id that the start of the thread waits under. */
+const startId = 0
+
+function createRequests(worker: Worker): Requests {
+  const waiting = new Map<number, (result: SluiceError | number) => void>()
+  let lastId = startId
+  let endedBy: SluiceError | undefined
+
+  const wait = (id: number) =>
+    new Promise<number>((resolve, reject) => {
+      if (endedBy) return reject(endedBy)
+      waiting.set(id, (result) => (typeof result === 'number' ? resolve(result) : reject(result)))
+    })
+  const finish = (id: number, result: SluiceError | number) => {
+    waiting.get(id)?.(result)
+    waiting.delete(id)
+  }
+  return {
+    ready: wait(startId),
+    async send(command) {
+      const id = ++lastId
+      const done = wait(id)
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
+      worker.postMessage(command(id))
+      await done
+    },
+    settle(report) {
+      if (report.kind === 'ready') finish(startId, report.port)
+      else if (report.kind === 'failed') finish(startId, errorOf(report.failure))
+      else finish(report.id, report.failure ? errorOf(report.failure) : report.id)
+    },
+    rejectAll(error) {
+      endedBy = error
+      for (const settle of waiting.values()) settle(error)
+      waiting.clear()
+    },
+  }
+}
+
+const errorOf = ({ code = 'InternalException', message }: LabFailure) =>
+  new SluiceError(code, message)
+
+/** Writes a line of the thread's logger with this thread's. */
+function relay(logger: Logger, line: Readonly<Record<string, unknown>>): void {
+  const { level, msg, ...fields } = line
+  const name = level === 'debug' || level === 'info' || level === 'warn' ? level : 'error'
+  logger[name](fields, String(msg))
+}

@@ -1,0 +1,149 @@
+/**
+ * The ledger: what became of the records of each rule and action, ever.
+ *
+ *     accepted = delivered + queued + deadLettered + dropped
+ *
+ * holds at every moment, in memory and on disk: the counters change in the transaction that moves
+ * the record. The ways that a record can go:
+ *
+ *     (new) --> queued ----> delivered      the stream has it
+ *                 |  ^  '--> delivered      its rule's error action has it: counted in `handedOver`
+ *                 |  |                      as well; what that action sends is accepted on its own
+ *                 v  | replay
+ *             deadLettered --> dropped      deleted, or pushed out by later ones
+ *     (new) --> dropped                     by QoS 0, while the destination's share was full
+ */
+import { decodeCounters, encodeCounters } from './counters.ts'
+import type { CounterRow } from './counters.ts'
+import type { RowWrite } from '../store/outbox-store.ts'
+
+/** What became of the records of one action. */
+export interface LedgerCounts {
+  readonly accepted: number
+  /** Taken by the stream, or by the rule's error action. */
+  readonly delivered: number
+  readonly queued: number
+  readonly deadLettered: number
+  readonly dropped: number
+  /** How many of `delivered` the rule's error action took, because the stream did not. */
+  readonly handedOver: number
+}
+
+export interface ActionLedger extends LedgerCounts {
+  /** `errorActionIndex` for the rule's error action. */
+  readonly actionIndex: number
+}
+
+export interface LedgerRow extends CounterRow {
+  readonly ruleName: string
+  readonly actionIndex: number
+}
+
+const counterCount = 6
+/** Actions that are remembered: all that rules can have, and some that are gone. */
+export const ledgerRowsMax = 20_000
+
+/** What a move adds to accepted, delivered, queued, deadLettered, dropped, handedOver. */
+export const moves = Object.freeze({
+  accept: [1, 0, 1, 0, 0, 0],
+  deliver: [0, 1, -1, 0, 0, 0],
+  handOver: [0, 1, -1, 0, 0, 1],
+  bury: [0, 0, -1, 1, 0, 0],
+  replay: [0, 0, 1, -1, 0, 0],
+  /** The rule, as it is now, made other records of it. */
+  replayAsOther: [0, 1, 0, -1, 0, 1],
+  discard: [0, 0, 0, -1, 1, 0],
+  refuse: [1, 0, 0, 0, 1, 0],
+} as const)
+
+export interface Ledger {
+  rowOf(ruleName: string, actionIndex: number): LedgerRow
+  ofRule(ruleName: string): readonly ActionLedger[]
+  rows(): Iterable<LedgerRow>
+  /** Keys of rows that were forgotten and may still be on disk. */
+  forgotten(): readonly Buffer[]
+  forgottenRemoved(keys: readonly Buffer[]): void
+}
+
+/** The ledger that stands on disk, and goes on. */
+export function createLedger(stored: Iterable<RowWrite>): Ledger {
+  const byRule = new Map<string, Map<number, LedgerRow>>()
+  const all = new Set<LedgerRow>()
+  let forgotten: Buffer[] = []
+
+  function add(ruleName: string, actionIndex: number, numbers: number[]): LedgerRow {
+    const row = { ruleName, actionIndex, live: numbers, stored: [...numbers] }
+    const ofRule = byRule.get(ruleName) ?? new Map<number, LedgerRow>()
+    byRule.set(ruleName, ofRule.set(actionIndex, row))
+    all.add(row)
+    return row
+  }
+
+  /** Forgets the oldest action of which nothing is queued or among the dead letters. */
+  function forgetOne(): void {
+    for (const row of all) {
+      if (!isAtRest(row)) continue
+      all.delete(row)
+      byRule.get(row.ruleName)?.delete(row.actionIndex)
+      forgotten.push(ledgerKey(row))
+      return
+    }
+  }
+
+  for (const { key, value } of stored) {
+    add(
+      key.toString('utf8', 0, key.length - 2),
+      key.readInt16BE(key.length - 2),
+      decodeCounters(value, counterCount),
+    )
+  }
+  return {
+    rowOf(ruleName, actionIndex) {
+      const known = byRule.get(ruleName)?.get(actionIndex)
+      if (known) return known
+      if (all.size >= ledgerRowsMax) forgetOne()
+      return add(
+        ruleName,
+        actionIndex,
+        Array.from({ length: counterCount }, () => 0),
+      )
+    },
+    ofRule: (ruleName) =>
+      [...(byRule.get(ruleName)?.values() ?? [])]
+        .map(countsOf)
+        .toSorted((left, right) => left.actionIndex - right.actionIndex),
+    rows: () => all,
+    forgotten: () => forgotten,
+    forgottenRemoved(keys) {
+      forgotten = forgotten.filter((key) => !keys.includes(key))
+    },
+  }
+}
+
+/** The row of an action on disk once `delta` is added. Key: rule name, UTF-8; action index, i16. */
+export function ledgerWrite(row: LedgerRow, delta: readonly number[]): RowWrite {
+  return { key: ledgerKey(row), value: encodeCounters(row.stored, delta) }
+}
+
+function ledgerKey({ ruleName, actionIndex }: LedgerRow): Buffer {
+  const index = Buffer.alloc(2)
+  index.writeInt16BE(actionIndex)
+  return Buffer.concat([Buffer.from(ruleName), index])
+}
+
+/** Nothing is on its way, and nothing waits to be written. */
+function isAtRest({ live, stored }: LedgerRow): boolean {
+  const [accepted = 0, , queued, deadLettered] = live
+  return (
+    accepted > 0 &&
+    queued === 0 &&
+    deadLettered === 0 &&
+    live.every((number, index) => number === stored[index])
+  )
+}
+
+function countsOf({ actionIndex, live }: LedgerRow): ActionLedger {
+  const [accepted = 0, delivered = 0, queued = 0, deadLettered = 0, dropped = 0, handedOver = 0] =
+    live
+  return { actionIndex, accepted, delivered, queued, deadLettered, dropped, handedOver }
+}

@@ -1,0 +1,80 @@
+/**
+ * The bytes of a dead letter. All numbers are big-endian.
+ *
+ * Key, 8 bytes: the id, u64 (at most 2^53 - 1). It is the sequence that the record had, so ids grow
+ * in the order of acceptance and none is given twice.
+ *
+ * Value:
+ *
+ *     0  u8   layout: 1
+ *     1  u8   0
+ *     2  u32  destination id
+ *     6  u32  attempts
+ *    10  u48  first failure, epoch milliseconds
+ *    16  u48  last failure, epoch milliseconds
+ *    22  u16  length of the code
+ *    24  u16  length of the message
+ *    26       code, UTF-8; message, UTF-8; the value of the record (record-codec.ts)
+ */
+import { SluiceError } from '../../base/errors.ts'
+
+export const letterKeyBytes = 8
+const headerBytes = 26
+const layout = 1
+const attemptsMax = 0xffff_ffff
+/** A message of a service is a sentence; a proxy's may be a page. */
+const reasonBytesMax = 2_000
+
+/** Why a record was given up, and after how much trying. */
+export interface OutReason {
+  /** The error code of the service, or our own word for it. */
+  readonly code: string
+  readonly message: string
+}
+
+export interface StoredLetter {
+  readonly destinationId: number
+  readonly attempts: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly reason: OutReason
+  /** The record as it stood in the queue. */
+  readonly record: Buffer
+}
+
+export function encodeLetter(letter: StoredLetter): Buffer {
+  const code = Buffer.from(letter.reason.code).subarray(0, reasonBytesMax)
+  const message = Buffer.from(letter.reason.message).subarray(0, reasonBytesMax)
+  const header = Buffer.alloc(headerBytes)
+  header[0] = layout
+  header.writeUInt32BE(letter.destinationId, 2)
+  header.writeUInt32BE(Math.min(letter.attempts, attemptsMax), 6)
+  header.writeUIntBE(letter.firstMs, 10, 6)
+  header.writeUIntBE(letter.lastMs, 16, 6)
+  header.writeUInt16BE(code.length, 22)
+  header.writeUInt16BE(message.length, 24)
+  return Buffer.concat([header, code, message, letter.record])
+}
+
+/** @throws SluiceError DataFolderUnusable when the bytes are not of this layout */
+export function decodeLetter(value: Buffer): StoredLetter {
+  if (value[0] !== layout || value[1] !== 0 || value.length < headerBytes) {
+    throw new SluiceError(
+      'DataFolderUnusable',
+      'The outbox holds a dead letter that it cannot read',
+    )
+  }
+  const codeEnd = headerBytes + value.readUInt16BE(22)
+  const messageEnd = codeEnd + value.readUInt16BE(24)
+  return {
+    destinationId: value.readUInt32BE(2),
+    attempts: value.readUInt32BE(6),
+    firstMs: value.readUIntBE(10, 6),
+    lastMs: value.readUIntBE(16, 6),
+    reason: {
+      code: value.toString('utf8', headerBytes, codeEnd),
+      message: value.toString('utf8', codeEnd, messageEnd),
+    },
+    record: value.subarray(messageEnd),
+  }
+}

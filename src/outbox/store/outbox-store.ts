@@ -1,0 +1,298 @@
+/**
+ * The outbox on disk: one LMDB environment, `<data folder>/outbox/`, with these tables.
+ *
+ *     records       [destination id, sequence] -> value (both in record-codec.ts)
+ *     letters       id -> value (both in dead-letter-codec.ts)
+ *     destinations  u32 destination id -> JSON of the destination
+ *     counts        u32 destination id -> its counters (destination-table.ts)
+ *     ledger        [rule name, action index] -> its counters (ledger.ts)
+ *     state         "lastSequence" -> u64, the highest sequence ever given
+ *
+ * Invariants:
+ * - One `write` at a time, one transaction each: all of it is on disk or nothing.
+ * - A `write` that resolved is durable; one that rejected left no trace. Hence `overlappingSync`
+ *   is off: with it on, a failed flush leaves the transaction visible, and `flushed` never settles.
+ *   As the next write waits for the flush anyway, overlapping would gain nothing.
+ * - Every record's destination has its row, written no later than the record.
+ * - The counters change in the transaction that moves the records that they count: what is on disk
+ *   adds up at every moment, and nothing has to be counted when the outbox is opened.
+ * - A settled record is removed for good: only the ledger says that it was there.
+ */
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
+import { endianness } from 'node:os'
+import path from 'node:path'
+import { open } from 'lmdb'
+import type { Database, RootDatabase } from 'lmdb'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { letterKeyBytes } from './dead-letter-codec.ts'
+import { flushFolder } from '../../storage/flush-folder.ts'
+import { readKey, writeKey } from './record-codec.ts'
+import type { RecordKey } from './record-codec.ts'
+
+const folderName = 'outbox'
+const dataFileName = 'data.mdb'
+/** Of LMDB's meta page, in the byte order of the machine. */
+const magic = 0xbeefc0de
+const magicOffset = 24
+
+/** Where a record stands. */
+export interface RecordPlace {
+  readonly destinationId: number
+  readonly sequence: number
+}
+
+export interface StoredEntry extends RecordPlace {
+  readonly value: Buffer
+}
+
+/** A record that is to be written. */
+export interface RecordWrite {
+  readonly destination: { readonly id: number }
+  readonly record: { readonly sequence: number; readonly stored: Buffer }
+}
+
+/** Records of one destination that are to be removed. */
+export interface RecordRemovals {
+  readonly destination: { readonly id: number }
+  readonly sequences: readonly number[]
+}
+
+/** A row of the destinations table. */
+export interface DestinationRow {
+  readonly id: number
+  readonly json: string
+}
+
+/** A row of counters, as bytes. */
+export interface RowWrite {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+export interface StoredLetterEntry {
+  readonly id: number
+  readonly value: Buffer
+}
+
+/** What one transaction changes; within a table, removals come first. */
+export interface Changes {
+  readonly destinations: readonly DestinationRow[]
+  readonly destinationRemovals: readonly number[]
+  readonly puts: readonly RecordWrite[]
+  readonly removals: readonly RecordRemovals[]
+  readonly letters: readonly StoredLetterEntry[]
+  readonly letterRemovals: readonly number[]
+  readonly counts: readonly RowWrite[]
+  readonly ledger: readonly RowWrite[]
+  readonly ledgerRemovals: readonly Buffer[]
+  /** Absent: no sequence was given since the last write. */
+  readonly lastSequence?: number
+}
+
+export interface OutboxStore {
+  /** Resolves when durable; rejects with nothing changed. Never called before the last settled. */
+  write(changes: Changes): Promise<void>
+  /** The records of a destination after a sequence, in order; each value is a copy. */
+  entriesAfter(destinationId: number, afterSequence: number): Iterable<StoredEntry>
+  /** The dead letters after an id, in order. */
+  lettersAfter(id: number): Iterable<StoredLetterEntry>
+  letter(id: number): StoredLetterEntry | undefined
+  destinationRows(): readonly DestinationRow[]
+  countRows(): readonly RowWrite[]
+  ledgerRows(): readonly RowWrite[]
+  lastSequence(): number
+  close(): Promise<void>
+}
+
+const lastSequenceKey = Buffer.from('lastSequence')
+
+/**
+ * Opens the store in `directory`, making it when it is not there.
+ *
+ * @throws SluiceError DataFolderUnusable
+ */
+export function openOutboxStore(directory: string): OutboxStore {
+  const folder = path.join(directory, folderName)
+  const tables = openTables(folder)
+  const { environment, records, letters, destinations, counts, ledger, state } = tables
+  return Object.freeze({
+    async write(changes: Changes) {
+      await awaitCommit(environment.batch(() => writeInto(tables, changes)))
+    },
+    entriesAfter: (destinationId: number, afterSequence: number) =>
+      entriesOf(records, {
+        start: [destinationId, afterSequence + 1],
+        end: [destinationId + 1, 0],
+      }),
+    *lettersAfter(id: number) {
+      for (const { key, value } of letters.getRange({ start: letterKey(id + 1) })) {
+        yield { id: letterIdOf(key), value }
+      }
+    },
+    letter(id: number) {
+      const value = letters.get(letterKey(id))
+      return value && { id, value }
+    },
+    destinationRows: () =>
+      rowsOf(destinations).map(({ key, value }) => ({
+        id: key.readUInt32BE(0),
+        json: value.toString('utf8'),
+      })),
+    countRows: () => rowsOf(counts),
+    ledgerRows: () => rowsOf(ledger),
+    lastSequence() {
+      const value = state.get(lastSequenceKey)
+      return value === undefined ? 0 : letterIdOf(value)
+    },
+    close: () => environment.close(),
+  })
+}
+
+/** Within `batch`: the promises of the single operations are those of the batch. */
+function writeInto(tables: Tables, changes: Changes): void {
+  const { records, letters, destinations, counts, ledger, state } = tables
+  for (const id of changes.destinationRemovals) {
+    void destinations.remove(destinationKey(id))
+    void counts.remove(destinationKey(id))
+  }
+  for (const row of changes.ledgerRemovals) void ledger.remove(row)
+  for (const { id, json } of changes.destinations) {
+    void destinations.put(destinationKey(id), Buffer.from(json))
+  }
+  for (const { destination, record } of changes.puts) {
+    const { sequence, stored } = record
+    void records.put([destination.id, sequence], stored)
+  }
+  for (const { destination, sequences } of changes.removals) {
+    for (const sequence of sequences) void records.remove([destination.id, sequence])
+  }
+  for (const { id, value } of changes.letters) void letters.put(letterKey(id), value)
+  for (const id of changes.letterRemovals) void letters.remove(letterKey(id))
+  for (const row of changes.counts) void counts.put(row.key, row.value)
+  for (const row of changes.ledger) void ledger.put(row.key, row.value)
+  if (changes.lastSequence !== undefined) {
+    void state.put(lastSequenceKey, letterKey(changes.lastSequence))
+  }
+}
+
+/**
+ * How keys and values of the records table go in and out of the library's own buffers. Its `binary`
+ * makes a block of memory for each key and each value that it reads, which costs more than the copy,
+ * and a backlog is read by the hundred thousand records a second: here a key becomes two numbers,
+ * and a value goes into Node's pool of small buffers.
+ */
+const recordEncoding = {
+  keyEncoder: { writeKey, readKey },
+  encoder: {
+    encode: (value: Buffer): Buffer => value,
+    decode: (source: Buffer, length: number): Buffer => Buffer.from(source.subarray(0, length)),
+  },
+}
+
+type Table = Database<Buffer, Buffer>
+type RecordTable = Database<Buffer, RecordKey>
+
+interface Tables {
+  readonly environment: RootDatabase<Buffer, Buffer>
+  readonly records: RecordTable
+  readonly letters: Table
+  readonly destinations: Table
+  readonly counts: Table
+  readonly ledger: Table
+  readonly state: Table
+}
+
+function openTables(folder: string): Tables {
+  const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
+  try {
+    refuseForeignFile(path.join(folder, dataFileName))
+    const environment = open<Buffer, Buffer>(folder, {
+      ...binary,
+      overlappingSync: false,
+      // Writes are grouped by `batch` alone, which starts at once: no timer in between.
+      eventTurnBatching: false,
+    })
+    const table = (name: string): Table => environment.openDB({ name, ...binary })
+    const tables = {
+      environment,
+      records: environment.openDB<Buffer, RecordKey>({ name: 'records', ...recordEncoding }),
+      letters: table('letters'),
+      destinations: table('destinations'),
+      counts: table('counts'),
+      ledger: table('ledger'),
+      state: table('state'),
+    }
+    // LMDB flushes what it writes; that its new files have names is for the folders to keep.
+    flushFolder(folder)
+    flushFolder(path.dirname(folder))
+    return tables
+  } catch (error) {
+    throw new SluiceError('DataFolderUnusable', `${folder} cannot be opened: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+/**
+ * LMDB maps whatever it is given, and a file that is not its own ends the process by a fault of
+ * memory. Its files name themselves: a magic number follows the header of the first page.
+ */
+function refuseForeignFile(file: string): void {
+  if (!existsSync(file)) return
+  const start = Buffer.alloc(magicOffset + 4)
+  const fileDescriptor = openSync(file, 'r')
+  try {
+    // An empty file is a new one.
+    if (readSync(fileDescriptor, start, 0, start.length, 0) === 0) return
+  } finally {
+    closeSync(fileDescriptor)
+  }
+  const found =
+    endianness() === 'LE' ? start.readUInt32LE(magicOffset) : start.readUInt32BE(magicOffset)
+  if (found !== magic) throw new Error(`${file} is not a file of LMDB`)
+}
+
+/** `commitError` is a promise that rejects with the true cause: it must be awaited as well. */
+async function awaitCommit(committed: Promise<unknown>): Promise<void> {
+  try {
+    await committed
+  } catch (error) {
+    const commitError =
+      error instanceof Error && 'commitError' in error ? error.commitError : undefined
+    // It rejects with the cause, which is thrown in place of the general error.
+    await commitError
+    throw error
+  }
+}
+
+function* entriesOf(
+  records: RecordTable,
+  range: { start: RecordKey; end: RecordKey },
+): Generator<StoredEntry> {
+  for (const { key, value } of records.getRange(range)) {
+    const [destinationId, sequence] = key
+    yield { destinationId, sequence, value }
+  }
+}
+
+function rowsOf(table: Table): RowWrite[] {
+  return Array.from(table.getRange({}))
+}
+
+/** The key of a destination in its tables. */
+export function destinationKey(id: number): Buffer {
+  const key = Buffer.alloc(4)
+  key.writeUInt32BE(id)
+  return key
+}
+
+/** Ids and sequences are at most 2^53 - 1. */
+function letterKey(id: number): Buffer {
+  const key = Buffer.alloc(letterKeyBytes)
+  key.writeBigUInt64BE(BigInt(id))
+  return key
+}
+
+function letterIdOf(key: Buffer): number {
+  return Number(key.readBigUInt64BE(0))
+}

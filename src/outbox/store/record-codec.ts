@@ -1,0 +1,269 @@
+/**
+ * The bytes of a record in the outbox. All numbers are big-endian.
+ *
+ * Key, 12 bytes, so that the records of one destination stand together and in order:
+ *
+ *     0  u32  destination id
+ *     4  u64  sequence (at most 2^53 - 1)
+ *
+ * Value:
+ *
+ *     0  u8   layout: 1
+ *     1  u8   sections that are there, see `section`
+ *     2  i16  action index; -1 for the rule's error action
+ *     4  u48  accepted at, epoch milliseconds
+ *    10  u48  timestamp of the message, epoch milliseconds
+ *    16  u32  length of the data
+ *    20  u16  lengths of seven texts: rule name, partition key, message id, topic, client id,
+ *             trace id, principal
+ *    34  u8   republish depth
+ *    35       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
+ *             [payload, to the end]
+ *
+ * What is in brackets is there when its section is; an absent text has no bytes. A trace id that is
+ * the message id, and a payload that is the data, are not stored twice.
+ *
+ * Not an encoding of objects: the value is written and read once a record on the message path, and
+ * what stands on disk must not depend on how a library packs a JavaScript object.
+ */
+import { SluiceError } from '../../base/errors.ts'
+import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
+import type { Origin } from './source-message.ts'
+
+const acceptedAtOffset = 4
+const timestampOffset = 10
+const dataLengthOffset = 16
+const textLengthsOffset = 20
+const depthOffset = 34
+const headerBytes = 35
+const hashKeyBytes = 16
+const layout = 1
+const lengthMax = 0xffff
+const wordValues = 0x1_0000_0000
+
+const section = Object.freeze({
+  explicitHashKey: 1,
+  clientId: 2,
+  traceId: 4,
+  /** The trace id is the message id. */
+  traceIdIsMessageId: 8,
+  principal: 16,
+  republishDepth: 32,
+  /** Absent: the payload is the data. */
+  payload: 64,
+  /** All texts are ASCII: they are read faster. */
+  ascii: 128,
+})
+
+/** Places of the texts among their lengths. */
+const textAt = Object.freeze({
+  ruleName: 0,
+  partitionKey: 1,
+  messageId: 2,
+  topic: 3,
+  clientId: 4,
+  traceId: 5,
+  principal: 6,
+})
+const textCount = 7
+
+/** What of a record goes into its value, beside the time at which it is accepted. */
+export interface RecordToStore extends Omit<DeliveredPart, 'acceptedAtMs'> {
+  readonly origin: Origin
+}
+
+/** What of a record its delivery needs. */
+export interface DeliveredPart {
+  readonly ruleName: string
+  readonly actionIndex: number
+  readonly acceptedAtMs: number
+  readonly partitionKey: string
+  readonly explicitHashKey?: string
+  readonly data: Buffer
+}
+
+/** Where a record stands, as its table is asked for it. */
+export type RecordKey = [destinationId: number, sequence: number]
+
+/** Writes the key of a record at `start` of `target`; gives where it ends. */
+export function writeKey(
+  [destinationId, sequence]: Readonly<RecordKey>,
+  target: Buffer,
+  start: number,
+): number {
+  target.writeUInt32BE(destinationId, start)
+  target.writeUInt32BE(Math.floor(sequence / wordValues), start + 4)
+  return target.writeUInt32BE(sequence % wordValues, start + 8)
+}
+
+/** Reads the key that begins at `start`. */
+export function readKey(source: Buffer, start: number): RecordKey {
+  const high = source.readUInt32BE(start + 4)
+  return [source.readUInt32BE(start), high * wordValues + source.readUInt32BE(start + 8)]
+}
+
+/** The value of a record, in a buffer of its own: what it was made of may be reused afterwards. */
+export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffer {
+  const { explicitHashKey, data, origin } = record
+  const { payload } = origin
+  const texts = textsOf(record)
+  // One text, one write: a call for each of them costs more than the text.
+  const text = texts.join('')
+  const textBytes = Buffer.byteLength(text, 'utf8')
+  const isAscii = textBytes === text.length
+  const sections = sectionsOf(record) | (isAscii ? section.ascii : 0)
+  const dataStart = headerBytes + textBytes + (explicitHashKey === undefined ? 0 : hashKeyBytes)
+  const dataEnd = dataStart + data.length
+  const value = Buffer.allocUnsafe(dataEnd + (sections & section.payload ? payload.length : 0))
+  value[0] = layout
+  value[1] = sections
+  value.writeInt16BE(record.actionIndex, 2)
+  value.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
+  value.writeUIntBE(origin.timestampMs, timestampOffset, 6)
+  value.writeUInt32BE(data.length, dataLengthOffset)
+  for (let index = 0; index < textCount; index++) {
+    const each = texts[index] ?? ''
+    const bytes = isAscii ? each.length : Buffer.byteLength(each, 'utf8')
+    if (bytes > lengthMax) throw tooLong(bytes)
+    value.writeUInt16BE(bytes, textLengthsOffset + 2 * index)
+  }
+  value[depthOffset] = origin.republishDepth ?? 0
+  value.write(text, headerBytes, isAscii ? 'latin1' : 'utf8')
+  if (explicitHashKey !== undefined) writeHashKey(value, explicitHashKey, headerBytes + textBytes)
+  data.copy(value, dataStart)
+  if (sections & section.payload) payload.copy(value, dataEnd)
+  return value
+}
+
+/** The same record, accepted anew. */
+export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
+  const copy = Buffer.from(value)
+  copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
+  return copy
+}
+
+export function acceptedAtMsOf(value: Buffer): number {
+  checkLayout(value)
+  return value.readUIntBE(acceptedAtOffset, 6)
+}
+
+/**
+ * What the delivery of a value needs. `data` is a view of it.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function decodeRecord(value: Buffer): DeliveredPart {
+  return { ...decodeFacts(value), data: dataOf(value) }
+}
+
+/**
+ * The same without the data.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function decodeFacts(value: Buffer): Omit<DeliveredPart, 'data'> {
+  const dataStart = checkLayout(value)
+  const facts = {
+    ruleName: readText(value, textAt.ruleName),
+    actionIndex: value.readInt16BE(2),
+    acceptedAtMs: value.readUIntBE(acceptedAtOffset, 6),
+    partitionKey: readText(value, textAt.partitionKey),
+  }
+  if (!hasSection(value, section.explicitHashKey)) return facts
+  return { ...facts, explicitHashKey: readHashKey(value, dataStart - hashKeyBytes) }
+}
+
+/**
+ * The data, as a view of the value.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function dataOf(value: Buffer): Buffer {
+  const dataStart = checkLayout(value)
+  return value.subarray(dataStart, dataStart + value.readUInt32BE(dataLengthOffset))
+}
+
+/** Bytes of data and partition key: what Kinesis counts. */
+export function payloadBytesOf(value: Buffer): number {
+  checkLayout(value)
+  return textLength(value, textAt.partitionKey) + value.readUInt32BE(dataLengthOffset)
+}
+
+/**
+ * The message that a value comes from. `payload` is a view of the value.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function decodeOrigin(value: Buffer): Origin {
+  const dataStart = checkLayout(value)
+  const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
+  const has = (bit: number) => hasSection(value, bit)
+  const messageId = readText(value, textAt.messageId)
+  return {
+    messageId,
+    topic: readText(value, textAt.topic),
+    timestampMs: value.readUIntBE(timestampOffset, 6),
+    payload: has(section.payload) ? value.subarray(dataEnd) : value.subarray(dataStart, dataEnd),
+    ...(has(section.clientId) && { clientId: readText(value, textAt.clientId) }),
+    ...(has(section.traceId) && { traceId: readText(value, textAt.traceId) }),
+    ...(has(section.traceIdIsMessageId) && { traceId: messageId }),
+    ...(has(section.principal) && { principal: readText(value, textAt.principal) }),
+    ...(has(section.republishDepth) && { republishDepth: value[depthOffset] ?? 0 }),
+  }
+}
+
+function sectionsOf({ explicitHashKey, data, origin }: RecordToStore): number {
+  const { messageId, clientId, traceId, principal, republishDepth, payload } = origin
+  const traceSection = traceId === messageId ? section.traceIdIsMessageId : section.traceId
+  return (
+    (explicitHashKey === undefined ? 0 : section.explicitHashKey) |
+    (clientId === undefined ? 0 : section.clientId) |
+    (traceId === undefined ? 0 : traceSection) |
+    (principal === undefined ? 0 : section.principal) |
+    (republishDepth === undefined ? 0 : section.republishDepth) |
+    (payload === data || payload.equals(data) ? 0 : section.payload)
+  )
+}
+
+/** In the order of `textAt`. */
+function textsOf({ ruleName, partitionKey, origin }: RecordToStore): readonly string[] {
+  const { messageId, topic, clientId = '', traceId, principal = '' } = origin
+  const ownTraceId = traceId === undefined || traceId === messageId ? '' : traceId
+  return [ruleName, partitionKey, messageId, topic, clientId, ownTraceId, principal]
+}
+
+function textLength(value: Buffer, index: number): number {
+  return value.readUInt16BE(textLengthsOffset + 2 * index)
+}
+
+function readText(value: Buffer, index: number): string {
+  let start = headerBytes
+  for (let before = 0; before < index; before++) start += textLength(value, before)
+  const encoding = hasSection(value, section.ascii) ? 'latin1' : 'utf8'
+  return value.toString(encoding, start, start + textLength(value, index))
+}
+
+function hasSection(value: Buffer, bit: number): boolean {
+  return ((value[1] ?? 0) & bit) !== 0
+}
+
+/** Where the data begins. */
+function checkLayout(value: Buffer): number {
+  if (value[0] === layout && value.length >= headerBytes) {
+    let dataStart = headerBytes + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
+    for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
+    if (dataStart + value.readUInt32BE(dataLengthOffset) <= value.length) return dataStart
+  }
+  throw unknownLayout(value)
+}
+
+function unknownLayout(value: Buffer): SluiceError {
+  return new SluiceError(
+    'DataFolderUnusable',
+    `The outbox holds a record of an unknown layout (${value.subarray(0, 2).toString('hex')})`,
+  )
+}
+
+function tooLong(bytes: number): SluiceError {
+  return new SluiceError('OutboxWriteFailed', `A name of ${bytes} bytes does not fit a record`)
+}

@@ -1,0 +1,217 @@
+/**
+ * Calls of external functions in an evaluation that is synchronous: suspend and resume.
+ *
+ * A call looks its result up by its place in the text and its arguments. One whose result is not
+ * there is begun, and what evaluates it is given up (`Suspended`, caught by `guarded`). When
+ * everything that was begun has an answer, `settle` evaluates again from the start, and so on.
+ *
+ * Invariants:
+ * - Evaluating again takes the same way up to the calls that are new: results are kept, and what
+ *   would differ (`newuuid()`, `rand()`) is drawn once (`sameAsBefore`). So each round begins at
+ *   least one new call, and `callsMax` bounds the rounds, too.
+ * - One place asks once for the same arguments, whatever the number of rounds.
+ * - Neither signal leaves the folder: `guarded` stands around all that is called from outside.
+ */
+import { messageOf } from '../../base/errors.ts'
+import type { Frame } from './frame.ts'
+import type {
+  CallExternal,
+  CallSite,
+  ExternalCalls,
+  ExternalFailure,
+  ExternalFunctionName,
+  ExternalRequest,
+} from '../externals/external-request.ts'
+import type { Value } from '../values/values.ts'
+
+/** External calls of one rule for one message; a nested query makes one for each element. */
+const callsMax = 64
+
+/** Given up, because a result is not there yet. */
+class Suspended extends Error {}
+const suspended = new Suspended('a result is not there yet')
+
+class CallFailed extends Error {
+  readonly failure: ExternalFailure
+  /** Not even `get_or_default` helps. */
+  readonly isFinal: boolean
+
+  constructor(failure: ExternalFailure, isFinal: boolean) {
+    super(failure.reason)
+    this.failure = failure
+    this.isFinal = isFinal
+  }
+}
+
+type Settlement =
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'answered'; readonly value: Value }
+  | { readonly kind: 'failed'; readonly failure: ExternalFailure }
+
+interface Drawn {
+  readonly values: Value[]
+  position: number
+}
+
+function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
+  const settlements = new Map<CallSite, Map<string, Settlement>>()
+  /** Begun in this round. */
+  let underway: Promise<void>[] = []
+  const drawn = new Map<CallSite, Drawn>()
+  const calledOnce = new Set<ExternalFunctionName>()
+  const abort = new AbortController()
+  let callCount = 0
+  let failure: ExternalFailure | undefined
+
+  function begin(site: CallSite, request: ExternalRequest, note: (to: Settlement) => void): void {
+    const name = request.function
+    if (call === undefined) {
+      throw new CallFailed({ function: name, reason: 'nothing here can carry it out' }, false)
+    }
+    if (callCount === callsMax) {
+      throw new CallFailed({ function: name, reason: `more than ${callsMax} calls` }, true)
+    }
+    if (site.onceIn !== undefined && calledOnce.has(name)) {
+      throw new CallFailed({ function: name, reason: `called twice in ${site.onceIn}` }, true)
+    }
+    callCount += 1
+    if (site.onceIn !== undefined) calledOnce.add(name)
+    note({ kind: 'pending' })
+    const answer = async () => {
+      try {
+        note({ kind: 'answered', value: await call(request, abort.signal) })
+      } catch (thrown) {
+        note({ kind: 'failed', failure: { function: name, reason: messageOf(thrown) } })
+      }
+    }
+    underway.push(answer())
+  }
+
+  return {
+    resultOf(site, request) {
+      const ofSite = entryOf(settlements, site, () => new Map<string, Settlement>())
+      const key = JSON.stringify(request)
+      const settlement = ofSite.get(key)
+      if (settlement?.kind === 'answered') return settlement.value
+      if (settlement?.kind === 'failed') throw new CallFailed(settlement.failure, false)
+      if (settlement === undefined) begin(site, request, (to) => ofSite.set(key, to))
+      throw suspended
+    },
+    sameAsBefore(site, draw) {
+      const ofSite = entryOf(drawn, site, (): Drawn => ({ values: [], position: 0 }))
+      if (ofSite.position === ofSite.values.length) ofSite.values.push(draw())
+      return ofSite.values[ofSite.position++]
+    },
+    fail(reason) {
+      failure ??= reason
+    },
+    get failure() {
+      return failure
+    },
+    get isWaiting() {
+      return failure === undefined && underway.length > 0
+    },
+    async nextRound() {
+      const answers = underway
+      underway = []
+      await Promise.all(answers)
+      for (const each of drawn.values()) each.position = 0
+    },
+    end() {
+      if (underway.length > 0) abort.abort()
+    },
+  }
+}
+
+function entryOf<Key, Entry>(entries: Map<Key, Entry>, key: Key, make: () => Entry): Entry {
+  let entry = entries.get(key)
+  if (entry === undefined) {
+    entry = make()
+    entries.set(key, entry)
+  }
+  return entry
+}
+
+/** The calls of the scope that a frame belongs to; made when the first is needed. */
+export function externalCallsOf(frame: Frame): ExternalCalls {
+  let scope = frame
+  while (scope.outer !== undefined) scope = scope.outer
+  scope.external ??= createExternalCalls(scope.document.environment.callExternal)
+  return scope.external
+}
+
+/**
+ * Stands where the engine calls in: a result that is not there, or a failure, is noted in the scope
+ * and does not leave as an exception. What is given back then is `otherwise`, and counts for nothing.
+ */
+export function guarded<Result>(
+  evaluate: (scope: Frame) => Result,
+  otherwise: Result,
+): (scope: Frame) => Result {
+  return (scope) => {
+    try {
+      return evaluate(scope)
+    } catch (thrown) {
+      if (thrown instanceof CallFailed) externalCallsOf(scope).fail(thrown.failure)
+      else if (thrown !== suspended) throw thrown
+      return otherwise
+    }
+  }
+}
+
+/** A call that failed within `evaluate` is Undefined, and the rule goes on: for `get_or_default`. */
+export function tolerant(evaluate: (frame: Frame) => Value): (frame: Frame) => Value {
+  return (frame) => {
+    try {
+      return evaluate(frame)
+    } catch (thrown) {
+      if (thrown instanceof CallFailed && !thrown.isFinal) return undefined
+      throw thrown
+    }
+  }
+}
+
+/** What evaluating gave, or the failure, to be raised each time that it is looked at. */
+export type Kept = { readonly value: Value } | { readonly failed: Error }
+
+/** @throws Suspended */
+export function keep(evaluate: (frame: Frame) => Value, frame: Frame): Kept {
+  try {
+    return { value: evaluate(frame) }
+  } catch (thrown) {
+    if (thrown instanceof CallFailed) return { failed: thrown }
+    throw thrown
+  }
+}
+
+/**
+ * Runs what evaluates on a scope until it needs no further result of an external function.
+ *
+ * @param run evaluates, expands, and does nothing else: it is run again for each round, and only
+ *   what the last round gives counts
+ * @returns what `run` gave, at once where it needs no result or they are there
+ */
+export function settle<Result>(scope: Frame, run: () => Result): Result | Promise<Result> {
+  const result = run()
+  const { external } = scope
+  if (external?.isWaiting) return settleLater(external, run)
+  external?.end()
+  return result
+}
+
+async function settleLater<Result>(calls: ExternalCalls, run: () => Result): Promise<Result> {
+  try {
+    for (;;) {
+      await calls.nextRound()
+      const result = run()
+      if (!calls.isWaiting) return result
+    }
+  } finally {
+    calls.end()
+  }
+}
+
+/** Why what was run on the scope counts for nothing, after `settle`. */
+export function failureOf(scope: Frame): ExternalFailure | undefined {
+  return scope.external?.failure
+}

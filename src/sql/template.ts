@@ -1,0 +1,50 @@
+import type { CompiledExpression, CompiledStatement, Scope } from './sql.ts'
+import { syntaxError } from './parser/syntax-error.ts'
+
+/**
+ * Substitution templates: `device-${clientid()}` in the fields of an action. Any expression of the
+ * language may stand between `${` and `}`; it sees the original payload, not what SELECT made of it
+ * (AWS IoT developer guide, "Substitution templates").
+ */
+export interface CompiledTemplate {
+  /** The whole text, when it is the same for every message. */
+  readonly constant: string | undefined
+  /** The text for one message; an Undefined expression leaves nothing in its place. */
+  expand(scope: Scope): string
+}
+
+type Part = string | CompiledExpression
+
+/**
+ * Reads a template once, for any number of messages.
+ *
+ * @param statement the rule's statement: its SQL version and its `@variables` hold in the template
+ * @throws SluiceError SqlParseException, with line and column within `text`
+ */
+export function compileTemplate(text: string, statement: CompiledStatement): CompiledTemplate {
+  const parts = readParts(text, statement)
+  if (parts.every((part) => typeof part === 'string')) {
+    const constant = parts.join('')
+    return { constant, expand: () => constant }
+  }
+  return {
+    constant: undefined,
+    expand: (scope) =>
+      parts.map((part) => (typeof part === 'string' ? part : part.expandText(scope))).join(''),
+  }
+}
+
+function readParts(text: string, statement: CompiledStatement): Part[] {
+  const perElement = text.indexOf('@{')
+  if (perElement !== -1) throw syntaxError(text, perElement, 'the form @{...} is for InfluxDB only')
+  const parts: Part[] = []
+  let position = 0
+  for (;;) {
+    const open = text.indexOf('${', position)
+    if (open === -1) return [...parts, text.slice(position)]
+    const { expression, end } = statement.compileExpression(text, open + 2)
+    if (text[end] !== '}') throw syntaxError(text, open, 'this "${" has no "}"')
+    parts.push(text.slice(position, open), expression)
+    position = end + 1
+  }
+}

@@ -1,0 +1,189 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { createAwsCalls } from '../../src/aws/aws-calls.ts'
+import type { CallOutcome, KinesisCalls, PutOperation } from '../../src/aws/kinesis-calls.ts'
+import { classify } from '../../src/aws/retry.ts'
+import type { Destination } from '../../src/outbox/outbox.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { destination } from '../outbox/outbox-parts.ts'
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+const credentials = `<AssumeRoleResponse><AssumeRoleResult><Credentials>
+<AccessKeyId>ASIATEST</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>
+<SessionToken>token</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>`
+
+/** One put of two records (one for PutRecord) to a Kinesis that answers as `handler` does. */
+async function put(
+  handler: Handler,
+  { operation = 'PutRecords', sts }: { operation?: PutOperation; sts?: Handler } = {},
+): Promise<CallOutcome> {
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      if (request.headers['x-amz-target'] !== undefined) handler(request, response)
+      else if (sts) sts(request, response)
+      else response.setHeader('content-type', 'text/xml').end(credentials)
+    })
+  })
+  const calls = await callsTo(server, destination('stream'))
+  const record = { partitionKey: 'k', data: Buffer.from('{}') }
+  const records = operation === 'PutRecord' ? [record] : [record, record]
+  const { signal } = new AbortController()
+  return calls.put({ operation, streamName: 'stream', records, signal })
+}
+
+/** The calls of a destination, to a server that is closed when the test ends. */
+async function callsTo(server: Server, to: Destination): Promise<KinesisCalls> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const aws = createAwsCalls(
+    { clock: systemClock, logger: createMemoryLogger(() => undefined) },
+    {
+      kinesisEndpoint: endpoint,
+      stsEndpoint: endpoint,
+      baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
+      requestTimeoutMs: 150,
+    },
+  )
+  onTestFinished(() => {
+    aws.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  return aws.callsFor(to)
+}
+
+const json =
+  (status: number, body: object): Handler =>
+  (_, response) =>
+    response
+      .writeHead(status, { 'content-type': 'application/x-amz-json-1.1' })
+      .end(JSON.stringify(body))
+
+describe('an answered call', () => {
+  const taken = { ShardId: 'shardId-000000000001', SequenceNumber: '49' }
+  const ok = { ok: true, shardId: 'shardId-000000000001', sequenceNumber: '49' }
+
+  it('of PutRecord says where the record is', async () => {
+    const outcome = await put(json(200, taken), { operation: 'PutRecord' })
+    expect(outcome).toEqual({ answered: true, records: [ok] })
+  })
+
+  it('of PutRecords says for each record whether it was taken', async () => {
+    const throttled = { ErrorCode: 'ProvisionedThroughputExceededException', ErrorMessage: 'slow' }
+    const outcome = await put(json(200, { FailedRecordCount: 1, Records: [throttled, taken] }))
+    const failure = { code: throttled.ErrorCode, message: 'slow', source: 'Kinesis' }
+    expect(outcome).toEqual({ answered: true, records: [{ ok: false, failure }, ok] })
+  })
+
+  it.each([
+    ['without results', {}, []],
+    ['with a result that says nothing', { Records: [{}, taken] }, ['InternalFailure', undefined]],
+  ])('%s: nothing is taken for delivered that is not named', async (_, body, codes) => {
+    const outcome = await put(json(200, body))
+    const found = outcome.answered
+      ? outcome.records.map((record) => (record.ok ? undefined : record.failure.code))
+      : 'not answered'
+    expect(found).toEqual(codes)
+  })
+})
+
+describe('the role', () => {
+  it('is assumed with the external id, where there is one', async () => {
+    const forms: string[] = []
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        if (request.headers['x-amz-target'] === undefined) {
+          forms.push(Buffer.concat(chunks).toString())
+        }
+        response.setHeader('content-type', 'text/xml').end(credentials)
+      })
+    })
+    const calls = await callsTo(server, {
+      ...destination('stream'),
+      credentials: { kind: 'role', roleArn: 'arn:aws:iam::1:role/r', externalId: 'of-mine' },
+    })
+    const { signal } = new AbortController()
+    const record = { partitionKey: 'k', data: Buffer.from('{}') }
+    await calls.put({ operation: 'PutRecord', streamName: 's', records: [record], signal })
+    expect(forms.map((form) => new URLSearchParams(form).get('ExternalId'))).toEqual(['of-mine'])
+  })
+})
+
+describe('a failed call', () => {
+  it.each<[string, Handler, object]>([
+    [
+      'with an error of the service',
+      json(400, { __type: 'ResourceNotFoundException', message: 'no such stream' }),
+      { code: 'ResourceNotFoundException', message: 'no such stream', status: 400 },
+    ],
+    [
+      'with an error that the SDK does not know',
+      json(400, { __type: 'com.amazon.coral#ThrottlingException', message: 'slow down' }),
+      { code: 'ThrottlingException', message: 'slow down', status: 400 },
+    ],
+    ['with a fault without a body', (_, response) => response.writeHead(500).end(), {}],
+    [
+      'with a page of HTML',
+      (_, response) => response.writeHead(503).end('<html>Service Unavailable</html>'),
+      {},
+    ],
+    ['with a cut connection', ({ socket }) => socket.destroy(), { code: 'ECONNRESET' }],
+    ['that is not answered in time', () => undefined, { code: 'TimeoutError' }],
+    [
+      'whose answer stops half way',
+      (_, response) => response.writeHead(200, { 'content-length': 100 }).write('{'),
+      { code: 'TimeoutError' },
+    ],
+  ])('%s', async (_, handler, expected) => {
+    const outcome = await put(handler)
+    expect(outcome).toMatchObject({ answered: false, failure: { source: 'Kinesis', ...expected } })
+  })
+
+  it.each<[string, Handler]>([
+    ['a page of HTML', (_, response) => response.writeHead(503).end('<html>busy</html>')],
+    ['a fault without a body', (_, response) => response.writeHead(500).end()],
+    ['a throttle', json(400, { __type: 'LimitExceededException' })],
+    ['a cut connection', ({ socket }) => socket.destroy()],
+    ['no answer', () => undefined],
+  ])('by %s is one that passes', async (_, handler) => {
+    const outcome = await put(handler)
+    const failureClass = outcome.answered ? 'answered' : classify(outcome.failure)
+    expect(failureClass).toBe('passing')
+  })
+
+  it.each<[string, Handler, object]>([
+    [
+      'refuses the role',
+      (_, response) =>
+        response
+          .writeHead(403, { 'content-type': 'text/xml' })
+          .end(
+            '<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>' +
+              '<Message>not authorized</Message></Error></ErrorResponse>',
+          ),
+      { code: 'AccessDenied', message: 'not authorized', status: 403 },
+    ],
+    [
+      'answers without credentials',
+      (_, response) =>
+        response
+          .setHeader('content-type', 'text/xml')
+          .end('<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>'),
+      { message: expect.stringContaining('without credentials') as string },
+    ],
+    ['is not there', ({ socket }) => socket.destroy(), { code: 'ECONNRESET' }],
+  ])('because STS %s is told from one of Kinesis', async (_, sts, expected) => {
+    const outcome = await put(json(200, {}), { sts })
+    const failure = { source: 'AssumeRole', ...expected }
+    expect(outcome).toMatchObject({ answered: false, failure })
+  })
+})

@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest'
+import type { OnOut, OutRecord } from '../../src/delivery/producer.ts'
+import type { FaultEffect } from '../../src/lab/faults/faults.ts'
+import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
+import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
+import { metricLines, openDelivery, putsOf, textsByKey, until } from './producer-parts.ts'
+
+const refused: FaultEffect = {
+  kind: 'error',
+  code: 'ValidationException',
+  message: 'one of the records is not valid',
+}
+const age = (maxAgeMs: number): Partial<DeliverySettings> => ({ retry: { maxAgeMs } })
+const lettersOf = (outbox: Outbox) =>
+  outbox.deadLetters.list().deadLetters.map((letter) => ({
+    text: letter.data.toString(),
+    code: letter.reason.code,
+    topic: letter.origin.topic,
+  }))
+const ofMain = (outbox: Outbox) =>
+  outbox.ledger('telemetry').find(({ actionIndex }) => actionIndex === 0)
+
+/** Notes what it is asked, and answers for each record. */
+function createHook(answer: (out: OutRecord) => Awaited<ReturnType<OnOut>>['handedTo'][number]) {
+  const asked: OutRecord[] = []
+  const durable: number[] = []
+  const onOut: OnOut = (records) => {
+    asked.push(...records)
+    const onDurable = () => void durable.push(records.length)
+    return Promise.resolve({ handedTo: records.map(answer), onDurable })
+  }
+  return { asked, durable, onOut }
+}
+
+describe('a record that is refused for what it is', () => {
+  it('is found among those of its call, and goes to the dead letters at once', async () => {
+    const delivery = await openDelivery({ haste: 20 })
+    delivery.lab.faults.add({ partitionKey: 'bad', effect: refused })
+    await delivery.outbox.append([
+      ...['1', '2', '3'].map((text) => newRecord('stream', 'good', text)),
+      newRecord('stream', 'bad', '4'),
+      newRecord('stream', 'other', '5'),
+    ])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream')).toEqual(
+      new Map([
+        ['good', ['1', '2', '3']],
+        ['other', ['5']],
+      ]),
+    )
+    expect(lettersOf(delivery.outbox)).toEqual([
+      { text: '4', code: 'ValidationException', topic: 'a/b' },
+    ])
+    expect(delivery.outbox.deadLetters.list().deadLetters[0]).toMatchObject({ attempts: 2 })
+    expect(ofMain(delivery.outbox)).toMatchObject({
+      accepted: 5,
+      delivered: 4,
+      queued: 0,
+      deadLettered: 1,
+      dropped: 0,
+    })
+    expect(delivery.lines).toMatchObject([
+      { level: 'error', code: 'ValidationException', records: 1, deadLetters: 1 },
+    ])
+  })
+
+  it('goes to the error action of its rule if that takes it, in the same transaction', async () => {
+    const { asked, durable, onOut } = createHook(({ record }) =>
+      record.partitionKey === 'bad'
+        ? [{ ...newRecord('errors', 'k', 'document'), actionIndex: -1 }]
+        : undefined,
+    )
+    const delivery = await openDelivery({ haste: 20, streams: ['stream', 'errors'], onOut })
+    delivery.lab.faults.add({ streamName: 'stream', effect: refused })
+    await delivery.outbox.append([newRecord('stream', 'bad', '1'), newRecord('stream', 'k', '2')])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'errors').get('k')).toEqual(['document'])
+    expect(lettersOf(delivery.outbox).map(({ text }) => text)).toEqual(['2'])
+    expect(asked.map(({ record }) => record.origin.topic)).toEqual(['a/b', 'a/b'])
+    expect(durable).toHaveLength(2)
+    expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 2, delivered: 1, handedOver: 1 })
+    expect(delivery.outbox.ledger('telemetry')[0]).toMatchObject({ actionIndex: -1, delivered: 1 })
+  })
+
+  it('becomes a dead letter when its error action fails', async () => {
+    const delivery = await openDelivery({
+      onOut: () => Promise.reject(new Error('no such function')),
+    })
+    delivery.lab.faults.add({ streamName: 'stream', effect: refused })
+    await delivery.outbox.append([newRecord('stream', 'k', '1')])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(lettersOf(delivery.outbox)).toHaveLength(1)
+  })
+
+  it('is one over 1 MiB, which is not sent, unless the stream takes larger ones', async () => {
+    const delivery = await openDelivery()
+    await delivery.outbox.append([
+      newRecord('stream', 'k', 'x'.repeat(1_048_576)),
+      newRecord('stream', 'k', 'small'),
+    ])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['small'])
+    expect(lettersOf(delivery.outbox)).toMatchObject([{ code: 'RecordTooLarge' }])
+    const asked = delivery.lab.calls
+      .list()
+      .filter(({ operation }) => operation === 'DescribeStreamSummary')
+    expect(asked).toHaveLength(1)
+  })
+})
+
+describe('a destination that refuses all', () => {
+  it('keeps its records until they are too old, then gives them up oldest first', async () => {
+    const { asked, onOut } = createHook(() => undefined)
+    const delivery = await openDelivery({ streams: [], haste: 500, onOut })
+    const to = destination('stream', age(120_000))
+    await delivery.outbox.append(
+      Array.from({ length: 1_200 }, (_, index) => newRecordFor(to, 'k', String(index))),
+    )
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(putsOf(delivery).length).toBeGreaterThan(4)
+    expect(putsOf(delivery).length).toBeLessThan(40)
+    expect(asked.map(({ record }) => record.data.toString())).toEqual(
+      Array.from({ length: 1_200 }, (_, index) => String(index)),
+    )
+    const [first] = asked
+    expect(first?.reason.code).toBe('ResourceNotFoundException')
+    expect(first?.attempts).toBeGreaterThan(4)
+    expect((first?.lastMs ?? 0) - (first?.firstMs ?? 0)).toBeGreaterThanOrEqual(60_000)
+    expect(delivery.outbox.deadLetters.size().records).toBe(1_200)
+    expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 1_200, deadLettered: 1_200 })
+  })
+
+  it('gives up nothing that a fault of passing keeps, however old', async () => {
+    const delivery = await openDelivery({ haste: 2_000 })
+    const fault = delivery.lab.faults.add({ effect: { kind: 'html', status: 503 } })
+    await delivery.outbox.append([newRecordFor(destination('stream', age(0)), 'k', '1')])
+    delivery.producer.start()
+    await until(() => fault.appliedCount() >= 20)
+    expect(delivery.outbox.size().records).toBe(1)
+    fault.remove()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
+  })
+
+  it('gets its dead letters again when they are replayed as they were, in order', async () => {
+    const delivery = await openDelivery({ streams: [], haste: 2_000 })
+    const to = destination('stream', age(0))
+    await delivery.outbox.append(['1', '2', '3'].map((text) => newRecordFor(to, 'k', text)))
+    delivery.producer.start()
+    await until(() => delivery.outbox.deadLetters.size().records === 3)
+    delivery.lab.ensureStream('stream')
+    const result = await delivery.outbox.deadLetters.replay({}, 'asIs')
+    expect(result).toEqual({ count: 3, kept: 0 })
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1', '2', '3'])
+    expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 3, delivered: 3, deadLettered: 0 })
+    expect(await metricLines(delivery, 'sluice_records_dead_lettered_total')).toEqual([
+      'sluice_records_dead_lettered_total{rule="telemetry",action="0"} 3',
+    ])
+  })
+})

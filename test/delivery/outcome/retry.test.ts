@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import type { Failure } from '../../../src/aws/kinesis-calls.ts'
+import {
+  adviceOn,
+  classify,
+  deniesPutRecords,
+  isExpiredToken,
+  isTooOld,
+  retryDelayMs,
+} from '../../../src/aws/retry.ts'
+
+const failure = (
+  code: string,
+  status?: number,
+  source: Failure['source'] = 'Kinesis',
+): Failure => ({
+  code,
+  message: '',
+  source,
+  ...(status === undefined ? {} : { status }),
+})
+
+describe('what a failure means', () => {
+  it.each([
+    ['a throttled shard', failure('ProvisionedThroughputExceededException', 400)],
+    ['a throttled entry', failure('ProvisionedThroughputExceededException')],
+    ['a throttled call', failure('LimitExceededException', 400)],
+    ['a throttled caller', failure('ThrottlingException', 400)],
+    ['a throttled key service', failure('KMSThrottlingException', 400)],
+    ['an entry that failed inside', failure('InternalFailure')],
+    ['a fault of the service', failure('InternalFailureException', 500)],
+    ['a stream that is being changed', failure('ResourceInUseException', 400)],
+    ['an expired token', failure('ExpiredTokenException', 400)],
+    ['a page of HTML in place of an answer', failure('SyntaxError')],
+    ['an unknown code of a 503', failure('SomethingNew', 503)],
+    ['an unknown code of a 429', failure('SomethingNew', 429)],
+    ['a refused connection', failure('ECONNREFUSED')],
+    ['a cut connection', failure('ECONNRESET')],
+    ['a name that is not found', failure('ENOTFOUND')],
+    ['a timeout', failure('TimeoutError')],
+    ['STS that is not there', failure('ECONNREFUSED', undefined, 'AssumeRole')],
+    ['STS that is throttled', failure('Throttling', 400, 'AssumeRole')],
+  ])('%s passes', (_, given) => {
+    expect(classify(given)).toBe('passing')
+  })
+
+  it.each([
+    ['a missing stream', failure('ResourceNotFoundException', 400)],
+    ['a denied call', failure('AccessDeniedException', 400)],
+    ['a key that may not be used', failure('KMSAccessDeniedException', 400)],
+    ['a key that may not be used, for an entry', failure('KMSAccessDeniedException')],
+    ['a disabled key', failure('KMSDisabledException', 400)],
+    ['a key in the wrong state', failure('KMSInvalidStateException', 400)],
+    ['a missing key', failure('KMSNotFoundException', 400)],
+    ['an unknown key id', failure('UnrecognizedClientException', 400)],
+    ['a role that is refused', failure('AccessDenied', 403, 'AssumeRole')],
+    ['a role that cannot be', failure('ValidationError', 400, 'AssumeRole')],
+    ['no one to assume the role', failure('CredentialsProviderError', undefined, 'AssumeRole')],
+    ['an unknown code of a 400', failure('SomethingNew', 400)],
+  ])('%s is a condition of the destination', (_, given) => {
+    expect(classify(given)).toBe('destination')
+  })
+
+  it.each([
+    ['an invalid argument', failure('InvalidArgumentException', 400)],
+    ['a failed validation', failure('ValidationException', 400)],
+    ['a body that cannot be read', failure('SerializationException', 400)],
+    ['a body that is too large', failure('SomethingNew', 413)],
+    ['a record over the limit of its stream', failure('RecordTooLarge')],
+  ])('%s is the fault of a record', (_, given) => {
+    expect(classify(given)).toBe('record')
+  })
+})
+
+describe('the delay after a failure', () => {
+  it.each([
+    ['passing', 1, 0, 100],
+    ['passing', 2, 0, 200],
+    ['passing', 6, 0, 3_200],
+    ['passing', 7, 0, 5_000],
+    ['passing', 1_000, 0, 5_000],
+    ['destination', 1, 500, 1_000],
+    ['destination', 3, 2_000, 4_000],
+    ['destination', 7, 30_000, 60_000],
+    ['destination', 1_000, 30_000, 60_000],
+  ] as const)('%s, failure %i in a row: from %i to %i ms', (failureClass, attempts, from, to) => {
+    expect(retryDelayMs(failureClass, attempts, 0)).toBe(from)
+    expect(retryDelayMs(failureClass, attempts, 1 - Number.EPSILON)).toBeCloseTo(to, 3)
+  })
+})
+
+describe('a record is given up while its destination refuses all', () => {
+  const day = 86_400_000
+  it.each([
+    ['young', day - 1, day, day, false],
+    ['old enough', day, 60_000, day, true],
+    ['old, when the destination has refused for less than a minute', 2 * day, 59_999, day, false],
+    ['old enough for a short age', 5_000, 5_000, 5_000, true],
+    ['old enough for an age of nothing', 0, 0, 0, true],
+  ])('%s', (_, ageMs, standingMs, maxAgeMs, expected) => {
+    expect(isTooOld(ageMs, standingMs, maxAgeMs)).toBe(expected)
+  })
+})
+
+describe('single failures', () => {
+  const denied = (action: string): Failure => ({
+    ...failure('AccessDeniedException', 400),
+    message: `User: arn:aws:sts::1:assumed-role/r/sluice is not authorized to perform: ${action} on resource: arn`,
+  })
+
+  it.each([
+    ['kinesis:PutRecords', true],
+    ['kinesis:PutRecord', false],
+    ['kms:GenerateDataKey', false],
+  ])('a refusal of %s: PutRecords is denied: %s', (action, expected) => {
+    expect(deniesPutRecords(denied(action))).toBe(expected)
+  })
+
+  it.each([
+    ['ExpiredTokenException', true],
+    ['ExpiredToken', true],
+    ['InvalidClientTokenId', false],
+  ])('%s: the token has expired: %s', (code, expected) => {
+    expect(isExpiredToken(failure(code, 400))).toBe(expected)
+  })
+
+  it.each([
+    [failure('AccessDenied', 403, 'AssumeRole'), /trust policy/],
+    [failure('ResourceNotFoundException', 400), /create the stream/],
+    [failure('AccessDeniedException', 400), /kinesis:PutRecord/],
+    [failure('KMSDisabledException', 400), /KMS key/],
+    [failure('SomethingNew', 400), /message of the service/],
+  ])('%o: the log says what to do', (given, advice) => {
+    expect(adviceOn(given)).toMatch(advice)
+  })
+})

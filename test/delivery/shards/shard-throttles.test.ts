@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest'
+import { createShardThrottles } from '../../../src/delivery/shards/shard-throttles.ts'
+import type { ShardThrottles } from '../../../src/delivery/shards/shard-throttles.ts'
+
+/** The longest delays that full jitter can give. */
+const throttles = () => createShardThrottles(() => 0.999_99)
+const refused = { delivered: 0, throttled: 5 }
+
+/** Throttles that shard `a` had so often in a row, each as soon as it was tried. */
+function throttledOften(times: number): ShardThrottles {
+  const all = throttles()
+  for (let time = 0; time < times; time++) all.answered('a', refused, all.round(), 0)
+  return all
+}
+
+describe('a throttled shard', () => {
+  it('has no state until it is throttled', () => {
+    const all = throttles()
+    expect(all.answered('a', { delivered: 500, throttled: 0 }, all.round(), 0)).toBe(false)
+    expect(all.any()).toBe(false)
+    expect(all.recordsMax('a', 0)).toBe(Infinity)
+  })
+
+  it.each([
+    [1, 100],
+    [2, 200],
+    [5, 1_600],
+    [7, 5_000],
+    [1_000, 5_000],
+  ])('pauses after %i throttles in a row for %i ms at most, others do not', (times, delayMs) => {
+    const all = throttledOften(times)
+    expect(all.dueMs('a')).toBe(delayMs)
+    expect(all.recordsMax('a', delayMs - 1)).toBe(0)
+    expect(all.recordsMax('a', delayMs)).toBe(1)
+    expect(all.recordsMax('b', 0)).toBe(Infinity)
+    expect(all.throttled()).toEqual(['a'])
+  })
+
+  it.each([
+    ['nothing', 0, 1],
+    ['one record', 1, 1],
+    ['a hundred', 100, 50],
+  ])('that took %s of the call is tried with half of it', (_, delivered, recordsMax) => {
+    const all = throttles()
+    all.answered('a', { delivered, throttled: 10 }, all.round(), 0)
+    expect(all.recordsMax('a', 100)).toBe(recordsMax)
+  })
+
+  it('takes twice as much with each call that it takes whole, until it is open', () => {
+    const all = throttledOften(1)
+    const seen: number[] = []
+    while (all.any()) {
+      seen.push(all.recordsMax('a', 100))
+      all.answered('a', { delivered: 1, throttled: 0 }, all.round(), 100)
+    }
+    expect(seen).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256])
+  })
+
+  it.each([
+    ['a call that it took whole', { delivered: 5, throttled: 0 }],
+    ['a call that it took in part', { delivered: 5, throttled: 3 }],
+  ])('begins a new row of delays after %s', (_, outcome) => {
+    const all = throttledOften(6)
+    all.answered('a', outcome, all.round(), 10_000)
+    all.answered('a', { delivered: 1, throttled: 1 }, all.round(), 10_000)
+    expect(all.dueMs('a')).toBe(10_100)
+  })
+
+  it('is tried by one call at a time', () => {
+    const all = throttledOften(1)
+    all.began('a')
+    expect(all.recordsMax('a', 100)).toBe(0)
+    expect(all.dueMs('a')).toBeUndefined()
+    all.ended('a')
+    expect(all.recordsMax('a', 100)).toBe(1)
+  })
+
+  it.each([
+    ['throttled too', refused],
+    ['taken', { delivered: 5, throttled: 0 }],
+  ])('learns nothing from calls that were under way when it was paused: %s', (_, outcome) => {
+    const all = throttles()
+    const round = all.round()
+    expect(all.answered('a', refused, round, 0)).toBe(true)
+    for (let call = 0; call < 15; call++) {
+      expect(all.answered('a', outcome, round, 50)).toBe(false)
+    }
+    expect(all.dueMs('a')).toBe(100)
+    expect(all.recordsMax('a', 100)).toBe(1)
+  })
+
+  it('is forgotten when it is closed', () => {
+    const all = throttledOften(1)
+    all.answered('b', refused, all.round(), 0)
+    all.keep((shardId) => shardId === 'b')
+    expect(all.throttled()).toEqual(['b'])
+  })
+})

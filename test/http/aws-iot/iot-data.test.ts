@@ -1,0 +1,252 @@
+import {
+  DeleteConnectionCommand,
+  GetRetainedMessageCommand,
+  ListRetainedMessagesCommand,
+  PublishCommand,
+  paginateListRetainedMessages,
+} from '@aws-sdk/client-iot-data-plane'
+import { connectAsync } from 'mqtt'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { systemClock } from '../../../src/base/clock.ts'
+import { SluiceError } from '../../../src/base/errors.ts'
+import { createIngress } from '../../../src/ingress/ingress.ts'
+import type { Message } from '../../../src/message.ts'
+import { createMemoryLogger, createMetrics } from '../../../src/telemetry/telemetry.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
+import { startServer } from '../http-fixtures.ts'
+
+/** The HTTP server on a real broker; what rules would see is collected. */
+async function serverWithBroker(ingest: (message: Message) => Promise<void> = async () => {}) {
+  const ingested: Message[] = []
+  const ingress = await createIngress({
+    ingest(message) {
+      ingested.push(message)
+      return ingest(message)
+    },
+    logger: createMemoryLogger(() => undefined),
+    metrics: createMetrics(),
+    clock: systemClock,
+  })
+  const { port: mqttPort } = await ingress.listen({ host: '127.0.0.1', port: 0 })
+  onTestFinished(() => ingress.close())
+  const clock = { ...createManualClock(), nowMs: () => 1_700_000_000_123 }
+  const server = await startServer({ dependencies: { broker: ingress, clock } })
+  return { ...server, clock, ingested, mqttPort }
+}
+
+const encode = (text: string) => Buffer.from(text)
+const retain = (topic: string, text = 'x') =>
+  new PublishCommand({ topic, retain: true, qos: 1, payload: encode(text) })
+
+describe('Publish', () => {
+  it('goes through rules and to subscribers', async () => {
+    const { iotData, ingested, mqttPort } = await serverWithBroker()
+    const subscriber = await connectAsync({ port: mqttPort, protocolVersion: 4 })
+    onTestFinished(() => subscriber.endAsync())
+    await subscriber.subscribeAsync('a/+', { qos: 1 })
+    const received = new Promise((resolve) => {
+      subscriber.once('message', (topic, payload) => resolve([topic, payload]))
+    })
+    await iotData.send(new PublishCommand({ topic: 'a/b c', qos: 1, payload: encode('x') }))
+    expect(ingested).toMatchObject([
+      {
+        topic: 'a/b c',
+        payload: encode('x'),
+        qos: 1,
+        retain: false,
+        transport: 'http',
+        sourceIp: '127.0.0.1',
+        timestampMs: 1_700_000_000_123,
+      },
+    ])
+    expect(ingested[0]).not.toHaveProperty('clientId')
+    expect(await received).toEqual(['a/b c', encode('x')])
+  })
+
+  it('carries the properties of MQTT 5', async () => {
+    const { iotData, ingested } = await serverWithBroker()
+    await iotData.send(
+      new PublishCommand({
+        topic: 't',
+        contentType: 'text/plain',
+        responseTopic: 'answers/1',
+        messageExpiry: 60,
+        payloadFormatIndicator: 'UTF8_DATA',
+        correlationData: 'aWQ=',
+        userProperties: JSON.stringify([{ a: '1' }, { a: '2' }, { b: '3' }]),
+      }),
+    )
+    expect(ingested[0]?.mqtt5).toEqual({
+      contentType: 'text/plain',
+      responseTopic: 'answers/1',
+      messageExpirySeconds: 60,
+      payloadFormatIndicator: 1,
+      correlationData: encode('id'),
+      userProperties: [
+        ['a', '1'],
+        ['a', '2'],
+        ['b', '3'],
+      ],
+    })
+  })
+
+  it.each([
+    ['a%2Fb', 'a/b'],
+    ['a/b', 'a/b'],
+    ['/a//b/', '/a//b/'],
+    ['%2Fa', '/a'],
+    ['100%25', '100%'],
+    ['a?qos=1', 'a'],
+  ])('/topics/%s publishes to %s', async (path, topic) => {
+    const { url, ingested } = await serverWithBroker()
+    const answer = await fetch(`${url}/topics/${path}`, { method: 'POST', body: 'x' })
+    expect([answer.status, ingested.map((message) => message.topic)]).toEqual([200, [topic]])
+    expect(await answer.json()).toEqual({
+      message: 'OK',
+      traceId: answer.headers.get('x-amzn-requestid'),
+    })
+  })
+
+  it('without a body has an empty payload', async () => {
+    const { iotData, ingested } = await serverWithBroker()
+    await iotData.send(new PublishCommand({ topic: 't' }))
+    expect(ingested).toMatchObject([{ payload: Buffer.alloc(0), qos: 0 }])
+  })
+
+  it('is Basic Ingest on its topics', async () => {
+    const { iotData, ingested } = await serverWithBroker()
+    await iotData.send(new PublishCommand({ topic: '$aws/rules/r/x/y' }))
+    expect(ingested).toMatchObject([{ topic: 'x/y', basicIngestRule: 'r' }])
+  })
+
+  it.each<[string, string, RequestInit, number, RegExp]>([
+    ['a wildcard', 'a/%23', {}, 400, /no wildcards/],
+    ['no topic', '', {}, 400, /the topic is empty/],
+    ['a topic of the broker', '$SYS/x', {}, 400, /begin with \$/],
+    ['bad URL encoding', '%E0%A4%A', {}, 400, /./],
+    ['QoS 2', 't?qos=2', {}, 400, /qos must be 1 or less/],
+    ['a flag that is none', 't?retain=maybe', {}, 400, /retain must be a boolean/],
+    ['an expiry that is none', 't?messageExpiry=-1', {}, 400, /messageExpiry must be 0 or more/],
+    ['128 KiB and a byte', 't', { body: Buffer.alloc(131_073) }, 400, /131072 bytes/],
+    [
+      'an unknown format indicator',
+      't',
+      { headers: { 'x-amz-mqtt5-payload-format-indicator': 'BYTES' } },
+      400,
+      /payloadFormatIndicator: "BYTES" is neither/,
+    ],
+    [
+      'correlation data that is no base64',
+      't',
+      { headers: { 'x-amz-mqtt5-correlation-data': '*' } },
+      400,
+      /correlationData: not base64/,
+    ],
+    [
+      'user properties that are no list',
+      't',
+      { headers: { 'x-amz-mqtt5-user-properties': Buffer.from('{}').toString('base64') } },
+      400,
+      /x-amz-mqtt5-user-properties is not base64 of a JSON array/,
+    ],
+    ['another method', 't', { method: 'PUT' }, 405, /PUT is not a method of this path/],
+  ])('with %s is refused', async (_what, path, init, status, message) => {
+    const { url, ingested } = await serverWithBroker()
+    const answer = await fetch(`${url}/topics/${path}`, { method: 'POST', ...init })
+    const body = (await answer.json()) as { message: string }
+    expect([answer.status, body.message]).toEqual([status, expect.stringMatching(message)])
+    expect(ingested).toEqual([])
+  })
+
+  it('that waits 5 s for the outbox is answered 503', async () => {
+    const writing = new AbortController()
+    const written = new Promise<void>((resolve) => {
+      writing.signal.addEventListener('abort', () => resolve())
+    })
+    const { iotData, clock, ingested } = await serverWithBroker(() => written)
+    const sending = iotData.send(new PublishCommand({ topic: 't' }))
+    sending.catch(() => undefined)
+    await expect.poll(() => ingested).toHaveLength(1)
+    clock.advance(5_000)
+    await expect(sending).rejects.toMatchObject({
+      name: 'ServiceUnavailableException',
+      $metadata: { httpStatusCode: 503 },
+    })
+    writing.abort()
+  })
+
+  it('that cannot be written is answered 503', async () => {
+    const { iotData } = await serverWithBroker(() =>
+      Promise.reject(new SluiceError('OutboxWriteFailed', 'disk is full')),
+    )
+    await expect(iotData.send(new PublishCommand({ topic: 't' }))).rejects.toMatchObject({
+      name: 'ServiceUnavailableException',
+    })
+  })
+})
+
+describe('a fault of the engine', () => {
+  it('has the name that the data plane has for it, and keeps its cause to the log', async () => {
+    const { iotData, serverLog } = await serverWithBroker(() =>
+      Promise.reject(new Error('what went wrong')),
+    )
+    await expect(iotData.send(new PublishCommand({ topic: 't' }))).rejects.toMatchObject({
+      name: 'InternalFailureException',
+      message: expect.stringMatching(/^an internal error; the log has its cause/) as string,
+      $metadata: { httpStatusCode: 500 },
+    })
+    expect(JSON.stringify(serverLog)).toContain('what went wrong')
+  })
+})
+
+describe('retained messages', () => {
+  it('are read by topic', async () => {
+    const { iotData } = await serverWithBroker()
+    await iotData.send(retain('a/b', 'last words'))
+    const { $metadata: _, ...message } = await iotData.send(
+      new GetRetainedMessageCommand({ topic: 'a/b' }),
+    )
+    expect(message).toEqual({
+      topic: 'a/b',
+      payload: new Uint8Array(encode('last words')),
+      qos: 1,
+      lastModifiedTime: expect.closeTo(systemClock.nowMs(), -5) as number,
+    })
+    await expect(iotData.send(new GetRetainedMessageCommand({ topic: 'a' }))).rejects.toMatchObject(
+      { name: 'ResourceNotFoundException' },
+    )
+  })
+
+  it('are listed page by page', async () => {
+    const { iotData } = await serverWithBroker()
+    for (const topic of ['c', 'a/b', 'b']) await iotData.send(retain(topic, topic))
+    const pages: (string | undefined)[][] = []
+    for await (const page of paginateListRetainedMessages({ client: iotData, pageSize: 2 }, {})) {
+      pages.push(page.retainedTopics?.map(({ topic }) => topic) ?? [])
+    }
+    expect(pages).toEqual([['a/b', 'b'], ['c']])
+    const { retainedTopics } = await iotData.send(new ListRetainedMessagesCommand({}))
+    expect(retainedTopics?.[0]).toMatchObject({ topic: 'a/b', payloadSize: 3, qos: 1 })
+    await expect(
+      iotData.send(new ListRetainedMessagesCommand({ nextToken: '*' })),
+    ).rejects.toMatchObject({ name: 'InvalidRequestException' })
+  })
+})
+
+describe('DeleteConnection', () => {
+  it('ends the connection of a client, and knows when there is none', async () => {
+    const { iotData, mqttPort } = await serverWithBroker()
+    const client = await connectAsync({
+      port: mqttPort,
+      protocolVersion: 4,
+      clientId: 'a/b',
+      reconnectPeriod: 0,
+    })
+    const closed = new Promise<void>((resolve) => client.once('close', resolve))
+    await iotData.send(new DeleteConnectionCommand({ clientId: 'a/b' }))
+    await closed
+    await expect(
+      iotData.send(new DeleteConnectionCommand({ clientId: 'a/b' })),
+    ).rejects.toMatchObject({ name: 'ResourceNotFoundException' })
+  })
+})

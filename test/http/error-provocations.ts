@@ -1,0 +1,360 @@
+import {
+  CreateTopicRuleCommand,
+  DeleteTopicRuleCommand,
+  DescribeEndpointCommand,
+  DisableTopicRuleCommand,
+  EnableTopicRuleCommand,
+  GetTopicRuleCommand,
+  ListTagsForResourceCommand,
+  ListTopicRulesCommand,
+  ReplaceTopicRuleCommand,
+  TagResourceCommand,
+  UntagResourceCommand,
+} from '@aws-sdk/client-iot'
+import type { TopicRulePayload } from '@aws-sdk/client-iot'
+import {
+  DeleteConnectionCommand,
+  GetRetainedMessageCommand,
+  ListRetainedMessagesCommand,
+  PublishCommand,
+} from '@aws-sdk/client-iot-data-plane'
+import { Registry } from 'prom-client'
+import type { HttpServerDependencies } from '../../src/http/http-server.ts'
+import { SluiceError } from '../../src/base/errors.ts'
+import type { ErrorCode } from '../../src/base/errors.ts'
+import type { StartedServer } from './http-fixtures.ts'
+import { arn, topicRulePayload } from './guarded-server.ts'
+
+/** How to get each declared error; how each is declared: operations*.ts. */
+type Call = (server: StartedServer) => Promise<unknown>
+interface Provocation {
+  readonly call: Call
+  readonly dependencies?: (server: Parts) => Partial<HttpServerDependencies>
+  /** Instead of any other fault: the calls of this second are used up. */
+  readonly isThrottled?: true
+}
+type Parts = HttpServerDependencies
+type Provocations = Readonly<Record<string, Readonly<Partial<Record<ErrorCode, Provocation>>>>>
+
+const r = { ruleName: 'r' }
+const absent = { ruleName: 'absent' }
+const badName = { ruleName: 'a-b' }
+const resourceArn = arn('rule/r')
+const tagsOf = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ Key: `k${index}`, Value: '' }))
+const unreadable: TopicRulePayload = { sql: 'SELEC', actions: [] }
+
+/** An answer that is an error, in the form that AWS's clients throw. */
+const http =
+  (method: string, path: string, body?: unknown): Call =>
+  async ({ url }) => {
+    const init = body === undefined ? {} : { body: JSON.stringify(body) }
+    const answer = await fetch(`${url}${path}`, { method, ...init })
+    await answer.arrayBuffer()
+    throw Object.assign(new Error('answered'), {
+      name: answer.headers.get('x-amzn-errortype') ?? 'none',
+      $metadata: { httpStatusCode: answer.status },
+    })
+  }
+
+const reject = (failure: Error) => async (): Promise<never> => {
+  throw failure
+}
+const fault = new Error('a fault')
+const fails = (): never => {
+  throw fault
+}
+const conflict = new SluiceError('ConflictingResourceUpdateException', 'others are waiting')
+const busy = new SluiceError('ServiceUnavailableException', 'starting')
+
+/** The store fails in all that a rule operation asks of it. */
+const store = (error: Error) => {
+  const rejects = reject(error)
+  const throws = (): never => {
+    throw error
+  }
+  return ({ rules }: Parts): Partial<HttpServerDependencies> => ({
+    rules: {
+      ...rules,
+      create: rejects,
+      replace: rejects,
+      delete: rejects,
+      setDisabled: rejects,
+      setTags: rejects,
+      setDelivery: rejects,
+      get: throws,
+      list: throws,
+    },
+  })
+}
+const unknownStore = ({ rules }: Parts) => ({ rules: { ...rules, byName: fails } })
+const faultyBroker = () => ({
+  broker: {
+    publish: reject(fault),
+    retained: fails,
+    listRetained: fails,
+    disconnect: reject(fault),
+  },
+})
+const faultyRegistry = new Registry()
+faultyRegistry.metrics = reject(fault)
+const faultyOutbox = ({ outbox }: Parts) => ({
+  outbox: {
+    ...outbox,
+    ledger: fails,
+    size: fails,
+    deadLetters: {
+      ...outbox.deadLetters,
+      list: fails,
+      replay: reject(fault),
+      delete: reject(fault),
+    },
+  },
+})
+
+/** What every operation on a rule has in common. */
+const ruleErrors = (call: Call, invalid: Call) => ({
+  InternalException: { call, dependencies: store(fault) },
+  ServiceUnavailableException: { call, dependencies: store(busy) },
+  InvalidRequestException: { call: invalid },
+})
+const ruleUpdateErrors = (call: Call, invalid: Call) => ({
+  ...ruleErrors(call, invalid),
+  ConflictingResourceUpdateException: { call, dependencies: store(conflict) },
+})
+const dataErrors = (call: Call, invalid: Call, otherMethod: Call) => ({
+  InvalidRequestException: { call: invalid },
+  MethodNotAllowedException: { call: otherMethod },
+  ThrottlingException: { call, isThrottled: true as const },
+  InternalFailureException: { call, dependencies: faultyBroker },
+})
+
+const create =
+  (given: { ruleName: string }, payload: TopicRulePayload = topicRulePayload) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new CreateTopicRuleCommand({ ...given, topicRulePayload: payload }))
+const replace =
+  (given: { ruleName: string }, payload: TopicRulePayload = topicRulePayload) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new ReplaceTopicRuleCommand({ ...given, topicRulePayload: payload }))
+const get =
+  (given: { ruleName: string }) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new GetTopicRuleCommand(given))
+const remove =
+  (given: { ruleName: string }) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new DeleteTopicRuleCommand(given))
+const enable =
+  (given: { ruleName: string }) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new EnableTopicRuleCommand(given))
+const disable =
+  (given: { ruleName: string }) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new DisableTopicRuleCommand(given))
+const list =
+  (maxResults: number) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new ListTopicRulesCommand({ maxResults }))
+const tag =
+  (of: string, count = 1) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new TagResourceCommand({ resourceArn: of, tags: tagsOf(count) }))
+const untag =
+  (of: string) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new UntagResourceCommand({ resourceArn: of, tagKeys: ['k'] }))
+const listTags =
+  (of: string) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new ListTagsForResourceCommand({ resourceArn: of }))
+const endpoint =
+  (endpointType: string) =>
+  ({ iot }: StartedServer) =>
+    iot.send(new DescribeEndpointCommand({ endpointType }))
+const publish =
+  (topic: string) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new PublishCommand({ topic }))
+const retained =
+  (topic: string) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new GetRetainedMessageCommand({ topic }))
+const listRetained =
+  (maxResults: number) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new ListRetainedMessagesCommand({ maxResults }))
+const disconnect = ({ iotData }: StartedServer) =>
+  iotData.send(new DeleteConnectionCommand({ clientId: 'c' }))
+
+export const provocations: Provocations = {
+  CreateTopicRule: {
+    ...ruleUpdateErrors(create(r), create(badName)),
+    SqlParseException: { call: create(absent, unreadable) },
+    ResourceAlreadyExistsException: { call: create(r) },
+  },
+  ReplaceTopicRule: {
+    ...ruleUpdateErrors(replace(r), replace(badName)),
+    SqlParseException: { call: replace(r, unreadable) },
+    UnauthorizedException: { call: replace(absent) },
+  },
+  GetTopicRule: {
+    ...ruleErrors(get(r), get(badName)),
+    UnauthorizedException: { call: get(absent) },
+  },
+  ListTopicRules: ruleErrors(list(1), list(0)),
+  DeleteTopicRule: ruleUpdateErrors(remove(r), remove(badName)),
+  EnableTopicRule: {
+    ...ruleUpdateErrors(enable(r), enable(badName)),
+    UnauthorizedException: { call: enable(absent) },
+  },
+  DisableTopicRule: {
+    ...ruleUpdateErrors(disable(r), disable(badName)),
+    UnauthorizedException: { call: disable(absent) },
+  },
+  TagResource: {
+    InvalidRequestException: { call: tag('no ARN') },
+    InternalFailureException: { call: tag(resourceArn), dependencies: store(fault) },
+    ResourceNotFoundException: { call: tag(arn('rule/absent')) },
+    ThrottlingException: { call: tag(resourceArn), isThrottled: true },
+    LimitExceededException: {
+      call: async (server) => {
+        await tag(resourceArn)(server)
+        const other = Array.from({ length: 50 }, (_, index) => ({ Key: `o${index}`, Value: '' }))
+        await server.iot.send(new TagResourceCommand({ resourceArn, tags: other }))
+      },
+    },
+  },
+  UntagResource: {
+    InvalidRequestException: { call: untag('no ARN') },
+    InternalFailureException: { call: untag(resourceArn), dependencies: store(fault) },
+    ResourceNotFoundException: { call: untag(arn('rule/absent')) },
+    ThrottlingException: { call: untag(resourceArn), isThrottled: true },
+  },
+  ListTagsForResource: {
+    InvalidRequestException: { call: listTags('no ARN') },
+    InternalFailureException: { call: listTags(resourceArn), dependencies: unknownStore },
+    ResourceNotFoundException: { call: listTags(arn('rule/absent')) },
+    ThrottlingException: { call: listTags(resourceArn), isThrottled: true },
+  },
+  DescribeEndpoint: {
+    InvalidRequestException: { call: endpoint('iot:Jobs') },
+    ThrottlingException: { call: endpoint('iot:Data-ATS'), isThrottled: true },
+  },
+
+  Publish: {
+    ...dataErrors(
+      publish('t'),
+      ({ iotData }: StartedServer) =>
+        iotData.send(new PublishCommand({ topic: 't', correlationData: '*' })),
+      http('PUT', '/topics/t'),
+    ),
+    ServiceUnavailableException: { call: publish('t'), dependencies: () => unwritable },
+  },
+  GetRetainedMessage: {
+    ...dataErrors(
+      retained('t'),
+      http('GET', '/retainedMessage/%zz'),
+      http('POST', '/retainedMessage/t'),
+    ),
+    ResourceNotFoundException: { call: retained('t') },
+  },
+  ListRetainedMessages: dataErrors(
+    listRetained(1),
+    listRetained(0),
+    http('PUT', '/retainedMessage'),
+  ),
+  DeleteConnection: {
+    ...dataErrors(
+      disconnect,
+      http('DELETE', '/connections/c?cleanSession=perhaps'),
+      http('GET', '/connections/c'),
+    ),
+    ResourceNotFoundException: { call: disconnect },
+  },
+
+  Evaluate: {
+    SqlParseException: { call: evaluate({ topicRulePayload: unreadable }) },
+    InvalidRequestException: { call: evaluate({}) },
+    ResourceNotFoundException: { call: evaluate(absent) },
+    InternalException: { call: evaluate(r), dependencies: unknownStore },
+  },
+  GetHealth: {
+    InternalException: { call: http('GET', '/v1/health'), dependencies: () => ({ health: fails }) },
+  },
+  GetMetrics: {
+    InternalException: {
+      call: http('GET', '/v1/metrics'),
+      dependencies: ({ metrics }) => ({ metrics: { ...metrics, registry: faultyRegistry } }),
+    },
+  },
+  GetRuleDelivery: {
+    InvalidRequestException: { call: http('GET', '/v1/rules/a-b/delivery') },
+    ResourceNotFoundException: { call: http('GET', '/v1/rules/absent/delivery') },
+    InternalException: { call: http('GET', '/v1/rules/r/delivery'), dependencies: unknownStore },
+  },
+  PutRuleDelivery: {
+    InvalidRequestException: { call: http('PUT', '/v1/rules/r/delivery', []) },
+    ResourceNotFoundException: { call: http('PUT', '/v1/rules/absent/delivery', {}) },
+    InternalException: {
+      call: http('PUT', '/v1/rules/r/delivery', {}),
+      dependencies: store(fault),
+    },
+    ConflictingResourceUpdateException: {
+      call: http('PUT', '/v1/rules/r/delivery', {}),
+      dependencies: store(conflict),
+    },
+  },
+  GetRuleStatistics: {
+    InvalidRequestException: { call: http('GET', '/v1/rules/a-b/stats') },
+    ResourceNotFoundException: { call: http('GET', '/v1/rules/absent/stats') },
+    InternalException: { call: http('GET', '/v1/rules/r/stats'), dependencies: faultyOutbox },
+  },
+  GetOutbox: {
+    InternalException: { call: http('GET', '/v1/outbox'), dependencies: faultyOutbox },
+  },
+  ListDeadLetters: {
+    InvalidRequestException: { call: http('GET', '/v1/dead-letters?maxResults=0') },
+    InternalException: { call: http('GET', '/v1/dead-letters'), dependencies: faultyOutbox },
+  },
+  ReplayDeadLetters: {
+    InvalidRequestException: { call: http('POST', '/v1/dead-letters/replay', { ids: 1 }) },
+    InternalException: {
+      call: http('POST', '/v1/dead-letters/replay', { how: 'asIs' }),
+      dependencies: faultyOutbox,
+    },
+  },
+  DeleteDeadLetter: {
+    InvalidRequestException: { call: http('DELETE', '/v1/dead-letters/x') },
+    ResourceNotFoundException: { call: http('DELETE', '/v1/dead-letters/1') },
+    InternalException: { call: http('DELETE', '/v1/dead-letters/1'), dependencies: faultyOutbox },
+  },
+}
+
+const unwritable = {
+  broker: {
+    publish: reject(new SluiceError('OutboxWriteFailed', 'the disk is full')),
+    retained: () => undefined,
+    listRetained: () => [],
+    disconnect: () => Promise.resolve(false),
+  },
+}
+
+function evaluate(given: object): Call {
+  return http('POST', '/v1/evaluate', { ...given, message: { topic: 'a', payload: 1 } })
+}
+
+/** Declared, because AWS declares it, and answered by nothing that can happen here. */
+export const never: Readonly<Record<string, string>> = {
+  'CreateTopicRule UnauthorizedException': 'who may not is told AccessDeniedException',
+  'ListTopicRules UnauthorizedException': 'the same',
+  'DeleteTopicRule UnauthorizedException': 'the same; a rule that is not there is no error',
+  'DescribeEndpoint UnauthorizedException': 'the same',
+  'DescribeEndpoint InternalFailureException': 'it gives back the Host of the request',
+  'Publish UnauthorizedException': 'who may not is told AccessDeniedException',
+  'GetRetainedMessage UnauthorizedException': 'the same',
+  'ListRetainedMessages UnauthorizedException': 'the same',
+  'DeleteConnection UnauthorizedException': 'the same',
+  'GetApiDocument InternalException': 'the document is made of constants',
+}

@@ -1,0 +1,107 @@
+import { IoTClient } from '@aws-sdk/client-iot'
+import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import { randomUUID } from 'node:crypto'
+import { onTestFinished } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { createHttpServer } from '../../src/http/http-server.ts'
+import type { HttpServerDependencies, HttpServerOptions } from '../../src/http/http-server.ts'
+import { createEngine } from '../../src/engine/engine.ts'
+import type { Engine } from '../../src/engine/engine.ts'
+import type { Message } from '../../src/message.ts'
+import type { Outbox } from '../../src/outbox/outbox.ts'
+import { ruleArnOf } from '../../src/rules/compile-rule.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
+import { compile, openStore } from '../rules/rule-fixtures.ts'
+import type { OpenedStore } from '../rules/rule-fixtures.ts'
+
+export interface StartedServer extends OpenedStore {
+  readonly url: string
+  readonly port: number
+  /** AWS's own client, as an application would make it. */
+  readonly iot: IoTClient
+  readonly iotData: IoTDataPlaneClient
+  readonly outbox: Outbox
+  readonly engine: Engine
+  /** What subscribers would have got from republish actions. */
+  readonly distributed: readonly Message[]
+  /** What the server logged. */
+  readonly serverLog: Record<string, unknown>[]
+  /** As at a stop; again at the end of the test it does nothing. */
+  close(this: void): Promise<void>
+}
+
+/** A store in a folder of its own and the HTTP server on it; both go with the test. */
+export async function startServer(
+  given: {
+    readonly store?: OpenedStore
+    readonly options?: Partial<HttpServerOptions>
+    /** In place of those that are made here, or made of them. */
+    readonly dependencies?:
+      | Partial<HttpServerDependencies>
+      | ((made: HttpServerDependencies) => Partial<HttpServerDependencies>)
+  } = {},
+): Promise<StartedServer> {
+  const opened = given.store ?? (await openStore())
+  const serverLog: Record<string, unknown>[] = []
+  const { outbox } = await openTestOutbox(temporaryDirectory())
+  onTestFinished(() => outbox.close())
+  const distributed: Message[] = []
+  const environment = { accountId: '123456789012', newUuid: randomUUID }
+  const clock = { ...systemClock, nowMs: () => 1_700_000_000_123 }
+  const logger = createMemoryLogger((line) => serverLog.push(line))
+  const engine = createEngine({
+    rules: opened.store,
+    outbox,
+    distribute: async (message) => void distributed.push(message),
+    environment,
+    logger,
+    metrics: opened.metrics,
+    clock,
+  })
+  const made: HttpServerDependencies = {
+    rules: opened.store,
+    compile,
+    environment,
+    outbox,
+    engine,
+    clock,
+    health: () => ({ status: 'ok' }),
+    logger,
+    metrics: opened.metrics,
+    broker: absentBroker,
+    ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
+  }
+  const { dependencies } = given
+  const others = typeof dependencies === 'function' ? dependencies(made) : dependencies
+  const server = createHttpServer(
+    { ...made, ...others },
+    { host: '127.0.0.1', port: 0, insecure: false, callRate: 0, ...given.options },
+  )
+  const port = await server.listen()
+  let closing: Promise<void> | undefined
+  const close = () => (closing ??= server.close())
+  onTestFinished(close)
+  const url = `http://127.0.0.1:${port}`
+  const settings = {
+    endpoint: url,
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+    maxAttempts: 1,
+  }
+  const iot = new IoTClient(settings)
+  const iotData = new IoTDataPlaneClient(settings)
+  onTestFinished(() => {
+    iot.destroy()
+    iotData.destroy()
+  })
+  return { ...opened, url, port, iot, iotData, serverLog, outbox, engine, distributed, close }
+}
+
+/** For servers whose data plane is not looked at. */
+const absentBroker: HttpServerDependencies['broker'] = {
+  publish: () => Promise.reject(new Error('there is no broker')),
+  retained: () => undefined,
+  listRetained: () => [],
+  disconnect: () => Promise.resolve(false),
+}

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { payloadOf } from '../../rules/rule-fixtures.ts'
+import { startServer } from '../http-fixtures.ts'
+
+async function serverWithRule() {
+  const server = await startServer()
+  await server.store.create('r', payloadOf(), {})
+  const url = `${server.url}/v1/rules/r/delivery`
+  const put = async (body: unknown) => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    const answer = await fetch(url, { method: 'PUT', body: text })
+    return [answer.status, await answer.json()] as const
+  }
+  const get = async () => (await fetch(url)).json()
+  return { ...server, put, get }
+}
+
+describe('/v1/rules/{ruleName}/delivery', () => {
+  it('is empty at first, and then what was put', async () => {
+    const { put, get, store } = await serverWithRule()
+    expect(await get()).toEqual({})
+    const delivery = {
+      defaults: { ordering: 'strict', retry: { maxAgeMs: 60_000 } },
+      actions: { '0': { explicitHashKey: '${hash}', batching: { count: 10 } } },
+    }
+    expect(await put(delivery)).toEqual([200, delivery])
+    expect(await get()).toEqual(delivery)
+    expect(store.get('r').delivery).toEqual(delivery)
+    expect(await put({})).toEqual([200, {}])
+  })
+
+  it.each<[unknown, string]>([
+    ['{', 'not a JSON document: '],
+    ['', 'not a JSON document: '],
+    [{ defaults: { ordering: 1 } }, 'defaults.ordering must be '],
+    [{ actions: { '3': {} } }, 'actions[3]: the rule has 1 actions'],
+    [{ actions: { '0': { explicitHashKey: '${' } } }, 'actions[0].delivery.explicitHashKey: '],
+  ])('refuses %j and names the field', async (body, message) => {
+    const { put, get } = await serverWithRule()
+    const [status, answer] = await put(body)
+    expect([status, answer]).toMatchObject([
+      400,
+      { message: expect.stringContaining(message) as string },
+    ])
+    expect(await get()).toEqual({})
+  })
+
+  it.each(['GET', 'PUT'])('%s of an unknown rule: 404', async (method) => {
+    const { url } = await startServer()
+    const body = method === 'PUT' ? '{}' : null
+    const answer = await fetch(`${url}/v1/rules/nope/delivery`, { method, body })
+    expect(answer.status).toBe(404)
+    expect(answer.headers.get('x-amzn-errortype')).toBe('ResourceNotFoundException')
+  })
+})

@@ -1,0 +1,181 @@
+import mqtt from 'mqtt'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/base/clock.ts'
+import {
+  atTheEnd,
+  connectPacket,
+  connectRaw,
+  createManualIngest,
+  encode,
+  openRaw,
+  publishPacket,
+  settle,
+  startIngress,
+  until,
+} from '../helpers.ts'
+
+const publishes = (count: number, payload: Buffer | string = 'x') =>
+  Buffer.concat(
+    Array.from({ length: count }, (_, index) =>
+      encode(publishPacket({ topic: `t/${index}`, messageId: index + 1, payload })),
+    ),
+  )
+
+describe('a client whose messages wait', () => {
+  test('64 of 200 are dispatched; the others follow as answers go out', async () => {
+    const manual = createManualIngest()
+    const { port, messages } = await startIngress(manual.ingest)
+    const client = await connectRaw(port)
+    client.send(publishes(200))
+    await until(() => messages.length === 64)
+    await settle()
+    expect(messages.length).toBe(64)
+
+    for (let index = 0; index < 10; index++) manual.resolve(index)
+    await until(() => messages.length === 74)
+    await settle()
+    expect(messages.length).toBe(74)
+
+    for (let index = 10; index < 200; index++) {
+      await until(() => messages.length > index)
+      manual.resolve(index)
+    }
+    for (let id = 1; id <= 200; id++) {
+      expect(await client.next()).toMatchObject({ cmd: 'puback', messageId: id })
+    }
+    expect(messages.map(({ topic }) => topic)).toEqual(
+      Array.from({ length: 200 }, (_, index) => `t/${index}`),
+    )
+  })
+
+  test.each([0, 2] as const)('QoS %i counts too', async (qos) => {
+    const manual = createManualIngest()
+    const { port, messages } = await startIngress(manual.ingest)
+    const client = await connectRaw(port)
+    for (let id = 1; id <= 100; id++) client.send(publishPacket({ qos, messageId: id }))
+    await until(() => messages.length === 64)
+    await settle()
+    expect(messages.length).toBe(64)
+    manual.resolveAll()
+    await until(() => messages.length === 100)
+  })
+
+  test('other clients go on meanwhile', async () => {
+    const manual = createManualIngest()
+    const { port } = await startIngress((message) =>
+      message.clientId === 'held' ? manual.ingest() : Promise.resolve(),
+    )
+    const held = await connectRaw(port, { clientId: 'held' })
+    held.send(publishes(200))
+    const other = await connectRaw(port, { clientId: 'other' })
+    other.send(publishPacket({ messageId: 3 }))
+    expect(await other.next()).toMatchObject({ cmd: 'puback', messageId: 3 })
+  })
+
+  const kinds = [
+    { name: 'PINGREQ behind messages that were read', count: 200, payload: 'x' },
+    { name: 'PINGREQ stuck in TCP', count: 400, payload: Buffer.alloc(100_000) },
+  ]
+  test.concurrent.each(kinds)('outlives its keepalive: $name', async ({ count, payload }) => {
+    const manual = createManualIngest()
+    const { port, messages, metric } = await startIngress(manual.ingest)
+    const client = await mqtt.connectAsync({ port, keepalive: 1, reconnectPeriod: 0 })
+    atTheEnd(() => void client.end(true))
+    const failures: unknown[] = []
+    client.on('error', (error) => failures.push(error))
+    client.on('close', () => failures.push('closed'))
+    const published = Array.from({ length: count }, () =>
+      client.publishAsync('a', payload, { qos: 1 }),
+    )
+    await until(() => messages.length === 64)
+    await systemClock.sleep(2_200)
+    expect(messages.length).toBe(64)
+    expect(failures).toEqual([])
+
+    for (let index = 0; index < count; index++) {
+      await until(() => messages.length > index)
+      manual.resolve(index)
+    }
+    await Promise.all(published)
+    expect(await metric('messagesAcknowledged')).toBe(count)
+  })
+})
+
+describe('keepalive', () => {
+  test.concurrent('a client that falls silent is disconnected and its will published', async () => {
+    const { port, messages, metric } = await startIngress()
+    const will = { topic: 'gone', payload: Buffer.from('x'), qos: 1, retain: false } as const
+    const client = await connectRaw(port, { keepalive: 1, will })
+    const startMs = Date.now()
+    await client.closed
+    expect(Date.now() - startMs).toBeGreaterThan(1_400)
+    expect(Date.now() - startMs).toBeLessThan(2_000)
+    expect(await metric('mqttConnectionsRefused', { reason: 'keepalive_timeout' })).toBe(1)
+    await until(() => messages.length === 1)
+  })
+
+  test.concurrent('PINGREQs keep a client that has nothing to say', async () => {
+    const { port } = await startIngress()
+    const client = await connectRaw(port, { keepalive: 1 })
+    for (let round = 0; round < 3; round++) {
+      await systemClock.sleep(700)
+      client.send({ cmd: 'pingreq' }, { cmd: 'pingreq' })
+      expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
+      expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
+    }
+    expect(client.isClosed).toBe(false)
+  })
+
+  test.concurrent('keepalive 0 is none', async () => {
+    const { port } = await startIngress()
+    const client = await connectRaw(port, { keepalive: 0 })
+    await systemClock.sleep(1_600)
+    expect(client.isClosed).toBe(false)
+  })
+})
+
+describe('bytes', () => {
+  test('everything at once, before CONNACK: taken in order', async () => {
+    const { port, messages } = await startIngress()
+    const client = await openRaw(port)
+    client.send(connectPacket(), publishes(100), { cmd: 'pingreq' })
+    expect(await client.next()).toMatchObject({ cmd: 'connack' })
+    const answers = await Promise.all(Array.from({ length: 101 }, () => client.next()))
+    expect(answers.filter(({ cmd }) => cmd === 'puback').map(({ messageId }) => messageId)).toEqual(
+      Array.from({ length: 100 }, (_, index) => index + 1),
+    )
+    expect(messages.length).toBe(100)
+  })
+
+  test('byte by byte: taken', async () => {
+    const { port, messages } = await startIngress()
+    const client = await openRaw(port)
+    const bytes = Buffer.concat([encode(connectPacket()), publishes(3, 'payload')])
+    for (const byte of bytes) {
+      client.send(Buffer.from([byte]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await until(() => messages.length === 3)
+    expect(messages.map(({ payload }) => String(payload))).toEqual(Array(3).fill('payload'))
+  })
+
+  test('payloads are copies, not views of what was read', async () => {
+    const { port, messages } = await startIngress()
+    const client = await connectRaw(port)
+    client.send(publishes(2, Buffer.alloc(10_000, 'y')))
+    await until(() => messages.length === 2)
+    for (const { payload } of messages) expect(payload.buffer.byteLength).toBe(10_000)
+  })
+
+  test('a subscriber that does not drain is disconnected, and its publisher goes on', async () => {
+    const { port, messages, metric } = await startIngress(undefined, { drainTimeoutMs: 200 })
+    const stuck = await mqtt.connectAsync({ port, clientId: 'stuck', reconnectPeriod: 0 })
+    await stuck.subscribeAsync('t/#')
+    stuck.stream.pause()
+    atTheEnd(() => void stuck.end(true))
+    const client = await connectRaw(port)
+    client.send(publishes(200, Buffer.alloc(100_000)))
+    await until(() => messages.length === 200)
+    expect(await metric('mqttConnectionsRefused', { reason: 'not_draining' })).toBe(1)
+  })
+})

@@ -1,0 +1,197 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import * as fc from 'fast-check'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Clock } from '../../../src/base/clock.ts'
+import { hashKeySpace } from '../../../src/base/hash-key.ts'
+import { createLabServer } from '../../../src/lab/server/lab-server.ts'
+import type { LabServer, LabServerOptions } from '../../../src/lab/server/lab-server.ts'
+import { decodeChunk, encodeChunk } from '../../../src/lab/streams/record-chunk.ts'
+import { createShardLog } from '../../../src/lab/streams/shard-log.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
+import { accountId, base64, noDelays, rawCall, region, startLab } from '../lab-fixtures.ts'
+
+const StreamName = 's'
+const StreamARN = 'arn:aws:kinesis:us-east-1:000000000000:stream/s'
+const ShardId = 'shardId-000000000000'
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-disk-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+const openLab = (dataDir: string, options: Partial<LabServerOptions> = {}) =>
+  startLab({ dataDir, statusMs: noDelays, ...options })
+
+async function put(lab: LabServer, ...texts: string[]): Promise<void> {
+  const Records = texts.map((text) => ({ PartitionKey: text.slice(0, 9), Data: base64(text) }))
+  const { status } = await rawCall(lab, 'PutRecords', { StreamName, Records })
+  expect(status).toBe(200)
+}
+
+const textsIn = (lab: LabServer) =>
+  lab.streams.records(StreamName).map((record) => record.data.toString())
+
+describe('after a restart', () => {
+  test('streams are as they were, with their records, shards, consumers and tags', async () => {
+    const folder = await newFolder()
+    const first = await openLab(folder)
+    first.ensureStream(StreamName, 1)
+    await put(first, 'a', 'b')
+    const calls: [operation: string, input: object][] = [
+      ['RegisterStreamConsumer', { StreamARN, ConsumerName: 'c', Tags: { of: 'c' } }],
+      ['AddTagsToStream', { StreamName, Tags: { of: 's' } }],
+      ['StartStreamEncryption', { StreamName, EncryptionType: 'KMS', KeyId: 'key' }],
+      ['IncreaseStreamRetentionPeriod', { StreamName, RetentionPeriodHours: 48 }],
+      ['UpdateMaxRecordSize', { StreamARN, MaxRecordSizeInKiB: 2048 }],
+      [
+        'SplitShard',
+        { StreamName, ShardToSplit: ShardId, NewStartingHashKey: String(hashKeySpace / 2n) },
+      ],
+      ['CreateStream', { StreamName: 'gone', ShardCount: 1 }],
+      ['DeleteStream', { StreamName: 'gone' }],
+    ]
+    for (const [operation, input] of calls) {
+      expect(await rawCall(first, operation, input)).toMatchObject({ status: 200 })
+    }
+    await put(first, 'c', 'd', 'e')
+    const reads: [operation: string, input: object][] = [
+      ['ListStreams', {}],
+      ['DescribeStream', { StreamName }],
+      ['DescribeStreamSummary', { StreamName }],
+      ['ListStreamConsumers', { StreamARN }],
+      ['ListTagsForStream', { StreamName }],
+    ]
+    const look = async (lab: LabServer) => [
+      lab.streams.records(StreamName),
+      ...(await Promise.all(reads.map(([operation, input]) => rawCall(lab, operation, input)))),
+    ]
+    const before = await look(first)
+    await first.close()
+    const second = await openLab(folder)
+    expect(await look(second)).toEqual(before)
+  })
+
+  test('an iterator goes on, and the next record has the next place', async () => {
+    const folder = await newFolder()
+    const first = await openLab(folder)
+    first.ensureStream(StreamName, 1)
+    await put(first, 'a')
+    const start = { StreamName, ShardId, ShardIteratorType: 'LATEST' }
+    const { output } = await rawCall(first, 'GetShardIterator', start)
+    await first.close()
+    const second = await openLab(folder)
+    await put(second, 'b')
+    const read = await rawCall(second, 'GetRecords', { ShardIterator: output['ShardIterator'] })
+    expect(read.output).toMatchObject({ Records: [{ Data: base64('b') }] })
+    const numbers = second.streams.records(StreamName).map((record) => record.sequenceNumber)
+    expect(numbers).toEqual(numbers.toSorted())
+  })
+
+  test('a shard whose records are all past retention gives no place twice', async () => {
+    const folder = await newFolder()
+    const clock = createManualClock()
+    const first = await openLab(folder, { clock })
+    first.ensureStream(StreamName, 1)
+    await put(first, 'a', 'b')
+    const [, last] = first.streams.records(StreamName)
+    clock.advance(25 * 3_600_000)
+    expect(textsIn(first)).toEqual([])
+    await first.close()
+    const second = await openLab(folder, { clock })
+    await put(second, 'c')
+    const [next] = second.streams.records(StreamName)
+    // Place 3, behind the two that are gone.
+    expect(next?.sequenceNumber.slice(15, 31)).toBe('3'.padStart(16, '0'))
+    expect(last?.sequenceNumber.slice(15, 31)).toBe('2'.padStart(16, '0'))
+  })
+})
+
+test('after a crash everything is there up to the last flush', async () => {
+  const folder = await newFolder()
+  const clock = createManualClock()
+  const lab = await openLab(folder, { clock })
+  lab.ensureStream(StreamName, 3)
+  const texts = Array.from({ length: 400 }, (_, index) => String(index))
+  const copy = await newFolder()
+  for (const batch of [texts.slice(0, 200), texts.slice(200)]) {
+    await put(lab, ...batch)
+    clock.advance(50)
+    await expectFlushed(folder, copy, lab, clock)
+  }
+})
+
+/** What a process that was killed leaves behind is a copy of the files, without the lock. */
+async function expectFlushed(
+  folder: string,
+  copy: string,
+  lab: LabServer,
+  clock: Clock,
+): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        await rm(copy, { recursive: true, force: true })
+        await cp(folder, copy, { recursive: true })
+        const reopened = await createLabServer({
+          host: '127.0.0.1',
+          port: 0,
+          region,
+          accountId,
+          dataDir: copy,
+          clock,
+        })
+        const texts = textsIn(reopened)
+        await reopened.close()
+        return texts
+      },
+      { interval: 20 },
+    )
+    .toEqual(textsIn(lab))
+}
+
+test('the disk forgets what the memory has no room for', async () => {
+  const folder = await newFolder()
+  const first = await openLab(folder, { storedBytesMax: 2 * 1024 * 1024 })
+  first.ensureStream(StreamName, 1)
+  for (let index = 0; index < 10; index++) await put(first, String(index).padEnd(500_000, 'x'))
+  const left = textsIn(first)
+  expect(left.length).toBeLessThan(5)
+  await first.close()
+  expect(textsIn(await openLab(folder, { storedBytesMax: 64 * 1024 * 1024 }))).toEqual(left)
+})
+
+test('a folder belongs to one lab at a time', async () => {
+  const folder = await newFolder()
+  const lab = await openLab(folder)
+  await expect(openLab(folder)).rejects.toMatchObject({ code: 'DataFolderLocked' })
+  await lab.close()
+  expect(await openLab(folder)).toHaveProperty('port')
+})
+
+test('a chunk gives back what was written to it', () => {
+  const record = fc.tuple(fc.string({ unit: 'grapheme', minLength: 1 }), fc.uint8Array())
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1 }), fc.nat(400), (records, bytesMax) => {
+      const log = createShardLog(() => undefined)
+      records.forEach(([key, data], index) => log.append(key, data, 1_000 + index))
+      const read: unknown[] = []
+      let ordinal = 1
+      while (ordinal < log.nextOrdinal()) {
+        const chunk = encodeChunk(log, ordinal, bytesMax + 1)
+        for (const it of decodeChunk(chunk.bytes)) {
+          read.push([it.partitionKey, [...it.data], it.arrivalMs])
+        }
+        ordinal = chunk.nextOrdinal
+      }
+      const written = records.map(([key, data], index) => [
+        Buffer.from(key).toString(),
+        [...data],
+        1_000 + index,
+      ])
+      expect(read).toEqual(written)
+    }),
+  )
+})

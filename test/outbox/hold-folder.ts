@@ -1,6 +1,0 @@
-/** A child process: opens the data folder named on its command line and holds it until killed. */
-import { openDataFolder } from '../../src/outbox/data-folder.ts'
-
-const folder = await openDataFolder(process.argv[2] ?? '')
-process.stdout.write(`holding ${folder.directory}\n`)
-setInterval(() => undefined, 60_000)

@@ -1,0 +1,171 @@
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  acceptedAgain,
+  acceptedAtMsOf,
+  decodeOrigin,
+  decodeRecord,
+  encodeRecord,
+  payloadBytesOf,
+  readKey,
+  writeKey,
+} from '../../../src/outbox/store/record-codec.ts'
+import type { RecordToStore } from '../../../src/outbox/store/record-codec.ts'
+
+function key(destinationId: number, sequence: number): Buffer {
+  const bytes = Buffer.alloc(12)
+  expect(writeKey([destinationId, sequence], bytes, 0)).toBe(bytes.length)
+  return bytes
+}
+
+const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
+const epochMs = fc.nat(Number.MAX_SAFE_INTEGER).map((ms) => ms % 2 ** 48)
+const name = fc.string({ unit: 'grapheme', maxLength: 40 })
+const origin = fc.record(
+  {
+    messageId: name,
+    topic: name,
+    clientId: name,
+    traceId: name,
+    principal: name,
+    timestampMs: epochMs,
+    payload: bytes,
+    republishDepth: fc.nat(10),
+  },
+  { requiredKeys: ['messageId', 'topic', 'timestampMs', 'payload'] },
+)
+const record = fc.record(
+  {
+    ruleName: fc.stringMatching(/^[a-zA-Z0-9_]{1,128}$/),
+    actionIndex: fc.integer({ min: -1, max: 9 }),
+    acceptedAtMs: epochMs,
+    partitionKey: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 256 }),
+    explicitHashKey: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(String),
+    data: bytes,
+    origin,
+  },
+  {
+    requiredKeys: ['ruleName', 'actionIndex', 'acceptedAtMs', 'partitionKey', 'data', 'origin'],
+  },
+)
+
+/** The value of a record that carries its time with it. */
+const encoded = ({ acceptedAtMs, ...given }: RecordToStore & { readonly acceptedAtMs: number }) =>
+  encodeRecord(given, acceptedAtMs)
+
+describe('the bytes of a record', () => {
+  const data = Buffer.from('{}')
+  const plain = {
+    ruleName: 'r1',
+    actionIndex: 3,
+    acceptedAtMs: 0x0102_0304_0506,
+    partitionKey: 'k',
+    data,
+    origin: { messageId: 'm', topic: 't/u', timestampMs: 0x0a0b_0c0d_0e0f, payload: data },
+  }
+
+  it('are the documented ones', () => {
+    const header = ['01', '80', '0003', '010203040506', '0a0b0c0d0e0f', '00000002']
+    const lengths = ['0002', '0001', '0001', '0003', '0000', '0000', '0000']
+    const texts = ['7231', '6b', '6d', '742f75']
+    expect(encoded(plain).toString('hex')).toBe(
+      [...header, ...lengths, '00', ...texts, '7b7d'].join(''),
+    )
+    expect(key(1, 2).toString('hex')).toBe('000000010000000000000002')
+  })
+
+  it('are the documented ones, with all that may be there', () => {
+    const full = encoded({
+      ...plain,
+      actionIndex: -1,
+      partitionKey: 'é',
+      explicitHashKey: '340282366920938463463374607431768211454',
+      origin: {
+        ...plain.origin,
+        clientId: 'c',
+        traceId: 'T',
+        principal: 'p',
+        republishDepth: 2,
+        payload: Buffer.from('[]'),
+      },
+    })
+    const sections = (1 + 2 + 4 + 16 + 32 + 64).toString(16)
+    const header = ['01', sections, 'ffff', '010203040506', '0a0b0c0d0e0f', '00000002']
+    const lengths = ['0002', '0002', '0001', '0003', '0001', '0001', '0001']
+    const texts = ['7231', 'c3a9', '6d', '742f75', '63', '54', '70']
+    const hashKey = 'fffffffffffffffffffffffffffffffe'
+    expect(full.toString('hex')).toBe(
+      [...header, ...lengths, '02', ...texts, hashKey, '7b7d', '5b5d'].join(''),
+    )
+  })
+
+  it('hold a payload that is the data, and a trace id that is the message id, once', () => {
+    const once = encoded(plain)
+    const copy = { ...plain.origin, payload: Buffer.from('{}'), traceId: 'm' }
+    const value = encoded({ ...plain, origin: copy })
+    expect(value.length).toBe(once.length)
+    expect(decodeOrigin(value)).toEqual(copy)
+  })
+
+  it('give back any record', () => {
+    fc.assert(
+      fc.property(record, ({ origin: message, ...given }) => {
+        const value = encoded({ ...given, origin: message })
+        expect(decodeRecord(value)).toEqual(given)
+        expect(decodeOrigin(value)).toEqual(message)
+        expect(acceptedAtMsOf(value)).toBe(given.acceptedAtMs)
+        expect(payloadBytesOf(value)).toBe(
+          given.data.length + Buffer.byteLength(given.partitionKey),
+        )
+      }),
+    )
+  })
+
+  it('accepted again are the same but for the time', () => {
+    fc.assert(
+      fc.property(record, epochMs, (given, acceptedAtMs) => {
+        const value = acceptedAgain(encoded(given), acceptedAtMs)
+        expect(value.equals(encoded({ ...given, acceptedAtMs }))).toBe(true)
+      }),
+    )
+  })
+
+  it('are refused when they are cut, wherever that is', () => {
+    fc.assert(
+      fc.property(record, fc.nat(), (given, cut) => {
+        // A payload of its own has no length: it ends where the value ends.
+        const value = encoded({
+          ...given,
+          origin: { ...given.origin, payload: given.data },
+        })
+        const end = cut % value.length
+        expect(() => decodeOrigin(value.subarray(0, end))).toThrow(/unknown layout/)
+      }),
+    )
+  })
+
+  it('give keys that stand by destination, then by sequence', () => {
+    const place = fc.tuple(fc.nat(0xffff_ffff), fc.maxSafeNat())
+    fc.assert(
+      fc.property(place, place, ([id, sequence], [otherId, otherSequence]) => {
+        const expected = Math.sign(id - otherId) || Math.sign(sequence - otherSequence)
+        expect(Buffer.compare(key(id, sequence), key(otherId, otherSequence))).toBe(expected)
+        expect(readKey(key(id, sequence), 0)).toEqual([id, sequence])
+      }),
+    )
+  })
+
+  it.each([
+    ['another layout', '02000003'],
+    ['a cut header', '0100'],
+    ['a name longer than the value', '01' + '00'.repeat(19) + '00ff' + '00'.repeat(13)],
+    ['data longer than the value', '01' + '00'.repeat(18) + 'ff' + '00'.repeat(15)],
+  ])('are refused with %s', (_, hex) => {
+    expect(() => decodeRecord(Buffer.from(hex, 'hex'))).toThrow(/unknown layout/)
+  })
+
+  it('are refused for a partition key that is longer than its length can say', () => {
+    const partitionKey = 'k'.repeat(70_000)
+    expect(() => encoded({ ...plain, partitionKey })).toThrow(/does not fit/)
+  })
+})
