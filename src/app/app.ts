@@ -22,7 +22,7 @@ import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
-import type { OnOut } from '../delivery/outcome/giving-up.ts'
+import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -97,7 +97,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, {
     drain,
     // The producer starts when the engine stands.
-    onOut: (records) => engine.handOver(records),
+    onGivenUp: (records) => engine.handOver(records),
   })
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
@@ -248,7 +248,7 @@ async function startDelivery(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
-  { drain, onOut }: { readonly drain: Drain; readonly onOut: OnOut },
+  { drain, onGivenUp }: { readonly drain: Drain; readonly onGivenUp: OnGivenUp },
 ) {
   const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
   const lab =
@@ -264,11 +264,11 @@ async function startDelivery(
     createProducer({
       outbox,
       callsFor: (destination) => aws.callsFor(destination),
-      onOut,
+      onGivenUp,
       clock,
       logger,
       metrics,
-      ...(lab && { createMissingStream: (name) => lab.ensureStream(name) }),
+      ...(lab && { makeStream: (name) => lab.ensureStream(name) }),
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )

@@ -23,7 +23,7 @@ import type {
   StreamReference,
 } from './kinesis-calls.ts'
 import { PutRecordsProtocol } from './put-records-protocol.ts'
-import { isExpiredToken } from './retry.ts'
+import { isExpiredToken } from './failure-class.ts'
 import type { StaticCredentials } from './sts.ts'
 
 export interface KinesisCallsOptions {

@@ -1,27 +1,28 @@
 import type { Clock } from '../base/clock.ts'
-import type { Outbox } from '../outbox/outbox.ts'
+import type { Ordering, Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
-import { createSendQueue } from './queue/ordered-queue.ts'
-import type { CallSlots } from './call-slots.ts'
-import { createConditionWatch } from './outcome/condition.ts'
+import { createOrderedQueue } from './queue/ordered-queue.ts'
+import { createUnorderedQueue } from './queue/unordered-queue.ts'
+import type { SendQueue } from './queue/send-queue.ts'
+import type { CallSlots } from './call/call-slots.ts'
+import { createBackoff } from './outcome/backoff.ts'
 import { createFailureReport } from './outcome/failure-report.ts'
-import { createGate } from './outcome/backoff.ts'
 import { createGivingUp } from './outcome/giving-up.ts'
-import type { OnOut } from './outcome/giving-up.ts'
+import type { OnGivenUp } from './outcome/giving-up.ts'
 import type { KinesisCalls } from '../aws/kinesis-calls.ts'
-import { createMissingStream } from './outcome/stream-maker.ts'
+import { createStreamMaker } from './outcome/stream-maker.ts'
 import type { Outgoing } from './call/outgoing.ts'
-import { createPace } from './call-spacing.ts'
-import type { Pace } from './call-spacing.ts'
-import { createPassedOver } from './queue/left-on-disk.ts'
+import { createCallSpacing } from './call/call-spacing.ts'
+import type { CallSpacing } from './call/call-spacing.ts'
+import { createLeftOnDisk } from './queue/left-on-disk.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
-import { isTooOld } from '../aws/retry.ts'
+import { isTooOld } from './call/retry.ts'
 import { createSender } from './sender.ts'
 import { createShardWatch } from './shards/shard-watch.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
-import { createVerdictActor } from './outcome/apply-verdict.ts'
-import type { VerdictActorParts } from './outcome/apply-verdict.ts'
+import { createApplyVerdict } from './outcome/apply-verdict.ts'
+import type { ApplyVerdictDependencies } from './outcome/apply-verdict.ts'
 
 /** Delivers the records of one destination. */
 export interface DestinationLoop {
@@ -32,14 +33,14 @@ export interface DestinationLoop {
 }
 
 export interface DestinationLoopDependencies extends Pick<
-  VerdictActorParts,
-  'queued' | 'clock' | 'logger' | 'random' | 'onGone'
+  ApplyVerdictDependencies,
+  'queued' | 'clock' | 'logger' | 'random' | 'onRemoved'
 > {
   readonly outbox: Pick<
     Outbox,
     'read' | 'settle' | 'settling' | 'destinations' | 'giveUp' | 'originOf'
   >
-  readonly metrics: VerdictActorParts['metrics'] &
+  readonly metrics: ApplyVerdictDependencies['metrics'] &
     Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
   readonly calls: KinesisCalls
   readonly slots: CallSlots
@@ -49,17 +50,17 @@ export interface DestinationLoopDependencies extends Pick<
   /** Ends the calls in flight. */
   readonly signal: AbortSignal
   /** Asked what becomes of records that are given up; absent: they become dead letters. */
-  readonly onOut?: OnOut
+  readonly onGivenUp?: OnGivenUp
   /** Makes a stream that Kinesis does not know, where that is wanted. */
-  readonly createMissingStream?: (streamName: string) => Promise<void>
+  readonly makeStream?: (streamName: string) => Promise<void>
 }
 
 /** What a loop is made of: each part decides one thing, the loop only carries it out. */
-interface Parts extends DestinationLoopDependencies, VerdictActorParts {
+interface Parts extends DestinationLoopDependencies, ApplyVerdictDependencies {
   readonly outbox: DestinationLoopDependencies['outbox']
   readonly metrics: DestinationLoopDependencies['metrics']
   readonly readAhead: ReadAhead
-  readonly pace: Pace
+  readonly spacing: CallSpacing
   readonly shards: ShardWatch
 }
 
@@ -86,7 +87,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   const { queued, clock, slots } = dependencies
   const { bytes: bytesMax } = queued.destination.settings.batching
   const parts = createParts(dependencies, run)
-  const { outbox, queue, gate, pace, readAhead, givingUp } = parts
+  const { outbox, queue, backoff, spacing, readAhead, givingUp } = parts
   const call = createCall(parts)
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
@@ -107,17 +108,17 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
 
   /** `starved`: it could start, had other destinations left a slot; `behind`: the disk is slower. */
   function startCall(nowMs: number): 'started' | 'none' | 'starved' | 'behind' {
-    if (inFlight.size >= gate.allowed(nowMs) || givingUp.pending() > givingUpMax) return 'none'
+    if (inFlight.size >= backoff.allowed(nowMs) || givingUp.pending() > givingUpMax) return 'none'
     if (outbox.settling() > settlingMax) return 'behind'
     backlog.fill(nowMs)
-    if (pace.delayMs(nowMs, queue.ready(nowMs)) > 0) return 'none'
+    if (spacing.delayMs(nowMs, queue.ready(nowMs)) > 0) return 'none'
     if (!slots.tryTake(run)) return 'starved'
-    const taken = queue.take(nowMs, { recordsMax: pace.recordsMax(), bytesMax })
+    const taken = queue.take(nowMs, { recordsMax: spacing.recordsMax(), bytesMax })
     if (taken.length === 0) {
       slots.release()
       return 'none'
     }
-    pace.started(nowMs)
+    spacing.started(nowMs)
     send(taken)
     return 'started'
   }
@@ -160,14 +161,14 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
 
 /** Sends records and acts on what became of them. */
 function createCall(parts: Parts): (taken: readonly Outgoing[]) => Promise<void> {
-  const { gate, pace } = parts
+  const { backoff, spacing } = parts
   const send = createSender(parts)
-  const actOn = createVerdictActor(parts)
+  const applyVerdict = createApplyVerdict(parts)
   return async (taken) => {
-    const round = gate.round()
+    const generation = backoff.generation()
     const verdict = await send(taken)
-    if (verdict.putRecordsDenied) pace.oneRecordPerCall()
-    actOn(verdict, taken, round)
+    if (verdict.putRecordsDenied) spacing.oneRecordPerCall()
+    applyVerdict(verdict, taken, generation)
   }
 }
 
@@ -200,7 +201,7 @@ function createNextTurn(callback: () => void) {
 }
 
 /** What of the outbox is in memory. */
-function createBacklog({ queue, readAhead, budget, gate, pace, queued }: Parts) {
+function createBacklog({ queue, readAhead, budget, backoff, spacing, queued }: Parts) {
   const { batching } = queued.destination.settings
   const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
   let countedBytes = 0
@@ -215,9 +216,9 @@ function createBacklog({ queue, readAhead, budget, gate, pace, queued }: Parts) 
     count,
     /** Reads on when the next call would not be full; for a destination that fails, what one takes. */
     fill: (nowMs: number): void => {
-      if (pace.isFull(queue.ready(nowMs))) return
+      if (spacing.isFull(queue.ready(nowMs))) return
       const held = queue.size()
-      queue.add(gate.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held))
+      queue.add(backoff.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held))
       count()
     },
     /** Gives the memory back, while nothing is in flight: the records will be read again. */
@@ -230,25 +231,25 @@ function createBacklog({ queue, readAhead, budget, gate, pace, queued }: Parts) 
 }
 
 /** A condition, or a fault that is more than a moment's. */
-function isFailing({ gate, condition }: Parts): boolean {
-  return gate.failures() >= failuresUntilForgetting || condition.current() !== undefined
+function isFailing({ backoff }: Parts): boolean {
+  return backoff.failures() >= failuresUntilForgetting || backoff.condition() !== undefined
 }
 
 /** How long nothing but time can start a further call. */
 function wakeDelayMs(
-  { gate, queue, pace, readAhead }: Parts,
+  { backoff, queue, spacing, readAhead }: Parts,
   inFlight: number,
   nowMs: number,
 ): number {
-  const opensAtMs = gate.opensAtMs()
+  const opensAtMs = backoff.opensAtMs()
   if (opensAtMs > nowMs) return Math.max(1, opensAtMs - nowMs)
   // With all calls in flight the next answer comes first.
-  if (inFlight >= gate.allowed(nowMs)) return Infinity
+  if (inFlight >= backoff.allowed(nowMs)) return Infinity
   if (readAhead.isBehind()) return 1
   const ready = queue.ready(nowMs)
-  const paceMs = ready.records === 0 ? Infinity : pace.delayMs(nowMs, ready)
+  const spacingMs = ready.records === 0 ? Infinity : spacing.delayMs(nowMs, ready)
   const dueMs = queue.nextDueMs(nowMs) - nowMs
-  return Math.max(1, Math.min(paceMs, dueMs))
+  return Math.max(1, Math.min(spacingMs, dueMs))
 }
 
 async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<void> {
@@ -258,8 +259,8 @@ async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<voi
 }
 
 /** Gives up the oldest records, as far as they are too old; true when there may be more of them. */
-async function giveUpOldest({ readAhead, condition, givingUp, queued, clock }: Parts) {
-  const current = condition.current()
+async function giveUpOldest({ readAhead, backoff, givingUp, queued, clock }: Parts) {
+  const current = backoff.condition()
   if (!current) return false
   const { maxAgeMs } = queued.destination.settings.retry
   const standingMs = clock.monotonicMs() - current.sinceMs
@@ -276,35 +277,39 @@ async function giveUpOldest({ readAhead, condition, givingUp, queued, clock }: P
   return tooOld.length === oldest.length
 }
 
+/** The queue that keeps what the order of the destination promises. */
+function createQueue(ordering: Ordering, shards: ShardWatch): SendQueue {
+  return ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
+}
+
 function createParts(dependencies: DestinationLoopDependencies, onMade: () => void): Parts {
   const { queued } = dependencies
   const { settings } = queued.destination
   const givingUp = createGivingUp(dependencies)
-  const gate = createGate(dependencies, settings)
+  const backoff = createBackoff(dependencies, settings)
   const shards = createShardWatch(dependencies)
-  const queue = createSendQueue(settings.ordering, shards)
+  const queue = createQueue(settings.ordering, shards)
   const recordsMax = dependencies.heldRecordsMax ?? heldRecordsMaxDefault
   return {
     ...dependencies,
     shards,
     queue,
-    gate,
-    condition: createConditionWatch(dependencies),
+    backoff,
     givingUp,
     readAhead: createReadAhead({
       ...dependencies,
       destinationId: queued.id,
-      isLeaving: (sequence) => givingUp.isLeaving(sequence),
-      passedOver: createPassedOver(shards, (shardId) => queue.heldFor(shardId), {
+      isGivenUp: (sequence) => givingUp.isGivenUp(sequence),
+      leftOnDisk: createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), {
         recordsMax,
         bytesMax: heldBytesMax,
       }),
     }),
-    pace: createPace(settings),
+    spacing: createCallSpacing(settings),
     report: createFailureReport(dependencies, queued.destination),
-    missingStream: createMissingStream(dependencies, {
+    streamMaker: createStreamMaker(dependencies, {
       onMade() {
-        gate.reset()
+        backoff.reset()
         onMade()
       },
     }),

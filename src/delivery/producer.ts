@@ -2,14 +2,14 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import { createCallSlots } from './call-slots.ts'
+import { createCallSlots } from './call/call-slots.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
-import type { OnOut } from './outcome/giving-up.ts'
+import type { OnGivenUp } from './outcome/giving-up.ts'
 import type { KinesisCalls } from '../aws/kinesis-calls.ts'
 import { createReadBudget } from './read-ahead.ts'
 
-export type { OnOut, OutAnswer, OutRecord } from './outcome/giving-up.ts'
+export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
 
 /** Takes records from the outbox to their streams; those that no stream takes, out of it. */
 export interface Producer {
@@ -32,9 +32,9 @@ export interface ProducerDependencies {
   readonly logger: Logger
   readonly metrics: DestinationLoopDependencies['metrics']
   /** The lab makes a stream that is first seen here; without it a missing stream is waited for. */
-  readonly createMissingStream?: (streamName: string) => Promise<void>
+  readonly makeStream?: (streamName: string) => Promise<void>
   /** Asked what becomes of records that are given up; absent: they become dead letters. */
-  readonly onOut?: OnOut
+  readonly onGivenUp?: OnGivenUp
   /** Numbers in [0, 1); `Math.random` unless a test wants them known. */
   readonly random?: () => number
 }
@@ -65,7 +65,7 @@ export function createProducer(
   setMaxListeners(0, ending.signal)
   let unsubscribe: (() => void) | undefined
 
-  function onGone(): void {
+  function onRemoved(): void {
     if (outbox.size().records > 0) return
     for (const resolve of idleWaiters) resolve()
     idleWaiters.clear()
@@ -91,7 +91,7 @@ export function createProducer(
         budget,
         ...(options.heldRecordsMax && { heldRecordsMax: options.heldRecordsMax }),
         signal: ending.signal,
-        onGone,
+        onRemoved,
       })
       loops.set(queued.id, loop)
     }

@@ -1,6 +1,6 @@
 import type { Outbox, QueuedRecord, ReadLimits } from '../outbox/outbox.ts'
-import type { PassedOver } from './queue/left-on-disk.ts'
-import type { Amount } from './queue/send-queue.ts'
+import type { LeftOnDisk } from './queue/left-on-disk.ts'
+import type { Amount } from './call/outgoing.ts'
 
 /** Records of a destination in memory: enough for 16 full calls and the next ones. */
 export const readAheadRecordsMax = 12_000
@@ -54,23 +54,23 @@ export interface ReadAhead {
   oldest(countMax: number): readonly QueuedRecord[]
 }
 
-export interface ReadAheadParts {
+export interface ReadAheadDependencies {
   readonly outbox: Pick<Outbox, 'read'>
   readonly destinationId: number
   readonly budget: ReadBudget
   /** True for records that are being given up: they are not to be sent. */
-  readonly isLeaving: (sequence: number) => boolean
-  readonly passedOver: PassedOver
+  readonly isGivenUp: (sequence: number) => boolean
+  readonly leftOnDisk: LeftOnDisk
 }
 
-export function createReadAhead(parts: ReadAheadParts): ReadAhead {
-  const { outbox, destinationId, budget, isLeaving, passedOver } = parts
+export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
+  const { outbox, destinationId, budget, isGivenUp, leftOnDisk } = parts
   let lastSequence = 0
   let exhausted = false
   let isBehind = false
 
   const staying = (records: readonly QueuedRecord[]) =>
-    records.filter(({ sequence }) => !isLeaving(sequence))
+    records.filter(({ sequence }) => !isGivenUp(sequence))
 
   function readOn(limits: ReadLimits): readonly QueuedRecord[] {
     if (exhausted) return []
@@ -84,15 +84,15 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
   function readAgain(group: string, afterSequence: number, limits: ReadLimits) {
     const records = outbox.read(destinationId, afterSequence, limits)
     const last = records.at(-1)
-    if (last === undefined || last.sequence > lastSequence) passedOver.caughtUp(group)
-    else passedOver.readUpTo(group, last.sequence)
+    if (last === undefined || last.sequence > lastSequence) leftOnDisk.caughtUp(group)
+    else leftOnDisk.readUpTo(group, last.sequence)
     const passed = records.filter(({ sequence }) => sequence <= lastSequence)
-    return staying(passedOver.ofGroup(group, passed))
+    return staying(leftOnDisk.ofGroup(group, passed))
   }
 
-  function readPassedOver(limits: ReadLimits): readonly QueuedRecord[] {
+  function readLeftOnDisk(limits: ReadLimits): readonly QueuedRecord[] {
     const records: QueuedRecord[] = []
-    for (const [group, afterSequence] of passedOver.groupsToRead()) {
+    for (const [group, afterSequence] of leftOnDisk.groupsToRead()) {
       for (const record of readAgain(group, afterSequence, limits)) records.push(record)
       if (records.length >= limits.countMax) break
     }
@@ -102,9 +102,9 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
   function readBeside(limits: ReadLimits, isRoomy: boolean): readonly QueuedRecord[] {
     const few = { ...limits, countMax: Math.min(limits.countMax, readBesideMax) }
     for (let time = 0; time < readsInVainMax; time++) {
-      const again = isRoomy ? readPassedOver(few) : []
-      const records = [...again, ...passedOver.admit(readOn(few))]
-      const isAll = exhausted && !(isRoomy && passedOver.groupsToRead().length > 0)
+      const again = isRoomy ? readLeftOnDisk(few) : []
+      const records = [...again, ...leftOnDisk.admit(readOn(few))]
+      const isAll = exhausted && !(isRoomy && leftOnDisk.groupsToRead().length > 0)
       if (records.length > 0 || isAll) return records
     }
     isBehind = true
@@ -113,7 +113,7 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
 
   function read(limits: ReadLimits, isRoomy: boolean): readonly QueuedRecord[] {
     isBehind = false
-    return passedOver.isActive() ? readBeside(limits, isRoomy) : readOn(limits)
+    return leftOnDisk.isActive() ? readBeside(limits, isRoomy) : readOn(limits)
   }
 
   return Object.freeze({
@@ -135,7 +135,7 @@ export function createReadAhead(parts: ReadAheadParts): ReadAhead {
       lastSequence = 0
       exhausted = false
       isBehind = false
-      passedOver.clear()
+      leftOnDisk.clear()
     },
     oldest: (countMax: number) =>
       staying(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),

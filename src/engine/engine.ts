@@ -6,7 +6,7 @@ import { createDistribution } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
 import { createGathering } from './gather.ts'
 import type { Gathered, Gathering } from './gather.ts'
-import type { OnOut, OutRecord } from '../delivery/producer.ts'
+import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { AppendOptions, DeadLetter, NewRecord, Origin, Outbox } from '../outbox/outbox.ts'
@@ -35,7 +35,7 @@ export interface Engine {
    * Asks the rules' error actions to take records that are given up. There is one document for all
    * of them that are of one rule and message: its records take the place of the first of them.
    */
-  readonly handOver: OnOut
+  readonly handOver: OnGivenUp
   /**
    * What the action of a dead letter, as its rule is now, makes of the message.
    *
@@ -146,7 +146,7 @@ interface HandOverParts extends Pick<EngineDependencies, 'rules' | 'environment'
 }
 
 async function handOver(
-  lost: readonly OutRecord[],
+  lost: readonly GivenUpRecord[],
   { rules, environment, gathering }: HandOverParts,
 ) {
   const handedTo: (readonly NewRecord[] | undefined)[] = lost.map(() => undefined)
@@ -166,12 +166,12 @@ async function handOver(
 }
 
 interface IndexedRecord extends Pick<NewRecord, 'ruleName' | 'origin'> {
-  readonly out: OutRecord
+  readonly out: GivenUpRecord
   readonly index: number
 }
 
 /** Those of one rule and message together. What an error action sent has nobody to go to. */
-function groupsOf(lost: readonly OutRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
+function groupsOf(lost: readonly GivenUpRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
   const groups = new Map<string, IndexedRecord[]>()
   for (const [index, out] of lost.entries()) {
     const { actionIndex, ruleName, origin } = out.record

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { OnOut, OutRecord } from '../../src/delivery/producer.ts'
+import type { OnGivenUp, GivenUpRecord } from '../../src/delivery/producer.ts'
 import type { FaultEffect } from '../../src/lab/faults/faults.ts'
 import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
@@ -21,15 +21,17 @@ const ofMain = (outbox: Outbox) =>
   outbox.ledger('telemetry').find(({ actionIndex }) => actionIndex === 0)
 
 /** Notes what it is asked, and answers for each record. */
-function createHook(answer: (out: OutRecord) => Awaited<ReturnType<OnOut>>['handedTo'][number]) {
-  const asked: OutRecord[] = []
+function createHook(
+  answer: (out: GivenUpRecord) => Awaited<ReturnType<OnGivenUp>>['handedTo'][number],
+) {
+  const asked: GivenUpRecord[] = []
   const durable: number[] = []
-  const onOut: OnOut = (records) => {
+  const onGivenUp: OnGivenUp = (records) => {
     asked.push(...records)
     const onDurable = () => void durable.push(records.length)
     return Promise.resolve({ handedTo: records.map(answer), onDurable })
   }
-  return { asked, durable, onOut }
+  return { asked, durable, onGivenUp }
 }
 
 describe('a record that is refused for what it is', () => {
@@ -66,12 +68,12 @@ describe('a record that is refused for what it is', () => {
   })
 
   it('goes to the error action of its rule if that takes it, in the same transaction', async () => {
-    const { asked, durable, onOut } = createHook(({ record }) =>
+    const { asked, durable, onGivenUp } = createHook(({ record }) =>
       record.partitionKey === 'bad'
         ? [{ ...newRecord('errors', 'k', 'document'), actionIndex: -1 }]
         : undefined,
     )
-    const delivery = await openDelivery({ haste: 20, streams: ['stream', 'errors'], onOut })
+    const delivery = await openDelivery({ haste: 20, streams: ['stream', 'errors'], onGivenUp })
     delivery.lab.faults.add({ streamName: 'stream', effect: refused })
     await delivery.outbox.append([newRecord('stream', 'bad', '1'), newRecord('stream', 'k', '2')])
     delivery.producer.start()
@@ -86,7 +88,7 @@ describe('a record that is refused for what it is', () => {
 
   it('becomes a dead letter when its error action fails', async () => {
     const delivery = await openDelivery({
-      onOut: () => Promise.reject(new Error('no such function')),
+      onGivenUp: () => Promise.reject(new Error('no such function')),
     })
     delivery.lab.faults.add({ streamName: 'stream', effect: refused })
     await delivery.outbox.append([newRecord('stream', 'k', '1')])
@@ -114,8 +116,8 @@ describe('a record that is refused for what it is', () => {
 
 describe('a destination that refuses all', () => {
   it('keeps its records until they are too old, then gives them up oldest first', async () => {
-    const { asked, onOut } = createHook(() => undefined)
-    const delivery = await openDelivery({ streams: [], haste: 500, onOut })
+    const { asked, onGivenUp } = createHook(() => undefined)
+    const delivery = await openDelivery({ streams: [], haste: 500, onGivenUp })
     const to = destination('stream', age(120_000))
     await delivery.outbox.append(
       Array.from({ length: 1_200 }, (_, index) => newRecordFor(to, 'k', String(index))),

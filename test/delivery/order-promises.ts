@@ -253,7 +253,7 @@ function expectPromise(
   expect(passed).toEqual([])
 }
 
-/** Pairs of texts that arrived the other way round than they were accepted. */
+/** Pairs of texts that arrived the other way generation than they were accepted. */
 function inversionsOf(arrived: readonly string[]): [string, string][] {
   return arrived.flatMap((text, index) =>
     arrived

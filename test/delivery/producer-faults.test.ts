@@ -170,7 +170,7 @@ describe('conditions of the destination', () => {
     const made: string[] = []
     const delivery = await openDelivery({
       streams: [],
-      async createMissingStream(name) {
+      async makeStream(name) {
         made.push(name)
         await Promise.resolve()
         delivery.lab.ensureStream(name)
@@ -188,7 +188,7 @@ describe('conditions of the destination', () => {
     const delivery = await openDelivery({
       streams: [],
       haste: 20,
-      createMissingStream: () => Promise.reject(new Error('no room')),
+      makeStream: () => Promise.reject(new Error('no room')),
     })
     await appendRounds(delivery, keys, 1)
     delivery.producer.start()

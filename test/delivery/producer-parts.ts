@@ -37,8 +37,8 @@ export interface DeliveryOptions extends ProducerOptions {
   /** Streams of the lab. */
   readonly streams?: readonly string[]
   readonly directory?: string
-  readonly createMissingStream?: ProducerDependencies['createMissingStream']
-  readonly onOut?: ProducerDependencies['onOut']
+  readonly makeStream?: ProducerDependencies['makeStream']
+  readonly onGivenUp?: ProducerDependencies['onGivenUp']
   /** Stands between the producer and its calls. */
   readonly watch?: (put: KinesisCalls['put']) => KinesisCalls['put']
   /** What the producer is told of removals that are not on disk. */
@@ -99,7 +99,7 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
       ...(options.requestTimeoutMs && { requestTimeoutMs: options.requestTimeoutMs }),
     },
   )
-  const { createMissingStream, onOut, watch = (put) => put } = options
+  const { makeStream, onGivenUp, watch = (put) => put } = options
   const { settling = () => outbox.settling() } = options
   const producer = createProducer(
     {
@@ -111,8 +111,8 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
       clock,
       logger,
       metrics,
-      ...(createMissingStream === undefined ? {} : { createMissingStream }),
-      ...(onOut === undefined ? {} : { onOut }),
+      ...(makeStream === undefined ? {} : { makeStream }),
+      ...(onGivenUp === undefined ? {} : { onGivenUp }),
     },
     options,
   )
@@ -130,7 +130,7 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   return { lab, outbox, producer, metrics, lines, close }
 }
 
-/** Appends `count` records of each key, a message a round, and gives what each key must get. */
+/** Appends `count` records of each key, a message a generation, and gives what each key must get. */
 export async function appendRounds(
   { outbox }: Pick<Delivery, 'outbox'>,
   keys: readonly string[],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createPassedOver } from '../../src/delivery/queue/left-on-disk.ts'
+import { createLeftOnDisk } from '../../src/delivery/queue/left-on-disk.ts'
 import {
   createReadAhead,
   createReadBudget,
@@ -43,8 +43,8 @@ function openReading(recordsMax: number) {
     outbox: { read },
     destinationId: 1,
     budget: createReadBudget(),
-    isLeaving: () => false,
-    passedOver: createPassedOver(shards, heldFor, { recordsMax, bytesMax: 1_000_000 }),
+    isGivenUp: () => false,
+    leftOnDisk: createLeftOnDisk(shards, heldFor, { recordsMax, bytesMax: 1_000_000 }),
   })
 
   function take(records: readonly QueuedRecord[]): readonly QueuedRecord[] {
@@ -64,7 +64,7 @@ function openReading(recordsMax: number) {
     },
     throttle(partitionKey: string) {
       const shardId = map.shardOfRecord({ partitionKey }) ?? ''
-      throttles.answered(shardId, { delivered: 0, throttled: 1 }, throttles.round(), 0)
+      throttles.answered(shardId, { delivered: 0, throttled: 1 }, throttles.generation(), 0)
     },
     open() {
       throttles.keep(() => false)

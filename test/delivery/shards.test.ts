@@ -31,9 +31,9 @@ const listings = ({ lab }: Delivery) =>
 const keysOfAll = (count: number) => [0, 1, 2, 3].flatMap((shard) => keysOfShard(shard, count))
 
 /** All texts of a key, in order. */
-function expectAll(delivery: Delivery, keys: readonly string[], rounds: number): void {
+function expectAll(delivery: Delivery, keys: readonly string[], generations: number): void {
   const arrived = textsByKey(delivery.lab, 'stream')
-  const texts = Array.from({ length: rounds }, (_, index) => String(index))
+  const texts = Array.from({ length: generations }, (_, index) => String(index))
   expect(arrived.size).toBe(keys.length)
   for (const key of keys) {
     expect(arrived.get(key)?.toSorted((left, right) => Number(left) - Number(right))).toEqual(texts)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { originOf } from '../../src/actions/source-message.ts'
-import type { OutRecord } from '../../src/delivery/producer.ts'
+import type { GivenUpRecord } from '../../src/delivery/producer.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'
 import { engineWith, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
@@ -140,7 +140,7 @@ describe('which failures it gets', () => {
   })
 })
 
-const lost = (members: Partial<NewRecord> = {}): OutRecord => ({
+const lost = (members: Partial<NewRecord> = {}): GivenUpRecord => ({
   record: {
     destination: { streamName: 's', region: 'r', credentials: { kind: 'process' }, settings },
     partitionKey: 'k',

@@ -2,47 +2,46 @@ import type { Clock } from '../../base/clock.ts'
 import { roleArnOf } from '../../outbox/outbox.ts'
 import type { Outbox, QueuedDestination } from '../../outbox/outbox.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import type { ConditionWatch } from './condition.ts'
+import type { Backoff } from './backoff.ts'
 import type { FailureReport } from './failure-report.ts'
-import type { Gate } from './backoff.ts'
 import type { GivingUp } from './giving-up.ts'
 import type { Failure } from '../../aws/kinesis-calls.ts'
-import type { MissingStream } from './stream-maker.ts'
+import type { StreamMaker } from './stream-maker.ts'
 import type { Outgoing, Returned } from '../call/outgoing.ts'
-import { classify, retryDelayMs } from '../../aws/retry.ts'
+import { classify } from '../../aws/failure-class.ts'
+import { retryDelayMs } from '../call/retry.ts'
 import type { SendQueue } from '../queue/send-queue.ts'
 import type { ShardWatch } from '../shards/shard-watch.ts'
 import type { Verdict } from './verdict.ts'
 
-export interface VerdictActorParts {
+export interface ApplyVerdictDependencies {
   readonly queued: QueuedDestination
   readonly outbox: Pick<Outbox, 'settle' | 'destinations'>
   readonly queue: SendQueue
   readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
-  readonly gate: Gate
-  readonly condition: ConditionWatch
+  readonly backoff: Backoff
   readonly givingUp: GivingUp
   readonly report: FailureReport
-  readonly missingStream: MissingStream
+  readonly streamMaker: StreamMaker
   readonly metrics: Pick<Metrics, 'recordsRetried'>
   readonly logger: Logger
   readonly clock: Clock
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
   /** Called after records have left the outbox. */
-  readonly onGone: () => void
+  readonly onRemoved: () => void
 }
 
-/** Carries out the verdict on a call that was begun in a round of the gate. */
-export type VerdictActor = (
+/** Carries out the verdict on a call that was begun in a generation of the backoff. */
+export type ApplyVerdict = (
   verdict: Verdict<Outgoing>,
   taken: readonly Outgoing[],
-  round: number,
+  generation: number,
 ) => void
 
-/** Carries out verdicts: settles, returns to the queue, gives up, moves the gate, says what is wrong. */
-export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
-  const { queued, outbox, queue, gate, condition, report, missingStream, metrics, logger } = parts
+/** Carries out verdicts: delivered, sent again, given up; backs off and reports what is wrong. */
+export function createApplyVerdict(parts: ApplyVerdictDependencies): ApplyVerdict {
+  const { queued, outbox, queue, backoff, report, streamMaker, metrics, logger } = parts
   const { streamName } = queued.destination
   const roleArn = roleArnOf(queued.destination)
 
@@ -54,27 +53,26 @@ export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
       delivered.map(({ record }) => record),
     )
     report.recovered()
-    missingStream.found()
-    parts.onGone()
+    streamMaker.found()
+    parts.onRemoved()
   }
 
-  function moveGate(failure: Failure | undefined, round: number): void {
+  function moveBackoff(failure: Failure | undefined, generation: number): void {
     const failureClass = failure && classify(failure)
     if (failure === undefined || failureClass === undefined) {
-      gate.answered()
-      condition.over()
+      backoff.answered()
       return
     }
-    gate.failed(round, failureClass === 'passing' ? 'passing' : 'destination')
-    const isBeingMade = missingStream.make(failure)
-    if (failureClass === 'destination' && !isBeingMade) condition.refused(failure)
+    backoff.failed(generation, failureClass === 'passing' ? 'passing' : 'destination')
+    const isBeingMade = streamMaker.make(failure)
+    if (failureClass === 'destination' && !isBeingMade) backoff.refused(failure)
     if (!isBeingMade) report.failed(failure, waiting)
   }
 
-  return (verdict, taken, round) => {
+  return (verdict, taken, generation) => {
     const { delivered, refused, failedByCode } = verdict
     queue.release(taken, returnedBy(verdict, parts))
-    if (refused.length > 0) void parts.givingUp.giveUp(refused.map((one) => leavingNow(one, parts)))
+    if (refused.length > 0) void parts.givingUp.giveUp(refused.map((one) => givenUpNow(one, parts)))
     for (const [code, count] of failedByCode) {
       metrics.recordsRetried.inc({ stream: streamName, code }, count)
     }
@@ -82,7 +80,7 @@ export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
       logger.info({ stream: streamName, roleArn }, 'role allows PutRecord only: one record a call')
     }
     if (verdict.throttled.length > 0) report.throttled(parts.shards.throttled(), waiting)
-    moveGate(verdict.destinationFailure, round)
+    moveBackoff(verdict.destinationFailure, generation)
     if (delivered.length > 0) settle(delivered)
   }
 }
@@ -90,7 +88,7 @@ export function createVerdictActor(parts: VerdictActorParts): VerdictActor {
 /** What of a call is to be sent again, in the order of the outbox. */
 function returnedBy(
   verdict: Verdict<Outgoing>,
-  { clock, random, shards }: VerdictActorParts,
+  { clock, random, shards }: ApplyVerdictDependencies,
 ): Returned[] {
   const nowMs = clock.monotonicMs()
   const failedMs = clock.nowMs()
@@ -99,7 +97,7 @@ function returnedBy(
   const ofKeys = verdict.throttled.filter((outgoing) => !ofShards.has(outgoing))
   const backedOff = [...verdict.backedOff, ...ofKeys].map((outgoing) => {
     const { attempts } = outgoing
-    // One delay for all that failed equally often: their lanes wake together and share a call.
+    // One delay for all that failed equally often: their key queues wake together and share a call.
     const dueMs =
       dueMsByAttempts.get(attempts) ??
       nowMs + Math.ceil(retryDelayMs('passing', attempts + 1, random()))
@@ -127,9 +125,9 @@ function failedOnce(outgoing: Outgoing, failedMs: number): Outgoing {
   }
 }
 
-function leavingNow(
+function givenUpNow(
   { item, failure }: Verdict<Outgoing>['refused'][number],
-  { clock }: VerdictActorParts,
+  { clock }: ApplyVerdictDependencies,
 ) {
   const lastMs = clock.nowMs()
   const { record, failures, firstFailedMs } = failedOnce(item, lastMs)

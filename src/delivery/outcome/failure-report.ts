@@ -4,7 +4,7 @@ import type { Destination } from '../../outbox/outbox.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 import type { Failure } from '../../aws/kinesis-calls.ts'
-import { adviceOn, classify } from '../../aws/retry.ts'
+import { adviceOn, classify } from '../../aws/failure-class.ts'
 
 /** Says that a destination fails: in the metric at once, in the log once a minute a code. */
 export interface FailureReport {

@@ -12,7 +12,7 @@ import type {
 import type { Logger } from '../../telemetry/telemetry.ts'
 
 /** A record that is given up, with all that is known of it. */
-export interface OutRecord {
+export interface GivenUpRecord {
   readonly record: NewRecord
   readonly reason: OutReason
   /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
@@ -22,7 +22,7 @@ export interface OutRecord {
 }
 
 /** What becomes of records that are given up. */
-export interface OutAnswer {
+export interface GivenUpAnswer {
   /**
    * For each, in their order: the records that its rule's error action makes of it (an empty list
    * when it shares those of another record); undefined: it becomes a dead letter.
@@ -33,44 +33,44 @@ export interface OutAnswer {
 }
 
 /** Asked what becomes of records that are given up. If it fails, all of them become dead letters. */
-export type OnOut = (records: readonly OutRecord[]) => Promise<OutAnswer>
+export type OnGivenUp = (records: readonly GivenUpRecord[]) => Promise<GivenUpAnswer>
 
 /** A record to give up, as the producer knows it. */
-export type Leaving = Omit<GivenUp, 'handedTo'>
+export type RecordToGiveUp = Omit<GivenUp, 'handedTo'>
 
 /** Takes the records that are given up out of the queue, one group after the other. */
 export interface GivingUp {
   /** Resolves when they are out of the outbox's queue, or when the producer stops. */
-  giveUp(records: readonly Leaving[]): Promise<void>
-  isLeaving(sequence: number): boolean
+  giveUp(records: readonly RecordToGiveUp[]): Promise<void>
+  isGivenUp(sequence: number): boolean
   /** How many are on their way. */
   pending(): number
   /** Resolves when no group is on its way. */
   idle(): Promise<void>
 }
 
-export interface GivingUpParts {
+export interface GivingUpDependencies {
   readonly outbox: Pick<Outbox, 'giveUp' | 'originOf'>
   readonly queued: QueuedDestination
   readonly clock: Clock
   readonly logger: Logger
-  readonly onOut?: OnOut
+  readonly onGivenUp?: OnGivenUp
   /** Ends the waiting for a disk that is full. */
   readonly signal: AbortSignal
   /** Called after records have left. */
-  readonly onGone: () => void
+  readonly onRemoved: () => void
 }
 
 /** While the outbox cannot write, e.g. on a full disk. */
 const retryMs = 1_000
 
-export function createGivingUp(parts: GivingUpParts): GivingUp {
+export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   const { outbox, queued, clock, logger, signal } = parts
   const log = createLimitedLog({ logger, clock })
   const leaving = new Set<number>()
   let last: Promise<void> = Promise.resolve()
 
-  async function move(records: readonly Leaving[]): Promise<void> {
+  async function move(records: readonly RecordToGiveUp[]): Promise<void> {
     const { handedTo, onDurable } = await askFor(parts, records)
     const givenUp = records.map((record, index): GivenUp => {
       const takers = handedTo[index]
@@ -89,11 +89,14 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
     }
   }
 
-  async function moveAfter(before: Promise<void>, records: readonly Leaving[]): Promise<void> {
+  async function moveAfter(
+    before: Promise<void>,
+    records: readonly RecordToGiveUp[],
+  ): Promise<void> {
     await before
     await move(records)
     for (const { record } of records) leaving.delete(record.sequence)
-    parts.onGone()
+    parts.onRemoved()
   }
 
   function report(givenUp: readonly GivenUp[]): void {
@@ -110,26 +113,26 @@ export function createGivingUp(parts: GivingUpParts): GivingUp {
   }
 
   return Object.freeze({
-    giveUp(records: readonly Leaving[]) {
+    giveUp(records: readonly RecordToGiveUp[]) {
       for (const { record } of records) leaving.add(record.sequence)
       last = moveAfter(last, records)
       return last
     },
-    isLeaving: (sequence: number) => leaving.has(sequence),
+    isGivenUp: (sequence: number) => leaving.has(sequence),
     pending: () => leaving.size,
     idle: () => last,
   })
 }
 
-const noTakers: OutAnswer = { handedTo: [] }
+const noTakers: GivenUpAnswer = { handedTo: [] }
 
 async function askFor(
-  { outbox, queued, logger, onOut }: GivingUpParts,
-  records: readonly Leaving[],
-): Promise<OutAnswer> {
-  if (!onOut) return noTakers
+  { outbox, queued, logger, onGivenUp }: GivingUpDependencies,
+  records: readonly RecordToGiveUp[],
+): Promise<GivenUpAnswer> {
+  if (!onGivenUp) return noTakers
   try {
-    return await onOut(
+    return await onGivenUp(
       records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
     )
   } catch (error) {

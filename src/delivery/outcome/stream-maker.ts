@@ -4,23 +4,23 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 import type { Failure } from '../../aws/kinesis-calls.ts'
 
 /** Has a stream made that Kinesis does not know, where the engine was told how: in the lab. */
-export interface MissingStream {
+export interface StreamMaker {
   /** True when the stream is being made because of this failure: it is no condition to report. */
   make(failure: Failure): boolean
   /** The stream was written to: should it go missing again, it may be made again. */
   found(): void
 }
 
-interface MissingStreamDependencies {
+interface StreamMakerDependencies {
   readonly queued: QueuedDestination
   readonly logger: Logger
-  readonly createMissingStream?: (streamName: string) => Promise<void>
+  readonly makeStream?: (streamName: string) => Promise<void>
 }
 
-export function createMissingStream(
-  { queued, logger, createMissingStream: create }: MissingStreamDependencies,
+export function createStreamMaker(
+  { queued, logger, makeStream: create }: StreamMakerDependencies,
   { onMade }: { readonly onMade: () => void },
-): MissingStream {
+): StreamMaker {
   const { streamName } = queued.destination
   let state: 'unknown' | 'being made' | 'made' = 'unknown'
 

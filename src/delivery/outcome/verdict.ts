@@ -1,5 +1,5 @@
 import type { CallOutcome, Failure } from '../../aws/kinesis-calls.ts'
-import { classify, deniesPutRecords, isShardThrottle } from '../../aws/retry.ts'
+import { classify, deniesPutRecords, isShardThrottle } from '../../aws/failure-class.ts'
 
 /** What becomes of the records of a call. Every record stands in exactly one of the lists. */
 export interface Verdict<Item> {

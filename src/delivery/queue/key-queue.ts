@@ -1,12 +1,15 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
-import type { Filling } from '../call/call-builder.ts'
+import type { Amount, CallBuilder, Outgoing, Returned } from '../call/outgoing.ts'
 import { newOutgoing, payloadBytesOf } from '../call/outgoing.ts'
-import type { Outgoing, Returned } from '../call/outgoing.ts'
-import type { Amount } from './send-queue.ts'
 import type { ShardMap } from '../shards/shard-map.ts'
+import { hashKeyOf } from '../../base/hash-key.ts'
+import { createHeldByShard } from './delayed.ts'
+import type { HeldByShard } from './delayed.ts'
+import { createShardCalls } from '../shards/shard-throttles.ts'
+import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
 
 /** The records of one partition key that are not in flight, in order. */
-export interface Lane {
+export interface KeyQueue {
   readonly partitionKey: string
   waiting: Outgoing[]
   /** Of data and keys of those that wait. */
@@ -16,105 +19,189 @@ export interface Lane {
   shardMap: ShardMap | undefined
 }
 
-export function newLane(partitionKey: string): Lane {
+export function newKeyQueue(partitionKey: string): KeyQueue {
   return { partitionKey, waiting: [], bytes: 0, shardId: undefined, shardMap: undefined }
 }
 
-export function putFirst(lane: Lane, returned: readonly Returned[]): void {
+export function putFirst(keyQueue: KeyQueue, returned: readonly Returned[]): void {
   if (returned.length === 0) return
-  lane.waiting = [...returned, ...lane.waiting]
-  lane.bytes += payloadBytesOf(returned)
+  keyQueue.waiting = [...returned, ...keyQueue.waiting]
+  keyQueue.bytes += payloadBytesOf(returned)
 }
 
-export function putLast(lane: Lane, record: QueuedRecord): void {
-  lane.waiting.push(newOutgoing(record))
-  lane.bytes += record.bytes
+export function putLast(keyQueue: KeyQueue, record: QueuedRecord): void {
+  keyQueue.waiting.push(newOutgoing(record))
+  keyQueue.bytes += record.bytes
 }
 
-/** What waits in the lanes. */
-export function amountOf(lanes: readonly Lane[]): Amount {
+/** What waits in the key queues. */
+export function amountOf(keyQueues: readonly KeyQueue[]): Amount {
   let records = 0
   let bytes = 0
-  for (const lane of lanes) {
-    records += lane.waiting.length
-    bytes += lane.bytes
+  for (const keyQueue of keyQueues) {
+    records += keyQueue.waiting.length
+    bytes += keyQueue.bytes
   }
   return { records, bytes }
 }
 
-/** Moves so many records from the head of a lane into a call. */
-export function moveInto(filling: Filling, lane: Lane, count: number): void {
-  const records = lane.waiting.splice(0, count)
-  lane.bytes -= payloadBytesOf(records)
-  filling.take(records)
+/** Moves so many records from the head of a key queue into a call. */
+export function moveInto(builder: CallBuilder, keyQueue: KeyQueue, count: number): void {
+  const records = keyQueue.waiting.splice(0, count)
+  keyQueue.bytes -= payloadBytesOf(records)
+  builder.take(records)
 }
 
-/** The lanes that may go, in turn, and what is in them. */
-export interface ReadyLanes {
-  add(lane: Lane): void
-  /** A record was added to the end of a lane, ready or not. */
-  grown(lane: Lane, bytes: number): void
-  /** Moves what fits from the heads of ready lanes into a call: they are in flight, or held. */
-  fill(filling: Filling, holding?: LaneHolding): void
+/** The key queues that may go, in turn, and what is in them. */
+export interface ReadyQueues {
+  add(keyQueue: KeyQueue): void
+  /** A record was added to the end of a key queue, ready or not. */
+  grown(keyQueue: KeyQueue, bytes: number): void
+  /** Moves what fits from the heads of ready key queues into a call: they are in flight, or held. */
+  fill(builder: CallBuilder, holding?: QueueHolding): void
   clear(): void
   amount(): Amount
 }
 
-/** Holds lanes back that are otherwise ready. */
-export interface LaneHolding {
-  /** How many records the call may take from the head of the lane. */
-  recordsMax(lane: Lane): number
-  took(lane: Lane, count: number): void
-  /** The lane may not go: it is no longer among the ready ones. */
-  hold(lane: Lane): void
+/** Holds key queues back that are otherwise ready. */
+export interface QueueHolding {
+  /** How many records the call may take from the head of the key queue. */
+  recordsMax(keyQueue: KeyQueue): number
+  took(keyQueue: KeyQueue, count: number): void
+  /** The key queue may not go: it is no longer among the ready ones. */
+  hold(keyQueue: KeyQueue): void
 }
 
-/** @param perLaneMax records of a lane in one call */
-export function createReadyLanes(perLaneMax: number): ReadyLanes {
-  const lanes = new Set<Lane>()
+/** @param perKeyMax records of a key queue in one call */
+export function createReadyQueues(perKeyMax: number): ReadyQueues {
+  const keyQueues = new Set<KeyQueue>()
   const amount = { records: 0, bytes: 0 }
 
-  function count(lane: Lane, sign: 1 | -1): void {
-    amount.records += sign * Math.min(lane.waiting.length, perLaneMax)
-    amount.bytes += sign * lane.bytes
+  function count(keyQueue: KeyQueue, sign: 1 | -1): void {
+    amount.records += sign * Math.min(keyQueue.waiting.length, perKeyMax)
+    amount.bytes += sign * keyQueue.bytes
   }
 
-  function remove(lane: Lane): void {
-    lanes.delete(lane)
-    count(lane, -1)
+  function remove(keyQueue: KeyQueue): void {
+    keyQueues.delete(keyQueue)
+    count(keyQueue, -1)
   }
 
   return {
-    add(lane) {
-      if (lanes.has(lane)) return
-      lanes.add(lane)
-      count(lane, 1)
+    add(keyQueue) {
+      if (keyQueues.has(keyQueue)) return
+      keyQueues.add(keyQueue)
+      count(keyQueue, 1)
     },
-    grown(lane, bytes) {
-      if (!lanes.has(lane)) return
-      if (lane.waiting.length <= perLaneMax) amount.records += 1
+    grown(keyQueue, bytes) {
+      if (!keyQueues.has(keyQueue)) return
+      if (keyQueue.waiting.length <= perKeyMax) amount.records += 1
       amount.bytes += bytes
     },
-    fill(filling, holding) {
-      for (const lane of lanes) {
-        if (filling.isClosed()) return
-        const recordsMax = Math.min(perLaneMax, holding?.recordsMax(lane) ?? perLaneMax)
+    fill(builder, holding) {
+      for (const keyQueue of keyQueues) {
+        if (builder.isClosed()) return
+        const recordsMax = Math.min(perKeyMax, holding?.recordsMax(keyQueue) ?? perKeyMax)
         if (recordsMax === 0) {
-          remove(lane)
-          holding?.hold(lane)
+          remove(keyQueue)
+          holding?.hold(keyQueue)
           continue
         }
-        const taking = filling.fitting(lane.waiting, recordsMax)
+        const taking = builder.fitting(keyQueue.waiting, recordsMax)
         if (taking === 0) continue
-        remove(lane)
-        holding?.took(lane, taking)
-        moveInto(filling, lane, taking)
+        remove(keyQueue)
+        holding?.took(keyQueue, taking)
+        moveInto(builder, keyQueue, taking)
       }
     },
     clear() {
-      lanes.clear()
+      keyQueues.clear()
       Object.assign(amount, { records: 0, bytes: 0 })
     },
     amount: () => ({ records: amount.records, bytes: amount.bytes }),
   }
+}
+
+/**
+ * Holds back the key queues of throttled shards. A key queue waits for the shard of its first
+ * record: with explicit hash keys the records of one partition key may go to several shards, and a
+ * call takes those that share one hash key.
+ */
+export interface KeyQueueShards {
+  readonly held: HeldByShard<KeyQueue>
+  /** Fills a call that starts at `nowMs`: with held records that may be tried, then ready ones. */
+  fill(builder: CallBuilder, ready: ReadyQueues, nowMs: number): void
+  end(taken: readonly Outgoing[]): void
+}
+
+/** @param perKeyMax records of a key queue in one call */
+export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): KeyQueueShards {
+  const held = createHeldByShard<KeyQueue>(shards.room)
+  const calls = createShardCalls(shards.room)
+
+  /** Costs an MD5 once a key queue, and only while a shard is throttled. */
+  function shardOf(keyQueue: KeyQueue): string | undefined {
+    const known = shards.map()
+    const explicitHashKey = keyQueue.waiting[0]?.record.explicitHashKey
+    if (explicitHashKey !== undefined) return known?.shardOf(BigInt(explicitHashKey))
+    if (known !== undefined && keyQueue.shardMap !== known) {
+      keyQueue.shardMap = known
+      keyQueue.shardId = known.shardOf(hashKeyOf(keyQueue.partitionKey))
+    }
+    return keyQueue.shardId
+  }
+
+  function holdingFor(call: ShardCall, perCallMax: number): QueueHolding {
+    return {
+      recordsMax(keyQueue) {
+        const left = Math.min(perKeyMax, perCallMax, call.left(shardOf(keyQueue)))
+        return left === 0 ? 0 : countOfOneHashKey(keyQueue.waiting, left)
+      },
+      took: (keyQueue, count) => call.took(shardOf(keyQueue), count),
+      hold(keyQueue) {
+        const shardId = shardOf(keyQueue)
+        if (shardId !== undefined) held.hold(shardId, keyQueue)
+      },
+    }
+  }
+
+  function fillFromHeld(builder: CallBuilder, holding: QueueHolding, nowMs: number): void {
+    for (const { items: keyQueues } of held.due(nowMs)) {
+      let count = 0
+      for (const keyQueue of keyQueues) {
+        const recordsMax = builder.isClosed() ? 0 : holding.recordsMax(keyQueue)
+        const taking = recordsMax === 0 ? 0 : builder.fitting(keyQueue.waiting, recordsMax)
+        // What does not fit stays in front of what is behind it.
+        if (taking === 0) break
+        holding.took(keyQueue, taking)
+        moveInto(builder, keyQueue, taking)
+        count += 1
+      }
+      keyQueues.splice(0, count)
+    }
+  }
+
+  return Object.freeze({
+    held,
+    fill(builder: CallBuilder, ready: ReadyQueues, nowMs: number) {
+      if (!shards.room.any()) return ready.fill(builder)
+      const call = calls.begin(nowMs)
+      const holding = holdingFor(call, builder.recordsMax)
+      fillFromHeld(builder, holding, nowMs)
+      ready.fill(builder, holding)
+      call.start(builder.taken)
+    },
+    end: (taken: readonly Outgoing[]) => calls.end(taken),
+  })
+}
+
+/** How many from the head go by the hash key of the first, at most `countMax`. */
+function countOfOneHashKey(waiting: readonly Outgoing[], countMax: number): number {
+  const explicitHashKey = waiting[0]?.record.explicitHashKey
+  let count = 0
+  while (count < countMax && count < waiting.length) {
+    if (waiting[count]?.record.explicitHashKey !== explicitHashKey) break
+    count += 1
+  }
+  return count
 }

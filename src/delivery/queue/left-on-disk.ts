@@ -12,11 +12,11 @@
  */
 import { hashKeyOf } from '../../base/hash-key.ts'
 import type { QueuedRecord } from '../../outbox/outbox.ts'
-import type { Amount } from './send-queue.ts'
-import type { QueueShards } from '../shards/shard-calls.ts'
+import type { Amount } from '../call/outgoing.ts'
+import type { QueueShards } from '../shards/shard-throttles.ts'
 import type { ShardMap } from '../shards/shard-map.ts'
 
-export interface PassedOver {
+export interface LeftOnDisk {
   /** False while no shard is throttled and nothing is passed over: then all are admitted. */
   isActive(): boolean
   /** Those of records just read that go to memory; the others are passed over. */
@@ -45,11 +45,11 @@ export interface HeldLimits {
 /** Each costs a further look at what is passed over of the others. */
 const groupsMax = 4
 
-export function createPassedOver(
+export function createLeftOnDisk(
   shards: QueueShards,
   heldFor: (shardId: string) => Amount,
   limits: HeldLimits,
-): PassedOver {
+): LeftOnDisk {
   const marks = new Map<string, number>()
   let map: ShardMap | undefined
 
@@ -64,7 +64,7 @@ export function createPassedOver(
   }
 
   /** Not when most shards are throttled: then there are none to keep the memory free for. */
-  function mayPassOver(): boolean {
+  function mayLeaveOnDisk(): boolean {
     return marks.size < groupsMax && 2 * shards.room.count() <= (map?.shardCount ?? 0)
   }
 
@@ -80,7 +80,7 @@ export function createPassedOver(
         if (shards.room.isThrottled(group)) {
           const held = heldOf.get(group) ?? { ...heldFor(group) }
           heldOf.set(group, held)
-          if (fullness(held) >= 1 && mayPassOver()) {
+          if (fullness(held) >= 1 && mayLeaveOnDisk()) {
             marks.set(group, record.sequence - 1)
             continue
           }

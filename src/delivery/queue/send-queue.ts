@@ -1,13 +1,6 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
-import type { Outgoing, Returned } from '../call/outgoing.ts'
-
-export type { Outgoing, Returned } from '../call/outgoing.ts'
-
-export interface CallLimits {
-  readonly recordsMax: number
-  /** The first record goes even if it is larger. */
-  readonly bytesMax: number
-}
+import type { Amount, CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
+import { memoryBytesOf } from '../call/outgoing.ts'
 
 /** The records of a destination that are in memory, and which of them may go. */
 export interface SendQueue {
@@ -34,7 +27,30 @@ export interface SendQueue {
   size(): Amount
 }
 
-export interface Amount {
-  readonly records: number
-  readonly bytes: number
+/** Counts what is in a queue, in flight or not, by its bytes of memory. */
+export interface QueueSize {
+  added(record: QueuedRecord): void
+  released(taken: readonly Outgoing[], returned: readonly Returned[]): void
+  clear(): void
+  size(): Amount
+}
+
+export function createQueueSize(): QueueSize {
+  let records = 0
+  let bytes = 0
+  return Object.freeze({
+    added(record: QueuedRecord) {
+      records += 1
+      bytes += record.stored.length
+    },
+    released(taken: readonly Outgoing[], returned: readonly Returned[]) {
+      records += returned.length - taken.length
+      bytes += memoryBytesOf(returned) - memoryBytesOf(taken)
+    },
+    clear() {
+      records = 0
+      bytes = 0
+    },
+    size: () => ({ records, bytes }),
+  })
 }

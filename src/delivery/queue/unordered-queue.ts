@@ -1,11 +1,12 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
-import { createFilling } from '../call/call-builder.ts'
-import { createHeldAmount } from './queue-size.ts'
-import { countThatFits, newOutgoing, payloadBytesOf } from '../call/outgoing.ts'
-import { createPausedUntil } from './delayed.ts'
-import type { Amount, CallLimits, Outgoing, Returned, SendQueue } from './send-queue.ts'
-import type { QueueShards } from '../shards/shard-calls.ts'
-import { createUnorderedShards } from './unordered-shards.ts'
+import { countThatFits, createCallBuilder, newOutgoing, payloadBytesOf } from '../call/outgoing.ts'
+import { createQueueSize } from './send-queue.ts'
+import { createHeldByShard, createDelayed } from './delayed.ts'
+import type { SendQueue } from './send-queue.ts'
+import type { Amount, CallLimits, CallBuilder, Outgoing, Returned } from '../call/outgoing.ts'
+import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
+import type { HeldByShard } from './delayed.ts'
+import { createShardCalls } from '../shards/shard-throttles.ts'
 
 /**
  * The queue of the order `none`: records go as they come, whatever is in flight or has failed. One
@@ -15,10 +16,10 @@ import { createUnorderedShards } from './unordered-shards.ts'
 export function createUnorderedQueue(shards: QueueShards): SendQueue {
   let waiting: Outgoing[] = []
   let waitingBytes = 0
-  const paused = createPausedUntil<Outgoing>()
+  const paused = createDelayed<Outgoing>()
   const unorderedShards = createUnorderedShards(shards)
   const { held } = unorderedShards
-  const amount = createHeldAmount()
+  const amount = createQueueSize()
 
   function putFirst(outgoing: readonly Outgoing[]): void {
     if (outgoing.length === 0) return
@@ -50,9 +51,9 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       if (!shards.room.any()) {
         return takeFirst(Math.max(1, countThatFits(waiting, limits.recordsMax, limits.bytesMax)))
       }
-      const filling = createFilling(limits)
-      takeFirst(unorderedShards.fill(filling, waiting, nowMs))
-      return filling.taken
+      const builder = createCallBuilder(limits)
+      takeFirst(unorderedShards.fill(builder, waiting, nowMs))
+      return builder.taken
     },
     release(taken: readonly Outgoing[], returned: readonly Returned[]) {
       unorderedShards.end(taken)
@@ -79,5 +80,60 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       return { records: items.length, bytes: payloadBytesOf(items) }
     },
     size: () => amount.size(),
+  })
+}
+
+/** Holds back the records of throttled shards, each for itself. */
+export interface UnorderedShards {
+  readonly held: HeldByShard<Outgoing>
+  /**
+   * Fills a call that starts at `nowMs`: with what is held and may be tried, then from the head of
+   * what waits.
+   * @returns how many from the head were taken or are held now
+   */
+  fill(builder: CallBuilder, waiting: readonly Outgoing[], nowMs: number): number
+  end(taken: readonly Outgoing[]): void
+}
+
+export function createUnorderedShards(shards: QueueShards): UnorderedShards {
+  const held = createHeldByShard<Outgoing>(shards.room)
+  const calls = createShardCalls(shards.room)
+
+  function fillFromHeld(builder: CallBuilder, call: ShardCall, nowMs: number): void {
+    for (const { shardId, items } of held.due(nowMs)) {
+      const taking = builder.isClosed() ? 0 : builder.fitting(items, call.left(shardId))
+      if (taking === 0) continue
+      call.took(shardId, taking)
+      builder.take(items.splice(0, taking))
+    }
+  }
+
+  function fillFrom(waiting: readonly Outgoing[], builder: CallBuilder, call: ShardCall): number {
+    const map = shards.map()
+    for (const [index, outgoing] of waiting.entries()) {
+      if (builder.isClosed()) return index
+      const shardId = map?.shardOfRecord(outgoing.record)
+      if (shardId !== undefined && call.left(shardId) === 0) {
+        held.hold(shardId, outgoing)
+        continue
+      }
+      // One that is to go alone ends the call, too: the next begins with it.
+      if (builder.fitting([outgoing], 1) === 0) return index
+      call.took(shardId, 1)
+      builder.take([outgoing])
+    }
+    return waiting.length
+  }
+
+  return Object.freeze({
+    held,
+    fill(builder: CallBuilder, waiting: readonly Outgoing[], nowMs: number) {
+      const call = calls.begin(nowMs)
+      fillFromHeld(builder, call, nowMs)
+      const count = fillFrom(waiting, builder, call)
+      call.start(builder.taken)
+      return count
+    },
+    end: (taken: readonly Outgoing[]) => calls.end(taken),
   })
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { KinesisCalls, StreamReference } from '../../aws/kinesis-calls.ts'
-import { classify } from '../../aws/retry.ts'
+import { classify } from '../../aws/failure-class.ts'
 import { createShardMap } from './shard-map.ts'
 import type { ShardMap } from './shard-map.ts'
 
@@ -26,7 +26,7 @@ export interface ShardList {
   wanted(isStale: boolean): void
 }
 
-export interface ShardListParts {
+export interface ShardListDependencies {
   readonly calls: Pick<KinesisCalls, 'listShards'>
   readonly clock: Clock
   readonly logger: Logger
@@ -36,7 +36,7 @@ export interface ShardListParts {
   readonly onLearned: (map: ShardMap) => void
 }
 
-export function createShardList(parts: ShardListParts): ShardList {
+export function createShardList(parts: ShardListDependencies): ShardList {
   const { calls, clock, logger, stream, signal } = parts
   let map: ShardMap | undefined
   let isAsking = false

@@ -3,8 +3,8 @@ import type { QueuedDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CallOutcome, Failure, KinesisCalls, RecordOutcome } from '../../aws/kinesis-calls.ts'
 import type { Outgoing } from '../call/outgoing.ts'
-import { isShardThrottle } from '../../aws/retry.ts'
-import type { QueueShards } from './shard-calls.ts'
+import { isShardThrottle } from '../../aws/failure-class.ts'
+import type { QueueShards } from './shard-throttles.ts'
 import { createShardList } from './shard-list.ts'
 import type { ShardMap } from './shard-map.ts'
 import { createShardThrottles } from './shard-throttles.ts'
@@ -16,14 +16,14 @@ import { createShardThrottles } from './shard-throttles.ts'
  */
 export interface ShardWatch extends QueueShards {
   /** To be handed back with the outcome of a call that begins now. */
-  round(): number
-  answered(items: readonly Outgoing[], outcome: CallOutcome, round: number): void
+  generation(): number
+  answered(items: readonly Outgoing[], outcome: CallOutcome, generation: number): void
   /** True when a throttled record waits for its shard: it needs no backoff of its own. */
   knowsShardOf(outgoing: Outgoing): boolean
   throttled(): readonly string[]
 }
 
-export interface ShardWatchParts {
+export interface ShardWatchDependencies {
   readonly queued: QueuedDestination
   readonly calls: Pick<KinesisCalls, 'listShards'>
   readonly clock: Clock
@@ -33,7 +33,7 @@ export interface ShardWatchParts {
   readonly random: () => number
 }
 
-export function createShardWatch(parts: ShardWatchParts): ShardWatch {
+export function createShardWatch(parts: ShardWatchDependencies): ShardWatch {
   const { clock, queued } = parts
   const { streamName, streamArn } = queued.destination
   const throttles = createShardThrottles(parts.random)
@@ -46,16 +46,17 @@ export function createShardWatch(parts: ShardWatchParts): ShardWatch {
   return Object.freeze({
     room: throttles,
     map: () => list.map(),
-    round: () => throttles.round(),
+    generation: () => throttles.generation(),
     throttled: () => throttles.throttled(),
     knowsShardOf: ({ record }: Outgoing) => list.map()?.shardOfRecord(record) !== undefined,
-    answered(items: readonly Outgoing[], outcome: CallOutcome, round: number) {
+    answered(items: readonly Outgoing[], outcome: CallOutcome, generation: number) {
       const hasThrottle = throttlesAnyOf(items, outcome)
       if (!hasThrottle && !throttles.any()) return
       const map = list.map()
       const { byShard, isStale } = countByShard(items, outcome, map)
       const nowMs = clock.monotonicMs()
-      for (const [shardId, counts] of byShard) throttles.answered(shardId, counts, round, nowMs)
+      for (const [shardId, counts] of byShard)
+        throttles.answered(shardId, counts, generation, nowMs)
       if (hasThrottle || isStale) list.wanted(isStale)
     },
   })

@@ -1,44 +1,44 @@
 import { describe, expect, it } from 'vitest'
-import { createGate } from '../../../src/delivery/outcome/backoff.ts'
+import { createBackoff } from '../../../src/delivery/outcome/backoff.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 
 function openGate() {
   const clock = createManualClock(1_000_000)
-  const gate = createGate({ clock, random: () => 0.5 }, { maxInFlight: 16 })
-  return { clock, gate, allowed: () => gate.allowed(clock.monotonicMs()) }
+  const backoff = createBackoff({ clock, random: () => 0.5 }, { maxInFlight: 16 })
+  return { clock, backoff, allowed: () => backoff.allowed(clock.monotonicMs()) }
 }
 
-describe('the gate of a destination', () => {
+describe('the backoff of a destination', () => {
   it('is open at first', () => {
     const { allowed } = openGate()
     expect(allowed()).toBe(16)
   })
 
   it('closes after a failure, then lets one call try', () => {
-    const { clock, gate, allowed } = openGate()
-    gate.failed(gate.round(), 'passing')
+    const { clock, backoff, allowed } = openGate()
+    backoff.failed(backoff.generation(), 'passing')
     expect(allowed()).toBe(0)
     clock.advance(49)
     expect(allowed()).toBe(0)
     clock.advance(1)
     expect(allowed()).toBe(1)
-    gate.answered()
+    backoff.answered()
     expect(allowed()).toBe(16)
   })
 
   it('counts the failures of calls that were in flight together as one', () => {
-    const { clock, gate, allowed } = openGate()
-    const round = gate.round()
-    for (let call = 0; call < 16; call++) gate.failed(round, 'passing')
+    const { clock, backoff, allowed } = openGate()
+    const generation = backoff.generation()
+    for (let call = 0; call < 16; call++) backoff.failed(generation, 'passing')
     clock.advance(50)
     expect(allowed()).toBe(1)
   })
 
   it('stays closed longer after each further failure', () => {
-    const { clock, gate } = openGate()
+    const { clock, backoff } = openGate()
     const delays = Array.from({ length: 8 }, () => {
-      gate.failed(gate.round(), 'destination')
-      const delayMs = gate.opensAtMs() - clock.monotonicMs()
+      backoff.failed(backoff.generation(), 'destination')
+      const delayMs = backoff.opensAtMs() - clock.monotonicMs()
       clock.advance(delayMs)
       return delayMs
     })
@@ -46,11 +46,11 @@ describe('the gate of a destination', () => {
   })
 
   it('opens at once when what was missing is there, whatever earlier calls still say', () => {
-    const { gate, allowed } = openGate()
-    const round = gate.round()
-    gate.failed(round, 'destination')
-    gate.reset()
-    gate.failed(round, 'destination')
+    const { backoff, allowed } = openGate()
+    const generation = backoff.generation()
+    backoff.failed(generation, 'destination')
+    backoff.reset()
+    backoff.failed(generation, 'destination')
     expect(allowed()).toBe(16)
   })
 })

@@ -1,8 +1,10 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hashKeySpace } from '../../../src/base/hash-key.ts'
-import { createSendQueue } from '../../../src/delivery/queue/ordered-queue.ts'
-import type { Outgoing, Returned, SendQueue } from '../../../src/delivery/queue/send-queue.ts'
+import { createOrderedQueue } from '../../../src/delivery/queue/ordered-queue.ts'
+import { createUnorderedQueue } from '../../../src/delivery/queue/unordered-queue.ts'
+import type { SendQueue } from '../../../src/delivery/queue/send-queue.ts'
+import type { Outgoing, Returned } from '../../../src/delivery/call/outgoing.ts'
 import { createShardMap } from '../../../src/delivery/shards/shard-map.ts'
 import { createShardThrottles } from '../../../src/delivery/shards/shard-throttles.ts'
 import { uniformRanges } from '../../../src/lab/streams/resharding.ts'
@@ -33,7 +35,7 @@ const orderings = ['key', 'strict', 'none'] as const
 const wide = { recordsMax: 500, bytesMax: 1_000_000 }
 
 function queueOf(text: string, bytes?: number): SendQueue {
-  const queue = createSendQueue('key')
+  const queue = createOrderedQueue('key')
   queue.add(records(text, bytes))
   return queue
 }
@@ -113,7 +115,9 @@ const shardOf = (partitionKey: string) => map.shardOfRecord({ partitionKey }) ??
 /** A queue that knows the shards, and a way to throttle them, for the longest time there is. */
 function queueWithShards(ordering: Ordering) {
   const throttles = createShardThrottles(() => 0.999_99)
-  const queue = createSendQueue(ordering, { room: throttles, map: () => map })
+  const shards = { room: throttles, map: () => map }
+  const queue =
+    ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
   /** Ends a call, for which some of its records were too much. */
   function answer(taken: readonly Outgoing[], tooMuch: readonly Outgoing[], nowMs: number): void {
     const shardIds = new Set(taken.map(({ record }) => shardOf(record.partitionKey)))
@@ -122,7 +126,7 @@ function queueWithShards(ordering: Ordering) {
         some.filter(({ record }) => shardOf(record.partitionKey) === shardId).length
       const throttled = ofShard(tooMuch)
       const outcome = { delivered: ofShard(taken) - throttled, throttled }
-      throttles.answered(shardId, outcome, throttles.round(), nowMs)
+      throttles.answered(shardId, outcome, throttles.generation(), nowMs)
     }
     queue.release(
       taken,

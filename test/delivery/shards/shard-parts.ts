@@ -15,15 +15,15 @@ export function keysOfShard(shard: number, count: number): string[] {
   return keys
 }
 
-/** Appends records of each key, a message a round; the texts are numbers that grow. */
+/** Appends records of each key, a message a generation; the texts are numbers that grow. */
 export async function appendTo(
   { outbox }: Pick<Delivery, 'outbox'>,
   keys: readonly string[],
-  rounds: number,
+  generations: number,
   ordering: Ordering = 'key',
 ): Promise<void> {
   const to = destination('stream', { ordering })
-  const texts = Array.from({ length: rounds }, (_, index) => String(index))
+  const texts = Array.from({ length: generations }, (_, index) => String(index))
   await Promise.all(
     texts.map((text) => outbox.append(keys.map((key) => newRecordFor(to, key, text)))),
   )

@@ -9,14 +9,14 @@ const refused = { delivered: 0, throttled: 5 }
 /** Throttles that shard `a` had so often in a row, each as soon as it was tried. */
 function throttledOften(times: number): ShardThrottles {
   const all = throttles()
-  for (let time = 0; time < times; time++) all.answered('a', refused, all.round(), 0)
+  for (let time = 0; time < times; time++) all.answered('a', refused, all.generation(), 0)
   return all
 }
 
 describe('a throttled shard', () => {
   it('has no state until it is throttled', () => {
     const all = throttles()
-    expect(all.answered('a', { delivered: 500, throttled: 0 }, all.round(), 0)).toBe(false)
+    expect(all.answered('a', { delivered: 500, throttled: 0 }, all.generation(), 0)).toBe(false)
     expect(all.any()).toBe(false)
     expect(all.recordsMax('a', 0)).toBe(Infinity)
   })
@@ -42,7 +42,7 @@ describe('a throttled shard', () => {
     ['a hundred', 100, 50],
   ])('that took %s of the call is tried with half of it', (_, delivered, recordsMax) => {
     const all = throttles()
-    all.answered('a', { delivered, throttled: 10 }, all.round(), 0)
+    all.answered('a', { delivered, throttled: 10 }, all.generation(), 0)
     expect(all.recordsMax('a', 100)).toBe(recordsMax)
   })
 
@@ -51,7 +51,7 @@ describe('a throttled shard', () => {
     const seen: number[] = []
     while (all.any()) {
       seen.push(all.recordsMax('a', 100))
-      all.answered('a', { delivered: 1, throttled: 0 }, all.round(), 100)
+      all.answered('a', { delivered: 1, throttled: 0 }, all.generation(), 100)
     }
     expect(seen).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256])
   })
@@ -61,8 +61,8 @@ describe('a throttled shard', () => {
     ['a call that it took in part', { delivered: 5, throttled: 3 }],
   ])('begins a new row of delays after %s', (_, outcome) => {
     const all = throttledOften(6)
-    all.answered('a', outcome, all.round(), 10_000)
-    all.answered('a', { delivered: 1, throttled: 1 }, all.round(), 10_000)
+    all.answered('a', outcome, all.generation(), 10_000)
+    all.answered('a', { delivered: 1, throttled: 1 }, all.generation(), 10_000)
     expect(all.dueMs('a')).toBe(10_100)
   })
 
@@ -80,10 +80,10 @@ describe('a throttled shard', () => {
     ['taken', { delivered: 5, throttled: 0 }],
   ])('learns nothing from calls that were under way when it was paused: %s', (_, outcome) => {
     const all = throttles()
-    const round = all.round()
-    expect(all.answered('a', refused, round, 0)).toBe(true)
+    const generation = all.generation()
+    expect(all.answered('a', refused, generation, 0)).toBe(true)
     for (let call = 0; call < 15; call++) {
-      expect(all.answered('a', outcome, round, 50)).toBe(false)
+      expect(all.answered('a', outcome, generation, 50)).toBe(false)
     }
     expect(all.dueMs('a')).toBe(100)
     expect(all.recordsMax('a', 100)).toBe(1)
@@ -91,7 +91,7 @@ describe('a throttled shard', () => {
 
   it('is forgotten when it is closed', () => {
     const all = throttledOften(1)
-    all.answered('b', refused, all.round(), 0)
+    all.answered('b', refused, all.generation(), 0)
     all.keep((shardId) => shardId === 'b')
     expect(all.throttled()).toEqual(['b'])
   })

@@ -1,5 +1,5 @@
-import type { DeliverySettings } from '../outbox/outbox.ts'
-import type { Amount } from './queue/send-queue.ts'
+import type { DeliverySettings } from '../../outbox/outbox.ts'
+import type { Amount } from './outgoing.ts'
 
 /**
  * When a call that is not full starts. One that is full starts at once, and so does the first after
@@ -7,7 +7,7 @@ import type { Amount } from './queue/send-queue.ts'
  * call has a price of its own, however few records it takes: without it, a steady flow is cut into
  * as many calls as can be in flight.
  */
-export interface Pace {
+export interface CallSpacing {
   /** How long to wait before the next call, which could take `ready`; 0: it may start. */
   delayMs(nowMs: number, ready: Amount): number
   started(nowMs: number): void
@@ -25,10 +25,10 @@ export interface Pace {
  */
 export const callSpacingMs = 10
 
-export function createPace({
+export function createCallSpacing({
   ordering,
   batching,
-}: Pick<DeliverySettings, 'ordering' | 'batching'>): Pace {
+}: Pick<DeliverySettings, 'ordering' | 'batching'>): CallSpacing {
   let recordsMax = batching.count
   let startedMs = -Infinity
   let waitingSinceMs: number | undefined

@@ -5,9 +5,8 @@ import {
   classify,
   deniesPutRecords,
   isExpiredToken,
-  isTooOld,
-  retryDelayMs,
-} from '../../../src/aws/retry.ts'
+} from '../../../src/aws/failure-class.ts'
+import { isTooOld, retryDelayMs } from '../../../src/delivery/call/retry.ts'
 
 const failure = (
   code: string,

@@ -1,12 +1,6 @@
 /**
- * The one retry policy, for entries of an answer and for whole calls alike. Pure: what a failure
- * means, how long to wait and when to give up follow from the failure and a few numbers alone.
- *
- * | class       | examples                                    | delay                       | given up            |
- * | ----------- | ------------------------------------------- | --------------------------- | ------------------- |
- * | passing     | throttles, 5xx, network, expired token      | full jitter, 100 ms to 5 s  | never               |
- * | destination | missing stream, access denied, role refused | half to full, 1 s to 60 s   | after `maxAgeMs`    |
- * | record      | too large, refused for what it is           | none                        | at once             |
+ * What a failure of an AWS call means, for entries of an answer and for whole calls alike. Pure:
+ * the class follows from the failure alone; delivery/call/retry.ts says what is done about it.
  */
 import type { Failure } from './kinesis-calls.ts'
 
@@ -101,47 +95,6 @@ export function deniesPutRecords({ code, message }: Failure): boolean {
 /** True when one shard, not the whole stream, is over its limit: others may be written to. */
 export function isShardThrottle({ code }: Failure): boolean {
   return code === 'ProvisionedThroughputExceededException'
-}
-
-const passingDelayMinMs = 100
-const passingDelayMaxMs = 5_000
-const standingDelayMinMs = 1_000
-const standingDelayMaxMs = 60_000
-
-/**
- * How long to wait after a failure.
- *
- * @param attempts failures in a row, this one counted: 1 or more
- * @param random a number in [0, 1)
- */
-export function retryDelayMs(
-  failureClass: Exclude<FailureClass, 'record'>,
-  attempts: number,
-  random: number,
-): number {
-  if (failureClass === 'passing') {
-    // Full jitter: callers that failed together do not come back together.
-    return random * grown(passingDelayMinMs, passingDelayMaxMs, attempts)
-  }
-  // Never near zero: it does not pass by itself, and each call may cost a line in a log of AWS.
-  return (0.5 + random / 2) * grown(standingDelayMinMs, standingDelayMaxMs, attempts)
-}
-
-/** A condition of a moment, such as a policy that is being replaced, makes nothing given up. */
-const standingMinMs = 60_000
-
-/**
- * Whether a record is given up while its destination refuses all.
- *
- * @param ageMs since it was accepted
- * @param standingMs since the destination began to refuse, as far as this process knows
- */
-export function isTooOld(ageMs: number, standingMs: number, maxAgeMs: number): boolean {
-  return ageMs >= maxAgeMs && standingMs >= Math.min(standingMinMs, maxAgeMs)
-}
-
-function grown(minMs: number, maxMs: number, attempts: number): number {
-  return Math.min(maxMs, minMs * 2 ** (attempts - 1))
 }
 
 /** What the operator can do about a condition of the destination, for the log. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createCallSlots } from '../../src/delivery/call-slots.ts'
+import { createCallSlots } from '../../../src/delivery/call/call-slots.ts'
 
 it('a place that becomes free goes to those that wait, in turn, until one takes it', () => {
   const slots = createCallSlots(1)
