@@ -37,15 +37,31 @@ describe('a refusal says what is wrong and points to it', () => {
       '               ^',
       'the topic filter has more than 7 slashes',
     ],
-    [
-      'SELECT a FROM "a/b"',
-      '              ^',
-      "the topic filter after FROM stands in single quotes: FROM 'a/b'",
-    ],
+    ['SELECT a FROM "a/#/b"', '                 ^', "'#' is the last level of a topic filter"],
     [
       'SELECT a FROM a/b',
       '              ^',
-      "the topic filter after FROM stands in single quotes: FROM 'a/b'",
+      "the topic filter after FROM stands in quotes: FROM 'a/b'",
+    ],
+    [
+      "SELECT a.b.* AS c FROM 'a'",
+      '             ^',
+      "'.*' has no name of its own: leave out the alias or the '.*'",
+    ],
+    [
+      "SELECT upper(a.*) FROM 'a'",
+      '              ^',
+      "'.*' stands only at the end of an item of SELECT, after a name or a call",
+    ],
+    [
+      "SELECT a + b.* FROM 'a'",
+      '            ^',
+      "'.*' stands only at the end of an item of SELECT, after a name or a call",
+    ],
+    [
+      "SELECT VALUE a.* FROM 'a'",
+      '              ^',
+      "'.*' stands only at the end of an item of SELECT, after a name or a call",
     ],
     ["SELECT a FROM 'a', 'b'", '                 ^', 'FROM takes one topic filter'],
     ["SELECT a FROM 'a' FROM 'b'", '                  ^', 'a second FROM'],

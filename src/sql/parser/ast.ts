@@ -141,8 +141,11 @@ export type Expression =
 export type Item =
   /** `*`: all members of the payload. */
   | { readonly kind: 'all'; readonly at: number }
-  /** An object literal without alias: its members become members of the output. */
-  | { readonly kind: 'spread'; readonly at: number; readonly expression: ObjectLiteral }
+  /**
+   * `a.b.*`, or an object literal without alias: the members of the object become members of the
+   * output; a value that is no object adds nothing.
+   */
+  | { readonly kind: 'spread'; readonly at: number; readonly expression: Expression }
   | {
       readonly kind: 'named'
       readonly at: number

@@ -93,6 +93,9 @@ export function createCursor(
     if (token.kind === 'word' && foreignWords.has(token.keyword)) {
       fail(token.start, `${token.keyword} is not part of AWS IoT SQL${adviceFor(token.keyword)}`)
     }
+    if (token.keyword === '.' && peek(1).keyword === '*') {
+      fail(token.start, "'.*' stands only at the end of an item of SELECT, after a name or a call")
+    }
     fail(token.start, `expected ${wanted}, found ${describe(token)}${hintFor(token)}`)
   }
   function fail(at: number, problem: string): never {

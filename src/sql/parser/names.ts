@@ -23,10 +23,15 @@ export function endsOperand(token: Token): boolean {
   return token.kind === 'end' || afterOperand.has(token.keyword)
 }
 
-/** `.a.b` after what has been read; any word may be a member's name. */
+/** Whether `.*` comes next: all members of the object before it, as an item of SELECT. */
+export function isAllMembers(cursor: Cursor): boolean {
+  return cursor.peek().keyword === '.' && cursor.peek(1).keyword === '*'
+}
+
+/** `.a.b` after what has been read, up to `.*`; any word may be a member's name. */
 export function parseMemberNames(cursor: Cursor): string[] {
   const names: string[] = []
-  while (cursor.accept('.') !== undefined) {
+  while (!isAllMembers(cursor) && cursor.accept('.') !== undefined) {
     const token = cursor.peek()
     if (token.kind === 'number') {
       cursor.fail(token.start, `a name cannot begin with a digit: write get(..., '${token.text}')`)

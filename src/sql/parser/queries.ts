@@ -2,7 +2,7 @@
 import type { Expression, Item, Query, Selection } from './ast.ts'
 import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
-import { endsOperand, parseAlias } from './names.ts'
+import { endsOperand, isAllMembers, parseAlias } from './names.ts'
 import { parsePrimary } from './primaries.ts'
 
 /** `SELECT [VALUE] item, ...`, from the word SELECT on. A comma after the last item is taken. */
@@ -53,6 +53,7 @@ function parseItem(cursor: Cursor): Item {
   const at = first.start
   const expression = cursor.grammar.expressionOrStar(cursor)
   const end = cursor.peek().start
+  if (isAllMembers(cursor) && hasMembers(expression)) return parseAllMembers(cursor, expression)
   if (cursor.accept('AS') !== undefined) {
     return { kind: 'named', at, expression, target: parseAlias(cursor) }
   }
@@ -61,6 +62,20 @@ function parseItem(cursor: Cursor): Item {
     return { kind: 'spread', at, expression }
   const name = nameOf(expression) ?? cursor.text.slice(at, end).trim()
   return { kind: 'named', at, expression, target: [name] }
+}
+
+/** What `.*` may follow; the guide does not have it, but deployed rules do. */
+function hasMembers({ kind }: Expression): boolean {
+  return kind === 'path' || kind === 'member' || kind === 'variable' || kind === 'call'
+}
+
+function parseAllMembers(cursor: Cursor, object: Expression): Item {
+  cursor.expect('.', "'.*'")
+  cursor.expect('*', "'.*'")
+  if (cursor.peek().keyword === 'AS') {
+    cursor.fail(cursor.peek().start, "'.*' has no name of its own: leave out the alias or the '.*'")
+  }
+  return { kind: 'spread', at: object.at, expression: object }
 }
 
 /** The name of an item without alias; an expression that has none goes by its own text. */

@@ -71,9 +71,10 @@ function parseAssignment(cursor: Cursor): Assignment {
 function parseFrom(cursor: Cursor): Statement['topicFilter'] {
   if (cursor.accept('FROM') === undefined) return undefined
   const token = cursor.peek()
-  if (token.kind !== 'string' || !cursor.text.startsWith("'", token.start)) {
+  // The guide has single quotes only, but deployed rules have double quotes too.
+  if (token.kind !== 'string') {
     if (token.kind === 'end' || token.kind === 'invalid') cursor.unexpected('a topic filter')
-    cursor.fail(token.start, "the topic filter after FROM stands in single quotes: FROM 'a/b'")
+    cursor.fail(token.start, "the topic filter after FROM stands in quotes: FROM 'a/b'")
   }
   cursor.next()
   return { text: token.text, at: token.start }
