@@ -304,3 +304,20 @@ describe('limits', () => {
     expect(refusal(named(65)).message).toContain('at most 64 characters')
   })
 })
+
+test.for([
+  ['a path', 'SELECT a', 63],
+  ['an alias', 'SELECT 1 AS a', 63],
+  ['members of a value', 'SELECT get(*, 0)', 64],
+  ['members of the payload', 'SELECT *', 64],
+] as const)(
+  '%s of more than 64 names is refused, at the name that is too many',
+  ([, head, more]) => {
+    const sql = (count: number) => `${head}${'.b'.repeat(count)} FROM 'a'`
+    expect(compileStatement(sql(more), '2016-03-23').topicFilter).toBe('a')
+    const { code, message, details } = refusal(sql(more + 1))
+    expect(code).toBe('SqlParseException')
+    expect(message).toContain('a path or an alias has more than 64 names')
+    expect(details).toEqual({ line: 1, column: `${head}${'.b'.repeat(more)}.b`.length })
+  },
+)

@@ -28,15 +28,24 @@ export function isAllMembers(cursor: Cursor): boolean {
   return cursor.peek().keyword === '.' && cursor.peek(1).keyword === '*'
 }
 
-/** `.a.b` after what has been read, up to `.*`; any word may be a member's name. */
-export function parseMemberNames(cursor: Cursor): string[] {
-  const names: string[] = []
+/** Names of one path, or of one alias: objects are as deep as that. */
+const namesMax = 64
+
+/**
+ * `.a.b` after what has been read, up to `.*`; any word may be a member's name.
+ *
+ * @param names those that have been read of the path; more are added
+ */
+export function parseMemberNames(cursor: Cursor, ...names: string[]): string[] {
   while (!isAllMembers(cursor) && cursor.accept('.') !== undefined) {
     const token = cursor.peek()
     if (token.kind === 'number') {
       cursor.fail(token.start, `a name cannot begin with a digit: write get(..., '${token.text}')`)
     }
     if (token.kind !== 'word') cursor.unexpected("a name after '.'")
+    if (names.length === namesMax) {
+      cursor.fail(token.start, `a path or an alias has more than ${namesMax} names`)
+    }
     names.push(cursor.next().text)
   }
   return names
@@ -57,5 +66,5 @@ export function parseAlias(cursor: Cursor): string[] {
   if (token.kind !== 'word' || reservedAsAlias.has(token.keyword)) {
     cursor.unexpected('a name after AS')
   }
-  return [cursor.next().text, ...parseMemberNames(cursor)]
+  return parseMemberNames(cursor, cursor.next().text)
 }

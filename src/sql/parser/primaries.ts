@@ -114,7 +114,7 @@ function parseWord(cursor: Cursor, token: Token): Expression {
   }
   if (cursor.peek(1).keyword === '(' && canBeAttribute(token)) return parseCall(cursor)
   if (!canBeAttribute(token)) return cursor.unexpected('a value')
-  return { kind: 'path', at, names: [cursor.next().text, ...parseMemberNames(cursor)] }
+  return { kind: 'path', at, names: parseMemberNames(cursor, cursor.next().text) }
 }
 
 function parseCall(cursor: Cursor): Expression {
