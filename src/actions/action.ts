@@ -31,7 +31,7 @@ export interface CompiledAction {
   /** Streams whose name holds no template: the lab makes them in advance. */
   readonly constantStreamNames: readonly string[]
   /**
-   * Pure, and never throws.
+   * Pure. What it throws, such as a template whose text is too long, is this action's failure.
    *
    * @param output what the action is to send: what the rule's SELECT gave, or the error document
    * @param origin the message in `scope`, for what is kept of it with a record

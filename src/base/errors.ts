@@ -106,6 +106,11 @@ export const errorCatalogue = Object.freeze({
     true,
     "A function of a rule that calls out failed; none of the rule's actions runs for the message.",
   ),
+  EvaluationFailed: kind(
+    500,
+    false,
+    "Evaluating a rule failed for a message by a fault of the engine; none of the rule's actions runs.",
+  ),
   ConsumerFailed: kind(
     502,
     true,

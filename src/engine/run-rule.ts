@@ -1,19 +1,22 @@
-import type { ActionFailure, ActionOutcome } from '../actions/action.ts'
+import { placeOfAction } from '../actions/action.ts'
+import type { ActionFailure, ActionOutcome, CompiledAction } from '../actions/action.ts'
 import { failureOfAction } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
 import { originOf } from '../actions/source-message.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Message } from '../message.ts'
+import { errorActionIndex } from '../outbox/outbox.ts'
 import type { NewRecord, Origin } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { topicFilterMatches } from '../topics/topic-index.ts'
 import { createDocument, failureOf, settle } from '../sql/sql.ts'
-import type { MessageDocument, Scope, SqlEnvironment } from '../sql/sql.ts'
+import type { EvaluationFailure, MessageDocument, Scope, SqlEnvironment } from '../sql/sql.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
 import { whenKnown } from './when-known.ts'
 
 /** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
 export interface RuleFailure {
-  readonly code: 'ExternalFunctionFailed' | 'OutputTooLong'
+  readonly code: EvaluationFailure['code'] | 'OutputTooLong'
   readonly message: string
   /** The external function that gave no result, `get_secret()`; else `sql`. */
   readonly where: string
@@ -63,16 +66,71 @@ export function runRule(
   { document, origin }: Subject,
 ): RuleOutcome | Promise<RuleOutcome> {
   const scope = rule.statement.openScope(document)
-  return settle(scope, () => applyRule(rule, scope, origin))
+  return contained(
+    () => settle(scope, () => applyRule(rule, scope, origin)),
+    (thrown) => {
+      const failure = {
+        code: 'EvaluationFailed',
+        message: messageOf(thrown),
+        where: 'sql',
+      } as const
+      return { matched: false, failure, actions: [] }
+    },
+  )
+}
+
+/**
+ * Runs a part of the work on a message. What it throws is its own failure and nobody else's: else
+ * the message would not be acknowledged, for all rules, each time that its client sends it again.
+ */
+function contained<Result>(
+  run: () => Result | Promise<Result>,
+  failed: (thrown: unknown) => Result,
+): Result | Promise<Result> {
+  try {
+    const result = run()
+    return result instanceof Promise ? result.catch(failed) : result
+  } catch (thrown) {
+    return failed(thrown)
+  }
 }
 
 function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcome {
   const result = rule.statement.evaluate(scope)
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
   const { output, outputIsJson } = result
-  const actions = rule.actions.map((action) => action.apply(scope, output, origin))
+  const actions = rule.actions.map((action, index) =>
+    applyAction(action, { scope, output, origin, index }),
+  )
   // Not `...result`: to spread a union makes a hidden class for every message.
   return failedOutcome(scope) ?? { matched: true, output, outputIsJson, actions }
+}
+
+interface ActionInput {
+  readonly scope: Scope
+  readonly output: Buffer
+  readonly origin: Origin
+  /** Of the action, or `errorActionIndex`. */
+  readonly index: number
+}
+
+function applyAction(
+  action: CompiledAction,
+  { scope, output, origin, index }: ActionInput,
+): ActionOutcome {
+  try {
+    return action.apply(scope, output, origin)
+  } catch (thrown) {
+    return thrownByAction(thrown, index)
+  }
+}
+
+/** The text of a template may be too long; anything else that is thrown is a fault of the action. */
+function thrownByAction(thrown: unknown, index: number): ActionOutcome {
+  const isOfTemplate = thrown instanceof SluiceError && thrown.code === 'TemplateFailed'
+  const code = isOfTemplate ? 'TemplateFailed' : 'ActionFailed'
+  const where = placeOfAction(index)
+  return { ok: false, failure: { code, message: messageOf(thrown), where, resource: '' } }
 }
 
 function unmatchedOutcome(problem: string | undefined): RuleOutcome {
@@ -89,8 +147,8 @@ function failedOutcome(scope: Scope): RuleOutcome | undefined {
 function ruleFailureOf(scope: Scope): RuleFailure | undefined {
   const failed = failureOf(scope)
   if (failed === undefined) return undefined
-  const { function: name, reason } = failed
-  return { code: 'ExternalFunctionFailed', message: reason, where: `${name}()` }
+  const { code, reason, where } = failed
+  return { code, message: reason, where }
 }
 
 /** Which failures a rule's error action gets: all, or as on AWS those of actions alone. */
@@ -99,6 +157,7 @@ export type ErrorActionScope = 'all' | 'actions'
 /** How AWS's log calls these failures; its error actions do not get any. */
 const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
   ExternalFunctionFailed: 'FunctionExecution',
+  EvaluationFailed: 'RuleExecution',
   OutputTooLong: 'RuleExecution',
 }
 
@@ -144,7 +203,11 @@ export function runErrorAction(
 ): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
   if (errorAction === undefined) return undefined
   const scope = statement.openScope(document)
-  const outcome = settle(scope, () => errorAction.apply(scope, output, origin))
+  const input = { scope, output, origin, index: errorActionIndex }
+  const outcome = contained(
+    () => settle(scope, () => applyAction(errorAction, input)),
+    (thrown) => thrownByAction(thrown, errorActionIndex),
+  )
   return whenKnown(outcome, (applied) => {
     const failure = ruleFailureOf(scope)
     if (failure === undefined) return applied
@@ -164,7 +227,7 @@ export interface Evaluation {
     readonly records: readonly NewRecord[]
     readonly messages: readonly Message[]
   }[]
-  /** Expanded in the order given. */
+  /** Expanded in the order given; `''` for one that failed. */
   readonly templates: readonly string[]
   readonly failures: readonly (ActionFailure | RuleFailure)[]
 }
@@ -184,7 +247,7 @@ export async function evaluateRule(
   const scope = rule.statement.openScope(document)
   const { outcome, expanded } = await settle(scope, () => {
     const applied = isFor(rule, message) ? applyRule(rule, scope, origin) : unmatched
-    const texts = templates.map((template) => template.expand(scope))
+    const texts = templates.map((template, index) => expandTemplate(template, scope, index))
     return { outcome: failedOutcome(scope) ?? applied, expanded: texts }
   })
   const failed = outcome.matched ? undefined : outcome.failure
@@ -197,11 +260,25 @@ export async function evaluateRule(
       const { records, messages } = action
       return [{ kind: rule.actions[index]?.kind ?? '', records, messages }]
     }),
-    templates: expanded,
+    templates: expanded.map((each) => (typeof each === 'string' ? each : '')),
     failures: [
       ...(failed === undefined ? [] : [failed]),
+      ...expanded.filter((each) => typeof each !== 'string'),
       ...outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
     ],
+  }
+}
+
+function expandTemplate(
+  template: CompiledTemplate,
+  scope: Scope,
+  index: number,
+): string | ActionFailure {
+  try {
+    return template.expand(scope)
+  } catch (thrown) {
+    const where = `templates[${index}]`
+    return { code: 'TemplateFailed', message: messageOf(thrown), where, resource: '' }
   }
 }
 

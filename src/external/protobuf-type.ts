@@ -52,7 +52,8 @@ export function compileDescriptor(descriptor: Uint8Array): FindMessageType {
     }
     return (bytes, bytesMax) => {
       const value = valueOfMessage(type.toObject(type.decode(bytes), exactly), type)
-      if (Buffer.byteLength(writeJson(value, dialect)) <= bytesMax) return value
+      const text = writeJson(value, dialect, bytesMax)
+      if (text !== undefined && Buffer.byteLength(text) <= bytesMax) return value
       throw new Error(`it has more than ${bytesMax} bytes as JSON`)
     }
   }

@@ -2,7 +2,7 @@
  * AWS IoT SQL: what the rest of the engine uses of it.
  *
  * A statement is compiled once and evaluated many times. Evaluating never throws: what cannot be
- * computed is the value Undefined.
+ * computed is the value Undefined, and what ends the rule is told by `failureOf`.
  *
  *   const statement = compileStatement("SELECT temp FROM 'dt/+/x' WHERE temp > 50", '2016-03-23')
  *   const document = createDocument(message, environment)   // once a message, for all its rules
@@ -31,6 +31,7 @@ import { guarded } from './compiler/external-calls.ts'
 import { writeJson } from './values/json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './parser/syntax-error.ts'
+import { textLengthMax } from './values/text-limit.ts'
 import { sqlVersions } from './values/version.ts'
 import type { SqlVersion } from './values/version.ts'
 import type { Value } from './values/values.ts'
@@ -39,11 +40,8 @@ export { createDocument } from './externals/document.ts'
 export type { MessageDocument, SqlEnvironment, SqlMessage } from './externals/document.ts'
 export type { StatementResult } from './compiler/statement.ts'
 export { failureOf, settle } from './compiler/external-calls.ts'
-export type {
-  CallExternal,
-  ExternalFailure,
-  ExternalRequest,
-} from './externals/external-request.ts'
+export type { EvaluationFailure } from './evaluation-failure.ts'
+export type { CallExternal, ExternalRequest } from './externals/external-request.ts'
 export type { RegexMode } from './values/dialect.ts'
 export type { SqlVersion } from './values/version.ts'
 
@@ -76,8 +74,11 @@ export interface CompiledStatement {
 export interface CompiledExpression {
   /** True when the value is the same for every message (a literal, or made of literals only). */
   readonly isConstant: boolean
-  /** The text that a template puts in the expression's place; Undefined gives `''`. */
-  expandText(scope: Scope): string
+  /**
+   * The text that a template puts in the expression's place: `''` for Undefined, and undefined when
+   * it is longer than `textLengthMax`.
+   */
+  expandText(scope: Scope): string | undefined
 }
 
 export interface StatementOptions {
@@ -115,16 +116,16 @@ export function compileStatement(
     version,
     topicFilter: statement.topicFilter?.text,
     openScope: (document) => ({
+      state: { external: undefined, failure: undefined },
       document,
       variables: createVariables(),
       element: undefined,
       outer: undefined,
       budget: undefined,
-      external: undefined,
     }),
     usesExternalFunctions,
     warnings: checked.warnings,
-    evaluate: usesExternalFunctions ? guarded(evaluate, { matched: false }) : evaluate,
+    evaluate: guarded(evaluate, { matched: false }),
     compileExpression: (longerText, start) =>
       compileTemplatePart(longerText, start, { around, checked }),
   }
@@ -143,18 +144,14 @@ function compileTemplatePart(
   const evaluate = compileWithQueries(expression, around)
   const expandText = (scope: Scope) => templateText(evaluate(scope), dialect)
   return {
-    expression: {
-      isConstant: isConstant(expression),
-      // A variable of the statement may hold an external call, too.
-      expandText: around.isResumed ? guarded(expandText, '') : expandText,
-    },
+    expression: { isConstant: isConstant(expression), expandText: guarded(expandText, '') },
     end,
   }
 }
 
 /** A String as it is, anything else as JSON: `null`, `true`, numbers; Undefined is empty. */
-function templateText(value: Value, dialect: Dialect): string {
-  return typeof value === 'string' ? value : writeJson(value, dialect)
+function templateText(value: Value, dialect: Dialect): string | undefined {
+  return typeof value === 'string' ? value : writeJson(value, dialect, textLengthMax)
 }
 
 function checkSize(text: string): void {

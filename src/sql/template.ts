@@ -1,5 +1,7 @@
+import { SluiceError } from '../base/errors.ts'
 import type { CompiledExpression, CompiledStatement, Scope } from './sql.ts'
 import { syntaxError } from './parser/syntax-error.ts'
+import { textLengthMax } from './values/text-limit.ts'
 
 /**
  * Substitution templates: `device-${clientid()}` in the fields of an action. Any expression of the
@@ -9,7 +11,11 @@ import { syntaxError } from './parser/syntax-error.ts'
 export interface CompiledTemplate {
   /** The whole text, when it is the same for every message. */
   readonly constant: string | undefined
-  /** The text for one message; an Undefined expression leaves nothing in its place. */
+  /**
+   * The text for one message; an Undefined expression leaves nothing in its place.
+   *
+   * @throws SluiceError TemplateFailed when it is longer than `textLengthMax` UTF-16 units
+   */
   expand(scope: Scope): string
 }
 
@@ -27,11 +33,20 @@ export function compileTemplate(text: string, statement: CompiledStatement): Com
     const constant = parts.join('')
     return { constant, expand: () => constant }
   }
-  return {
-    constant: undefined,
-    expand: (scope) =>
-      parts.map((part) => (typeof part === 'string' ? part : part.expandText(scope))).join(''),
+  return { constant: undefined, expand: (scope) => expand(parts, scope) }
+}
+
+/** Counts as it goes: a text that is too long is not made first. */
+function expand(parts: readonly Part[], scope: Scope): string {
+  let text = ''
+  for (const part of parts) {
+    const next = typeof part === 'string' ? part : part.expandText(scope)
+    if (next === undefined || text.length + next.length > textLengthMax) {
+      throw new SluiceError('TemplateFailed', `the text is longer than ${textLengthMax} characters`)
+    }
+    text += next
   }
+  return text
 }
 
 function readParts(text: string, statement: CompiledStatement): Part[] {

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import path from 'node:path'
 import { SluiceError } from '../../src/base/errors.ts'
 import { readJson } from '../../src/sql/values/json-reader.ts'
-import { writeJson } from '../../src/sql/values/json-writer.ts'
+import { jsonText } from '../helpers/json-text.ts'
 import { compareNumbers, numberText } from '../../src/sql/values/numbers.ts'
 import { compileStatement, createDocument } from '../../src/sql/sql.ts'
 import type { SqlMessage, SqlVersion } from '../../src/sql/sql.ts'
@@ -132,7 +132,7 @@ function mqtt5Of(properties: SqlObject): NonNullable<SqlMessage['mqtt5']> {
 function payloadOf(definition: SqlObject): Buffer {
   const base64 = definition.get('payloadBase64')
   if (base64 !== undefined) return Buffer.from(textOf(base64), 'base64')
-  return Buffer.from(writeJson(definition.get('payload') ?? new Map(), asWritten))
+  return Buffer.from(jsonText(definition.get('payload') ?? new Map(), asWritten))
 }
 
 /** `+` and `#` of a topic filter as AWS IoT has them: `a/#` does not match `a`. */
@@ -184,7 +184,7 @@ export function findDifference(outcome: Outcome, { definition }: ConformanceCase
   })
   return isAsExpected
     ? undefined
-    : `expected ${writeJson(expected, asWritten)}, got ${describe(outcome)}`
+    : `expected ${jsonText(expected, asWritten)}, got ${describe(outcome)}`
 }
 
 function describe(outcome: Outcome): string {
@@ -203,7 +203,7 @@ function matchesPatterns(outcome: Outcome, patterns: SqlObject): boolean {
     const expression = new RegExp(textOf(pattern))
     if (key === '' && outcome.kind === 'string') return expression.test(outcome.text)
     const member = memberOf(output, key)
-    return member !== undefined && expression.test(writeJson(member, asWritten))
+    return member !== undefined && expression.test(jsonText(member, asWritten))
   })
 }
 

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createAwsFunctions } from '../../src/external/aws-functions.ts'
-import { writeJson } from '../../src/sql/values/json-writer.ts'
+import { jsonText } from '../helpers/json-text.ts'
 import type { ExternalRequest } from '../../src/sql/sql.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { startStandIn } from './aws-stand-in.ts'
@@ -27,7 +27,7 @@ async function aws(answer: (asked: Asked) => Answer | Promise<Answer>) {
   const clock = createManualClock()
   const callExternal = createAwsFunctions(standIn.access, { clock })
   const call = async (request: ExternalRequest) =>
-    writeJson(await callExternal(request, signal), dialect)
+    jsonText(await callExternal(request, signal), dialect)
   return { call, callExternal, clock, standIn }
 }
 

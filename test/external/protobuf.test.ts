@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createLabFunctions } from '../../src/external/lab-functions.ts'
 import { createProtobufDecoder } from '../../src/external/protobuf-decoder.ts'
 import { compileDescriptor } from '../../src/external/protobuf-type.ts'
-import { writeJson } from '../../src/sql/values/json-writer.ts'
+import { jsonText } from '../helpers/json-text.ts'
 import type { ExternalRequest } from '../../src/sql/sql.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { descriptorOf, encoded, readingProto } from './descriptors.ts'
@@ -22,7 +22,7 @@ const descriptor = descriptorOf(readingProto)
 
 function decoded(message: object, name = reading): string {
   const decode = compileDescriptor(descriptor)(name)
-  return writeJson(decode(encoded(readingProto, 'fleet.v1.Reading', message), bytesMax), dialect)
+  return jsonText(decode(encoded(readingProto, 'fleet.v1.Reading', message), bytesMax), dialect)
 }
 
 describe('a message as JSON', () => {
@@ -76,7 +76,7 @@ describe('a message as JSON', () => {
 
   test('a nested type is found by its path', () => {
     const decode = compileDescriptor(descriptor)({ ...reading, messageType: 'Reading.Inner' })
-    expect(writeJson(decode(Buffer.from([]), bytesMax), dialect)).toBe('{}')
+    expect(jsonText(decode(Buffer.from([]), bytesMax), dialect)).toBe('{}')
   })
 
   test('any bytes are a message or an error', () => {
@@ -85,7 +85,7 @@ describe('a message as JSON', () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         let outcome: string
         try {
-          outcome = writeJson(decode(bytes, bytesMax), dialect)
+          outcome = jsonText(decode(bytes, bytesMax), dialect)
         } catch (thrown) {
           outcome = String(thrown)
         }
@@ -122,7 +122,7 @@ describe('decode', () => {
 
   test('reads the descriptor from the folder in the lab', async () => {
     const call = createLabFunctions({ clock: createManualClock() }, { protoDir: await protoDir() })
-    expect(writeJson(await call(request, never), dialect)).toBe('{"device_id":"d"}')
+    expect(jsonText(await call(request, never), dialect)).toBe('{"device_id":"d"}')
   })
 
   test.for<[string, Partial<typeof request> | Record<string, string>, RegExp]>([

@@ -28,5 +28,5 @@ export function expanded(expression: string, payload = '{}', sql = "SELECT * FRO
     environment,
   )
   const compiled = statement.compileExpression(expression, 0).expression
-  return compiled.expandText(statement.openScope(document))
+  return compiled.expandText(statement.openScope(document)) ?? 'too long'
 }

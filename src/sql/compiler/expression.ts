@@ -13,7 +13,7 @@ import type {
 } from '../parser/ast.ts'
 import { cast, castKeywords, toBoolean, toDecimal } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
-import { externalCallsOf, tolerant } from './external-calls.ts'
+import { CallFailed, externalCallsOf, tolerant } from './external-calls.ts'
 import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../values/numbers.ts'
@@ -116,7 +116,7 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const external = spec.externalCall?.(call.arguments)
   if (external !== undefined) {
     const evaluates = call.arguments.map(compile)
-    return compileExternalCall(external, { evaluates, isPayload }, around)
+    return compileExternalCall(external, { name: spec.name, evaluates, isPayload }, around)
   }
   if (payloadImplementation !== undefined && isPayload) {
     const evaluates = [() => undefined, ...others.map(compile)]
@@ -134,9 +134,14 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
 function compileExternalCall(
   { request, payloadRequest, onceIn }: ExternalCall,
   {
+    name,
     evaluates,
     isPayload,
-  }: { readonly evaluates: readonly Evaluate[]; readonly isPayload: boolean },
+  }: {
+    readonly name: string
+    readonly evaluates: readonly Evaluate[]
+    readonly isPayload: boolean
+  },
   { dialect, isTemplate }: Surroundings,
 ): Evaluate {
   const isOnce = onceIn === 'the rule' || !isTemplate
@@ -145,7 +150,9 @@ function compileExternalCall(
   return (frame) => {
     const values = evaluates.map((evaluate) => evaluate(frame))
     const asked = makeRequest(values, frame.document, dialect)
-    return asked === undefined ? undefined : externalCallsOf(frame).resultOf(site, asked)
+    if (asked === undefined) return undefined
+    if ('problem' in asked) throw new CallFailed(name, asked.problem)
+    return externalCallsOf(frame).resultOf(site, asked)
   }
 }
 

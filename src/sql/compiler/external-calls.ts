@@ -10,15 +10,16 @@
  *   would differ (`newuuid()`, `rand()`) is drawn once (`sameAsBefore`). So each round begins at
  *   least one new call, and `callsMax` bounds the rounds, too.
  * - One place asks once for the same arguments, whatever the number of rounds.
- * - Neither signal leaves the folder: `guarded` stands around all that is called from outside.
+ * - Nothing that is thrown leaves the folder: `guarded` stands around all that is called from
+ *   outside, and makes a failure of what is no signal, such as a stack that overflows.
  */
 import { messageOf } from '../../base/errors.ts'
 import type { Frame } from './frame.ts'
+import type { EvaluationFailure } from '../evaluation-failure.ts'
 import type {
   CallExternal,
   CallSite,
   ExternalCalls,
-  ExternalFailure,
   ExternalFunctionName,
   ExternalRequest,
 } from '../externals/external-request.ts'
@@ -31,14 +32,15 @@ const callsMax = 64
 class Suspended extends Error {}
 const suspended = new Suspended('a result is not there yet')
 
-class CallFailed extends Error {
-  readonly failure: ExternalFailure
+/** A call of an external function that gave no result; signals a failure of the rule. */
+export class CallFailed extends Error {
+  readonly failure: EvaluationFailure
   /** Not even `get_or_default` helps. */
   readonly isFinal: boolean
 
-  constructor(failure: ExternalFailure, isFinal: boolean) {
-    super(failure.reason)
-    this.failure = failure
+  constructor(name: string, reason: string, isFinal = false) {
+    super(reason)
+    this.failure = { code: 'ExternalFunctionFailed', where: `${name}()`, reason }
     this.isFinal = isFinal
   }
 }
@@ -46,7 +48,7 @@ class CallFailed extends Error {
 type Settlement =
   | { readonly kind: 'pending' }
   | { readonly kind: 'answered'; readonly value: Value }
-  | { readonly kind: 'failed'; readonly failure: ExternalFailure }
+  | { readonly kind: 'failed'; readonly reason: string }
 
 interface Drawn {
   readonly values: Value[]
@@ -61,18 +63,15 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
   const calledOnce = new Set<ExternalFunctionName>()
   const abort = new AbortController()
   let callCount = 0
-  let failure: ExternalFailure | undefined
 
   function begin(site: CallSite, request: ExternalRequest, note: (to: Settlement) => void): void {
     const name = request.function
     if (call === undefined) {
-      throw new CallFailed({ function: name, reason: 'nothing here can carry it out' }, false)
+      throw new CallFailed(name, 'nothing here can carry it out')
     }
-    if (callCount === callsMax) {
-      throw new CallFailed({ function: name, reason: `more than ${callsMax} calls` }, true)
-    }
+    if (callCount === callsMax) throw new CallFailed(name, `more than ${callsMax} calls`, true)
     if (site.onceIn !== undefined && calledOnce.has(name)) {
-      throw new CallFailed({ function: name, reason: `called twice in ${site.onceIn}` }, true)
+      throw new CallFailed(name, `called twice in ${site.onceIn}`, true)
     }
     callCount += 1
     if (site.onceIn !== undefined) calledOnce.add(name)
@@ -81,7 +80,7 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
       try {
         note({ kind: 'answered', value: await call(request, abort.signal) })
       } catch (thrown) {
-        note({ kind: 'failed', failure: { function: name, reason: messageOf(thrown) } })
+        note({ kind: 'failed', reason: messageOf(thrown) })
       }
     }
     underway.push(answer())
@@ -93,7 +92,7 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
       const key = JSON.stringify(request)
       const settlement = ofSite.get(key)
       if (settlement?.kind === 'answered') return settlement.value
-      if (settlement?.kind === 'failed') throw new CallFailed(settlement.failure, false)
+      if (settlement?.kind === 'failed') throw new CallFailed(request.function, settlement.reason)
       if (settlement === undefined) begin(site, request, (to) => ofSite.set(key, to))
       throw suspended
     },
@@ -102,14 +101,8 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
       if (ofSite.position === ofSite.values.length) ofSite.values.push(draw())
       return ofSite.values[ofSite.position++]
     },
-    fail(reason) {
-      failure ??= reason
-    },
-    get failure() {
-      return failure
-    },
     get isWaiting() {
-      return failure === undefined && underway.length > 0
+      return underway.length > 0
     },
     async nextRound() {
       const answers = underway
@@ -133,16 +126,15 @@ function entryOf<Key, Entry>(entries: Map<Key, Entry>, key: Key, make: () => Ent
 }
 
 /** The calls of the scope that a frame belongs to; made when the first is needed. */
-export function externalCallsOf(frame: Frame): ExternalCalls {
-  let scope = frame
-  while (scope.outer !== undefined) scope = scope.outer
-  scope.external ??= createExternalCalls(scope.document.environment.callExternal)
-  return scope.external
+export function externalCallsOf({ state, document }: Frame): ExternalCalls {
+  state.external ??= createExternalCalls(document.environment.callExternal)
+  return state.external
 }
 
 /**
- * Stands where the engine calls in: a result that is not there, or a failure, is noted in the scope
- * and does not leave as an exception. What is given back then is `otherwise`, and counts for nothing.
+ * Stands where the engine calls in: a result that is not there, a failure, or a fault is noted in
+ * the scope and does not leave as an exception. What is given back then is `otherwise`, and counts
+ * for nothing.
  */
 export function guarded<Result>(
   evaluate: (scope: Frame) => Result,
@@ -152,11 +144,15 @@ export function guarded<Result>(
     try {
       return evaluate(scope)
     } catch (thrown) {
-      if (thrown instanceof CallFailed) externalCallsOf(scope).fail(thrown.failure)
-      else if (thrown !== suspended) throw thrown
+      if (thrown !== suspended) scope.state.failure ??= failureFrom(thrown)
       return otherwise
     }
   }
+}
+
+function failureFrom(thrown: unknown): EvaluationFailure {
+  if (thrown instanceof CallFailed) return thrown.failure
+  return { code: 'EvaluationFailed', where: 'sql', reason: messageOf(thrown) }
 }
 
 /** A call that failed within `evaluate` is Undefined, and the rule goes on: for `get_or_default`. */
@@ -193,18 +189,23 @@ export function keep(evaluate: (frame: Frame) => Value, frame: Frame): Kept {
  */
 export function settle<Result>(scope: Frame, run: () => Result): Result | Promise<Result> {
   const result = run()
-  const { external } = scope
-  if (external?.isWaiting) return settleLater(external, run)
-  external?.end()
+  const { external, failure } = scope.state
+  if (external === undefined) return result
+  if (external.isWaiting && failure === undefined) return settleLater(scope, external, run)
+  external.end()
   return result
 }
 
-async function settleLater<Result>(calls: ExternalCalls, run: () => Result): Promise<Result> {
+async function settleLater<Result>(
+  { state }: Frame,
+  calls: ExternalCalls,
+  run: () => Result,
+): Promise<Result> {
   try {
     for (;;) {
       await calls.nextRound()
       const result = run()
-      if (!calls.isWaiting) return result
+      if (!calls.isWaiting || state.failure !== undefined) return result
     }
   } finally {
     calls.end()
@@ -212,6 +213,6 @@ async function settleLater<Result>(calls: ExternalCalls, run: () => Result): Pro
 }
 
 /** Why what was run on the scope counts for nothing, after `settle`. */
-export function failureOf(scope: Frame): ExternalFailure | undefined {
-  return scope.external?.failure
+export function failureOf(scope: Frame): EvaluationFailure | undefined {
+  return scope.state.failure
 }

@@ -1,10 +1,13 @@
 import type { Dialect } from '../values/dialect.ts'
 import type { MessageDocument } from '../externals/document.ts'
+import type { EvaluationFailure } from '../evaluation-failure.ts'
 import type { ExternalCalls } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
 export interface Frame {
+  /** Shared by all frames of a scope. */
+  readonly state: ScopeState
   readonly document: MessageDocument
   /** The values of the statement's variables in the order of SET. */
   readonly variables: Variables
@@ -14,8 +17,14 @@ export interface Frame {
   readonly outer: Frame | undefined
   /** What nested queries may still look at; none outside of them. */
   readonly budget: QueryBudget | undefined
-  /** Of the outermost frame: its calls of external functions, from the first one on. */
+}
+
+/** What changes while a rule is evaluated on a message. */
+export interface ScopeState {
+  /** Its calls of external functions, from the first one on. */
   external: ExternalCalls | undefined
+  /** The first one: whatever is evaluated counts for nothing then. */
+  failure: EvaluationFailure | undefined
 }
 
 /** A variable is evaluated once a message and rule, with those before it, when it is first read. */
@@ -28,7 +37,10 @@ export interface QueryBudget {
   elementsLeft: number
 }
 
-/** A compiled expression. Never throws, but for the signals of external-calls.ts. */
+/**
+ * A compiled expression. What it may throw are the signals of external-calls.ts, which stands around
+ * everything that is called from outside; anything else that is thrown becomes a failure there.
+ */
 export type Evaluate = (frame: Frame) => Value
 
 /** What the compiler knows at a place in the text. */

@@ -89,8 +89,8 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   const givesArray = query.source.kind === 'star'
 
   const resultFor = (element: Value, outer: Frame, budget: QueryBudget): Value => {
-    const { document, variables } = outer
-    const frame: Frame = { document, variables, element, outer, budget, external: undefined }
+    const { state, document, variables } = outer
+    const frame: Frame = { state, document, variables, element, outer, budget }
     return where === undefined || where(frame) === true ? select(frame) : undefined
   }
   return (frame) => {

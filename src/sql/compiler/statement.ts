@@ -3,7 +3,7 @@ import type { Item, Selection, Statement } from '../parser/ast.ts'
 import type { Dialect } from '../values/dialect.ts'
 import type { MessageDocument } from '../externals/document.ts'
 import { writeJson, writeString } from '../values/json-writer.ts'
-import { mayFitText, textLengthMax } from '../values/text-limit.ts'
+import { limitedText, textLengthMax } from '../values/text-limit.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 import type { Evaluate, Frame, Surroundings } from './frame.ts'
@@ -93,11 +93,11 @@ function compileObjectText(
     for (const { prefix, evaluate } of members) {
       const value = evaluate(frame)
       if (value === undefined) continue
-      const valueText = outputText(value, around.dialect)
-      if (valueText === undefined || text.length > textLengthMax) return undefined
+      const valueText = writeJson(value, around.dialect, textLengthMax - text.length)
+      if (valueText === undefined) return undefined
       text += (text === '' ? '' : ',') + prefix + valueText
     }
-    return `{${text}}`
+    return limitedText(`{${text}}`)
   }
 }
 
@@ -136,7 +136,7 @@ function valueResult(value: Value, dialect: Dialect): StatementResult {
 
 /** A rule can name a part of the payload thousands of times: no text is written that is too long. */
 function outputText(value: Value, dialect: Dialect): string | undefined {
-  return mayFitText(value) ? writeJson(value, dialect) : undefined
+  return writeJson(value, dialect, textLengthMax)
 }
 
 function jsonResult(text: string | undefined): StatementResult {

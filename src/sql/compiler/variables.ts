@@ -36,9 +36,9 @@ function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Vari
     while (outermost.outer !== undefined) outermost = outermost.outer
     for (const evaluate of evaluates.slice(values.length, index + 1)) {
       const kept = keep(evaluate, outermost)
-      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect)
-      values.push(bytes <= bytesLeft ? kept : { value: undefined })
-      if (bytes <= bytesLeft) bytesLeft -= bytes
+      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect, bytesLeft)
+      values.push(bytes === undefined ? { value: undefined } : kept)
+      bytesLeft -= bytes ?? 0
     }
   }
   return {
@@ -52,6 +52,9 @@ function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Vari
   }
 }
 
-function bytesOf(value: Value, dialect: Dialect): number {
-  return Buffer.byteLength(writeJson(value, dialect))
+/** Undefined when there are more than `bytesMax`: a text has at least as many bytes as units. */
+function bytesOf(value: Value, dialect: Dialect, bytesMax: number): number | undefined {
+  const text = writeJson(value, dialect, bytesMax)
+  const bytes = text === undefined ? Number.POSITIVE_INFINITY : Buffer.byteLength(text)
+  return bytes <= bytesMax ? bytes : undefined
 }

@@ -83,13 +83,6 @@ export interface ProtobufRequest {
  */
 export type CallExternal = (request: ExternalRequest, signal: AbortSignal) => Promise<Value>
 
-/** Why a rule has no result for a message. */
-export interface ExternalFailure {
-  readonly function: ExternalFunctionName
-  /** One sentence. */
-  readonly reason: string
-}
-
 /** A place in the text where an external function is called, or where something random is drawn. */
 export interface CallSite {
   /** The sites of a function there share one call: a second one ends the rule. */
@@ -102,8 +95,6 @@ export interface ExternalCalls {
   resultOf(site: CallSite, request: ExternalRequest): Value
   /** The n-th value drawn at a place is the same in every round. */
   sameAsBefore(site: CallSite, draw: () => Value): Value
-  fail(failure: ExternalFailure): void
-  readonly failure: ExternalFailure | undefined
   readonly isWaiting: boolean
   /** Resolves when all calls under way have ended; the next round may begin. */
   nextRound(): Promise<void>

@@ -1,7 +1,8 @@
 /** Access to members and items, and the questions whether there is a value at all. */
 import { isConstant } from '../parser/constant.ts'
-import { toIndex, toText } from '../values/conversions.ts'
+import { toIndex } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
+import { writeJson } from '../values/json-writer.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 import type { SqlFunction } from './function.ts'
@@ -61,7 +62,7 @@ function enrichArray(attributes: Value, elements: Value, dialect: Dialect): Valu
   for (const element of elements) {
     if (!isObject(element)) return undefined
     const merged = new Map([...element, ...attributes])
-    const text = toText(merged, dialect)
+    const text = writeJson(merged, dialect, bytesLeft)
     if (text === undefined) return undefined
     bytesLeft -= Buffer.byteLength(text) + (enriched.length === 0 ? 0 : ','.length)
     if (bytesLeft < 0) return undefined

@@ -8,6 +8,7 @@ import { toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import type { DynamoDbKey, ExternalRequest, SecretRequest } from '../externals/external-request.ts'
 import { writeJson } from '../values/json-writer.ts'
+import { textLengthMax } from '../values/text-limit.ts'
 import { isNumber } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 import type { ArgumentProblem, ExternalCall, MakeRequest, SqlFunction } from './function.ts'
@@ -70,10 +71,14 @@ function lambdaRequest(
   [functionArn, input]: readonly Value[],
   _: unknown,
   dialect: Dialect,
-): ExternalRequest | undefined {
+): ReturnType<MakeRequest> {
   const arn = toText(functionArn, dialect)
   if (arn === undefined || input === undefined) return undefined
-  return { function: 'aws_lambda', functionArn: arn, inputJson: writeJson(input, dialect) }
+  const inputJson = writeJson(input, dialect, textLengthMax)
+  if (inputJson === undefined) {
+    return { problem: `the input is longer than ${textLengthMax} characters` }
+  }
+  return { function: 'aws_lambda', functionArn: arn, inputJson }
 }
 
 /** `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)` */

@@ -47,11 +47,12 @@ export interface ExternalCall {
   readonly onceIn?: 'the statement' | 'the rule'
 }
 
+/** @returns a `problem` for arguments that make the call fail: one sentence without a full stop */
 export type MakeRequest = (
   values: readonly Value[],
   document: MessageDocument,
   dialect: Dialect,
-) => ExternalRequest | undefined
+) => ExternalRequest | { readonly problem: string } | undefined
 
 /** The statement is refused for it, or only warned of. */
 export interface ArgumentProblem {

@@ -16,6 +16,8 @@ import { toClampedInteger, toWhole } from './number-arguments.ts'
 /** Blanks that one call of lpad or rpad adds at most. */
 const padLengthMax = 1000
 const asciiMax = 127
+/** Items of an array that concat makes. */
+const arrayLengthMax = 1_000_000
 const space = 0x20
 
 const firstVersion = '2015-10-08'
@@ -90,9 +92,7 @@ function padding(name: string, pad: (text: string, blanks: string) => string): S
  */
 function concat(values: readonly Value[], dialect: Dialect): Value {
   if (values.length <= 1) return values[0]
-  if (values.some(isArray)) {
-    return values.flatMap((value) => (isArray(value) ? value : value === undefined ? [] : [value]))
-  }
+  if (values.some(isArray)) return concatArrays(values)
   if (!values.some((value) => typeof value === 'string')) return undefined
   let joined = ''
   for (const value of values) {
@@ -101,6 +101,14 @@ function concat(values: readonly Value[], dialect: Dialect): Value {
     joined += text
   }
   return joined
+}
+
+/** One array of all values, arrays spliced in; Undefined when it has too many items. */
+function concatArrays(values: readonly Value[]): Value {
+  let length = 0
+  for (const value of values) length += isArray(value) ? value.length : 1
+  if (length > arrayLengthMax) return undefined
+  return values.flatMap((value) => (isArray(value) ? value : value === undefined ? [] : [value]))
 }
 
 /** The ASCII character of a code. */

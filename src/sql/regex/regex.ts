@@ -156,8 +156,10 @@ function replaceAll(
   let replaced = ''
   let kept = 0
   while (typeof found !== 'string') {
-    replaced += text.slice(kept, found.start) + replacement.expand(found)
-    if (replaced.length > textLengthMax) return undefined
+    replaced += text.slice(kept, found.start)
+    const expanded = replacement.expand(found, textLengthMax - replaced.length)
+    if (expanded === undefined) return undefined
+    replaced += expanded
     kept = found.end
     const from = found.end === found.start ? nextCodePoint(text, found.end) : found.end
     if (from > text.length) break

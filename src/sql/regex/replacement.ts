@@ -8,8 +8,11 @@ import type { Match } from './engine.ts'
 type Part = string | number
 
 export interface Replacement {
-  /** The text for one match. A group that took no part gives nothing. */
-  expand(match: Match): string
+  /**
+   * The text for one match; undefined when it is longer than `lengthMax`. A group that took no part
+   * gives nothing.
+   */
+  expand(match: Match, lengthMax: number): string | undefined
 }
 
 export interface PatternGroups {
@@ -38,13 +41,14 @@ export function parseReplacement(text: string, groups: PatternGroups): Replaceme
       at = end
     }
   }
-  return { expand: (match) => expand(parts, match) }
+  return { expand: (match, lengthMax) => expand(parts, match, lengthMax) }
 }
 
-function expand(parts: readonly Part[], match: Match): string {
+function expand(parts: readonly Part[], match: Match, lengthMax: number): string | undefined {
   let expanded = ''
   for (const part of parts) {
     expanded += typeof part === 'string' ? part : (match.group(part) ?? '')
+    if (expanded.length > lengthMax) return undefined
   }
   return expanded
 }

@@ -19,7 +19,7 @@ import {
   numberText,
 } from './numbers.ts'
 import type { SqlNumber } from './numbers.ts'
-import { limitedText, mayFitText } from './text-limit.ts'
+import { textLengthMax } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { TypeName, Value } from './values.ts'
 
@@ -75,7 +75,7 @@ export function toText(value: Value, dialect: Dialect): string | undefined {
   if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (value === undefined || value === null) return undefined
   if (isNumber(value)) return numberText(value, dialect)
-  return mayFitText(value) ? limitedText(writeJson(value, dialect)) : undefined
+  return writeJson(value, dialect, textLengthMax)
 }
 
 function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): SqlNumber | undefined {

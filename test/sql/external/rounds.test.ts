@@ -97,7 +97,7 @@ describe('nothing is asked that is not needed', () => {
     const document = createDocument(message, { accountId: '1', newUuid: () => 'u' })
     const scope = statement.openScope(document)
     expect(settle(scope, () => statement.evaluate(scope))).toMatchObject({ matched: true })
-    expect(scope.external).toBeUndefined()
+    expect(scope.state.external).toBeUndefined()
   })
 })
 
@@ -212,7 +212,8 @@ describe('a failure', () => {
     const scope = statement.openScope(document)
     expect(settle(scope, () => statement.evaluate(scope))).toEqual({ matched: false })
     expect(failureOf(scope)).toEqual({
-      function: 'aws_lambda',
+      code: 'ExternalFunctionFailed',
+      where: 'aws_lambda()',
       reason: 'nothing here can carry it out',
     })
   })

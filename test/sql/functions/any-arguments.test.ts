@@ -9,7 +9,7 @@ import { mathFunctions } from '../../../src/sql/functions/math.ts'
 import { messageFunctions } from '../../../src/sql/functions/message.ts'
 import { stringFunctions } from '../../../src/sql/functions/string.ts'
 import { readJson } from '../../../src/sql/values/json-reader.ts'
-import { writeJson } from '../../../src/sql/values/json-writer.ts'
+import { jsonText } from '../../helpers/json-text.ts'
 import { numberFromText } from '../../../src/sql/values/numbers.ts'
 import type { Value } from '../../../src/sql/values/values.ts'
 
@@ -72,7 +72,7 @@ test.for(functions)('$name', ({ arity: [fewest, most], implementation, payloadIm
     fc.property(values, fc.constantFrom(...dialects), (given, dialect) => {
       for (const apply of [implementation, payloadImplementation]) {
         const result = apply?.(given, document, dialect)
-        const text = writeJson(result, dialect)
+        const text = jsonText(result, dialect)
         expect(text.length).toBeLessThan(20_000)
         // What is not Undefined is JSON, so the output of a rule is.
         expect(readJson(text) === undefined).toBe(result === undefined)
