@@ -1,14 +1,17 @@
 import type { Clock } from '../base/clock.ts'
+import { SluiceError } from '../base/errors.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { Admission, Placed } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
-import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
+import type { DestinationTable } from './books/destinations.ts'
 import type { Leave } from './leave.ts'
 import type { Ledger, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
 import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import { holdAll } from './new-entry.ts'
+import type { HeldRecord, NewEntries } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
-import type { Commits, NewEntry } from './outbox-commits.ts'
+import type { Commits } from './outbox-commits.ts'
 
 export interface AppendOptions {
   /**
@@ -27,32 +30,27 @@ export interface AppendParts {
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
   readonly leave: Leave
-  /** Gives a record its place in the queue. */
-  readonly newEntry: (
-    record: NewRecord,
-    acceptedAtMs: number,
-    destination?: DestinationEntry,
-  ) => NewEntry
+  readonly newEntries: NewEntries
 }
 
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
+
+/** A record that waits for its turn: until then it holds its destination. */
+type PlacedRecord = Placed & HeldRecord
 
 /** What a record takes on disk beside its bytes, about: names, times, lengths. */
 const recordOverheadBytes = 160
 
 export function createAppend(parts: AppendParts): AppendRecords {
-  const { table, commits, admission, clock, metrics, newEntry, leave } = parts
+  const { table, commits, admission, clock, metrics, newEntries, leave } = parts
 
   /** Their turn has come: they take their places in this very moment. */
-  function write(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
+  function write(placed: readonly PlacedRecord[]): Promise<void> {
     try {
       const handedMs = clock.nowMs()
+      const entries = newEntries(placed, handedMs)
       let bytes = 0
-      const entries = records.map((record, index) => {
-        const entry = newEntry(record, handedMs, placed[index]?.entry)
-        bytes += entry.record.stored.length
-        return entry
-      })
+      for (const { record } of entries) bytes += record.stored.length
       return commits.append({ entries, bytes, handedMs, placed })
     } catch (error) {
       leave(placed)
@@ -60,27 +58,23 @@ export function createAppend(parts: AppendParts): AppendRecords {
     }
   }
 
-  function writeOrDrop(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
-    const fits = placed.map(({ entry }) => !admission.isFull(entry))
-    const fitting = <Item>(items: readonly Item[]) => items.filter((_, index) => fits[index])
-    const kept = fitting(placed)
+  function writeOrDrop(placed: readonly PlacedRecord[]): Promise<void> {
+    const kept = placed.filter(({ entry }) => !admission.isFull(entry))
     if (kept.length < placed.length) {
-      for (const { entry } of placed.filter((_, index) => fits[index] !== true)) entry.arriving -= 1
-      refuse(
-        parts,
-        records.filter((_, index) => fits[index] !== true),
-      )
+      const dropped = placed.filter(({ entry }) => admission.isFull(entry))
+      for (const { entry } of dropped) table.release(entry)
+      refuse(parts, dropped)
     }
     admission.pass(kept)
-    return write(fitting(records), kept)
+    return write(kept)
   }
 
-  function writeInTurn(records: readonly NewRecord[], placed: readonly Placed[]): Promise<void> {
+  function writeInTurn(placed: readonly PlacedRecord[]): Promise<void> {
     return new Promise((resolve, reject) => {
       admission.enter(placed, {
-        admit: () => void write(records, placed).then(resolve, reject),
+        admit: () => void write(placed).then(resolve, reject),
         refuse(error) {
-          for (const { entry } of placed) entry.arriving -= 1
+          for (const { entry } of placed) table.release(entry)
           reject(error)
         },
       })
@@ -90,42 +84,50 @@ export function createAppend(parts: AppendParts): AppendRecords {
 
   return (records, { whenFull = 'wait' } = {}) => {
     if (records.length === 0) return Promise.resolve()
-    const placed: Placed[] = []
-    try {
-      for (const record of records) placed.push(hold(record, table))
-    } catch (error) {
-      for (const { entry } of placed) entry.arriving -= 1
-      return Promise.reject(error)
-    }
-    if (whenFull === 'drop') return writeOrDrop(records, placed)
-    if (admission.mustWait(placed)) return writeInTurn(records, placed)
+    const placed = place(records, table)
+    if (!placed) return Promise.reject(tooManyDestinations(records))
+    if (whenFull === 'drop') return writeOrDrop(placed)
+    if (admission.mustWait(placed)) return writeInTurn(placed)
     admission.pass(placed)
-    return write(records, placed)
+    return write(placed)
   }
 }
 
-/** Its destination stays, from here on, even while nothing of it is on disk. */
-function hold(record: NewRecord, table: DestinationTable): Placed {
-  const { data, partitionKey, origin } = record
-  const payloadBytes = origin.payload === data ? 0 : origin.payload.length
-  const entry = table.entryOf(record.destination)
-  entry.arriving += 1
-  return { entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
+/** Their destinations stay, from here on, even while nothing of them is on disk. */
+function place(
+  records: readonly NewRecord[],
+  table: DestinationTable,
+): readonly PlacedRecord[] | undefined {
+  return holdAll(table, records)?.map(({ record, entry }) => {
+    const { data, partitionKey, origin } = record
+    const payloadBytes = origin.payload === data ? 0 : origin.payload.length
+    return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
+  })
+}
+
+function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
+  const streams = [...new Set(records.map(({ destination }) => destination.streamName))]
+  const [first = ''] = streams
+  const further = streams.length > 1 ? ` and ${streams.length - 1} more` : ''
+  return new SluiceError(
+    'ActionFailed',
+    `Records wait for as many destinations as there may be: none is left for stream ${first}${further}`,
+  )
 }
 
 /** Dropped for want of room: nobody waits for the word of it on disk. */
 function refuse(
   { ledger, ledgerMetrics, commits }: AppendParts,
-  records: readonly NewRecord[],
+  records: readonly HeldRecord[],
 ): void {
-  if (records.length === 0) return
   const sums = createCounterSums<LedgerRow>()
-  const refused = records.map(({ ruleName, actionIndex }) => {
+  const refused = records.map(({ record: { ruleName, actionIndex } }) => {
     const row = ledger.rowOf(ruleName, actionIndex)
+    // At once: a row that has something to be written is not forgotten for the next one.
+    addTo(row.live, moves.refuse)
     sums.add(row, moves.refuse)
     return { move: 'refuse' as const, row, count: 1 }
   })
-  for (const [row, delta] of sums.entries()) addTo(row.live, delta)
   ledgerMetrics.moved(sums)
   commits.remove(refused)
 }

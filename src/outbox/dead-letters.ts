@@ -5,9 +5,11 @@ import type { OutReason } from './store/dead-letter-codec.ts'
 import type { Destination } from './store/destination.ts'
 import type { DestinationTable } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
+import { holdAll, releaseEntries } from './new-entry.ts'
+import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
 import type { Origin } from './store/source-message.ts'
-import type { Commits, LeavingLetter, NewEntry } from './outbox-commits.ts'
+import type { Commits, LeavingLetter } from './outbox-commits.ts'
 import type { OutboxStore, StoredLetterEntry } from './store/outbox-store.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import { acceptedAgain, decodeOrigin, decodeRecord } from './store/record-codec.ts'
@@ -50,8 +52,8 @@ export type ReplayByRule = (
   letter: DeadLetter,
 ) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
 
-/** The next part waits for it. */
-type OnPartDurable = () => void | Promise<void>
+/** Told the ids of the dead letters that were replayed in a part. The next part waits for it. */
+type OnPartDurable = (ids: readonly string[]) => void | Promise<void>
 
 /** How many dead letters were dealt with, and how many of the selected stay. */
 export interface DeadLetterResult {
@@ -68,8 +70,9 @@ export interface DeadLetters {
   size(): { readonly records: number; readonly bytes: number }
   /**
    * Puts dead letters back into the queue, in the order of their ids: as they were, to where they
-   * were going, or as the rule makes them now. Durable when it resolves, and in parts before:
-   * `onDurable` is called for each part.
+   * were going, or as the rule makes them now. One stays where it is when there are too many
+   * destinations for its records. Durable when it resolves, and in parts before: `onDurable` is
+   * called for each part.
    * @throws SluiceError OutboxWriteFailed (rejects): those that were not dealt with yet stay
    */
   replay(
@@ -99,8 +102,7 @@ export interface DeadLetterParts {
   readonly clock: Clock
   /** While a replay or a deletion is under way, no letter is pushed out. */
   readonly overflow: { paused: boolean }
-  /** Gives a record its place in the queue. */
-  readonly newEntry: (record: NewRecord, acceptedAtMs: number) => NewEntry
+  readonly newEntries: NewEntries
   readonly nextSequence: () => number
 }
 
@@ -139,19 +141,12 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       const move = await moverFor(chunk)
       // From here to the append nothing waits: records are committed in the order of their places.
       const handedMs = clock.nowMs()
-      const moved = chunk.map((stored) => move(stored, handedMs)).filter((one) => one !== undefined)
-      kept += chunk.length - moved.length
-      const letters = moved.map(({ letter }) => letter)
-      const entries = moved.flatMap((one) => one.entries)
+      const { letters, entries } = movedOf(parts, chunk, (stored) => move(stored, handedMs))
       const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
-      for (const { destination } of entries) destination.arriving += 1
-      try {
-        await commits.append({ entries, letters, bytes, handedMs })
-      } finally {
-        for (const { destination } of entries) destination.arriving -= 1
-      }
-      await onDurable()
-      count += moved.length
+      await commits.append({ entries, letters, bytes, handedMs })
+      await onDurable(letters.map(({ id }) => String(id)))
+      count += letters.length
+      kept += chunk.length - letters.length
     }
     return { count, kept }
   }
@@ -162,8 +157,11 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       const { letters, letterBytes } = table.total()
       return { records: letters, bytes: letterBytes }
     },
-    replay: (selection: DeadLetterSelection, how: 'asIs' | ReplayByRule, onDurable?: () => void) =>
-      inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
+    replay: (
+      selection: DeadLetterSelection,
+      how: 'asIs' | ReplayByRule,
+      onDurable?: OnPartDurable,
+    ) => inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
     delete: (selection: DeadLetterSelection) => inTurn(selection, discarded(parts)),
   })
 }
@@ -177,6 +175,28 @@ type Mover = (stored: StoredLetterEntry, acceptedAtMs: number) => MovedLetter | 
 /** Does beforehand what may have to wait. */
 type MoverFor = (chunk: readonly StoredLetterEntry[]) => Promise<Mover>
 
+/** The moves of a part; should one throw, nothing is held. */
+function movedOf(
+  parts: DeadLetterParts,
+  chunk: readonly StoredLetterEntry[],
+  move: (stored: StoredLetterEntry) => MovedLetter | undefined,
+) {
+  const letters: LeavingLetter[] = []
+  const entries: NewEntry[] = []
+  try {
+    for (const stored of chunk) {
+      const moved = move(stored)
+      if (!moved) continue
+      letters.push(moved.letter)
+      entries.push(...moved.entries)
+    }
+    return { letters, entries }
+  } catch (thrown) {
+    releaseEntries(parts, entries)
+    throw thrown
+  }
+}
+
 function discarded(parts: DeadLetterParts): MoverFor {
   return async () => (stored) => {
     return { letter: leavingLetter(parts, stored, 'discard'), entries: [] }
@@ -185,12 +205,14 @@ function discarded(parts: DeadLetterParts): MoverFor {
 
 /** The same bytes, to the same destination, with a new place and time: its age starts anew. */
 function asItWas(parts: DeadLetterParts): MoverFor {
+  const { table, ledger, nextSequence } = parts
   return async () => (stored, acceptedAtMs) => {
     const letter = leavingLetter(parts, stored, 'replay')
     const value = acceptedAgain(decodeLetter(stored.value).record, acceptedAtMs)
     const { destination, row } = letter
-    const sequence = parts.nextSequence()
-    const record = queuedRecord(sequence, value)
+    const record = queuedRecord(nextSequence(), value)
+    table.holdAgain(destination)
+    ledger.holdAgain(row)
     return { letter, entries: [{ record, destination, row, move: 'replay' as const }] }
   }
 }
@@ -215,11 +237,12 @@ function replacedBy(
   stored: StoredLetterEntry,
   records: readonly NewRecord[],
   acceptedAtMs: number,
-): MovedLetter {
+): MovedLetter | undefined {
   const { row } = leavingLetter(parts, stored, 'replay')
+  const held = holdAll(parts.table, records)
+  if (!held) return undefined
   let replaced = false
-  const entries = records.map((record) => {
-    const entry = parts.newEntry(record, acceptedAtMs)
+  const entries = parts.newEntries(held, acceptedAtMs).map((entry) => {
     if (replaced || entry.row !== row) return entry
     replaced = true
     return { ...entry, move: 'replay' as const }

@@ -2,11 +2,13 @@ import type { Admission, Placed } from './room.ts'
 import type { Clock } from '../base/clock.ts'
 import { encodeLetter } from './store/dead-letter-codec.ts'
 import type { OutReason } from './store/dead-letter-codec.ts'
-import type { DestinationTable } from './books/destinations.ts'
+import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import { holdAll, releaseEntries } from './new-entry.ts'
+import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
-import type { Commits, GivenUpEntry, NewEntry } from './outbox-commits.ts'
+import type { Commits, GivenUpEntry } from './outbox-commits.ts'
 import type { QueuedRecord } from './store/queued-record.ts'
 import type { SettledSet } from './store/settled-set.ts'
 
@@ -33,7 +35,7 @@ export interface GiveUpParts {
   readonly commits: Commits
   readonly admission: Admission
   readonly clock: Clock
-  readonly newEntry: (record: NewRecord, acceptedAtMs: number) => NewEntry
+  readonly newEntries: NewEntries
 }
 
 /**
@@ -41,28 +43,13 @@ export interface GiveUpParts {
  * whole grows by no more than what an error action adds to a message.
  */
 export function createGiveUp(parts: GiveUpParts) {
-  const { table, ledger, settled, commits, admission, clock, newEntry } = parts
+  const { table, settled, commits, admission, clock } = parts
 
   return async (destinationId: number, records: readonly GivenUp[]): Promise<void> => {
     const destination = table.entryWithId(destinationId)
     if (!destination || records.length === 0) return
     const handedMs = clock.nowMs()
-    const entries: NewEntry[] = []
-    const givenUp = records.map((given): GivenUpEntry => {
-      const { ruleName, actionIndex, sequence, stored } = given.record
-      const row = ledger.rowOf(ruleName, actionIndex)
-      const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
-      const takers = given.handedTo
-      if (takers?.every((taker) => table.admits(taker.destination))) {
-        for (const taker of takers) {
-          const entry = newEntry(taker, handedMs)
-          entry.destination.arriving += 1
-          entries.push(entry)
-        }
-        return leaving
-      }
-      return { ...leaving, letter: encodeLetter({ ...given, destinationId, record: stored }) }
-    })
+    const { entries, givenUp } = replaced(parts, destination, records, handedMs)
     const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
     const placed = entries.map((entry): Placed => {
       return { entry: entry.destination, partitionKey: '', bytes: entry.record.stored.length }
@@ -77,9 +64,37 @@ export function createGiveUp(parts: GiveUpParts) {
       settled.removed(leaving)
       throw error
     } finally {
-      for (const { entry } of placed) entry.arriving -= 1
       admission.done(placed)
       admission.roomMade([destination])
     }
+  }
+}
+
+/** What takes the place of each: what it was handed to, if that has room, or a dead letter. */
+function replaced(
+  parts: GiveUpParts,
+  destination: DestinationEntry,
+  records: readonly GivenUp[],
+  handedMs: number,
+) {
+  const { table, ledger, newEntries } = parts
+  const entries: NewEntry[] = []
+  try {
+    const givenUp = records.map((given): GivenUpEntry => {
+      const { ruleName, actionIndex, sequence, stored } = given.record
+      const row = ledger.rowOf(ruleName, actionIndex)
+      const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
+      const takers = given.handedTo && holdAll(table, given.handedTo)
+      if (takers) {
+        entries.push(...newEntries(takers, handedMs))
+        return leaving
+      }
+      const letter = encodeLetter({ ...given, destinationId: destination.id, record: stored })
+      return { ...leaving, letter }
+    })
+    return { entries, givenUp }
+  } catch (thrown) {
+    releaseEntries(parts, entries)
+    throw thrown
   }
 }

@@ -15,7 +15,6 @@ export function createLeave({
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
 }): Leave {
   return (placed) => {
-    for (const { entry } of placed) entry.arriving -= 1
     admission.done(placed)
     if (!admission.isWaiting()) return
     admission.roomMade(placed.map(({ entry }) => entry))

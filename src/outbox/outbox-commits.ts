@@ -4,7 +4,7 @@
  */
 import type { Placed } from './room.ts'
 import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
@@ -23,19 +23,12 @@ import type { Leave } from './leave.ts'
 import { ledgerWrite, moves } from './books/ledger.ts'
 import type { Ledger, LedgerRow } from './books/ledger.ts'
 import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import { releaseEntries } from './new-entry.ts'
+import type { NewEntry } from './new-entry.ts'
 import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './store/outbox-store.ts'
-import type { QueuedRecord } from './store/queued-record.ts'
 import { decodeRecord } from './store/record-codec.ts'
 import type { SettledSet } from './store/settled-set.ts'
 import type { UnreadRecords } from './unread-records.ts'
-
-/** A record that comes into the queue. */
-export interface NewEntry {
-  readonly record: QueuedRecord
-  readonly destination: DestinationEntry
-  readonly row: LedgerRow
-  readonly move: 'accept' | 'replay'
-}
 
 /** A record that leaves the queue, delivered or not. */
 export interface LeavingEntry {
@@ -60,7 +53,7 @@ export interface LeavingLetter {
   readonly move: 'replay' | 'replayAsOther' | 'discard'
 }
 
-/** What stands or falls together. */
+/** What stands or falls together. What its entries hold is released when it is on disk or refused. */
 export interface Transaction extends Append {
   /** Records whose place was held until now. */
   readonly placed?: readonly Placed[]
@@ -152,7 +145,10 @@ export function startCommits(parts: CommitParts): Commits {
     },
     compact: sumRefusals,
     onSettled(transactions) {
-      for (const { placed } of transactions) if (placed) leave(placed)
+      for (const { entries, placed } of transactions) {
+        releaseEntries(parts, entries)
+        if (placed) leave(placed)
+      }
     },
   })
 
@@ -205,6 +201,7 @@ function prepare(
     fresh.destinations.add(destination, letterRemoved(bytes))
     if (move !== 'replay') fresh.ledger.add(row, moves[move])
   }
+  requireRows(fresh.destinations.entries().keys(), table)
   const sums = newSums()
   for (const [row, delta] of fresh.ledger.entries()) sums.ledger.add(row, delta)
   for (const [entry, delta] of fresh.destinations.entries()) sums.destinations.add(entry, delta)
@@ -277,6 +274,20 @@ function changesOf(
     ledger: Array.from(sums.ledger.entries(), ([row, delta]) => ledgerWrite(row, delta)),
     ledgerRemovals: [...ledger.forgotten()],
     ...(lastSequence === undefined ? {} : { lastSequence }),
+  }
+}
+
+/**
+ * What is written for a destination that made room for another could be neither read nor delivered:
+ * a commit that has such a record, or dead letter, is refused as a whole.
+ */
+function requireRows(destinations: Iterable<DestinationEntry>, table: DestinationTable): void {
+  for (const entry of destinations) {
+    if (table.entryWithId(entry.id) === entry) continue
+    throw new SluiceError(
+      'OutboxWriteFailed',
+      `destination ${entry.id} (stream ${entry.destination.streamName}) has no row in the outbox`,
+    )
   }
 }
 

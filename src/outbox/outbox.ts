@@ -30,7 +30,7 @@ import type { Destination } from './store/destination.ts'
 import {
   countsOf,
   createDestinationTable,
-  destinationsMax,
+  destinationsMaxDefault,
   recordsRemoved,
 } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
@@ -41,14 +41,15 @@ import { createLedger, moves } from './books/ledger.ts'
 import type { ActionLedger, Ledger, LedgerRow } from './books/ledger.ts'
 import { createLedgerMetrics } from './books/ledger-metrics.ts'
 import type { LedgerMetricNames } from './books/ledger-metrics.ts'
+import { createNewEntries } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
 import type { Origin } from './store/source-message.ts'
 import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
-import type { Delivered, NewEntry } from './outbox-commits.ts'
+import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxStore } from './store/outbox-store.ts'
-import { acceptedAtMsOf, decodeOrigin, encodeRecord } from './store/record-codec.ts'
-import { newQueuedRecord, queuedRecord } from './store/queued-record.ts'
+import { acceptedAtMsOf, decodeOrigin } from './store/record-codec.ts'
+import { queuedRecord } from './store/queued-record.ts'
 import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
 import { createSettledSet } from './store/settled-set.ts'
 import { createUnreadRecords } from './unread-records.ts'
@@ -92,6 +93,7 @@ export interface OutboxLimits {
   readonly bytesMax: number
   /** Of those of one destination. */
   readonly destinationBytesMax: number
+  /** That have records, dead letters, or either on their way to disk. */
   readonly destinationsMax: number
   readonly deadLetterBytesMax: number
 }
@@ -111,8 +113,8 @@ export interface Outbox {
    */
   append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
   /**
-   * False when 1,000 destinations have records, those counted for which the same message is to have
-   * one, and this is not one of them.
+   * False when as many destinations as there may be have records, those counted for which the same
+   * message is to have one, and this is not one of them.
    */
   admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
   /** The durable, unsettled records of a destination after a sequence (0: from the first). */
@@ -157,8 +159,11 @@ export interface OutboxDependencies {
 
 export interface OutboxOptions {
   /** Bytes that all records may take on disk, dead letters apart; a destination has a share of it. */
-  readonly bytesMax?: number
-  readonly deadLetterBytesMax?: number
+  readonly bytesMax?: number | undefined
+  readonly deadLetterBytesMax?: number | undefined
+  readonly destinationsMax?: number | undefined
+  /** Actions that the ledger remembers when nothing of them is left. */
+  readonly ledgerRowsMax?: number | undefined
 }
 
 export const outboxBytesMaxDefault = 1024 * 1024 * 1024
@@ -218,12 +223,15 @@ async function openParts(
 ) {
   const { directory, clock, metrics } = dependencies
   const store = openOutboxStore(directory)
-  const { table, ledger, lastSequence } = await readStored(store, directory)
+  const limits = limitsOf(options)
+  const { table, ledger, lastSequence } = await readStored(store, directory, {
+    ...options,
+    ...limits,
+  })
   const settled = createSettledSet()
   const ledgerMetrics = createLedgerMetrics(table, metrics)
   ledgerMetrics.publish()
   const overflow = { paused: false }
-  const limits = limitsOf(options)
   const admission = createAdmission({
     bytesMax: limits.bytesMax,
     bytesHeld: () => table.total().bytes,
@@ -240,24 +248,15 @@ async function openParts(
   })
   let sequence = lastSequence
   const nextSequence = () => ++sequence
-  function newEntry(
-    record: NewRecord,
-    acceptedAtMs: number,
-    destination = table.entryOf(record.destination),
-  ): NewEntry {
-    const stored = encodeRecord(record, acceptedAtMs)
-    const row = ledger.rowOf(record.ruleName, record.actionIndex)
-    const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
-    return { record: queued, destination, row, move: 'accept' }
-  }
-  return { ...known, limits, leave, commits, admission, clock, metrics, newEntry, nextSequence }
+  const newEntries = createNewEntries({ table, ledger, nextSequence })
+  return { ...known, limits, leave, commits, admission, clock, metrics, newEntries, nextSequence }
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
   return Object.freeze({
     bytesMax,
     destinationBytesMax: bytesMax * destinationShare,
-    destinationsMax,
+    destinationsMax: options.destinationsMax ?? destinationsMaxDefault,
     deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
   })
 }
@@ -307,11 +306,15 @@ function createReading({
 }
 
 /** What is on disk beside the records. A store that cannot be read is closed again. */
-async function readStored(store: OutboxStore, directory: string) {
+async function readStored(
+  store: OutboxStore,
+  directory: string,
+  { destinationsMax, ledgerRowsMax }: OutboxOptions,
+) {
   try {
     return {
-      table: createDestinationTable(store.destinationRows(), store.countRows()),
-      ledger: createLedger(store.ledgerRows()),
+      table: createDestinationTable(store.destinationRows(), store.countRows(), destinationsMax),
+      ledger: createLedger(store.ledgerRows(), ledgerRowsMax),
       lastSequence: store.lastSequence(),
     }
   } catch (error) {

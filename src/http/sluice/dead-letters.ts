@@ -52,15 +52,20 @@ export function addDeadLetterRoutes(
   app.post('/v1/dead-letters/replay', async (request) => {
     const { how, selection } = readReplay(request.body)
     if (how === 'asIs') return answerOf(await deadLetters.replay(selection, how))
-    const messages: Message[] = []
+    const republished = new Map<string, readonly Message[]>()
     const result = await deadLetters.replay(
       selection,
       async (letter) => {
         const gathered = await engine.replay(letter)
-        messages.push(...(gathered?.messages ?? []))
+        if (gathered) republished.set(letter.id, gathered.messages)
         return gathered?.records
       },
-      () => engine.distribute(messages.splice(0)),
+      async (ids) => {
+        // What came of a dead letter that stays is not sent: it comes again when it is replayed.
+        const messages = ids.flatMap((id) => republished.get(id) ?? [])
+        republished.clear()
+        await engine.distribute(messages)
+      },
     )
     return answerOf(result)
   })
@@ -84,7 +89,10 @@ function shownLetter({ data, origin, actionIndex, ...letter }: DeadLetter) {
   }
 }
 
-/** Those that stay are ones that the rule, as it is now, makes nothing of. */
+/**
+ * Those that stay are ones that the rule, as it is now, makes nothing of, or for whose records there
+ * are too many destinations.
+ */
 function answerOf({ count, kept }: { readonly count: number; readonly kept: number }) {
   return { replayed: count, kept }
 }

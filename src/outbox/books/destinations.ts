@@ -1,4 +1,3 @@
-import { SluiceError } from '../../base/errors.ts'
 import { addTo, decodeCounters, encodeCounters } from './counters.ts'
 import type { CounterRow } from './counters.ts'
 import { canonicalText, parseDestination } from '../store/destination.ts'
@@ -7,7 +6,7 @@ import { destinationKey } from '../store/outbox-store.ts'
 import type { DestinationRow, RowWrite } from '../store/outbox-store.ts'
 
 /** Templates in stream names could make destinations without end. */
-export const destinationsMax = 1_000
+export const destinationsMaxDefault = 1_000
 
 /** A destination with its id in the outbox, and counters of what the outbox holds for it. */
 export interface DestinationEntry extends CounterRow {
@@ -18,8 +17,8 @@ export interface DestinationEntry extends CounterRow {
   isStored: boolean
   /** Bytes of records that were admitted and are on their way to disk. */
   pendingBytes: number
-  /** Records that wait for room or are on their way to disk: while there are any, it stays. */
-  arriving: number
+  /** Records that wait for room or are on their way to disk: see `DestinationTable.hold`. */
+  holds: number
 }
 
 /** What a destination counts, in the order of its counters. Bytes are those on disk. */
@@ -38,14 +37,23 @@ export const recordsRemoved = (count: number, bytes: number) => [-count, -bytes,
 export const letterAdded = (bytes: number) => [0, 0, 1, bytes] as const
 export const letterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
 
+/**
+ * An entry is in use while the outbox has records or dead letters of it, and while it is held. One
+ * that is not in use makes room for another destination at any call of `hold`: whoever is to write
+ * a record holds the entry from the moment that it is handed out until the record is on disk.
+ */
 export interface DestinationTable {
   /**
-   * The entry of a destination, with an id of its own from the first time that it is seen.
+   * The entry of a destination, with an id of its own from the first time that it is seen. Each
+   * call is a hold, which a `release` ends.
    *
-   * @throws SluiceError ActionFailed when there are `destinationsMax`, all of them in use
+   * @returns undefined when there are as many as there may be, all of them in use
    */
-  entryOf(destination: Destination): DestinationEntry
-  /** Whether `entryOf` would give an entry, also once it has given those for `beside`. */
+  hold(destination: Destination): DestinationEntry | undefined
+  /** A further hold of an entry that is in use. */
+  holdAgain(entry: DestinationEntry): void
+  release(entry: DestinationEntry): void
+  /** Whether `hold` would give an entry, also once it has given those for `beside`. */
   admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
   entryWithId(id: number): DestinationEntry | undefined
   entries(): readonly DestinationEntry[]
@@ -63,60 +71,42 @@ export interface DestinationTable {
 export function createDestinationTable(
   rows: readonly DestinationRow[],
   counters: readonly RowWrite[],
+  destinationsMax = destinationsMaxDefault,
 ): DestinationTable {
-  const byText = new Map<string, DestinationEntry>()
-  const byId = new Map<number, DestinationEntry>()
-  // Compiled actions hand in the same object again and again: it spares the text.
-  const byObject = new WeakMap<Destination, DestinationEntry>()
-  let evicted: number[] = []
-  let lastId = 0
+  const index = createIndex(destinationsMax)
+  const { byId, known } = index
   const total = noCounts()
 
-  function add(id: number, destination: Destination, json: string, isStored: boolean) {
-    const entry = newEntry(id, destination, json, isStored)
-    byText.set(json, entry)
-    byId.set(id, entry)
-    lastId = Math.max(lastId, id)
-    return entry
-  }
-
-  for (const { id, json } of rows) add(id, parseDestination(json), json, true)
+  for (const { id, json } of rows) index.add(id, json, true)
   for (const { key, value } of counters) {
-    const entry = byId.get(key.readUInt32BE(0))
-    const numbers = decodeCounters(value, counterCount)
+    const id = key.readUInt32BE(0)
+    // Should records have lost their destination, they must not go to the next one.
+    index.idIsTaken(id)
+    const entry = byId.get(id)
     if (!entry) continue
-    addTo(entry.live, numbers)
-    addTo(entry.stored, numbers)
-    addTo(total, numbers)
-  }
-
-  function known(destination: Destination): DestinationEntry | undefined {
-    const entry = byObject.get(destination) ?? byText.get(canonicalText(destination))
-    // It may have made room for another since this object was last handed in.
-    return entry !== undefined && byId.get(entry.id) === entry ? entry : undefined
-  }
-
-  function addNew(destination: Destination): DestinationEntry {
-    if (byId.size >= destinationsMax) {
-      const unused = firstUnused(byId.values())
-      if (!unused) throw tooMany(destination)
-      byId.delete(unused.id)
-      byText.delete(unused.json)
-      evicted.push(unused.id)
-    }
-    const json = canonicalText(destination)
-    return add(lastId + 1, parseDestination(json), json, false)
+    const numbers = decodeCounters(value, counterCount)
+    for (const target of [entry.live, entry.stored, total]) addTo(target, numbers)
   }
 
   return Object.freeze({
-    entryOf(destination: Destination) {
-      const entry = known(destination) ?? addNew(destination)
-      byObject.set(destination, entry)
+    hold(destination: Destination) {
+      const entry = known(destination) ?? index.addNew(destination)
+      if (entry) entry.holds += 1
       return entry
     },
+    holdAgain(entry: DestinationEntry) {
+      entry.holds += 1
+    },
+    release(entry: DestinationEntry) {
+      entry.holds -= 1
+    },
     admits(destination: Destination, beside: ReadonlySet<Destination> = noDestinations) {
-      if (byId.size + beside.size < destinationsMax || known(destination)) return true
-      return roomBeside(byId, Array.from(beside, known)) > 0
+      if (byId.size + beside.size < destinationsMax) return true
+      const entry = known(destination)
+      // One that is not in use may have to make room for those beside it.
+      if (entry && (beside.size === 0 || !isUnused(entry))) return true
+      const texts = [destination, ...beside].map((one) => known(one)?.json ?? canonicalText(one))
+      return usedWith(byId.values(), texts) <= destinationsMax
     },
     entryWithId: (id: number) => byId.get(id),
     entries: () => [...byId.values()],
@@ -125,15 +115,69 @@ export function createDestinationTable(
       addTo(total, delta)
     },
     total: () => namedCounts(total),
-    evicted: () => evicted,
+    evicted: index.evicted,
     written(stored: readonly number[], removed: readonly number[]) {
       for (const id of stored) {
         const entry = byId.get(id)
         if (entry) entry.isStored = true
       }
-      if (removed.length > 0) evicted = evicted.filter((id) => !removed.includes(id))
+      index.evictedRemoved(removed)
     },
   })
+}
+
+/** The entries by their ids and by their destinations, and the ids of those that made room. */
+function createIndex(destinationsMax: number) {
+  const byText = new Map<string, DestinationEntry>()
+  const byId = new Map<number, DestinationEntry>()
+  // Compiled actions hand in the same object again and again: it spares the text.
+  const byObject = new WeakMap<Destination, DestinationEntry>()
+  let evicted: number[] = []
+  let lastId = 0
+
+  function idIsTaken(id: number): void {
+    lastId = Math.max(lastId, id)
+  }
+
+  function add(id: number, json: string, isStored: boolean): DestinationEntry {
+    const entry = newEntry(id, parseDestination(json), json, isStored)
+    byText.set(json, entry)
+    byId.set(id, entry)
+    idIsTaken(id)
+    return entry
+  }
+
+  function known(destination: Destination): DestinationEntry | undefined {
+    const last = byObject.get(destination)
+    // It may have made room for another since this object was last handed in.
+    if (last && byId.get(last.id) === last) return last
+    const entry = byText.get(canonicalText(destination))
+    if (entry) byObject.set(destination, entry)
+    return entry
+  }
+
+  return {
+    byId,
+    add,
+    idIsTaken,
+    known,
+    addNew(destination: Destination): DestinationEntry | undefined {
+      while (byId.size >= destinationsMax) {
+        const unused = firstUnused(byId.values())
+        if (!unused) return undefined
+        byId.delete(unused.id)
+        byText.delete(unused.json)
+        evicted.push(unused.id)
+      }
+      const entry = add(lastId + 1, canonicalText(destination), false)
+      byObject.set(destination, entry)
+      return entry
+    },
+    evicted: () => evicted,
+    evictedRemoved(ids: readonly number[]): void {
+      if (ids.length > 0) evicted = evicted.filter((id) => !ids.includes(id))
+    },
+  }
 }
 
 function newEntry(
@@ -143,7 +187,7 @@ function newEntry(
   isStored: boolean,
 ): DestinationEntry {
   const counters = { live: noCounts(), stored: noCounts() }
-  return { id, destination, json, isStored, pendingBytes: 0, arriving: 0, ...counters }
+  return { id, destination, json, isStored, pendingBytes: 0, holds: 0, ...counters }
 }
 
 export function countsOf({ live }: DestinationEntry): DestinationCounts {
@@ -162,17 +206,14 @@ export function destinationWrite(entry: DestinationEntry, delta: readonly number
   return { key: destinationKey(entry.id), value: encodeCounters(entry.stored, delta) }
 }
 
-/** The one that is there longest without a record, a dead letter, or anything on its way. */
-/** How many new entries there can be once those `beside` are in use; undefined are new ones. */
-function roomBeside(
-  byId: ReadonlyMap<number, DestinationEntry>,
-  beside: readonly (DestinationEntry | undefined)[],
-): number {
-  const unused = [...byId.values()].filter((entry) => isUnused(entry) && !beside.includes(entry))
-  const newCount = beside.filter((entry) => entry === undefined).length
-  return destinationsMax - byId.size + unused.length - newCount
+/** How many are in use, once the destinations of these texts are as well. */
+function usedWith(entries: Iterable<DestinationEntry>, texts: readonly string[]): number {
+  const used = new Set(texts)
+  for (const entry of entries) if (!isUnused(entry)) used.add(entry.json)
+  return used.size
 }
 
+/** The one that is there longest of those that are not in use. */
 function firstUnused(entries: Iterable<DestinationEntry>): DestinationEntry | undefined {
   for (const entry of entries) {
     if (isUnused(entry)) return entry
@@ -180,13 +221,8 @@ function firstUnused(entries: Iterable<DestinationEntry>): DestinationEntry | un
   return undefined
 }
 
-function isUnused({ live, stored, arriving }: DestinationEntry): boolean {
-  return arriving === 0 && [...live, ...stored].every((count) => count === 0)
+function isUnused({ live, stored, holds }: DestinationEntry): boolean {
+  return holds === 0 && live.every(isZero) && stored.every(isZero)
 }
 
-function tooMany({ streamName }: Destination): SluiceError {
-  return new SluiceError(
-    'ActionFailed',
-    `Records wait for ${destinationsMax} destinations already: none is left for stream ${streamName}`,
-  )
-}
+const isZero = (count: number) => count === 0

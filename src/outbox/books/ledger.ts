@@ -37,11 +37,13 @@ export interface ActionLedger extends LedgerCounts {
 export interface LedgerRow extends CounterRow {
   readonly ruleName: string
   readonly actionIndex: number
+  /** Records of it that are on their way to disk: see `Ledger.hold`. */
+  holds: number
 }
 
 const counterCount = 6
 /** Actions that are remembered: all that rules can have, and some that are gone. */
-export const ledgerRowsMax = 20_000
+export const ledgerRowsMaxDefault = 20_000
 
 /** What a move adds to accepted, delivered, queued, deadLettered, dropped, handedOver. */
 export const moves = Object.freeze({
@@ -56,8 +58,18 @@ export const moves = Object.freeze({
   refuse: [1, 0, 0, 0, 1, 0],
 } as const)
 
+/**
+ * A row at rest may be forgotten at any call of `rowOf` and `hold`: one of which nothing is queued,
+ * among the dead letters, held, or still to be written.
+ */
 export interface Ledger {
+  /** The row of an action, for what is counted before another row is asked for. */
   rowOf(ruleName: string, actionIndex: number): LedgerRow
+  /** The row of an action, for a record that is on its way to disk; a `release` ends it. */
+  hold(ruleName: string, actionIndex: number): LedgerRow
+  /** A further hold of a row that is not at rest. */
+  holdAgain(row: LedgerRow): void
+  release(row: LedgerRow): void
   ofRule(ruleName: string): readonly ActionLedger[]
   rows(): Iterable<LedgerRow>
   /** Keys of rows that were forgotten and may still be on disk. */
@@ -66,20 +78,20 @@ export interface Ledger {
 }
 
 /** The ledger that stands on disk, and goes on. */
-export function createLedger(stored: Iterable<RowWrite>): Ledger {
+export function createLedger(stored: Iterable<RowWrite>, rowsMax = ledgerRowsMaxDefault): Ledger {
   const byRule = new Map<string, Map<number, LedgerRow>>()
   const all = new Set<LedgerRow>()
   let forgotten: Buffer[] = []
 
   function add(ruleName: string, actionIndex: number, numbers: number[]): LedgerRow {
-    const row = { ruleName, actionIndex, live: numbers, stored: [...numbers] }
+    const row = { ruleName, actionIndex, live: numbers, stored: [...numbers], holds: 0 }
     const ofRule = byRule.get(ruleName) ?? new Map<number, LedgerRow>()
     byRule.set(ruleName, ofRule.set(actionIndex, row))
     all.add(row)
     return row
   }
 
-  /** Forgets the oldest action of which nothing is queued or among the dead letters. */
+  /** Forgets the oldest row that is at rest. */
   function forgetOne(): void {
     for (const row of all) {
       if (!isAtRest(row)) continue
@@ -97,16 +109,29 @@ export function createLedger(stored: Iterable<RowWrite>): Ledger {
       decodeCounters(value, counterCount),
     )
   }
+  function rowOf(ruleName: string, actionIndex: number): LedgerRow {
+    const known = byRule.get(ruleName)?.get(actionIndex)
+    if (known) return known
+    if (all.size >= rowsMax) forgetOne()
+    return add(
+      ruleName,
+      actionIndex,
+      Array.from({ length: counterCount }, () => 0),
+    )
+  }
+
   return {
-    rowOf(ruleName, actionIndex) {
-      const known = byRule.get(ruleName)?.get(actionIndex)
-      if (known) return known
-      if (all.size >= ledgerRowsMax) forgetOne()
-      return add(
-        ruleName,
-        actionIndex,
-        Array.from({ length: counterCount }, () => 0),
-      )
+    rowOf,
+    hold(ruleName, actionIndex) {
+      const row = rowOf(ruleName, actionIndex)
+      row.holds += 1
+      return row
+    },
+    holdAgain(row) {
+      row.holds += 1
+    },
+    release(row) {
+      row.holds -= 1
     },
     ofRule: (ruleName) =>
       [...(byRule.get(ruleName)?.values() ?? [])]
@@ -132,10 +157,10 @@ function ledgerKey({ ruleName, actionIndex }: LedgerRow): Buffer {
 }
 
 /** Nothing is on its way, and nothing waits to be written. */
-function isAtRest({ live, stored }: LedgerRow): boolean {
-  const [accepted = 0, , queued, deadLettered] = live
+function isAtRest({ live, stored, holds }: LedgerRow): boolean {
+  const [, , queued, deadLettered] = live
   return (
-    accepted > 0 &&
+    holds === 0 &&
     queued === 0 &&
     deadLettered === 0 &&
     live.every((number, index) => number === stored[index])

@@ -1,0 +1,83 @@
+import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
+import type { Ledger, LedgerRow } from './books/ledger.ts'
+import type { NewRecord } from './store/new-record.ts'
+import { newQueuedRecord } from './store/queued-record.ts'
+import type { QueuedRecord } from './store/queued-record.ts'
+import { encodeRecord } from './store/record-codec.ts'
+
+/**
+ * A record that comes into the queue. It holds its destination and its row of the ledger, so that
+ * neither makes room for another, until its transaction is on disk or refused.
+ */
+export interface NewEntry {
+  readonly record: QueuedRecord
+  readonly destination: DestinationEntry
+  readonly row: LedgerRow
+  readonly move: 'accept' | 'replay'
+}
+
+/** A record and its destination, which is held. */
+export interface HeldRecord {
+  readonly record: NewRecord
+  readonly entry: DestinationEntry
+}
+
+/** Holds the destinations of all these records; undefined, and none is held, when one finds no room. */
+export function holdAll(
+  table: DestinationTable,
+  records: readonly NewRecord[],
+): HeldRecord[] | undefined {
+  const held: HeldRecord[] = []
+  for (const record of records) {
+    const entry = table.hold(record.destination)
+    if (!entry) {
+      for (const each of held) table.release(each.entry)
+      return undefined
+    }
+    held.push({ record, entry })
+  }
+  return held
+}
+
+export interface NewEntryParts {
+  readonly table: DestinationTable
+  readonly ledger: Ledger
+  readonly nextSequence: () => number
+}
+
+/**
+ * Gives records their places in the queue. The entries take over the holds of the destinations;
+ * should it throw, nothing is held.
+ */
+export type NewEntries = (held: readonly HeldRecord[], acceptedAtMs: number) => NewEntry[]
+
+export function createNewEntries(parts: NewEntryParts): NewEntries {
+  const { table, ledger, nextSequence } = parts
+  return (held, acceptedAtMs) => {
+    const entries: NewEntry[] = []
+    try {
+      for (const { record, entry: destination } of held) {
+        const stored = encodeRecord(record, acceptedAtMs)
+        const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
+        const row = ledger.hold(record.ruleName, record.actionIndex)
+        entries.push({ record: queued, destination, row, move: 'accept' })
+      }
+      return entries
+    } catch (thrown) {
+      for (const { entry } of held) table.release(entry)
+      for (const { row } of entries) ledger.release(row)
+      throw thrown
+    }
+  }
+}
+
+/** Ends what entries hold: their records are on disk, or will never be. */
+export function releaseEntries(
+  { table, ledger }: Pick<NewEntryParts, 'table' | 'ledger'>,
+  entries: readonly NewEntry[],
+): void {
+  for (const { destination, row } of entries) {
+    table.release(destination)
+    ledger.release(row)
+  }
+}

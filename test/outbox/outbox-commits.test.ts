@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { createAdmission } from '../../src/outbox/room.ts'
+import { createDestinationTable } from '../../src/outbox/books/destinations.ts'
+import { createLeave } from '../../src/outbox/leave.ts'
+import { createLedger } from '../../src/outbox/books/ledger.ts'
+import { createLedgerMetrics } from '../../src/outbox/books/ledger-metrics.ts'
+import { createNewEntries, holdAll } from '../../src/outbox/new-entry.ts'
+import { startCommits } from '../../src/outbox/outbox-commits.ts'
+import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
+import { createSettledSet } from '../../src/outbox/store/settled-set.ts'
+import { createUnreadRecords } from '../../src/outbox/unread-records.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
+import { newRecord, temporaryDirectory } from './outbox-parts.ts'
+
+/** The commits of an outbox that has room for one destination. */
+function openCommits() {
+  const directory = temporaryDirectory()
+  const metrics = createMetrics()
+  const store = openOutboxStore(directory)
+  const table = createDestinationTable([], [], 1)
+  const ledger = createLedger([])
+  const admission = createAdmission({ bytesMax: 1_000_000, bytesHeld: () => table.total().bytes })
+  const commits = startCommits({
+    directory,
+    clock: systemClock,
+    logger: createMemoryLogger(() => {}),
+    metrics,
+    store,
+    table,
+    ledger,
+    ledgerMetrics: createLedgerMetrics(table, metrics),
+    settled: createSettledSet(),
+    unread: createUnreadRecords(0),
+    deadLetterBytesMax: 1_000_000,
+    overflow: { paused: false },
+    onAppended: () => {},
+    leave: createLeave({ admission, metrics }),
+  })
+  let sequence = 0
+  const newEntries = createNewEntries({ table, ledger, nextSequence: () => ++sequence })
+  return { store, table, ledger, commits, newEntries }
+}
+
+test('a commit refuses a record whose destination has made room, and leaves nothing of it', async () => {
+  const { store, table, ledger, commits, newEntries } = openCommits()
+  const held = holdAll(table, [newRecord('gone', 'k', '1')]) ?? []
+  for (const { entry } of held) table.release(entry)
+  const others = holdAll(table, [newRecord('there', 'k', '2')]) ?? []
+  const transaction = (entries: ReturnType<typeof newEntries>) => {
+    return { entries, bytes: 100, handedMs: systemClock.nowMs() }
+  }
+  await expect(commits.append(transaction(newEntries(held, 1)))).rejects.toMatchObject({
+    code: 'OutboxWriteFailed',
+    message: expect.stringContaining('destination 1 (stream gone) has no row') as string,
+  })
+  const recordsOf = (id: number) => [...store.entriesAfter(id, 0)]
+  expect(recordsOf(1)).toEqual([])
+  expect(store.countRows()).toEqual([])
+  expect(store.lastSequence()).toBe(0)
+  expect(ledger.ofRule('telemetry')).toMatchObject([{ accepted: 0, queued: 0 }])
+  await commits.append(transaction(newEntries(others, 1)))
+  expect(store.destinationRows()).toMatchObject([{ id: 2 }])
+  expect(recordsOf(2)).toHaveLength(1)
+  expect(ledger.ofRule('telemetry')).toMatchObject([{ accepted: 1, queued: 1 }])
+  await commits.close()
+  await store.close()
+})
