@@ -98,6 +98,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     drain,
     // The producer starts when the engine stands.
     onGivenUp: (records) => engine.handOver(records),
+    hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
   const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
   const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
@@ -248,7 +249,15 @@ async function startDelivery(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
-  { drain, onGivenUp }: { readonly drain: Drain; readonly onGivenUp: OnGivenUp },
+  {
+    drain,
+    onGivenUp,
+    hasRule,
+  }: {
+    readonly drain: Drain
+    readonly onGivenUp: OnGivenUp
+    readonly hasRule: (ruleName: string) => boolean
+  },
 ) {
   const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
   const lab =
@@ -256,7 +265,10 @@ async function startDelivery(
       ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
       : undefined
   const outbox = stages.add(
-    await openOutbox({ directory, metrics, logger, clock }, { bytesMax: config.outboxBytesMax }),
+    await openOutbox(
+      { directory, metrics, logger, clock },
+      { bytesMax: config.outboxBytesMax, hasRule },
+    ),
     (it) => it.close(),
   )
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())

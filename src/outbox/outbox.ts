@@ -162,8 +162,10 @@ export interface OutboxOptions {
   readonly bytesMax?: number | undefined
   readonly deadLetterBytesMax?: number | undefined
   readonly destinationsMax?: number | undefined
-  /** Actions that the ledger remembers when nothing of them is left. */
+  /** Actions that the ledger remembers, those of rules that are gone as well. */
   readonly ledgerRowsMax?: number | undefined
+  /** Whether a rule is in force: its counters are not forgotten. */
+  readonly hasRule?: ((ruleName: string) => boolean) | undefined
 }
 
 export const outboxBytesMaxDefault = 1024 * 1024 * 1024
@@ -309,12 +311,12 @@ function createReading({
 async function readStored(
   store: OutboxStore,
   directory: string,
-  { destinationsMax, ledgerRowsMax }: OutboxOptions,
+  { destinationsMax, ledgerRowsMax, hasRule }: OutboxOptions,
 ) {
   try {
     return {
       table: createDestinationTable(store.destinationRows(), store.countRows(), destinationsMax),
-      ledger: createLedger(store.ledgerRows(), ledgerRowsMax),
+      ledger: createLedger(store.ledgerRows(), { rowsMax: ledgerRowsMax, hasRule }),
       lastSequence: store.lastSequence(),
     }
   } catch (error) {

@@ -42,8 +42,14 @@ export interface LedgerRow extends CounterRow {
 }
 
 const counterCount = 6
-/** Actions that are remembered: all that rules can have, and some that are gone. */
+/**
+ * Actions that are remembered, of rules that are gone as well. Rules in force and records that are
+ * not delivered may take more: as many as there may be of these.
+ */
 export const ledgerRowsMaxDefault = 20_000
+
+/** While rows cannot be forgotten, all are looked at again only when there are so many more. */
+const crowdedGrowth = 1.125
 
 /** What a move adds to accepted, delivered, queued, deadLettered, dropped, handedOver. */
 export const moves = Object.freeze({
@@ -59,8 +65,8 @@ export const moves = Object.freeze({
 } as const)
 
 /**
- * A row at rest may be forgotten at any call of `rowOf` and `hold`: one of which nothing is queued,
- * among the dead letters, held, or still to be written.
+ * A row at rest may be forgotten at any call of `rowOf` and `hold`: one of a rule that is gone, of
+ * which nothing is queued, among the dead letters, held, or still to be written.
  */
 export interface Ledger {
   /** The row of an action, for what is counted before another row is asked for. */
@@ -71,17 +77,27 @@ export interface Ledger {
   holdAgain(row: LedgerRow): void
   release(row: LedgerRow): void
   ofRule(ruleName: string): readonly ActionLedger[]
-  rows(): Iterable<LedgerRow>
   /** Keys of rows that were forgotten and may still be on disk. */
-  forgotten(): readonly Buffer[]
+  forgotten(): Iterable<Buffer>
   forgottenRemoved(keys: readonly Buffer[]): void
 }
 
+export interface LedgerOptions {
+  readonly rowsMax?: number | undefined
+  /** Whether there is a rule of this name; without it every row that is at rest may be forgotten. */
+  readonly hasRule?: ((ruleName: string) => boolean) | undefined
+}
+
 /** The ledger that stands on disk, and goes on. */
-export function createLedger(stored: Iterable<RowWrite>, rowsMax = ledgerRowsMaxDefault): Ledger {
+export function createLedger(
+  stored: Iterable<RowWrite>,
+  { rowsMax = ledgerRowsMaxDefault, hasRule = () => false }: LedgerOptions = {},
+): Ledger {
   const byRule = new Map<string, Map<number, LedgerRow>>()
   const all = new Set<LedgerRow>()
-  let forgotten: Buffer[] = []
+  const forgotten = new Set<Buffer>()
+  /** Rows at which it is worth looking at all of them for some to forget. */
+  let crowdedAt = rowsMax
 
   function add(ruleName: string, actionIndex: number, numbers: number[]): LedgerRow {
     const row = { ruleName, actionIndex, live: numbers, stored: [...numbers], holds: 0 }
@@ -91,15 +107,22 @@ export function createLedger(stored: Iterable<RowWrite>, rowsMax = ledgerRowsMax
     return row
   }
 
-  /** Forgets the oldest row that is at rest. */
-  function forgetOne(): void {
+  /** Forgets the oldest rows that are at rest, until one more has room. */
+  function makeRoom(): void {
     for (const row of all) {
-      if (!isAtRest(row)) continue
-      all.delete(row)
-      byRule.get(row.ruleName)?.delete(row.actionIndex)
-      forgotten.push(ledgerKey(row))
-      return
+      if (all.size < rowsMax) break
+      if (isAtRest(row) && !hasRule(row.ruleName)) forget(row)
     }
+    crowdedAt = Math.max(rowsMax, Math.ceil(all.size * crowdedGrowth))
+  }
+
+  function forget(row: LedgerRow): void {
+    const { ruleName, actionIndex } = row
+    all.delete(row)
+    const ofRule = byRule.get(ruleName)
+    ofRule?.delete(actionIndex)
+    if (ofRule?.size === 0) byRule.delete(ruleName)
+    forgotten.add(ledgerKey(row))
   }
 
   for (const { key, value } of stored) {
@@ -112,12 +135,8 @@ export function createLedger(stored: Iterable<RowWrite>, rowsMax = ledgerRowsMax
   function rowOf(ruleName: string, actionIndex: number): LedgerRow {
     const known = byRule.get(ruleName)?.get(actionIndex)
     if (known) return known
-    if (all.size >= rowsMax) forgetOne()
-    return add(
-      ruleName,
-      actionIndex,
-      Array.from({ length: counterCount }, () => 0),
-    )
+    if (all.size >= crowdedAt) makeRoom()
+    return add(ruleName, actionIndex, noCounts())
   }
 
   return {
@@ -137,13 +156,14 @@ export function createLedger(stored: Iterable<RowWrite>, rowsMax = ledgerRowsMax
       [...(byRule.get(ruleName)?.values() ?? [])]
         .map(countsOf)
         .toSorted((left, right) => left.actionIndex - right.actionIndex),
-    rows: () => all,
     forgotten: () => forgotten,
     forgottenRemoved(keys) {
-      forgotten = forgotten.filter((key) => !keys.includes(key))
+      for (const key of keys) forgotten.delete(key)
     },
   }
 }
+
+const noCounts = () => Array.from({ length: counterCount }, () => 0)
 
 /** The row of an action on disk once `delta` is added. Key: rule name, UTF-8; action index, i16. */
 export function ledgerWrite(row: LedgerRow, delta: readonly number[]): RowWrite {

@@ -264,6 +264,41 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
+  it('forgets actions at rest, the oldest first, but none of a rule that is in force', async () => {
+    const rulesInForce = new Set(['old', 'r7', 'r8', 'r9'])
+    const directory = temporaryDirectory()
+    const open = () =>
+      openTestOutbox(directory, {
+        ledgerRowsMax: 3,
+        hasRule: (ruleName) => rulesInForce.has(ruleName),
+      })
+    let { outbox } = await open()
+    const remembered = () =>
+      ['old', ...Array.from({ length: 10 }, (_, index) => `r${index}`)].filter(
+        (ruleName) => outbox.ledger(ruleName).length > 0,
+      )
+    const deliverOne = async (ruleName: string) => {
+      await outbox.append([{ ...newRecord('a', 'k', 'x'), ruleName }])
+      const id = idOf(outbox, 'a')
+      outbox.settle(id, outbox.read(id, 0, everything))
+      // Its removal goes to disk with the next transaction.
+      await outbox.deadLetters.delete({ ids: [] })
+    }
+    await deliverOne('old')
+    for (const rule of [0, 1, 2, 3]) await deliverOne(`r${rule}`)
+    expect(remembered()).toEqual(['old', 'r2', 'r3'])
+    for (const rule of [7, 8, 9]) await deliverOne(`r${rule}`)
+    // There is a row for each rule in force, also beyond the bound.
+    expect(remembered()).toEqual(['old', 'r7', 'r8', 'r9'])
+    rulesInForce.clear()
+    await deliverOne('r4')
+    expect(remembered()).toEqual(['r8', 'r9', 'r4'].toSorted())
+    await outbox.close()
+    ;({ outbox } = await open())
+    expect(remembered()).toEqual(['r8', 'r9', 'r4'].toSorted())
+    await outbox.close()
+  })
+
   it('knows nothing of a rule that had no record', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     expect(outbox.ledger('nobody')).toEqual([])
