@@ -33,7 +33,7 @@ export interface Engine {
   ingest(message: Message): Promise<void>
   /**
    * Asks the rules' error actions to take records that are given up. There is one document for all
-   * of them that are of one rule and message: its records take the place of the first of them.
+   * of them that are of one rule and message: they have the same list of records.
    */
   readonly handOver: OnGivenUp
   /**
@@ -159,7 +159,7 @@ async function handOver(
     const failures = group.map(({ out }) => failureOfRecord(out))
     const gathered = await gathering.ofErrorAction(rule, subject, failures)
     if (!gathered) continue
-    for (const { index } of group) handedTo[index] = index === first.index ? gathered.records : []
+    for (const { index } of group) handedTo[index] = gathered.records
     messages.push(...gathered.messages)
   }
   return { handedTo, messages }

@@ -21,8 +21,9 @@ export interface GivenUp {
   readonly firstMs: number
   readonly lastMs: number
   /**
-   * What the rule's error action made of it: an empty list when another record of the message
-   * carries it. Absent: the record becomes a dead letter.
+   * What the rule's error action made of it, and of the other records that have the same list, an
+   * object: they are handed over together, or become dead letters together, when there are too
+   * many destinations. Absent: the record becomes a dead letter.
    */
   readonly handedTo?: readonly NewRecord[]
 }
@@ -79,16 +80,23 @@ function replaced(
 ) {
   const { table, ledger, newEntries } = parts
   const entries: NewEntry[] = []
+  const decided = new Map<readonly NewRecord[], boolean>()
+
+  function isHandedOver(takers: readonly NewRecord[]): boolean {
+    const known = decided.get(takers)
+    if (known !== undefined) return known
+    const held = holdAll(table, takers)
+    if (held) entries.push(...newEntries(held, handedMs))
+    decided.set(takers, held !== undefined)
+    return held !== undefined
+  }
+
   try {
     const givenUp = records.map((given): GivenUpEntry => {
       const { ruleName, actionIndex, sequence, stored } = given.record
       const row = ledger.rowOf(ruleName, actionIndex)
       const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
-      const takers = given.handedTo && holdAll(table, given.handedTo)
-      if (takers) {
-        entries.push(...newEntries(takers, handedMs))
-        return leaving
-      }
+      if (given.handedTo && isHandedOver(given.handedTo)) return leaving
       const letter = encodeLetter({ ...given, destinationId: destination.id, record: stored })
       return { ...leaving, letter }
     })

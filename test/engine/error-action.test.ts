@@ -170,7 +170,7 @@ describe('records that are given up', () => {
   })
   const other = originOf(messageWith({ payload: { n: 8 }, traceId: 'trace-2' }), () => 'unused')
 
-  test('of one rule and message are one document, in place of the first of them', async () => {
+  test('of one rule and message are one document, in place of all of them', async () => {
     const { engine, appended } = engineWith([rule])
     const { handedTo } = await engine.handOver([
       lost(),
@@ -180,8 +180,9 @@ describe('records that are given up', () => {
     expect(handedTo).toMatchObject([
       [{ actionIndex: -1, partitionKey: 'c1-7', destination: { streamName: 'errors' } }],
       [{ actionIndex: -1, partitionKey: 'c1-8', origin: { messageId: 'trace-2' } }],
-      [],
+      [{ actionIndex: -1, partitionKey: 'c1-7' }],
     ])
+    expect(handedTo[2]).toBe(handedTo[0])
     const [record] = handedTo[0] ?? []
     expect(JSON.parse(record?.data.toString() ?? '')).toMatchObject({
       ruleName: 'r',

@@ -132,6 +132,31 @@ describe('at the bound of destinations', () => {
     await outbox.close()
   })
 
+  test('records of one message that are handed over together are so, or are dead letters', async () => {
+    const { outbox } = await openBusy(1_000, [])
+    const id = idOf(outbox, 'busy-0')
+    await outbox.append([newRecord('busy-0', 'k', 'second')])
+    const handedTo = [errorRecord('errors')]
+    const records = outbox.read(id, 0, everything)
+    await outbox.giveUp(
+      id,
+      records.map((record) => givenUp(record, { handedTo })),
+    )
+    expect(outbox.deadLetters.size().records).toBe(2)
+    await outbox.deadLetters.replay({}, 'asIs')
+    const other = idOf(outbox, 'busy-1')
+    outbox.settle(other, outbox.read(other, 0, everything))
+    await outbox.deadLetters.delete({ ids: [] })
+    const again = outbox.read(id, 0, everything)
+    await outbox.giveUp(
+      id,
+      again.map((record) => givenUp(record, { handedTo })),
+    )
+    expect(outbox.deadLetters.size().records).toBe(0)
+    expect(textsOf(outbox, 'errors')).toEqual(['error'])
+    await outbox.close()
+  })
+
   test('a message for a new stream and an idle one is admitted as it is appended', async () => {
     const { outbox } = await openBusy(999, [])
     const idle = destination('busy-998')

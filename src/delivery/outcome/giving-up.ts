@@ -24,8 +24,8 @@ export interface GivenUpRecord {
 /** What becomes of records that are given up. */
 export interface GivenUpAnswer {
   /**
-   * For each, in their order: the records that its rule's error action makes of it (an empty list
-   * when it shares those of another record); undefined: it becomes a dead letter.
+   * For each, in their order: the records that its rule's error action makes of it, the same list
+   * for all that share them; undefined: it becomes a dead letter.
    */
   readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
   /** Called when all of it is durable. */
