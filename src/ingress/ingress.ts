@@ -250,10 +250,19 @@ function createMemory(
   const { clock, metrics, log, connections } = deps
   const retained = createRetainedMessages(clock, options)
   const queues = createSubscriberQueues(options)
+  const sessions: Sessions = createSessions(
+    { clock, ended: (clientId) => persistence.forget(clientId) },
+    options,
+  )
   const persistence = createPersistence({
     retained,
     queues,
-    isGranted: (client, filter) => connections.of(client)?.filters.has(filter) ?? false,
+    hasSession: (clientId) => sessions.has(clientId),
+    keepsFilter(client, filter) {
+      const connection = connections.of(client)
+      return connection?.session?.isOver === false && connection.filters.has(filter)
+    },
+    receivedOf: (client) => connections.of(client)?.received,
     mayReceive: (clientId, topic) =>
       connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true,
     notKept(reason, count) {
@@ -261,10 +270,6 @@ function createMemory(
       log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
     },
   })
-  const sessions = createSessions(
-    { clock, ended: (clientId) => persistence.forget(clientId) },
-    options,
-  )
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
@@ -277,12 +282,13 @@ async function disconnect(
   clientId: string,
   { cleanSession = false, preventWillMessage = false }: DisconnectOptions,
 ): Promise<boolean> {
+  // First: a connection that comes meanwhile is told that the session is gone.
+  if (cleanSession) sessions.discard(clientId)
   const named = connections.byId(clientId)
   if (named !== undefined) {
     named.connection.isWillPrevented = preventWillMessage
     await new Promise<void>((resolve) => named.client.close(resolve))
   }
-  if (cleanSession) sessions.discard(clientId)
   return named !== undefined
 }
 

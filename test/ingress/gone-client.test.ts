@@ -27,7 +27,6 @@ function createSocket() {
 function createGateOf(clock: Clock, faults: GateFault[] = []) {
   const events = {
     fault: (fault: GateFault) => void faults.push(fault),
-    publishReleased: () => undefined,
     closed: () => undefined,
   }
   const heldBytes = createHeldBytes(1_000_000)

@@ -8,8 +8,10 @@ import type { AdmissionDeps } from './login.ts'
 import type { Login } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { sessionMarker } from '../kept/persistence.ts'
 import { connectionGone, notIngested } from './publishing.ts'
-import type { Sessions } from '../kept/sessions.ts'
+import { openHandshakesMax } from '../kept/received-ids.ts'
+import type { Session, Sessions } from '../kept/sessions.ts'
 import { filterMatches, findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic.ts'
 
@@ -48,6 +50,7 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
     drainTimeout: limits.drainTimeoutMs,
     persistence: deps.persistence,
     maxClientsIdLength: limits.clientIdBytesMax,
+    maxInflightInbound: openHandshakesMax,
     preConnect: (client, packet, callback) => {
       const refusal = prepareConnection(deps, limits, client, packet)
       callback(refusal, refusal === null)
@@ -59,7 +62,10 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
         ...(typeof username === 'string' && { username }),
         ...(Buffer.isBuffer(password) && { password }),
       }
-      void authenticate(deps, client, login, done)
+      void authenticate(deps, client, login, (error, success) => {
+        if (error === null) resumeSession(deps, client)
+        done(error, success)
+      })
     },
     authorizeSubscribe: (client, subscription, callback) => {
       callback(null, grantSubscription(deps, limits, client, subscription))
@@ -68,6 +74,21 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
   })
   observe(broker, deps)
   return broker
+}
+
+/**
+ * Called right before Aedes asks for the filters of the session, in the same turn: what CONNACK says
+ * of the session holds from here on.
+ */
+function resumeSession({ connectionOf, sessions }: BrokerDeps, client: Client): void {
+  const connection = connectionOf(client)
+  if (client.clean || connection === undefined || connection.closed) return
+  useSession(connection, sessions.resume(client.id))
+}
+
+function useSession(connection: Connection, session: Session | undefined): void {
+  connection.session = session
+  if (session !== undefined) connection.received = session.received
 }
 
 /** Asked for each message that is to go to a client, also a retained one or one that was kept for it. */
@@ -139,6 +160,7 @@ function grantSubscription(
   subscription: Subscription,
 ): Subscription | null {
   const connection = deps.connectionOf(client)
+  if (subscription === sessionMarker) return null
   const { topic: filter } = subscription
   const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'it is gone'
   if (fault === undefined) {
@@ -183,12 +205,11 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     const connection = deps.connectionOf(client)
     if (connection === undefined || connection.closed) return
     // Not before: only now is an earlier connection of this client closed.
-    if (client.clean) {
-      deps.sessions.discard(client.id)
-    } else {
-      connection.session = deps.sessions.resume(client.id)
-      connection.received = connection.session.received
-    }
+    if (client.clean) deps.sessions.discard(client.id)
+    else if (connection.session === undefined)
+      useSession(connection, deps.sessions.begin(client.id))
+    // Discarded after the client was promised it: the next CONNACK will say so.
+    else if (connection.session.isOver) return client.close()
     deps.connected(client, connection)
     connection.counted = true
     deps.metrics.mqttConnections.inc()

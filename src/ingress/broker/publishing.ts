@@ -108,7 +108,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     packet: PublishPacket,
     proceed: Proceed,
   ): void {
-    const { qos, topic, messageId = 0 } = packet
+    const { qos, topic } = packet
     const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
     const { permissions } = connection
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
@@ -116,7 +116,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     }
     const ingest = () =>
       ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
-    const outcome = qos === 2 ? connection.received.ingestOnce(messageId, ingest) : ingest()
+    const outcome = qos === 2 ? connection.received.ingestOnce(packet, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
       if (fault !== undefined && qos > 0) {
         ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
@@ -242,8 +242,8 @@ function acknowledge(
   connection.gate.answering(held)
   proceed()
   if (packet.qos !== 2) return 'done'
-  // Aedes' memory store answers within the tick: what has not come to be distributed by now is a
-  // duplicate, and has its PUBREC.
+  // The store of packet ids answers within the tick: what has not come to be distributed by now is
+  // a duplicate, and has its PUBREC.
   setImmediate(() => {
     if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
   })

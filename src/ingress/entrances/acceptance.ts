@@ -37,7 +37,6 @@ export function createAcceptance(deps: AcceptanceDeps, limits: GateLimits): Acce
     const { sourceIp } = origin
     const events = {
       fault: (fault: GateFault) => reportFault(deps, { clientId: clientId(), sourceIp }, fault),
-      publishReleased: (packetId: number) => connection.received.release(packetId),
       closed() {
         cancel()
         connections.remove(client, connection)

@@ -1,11 +1,4 @@
-import {
-  countedBytes,
-  findFrameFault,
-  frameLength,
-  packetType,
-  pubrelPacketId,
-  typeOf,
-} from './frames.ts'
+import { countedBytes, findFrameFault, frameLength, packetType, typeOf } from './frames.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 
 /**
@@ -42,8 +35,6 @@ export interface FrameQueueOptions extends FrameLimits {
   readonly unfinishedMax: number
   /** Asked for each PUBLISH that is to pass next, with its `countedBytes`; on true it passes. */
   readonly mayPublish: (bytes: number) => boolean
-  /** Told of each PUBREL that passes. */
-  readonly publishReleased: (packetId: number) => void
 }
 
 interface State {
@@ -136,8 +127,6 @@ function admit(
         state.unfinished++
       } else if (type === packetType.disconnect) {
         if (state.unfinished > 0) break
-      } else if (type === packetType.pubrel) {
-        options.publishReleased(pubrelPacketId(run, offset))
       }
     } else {
       break

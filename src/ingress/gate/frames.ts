@@ -13,7 +13,6 @@ import type { TopicLimits } from '../../topics/topic.ts'
 export const packetType = Object.freeze({
   connect: 1,
   publish: 3,
-  pubrel: 6,
   subscribe: 8,
   unsubscribe: 10,
   pingreq: 12,
@@ -234,8 +233,3 @@ function findPacketIdFault(bytes: Buffer, start: number, end: number): FrameFaul
 
 const readPacketId = (bytes: Buffer, start: number): number =>
   (byteAt(bytes, start) << 8) | byteAt(bytes, start + 1)
-
-/** The packet id of a PUBREL that `findFrameFault` found no fault in. */
-export function pubrelPacketId(bytes: Buffer, offset: number): number {
-  return readPacketId(bytes, offset + (decodeLength(bytes, offset) & 7))
-}

@@ -53,8 +53,6 @@ export interface Gate {
 export interface GateEvents {
   /** Why the gate ends the connection, right after. */
   fault(fault: GateFault): void
-  /** The client ends its handshake of a QoS 2 message, and may use the packet id anew. */
-  readonly publishReleased: (packetId: number) => void
   /** Once, after which nothing is read or written. */
   closed(): void
 }
@@ -100,11 +98,10 @@ export interface GateDeps {
 
 export function createGate(deps: GateDeps, limits: GateLimits): Gate {
   const { socket, clock, events } = deps
-  const { publishReleased } = events
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const intake = createIntake({ ...deps, changed: planFlush, evict, publishReleased }, limits)
+  const intake = createIntake({ ...deps, changed: planFlush, evict }, limits)
   let wanted = false
 
   const stream = createStream(socket, {

@@ -39,7 +39,6 @@ export interface IntakeDeps {
   readonly changed: () => void
   /** The connection is to end at once, to make room for others. */
   readonly evict: () => void
-  readonly publishReleased: (packetId: number) => void
 }
 
 export interface IntakeLimits extends FrameLimits {
@@ -57,7 +56,6 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
   const queue = createFrameQueue({
     ...limits,
     mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
-    publishReleased: deps.publishReleased,
   })
   let ending: FrameFault | 'end of stream' | undefined
   let isNewFrame = false

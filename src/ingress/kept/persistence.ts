@@ -1,13 +1,18 @@
 import { Readable } from 'node:stream'
-import type { Client, PublishPacket, Subscription } from 'aedes'
+import type { Client, PublishPacket, PubrelPacket, Subscription } from 'aedes'
 import AsyncPersistence from 'aedes-persistence/asyncPersistence.js'
+import type { ReceivedIds } from './received-ids.ts'
 import type { RetainedMessages } from './retained-messages.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 
 /**
- * What Aedes remembers beyond a connection, in memory. Its own store keeps subscriptions, QoS 2
- * handshakes and wills; retained messages and the queues of subscribers, which have no bound there,
- * are ours.
+ * What Aedes remembers beyond a connection, in memory. Each fact is kept once:
+ *
+ * - Whether a client has a session is for `sessions.ts` to say. What is kept for it here begins and
+ *   ends with the session.
+ * - Its subscriptions and its will are in Aedes' own store.
+ * - QoS 2 handshakes of publishers are in the `ReceivedIds` of the session, or of the connection.
+ * - Retained messages and the queues of subscribers, which have no bound in Aedes' store, are ours.
  */
 export interface Persistence {
   /** For Aedes' option `persistence`. */
@@ -23,8 +28,15 @@ export interface Persistence {
 export interface PersistenceDeps {
   readonly retained: RetainedMessages
   readonly queues: SubscriberQueues
-  /** Whether the client was granted this filter: Aedes hands on those that were refused too. */
-  readonly isGranted: (client: Client, filter: string) => boolean
+  /** Of `sessions.ts`. */
+  readonly hasSession: (clientId: string) => boolean
+  /**
+   * Whether the session of this client keeps the filter: it is not over, and the filter was granted.
+   * Aedes hands on those that were refused too.
+   */
+  readonly keepsFilter: (client: Client, filter: string) => boolean
+  /** The handshakes of the client's session or connection. */
+  readonly receivedOf: (client: Client) => ReceivedIds | undefined
   /** Whether the client may get messages of this topic; one that is absent is asked about later. */
   readonly mayReceive: (clientId: string, topic: string) => boolean
   /** A message was not kept, for so many subscribers. */
@@ -43,17 +55,18 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     // Two filters of one client may match, and it gets the message once for each of them.
     const { topic } = packet as PublishPacket
     const clientIds = subscriptions.map(({ clientId }) => clientId)
-    // What is never forwarded would fill the queue.
-    const receivers = clientIds.filter((clientId) => deps.mayReceive(clientId, topic))
+    // What is never forwarded would fill the queue. A session may have ended since it was looked up.
+    const receivers = clientIds.filter(
+      (clientId) => deps.hasSession(clientId) && deps.mayReceive(clientId, topic),
+    )
     const count = queues.enqueue(receivers, packet)
     if (count > 0) notKept('queue_full', count)
   }
 
   function forget(clientId: string): void {
     const client = { id: clientId } as Client
-    // Neither can fail in memory.
-    void ofSessions.store.cleanSubscriptions(client)
-    void memory.cleanIncoming(client)
+    queues.forget(clientId)
+    ofSessions.clean(client)
   }
 
   const forgetSubscription = (client: Client, filter: string) =>
@@ -84,13 +97,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
       queues.acknowledge(client.id, messageId),
     outgoingStream: (client: Client) => Readable.from(queues.list(client.id)),
 
-    incomingStorePacket: (client: Client, packet: StoredPacket) =>
-      memory.incomingStorePacket(client, withoutPayload(packet)),
-    incomingGetPacket: (client: Client, packet: StoredPacket) =>
-      memory.incomingGetPacket(client, packet),
-    incomingDelPacket: (client: Client, packet: StoredPacket) =>
-      memory.incomingDelPacket(client, packet),
-    cleanIncoming: (client: Client) => memory.cleanIncoming(client),
+    ...createHandshakes(deps),
 
     putWill: (client: Client, packet: StoredPacket) => memory.putWill(client, packet),
     getWill: (client: Client) => memory.getWill(client),
@@ -100,12 +107,49 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
   return { store, forget, forgetSubscription, hasSubscriptions: ofSessions.any }
 }
 
+type Brokers = Parameters<AsyncPersistence['streamWill']>[0]
+
+// Aedes insists on promises.
+const nothing = async () => undefined
+
+/** QoS 2: Aedes asks of a PUBLISH whether it is a duplicate, and of a PUBREL whether it knows it. */
+function createHandshakes({ receivedOf }: PersistenceDeps) {
+  return {
+    async incomingGetPacket(client: Client, packet: PublishPacket | PubrelPacket) {
+      const received = receivedOf(client)
+      const isKnown =
+        packet.cmd === 'publish'
+          ? received?.isDistributed(packet)
+          : received?.has(packet.messageId ?? 0)
+      if (isKnown !== true) throw new Error('no such packet')
+      return packet
+    },
+    async incomingStorePacket(client: Client, packet: PublishPacket) {
+      receivedOf(client)?.distributing(packet)
+    },
+    async incomingDelPacket(client: Client, { messageId = 0 }: PubrelPacket) {
+      receivedOf(client)?.release(messageId)
+    },
+    // They go with the session or the connection that they are of.
+    cleanIncoming: nothing,
+  }
+}
+
+/**
+ * Stands among the filters of a session that has none. Aedes takes a session without filters for
+ * none at all; see `grantSubscription` for how it is left out again.
+ */
+export const sessionMarker: Subscription = Object.freeze({ topic: 'session', qos: 0 })
+
 /** The subscriptions of sessions, and whether there are any: Aedes' store tells that too late. */
-function createSubscriptions(memory: AsyncPersistence, { isGranted, queues }: PersistenceDeps) {
+function createSubscriptions(
+  memory: AsyncPersistence,
+  { keepsFilter, hasSession }: PersistenceDeps,
+) {
   const filtersOf = new Map<string, Set<string>>()
   const store = {
     addSubscriptions(client: Client, subscriptions: readonly Subscription[]) {
-      const granted = subscriptions.filter(({ topic }) => isGranted(client, topic))
+      const granted = subscriptions.filter(({ topic }) => keepsFilter(client, topic))
       const known = filtersOf.get(client.id) ?? new Set()
       for (const { topic } of granted) known.add(topic)
       if (known.size > 0) filtersOf.set(client.id, known)
@@ -117,19 +161,26 @@ function createSubscriptions(memory: AsyncPersistence, { isGranted, queues }: Pe
       if (known?.size === 0) filtersOf.delete(client.id)
       return memory.removeSubscriptions(client, filters)
     },
-    subscriptionsByClient: (client: Client) => memory.subscriptionsByClient(client),
+    /** Asked once, for the CONNACK: "session present" is whether there are any. */
+    async subscriptionsByClient(client: Client) {
+      // Before anything can change: the connection has resumed its session in this turn.
+      if (!hasSession(client.id)) return []
+      const stored = await memory.subscriptionsByClient(client)
+      return stored.length > 0 ? stored : [sessionMarker]
+    },
     subscriptionsByTopic: (topic: string) => memory.subscriptionsByTopic(topic),
     countOffline: () => memory.countOffline(),
-    async cleanSubscriptions(client: Client) {
-      queues.forget(client.id)
-      filtersOf.delete(client.id)
-      await memory.cleanSubscriptions(client)
-    },
+    // Aedes asks for it before a connection with a clean session is accepted, which may not come to
+    // pass; the session ends when it is.
+    cleanSubscriptions: nothing,
   }
-  return { store, any: () => filtersOf.size > 0 }
+  function clean(client: Client): void {
+    filtersOf.delete(client.id)
+    // It cannot fail in memory.
+    void memory.cleanSubscriptions(client)
+  }
+  return { store, clean, any: () => filtersOf.size > 0 }
 }
-
-type Brokers = Parameters<AsyncPersistence['streamWill']>[0]
 
 function retainedStream(retained: RetainedMessages, filters: readonly string[]): Readable {
   const packets = function* () {
@@ -139,10 +190,3 @@ function retainedStream(retained: RetainedMessages, filters: readonly string[]):
   }
   return Readable.from(packets())
 }
-
-/** Aedes only asks whether the packet id is known: up to 1,000 payloads a client for nothing. */
-function withoutPayload(packet: StoredPacket): StoredPacket {
-  return packet.cmd === 'publish' ? { ...packet, payload: empty } : packet
-}
-
-const empty = Buffer.alloc(0)

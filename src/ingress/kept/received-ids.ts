@@ -1,37 +1,91 @@
+import { crc32 } from 'node:zlib'
+import type { PublishPacket } from 'aedes'
+
 /**
- * The QoS 2 messages of a session whose handshake is under way, so that one that is sent again,
- * also on a later connection, is ingested once: [MQTT-4.3.3-2]. Aedes has a store of its own, but
- * asks it only after the hook that ingests.
+ * The QoS 2 messages of a session whose handshake is open: their PUBLISH came, and no PUBREL yet.
+ * A message that is sent again, also on a later connection, is ingested and distributed once,
+ * [MQTT-4.3.3-2]. This is the only record of these packet ids: Aedes asks it too, through
+ * `persistence.ts`, because it would ask a store of its own only after the hook that ingests.
+ *
+ * Clients that are restarted without their state count packet ids from 1 again, and send another
+ * message under an id whose handshake is open. Answered as a duplicate it would be acknowledged and
+ * lost, so a message with another topic or payload takes the place of the one before it.
  */
 export interface ReceivedIds {
   /**
-   * Calls `ingest` for the first PUBLISH of this packet id and gives its outcome to the first and
-   * to every later one. If it fails, the next PUBLISH counts as the first again.
+   * Calls `ingest` for the first PUBLISH of this message and gives its outcome to the first and to
+   * every later one. If it fails, the next PUBLISH counts as the first again.
    */
-  ingestOnce(packetId: number, ingest: () => Promise<void>): Promise<void>
+  ingestOnce(packet: PublishPacket, ingest: () => Promise<void>): Promise<void>
+  /** The message of this PUBLISH is being handed to the subscribers. */
+  distributing(packet: PublishPacket): void
+  /** Whether it has been handed to them, also for an earlier PUBLISH of it. */
+  isDistributed(packet: PublishPacket): boolean
+  /** Whether the handshake of this packet id is open. */
+  has(packetId: number): boolean
   /** PUBREL came: the client may use the packet id for another message. */
   release(packetId: number): void
 }
 
+/** Handshakes that one connection may have open at a time; Aedes ends one that has more. */
+export const openHandshakesMax = 1_000
+
+/**
+ * Handshakes that a session remembers. The oldest beyond it is of an earlier connection; if its
+ * message is sent again after all, it is ingested again.
+ */
+const rememberedMax = 2 * openHandshakesMax
+
+interface Handshake {
+  readonly fingerprint: number
+  readonly outcome: Promise<void>
+  isDistributed: boolean
+}
+
 export function createReceivedIds(): ReceivedIds & { readonly size: number } {
-  // At most 65,535 by their type; Aedes ends a connection with more than 1,000 open handshakes.
-  const outcomes = new Map<number, Promise<void>>()
+  const handshakes = new Map<number, Handshake>()
+  /** A PUBLISH belongs to its handshake even when its packet id stands for another by now. */
+  const handshakeOf = new WeakMap<object, Handshake>()
+
+  function begin(packetId: number, fingerprint: number, outcome: Promise<void>): Handshake {
+    const handshake: Handshake = { fingerprint, outcome, isDistributed: false }
+    // In the order of beginning, so that the first is the oldest.
+    handshakes.delete(packetId)
+    handshakes.set(packetId, handshake)
+    const [oldest] = handshakes.keys()
+    if (handshakes.size > rememberedMax && oldest !== undefined) handshakes.delete(oldest)
+    outcome.catch(() => {
+      if (handshakes.get(packetId) === handshake) handshakes.delete(packetId)
+    })
+    return handshake
+  }
+
   return {
     get size() {
-      return outcomes.size
+      return handshakes.size
     },
-    ingestOnce(packetId, ingest) {
-      const known = outcomes.get(packetId)
-      if (known !== undefined) return known
-      const outcome = ingest()
-      outcomes.set(packetId, outcome)
-      outcome.catch(() => {
-        if (outcomes.get(packetId) === outcome) outcomes.delete(packetId)
-      })
-      return outcome
+    ingestOnce(packet, ingest) {
+      const { messageId = 0 } = packet
+      const fingerprint = fingerprintOf(packet)
+      const known = handshakes.get(messageId)
+      const handshake =
+        known?.fingerprint === fingerprint ? known : begin(messageId, fingerprint, ingest())
+      handshakeOf.set(packet, handshake)
+      return handshake.outcome
     },
+    distributing(packet) {
+      const handshake = handshakeOf.get(packet)
+      if (handshake !== undefined) handshake.isDistributed = true
+    },
+    isDistributed: (packet) => handshakeOf.get(packet)?.isDistributed === true,
+    has: (packetId) => handshakes.has(packetId),
     release(packetId) {
-      outcomes.delete(packetId)
+      handshakes.delete(packetId)
     },
   }
+}
+
+/** A CRC-32 of topic and payload with their length above it, within 2^53. */
+function fingerprintOf({ topic, payload }: PublishPacket): number {
+  return (topic.length + payload.length) * 2 ** 32 + crc32(payload, crc32(topic))
 }

@@ -8,8 +8,12 @@ import type { ReceivedIds } from './received-ids.ts'
  * Sessions of connected clients are bounded by the connections.
  */
 export interface Sessions {
-  /** The session of this client, begun if there is none. */
-  resume(clientId: string): Session
+  /** Whether anything is kept for this client: "session present" of its CONNACK, [MQTT-3.2.2-2]. */
+  readonly has: (clientId: string) => boolean
+  /** Gives a connection the session of its client, if there is one. */
+  resume(clientId: string): Session | undefined
+  /** The same with a new session, in place of any that there is. */
+  begin(clientId: string): Session
   /** The client asked for a clean session: what was kept for it is gone, [MQTT-3.1.2-6]. */
   discard(clientId: string): void
   readonly absentCount: number
@@ -19,7 +23,9 @@ export interface Sessions {
 
 export interface Session {
   readonly received: ReceivedIds
-  /** Its connection has gone. Without effect once another connection has resumed the session. */
+  /** Nothing is kept for it any more: it was discarded. */
+  readonly isOver: boolean
+  /** To be called once, when the connection has gone. Without effect while another one has it. */
   leave(): void
 }
 
@@ -36,8 +42,8 @@ export interface SessionLimits {
 
 interface Kept {
   readonly received: ReceivedIds
-  /** Of the connection that has it. */
-  holder: object | undefined
+  /** Those that have it: two while one takes it over. */
+  connections: number
 }
 
 export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLimits): Sessions {
@@ -62,9 +68,9 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
     }
   }
 
-  function leave(clientId: string, session: Kept, holder: object): void {
-    if (session.holder !== holder || sessions.get(clientId) !== session) return
-    session.holder = undefined
+  function leave(clientId: string, session: Kept): void {
+    session.connections--
+    if (session.connections > 0 || sessions.get(clientId) !== session) return
     absent.set(clientId, clock.nowMs() + limits.sessionExpiryMs)
     if (cancel === undefined || absent.size > limits.sessionsMax) {
       cancel?.()
@@ -72,14 +78,29 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
     }
   }
 
+  function join(clientId: string, session: Kept): Session {
+    session.connections++
+    absent.delete(clientId)
+    return {
+      received: session.received,
+      get isOver() {
+        return sessions.get(clientId) !== session
+      },
+      leave: () => leave(clientId, session),
+    }
+  }
+
   return {
+    has: (clientId) => sessions.has(clientId),
     resume(clientId) {
-      const session = sessions.get(clientId) ?? { received: createReceivedIds(), holder: undefined }
-      const holder = {}
-      session.holder = holder
+      const session = sessions.get(clientId)
+      return session && join(clientId, session)
+    },
+    begin(clientId) {
+      remove(clientId)
+      const session: Kept = { received: createReceivedIds(), connections: 0 }
       sessions.set(clientId, session)
-      absent.delete(clientId)
-      return { received: session.received, leave: () => leave(clientId, session, holder) }
+      return join(clientId, session)
     },
     discard: remove,
     get absentCount() {
