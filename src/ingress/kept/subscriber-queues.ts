@@ -16,7 +16,11 @@ export type StoredPacket = Parameters<MemoryPersistence['outgoingUpdate']>[1]
 export interface SubscriberQueues {
   /** @returns for how many of the clients it was not kept */
   enqueue(clientIds: readonly string[], packet: StoredPacket): number
-  /** The packet is being sent under this packet id, or its PUBREL is ([MQTT-4.3.3-1]). */
+  /**
+   * The packet is being sent under this packet id, or its PUBREL is ([MQTT-4.3.3-1]). If another
+   * packet of the session has the id, the packet is given one that is free, [MQTT-2.3.1-4]: Aedes
+   * counts them for each connection anew and knows nothing of those of earlier ones.
+   */
   update(clientId: string, packet: StoredPacket): void
   /** PUBACK or PUBCOMP came. @returns the packet, where it was kept */
   acknowledge(clientId: string, messageId: number): StoredPacket | undefined
@@ -88,10 +92,12 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
         if (known !== undefined) keep(queue, known, { ...packet, brokerCounter: known })
         return
       }
+      const free = known === packet.brokerCounter ? messageId : freeId(queue.counters, messageId)
+      packet.messageId = free
       const kept = queue.packets.get(packet.brokerCounter)
       if (kept === undefined) return
-      kept.messageId = messageId
-      queue.counters.set(messageId, packet.brokerCounter)
+      kept.messageId = free
+      queue.counters.set(free, packet.brokerCounter)
     },
     acknowledge(clientId, messageId) {
       const queue = queues.get(clientId)
@@ -111,6 +117,15 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       return bytes
     },
   }
+}
+
+const packetIdMax = 65_535
+
+/** The first packet id from `wanted` on that is not taken: a queue has fewer packets than ids. */
+function freeId(taken: ReadonlyMap<number, unknown>, wanted: number): number {
+  let id = wanted
+  while (taken.has(id) && taken.size < packetIdMax) id = (id % packetIdMax) + 1
+  return id
 }
 
 /** What a kept packet costs beside its payload, roughly. */
