@@ -91,31 +91,24 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     }
   }
 
-  function authorizeWill(client: Client | null, packet: PublishPacket, proceed: Proceed): void {
-    // Aedes notes the client's id in a will that outlives the client.
-    const clientId = client?.id ?? (packet as { clientId?: string }).clientId
-    const connection = client ? deps.connectionOf(client) : undefined
-    if (!mayPublishWill(deps, connection, { clientId, packet })) return proceed(willPrevented)
-    const message = messageFrom(packet, senderOf(clientId, connection), clock)
+  function authorizeWill(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
+    if (!mayPublishWill(deps, sender, packet)) return proceed(willPrevented)
+    const message = messageFrom(packet, senderOf(sender), clock)
     ingestUnderway(message).then(
       () => proceed(),
       () => proceed(notIngested),
     )
   }
 
-  function authorizePublish(
-    { client, connection }: Sender,
-    packet: PublishPacket,
-    proceed: Proceed,
-  ): void {
+  function authorizePublish(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
+    const { client, connection } = sender
     const { qos, topic } = packet
     const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
     const { permissions } = connection
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
       return forbid(deps, connection, { publish, topic, proceed })
     }
-    const ingest = () =>
-      ingesting.ingest(messageFrom(packet, senderOf(client.id, connection), clock))
+    const ingest = () => ingesting.ingest(messageFrom(packet, senderOf(sender), clock))
     const outcome = qos === 2 ? connection.received.ingestOnce(packet, ingest) : ingest()
     connection.answers.add(outcome, (fault) => {
       if (fault !== undefined && qos > 0) {
@@ -131,9 +124,10 @@ export function createPublishing(deps: PublishingDeps): Publishing {
 
   return {
     authorize(client, packet, proceed) {
-      const connection = client && isFromWire(packet) ? deps.connectionOf(client) : undefined
-      if (client === null || connection === undefined) authorizeWill(client, packet, proceed)
-      else authorizePublish({ client, connection }, packet, proceed)
+      const connection = client ? deps.connectionOf(client) : undefined
+      if (client === null || connection === undefined) proceed(connectionGone)
+      else if (isFromWire(packet)) authorizePublish({ client, connection }, packet, proceed)
+      else authorizeWill({ client, connection }, packet, proceed)
     },
     distribute: createDistribute(deps),
     async publish(message) {
@@ -150,26 +144,29 @@ export function createPublishing(deps: PublishingDeps): Publishing {
 /** It was allowed when the client connected: policies may have changed since. */
 function mayPublishWill(
   { metrics, log }: PublishingDeps,
-  connection: Connection | undefined,
-  { clientId, packet }: { clientId: string | undefined; packet: PublishPacket },
+  { client, connection }: Sender,
+  packet: PublishPacket,
 ): boolean {
-  if (connection === undefined) return true
   const { isWillPrevented, permissions } = connection
   if (isWillPrevented || permissions === undefined) return false
   if (mayPublish(permissions, packet)) return true
   const reason = publishForbiddenReason
   const topic = shorten(packet.topic, topicLogMax)
   metrics.messagesRejected.inc({ reason })
-  log.warn('will_forbidden', { reason, clientId, topic }, 'a will is not allowed any more')
+  log.warn(
+    'will_forbidden',
+    { reason, clientId: client.id, topic },
+    'a will is not allowed any more',
+  )
   return false
 }
 
 /** What rules are told of whoever sent a message. */
-function senderOf(clientId: string | undefined, connection: Connection | undefined) {
+function senderOf({ client, connection }: Sender) {
   return {
-    clientId,
-    sourceIp: connection?.origin.sourceIp,
-    principal: connection?.permissions?.principal,
+    clientId: client.id,
+    sourceIp: connection.origin.sourceIp,
+    principal: connection.permissions?.principal,
   }
 }
 

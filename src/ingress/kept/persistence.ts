@@ -10,9 +10,11 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
  *
  * - Whether a client has a session is for `sessions.ts` to say. What is kept for it here begins and
  *   ends with the session.
- * - Its subscriptions and its will are in Aedes' own store.
+ * - Its subscriptions are in Aedes' own store.
  * - QoS 2 handshakes of publishers are in the `ReceivedIds` of the session, or of the connection.
  * - Retained messages and the queues of subscribers, which have no bound in Aedes' store, are ours.
+ * - A will is known to its connection alone. Aedes would publish a stored one, of a client that is
+ *   connected, when the time of day is put forward between two of its heartbeats.
  */
 export interface Persistence {
   /** For Aedes' option `persistence`. */
@@ -99,15 +101,13 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
 
     ...createHandshakes(deps),
 
-    putWill: (client: Client, packet: StoredPacket) => memory.putWill(client, packet),
-    getWill: (client: Client) => memory.getWill(client),
-    delWill: (client: Client) => memory.delWill(client),
-    streamWill: (brokers?: Brokers) => memory.streamWill(brokers),
+    putWill: nothing,
+    getWill: nothing,
+    delWill: nothing,
+    streamWill: () => Readable.from([]),
   }
   return { store, forget, forgetSubscription, hasSubscriptions: ofSessions.any }
 }
-
-type Brokers = Parameters<AsyncPersistence['streamWill']>[0]
 
 // Aedes insists on promises.
 const nothing = async () => undefined
