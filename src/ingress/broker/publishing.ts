@@ -147,8 +147,10 @@ function mayPublishWill(
   { client, connection }: Sender,
   packet: PublishPacket,
 ): boolean {
-  const { isWillPrevented, permissions } = connection
+  const { isWillPrevented, permissions, gate, isForbidden } = connection
   if (isWillPrevented || permissions === undefined) return false
+  // What the client may not publish ended the connection before its DISCONNECT did.
+  if (gate.hasDisconnect && !isForbidden) return false
   if (mayPublish(permissions, packet)) return true
   const reason = publishForbiddenReason
   const topic = shorten(packet.topic, topicLogMax)

@@ -16,11 +16,18 @@ export interface FrameReader {
 export interface FramesRead {
   readonly runs: readonly Buffer[]
   readonly pings: number
+  /** A DISCONNECT is among the runs. */
+  readonly hasDisconnect: boolean
   /** What is wrong with the frame behind the runs: nothing after it can be read. */
   readonly fault: FrameFault | undefined
 }
 
-const nothing: FramesRead = Object.freeze({ runs: [], pings: 0, fault: undefined })
+const nothing: FramesRead = Object.freeze({
+  runs: [],
+  pings: 0,
+  hasDisconnect: false,
+  fault: undefined,
+})
 
 /** [MQTT-3.1.0-1]. The first byte tells: another protocol may never make a frame whole. */
 const notConnect: FramesRead = Object.freeze({
@@ -60,6 +67,7 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
       const runs: Buffer[] = []
       let fault: FrameFault | undefined
       let pings = 0
+      let hasDisconnect = false
       let runStart = 0
       let offset = 0
       pieces = []
@@ -75,7 +83,9 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
           pieces = [bytes.subarray(offset)]
           break
         }
-        if (takePings && typeOf(bytes, offset) === packetType.pingreq) {
+        const type = typeOf(bytes, offset)
+        hasDisconnect ||= type === packetType.disconnect
+        if (takePings && type === packetType.pingreq) {
           if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
           runStart = offset + measured
           pings++
@@ -83,7 +93,7 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
         offset += measured
       }
       if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
-      return { runs, pings, fault }
+      return { runs, pings, hasDisconnect, fault }
     },
   }
 }

@@ -5,6 +5,7 @@ import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes, HeldPublish } from './held-bytes.ts'
 import { createIntake } from './read-ahead.ts'
 import { createKeepAlive } from './keep-alive.ts'
+import type { KeepAlive } from './keep-alive.ts'
 
 /**
  * The gate stands between a client's socket and Aedes, which is given `gate.stream` in place of
@@ -31,6 +32,11 @@ export interface Gate {
   readonly stream: Duplex
   /** PUBLISHes passed on and not finished. */
   readonly unfinished: number
+  /**
+   * The client has sent DISCONNECT, which may still wait here: however the connection ends, its
+   * will is not to be published, [MQTT-3.1.2-10].
+   */
+  readonly hasDisconnect: boolean
   /** The client is accepted: what follows its CONNECT may pass. 0 seconds is no keepalive. */
   open(keepAliveSeconds: number): void
   /**
@@ -116,11 +122,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
       events.closed()
     },
   })
-  const keepAlive = createKeepAlive(clock, {
-    isWaiting: () => socket.isPaused() || socket.excusesSilence?.() === true,
-    ping: () => answerPings(stream, 1),
-    timedOut: () => end(stream, events, keepAliveTimeout),
-  })
+  const keepAlive = keepAliveOf(stream, deps)
 
   function flush(): void {
     if (stream.destroyed) return
@@ -151,8 +153,13 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
     get unfinished() {
       return intake.unfinished
     },
+    get hasDisconnect() {
+      return intake.hasDisconnect
+    },
     open(keepAliveSeconds) {
       intake.open()
+      // It could not say anything while its login took its time.
+      keepAlive.heard()
       keepAlive.start(keepAliveSeconds)
       flush()
     },
@@ -185,6 +192,14 @@ function createReadOn(stream: Duplex): () => void {
     // Not at once: Aedes is in the midst of what it has read.
     if (packets++ === 0) process.nextTick(readOn)
   }
+}
+
+function keepAliveOf(stream: Duplex, { socket, clock, events }: GateDeps): KeepAlive {
+  return createKeepAlive(clock, {
+    isWaiting: () => socket.isPaused() || socket.excusesSilence?.() === true,
+    ping: () => answerPings(stream, 1),
+    timedOut: () => end(stream, events, keepAliveTimeout),
+  })
 }
 
 /** Calls made in one tick come to one, at its end. */

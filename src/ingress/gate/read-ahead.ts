@@ -17,6 +17,8 @@ export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'di
   endOfStream(): void
   /** The next frames that may pass now; undefined when none may. */
   take(): Buffer | undefined
+  /** DISCONNECT came, and nothing before it was wrong; it may still wait. */
+  readonly hasDisconnect: boolean
   /** Why the connection ends: set once all that came before has passed and is finished. */
   readonly ending: FrameFault | 'end of stream' | undefined
   /** Notes what is held now. @returns whether more is to be read */
@@ -59,20 +61,25 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
   })
   let ending: FrameFault | 'end of stream' | undefined
   let isNewFrame = false
+  let hasDisconnect = false
 
   return {
     read(chunk) {
       if (ending !== undefined) return 0
-      const { runs, pings, fault } = reader.read(chunk, queue.isOpen)
-      queue.add(runs)
-      ending = fault
-      isNewFrame ||= runs.length > 0
-      return pings
+      const read = reader.read(chunk, queue.isOpen)
+      queue.add(read.runs)
+      ending = read.fault
+      isNewFrame ||= read.runs.length > 0
+      hasDisconnect ||= read.hasDisconnect
+      return read.pings
     },
     endOfStream() {
       ending ??= 'end of stream'
     },
     take: () => queue.take(),
+    get hasDisconnect() {
+      return hasDisconnect && queue.fault === undefined
+    },
     get ending() {
       ending = queue.fault ?? ending
       return queue.isIdle ? ending : undefined
