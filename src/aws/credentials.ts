@@ -56,7 +56,7 @@ export function createRoleCredentials(
   async function ask(): Promise<AwsCredentials> {
     try {
       const credentials = await assumeRole(roleArn, externalId)
-      const nowMs = clock.nowMs()
+      const nowMs = clock.wallMs()
       held = credentials
       refreshAtMs = nowMs + refreshAfterShare * (credentials.expiresAtMs - nowMs)
       return credentials
@@ -74,7 +74,7 @@ export function createRoleCredentials(
     try {
       await askOnce()
     } catch (error) {
-      refreshAtMs = clock.nowMs() + refreshRetryMs
+      refreshAtMs = clock.wallMs() + refreshRetryMs
       const expiresAt = held && new Date(held.expiresAtMs).toISOString()
       logger.warn(
         { roleArn, expiresAt, reason: messageOf(error) },
@@ -85,7 +85,7 @@ export function createRoleCredentials(
 
   return Object.freeze({
     current() {
-      const nowMs = clock.nowMs()
+      const nowMs = clock.wallMs()
       if (held === undefined || held.expiresAtMs <= nowMs) return askOnce()
       // Renewed when they are used, not by a timer: a role that is no longer used costs no calls.
       if (nowMs >= refreshAtMs && asking === undefined) void refresh()

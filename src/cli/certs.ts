@@ -43,7 +43,7 @@ async function makeCertificates(host: Host, options: CertsOptions): Promise<void
     devices: options.device,
     hosts: options.host,
     force: options.force,
-    nowMs: systemClock.nowMs(),
+    nowMs: systemClock.wallMs(),
   })
   host.stdout.write(describeFiles(host, made))
   const { hostsMissing, certificateFile } = made.server

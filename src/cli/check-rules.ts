@@ -114,7 +114,7 @@ async function runTestFile(
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes) return []
   try {
-    return await runRuleTests(rule, bytes, { ...options, nowMs: systemClock.nowMs() })
+    return await runRuleTests(rule, bytes, { ...options, nowMs: systemClock.wallMs() })
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown
     const message = `${path.basename(file)}: ${thrown.message}`

@@ -34,7 +34,7 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
     { compileStatement, compileActions },
     { region, accountId: labAccountId, regex },
   )
-  const nowMs = systemClock.nowMs()
+  const nowMs = systemClock.wallMs()
   const rule = compile({
     name: 'evaluate',
     payload: parsePayload({ sql: options.sql, actions: [], awsIotSqlVersion: options.sqlVersion }),

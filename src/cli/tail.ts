@@ -61,7 +61,7 @@ async function tail(host: Host, stream: string, options: TailOptions): Promise<v
   void host.stopRequested().then(() => stop.abort())
   const out = paintable(host, host.stdout)
   const lineOf = (record: ConsumedRecord) =>
-    options.json ? jsonLine(record) : textLine(out, record, systemClock.nowMs())
+    options.json ? jsonLine(record) : textLine(out, record, systemClock.wallMs())
   let left = options.limit
   try {
     const consumer = await consume({
@@ -149,7 +149,7 @@ function parsePosition(text: string): TailOptions['from'] {
   if (name === 'TRIM_HORIZON' || name === 'LATEST') return name
   const { count, unit = '' } = /^(?<count>\d{1,6})(?<unit>[smhd])$/.exec(text)?.groups ?? {}
   const timeMs = count
-    ? systemClock.nowMs() - Number(count) * (ageUnitsMs[unit] ?? 0)
+    ? systemClock.wallMs() - Number(count) * (ageUnitsMs[unit] ?? 0)
     : /^\d{4}-/.test(text)
       ? Date.parse(text)
       : Number.NaN

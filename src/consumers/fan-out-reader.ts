@@ -49,7 +49,7 @@ export function createFanOutReader(
           const { ContinuationSequenceNumber: sequenceNumber } = event
           if (sequenceNumber) position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber }
           patience.success()
-          const next = readOf(event, clock.nowMs() - deliveryMsMax)
+          const next = readOf(event, clock.wallMs() - deliveryMsMax)
           yield next
           if (next.end) return
         }

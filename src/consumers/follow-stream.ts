@@ -101,7 +101,7 @@ async function openProgress(
 
   await discover()
   if (checkpoints.size === 0) {
-    const first = firstCheckpoints([...graph.values()], from, clock.nowMs())
+    const first = firstCheckpoints([...graph.values()], from, clock.wallMs())
     // Before anything is read: the next start must not take it for the first one again.
     await store.save(scope, first)
     for (const [shardId, checkpoint] of first) {

@@ -44,7 +44,7 @@ export function createPollingReader(
     let iterator: string | undefined
     while (!signal.aborted) {
       const startedMs = clock.monotonicMs()
-      const asOfMs = clock.nowMs()
+      const asOfMs = clock.wallMs()
       let answer: GetRecordsOutput
       try {
         iterator ??= await reads.shardIterator(shardId, position, signal)

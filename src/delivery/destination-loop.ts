@@ -264,7 +264,7 @@ async function giveUpOldest({ readAhead, backoff, givingUp, queued, clock }: Par
   if (!current) return false
   const { maxAgeMs } = queued.destination.settings.retry
   const standingMs = clock.monotonicMs() - current.sinceMs
-  const lastMs = clock.nowMs()
+  const lastMs = clock.wallMs()
   const oldest = readAhead.oldest(givenUpTogetherMax)
   const tooOld = oldest.filter(({ acceptedAtMs }) =>
     isTooOld(lastMs - acceptedAtMs, standingMs, maxAgeMs),

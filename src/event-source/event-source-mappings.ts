@@ -110,7 +110,7 @@ export async function createEventSourceMappings(
     directory: options.functionsDir,
     ...(options.invokesAws && { aws: createAwsFunctions() }),
   })
-  if (isNew && sample) await writeSample(files, sample, options, deps.clock.nowMs())
+  if (isNew && sample) await writeSample(files, sample, options, deps.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
   const entries = createMappingEntries(
     {
@@ -196,7 +196,7 @@ function createApi(
       await functions.find(parseFunctionName(settings.FunctionName))
       refuseChange(uuid, 'update')
       return configurationOf(
-        await entries.replace({ uuid, settings, lastModifiedMs: clock.nowMs() }),
+        await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() }),
       )
     },
     async delete(uuid) {
@@ -225,7 +225,7 @@ async function createMapping(
   options: EventSourceMappingsOptions,
   body: unknown,
 ): Promise<MappingEntry> {
-  const nowMs = clock.nowMs()
+  const nowMs = clock.wallMs()
   const { settings, source } = settingsOfCreate(body, nowMs)
   const functionArn = arnOf(settings.FunctionName, options)
   await functions.find(parseFunctionName(settings.FunctionName))

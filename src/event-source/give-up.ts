@@ -76,7 +76,7 @@ export function createGiveUp(
           // Buckets get the records as well, queues and topics only where they were.
           ...(destination.includes(':s3:::') && { payload }),
         },
-        clock.nowMs(),
+        clock.wallMs(),
       )
       if (!(await write(document, signal))) return
     }

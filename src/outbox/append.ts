@@ -47,7 +47,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
   /** Their turn has come: they take their places in this very moment. */
   function write(placed: readonly PlacedRecord[]): Promise<void> {
     try {
-      const handedMs = clock.nowMs()
+      const handedMs = clock.wallMs()
       const entries = newEntries(placed, handedMs)
       let bytes = 0
       for (const { record } of entries) bytes += record.stored.length

@@ -120,7 +120,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       overflow.paused = true
       try {
         // A commit that is under way may push letters out: what is read now must still be there.
-        await commits.append({ entries: [], bytes: 0, handedMs: clock.nowMs() })
+        await commits.append({ entries: [], bytes: 0, handedMs: clock.wallMs() })
         return await moveAll(selection, moverFor, onDurable)
       } finally {
         overflow.paused = false
@@ -140,7 +140,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     for (const chunk of chunksOf(store, selection)) {
       const move = await moverFor(chunk)
       // From here to the append nothing waits: records are committed in the order of their places.
-      const handedMs = clock.nowMs()
+      const handedMs = clock.wallMs()
       const { letters, entries } = movedOf(parts, chunk, (stored) => move(stored, handedMs))
       const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
       await commits.append({ entries, letters, bytes, handedMs })

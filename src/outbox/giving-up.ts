@@ -49,7 +49,7 @@ export function createGiveUp(parts: GiveUpParts) {
   return async (destinationId: number, records: readonly GivenUp[]): Promise<void> => {
     const destination = table.entryWithId(destinationId)
     if (!destination || records.length === 0) return
-    const handedMs = clock.nowMs()
+    const handedMs = clock.wallMs()
     const { entries, givenUp } = replaced(parts, destination, records, handedMs)
     const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
     const placed = entries.map((entry): Placed => {

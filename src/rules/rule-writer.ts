@@ -74,7 +74,7 @@ export function createRuleWriter(
       update(name, async () => {
         const present = catalogue.entry(name)
         if (present) throw alreadyExists(present.rule)
-        const metadata = { createdAt: Math.floor(clock.nowMs() / 1_000), tags }
+        const metadata = { createdAt: Math.floor(clock.wallMs() / 1_000), tags }
         const entry = entryOfPayload(name, payload, metadata, compile)
         // AWS declares no LimitExceededException for CreateTopicRule; a client would not know it.
         if (catalogue.size() + creating >= rulesMax) {

@@ -53,7 +53,7 @@ export function createLimitedLog(
     fields: Fields,
     text: string,
   ): boolean {
-    const window = windowOf(key, deps.clock.nowMs())
+    const window = windowOf(key, deps.clock.wallMs())
     if (window.lines >= linesMax) {
       window.suppressed++
       return false

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import type { Logger as PinoLogger, LoggerOptions } from 'pino'
+import { systemClock } from '../base/clock.ts'
 import type { Variables } from '../config/variables.ts'
 
 /** Lines of JSON, without what must not be logged. */
@@ -40,7 +41,7 @@ export async function createLogger(level: LogLevel, options: { pretty: boolean }
   const settings: LoggerOptions = {
     ...settingsOfAll,
     level,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    timestamp: () => `,"time":"${new Date(systemClock.wallMs()).toISOString()}"`,
   }
   if (!options.pretty) return pino(settings)
   // Loaded only where a person watches: a service that logs JSON does not pay for it.

@@ -23,7 +23,7 @@ function openCredentials() {
                 accessKeyId,
                 secretAccessKey: 's',
                 sessionToken: 't',
-                expiresAtMs: clock.nowMs() + lifeMs,
+                expiresAtMs: clock.wallMs() + lifeMs,
               }),
             refuse: (reason) => reject(new Error(reason)),
           })

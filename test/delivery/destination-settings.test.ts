@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import type { Destination } from '../../src/outbox/outbox.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
 import { openDelivery, putsOf, textsByKey } from './producer-parts.ts'
@@ -98,7 +99,10 @@ describe('the settings of a destination', () => {
 describe('the clock', () => {
   it('may be set back: what waits for a retry waits no longer', async () => {
     let setBackMs = 0
-    const delivery = await openDelivery({ haste: 1, wallClockMs: () => Date.now() - setBackMs })
+    const delivery = await openDelivery({
+      haste: 1,
+      wallMs: () => systemClock.wallMs() - setBackMs,
+    })
     delivery.lab.faults.add({
       operation: 'PutRecord',
       effect: { kind: 'error', code: 'InternalFailureException' },

@@ -53,14 +53,14 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly limits?: LimitSwitches
   readonly outbox?: OutboxOptions
   /** The time of day, where it is not the machine's. */
-  readonly wallClockMs?: () => number
+  readonly wallMs?: () => number
 }
 
 /** Time that runs so many times faster for the producer's delays, so that tests need not wait. */
 export function hastened(factor: number): Clock {
-  const startMs = systemClock.nowMs()
+  const startMs = systemClock.wallMs()
   return {
-    nowMs: () => startMs + (systemClock.nowMs() - startMs) * factor,
+    wallMs: () => startMs + (systemClock.wallMs() - startMs) * factor,
     monotonicMs: () => systemClock.monotonicMs() * factor,
     after: (delayMs, callback) => systemClock.after(delayMs / factor, callback),
     sleep: (delayMs, signal) => systemClock.sleep(delayMs / factor, signal),
@@ -88,7 +88,7 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   )
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const clock = options.wallClockMs ? { ...hasty, nowMs: options.wallClockMs } : hasty
+  const clock = options.wallMs ? { ...hasty, wallMs: options.wallMs } : hasty
   const endpoint = `http://127.0.0.1:${lab.port}`
   const aws = createAwsCalls(
     { clock, logger },

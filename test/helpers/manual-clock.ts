@@ -1,40 +1,60 @@
 import type { Clock } from '../../src/base/clock.ts'
 
-/** A clock that stands still until it is moved. */
+/** A clock that stands still until it is moved. Its two readings share no beginning. */
 export interface ManualClock extends Clock {
-  /** Moves on, running what becomes due, in order. */
+  /** Moves both hands on, running what becomes due, in order. */
   advance(ms: number): void
+  /** Sets the time of day alone, as a person or NTP does; nothing becomes due by it. */
+  setWall(epochMs: number): void
+  /** Timers that are neither due nor cancelled. */
+  readonly timerCount: number
 }
 
+/** What the monotonic hand shows at first: no time of day, so that a mixed-up reading is seen. */
+const monotonicStartMs = 5_000
+
 export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
-  let nowMs = startMs
+  let monotonicMs = monotonicStartMs
+  let wallAheadMs = startMs - monotonicStartMs
   const timers = new Set<{ readonly dueMs: number; readonly callback: () => void }>()
 
   function after(delayMs: number, callback: () => void): () => void {
-    const timer = { dueMs: nowMs + delayMs, callback }
+    const timer = { dueMs: monotonicMs + delayMs, callback }
     timers.add(timer)
     return () => void timers.delete(timer)
   }
 
   return {
-    nowMs: () => nowMs,
-    monotonicMs: () => nowMs - startMs,
+    wallMs: () => monotonicMs + wallAheadMs,
+    monotonicMs: () => monotonicMs,
     after,
     sleep: (delayMs, signal) =>
       new Promise((resolve) => {
-        after(delayMs, resolve)
-        signal?.addEventListener('abort', () => resolve(), { once: true })
+        if (signal?.aborted) return resolve()
+        const finish = () => {
+          cancel()
+          signal?.removeEventListener('abort', finish)
+          resolve()
+        }
+        const cancel = after(delayMs, finish)
+        signal?.addEventListener('abort', finish, { once: true })
       }),
     advance(ms) {
-      const endMs = nowMs + ms
+      const endMs = monotonicMs + ms
       for (;;) {
         const [next] = [...timers].toSorted((left, right) => left.dueMs - right.dueMs)
         if (next === undefined || next.dueMs > endMs) break
         timers.delete(next)
-        nowMs = Math.max(nowMs, next.dueMs)
+        monotonicMs = Math.max(monotonicMs, next.dueMs)
         next.callback()
       }
-      nowMs = endMs
+      monotonicMs = endMs
+    },
+    setWall(epochMs) {
+      wallAheadMs = epochMs - monotonicMs
+    },
+    get timerCount() {
+      return timers.size
     },
   }
 }

@@ -48,7 +48,7 @@ export async function startServer(
   onTestFinished(() => outbox.close())
   const distributed: Message[] = []
   const environment = { accountId: '123456789012', newUuid: randomUUID }
-  const clock = { ...systemClock, nowMs: () => 1_700_000_000_123 }
+  const clock = { ...systemClock, wallMs: () => 1_700_000_000_123 }
   const logger = createMemoryLogger((line) => serverLog.push(line))
   const engine = createEngine({
     rules: opened.store,

@@ -261,7 +261,7 @@ describe('retained messages', () => {
       topic: 'a/1',
       payload: Buffer.from('now'),
       qos: 1,
-      lastModifiedMs: clock.nowMs(),
+      lastModifiedMs: clock.wallMs(),
     })
     expect(ingress.retained('a')).toBeUndefined()
     const page = (after: string | undefined) =>

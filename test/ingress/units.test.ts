@@ -137,7 +137,7 @@ describe('the keepalive', () => {
     const keepAlive = createKeepAlive(clock, {
       isWaiting: () => false,
       ping: () => events.push('ping'),
-      timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
+      timedOut: () => events.push(`timed out at ${clock.wallMs()}`),
     })
     keepAlive.start(10)
     clock.advance(12_000)
@@ -154,8 +154,8 @@ describe('the keepalive', () => {
     const events: string[] = []
     const keepAlive = createKeepAlive(clock, {
       isWaiting: () => isWaiting,
-      ping: () => events.push(`ping at ${clock.nowMs()}`),
-      timedOut: () => events.push(`timed out at ${clock.nowMs()}`),
+      ping: () => events.push(`ping at ${clock.wallMs()}`),
+      timedOut: () => events.push(`timed out at ${clock.wallMs()}`),
     })
     keepAlive.start(10)
     clock.advance(22_000)

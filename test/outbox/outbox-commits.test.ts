@@ -48,7 +48,7 @@ test('a commit refuses a record whose destination has made room, and leaves noth
   for (const { entry } of held) table.release(entry)
   const others = holdAll(table, [newRecord('there', 'k', '2')]) ?? []
   const transaction = (entries: ReturnType<typeof newEntries>) => {
-    return { entries, bytes: 100, handedMs: systemClock.nowMs() }
+    return { entries, bytes: 100, handedMs: systemClock.wallMs() }
   }
   await expect(commits.append(transaction(newEntries(held, 1)))).rejects.toMatchObject({
     code: 'OutboxWriteFailed',

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
 
-const clockAt = (epochMs: number): Clock => ({ ...systemClock, nowMs: () => epochMs })
+const clockAt = (epochMs: number): Clock => ({ ...systemClock, wallMs: () => epochMs })
 const json = (value: unknown): string => JSON.stringify(value)
 const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
 

@@ -91,7 +91,7 @@ function returnedBy(
   { clock, random, shards }: ApplyVerdictDependencies,
 ): Returned[] {
   const nowMs = clock.monotonicMs()
-  const failedMs = clock.nowMs()
+  const failedMs = clock.wallMs()
   const dueMsByAttempts = new Map<number, number>()
   const ofShards = new Set(verdict.throttled.filter(shards.knowsShardOf))
   const ofKeys = verdict.throttled.filter((outgoing) => !ofShards.has(outgoing))
@@ -129,7 +129,7 @@ function givenUpNow(
   { item, failure }: Verdict<Outgoing>['refused'][number],
   { clock }: ApplyVerdictDependencies,
 ) {
-  const lastMs = clock.nowMs()
+  const lastMs = clock.wallMs()
   const { record, failures, firstFailedMs } = failedOnce(item, lastMs)
   const { code, message } = failure
   return { record, reason: { code, message }, attempts: failures, firstMs: firstFailedMs, lastMs }

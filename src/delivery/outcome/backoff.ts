@@ -77,7 +77,7 @@ export function createBackoff(
         sinceMs,
       } = condition ?? {
         failures: 0,
-        firstMs: clock.nowMs(),
+        firstMs: clock.wallMs(),
         sinceMs: clock.monotonicMs(),
       }
       condition = { failure, failures: before + 1, firstMs, sinceMs }

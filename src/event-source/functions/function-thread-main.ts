@@ -27,7 +27,7 @@ const answerTooLarge = {
 type Callback = (error: unknown, result?: unknown) => void
 type Handler = (event: unknown, context: unknown, callback: Callback) => unknown
 
-const logStreamName = `${new Date(systemClock.nowMs()).toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`
+const logStreamName = `${new Date(systemClock.wallMs()).toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`
 
 const handler = await loadHandler()
 if (handler) {
@@ -78,7 +78,9 @@ const asError = (error: unknown) =>
   error instanceof Error ? error : new Error(typeof error === 'string' ? error : 'unknown')
 
 /** Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function information". */
-function contextOf({ requestId, deadlineMs }: FunctionCall) {
+function contextOf({ requestId, timeoutMs }: FunctionCall) {
+  // By this thread's own clock: each thread's monotonic time has a beginning of its own.
+  const deadlineMs = systemClock.monotonicMs() + timeoutMs
   return {
     callbackWaitsForEmptyEventLoop: true,
     functionName: data.functionName,
@@ -88,7 +90,7 @@ function contextOf({ requestId, deadlineMs }: FunctionCall) {
     awsRequestId: requestId,
     logGroupName: `/aws/lambda/${data.functionName}`,
     logStreamName,
-    getRemainingTimeInMillis: () => Math.max(0, deadlineMs - systemClock.nowMs()),
+    getRemainingTimeInMillis: () => Math.max(0, Math.round(deadlineMs - systemClock.monotonicMs())),
   }
 }
 

@@ -12,8 +12,8 @@ export interface FunctionCall {
   readonly requestId: string
   /** JSON text of the event. */
   readonly payload: string
-  /** Epoch milliseconds: when its time is over. */
-  readonly deadlineMs: number
+  /** How much time it has. */
+  readonly timeoutMs: number
 }
 
 export type FunctionReport =

@@ -86,7 +86,6 @@ export function startFunctionThread(
     async call({ requestId, payload }, timeoutMs) {
       const loaded = await loading
       if (loaded !== 'ready') return { ...loaded, isUsable: false }
-      const deadlineMs = clock.nowMs() + timeoutMs
       const answer = next(timeoutMs, () => {
         const seconds = (timeoutMs / 1_000).toFixed(2)
         return failedBy(
@@ -95,7 +94,7 @@ export function startFunctionThread(
         )
       })
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
-      worker.postMessage({ requestId, payload, deadlineMs })
+      worker.postMessage({ requestId, payload, timeoutMs })
       const outcome = await answer
       return outcome === 'ready' ? failedBy('Runtime.Unknown', 'the thread began anew') : outcome
     },

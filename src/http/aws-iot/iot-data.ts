@@ -73,7 +73,7 @@ export function addDataPlaneRoutes(
       transport: 'http',
       sourceIp: request.ip,
       ...(principal === undefined ? {} : { principal }),
-      timestampMs: clock.nowMs(),
+      timestampMs: clock.wallMs(),
       ...(mqtt5 && { mqtt5 }),
     }
     await withinTime(broker.publish(message), clock)

@@ -91,7 +91,7 @@ export function guardApi(
       {
         service: serviceOf(request),
         regions: [owner.region],
-        nowMs: clock.nowMs(),
+        nowMs: clock.wallMs(),
         findKey: (accessKeyId) => keys.find(accessKeyId),
       },
     )

@@ -83,7 +83,7 @@ function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): Eval
   const message = messageOfRequest(json.message, {
     payloadText: jsonSlice(new TextDecoder().decode(body), ['message', 'payload']),
     where: 'message',
-    nowMs: dependencies.clock.nowMs(),
+    nowMs: dependencies.clock.wallMs(),
     topicLimits: dependencies.topicLimits,
   })
   const { accountId } = json.message
@@ -101,7 +101,7 @@ function ruleOf(
   { rules, compile, clock }: EvaluateDependencies,
 ): CompiledRule {
   if (payload !== undefined) {
-    const createdAt = Math.floor(clock.nowMs() / 1_000)
+    const createdAt = Math.floor(clock.wallMs() / 1_000)
     const name = ruleName ?? unnamedRule
     return compile({ name, payload: parsePayload(payload), createdAt, tags: {} })
   }

@@ -47,7 +47,7 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
   })
 
   app.get('/v1/outbox', async () => {
-    const nowMs = clock.nowMs()
+    const nowMs = clock.wallMs()
     const waiting = outbox.destinations().filter(({ records }) => records > 0)
     return {
       ...outbox.size(),

@@ -89,7 +89,7 @@ export function messageFrom(
     retain: packet.retain,
     transport: 'mqtt',
     traceId: randomUUID(),
-    timestampMs: clock.nowMs(),
+    timestampMs: clock.wallMs(),
   }
   // Not by spreading: that costs more than all the rest, for every message.
   if (clientId !== undefined) message.clientId = clientId

@@ -194,7 +194,7 @@ function signerOf(
     { method, target: url, host: headers.host },
     {
       regions: [guard.region],
-      nowMs: clock.nowMs(),
+      nowMs: clock.wallMs(),
       findKey: (accessKeyId) => guard.accessKeys.find(accessKeyId),
     },
   )

@@ -54,7 +54,7 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
         topic,
         payload: Buffer.from(payload),
         qos,
-        lastModifiedMs: clock.nowMs(),
+        lastModifiedMs: clock.wallMs(),
       })
       const isOver = bytes + bytesOf(kept) > limits.retainedBytesMax
       if (isOver || messages.size >= limits.retainedMax) return false

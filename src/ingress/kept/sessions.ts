@@ -60,8 +60,8 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
   function endOverdue(): void {
     cancel = undefined
     for (const [clientId, endsAtMs] of absent) {
-      if (endsAtMs > clock.nowMs() && absent.size <= limits.sessionsMax) {
-        cancel = clock.after(endsAtMs - clock.nowMs(), endOverdue)
+      if (endsAtMs > clock.wallMs() && absent.size <= limits.sessionsMax) {
+        cancel = clock.after(endsAtMs - clock.wallMs(), endOverdue)
         return
       }
       remove(clientId)
@@ -71,7 +71,7 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
   function leave(clientId: string, session: Kept): void {
     session.connections--
     if (session.connections > 0 || sessions.get(clientId) !== session) return
-    absent.set(clientId, clock.nowMs() + limits.sessionExpiryMs)
+    absent.set(clientId, clock.wallMs() + limits.sessionExpiryMs)
     if (cancel === undefined || absent.size > limits.sessionsMax) {
       cancel?.()
       endOverdue()

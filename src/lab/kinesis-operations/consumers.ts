@@ -70,7 +70,7 @@ function newConsumer(
   name: string,
   tagged: Readonly<Record<string, string>>,
 ): Consumer {
-  const createdMs = clock.nowMs()
+  const createdMs = clock.wallMs()
   // A consumer never gets the ARN of a namesake that was there before.
   const seconds = Math.max(Math.floor(createdMs / 1000), stream.lastConsumerSeconds + 1)
   return {

@@ -109,7 +109,7 @@ function store(
   const subject = { partitionKey: key, shardId: shard.id, position }
   const failure =
     context.faults.onEntry(call, subject) ??
-    (shard.limits.takeWrite(sizeOf(entry), context.clock.nowMs())
+    (shard.limits.takeWrite(sizeOf(entry), context.clock.wallMs())
       ? undefined
       : 'ProvisionedThroughputExceededException')
   if (failure === undefined) return context.streams.append(stream, shard, key, entry.Data)

@@ -101,7 +101,7 @@ function refuseMixedPosition({ type, sequenceNumber: given }: ReadingPosition): 
 
 function ordinalAtTime(context: OperationContext, shard: Shard, atMs: number | undefined): number {
   if (atMs === undefined) throw invalidArgument('AT_TIMESTAMP needs a Timestamp.')
-  const nowMs = context.clock.nowMs()
+  const nowMs = context.clock.wallMs()
   if (atMs > nowMs) {
     throw invalidArgument(
       `The timestamp cannot be later than now. Timestamp: ${atMs} ms, now: ${nowMs} ms.`,
@@ -153,7 +153,7 @@ export const getRecords = operation(
       throw invalidArgument(`The ShardIterator is not of stream ${input.StreamARN}.`)
     }
     const { stream, shard } = shardOfIterator(context, iterator)
-    const nowMs = clock.nowMs()
+    const nowMs = clock.wallMs()
     if (!shard.limits.takeRead(nowMs)) throw rateExceeded(context, stream, shard)
     const limits = { recordsMax: input.Limit ?? recordsPerReadMax, bytesMax: bytesPerReadMax }
     const { records, sizeBytes, nextOrdinal } = readShard(shard, iterator.ordinal, limits, wire)

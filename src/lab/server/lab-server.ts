@@ -227,8 +227,8 @@ function answerOther(request: LabRequest): LabAnswer {
 function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {
   let toldMs = -Infinity
   return (streamName) => {
-    if (clock.nowMs() - toldMs < dropNoticeMs) return
-    toldMs = clock.nowMs()
+    if (clock.wallMs() - toldMs < dropNoticeMs) return
+    toldMs = clock.wallMs()
     logger.warn({ stream: streamName }, 'the local Kinesis is full: the oldest records are dropped')
   }
 }

@@ -64,7 +64,7 @@ export function createCallerCheck({ clock, region, keys, sessions }: CallerCheck
     const verification = await verifySignature(request, {
       service,
       regions: regions[service],
-      nowMs: clock.nowMs(),
+      nowMs: clock.wallMs(),
       findKey,
     })
     if (verification.isValid) return undefined

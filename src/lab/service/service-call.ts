@@ -26,7 +26,7 @@ export interface ServiceCall {
 /** Applies the faults that are due, carries the call out and tells the observer. Never rejects. */
 export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
   const { context, call, request } = service
-  const startedMs = context.clock.nowMs()
+  const startedMs = context.clock.wallMs()
   const faults = context.faults.onCall(call)
   if (faults.delayMs > 0) await context.clock.sleep(faults.delayMs)
   const { answer, ...details } = outcomeOf(service, faults)
@@ -35,7 +35,7 @@ export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
     ...details,
     protocol: request.protocol,
     startedMs,
-    endedMs: context.clock.nowMs(),
+    endedMs: context.clock.wallMs(),
     status: answer.kind === 'cut' ? 0 : answer.status,
   })
   return answer

@@ -27,7 +27,7 @@ export function sealIterator(
     streamCreatedMs: at.stream.createdMs,
     shardNumber: at.shard.number,
     ordinal: at.ordinal,
-    issuedMs: clock.nowMs(),
+    issuedMs: clock.wallMs(),
   }
   return tokens.seal(iterator)
 }
@@ -44,7 +44,7 @@ export function openIterator(tokens: Tokens, sealed: string): ShardIterator {
 
 /** @throws ServiceError ExpiredIteratorException */
 export function refuseExpired(iterator: ShardIterator, clock: Clock): void {
-  const ageMs = clock.nowMs() - iterator.issuedMs
+  const ageMs = clock.wallMs() - iterator.issuedMs
   if (ageMs <= iteratorLifetimeMs) return
   throw new ServiceError(
     'ExpiredIteratorException',

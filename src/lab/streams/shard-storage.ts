@@ -77,11 +77,11 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
     }
   }
 
-  const horizonMs = (stream: Stream) => clock.nowMs() - stream.retentionHours * hourMs
+  const horizonMs = (stream: Stream) => clock.wallMs() - stream.retentionHours * hourMs
   return {
     ...makers,
     append(stream, shard, partitionKey, data) {
-      const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.nowMs())
+      const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.wallMs())
       if (memory.usedBytes > storedBytesMax) makeRoom()
       journal?.appended(stream, shard)
       if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
@@ -124,7 +124,7 @@ function createShardMakers(deps: {
       const createdMs =
         parents.length === 0
           ? stream.createdMs
-          : Math.max(deps.clock.nowMs(), ...parents.map((parent) => parent.createdMs + 1))
+          : Math.max(deps.clock.wallMs(), ...parents.map((parent) => parent.createdMs + 1))
       return {
         ...newParts(createdMs, number),
         parentIds: parents.map((parent) => parent.id),

@@ -98,7 +98,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     create(wanted) {
       if (streams.has(wanted.name)) throw alreadyThere(wanted.name, accountId)
       counts.refuseTooManyShards(wanted.shardCount)
-      lastCreatedMs = Math.max(clock.nowMs(), lastCreatedMs + 1)
+      lastCreatedMs = Math.max(clock.wallMs(), lastCreatedMs + 1)
       const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
       const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, makeShard })
       streams.set(wanted.name, stream)
@@ -129,7 +129,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     update(stream, apply) {
       statuses.refuseUnlessActive(stream)
       statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
-        apply({ stream, makeShard, nowMs: clock.nowMs() })
+        apply({ stream, makeShard, nowMs: clock.wallMs() })
         stream.status = 'ACTIVE'
         journal?.changed(stream)
       })

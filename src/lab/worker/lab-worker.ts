@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
@@ -70,9 +71,9 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
       isRunning = false
       // Whether or not it is answered: what counts is that the thread ends.
       requests.send((id) => ({ kind: 'close', id })).catch(() => undefined)
-      const timer = setTimeout(() => void worker.terminate(), closeTimeoutMs)
+      const cancel = systemClock.after(closeTimeoutMs, () => void worker.terminate())
       await ended
-      clearTimeout(timer)
+      cancel()
     },
   }
 }

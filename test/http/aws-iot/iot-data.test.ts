@@ -29,7 +29,7 @@ async function serverWithBroker(ingest: (message: Message) => Promise<void> = as
   })
   const { port: mqttPort } = await ingress.listen({ host: '127.0.0.1', port: 0 })
   onTestFinished(() => ingress.close())
-  const clock = { ...createManualClock(), nowMs: () => 1_700_000_000_123 }
+  const clock = { ...createManualClock(), wallMs: () => 1_700_000_000_123 }
   const server = await startServer({ dependencies: { broker: ingress, clock } })
   return { ...server, clock, ingested, mqttPort }
 }
@@ -210,7 +210,7 @@ describe('retained messages', () => {
       topic: 'a/b',
       payload: new Uint8Array(encode('last words')),
       qos: 1,
-      lastModifiedTime: expect.closeTo(systemClock.nowMs(), -5) as number,
+      lastModifiedTime: expect.closeTo(systemClock.wallMs(), -5) as number,
     })
     await expect(iotData.send(new GetRetainedMessageCommand({ topic: 'a' }))).rejects.toMatchObject(
       { name: 'ResourceNotFoundException' },

@@ -37,7 +37,7 @@ const failure = async (sending: Promise<unknown>): Promise<unknown[]> => {
 
 describe('the AWS client', () => {
   it('creates, reads, lists, disables, enables, replaces and deletes a rule', async () => {
-    const store = await openStore({ clock: { ...systemClock, nowMs: () => 1_700_000_000_000 } })
+    const store = await openStore({ clock: { ...systemClock, wallMs: () => 1_700_000_000_000 } })
     const { iot } = await startServer({ store })
     const ruleName = 'first'
     const topicRulePayload = { ...payloadFor('dt/+/x'), description: 'what it is for' }

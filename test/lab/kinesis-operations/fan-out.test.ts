@@ -92,7 +92,7 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('a subscription over %s', (versio
     expect(first).toMatchObject({
       Records: [
         { PartitionKey: 'k', EncryptionType: 'NONE' },
-        { SequenceNumber: b, ApproximateArrivalTimestamp: new Date(clock.nowMs()) },
+        { SequenceNumber: b, ApproximateArrivalTimestamp: new Date(clock.wallMs()) },
       ],
       MillisBehindLatest: 0,
     })
@@ -163,7 +163,7 @@ describe('a subscription', () => {
     const [a = ''] = await put('a')
     clock.advance(60_000)
     await put('b')
-    const timed = await subscribe({ Type: 'AT_TIMESTAMP', Timestamp: new Date(clock.nowMs()) })
+    const timed = await subscribe({ Type: 'AT_TIMESTAMP', Timestamp: new Date(clock.wallMs()) })
     expect(textsOf(await timed.next())).toEqual(['b'])
     clock.advance(5_000)
     const numbered = await subscribe({ Type: 'AFTER_SEQUENCE_NUMBER', SequenceNumber: a })
@@ -204,7 +204,7 @@ describe('a subscription', () => {
     const text = 'x'.repeat(1024 * 1024 - 1)
     for (const letter of ['a', 'b', 'c', 'd']) await put(letter + text.slice(1))
     const events = await subscribe()
-    const startMs = clock.nowMs()
+    const startMs = clock.wallMs()
     expect((await events.next())?.Records).toHaveLength(1)
     expect((await events.next())?.Records).toHaveLength(1)
     const third = events.next()
@@ -213,7 +213,7 @@ describe('a subscription', () => {
     const fourth = events.next()
     clock.advance(500)
     expect((await fourth)?.Records).toHaveLength(1)
-    expect(clock.nowMs() - startMs).toBe(501)
+    expect(clock.wallMs() - startMs).toBe(501)
   })
 
   test.each([
@@ -272,7 +272,7 @@ describe('a consumer', () => {
       ConsumerName: 'c',
       ConsumerARN: expect.stringMatching(/:stream\/s\/consumer\/c:\d+$/) as string,
       ConsumerStatus: 'CREATING',
-      ConsumerCreationTimestamp: new Date(clock.nowMs()),
+      ConsumerCreationTimestamp: new Date(clock.wallMs()),
       StreamARN,
     })
     const start = { ShardId, StartingPosition: { Type: 'LATEST' } }

@@ -73,7 +73,7 @@ describe('a shard iterator begins', () => {
   ] as const)('%s, case %#', async (type, membersOf, expected) => {
     const bench = await createBench()
     const [, b = ''] = await bench.put('a', 'b', 'c')
-    const members = membersOf(b, bench.clock.nowMs() - secondMs)
+    const members = membersOf(b, bench.clock.wallMs() - secondMs)
     const iterator = await bench.iterator(type, members)
     const page = await bench.read(iterator)
     expect(page.texts).toEqual(expected)

@@ -32,7 +32,7 @@ describe('a stream', () => {
       StreamStatus: 'ACTIVE',
       StreamModeDetails: { StreamMode: 'PROVISIONED' },
       RetentionPeriodHours: 24,
-      StreamCreationTimestamp: new Date(clock.nowMs()),
+      StreamCreationTimestamp: new Date(clock.wallMs()),
       EncryptionType: 'NONE',
     }
     const { StreamDescription } = await client.send(new DescribeStreamCommand({ StreamName }))

@@ -72,21 +72,21 @@ describe('CBOR as the Java clients write it', () => {
       StreamName,
       ShardId,
       ShardIteratorType: 'AT_TIMESTAMP',
-      Timestamp: new Tag(BigInt(clock.nowMs()), 1),
+      Timestamp: new Tag(BigInt(clock.wallMs()), 1),
     })
     const read = await cborCall(lab, 'GetRecords', { ShardIterator: output['ShardIterator'] })
     expect(read.output['Records']).toMatchObject([{ PartitionKey: 'é', Data }])
     const timeBytes = Buffer.alloc(10)
     timeBytes.writeUInt8(0xc1, 0)
     timeBytes.writeUInt8(0x1b, 1)
-    timeBytes.writeBigUInt64BE(BigInt(clock.nowMs()), 2)
+    timeBytes.writeBigUInt64BE(BigInt(clock.wallMs()), 2)
     expect(read.body.includes(timeBytes), 'tag 1 and a whole number of milliseconds').toBe(true)
   })
 
   test('reads a time that stands one level deeper', async () => {
     const { lab, clock } = await newLab()
-    const before = await cborCall(lab, 'ListShards', filter(clock.nowMs() - 1))
-    const now = await cborCall(lab, 'ListShards', filter(clock.nowMs()))
+    const before = await cborCall(lab, 'ListShards', filter(clock.wallMs() - 1))
+    const now = await cborCall(lab, 'ListShards', filter(clock.wallMs()))
     expect([before.output['Shards'], now.output['Shards']]).toMatchObject([[], [{ ShardId }]])
   })
 
@@ -215,7 +215,7 @@ test('Smithy RPC v2 in CBOR is spoken, too', async () => {
   const { ShardIterator } = await client.send(new GetShardIteratorCommand(start))
   const { Records } = await client.send(new GetRecordsCommand({ ShardIterator }))
   expect(Records).toMatchObject([
-    { PartitionKey: 'k', ApproximateArrivalTimestamp: new Date(clock.nowMs()) },
+    { PartitionKey: 'k', ApproximateArrivalTimestamp: new Date(clock.wallMs()) },
   ])
   await expect(client.send(new ListShardsCommand({ StreamName: 'missing' }))).rejects.toMatchObject(
     { name: 'ResourceNotFoundException' },

@@ -30,7 +30,7 @@ describe('AssumeRole', () => {
     expect(Credentials?.AccessKeyId).toMatch(/^ASIA[A-Z2-7]{16}$/)
     expect(Credentials?.SecretAccessKey).toHaveLength(40)
     expect(Credentials?.SessionToken?.length).toBeGreaterThan(100)
-    expect(Credentials?.Expiration).toEqual(new Date(clock.nowMs() + lifetimeSeconds * 1000))
+    expect(Credentials?.Expiration).toEqual(new Date(clock.wallMs() + lifetimeSeconds * 1000))
     expect(AssumedRoleUser?.Arn).toBe(
       'arn:aws:sts::123456789012:assumed-role/iot-to-kinesis/sluice',
     )

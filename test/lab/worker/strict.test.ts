@@ -25,7 +25,7 @@ async function startStrict() {
 }
 
 function configAt(clock: ManualClock, aheadMs = 0) {
-  return { credentials, systemClockOffset: clock.nowMs() + aheadMs - Date.now() }
+  return { credentials, systemClockOffset: clock.wallMs() + aheadMs - Date.now() }
 }
 
 async function sessionKeys(lab: { port: number }, config: STSClientConfig) {
