@@ -7,6 +7,7 @@ export interface AwsCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken: string
+  /** Epoch milliseconds, by the clock of STS. */
   readonly expiresAtMs: number
 }
 
@@ -37,6 +38,12 @@ export interface RoleCredentialsDependencies {
 const refreshAfterShare = 0.8
 /** Between attempts of the background refresh while STS does not answer. */
 const refreshRetryMs = 10_000
+/**
+ * What STS gives at least, and what a role can be set to at most [AWS STS API Reference, AssumeRole].
+ * Where this machine's time of day is wrong, the life that it makes of an expiry is bounded by them.
+ */
+const lifeMinMs = 900_000
+const lifeMaxMs = 43_200_000
 
 /**
  * The credentials of a role, assumed through STS and shared by all that writes with it.
@@ -44,21 +51,29 @@ const refreshRetryMs = 10_000
  * One AssumeRole is under way at most. At 80 % of their life the credentials are renewed in the
  * background, while calls go on with the old ones; those are used until they really expire, so that
  * a short outage of STS stops nothing. (The provider that the SDK brings refuses them before.)
+ *
+ * Their life is measured from when they came, by the monotonic clock. Where that is too long, since
+ * the machine was suspended for example, AWS refuses them as expired, and they are dropped.
  */
 export function createRoleCredentials(
   { assumeRole, clock, logger }: RoleCredentialsDependencies,
   { roleArn, externalId }: AssumedRole,
 ): RoleCredentials {
   let held: AwsCredentials | undefined
+  /** By the monotonic clock, as is `refreshAtMs`. */
+  let endsAtMs = 0
   let refreshAtMs = 0
   let asking: Promise<AwsCredentials> | undefined
 
   async function ask(): Promise<AwsCredentials> {
     try {
       const credentials = await assumeRole(roleArn, externalId)
-      const nowMs = clock.wallMs()
+      const leftMs = credentials.expiresAtMs - clock.wallMs()
+      const lifeMs = Math.min(lifeMaxMs, Math.max(lifeMinMs, leftMs))
+      const nowMs = clock.monotonicMs()
       held = credentials
-      refreshAtMs = nowMs + refreshAfterShare * (credentials.expiresAtMs - nowMs)
+      endsAtMs = nowMs + lifeMs
+      refreshAtMs = nowMs + refreshAfterShare * lifeMs
       return credentials
     } finally {
       asking = undefined
@@ -74,7 +89,7 @@ export function createRoleCredentials(
     try {
       await askOnce()
     } catch (error) {
-      refreshAtMs = clock.wallMs() + refreshRetryMs
+      refreshAtMs = clock.monotonicMs() + refreshRetryMs
       const expiresAt = held && new Date(held.expiresAtMs).toISOString()
       logger.warn(
         { roleArn, expiresAt, reason: messageOf(error) },
@@ -85,8 +100,8 @@ export function createRoleCredentials(
 
   return Object.freeze({
     current() {
-      const nowMs = clock.wallMs()
-      if (held === undefined || held.expiresAtMs <= nowMs) return askOnce()
+      const nowMs = clock.monotonicMs()
+      if (held === undefined || endsAtMs <= nowMs) return askOnce()
       // Renewed when they are used, not by a timer: a role that is no longer used costs no calls.
       if (nowMs >= refreshAtMs && asking === undefined) void refresh()
       return Promise.resolve(held)

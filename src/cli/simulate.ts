@@ -63,13 +63,13 @@ async function simulate(host: Host, options: SimulateOptions): Promise<void> {
   const messages = await readMessages(options.file)
   const fleet = createFleet({ ...loadConfig(host.environment, 'lab').mqtt, ...options })
   const progress = await createProgress(host, options.repeat ? undefined : messages.length)
-  const startedMs = systemClock.wallMs()
+  const startedMs = systemClock.monotonicMs()
   let sent = 0
   try {
     do {
       for (const message of messages) {
         if (stop.signal.aborted) break
-        const earlyMs = startedMs + (sent * 1000) / options.rate - systemClock.wallMs()
+        const earlyMs = startedMs + (sent * 1000) / options.rate - systemClock.monotonicMs()
         if (earlyMs > 0) await systemClock.sleep(earlyMs, stop.signal)
         await fleet.publish(message, progress.acknowledged)
         sent += 1
@@ -80,7 +80,7 @@ async function simulate(host: Host, options: SimulateOptions): Promise<void> {
     progress.stop()
     await fleet.close()
   }
-  const seconds = (systemClock.wallMs() - startedMs) / 1000
+  const seconds = (systemClock.monotonicMs() - startedMs) / 1000
   host.stdout.write(
     `${sent} messages published and acknowledged in ${seconds.toFixed(1)} s ` +
       `(${Math.round(sent / seconds)} messages/s)\n`,

@@ -14,7 +14,7 @@ export function createKeptAnswers<Answer>(
 
   return {
     get(key, ask) {
-      const nowMs = clock.wallMs()
+      const nowMs = clock.monotonicMs()
       const known = kept.get(key)
       if (known !== undefined && nowMs < known.untilMs) return known.answer
       const entry = { answer: ask(), untilMs: nowMs + keptMs }

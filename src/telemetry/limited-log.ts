@@ -53,7 +53,7 @@ export function createLimitedLog(
     fields: Fields,
     text: string,
   ): boolean {
-    const window = windowOf(key, deps.clock.wallMs())
+    const window = windowOf(key, deps.clock.monotonicMs())
     if (window.lines >= linesMax) {
       window.suppressed++
       return false

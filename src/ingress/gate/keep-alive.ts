@@ -23,22 +23,22 @@ export interface KeepAliveEvents {
 }
 
 export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAlive {
-  let heardAtMs = clock.wallMs()
+  let heardAtMs = clock.monotonicMs()
   let cancel: (() => void) | undefined
   let isStopped = false
 
   function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
       // Twice a keepalive, because clients give up when a PINGREQ has no answer for half of one.
-      heardAtMs = clock.wallMs()
+      heardAtMs = clock.monotonicMs()
       events.ping()
     }
-    if (clock.wallMs() < heardAtMs + keepAliveMs * 1.5) watch(keepAliveMs)
+    if (clock.monotonicMs() < heardAtMs + keepAliveMs * 1.5) watch(keepAliveMs)
     else events.timedOut()
   }
 
   function watch(keepAliveMs: number): void {
-    const leftMs = heardAtMs + keepAliveMs * 1.5 - clock.wallMs()
+    const leftMs = heardAtMs + keepAliveMs * 1.5 - clock.monotonicMs()
     cancel = clock.after(Math.min(leftMs, keepAliveMs / 2), () => look(keepAliveMs))
   }
 
@@ -47,7 +47,7 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
       if (keepAliveSeconds > 0 && !isStopped) watch(keepAliveSeconds * 1000)
     },
     heard() {
-      heardAtMs = clock.wallMs()
+      heardAtMs = clock.monotonicMs()
     },
     stop() {
       isStopped = true

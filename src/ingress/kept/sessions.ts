@@ -60,8 +60,8 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
   function endOverdue(): void {
     cancel = undefined
     for (const [clientId, endsAtMs] of absent) {
-      if (endsAtMs > clock.wallMs() && absent.size <= limits.sessionsMax) {
-        cancel = clock.after(endsAtMs - clock.wallMs(), endOverdue)
+      if (endsAtMs > clock.monotonicMs() && absent.size <= limits.sessionsMax) {
+        cancel = clock.after(endsAtMs - clock.monotonicMs(), endOverdue)
         return
       }
       remove(clientId)
@@ -71,7 +71,7 @@ export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLi
   function leave(clientId: string, session: Kept): void {
     session.connections--
     if (session.connections > 0 || sessions.get(clientId) !== session) return
-    absent.set(clientId, clock.wallMs() + limits.sessionExpiryMs)
+    absent.set(clientId, clock.monotonicMs() + limits.sessionExpiryMs)
     if (cancel === undefined || absent.size > limits.sessionsMax) {
       cancel?.()
       endOverdue()
