@@ -158,22 +158,20 @@ function shardsListed(
     )
   }
   context.streams.trim(stream)
-  const holds = filterOf(context, stream, filter)
+  const holds = filterOf(stream, filter)
   return stream.shards.filter((shard) => (after === undefined || shard.id > after) && holds(shard))
 }
 
 /** Shards that expired are listed by no filter: the stream has them no more. */
-function filterOf(
-  { streams }: OperationContext,
-  stream: Stream,
-  filter: ShardFilter | undefined,
-): (shard: Shard) => boolean {
+function filterOf(stream: Stream, filter: ShardFilter | undefined): (shard: Shard) => boolean {
+  const ids = new Set(stream.shards.map(({ id }) => id))
   // Both that need a time have one by then: see checkFilter.
   const atMs = filter?.Timestamp ?? 0
   const filters: Readonly<Record<ShardFilter['Type'], (shard: Shard) => boolean>> = {
     AFTER_SHARD_ID: () => true,
     FROM_TRIM_HORIZON: () => true,
-    AT_TRIM_HORIZON: openAt(Math.max(streams.horizonMs(stream), stream.createdMs)),
+    // A shard begins when its parents end: while one of these is here, it began after the horizon.
+    AT_TRIM_HORIZON: ({ parentIds }) => !parentIds.some((id) => ids.has(id)),
     AT_LATEST: (shard) => shard.closedMs === undefined,
     AT_TIMESTAMP: openAt(atMs),
     FROM_TIMESTAMP: (shard) => (shard.closedMs ?? Infinity) >= atMs,

@@ -17,13 +17,12 @@ export type Listing = 'listStreams' | 'listShards' | 'listStreamConsumers'
 const tokenLifetimeMs = 300_000
 
 export const sealPage = (context: OperationContext, kind: Listing, page: Page) =>
-  context.tokens.seal({ ...page, kind, issuedMs: context.clock.wallMs() })
+  context.tokens.seal({ ...page, kind })
 
 /** @throws ServiceError InvalidArgumentException, ExpiredNextTokenException */
 export function openPage(context: OperationContext, kind: Listing, token: string): Page {
-  const content = context.tokens.open(token)
+  const { content, ageMs = 0 } = context.tokens.open(token) ?? {}
   if (!isObject(content) || content['kind'] !== kind) throw invalidArgument('Invalid NextToken.')
-  const ageMs = context.clock.wallMs() - Number(content['issuedMs'])
   if (ageMs > tokenLifetimeMs) {
     throw new ServiceError(
       'ExpiredNextTokenException',

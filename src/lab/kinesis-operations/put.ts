@@ -109,7 +109,7 @@ function store(
   const subject = { partitionKey: key, shardId: shard.id, position }
   const failure =
     context.faults.onEntry(call, subject) ??
-    (shard.limits.takeWrite(sizeOf(entry), context.clock.wallMs())
+    (shard.limits.takeWrite(sizeOf(entry), context.clock.monotonicMs())
       ? undefined
       : 'ProvisionedThroughputExceededException')
   if (failure === undefined) return context.streams.append(stream, shard, key, entry.Data)

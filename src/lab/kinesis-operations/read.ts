@@ -1,4 +1,4 @@
-import { openIterator, refuseExpired, sealIterator } from '../streams/iterators.ts'
+import { openIterator, sealIterator } from '../streams/iterators.ts'
 import type { ShardIterator } from '../streams/iterators.ts'
 import { childShardsOf, millisBehindLatest, readShard } from '../streams/read-shard.ts'
 import { parseSequenceNumber } from '../streams/sequence-number.ts'
@@ -59,7 +59,7 @@ export const getShardIterator = operation(
       atMs: input.Timestamp,
     })
     return {
-      ShardIterator: sealIterator(context.tokens, context.clock, { stream, shard, ordinal }),
+      ShardIterator: sealIterator(context.tokens, { stream, shard, ordinal }),
     }
   },
 )
@@ -146,14 +146,12 @@ export const getRecords = operation(
     StreamARN: streamArn,
   }),
   (context, input, { wire }) => {
-    const { clock } = context
     const iterator = openIterator(context.tokens, input.ShardIterator)
-    refuseExpired(iterator, clock)
     if (input.StreamARN !== undefined && nameOf(context, input) !== iterator.streamName) {
       throw invalidArgument(`The ShardIterator is not of stream ${input.StreamARN}.`)
     }
     const { stream, shard } = shardOfIterator(context, iterator)
-    const nowMs = clock.wallMs()
+    const nowMs = context.clock.monotonicMs()
     if (!shard.limits.takeRead(nowMs)) throw rateExceeded(context, stream, shard)
     const limits = { recordsMax: input.Limit ?? recordsPerReadMax, bytesMax: bytesPerReadMax }
     const { records, sizeBytes, nextOrdinal } = readShard(shard, iterator.ordinal, limits, wire)
@@ -165,7 +163,7 @@ export const getRecords = operation(
       // A closed shard that is read to its end has no next iterator.
       ...(childShards
         ? { ChildShards: childShards }
-        : { NextShardIterator: sealIterator(context.tokens, clock, at) }),
+        : { NextShardIterator: sealIterator(context.tokens, at) }),
       MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, nowMs),
     }
   },

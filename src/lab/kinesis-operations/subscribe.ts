@@ -65,7 +65,7 @@ export const subscribeToShard = operation(
 function takeOver({ clock, limits }: OperationContext, consumer: Consumer, shard: Shard): void {
   const last = consumer.subscriptions.get(shard.number)
   if (!last) return
-  if (limits.fanOut && clock.wallMs() - last.startedMs < resubscribeMinMs) {
+  if (limits.fanOut && clock.monotonicMs() - last.startedMs < resubscribeMinMs) {
     throw new ServiceError(
       'ResourceInUseException',
       `Another active subscription exists for this consumer: ${consumer.arn} on ${shard.id} was ` +

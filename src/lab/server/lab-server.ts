@@ -127,7 +127,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     accountId: options.accountId,
     region: options.region,
     streams,
-    tokens: createTokens(disk?.tokenKey),
+    tokens: createTokens(clock, disk?.tokenKey),
     faults,
     limits,
     streamForPut(name) {
@@ -227,8 +227,9 @@ function answerOther(request: LabRequest): LabAnswer {
 function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {
   let toldMs = -Infinity
   return (streamName) => {
-    if (clock.wallMs() - toldMs < dropNoticeMs) return
-    toldMs = clock.wallMs()
+    const nowMs = clock.monotonicMs()
+    if (nowMs - toldMs < dropNoticeMs) return
+    toldMs = nowMs
     logger.warn({ stream: streamName }, 'the local Kinesis is full: the oldest records are dropped')
   }
 }

@@ -54,8 +54,13 @@ const codes: Readonly<Record<SignedService, Readonly<Record<RefusalReason, strin
 const globalRegion = 'us-east-1'
 
 export function createCallerCheck({ clock, region, keys, sessions }: CallerCheckDeps): CheckCaller {
-  const findKey = (accessKeyId: string): SigningKey | undefined =>
-    accessKeyId === keys.accessKeyId ? keys : sessions.get(accessKeyId)
+  const findKey = (accessKeyId: string): SigningKey | undefined => {
+    if (accessKeyId === keys.accessKeyId) return keys
+    const session = sessions.get(accessKeyId)
+    // The time of day may have been set since the session began: what counts is what is left of it.
+    const leftMs = (session?.endsAtMs ?? 0) - clock.monotonicMs()
+    return session && { ...session, expiresMs: clock.wallMs() + leftMs }
+  }
   const regions: Readonly<Record<SignedService, readonly string[]>> = {
     kinesis: [region],
     sts: [region, globalRegion],

@@ -3,6 +3,7 @@ import type { CallSubject } from '../faults/faults.ts'
 /** One call that the lab answered, for tests that look at what a client did. */
 export interface LabCall extends CallSubject {
   readonly protocol: 'HTTP/1.1' | 'HTTP/2'
+  /** Epoch milliseconds; the end is later by as long as it took. */
   readonly startedMs: number
   readonly endedMs: number
   /** HTTP status; 0 when the connection was cut instead. */

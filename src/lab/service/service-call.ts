@@ -27,6 +27,7 @@ export interface ServiceCall {
 export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
   const { context, call, request } = service
   const startedMs = context.clock.wallMs()
+  const sinceMs = context.clock.monotonicMs()
   const faults = context.faults.onCall(call)
   if (faults.delayMs > 0) await context.clock.sleep(faults.delayMs)
   const { answer, ...details } = outcomeOf(service, faults)
@@ -35,7 +36,7 @@ export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
     ...details,
     protocol: request.protocol,
     startedMs,
-    endedMs: context.clock.wallMs(),
+    endedMs: startedMs + Math.round(context.clock.monotonicMs() - sinceMs),
     status: answer.kind === 'cut' ? 0 : answer.status,
   })
   return answer

@@ -6,6 +6,6 @@ export interface Session {
   readonly userId: string
   readonly secretAccessKey: string
   readonly sessionToken: string
-  /** Epoch milliseconds, a whole second. */
-  readonly expiresMs: number
+  /** When it expires, by the clock's `monotonicMs`. */
+  readonly endsAtMs: number
 }

@@ -1,16 +1,14 @@
-import type { Clock } from '../../base/clock.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import type { Shard, Stream } from './stream.ts'
 import type { Tokens } from '../wire/tokens.ts'
 
-/** A place in a shard: the ordinal of the record that is read next, and when it was given out. */
+/** A place in a shard: the ordinal of the record that is read next. */
 export interface ShardIterator {
   readonly kind: 'shardIterator'
   readonly streamName: string
   readonly streamCreatedMs: number
   readonly shardNumber: number
   readonly ordinal: number
-  readonly issuedMs: number
 }
 
 /** An iterator can be used for five minutes (API Reference, GetShardIterator). */
@@ -18,7 +16,6 @@ export const iteratorLifetimeMs = 300_000
 
 export function sealIterator(
   tokens: Tokens,
-  clock: Clock,
   at: { stream: Stream; shard: Shard; ordinal: number },
 ): string {
   const iterator: ShardIterator = {
@@ -27,25 +24,19 @@ export function sealIterator(
     streamCreatedMs: at.stream.createdMs,
     shardNumber: at.shard.number,
     ordinal: at.ordinal,
-    issuedMs: clock.wallMs(),
   }
   return tokens.seal(iterator)
 }
 
 /**
- * What an iterator says, whether or not it has expired.
- * @throws ServiceError InvalidArgumentException for one that this server did not make
+ * What an iterator says.
+ * @throws ServiceError InvalidArgumentException for one that this server did not make,
+ *   ExpiredIteratorException
  */
 export function openIterator(tokens: Tokens, sealed: string): ShardIterator {
-  const content = tokens.open(sealed)
-  if (isIterator(content)) return content
-  throw invalidArgument('Invalid ShardIterator.')
-}
-
-/** @throws ServiceError ExpiredIteratorException */
-export function refuseExpired(iterator: ShardIterator, clock: Clock): void {
-  const ageMs = clock.wallMs() - iterator.issuedMs
-  if (ageMs <= iteratorLifetimeMs) return
+  const { content, ageMs = 0 } = tokens.open(sealed) ?? {}
+  if (!isIterator(content)) throw invalidArgument('Invalid ShardIterator.')
+  if (ageMs <= iteratorLifetimeMs) return content
   throw new ServiceError(
     'ExpiredIteratorException',
     `Iterator expired. It was made ${ageMs} ms ago and can be used for ${iteratorLifetimeMs} ms.`,

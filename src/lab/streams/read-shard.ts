@@ -42,10 +42,13 @@ export function readShard(
   return { records, sizeBytes, nextOrdinal }
 }
 
-/** Age of the oldest record not read yet; 0 only when there is none. */
+/**
+ * Age of the oldest record not read yet; 0 only when there is none.
+ * @param nowMs by the monotonic clock
+ */
 export function millisBehindLatest(shard: Shard, nextOrdinal: number, nowMs: number): number {
   const waiting = shard.log.at(nextOrdinal)
-  return waiting ? Math.max(1, nowMs - waiting.arrivalMs) : 0
+  return waiting ? Math.max(1, Math.round(nowMs - waiting.sinceMs)) : 0
 }
 
 /** The API's ChildShards: what takes over from a shard that is read to its end; else undefined. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../../base/clock.ts'
 import { hashKeySpace } from '../../base/hash-key.ts'
 import type { Shard, Stream } from './stream.ts'
 
@@ -18,7 +19,7 @@ export type MakeShard = (stream: Stream, shard: NewShard) => Shard
 export interface Resharding {
   readonly stream: Stream
   readonly makeShard: MakeShard
-  readonly nowMs: number
+  readonly clock: Clock
 }
 
 /** Splits an open shard in two; the second begins at `hashKey`, which is inside of its range. */
@@ -84,7 +85,7 @@ function openShardAt({ openShards }: Stream, hashKey: bigint): Shard | undefined
 }
 
 function replace(
-  { stream, nowMs }: Resharding,
+  { stream, clock }: Resharding,
   closed: readonly Shard[],
   added: readonly Shard[],
 ): void {
@@ -93,7 +94,8 @@ function replace(
   stream.openShards = stream.openShards.toSpliced(at, closed.length, ...added)
   stream.shards = [...stream.shards, ...added]
   for (const shard of closed) {
-    shard.closedMs = Math.max(nowMs, shard.createdMs)
+    shard.closedMs = Math.max(clock.wallMs(), shard.createdMs)
+    shard.closedSinceMs = clock.monotonicMs()
     shard.children = added
     for (const wake of shard.watchers) wake()
   }

@@ -1,10 +1,13 @@
+import type { StoredTime } from '../../base/stored-time.ts'
+
 /**
  * The records of one shard, in memory.
  *
  * Format: a list of segments. A segment is one buffer that holds, record after record, the UTF-8
- * bytes of the partition key and then the data; beside it stand three arrays with, per record,
- * where the key ends, where the record ends, and when it arrived. So a record costs its bytes and
- * three numbers, and no object of its own.
+ * bytes of the partition key and then the data; beside it stand four arrays with, per record, where
+ * the key ends, where the record ends, and when it arrived: by the time of day, and by the monotonic
+ * clock, which its age goes by. So a record costs its bytes and four numbers, and no object of its
+ * own.
  *
  * Invariants: ordinals are dense from 1 (`firstOrdinal` .. `nextOrdinal - 1` are readable); arrival
  * times never decrease, whatever the clock does; memory is given back by whole segments, the
@@ -19,7 +22,8 @@ export interface ShardLog {
   append(
     partitionKey: string,
     data: Uint8Array,
-    nowMs: number,
+    wallMs: number,
+    monotonicMs: number,
   ): { ordinal: number; arrivalMs: number }
   /** Adds a record that has its ordinal, which follows or leaves a gap behind what is forgotten. */
   restore(
@@ -37,19 +41,23 @@ export interface ShardLog {
   /** Ordinal of the first readable record that arrived at `arrivalMs` or later. */
   firstArrivedSince(arrivalMs: number): number
   /**
-   * Makes what arrived before `arrivalMs` unreadable, and frees the segments that are empty then.
+   * Makes what arrived before unreadable, and frees the segments that are empty then.
+   * @param sinceMs by the monotonic clock
    * @returns whether there was any
    */
-  trimBefore(arrivalMs: number): boolean
+  trimBefore(sinceMs: number): boolean
   /** Frees the oldest segment with all its records, if there is one. */
   dropOldestSegment(): void
-  /** When the oldest segment began, in epoch milliseconds; undefined when nothing is held. */
+  /** When the oldest segment began, by the monotonic clock; undefined when nothing is held. */
   oldestSegmentMs(): number | undefined
 }
 
 export interface StoredRecord {
   readonly ordinal: number
+  /** Epoch milliseconds. */
   readonly arrivalMs: number
+  /** When it arrived, by the monotonic clock. */
+  readonly sinceMs: number
   readonly partitionKey: string
   /** A view: it is valid as long as somebody holds it, and must not be written to. */
   readonly data: Buffer
@@ -63,18 +71,20 @@ interface Segment {
   readonly keyEnds: number[]
   readonly ends: number[]
   readonly arrivals: number[]
+  readonly sinces: number[]
 }
 
 // Segments start small, because a lab has many shards that hardly hold anything, and double.
 const segmentBytesMin = 4 * 1024
 const segmentBytesMax = 1024 * 1024
-/** Three numbers a record in the arrays of a segment. */
-const indexBytesPerRecord = 3 * 8
+/** Four numbers a record in the arrays of a segment. */
+const indexBytesPerRecord = 4 * 8
 
 /**
  * @param onBytes told of each change of the memory that the log takes, in bytes (negative: freed)
+ * @param storedTime when records that are restored arrived
  */
-export function createShardLog(onBytes: (delta: number) => void): ShardLog {
+export function createShardLog(onBytes: (delta: number) => void, storedTime: StoredTime): ShardLog {
   const { segments, segmentFor, shift } = createSegments(onBytes)
   let first = 1
   let next = 1
@@ -85,8 +95,8 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
     if (removed) first = Math.max(first, removed.firstOrdinal + removed.ends.length)
   }
 
-  function append(partitionKey: string, data: Uint8Array, nowMs: number) {
-    lastArrivalMs = Math.max(nowMs, lastArrivalMs)
+  function append(partitionKey: string, data: Uint8Array, wallMs: number, monotonicMs: number) {
+    lastArrivalMs = Math.max(wallMs, lastArrivalMs)
     const arrivalMs = lastArrivalMs
     const segment = segmentFor(Buffer.byteLength(partitionKey) + data.length, next)
     const start = usedBytes(segment)
@@ -95,6 +105,7 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
     segment.keyEnds.push(keyEnd)
     segment.ends.push(keyEnd + data.length)
     segment.arrivals.push(arrivalMs)
+    segment.sinces.push(monotonicMs)
     onBytes(indexBytesPerRecord)
     return { ordinal: next++, arrivalMs }
   }
@@ -111,7 +122,7 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
     append,
     restore(ordinal, { partitionKey, data, arrivalMs }) {
       if (ordinal !== next) skipTo(ordinal)
-      append(partitionKey, data, arrivalMs)
+      append(partitionKey, data, arrivalMs, storedTime(arrivalMs))
     },
     skipTo,
     at(ordinal) {
@@ -126,21 +137,21 @@ export function createShardLog(onBytes: (delta: number) => void): ShardLog {
       const offset = countWhile(segment.arrivals, (arrival) => arrival < arrivalMs)
       return Math.max(first, segment.firstOrdinal + offset)
     },
-    trimBefore(arrivalMs) {
+    trimBefore(sinceMs) {
       const before = first
       let oldest = segments[0]
-      while (oldest && (oldest.arrivals.at(-1) ?? 0) < arrivalMs) {
+      while (oldest && (oldest.sinces.at(-1) ?? 0) < sinceMs) {
         removeOldest()
         oldest = segments[0]
       }
-      if (oldest && (oldest.arrivals[0] ?? 0) < arrivalMs) {
-        const trimmed = countWhile(oldest.arrivals, (arrival) => arrival < arrivalMs)
+      if (oldest && (oldest.sinces[0] ?? 0) < sinceMs) {
+        const trimmed = countWhile(oldest.sinces, (since) => since < sinceMs)
         first = Math.max(first, oldest.firstOrdinal + trimmed)
       }
       return first > before
     },
     dropOldestSegment: removeOldest,
-    oldestSegmentMs: () => segments[0]?.arrivals[0],
+    oldestSegmentMs: () => segments[0]?.sinces[0],
   }
 }
 
@@ -163,6 +174,7 @@ function createSegments(onBytes: (delta: number) => void) {
         keyEnds: [],
         ends: [],
         arrivals: [],
+        sinces: [],
       }
       segments.push(segment)
       onBytes(capacity)
@@ -204,11 +216,14 @@ function recordOf(segment: Segment, ordinal: number): StoredRecord | undefined {
   const keyEnd = segment.keyEnds[index]
   const end = segment.ends[index]
   const arrivalMs = segment.arrivals[index]
-  if (keyEnd === undefined || end === undefined || arrivalMs === undefined) return undefined
+  const sinceMs = segment.sinces[index]
+  if (keyEnd === undefined || end === undefined) return undefined
+  if (arrivalMs === undefined || sinceMs === undefined) return undefined
   const start = index === 0 ? 0 : (segment.ends[index - 1] ?? 0)
   return {
     ordinal,
     arrivalMs,
+    sinceMs,
     partitionKey: segment.buffer.toString('utf8', start, keyEnd),
     data: segment.buffer.subarray(keyEnd, end),
     sizeBytes: end - start,

@@ -1,4 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
+import { createStoredTime } from '../../base/stored-time.ts'
+import type { StoredTime } from '../../base/stored-time.ts'
 import type { MakeShard, NewShard } from './resharding.ts'
 import { sequenceNumbersOf } from './sequence-number.ts'
 import { createShardLimits } from './shard-limits.ts'
@@ -26,8 +28,6 @@ export interface ShardStorage {
   readonly restoreShard: (row: ShardRow, fill: (log: ShardLog) => void) => Shard
   /** Forgets what is past the retention of the stream, closed shards among it. */
   readonly trim: (stream: Stream) => void
-  /** What arrived before it is past the retention of the stream. */
-  readonly horizonMs: (stream: Stream) => number
 }
 
 /** Told of what changes, by who keeps it. */
@@ -55,13 +55,17 @@ export interface ShardStorageOptions {
 }
 
 const hourMs = 3_600_000
+/** Nothing is trimmed so shortly after a start: the time of day may have been set meanwhile. */
+const graceMs = 60_000
 
 export function createShardStorage(options: ShardStorageOptions): ShardStorage {
   const { clock, streams, storedBytesMax, journal } = options
   const memory = { usedBytes: 0 }
+  const openedMs = clock.monotonicMs()
   const makers = createShardMakers({
     limits: options.limits,
     clock,
+    storedTime: createStoredTime(clock),
     onBytes: (delta) => {
       memory.usedBytes += delta
     },
@@ -77,22 +81,28 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
     }
   }
 
-  const horizonMs = (stream: Stream) => clock.wallMs() - stream.retentionHours * hourMs
   return {
     ...makers,
     append(stream, shard, partitionKey, data) {
-      const { ordinal, arrivalMs } = shard.log.append(partitionKey, data, clock.wallMs())
+      const { ordinal, arrivalMs } = shard.log.append(
+        partitionKey,
+        data,
+        clock.wallMs(),
+        clock.monotonicMs(),
+      )
       if (memory.usedBytes > storedBytesMax) makeRoom()
       journal?.appended(stream, shard)
       if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
       return { shardId: shard.id, sequenceNumber: shard.sequenceNumber(ordinal, arrivalMs) }
     },
-    horizonMs,
     trim(stream) {
-      const oldestMs = horizonMs(stream)
+      const nowMs = clock.monotonicMs()
+      if (nowMs < openedMs + graceMs) return
+      const oldestMs = nowMs - stream.retentionHours * hourMs
       let isTrimmed = false
       for (const { log } of stream.shards) if (log.trimBefore(oldestMs)) isTrimmed = true
-      const isExpired = ({ closedMs }: Shard) => closedMs !== undefined && closedMs < oldestMs
+      const isExpired = ({ closedSinceMs }: Shard) =>
+        closedSinceMs !== undefined && closedSinceMs < oldestMs
       if (stream.shards.some(isExpired)) {
         stream.shards = stream.shards.filter((shard) => !isExpired(shard))
         isTrimmed = true
@@ -105,13 +115,14 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
 function createShardMakers(deps: {
   limits: LimitSwitches
   clock: Clock
+  storedTime: StoredTime
   onBytes: (delta: number) => void
 }): Pick<ShardStorage, 'makeShard' | 'restoreShard'> {
   const newParts = (createdMs: number, number: number) => ({
     number,
     id: shardIdOf(number),
     createdMs,
-    log: createShardLog(deps.onBytes),
+    log: createShardLog(deps.onBytes, deps.storedTime),
     limits: createShardLimits(deps.limits),
     watchers: new Set<() => void>(),
     children: [],
@@ -133,6 +144,7 @@ function createShardMakers(deps: {
         encryptions:
           stream.encryptionKeyId === undefined ? [] : [{ fromOrdinal: 1, isEncrypted: true }],
         closedMs: undefined,
+        closedSinceMs: undefined,
       }
     },
     restoreShard(row, fill) {
@@ -143,6 +155,7 @@ function createShardMakers(deps: {
         endingHashKey: BigInt(row.endingHashKey),
         encryptions: [...row.encryptions],
         closedMs: row.closedMs,
+        closedSinceMs: row.closedMs === undefined ? undefined : deps.storedTime(row.closedMs),
       }
       shard.log.skipTo(row.firstOrdinal)
       fill(shard.log)

@@ -56,6 +56,8 @@ export interface Shard {
   readonly encryptions: EncryptionChange[]
   /** Absent: the shard is open. */
   closedMs: number | undefined
+  /** The same by the monotonic clock, which goes by how long it has been closed. */
+  closedSinceMs: number | undefined
   children: readonly Shard[]
   sequenceNumber(ordinal: number, arrivalMs: number): string
 }

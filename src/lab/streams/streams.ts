@@ -40,7 +40,6 @@ export interface StreamStore {
   readonly append: ShardStorage['append']
   /** To be called before records are read. */
   readonly trim: ShardStorage['trim']
-  readonly horizonMs: ShardStorage['horizonMs']
   /** Runs `apply` when a consumer was CREATING or DELETING for long enough. */
   passConsumer(apply: () => void): void
   /** To be called when anything else of a stream has changed. */
@@ -129,14 +128,13 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     update(stream, apply) {
       statuses.refuseUnlessActive(stream)
       statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
-        apply({ stream, makeShard, nowMs: clock.wallMs() })
+        apply({ stream, makeShard, clock })
         stream.status = 'ACTIVE'
         journal?.changed(stream)
       })
     },
     append: storage.append,
     trim: storage.trim,
-    horizonMs: storage.horizonMs,
     passConsumer: (apply) => statuses.later(statusMs.consumerMs, apply),
     touch: (stream) => journal?.changed(stream),
     restore(row, fill) {

@@ -43,7 +43,7 @@ const eventLimits = Object.freeze({ recordsMax: 10_000, bytesMax: 1024 * 1024 })
 export function createSubscription(deps: SubscriptionDeps): OpenableSubscription {
   let feed: Feed | undefined
   return {
-    startedMs: deps.clock.wallMs(),
+    startedMs: deps.clock.monotonicMs(),
     open: (body) => {
       feed = startFeed(deps, body)
     },
@@ -78,13 +78,13 @@ function startFeed(deps: SubscriptionDeps, body: Writable): Feed {
     for (;;) {
       if (isOver) return
       if (body.writableNeedDrain) return pause.forDrain(pump)
-      const waitMs = limit.waitMs(clock.wallMs())
+      const waitMs = limit.waitMs(clock.monotonicMs())
       if (waitMs > 0) return pause.forMs(waitMs, pump)
       deps.trim()
       const read = readShard(shard, nextOrdinal, eventLimits, wire)
       nextOrdinal = read.nextOrdinal
       if (read.records.length === 0) break
-      limit.spend(read.sizeBytes, clock.wallMs())
+      limit.spend(read.sizeBytes, clock.monotonicMs())
       writer.event(read.records, nextOrdinal)
     }
     if (isAtShardEnd(shard, nextOrdinal)) {
@@ -122,14 +122,13 @@ function createWriter({ clock, shard, wire }: SubscriptionDeps, body: Writable) 
     exception: (reason: ServiceError) =>
       write('exception', reason.code, { message: reason.message }),
     event(records: readonly object[], nextOrdinal: number) {
-      const nowMs = clock.wallMs()
       const children = records.length === 0 ? childShardsOf(shard, nextOrdinal) : undefined
       write('event', 'SubscribeToShardEvent', {
         Records: records,
         ...(children
           ? { ChildShards: children }
-          : { ContinuationSequenceNumber: placeBefore(shard, nextOrdinal, nowMs) }),
-        MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, nowMs),
+          : { ContinuationSequenceNumber: placeBefore(shard, nextOrdinal, clock.wallMs()) }),
+        MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, clock.monotonicMs()),
       })
     },
   }

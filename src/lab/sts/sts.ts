@@ -128,9 +128,11 @@ function assumeRole(deps: StsDeps, form: Readonly<Record<string, string>>): XmlC
   const secretAccessKey = randomBytes(30).toString('base64')
   const sessionToken = randomBytes(192).toString('base64')
   // Whole seconds, as STS has them.
-  const nowSeconds = Math.floor(deps.clock.wallMs() / 1000)
-  const expiresMs = (nowSeconds + (input.DurationSeconds ?? durationSecondsDefault)) * 1000
-  remember(deps.sessions, accessKeyId, { arn, userId, secretAccessKey, sessionToken, expiresMs })
+  const nowMs = deps.clock.wallMs()
+  const lifeSeconds = input.DurationSeconds ?? durationSecondsDefault
+  const expiresMs = (Math.floor(nowMs / 1000) + lifeSeconds) * 1000
+  const endsAtMs = deps.clock.monotonicMs() + expiresMs - nowMs
+  remember(deps.sessions, accessKeyId, { arn, userId, secretAccessKey, sessionToken, endsAtMs })
   return {
     Credentials: {
       AccessKeyId: accessKeyId,

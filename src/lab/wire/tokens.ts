@@ -1,27 +1,41 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../base/clock.ts'
+import { createStoredTime } from '../../base/stored-time.ts'
 
 /**
  * Shard iterators and NextTokens: opaque text that the lab wrote itself.
  *
- * Format: base64 of a 16-byte keyed hash and then JSON. The key is the server's own, and new at
- * each start unless it is kept on disk: a made-up or altered token, or one of another server, is told apart from an
- * expired one.
+ * Format: base64 of a 16-byte keyed hash and then JSON: the content, and when it was sealed, by the
+ * monotonic clock of one run of the server and by the time of day for later ones. The key is the
+ * server's own, and new at each start unless it is kept on disk: a made-up or altered token, or one
+ * of another server, is told apart from an expired one.
  */
 export interface Tokens {
   seal(content: object): string
-  /** The content of a token that this server sealed; undefined for anything else. */
-  open(token: string): unknown
+  /** What this server sealed, and how long ago in ms; undefined for anything else. */
+  open(token: string): { readonly content: unknown; readonly ageMs: number } | undefined
+}
+
+interface Sealed {
+  readonly content: object
+  readonly run: string
+  readonly sealedMs: number
+  readonly wallMs: number
 }
 
 const hashBytes = 16
 export const tokenKeyBytes = 32
 
-export function createTokens(key: Buffer = randomBytes(tokenKeyBytes)): Tokens {
+export function createTokens(clock: Clock, key: Buffer = randomBytes(tokenKeyBytes)): Tokens {
+  const run = randomUUID().slice(0, 8)
+  const storedTime = createStoredTime(clock)
   const hashOf = (text: Buffer) =>
     createHmac('sha256', key).update(text).digest().subarray(0, hashBytes)
   return {
     seal(content) {
-      const text = Buffer.from(JSON.stringify(content))
+      const sealedMs = Math.round(clock.monotonicMs())
+      const sealed: Sealed = { content, run, sealedMs, wallMs: clock.wallMs() }
+      const text = Buffer.from(JSON.stringify(sealed))
       return Buffer.concat([hashOf(text), text]).toString('base64')
     },
     open(token) {
@@ -29,7 +43,12 @@ export function createTokens(key: Buffer = randomBytes(tokenKeyBytes)): Tokens {
       const text = bytes.subarray(hashBytes)
       if (bytes.length <= hashBytes) return undefined
       if (!timingSafeEqual(bytes.subarray(0, hashBytes), hashOf(text))) return undefined
-      return JSON.parse(text.toString()) as unknown
+      const sealed = JSON.parse(text.toString()) as Sealed
+      const sealedMs = sealed.run === run ? sealed.sealedMs : storedTime(sealed.wallMs)
+      return {
+        content: sealed.content,
+        ageMs: Math.max(0, Math.round(clock.monotonicMs() - sealedMs)),
+      }
     },
   }
 }

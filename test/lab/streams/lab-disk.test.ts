@@ -109,6 +109,53 @@ describe('after a restart', () => {
   })
 })
 
+describe('after a restart with another time of day', () => {
+  const hourMs = 3_600_000
+  // Hours after the second start at which the record is looked for.
+  const steps: [name: string, byHours: number, kept: number[], gone: number[]][] = [
+    ['as it should be', 0, [0, 21], [23]],
+    ['set forward: readable for a grace period', 30, [0, 0.01], [0.02]],
+    ['set back: kept for its retention, and no longer', -30, [0, 23], [25]],
+  ]
+  test.each(steps)('%s', async (_, byHours, kept, gone) => {
+    const folder = await newFolder()
+    const clock = createManualClock()
+    const first = await openLab(folder, { clock })
+    first.ensureStream(StreamName, 1)
+    await put(first, 'a')
+    clock.advance(2 * hourMs)
+    await first.close()
+    clock.setWall(clock.wallMs() + byHours * hourMs)
+    const second = await openLab(folder, { clock })
+    const startMs = clock.monotonicMs()
+    const textsAt = (hours: number) => {
+      clock.advance(startMs + hours * hourMs - clock.monotonicMs())
+      return textsIn(second)
+    }
+    expect(kept.map(textsAt)).toEqual(kept.map(() => ['a']))
+    expect(gone.map(textsAt)).toEqual(gone.map(() => []))
+  })
+
+  test.each([
+    ['set forward', hourMs, 'ExpiredIteratorException'],
+    ['set back', -hourMs, undefined],
+  ])('an iterator is as old as it says: %s', async (_, byMs, error) => {
+    const folder = await newFolder()
+    const clock = createManualClock()
+    const first = await openLab(folder, { clock })
+    first.ensureStream(StreamName, 1)
+    const start = { StreamName, ShardId, ShardIteratorType: 'LATEST' }
+    const { output } = await rawCall(first, 'GetShardIterator', start)
+    await first.close()
+    clock.setWall(clock.wallMs() + byMs)
+    const second = await openLab(folder, { clock })
+    const read = () => rawCall(second, 'GetRecords', { ShardIterator: output['ShardIterator'] })
+    expect((await read()).type).toBe(error)
+    clock.advance(300_001)
+    expect((await read()).type).toBe('ExpiredIteratorException')
+  })
+})
+
 test('after a crash everything is there up to the last flush', async () => {
   const folder = await newFolder()
   const clock = createManualClock()
@@ -175,8 +222,11 @@ test('a chunk gives back what was written to it', () => {
   const record = fc.tuple(fc.string({ unit: 'grapheme', minLength: 1 }), fc.uint8Array())
   fc.assert(
     fc.property(fc.array(record, { minLength: 1 }), fc.nat(400), (records, bytesMax) => {
-      const log = createShardLog(() => undefined)
-      records.forEach(([key, data], index) => log.append(key, data, 1_000 + index))
+      const log = createShardLog(
+        () => undefined,
+        (wallMs) => wallMs,
+      )
+      records.forEach(([key, data], index) => log.append(key, data, 1_000 + index, index))
       const read: unknown[] = []
       let ordinal = 1
       while (ordinal < log.nextOrdinal()) {
