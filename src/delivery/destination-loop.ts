@@ -38,7 +38,7 @@ export interface DestinationLoopDependencies extends Pick<
 > {
   readonly outbox: Pick<
     Outbox,
-    'read' | 'settle' | 'settling' | 'destinations' | 'giveUp' | 'originOf'
+    'read' | 'settle' | 'settling' | 'destinations' | 'giveUp' | 'originOf' | 'ageMs'
   >
   readonly metrics: ApplyVerdictDependencies['metrics'] &
     Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
@@ -259,16 +259,15 @@ async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<voi
 }
 
 /** Gives up the oldest records, as far as they are too old; true when there may be more of them. */
-async function giveUpOldest({ readAhead, backoff, givingUp, queued, clock }: Parts) {
+async function giveUpOldest(parts: Parts) {
+  const { readAhead, backoff, givingUp, queued, clock, outbox } = parts
   const current = backoff.condition()
   if (!current) return false
   const { maxAgeMs } = queued.destination.settings.retry
   const standingMs = clock.monotonicMs() - current.sinceMs
   const lastMs = clock.wallMs()
   const oldest = readAhead.oldest(givenUpTogetherMax)
-  const tooOld = oldest.filter(({ acceptedAtMs }) =>
-    isTooOld(lastMs - acceptedAtMs, standingMs, maxAgeMs),
-  )
+  const tooOld = oldest.filter((record) => isTooOld(outbox.ageMs(record), standingMs, maxAgeMs))
   if (tooOld.length === 0) return false
   const { failure, failures: attempts, firstMs } = current
   const { code, message } = failure

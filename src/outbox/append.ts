@@ -30,6 +30,8 @@ export interface AppendParts {
   readonly clock: Clock
   readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
   readonly leave: Leave
+  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
 }
 
@@ -42,13 +44,13 @@ type PlacedRecord = Placed & HeldRecord
 const recordOverheadBytes = 160
 
 export function createAppend(parts: AppendParts): AppendRecords {
-  const { table, commits, admission, clock, metrics, newEntries, leave } = parts
+  const { table, commits, admission, clock, metrics, acceptedAt, newEntries, leave } = parts
 
   /** Their turn has come: they take their places in this very moment. */
   function write(placed: readonly PlacedRecord[]): Promise<void> {
     try {
-      const handedMs = clock.wallMs()
-      const entries = newEntries(placed, handedMs)
+      const handedMs = clock.monotonicMs()
+      const entries = newEntries(placed, acceptedAt(handedMs))
       let bytes = 0
       for (const { record } of entries) bytes += record.stored.length
       return commits.append({ entries, bytes, handedMs, placed })

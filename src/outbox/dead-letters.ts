@@ -102,6 +102,8 @@ export interface DeadLetterParts {
   readonly clock: Clock
   /** While a replay or a deletion is under way, no letter is pushed out. */
   readonly overflow: { paused: boolean }
+  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
   readonly nextSequence: () => number
 }
@@ -120,7 +122,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       overflow.paused = true
       try {
         // A commit that is under way may push letters out: what is read now must still be there.
-        await commits.append({ entries: [], bytes: 0, handedMs: clock.wallMs() })
+        await commits.append({ entries: [], bytes: 0, handedMs: clock.monotonicMs() })
         return await moveAll(selection, moverFor, onDurable)
       } finally {
         overflow.paused = false
@@ -140,8 +142,9 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     for (const chunk of chunksOf(store, selection)) {
       const move = await moverFor(chunk)
       // From here to the append nothing waits: records are committed in the order of their places.
-      const handedMs = clock.wallMs()
-      const { letters, entries } = movedOf(parts, chunk, (stored) => move(stored, handedMs))
+      const handedMs = clock.monotonicMs()
+      const acceptedAtMs = parts.acceptedAt(handedMs)
+      const { letters, entries } = movedOf(parts, chunk, (stored) => move(stored, acceptedAtMs))
       const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
       await commits.append({ entries, letters, bytes, handedMs })
       await onDurable(letters.map(({ id }) => String(id)))

@@ -36,6 +36,8 @@ export interface GiveUpParts {
   readonly commits: Commits
   readonly admission: Admission
   readonly clock: Clock
+  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
 }
 
@@ -49,8 +51,9 @@ export function createGiveUp(parts: GiveUpParts) {
   return async (destinationId: number, records: readonly GivenUp[]): Promise<void> => {
     const destination = table.entryWithId(destinationId)
     if (!destination || records.length === 0) return
-    const handedMs = clock.wallMs()
-    const { entries, givenUp } = replaced(parts, destination, records, handedMs)
+    const handedMs = clock.monotonicMs()
+    const acceptedAtMs = parts.acceptedAt(handedMs)
+    const { entries, givenUp } = replaced(parts, destination, records, acceptedAtMs)
     const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
     const placed = entries.map((entry): Placed => {
       return { entry: entry.destination, partitionKey: '', bytes: entry.record.stored.length }
@@ -76,7 +79,7 @@ function replaced(
   parts: GiveUpParts,
   destination: DestinationEntry,
   records: readonly GivenUp[],
-  handedMs: number,
+  acceptedAtMs: number,
 ) {
   const { table, ledger, newEntries } = parts
   const entries: NewEntry[] = []
@@ -86,7 +89,7 @@ function replaced(
     const known = decided.get(takers)
     if (known !== undefined) return known
     const held = holdAll(table, takers)
-    if (held) entries.push(...newEntries(held, handedMs))
+    if (held) entries.push(...newEntries(held, acceptedAtMs))
     decided.set(takers, held !== undefined)
     return held !== undefined
   }

@@ -129,7 +129,7 @@ export function startCommits(parts: CommitParts): Commits {
       prepared = undefined
       if (transactions.length === 0) return
       const ids = new Set<number>()
-      const nowMs = clock.wallMs()
+      const nowMs = clock.monotonicMs()
       for (const { entries, handedMs } of transactions) {
         for (const { destination, record } of entries) {
           ids.add(destination.id)

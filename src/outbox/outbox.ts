@@ -48,6 +48,7 @@ import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxStore } from './store/outbox-store.ts'
+import { createRecordAges } from './record-ages.ts'
 import { acceptedAtMsOf, decodeOrigin } from './store/record-codec.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
@@ -135,8 +136,10 @@ export interface Outbox {
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
   readonly limits: OutboxLimits
-  /** When the oldest record that waits for a destination was accepted. */
-  oldestAcceptedAtMs(destinationId: number): number | undefined
+  /** Since a record was accepted, in milliseconds, whatever was done to the time of day since. */
+  ageMs(record: QueuedRecord): number
+  /** The age of the oldest record that waits for a destination. */
+  oldestAgeMs(destinationId: number): number | undefined
   /** What became of a rule's records, by action: those that ever had one. */
   ledger(ruleName: string): readonly ActionLedger[]
   readonly deadLetters: DeadLetters
@@ -190,6 +193,7 @@ export async function openOutbox(
     admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
       table.admits(destination, beside),
     ...createReading(parts),
+    ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
     originOf: ({ stored }: QueuedRecord) => decodeOrigin(stored),
     settle(destinationId: number, records: readonly QueuedRecord[]) {
       const destination = table.entryWithId(destinationId)
@@ -251,7 +255,10 @@ async function openParts(
   let sequence = lastSequence
   const nextSequence = () => ++sequence
   const newEntries = createNewEntries({ table, ledger, nextSequence })
-  return { ...known, limits, leave, commits, admission, clock, metrics, newEntries, nextSequence }
+  const ages = createRecordAges(clock, lastSequence)
+  const acceptedAt = (nowMs: number) => ages.accepted(sequence + 1, nowMs)
+  const places = { ages, acceptedAt, newEntries, nextSequence }
+  return { ...known, limits, leave, commits, admission, clock, metrics, ...places }
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
@@ -269,7 +276,8 @@ function createReading({
   store,
   settled,
   unread,
-}: Parts): Pick<Outbox, 'read' | 'oldestAcceptedAtMs'> {
+  ages,
+}: Parts): Pick<Outbox, 'read' | 'oldestAgeMs'> {
   function* unsettledAfter(destinationId: number, afterSequence: number) {
     for (const entry of store.entriesAfter(destinationId, afterSequence)) {
       if (!settled.has(entry)) yield entry
@@ -300,9 +308,11 @@ function createReading({
       unread.passed(destinationId, records.at(-1)?.sequence ?? afterSequence)
       return records
     },
-    oldestAcceptedAtMs(destinationId) {
+    oldestAgeMs(destinationId) {
       const [oldest] = unsettledAfter(destinationId, 0)
-      return oldest && acceptedAtMsOf(oldest.value)
+      if (oldest === undefined) return undefined
+      const { sequence, value } = oldest
+      return ages.ageMs({ sequence, acceptedAtMs: acceptedAtMsOf(value) })
     },
   }
 }

@@ -3,7 +3,7 @@ import { deliveryDefaults } from '../../src/outbox/outbox.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Destination } from '../../src/outbox/outbox.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
-import { openDelivery, putsOf, textsByKey } from './producer-parts.ts'
+import { openDelivery, putsOf, textsByKey, until } from './producer-parts.ts'
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
 const sizesOf = (delivery: Parameters<typeof putsOf>[0]) =>
@@ -96,7 +96,21 @@ describe('the settings of a destination', () => {
   })
 })
 
-describe('the clock', () => {
+describe('the time of day', () => {
+  it('may be set forward: a record that has just come is not given up', async () => {
+    let aheadMs = 0
+    const wallMs = () => systemClock.wallMs() + aheadMs
+    const delivery = await openDelivery({ streams: [], haste: 500, wallMs })
+    await delivery.outbox.append([newRecord('stream', 'k', '1')])
+    aheadMs = deliveryDefaults.retry.maxAgeMs + 3_600_000
+    delivery.producer.start()
+    await until(() => putsOf(delivery).length >= 9)
+    expect(delivery.outbox.deadLetters.size().records).toBe(0)
+    delivery.lab.ensureStream('stream')
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
+  })
+
   it('may be set back: what waits for a retry waits no longer', async () => {
     let setBackMs = 0
     const delivery = await openDelivery({

@@ -82,13 +82,14 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     ...(options.limits && { limits: options.limits, clock: hasty }),
   })
   for (const name of options.streams ?? ['stream']) lab.ensureStream(name)
+  const clock = options.wallMs ? { ...hasty, wallMs: options.wallMs } : hasty
   const { outbox, metrics } = await openTestOutbox(
     options.directory ?? temporaryDirectory(),
     options.outbox,
+    clock,
   )
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const clock = options.wallMs ? { ...hasty, wallMs: options.wallMs } : hasty
   const endpoint = `http://127.0.0.1:${lab.port}`
   const aws = createAwsCalls(
     { clock, logger },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import type { GivenUp, Outbox, OutboxOptions, QueuedRecord } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
@@ -26,11 +27,12 @@ export interface OpenedOutbox {
 export async function openTestOutbox(
   directory: string,
   options: OutboxOptions = {},
+  clock: Clock = systemClock,
 ): Promise<OpenedOutbox> {
   const metrics = createMetrics()
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
-  const outbox = await openOutbox({ directory, metrics, logger, clock: systemClock }, options)
+  const outbox = await openOutbox({ directory, metrics, logger, clock }, options)
   return { outbox, metrics, lines }
 }
 

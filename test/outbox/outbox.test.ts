@@ -3,6 +3,7 @@ import path from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 import { encodeRecord } from '../../src/outbox/store/record-codec.ts'
 import {
   destination,
@@ -108,14 +109,19 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('names the time of the oldest record that waits', async () => {
-    const { outbox } = await openTestOutbox(temporaryDirectory())
+  it('says how old the oldest record that waits is', async () => {
+    const clock = createManualClock()
+    const { outbox } = await openTestOutbox(temporaryDirectory(), {}, clock)
     await outbox.append([newRecord('a', 'k', '1')])
+    clock.advance(5_000)
+    await outbox.append([newRecord('a', 'k', '2')])
     const id = idOf(outbox, 'a')
     const [record] = outbox.read(id, 0, everything)
-    expect(outbox.oldestAcceptedAtMs(id)).toBe(record?.acceptedAtMs)
+    expect(outbox.oldestAgeMs(id)).toBe(5_000)
     outbox.settle(id, record ? [record] : [])
-    expect(outbox.oldestAcceptedAtMs(id)).toBeUndefined()
+    expect(outbox.oldestAgeMs(id)).toBe(0)
+    outbox.settle(id, outbox.read(id, 0, everything))
+    expect(outbox.oldestAgeMs(id)).toBeUndefined()
     await outbox.close()
   })
 

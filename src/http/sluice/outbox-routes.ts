@@ -1,4 +1,3 @@
-import type { Clock } from '../../base/clock.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import type { Outbox } from '../../outbox/outbox.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
@@ -11,14 +10,13 @@ export interface OutboxRouteDependencies {
   readonly rules: Pick<RuleStore, 'byName'>
   readonly outbox: Pick<
     Outbox,
-    'ledger' | 'size' | 'limits' | 'destinations' | 'oldestAcceptedAtMs' | 'deadLetters'
+    'ledger' | 'size' | 'limits' | 'destinations' | 'oldestAgeMs' | 'deadLetters'
   >
   readonly metrics: Pick<Metrics, 'ruleEvaluations' | 'actionFailures'>
-  readonly clock: Clock
 }
 
 export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependencies): void {
-  const { rules, outbox, metrics, clock } = dependencies
+  const { rules, outbox, metrics } = dependencies
 
   // The ledger outlives the process and the rule; what was evaluated is counted from the start on.
   app.get('/v1/rules/:ruleName/stats', { schema: { params: ruleParams } }, async (request) => {
@@ -47,15 +45,13 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
   })
 
   app.get('/v1/outbox', async () => {
-    const nowMs = clock.wallMs()
     const waiting = outbox.destinations().filter(({ records }) => records > 0)
     return {
       ...outbox.size(),
       limits: outbox.limits,
       deadLetters: outbox.deadLetters.size(),
       destinations: waiting.map(({ id, destination, records, bytes }) => {
-        const acceptedAtMs = outbox.oldestAcceptedAtMs(id)
-        const oldestAgeMs = acceptedAtMs === undefined ? 0 : Math.max(0, nowMs - acceptedAtMs)
+        const oldestAgeMs = Math.round(outbox.oldestAgeMs(id) ?? 0)
         return { ...destination, records, bytes, oldestAgeMs }
       }),
     }

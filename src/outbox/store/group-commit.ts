@@ -26,6 +26,7 @@ const removalRetryMs = 1_000
 /** What is appended as one: the records of a message, ready to be written. */
 export interface Append {
   readonly bytes: number
+  /** When it was handed in, by the monotonic clock. */
   readonly handedMs: number
 }
 
