@@ -49,7 +49,10 @@ export function createFanOutReader(
           const { ContinuationSequenceNumber: sequenceNumber } = event
           if (sequenceNumber) position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber }
           patience.success()
-          const next = readOf(event, clock.wallMs() - deliveryMsMax)
+          const next = readOf(event, {
+            asOfMs: clock.wallMs() - deliveryMsMax,
+            readMs: clock.monotonicMs() - deliveryMsMax,
+          })
           yield next
           if (next.end) return
         }
@@ -83,13 +86,16 @@ async function* until(
   }
 }
 
-function readOf(event: SubscribeToShardEvent, asOfMs: number): ShardRead {
+function readOf(
+  event: SubscribeToShardEvent,
+  times: Pick<ShardRead, 'asOfMs' | 'readMs'>,
+): ShardRead {
   // The last event of a shard names its children, and nothing to go on from.
   const children = event.ChildShards ?? []
   return {
     records: (event.Records ?? []).map(recordOf),
     millisBehindLatest: event.MillisBehindLatest ?? 0,
-    asOfMs,
+    ...times,
     ...(children.length > 0 && { end: { children: childrenOf(children) } }),
   }
 }

@@ -57,7 +57,7 @@ export function createPollingReader(
         continue
       }
       patience.success()
-      const next = readOf(answer, asOfMs)
+      const next = readOf(answer, { asOfMs, readMs: startedMs })
       const last = next.records.at(-1)
       if (last) {
         position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
@@ -72,12 +72,12 @@ export function createPollingReader(
   return { read }
 }
 
-function readOf(answer: GetRecordsOutput, asOfMs: number): ShardRead {
+function readOf(answer: GetRecordsOutput, times: Pick<ShardRead, 'asOfMs' | 'readMs'>): ShardRead {
   const isEnd = !answer.NextShardIterator
   return {
     records: (answer.Records ?? []).map(recordOf),
     millisBehindLatest: answer.MillisBehindLatest ?? 0,
-    asOfMs,
+    ...times,
     ...(isEnd && { end: { children: childrenOf(answer.ChildShards ?? []) } }),
   }
 }

@@ -41,6 +41,8 @@ export interface ShardRead {
   readonly millisBehindLatest: number
   /** Epoch milliseconds: at the tip, everything that arrived before was read by now. */
   readonly asOfMs: number
+  /** The same moment by the monotonic clock. */
+  readonly readMs: number
   /** The shard is closed and read to its end; its children, as far as the service named them. */
   readonly end?: { readonly children: readonly ShardDescription[] }
 }

@@ -93,15 +93,16 @@ function afterFailure(
   return { givenUpCount: 0, next: [{ count, failedCalls: failedCalls + 1 }], isDelayed: true }
 }
 
-/** Records at the beginning that are older than MaximumRecordAgeInSeconds; -1: none is too old. */
+/**
+ * Records at the beginning that are older than MaximumRecordAgeInSeconds; -1: none is too old.
+ * @param nowMs by the monotonic clock
+ */
 export function countTooOld(
-  records: readonly { readonly approximateArrivalMs: number }[],
+  records: readonly { readonly sinceMs: number }[],
   ageSecondsMax: number,
   nowMs: number,
 ): number {
   if (ageSecondsMax < 0) return 0
-  const youngest = records.findIndex(
-    ({ approximateArrivalMs }) => nowMs - approximateArrivalMs <= ageSecondsMax * 1_000,
-  )
+  const youngest = records.findIndex(({ sinceMs }) => nowMs - sinceMs <= ageSecondsMax * 1_000)
   return youngest < 0 ? records.length : youngest
 }

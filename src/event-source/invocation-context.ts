@@ -8,6 +8,8 @@ import type { MappingSettings } from './mapping-settings.ts'
 
 /** A record that is under way, and how it is told that it is done with. */
 export interface PendingRecord extends KinesisRecord {
+  /** When it arrived, by the monotonic clock. */
+  readonly sinceMs: number
   finish(): void
 }
 

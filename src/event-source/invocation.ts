@@ -82,7 +82,7 @@ async function giveUpOld(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { MaximumRecordAgeInSeconds: ageSecondsMax } = settings
-  const old = countTooOld(work.rest.slice(0, part.count), ageSecondsMax, clock.wallMs())
+  const old = countTooOld(work.rest.slice(0, part.count), ageSecondsMax, clock.monotonicMs())
   if (old === 0) return false
   const records = work.rest.slice(0, old)
   const { last } = work

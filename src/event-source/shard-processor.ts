@@ -5,6 +5,7 @@ import type { Checkpoint } from '../consumers/checkpoints.ts'
 import type { ShardOutcome, ShardTask } from '../consumers/follow-stream.ts'
 import { oneReadAhead } from '../consumers/shard-reader.ts'
 import type { KinesisRecord, ShardReader } from '../consumers/shard-reader.ts'
+import { createArrivals } from './arrivals.ts'
 import type { FilterPattern } from './filter-pattern.ts'
 import { createBatchHandler } from './invocation.ts'
 import type { InvocationContext } from './invocation-context.ts'
@@ -58,16 +59,19 @@ export async function processShard(
   const open = (readSignal: AbortSignal) =>
     context.reader.read(task.shard.shardId, task.from, readSignal)
 
+  const arrivalsOf = createArrivals()
   let end: ShardOutcome
   try {
     for await (const read of oneReadAhead(open, signal)) {
       const ofLanes = lanes.map((): LaneRecord[] => [])
+      const sinceOf = arrivalsOf(read)
       for (const record of read.records) {
         const tracked = progress.begin(record.sequenceNumber)
         if (filters.length > 0 && !filters.some((accepts) => accepts(record))) tracked.finish()
         else {
           const eventBytes = eventBytesOf(record, origin)
-          const pending = { ...record, eventBytes, finish: () => tracked.finish() }
+          const sinceMs = sinceOf(record.approximateArrivalMs)
+          const pending = { ...record, eventBytes, sinceMs, finish: () => tracked.finish() }
           ofLanes[laneOf(record, lanes.length)]?.push(pending)
         }
       }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { countTooOld, decideBatch } from '../../src/event-source/batch-decision.ts'
+import { decideBatch } from '../../src/event-source/batch-decision.ts'
 import type { BatchPart, PartResult } from '../../src/event-source/batch-decision.ts'
 
 const part = (count: number, failedCalls = 0): BatchPart => ({ count, failedCalls })
@@ -104,17 +104,5 @@ describe('whatever a function does', () => {
         },
       ),
     )
-  })
-})
-
-describe('the age of records', () => {
-  const records = [100, 200, 300].map((approximateArrivalMs) => ({ approximateArrivalMs }))
-  test.each([
-    ['none is too old without a limit', -1, 1_000_000, 0],
-    ['the first ones go', 1, 1_250, 2],
-    ['all go', 1, 9_999, 3],
-    ['none goes yet', 1, 1_100, 0],
-  ])('%s', (_, ageSecondsMax, nowMs, expected) => {
-    expect(countTooOld(records, ageSecondsMax, nowMs)).toBe(expected)
   })
 })

@@ -12,6 +12,7 @@ const record = (approximateArrivalMs: number) => ({
   partitionKey: 'k',
   data: Buffer.from(''),
   approximateArrivalMs,
+  sinceMs: 0,
   finish: () => undefined,
 })
 
