@@ -38,10 +38,10 @@ describeUnmoved({
         { clock, ended: (id) => ended.push(`${id} after ${clock.monotonicMs() - startMs}`) },
         { sessionsMax: 10, sessionExpiryMs: hourMs },
       )
-      sessions.resume('a').leave()
+      sessions.begin('a').leave()
       clock.advance(10 * minuteMs)
       step()
-      sessions.resume('b').leave()
+      sessions.begin('b').leave()
       clock.advance(3 * hourMs)
       sessions.stop()
       return ended
