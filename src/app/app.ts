@@ -9,10 +9,10 @@ import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { Health } from '../http/sluice/status-routes.ts'
 import type { Clock } from '../base/clock.ts'
-import { labAccountId } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
+import { asksForAccount, openAccountStage } from '../base/account-stage.ts'
+import type { AccountStage } from '../base/account-stage.ts'
 import { createEngine } from '../engine/engine.ts'
-import { messageOf } from '../base/errors.ts'
 import { openEventSources } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
@@ -28,13 +28,15 @@ import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
 import type { Message } from '../message.ts'
 import { openMqttStage } from './mqtt-stage.ts'
-import type { MqttPorts } from './mqtt-stage.ts'
+import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import { createRuleCompiler, ruleArnOf } from '../rules/compile-rule.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
 import { openRuleStore } from '../rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
+import type { SqlEnvironment } from '../sql/externals/document.ts'
+import type { CallExternal } from '../sql/externals/external-request.ts'
 import { compileStatement } from '../sql/sql.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
@@ -62,6 +64,8 @@ export interface AppDependencies {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock
+  /** Aborts when the process is to stop, also while it is starting. Default: never. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What a lab without rules begins with. */
@@ -75,7 +79,8 @@ async function readSampleRule() {
  * Starts the engine; in mode `lab` with its own Kinesis and STS.
  *
  * @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported,
- *   PortUnavailable, RuleFileInvalid, IdentityFileInvalid; what was started by then is stopped again
+ *   PortUnavailable, RuleFileInvalid, IdentityFileInvalid; an AbortError where the signal ended the
+ *   start; what was started by then is stopped again
  */
 export async function startApp(dependencies: AppDependencies): Promise<App> {
   const stages = createStages()
@@ -94,19 +99,19 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   let status: Health['status'] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
-  const { lab, outbox, aws, producer } = await startDelivery(dependencies, metrics, stages, {
+  const delivery = await startDelivery(dependencies, metrics, stages, {
     drain,
     // The producer starts when the engine stands.
     onGivenUp: (records) => engine.handOver(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
-  const accountId = config.accountId ?? (await findAccountId(aws, dependencies))
-  const callExternal = externalFunctions(dependencies, lab ? undefined : aws)
-  const environment = { accountId, newUuid: randomUUID, callExternal }
-  const compile = ruleCompiler(config, accountId)
+  const { directory, lab, outbox, aws, producer } = delivery
+  const account = await openAccountOf(dependencies, stages, { aws, directory })
+  const { owner } = account
+  const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
+  const compile = ruleCompiler(config, account)
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
-  const owner = { region: config.region, accountId }
   const accessKeys = await openKeys(dependencies, stages)
   const shared = { rules, outbox, environment, ...watch }
   const engine = createEngine(
@@ -117,7 +122,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const mappings = await startEventSources(dependencies, stages, { lab, accountId, drain })
+  const mappings = await startEventSources(dependencies, stages, { lab, account, drain })
   const http = stages.add(
     createHttpServer(
       {
@@ -131,8 +136,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, accessKeys, owner),
-        ruleArnOf: (name) => ruleArnOf(name, owner),
-        health: () => ({ status }),
+        ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
+        health: () => ({ status, reasons: account.isKnown() ? [] : ['accountUnknown'] }),
       },
       { ...config.http, insecure: config.insecure },
     ),
@@ -145,10 +150,13 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
+  // Health can be asked from here on; nothing else is served yet.
+  const httpPort = await http.listen()
+  await account.settled(() => dependsOnAccount({ mqtt, accessKeys, rules }), httpPort)
   producer.start()
   const ports: AppPorts = {
     ...(await mqtt.listen()),
-    http: await http.listen(),
+    http: httpPort,
     ...(lab && { kinesis: lab.port }),
   }
   status = 'ok'
@@ -164,10 +172,56 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   }
 }
 
-function ruleCompiler({ region, regex, delivery, mqtt }: Config, accountId: string): CompileRule {
+/** Whether what is in force decides by the account, so that no message may come before it is known. */
+function dependsOnAccount(stages: {
+  readonly mqtt: MqttStage
+  readonly accessKeys: AccessKeys
+  readonly rules: RuleStore
+}): boolean {
+  const { mqtt, accessKeys, rules } = stages
+  const isAsking = () => rules.all().some((rule) => !rule.disabled && asksForAccount(rule))
+  return mqtt.namesAccount() || accessKeys.namesAccount() || isAsking()
+}
+
+function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEnvironment {
+  return {
+    get accountId() {
+      return owner.accountId
+    },
+    newUuid: randomUUID,
+    callExternal,
+  }
+}
+
+function ruleCompiler(
+  { region, regex, delivery, mqtt }: Config,
+  account: Pick<AccountStage, 'shownId'>,
+): CompileRule {
   return createRuleCompiler(
     { compileStatement, compileActions },
-    { region, accountId, regex, delivery, topicLimits: mqtt },
+    {
+      region,
+      get accountId() {
+        return account.shownId()
+      },
+      regex,
+      delivery,
+      topicLimits: mqtt,
+    },
+  )
+}
+
+/** Which account this is, as the configuration says, or STS. */
+async function openAccountOf(
+  dependencies: AppDependencies,
+  stages: Stages,
+  { aws, directory }: { readonly aws: AwsCalls; readonly directory: string },
+): Promise<AccountStage> {
+  const { region } = dependencies.config
+  const { signal = new AbortController().signal } = dependencies
+  const ask = () => aws.accountId(region)
+  return stages.add(await openAccountStage({ ...dependencies, ask, signal }, directory), (it) =>
+    it.close(),
   )
 }
 
@@ -175,8 +229,19 @@ function ruleCompiler({ region, regex, delivery, mqtt }: Config, accountId: stri
 async function startEventSources(
   dependencies: AppDependencies,
   stages: Stages,
-  { drain, ...source }: Parameters<typeof openEventSources>[1] & { readonly drain: Drain },
+  {
+    lab,
+    account,
+    drain,
+  }: {
+    readonly lab: LabStage | undefined
+    readonly account: AccountStage
+    readonly drain: Drain
+  },
 ) {
+  // The sample that a new folder begins with is kept with the account in its ARN.
+  if (dependencies.config.samplesMapping) await account.settled(() => true)
+  const source = { lab, accountIdNow: () => account.shownId() }
   return stages.add(await openEventSources(dependencies, source), (it) =>
     it.stop({ drainMs: drain.leftMs() / 2 }),
   )
@@ -284,20 +349,7 @@ async function startDelivery(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { lab, outbox, aws, producer }
-}
-
-/** A fault of STS must not keep the engine down: the account stands in ARNs, not on the path. */
-async function findAccountId(aws: AwsCalls, { config, logger }: AppDependencies): Promise<string> {
-  try {
-    return await aws.accountId(config.region)
-  } catch (thrown) {
-    logger.warn(
-      { accountId: labAccountId, reason: messageOf(thrown) },
-      'STS does not say which account this is: set SLUICE_ACCOUNT_ID; until then ARNs have zeros',
-    )
-    return labAccountId
-  }
+  return { directory, lab, outbox, aws, producer }
 }
 
 /** The time that all stages together have for a stop, so that the process ends when it is due. */

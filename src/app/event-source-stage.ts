@@ -13,6 +13,12 @@ const sampleMapping = Object.freeze({
   module: new URL('../../functions/print_readings.mjs', import.meta.url),
 })
 
+export interface EventSourceStageOptions {
+  readonly lab: LabStage | undefined
+  /** For ARNs: in `start` the account may become known later. */
+  readonly accountIdNow: () => string
+}
+
 /**
  * The event source mappings of the data folder, at work. In the lab they read its Kinesis, their
  * streams are made, and nothing is invoked in AWS.
@@ -21,19 +27,33 @@ const sampleMapping = Object.freeze({
  */
 export async function openEventSources(
   { config, logger, clock }: { config: Config; logger: Logger; clock: Clock },
-  { lab, accountId }: { readonly lab: LabStage | undefined; readonly accountId: string },
+  { lab, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
   const sample = samplesMapping ? { sample: sampleMapping } : {}
-  const common = { dataDir, functionsDir, region, accountId, ...sample }
+  const common = { dataDir, functionsDir, region, ...sample }
   const mappings = lab
     ? await createEventSourceMappings(
         { clock, logger, makeStream: (name) => lab.ensureStream(name) },
-        { ...common, kinesis: accessTo(lab, region), invokesAws: false },
+        {
+          ...common,
+          get accountId() {
+            return accountIdNow()
+          },
+          kinesis: accessTo(lab, region),
+          invokesAws: false,
+        },
       )
     : await createEventSourceMappings(
         { clock, logger },
-        { ...common, kinesis: { region }, invokesAws: true },
+        {
+          ...common,
+          get accountId() {
+            return accountIdNow()
+          },
+          kinesis: { region },
+          invokesAws: true,
+        },
       )
   mappings.start()
   return mappings

@@ -15,6 +15,8 @@ import type { Logger } from '../telemetry/telemetry.ts'
 /** MQTT with all that guards it: the ingress, who may connect to it, and what TLS shows there. */
 export interface MqttStage {
   readonly ingress: Ingress
+  /** Whether what an MQTT policy says may depend on which account this is. */
+  namesAccount(): boolean
   /** @throws SluiceError PortUnavailable, IdentityFileInvalid */
   listen(): Promise<MqttPorts>
   close(options: { readonly drainMs: number }): Promise<void>
@@ -55,6 +57,7 @@ export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
 
   return {
     ingress,
+    namesAccount: () => access.namesAccount(),
     async listen() {
       const { port } = await ingress.listen(mqtt)
       const mqtts = await listenTls()

@@ -20,7 +20,18 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   tuneCollector()
   // Loaded after the configuration was read: a bad variable is told at once.
   const { startApp } = await import('../app/app.ts')
-  const app = await startApp({ config, logger, clock: systemClock })
+  const stopping = new AbortController()
+  void stopRequested.then(() => stopping.abort())
+  const started = startApp({ config, logger, clock: systemClock, signal: stopping.signal })
+  const app = await started.catch((thrown: unknown) => {
+    // A start may wait for the account for a long time: a signal ends it in order.
+    if (stopping.signal.aborted && nameOf(thrown) === 'AbortError') return undefined
+    throw thrown
+  })
+  if (app === undefined) {
+    logger.info({ signal: await stopRequested }, 'stopped')
+    return
+  }
   const https = config.http.tls && { https: true }
   logger.info({ ...app.ports, ...https, rules: app.ruleCount() }, 'ready')
   if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports, config))
@@ -29,6 +40,8 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   await app.stop()
   logger.info({}, 'stopped')
 }
+
+const nameOf = (thrown: unknown) => (thrown instanceof Error ? thrown.name : undefined)
 
 /** What of the configuration is worth a second thought, at each start. */
 function warnOfOpenPorts(config: Config, logger: Logger): void {

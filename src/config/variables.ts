@@ -240,7 +240,7 @@ export const variables = deepFreeze({
     pattern: /^\d{12}$/,
     form: '12 digits',
     description:
-      'AWS account in ARNs and in `accountid()`. Default: `000000000000` in the lab; in `start` the account that STS names.',
+      'AWS account in ARNs, which policies name, and in `accountid()`; STS is then not asked. Default: `000000000000` in the lab; in `start` the account that STS names, else the one that it named last. See SECURITY.md, "The account".',
   },
   AWS_REGION: {
     kind: 'pattern',

@@ -72,6 +72,7 @@ export interface EventSourceMappingsOptions {
   /** The functions: see functions/functions.ts. */
   readonly functionsDir: string
   readonly region: string
+  /** Read at each use: in `start` it may become known later, and what ARNs say follows. */
   readonly accountId: string
   /** How the streams are reached. */
   readonly kinesis: KinesisAccess
@@ -101,13 +102,16 @@ export async function createEventSourceMappings(
   deps: EventSourceMappingsDependencies,
   options: EventSourceMappingsOptions,
 ): Promise<EventSourceMappings> {
-  const { kinesis, accountId, sample } = options
+  const { kinesis, region, sample } = options
   const folder = path.join(options.dataDir, folderName)
   const { files, isNew } = await openMappingFiles(path.join(folder, 'mappings'))
   const checkpoints = await openLmdbCheckpoints(path.join(folder, 'checkpoints'))
   const functions = createFunctions(deps, {
-    ...options,
+    region,
     directory: options.functionsDir,
+    get accountId() {
+      return options.accountId
+    },
     ...(options.invokesAws && { aws: createAwsFunctions() }),
   })
   if (isNew && sample) await writeSample(files, sample, options, deps.clock.wallMs())
@@ -122,7 +126,7 @@ export async function createEventSourceMappings(
       failures,
       forget: (application) => checkpoints.forget(application),
     },
-    { stored: await files.readAll(), accountId },
+    { stored: await files.readAll(), accountIdNow: () => options.accountId },
   )
   return {
     ...createApi({ clock: deps.clock, functions, entries }, options),

@@ -68,7 +68,7 @@ export function createGiveUp(
         {
           condition,
           ...last,
-          functionArn: context.functionArn,
+          functionArn: context.functionArnNow(),
           invokeCount,
           shardId: origin.shardId,
           streamArn: context.streamArn,

@@ -18,7 +18,7 @@ export interface InvocationContext {
   readonly uuid: string
   readonly settings: MappingSettings
   readonly streamArn: string
-  readonly functionArn: string
+  readonly functionArnNow: () => string
   readonly origin: EventOrigin
   readonly failures: FailureFiles
   readonly clock: Clock

@@ -37,6 +37,11 @@ export interface MappingEntriesDependencies extends MappingRunnerDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
+export interface MappingEntriesOptions {
+  readonly stored: readonly StoredMapping[]
+  readonly accountIdNow: () => string
+}
+
 /** What a change lets the invocations under way take, before they are given up and come again. */
 const changeDrainMs = 30_000
 const noResult = 'No records processed'
@@ -50,14 +55,14 @@ interface Entry {
 
 export function createMappingEntries(
   deps: MappingEntriesDependencies,
-  { stored: atFirst, accountId }: { stored: readonly StoredMapping[]; accountId: string },
+  { stored: atFirst, accountIdNow }: MappingEntriesOptions,
 ): MappingEntries {
   const { files } = deps
   const entries = new Map<string, Entry>(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
 
-  const { run, follow } = createMappingWork(deps, accountId)
+  const { run, follow } = createMappingWork(deps, accountIdNow)
 
   return {
     all: () => [...entries.values()].map(viewOf),
@@ -113,11 +118,13 @@ export function createMappingEntries(
 }
 
 /** What brings the pollers into line with what is stored. */
-function createMappingWork(deps: MappingEntriesDependencies, accountId: string) {
+function createMappingWork(deps: MappingEntriesDependencies, accountIdNow: () => string) {
   const { logger } = deps
   function run(entry: Entry): void {
     const { uuid, settings } = entry.stored
-    entry.running = settings.Enabled ? runMapping(deps, { uuid, settings, accountId }) : undefined
+    entry.running = settings.Enabled
+      ? runMapping(deps, { uuid, settings, accountIdNow })
+      : undefined
     entry.state = restingState(entry.stored)
   }
 

@@ -42,7 +42,8 @@ export interface MappingRunnerDependencies {
 export interface MappingRunnerOptions {
   readonly uuid: string
   readonly settings: MappingSettings
-  readonly accountId: string
+  /** For ARNs: in `start` the account may become known later. */
+  readonly accountIdNow: () => string
 }
 
 /** Lambda polls a shard once a second while it has nothing new. */
@@ -134,7 +135,7 @@ async function openReader(
 
 function contextOf(
   { functions, failures, clock, logger }: MappingRunnerDependencies,
-  { uuid, settings, accountId }: MappingRunnerOptions,
+  { uuid, settings, accountIdNow }: MappingRunnerOptions,
   { region, streamArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
 ): ShardProcessorContext {
@@ -144,7 +145,7 @@ function contextOf(
     uuid,
     settings,
     streamArn,
-    functionArn: arnOfFunction(name, { region, accountId }),
+    functionArnNow: () => arnOfFunction(name, { region, accountId: accountIdNow() }),
     failures,
     clock,
     logger,
@@ -156,7 +157,9 @@ function contextOf(
       shardId,
       region,
       eventSourceArn: settings.EventSourceArn,
-      invokeIdentityArn: `arn:aws:iam::${accountId}:role/lambda-role`,
+      get invokeIdentityArn() {
+        return `arn:aws:iam::${accountIdNow()}:role/lambda-role`
+      },
     }),
   }
 }

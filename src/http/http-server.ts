@@ -28,7 +28,7 @@ import type { RuleRouteDependencies } from './aws-iot/iot-rules.ts'
 import { addTagRoutes } from './aws-iot/iot-tags.ts'
 import type { TagDependencies } from './aws-iot/iot-tags.ts'
 import { httpLimits } from './server/node-server.ts'
-import type { HttpLimits } from './server/node-server.ts'
+import type { HttpLimits, OnUpgrade } from './server/node-server.ts'
 import { addEventSourceRoutes } from './lambda/lambda-event-sources.ts'
 import type { EventSourceRouteDependencies } from './lambda/lambda-event-sources.ts'
 import { addOutboxRoutes } from './sluice/outbox-routes.ts'
@@ -100,7 +100,13 @@ export function createHttpServer(
 ): HttpServer {
   const { rules, logger, metrics, access, clock } = dependencies
   const limits = { ...httpLimits, ...options.limits }
-  const listener = createHttpListener(dependencies, { ...options, limits })
+  const refuseWhileStarting = () => {
+    if (dependencies.health().status === 'starting') throw starting()
+  }
+  const listener = createHttpListener(
+    { ...dependencies, ...upgradeAfter(refuseWhileStarting, dependencies.onUpgrade) },
+    { ...options, limits },
+  )
   const app = createHttpApp(logger, (handler) => listener.serverFactory(handler))
   const patterns = collectPatterns(app)
 
@@ -109,6 +115,7 @@ export function createHttpServer(
   app.addHook('onRequest', async (request, reply) => {
     reply.header(requestIdHeader, request.id)
     refuseHeaders(request, limits)
+    if (!isWatching(request)) refuseWhileStarting()
     // No page can sign: the guard of signatures needs no help of the browser.
     if (access) return
     const { host, origin } = request.headers
@@ -169,6 +176,21 @@ function callLimiterOf(
   if (callsPerSecond === 0) return undefined
   return createCallLimiter({ clock }, { callsPerSecond, callersMax })
 }
+
+function upgradeAfter(check: () => void, onUpgrade: OnUpgrade | undefined) {
+  return (
+    onUpgrade && {
+      onUpgrade: (...upgrade: Parameters<OnUpgrade>) => {
+        check()
+        onUpgrade(...upgrade)
+      },
+    }
+  )
+}
+
+/** Until what guards the API stands, nothing is served but what watches the engine. */
+const starting = () =>
+  new SluiceError('ServiceUnavailableException', 'The engine is starting: try again later.')
 
 /** Whoever watches the engine must see it when it is busy as well. */
 function isWatching({ routeOptions }: FastifyRequest): boolean {

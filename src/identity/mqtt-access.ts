@@ -29,6 +29,8 @@ import type { ResourceOwner } from './policies/resource-arn.ts'
  * own policy, as on AWS. Both are looked at as they are at the time of asking.
  */
 export interface MqttAccess extends Access {
+  /** Whether what a policy of the folder says may depend on which account this is. */
+  namesAccount(): boolean
   /** What the files say is not followed any more. */
   close(): void
 }
@@ -72,6 +74,7 @@ export async function openMqttAccess(
       }
       return refused('notAuthorized', 'no policy allows iot:Connect under this client id')
     },
+    namesAccount: () => folder.current()?.namesAccount ?? false,
     close() {
       folder.close()
       passwords?.close()

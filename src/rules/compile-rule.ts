@@ -39,6 +39,7 @@ export interface RuleCompilerDependencies {
 
 export interface RuleCompilerOptions {
   readonly region: string
+  /** Read at each use: in `start` it may become known later, and the ARNs of rules follow. */
   readonly accountId: string
   /** How regular expressions may run; `linear` by default. */
   readonly regex?: RegexMode
@@ -64,7 +65,9 @@ export function createRuleCompiler(
     })
     return Object.freeze({
       ...definition,
-      arn: ruleArnOf(ruleName, options),
+      get arn() {
+        return ruleArnOf(ruleName, options)
+      },
       disabled: payload.ruleDisabled,
       statement,
       actions: Object.freeze(actions),

@@ -37,6 +37,7 @@ export interface Functions {
 export interface FunctionsOptions {
   readonly directory: string
   readonly region: string
+  /** Read at each use: in `start` it may become known later. */
   readonly accountId: string
   /** Absent: nothing leaves the machine. */
   readonly aws?: AwsFunctions
@@ -61,7 +62,7 @@ export function createFunctions(
   deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   options: FunctionsOptions,
 ): Functions {
-  const { directory, region, accountId, aws } = options
+  const { directory, region, aws } = options
   const local = new Map<string, LocalFunction>()
   const fileOf = (name: string, ending: string) => path.join(directory, `${name}${ending}`)
 
@@ -95,12 +96,12 @@ export function createFunctions(
     return { invokeUrl, timeoutMs: timeoutSeconds * 1_000 }
   }
 
-  function localFunction(name: string, arn: string): LocalFunction {
+  function localFunction(name: string, arnNow: () => string): LocalFunction {
     const known = local.get(name)
     if (known) return known
     const made = createLocalFunction(deps, {
       name,
-      arn,
+      arnNow,
       region,
       findModule: () => findModule(name),
     })
@@ -110,15 +111,15 @@ export function createFunctions(
 
   return {
     async find(name) {
-      const arn = arnOfFunction(name, { region, accountId })
-      if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arn)
+      const arnNow = () => arnOfFunction(name, options)
+      if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arnNow)
       if (await versionOf(fileOf(name.name, '.json'))) {
         return createEmulatedFunction(deps.clock, () => findEmulated(name.name))
       }
       if (name.arn !== undefined && aws) return aws.function(name.arn)
       const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`
       const why = name.arn === undefined ? where : `${where}, and the lab invokes nothing in AWS`
-      throw new SluiceError('ResourceNotFoundException', `Function not found: ${arn} (${why})`)
+      throw new SluiceError('ResourceNotFoundException', `Function not found: ${arnNow()} (${why})`)
     },
     async close() {
       await Promise.all([...local.values()].map((each) => each.close()))

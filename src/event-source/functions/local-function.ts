@@ -17,7 +17,8 @@ export interface FunctionModule {
 
 export interface LocalFunctionOptions {
   readonly name: string
-  readonly arn: string
+  /** As it is now, for each instance that begins: the account may become known later. */
+  readonly arnNow: () => string
   readonly region: string
   /** @throws what says why there is none (rejects) */
   readonly findModule: () => Promise<FunctionModule>
@@ -37,14 +38,14 @@ const memoryMiB = 512
  */
 export function createLocalFunction(
   deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
-  { name, arn, region, findModule }: LocalFunctionOptions,
+  { name, arnNow, region, findModule }: LocalFunctionOptions,
 ): LocalFunction {
   const pool = createInstancePool(deps.clock, (module: FunctionModule) =>
     startFunctionThread(deps, {
       // The version tells a changed module from the one that was loaded before.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
       functionName: name,
-      functionArn: arn,
+      functionArn: arnNow(),
       memoryMiB,
       environment: { ...lambdaEnvironment(name, region), ...module.environment },
     }),

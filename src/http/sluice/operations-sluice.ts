@@ -6,6 +6,7 @@ import { replayRequestSchema } from './dead-letters.ts'
 import { evaluateRequestSchema } from './evaluate.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
 import type { Operations } from '../server/operation.ts'
+import { healthReasons } from './status-routes.ts'
 
 /** What AWS does not have, under `/v1`. */
 const read: readonly ErrorCode[] = ['InvalidRequestException', 'InternalException']
@@ -25,7 +26,14 @@ const destination = {
   credentials: Type.Unknown(),
   settings: Type.Unknown(),
 }
-const health = Type.Object({ status: Type.Enum(['ok', 'starting', 'stopping', 'failing']) })
+const health = Type.Object({
+  status: Type.Enum(['ok', 'starting', 'stopping', 'failing']),
+  reasons: Type.Optional(
+    Type.Array(Type.Enum([...healthReasons]), {
+      description: 'What is not as it should be; absent when there is nothing.',
+    }),
+  ),
+})
 
 const evaluation = Type.Object({
   matched: Type.Boolean(),

@@ -4,7 +4,12 @@ import type { HttpApp } from '../server/http-app.ts'
 /** `ok` when broker, rule store and outbox are up; else one word for why not. */
 export interface Health {
   readonly status: 'ok' | 'starting' | 'stopping' | 'failing'
+  /** What is not as it should be, in words that may be told to all; absent when there is nothing. */
+  readonly reasons?: readonly HealthReason[] | undefined
 }
+
+export const healthReasons = ['accountUnknown'] as const
+export type HealthReason = (typeof healthReasons)[number]
 
 export interface StatusDependencies {
   readonly health: () => Health
@@ -14,11 +19,11 @@ export interface StatusDependencies {
 /** What watches the engine: `/v1/health` for load balancers, `/v1/metrics` for Prometheus. */
 export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDependencies): void {
   app.get('/v1/health', async (_request, reply) => {
-    const { status } = health()
+    const { status, reasons = [] } = health()
     return reply
       .status(status === 'ok' ? 200 : 503)
       .header('cache-control', 'no-store')
-      .send({ status })
+      .send({ status, ...(reasons.length > 0 && { reasons }) })
   })
 
   app.get('/v1/metrics', async (_request, reply) => {

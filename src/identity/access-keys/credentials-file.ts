@@ -25,6 +25,8 @@ export interface AccessKeys {
   find(accessKeyId: string): AccessKey | undefined
   /** Without any key nobody can be let in. */
   readonly count: number
+  /** Whether what a policy of a key says may depend on which account this is. */
+  namesAccount(): boolean
   close(): void
 }
 
@@ -68,6 +70,7 @@ export async function openAccessKeys(
     get count() {
       return opened.current().size
     },
+    namesAccount: () => [...opened.current().values()].some(({ policy }) => policy.namesAccount),
     close: () => opened.close(),
   }
 }

@@ -9,7 +9,7 @@ import type { ResourceOwner } from './resource-arn.ts'
  *
  * A device sends to a few topics, over and over, so that what was decided is remembered: of the last
  * `decisionsRememberedMax` topics for each action, and the very last without looking it up. All of it
- * is forgotten with the policy that it was decided by.
+ * is forgotten with the policy that it was decided by, and when the account becomes known.
  */
 export interface PermissionsOptions {
   readonly principal: string | undefined
@@ -48,6 +48,7 @@ function createJudge(
   kind: 'client' | 'topic' | 'topicfilter',
 ): Judge {
   let policy: Policy | undefined
+  let account: string | undefined
   let decisions: Map<string, boolean> | undefined
   let last: { readonly name: string; readonly isAllowed: boolean } | undefined
 
@@ -70,8 +71,9 @@ function createJudge(
   return (name) => {
     const now = policyNow()
     if (now === undefined) return true
-    if (now !== policy) {
+    if (now !== policy || owner.accountId !== account) {
       policy = now
+      account = owner.accountId
       decisions = undefined
       last = undefined
     }

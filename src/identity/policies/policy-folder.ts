@@ -31,6 +31,8 @@ export interface PolicyFolder {
 
 export interface PolicySet {
   readonly count: number
+  /** Whether what a policy says may depend on which account this is. */
+  readonly namesAccount: boolean
   /** What holds for this target: its own policies, and those of all. */
   policyOf(target: PolicyTarget): Policy
 }
@@ -241,6 +243,7 @@ function createPolicySet(
   const everyone = combined.get('all') ?? combinePolicies(ofAll)
   return Object.freeze({
     count: attached.length,
+    namesAccount: [...combined.values()].some((policy) => policy.namesAccount),
     policyOf: (target: PolicyTarget) => combined.get(target) ?? everyone,
   })
 }

@@ -24,7 +24,8 @@ export interface SqlMessage {
 
 /** What SQL can see of the engine. */
 export interface SqlEnvironment {
-  readonly accountId: string
+  /** Twelve digits: `accountid()`, which is Undefined while the account is not known. */
+  readonly accountId: string | undefined
   /** A random UUID (RFC 4122, lower case): `newuuid()`. */
   readonly newUuid: () => string
   /** A double from 0 up to, and not, 1: `rand()`. Without it `Math.random`. */

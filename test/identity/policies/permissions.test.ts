@@ -70,6 +70,7 @@ function createCounted() {
   )
   let count = 0
   const policy: Policy = {
+    namesAccount: false,
     decide(request) {
       count++
       return compiled.decide(request)

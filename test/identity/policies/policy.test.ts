@@ -6,6 +6,7 @@ import { parseAccessKeys } from '../../../src/identity/access-keys/credentials-f
 import { compilePattern } from '../../../src/identity/policies/policy-pattern.ts'
 import { combinePolicies, compilePolicy } from '../../../src/identity/policies/policy.ts'
 import type { PolicyRequest } from '../../../src/identity/policies/policy.ts'
+import { unknownAccount } from '../../../src/identity/policies/resource-arn.ts'
 
 const arn = (resource: string) => `arn:aws:iot:us-east-1:123456789012:${resource}`
 const allow = (action: unknown, resource: unknown) => ({
@@ -311,5 +312,61 @@ describe('patterns', () => {
   test('come to an end where going back to each star would not', () => {
     const pattern = compilePattern(`${'*a'.repeat(500)}*${'a'.repeat(500)}b*`, 'p')
     expect(pattern.matches('a'.repeat(2_000), {})).toBe(false)
+  })
+})
+
+const resourceIn = (account: string) => `arn:aws:iot:us-east-1:${account}:topic/a`
+
+describe('while the account is not known', () => {
+  const accounts = ['123456789012', '210987654321'] as const
+  const fields = fc.constantFrom(...accounts, '*', '1*', '????????????', '**')
+  const statements = fc.array(
+    fc.record({
+      Effect: fc.constantFrom('Allow', 'Deny'),
+      Action: fc.constant('iot:Publish'),
+      member: fc.constantFrom('Resource', 'NotResource'),
+      texts: fc.array(
+        fc.oneof(
+          { arbitrary: fc.constant('*'), weight: 1 },
+          {
+            arbitrary: fc
+              .tuple(fields, fc.constantFrom('topic/a', 'topic/*', 'topic/b'))
+              .map(([account, rest]) => `arn:aws:iot:us-east-1:${account}:${rest}`),
+            weight: 4,
+          },
+        ),
+        { minLength: 1, maxLength: 3 },
+      ),
+    }),
+    { minLength: 1, maxLength: 4 },
+  )
+
+  test('nothing is allowed that one of all accounts would not be', () => {
+    fc.assert(
+      fc.property(statements, (list) => {
+        const policy = compilePolicy(
+          policyOf(...list.map(({ member, texts, ...rest }) => ({ ...rest, [member]: texts }))),
+        )
+        const decide = (account: string) =>
+          policy.decide({ action: 'iot:Publish', resource: resourceIn(account) })
+        const isAllowedInAll = accounts.every((account) => decide(account) === 'allow')
+        expect(decide(unknownAccount) === 'allow' && !isAllowedInAll).toBe(false)
+        // What names no account is decided as for any.
+        const known = policy.namesAccount ? decide(unknownAccount) : decide(accounts[0])
+        expect(decide(unknownAccount)).toBe(known)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  test.each<[string, unknown, boolean]>([
+    ['an account', allow('*', resourceIn(accounts[0])), true],
+    ['a part of one', deny('*', resourceIn('1*')), true],
+    ['any account', allow('*', resourceIn('*')), false],
+    ['any resource', allow('*', '*'), false],
+    ['a resource of another service', allow('*', 'arn:aws:s3:::bucket'), false],
+  ])('a policy that names %s tells so', (_what, statement, expected) => {
+    expect(compilePolicy(policyOf(statement)).namesAccount).toBe(expected)
+    expect(combinePolicies([compilePolicy(policyOf(statement))]).namesAccount).toBe(expected)
   })
 })

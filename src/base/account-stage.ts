@@ -1,0 +1,70 @@
+import path from 'node:path'
+import type { Clock } from './clock.ts'
+import { labAccountId } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import { accountFileName, openAccount } from '../identity/policies/account.ts'
+import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+
+/** The account, as the stages need it: what policies are asked about, and what ARNs show. */
+export interface AccountStage {
+  /** What policies are asked about: its account is undefined until it is known. */
+  readonly owner: ResourceOwner
+  /** For ARNs that are shown, and for nothing that is decided: zeros until the account is known. */
+  shownId(): string
+  isKnown(): boolean
+  /**
+   * Resolves when the account is known, or nothing that is in force depends on it.
+   *
+   * @param isNeeded whether something does
+   * @param httpPort where health can be asked meanwhile; undefined before there is one
+   * @returns rejects with an AbortError when the signal aborts
+   */
+  settled(isNeeded: () => boolean, httpPort?: number): Promise<void>
+  close(): void
+}
+
+export interface AccountStageDependencies {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly ask: () => Promise<string>
+  /** Aborts when the process is to stop. */
+  readonly signal: AbortSignal
+}
+
+/** @param directory the data folder */
+export async function openAccountStage(
+  { config, logger, clock, ask, signal }: AccountStageDependencies,
+  directory: string,
+): Promise<AccountStage> {
+  const file = path.join(directory, accountFileName)
+  const account = await openAccount({ ask, clock, logger }, { file, fixed: config.accountId })
+  return {
+    owner: {
+      region: config.region,
+      get accountId() {
+        return account.id()
+      },
+    },
+    shownId: () => account.id() ?? labAccountId,
+    isKnown: () => account.id() !== undefined,
+    settled: (isNeeded, httpPort) =>
+      account.settled({
+        isNeeded,
+        onWait: () =>
+          logger.error(
+            { waitsFor: 'account', ...(httpPort !== undefined && { http: httpPort }) },
+            'a policy or a rule depends on the account, which is not known: clients are let in ' +
+              'when STS has said which it is; or set SLUICE_ACCOUNT_ID',
+          ),
+        signal,
+      }),
+    close: () => account.close(),
+  }
+}
+
+/** A rule whose statement or templates may ask which account this is. */
+export function asksForAccount({ payload }: { readonly payload: unknown }): boolean {
+  return /\baccountid\s*\(/i.test(JSON.stringify(payload))
+}
