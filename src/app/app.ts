@@ -10,14 +10,16 @@ import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { Health } from '../http/sluice/status-routes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
-import { asksForAccount, openAccountStage } from '../base/account-stage.ts'
+import { dependsOnAccount, openAccountStage } from '../base/account-stage.ts'
 import type { AccountStage } from '../base/account-stage.ts'
+import { createCountedFaults, healthOf } from '../base/health.ts'
 import { createEngine } from '../engine/engine.ts'
 import { openEventSources } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
 import { openAccessKeys } from '../identity/access-keys/credentials-file.ts'
 import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { FileFaults } from '../identity/policies/file-faults.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import { createAwsCalls } from '../aws/aws-calls.ts'
@@ -28,7 +30,7 @@ import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
 import type { Message } from '../message.ts'
 import { openMqttStage } from './mqtt-stage.ts'
-import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
+import type { MqttPorts } from './mqtt-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import { createRuleCompiler, ruleArnOf } from '../rules/compile-rule.ts'
@@ -112,7 +114,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const compile = ruleCompiler(config, account)
   const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
 
-  const accessKeys = await openKeys(dependencies, stages)
+  const faults = createCountedFaults(metrics)
+  const accessKeys = await openKeys({ ...dependencies, faults }, stages)
   const shared = { rules, outbox, environment, ...watch }
   const engine = createEngine(
     {
@@ -135,9 +138,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
-        ...httpGuards(config, accessKeys, owner),
-        ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
-        health: () => ({ status, reasons: account.isKnown() ? [] : ['accountUnknown'] }),
+        ...httpGuards(config, { accessKeys, account, faults }),
+        health: () => healthOf(status, account, faults),
       },
       { ...config.http, insecure: config.insecure },
     ),
@@ -145,7 +147,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const ingest = (message: Message) => engine.ingest(message)
   const mqtt = stages.add(
-    await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner }),
+    await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
     // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
@@ -170,17 +172,6 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
-}
-
-/** Whether what is in force decides by the account, so that no message may come before it is known. */
-function dependsOnAccount(stages: {
-  readonly mqtt: MqttStage
-  readonly accessKeys: AccessKeys
-  readonly rules: RuleStore
-}): boolean {
-  const { mqtt, accessKeys, rules } = stages
-  const isAsking = () => rules.all().some((rule) => !rule.disabled && asksForAccount(rule))
-  return mqtt.namesAccount() || accessKeys.namesAccount() || isAsking()
 }
 
 function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEnvironment {
@@ -249,11 +240,13 @@ async function startEventSources(
 
 /** Who signs requests to the HTTP API, and URLs of WebSockets. */
 async function openKeys(
-  { config, logger, clock }: AppDependencies,
+  { config, logger, clock, faults }: AppDependencies & { readonly faults: FileFaults },
   stages: Stages,
 ): Promise<AccessKeys> {
   const { kind, credentialsFile: file } = config.auth
-  const keys = stages.add(await openAccessKeys({ logger, clock }, { file }), (it) => it.close())
+  const keys = stages.add(await openAccessKeys({ logger, clock, faults }, { file }), (it) =>
+    it.close(),
+  )
   if (kind === 'sigv4' && keys.count === 0) {
     logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
   }
@@ -263,10 +256,17 @@ async function openKeys(
 /** What stands between the network and the HTTP API. */
 function httpGuards(
   { http, tls, auth }: Config,
-  keys: AccessKeys,
-  owner: ResourceOwner,
-): Pick<HttpServerDependencies, 'tls' | 'access'> {
+  given: {
+    readonly accessKeys: AccessKeys
+    readonly account: AccountStage
+    readonly faults: FileFaults
+  },
+): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'ruleArnOf'> {
+  const { accessKeys: keys, account, faults } = given
+  const { owner } = account
   return {
+    faults,
+    ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
     ...(http.tls && tls && { tls }),
     ...(auth.kind === 'sigv4' && { access: { keys, owner, metricsToken: auth.metricsToken } }),
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { FileFaults } from '../identity/policies/file-faults.ts'
 import { openMqttAccess } from '../identity/mqtt-access.ts'
 import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
@@ -35,11 +36,13 @@ export interface MqttStageDeps extends Pick<IngressDeps, 'ingest' | 'metrics'> {
   /** Those that may sign the URL of a WebSocket. The caller closes them. */
   readonly accessKeys: AccessKeys
   readonly owner: ResourceOwner
+  /** Told of files that cannot be read. */
+  readonly faults: FileFaults
 }
 
 /** @throws SluiceError IdentityFileInvalid */
 export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
-  const { config, ingest, metrics, logger, clock, accessKeys } = deps
+  const { config, ingest, metrics, logger, clock, accessKeys, faults } = deps
   const { mqtt } = config
   const access = await openAccess(deps)
   const ingress = await createIngress(
@@ -50,7 +53,7 @@ export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
 
   async function listenTls(): Promise<number | undefined> {
     if (config.tls === undefined) return undefined
-    const files = await openTlsFiles({ logger, clock }, config.tls, ingress.useTls)
+    const files = await openTlsFiles({ logger, clock, faults }, config.tls, ingress.useTls)
     closers.push(() => files.close())
     return (await ingress.listenTls(mqtt.tls, files.current())).port
   }
@@ -76,11 +79,12 @@ function openAccess({
   clock,
   accessKeys,
   owner,
+  faults,
 }: MqttStageDeps): Promise<MqttAccess> {
   const { passwordFile, policiesDir, anonymous } = config.mqtt
   const password = passwordFile === undefined ? {} : { passwordFile }
   return openMqttAccess(
-    { logger, clock },
+    { logger, clock, faults },
     { ...password, policiesDir, anonymous, owner, accessKeys },
   )
 }

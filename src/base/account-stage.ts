@@ -3,7 +3,10 @@ import type { Clock } from './clock.ts'
 import { labAccountId } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { accountFileName, openAccount } from '../identity/policies/account.ts'
+import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
+import type { MqttStage } from '../app/mqtt-stage.ts'
+import type { RuleStore } from '../rules/rule-store.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /** The account, as the stages need it: what policies are asked about, and what ARNs show. */
@@ -65,6 +68,17 @@ export async function openAccountStage(
 }
 
 /** A rule whose statement or templates may ask which account this is. */
-export function asksForAccount({ payload }: { readonly payload: unknown }): boolean {
+function asksForAccount({ payload }: { readonly payload: unknown }): boolean {
   return /\baccountid\s*\(/i.test(JSON.stringify(payload))
+}
+
+/** Whether what is in force decides by the account, so that no message may come before it is known. */
+export function dependsOnAccount(stages: {
+  readonly mqtt: Pick<MqttStage, 'namesAccount'>
+  readonly accessKeys: Pick<AccessKeys, 'namesAccount'>
+  readonly rules: Pick<RuleStore, 'all'>
+}): boolean {
+  const { mqtt, accessKeys, rules } = stages
+  const isAsking = () => rules.all().some((rule) => !rule.disabled && asksForAccount(rule))
+  return mqtt.namesAccount() || accessKeys.namesAccount() || isAsking()
 }

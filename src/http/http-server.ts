@@ -60,7 +60,7 @@ export interface HttpServerDependencies
     DataPlaneDependencies,
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
-    Pick<HttpListenerDependencies, 'tls' | 'onUpgrade'>,
+    Pick<HttpListenerDependencies, 'tls' | 'onUpgrade' | 'faults'>,
     Pick<TagDependencies, 'ruleArnOf'>,
     Pick<RuleRouteDependencies, 'probeRoles'> {
   readonly rules: RuleStore

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Access, Admission, ConnectionOrigin, Login } from './policies/access.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { AccessKeys } from './access-keys/credentials-file.ts'
+import type { FileFaults } from './policies/file-faults.ts'
 import { openPasswords } from './passwords/passwords.ts'
 import type { Passwords } from './passwords/passwords.ts'
 import { createPermissions, mayConnect } from './policies/permissions.ts'
@@ -38,6 +39,8 @@ export interface MqttAccess extends Access {
 export interface MqttAccessDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: Clock
+  /** Told of files that cannot be read. */
+  readonly faults?: FileFaults | undefined
 }
 
 export interface MqttAccessOptions {

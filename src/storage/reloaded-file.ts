@@ -1,45 +1,67 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import { invalidFile, readSecretFile } from './secret-file.ts'
+import type { FileFaults, GuardedFiles } from '../identity/policies/file-faults.ts'
+import { isUnreadable } from '../identity/policies/file-reads.ts'
+import type { FileReads } from '../identity/policies/file-reads.ts'
+import { invalidFile, readSecretFile, versionOfFile } from './secret-file.ts'
 import type { SecretFile } from './secret-file.ts'
 
 /**
- * A file of secrets, read now and again whenever it changes. A version that cannot be used is logged
- * and the last good one stays in force; so does it when the file is taken away. It is looked at once a
- * second instead of being watched: that sees every way of replacing a file, on every file system.
+ * A file of secrets, read now and again whenever it changes. It is looked at once a second instead of
+ * being watched: that sees every way of replacing a file, on every file system.
+ *
+ * Invariants:
+ * - A version that is not valid is logged and the last good one stays in force; so does it when the
+ *   file is taken away.
+ * - While the system does not let us read the file, what it guards is closed (`whenUnreadable`): it may
+ *   have changed to take a right away. Each look tries it again.
+ * - To know that nothing has changed takes no file descriptor (`look`).
  */
 export interface ReloadedFile<Value> {
-  /** What the last good version said. */
+  /** What the last good version said, or what holds while the file cannot be read. */
   current(): Value
+  /** Whether the system does not say what the file holds. */
+  isUnreadable(): boolean
   close(): void
 }
 
 export interface ReloadedOptions<Content, Value> {
   /** For log lines and errors. */
   readonly file: string
+  readonly kind: GuardedFiles
   /** For log lines: `the credentials file`. */
   readonly title: string
   /** Undefined while there is none. */
   readonly read: () => Promise<Content | undefined>
+  /** The version that `read` would give; undefined while there is none. Absent: it is read each time. */
+  readonly look?: (() => Promise<string | undefined>) | undefined
   /** Throws what is wrong with it. */
   readonly parse: (content: Content) => Value
   /** What holds while there is no file, and there has been none. Absent: it must be there at once. */
   readonly whenAbsent?: Value
+  /** What holds while the file cannot be read. Absent: what it said last. */
+  readonly whenUnreadable?: Value
+  /** Whether a value stands for something that could not be read. */
+  readonly isUnreadable?: ((value: Value) => boolean) | undefined
   /** Told of every good version but the first. */
   readonly onChange?: (value: Value) => void
 }
 
-export interface ReloadedFileOptions<Value> {
-  readonly file: string
-  readonly title: string
+export interface ReloadedFileOptions<Value> extends Pick<
+  ReloadedOptions<SecretFile, Value>,
+  'file' | 'kind' | 'title' | 'whenAbsent' | 'whenUnreadable'
+> {
   readonly parse: (text: string) => Value
-  readonly whenAbsent?: Value
 }
 
 export interface ReloadedFileDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
+  /** Default: those of Node. */
+  readonly reads?: FileReads | undefined
+  /** Told of files that cannot be read. */
+  readonly faults?: FileFaults | undefined
 }
 
 export const checkIntervalMs = 1_000
@@ -55,7 +77,8 @@ export function openReloadedFile<Value>(
 ): Promise<ReloadedFile<Value>> {
   return openReloaded<SecretFile, Value>(deps, {
     ...options,
-    read: () => readSecretFile(options.file),
+    read: () => readSecretFile(options.file, deps.reads),
+    look: () => versionOfFile(options.file, deps.reads),
     parse: ({ text }) => options.parse(text),
   })
 }
@@ -66,53 +89,73 @@ export function openReloadedFile<Value>(
  * @throws SluiceError IdentityFileInvalid: the first version is not usable
  */
 export async function openReloaded<Content extends { readonly version: string }, Value>(
-  { clock, logger }: ReloadedFileDependencies,
+  { clock, logger, faults }: ReloadedFileDependencies,
   options: ReloadedOptions<Content, Value>,
 ): Promise<ReloadedFile<Value>> {
-  const { file, title, read, onChange } = options
+  const { file, title, kind, read, look, onChange } = options
   const first = await read()
   let value = first ? parse(first, options) : absentValue(options)
   let version = first?.version ?? absent
+  /** Of the last look: the system did not say. */
+  let isFailing = false
   let isClosed = false
   let cancel = clock.after(checkIntervalMs, check)
+  const fault = faults?.follow(kind)
 
   function check(): void {
     void load().finally(() => {
-      if (!isClosed) cancel = clock.after(checkIntervalMs, check)
+      if (isClosed) return
+      fault?.set(isUnreadableNow())
+      cancel = clock.after(checkIntervalMs, check)
     })
   }
 
+  const isUnreadableNow = () => isFailing || (options.isUnreadable?.(value) ?? false)
+
   async function load(): Promise<void> {
     try {
+      if (look && !isFailing && ((await look()) ?? absent) === version) return
       const next = await read()
-      if ((next?.version ?? absent) === version || isClosed) return
+      if (isClosed) return
+      const wasFailing = isFailing
+      isFailing = false
+      if ((next?.version ?? absent) === version) {
+        if (wasFailing) logger.info({ file }, `${title} can be read again`)
+        if (wasFailing) reported = undefined
+        return
+      }
       version = next?.version ?? absent
       if (!next) throw invalidFile(file, 'is not there any more')
       value = parse(next, options)
+      reported = undefined
       onChange?.(value)
       logger.info({ file }, `${title} was read again`)
     } catch (thrown) {
-      report(thrown)
+      isFailing = isUnreadable(thrown)
+      if (!isClosed) report(thrown)
     }
   }
 
   let reported: string | undefined
-  /** A file that stays unreadable is told about once. */
+  /** A file that stays unusable is told about once. */
   function report(thrown: unknown): void {
     const problem = `${version} ${messageOf(thrown)}`
     if (problem === reported) return
     reported = problem
-    logger.error(
-      { file, problem: messageOf(thrown) },
-      `${title} cannot be used; what it said stays`,
-    )
+    const text =
+      isFailing && 'whenUnreadable' in options
+        ? `${title} cannot be read: nobody is let in by it until it can`
+        : `${title} cannot be used; what it said stays`
+    logger.error({ file, problem: messageOf(thrown) }, text)
   }
 
   return {
-    current: () => value,
+    current: () => (isFailing && 'whenUnreadable' in options ? options.whenUnreadable : value),
+    isUnreadable: isUnreadableNow,
     close() {
       isClosed = true
       cancel()
+      fault?.close()
     },
   }
 }

@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { chmod, chown, lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import { isAbsence, nodeFileReads } from '../identity/policies/file-reads.ts'
+import type { FileReads } from '../identity/policies/file-reads.ts'
 
 /**
  * Files that hold secrets.
@@ -29,17 +32,46 @@ const modeBitsOfOthers = 0o077
  * @returns undefined when there is no such file
  * @throws SluiceError IdentityFileInvalid: open to others, no plain file, too large, unreadable
  */
-export function readSecretFile(file: string): Promise<SecretFile | undefined> {
-  return readWhole(file, modeBitsOfOthers)
+export function readSecretFile(
+  file: string,
+  reads: FileReads = nodeFileReads,
+): Promise<SecretFile | undefined> {
+  return readWhole(file, modeBitsOfOthers, reads)
 }
 
 /** The same for a file that anyone may read, such as a certificate. */
-export function readPublicFile(file: string): Promise<SecretFile | undefined> {
-  return readWhole(file, 0)
+export function readPublicFile(
+  file: string,
+  reads: FileReads = nodeFileReads,
+): Promise<SecretFile | undefined> {
+  return readWhole(file, 0, reads)
 }
 
-async function readWhole(file: string, modeRefused: number): Promise<SecretFile | undefined> {
-  const handle = await openIfPresent(file)
+/**
+ * The version of a file without opening it: asked once a second, it needs no descriptor, so that a
+ * process that has none left still knows that nothing has changed.
+ *
+ * @returns undefined when there is no such file
+ * @throws SluiceError IdentityFileInvalid: the system does not say
+ */
+export async function versionOfFile(
+  file: string,
+  reads: FileReads = nodeFileReads,
+): Promise<string | undefined> {
+  try {
+    return versionIn(await reads.stat(file, { bigint: true }))
+  } catch (thrown) {
+    if (isAbsence(thrown)) return undefined
+    throw invalidFile(file, messageOf(thrown), thrown)
+  }
+}
+
+async function readWhole(
+  file: string,
+  modeRefused: number,
+  reads: FileReads,
+): Promise<SecretFile | undefined> {
+  const handle = await openIfPresent(file, reads)
   if (!handle) return undefined
   try {
     const version = await versionOf(handle, file, modeRefused)
@@ -69,7 +101,7 @@ export async function writePublicFile(file: string, text: string): Promise<void>
 
 async function writeFileDurably(file: string, text: string, mode: number): Promise<void> {
   try {
-    const target = await realpath(file).catch(() => path.resolve(file))
+    const target = await targetOf(file)
     const folder = path.dirname(target)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const name = `.${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`
@@ -87,6 +119,16 @@ async function writeFileDurably(file: string, text: string, mode: number): Promi
   }
 }
 
+/** The place of a file that may be behind a link, and need not be there. */
+export async function targetOf(file: string): Promise<string> {
+  try {
+    return await realpath(file)
+  } catch (thrown) {
+    if (isAbsence(thrown)) return path.resolve(file)
+    throw invalidFile(file, messageOf(thrown), thrown)
+  }
+}
+
 async function writeNew(file: string, text: string, mode: number): Promise<void> {
   const handle = await open(file, 'wx', mode)
   try {
@@ -100,9 +142,18 @@ async function writeNew(file: string, text: string, mode: number): Promise<void>
 }
 
 async function keepOwner(target: string, temporary: string): Promise<void> {
-  const [before, now] = await Promise.all([lstat(target).catch(() => undefined), lstat(temporary)])
+  const [before, now] = await Promise.all([lstatIfPresent(target), lstat(temporary)])
   if (!before || (before.uid === now.uid && before.gid === now.gid)) return
   await chown(temporary, before.uid, before.gid)
+}
+
+async function lstatIfPresent(file: string) {
+  try {
+    return await lstat(file)
+  } catch (thrown) {
+    if (isAbsence(thrown)) return undefined
+    throw thrown
+  }
 }
 
 async function flushFolder(folder: string): Promise<void> {
@@ -117,11 +168,11 @@ async function flushFolder(folder: string): Promise<void> {
 }
 
 /** Not blocking: a named pipe in the place of the file must not hold a thread. */
-async function openIfPresent(file: string): Promise<FileHandle | undefined> {
+async function openIfPresent(file: string, reads: FileReads): Promise<FileHandle | undefined> {
   try {
-    return await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    return await reads.open(file, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
+    if (isAbsence(thrown)) return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }
@@ -140,9 +191,11 @@ async function versionOf(handle: FileHandle, file: string, modeRefused: number):
       `is open to others (mode ${mode.toString(8)}): it holds secrets; run chmod 600 ${file}`,
     )
   }
-  const { dev, ino, size, mtimeNs, ctimeNs } = stats
-  return [dev, ino, size, mtimeNs, ctimeNs].join(':')
+  return versionIn(stats)
 }
+
+const versionIn = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join(':')
 
 export function invalidFile(file: string, problem: string, cause?: unknown): SluiceError {
   return new SluiceError('IdentityFileInvalid', `${file}: ${problem}`, { cause })

@@ -24,6 +24,12 @@ const declareMetrics = (registry: Registry) => ({
   ...ruleMetrics(registry),
   ...outboxMetrics(registry),
   ...kinesisMetrics(registry),
+  identityFilesUnreadable: gauge(
+    registry,
+    'sluice_identity_files_unreadable',
+    'Whether policies, passwords, access keys or files of TLS cannot be read: 1 or 0.',
+    'files',
+  ),
   httpRequests: counter(
     registry,
     'sluice_http_requests_total',

@@ -58,7 +58,7 @@ export async function startGuarded(
     dependencies: {
       clock: systemClock,
       access: {
-        keys: { find: (id) => keys.get(id), count: keys.size },
+        keys: { find: (id) => keys.get(id), count: keys.size, isUnreadable: () => false },
         owner,
         metricsToken: given.metricsToken,
       },

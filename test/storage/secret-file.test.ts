@@ -69,7 +69,8 @@ async function openFollowed(given: { text?: string; whenAbsent?: number }) {
   if (given.text !== undefined) await writeSecretFile(file, given.text)
   const log = createWatchedLog()
   const absent = given.whenAbsent === undefined ? {} : { whenAbsent: given.whenAbsent }
-  const options = { file, title: 'the number', parse: parseNumber, ...absent }
+  const kind = 'passwords' as const
+  const options = { file, kind, title: 'the number', parse: parseNumber, ...absent }
   const opened = await openReloadedFile(log, options)
   onTestFinished(() => opened.close())
   return { opened, file, log }

@@ -32,7 +32,7 @@ import { restOfPath } from './rest-of-path.ts'
  * `GET /v1/metrics` to the bearer of the token as well. While there is no key nobody can be let in.
  */
 export interface ApiAccess {
-  readonly keys: Pick<AccessKeys, 'find' | 'count'>
+  readonly keys: Pick<AccessKeys, 'find' | 'count' | 'isUnreadable'>
   /** Whose resources these are; signatures are for its region. */
   readonly owner: ResourceOwner
   /** Of `GET /v1/metrics`; absent: there is none. */
@@ -53,6 +53,8 @@ export type CallerOf = (request: FastifyRequest) => AccessKey | undefined
 export const closedMessage =
   'There is no access key yet, so that nobody is let in: make one with `sluice keys create`.'
 
+const unreadableMessage = 'The access keys cannot be read now: try again later.'
+
 /** Adds the three steps; routes that are added later are guarded. */
 export function guardApi(
   app: HttpApp,
@@ -67,6 +69,7 @@ export function guardApi(
 
   app.addHook('onRequest', async (request) => {
     if (isOpen(request)) return
+    if (keys.isUnreadable()) throw new SluiceError('ServiceUnavailableException', unreadableMessage)
     if (keys.count === 0) throw new SluiceError('AccessDeniedException', closedMessage)
     const parsed = parseAuthorization(request.headers)
     if ('reason' in parsed) throw new SluiceError(refusalCodes[parsed.reason], parsed.message)

@@ -3,6 +3,7 @@ import type { RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import type { FileFaults } from '../../identity/policies/file-faults.ts'
 import { openTlsFiles } from '../../identity/certificates/tls-files.ts'
 import type { TlsFiles, TlsMaterial } from '../../identity/certificates/tls-files.ts'
 import type { ReloadedFile } from '../../storage/reloaded-file.ts'
@@ -35,6 +36,8 @@ export interface ListenAddress {
 export interface HttpListenerDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
+  /** Told of files of TLS that cannot be read. */
+  readonly faults?: FileFaults | undefined
   /** Given: HTTPS alone. Its CA, if there is one, is for clients that show a certificate. */
   readonly tls?: TlsFiles
   /** Takes WebSocket upgrades on `/mqtt`. */
@@ -42,7 +45,7 @@ export interface HttpListenerDependencies {
 }
 
 export function createHttpListener(
-  { clock, logger, tls, onUpgrade }: HttpListenerDependencies,
+  { clock, logger, faults, tls, onUpgrade }: HttpListenerDependencies,
   { host, port, limits }: ListenAddress & { readonly limits: HttpLimits },
 ): HttpListener {
   const servers: Server[] = []
@@ -84,7 +87,7 @@ export function createHttpListener(
       return addServer()
     },
     async listen(listenTo) {
-      files = tls && (await openTlsFiles({ clock, logger }, tls, showCertificate))
+      files = tls && (await openTlsFiles({ clock, logger, faults }, tls, showCertificate))
       const isLocalhost = host === 'localhost'
       const address = { host: isLocalhost ? '127.0.0.1' : host, port }
       try {

@@ -1,14 +1,23 @@
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { HttpApp } from '../server/http-app.ts'
 
-/** `ok` when broker, rule store and outbox are up; else one word for why not. */
+/**
+ * `ok` when broker, rule store and outbox are up, and all that decides who may do what can be read; else
+ * one word for why not.
+ */
 export interface Health {
   readonly status: 'ok' | 'starting' | 'stopping' | 'failing'
   /** What is not as it should be, in words that may be told to all; absent when there is nothing. */
   readonly reasons?: readonly HealthReason[] | undefined
 }
 
-export const healthReasons = ['accountUnknown'] as const
+export const healthReasons = [
+  'accountUnknown',
+  'policiesUnreadable',
+  'passwordsUnreadable',
+  'accessKeysUnreadable',
+  'tlsUnreadable',
+] as const
 export type HealthReason = (typeof healthReasons)[number]
 
 export interface StatusDependencies {

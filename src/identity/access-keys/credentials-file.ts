@@ -25,6 +25,8 @@ export interface AccessKeys {
   find(accessKeyId: string): AccessKey | undefined
   /** Without any key nobody can be let in. */
   readonly count: number
+  /** Whether the system does not let us read the file: until it does, nobody is let in. */
+  isUnreadable(): boolean
   /** Whether what a policy of a key says may depend on which account this is. */
   namesAccount(): boolean
   close(): void
@@ -61,15 +63,18 @@ export async function openAccessKeys(
 ): Promise<AccessKeys> {
   const opened = await openReloadedFile<ReadonlyMap<string, AccessKey>>(deps, {
     file: options.file,
+    kind: 'accessKeys',
     title: 'the credentials file',
     parse: parseAccessKeys,
     whenAbsent: new Map(),
+    whenUnreadable: new Map(),
   })
   return {
     find: (accessKeyId) => opened.current().get(accessKeyId),
     get count() {
       return opened.current().size
     },
+    isUnreadable: () => opened.isUnreadable(),
     namesAccount: () => [...opened.current().values()].some(({ policy }) => policy.namesAccount),
     close: () => opened.close(),
   }

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import { createCertificateMaker } from './certificate-maker.ts'
 import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
+import { isAbsence } from '../policies/file-reads.ts'
 import { principalOf } from '../policies/principal.ts'
 import {
   invalidFile,
@@ -184,7 +185,7 @@ async function readIfPresent(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
+    if (isAbsence(thrown)) return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }

@@ -1,14 +1,21 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { messageOf } from '../../base/errors.ts'
+import type { FileReads } from '../policies/file-reads.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
 import type { ReloadedFile, ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
-import { invalidFile, readPublicFile, readSecretFile } from '../../storage/secret-file.ts'
+import {
+  invalidFile,
+  readPublicFile,
+  readSecretFile,
+  versionOfFile,
+} from '../../storage/secret-file.ts'
 
 /**
  * What a TLS server shows and trusts, from files that may be replaced while it runs: connections that
  * stand go on with what they began with. Certificate, key and CA are taken as one, so that one that was
- * replaced before the other is never in force.
+ * replaced before the other is never in force. Files that cannot be read leave in force what they
+ * said: they are tried again once a second, and health tells of it.
  */
 export interface TlsFiles {
   /** PEM: the server's certificate, then those between it and its CA. */
@@ -43,18 +50,31 @@ export function openTlsFiles(
 ): Promise<ReloadedFile<TlsMaterial>> {
   return openReloaded<TlsContent, TlsMaterial>(deps, {
     file: files.certificateFile,
+    kind: 'tls',
     title: 'the TLS certificate',
-    read: () => readFiles(files),
+    read: () => readFiles(files, deps.reads),
+    look: () => versionOf(files, deps.reads),
     parse: (content) => check(content, files),
     onChange,
   })
 }
 
-async function readFiles(files: TlsFiles): Promise<TlsContent> {
+/** Of the three as one; undefined where one is not there, which `readFiles` then names. */
+async function versionOf(files: TlsFiles, reads?: FileReads): Promise<string | undefined> {
+  const { certificateFile, keyFile, authorityFile } = files
+  const versions = await Promise.all(
+    [certificateFile, keyFile, ...(authorityFile === undefined ? [] : [authorityFile])].map(
+      (file) => versionOfFile(file, reads),
+    ),
+  )
+  return versions.includes(undefined) ? undefined : versions.join(' ')
+}
+
+async function readFiles(files: TlsFiles, reads?: FileReads): Promise<TlsContent> {
   const [certificate, key, authority] = await Promise.all([
-    readPublicFile(files.certificateFile),
-    readSecretFile(files.keyFile),
-    files.authorityFile === undefined ? undefined : readPublicFile(files.authorityFile),
+    readPublicFile(files.certificateFile, reads),
+    readSecretFile(files.keyFile, reads),
+    files.authorityFile === undefined ? undefined : readPublicFile(files.authorityFile, reads),
   ])
   if (!certificate) throw invalidFile(files.certificateFile, 'is not there')
   if (!key) throw invalidFile(files.keyFile, 'is not there')
@@ -65,7 +85,9 @@ async function readFiles(files: TlsFiles): Promise<TlsContent> {
     cert: certificate.text,
     key: key.text,
     ...(authority && { ca: authority.text }),
-    version: [certificate, key, authority].map((file) => file?.version).join(' '),
+    version: [certificate, key, ...(authority ? [authority] : [])]
+      .map((file) => file.version)
+      .join(' '),
   }
 }
 

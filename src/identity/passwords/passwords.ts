@@ -1,6 +1,8 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+import type { FileFaults } from '../policies/file-faults.ts'
+import type { FileReads } from '../policies/file-reads.ts'
 import { createLoginLimiter } from './login-limiter.ts'
 import type { LoginLimiter } from './login-limiter.ts'
 import { parsePasswordFile } from './password-file.ts'
@@ -39,7 +41,7 @@ export type LoginOutcome =
   | 'wrong'
   /** Too many failures of this address or user: the client may come again later. */
   | 'limited'
-  /** Too many logins at once: the client may come again. */
+  /** Too many logins at once, or the file cannot be read now: the client may come again. */
   | 'busy'
 
 export interface PasswordsOptions {
@@ -52,6 +54,9 @@ export interface PasswordsOptions {
 export interface PasswordsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
+  /** Told of a file that cannot be read. */
+  readonly faults?: FileFaults | undefined
+  readonly reads?: FileReads | undefined
   /** Shared with what else lets clients in by a secret. */
   readonly limiter?: LoginLimiter
 }
@@ -65,8 +70,10 @@ export async function openPasswords(
   const limiter = deps.limiter ?? createLoginLimiter({ clock: deps.clock })
   const users = await openReloadedFile<PasswordHashes>(deps, {
     file,
+    kind: 'passwords',
     title: 'the password file',
     parse: parsePasswordFile,
+    whenUnreadable: new Map(),
   })
   const remembered = createMemory(rememberedMax)
   const slots = createSlots(checksAtOnceMax, checksWaitingMax)
@@ -75,6 +82,7 @@ export async function openPasswords(
   async function compare(login: Login): Promise<LoginOutcome> {
     // What waited is looked at again: others may have failed meanwhile, and a hash may have changed.
     if (isLimited(login)) return 'limited'
+    if (users.isUnreadable()) return 'busy'
     const hash = users.current().get(login.user)
     const isRight = await isPasswordOf(hash ?? decoy, login.password)
     if (!hash || !isRight) return fail(login, 'wrong')
@@ -93,6 +101,8 @@ export async function openPasswords(
   return {
     async check(login) {
       if (limiter.waitMs(login) > 0) return 'limited'
+      // What the file says now is not known: the client may come again when it is.
+      if (users.isUnreadable()) return 'busy'
       if (login.password.length > passwordBytesMax) return fail(login, 'wrong')
       const hash = users.current().get(login.user)
       if (hash && remembered.has(login, hash)) return 'right'

@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import { compilePolicy } from './policy.ts'
-import { listPolicyFiles, metaSuffix, policyNameForm } from './policy-folder.ts'
+import { isAbsence } from './file-reads.ts'
+import { listPolicyFiles, metaSuffix, policyNameForm } from './policy-folder-reader.ts'
 import { parsePolicyTargets, readTarget } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
 import { principalOf } from './principal.ts'
@@ -92,8 +93,18 @@ async function change(
 async function requirePolicy(directory: string, name: string): Promise<void> {
   const file = path.join(directory, `${name}.json`)
   // The form keeps the name within the folder.
-  const isThere = policyNameForm.test(name) && (await stat(file).catch(() => undefined))?.isFile()
-  if (!isThere) throw invalidRequest(`there is no policy ${JSON.stringify(name)} in ${directory}`)
+  if (!policyNameForm.test(name) || !(await isFile(file)))
+    throw invalidRequest(`there is no policy ${JSON.stringify(name)} in ${directory}`)
+}
+
+/** @throws SluiceError IdentityFileInvalid: the system does not say */
+async function isFile(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).isFile()
+  } catch (thrown) {
+    if (isAbsence(thrown)) return false
+    throw invalidFile(file, messageOf(thrown), thrown)
+  }
 }
 
 async function readTargets(directory: string, name: string): Promise<readonly PolicyTarget[]> {

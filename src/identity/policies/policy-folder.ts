@@ -1,14 +1,15 @@
-import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { SluiceError, messageOf } from '../../base/errors.ts'
+import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { combinePolicies, compilePolicy } from './policy.ts'
+import { combinePolicies, compilePolicy, denialsOf, denyingPolicy } from './policy.ts'
 import type { Policy } from './policy.ts'
+import { createFolderReader, metaSuffix, policyOf } from './policy-folder-reader.ts'
+import type { FolderContent, FolderFile } from './policy-folder-reader.ts'
 import { parsePolicyTargets } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
 import type { ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
-import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
+import { invalidFile } from '../../storage/secret-file.ts'
 
 /**
  * The policies of MQTT clients, in a folder:
@@ -19,13 +20,18 @@ import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
  * Invariants:
  * - Without a folder nothing is enforced. With one, also with an empty one, what no policy allows is
  *   denied; so it stays if the folder is taken away.
- * - All files are looked at once a second, and what they say takes effect at once. A file that cannot
- *   be used keeps its last good version, and is told about once; at the start it is an error, because
- *   it may hold the denials that others rely on.
+ * - All files are looked at once a second, and what they say takes effect at once. A file whose text
+ *   is not valid keeps its last good version, and is told about once.
+ * - What the system does not let us read denies, and is tried again at each look: a policy denies all
+ *   to its targets; targets that are not known could be anybody, so that what their policy denies is
+ *   denied to all, and what it allows is allowed to nobody; a folder denies all to all.
+ * - At the start either is an error, because it may hold the denials that others rely on.
  */
 export interface PolicyFolder {
   /** The same object until a file changes. Undefined: nothing is enforced. */
   current(): PolicySet | undefined
+  /** Whether something is denied because it could not be read. */
+  isUnreadable(): boolean
   close(): void
 }
 
@@ -33,19 +39,11 @@ export interface PolicySet {
   readonly count: number
   /** Whether what a policy says may depend on which account this is. */
   readonly namesAccount: boolean
+  /** Whether something is denied because it could not be read. */
+  readonly isUnreadable: boolean
   /** What holds for this target: its own policies, and those of all. */
   policyOf(target: PolicyTarget): Policy
 }
-
-export const policyFolderLimits = Object.freeze({
-  policiesMax: 500,
-  /** Of one file, blanks too. */
-  fileBytesMax: 1_048_576,
-})
-
-export const metaSuffix = '.meta.json'
-/** AWS IoT's names of policies; a point in front is of files that are being written. */
-export const policyNameForm = /^(?!\.)(?!.*\.meta$)[\w+=,.@-]{1,128}$/
 
 /** @throws SluiceError IdentityFileInvalid: a file, or the folder, is not usable */
 export async function openPolicyFolder(
@@ -55,91 +53,25 @@ export async function openPolicyFolder(
   const parser = createFolderParser(directory, deps.logger)
   const opened = await openReloaded<FolderContent, PolicySet | undefined>(deps, {
     file: directory,
+    kind: 'policies',
     title: 'the policies folder',
-    read: createFolderReader(directory),
+    read: createFolderReader(directory, deps.reads),
     parse: parser.parse,
+    isUnreadable: (set) => set?.isUnreadable ?? false,
     whenAbsent: undefined,
   })
   parser.started()
-  return { current: () => opened.current(), close: () => opened.close() }
+  return {
+    current: () => opened.current(),
+    isUnreadable: () => opened.isUnreadable(),
+    close: () => opened.close(),
+  }
 }
 
-/** One state of the folder; `version` changes whenever one of the files does. */
-interface FolderContent {
-  readonly version: string
-  readonly files: readonly FolderFile[]
-}
-
-interface FolderFile {
-  /** Without its folder. */
+interface Problem {
   readonly name: string
-  readonly version: string
-  /** Its text, or why it cannot be read. */
-  readonly content: { readonly text: string } | { readonly problem: string }
-}
-
-/** Reads anew only what has changed. */
-function createFolderReader(directory: string): () => Promise<FolderContent | undefined> {
-  let known = new Map<string, FolderFile>()
-
-  async function readFile(name: string): Promise<FolderFile | undefined> {
-    const file = path.join(directory, name)
-    const stats = await stat(file, { bigint: true }).catch(() => undefined)
-    if (!stats) return undefined
-    const version = [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(':')
-    const before = known.get(name)
-    if (before?.version === version) return before
-    return { name, version, content: await contentOf(file, stats.size) }
-  }
-
-  return async () => {
-    const names = await listPolicyFiles(directory)
-    if (!names) return undefined
-    const files = (await Promise.all(names.map(readFile))).filter((file) => file !== undefined)
-    known = new Map(files.map((file) => [file.name, file]))
-    return { version: files.map(({ name, version }) => `${name}:${version}`).join('\n'), files }
-  }
-}
-
-/**
- * Names of files in their order, policies and targets; undefined while there is no folder.
- *
- * @throws SluiceError IdentityFileInvalid: too many, or no folder
- */
-export async function listPolicyFiles(directory: string): Promise<readonly string[] | undefined> {
-  const { policiesMax } = policyFolderLimits
-  try {
-    const names = (await readdir(directory)).filter((name) => nameOf(name) !== undefined)
-    if (names.filter((name) => !name.endsWith(metaSuffix)).length > policiesMax) {
-      throw invalidFile(directory, `holds more than ${policiesMax} policies`)
-    }
-    if (names.length > 2 * policiesMax) {
-      throw invalidFile(directory, `holds more than ${policiesMax} files *${metaSuffix}`)
-    }
-    return names.toSorted()
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
-    throw thrown instanceof SluiceError ? thrown : invalidFile(directory, messageOf(thrown), thrown)
-  }
-}
-
-async function contentOf(file: string, size: bigint): Promise<FolderFile['content']> {
-  const { fileBytesMax } = policyFolderLimits
-  if (size > fileBytesMax) {
-    return { problem: `${file}: has ${size} bytes; at most ${fileBytesMax} are read` }
-  }
-  try {
-    return { text: (await readPublicFile(file))?.text ?? '' }
-  } catch (thrown) {
-    return { problem: messageOf(thrown) }
-  }
-}
-
-/** The name of the policy that a file belongs to; undefined for any other file. */
-function nameOf(file: string): string | undefined {
-  if (!file.endsWith('.json')) return undefined
-  const name = file.slice(0, file.endsWith(metaSuffix) ? -metaSuffix.length : -'.json'.length)
-  return policyNameForm.test(name) ? name : undefined
+  readonly problem: string
+  readonly isUnreadable: boolean
 }
 
 /** Makes the set that a state of the folder stands for, with the last good version of each file. */
@@ -161,26 +93,41 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
     )
   }
 
-  function parse({ files }: FolderContent): PolicySet {
-    const problems = [documents, targets].flatMap((kind) =>
-      kind.take(files.filter(({ name }) => (kind === targets) === name.endsWith(metaSuffix))),
-    )
-    if (isStarting && problems[0] !== undefined) {
-      throw invalidFile(path.join(directory, problems[0].name), problems[0].problem)
+  function report({ name, problem, isUnreadable }: Problem): void {
+    const file = path.join(directory, name)
+    if (isStarting) throw invalidFile(file, problem)
+    const text = isUnreadable
+      ? 'a file of the policies folder cannot be read: what it may deny is denied until it can'
+      : 'a file of the policies folder cannot be used; what it said stays'
+    logger.error({ file, problem }, text)
+  }
+
+  function attachmentOf(file: string, { value, isUnreadable }: Known<Policy>): Attachment[] {
+    const name = policyOf(file) ?? file
+    const policy = isUnreadable ? denyingPolicy : value
+    if (!policy) return []
+    const attached = targets.get(`${name}${metaSuffix}`)
+    if (attached?.isUnreadable) return [{ policy: denialsOf(policy), attachedTo: ['all'] }]
+    const attachedTo = attached?.value ?? []
+    reportUnattached(name, attachedTo.length === 0)
+    return [{ policy, attachedTo }]
+  }
+
+  function parse({ files, problem }: FolderContent): PolicySet {
+    if (problem !== undefined) {
+      if (isStarting) throw invalidFile(directory, problem)
+      const text = 'the policies folder cannot be read: everything is denied until it can'
+      logger.error({ file: directory, problem }, text)
+      return createPolicySet([{ policy: denyingPolicy, attachedTo: ['all'] }], true)
     }
-    for (const { name, problem } of problems) {
-      logger.error(
-        { file: path.join(directory, name), problem },
-        'a file of the policies folder cannot be used; what it said stays',
-      )
-    }
-    const attached = [...documents.values()].map(([file, policy]) => {
-      const name = nameOf(file) ?? file
-      const attachedTo = targets.get(`${name}${metaSuffix}`) ?? []
-      reportUnattached(name, attachedTo.length === 0)
-      return { policy, attachedTo }
-    })
-    return createPolicySet(attached)
+    const problems = [
+      ...documents.take(files.filter((file) => !isTargets(file))),
+      ...targets.take(files.filter(isTargets)),
+    ]
+    problems.forEach(report)
+    const attached = [...documents.entries()].flatMap(([file, known]) => attachmentOf(file, known))
+    const isUnreadable = files.some(({ content }) => content.kind === 'unreadable')
+    return createPolicySet(attached, isUnreadable)
   }
 
   return {
@@ -192,40 +139,58 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
   }
 }
 
+const isTargets = ({ name }: FolderFile) => name.endsWith(metaSuffix)
+
+interface Known<Value> {
+  readonly version: string
+  readonly isUnreadable: boolean
+  /** Of the last version that could be parsed; undefined when there was none. */
+  readonly value: Value | undefined
+}
+
 /** Values of files: a version that cannot be parsed leaves the value of the one before. */
 function createLastGood<Value>(parse: (text: string) => Value) {
-  let known = new Map<string, { readonly version: string; readonly value: Value | undefined }>()
+  let known = new Map<string, Known<Value>>()
+
+  /** @throws what is wrong with the file */
+  function valueOf({ content }: FolderFile): Value {
+    if (content.kind !== 'text') throw new Error(content.problem)
+    return parse(content.text)
+  }
+
   return {
     /** @returns what is wrong with files that were not known in this version */
-    take(files: readonly FolderFile[]): { readonly name: string; readonly problem: string }[] {
-      const problems: { readonly name: string; readonly problem: string }[] = []
+    take(files: readonly FolderFile[]): readonly Problem[] {
+      const problems: Problem[] = []
       const next: typeof known = new Map()
-      for (const { name, version, content } of files) {
+      for (const file of files) {
+        const { name, version, content } = file
         const before = known.get(name)
+        const isUnreadable = content.kind === 'unreadable'
         let value = before?.value
         if (before?.version !== version) {
           try {
-            if ('problem' in content) throw new Error(content.problem)
-            value = parse(content.text)
+            value = valueOf(file)
           } catch (thrown) {
-            problems.push({ name, problem: messageOf(thrown) })
+            problems.push({ name, problem: messageOf(thrown), isUnreadable })
           }
         }
-        next.set(name, { version, value })
+        next.set(name, { version, value, isUnreadable })
       }
       known = next
       return problems
     },
-    get: (name: string) => known.get(name)?.value,
-    *values(): Iterable<readonly [name: string, value: Value]> {
-      for (const [name, { value }] of known) if (value !== undefined) yield [name, value]
-    },
+    get: (name: string) => known.get(name),
+    entries: () => known.entries(),
   }
 }
 
-function createPolicySet(
-  attached: readonly { readonly policy: Policy; readonly attachedTo: readonly PolicyTarget[] }[],
-): PolicySet {
+interface Attachment {
+  readonly policy: Policy
+  readonly attachedTo: readonly PolicyTarget[]
+}
+
+function createPolicySet(attached: readonly Attachment[], isUnreadable: boolean): PolicySet {
   const own = new Map<PolicyTarget, Policy[]>()
   for (const { policy, attachedTo } of attached) {
     for (const target of attachedTo) {
@@ -244,6 +209,7 @@ function createPolicySet(
   return Object.freeze({
     count: attached.length,
     namesAccount: [...combined.values()].some((policy) => policy.namesAccount),
+    isUnreadable,
     policyOf: (target: PolicyTarget) => combined.get(target) ?? everyone,
   })
 }

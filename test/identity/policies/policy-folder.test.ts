@@ -1,10 +1,8 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import {
-  openPolicyFolder,
-  policyFolderLimits,
-} from '../../../src/identity/policies/policy-folder.ts'
+import { openPolicyFolder } from '../../../src/identity/policies/policy-folder.ts'
+import { policyFolderLimits } from '../../../src/identity/policies/policy-folder-reader.ts'
 import type { PolicyFolder } from '../../../src/identity/policies/policy-folder.ts'
 import { parsePolicyTargets } from '../../../src/identity/policies/policy-targets.ts'
 import type { PolicyTarget } from '../../../src/identity/policies/policy-targets.ts'

@@ -1,0 +1,27 @@
+import { lstat, open, readdir, stat } from 'node:fs/promises'
+
+/** The calls that read files of identity, so that tests can make each of them fail. */
+export interface FileReads {
+  readonly open: typeof open
+  readonly stat: typeof stat
+  readonly lstat: typeof lstat
+  readonly readdir: typeof readdir
+}
+
+export const nodeFileReads: FileReads = Object.freeze({ open, stat, lstat, readdir })
+
+/** Whether there is nothing under that name. Any other failure does not say whether there is. */
+export function isAbsence(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+}
+
+/**
+ * Whether the system refused to say what stands in a file: too many open files, no permission, a
+ * fault of the disk. Of what was read and is not valid this is false.
+ *
+ * @param thrown what the system threw, or a SluiceError with that as its cause
+ */
+export function isUnreadable(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false
+  return 'syscall' in thrown ? !isAbsence(thrown) : isUnreadable(thrown.cause)
+}

@@ -1,0 +1,178 @@
+import path from 'node:path'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { isAbsence, isUnreadable, nodeFileReads } from './file-reads.ts'
+import type { FileReads } from './file-reads.ts'
+import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
+
+/**
+ * What stands in the policies folder now, as far as the system says.
+ *
+ * Invariants:
+ * - "It is not there" and "the system does not say" are never one answer: the first takes a policy's
+ *   rights and denials away, the second denies (policy-folder.ts).
+ * - What cannot be read is not remembered, so that the next look tries it again.
+ * - To know that nothing has changed takes no file descriptor: a process that has none left goes on
+ *   with what it knows. To read takes at most `readsAtOnceMax`.
+ */
+export interface FolderContent {
+  /** Changes whenever one of the files does, or what can be read of them. */
+  readonly version: string
+  readonly files: readonly FolderFile[]
+  /** Why the folder cannot be listed; its files are not known then. */
+  readonly problem?: string | undefined
+}
+
+export interface FolderFile {
+  /** Without its folder. */
+  readonly name: string
+  readonly version: string
+  readonly content: FileContent
+}
+
+export type FileContent =
+  | { readonly kind: 'text'; readonly text: string }
+  /** It was looked at, and is not fit to be read: too large, no UTF-8, no plain file. */
+  | { readonly kind: 'invalid'; readonly problem: string }
+  /** The system does not say what it holds. */
+  | { readonly kind: 'unreadable'; readonly problem: string }
+
+export const policyFolderLimits = Object.freeze({
+  policiesMax: 500,
+  /** Of one file, blanks too. */
+  fileBytesMax: 1_048_576,
+})
+
+export const metaSuffix = '.meta.json'
+/** AWS IoT's names of policies; a point in front is of files that are being written. */
+export const policyNameForm = /^(?!\.)(?!.*\.meta$)[\w+=,.@-]{1,128}$/
+const readsAtOnceMax = 16
+
+/** @returns reads anew only what has changed; gives undefined while there is no folder */
+export function createFolderReader(
+  directory: string,
+  reads: FileReads = nodeFileReads,
+): () => Promise<FolderContent | undefined> {
+  let known = new Map<string, FolderFile>()
+  let listed: { readonly version: string; readonly names: readonly string[] } | undefined
+
+  /** @throws what the system does: the folder has changed, and cannot be listed */
+  async function list(): Promise<readonly string[] | undefined> {
+    try {
+      const { dev, ino, mtimeNs, ctimeNs } = await reads.stat(directory, { bigint: true })
+      const version = [dev, ino, mtimeNs, ctimeNs].join(':')
+      try {
+        const names = await listPolicyFiles(directory, reads)
+        listed = names && { version, names }
+        return names
+      } catch (thrown) {
+        if (isUnreadable(thrown) && listed?.version === version) return listed.names
+        throw thrown
+      }
+    } catch (thrown) {
+      if (isAbsence(thrown)) return undefined
+      throw thrown
+    }
+  }
+
+  async function readFile(name: string): Promise<FolderFile | undefined> {
+    const file = path.join(directory, name)
+    try {
+      const stats = await reads.stat(file, { bigint: true })
+      const version = [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(':')
+      const before = known.get(name)
+      if (before?.version === version) return before
+      const content = await contentOf(file, stats.size, reads)
+      return content && { name, version, content }
+    } catch (thrown) {
+      if (isAbsence(thrown) && !(await isLink(file, reads))) return undefined
+      return unreadable(name, messageOf(thrown))
+    }
+  }
+
+  return async () => {
+    try {
+      const names = await list()
+      if (!names) return undefined
+      const files: FolderFile[] = []
+      for (let first = 0; first < names.length; first += readsAtOnceMax) {
+        const some = names.slice(first, first + readsAtOnceMax)
+        files.push(...(await Promise.all(some.map(readFile))).filter((file) => file !== undefined))
+      }
+      const isRead = ({ content }: FolderFile) => content.kind !== 'unreadable'
+      known = new Map(files.filter(isRead).map((file) => [file.name, file]))
+      return { version: files.map(({ name, version }) => `${name}:${version}`).join('\n'), files }
+    } catch (thrown) {
+      if (!isUnreadable(thrown)) throw thrown
+      const problem = messageOf(thrown)
+      return { version: `unreadable: ${problem}`, files: [], problem }
+    }
+  }
+}
+
+/**
+ * Names of files in their order, policies and targets; undefined while there is no folder.
+ *
+ * @throws SluiceError IdentityFileInvalid: too many, or no folder
+ */
+export async function listPolicyFiles(
+  directory: string,
+  reads: FileReads = nodeFileReads,
+): Promise<readonly string[] | undefined> {
+  const { policiesMax } = policyFolderLimits
+  try {
+    const names = (await reads.readdir(directory)).filter((name) => policyOf(name) !== undefined)
+    if (names.filter((name) => !name.endsWith(metaSuffix)).length > policiesMax) {
+      throw invalidFile(directory, `holds more than ${policiesMax} policies`)
+    }
+    if (names.length > 2 * policiesMax) {
+      throw invalidFile(directory, `holds more than ${policiesMax} files *${metaSuffix}`)
+    }
+    return names.toSorted()
+  } catch (thrown) {
+    if (isAbsence(thrown)) return undefined
+    throw thrown instanceof SluiceError ? thrown : invalidFile(directory, messageOf(thrown), thrown)
+  }
+}
+
+/** The name of the policy that a file belongs to; undefined for any other file. */
+export function policyOf(file: string): string | undefined {
+  if (!file.endsWith('.json')) return undefined
+  const name = file.slice(0, file.endsWith(metaSuffix) ? -metaSuffix.length : -'.json'.length)
+  return policyNameForm.test(name) ? name : undefined
+}
+
+/** @returns undefined when the file is not there any more */
+async function contentOf(
+  file: string,
+  size: bigint,
+  reads: FileReads,
+): Promise<FileContent | undefined> {
+  const { fileBytesMax } = policyFolderLimits
+  if (size > fileBytesMax) {
+    const problem = `${file}: has ${size} bytes; at most ${fileBytesMax} are read`
+    return { kind: 'invalid', problem }
+  }
+  try {
+    const read = await readPublicFile(file, reads)
+    return read && { kind: 'text', text: read.text }
+  } catch (thrown) {
+    if (isUnreadable(thrown)) throw thrown
+    return { kind: 'invalid', problem: messageOf(thrown) }
+  }
+}
+
+/** A link to nothing stands in the folder all the same: what it should say is not known. */
+async function isLink(file: string, reads: FileReads): Promise<boolean> {
+  try {
+    await reads.lstat(file)
+    return true
+  } catch (thrown) {
+    return !isAbsence(thrown)
+  }
+}
+
+const unreadable = (name: string, problem: string): FolderFile => ({
+  name,
+  version: `unreadable: ${problem}`,
+  content: { kind: 'unreadable', problem },
+})
