@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import type { SigningKey } from '../../sigv4/verify-signature.ts'
+import { withFileLock } from '../policies/file-lock.ts'
 import { compilePolicy } from '../policies/policy.ts'
 import type { Policy } from '../policies/policy.ts'
 import { openReloadedFile } from '../../storage/reloaded-file.ts'
@@ -99,7 +100,8 @@ export interface NewAccessKey {
 }
 
 /**
- * Makes a pair and adds it to the file, which is made if it is not there.
+ * Makes a pair and adds it to the file, which is made if it is not there. Pairs that are made at once,
+ * by other processes as well, are all added.
  *
  * @returns the pair: the secret is nowhere else to be read but in the file
  * @throws SluiceError IdentityFileInvalid, MalformedPolicyException
@@ -109,15 +111,17 @@ export async function createAccessKey(
   { policy, description }: NewAccessKey,
 ): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }> {
   compilePolicy(policy)
-  const before = await readSecretFile(file)
-  const entries = before ? readEntriesOf(file, before.text) : []
   const pair = {
     accessKeyId: `SLUICE${randomLetters(14)}`,
     secretAccessKey: randomLetters(40).toLowerCase(),
   }
   const added = { ...pair, ...(description === undefined ? {} : { description }), policy }
-  const text = JSON.stringify({ accessKeys: [...entries, added] }, undefined, 2)
-  await writeSecretFile(file, `${text}\n`)
+  await withFileLock(file, async () => {
+    const before = await readSecretFile(file)
+    const entries = before ? readEntriesOf(file, before.text) : []
+    const text = JSON.stringify({ accessKeys: [...entries, added] }, undefined, 2)
+    await writeSecretFile(file, `${text}\n`)
+  })
   return pair
 }
 

@@ -5,6 +5,7 @@ import path from 'node:path'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import { createCertificateMaker } from './certificate-maker.ts'
 import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
+import { withFileLock } from '../policies/file-lock.ts'
 import { isAbsence } from '../policies/file-reads.ts'
 import { principalOf } from '../policies/principal.ts'
 import {
@@ -64,17 +65,31 @@ const hostForm =
 const addressForm = /^[0-9a-f:.]+$/i
 
 /**
- * Makes what is missing.
+ * Makes what is missing; one call after the other, also of other processes.
  *
  * @throws SluiceError InvalidRequestException: a name; IdentityFileInvalid: a file
  */
 export async function makeCertificateFolder(
   options: CertificateFolderOptions,
 ): Promise<CertificateFolder> {
-  const { directory, force, nowMs } = options
+  const { directory } = options
   const hosts = [...new Set([...options.hosts, ...ownHosts])]
-  const names = [...new Set(options.devices)]
-  checkNames(names, hosts)
+  const devices = [...new Set(options.devices)]
+  checkNames(devices, hosts)
+  // Certificates are for everyone to read, so that the folder is, too: keys have their own mode.
+  await mkdir(directory, { recursive: true, mode: 0o755 })
+  return withFileLock(path.join(directory, 'ca.pem'), () =>
+    makeMissing({ ...options, hosts, devices }),
+  )
+}
+
+async function makeMissing({
+  directory,
+  force,
+  nowMs,
+  hosts,
+  devices: names,
+}: CertificateFolderOptions): Promise<CertificateFolder> {
   const maker = createLazyMaker(nowMs)
   const filesOf = (name: string) => ({
     certificateFile: path.join(directory, `${name}.pem`),
@@ -126,7 +141,6 @@ async function obtain(
     if (key) throw invalidFile(certificateFile, `is missing beside ${keyFile}`)
   }
   const pair = await make()
-  // Certificates are for everyone to read, so that the folder is, too: keys have their own mode.
   await mkdir(path.dirname(keyFile), { recursive: true, mode: 0o755 })
   await writeSecretFile(keyFile, pair.keyPem)
   await writePublicFile(certificateFile, pair.certificatePem)

@@ -1,4 +1,5 @@
 import { invalidRequest, messageOf } from '../../base/errors.ts'
+import { withFileLock } from '../policies/file-lock.ts'
 import { hashPassword, parsePasswordHash } from './password-hash.ts'
 import type { PasswordHash, ScryptCost } from './password-hash.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
@@ -68,11 +69,14 @@ export function checkedUser(user: string): string {
   )
 }
 
-async function change(
-  file: string,
-  user: string,
-  edit: (lines: readonly string[], place: number) => readonly string[],
-): Promise<boolean> {
+type Edit = (lines: readonly string[], place: number) => readonly string[]
+
+/** One at a time, also of other processes. */
+function change(file: string, user: string, edit: Edit): Promise<boolean> {
+  return withFileLock(file, () => changeLocked(file, user, edit))
+}
+
+async function changeLocked(file: string, user: string, edit: Edit): Promise<boolean> {
   const before = (await readSecretFile(file))?.text ?? ''
   try {
     parsePasswordFile(before)

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import { compilePolicy } from './policy.ts'
+import { withFileLock } from './file-lock.ts'
 import { isAbsence } from './file-reads.ts'
 import { listPolicyFiles, metaSuffix, policyNameForm } from './policy-folder-reader.ts'
 import { parsePolicyTargets, readTarget } from './policy-targets.ts'
@@ -82,12 +83,16 @@ async function change(
 ): Promise<AttachmentChange> {
   await requirePolicy(directory, name)
   const target = await targetOf(given)
-  const before = await readTargets(directory, name)
-  const targets = edit(before, target)
-  if (targets === before) return { target, isChanged: false }
-  const text = JSON.stringify({ targets }, undefined, 2)
-  await writePublicFile(path.join(directory, name + metaSuffix), `${text}\n`)
-  return { target, isChanged: true }
+  const file = path.join(directory, name + metaSuffix)
+  // One at a time, also of other processes.
+  return withFileLock(file, async () => {
+    const before = await readTargets(directory, name)
+    const targets = edit(before, target)
+    if (targets === before) return { target, isChanged: false }
+    const text = JSON.stringify({ targets }, undefined, 2)
+    await writePublicFile(file, `${text}\n`)
+    return { target, isChanged: true }
+  })
 }
 
 async function requirePolicy(directory: string, name: string): Promise<void> {
