@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
-import type { FileFaults } from '../identity/policies/file-faults.ts'
+import type { FileFaults } from '../storage/file-faults.ts'
 import { openMqttAccess } from '../identity/mqtt-access.ts'
 import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'

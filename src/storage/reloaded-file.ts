@@ -1,9 +1,9 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import type { FileFaults, GuardedFiles } from '../identity/policies/file-faults.ts'
-import { isUnreadable } from '../identity/policies/file-reads.ts'
-import type { FileReads } from '../identity/policies/file-reads.ts'
+import type { FileFaults, GuardedFiles } from './file-faults.ts'
+import { isUnreadable } from './file-reads.ts'
+import type { FileReads } from './file-reads.ts'
 import { invalidFile, readSecretFile, versionOfFile } from './secret-file.ts'
 import type { SecretFile } from './secret-file.ts'
 

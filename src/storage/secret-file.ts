@@ -5,8 +5,8 @@ import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { isAbsence, nodeFileReads } from '../identity/policies/file-reads.ts'
-import type { FileReads } from '../identity/policies/file-reads.ts'
+import { isAbsence, nodeFileReads } from './file-reads.ts'
+import type { FileReads } from './file-reads.ts'
 
 /**
  * Files that hold secrets.

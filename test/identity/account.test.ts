@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { openAccount } from '../../src/identity/policies/account.ts'
-import type { Account } from '../../src/identity/policies/account.ts'
+import { openAccount } from '../../src/identity/account.ts'
+import type { Account } from '../../src/identity/account.ts'
 import { createWatchedLog, temporaryFolder } from './identity-fixtures.ts'
 
 const never = new AbortController().signal

@@ -1,5 +1,5 @@
-import { nodeFileReads } from '../../src/identity/policies/file-reads.ts'
-import type { FileReads } from '../../src/identity/policies/file-reads.ts'
+import { nodeFileReads } from '../../src/storage/file-reads.ts'
+import type { FileReads } from '../../src/storage/file-reads.ts'
 
 type Call = keyof FileReads
 

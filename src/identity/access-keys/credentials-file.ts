@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import type { SigningKey } from '../../sigv4/verify-signature.ts'
-import { withFileLock } from '../policies/file-lock.ts'
+import { withFileLock } from '../../storage/file-lock.ts'
 import { compilePolicy } from '../policies/policy.ts'
 import type { Policy } from '../policies/policy.ts'
 import { openReloadedFile } from '../../storage/reloaded-file.ts'

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import { createCertificateMaker } from './certificate-maker.ts'
 import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
-import { withFileLock } from '../policies/file-lock.ts'
-import { isAbsence } from '../policies/file-reads.ts'
+import { withFileLock } from '../../storage/file-lock.ts'
+import { isAbsence } from '../../storage/file-reads.ts'
 import { principalOf } from '../policies/principal.ts'
 import {
   invalidFile,

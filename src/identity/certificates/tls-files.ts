@@ -1,7 +1,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { messageOf } from '../../base/errors.ts'
-import type { FileReads } from '../policies/file-reads.ts'
+import type { FileReads } from '../../storage/file-reads.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
 import type { ReloadedFile, ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
 import {

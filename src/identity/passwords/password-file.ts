@@ -1,5 +1,5 @@
 import { invalidRequest, messageOf } from '../../base/errors.ts'
-import { withFileLock } from '../policies/file-lock.ts'
+import { withFileLock } from '../../storage/file-lock.ts'
 import { hashPassword, parsePasswordHash } from './password-hash.ts'
 import type { PasswordHash, ScryptCost } from './password-hash.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { isAbsence, isUnreadable, nodeFileReads } from './file-reads.ts'
-import type { FileReads } from './file-reads.ts'
+import { isAbsence, isUnreadable, nodeFileReads } from '../../storage/file-reads.ts'
+import type { FileReads } from '../../storage/file-reads.ts'
 import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
 
 /**

@@ -15,7 +15,7 @@
  */
 import { messageOf } from '../../base/errors.ts'
 import type { Frame } from './frame.ts'
-import type { EvaluationFailure } from '../evaluation-failure.ts'
+import type { EvaluationFailure } from '../values/evaluation-failure.ts'
 import type {
   CallExternal,
   CallSite,

@@ -1,6 +1,6 @@
 import type { Dialect } from '../values/dialect.ts'
 import type { MessageDocument } from '../externals/document.ts'
-import type { EvaluationFailure } from '../evaluation-failure.ts'
+import type { EvaluationFailure } from '../values/evaluation-failure.ts'
 import type { ExternalCalls } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
 

@@ -3,8 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../src/base/clock.ts'
-import { createManualClock } from './helpers/manual-clock.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
 
 const hourMs = 3_600_000
 

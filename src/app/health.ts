@@ -1,7 +1,7 @@
 import type { AccountStage } from './account-stage.ts'
 import type { Health } from '../http/sluice/status-routes.ts'
-import { createFileFaults } from '../identity/policies/file-faults.ts'
-import type { FileFaults } from '../identity/policies/file-faults.ts'
+import { createFileFaults } from '../storage/file-faults.ts'
+import type { FileFaults } from '../storage/file-faults.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
 /** Somebody is kept out where what guards him cannot be read; TLS goes on with what it showed. */

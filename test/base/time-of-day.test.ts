@@ -1,11 +1,11 @@
-import { createKeptAnswers } from '../src/external/kept-answers.ts'
-import { createKeepAlive } from '../src/ingress/gate/keep-alive.ts'
-import { createSessions } from '../src/ingress/kept/sessions.ts'
-import { createRoleCredentials } from '../src/aws/credentials.ts'
-import { createLimitedLog } from '../src/telemetry/limited-log.ts'
-import { createMemoryLogger } from '../src/telemetry/telemetry.ts'
-import { describeUnmoved, hourMs, minuteMs, secondMs } from './helpers/time-of-day.ts'
-import { newRecord, openTestOutbox, temporaryDirectory } from './outbox/outbox-parts.ts'
+import { createKeptAnswers } from '../../src/external/kept-answers.ts'
+import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
+import { createSessions } from '../../src/ingress/kept/sessions.ts'
+import { createRoleCredentials } from '../../src/aws/credentials.ts'
+import { createLimitedLog } from '../../src/telemetry/limited-log.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { describeUnmoved, hourMs, minuteMs, secondMs } from '../helpers/time-of-day.ts'
+import { newRecord, openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
 
 describeUnmoved({
   'the keepalive of a client': {

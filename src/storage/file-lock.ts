@@ -3,10 +3,10 @@ import { mkdir, open, rm, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
-import { systemClock } from '../../base/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { systemClock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
 import { isAbsence } from './file-reads.ts'
-import { invalidFile, targetOf } from '../../storage/secret-file.ts'
+import { invalidFile, targetOf } from './secret-file.ts'
 
 /**
  * One writer at a time for a file that is read, changed and written again: of all processes of this

@@ -1,8 +1,8 @@
-import type { Clock } from '../../base/clock.ts'
-import { invalidRequest, messageOf } from '../../base/errors.ts'
-import type { Logger } from '../../telemetry/logger.ts'
-import { unlessAborted } from '../../base/unless-aborted.ts'
-import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
+import type { Clock } from '../base/clock.ts'
+import { invalidRequest, messageOf } from '../base/errors.ts'
+import type { Logger } from '../telemetry/logger.ts'
+import { unlessAborted } from '../base/unless-aborted.ts'
+import { invalidFile, readSecretFile, writeSecretFile } from '../storage/secret-file.ts'
 
 /**
  * The AWS account that the engine's resources belong to: twelve digits in ARNs, which policies name.
