@@ -32,7 +32,7 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
   const { region, regex, protoDir, mqtt } = loadConfig(host.environment, 'lab')
   const compile = createRuleCompiler(
     { compileStatement, compileActions },
-    { region, accountId: labAccountId, regex },
+    { region, accountId: labAccountId, regex, topicLimits: mqtt },
   )
   const nowMs = systemClock.wallMs()
   const rule = compile({

@@ -106,7 +106,7 @@ export const variables = deepFreeze({
     range: { minimum: 1, maximum: 65_535 },
     default: 256,
     description:
-      'UTF-8 bytes of a topic, over MQTT, HTTP or by a republish action, and of a filter of an MQTT client; as on AWS.',
+      'UTF-8 bytes of a topic, over MQTT, HTTP or by a republish action, and of a topic filter, of an MQTT client or in FROM; as on AWS.',
   },
   SLUICE_MQTT_TOPIC_SLASHES_MAX: {
     kind: 'integer',

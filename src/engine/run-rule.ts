@@ -8,7 +8,7 @@ import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { NewRecord, Origin } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import { topicFilterMatches } from '../topics/topic-index.ts'
+import { ruleFilterMatches } from '../base/topic-filter.ts'
 import { createDocument, failureOf, settle } from '../sql/sql.ts'
 import type { EvaluationFailure, MessageDocument, Scope, SqlEnvironment } from '../sql/sql.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
@@ -286,5 +286,5 @@ function expandTemplate(
 function isFor(rule: CompiledRule, message: Message): boolean {
   if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
   const filter = rule.statement.topicFilter
-  return filter !== undefined && topicFilterMatches(filter, message.topic)
+  return filter !== undefined && ruleFilterMatches(filter, message.topic)
 }

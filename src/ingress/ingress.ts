@@ -23,6 +23,7 @@ import { watchReceivers } from './broker/receivers.ts'
 import type { Distribute, Publishing } from './broker/publishing.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
 import type { RetainedMessage, RetainedMessages } from './kept/retained-messages.ts'
+import { awsTopicLimits } from '../base/topic-filter.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
 import { createSignal } from './broker/wait-until.ts'
@@ -114,8 +115,7 @@ export const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
   payloadBytesMax: 128 * 1024,
   /** UTF-8 bytes and slashes of a topic, a Basic Ingest prefix apart; AWS IoT takes as many. */
-  topicBytesMax: 256,
-  topicSlashesMax: 7,
+  ...awsTopicLimits,
   /** Filters of one SUBSCRIBE; AWS IoT takes 8. */
   filtersPerSubscribeMax: 8,
   /** UTF-8 bytes of a client id; AWS IoT takes 128. */

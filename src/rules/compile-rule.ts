@@ -1,6 +1,6 @@
 import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
-import type { TopicLimits } from '../topics/topic.ts'
+import type { TopicLimits } from '../base/topic-filter.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
 import type { CompiledStatement, RegexMode, compileStatement } from '../sql/sql.ts'
@@ -45,7 +45,7 @@ export interface RuleCompilerOptions {
   readonly regex?: RegexMode
   /** What holds where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings
-  /** Of topics that rules publish to; AWS IoT's by default. */
+  /** For the topic filters of rules and the topics that rules publish to; AWS IoT's by default. */
   readonly topicLimits?: TopicLimits
 }
 
@@ -56,7 +56,10 @@ export function createRuleCompiler(
   const { region, regex = 'linear', delivery: settings = deliveryDefaults, topicLimits } = options
   return (definition) => {
     const { name: ruleName, payload, delivery = {} } = definition
-    const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, { regex })
+    const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, {
+      regex,
+      topicLimits,
+    })
     const { actions, errorAction } = compileActions(payload, statement, {
       ruleName,
       region,

@@ -1,7 +1,7 @@
 import { SluiceError } from '../base/errors.ts'
 import type { CompiledRule } from './compile-rule.ts'
 import { ruleNamePattern } from './payload.ts'
-import { topicFilterMatches } from '../topics/topic-index.ts'
+import { ruleFilterMatches } from '../base/topic-filter.ts'
 
 /** What ListTopicRules asks for. */
 export interface RuleQuery {
@@ -43,7 +43,7 @@ function isAskedFor(rule: CompiledRule, { topic, ruleDisabled }: RuleQuery): boo
   if (ruleDisabled !== undefined && rule.disabled !== ruleDisabled) return false
   if (topic === undefined) return true
   const filter = rule.statement.topicFilter
-  return filter !== undefined && (filter === topic || topicFilterMatches(filter, topic))
+  return filter !== undefined && (filter === topic || ruleFilterMatches(filter, topic))
 }
 
 const tokenPrefix = 'after:'

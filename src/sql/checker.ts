@@ -2,6 +2,8 @@
  * What a statement must be besides well formed: functions exist and have come with the version,
  * variables are set before they are used, the topic filter is one. The first fault is thrown.
  */
+import { findTopicFilterFault } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../base/topic-filter.ts'
 import type {
   Assignment,
   Call,
@@ -18,7 +20,6 @@ import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
 import { closestName } from '../base/suggestion.ts'
 import { syntaxError } from './parser/syntax-error.ts'
-import { topicFilterProblem } from '../topics/topic-filter.ts'
 
 const variablesMax = 10
 const variableNameMax = 64
@@ -55,6 +56,7 @@ export function checkStatement(
   statement: Statement,
   text: string,
   dialect: Dialect,
+  topicLimits?: TopicLimits,
 ): CheckedStatement {
   const declared = new Set<string>()
   const externalCalls: string[] = []
@@ -64,7 +66,7 @@ export function checkStatement(
   checkSelection(statement.selection, check)
   if (statement.topicFilter !== undefined) {
     const { text: filter, at } = statement.topicFilter
-    const found = topicFilterProblem(filter)
+    const found = findTopicFilterFault(filter, topicLimits)
     if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)

@@ -16,6 +16,7 @@
  *   const result = await settle(scope, () => statement.evaluate(scope))
  *   const failure = failureOf(scope)                        // the result counts for nothing then
  */
+import type { TopicLimits } from '../base/topic-filter.ts'
 import type { Statement } from './parser/ast.ts'
 import { checkStatement, checkTemplateExpression } from './checker.ts'
 import type { CheckedStatement } from './checker.ts'
@@ -83,7 +84,9 @@ export interface CompiledExpression {
 
 export interface StatementOptions {
   /** Whether regular expressions may go back, and so take exponential time: `linear` by default. */
-  readonly regex?: RegexMode
+  readonly regex?: RegexMode | undefined
+  /** What the topic filter after FROM may be; AWS IoT's limits by default. */
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 /** UTF-8 bytes of a statement, and of a text with an expression in it. */
@@ -107,7 +110,7 @@ export function compileStatement(
   checkSize(text)
   const dialect = dialectOf(version, options)
   const statement = parseStatement(text)
-  const checked = checkStatement(statement, text, dialect)
+  const checked = checkStatement(statement, text, dialect, options.topicLimits)
   const usesExternalFunctions = checked.externalCalls.length > 0
   const around = surroundingsOf(statement, dialect, usesExternalFunctions)
   const createVariables = compileVariables(statement.assignments, around)

@@ -6,9 +6,7 @@
  * Looking a topic up visits only nodes that can still match, whatever the number of rules, and no
  * more than there are nodes.
  *
- * Matching is AWS IoT's: `+` is one level, also an empty one; `#` is one level or more, so that
- * `sensor/#` matches `sensor/` and `sensor/x/y` but not `sensor` (MQTT itself would match it,
- * [MQTT-4.7.1-2]). A first level that starts with `$` is matched literally only [MQTT-4.7.2-1].
+ * An entry is found exactly for the topics that `ruleFilterMatches` says its filter matches.
  */
 export interface TopicIndex<Entry extends NamedEntry> {
   add(filter: string, entry: Entry): void
@@ -65,13 +63,6 @@ export function createTopicIndex<Entry extends NamedEntry>(): TopicIndex<Entry> 
       return found.length < 2 ? found : found.toSorted(byName)
     },
   }
-}
-
-/** Whether an AWS IoT topic filter matches a topic: the index's rule, for one filter. */
-export function topicFilterMatches(filter: string, topic: string): boolean {
-  const index = createTopicIndex()
-  index.add(filter, { name: filter })
-  return index.match(topic).length > 0
 }
 
 function collect<Entry>(

@@ -1,21 +1,16 @@
 import { Buffer, isUtf8 } from 'node:buffer'
+import { awsTopicLimits, findTopicFilterFault } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../base/topic-filter.ts'
 
 /**
- * What a topic may be: the rules of MQTT 3.1.1 section 4.7 and the limits of AWS IoT.
+ * What a topic may be: the rules of MQTT 3.1.1 section 4.7 and the limits of AWS IoT. What a topic
+ * filter may be stands in `topic-filter.ts`.
  *
  * A Basic Ingest topic is `$aws/rules/<rule>/<topic>`: the message goes to that one rule, which
  * sees `<topic>`; the prefix does not count against the limits. Every other topic that begins
  * with `$` belongs to the broker.
  */
-export interface TopicLimits {
-  /** UTF-8 bytes of a topic, without a Basic Ingest prefix. */
-  readonly topicBytesMax: number
-  /** Slashes of a topic, without those of a Basic Ingest prefix. */
-  readonly topicSlashesMax: number
-}
 
-/** AWS IoT's. */
-export const topicLimits: TopicLimits = Object.freeze({ topicBytesMax: 256, topicSlashesMax: 7 })
 const ruleNameBytesMax = 128
 
 const basicIngestPrefix = '$aws/rules/'
@@ -95,7 +90,7 @@ export function findTopicFault(
 /** The same for a topic that is a string already. */
 export function findTopicTextFault(
   topic: string,
-  limits: TopicLimits = topicLimits,
+  limits: TopicLimits = awsTopicLimits,
 ): TopicFault | undefined {
   const bytes = Buffer.from(topic)
   // U+FFFD stands for bytes that were no UTF-8, or for a surrogate that has no UTF-8 form.
@@ -134,48 +129,20 @@ export function isBasicIngest(topic: string): boolean {
   return topic.charCodeAt(0) === dollar && topic.startsWith(basicIngestPrefix)
 }
 
-/** Whether a filter that may stand matches a topic: [MQTT-4.7.1], [MQTT-4.7.2-1]. */
-export function filterMatches(filter: string, topic: string): boolean {
-  const wanted = filter.split('/')
-  const levels = topic.split('/')
-  // Those of the broker itself are for filters that name them.
-  if (topic.charCodeAt(0) === dollar && /^[+#]/.test(filter)) return false
-  for (const [index, level] of wanted.entries()) {
-    if (level === '#') return true
-    if (index >= levels.length) return false
-    if (level !== '+' && level !== levels[index]) return false
-  }
-  return wanted.length === levels.length
-}
-
 /**
- * Why a subscription is refused, or undefined where it may stand: [MQTT-4.7.1-2],
- * [MQTT-4.7.1-3], the limits, filters that would be granted and never get a message, and what the
- * broker publishes for itself: there stand the ids of all clients.
+ * Why a subscription is refused, or undefined when the filter may be granted: besides what no topic
+ * filter may be, filters that would be granted and never get a message, and what the broker
+ * publishes about itself, which shows the ids of all clients.
  */
 export function findFilterFault(
   filter: string,
-  { topicBytesMax, topicSlashesMax }: TopicLimits = topicLimits,
+  limits: TopicLimits = awsTopicLimits,
 ): string | undefined {
-  if (filter === '') return 'the topic filter is empty'
-  if (filter.includes('\0')) return 'the topic filter holds U+0000'
   if (filter.includes('\ufffd')) return 'the topic filter is not valid UTF-8'
   if (filter.startsWith(sharedSubscriptionPrefix)) return 'shared subscriptions are not supported'
   if (filter.startsWith(basicIngestPrefix)) return 'nobody can subscribe to Basic Ingest topics'
   if (filter === statusPrefix || filter.startsWith(`${statusPrefix}/`)) {
     return `nobody can subscribe to ${statusPrefix}`
   }
-  if (Buffer.byteLength(filter) > topicBytesMax) {
-    return `the topic filter is longer than ${topicBytesMax} bytes`
-  }
-  const levels = filter.split('/')
-  if (levels.length > topicSlashesMax + 1) {
-    return `the topic filter has more than ${topicSlashesMax} slashes`
-  }
-  const misplaced = levels.some(
-    (level, index) =>
-      (level.includes('+') && level !== '+') ||
-      (level.includes('#') && (level !== '#' || index !== levels.length - 1)),
-  )
-  return misplaced ? '+ must fill a level and # must be the last level' : undefined
+  return findTopicFilterFault(filter, limits)?.problem
 }

@@ -14,6 +14,12 @@ const topicSlashesMax = 20
 const levels = (count: number) => Array.from({ length: count }, (_, index) => index).join('/')
 const roleArn = 'arn:aws:iam::000000000000:role/republish'
 
+const ruleFrom = (filter: string) =>
+  new CreateTopicRuleCommand({
+    ruleName: `from_${filter.split('/').length}`,
+    topicRulePayload: { sql: `SELECT * FROM '${filter}'`, actions: [] },
+  })
+
 async function startLab() {
   const folder = await temporaryFolder()
   onTestFinished(() => folder.remove())
@@ -66,6 +72,13 @@ test('topics that the operator allows MQTT clients are allowed everywhere', asyn
       topicRulePayload: { sql: "SELECT * FROM 'b'", actions: [{ republish: constant }] },
     }),
   )
+
+  // FROM may be as deep as topics are; one level more is refused where it stands.
+  await iot.send(ruleFrom(levels(topicSlashesMax + 1)))
+  await expect(iot.send(ruleFrom(levels(topicSlashesMax + 2)))).rejects.toMatchObject({
+    name: 'SqlParseException',
+    message: expect.stringContaining(`more than ${topicSlashesMax} slashes`),
+  })
 
   const topic = `a/${'x'.repeat(280)}/${levels(17)}`
   await iotData.send(new PublishCommand({ topic, qos: 1, responseTopic: prefix, payload: '{}' }))

@@ -5,11 +5,11 @@ import type { Clock } from '../../src/base/clock.ts'
 import { createGate } from '../../src/ingress/gate/gate.ts'
 import type { GateFault } from '../../src/ingress/gate/gate.ts'
 import { createHeldBytes } from '../../src/ingress/gate/held-bytes.ts'
-import { topicLimits } from '../../src/topics/topic.ts'
+import { awsTopicLimits } from '../../src/base/topic-filter.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 
 const limits = {
-  ...topicLimits,
+  ...awsTopicLimits,
   payloadBytesMax: 1_000,
   filtersPerSubscribeMax: 8,
   unfinishedMax: 64,

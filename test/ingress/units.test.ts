@@ -5,7 +5,8 @@ import { createFrameReader } from '../../src/ingress/gate/frame-reader.ts'
 import { frameLength } from '../../src/ingress/gate/frames.ts'
 import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
 import { createLimitedLog } from '../../src/telemetry/limited-log.ts'
-import { filterMatches, findTopicTextFault, topicLimits } from '../../src/topics/topic.ts'
+import { findTopicTextFault } from '../../src/topics/topic.ts'
+import { awsTopicLimits } from '../../src/base/topic-filter.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { connectPacket, encode, publishPacket } from './helpers.ts'
@@ -31,7 +32,7 @@ describe('the frame reader', () => {
           packet === 'ping' ? Buffer.from([0xc0, 0]) : encode(publishPacket(packet)),
         )
         const reader = createFrameReader({
-          ...topicLimits,
+          ...awsTopicLimits,
           payloadBytesMax,
           filtersPerSubscribeMax: 8,
         })
@@ -57,7 +58,7 @@ describe('the frame reader', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.array(fc.nat(40)), (bytes, sizes) => {
         const reader = createFrameReader({
-          ...topicLimits,
+          ...awsTopicLimits,
           payloadBytesMax,
           filtersPerSubscribeMax: 8,
         })
@@ -195,25 +196,5 @@ describe('topics', () => {
         expect(Buffer.byteLength(topic)).toBeLessThanOrEqual(400)
       }),
     )
-  })
-
-  const matches: [filter: string, topic: string, is: boolean][] = [
-    ['a/b', 'a/b', true],
-    ['a/b', 'a', false],
-    ['a', 'a/b', false],
-    ['a/+', 'a/b', true],
-    ['a/+', 'a/', true],
-    ['a/+', 'a', false],
-    ['+/+', '/a', true],
-    ['#', 'a/b', true],
-    ['a/#', 'a', true],
-    ['a/#', 'a/b/c', true],
-    ['a/#', 'ab', false],
-    ['#', '$SYS/x', false],
-    ['+/x', '$SYS/x', false],
-    ['$SYS/#', '$SYS/x', true],
-  ]
-  test.each(matches)('the filter %s and the topic %s: %s', (filter, topic, is) => {
-    expect(filterMatches(filter, topic)).toBe(is)
   })
 })

@@ -4,7 +4,7 @@ import { mqttHeaderLimits, readMqttHeaders } from '../../actions/mqtt-headers.ts
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
-import type { TopicLimits } from '../../topics/topic.ts'
+import type { TopicLimits } from '../../base/topic-filter.ts'
 import type { Message, Mqtt5Properties } from '../../message.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { restOfPath } from '../server/rest-of-path.ts'

@@ -12,8 +12,9 @@ import { sessionMarker } from '../kept/persistence.ts'
 import { connectionGone, notIngested } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
-import { filterMatches, findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
-import type { TopicLimits } from '../../topics/topic.ts'
+import { findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
+import { subscriptionMatches } from '../../base/topic-filter.ts'
+import type { TopicLimits } from '../../base/topic-filter.ts'
 
 /**
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
@@ -97,7 +98,7 @@ function mayForward(deps: BrokerDeps, client: Client, { topic }: PublishPacket):
   if (connection?.permissions?.mayReceive(topic) !== true) return false
   // What was kept for a filter that is not allowed any more.
   if (!connection.hasLostFilters) return true
-  return [...connection.filters].some((filter) => filterMatches(filter, topic))
+  return [...connection.filters].some((filter) => subscriptionMatches(filter, topic))
 }
 
 /** Reads the CONNECT; an error ends the connection without an answer. */

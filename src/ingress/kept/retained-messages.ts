@@ -1,6 +1,6 @@
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import { filterMatches } from '../../topics/topic.ts'
+import { subscriptionMatches } from '../../base/topic-filter.ts'
 
 /** The last message of each topic that was published with the retain flag, [MQTT-3.3.1-5]. */
 export interface RetainedMessages {
@@ -72,7 +72,7 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
     },
     *matching(filters) {
       for (const message of messages.values()) {
-        if (filters.some((filter) => filterMatches(filter, message.topic))) yield message
+        if (filters.some((filter) => subscriptionMatches(filter, message.topic))) yield message
       }
     },
     get count() {
