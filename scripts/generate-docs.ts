@@ -1,14 +1,19 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { apis } from '../src/http/server/api-routes.ts'
+import { documentPathOf } from '../src/http/server/describe-operation.ts'
 import { variables } from '../src/config/config.ts'
 import { errorCatalogue } from '../src/base/errors.ts'
 import type { ErrorKind } from '../src/base/errors.ts'
 import type { Variable } from '../src/config/variable.ts'
+import { listApiOperations } from './api-operations.ts'
+import { markdownTable } from './markdown-table.ts'
 
 /** The documents that are made from the code: their path, and the text that they must have. */
-export const generatedDocuments: Readonly<Record<string, () => string>> = {
+export const generatedDocuments: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/ERRORS.md': errorsDocument,
   'docs/CONFIG.md': configDocument,
+  'docs/API.md': apiDocument,
 }
 
 function errorsDocument(): string {
@@ -49,8 +54,36 @@ ${rows.join('\n')}
 `
 }
 
+/** The document as it is, with new tables of operations between its two markers. */
+async function apiDocument(): Promise<string> {
+  const text = readFileSync(pathOf('docs/API.md'), 'utf8')
+  const operations = await listApiOperations()
+  const sections = apis.all.map((api) => {
+    const ofApi = operations.filter((it) => it.api === api)
+    const rows = ofApi.map((it) => [
+      it.operation.id,
+      `\`${it.method} ${documentPathOf(it)}\``,
+      it.operation.summary,
+    ])
+    return `### ${api.name}\n\n${markdownTable(['operation', 'request', 'what it does'], rows)}`
+  })
+  return replaceBetween(text, 'operations', sections.join('\n\n'))
+}
+
+function replaceBetween(text: string, marker: string, replacement: string): string {
+  const [begin, end] = [`<!-- ${marker}: made by \`npm run docs\` -->`, `<!-- end of ${marker} -->`]
+  const [before, rest = ''] = text.split(begin)
+  const [, after] = rest.split(end)
+  if (before === undefined || after === undefined) throw new Error(`the marker ${begin} is missing`)
+  return `${before}${begin}\n\n${replacement}\n\n${end}${after}`
+}
+
+function pathOf(file: string): string {
+  return fileURLToPath(new URL(`../${file}`, import.meta.url))
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   for (const [file, text] of Object.entries(generatedDocuments)) {
-    writeFileSync(fileURLToPath(new URL(`../${file}`, import.meta.url)), text())
+    writeFileSync(pathOf(file), await text())
   }
 }

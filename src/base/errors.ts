@@ -72,6 +72,7 @@ export const errorCatalogue = Object.freeze({
   ValidationException: kind(400, false, 'A member of the request is out of its range.'),
   ResourceConflictException: kind(409, false, 'An event source mapping of the two exists already.'),
   ResourceInUseException: kind(400, true, 'The event source mapping is being changed.'),
+  TooManyRequestsException: kind(429, true, 'Too many requests to the API of Lambda.'),
   ServiceException: kind(500, true, 'A fault of the engine itself; the log has the cause.'),
 
   // The process: each ends `sluice` with one line and exit code 1.

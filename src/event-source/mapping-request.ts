@@ -18,7 +18,7 @@ const integer = (minimum: number, maximum: number) =>
   Type.Optional(Type.Integer({ minimum, maximum }))
 
 /** What both requests may change. */
-const changeable = {
+export const changeableMembers = {
   Enabled: Type.Optional(Type.Boolean()),
   BatchSize: integer(1, 10_000),
   MaximumBatchingWindowInSeconds: integer(0, 300),
@@ -53,8 +53,8 @@ const changeable = {
   ),
 }
 
-const createSchema = Type.Object({
-  ...changeable,
+export const createRequestSchema = Type.Object({
+  ...changeableMembers,
   FunctionName: Type.String({ minLength: 1, maxLength: 140 }),
   EventSourceArn: Type.Optional(Type.String()),
   StartingPosition: Type.Optional(
@@ -62,12 +62,12 @@ const createSchema = Type.Object({
   ),
   StartingPositionTimestamp: Type.Optional(Type.Number({ minimum: 0 })),
 })
-const updateSchema = Type.Object({
-  ...changeable,
+export const updateRequestSchema = Type.Object({
+  ...changeableMembers,
   FunctionName: Type.Optional(Type.String({ minLength: 1, maxLength: 140 })),
 })
 
-type Changes = Static<typeof updateSchema>
+type Changes = Static<typeof updateRequestSchema>
 
 const defaults = Object.freeze({
   Enabled: true,
@@ -103,7 +103,7 @@ export function settingsOfCreate(
   body: unknown,
   nowMs: number,
 ): { readonly settings: MappingSettings; readonly source: EventSource } {
-  const { StartingPosition: position, ...request } = checked(createSchema, body)
+  const { StartingPosition: position, ...request } = checked(createRequestSchema, body)
   const source = parseEventSource(request.EventSourceArn ?? '')
   if (!source) {
     throw invalidParameter(
@@ -140,7 +140,7 @@ export function settingsOfCreate(
  * @throws SluiceError ValidationException, InvalidParameterValueException
  */
 export function settingsOfUpdate(settings: MappingSettings, body: unknown): MappingSettings {
-  const request = checked(updateSchema, body)
+  const request = checked(updateRequestSchema, body)
   const { FunctionName = settings.FunctionName } = request
   const updated = { ...settings, ...keptOf(request), FunctionName }
   checkTogether(updated)
@@ -149,7 +149,7 @@ export function settingsOfUpdate(settings: MappingSettings, body: unknown): Mapp
 
 /** The members that are kept, without those that were not given. */
 function keptOf(request: Changes): Partial<Omit<MappingSettings, 'FunctionName'>> {
-  const names = Object.keys(changeable) as (keyof typeof changeable)[]
+  const names = Object.keys(changeableMembers) as (keyof typeof changeableMembers)[]
   const given = names.flatMap((name) =>
     request[name] === undefined ? [] : [[name, request[name]] as const],
   )

@@ -1,57 +1,27 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
+import type { RouteOptions } from 'fastify'
 import type { OpenAPIV3_1 } from 'openapi-types'
+import { Type } from 'typebox'
 import { version } from '../base/version.ts'
+import type { Api, Apis } from './server/api.ts'
 import {
   describeOperation,
   describeParameters,
   documentPathOf,
 } from './server/describe-operation.ts'
 import type { HttpApp } from './server/http-app.ts'
-import type { Operations } from './server/operation.ts'
-import { dataPlaneOperations } from './aws-iot/operations-data.ts'
-import { controlPlaneOperations } from './aws-iot/operations-iot.ts'
-import { sluiceOperations } from './sluice/operations-sluice.ts'
+import type { Operation, RoutedOperation } from './server/operation.ts'
 
 /**
  * The OpenAPI document of all that is served, at `/v1/openapi.json`, and a page to read it, at
- * `/v1/docs`. Paths, methods, path parameters and queries are those of the routes themselves; bodies,
- * answers and errors are those of `operations`, from the schemas that the handlers validate with.
+ * `/v1/docs`. Everything in it comes from the schemas of the routes: paths, parameters and queries
+ * from what they validate with, the rest from the `operation` in the same schema.
  */
-const sections = Object.freeze([
-  {
-    name: 'AWS IoT control plane',
-    description: 'Rules and their tags. Signed for the service `iot`.',
-    operations: controlPlaneOperations,
-  },
-  {
-    name: 'AWS IoT data plane',
-    description: 'Publishing, retained messages, connections. Signed for the service `iotdata`.',
-    operations: dataPlaneOperations,
-  },
-  {
-    name: 'Sluice',
-    description: 'What AWS does not have. Signed for the service `iot`.',
-    operations: sluiceOperations,
-  },
-])
-
-export const operations: Operations = Object.freeze({
-  ...controlPlaneOperations,
-  ...dataPlaneOperations,
-  ...sluiceOperations,
-})
-
-export const documentPath = '/v1/openapi.json'
-export const pagePath = '/v1/docs'
+const documentPath = '/v1/openapi.json'
+const pagePath = '/v1/docs'
 
 type Document = Partial<OpenAPIV3_1.Document>
-
-/** Of those that are not signed, or not only. */
-const security: Readonly<Record<string, OpenAPIV3_1.SecurityRequirementObject[]>> = Object.freeze({
-  'GET /v1/health': [],
-  'GET /v1/metrics': [{ sigv4: [] }, { metricsToken: [] }],
-})
 
 /** The page loads what this server has and nothing else, and no other page may frame it. */
 const pagePolicy = Object.freeze({
@@ -67,12 +37,14 @@ const pagePolicy = Object.freeze({
 })
 
 export interface ApiDocumentOptions {
-  /** Whether requests must be signed; then a page cannot send any. */
+  readonly apis: Apis
+  /** Whether requests must be signed; the page then cannot send any. */
   readonly isSigned: boolean
 }
 
-/** Describes the routes that are added later, but for those that say `schema: {hide: true}`. */
-export function addApiDocument(app: HttpApp, { isSigned }: ApiDocumentOptions): void {
+/** Describes the routes that are added later, except those with `schema: {hide: true}`. */
+export function addApiDocument(app: HttpApp, { apis, isSigned }: ApiDocumentOptions): void {
+  const routes = collectOperations(app)
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -85,27 +57,30 @@ export function addApiDocument(app: HttpApp, { isSigned }: ApiDocumentOptions): 
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],
-      tags: sections.map(({ name, description }) => ({ name, description })),
+      tags: apis.all.map(({ name, description }) => ({ name, description })),
       components: {
         securitySchemes: {
           sigv4: {
             type: 'apiKey',
             in: 'header',
             name: 'Authorization',
-            description: 'AWS Signature Version 4. Not asked for with `SLUICE_AUTH=off`.',
+            description: 'AWS Signature Version 4. Not needed with `SLUICE_AUTH=off`.',
           },
           metricsToken: { type: 'http', scheme: 'bearer' },
         },
       },
       security: [{ sigv4: [] }],
     },
-    transform: ({ schema, url, route }) => {
-      const operation = operations[`${[route.method].flat().join()} ${url}`]
-      if (!operation) return { schema: { ...schema, hide: true }, url }
+    transform: ({ schema, url }) => {
+      // A route may have no schema.
+      const { operation, hide } = (schema as typeof schema | undefined) ?? {}
+      if (!operation || hide === true) return { schema: { ...schema, hide: true }, url }
       return describeParameters(operation, schema, url)
     },
     transformObject: (given) =>
-      'openapiObject' in given ? complete(given.openapiObject as Document) : given.swaggerObject,
+      'openapiObject' in given
+        ? complete(given.openapiObject as Document, routes())
+        : given.swaggerObject,
   })
   app.register(swaggerUi, {
     routePrefix: pagePath,
@@ -113,27 +88,48 @@ export function addApiDocument(app: HttpApp, { isSigned }: ApiDocumentOptions): 
     theme: { title: 'Sluice: the HTTP API' },
     uiConfig: { deepLinking: true, ...(isSigned && { supportedSubmitMethods: [] }) },
   })
-  app.register(async (routes) => {
-    routes.get(documentPath, async () => routes.swagger())
-  })
+}
+
+const getApiDocument: Operation = {
+  id: 'GetApiDocument',
+  summary: 'Reads this document; `/v1/docs` is its page.',
+  answer: { description: 'OpenAPI 3.1.', schema: Type.Object({}) },
+  errors: ['InternalException'],
+}
+
+/** The route of the document that `addApiDocument` makes. */
+export function addDocumentRoute(app: HttpApp): void {
+  app.get(documentPath, { schema: { operation: getApiDocument } }, async () => app.swagger())
+}
+
+export interface ApiOperation extends RoutedOperation {
+  readonly api: Api
+}
+
+/** @returns reads the operations of all routes that were added after this call */
+export function collectOperations(app: HttpApp): () => readonly ApiOperation[] {
+  const routes: RouteOptions[] = []
+  app.addHook('onRoute', (route) => void routes.push(route))
+  return () =>
+    routes.flatMap(({ method, url, schema, config }) => {
+      const isDocumented = method !== 'HEAD' && schema?.hide !== true
+      if (!isDocumented || !schema?.operation || !config?.api) return []
+      return [{ method: String(method), url, operation: schema.operation, api: config.api }]
+    })
 }
 
 /** Adds what the plugin has no place for: bodies that may be absent, and errors by their status. */
-function complete(document: Document): Document {
+function complete(document: Document, routes: readonly ApiOperation[]): Document {
   const paths = { ...document.paths }
-  for (const { name, operations: ofSection } of sections) {
-    for (const [route, operation] of Object.entries(ofSection)) {
-      const [method = '', url = ''] = route.split(' ')
-      const path = documentPathOf(operation, url)
-      const verb = method.toLowerCase() as 'get'
-      const described: OpenAPIV3_1.OperationObject = {
-        ...(paths[path]?.[verb] as OpenAPIV3_1.OperationObject | undefined),
-        ...describeOperation(operation, path),
-        tags: [name],
-        ...(security[route] && { security: security[route] }),
-      }
-      paths[path] = { ...paths[path], [verb]: described } as OpenAPIV3_1.PathItemObject
+  for (const route of routes) {
+    const path = documentPathOf(route)
+    const verb = route.method.toLowerCase() as 'get'
+    const described: OpenAPIV3_1.OperationObject = {
+      ...(paths[path]?.[verb] as OpenAPIV3_1.OperationObject | undefined),
+      ...describeOperation(route.operation, route.api),
+      tags: [route.api.name],
     }
+    paths[path] = { ...paths[path], [verb]: described } as OpenAPIV3_1.PathItemObject
   }
   return { ...document, paths }
 }

@@ -1,104 +1,75 @@
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
 import { SluiceError, invalidRequest } from '../base/errors.ts'
 import { createLoginLimiter, networkOf } from '../identity/passwords/login-limiter.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
-import type { RuleStore } from '../rules/rule-store.ts'
-import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+import { operationOf } from './server/api.ts'
 import { addApiDocument } from './api-document.ts'
 import { guardApi } from './server/api-guard.ts'
 import type { ApiAccess } from './server/api-guard.ts'
+import { addApiRoutes, addLater, apis } from './server/api-routes.ts'
+import type { ApiRouteDependencies } from './server/api-routes.ts'
 import { limitBodies } from './server/body-limits.ts'
 import { createCallLimiter } from './server/call-limiter.ts'
 import type { CallLimiter } from './server/call-limiter.ts'
-import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
-import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
-import { addEvaluateRoute } from './sluice/evaluate.ts'
-import type { EvaluateDependencies } from './sluice/evaluate.ts'
 import { requestIdHeader, throttled } from './server/http-answers.ts'
 import { createHttpApp, knownMethods } from './server/http-app.ts'
 import type { HttpApp } from './server/http-app.ts'
 import { createHttpListener } from './server/http-listener.ts'
 import type { HttpListenerDependencies } from './server/http-listener.ts'
-import { addDataPlaneRoutes } from './aws-iot/iot-data.ts'
-import type { DataPlaneDependencies } from './aws-iot/iot-data.ts'
-import { addEndpointRoute } from './aws-iot/iot-endpoint.ts'
-import { addRuleRoutes } from './aws-iot/iot-rules.ts'
-import type { RuleRouteDependencies } from './aws-iot/iot-rules.ts'
-import { addTagRoutes } from './aws-iot/iot-tags.ts'
-import type { TagDependencies } from './aws-iot/iot-tags.ts'
 import { httpLimits } from './server/node-server.ts'
 import type { HttpLimits, OnUpgrade } from './server/node-server.ts'
-import { addEventSourceRoutes } from './lambda/lambda-event-sources.ts'
-import type { EventSourceRouteDependencies } from './lambda/lambda-event-sources.ts'
-import { addOutboxRoutes } from './sluice/outbox-routes.ts'
-import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
-import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
-import { addStatusRoutes } from './sluice/status-routes.ts'
-import type { Health } from './sluice/status-routes.ts'
 
 /**
- * The HTTP port: AWS IoT's control plane and data plane, and under /v1 what AWS does not have; over
- * TLS when it is given certificates. MQTT over WebSocket begins here as well.
+ * The HTTP port: AWS IoT's control plane and data plane, Lambda's event source mappings, and under
+ * `/v1` what AWS does not have; over TLS when it is given certificates. MQTT over WebSocket begins
+ * here as well.
  */
 export interface HttpServer {
   /**
-   * @returns the port, also when 0 was asked for
+   * @returns the port, which the system has chosen when the options say 0
    * @throws SluiceError PortUnavailable, IdentityFileInvalid (rejects)
    */
   listen(): Promise<number>
   /**
-   * Takes no new connections and resolves when the requests under way are answered, or ended with
-   * their connections after `closeTimeoutMs`.
+   * Takes no new connections. Resolves when all requests under way are answered; after
+   * `closeTimeoutMs` their connections are closed without an answer.
    */
   close(): Promise<void>
 }
 
 export interface HttpServerDependencies
-  extends
-    EvaluateDependencies,
-    DataPlaneDependencies,
-    OutboxRouteDependencies,
-    DeadLetterRouteDependencies,
-    Pick<HttpListenerDependencies, 'tls' | 'onUpgrade' | 'faults'>,
-    Pick<TagDependencies, 'ruleArnOf'>,
-    Pick<RuleRouteDependencies, 'probeRoles'> {
-  readonly rules: RuleStore
-  readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
-  /** Absent: nothing is authenticated. */
-  readonly access?: ApiAccess
-  /** Absent: there are none, and no routes for them. */
-  readonly eventSourceMappings?: EventSourceRouteDependencies['eventSourceMappings']
-  readonly health: () => Health
+  extends ApiRouteDependencies, Pick<HttpListenerDependencies, 'tls' | 'onUpgrade' | 'faults'> {
+  /** Absent: requests are not authenticated. */
+  readonly access?: ApiAccess | undefined
   readonly logger: Logger
-  readonly metrics: Metrics
 }
 
 export interface HttpServerOptions {
   readonly host: string
   readonly port: number
-  /** While nothing is authenticated the operator answers for the network: see origin-guard.ts. */
+  /** Whether requests from any origin are taken while none is authenticated: see origin-guard.ts. */
   readonly insecure: boolean
-  /** What requests under way get when the server closes. Default: 2 s. */
+  /** How long requests under way may take when the server closes. Default: 2 s. */
   readonly closeTimeoutMs?: number
-  /** Calls a second of an access key or, while nothing is authenticated, of an address. 0: any number. */
+  /** Calls a second of one access key or, without authentication, of one address. 0: no limit. */
   readonly callRate: number
-  /** Of all requests that are under way. Default: 64 MiB. */
+  /** Bytes of the bodies of all requests under way. Default: 64 MiB. */
   readonly bodyBytesMax?: number
-  /** In place of those of `httpLimits`. */
+  /** These override `httpLimits`. */
   readonly limits?: Partial<HttpLimits>
 }
 
 const closeTimeoutMsDefault = 2_000
 const bodyBytesMaxDefault = 67_108_864
-/** Whose calls are counted, at most. */
+/** The calls of at most this many callers are counted. */
 const callersMax = 10_000
 
 export function createHttpServer(
   dependencies: HttpServerDependencies,
   options: HttpServerOptions,
 ): HttpServer {
-  const { rules, logger, metrics, access, clock } = dependencies
+  const { logger, metrics, access, clock } = dependencies
   const limits = { ...httpLimits, ...options.limits }
   const refuseWhileStarting = () => {
     if (dependencies.health().status === 'starting') throw starting()
@@ -107,16 +78,15 @@ export function createHttpServer(
     { ...dependencies, ...upgradeAfter(refuseWhileStarting, dependencies.onUpgrade) },
     { ...options, limits },
   )
-  const app = createHttpApp(logger, (handler) => listener.serverFactory(handler))
+  const app = createHttpApp({ apis, logger }, (handler) => listener.serverFactory(handler))
   const patterns = collectPatterns(app)
-
   const calls = callLimiterOf(dependencies, options)
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header(requestIdHeader, request.id)
     refuseHeaders(request, limits)
     if (!isWatching(request)) refuseWhileStarting()
-    // No page can sign: the guard of signatures needs no help of the browser.
+    // A web page cannot sign requests, so the guard of signatures keeps pages out as well.
     if (access) return
     const { host, origin } = request.headers
     guardOrigin({ host, origin }, options)
@@ -125,41 +95,29 @@ export function createHttpServer(
     if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
   })
   const callerOf =
-    access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls })
+    access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls, apis })
   limitBodies(app, options.bodyBytesMax ?? bodyBytesMaxDefault)
   app.addHook('onResponse', async (request, reply) => {
     const pattern = request.routeOptions.url
-    // A path that no route has is the caller's invention: it must not become a label.
+    // The caller chooses paths without a route, so they must not become labels.
     const route = pattern === undefined ? 'unknown' : `${request.method} ${pattern}`
     metrics.httpRequests.inc({ route, status: String(reply.statusCode) })
   })
 
-  addApiDocument(app, { isSigned: access !== undefined })
-  addLater(app, (routes) => {
-    addRuleRoutes(routes, dependencies)
-    addTagRoutes(routes, dependencies)
-    addEndpointRoute(routes)
-    addDataPlaneRoutes(routes, dependencies, {
-      principalOf: (request) => callerOf?.(request)?.accessKeyId,
-    })
-    addDeliveryRoutes(routes, rules)
-    addEvaluateRoute(routes, dependencies)
-    addOutboxRoutes(routes, dependencies)
-    addDeadLetterRoutes(routes, dependencies)
-    addStatusRoutes(routes, dependencies)
-    const { eventSourceMappings } = dependencies
-    if (eventSourceMappings) addEventSourceRoutes(routes, { eventSourceMappings, logger })
+  addApiDocument(app, { apis, isSigned: access !== undefined })
+  addApiRoutes(app, dependencies, {
+    principalOf: (request) => callerOf?.(request)?.accessKeyId,
   })
   addLater(app, (routes) => refuseOtherMethods(routes, patterns))
 
   return {
     async listen() {
-      // A fault in here is no fault of the port.
+      // An error of a route or a plugin must not be reported as one of the port.
       await app.ready()
       return listener.listen((address) => app.listen(address))
     },
     async close() {
-      // A client may send a body for ever, or not read its answer.
+      // A client may never end its body, or never read its answer.
       const { closeTimeoutMs = closeTimeoutMsDefault } = options
       const cancel = clock.after(closeTimeoutMs, () => listener.closeAllConnections())
       listener.stop()
@@ -188,13 +146,13 @@ function upgradeAfter(check: () => void, onUpgrade: OnUpgrade | undefined) {
   )
 }
 
-/** Until what guards the API stands, nothing is served but what watches the engine. */
+/** Until what guards the API stands, only health and metrics are served. */
 const starting = () =>
   new SluiceError('ServiceUnavailableException', 'The engine is starting: try again later.')
 
-/** Whoever watches the engine must see it when it is busy as well. */
-function isWatching({ routeOptions }: FastifyRequest): boolean {
-  return routeOptions.url === '/v1/health' || routeOptions.url === '/v1/metrics'
+/** Health and metrics have no limit of calls, so that a busy engine can be watched. */
+function isWatching(request: FastifyRequest): boolean {
+  return operationOf(request)?.access !== undefined
 }
 
 /** @throws SluiceError InvalidRequestException */
@@ -207,22 +165,17 @@ function refuseHeaders({ headers, raw }: FastifyRequest, { headersMax }: HttpLim
   }
 }
 
-/** Adds routes when what was registered before stands: the API document describes all of them. */
-function addLater(app: HttpApp, add: (routes: HttpApp) => void): void {
-  app.register(async (routes) => add(routes.withTypeProvider<TypeBoxTypeProvider>()))
-}
-
-/** The path patterns of all routes that are added from here on. */
-function collectPatterns(app: HttpApp): ReadonlySet<string> {
-  const patterns = new Set<string>()
-  app.addHook('onRoute', ({ url }) => void patterns.add(url))
+/** The routes that are added from here on, one for each path pattern. */
+function collectPatterns(app: HttpApp): ReadonlyMap<string, RouteOptions> {
+  const patterns = new Map<string, RouteOptions>()
+  app.addHook('onRoute', (route) => void patterns.set(route.url, route))
   return patterns
 }
 
-/** Without this a known path with another method would be told apart from nothing at all. */
-function refuseOtherMethods(app: HttpApp, patterns: ReadonlySet<string>): void {
-  // The routes that are added here are no new patterns.
-  for (const url of patterns) {
+/** Answers 405 for a method that a known path does not take; without this it would be 404. */
+function refuseOtherMethods(app: HttpApp, patterns: ReadonlyMap<string, RouteOptions>): void {
+  // A copy, because the routes that are added here are collected as well.
+  for (const [url, { config = {} }] of new Map(patterns)) {
     const isTaken = (method: string) => app.hasRoute({ method, url })
     const allowed = knownMethods.filter(isTaken)
     const method = knownMethods.filter((name) => !isTaken(name)) as HTTPMethods[]
@@ -233,7 +186,8 @@ function refuseOtherMethods(app: HttpApp, patterns: ReadonlySet<string>): void {
         `${request.method} is not a method of this path; it takes ${allowed.join(', ')}`,
       )
     }
-    // Told to whoever is known: no policy speaks of it.
-    app.route({ method, url, schema: { hide: true }, preValidation: refuse, handler: refuse })
+    // Authenticated clients are answered before policies are asked, which know no such route.
+    const schema = { hide: true }
+    app.route({ method, url, schema, config, preValidation: refuse, handler: refuse })
   }
 }

@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { describe, expect, it } from 'vitest'
-import { operations } from '../../src/http/api-document.ts'
-import { apiRequirements } from '../../src/identity/policies/api-actions.ts'
+import { listApiOperations } from '../../scripts/api-operations.ts'
+import { apiRequirements, lambdaRequirements } from '../../src/identity/policies/api-actions.ts'
 import { startServer } from './http-fixtures.ts'
 import { admin, send, signed, startGuarded } from './guarded-server.ts'
 import type { TestKey } from './guarded-server.ts'
@@ -37,9 +37,9 @@ describe('the API document', () => {
     const described = Object.entries(paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     )
-    const served = Object.keys(apiRequirements)
-      // The page is for people, and AWS Lambda's part is described by AWS.
-      .filter((route) => !route.includes(pagePath) && !route.includes(' /2015-03-31/'))
+    const served = Object.keys({ ...apiRequirements, ...lambdaRequirements })
+      // The page is for people, and paths of Lambda are served with a slash at their end as well.
+      .filter((route) => !route.includes(pagePath) && !route.endsWith('/'))
       .map((route) => route.replace('*', ':topic').replaceAll(/:(\w+)/g, '{$1}'))
     expect(described.toSorted()).toEqual(served.toSorted())
     for (const [path, methods] of Object.entries(paths)) {
@@ -81,9 +81,28 @@ describe('the API document', () => {
     expect(JSON.stringify(create?.responses)).toContain('ResourceAlreadyExistsException')
   })
 
-  it('gives every operation a name of its own', () => {
-    const ids = Object.values(operations).map(({ id }) => id)
+  it('gives every operation a name of its own', async () => {
+    const ids = (await listApiOperations()).map(({ operation }) => operation.id)
+    expect(ids).toContain('CreateEventSourceMapping')
     expect(new Set(ids).size).toBe(ids.length)
+  })
+
+  it('has the statuses and errors of Lambda as Lambda has them', async () => {
+    const { url } = await startServer()
+    const { paths } = await readDocument(url)
+    const create = paths['/2015-03-31/event-source-mappings']?.['post']
+    expect(create?.tags).toEqual(['AWS Lambda'])
+    expect(Object.keys(create?.responses ?? {})).toEqual([
+      '202',
+      '400',
+      '403',
+      '404',
+      '409',
+      '429',
+      '500',
+    ])
+    expect(JSON.stringify(create?.responses['429'])).toContain('TooManyRequestsException')
+    expect(JSON.stringify(create?.responses['409'])).toContain('"Message"')
   })
 })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { operations } from '../../src/http/api-document.ts'
+import { listApiOperations } from '../../scripts/api-operations.ts'
 import { statusOf } from '../../src/http/server/http-answers.ts'
 import { openStore, payloadOf } from '../rules/rule-fixtures.ts'
 import { startServer } from './http-fixtures.ts'
@@ -9,8 +9,9 @@ import { never, provocations } from './error-provocations.ts'
  * Every error that an operation declares, provoked with AWS's own clients where the operation is
  * AWS's. What is declared and has no row here fails the test, unless `never` says why.
  */
-const declared = Object.entries(operations).flatMap(([route, { id, errors }]) =>
-  errors.map((code) => ({ id, code, path: route.split(' ')[1] ?? '' })),
+const operations = await listApiOperations()
+const declared = operations.flatMap(({ operation: { id, errors }, api }) =>
+  errors.map((code) => ({ id, code, api })),
 )
 
 describe('every declared error', () => {
@@ -28,11 +29,11 @@ describe('every declared error', () => {
   })
 
   it.each(
-    declared.flatMap(({ id, code, path }) => {
+    declared.flatMap(({ id, code, api }) => {
       const provocation = provocations[id]?.[code]
-      return provocation ? [{ id, code, path, provocation }] : []
+      return provocation ? [{ id, code, api, provocation }] : []
     }),
-  )('$id: $code', async ({ code, path, provocation: { call, dependencies, isThrottled } }) => {
+  )('$id: $code', async ({ code, api, provocation: { call, dependencies, isThrottled } }) => {
     const opened = await openStore()
     await opened.store.create('r', payloadOf(), {})
     const server = await startServer({
@@ -43,7 +44,7 @@ describe('every declared error', () => {
     if (isThrottled) await fetch(`${server.url}/rules`)
     await expect(call(server)).rejects.toMatchObject({
       name: code,
-      $metadata: { httpStatusCode: statusOf(code, path) },
+      $metadata: { httpStatusCode: statusOf(code, api) },
     })
   })
 })

@@ -21,21 +21,13 @@ import {
 import { Registry } from 'prom-client'
 import type { HttpServerDependencies } from '../../src/http/http-server.ts'
 import { SluiceError } from '../../src/base/errors.ts'
-import type { ErrorCode } from '../../src/base/errors.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
+import { lambdaProvocations } from './lambda-provocations.ts'
+import { fails, fault, http, reject } from './provocation.ts'
+import type { Call, Provocations } from './provocation.ts'
 
-/** How to get each declared error; how each is declared: operations*.ts. */
-type Call = (server: StartedServer) => Promise<unknown>
-interface Provocation {
-  readonly call: Call
-  readonly dependencies?: (server: Parts) => Partial<HttpServerDependencies>
-  /** Instead of any other fault: the calls of this second are used up. */
-  readonly isThrottled?: true
-}
-type Parts = HttpServerDependencies
-type Provocations = Readonly<Record<string, Readonly<Partial<Record<ErrorCode, Provocation>>>>>
-
+/** How to get each error that the schema of a route declares. */
 const r = { ruleName: 'r' }
 const absent = { ruleName: 'absent' }
 const badName = { ruleName: 'a-b' }
@@ -44,26 +36,6 @@ const tagsOf = (count: number) =>
   Array.from({ length: count }, (_, index) => ({ Key: `k${index}`, Value: '' }))
 const unreadable: TopicRulePayload = { sql: 'SELEC', actions: [] }
 
-/** An answer that is an error, in the form that AWS's clients throw. */
-const http =
-  (method: string, path: string, body?: unknown): Call =>
-  async ({ url }) => {
-    const init = body === undefined ? {} : { body: JSON.stringify(body) }
-    const answer = await fetch(`${url}${path}`, { method, ...init })
-    await answer.arrayBuffer()
-    throw Object.assign(new Error('answered'), {
-      name: answer.headers.get('x-amzn-errortype') ?? 'none',
-      $metadata: { httpStatusCode: answer.status },
-    })
-  }
-
-const reject = (failure: Error) => async (): Promise<never> => {
-  throw failure
-}
-const fault = new Error('a fault')
-const fails = (): never => {
-  throw fault
-}
 const conflict = new SluiceError('ConflictingResourceUpdateException', 'others are waiting')
 const busy = new SluiceError('ServiceUnavailableException', 'starting')
 
@@ -73,7 +45,7 @@ const store = (error: Error) => {
   const throws = (): never => {
     throw error
   }
-  return ({ rules }: Parts): Partial<HttpServerDependencies> => ({
+  return ({ rules }: HttpServerDependencies): Partial<HttpServerDependencies> => ({
     rules: {
       ...rules,
       create: rejects,
@@ -87,7 +59,7 @@ const store = (error: Error) => {
     },
   })
 }
-const unknownStore = ({ rules }: Parts) => ({ rules: { ...rules, byName: fails } })
+const unknownStore = ({ rules }: HttpServerDependencies) => ({ rules: { ...rules, byName: fails } })
 const faultyBroker = () => ({
   broker: {
     publish: reject(fault),
@@ -98,7 +70,7 @@ const faultyBroker = () => ({
 })
 const faultyRegistry = new Registry()
 faultyRegistry.metrics = reject(fault)
-const faultyOutbox = ({ outbox }: Parts) => ({
+const faultyOutbox = ({ outbox }: HttpServerDependencies) => ({
   outbox: {
     ...outbox,
     ledger: fails,
@@ -273,6 +245,8 @@ export const provocations: Provocations = {
     ),
     ResourceNotFoundException: { call: disconnect },
   },
+
+  ...lambdaProvocations,
 
   Evaluate: {
     SqlParseException: { call: evaluate({ topicRulePayload: unreadable }) },

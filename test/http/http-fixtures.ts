@@ -1,5 +1,6 @@
 import { IoTClient } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
+import { LambdaClient } from '@aws-sdk/client-lambda'
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
@@ -21,6 +22,7 @@ export interface StartedServer extends OpenedStore {
   /** AWS's own client, as an application would make it. */
   readonly iot: IoTClient
   readonly iotData: IoTDataPlaneClient
+  readonly lambda: LambdaClient
   readonly outbox: Outbox
   readonly engine: Engine
   /** What subscribers would have got from republish actions. */
@@ -70,6 +72,7 @@ export async function startServer(
     logger,
     metrics: opened.metrics,
     broker: absentBroker,
+    eventSourceMappings: absentMappings,
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
   }
   const { dependencies } = given
@@ -91,14 +94,26 @@ export async function startServer(
   }
   const iot = new IoTClient(settings)
   const iotData = new IoTDataPlaneClient(settings)
+  const lambda = new LambdaClient(settings)
   onTestFinished(() => {
     iot.destroy()
     iotData.destroy()
+    lambda.destroy()
   })
-  return { ...opened, url, port, iot, iotData, serverLog, outbox, engine, distributed, close }
+  const clients = { iot, iotData, lambda }
+  return { ...opened, ...clients, url, port, serverLog, outbox, engine, distributed, close }
 }
 
-/** For servers whose data plane is not looked at. */
+/** For servers whose event source mappings are not used. */
+const absentMappings: HttpServerDependencies['eventSourceMappings'] = {
+  create: () => Promise.reject(new Error('there are no mappings')),
+  get: () => ({}),
+  update: () => Promise.reject(new Error('there are no mappings')),
+  delete: () => Promise.reject(new Error('there are no mappings')),
+  list: () => ({ EventSourceMappings: [] }),
+}
+
+/** For servers whose data plane is not used. */
 const absentBroker: HttpServerDependencies['broker'] = {
   publish: () => Promise.reject(new Error('there is no broker')),
   retained: () => undefined,

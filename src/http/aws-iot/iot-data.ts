@@ -1,28 +1,28 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { mqttHeaderLimits, readMqttHeaders } from '../../actions/mqtt-headers.ts'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../base/topic-filter.ts'
 import type { Message, Mqtt5Properties } from '../../message.ts'
+import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
 import { restOfPath } from '../server/rest-of-path.ts'
 import { readUserProperties } from './user-properties.ts'
 
-/**
- * The AWS IoT data plane (restJson1, signing name `iotdata`): publish over HTTP, read retained
- * messages, end a connection.
- */
+/** The AWS IoT data plane: publish over HTTP, read retained messages, end a connection. */
 export interface DataPlaneDependencies {
   readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained' | 'disconnect'>
   readonly clock: Clock
-  /** Of response topics: topics are checked by the broker. Absent: AWS IoT's. */
-  readonly topicLimits?: TopicLimits
+  /** For response topics; the broker checks topics itself. By default AWS IoT's limits. */
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 export interface DataPlaneOptions {
-  /** What `principal()` gives for a message: who signed the request; undefined for nobody. */
+  /** The access key that signed the request, which `principal()` gives; undefined without one. */
   readonly principalOf: (request: FastifyRequest) => string | undefined
 }
 
@@ -49,25 +49,120 @@ const connectionQuery = Type.Object({
 })
 const connectionParams = Type.Object({ clientId: Type.String({ minLength: 1 }) })
 
-export const mqtt5Headers = {
+const mqtt5Headers = {
   payloadFormatIndicator: 'x-amz-mqtt5-payload-format-indicator',
   correlationData: 'x-amz-mqtt5-correlation-data',
   userProperties: 'x-amz-mqtt5-user-properties',
 } as const
+
+const errors: readonly ErrorCode[] = [
+  'InvalidRequestException',
+  'UnauthorizedException',
+  'MethodNotAllowedException',
+  'ThrottlingException',
+  'InternalFailureException',
+]
+const topicInPath = {
+  name: 'topic',
+  description: 'The topic; `a/b` and `a%2Fb` are the same. Blanks and empty levels belong to it.',
+}
+const qosSchema = Type.Integer({ minimum: 0, maximum: 1 })
+const lastModifiedTime = epochMs('Epoch milliseconds.')
+
+const publish = {
+  querystring: publishQuery,
+  operation: {
+    id: 'Publish',
+    summary: 'Publishes a message: subscribers get it, and rules run on it.',
+    description:
+      'With QoS 1 the answer comes when every record that the message gave rise to is on disk.',
+    rest: topicInPath,
+    headers: Type.Object({
+      [mqtt5Headers.userProperties]: Type.Optional(
+        Type.String({ description: 'Base64 of a JSON array: `[{"name": "text"}]`.' }),
+      ),
+      [mqtt5Headers.payloadFormatIndicator]: Type.Optional(
+        Type.Enum(['UNSPECIFIED_BYTES', 'UTF8_DATA']),
+      ),
+      [mqtt5Headers.correlationData]: Type.Optional(Type.String({ description: 'Base64.' })),
+    }),
+    body: {
+      schema: Type.String({ description: 'The payload, at most 128 KiB.' }),
+      type: 'application/octet-stream',
+      isOptional: true,
+    },
+    answer: {
+      description: 'The message is published.',
+      schema: Type.Object({ message: Type.String(), traceId: Type.String() }),
+    },
+    errors: [...errors, 'ServiceUnavailableException'],
+  },
+} satisfies FastifySchema
+
+const getRetainedMessage = {
+  operation: {
+    id: 'GetRetainedMessage',
+    summary: 'Reads the message that is retained for a topic.',
+    rest: topicInPath,
+    answer: {
+      description: 'The message.',
+      schema: Type.Object({
+        topic: Type.String(),
+        payload: Type.String({ description: 'Base64.' }),
+        qos: qosSchema,
+        lastModifiedTime,
+      }),
+    },
+    errors: [...errors, 'ResourceNotFoundException'],
+  },
+} satisfies FastifySchema
+
+const listRetainedMessages = {
+  querystring: listQuery,
+  operation: {
+    id: 'ListRetainedMessages',
+    summary: 'Lists retained messages in the order of their topics.',
+    answer: {
+      description: 'A page of retained messages.',
+      schema: Type.Object({
+        retainedTopics: Type.Array(
+          Type.Object({
+            topic: Type.String(),
+            payloadSize: Type.Integer({ description: 'Bytes.' }),
+            qos: qosSchema,
+            lastModifiedTime,
+          }),
+        ),
+        nextToken: nextTokenSchema,
+      }),
+    },
+    errors,
+  },
+} satisfies FastifySchema
+
+const deleteConnection = {
+  params: connectionParams,
+  querystring: connectionQuery,
+  operation: {
+    id: 'DeleteConnection',
+    summary: 'Ends the connection of an MQTT client.',
+    answer: emptyAnswer,
+    errors: [...errors, 'ResourceNotFoundException'],
+  },
+} satisfies FastifySchema
 
 export function addDataPlaneRoutes(
   app: HttpApp,
   { broker, clock, topicLimits }: DataPlaneDependencies,
   { principalOf }: DataPlaneOptions,
 ): void {
-  // Publish
-  app.post('/topics/*', { schema: { querystring: publishQuery } }, async (request) => {
+  app.post('/topics/*', { schema: publish }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
     const mqtt5 = mqtt5Of({ ...properties, headers: request.headers }, topicLimits)
     const principal = principalOf(request)
     const message: Message = {
       topic: restOfPath(request.raw.url, '/topics/'),
-      payload: request.body instanceof Uint8Array ? Buffer.from(request.body) : Buffer.alloc(0),
+      payload: Buffer.from(bodyBytes(request)),
       qos: qos === 1 ? 1 : 0,
       retain,
       transport: 'http',
@@ -80,8 +175,7 @@ export function addDataPlaneRoutes(
     return { message: 'OK', traceId: request.id }
   })
 
-  // GetRetainedMessage
-  app.get('/retainedMessage/*', async (request) => {
+  app.get('/retainedMessage/*', { schema: getRetainedMessage }, async (request) => {
     const topic = restOfPath(request.raw.url, '/retainedMessage/')
     const retained = broker.retained(topic)
     if (!retained) throw notFound(`no message is retained for the topic ${topic}`)
@@ -89,8 +183,7 @@ export function addDataPlaneRoutes(
     return { topic, payload: payload.toString('base64'), qos, lastModifiedTime: lastModifiedMs }
   })
 
-  // ListRetainedMessages
-  app.get('/retainedMessage', { schema: { querystring: listQuery } }, async (request) => {
+  app.get('/retainedMessage', { schema: listRetainedMessages }, async (request) => {
     const { maxResults = maxResultsDefault, nextToken } = request.query
     const after = nextToken ? { after: topicOfToken(nextToken) } : {}
     const found = broker.listRetained({ ...after, max: maxResults + 1 })
@@ -104,9 +197,7 @@ export function addDataPlaneRoutes(
     }
   })
 
-  // DeleteConnection
-  const connection = { params: connectionParams, querystring: connectionQuery }
-  app.delete('/connections/:clientId', { schema: connection }, async (request, reply) => {
+  app.delete('/connections/:clientId', { schema: deleteConnection }, async (request, reply) => {
     const { clientId } = request.params
     if (!(await broker.disconnect(clientId, request.query))) {
       throw notFound(`no client ${clientId} is connected`)
@@ -142,7 +233,7 @@ function mqtt5Of(
   return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
 }
 
-/** What the message gave rise to may become durable later all the same: delivery is at least once. */
+/** Records that are late may still become durable after the refusal: delivery is at-least-once. */
 async function withinTime(publishing: Promise<void>, clock: Clock): Promise<void> {
   const over = new AbortController()
   const timeUp = clock.sleep(publishTimeoutMs, over.signal).then(() => {

@@ -1,17 +1,27 @@
 import { Type } from 'typebox'
+import type { FastifySchema } from 'fastify'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parsePayloadText, payloadBytesMax, ruleNamePattern } from '../../rules/payload.ts'
+import {
+  parsePayloadText,
+  payloadBytesMax,
+  ruleNamePattern,
+  topicRulePayloadSchema,
+} from '../../rules/payload.ts'
 import type { TopicRulePayload } from '../../rules/payload.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
+import { taggingHeader } from '../server/api-guard.ts'
+import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { ruleErrors, ruleUpdateErrors } from '../server/iot-control-plane.ts'
+import { emptyAnswer, nextTokenSchema } from '../server/operation.ts'
 import type { RoleProbe } from './role-probe.ts'
 import { parseTagging } from './tagging.ts'
 
-/** The rule operations of the AWS IoT control plane (API version 2015-05-28, restJson1). */
+/** The operations on rules of the AWS IoT control plane. */
 
-/** Room for blanks and escapes: what counts is the payload's own limit. */
+/** Leaves room for blanks and escapes, because AWS's limit is on the payload without them. */
 const payloadBodyBytesMax = 2 * payloadBytesMax
-/** AWS leaves the default open: one page holds all rules of an account with AWS's default limit. */
+/** AWS does not document a default. One page holds all rules that AWS allows an account by default. */
 const maxResultsDefault = 1_000
 
 const params = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
@@ -21,20 +31,115 @@ const listQuery = Type.Object({
   maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   nextToken: Type.Optional(Type.String()),
 })
-export const taggingHeader = 'x-amz-tagging'
+
+const ruleArn = Type.String({ description: '`arn:aws:iot:<region>:<account>:rule/<ruleName>`' })
+const createdAtSchema = Type.Number({ description: 'Epoch seconds.' })
+const wrapped =
+  'The body is the payload itself; `{"topicRulePayload": {...}}` is taken as well. At most 128 KiB as JSON.'
+
+const createTopicRule = {
+  params,
+  operation: {
+    id: 'CreateTopicRule',
+    summary: 'Creates a rule.',
+    description: wrapped,
+    headers: Type.Object({
+      [taggingHeader]: Type.Optional(
+        Type.String({ description: 'Tags, URL-encoded: `team=plant&site=north%2F2`.' }),
+      ),
+    }),
+    body: { schema: topicRulePayloadSchema },
+    answer: emptyAnswer,
+    errors: ['SqlParseException', ...ruleUpdateErrors, 'ResourceAlreadyExistsException'],
+  },
+} satisfies FastifySchema
+
+const replaceTopicRule = {
+  params,
+  operation: {
+    id: 'ReplaceTopicRule',
+    summary: 'Replaces the payload of a rule; its tags and delivery settings stay.',
+    description: wrapped,
+    body: { schema: topicRulePayloadSchema },
+    answer: emptyAnswer,
+    errors: ['SqlParseException', ...ruleUpdateErrors],
+  },
+} satisfies FastifySchema
+
+const getTopicRule = {
+  params,
+  operation: {
+    id: 'GetTopicRule',
+    summary: 'Reads a rule.',
+    description: 'A rule that does not exist is answered with UnauthorizedException, as on AWS.',
+    answer: {
+      description: 'The rule.',
+      schema: Type.Object({
+        ruleArn,
+        rule: Type.Object({
+          ruleName: Type.String(),
+          createdAt: createdAtSchema,
+          ...topicRulePayloadSchema.properties,
+        }),
+      }),
+    },
+    errors: ruleErrors,
+  },
+} satisfies FastifySchema
+
+const listTopicRules = {
+  querystring: listQuery,
+  operation: {
+    id: 'ListTopicRules',
+    summary: 'Lists rules in the order of their names.',
+    answer: {
+      description: 'A page of rules.',
+      schema: Type.Object({
+        rules: Type.Array(
+          Type.Object({
+            ruleArn,
+            ruleName: Type.String(),
+            topicPattern: Type.Optional(
+              Type.String({ description: 'Absent for a rule without FROM.' }),
+            ),
+            createdAt: createdAtSchema,
+            ruleDisabled: Type.Boolean(),
+          }),
+        ),
+        nextToken: nextTokenSchema,
+      }),
+    },
+    errors: ruleErrors,
+  },
+} satisfies FastifySchema
+
+const deleteTopicRule = {
+  params,
+  operation: {
+    id: 'DeleteTopicRule',
+    summary: 'Deletes a rule; a rule that does not exist is no error.',
+    answer: emptyAnswer,
+    errors: ruleUpdateErrors,
+  },
+} satisfies FastifySchema
+
+const switches = [
+  { path: 'enable', disabled: false, id: 'EnableTopicRule', summary: 'Enables a rule.' },
+  { path: 'disable', disabled: true, id: 'DisableTopicRule', summary: 'Disables a rule.' },
+] as const
 
 export interface RuleRouteDependencies {
   readonly rules: RuleStore
   readonly compile: CompileRule
-  /** Absent: roles are not asked for when a rule is made. */
-  readonly probeRoles?: RoleProbe
+  /** Absent: the roles of a rule are not assumed when it is created or replaced. */
+  readonly probeRoles?: RoleProbe | undefined
 }
 
 export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies): void {
   const { rules, compile, probeRoles } = dependencies
-  const withPayload = { schema: { params }, bodyLimit: payloadBodyBytesMax }
+  const bodyLimit = payloadBodyBytesMax
 
-  /** What is wrong with the rule itself is told first: it costs nobody a call. */
+  // The rule itself is checked first, because that costs no call to AWS.
   const probe = async (name: string, payload: TopicRulePayload): Promise<void> => {
     if (!probeRoles) return
     const { delivery } = rules.byName(name) ?? {}
@@ -42,35 +147,31 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
     await probeRoles(payload, delivery)
   }
 
-  // CreateTopicRule
-  app.post('/rules/:ruleName', withPayload, async (request, reply) => {
+  app.post('/rules/:ruleName', { schema: createTopicRule, bodyLimit }, async (request, reply) => {
     const { ruleName } = request.params
     const tags = parseTagging(request.headers[taggingHeader]?.toString())
-    const payload = payloadOf(request.body)
+    const payload = parsePayloadText(bodyBytes(request))
     await probe(ruleName, payload)
     await rules.create(ruleName, payload, tags)
     return reply.send()
   })
 
-  // ReplaceTopicRule
-  app.patch('/rules/:ruleName', withPayload, async (request, reply) => {
+  app.patch('/rules/:ruleName', { schema: replaceTopicRule, bodyLimit }, async (request, reply) => {
     const { ruleName } = request.params
-    const payload = payloadOf(request.body)
+    const payload = parsePayloadText(bodyBytes(request))
     rules.get(ruleName)
     await probe(ruleName, payload)
     await rules.replace(ruleName, payload)
     return reply.send()
   })
 
-  // GetTopicRule
-  app.get('/rules/:ruleName', { schema: { params } }, async (request) => {
+  app.get('/rules/:ruleName', { schema: getTopicRule }, async (request) => {
     const rule = rules.get(request.params.ruleName)
     const { name: ruleName, createdAt, payload } = rule
     return { ruleArn: rule.arn, rule: { ruleName, createdAt, ...payload } }
   })
 
-  // ListTopicRules
-  app.get('/rules', { schema: { querystring: listQuery } }, async (request) => {
+  app.get('/rules', { schema: listTopicRules }, async (request) => {
     const { topic, ruleDisabled, maxResults = maxResultsDefault, nextToken } = request.query
     const page = rules.list({
       maxResults,
@@ -81,27 +182,22 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
     return { ...page, rules: page.rules.map(listItemOf) }
   })
 
-  // DeleteTopicRule
-  app.delete('/rules/:ruleName', { schema: { params } }, async (request, reply) => {
+  app.delete('/rules/:ruleName', { schema: deleteTopicRule }, async (request, reply) => {
     await rules.delete(request.params.ruleName)
     return reply.send()
   })
 
-  // EnableTopicRule, DisableTopicRule
-  for (const [verb, disabled] of [
-    ['enable', false],
-    ['disable', true],
-  ] as const) {
-    app.post(`/rules/:ruleName/${verb}`, { schema: { params } }, async (request, reply) => {
-      await rules.setDisabled(request.params.ruleName, disabled)
-      return reply.send()
-    })
+  for (const { path, disabled, id, summary } of switches) {
+    const operation = { id, summary, answer: emptyAnswer, errors: ruleUpdateErrors }
+    app.post(
+      `/rules/:ruleName/${path}`,
+      { schema: { params, operation } },
+      async (request, reply) => {
+        await rules.setDisabled(request.params.ruleName, disabled)
+        return reply.send()
+      },
+    )
   }
-}
-
-/** A request without a body has none to parse: it is read as an empty one. */
-function payloadOf(body: unknown) {
-  return parsePayloadText(body instanceof Uint8Array ? body : new Uint8Array())
 }
 
 function listItemOf({ arn, name, createdAt, disabled, statement }: CompiledRule) {

@@ -1,28 +1,31 @@
+import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { SluiceError, invalidRequest, shorten } from '../../base/errors.ts'
-import { parseJson } from '../../rules/payload.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
+import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { nextTokenSchema } from '../server/operation.ts'
 import { checkTags, tagsMax } from './tagging.ts'
 
-/** Of a text from outside, in a message. */
+/** How much of a text from outside an error message repeats. */
 const shownCharactersMax = 200
 
-/** The tag operations of the AWS IoT control plane. What is tagged here are rules. */
+/** The operations on tags of the AWS IoT control plane. Only rules can have tags here. */
 export interface TagDependencies {
   readonly rules: Pick<RuleStore, 'all' | 'byName' | 'setTags'>
-  /** The ARN that the rule of that name has. */
+  /** The ARN of the rule of that name. */
   readonly ruleArnOf: (ruleName: string) => string
 }
 
-export const tagSchema = Type.Object({ Key: Type.String(), Value: Type.Optional(Type.String()) })
-export const tagRequestSchema = Type.Object({
+const tagSchema = Type.Object({ Key: Type.String(), Value: Type.Optional(Type.String()) })
+const tagRequestSchema = Type.Object({
   resourceArn: Type.String(),
   tags: Type.Array(tagSchema),
 })
-export const untagRequestSchema = Type.Object({
+const untagRequestSchema = Type.Object({
   resourceArn: Type.String(),
   tagKeys: Type.Array(Type.String()),
 })
@@ -33,6 +36,47 @@ const listQuery = Type.Object({
   nextToken: Type.Optional(Type.String()),
 })
 
+const errors: readonly ErrorCode[] = [
+  'InvalidRequestException',
+  'InternalFailureException',
+  'ResourceNotFoundException',
+  'ThrottlingException',
+]
+const emptyObject = { description: 'Done.', schema: Type.Object({}) }
+
+const tagResource = {
+  operation: {
+    id: 'TagResource',
+    summary: 'Adds tags to a rule, or gives them new values.',
+    body: { schema: tagRequestSchema },
+    answer: emptyObject,
+    errors: [...errors, 'LimitExceededException'],
+  },
+} satisfies FastifySchema
+
+const untagResource = {
+  operation: {
+    id: 'UntagResource',
+    summary: 'Removes tags from a rule.',
+    body: { schema: untagRequestSchema },
+    answer: emptyObject,
+    errors,
+  },
+} satisfies FastifySchema
+
+const listTagsForResource = {
+  querystring: listQuery,
+  operation: {
+    id: 'ListTagsForResource',
+    summary: 'Lists the tags of a rule.',
+    answer: {
+      description: 'All tags of the rule.',
+      schema: Type.Object({ tags: Type.Array(tagSchema), nextToken: nextTokenSchema }),
+    },
+    errors,
+  },
+} satisfies FastifySchema
+
 export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies): void {
   const ruleNameOf = (arn: string): string => {
     const name = arnForm.exec(arn)?.[1]
@@ -41,7 +85,7 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
         `resourceArn ${shorten(arn, shownCharactersMax)} is not the ARN of a rule: ${ruleArnOf('<name>')}`,
       )
     }
-    // Of another account or region a rule of that name is another one.
+    // A rule of that name in another account or region is another rule.
     if (arn === ruleArnOf(name) && rules.byName(name)) return name
     throw new SluiceError(
       'ResourceNotFoundException',
@@ -49,9 +93,8 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
     )
   }
 
-  // TagResource
-  app.post('/tags', async (request) => {
-    const body = parseBody(request.body)
+  app.post('/tags', { schema: tagResource }, async (request) => {
+    const body = bodyJson(request)
     if (!tagRequest.Check(body)) throw schemaProblem(tagRequest.Errors(body))
     const added = checkTags(body.tags.map(({ Key, Value = '' }) => [Key, Value]))
     await rules.setTags(ruleNameOf(body.resourceArn), (present) => {
@@ -66,9 +109,8 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
     return {}
   })
 
-  // UntagResource
-  app.post('/untag', async (request) => {
-    const body = parseBody(request.body)
+  app.post('/untag', { schema: untagResource }, async (request) => {
+    const body = bodyJson(request)
     if (!untagRequest.Check(body)) throw schemaProblem(untagRequest.Errors(body))
     const removed = new Set(body.tagKeys)
     await rules.setTags(ruleNameOf(body.resourceArn), (present) =>
@@ -77,8 +119,8 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
     return {}
   })
 
-  // ListTagsForResource: no resource has more tags than one page holds.
-  app.get('/tags', { schema: { querystring: listQuery } }, async (request) => {
+  // No resource has more tags than one page holds.
+  app.get('/tags', { schema: listTagsForResource }, async (request) => {
     const { resourceArn, nextToken } = request.query
     const { tags = {} } = rules.byName(ruleNameOf(resourceArn)) ?? {}
     if (nextToken) throw invalidRequest('nextToken is not one that a list gave')
@@ -87,7 +129,3 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
 }
 
 const arnForm = /^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:rule\/([a-zA-Z0-9_]{1,128})$/
-
-function parseBody(body: unknown): unknown {
-  return parseJson(body instanceof Uint8Array ? body : new Uint8Array())
-}

@@ -1,25 +1,24 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
-import { SluiceError } from '../../base/errors.ts'
+import type { ErrorCode } from '../../base/errors.ts'
 import type { EventSourceMappingApi } from '../../event-source/event-source-mappings.ts'
-import { invalidParameter } from '../../event-source/mapping-request.ts'
-import type { Logger } from '../../telemetry/telemetry.ts'
-import { errorTypeHeader, requestIdHeader } from '../server/http-answers.ts'
+import {
+  changeableMembers,
+  createRequestSchema,
+  invalidParameter,
+  updateRequestSchema,
+} from '../../event-source/mapping-request.ts'
+import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import type { OperationAnswer } from '../server/operation.ts'
 
-/**
- * The operations of AWS Lambda on event source mappings (API version 2015-03-31, restJson1). Errors
- * have Lambda's form, `{"Type": "User", "Message": "..."}`.
- */
+/** The operations of AWS Lambda on event source mappings. */
 export interface EventSourceRouteDependencies {
   readonly eventSourceMappings: EventSourceMappingApi
-  readonly logger: Pick<Logger, 'error'>
 }
 
-const basePath = '/2015-03-31/event-source-mappings'
-/** Some clients end the path with a slash. */
-const collectionPaths = [basePath, `${basePath}/`]
-const itemPath = `${basePath}/:uuid`
+const collectionPath = '/2015-03-31/event-source-mappings'
+const itemPath = `${collectionPath}/:uuid`
 
 const params = Type.Object({ uuid: Type.String({ minLength: 1, maxLength: 64 }) })
 const listQuery = Type.Object({
@@ -29,83 +28,131 @@ const listQuery = Type.Object({
   MaxItems: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
 })
 
+/** Lambda API Reference, EventSourceMappingConfiguration. */
+const configurationSchema = Type.Object({
+  UUID: Type.String(),
+  ...changeableMembers,
+  FunctionArn: Type.String(),
+  EventSourceArn: Type.String(),
+  EventSourceMappingArn: Type.String(),
+  StartingPosition: Type.String(),
+  StartingPositionTimestamp: Type.Optional(Type.Number({ description: 'Epoch seconds.' })),
+  LastModified: Type.Number({ description: 'Epoch seconds.' }),
+  LastProcessingResult: Type.String(),
+  State: Type.String(),
+  StateTransitionReason: Type.String(),
+})
+const accepted = (description: string): OperationAnswer => ({
+  status: 202,
+  description,
+  schema: configurationSchema,
+})
+
+const errors: readonly ErrorCode[] = [
+  'InvalidParameterValueException',
+  'ServiceException',
+  'TooManyRequestsException',
+]
+const itemErrors: readonly ErrorCode[] = [...errors, 'ResourceNotFoundException']
+
+const createEventSourceMapping = {
+  operation: {
+    id: 'CreateEventSourceMapping',
+    summary: 'Creates a mapping, which reads a stream and invokes a function.',
+    body: { schema: createRequestSchema },
+    answer: accepted('The new mapping; it starts soon.'),
+    errors: [...itemErrors, 'ValidationException', 'ResourceConflictException'],
+  },
+} satisfies FastifySchema
+
+const listEventSourceMappings = {
+  querystring: listQuery,
+  operation: {
+    id: 'ListEventSourceMappings',
+    summary: 'Lists mappings, of a stream or a function if given.',
+    answer: {
+      description: 'A page of mappings.',
+      schema: Type.Object({
+        EventSourceMappings: Type.Array(configurationSchema),
+        NextMarker: Type.Optional(Type.String()),
+      }),
+    },
+    errors,
+  },
+} satisfies FastifySchema
+
+const getEventSourceMapping = {
+  params,
+  operation: {
+    id: 'GetEventSourceMapping',
+    summary: 'Reads a mapping and its state.',
+    answer: { description: 'The mapping.', schema: configurationSchema },
+    errors: itemErrors,
+  },
+} satisfies FastifySchema
+
+const updateEventSourceMapping = {
+  params,
+  operation: {
+    id: 'UpdateEventSourceMapping',
+    summary: 'Changes the settings of a mapping, or enables or disables it.',
+    body: { schema: updateRequestSchema },
+    answer: accepted('The mapping as it will be.'),
+    errors: [...itemErrors, 'ValidationException', 'ResourceInUseException'],
+  },
+} satisfies FastifySchema
+
+const deleteEventSourceMapping = {
+  params,
+  operation: {
+    id: 'DeleteEventSourceMapping',
+    summary: 'Deletes a mapping.',
+    answer: accepted('The mapping, which is gone soon.'),
+    errors: [...itemErrors, 'ResourceInUseException'],
+  },
+} satisfies FastifySchema
+
 export function addEventSourceRoutes(
   app: HttpApp,
-  { eventSourceMappings: mappings, logger }: EventSourceRouteDependencies,
+  { eventSourceMappings: mappings }: EventSourceRouteDependencies,
 ): void {
-  const errorHandler = (thrown: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    void sendLambdaError(thrown, request, reply, logger)
-  }
-
-  for (const url of collectionPaths) {
-    // CreateEventSourceMapping
-    app.post(url, { errorHandler }, async (request, reply) => {
-      const configuration = await mappings.create(jsonOf(request.body))
+  // Some clients end the path with a slash; the documents show one of the two.
+  for (const [url, hide] of [
+    [collectionPath, false],
+    [`${collectionPath}/`, true],
+  ] as const) {
+    app.post(url, { schema: { ...createEventSourceMapping, hide } }, async (request, reply) => {
+      const configuration = await mappings.create(jsonOf(bodyBytes(request)))
       return reply.status(202).send(configuration)
     })
-
-    // ListEventSourceMappings
-    app.get(url, { schema: { querystring: listQuery }, errorHandler }, async (request) =>
+    app.get(url, { schema: { ...listEventSourceMappings, hide } }, async (request) =>
       mappings.list(request.query),
     )
   }
 
-  // GetEventSourceMapping
-  app.get(itemPath, { schema: { params }, errorHandler }, async (request) =>
+  app.get(itemPath, { schema: getEventSourceMapping }, async (request) =>
     mappings.get(request.params.uuid),
   )
 
-  // UpdateEventSourceMapping
-  app.put(itemPath, { schema: { params }, errorHandler }, async (request, reply) => {
-    const configuration = await mappings.update(request.params.uuid, jsonOf(request.body))
+  app.put(itemPath, { schema: updateEventSourceMapping }, async (request, reply) => {
+    const configuration = await mappings.update(request.params.uuid, jsonOf(bodyBytes(request)))
     return reply.status(202).send(configuration)
   })
 
-  // DeleteEventSourceMapping
-  app.delete(itemPath, { schema: { params }, errorHandler }, async (request, reply) => {
+  app.delete(itemPath, { schema: deleteEventSourceMapping }, async (request, reply) => {
     const configuration = await mappings.delete(request.params.uuid)
     return reply.status(202).send(configuration)
   })
 }
 
-/** @throws SluiceError InvalidParameterValueException */
-function jsonOf(body: unknown): unknown {
-  const text = body instanceof Uint8Array ? Buffer.from(body).toString('utf8') : '{}'
+/** @throws SluiceError InvalidParameterValueException in Lambda's words */
+function jsonOf(body: Uint8Array): unknown {
+  const text = Buffer.from(body).toString('utf8')
   try {
     const value: unknown = JSON.parse(text === '' ? '{}' : text)
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   } catch {
-    // Told below.
+    // The error below is the answer.
   }
   throw invalidParameter('Could not parse request body into json.')
-}
-
-function sendLambdaError(
-  thrown: unknown,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  logger: Pick<Logger, 'error'>,
-): FastifyReply {
-  const { code, status, message } = lambdaErrorOf(thrown)
-  const isOurs = status >= 500
-  if (isOurs) logger.error({ err: thrown, requestId: request.id }, `HTTP ${code}: ${message}`)
-  const Message = isOurs ? `an internal error; the log has its cause under ${request.id}` : message
-  return reply
-    .status(status)
-    .header(requestIdHeader, request.id)
-    .header(errorTypeHeader, code)
-    .type('application/json')
-    .send(JSON.stringify({ Type: isOurs ? 'Service' : 'User', Message, message: Message }))
-}
-
-function lambdaErrorOf(thrown: unknown): SluiceError {
-  if (thrown instanceof SluiceError) {
-    if (thrown.code !== 'InvalidRequestException') return thrown
-    return invalidParameter(thrown.message)
-  }
-  const { statusCode = 500 } = thrown as { readonly statusCode?: number }
-  const { message } = thrown as Error
-  return statusCode < 500
-    ? invalidParameter(message)
-    : new SluiceError('ServiceException', message, { cause: thrown })
 }

@@ -8,46 +8,51 @@ import type { AccessKey, AccessKeys } from '../../identity/access-keys/credentia
 import type { LoginAttempt, LoginLimiter } from '../../identity/passwords/login-limiter.ts'
 import { callerArn } from '../../identity/policies/resource-arn.ts'
 import type { ResourceOwner } from '../../identity/policies/resource-arn.ts'
-import { parseJson } from '../../rules/payload.ts'
 import { parseAuthorization } from '../../sigv4/authorization.ts'
 import { refusalCodes } from '../../sigv4/refusal-codes.ts'
 import { verifySignature } from '../../sigv4/verify-signature.ts'
 import type { RefusalReason } from '../../sigv4/verify-signature.ts'
 import type { CallLimiter } from './call-limiter.ts'
+import { operationOf } from './api.ts'
+import type { Apis } from './api.ts'
+import { bodyBytes, bodyJson } from './body-bytes.ts'
 import { throttled } from './http-answers.ts'
 import type { HttpApp } from './http-app.ts'
-import { taggingHeader } from '../aws-iot/iot-rules.ts'
 import { restOfPath } from './rest-of-path.ts'
 
 /**
  * Who may call the HTTP API, in three steps of a request's life:
  *
- * 1. its headers are there: whoever is not signed, signs with an unknown key, or has failed too often
- *    from where he is, is refused before a byte of the body is kept;
- * 2. its body is there: the signature is verified over the path and the bytes as they came;
- * 3. its path, query and body are read as the route reads them: the policy of the key decides.
+ * 1. Its headers are there: a request that is not signed, is signed with an unknown key, or comes
+ *    from an address with too many failures is refused before its body is read.
+ * 2. Its body is there: the signature is verified over the path and the bytes as they came.
+ * 3. Its path, query and body are read as the route reads them: the policy of the key decides.
  *
- * Until 2 has passed every path answers the same, also one that does not exist, or not with this
- * method (a body that is longer than the path takes is told so, for it is not read); whoever is known is then told 404 and 405. `GET /v1/health` is open to all, and
- * `GET /v1/metrics` to the bearer of the token as well. While there is no key nobody can be let in.
+ * Until step 2 has passed every path answers the same, also a path that does not exist or does not
+ * take the method; only a body that is longer than its path takes is refused as such, because it is
+ * not read. Authenticated clients are told 404 and 405. An operation may be open to anyone, or to
+ * the bearer of the metrics token as well (`Operation.access`). While there is no access key, no
+ * client can be authenticated.
  */
 export interface ApiAccess {
   readonly keys: Pick<AccessKeys, 'find' | 'count' | 'isUnreadable'>
-  /** Whose resources these are; signatures are for its region. */
+  /** The owner of all resources; signatures are for its region. */
   readonly owner: ResourceOwner
-  /** Of `GET /v1/metrics`; absent: there is none. */
+  /** The bearer token for the metrics, if there is one. */
   readonly metricsToken: string | undefined
 }
 
 export interface ApiGuardDependencies {
   readonly clock: Clock
-  /** Of signatures that were refused, by access key and address. */
+  /** Counts refused signatures by access key and address. */
   readonly failures: Pick<LoginLimiter, 'waitMs' | 'failed'>
-  /** Absent: whoever is known may call as often as he likes. */
+  /** Undefined: authenticated clients may call at any rate. */
   readonly calls: CallLimiter | undefined
+  /** The APIs that are served: each has its signing name. */
+  readonly apis: Apis
 }
 
-/** Tells who signed a request, once that is verified. */
+/** Gives the access key that signed a request, once the signature is verified. */
 export type CallerOf = (request: FastifyRequest) => AccessKey | undefined
 
 export const closedMessage =
@@ -59,13 +64,13 @@ const unreadableMessage = 'The access keys cannot be read now: try again later.'
 export function guardApi(
   app: HttpApp,
   { keys, owner, metricsToken }: ApiAccess,
-  { clock, failures, calls }: ApiGuardDependencies,
+  { clock, failures, calls, apis }: ApiGuardDependencies,
 ): CallerOf {
   const actions = createApiActions(owner)
   const attempts = new WeakMap<FastifyRequest, LoginAttempt>()
   const callers = new WeakMap<FastifyRequest, AccessKey>()
   const isOpen = (request: FastifyRequest) =>
-    openRoutes.has(routeOf(request)) || bearsToken(request, metricsToken)
+    operationOf(request)?.access === 'anyone' || bearsToken(request, metricsToken)
 
   app.addHook('onRequest', async (request) => {
     if (isOpen(request)) return
@@ -89,10 +94,10 @@ export function guardApi(
         method: request.method,
         target: request.raw.url ?? '/',
         headers: request.headers,
-        body: bodyOf(request),
+        body: bodyBytes(request),
       },
       {
-        service: serviceOf(request),
+        service: apis.of(request).signingName,
         regions: [owner.region],
         nowMs: clock.wallMs(),
         findKey: (accessKeyId) => keys.find(accessKeyId),
@@ -120,10 +125,10 @@ export function guardApi(
   return (request) => callers.get(request)
 }
 
-const openRoutes: ReadonlySet<string> = new Set(['GET /v1/health', 'HEAD /v1/health'])
-const metricsRoutes: ReadonlySet<string> = new Set(['GET /v1/metrics', 'HEAD /v1/metrics'])
+/** The header of CreateTopicRule with the tags of the new rule. */
+export const taggingHeader = 'x-amz-tagging'
 
-/** A clock that is off, or a key that has expired, guesses nothing. */
+/** A clock that is off, or a key that has expired, is no attempt to guess a secret. */
 const isGuess = (reason: RefusalReason) => reason === 'mismatch' || reason === 'unknownKey'
 
 function unknownKey(): SluiceError {
@@ -133,7 +138,7 @@ function unknownKey(): SluiceError {
   )
 }
 
-/** @throws SluiceError AccessDeniedException in AWS's words, naming the first action that is missing */
+/** @throws SluiceError AccessDeniedException in AWS's words, naming the first missing action */
 function refuseForbidden(
   request: FastifyRequest,
   { accessKeyId, policy }: AccessKey,
@@ -164,24 +169,10 @@ function refuseForbidden(
   }
 }
 
-/** Method and pattern; of a path that no route has, the method alone. */
+/** Method and pattern of the route; for a path without a route, the method alone. */
 const routeOf = ({ method, routeOptions }: FastifyRequest) => `${method} ${routeOptions.url ?? ''}`
 
-const controlPlaneService = 'iot'
-const dataPlaneService = 'iotdata'
-const dataPlanePatterns = /^\/(?:topics|retainedMessage|connections)(?:\/|$)/
-
-/** The name that the API of the path signs by; of a path that no route has, either of them. */
-function serviceOf({ routeOptions, headers }: FastifyRequest): string {
-  const { url } = routeOptions
-  if (url?.startsWith('/2015-03-31/')) return 'lambda'
-  if (url !== undefined) return dataPlanePatterns.test(url) ? dataPlaneService : controlPlaneService
-  const parsed = parseAuthorization(headers)
-  const isDataPlane = 'scope' in parsed && parsed.scope.service === dataPlaneService
-  return isDataPlane ? dataPlaneService : controlPlaneService
-}
-
-/** What the path names, exactly as the handlers read it: a topic is the rest of the raw path. */
+/** The names in the path, exactly as the handlers read them: a topic is the rest of the raw path. */
 function namesOf(request: FastifyRequest) {
   const { url = '' } = request.routeOptions
   const params = isRecord(request.params) ? request.params : {}
@@ -193,26 +184,22 @@ function namesOf(request: FastifyRequest) {
   }
 }
 
-/** @throws SluiceError AccessDeniedException: a bearer's token that is not the one */
+/** @throws SluiceError AccessDeniedException: a bearer token that is not valid */
 function bearsToken(request: FastifyRequest, token: string | undefined): boolean {
-  if (token === undefined || !metricsRoutes.has(routeOf(request))) return false
+  if (token === undefined || operationOf(request)?.access !== 'metricsToken') return false
   const [, given] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
   if (given === undefined) return false
   if (timingSafeEqual(digestOf(given), digestOf(token))) return true
   throw new SluiceError('AccessDeniedException', 'The bearer token is not valid.')
 }
 
-/** Of one length, whatever is compared. */
+/** Digests have one length, which `timingSafeEqual` needs. */
 const digestOf = (text: string) => createHash('sha256').update(text).digest()
 
-function bodyOf({ body }: FastifyRequest): Uint8Array {
-  return body instanceof Uint8Array ? body : new Uint8Array()
-}
-
-/** Undefined for what is no JSON: its handler says so. */
+/** Undefined for a body that is no JSON; its handler refuses it. */
 function jsonOf(request: FastifyRequest): unknown {
   try {
-    return parseJson(bodyOf(request))
+    return bodyJson(request)
   } catch {
     return undefined
   }

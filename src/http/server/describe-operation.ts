@@ -4,30 +4,29 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { errorCatalogue } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
+import type { Api } from './api.ts'
 import { errorTypeHeader, requestIdHeader, statusOf } from './http-answers.ts'
-import { commonErrors } from './operation.ts'
-import type { Operation, OperationAnswer } from './operation.ts'
+import { commonErrors, declaredCode } from './operation.ts'
+import type { Operation, OperationAnswer, RoutedOperation } from './operation.ts'
 
 /** One operation in the words of OpenAPI 3.1. */
 
 type Described = Pick<
   OpenAPIV3_1.OperationObject,
-  'operationId' | 'summary' | 'description' | 'requestBody' | 'responses'
+  'operationId' | 'summary' | 'description' | 'requestBody' | 'responses' | 'security'
 >
 
 /** The path of a route as OpenAPI writes it: `/topics/*` is `/topics/{topic}`. */
-export function documentPathOf({ rest }: Operation, url: string): string {
+export function documentPathOf({ operation: { rest }, url }: Omit<RoutedOperation, 'method'>) {
   return url.replace('*', `:${rest?.name ?? 'rest'}`).replaceAll(/:(\w+)/g, '{$1}')
 }
 
-/** What the plugin makes parameters of. */
+/** The part of an operation that @fastify/swagger makes parameters of. */
 export function describeParameters(
   { rest, headers }: Operation,
-  schema: FastifySchema | undefined,
+  { params, querystring }: FastifySchema,
   url: string,
 ): { readonly schema: FastifySchema; readonly url: string } {
-  // A route may have none.
-  const { params, querystring } = schema ?? {}
   const { name = 'rest', description = '' } = rest ?? {}
   const restParams = Type.Object({ [name]: Type.String({ description }) })
   const given = rest ? restParams : params
@@ -41,9 +40,9 @@ export function describeParameters(
   }
 }
 
-/** @param path for the statuses, which differ between the sections of the API */
-export function describeOperation(operation: Operation, path: string): Described {
-  const { id, summary, description, body, answer, otherAnswers = {}, errors } = operation
+/** @param api decides the statuses and the form of the errors */
+export function describeOperation(operation: Operation, api: Api): Described {
+  const { id, summary, description, body, answer, otherAnswers = [], access } = operation
   return {
     operationId: id,
     summary,
@@ -55,17 +54,25 @@ export function describeOperation(operation: Operation, path: string): Described
       },
     }),
     responses: {
-      200: successOf(answer),
-      ...failuresOf([...errors, ...commonErrors], path),
+      ...failuresOf(operation, api),
       ...Object.fromEntries(
-        Object.entries(otherAnswers).map(([status, other]) => [status, successOf(other)]),
+        [answer, ...otherAnswers].map((it) => [it.status ?? 200, successOf(it)]),
       ),
     },
+    ...(access && { security: securityOf[access] }),
   }
 }
 
+const securityOf = {
+  anyone: [],
+  metricsToken: [{ sigv4: [] }, { metricsToken: [] }],
+} satisfies Record<string, OpenAPIV3_1.SecurityRequirementObject[]>
+
 const requestId = {
-  [requestIdHeader]: { description: 'Of this request.', schema: { type: 'string' as const } },
+  [requestIdHeader]: {
+    description: 'The id of this request.',
+    schema: { type: 'string' as const },
+  },
 }
 
 function successOf({ description, schema, type }: OperationAnswer): OpenAPIV3_1.ResponseObject {
@@ -76,26 +83,29 @@ function successOf({ description, schema, type }: OperationAnswer): OpenAPIV3_1.
   }
 }
 
-function failuresOf(errors: readonly ErrorCode[], path: string) {
+function failuresOf(operation: Operation, api: Api) {
+  const common = commonErrors.map((code) => declaredCode(code, operation))
   const codes = new Map<number, Set<ErrorCode>>()
-  for (const code of errors) {
-    const status = statusOf(code, path)
+  for (const code of [...operation.errors, ...common]) {
+    const status = statusOf(code, api)
     codes.set(status, (codes.get(status) ?? new Set()).add(code))
   }
   return Object.fromEntries(
-    [...codes].map(([status, ofStatus]) => [status, failureOf([...ofStatus])]),
+    [...codes].map(([status, ofStatus]) => [status, failureOf([...ofStatus], api)]),
   )
 }
 
-const message = Type.Object({ message: Type.String() })
-const existing = Type.Object({
-  message: Type.String(),
+const existing = {
   resourceId: Type.Optional(Type.String()),
   resourceArn: Type.Optional(Type.String()),
-})
+}
 
-function failureOf(codes: readonly ErrorCode[]): OpenAPIV3_1.ResponseObject {
-  const schema = codes.includes('ResourceAlreadyExistsException') ? existing : message
+function failureOf(codes: readonly ErrorCode[], api: Api): OpenAPIV3_1.ResponseObject {
+  const members = api.errorBody?.({ message: '', isFault: false }) ?? { message: '' }
+  const schema = Type.Object({
+    ...Object.fromEntries(Object.keys(members).map((name) => [name, Type.String()])),
+    ...(codes.includes('ResourceAlreadyExistsException') ? existing : {}),
+  })
   return {
     description: codes
       .map((code) => `\`${code}\`: ${errorCatalogue[code].description}`)
@@ -103,7 +113,7 @@ function failureOf(codes: readonly ErrorCode[]): OpenAPIV3_1.ResponseObject {
     headers: {
       ...requestId,
       [errorTypeHeader]: {
-        description: 'The code.',
+        description: 'The code of the error.',
         schema: { type: 'string', enum: [...codes] },
       },
     },
@@ -115,7 +125,7 @@ function contentOf(type = 'application/json', schema: TSchema) {
   return { [type]: { schema: toJsonSchema(schema) as OpenAPIV3_1.SchemaObject } }
 }
 
-/** Of a tuple, whose form changed in the JSON Schema of 2020-12; everything else is the same there. */
+/** A tuple is the only form that changed in the JSON Schema of 2020-12; the rest stays as it is. */
 function toJsonSchema(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(toJsonSchema)
   if (typeof schema !== 'object' || schema === null) return schema

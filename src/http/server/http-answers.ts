@@ -3,40 +3,57 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { SluiceError, errorCatalogue, invalidRequest } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+import { operationOf } from './api.ts'
+import type { AnsweredError, Api, Apis } from './api.ts'
+import { declaredCode } from './operation.ts'
 
 /**
- * The form of every answer that is not a success, the one AWS clients read (AWS restJson1): the
- * status of the code, the code in `x-amzn-ErrorType`, `{"message": ...}` as the body.
+ * The form of every answer that is not a success, as AWS clients read it (AWS restJson1): the
+ * status of the code, the code in `x-amzn-ErrorType`, and the body that the API gives its errors,
+ * `{"message": ...}` in most of them.
  */
 export const requestIdHeader = 'x-amzn-RequestId'
 export const errorTypeHeader = 'x-amzn-ErrorType'
 
-/** Writes an error as the answer; what is ours to keep goes to the log instead. */
+export interface SendErrorDependencies {
+  readonly apis: Apis
+  readonly logger: Pick<Logger, 'error'>
+}
+
+/** Writes an error as the answer. The cause of a fault of the engine goes to the log instead. */
 export function sendError(
   thrown: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-  logger: Pick<Logger, 'error'>,
+  { apis, logger }: SendErrorDependencies,
 ): FastifyReply {
-  const error = named(errorOf(thrown, request), request)
-  const status = statusOf(error.code, request.url)
-  if (status >= 500) {
+  const error = errorOf(thrown, request)
+  const api = apis.of(request)
+  const code = declaredCode(error.code, operationOf(request))
+  const status = statusOf(code, api)
+  const isFault = status >= 500
+  if (isFault) {
     const { id: requestId, method } = request
     // A query may carry a signature.
     const [url] = request.url.split('?', 1)
-    logger.error({ err: thrown, requestId, method, url }, `HTTP ${error.code}: ${error.message}`)
+    logger.error({ err: thrown, requestId, method, url }, `HTTP ${code}: ${error.message}`)
   }
+  const message = publicMessage(error, request.id)
   const { retryAfterSeconds, ...details } = error.details
   if (retryAfterSeconds !== undefined) reply.header('retry-after', String(retryAfterSeconds))
   return reply
     .status(status)
     .header(requestIdHeader, request.id)
-    .header(errorTypeHeader, error.code)
+    .header(errorTypeHeader, code)
     .type('application/json')
-    .send(JSON.stringify({ message: publicMessage(error, request.id), ...details }))
+    .send(JSON.stringify({ ...errorBody(api, { message, isFault }), ...details }))
 }
 
-/** @param waitMs what is told in `Retry-After`, in whole seconds */
+function errorBody({ errorBody: bodyOf }: Api, error: AnsweredError) {
+  return bodyOf?.(error) ?? { message: error.message }
+}
+
+/** @param waitMs how long the client should wait; `Retry-After` says it in whole seconds */
 export function throttled(waitMs: number, message: string): SluiceError {
   const seconds = Math.ceil(waitMs / 1_000)
   return new SluiceError('ThrottlingException', `${message} Try again in ${seconds} s.`, {
@@ -44,7 +61,7 @@ export function throttled(waitMs: number, message: string): SluiceError {
   })
 }
 
-/** The same for the socket itself, of which there is no request. */
+/** An error written to the socket itself, when there is no request to answer. */
 export function rawAnswer({ status, code, message }: SluiceError, requestId: string): string {
   const body = JSON.stringify({ message })
   return [
@@ -59,22 +76,12 @@ export function rawAnswer({ status, code, message }: SluiceError, requestId: str
   ].join('\r\n')
 }
 
-/** The status of a code, which for one of them depends on the section of the API. */
-export function statusOf(code: ErrorCode, path: string): number {
-  const isThrottledPublish = code === 'ThrottlingException' && dataPlanePaths.test(path)
-  return isThrottledPublish ? 429 : errorCatalogue[code].status
+/** The HTTP status of a code, which an API may set for itself. */
+export function statusOf(code: ErrorCode, { statuses = {} }: Api): number {
+  return statuses[code] ?? errorCatalogue[code].status
 }
 
-const dataPlanePaths = /^\/(?:topics|retainedMessage|connections)(?:[/?]|$)/
-/** Tags, the endpoint and the data plane have another name for a fault of the engine. */
-const internalFailurePaths = /^\/(?:tags|untag|endpoint|topics|retainedMessage|connections)\b/
-
-function named(error: SluiceError, { url }: FastifyRequest): SluiceError {
-  if (error.code !== 'InternalException' || !internalFailurePaths.test(url)) return error
-  return new SluiceError('InternalFailureException', error.message, { cause: error.cause })
-}
-
-/** What Fastify itself refuses is the caller's fault; anything else that has no code is ours. */
+/** A refusal by Fastify itself is the caller's fault; any other error without a code is ours. */
 function errorOf(thrown: unknown, request: FastifyRequest): SluiceError {
   if (thrown instanceof SluiceError) return thrown
   const { code, statusCode, message } = thrown as Partial<FastifyError>

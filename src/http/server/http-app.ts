@@ -9,6 +9,7 @@ import { Value } from 'typebox/value'
 import { SluiceError } from '../../base/errors.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+import type { Apis } from './api.ts'
 import { sendError } from './http-answers.ts'
 
 /** What routes are added to. */
@@ -20,7 +21,7 @@ export type HttpApp = FastifyInstance<
   TypeBoxTypeProvider
 >
 
-/** Every other is a method of no path. */
+/** No path takes any other method. */
 export const knownMethods: readonly string[] = Object.freeze([
   'GET',
   'HEAD',
@@ -33,15 +34,21 @@ export const knownMethods: readonly string[] = Object.freeze([
 const bodyBytesMax = 131_072
 const paramCharactersMax = 1_024
 
+export interface HttpAppDependencies {
+  /** The APIs that are served, for the form of errors. */
+  readonly apis: Apis
+  readonly logger: Logger
+}
+
 /**
  * Fastify, as AWS clients need it:
- * - boto3 and the AWS CLI send bodies without a content-type, others with any: every body arrives
- *   as bytes, and the route reads them;
- * - every answer, also to what no route takes, carries a request id, and errors have AWS's form;
- * - a rule name of 128 characters must reach its route, to be refused there when it is longer.
+ * - boto3 and the AWS CLI send bodies without a content-type, other clients with any: every body
+ *   arrives as bytes (see body-bytes.ts), and the route reads them;
+ * - every answer, also for a path without a route, carries a request id, and errors have AWS's form;
+ * - a rule name of more than 128 characters must reach its route, which refuses it with a reason.
  */
 export function createHttpApp(
-  logger: Logger,
+  dependencies: HttpAppDependencies,
   serverFactory: (handler: RequestListener) => Server,
 ): HttpApp {
   const app = fastify({
@@ -50,18 +57,18 @@ export function createHttpApp(
     genReqId: () => randomUUID(),
     bodyLimit: bodyBytesMax,
     routerOptions: { maxParamLength: paramCharactersMax },
-    // While it drains, requests on open connections are still answered; health says that it ends.
+    // While the server drains, requests on open connections are still answered; health says `stopping`.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
-      sendError(error, request, reply, logger)
+      sendError(error, request, reply, dependencies)
     },
-    // The server that the factory makes answers what is no request.
+    // The server that the factory makes answers bytes that are no request.
     clientErrorHandler: () => undefined,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  // By now whoever may not send a body has been refused.
+  // Clients that may not send a body have been refused by now.
   app.addHook('preParsing', async ({ headers, routeOptions }, reply) => {
     if (!/^100-continue$/i.test(headers.expect ?? '')) return
     if (Number(headers['content-length'] ?? 0) <= routeOptions.bodyLimit) reply.raw.writeContinue()
@@ -69,13 +76,13 @@ export function createHttpApp(
   app.setValidatorCompiler<TSchema>(({ schema }) => {
     const validator = Compile(schema)
     return (value: unknown) => {
-      // Paths and queries are texts: numbers and booleans are read from them.
+      // Paths and queries are texts, so numbers and booleans are read from them.
       const converted = Value.Convert(schema, value)
       if (validator.Check(converted)) return { value: converted }
       return { error: schemaProblem(validator.Errors(converted)) }
     }
   })
-  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, logger))
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply, dependencies))
   app.setNotFoundHandler((request, reply) => {
     if (!knownMethods.includes(request.method)) {
       reply.header('allow', knownMethods.join(', '))

@@ -2,43 +2,54 @@ import { Type } from 'typebox'
 import type { TObject, TSchema } from 'typebox'
 import type { ErrorCode } from '../../base/errors.ts'
 
-/** How the OpenAPI document calls an operation of the API; what it takes stands with its route. */
+/**
+ * What the documents say about an operation. It stands in the schema of its route, beside the path
+ * parameters and the query that the route validates with.
+ */
 export interface Operation {
-  /** AWS's own name where the operation is AWS's. */
+  /** The name of the operation; AWS's own name where the operation is AWS's. */
   readonly id: string
   readonly summary: string
-  readonly description?: string
-  /** Of a route that ends in `*`: what its rest is, for the document. */
-  readonly rest?: { readonly name: string; readonly description: string }
-  /** Those that mean something; every other is passed over. */
-  readonly headers?: TObject
-  readonly body?: OperationBody
+  readonly description?: string | undefined
+  /** For a route that ends in `*`: the name and the meaning of the rest of the path. */
+  readonly rest?: { readonly name: string; readonly description: string } | undefined
+  /** The headers that have a meaning; all others are ignored. */
+  readonly headers?: TObject | undefined
+  readonly body?: OperationBody | undefined
   readonly answer: OperationAnswer
-  /** Another answer that is no error, by its status. */
-  readonly otherAnswers?: Readonly<Record<number, OperationAnswer>>
-  /** Those of its own; what every operation may answer is in `commonErrors`. */
+  /** Further answers that are no errors. */
+  readonly otherAnswers?: readonly OperationAnswer[] | undefined
+  /** The errors of this operation; `commonErrors` are the errors of all. */
   readonly errors: readonly ErrorCode[]
+  /** Who may call it besides those who sign: anyone, or the bearer of the metrics token. */
+  readonly access?: 'anyone' | 'metricsToken' | undefined
 }
 
 export interface OperationBody {
   readonly schema: TSchema
-  /** Absent: `application/json`. */
-  readonly type?: string
-  readonly isOptional?: true
+  /** By default `application/json`. */
+  readonly type?: string | undefined
+  readonly isOptional?: boolean | undefined
 }
 
 export interface OperationAnswer {
+  /** The HTTP status; by default 200. */
+  readonly status?: number | undefined
   readonly description: string
   /** Absent: the body is empty. */
-  readonly schema?: TSchema
-  /** Absent: `application/json`. */
-  readonly type?: string
+  readonly schema?: TSchema | undefined
+  /** By default `application/json`. */
+  readonly type?: string | undefined
 }
 
-/** By `METHOD /path/:parameter`, as the routes have it. */
-export type Operations = Readonly<Record<string, Operation>>
+/** An operation with the route that serves it, such as `GET` and `/rules/:ruleName`. */
+export interface RoutedOperation {
+  readonly method: string
+  readonly url: string
+  readonly operation: Operation
+}
 
-/** Of whoever asks without the right to, or too often; the first of them while signatures are asked for. */
+/** The errors of every operation; all but the first and the last only while requests are signed. */
 export const commonErrors: readonly ErrorCode[] = Object.freeze([
   'AccessDeniedException',
   'MissingAuthenticationTokenException',
@@ -49,8 +60,23 @@ export const commonErrors: readonly ErrorCode[] = Object.freeze([
   'ThrottlingException',
 ])
 
+/** One kind of error under the names that different operations of AWS declare for it. */
+const synonyms: readonly (readonly ErrorCode[])[] = [
+  ['InternalException', 'InternalFailureException', 'ServiceException'],
+  ['InvalidRequestException', 'InvalidParameterValueException'],
+  ['ThrottlingException', 'TooManyRequestsException'],
+]
+
+/** @returns the name that the operation declares for an error of this kind, or else the same code */
+export function declaredCode(code: ErrorCode, operation: Operation | undefined): ErrorCode {
+  const { errors = [] } = operation ?? {}
+  if (errors.includes(code)) return code
+  const family = synonyms.find((codes) => codes.includes(code))
+  return family?.find((name) => errors.includes(name)) ?? code
+}
+
 export const nextTokenSchema = Type.Optional(
-  Type.String({ description: 'Where to go on; absent at the end.' }),
+  Type.String({ description: 'The token of the next page; absent on the last page.' }),
 )
 export const epochMs = (description: string) => Type.Number({ description })
 export const emptyAnswer: OperationAnswer = { description: 'Done; the body is empty.' }

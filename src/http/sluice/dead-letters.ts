@@ -1,15 +1,25 @@
+import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Engine } from '../../engine/engine.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Message } from '../../message.ts'
 import type { DeadLetter, DeadLetterSelection, Outbox } from '../../outbox/outbox.ts'
-import { parseJson, ruleNamePattern } from '../../rules/payload.ts'
+import { ruleNamePattern } from '../../rules/payload.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
+import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
-import { actionOf } from './outbox-routes.ts'
+import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
+import {
+  actionOf,
+  actionSchema,
+  countSchema,
+  countsSchema,
+  destinationMembers,
+} from '../server/record-schemas.ts'
+import { readErrors, ruleReadErrors } from '../server/sluice-api.ts'
 
-/** `/v1/dead-letters`: what could not be delivered is read, sent again in order, or dropped. */
+/** `/v1/dead-letters`: records that could not be delivered are listed, replayed or deleted. */
 export interface DeadLetterRouteDependencies {
   readonly outbox: Pick<Outbox, 'deadLetters'>
   readonly engine: Pick<Engine, 'replay' | 'distribute'>
@@ -24,15 +34,15 @@ const listQuery = Type.Object({
 })
 const idParams = Type.Object({ id: Type.String({ pattern: idPattern }) })
 
-/** All dead letters, those of a rule, or these. */
-export const replayRequestSchema = Type.Object(
+/** Selects the dead letters with these ids, or of this rule, or all of them. */
+const replayRequestSchema = Type.Object(
   {
     ids: Type.Optional(Type.Array(Type.String({ pattern: idPattern }), { maxItems: idsMax })),
     ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
     how: Type.Optional(
       Type.Enum(['rule', 'asIs'], {
         description:
-          '`rule`, the default: through the rule as it is now. `asIs`: the same record to the same stream.',
+          '`rule`, the default: by the rule as it is now. `asIs`: the same record to the same stream.',
       }),
     ),
   },
@@ -40,17 +50,81 @@ export const replayRequestSchema = Type.Object(
 )
 const replayRequest = Compile(replayRequestSchema)
 
+const deadLetterSchema = Type.Object({
+  id: Type.String(),
+  ruleName: Type.String(),
+  action: actionSchema,
+  reason: Type.Object({ code: Type.String(), message: Type.String() }),
+  attempts: countSchema,
+  firstMs: epochMs('The first failed call, in epoch milliseconds.'),
+  lastMs: epochMs('The last failed call, in epoch milliseconds.'),
+  acceptedAtMs: epochMs('Epoch milliseconds.'),
+  destination: Type.Object(destinationMembers),
+  partitionKey: Type.String(),
+  explicitHashKey: Type.Optional(Type.String()),
+  dataBase64: Type.String(),
+  origin: Type.Object({
+    messageId: Type.String(),
+    topic: Type.String(),
+    clientId: Type.Optional(Type.String()),
+    traceId: Type.Optional(Type.String()),
+    principal: Type.Optional(Type.String()),
+    timestampMs: epochMs('When the message arrived, in epoch milliseconds.'),
+    payloadBase64: Type.String(),
+    republishDepth: Type.Optional(countSchema),
+  }),
+})
+
+const listDeadLetters = {
+  querystring: listQuery,
+  operation: {
+    id: 'ListDeadLetters',
+    summary: 'Lists records that could not be delivered.',
+    answer: {
+      description: 'A page; a page that is not full need not be the last one.',
+      schema: Type.Object({
+        deadLetters: Type.Array(deadLetterSchema),
+        nextToken: nextTokenSchema,
+      }),
+    },
+    errors: readErrors,
+  },
+} satisfies FastifySchema
+
+const replayDeadLetters = {
+  operation: {
+    id: 'ReplayDeadLetters',
+    summary: 'Sends dead letters again, in order.',
+    body: { schema: replayRequestSchema },
+    answer: {
+      description: '`kept` counts those that the rule, as it is now, makes nothing of.',
+      schema: countsSchema('replayed', 'kept'),
+    },
+    errors: readErrors,
+  },
+} satisfies FastifySchema
+
+const deleteDeadLetter = {
+  params: idParams,
+  operation: {
+    id: 'DeleteDeadLetter',
+    summary: 'Deletes a dead letter.',
+    answer: emptyAnswer,
+    errors: ruleReadErrors,
+  },
+} satisfies FastifySchema
+
 export function addDeadLetterRoutes(
   app: HttpApp,
   { outbox: { deadLetters }, engine }: DeadLetterRouteDependencies,
 ): void {
-  app.get('/v1/dead-letters', { schema: { querystring: listQuery } }, async (request) => {
+  app.get('/v1/dead-letters', { schema: listDeadLetters }, async (request) => {
     const page = deadLetters.list(request.query)
     return { ...page, deadLetters: page.deadLetters.map(shownLetter) }
   })
 
-  app.post('/v1/dead-letters/replay', async (request) => {
-    const { how, selection } = readReplay(request.body)
+  app.post('/v1/dead-letters/replay', { schema: replayDeadLetters }, async (request) => {
+    const { how, selection } = readReplay(bodyJson(request))
     if (how === 'asIs') return answerOf(await deadLetters.replay(selection, how))
     const republished = new Map<string, readonly Message[]>()
     const result = await deadLetters.replay(
@@ -70,7 +144,7 @@ export function addDeadLetterRoutes(
     return answerOf(result)
   })
 
-  app.delete('/v1/dead-letters/:id', { schema: { params: idParams } }, async (request, reply) => {
+  app.delete('/v1/dead-letters/:id', { schema: deleteDeadLetter }, async (request, reply) => {
     const { id } = request.params
     const { count } = await deadLetters.delete({ ids: [id] })
     if (count > 0) return reply.send()
@@ -78,7 +152,7 @@ export function addDeadLetterRoutes(
   })
 }
 
-/** Bytes as base64; times in epoch milliseconds. */
+/** The form of `deadLetterSchema`. */
 function shownLetter({ data, origin, actionIndex, ...letter }: DeadLetter) {
   const { payload, ...sender } = origin
   return {
@@ -89,19 +163,14 @@ function shownLetter({ data, origin, actionIndex, ...letter }: DeadLetter) {
   }
 }
 
-/**
- * Those that stay are ones that the rule, as it is now, makes nothing of, or for whose records there
- * are too many destinations.
- */
 function answerOf({ count, kept }: { readonly count: number; readonly kept: number }) {
   return { replayed: count, kept }
 }
 
-function readReplay(body: unknown): {
+function readReplay(json: unknown): {
   readonly how: 'rule' | 'asIs'
   readonly selection: DeadLetterSelection
 } {
-  const json = parseJson(body instanceof Uint8Array ? body : new Uint8Array())
   if (!replayRequest.Check(json)) throw schemaProblem(replayRequest.Errors(json))
   const { ids, ruleName, how = 'rule' } = json
   if (ids === undefined) {

@@ -1,3 +1,4 @@
+import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Clock } from '../../base/clock.ts'
@@ -15,9 +16,11 @@ import { schemaProblem } from '../../base/schema-problem.ts'
 import type { SqlEnvironment } from '../../sql/sql.ts'
 import { compileTemplate } from '../../sql/template.ts'
 import type { CompiledTemplate } from '../../sql/template.ts'
+import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { jsonSlice } from '../../base/json-slice.ts'
 import { messageOfRequest, messageRequestSchema, topicAsWritten } from './message-request.ts'
+import { ruleReadErrors } from '../server/sluice-api.ts'
 
 /** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
 export interface EvaluateDependencies {
@@ -25,17 +28,17 @@ export interface EvaluateDependencies {
   readonly compile: CompileRule
   readonly environment: SqlEnvironment
   readonly clock: Clock
-  /** Absent: AWS IoT's. */
-  readonly topicLimits?: TopicLimits
+  /** By default AWS IoT's limits. */
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 const templatesMax = 100
 /** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
 const bodyBytesMax = 524_288
-/** Stands for the name of a rule that is given without one. No topic can mean it: it has a blank. */
+/** Stands for the name of a rule that is given without one. The blank keeps topics from naming it. */
 const unnamedRule = 'unnamed rule'
 
-export const evaluateRequestSchema = Type.Object(
+const evaluateRequestSchema = Type.Object(
   {
     topicRulePayload: Type.Optional(Type.Unknown()),
     ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
@@ -46,22 +49,60 @@ export const evaluateRequestSchema = Type.Object(
 )
 const requestValidator = Compile(evaluateRequestSchema)
 
+const evaluationSchema = Type.Object({
+  matched: Type.Boolean(),
+  output: Type.Optional(Type.Unknown({ description: 'The outgoing payload, when it is JSON.' })),
+  outputBase64: Type.Optional(Type.String({ description: 'The exact bytes an action would get.' })),
+  actions: Type.Array(
+    Type.Object({
+      kinesis: Type.Optional(
+        Type.Object({
+          streamName: Type.String(),
+          partitionKey: Type.String(),
+          explicitHashKey: Type.Optional(Type.String()),
+          hashKey: Type.String({ description: 'The predicted 128-bit hash, decimal.' }),
+        }),
+      ),
+      republish: Type.Optional(Type.Object({ topic: Type.String(), qos: Type.Integer() })),
+    }),
+  ),
+  templates: Type.Array(Type.Union([Type.String(), Type.Null()]), {
+    description: 'The expanded templates in the order given; null for a template that failed.',
+  }),
+  errors: Type.Array(
+    Type.Object({ code: Type.String(), message: Type.String(), where: Type.String() }),
+  ),
+})
+
+const evaluate = {
+  operation: {
+    id: 'Evaluate',
+    summary: 'Tries a rule on a message; nothing is sent.',
+    body: { schema: evaluateRequestSchema },
+    answer: { description: 'What the rule would do.', schema: evaluationSchema },
+    errors: ['SqlParseException', ...ruleReadErrors],
+  },
+} satisfies FastifySchema
+
 export function addEvaluateRoute(app: HttpApp, dependencies: EvaluateDependencies): void {
-  app.post('/v1/evaluate', { bodyLimit: bodyBytesMax }, async (request, reply) => {
-    const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-    return reply
-      .type('application/json; charset=utf-8')
-      .send(await evaluateRequest(body, dependencies))
-  })
+  app.post(
+    '/v1/evaluate',
+    { schema: evaluate, bodyLimit: bodyBytesMax },
+    async (request, reply) => {
+      return reply
+        .type('application/json; charset=utf-8')
+        .send(await evaluateRequest(bodyBytes(request), dependencies))
+    },
+  )
 }
 
 /**
  * @param body a request as UTF-8 JSON, form: `evaluateRequestSchema`
  * @returns the answer as JSON
- * @throws SluiceError (rejects) InvalidRequestException, SqlParseException: what of it cannot be used;
- *   ResourceNotFoundException: no rule has that name
+ * @throws SluiceError (rejects) InvalidRequestException, SqlParseException: naming the part of the
+ *   request that cannot be used; ResourceNotFoundException: no rule has that name
  */
-export async function evaluateRequest(
+async function evaluateRequest(
   body: Uint8Array,
   dependencies: EvaluateDependencies,
 ): Promise<string> {

@@ -1,11 +1,20 @@
-import { errorActionIndex } from '../../outbox/outbox.ts'
+import type { FastifySchema } from 'fastify'
+import { Type } from 'typebox'
 import type { Outbox } from '../../outbox/outbox.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import {
+  actionOf,
+  actionSchema,
+  countSchema,
+  countsSchema,
+  destinationMembers,
+} from '../server/record-schemas.ts'
 import { existingRule, ruleParams } from './rule-delivery.ts'
+import { ruleReadErrors } from '../server/sluice-api.ts'
 
-/** What became of a rule's records, and what waits: `/v1/rules/{ruleName}/stats`, `/v1/outbox`. */
+/** What became of a rule's records, and which records wait for delivery. */
 export interface OutboxRouteDependencies {
   readonly rules: Pick<RuleStore, 'byName'>
   readonly outbox: Pick<
@@ -15,11 +24,71 @@ export interface OutboxRouteDependencies {
   readonly metrics: Pick<Metrics, 'ruleEvaluations' | 'actionFailures'>
 }
 
+const getRuleStatistics = {
+  params: ruleParams,
+  operation: {
+    id: 'GetRuleStatistics',
+    summary: 'Counts what became of the messages and records of a rule.',
+    answer: {
+      description: 'The counters.',
+      schema: Type.Object({
+        ruleName: Type.String(),
+        evaluations: countsSchema('matched', 'unmatched', 'failed'),
+        actionFailures: Type.Record(Type.String(), countSchema),
+        actions: Type.Array(
+          Type.Object({
+            action: actionSchema,
+            ...countsSchema(
+              'accepted',
+              'delivered',
+              'queued',
+              'deadLettered',
+              'dropped',
+              'handedOver',
+            ).properties,
+          }),
+        ),
+      }),
+    },
+    errors: ruleReadErrors,
+  },
+} satisfies FastifySchema
+
+const getOutbox = {
+  operation: {
+    id: 'GetOutbox',
+    summary: 'Says which records wait for delivery, by destination.',
+    answer: {
+      description: 'Records, bytes and ages.',
+      schema: Type.Object({
+        records: countSchema,
+        bytes: countSchema,
+        limits: countsSchema(
+          'bytesMax',
+          'destinationBytesMax',
+          'destinationsMax',
+          'deadLetterBytesMax',
+        ),
+        deadLetters: countsSchema('records', 'bytes'),
+        destinations: Type.Array(
+          Type.Object({
+            ...destinationMembers,
+            records: countSchema,
+            bytes: countSchema,
+            oldestAgeMs: countSchema,
+          }),
+        ),
+      }),
+    },
+    errors: ['InternalException'],
+  },
+} satisfies FastifySchema
+
 export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependencies): void {
   const { rules, outbox, metrics } = dependencies
 
-  // The ledger outlives the process and the rule; what was evaluated is counted from the start on.
-  app.get('/v1/rules/:ruleName/stats', { schema: { params: ruleParams } }, async (request) => {
+  // The ledger outlives the process and the rule; evaluations are counted since the start.
+  app.get('/v1/rules/:ruleName/stats', { schema: getRuleStatistics }, async (request) => {
     const { ruleName } = request.params
     const ledger = outbox.ledger(ruleName)
     if (ledger.length === 0) existingRule(rules, ruleName)
@@ -44,7 +113,7 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
     }
   })
 
-  app.get('/v1/outbox', async () => {
+  app.get('/v1/outbox', { schema: getOutbox }, async () => {
     const waiting = outbox.destinations().filter(({ records }) => records > 0)
     return {
       ...outbox.size(),
@@ -56,9 +125,4 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
       }),
     }
   })
-}
-
-/** An action as it is called over HTTP: its index, or `errorAction`. */
-export function actionOf(actionIndex: number): number | 'errorAction' {
-  return actionIndex === errorActionIndex ? 'errorAction' : actionIndex
 }

@@ -1,16 +1,40 @@
+import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { SluiceError } from '../../base/errors.ts'
 import type { CompiledRule } from '../../rules/compile-rule.ts'
-import { parseDelivery } from '../../rules/delivery.ts'
-import { parseJson, ruleNamePattern } from '../../rules/payload.ts'
+import { parseDelivery, ruleDeliverySchema } from '../../rules/delivery.ts'
+import { ruleNamePattern } from '../../rules/payload.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
+import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { ruleReadErrors } from '../server/sluice-api.ts'
 
 export const ruleParams = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
 
+const getRuleDelivery = {
+  params: ruleParams,
+  operation: {
+    id: 'GetRuleDelivery',
+    summary: "Reads the delivery settings of a rule's actions.",
+    answer: { description: 'The settings that the rule has.', schema: ruleDeliverySchema },
+    errors: ruleReadErrors,
+  },
+} satisfies FastifySchema
+
+const putRuleDelivery = {
+  params: ruleParams,
+  operation: {
+    id: 'PutRuleDelivery',
+    summary: "Replaces the delivery settings of a rule's actions.",
+    body: { schema: ruleDeliverySchema },
+    answer: { description: 'The settings that hold now.', schema: ruleDeliverySchema },
+    errors: [...ruleReadErrors, 'ConflictingResourceUpdateException'],
+  },
+} satisfies FastifySchema
+
 /**
- * `/v1/rules/{ruleName}/delivery`: how a rule's records are delivered, as it stands beside the
- * payload. GET answers what PUT takes; settings that are not in it are those of the configuration.
+ * `/v1/rules/{ruleName}/delivery`: how the records of a rule are delivered. GET answers what PUT
+ * takes; the configuration decides about settings that are not in it.
  */
 export function addDeliveryRoutes(
   app: HttpApp,
@@ -18,20 +42,19 @@ export function addDeliveryRoutes(
 ): void {
   const path = '/v1/rules/:ruleName/delivery'
 
-  app.get(path, { schema: { params: ruleParams } }, async (request) => {
+  app.get(path, { schema: getRuleDelivery }, async (request) => {
     return existingRule(rules, request.params.ruleName).delivery ?? {}
   })
 
-  app.put(path, { schema: { params: ruleParams } }, async (request) => {
+  app.put(path, { schema: putRuleDelivery }, async (request) => {
     const { ruleName } = request.params
     existingRule(rules, ruleName)
-    const body = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-    const rule = await rules.setDelivery(ruleName, parseDelivery(parseJson(body)))
+    const rule = await rules.setDelivery(ruleName, parseDelivery(bodyJson(request)))
     return rule.delivery ?? {}
   })
 }
 
-/** @throws SluiceError ResourceNotFoundException: what is ours hides no names, unlike AWS */
+/** @throws SluiceError ResourceNotFoundException: unlike AWS, `/v1` does not hide names */
 export function existingRule(rules: Pick<RuleStore, 'byName'>, ruleName: string): CompiledRule {
   const rule = rules.byName(ruleName)
   if (rule) return rule

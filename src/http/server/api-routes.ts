@@ -1,0 +1,89 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { Clock } from '../../base/clock.ts'
+import type { CompileRule } from '../../rules/compile-rule.ts'
+import type { RuleStore } from '../../rules/rule-store.ts'
+import type { Metrics } from '../../telemetry/telemetry.ts'
+import { createApis } from './api.ts'
+import type { Api } from './api.ts'
+import { addDocumentRoute } from '../api-document.ts'
+import { addDeadLetterRoutes } from '../sluice/dead-letters.ts'
+import type { DeadLetterRouteDependencies } from '../sluice/dead-letters.ts'
+import { addEvaluateRoute } from '../sluice/evaluate.ts'
+import type { EvaluateDependencies } from '../sluice/evaluate.ts'
+import type { HttpApp } from './http-app.ts'
+import { iotControlPlane } from './iot-control-plane.ts'
+import { addDataPlaneRoutes } from '../aws-iot/iot-data.ts'
+import type { DataPlaneDependencies, DataPlaneOptions } from '../aws-iot/iot-data.ts'
+import { iotDataPlane } from './iot-data-plane.ts'
+import { addEndpointRoute } from '../aws-iot/iot-endpoint.ts'
+import { addRuleRoutes } from '../aws-iot/iot-rules.ts'
+import type { RuleRouteDependencies } from '../aws-iot/iot-rules.ts'
+import { addTagRoutes } from '../aws-iot/iot-tags.ts'
+import type { TagDependencies } from '../aws-iot/iot-tags.ts'
+import { lambdaApi } from './lambda-api.ts'
+import { addEventSourceRoutes } from '../lambda/lambda-event-sources.ts'
+import type { EventSourceRouteDependencies } from '../lambda/lambda-event-sources.ts'
+import { addOutboxRoutes } from '../sluice/outbox-routes.ts'
+import type { OutboxRouteDependencies } from '../sluice/outbox-routes.ts'
+import { addDeliveryRoutes } from '../sluice/rule-delivery.ts'
+import { sluiceApi } from './sluice-api.ts'
+import { addStatusRoutes } from '../sluice/status-routes.ts'
+import type { StatusDependencies } from '../sluice/status-routes.ts'
+
+/** The APIs on the HTTP port. Requests that belong to none are answered as AWS IoT answers. */
+export const apis = createApis(iotControlPlane, [iotDataPlane, lambdaApi, sluiceApi])
+
+export interface ApiRouteDependencies
+  extends
+    RuleRouteDependencies,
+    TagDependencies,
+    EvaluateDependencies,
+    DataPlaneDependencies,
+    OutboxRouteDependencies,
+    DeadLetterRouteDependencies,
+    EventSourceRouteDependencies,
+    StatusDependencies {
+  readonly rules: RuleStore
+  readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly compile: CompileRule
+}
+
+/** Adds the routes of all APIs. */
+export function addApiRoutes(
+  app: HttpApp,
+  dependencies: ApiRouteDependencies,
+  options: DataPlaneOptions,
+): void {
+  addApi(app, iotControlPlane, (routes) => {
+    addRuleRoutes(routes, dependencies)
+    addTagRoutes(routes, dependencies)
+    addEndpointRoute(routes)
+  })
+  addApi(app, iotDataPlane, (routes) => addDataPlaneRoutes(routes, dependencies, options))
+  addApi(app, lambdaApi, (routes) => addEventSourceRoutes(routes, dependencies))
+  addApi(app, sluiceApi, (routes) => {
+    addDeliveryRoutes(routes, dependencies.rules)
+    addEvaluateRoute(routes, dependencies)
+    addOutboxRoutes(routes, dependencies)
+    addDeadLetterRoutes(routes, dependencies)
+    addStatusRoutes(routes, dependencies)
+    addDocumentRoute(routes)
+  })
+}
+
+/** Adds routes that all belong to one API. */
+function addApi(app: HttpApp, api: Api, add: (routes: HttpApp) => void): void {
+  addLater(app, (routes) => {
+    routes.addHook('onRoute', (route) => {
+      route.config = { ...route.config, api }
+    })
+    add(routes)
+  })
+}
+
+/** Adds routes after all plugins before them are loaded, so that the API document has them. */
+export function addLater(app: HttpApp, add: (routes: HttpApp) => void): void {
+  app.register(async (routes) => add(routes.withTypeProvider<TypeBoxTypeProvider>()))
+}

@@ -1,0 +1,9 @@
+import type { Api } from './api.ts'
+
+/** AWS IoT's data plane (API version 2015-05-28, restJson1). */
+export const iotDataPlane: Api = {
+  name: 'AWS IoT data plane',
+  description: 'Publishing, retained messages, connections. Signed for the service `iotdata`.',
+  signingName: 'iotdata',
+  statuses: { ThrottlingException: 429 },
+}

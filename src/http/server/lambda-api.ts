@@ -1,0 +1,13 @@
+import type { Api } from './api.ts'
+
+/** The part of AWS Lambda's API that is served (API version 2015-03-31, restJson1). */
+export const lambdaApi: Api = {
+  name: 'AWS Lambda',
+  description: 'Event source mappings. Signed for the service `lambda`.',
+  signingName: 'lambda',
+  errorBody: ({ message, isFault }) => ({
+    Type: isFault ? 'Service' : 'User',
+    Message: message,
+    message,
+  }),
+}
