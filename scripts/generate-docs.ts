@@ -6,14 +6,16 @@ import { variables } from '../src/config/config.ts'
 import { errorCatalogue } from '../src/base/errors.ts'
 import type { ErrorKind } from '../src/base/errors.ts'
 import type { Variable } from '../src/config/variable.ts'
+import { awsOperationTables } from './aws-operations.ts'
 import { listApiOperations } from './api-operations.ts'
 import { markdownTable } from './markdown-table.ts'
 
-/** The documents that are made from the code: their path, and the text that they must have. */
+/** The generated files: their path, and a function that makes the text that they must have. */
 export const generatedDocuments: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/ERRORS.md': errorsDocument,
   'docs/CONFIG.md': configDocument,
   'docs/API.md': apiDocument,
+  ...awsOperationTables,
 }
 
 function errorsDocument(): string {

@@ -1,5 +1,5 @@
-import type { FastifyReply, FastifyRequest, HTTPMethods, RouteOptions } from 'fastify'
-import { SluiceError, invalidRequest } from '../base/errors.ts'
+import type { FastifyRequest } from 'fastify'
+import { invalidRequest } from '../base/errors.ts'
 import { createLoginLimiter, networkOf } from '../identity/passwords/login-limiter.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
@@ -13,12 +13,12 @@ import { limitBodies } from './server/body-limits.ts'
 import { createCallLimiter } from './server/call-limiter.ts'
 import type { CallLimiter } from './server/call-limiter.ts'
 import { requestIdHeader, throttled } from './server/http-answers.ts'
-import { createHttpApp, knownMethods } from './server/http-app.ts'
-import type { HttpApp } from './server/http-app.ts'
+import { createHttpApp } from './server/http-app.ts'
 import { createHttpListener } from './server/http-listener.ts'
 import type { HttpListenerDependencies } from './server/http-listener.ts'
 import { httpLimits } from './server/node-server.ts'
 import type { HttpLimits, OnUpgrade } from './server/node-server.ts'
+import { createUnknownPaths } from './server/unknown-paths.ts'
 
 /**
  * The HTTP port: AWS IoT's control plane and data plane, Lambda's event source mappings, and under
@@ -79,7 +79,7 @@ export function createHttpServer(
     { ...options, limits },
   )
   const app = createHttpApp({ apis, logger }, (handler) => listener.serverFactory(handler))
-  const patterns = collectPatterns(app)
+  const unknownPaths = createUnknownPaths(app, apis)
   const calls = callLimiterOf(dependencies, options)
 
   app.addHook('onRequest', async (request, reply) => {
@@ -93,6 +93,8 @@ export function createHttpServer(
     if (isWatching(request)) return
     const waitMs = calls?.take(networkOf(request.ip)) ?? 0
     if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
+    // Before the body, which may be longer than is taken here: code of a function, for example.
+    if (request.is404) unknownPaths.refuseMissingOperation(request)
   })
   const callerOf =
     access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls, apis })
@@ -108,7 +110,7 @@ export function createHttpServer(
   addApiRoutes(app, dependencies, {
     principalOf: (request) => callerOf?.(request)?.accessKeyId,
   })
-  addLater(app, (routes) => refuseOtherMethods(routes, patterns))
+  addLater(app, (routes) => unknownPaths.addOtherMethods(routes))
 
   return {
     async listen() {
@@ -162,32 +164,5 @@ function refuseHeaders({ headers, raw }: FastifyRequest, { headersMax }: HttpLim
   }
   if (headers.host === undefined && raw.httpVersion === '1.1') {
     throw invalidRequest('the header Host is missing')
-  }
-}
-
-/** The routes that are added from here on, one for each path pattern. */
-function collectPatterns(app: HttpApp): ReadonlyMap<string, RouteOptions> {
-  const patterns = new Map<string, RouteOptions>()
-  app.addHook('onRoute', (route) => void patterns.set(route.url, route))
-  return patterns
-}
-
-/** Answers 405 for a method that a known path does not take; without this it would be 404. */
-function refuseOtherMethods(app: HttpApp, patterns: ReadonlyMap<string, RouteOptions>): void {
-  // A copy, because the routes that are added here are collected as well.
-  for (const [url, { config = {} }] of new Map(patterns)) {
-    const isTaken = (method: string) => app.hasRoute({ method, url })
-    const allowed = knownMethods.filter(isTaken)
-    const method = knownMethods.filter((name) => !isTaken(name)) as HTTPMethods[]
-    const refuse = async (request: FastifyRequest, reply: FastifyReply) => {
-      reply.header('allow', allowed.join(', '))
-      throw new SluiceError(
-        'MethodNotAllowedException',
-        `${request.method} is not a method of this path; it takes ${allowed.join(', ')}`,
-      )
-    }
-    // Authenticated clients are answered before policies are asked, which know no such route.
-    const schema = { hide: true }
-    app.route({ method, url, schema, config, preValidation: refuse, handler: refuse })
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { generatedDocuments } from '../../scripts/generate-docs.ts'
 
-describe('documents that are made from the code are up to date (`npm run docs`)', () => {
+describe('generated files are up to date (`npm run docs`)', () => {
   test.each(Object.entries(generatedDocuments))('%s', async (file, text) => {
     expect(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')).toBe(await text())
   })

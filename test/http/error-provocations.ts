@@ -241,7 +241,7 @@ export const provocations: Provocations = {
     ...dataErrors(
       disconnect,
       http('DELETE', '/connections/c?cleanSession=perhaps'),
-      http('GET', '/connections/c'),
+      http('PUT', '/connections/c'),
     ),
     ResourceNotFoundException: { call: disconnect },
   },

@@ -34,7 +34,7 @@ describe('a request that no route takes', () => {
     ['GET', '/topics', 404, 'ResourceNotFoundException'],
     ['PUT', '/topics/a/b', 405, 'MethodNotAllowedException'],
     ['POST', '/retainedMessage', 405, 'MethodNotAllowedException'],
-    ['GET', '/connections/c', 405, 'MethodNotAllowedException'],
+    ['PUT', '/connections/c', 405, 'MethodNotAllowedException'],
     ['DELETE', '/v1/evaluate', 405, 'MethodNotAllowedException'],
     ['POST', '/v1/openapi.json', 405, 'MethodNotAllowedException'],
     ['PUT', '/v1/docs/static/swagger-ui.css', 405, 'MethodNotAllowedException'],

@@ -6,7 +6,6 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Value } from 'typebox/value'
-import { SluiceError } from '../../base/errors.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { Apis } from './api.ts'
@@ -83,15 +82,5 @@ export function createHttpApp(
     }
   })
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply, dependencies))
-  app.setNotFoundHandler((request, reply) => {
-    if (!knownMethods.includes(request.method)) {
-      reply.header('allow', knownMethods.join(', '))
-      throw new SluiceError('MethodNotAllowedException', `no path takes ${request.method}`)
-    }
-    throw new SluiceError(
-      'ResourceNotFoundException',
-      `there is nothing at ${request.method} ${request.url}`,
-    )
-  })
   return app
 }

@@ -1,10 +1,12 @@
 import type { Api } from './api.ts'
+import { lambdaOperations } from './lambda-operations.ts'
 
 /** The part of AWS Lambda's API that is served (API version 2015-03-31, restJson1). */
 export const lambdaApi: Api = {
   name: 'AWS Lambda',
   description: 'Event source mappings. Signed for the service `lambda`.',
   signingName: 'lambda',
+  awsOperations: lambdaOperations,
   errorBody: ({ message, isFault }) => ({
     Type: isFault ? 'Service' : 'User',
     Message: message,

@@ -222,7 +222,8 @@ describe('who is not known learns nothing', () => {
 
   it.each([
     ['GET', '/nowhere', 'iot', 404],
-    ['GET', '/things/t/shadow', 'iotdata', 404],
+    ['GET', '/things/t/shadow', 'iotdata', 400],
+    ['GET', '/things/t/nothing', 'iotdata', 404],
     ['PUT', '/rules/r', 'iot', 405],
     ['DELETE', '/v1/health', 'iot', 405],
     ['GET', '/rules?maxResults=none', 'iot', 400],
