@@ -9,12 +9,14 @@ import type { Variable } from '../src/config/variable.ts'
 import { awsOperationTables } from './aws-operations.ts'
 import { listApiOperations } from './api-operations.ts'
 import { markdownTable } from './markdown-table.ts'
+import { notSupportedDocument } from './not-supported.ts'
 
 /** The generated files: their path, and a function that makes the text that they must have. */
 export const generatedDocuments: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/ERRORS.md': errorsDocument,
   'docs/CONFIG.md': configDocument,
   'docs/API.md': apiDocument,
+  'docs/NOT-SUPPORTED.md': notSupportedDocument,
   ...awsOperationTables,
 }
 

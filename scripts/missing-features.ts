@@ -1,0 +1,204 @@
+import { findFilterFault, findTopicTextFault } from '../src/topics/topic.ts'
+import { compilePolicy } from '../src/identity/policies/policy.ts'
+import { compileStatement } from '../src/sql/sql.ts'
+
+/**
+ * The features of AWS IoT that Sluice does not have, in the order of docs/NOT-SUPPORTED.md.
+ *
+ * The document lists the missing operations of each feature by itself: an operation that gets a
+ * route leaves the list. The text of a feature is to be edited here; its signs say what the text
+ * rests on, and the document cannot be made while one of them does not hold.
+ */
+export interface MissingFeature {
+  readonly title: string
+  /** What is missing, and what you can do instead; Markdown. */
+  readonly text: string
+  /** Matches the names of the operations that belong to the feature. */
+  readonly operations?: RegExp | undefined
+  readonly signs?: readonly Sign[] | undefined
+}
+
+export interface Sign {
+  readonly text: string
+  /** Whether the feature is still missing. */
+  readonly holds: () => boolean
+}
+
+/** A topic to which clients cannot publish. */
+const refusedTopic = (topic: string): Sign => ({
+  text: `the topic ${topic} is refused`,
+  holds: () => findTopicTextFault(topic) !== undefined,
+})
+const refusedFilter = (filter: string): Sign => ({
+  text: `a subscription to ${filter} is refused`,
+  holds: () => findFilterFault(filter) !== undefined,
+})
+const throws = (text: string, attempt: () => unknown): Sign => ({
+  text,
+  holds: () => {
+    try {
+      attempt()
+    } catch {
+      return true
+    }
+    return false
+  },
+})
+const refusedStatement = (sql: string): Sign =>
+  throws(`the statement ${sql} is refused`, () => compileStatement(sql, '2016-03-23'))
+const refusedStatementOfPolicy = (statement: object): Sign =>
+  throws(`a policy with ${JSON.stringify(statement)} is refused`, () =>
+    compilePolicy({
+      Version: '2012-10-17',
+      Statement: { Effect: 'Allow', Action: 'iot:Connect', Resource: '*', ...statement },
+    }),
+  )
+
+export const mqttFeatures: readonly MissingFeature[] = [
+  {
+    title: 'MQTT 5',
+    text: `The broker speaks MQTT 3.1 and 3.1.1. It refuses a client of MQTT 5 with return code 1 and logs how to connect instead. Rules
+see properties of MQTT 5 only in messages that were published over HTTP or by a republish action.`,
+  },
+  {
+    title: 'Shared subscriptions',
+    text: 'A subscription to `$share/<group>/<filter>` is refused in SUBACK.',
+    signs: [refusedFilter('$share/g/a/#')],
+  },
+  {
+    title: 'Sessions and retained messages after a restart',
+    text: `Persistent sessions, the messages that wait for their clients, and retained messages are held in memory and end with the
+process. The records of rules are on disk and survive it.`,
+  },
+  {
+    title: 'Lifecycle events',
+    text: 'Nothing is published to `$aws/events/...` when clients connect, disconnect or subscribe.',
+    operations: /EventConfigurations$/,
+    signs: [refusedTopic('$aws/events/presence/connected/c')],
+  },
+  {
+    title: 'Reading connections, and messages to one client',
+    text: 'The one operation on connections is DeleteConnection, which ends the connection of a client.',
+    operations: /^(?:GetConnection|ListSubscriptions|SendDirectMessage)$/,
+  },
+  {
+    title: 'Custom authorizers',
+    text: 'MQTT clients can have user names and passwords instead: `sluice passwd`.',
+    operations: /Authorizer|^TestAuthorization$/,
+  },
+  {
+    title: 'Publishing over HTTPS with a client certificate',
+    text: 'Requests over HTTP are authenticated by AWS Signature Version 4 alone.',
+  },
+]
+
+export const deviceFeatures: readonly MissingFeature[] = [
+  {
+    title: 'Device shadows',
+    text: 'There are no shadows. In `sluice start` the SQL function `get_thing_shadow()` reads those in AWS.',
+    operations: /Shadow/,
+    signs: [refusedTopic('$aws/things/t/shadow/update')],
+  },
+  {
+    title: 'Fleet provisioning and registration',
+    text: 'Devices get their certificates from you: `sluice certs`, or a certificate authority of your own.',
+    operations: /Provisioning|^RegisterThing$|ThingRegistration/,
+    signs: [
+      refusedTopic('$aws/certificates/create/json'),
+      refusedTopic('$aws/provisioning-templates/p/provision/json'),
+    ],
+  },
+  {
+    title: 'Jobs',
+    text: 'Devices that ask for jobs get no answer.',
+    operations: /Job/,
+    signs: [refusedTopic('$aws/things/t/jobs/get')],
+  },
+  {
+    title: 'Commands',
+    text: 'There are neither commands nor their executions.',
+    operations: /Command/,
+    signs: [refusedTopic('$aws/commands/things/t/executions/e/response')],
+  },
+  {
+    title: 'Streams of files, and updates over the air',
+    text: 'Devices cannot read files over MQTT.',
+    operations: /Stream|OTAUpdate/,
+    signs: [refusedTopic('$aws/things/t/streams/s/get/json')],
+  },
+  {
+    title: 'Software packages',
+    text: 'There is no catalogue of packages and their versions.',
+    operations: /Package|Sbom/,
+  },
+  {
+    title: 'Device location',
+    text: 'Positions are not resolved.',
+    signs: [refusedTopic('$aws/device_location/d/get_position_estimate')],
+  },
+  {
+    title: 'Device Defender',
+    text: 'There are neither audits nor security profiles, and metrics of devices are not taken.',
+    operations:
+      /Audit|Detect|SecurityProfile|Violation|MitigationAction|CustomMetric|Dimension|BehaviorModel|MetricValues/,
+    signs: [refusedTopic('$aws/things/t/defender/metrics/json')],
+  },
+  {
+    title: 'Fleet indexing',
+    text: 'Things and their connections cannot be searched.',
+    operations:
+      /Index|Indices|FleetMetric|Cardinality|Percentiles|^GetStatistics$|BucketsAggregation/,
+  },
+  {
+    title: 'Certificates and certificate authorities over the API',
+    text: `\`SLUICE_TLS_CA_FILE\` names the authorities whose certificates are taken; \`sluice certs\` makes certificates.`,
+    operations: /Certificate|RegistrationCode/,
+  },
+  {
+    title: 'Policies over the API',
+    text: `Policies are files, attached with \`sluice policies\`: [SECURITY.md](SECURITY.md#policies). They know no \`Condition\` and no
+variables of things but \`\${iot:Connection.Thing.ThingName}\`, which is the client id.`,
+    operations: /Polic(?:y|ies)/,
+    signs: [
+      refusedStatementOfPolicy({
+        Condition: { Bool: { 'iot:Connection.Thing.IsAttached': 'true' } },
+      }),
+      refusedStatementOfPolicy({
+        Resource: 'arn:aws:iot:*:*:client/${iot:Connection.Thing.ThingTypeName}',
+      }),
+    ],
+  },
+  {
+    title: 'The registry: things, their types and groups',
+    text: `There are no things, so nothing has to be registered before it connects. In \`sluice start\` the SQL function
+\`get_registry_data()\` reads the registry in AWS.`,
+    operations: /Thing|BillingGroup/,
+  },
+]
+
+export const ruleFeatures: readonly MissingFeature[] = [
+  {
+    title: 'Destinations of rules',
+    text: 'Destinations are for the actions http, kafka and influxDB.',
+    operations: /TopicRuleDestination/,
+  },
+  {
+    title: 'machinelearning_predict() in statements',
+    text: 'AWS has closed Amazon Machine Learning, and a statement with this function is refused.',
+    signs: [refusedStatement("SELECT machinelearning_predict('m', 'r', *) AS p FROM 'a'")],
+  },
+]
+
+export const accountFeatures: readonly MissingFeature[] = [
+  {
+    title: 'Role aliases and the credentials provider',
+    text: 'Devices cannot change their certificate for credentials of AWS.',
+    operations: /RoleAlias/,
+  },
+  {
+    title: 'Domains, logging and encryption',
+    text: `Hosts, ports and certificates of the server are variables ([CONFIG.md](CONFIG.md)). The log goes to standard output, metrics to
+\`/v1/metrics\`.`,
+    operations: /DomainConfiguration|Logging|EncryptionConfiguration/,
+  },
+]
