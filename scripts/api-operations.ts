@@ -1,8 +1,8 @@
 import { createServer } from 'node:http'
-import { collectOperations } from '../src/http/api-document.ts'
-import type { ApiOperation } from '../src/http/api-document.ts'
-import { addApiRoutes, apis } from '../src/http/server/api-routes.ts'
-import type { ApiRouteDependencies } from '../src/http/server/api-routes.ts'
+import { collectOperations } from '../src/http/server/api-document.ts'
+import type { ApiOperation } from '../src/http/server/api-document.ts'
+import { addApiRoutes, apis } from '../src/http/api-routes.ts'
+import type { ApiRouteDependencies } from '../src/http/api-routes.ts'
 import { createHttpApp } from '../src/http/server/http-app.ts'
 import { createMemoryLogger } from '../src/telemetry/telemetry.ts'
 

@@ -8,15 +8,15 @@ import { format } from 'prettier'
  * AWS's own clients carry. The tables are committed, so that the engine needs none of the clients.
  */
 export const awsOperationTables: Readonly<Record<string, () => Promise<string>>> = {
-  'src/http/server/iot-operations.ts': () =>
+  'src/http/aws-iot/iot-operations.ts': () =>
     tableOf(iot, { name: 'iotOperations', service: 'AWS IoT', client: '@aws-sdk/client-iot' }),
-  'src/http/server/iot-data-operations.ts': () =>
+  'src/http/aws-iot/iot-data-operations.ts': () =>
     tableOf(iotDataPlane, {
       name: 'iotDataOperations',
       service: "AWS IoT's data plane",
       client: '@aws-sdk/client-iot-data-plane',
     }),
-  'src/http/server/lambda-operations.ts': () =>
+  'src/http/lambda/lambda-operations.ts': () =>
     tableOf(lambda, {
       name: 'lambdaOperations',
       service: 'AWS Lambda',

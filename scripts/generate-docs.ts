@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { apis } from '../src/http/server/api-routes.ts'
+import { apis } from '../src/http/api-routes.ts'
 import { documentPathOf } from '../src/http/server/describe-operation.ts'
 import { variables } from '../src/config/config.ts'
 import { errorCatalogue } from '../src/base/errors.ts'

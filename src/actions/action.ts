@@ -1,4 +1,4 @@
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { DeliverySettings, NewRecord, Origin } from '../outbox/outbox.ts'

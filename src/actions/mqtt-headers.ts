@@ -1,5 +1,5 @@
 import { findTopicTextFault } from '../topics/topic.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Mqtt5Properties } from '../message.ts'
 import type { CompiledStatement, Scope } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'

@@ -1,6 +1,6 @@
 import { SluiceError, shorten } from '../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'

@@ -11,7 +11,7 @@ import {
 } from '../http/sluice/message-request.ts'
 import { evaluateRule } from '../engine/run-rule.ts'
 import type { Evaluation } from '../engine/run-rule.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { parseJson } from '../rules/payload.ts'

@@ -1,6 +1,6 @@
 import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
 import type { DeliverySettings } from '../outbox/outbox.ts'
 import type { CompiledStatement, RegexMode, compileStatement } from '../sql/sql.ts'

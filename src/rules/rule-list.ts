@@ -1,7 +1,7 @@
 import { SluiceError } from '../base/errors.ts'
 import type { CompiledRule } from './compile-rule.ts'
 import { ruleNamePattern } from './payload.ts'
-import { ruleFilterMatches } from '../base/topic-filter.ts'
+import { ruleFilterMatches } from '../topics/topic-filter.ts'
 
 /** What ListTopicRules asks for. */
 export interface RuleQuery {

@@ -2,8 +2,8 @@
  * What a statement must be besides well formed: functions exist and have come with the version,
  * variables are set before they are used, the topic filter is one. The first fault is thrown.
  */
-import { findTopicFilterFault } from '../base/topic-filter.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import { findTopicFilterFault } from '../topics/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type {
   Assignment,
   Call,

@@ -16,7 +16,7 @@
  *   const result = await settle(scope, () => statement.evaluate(scope))
  *   const failure = failureOf(scope)                        // the result counts for nothing then
  */
-import type { TopicLimits } from '../base/topic-filter.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Statement } from './parser/ast.ts'
 import { checkStatement, checkTemplateExpression } from './checker.ts'
 import type { CheckedStatement } from './checker.ts'

@@ -1,6 +1,6 @@
 import { Buffer, isUtf8 } from 'node:buffer'
-import { awsTopicLimits, findTopicFilterFault } from '../base/topic-filter.ts'
-import type { TopicLimits } from '../base/topic-filter.ts'
+import { awsTopicLimits, findTopicFilterFault } from './topic-filter.ts'
+import type { TopicLimits } from './topic-filter.ts'
 
 /**
  * What a topic may be: the rules of MQTT 3.1.1 section 4.7 and the limits of AWS IoT. What a topic

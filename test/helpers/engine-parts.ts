@@ -6,7 +6,7 @@ import type { AppendOptions, NewRecord, Outbox } from '../../src/outbox/outbox.t
 import { createRuleCompiler } from '../../src/rules/compile-rule.ts'
 import type { CompiledRule } from '../../src/rules/compile-rule.ts'
 import { parsePayload } from '../../src/rules/payload.ts'
-import { ruleFilterMatches } from '../../src/base/topic-filter.ts'
+import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from './manual-clock.ts'

@@ -5,7 +5,7 @@ import type { Clock } from '../../src/base/clock.ts'
 import { createGate } from '../../src/ingress/gate/gate.ts'
 import type { GateFault } from '../../src/ingress/gate/gate.ts'
 import { createHeldBytes } from '../../src/ingress/gate/held-bytes.ts'
-import { awsTopicLimits } from '../../src/base/topic-filter.ts'
+import { awsTopicLimits } from '../../src/topics/topic-filter.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 
 const limits = {

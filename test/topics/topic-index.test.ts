@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createTopicIndex } from '../../src/topics/topic-index.ts'
-import { ruleFilterMatches } from '../../src/base/topic-filter.ts'
+import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
 
 const level = fc.constantFrom('a', 'b', '', '$s', 'constructor')
 const topic = fc.array(level, { minLength: 1, maxLength: 5 })

@@ -16,8 +16,8 @@ import {
   countSchema,
   countsSchema,
   destinationMembers,
-} from '../server/record-schemas.ts'
-import { readErrors, ruleReadErrors } from '../server/sluice-api.ts'
+} from './record-schemas.ts'
+import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
 /** `/v1/dead-letters`: records that could not be delivered are listed, replayed or deleted. */
 export interface DeadLetterRouteDependencies {

@@ -6,7 +6,7 @@ import { evaluateRule } from '../../engine/run-rule.ts'
 import type { Evaluation } from '../../engine/run-rule.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { hashKeyOf } from '../../base/hash-key.ts'
-import type { TopicLimits } from '../../base/topic-filter.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
 import type { NewRecord } from '../../outbox/outbox.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
@@ -20,7 +20,7 @@ import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { jsonSlice } from '../../base/json-slice.ts'
 import { messageOfRequest, messageRequestSchema, topicAsWritten } from './message-request.ts'
-import { ruleReadErrors } from '../server/sluice-api.ts'
+import { ruleReadErrors } from './sluice-api.ts'
 
 /** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
 export interface EvaluateDependencies {

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
-import type { TopicLimits } from '../../base/topic-filter.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message, Mqtt5Properties } from '../../message.ts'
 
 /**

@@ -10,9 +10,9 @@ import {
   countSchema,
   countsSchema,
   destinationMembers,
-} from '../server/record-schemas.ts'
+} from './record-schemas.ts'
 import { existingRule, ruleParams } from './rule-delivery.ts'
-import { ruleReadErrors } from '../server/sluice-api.ts'
+import { ruleReadErrors } from './sluice-api.ts'
 
 /** What became of a rule's records, and which records wait for delivery. */
 export interface OutboxRouteDependencies {

@@ -7,7 +7,7 @@ import { ruleNamePattern } from '../../rules/payload.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
-import { ruleReadErrors } from '../server/sluice-api.ts'
+import { ruleReadErrors } from './sluice-api.ts'
 
 export const ruleParams = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
 

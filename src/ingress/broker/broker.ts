@@ -13,8 +13,8 @@ import { connectionGone, notIngested } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
 import { findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
-import { subscriptionMatches } from '../../base/topic-filter.ts'
-import type { TopicLimits } from '../../base/topic-filter.ts'
+import { subscriptionMatches } from '../../topics/topic-filter.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must

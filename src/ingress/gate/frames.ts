@@ -1,5 +1,5 @@
 import { findTopicFault, wireTopicBytesMax } from '../../topics/topic.ts'
-import type { TopicLimits } from '../../base/topic-filter.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
  * MQTT control packets as bytes (a "frame" is one packet): just enough of MQTT 3.1.1 section 2

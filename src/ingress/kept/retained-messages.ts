@@ -1,6 +1,6 @@
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import { subscriptionMatches } from '../../base/topic-filter.ts'
+import { subscriptionMatches } from '../../topics/topic-filter.ts'
 
 /** The last message of each topic that was published with the retain flag, [MQTT-3.3.1-5]. */
 export interface RetainedMessages {

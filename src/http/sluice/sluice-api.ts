@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts'
-import type { Api } from './api.ts'
+import type { Api } from '../server/api.ts'
 
 /** What AWS does not have, under `/v1`. */
 export const sluiceApi: Api = {

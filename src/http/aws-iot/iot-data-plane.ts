@@ -1,4 +1,4 @@
-import type { Api } from './api.ts'
+import type { Api } from '../server/api.ts'
 import { iotDataOperations } from './iot-data-operations.ts'
 
 /** AWS IoT's data plane (API version 2015-05-28, restJson1). */

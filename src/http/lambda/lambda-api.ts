@@ -1,4 +1,4 @@
-import type { Api } from './api.ts'
+import type { Api } from '../server/api.ts'
 import { lambdaOperations } from './lambda-operations.ts'
 
 /** The part of AWS Lambda's API that is served (API version 2015-03-31, restJson1). */

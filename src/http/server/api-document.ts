@@ -3,15 +3,11 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { RouteOptions } from 'fastify'
 import type { OpenAPIV3_1 } from 'openapi-types'
 import { Type } from 'typebox'
-import { version } from '../base/version.ts'
-import type { Api, Apis } from './server/api.ts'
-import {
-  describeOperation,
-  describeParameters,
-  documentPathOf,
-} from './server/describe-operation.ts'
-import type { HttpApp } from './server/http-app.ts'
-import type { Operation, RoutedOperation } from './server/operation.ts'
+import { version } from '../../base/version.ts'
+import type { Api, Apis } from './api.ts'
+import { describeOperation, describeParameters, documentPathOf } from './describe-operation.ts'
+import type { HttpApp } from './http-app.ts'
+import type { Operation, RoutedOperation } from './operation.ts'
 
 /**
  * The OpenAPI document of all that is served, at `/v1/openapi.json`, and a page to read it, at

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { connectAsync } from 'mqtt'
 import { describe, expect, test } from 'vitest'
-import { listApiOperations } from '../scripts/api-operations.ts'
-import { apis } from '../src/http/server/api-routes.ts'
-import { parsePayload } from '../src/rules/payload.ts'
-import { startIngress } from './ingress/helpers.ts'
+import { listApiOperations } from '../../scripts/api-operations.ts'
+import { apis } from '../../src/http/api-routes.ts'
+import { parsePayload } from '../../src/rules/payload.ts'
+import { startIngress } from '../ingress/helpers.ts'
 
 /** docs/NOT-SUPPORTED.md says what the code does; docs.test.ts keeps it up to date. */
-const text = readFileSync(new URL('../docs/NOT-SUPPORTED.md', import.meta.url), 'utf8')
+const text = readFileSync(new URL('../../docs/NOT-SUPPORTED.md', import.meta.url), 'utf8')
 const [, ofIot = ''] = /^([^]*)^## AWS Lambda$/m.exec(text) ?? []
 const [, ofLambda = ''] = /^## AWS Lambda$([^]*)^## /m.exec(text) ?? []
 const hasSection = (title: string) => text.includes(`\n### ${title}\n`)

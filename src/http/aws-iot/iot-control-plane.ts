@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts'
-import type { Api } from './api.ts'
+import type { Api } from '../server/api.ts'
 import { iotOperations } from './iot-operations.ts'
 
 /** AWS IoT's control plane (API version 2015-05-28, restJson1). */

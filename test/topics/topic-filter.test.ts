@@ -5,7 +5,7 @@ import {
   findTopicFilterFault,
   ruleFilterMatches,
   subscriptionMatches,
-} from '../src/base/topic-filter.ts'
+} from '../../src/topics/topic-filter.ts'
 
 const levels = (count: number) => Array.from({ length: count }, () => 'a').join('/')
 
