@@ -3,6 +3,7 @@
  *
  *     lock         locked by the process that uses the folder; its text is that process's id
  *     format.json  {"version": 1}
+ *     account.json the AWS account that STS named last, see identity/account.ts
  *     outbox/      the outbox, see outbox-store.ts
  *
  * The lock belongs to the open file, not to the text in it: the kernel lets go of it when the
