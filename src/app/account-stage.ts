@@ -72,7 +72,7 @@ function asksForAccount({ payload }: { readonly payload: unknown }): boolean {
   return /\baccountid\s*\(/i.test(JSON.stringify(payload))
 }
 
-/** Whether what is in force decides by the account, so that no message may come before it is known. */
+/** Whether what is in force decides by the account: no message may come before it is known. */
 export function dependsOnAccount(stages: {
   readonly mqtt: Pick<MqttStage, 'namesAccount'>
   readonly accessKeys: Pick<AccessKeys, 'namesAccount'>

@@ -5,12 +5,12 @@ import { unlessAborted } from '../base/unless-aborted.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../storage/secret-file.ts'
 
 /**
- * The AWS account that the engine's resources belong to: twelve digits in ARNs, which policies name.
+ * The AWS account of the engine's resources: twelve digits in ARNs, which policies name.
  * The first of these that is there says which it is:
  *
  *   1. `fixed`: what the configuration sets; nobody is asked then
  *   2. `ask`: STS. It is asked at once, and again until it has answered
- *   3. the file, mode 600, `{"accountId": "..."}`: what STS answered last, at this or an earlier run
+ *   3. the file, mode 600, `{"accountId": "..."}`: what STS answered last, at any run
  *
  * Invariants:
  * - There is no stand-in: an account that is not known is undefined, and what depends on it waits

@@ -14,8 +14,8 @@ import type { SecretFile } from './secret-file.ts'
  * Invariants:
  * - A version that is not valid is logged and the last good one stays in force; so does it when the
  *   file is taken away.
- * - While the system does not let us read the file, what it guards is closed (`whenUnreadable`): it may
- *   have changed to take a right away. Each look tries it again.
+ * - While the system does not let us read the file, what it guards is closed (`whenUnreadable`): it
+ *   may have changed to take a right away. Each look tries it again.
  * - To know that nothing has changed takes no file descriptor (`look`).
  */
 export interface ReloadedFile<Value> {
@@ -34,7 +34,7 @@ export interface ReloadedOptions<Content, Value> {
   readonly title: string
   /** Undefined while there is none. */
   readonly read: () => Promise<Content | undefined>
-  /** The version that `read` would give; undefined while there is none. Absent: it is read each time. */
+  /** The version that `read` would give; undefined while there is no file. Absent: `read` is asked. */
   readonly look?: (() => Promise<string | undefined>) | undefined
   /** Throws what is wrong with it. */
   readonly parse: (content: Content) => Value

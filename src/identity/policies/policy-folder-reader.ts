@@ -8,8 +8,8 @@ import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
  * What stands in the policies folder now, as far as the system says.
  *
  * Invariants:
- * - "It is not there" and "the system does not say" are never one answer: the first takes a policy's
- *   rights and denials away, the second denies (policy-folder.ts).
+ * - "It is not there" and "the system does not say" are never one answer: the first takes the rights
+ *   and denials of a policy away, the second denies (policy-folder.ts).
  * - What cannot be read is not remembered, so that the next look tries it again.
  * - To know that nothing has changed takes no file descriptor: a process that has none left goes on
  *   with what it knows. To read takes at most `readsAtOnceMax`.

@@ -20,11 +20,11 @@ import { invalidFile } from '../../storage/secret-file.ts'
  * Invariants:
  * - Without a folder nothing is enforced. With one, also with an empty one, what no policy allows is
  *   denied; so it stays if the folder is taken away.
- * - All files are looked at once a second, and what they say takes effect at once. A file whose text
- *   is not valid keeps its last good version, and is told about once.
- * - What the system does not let us read denies, and is tried again at each look: a policy denies all
- *   to its targets; targets that are not known could be anybody, so that what their policy denies is
- *   denied to all, and what it allows is allowed to nobody; a folder denies all to all.
+ * - All files are looked at once a second, and what they say takes effect at once. A file whose
+ *   text is not valid keeps its last good version, and is told about once.
+ * - What the system does not let us read denies, and is tried again at each look: a policy denies
+ *   all to its targets; targets that are not known could be anybody, so that what their policy
+ *   denies is denied to all, and what it allows is allowed to nobody; a folder denies all to all.
  * - At the start either is an error, because it may hold the denials that others rely on.
  */
 export interface PolicyFolder {

@@ -10,8 +10,8 @@ import { unknownAccount } from './resource-arn.ts'
  * A request is allowed when a statement allows it and none denies it, in whatever order they stand
  * and in however many documents (IAM User Guide, "Policy evaluation logic").
  *
- * While the account of a resource is not known (`unknownAccount`), a statement that names an account
- * counts as far as it forbids and not as far as it allows: no stand-in decides what a policy says.
+ * While the account of a resource is not known (`unknownAccount`), a statement that names an
+ * account counts as far as it forbids and not as far as it allows: no stand-in decides for it.
  */
 export interface Policy {
   /** Whether a decision may depend on which account the resources belong to. */
