@@ -21,6 +21,7 @@ import { createPersistence } from './kept/persistence.ts'
 import { createPublishing, distributeMessage } from './broker/publishing.ts'
 import { watchReceivers } from './broker/receivers.ts'
 import type { Distribute, Publishing } from './broker/publishing.ts'
+import { deliverRetained } from './broker/retained-delivery.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
 import type { RetainedMessage, RetainedMessages } from './kept/retained-messages.ts'
 import { awsTopicLimits } from '../topics/topic-filter.ts'
@@ -215,6 +216,7 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
     options,
   )
   await broker.listen()
+  deliverRetained(broker, { ...memory, notKept: () => memory.notKept('retained_full', 1) })
   const idle = createSignal()
   const publishing = createPublishing({
     clock,
@@ -254,8 +256,11 @@ function createMemory(
     { clock, ended: (clientId) => persistence.forget(clientId) },
     options,
   )
+  function notKept(reason: 'retained_full' | 'queue_full', count: number): void {
+    metrics.messagesNotKept.inc({ reason }, count)
+    log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
+  }
   const persistence = createPersistence({
-    retained,
     queues,
     hasSession: (clientId) => sessions.has(clientId),
     keepsFilter(client, filter) {
@@ -265,16 +270,14 @@ function createMemory(
     receivedOf: (client) => connections.of(client)?.received,
     mayReceive: (clientId, topic) =>
       connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true,
-    notKept(reason, count) {
-      metrics.messagesNotKept.inc({ reason }, count)
-      log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
-    },
+    notKept: (count) => notKept('queue_full', count),
   })
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
   const { store, forgetSubscription, hasSubscriptions } = persistence
-  return { retained, sessions, persistence: store, forgetSubscription, hasSubscriptions }
+  const ofAedes = { persistence: store, forgetSubscription, hasSubscriptions }
+  return { ...ofAedes, retained, sessions, notKept }
 }
 
 async function disconnect(

@@ -117,6 +117,9 @@ export interface RawClient {
   readonly isClosed: boolean
   /** Packets that have come and are not taken. */
   readonly waiting: readonly Packet[]
+  /** Reads nothing more, and goes on. */
+  pause(): void
+  resume(): void
   end(): void
   destroy(): void
 }
@@ -161,6 +164,8 @@ export async function openRaw(port: number): Promise<RawClient> {
       return isClosed
     },
     waiting,
+    pause: () => void socket.pause(),
+    resume: () => void socket.resume(),
     end: () => socket.end(),
     destroy: () => socket.resetAndDestroy(),
   }

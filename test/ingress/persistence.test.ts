@@ -3,18 +3,12 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Aedes } from 'aedes'
 import { expect, test } from 'vitest'
-import { createManualClock } from '../helpers/manual-clock.ts'
 import { createPersistence } from '../../src/ingress/kept/persistence.ts'
-import { createRetainedMessages } from '../../src/ingress/kept/retained-messages.ts'
 import { createSubscriberQueues } from '../../src/ingress/kept/subscriber-queues.ts'
 import { atTheEnd, connectRaw, until } from './helpers.ts'
 
 test('the will of a connected client is not published when the time of day is put forward', async () => {
   const { store } = createPersistence({
-    retained: createRetainedMessages(createManualClock(), {
-      retainedMax: 10,
-      retainedBytesMax: 1_000,
-    }),
     queues: createSubscriberQueues({ queuedMax: 10, queuedBytesMax: 1_000 }),
     hasSession: () => false,
     keepsFilter: () => false,

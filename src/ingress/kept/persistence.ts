@@ -2,7 +2,6 @@ import { Readable } from 'node:stream'
 import type { Client, PublishPacket, PubrelPacket, Subscription } from 'aedes'
 import AsyncPersistence from 'aedes-persistence/asyncPersistence.js'
 import type { ReceivedIds } from './received-ids.ts'
-import type { RetainedMessages } from './retained-messages.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 
 /**
@@ -12,7 +11,8 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
  *   ends with the session.
  * - Its subscriptions are in Aedes' own store.
  * - QoS 2 handshakes of publishers are in the `ReceivedIds` of the session, or of the connection.
- * - Retained messages and the queues of subscribers, which have no bound in Aedes' store, are ours.
+ * - The queues of subscribers, which have no bound in Aedes' store, are ours.
+ * - Retained messages are ours too, and `retained-delivery.ts` stores and sends them.
  * - A will is known to its connection alone. Aedes would publish a stored one, of a client that is
  *   connected, when the time of day is put forward between two of its heartbeats.
  */
@@ -28,7 +28,6 @@ export interface Persistence {
 }
 
 export interface PersistenceDeps {
-  readonly retained: RetainedMessages
   readonly queues: SubscriberQueues
   /** Of `sessions.ts`. */
   readonly hasSession: (clientId: string) => boolean
@@ -42,11 +41,11 @@ export interface PersistenceDeps {
   /** Whether the client may get messages of this topic; one that is absent is asked about later. */
   readonly mayReceive: (clientId: string, topic: string) => boolean
   /** A message was not kept, for so many subscribers. */
-  readonly notKept: (reason: 'retained_full' | 'queue_full', count: number) => void
+  readonly notKept: (count: number) => void
 }
 
 export function createPersistence(deps: PersistenceDeps): Persistence {
-  const { retained, queues, notKept } = deps
+  const { queues, notKept } = deps
   const memory = new AsyncPersistence()
   const ofSessions = createSubscriptions(memory, deps)
 
@@ -62,7 +61,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
       (clientId) => deps.hasSession(clientId) && deps.mayReceive(clientId, topic),
     )
     const count = queues.enqueue(receivers, packet)
-    if (count > 0) notKept('queue_full', count)
+    if (count > 0) notKept(count)
   }
 
   function forget(clientId: string): void {
@@ -79,11 +78,9 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     setup: async (broker: unknown) => memory.setup(broker),
     destroy: () => memory.destroy(),
 
-    async storeRetained(packet: PublishPacket) {
-      if (!retained.store(packet)) notKept('retained_full', 1)
-    },
-    createRetainedStream: (filter: string) => retainedStream(retained, [filter]),
-    createRetainedStreamCombi: (filters: readonly string[]) => retainedStream(retained, filters),
+    storeRetained: nothing,
+    createRetainedStream: () => Readable.from([]),
+    createRetainedStreamCombi: () => Readable.from([]),
 
     ...ofSessions.store,
     getClientList: (topic: string) => memory.getClientList(topic),
@@ -180,13 +177,4 @@ function createSubscriptions(
     void memory.cleanSubscriptions(client)
   }
   return { store, clean, any: () => filtersOf.size > 0 }
-}
-
-function retainedStream(retained: RetainedMessages, filters: readonly string[]): Readable {
-  const packets = function* () {
-    for (const { topic, payload, qos } of retained.matching(filters)) {
-      yield { cmd: 'publish', topic, payload, qos, retain: true, dup: false }
-    }
-  }
-  return Readable.from(packets())
 }

@@ -15,9 +15,24 @@ export interface RetainedMessages {
   get(topic: string): RetainedMessage | undefined
   /** In the order of the topics' UTF-16 code units, at most `max` of those after `after`. */
   list(page: { readonly after?: string; readonly max: number }): readonly RetainedMessage[]
-  /** Those that match one of the filters, each once. */
-  matching(filters: readonly string[]): Iterable<RetainedMessage>
+  /**
+   * What is kept at this moment and matches one of the filters: each topic comes once, and what is
+   * stored later does not come. A message is given to `leaving` where another is about to take its
+   * place before `next` came to it, and else by `next`.
+   */
+  snapshot(
+    filters: readonly string[],
+    leaving: (message: RetainedMessage) => void,
+  ): RetainedSnapshot
   readonly count: number
+}
+
+/** A position among the kept messages, and no copy of them: many may be read at a time. */
+export interface RetainedSnapshot {
+  /** @returns undefined when there are no more; then the snapshot is closed */
+  next(): RetainedMessage | undefined
+  /** Nothing more is wanted. To be called where `next` is not called to the end. */
+  close(): void
 }
 
 export interface RetainedMessage {
@@ -34,15 +49,28 @@ export interface RetainedLimits {
   readonly retainedBytesMax: number
 }
 
+interface Kept {
+  readonly message: RetainedMessage
+  /** Its number in the order of storing, from 1 on. */
+  readonly sequence: number
+}
+
+type Leaving = (kept: Kept) => void
+
 export function createRetainedMessages(clock: Clock, limits: RetainedLimits): RetainedMessages {
-  const messages = new Map<string, RetainedMessage>()
+  /** In the order of `sequence`: what is stored anew takes its place at the end. */
+  const kept = new Map<string, Kept>()
+  /** Of the snapshots that are being read. */
+  const snapshots = new Set<Leaving>()
   let bytes = 0
+  let sequence = 0
 
   function remove(topic: string): void {
-    const message = messages.get(topic)
-    if (message === undefined) return
-    bytes -= bytesOf(message)
-    messages.delete(topic)
+    const old = kept.get(topic)
+    if (old === undefined) return
+    for (const leaving of snapshots) leaving(old)
+    bytes -= bytesOf(old.message)
+    kept.delete(topic)
   }
 
   return {
@@ -50,33 +78,64 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
       remove(topic)
       if (payload.length === 0) return true
       // A copy: the payload may be a view of a larger buffer.
-      const kept = Object.freeze({
+      const message = Object.freeze({
         topic,
         payload: Buffer.from(payload),
         qos,
         lastModifiedMs: clock.wallMs(),
       })
-      const isOver = bytes + bytesOf(kept) > limits.retainedBytesMax
-      if (isOver || messages.size >= limits.retainedMax) return false
-      messages.set(topic, kept)
-      bytes += bytesOf(kept)
+      const isOver = bytes + bytesOf(message) > limits.retainedBytesMax
+      if (isOver || kept.size >= limits.retainedMax) return false
+      kept.set(topic, { message, sequence: ++sequence })
+      bytes += bytesOf(message)
       return true
     },
-    get: (topic) => messages.get(topic),
+    get: (topic) => kept.get(topic)?.message,
     list({ after, max }) {
-      const topics = [...messages.keys()].filter((topic) => after === undefined || topic > after)
+      const topics = [...kept.keys()].filter((topic) => after === undefined || topic > after)
       return topics
         .toSorted(byCodeUnits)
         .slice(0, max)
-        .flatMap((topic) => messages.get(topic) ?? [])
+        .flatMap((topic) => kept.get(topic)?.message ?? [])
     },
-    *matching(filters) {
-      for (const message of messages.values()) {
-        if (filters.some((filter) => subscriptionMatches(filter, message.topic))) yield message
-      }
-    },
+    snapshot: (filters, leaving) =>
+      createSnapshot({ snapshots, entries: kept.values(), end: sequence }, filters, leaving),
     get count() {
-      return messages.size
+      return kept.size
+    },
+  }
+}
+
+/** @param entries the store's own, so what is removed or stored meanwhile is seen here */
+function createSnapshot(
+  store: { snapshots: Set<Leaving>; entries: Iterator<Kept>; end: number },
+  filters: readonly string[],
+  leaving: (message: RetainedMessage) => void,
+): RetainedSnapshot {
+  const { snapshots, entries, end } = store
+  let position = 0
+  const isWanted = ({ message, sequence }: Kept): boolean =>
+    sequence > position &&
+    sequence <= end &&
+    filters.some((filter) => subscriptionMatches(filter, message.topic))
+  const onLeaving: Leaving = (kept) => {
+    if (isWanted(kept)) leaving(kept.message)
+  }
+  const close = () => void snapshots.delete(onLeaving)
+  snapshots.add(onLeaving)
+  return {
+    close,
+    next() {
+      for (let entry = entries.next(); entry.done !== true; entry = entries.next()) {
+        const { value: kept } = entry
+        if (kept.sequence > end) break
+        const isNext = isWanted(kept)
+        position = kept.sequence
+        if (isNext) return kept.message
+      }
+      position = end
+      close()
+      return undefined
     },
   }
 }
