@@ -162,6 +162,40 @@ describe('the session of an absent client', () => {
   })
 })
 
+describe('a message that is kept for a session', () => {
+  test('comes with RETAIN 0, and with DUP 1 only where it was sent before', async () => {
+    const started = await start()
+    const first = await connectSession(started.port)
+    await subscribe(first.client, 'a')
+    first.client.destroy()
+    await gone(started)
+    await publishAll(started.port, ['a'], { retain: true })
+    const message = { cmd: 'publish', topic: 'a', retain: false }
+    const second = await connectSession(started.port)
+    expect(await second.client.next()).toMatchObject({ ...message, dup: false })
+    second.client.destroy()
+    await gone(started)
+    const third = await connectSession(started.port)
+    expect(await third.client.next()).toMatchObject({ ...message, dup: true })
+  })
+
+  test('does not carry the DUP of its publisher, and neither does a live one', async () => {
+    const started = await start()
+    const first = await connectSession(started.port)
+    await subscribe(first.client, 'a')
+    await publishAll(started.port, ['a'], { dup: true })
+    expect(await first.client.next()).toMatchObject({ cmd: 'publish', dup: false })
+    const { client: publisher } = await connectSession(started.port, 'publisher')
+    first.client.destroy()
+    await gone(started)
+    publisher.send(publishPacket({ topic: 'a', dup: true, messageId: 2, payload: 'kept' }))
+    await publisher.next()
+    const second = await connectSession(started.port)
+    const kept = [await second.client.next(), await second.client.next()]
+    expect(kept.map((packet) => packet.cmd === 'publish' && packet.dup)).toEqual([true, false])
+  })
+})
+
 describe('a connected subscriber with a session', () => {
   test('gets also what its queue has no room for', async () => {
     const started = await start({ queuedMax: 2 })

@@ -268,6 +268,8 @@ function createDistribute(deps: PublishingDeps): Distribute {
     const held = connection?.undistributed.get(packet)
     connection?.undistributed.delete(packet)
     if (held) connection?.gate.distributing(held)
+    // Of the publisher's own transfer, and not of those to the subscribers, [MQTT-3.3.1-3].
+    packet.dup = false
     const distributed: Proceed = (error) => {
       done?.(error)
       if (connection && held) finish(connection, { packet, held }, deps.finished)

@@ -24,7 +24,7 @@ export interface SubscriberQueues {
   update(clientId: string, packet: StoredPacket): void
   /** PUBACK or PUBCOMP came. @returns the packet, where it was kept */
   acknowledge(clientId: string, messageId: number): StoredPacket | undefined
-  /** All that is owed, oldest first. */
+  /** All that is owed, oldest first. What was sent before is a duplicate, [MQTT-3.3.1-1]. */
   list(clientId: string): readonly StoredPacket[]
   forget(clientId: string): void
   readonly bytes: number
@@ -106,7 +106,7 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       queue.counters.delete(messageId)
       return remove(queue, counter)
     },
-    list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])],
+    list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])].map(markSent),
     forget(clientId) {
       const queue = queues.get(clientId)
       if (queue === undefined) return
@@ -134,9 +134,16 @@ const packetBytes = 200
 const bytesOf = (packet: StoredPacket): number =>
   packetBytes + (packet.cmd === 'publish' ? packet.payload.length + packet.topic.length : 0)
 
-/** With a payload of its own: the packet's may be a view of a larger buffer. */
+/**
+ * With a payload of its own: the packet's may be a view of a larger buffer. RETAIN is 0 for a
+ * subscription that stood when the message was published, [MQTT-3.3.1-9].
+ */
 function detach(packet: StoredPacket): StoredPacket {
-  const copy = { ...packet }
-  if (copy.cmd === 'publish') copy.payload = Buffer.from(copy.payload)
-  return copy
+  if (packet.cmd !== 'publish') return { ...packet }
+  return { ...packet, payload: Buffer.from(packet.payload), retain: false }
+}
+
+function markSent(packet: StoredPacket): StoredPacket {
+  const isSent = packet.cmd === 'publish' && packet.messageId !== undefined
+  return isSent ? { ...packet, dup: true } : packet
 }
