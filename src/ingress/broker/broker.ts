@@ -209,8 +209,6 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     if (client.clean) deps.sessions.discard(client.id)
     else if (connection.session === undefined)
       useSession(connection, deps.sessions.begin(client.id))
-    // Discarded after the client was promised it: the next CONNACK will say so.
-    else if (connection.session.isOver) return client.close()
     deps.connected(client, connection)
     connection.counted = true
     deps.metrics.mqttConnections.inc()
@@ -218,6 +216,8 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
       { clientId: client.id, sourceIp: connection.origin.sourceIp },
       'client connected',
     )
+    // Discarded after the client was promised it: the next CONNACK will say so.
+    if (connection.session?.isOver === true) client.close()
   })
   broker.on('unsubscribe', (filters, client) => {
     const granted = deps.connectionOf(client)?.filters
