@@ -21,6 +21,12 @@ export interface Message {
   readonly republishDepth?: number
 }
 
+/** The connection that a message came by. */
+export interface MessageSender {
+  /** It has gone, and nobody waits for an answer. */
+  readonly closed: boolean
+}
+
 /** The PUBLISH properties of MQTT 5 that rules read or set. */
 export interface Mqtt5Properties {
   readonly contentType?: string

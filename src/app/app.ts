@@ -21,14 +21,13 @@ import { openAccessKeys } from '../identity/access-keys/credentials-file.ts'
 import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
-import type { Ingress } from '../ingress/ingress.ts'
+import type { Ingress, IngressDeps } from '../ingress/ingress.ts'
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import { startLab } from './lab-stage.ts'
 import type { LabStage } from './lab-stage.ts'
-import type { Message } from '../message.ts'
 import { openMqttStage } from './mqtt-stage.ts'
 import type { MqttPorts } from './mqtt-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
@@ -145,7 +144,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-  const ingest = (message: Message) => engine.ingest(message)
+  const ingest: IngressDeps['ingest'] = (message, sender) => engine.ingest(message, sender)
   const mqtt = stages.add(
     await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
     // Clients that cannot get an answer must not use up the time of the calls to Kinesis.

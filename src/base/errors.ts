@@ -96,6 +96,11 @@ export const errorCatalogue = Object.freeze({
   PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
   OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),
   OutboxFull: kind(503, true, 'A destination has no room; a message that cannot wait is dropped.'),
+  SenderGone: kind(
+    503,
+    true,
+    'The connection of a message went before its turn behind an external function.',
+  ),
   OutputTooLong: kind(413, false, 'A rule makes an output that is longer than any record.'),
   TemplateFailed: kind(
     400,

@@ -1,4 +1,5 @@
-import type { Message } from '../message.ts'
+import { SluiceError } from '../base/errors.ts'
+import type { Message, MessageSender } from '../message.ts'
 
 /**
  * Work in the order of each client's messages. Nearly all work is done at once; what has to wait
@@ -9,8 +10,16 @@ export interface ClientOrder {
    * Does the work on a message at once where nothing of its client waits, else after it. Who has no
    * client waits for nobody. The queue is as long as the messages of a client that nobody has
    * answered yet: whoever hands them in bounds it.
+   *
+   * @param sender work that had to wait is not begun if its sender has gone meanwhile: clients come
+   *   again and send again, and the new messages would wait for all the old ones
+   * @throws SluiceError SenderGone, as a rejection
    */
-  inTurn<Result>(message: Message, work: Work<Result>): Result | Promise<Result>
+  inTurn<Result>(
+    message: Message,
+    work: Work<Result>,
+    sender?: MessageSender,
+  ): Result | Promise<Result>
 }
 
 type Work<Result> = (message: Message) => Result | Promise<Result>
@@ -29,11 +38,15 @@ export function createClientOrder(): ClientOrder {
   }
 
   return {
-    inTurn(message, work) {
+    inTurn(message, work, sender) {
       const { clientId } = message
       if (clientId === undefined) return work(message)
       const ahead = lastTurns.get(clientId)
-      const turn = ahead === undefined ? work(message) : ahead.then(() => work(message))
+      const later = () => {
+        if (sender?.closed === true) throw new SluiceError('SenderGone', 'Its connection has gone.')
+        return work(message)
+      }
+      const turn = ahead === undefined ? work(message) : ahead.then(later)
       if (turn instanceof Promise) remember(clientId, turn)
       return turn
     },

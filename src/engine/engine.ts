@@ -7,7 +7,7 @@ import { createEngineReport } from './engine-report.ts'
 import { createGathering } from './gather.ts'
 import type { Gathered, Gathering } from './gather.ts'
 import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
-import type { Message } from '../message.ts'
+import type { Message, MessageSender } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { AppendOptions, DeadLetter, NewRecord, Origin, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
@@ -30,7 +30,12 @@ import { whenKnown } from './when-known.ts'
  *   only then subscribers get what was republished.
  */
 export interface Engine {
-  ingest(message: Message): Promise<void>
+  /**
+   * @param sender where an answer is waited for: the message is dropped if its sender goes before
+   *   the message has come to its turn behind others of its client
+   * @throws SluiceError SenderGone; or what the outbox rejects with
+   */
+  ingest(message: Message, sender?: MessageSender): Promise<void>
   /**
    * Asks the rules' error actions to take records that are given up. There is one document for all
    * of them that are of one rule and message: they have the same list of records.
@@ -112,8 +117,8 @@ export function createEngine(
   }
 
   return {
-    ingest(message) {
-      const placed = order.inTurn(message, place)
+    ingest(message, sender) {
+      const placed = order.inTurn(message, place, sender)
       return placed instanceof Promise ? placed.then(finish) : finish(placed)
     },
     async handOver(lost) {

@@ -5,7 +5,7 @@ import { SluiceError } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { LimitedLog } from '../telemetry/limited-log.ts'
 import type { TlsMaterial } from '../identity/certificates/tls-files.ts'
-import type { Message } from '../message.ts'
+import type { Message, MessageSender } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { openAccess } from '../identity/policies/access.ts'
 import type { Access } from '../identity/policies/access.ts'
@@ -100,9 +100,11 @@ export interface DisconnectOptions {
 export interface IngressDeps {
   /**
    * Called synchronously, in the order of arrival. Resolves once all that the message gives rise
-   * to is durable; a rejection means no acknowledgement, and the client sends it again.
+   * to is durable; a rejection means no acknowledgement, and the client sends it again. With a
+   * `sender` somebody waits for an answer: once it is closed, what has not begun may be dropped, by
+   * a SluiceError SenderGone.
    */
-  readonly ingest: (message: Message) => Promise<void>
+  readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /** Who may connect, and what he may do. Absent: everyone may do everything. */
   readonly access?: Access
   /** Who may open a WebSocket. Absent: nobody. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { createRetainedMessages } from '../../src/ingress/kept/retained-messages.ts'
 import type { RetainedMessage } from '../../src/ingress/kept/retained-messages.ts'
-import { filterMatches } from '../../src/topics/topic.ts'
+import { subscriptionMatches } from '../../src/topics/topic-filter.ts'
 import { connectRaw, publishPacket, settle, startIngress, until } from './helpers.ts'
 import type { RawClient } from './helpers.ts'
 
@@ -165,7 +165,7 @@ function runSnapshots(steps: readonly Step[]): void {
       const snapshot = retained.snapshot(step.filters, add)
       const expected = retained
         .list({ max: 10 })
-        .filter((message) => step.filters.some((of) => filterMatches(of, message.topic)))
+        .filter((message) => step.filters.some((of) => subscriptionMatches(of, message.topic)))
         .map(lineOf)
       const next = () => {
         const message = snapshot.next()

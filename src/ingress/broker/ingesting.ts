@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf, SluiceError } from '../../base/errors.ts'
-import type { Message } from '../../message.ts'
+import type { Message, MessageSender } from '../../message.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import { parseBasicIngest } from '../../topics/topic.ts'
@@ -10,7 +10,7 @@ import { parseBasicIngest } from '../../topics/topic.ts'
 /** Hands messages to the engine, counts them, and reports those that it could not take. */
 export interface Ingesting {
   /** Calls the engine at once. Its rejection is the caller's to report. */
-  ingest(message: Message): Promise<void>
+  ingest(message: Message, sender?: MessageSender): Promise<void>
   acknowledged(transport: Message['transport'], qos: Message['qos']): void
   /** Its sender is not answered, and is to send it again. */
   failed(message: Sent, cause: unknown): void
@@ -21,7 +21,7 @@ export interface Ingesting {
 type Sent = Pick<Message, 'clientId' | 'topic' | 'qos'>
 
 export interface IngestingDeps {
-  readonly ingest: (message: Message) => Promise<void>
+  readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   readonly metrics: Metrics
   readonly log: LimitedLog
 }
@@ -30,16 +30,16 @@ export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingest
   const counters = createCounters(metrics)
 
   function reject({ clientId, topic, qos }: Sent, cause: unknown, text: string): void {
-    const reason = isOutboxFull(cause) ? 'outbox_full' : 'ingest_failed'
+    const reason = reasonOf(cause)
     metrics.messagesRejected.inc({ reason })
     log.warn(reason, { reason, clientId, topic, qos, detail: messageOf(cause) }, text)
   }
 
   return {
-    ingest(message) {
+    ingest(message, sender) {
       counters[message.transport].received[message.qos].inc()
       try {
-        return ingest(message)
+        return ingest(message, sender)
       } catch (thrown) {
         return Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
       }
@@ -48,7 +48,10 @@ export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingest
       counters[transport].acknowledged[qos].inc()
     },
     failed(message, cause) {
-      reject(message, cause, 'a message could not be made durable and is not acknowledged')
+      // Clients that come again send it again: there is nothing to see to.
+      if (reasonOf(cause) === connectionGone)
+        metrics.messagesRejected.inc({ reason: connectionGone })
+      else reject(message, cause, 'a message could not be made durable and is not acknowledged')
     },
     dropped(message, cause) {
       reject(message, cause, 'a message of QoS 0 was dropped for the rules')
@@ -56,8 +59,13 @@ export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingest
   }
 }
 
-const isOutboxFull = (cause: unknown): boolean =>
-  cause instanceof SluiceError && cause.code === 'OutboxFull'
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof SluiceError)) return 'ingest_failed'
+  if (cause.code === 'OutboxFull') return 'outbox_full'
+  return cause.code === 'SenderGone' ? connectionGone : 'ingest_failed'
+}
+
+const connectionGone = 'connection_gone'
 
 function createCounters(metrics: Metrics) {
   const ofTransport = (transport: Message['transport']) => ({

@@ -1,6 +1,6 @@
 import type { Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import type { Message } from '../../message.ts'
+import type { Message, MessageSender } from '../../message.ts'
 import { shorten } from '../../base/errors.ts'
 import type { Permissions } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
@@ -108,8 +108,10 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
       return forbid(deps, connection, { publish, topic, proceed })
     }
-    const ingest = () => ingesting.ingest(messageFrom(packet, senderOf(sender), clock))
-    const outcome = qos === 2 ? connection.received.ingestOnce(packet, ingest) : ingest()
+    const ingest = (waiting: MessageSender) =>
+      ingesting.ingest(messageFrom(packet, senderOf(sender), clock), waiting)
+    const outcome =
+      qos === 2 ? connection.received.ingestOnce(packet, connection, ingest) : ingest(connection)
     connection.answers.add(outcome, (fault) => {
       if (fault !== undefined && qos > 0) {
         ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)

@@ -1,5 +1,5 @@
 import type { Aedes, AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
-import { filterMatches } from '../../topics/topic.ts'
+import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { RetainedMessage, RetainedMessages } from '../kept/retained-messages.ts'
 
 /**
@@ -57,7 +57,7 @@ function packetFor(
   granted: readonly Subscription[],
   { topic, payload, qos }: RetainedMessage,
 ): PublishPacket {
-  const matching = granted.filter((subscription) => filterMatches(subscription.topic, topic))
+  const matching = granted.filter((subscription) => subscriptionMatches(subscription.topic, topic))
   const grantedQos = Math.max(...matching.map((subscription) => subscription.qos))
   const lower = Math.min(qos, grantedQos) as RetainedMessage['qos']
   return { cmd: 'publish', topic, payload, qos: lower, retain: true, dup: false }

@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { PublishPacket } from 'aedes'
+import type { MessageSender } from '../../message.ts'
 
 /**
  * The QoS 2 messages of a session whose handshake is open: their PUBLISH came, and no PUBREL yet.
@@ -15,8 +16,14 @@ export interface ReceivedIds {
   /**
    * Calls `ingest` for the first PUBLISH of this message and gives its outcome to the first and to
    * every later one. If it fails, the next PUBLISH counts as the first again.
+   *
+   * @param sender the connection of this PUBLISH; `ingest` is given one that stands for the latest
    */
-  ingestOnce(packet: PublishPacket, ingest: () => Promise<void>): Promise<void>
+  ingestOnce(
+    packet: PublishPacket,
+    sender: MessageSender,
+    ingest: (latest: MessageSender) => Promise<void>,
+  ): Promise<void>
   /** The message of this PUBLISH is being handed to the subscribers. */
   distributing(packet: PublishPacket): void
   /** Whether it has been handed to them, also for an earlier PUBLISH of it. */
@@ -39,22 +46,34 @@ const rememberedMax = 2 * openHandshakesMax
 interface Handshake {
   readonly fingerprint: number
   readonly outcome: Promise<void>
+  readonly senders: LatestSender
   isDistributed: boolean
 }
+
+interface LatestSender extends MessageSender {
+  latest: MessageSender
+}
+
+const latestSender = (sender: MessageSender): LatestSender => ({
+  latest: sender,
+  get closed() {
+    return this.latest.closed
+  },
+})
 
 export function createReceivedIds(): ReceivedIds & { readonly size: number } {
   const handshakes = new Map<number, Handshake>()
   /** A PUBLISH belongs to its handshake even when its packet id stands for another by now. */
   const handshakeOf = new WeakMap<object, Handshake>()
 
-  function begin(packetId: number, fingerprint: number, outcome: Promise<void>): Handshake {
-    const handshake: Handshake = { fingerprint, outcome, isDistributed: false }
+  function begin(packetId: number, started: Omit<Handshake, 'isDistributed'>): Handshake {
+    const handshake: Handshake = { ...started, isDistributed: false }
     // In the order of beginning, so that the first is the oldest.
     handshakes.delete(packetId)
     handshakes.set(packetId, handshake)
     const [oldest] = handshakes.keys()
     if (handshakes.size > rememberedMax && oldest !== undefined) handshakes.delete(oldest)
-    outcome.catch(() => {
+    handshake.outcome.catch(() => {
       if (handshakes.get(packetId) === handshake) handshakes.delete(packetId)
     })
     return handshake
@@ -64,14 +83,19 @@ export function createReceivedIds(): ReceivedIds & { readonly size: number } {
     get size() {
       return handshakes.size
     },
-    ingestOnce(packet, ingest) {
+    ingestOnce(packet, sender, ingest) {
       const { messageId = 0 } = packet
       const fingerprint = fingerprintOf(packet)
       const known = handshakes.get(messageId)
-      const handshake =
-        known?.fingerprint === fingerprint ? known : begin(messageId, fingerprint, ingest())
-      handshakeOf.set(packet, handshake)
-      return handshake.outcome
+      if (known?.fingerprint === fingerprint) {
+        known.senders.latest = sender
+        handshakeOf.set(packet, known)
+        return known.outcome
+      }
+      const senders = latestSender(sender)
+      const outcome = ingest(senders)
+      handshakeOf.set(packet, begin(messageId, { fingerprint, outcome, senders }))
+      return outcome
     },
     distributing(packet) {
       const handshake = handshakeOf.get(packet)
