@@ -1,14 +1,16 @@
 /**
  * The text of one value inside a JSON document, exactly as it was written. `JSON.parse` would
- * round a number such as 12345678901234567890 and drop the blanks; a device sends neither so.
+ * round a number such as 12345678901234567890 and drop the blanks, but a rule must see the payload
+ * as a device would send it.
  *
- * Works on text that `JSON.parse` has accepted already, and therefore checks nothing itself.
+ * The text must have been accepted by `JSON.parse`; it is not checked again.
  */
 
 /**
  * @param text a valid JSON document
  * @param path names of members and indexes of elements from the outside in
- * @returns undefined when there is no such value; of members with one name the last, as JSON.parse
+ * @returns undefined when there is no such value; for a name that occurs twice the last value, as
+ *   `JSON.parse` gives it
  */
 export function jsonSlice(text: string, path: readonly (string | number)[]): string | undefined {
   let span: Span | undefined = spanAt(text, skipBlanks(text, 0))
@@ -51,14 +53,14 @@ function childAt(text: string, start: number, step: string | number): Span | und
 const blanks = /[ \t\n\r]*/y
 const string = /"[^"\\]*(?:\\.[^"\\]*)*"/y
 const scalar = /[^\s,\]}]+/y
-/** What matters between brackets: strings, which may hold brackets, and the brackets themselves. */
+/** Brackets are counted; strings are matched so that the brackets inside them are not. */
 const stringOrBracket = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]/g
 
 function skipBlanks(text: string, position: number): number {
   return endOf(blanks, text, position)
 }
 
-/** The value that begins at `start`. Brackets are counted: nesting takes no stack. */
+/** The value that begins at `start`. Counting brackets instead of recursing bounds the stack. */
 function spanAt(text: string, start: number): Span {
   const first = text[start]
   if (first === '"') return { start, end: endOf(string, text, start) }

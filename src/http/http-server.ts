@@ -48,7 +48,9 @@ export interface HttpServerDependencies
 export interface HttpServerOptions {
   readonly host: string
   readonly port: number
-  /** Whether requests from any origin are taken while none is authenticated: see origin-guard.ts. */
+  /**
+   * Whether requests from any origin are taken while none is authenticated: see origin-guard.ts.
+   */
   readonly insecure: boolean
   /** How long requests under way may take when the server closes. Default: 2 s. */
   readonly closeTimeoutMs?: number

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { jsonSlice } from '../../src/base/json-slice.ts'
 
 describe('jsonSlice', () => {
-  it.each<[string, (string | number)[], string | undefined]>([
+  test.each<[string, (string | number)[], string | undefined]>([
     ['{"a": 12345678901234567890}', ['a'], '12345678901234567890'],
     ['{"a":1.50 }', ['a'], '1.50'],
     ['{ "a" : { "b" : [ 1 , 2 ] } }', ['a'], '{ "b" : [ 1 , 2 ] }'],
@@ -25,7 +25,7 @@ describe('jsonSlice', () => {
     expect(jsonSlice(text, path)).toBe(slice)
   })
 
-  it('gives the text that JSON.parse reads the same value from', () => {
+  test('gives the text that JSON.parse reads the same value from', () => {
     const indent = fc.constantFrom('', ' ', '\t', '\r\n ')
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), indent, (value, other, blank) => {
@@ -40,7 +40,7 @@ describe('jsonSlice', () => {
     )
   })
 
-  it('takes texts that are nested deep, or long, without running out of stack', () => {
+  test('takes texts that are nested deep, or long, without running out of stack', () => {
     const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
     expect(jsonSlice(`{"a":${nested},"b":1}`, ['a'])).toBe(nested)
     const long = JSON.stringify('\n'.repeat(300_000))

@@ -1,5 +1,5 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
 import { apiRequirements, lambdaRequirements } from '../../src/identity/policies/api-actions.ts'
 import { startServer } from './http-fixtures.ts'
@@ -24,14 +24,14 @@ async function readDocument(url: string): Promise<ApiDocument> {
 const pagePath = '/v1/docs'
 
 describe('the API document', () => {
-  it('is valid OpenAPI 3.1', async () => {
+  test('is valid OpenAPI 3.1', async () => {
     const { url } = await startServer()
     const document = await readDocument(url)
     expect(await new Validator().validate({ ...document })).toEqual({ valid: true })
     expect(document).toMatchObject({ openapi: '3.1.0', info: { title: 'Sluice' } })
   })
 
-  it('has every route that is served, and no other', async () => {
+  test('has every route that is served, and no other', async () => {
     const { url } = await startServer()
     const { paths } = await readDocument(url)
     const described = Object.entries(paths).flatMap(([path, methods]) =>
@@ -54,7 +54,7 @@ describe('the API document', () => {
     }
   })
 
-  it('names parameters, bodies and errors as they are', async () => {
+  test('names parameters, bodies and errors as they are', async () => {
     const { url } = await startServer()
     const { paths } = await readDocument(url)
     const publish = paths['/topics/{topic}']?.['post']
@@ -81,13 +81,13 @@ describe('the API document', () => {
     expect(JSON.stringify(create?.responses)).toContain('ResourceAlreadyExistsException')
   })
 
-  it('gives every operation a name of its own', async () => {
+  test('gives every operation a name of its own', async () => {
     const ids = (await listApiOperations()).map(({ operation }) => operation.id)
     expect(ids).toContain('CreateEventSourceMapping')
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  it('has the statuses and errors of Lambda as Lambda has them', async () => {
+  test('has the statuses and errors of Lambda as Lambda has them', async () => {
     const { url } = await startServer()
     const { paths } = await readDocument(url)
     const create = paths['/2015-03-31/event-source-mappings']?.['post']
@@ -107,7 +107,7 @@ describe('the API document', () => {
 })
 
 describe('the page of the API document', () => {
-  it.each([pagePath, `${pagePath}/`])('%s loads from this server alone', async (path) => {
+  test.each([pagePath, `${pagePath}/`])('%s loads from this server alone', async (path) => {
     const { url } = await startServer()
     const answer = await fetch(`${url}${path}`)
     const policy = answer.headers.get('content-security-policy')
@@ -125,13 +125,13 @@ describe('the page of the API document', () => {
     expect(html).not.toMatch(/<script(?![^>]*src=)/)
   })
 
-  it('shows the same document', async () => {
+  test('shows the same document', async () => {
     const { url } = await startServer()
     const shown: unknown = await (await fetch(`${url}${pagePath}/json`)).json()
     expect(shown).toEqual(await readDocument(url))
   })
 
-  it('has no other files', async () => {
+  test('has no other files', async () => {
     const { url } = await startServer()
     for (const path of ['nothing.js', '..%2f..%2f..%2fpackage.json', '%2e%2e/package.json']) {
       const answer = await fetch(`${url}${pagePath}/static/${path}`)
@@ -155,7 +155,7 @@ describe('while requests must be signed', () => {
     secretAccessKey: 'secret-of-the-other',
     statement: { Effect: 'Allow', Action: 'iot:*', Resource: '*' },
   }
-  it.each([
+  test.each([
     '/v1/openapi.json',
     pagePath,
     `${pagePath}/json`,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
 import { statusOf } from '../../src/http/server/http-answers.ts'
 import { openStore, payloadOf } from '../rules/rule-fixtures.ts'
@@ -15,7 +15,7 @@ const declared = operations.flatMap(({ operation: { id, errors }, api }) =>
 )
 
 describe('every declared error', () => {
-  it('is provoked here, or cannot be', () => {
+  test('is provoked here, or cannot be', () => {
     const missing = declared
       .filter(({ id, code }) => !provocations[id]?.[code] && !never[`${id} ${code}`])
       .map(({ id, code }) => `${id} ${code}`)
@@ -28,7 +28,7 @@ describe('every declared error', () => {
     expect(rows.filter((row) => never[row])).toEqual([])
   })
 
-  it.each(
+  test.each(
     declared.flatMap(({ id, code, api }) => {
       const provocation = provocations[id]?.[code]
       return provocation ? [{ id, code, api, provocation }] : []

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { HttpServerOptions } from '../../src/http/http-server.ts'
 import type { Health } from '../../src/http/sluice/status-routes.ts'
 import { startServer } from './http-fixtures.ts'
@@ -21,8 +21,8 @@ async function getWith(
   })
 }
 
-describe('a request that no route takes', () => {
-  it.each([
+describe('a request without a route', () => {
+  test.each([
     ['GET', '/', 404, 'ResourceNotFoundException'],
     ['GET', '/rules/a/b/c', 404, 'ResourceNotFoundException'],
     ['POST', '/nowhere', 404, 'ResourceNotFoundException'],
@@ -50,7 +50,7 @@ describe('a request that no route takes', () => {
     expect(allowed).toMatch(status === 405 ? /^[A-Z, ]+$/ : /^$/)
   })
 
-  it.each([
+  test.each([
     ['/rules/a/enable', 405, 'MethodNotAllowedException'],
     ['/nowhere', 404, 'ResourceNotFoundException'],
   ])('HEAD %s: %i %s, without a body', async (path, status, code) => {
@@ -61,7 +61,7 @@ describe('a request that no route takes', () => {
     expect(await answer.text()).toBe('')
   })
 
-  it('that is no HTTP is answered in the same form', async () => {
+  test('bytes that are no HTTP are answered in the same form', async () => {
     const { port } = await startServer()
     const socket = connect(port, '127.0.0.1')
     socket.end('NONSENSE\r\n\r\n')
@@ -72,7 +72,7 @@ describe('a request that no route takes', () => {
   })
 })
 
-describe('while nothing is authenticated', () => {
+describe('without authentication', () => {
   const table: [Record<string, string>, Partial<HttpServerOptions>, number][] = [
     [{ host: '127.0.0.1:8080' }, {}, 200],
     [{ host: '127.0.0.1' }, {}, 200],
@@ -95,21 +95,21 @@ describe('while nothing is authenticated', () => {
     [{ host: '127.0.0.1:8080', origin: 'http://evil.example' }, { insecure: true }, 403],
     [{ host: 'a.example', origin: 'http://a.example' }, { insecure: true }, 200],
   ]
-  it.each(table)('%j with %j: %i', async (headers, options, status) => {
+  test.each(table)('%j with %j: %i', async (headers, options, status) => {
     const { port } = await startServer({ options })
     const answer = await getWith(port, headers)
     const errorType = status === 403 ? 'AccessDeniedException' : undefined
     expect(answer).toMatchObject({ status, errorType })
   })
 
-  it('the configured name is taken too', async () => {
+  test('the configured host name is accepted as well', async () => {
     const { port } = await startServer({ options: { host: 'localhost' } })
     expect((await getWith(port, { host: 'localhost:1' })).status).toBe(200)
   })
 })
 
 describe('GET /v1/health', () => {
-  it.each<[Health['status'], number]>([
+  test.each<[Health['status'], number]>([
     ['ok', 200],
     ['starting', 503],
     ['stopping', 503],
@@ -122,7 +122,7 @@ describe('GET /v1/health', () => {
 })
 
 describe('GET /v1/metrics', () => {
-  it('counts requests by route pattern, whatever path is asked for', async () => {
+  test('counts requests by route pattern, whatever path is asked for', async () => {
     const { url } = await startServer()
     const paths = ['/rules', '/rules/one', '/rules/two', '/nowhere/1', '/nowhere/2']
     for (const path of paths) await fetch(`${url}${path}`)
@@ -140,7 +140,7 @@ describe('GET /v1/metrics', () => {
 })
 
 describe('a fault of the engine', () => {
-  it('is logged with its cause and hidden from the caller', async () => {
+  test('is logged with its cause and hidden from the caller', async () => {
     const { url, serverLog } = await startServer({
       dependencies: {
         health: () => {
@@ -165,7 +165,7 @@ describe('a fault of the engine', () => {
 })
 
 describe('listen', () => {
-  it('says in one line that the port is taken', async () => {
+  test('says in one line that the port is taken', async () => {
     const { port } = await startServer()
     await expect(startServer({ options: { port } })).rejects.toMatchObject({
       code: 'PortUnavailable',
@@ -177,7 +177,7 @@ describe('listen', () => {
 })
 
 describe('closing', () => {
-  it('does not wait for a body that never ends', async () => {
+  test('does not wait for a body that never ends', async () => {
     const { port, close } = await startServer({ options: { closeTimeoutMs: 50 } })
     const socket = connect(port, '127.0.0.1')
     const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))

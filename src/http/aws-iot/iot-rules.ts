@@ -21,7 +21,9 @@ import { parseTagging } from './tagging.ts'
 
 /** Leaves room for blanks and escapes, because AWS's limit is on the payload without them. */
 const payloadBodyBytesMax = 2 * payloadBytesMax
-/** AWS does not document a default. One page holds all rules that AWS allows an account by default. */
+/**
+ * AWS does not document a default. One page holds all rules that AWS allows an account by default.
+ */
 const maxResultsDefault = 1_000
 
 const params = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
@@ -35,7 +37,8 @@ const listQuery = Type.Object({
 const ruleArn = Type.String({ description: '`arn:aws:iot:<region>:<account>:rule/<ruleName>`' })
 const createdAtSchema = Type.Number({ description: 'Epoch seconds.' })
 const wrapped =
-  'The body is the payload itself; `{"topicRulePayload": {...}}` is taken as well. At most 128 KiB as JSON.'
+  'The body is the payload itself; `{"topicRulePayload": {...}}` is taken as well. ' +
+  'At most 128 KiB as JSON.'
 
 const createTopicRule = {
   params,

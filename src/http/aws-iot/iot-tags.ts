@@ -81,9 +81,8 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
   const ruleNameOf = (arn: string): string => {
     const name = arnForm.exec(arn)?.[1]
     if (name === undefined) {
-      throw invalidRequest(
-        `resourceArn ${shorten(arn, shownCharactersMax)} is not the ARN of a rule: ${ruleArnOf('<name>')}`,
-      )
+      const shown = shorten(arn, shownCharactersMax)
+      throw invalidRequest(`resourceArn ${shown} is not the ARN of a rule: ${ruleArnOf('<name>')}`)
     }
     // A rule of that name in another account or region is another rule.
     if (arn === ruleArnOf(name) && rules.byName(name)) return name

@@ -7,16 +7,16 @@ import type { TopicRulePayload } from '../../rules/payload.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 
 /**
- * Assumes the roles that a rule writes with, as AWS IoT does when a rule is created or replaced: a
- * role that cannot be assumed is told when the rule is made, and not by records that wait.
+ * Assumes the roles of a rule when it is created or replaced, as AWS IoT does. A role that cannot
+ * be assumed then fails the request, instead of records that wait later.
  *
  * @throws SluiceError InvalidRequestException (rejects): the first role that STS refuses. Terraform
- *   tries again on the text `sts:AssumeRole`: a role that is new may take a while to be known.
+ *   retries on the text `sts:AssumeRole`, because a new role takes a while to be known everywhere.
  */
 export type RoleProbe = (payload: TopicRulePayload, delivery?: RuleDelivery) => Promise<void>
 
 export interface RoleProbeDependencies {
-  /** Rejects with what STS, or the network, said. */
+  /** Rejects with the error of STS or of the network. */
   readonly assumeRole: (roleArn: string, externalId?: string) => Promise<unknown>
   readonly logger: Pick<Logger, 'warn'>
 }
@@ -28,7 +28,7 @@ export function createRoleProbe({ assumeRole, logger }: RoleProbeDependencies): 
     } catch (thrown) {
       const reason = messageOf(thrown)
       if (!isRefused(thrown)) {
-        // An engine at the edge may be away from AWS: its rules can be changed all the same.
+        // Rules can also be changed while an engine at the edge has no connection to AWS.
         logger.warn({ roleArn, reason }, 'STS cannot be asked whether a role can be assumed')
         return
       }
@@ -49,7 +49,7 @@ interface ProbedRole {
   readonly externalId: string | undefined
 }
 
-/** Those that are assumed, each once: the broker publishes by itself what is republished. */
+/** The roles to assume, each once. A republish action needs none, because the broker publishes. */
 function rolesOf(
   { actions, errorAction }: TopicRulePayload,
   delivery: RuleDelivery,

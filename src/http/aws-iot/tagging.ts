@@ -1,17 +1,17 @@
 import { invalidRequest } from '../../base/errors.ts'
 
-/** AWS IoT API Reference, Tag: what a key and a value may hold. */
+/** The characters of keys and values (AWS IoT API Reference, Tag). */
 const tagText = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u
 const keyCharactersMax = 128
 const valueCharactersMax = 256
-/** AWS: tags on a resource. */
+/** AWS's limit of tags on one resource. */
 export const tagsMax = 50
 const reservedPrefix = 'aws:'
 
 /**
  * Reads the header `x-amz-tagging` of CreateTopicRule.
  *
- * @param header form-encoded (`+` or `%20` is a blank): `team=plant&site=north%2F2`
+ * @param header form-encoded, with `+` or `%20` for a blank: `team=plant&site=north%2F2`
  * @throws SluiceError InvalidRequestException, naming the tag
  */
 export function parseTagging(header: string | undefined): Readonly<Record<string, string>> {
@@ -54,9 +54,7 @@ function checkTag(key: string, value: string): void {
     throw invalidRequest(`the value of tag ${key} has more than ${valueCharactersMax} characters`)
   }
   if (key.toLowerCase().startsWith(reservedPrefix)) {
-    throw invalidRequest(
-      `the tag key ${key} begins with ${reservedPrefix}, which AWS keeps to itself`,
-    )
+    throw invalidRequest(`the tag key ${key} begins with ${reservedPrefix}, which AWS reserves`)
   }
   if (!tagText.test(key) || !tagText.test(value)) {
     throw invalidRequest(

@@ -1,10 +1,10 @@
 import { SluiceError } from '../../base/errors.ts'
 
 /**
- * Reads the user properties of a publish over HTTP: base64 of a JSON array of objects, of which
- * each member is a property. A name may come more than once, in objects of its own.
+ * Reads the user properties of a publish over HTTP: base64 of a JSON array of objects, each member
+ * of which is a property. A name may occur more than once, in different objects.
  *
- * @param header the text of the header `name`; absent: there are none
+ * @param header the value of the header `name`; undefined means no properties
  * @throws SluiceError InvalidRequestException
  */
 export function readUserProperties(

@@ -49,7 +49,8 @@ export function addApiDocument(app: HttpApp, { apis, isSigned }: ApiDocumentOpti
         version,
         description:
           "AWS IoT's contracts for rules and messages, and what Sluice adds to them. " +
-          'Every answer has the header `x-amzn-RequestId`; errors have the code in `x-amzn-ErrorType`.',
+          'Every answer has the header `x-amzn-RequestId`; ' +
+          'errors have their code in `x-amzn-ErrorType`.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],

@@ -56,7 +56,7 @@ export interface ApiGuardDependencies {
 export type CallerOf = (request: FastifyRequest) => AccessKey | undefined
 
 export const closedMessage =
-  'There is no access key yet, so that nobody is let in: make one with `sluice keys create`.'
+  'There is no access key yet, so no request is let in: make one with `sluice keys create`.'
 
 const unreadableMessage = 'The access keys cannot be read now: try again later.'
 
@@ -172,7 +172,9 @@ function refuseForbidden(
 /** Method and pattern of the route; for a path without a route, the method alone. */
 const routeOf = ({ method, routeOptions }: FastifyRequest) => `${method} ${routeOptions.url ?? ''}`
 
-/** The names in the path, exactly as the handlers read them: a topic is the rest of the raw path. */
+/**
+ * The names in the path, exactly as the handlers read them: a topic is the rest of the raw path.
+ */
 function namesOf(request: FastifyRequest) {
   const { url = '' } = request.routeOptions
   const params = isRecord(request.params) ? request.params : {}

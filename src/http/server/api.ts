@@ -15,7 +15,9 @@ export interface Api {
   readonly description: string
   /** The service in the credential scope of a signature. */
   readonly signingName: 'iot' | 'iotdata' | 'lambda'
-  /** All operations that AWS has in this API, served or not; absent for an API that is not AWS's. */
+  /**
+   * All operations that AWS has in this API, served or not; absent for an API that is not AWS's.
+   */
   readonly awsOperations?: AwsOperations | undefined
   /** The HTTP statuses that differ from those of the catalogue of errors. */
   readonly statuses?: Readonly<Partial<Record<ErrorCode, number>>> | undefined

@@ -2,11 +2,11 @@ import { throttled } from './http-answers.ts'
 import type { HttpApp } from './http-app.ts'
 
 /**
- * Bounds what the bodies that arrive together may take: a body is held until its signature could be
- * verified, and what key signs it is no secret.
+ * Bounds the memory of bodies that arrive at the same time. A body is held before its signature can
+ * be verified, and access key ids are no secret, so clients without a key could fill the memory.
  *
- * @param bytesMax of all bodies that are arriving or being handled; one without a length counts as
- *   the longest that its route takes
+ * @param bytesMax bytes of all bodies that are arriving or being handled; a body of unknown length
+ *   counts as the longest that its route takes
  */
 export function limitBodies(app: HttpApp, bytesMax: number): void {
   let heldBytes = 0
@@ -32,6 +32,6 @@ function announcedBytes(
 ): number {
   const { 'content-length': length, 'transfer-encoding': encoding } = headers
   if (encoding !== undefined) return limit
-  // A longer one is refused before it is read.
+  // A longer body is refused before it is read.
   return Math.min(Number(length ?? 0), limit)
 }

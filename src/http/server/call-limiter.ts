@@ -2,16 +2,16 @@ import type { Clock } from '../../base/clock.ts'
 import { createTokenBuckets } from '../../base/token-buckets.ts'
 
 /**
- * How often somebody may call. A second's worth of calls may come at once; after that they are let
- * through one by one, as the time of each is over.
+ * Limits how often each caller may call. The calls of one second may come at once; further calls
+ * are let through one by one, at the rate of the limit.
  *
- * Memory is bounded: of too many callers the one that called longest ago is forgotten.
+ * Memory is bounded: beyond `callersMax` the caller that has been silent longest is forgotten.
  */
 export interface CallLimiter {
   /**
-   * Counts a call that may be made.
+   * Counts a call, unless it is over the limit.
    *
-   * @returns milliseconds until the caller may call again; 0: now
+   * @returns milliseconds until the caller may call; 0 when the call may be made now
    */
   take(caller: string): number
 }

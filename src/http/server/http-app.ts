@@ -43,7 +43,7 @@ export interface HttpAppDependencies {
  * Fastify, as AWS clients need it:
  * - boto3 and the AWS CLI send bodies without a content-type, other clients with any: every body
  *   arrives as bytes (see body-bytes.ts), and the route reads them;
- * - every answer, also for a path without a route, carries a request id, and errors have AWS's form;
+ * - every answer, also for a path without a route, has a request id, and errors have AWS's form;
  * - a rule name of more than 128 characters must reach its route, which refuses it with a reason.
  */
 export function createHttpApp(
@@ -56,7 +56,7 @@ export function createHttpApp(
     genReqId: () => randomUUID(),
     bodyLimit: bodyBytesMax,
     routerOptions: { maxParamLength: paramCharactersMax },
-    // While the server drains, requests on open connections are still answered; health says `stopping`.
+    // A server that drains still answers requests on open connections; its health is `stopping`.
     return503OnClosing: false,
     frameworkErrors: (error, request, reply) => {
       sendError(error, request, reply, dependencies)

@@ -13,17 +13,17 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 import { createNodeServer, peerOf, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
 
-/** Where the HTTP port is: its addresses, and the certificate that is shown there. */
+/** The HTTP port: the addresses that it listens on, its certificate and its connections. */
 export interface HttpListener {
   /** The server that Fastify hands its requests to. */
   serverFactory(handler: RequestListener): Server
   /**
    * @param listenTo makes Fastify listen with the server that it was given
-   * @returns the port, also when 0 was asked for
+   * @returns the port, which the system has chosen when the options say 0
    * @throws SluiceError IdentityFileInvalid, PortUnavailable (rejects)
    */
   listen(listenTo: (address: ListenAddress) => Promise<unknown>): Promise<number>
-  /** Takes no new connections on the addresses that Fastify does not know of. */
+  /** Takes no new connections on the addresses that Fastify does not close itself. */
   stop(): void
   closeAllConnections(): void
 }
@@ -36,9 +36,9 @@ export interface ListenAddress {
 export interface HttpListenerDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
-  /** Told of files of TLS that cannot be read. */
+  /** Told of TLS files that cannot be read. */
   readonly faults?: FileFaults | undefined
-  /** Given: HTTPS alone. Its CA, if there is one, is for clients that show a certificate. */
+  /** Absent: plain HTTP. The authority file, if there is one, verifies certificates of clients. */
   readonly tls?: TlsFiles
   /** Takes WebSocket upgrades on `/mqtt`. */
   readonly onUpgrade?: OnUpgrade
@@ -49,7 +49,7 @@ export function createHttpListener(
   { host, port, limits }: ListenAddress & { readonly limits: HttpLimits },
 ): HttpListener {
   const servers: Server[] = []
-  /** Also those that are WebSockets by now, which no server of HTTP counts any more. */
+  /** Includes WebSockets, which Node's HTTP server does not count any more. */
   const sockets = new Set<Socket>()
   const places = createPlaces(clock, limits)
   let handler: RequestListener | undefined
@@ -100,7 +100,7 @@ export function createHttpListener(
         )
       }
       const bound = portOf(servers[0]) ?? port
-      // Clients look `localhost` up in either family. A machine without IPv6 does with the other.
+      // Clients resolve `localhost` to either address family. A machine may have no IPv6.
       if (isLocalhost) await tryListen(addServer(), { host: '::1', port: bound })
       if (files) showCertificate(files.current())
       return bound
@@ -119,7 +119,7 @@ export function createHttpListener(
   }
 }
 
-/** Who has a connection. One that is too many is ended without a word, before it costs anything. */
+/** Counts connections. A connection over a limit is closed at once, without an answer. */
 function createPlaces(clock: Clock, limits: HttpLimits) {
   const connections = createConnectionLimits({ clock }, { ...limits, connectRate: 0 })
   const places = new Map<string, Place>()

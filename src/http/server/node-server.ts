@@ -11,30 +11,30 @@ import type { TlsMaterial } from '../../identity/certificates/tls-files.ts'
 import { rawAnswer } from './http-answers.ts'
 
 /**
- * The server of node:http or node:https below the routes: what a connection may cost before, beside
- * and instead of a request.
+ * The server of node:http or node:https below the routes. It bounds what a connection may cost
+ * before, beside and instead of a request.
  *
  * Invariants:
- * - A connection is ended that does not shake hands, send its headers or finish its request in time.
- * - Whatever is answered has AWS's form and a request id, also what no route ever sees.
+ * - A connection is closed when its TLS handshake, its headers or its request take too long.
+ * - Every answer has AWS's form and a request id, also an answer that no route has made.
  */
 export interface HttpLimits {
-  /** From connecting, and of later requests from their first byte, until all headers are there. */
+  /** Time for all headers, from the connect or from the first byte of a later request. */
   readonly headersTimeoutMs: number
-  /** The same until the body is there. */
+  /** The same, for headers and body. */
   readonly requestTimeoutMs: number
-  /** How long nothing may be read or written while a request is under way. */
+  /** How long a request under way may pass without a byte read or written. */
   readonly stalledTimeoutMs: number
-  /** How long a connection is kept without a request. */
+  /** How long a connection without a request is kept open. */
   readonly idleTimeoutMs: number
-  /** How often the first two are looked at: they may be overrun by so much. */
+  /** How often the first two are checked; a request may overrun them by as much. */
   readonly checkIntervalMs: number
-  /** WebSockets are not counted: MQTT has limits of its own for them. */
+  /** WebSockets do not count, because MQTT has limits of its own for them. */
   readonly connectionsMax: number
-  /** Of these, from one address; loopback has none. */
+  /** The same for one address; loopback addresses have no such limit. */
   readonly connectionsPerAddressMax: number
   readonly headersMax: number
-  /** 50 tags of full length, URL-encoded, fit into the headers. */
+  /** Large enough for 50 tags of full length, URL-encoded. */
   readonly headerBytesMax: number
 }
 
@@ -52,22 +52,22 @@ export const httpLimits: HttpLimits = Object.freeze({
 })
 
 /**
- * Takes over a connection for good: it decides who may have it, answers the upgrade, and closes the
- * socket. A SluiceError that it throws is the answer instead.
+ * Takes over a connection for good: decides whether the client may have it, answers the upgrade,
+ * and closes the socket. A SluiceError that it throws becomes the answer.
  */
 export type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Where MQTT over WebSocket is spoken. */
+/** The path of MQTT over WebSocket. */
 export const webSocketPath = '/mqtt'
 const tlsVersionMin = 'TLSv1.2'
-/** What a client gets to read why it was refused. */
+/** How long a refused client has to read the answer before its socket is closed. */
 const lingerMs = 1_000
 
 export interface NodeServerOptions {
-  /** Given: HTTPS only, in force from `useTlsMaterial` on. Client certificates may be asked for. */
+  /** Undefined: plain HTTP. HTTPS has no certificate until `useTlsMaterial` gives it one. */
   readonly tls: { readonly asksClients: boolean } | undefined
   readonly limits: HttpLimits
-  /** Absent: nothing can be upgraded to, and the wish for it is passed over. */
+  /** Undefined: requests for an upgrade are handled as plain requests. */
   readonly onUpgrade: OnUpgrade | undefined
   readonly clock: Clock
 }
@@ -82,20 +82,20 @@ export function createNodeServer(
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: limits.checkIntervalMs,
-    // Node would answer without the form that all answers have; the routes ask for it themselves.
+    // Node's own answer would not have the common form, so the routes check the header instead.
     requireHostHeader: false,
-    // Newer versions of Node ask; older ones take every wish for an upgrade to `upgrade`.
+    // Newer versions of Node ask this; older ones emit `upgrade` for every request for an upgrade.
     shouldUpgradeCallback: isWebSocket,
   }
   const server: Server = tls
     ? createTlsServer({ ...options, ...tlsOptionsOf(tls, limits) }, handler)
     : createPlainServer(options, handler)
   server.keepAliveTimeout = limits.idleTimeoutMs
-  // One more is let through, for the routes to see that there are too many.
+  // One header more than allowed comes through, so that the routes can see the excess.
   server.maxHeadersCount = limits.headersMax + 1
   server.setTimeout(limits.stalledTimeoutMs)
   answerUnreadable(server, refuse, tls !== undefined)
-  // Whether a body may come is said when its sender is known: see http-app.ts.
+  // The answer 100 is sent once the sender is authenticated: see http-app.ts.
   server.on('checkContinue', handler)
   server.on('checkExpectation', (_request: IncomingMessage, answer) => {
     answer.shouldKeepAlive = false
@@ -108,7 +108,7 @@ export function createNodeServer(
   return server
 }
 
-/** Connections that stand go on with what they began with. */
+/** Open connections keep the certificate that they began with. */
 export function useTlsMaterial(server: Server, material: TlsMaterial): void {
   if (!('setSecureContext' in server)) return
   const tlsServer = server as ReturnType<typeof createTlsServer>
@@ -123,8 +123,8 @@ function tlsOptionsOf(
     minVersion: tlsVersionMin,
     ALPNProtocols: ['http/1.1'],
     handshakeTimeout: headersTimeoutMs,
-    // Asked for, not required: the API goes by signatures, and whoever speaks MQTT over WebSocket
-    // looks at the certificate, and at whether it could be verified, himself.
+    // A client certificate is requested but not required: the API relies on signatures, and MQTT
+    // over WebSocket checks the certificate, and whether it was verified, by itself.
     requestCert: asksClients,
     rejectUnauthorized: false,
   }
@@ -142,7 +142,7 @@ function upgrader(onUpgrade: OnUpgrade, refuse: Refuse): OnUpgrade {
       refuse(socket, invalidRequest(`an upgrade is to WebSocket, on ${webSocketPath}`))
       return
     }
-    // From here on it is not HTTP that says how long silence may last.
+    // From here on MQTT decides how long a connection may be silent.
     if ('setTimeout' in socket) (socket as Socket).setTimeout(0)
     try {
       onUpgrade(request, socket, head)
@@ -152,7 +152,7 @@ function upgrader(onUpgrade: OnUpgrade, refuse: Refuse): OnUpgrade {
   }
 }
 
-/** What never becomes a request: bytes that are no HTTP, too many of them, or too slow. */
+/** Answers what never becomes a request: bytes that are no HTTP, too many of them, or too slow. */
 function answerUnreadable(server: Server, refuse: Refuse, isTls: boolean): void {
   const rawSocketOf = isTls ? followRawSockets(server) : () => undefined
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -168,13 +168,13 @@ function answerUnreadable(server: Server, refuse: Refuse, isTls: boolean): void 
 
 const problems: Readonly<Record<string, string>> = Object.freeze({
   ERR_HTTP_REQUEST_TIMEOUT: 'the request did not arrive in time',
-  HPE_HEADER_OVERFLOW: 'the headers are larger than is taken',
+  HPE_HEADER_OVERFLOW: 'the headers are too large',
 })
 
-/** Of the socket below TLS and of the one above it the same. */
+/** The same text for the socket below TLS and the socket above it. */
 export const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
 
-/** Below TLS: whoever speaks plain HTTP could read nothing that comes through it. */
+/** Finds the socket below TLS, because clients of plain HTTP cannot read an answer through TLS. */
 function followRawSockets(server: Server): (socket: Socket) => Socket | undefined {
   const sockets = new Map<string, Socket>()
   server.prependListener('connection', (socket: Socket) => {
@@ -194,8 +194,9 @@ function failed(cause: unknown): SluiceError {
 type Refuse = (socket: Duplex | null, error: SluiceError) => void
 
 /**
- * Answers on the socket itself and ends it, whether or not the other side does. What still comes in
- * meanwhile is read: to close on it would take the answer away from whoever is still sending.
+ * Answers on the socket itself and closes it, whether or not the client does. Bytes that still
+ * arrive are read meanwhile, because closing on unread bytes resets the connection and loses the
+ * answer.
  */
 function refuser(clock: Clock): Refuse {
   return (socket, error) => {

@@ -5,7 +5,9 @@
  */
 export type AwsOperations = Readonly<Record<string, string>>
 
-/** @returns the name of the operation that a method and a request target ask for, if there is one */
+/**
+ * @returns the name of the operation that a method and a request target ask for, if there is one
+ */
 export type OperationFinder = (method: string, target: string) => string | undefined
 
 interface Pattern {
@@ -25,7 +27,9 @@ export function createOperationFinder(operations: AwsOperations): OperationFinde
   }
 }
 
-/** By method and first segment, which is no label; of two that match, the closer one comes first. */
+/**
+ * By method and first segment, which is no label; of two that match, the closer one comes first.
+ */
 function indexOf(operations: AwsOperations): ReadonlyMap<string, readonly Pattern[]> {
   const index = new Map<string, Pattern[]>()
   for (const [name, operation] of Object.entries(operations)) {

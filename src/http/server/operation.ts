@@ -67,7 +67,9 @@ const synonyms: readonly (readonly ErrorCode[])[] = [
   ['ThrottlingException', 'TooManyRequestsException'],
 ]
 
-/** @returns the name that the operation declares for an error of this kind, or else the same code */
+/**
+ * @returns the name that the operation declares for an error of this kind, or else the same code
+ */
 export function declaredCode(code: ErrorCode, operation: Operation | undefined): ErrorCode {
   const { errors = [] } = operation ?? {}
   if (errors.includes(code)) return code

@@ -1,10 +1,10 @@
 import { SluiceError } from '../../base/errors.ts'
 
 /**
- * What follows `prefix` in the path as it was sent: `a%2Fb` and `a/b` are one topic, and blanks,
- * empty levels and a slash at either end belong to it.
+ * The part of the path after `prefix`, decoded from the path as it was sent: `a%2Fb` and `a/b` are
+ * one topic, and blanks, empty levels and a slash at either end belong to the topic.
  *
- * @throws SluiceError InvalidRequestException: it is not URL-encoded
+ * @throws SluiceError InvalidRequestException: the path is not URL-encoded
  */
 export function restOfPath(url: string | undefined, prefix: string): string {
   const [path = ''] = (url ?? '').split('?', 1)

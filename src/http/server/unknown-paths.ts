@@ -11,7 +11,9 @@ import type { HttpApp } from './http-app.ts'
  * - 404 for any other path.
  */
 export interface UnknownPaths {
-  /** @throws SluiceError InvalidRequestException: the request is for an operation that is missing */
+  /**
+   * @throws SluiceError InvalidRequestException: the request is for an operation that is missing
+   */
   refuseMissingOperation(request: FastifyRequest): void
   /** Adds the routes that answer 405. They come after all others. */
   addOtherMethods(routes: HttpApp): void

@@ -42,7 +42,8 @@ const replayRequestSchema = Type.Object(
     how: Type.Optional(
       Type.Enum(['rule', 'asIs'], {
         description:
-          '`rule`, the default: by the rule as it is now. `asIs`: the same record to the same stream.',
+          '`rule`, the default: by the rule as it is now. ' +
+          '`asIs`: the same record to the same stream.',
       }),
     ),
   },

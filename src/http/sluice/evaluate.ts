@@ -22,7 +22,7 @@ import { jsonSlice } from '../../base/json-slice.ts'
 import { messageOfRequest, messageRequestSchema, topicAsWritten } from './message-request.ts'
 import { ruleReadErrors } from './sluice-api.ts'
 
-/** `POST /v1/evaluate`: what a rule would do with a message, by the engine's own path. */
+/** `POST /v1/evaluate`: what a rule would do with a message, by the same code as in the engine. */
 export interface EvaluateDependencies {
   readonly rules: Pick<RuleStore, 'byName'>
   readonly compile: CompileRule
@@ -35,7 +35,9 @@ export interface EvaluateDependencies {
 const templatesMax = 100
 /** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
 const bodyBytesMax = 524_288
-/** Stands for the name of a rule that is given without one. The blank keeps topics from naming it. */
+/**
+ * Stands for the name of a rule that is given without one. The blank keeps topics from naming it.
+ */
 const unnamedRule = 'unnamed rule'
 
 const evaluateRequestSchema = Type.Object(
@@ -169,7 +171,10 @@ function templateOf(text: string, rule: CompiledRule, index: number): CompiledTe
   }
 }
 
-/** The output stands in the answer as the engine wrote it: a second writer would round numbers. */
+/**
+ * The output stands in the answer as the engine wrote it, because JSON.stringify would round
+ * numbers.
+ */
 function answerText(evaluation: Evaluation): string {
   const { matched, output, outputIsJson, templates, failures } = evaluation
   const members = [`"matched":${matched}`]
@@ -186,7 +191,7 @@ function answerText(evaluation: Evaluation): string {
   return `{${members.join(',')}}`
 }
 
-/** A payload may begin with a byte order mark, which has no place inside a document. */
+/** The decoder drops a byte order mark, which a payload may have but a document must not. */
 function textOf(output: Buffer): string {
   return new TextDecoder().decode(output)
 }

@@ -6,10 +6,10 @@ import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message, Mqtt5Properties } from '../../message.ts'
 
 /**
- * A message as people write it down: in `/v1/evaluate`, and in the tests beside a rule.
+ * A message as people write it: in `/v1/evaluate`, and in the tests beside a rule.
  *
- * The payload is either `payload`, any JSON value, of which the message gets the text as it
- * stands, digit by digit; or `payloadBase64`, the very bytes.
+ * The payload is either `payload`, any JSON value, whose text the message gets unchanged, or
+ * `payloadBase64`, the exact bytes.
  */
 export const mqtt5Schema = Type.Object(
   {
@@ -30,13 +30,13 @@ export const messageRequestSchema = Type.Object(
     clientId: Type.Optional(Type.String()),
     qos: Type.Optional(Type.Enum([0, 1, 2])),
     transport: Type.Optional(Type.Enum(['mqtt', 'http'])),
-    /** Epoch milliseconds: what `timestamp()` gives. */
+    /** Epoch milliseconds, which `timestamp()` returns. */
     timestamp: Type.Optional(Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000 })),
     accountId: Type.Optional(Type.String({ pattern: '^[0-9]{12}$' })),
     principal: Type.Optional(Type.String()),
     sourceIp: Type.Optional(Type.String()),
     traceId: Type.Optional(Type.String()),
-    /** Taken for completeness; no function of the language gives it. */
+    /** Accepted for completeness; no function of the language returns it. */
     mqttVersion: Type.Optional(Type.Enum(['3.1.1', '5'])),
     mqtt5: Type.Optional(mqtt5Schema),
   },
@@ -50,11 +50,11 @@ const payloadBytesMax = 131_072
 export interface MessageSource {
   /** The text of `payload` in the document that the request was read from. */
   readonly payloadText: string | undefined
-  /** Where the request stands, for messages to people: `message`, `[2].message`. */
+  /** The place of the request in its document, for error messages: `message`, `[2].message`. */
   readonly where: string
   /** Epoch milliseconds, for a request without `timestamp`. */
   readonly nowMs: number
-  /** Absent: AWS IoT's. */
+  /** By default AWS IoT's limits. */
   readonly topicLimits?: TopicLimits | undefined
 }
 
@@ -79,7 +79,7 @@ export function messageOfRequest(request: MessageRequest, source: MessageSource)
   }
 }
 
-/** AWS publishes on topics of its own, such as shadows: rules may be tried on them too. */
+/** Rules may also be tried on AWS's own topics, such as those of shadows. */
 function topicOf(
   topic: string,
   { where, topicLimits }: MessageSource,
@@ -93,7 +93,7 @@ function topicOf(
   return { topic: basicIngest.topic, basicIngestRule: basicIngest.rule }
 }
 
-/** What `topicOf` would read as this message's topic. */
+/** The topic as a request would give it: the inverse of `topicOf`. */
 export function topicAsWritten({
   topic,
   basicIngestRule: rule,
@@ -104,7 +104,7 @@ export function topicAsWritten({
 function payloadOf(request: MessageRequest, { payloadText, where }: MessageSource): Buffer {
   const { payloadBase64 } = request
   if (payloadText !== undefined && payloadBase64 !== undefined) {
-    throw invalidRequest(`${where} has payload and payloadBase64: give one of them`)
+    throw invalidRequest(`${where} has both payload and payloadBase64: give one of them`)
   }
   if (payloadText === undefined && payloadBase64 === undefined) {
     throw invalidRequest(`${where}.payload is missing; payloadBase64 may stand in its place`)
@@ -126,7 +126,7 @@ function mqtt5Of(given: Static<typeof mqtt5Schema>, where: string): Mqtt5Propert
   return { ...properties, correlationData }
 }
 
-/** Node's decoder passes over what is no base64; a slip of the pen should be told. */
+/** Node's decoder ignores characters that are no base64, but a typing error should be reported. */
 function decodeBase64(text: string, field: string): Buffer {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.toString('base64') === text) return bytes

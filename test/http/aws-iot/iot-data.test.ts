@@ -6,7 +6,7 @@ import {
   paginateListRetainedMessages,
 } from '@aws-sdk/client-iot-data-plane'
 import { connectAsync } from 'mqtt'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, test, onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { SluiceError } from '../../../src/base/errors.ts'
 import { createIngress } from '../../../src/ingress/ingress.ts'
@@ -39,7 +39,7 @@ const retain = (topic: string, text = 'x') =>
   new PublishCommand({ topic, retain: true, qos: 1, payload: encode(text) })
 
 describe('Publish', () => {
-  it('goes through rules and to subscribers', async () => {
+  test('goes through rules and to subscribers', async () => {
     const { iotData, ingested, mqttPort } = await serverWithBroker()
     const subscriber = await connectAsync({ port: mqttPort, protocolVersion: 4 })
     onTestFinished(() => subscriber.endAsync())
@@ -63,7 +63,7 @@ describe('Publish', () => {
     expect(await received).toEqual(['a/b c', encode('x')])
   })
 
-  it('carries the properties of MQTT 5', async () => {
+  test('carries the properties of MQTT 5', async () => {
     const { iotData, ingested } = await serverWithBroker()
     await iotData.send(
       new PublishCommand({
@@ -90,7 +90,7 @@ describe('Publish', () => {
     })
   })
 
-  it.each([
+  test.each([
     ['a%2Fb', 'a/b'],
     ['a/b', 'a/b'],
     ['/a//b/', '/a//b/'],
@@ -107,19 +107,19 @@ describe('Publish', () => {
     })
   })
 
-  it('without a body has an empty payload', async () => {
+  test('without a body has an empty payload', async () => {
     const { iotData, ingested } = await serverWithBroker()
     await iotData.send(new PublishCommand({ topic: 't' }))
     expect(ingested).toMatchObject([{ payload: Buffer.alloc(0), qos: 0 }])
   })
 
-  it('is Basic Ingest on its topics', async () => {
+  test('is Basic Ingest on its topics', async () => {
     const { iotData, ingested } = await serverWithBroker()
     await iotData.send(new PublishCommand({ topic: '$aws/rules/r/x/y' }))
     expect(ingested).toMatchObject([{ topic: 'x/y', basicIngestRule: 'r' }])
   })
 
-  it.each<[string, string, RequestInit, number, RegExp]>([
+  test.each<[string, string, RequestInit, number, RegExp]>([
     ['a wildcard', 'a/%23', {}, 400, /no wildcards/],
     ['no topic', '', {}, 400, /the topic is empty/],
     ['a topic of the broker', '$SYS/x', {}, 400, /begin with \$/],
@@ -158,7 +158,7 @@ describe('Publish', () => {
     expect(ingested).toEqual([])
   })
 
-  it('that waits 5 s for the outbox is answered 503', async () => {
+  test('is answered 503 after waiting 5 s for the outbox', async () => {
     const writing = new AbortController()
     const written = new Promise<void>((resolve) => {
       writing.signal.addEventListener('abort', () => resolve())
@@ -175,7 +175,7 @@ describe('Publish', () => {
     writing.abort()
   })
 
-  it('that cannot be written is answered 503', async () => {
+  test('is answered 503 when records cannot be written', async () => {
     const { iotData } = await serverWithBroker(() =>
       Promise.reject(new SluiceError('OutboxWriteFailed', 'disk is full')),
     )
@@ -186,7 +186,7 @@ describe('Publish', () => {
 })
 
 describe('a fault of the engine', () => {
-  it('has the name that the data plane has for it, and keeps its cause to the log', async () => {
+  test('has the name that the data plane gives it, and its cause is only in the log', async () => {
     const { iotData, serverLog } = await serverWithBroker(() =>
       Promise.reject(new Error('what went wrong')),
     )
@@ -200,7 +200,7 @@ describe('a fault of the engine', () => {
 })
 
 describe('retained messages', () => {
-  it('are read by topic', async () => {
+  test('are read by topic', async () => {
     const { iotData } = await serverWithBroker()
     await iotData.send(retain('a/b', 'last words'))
     const { $metadata: _, ...message } = await iotData.send(
@@ -217,7 +217,7 @@ describe('retained messages', () => {
     )
   })
 
-  it('are listed page by page', async () => {
+  test('are listed page by page', async () => {
     const { iotData } = await serverWithBroker()
     for (const topic of ['c', 'a/b', 'b']) await iotData.send(retain(topic, topic))
     const pages: (string | undefined)[][] = []
@@ -234,7 +234,7 @@ describe('retained messages', () => {
 })
 
 describe('DeleteConnection', () => {
-  it('ends the connection of a client, and knows when there is none', async () => {
+  test('ends the connection of a client, and knows when there is none', async () => {
     const { iotData, mqttPort } = await serverWithBroker()
     const client = await connectAsync({
       port: mqttPort,

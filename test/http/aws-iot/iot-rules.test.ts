@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-iot'
 import type { TopicRulePayload } from '@aws-sdk/client-iot'
 import { rm } from 'node:fs/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { SluiceError } from '../../../src/base/errors.ts'
 import { openStore, roleArn } from '../../rules/rule-fixtures.ts'
@@ -36,7 +36,7 @@ const failure = async (sending: Promise<unknown>): Promise<unknown[]> => {
 }
 
 describe('the AWS client', () => {
-  it('creates, reads, lists, disables, enables, replaces and deletes a rule', async () => {
+  test('creates, reads, lists, disables, enables, replaces and deletes a rule', async () => {
     const store = await openStore({ clock: { ...systemClock, wallMs: () => 1_700_000_000_000 } })
     const { iot } = await startServer({ store })
     const ruleName = 'first'
@@ -69,7 +69,7 @@ describe('the AWS client', () => {
     expect(store.store.all()).toEqual([])
   })
 
-  it('keeps republish and error actions as they were given', async () => {
+  test('keeps republish and error actions as they were given', async () => {
     const { iot } = await startServer()
     const headers = {
       contentType: 'application/json',
@@ -86,7 +86,7 @@ describe('the AWS client', () => {
     expect(rule).toMatchObject(topicRulePayload)
   })
 
-  it('stores tags with a rule', async () => {
+  test('stores tags with a rule', async () => {
     const { iot, store } = await startServer()
     await iot.send(
       new CreateTopicRuleCommand({
@@ -98,7 +98,7 @@ describe('the AWS client', () => {
     expect(store.get('r').tags).toEqual({ team: 'plant nord', 'cost centre': 'a/b=7', empty: '' })
   })
 
-  it('pages through all rules while others come and go', async () => {
+  test('pages through all rules while others come and go', async () => {
     const { iot, store } = await startServer()
     for (const letter of 'bdfhjl') {
       await iot.send(
@@ -121,7 +121,7 @@ describe('the AWS client', () => {
     ])
   })
 
-  it('lists by topic and by state', async () => {
+  test('lists by topic and by state', async () => {
     const { iot } = await startServer()
     for (const filter of ['x/#', 'x/y', 'z']) {
       const ruleName = filter.replaceAll(/\W/g, '_')
@@ -138,7 +138,7 @@ describe('the AWS client', () => {
     expect(await list({ topic: 'x/y', ruleDisabled: false })).toEqual(['x__'])
   })
 
-  it('gets each declared error by its name and status', async () => {
+  test('gets each declared error by its name and status', async () => {
     const { iot, directory } = await startServer({ store: await openStore({ rulesMax: 2 }) })
     const create = (ruleName: string, topicRulePayload: TopicRulePayload, tags?: string) =>
       iot.send(
@@ -167,7 +167,7 @@ describe('the AWS client', () => {
     expect(await failure(create('s', payloadFor('a'), 'aws:x=1'))).toEqual([
       'InvalidRequestException',
       400,
-      'the tag key aws:x begins with aws:, which AWS keeps to itself',
+      'the tag key aws:x begins with aws:, which AWS reserves',
     ])
     const denied = ['UnauthorizedException', 401, "Access to topic rule 'x' was denied"]
     const x = { ruleName: 'x' }
@@ -193,7 +193,7 @@ describe('the AWS client', () => {
       ),
     ])
   })
-  it('hears of an update that too many others wait for', async () => {
+  test('is refused an update when too many others wait', async () => {
     const opened = await openStore()
     const conflict = new SluiceError('ConflictingResourceUpdateException', 'others are waiting')
     const rules = { ...opened.store, delete: () => Promise.reject(conflict) }
@@ -208,7 +208,7 @@ describe('the AWS client', () => {
 describe('a request without an AWS client', () => {
   const minimal = JSON.stringify({ sql: "SELECT * FROM 'a'", actions: [] })
 
-  it.each([
+  test.each([
     ['without a content-type, as boto3 and the CLI send it', {}],
     ['with the content-type of a form', { 'content-type': 'application/x-www-form-urlencoded' }],
     ['with an odd content-type', { 'content-type': 'application/x-amz-json-1.1' }],
@@ -221,14 +221,14 @@ describe('a request without an AWS client', () => {
     expect(store.get('r').payload.awsIotSqlVersion).toBe('2015-10-08')
   })
 
-  it('creates a rule of the wrapped form', async () => {
+  test('creates a rule of the wrapped form', async () => {
     const { url, store } = await startServer()
     const body = `{"topicRulePayload": ${minimal}}`
     await fetch(`${url}/rules/r`, { method: 'POST', body })
     expect(store.get('r').payload.sql).toBe("SELECT * FROM 'a'")
   })
 
-  it('gives createdAt as a number, and no topicPattern to a rule without FROM', async () => {
+  test('gives createdAt as a number, and no topicPattern to a rule without FROM', async () => {
     const { url } = await startServer()
     const body = JSON.stringify({ sql: 'SELECT *', actions: [] })
     await fetch(`${url}/rules/r`, { method: 'POST', body })
@@ -245,7 +245,7 @@ describe('a request without an AWS client', () => {
     })
   })
 
-  it.each([
+  test.each([
     ['POST', '/rules/a-b', minimal, 'ruleName must match ^[a-zA-Z0-9_]{1,128}$'],
     ['GET', `/rules/${'n'.repeat(129)}`, undefined, 'ruleName must match'],
     ['DELETE', '/rules/a%2Fb', undefined, 'ruleName must match'],
@@ -280,7 +280,7 @@ describe('a request without an AWS client', () => {
     expect(told.slice(0, message.length)).toBe(message)
   })
 
-  it.each([
+  test.each([
     ['k=1&k=2', 'tag k is given twice'],
     ['=v', 'a tag without a key is given'],
     [`${'k'.repeat(129)}=`, 'has more than 128 characters'],
@@ -297,7 +297,7 @@ describe('a request without an AWS client', () => {
     expect(store.all()).toEqual([])
   })
 
-  it('may name 50 tags of full length', async () => {
+  test('may give a rule 50 tags of full length', async () => {
     const { url, store } = await startServer()
     const tags = Array.from({ length: 50 }, (_, key): [string, string] => [
       `${'k'.repeat(120)}${key}`,
@@ -309,7 +309,7 @@ describe('a request without an AWS client', () => {
     expect(store.get('r').tags).toEqual(Object.fromEntries(tags))
   })
 
-  it('may use a name of 128 characters', async () => {
+  test('may use a name of 128 characters', async () => {
     const { url } = await startServer()
     const name = 'n'.repeat(128)
     await fetch(`${url}/rules/${name}`, { method: 'POST', body: minimal })

@@ -4,7 +4,7 @@ import {
   TagResourceCommand,
   UntagResourceCommand,
 } from '@aws-sdk/client-iot'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { payloadOf } from '../../rules/rule-fixtures.ts'
 import { startServer } from '../http-fixtures.ts'
 
@@ -20,7 +20,7 @@ async function serverWithRule(tags: Record<string, string> = {}) {
 describe('tags of a rule', () => {
   const resourceArn = arnOf('r')
 
-  it('are added, replaced, listed and removed', async () => {
+  test('are added, replaced, listed and removed', async () => {
     const { iot, store } = await serverWithRule({ team: 'north', cost: '7' })
     const tags = [{ Key: 'cost', Value: '8' }, { Key: 'empty' }]
     await iot.send(new TagResourceCommand({ resourceArn, tags }))
@@ -36,14 +36,14 @@ describe('tags of a rule', () => {
     expect(store.get('r').tags).toEqual({ cost: '8', empty: '' })
   })
 
-  it('survive a replacement of the rule', async () => {
+  test('survive a replacement of the rule', async () => {
     const { iot, store } = await serverWithRule()
     await iot.send(new TagResourceCommand({ resourceArn, tags: [{ Key: 'a', Value: 'b' }] }))
     await store.replace('r', payloadOf('other'))
     expect(store.get('r').tags).toEqual({ a: 'b' })
   })
 
-  it('are at most 50', async () => {
+  test('are at most 50', async () => {
     const { iot, store } = await serverWithRule({ first: '' })
     const tags = Array.from({ length: 50 }, (_, index) => ({ Key: `k${index}`, Value: '' }))
     await expect(iot.send(new TagResourceCommand({ resourceArn, tags }))).rejects.toMatchObject({
@@ -53,7 +53,7 @@ describe('tags of a rule', () => {
     expect(store.get('r').tags).toEqual({ first: '' })
   })
 
-  it.each([
+  test.each([
     ['an unknown rule', arnOf('nope'), 'ResourceNotFoundException', 404],
     ['a rule of another account', arnOf('r', '999999999999'), 'ResourceNotFoundException', 404],
     [
@@ -82,7 +82,7 @@ describe('tags of a rule', () => {
     ).rejects.toMatchObject(error)
   })
 
-  it.each([
+  test.each([
     [[{ Key: '', Value: '' }], 'a tag without a key'],
     [[{ Key: 'k'.repeat(129), Value: '' }], 'more than 128 characters'],
     [[{ Key: 'k', Value: 'v'.repeat(257) }], 'more than 256 characters'],
@@ -98,13 +98,13 @@ describe('tags of a rule', () => {
 })
 
 describe('DescribeEndpoint', () => {
-  it.each(['iot:Data-ATS', 'iot:Data', undefined])('%s is this port', async (endpointType) => {
+  test.each(['iot:Data-ATS', 'iot:Data', undefined])('%s is this port', async (endpointType) => {
     const { iot, port } = await startServer()
     const answer = await iot.send(new DescribeEndpointCommand({ endpointType }))
     expect(answer.endpointAddress).toBe(`127.0.0.1:${port}`)
   })
 
-  it('refuses the endpoint of anything else', async () => {
+  test('refuses the endpoint of anything else', async () => {
     const { iot } = await startServer()
     await expect(
       iot.send(new DescribeEndpointCommand({ endpointType: 'iot:Jobs' })),

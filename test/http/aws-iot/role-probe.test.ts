@@ -1,5 +1,5 @@
 import { CreateTopicRuleCommand, ReplaceTopicRuleCommand } from '@aws-sdk/client-iot'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, test, onTestFinished } from 'vitest'
 import { createRoleProbe } from '../../../src/http/aws-iot/role-probe.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { createAwsCalls } from '../../../src/aws/aws-calls.ts'
@@ -44,7 +44,7 @@ async function serverWithProbe() {
 }
 
 describe('the roles of a rule that is created or replaced', () => {
-  it('are assumed, and the rule is refused when one is', async () => {
+  test('are assumed, and the rule is refused when one is', async () => {
     const { iot, store } = await serverWithProbe()
     const create = (ruleName: string, members: object) =>
       iot.send(
@@ -76,7 +76,7 @@ describe('the roles of a rule that is created or replaced', () => {
     expect(store.get('good').payload.actions).toEqual([kinesis('good')])
   })
 
-  it('are not asked for where nothing assumes them', async () => {
+  test('are not asked for where nothing assumes them', async () => {
     const { iot, store } = await serverWithProbe()
     const topicRulePayload = { sql: "SELECT * FROM 'a'", actions: [republish] }
     await iot.send(new CreateTopicRuleCommand({ ruleName: 'r', topicRulePayload }))
@@ -87,7 +87,7 @@ describe('the roles of a rule that is created or replaced', () => {
     expect(store.match('b')).toHaveLength(1)
   })
 
-  it('are asked for after the statement is read', async () => {
+  test('are asked for after the statement is read', async () => {
     const { iot } = await serverWithProbe()
     const topicRulePayload = { sql: 'SELECT', actions: [kinesis('refused')] }
     await expect(
@@ -95,7 +95,7 @@ describe('the roles of a rule that is created or replaced', () => {
     ).rejects.toMatchObject({ name: 'SqlParseException' })
   })
 
-  it('count as good while STS cannot be reached', async () => {
+  test('count as good while STS cannot be reached', async () => {
     const { iot, lab, logged, store } = await serverWithProbe()
     lab.faults.clear()
     lab.faults.add({ operation: 'AssumeRole', effect: { kind: 'html', status: 503 } })

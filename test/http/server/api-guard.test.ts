@@ -12,7 +12,7 @@ import {
   ListRetainedMessagesCommand,
   PublishCommand,
 } from '@aws-sdk/client-iot-data-plane'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   admin,
   arn,
@@ -29,7 +29,7 @@ import {
 import type { Sent, Signer } from '../guarded-server.ts'
 
 describe("AWS's own clients are let in", () => {
-  it.each([admin, session])('to the control plane: $accessKeyId', async (key) => {
+  test.each([admin, session])('to the control plane: $accessKeyId', async (key) => {
     const { iot } = clientsOf(await startGuarded(), key)
     const tags = 'team=plant&site=north%2F2'
     await iot.send(new CreateTopicRuleCommand({ ruleName: 'r', topicRulePayload, tags }))
@@ -43,7 +43,7 @@ describe("AWS's own clients are let in", () => {
     expect(listed.tags).toHaveLength(3)
   })
 
-  it.each(['a/b', 'a b', 'a%2Fb', 'ä/温度', '/a//b/', "a!'()*~&=?c", 'a/../b'])(
+  test.each(['a/b', 'a b', 'a%2Fb', 'ä/温度', '/a//b/', "a!'()*~&=?c", 'a/../b'])(
     'to the data plane, topic %s',
     async (topic) => {
       const { ingress, topics } = await startBroker()
@@ -72,7 +72,7 @@ describe("AWS's own clients are let in", () => {
   )
 })
 
-it('a topic that the broker refuses has come through the guard', async () => {
+test('a topic that the broker refuses has come through the guard', async () => {
   const { ingress } = await startBroker()
   const { iotData } = clientsOf(await startGuarded({ dependencies: { broker: ingress } }), admin)
   await expect(iotData.send(new PublishCommand({ topic: 'a/+/#' }))).rejects.toMatchObject({
@@ -80,7 +80,7 @@ it('a topic that the broker refuses has come through the guard', async () => {
   })
 })
 
-describe('what is signed otherwise is refused', () => {
+describe('a request with a wrong signature is refused', () => {
   const body = JSON.stringify(topicRulePayload)
   const create: Sent = { method: 'POST', path: '/rules/r', body }
   const hash = createHash('sha256').update(body).digest('hex')
@@ -164,14 +164,14 @@ describe('what is signed otherwise is refused', () => {
       withHeader('authorization', 'AWS4-HMAC-SHA256 Credential=ADMIN/20260101/r/iot/aws4_request'),
     ],
   ]
-  it.each(cases)('%s', async (_name, request, by, code, change = (sent) => sent) => {
+  test.each(cases)('%s', async (_name, request, by, code, change = (sent) => sent) => {
     const { port, store } = await startGuarded()
     const answer = await send(port, change(signed(port, request, by)))
     expect([answer.status, answer.errorType]).toEqual([code === undefined ? 200 : 403, code])
     expect(store.all()).toHaveLength(code === undefined ? 1 : 0)
   })
 
-  it('/v1 is signed as `iot`, the data plane as `iotdata`', async () => {
+  test('/v1 is signed as `iot`, the data plane as `iotdata`', async () => {
     const { port } = await startGuarded()
     for (const [path, service, status] of [
       ['/v1/outbox', 'iot', 200],
@@ -187,7 +187,7 @@ describe('what is signed otherwise is refused', () => {
   })
 })
 
-describe('who is not known learns nothing', () => {
+describe('a client that is not authenticated learns nothing', () => {
   const paths: [string, string][] = [
     ['GET', '/rules'],
     ['GET', '/rules/there'],
@@ -204,7 +204,7 @@ describe('who is not known learns nothing', () => {
     ['GET', '/v1/docs'],
     ['GET', '/v1/openapi.json'],
   ]
-  it.each(paths)('%s %s', async (method, path) => {
+  test.each(paths)('%s %s', async (method, path) => {
     const { port } = await startGuarded()
     const unsigned = await send(port, { method, path })
     expect(unsigned).toMatchObject({
@@ -220,14 +220,14 @@ describe('who is not known learns nothing', () => {
     expect(forged).toMatchObject({ status: 403, errorType: 'InvalidSignatureException' })
   })
 
-  it.each([
+  test.each([
     ['GET', '/nowhere', 'iot', 404],
     ['GET', '/things/t/shadow', 'iotdata', 400],
     ['GET', '/things/t/nothing', 'iotdata', 404],
     ['PUT', '/rules/r', 'iot', 405],
     ['DELETE', '/v1/health', 'iot', 405],
     ['GET', '/rules?maxResults=none', 'iot', 400],
-  ])('who is known does: %s %s as %s: %i', async (method, path, service, status) => {
+  ])('an authenticated client does: %s %s as %s: %i', async (method, path, service, status) => {
     const { port } = await startGuarded({
       keys: [{ ...admin, statement: { Effect: 'Allow', Action: 'iot:Nothing', Resource: '*' } }],
     })
@@ -235,7 +235,7 @@ describe('who is not known learns nothing', () => {
     expect(answer.status).toBe(status)
   })
 
-  it('no body is read of one who signs with an unknown key', async () => {
+  test('the body of a request with an unknown key is not read', async () => {
     const { port } = await startGuarded()
     const key = { ...admin, accessKeyId: 'NOBODY' }
     const path = '/rules/r'
@@ -244,7 +244,7 @@ describe('who is not known learns nothing', () => {
     expect(answer.errorType).toBe('UnrecognizedClientException')
   })
 
-  it('health is open to all', async () => {
+  test('health is open to all', async () => {
     const { port } = await startGuarded()
     expect(await send(port, { path: '/v1/health' })).toMatchObject({ status: 200 })
     expect(await send(port, { path: '/v1/health', method: 'HEAD' })).toMatchObject({ status: 200 })
@@ -256,7 +256,7 @@ describe('who is not known learns nothing', () => {
 describe('GET /v1/metrics', () => {
   const metricsToken = 'token-of-prometheus'
 
-  it('is answered to the bearer of the token, and nothing else is', async () => {
+  test('is all that the bearer of the token may read', async () => {
     const { port } = await startGuarded({ metricsToken, keys: [] })
     expect(await send(port, bearer(metricsToken))).toMatchObject({ status: 200 })
     expect(await send(port, bearer('token-of-another'))).toMatchObject({
@@ -267,7 +267,7 @@ describe('GET /v1/metrics', () => {
     expect(await send(port, { path: '/v1/metrics' })).toMatchObject({ status: 403 })
   })
 
-  it('is answered to a key that may read them, also without a token', async () => {
+  test('is answered to a key whose policy allows it, also without a token', async () => {
     const { port } = await startGuarded()
     expect(await send(port, signed(port, { path: '/v1/metrics' }))).toMatchObject({ status: 200 })
     expect(await send(port, bearer(metricsToken))).toMatchObject({ status: 403 })
@@ -275,7 +275,7 @@ describe('GET /v1/metrics', () => {
 })
 
 describe('without any key', () => {
-  it.each(['/rules', '/nowhere', '/v1/outbox'])('%s says how to make one', async (path) => {
+  test.each(['/rules', '/nowhere', '/v1/outbox'])('%s says how to make a key', async (path) => {
     const { port } = await startGuarded({ keys: [] })
     for (const request of [{ path }, signed(port, { path })]) {
       expect(await send(port, request)).toMatchObject({
@@ -289,7 +289,7 @@ describe('without any key', () => {
 })
 
 describe('secrets', () => {
-  it('reach no log line, whatever fails', async () => {
+  test('reach no log line, whatever fails', async () => {
     const server = await startGuarded({
       metricsToken: 'token-of-prometheus',
       dependencies: {

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Message } from '../../../src/message.ts'
 import {
   admin,
@@ -34,7 +34,7 @@ async function sendAsReader(request: Sent) {
   return { topics, answer: await send(port, signed(port, request, by)) }
 }
 
-it.each([
+test.each([
   ['GET', '/rules'],
   ['HEAD', '/rules'],
   ['POST', '/topics/mine/a'],
@@ -88,7 +88,7 @@ const denied: [string, string, string, Partial<Sent>?][] = [
     { body: JSON.stringify({ topicRulePayload, message: { topic: 'a', payload: 1 } }) },
   ],
 ]
-it.each(denied)('%s %s is denied: %s', async (method, path, denial, given = {}) => {
+test.each(denied)('%s %s is denied: %s', async (method, path, denial, given = {}) => {
   const { answer, topics } = await sendAsReader({ method, path, ...given })
   expect(topics).toEqual([])
   expect(answer).toMatchObject({
@@ -98,7 +98,7 @@ it.each(denied)('%s %s is denied: %s', async (method, path, denial, given = {}) 
   })
 })
 
-it('a rule with tags takes the right to tag it', async () => {
+test('a rule with tags takes the right to tag it', async () => {
   const maker: TestKey = {
     accessKeyId: 'MAKER',
     secretAccessKey: 'secret-of-the-maker',
@@ -120,7 +120,7 @@ it('a rule with tags takes the right to tag it', async () => {
   expect(store.all().map(({ name }) => name)).toEqual(['plain'])
 })
 
-it('principal() of a message is the access key that signed it', async () => {
+test('principal() of a message is the access key that signed it', async () => {
   const messages: Message[] = []
   const server = await startGuarded({
     dependencies: {

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { createCallLimiter } from '../../../src/http/server/call-limiter.ts'
 
 /** A limiter and the time that it sees. */
@@ -9,7 +9,7 @@ function limiterWith(callsPerSecond: number, startMs: number, callersMax = 10) {
   return { time, limiter: createCallLimiter({ clock }, { callsPerSecond, callersMax }) }
 }
 
-it('lets a second’s worth of calls through at once, at any time, and then one by one', () => {
+test('lets a second’s worth of calls through at once, at any time, and then one by one', () => {
   const anyTime = fc.double({ min: 0, max: 1e12, noNaN: true })
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1_000 }), anyTime, (rate, startMs) => {
@@ -24,7 +24,7 @@ it('lets a second’s worth of calls through at once, at any time, and then one 
   )
 })
 
-it('counts each caller apart, and forgets the one that called longest ago', () => {
+test('counts each caller apart, and forgets the one that called longest ago', () => {
   const { limiter } = limiterWith(1, 0, 2)
   expect(['a', 'b', 'a', 'b'].map((caller) => limiter.take(caller) > 0)).toEqual([
     false,

@@ -109,7 +109,7 @@ describe('a request that is too much is refused before it is read', () => {
     [
       'headers of more than 64 KiB',
       head('GET /rules', `X-Long: ${'x'.repeat(65_536)}`),
-      refusal(400, 'InvalidRequestException', 'the headers are larger than is taken'),
+      refusal(400, 'InvalidRequestException', 'the headers are too large'),
     ],
     [
       'no Host',

@@ -9,7 +9,7 @@ import tls from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { DescribeEndpointCommand, IoTClient } from '@aws-sdk/client-iot'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, test, onTestFinished } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { HttpServerDependencies, HttpServerOptions } from '../../../src/http/http-server.ts'
 import type { OnUpgrade } from '../../../src/http/server/node-server.ts'
@@ -68,7 +68,7 @@ const expectRefusal = (answer: string, status: number, code: string, message: st
 const serial = (socket: TLSSocket) => socket.getPeerCertificate().serialNumber
 
 describe('over TLS', () => {
-  it("AWS's client is answered, and told where the data plane is", async () => {
+  test("AWS's client is answered, and told where the data plane is", async () => {
     const { url, port, ca } = await startTls()
     const iot = new IoTClient({
       endpoint: url,
@@ -81,7 +81,7 @@ describe('over TLS', () => {
     expect(answer.endpointAddress).toBe(`127.0.0.1:${port}`)
   })
 
-  it('a new certificate is shown without dropping the connections that stand', async () => {
+  test('a new certificate is used without closing open connections', async () => {
     const { port, folder, ca, log } = await startTls()
     const open = async () => {
       const socket = tls.connect({ port, host: '127.0.0.1', ca })
@@ -99,19 +99,19 @@ describe('over TLS', () => {
     expect(String(await once(before, 'data'))).toMatch(/^HTTP\/1\.1 200 /)
   })
 
-  it('older versions of TLS are refused', async () => {
+  test('older versions of TLS are refused', async () => {
     const { port, ca } = await startTls()
     const socket = tls.connect({ port, host: '127.0.0.1', ca, maxVersion: 'TLSv1.1' })
     await expect(once(socket, 'secureConnect')).rejects.toThrow(/protocol|alert/i)
   })
 
-  it('plain HTTP is told to use https', async () => {
+  test('plain HTTP is told to use https', async () => {
     const { port } = await startTls()
     const answer = await answerTo(port, 'GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n')
     expectRefusal(answer, 400, 'InvalidRequestException', 'this port speaks TLS: use https')
   })
 
-  it('connections that are too many are ended, until one of the others is', async () => {
+  test('connections over the limit are closed until another one ends', async () => {
     const { port, ca } = await startTls({}, true, { limits: { connectionsMax: 2 } })
     const open = async () => {
       const socket = tls.connect({ port, host: '127.0.0.1', ca })
@@ -131,12 +131,12 @@ describe('over TLS', () => {
     await expect.poll(open).toBeDefined()
   })
 
-  it('bytes that are neither end the connection', async () => {
+  test('bytes that are neither TLS nor HTTP end the connection', async () => {
     const { port } = await startTls()
     expect(await answerTo(port, '\u0016\u0003\u0001\u0000\u0005nonsense')).not.toContain('HTTP')
   })
 
-  it.each([
+  test.each([
     ['asked for, and seen by who takes an upgrade', true, true],
     ['not asked for without a CA', false, false],
   ])('client certificates are %s', async (_what, withClients, isSeen) => {
@@ -179,7 +179,7 @@ async function startWithWebSockets(options: Partial<HttpServerOptions> = {}) {
 }
 
 describe('an upgrade', () => {
-  it('to WebSocket on /mqtt is handed on', async () => {
+  test('to WebSocket on /mqtt is passed to the broker', async () => {
     const { port, paths } = await startWithWebSockets()
     const socket = new WebSocket(`ws://127.0.0.1:${port}/mqtt?x=1`)
     await once(socket, 'open')
@@ -191,7 +191,7 @@ describe('an upgrade', () => {
     await once(socket, 'close')
   })
 
-  it.each([
+  test.each([
     ['/rules', 'websocket', 400, 'InvalidRequestException', 'an upgrade is to WebSocket, on /mqtt'],
     ['/mqtt/', 'websocket', 400, 'InvalidRequestException', 'an upgrade is to WebSocket, on /mqtt'],
     ['/mqtt?refused', 'websocket', 403, 'AccessDeniedException', 'not this one'],
@@ -203,13 +203,13 @@ describe('an upgrade', () => {
     expect(paths).toEqual([])
   })
 
-  it('is passed over while there is nothing to upgrade to', async () => {
+  test('is ignored when there is no broker', async () => {
     const { port } = await startServer()
     const head = 'GET /rules HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: upgrade, close\r\n'
     expect(await answerTo(port, `${head}Upgrade: h2c\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 /)
   })
 
-  it('takes no place of those for requests', async () => {
+  test('does not count as a connection for requests', async () => {
     const { port, url } = await startWithWebSockets({ limits: { connectionsMax: 1 } })
     for (let count = 0; count < 3; count++) {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/mqtt`)
@@ -219,7 +219,7 @@ describe('an upgrade', () => {
     expect((await fetch(`${url}/v1/health`)).status).toBe(200)
   })
 
-  it('that is left open does not keep the server from closing', async () => {
+  test('that is left open does not keep the server from closing', async () => {
     const { port, close } = await startWithWebSockets({ closeTimeoutMs: 50 })
     const socket = new WebSocket(`ws://127.0.0.1:${port}/mqtt`)
     await once(socket, 'open')

@@ -1,4 +1,4 @@
-import { describe, expect, it, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { messageWith } from '../../helpers/messages.ts'
 import { everything } from '../../outbox/outbox-parts.ts'
 import { payloadOf, roleArn } from '../../rules/rule-fixtures.ts'
@@ -61,7 +61,7 @@ const idsOf = ({ outbox }: StartedServer) =>
   outbox.deadLetters.list().deadLetters.map(({ id }) => id)
 
 describe('GET /v1/dead-letters', () => {
-  it('shows all that is known of them, page by page', async () => {
+  test('shows dead letters with all their members, page by page', async () => {
     const server = await serverWithLetters()
     const first = await call(server, '/v1/dead-letters?maxResults=2')
     expect(first).toMatchObject({
@@ -97,7 +97,7 @@ describe('GET /v1/dead-letters', () => {
     expect(second.body).not.toHaveProperty('nextToken')
   })
 
-  it('may be asked for those of one rule', async () => {
+  test('lists the dead letters of one rule', async () => {
     const server = await serverWithLetters()
     const other = await call(server, '/v1/dead-letters?ruleName=other')
     expect(other.body).toEqual({ deadLetters: [] })
@@ -105,7 +105,7 @@ describe('GET /v1/dead-letters', () => {
     expect(body).toMatchObject({ deadLetters: [{}, {}, {}] })
   })
 
-  it.each(['nextToken=x', 'maxResults=0', 'ruleName=a%2Fb'])('refuses %s', async (query) => {
+  test.each(['nextToken=x', 'maxResults=0', 'ruleName=a%2Fb'])('refuses %s', async (query) => {
     const answer = await call(await startServer(), `/v1/dead-letters?${query}`)
     expect(answer).toMatchObject({
       status: 400,
@@ -117,7 +117,7 @@ describe('GET /v1/dead-letters', () => {
 describe('POST /v1/dead-letters/replay', () => {
   const path = '/v1/dead-letters/replay'
 
-  it('sends them again as they were, in order', async () => {
+  test('sends records again as they were, in order', async () => {
     const server = await serverWithLetters()
     await server.store.replace('r', payloadOf('a/b', { actions: [kinesis({ streamName: 't' })] }))
     const answer = await call(server, path, post({ how: 'asIs' }))
@@ -126,7 +126,7 @@ describe('POST /v1/dead-letters/replay', () => {
     expect(server.outbox.deadLetters.size().records).toBe(0)
   })
 
-  it('sends them through the rule as it is now, in order; what it does not match stays', async () => {
+  test('evaluates the rule as it is now, in order; dead letters that it does not match stay', async () => {
     const server = await serverWithLetters()
     await server.store.replace(
       'r',
@@ -143,7 +143,7 @@ describe('POST /v1/dead-letters/replay', () => {
     ])
   })
 
-  it('goes on with what a republish action makes of them', async () => {
+  test('distributes the messages that a republish action makes', async () => {
     const server = await serverWithLetters()
     const actions = [{ republish: { roleArn, topic: 'again' } }]
     await server.store.replace('r', payloadOf('a/b', { actions }))
@@ -155,13 +155,13 @@ describe('POST /v1/dead-letters/replay', () => {
     expect(server.outbox.ledger('r')).toMatchObject([{ accepted: 3, handedOver: 1 }])
   })
 
-  it('leaves those of a rule that is gone', async () => {
+  test('keeps the dead letters of a deleted rule', async () => {
     const server = await serverWithLetters()
     await server.store.delete('r')
     expect((await call(server, path, post({}))).body).toEqual({ replayed: 0, kept: 3 })
   })
 
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     ['no JSON', 'must be an object'],
     [{ ids: ['x'] }, 'ids[0] must match'],
     [{ how: 'soon' }, 'how must be one of rule, asIs'],
@@ -177,7 +177,7 @@ describe('POST /v1/dead-letters/replay', () => {
 })
 
 describe('DELETE /v1/dead-letters/{id}', () => {
-  it('drops one', async () => {
+  test('deletes a dead letter', async () => {
     const server = await serverWithLetters()
     const [, id = ''] = idsOf(server)
     expect(await call(server, `/v1/dead-letters/${id}`, { method: 'DELETE' })).toEqual({
@@ -192,7 +192,7 @@ describe('DELETE /v1/dead-letters/{id}', () => {
 })
 
 describe('GET /v1/rules/{ruleName}/stats', () => {
-  it('gives evaluations, failures and the ledger of each action', async () => {
+  test('gives evaluations, failures and the ledger of each action', async () => {
     const errorAction = kinesis({ streamName: 'errors' })
     const server = await startServer()
     await server.store.create(
@@ -220,7 +220,7 @@ describe('GET /v1/rules/{ruleName}/stats', () => {
     })
   })
 
-  it('remembers a rule that is gone, and knows nothing of one that never was', async () => {
+  test('has the counters of a deleted rule, and 404 for a rule that never existed', async () => {
     const server = await serverWithLetters()
     await server.store.delete('r')
     expect(await call(server, '/v1/rules/r/stats')).toMatchObject({
@@ -230,7 +230,7 @@ describe('GET /v1/rules/{ruleName}/stats', () => {
   })
 })
 
-test('GET /v1/outbox gives what waits, for whom, and the limits', async () => {
+test('GET /v1/outbox gives the waiting records by destination, and the limits', async () => {
   const server = await startServer()
   await server.store.create('r', payloadOf('a/b', { actions: [kinesis()] }), {})
   await server.engine.ingest(messageWith({ payload: { n: 1 } }))

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { hashKeyOf } from '../../../src/base/hash-key.ts'
 import { parsePayload } from '../../../src/rules/payload.ts'
 import { roleArn } from '../../rules/rule-fixtures.ts'
@@ -43,7 +43,7 @@ const rule = (sql: string, actions: object[] = []) => ({
 const message = { topic: 'dt/7', payload: { temp: 61.5, device: 'd7' } }
 
 describe('POST /v1/evaluate', () => {
-  it('says which external function failed', async () => {
+  test('says which external function failed', async () => {
     const evaluate = await startEvaluating()
     const { status, answer } = await evaluate({
       topicRulePayload: rule("SELECT aws_lambda('f', *) AS v FROM 'dt/+'", [{ kinesis }]),
@@ -64,7 +64,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it('says what a republish action and delivery settings come to', async () => {
+  test('shows the message of a republish action and the effect of delivery settings', async () => {
     const { url, store } = await startServer()
     const actions = [
       { kinesis },
@@ -89,7 +89,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it('says what a rule would send and where', async () => {
+  test('says what a rule would send and where', async () => {
     const evaluate = await startEvaluating()
     const { status, answer } = await evaluate({
       topicRulePayload: rule("SELECT temp FROM 'dt/+' WHERE temp > 50", [{ kinesis }]),
@@ -115,7 +115,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it.each([
+  test.each([
     ['WHERE is not true', "SELECT * FROM 'dt/+' WHERE temp > 70"],
     ['FROM does not match', "SELECT * FROM 'other/#'"],
     ['there is no FROM', 'SELECT *'],
@@ -126,7 +126,7 @@ describe('POST /v1/evaluate', () => {
     expect(answer).toEqual({ matched: false, actions: [], templates: ['61.5'], errors: [] })
   })
 
-  it('keeps every digit of a number, in and out', async () => {
+  test('keeps every digit of a number, in and out', async () => {
     const evaluate = await startEvaluating()
     const { text } = await evaluate(
       `{"topicRulePayload": {"sql": "SELECT n, m.k FROM 'a'", "actions": []},
@@ -135,7 +135,7 @@ describe('POST /v1/evaluate', () => {
     expect(text).toMatch(/"output":\{"n":12345678901234567890,"k":0\.1234567890123456789\}/)
   })
 
-  it('hands on the very text of a JSON payload under SELECT *', async () => {
+  test('keeps the exact text of a JSON payload under SELECT *', async () => {
     const evaluate = await startEvaluating()
     const payload = '{ "b" : 1.50, "a" : [ 1 ] }'
     const { text } = await evaluate(
@@ -145,7 +145,7 @@ describe('POST /v1/evaluate', () => {
     expect(text).toContain(`"outputBase64":"${Buffer.from(payload).toString('base64')}"`)
   })
 
-  it('hands on bytes that are no JSON, without an output', async () => {
+  test('keeps bytes that are no JSON, and shows no output', async () => {
     const evaluate = await startEvaluating()
     const payloadBase64 = Buffer.from([0, 255, 128]).toString('base64')
     const { answer } = await evaluate({
@@ -161,7 +161,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it('names the action that fails, and leaves the others', async () => {
+  test('names the action that fails, and leaves the others', async () => {
     const evaluate = await startEvaluating()
     const actions = [{ kinesis: { ...kinesis, streamName: '${topic()}' } }, { kinesis }]
     const { answer } = await evaluate({
@@ -175,7 +175,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it('fixes the clock and tells the message who sent it', async () => {
+  test('sets the time of the message and its sender', async () => {
     const evaluate = await startEvaluating()
     const topicRulePayload = rule("SELECT timestamp() AS at, clientid() AS by FROM 'dt/+'")
     const given = { ...message, timestamp: 1_600_000_000_000, clientId: 'c1' }
@@ -187,7 +187,7 @@ describe('POST /v1/evaluate', () => {
     })
   })
 
-  it('tries a rule of the store, also one that is disabled', async () => {
+  test('tries a rule of the store, also one that is disabled', async () => {
     const { url } = await startServer()
     const off = { ...rule("SELECT temp FROM 'dt/+'"), ruleDisabled: true }
     await fetch(`${url}/rules/off`, { method: 'POST', body: JSON.stringify(off) })
@@ -195,7 +195,7 @@ describe('POST /v1/evaluate', () => {
     expect(answer).toMatchObject({ matched: true, output: { temp: 61.5 } })
   })
 
-  it('reads a Basic Ingest topic as for the rule that is named', async () => {
+  test('reads a Basic Ingest topic as for the rule that is named', async () => {
     const evaluate = await startEvaluating()
     const topicRulePayload = rule('SELECT topic() AS topic')
     const given = { ...message, topic: '$aws/rules/mine/dt/7' }
@@ -207,7 +207,7 @@ describe('POST /v1/evaluate', () => {
     expect(unnamed.answer).toMatchObject({ matched: false })
   })
 
-  it('takes topics that AWS itself publishes on', async () => {
+  test('accepts topics that AWS itself publishes to', async () => {
     const evaluate = await startEvaluating()
     const topic = '$aws/things/t/shadow/update/accepted'
     const { answer } = await evaluate({
@@ -221,7 +221,7 @@ describe('POST /v1/evaluate', () => {
 describe('POST /v1/evaluate refuses', () => {
   const topicRulePayload = rule("SELECT * FROM 'dt/+'")
   const topic = 'dt/7'
-  it.each<[string, string | object, string]>([
+  test.each<[string, string | object, string]>([
     ['no JSON', '{', 'not a JSON document'],
     ['an empty body', '', 'not a JSON document'],
     ['no message', { topicRulePayload }, 'message is missing'],
@@ -233,7 +233,7 @@ describe('POST /v1/evaluate refuses', () => {
     [
       'two payloads',
       { topicRulePayload, message: { ...message, payloadBase64: '' } },
-      'message has payload and payloadBase64',
+      'message has both payload and payloadBase64',
     ],
     [
       'bad base64',
@@ -309,7 +309,7 @@ describe('POST /v1/evaluate refuses', () => {
     expect((answer as { message: string }).message.slice(0, told.length)).toBe(told)
   })
 
-  it('a statement with line, column and caret', async () => {
+  test('a statement with line, column and caret', async () => {
     const evaluate = await startEvaluating()
     const { status, errorType, answer } = await evaluate({
       topicRulePayload: rule("SELECT *\nFRM 'a'"),
@@ -322,7 +322,7 @@ describe('POST /v1/evaluate refuses', () => {
     })
   })
 
-  it('a template, by its place', async () => {
+  test('a template, by its place', async () => {
     const evaluate = await startEvaluating()
     const { errorType, answer } = await evaluate({
       topicRulePayload,
@@ -333,7 +333,7 @@ describe('POST /v1/evaluate refuses', () => {
     expect(answer).toMatchObject({ message: expect.stringMatching(/^templates\[1\]: /) as string })
   })
 
-  it('a rule that is not there', async () => {
+  test('a rule that is not there', async () => {
     const evaluate = await startEvaluating()
     const { status, errorType } = await evaluate({ ruleName: 'absent', message })
     expect([status, errorType]).toEqual([404, 'ResourceNotFoundException'])

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { payloadOf } from '../../rules/rule-fixtures.ts'
 import { startServer } from '../http-fixtures.ts'
 
@@ -16,7 +16,7 @@ async function serverWithRule() {
 }
 
 describe('/v1/rules/{ruleName}/delivery', () => {
-  it('is empty at first, and then what was put', async () => {
+  test('is empty at first, and then what was put', async () => {
     const { put, get, store } = await serverWithRule()
     expect(await get()).toEqual({})
     const delivery = {
@@ -29,7 +29,7 @@ describe('/v1/rules/{ruleName}/delivery', () => {
     expect(await put({})).toEqual([200, {}])
   })
 
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     ['{', 'not a JSON document: '],
     ['', 'not a JSON document: '],
     [{ defaults: { ordering: 1 } }, 'defaults.ordering must be '],
@@ -45,7 +45,7 @@ describe('/v1/rules/{ruleName}/delivery', () => {
     expect(await get()).toEqual({})
   })
 
-  it.each(['GET', 'PUT'])('%s of an unknown rule: 404', async (method) => {
+  test.each(['GET', 'PUT'])('%s of an unknown rule: 404', async (method) => {
     const { url } = await startServer()
     const body = method === 'PUT' ? '{}' : null
     const answer = await fetch(`${url}/v1/rules/nope/delivery`, { method, body })
