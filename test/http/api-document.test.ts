@@ -87,6 +87,13 @@ describe('the API document', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
+  test('lets clients that do not sign call two operations alone', async () => {
+    const open = (await listApiOperations()).flatMap(({ operation: { id, access } }) =>
+      access === undefined ? [] : [`${id} ${access}`],
+    )
+    expect(open).toEqual(['GetHealth anyone', 'GetMetrics metricsToken'])
+  })
+
   test('has the statuses and errors of Lambda as Lambda has them', async () => {
     const { url } = await startServer()
     const { paths } = await readDocument(url)
