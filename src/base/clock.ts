@@ -23,7 +23,7 @@ export interface Clock {
  * A timer this late says that the process was stopped, suspended or busy. Node runs timers before it
  * reads from sockets, so that a timeout would find silence where bytes are waiting to be read.
  */
-const lateMs = 100
+export const lateMs = 100
 
 export const systemClock: Clock = Object.freeze({
   wallMs: () => Date.now(),

@@ -35,20 +35,23 @@ export interface BrokerDeps extends AdmissionDeps {
 
 export interface BrokerLimits extends TopicLimits {
   readonly clientIdBytesMax: number
-  readonly connectTimeoutMs: number
-  readonly drainTimeoutMs: number
   readonly distributionsMax: number
   readonly subscriptionsMax: number
 }
 
+/**
+ * For Aedes' own timers. They run before the sockets are read, also where the process stood still,
+ * and would cut clients whose bytes have arrived. The acceptance has a timer for each.
+ */
+const never = 2 ** 31 - 1
 const mqtt5 = 5
 const unacceptableProtocol = 1
 
 export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
   const broker = new Aedes({
     concurrency: limits.distributionsMax,
-    connectTimeout: limits.connectTimeoutMs,
-    drainTimeout: limits.drainTimeoutMs,
+    connectTimeout: never,
+    drainTimeout: never,
     persistence: deps.persistence,
     maxClientsIdLength: limits.clientIdBytesMax,
     maxInflightInbound: openHandshakesMax,
@@ -251,14 +254,6 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
 function refusalReason(error: Error & { readonly errorCode?: number; readonly reason?: string }) {
   if (error === notIngested || error === connectionGone) return undefined
   if (error.errorCode === unacceptableProtocol) return 'protocol_version'
-  switch (error.message) {
-    case 'connection closed':
-      return undefined
-    case 'connect did not arrive in time':
-      return 'connect_timeout'
-    case 'drain timeout':
-      return 'not_draining'
-    default:
-      return error.reason ?? 'protocol_error'
-  }
+  if (error.message === 'connection closed') return undefined
+  return error.reason ?? 'protocol_error'
 }

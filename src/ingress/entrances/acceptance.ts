@@ -5,6 +5,7 @@ import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 import type { ConnectionOrigin } from '../../identity/policies/access.ts'
 import { createConnection } from '../broker/connection.ts'
 import type { Connections } from '../broker/connections.ts'
+import { watchDrain } from '../broker/drain-watch.ts'
 import { createGate } from '../gate/gate.ts'
 import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
 import type { HeldBytes } from '../gate/held-bytes.ts'
@@ -13,7 +14,7 @@ import { createRefusals } from './refusals.ts'
 /**
  * Puts a gate before a new connection and hands it to Aedes, whichever way it came in.
  *
- * @param connectMs in which its CONNECT has to arrive; absent: the broker's own time
+ * @param connectMs in which its CONNECT has to arrive; absent: `connectTimeoutMs`
  */
 export type Accept = (socket: GateSocket, origin: ConnectionOrigin, connectMs?: number) => void
 
@@ -29,11 +30,23 @@ export interface AcceptanceDeps {
   readonly closed: () => void
 }
 
-export function createAcceptance(deps: AcceptanceDeps, limits: GateLimits): Accept {
+const notDraining: GateFault = Object.freeze({
+  reason: 'not_draining',
+  detail: 'it did not take what was written to it',
+})
+
+export interface AcceptanceLimits extends GateLimits {
+  /** In which a CONNECT has to arrive. */
+  readonly connectTimeoutMs: number
+  /** In which a client has to take what is written to it; it would hold up its publishers longer. */
+  readonly drainTimeoutMs: number
+}
+
+export function createAcceptance(deps: AcceptanceDeps, limits: AcceptanceLimits): Accept {
   const { broker, connections, metrics, logger, clock, heldBytes } = deps
   const refuse = createRefusals(deps)
 
-  return (socket, origin, connectMs) => {
+  return (socket, origin, connectMs = limits.connectTimeoutMs) => {
     const { sourceIp } = origin
     const events = {
       fault: (fault: GateFault) => reportFault(deps, { clientId: clientId(), sourceIp }, fault),
@@ -46,6 +59,10 @@ export function createAcceptance(deps: AcceptanceDeps, limits: GateLimits): Acce
       },
     }
     const gate = createGate({ socket, clock, events, heldBytes }, limits)
+    watchDrain(gate.stream, clock, limits.drainTimeoutMs, () => {
+      events.fault(notDraining)
+      gate.stream.destroy()
+    })
     const connection = createConnection(gate, origin)
     const client = broker.handle(gate.stream)
     /** Null until Aedes has read the CONNECT, whatever its type says. */
@@ -53,11 +70,11 @@ export function createAcceptance(deps: AcceptanceDeps, limits: GateLimits): Acce
     connections.add(client, connection)
 
     const timedOut = () => {
-      if (clientId() !== undefined) return
+      if (gate.hasBegun()) return
       refuse('connect_timeout', { sourceIp })
       gate.stream.destroy()
     }
-    const cancel = connectMs === undefined ? () => {} : clock.after(connectMs, timedOut)
+    const cancel = clock.after(connectMs, timedOut)
   }
 }
 

@@ -37,6 +37,8 @@ export interface Gate {
    * will is not to be published, [MQTT-3.1.2-10].
    */
   readonly hasDisconnect: boolean
+  /** Its CONNECT has been read; it may still wait to be looked at. */
+  hasBegun(): boolean
   /** The client is accepted: what follows its CONNECT may pass. 0 seconds is no keepalive. */
   open(keepAliveSeconds: number): void
   /**
@@ -64,7 +66,7 @@ export interface GateEvents {
 }
 
 export interface GateFault extends Omit<FrameFault, 'reason'> {
-  readonly reason: FrameFault['reason'] | 'keepalive_timeout' | 'held_bytes'
+  readonly reason: FrameFault['reason'] | 'keepalive_timeout' | 'held_bytes' | 'not_draining'
 }
 
 export interface GateLimits extends FrameLimits {
@@ -107,7 +109,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const intake = createIntake({ ...deps, changed: planFlush, evict }, limits)
+  const intake = createIntake({ ...deps, ...events, changed: planFlush, evict }, limits)
   let wanted = false
 
   const stream = createStream(socket, {
@@ -156,6 +158,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
     get hasDisconnect() {
       return intake.hasDisconnect
     },
+    hasBegun: () => intake.hasBegun(),
     open(keepAliveSeconds) {
       intake.open()
       // It could not say anything while its login took its time.

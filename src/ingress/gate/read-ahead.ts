@@ -28,6 +28,8 @@ export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'di
   hold(): void
   /** The second time it is without effect. */
   finish(publish: HeldPublish): void
+  /** A whole frame has come: the CONNECT, as a rule. */
+  hasBegun(): boolean
   /** PUBLISHes that passed and are not finished. */
   readonly unfinished: number
   /** The connection is gone: forgets what waits. */
@@ -62,6 +64,7 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
   let ending: FrameFault | 'end of stream' | undefined
   let isNewFrame = false
   let hasDisconnect = false
+  let hasBegun = false
 
   return {
     read(chunk) {
@@ -71,6 +74,7 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
       ending = read.fault
       isNewFrame ||= read.runs.length > 0
       hasDisconnect ||= read.hasDisconnect
+      hasBegun ||= isNewFrame
       return read.pings
     },
     endOfStream() {
@@ -98,6 +102,7 @@ export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
     finish(publish) {
       if (share.finished(publish)) queue.finish()
     },
+    hasBegun: () => hasBegun,
     get unfinished() {
       return queue.unfinished
     },
