@@ -5,6 +5,7 @@ import { consume } from '../../src/consumers/consume.ts'
 import { openLmdbCheckpoints } from '../../src/consumers/lmdb-checkpoints.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
 import {
+  answered,
   access,
   createCollected,
   numbered,
@@ -41,7 +42,7 @@ describe('a polling consumer', () => {
   test('begins at LATEST with what is written after its start', async () => {
     const { lab, kinesis } = await labWith(2, numbered(10))
     const got = await startConsumer(lab, { stream: 's', from: 'LATEST' })
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await answered(lab, 'GetRecords', 2)
     await putTexts(kinesis, 's', ['10', '11'])
     await got.handled(2)
     expect(byNumber(got.texts())).toEqual(['10', '11'])

@@ -9,6 +9,8 @@ import type { Clock } from '../../src/base/clock.ts'
 import { consume } from '../../src/consumers/consume.ts'
 import type { ConsumeOptions } from '../../src/consumers/consume.ts'
 import type { ConsumedRecord } from '../../src/consumers/consumed-batch.ts'
+import type { LabCall } from '../../src/lab/service/calls.ts'
+import type { LabServer } from '../../src/lab/server/lab-server.ts'
 
 export const access = (lab: { readonly port: number }) => ({
   region: 'us-east-1',
@@ -79,6 +81,14 @@ export function createCollected(): Collected {
       records.push(...more)
       for (const look of waiting) look()
     },
+  }
+}
+
+/** Resolves when the lab has answered so many calls of an operation. */
+export async function answered(lab: LabServer, operation: string, count = 1): Promise<void> {
+  const isSuch = (call: LabCall) => call.operation === operation
+  while (lab.calls.list().filter(isSuch).length < count) {
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 

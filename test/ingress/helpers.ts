@@ -11,6 +11,9 @@ import type { Ingress, IngressDeps, IngressOptions } from '../../src/ingress/ing
 import type { Message } from '../../src/message.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Metrics } from '../../src/telemetry/telemetry.ts'
+import type { ManualClock } from '../helpers/manual-clock.ts'
+
+const hourMs = 3_600_000
 
 const closers: (() => unknown)[] = []
 afterAll(() => Promise.all(closers.map((close) => close())))
@@ -56,7 +59,12 @@ export async function startIngress(
     },
     { drainMs: 200, closeTimeoutMs: 200, ...options },
   )
-  atTheEnd(() => ingress.close())
+  atTheEnd(() => {
+    const closed = ingress.close()
+    // Nobody else moves it any more.
+    if ('advance' in clock) (clock as ManualClock).advance(hourMs)
+    return closed
+  })
   const { port } = await ingress.listen(address)
   return {
     ingress,
@@ -226,7 +234,10 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
   while (!(await condition())) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Long enough for all that is under way on loopback to have arrived. */
+/**
+ * Resolves when all that is under way on loopback has arrived: both ends are of this process, and
+ * each turn of its event loop takes what the one before has sent.
+ */
 export async function settle(): Promise<void> {
-  await systemClock.sleep(30)
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
 }

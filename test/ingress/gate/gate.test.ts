@@ -1,6 +1,8 @@
 import mqtt from 'mqtt'
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../../src/base/clock.ts'
+import type { Message } from '../../../src/message.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
+import type { ManualClock } from '../../helpers/manual-clock.ts'
 import {
   atTheEnd,
   connectPacket,
@@ -13,6 +15,10 @@ import {
   startIngress,
   until,
 } from '../helpers.ts'
+
+/** An ingress whose time is the clock's. */
+const startManual = (clock: ManualClock, ingest?: (message: Message) => Promise<void>) =>
+  startIngress(ingest, {}, undefined, clock)
 
 const publishes = (count: number, payload: Buffer | string = 'x') =>
   Buffer.concat(
@@ -73,52 +79,56 @@ describe('a client whose messages wait', () => {
   })
 
   const kinds = [
-    { name: 'PINGREQ behind messages that were read', count: 200, payload: 'x' },
-    { name: 'PINGREQ stuck in TCP', count: 400, payload: Buffer.alloc(100_000) },
+    { name: 'PINGREQ behind messages that were read', count: 200, payload: 'x', asks: true },
+    // They stay in TCP, and so would a PINGREQ behind them.
+    { name: 'PINGREQ stuck in TCP', count: 400, payload: Buffer.alloc(100_000), asks: false },
   ]
-  test.concurrent.each(kinds)('outlives its keepalive: $name', async ({ count, payload }) => {
+  test.each(kinds)('outlives its keepalive: $name', async ({ count, payload, asks }) => {
     const manual = createManualIngest()
-    const { port, messages, metric } = await startIngress(manual.ingest)
-    const client = await mqtt.connectAsync({ port, keepalive: 1, reconnectPeriod: 0 })
-    atTheEnd(() => void client.end(true))
-    const failures: unknown[] = []
-    client.on('error', (error) => failures.push(error))
-    client.on('close', () => failures.push('closed'))
-    const published = Array.from({ length: count }, () =>
-      client.publishAsync('a', payload, { qos: 1 }),
-    )
+    const clock = createManualClock()
+    const { port, messages, metric } = await startManual(clock, manual.ingest)
+    const client = await connectRaw(port, { keepalive: 10 })
+    client.send(publishes(count, payload))
     await until(() => messages.length === 64)
-    await systemClock.sleep(2_200)
+    await settle()
+    for (let halves = 0; halves < 10; halves++) {
+      if (asks) client.send({ cmd: 'pingreq' })
+      else clock.advance(5_000)
+      expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
+      if (asks) clock.advance(5_000)
+    }
     expect(messages.length).toBe(64)
-    expect(failures).toEqual([])
+    expect(client.isClosed).toBe(false)
 
     for (let index = 0; index < count; index++) {
       await until(() => messages.length > index)
       manual.resolve(index)
     }
-    await Promise.all(published)
-    expect(await metric('messagesAcknowledged')).toBe(count)
+    await until(async () => (await metric('messagesAcknowledged')) === count)
   })
 })
 
 describe('keepalive', () => {
-  test.concurrent('a client that falls silent is disconnected and its will published', async () => {
-    const { port, messages, metric } = await startIngress()
+  test('a client that falls silent is disconnected and its will published', async () => {
+    const clock = createManualClock()
+    const { port, messages, metric } = await startManual(clock)
     const will = { topic: 'gone', payload: Buffer.from('x'), qos: 1, retain: false } as const
-    const client = await connectRaw(port, { keepalive: 1, will })
-    const startMs = Date.now()
+    const client = await connectRaw(port, { keepalive: 10, will })
+    clock.advance(14_999)
+    await settle()
+    expect(client.isClosed).toBe(false)
+    clock.advance(1)
     await client.closed
-    expect(Date.now() - startMs).toBeGreaterThan(1_400)
-    expect(Date.now() - startMs).toBeLessThan(2_000)
     expect(await metric('mqttConnectionsRefused', { reason: 'keepalive_timeout' })).toBe(1)
     await until(() => messages.length === 1)
   })
 
-  test.concurrent('PINGREQs keep a client that has nothing to say', async () => {
-    const { port } = await startIngress()
-    const client = await connectRaw(port, { keepalive: 1 })
+  test('PINGREQs keep a client that has nothing to say', async () => {
+    const clock = createManualClock()
+    const { port } = await startManual(clock)
+    const client = await connectRaw(port, { keepalive: 10 })
     for (let round = 0; round < 3; round++) {
-      await systemClock.sleep(700)
+      clock.advance(14_000)
       client.send({ cmd: 'pingreq' }, { cmd: 'pingreq' })
       expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
       expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
@@ -126,10 +136,12 @@ describe('keepalive', () => {
     expect(client.isClosed).toBe(false)
   })
 
-  test.concurrent('keepalive 0 is none', async () => {
-    const { port } = await startIngress()
+  test('keepalive 0 is none', async () => {
+    const clock = createManualClock()
+    const { port } = await startManual(clock)
     const client = await connectRaw(port, { keepalive: 0 })
-    await systemClock.sleep(1_600)
+    clock.advance(86_400_000)
+    await settle()
     expect(client.isClosed).toBe(false)
   })
 })
@@ -168,14 +180,26 @@ describe('bytes', () => {
   })
 
   test('a subscriber that does not drain is disconnected, and its publisher goes on', async () => {
-    const { port, messages, metric } = await startIngress(undefined, { drainTimeoutMs: 200 })
-    const stuck = await mqtt.connectAsync({ port, clientId: 'stuck', reconnectPeriod: 0 })
+    const clock = createManualClock()
+    const { port, messages, metric } = await startManual(clock)
+    const stuck = await mqtt.connectAsync({
+      port,
+      clientId: 'stuck',
+      keepalive: 0,
+      reconnectPeriod: 0,
+    })
     await stuck.subscribeAsync('t/#')
     stuck.stream.pause()
     atTheEnd(() => void stuck.end(true))
-    const client = await connectRaw(port)
+    const client = await connectRaw(port, { keepalive: 0 })
     client.send(publishes(200, Buffer.alloc(100_000)))
+    const cut = () => metric('mqttConnectionsRefused', { reason: 'not_draining' })
+    while ((await cut()) === 0) {
+      await settle()
+      expect(messages.length).toBeLessThan(200)
+      clock.advance(1_000)
+    }
     await until(() => messages.length === 200)
-    expect(await metric('mqttConnectionsRefused', { reason: 'not_draining' })).toBe(1)
+    expect(await cut()).toBe(1)
   })
 })
