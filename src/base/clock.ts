@@ -3,7 +3,7 @@
  *
  * It has two readings. The time of day is what people read, and what is stored; it is set, forward
  * and back, while the process runs. A duration inside the process is the difference of two
- * monotonic readings, and never of two times of day (docs/decisions/0024-two-readings-of-time.md).
+ * monotonic readings, and never of two times of day (docs/decisions/0026-two-readings-of-time.md).
  */
 export interface Clock {
   /** The time of day: milliseconds since the Unix epoch, as the machine has it now. */
