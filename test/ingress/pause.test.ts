@@ -28,7 +28,9 @@ async function connectStuck(port: number) {
 }
 
 test('clients whose bytes arrived while the process stood still are not cut', async () => {
-  const child = startChild('./listen-until-killed.ts', [String(timeoutMs)])
+  const child = startChild(new URL('./listen-until-killed.ts', import.meta.url), [
+    String(timeoutMs),
+  ])
   await child.printed(1)
   const { port } = JSON.parse(child.lines[0] ?? '') as { port: number }
   const stuck = await connectStuck(port)
