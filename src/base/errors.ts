@@ -102,6 +102,11 @@ export const errorCatalogue = Object.freeze({
     'The connection of a message went before its turn behind an external function.',
   ),
   OutputTooLong: kind(413, false, 'A rule makes an output that is longer than any record.'),
+  OutputNotAllowed: kind(
+    400,
+    false,
+    'A rule makes an output that its SQL version does not have, such as an array under 2015-10-08.',
+  ),
   TemplateFailed: kind(
     400,
     false,
@@ -111,6 +116,11 @@ export const errorCatalogue = Object.freeze({
     502,
     true,
     "A function of a rule that calls out failed; none of the rule's actions runs for the message.",
+  ),
+  WorkLimitExceeded: kind(
+    413,
+    false,
+    "A rule needs more work for a message than one may do; none of the rule's actions runs.",
   ),
   EvaluationFailed: kind(
     500,

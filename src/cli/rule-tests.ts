@@ -19,6 +19,7 @@ import { schemaProblem } from '../base/schema-problem.ts'
 import { equals } from '../sql/values/arithmetic.ts'
 import { readJson } from '../sql/values/json-reader.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
+import { newWork } from '../sql/work.ts'
 
 /**
  * The tests beside a rule, `<name>.test.json`: messages, and what the rule makes of them.
@@ -149,7 +150,7 @@ function problemsOf(
 }
 
 function isSame(expected: string, output: Buffer, { outputIsJson }: Evaluation): boolean {
-  return outputIsJson && equals(readJson(expected), readJson(output.toString())) === true
+  return outputIsJson && equals(readJson(expected), readJson(output.toString()), newWork()) === true
 }
 
 function show(output: Buffer, { outputIsJson }: Evaluation): string {

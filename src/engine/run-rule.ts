@@ -10,13 +10,19 @@ import type { NewRecord, Origin } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { ruleFilterMatches } from '../topics/topic-filter.ts'
 import { createDocument, failureOf, settle } from '../sql/sql.ts'
-import type { EvaluationFailure, MessageDocument, Scope, SqlEnvironment } from '../sql/sql.ts'
+import type {
+  EvaluationFailure,
+  MessageDocument,
+  OutputProblem,
+  Scope,
+  SqlEnvironment,
+} from '../sql/sql.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
 import { whenKnown } from './when-known.ts'
 
 /** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
 export interface RuleFailure {
-  readonly code: EvaluationFailure['code'] | 'OutputTooLong'
+  readonly code: EvaluationFailure['code'] | OutputProblem['code']
   readonly message: string
   /** The external function that gave no result, `get_secret()`; else `sql`. */
   readonly where: string
@@ -133,9 +139,9 @@ function thrownByAction(thrown: unknown, index: number): ActionOutcome {
   return { ok: false, failure: { code, message: messageOf(thrown), where, resource: '' } }
 }
 
-function unmatchedOutcome(problem: string | undefined): RuleOutcome {
+function unmatchedOutcome(problem: OutputProblem | undefined): RuleOutcome {
   if (problem === undefined) return unmatched
-  const failure = { code: 'OutputTooLong', message: problem, where: 'sql' } as const
+  const failure = { code: problem.code, message: problem.reason, where: 'sql' } as const
   return { matched: false, failure, actions: [] }
 }
 
@@ -158,7 +164,9 @@ export type ErrorActionScope = 'all' | 'actions'
 const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
   ExternalFunctionFailed: 'FunctionExecution',
   EvaluationFailed: 'RuleExecution',
+  WorkLimitExceeded: 'RuleExecution',
   OutputTooLong: 'RuleExecution',
+  OutputNotAllowed: 'RuleExecution',
 }
 
 const noFailures: readonly Failure[] = Object.freeze([])

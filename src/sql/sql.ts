@@ -21,6 +21,7 @@ import type { Statement } from './parser/ast.ts'
 import { checkStatement, checkTemplateExpression } from './checker.ts'
 import type { CheckedStatement } from './checker.ts'
 import { isConstant } from './parser/constant.ts'
+import { placeOf } from './compiler/frame.ts'
 import type { Frame, Surroundings } from './compiler/frame.ts'
 import { compileWithQueries } from './compiler/selection.ts'
 import { compileEvaluation } from './compiler/statement.ts'
@@ -29,17 +30,18 @@ import { compileVariables } from './compiler/variables.ts'
 import type { Dialect, RegexMode } from './values/dialect.ts'
 import type { MessageDocument } from './externals/document.ts'
 import { guarded } from './compiler/external-calls.ts'
-import { writeJson } from './values/json-writer.ts'
+import { writtenJson } from './values/json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './parser/syntax-error.ts'
-import { textLengthMax } from './values/text-limit.ts'
 import { sqlVersions } from './values/version.ts'
 import type { SqlVersion } from './values/version.ts'
 import type { Value } from './values/values.ts'
+import { spend, workMax } from './work.ts'
+import type { Work } from './work.ts'
 
 export { createDocument } from './externals/document.ts'
 export type { MessageDocument, SqlEnvironment, SqlMessage } from './externals/document.ts'
-export type { StatementResult } from './compiler/statement.ts'
+export type { OutputProblem, StatementResult } from './compiler/statement.ts'
 export { failureOf, settle } from './compiler/external-calls.ts'
 export type { EvaluationFailure } from './values/evaluation-failure.ts'
 export type { CallExternal, ExternalRequest } from './externals/external-request.ts'
@@ -112,19 +114,18 @@ export function compileStatement(
   const statement = parseStatement(text)
   const checked = checkStatement(statement, text, dialect, options.topicLimits)
   const usesExternalFunctions = checked.externalCalls.length > 0
-  const around = surroundingsOf(statement, dialect, usesExternalFunctions)
+  const around = surroundingsOf(statement, { text, dialect, isResumed: usesExternalFunctions })
   const createVariables = compileVariables(statement.assignments, around)
   const evaluate = compileEvaluation(statement, around)
   return {
     version,
     topicFilter: statement.topicFilter?.text,
     openScope: (document) => ({
-      state: { external: undefined, failure: undefined },
+      state: { stepsLeft: workMax, place: undefined, external: undefined, failure: undefined },
       document,
       variables: createVariables(),
       element: undefined,
       outer: undefined,
-      budget: undefined,
     }),
     usesExternalFunctions,
     warnings: checked.warnings,
@@ -143,9 +144,14 @@ function compileTemplatePart(
   const { dialect, isResumed } = statement.around
   const { expression, end } = parseExpressionAt(text, start)
   const callsOut = checkTemplateExpression(expression, text, dialect, statement.checked)
-  const around = { ...statement.around, isResumed: isResumed || callsOut, isTemplate: true }
+  const around = { ...statement.around, text, isResumed: isResumed || callsOut, isTemplate: true }
   const evaluate = compileWithQueries(expression, around)
-  const expandText = (scope: Scope) => templateText(evaluate(scope), dialect)
+  const place = placeOf(around, 'the template', start)
+  const expandText = (scope: Scope) => {
+    const value = evaluate(scope)
+    scope.state.place = place
+    return templateText(value, dialect, scope.state)
+  }
   return {
     expression: { isConstant: isConstant(expression), expandText: guarded(expandText, '') },
     end,
@@ -153,8 +159,10 @@ function compileTemplatePart(
 }
 
 /** A String as it is, anything else as JSON: `null`, `true`, numbers; Undefined is empty. */
-function templateText(value: Value, dialect: Dialect): string | undefined {
-  return typeof value === 'string' ? value : writeJson(value, dialect, textLengthMax)
+function templateText(value: Value, dialect: Dialect, work: Work): string | undefined {
+  if (typeof value !== 'string') return writtenJson(value, dialect, work)
+  spend(work, value.length >> 4)
+  return value
 }
 
 function checkSize(text: string): void {
@@ -168,7 +176,10 @@ function dialectOf(version: SqlVersion, { regex = 'linear' }: StatementOptions):
   return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion, regex })
 }
 
-function surroundingsOf(statement: Statement, dialect: Dialect, isResumed: boolean): Surroundings {
-  const variables = new Map(statement.assignments.map(({ name }, index) => [name, index]))
-  return { dialect, variables, aliases: [], isResumed, isTemplate: false }
+function surroundingsOf(
+  { assignments }: Statement,
+  given: Pick<Surroundings, 'text' | 'dialect' | 'isResumed'>,
+): Surroundings {
+  const variables = new Map(assignments.map(({ name }, index) => [name, index]))
+  return { ...given, variables, aliases: [], isTemplate: false }
 }

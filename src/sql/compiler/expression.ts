@@ -11,17 +11,20 @@ import type {
   ObjectLiteral,
   Unary,
 } from '../parser/ast.ts'
-import { cast, castKeywords, toBoolean, toDecimal } from '../values/conversions.ts'
+import { cast, castKeywords, spendDigits, toBoolean, toDecimal } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import { CallFailed, externalCallsOf, tolerant } from './external-calls.ts'
 import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../values/numbers.ts'
 import type { Value } from '../values/values.ts'
-import type { Evaluate, Surroundings } from './frame.ts'
+import { placeOf } from './frame.ts'
+import type { Evaluate, Frame, Surroundings } from './frame.ts'
 import { compileMember, compilePath, compileStar } from './names.ts'
 import type { QueryCompiler } from './names.ts'
 import { unreachable } from '../../base/unreachable.ts'
+import { spend } from '../work.ts'
+import type { WorkPlace } from '../work.ts'
 
 /** @param compileQuery compiles nested queries, whose parts are expressions in turn */
 export function compileExpression(
@@ -56,13 +59,13 @@ export function compileExpression(
     case 'cast':
       return compileCast(expression, around, compile)
     case 'unary':
-      return compileUnary(expression, compile)
+      return compileUnary(expression, around, compile)
     case 'binary':
       return compileBinary(expression, around, compile)
     case 'logical':
       return compileLogical(expression, compile)
     case 'case':
-      return compileCase(expression, compile)
+      return compileCase(expression, around, compile)
     case 'exists':
     case 'subselect':
       return compileQuery(expression, around)
@@ -113,20 +116,29 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const { payloadImplementation } = spec
   const [first, ...others] = call.arguments
   const isPayload = first?.kind === 'star' && around.aliases.length === 0
+  const application: Application = {
+    dialect: around.dialect,
+    steps: spec.steps ?? 1,
+    place: placeOf(around, `${spec.name}()`, call.at),
+  }
   const external = spec.externalCall?.(call.arguments)
   if (external !== undefined) {
     const evaluates = call.arguments.map(compile)
-    return compileExternalCall(external, { name: spec.name, evaluates, isPayload }, around)
+    return compileExternalCall(
+      external,
+      { name: spec.name, evaluates, isPayload, application },
+      around,
+    )
   }
   if (payloadImplementation !== undefined && isPayload) {
     const evaluates = [() => undefined, ...others.map(compile)]
-    return compileApplication(payloadImplementation, evaluates, around.dialect)
+    return compileApplication(payloadImplementation, evaluates, application)
   }
   const evaluates = call.arguments.map(compile)
   if (spec.toleratesFailure && around.isResumed)
     evaluates.splice(0, 1, ...evaluates.slice(0, 1).map(tolerant))
   const implementation = spec.prepare?.(call.arguments, around.dialect) ?? spec.implementation
-  const evaluate = compileApplication(implementation, evaluates, around.dialect)
+  const evaluate = compileApplication(implementation, evaluates, application)
   return spec.isRandom && around.isResumed ? drawnOnce(evaluate) : evaluate
 }
 
@@ -137,10 +149,12 @@ function compileExternalCall(
     name,
     evaluates,
     isPayload,
+    application,
   }: {
     readonly name: string
     readonly evaluates: readonly Evaluate[]
     readonly isPayload: boolean
+    readonly application: Application
   },
   { dialect, isTemplate }: Surroundings,
 ): Evaluate {
@@ -149,10 +163,11 @@ function compileExternalCall(
   const makeRequest = (isPayload ? payloadRequest : undefined) ?? request
   return (frame) => {
     const values = evaluates.map((evaluate) => evaluate(frame))
-    const asked = makeRequest(values, frame.document, dialect)
+    begin(frame, application)
+    const asked = makeRequest(values, frame, dialect)
     if (asked === undefined) return undefined
     if ('problem' in asked) throw new CallFailed(name, asked.problem)
-    return externalCallsOf(frame).resultOf(site, asked)
+    return externalCallsOf(frame).resultOf(site, asked, frame.state)
   }
 }
 
@@ -162,51 +177,86 @@ function drawnOnce(evaluate: Evaluate): Evaluate {
   return (frame) => externalCallsOf(frame).sameAsBefore(site, () => evaluate(frame))
 }
 
+interface Application {
+  readonly dialect: Dialect
+  /** What each call spends, whatever its arguments are. */
+  readonly steps: number
+  readonly place: WorkPlace
+}
+
+/** @throws WorkSpent */
+function begin({ state }: Frame, { steps, place }: Application): void {
+  state.place = place
+  spend(state, steps)
+}
+
 /** Spelled out for the usual counts of arguments, which saves a closure for each value. */
 function compileApplication(
   implementation: Implementation,
   evaluates: readonly Evaluate[],
-  dialect: Dialect,
+  application: Application,
 ): Evaluate {
+  const { dialect } = application
   const [first, second, third] = evaluates
   if (first === undefined) {
-    return (frame) => implementation([], frame.document, dialect)
+    return (frame) => {
+      begin(frame, application)
+      return implementation([], frame, dialect)
+    }
   }
   if (second === undefined) {
-    return (frame) => implementation([first(frame)], frame.document, dialect)
+    return (frame) => {
+      const values = [first(frame)]
+      begin(frame, application)
+      return implementation(values, frame, dialect)
+    }
   }
   if (third === undefined) {
-    return (frame) => implementation([first(frame), second(frame)], frame.document, dialect)
+    return (frame) => {
+      const values = [first(frame), second(frame)]
+      begin(frame, application)
+      return implementation(values, frame, dialect)
+    }
   }
-  return (frame) =>
-    implementation(
-      evaluates.map((evaluate) => evaluate(frame)),
-      frame.document,
-      dialect,
-    )
+  return (frame) => {
+    const values = evaluates.map((evaluate) => evaluate(frame))
+    begin(frame, application)
+    return implementation(values, frame, dialect)
+  }
 }
 
-function compileCast(node: Cast, { dialect }: Surroundings, compile: Compile): Evaluate {
+function compileCast(node: Cast, around: Surroundings, compile: Compile): Evaluate {
+  const { dialect } = around
   const keyword = castKeywords.get(node.type.toLowerCase())
   if (keyword === undefined) return () => undefined // the checker has refused it
   const evaluate = compile(node.value)
-  return (frame) => cast(evaluate(frame), keyword.type, dialect)
+  const place = placeOf(around, 'cast()', node.at)
+  return (frame) => {
+    const value = evaluate(frame)
+    frame.state.place = place
+    return cast(value, keyword.type, dialect, frame.state)
+  }
 }
 
-function compileUnary({ operator, operand }: Unary, compile: Compile): Evaluate {
+function compileUnary(
+  { operator, operand, at }: Unary,
+  around: Surroundings,
+  compile: Compile,
+): Evaluate {
   const evaluate = compile(operand)
-  switch (operator) {
-    case 'NOT':
-      return (frame) => {
-        const value = toBoolean(evaluate(frame))
-        return value === undefined ? undefined : !value
-      }
-    case '-':
-      return (frame) => negate(evaluate(frame))
-    case '+':
-      return (frame) => toDecimal(evaluate(frame))
-    default:
-      return unreachable(operator)
+  if (operator === 'NOT') {
+    return (frame) => {
+      const value = toBoolean(evaluate(frame))
+      return value === undefined ? undefined : !value
+    }
+  }
+  const place = placeOf(around, `'${operator}'`, at)
+  const apply = operator === '-' ? negate : toDecimal
+  return (frame) => {
+    const value = evaluate(frame)
+    frame.state.place = place
+    spendDigits(frame.state, value)
+    return apply(value)
   }
 }
 
@@ -216,15 +266,25 @@ function compileBinary(node: Binary, around: Surroundings, compile: Compile): Ev
   const steps = node.steps.map(({ operator, operand }) => ({
     operation: operationOf(operator, around.dialect),
     evaluate: compile(operand),
+    place: placeOf(around, `'${operator}'`, node.at),
   }))
   const [only] = steps
   if (only !== undefined && steps.length === 1) {
-    const { operation, evaluate } = only
-    return (frame) => operation(first(frame), evaluate(frame))
+    const { operation, evaluate, place } = only
+    return (frame) => {
+      const left = first(frame)
+      const right = evaluate(frame)
+      frame.state.place = place
+      return operation(left, right, frame.state)
+    }
   }
   return (frame) => {
     let value = first(frame)
-    for (const { operation, evaluate } of steps) value = operation(value, evaluate(frame))
+    for (const { operation, evaluate, place } of steps) {
+      const right = evaluate(frame)
+      frame.state.place = place
+      value = operation(value, right, frame.state)
+    }
     return value
   }
 }
@@ -246,18 +306,25 @@ function compileLogical({ operator, operands }: Logical, compile: Compile): Eval
 }
 
 /** The first WHEN that equals the subject. An Undefined subject makes all of it Undefined. */
-function compileCase({ subject, branches, otherwise }: Case, compile: Compile): Evaluate {
+function compileCase(
+  { subject, branches, otherwise, at }: Case,
+  around: Surroundings,
+  compile: Compile,
+): Evaluate {
   const evaluateSubject = compile(subject)
   const compiled = branches.map(({ when, result }) => ({
     when: compile(when),
     result: compile(result),
   }))
   const evaluateOtherwise = otherwise === undefined ? undefined : compile(otherwise)
+  const place = placeOf(around, 'CASE', at)
   return (frame) => {
     const value = evaluateSubject(frame)
     if (value === undefined) return undefined
     for (const { when, result } of compiled) {
-      if (equals(value, when(frame)) === true) return result(frame)
+      const other = when(frame)
+      frame.state.place = place
+      if (equals(value, other, frame.state) === true) return result(frame)
     }
     return evaluateOtherwise?.(frame)
   }

@@ -24,6 +24,8 @@ import type {
   ExternalRequest,
 } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
+import { WorkSpent, describePlace, spend } from '../work.ts'
+import type { Work } from '../work.ts'
 
 /** External calls of one rule for one message; a nested query makes one for each element. */
 const callsMax = 64
@@ -87,9 +89,10 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
   }
 
   return {
-    resultOf(site, request) {
+    resultOf(site, request, work) {
       const ofSite = entryOf(settlements, site, () => new Map<string, Settlement>())
       const key = JSON.stringify(request)
+      spend(work, key.length)
       const settlement = ofSite.get(key)
       if (settlement?.kind === 'answered') return settlement.value
       if (settlement?.kind === 'failed') throw new CallFailed(request.function, settlement.reason)
@@ -144,15 +147,18 @@ export function guarded<Result>(
     try {
       return evaluate(scope)
     } catch (thrown) {
-      if (thrown !== suspended) scope.state.failure ??= failureFrom(thrown)
+      if (thrown !== suspended) scope.state.failure ??= failureFrom(thrown, scope.state)
       return otherwise
     }
   }
 }
 
-function failureFrom(thrown: unknown): EvaluationFailure {
+/** Names the place: people are to find in their statement what took so much. */
+function failureFrom(thrown: unknown, { place }: Work): EvaluationFailure {
   if (thrown instanceof CallFailed) return thrown.failure
-  return { code: 'EvaluationFailed', where: 'sql', reason: messageOf(thrown) }
+  const code = thrown instanceof WorkSpent ? 'WorkLimitExceeded' : 'EvaluationFailed'
+  const where = place === undefined ? '' : `, in ${describePlace(place)}`
+  return { code, where: 'sql', reason: messageOf(thrown) + where }
 }
 
 /** A call that failed within `evaluate` is Undefined, and the rule goes on: for `get_or_default`. */

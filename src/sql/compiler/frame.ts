@@ -3,6 +3,7 @@ import type { MessageDocument } from '../externals/document.ts'
 import type { EvaluationFailure } from '../values/evaluation-failure.ts'
 import type { ExternalCalls } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
+import type { Work, WorkPlace } from '../work.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
 export interface Frame {
@@ -15,12 +16,10 @@ export interface Frame {
   readonly element: Value
   /** The frame around a nested query. */
   readonly outer: Frame | undefined
-  /** What nested queries may still look at; none outside of them. */
-  readonly budget: QueryBudget | undefined
 }
 
 /** What changes while a rule is evaluated on a message. */
-export interface ScopeState {
+export interface ScopeState extends Work {
   /** Its calls of external functions, from the first one on. */
   external: ExternalCalls | undefined
   /** The first one: whatever is evaluated counts for nothing then. */
@@ -32,20 +31,17 @@ export interface Variables {
   valueAt(index: number, frame: Frame): Value
 }
 
-/** Shared by a nested query and the queries inside it. */
-export interface QueryBudget {
-  elementsLeft: number
-}
-
 /**
- * A compiled expression. What it may throw are the signals of external-calls.ts, which stands around
- * everything that is called from outside; anything else that is thrown becomes a failure there.
+ * A compiled expression. What it may throw are the signals of external-calls.ts and WorkSpent. The
+ * former stands around everything that is called from outside, and makes a failure of all others.
  */
 export type Evaluate = (frame: Frame) => Value
 
 /** What the compiler knows at a place in the text. */
 export interface Surroundings {
   readonly dialect: Dialect
+  /** The text that is compiled. */
+  readonly text: string
   /** Names of variables to their places in SET. */
   readonly variables: ReadonlyMap<string, number>
   /** One entry for each nested query around the place, outermost first: its element's alias. */
@@ -53,4 +49,9 @@ export interface Surroundings {
   /** Whether the text calls external functions, so that it may be evaluated in rounds. */
   readonly isResumed: boolean
   readonly isTemplate: boolean
+}
+
+/** Where a part of the text stands, for the failure of a rule that does too much work there. */
+export function placeOf({ text, isTemplate }: Surroundings, name: string, at: number): WorkPlace {
+  return { name, text, at, isTemplate }
 }

@@ -1,10 +1,14 @@
 /** SELECT to closures: the object of its items, or its one value. */
 import type { Exists, Expression, Item, Query, Selection, Subselect } from '../parser/ast.ts'
 import { isArray, isObject } from '../values/values.ts'
-import type { Value } from '../values/values.ts'
+import type { SqlObject, Value } from '../values/values.ts'
+import { memberSteps, objectSteps, spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import { compileExpression } from './expression.ts'
-import type { Evaluate, Frame, QueryBudget, Surroundings } from './frame.ts'
+import { placeOf } from './frame.ts'
+import type { Evaluate, Frame, Surroundings } from './frame.ts'
 import { compileStar } from './names.ts'
+import { stepsOf, stepsOfElement, stepsOfSelection } from './steps.ts'
 
 /** An expression with everything that it may contain. */
 export function compileWithQueries(expression: Expression, around: Surroundings): Evaluate {
@@ -23,42 +27,71 @@ export function compileSelection(selection: Selection, around: Surroundings): Ev
 export function compileItems(items: readonly Item[], around: Surroundings): Evaluate {
   const writers = items.map((item) => compileItem(item, around))
   return (frame) => {
-    const output = new Map<string, Value>()
+    const output: Output = { members: new Map(), owned: undefined }
     for (const write of writers) write(frame, output)
-    return output
+    return output.members
   }
 }
 
-type ItemWriter = (frame: Frame, output: Map<string, Value>) => void
+/** What is made of the items of a SELECT. */
+interface Output {
+  readonly members: Map<string, Value>
+  /** The objects inside it that were made for it: others belong to a payload and stay as they are. */
+  owned: Set<Map<string, Value>> | undefined
+}
+
+type ItemWriter = (frame: Frame, output: Output) => void
 
 function compileItem(item: Item, around: Surroundings): ItemWriter {
+  const { at } = item
   if (item.kind !== 'named') {
     const evaluate =
       item.kind === 'all' ? compileStar(around) : compileWithQueries(item.expression, around)
-    return (frame, output) => {
-      const members = evaluate(frame)
-      if (!isObject(members)) return
-      for (const [key, value] of members) output.set(key, value)
+    const place = placeOf(around, item.kind === 'all' ? '*' : 'the members of an object', at)
+    return (frame, { members }) => {
+      const added = evaluate(frame)
+      if (!isObject(added)) return
+      frame.state.place = place
+      spend(frame.state, added.size * memberSteps)
+      for (const [key, value] of added) members.set(key, value)
     }
   }
   const evaluate = compileWithQueries(item.expression, around)
+  const { target } = item
+  const [name = ''] = target
+  if (target.length === 1) {
+    return (frame, { members }) => {
+      const value = evaluate(frame)
+      if (value !== undefined) members.set(name, value)
+    }
+  }
+  const place = placeOf(around, target.join('.'), at)
   return (frame, output) => {
     const value = evaluate(frame)
-    if (value !== undefined) setAt(output, item.target, value)
+    if (value === undefined) return
+    frame.state.place = place
+    setAt(output, target, value, frame.state)
   }
 }
 
 /** Sets `a.b.c`, keeping what earlier items have put beside it. Values of the payload stay as they are. */
-function setAt(output: Map<string, Value>, target: readonly string[], value: Value): void {
-  const [name = '', ...rest] = target
-  if (rest.length === 0) {
-    output.set(name, value)
-    return
+function setAt(output: Output, target: readonly string[], value: Value, work: Work): void {
+  output.owned ??= new Set()
+  const { owned } = output
+  let object = output.members
+  for (const name of target.slice(0, -1)) {
+    const there = object.get(name)
+    let inner = there instanceof Map && owned.has(there) ? there : undefined
+    if (inner === undefined) {
+      const members: SqlObject = isObject(there) ? there : new Map()
+      spend(work, objectSteps + members.size * memberSteps)
+      inner = new Map(members)
+      owned.add(inner)
+      object.set(name, inner)
+    }
+    object = inner
   }
-  const there = output.get(name)
-  const inner = new Map<string, Value>(isObject(there) ? there : [])
-  setAt(inner, rest, value)
-  output.set(name, inner)
+  object.set(target.at(-1) ?? '', value)
 }
 
 function compileQueryExpression(expression: Subselect | Exists, around: Surroundings): Evaluate {
@@ -71,15 +104,12 @@ function compileQueryExpression(expression: Subselect | Exists, around: Surround
 }
 
 /**
- * Elements that a nested query looks at, with all queries inside it. Queries inside each other
- * over one array of a payload would else keep the engine busy for hours.
- */
-const elementsMax = 1_000_000
-
-/**
  * A nested query: over an array an array of the results, one for each element that WHERE lets pass;
  * over an object one result; over anything else Undefined. `FROM *` gives an array even when the
  * whole is one object.
+ *
+ * Each element spends what the query is written with, so that queries inside each other over one
+ * array of a payload do not keep the engine busy for hours.
  */
 function compileQuery(query: Query, around: Surroundings): Evaluate {
   const inside: Surroundings = { ...around, aliases: [...around.aliases, query.alias] }
@@ -87,27 +117,32 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   const select = compileSelection(query.selection, inside)
   const where = query.where === undefined ? undefined : compileWithQueries(query.where, inside)
   const givesArray = query.source.kind === 'star'
+  const place = placeOf(around, 'the nested query', query.at)
+  const elementSteps = stepsOfElement + (query.where === undefined ? 0 : stepsOf(query.where))
+  const selectSteps = stepsOfSelection(query.selection)
 
-  const resultFor = (element: Value, outer: Frame, budget: QueryBudget): Value => {
+  const resultFor = (element: Value, outer: Frame): Value => {
     const { state, document, variables } = outer
-    const frame: Frame = { state, document, variables, element, outer, budget }
-    return where === undefined || where(frame) === true ? select(frame) : undefined
+    const frame: Frame = { state, document, variables, element, outer }
+    state.place = place
+    spend(state, elementSteps)
+    if (where !== undefined && where(frame) !== true) return undefined
+    state.place = place
+    spend(state, selectSteps)
+    return select(frame)
+  }
+  const resultsOf = (elements: readonly Value[], frame: Frame): Value => {
+    const results: Value[] = []
+    for (const element of elements) {
+      const result = resultFor(element, frame)
+      if (result !== undefined) results.push(result)
+    }
+    return results
   }
   return (frame) => {
     const from = source(frame)
-    const budget = frame.budget ?? { elementsLeft: elementsMax }
-    const resultsOf = (elements: readonly Value[]): Value => {
-      const results: Value[] = []
-      for (const element of elements) {
-        if (budget.elementsLeft <= 0) return undefined
-        budget.elementsLeft -= 1
-        const result = resultFor(element, frame, budget)
-        if (result !== undefined) results.push(result)
-      }
-      return budget.elementsLeft > 0 ? results : undefined
-    }
-    if (isArray(from)) return resultsOf(from)
+    if (isArray(from)) return resultsOf(from, frame)
     if (!isObject(from)) return undefined
-    return givesArray ? resultsOf([from]) : resultFor(from, frame, budget)
+    return givesArray ? resultsOf([from], frame) : resultFor(from, frame)
   }
 }

@@ -1,19 +1,19 @@
 /** A checked statement to the functions that the engine calls for each message. */
-import type { Item, Selection, Statement } from '../parser/ast.ts'
-import type { Dialect } from '../values/dialect.ts'
+import type { Expression, Item, Selection, Statement } from '../parser/ast.ts'
 import type { MessageDocument } from '../externals/document.ts'
-import { writeJson, writeString } from '../values/json-writer.ts'
-import { limitedText, textLengthMax } from '../values/text-limit.ts'
+import { writeString, writtenJson } from '../values/json-writer.ts'
+import { textLengthMax } from '../values/text-limit.ts'
 import { isArray, isObject } from '../values/values.ts'
-import type { Value } from '../values/values.ts'
+import type { WorkPlace } from '../work.ts'
+import { placeOf } from './frame.ts'
 import type { Evaluate, Frame, Surroundings } from './frame.ts'
 import { compileItems, compileWithQueries } from './selection.ts'
 
 export type StatementResult =
   | {
       readonly matched: false
-      /** Why there is no output although WHERE was true: one sentence. */
-      readonly problem?: string
+      /** Why there is no output although WHERE was true. */
+      readonly problem?: OutputProblem
     }
   | {
       readonly matched: true
@@ -23,13 +23,24 @@ export type StatementResult =
       readonly outputIsJson: () => boolean
     }
 
+export interface OutputProblem {
+  readonly code: 'OutputTooLong' | 'OutputNotAllowed'
+  /** One sentence without a full stop. */
+  readonly reason: string
+}
+
 const noMatch: StatementResult = Object.freeze({ matched: false })
-const tooLong: StatementResult = Object.freeze({
-  matched: false,
-  problem: `the output is longer than ${textLengthMax} characters`,
-})
+const tooLong = noOutput('OutputTooLong', `the output is longer than ${textLengthMax} characters`)
+const noArrays = noOutput(
+  'OutputNotAllowed',
+  'under SQL version 2015-10-08 the output of a rule cannot be an array',
+)
 const isJson = () => true
 const isNotJson = () => false
+
+function noOutput(code: OutputProblem['code'], reason: string): StatementResult {
+  return Object.freeze({ matched: false, problem: Object.freeze({ code, reason }) })
+}
 
 /** WHERE and then SELECT, on a frame of the statement. */
 export function compileEvaluation(
@@ -48,8 +59,7 @@ function compileOutput(
 ): (frame: Frame) => StatementResult {
   if (isWholePayload(selection)) return ({ document }) => payloadResult(document)
   if (selection.kind === 'value') {
-    const evaluate = compileWithQueries(selection.expression, around)
-    return (frame) => valueResult(evaluate(frame), around.dialect)
+    return compileValue(selection.expression, around)
   }
   const { items } = selection
   if (items.some((item) => item.kind === 'all')) return compileWithPayload(items, around)
@@ -68,13 +78,13 @@ function compileWithPayload(
   items: readonly Item[],
   around: Surroundings,
 ): (frame: Frame) => StatementResult {
-  const evaluate = compileItems(items, around)
+  const write = compileText(compileItems(items, around), around)
   return (frame) => {
     const { document } = frame
     if (document.message.payload.length > 0 && !isObject(document.payload())) {
       return payloadResult(document)
     }
-    return jsonResult(outputText(evaluate(frame), around.dialect))
+    return jsonResult(write(frame))
   }
 }
 
@@ -84,20 +94,19 @@ function compileObjectText(
   around: Surroundings,
 ): (frame: Frame) => string | undefined {
   const members = plainMembers(items, around)
-  if (members === undefined) {
-    const evaluate = compileItems(items, around)
-    return (frame) => outputText(evaluate(frame), around.dialect)
-  }
+  if (members === undefined) return compileText(compileItems(items, around), around)
+  const place = outputPlace(around)
   return (frame) => {
     let text = ''
     for (const { prefix, evaluate } of members) {
       const value = evaluate(frame)
       if (value === undefined) continue
-      const valueText = writeJson(value, around.dialect, textLengthMax - text.length)
-      if (valueText === undefined) return undefined
+      frame.state.place = place
+      const valueText = writtenJson(value, around.dialect, frame.state)
+      if (valueText === undefined || text.length > textLengthMax) return undefined
       text += (text === '' ? '' : ',') + prefix + valueText
     }
-    return limitedText(`{${text}}`)
+    return text.length + '{}'.length > textLengthMax ? undefined : `{${text}}`
   }
 }
 
@@ -127,16 +136,43 @@ function payloadResult(document: MessageDocument): StatementResult {
 }
 
 /** `SELECT VALUE`: Undefined is the empty payload; 2015-10-08 has no arrays at the top. */
-function valueResult(value: Value, dialect: Dialect): StatementResult {
-  if (value === undefined)
-    return { matched: true, output: Buffer.alloc(0), outputIsJson: isNotJson }
-  if (isArray(value) && !dialect.isSecondVersion) return noMatch
-  return jsonResult(outputText(value, dialect))
+function compileValue(
+  expression: Expression,
+  around: Surroundings,
+): (frame: Frame) => StatementResult {
+  const evaluate = compileWithQueries(expression, around)
+  const { dialect } = around
+  const place = outputPlace(around)
+  return (frame) => {
+    const value = evaluate(frame)
+    if (value === undefined) return emptyOutput
+    if (isArray(value) && !dialect.isSecondVersion) return noArrays
+    frame.state.place = place
+    return jsonResult(writtenJson(value, dialect, frame.state))
+  }
 }
 
+const emptyOutput: StatementResult = Object.freeze({
+  matched: true,
+  output: Buffer.alloc(0),
+  outputIsJson: isNotJson,
+})
+
 /** A rule can name a part of the payload thousands of times: no text is written that is too long. */
-function outputText(value: Value, dialect: Dialect): string | undefined {
-  return writeJson(value, dialect, textLengthMax)
+function compileText(
+  evaluate: Evaluate,
+  around: Surroundings,
+): (frame: Frame) => string | undefined {
+  const place = outputPlace(around)
+  return (frame) => {
+    const value = evaluate(frame)
+    frame.state.place = place
+    return writtenJson(value, around.dialect, frame.state)
+  }
+}
+
+function outputPlace(around: Surroundings): WorkPlace {
+  return placeOf(around, 'the output of SELECT', Math.max(around.text.search(/\bSELECT\b/i), 0))
 }
 
 function jsonResult(text: string | undefined): StatementResult {

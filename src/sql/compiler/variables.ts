@@ -4,11 +4,17 @@ import { keep } from './external-calls.ts'
 import type { Kept } from './external-calls.ts'
 import { writeJson } from '../values/json-writer.ts'
 import type { Value } from '../values/values.ts'
+import { spend } from '../work.ts'
+import type { Work, WorkPlace } from '../work.ts'
+import { placeOf } from './frame.ts'
 import type { Evaluate, Frame, Surroundings, Variables } from './frame.ts'
 import { compileWithQueries } from './selection.ts'
 
 /** UTF-8 bytes of a variable's value as compact JSON, and of all values of a statement together. */
 const valueBytesMax = 128 * 1024
+
+/** Characters of a text that is written to be measured, for one step: 4. */
+const writtenAStepLog2 = 2
 
 /** Variables of a statement without SET. */
 const noVariables: Variables = Object.freeze({ valueAt: () => undefined })
@@ -22,11 +28,19 @@ export function compileVariables(
   around: Surroundings,
 ): () => Variables {
   if (assignments.length === 0) return () => noVariables
-  const evaluates = assignments.map(({ value }) => compileWithQueries(value, around))
-  return () => createVariables(evaluates, around.dialect)
+  const compiled = assignments.map(({ name, value, at }) => ({
+    evaluate: compileWithQueries(value, around),
+    place: placeOf(around, `@${name}`, at),
+  }))
+  return () => createVariables(compiled, around.dialect)
 }
 
-function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Variables {
+interface CompiledAssignment {
+  readonly evaluate: Evaluate
+  readonly place: WorkPlace
+}
+
+function createVariables(assignments: readonly CompiledAssignment[], dialect: Dialect): Variables {
   const values: Kept[] = []
   let bytesLeft = valueBytesMax
 
@@ -34,9 +48,10 @@ function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Vari
   function evaluateTo(index: number, frame: Frame): void {
     let outermost = frame
     while (outermost.outer !== undefined) outermost = outermost.outer
-    for (const evaluate of evaluates.slice(values.length, index + 1)) {
+    for (const { evaluate, place } of assignments.slice(values.length, index + 1)) {
       const kept = keep(evaluate, outermost)
-      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect, bytesLeft)
+      outermost.state.place = place
+      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect, bytesLeft, frame.state)
       values.push(bytes === undefined ? { value: undefined } : kept)
       bytesLeft -= bytes ?? 0
     }
@@ -53,8 +68,9 @@ function createVariables(evaluates: readonly Evaluate[], dialect: Dialect): Vari
 }
 
 /** Undefined when there are more than `bytesMax`: a text has at least as many bytes as units. */
-function bytesOf(value: Value, dialect: Dialect, bytesMax: number): number | undefined {
+function bytesOf(value: Value, dialect: Dialect, bytesMax: number, work: Work): number | undefined {
   const text = writeJson(value, dialect, bytesMax)
+  spend(work, (text?.length ?? bytesMax) >> writtenAStepLog2)
   const bytes = text === undefined ? Number.POSITIVE_INFINITY : Buffer.byteLength(text)
   return bytes <= bytesMax ? bytes : undefined
 }

@@ -3,6 +3,7 @@
  * function. The language judges the arguments; who answers (AWS, a folder, a test) is handed in.
  */
 import type { Value } from '../values/values.ts'
+import type { Work } from '../work.ts'
 
 export type ExternalRequest =
   | LambdaRequest
@@ -91,8 +92,8 @@ export interface CallSite {
 
 /** The state of one scope; there is none before the first call. */
 export interface ExternalCalls {
-  /** @throws Suspended, CallFailed */
-  resultOf(site: CallSite, request: ExternalRequest): Value
+  /** @throws Suspended, CallFailed, WorkSpent */
+  resultOf(site: CallSite, request: ExternalRequest, work: Work): Value
   /** The n-th value drawn at a place is the same in every round. */
   sameAsBefore(site: CallSite, draw: () => Value): Value
   readonly isWaiting: boolean

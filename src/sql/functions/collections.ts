@@ -5,6 +5,8 @@ import type { Dialect } from '../values/dialect.ts'
 import { writeJson } from '../values/json-writer.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
+import { memberSteps, objectSteps, spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import type { SqlFunction } from './function.ts'
 
 export const collectionFunctions: readonly SqlFunction[] = [
@@ -37,8 +39,8 @@ export const collectionFunctions: readonly SqlFunction[] = [
     name: 'transform',
     sinceVersion: '2016-03-23',
     arity: [3, 3],
-    implementation: ([mode, attributes, elements], _, dialect) =>
-      mode === 'enrichArray' ? enrichArray(attributes, elements, dialect) : undefined,
+    implementation: ([mode, attributes, elements], { state }, dialect) =>
+      mode === 'enrichArray' ? enrichArray(attributes, elements, dialect, state) : undefined,
     findProblem: ([mode]) =>
       mode === undefined || isConstant(mode)
         ? undefined
@@ -55,14 +57,16 @@ function isThere(value: Value): boolean {
 const transformBytesMax = 128 * 1024
 
 /** Adds the attributes of one object to each object of an array; they win over its own. */
-function enrichArray(attributes: Value, elements: Value, dialect: Dialect): Value {
+function enrichArray(attributes: Value, elements: Value, dialect: Dialect, work: Work): Value {
   if (!isObject(attributes) || !isArray(elements)) return undefined
   const enriched: Value[] = []
   let bytesLeft = transformBytesMax - '[]'.length
   for (const element of elements) {
     if (!isObject(element)) return undefined
+    spend(work, objectSteps + memberSteps * (element.size + attributes.size))
     const merged = new Map([...element, ...attributes])
     const text = writeJson(merged, dialect, bytesLeft)
+    spend(work, text === undefined ? bytesLeft : text.length)
     if (text === undefined) return undefined
     bytesLeft -= Buffer.byteLength(text) + (enriched.length === 0 ? 0 : ','.length)
     if (bytesLeft < 0) return undefined

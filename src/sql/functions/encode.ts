@@ -3,8 +3,10 @@ import type { Expression } from '../parser/ast.ts'
 import { isConstant } from '../parser/constant.ts'
 import { toText } from '../values/conversions.ts'
 import { readJson } from '../values/json-reader.ts'
-import { limitedText } from '../values/text-limit.ts'
+import { madeText } from '../values/text-limit.ts'
 import type { Value } from '../values/values.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import { protobufCall, writtenProblem } from './external.ts'
 import type { ArgumentProblem, SqlFunction } from './function.ts'
 
@@ -18,20 +20,24 @@ export const encodeFunctions: readonly SqlFunction[] = [
     name: 'encode',
     sinceVersion: '2016-03-23',
     arity: [2, 2],
-    implementation: ([value, scheme], _, dialect) => {
-      const text = toText(value, dialect)
-      return text === undefined ? undefined : encode(Buffer.from(text), scheme)
+    implementation: ([value, scheme], { state }, dialect) => {
+      const text = toText(value, dialect, state)
+      return text === undefined ? undefined : encode(Buffer.from(text), scheme, state)
     },
-    payloadImplementation: ([, scheme], { message }) => encode(message.payload, scheme),
+    payloadImplementation: ([, scheme], { document, state }) =>
+      encode(document.message.payload, scheme, state),
     findProblem: (values) => schemeProblem('encode', values),
   },
   {
     name: 'decode',
     sinceVersion: '2016-03-23',
     arity: [2, protobufArguments],
-    implementation: (values) => (values.length === 2 ? decode(values[0], values[1]) : undefined),
-    payloadImplementation: (values, { message }) =>
-      values.length === 2 ? decode(message.payload.toString(), values[1]) : undefined,
+    implementation: (values, { state }) =>
+      values.length === 2 ? decode(values[0], values[1], state) : undefined,
+    payloadImplementation: (values, { document, state }) =>
+      values.length === 2
+        ? decode(document.message.payload.toString(), values[1], state)
+        : undefined,
     findProblem: (values) => protobufProblem(values) ?? schemeProblem('decode', values),
     externalCall: (values) => (isProtobuf(values) ? protobufCall : undefined),
   },
@@ -65,21 +71,26 @@ function protobufProblem(values: readonly Expression[]): ArgumentProblem | undef
   }
 }
 
-function encode(bytes: Buffer, scheme: Value): Value {
-  return scheme === base64 ? limitedText(bytes.toString(base64)) : undefined
+function encode(bytes: Buffer, scheme: Value, work: Work): Value {
+  return scheme === base64 ? madeText(bytes.toString(base64), work) : undefined
 }
 
 /** Standard base64 as Java reads it: padding may be missing as a whole, nothing else may. */
 const base64Text = /^[A-Za-z0-9+/]*={0,2}$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/** Of a character of base64, because a text may be JSON: `[{},{},...]` takes most. */
+const decodedSteps = 5
+
 /**
  * The value of a JSON document, or else the text itself; Null when the text is not base64 or what
  * it stands for is not UTF-8.
  */
-function decode(value: Value, scheme: Value): Value {
+function decode(value: Value, scheme: Value, work: Work): Value {
   if (value === undefined || scheme !== base64) return undefined
-  if (typeof value !== 'string' || !isBase64(value)) return null
+  if (typeof value !== 'string') return null
+  spend(work, value.length * decodedSteps)
+  if (!isBase64(value)) return null
   let text: string
   try {
     text = utf8.decode(Buffer.from(value, base64))

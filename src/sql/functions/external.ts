@@ -7,11 +7,18 @@ import { isConstant } from '../parser/constant.ts'
 import { toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import type { DynamoDbKey, ExternalRequest, SecretRequest } from '../externals/external-request.ts'
-import { writeJson } from '../values/json-writer.ts'
+import { writtenJson } from '../values/json-writer.ts'
 import { textLengthMax } from '../values/text-limit.ts'
 import { isNumber } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
-import type { ArgumentProblem, ExternalCall, MakeRequest, SqlFunction } from './function.ts'
+import type { Work } from '../work.ts'
+import type {
+  ArgumentProblem,
+  ExternalCall,
+  FunctionContext,
+  MakeRequest,
+  SqlFunction,
+} from './function.ts'
 
 const secretTypes = ['SecretString', 'SecretBinary'] as const
 const registryOperations = ['DescribeThing', 'ListThingGroupsForThing'] as const
@@ -69,12 +76,12 @@ function external(
 /** `aws_lambda(functionArn, inputJson)`; `*` is the payload, where it is JSON. */
 function lambdaRequest(
   [functionArn, input]: readonly Value[],
-  _: unknown,
+  { state }: FunctionContext,
   dialect: Dialect,
 ): ReturnType<MakeRequest> {
-  const arn = toText(functionArn, dialect)
+  const arn = toText(functionArn, dialect, state)
   if (arn === undefined || input === undefined) return undefined
-  const inputJson = writeJson(input, dialect, textLengthMax)
+  const inputJson = writtenJson(input, dialect, state)
   if (inputJson === undefined) {
     return { problem: `the input is longer than ${textLengthMax} characters` }
   }
@@ -84,25 +91,25 @@ function lambdaRequest(
 /** `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)` */
 function dynamoDbRequest(
   values: readonly Value[],
-  _: unknown,
+  { state }: FunctionContext,
   dialect: Dialect,
 ): ExternalRequest | undefined {
-  const tableName = toText(values[0], dialect)
-  const roleArn = toText(values.at(-1), dialect)
-  const partitionKey = keyOf(values[1], values[2], dialect)
+  const tableName = toText(values[0], dialect, state)
+  const roleArn = toText(values.at(-1), dialect, state)
+  const partitionKey = keyOf(values[1], values[2], dialect, state)
   if (tableName === undefined || roleArn === undefined || partitionKey === undefined) {
     return undefined
   }
   if (values.length === 4) return { function: 'get_dynamodb', tableName, partitionKey, roleArn }
-  const sortKey = values.length === 6 ? keyOf(values[3], values[4], dialect) : undefined
+  const sortKey = values.length === 6 ? keyOf(values[3], values[4], dialect, state) : undefined
   if (sortKey === undefined) return undefined
   return { function: 'get_dynamodb', tableName, partitionKey, sortKey, roleArn }
 }
 
 /** DynamoDB looks for the type that the value has: a number for a number, else a String. */
-function keyOf(name: Value, value: Value, dialect: Dialect): DynamoDbKey | undefined {
-  const keyName = toText(name, dialect)
-  const text = toText(value, dialect)
+function keyOf(name: Value, value: Value, dialect: Dialect, state: Work): DynamoDbKey | undefined {
+  const keyName = toText(name, dialect, state)
+  const text = toText(value, dialect, state)
   if (keyName === undefined || text === undefined) return undefined
   return { name: keyName, type: isNumber(value) ? 'N' : 'S', text }
 }
@@ -110,15 +117,15 @@ function keyOf(name: Value, value: Value, dialect: Dialect): DynamoDbKey | undef
 /** `get_secret(secretId, secretType[, key], roleArn)` */
 function secretRequest(
   values: readonly Value[],
-  _: unknown,
+  { state }: FunctionContext,
   dialect: Dialect,
 ): SecretRequest | undefined {
-  const secretId = toText(values[0], dialect)
+  const secretId = toText(values[0], dialect, state)
   const secretType = secretTypes.find((each) => each === values[1])
-  const roleArn = toText(values.at(-1), dialect)
+  const roleArn = toText(values.at(-1), dialect, state)
   if (secretId === undefined || secretType === undefined || roleArn === undefined) return undefined
   if (values.length === 3) return { function: 'get_secret', secretId, secretType, roleArn }
-  const key = toText(values[2], dialect)
+  const key = toText(values[2], dialect, state)
   return key === undefined
     ? undefined
     : { function: 'get_secret', secretId, secretType, key, roleArn }
@@ -127,14 +134,14 @@ function secretRequest(
 /** `get_thing_shadow(thingName[, shadowName], roleArn)` */
 function thingShadowRequest(
   values: readonly Value[],
-  _: unknown,
+  { state }: FunctionContext,
   dialect: Dialect,
 ): ExternalRequest | undefined {
-  const thingName = toText(values[0], dialect)
-  const roleArn = toText(values.at(-1), dialect)
+  const thingName = toText(values[0], dialect, state)
+  const roleArn = toText(values.at(-1), dialect, state)
   if (thingName === undefined || roleArn === undefined) return undefined
   if (values.length === 2) return { function: 'get_thing_shadow', thingName, roleArn }
-  const shadowName = toText(values[1], dialect)
+  const shadowName = toText(values[1], dialect, state)
   return shadowName === undefined
     ? undefined
     : { function: 'get_thing_shadow', thingName, shadowName, roleArn }
@@ -143,12 +150,12 @@ function thingShadowRequest(
 /** `get_registry_data(operation, thingName, roleArn)` */
 function registryRequest(
   values: readonly Value[],
-  _: unknown,
+  { state }: FunctionContext,
   dialect: Dialect,
 ): ExternalRequest | undefined {
   const operation = registryOperations.find((each) => each === values[0])
-  const thingName = toText(values[1], dialect)
-  const roleArn = toText(values[2], dialect)
+  const thingName = toText(values[1], dialect, state)
+  const roleArn = toText(values[2], dialect, state)
   if (operation === undefined || thingName === undefined || roleArn === undefined) return undefined
   return { function: 'get_registry_data', operation, thingName, roleArn }
 }
@@ -158,9 +165,12 @@ function registryRequest(
  * in base64, `*` the payload's bytes.
  */
 export const protobufCall: ExternalCall = {
-  request: (values, _, dialect) => protobufRequest(toText(values[0], dialect), values, dialect),
-  payloadRequest: (values, { message }, dialect) =>
-    protobufRequest(message.payload.toString('base64'), values, dialect),
+  request: (values, context, dialect) =>
+    protobufRequest(toText(values[0], dialect, context.state), values, context, dialect),
+  payloadRequest: (values, context, dialect) => {
+    const base64 = context.document.message.payload.toString('base64')
+    return protobufRequest(base64, values, context, dialect)
+  },
   writtenMax: 2,
   isRefusedInTemplates: true,
 }
@@ -168,11 +178,12 @@ export const protobufCall: ExternalCall = {
 function protobufRequest(
   base64: string | undefined,
   values: readonly Value[],
+  { state }: FunctionContext,
   dialect: Dialect,
 ): ReturnType<MakeRequest> {
   const [bucketName, objectKey, protoName, messageType] = values
     .slice(2)
-    .map((value) => toText(value, dialect))
+    .map((value) => toText(value, dialect, state))
   if (base64 === undefined || bucketName === undefined || objectKey === undefined) return undefined
   if (protoName === undefined || messageType === undefined) return undefined
   return { function: 'decode', base64, bucketName, objectKey, protoName, messageType }

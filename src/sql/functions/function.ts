@@ -1,6 +1,6 @@
 import type { Expression } from '../parser/ast.ts'
 import type { Dialect } from '../values/dialect.ts'
-import type { MessageDocument } from '../externals/document.ts'
+import type { Frame } from '../compiler/frame.ts'
 import type { ExternalRequest } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
 import type { SqlVersion } from '../values/version.ts'
@@ -12,8 +12,10 @@ export interface SqlFunction {
   readonly sinceVersion: Exclude<SqlVersion, 'beta'>
   /** Fewest and most arguments; a call with another count is Undefined. */
   readonly arity: readonly [fewest: number, most: number]
-  /** Never throws: what cannot be computed is Undefined. */
+  /** What cannot be computed is Undefined. @throws WorkSpent and nothing else */
   readonly implementation: Implementation
+  /** Steps of work that each call takes, besides what its arguments cost: 1 by default. */
+  readonly steps?: number
   /**
    * Stands in for `implementation` where the first argument is `*` and means the payload: for
    * functions that take its bytes, whether they are JSON or not. That argument is then not read.
@@ -47,10 +49,16 @@ export interface ExternalCall {
   readonly onceIn?: 'the statement' | 'the rule'
 }
 
-/** @returns a `problem` for arguments that make the call fail: one sentence without a full stop */
+/** The message, and the work that may still be done for it. */
+export type FunctionContext = Pick<Frame, 'document' | 'state'>
+
+/**
+ * @returns a `problem` for arguments that make the call fail: one sentence without a full stop
+ * @throws WorkSpent
+ */
 export type MakeRequest = (
   values: readonly Value[],
-  document: MessageDocument,
+  context: FunctionContext,
   dialect: Dialect,
 ) => ExternalRequest | { readonly problem: string } | undefined
 
@@ -66,6 +74,6 @@ export interface ArgumentProblem {
 
 export type Implementation = (
   values: readonly Value[],
-  document: MessageDocument,
+  context: FunctionContext,
   dialect: Dialect,
 ) => Value

@@ -1,24 +1,37 @@
 /** Digests of a text's UTF-8 bytes, as lower-case hexadecimal digits. */
 import { createHash } from 'node:crypto'
 import { toText } from '../values/conversions.ts'
+import { spend } from '../work.ts'
 import type { SqlFunction } from './function.ts'
 import { md2 } from './md2.ts'
 
+/** Steps of each call, and of a character of the text. */
+const hashSteps = { call: 40, character: 1 / 8 }
+/** `md2` is written in JavaScript. */
+const md2Steps = { call: 60, character: 6 }
+
 export const hashFunctions: readonly SqlFunction[] = [
-  hashFunction('md2', (text) => md2(Buffer.from(text)).toString('hex')),
+  hashFunction('md2', (text) => md2(Buffer.from(text)).toString('hex'), md2Steps),
   ...['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512'].map((name) =>
-    hashFunction(name, (text) => createHash(name).update(text, 'utf8').digest('hex')),
+    hashFunction(name, (text) => createHash(name).update(text, 'utf8').digest('hex'), hashSteps),
   ),
 ]
 
-function hashFunction(name: string, digest: (text: string) => string): SqlFunction {
+function hashFunction(
+  name: string,
+  digest: (text: string) => string,
+  steps: { readonly call: number; readonly character: number },
+): SqlFunction {
   return {
     name,
     sinceVersion: '2015-10-08',
     arity: [1, 1],
-    implementation: ([value], _, dialect) => {
-      const text = toText(value, dialect)
-      return text === undefined ? undefined : digest(text)
+    steps: steps.call,
+    implementation: ([value], { state }, dialect) => {
+      const text = toText(value, dialect, state)
+      if (text === undefined) return undefined
+      spend(state, Math.ceil(text.length * steps.character))
+      return digest(text)
     },
   }
 }

@@ -4,6 +4,7 @@
  */
 import { Decimal } from 'decimal.js'
 import { calculate } from '../values/arithmetic.ts'
+import { spendDigits } from '../values/conversions.ts'
 import {
   decimalOf,
   digitsMax,
@@ -16,6 +17,9 @@ import { isNumber } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toDouble, toNumber, toWhole } from './number-arguments.ts'
+
+/** Of a call: the result may be a decimal of 34 digits. */
+const steps = 30
 
 export const mathFunctions: readonly SqlFunction[] = [
   inDoublePrecision('acos', Math.acos),
@@ -34,8 +38,10 @@ export const mathFunctions: readonly SqlFunction[] = [
   ofTwo('power', (base, exponent) => ofDoubles(Math.pow, base, exponent)),
   // The guide names the arguments x and y; its example, atan2(1, 0) = pi / 2, has y first.
   ofTwo('atan2', (y, x) => ofDoubles(Math.atan2, y, x)),
-  mathFunction('mod', 2, ([a, b], _, dialect) => calculate('%', a, b, dialect)),
-  mathFunction('remainder', 2, ([a, b], _, dialect) => calculate('%', a, b, dialect)),
+  mathFunction('mod', 2, ([a, b], { state }, dialect) => calculate('%', a, b, dialect, state)),
+  mathFunction('remainder', 2, ([a, b], { state }, dialect) =>
+    calculate('%', a, b, dialect, state),
+  ),
   ofTwo('bitand', (a, b) => ofIntegers((left, right) => left & right, a, b)),
   ofTwo('bitor', (a, b) => ofIntegers((left, right) => left | right, a, b)),
   ofTwo('bitxor', (a, b) => ofIntegers((left, right) => left ^ right, a, b)),
@@ -52,13 +58,18 @@ export const mathFunctions: readonly SqlFunction[] = [
     name: 'rand',
     sinceVersion: '2015-10-08',
     arity: [0, 0],
-    implementation: (_, { environment }) => numberFromDouble((environment.random ?? Math.random)()),
+    implementation: (_, { document }) =>
+      numberFromDouble((document.environment.random ?? Math.random)()),
     isRandom: true,
   },
 ]
 
-function mathFunction(name: string, count: number, implementation: Implementation): SqlFunction {
-  return { name, sinceVersion: '2015-10-08', arity: [count, count], implementation }
+function mathFunction(name: string, count: number, compute: Implementation): SqlFunction {
+  const implementation: Implementation = (values, context, dialect) => {
+    for (const value of values) spendDigits(context.state, value)
+    return compute(values, context, dialect)
+  }
+  return { name, sinceVersion: '2015-10-08', arity: [count, count], steps, implementation }
 }
 
 function ofTwo(name: string, compute: (first: Value, second: Value) => Value): SqlFunction {

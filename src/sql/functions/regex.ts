@@ -3,37 +3,48 @@ import type { Expression } from '../parser/ast.ts'
 import { toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import { numberFromText } from '../values/numbers.ts'
+import { patternLengthMax } from '../regex/reader.ts'
 import { compileRegex, findRegexProblem } from '../regex/regex.ts'
 import type { Regex } from '../regex/regex.ts'
 import type { Value } from '../values/values.ts'
+import { newWork, spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import type { ArgumentProblem, Implementation, SqlFunction } from './function.ts'
 
 export const regexFunctions: readonly SqlFunction[] = [
-  regexFunction('regexp_matches', 2, (regex, text) => regex.matches(text)),
-  regexFunction('regexp_substr', 2, (regex, text) => regex.firstMatch(text)),
-  regexFunction('regexp_replace', 3, (regex, text, replacement) =>
-    replacement === undefined ? undefined : regex.replaceAll(text, replacement),
+  regexFunction('regexp_matches', 2, (regex, { text, work }) => regex.matches(text, work)),
+  regexFunction('regexp_substr', 2, (regex, { text, work }) => regex.firstMatch(text, work)),
+  regexFunction('regexp_replace', 3, (regex, { text, replacement, work }) =>
+    replacement === undefined ? undefined : regex.replaceAll(text, replacement, work),
   ),
 ]
 
-type Run = (regex: Regex, text: string, replacement: string | undefined) => Value
+interface Input {
+  readonly text: string
+  readonly replacement: string | undefined
+  readonly work: Work
+}
+
+type Run = (regex: Regex, input: Input) => Value
+type FindRegex = (pattern: string, dialect: Dialect, work: Work) => Regex | undefined
 
 /** Undefined where an argument has no text, and where the pattern cannot be run. */
 function regexFunction(name: string, argumentCount: number, run: Run): SqlFunction {
   const implementationWith =
-    (find: (pattern: string, dialect: Dialect) => Regex | undefined): Implementation =>
-    ([value, patternValue, replacementValue], _, dialect) => {
-      const text = toText(value, dialect)
-      const pattern = toText(patternValue, dialect)
+    (find: FindRegex): Implementation =>
+    ([value, patternValue, replacementValue], { state: work }, dialect) => {
+      const text = toText(value, dialect, work)
+      const pattern = toText(patternValue, dialect, work)
       if (text === undefined || pattern === undefined) return undefined
-      const regex = find(pattern, dialect)
-      return regex && run(regex, text, toText(replacementValue, dialect))
+      const regex = find(pattern, dialect, work)
+      if (regex === undefined) return undefined
+      return run(regex, { text, replacement: toText(replacementValue, dialect, work), work })
     }
   return {
     name,
     sinceVersion: '2015-10-08',
     arity: [argumentCount, argumentCount],
-    implementation: implementationWith(compile),
+    implementation: implementationWith(compileNow),
     prepare: ([, pattern], dialect) => {
       const constant = constantText(pattern, dialect)
       if (constant === undefined) return implementationWith(createRecentPatterns())
@@ -49,14 +60,26 @@ function compile(pattern: string, { regex: mode = 'linear' }: Dialect): Regex | 
   return compiled.kind === 'regex' ? compiled.regex : undefined
 }
 
+/** Steps of compiling a pattern: of any, and of each of its characters. */
+const compileSteps = 1_500
+const characterSteps = 500
+
+/** A pattern that comes with the message. @throws WorkSpent */
+function compileNow(pattern: string, dialect: Dialect, work: Work): Regex | undefined {
+  if (pattern.length > patternLengthMax) return undefined
+  spend(work, compileSteps + pattern.length * characterSteps)
+  return compile(pattern, dialect)
+}
+
 /** Patterns that one call keeps compiled, the latest ones, where they come with the message. */
 const recentPatternsMax = 16
 
-function createRecentPatterns(): (pattern: string, dialect: Dialect) => Regex | undefined {
+function createRecentPatterns(): FindRegex {
   const recent = new Map<string, Regex | undefined>()
-  return (pattern, dialect) => {
+  return (pattern, dialect, work) => {
     const isKnown = recent.has(pattern)
-    const regex = isKnown ? recent.get(pattern) : compile(pattern, dialect)
+    const regex = isKnown ? recent.get(pattern) : compileNow(pattern, dialect, work)
+    if (pattern.length > patternLengthMax) return undefined
     recent.delete(pattern) // a Map keeps its order: what is set again is the latest
     recent.set(pattern, regex)
     const [oldest] = recent.keys()
@@ -89,7 +112,7 @@ function findPatternProblem(
 
 /** The text of a literal; undefined for anything that is not the same for every message. */
 function constantText(expression: Expression | undefined, dialect: Dialect): string | undefined {
-  if (expression?.kind === 'constant') return toText(expression.value, dialect)
-  if (expression?.kind === 'number') return toText(numberFromText(expression.text), dialect)
-  return undefined
+  if (expression?.kind === 'constant') return toText(expression.value, dialect, newWork())
+  if (expression?.kind !== 'number') return undefined
+  return toText(numberFromText(expression.text), dialect, newWork())
 }

@@ -4,20 +4,24 @@
  * longer than `textLengthMax` is Undefined.
  */
 import { Decimal } from 'decimal.js'
-import { toText } from '../values/conversions.ts'
+import { spendDigits, toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import { nearestDouble, numberFromInteger } from '../values/numbers.ts'
-import { limitedText, textLengthMax } from '../values/text-limit.ts'
+import { madeText, textLengthMax } from '../values/text-limit.ts'
 import { isArray } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toWhole } from './number-arguments.ts'
 
 /** Blanks that one call of lpad or rpad adds at most. */
 const padLengthMax = 1000
 const asciiMax = 127
-/** Items of an array that concat makes. */
-const arrayLengthMax = 1_000_000
+/** Characters of a text that are read with one step: 16. */
+const readAStepLog2 = 4
+/** Characters that are searched with one step: 8. */
+const searchedAStepLog2 = 3
 const space = 0x20
 
 const firstVersion = '2015-10-08'
@@ -26,8 +30,8 @@ const secondVersion = '2016-03-23'
 export const stringFunctions: readonly SqlFunction[] = [
   stringFunction('concat', [0, Number.POSITIVE_INFINITY], concat),
   stringFunction('chr', [1, 1], ([value]) => chr(value)),
-  ofText('lower', firstVersion, (text) => limitedText(text.toLowerCase())),
-  ofText('upper', firstVersion, (text) => limitedText(text.toUpperCase())),
+  ofText('lower', firstVersion, (text, work) => madeText(text.toLowerCase(), work)),
+  ofText('upper', firstVersion, (text, work) => madeText(text.toUpperCase(), work)),
   ofText('ltrim', firstVersion, (text) => text.slice(startOf(text))),
   ofText('rtrim', firstVersion, (text) => text.slice(0, endOf(text))),
   ofText('trim', firstVersion, trim),
@@ -45,21 +49,24 @@ export const stringFunctions: readonly SqlFunction[] = [
 function stringFunction(
   name: string,
   arity: SqlFunction['arity'],
-  compute: (values: readonly Value[], dialect: Dialect) => Value,
+  compute: (values: readonly Value[], dialect: Dialect, work: Work) => Value,
   sinceVersion: SqlFunction['sinceVersion'] = firstVersion,
 ): SqlFunction {
-  const implementation: Implementation = (values, _, dialect) => compute(values, dialect)
+  const implementation: Implementation = (values, { state }, dialect) =>
+    compute(values, dialect, state)
   return { name, sinceVersion, arity, implementation }
 }
 
 function ofText(
   name: string,
   sinceVersion: SqlFunction['sinceVersion'],
-  compute: (text: string) => Value,
+  compute: (text: string, work: Work) => Value,
 ): SqlFunction {
-  const apply = ([value]: readonly Value[], dialect: Dialect) => {
-    const text = toText(value, dialect)
-    return text === undefined ? undefined : compute(text)
+  const apply = ([value]: readonly Value[], dialect: Dialect, work: Work) => {
+    const text = toText(value, dialect, work)
+    if (text === undefined) return undefined
+    spend(work, text.length >> readAStepLog2)
+    return compute(text, work)
   }
   return stringFunction(name, [1, 1], apply, sinceVersion)
 }
@@ -69,20 +76,23 @@ function ofTwoTexts(
   sinceVersion: SqlFunction['sinceVersion'],
   compute: (first: string, second: string) => Value,
 ): SqlFunction {
-  const apply = ([left, right]: readonly Value[], dialect: Dialect) => {
-    const [first, second] = [toText(left, dialect), toText(right, dialect)]
-    return first === undefined || second === undefined ? undefined : compute(first, second)
+  const apply = ([left, right]: readonly Value[], dialect: Dialect, work: Work) => {
+    const [first, second] = [toText(left, dialect, work), toText(right, dialect, work)]
+    if (first === undefined || second === undefined) return undefined
+    spend(work, searchSteps(first, second))
+    return compute(first, second)
   }
   return stringFunction(name, [2, 2], apply, sinceVersion)
 }
 
 /** Adds as many blanks as are asked for: the result is that much longer, not filled up to a width. */
 function padding(name: string, pad: (text: string, blanks: string) => string): SqlFunction {
-  return stringFunction(name, [2, 2], ([value, count], dialect) => {
-    const text = toText(value, dialect)
+  return stringFunction(name, [2, 2], ([value, count], dialect, work) => {
+    const text = toText(value, dialect, work)
+    spendDigits(work, count)
     const length = toClampedInteger(count, Decimal.ROUND_FLOOR, 0, padLengthMax)
     if (text === undefined || length === undefined) return undefined
-    return limitedText(pad(text, ' '.repeat(length)))
+    return madeText(pad(text, ' '.repeat(length)), work)
   })
 }
 
@@ -90,25 +100,29 @@ function padding(name: string, pad: (text: string, blanks: string) => string): S
  * One value alone stays what it is. With an array among them, one array of all, arrays spliced in.
  * Otherwise, with at least one String among them, the texts of all.
  */
-function concat(values: readonly Value[], dialect: Dialect): Value {
+function concat(values: readonly Value[], dialect: Dialect, work: Work): Value {
   if (values.length <= 1) return values[0]
-  if (values.some(isArray)) return concatArrays(values)
+  if (values.some(isArray)) return concatArrays(values, work)
   if (!values.some((value) => typeof value === 'string')) return undefined
   let joined = ''
   for (const value of values) {
-    const text = toText(value, dialect)
+    const text = toText(value, dialect, work)
     if (text === undefined || joined.length + text.length > textLengthMax) return undefined
     joined += text
   }
-  return joined
+  return madeText(joined, work)
 }
 
-/** One array of all values, arrays spliced in; Undefined when it has too many items. */
-function concatArrays(values: readonly Value[]): Value {
-  let length = 0
-  for (const value of values) length += isArray(value) ? value.length : 1
-  if (length > arrayLengthMax) return undefined
-  return values.flatMap((value) => (isArray(value) ? value : value === undefined ? [] : [value]))
+/** One array of all values, arrays spliced in. */
+function concatArrays(values: readonly Value[], work: Work): Value {
+  const joined: Value[] = []
+  for (const value of values) {
+    if (isArray(value)) {
+      spend(work, value.length)
+      for (const item of value) joined.push(item)
+    } else if (value !== undefined) joined.push(value)
+  }
+  return joined
 }
 
 /** The ASCII character of a code. */
@@ -119,13 +133,31 @@ function chr(value: Value): Value {
   return double >= 0 && double <= asciiMax ? String.fromCharCode(double) : undefined
 }
 
+/** Steps of each place where a text is replaced: the result has two pieces more. */
+const stepsOfPlace = 4
+
 /** Replaces a literal text wherever it stands; the empty one stands around every character. */
-function replace(values: readonly Value[], dialect: Dialect): Value {
-  const [text, part, by] = values.map((value) => toText(value, dialect))
+function replace(values: readonly Value[], dialect: Dialect, work: Work): Value {
+  const [text, part, by] = values.map((value) => toText(value, dialect, work))
   if (text === undefined || part === undefined || by === undefined) return undefined
-  const growth = by.length - part.length
-  if (growth > 0 && text.length + countOf(part, text) * growth > textLengthMax) return undefined
-  return text.replaceAll(part, () => by)
+  spend(work, searchSteps(text, part))
+  const count = countOf(part, text)
+  if (count === 0) return text
+  if (text.length + count * (by.length - part.length) > textLengthMax) return undefined
+  spend(work, count * stepsOfPlace)
+  return madeText(
+    text.replaceAll(part, () => by),
+    work,
+  )
+}
+
+/** Of a part, what a search reads in the worst case at each place of a text: 1 character of 64. */
+const partAStepLog2 = 6
+
+/** Of looking for a part in a text: where a long part is nearly there everywhere, it is slow. */
+function searchSteps(text: string, part: string): number {
+  const places = Math.max(text.length - part.length, 0)
+  return (text.length + part.length + places * (part.length >> partAStepLog2)) >> searchedAStepLog2
 }
 
 function countOf(part: string, text: string): number {
@@ -136,8 +168,9 @@ function countOf(part: string, text: string): number {
 }
 
 /** From a position on, or from one up to another that is not included. */
-function substring(values: readonly Value[], dialect: Dialect): Value {
-  const text = toText(values[0], dialect)
+function substring(values: readonly Value[], dialect: Dialect, work: Work): Value {
+  const text = toText(values[0], dialect, work)
+  for (const position of values.slice(1)) spendDigits(work, position)
   if (text === undefined) return undefined
   const position = (value: Value) => toClampedInteger(value, Decimal.ROUND_DOWN, 0, text.length)
   const from = position(values[1])

@@ -3,7 +3,7 @@
  * a pattern costs no more than the bound of the caches.
  */
 import { Decimal } from 'decimal.js'
-import { toInt, toText } from '../values/conversions.ts'
+import { spendDigits, toInt, toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
 import {
   ExactDecimal,
@@ -13,18 +13,22 @@ import {
   numberFromInteger,
 } from '../values/numbers.ts'
 import type { SqlNumber } from '../values/numbers.ts'
+import { madeText } from '../values/text-limit.ts'
 import { createBoundedCache } from '../../base/bounded-cache.ts'
+import type { BoundedCache } from '../../base/bounded-cache.ts'
 import { msPerDay } from '../time/calendar.ts'
 import type { DayTime } from '../time/calendar.ts'
 import { compileJavaPattern } from '../time/java-pattern.ts'
 import type { ReadText } from '../time/java-pattern.ts'
 import { resolveMoment } from '../time/java-resolver.ts'
-import { compileJodaPattern } from '../time/joda-pattern.ts'
+import { compileJodaPattern, patternLengthMax } from '../time/joda-pattern.ts'
 import type { WriteMoment } from '../time/joda-pattern.ts'
 import { findJodaZone } from '../time/zone-ids.ts'
 import { dayTimeOf } from '../time/zones.ts'
 import type { Zone } from '../time/zones.ts'
 import type { Value } from '../values/values.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import type { SqlFunction } from './function.ts'
 
 /** Patterns, and zones by id, that are kept compiled. */
@@ -40,13 +44,16 @@ export const timeFunctions: readonly SqlFunction[] = [
     name: 'parse_time',
     sinceVersion: '2016-03-23',
     arity: [2, 3],
-    implementation: (values, _, dialect) => parseTime(values, dialect),
+    steps: 60,
+    implementation: (values, { state }, dialect) => parseTime(values, dialect, state),
   },
   {
     name: 'time_to_epoch',
     sinceVersion: '2016-03-23',
     arity: [2, 2],
-    implementation: ([text, pattern], _, dialect) => timeToEpoch(text, pattern, dialect),
+    steps: 60,
+    implementation: ([text, pattern], { state }, dialect) =>
+      timeToEpoch(text, pattern, dialect, state),
   },
 ]
 
@@ -54,25 +61,62 @@ const writers = createBoundedCache<string, WriteMoment | undefined>(patternsMax)
 const readers = createBoundedCache<string, ReadText | undefined>(patternsMax)
 const zones = createBoundedCache<string, Zone | undefined>(zonesMax)
 
+/** Of making a zone, of looking up the changes of one of its years, and of a pattern's character. */
+const zoneSteps = 3_000
+const yearSteps = 5_000
+const patternSteps = { compiling: 100, running: 2 }
+
+/** UTF-16 units of the id of a zone: none is longer. */
+const zoneIdLengthMax = 100
+
 /** `parse_time(pattern, milliseconds[, zone])`: a moment as the clocks of a zone show it. */
-function parseTime(values: readonly Value[], dialect: Dialect): Value {
+function parseTime(values: readonly Value[], dialect: Dialect, work: Work): Value {
   const [pattern, ms, zoneId] = values
-  const patternText = toText(pattern, dialect)
+  spendDigits(work, ms)
+  const patternText = toText(pattern, dialect, work)
   const moment = momentOf(toInt(ms))
-  const zoneText = values.length < 3 ? 'UTC' : toText(zoneId, dialect)
+  const zoneText = values.length < 3 ? 'UTC' : toText(zoneId, dialect, work)
   if (patternText === undefined || moment === undefined || zoneText === undefined) return undefined
-  const zone = zones.get(zoneText, findJodaZone)
-  return zone && writers.get(patternText, compileJodaPattern)?.(moment, zone)
+  const write = compiled(writers, patternText, compileJodaPattern, work)
+  if (write === undefined || zoneText.length > zoneIdLengthMax) return undefined
+  const zone = zones.get(zoneText, (id) => {
+    spend(work, zoneSteps)
+    return findJodaZone(id)
+  })
+  if (zone === undefined) return undefined
+  const before = zone.yearsRead
+  const text = write(moment, zone)
+  spend(work, (zone.yearsRead - before) * yearSteps)
+  return madeText(text, work)
 }
 
 /** `time_to_epoch(text, pattern)`: the milliseconds since 1970 of a moment in a text. */
-function timeToEpoch(text: Value, pattern: Value, dialect: Dialect): Value {
-  const momentText = toText(text, dialect)
-  const patternText = toText(pattern, dialect)
+function timeToEpoch(text: Value, pattern: Value, dialect: Dialect, work: Work): Value {
+  const momentText = toText(text, dialect, work)
+  const patternText = toText(pattern, dialect, work)
   if (momentText === undefined || patternText === undefined) return undefined
-  const state = readers.get(patternText, compileJavaPattern)?.(momentText)
-  const moment = state && resolveMoment(state)
+  const state = compiled(readers, patternText, compileJavaPattern, work)?.(momentText)
+  if (state === undefined) return undefined
+  const before = state.zone?.yearsRead
+  if (before === 0) spend(work, zoneSteps)
+  const moment = resolveMoment(state)
+  spend(work, ((state.zone?.yearsRead ?? 0) - (before ?? 0)) * yearSteps)
   return moment && epochMsOf(moment)
+}
+
+/** Texts that are too long to be patterns are not looked for: the caches keep their keys. */
+function compiled<Pattern>(
+  cache: BoundedCache<string, Pattern | undefined>,
+  text: string,
+  compile: (text: string) => Pattern | undefined,
+  work: Work,
+): Pattern | undefined {
+  if (text.length > patternLengthMax) return undefined
+  spend(work, text.length * patternSteps.running)
+  return cache.get(text, (key) => {
+    spend(work, key.length * patternSteps.compiling)
+    return compile(key)
+  })
 }
 
 function momentOf(number: SqlNumber | undefined): DayTime | undefined {

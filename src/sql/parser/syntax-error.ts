@@ -12,11 +12,9 @@ const shownColumnsMax = 100
  * @returns a SqlParseException whose details carry `line` and `column`, both counted from 1
  */
 export function syntaxError(text: string, offset: number, problem: string): SluiceError {
-  const before = text.slice(0, offset)
-  const lineStart = before.lastIndexOf('\n') + 1
+  const { line, column } = placeIn(text, offset)
+  const lineStart = offset - column + 1
   const lineEnd = text.indexOf('\n', offset)
-  const line = before.split('\n').length
-  const column = offset - lineStart + 1
   const sourceLine = text.slice(lineStart, lineEnd < 0 ? text.length : lineEnd)
   const { shown, caretAt } = cutAround(sourceLine, offset - lineStart)
   const message = [
@@ -25,6 +23,12 @@ export function syntaxError(text: string, offset: number, problem: string): Slui
     `  ${' '.repeat(caretAt)}^`,
   ].join('\n')
   return new SluiceError('SqlParseException', message, { details: { line, column } })
+}
+
+/** Line and column of an offset, both counted from 1. */
+export function placeIn(text: string, offset: number): { line: number; column: number } {
+  const before = text.slice(0, offset)
+  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
 }
 
 /** The part of a line to show, and how many characters of it stand before the caret. */

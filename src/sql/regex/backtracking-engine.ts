@@ -10,6 +10,11 @@ import type { CodePointSet } from './code-point-set.ts'
 import type { Engine } from './engine.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
+import { spend } from '../work.ts'
+
+/** Steps of one search, and characters that are read with one step: 16. */
+const stepsOfSearch = 4
+const readAStepLog2 = 4
 
 /** @returns undefined when RegExp refuses the pattern for its size */
 export function createBacktrackingEngine({ root }: Pattern): Engine | undefined {
@@ -20,14 +25,16 @@ export function createBacktrackingEngine({ root }: Pattern): Engine | undefined 
   if (expression === undefined) return undefined
   const numberOf = (index: number) => (index === 0 ? 0 : (groups.written.get(index) ?? -1))
   return {
-    open: (text) => ({
+    open: (text, work) => ({
       find(from) {
+        // What RegExp really does is not told, which is why an operator has to allow it.
+        spend(work, stepsOfSearch + ((text.length - from) >> readAStepLog2))
         let found = execute(expression, text, from)
         // V8 also finds empty matches inside a pair of surrogates.
         while (found !== null && isInsidePair(text, found.index)) {
           found = execute(expression, text, found.index + 1)
         }
-        if (found === null) return 'none'
+        if (found === null) return undefined
         const texts: readonly (string | undefined)[] = found
         const start = found.index
         return {

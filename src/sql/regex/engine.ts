@@ -1,6 +1,9 @@
+import type { Work } from '../work.ts'
+
 /** What every engine does: search one text from a place on, again and again. */
 export interface Engine {
-  open(text: string): Search
+  /** Spends its work as it searches. */
+  open(text: string, work: Work): Search
 }
 
 export interface Search {
@@ -10,12 +13,10 @@ export interface Search {
    *
    * @param from offset in UTF-16 units, never inside a pair of surrogates
    * @param searchStart where the match before this search ended; 0 in the first one
+   * @throws WorkSpent
    */
-  find(from: number, searchStart: number): Finding
+  find(from: number, searchStart: number): Match | undefined
 }
-
-/** `tooLong`: the search was given up, because it took more work than one search may. */
-export type Finding = Match | 'none' | 'tooLong'
 
 export interface Match {
   readonly start: number

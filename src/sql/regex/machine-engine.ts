@@ -7,22 +7,23 @@
  * the match stands once those above it have died or matched. New threads begin at every position,
  * below all others, until the first match.
  *
- * It knows every assertion of Java at every position, and it counts its work, so that a search ends
- * with `tooLong` where another engine could only be waited for.
+ * It knows every assertion of Java at every position, and it spends what it really does.
  */
-import type { Engine, Finding, Match } from './engine.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
+import type { Engine, Match } from './engine.ts'
 import { instructionLength, operation } from './program.ts'
 import type { Program } from './program.ts'
 import { createSubject } from './subject.ts'
 import type { Subject } from './subject.ts'
 
-/** Instructions that one opened text may take, over all its searches: some tenths of a second. */
-export const machineWorkMax = 1 << 23
+/** Steps of work of an instruction: a thread that goes on may copy its positions. */
+const stepsOfInstruction = 2
 
 export function createMachineEngine(program: Program): Engine {
   return {
-    open(text) {
-      const machine = createMachine(program, createSubject(text))
+    open(text, work) {
+      const machine = createMachine(program, createSubject(text, work), work)
       return { find: (from, searchStart) => machine.run(from, searchStart) }
     },
   }
@@ -45,7 +46,8 @@ interface Entrance {
   nextPosition(): void
   /** Where the last match ended. */
   searchStart: number
-  work: number
+  /** Instructions that were followed and are not spent yet. */
+  steps: number
 }
 
 function createEntrance(program: Program, subject: Subject): Entrance {
@@ -61,7 +63,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
   }
   const entrance: Entrance = {
     searchStart: 0,
-    work: 0,
+    steps: 0,
     nextPosition: () => void step++,
     enter(threads, instruction, slots, position) {
       push(instruction, slots)
@@ -69,7 +71,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
         const at = instructions.pop()
         const own = slotsOf.pop()
         if (at === undefined || own === undefined) return
-        entrance.work++
+        entrance.steps++
         if (entered[at] === step) continue
         entered[at] = step
         const word = at * instructionLength
@@ -81,7 +83,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
         } else if (kind === operation.save) {
           const changed = own.slice()
           changed[first] = position
-          entrance.work += slotCount >> slotsAnInstructionLog2
+          entrance.steps += slotCount >> slotsAnInstructionLog2
           push(at + 1, changed)
         } else if (kind === operation.check) {
           const assertion = assertions[first]
@@ -103,7 +105,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
 /** Copying so many positions is counted as one instruction: 8. */
 const slotsAnInstructionLog2 = 3
 
-function createMachine(program: Program, subject: Subject) {
+function createMachine(program: Program, subject: Subject, work: Work) {
   const { code, sets, size, slotCount, canBegin } = program
   const { text } = subject
   const entrance = createEntrance(program, subject)
@@ -118,7 +120,7 @@ function createMachine(program: Program, subject: Subject) {
       const slots = current.slots[index] ?? noSlots
       const word = at * instructionLength
       if (code[word] === operation.match) return slots
-      entrance.work++
+      entrance.steps++
       if (codePoint >= 0 && sets[code[word + 1] ?? 0]?.(codePoint) === true) {
         entrance.enter(next, at + 1, slots, after)
       }
@@ -126,13 +128,14 @@ function createMachine(program: Program, subject: Subject) {
     return undefined
   }
 
-  function run(from: number, searchStart: number): Finding {
+  function run(from: number, searchStart: number): Match | undefined {
     entrance.searchStart = searchStart
     entrance.nextPosition()
     current.count = 0
     let best: Slots | undefined
     for (let position = from; ;) {
-      if (entrance.work++ > machineWorkMax) return 'tooLong'
+      spend(work, (entrance.steps + 1) * stepsOfInstruction)
+      entrance.steps = 0
       const codePoint = text.codePointAt(position) ?? -1
       const after = position + (codePoint > 0xffff ? 2 : 1)
       if (best === undefined && (canBegin === undefined || canBegin(codePoint))) {
@@ -152,7 +155,7 @@ function createMachine(program: Program, subject: Subject) {
       next = free
       position = after
     }
-    return best === undefined ? 'none' : matchOf(text, best)
+    return best === undefined ? undefined : matchOf(text, best)
   }
 
   return { run }

@@ -14,6 +14,7 @@ import { canBeEmpty, hasCapture } from './node-shape.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
 
+/** It does not tell its work, so its caller spends it. */
 export interface Re2Engine extends Engine {
   /** Whether it gives Java's answer on this text. */
   isExactOn(text: string): boolean
@@ -38,7 +39,7 @@ export function createRe2Engine({ root }: Pattern): Re2Engine | undefined {
     open(text) {
       const matcher = compiled.matcher(text)
       return {
-        find: (from) => (matcher.find(from) ? matchOf(text, matcher) : 'none'),
+        find: (from) => (matcher.find(from) ? matchOf(text, matcher) : undefined),
       }
     },
   }

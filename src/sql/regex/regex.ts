@@ -3,35 +3,40 @@
  *
  *   pattern text --reader--> tree --> re2js      linear; almost all searches
  *                                 \-> machine    linear; where RE2 has no such assertion
+ *                                 \-> sweep      linear over all matches; where they take many searches
  *                                 \-> RegExp     backtracking; only where it is allowed
  *
  * No engine sees the text that a person wrote: each gets the tree, written in its own terms. What
  * was decided and measured stands in docs/decisions/0015-java-regex-on-a-linear-engine.md.
  */
 import type { RegexMode } from '../values/dialect.ts'
-import { textLengthMax } from '../values/text-limit.ts'
+import { madeText, textLengthMax } from '../values/text-limit.ts'
 import { unreachable } from '../../base/unreachable.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 import { createBacktrackingEngine } from './backtracking-engine.ts'
-import type { Engine, Finding } from './engine.ts'
+import type { Engine, Match, Search } from './engine.ts'
 import { createLinearEngine } from './linear-engine.ts'
+import type { LinearEngine } from './linear-engine.ts'
 import type { Pattern } from './pattern.ts'
 import { groupsMax, programSizeMax } from './program.ts'
 import { readPattern } from './reader.ts'
 import { parseReplacement } from './replacement.ts'
+import type { Replacement } from './replacement.ts'
 
-/** A pattern that is ready to run. Nothing of it throws; a search that is given up is undefined. */
+/** A pattern that is ready to run. Each of its functions may throw WorkSpent, and nothing else. */
 export interface Regex {
   /** Whether there is a match anywhere. */
-  matches(text: string): boolean | undefined
+  matches(text: string, work: Work): boolean
   /** The text of the first match; undefined when there is none. */
-  firstMatch(text: string): string | undefined
+  firstMatch(text: string, work: Work): string | undefined
   /**
    * All matches replaced, by the rules of Matcher.replaceAll.
    *
    * @param replacement with `$1`, `${name}` and `\$`; looked at only when there is a match
    * @returns undefined when the replacement is none, or the text becomes longer than a text may be
    */
-  replaceAll(text: string, replacement: string): string | undefined
+  replaceAll(text: string, replacement: string, work: Work): string | undefined
 }
 
 /** Why a text cannot be run as a pattern. */
@@ -93,11 +98,8 @@ function compilePattern(pattern: Pattern, mode: RegexMode): CompiledRegex {
   if (engine === undefined) {
     return tooLarge(`written out, it is over ${programSizeMax} instructions or ${groupsMax} groups`)
   }
-  const test = (text: string) => {
-    const found = engine.test(text)
-    return found === 'tooLong' ? undefined : found
-  }
-  return { kind: 'regex', regex: { ...createRegex(pattern, engine), matches: test } }
+  const matches = (text: string, work: Work) => engine.test(text, work)
+  return { kind: 'regex', regex: { ...createRegex(pattern, engine), matches } }
 }
 
 function findDemandProblem({ demands }: Pattern, mode: RegexMode): RegexProblem | undefined {
@@ -123,51 +125,58 @@ function tooLarge(reason: string): CompiledRegex {
   return refused('unsupported', `this regular expression is too large: ${reason}`, 0)
 }
 
-function createRegex(pattern: Pattern, engine: Engine): Regex {
+/** @param engine for all matches of a text `openAll` is used where it has one */
+function createRegex(
+  pattern: Pattern,
+  engine: Engine & Partial<Pick<LinearEngine, 'openAll'>>,
+): Regex {
   return Object.freeze({
-    matches(text: string) {
-      const found = engine.open(text).find(0, 0)
-      return found === 'tooLong' ? undefined : found !== 'none'
+    matches: (text: string, work: Work) => engine.open(text, work).find(0, 0) !== undefined,
+    firstMatch: (text: string, work: Work) => engine.open(text, work).find(0, 0)?.group(0),
+    replaceAll(text: string, replacementText: string, work: Work) {
+      const search = engine.openAll?.(text, work) ?? engine.open(text, work)
+      const found = search.find(0, 0)
+      if (found === undefined) return text
+      const replacement = parseReplacement(replacementText, pattern)
+      if (replacement === undefined) return undefined
+      spend(work, replacementText.length)
+      return replaceFrom(found, { search, replacement, text, work })
     },
-    firstMatch(text: string) {
-      const found = engine.open(text).find(0, 0)
-      return typeof found === 'string' ? undefined : found.group(0)
-    },
-    replaceAll: (text: string, replacement: string) =>
-      replaceAll(pattern, engine, text, replacement),
   })
 }
+
+/** Of putting two pieces into the result for each match. */
+const stepsOfMatch = 12
 
 /**
  * After a match the search goes on at its end. After an empty one it goes on one character later,
  * and that character stays.
  */
-function replaceAll(
-  pattern: Pattern,
-  engine: Engine,
-  text: string,
-  replacementText: string,
+function replaceFrom(
+  first: Match,
+  given: {
+    readonly search: Search
+    readonly replacement: Replacement
+    readonly text: string
+    readonly work: Work
+  },
 ): string | undefined {
-  const search = engine.open(text)
-  let found: Finding = search.find(0, 0)
-  if (found === 'none') return text
-  const replacement = parseReplacement(replacementText, pattern)
-  if (replacement === undefined) return undefined
+  const { search, replacement, text, work } = given
   let replaced = ''
   let kept = 0
-  while (typeof found !== 'string') {
+  let found: Match | undefined = first
+  while (found !== undefined) {
     replaced += text.slice(kept, found.start)
     const expanded = replacement.expand(found, textLengthMax - replaced.length)
     if (expanded === undefined) return undefined
+    spend(work, stepsOfMatch + (expanded.length >> 2))
     replaced += expanded
     kept = found.end
     const from = found.end === found.start ? nextCodePoint(text, found.end) : found.end
     if (from > text.length) break
     found = search.find(from, found.end)
   }
-  if (found === 'tooLong') return undefined
-  replaced += text.slice(kept)
-  return replaced.length > textLengthMax ? undefined : replaced
+  return madeText(replaced + text.slice(kept), work)
 }
 
 function nextCodePoint(text: string, position: number): number {

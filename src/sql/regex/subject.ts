@@ -3,6 +3,8 @@ import { contains } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 import type { Assertion } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 
 /** A text that is searched, and what can be asked about the places between its characters. */
 export interface Subject {
@@ -11,15 +13,16 @@ export interface Subject {
   holds(assertion: Assertion, position: number, searchStart: number): boolean
 }
 
-export function createSubject(text: string): Subject {
+/** @param work spent by the maps of words that some assertions need */
+export function createSubject(text: string, work: Work): Subject {
   let words: WordMap | undefined
   let unicodeWords: WordMap | undefined
   const isBoundary = (position: number) => {
-    words ??= createWordMap(text, boundaryWord())
+    words ??= createWordMap(text, boundaryWord(), work)
     return words[position] !== words[position + 1]
   }
   const isUnicodeBoundary = (position: number) => {
-    unicodeWords ??= createWordMap(text, unicodeBoundaryWord())
+    unicodeWords ??= createWordMap(text, unicodeBoundaryWord(), work)
     return unicodeWords[position] !== unicodeWords[position + 1]
   }
   return {
@@ -97,8 +100,12 @@ function isTerminator(unit: number): boolean {
  */
 type WordMap = Uint8Array
 
+/** Two or three searches in sets of code points. */
+const stepsOfCharacter = 8
+
 /** Combining marks belong to the word when a letter or digit is under them. */
-function createWordMap(text: string, word: CodePointSet): WordMap {
+function createWordMap(text: string, word: CodePointSet, work: Work): WordMap {
+  spend(work, text.length * stepsOfCharacter)
   const [marks, bases] = [combiningMarks(), markBases()]
   const map = new Uint8Array(text.length + 2)
   let hasBase = false

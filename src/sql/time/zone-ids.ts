@@ -93,8 +93,12 @@ const jodaOffset = /^[+-](\d\d)(?::?(\d\d)(?::?(\d\d)(?:\.?(\d{1,3}))?)?)?$/
  */
 export function findJodaZone(id: string): Zone | undefined {
   if (id.startsWith('+') || id.startsWith('-')) return jodaOffsetZone(id)
+  if (id === 'UTC') return utc
   return findRegion(zoneTable().canonicalIds.get(id) ?? id)
 }
+
+/** Has no changes to look up. */
+const utc = createFixedZone('UTC', 0)
 
 /** `Intl` takes ids in any case and some that no library has; zones newer than the table are fine. */
 function findRegion(id: string): Zone | undefined {
@@ -111,7 +115,7 @@ function jodaOffsetZone(id: string): Zone | undefined {
   if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return undefined
   const ms = Number(fraction.padEnd(3, '0'))
   const size = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000 + ms
-  if (size === 0) return findRegion('UTC')
+  if (size === 0) return utc
   const offset = id.startsWith('-') ? -size : size
   return createFixedZone(offsetId(offset), offset)
 }

@@ -16,6 +16,8 @@ import type { DayTime } from './calendar.ts'
 
 export interface Zone {
   readonly id: string
+  /** Calendar years whose changes were looked up so far: what takes some hundred microseconds. */
+  readonly yearsRead: number
   /** Milliseconds that its clocks are ahead of UTC. */
   offsetMsAt(moment: DayTime): number
   isDaylightAt(moment: DayTime): boolean
@@ -48,6 +50,7 @@ interface Span {
 export function createFixedZone(id: string, offsetMs: number): Zone {
   return {
     id,
+    yearsRead: 0,
     offsetMsAt: () => offsetMs,
     isDaylightAt: () => false,
     momentOf: (wall) => addMs(wall, -offsetMs),
@@ -65,9 +68,17 @@ function createRegionZone(id: string): Zone | undefined {
   const offsetAt = createOffsetReader(id)
   if (offsetAt === undefined) return undefined
   const years = createBoundedCache<number, readonly Span[]>(yearsMax)
-  const spansOf = (year: number) => years.get(year, (key) => findSpans(key, offsetAt))
+  let yearsRead = 0
+  const readYear = (year: number) => {
+    yearsRead += 1
+    return findSpans(year, offsetAt)
+  }
+  const spansOf = (year: number) => years.get(year, readYear)
   return {
     id,
+    get yearsRead() {
+      return yearsRead
+    },
     offsetMsAt: (moment) =>
       offsetIn(spansOf, secondsOf(withinData(moment.epochDay), moment)) * 1000,
     isDaylightAt: (moment) => isDaylight(spansOf, secondsOf(withinData(moment.epochDay), moment)),

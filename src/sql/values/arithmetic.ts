@@ -1,7 +1,7 @@
 /** The operators on values, row by row as the operator tables of the language have them. */
 import type { Decimal } from 'decimal.js'
 import type { BinaryOperator } from '../parser/ast.ts'
-import { toDecimal, toText } from './conversions.ts'
+import { spendDigits, toDecimal, toText } from './conversions.ts'
 import type { Dialect } from './dialect.ts'
 import {
   compareNumbers,
@@ -14,28 +14,31 @@ import {
   numberFromInteger,
 } from './numbers.ts'
 import type { SqlNumber } from './numbers.ts'
-import { limitedText } from './text-limit.ts'
+import { madeText } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { SqlArray, SqlObject, Value } from './values.ts'
 import { unreachable } from '../../base/unreachable.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 
-export type Operation = (left: Value, right: Value) => Value
+/** @throws WorkSpent */
+export type Operation = (left: Value, right: Value, work: Work) => Value
 type ArithmeticOperator = '+' | '-' | '*' | '/' | '%'
 
 /** The operation of an operator in a dialect. */
 export function operationOf(operator: BinaryOperator, dialect: Dialect): Operation {
   switch (operator) {
     case '+':
-      return (left, right) => add(left, right, dialect)
+      return (left, right, work) => add(left, right, dialect, work)
     case '-':
     case '*':
     case '/':
     case '%':
-      return (left, right) => calculate(operator, left, right, dialect)
+      return (left, right, work) => calculate(operator, left, right, dialect, work)
     case '=':
       return equals
     case '<>':
-      return (left, right) => negated(equals(left, right))
+      return (left, right, work) => negated(equals(left, right, work))
     case '<':
       return compared((difference) => difference < 0)
     case '<=':
@@ -47,22 +50,27 @@ export function operationOf(operator: BinaryOperator, dialect: Dialect): Operati
     case 'IN':
       return isIn
     case 'NOT IN':
-      return (left, right) => negated(isIn(left, right))
+      return (left, right, work) => negated(isIn(left, right, work))
     default:
       return unreachable(operator)
   }
 }
 
 /** A String on either side joins the texts of both; otherwise only numbers add. */
-function add(left: Value, right: Value, dialect: Dialect): Value {
+function add(left: Value, right: Value, dialect: Dialect, work: Work): Value {
   if (typeof left !== 'string' && typeof right !== 'string') {
-    return isNumber(left) && isNumber(right) ? calculate('+', left, right, dialect) : undefined
+    return isNumber(left) && isNumber(right)
+      ? calculate('+', left, right, dialect, work)
+      : undefined
   }
-  const leftText = toText(left, dialect)
-  const rightText = toText(right, dialect)
+  const leftText = toText(left, dialect, work)
+  const rightText = toText(right, dialect, work)
   if (leftText === undefined || rightText === undefined) return undefined
-  return limitedText(leftText + rightText)
+  return madeText(leftText + rightText, work)
 }
+
+/** Of a calculation on decimals of 34 digits. */
+const decimalSteps = 40
 
 /** Two Ints give an Int; a Decimal or a numeric String on either side makes it Decimal. */
 export function calculate(
@@ -70,7 +78,10 @@ export function calculate(
   left: Value,
   right: Value,
   dialect: Dialect,
+  work: Work,
 ): Value {
+  spendDigits(work, left)
+  spendDigits(work, right)
   const [a, b] = [toDecimal(left), toDecimal(right)]
   if (a === undefined || b === undefined) return undefined
   const ofInts = isNumber(left) && isNumber(right) && isInt(a, dialect) && isInt(b, dialect)
@@ -78,6 +89,7 @@ export function calculate(
     const small = calculateSmall(operator, exactDouble(a), exactDouble(b))
     if (small !== undefined) return numberFromInteger(small)
   }
+  spend(work, decimalSteps)
   return calculateExactly(operator, operandOf(a), operandOf(b), ofInts)
 }
 
@@ -147,7 +159,9 @@ export function negate(value: Value): Value {
 }
 
 function compared(holds: (difference: number) => boolean): Operation {
-  return (left, right) => {
+  return (left, right, work) => {
+    spendDigits(work, left)
+    spendDigits(work, right)
     const a = isNumber(left) ? left : toDecimal(left)
     const b = isNumber(right) ? right : toDecimal(right)
     return a === undefined || b === undefined ? undefined : holds(compareNumbers(a, b))
@@ -159,33 +173,46 @@ function negated(value: Value): Value {
 }
 
 /** `=`: Undefined on either side gives Undefined, values of different types are not equal. */
-export function equals(left: Value, right: Value): Value {
-  return left === undefined || right === undefined ? undefined : areEqual(left, right)
+export function equals(left: Value, right: Value, work: Work): Value {
+  return left === undefined || right === undefined ? undefined : areEqual(left, right, work)
 }
 
-function areEqual(left: Value, right: Value): boolean {
+/** Characters that are compared with one step: 16. */
+const comparedAStepLog2 = 4
+
+function areEqual(left: Value, right: Value, work: Work): boolean {
+  spend(work, 1)
+  if (typeof left === 'string') {
+    if (typeof right !== 'string' || left.length !== right.length) return false
+    spend(work, left.length >> comparedAStepLog2)
+    return left === right
+  }
   if (left === right) return true
   if (typeof left !== 'object' || typeof right !== 'object') return false
   if (left === null || right === null) return false
-  if (isArray(left)) return isArray(right) && areEqualArrays(left, right)
-  if (isObject(left)) return isObject(right) && areEqualObjects(left, right)
-  return isNumber(right) && compareNumbers(left, right) === 0
+  if (isArray(left)) return isArray(right) && areEqualArrays(left, right, work)
+  if (isObject(left)) return isObject(right) && areEqualObjects(left, right, work)
+  if (!isNumber(right)) return false
+  spend(work, ((left.source?.length ?? 0) + (right.source?.length ?? 0)) >> comparedAStepLog2)
+  return compareNumbers(left, right) === 0
 }
 
-function areEqualArrays(left: SqlArray, right: SqlArray): boolean {
-  return left.length === right.length && left.every((item, index) => areEqual(item, right[index]))
+function areEqualArrays(left: SqlArray, right: SqlArray, work: Work): boolean {
+  return (
+    left.length === right.length && left.every((item, index) => areEqual(item, right[index], work))
+  )
 }
 
-function areEqualObjects(left: SqlObject, right: SqlObject): boolean {
+function areEqualObjects(left: SqlObject, right: SqlObject, work: Work): boolean {
   if (left.size !== right.size) return false
   for (const [key, member] of left) {
-    if (!right.has(key) || !areEqual(member, right.get(key))) return false
+    if (!right.has(key) || !areEqual(member, right.get(key), work)) return false
   }
   return true
 }
 
 /** `x IN array`: whether an equal item is there. */
-function isIn(left: Value, right: Value): Value {
+function isIn(left: Value, right: Value, work: Work): Value {
   if (left === undefined || !isArray(right)) return undefined
-  return right.some((item) => areEqual(left, item))
+  return right.some((item) => areEqual(left, item, work))
 }

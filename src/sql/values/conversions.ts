@@ -6,7 +6,7 @@
  */
 import { Decimal } from 'decimal.js'
 import type { Dialect } from './dialect.ts'
-import { writeJson } from './json-writer.ts'
+import { writtenJson } from './json-writer.ts'
 import {
   decimalOf,
   isInRange,
@@ -19,9 +19,10 @@ import {
   numberText,
 } from './numbers.ts'
 import type { SqlNumber } from './numbers.ts'
-import { textLengthMax } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { TypeName, Value } from './values.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 
 /** A String that is a number. No leading plus, no bare point, no blanks, no plus in the exponent. */
 const numericString = /^-?\d+(?:\.\d+)?(?:[eE]-?\d+)?$/
@@ -69,13 +70,17 @@ export function toBoolean(value: Value): boolean | undefined {
  * Standard conversion to String: arrays and objects as compact JSON; Null has no text.
  *
  * @returns at most `textLengthMax` UTF-16 units, unless `value` is a longer String
+ * @throws WorkSpent
  */
-export function toText(value: Value, dialect: Dialect): string | undefined {
+export function toText(value: Value, dialect: Dialect, work: Work): string | undefined {
   if (typeof value === 'string') return value
   if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (value === undefined || value === null) return undefined
-  if (isNumber(value)) return numberText(value, dialect)
-  return writeJson(value, dialect, textLengthMax)
+  if (isNumber(value)) {
+    spendDigits(work, value)
+    return numberText(value, dialect)
+  }
+  return writtenJson(value, dialect, work)
 }
 
 function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): SqlNumber | undefined {
@@ -113,12 +118,12 @@ export const castKeywords: ReadonlyMap<string, CastKeyword> = new Map([
   ['boolean', castKeyword('Boolean', true)],
 ])
 
-type Conversion = (value: Value, dialect: Dialect) => Value
+type Conversion = (value: Value, dialect: Dialect, work: Work) => Value
 type ConversionTable = Readonly<Record<TypeName, Conversion>>
 
 const same: Conversion = (value) => value
 const none: Conversion = () => undefined
-const text: Conversion = (value, dialect) => toText(value, dialect)
+const text: Conversion = (value, dialect, work) => toText(value, dialect, work)
 const bool: Conversion = (value) => toBoolean(value)
 const isNotZero: Conversion = (value) => isNumber(value) && !decimalOf(value).isZero()
 const roundedDown: Conversion = (value) => rounded(toDecimal(value), Decimal.ROUND_FLOOR)
@@ -184,7 +189,17 @@ const castTables: Readonly<Record<CastType, ConversionTable>> = {
   },
 }
 
-/** `cast(value AS type)`. */
-export function cast(value: Value, type: CastType, dialect: Dialect): Value {
-  return castTables[type][typeOf(value, dialect)](value, dialect)
+/** `cast(value AS type)`. @throws WorkSpent */
+export function cast(value: Value, type: CastType, dialect: Dialect, work: Work): Value {
+  spendDigits(work, value)
+  return castTables[type][typeOf(value, dialect)](value, dialect, work)
+}
+
+/** Characters of a number that are looked at with one step: 4. */
+const digitsAStepLog2 = 2
+
+/** What it takes to look at a number, or at a String as one. @throws WorkSpent */
+export function spendDigits(work: Work, value: Value): void {
+  const digits = typeof value === 'string' ? value : isNumber(value) ? value.source : undefined
+  if (digits !== undefined) spend(work, digits.length >> digitsAStepLog2)
 }

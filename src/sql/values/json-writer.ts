@@ -1,7 +1,10 @@
 import type { Dialect } from './dialect.ts'
 import { numberText } from './numbers.ts'
+import { textLengthMax } from './text-limit.ts'
 import { isArray, isObject } from './values.ts'
 import type { SqlArray, SqlObject, Value } from './values.ts'
+import { spend } from '../work.ts'
+import type { Work } from '../work.ts'
 
 /** Characters that JSON text cannot hold as they are; half pairs would be lost in UTF-8. */
 const needsEscape = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
@@ -10,16 +13,34 @@ const needsEscape = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
  * The compact JSON text of a value, keys in order of their source.
  *
  * A value of a few kilobytes can have a text of many gigabytes, because its parts may be one and
- * the same object. So the writer counts down, and stops soon after the limit: it never writes a
- * text only to measure it.
+ * the same object. So the writer counts down, and stops at the limit: it never writes a text only
+ * to measure it. The pieces are joined once, at the end: a text to which others are added one by one
+ * is a tree in memory, which takes many times what the text takes.
  *
  * @param value any; Undefined is left out of arrays and objects, and alone it is the empty text
  * @param lengthMax UTF-16 units
  * @returns undefined when the text is longer than `lengthMax`
  */
 export function writeJson(value: Value, dialect: Dialect, lengthMax: number): string | undefined {
-  const text = writeValue(value, dialect, lengthMax)
-  return text !== undefined && text.length <= lengthMax ? text : undefined
+  if (isArray(value) || isObject(value)) {
+    const writing: Writing = { pieces: [], lengthLeft: lengthMax, dialect }
+    return write(writing, '', value) ? writing.pieces.join('') : undefined
+  }
+  if (typeof value === 'string' && value.length > lengthMax) return undefined
+  const text = leafText(value, dialect)
+  return text.length <= lengthMax ? text : undefined
+}
+
+/**
+ * The same for a text of a rule: Undefined when it is longer than a text may be.
+ *
+ * @throws WorkSpent
+ */
+export function writtenJson(value: Value, dialect: Dialect, work: Work): string | undefined {
+  const lengthMax = Math.min(textLengthMax, work.stepsLeft)
+  const text = writeJson(value, dialect, lengthMax)
+  spend(work, text === undefined ? lengthMax + 1 : text.length)
+  return text
 }
 
 /** A string between quotes. */
@@ -27,36 +48,56 @@ export function writeString(text: string): string {
   return needsEscape.test(text) ? JSON.stringify(text) : `"${text}"`
 }
 
-/** May be longer than `lengthMax` by the brackets and the last text in it. */
-function writeValue(value: Value, dialect: Dialect, lengthMax: number): string | undefined {
-  if (typeof value === 'string') return value.length > lengthMax ? undefined : writeString(value)
+type Leaf = Exclude<Value, SqlArray | SqlObject>
+
+function leafText(value: Leaf, dialect: Dialect): string {
+  if (typeof value === 'string') return writeString(value)
   if (typeof value === 'boolean') return value ? 'true' : 'false'
   if (value === undefined) return ''
-  if (value === null) return 'null'
-  if (isObject(value)) return writeObject(value, dialect, lengthMax)
-  return isArray(value) ? writeArray(value, dialect, lengthMax) : numberText(value, dialect)
+  return value === null ? 'null' : numberText(value, dialect)
 }
 
-function writeObject(value: SqlObject, dialect: Dialect, lengthMax: number): string | undefined {
-  let text = ''
+interface Writing {
+  readonly pieces: string[]
+  /** Below 0 once the text is too long. */
+  lengthLeft: number
+  readonly dialect: Dialect
+}
+
+/**
+ * Adds a value, and what stands before it.
+ *
+ * @returns whether the text may still be within its limit, as the other functions do
+ */
+function write(writing: Writing, before: string, value: Value): boolean {
+  if (isArray(value)) return add(writing, before) && writeArray(writing, value)
+  if (isObject(value)) return add(writing, before) && writeObject(writing, value)
+  if (typeof value === 'string' && value.length > writing.lengthLeft) return false
+  return add(writing, before + leafText(value, writing.dialect))
+}
+
+function add(writing: Writing, piece: string): boolean {
+  writing.lengthLeft -= piece.length
+  writing.pieces.push(piece)
+  return writing.lengthLeft >= 0
+}
+
+function writeObject(writing: Writing, value: SqlObject): boolean {
+  let before = '{'
   for (const [key, member] of value) {
     if (member === undefined) continue
-    const memberText = writeValue(member, dialect, lengthMax - text.length)
-    if (memberText === undefined) return undefined
-    text += `${text === '' ? '' : ','}${writeString(key)}:${memberText}`
-    if (text.length > lengthMax) return undefined
+    if (!write(writing, `${before}${writeString(key)}:`, member)) return false
+    before = ','
   }
-  return `{${text}}`
+  return add(writing, before === '{' ? '{}' : '}')
 }
 
-function writeArray(value: SqlArray, dialect: Dialect, lengthMax: number): string | undefined {
-  let text = ''
+function writeArray(writing: Writing, value: SqlArray): boolean {
+  let before = '['
   for (const item of value) {
     if (item === undefined) continue
-    const itemText = writeValue(item, dialect, lengthMax - text.length)
-    if (itemText === undefined) return undefined
-    text += (text === '' ? '' : ',') + itemText
-    if (text.length > lengthMax) return undefined
+    if (!write(writing, before, item)) return false
+    before = ','
   }
-  return `[${text}]`
+  return add(writing, before === '[' ? '[]' : ']')
 }

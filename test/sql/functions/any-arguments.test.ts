@@ -1,7 +1,7 @@
 /** Whatever a function is given, it gives a value: nothing throws and no text is without bound. */
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createDocument } from '../../../src/sql/sql.ts'
+import { compileStatement, createDocument } from '../../../src/sql/sql.ts'
 import { collectionFunctions } from '../../../src/sql/functions/collections.ts'
 import { encodeFunctions } from '../../../src/sql/functions/encode.ts'
 import { hashFunctions } from '../../../src/sql/functions/hash.ts'
@@ -27,6 +27,8 @@ const document = createDocument(
   },
   { accountId: '123456789012', newUuid: () => crypto.randomUUID() },
 )
+
+const statement = compileStatement("SELECT * FROM 'a/b'", '2016-03-23')
 
 const numberText = fc.oneof(
   fc.constantFrom('-0', '-0.0', '1E999', '-1E400', '1E1000', '1E-1000', '1E99999999999999999999'),
@@ -71,7 +73,7 @@ test.for(functions)('$name', ({ arity: [fewest, most], implementation, payloadIm
   fc.assert(
     fc.property(values, fc.constantFrom(...dialects), (given, dialect) => {
       for (const apply of [implementation, payloadImplementation]) {
-        const result = apply?.(given, document, dialect)
+        const result = apply?.(given, statement.openScope(document), dialect)
         const text = jsonText(result, dialect)
         expect(text.length).toBeLessThan(20_000)
         // What is not Undefined is JSON, so the output of a rule is.

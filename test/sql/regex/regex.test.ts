@@ -1,18 +1,25 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createLinearEngine } from '../../../src/sql/regex/linear-engine.ts'
-import { createMachineEngine, machineWorkMax } from '../../../src/sql/regex/machine-engine.ts'
+import { createMachineEngine } from '../../../src/sql/regex/machine-engine.ts'
 import { compileProgram, programSizeMax } from '../../../src/sql/regex/program.ts'
 import { createRe2Engine } from '../../../src/sql/regex/re2-engine.ts'
+import { createSweepEngine } from '../../../src/sql/regex/sweep-engine.ts'
 import { patternLengthMax, readPattern } from '../../../src/sql/regex/reader.ts'
 import { compileRegex, findRegexProblem } from '../../../src/sql/regex/regex.ts'
 import type { RegexMode } from '../../../src/sql/values/dialect.ts'
-import type { Regex } from '../../../src/sql/regex/regex.ts'
+import { WorkSpent, newWork, workMax } from '../../../src/sql/work.ts'
+import type { Engine, Match } from '../../../src/sql/regex/engine.ts'
 
-function regexOf(source: string, mode: RegexMode = 'linear'): Regex {
+/** Each call has the work of a whole rule. */
+function regexOf(source: string, mode: RegexMode = 'linear') {
   const compiled = compileRegex(source, mode)
   if (compiled.kind === 'problem') throw new Error(compiled.problem.problem)
-  return compiled.regex
+  const { regex } = compiled
+  return {
+    matches: (text: string) => regex.matches(text, newWork()),
+    firstMatch: (text: string) => regex.firstMatch(text, newWork()),
+    replaceAll: (text: string, by: string) => regex.replaceAll(text, by, newWork()),
+  }
 }
 
 const problemOf = (source: string, mode: RegexMode = 'linear') => findRegexProblem(source, mode)
@@ -112,24 +119,34 @@ describe('bounds', () => {
   })
 })
 
-describe('no text stops a linear search', () => {
-  const hostile = `${'a'.repeat(100_000)}!`
+const hostile = (letters: number) => `${'a'.repeat(letters)}!`
 
+describe('no text stops a linear search', () => {
   test.each([
-    ['(a+)+$', false],
-    ['(a|aa)+$', false],
-    ['(a*)*$', true],
-    ['(?m)^(a|a?)+$', false],
-    ['(\\w+\\s?)*\\b!x', false],
-    ['.*.*=.*', false],
-  ])('%s', (source, matches) => {
-    expect(regexOf(source).matches(hostile)).toBe(matches)
+    ['(a+)+$', 100_000, false],
+    ['(a|aa)+$', 100_000, false],
+    // The machine runs these, because their rounds can be empty.
+    ['(a*)*$', 20_000, true],
+    ['(?m)^(a|a?)+$', 20_000, false],
+    ['(\\w+\\s?)*\\b!x', 100_000, false],
+    ['.*.*=.*', 100_000, false],
+  ])('%s on %i letters', (source, letters, matches) => {
+    expect(regexOf(source).matches(hostile(letters))).toBe(matches)
   })
 
-  test('a search that reads on to the end from every match is given up', () => {
-    // Each match is one character, and each search for it reads all the rest.
-    expect(regexOf('a*b|a').replaceAll('a'.repeat(100_000), '-')).toBeUndefined()
-    expect(regexOf('a*b|a').replaceAll('a'.repeat(1_000), '-')).toBe('-'.repeat(1_000))
+  test.each(['a*b|a', '[a-z]+;|[a-z]', '(?:a|aa)+;|a'])(
+    'all matches of %s are found, though each search for one would read on to the end',
+    (source) => {
+      const text = 'a'.repeat(100_000)
+      expect(regexOf(source).replaceAll(text, '-')).toBe('-'.repeat(100_000))
+    },
+  )
+
+  test('where all matches cannot be found at once, the work that they take is spent', () => {
+    // A repeat whose rounds may be empty: each match is one character, and each search reads on.
+    const source = '(?:a*)*b|a'
+    expect(regexOf(source).replaceAll('a'.repeat(200), '-')).toBe('-'.repeat(200))
+    expect(() => regexOf(source).replaceAll('a'.repeat(100_000), '-')).toThrow(WorkSpent)
   })
 
   test('many matches alone are no reason to give up', () => {
@@ -142,8 +159,11 @@ describe('no text stops a linear search', () => {
     const read = readPattern('(?:a?){200}b\\G')
     const program = read.kind === 'pattern' ? compileProgram(read.pattern) : undefined
     if (program === undefined) throw new Error('no program')
-    expect(createMachineEngine(program).open('a'.repeat(200_000)).find(0, 0)).toBe('tooLong')
-    expect(machineWorkMax).toBeLessThan(1e8)
+    const work = newWork()
+    const search = createMachineEngine(program).open('a'.repeat(200_000), work)
+    expect(() => search.find(0, 0)).toThrow(WorkSpent)
+    expect(work.stepsLeft).toBeLessThan(0)
+    expect(work.stepsLeft).toBeGreaterThan(-workMax / 100)
   })
 })
 
@@ -180,6 +200,11 @@ const anyText = fc
   .array(fc.constantFrom('a', 'b', ' ', '\n', '\r\n', 'é', '😀', '-'), { maxLength: 8 })
   .map((characters) => characters.join(''))
 
+function matchOf(found: Match, groupCount: number) {
+  const groups = Array.from({ length: groupCount + 1 }, (_, index) => found.group(index))
+  return { start: found.start, end: found.end, groups }
+}
+
 test('both linear engines find the same matches and groups', () => {
   fc.assert(
     fc.property(anyPattern, anyText, (source, text) => {
@@ -189,17 +214,47 @@ test('both linear engines find the same matches and groups', () => {
       const re2 = createRe2Engine(read.pattern)
       if (program === undefined || re2 === undefined || !re2.isExactOn(text)) return
       const [one, other] = [createMachineEngine(program), re2].map((engine) => {
-        const found = engine.open(text).find(0, 0)
-        if (typeof found === 'string') return found
-        const groups = Array.from({ length: read.pattern.groupCount + 1 }, (_, index) =>
-          found.group(index),
-        )
-        return { start: found.start, end: found.end, groups }
+        const found = engine.open(text, newWork()).find(0, 0)
+        return found && matchOf(found, read.pattern.groupCount)
       })
       expect(one).toEqual(other)
     }),
     { numRuns: 2_000 },
   )
+})
+
+/** All matches one after the other, as replacing goes from one to the next. */
+function allMatches(engine: Engine, text: string, groupCount: number) {
+  const search = engine.open(text, newWork())
+  const matches: ReturnType<typeof matchOf>[] = []
+  for (let from = 0, searchStart = 0; from <= text.length;) {
+    const found = search.find(from, searchStart)
+    if (found === undefined) break
+    matches.push(matchOf(found, groupCount))
+    searchStart = found.end
+    const width = (text.codePointAt(found.end) ?? 0) > 0xffff ? 2 : 1
+    from = found.end === found.start ? found.end + width : found.end
+  }
+  return matches
+}
+
+test('the sweep finds the matches that the machine finds, one search after the other', () => {
+  let swept = 0
+  fc.assert(
+    fc.property(anyPattern, anyText, (source, text) => {
+      const read = readPattern(source)
+      const program = read.kind === 'pattern' ? compileProgram(read.pattern) : undefined
+      if (program === undefined || read.kind !== 'pattern') throw new Error('no program')
+      const sweep = createSweepEngine(program)
+      if (sweep === undefined) return
+      swept += 1
+      const { groupCount } = read.pattern
+      const expected = allMatches(createMachineEngine(program), text, groupCount)
+      expect(allMatches(sweep, text, groupCount)).toEqual(expected)
+    }),
+    { numRuns: 3_000 },
+  )
+  expect(swept).toBeGreaterThan(300)
 })
 
 /** Whether a problem lies inside the pattern, or what the functions answer fits together. */
@@ -210,9 +265,11 @@ function isConsistent(source: string, text: string, replacement: string): boolea
     return at >= 0 && at <= source.length
   }
   const { regex } = compiled
-  const matches = regex.matches(text) ?? false
-  const replaced = regex.replaceAll(text, replacement)
-  return matches === (regex.firstMatch(text) !== undefined) && (matches || replaced === text)
+  const matches = regex.matches(text, newWork())
+  const replaced = regex.replaceAll(text, replacement, newWork())
+  return (
+    matches === (regex.firstMatch(text, newWork()) !== undefined) && (matches || replaced === text)
+  )
 }
 
 test('any text is a pattern or has a problem inside it, and any search ends in an answer', () => {
@@ -226,21 +283,4 @@ test('any text is a pattern or has a problem inside it, and any search ends in a
     }),
     { numRuns: 2_000 },
   )
-})
-
-test('a linear engine that has used up re2js goes on where it was', () => {
-  const read = readPattern('[ab]')
-  const engine = read.kind === 'pattern' ? createLinearEngine(read.pattern) : undefined
-  if (engine === undefined) throw new Error('no engine')
-  const text = 'ab-'.repeat(20_000)
-  const search = engine.open(text)
-  let count = 0
-  for (let from = 0; ;) {
-    const found = search.find(from, from)
-    if (typeof found === 'string') break
-    expect(found.start).toBe(Math.floor(count / 2) * 3 + (count % 2))
-    count++
-    from = found.end
-  }
-  expect(count).toBe(40_000)
 })

@@ -1,7 +1,7 @@
 /** Calls a function of the language as a compiled statement does. */
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { createDocument } from '../../../src/sql/sql.ts'
+import { compileStatement, createDocument } from '../../../src/sql/sql.ts'
 import { findFunction } from '../../../src/sql/functions/table.ts'
 import { numberFromText, numberText } from '../../../src/sql/values/numbers.ts'
 import { isNumber } from '../../../src/sql/values/values.ts'
@@ -18,12 +18,18 @@ const document = createDocument(
   { accountId: '000000000000', newUuid: () => '' },
 )
 
+const statement = compileStatement("SELECT * FROM 'a'", '2016-03-23')
+
 /** Numbers go in as numbers of the language and come out as their text; Undefined is null. */
 export function call(name: string, ...values: readonly (Value | bigint)[]): Value {
   const converted = values.map((value) =>
     typeof value === 'bigint' ? numberFromText(String(value)) : value,
   )
-  const result = findFunction(name)?.implementation(converted, document, dialect)
+  const result = findFunction(name)?.implementation(
+    converted,
+    statement.openScope(document),
+    dialect,
+  )
   if (result === undefined) return null
   return isNumber(result) ? numberText(result, dialect) : result
 }

@@ -1,0 +1,74 @@
+/**
+ * Steps of work (work.ts) that a part of a nested query takes for each element, by the way that it
+ * is written. What it takes by the size of its values is spent where it is done.
+ */
+import type { Expression, Selection } from '../parser/ast.ts'
+import { unreachable } from '../../base/unreachable.ts'
+import { memberSteps, objectSteps } from '../work.ts'
+
+/** Of an element, whatever is asked of it. */
+export const stepsOfElement = 6
+/** Of an operator, whose result may be a number of its own. */
+const operatorSteps = 4
+
+export function stepsOfSelection(selection: Selection): number {
+  if (selection.kind === 'value') return stepsOf(selection.expression)
+  let steps = objectSteps
+  for (const item of selection.items) {
+    steps += memberSteps
+    if (item.kind !== 'all') steps += stepsOf(item.expression)
+    if (item.kind === 'named') steps += item.target.length
+  }
+  return steps
+}
+
+export function stepsOf(expression: Expression): number {
+  switch (expression.kind) {
+    case 'number':
+    case 'constant':
+    case 'variable':
+    case 'star':
+      return 1
+    case 'path':
+      return expression.names.length
+    case 'member':
+      return stepsOf(expression.object) + expression.names.length
+    case 'array':
+      return objectSteps + stepsOfAll(expression.items)
+    case 'object':
+      return (
+        objectSteps +
+        expression.entries.length * memberSteps +
+        stepsOfAll(expression.entries.map((entry) => entry.value))
+      )
+    case 'call':
+      return operatorSteps + stepsOfAll(expression.arguments)
+    case 'cast':
+      return operatorSteps + stepsOf(expression.value)
+    case 'unary':
+      return operatorSteps + stepsOf(expression.operand)
+    case 'binary':
+      return (
+        stepsOf(expression.first) +
+        expression.steps.length * operatorSteps +
+        stepsOfAll(expression.steps.map((step) => step.operand))
+      )
+    case 'logical':
+      return stepsOfAll(expression.operands)
+    case 'case': {
+      const { subject, branches, otherwise } = expression
+      const parts = branches.flatMap(({ when, result }) => [when, result])
+      return stepsOf(subject) + stepsOfAll(parts) + (otherwise ? stepsOf(otherwise) : 0)
+    }
+    // Its elements spend steps of their own.
+    case 'exists':
+    case 'subselect':
+      return objectSteps + stepsOf(expression.query.source)
+    default:
+      return unreachable(expression)
+  }
+}
+
+function stepsOfAll(expressions: readonly Expression[]): number {
+  return expressions.reduce((sum, expression) => sum + stepsOf(expression), 0)
+}
