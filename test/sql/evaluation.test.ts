@@ -154,6 +154,18 @@ describe('numbers', () => {
     expect(value('big * big', payload)).toBe('1.524157875323883675019051998750191E+38')
   })
 
+  test.each([
+    ["cast('1e34' AS Int)", ''],
+    ['cast(1e34 AS Int)', ''],
+    ['cast(-1e34 AS Int)', ''],
+    [`cast('${'9'.repeat(35)}' AS Int)`, ''],
+    [`cast('${'9'.repeat(34)}' AS Int)`, '9'.repeat(34)],
+    ['cast(1.5e33 AS Int)', `15${'0'.repeat(32)}`],
+    ['cast(1e34 AS Decimal)', '1E+34'],
+  ])('an Int has at most 34 digits and no exponent: %s', (expression, expected) => {
+    expect(value(expression, payload).toUpperCase().replace('1E34', '1E+34')).toBe(expected)
+  })
+
   test('work on a number with very many digits has a bound', () => {
     const bestMs = (digits: number) => {
       const message = `{"n":0.${'7'.repeat(digits)}}`

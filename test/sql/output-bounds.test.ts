@@ -29,3 +29,15 @@ test('an output within the limit is written', () => {
   const sql = "SELECT a AS a1, a AS a2, [a, a] AS a3 FROM 'a/b'"
   expect(evaluate(sql, { a: longText })).toMatchObject({ matched: true })
 })
+
+test('under 2015-10-08 an array as the output says why there is none', () => {
+  const statement = compileStatement("SELECT VALUE a FROM 'a/b'", '2015-10-08')
+  const scope = statement.openScope(documentOf(messageWith({ payload: { a: [1] } })))
+  expect(statement.evaluate(scope)).toEqual({
+    matched: false,
+    problem: {
+      code: 'OutputNotAllowed',
+      reason: 'under SQL version 2015-10-08 the output of a rule cannot be an array',
+    },
+  })
+})

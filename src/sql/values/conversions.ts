@@ -9,6 +9,7 @@ import type { Dialect } from './dialect.ts'
 import { writtenJson } from './json-writer.ts'
 import {
   decimalOf,
+  digitsMax,
   isInRange,
   isInt,
   nearestDouble,
@@ -126,7 +127,11 @@ const none: Conversion = () => undefined
 const text: Conversion = (value, dialect, work) => toText(value, dialect, work)
 const bool: Conversion = (value) => toBoolean(value)
 const isNotZero: Conversion = (value) => isNumber(value) && !decimalOf(value).isZero()
-const roundedDown: Conversion = (value) => rounded(toDecimal(value), Decimal.ROUND_FLOOR)
+/** An Int has at most 34 digits. */
+const roundedDown: Conversion = (value) => {
+  const whole = rounded(toDecimal(value), Decimal.ROUND_FLOOR)
+  return whole !== undefined && decimalOf(whole).e < digitsMax ? whole : undefined
+}
 const double: Conversion = (value) => {
   const number = toDecimal(value)
   return number === undefined ? undefined : numberFromDouble(nearestDouble(number))
