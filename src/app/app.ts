@@ -31,6 +31,7 @@ import type { LabStage } from './lab-stage.ts'
 import { openMqttStage } from './mqtt-stage.ts'
 import type { MqttPorts } from './mqtt-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
+import type { DataFolder } from '../storage/data-folder.ts'
 import { openOutbox } from '../outbox/outbox.ts'
 import { createRuleCompiler, ruleArnOf } from '../rules/compile-rule.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
@@ -38,6 +39,7 @@ import { openRuleStore } from '../rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
+import { removeRunningEngine, writeRunningEngine } from '../base/running-engine.ts'
 import { compileStatement } from '../sql/sql.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
@@ -79,16 +81,17 @@ async function readSampleRule() {
 /**
  * Starts the engine; in mode `lab` with its own Kinesis and STS.
  *
- * @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported,
- *   PortUnavailable, RuleFileInvalid, IdentityFileInvalid; an AbortError where the signal ended the
- *   start; what was started by then is stopped again
+ * @throws SluiceError DataFolderLocked, DataFolderOfAnother, DataFolderUnusable,
+ *   DataFolderVersionUnsupported, PortUnavailable, RuleFileInvalid, IdentityFileInvalid; an
+ *   AbortError where the signal ended the start; what was started by then is stopped again
  */
 export async function startApp(dependencies: AppDependencies): Promise<App> {
   const stages = createStages()
   try {
     return await startStages(dependencies, stages)
   } catch (thrown) {
-    await stages.stop()
+    // What kept it from starting is worth more to the operator than what else fails because of it.
+    await stages.stop().catch(() => undefined)
     throw thrown
   }
 }
@@ -160,6 +163,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     http: httpPort,
     ...(lab && { kinesis: lab.port }),
   }
+  await announce(config, ports)
+  stages.add(config, ({ dataDir, mode }) => removeRunningEngine(dataDir, mode))
   status = 'ok'
   return {
     ports,
@@ -290,13 +295,32 @@ async function openRules(
   { rulesDir: directory, rulesMax }: Config,
   { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
 ): Promise<RuleStore> {
-  if (lab === undefined) return openRuleStore({ compile, ...watch }, { directory, rulesMax })
+  if (lab === undefined) {
+    const store = await openRuleStore({ compile, ...watch }, { directory, rulesMax })
+    warnOfSampleRoles(store, watch.logger)
+    return store
+  }
   const rules = await openRuleStore(
     { compile: lab.withStreams(compile), ...watch },
     { directory, rulesMax, sample: await readSampleRule() },
   )
   await lab.streamsMade()
   return rules
+}
+
+/** Documentation uses this account, as AWS's own does; roles of it can be assumed in the lab alone. */
+const sampleRoles = /arn:aws:iam::123456789012:role\/[\w+=,.@/-]+/
+
+function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
+  for (const { name, payload } of rules.all()) {
+    const [role] = sampleRoles.exec(JSON.stringify(payload)) ?? []
+    if (role === undefined) continue
+    logger.warn(
+      { rule: name, roleArn: role },
+      `the rule ${name} names a role of the samples, which works in the lab alone: put a role ` +
+        'of your account into it, or delete the rule',
+    )
+  }
 }
 
 function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
@@ -323,10 +347,10 @@ async function startDelivery(
     readonly hasRule: (ruleName: string) => boolean
   },
 ) {
-  const { directory } = stages.add(await openDataFolder(config.dataDir), (it) => it.close())
+  const { directory } = await openFolder({ config, logger }, stages)
   const lab =
     config.mode === 'lab'
-      ? stages.add(await startLab({ config, directory, logger }), (it) => it.close())
+      ? stages.add(await startLab({ config, logger }), (it) => it.close())
       : undefined
   const outbox = stages.add(
     await openOutbox(
@@ -351,6 +375,40 @@ async function startDelivery(
   return { directory, lab, outbox, aws, producer }
 }
 
+/** A folder of a release that did not say whose it is has an owner from now on. */
+async function openFolder(
+  { config, logger }: Pick<AppDependencies, 'config' | 'logger'>,
+  stages: Stages,
+): Promise<DataFolder> {
+  const owner = config.mode === 'lab' ? 'lab' : 'engine'
+  const folder = stages.add(await openDataFolder(config.dataDir, owner), (it) => it.close())
+  if (folder.wasUnmarked) {
+    const { directory } = folder
+    logger.warn(
+      { directory, owner },
+      owner === 'lab'
+        ? 'the data folder did not say whose it is: from now on it belongs to the lab'
+        : 'the data folder did not say whose it is: from now on it belongs to `sluice start`, ' +
+            'and what it holds is delivered to AWS',
+    )
+  }
+  return folder
+}
+
+/** Commands of this machine find the engine by its data folder. */
+async function announce(config: Config, ports: AppPorts): Promise<void> {
+  const { mqtt, http, lab, region, auth } = config
+  await writeRunningEngine(config.dataDir, config.mode, {
+    processId: process.pid,
+    region,
+    mqtt: { host: mqtt.host, port: ports.mqtt },
+    mqtts: ports.mqtts === undefined ? undefined : { host: mqtt.tls.host, port: ports.mqtts },
+    http: { host: http.host, port: ports.http, tls: http.tls },
+    kinesis: ports.kinesis === undefined ? undefined : { host: lab.host, port: ports.kinesis },
+    credentialsFile: auth.kind === 'sigv4' ? auth.credentialsFile : undefined,
+  })
+}
+
 /** The time that all stages together have for a stop, so that the process ends when it is due. */
 interface Drain {
   start(): void
@@ -370,7 +428,10 @@ function createDrain(clock: Clock, drainMs: number): Drain {
 interface Stages {
   /** Takes note of how a stage is stopped; gives the stage back. */
   add<Stage>(stage: Stage, stop: (stage: Stage) => void | Promise<void>): Stage
-  /** Stops all stages, the last one first. */
+  /**
+   * Stops all stages, the last one first. One that cannot be stopped keeps no other from stopping;
+   * the first failure is thrown when all are done.
+   */
   stop(): Promise<void>
 }
 
@@ -382,7 +443,15 @@ function createStages(): Stages {
       return stage
     },
     async stop() {
-      for (const stop of stops.splice(0).toReversed()) await stop()
+      const failures: unknown[] = []
+      for (const stop of stops.splice(0).toReversed()) {
+        try {
+          await stop()
+        } catch (thrown) {
+          failures.push(thrown)
+        }
+      }
+      if (failures.length > 0) throw failures[0]
     },
   }
 }

@@ -2,9 +2,9 @@ import { labAccountId } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import type { AwsCallsOptions } from '../aws/aws-calls.ts'
 import { startLabWorker } from '../lab/worker/lab-worker.ts'
-import { endpointOf, removeRunningLab, writeRunningLab } from '../lab/running-lab.ts'
 import { statusDurationsOf } from '../lab/streams/statuses.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
+import { endpointOf } from '../base/running-engine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /** What the lab adds to the engine: a Kinesis and STS of its own, and streams for its rules. */
@@ -25,11 +25,9 @@ const labCredentials = { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab
 /** @throws SluiceError PortUnavailable (rejects) */
 export async function startLab(options: {
   readonly config: Config
-  /** The data folder, where `sluice tail` looks for a running lab. */
-  readonly directory: string
   readonly logger: Logger
 }): Promise<LabStage> {
-  const { config, directory, logger } = options
+  const { config, logger } = options
   const worker = await startLabWorker({
     ...config.lab,
     region: config.region,
@@ -38,11 +36,6 @@ export async function startLab(options: {
     statusMs: statusDurationsOf(config.lab.statusMs),
     ...(config.lab.isStrict ? { strict: labCredentials } : {}),
     logger,
-  })
-  await writeRunningLab(directory, {
-    kinesis: { host: worker.host, port: worker.port },
-    region: config.region,
-    processId: process.pid,
   })
   const endpoint = endpointOf(worker)
   const pending = new Set<Promise<void>>()
@@ -74,9 +67,6 @@ export async function startLab(options: {
     async streamsMade() {
       await Promise.all(pending)
     },
-    async close() {
-      await removeRunningLab(directory)
-      await worker.close()
-    },
+    close: () => worker.close(),
   }
 }

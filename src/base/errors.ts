@@ -79,6 +79,11 @@ export const errorCatalogue = Object.freeze({
   ConfigInvalid: kind(500, false, 'An environment variable or option has an unusable value.'),
   PortUnavailable: kind(500, false, 'A port cannot be listened on: taken, or not permitted.'),
   DataFolderLocked: kind(500, false, 'Another process uses the data folder.'),
+  DataFolderOfAnother: kind(
+    500,
+    false,
+    "The data folder is a lab's where an engine is started, or the other way round.",
+  ),
   DataFolderUnusable: kind(500, false, 'The data folder cannot be made, read or written.'),
   DataFolderVersionUnsupported: kind(500, false, 'A newer release wrote the data folder.'),
   RuleFileInvalid: kind(

@@ -4,3 +4,9 @@ import { isIP } from 'node:net'
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
+
+/** An address that clients of this machine can connect to: `0.0.0.0` and `::` are none. */
+export function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  return host === '::' ? '::1' : host
+}

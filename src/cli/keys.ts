@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { Command } from 'commander'
-import { credentialsFileOf, httpUrlOf } from '../config/config.ts'
+import { credentialsFileName, dataDirDefaults, httpUrlOf } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import { endpointOf } from '../base/running-engine.ts'
+import { findRunningEngine } from './find-running-engine.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -23,7 +26,7 @@ function createCommand(host: Host): Command {
     .description('make an access key and print its secret, once')
     .option(
       '--file <path>',
-      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else credentials.json in SLUICE_DATA_DIR)',
+      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else that of the engine that runs here, else credentials.json in SLUICE_DATA_DIR or ./data)',
     )
     .option(
       '--policy <path>',
@@ -51,14 +54,11 @@ const everything = {
 async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
   const { createAccessKey } = await import('../identity/access-keys/credentials-file.ts')
-  const file = options.file ?? credentialsFileOf(host.environment)
-  const url = httpUrlOf(host.environment)
+  const { file, region, url } = await findServer(host, options)
   const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),
     ...(options.description === undefined ? {} : { description: options.description }),
   })
-  const { AWS_REGION, AWS_DEFAULT_REGION } = host.environment
-  const region = AWS_REGION || AWS_DEFAULT_REGION || 'us-east-1'
   const bold = (text: string) => paint(host.stdout, 'bold', text)
   host.stdout.write(
     `The access key was added to ${file}. Its secret is shown this once:
@@ -66,11 +66,35 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
   export AWS_ACCESS_KEY_ID=${bold(accessKeyId)}
   export AWS_SECRET_ACCESS_KEY=${bold(secretAccessKey)}
 
-Use it with any AWS client, for example:
+Use it with any AWS client${region ? '' : ', in the region that `sluice start` runs in'}, for example:
 
-  aws iot list-topic-rules --region ${region} --endpoint-url ${url}
+  aws iot list-topic-rules --region ${region ?? '"$AWS_REGION"'} --endpoint-url ${url}
 `,
   )
+}
+
+/** Which server the key is for: the one that runs here and reads this file, or the next to start. */
+async function findServer(
+  host: Host,
+  { file: given }: CreateOptions,
+): Promise<{ readonly file: string; readonly region: string | undefined; readonly url: string }> {
+  const { environment } = host
+  // As elsewhere, an empty variable counts as not set.
+  const named = given ?? (environment['SLUICE_CREDENTIALS_FILE'] || undefined)
+  const wanted = named === undefined ? undefined : path.resolve(named)
+  const engine = await findRunningEngine(
+    host,
+    ({ credentialsFile }) =>
+      credentialsFile !== undefined && (wanted === undefined || wanted === credentialsFile),
+  )
+  const folder = environment['SLUICE_DATA_DIR'] || dataDirDefaults.start
+  const file = wanted ?? engine?.credentialsFile ?? path.resolve(folder, credentialsFileName)
+  if (engine?.http) {
+    const { http, region } = engine
+    return { file, region, url: endpointOf(http, http.tls ? 'https' : 'http') }
+  }
+  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || undefined
+  return { file, region, url: httpUrlOf(environment) }
 }
 
 async function readPolicy(file: string): Promise<unknown> {

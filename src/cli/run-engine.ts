@@ -4,18 +4,24 @@ import { loadConfig, openListeners } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Logger } from '../telemetry/logger.ts'
+import { checkFolderOwner } from '../outbox/folder-format.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
 /** `lab` and `start`: builds the engine, runs it until a signal, drains it. */
 export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {
   const config = loadConfig(host.environment, mode)
+  // Before anything is loaded: a folder of another owner is refused at once.
+  await checkFolderOwner(config.dataDir, mode === 'lab' ? 'lab' : 'engine')
   const isTerminal = host.stdout.isTTY === true
   // Loaded here and not on top: `sluice --help` should not wait for it.
   const { createLogger } = await import('../telemetry/logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
   warnOfOpenPorts(config, logger)
+  if (mode === 'start' && host.environment['SLUICE_SAMPLE_MAPPING'] === 'on') {
+    logger.warn({}, 'SLUICE_SAMPLE_MAPPING=on has no effect: samples are made in the lab alone')
+  }
 
   tuneCollector()
   // Loaded after the configuration was read: a bad variable is told at once.

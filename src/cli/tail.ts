@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { loadConfig } from '../config/config.ts'
 import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
 import type { KinesisAccess } from '../consumers/kinesis-reads.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { endpointOf, readRunningLab } from '../lab/running-lab.ts'
+import { endpointOf } from '../base/running-engine.ts'
+import { dataFoldersOf, findRunningEngine } from './find-running-engine.ts'
 import { paint } from './host.ts'
 import type { Host, Output } from './host.ts'
 import { jsonLine, textLine } from './record-line.ts'
@@ -113,13 +113,14 @@ async function findKinesis(
   host: Host,
   forceAws: boolean,
 ): Promise<{ access: KinesisAccess; name: string }> {
-  const { dataDir } = loadConfig(host.environment, 'lab')
-  const lab = forceAws ? undefined : await readRunningLab(dataDir)
-  if (lab) {
-    const endpoint = endpointOf(lab.kinesis)
+  const engine = forceAws
+    ? undefined
+    : await findRunningEngine(host, ({ kinesis }) => kinesis !== undefined)
+  if (engine?.kinesis) {
+    const endpoint = endpointOf(engine.kinesis)
     return {
       access: {
-        region: lab.region,
+        region: engine.region,
         endpoint,
         // Those that a strict lab asks for, too.
         credentials: { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
@@ -133,7 +134,8 @@ async function findKinesis(
   if (region) return { access: { region }, name: endpoint || `AWS, ${region}` }
   throw new SluiceError(
     'ConfigInvalid',
-    `no lab runs on ${dataDir} (\`npm start\` runs one), and AWS_REGION is not set to read from AWS`,
+    `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and AWS_REGION ` +
+      'is not set to read from AWS',
   )
 }
 

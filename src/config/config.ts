@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import path from 'node:path'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
-import { isLoopback } from '../base/loopback.ts'
+import { isLoopback, reachableHost } from '../base/loopback.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -119,6 +119,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   const limited = new Set(read.SLUICE_LAB_LIMITS.split(','))
   const isLimited = (name: string) => limited.has('on') || limited.has(name)
   const tls = tlsFilesOf(read)
+  const dataDir = path.resolve(read.SLUICE_DATA_DIR ?? dataDirDefaults[mode])
   const config: Config = {
     mode,
     mqtt: mqttConfigOf(read),
@@ -132,7 +133,9 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     tls,
     auth: {
       kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
-      credentialsFile: credentialsFileOf(environment),
+      credentialsFile: path.resolve(
+        read.SLUICE_CREDENTIALS_FILE ?? path.join(dataDir, credentialsFileName),
+      ),
       metricsToken: read.SLUICE_METRICS_TOKEN,
     },
     lab: {
@@ -150,8 +153,8 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     },
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
-    samplesMapping: (read.SLUICE_SAMPLE_MAPPING ?? (mode === 'lab' ? 'on' : 'off')) === 'on',
-    dataDir: path.resolve(read.SLUICE_DATA_DIR),
+    samplesMapping: mode === 'lab' && read.SLUICE_SAMPLE_MAPPING !== 'off',
+    dataDir,
     protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),
     region,
@@ -173,6 +176,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     errorActionScope: read.SLUICE_ERROR_ACTION_SCOPE,
     roleProbe: (read.SLUICE_ROLE_PROBE ?? (mode === 'start' ? 'on' : 'off')) === 'on',
   }
+  refuseSharedFolder(config)
   refuseOpenListeners(config)
   refuseClosedMqtt(config, read)
   return deepFreeze(config)
@@ -248,15 +252,18 @@ function isHttpOverTls(
 
 export const credentialsFileName = 'credentials.json'
 
-/**
- * The file of the access keys: also for who makes a key and has no use for the rest.
- *
- * @throws SluiceError ConfigInvalid
- */
-export function credentialsFileOf(environment: Environment): string {
-  const read = readVariables(variables, environment, ['SLUICE_CREDENTIALS_FILE', 'SLUICE_DATA_DIR'])
-  return path.resolve(
-    read.SLUICE_CREDENTIALS_FILE ?? path.join(read.SLUICE_DATA_DIR, credentialsFileName),
+/** A lab and an engine that are started in one folder do not share their data. */
+export const dataDirDefaults: Readonly<Record<Config['mode'], string>> = Object.freeze({
+  lab: './lab-data',
+  start: './data',
+})
+
+/** The streams of the lab and its outbox are two data folders, each with a lock of its own. */
+function refuseSharedFolder({ lab, dataDir }: Config): void {
+  if (lab.dataDir !== dataDir) return
+  throw new SluiceError(
+    'ConfigInvalid',
+    `SLUICE_LAB_DATA and SLUICE_DATA_DIR are both ${dataDir}: the streams of the lab need a folder of their own`,
   )
 }
 
@@ -277,8 +284,7 @@ export function httpUrlOf(environment: Environment): string {
   ])
   const { SLUICE_HTTP_HOST: host, SLUICE_HTTP_PORT: port } = read
   const scheme = isHttpOverTls(read, tlsFilesOf(read)) ? 'https' : 'http'
-  // An address that stands for all of the machine is none to connect to.
-  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host
+  const name = reachableHost(host)
   // Which port stands for 0 is known only to the server that listens there.
   return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
 }

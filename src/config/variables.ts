@@ -216,12 +216,12 @@ export const variables = deepFreeze({
     kind: 'choice',
     choices: onOrOff,
     description:
-      'Whether a new data folder begins with an event source mapping of the stream `hot-devices` to the function `print_readings`. Default: `on` in the lab, `off` in `start`.',
+      'Whether a new data folder begins with an event source mapping of the stream `hot-devices` to the function `print_readings`. Default: `on`. In the lab alone: `start` makes no sample.',
   },
   SLUICE_DATA_DIR: {
     kind: 'text',
-    default: './data',
-    description: 'Folder of the outbox; one process at a time uses it.',
+    description:
+      'Folder of the outbox; one process at a time uses it, and a folder of a lab is never used by `start`, nor the other way round. Default: `./lab-data` in the lab, `./data` in `start`.',
   },
   SLUICE_PROTO_DIR: {
     kind: 'text',

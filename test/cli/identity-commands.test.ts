@@ -6,6 +6,7 @@ import { createProgram } from '../../src/cli/program.ts'
 import { parseAccessKeys } from '../../src/identity/access-keys/credentials-file.ts'
 import { parsePasswordFile } from '../../src/identity/passwords/password-file.ts'
 import { isPasswordOf } from '../../src/identity/passwords/password-hash.ts'
+import { writeRunningEngine } from '../../src/base/running-engine.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { temporaryFolder } from '../identity/identity-fixtures.ts'
 
@@ -45,8 +46,8 @@ describe('sluice keys create', () => {
       { SLUICE_HTTP_PORT: '9000', SLUICE_HTTP_HOST: 'sluice.example' },
       'http://sluice.example:9000',
     ],
-    [{ SLUICE_HTTP_HOST: '0.0.0.0' }, 'http://localhost:8080'],
-    [{ SLUICE_HTTP_HOST: '::' }, 'http://localhost:8080'],
+    [{ SLUICE_HTTP_HOST: '0.0.0.0' }, 'http://127.0.0.1:8080'],
+    [{ SLUICE_HTTP_HOST: '::' }, 'http://[::1]:8080'],
     [{ SLUICE_HTTP_HOST: '::1' }, 'http://[::1]:8080'],
     [{ SLUICE_HTTP_PORT: '0' }, 'http://127.0.0.1:<port>'],
     [{ SLUICE_TLS_CERT_FILE: 'c', SLUICE_TLS_KEY_FILE: 'k' }, 'https://127.0.0.1:8080'],
@@ -59,6 +60,31 @@ describe('sluice keys create', () => {
     const environment = { SLUICE_CREDENTIALS_FILE: file, ...variables }
     const { stdout } = await run(['keys', 'create'], { environment })
     expect(stdout).toContain(` --endpoint-url ${url}\n`)
+  })
+
+  test('is for the engine that runs here: its file, its region, its address', async () => {
+    const dataDir = await temporaryFolder()
+    const credentialsFile = path.join(await temporaryFolder(), 'keys.json')
+    await writeRunningEngine(dataDir, 'start', {
+      processId: process.pid,
+      region: 'eu-central-1',
+      http: { host: '0.0.0.0', port: 4711, tls: true },
+      credentialsFile,
+    })
+    const environment = { SLUICE_DATA_DIR: dataDir, AWS_REGION: 'us-west-2' }
+    const { stdout } = await run(['keys', 'create'], { environment })
+    expect(stdout).toContain(' --region eu-central-1 --endpoint-url https://127.0.0.1:4711\n')
+    expect(parseAccessKeys(await readFile(credentialsFile, 'utf8')).size).toBe(1)
+
+    const file = path.join(dataDir, 'of-another')
+    const other = await run(['keys', 'create', '--file', file], { environment })
+    expect(other.stdout).toContain(' --region us-west-2 --endpoint-url http://127.0.0.1:8080\n')
+  })
+
+  test('names no region that it does not know', async () => {
+    const environment = { SLUICE_DATA_DIR: await temporaryFolder() }
+    const { stdout } = await run(['keys', 'create'], { environment })
+    expect(stdout).toContain(' --region "$AWS_REGION" ')
   })
 
   test('makes no key for a server that could not start', async () => {

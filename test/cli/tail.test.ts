@@ -2,7 +2,7 @@ import { ListStreamConsumersCommand, PutRecordCommand } from '@aws-sdk/client-ki
 import { describe, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { textLine } from '../../src/cli/record-line.ts'
-import { writeRunningLab } from '../../src/lab/running-lab.ts'
+import { writeRunningEngine } from '../../src/base/running-engine.ts'
 import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
@@ -12,7 +12,7 @@ async function start() {
   const lab = await startLab()
   lab.ensureStream('s', 1)
   const dataDir = temporaryFolder()
-  await writeRunningLab(dataDir, {
+  await writeRunningEngine(dataDir, 'lab', {
     kinesis: { host: '127.0.0.1', port: lab.port },
     region: 'us-east-1',
     processId: process.pid,

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { credentialsFileOf, loadConfig, openListeners, variables } from '../../src/config/config.ts'
+import { loadConfig, openListeners, variables } from '../../src/config/config.ts'
 import { isLoopback } from '../../src/base/loopback.ts'
 import { readVariables } from '../../src/config/variable.ts'
 
@@ -88,13 +88,13 @@ describe('authentication of the HTTP API', () => {
   })
 
   test.each([
-    [{}, path.resolve('data/credentials.json')],
-    [{ SLUICE_DATA_DIR: '/d' }, '/d/credentials.json'],
-    [{ SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '' }, '/d/credentials.json'],
-    [{ SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '/keys' }, '/keys'],
-  ])('keys of %j are in %s, for the server and for who makes one', (environment, file) => {
-    expect(loadConfig(environment, 'lab').auth.credentialsFile).toBe(file)
-    expect(credentialsFileOf(environment)).toBe(file)
+    ['lab', {}, path.resolve('lab-data/credentials.json')],
+    ['start', {}, path.resolve('data/credentials.json')],
+    ['lab', { SLUICE_DATA_DIR: '/d' }, '/d/credentials.json'],
+    ['start', { SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '' }, '/d/credentials.json'],
+    ['start', { SLUICE_DATA_DIR: '/d', SLUICE_CREDENTIALS_FILE: '/keys' }, '/keys'],
+  ] as const)('in `%s` keys of %j are in %s', (mode, environment, file) => {
+    expect(loadConfig({ ...region, ...environment }, mode).auth.credentialsFile).toBe(file)
   })
 
   test('lets HTTP listen anywhere, and nothing else', () => {
@@ -107,6 +107,32 @@ describe('authentication of the HTTP API', () => {
     const open = openListeners(loadConfig(insecure, 'start'))
     expect(open.map(({ name }) => name)).toEqual(['SLUICE_MQTT_HOST', 'SLUICE_HTTP_HOST'])
   })
+})
+
+describe('the data folder', () => {
+  test('is not shared by a lab and an engine that are started in one folder', () => {
+    expect(loadConfig({}, 'lab').dataDir).toBe(path.resolve('lab-data'))
+    expect(loadConfig({ AWS_REGION: 'eu-west-1' }, 'start').dataDir).toBe(path.resolve('data'))
+  })
+
+  test('is not that of the streams of the lab', () => {
+    expect(() => loadConfig({ SLUICE_LAB_DATA: 'lab-data' }, 'lab')).toThrow(
+      /^SLUICE_LAB_DATA and SLUICE_DATA_DIR are both .*lab-data: .* a folder of their own$/,
+    )
+  })
+
+  test.each([
+    ['lab', undefined, true],
+    ['lab', 'off', false],
+    ['start', undefined, false],
+    ['start', 'on', false],
+  ] as const)(
+    'in `%s` with SLUICE_SAMPLE_MAPPING=%s begins with a sample: %s',
+    (mode, value, is) => {
+      const environment = { AWS_REGION: 'eu-west-1', SLUICE_SAMPLE_MAPPING: value }
+      expect(loadConfig(environment, mode).samplesMapping).toBe(is)
+    },
+  )
 })
 
 describe('MQTT', () => {

@@ -26,8 +26,10 @@ const binary = path.resolve(import.meta.dirname, '../../bin/sluice.js')
 export function startSluice(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  { cwd }: Pick<RunOptions, 'cwd'> = {},
 ): SluiceProcess {
   const child = spawn(process.execPath, [binary, ...words], {
+    cwd,
     env: { ...inherited(), ...freePorts, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -69,15 +71,27 @@ export function startSluice(
   }
 }
 
+export interface RunOptions {
+  /** Its working directory; absent: that of the test. */
+  readonly cwd?: string | undefined
+  /** All of its standard input. */
+  readonly stdin?: string | Uint8Array | undefined
+}
+
 /** Runs a command that ends by itself. */
 export async function runSluice(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  { cwd, stdin = '' }: RunOptions = {},
 ): Promise<{ code: number | NodeJS.Signals | null; stdout: string; stderr: string }> {
   const child = spawn(process.execPath, [binary, ...words], {
+    cwd,
     env: { ...inherited(), ...freePorts, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
+  // A command that does not read to the end.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(stdin)
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))

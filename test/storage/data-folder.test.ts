@@ -1,33 +1,40 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { SluiceError } from '../../src/base/errors.ts'
 import { openDataFolder } from '../../src/storage/data-folder.ts'
+import { checkFolderOwner } from '../../src/outbox/folder-format.ts'
+import type { FolderOwner } from '../../src/outbox/folder-format.ts'
 import { startChild } from '../helpers/child-process.ts'
 import { temporaryDirectory } from '../outbox/outbox-parts.ts'
 
 describe('the data folder', () => {
   it('is made, with its parents, and carries its format', async () => {
     const directory = path.join(temporaryDirectory(), 'a', 'b')
-    const folder = await openDataFolder(directory)
+    const folder = await openDataFolder(directory, 'engine')
     expect(folder.directory).toBe(directory)
-    expect(readFileSync(path.join(directory, 'format.json'), 'utf8')).toBe('{"version":1}\n')
+    expect(readFileSync(path.join(directory, 'format.json'), 'utf8')).toBe(
+      '{"version":1,"owner":"engine"}\n',
+    )
     folder.close()
   })
 
   it('is opened again after it was closed, and closing twice is harmless', async () => {
     const directory = temporaryDirectory()
-    const folder = await openDataFolder(directory)
+    const folder = await openDataFolder(directory, 'engine')
     folder.close()
     folder.close()
-    const again = await openDataFolder(directory)
+    const again = await openDataFolder(directory, 'engine')
     expect(again.directory).toBe(directory)
     again.close()
   })
 
   it('is refused to a second user in the same process', async () => {
     const directory = temporaryDirectory()
-    const folder = await openDataFolder(directory)
-    await expect(openDataFolder(directory)).rejects.toMatchObject({ code: 'DataFolderLocked' })
+    const folder = await openDataFolder(directory, 'engine')
+    await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
+      code: 'DataFolderLocked',
+    })
     folder.close()
   })
 
@@ -35,14 +42,14 @@ describe('the data folder', () => {
     const directory = temporaryDirectory()
     const holder = startChild(new URL('./hold-folder.ts', import.meta.url), [directory])
     await holder.printed(1)
-    await expect(openDataFolder(directory)).rejects.toMatchObject({
+    await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
       code: 'DataFolderLocked',
       message:
         `The data folder ${directory} is in use by another process (pid ${holder.pid}): ` +
         'stop it, or choose another folder',
     })
     await holder.kill()
-    const folder = await openDataFolder(directory)
+    const folder = await openDataFolder(directory, 'engine')
     expect(readFileSync(path.join(directory, 'lock'), 'utf8')).toBe(`${process.pid}\n`)
     folder.close()
   })
@@ -52,24 +59,40 @@ describe('the data folder', () => {
     ['no JSON in its format file', 'version one', 'DataFolderUnusable', /does not say/],
     ['no version in it', '{}', 'DataFolderUnusable', /does not say/],
     ['a version that is no whole number', '{"version": 1.5}', 'DataFolderUnusable', /does not say/],
+    ['an owner that is none', '{"version":1,"owner":"x"}', 'DataFolderUnusable', /does not say/],
     ['a version before the first', '{"version": 0}', 'DataFolderUnusable', /does not say/],
   ])('is refused with %s', async (_, text, code, message) => {
     const directory = temporaryDirectory()
     writeFileSync(path.join(directory, 'format.json'), text)
-    await expect(openDataFolder(directory)).rejects.toMatchObject({
+    await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
       code,
       message: expect.stringMatching(message) as string,
     })
   })
 
-  it('is refused when it holds something else', async () => {
-    const directory = temporaryDirectory()
-    writeFileSync(path.join(directory, 'holiday.jpg'), '')
-    await expect(openDataFolder(directory)).rejects.toMatchObject({
-      code: 'DataFolderUnusable',
-      message: expect.stringContaining('holds holiday.jpg but no format.json') as string,
-    })
-  })
+  it.each(['outbox', 'event-source'])(
+    'is refused when it holds %s, whose format nothing says',
+    async (name) => {
+      const directory = temporaryDirectory()
+      mkdirSync(path.join(directory, name))
+      await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
+        code: 'DataFolderUnusable',
+        message: expect.stringMatching(`holds ${name} but no format.json.*: move ${name} away`),
+      })
+      expect(existsSync(path.join(directory, 'format.json'))).toBe(false)
+    },
+  )
+
+  it.each(['sluice.log', 'holiday.jpg', 'credentials.json'])(
+    'may hold %s before its first start',
+    async (name) => {
+      const directory = temporaryDirectory()
+      writeFileSync(path.join(directory, name), '')
+      const folder = await openDataFolder(directory, 'engine')
+      folder.close()
+      expect(readFileSync(path.join(directory, name), 'utf8')).toBe('')
+    },
+  )
 
   it('takes a fresh volume, and one whose first start was cut short', async () => {
     const directory = temporaryDirectory()
@@ -77,7 +100,7 @@ describe('the data folder', () => {
     for (const name of ['.gitkeep', 'lock', 'format.json.new']) {
       writeFileSync(path.join(directory, name), '')
     }
-    const folder = await openDataFolder(directory)
+    const folder = await openDataFolder(directory, 'engine')
     expect(folder.directory).toBe(directory)
     folder.close()
   })
@@ -85,6 +108,75 @@ describe('the data folder', () => {
   it('is refused where a file stands in its place', async () => {
     const file = path.join(temporaryDirectory(), 'file')
     writeFileSync(file, '')
-    await expect(openDataFolder(file)).rejects.toMatchObject({ code: 'DataFolderUnusable' })
+    await expect(openDataFolder(file, 'engine')).rejects.toMatchObject({
+      code: 'DataFolderUnusable',
+    })
+  })
+})
+
+/** How an attempt to open the folder ends, which is closed again. */
+async function opened(directory: string, owner: FolderOwner): Promise<string> {
+  try {
+    const folder = await openDataFolder(directory, owner)
+    folder.close()
+    return folder.wasUnmarked ? 'taken over' : 'open'
+  } catch (error) {
+    return error instanceof SluiceError ? error.code : String(error)
+  }
+}
+
+describe('the owner of a data folder', () => {
+  const owners = ['lab', 'engine', 'lab-streams'] as const
+
+  it.each(owners)('%s: the others are refused, in one line with the way out', async (owner) => {
+    const directory = temporaryDirectory()
+    expect(await opened(directory, owner)).toBe('open')
+    const text = readFileSync(path.join(directory, 'format.json'), 'utf8')
+    for (const other of owners.filter((each) => each !== owner)) {
+      const refusal = {
+        code: 'DataFolderOfAnother',
+        message: expect.stringMatching(
+          /^The data folder [^\n]* belongs to [^\n]*: set SLUICE_(LAB_DATA|DATA_DIR) to [^\n]*$/,
+        ) as string,
+      }
+      await expect(openDataFolder(directory, other)).rejects.toMatchObject(refusal)
+      await expect(checkFolderOwner(directory, other)).rejects.toMatchObject(refusal)
+    }
+    expect(await opened(directory, owner)).toBe('open')
+    await checkFolderOwner(directory, owner)
+    expect(readFileSync(path.join(directory, 'format.json'), 'utf8')).toBe(text)
+  })
+
+  const refused = 'DataFolderOfAnother'
+  it.each<[string, readonly string[], Readonly<Record<FolderOwner, string>>]>([
+    [
+      'a lab wrote',
+      ['outbox', 'lab.json'],
+      { lab: 'taken over', engine: refused, 'lab-streams': refused },
+    ],
+    [
+      'without lab.json',
+      ['outbox'],
+      { lab: refused, engine: 'taken over', 'lab-streams': refused },
+    ],
+    ["of a lab's streams", ['lab'], { lab: refused, engine: refused, 'lab-streams': 'taken over' }],
+    // Nothing in it tells them apart, and nothing in it can be delivered.
+    ['that holds nothing', [], { lab: refused, engine: 'taken over', 'lab-streams': 'taken over' }],
+  ])('a folder of before %s', async (_name, contents, outcomes) => {
+    for (const owner of owners) {
+      const directory = temporaryDirectory()
+      writeFileSync(path.join(directory, 'format.json'), '{"version":1}\n')
+      for (const name of contents) mkdirSync(path.join(directory, name))
+      expect([owner, await opened(directory, owner)]).toEqual([owner, outcomes[owner]])
+      expect(await opened(directory, owner)).toBe(
+        outcomes[owner] === 'taken over' ? 'open' : outcomes[owner],
+      )
+    }
+  })
+
+  it('is looked at without making anything', async () => {
+    const directory = path.join(temporaryDirectory(), 'absent')
+    await checkFolderOwner(directory, 'lab')
+    expect(existsSync(directory)).toBe(false)
   })
 })

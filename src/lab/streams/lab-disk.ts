@@ -50,13 +50,16 @@ interface Tables {
   readonly state: Table
 }
 
-/** @throws SluiceError DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported (rejects) */
+/**
+ * @throws SluiceError (rejects) DataFolderLocked, DataFolderOfAnother, DataFolderUnusable,
+ *   DataFolderVersionUnsupported
+ */
 export async function openLabDisk(options: {
   readonly directory: string
   readonly clock: Clock
   readonly logger: Logger
 }): Promise<LabDisk> {
-  const folder = await openDataFolder(options.directory)
+  const folder = await openDataFolder(options.directory, 'lab-streams')
   const tables = openTables(path.join(folder.directory, 'lab'))
   const contents: DiskContents = new Map()
   const flusher = createFlusher(options, tables, contents)

@@ -1,0 +1,187 @@
+/**
+ * What a data folder says of itself, in `format.json`: `{"version": 1, "owner": "lab"}`.
+ *
+ * Invariant: a folder has one owner for as long as it stands. Records that a lab left behind are
+ * never delivered by an engine, and those of an engine never reach the streams of a lab.
+ */
+import { existsSync } from 'node:fs'
+import { open, readFile, readdir, rename } from 'node:fs/promises'
+import path from 'node:path'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import { flushFolder } from '../storage/flush-folder.ts'
+
+/** Raised when what stands in the folder changes so that an older release would misread it. */
+export const formatVersion = 1
+
+/** `lab` and `engine` hold an outbox; `lab-streams` are the streams of a lab (SLUICE_LAB_DATA). */
+export type FolderOwner = 'lab' | 'engine' | 'lab-streams'
+
+const formatName = 'format.json'
+const formatDraftName = 'format.json.new'
+/** Only a lab writes it; releases that did not write an owner are told apart by it. */
+export const labFileName = 'lab.json'
+
+interface Owner {
+  readonly whose: string
+  readonly wayOut: string
+  /** What it keeps there: without a format file, that is what is left of a damaged folder. */
+  readonly contents: readonly string[]
+}
+
+const owners: Readonly<Record<FolderOwner, Owner>> = {
+  lab: {
+    whose: 'a lab (`sluice lab`), whose records never leave this machine',
+    wayOut: 'set SLUICE_DATA_DIR to another folder; the default of `sluice lab` is ./lab-data',
+    contents: ['outbox', 'event-source'],
+  },
+  engine: {
+    whose: 'an engine (`sluice start`), whose records are for AWS',
+    wayOut: 'set SLUICE_DATA_DIR to another folder; the default of `sluice start` is ./data',
+    contents: ['outbox', 'event-source'],
+  },
+  'lab-streams': {
+    whose: "a lab's streams (SLUICE_LAB_DATA)",
+    wayOut: 'set SLUICE_LAB_DATA to a folder of its own',
+    contents: ['lab'],
+  },
+}
+
+interface FolderFormat {
+  readonly version: number
+  /** Absent: written by a release that did not say. */
+  readonly owner: FolderOwner | undefined
+}
+
+/**
+ * Refuses a folder of another owner, without making, locking or changing anything.
+ *
+ * @param directory absolute path
+ * @throws SluiceError (rejects) DataFolderOfAnother, DataFolderUnusable,
+ *   DataFolderVersionUnsupported; each message is one line that names the folder
+ */
+export async function checkFolderOwner(directory: string, owner: FolderOwner): Promise<void> {
+  await readOwner(directory, owner)
+}
+
+/**
+ * Reads the format of a folder, and writes it where it is not there or does not name an owner.
+ *
+ * @returns whether an older release wrote the folder, which now has this owner
+ * @throws SluiceError (rejects) as `checkFolderOwner`
+ */
+export async function claimFolder(directory: string, owner: FolderOwner): Promise<boolean> {
+  const found = await readOwner(directory, owner)
+  if (found === 'owned') return false
+  await writeFormat(directory, { version: formatVersion, owner })
+  return found === 'unmarked'
+}
+
+async function readOwner(
+  folder: string,
+  wanted: FolderOwner,
+): Promise<'owned' | 'unmarked' | 'new'> {
+  const format = await readFormat(folder, owners[wanted].contents)
+  if (format === undefined) return 'new'
+  const owner = format.owner ?? formerOwner(folder, wanted)
+  if (owner === wanted) return format.owner === undefined ? 'unmarked' : 'owned'
+  throw new SluiceError(
+    'DataFolderOfAnother',
+    `The data folder ${folder} belongs to ${owners[owner].whose}: ${owners[wanted].wayOut}`,
+  )
+}
+
+/** Releases that did not write an owner. */
+function formerOwner(folder: string, wanted: FolderOwner): FolderOwner {
+  const holds = (name: string) => existsSync(path.join(folder, name))
+  if (holds(labFileName)) return 'lab'
+  if (wanted === 'lab-streams' ? !holds('outbox') : holds('lab') && !holds('outbox')) {
+    return 'lab-streams'
+  }
+  return 'engine'
+}
+
+/** Undefined for a folder that holds nothing of Sluice yet. */
+async function readFormat(
+  folder: string,
+  contents: readonly string[],
+): Promise<FolderFormat | undefined> {
+  let text: string
+  try {
+    text = await readFile(path.join(folder, formatName), 'utf8')
+  } catch (error) {
+    if (isAbsence(error)) return refuseContents(folder, contents)
+    throw unusable(folder, `${formatName} cannot be read: ${messageOf(error)}`, error)
+  }
+  const format = parseFormat(text)
+  if (format?.version === formatVersion) return format
+  if (format !== undefined && format.version > formatVersion) {
+    throw new SluiceError(
+      'DataFolderVersionUnsupported',
+      `The data folder ${folder} was written by a newer release (format ${format.version}; this ` +
+        `one knows ${formatVersion}): use that release, or choose another folder`,
+    )
+  }
+  throw unusable(folder, `${formatName} does not say which format it has`)
+}
+
+/** Files that Sluice does not write, such as a log, may stand in a data folder. */
+async function refuseContents(folder: string, contents: readonly string[]): Promise<undefined> {
+  const names = await readdir(folder).catch((error: unknown): string[] => {
+    if (isAbsence(error)) return []
+    throw unusable(folder, `it cannot be read: ${messageOf(error)}`, error)
+  })
+  const left = contents.find((name) => names.includes(name))
+  if (left === undefined) return undefined
+  throw unusable(
+    folder,
+    `it holds ${left} but no ${formatName}, so that nothing says which format ${left} has: ` +
+      `move ${left} away, or choose another folder`,
+  )
+}
+
+/** All or nothing: written beside, flushed, renamed, and the folder flushed. */
+async function writeFormat(folder: string, format: FolderFormat): Promise<void> {
+  const draft = path.join(folder, formatDraftName)
+  try {
+    const file = await open(draft, 'w', 0o600)
+    try {
+      await file.writeFile(`${JSON.stringify(format)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(draft, path.join(folder, formatName))
+    flushFolder(folder)
+  } catch (error) {
+    throw unusable(folder, `${formatName} cannot be written: ${messageOf(error)}`, error)
+  }
+}
+
+/** Undefined for what is no format, or names an owner that this release does not know. */
+function parseFormat(text: string): FolderFormat | undefined {
+  try {
+    const format: unknown = JSON.parse(text)
+    if (typeof format !== 'object' || format === null || !('version' in format)) return undefined
+    const { version } = format
+    if (typeof version !== 'number' || !Number.isInteger(version)) return undefined
+    const owner = 'owner' in format ? format.owner : undefined
+    // What a newer release says besides its version is not looked at.
+    if (version > formatVersion || owner === undefined) return { version, owner: undefined }
+    return isOwner(owner) ? { version, owner } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isOwner(value: unknown): value is FolderOwner {
+  return typeof value === 'string' && Object.hasOwn(owners, value)
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+export function unusable(folder: string, reason: string, cause?: unknown): SluiceError {
+  const message = `The data folder ${folder} is not usable: ${reason}`
+  return new SluiceError('DataFolderUnusable', message, { cause })
+}
