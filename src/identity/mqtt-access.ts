@@ -106,7 +106,7 @@ function reportPolicies(
 ): void {
   const policies = folder.current()
   if (policies === undefined) {
-    logger.info({ policiesDir }, 'no MQTT policies: whoever may connect may do everything')
+    logger.info({ policiesDir }, 'no MQTT policies are enforced: the folder is not there')
   } else if (policies.count === 0) {
     logger.warn({ policiesDir }, 'the folder of MQTT policies is empty: nobody may do anything')
   } else {

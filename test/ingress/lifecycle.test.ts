@@ -55,6 +55,14 @@ describe('a message', () => {
   })
 })
 
+test('a client that names itself in no way gets an id of this broker', async () => {
+  const { port, messages } = await startIngress()
+  const client = await connectRaw(port, { clientId: '' })
+  client.send(publishPacket())
+  await client.next()
+  expect(messages[0]?.clientId).toMatch(/^sluice_[0-9a-f-]{36}$/)
+})
+
 describe('Basic Ingest', () => {
   const topics: [wire: string, rule: string, topic: string][] = [
     ['$aws/rules/Rule_1/a/b', 'Rule_1', 'a/b'],

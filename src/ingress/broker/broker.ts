@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
 import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
@@ -121,6 +122,8 @@ function prepareConnection(
     return null
   }
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
+  // [MQTT-3.1.3-6]: policies and logs see this id, so it says where it comes from.
+  if (packet.clientId === '') packet.clientId = `sluice_${randomUUID()}`
   const { will } = packet
   connection.will = will && { topic: will.topic, retain: will.retain ?? false }
   const willFault = findWillFault(packet, limits)

@@ -145,9 +145,9 @@ function createRequests(worker: Worker): Requests {
 const errorOf = ({ code = 'InternalException', message }: LabFailure) =>
   new SluiceError(code, message)
 
-/** Writes a line of the thread's logger with this thread's. */
+/** Writes a line of the thread's logger with this thread's, which has a time of its own. */
 function relay(logger: Logger, line: Readonly<Record<string, unknown>>): void {
-  const { level, msg, ...fields } = line
+  const { level, msg, time: _time, ...fields } = line
   const name = level === 'debug' || level === 'info' || level === 'warn' ? level : 'error'
   logger[name](fields, String(msg))
 }

@@ -93,4 +93,18 @@ describe.each([
     await worker.close()
     expect(lines).toMatchObject([{ level: 'warn', stream: 's' }])
   })
+
+  test('logs with one time, that of its parent', async () => {
+    const fields: object[] = []
+    const warn = (given: object) => void fields.push(given)
+    const logger = Object.assign(
+      createMemoryLogger(() => undefined),
+      { warn },
+    )
+    const worker = await start()({ ...options, logger, storedBytesMax: 1, shardCount: 1 })
+    await worker.ensureStream('s')
+    await rawCall(worker, 'PutRecord', { StreamName: 's', PartitionKey: 'k', Data: 'AAAA' })
+    await worker.close()
+    expect(fields).toEqual([expect.not.objectContaining({ time: expect.anything() })])
+  })
 })
