@@ -1,55 +1,47 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { compileActions } from '../actions/compile-actions.ts'
 import { systemClock } from '../base/clock.ts'
-import { labAccountId, loadConfig } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../rules/compile-rule.ts'
 import { parsePayloadText } from '../rules/payload.ts'
-import { createRuleFiles, parseMetadata } from '../rules/rule-files.ts'
+import { createRuleFiles, parseMetadata, ruleNameOfFile } from '../rules/rule-files.ts'
 import type { RuleFiles } from '../rules/rule-files.ts'
 import { compileStatement } from '../sql/sql.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
+import { readRuleSettings } from './rule-settings.ts'
 import { runRuleTests } from './rule-tests.ts'
 import type { RuleTestOptions, RuleTestResult } from './rule-tests.ts'
 
 /**
- * `sluice check`: compiles every rule of a folder and runs its tests, a line each.
+ * `sluice check`: compiles every rule of a folder and runs its tests, a line each. What the engine
+ * would ignore without a word is told as well.
  *
  * @throws SluiceError RuleFileInvalid: the folder cannot be read
  */
 export async function checkRules(host: Host, directory: string | undefined): Promise<void> {
-  const config = loadConfig(host.environment, 'lab')
-  const folder = path.resolve(directory ?? config.rulesDir)
-  const compile = createRuleCompiler(
-    { compileStatement, compileActions },
-    {
-      region: config.region,
-      accountId: labAccountId,
-      regex: config.regex,
-      topicLimits: config.mqtt,
-    },
-  )
+  const settings = readRuleSettings(host.environment)
+  const folder = path.resolve(directory ?? settings.rulesDir)
+  const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
   const files = createRuleFiles(folder)
-  const callExternal = createLabFunctions({ clock: systemClock }, config)
+  const callExternal = createLabFunctions({ clock: systemClock }, settings)
   const options = {
-    environment: { accountId: labAccountId, newUuid: randomUUID, callExternal },
-    topicLimits: config.mqtt,
+    environment: { accountId: settings.accountId, newUuid: randomUUID, callExternal },
+    topicLimits: settings.topicLimits,
   }
-  let rules = 0
+  const names = await readable(() => files.names(), folder)
   let tests = 0
   let problems = 0
-  for (const name of await namesOf(files, folder)) {
-    rules += 1
+  for (const name of names) {
     try {
       const rule = await loadRule(files, name, compile)
       host.stdout.write(line(host, true, name))
       for (const warning of rule.statement.warnings) {
-        host.stdout.write(`  ${paint(host.stdout, 'yellow', 'note')}  ${indent(warning)}\n`)
+        host.stdout.write(`  ${note(host, indent(warning))}`)
       }
       const testFile = path.join(folder, `${name}.test.json`)
       for (const result of await runTestFile(rule, testFile, options)) {
@@ -64,9 +56,42 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
       host.stdout.write(line(host, false, `${name}: ${indent(thrown.message)}`))
     }
   }
-  host.stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
+  for (const { file, reason, isProblem } of await strayFiles(folder, new Set(names))) {
+    if (isProblem) problems += 1
+    const text = `${file}: ${reason}`
+    host.stdout.write(isProblem ? line(host, false, text) : note(host, text))
+  }
+  host.stdout.write(`${names.length} rules, ${tests} tests, ${problems} problems\n`)
   if (problems > 0) host.setExitCode(1)
 }
+
+interface StrayFile {
+  readonly file: string
+  readonly reason: string
+  readonly isProblem: boolean
+}
+
+/** Files that look like part of a rule, and that the engine takes no notice of. */
+async function strayFiles(
+  folder: string,
+  rules: ReadonlySet<string>,
+): Promise<readonly StrayFile[]> {
+  const files = await readable(() => readdir(folder), folder)
+  return files.toSorted().flatMap((file) => {
+    const { name, part } =
+      /^(?<name>[^.].*?)(?:\.(?<part>test|meta))?\.json$/.exec(file)?.groups ?? {}
+    if (name === undefined || rules.has(name)) return []
+    if (ruleNameOfFile(`${name}.json`) === undefined) {
+      const reason =
+        'a rule is named by 1 to 128 letters, digits and _, so that the engine ignores this file'
+      return [{ file, reason, isProblem: true }]
+    }
+    // Metadata alone is what a crash leaves when a rule is made or deleted.
+    return [{ file, reason: `there is no rule ${name}.json`, isProblem: part !== 'meta' }]
+  })
+}
+
+const note = (host: Host, text: string) => `${paint(host.stdout, 'yellow', 'note')}  ${text}\n`
 
 function line(host: Host, isGood: boolean, text: string): string {
   const mark = isGood ? paint(host.stdout, 'green', 'ok  ') : paint(host.stdout, 'red', 'FAIL')
@@ -78,11 +103,13 @@ function indent(message: string): string {
   return message.replaceAll('\n', '\n        ')
 }
 
-async function namesOf(files: RuleFiles, folder: string): Promise<readonly string[]> {
+/** @throws SluiceError RuleFileInvalid (rejects), for a fault of the file system: `where` names it */
+async function readable<Result>(read: () => Promise<Result>, where: string): Promise<Result> {
   try {
-    return await files.names()
+    return await read()
   } catch (thrown) {
-    throw new SluiceError('RuleFileInvalid', `${folder} cannot be read: ${messageOf(thrown)}`, {
+    if (thrown instanceof SluiceError) throw thrown
+    throw new SluiceError('RuleFileInvalid', `${where} cannot be read: ${messageOf(thrown)}`, {
       cause: thrown,
     })
   }
@@ -93,7 +120,7 @@ async function loadRule(
   name: string,
   compile: CompileRule,
 ): Promise<CompiledRule> {
-  const file = await files.read(name)
+  const file = await readable(() => files.read(name), 'the file')
   if (!file) throw new SluiceError('RuleFileInvalid', 'the file is gone')
   const { tags = {}, delivery } = file.metadata ? parseMetadata(file.metadata) : {}
   return compile({
@@ -105,13 +132,22 @@ async function loadRule(
   })
 }
 
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file)
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
+    throw thrown
+  }
+}
+
 /** A rule without a test file has no tests. */
 async function runTestFile(
   rule: CompiledRule,
   file: string,
   options: Omit<RuleTestOptions, 'nowMs'>,
 ): Promise<readonly RuleTestResult[]> {
-  const bytes = await readFile(file).catch(() => undefined)
+  const bytes = await readable(() => readIfThere(file), path.basename(file))
   if (!bytes) return []
   try {
     return await runRuleTests(rule, bytes, { ...options, nowMs: systemClock.wallMs() })

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { messageOfRequest } from '../http/sluice/message-request.ts'
 import { systemClock } from '../base/clock.ts'
 import { compileActions } from '../actions/compile-actions.ts'
-import { labAccountId, loadConfig } from '../config/config.ts'
 import { evaluateRule } from '../engine/run-rule.ts'
 import { SluiceError } from '../base/errors.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
@@ -14,6 +13,7 @@ import type { SqlVersion } from '../sql/sql.ts'
 import { compileTemplate } from '../sql/template.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
+import { readRuleSettings } from './rule-settings.ts'
 
 export interface EvaluateOptions {
   readonly sql: string
@@ -29,11 +29,8 @@ const exitCodeUnmatched = 2
 
 /** `sluice evaluate`: one statement on one message, by the engine's own path. */
 export async function evaluateStatement(host: Host, options: EvaluateOptions): Promise<void> {
-  const { region, regex, protoDir, mqtt } = loadConfig(host.environment, 'lab')
-  const compile = createRuleCompiler(
-    { compileStatement, compileActions },
-    { region, accountId: labAccountId, regex, topicLimits: mqtt },
-  )
+  const settings = readRuleSettings(host.environment)
+  const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
   const nowMs = systemClock.wallMs()
   const rule = compile({
     name: 'evaluate',
@@ -48,10 +45,10 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
       payloadBase64: Buffer.from(options.payload).toString('base64'),
       ...(options.clientId !== undefined && { clientId: options.clientId }),
     },
-    { payloadText: undefined, where: 'message', nowMs, topicLimits: mqtt },
+    { payloadText: undefined, where: 'message', nowMs, topicLimits: settings.topicLimits },
   )
-  const callExternal = createLabFunctions({ clock: systemClock }, { protoDir })
-  const environment = { accountId: labAccountId, newUuid: randomUUID, callExternal }
+  const callExternal = createLabFunctions({ clock: systemClock }, settings)
+  const environment = { accountId: settings.accountId, newUuid: randomUUID, callExternal }
   const evaluation = await evaluateRule(rule, message, environment, templates)
   for (const [index, text] of evaluation.templates.entries()) {
     host.stderr.write(`${options.template[index]} -> ${text}\n`)

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { labAccountId, loadConfig } from '../config/config.ts'
+import { loadKinesisConfig } from '../base/config-of-lab.ts'
 import type { Host } from './host.ts'
 
 export function kinesisCommand(host: Host): Command {
@@ -61,7 +61,7 @@ const shardCountDefault = 4
 
 async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   host.leaveAws()
-  const config = loadConfig(host.environment, 'lab')
+  const config = loadKinesisConfig(host.environment)
   const stopRequested = host.stopRequested()
   // Loaded here and not on top: no other command needs them.
   const { createLogger } = await import('../telemetry/logger.ts')
@@ -72,7 +72,7 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const lab = await createLabServer({
     ...config.lab,
     region: config.region,
-    accountId: config.accountId ?? labAccountId,
+    accountId: config.accountId,
     clock: systemClock,
     logger,
     createsMissingStreams: options.createMissingStreams,
@@ -81,10 +81,13 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
     ...(options.limits ? {} : { limits: noLimits }),
     ...(options.strict || config.lab.isStrict ? { strict: options.keys } : {}),
   })
-  for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
-  logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
-  logger.info({ signal: await stopRequested }, 'stopping')
-  await lab.close()
+  try {
+    for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
+    logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
+    logger.info({ signal: await stopRequested }, 'stopping')
+  } finally {
+    await lab.close()
+  }
 }
 
 function collectStream(text: string, before: readonly StreamWanted[]): readonly StreamWanted[] {

@@ -127,12 +127,12 @@ function problemsOf(
   expectedOutput: string | undefined,
   evaluation: Evaluation,
 ): string[] {
+  // A failure is never what a test expects: it must not pass for a message that does not match.
+  const problems = evaluation.failures.map(({ where, message }) => `${where}: ${message}`)
   if (expected.matched !== evaluation.matched) {
-    const [failure] = evaluation.failures
-    if (failure && !evaluation.matched) return [`${failure.where}: ${failure.message}`]
+    if (problems.length > 0 && !evaluation.matched) return problems
     return [evaluation.matched ? 'it matched and should not' : 'it did not match and should']
   }
-  const problems: string[] = []
   const output = evaluation.output ?? Buffer.alloc(0)
   if (expectedOutput !== undefined && !isSame(expectedOutput, output, evaluation)) {
     problems.push(`output is ${show(output, evaluation)}, expected ${expectedOutput}`)
@@ -141,9 +141,6 @@ function problemsOf(
     problems.push(`output is ${output.toString('base64')}, expected ${expected.outputBase64}`)
   }
   const { records, republished } = expected
-  if (records || republished) {
-    problems.push(...evaluation.failures.map(({ where, message }) => `${where}: ${message}`))
-  }
   if (records) problems.push(...recordProblems(records, evaluation))
   if (republished) problems.push(...messageProblems(republished, evaluation))
   return problems

@@ -1,5 +1,7 @@
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
+import { labAccountId, labConfigOf, labRegion, openListener } from '../base/config-of-lab.ts'
+import type { LabConfig } from '../base/config-of-lab.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
@@ -8,6 +10,7 @@ import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
 import type { VariableName, Variables } from './variables.ts'
 
+export { labAccountId, labRegion } from '../base/config-of-lab.ts'
 export { deliveryLimits, variables } from './variables.ts'
 
 /** Environment variables -> one frozen Config. */
@@ -24,20 +27,7 @@ export interface Config {
   /** For MQTT, and for HTTP where `http.tls` says so. */
   readonly tls: TlsFiles | undefined
   readonly auth: HttpAuthentication
-  readonly lab: Listen & {
-    readonly limits: {
-      readonly writes: boolean
-      readonly reads: boolean
-      readonly fanOut: boolean
-    }
-    /** Signatures are verified. */
-    readonly isStrict: boolean
-    /** Absent: all is in memory. */
-    readonly dataDir: string | undefined
-    readonly storedBytesMax: number
-    /** Absent: as the lab likes it. */
-    readonly statusMs: number | undefined
-  }
+  readonly lab: LabConfig
   readonly rulesDir: string
   readonly functionsDir: string
   /** Whether a new data folder begins with a sample of an event source mapping. */
@@ -116,8 +106,6 @@ export interface Listen {
 export function loadConfig(environment: Environment, mode: Config['mode']): Config {
   const read = readVariables(variables, environment)
   const region = read.AWS_REGION ?? regionDefault(environment, mode)
-  const limited = new Set(read.SLUICE_LAB_LIMITS.split(','))
-  const isLimited = (name: string) => limited.has('on') || limited.has(name)
   const tls = tlsFilesOf(read)
   const dataDir = path.resolve(read.SLUICE_DATA_DIR ?? dataDirDefaults[mode])
   const config: Config = {
@@ -138,19 +126,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       ),
       metricsToken: read.SLUICE_METRICS_TOKEN,
     },
-    lab: {
-      host: read.SLUICE_LAB_HOST,
-      port: read.SLUICE_LAB_PORT,
-      limits: {
-        writes: isLimited('writes'),
-        reads: isLimited('reads'),
-        fanOut: isLimited('fan-out'),
-      },
-      isStrict: read.SLUICE_LAB_STRICT === '1',
-      dataDir: read.SLUICE_LAB_DATA && path.resolve(read.SLUICE_LAB_DATA),
-      storedBytesMax: read.SLUICE_LAB_MAX_BYTES,
-      statusMs: read.SLUICE_LAB_STATUS_MS,
-    },
+    lab: labConfigOf(read),
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
     samplesMapping: mode === 'lab' && read.SLUICE_SAMPLE_MAPPING !== 'off',
@@ -289,9 +265,6 @@ export function httpUrlOf(environment: Environment): string {
   return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
 }
 
-export const labAccountId = '000000000000'
-const labRegion = 'us-east-1'
-
 function regionDefault(environment: Environment, mode: Config['mode']): string {
   if (mode === 'lab') return labRegion
   const fallback = environment['AWS_DEFAULT_REGION']
@@ -302,15 +275,9 @@ function regionDefault(environment: Environment, mode: Config['mode']): string {
   )
 }
 
-/** Without authentication only this machine may reach a port, unless the operator says otherwise. */
 function refuseOpenListeners(config: Config): void {
   const [open] = openListeners(config).filter(({ isAllowed }) => !isAllowed)
-  if (open === undefined) return
-  throw new SluiceError(
-    'ConfigInvalid',
-    `${open.name}=${open.host} is not a loopback address and nothing is authenticated: ` +
-      'set SLUICE_INSECURE=1 to listen there all the same',
-  )
+  if (open !== undefined) throw openListener(open.name, open.host)
 }
 
 /** A port of MQTT that nobody could ever connect to is a mistake, and a certain one. */

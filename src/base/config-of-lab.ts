@@ -1,0 +1,99 @@
+import path from 'node:path'
+import { SluiceError } from './errors.ts'
+import { isLoopback } from './loopback.ts'
+import { readVariables } from '../config/variable.ts'
+import type { Environment } from '../config/variable.ts'
+import { variables } from '../config/variables.ts'
+import type { VariableName, Variables } from '../config/variables.ts'
+
+export const labAccountId = '000000000000'
+export const labRegion = 'us-east-1'
+
+/** The local Kinesis and STS. */
+export interface LabConfig {
+  readonly host: string
+  readonly port: number
+  readonly limits: {
+    readonly writes: boolean
+    readonly reads: boolean
+    readonly fanOut: boolean
+  }
+  /** Signatures are verified. */
+  readonly isStrict: boolean
+  /** Absent: all is in memory. */
+  readonly dataDir: string | undefined
+  readonly storedBytesMax: number
+  /** Absent: as the lab likes it. */
+  readonly statusMs: number | undefined
+}
+
+const labVariables = [
+  'SLUICE_LAB_HOST',
+  'SLUICE_LAB_PORT',
+  'SLUICE_LAB_LIMITS',
+  'SLUICE_LAB_STRICT',
+  'SLUICE_LAB_DATA',
+  'SLUICE_LAB_MAX_BYTES',
+  'SLUICE_LAB_STATUS_MS',
+] as const satisfies readonly VariableName[]
+
+export function labConfigOf(read: Pick<Variables, (typeof labVariables)[number]>): LabConfig {
+  const limited = new Set(read.SLUICE_LAB_LIMITS.split(','))
+  const isLimited = (name: string) => limited.has('on') || limited.has(name)
+  return {
+    host: read.SLUICE_LAB_HOST,
+    port: read.SLUICE_LAB_PORT,
+    limits: {
+      writes: isLimited('writes'),
+      reads: isLimited('reads'),
+      fanOut: isLimited('fan-out'),
+    },
+    isStrict: read.SLUICE_LAB_STRICT === '1',
+    dataDir: read.SLUICE_LAB_DATA && path.resolve(read.SLUICE_LAB_DATA),
+    storedBytesMax: read.SLUICE_LAB_MAX_BYTES,
+    statusMs: read.SLUICE_LAB_STATUS_MS,
+  }
+}
+
+export interface KinesisConfig {
+  readonly lab: LabConfig
+  readonly region: string
+  readonly accountId: string
+  readonly logLevel: Variables['SLUICE_LOG_LEVEL']
+  readonly insecure: boolean
+}
+
+/**
+ * What `sluice kinesis` takes from the environment: settings of the engine's listeners do not
+ * concern it.
+ *
+ * @throws SluiceError ConfigInvalid
+ */
+export function loadKinesisConfig(environment: Environment): KinesisConfig {
+  const read = readVariables(variables, environment, [
+    ...labVariables,
+    'AWS_REGION',
+    'SLUICE_ACCOUNT_ID',
+    'SLUICE_LOG_LEVEL',
+    'SLUICE_INSECURE',
+  ])
+  const lab = labConfigOf(read)
+  const insecure = read.SLUICE_INSECURE === '1'
+  if (!insecure && !isLoopback(lab.host)) throw openListener('SLUICE_LAB_HOST', lab.host)
+  return Object.freeze({
+    lab,
+    region: read.AWS_REGION ?? labRegion,
+    accountId: read.SLUICE_ACCOUNT_ID ?? labAccountId,
+    logLevel: read.SLUICE_LOG_LEVEL,
+    insecure,
+  })
+}
+
+/** Without authentication only this machine may reach a port, unless the operator says otherwise. */
+export function openListener(name: VariableName, host: string): SluiceError {
+  return new SluiceError(
+    'ConfigInvalid',
+    `${name}=${host} is not a loopback address and nothing is authenticated: ` +
+      'set SLUICE_INSECURE=1 to listen there all the same',
+  )
+}

@@ -1,0 +1,44 @@
+import path from 'node:path'
+import { labAccountId, labRegion, variables } from '../config/config.ts'
+import type { TopicLimits } from '../topics/topic.ts'
+import { readVariables } from '../config/variable.ts'
+import type { Environment } from '../config/variable.ts'
+import type { Variables } from '../config/variables.ts'
+
+/** What of the environment commands need that try rules and start nothing. */
+export interface RuleSettings {
+  readonly rulesDir: string
+  readonly protoDir: string | undefined
+  readonly regex: Variables['SLUICE_REGEX']
+  readonly region: string
+  readonly accountId: string
+  readonly topicLimits: TopicLimits
+}
+
+/**
+ * Reads these and no settings of listeners, which an environment for production may hold.
+ *
+ * @throws SluiceError ConfigInvalid
+ */
+export function readRuleSettings(environment: Environment): RuleSettings {
+  const read = readVariables(variables, environment, [
+    'SLUICE_RULES_DIR',
+    'SLUICE_PROTO_DIR',
+    'SLUICE_REGEX',
+    'AWS_REGION',
+    'SLUICE_ACCOUNT_ID',
+    'SLUICE_MQTT_TOPIC_BYTES_MAX',
+    'SLUICE_MQTT_TOPIC_SLASHES_MAX',
+  ])
+  return {
+    rulesDir: path.resolve(read.SLUICE_RULES_DIR),
+    protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
+    regex: read.SLUICE_REGEX,
+    region: read.AWS_REGION ?? labRegion,
+    accountId: read.SLUICE_ACCOUNT_ID ?? labAccountId,
+    topicLimits: {
+      topicBytesMax: read.SLUICE_MQTT_TOPIC_BYTES_MAX,
+      topicSlashesMax: read.SLUICE_MQTT_TOPIC_SLASHES_MAX,
+    },
+  }
+}

@@ -1,0 +1,122 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createProgram } from '../../src/cli/program.ts'
+import { createTestHost } from '../helpers/test-host.ts'
+import { temporaryFolder } from '../identity/identity-fixtures.ts'
+
+const rule = (sql = "SELECT * FROM 'a'") => JSON.stringify({ sql, actions: [] })
+const tests = (expected: object, payload: unknown = {}) =>
+  JSON.stringify([{ name: 'it', message: { topic: 'a', payload }, expect: expected }])
+
+async function check(
+  files: Readonly<Record<string, string>>,
+  environment: Record<string, string> = {},
+) {
+  const folder = await temporaryFolder()
+  for (const [name, text] of Object.entries(files)) {
+    if (text === 'folder') await mkdir(path.join(folder, name))
+    else await writeFile(path.join(folder, name), text)
+  }
+  const host = createTestHost(environment)
+  await createProgram(host).parseAsync(['check', folder], { from: 'user' })
+  return { lines: host.written.stdout.split('\n').slice(0, -1), exitCode: host.exitCode() }
+}
+
+test('a folder of rules that are good', async () => {
+  const files = { 'r.json': rule(), 'r.test.json': tests({ matched: true }), 'README.md': '' }
+  expect(await check(files)).toEqual({
+    lines: ['ok    r', '  ok    it', '1 rules, 1 tests, 0 problems'],
+    exitCode: 0,
+  })
+})
+
+describe('what the lab would ignore is a problem', () => {
+  const failing =
+    "SELECT get_secret('s', 'SecretString', 'k', 'arn:aws:iam::1:role/r') AS s FROM 'a'"
+  test.each<[string, Readonly<Record<string, string>>, RegExp]>([
+    [
+      'tests of a rule that is not there',
+      { 'r.test.json': tests({ matched: true }) },
+      /^FAIL {2}r\.test\.json: there is no rule r\.json/,
+    ],
+    [
+      'a file whose name is no name of a rule',
+      { 'my-rule.json': rule() },
+      /^FAIL {2}my-rule\.json: .*letters, digits and _.*ignores/,
+    ],
+    [
+      'tests under such a name',
+      { 'my-rule.test.json': tests({ matched: true }) },
+      /^FAIL {2}my-rule\.test\.json: .*letters, digits and _/,
+    ],
+    [
+      'tests that cannot be read',
+      { 'r.json': rule(), 'r.test.json': 'folder' },
+      /^FAIL {2}r: r\.test\.json cannot be read: EISDIR/,
+    ],
+    ['a rule that cannot be read', { 'r.json': 'folder' }, /^FAIL {2}r: .*cannot be read: EISDIR/],
+    [
+      'a test that expects no match of a rule that failed',
+      { 'r.json': rule(failing), 'r.test.json': tests({ matched: false }) },
+      /^ {8}get_secret\(\): /,
+    ],
+  ])('%s', async (_name, files, line) => {
+    const { lines, exitCode } = await check(files)
+    expect(lines).toContainEqual(expect.stringMatching(line))
+    expect(lines.at(-1)).toMatch(/ 1 problems$/)
+    expect(exitCode).toBe(1)
+  })
+
+  test('but not metadata that a crash left, of which it makes a note', async () => {
+    const { lines, exitCode } = await check({ 'r.meta.json': '{}' })
+    expect(lines[0]).toMatch(/^note {2}r\.meta\.json: there is no rule r\.json/)
+    expect(exitCode).toBe(0)
+  })
+})
+
+test('a test whose action fails does not pass, whatever it expects', async () => {
+  const sql = "SELECT * FROM 'a'"
+  const roleArn = 'arn:aws:iam::123456789012:role/r'
+  const action = { streamName: '${name}', partitionKey: 'k', roleArn }
+  const text = JSON.stringify({ sql, actions: [{ kinesis: action }] })
+  const { lines, exitCode } = await check({
+    'r.json': text,
+    'r.test.json': tests({ matched: true }, { name: 'no name of a stream' }),
+  })
+  expect(lines).toContain('  FAIL  it')
+  expect(exitCode).toBe(1)
+})
+
+test('one rule that cannot be read keeps no other from being checked', async () => {
+  const { lines } = await check({ 'a.json': 'folder', 'b.json': rule() })
+  expect(lines).toContain('ok    b')
+})
+
+test.each([
+  { SLUICE_HTTP_HOST: '0.0.0.0' },
+  { SLUICE_MQTT_HOST: '0.0.0.0' },
+  { SLUICE_TLS_CERT_FILE: 'c.pem' },
+  { SLUICE_HTTP_PORT: 'none' },
+])('the environment of a server does not concern it: %j', async (environment) => {
+  expect((await check({ 'r.json': rule() }, environment)).exitCode).toBe(0)
+})
+
+test('rules see the account of the environment', async () => {
+  const files = {
+    'r.json': rule("SELECT accountid() AS a FROM 'a'"),
+    'r.test.json': tests({ matched: true, output: { a: '210987654321' } }),
+  }
+  expect((await check(files, { SLUICE_ACCOUNT_ID: '210987654321' })).exitCode).toBe(0)
+})
+
+test('a rule file without permission is told as one', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(path.join(folder, 'r.json'), rule())
+  await chmod(path.join(folder, 'r.json'), 0)
+  const host = createTestHost()
+  await createProgram(host).parseAsync(['check', folder], { from: 'user' })
+  // Root reads it all the same.
+  const expected = process.getuid?.() === 0 ? /^ok {4}r/ : /^FAIL {2}r: .*EACCES/
+  expect(host.written.stdout).toMatch(expected)
+})
