@@ -4,7 +4,7 @@ import type { AwsCallsOptions } from '../aws/aws-calls.ts'
 import { startLabWorker } from '../lab/worker/lab-worker.ts'
 import { statusDurationsOf } from '../lab/streams/statuses.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
-import { endpointOf } from '../base/running-engine.ts'
+import { endpointOf } from './running-engine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /** What the lab adds to the engine: a Kinesis and STS of its own, and streams for its rules. */

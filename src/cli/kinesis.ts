@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { loadKinesisConfig } from '../base/config-of-lab.ts'
+import { loadKinesisConfig } from '../config/config-of-lab.ts'
 import type { Host } from './host.ts'
 
 export function kinesisCommand(host: Host): Command {

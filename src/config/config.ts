@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
-import { labAccountId, labConfigOf, labRegion, openListener } from '../base/config-of-lab.ts'
-import type { LabConfig } from '../base/config-of-lab.ts'
+import { labAccountId, labConfigOf, labRegion, openListener } from './config-of-lab.ts'
+import type { LabConfig } from './config-of-lab.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
@@ -10,7 +10,7 @@ import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
 import type { VariableName, Variables } from './variables.ts'
 
-export { labAccountId, labRegion } from '../base/config-of-lab.ts'
+export { labAccountId, labRegion } from './config-of-lab.ts'
 export { deliveryLimits, variables } from './variables.ts'
 
 /** Environment variables -> one frozen Config. */

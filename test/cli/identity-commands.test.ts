@@ -6,7 +6,7 @@ import { createProgram } from '../../src/cli/program.ts'
 import { parseAccessKeys } from '../../src/identity/access-keys/credentials-file.ts'
 import { parsePasswordFile } from '../../src/identity/passwords/password-file.ts'
 import { isPasswordOf } from '../../src/identity/passwords/password-hash.ts'
-import { writeRunningEngine } from '../../src/base/running-engine.ts'
+import { writeRunningEngine } from '../../src/app/running-engine.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { temporaryFolder } from '../identity/identity-fixtures.ts'
 

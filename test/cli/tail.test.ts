@@ -2,7 +2,7 @@ import { ListStreamConsumersCommand, PutRecordCommand } from '@aws-sdk/client-ki
 import { describe, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { textLine } from '../../src/cli/record-line.ts'
-import { writeRunningEngine } from '../../src/base/running-engine.ts'
+import { writeRunningEngine } from '../../src/app/running-engine.ts'
 import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'

@@ -1,8 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from '../config/config.ts'
-import { SluiceError, messageOf } from './errors.ts'
-import { reachableHost } from './loopback.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import { reachableHost } from '../base/loopback.ts'
 import { labFileName } from '../outbox/folder-format.ts'
 
 /**
