@@ -7,7 +7,7 @@ export default defineConfig({
     testTimeout: 20_000,
     // The tests wait for disks and sockets more than they compute.
     maxWorkers: '100%',
-    // As main.ts sets it: the tests use the AWS SDK's clients, too.
+    // As scripts/build.mjs defines it for the bundle.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' },
     coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
   },

@@ -2,7 +2,7 @@
 // It installs what package-lock.json names and builds dist/, each only when out of date, so that
 // a second start takes no time here.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -20,13 +20,8 @@ if (!isInstalled()) {
   run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 if (!process.argv.includes('--no-build') && !isBuilt()) {
-  // What a file that is gone has left must not end up in a package.
-  rmSync(path.join(root, 'dist'), { recursive: true, force: true })
-  run(process.execPath, [
-    path.join(root, 'node_modules/typescript/bin/tsc'),
-    '-p',
-    'tsconfig.build.json',
-  ])
+  console.error('Building ...')
+  run(process.execPath, ['scripts/build.mjs'])
 }
 
 function isInstalled() {
@@ -49,20 +44,21 @@ function lockedVersions(file) {
   )
 }
 
-/** Nothing is written when a source has an error, and a folder is touched when a file leaves it. */
+/** main.js is written last, and a folder is touched when a file leaves it. */
 function isBuilt() {
   const built = path.join(root, 'dist/main.js')
   if (!existsSync(built)) return false
   const builtMs = statSync(built).mtimeMs
-  const sources = readdirSync(path.join(root, 'src'), { recursive: true, withFileTypes: true })
-  return sources
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .concat(
-      ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'].map((name) =>
-        path.join(root, name),
-      ),
-    )
-    .every((file) => statSync(file).mtimeMs <= builtMs)
+  const folders = ['src', 'scripts'].map((name) => path.join(root, name))
+  const files = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) =>
+      path.join(entry.parentPath, entry.name),
+    ),
+  )
+  const settings = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+  return [...folders, ...files, ...settings.map((name) => path.join(root, name))].every(
+    (file) => statSync(file).mtimeMs <= builtMs,
+  )
 }
 
 function run(command, args) {

@@ -7,6 +7,7 @@
 export { consume } from './consumers/consume.ts'
 export type { ConsumeOptions, Consumer } from './consumers/consume.ts'
 export type { ConsumedBatch, ConsumedRecord, RecordsHandler } from './consumers/consumed-batch.ts'
+export type { KinesisAccess, KinesisCredentials } from './consumers/kinesis-access.ts'
 export { createMemoryCheckpoints } from './consumers/checkpoints.ts'
 export type {
   Checkpoint,

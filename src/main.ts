@@ -7,13 +7,6 @@ import { createProgram } from './cli/program.ts'
  * that hears signals.
  */
 
-// The AWS SDK says at each start which Node its releases after January 2027 will want. The README
-// recommends a newer Node; a warning on every command does not help.
-const sdkWarningSwitch = 'AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'
-process.env[sdkWarningSwitch] ??= 'true'
-
-const keptInLab = new Set(['AWS_REGION', sdkWarningSwitch])
-
 const host: Host = {
   environment: process.env,
   // Asked for it is opened, and some commands never do.
@@ -31,7 +24,7 @@ const host: Host = {
     }),
   leaveAws() {
     for (const name of Object.keys(process.env)) {
-      if (name.startsWith('AWS_') && !keptInLab.has(name)) delete process.env[name]
+      if (name.startsWith('AWS_') && name !== 'AWS_REGION') delete process.env[name]
     }
     // The files that the AWS tools share name profiles, endpoints and credentials too.
     process.env['AWS_CONFIG_FILE'] = '/dev/null'

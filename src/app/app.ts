@@ -73,9 +73,8 @@ export interface AppDependencies {
 
 /** What a lab without rules begins with. */
 async function readSampleRule() {
-  const name = 'hot_devices'
-  const file = new URL(`../../rules/${name}.json`, import.meta.url)
-  return { name, text: await readFile(file, 'utf8') }
+  const file = new URL('../../rules/hot_devices.json', import.meta.url)
+  return { name: 'hot_devices', text: await readFile(file, 'utf8') }
 }
 
 /**

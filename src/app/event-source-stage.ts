@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
-import type { KinesisAccess } from '../consumers/kinesis-reads.ts'
+import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { createEventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { LabStage } from './lab-stage.ts'

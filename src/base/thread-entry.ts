@@ -1,32 +1,40 @@
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { WorkerOptions } from 'node:worker_threads'
 
 /**
- * Starts a module of this tree in a thread of its own.
+ * Starts a module of Sluice in a thread of its own.
  *
- * @param entry URL without its ending: `new URL('./function-thread-main', import.meta.url)`
+ * @param entry the URL of a source, made by `new URL` from a relative path in quotes and
+ *   `import.meta.url`: the build finds the modules of threads by this expression, and puts the name
+ *   of the bundled file in its place
  */
 export function startThread(entry: URL, options: WorkerOptions): Worker {
-  const isCompiled = import.meta.url.endsWith('.js')
-  return new Worker(isCompiled ? new URL(`${entry.href}.js`) : entryOfSource(entry), options)
+  return new Worker(entry.pathname.endsWith('.ts') ? entryOfSource(entry) : entry, options)
 }
 
 /**
- * Development only: a thread does not take over the loader with which its parent reads TypeScript.
- * What was compiled does, and starts ten times as fast, unless the source is newer; then the thread
- * registers tsx (a development dependency) first.
+ * Development only: a thread does not inherit the loader with which its parent reads TypeScript. A
+ * build that is newer than every source says the same and starts ten times as fast, so it is taken
+ * where there is one. Otherwise the thread registers tsx (a development dependency) first.
  */
-function entryOfSource(entry: URL): URL {
-  const source = new URL(`${entry.href}.ts`)
-  const compiled = new URL(`${entry.href.replace(/\/src\/(?!.*\/src\/)/, '/dist/')}.js`)
-  if (modifiedMs(compiled) > modifiedMs(source)) return compiled
+function entryOfSource(source: URL): URL {
+  const built = new URL(source.href.replace(/^(.*)\/src\/(?:.*\/)?([^/]+)\.ts$/, '$1/dist/$2.js'))
+  if (modifiedMs(built) > newestSourceMs(source)) return built
   const tsx = import.meta.resolve('tsx/esm/api')
   const code = `import { register } from '${tsx}'; register(); await import('${source.href}')`
   return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
 }
 
+function newestSourceMs(source: URL): number {
+  const folder = fileURLToPath(new URL(source.href.replace(/^(.*\/src\/).*$/, '$1')))
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  return Math.max(...entries.map((entry) => modifiedMs(path.join(entry.parentPath, entry.name))))
+}
+
 /** 0 for what is not there. */
-function modifiedMs(file: URL): number {
+function modifiedMs(file: string | URL): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
 }

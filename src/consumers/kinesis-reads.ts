@@ -5,10 +5,11 @@ import {
   KinesisClient,
   ListShardsCommand,
 } from '@aws-sdk/client-kinesis'
-import type { GetRecordsOutput, KinesisClientConfig } from '@aws-sdk/client-kinesis'
+import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createConsumerCalls } from './consumer-calls.ts'
 import type { ConsumerCalls } from './consumer-calls.ts'
+import type { KinesisAccess } from './kinesis-access.ts'
 import { given, shardOf } from './kinesis-shapes.ts'
 import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 
@@ -28,15 +29,6 @@ export interface StreamIdentity {
   readonly arn: string
   /** Epoch milliseconds. */
   readonly createdMs: number
-}
-
-/** How Kinesis is reached, and as whom. */
-export interface KinesisAccess {
-  readonly region?: string
-  /** Absent: AWS, or what the SDK's own variables say. */
-  readonly endpoint?: string
-  /** Absent: the SDK's chain. */
-  readonly credentials?: NonNullable<KinesisClientConfig['credentials']>
 }
 
 const connectionTimeoutMs = 5_000

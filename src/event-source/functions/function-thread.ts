@@ -36,7 +36,7 @@ export function startFunctionThread(
   { clock, logger }: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   { environment, ...data }: FunctionThreadOptions,
 ): FunctionThread {
-  const worker = startThread(new URL('./function-thread-main', import.meta.url), {
+  const worker = startThread(new URL('./function-thread-main.ts', import.meta.url), {
     workerData: data,
     env: environment,
     stdout: true,

@@ -1,4 +1,5 @@
-import { Encoder, Tag } from 'cbor-x'
+// The entry without the native helper, which a bundle cannot have.
+import { Encoder, Tag } from 'cbor-x/encode'
 import { isObject } from './validation.ts'
 import { readBody } from './wire-format.ts'
 import type { WireFormat } from './wire-format.ts'

@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+import { startThread } from '../../base/thread-entry.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
 /** The lab in a thread of its own, so that it takes no time from the engine's. */
@@ -34,7 +35,8 @@ const closeTimeoutMs = 2_000
  */
 export async function startLabWorker(options: LabWorkerOptions): Promise<LabWorker> {
   const { logger, onExit, ...data } = options
-  const worker = startThread(data)
+  const entry = new URL('./lab-worker-main.ts', import.meta.url)
+  const worker = startThread(entry, { workerData: data })
   const requests = createRequests(worker)
   let isRunning = false
   let cause: unknown
@@ -76,22 +78,6 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
       cancel()
     },
   }
-}
-
-function startThread(data: LabWorkerData): Worker {
-  const isCompiled = import.meta.url.endsWith('.js')
-  const entry = new URL(`./lab-worker-main${isCompiled ? '.js' : '.ts'}`, import.meta.url)
-  return new Worker(isCompiled ? entry : sourceEntry(entry), { workerData: data })
-}
-
-/**
- * Development only: a thread does not take over the loader with which its parent reads TypeScript,
- * so this entry registers tsx (a development dependency) first.
- */
-function sourceEntry(entry: URL): URL {
-  const tsx = import.meta.resolve('tsx/esm/api')
-  const code = `import { register } from '${tsx}'; register(); await import('${entry.href}')`
-  return new URL(`data:text/javascript,${encodeURIComponent(code)}`)
 }
 
 interface Requests {

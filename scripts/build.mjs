@@ -1,0 +1,96 @@
+// Builds dist/, which is what the package ships: bundles with their source maps, static files and
+// licences of the packages in them, and type declarations. The reasons are in
+// docs/decisions/0024-the-package-is-a-bundle.md.
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import path from 'node:path'
+import { build } from 'esbuild'
+import { writeDeclarations } from './build/declarations.mjs'
+import { licencesOf } from './build/licences.mjs'
+import { checkFolderNames, foldersOfPackages, packagesWithFiles } from './build/package-folders.mjs'
+import { findThreadEntries, sourceUrls } from './build/source-urls.mjs'
+import { withoutMap } from './build/without-map.mjs'
+
+const root = path.resolve(import.meta.dirname, '..')
+const dist = path.join(root, 'dist')
+const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
+
+/** Packages in CommonJS find Node's own modules by `require`. */
+const requireLine =
+  "import { createRequire as requireOf } from 'node:module';" +
+  'const require = requireOf(import.meta.url);'
+
+// What a file that is gone has left must not end up in a package.
+rmSync(dist, { recursive: true, force: true })
+
+const { outputFiles, metafile } = await build({
+  absWorkingDir: root,
+  entryPoints: ['src/main.ts', 'src/index.ts', ...findThreadEntries(root)],
+  outdir: 'dist',
+  // All files stand side by side, so that a URL relative to one of them is the same for each.
+  entryNames: '[name]',
+  chunkNames: '[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.20',
+  // ES modules where a package has both: what is not used of them is left out.
+  mainFields: ['module', 'main'],
+  external: Object.keys(dependencies),
+  banner: { js: requireLine },
+  define: {
+    // The AWS SDK says at each start which Node its releases after January 2027 will want.
+    'process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED': '"true"',
+    // `ws` takes native helpers where it finds them: there are none in a bundle.
+    'process.env.WS_NO_BUFFER_UTIL': '"true"',
+    'process.env.WS_NO_UTF_8_VALIDATE': '"true"',
+  },
+  // The maps hold the sources of Sluice, which the package does not ship.
+  sourcemap: true,
+  // Names stay, and lines stay short: V8 shows the whole line of an uncaught error.
+  minifyWhitespace: true,
+  lineLimit: 160,
+  legalComments: 'none',
+  metafile: true,
+  write: false,
+  logLevel: 'warning',
+  plugins: [sourceUrls(root), foldersOfPackages(root), withoutMap()],
+})
+const bundled = bundledFiles(metafile)
+checkImports(metafile)
+checkFolderNames(root, bundled)
+
+mkdirSync(dist)
+writeFileSync(path.join(dist, 'THIRD-PARTY-LICENSES.txt'), licencesOf(root, bundled))
+for (const [name, folder] of packagesWithFiles) {
+  const files = path.join(name, folder)
+  cpSync(path.join(root, 'node_modules', files), path.join(dist, 'packages', files), {
+    recursive: true,
+  })
+}
+writeDeclarations(root)
+// The last one: prepare.mjs tells by it that the rest is there.
+const isMain = (file) => path.basename(file) === 'main.js'
+for (const { path: file, contents } of outputFiles.toSorted(
+  (a, b) => Number(isMain(a.path)) - Number(isMain(b.path)),
+)) {
+  writeFileSync(file, contents)
+}
+
+/** The files of which something is in a bundle: what is imported and not used is left out. */
+function bundledFiles({ outputs }) {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
+  const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  return new Set(used.map(([file]) => file))
+}
+
+/** A bundle that imports what the package does not install would fail at its user's. */
+function checkImports({ outputs }) {
+  for (const [output, { imports }] of Object.entries(outputs)) {
+    for (const { path: imported, external } of imports) {
+      const isKnown = isBuiltin(imported) || Object.hasOwn(dependencies, imported)
+      if (external && !isKnown) throw new Error(`${output} imports ${imported}`)
+    }
+  }
+}
