@@ -59,6 +59,7 @@ const { outputFiles, metafile } = await build({
 })
 const bundled = bundledFiles(metafile)
 checkImports(metafile)
+checkLazyImports(metafile)
 checkFolderNames(root, bundled)
 
 mkdirSync(dist)
@@ -91,6 +92,24 @@ function checkImports({ outputs }) {
     for (const { path: imported, external } of imports) {
       const isKnown = isBuiltin(imported) || Object.hasOwn(dependencies, imported)
       if (external && !isKnown) throw new Error(`${output} imports ${imported}`)
+    }
+  }
+}
+
+/**
+ * Node finds names in a package in CommonJS; a bundle of one has nothing but its default export. So
+ * `import()` of such a package must ask for that.
+ */
+function checkLazyImports({ inputs }) {
+  for (const [file, { imports }] of Object.entries(inputs)) {
+    for (const { path: imported, kind, original } of imports) {
+      if (kind !== 'dynamic-import' || inputs[imported]?.format !== 'cjs') continue
+      const text = readFileSync(path.join(root, file), 'utf8')
+      const isRight = new RegExp(
+        `(\\{ default: \\w+ \\} =|^\\s*) await import\\('${original}'\\)`,
+        'm',
+      )
+      if (!isRight.test(text)) throw new Error(`${file}: ask import('${original}') for its default`)
     }
   }
 }

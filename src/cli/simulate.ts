@@ -141,19 +141,21 @@ interface Device {
 }
 
 async function connectDevice(name: string, { host, port }: Listen): Promise<Device> {
-  const { connectAsync } = await import('mqtt')
-  const client = await connectAsync(
-    `mqtt://${host}:${port}`,
-    { clientId: name, connectTimeout: connectTimeoutMs },
-    false,
-  ).catch((thrown: unknown) => {
-    throw new SluiceError(
-      'PortUnavailable',
-      `no MQTT broker answers at ${host}:${port}: ${messageOf(thrown) || 'connection refused'} ` +
-        '(`npm start` runs one)',
-      { cause: thrown },
+  const { default: mqtt } = await import('mqtt')
+  const client = await mqtt
+    .connectAsync(
+      `mqtt://${host}:${port}`,
+      { clientId: name, connectTimeout: connectTimeoutMs },
+      false,
     )
-  })
+    .catch((thrown: unknown) => {
+      throw new SluiceError(
+        'PortUnavailable',
+        `no MQTT broker answers at ${host}:${port}: ${messageOf(thrown) || 'connection refused'} ` +
+          '(`npm start` runs one)',
+        { cause: thrown },
+      )
+    })
   // A lost connection is made anew by the client, which then publishes again what was unanswered.
   client.on('error', () => undefined)
   const unanswered = new Set<Promise<void>>()
