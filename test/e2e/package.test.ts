@@ -18,6 +18,11 @@ const packagesMax = 20
 /** What npm says where it has neither a registry nor a copy of its own of all packages. */
 const unreachable = /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONN(REFUSED|RESET)|E?TIMEDOUT|ERR_SOCKET/
 
+const installOptions =
+  '--omit=dev --prefer-offline --no-audit --no-fund --fetch-retries=0 --fetch-timeout=20000'.split(
+    ' ',
+  )
+
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let modules: string
 let shipped: string
@@ -27,16 +32,12 @@ beforeAll(async () => {
   folder = await temporaryFolder()
   modules = path.join(folder.path, 'node_modules')
   shipped = path.join(modules, 'sluice-iot')
-  const { stdout } = await run(root, 'npm', [
-    ...['pack', '--ignore-scripts', '--json', '--pack-destination', folder.path],
-  ])
+  const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder.path]
+  const { stdout } = await run(root, 'npm', pack)
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
   await writeFile(path.join(folder.path, 'package.json'), '{"private": true, "type": "module"}')
   try {
-    await run(folder.path, 'npm', [
-      ...['install', `./${filename}`, '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund'],
-      ...['--fetch-retries=0', '--fetch-timeout=20000'],
-    ])
+    await run(folder.path, 'npm', ['install', `./${filename}`, ...installOptions])
   } catch (thrown) {
     if (!unreachable.test(String(thrown))) throw thrown
     whyNot = 'npm reaches no registry and has no copy of all packages'
@@ -83,16 +84,7 @@ describe('installed from its package, Sluice', () => {
     const project = path.join(folder.path, 'project')
     await mkdir(project)
     await writeFile(path.join(project, 'program.ts'), program)
-    await writeFile(
-      path.join(project, 'tsconfig.json'),
-      JSON.stringify({
-        compilerOptions: {
-          ...{ strict: true, noEmit: true, target: 'es2023', module: 'nodenext' },
-          ...{ exactOptionalPropertyTypes: true, skipLibCheck: false },
-          ...{ typeRoots: [path.join(root, 'node_modules/@types')], types: ['node'] },
-        },
-      }),
-    )
+    await writeFile(path.join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
     const compiler = path.join(root, 'node_modules/.bin/tsc')
     expect(await run(project, compiler, ['-p', '.'])).toEqual({ stdout: '', stderr: '' })
   })
@@ -119,6 +111,17 @@ describe('installed from its package, Sluice', () => {
     expect(dialects).toEqual(['node_modules/node-sql-parser/build/sqlite.js'])
   })
 })
+
+const compilerOptions = {
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+  target: 'es2023',
+  module: 'nodenext',
+  typeRoots: [path.join(root, 'node_modules/@types')],
+  types: ['node'],
+}
 
 /** What a program written in TypeScript says. */
 const program = `

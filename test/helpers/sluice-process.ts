@@ -23,12 +23,13 @@ export interface SluiceProcess {
 
 const binary = path.resolve(import.meta.dirname, '../../bin/sluice.js')
 
+/** @param node the Node.js that runs it */
 export function startSluice(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-  { cwd }: Pick<RunOptions, 'cwd'> = {},
+  { cwd, node = process.execPath }: Pick<RunOptions, 'cwd'> & { readonly node?: string } = {},
 ): SluiceProcess {
-  const child = spawn(process.execPath, [binary, ...words], {
+  const child = spawn(node, [binary, ...words], {
     cwd,
     env: { ...inherited(), ...freePorts, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
