@@ -169,7 +169,7 @@ export async function cpuMicroseconds(pid: number): Promise<number> {
 }
 
 /** Linux counts in ticks of 10 ms. */
-const microsecondsPerTick = 10_000
+export const microsecondsPerTick = 10_000
 
 export interface MemoryWatch {
   /** The most that was seen, in bytes. */
