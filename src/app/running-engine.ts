@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { Config } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { reachableHost } from '../base/loopback.ts'
-import { labFileName } from '../outbox/folder-format.ts'
+import { labFileName } from '../storage/folder-format.ts'
 
 /**
  * Where a running engine listens, kept in its data folder so that commands such as `sluice tail`

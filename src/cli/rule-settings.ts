@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { labAccountId, labRegion, variables } from '../config/config.ts'
-import type { TopicLimits } from '../topics/topic.ts'
+import type { TopicLimits } from '../topics/topic-filter.ts'
 import { readVariables } from '../config/variable.ts'
 import type { Environment } from '../config/variable.ts'
 import type { Variables } from '../config/variables.ts'

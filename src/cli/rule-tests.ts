@@ -19,7 +19,7 @@ import { schemaProblem } from '../base/schema-problem.ts'
 import { equals } from '../sql/values/arithmetic.ts'
 import { readJson } from '../sql/values/json-reader.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
-import { newWork } from '../sql/work.ts'
+import { newWork } from '../sql/values/work.ts'
 
 /**
  * The tests beside a rule, `<name>.test.json`: messages, and what the rule makes of them.

@@ -4,7 +4,7 @@ import { loadConfig, openListeners } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Logger } from '../telemetry/logger.ts'
-import { checkFolderOwner } from '../outbox/folder-format.ts'
+import { checkFolderOwner } from '../storage/folder-format.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 

@@ -14,8 +14,8 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { claimFolder, unusable } from '../outbox/folder-format.ts'
-import type { FolderOwner } from '../outbox/folder-format.ts'
+import { claimFolder, unusable } from './folder-format.ts'
+import type { FolderOwner } from './folder-format.ts'
 
 const lockName = 'lock'
 

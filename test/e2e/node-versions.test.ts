@@ -22,7 +22,7 @@ test.for([20, 22, 24])('on Node %i no warning reaches the terminal', async (majo
       SLUICE_RULES_DIR: path.join(root, 'rules'),
       SLUICE_FUNCTIONS_DIR: path.join(root, 'functions'),
     },
-    node,
+    { node },
   )
   const ports = (await lab.ready()) as unknown as Record<string, number>
   const client = await connectAsync(`mqtt://127.0.0.1:${ports['mqtt']}`)

@@ -18,13 +18,13 @@ import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../values/numbers.ts'
 import type { Value } from '../values/values.ts'
-import { placeOf } from './frame.ts'
-import type { Evaluate, Frame, Surroundings } from './frame.ts'
+import { placeOf } from '../externals/frame.ts'
+import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
 import { compileMember, compilePath, compileStar } from './names.ts'
 import type { QueryCompiler } from './names.ts'
 import { unreachable } from '../../base/unreachable.ts'
-import { spend } from '../work.ts'
-import type { WorkPlace } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { WorkPlace } from '../values/work.ts'
 
 /** @param compileQuery compiles nested queries, whose parts are expressions in turn */
 export function compileExpression(

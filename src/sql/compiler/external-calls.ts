@@ -14,7 +14,7 @@
  *   outside, and makes a failure of what is no signal, such as a stack that overflows.
  */
 import { messageOf } from '../../base/errors.ts'
-import type { Frame } from './frame.ts'
+import type { Frame } from '../externals/frame.ts'
 import type { EvaluationFailure } from '../values/evaluation-failure.ts'
 import type {
   CallExternal,
@@ -24,8 +24,8 @@ import type {
   ExternalRequest,
 } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
-import { WorkSpent, describePlace, spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { WorkSpent, describePlace, spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 
 /** External calls of one rule for one message; a nested query makes one for each element. */
 const callsMax = 64

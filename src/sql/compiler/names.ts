@@ -2,7 +2,7 @@
 import type { Exists, Subselect } from '../parser/ast.ts'
 import { isObject, memberOf } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
-import type { Evaluate, Frame, Surroundings } from './frame.ts'
+import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
 
 /** Compiles the expressions that hold a query. */
 export type QueryCompiler = (expression: Subselect | Exists, around: Surroundings) => Evaluate

@@ -4,9 +4,9 @@ import type { MessageDocument } from '../externals/document.ts'
 import { writeString, writtenJson } from '../values/json-writer.ts'
 import { textLengthMax } from '../values/text-limit.ts'
 import { isArray, isObject } from '../values/values.ts'
-import type { WorkPlace } from '../work.ts'
-import { placeOf } from './frame.ts'
-import type { Evaluate, Frame, Surroundings } from './frame.ts'
+import type { WorkPlace } from '../values/work.ts'
+import { placeOf } from '../externals/frame.ts'
+import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
 import { compileItems, compileWithQueries } from './selection.ts'
 
 export type StatementResult =

@@ -4,7 +4,7 @@
  */
 import type { Expression, Selection } from '../parser/ast.ts'
 import { unreachable } from '../../base/unreachable.ts'
-import { memberSteps, objectSteps } from '../work.ts'
+import { memberSteps, objectSteps } from '../values/work.ts'
 
 /** Of an element, whatever is asked of it. */
 export const stepsOfElement = 6

@@ -3,7 +3,7 @@
  * function. The language judges the arguments; who answers (AWS, a folder, a test) is handed in.
  */
 import type { Value } from '../values/values.ts'
-import type { Work } from '../work.ts'
+import type { Work } from '../values/work.ts'
 
 export type ExternalRequest =
   | LambdaRequest

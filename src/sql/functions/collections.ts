@@ -5,8 +5,8 @@ import type { Dialect } from '../values/dialect.ts'
 import { writeJson } from '../values/json-writer.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
-import { memberSteps, objectSteps, spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { memberSteps, objectSteps, spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 
 export const collectionFunctions: readonly SqlFunction[] = [

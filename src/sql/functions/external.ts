@@ -11,7 +11,7 @@ import { writtenJson } from '../values/json-writer.ts'
 import { textLengthMax } from '../values/text-limit.ts'
 import { isNumber } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
-import type { Work } from '../work.ts'
+import type { Work } from '../values/work.ts'
 import type {
   ArgumentProblem,
   ExternalCall,

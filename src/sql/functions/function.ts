@@ -1,6 +1,6 @@
 import type { Expression } from '../parser/ast.ts'
 import type { Dialect } from '../values/dialect.ts'
-import type { Frame } from '../compiler/frame.ts'
+import type { Frame } from '../externals/frame.ts'
 import type { ExternalRequest } from '../externals/external-request.ts'
 import type { Value } from '../values/values.ts'
 import type { SqlVersion } from '../values/version.ts'

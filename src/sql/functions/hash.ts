@@ -1,7 +1,7 @@
 /** Digests of a text's UTF-8 bytes, as lower-case hexadecimal digits. */
 import { createHash } from 'node:crypto'
 import { toText } from '../values/conversions.ts'
-import { spend } from '../work.ts'
+import { spend } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 import { md2 } from './md2.ts'
 

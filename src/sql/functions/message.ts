@@ -3,7 +3,7 @@ import { toIndex, toText } from '../values/conversions.ts'
 import type { SqlMessage } from '../externals/document.ts'
 import { numberFromInteger } from '../values/numbers.ts'
 import type { Value } from '../values/values.ts'
-import { memberSteps, objectSteps, spend } from '../work.ts'
+import { memberSteps, objectSteps, spend } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 
 type Properties = SqlMessage['mqtt5']

@@ -7,8 +7,8 @@ import { patternLengthMax } from '../regex/reader.ts'
 import { compileRegex, findRegexProblem } from '../regex/regex.ts'
 import type { Regex } from '../regex/regex.ts'
 import type { Value } from '../values/values.ts'
-import { newWork, spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { newWork, spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { ArgumentProblem, Implementation, SqlFunction } from './function.ts'
 
 export const regexFunctions: readonly SqlFunction[] = [

@@ -27,8 +27,8 @@ import { findJodaZone } from '../time/zone-ids.ts'
 import { dayTimeOf } from '../time/zones.ts'
 import type { Zone } from '../time/zones.ts'
 import type { Value } from '../values/values.ts'
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 
 /** Patterns, and zones by id, that are kept compiled. */

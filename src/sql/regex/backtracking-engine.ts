@@ -10,7 +10,7 @@ import type { CodePointSet } from './code-point-set.ts'
 import type { Engine } from './engine.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
-import { spend } from '../work.ts'
+import { spend } from '../values/work.ts'
 
 /** Steps of one search, and characters that are read with one step: 16. */
 const stepsOfSearch = 4

@@ -1,4 +1,4 @@
-import type { Work } from '../work.ts'
+import type { Work } from '../values/work.ts'
 
 /** What every engine does: search one text from a place on, again and again. */
 export interface Engine {

@@ -9,8 +9,8 @@
  *
  * re2js does not tell its work; it is charged with the most that it can be.
  */
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { Engine, Search } from './engine.ts'
 import { createMachineEngine } from './machine-engine.ts'
 import type { Pattern } from './pattern.ts'

@@ -9,8 +9,8 @@
  *
  * It knows every assertion of Java at every position, and it spends what it really does.
  */
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { Engine, Match } from './engine.ts'
 import { instructionLength, operation } from './program.ts'
 import type { Program } from './program.ts'

@@ -3,8 +3,8 @@ import { contains } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 import type { Assertion } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 
 /** A text that is searched, and what can be asked about the places between its characters. */
 export interface Subject {

@@ -9,8 +9,8 @@
  *
  * Not for programs with `round`, which asks where a round began, or with `searchStart`.
  */
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from '../values/work.ts'
+import type { Work } from '../values/work.ts'
 import type { Engine, Match, Search } from './engine.ts'
 import { instructionLength, operation } from './program.ts'
 import type { Program } from './program.ts'

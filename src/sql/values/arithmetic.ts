@@ -18,8 +18,8 @@ import { madeText } from './text-limit.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { SqlArray, SqlObject, Value } from './values.ts'
 import { unreachable } from '../../base/unreachable.ts'
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from './work.ts'
+import type { Work } from './work.ts'
 
 /** @throws WorkSpent */
 export type Operation = (left: Value, right: Value, work: Work) => Value

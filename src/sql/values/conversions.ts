@@ -22,8 +22,8 @@ import {
 import type { SqlNumber } from './numbers.ts'
 import { isArray, isNumber, isObject } from './values.ts'
 import type { TypeName, Value } from './values.ts'
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from './work.ts'
+import type { Work } from './work.ts'
 
 /** A String that is a number. No leading plus, no bare point, no blanks, no plus in the exponent. */
 const numericString = /^-?\d+(?:\.\d+)?(?:[eE]-?\d+)?$/

@@ -3,8 +3,8 @@ import { numberText } from './numbers.ts'
 import { textLengthMax } from './text-limit.ts'
 import { isArray, isObject } from './values.ts'
 import type { SqlArray, SqlObject, Value } from './values.ts'
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from './work.ts'
+import type { Work } from './work.ts'
 
 /** Characters that JSON text cannot hold as they are; half pairs would be lost in UTF-8. */
 const needsEscape = /[^ !#-[\]-\ud7ff\ue000-\uffff]/

@@ -3,8 +3,8 @@
  * `replace(a, 'x', a)`), so every text that is made in evaluating has this limit: Undefined beyond.
  */
 
-import { spend } from '../work.ts'
-import type { Work } from '../work.ts'
+import { spend } from './work.ts'
+import type { Work } from './work.ts'
 
 /** UTF-16 units: as much as a Kinesis record of 1 MiB can hold. */
 export const textLengthMax = 1024 * 1024

@@ -56,7 +56,7 @@ describe('the lab in a thread', () => {
       createMemoryLogger(() => undefined),
       { warn },
     )
-    const worker = await start()({ ...options, logger, storedBytesMax: 1, shardCount: 1 })
+    const worker = await startLabWorker({ ...options, logger, storedBytesMax: 1, shardCount: 1 })
     await worker.ensureStream('s')
     await rawCall(worker, 'PutRecord', { StreamName: 's', PartitionKey: 'k', Data: 'AAAA' })
     await worker.close()

@@ -9,7 +9,7 @@ import { createMachineEngine } from '../../../src/sql/regex/machine-engine.ts'
 import { compileProgram } from '../../../src/sql/regex/program.ts'
 import { readPattern } from '../../../src/sql/regex/reader.ts'
 import { compileRegex } from '../../../src/sql/regex/regex.ts'
-import { newWork } from '../../../src/sql/work.ts'
+import { newWork } from '../../../src/sql/values/work.ts'
 
 type JavaResult =
   | { readonly pattern: string; readonly valid: false }

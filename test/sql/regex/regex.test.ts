@@ -7,7 +7,7 @@ import { createSweepEngine } from '../../../src/sql/regex/sweep-engine.ts'
 import { patternLengthMax, readPattern } from '../../../src/sql/regex/reader.ts'
 import { compileRegex, findRegexProblem } from '../../../src/sql/regex/regex.ts'
 import type { RegexMode } from '../../../src/sql/values/dialect.ts'
-import { WorkSpent, newWork, workMax } from '../../../src/sql/work.ts'
+import { WorkSpent, newWork, workMax } from '../../../src/sql/values/work.ts'
 import type { Engine, Match } from '../../../src/sql/regex/engine.ts'
 
 /** Each call has the work of a whole rule. */

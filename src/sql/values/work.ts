@@ -15,7 +15,7 @@
  * What stands once in a statement and takes a bounded time spends nothing outside of a query: the
  * length of a statement is its bound.
  */
-import { placeIn } from './parser/syntax-error.ts'
+import { placeIn } from '../parser/syntax-error.ts'
 
 /** Steps of one rule for one message, its templates included; of its error action as many again. */
 export const workMax = 3_000_000

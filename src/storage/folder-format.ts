@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import { open, readFile, readdir, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { flushFolder } from '../storage/flush-folder.ts'
+import { flushFolder } from './flush-folder.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
 export const formatVersion = 1

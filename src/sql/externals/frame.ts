@@ -1,9 +1,9 @@
 import type { Dialect } from '../values/dialect.ts'
-import type { MessageDocument } from '../externals/document.ts'
+import type { MessageDocument } from './document.ts'
 import type { EvaluationFailure } from '../values/evaluation-failure.ts'
-import type { ExternalCalls } from '../externals/external-request.ts'
+import type { ExternalCalls } from './external-request.ts'
 import type { Value } from '../values/values.ts'
-import type { Work, WorkPlace } from '../work.ts'
+import type { Work, WorkPlace } from '../values/work.ts'
 
 /** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
 export interface Frame {
