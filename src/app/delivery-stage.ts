@@ -1,0 +1,73 @@
+import { createAwsCalls } from '../aws/aws-calls.ts'
+import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
+import { createProducer } from '../delivery/producer.ts'
+import { startLab } from './lab-stage.ts'
+import { openDataFolder } from '../storage/data-folder.ts'
+import type { DataFolder } from '../storage/data-folder.ts'
+import { openOutbox } from '../outbox/outbox.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
+import type { AppDependencies } from './app-dependencies.ts'
+import type { Drain, Stages } from './stages.ts'
+
+/** From the disk to the stream: what is accepted is safe before anything can be accepted. */
+export async function startDelivery(
+  { config, logger, clock }: AppDependencies,
+  metrics: Metrics,
+  stages: Stages,
+  {
+    drain,
+    onGivenUp,
+    hasRule,
+  }: {
+    readonly drain: Drain
+    readonly onGivenUp: OnGivenUp
+    readonly hasRule: (ruleName: string) => boolean
+  },
+) {
+  const { directory } = await openFolder({ config, logger }, stages)
+  const lab =
+    config.mode === 'lab'
+      ? stages.add(await startLab({ config, logger }), (it) => it.close())
+      : undefined
+  const outbox = stages.add(
+    await openOutbox(
+      { directory, metrics, logger, clock },
+      { bytesMax: config.outboxBytesMax, hasRule },
+    ),
+    (it) => it.close(),
+  )
+  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  const producer = stages.add(
+    createProducer({
+      outbox,
+      callsFor: (destination) => aws.callsFor(destination),
+      onGivenUp,
+      clock,
+      logger,
+      metrics,
+      ...(lab && { makeStream: (name) => lab.ensureStream(name) }),
+    }),
+    (it) => it.stop({ drainMs: drain.leftMs() }),
+  )
+  return { directory, lab, outbox, aws, producer }
+}
+
+/** A folder of a release that did not say whose it is has an owner from now on. */
+async function openFolder(
+  { config, logger }: Pick<AppDependencies, 'config' | 'logger'>,
+  stages: Stages,
+): Promise<DataFolder> {
+  const owner = config.mode === 'lab' ? 'lab' : 'engine'
+  const folder = stages.add(await openDataFolder(config.dataDir, owner), (it) => it.close())
+  if (folder.wasUnmarked) {
+    const { directory } = folder
+    logger.warn(
+      { directory, owner },
+      owner === 'lab'
+        ? 'the data folder did not say whose it is: from now on it belongs to the lab'
+        : 'the data folder did not say whose it is: from now on it belongs to `sluice start`, ' +
+            'and what it holds is delivered to AWS',
+    )
+  }
+  return folder
+}

@@ -1,0 +1,66 @@
+import { closedMessage } from '../http/server/api-guard.ts'
+import type { HttpServerDependencies } from '../http/http-server.ts'
+import type { DataPlaneDependencies } from '../http/aws-iot/iot-data.ts'
+import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
+import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
+import type { Config } from '../config/config.ts'
+import type { AccountStage } from './account-stage.ts'
+import { openAccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { FileFaults } from '../storage/file-faults.ts'
+import type { Ingress } from '../ingress/ingress.ts'
+import type { AwsCalls } from '../aws/aws-calls.ts'
+import { ruleArnOf } from '../rules/compile-rule.ts'
+import type { AppDependencies } from './app-dependencies.ts'
+import type { Stages } from './stages.ts'
+
+/** Who signs requests to the HTTP API, and URLs of WebSockets. */
+export async function openKeys(
+  { config, logger, clock, faults }: AppDependencies & { readonly faults: FileFaults },
+  stages: Stages,
+): Promise<AccessKeys> {
+  const { kind, credentialsFile: file } = config.auth
+  const keys = stages.add(await openAccessKeys({ logger, clock, faults }, { file }), (it) =>
+    it.close(),
+  )
+  if (kind === 'sigv4' && keys.count === 0) {
+    logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)
+  }
+  return keys
+}
+
+/** What stands between the network and the HTTP API. */
+export function httpGuards(
+  { http, tls, auth }: Config,
+  given: {
+    readonly accessKeys: AccessKeys
+    readonly account: AccountStage
+    readonly faults: FileFaults
+  },
+): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'ruleArnOf'> {
+  const { accessKeys: keys, account, faults } = given
+  const { owner } = account
+  return {
+    faults,
+    ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
+    ...(http.tls && tls && { tls }),
+    ...(auth.kind === 'sigv4' && { access: { keys, owner, metricsToken: auth.metricsToken } }),
+  }
+}
+
+export function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): RoleProbe {
+  return createRoleProbe({
+    assumeRole: (roleArn, externalId) =>
+      aws.credentialsOf(config.region, roleArn, externalId).current(),
+    logger,
+  })
+}
+
+export function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
+  return {
+    publish: (message) => ingress().publish(message),
+    retained: (topic) => ingress().retained(topic),
+    listRetained: (page) => ingress().listRetained(page),
+    disconnect: (clientId, options) => ingress().disconnect(clientId, options),
+  }
+}

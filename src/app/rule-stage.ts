@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises'
+import { compileActions } from '../actions/compile-actions.ts'
+import type { Config } from '../config/config.ts'
+import type { AccountStage } from './account-stage.ts'
+import type { LabStage } from './lab-stage.ts'
+import { createRuleCompiler } from '../rules/compile-rule.ts'
+import type { CompileRule } from '../rules/compile-rule.ts'
+import { openRuleStore } from '../rules/rule-store.ts'
+import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
+import { compileStatement } from '../sql/sql.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
+
+/** In the lab a new folder begins with a sample, and the streams that rules name are made. */
+export async function openRules(
+  { rulesDir: directory, rulesMax }: Config,
+  { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+): Promise<RuleStore> {
+  if (lab === undefined) {
+    const store = await openRuleStore({ compile, ...watch }, { directory, rulesMax })
+    warnOfSampleRoles(store, watch.logger)
+    return store
+  }
+  const rules = await openRuleStore(
+    { compile: lab.withStreams(compile), ...watch },
+    { directory, rulesMax, sample: await readSampleRule() },
+  )
+  await lab.streamsMade()
+  return rules
+}
+
+/** Documentation uses this account, as AWS's own does; roles of it can be assumed in the lab alone. */
+const sampleRoles = /arn:aws:iam::123456789012:role\/[\w+=,.@/-]+/
+
+function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
+  for (const { name, payload } of rules.all()) {
+    const [role] = sampleRoles.exec(JSON.stringify(payload)) ?? []
+    if (role === undefined) continue
+    logger.warn(
+      { rule: name, roleArn: role },
+      `the rule ${name} names a role of the samples, which works in the lab alone: put a role ` +
+        'of your account into it, or delete the rule',
+    )
+  }
+}
+
+export function ruleCompiler(
+  { region, regex, delivery, mqtt }: Config,
+  account: Pick<AccountStage, 'shownId'>,
+): CompileRule {
+  return createRuleCompiler(
+    { compileStatement, compileActions },
+    {
+      region,
+      get accountId() {
+        return account.shownId()
+      },
+      regex,
+      delivery,
+      topicLimits: mqtt,
+    },
+  )
+}
+
+/** What a lab without rules begins with. */
+async function readSampleRule() {
+  const file = new URL('../../rules/hot_devices.json', import.meta.url)
+  return { name: 'hot_devices', text: await readFile(file, 'utf8') }
+}
