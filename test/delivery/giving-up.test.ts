@@ -117,7 +117,7 @@ describe('a record that is refused for what it is', () => {
 describe('a destination that refuses all', () => {
   it('keeps its records until they are too old, then gives them up oldest first', async () => {
     const { asked, onGivenUp } = createHook(() => undefined)
-    const delivery = await openDelivery({ streams: [], haste: 500, onGivenUp })
+    const delivery = await openDelivery({ streams: [], haste: 150, onGivenUp })
     const to = destination('stream', age(120_000))
     await delivery.outbox.append(
       Array.from({ length: 1_200 }, (_, index) => newRecordFor(to, 'k', String(index))),

@@ -114,6 +114,8 @@ describe('keepalive', () => {
     const { port, messages, metric } = await startManual(clock)
     const will = { topic: 'gone', payload: Buffer.from('x'), qos: 1, retain: false } as const
     const client = await connectRaw(port, { keepalive: 10, will })
+    // The client may have its CONNACK before the broker has noted that it was sent.
+    await settle()
     clock.advance(14_999)
     await settle()
     expect(client.isClosed).toBe(false)
@@ -127,6 +129,7 @@ describe('keepalive', () => {
     const clock = createManualClock()
     const { port } = await startManual(clock)
     const client = await connectRaw(port, { keepalive: 10 })
+    await settle()
     for (let round = 0; round < 3; round++) {
       clock.advance(14_000)
       client.send({ cmd: 'pingreq' }, { cmd: 'pingreq' })
@@ -140,6 +143,7 @@ describe('keepalive', () => {
     const clock = createManualClock()
     const { port } = await startManual(clock)
     const client = await connectRaw(port, { keepalive: 0 })
+    await settle()
     clock.advance(86_400_000)
     await settle()
     expect(client.isClosed).toBe(false)
