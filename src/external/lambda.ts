@@ -8,6 +8,8 @@ import type { AwsAccess } from './aws-access.ts'
 /** Characters of a function's own error message that a log line shows. */
 const shownCharactersMax = 200
 const regionsMax = 32
+/** Lambda allows 6 MB, of which the values of JSON would take many times as much memory. */
+const answerBytesMax = 1024 * 1024
 
 /**
  * `aws_lambda`: invokes a function and waits for what it returns. AWS IoT does so as itself, by the
@@ -33,7 +35,11 @@ export function createLambda(access: AwsAccess) {
     })
     const client = clientIn(regionOf(request.functionArn) ?? access.region)
     const answer = await client.send(command, { abortSignal: signal })
-    const text = Buffer.from(answer.Payload ?? []).toString()
+    const bytes = Buffer.from(answer.Payload ?? [])
+    if (bytes.length > answerBytesMax) {
+      throw new Error(`the function returned more than ${answerBytesMax} bytes`)
+    }
+    const text = bytes.toString()
     if (answer.FunctionError !== undefined) {
       throw new Error(`the function failed: ${text.slice(0, shownCharactersMax)}`)
     }

@@ -125,6 +125,7 @@ export function compileStatement(
       document,
       variables: createVariables(),
       element: undefined,
+      index: 0,
       outer: undefined,
     }),
     usesExternalFunctions,

@@ -55,6 +55,11 @@ describe('aws_lambda', () => {
     ],
     ['it returns no JSON', { body: 'hello' }, /no JSON/],
     [
+      'it returns too much',
+      { body: JSON.stringify('x'.repeat(1024 * 1024)) },
+      /the function returned more than 1048576 bytes/,
+    ],
+    [
       'the service refuses',
       {
         status: 403,

@@ -13,7 +13,14 @@ import type {
 } from '../parser/ast.ts'
 import { cast, castKeywords, spendDigits, toBoolean, toDecimal } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
-import { CallFailed, externalCallsOf, tolerant } from './external-calls.ts'
+import {
+  CallFailed,
+  drawnOnce,
+  eachSibling,
+  externalCallsOf,
+  tolerant,
+  valuesOfSiblings,
+} from './external-calls.ts'
 import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../values/numbers.ts'
@@ -43,9 +50,9 @@ export function compileExpression(
       return () => value
     }
     case 'array':
-      return compileArray(expression, compile)
+      return compileArray(expression, around, compile)
     case 'object':
-      return compileObject(expression, compile)
+      return compileObject(expression, around, compile)
     case 'path':
       return compilePath(expression.names, around)
     case 'star':
@@ -77,8 +84,15 @@ export function compileExpression(
 type Compile = (part: Expression) => Evaluate
 
 /** Undefined items are left out. */
-function compileArray({ items }: ArrayLiteral, compile: Compile): Evaluate {
+function compileArray(
+  { items }: ArrayLiteral,
+  { isResumed }: Surroundings,
+  compile: Compile,
+): Evaluate {
   const evaluates = items.map(compile)
+  if (isResumed) {
+    return (frame) => valuesOfSiblings(evaluates, frame).filter((value) => value !== undefined)
+  }
   return (frame) => {
     const values: Value[] = []
     for (const evaluate of evaluates) {
@@ -90,14 +104,22 @@ function compileArray({ items }: ArrayLiteral, compile: Compile): Evaluate {
 }
 
 /** Members that are Undefined are left out. */
-function compileObject({ entries }: ObjectLiteral, compile: Compile): Evaluate {
-  const compiled = entries.map(({ key, value }) => ({ key, evaluate: compile(value) }))
+function compileObject(
+  { entries }: ObjectLiteral,
+  { isResumed }: Surroundings,
+  compile: Compile,
+): Evaluate {
+  const writers = entries.map((entry) => {
+    const evaluate = compile(entry.value)
+    return (frame: Frame, members: Map<string, Value>) => {
+      const value = evaluate(frame)
+      if (value !== undefined) members.set(entry.key, value)
+    }
+  })
   return (frame) => {
     const members = new Map<string, Value>()
-    for (const { key, evaluate } of compiled) {
-      const value = evaluate(frame)
-      if (value !== undefined) members.set(key, value)
-    }
+    if (isResumed) eachSibling(writers, frame.state, (write) => write(frame, members))
+    else for (const write of writers) write(frame, members)
     return members
   }
 }
@@ -118,6 +140,7 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   const isPayload = first?.kind === 'star' && around.aliases.length === 0
   const application: Application = {
     dialect: around.dialect,
+    isResumed: around.isResumed,
     steps: spec.steps ?? 1,
     place: placeOf(around, `${spec.name}()`, call.at),
   }
@@ -162,7 +185,7 @@ function compileExternalCall(
   const site = { onceIn: isOnce ? onceIn : undefined }
   const makeRequest = (isPayload ? payloadRequest : undefined) ?? request
   return (frame) => {
-    const values = evaluates.map((evaluate) => evaluate(frame))
+    const values = valuesOfSiblings(evaluates, frame)
     begin(frame, application)
     const asked = makeRequest(values, frame, dialect)
     if (asked === undefined) return undefined
@@ -171,14 +194,9 @@ function compileExternalCall(
   }
 }
 
-/** What is evaluated again must find the same value at the same place. */
-function drawnOnce(evaluate: Evaluate): Evaluate {
-  const site = {}
-  return (frame) => externalCallsOf(frame).sameAsBefore(site, () => evaluate(frame))
-}
-
 interface Application {
   readonly dialect: Dialect
+  readonly isResumed: boolean
   /** What each call spends, whatever its arguments are. */
   readonly steps: number
   readonly place: WorkPlace
@@ -196,7 +214,14 @@ function compileApplication(
   evaluates: readonly Evaluate[],
   application: Application,
 ): Evaluate {
-  const { dialect } = application
+  const { dialect, isResumed } = application
+  if (isResumed) {
+    return (frame) => {
+      const values = valuesOfSiblings(evaluates, frame)
+      begin(frame, application)
+      return implementation(values, frame, dialect)
+    }
+  }
   const [first, second, third] = evaluates
   if (first === undefined) {
     return (frame) => {
@@ -268,6 +293,16 @@ function compileBinary(node: Binary, around: Surroundings, compile: Compile): Ev
     evaluate: compile(operand),
     place: placeOf(around, `'${operator}'`, node.at),
   }))
+  if (around.isResumed) {
+    const operands = [first, ...steps.map(({ evaluate }) => evaluate)]
+    return (frame) => {
+      const [value, ...others] = valuesOfSiblings(operands, frame)
+      return steps.reduce((left, { operation, place }, index) => {
+        frame.state.place = place
+        return operation(left, others[index], frame.state)
+      }, value)
+    }
+  }
   const [only] = steps
   if (only !== undefined && steps.length === 1) {
     const { operation, evaluate, place } = only

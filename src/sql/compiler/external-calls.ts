@@ -5,6 +5,10 @@
  * there is begun, and what evaluates it is given up (`Suspended`, caught by `guarded`). When
  * everything that was begun has an answer, `settle` evaluates again from the start, and so on.
  *
+ * What is given up is no more than what needs the result: its siblings (further items, operands,
+ * arguments, elements, variables) are evaluated all the same, so that the calls in them begin at
+ * once (`eachSibling`). What decides whether something is evaluated (WHERE, AND, OR, CASE) is waited for.
+ *
  * Invariants:
  * - Evaluating again takes the same way up to the calls that are new: results are kept, and what
  *   would differ (`newuuid()`, `rand()`) is drawn once (`sameAsBefore`). So each round begins at
@@ -52,19 +56,15 @@ type Settlement =
   | { readonly kind: 'answered'; readonly value: Value }
   | { readonly kind: 'failed'; readonly reason: string }
 
-interface Drawn {
-  readonly values: Value[]
-  position: number
-}
-
 function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
   const settlements = new Map<CallSite, Map<string, Settlement>>()
   /** Begun in this round. */
   let underway: Promise<void>[] = []
-  const drawn = new Map<CallSite, Drawn>()
+  const drawn = new Map<CallSite, Map<string, Value>>()
   const calledOnce = new Set<ExternalFunctionName>()
   const abort = new AbortController()
   let callCount = 0
+  let round = 0
 
   function begin(site: CallSite, request: ExternalRequest, note: (to: Settlement) => void): void {
     const name = request.function
@@ -99,10 +99,12 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
       if (settlement === undefined) begin(site, request, (to) => ofSite.set(key, to))
       throw suspended
     },
-    sameAsBefore(site, draw) {
-      const ofSite = entryOf(drawn, site, (): Drawn => ({ values: [], position: 0 }))
-      if (ofSite.position === ofSite.values.length) ofSite.values.push(draw())
-      return ofSite.values[ofSite.position++]
+    sameAsBefore(site, element, draw) {
+      const ofSite = entryOf(drawn, site, () => new Map<string, Value>())
+      return entryOf(ofSite, element, draw)
+    },
+    get round() {
+      return round
     },
     get isWaiting() {
       return underway.length > 0
@@ -111,7 +113,7 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
       const answers = underway
       underway = []
       await Promise.all(answers)
-      for (const each of drawn.values()) each.position = 0
+      round += 1
     },
     end() {
       if (underway.length > 0) abort.abort()
@@ -126,6 +128,74 @@ function entryOf<Key, Entry>(entries: Map<Key, Entry>, key: Key, make: () => Ent
     entries.set(key, entry)
   }
   return entry
+}
+
+/** Of giving up a part and going on with the next one. */
+const stepsOfSuspending = 40
+
+/**
+ * Evaluates parts that are all needed. One that waits for a result does not stop the others, so that
+ * their calls begin in the same round.
+ *
+ * @throws Suspended when one of them waits, after all others; what another one throws, at once
+ */
+export function eachSibling<Part>(
+  parts: Iterable<Part>,
+  work: Work,
+  evaluate: (part: Part, index: number) => void,
+): void {
+  let isSuspended = false
+  let index = 0
+  for (const part of parts) {
+    try {
+      evaluate(part, index)
+    } catch (thrown) {
+      if (thrown !== suspended) throw thrown
+      isSuspended = true
+      spend(work, stepsOfSuspending)
+    }
+    index += 1
+  }
+  if (isSuspended) throw suspended
+}
+
+/** The values of such parts. @throws Suspended */
+export function valuesOfSiblings(
+  evaluates: readonly ((frame: Frame) => Value)[],
+  frame: Frame,
+): Value[] {
+  const values: Value[] = []
+  eachSibling(evaluates, frame.state, (evaluate) => values.push(evaluate(frame)))
+  return values
+}
+
+/** What evaluating gives, or undefined where it waits for a result. */
+export function unlessSuspended<Result>(evaluate: () => Result): Result | undefined {
+  try {
+    return evaluate()
+  } catch (thrown) {
+    if (thrown === suspended) return undefined
+    throw thrown
+  }
+}
+
+/** @throws Suspended always */
+export function suspend(): never {
+  throw suspended
+}
+
+/** Names the element of nested queries that a frame is for: the same in each round. */
+function elementOf(frame: Frame): string {
+  let path = ''
+  for (let at: Frame = frame; at.outer !== undefined; at = at.outer) path += `${at.index}/`
+  return path
+}
+
+/** What is evaluated again must find the same value at the same place, for the same element. */
+export function drawnOnce(evaluate: (frame: Frame) => Value): (frame: Frame) => Value {
+  const site = {}
+  return (frame) =>
+    externalCallsOf(frame).sameAsBefore(site, elementOf(frame), () => evaluate(frame))
 }
 
 /** The calls of the scope that a frame belongs to; made when the first is needed. */

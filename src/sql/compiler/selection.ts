@@ -1,5 +1,6 @@
 /** SELECT to closures: the object of its items, or its one value. */
 import type { Exists, Expression, Item, Query, Selection, Subselect } from '../parser/ast.ts'
+import { eachSibling } from './external-calls.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { SqlObject, Value } from '../values/values.ts'
 import { memberSteps, objectSteps, spend } from '../values/work.ts'
@@ -26,9 +27,11 @@ export function compileSelection(selection: Selection, around: Surroundings): Ev
 /** Of two items with the same name the later one counts; Undefined items are left out. */
 export function compileItems(items: readonly Item[], around: Surroundings): Evaluate {
   const writers = items.map((item) => compileItem(item, around))
+  const { isResumed } = around
   return (frame) => {
     const output: Output = { members: new Map(), owned: undefined }
-    for (const write of writers) write(frame, output)
+    if (isResumed) eachSibling(writers, frame.state, (write) => write(frame, output))
+    else for (const write of writers) write(frame, output)
     return output.members
   }
 }
@@ -121,9 +124,9 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   const elementSteps = stepsOfElement + (query.where === undefined ? 0 : stepsOf(query.where))
   const selectSteps = stepsOfSelection(query.selection)
 
-  const resultFor = (element: Value, outer: Frame): Value => {
+  const resultFor = (element: Value, index: number, outer: Frame): Value => {
     const { state, document, variables } = outer
-    const frame: Frame = { state, document, variables, element, outer }
+    const frame: Frame = { state, document, variables, element, index, outer }
     state.place = place
     spend(state, elementSteps)
     if (where !== undefined && where(frame) !== true) return undefined
@@ -133,16 +136,18 @@ function compileQuery(query: Query, around: Surroundings): Evaluate {
   }
   const resultsOf = (elements: readonly Value[], frame: Frame): Value => {
     const results: Value[] = []
-    for (const element of elements) {
-      const result = resultFor(element, frame)
+    const addResult = (element: Value, index: number) => {
+      const result = resultFor(element, index, frame)
       if (result !== undefined) results.push(result)
     }
+    if (around.isResumed) eachSibling(elements, frame.state, addResult)
+    else for (let index = 0; index < elements.length; index++) addResult(elements[index], index)
     return results
   }
   return (frame) => {
     const from = source(frame)
     if (isArray(from)) return resultsOf(from, frame)
     if (!isObject(from)) return undefined
-    return givesArray ? resultsOf([from], frame) : resultFor(from, frame)
+    return givesArray ? resultsOf([from], frame) : resultFor(from, 0, frame)
   }
 }

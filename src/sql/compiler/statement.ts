@@ -94,7 +94,10 @@ function compileObjectText(
   around: Surroundings,
 ): (frame: Frame) => string | undefined {
   const members = plainMembers(items, around)
-  if (members === undefined) return compileText(compileItems(items, around), around)
+  // Where items may wait for a result, those after them are evaluated before a text is written.
+  if (members === undefined || around.isResumed) {
+    return compileText(compileItems(items, around), around)
+  }
   const place = outputPlace(around)
   return (frame) => {
     let text = ''

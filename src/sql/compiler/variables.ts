@@ -1,6 +1,6 @@
 import type { Assignment } from '../parser/ast.ts'
 import type { Dialect } from '../values/dialect.ts'
-import { keep } from './external-calls.ts'
+import { keep, suspend, unlessSuspended } from './external-calls.ts'
 import type { Kept } from './external-calls.ts'
 import { writeJson } from '../values/json-writer.ts'
 import type { Value } from '../values/values.ts'
@@ -43,18 +43,31 @@ interface CompiledAssignment {
 function createVariables(assignments: readonly CompiledAssignment[], dialect: Dialect): Variables {
   const values: Kept[] = []
   let bytesLeft = valueBytesMax
+  /** In this round, the variables up to this one have begun their calls and wait for results. */
+  let waiting: { readonly round: number; readonly index: number } | undefined
 
-  /** Up to the one that is read: those after it may never be needed. */
+  /**
+   * Up to the one that is read: those after it may never be needed. Behind one that waits for a
+   * result, the others begin their calls, and what they are counts once it is known.
+   */
   function evaluateTo(index: number, frame: Frame): void {
+    const round = frame.state.external?.round ?? 0
+    if (waiting?.round === round && index <= waiting.index) suspend()
     let outermost = frame
     while (outermost.outer !== undefined) outermost = outermost.outer
+    let isWaiting = false
     for (const { evaluate, place } of assignments.slice(values.length, index + 1)) {
-      const kept = keep(evaluate, outermost)
+      const kept = unlessSuspended(() => keep(evaluate, outermost))
+      isWaiting ||= kept === undefined
+      if (isWaiting || kept === undefined) continue
       outermost.state.place = place
       const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect, bytesLeft, frame.state)
       values.push(bytes === undefined ? { value: undefined } : kept)
       bytesLeft -= bytes ?? 0
     }
+    if (!isWaiting) return
+    waiting = { round, index }
+    suspend()
   }
   return {
     valueAt(index, frame) {

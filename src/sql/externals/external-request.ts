@@ -94,8 +94,10 @@ export interface CallSite {
 export interface ExternalCalls {
   /** @throws Suspended, CallFailed, WorkSpent */
   resultOf(site: CallSite, request: ExternalRequest, work: Work): Value
-  /** The n-th value drawn at a place is the same in every round. */
-  sameAsBefore(site: CallSite, draw: () => Value): Value
+  /** The value drawn at a place for an element of nested queries is the same in every round. */
+  sameAsBefore(site: CallSite, element: string, draw: () => Value): Value
+  /** Rounds that are over. */
+  readonly round: number
   readonly isWaiting: boolean
   /** Resolves when all calls under way have ended; the next round may begin. */
   nextRound(): Promise<void>

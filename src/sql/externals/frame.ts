@@ -14,6 +14,8 @@ export interface Frame {
   readonly variables: Variables
   /** In a nested query the element that it looks at; else Undefined. */
   readonly element: Value
+  /** Its place among the elements; 0 outside of a nested query. */
+  readonly index: number
   /** The frame around a nested query. */
   readonly outer: Frame | undefined
 }

@@ -70,17 +70,73 @@ describe('results', () => {
   })
 })
 
+/** Answered with `value` by `echo`. */
+const call = (value: string) => `aws_lambda('f', {'v': ${value}}).v`
+
+describe('what waits for no other result is asked for at once', () => {
+  test.for([
+    ['items of SELECT', `SELECT ${call('1')} AS a, ${call('2')} AS b FROM 'a/b'`],
+    ['items beside the payload', `SELECT *, ${call('1')} AS a, ${call('2')} AS b FROM 'a/b'`],
+    ['operands', `SELECT ${call('1')} + 1 + ${call('2')} AS a FROM 'a/b'`],
+    ['arguments', `SELECT concat('x', ${call('1')}, ${call('2')}) AS a FROM 'a/b'`],
+    [
+      'one argument of two',
+      `SELECT get_or_default(${call('1')}, 0) = ${call('2')} AS a FROM 'a/b'`,
+    ],
+    ['items of an array', `SELECT [${call('1')}, ${call('2')}] AS a FROM 'a/b'`],
+    ['members of an object', `SELECT {'k': ${call('1')}, 'l': ${call('2')}} AS a FROM 'a/b'`],
+    [
+      'elements of a nested query',
+      `SELECT (SELECT VALUE ${call('e')} FROM r AS e) AS a FROM 'a/b'`,
+    ],
+    ['variables', `SET @a = ${call('1')}, @b = ${call('2')} SELECT @a AS a, @b AS b FROM 'a/b'`],
+    [
+      'a later variable alone',
+      `SET @a = ${call('1')}, @b = ${call('2')} SELECT @b AS b FROM 'a/b'`,
+    ],
+  ])('%s', async ([, sql = '']) => {
+    const { requests, rounds, failure } = await evaluateExternally(sql, {
+      ...echo,
+      payload: '{"r":[1,2]}',
+    })
+    expect(failure).toBeUndefined()
+    expect(requests.map(inputOf)).toEqual(['{"v":1}', '{"v":2}'])
+    expect(rounds).toBe(2)
+  })
+
+  test('64 elements of a nested query take one round of calls', async () => {
+    const payload = JSON.stringify({ a: Array.from({ length: 64 }, (_, index) => index) })
+    const { output, requests, rounds } = await valueOf(`(SELECT VALUE ${call('e')} FROM a AS e)`, {
+      ...echo,
+      payload,
+    })
+    expect(requests).toHaveLength(64)
+    expect(rounds).toBe(2)
+    expect(JSON.parse(output ?? '')).toHaveLength(64)
+  })
+
+  test('templates of all actions', async () => {
+    const templates = [`\${${call('1')}}`, `\${${call('2')}}`]
+    const { requests, rounds } = await evaluateExternally("SELECT * FROM 'a/b'", {
+      ...echo,
+      templates,
+    })
+    expect(requests).toHaveLength(2)
+    expect(rounds).toBe(2)
+  })
+})
+
 describe('nothing is asked that is not needed', () => {
-  const call = `get_thing_shadow('t', '${role}').a`
+  const shadow = `get_thing_shadow('t', '${role}').a`
 
   test.for([
-    ['WHERE decides before', `SELECT * FROM 'a/b' WHERE n > 1 AND ${call} = 1`],
-    ['WHERE does not let pass', `SELECT ${call} AS v FROM 'a/b' WHERE n > 1`],
+    ['WHERE decides before', `SELECT * FROM 'a/b' WHERE n > 1 AND ${shadow} = 1`],
+    ['WHERE does not let pass', `SELECT ${shadow} AS v FROM 'a/b' WHERE n > 1`],
     [
       'a branch of CASE that is not taken',
-      `SELECT CASE n WHEN 1 THEN 0 ELSE ${call} END AS v FROM 'a/b'`,
+      `SELECT CASE n WHEN 1 THEN 0 ELSE ${shadow} END AS v FROM 'a/b'`,
     ],
-    ['a variable that is not read', `SET @a = 1, @b = ${call} SELECT @a AS v FROM 'a/b'`],
+    ['a variable that is not read', `SET @a = 1, @b = ${shadow} SELECT @a AS v FROM 'a/b'`],
   ])('%s', async ([, sql = '']) => {
     const { requests, isSynchronous, failure } = await evaluateExternally(sql, {
       payload: '{"n":1}',
@@ -123,6 +179,18 @@ describe('what is random stays as it was first drawn', () => {
     expect(output).toMatch(/^\{"a":"[0-9a-f-]{36}","b":(1|true)\}$/)
   })
 
+  test('whatever comes in first, an element keeps its value', async () => {
+    // In the first round only the second element goes on to what is drawn.
+    const nested =
+      "(SELECT VALUE aws_lambda('f', {'id': newuuid()}).id FROM a AS e " +
+      "WHERE e = 2 OR aws_lambda('f', {'e': e}).e = 1)"
+    const { requests, output } = await valueOf(nested, { ...echo, payload: '{"a":[1,2]}' })
+    expect(requests).toHaveLength(3)
+    const drawn = requests.map(inputOf).filter((input) => input.includes('id'))
+    const [first, second] = JSON.parse(output ?? '') as string[]
+    expect(drawn).toEqual([`{"id":"${second}"}`, `{"id":"${first}"}`])
+  })
+
   test('one place in a nested query draws a value for each element', async () => {
     const nested = "(SELECT VALUE aws_lambda('f', {'id': newuuid()}).id FROM a)"
     const { requests, output } = await valueOf(nested, { ...echo, payload: '{"a":[{},{},{}]}' })
@@ -132,13 +200,13 @@ describe('what is random stays as it was first drawn', () => {
 })
 
 describe('a failure', () => {
-  const call = `get_dynamodb('t', 'k', 'v', '${role}')`
+  const item = `get_dynamodb('t', 'k', 'v', '${role}')`
 
   test.for([
-    ['in SELECT', `SELECT 1 AS a, ${call} AS v FROM 'a/b'`],
-    ['in WHERE', `SELECT * FROM 'a/b' WHERE isUndefined(${call})`],
-    ['in SET', `SET @v = ${call} SELECT @v AS v FROM 'a/b'`],
-    ['in a nested query', `SELECT (SELECT ${call} AS v FROM a) AS v FROM 'a/b'`],
+    ['in SELECT', `SELECT 1 AS a, ${item} AS v FROM 'a/b'`],
+    ['in WHERE', `SELECT * FROM 'a/b' WHERE isUndefined(${item})`],
+    ['in SET', `SET @v = ${item} SELECT @v AS v FROM 'a/b'`],
+    ['in a nested query', `SELECT (SELECT ${item} AS v FROM a) AS v FROM 'a/b'`],
   ])('%s ends the rule', async ([, sql = '']) => {
     const { output, failure } = await evaluateExternally(sql, { ...fail, payload: '{"a":[{}]}' })
     expect(output).toBeUndefined()
@@ -146,17 +214,17 @@ describe('a failure', () => {
   })
 
   test('in a template ends the rule, too', async () => {
-    const templates = [`\${${call}.a}`]
+    const templates = [`\${${item}.a}`]
     const { failure } = await evaluateExternally("SELECT * FROM 'a/b'", { ...fail, templates })
     expect(failure).toBe('no such thing')
   })
 
   test.for([
-    ['in SELECT', `SELECT get_or_default(${call}, 'd') AS v FROM 'a/b'`],
-    ['in SELECT, deep', `SELECT get_or_default(concat('x', ${call}.a), 'd') AS v FROM 'a/b'`],
-    ['in SET', `SET @v = get_or_default(${call}, 'd') SELECT @v AS v FROM 'a/b'`],
-    ['of a variable', `SET @v = ${call} SELECT get_or_default(@v, 'd') AS v FROM 'a/b'`],
-    ['in WHERE', `SELECT 'd' AS v FROM 'a/b' WHERE get_or_default(${call}, 'd') = 'd'`],
+    ['in SELECT', `SELECT get_or_default(${item}, 'd') AS v FROM 'a/b'`],
+    ['in SELECT, deep', `SELECT get_or_default(concat('x', ${item}.a), 'd') AS v FROM 'a/b'`],
+    ['in SET', `SET @v = get_or_default(${item}, 'd') SELECT @v AS v FROM 'a/b'`],
+    ['of a variable', `SET @v = ${item} SELECT get_or_default(@v, 'd') AS v FROM 'a/b'`],
+    ['in WHERE', `SELECT 'd' AS v FROM 'a/b' WHERE get_or_default(${item}, 'd') = 'd'`],
   ])('%s gives the default of get_or_default', async ([, sql = '']) => {
     const { output, failure } = await evaluateExternally(sql, fail)
     expect(failure).toBeUndefined()
@@ -164,15 +232,15 @@ describe('a failure', () => {
   })
 
   test('in a template gives the default of get_or_default', async () => {
-    const templates = [`\${get_or_default(${call}.a, 'd')}`, `\${get_or_default(${call})}`]
+    const templates = [`\${get_or_default(${item}.a, 'd')}`, `\${get_or_default(${item})}`]
     const outcome = await evaluateExternally("SELECT * FROM 'a/b'", { ...fail, templates })
     expect(outcome.failure).toBeUndefined()
     expect(outcome.templates).toEqual(['d', ''])
   })
 
   test('a second get_dynamodb ends the rule, even within get_or_default', async () => {
-    const other = call.replace("'v'", "'w'")
-    const sql = `SELECT ${call} AS a, get_or_default(${other}, 'd') AS b FROM 'a/b'`
+    const other = item.replace("'v'", "'w'")
+    const sql = `SELECT ${item} AS a, get_or_default(${other}, 'd') AS b FROM 'a/b'`
     const { output, failure, requests } = await evaluateExternally(sql)
     expect(output).toBeUndefined()
     expect(failure).toBe('called twice in the statement')
@@ -180,8 +248,8 @@ describe('a failure', () => {
   })
 
   test('templates may call get_dynamodb each', async () => {
-    const templates = [`\${${call}.a}`, `\${${call.replace("'v'", "'w'")}.a}`]
-    const { failure, requests } = await evaluateExternally(`SELECT ${call} AS a FROM 'a/b'`, {
+    const templates = [`\${${item}.a}`, `\${${item.replace("'v'", "'w'")}.a}`]
+    const { failure, requests } = await evaluateExternally(`SELECT ${item} AS a FROM 'a/b'`, {
       answer: () => '{}',
       templates,
     })
