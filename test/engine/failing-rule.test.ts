@@ -100,3 +100,19 @@ test('a template whose text is too long fails its action alone', async () => {
   expect(parts.appended.map(keysOf)).toEqual([['short']])
   expect(parts.logged).toMatchObject([{ code: 'TemplateFailed', where: 'actions[0]' }])
 })
+
+test('a rule that needs too much work for a message fails alone, with the place in its statement', async () => {
+  const sql = "SET @r = r SELECT (SELECT VALUE x IN @r FROM r AS x) AS y FROM 'a/b'"
+  const heavy = ruleWith('heavy', sql, [kinesis()], { errorAction })
+  const parts = engineWith([plain('before'), heavy, plain('later')])
+  const r = Array.from({ length: 20_000 }, (_, index) => index)
+  await parts.engine.ingest(messageWith({ payload: { r } }))
+  expect(parts.appended.map(keysOf)).toEqual([['before', 'errors', 'later']])
+  expect(parts.logged).toMatchObject([
+    {
+      rule: 'heavy',
+      code: 'WorkLimitExceeded',
+      msg: expect.stringContaining("in 'IN' at line 1, column 35"),
+    },
+  ])
+})

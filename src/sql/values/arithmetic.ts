@@ -69,6 +69,17 @@ function add(left: Value, right: Value, dialect: Dialect, work: Work): Value {
   return madeText(leftText + rightText, work)
 }
 
+/** The number that an operand is; what it takes to look at long ones is spent. */
+function numberOf(value: Value, work: Work): SqlNumber | undefined {
+  if (typeof value === 'string') {
+    spendDigits(work, value)
+    return toDecimal(value)
+  }
+  if (!isNumber(value)) return undefined
+  if (value.source !== undefined && value.source.length > digitsMax) spendDigits(work, value)
+  return value
+}
+
 /** Of a calculation on decimals of 34 digits. */
 const decimalSteps = 40
 
@@ -80,9 +91,8 @@ export function calculate(
   dialect: Dialect,
   work: Work,
 ): Value {
-  spendDigits(work, left)
-  spendDigits(work, right)
-  const [a, b] = [toDecimal(left), toDecimal(right)]
+  const a = numberOf(left, work)
+  const b = numberOf(right, work)
   if (a === undefined || b === undefined) return undefined
   const ofInts = isNumber(left) && isNumber(right) && isInt(a, dialect) && isInt(b, dialect)
   if (ofInts) {
@@ -160,10 +170,8 @@ export function negate(value: Value): Value {
 
 function compared(holds: (difference: number) => boolean): Operation {
   return (left, right, work) => {
-    spendDigits(work, left)
-    spendDigits(work, right)
-    const a = isNumber(left) ? left : toDecimal(left)
-    const b = isNumber(right) ? right : toDecimal(right)
+    const a = numberOf(left, work)
+    const b = numberOf(right, work)
     return a === undefined || b === undefined ? undefined : holds(compareNumbers(a, b))
   }
 }
