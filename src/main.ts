@@ -1,5 +1,5 @@
 import { describeFailure } from './cli/host.ts'
-import type { Host } from './cli/host.ts'
+import type { Host, Output } from './cli/host.ts'
 import { createProgram } from './cli/program.ts'
 
 /**
@@ -7,21 +7,18 @@ import { createProgram } from './cli/program.ts'
  * that hears signals.
  */
 
+const outputs = [createOutput(process.stdout), createOutput(process.stderr)] as const
+let stopRequested: Promise<string> | undefined
+
 const host: Host = {
   environment: process.env,
   // Asked for it is opened, and some commands never do.
   get stdin() {
     return process.stdin
   },
-  stdout: process.stdout,
-  stderr: process.stderr,
-  stopRequested: () =>
-    new Promise((resolve) => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-        // `once`: a second signal finds the default handler and ends the process at once.
-        process.once(signal, () => resolve(signal))
-      }
-    }),
+  stdout: outputs[0],
+  stderr: outputs[1],
+  stopRequested: () => (stopRequested ??= waitForStop()),
   leaveAws() {
     for (const name of Object.keys(process.env)) {
       if (name.startsWith('AWS_') && name !== 'AWS_REGION') delete process.env[name]
@@ -36,15 +33,48 @@ const host: Host = {
   },
 }
 
-// A reader that goes away (`sluice tail x | head -1`) is a normal end.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+/** Resolves with what asks for the end: a signal, or EPIPE when nobody reads the output any more. */
+function waitForStop(): Promise<string> {
+  const signals = ['SIGTERM', 'SIGINT'] as const
+  return new Promise((resolve) => {
+    const stop = (reason: string) => {
+      // A second signal, of whichever kind, finds the default handler and ends the process at once.
+      for (const signal of signals) process.off(signal, stop)
+      resolve(reason)
+    }
+    for (const signal of signals) process.on(signal, stop)
+    for (const { closed } of outputs) void closed.then(() => stop('EPIPE'))
+  })
+}
+
+/**
+ * A reader that goes away (`sluice tail x | head -1`) is a normal end: what is written from then on
+ * is dropped, and the command ends in order, with the exit code that it gives.
+ */
+function createOutput(stream: NodeJS.WriteStream): Output & { readonly closed: Promise<void> } {
+  let isClosed = false
+  const closed = new Promise<void>((resolve) => {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      isClosed = true
+      resolve()
+    })
+  })
+  return {
+    get isTTY() {
+      return stream.isTTY
+    },
+    get columns() {
+      return stream.columns
+    },
+    write: (text) => isClosed || stream.write(text),
+    closed,
+  }
+}
 
 try {
   await createProgram(host).parseAsync()
 } catch (thrown) {
-  process.stderr.write(describeFailure(thrown))
+  host.stderr.write(describeFailure(thrown))
   process.exitCode = 1
 }

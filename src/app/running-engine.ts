@@ -77,7 +77,7 @@ export async function readRunningEngine(
     if (text === undefined) continue
     const engine = parse(text)
     if (engine === undefined) {
-      onDamage(`${file} is damaged and is taken as absent: no running engine is looked for there`)
+      onDamage(`${file} is damaged, and counts as absent`)
     } else if (isAlive(engine.processId)) {
       return engine
     }

@@ -97,6 +97,13 @@ export const errorCatalogue = Object.freeze({
     'A file of keys, passwords or certificates is open to others, unreadable or not valid.',
   ),
 
+  BrokerUnreachable: kind(500, true, 'No MQTT broker answers a command that connects to one.'),
+  BrokerRefused: kind(
+    500,
+    false,
+    'An MQTT broker refuses the connection, a message or a subscription of a command.',
+  ),
+
   // The message path.
   PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
   OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),

@@ -5,6 +5,7 @@ import type {
   CertificateFiles,
   CertificateFolder,
 } from '../identity/certificates/certificate-folder.ts'
+import { addMoreHelp } from './help.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
@@ -16,23 +17,21 @@ interface CertsOptions {
 }
 
 export function certsCommand(host: Host): Command {
-  return new Command('certs')
+  const command = new Command('certs')
     .description('make a CA, a server certificate and device certificates for a lab')
     .option('--dir <path>', 'folder of the certificates', './certs')
     .option('--device <name...>', 'devices to make certificates for', ['device-1'])
     .option('--host <name...>', 'names or addresses of the server, besides this machine', [])
     .option('--force', 'make server and devices anew; the CA is always kept', false)
-    .addHelpText(
-      'after',
-      `
-What is there is kept, so that calling it again adds what is missing. Keys are readable by their owner
-alone. This is for labs and tests: the key of the CA lies unencrypted beside the others.
-
-Example:
-  sluice certs --device sensor-1 sensor-2 --host broker.local 192.168.1.10
-`,
-    )
     .action((options: CertsOptions) => makeCertificates(host, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'What is there is kept, so that calling it again adds what is missing. Keys are ' +
+        'readable by their owner alone. This is for labs and tests: the key of the CA lies ' +
+        'unencrypted beside the others.',
+    ],
+    examples: ['sluice certs --device sensor-1 sensor-2 --host broker.local 192.168.1.10'],
+  })
 }
 
 async function makeCertificates(host: Host, options: CertsOptions): Promise<void> {
@@ -53,12 +52,14 @@ async function makeCertificates(host: Host, options: CertsOptions): Promise<void
         '--force makes it anew\n',
     )
   }
-  host.stdout.write(describeUse(made, options.host[0] ?? 'localhost'))
+  host.stdout.write(describeUse(made, options.host[0]))
 }
 
 function describeFiles(host: Host, { authority, server, devices }: CertificateFolder): string {
-  const line = ({ state, certificateFile }: CertificateFiles, what: string) =>
-    `  ${paint(host.stdout, state === 'made' ? 'green' : 'dim', state)}  ${certificateFile}  ${what}\n`
+  const line = ({ state, certificateFile }: CertificateFiles, what: string) => {
+    const shownState = paint(host.stdout, state === 'made' ? 'green' : 'dim', state)
+    return `  ${shownState}  ${certificateFile}  ${what}\n`
+  }
   return [
     line(authority, 'the CA: clients trust it'),
     line(server, 'what the server shows'),
@@ -66,20 +67,26 @@ function describeFiles(host: Host, { authority, server, devices }: CertificateFo
   ].join('')
 }
 
-function describeUse({ authority, server, devices }: CertificateFolder, host: string): string {
+function describeUse(
+  { authority, server, devices }: CertificateFolder,
+  host: string | undefined,
+): string {
   const [device] = devices
   if (!device) return ''
+  const { certificateFile, keyFile } = server
+  // On this machine the lab is found by its data folder.
+  const where = host === undefined ? '' : `--host ${host} -p 8883 `
   return `
 A lab that shows the server certificate and knows its clients by theirs:
 
-  SLUICE_TLS_CERT_FILE=${shown(server.certificateFile)} SLUICE_TLS_KEY_FILE=${shown(server.keyFile)} \\
-    SLUICE_TLS_CA_FILE=${shown(authority.certificateFile)} sluice lab
+  SLUICE_TLS_CERT_FILE=${shown(certificateFile)} SLUICE_TLS_KEY_FILE=${shown(keyFile)} \\
+    SLUICE_TLS_CA_FILE=${shown(authority.certificateFile)} npx sluice lab
 
 A device that publishes to it:
 
-  mosquitto_pub -h ${host} -p 8883 --cafile ${shown(authority.certificateFile)} \\
+  npx sluice pub ${where}--ca ${shown(authority.certificateFile)} \\
     --cert ${shown(device.certificateFile)} --key ${shown(device.keyFile)} \\
-    -i ${device.name} -q 1 -t dt/${device.name}/telemetry -m '{"temp": 61.5}'
+    -i ${device.name} -t dt/${device.name}/telemetry -m '{"temp": 61.5}'
 `
 }
 

@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander'
 import type { EvaluateOptions } from './evaluate-statement.ts'
+import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
 
 export function evaluateCommand(host: Host): Command {
-  return new Command('evaluate')
+  const command = new Command('evaluate')
     .description('try a statement on a message; nothing is sent')
     .requiredOption('--sql <statement>', 'the statement of the rule')
     .requiredOption('--topic <topic>', 'topic of the message')
@@ -15,18 +16,18 @@ export function evaluateCommand(host: Host): Command {
         .choices(['2015-10-08', '2016-03-23', 'beta'])
         .default('2016-03-23'),
     )
-    .addHelpText(
-      'after',
-      `
-It prints what the rule's actions would get, byte for byte. Exit code 2 when the rule does not match.
-
-Example:
-  sluice evaluate --sql "SELECT temp FROM 'dt/+/x' WHERE temp > 50" --topic dt/7/x --payload '{"temp": 61.5}'
-`,
-    )
     .action(async (options: EvaluateOptions) => {
       // Loaded when needed: `sluice --help` should not wait for the language.
       const { evaluateStatement } = await import('./evaluate-statement.ts')
       await evaluateStatement(host, options)
     })
+  return addMoreHelp(command, host, {
+    notes: [
+      "It prints what the rule's actions would get, byte for byte. Exit code 2 when the rule does not match.",
+    ],
+    examples: [
+      `sluice evaluate --sql "SELECT temp FROM 'dt/+/x' WHERE temp > 50" \\
+    --topic dt/7/x --payload '{"temp": 61.5}'`,
+    ],
+  })
 }

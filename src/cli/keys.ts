@@ -5,14 +5,15 @@ import { credentialsFileName, dataDirDefaults, httpUrlOf } from '../config/confi
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { findRunningEngine } from './find-running-engine.ts'
+import { addMoreHelp } from './help.ts'
 import { paint } from './host.ts'
 import type { Host } from './host.ts'
 
 export function keysCommand(host: Host): Command {
-  return new Command('keys')
+  const command = new Command('keys')
     .description('manage the access keys that requests to the HTTP API are signed with')
-    .addCommand(createCommand(host).showHelpAfterError('(add --help for more)'))
-    .addHelpText('after', '\nExample:\n  sluice keys create\n')
+    .addCommand(createCommand(host))
+  return addMoreHelp(command, host, { notes: [], examples: ['sluice keys create'] })
 }
 
 interface CreateOptions {
@@ -22,28 +23,26 @@ interface CreateOptions {
 }
 
 function createCommand(host: Host): Command {
-  return new Command('create')
+  const command = new Command('create')
     .description('make an access key and print its secret, once')
     .option(
       '--file <path>',
-      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else that of the engine that runs here, else credentials.json in SLUICE_DATA_DIR or ./data)',
+      'file of the keys (default: SLUICE_CREDENTIALS_FILE, else that of the engine that runs ' +
+        'here, else credentials.json in SLUICE_DATA_DIR or ./data)',
     )
     .option(
       '--policy <path>',
       'IAM policy document of the key (default: iot:* and sluice:* on all)',
     )
     .option('--description <text>', 'what the key is for')
-    .addHelpText(
-      'after',
-      `
-The key is added to the file, which is made with mode 600 if it is not there. A server that uses the file
-takes it in within a second.
-
-Example:
-  sluice keys create --file /etc/sluice/credentials.json --policy publish-only.json
-`,
-    )
     .action((options: CreateOptions) => createKey(host, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'The key is added to the file, which is made with mode 600 if it is not there. A server ' +
+        'that uses the file takes it in within a second.',
+    ],
+    examples: ['sluice keys create --file /etc/sluice/credentials.json --policy publish-only.json'],
+  })
 }
 
 const everything = {

@@ -1,10 +1,14 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
 import { loadKinesisConfig } from '../config/config-of-lab.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import type { LabServer } from '../lab/server/lab-server.ts'
+import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
+import { unknownVariables } from './unknown-variables.ts'
 
 export function kinesisCommand(host: Host): Command {
-  return new Command('kinesis')
+  const command = new Command('kinesis')
     .description('run the local Kinesis and STS alone')
     .option(
       '--stream <name[:shards]>',
@@ -15,28 +19,32 @@ export function kinesisCommand(host: Host): Command {
     .option('--create-missing-streams', 'create a stream at the first record put to it', false)
     .option('--no-limits', "lift AWS's limits of each shard, as SLUICE_LAB_LIMITS=off does")
     .option('--strict', 'verify the signature of each call, as SLUICE_LAB_STRICT=1 does', false)
-    .option(
-      '--keys <id:secret>',
-      'with --strict: the access key to sign with, beside those that AssumeRole gives',
-      parseKeys,
-      { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
-    )
-    .addHelpText(
-      'after',
-      `
-Clients of any language reach it with an endpoint URL and any credentials, unless it is strict: then
-with sluice-lab as access key id and as secret, or with --keys. Faults on demand: docs/LAB.md.
-
-Example:
-  sluice kinesis --stream orders:2 &
-  aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams
-
-Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, SLUICE_LAB_LIMITS, SLUICE_LAB_STRICT, SLUICE_LAB_DATA,
-SLUICE_LAB_MAX_BYTES, SLUICE_LAB_STATUS_MS, AWS_REGION, SLUICE_ACCOUNT_ID, SLUICE_LOG_LEVEL,
-SLUICE_INSECURE.
-`,
+    .addOption(
+      new Option(
+        '--keys <id:secret>',
+        'with --strict: the access key to sign with, beside those that AssumeRole gives',
+      )
+        .argParser(parseKeys)
+        .default(
+          { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
+          'sluice-lab:sluice-lab',
+        ),
     )
     .action((options: KinesisOptions) => runKinesis(host, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'Clients of any language reach it with an endpoint URL and any credentials. A strict ' +
+        'one asks for sluice-lab as access key id and as secret, or for those of --keys. ' +
+        'Faults on demand: docs/LAB.md.',
+      'Variables: SLUICE_LAB_HOST, SLUICE_LAB_PORT, SLUICE_LAB_LIMITS, SLUICE_LAB_STRICT, ' +
+        'SLUICE_LAB_DATA, SLUICE_LAB_MAX_BYTES, SLUICE_LAB_STATUS_MS, AWS_REGION, ' +
+        'SLUICE_ACCOUNT_ID, SLUICE_LOG_LEVEL, SLUICE_INSECURE.',
+    ],
+    examples: [
+      'sluice kinesis --stream orders:2 &',
+      'aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams',
+    ],
+  })
 }
 
 interface KinesisOptions {
@@ -66,6 +74,7 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   // Loaded here and not on top: no other command needs them.
   const { createLogger } = await import('../telemetry/logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
+  for (const line of unknownVariables(host.environment)) logger.warn({}, line)
   const { createLabServer } = await import('../lab/server/lab-server.ts')
   const { noLimits } = await import('../lab/streams/shard-limits.ts')
   const { statusDurationsOf } = await import('../lab/streams/statuses.ts')
@@ -82,11 +91,23 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
     ...(options.strict || config.lab.isStrict ? { strict: options.keys } : {}),
   })
   try {
-    for (const { name, shardCount } of options.stream) lab.ensureStream(name, shardCount)
+    for (const stream of options.stream) makeStream(lab, stream)
     logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
     logger.info({ signal: await stopRequested }, 'stopping')
   } finally {
     await lab.close()
+  }
+}
+
+function makeStream(lab: LabServer, { name, shardCount }: StreamWanted): void {
+  try {
+    lab.ensureStream(name, shardCount)
+  } catch (thrown) {
+    throw new SluiceError(
+      'ConfigInvalid',
+      `the stream ${name} cannot be made: ${messageOf(thrown)}`,
+      { cause: thrown },
+    )
   }
 }
 

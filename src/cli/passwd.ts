@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
 import { readPassword } from './read-password.ts'
 
@@ -11,7 +12,7 @@ const fileVariable = 'SLUICE_PASSWORD_FILE'
 const fileDefault = './passwords'
 
 export function passwdCommand(host: Host): Command {
-  return new Command('passwd')
+  const command = new Command('passwd')
     .description('set the password of an MQTT user')
     .argument('<user>', 'name that the client logs in with')
     .option(
@@ -19,18 +20,18 @@ export function passwdCommand(host: Host): Command {
       `file of the passwords (default: ${fileVariable}, else ${fileDefault})`,
     )
     .option('--delete', 'take the user away instead', false)
-    .addHelpText(
-      'after',
-      `
-The password is asked for twice, or read from standard input: its first line. The file, made with mode 600,
-holds scrypt hashes. A server that uses the file takes the change in within a second.
-
-Examples:
-  sluice passwd device-7
-  pass show mqtt/device-7 | sluice passwd device-7 --file /etc/sluice/passwords
-`,
-    )
     .action((user: string, options: PasswdOptions) => changePassword(host, user, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'The password is asked for twice, or read from standard input: its first line. The ' +
+        'file, made with mode 600, holds scrypt hashes. A server that uses the file takes ' +
+        'the change in within a second.',
+    ],
+    examples: [
+      'sluice passwd device-7',
+      'pass show mqtt/device-7 | sluice passwd device-7 --file /etc/sluice/passwords',
+    ],
+  })
 }
 
 async function changePassword(host: Host, user: string, options: PasswdOptions): Promise<void> {

@@ -1,30 +1,29 @@
 import { Command } from 'commander'
 import type { ListedPolicy } from '../identity/policies/policy-attachments.ts'
+import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
 
 const directoryVariable = 'SLUICE_POLICIES_DIR'
 const directoryDefault = './policies'
 
 export function policiesCommand(host: Host): Command {
-  const hint = '(add --help for more)'
-  return new Command('policies')
+  const command = new Command('policies')
     .description('show the policies of MQTT clients, and attach them')
-    .addCommand(listCommand(host).showHelpAfterError(hint))
-    .addCommand(changeCommand(host, 'attach').showHelpAfterError(hint))
-    .addCommand(changeCommand(host, 'detach').showHelpAfterError(hint))
-    .addHelpText(
-      'after',
-      `
-A policy is a file <name>.json in the folder, an AWS IoT policy document. A server that uses the folder takes a
-change in within a second.
-
-Examples:
-  sluice policies list
-  sluice policies attach devices all
-  sluice policies attach devices certs/devices/sensor-1.pem
-  sluice policies detach devices user:device-7
-`,
-    )
+    .addCommand(listCommand(host))
+    .addCommand(changeCommand(host, 'attach'))
+    .addCommand(changeCommand(host, 'detach'))
+  return addMoreHelp(command, host, {
+    notes: [
+      'A policy is a file <name>.json in the folder, an AWS IoT policy document. A server that ' +
+        'uses the folder takes a change in within a second.',
+    ],
+    examples: [
+      'sluice policies list',
+      'sluice policies attach devices all',
+      'sluice policies attach devices certs/devices/sensor-1.pem',
+      'sluice policies detach devices user:device-7',
+    ],
+  })
 }
 
 interface DirectoryOption {
@@ -42,23 +41,29 @@ const directoryOf = ({ environment }: Host, { dir }: DirectoryOption): string =>
   dir ?? (environment[directoryVariable] || directoryDefault)
 
 function listCommand(host: Host): Command {
-  return withDirectory(new Command('list'))
+  const command = withDirectory(new Command('list'))
     .description('print each policy and whom it is attached to')
-    .addHelpText('after', '\nExample:\n  sluice policies list --dir /etc/sluice/policies\n')
     .action((options: DirectoryOption) => list(host, directoryOf(host, options)))
+  return addMoreHelp(command, host, {
+    notes: [],
+    examples: ['sluice policies list --dir /etc/sluice/policies'],
+  })
 }
 
 function changeCommand(host: Host, verb: 'attach' | 'detach'): Command {
-  return withDirectory(new Command(verb))
+  const command = withDirectory(new Command(verb))
     .description(
       verb === 'attach' ? 'attach a policy to a target' : 'take a policy away from a target',
     )
     .argument('<policy>', 'its name: that of its file without .json')
     .argument('<target>', 'all, anonymous, user:<name>, cert:<fingerprint>, or a certificate file')
-    .addHelpText('after', `\nExample:\n  sluice policies ${verb} devices user:device-7\n`)
     .action((policy: string, target: string, options: DirectoryOption) =>
       change(host, verb, { directory: directoryOf(host, options), policy, target }),
     )
+  return addMoreHelp(command, host, {
+    notes: [],
+    examples: [`sluice policies ${verb} devices user:device-7`],
+  })
 }
 
 async function list(host: Host, directory: string): Promise<void> {

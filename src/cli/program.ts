@@ -3,27 +3,32 @@ import { version } from '../base/version.ts'
 import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
 import { evaluateCommand } from './evaluate.ts'
+import { configureHelp } from './help.ts'
 import type { Host } from './host.ts'
 import { keysCommand } from './keys.ts'
 import { kinesisCommand } from './kinesis.ts'
 import { labCommand } from './lab.ts'
 import { passwdCommand } from './passwd.ts'
 import { policiesCommand } from './policies.ts'
+import { pubCommand } from './pub.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
+import { subCommand } from './sub.ts'
 import { tailCommand } from './tail.ts'
+import { warnOfUnknownVariables } from './unknown-variables.ts'
 
 /** The command line of `sluice`. */
 export function createProgram(host: Host): Command {
   const program = new Command('sluice')
     .description('AWS IoT rules between MQTT devices and Amazon Kinesis')
     .version(version)
-    .showHelpAfterError('(add --help for more)')
     .addHelpText('after', '\nTo begin, without any account: sluice lab')
   const commands = [
     labCommand,
     startCommand,
     kinesisCommand,
+    pubCommand,
+    subCommand,
     simulateCommand,
     checkCommand,
     evaluateCommand,
@@ -33,8 +38,8 @@ export function createProgram(host: Host): Command {
     policiesCommand,
     certsCommand,
   ]
-  for (const command of commands) {
-    program.addCommand(command(host).showHelpAfterError('(add --help for more)'))
-  }
+  for (const command of commands) program.addCommand(command(host))
+  configureHelp(program, host)
+  warnOfUnknownVariables(program, host)
   return program
 }

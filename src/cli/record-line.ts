@@ -1,12 +1,16 @@
 import { isUtf8 } from 'node:buffer'
 import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
+import { parseSequenceNumber } from '../lab/streams/sequence-number.ts'
 import { paint } from './host.ts'
 import type { Output } from './host.ts'
 
 /** Bytes that are not text are shown in hexadecimal, so many at most. */
 const hexBytesMax = 64
 
-/** A record for a person: when, how long ago, which shard, key, data on one line, number. */
+/**
+ * A record for a person: when, how long ago, which shard, key, data on one line, and the end of its
+ * sequence number, which `jsonLine` has whole.
+ */
 export function textLine(output: Output, record: ConsumedRecord, nowMs: number): string {
   const { approximateArrivalMs: arrivedMs } = record
   const time = new Date(arrivedMs).toISOString().slice(11, 23)
@@ -18,10 +22,22 @@ export function textLine(output: Output, record: ConsumedRecord, nowMs: number):
     shard,
     paint(output, 'cyan', onOneLine(record.partitionKey)),
     dataText(record.data),
-    paint(output, 'dim', `${record.sequenceNumber}${part}`),
+    paint(output, 'dim', `${shortSequenceNumber(record)}${part}`),
   ]
     .join('  ')
     .concat('\n')
+}
+
+/** Digits of a number of AWS that tell the records of a shard apart. */
+const shownDigits = 12
+
+/** A person reads no 56 digits: the place in its shard for a record of the lab, else the last digits. */
+function shortSequenceNumber({ sequenceNumber, approximateArrivalMs }: ConsumedRecord): string {
+  const parts = parseSequenceNumber(sequenceNumber)
+  // One of AWS may look like one of the lab, though not with the time of its record in it.
+  if (parts?.arrivalMs === approximateArrivalMs) return `#${parts.ordinal}`
+  const { length } = sequenceNumber
+  return length > shownDigits ? `..${sequenceNumber.slice(-shownDigits)}` : sequenceNumber
 }
 
 /** A record for a program: nothing is lost. */
@@ -34,7 +50,8 @@ export function jsonLine(record: ConsumedRecord): string {
   })}\n`
 }
 
-function dataText(data: Buffer): string {
+/** Text on one line; of other bytes, how many there are and the first of them. */
+export function dataText(data: Buffer): string {
   if (isUtf8(data)) return onOneLine(data.toString('utf8'))
   const rest = data.length > hexBytesMax ? '...' : ''
   return `${data.length} bytes ${data.subarray(0, hexBytesMax).toString('hex')}${rest}`
@@ -44,7 +61,7 @@ function dataText(data: Buffer): string {
  * Lines of a JSON document are joined; other control characters are written as escapes, so that no
  * record can write into the terminal.
  */
-function onOneLine(text: string): string {
+export function onOneLine(text: string): string {
   return text
     .trim()
     .replaceAll(/\s*[\r\n]\s*/g, ' ')

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import type { AppPorts } from '../app/app.ts'
 import { systemClock } from '../base/clock.ts'
 import { tuneCollector } from '../app/collector.ts'
 import { loadConfig, openListeners } from '../config/config.ts'
@@ -5,8 +7,9 @@ import type { Config } from '../config/config.ts'
 import { isLoopback } from '../base/loopback.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { checkFolderOwner } from '../storage/folder-format.ts'
-import { paint } from './host.ts'
+import { version } from '../base/version.ts'
 import type { Host } from './host.ts'
+import { unknownVariables } from './unknown-variables.ts'
 
 /** `lab` and `start`: builds the engine, runs it until a signal, drains it. */
 export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {
@@ -18,6 +21,8 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const { createLogger } = await import('../telemetry/logger.ts')
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
   const stopRequested = host.stopRequested()
+  logger.info({ version, dataDir: config.dataDir, rulesDir: config.rulesDir }, `starting ${mode}`)
+  for (const line of unknownVariables(host.environment)) logger.warn({}, line)
   warnOfOpenPorts(config, logger)
   if (mode === 'start' && host.environment['SLUICE_SAMPLE_MAPPING'] === 'on') {
     logger.warn({}, 'SLUICE_SAMPLE_MAPPING=on has no effect: samples are made in the lab alone')
@@ -26,6 +31,7 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   tuneCollector()
   // Loaded after the configuration was read: a bad variable is told at once.
   const { startApp } = await import('../app/app.ts')
+  const absent = foldersOf(config).filter((folder) => !existsSync(folder))
   const stopping = new AbortController()
   void stopRequested.then(() => stopping.abort())
   const started = startApp({ config, logger, clock: systemClock, signal: stopping.signal })
@@ -38,9 +44,11 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
     logger.info({ signal: await stopRequested }, 'stopped')
     return
   }
+  const made = absent.filter((folder) => existsSync(folder))
+  if (made.length > 0) logger.info({ made }, 'folders were made, which were not there')
   const https = config.http.tls && { https: true }
   logger.info({ ...app.ports, ...https, rules: app.ruleCount() }, 'ready')
-  if (isTerminal && mode === 'lab') host.stdout.write(nextSteps(host, app.ports, config))
+  if (isTerminal && mode === 'lab') await writeNextSteps(host, app.ports, config)
 
   logger.info({ signal: await stopRequested }, 'stopping')
   await app.stop()
@@ -66,19 +74,15 @@ function warnOfOpenPorts(config: Config, logger: Logger): void {
   }
 }
 
-function nextSteps(host: Host, ports: { mqtt: number; http: number }, config: Config): string {
-  const command = (text: string) => `  ${paint(host.stdout, 'cyan', text)}\n`
-  const mqttPort = ports.mqtt === 1883 ? '' : `-p ${ports.mqtt} `
-  const http = `${config.http.tls ? 'https' : 'http'}://localhost:${ports.http}`
-  const listRules =
-    config.auth.kind === 'off'
-      ? `curl ${http}/rules`
-      : `aws iot list-topic-rules --region ${config.region} --endpoint-url ${http}`
-  return (
-    '\nTry it, in a second terminal:\n' +
-    command(`npx mqtt pub ${mqttPort}-q 1 -t dt/7/telemetry -m '{"temp": 61.5}'`) +
-    command(listRules) +
-    command('npx sluice tail hot-devices') +
-    '\n'
-  )
+/** What a start makes where it is not there, with a sample in a lab. */
+const foldersOf = ({ rulesDir, functionsDir, dataDir }: Config): readonly string[] => [
+  rulesDir,
+  functionsDir,
+  dataDir,
+]
+
+async function writeNextSteps(host: Host, ports: AppPorts, config: Config): Promise<void> {
+  // Loaded here and not on top: only a terminal sees them.
+  const { nextSteps } = await import('./next-steps.ts')
+  host.stdout.write(await nextSteps(host, ports, config))
 }

@@ -3,54 +3,70 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
 import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
+import { labRegion } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import { isLoopback } from '../base/loopback.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { dataFoldersOf, findRunningEngine } from './find-running-engine.ts'
+import { addMoreHelp } from './help.ts'
 import { paint } from './host.ts'
 import type { Host, Output } from './host.ts'
 import { jsonLine, textLine } from './record-line.ts'
 
 interface TailOptions {
   readonly aws: boolean
+  readonly endpoint?: string
+  readonly region?: string
   readonly from: 'TRIM_HORIZON' | 'LATEST' | Date
   readonly fanOut: boolean
   readonly json: boolean
-  readonly limit: number
+  readonly limit?: number | undefined
 }
 
 export function tailCommand(host: Host): Command {
-  return new Command('tail')
+  const command = new Command('tail')
     .description('print the records of a stream as they arrive')
     .argument('<stream>', 'name or ARN of the stream')
     .option('--aws', 'read from AWS even if a lab runs here', false)
+    .option(
+      '--endpoint <url>',
+      'read from a Kinesis there, such as http://127.0.0.1:4567',
+      parseUrl,
+    )
+    .option(
+      '--region <name>',
+      'region of the stream (default: that of the lab, else AWS_REGION, else AWS_DEFAULT_REGION)',
+    )
     .addOption(
       new Option(
         '--from <position>',
-        'where to begin: trim-horizon, latest, a time (2026-01-31T12:00:00Z) or an age (90s, 15m, 2h, 1d)',
+        'where to begin: trim-horizon, latest, a time (2026-01-31T12:00:00Z) or an age (90s, ' +
+          '15m, 2h, 1d)',
       )
         .default('TRIM_HORIZON', 'trim-horizon')
         .argParser(parsePosition),
     )
     .option('--fan-out', 'by enhanced fan-out: a consumer is registered meanwhile', false)
-    .option('--limit <n>', 'stop after so many records', parseLimit, Number.POSITIVE_INFINITY)
-    .option('--json', 'one JSON object a record, data in base64', false)
-    .addHelpText(
-      'after',
-      `
-It reads the lab that runs on the data folder (SLUICE_DATA_DIR), else AWS with the SDK's own settings.
-Shards that are split or merged meanwhile are followed. Ctrl-C ends it.
-
-Examples:
-  sluice tail hot-devices
-  sluice tail hot-devices --from 15m --fan-out
-  sluice tail hot-devices --limit 1 --json
-`,
-    )
+    .option('--limit <n>', 'stop after so many records', parseLimit)
+    .option('--json', 'one JSON object a record, data in base64, numbers whole', false)
     .action((stream: string, options: TailOptions) => tail(host, stream, options))
+  return addMoreHelp(command, host, {
+    notes: [
+      'It reads the lab that runs on the data folder (SLUICE_DATA_DIR, else ./lab-data), ' +
+        "else AWS with the SDK's own settings. Shards that are split or merged meanwhile " +
+        'are followed. Ctrl-C ends it.',
+    ],
+    examples: [
+      'sluice tail hot-devices',
+      'sluice tail hot-devices --from 15m --fan-out',
+      'sluice tail hot-devices --limit 1 --json',
+      'sluice tail orders --endpoint http://127.0.0.1:4567',
+    ],
+  })
 }
 
 async function tail(host: Host, stream: string, options: TailOptions): Promise<void> {
-  const { access, name } = await findKinesis(host, options.aws)
+  const { access, name } = await findKinesis(host, options)
   // Loaded here and not on top: `sluice --help` should not wait for the AWS SDK.
   const { consume } = await import('../consumers/consume.ts')
   const err = paintable(host, host.stderr)
@@ -62,7 +78,7 @@ async function tail(host: Host, stream: string, options: TailOptions): Promise<v
   const out = paintable(host, host.stdout)
   const lineOf = (record: ConsumedRecord) =>
     options.json ? jsonLine(record) : textLine(out, record, systemClock.wallMs())
-  let left = options.limit
+  let left = options.limit ?? Number.POSITIVE_INFINITY
   try {
     const consumer = await consume({
       ...access,
@@ -109,34 +125,45 @@ function warningsTo(output: Output) {
   return { info: () => undefined, warn: write, error: write }
 }
 
+/** Those that a strict lab asks for, too. */
+const labCredentials = { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' }
+
 async function findKinesis(
   host: Host,
-  forceAws: boolean,
+  options: TailOptions,
 ): Promise<{ access: KinesisAccess; name: string }> {
-  const engine = forceAws
-    ? undefined
-    : await findRunningEngine(host, ({ kinesis }) => kinesis !== undefined)
-  if (engine?.kinesis) {
-    const endpoint = endpointOf(engine.kinesis)
-    return {
-      access: {
-        region: engine.region,
-        endpoint,
-        // Those that a strict lab asks for, too.
-        credentials: { accessKeyId: 'sluice-lab', secretAccessKey: 'sluice-lab' },
-      },
-      name: `the lab at ${endpoint}`,
-    }
+  const { environment } = host
+  const region = options.region ?? (environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'])
+  if (options.endpoint !== undefined) {
+    const { endpoint } = options
+    const access = { region: region || labRegion, endpoint }
+    return { access: { ...access, ...credentialsFor(host, endpoint) }, name: endpoint }
   }
-  const region = host.environment['AWS_REGION'] || host.environment['AWS_DEFAULT_REGION']
-  const endpoint =
-    host.environment['AWS_ENDPOINT_URL_KINESIS'] || host.environment['AWS_ENDPOINT_URL']
-  if (region) return { access: { region }, name: endpoint || `AWS, ${region}` }
+  const lab = options.aws ? undefined : await findRunningEngine(host, ({ kinesis }) => !!kinesis)
+  if (lab?.kinesis) {
+    const endpoint = endpointOf(lab.kinesis)
+    const access = { region: options.region ?? lab.region, endpoint, credentials: labCredentials }
+    return { access, name: `the lab at ${endpoint}` }
+  }
+  const elsewhere = environment['AWS_ENDPOINT_URL_KINESIS'] || environment['AWS_ENDPOINT_URL']
+  if (region) return { access: { region }, name: elsewhere || `AWS, ${region}` }
   throw new SluiceError(
     'ConfigInvalid',
-    `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and AWS_REGION ` +
-      'is not set to read from AWS',
+    `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and there is no ` +
+      'region to read from AWS: --region, or AWS_REGION',
   )
+}
+
+/** A lab takes any credentials: whoever reads one need not have those of AWS. */
+function credentialsFor(
+  { environment }: Host,
+  endpoint: string,
+): Pick<KinesisAccess, 'credentials'> {
+  const hasOwn = environment['AWS_ACCESS_KEY_ID'] || environment['AWS_PROFILE']
+  const { hostname } = new URL(endpoint)
+  return !hasOwn && isLoopback(hostname.replace(/^\[|\]$/g, ''))
+    ? { credentials: labCredentials }
+    : {}
 }
 
 const ageUnitsMs: Readonly<Record<string, number>> = {
@@ -157,6 +184,11 @@ function parsePosition(text: string): TailOptions['from'] {
       : Number.NaN
   if (!Number.isNaN(timeMs)) return new Date(timeMs)
   throw new InvalidArgumentError('It must be trim-horizon, latest, a time or an age such as 15m.')
+}
+
+function parseUrl(text: string): string {
+  if (/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text
+  throw new InvalidArgumentError(`"${text}" is not the URL of a server, such as http://host:4567.`)
 }
 
 function parseLimit(text: string): number {

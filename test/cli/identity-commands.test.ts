@@ -173,7 +173,9 @@ describe('sluice certs', () => {
     expect(first.stdout).toMatch(
       /made .*ca\.pem[^]*made .*server\.pem[^]*made .*d2\.pem {2}principal \w{64}/,
     )
-    expect(first.stdout).toMatch(/mosquitto_pub -h broker\.example -p 8883 .*--key .*|-i d1 -q 1/)
+    expect(first.stdout).toMatch(
+      /npx sluice pub --host broker\.example -p 8883 --ca [^]*--key [^]*-i d1 -t dt\/d1\//,
+    )
     const second = await run([...words, 'other.example'])
     expect(second.stdout).not.toContain('made')
     expect(second.stderr).toMatch(/was kept and does not name other\.example: --force/)

@@ -123,7 +123,8 @@ test('Ctrl-C ends it as SIGTERM does, with exit code 0', async () => {
 })
 
 describe('every command', () => {
-  const commands = 'lab start kinesis simulate check evaluate tail keys passwd certs'.split(' ')
+  const commands =
+    'lab start kinesis pub sub simulate check evaluate tail keys passwd policies certs'.split(' ')
 
   test('stands in `sluice --help`', async () => {
     const { code, stdout } = await runSluice(['--help'])

@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import path from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { startIngress } from '../ingress/helpers.ts'
+import { runSluice, startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
+
+/** How processes end: with the right code, in time, whatever their output and their signals do. */
+const binary = path.resolve(import.meta.dirname, '../../bin/sluice.js')
+
+async function makeFolder(): Promise<string> {
+  const folder = await temporaryFolder()
+  onTestFinished(() => folder.remove())
+  return folder.path
+}
+
+/** As in `sluice ... | head -1`: reads one line, then closes the pipe. */
+async function readOneLine(words: readonly string[], cwd: string) {
+  const child = spawn(process.execPath, [binary, ...words], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let stderr = ''
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+  const ended = new Promise<number | string | null>((resolve) => {
+    child.once('close', (code, signal) => resolve(code ?? signal))
+  })
+  const lines = createInterface({ input: child.stdout })
+  const line = await new Promise<string>((resolve) => lines.once('line', resolve))
+  lines.close()
+  child.stdout.destroy()
+  return { line, ended, stderr: () => stderr }
+}
+
+test('`check | head -1` of a folder with a problem has exit code 1', async () => {
+  const folder = await makeFolder()
+  for (let index = 0; index < 2_000; index += 1) {
+    await writeFile(path.join(folder, `r${index}.json`), '{')
+  }
+  const { line, ended, stderr } = await readOneLine(['check', folder], folder)
+  expect(line).toMatch(/^FAIL/)
+  expect(await ended).toBe(1)
+  expect(stderr()).toBe('')
+})
+
+test('`sub | head -1` ends in order when the next message comes', async () => {
+  const { ingress, port, metric } = await startIngress()
+  const publish = (payload: string) =>
+    ingress.publish({
+      topic: 'a',
+      payload: Buffer.from(payload),
+      qos: 1,
+      retain: true,
+      transport: 'http',
+      timestampMs: 1,
+    })
+  await publish('one')
+  const words = ['sub', '--host', '127.0.0.1', '-p', String(port), '-t', 'a', '--raw']
+  const { line, ended } = await readOneLine(words, await makeFolder())
+  expect(line).toBe('one')
+  await publish('two')
+  expect(await ended).toBe(0)
+  await expect.poll(() => metric('mqttConnections')).toBe(0)
+})
+
+test('`kinesis` ends when a stream cannot be made', async () => {
+  const { code, stderr } = await runSluice([
+    'kinesis',
+    '--stream',
+    'a:9999',
+    '--stream',
+    'c:9999',
+    '--stream',
+    'b:9999',
+  ])
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^sluice: [^\n]*shard[^\n]*\n$/)
+})
+
+test('a second signal of another kind ends a stop that takes long', async () => {
+  const folder = await makeFolder()
+  const { port, messages } = await startIngress(() => new Promise(() => undefined))
+  const file = path.join(folder, 'messages.ndjson')
+  await writeFile(file, '{"device":"d"}\n')
+  const words = ['pub', '--host', '127.0.0.1', '-p', String(port), '-t', 'a', '-m', 'x']
+  const publisher = startSluice(words)
+  await expect.poll(() => messages.length).toBe(1)
+  publisher.kill('SIGTERM')
+  publisher.kill('SIGINT')
+  expect(await publisher.ended).not.toBe(0)
+})
+
+test('`simulate --repeat` ends at Ctrl-C while its broker is gone', async () => {
+  const folder = await makeFolder()
+  const { ingress, port, messages } = await startIngress()
+  const file = path.join(folder, 'messages.ndjson')
+  await writeFile(file, '{"device":"d"}\n')
+  const words = ['simulate', '--repeat', '--file', file, '--host', '127.0.0.1', '-p', String(port)]
+  const simulation = startSluice(words)
+  await expect.poll(() => messages.length).toBeGreaterThan(0)
+  await ingress.close()
+  simulation.kill('SIGINT')
+  expect(await simulation.ended).toBe(0)
+})
+
+test('a lab says first that it starts, and at last what it made in this folder', async () => {
+  const folder = await makeFolder()
+  await mkdir(path.join(folder, 'functions'))
+  await writeFile(path.join(folder, 'package.json'), '{}')
+  const lab = startSluice(['lab'], { SLUICE_MQTT_PROT: '1' }, { cwd: folder })
+  onTestFinished(async () => {
+    lab.kill('SIGKILL')
+    await lab.ended
+  })
+  await lab.ready()
+  expect(lab.logLines[0]).toMatchObject({ level: 'info', msg: 'starting lab' })
+  expect(lab.logLines).toContainEqual(
+    expect.objectContaining({ made: [path.join(folder, 'rules'), path.join(folder, 'lab-data')] }),
+  )
+  expect(lab.logLines.filter(({ level }) => level === 'warn')).toEqual([
+    expect.objectContaining({ msg: expect.stringContaining('is it SLUICE_MQTT_PORT?') as string }),
+  ])
+  expect((await readdir(folder)).toSorted()).toEqual([
+    'functions',
+    'lab-data',
+    'package.json',
+    'rules',
+  ])
+})
+
+test('`simulate` says how many messages each rule took', async () => {
+  const folder = await makeFolder()
+  const lab = startSluice(['lab'], {}, { cwd: folder })
+  onTestFinished(async () => {
+    lab.kill('SIGKILL')
+    await lab.ended
+  })
+  await lab.ready()
+  const file = path.join(folder, 'messages.ndjson')
+  await writeFile(file, '{"device":"d"}\n{"device":"d","temp":99}\n')
+  const none = await runSluice(['simulate', '--file', file], {}, { cwd: folder })
+  expect(none.stdout).toMatch(/^2 messages published and acknowledged .*\nno rule took any of them/)
+
+  const sql = "SELECT * FROM 'env/#' WHERE temp > 50"
+  await writeFile(path.join(folder, 'rules', 'hot.json'), JSON.stringify({ sql, actions: [] }))
+  await lab.logged((line) => line['rule'] === 'hot')
+  const some = await runSluice(['simulate', '--file', file], {}, { cwd: folder })
+  expect(some.stdout).toMatch(/\nmessages taken by rules: hot 1\n$/)
+})
