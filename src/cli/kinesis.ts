@@ -42,7 +42,8 @@ export function kinesisCommand(host: Host): Command {
     ],
     examples: [
       'sluice kinesis --stream orders:2 &',
-      'aws --endpoint-url http://127.0.0.1:4567 kinesis list-streams',
+      'AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x aws kinesis list-streams \\\n' +
+        '    --region us-east-1 --endpoint-url http://127.0.0.1:4567',
     ],
   })
 }

@@ -15,6 +15,9 @@ import { temporaryFolder } from '../identity/identity-fixtures.ts'
 import { allow, startGuarded } from '../ingress/guarded-ingress.ts'
 import { atTheEnd, startIngress } from '../ingress/helpers.ts'
 
+/** A process that starts on a busy machine takes its time. */
+const patiently = { timeout: 15_000 }
+
 /** How a command ends: its exit code, 1 for what it throws, and what it wrote. */
 async function run(
   words: readonly string[],
@@ -227,10 +230,10 @@ describe('sluice pub', () => {
     const words = ['pub', '--host', '127.0.0.1', '-p', String(port), '-t', 'a', '-l', ...will]
     const done = createProgram(host).parseAsync(words, { from: 'user' })
     stdin.push('one\n')
-    await expect.poll(() => messages.length).toBe(1)
+    await expect.poll(() => messages.length, patiently).toBe(1)
     host.stop()
     await done
-    await expect.poll(() => messages.map(({ topic }) => topic)).toEqual(['a', 'w'])
+    await expect.poll(() => messages.map(({ topic }) => topic), patiently).toEqual(['a', 'w'])
     expect(host.exitCode()).toBe(1)
 
     await run([...words.slice(0, -4), ...will], { stdin: Readable.from(['two\n']) })
@@ -271,7 +274,9 @@ describe('sluice sub', () => {
     const host = createTestHost()
     const words = ['sub', ...broker.plain, ...broker.user, '-t', 'a/live/+', '-c', '2', '--json']
     const done = createProgram(host).parseAsync(words, { from: 'user' })
-    await expect.poll(() => host.written.stderr).toMatch(/^a\/live\/\+ on 127\.0\.0\.1:\d+/)
+    await expect
+      .poll(() => host.written.stderr, patiently)
+      .toMatch(/^a\/live\/\+ on 127\.0\.0\.1:\d+/)
     await publish('a/live/1', '{"ü": 1}')
     await publish('a/live/2', Buffer.from([0xff]))
     await done
@@ -305,7 +310,7 @@ describe('sluice sub', () => {
   test('says that the broker is gone', async () => {
     const { port, ingress, metric } = await startIngress()
     const ended = run(['sub', '--host', '127.0.0.1', '-p', String(port), '-t', 'a'])
-    await expect.poll(() => metric('mqttConnections')).toBe(1)
+    await expect.poll(() => metric('mqttConnections'), patiently).toBe(1)
     await ingress.close()
     expect((await ended).error?.message).toMatch(/closed the connection/)
   })
@@ -364,7 +369,7 @@ describe('sluice simulate', () => {
     const file = await devices('{"device":"d1"}')
     const words = [...file, '--repeat', '--host', '127.0.0.1', '-p', String(port)]
     const done = createProgram(host).parseAsync(words, { from: 'user' })
-    await expect.poll(() => messages.length).toBeGreaterThan(0)
+    await expect.poll(() => messages.length, patiently).toBeGreaterThan(0)
     await ingress.close()
     host.stop()
     await done
