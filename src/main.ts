@@ -33,7 +33,7 @@ const host: Host = {
   },
 }
 
-/** Resolves with what asks for the end: a signal, or EPIPE when nobody reads the output any more. */
+/** Resolves with what asks for the end: a signal, or EPIPE when nobody reads the output. */
 function waitForStop(): Promise<string> {
   const signals = ['SIGTERM', 'SIGINT'] as const
   return new Promise((resolve) => {

@@ -103,7 +103,7 @@ function indent(message: string): string {
   return message.replaceAll('\n', '\n        ')
 }
 
-/** @throws SluiceError RuleFileInvalid (rejects), for a fault of the file system: `where` names it */
+/** @throws SluiceError RuleFileInvalid (rejects): a fault of the file system, at `where` */
 async function readable<Result>(read: () => Promise<Result>, where: string): Promise<Result> {
   try {
     return await read()

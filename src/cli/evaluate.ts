@@ -23,7 +23,8 @@ export function evaluateCommand(host: Host): Command {
     })
   return addMoreHelp(command, host, {
     notes: [
-      "It prints what the rule's actions would get, byte for byte. Exit code 2 when the rule does not match.",
+      "It prints what the rule's actions would get, byte for byte. Exit code 2 when the rule " +
+        'does not match.',
     ],
     examples: [
       `sluice evaluate --sql "SELECT temp FROM 'dt/+/x' WHERE temp > 50" \\

@@ -168,7 +168,7 @@ function hungUp(name: string, broker: Broker): SluiceError {
   return new SluiceError(
     'BrokerRefused',
     `${addressOf(broker)} lets the device ${name} in, and closes its connection instead of ` +
-      `acknowledging: most likely no policy allows it to publish to env/${name}/telemetry; the log ` +
-      'of the engine says why',
+      `acknowledging: most likely no policy allows it to publish to env/${name}/telemetry; the ` +
+      'log of the engine says why',
   )
 }

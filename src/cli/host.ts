@@ -10,8 +10,8 @@ export interface Host {
   readonly stdout: Output
   readonly stderr: Output
   /**
-   * Resolves with the signal's name at the first SIGTERM or SIGINT, or with `EPIPE` when nobody reads
-   * the output any more. A second signal ends the process.
+   * Resolves with the signal's name at the first SIGTERM or SIGINT, or with `EPIPE` when nobody
+   * reads the output any more. A second signal ends the process.
    */
   stopRequested(): Promise<string>
   /** Takes AWS's variables and files from this process, so that a lab never leaves the machine. */

@@ -41,7 +41,9 @@ function createCommand(host: Host): Command {
       'The key is added to the file, which is made with mode 600 if it is not there. A server ' +
         'that uses the file takes it in within a second.',
     ],
-    examples: ['sluice keys create --file /etc/sluice/credentials.json --policy publish-only.json'],
+    examples: [
+      'sluice keys create --file /etc/sluice/credentials.json \\\n    --policy publish-only.json',
+    ],
   })
 }
 
@@ -65,14 +67,14 @@ async function createKey(host: Host, options: CreateOptions): Promise<void> {
   export AWS_ACCESS_KEY_ID=${bold(accessKeyId)}
   export AWS_SECRET_ACCESS_KEY=${bold(secretAccessKey)}
 
-Use it with any AWS client${region ? '' : ', in the region that `sluice start` runs in'}, for example:
+Use it with any AWS client${region ? '' : ', in the region of `sluice start`'}, for example:
 
   aws iot list-topic-rules --region ${region ?? '"$AWS_REGION"'} --endpoint-url ${url}
 `,
   )
 }
 
-/** Which server the key is for: the one that runs here and reads this file, or the next to start. */
+/** The server that the key is for: the one that runs here and reads this file, or the next one. */
 async function findServer(
   host: Host,
   { file: given }: CreateOptions,

@@ -111,8 +111,8 @@ export function connectFailure(
   if (broker.tls) return tlsFailure(broker, typeof code === 'string' ? code : '', thrown)
   return failure(
     'BrokerRefused',
-    `${where} closed the connection without an answer: it may speak TLS on this port (--tls, --ca), ` +
-      'or have too many connections',
+    `${where} closed the connection without an answer: it may speak TLS on this port ` +
+      '(--tls, --ca), or have too many connections',
     thrown,
   )
 }
@@ -131,12 +131,12 @@ function unreachableReason(code: string, thrown: unknown): string {
   return messageOf(thrown) || code
 }
 
-/** OpenSSL and Node name what is wrong; what to do about it depends on the option that is missing. */
+/** OpenSSL and Node name what is wrong; what to do about it depends on the options. */
 function tlsFailure(broker: Broker, code: string, thrown: unknown): SluiceError {
   const where = addressOf(broker)
   const reason = messageOf(thrown)
   if (/WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code + reason)) {
-    const text = `${where} does not speak TLS on this port: leave --tls, --ca, --cert and --key away`
+    const text = `${where} does not speak TLS on this port: connect without --tls, --ca and --cert`
     return failure('BrokerRefused', text, thrown)
   }
   if (/SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED/.test(code)) {
@@ -158,8 +158,8 @@ function tlsFailure(broker: Broker, code: string, thrown: unknown): SluiceError 
 export function lostConnection(broker: Broker, what: string): SluiceError {
   return failure(
     'BrokerRefused',
-    `${addressOf(broker)} closed the connection instead of answering ${what}: most likely a policy ` +
-      'does not allow it, or a limit does not; the log of the engine says which',
+    `${addressOf(broker)} closed the connection instead of answering ${what}: most likely a ` +
+      'policy or a limit does not allow it; the log of the engine says which',
     undefined,
   )
 }

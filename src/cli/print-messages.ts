@@ -8,8 +8,10 @@ import { paint } from './host.ts'
 import type { Host, Output } from './host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
 import { dataText, onOneLine } from './record-line.ts'
+import { willOf } from './will-options.ts'
+import type { WillOptions } from './will-options.ts'
 
-export interface SubscribeOptions extends BrokerOptions {
+export interface SubscribeOptions extends BrokerOptions, WillOptions {
   readonly topic: readonly string[]
   readonly qos: 0 | 1 | 2
   readonly clientId?: string
@@ -31,11 +33,12 @@ const failureOfSubscription = 0x80
  * @throws SluiceError (rejects) ConfigInvalid, BrokerUnreachable, BrokerRefused
  */
 export async function printMessages(host: Host, options: SubscribeOptions): Promise<void> {
+  const will = willOf(options)
   const broker = await resolveBroker(host, options)
   const ended = new AbortController()
   void host.stopRequested().then(() => ended.abort())
   const clientId = options.clientId ?? newClientId('sluice_sub_')
-  const client = await connectBroker(broker, { clientId })
+  const client = await connectBroker(broker, { clientId, ...(will && { will }) })
   const printer = createPrinter(host.stdout, options, () => ended.abort())
   client.on('message', (topic, payload, packet) => printer.print(topic, payload, packet))
   let isLost = false
@@ -92,8 +95,8 @@ async function subscribe(
 function refused(broker: Broker, filters: readonly string[]): SluiceError {
   return new SluiceError(
     'BrokerRefused',
-    `${addressOf(broker)} refused to subscribe to ${filters.join(', ')}: no policy allows it, or it ` +
-      'is no topic filter that the broker takes; the log of the engine says which',
+    `${addressOf(broker)} refused to subscribe to ${filters.join(', ')}: no policy allows it, or ` +
+      'it is no topic filter that the broker takes; the log of the engine says which',
   )
 }
 

@@ -3,24 +3,20 @@ import { parseQos, withBrokerOptions } from './broker-options.ts'
 import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
 import type { PublishOptions } from './publish-messages.ts'
+import { withWillOptions } from './will-options.ts'
 
 export function pubCommand(host: Host): Command {
-  const command = withBrokerOptions(
-    new Command('pub')
-      .description('publish messages to an MQTT broker')
-      .requiredOption('-t, --topic <topic>', 'topic to publish to')
-      .option('-m, --message <text>', 'payload; an empty one clears what is retained')
-      .option('-f, --file <path>', 'file with the payload')
-      .option('-s, --stdin', 'all of standard input is the payload')
-      .option('-l, --lines', 'each line of standard input is the payload of a message')
-      .option('-q, --qos <n>', '0, 1 or 2', parseQos, 1)
-      .option('-r, --retain', 'the broker keeps the message for later subscribers', false)
-      .option('-i, --client-id <id>', 'client id (default: one that is made up)'),
-  )
-    .option('--will-topic <topic>', 'topic of the will, for --lines that are cut off')
-    .option('--will-message <text>', 'its payload')
-    .option('--will-qos <n>', 'its QoS', parseQos, 1)
-    .option('--will-retain', 'it is retained', false)
+  const command = new Command('pub')
+    .description('publish messages to an MQTT broker')
+    .requiredOption('-t, --topic <topic>', 'topic to publish to')
+    .option('-m, --message <text>', 'payload; an empty one clears what is retained')
+    .option('-f, --file <path>', 'file with the payload')
+    .option('-s, --stdin', 'all of standard input is the payload')
+    .option('-l, --lines', 'each line of standard input is the payload of a message')
+    .option('-q, --qos <n>', '0, 1 or 2', parseQos, 1)
+    .option('-r, --retain', 'the broker keeps the message for later subscribers', false)
+    .option('-i, --client-id <id>', 'client id (default: one that is made up)')
+  withWillOptions(withBrokerOptions(command))
     .option('--json', 'print what was published as JSON', false)
     .action(async (options: PublishOptions) => {
       const { publishMessages } = await import('./publish-messages.ts')
@@ -35,7 +31,8 @@ export function pubCommand(host: Host): Command {
       `sluice pub -t dt/7/telemetry -m '{"temp": 61.5}'`,
       'sluice pub -t dt/7/telemetry -l < readings.ndjson',
       'sluice pub --ca certs/ca.pem --cert certs/devices/sensor-1.pem \\\n' +
-        `    --key certs/devices/sensor-1-key.pem -t dt/sensor-1/telemetry -m '{"temp": 61.5}'`,
+        '    --key certs/devices/sensor-1-key.pem \\\n' +
+        `    -t dt/sensor-1/telemetry -m '{"temp": 61.5}'`,
     ],
   })
 }

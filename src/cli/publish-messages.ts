@@ -1,16 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
-import type { IClientOptions, MqttClient } from 'mqtt'
+import type { MqttClient } from 'mqtt'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { findTopicTextFault } from '../topics/topic.ts'
 import { clientIdPrefix, newClientId, resolveBroker } from './broker-options.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
 import type { Host } from './host.ts'
 import { paint } from './host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
 import { createSender } from './mqtt-sender.ts'
+import { checkTopic } from './publish-topic.ts'
+import { willOf } from './will-options.ts'
+import type { WillOptions } from './will-options.ts'
 
-export interface PublishOptions extends Omit<BrokerOptions, 'file'> {
+export interface PublishOptions extends BrokerOptions, WillOptions {
   readonly topic: string
   readonly message?: string
   readonly file?: string
@@ -19,10 +21,6 @@ export interface PublishOptions extends Omit<BrokerOptions, 'file'> {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly clientId?: string
-  readonly willTopic?: string
-  readonly willMessage?: string
-  readonly willQos: 0 | 1 | 2
-  readonly willRetain: boolean
   readonly json: boolean
 }
 
@@ -122,15 +120,6 @@ function report(
   }
 }
 
-function checkTopic(topic: string): void {
-  // How long and how deep it may be is for the broker to say.
-  const limits = { topicBytesMax: 65_535, topicSlashesMax: 65_535 }
-  const fault = findTopicTextFault(topic, limits)
-  // Which topics are its own is for the broker to say, too.
-  if (fault?.reason !== 'topic_invalid') return
-  throw new SluiceError('InvalidRequestException', `topic "${topic}": ${fault.detail}`)
-}
-
 /** The one source of payloads that is named; a file is read before anybody connects. */
 async function payloadsOf(
   host: Host,
@@ -182,17 +171,6 @@ async function* readAll({ stdin }: Host): AsyncGenerator<Buffer> {
 
 async function* readLines({ stdin }: Host): AsyncGenerator<Buffer> {
   for await (const line of createInterface({ input: stdin })) yield Buffer.from(line)
-}
-
-function willOf(options: PublishOptions): IClientOptions['will'] {
-  const { willTopic, willMessage, willQos, willRetain } = options
-  if (willTopic === undefined) {
-    if (willMessage === undefined) return undefined
-    throw new SluiceError('ConfigInvalid', 'a will needs a topic: --will-topic')
-  }
-  checkTopic(willTopic)
-  const payload = Buffer.from(willMessage ?? '')
-  return { topic: willTopic, payload, qos: willQos, retain: willRetain }
 }
 
 /**

@@ -31,7 +31,7 @@ export function textLine(output: Output, record: ConsumedRecord, nowMs: number):
 /** Digits of a number of AWS that tell the records of a shard apart. */
 const shownDigits = 12
 
-/** A person reads no 56 digits: the place in its shard for a record of the lab, else the last digits. */
+/** Nobody reads 56 digits: the place in its shard for a record of the lab, else the last digits. */
 function shortSequenceNumber({ sequenceNumber, approximateArrivalMs }: ConsumedRecord): string {
   const parts = parseSequenceNumber(sequenceNumber)
   // One of AWS may look like one of the lab, though not with the time of its record in it.

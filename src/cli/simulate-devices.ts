@@ -2,12 +2,12 @@ import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { systemClock } from '../base/clock.ts'
-import { findTopicTextFault } from '../topics/topic.ts'
 import { resolveBroker } from './broker-options.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { createFleet } from './fleet.ts'
 import type { DeviceMessage } from './fleet.ts'
 import type { Host } from './host.ts'
+import { topicFault } from './publish-topic.ts'
 import { countMatches, matchesLine } from './rule-matches.ts'
 
 export interface SimulateOptions extends BrokerOptions {
@@ -49,8 +49,8 @@ export async function simulateDevices(host: Host, options: SimulateOptions): Pro
   const seconds = (systemClock.monotonicMs() - startedMs) / 1000
   const count = fleet.acknowledged()
   host.stdout.write(
-    `${count} ${count === 1 ? 'message' : 'messages'} published and acknowledged in ${seconds.toFixed(1)} s ` +
-      `(${Math.round(count / seconds)} messages/s)\n`,
+    `${count} ${count === 1 ? 'message' : 'messages'} published and acknowledged ` +
+      `in ${seconds.toFixed(1)} s (${Math.round(count / seconds)} messages/s)\n`,
   )
   if (count < sent) host.stdout.write(`${sent - count} were stopped before their answer\n`)
   host.stdout.write(matchesLine(matchedBefore, await countMatches(host, options)))
@@ -72,9 +72,6 @@ async function readMessages(file: string): Promise<readonly DeviceMessage[]> {
   throw new SluiceError('ConfigInvalid', `${file} holds no messages`)
 }
 
-/** How long and how deep a topic may be is for the broker to say. */
-const topicLimits = { topicBytesMax: 65_535, topicSlashesMax: 65_535 }
-
 function readMessage(payload: string): DeviceMessage {
   const read: unknown = JSON.parse(payload)
   const device = typeof read === 'object' && read && 'device' in read ? read.device : undefined
@@ -82,8 +79,8 @@ function readMessage(payload: string): DeviceMessage {
     throw new Error('it has no "device" member with text')
   }
   const topic = `env/${device}/telemetry`
-  const fault = findTopicTextFault(topic, topicLimits)
-  if (fault) throw new Error(`the device "${device}" makes no topic: ${fault.detail}`)
+  const fault = topicFault(topic)
+  if (fault) throw new Error(`the device "${device}" makes no topic: ${fault}`)
   return { device, topic, payload }
 }
 

@@ -32,8 +32,8 @@ export function simulateCommand(host: Host): Command {
   })
   return addMoreHelp(command, host, {
     notes: [
-      'Each message goes by QoS 1 to the topic env/<device>/telemetry, from the client id <device>. ' +
-        'At the end it says how many messages each rule took, where it can ask the engine.',
+      'Each message goes by QoS 1 to the topic env/<device>/telemetry, from the client id ' +
+        '<device>. At the end it says how many messages each rule took, where the engine tells.',
     ],
     examples: [
       'sluice simulate                 # 50 messages a second',

@@ -3,18 +3,18 @@ import { parseQos, withBrokerOptions } from './broker-options.ts'
 import { addMoreHelp } from './help.ts'
 import type { Host } from './host.ts'
 import type { SubscribeOptions } from './print-messages.ts'
+import { withWillOptions } from './will-options.ts'
 
 export function subCommand(host: Host): Command {
-  const command = withBrokerOptions(
-    new Command('sub')
-      .description('print the messages of an MQTT broker as they arrive')
-      .requiredOption('-t, --topic <filter...>', 'topic filters to subscribe to')
-      .option('-q, --qos <n>', '0, 1 or 2: the most that it is sent with', parseQos, 1)
-      .option('-i, --client-id <id>', 'client id (default: one that is made up)')
-      .option('-c, --count <n>', 'stop after so many messages', parseCount)
-      .option('-W, --timeout <seconds>', 'stop after so long', parseSeconds)
-      .option('--no-retained', 'leave out what the broker had retained before'),
-  )
+  const command = new Command('sub')
+    .description('print the messages of an MQTT broker as they arrive')
+    .requiredOption('-t, --topic <filter...>', 'topic filters to subscribe to')
+    .option('-q, --qos <n>', '0, 1 or 2: the most that it is sent with', parseQos, 1)
+    .option('-i, --client-id <id>', 'client id (default: one that is made up)')
+    .option('-c, --count <n>', 'stop after so many messages', parseCount)
+    .option('-W, --timeout <seconds>', 'stop after so long', parseSeconds)
+    .option('--no-retained', 'leave out what the broker had retained before')
+  withWillOptions(withBrokerOptions(command))
     .option('--json', 'one JSON object a message', false)
     .option('--raw', 'payloads alone, byte for byte, each with a line feed behind it', false)
     .action(async (options: SubscribeOptions) => {
@@ -23,10 +23,10 @@ export function subCommand(host: Host): Command {
     })
   return addMoreHelp(command, host, {
     notes: [
-      'Ctrl-C ends it. Exit code 1 if the broker cannot be reached or refuses, with the reason; 2 if ' +
-        'fewer messages than --count came within --timeout.',
-      'A JSON object has the members time, topic, qos, retain and payload; bytes that are no UTF-8 ' +
-        'stand in payloadBase64 instead.',
+      'Ctrl-C ends it. Exit code 1 if the broker cannot be reached or refuses, with the reason; ' +
+        '2 if fewer messages than --count came within --timeout.',
+      'A JSON object has the members time, topic, qos, retain and payload; bytes that are no ' +
+        'UTF-8 stand in payloadBase64 instead.',
     ],
     examples: [`sluice sub -t 'dt/#'`, `sluice sub -t 'alarms/+' --count 1 --timeout 10 --json`],
   })

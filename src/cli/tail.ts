@@ -149,8 +149,8 @@ async function findKinesis(
   if (region) return { access: { region }, name: elsewhere || `AWS, ${region}` }
   throw new SluiceError(
     'ConfigInvalid',
-    `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and there is no ` +
-      'region to read from AWS: --region, or AWS_REGION',
+    `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and there is ` +
+      'no region to read from AWS: --region, or AWS_REGION',
   )
 }
 

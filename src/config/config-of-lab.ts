@@ -89,7 +89,7 @@ export function loadKinesisConfig(environment: Environment): KinesisConfig {
   })
 }
 
-/** Without authentication only this machine may reach a port, unless the operator says otherwise. */
+/** Without authentication only this machine reaches a port, unless the operator says otherwise. */
 export function openListener(name: VariableName, host: string): SluiceError {
   return new SluiceError(
     'ConfigInvalid',

@@ -39,9 +39,11 @@ describe.each([
     const command = commandsOf(createProgram(host))[index]
     const text = command ? helpOf(command) : ''
     // Command lines are printed as they are typed.
-    const [before = '', examples = ''] = text.split(/^Examples?:$/m)
-    const prose = [before, examples.slice(examples.indexOf('\n\n'))].join('\n').split('\n')
+    const [before = '', behind = ''] = text.split(/^Examples?:$/m)
+    const [examples = '', ...rest] = behind.split('\n\n')
+    const prose = [before, ...rest].join('\n').split('\n')
     expect(prose.filter((line) => line.length > width)).toEqual([])
+    expect(examples.split('\n').filter((line) => line.length > 80)).toEqual([])
     expect(text).not.toMatch(/default: (null|undefined|false|\[|\{|"|\))/)
   })
 })

@@ -222,7 +222,7 @@ describe('sluice pub', () => {
     expect(error?.message).toMatch(/did not answer within 5 s/)
   })
 
-  test('a will is published when the connection is cut off, and not at an end in order', async () => {
+  test('a will is published when the connection is cut off, not at an end in order', async () => {
     const { port, messages } = await startIngress()
     const stdin = new Readable({ read: () => undefined })
     const host = createTestHost({}, stdin)

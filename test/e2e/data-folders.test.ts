@@ -84,7 +84,7 @@ test.each([
   },
 )
 
-test('a folder of before is taken over with a log line, a crashed lab is told from it', async () => {
+test('a folder of before is taken over with a log line, and a lab is told by its file', async () => {
   const project = await createProject()
   const dataDir = path.join(project.path, 'data')
   await mkdir(dataDir)
