@@ -1,5 +1,5 @@
-import { describeFailure } from './cli/host.ts'
-import type { Host, Output } from './cli/host.ts'
+import { describeFailure } from './cli/terminal/host.ts'
+import type { Host, Output } from './cli/terminal/host.ts'
 import { createProgram } from './cli/program.ts'
 
 /**

@@ -5,9 +5,9 @@ import type {
   CertificateFiles,
   CertificateFolder,
 } from '../identity/certificates/certificate-folder.ts'
-import { addMoreHelp } from './help.ts'
-import { paint } from './host.ts'
-import type { Host } from './host.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import { paint } from './terminal/host.ts'
+import type { Host } from './terminal/host.ts'
 
 interface CertsOptions {
   readonly dir: string

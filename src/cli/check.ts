@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
 
 export function checkCommand(host: Host): Command {
   const command = new Command('check')
@@ -8,7 +8,7 @@ export function checkCommand(host: Host): Command {
     .argument('[dir]', 'folder of the rules (default: SLUICE_RULES_DIR, else ./rules)')
     .action(async (directory: string | undefined) => {
       // Loaded when needed: `sluice --help` should not wait for the language.
-      const { checkRules } = await import('./check-rules.ts')
+      const { checkRules } = await import('./rules/check-rules.ts')
       await checkRules(host, directory)
     })
   return addMoreHelp(command, host, {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
-import type { EvaluateOptions } from './evaluate-statement.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
+import type { EvaluateOptions } from './rules/evaluate-statement.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
 
 export function evaluateCommand(host: Host): Command {
   const command = new Command('evaluate')
@@ -18,7 +18,7 @@ export function evaluateCommand(host: Host): Command {
     )
     .action(async (options: EvaluateOptions) => {
       // Loaded when needed: `sluice --help` should not wait for the language.
-      const { evaluateStatement } = await import('./evaluate-statement.ts')
+      const { evaluateStatement } = await import('./rules/evaluate-statement.ts')
       await evaluateStatement(host, options)
     })
   return addMoreHelp(command, host, {

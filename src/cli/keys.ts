@@ -5,9 +5,9 @@ import { credentialsFileName, dataDirDefaults, httpUrlOf } from '../config/confi
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { findRunningEngine } from './find-running-engine.ts'
-import { addMoreHelp } from './help.ts'
-import { paint } from './host.ts'
-import type { Host } from './host.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import { paint } from './terminal/host.ts'
+import type { Host } from './terminal/host.ts'
 
 export function keysCommand(host: Host): Command {
   const command = new Command('keys')

@@ -3,9 +3,9 @@ import { systemClock } from '../base/clock.ts'
 import { loadKinesisConfig } from '../config/config-of-lab.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { LabServer } from '../lab/server/lab-server.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
-import { unknownVariables } from './unknown-variables.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
+import { unknownVariables } from './terminal/unknown-variables.ts'
 
 export function kinesisCommand(host: Host): Command {
   const command = new Command('kinesis')

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { addMoreHelp, variablesOfMode } from './help.ts'
-import type { Host } from './host.ts'
+import { addMoreHelp, variablesOfMode } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
 import { runEngine } from './run-engine.ts'
 
 export function labCommand(host: Host): Command {

@@ -12,9 +12,9 @@ import type { PolicyTarget } from '../identity/policies/policy-targets.ts'
 import { identityOf } from '../identity/policies/principal.ts'
 import { reachableHost } from '../base/loopback.ts'
 import { endpointOf } from '../app/running-engine.ts'
-import { clientIdPrefix } from './broker-options.ts'
-import { paint } from './host.ts'
-import type { Host } from './host.ts'
+import { clientIdPrefix } from './mqtt/broker-options.ts'
+import { paint } from './terminal/host.ts'
+import type { Host } from './terminal/host.ts'
 
 /**
  * "Try it" of a lab that has just started: lines that work as they are printed. Who may publish is

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
-import { readPassword } from './read-password.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
+import { readPassword } from './terminal/read-password.ts'
 
 interface PasswdOptions {
   readonly file?: string

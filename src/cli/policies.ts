@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { ListedPolicy } from '../identity/policies/policy-attachments.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
 
 const directoryVariable = 'SLUICE_POLICIES_DIR'
 const directoryDefault = './policies'

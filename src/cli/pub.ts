@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import { parseQos, withBrokerOptions } from './broker-options.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
-import type { PublishOptions } from './publish-messages.ts'
+import { parseQos, withBrokerOptions } from './mqtt/broker-options.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
+import type { PublishOptions } from './mqtt/publish-messages.ts'
 import { withWillOptions } from './will-options.ts'
 
 export function pubCommand(host: Host): Command {
@@ -19,7 +19,7 @@ export function pubCommand(host: Host): Command {
   withWillOptions(withBrokerOptions(command))
     .option('--json', 'print what was published as JSON', false)
     .action(async (options: PublishOptions) => {
-      const { publishMessages } = await import('./publish-messages.ts')
+      const { publishMessages } = await import('./mqtt/publish-messages.ts')
       await publishMessages(host, options)
     })
   return addMoreHelp(command, host, {

@@ -8,8 +8,8 @@ import { isLoopback } from '../base/loopback.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { checkFolderOwner } from '../storage/folder-format.ts'
 import { version } from '../base/version.ts'
-import type { Host } from './host.ts'
-import { unknownVariables } from './unknown-variables.ts'
+import type { Host } from './terminal/host.ts'
+import { unknownVariables } from './terminal/unknown-variables.ts'
 
 /** `lab` and `start`: builds the engine, runs it until a signal, drains it. */
 export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {

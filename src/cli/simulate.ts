@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { withBrokerOptions } from './broker-options.ts'
-import type { SimulateOptions } from './simulate-devices.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
+import { withBrokerOptions } from './mqtt/broker-options.ts'
+import type { SimulateOptions } from './mqtt/simulate-devices.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
 
 const sampleFile = fileURLToPath(
   new URL('../../samples/environmental-telemetry.ndjson', import.meta.url),
@@ -27,7 +27,7 @@ export function simulateCommand(host: Host): Command {
       )
       .option('--repeat', 'start again at the end of the file, until stopped', false),
   ).action(async (options: SimulateOptions) => {
-    const { simulateDevices } = await import('./simulate-devices.ts')
+    const { simulateDevices } = await import('./mqtt/simulate-devices.ts')
     await simulateDevices(host, options)
   })
   return addMoreHelp(command, host, {

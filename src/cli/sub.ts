@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { parseQos, withBrokerOptions } from './broker-options.ts'
-import { addMoreHelp } from './help.ts'
-import type { Host } from './host.ts'
-import type { SubscribeOptions } from './print-messages.ts'
+import { parseQos, withBrokerOptions } from './mqtt/broker-options.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import type { Host } from './terminal/host.ts'
+import type { SubscribeOptions } from './mqtt/print-messages.ts'
 import { withWillOptions } from './will-options.ts'
 
 export function subCommand(host: Host): Command {
@@ -18,7 +18,7 @@ export function subCommand(host: Host): Command {
     .option('--json', 'one JSON object a message', false)
     .option('--raw', 'payloads alone, byte for byte, each with a line feed behind it', false)
     .action(async (options: SubscribeOptions) => {
-      const { printMessages } = await import('./print-messages.ts')
+      const { printMessages } = await import('./mqtt/print-messages.ts')
       await printMessages(host, options)
     })
   return addMoreHelp(command, host, {

@@ -8,10 +8,10 @@ import { SluiceError, messageOf } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { dataFoldersOf, findRunningEngine } from './find-running-engine.ts'
-import { addMoreHelp } from './help.ts'
-import { paint } from './host.ts'
-import type { Host, Output } from './host.ts'
-import { jsonLine, textLine } from './record-line.ts'
+import { addMoreHelp } from './terminal/help.ts'
+import { paint } from './terminal/host.ts'
+import type { Host, Output } from './terminal/host.ts'
+import { jsonLine, textLine } from './terminal/record-line.ts'
 
 interface TailOptions {
   readonly aws: boolean

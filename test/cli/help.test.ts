@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
-import { helpWidthOf, wrap } from '../../src/cli/help.ts'
-import type { Host } from '../../src/cli/host.ts'
+import { helpWidthOf, wrap } from '../../src/cli/terminal/help.ts'
+import type { Host } from '../../src/cli/terminal/host.ts'
 import { createProgram } from '../../src/cli/program.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 

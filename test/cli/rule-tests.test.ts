@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { runRuleTests } from '../../src/cli/rule-tests.ts'
+import { runRuleTests } from '../../src/cli/rules/rule-tests.ts'
 import { kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
 import { testEnvironment } from '../helpers/messages.ts'
 

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import type { Host, Input } from '../../src/cli/host.ts'
+import type { Host, Input } from '../../src/cli/terminal/host.ts'
 
 /** A host for commands under test: collects what is written, stops when told. */
 export function createTestHost(

@@ -1,9 +1,9 @@
 import path from 'node:path'
-import { labAccountId, labRegion, variables } from '../config/config.ts'
-import type { TopicLimits } from '../topics/topic-filter.ts'
-import { readVariables } from '../config/variable.ts'
-import type { Environment } from '../config/variable.ts'
-import type { Variables } from '../config/variables.ts'
+import { labAccountId, labRegion, variables } from '../../config/config.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { readVariables } from '../../config/variable.ts'
+import type { Environment } from '../../config/variable.ts'
+import type { Variables } from '../../config/variables.ts'
 
 /** What of the environment commands need that try rules and start nothing. */
 export interface RuleSettings {

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
-import { parseSequenceNumber } from '../lab/streams/sequence-number.ts'
+import type { ConsumedRecord } from '../../consumers/consumed-batch.ts'
+import { parseSequenceNumber } from '../../lab/streams/sequence-number.ts'
 import { paint } from './host.ts'
 import type { Output } from './host.ts'
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { styleText } from 'node:util'
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
 
 /** What a command sees of the process, so that none but main.ts touches it. */
 export interface Host {

@@ -2,24 +2,24 @@ import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { jsonSlice } from '../base/json-slice.ts'
+import { jsonSlice } from '../../base/json-slice.ts'
 import {
   messageOfRequest,
   messageRequestSchema,
   mqtt5Schema,
   topicAsWritten,
-} from '../http/sluice/message-request.ts'
-import { evaluateRule } from '../engine/run-rule.ts'
-import type { Evaluation } from '../engine/run-rule.ts'
-import type { TopicLimits } from '../topics/topic-filter.ts'
-import type { Message } from '../message.ts'
-import type { CompiledRule } from '../rules/compile-rule.ts'
-import { parseJson } from '../rules/payload.ts'
-import { schemaProblem } from '../base/schema-problem.ts'
-import { equals } from '../sql/values/arithmetic.ts'
-import { readJson } from '../sql/values/json-reader.ts'
-import type { SqlEnvironment } from '../sql/sql.ts'
-import { newWork } from '../sql/values/work.ts'
+} from '../../http/sluice/message-request.ts'
+import { evaluateRule } from '../../engine/run-rule.ts'
+import type { Evaluation } from '../../engine/run-rule.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
+import type { Message } from '../../message.ts'
+import type { CompiledRule } from '../../rules/compile-rule.ts'
+import { parseJson } from '../../rules/payload.ts'
+import { schemaProblem } from '../../base/schema-problem.ts'
+import { equals } from '../../sql/values/arithmetic.ts'
+import { readJson } from '../../sql/values/json-reader.ts'
+import type { SqlEnvironment } from '../../sql/sql.ts'
+import { newWork } from '../../sql/values/work.ts'
 
 /**
  * The tests beside a rule, `<name>.test.json`: messages, and what the rule makes of them.

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { SluiceError } from '../base/errors.ts'
+import { SluiceError } from '../../base/errors.ts'
 import type { Host, Input } from './host.ts'
 
 /** More is no line of a password: a file that was given by mistake is not read to its end. */

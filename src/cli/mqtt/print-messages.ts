@@ -1,15 +1,15 @@
 import { isUtf8 } from 'node:buffer'
 import type { IPublishPacket, MqttClient } from 'mqtt'
-import { systemClock } from '../base/clock.ts'
-import { SluiceError } from '../base/errors.ts'
+import { systemClock } from '../../base/clock.ts'
+import { SluiceError } from '../../base/errors.ts'
 import { newClientId, resolveBroker } from './broker-options.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
-import { paint } from './host.ts'
-import type { Host, Output } from './host.ts'
+import { paint } from '../terminal/host.ts'
+import type { Host, Output } from '../terminal/host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
-import { dataText, onOneLine } from './record-line.ts'
-import { willOf } from './will-options.ts'
-import type { WillOptions } from './will-options.ts'
+import { dataText, onOneLine } from '../terminal/record-line.ts'
+import { willOf } from '../will-options.ts'
+import type { WillOptions } from '../will-options.ts'
 
 export interface SubscribeOptions extends BrokerOptions, WillOptions {
   readonly topic: readonly string[]

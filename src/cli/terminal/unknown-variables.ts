@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { variables } from '../config/config.ts'
-import { closestName } from '../base/suggestion.ts'
-import type { Environment } from '../config/variable.ts'
+import { variables } from '../../config/config.ts'
+import { closestName } from '../../base/suggestion.ts'
+import type { Environment } from '../../config/variable.ts'
 import type { Host } from './host.ts'
 
 /** These write a log, and tell it there. */

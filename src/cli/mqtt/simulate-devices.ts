@@ -1,13 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { SluiceError, messageOf } from '../base/errors.ts'
-import { systemClock } from '../base/clock.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { systemClock } from '../../base/clock.ts'
 import { resolveBroker } from './broker-options.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { createFleet } from './fleet.ts'
 import type { DeviceMessage } from './fleet.ts'
-import type { Host } from './host.ts'
-import { topicFault } from './publish-topic.ts'
+import type { Host } from '../terminal/host.ts'
+import { topicFault } from '../publish-topic.ts'
 import { countMatches, matchesLine } from './rule-matches.ts'
 
 export interface SimulateOptions extends BrokerOptions {

@@ -1,8 +1,8 @@
 import type { Command, Option } from 'commander'
-import { variables } from '../config/config.ts'
-import type { Config } from '../config/config.ts'
-import type { Variable } from '../config/variable.ts'
-import type { VariableName } from '../config/variables.ts'
+import { variables } from '../../config/config.ts'
+import type { Config } from '../../config/config.ts'
+import type { Variable } from '../../config/variable.ts'
+import type { VariableName } from '../../config/variables.ts'
 import type { Host } from './host.ts'
 
 /** Where no terminal says how wide it is, as commander has it. */

@@ -1,6 +1,6 @@
 import type { MqttClient } from 'mqtt'
-import { systemClock } from '../base/clock.ts'
-import { SluiceError } from '../base/errors.ts'
+import { systemClock } from '../../base/clock.ts'
+import { SluiceError } from '../../base/errors.ts'
 import type { Broker } from './broker-options.ts'
 import {
   addressOf,

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { MqttClient } from 'mqtt'
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
 import { clientIdPrefix, newClientId, resolveBroker } from './broker-options.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
-import type { Host } from './host.ts'
-import { paint } from './host.ts'
+import type { Host } from '../terminal/host.ts'
+import { paint } from '../terminal/host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
 import { createSender } from './mqtt-sender.ts'
-import { checkTopic } from './publish-topic.ts'
-import { willOf } from './will-options.ts'
-import type { WillOptions } from './will-options.ts'
+import { checkTopic } from '../publish-topic.ts'
+import { willOf } from '../will-options.ts'
+import type { WillOptions } from '../will-options.ts'
 
 export interface PublishOptions extends BrokerOptions, WillOptions {
   readonly topic: string

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import { variables } from '../config/config.ts'
-import { SluiceError, messageOf } from '../base/errors.ts'
-import { reachableHost } from '../base/loopback.ts'
-import { readVariables } from '../config/variable.ts'
-import { findRunningEngine } from './find-running-engine.ts'
-import type { Host } from './host.ts'
+import { variables } from '../../config/config.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { reachableHost } from '../../base/loopback.ts'
+import { readVariables } from '../../config/variable.ts'
+import { findRunningEngine } from '../find-running-engine.ts'
+import type { Host } from '../terminal/host.ts'
 
 /** The options of commands that connect to an MQTT broker. */
 export interface BrokerOptions {

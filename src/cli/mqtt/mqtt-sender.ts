@@ -1,5 +1,5 @@
 import type { MqttClient } from 'mqtt'
-import type { SluiceError } from '../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 
 /** Publishes of one connection that wait for their answer, at most. */
 const unansweredMax = 32
