@@ -10,7 +10,7 @@ import { openEventSources } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
-import type { IngressDeps } from '../ingress/ingress.ts'
+import type { IngressDependencies } from '../ingress/ingress.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabStage } from './lab-stage.ts'
 import { openMqttStage } from './mqtt-stage.ts'
@@ -114,7 +114,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-  const ingest: IngressDeps['ingest'] = (message, sender) => engine.ingest(message, sender)
+  const ingest: IngressDependencies['ingest'] = (message, sender) => engine.ingest(message, sender)
   const mqtt = stages.add(
     await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
     // Clients that cannot get an answer must not use up the time of the calls to Kinesis.

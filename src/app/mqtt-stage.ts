@@ -7,7 +7,7 @@ import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import { openTlsFiles } from '../identity/certificates/tls-files.ts'
 import { createIngress } from '../ingress/ingress.ts'
-import type { Ingress, IngressDeps } from '../ingress/ingress.ts'
+import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
 import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
@@ -29,7 +29,7 @@ export interface MqttPorts {
   readonly mqtts?: number
 }
 
-export interface MqttStageDeps extends Pick<IngressDeps, 'ingest' | 'metrics'> {
+export interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'metrics'> {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock
@@ -41,10 +41,10 @@ export interface MqttStageDeps extends Pick<IngressDeps, 'ingest' | 'metrics'> {
 }
 
 /** @throws SluiceError IdentityFileInvalid */
-export async function openMqttStage(deps: MqttStageDeps): Promise<MqttStage> {
-  const { config, ingest, metrics, logger, clock, accessKeys, faults } = deps
+export async function openMqttStage(dependencies: MqttStageDependencies): Promise<MqttStage> {
+  const { config, ingest, metrics, logger, clock, accessKeys, faults } = dependencies
   const { mqtt } = config
-  const access = await openAccess(deps)
+  const access = await openAccess(dependencies)
   const ingress = await createIngress(
     { ingest, access, webSocketGuard: webSocketGuard(config, accessKeys), metrics, logger, clock },
     { ...mqtt, unfinishedMax: mqtt.unansweredMax },
@@ -80,7 +80,7 @@ function openAccess({
   accessKeys,
   owner,
   faults,
-}: MqttStageDeps): Promise<MqttAccess> {
+}: MqttStageDependencies): Promise<MqttAccess> {
   const { passwordFile, policiesDir, anonymous } = config.mqtt
   const password = passwordFile === undefined ? {} : { passwordFile }
   return openMqttAccess(

@@ -82,7 +82,7 @@ export function createAwsCalls(
     })
   }
 
-  return Object.freeze({
+  return {
     callsFor({ region, endpoint: ownEndpoint, credentials }: Destination) {
       const endpoint = kinesisEndpoint ?? ownEndpoint
       return remembered(callsByText, JSON.stringify([region, endpoint, credentials]), () =>
@@ -101,7 +101,7 @@ export function createAwsCalls(
     requestHandler,
     accountId: (region: string) => stsIn(region).accountId(),
     close: () => requestHandler.destroy(),
-  })
+  }
 }
 
 function createRequestHandler(options: AwsCallsOptions): NodeHttpHandler {

@@ -98,7 +98,7 @@ export function createRoleCredentials(
     }
   }
 
-  return Object.freeze({
+  return {
     current() {
       const nowMs = clock.monotonicMs()
       if (held === undefined || endsAtMs <= nowMs) return askOnce()
@@ -109,7 +109,7 @@ export function createRoleCredentials(
     drop(refused: AwsCredentials) {
       if (held === refused) held = undefined
     },
-  })
+  }
 }
 
 /**

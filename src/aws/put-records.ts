@@ -78,7 +78,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     return results.map(outcomeOf)
   }
 
-  return Object.freeze({
+  return {
     async put(request: PutRequest): Promise<CallOutcome> {
       let used: AwsCredentials
       try {
@@ -113,7 +113,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return { listed: false, failure: failureOf(error, 'Kinesis') }
       }
     },
-  })
+  }
 }
 
 const shardsOfPage = 1_000

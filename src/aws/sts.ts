@@ -37,7 +37,7 @@ export function createSts(options: StsOptions): Sts {
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(baseCredentials === undefined ? {} : { credentials: baseCredentials }),
   })
-  return Object.freeze({
+  return {
     async assumeRole(roleArn: string, externalId?: string) {
       const command = new AssumeRoleCommand({
         RoleArn: roleArn,
@@ -49,17 +49,17 @@ export function createSts(options: StsOptions): Sts {
       if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration) {
         throw new Error(`STS answered without credentials for ${roleArn}`)
       }
-      return Object.freeze({
+      return {
         accessKeyId: AccessKeyId,
         secretAccessKey: SecretAccessKey,
         sessionToken: SessionToken,
         expiresAtMs: Expiration.getTime(),
-      })
+      }
     },
     async accountId() {
       const { Account } = await client.send(new GetCallerIdentityCommand({}))
       if (!Account) throw new Error('STS answered without an account')
       return Account
     },
-  })
+  }
 }

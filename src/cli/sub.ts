@@ -3,7 +3,7 @@ import { parseQos, withBrokerOptions } from './mqtt/broker-options.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
 import type { SubscribeOptions } from './mqtt/print-messages.ts'
-import { withWillOptions } from './will-options.ts'
+import { withWillOptions } from './mqtt/will-options.ts'
 
 export function subCommand(host: Host): Command {
   const command = new Command('sub')

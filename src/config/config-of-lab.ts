@@ -80,13 +80,13 @@ export function loadKinesisConfig(environment: Environment): KinesisConfig {
   const lab = labConfigOf(read)
   const insecure = read.SLUICE_INSECURE === '1'
   if (!insecure && !isLoopback(lab.host)) throw openListener('SLUICE_LAB_HOST', lab.host)
-  return Object.freeze({
+  return {
     lab,
     region: read.AWS_REGION ?? labRegion,
     accountId: read.SLUICE_ACCOUNT_ID ?? labAccountId,
     logLevel: read.SLUICE_LOG_LEVEL,
     insecure,
-  })
+  }
 }
 
 /** Without authentication only this machine reaches a port, unless the operator says otherwise. */

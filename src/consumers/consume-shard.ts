@@ -24,7 +24,7 @@ const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 60_000 }
 
 /** @returns the work on one shard: read, hand to the handler, checkpoint */
 export function createConsumingShards(
-  deps: {
+  dependencies: {
     readonly reader: ShardReader
     readonly clock: Clock
     readonly logger: WarningLog
@@ -36,14 +36,15 @@ export function createConsumingShards(
   return async (task) => {
     const { shard, signal } = task
     const { shardId } = shard
-    const handle = createHandling(deps, options, shardId)
+    const handle = createHandling(dependencies, options, shardId)
     const unsaved = new AbortController()
     const saver = createCheckpointSaver(
       (checkpoint) => task.save(checkpoint),
       () => unsaved.abort(),
     )
     const isWanted = createSkip(task.checkpoint)
-    const open = (readSignal: AbortSignal) => deps.reader.read(shardId, task.from, readSignal)
+    const open = (readSignal: AbortSignal) =>
+      dependencies.reader.read(shardId, task.from, readSignal)
     // Checkpoints that cannot be saved stop it as a stop does; flush tells why.
     const until = AbortSignal.any([signal, unsaved.signal])
 
@@ -77,11 +78,11 @@ type Handling = (batch: ConsumedBatch) => Promise<boolean>
  * @throws SluiceError ConsumerFailed (rejects) after the last attempt
  */
 function createHandling(
-  deps: { readonly clock: Clock; readonly logger: WarningLog },
+  dependencies: { readonly clock: Clock; readonly logger: WarningLog },
   { handler, attemptsMax }: ConsumingOptions,
   shardId: string,
 ): Handling {
-  const patience = createPatience(deps, {
+  const patience = createPatience(dependencies, {
     ...retryDelaysMs,
     text: 'the handler failed; it gets the batch again',
     fields: { shardId },

@@ -94,16 +94,16 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
     : stopping.signal
   const reads = createKinesisReads(accessOf(options), stream)
   const application = options.application ?? defaults.application
-  const deps = { reads, clock, logger }
+  const dependencies = { reads, clock, logger }
   let leave = async () => reads.close()
   try {
-    const opened = await openReader(deps, { ...options, application }, signal)
+    const opened = await openReader(dependencies, { ...options, application }, signal)
     leave = async () => {
       await opened.leave()
       reads.close()
     }
     const { done } = await followStream(
-      { ...deps, checkpoints: options.checkpoints ?? createMemoryCheckpoints() },
+      { ...dependencies, checkpoints: options.checkpoints ?? createMemoryCheckpoints() },
       {
         application,
         from: startOf(options.from),
@@ -118,13 +118,13 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
       },
     )
     const ended = endingOf(done, leave, stream)
-    return Object.freeze({
+    return {
       done: ended,
       async stop() {
         stopping.abort()
         await ended.catch(() => undefined)
       },
-    })
+    }
   } catch (thrown) {
     await leave()
     throw failureOf(thrown, stream)
@@ -154,7 +154,7 @@ interface OpenedReader {
 }
 
 async function openReader(
-  deps: {
+  dependencies: {
     readonly reads: KinesisReads
     readonly clock: Clock
     readonly logger: ConsumerLog
@@ -165,25 +165,31 @@ async function openReader(
   const { fanOut = false, application, deregisterOnStop = false } = options
   if (fanOut === false) {
     const { pollIntervalMs = defaults.pollIntervalMs } = options
-    const reader = createPollingReader(deps, { pollIntervalMs, recordsMax: readRecordsMax })
+    const reader = createPollingReader(dependencies, { pollIntervalMs, recordsMax: readRecordsMax })
     return { reader, leave: async () => undefined }
   }
   if (typeof fanOut === 'object' && 'consumerArn' in fanOut) {
     const { consumerArn } = fanOut
-    await untilActive(deps, { name: consumerArn, arn: consumerArn }, signal)
-    return { reader: createFanOutReader(deps, { consumerArn }), leave: async () => undefined }
+    await untilActive(dependencies, { name: consumerArn, arn: consumerArn }, signal)
+    return {
+      reader: createFanOutReader(dependencies, { consumerArn }),
+      leave: async () => undefined,
+    }
   }
   const name = fanOut === true ? application : fanOut.consumerName
-  const { arn: consumerArn, isNew } = await ensureConsumer(deps, name, signal)
-  if (isNew) deps.logger.info({ consumerArn }, `the consumer ${name} was registered`)
+  const { arn: consumerArn, isNew } = await ensureConsumer(dependencies, name, signal)
+  if (isNew) dependencies.logger.info({ consumerArn }, `the consumer ${name} was registered`)
   return {
-    reader: createFanOutReader(deps, { consumerArn }),
+    reader: createFanOutReader(dependencies, { consumerArn }),
     async leave() {
       if (!isNew || !deregisterOnStop) return
       try {
-        await deps.reads.deregisterConsumer(consumerArn)
+        await dependencies.reads.deregisterConsumer(consumerArn)
       } catch (thrown) {
-        deps.logger.warn({ consumerArn, reason: reasonOf(thrown) }, 'a consumer stays registered')
+        dependencies.logger.warn(
+          { consumerArn, reason: reasonOf(thrown) },
+          'a consumer stays registered',
+        )
       }
     },
   }

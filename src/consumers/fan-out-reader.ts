@@ -21,21 +21,21 @@ const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 10_000 }
  * one says that it ended, which also holds while a shard is idle.
  */
 export function createFanOutReader(
-  deps: {
+  dependencies: {
     readonly reads: Pick<KinesisReads, 'subscribeToShard'>
     readonly clock: Clock
     readonly logger: WarningLog
   },
   { consumerArn }: { readonly consumerArn: string },
 ): ShardReader {
-  const { reads, clock } = deps
+  const { reads, clock } = dependencies
 
   async function* read(
     shardId: string,
     from: ShardPosition,
     signal: AbortSignal,
   ): AsyncGenerator<ShardRead, void> {
-    const patience = createPatience(deps, {
+    const patience = createPatience(dependencies, {
       ...retryDelaysMs,
       text: 'a subscription to a shard was lost or refused; it is made again',
       fields: { shardId },

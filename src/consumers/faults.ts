@@ -83,11 +83,11 @@ export function isCurable(thrown: unknown): boolean {
  * @throws what `attempt` throws (rejects)
  */
 export async function unlessThrottled<Result>(
-  deps: PatienceDependencies,
+  dependencies: PatienceDependencies,
   signal: AbortSignal,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
-  const patience = createPatience(deps, {
+  const patience = createPatience(dependencies, {
     firstDelayMs: 500,
     delayMsMax: 8_000,
     text: 'the service throttles the start of a consumer; it is tried again',

@@ -54,15 +54,19 @@ const discoveryIntervalMsDefault = 60_000
  * @throws what the client, or the store of the checkpoints, throws (rejects)
  */
 export async function followStream(
-  deps: FollowDependencies,
+  dependencies: FollowDependencies,
   options: FollowOptions,
 ): Promise<FollowedStream> {
   const { application, signal } = options
-  const progress = await unlessThrottled(deps, signal, async () => {
-    const { arn: streamArn, createdMs } = await deps.reads.describeStream(signal)
-    return openProgress(deps, { application, streamArn, streamCreatedMs: createdMs }, options)
+  const progress = await unlessThrottled(dependencies, signal, async () => {
+    const { arn: streamArn, createdMs } = await dependencies.reads.describeStream(signal)
+    return openProgress(
+      dependencies,
+      { application, streamArn, streamCreatedMs: createdMs },
+      options,
+    )
   })
-  return { done: run(deps, options, progress) }
+  return { done: run(dependencies, options, progress) }
 }
 
 /** The shards and checkpoints of one stream, in memory as on disk. */
@@ -122,7 +126,7 @@ async function openProgress(
 }
 
 async function run(
-  deps: FollowDependencies,
+  dependencies: FollowDependencies,
   options: FollowOptions,
   progress: Progress,
 ): Promise<void> {
@@ -145,7 +149,7 @@ async function run(
       if (!progress.graph.has(child.shardId)) progress.graph.set(child.shardId, child)
     }
     // Some services do not name the children.
-    if (outcome.children.length === 0) await discoverPatiently(deps, progress, signal)
+    if (outcome.children.length === 0) await discoverPatiently(dependencies, progress, signal)
   }
 
   function startReady(): void {
@@ -163,7 +167,7 @@ async function run(
   }
 
   startReady()
-  await lookPeriodically(deps, options, progress, { signal, startReady })
+  await lookPeriodically(dependencies, options, progress, { signal, startReady })
   await Promise.all(running.values())
   if (failure) throw failure.thrown
 }
@@ -202,11 +206,11 @@ async function runShard(
 
 /** Until the shards were listed or nobody wants to know. */
 async function discoverPatiently(
-  deps: FollowDependencies,
+  dependencies: FollowDependencies,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const patience = createPatience(deps, {
+  const patience = createPatience(dependencies, {
     firstDelayMs: 500,
     delayMsMax: 10_000,
     text: 'the shards of a stream cannot be listed now; it is tried again',

@@ -64,7 +64,7 @@ export function createKinesisReads(access: KinesisAccess, stream: string): Kines
 
   const consumerCalls = createConsumerCalls(client, shared, streamArn)
 
-  return Object.freeze({
+  return {
     describeStream,
     async listShards(signal?: AbortSignal) {
       const shards: ShardDescription[] = []
@@ -107,7 +107,7 @@ export function createKinesisReads(access: KinesisAccess, stream: string): Kines
       client.destroy()
       consumerCalls.close()
     },
-  })
+  }
 }
 
 const optionsOf = (signal: AbortSignal | undefined) =>

@@ -32,7 +32,7 @@ const applicationBytesMax = 512
 export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoints> {
   const database = await openDatabase(folder)
 
-  return Object.freeze({
+  return {
     async load(scope: CheckpointScope) {
       const [application, streamArn, createdMs] = keyOf(scope, '')
       const outdated: CheckpointKey[] = []
@@ -66,7 +66,7 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
       await write(database, () => keys.forEach((key) => void database.remove(key)))
     },
     close: () => database.close(),
-  })
+  }
 }
 
 type CheckpointKey = [application: string, streamArn: string, createdMs: number, shardId: string]

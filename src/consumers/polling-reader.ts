@@ -21,21 +21,21 @@ const retryDelaysMs = { firstDelayMs: 500, delayMsMax: 10_000 }
 
 /** Reads shards by GetRecords. */
 export function createPollingReader(
-  deps: {
+  dependencies: {
     readonly reads: Pick<KinesisReads, 'shardIterator' | 'getRecords'>
     readonly clock: Clock
     readonly logger: WarningLog
   },
   { pollIntervalMs, recordsMax }: PollingOptions,
 ): ShardReader {
-  const { reads, clock } = deps
+  const { reads, clock } = dependencies
 
   async function* read(
     shardId: string,
     from: ShardPosition,
     signal: AbortSignal,
   ): AsyncGenerator<ShardRead, void> {
-    const patience = createPatience(deps, {
+    const patience = createPatience(dependencies, {
       ...retryDelaysMs,
       text: 'a shard cannot be read now; it is tried again',
       fields: { shardId },

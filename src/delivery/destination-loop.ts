@@ -143,7 +143,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     run()
   }
 
-  return Object.freeze({
+  return {
     appended() {
       readAhead.appended()
       run()
@@ -156,7 +156,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       await givingUp.idle()
       backlog.forget()
     },
-  })
+  }
 }
 
 /** Sends records and acts on what became of them. */

@@ -102,7 +102,7 @@ export function createProducer(
     }
   }
 
-  return Object.freeze({
+  return {
     start() {
       unsubscribe ??= outbox.onAppended(wake)
       wake(outbox.destinations().map(({ id }) => id))
@@ -120,5 +120,5 @@ export function createProducer(
       if (outbox.size().records === 0) return Promise.resolve()
       return new Promise<void>((resolve) => idleWaiters.add(resolve))
     },
-  })
+  }
 }

@@ -30,12 +30,12 @@ export interface ReadBudget {
 
 export function createReadBudget(bytesMax = readAheadTotalBytesMax): ReadBudget {
   let heldBytes = 0
-  return Object.freeze({
+  return {
     roomBytes: () => bytesMax - heldBytes,
     held(changeBytes: number) {
       heldBytes += changeBytes
     },
-  })
+  }
 }
 
 /** Reads the records of one destination from the outbox, each once, in order. */
@@ -116,7 +116,7 @@ export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
     return leftOnDisk.isActive() ? readBeside(limits, isRoomy) : readOn(limits)
   }
 
-  return Object.freeze({
+  return {
     next(held: Amount) {
       const countMax = readAheadRecordsMax - held.records
       const roomBytes = Math.min(readAheadBytesMax - held.bytes, budget.roomBytes())
@@ -139,5 +139,5 @@ export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
     },
     oldest: (countMax: number) =>
       staying(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),
-  })
+  }
 }

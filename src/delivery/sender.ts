@@ -89,7 +89,7 @@ export function createRecordLimit({
     askedMs = clock.monotonicMs()
   }
 
-  return Object.freeze({
+  return {
     learnFor(records: readonly Outgoing[]) {
       const isAnyLarge = records.some(({ record }) => record.bytes > recordBytesDefault)
       if (!isAnyLarge || clock.monotonicMs() - askedMs < rememberedMs) return undefined
@@ -100,5 +100,5 @@ export function createRecordLimit({
       const message = `The record has ${bytes} bytes with its partition key; the stream takes ${bytesMax}`
       return { code: recordTooLarge, message, source: 'Kinesis' as const }
     },
-  })
+  }
 }

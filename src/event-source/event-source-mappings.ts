@@ -99,14 +99,14 @@ const folderName = 'event-source'
  * @throws SluiceError DataFolderUnusable (rejects)
  */
 export async function createEventSourceMappings(
-  deps: EventSourceMappingsDependencies,
+  dependencies: EventSourceMappingsDependencies,
   options: EventSourceMappingsOptions,
 ): Promise<EventSourceMappings> {
   const { kinesis, region, sample } = options
   const folder = path.join(options.dataDir, folderName)
   const { files, isNew } = await openMappingFiles(path.join(folder, 'mappings'))
   const checkpoints = await openLmdbCheckpoints(path.join(folder, 'checkpoints'))
-  const functions = createFunctions(deps, {
+  const functions = createFunctions(dependencies, {
     region,
     directory: options.functionsDir,
     get accountId() {
@@ -114,11 +114,11 @@ export async function createEventSourceMappings(
     },
     ...(options.invokesAws && { aws: createAwsFunctions() }),
   })
-  if (isNew && sample) await writeSample(files, sample, options, deps.clock.wallMs())
+  if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
   const entries = createMappingEntries(
     {
-      ...deps,
+      ...dependencies,
       files,
       kinesis,
       functions,
@@ -129,7 +129,7 @@ export async function createEventSourceMappings(
     { stored: await files.readAll(), accountIdNow: () => options.accountId },
   )
   return {
-    ...createApi({ clock: deps.clock, functions, entries }, options),
+    ...createApi({ clock: dependencies.clock, functions, entries }, options),
     start: () => entries.start(),
     async stop({ drainMs }) {
       await entries.stop(drainMs)
@@ -167,14 +167,14 @@ const streamArnOf = (name: string, { region, accountId }: EventSourceMappingsOpt
   `arn:aws:kinesis:${region}:${accountId}:stream/${name}`
 
 function createApi(
-  deps: {
+  dependencies: {
     readonly clock: Clock
     readonly functions: Functions
     readonly entries: MappingEntries
   },
   options: EventSourceMappingsOptions,
 ): EventSourceMappingApi {
-  const { clock, functions, entries } = deps
+  const { clock, functions, entries } = dependencies
   const configurationOf = (entry: MappingEntry) => describe(entry, options)
 
   function find(uuid: string): MappingEntry {
@@ -192,7 +192,7 @@ function createApi(
   }
 
   return {
-    create: async (body) => configurationOf(await createMapping(deps, options, body)),
+    create: async (body) => configurationOf(await createMapping(dependencies, options, body)),
     get: (uuid) => configurationOf(find(uuid)),
     async update(uuid, body) {
       const { stored } = find(uuid)

@@ -48,10 +48,10 @@ const recordsWaitingMin = 1_000
 const bytesWaitingMax = 2 * payloadBytesMax
 
 export function createLane(
-  deps: { readonly handler: BatchHandler; readonly clock: Clock },
+  dependencies: { readonly handler: BatchHandler; readonly clock: Clock },
   options: LaneOptions,
 ): Lane {
-  const { clock, handler } = deps
+  const { clock, handler } = dependencies
   const { signal, batchRecordsMax, batchingWindowMs, tumblingWindowMs } = options
   const waiting: LaneRecord[] = []
   const changes = createChanges(clock, signal)

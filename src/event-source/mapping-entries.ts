@@ -54,15 +54,15 @@ interface Entry {
 }
 
 export function createMappingEntries(
-  deps: MappingEntriesDependencies,
+  dependencies: MappingEntriesDependencies,
   { stored: atFirst, accountIdNow }: MappingEntriesOptions,
 ): MappingEntries {
-  const { files } = deps
+  const { files } = dependencies
   const entries = new Map<string, Entry>(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
 
-  const { run, follow } = createMappingWork(deps, accountIdNow)
+  const { run, follow } = createMappingWork(dependencies, accountIdNow)
 
   return {
     all: () => [...entries.values()].map(viewOf),
@@ -98,7 +98,7 @@ export function createMappingEntries(
       entry.state = 'Deleting'
       follow(entry, async () => {
         entries.delete(uuid)
-        await deps.forget(applicationOf(uuid))
+        await dependencies.forget(applicationOf(uuid))
       })
       return { ...viewOf(entry) }
     },
@@ -118,12 +118,12 @@ export function createMappingEntries(
 }
 
 /** What brings the pollers into line with what is stored. */
-function createMappingWork(deps: MappingEntriesDependencies, accountIdNow: () => string) {
-  const { logger } = deps
+function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNow: () => string) {
+  const { logger } = dependencies
   function run(entry: Entry): void {
     const { uuid, settings } = entry.stored
     entry.running = settings.Enabled
-      ? runMapping(deps, { uuid, settings, accountIdNow })
+      ? runMapping(dependencies, { uuid, settings, accountIdNow })
       : undefined
     entry.state = restingState(entry.stored)
   }

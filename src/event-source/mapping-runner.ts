@@ -57,10 +57,10 @@ export const applicationOf = (uuid: string) => `event-source-mapping/${uuid}`
 
 /** Starts the work of a mapping. What fails is waited out, whatever it is: the stream may come back. */
 export function runMapping(
-  deps: MappingRunnerDependencies,
+  dependencies: MappingRunnerDependencies,
   options: MappingRunnerOptions,
 ): RunningMapping {
-  const { clock } = deps
+  const { clock } = dependencies
   const stopping = new AbortController()
   const abandon = new AbortController()
   let lastResult = 'No records processed'
@@ -69,23 +69,30 @@ export function runMapping(
 
   async function work(found: EventSource): Promise<void> {
     const { uuid, settings } = options
-    const patience = createPatience(deps, {
+    const patience = createPatience(dependencies, {
       ...retryDelaysMs,
       text: 'the stream of an event source mapping cannot be read; it is tried again',
       fields: { mapping: uuid, eventSourceArn: settings.EventSourceArn },
     })
     while (!stopping.signal.aborted) {
-      const reads = createKinesisReads({ ...deps.kinesis, region: found.region }, found.streamArn)
+      const reads = createKinesisReads(
+        { ...dependencies.kinesis, region: found.region },
+        found.streamArn,
+      )
       try {
-        const context = contextOf(deps, options, found, {
-          reader: await openReader({ reads, clock, logger: deps.logger }, found, stopping.signal),
+        const context = contextOf(dependencies, options, found, {
+          reader: await openReader(
+            { reads, clock, logger: dependencies.logger },
+            found,
+            stopping.signal,
+          ),
           abandon: abandon.signal,
           onResult: (result) => {
             lastResult = result === 'ok' ? 'OK' : 'PROBLEM: Function call failed'
           },
         })
         const { done } = await followStream(
-          { ...deps, reads },
+          { ...dependencies, reads },
           {
             application: applicationOf(uuid),
             from: startOf(settings),
@@ -98,7 +105,7 @@ export function runMapping(
         if (stopping.signal.aborted) return
         lastResult = 'PROBLEM: the stream cannot be read'
         const isAbsent = nameOf(thrown) === 'ResourceNotFoundException'
-        if (isAbsent) await deps.makeStream?.(found.streamName).catch(() => undefined)
+        if (isAbsent) await dependencies.makeStream?.(found.streamName).catch(() => undefined)
         await patience.afterFailure(thrown, stopping.signal)
       } finally {
         reads.close()
@@ -119,7 +126,7 @@ export function runMapping(
 }
 
 async function openReader(
-  deps: {
+  dependencies: {
     readonly reads: KinesisReads
     readonly clock: Clock
     readonly logger: Pick<Logger, 'warn' | 'error'>
@@ -128,10 +135,10 @@ async function openReader(
   signal: AbortSignal,
 ): Promise<ShardReader> {
   if (consumerArn === undefined) {
-    return createPollingReader(deps, { pollIntervalMs, recordsMax: readRecordsMax })
+    return createPollingReader(dependencies, { pollIntervalMs, recordsMax: readRecordsMax })
   }
-  await untilActive(deps, { name: consumerArn, arn: consumerArn }, signal)
-  return createFanOutReader(deps, { consumerArn })
+  await untilActive(dependencies, { name: consumerArn, arn: consumerArn }, signal)
+  return createFanOutReader(dependencies, { consumerArn })
 }
 
 function contextOf(

@@ -61,11 +61,11 @@ const neededIntervalMs = 1_000
 
 /** Never rejects: a file that cannot be used is logged, and counts as unknown. */
 export async function openAccount(
-  deps: AccountDependencies,
+  dependencies: AccountDependencies,
   { file, fixed }: AccountOptions,
 ): Promise<Account> {
   if (fixed !== undefined) return fixedAccount(fixed)
-  const { clock, logger } = deps
+  const { clock, logger } = dependencies
   const remembered = await recall(file, logger)
   const closing = new AbortController()
   let known: string | undefined
@@ -97,7 +97,7 @@ export async function openAccount(
   /** @returns whether it was answered */
   async function askOnce(): Promise<boolean> {
     try {
-      await tell(checked(await withinTime(deps, closing.signal)))
+      await tell(checked(await withinTime(dependencies, closing.signal)))
       return true
     } catch (thrown) {
       if (!closing.signal.aborted) report(thrown)
@@ -107,7 +107,7 @@ export async function openAccount(
 
   const first = askOnce()
   async function askAgain(): Promise<void> {
-    const { random = Math.random } = deps
+    const { random = Math.random } = dependencies
     let isAnswered = await first
     for (let delayMs = askDelayMs.first; !isAnswered && !closing.signal.aborted;) {
       await clock.sleep(delayMs * (0.5 + random() / 2), closing.signal)

@@ -58,14 +58,14 @@ export interface MqttAccessOptions {
 
 /** @throws SluiceError IdentityFileInvalid: the password file or a policy */
 export async function openMqttAccess(
-  deps: MqttAccessDependencies,
+  dependencies: MqttAccessDependencies,
   options: MqttAccessOptions,
 ): Promise<MqttAccess> {
   const { passwordFile, policiesDir, owner } = options
-  const folder = await openPolicyFolder(deps, { directory: policiesDir })
-  const passwords = await openPasswordsOf(deps, passwordFile, folder)
+  const folder = await openPolicyFolder(dependencies, { directory: policiesDir })
+  const passwords = await openPasswordsOf(dependencies, passwordFile, folder)
   const identify = createIdentification({ folder, passwords }, options)
-  reportPolicies(deps.logger, policiesDir, folder)
+  reportPolicies(dependencies.logger, policiesDir, folder)
 
   return {
     async authenticate(origin, login) {
@@ -86,13 +86,13 @@ export async function openMqttAccess(
 }
 
 async function openPasswordsOf(
-  deps: MqttAccessDependencies,
+  dependencies: MqttAccessDependencies,
   file: string | undefined,
   folder: PolicyFolder,
 ): Promise<Passwords | undefined> {
   if (file === undefined) return undefined
   try {
-    return await openPasswords(deps, { file })
+    return await openPasswords(dependencies, { file })
   } catch (thrown) {
     folder.close()
     throw thrown

@@ -10,7 +10,7 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { openAccess } from '../identity/policies/access.ts'
 import type { Access } from '../identity/policies/access.ts'
 import { createAcceptance } from './entrances/acceptance.ts'
-import type { AcceptanceDeps } from './entrances/acceptance.ts'
+import type { AcceptanceDependencies } from './entrances/acceptance.ts'
 import { createBroker } from './broker/broker.ts'
 import { createConnections } from './broker/connections.ts'
 import type { Connections } from './broker/connections.ts'
@@ -97,7 +97,7 @@ export interface DisconnectOptions {
   readonly preventWillMessage?: boolean
 }
 
-export interface IngressDeps {
+export interface IngressDependencies {
   /**
    * Called synchronously, in the order of arrival. Resolves once all that the message gives rise
    * to is durable; a rejection means no acknowledgement, and the client sends it again. With a
@@ -162,11 +162,11 @@ export const ingressDefaults = Object.freeze({
 export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>>
 
 export async function createIngress(
-  deps: IngressDeps,
+  dependencies: IngressDependencies,
   overrides: Partial<IngressOptions> = {},
 ): Promise<Ingress> {
   const options = { ...ingressDefaults, ...overrides }
-  const stage = await createStage(deps, options)
+  const stage = await createStage(dependencies, options)
   const { broker, publishing, entrances, retained } = stage
   let closing: Promise<void> | undefined
 
@@ -198,7 +198,7 @@ export async function createIngress(
 }
 
 /** The parts, each given what it is to call. */
-interface Stage extends AcceptanceDeps {
+interface Stage extends AcceptanceDependencies {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
   readonly entrances: Entrances
@@ -206,9 +206,12 @@ interface Stage extends AcceptanceDeps {
   readonly idle: Signal
 }
 
-async function createStage(deps: IngressDeps, options: IngressOptions): Promise<Stage> {
-  const { metrics, clock, access = openAccess } = deps
-  const logger = deps.logger.child({ stage: 'ingress' })
+async function createStage(
+  dependencies: IngressDependencies,
+  options: IngressOptions,
+): Promise<Stage> {
+  const { metrics, clock, access = openAccess } = dependencies
+  const logger = dependencies.logger.child({ stage: 'ingress' })
   const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
   const connections = createConnections()
   const connectionOf = connections.of
@@ -225,7 +228,7 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
     metrics,
     log,
     connectionOf,
-    ingest: deps.ingest,
+    ingest: dependencies.ingest,
     finished: idle.raise,
     distribute: broker.publish.bind(broker) as Distribute,
     receivers: watchReceivers(broker, memory.hasSubscriptions),
@@ -235,9 +238,9 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
   const heldBytes = createHeldBytes(options.heldBytesMax)
   metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
   const shared = { broker, connections, heldBytes, clock, metrics, logger, log }
-  const context: AcceptanceDeps = { ...shared, closed: idle.raise }
+  const context: AcceptanceDependencies = { ...shared, closed: idle.raise }
   const entrances = createEntrances(
-    { ...shared, accept: createAcceptance(context, options), guard: deps.webSocketGuard },
+    { ...shared, accept: createAcceptance(context, options), guard: dependencies.webSocketGuard },
     options,
   )
   return { ...context, ...memory, entrances, publishing, idle }
@@ -245,13 +248,13 @@ async function createStage(deps: IngressDeps, options: IngressOptions): Promise<
 
 /** What the broker remembers beyond a connection, each part with its bound. */
 function createMemory(
-  deps: Pick<IngressDeps, 'clock' | 'metrics'> & {
+  dependencies: Pick<IngressDependencies, 'clock' | 'metrics'> & {
     readonly log: LimitedLog
     readonly connections: Connections
   },
   options: IngressOptions,
 ) {
-  const { clock, metrics, log, connections } = deps
+  const { clock, metrics, log, connections } = dependencies
   const retained = createRetainedMessages(clock, options)
   const queues = createSubscriberQueues(options)
   const sessions: Sessions = createSessions(

@@ -154,7 +154,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     return { count, kept }
   }
 
-  return Object.freeze({
+  return {
     list: (query = {}) => listPage(parts, query),
     size() {
       const { letters, letterBytes } = table.total()
@@ -166,7 +166,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       onDurable?: OnPartDurable,
     ) => inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
     delete: (selection: DeadLetterSelection) => inTurn(selection, discarded(parts)),
-  })
+  }
 }
 
 interface MovedLetter {

@@ -187,7 +187,7 @@ export async function openOutbox(
     for (const listener of listeners) listener(destinationIds)
   })
   const { store, table, ledger, settled, commits, admission, limits } = parts
-  return Object.freeze({
+  return {
     limits,
     append: createAppend(parts),
     admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
@@ -218,7 +218,7 @@ export async function openOutbox(
       await commits.close()
       await store.close()
     },
-  })
+  }
 }
 
 /** The parts of an outbox: what is on disk, what is in memory of it, and the way to change both. */
@@ -262,12 +262,12 @@ async function openParts(
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
-  return Object.freeze({
+  return {
     bytesMax,
     destinationBytesMax: bytesMax * destinationShare,
     destinationsMax: options.destinationsMax ?? destinationsMaxDefault,
     deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
-  })
+  }
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>

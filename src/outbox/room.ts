@@ -114,7 +114,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
     }
   }
 
-  return Object.freeze({
+  return {
     isFull,
     mustWait(records: readonly Placed[]) {
       if (all.size === 0 && !records.some(({ entry }) => isFull(entry))) return false
@@ -145,7 +145,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       for (const { refuse } of all) refuse(refusal('The outbox is closed'))
       for (const each of [all, lines, held]) each.clear()
     },
-  })
+  }
 }
 
 /** How much is held, and how much is on its way. */

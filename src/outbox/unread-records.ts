@@ -55,7 +55,7 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
     return unread
   }
 
-  return Object.freeze({
+  return {
     add(destinationId: number, record: QueuedRecord) {
       const unread = unreadOf(destinationId)
       // On disk it can be read a moment before the word of its being there comes here.
@@ -86,7 +86,7 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
         byDestination.delete(id)
       }
     },
-  })
+  }
 }
 
 function countUpTo(records: readonly QueuedRecord[], sequence: number): number {

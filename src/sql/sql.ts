@@ -174,7 +174,7 @@ function checkSize(text: string): void {
 
 function dialectOf(version: SqlVersion, { regex = 'linear' }: StatementOptions): Dialect {
   const isSecondVersion = version !== '2015-10-08'
-  return Object.freeze({ version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion, regex })
+  return { version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion, regex }
 }
 
 function surroundingsOf(

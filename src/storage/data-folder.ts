@@ -50,14 +50,14 @@ export async function openDataFolder(directory: string, owner: FolderOwner): Pro
     throw error
   }
   let held = true
-  return Object.freeze({
+  return {
     directory: folder,
     wasUnmarked,
     close() {
       if (held) closeSync(fileDescriptor)
       held = false
     },
-  })
+  }
 }
 
 /** The descriptor that holds the lock: it must stay open, which a number does by itself. */

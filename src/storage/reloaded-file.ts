@@ -72,13 +72,13 @@ export const checkIntervalMs = 1_000
  * @throws SluiceError IdentityFileInvalid: the first version is not usable
  */
 export function openReloadedFile<Value>(
-  deps: ReloadedFileDependencies,
+  dependencies: ReloadedFileDependencies,
   options: ReloadedFileOptions<Value>,
 ): Promise<ReloadedFile<Value>> {
-  return openReloaded<SecretFile, Value>(deps, {
+  return openReloaded<SecretFile, Value>(dependencies, {
     ...options,
-    read: () => readSecretFile(options.file, deps.reads),
-    look: () => versionOfFile(options.file, deps.reads),
+    read: () => readSecretFile(options.file, dependencies.reads),
+    look: () => versionOfFile(options.file, dependencies.reads),
     parse: ({ text }) => options.parse(text),
   })
 }

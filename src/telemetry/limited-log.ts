@@ -24,7 +24,7 @@ const keysMax = 1_000
 const oncePerMinute = { linesMax: 1, intervalMs: 60_000 }
 
 export function createLimitedLog(
-  deps: { readonly logger: WarningLog; readonly clock: Clock },
+  dependencies: { readonly logger: WarningLog; readonly clock: Clock },
   options: { readonly linesMax: number; readonly intervalMs: number } = oncePerMinute,
 ): LimitedLog {
   const windows = new Map<string, { endsAtMs: number; lines: number; suppressed: number }>()
@@ -53,7 +53,7 @@ export function createLimitedLog(
     fields: Fields,
     text: string,
   ): boolean {
-    const window = windowOf(key, deps.clock.monotonicMs())
+    const window = windowOf(key, dependencies.clock.monotonicMs())
     if (window.lines >= linesMax) {
       window.suppressed++
       return false
@@ -61,7 +61,7 @@ export function createLimitedLog(
     const { suppressed } = window
     window.lines++
     window.suppressed = 0
-    deps.logger[level](suppressed === 0 ? fields : { ...fields, suppressed }, text)
+    dependencies.logger[level](suppressed === 0 ? fields : { ...fields, suppressed }, text)
     return true
   }
 

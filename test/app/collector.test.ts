@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { collectorFlags } from '../../src/app/collector.ts'
 
 const run = promisify(execFile)
 
-it.each(collectorFlags)('the V8 of this Node knows %s', async (flag) => {
+test.each(collectorFlags)('the V8 of this Node knows %s', async (flag) => {
   const { stdout } = await run(process.execPath, ['--v8-options'], { maxBuffer: 2 ** 24 })
   const name = flag.replace(/^--(no-)?/, '').replace(/=.*/, '')
   expect(stdout).toMatch(new RegExp(`^  --${name} `, 'm'))

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createRoleCredentials } from '../../src/aws/credentials.ts'
 import type { AwsCredentials } from '../../src/aws/credentials.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
@@ -39,7 +39,7 @@ function openCredentials() {
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('the credentials of a role', () => {
-  it('are asked for once, however many calls wait', async () => {
+  test('are asked for once, however many calls wait', async () => {
     const { asked, currentKey } = openCredentials()
     const waiting = [currentKey(), currentKey(), currentKey()]
     expect(asked).toHaveLength(1)
@@ -49,7 +49,7 @@ describe('the credentials of a role', () => {
     expect(asked).toHaveLength(1)
   })
 
-  it('are renewed in the background after 80 % of their life', async () => {
+  test('are renewed in the background after 80 % of their life', async () => {
     const { clock, asked, currentKey } = openCredentials()
     const first = currentKey()
     asked[0]?.answer('first')
@@ -65,7 +65,7 @@ describe('the credentials of a role', () => {
     expect(await currentKey()).toBe('second')
   })
 
-  it('are used until they expire when STS does not answer', async () => {
+  test('are used until they expire when STS does not answer', async () => {
     const { clock, asked, lines, currentKey } = openCredentials()
     const first = currentKey()
     asked[0]?.answer('first')
@@ -82,7 +82,7 @@ describe('the credentials of a role', () => {
     expect(asked).toHaveLength(3)
   })
 
-  it('are not used any more once they have expired', async () => {
+  test('are not used any more once they have expired', async () => {
     const { clock, asked, currentKey } = openCredentials()
     const first = currentKey()
     asked[0]?.answer('first')
@@ -96,7 +96,7 @@ describe('the credentials of a role', () => {
     expect(await second).toBe('second')
   })
 
-  it('are dropped at once when AWS calls them expired, but not those that came after', async () => {
+  test('are dropped at once when AWS calls them expired, but not those that came after', async () => {
     const { credentials, asked, currentKey } = openCredentials()
     const first = credentials.current()
     asked[0]?.answer('first')

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { createAwsCalls } from '../../src/aws/aws-calls.ts'
 import type { CallOutcome, KinesisCalls, PutOperation } from '../../src/aws/kinesis-calls.ts'
@@ -70,19 +70,19 @@ describe('an answered call', () => {
   const taken = { ShardId: 'shardId-000000000001', SequenceNumber: '49' }
   const ok = { ok: true, shardId: 'shardId-000000000001', sequenceNumber: '49' }
 
-  it('of PutRecord says where the record is', async () => {
+  test('of PutRecord says where the record is', async () => {
     const outcome = await put(json(200, taken), { operation: 'PutRecord' })
     expect(outcome).toEqual({ answered: true, records: [ok] })
   })
 
-  it('of PutRecords says for each record whether it was taken', async () => {
+  test('of PutRecords says for each record whether it was taken', async () => {
     const throttled = { ErrorCode: 'ProvisionedThroughputExceededException', ErrorMessage: 'slow' }
     const outcome = await put(json(200, { FailedRecordCount: 1, Records: [throttled, taken] }))
     const failure = { code: throttled.ErrorCode, message: 'slow', source: 'Kinesis' }
     expect(outcome).toEqual({ answered: true, records: [{ ok: false, failure }, ok] })
   })
 
-  it.each([
+  test.each([
     ['without results', {}, []],
     ['with a result that says nothing', { Records: [{}, taken] }, ['InternalFailure', undefined]],
   ])('%s: nothing is taken for delivered that is not named', async (_, body, codes) => {
@@ -95,7 +95,7 @@ describe('an answered call', () => {
 })
 
 describe('the role', () => {
-  it('is assumed with the external id, where there is one', async () => {
+  test('is assumed with the external id, where there is one', async () => {
     const forms: string[] = []
     const server = createServer((request, response) => {
       const chunks: Buffer[] = []
@@ -119,7 +119,7 @@ describe('the role', () => {
 })
 
 describe('a failed call', () => {
-  it.each<[string, Handler, object]>([
+  test.each<[string, Handler, object]>([
     [
       'with an error of the service',
       json(400, { __type: 'ResourceNotFoundException', message: 'no such stream' }),
@@ -148,7 +148,7 @@ describe('a failed call', () => {
     expect(outcome).toMatchObject({ answered: false, failure: { source: 'Kinesis', ...expected } })
   })
 
-  it.each<[string, Handler]>([
+  test.each<[string, Handler]>([
     ['a page of HTML', (_, response) => response.writeHead(503).end('<html>busy</html>')],
     ['a fault without a body', (_, response) => response.writeHead(500).end()],
     ['a throttle', json(400, { __type: 'LimitExceededException' })],
@@ -160,7 +160,7 @@ describe('a failed call', () => {
     expect(failureClass).toBe('passing')
   })
 
-  it.each<[string, Handler, object]>([
+  test.each<[string, Handler, object]>([
     [
       'refuses the role',
       (_, response) =>

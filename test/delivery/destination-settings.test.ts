@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Destination } from '../../src/outbox/outbox.ts'
@@ -10,7 +10,7 @@ const sizesOf = (delivery: Parameters<typeof putsOf>[0]) =>
   putsOf(delivery).map(({ partitionKeys }) => partitionKeys.length)
 
 describe('the settings of a destination', () => {
-  it('bound its calls by records and by bytes', async () => {
+  test('bound its calls by records and by bytes', async () => {
     const delivery = await openDelivery()
     const batching = { ...deliveryDefaults.batching, count: 7, bytes: 50 }
     const to = destination('stream', { batching })
@@ -21,7 +21,7 @@ describe('the settings of a destination', () => {
     expect(sizesOf(delivery)).toEqual([7, 7, 6, 1])
   })
 
-  it('let a call wait for further records', async () => {
+  test('let a call wait for further records', async () => {
     const delivery = await openDelivery({ haste: 1 })
     const to = destination('stream', { batching: { ...deliveryDefaults.batching, periodMs: 100 } })
     delivery.producer.start()
@@ -30,7 +30,7 @@ describe('the settings of a destination', () => {
     expect(sizesOf(delivery)).toEqual([5])
   })
 
-  it('give each order its calls: one record of a key in a call for strict, any for none', async () => {
+  test('give each order its calls: one record of a key in a call for strict, any for none', async () => {
     const delivery = await openDelivery({ streams: ['strict', 'none'] })
     const strict = destination('strict', { ordering: 'strict' })
     const none = destination('none', { ordering: 'none' })
@@ -44,7 +44,7 @@ describe('the settings of a destination', () => {
     expect(sizesOf(delivery).toSorted((left, right) => left - right)).toEqual([1, 1, 1, 1, 1, 1, 6])
   })
 
-  it('choose the shard by the explicit hash key, in either operation', async () => {
+  test('choose the shard by the explicit hash key, in either operation', async () => {
     const delivery = await openDelivery({ streams: [] })
     delivery.lab.ensureStream('stream', 2)
     const last = String(2n ** 128n - 1n)
@@ -66,7 +66,7 @@ describe('the settings of a destination', () => {
     expect(Object.fromEntries(shards)).toEqual({ a: '0', b: '1', c: '1' })
   })
 
-  it('name the stream by its ARN, and write as the process itself', async () => {
+  test('name the stream by its ARN, and write as the process itself', async () => {
     const delivery = await openDelivery()
     const to: Destination = {
       ...destination('stream'),
@@ -81,7 +81,7 @@ describe('the settings of a destination', () => {
     expect(putsOf(delivery)[0]?.accessKeyId).toBe('AKIATEST')
   })
 
-  it('hold all destinations together to what may be read ahead, and starve none', async () => {
+  test('hold all destinations together to what may be read ahead, and starve none', async () => {
     const delivery = await openDelivery({ streams: ['a', 'b', 'c'], readAheadBytesMax: 100_000 })
     const text = 'x'.repeat(2_000)
     for (const stream of ['a', 'b', 'c']) {
@@ -97,7 +97,7 @@ describe('the settings of a destination', () => {
 })
 
 describe('the time of day', () => {
-  it('may be set forward: a record that has just come is not given up', async () => {
+  test('may be set forward: a record that has just come is not given up', async () => {
     let aheadMs = 0
     const wallMs = () => systemClock.wallMs() + aheadMs
     const delivery = await openDelivery({ streams: [], haste: 500, wallMs })
@@ -111,7 +111,7 @@ describe('the time of day', () => {
     expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
   })
 
-  it('may be set back: what waits for a retry waits no longer', async () => {
+  test('may be set back: what waits for a retry waits no longer', async () => {
     let setBackMs = 0
     const delivery = await openDelivery({
       haste: 1,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { OnGivenUp, GivenUpRecord } from '../../src/delivery/producer.ts'
 import type { FaultEffect } from '../../src/lab/faults/faults.ts'
 import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
@@ -35,7 +35,7 @@ function createHook(
 }
 
 describe('a record that is refused for what it is', () => {
-  it('is found among those of its call, and goes to the dead letters at once', async () => {
+  test('is found among those of its call, and goes to the dead letters at once', async () => {
     const delivery = await openDelivery({ haste: 20 })
     delivery.lab.faults.add({ partitionKey: 'bad', effect: refused })
     await delivery.outbox.append([
@@ -67,7 +67,7 @@ describe('a record that is refused for what it is', () => {
     ])
   })
 
-  it('goes to the error action of its rule if that takes it, in the same transaction', async () => {
+  test('goes to the error action of its rule if that takes it, in the same transaction', async () => {
     const { asked, durable, onGivenUp } = createHook(({ record }) =>
       record.partitionKey === 'bad'
         ? [{ ...newRecord('errors', 'k', 'document'), actionIndex: -1 }]
@@ -86,7 +86,7 @@ describe('a record that is refused for what it is', () => {
     expect(delivery.outbox.ledger('telemetry')[0]).toMatchObject({ actionIndex: -1, delivered: 1 })
   })
 
-  it('becomes a dead letter when its error action fails', async () => {
+  test('becomes a dead letter when its error action fails', async () => {
     const delivery = await openDelivery({
       onGivenUp: () => Promise.reject(new Error('no such function')),
     })
@@ -97,7 +97,7 @@ describe('a record that is refused for what it is', () => {
     expect(lettersOf(delivery.outbox)).toHaveLength(1)
   })
 
-  it('is one over 1 MiB, which is not sent, unless the stream takes larger ones', async () => {
+  test('is one over 1 MiB, which is not sent, unless the stream takes larger ones', async () => {
     const delivery = await openDelivery()
     await delivery.outbox.append([
       newRecord('stream', 'k', 'x'.repeat(1_048_576)),
@@ -115,7 +115,7 @@ describe('a record that is refused for what it is', () => {
 })
 
 describe('a destination that refuses all', () => {
-  it('keeps its records until they are too old, then gives them up oldest first', async () => {
+  test('keeps its records until they are too old, then gives them up oldest first', async () => {
     const { asked, onGivenUp } = createHook(() => undefined)
     const delivery = await openDelivery({ streams: [], haste: 150, onGivenUp })
     const to = destination('stream', age(120_000))
@@ -137,7 +137,7 @@ describe('a destination that refuses all', () => {
     expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 1_200, deadLettered: 1_200 })
   })
 
-  it('gives up nothing that a fault of passing keeps, however old', async () => {
+  test('gives up nothing that a fault of passing keeps, however old', async () => {
     const delivery = await openDelivery({ haste: 2_000 })
     const fault = delivery.lab.faults.add({ effect: { kind: 'html', status: 503 } })
     await delivery.outbox.append([newRecordFor(destination('stream', age(0)), 'k', '1')])
@@ -149,7 +149,7 @@ describe('a destination that refuses all', () => {
     expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
   })
 
-  it('gets its dead letters again when they are replayed as they were, in order', async () => {
+  test('gets its dead letters again when they are replayed as they were, in order', async () => {
     const delivery = await openDelivery({ streams: [], haste: 2_000 })
     const to = destination('stream', age(0))
     await delivery.outbox.append(['1', '2', '3'].map((text) => newRecordFor(to, 'k', text)))

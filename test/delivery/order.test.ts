@@ -1,16 +1,16 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { brokenPromise } from './order-promises.ts'
 
 describe('order, whatever fails', () => {
-  it('key: nothing is lost, no calls of a key overlap, nothing passes a failed record, and only records of one call that failed in part change places', async () => {
+  test('key: nothing is lost, no calls of a key overlap, nothing passes a failed record, and only records of one call that failed in part change places', async () => {
     expect(await brokenPromise('key', 100)).toBeUndefined()
   })
 
-  it('strict: nothing is lost, and no two records of a key change places', async () => {
+  test('strict: nothing is lost, and no two records of a key change places', async () => {
     expect(await brokenPromise('strict', 100)).toBeUndefined()
   })
 
-  it('none: nothing is lost', async () => {
+  test('none: nothing is lost', async () => {
     expect(await brokenPromise('none', 60)).toBeUndefined()
   })
 })

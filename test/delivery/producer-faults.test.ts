@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { FaultEffect, FaultRule } from '../../src/lab/faults/faults.ts'
 import { newRecord } from '../outbox/outbox-parts.ts'
 import {
@@ -22,7 +22,7 @@ const deniedMessage =
   'kinesis:PutRecords on resource: stream'
 
 describe('faults that pass', () => {
-  it.each<[string, FaultRule]>([
+  test.each<[string, FaultRule]>([
     [
       'entries that fail inside Kinesis',
       { effect: { kind: 'failEntries', code: 'InternalFailure' }, probability: 0.3 },
@@ -60,7 +60,7 @@ describe('faults that pass', () => {
     ])
   })
 
-  it('a lost answer doubles records and loses none', async () => {
+  test('a lost answer doubles records and loses none', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({
       operation: 'PutRecords',
@@ -77,7 +77,7 @@ describe('faults that pass', () => {
     }
   })
 
-  it('counts what is sent again, by code', async () => {
+  test('counts what is sent again, by code', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({
       effect: { kind: 'failEntries', code: 'InternalFailure' },
@@ -96,7 +96,7 @@ describe('faults that pass', () => {
     )
   })
 
-  it('an expired token is replaced at once', async () => {
+  test('an expired token is replaced at once', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({
       operation: 'PutRecord',
@@ -114,7 +114,7 @@ describe('faults that pass', () => {
 })
 
 describe('conditions of the destination', () => {
-  it('a role that allows PutRecord only gets one record a call, and the log says so once', async () => {
+  test('a role that allows PutRecord only gets one record a call, and the log says so once', async () => {
     const delivery = await openDelivery()
     delivery.lab.faults.add({
       operation: 'PutRecords',
@@ -130,7 +130,7 @@ describe('conditions of the destination', () => {
     ])
   })
 
-  it('a missing stream is waited for: one line in the log, a metric, and no record lost', async () => {
+  test('a missing stream is waited for: one line in the log, a metric, and no record lost', async () => {
     const delivery = await openDelivery({ streams: [], haste: 20 })
     const expected = await appendRounds(delivery, keys, 10)
     delivery.producer.start()
@@ -155,7 +155,7 @@ describe('conditions of the destination', () => {
     expect(await metricLines(delivery, failing)).toEqual([])
   })
 
-  it('says once a minute that it waits', async () => {
+  test('says once a minute that it waits', async () => {
     const delivery = await openDelivery({ streams: [], haste: 2_000 })
     await appendRounds(delivery, keys, 1)
     delivery.producer.start()
@@ -166,7 +166,7 @@ describe('conditions of the destination', () => {
     expect(puts).toBeLessThan(30)
   })
 
-  it('a missing stream is made where the engine was told how, and no error is logged', async () => {
+  test('a missing stream is made where the engine was told how, and no error is logged', async () => {
     const made: string[] = []
     const delivery = await openDelivery({
       streams: [],
@@ -184,7 +184,7 @@ describe('conditions of the destination', () => {
     expect(delivery.lines).toEqual([])
   })
 
-  it('a stream that cannot be made is waited for', async () => {
+  test('a stream that cannot be made is waited for', async () => {
     const delivery = await openDelivery({
       streams: [],
       haste: 20,
@@ -199,7 +199,7 @@ describe('conditions of the destination', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(5)
   })
 
-  it('a role that is refused is waited for, without a call to Kinesis', async () => {
+  test('a role that is refused is waited for, without a call to Kinesis', async () => {
     const delivery = await openDelivery({ haste: 20 })
     const refusal = delivery.lab.faults.add({
       operation: 'AssumeRole',
@@ -217,7 +217,7 @@ describe('conditions of the destination', () => {
     expect(textsByKey(delivery.lab, 'stream')).toEqual(expected)
   })
 
-  it('one destination that waits delays no other', async () => {
+  test('one destination that waits delays no other', async () => {
     const delivery = await openDelivery()
     delivery.producer.start()
     await delivery.outbox.append(
@@ -230,7 +230,7 @@ describe('conditions of the destination', () => {
 })
 
 describe('stopping', () => {
-  it('lets calls in flight finish, begins no other, and leaves the rest on disk', async () => {
+  test('lets calls in flight finish, begins no other, and leaves the rest on disk', async () => {
     const delivery = await openDelivery({ haste: 1 })
     delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 50 }, operation: 'PutRecords' })
     await appendRounds(delivery, keys, 200, { maxInFlight: 1 })
@@ -243,7 +243,7 @@ describe('stopping', () => {
     expect(putsOf(delivery)).toHaveLength(1)
   })
 
-  it.each(['PutRecord', 'AssumeRole'])(
+  test.each(['PutRecord', 'AssumeRole'])(
     'gives up a call that waits for %s longer than the drain',
     async (operation) => {
       let begun = false

@@ -1,11 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
 import { appendRounds, openDelivery, putsOf, textsByKey } from './producer-parts.ts'
 
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
 
 describe('the producer', () => {
-  it('sends one record by PutRecord, and many that wait by PutRecords', async () => {
+  test('sends one record by PutRecord, and many that wait by PutRecords', async () => {
     const delivery = await openDelivery()
     delivery.producer.start()
     await delivery.outbox.append([newRecord('stream', 'k', 'first')])
@@ -21,7 +21,7 @@ describe('the producer', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(1_201)
   })
 
-  it('delivers what an earlier process left', async () => {
+  test('delivers what an earlier process left', async () => {
     const delivery = await openDelivery()
     const expected = await appendRounds(delivery, ['a', 'b'], 50)
     delivery.producer.start()
@@ -30,7 +30,7 @@ describe('the producer', () => {
     expect(delivery.outbox.size().records).toBe(0)
   })
 
-  it('assumes the role once, and signs with what it got', async () => {
+  test('assumes the role once, and signs with what it got', async () => {
     const delivery = await openDelivery({ streams: ['stream', 'other'] })
     delivery.producer.start()
     await delivery.outbox.append([newRecord('stream', 'k', '1'), newRecord('other', 'k', '1')])
@@ -41,7 +41,7 @@ describe('the producer', () => {
     for (const { accessKeyId } of putsOf(delivery)) expect(accessKeyId).toMatch(/^ASIA/)
   })
 
-  it.each([
+  test.each([
     ['a destination', { maxInFlight: 4 }, {}, 4],
     ['all destinations together', {}, { maxInFlightTotal: 3 }, 3],
   ])(
@@ -68,7 +68,7 @@ describe('the producer', () => {
     },
   )
 
-  it('keeps its calls within the size that Kinesis takes', async () => {
+  test('keeps its calls within the size that Kinesis takes', async () => {
     const delivery = await openDelivery()
     const large = 'x'.repeat(900_000)
     await delivery.outbox.append(
@@ -80,7 +80,7 @@ describe('the producer', () => {
     expect(calls.toSorted((left, right) => left - right)).toEqual([4, 5, 5])
   })
 
-  it('begins no call while the disk is behind with what was delivered', async () => {
+  test('begins no call while the disk is behind with what was delivered', async () => {
     let asked = 0
     const callsWhenAsked: number[] = []
     const delivery = await openDelivery({
@@ -97,7 +97,7 @@ describe('the producer', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(700)
   })
 
-  it('lets all else have its turn before it begins a further call of a backlog', async () => {
+  test('lets all else have its turn before it begins a further call of a backlog', async () => {
     let turn = 0
     const calls: { readonly turn: number; readonly answered: number }[] = []
     let answered = 0
@@ -124,7 +124,7 @@ describe('the producer', () => {
     }
   })
 
-  it('reads no more ahead than its bounds, and yet delivers all', async () => {
+  test('reads no more ahead than its bounds, and yet delivers all', async () => {
     const delivery = await openDelivery()
     const count = 15_000
     await delivery.outbox.append(numbers(count).map((text) => newRecord('stream', 'k', text)))

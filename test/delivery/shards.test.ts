@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { hashKeySpace } from '../../src/base/hash-key.ts'
 import { readAheadRecordsMax } from '../../src/delivery/read-ahead.ts'
 import { allLimits } from '../../src/lab/streams/shard-limits.ts'
@@ -65,7 +65,7 @@ async function entriesSpent(isDenied: boolean): Promise<number> {
 }
 
 describe('one hot shard of four', () => {
-  it.each(orderings)('%s: the others take all of theirs in a few calls', async (ordering) => {
+  test.each(orderings)('%s: the others take all of theirs in a few calls', async (ordering) => {
     const delivery = await openDelivery({ haste: 50 })
     const hot = throttle(delivery, 1)
     const keys = keysOfAll(100)
@@ -80,7 +80,7 @@ describe('one hot shard of four', () => {
     expect(listings(delivery)).toBe(1)
   })
 
-  it('is tried with a record a call, where without shards all of its records are tried', async () => {
+  test('is tried with a record a call, where without shards all of its records are tried', async () => {
     const byShard = await entriesSpent(false)
     const byKey = await entriesSpent(true)
     // 100 at once; before the shards are known, perhaps 100 again; then one a call.
@@ -88,7 +88,7 @@ describe('one hot shard of four', () => {
     expect(byKey).toBeGreaterThan(1_000)
   })
 
-  it('gets what it takes, at the limits of a shard: the others go on beside it', async () => {
+  test('gets what it takes, at the limits of a shard: the others go on beside it', async () => {
     const delivery = await openDelivery({ haste: 10, limits: allLimits })
     const cold = [0, 2, 3].flatMap((shard) => keysOfShard(shard, 100))
     const keys = [...cold, ...keysOfShard(1, 500)]
@@ -111,7 +111,7 @@ describe('one hot shard of four', () => {
     }
   })
 
-  it.each(orderings)(
+  test.each(orderings)(
     '%s: what it cannot take stays on disk, and is not in the way of what comes later',
     async (ordering) => {
       const delivery = await openDelivery({ haste: 50 })
@@ -134,7 +134,7 @@ describe('one hot shard of four', () => {
     },
   )
 
-  it('is named in the log, once a minute', async () => {
+  test('is named in the log, once a minute', async () => {
     const delivery = await openDelivery({ haste: 50 })
     const hot = throttle(delivery, 2)
     await appendTo(delivery, keysOfAll(5), 1)
@@ -145,7 +145,7 @@ describe('one hot shard of four', () => {
     ])
   })
 
-  it('is told from the answers of PutRecord, where the role allows no more', async () => {
+  test('is told from the answers of PutRecord, where the role allows no more', async () => {
     const delivery = await openDelivery({ haste: 50 })
     const message = 'not authorized to perform: kinesis:PutRecords on resource'
     delivery.lab.faults.add({
@@ -167,7 +167,7 @@ describe('one hot shard of four', () => {
 })
 
 describe('the list of shards', () => {
-  it('is not asked for while no shard is throttled', async () => {
+  test('is not asked for while no shard is throttled', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({ effect: { kind: 'failEntries', code: 'InternalFailure' }, times: 30 })
     await appendTo(delivery, keysOfAll(10), 2)
@@ -176,7 +176,7 @@ describe('the list of shards', () => {
     expect(listings(delivery)).toBe(0)
   })
 
-  it('that is denied is asked for once, and records wait by partition key', async () => {
+  test('that is denied is asked for once, and records wait by partition key', async () => {
     const delivery = await openDelivery({ haste: 50 })
     denyListShards(delivery)
     const hot = throttle(delivery, 1)
@@ -197,7 +197,7 @@ describe('the list of shards', () => {
     expectAll(delivery, keys, 2)
   })
 
-  it('that fails in passing is asked for again, half a minute later', async () => {
+  test('that fails in passing is asked for again, half a minute later', async () => {
     const delivery = await openDelivery({ haste: 1_000 })
     const failing = delivery.lab.faults.add({
       operation: 'ListShards',
@@ -216,7 +216,7 @@ describe('the list of shards', () => {
     expectAll(delivery, keys, 1)
   })
 
-  it.each([
+  test.each([
     ['split', 'SplitShard', { ShardToSplit: idOfShard(0), NewStartingHashKey: '1000' }, 5],
     [
       'merged',
@@ -251,7 +251,7 @@ describe('the list of shards', () => {
     expect(old.appliedCount()).toBe(spent)
   })
 
-  it('is read by pages', async () => {
+  test('is read by pages', async () => {
     const shardCount = 1_500
     const delivery = await openDelivery({ haste: 50, shardCount })
     const hot = throttle(delivery, shardCount - 1)

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import type { Access } from '../../src/identity/policies/access.ts'
 import { createIngress } from '../../src/ingress/ingress.ts'
-import type { Ingress, IngressDeps, IngressOptions } from '../../src/ingress/ingress.ts'
+import type { Ingress, IngressDependencies, IngressOptions } from '../../src/ingress/ingress.ts'
 import type { Message } from '../../src/message.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Metrics } from '../../src/telemetry/telemetry.ts'
@@ -37,7 +37,7 @@ export interface TestIngress {
 
 /** A listening ingress, closed at the end of the file. */
 export async function startIngress(
-  ingest: IngressDeps['ingest'] = () => Promise.resolve(),
+  ingest: IngressDependencies['ingest'] = () => Promise.resolve(),
   options: Partial<IngressOptions> = {},
   address = { host: '127.0.0.1', port: 0 },
   clock: Clock = systemClock,

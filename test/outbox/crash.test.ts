@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { startChild } from '../helpers/child-process.ts'
 import { openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
@@ -21,7 +21,7 @@ function lettersOf(outbox: Outbox): string[] {
 }
 
 describe('kill -9 in the middle of appends', () => {
-  it.each([20, 300, 1_500])(
+  test.each([20, 300, 1_500])(
     'loses no acknowledged message, splits none, and the ledger adds up (killed after %i)',
     async (acknowledgedMin) => {
       const directory = temporaryDirectory()

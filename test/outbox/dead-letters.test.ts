@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { NewRecord, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'
 import {
   everything,
@@ -36,7 +36,7 @@ const listed = (outbox: Outbox, ruleName?: string) =>
     .deadLetters.map(({ data }) => data.toString())
 
 describe('dead letters', () => {
-  it('tell all about the record, its message and why it was given up', async () => {
+  test('tell all about the record, its message and why it was given up', async () => {
     const { outbox } = await openWithLetters(['1'])
     const [letter] = outbox.deadLetters.list().deadLetters
     expect(letter).toMatchObject({
@@ -56,7 +56,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('are listed in pages, by rule', async () => {
+  test('are listed in pages, by rule', async () => {
     const { outbox } = await openWithLetters(['1', '2', '3'])
     await giveUp(outbox, [{ ...newRecord('a', 'k', '4'), ruleName: 'other' }])
     const first = outbox.deadLetters.list({ maxResults: 3 })
@@ -69,7 +69,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('survive a restart, with their destination', async () => {
+  test('survive a restart, with their destination', async () => {
     const { directory, outbox } = await openWithLetters(['1', '2'])
     await outbox.close()
     const { outbox: reopened } = await openTestOutbox(directory)
@@ -78,7 +78,7 @@ describe('dead letters', () => {
     await reopened.close()
   })
 
-  it('are replayed as they were, in order, with their time new', async () => {
+  test('are replayed as they were, in order, with their time new', async () => {
     const { outbox } = await openWithLetters(['1', '2', '3'])
     const ids = outbox.deadLetters.list().deadLetters.map(({ id }) => id)
     const before = Date.now()
@@ -95,7 +95,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('are replayed as the rule makes them now; those of which it makes nothing stay', async () => {
+  test('are replayed as the rule makes them now; those of which it makes nothing stay', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     const result = await outbox.deadLetters.replay({ ruleName: 'telemetry' }, ({ data }) =>
       data.toString() === '1' ? [newRecord('b', 'new', 'made of 1')] : undefined,
@@ -107,7 +107,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('are moved once, though two replay them', async () => {
+  test('are moved once, though two replay them', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     await Promise.all([
       outbox.deadLetters.replay({}, 'asIs'),
@@ -119,7 +119,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('are deleted, and counted as dropped', async () => {
+  test('are deleted, and counted as dropped', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     expect(await outbox.deadLetters.delete({ ruleName: 'nobody' })).toEqual({ count: 0, kept: 0 })
     expect(await outbox.deadLetters.delete({})).toEqual({ count: 2, kept: 0 })
@@ -128,7 +128,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  it('are bounded: the oldest go first, and are counted as dropped', async () => {
+  test('are bounded: the oldest go first, and are counted as dropped', async () => {
     const texts = Array.from({ length: 30 }, (_, index) => String(index))
     const { outbox } = await openWithLetters(texts, { deadLetterBytesMax: 2_000 })
     await giveUp(outbox, [newRecord('a', 'k', 'last')])

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { startChild } from '../helpers/child-process.ts'
 import { openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
 
@@ -11,7 +11,7 @@ const canLimit = spawnSync('prlimit', ['--version']).status === 0
 const limitFiles = 'ulimit -S -f 4000; '
 
 describe.skipIf(!canLimit)('a full disk', () => {
-  it('refuses appends, keeps what it acknowledged, and takes appends again with room', async () => {
+  test('refuses appends, keeps what it acknowledged, and takes appends again with room', async () => {
     const directory = temporaryDirectory()
     const child = startChild(
       new URL('./append-on-limit.ts', import.meta.url),

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { encodeRecord } from '../../src/outbox/store/record-codec.ts'
@@ -19,7 +19,7 @@ import {
 const storedBytes = (key: string, text: string) => encodeRecord(newRecord('a', key, text), 0).length
 
 describe('the outbox', () => {
-  it('gives back what was appended, by destination and in order', async () => {
+  test('gives back what was appended, by destination and in order', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await Promise.all([
       outbox.append([newRecord('a', 'k1', 'a1'), newRecord('b', 'k1', 'b1')]),
@@ -33,14 +33,14 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('resolves at once for a message without records', async () => {
+  test('resolves at once for a message without records', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await outbox.append([])
     expect(outbox.size()).toEqual({ records: 0, bytes: 0 })
     await outbox.close()
   })
 
-  it('neither counts nor gives a record before it is durable', async () => {
+  test('neither counts nor gives a record before it is durable', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     const told: (readonly number[])[] = []
     outbox.onAppended((ids) => told.push(ids))
@@ -54,7 +54,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('reads up to its limits, and always one record', async () => {
+  test('reads up to its limits, and always one record', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await outbox.append(['1', '22', '333', '4444'].map((text) => newRecord('a', 'k', text)))
     const id = idOf(outbox, 'a')
@@ -68,7 +68,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('keeps one queue for a destination, whatever object names it', async () => {
+  test('keeps one queue for a destination, whatever object names it', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     const { region, streamName, credentials, settings } = destination('a')
     const reordered = { settings, credentials, streamName, region }
@@ -80,7 +80,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('forgets settled records at once and for good', async () => {
+  test('forgets settled records at once and for good', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)
     await outbox.append(['1', '2', '3'].map((text) => newRecord('a', 'k', text)))
@@ -96,7 +96,7 @@ describe('the outbox', () => {
     await reopened.close()
   })
 
-  it('says how many settled records are still on disk', async () => {
+  test('says how many settled records are still on disk', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await outbox.append(['1', '2', '3'].map((text) => newRecord('a', 'k', text)))
     const id = idOf(outbox, 'a')
@@ -109,7 +109,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('says how old the oldest record that waits is', async () => {
+  test('says how old the oldest record that waits is', async () => {
     const clock = createManualClock()
     const { outbox } = await openTestOutbox(temporaryDirectory(), {}, clock)
     await outbox.append([newRecord('a', 'k', '1')])
@@ -125,7 +125,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('keeps its metrics equal to what it holds', async () => {
+  test('keeps its metrics equal to what it holds', async () => {
     const { outbox, metrics } = await openTestOutbox(temporaryDirectory())
     await outbox.append([newRecord('a', 'key', 'four'), newRecord('b', 'key', 'five5')])
     const id = idOf(outbox, 'a')
@@ -138,7 +138,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  it('refuses appends once it is closed, after it took those before', async () => {
+  test('refuses appends once it is closed, after it took those before', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)
     const before = outbox.append([newRecord('a', 'k', 'before')])
@@ -155,7 +155,7 @@ describe('the outbox', () => {
 })
 
 describe('an outbox that cannot be used', () => {
-  it.each([
+  test.each([
     ['other bytes in its file', (file: string) => writeFileSync(file, 'x'.repeat(8_192))],
     ['zeros in its file', (file: string) => writeFileSync(file, Buffer.alloc(8_192))],
     ['a few bytes in its file', (file: string) => writeFileSync(file, 'x')],
@@ -197,7 +197,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 )
 
 describe('the outbox against a plain array', () => {
-  it('holds the same records in the same order after any steps', async () => {
+  test('holds the same records in the same order after any steps', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const directory = temporaryDirectory()

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import {
   destination,
@@ -42,7 +42,7 @@ const commits = async ({ outbox }: { readonly outbox: Outbox }) => {
 }
 
 describe('a destination whose share is full', () => {
-  it('holds the messages that match it, in order, and no others', async () => {
+  test('holds the messages that match it, in order, and no others', async () => {
     const parts = await openSmall()
     const { outbox, append, done, settleOldest, metrics } = parts
     await Promise.all(['1', '2'].map((name) => append('a', name)))
@@ -62,7 +62,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  it('holds a message of a key behind a waiting one of that key, for another destination too', async () => {
+  test('holds a message of a key behind a waiting one of that key, for another destination too', async () => {
     const { outbox, append, settleOldest } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     const both = append('ab', '3', 'k')
@@ -79,7 +79,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  it('lets nobody pass who comes in the moment that room is made', async () => {
+  test('lets nobody pass who comes in the moment that room is made', async () => {
     const { outbox, append, settleOldest } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     const waiting = append('a', '3')
@@ -90,7 +90,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  it('drops what shall not wait, counts it, and takes the rest of the message', async () => {
+  test('drops what shall not wait, counts it, and takes the rest of the message', async () => {
     const { outbox, append, metrics } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     await outbox.append([newRecord('a', 'k', text('3')), newRecord('b', 'k', text('3'))], {
@@ -107,7 +107,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  it('refuses what waits when the outbox closes', async () => {
+  test('refuses what waits when the outbox closes', async () => {
     const { outbox, append, done } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     const waiting = append('a', '3')
@@ -116,7 +116,7 @@ describe('a destination whose share is full', () => {
     expect(done.at(-1)).toBe('3 refused')
   })
 
-  it('has no more than its part of the whole', async () => {
+  test('has no more than its part of the whole', async () => {
     const { outbox, append, done, settleOldest } = await openSmall()
     const streams = ['a', 'b', 'c', 'd']
     await Promise.all(streams.flatMap((stream) => [append(stream, '1'), append(stream, '2')]))
@@ -130,7 +130,7 @@ describe('a destination whose share is full', () => {
 })
 
 describe('destinations', () => {
-  it('are 1,000 at most: an unused one makes room, and one too many is refused', async () => {
+  test('are 1,000 at most: an unused one makes room, and one too many is refused', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)
     const streams = Array.from({ length: 1_000 }, (_, index) => `s${index}`)

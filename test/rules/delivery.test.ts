@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
 import { deliveryOf, parseDelivery } from '../../src/rules/delivery.ts'
 import type { RuleDelivery } from '../../src/rules/delivery.ts'
@@ -16,7 +16,7 @@ describe('deliveryOf', () => {
   })
   const { bytes } = deliveryDefaults.batching
 
-  it('takes each setting from the action, the rule or the configuration', () => {
+  test('takes each setting from the action, the rule or the configuration', () => {
     expect(deliveryOf(delivery, 1, deliveryDefaults)).toEqual({
       region: 'eu-west-2',
       settings: {
@@ -36,18 +36,18 @@ describe('deliveryOf', () => {
     })
   })
 
-  it('gives something frozen', () => {
+  test('gives something frozen', () => {
     const { settings } = deliveryOf(delivery, 1, deliveryDefaults)
     expect([settings, settings.batching, settings.retry].every(Object.isFrozen)).toBe(true)
   })
 
-  it('without any settings gives those of the configuration', () => {
+  test('without any settings gives those of the configuration', () => {
     expect(deliveryOf({}, 0, deliveryDefaults)).toEqual({ settings: deliveryDefaults })
   })
 })
 
 describe('parseDelivery', () => {
-  it.each<[unknown, string]>([
+  test.each<[unknown, string]>([
     [[], 'delivery must be an object'],
     [{ colour: 1 }, 'delivery.colour is not a known member'],
     [{ defaults: { colour: 1 } }, 'delivery.defaults.colour is not a known member'],
@@ -79,7 +79,7 @@ describe('parseDelivery', () => {
     )
   })
 
-  it.each([
+  test.each([
     { region: 'nowhere' },
     { endpoint: 'ftp://x' },
     { endpoint: 'https://user@x' },
@@ -94,7 +94,7 @@ describe('parseDelivery', () => {
 describe('a rule', () => {
   const delivery: RuleDelivery = { actions: { '0': { maxInFlight: 3 } } }
 
-  it('keeps its delivery settings when it is replaced, disabled and opened again', async () => {
+  test('keeps its delivery settings when it is replaced, disabled and opened again', async () => {
     const directory = await temporaryFolder()
     const { store } = await openStore({ directory })
     await store.create('r', payloadOf(), { team: 'x' })
@@ -109,7 +109,7 @@ describe('a rule', () => {
     expect(Object.isFrozen(reopened.store.get('r').delivery?.actions)).toBe(true)
   })
 
-  it('leaves the file of the payload as it was written when settings change', async () => {
+  test('leaves the file of the payload as it was written when settings change', async () => {
     const directory = await temporaryFolder()
     const byHand = `{ "topicRulePayload":${JSON.stringify(payloadOf())} }`
     await writeFile(path.join(directory, 'r.json'), byHand)
@@ -120,7 +120,7 @@ describe('a rule', () => {
     expect(store.get('r')).toMatchObject({ delivery, tags: { a: 'b' } })
   })
 
-  it('takes settings that are edited on disk, and keeps the last good ones', async () => {
+  test('takes settings that are edited on disk, and keeps the last good ones', async () => {
     const { store, directory, logLine } = await openStore({ watch: true })
     await store.create('r', payloadOf(), {})
     const file = path.join(directory, 'r.meta.json')
@@ -132,7 +132,7 @@ describe('a rule', () => {
     expect(store.get('r').delivery).toEqual(delivery)
   })
 
-  it.each<[RuleDelivery, string]>([
+  test.each<[RuleDelivery, string]>([
     [{ actions: { '1': {} } }, 'actions[1]: the rule has 1 actions'],
     [{ actions: { errorAction: {} } }, 'actions.errorAction: the rule has no error action'],
     [
@@ -149,7 +149,7 @@ describe('a rule', () => {
     expect(store.get('r').delivery).toBeUndefined()
   })
 
-  it('gives its settings to the records of its actions', async () => {
+  test('gives its settings to the records of its actions', async () => {
     const { store } = await openStore()
     await store.create('r', payloadOf('a'), {})
     const rule = await store.setDelivery('r', { defaults: { ordering: 'strict' } })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
 import { parsePayload, parsePayloadText } from '../../src/rules/payload.ts'
 import { roleArn } from './rule-fixtures.ts'
@@ -18,7 +18,7 @@ function refusalOf(json: unknown): string {
 }
 
 describe('parsePayload', () => {
-  it('completes what is left out with the defaults of AWS', () => {
+  test('completes what is left out with the defaults of AWS', () => {
     expect(parsePayload(minimal)).toEqual({
       ...minimal,
       ruleDisabled: false,
@@ -26,7 +26,7 @@ describe('parsePayload', () => {
     })
   })
 
-  it('keeps every member and freezes them all', () => {
+  test('keeps every member and freezes them all', () => {
     const full = {
       sql: "SELECT * FROM 'a'",
       description: 'what it is for',
@@ -55,11 +55,11 @@ describe('parsePayload', () => {
     expect(frozen.every((value) => Object.isFrozen(value))).toBe(true)
   })
 
-  it('takes the wrapped form of the AWS guide', () => {
+  test('takes the wrapped form of the AWS guide', () => {
     expect(parsePayload({ topicRulePayload: minimal })).toEqual(parsePayload(minimal))
   })
 
-  it('reads a null member as an absent one', () => {
+  test('reads a null member as an absent one', () => {
     const withNulls = {
       ...minimal,
       description: null,
@@ -69,7 +69,7 @@ describe('parsePayload', () => {
     expect(parsePayload(withNulls)).toEqual(parsePayload({ ...minimal, actions: [{ kinesis }] }))
   })
 
-  it.each([
+  test.each([
     ['a list', [], 'the document must be an object'],
     ['no sql', { actions: [] }, 'sql is missing'],
     ['no actions', { sql: '' }, 'actions is missing'],
@@ -170,7 +170,7 @@ describe('parsePayload', () => {
     expect(refusalOf(json)).toBe(message)
   })
 
-  it.each(
+  test.each(
     [
       'cloudwatchAlarm cloudwatchLogs cloudwatchMetric dynamoDB dynamoDBv2 elasticsearch firehose http influxDB iotAnalytics',
       'iotEvents iotSiteWise kafka lambda location openSearch s3 salesforce sns sqs stepFunctions timestream',
@@ -185,7 +185,7 @@ describe('parsePayload', () => {
     ...minimal,
     actions: [{ kinesis: { ...kinesis, roleArn: arn } }],
   })
-  it.each([
+  test.each([
     'arn:aws:iam::123456789012:role/r',
     'arn:aws-cn:iam::123456789012:role/path/r@x',
     'arn:aws-us-gov:iam::123456789012:role/r',
@@ -193,7 +193,7 @@ describe('parsePayload', () => {
     expect(refusalOf(withRole(arn))).toBe('accepted')
   })
 
-  it.each([
+  test.each([
     'arn:aws:iam::12345678901:role/r',
     'arn:aws:iam::123456789012:user/r',
     'arn:aws:iam::123456789012:role/',
@@ -203,7 +203,7 @@ describe('parsePayload', () => {
     expect(refusalOf(withRole(arn))).toMatch(/^actions\[0\]\.kinesis\.roleArn must match \^arn:aws/)
   })
 
-  it('counts the payload as UTF-8 JSON', () => {
+  test('counts the payload as UTF-8 JSON', () => {
     const overhead = JSON.stringify(parsePayload({ ...minimal, description: '' })).length
     const room = 131_072 - overhead
     const fits = { ...minimal, description: 'é'.repeat(room / 2) }
@@ -212,7 +212,7 @@ describe('parsePayload', () => {
     expect(refusalOf(over)).toMatch(/^the payload has 1310\d\d bytes as JSON; at most 131072/)
   })
 
-  it('refuses a document that is nested deep without running out of stack', () => {
+  test('refuses a document that is nested deep without running out of stack', () => {
     const depth = 50_000
     const text = `{"sql":"","actions":[{"kinesis":${'['.repeat(depth)}${']'.repeat(depth)}}]}`
     expect(() => parsePayloadText(Buffer.from(text))).toThrow(
@@ -222,7 +222,7 @@ describe('parsePayload', () => {
 })
 
 describe('parsePayloadText', () => {
-  it.each([
+  test.each([
     ['', /^not a JSON document/],
     ['{"sql":', /^not a JSON document/],
     [Buffer.from([0x22, 0xff, 0x22]), /^not a JSON document/],
@@ -230,7 +230,7 @@ describe('parsePayloadText', () => {
     expect(() => parsePayloadText(Buffer.from(text))).toThrow(message)
   })
 
-  it('passes over a byte order mark', () => {
+  test('passes over a byte order mark', () => {
     expect(parsePayloadText(Buffer.from(`\uFEFF${JSON.stringify(minimal)}`)).actions).toEqual([])
   })
 })

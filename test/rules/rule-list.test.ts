@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openStore, payloadOf } from './rule-fixtures.ts'
 
 const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
@@ -13,7 +13,7 @@ const fill = async (...filters: [string, string | undefined, boolean?][]) => {
 }
 
 describe('list', () => {
-  it('gives rules by topic and by state', async () => {
+  test('gives rules by topic and by state', async () => {
     const store = await fill(['a', 'x/#'], ['b', 'x/y', true], ['c', 'z'], ['d', undefined])
     const listed = (query: object) => names(store.list({ maxResults: 10, ...query }).rules)
     expect(listed({})).toEqual(['a', 'b', 'c', 'd'])
@@ -23,7 +23,7 @@ describe('list', () => {
     expect(listed({ topic: 'x/y', ruleDisabled: false })).toEqual(['a'])
   })
 
-  it('pages through rules that are there all the time, while others come and go', async () => {
+  test('pages through rules that are there all the time, while others come and go', async () => {
     const store = await fill(['b', 'x'], ['d', 'x'], ['f', 'x'], ['h', 'x'])
     const first = store.list({ maxResults: 2 })
     expect(names(first.rules)).toEqual(['b', 'd'])
@@ -37,13 +37,13 @@ describe('list', () => {
     expect(third.nextToken).toBeUndefined()
   })
 
-  it('gives no token when no further rule is asked for', async () => {
+  test('gives no token when no further rule is asked for', async () => {
     const store = await fill(['a', 'x'], ['b', 'x'], ['c', 'other'])
     expect(store.list({ maxResults: 2, topic: 'x' }).nextToken).toBeUndefined()
     expect(store.list({ maxResults: 3 }).nextToken).toBeUndefined()
   })
 
-  it.each(['', 'b', 'YWZ0ZXI6', Buffer.from('after:../x').toString('base64url')])(
+  test.each(['', 'b', 'YWZ0ZXI6', Buffer.from('after:../x').toString('base64url')])(
     'refuses the token %j',
     async (nextToken) => {
       const { store } = await openStore()

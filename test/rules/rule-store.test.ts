@@ -1,6 +1,6 @@
 import { mkdir, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
@@ -10,7 +10,7 @@ const json = (value: unknown): string => JSON.stringify(value)
 const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
 
 describe('an opened rule store', () => {
-  it('holds the rules of the folder, wrapped or not, and takes other files for what they are', async () => {
+  test('holds the rules of the folder, wrapped or not, and takes other files for what they are', async () => {
     const directory = await temporaryFolder()
     const files = {
       'plain.json': json(payloadOf('a/b')),
@@ -45,7 +45,7 @@ describe('an opened rule store', () => {
     ])
   })
 
-  it('dates a rule without metadata by its file', async () => {
+  test('dates a rule without metadata by its file', async () => {
     const directory = await temporaryFolder()
     const file = path.join(directory, 'r.json')
     await writeFile(file, json(payloadOf()))
@@ -55,7 +55,7 @@ describe('an opened rule store', () => {
     expect(store.get('r').createdAt).toBe(Math.floor(birthtimeMs / 1_000))
   })
 
-  it.each([
+  test.each([
     ['bad.json', '{', /bad\.json: not a JSON document/],
     ['bad.json', json({ sql: 'x' }), /bad\.json: actions is missing$/],
     ['bad.json', json(payloadOf('a', { sql: 'SELEC' })), /bad\.json: [^\n]*\(line 1, column 1\)$/],
@@ -71,7 +71,7 @@ describe('an opened rule store', () => {
     await expect(opening).rejects.toThrow(path.join(directory, name))
   })
 
-  it('does not open over a rule that cannot be read, or too many of them', async () => {
+  test('does not open over a rule that cannot be read, or too many of them', async () => {
     const directory = await temporaryFolder()
     await mkdir(path.join(directory, 'folder.json'))
     await expect(openStore({ directory })).rejects.toMatchObject({
@@ -87,7 +87,7 @@ describe('an opened rule store', () => {
     )
   })
 
-  it('makes an absent folder, with the sample that it is given', async () => {
+  test('makes an absent folder, with the sample that it is given', async () => {
     const parent = await temporaryFolder()
     const text = `${json(payloadOf('s'))}\n`
     const sample = { name: 'sample', text }
@@ -100,7 +100,7 @@ describe('an opened rule store', () => {
     expect(again.store.all()).toEqual([])
   })
 
-  it('says when the folder cannot be made', async () => {
+  test('says when the folder cannot be made', async () => {
     const parent = await temporaryFolder()
     await writeFile(path.join(parent, 'file'), '')
     await expect(openStore({ directory: path.join(parent, 'file/rules') })).rejects.toMatchObject({
@@ -111,7 +111,7 @@ describe('an opened rule store', () => {
 })
 
 describe('create', () => {
-  it('puts payload and metadata on disk and the rule in force', async () => {
+  test('puts payload and metadata on disk and the rule in force', async () => {
     const { store, directory } = await openStore({ clock: clockAt(1_700_000_000_999) })
     const created = store.create('r', payloadOf('a/b'), { team: 'plant' })
     expect(store.match('a/b')).toEqual([])
@@ -127,7 +127,7 @@ describe('create', () => {
     expect(json(reopened.store.get('r'))).toBe(json(rule))
   })
 
-  it('refuses a name that is taken, also by a create under way', async () => {
+  test('refuses a name that is taken, also by a create under way', async () => {
     const { store } = await openStore()
     const results = await Promise.allSettled([
       store.create('r', payloadOf('first'), {}),
@@ -146,14 +146,14 @@ describe('create', () => {
     expect(names(store.match('first'))).toEqual(['r'])
   })
 
-  it('stores nothing of a statement that is refused', async () => {
+  test('stores nothing of a statement that is refused', async () => {
     const { store, directory } = await openStore()
     const refused = store.create('r', payloadOf('a', { sql: 'SELEC' }), {})
     await expect(refused).rejects.toMatchObject({ code: 'SqlParseException' })
     expect(await readdir(directory)).toEqual([])
   })
 
-  it('keeps to the number of rules, also when they come at once', async () => {
+  test('keeps to the number of rules, also when they come at once', async () => {
     const { store } = await openStore({ rulesMax: 2 })
     const results = await Promise.allSettled(
       ['a', 'b', 'c', 'd'].map((name) => store.create(name, payloadOf(), {})),
@@ -168,7 +168,7 @@ describe('create', () => {
     await store.create('e', payloadOf(), {})
   })
 
-  it('takes over the metadata that a crash left behind', async () => {
+  test('takes over the metadata that a crash left behind', async () => {
     const directory = await temporaryFolder()
     await writeFile(path.join(directory, 'r.meta.json'), json({ createdAt: 1, tags: { old: '1' } }))
     const { store } = await openStore({ directory, clock: clockAt(5_000) })
@@ -178,7 +178,7 @@ describe('create', () => {
     expect(reopened.store.get('r')).toMatchObject({ createdAt: 5, tags: {} })
   })
 
-  it('says that the folder cannot be written, and stays as it was', async () => {
+  test('says that the folder cannot be written, and stays as it was', async () => {
     const { store, directory } = await openStore()
     await rm(directory, { recursive: true })
     await expect(store.create('r', payloadOf(), {})).rejects.toMatchObject({
@@ -189,7 +189,7 @@ describe('create', () => {
     await store.create('r', payloadOf(), {})
   })
 
-  it('takes names of 128 characters', async () => {
+  test('takes names of 128 characters', async () => {
     const name = 'n'.repeat(128)
     const { store, directory } = await openStore()
     await store.create(name, payloadOf(), {})
@@ -200,7 +200,7 @@ describe('create', () => {
 })
 
 describe('replace, setDisabled and delete', () => {
-  it('change what is asked and keep createdAt, tags and what else the metadata hold', async () => {
+  test('change what is asked and keep createdAt, tags and what else the metadata hold', async () => {
     const directory = await temporaryFolder()
     const metadata = { createdAt: 7, tags: { a: 'b' }, unknown: { kept: true } }
     await writeFile(path.join(directory, 'r.json'), json(payloadOf('old')))
@@ -226,7 +226,7 @@ describe('replace, setDisabled and delete', () => {
     expect(await readdir(directory)).toEqual([])
   })
 
-  it('writes createdAt down before the file that it came from is replaced', async () => {
+  test('writes createdAt down before the file that it came from is replaced', async () => {
     const directory = await temporaryFolder()
     await writeFile(path.join(directory, 'r.json'), json(payloadOf('old')))
     const { store } = await openStore({ directory })
@@ -236,7 +236,7 @@ describe('replace, setDisabled and delete', () => {
     expect(meta).toEqual({ createdAt })
   })
 
-  it('leave the tests of a deleted rule where they are', async () => {
+  test('leave the tests of a deleted rule where they are', async () => {
     const { store, directory } = await openStore()
     await store.create('r', payloadOf(), {})
     await writeFile(path.join(directory, 'r.test.json'), '[]')
@@ -244,7 +244,7 @@ describe('replace, setDisabled and delete', () => {
     expect(await readdir(directory)).toEqual(['r.test.json'])
   })
 
-  it('answer for an unknown rule as AWS does', async () => {
+  test('answer for an unknown rule as AWS does', async () => {
     const { store } = await openStore()
     const denied = {
       code: 'UnauthorizedException',
@@ -256,7 +256,7 @@ describe('replace, setDisabled and delete', () => {
     await expect(store.delete('x')).resolves.toBeUndefined()
   })
 
-  it('happen one after the other for one rule, and only so many wait', async () => {
+  test('happen one after the other for one rule, and only so many wait', async () => {
     const { store } = await openStore()
     await store.create('r', payloadOf('0'), {})
     const updates = Array.from({ length: 17 }, (_, number) =>
@@ -271,7 +271,7 @@ describe('replace, setDisabled and delete', () => {
 })
 
 describe('a thousand rules', () => {
-  it('are read, and one of them found, in no time', async () => {
+  test('are read, and one of them found, in no time', async () => {
     const directory = await temporaryFolder()
     const writes = Array.from({ length: 1_000 }, (_, number) =>
       writeFile(path.join(directory, `r${number}.json`), json(payloadOf(`site/${number}/#`))),

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
 
 const json = (value: unknown): string => JSON.stringify(value)
@@ -13,7 +13,7 @@ const openWatched = async () => {
 }
 
 describe('a change on disk', () => {
-  it('comes into force: a rule added, changed, given tags, removed', async () => {
+  test('comes into force: a rule added, changed, given tags, removed', async () => {
     const { store, directory, write, logLine, logged } = await openWatched()
     await write('r.json', json(payloadOf('one')))
     await logLine(/^rule r was changed on disk$/)
@@ -36,7 +36,7 @@ describe('a change on disk', () => {
     expect(store.match('two')).toEqual([])
   })
 
-  it('that cannot be used leaves the last good version in force, and is reported', async () => {
+  test('that cannot be used leaves the last good version in force, and is reported', async () => {
     const { store, write, logLine, metrics } = await openWatched()
     await store.create('r', payloadOf('good'), {})
     await write('r.json', json(payloadOf('bad', { sql: 'SELEC' })))
@@ -51,7 +51,7 @@ describe('a change on disk', () => {
     expect(names(store.match('mended'))).toEqual(['r'])
   })
 
-  it('is seen in whole although it was written in parts', async () => {
+  test('is seen in whole although it was written in parts', async () => {
     const { store, write, logLine, metrics } = await openWatched()
     const text = json(payloadOf('whole'))
     await write('r.json', text.slice(0, 10))
@@ -61,7 +61,7 @@ describe('a change on disk', () => {
     expect((await metrics.ruleReloadFailures.get()).values[0]?.value).toBe(0)
   })
 
-  it('is seen when an editor puts a new file in the place of the old', async () => {
+  test('is seen when an editor puts a new file in the place of the old', async () => {
     const { store, directory, write, logLine } = await openWatched()
     await store.create('r', payloadOf('old'), { team: 'plant' })
     const { createdAt } = store.get('r')
@@ -73,7 +73,7 @@ describe('a change on disk', () => {
     expect(store.get('r')).toMatchObject({ createdAt, tags: { team: 'plant' } })
   })
 
-  it('is seen where all files hang on one link that is swapped, as Kubernetes mounts them', async () => {
+  test('is seen where all files hang on one link that is swapped, as Kubernetes mounts them', async () => {
     const directory = await temporaryFolder()
     const release = async (folder: string, filter: string, ...rules: string[]) => {
       await mkdir(path.join(directory, folder))
@@ -95,7 +95,7 @@ describe('a change on disk', () => {
     expect([names(store.match('two')), store.match('one')]).toEqual([['r'], []])
   })
 
-  it('is seen in a folder that went away and came back', async () => {
+  test('is seen in a folder that went away and came back', async () => {
     const { store, directory, write, logLine } = await openWatched()
     await store.create('r', payloadOf('before'), {})
     await rm(directory, { recursive: true })
@@ -108,7 +108,7 @@ describe('a change on disk', () => {
     expect(names(store.all())).toEqual(['s'])
   })
 
-  it('of our own making is not loaded again', async () => {
+  test('of our own making is not loaded again', async () => {
     const { store, write, logLine, logged } = await openWatched()
     await store.create('r', payloadOf('one'), {})
     await store.replace('r', payloadOf('two'))
@@ -120,7 +120,7 @@ describe('a change on disk', () => {
     expect(store.get('r')).toBe(rule)
   })
 
-  it('beyond the number of rules is reported', async () => {
+  test('beyond the number of rules is reported', async () => {
     const { store, directory, logLine } = await openStore({ watch: true, rulesMax: 1 })
     await store.create('a', payloadOf(), {})
     await writeFile(path.join(directory, 'b.json'), json(payloadOf()))

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
 import { openDataFolder } from '../../src/storage/data-folder.ts'
 import { checkFolderOwner } from '../../src/storage/folder-format.ts'
@@ -9,7 +9,7 @@ import { startChild } from '../helpers/child-process.ts'
 import { temporaryDirectory } from '../outbox/outbox-parts.ts'
 
 describe('the data folder', () => {
-  it('is made, with its parents, and carries its format', async () => {
+  test('is made, with its parents, and carries its format', async () => {
     const directory = path.join(temporaryDirectory(), 'a', 'b')
     const folder = await openDataFolder(directory, 'engine')
     expect(folder.directory).toBe(directory)
@@ -19,7 +19,7 @@ describe('the data folder', () => {
     folder.close()
   })
 
-  it('is opened again after it was closed, and closing twice is harmless', async () => {
+  test('is opened again after it was closed, and closing twice is harmless', async () => {
     const directory = temporaryDirectory()
     const folder = await openDataFolder(directory, 'engine')
     folder.close()
@@ -29,7 +29,7 @@ describe('the data folder', () => {
     again.close()
   })
 
-  it('is refused to a second user in the same process', async () => {
+  test('is refused to a second user in the same process', async () => {
     const directory = temporaryDirectory()
     const folder = await openDataFolder(directory, 'engine')
     await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
@@ -38,7 +38,7 @@ describe('the data folder', () => {
     folder.close()
   })
 
-  it('is refused while another process holds it, and free once that is killed', async () => {
+  test('is refused while another process holds it, and free once that is killed', async () => {
     const directory = temporaryDirectory()
     const holder = startChild(new URL('./hold-folder.ts', import.meta.url), [directory])
     await holder.printed(1)
@@ -54,7 +54,7 @@ describe('the data folder', () => {
     folder.close()
   })
 
-  it.each([
+  test.each([
     ['a newer format', '{"version": 2}', 'DataFolderVersionUnsupported', /newer release/],
     ['no JSON in its format file', 'version one', 'DataFolderUnusable', /does not say/],
     ['no version in it', '{}', 'DataFolderUnusable', /does not say/],
@@ -70,7 +70,7 @@ describe('the data folder', () => {
     })
   })
 
-  it.each(['outbox', 'event-source'])(
+  test.each(['outbox', 'event-source'])(
     'is refused when it holds %s, whose format nothing says',
     async (name) => {
       const directory = temporaryDirectory()
@@ -83,7 +83,7 @@ describe('the data folder', () => {
     },
   )
 
-  it.each(['sluice.log', 'holiday.jpg', 'credentials.json'])(
+  test.each(['sluice.log', 'holiday.jpg', 'credentials.json'])(
     'may hold %s before its first start',
     async (name) => {
       const directory = temporaryDirectory()
@@ -94,7 +94,7 @@ describe('the data folder', () => {
     },
   )
 
-  it('takes a fresh volume, and one whose first start was cut short', async () => {
+  test('takes a fresh volume, and one whose first start was cut short', async () => {
     const directory = temporaryDirectory()
     mkdirSync(path.join(directory, 'lost+found'))
     for (const name of ['.gitkeep', 'lock', 'format.json.new']) {
@@ -105,7 +105,7 @@ describe('the data folder', () => {
     folder.close()
   })
 
-  it('is refused where a file stands in its place', async () => {
+  test('is refused where a file stands in its place', async () => {
     const file = path.join(temporaryDirectory(), 'file')
     writeFileSync(file, '')
     await expect(openDataFolder(file, 'engine')).rejects.toMatchObject({
@@ -128,7 +128,7 @@ async function opened(directory: string, owner: FolderOwner): Promise<string> {
 describe('the owner of a data folder', () => {
   const owners = ['lab', 'engine', 'lab-streams'] as const
 
-  it.each(owners)('%s: the others are refused, in one line with the way out', async (owner) => {
+  test.each(owners)('%s: the others are refused, in one line with the way out', async (owner) => {
     const directory = temporaryDirectory()
     expect(await opened(directory, owner)).toBe('open')
     const text = readFileSync(path.join(directory, 'format.json'), 'utf8')
@@ -148,7 +148,7 @@ describe('the owner of a data folder', () => {
   })
 
   const refused = 'DataFolderOfAnother'
-  it.each<[string, readonly string[], Readonly<Record<FolderOwner, string>>]>([
+  test.each<[string, readonly string[], Readonly<Record<FolderOwner, string>>]>([
     [
       'a lab wrote',
       ['outbox', 'lab.json'],
@@ -174,7 +174,7 @@ describe('the owner of a data folder', () => {
     }
   })
 
-  it('is looked at without making anything', async () => {
+  test('is looked at without making anything', async () => {
     const directory = path.join(temporaryDirectory(), 'absent')
     await checkFolderOwner(directory, 'lab')
     expect(existsSync(directory)).toBe(false)

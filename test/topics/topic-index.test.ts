@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createTopicIndex } from '../../src/topics/topic-index.ts'
 import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
 
@@ -25,7 +25,7 @@ function bestLookupMs(rules: number): number {
 }
 
 describe('createTopicIndex', () => {
-  it('finds what matching each filter by itself finds, in the order of names, also after removals', () => {
+  test('finds what matching each filter by itself finds, in the order of names, also after removals', () => {
     const change = fc.record({ filter, name: fc.nat(30), keep: fc.boolean() })
     fc.assert(
       fc.property(fc.array(change, { maxLength: 60 }), fc.array(topic), (changes, topics) => {
@@ -51,7 +51,7 @@ describe('createTopicIndex', () => {
     )
   })
 
-  it('forgets a filter with its last rule only', () => {
+  test('forgets a filter with its last rule only', () => {
     const index = createTopicIndex<{ name: string }>()
     index.add('a/b', { name: 'one' })
     index.add('a/b', { name: 'two' })
@@ -63,7 +63,7 @@ describe('createTopicIndex', () => {
     expect(index.match('a/b')).toEqual([])
   })
 
-  it('looks past a thousand rules of other topics as past a few', () => {
+  test('looks past a thousand rules of other topics as past a few', () => {
     bestLookupMs(10)
     // A scan of all filters would take a hundred times as long.
     expect(bestLookupMs(1_000) / bestLookupMs(10)).toBeLessThan(10)

@@ -6,7 +6,7 @@ import { variables } from '../../config/config.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { reachableHost } from '../../base/loopback.ts'
 import { readVariables } from '../../config/variable.ts'
-import { findRunningEngine } from '../find-running-engine.ts'
+import { findRunningEngine } from './find-running-engine.ts'
 import type { Host } from '../terminal/host.ts'
 
 /** The options of commands that connect to an MQTT broker. */

@@ -8,8 +8,8 @@ import { paint } from '../terminal/host.ts'
 import type { Host, Output } from '../terminal/host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
 import { dataText, onOneLine } from '../terminal/record-line.ts'
-import { willOf } from '../will-options.ts'
-import type { WillOptions } from '../will-options.ts'
+import { willOf } from './will-options.ts'
+import type { WillOptions } from './will-options.ts'
 
 export interface SubscribeOptions extends BrokerOptions, WillOptions {
   readonly topic: readonly string[]

@@ -8,9 +8,9 @@ import type { Host } from '../terminal/host.ts'
 import { paint } from '../terminal/host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
 import { createSender } from './mqtt-sender.ts'
-import { checkTopic } from '../publish-topic.ts'
-import { willOf } from '../will-options.ts'
-import type { WillOptions } from '../will-options.ts'
+import { checkTopic } from './publish-topic.ts'
+import { willOf } from './will-options.ts'
+import type { WillOptions } from './will-options.ts'
 
 export interface PublishOptions extends BrokerOptions, WillOptions {
   readonly topic: string

@@ -3,7 +3,7 @@ import https from 'node:https'
 import { resolveBroker } from './broker-options.ts'
 import type { BrokerOptions } from './broker-options.ts'
 import { endpointOf } from '../../app/running-engine.ts'
-import { findRunningEngine } from '../find-running-engine.ts'
+import { findRunningEngine } from './find-running-engine.ts'
 import type { Host } from '../terminal/host.ts'
 
 /** Rule -> messages that it has matched since the start of the engine. */

@@ -7,7 +7,7 @@ import type { BrokerOptions } from './broker-options.ts'
 import { createFleet } from './fleet.ts'
 import type { DeviceMessage } from './fleet.ts'
 import type { Host } from '../terminal/host.ts'
-import { topicFault } from '../publish-topic.ts'
+import { topicFault } from './publish-topic.ts'
 import { countMatches, matchesLine } from './rule-matches.ts'
 
 export interface SimulateOptions extends BrokerOptions {

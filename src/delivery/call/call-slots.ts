@@ -8,7 +8,7 @@ export interface CallSlots {
 export function createCallSlots(slotsMax: number): CallSlots {
   let taken = 0
   const waiting = new Set<() => void>()
-  return Object.freeze({
+  return {
     tryTake(retry: () => void) {
       if (taken < slotsMax) {
         taken += 1
@@ -26,5 +26,5 @@ export function createCallSlots(slotsMax: number): CallSlots {
         retry()
       }
     },
-  })
+  }
 }

@@ -35,7 +35,7 @@ export function createCallSpacing({
   // One record of a key in a call: what is ready says little of what waits.
   const spacingMs = ordering === 'strict' ? 0 : callSpacingMs
   const isFull = (ready: Amount) => ready.records >= recordsMax || ready.bytes >= batching.bytes
-  return Object.freeze({
+  return {
     isFull,
     delayMs(nowMs: number, ready: Amount) {
       if (ready.records === 0) return 0
@@ -52,5 +52,5 @@ export function createCallSpacing({
     oneRecordPerCall() {
       recordsMax = 1
     },
-  })
+  }
 }

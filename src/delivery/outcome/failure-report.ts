@@ -40,7 +40,7 @@ export function createFailureReport(
     return { stream, region, roleArn, code, source, reason: message, waiting: waiting() }
   }
 
-  return Object.freeze({
+  return {
     failed(failure: Failure, waiting: () => number) {
       const { code } = failure
       if (classify(failure) === 'passing') {
@@ -71,5 +71,5 @@ export function createFailureReport(
       if (announced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
       announced = false
     },
-  })
+  }
 }

@@ -112,7 +112,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     )
   }
 
-  return Object.freeze({
+  return {
     giveUp(records: readonly RecordToGiveUp[]) {
       for (const { record } of records) leaving.add(record.sequence)
       last = moveAfter(last, records)
@@ -121,7 +121,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     isGivenUp: (sequence: number) => leaving.has(sequence),
     pending: () => leaving.size,
     idle: () => last,
-  })
+  }
 }
 
 const noTakers: GivenUpAnswer = { handedTo: [] }

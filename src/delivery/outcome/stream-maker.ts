@@ -35,7 +35,7 @@ export function createStreamMaker(
     }
   }
 
-  return Object.freeze({
+  return {
     make({ code }: Failure) {
       if (create === undefined || code !== 'ResourceNotFoundException') return false
       // Made and still not found: then it waits as any missing stream does.
@@ -49,5 +49,5 @@ export function createStreamMaker(
     found() {
       state = 'unknown'
     },
-  })
+  }
 }

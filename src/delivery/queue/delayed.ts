@@ -14,7 +14,7 @@ const nothing: readonly never[] = Object.freeze([])
 
 export function createDelayed<Item>(): Delayed<Item> {
   const byTime = new Map<number, Item[]>()
-  return Object.freeze({
+  return {
     pause(dueMs: number, item: Item) {
       listIn(byTime, dueMs).push(item)
     },
@@ -30,7 +30,7 @@ export function createDelayed<Item>(): Delayed<Item> {
     },
     nextDueMs: () => Math.min(...byTime.keys()),
     clear: () => byTime.clear(),
-  })
+  }
 }
 
 /** What waits for a throttled shard, in the order in which it came; the queue decides what it is. */
@@ -60,7 +60,7 @@ export function createHeldByShard<Item>(room: ShardRoom): HeldByShard<Item> {
     }
   }
 
-  return Object.freeze({
+  return {
     hold(shardId: string, item: Item) {
       listIn(held, shardId).push(item)
     },
@@ -93,5 +93,5 @@ export function createHeldByShard<Item>(room: ShardRoom): HeldByShard<Item> {
     },
     itemsOf: (shardId: string) => held.get(shardId) ?? noItems,
     clear: () => held.clear(),
-  })
+  }
 }

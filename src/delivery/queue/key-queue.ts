@@ -181,7 +181,7 @@ export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): Ke
     }
   }
 
-  return Object.freeze({
+  return {
     held,
     fill(builder: CallBuilder, ready: ReadyQueues, nowMs: number) {
       if (!shards.room.any()) return ready.fill(builder)
@@ -192,7 +192,7 @@ export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): Ke
       call.start(builder.taken)
     },
     end: (taken: readonly Outgoing[]) => calls.end(taken),
-  })
+  }
 }
 
 /** How many from the head go by the hash key of the first, at most `countMax`. */

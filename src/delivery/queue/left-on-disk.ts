@@ -68,7 +68,7 @@ export function createLeftOnDisk(
     return marks.size < groupsMax && 2 * shards.room.count() <= (map?.shardCount ?? 0)
   }
 
-  return Object.freeze({
+  return {
     isActive: () => marks.size > 0 || shards.room.any(),
     admit(records: readonly QueuedRecord[]) {
       if (marks.size === 0) map = shards.map()
@@ -104,5 +104,5 @@ export function createLeftOnDisk(
       marks.delete(group)
     },
     clear: () => marks.clear(),
-  })
+  }
 }

@@ -102,7 +102,7 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
     amount.released(taken, returned)
   }
 
-  return Object.freeze({
+  return {
     add(records: readonly QueuedRecord[]) {
       for (const record of records) {
         amount.added(record)
@@ -125,7 +125,7 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
     },
     heldFor: (shardId: string) => amountOf(held.itemsOf(shardId)),
     size: () => amount.size(),
-  })
+  }
 }
 
 function byPartitionKey(returned: readonly Returned[]): ReadonlyMap<string, readonly Returned[]> {

@@ -38,7 +38,7 @@ export interface QueueSize {
 export function createQueueSize(): QueueSize {
   let records = 0
   let bytes = 0
-  return Object.freeze({
+  return {
     added(record: QueuedRecord) {
       records += 1
       bytes += record.stored.length
@@ -52,5 +52,5 @@ export function createQueueSize(): QueueSize {
       bytes = 0
     },
     size: () => ({ records, bytes }),
-  })
+  }
 }

@@ -38,7 +38,7 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
     putFirst(held.takeReopened())
   }
 
-  return Object.freeze({
+  return {
     add(records: readonly QueuedRecord[]) {
       for (const record of records) {
         waiting.push(newOutgoing(record))
@@ -80,7 +80,7 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       return { records: items.length, bytes: payloadBytesOf(items) }
     },
     size: () => amount.size(),
-  })
+  }
 }
 
 /** Holds back the records of throttled shards, each for itself. */
@@ -125,7 +125,7 @@ export function createUnorderedShards(shards: QueueShards): UnorderedShards {
     return waiting.length
   }
 
-  return Object.freeze({
+  return {
     held,
     fill(builder: CallBuilder, waiting: readonly Outgoing[], nowMs: number) {
       const call = calls.begin(nowMs)
@@ -135,5 +135,5 @@ export function createUnorderedShards(shards: QueueShards): UnorderedShards {
       return count
     },
     end: (taken: readonly Outgoing[]) => calls.end(taken),
-  })
+  }
 }

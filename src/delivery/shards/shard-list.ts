@@ -63,7 +63,7 @@ export function createShardList(parts: ShardListDependencies): ShardList {
     logger.info(facts, 'shards cannot be listed: throttled records wait by partition key')
   }
 
-  return Object.freeze({
+  return {
     map: () => map,
     wanted(isStale: boolean) {
       if (isAsking || signal.aborted) return
@@ -71,5 +71,5 @@ export function createShardList(parts: ShardListDependencies): ShardList {
       const isUsable = map !== undefined && !isStale && nowMs - learnedMs < mapAgeMaxMs
       if (!isUsable && nowMs >= notBeforeMs) void ask()
     },
-  })
+  }
 }

@@ -37,11 +37,11 @@ export function createShardMap(ranges: readonly ShardRange[]): ShardMap {
     return range !== undefined && hashKey <= range.endingHashKey ? range.shardId : undefined
   }
 
-  return Object.freeze({
+  return {
     shardOf,
     shardOfRecord: ({ partitionKey, explicitHashKey }: OutgoingRecord) =>
       shardOf(explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey)),
     has: (shardId: string) => ids.has(shardId),
     shardCount: ids.size,
-  })
+  }
 }

@@ -84,7 +84,7 @@ export function createShardThrottles(random: () => number): ShardThrottles {
     })
   }
 
-  return Object.freeze({
+  return {
     any: () => throttles.size > 0,
     count: () => throttles.size,
     isThrottled: (shardId: string) => throttles.has(shardId),
@@ -126,7 +126,7 @@ export function createShardThrottles(random: () => number): ShardThrottles {
       }
     },
     throttled: () => [...throttles.keys()],
-  })
+  }
 }
 
 /** What a queue knows of the shards of its stream. */
@@ -169,7 +169,7 @@ export interface ShardCalls {
 export function createShardCalls(room: ShardRoom): ShardCalls {
   const inFlight = new Map<readonly Outgoing[], readonly string[]>()
 
-  return Object.freeze({
+  return {
     begin(nowMs: number): ShardCall {
       const counts = new Map<string, number>()
       return {
@@ -192,5 +192,5 @@ export function createShardCalls(room: ShardRoom): ShardCalls {
       for (const shardId of inFlight.get(taken) ?? []) room.ended(shardId)
       inFlight.delete(taken)
     },
-  })
+  }
 }

@@ -43,7 +43,7 @@ export function createShardWatch(parts: ShardWatchDependencies): ShardWatch {
     onLearned: (map) => throttles.keep((shardId) => map.has(shardId)),
   })
 
-  return Object.freeze({
+  return {
     room: throttles,
     map: () => list.map(),
     generation: () => throttles.generation(),
@@ -59,7 +59,7 @@ export function createShardWatch(parts: ShardWatchDependencies): ShardWatch {
         throttles.answered(shardId, counts, generation, nowMs)
       if (hasThrottle || isStale) list.wanted(isStale)
     },
-  })
+  }
 }
 
 /** A throttled call speaks of a shard when it was PutRecord: then it holds one record. */

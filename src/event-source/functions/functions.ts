@@ -59,7 +59,7 @@ const timeoutSecondsDefault = 3
 const emulatorTimeoutSecondsDefault = 60
 
 export function createFunctions(
-  deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
+  dependencies: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   options: FunctionsOptions,
 ): Functions {
   const { directory, region, aws } = options
@@ -99,7 +99,7 @@ export function createFunctions(
   function localFunction(name: string, arnNow: () => string): LocalFunction {
     const known = local.get(name)
     if (known) return known
-    const made = createLocalFunction(deps, {
+    const made = createLocalFunction(dependencies, {
       name,
       arnNow,
       region,
@@ -114,7 +114,7 @@ export function createFunctions(
       const arnNow = () => arnOfFunction(name, options)
       if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arnNow)
       if (await versionOf(fileOf(name.name, '.json'))) {
-        return createEmulatedFunction(deps.clock, () => findEmulated(name.name))
+        return createEmulatedFunction(dependencies.clock, () => findEmulated(name.name))
       }
       if (name.arn !== undefined && aws) return aws.function(name.arn)
       const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`

@@ -37,11 +37,11 @@ const memoryMiB = 512
  * answers one invocation at a time. A change of the file takes the next invocation to a new one.
  */
 export function createLocalFunction(
-  deps: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
+  dependencies: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   { name, arnNow, region, findModule }: LocalFunctionOptions,
 ): LocalFunction {
-  const pool = createInstancePool(deps.clock, (module: FunctionModule) =>
-    startFunctionThread(deps, {
+  const pool = createInstancePool(dependencies.clock, (module: FunctionModule) =>
+    startFunctionThread(dependencies, {
       // The version tells a changed module from the one that was loaded before.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
       functionName: name,

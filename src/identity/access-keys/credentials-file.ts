@@ -59,10 +59,10 @@ const secretForm = /^[\x21-\x7e]{16,128}$/
  * @throws SluiceError IdentityFileInvalid
  */
 export async function openAccessKeys(
-  deps: ReloadedFileDependencies,
+  dependencies: ReloadedFileDependencies,
   options: { readonly file: string },
 ): Promise<AccessKeys> {
-  const opened = await openReloadedFile<ReadonlyMap<string, AccessKey>>(deps, {
+  const opened = await openReloadedFile<ReadonlyMap<string, AccessKey>>(dependencies, {
     file: options.file,
     kind: 'accessKeys',
     title: 'the credentials file',
@@ -164,13 +164,13 @@ function readKey(value: unknown, where: string): AccessKey {
   const { description, sessionToken, expiresAt } = value
   if (description !== undefined) requireText(description, /^.{0,256}$/u, `${where}.description`)
   if (sessionToken !== undefined) requireText(sessionToken, /^\S{16,}$/, `${where}.sessionToken`)
-  return Object.freeze({
+  return {
     accessKeyId: entry.accessKeyId,
     secretAccessKey: entry.secretAccessKey,
     policy: compilePolicy(entry.policy, `${where}.policy`),
     ...(typeof sessionToken === 'string' ? { sessionToken } : {}),
     ...(expiresAt === undefined ? {} : { expiresMs: timeOf(expiresAt, `${where}.expiresAt`) }),
-  })
+  }
 }
 
 /** The value itself stays out of the message: it may be a secret. */

@@ -44,16 +44,16 @@ interface TlsContent extends TlsMaterial {
  * @throws SluiceError IdentityFileInvalid
  */
 export function openTlsFiles(
-  deps: ReloadedFileDependencies,
+  dependencies: ReloadedFileDependencies,
   files: TlsFiles,
   onChange: (material: TlsMaterial) => void,
 ): Promise<ReloadedFile<TlsMaterial>> {
-  return openReloaded<TlsContent, TlsMaterial>(deps, {
+  return openReloaded<TlsContent, TlsMaterial>(dependencies, {
     file: files.certificateFile,
     kind: 'tls',
     title: 'the TLS certificate',
-    read: () => readFiles(files, deps.reads),
-    look: () => versionOf(files, deps.reads),
+    read: () => readFiles(files, dependencies.reads),
+    look: () => versionOf(files, dependencies.reads),
     parse: (content) => check(content, files),
     onChange,
   })
@@ -100,9 +100,9 @@ function check({ cert, key, ca }: TlsContent, files: TlsFiles): TlsMaterial {
   }
   // What TLS itself does not take must be found out here, and not by the first client.
   tryTo(certificateFile, () => createSecureContext({ cert, key }))
-  if (ca === undefined) return Object.freeze({ cert, key })
+  if (ca === undefined) return { cert, key }
   tryTo(authorityFile, () => new X509Certificate(ca))
-  return Object.freeze({ cert, key, ca })
+  return { cert, key, ca }
 }
 
 function tryTo<Result>(file: string, call: () => Result): Result {

@@ -63,12 +63,12 @@ export interface PasswordsDependencies {
 
 /** @throws SluiceError IdentityFileInvalid */
 export async function openPasswords(
-  deps: PasswordsDependencies,
+  dependencies: PasswordsDependencies,
   options: PasswordsOptions,
 ): Promise<Passwords> {
   const { file, checksAtOnceMax = 2, checksWaitingMax = 1_000, rememberedMax = 10_000 } = options
-  const limiter = deps.limiter ?? createLoginLimiter({ clock: deps.clock })
-  const users = await openReloadedFile<PasswordHashes>(deps, {
+  const limiter = dependencies.limiter ?? createLoginLimiter({ clock: dependencies.clock })
+  const users = await openReloadedFile<PasswordHashes>(dependencies, {
     file,
     kind: 'passwords',
     title: 'the password file',

@@ -26,13 +26,13 @@ export interface PermissionsOptions {
 export const decisionsRememberedMax = 64
 
 export function createPermissions(options: PermissionsOptions): Permissions {
-  return Object.freeze({
+  return {
     principal: options.principal,
     mayPublish: createJudge(options, 'iot:Publish', 'topic'),
     mayRetain: createJudge(options, 'iot:RetainPublish', 'topic'),
     maySubscribe: createJudge(options, 'iot:Subscribe', 'topicfilter'),
     mayReceive: createJudge(options, 'iot:Receive', 'topic'),
-  })
+  }
 }
 
 /** @returns whether the policy that holds now allows to connect under this client id */

@@ -47,15 +47,17 @@ export interface PolicySet {
 
 /** @throws SluiceError IdentityFileInvalid: a file, or the folder, is not usable */
 export async function openPolicyFolder(
-  deps: ReloadedFileDependencies & { readonly logger: Pick<Logger, 'info' | 'warn' | 'error'> },
+  dependencies: ReloadedFileDependencies & {
+    readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  },
   { directory }: { readonly directory: string },
 ): Promise<PolicyFolder> {
-  const parser = createFolderParser(directory, deps.logger)
-  const opened = await openReloaded<FolderContent, PolicySet | undefined>(deps, {
+  const parser = createFolderParser(directory, dependencies.logger)
+  const opened = await openReloaded<FolderContent, PolicySet | undefined>(dependencies, {
     file: directory,
     kind: 'policies',
     title: 'the policies folder',
-    read: createFolderReader(directory, deps.reads),
+    read: createFolderReader(directory, dependencies.reads),
     parse: parser.parse,
     isUnreadable: (set) => set?.isUnreadable ?? false,
     whenAbsent: undefined,
@@ -206,10 +208,10 @@ function createPolicySet(attached: readonly Attachment[], isUnreadable: boolean)
     combined.set(target, combinePolicies(isAll ? policies : [...ofAll, ...policies]))
   }
   const everyone = combined.get('all') ?? combinePolicies(ofAll)
-  return Object.freeze({
+  return {
     count: attached.length,
     namesAccount: [...combined.values()].some((policy) => policy.namesAccount),
     isUnreadable,
     policyOf: (target: PolicyTarget) => combined.get(target) ?? everyone,
-  })
+  }
 }

@@ -54,7 +54,7 @@ export function compilePattern(text: string, where: string): Pattern {
   const resolve = parts.some(({ kind }) => kind === 'anyOne') ? resolveCharacters : resolveTexts
   const constant = names.length === 0 ? resolve(runs, {}) : undefined
   let last: { readonly variables: PolicyVariables; readonly matches: Matcher } | undefined
-  return Object.freeze({
+  return {
     isUnresolved,
     matches(given: string, variables: PolicyVariables) {
       if (constant !== undefined) return constant(given)
@@ -65,7 +65,7 @@ export function compilePattern(text: string, where: string): Pattern {
       }
       return last.matches(given)
     },
-  })
+  }
 }
 
 /** A pattern whose variables have their values. */

@@ -59,7 +59,7 @@ interface ResourceName {
 export function compilePolicy(document: unknown, where = 'policy'): Policy {
   const statements = readPolicyDocument(document, where).map(compileStatement)
   const statementsFor = rememberStatements(statements)
-  return Object.freeze({
+  return {
     namesAccount: statements.some(({ namesAccount }) => namesAccount),
     decide({ action, resource, variables = noVariables }: PolicyRequest): PolicyDecision {
       const { denials, allowances } = statementsFor(action)
@@ -68,7 +68,7 @@ export function compilePolicy(document: unknown, where = 'policy'): Policy {
       if (isCovered(denials, name, variables)) return 'deny'
       return isCovered(allowances, name, variables) ? 'allow' : 'implicitDeny'
     },
-  })
+  }
 }
 
 /** A loop, here and below: closures for each message cost more than what they compare. */
@@ -117,16 +117,16 @@ export const denyingPolicy: Policy = Object.freeze({
 
 /** What a policy forbids, without what it allows: for a policy whose targets cannot be read. */
 export function denialsOf(policy: Policy): Policy {
-  return Object.freeze({
+  return {
     namesAccount: policy.namesAccount,
     decide: (request: PolicyRequest) =>
       policy.decide(request) === 'deny' ? ('deny' as const) : ('implicitDeny' as const),
-  })
+  }
 }
 
 /** Several policies as one: those of a certificate, a user and of all. None of them allows nothing. */
 export function combinePolicies(policies: readonly Policy[]): Policy {
-  return Object.freeze({
+  return {
     namesAccount: policies.some(({ namesAccount }) => namesAccount),
     decide(request: PolicyRequest): PolicyDecision {
       let combined: PolicyDecision = 'implicitDeny'
@@ -137,7 +137,7 @@ export function combinePolicies(policies: readonly Policy[]): Policy {
       }
       return combined
     },
-  })
+  }
 }
 
 function compileStatement(statement: PolicyStatement): CompiledStatement {

@@ -14,10 +14,10 @@ export function identityOf(
 ): CertificateIdentity {
   const read = readCertificate(certificate)
   const commonName = commonNameOf(read)
-  return Object.freeze({
+  return {
     principal: principalOf(read),
     ...(commonName === undefined ? {} : { commonName }),
-  })
+  }
 }
 
 /** @returns the principal alone */

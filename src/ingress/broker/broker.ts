@@ -5,7 +5,7 @@ import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 import { authenticate } from './login.ts'
-import type { AdmissionDeps } from './login.ts'
+import type { AdmissionDependencies } from './login.ts'
 import type { Login } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
@@ -21,7 +21,7 @@ import type { TopicLimits } from '../../topics/topic-filter.ts'
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
  * not throw: a throw is an uncaught exception of the process.
  */
-export interface BrokerDeps extends AdmissionDeps {
+export interface BrokerDependencies extends AdmissionDependencies {
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -48,16 +48,16 @@ const never = 2 ** 31 - 1
 const mqtt5 = 5
 const unacceptableProtocol = 1
 
-export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
+export function createBroker(dependencies: BrokerDependencies, limits: BrokerLimits): Aedes {
   const broker = new Aedes({
     concurrency: limits.distributionsMax,
     connectTimeout: never,
     drainTimeout: never,
-    persistence: deps.persistence,
+    persistence: dependencies.persistence,
     maxClientsIdLength: limits.clientIdBytesMax,
     maxInflightInbound: openHandshakesMax,
     preConnect: (client, packet, callback) => {
-      const refusal = prepareConnection(deps, limits, client, packet)
+      const refusal = prepareConnection(dependencies, limits, client, packet)
       callback(refusal, refusal === null)
     },
     authenticate: (client, username, password, done) => {
@@ -67,17 +67,18 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
         ...(typeof username === 'string' && { username }),
         ...(Buffer.isBuffer(password) && { password }),
       }
-      void authenticate(deps, client, login, (error, success) => {
-        if (error === null) resumeSession(deps, client)
+      void authenticate(dependencies, client, login, (error, success) => {
+        if (error === null) resumeSession(dependencies, client)
         done(error, success)
       })
     },
     authorizeSubscribe: (client, subscription, callback) => {
-      callback(null, grantSubscription(deps, limits, client, subscription))
+      callback(null, grantSubscription(dependencies, limits, client, subscription))
     },
-    authorizeForward: (client, packet) => (mayForward(deps, client, packet) ? packet : null),
+    authorizeForward: (client, packet) =>
+      mayForward(dependencies, client, packet) ? packet : null,
   })
-  observe(broker, deps)
+  observe(broker, dependencies)
   return broker
 }
 
@@ -85,7 +86,7 @@ export function createBroker(deps: BrokerDeps, limits: BrokerLimits): Aedes {
  * Called right before Aedes asks for the filters of the session, in the same turn: what CONNACK says
  * of the session holds from here on.
  */
-function resumeSession({ connectionOf, sessions }: BrokerDeps, client: Client): void {
+function resumeSession({ connectionOf, sessions }: BrokerDependencies, client: Client): void {
   const connection = connectionOf(client)
   if (client.clean || connection === undefined || connection.closed) return
   useSession(connection, sessions.resume(client.id))
@@ -97,8 +98,12 @@ function useSession(connection: Connection, session: Session | undefined): void 
 }
 
 /** Asked for each message that is to go to a client, also a retained one or one that was kept for it. */
-function mayForward(deps: BrokerDeps, client: Client, { topic }: PublishPacket): boolean {
-  const connection = deps.connectionOf(client)
+function mayForward(
+  dependencies: BrokerDependencies,
+  client: Client,
+  { topic }: PublishPacket,
+): boolean {
+  const connection = dependencies.connectionOf(client)
   if (connection?.permissions?.mayReceive(topic) !== true) return false
   // What was kept for a filter that is not allowed any more.
   if (!connection.hasLostFilters) return true
@@ -107,18 +112,18 @@ function mayForward(deps: BrokerDeps, client: Client, { topic }: PublishPacket):
 
 /** Reads the CONNECT; an error ends the connection without an answer. */
 function prepareConnection(
-  deps: BrokerDeps,
+  dependencies: BrokerDependencies,
   limits: BrokerLimits,
   client: Client,
   packet: ConnectPacket,
 ): Error | null {
-  const connection = deps.connectionOf(client)
+  const connection = dependencies.connectionOf(client)
   if (connection === undefined) return connectionGone
   connection.keepAliveSeconds = packet.keepalive ?? 0
   // The gate watches the keepalive; Aedes would cut a client that the gate holds back.
   packet.keepalive = 0
   if (packet.protocolVersion === mqtt5) {
-    reportMqtt5(deps, connection, packet.clientId)
+    reportMqtt5(dependencies, connection, packet.clientId)
     return null
   }
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
@@ -149,9 +154,13 @@ function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | u
   return fault && `will: ${fault.detail}`
 }
 
-function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string): void {
+function reportMqtt5(
+  dependencies: BrokerDependencies,
+  connection: Connection,
+  clientId: string,
+): void {
   const { sourceIp } = connection.origin
-  deps.log.warnOnce(
+  dependencies.log.warnOnce(
     `protocol_version ${sourceIp}`,
     { reason: 'protocol_version', clientId, sourceIp },
     'an MQTT 5 client was refused: this broker speaks MQTT 3.1.1, so connect with that, ' +
@@ -161,12 +170,12 @@ function reportMqtt5(deps: BrokerDeps, connection: Connection, clientId: string)
 
 /** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
 function grantSubscription(
-  deps: BrokerDeps,
+  dependencies: BrokerDependencies,
   limits: BrokerLimits,
   client: Client,
   subscription: Subscription,
 ): Subscription | null {
-  const connection = deps.connectionOf(client)
+  const connection = dependencies.connectionOf(client)
   if (subscription === sessionMarker) return null
   const { topic: filter } = subscription
   const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'it is gone'
@@ -177,9 +186,9 @@ function grantSubscription(
   if (connection && !connection.filters.has(filter)) {
     // Of a session that goes on, the filter was granted at a time when it was allowed.
     connection.hasLostFilters ||= !client.connected
-    deps.forgetSubscription(client, filter)
+    dependencies.forgetSubscription(client, filter)
   }
-  deps.log.warn(
+  dependencies.log.warn(
     'subscription_refused',
     { clientId: client.id, filter: filter.slice(0, filterLogMax), detail: fault },
     'a subscription was refused',
@@ -202,23 +211,23 @@ function findSubscriptionFault(
 const filterLogMax = 300
 
 /** Turns Aedes' events into the gauge, the counters and the log. */
-function observe(broker: Aedes, deps: BrokerDeps): void {
+function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   broker.on('connackSent', (connack, client) => {
     if (connack.returnCode !== 0) return
-    const connection = deps.connectionOf(client)
+    const connection = dependencies.connectionOf(client)
     connection?.gate.open(connection.keepAliveSeconds)
   })
   broker.on('client', (client) => {
-    const connection = deps.connectionOf(client)
+    const connection = dependencies.connectionOf(client)
     if (connection === undefined || connection.closed) return
     // Not before: only now is an earlier connection of this client closed.
-    if (client.clean) deps.sessions.discard(client.id)
+    if (client.clean) dependencies.sessions.discard(client.id)
     else if (connection.session === undefined)
-      useSession(connection, deps.sessions.begin(client.id))
-    deps.connected(client, connection)
+      useSession(connection, dependencies.sessions.begin(client.id))
+    dependencies.connected(client, connection)
     connection.counted = true
-    deps.metrics.mqttConnections.inc()
-    deps.logger.debug(
+    dependencies.metrics.mqttConnections.inc()
+    dependencies.logger.debug(
       { clientId: client.id, sourceIp: connection.origin.sourceIp },
       'client connected',
     )
@@ -226,20 +235,20 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
     if (connection.session?.isOver === true) client.close()
   })
   broker.on('unsubscribe', (filters, client) => {
-    const granted = deps.connectionOf(client)?.filters
+    const granted = dependencies.connectionOf(client)?.filters
     for (const filter of filters) granted?.delete(filter)
   })
   const onFault = (client: Client, error: Error): void => {
     const reason = refusalReason(error)
-    const connection = deps.connectionOf(client)
+    const connection = dependencies.connectionOf(client)
     // One fault can fail many writes, and each says so.
     if (reason === undefined || connection === undefined || connection.faulted) return
     connection.faulted = true
-    deps.metrics.mqttConnectionsRefused.inc({ reason })
+    dependencies.metrics.mqttConnectionsRefused.inc({ reason })
     // Said already, once for each address, with what to do about it.
     if (reason === 'protocol_version') return
     const { sourceIp } = connection.origin
-    deps.log.warn(
+    dependencies.log.warn(
       reason,
       { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },
       'a client was disconnected',
@@ -249,7 +258,7 @@ function observe(broker: Aedes, deps: BrokerDeps): void {
   broker.on('connectionError', onFault)
   // Without a listener this event would end the process.
   ;(broker as EventEmitter).on('error', (error: unknown) => {
-    deps.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
+    dependencies.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
   })
 }
 

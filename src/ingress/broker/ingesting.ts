@@ -20,13 +20,13 @@ export interface Ingesting {
 
 type Sent = Pick<Message, 'clientId' | 'topic' | 'qos'>
 
-export interface IngestingDeps {
+export interface IngestingDependencies {
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   readonly metrics: Metrics
   readonly log: LimitedLog
 }
 
-export function createIngesting({ ingest, metrics, log }: IngestingDeps): Ingesting {
+export function createIngesting({ ingest, metrics, log }: IngestingDependencies): Ingesting {
   const counters = createCounters(metrics)
 
   function reject({ clientId, topic, qos }: Sent, cause: unknown, text: string): void {

@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts'
 import { mayPublish } from './publishing.ts'
 
 /** From a CONNECT to its CONNACK: asks who may connect, and answers for Aedes. */
-export interface AdmissionDeps {
+export interface AdmissionDependencies {
   readonly access: Access
   readonly logger: Pick<Logger, 'error'>
   readonly connectionOf: (client: Client) => Connection | undefined
@@ -34,29 +34,29 @@ const admissionRefusals: Readonly<
 
 /** Decides on a CONNECT and tells Aedes. Never rejects. */
 export async function authenticate(
-  deps: AdmissionDeps,
+  dependencies: AdmissionDependencies,
   client: Client,
   login: Login,
   done: (error: AuthenticateError | null, success: boolean | null) => void,
 ): Promise<void> {
-  const fault = await admit(deps, client, login)
+  const fault = await admit(dependencies, client, login)
   done(fault, fault === null)
 }
 
 /** Whoever is admitted has his permissions from here on. */
 async function admit(
-  deps: AdmissionDeps,
+  dependencies: AdmissionDependencies,
   client: Client,
   login: Login,
 ): Promise<AuthenticateError | null> {
-  const connection = deps.connectionOf(client)
+  const connection = dependencies.connectionOf(client)
   if (connection === undefined) return refuse(notAuthorized, 'not_authorized', 'it is gone')
   const { identifierFault, origin, will } = connection
   if (identifierFault !== undefined) {
     return refuse(identifierRejected, 'client_id_invalid', identifierFault)
   }
   try {
-    const admission = await deps.access.authenticate(origin, login)
+    const admission = await dependencies.access.authenticate(origin, login)
     if (admission.outcome !== 'admitted') {
       return refuse(...admissionRefusals[admission.outcome], admission.detail)
     }
@@ -67,7 +67,7 @@ async function admit(
     connection.permissions = permissions
     return null
   } catch (thrown) {
-    deps.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided on')
+    dependencies.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided on')
     return refuse(serverUnavailable, 'login_failed', 'it could not be decided on')
   }
 }

@@ -5,7 +5,7 @@ import { shorten } from '../../base/errors.ts'
 import type { Permissions } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
-import type { IngestingDeps } from './ingesting.ts'
+import type { IngestingDependencies } from './ingesting.ts'
 import { frameBytes } from '../gate/frames.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
 import type { Receivers } from './receivers.ts'
@@ -45,7 +45,7 @@ export type Distribute = (
   done?: Proceed,
 ) => void
 
-export interface PublishingDeps extends IngestingDeps {
+export interface PublishingDependencies extends IngestingDependencies {
   readonly clock: Clock
   /** Aedes' own `publish`, bound. */
   readonly distribute: Distribute
@@ -72,9 +72,9 @@ export function mayPublish(
   return permissions.mayPublish(topic) && (!retain || permissions.mayRetain(topic))
 }
 
-export function createPublishing(deps: PublishingDeps): Publishing {
-  const { clock } = deps
-  const ingesting = createIngesting(deps)
+export function createPublishing(dependencies: PublishingDependencies): Publishing {
+  const { clock } = dependencies
+  const ingesting = createIngesting(dependencies)
   let underway = 0
 
   async function ingestUnderway(message: Message): Promise<void> {
@@ -87,12 +87,12 @@ export function createPublishing(deps: PublishingDeps): Publishing {
       throw cause
     } finally {
       underway--
-      deps.finished()
+      dependencies.finished()
     }
   }
 
   function authorizeWill(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
-    if (!mayPublishWill(deps, sender, packet)) return proceed(willPrevented)
+    if (!mayPublishWill(dependencies, sender, packet)) return proceed(willPrevented)
     const message = messageFrom(packet, senderOf(sender), clock)
     ingestUnderway(message).then(
       () => proceed(),
@@ -106,7 +106,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
     const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
     const { permissions } = connection
     if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
-      return forbid(deps, connection, { publish, topic, proceed })
+      return forbid(dependencies, connection, { publish, topic, proceed })
     }
     const ingest = (waiting: MessageSender) =>
       ingesting.ingest(messageFrom(packet, senderOf(sender), clock), waiting)
@@ -120,23 +120,24 @@ export function createPublishing(deps: PublishingDeps): Publishing {
       if (client.closed && qos > 0) return refuse(connection, publish, proceed, connectionGone)
       if (fault === undefined) ingesting.acknowledged('mqtt', qos)
       else ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
-      return acknowledge(connection, publish, proceed, deps.finished)
+      return acknowledge(connection, publish, proceed, dependencies.finished)
     })
   }
 
   return {
     authorize(client, packet, proceed) {
-      const connection = client ? deps.connectionOf(client) : undefined
+      const connection = client ? dependencies.connectionOf(client) : undefined
       if (client === null || connection === undefined) proceed(connectionGone)
       else if (isFromWire(packet)) authorizePublish({ client, connection }, packet, proceed)
       else authorizeWill({ client, connection }, packet, proceed)
     },
-    distribute: createDistribute(deps),
+    distribute: createDistribute(dependencies),
     async publish(message) {
       await ingestUnderway(message)
-      if (message.basicIngestRule === undefined) await distributeMessage(deps.distribute, message)
+      if (message.basicIngestRule === undefined)
+        await distributeMessage(dependencies.distribute, message)
     },
-    distributeMessage: (message) => distributeMessage(deps.distribute, message),
+    distributeMessage: (message) => distributeMessage(dependencies.distribute, message),
     get underway() {
       return underway
     },
@@ -145,7 +146,7 @@ export function createPublishing(deps: PublishingDeps): Publishing {
 
 /** It was allowed when the client connected: policies may have changed since. */
 function mayPublishWill(
-  { metrics, log }: PublishingDeps,
+  { metrics, log }: PublishingDependencies,
   { client, connection }: Sender,
   packet: PublishPacket,
 ): boolean {
@@ -210,7 +211,7 @@ function refuse(
  * before. What the client sent behind it is not taken either.
  */
 function forbid(
-  { metrics }: PublishingDeps,
+  { metrics }: PublishingDependencies,
   connection: Connection,
   { publish, topic, proceed }: { publish: Publish; topic: string; proceed: Proceed },
 ): void {
@@ -262,11 +263,11 @@ function finish(
 }
 
 /** Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
-function createDistribute(deps: PublishingDeps): Distribute {
+function createDistribute(dependencies: PublishingDependencies): Distribute {
   return (packet, clientOrDone, maybeDone) => {
     const [client, done] =
       typeof clientOrDone === 'function' ? [null, clientOrDone] : [clientOrDone, maybeDone]
-    const connection = client ? deps.connectionOf(client) : undefined
+    const connection = client ? dependencies.connectionOf(client) : undefined
     const held = connection?.undistributed.get(packet)
     connection?.undistributed.delete(packet)
     if (held) connection?.gate.distributing(held)
@@ -274,9 +275,10 @@ function createDistribute(deps: PublishingDeps): Distribute {
     packet.dup = false
     const distributed: Proceed = (error) => {
       done?.(error)
-      if (connection && held) finish(connection, { packet, held }, deps.finished)
+      if (connection && held) finish(connection, { packet, held }, dependencies.finished)
     }
-    if (isForSubscribers(packet, deps.receivers)) deps.distribute(packet, client, distributed)
+    if (isForSubscribers(packet, dependencies.receivers))
+      dependencies.distribute(packet, client, distributed)
     else distributed()
   }
 }

@@ -18,7 +18,7 @@ import { createRefusals } from './refusals.ts'
  */
 export type Accept = (socket: GateSocket, origin: ConnectionOrigin, connectMs?: number) => void
 
-export interface AcceptanceDeps {
+export interface AcceptanceDependencies {
   readonly broker: Aedes
   readonly connections: Connections
   readonly heldBytes: HeldBytes
@@ -42,20 +42,24 @@ export interface AcceptanceLimits extends GateLimits {
   readonly drainTimeoutMs: number
 }
 
-export function createAcceptance(deps: AcceptanceDeps, limits: AcceptanceLimits): Accept {
-  const { broker, connections, metrics, logger, clock, heldBytes } = deps
-  const refuse = createRefusals(deps)
+export function createAcceptance(
+  dependencies: AcceptanceDependencies,
+  limits: AcceptanceLimits,
+): Accept {
+  const { broker, connections, metrics, logger, clock, heldBytes } = dependencies
+  const refuse = createRefusals(dependencies)
 
   return (socket, origin, connectMs = limits.connectTimeoutMs) => {
     const { sourceIp } = origin
     const events = {
-      fault: (fault: GateFault) => reportFault(deps, { clientId: clientId(), sourceIp }, fault),
+      fault: (fault: GateFault) =>
+        reportFault(dependencies, { clientId: clientId(), sourceIp }, fault),
       closed() {
         cancel()
         connections.remove(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
-        deps.closed()
+        dependencies.closed()
       },
     }
     const gate = createGate({ socket, clock, events, heldBytes }, limits)
@@ -79,7 +83,7 @@ export function createAcceptance(deps: AcceptanceDeps, limits: AcceptanceLimits)
 }
 
 function reportFault(
-  { log, metrics }: Pick<AcceptanceDeps, 'log' | 'metrics'>,
+  { log, metrics }: Pick<AcceptanceDependencies, 'log' | 'metrics'>,
   sender: { readonly clientId: string | undefined; readonly sourceIp: string | undefined },
   { reason, topic, size, detail }: GateFault,
 ): void {

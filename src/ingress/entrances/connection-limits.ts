@@ -40,10 +40,10 @@ const burstSeconds = 10
 const addressesMax = 50_000
 
 export function createConnectionLimits(
-  deps: { readonly clock: Clock; readonly isExempt?: (address: string) => boolean },
+  dependencies: { readonly clock: Clock; readonly isExempt?: (address: string) => boolean },
   { connectionsMax, connectionsPerAddressMax, connectRate }: ConnectionLimitsOptions,
 ): ConnectionLimits {
-  const { clock, isExempt = isLoopback } = deps
+  const { clock, isExempt = isLoopback } = dependencies
   const counts = new Map<string, number>()
   const rate =
     connectRate === 0

@@ -18,7 +18,7 @@ export interface Listener {
   close(): Promise<void>
 }
 
-export interface ListenerDeps {
+export interface ListenerDependencies {
   readonly limits: ConnectionLimits
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -29,14 +29,14 @@ export interface ListenerDeps {
  * @param accept given each new connection that the limits let in
  */
 export function createListener(
-  deps: ListenerDeps,
+  dependencies: ListenerDependencies,
   options: { readonly allowHalfOpen: boolean },
   accept: (socket: Socket, sourceIp: string | undefined) => void,
 ): Listener {
-  const refuse = createRefusals(deps)
+  const refuse = createRefusals(dependencies)
   const server = createServer(options, (socket) => {
     const sourceIp = normalizeAddress(socket.remoteAddress)
-    const place = deps.limits.enter(sourceIp)
+    const place = dependencies.limits.enter(sourceIp)
     if (typeof place === 'string') {
       refuse(place, { sourceIp })
       socket.destroy()

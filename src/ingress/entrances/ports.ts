@@ -35,7 +35,7 @@ interface Address {
   readonly port: number
 }
 
-export interface EntrancesDeps {
+export interface EntrancesDependencies {
   readonly accept: Accept
   readonly guard: WebSocketGuard | undefined
   readonly heldBytes: HeldBytes
@@ -50,11 +50,15 @@ export interface EntrancesOptions extends ConnectionLimitsOptions {
   readonly closeTimeoutMs: number
 }
 
-export function createEntrances(deps: EntrancesDeps, options: EntrancesOptions): Entrances {
-  const { accept, guard, clock, log, metrics } = deps
+export function createEntrances(
+  dependencies: EntrancesDependencies,
+  options: EntrancesOptions,
+): Entrances {
+  const { accept, guard, clock, log, metrics } = dependencies
   const limits = createConnectionLimits({ clock }, options)
   const listeners: Listener[] = []
-  const webSocket = guard && createWebSocketEntrance({ ...deps, guard, limits }, options, accept)
+  const webSocket =
+    guard && createWebSocketEntrance({ ...dependencies, guard, limits }, options, accept)
   let handshake: TlsHandshake | undefined
 
   async function open(

@@ -29,7 +29,7 @@ export interface TlsHandshake {
   close(): void
 }
 
-export interface TlsHandshakeDeps {
+export interface TlsHandshakeDependencies {
   readonly clock: Clock
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -52,13 +52,13 @@ const settings = Object.freeze({
 const applicationProtocols = ['x-amzn-mqtt-ca', 'mqtt']
 
 export function createTlsHandshake(
-  deps: TlsHandshakeDeps,
+  dependencies: TlsHandshakeDependencies,
   options: { readonly material: TlsMaterial; readonly timeoutMs: number },
   accept: (connection: SecureConnection) => void,
 ): TlsHandshake {
-  const { clock } = deps
+  const { clock } = dependencies
   const { material, timeoutMs } = options
-  const refuse = createRefusals(deps)
+  const refuse = createRefusals(dependencies)
   const underway = createUnderway(({ sourceIp }) => {
     refuse('tls_handshake', { sourceIp, detail: 'the client closed the connection' })
   })

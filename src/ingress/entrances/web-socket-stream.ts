@@ -19,7 +19,7 @@ import { createFrameFollower } from './web-socket-frames.ts'
  * - A text frame ends the connection [MQTT-6.0.0-1]. Every end is a close frame first, for as long as
  *   the gate waits for it.
  */
-export interface WebSocketStreamDeps {
+export interface WebSocketStreamDependencies {
   readonly webSocket: WebSocket
   /** Below it. */
   readonly socket: Socket
@@ -31,8 +31,8 @@ const heldTooLong = 'the memory for messages is full, and its frame was the long
 const normalClosure = 1_000
 const unsupportedData = 1_003
 
-export function createWebSocketStream(deps: WebSocketStreamDeps): GateSocket {
-  const { webSocket, socket, heldBytes, fault } = deps
+export function createWebSocketStream(dependencies: WebSocketStreamDependencies): GateSocket {
+  const { webSocket, socket, heldBytes, fault } = dependencies
   let isWanted = false
   /** What comes is not taken any more. */
   let isBroken = false

@@ -53,7 +53,7 @@ export interface WebSocketGuard {
   guardOrigin(origin: RequestOrigin): void
 }
 
-export interface WebSocketDeps {
+export interface WebSocketDependencies {
   readonly guard: WebSocketGuard
   readonly limits: ConnectionLimits
   readonly heldBytes: HeldBytes
@@ -77,12 +77,12 @@ const piecesMax = 4_096
 const lingerMs = 1_000
 
 export function createWebSocketEntrance(
-  deps: WebSocketDeps,
+  dependencies: WebSocketDependencies,
   options: WebSocketOptions,
   accept: (socket: GateSocket, origin: ConnectionOrigin) => void,
 ): WebSocketEntrance {
-  const { limits, heldBytes, clock } = deps
-  const refuse = createRefusals(deps)
+  const { limits, heldBytes, clock } = dependencies
+  const refuse = createRefusals(dependencies)
   let isClosed = false
 
   function reject({ reason, error }: Rejection, request: IncomingMessage, socket: Duplex): void {
@@ -97,7 +97,7 @@ export function createWebSocketEntrance(
   })
 
   function open(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const origin = identify(request, socket, deps)
+    const origin = identify(request, socket, dependencies)
     if ('reason' in origin) {
       reject(origin, request, socket)
       return
@@ -162,7 +162,7 @@ const rejection = (reason: Refusal, code: ErrorCode, text: string): Rejection =>
 function identify(
   request: IncomingMessage,
   socket: Socket,
-  deps: WebSocketDeps,
+  dependencies: WebSocketDependencies,
 ): ConnectionOrigin | Rejection {
   const { url = '', headers } = request
   if (url.split('?', 1)[0] !== mqttPath) {
@@ -174,7 +174,9 @@ function identify(
     const text = 'The client offers no subprotocol of MQTT: Sec-WebSocket-Protocol: mqtt.'
     return rejection('upgrade_refused', 'InvalidRequestException', text)
   }
-  const signer = isPresigned(url) ? signerOf(request, deps) : guardOrigin(request, deps)
+  const signer = isPresigned(url)
+    ? signerOf(request, dependencies)
+    : guardOrigin(request, dependencies)
   if (signer !== undefined && 'reason' in signer) return signer
   const peer = socket instanceof TLSSocket ? peerOf(socket) : { certificate: undefined }
   if ('fault' in peer) return rejection('client_certificate', 'AccessDeniedException', peer.fault)
@@ -188,7 +190,7 @@ function identify(
 
 function signerOf(
   { method = '', url = '', headers }: IncomingMessage,
-  { guard, clock }: WebSocketDeps,
+  { guard, clock }: WebSocketDependencies,
 ): { readonly accessKeyId: string } | Rejection {
   const verified = verifyPresignedUrl(
     { method, target: url, host: headers.host },
@@ -205,7 +207,7 @@ function signerOf(
 /** A page can neither choose its origin nor sign, so that what is signed needs no such help. */
 function guardOrigin(
   { headers: { host, origin } }: IncomingMessage,
-  { guard }: WebSocketDeps,
+  { guard }: WebSocketDependencies,
 ): Rejection | undefined {
   try {
     guard.guardOrigin({ host, origin })

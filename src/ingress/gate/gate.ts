@@ -97,19 +97,19 @@ export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
   readonly excusesSilence?: () => boolean
 }
 
-export interface GateDeps {
+export interface GateDependencies {
   readonly socket: GateSocket
   readonly clock: Clock
   readonly events: GateEvents
   readonly heldBytes: HeldBytes
 }
 
-export function createGate(deps: GateDeps, limits: GateLimits): Gate {
-  const { socket, clock, events } = deps
+export function createGate(dependencies: GateDependencies, limits: GateLimits): Gate {
+  const { socket, clock, events } = dependencies
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const intake = createIntake({ ...deps, ...events, changed: planFlush, evict }, limits)
+  const intake = createIntake({ ...dependencies, ...events, changed: planFlush, evict }, limits)
   let wanted = false
 
   const stream = createStream(socket, {
@@ -124,7 +124,7 @@ export function createGate(deps: GateDeps, limits: GateLimits): Gate {
       events.closed()
     },
   })
-  const keepAlive = keepAliveOf(stream, deps)
+  const keepAlive = keepAliveOf(stream, dependencies)
 
   function flush(): void {
     if (stream.destroyed) return
@@ -197,7 +197,7 @@ function createReadOn(stream: Duplex): () => void {
   }
 }
 
-function keepAliveOf(stream: Duplex, { socket, clock, events }: GateDeps): KeepAlive {
+function keepAliveOf(stream: Duplex, { socket, clock, events }: GateDependencies): KeepAlive {
   return createKeepAlive(clock, {
     isWaiting: () => socket.isPaused() || socket.excusesSilence?.() === true,
     ping: () => answerPings(stream, 1),

@@ -13,7 +13,7 @@ export interface PublishRate {
   stop(): void
 }
 
-export interface PublishRateDeps {
+export interface PublishRateDependencies {
   readonly clock: Clock
   readonly changed: () => void
 }
@@ -24,7 +24,7 @@ const pauseMinMs = 20
 
 /** @param perSecond 0 is no limit */
 export function createPublishRate(
-  { clock, changed }: PublishRateDeps,
+  { clock, changed }: PublishRateDependencies,
   perSecond: number,
 ): PublishRate | undefined {
   if (perSecond === 0) return undefined

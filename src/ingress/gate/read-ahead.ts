@@ -36,7 +36,7 @@ export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'di
   drop(): void
 }
 
-export interface IntakeDeps {
+export interface IntakeDependencies {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
   /** More may be read, or pass. */
@@ -52,10 +52,10 @@ export interface IntakeLimits extends FrameLimits {
   readonly publishRate: number
 }
 
-export function createIntake(deps: IntakeDeps, limits: IntakeLimits): Intake {
+export function createIntake(dependencies: IntakeDependencies, limits: IntakeLimits): Intake {
   const reader = createFrameReader(limits)
-  const share = deps.heldBytes.join(deps)
-  const rate = createPublishRate(deps, limits.publishRate)
+  const share = dependencies.heldBytes.join(dependencies)
+  const rate = createPublishRate(dependencies, limits.publishRate)
   const pass = (bytes: number) => share.pass(bytes)
   const queue = createFrameQueue({
     ...limits,

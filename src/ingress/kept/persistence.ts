@@ -27,7 +27,7 @@ export interface Persistence {
   readonly forgetSubscription: (client: Client, filter: string) => void
 }
 
-export interface PersistenceDeps {
+export interface PersistenceDependencies {
   readonly queues: SubscriberQueues
   /** Of `sessions.ts`. */
   readonly hasSession: (clientId: string) => boolean
@@ -44,10 +44,10 @@ export interface PersistenceDeps {
   readonly notKept: (count: number) => void
 }
 
-export function createPersistence(deps: PersistenceDeps): Persistence {
-  const { queues, notKept } = deps
+export function createPersistence(dependencies: PersistenceDependencies): Persistence {
+  const { queues, notKept } = dependencies
   const memory = new AsyncPersistence()
-  const ofSessions = createSubscriptions(memory, deps)
+  const ofSessions = createSubscriptions(memory, dependencies)
 
   async function enqueue(
     subscriptions: readonly { readonly clientId: string }[],
@@ -58,7 +58,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
     const clientIds = subscriptions.map(({ clientId }) => clientId)
     // What is never forwarded would fill the queue. A session may have ended since it was looked up.
     const receivers = clientIds.filter(
-      (clientId) => deps.hasSession(clientId) && deps.mayReceive(clientId, topic),
+      (clientId) => dependencies.hasSession(clientId) && dependencies.mayReceive(clientId, topic),
     )
     const count = queues.enqueue(receivers, packet)
     if (count > 0) notKept(count)
@@ -96,7 +96,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
       queues.acknowledge(client.id, messageId),
     outgoingStream: (client: Client) => Readable.from(queues.list(client.id)),
 
-    ...createHandshakes(deps),
+    ...createHandshakes(dependencies),
 
     putWill: nothing,
     getWill: nothing,
@@ -110,7 +110,7 @@ export function createPersistence(deps: PersistenceDeps): Persistence {
 const nothing = async () => undefined
 
 /** QoS 2: Aedes asks of a PUBLISH whether it is a duplicate, and of a PUBREL whether it knows it. */
-function createHandshakes({ receivedOf }: PersistenceDeps) {
+function createHandshakes({ receivedOf }: PersistenceDependencies) {
   return {
     async incomingGetPacket(client: Client, packet: PublishPacket | PubrelPacket) {
       const received = receivedOf(client)
@@ -141,7 +141,7 @@ export const sessionMarker: Subscription = Object.freeze({ topic: 'session', qos
 /** The subscriptions of sessions, and whether there are any: Aedes' store tells that too late. */
 function createSubscriptions(
   memory: AsyncPersistence,
-  { keepsFilter, hasSession }: PersistenceDeps,
+  { keepsFilter, hasSession }: PersistenceDependencies,
 ) {
   const filtersOf = new Map<string, Set<string>>()
   const store = {

@@ -29,7 +29,7 @@ export interface Session {
   leave(): void
 }
 
-export interface SessionsDeps {
+export interface SessionsDependencies {
   readonly clock: Clock
   /** A session ended: what is kept for it elsewhere is to go too. */
   readonly ended: (clientId: string) => void
@@ -46,7 +46,10 @@ interface Kept {
   connections: number
 }
 
-export function createSessions({ clock, ended }: SessionsDeps, limits: SessionLimits): Sessions {
+export function createSessions(
+  { clock, ended }: SessionsDependencies,
+  limits: SessionLimits,
+): Sessions {
   const sessions = new Map<string, Kept>()
   /** Client id -> when the session ends; in this order, because each is absent as long. */
   const absent = new Map<string, number>()

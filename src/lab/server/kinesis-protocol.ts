@@ -25,7 +25,7 @@ import type { WireFormat } from '../wire/wire-format.ts'
 const servicePrefix = 'Kinesis_20131202'
 const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
 
-export interface KinesisDeps {
+export interface KinesisDependencies {
   readonly context: OperationContext
   readonly observer: CallObserver
   readonly logger: Logger
@@ -41,7 +41,10 @@ const isRpc = ({ headers, target }: LabRequest) =>
   headers['smithy-protocol'] === 'rpc-v2-cbor' && rpcForm.test(target)
 
 /** Carries a request out. Never rejects. */
-export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Promise<LabAnswer> {
+export async function answerKinesis(
+  dependencies: KinesisDependencies,
+  request: LabRequest,
+): Promise<LabAnswer> {
   const requestId = randomUUID()
   const target = targetOf(request)
   const wire = await wireOf(request)
@@ -53,18 +56,18 @@ export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Pro
   try {
     if (request.body.length > 0) input = wire.decode(request.body)
   } catch (error) {
-    problem = asServiceError(error, deps.logger)
+    problem = asServiceError(error, dependencies.logger)
   }
   return carryOut({
-    context: deps.context,
-    observer: deps.observer,
+    context: dependencies.context,
+    observer: dependencies.observer,
     request,
     requestId,
-    call: describeCall(deps.context, name, input, request),
-    refusal: await deps.checkCaller?.('kinesis', request),
+    call: describeCall(dependencies.context, name, input, request),
+    refusal: await dependencies.checkCaller?.('kinesis', request),
     run(call) {
       if (problem) throw problem
-      const outcome = operationOf(target, name).run(deps.context, input, { call, wire })
+      const outcome = operationOf(target, name).run(dependencies.context, input, { call, wire })
       if (typeof outcome === 'function') return { answer: eventAnswer(outcome, wire, requestId) }
       const failedRecordCount = outcome?.['FailedRecordCount']
       const body = outcome ? wire.encode(outcome) : ''
@@ -74,7 +77,7 @@ export async function answerKinesis(deps: KinesisDeps, request: LabRequest): Pro
       }
     },
     onError(thrown) {
-      const error = asServiceError(thrown, deps.logger)
+      const error = asServiceError(thrown, dependencies.logger)
       const body = wire.encode({ __type: error.code, message: error.message })
       const given = answer(error.status, wire.contentType, body, requestId)
       return { error, answer: inFormat(wire, given) }

@@ -11,7 +11,7 @@ export interface LabKeys {
   readonly secretAccessKey: string
 }
 
-export interface CallerCheckDeps {
+export interface CallerCheckDependencies {
   readonly clock: Clock
   readonly region: string
   readonly keys: LabKeys
@@ -53,7 +53,12 @@ const codes: Readonly<Record<SignedService, Readonly<Record<RefusalReason, strin
 /** STS is a global service too, and is signed for then as if it stood here. */
 const globalRegion = 'us-east-1'
 
-export function createCallerCheck({ clock, region, keys, sessions }: CallerCheckDeps): CheckCaller {
+export function createCallerCheck({
+  clock,
+  region,
+  keys,
+  sessions,
+}: CallerCheckDependencies): CheckCaller {
   const findKey = (accessKeyId: string): SigningKey | undefined => {
     if (accessKeyId === keys.accessKeyId) return keys
     const session = sessions.get(accessKeyId)

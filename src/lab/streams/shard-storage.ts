@@ -112,7 +112,7 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
   }
 }
 
-function createShardMakers(deps: {
+function createShardMakers(dependencies: {
   limits: LimitSwitches
   clock: Clock
   storedTime: StoredTime
@@ -122,8 +122,8 @@ function createShardMakers(deps: {
     number,
     id: shardIdOf(number),
     createdMs,
-    log: createShardLog(deps.onBytes, deps.storedTime),
-    limits: createShardLimits(deps.limits),
+    log: createShardLog(dependencies.onBytes, dependencies.storedTime),
+    limits: createShardLimits(dependencies.limits),
     watchers: new Set<() => void>(),
     children: [],
     sequenceNumber: sequenceNumbersOf(createdMs, number),
@@ -135,7 +135,7 @@ function createShardMakers(deps: {
       const createdMs =
         parents.length === 0
           ? stream.createdMs
-          : Math.max(deps.clock.wallMs(), ...parents.map((parent) => parent.createdMs + 1))
+          : Math.max(dependencies.clock.wallMs(), ...parents.map((parent) => parent.createdMs + 1))
       return {
         ...newParts(createdMs, number),
         parentIds: parents.map((parent) => parent.id),
@@ -155,7 +155,8 @@ function createShardMakers(deps: {
         endingHashKey: BigInt(row.endingHashKey),
         encryptions: [...row.encryptions],
         closedMs: row.closedMs,
-        closedSinceMs: row.closedMs === undefined ? undefined : deps.storedTime(row.closedMs),
+        closedSinceMs:
+          row.closedMs === undefined ? undefined : dependencies.storedTime(row.closedMs),
       }
       shard.log.skipTo(row.firstOrdinal)
       fill(shard.log)

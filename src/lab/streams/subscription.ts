@@ -19,7 +19,7 @@ import type { WireFormat } from '../wire/wire-format.ts'
  * closed shard is one event with its children and without a ContinuationSequenceNumber, which is
  * how clients know it.
  */
-export interface SubscriptionDeps {
+export interface SubscriptionDependencies {
   readonly clock: Clock
   readonly shard: Shard
   /** Of the record that is sent first. */
@@ -40,12 +40,12 @@ export const subscriptionLifetimeMs = 300_000
 const heartbeatMs = 5_000
 const eventLimits = Object.freeze({ recordsMax: 10_000, bytesMax: 1024 * 1024 })
 
-export function createSubscription(deps: SubscriptionDeps): OpenableSubscription {
+export function createSubscription(dependencies: SubscriptionDependencies): OpenableSubscription {
   let feed: Feed | undefined
   return {
-    startedMs: deps.clock.monotonicMs(),
+    startedMs: dependencies.clock.monotonicMs(),
     open: (body) => {
-      feed = startFeed(deps, body)
+      feed = startFeed(dependencies, body)
     },
     end: (reason) => feed?.fail(reason),
   }
@@ -55,11 +55,11 @@ interface Feed {
   fail(reason: ServiceError): void
 }
 
-function startFeed(deps: SubscriptionDeps, body: Writable): Feed {
-  const { clock, shard, limit, wire } = deps
-  const writer = createWriter(deps, body)
-  const pause = createPause(deps, body)
-  let nextOrdinal = deps.ordinal
+function startFeed(dependencies: SubscriptionDependencies, body: Writable): Feed {
+  const { clock, shard, limit, wire } = dependencies
+  const writer = createWriter(dependencies, body)
+  const pause = createPause(dependencies, body)
+  let nextOrdinal = dependencies.ordinal
   let isOver = false
 
   function stop(): void {
@@ -80,7 +80,7 @@ function startFeed(deps: SubscriptionDeps, body: Writable): Feed {
       if (body.writableNeedDrain) return pause.forDrain(pump)
       const waitMs = limit.waitMs(clock.monotonicMs())
       if (waitMs > 0) return pause.forMs(waitMs, pump)
-      deps.trim()
+      dependencies.trim()
       const read = readShard(shard, nextOrdinal, eventLimits, wire)
       nextOrdinal = read.nextOrdinal
       if (read.records.length === 0) break
@@ -112,7 +112,7 @@ function startFeed(deps: SubscriptionDeps, body: Writable): Feed {
 }
 
 /** Writes the messages of the stream. */
-function createWriter({ clock, shard, wire }: SubscriptionDeps, body: Writable) {
+function createWriter({ clock, shard, wire }: SubscriptionDependencies, body: Writable) {
   const write = (kind: EventMessage['kind'], name: string, content: object) => {
     const payload = wire.encode({ ...content })
     body.write(encodeEvent({ kind, name, contentType: wire.contentType, payload }))
@@ -135,7 +135,7 @@ function createWriter({ clock, shard, wire }: SubscriptionDeps, body: Writable) 
 }
 
 /** Waits for one thing at a time. */
-function createPause({ clock, shard }: SubscriptionDeps, body: Writable) {
+function createPause({ clock, shard }: SubscriptionDependencies, body: Writable) {
   let cancel: () => void = nothing
   return {
     cancel: () => cancel(),

@@ -15,7 +15,7 @@ import { integer, readRequest, required, structure, text } from '../wire/validat
  * STS, as much as a rules engine needs: AssumeRole and GetCallerIdentity over the query protocol
  * (a form in, XML out). Every role can be assumed by anybody, unless a fault rule refuses it.
  */
-export interface StsDeps {
+export interface StsDependencies {
   readonly clock: Clock
   readonly accountId: string
   readonly faults: Faults
@@ -41,7 +41,10 @@ export function isStsRequest(request: LabRequest): boolean {
 }
 
 /** Carries a request out. Never rejects. */
-export async function answerSts(deps: StsDeps, request: LabRequest): Promise<LabAnswer> {
+export async function answerSts(
+  dependencies: StsDependencies,
+  request: LabRequest,
+): Promise<LabAnswer> {
   const requestId = randomUUID()
   const query = request.method === 'POST' ? request.body.toString() : request.target.split('?')[1]
   const form = Object.fromEntries(new URLSearchParams(query))
@@ -54,14 +57,14 @@ export async function answerSts(deps: StsDeps, request: LabRequest): Promise<Lab
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
   }
   return carryOut({
-    context: deps,
-    observer: deps.observer,
+    context: dependencies,
+    observer: dependencies.observer,
     request,
     requestId,
     call,
-    refusal: await deps.checkCaller?.('sts', request),
+    refusal: await dependencies.checkCaller?.('sts', request),
     run() {
-      const result = resultOf(deps, action, form, accessKeyId)
+      const result = resultOf(dependencies, action, form, accessKeyId)
       const body =
         `<${action}Response xmlns="${namespace}"><${action}Result>${xml(result)}` +
         `</${action}Result>${xml({ ResponseMetadata: { RequestId: requestId } })}` +
@@ -69,7 +72,7 @@ export async function answerSts(deps: StsDeps, request: LabRequest): Promise<Lab
       return { answer: answer(200, 'text/xml', body, requestId) }
     },
     onError(thrown) {
-      const error = asServiceError(thrown, deps.logger)
+      const error = asServiceError(thrown, dependencies.logger)
       const details = {
         Type: error.status >= 500 ? 'Receiver' : 'Sender',
         Code: error.code,
@@ -84,16 +87,16 @@ export async function answerSts(deps: StsDeps, request: LabRequest): Promise<Lab
 }
 
 function resultOf(
-  deps: StsDeps,
+  dependencies: StsDependencies,
   action: string,
   form: Readonly<Record<string, string>>,
   accessKeyId: string | undefined,
 ): XmlContent {
   switch (action) {
     case 'AssumeRole':
-      return assumeRole(deps, form)
+      return assumeRole(dependencies, form)
     case 'GetCallerIdentity':
-      return callerIdentity(deps, accessKeyId)
+      return callerIdentity(dependencies, accessKeyId)
     default:
       throw new ServiceError(
         'InvalidAction',
@@ -112,7 +115,10 @@ const assumeRoleInput = structure({
   ExternalId: text({ min: 2, max: 1224, pattern: '[\\w+=,.@:/-]*' }),
 })
 
-function assumeRole(deps: StsDeps, form: Readonly<Record<string, string>>): XmlContent {
+function assumeRole(
+  dependencies: StsDependencies,
+  form: Readonly<Record<string, string>>,
+): XmlContent {
   const input = readRequest(
     assumeRoleInput,
     { ...form, DurationSeconds: durationIn(form['DurationSeconds']) },
@@ -128,11 +134,17 @@ function assumeRole(deps: StsDeps, form: Readonly<Record<string, string>>): XmlC
   const secretAccessKey = randomBytes(30).toString('base64')
   const sessionToken = randomBytes(192).toString('base64')
   // Whole seconds, as STS has them.
-  const nowMs = deps.clock.wallMs()
+  const nowMs = dependencies.clock.wallMs()
   const lifeSeconds = input.DurationSeconds ?? durationSecondsDefault
   const expiresMs = (Math.floor(nowMs / 1000) + lifeSeconds) * 1000
-  const endsAtMs = deps.clock.monotonicMs() + expiresMs - nowMs
-  remember(deps.sessions, accessKeyId, { arn, userId, secretAccessKey, sessionToken, endsAtMs })
+  const endsAtMs = dependencies.clock.monotonicMs() + expiresMs - nowMs
+  remember(dependencies.sessions, accessKeyId, {
+    arn,
+    userId,
+    secretAccessKey,
+    sessionToken,
+    endsAtMs,
+  })
   return {
     Credentials: {
       AccessKeyId: accessKeyId,
@@ -150,12 +162,15 @@ function durationIn(given: string | undefined): number | undefined {
   throw new ServiceError('MalformedInput', `DurationSeconds must be an integer: ${given}`)
 }
 
-function callerIdentity(deps: StsDeps, accessKeyId: string | undefined): XmlContent {
-  const session = accessKeyId === undefined ? undefined : deps.sessions.get(accessKeyId)
+function callerIdentity(
+  dependencies: StsDependencies,
+  accessKeyId: string | undefined,
+): XmlContent {
+  const session = accessKeyId === undefined ? undefined : dependencies.sessions.get(accessKeyId)
   return {
-    Arn: session?.arn ?? `arn:aws:iam::${deps.accountId}:user/lab`,
+    Arn: session?.arn ?? `arn:aws:iam::${dependencies.accountId}:user/lab`,
     UserId: session?.userId ?? accessKeyId ?? 'lab',
-    Account: session?.arn.split(':')[4] ?? deps.accountId,
+    Account: session?.arn.split(':')[4] ?? dependencies.accountId,
   }
 }
 

@@ -88,7 +88,7 @@ export function createDestinationTable(
     for (const target of [entry.live, entry.stored, total]) addTo(target, numbers)
   }
 
-  return Object.freeze({
+  return {
     hold(destination: Destination) {
       const entry = known(destination) ?? index.addNew(destination)
       if (entry) entry.holds += 1
@@ -123,7 +123,7 @@ export function createDestinationTable(
       }
       index.evictedRemoved(removed)
     },
-  })
+  }
 }
 
 /** The entries by their ids and by their destinations, and the ids of those that made room. */

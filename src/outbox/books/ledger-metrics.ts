@@ -35,7 +35,7 @@ export function createLedgerMetrics(
     metrics.deadLetterBytes.set(letterBytes)
   }
 
-  return Object.freeze({
+  return {
     moved(sums: CounterSums<LedgerRow>) {
       for (const [{ ruleName, actionIndex }, delta] of sums.entries()) {
         const labels = { rule: ruleName, action: actionLabel(actionIndex) }
@@ -49,5 +49,5 @@ export function createLedgerMetrics(
       publish()
     },
     publish,
-  })
+  }
 }

@@ -118,7 +118,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     return true
   }
 
-  return Object.freeze({
+  return {
     append(item: Item) {
       if (closed) return refuse(item, onSettled)
       start()
@@ -133,7 +133,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
       start()
       await running
     },
-  })
+  }
 }
 
 /** Calls back when the delay that was begun first is over. */

@@ -115,7 +115,7 @@ export function openOutboxStore(directory: string): OutboxStore {
   const folder = path.join(directory, folderName)
   const tables = openTables(folder)
   const { environment, records, letters, destinations, counts, ledger, state } = tables
-  return Object.freeze({
+  return {
     async write(changes: Changes) {
       await awaitCommit(environment.batch(() => writeInto(tables, changes)))
     },
@@ -145,7 +145,7 @@ export function openOutboxStore(directory: string): OutboxStore {
       return value === undefined ? 0 : letterIdOf(value)
     },
     close: () => environment.close(),
-  })
+  }
 }
 
 /** Within `batch`: the promises of the single operations are those of the batch. */

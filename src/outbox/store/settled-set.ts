@@ -12,7 +12,7 @@ export interface SettledSet {
 export function createSettledSet(): SettledSet {
   const byDestination = new Map<number, Set<number>>()
   let size = 0
-  return Object.freeze({
+  return {
     has: ({ destinationId, sequence }: RecordPlace) =>
       byDestination.get(destinationId)?.has(sequence) === true,
     add({ destination, sequences }: RecordRemovals) {
@@ -31,5 +31,5 @@ export function createSettledSet(): SettledSet {
       if (known.size === 0) byDestination.delete(destination.id)
     },
     size: () => size,
-  })
+  }
 }

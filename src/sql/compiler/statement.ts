@@ -39,7 +39,7 @@ const isJson = () => true
 const isNotJson = () => false
 
 function noOutput(code: OutputProblem['code'], reason: string): StatementResult {
-  return Object.freeze({ matched: false, problem: Object.freeze({ code, reason }) })
+  return { matched: false, problem: Object.freeze({ code, reason }) }
 }
 
 /** WHERE and then SELECT, on a frame of the statement. */

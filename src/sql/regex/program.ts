@@ -61,14 +61,14 @@ export function compileProgram({ root, groupCount }: Pattern): Program | undefin
   if (assembly.isTooLarge || sizeOf(assembly) > programSizeMax) return undefined
   if (assembly.slotCount > slotsMax) return undefined
   const first = firstSet(root)
-  return Object.freeze({
+  return {
     code: Int32Array.from(assembly.code),
     size: assembly.code.length / instructionLength,
     sets: Object.freeze([...assembly.sets.keys()].map(createSetTest)),
     assertions: Object.freeze(assembly.assertions),
     canBegin: first && createSetTest(first),
     slotCount: assembly.slotCount,
-  })
+  }
 }
 
 interface Assembly {

@@ -59,7 +59,7 @@ function read(source: string): Pattern {
   if (state.text.peek() !== endOfPattern) fail(state, 'a ) closes no group')
   const { groupCount, groupNames, demands } = state
   demands.push(...findBeyond(state, root))
-  return Object.freeze({ root, groupCount, groupNames, demands: Object.freeze(demands) })
+  return { root, groupCount, groupNames, demands: Object.freeze(demands) }
 }
 
 /** What the backtracking engine does not do as Java does. */

@@ -130,7 +130,7 @@ function createRegex(
   pattern: Pattern,
   engine: Engine & Partial<Pick<LinearEngine, 'openAll'>>,
 ): Regex {
-  return Object.freeze({
+  return {
     matches: (text: string, work: Work) => engine.open(text, work).find(0, 0) !== undefined,
     firstMatch: (text: string, work: Work) => engine.open(text, work).find(0, 0)?.group(0),
     replaceAll(text: string, replacementText: string, work: Work) {
@@ -142,7 +142,7 @@ function createRegex(
       spend(work, replacementText.length)
       return replaceFrom(found, { search, replacement, text, work })
     },
-  })
+  }
 }
 
 /** Of putting two pieces into the result for each match. */

@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest'
+import { expect, test } from 'vitest'
 import { createCallSlots } from '../../../src/delivery/call/call-slots.ts'
 
-it('a place that becomes free goes to those that wait, in turn, until one takes it', () => {
+test('a place that becomes free goes to those that wait, in turn, until one takes it', () => {
   const slots = createCallSlots(1)
   const asked: string[] = []
   const waiter = (name: string, wants: boolean) => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Failure } from '../../../src/aws/kinesis-calls.ts'
 import {
   adviceOn,
@@ -20,7 +20,7 @@ const failure = (
 })
 
 describe('what a failure means', () => {
-  it.each([
+  test.each([
     ['a throttled shard', failure('ProvisionedThroughputExceededException', 400)],
     ['a throttled entry', failure('ProvisionedThroughputExceededException')],
     ['a throttled call', failure('LimitExceededException', 400)],
@@ -43,7 +43,7 @@ describe('what a failure means', () => {
     expect(classify(given)).toBe('passing')
   })
 
-  it.each([
+  test.each([
     ['a missing stream', failure('ResourceNotFoundException', 400)],
     ['a denied call', failure('AccessDeniedException', 400)],
     ['a key that may not be used', failure('KMSAccessDeniedException', 400)],
@@ -60,7 +60,7 @@ describe('what a failure means', () => {
     expect(classify(given)).toBe('destination')
   })
 
-  it.each([
+  test.each([
     ['an invalid argument', failure('InvalidArgumentException', 400)],
     ['a failed validation', failure('ValidationException', 400)],
     ['a body that cannot be read', failure('SerializationException', 400)],
@@ -72,7 +72,7 @@ describe('what a failure means', () => {
 })
 
 describe('the delay after a failure', () => {
-  it.each([
+  test.each([
     ['passing', 1, 0, 100],
     ['passing', 2, 0, 200],
     ['passing', 6, 0, 3_200],
@@ -90,7 +90,7 @@ describe('the delay after a failure', () => {
 
 describe('a record is given up while its destination refuses all', () => {
   const day = 86_400_000
-  it.each([
+  test.each([
     ['young', day - 1, day, day, false],
     ['old enough', day, 60_000, day, true],
     ['old, when the destination has refused for less than a minute', 2 * day, 59_999, day, false],
@@ -107,7 +107,7 @@ describe('single failures', () => {
     message: `User: arn:aws:sts::1:assumed-role/r/sluice is not authorized to perform: ${action} on resource: arn`,
   })
 
-  it.each([
+  test.each([
     ['kinesis:PutRecords', true],
     ['kinesis:PutRecord', false],
     ['kms:GenerateDataKey', false],
@@ -115,7 +115,7 @@ describe('single failures', () => {
     expect(deniesPutRecords(denied(action))).toBe(expected)
   })
 
-  it.each([
+  test.each([
     ['ExpiredTokenException', true],
     ['ExpiredToken', true],
     ['InvalidClientTokenId', false],
@@ -123,7 +123,7 @@ describe('single failures', () => {
     expect(isExpiredToken(failure(code, 400))).toBe(expected)
   })
 
-  it.each([
+  test.each([
     [failure('AccessDenied', 403, 'AssumeRole'), /trust policy/],
     [failure('ResourceNotFoundException', 400), /create the stream/],
     [failure('AccessDeniedException', 400), /kinesis:PutRecord/],

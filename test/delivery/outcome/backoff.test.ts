@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createBackoff } from '../../../src/delivery/outcome/backoff.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 
@@ -9,12 +9,12 @@ function openGate() {
 }
 
 describe('the backoff of a destination', () => {
-  it('is open at first', () => {
+  test('is open at first', () => {
     const { allowed } = openGate()
     expect(allowed()).toBe(16)
   })
 
-  it('closes after a failure, then lets one call try', () => {
+  test('closes after a failure, then lets one call try', () => {
     const { clock, backoff, allowed } = openGate()
     backoff.failed(backoff.generation(), 'passing')
     expect(allowed()).toBe(0)
@@ -26,7 +26,7 @@ describe('the backoff of a destination', () => {
     expect(allowed()).toBe(16)
   })
 
-  it('counts the failures of calls that were in flight together as one', () => {
+  test('counts the failures of calls that were in flight together as one', () => {
     const { clock, backoff, allowed } = openGate()
     const generation = backoff.generation()
     for (let call = 0; call < 16; call++) backoff.failed(generation, 'passing')
@@ -34,7 +34,7 @@ describe('the backoff of a destination', () => {
     expect(allowed()).toBe(1)
   })
 
-  it('stays closed longer after each further failure', () => {
+  test('stays closed longer after each further failure', () => {
     const { clock, backoff } = openGate()
     const delays = Array.from({ length: 8 }, () => {
       backoff.failed(backoff.generation(), 'destination')
@@ -45,7 +45,7 @@ describe('the backoff of a destination', () => {
     expect(delays).toEqual([750, 1_500, 3_000, 6_000, 12_000, 24_000, 45_000, 45_000])
   })
 
-  it('opens at once when what was missing is there, whatever earlier calls still say', () => {
+  test('opens at once when what was missing is there, whatever earlier calls still say', () => {
     const { backoff, allowed } = openGate()
     const generation = backoff.generation()
     backoff.failed(generation, 'destination')

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { CallOutcome, Failure, RecordOutcome } from '../../../src/aws/kinesis-calls.ts'
 import { judge } from '../../../src/delivery/outcome/verdict.ts'
 
@@ -31,7 +31,7 @@ const nothing = {
 }
 
 describe('the verdict on a call', () => {
-  it.each<[string, string, CallOutcome, object]>([
+  test.each<[string, string, CallOutcome, object]>([
     ['all taken', 'ab', answered(taken, taken), { delivered: ['a', 'b'] }],
     [
       'some throttled',

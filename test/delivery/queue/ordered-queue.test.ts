@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { hashKeySpace } from '../../../src/base/hash-key.ts'
 import { createOrderedQueue } from '../../../src/delivery/queue/ordered-queue.ts'
 import { createUnorderedQueue } from '../../../src/delivery/queue/unordered-queue.ts'
@@ -41,11 +41,11 @@ function queueOf(text: string, bytes?: number): SendQueue {
 }
 
 describe('the next call', () => {
-  it('takes all that waits, each key together and in order', () => {
+  test('takes all that waits, each key together and in order', () => {
     expect(named(queueOf('a1 b2 a3 c4').take(0, wide))).toBe('a1 a3 b2 c4')
   })
 
-  it.each([
+  test.each([
     ['records', { recordsMax: 2, bytesMax: 1_000 }, 'a1 a3', 'b2 c4'],
     ['bytes', { recordsMax: 500, bytesMax: 25 }, 'a1 a3', 'b2 c4'],
     ['one record', { recordsMax: 1, bytesMax: 1_000 }, 'a1', 'b2'],
@@ -56,7 +56,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, limits))).toBe(second)
   })
 
-  it('takes no key that is in flight, and goes on with it once it is answered', () => {
+  test('takes no key that is in flight, and goes on with it once it is answered', () => {
     const queue = queueOf('a1 a2 b3')
     const first = queue.take(0, { recordsMax: 1, bytesMax: 1_000 })
     expect(named(first)).toBe('a1')
@@ -66,7 +66,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, wide))).toBe('a2')
   })
 
-  it('holds a key back until its failed record may go, others go on', () => {
+  test('holds a key back until its failed record may go, others go on', () => {
     const queue = queueOf('a1 b2')
     const first = queue.take(0, wide)
     queue.add(records('a3 b4'))
@@ -77,7 +77,7 @@ describe('the next call', () => {
     expect(queue.nextDueMs(100)).toBe(Infinity)
   })
 
-  it('sends what is to go alone in a call of its own', () => {
+  test('sends what is to go alone in a call of its own', () => {
     const queue = queueOf('a1 b2')
     const first = queue.take(0, wide)
     queue.add(records('a3'))
@@ -89,7 +89,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, wide))).toBe('a3')
   })
 
-  it('lets keys take turns', () => {
+  test('lets keys take turns', () => {
     const one = { recordsMax: 1, bytesMax: 1_000 }
     const queue = queueOf('a1 a2 b3')
     const first = queue.take(0, one)
@@ -97,7 +97,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, one))).toBe('b3')
   })
 
-  it('counts what is in the queue, in flight or not', () => {
+  test('counts what is in the queue, in flight or not', () => {
     const queue = queueOf('a1 b2 c3')
     const first = queue.take(0, wide)
     expect(queue.size()).toEqual({ records: 3, bytes: 30 })
@@ -138,7 +138,7 @@ function queueWithShards(ordering: Ordering) {
 
 describe('a throttled shard', () => {
   // `b` and `d` are of one shard, `a` and `c` of others.
-  it('holds all of its keys, for as long as its pause, and others go on', () => {
+  test('holds all of its keys, for as long as its pause, and others go on', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('a1 b2 c3'))
     const first = queue.take(0, wide)
@@ -151,7 +151,7 @@ describe('a throttled shard', () => {
     expect(queue.ready(100).records).toBe(1)
   })
 
-  it('is tried by one call at a time, with more each time', () => {
+  test('is tried by one call at a time, with more each time', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('b1 b2 b3 b4 d5 d6 d7 d8 d9'))
     const first = queue.take(0, wide)
@@ -168,7 +168,7 @@ describe('a throttled shard', () => {
     expect(queue.size().records).toBe(0)
   })
 
-  it('begins again with half of what it took', () => {
+  test('begins again with half of what it took', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('b1 b2 b3 b4 b5 b6'))
     const first = queue.take(0, wide)
@@ -177,7 +177,7 @@ describe('a throttled shard', () => {
     expect(named(queue.take(100, wide))).toBe('b5 b6')
   })
 
-  it('lets go of what it holds when it is closed', () => {
+  test('lets go of what it holds when it is closed', () => {
     const { queue, throttles, answer } = queueWithShards('key')
     queue.add(records('a1 b2 d3'))
     const first = queue.take(0, wide)
@@ -188,7 +188,7 @@ describe('a throttled shard', () => {
     expect(named(queue.take(0, wide))).toBe('b2 d3')
   })
 
-  it.each(['key', 'none'] as const)(
+  test.each(['key', 'none'] as const)(
     '%s: a record goes by its explicit hash key, where it has one',
     (ordering) => {
       const { queue, throttles } = queueWithShards(ordering)
@@ -204,7 +204,7 @@ describe('a throttled shard', () => {
     },
   )
 
-  it('strict: still has one record of a key in a call', () => {
+  test('strict: still has one record of a key in a call', () => {
     const { queue, answer } = queueWithShards('strict')
     queue.add(records('b1 b2 d3 d4'))
     const first = queue.take(0, wide)
@@ -215,7 +215,7 @@ describe('a throttled shard', () => {
     expect([named(second), named(queue.take(100, wide))]).toEqual(['b1', 'd3 b2'])
   })
 
-  it('none: holds records, not keys, and sends those that wait before others', () => {
+  test('none: holds records, not keys, and sends those that wait before others', () => {
     const { queue, answer } = queueWithShards('none')
     queue.add(records('a1 b2 d3'))
     const first = queue.take(0, wide)
@@ -248,7 +248,7 @@ const run = fc.array(
 )
 
 describe('any run of calls', () => {
-  it('whatever is throttled: overlaps no key, passes no failed record, sends everything', () => {
+  test('whatever is throttled: overlaps no key, passes no failed record, sends everything', () => {
     fc.assert(
       fc.property(run, fc.constantFrom(...orderings), (steps, ordering) => {
         const { queue, answer } = queueWithShards(ordering)

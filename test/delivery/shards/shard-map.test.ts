@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { hashKeyOf, hashKeySpace } from '../../../src/base/hash-key.ts'
 import { createShardMap } from '../../../src/delivery/shards/shard-map.ts'
 import { uniformRanges } from '../../../src/lab/streams/resharding.ts'
@@ -9,7 +9,7 @@ const rangesOf = (shardCount: number) =>
 
 describe('the shard of a hash key', () => {
   const quarter = hashKeySpace / 4n
-  it.each([
+  test.each([
     ['the first key', 0n, 'shard-0'],
     ['the last of a range', quarter - 1n, 'shard-0'],
     ['the first of the next', quarter, 'shard-1'],
@@ -18,7 +18,7 @@ describe('the shard of a hash key', () => {
     expect(createShardMap(rangesOf(4).toReversed()).shardOf(hashKey)).toBe(expected)
   })
 
-  it('is not known in a gap, nor where no shard is listed', () => {
+  test('is not known in a gap, nor where no shard is listed', () => {
     const gap = createShardMap(rangesOf(4).filter(({ shardId }) => shardId !== 'shard-1'))
     expect(gap.shardOf(quarter)).toBeUndefined()
     expect(gap.shardOf(2n * quarter)).toBe('shard-2')
@@ -26,7 +26,7 @@ describe('the shard of a hash key', () => {
     expect(createShardMap([]).shardOf(0n)).toBeUndefined()
   })
 
-  it('is the one whose range holds it, however many there are', () => {
+  test('is the one whose range holds it, however many there are', () => {
     const hashKeys = fc.bigInt({ min: 0n, max: hashKeySpace - 1n })
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), hashKeys, (count, hashKey) => {
@@ -40,7 +40,7 @@ describe('the shard of a hash key', () => {
     )
   })
 
-  it('follows the partition key of a record, or its explicit hash key', () => {
+  test('follows the partition key of a record, or its explicit hash key', () => {
     const map = createShardMap(rangesOf(4))
     const shardOfKey = map.shardOf(hashKeyOf('device-1'))
     expect(map.shardOfRecord({ partitionKey: 'device-1' })).toBe(shardOfKey)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createShardThrottles } from '../../../src/delivery/shards/shard-throttles.ts'
 import type { ShardThrottles } from '../../../src/delivery/shards/shard-throttles.ts'
 
@@ -14,14 +14,14 @@ function throttledOften(times: number): ShardThrottles {
 }
 
 describe('a throttled shard', () => {
-  it('has no state until it is throttled', () => {
+  test('has no state until it is throttled', () => {
     const all = throttles()
     expect(all.answered('a', { delivered: 500, throttled: 0 }, all.generation(), 0)).toBe(false)
     expect(all.any()).toBe(false)
     expect(all.recordsMax('a', 0)).toBe(Infinity)
   })
 
-  it.each([
+  test.each([
     [1, 100],
     [2, 200],
     [5, 1_600],
@@ -36,7 +36,7 @@ describe('a throttled shard', () => {
     expect(all.throttled()).toEqual(['a'])
   })
 
-  it.each([
+  test.each([
     ['nothing', 0, 1],
     ['one record', 1, 1],
     ['a hundred', 100, 50],
@@ -46,7 +46,7 @@ describe('a throttled shard', () => {
     expect(all.recordsMax('a', 100)).toBe(recordsMax)
   })
 
-  it('takes twice as much with each call that it takes whole, until it is open', () => {
+  test('takes twice as much with each call that it takes whole, until it is open', () => {
     const all = throttledOften(1)
     const seen: number[] = []
     while (all.any()) {
@@ -56,7 +56,7 @@ describe('a throttled shard', () => {
     expect(seen).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256])
   })
 
-  it.each([
+  test.each([
     ['a call that it took whole', { delivered: 5, throttled: 0 }],
     ['a call that it took in part', { delivered: 5, throttled: 3 }],
   ])('begins a new row of delays after %s', (_, outcome) => {
@@ -66,7 +66,7 @@ describe('a throttled shard', () => {
     expect(all.dueMs('a')).toBe(10_100)
   })
 
-  it('is tried by one call at a time', () => {
+  test('is tried by one call at a time', () => {
     const all = throttledOften(1)
     all.began('a')
     expect(all.recordsMax('a', 100)).toBe(0)
@@ -75,7 +75,7 @@ describe('a throttled shard', () => {
     expect(all.recordsMax('a', 100)).toBe(1)
   })
 
-  it.each([
+  test.each([
     ['throttled too', refused],
     ['taken', { delivered: 5, throttled: 0 }],
   ])('learns nothing from calls that were under way when it was paused: %s', (_, outcome) => {
@@ -89,7 +89,7 @@ describe('a throttled shard', () => {
     expect(all.recordsMax('a', 100)).toBe(1)
   })
 
-  it('is forgotten when it is closed', () => {
+  test('is forgotten when it is closed', () => {
     const all = throttledOften(1)
     all.answered('b', refused, all.generation(), 0)
     all.keep((shardId) => shardId === 'b')

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { setInterval } from 'node:timers'
 import { PublishCommand } from '@aws-sdk/client-iot-data-plane'
 import { ListTopicRulesCommand } from '@aws-sdk/client-iot'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { HttpServerOptions } from '../../../src/http/http-server.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { startServer } from '../http-fixtures.ts'
@@ -50,7 +50,7 @@ describe('a client that takes its time', () => {
   const post = head('POST /v1/evaluate', 'Content-Length: 100000')
   const chunked = head('POST /rules/r', 'Transfer-Encoding: chunked')
 
-  it.each([
+  test.each([
     ['nothing at all', '', ''],
     ['a header, character by character', 'GET /rules HTTP/1.1\r\nX-Long: ', 'x'],
     ['headers without end', 'GET /rules HTTP/1.1\r\n', 'X-More: 1\r\n'],
@@ -67,7 +67,7 @@ describe('a client that takes its time', () => {
     )
   })
 
-  it('that signs with a known key is ended in time as well', async () => {
+  test('that signs with a known key is ended in time as well', async () => {
     const { port } = await startGuarded({ options: { limits } })
     const { headers = {} } = signed(port, { method: 'POST', path: '/rules/r', body: 'x' })
     const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
@@ -75,7 +75,7 @@ describe('a client that takes its time', () => {
     expect(await answerTo(port, request)).toContain('did not arrive in time')
   })
 
-  it('waits for an answer that does not come, and is ended', async () => {
+  test('waits for an answer that does not come, and is ended', async () => {
     const { port } = await startServer({
       options: { limits: { stalledTimeoutMs: 100 } },
       dependencies: ({ broker }) => ({
@@ -88,7 +88,7 @@ describe('a client that takes its time', () => {
 
 describe('a request that is too much is refused before it is read', () => {
   const tooLarge = 'the body is larger than the 131072 bytes that are taken here'
-  it.each([
+  test.each([
     [
       'a body of announced length',
       head('POST /topics/t', 'Content-Length: 200000'),
@@ -139,13 +139,13 @@ describe('a request that is too much is refused before it is read', () => {
     expect(await answerTo(port, bytes)).toEqual(expected)
   })
 
-  it('a hundred headers are taken', async () => {
+  test('a hundred headers are taken', async () => {
     const { port } = await startServer()
     const answer = await answerTo(port, head('GET /rules', 'Connection: close', ...lines(98)))
     expect(answer).toMatch(/^HTTP\/1\.1 200 /)
   })
 
-  it('a body that is asked about first is called for when it may come', async () => {
+  test('a body that is asked about first is called for when it may come', async () => {
     const expecting = ['Expect: 100-continue', 'Connection: close']
     const { port } = await startServer()
     const socket = await open(port)
@@ -160,7 +160,7 @@ describe('a request that is too much is refused before it is read', () => {
     expect(await answerTo(guarded.port, unsigned)).toMatch(/^HTTP\/1\.1 403 /)
   })
 
-  it('more bodies than there is room for', async () => {
+  test('more bodies than there is room for', async () => {
     const { port, url } = await startServer({ options: { bodyBytesMax: 1_000 } })
     const first = await open(port)
     first.write(head('POST /topics/t', 'Content-Length: 900'))
@@ -178,7 +178,7 @@ describe('a request that is too much is refused before it is read', () => {
     await expect.poll(() => publish(url, 'y'.repeat(200))).toMatchObject({ status: 500 })
   })
 
-  it('more connections than are taken', async () => {
+  test('more connections than are taken', async () => {
     const { port } = await startServer({ options: { limits: { connectionsMax: 1 } } })
     const first = await open(port)
     first.write(head('GET /rules'))
@@ -225,7 +225,7 @@ describe('refused signatures are limited', () => {
     return { sendAs, advance }
   }
 
-  it('of one key, until time has passed', async () => {
+  test('of one key, until time has passed', async () => {
     const { sendAs, advance } = await startCounting()
     for (let count = 0; count < 10; count++) {
       expect((await sendAs(wrong)).errorType).toBe('InvalidSignatureException')
@@ -240,7 +240,7 @@ describe('refused signatures are limited', () => {
     expect((await sendAs(admin)).status).toBe(200)
   })
 
-  it('of one address, whatever key is tried', async () => {
+  test('of one address, whatever key is tried', async () => {
     const { sendAs, advance } = await startCounting()
     for (let count = 0; count < 100; count++) {
       const key = { ...admin, accessKeyId: `GUESS${count}` }
@@ -251,7 +251,7 @@ describe('refused signatures are limited', () => {
     expect((await sendAs(admin)).status).toBe(200)
   })
 
-  it('but not those of a clock that is off', async () => {
+  test('but not those of a clock that is off', async () => {
     const { clock } = movedClock()
     const { port } = await startGuarded({ dependencies: { clock } })
     for (let count = 0; count < 12; count++) {
@@ -265,7 +265,7 @@ describe('calls are limited where that is set', () => {
   const options: Partial<HttpServerOptions> = { callRate: 3 }
   const throttled = { name: 'ThrottlingException', $metadata: { httpStatusCode: 400 } }
 
-  it('by access key, as AWS does', async () => {
+  test('by access key, as AWS does', async () => {
     const { clock, advance } = movedClock()
     const other: TestKey = { accessKeyId: 'OTHER', secretAccessKey: 'secret-of-the-other' }
     const server = await startGuarded({ keys: [admin, other], options, dependencies: { clock } })
@@ -284,7 +284,7 @@ describe('calls are limited where that is set', () => {
     await expect(list()).rejects.toMatchObject(throttled)
   })
 
-  it('by address while nothing is authenticated; health and metrics are not counted', async () => {
+  test('by address while nothing is authenticated; health and metrics are not counted', async () => {
     const { clock } = movedClock()
     const { url, iot } = await startServer({ options, dependencies: { clock } })
     const list = () => iot.send(new ListTopicRulesCommand({}))

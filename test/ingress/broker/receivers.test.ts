@@ -1,12 +1,12 @@
 import { Aedes } from 'aedes'
 import mqtt from 'mqtt'
-import { afterAll, expect, it, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { startIngress } from '../helpers.ts'
 
 const publish = vi.spyOn(Aedes.prototype, 'publish')
 afterAll(() => publish.mockRestore())
 
-it('Aedes looks for subscribers while there are any, connected or absent', async () => {
+test('Aedes looks for subscribers while there are any, connected or absent', async () => {
   const { port, ingress, messages } = await startIngress()
   const connect = (clientId: string, clean: boolean) =>
     mqtt.connectAsync({ port, clientId, clean, reconnectPeriod: 0 })

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { LedgerCounts, NewRecord, Outbox } from '../../../src/outbox/outbox.ts'
 import {
   destination,
@@ -114,7 +114,7 @@ const step = fc.oneof(
 )
 
 describe('the ledger', () => {
-  it('adds up after any steps, and says what is on disk', async () => {
+  test('adds up after any steps, and says what is on disk', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const directory = temporaryDirectory()
@@ -194,7 +194,7 @@ describe('the ledger', () => {
     )
   })
 
-  it('tells the ways of a record apart', async () => {
+  test('tells the ways of a record apart', async () => {
     const { outbox, metrics } = await openTestOutbox(temporaryDirectory())
     await outbox.append(['1', '2', '3', '4', '5'].map((text) => newRecord('a', 'k', text)))
     const id = idOf(outbox, 'a')
@@ -241,7 +241,7 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
-  it('counts each of many dropped records, on disk too', async () => {
+  test('counts each of many dropped records, on disk too', async () => {
     const directory = temporaryDirectory()
     const first = await openTestOutbox(directory, { bytesMax: 1 })
     await first.outbox.append([record(1, 0, 'fills the share')])
@@ -264,7 +264,7 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
-  it('forgets actions at rest, the oldest first, but none of a rule that is in force', async () => {
+  test('forgets actions at rest, the oldest first, but none of a rule that is in force', async () => {
     const rulesInForce = new Set(['old', 'r7', 'r8', 'r9'])
     const directory = temporaryDirectory()
     const open = () =>
@@ -299,7 +299,7 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
-  it('knows nothing of a rule that had no record', async () => {
+  test('knows nothing of a rule that had no record', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     expect(outbox.ledger('nobody')).toEqual([])
     expect(outbox.admits(destination('a'))).toBe(true)

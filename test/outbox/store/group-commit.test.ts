@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createGroupCommit } from '../../../src/outbox/store/group-commit.ts'
 import type { Append } from '../../../src/outbox/store/group-commit.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
@@ -53,7 +53,7 @@ function openCommits() {
 const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 
 describe('the group commit', () => {
-  it('commits what comes in one turn together, and meanwhile collects the next group', async () => {
+  test('commits what comes in one turn together, and meanwhile collects the next group', async () => {
     const { commits, writes } = openCommits()
     const first = [commits.append(item('a')), commits.append(item('b'))]
     await settle()
@@ -68,7 +68,7 @@ describe('the group commit', () => {
     await Promise.all(second)
   })
 
-  it('bounds a commit by bytes, and takes one append of any size', async () => {
+  test('bounds a commit by bytes, and takes one append of any size', async () => {
     const { commits, writes } = openCommits()
     const mebibytes = 1024 * 1024
     void commits.append(item('huge', 40 * mebibytes))
@@ -81,7 +81,7 @@ describe('the group commit', () => {
     }
   })
 
-  it('a failed commit rejects what it carried and nothing else', async () => {
+  test('a failed commit rejects what it carried and nothing else', async () => {
     const { commits, writes, failures } = openCommits()
     const failed = commits.append(item('a'))
     await settle()
@@ -98,7 +98,7 @@ describe('the group commit', () => {
     expect(failures).toHaveLength(1)
   })
 
-  it('sends removals along with appends', async () => {
+  test('sends removals along with appends', async () => {
     const { commits, writes } = openCommits()
     commits.remove([key(1), key(2)])
     void commits.append(item('a'))
@@ -106,7 +106,7 @@ describe('the group commit', () => {
     expect(writes).toMatchObject([{ names: 'a', removals: [1, 2] }])
   })
 
-  it('lets removals alone wait a little', async () => {
+  test('lets removals alone wait a little', async () => {
     const { clock, commits, writes } = openCommits()
     commits.remove([key(1)])
     await settle()
@@ -119,7 +119,7 @@ describe('the group commit', () => {
     expect(writes).toMatchObject([{ names: '', removals: [1, 2] }])
   })
 
-  it('makes removals that pile up fewer, and loses none', async () => {
+  test('makes removals that pile up fewer, and loses none', async () => {
     const { clock, commits, writes } = openCommits()
     for (let count = 0; count < 25_000; count++) commits.remove([key(count % 3)])
     for (let write = 0; write < 5; write++) {
@@ -132,7 +132,7 @@ describe('the group commit', () => {
     expect(writes.reduce((sum, { count }) => sum + count, 0)).toBe(25_000)
   })
 
-  it('writes removals before further appends after a failure: they make room', async () => {
+  test('writes removals before further appends after a failure: they make room', async () => {
     const { commits, writes } = openCommits()
     commits.remove([key(1)])
     const failed = commits.append(item('a'))
@@ -149,7 +149,7 @@ describe('the group commit', () => {
     await next
   })
 
-  it('answers appends even while removals fail too, and tries those again later', async () => {
+  test('answers appends even while removals fail too, and tries those again later', async () => {
     const { clock, commits, writes } = openCommits()
     commits.remove([key(1)])
     const first = Promise.allSettled([commits.append(item('a'))])
@@ -167,7 +167,7 @@ describe('the group commit', () => {
     expect(writes[3]).toMatchObject({ names: '', removals: [1] })
   })
 
-  it('closes when all is written, removals too, and refuses what comes later', async () => {
+  test('closes when all is written, removals too, and refuses what comes later', async () => {
     const { commits, writes } = openCommits()
     const append = commits.append(item('a'))
     await settle()

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   acceptedAgain,
   acceptedAtMsOf,
@@ -64,7 +64,7 @@ describe('the bytes of a record', () => {
     origin: { messageId: 'm', topic: 't/u', timestampMs: 0x0a0b_0c0d_0e0f, payload: data },
   }
 
-  it('are the documented ones', () => {
+  test('are the documented ones', () => {
     const header = ['01', '80', '0003', '010203040506', '0a0b0c0d0e0f', '00000002']
     const lengths = ['0002', '0001', '0001', '0003', '0000', '0000', '0000']
     const texts = ['7231', '6b', '6d', '742f75']
@@ -74,7 +74,7 @@ describe('the bytes of a record', () => {
     expect(key(1, 2).toString('hex')).toBe('000000010000000000000002')
   })
 
-  it('are the documented ones, with all that may be there', () => {
+  test('are the documented ones, with all that may be there', () => {
     const full = encoded({
       ...plain,
       actionIndex: -1,
@@ -99,7 +99,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  it('hold a payload that is the data, and a trace id that is the message id, once', () => {
+  test('hold a payload that is the data, and a trace id that is the message id, once', () => {
     const once = encoded(plain)
     const copy = { ...plain.origin, payload: Buffer.from('{}'), traceId: 'm' }
     const value = encoded({ ...plain, origin: copy })
@@ -107,7 +107,7 @@ describe('the bytes of a record', () => {
     expect(decodeOrigin(value)).toEqual(copy)
   })
 
-  it('give back any record', () => {
+  test('give back any record', () => {
     fc.assert(
       fc.property(record, ({ origin: message, ...given }) => {
         const value = encoded({ ...given, origin: message })
@@ -121,7 +121,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  it('accepted again are the same but for the time', () => {
+  test('accepted again are the same but for the time', () => {
     fc.assert(
       fc.property(record, epochMs, (given, acceptedAtMs) => {
         const value = acceptedAgain(encoded(given), acceptedAtMs)
@@ -130,7 +130,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  it('are refused when they are cut, wherever that is', () => {
+  test('are refused when they are cut, wherever that is', () => {
     fc.assert(
       fc.property(record, fc.nat(), (given, cut) => {
         // A payload of its own has no length: it ends where the value ends.
@@ -144,7 +144,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  it('give keys that stand by destination, then by sequence', () => {
+  test('give keys that stand by destination, then by sequence', () => {
     const place = fc.tuple(fc.nat(0xffff_ffff), fc.maxSafeNat())
     fc.assert(
       fc.property(place, place, ([id, sequence], [otherId, otherSequence]) => {
@@ -155,7 +155,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  it.each([
+  test.each([
     ['another layout', '02000003'],
     ['a cut header', '0100'],
     ['a name longer than the value', '01' + '00'.repeat(19) + '00ff' + '00'.repeat(13)],
@@ -164,7 +164,7 @@ describe('the bytes of a record', () => {
     expect(() => decodeRecord(Buffer.from(hex, 'hex'))).toThrow(/unknown layout/)
   })
 
-  it('are refused for a partition key that is longer than its length can say', () => {
+  test('are refused for a partition key that is longer than its length can say', () => {
     const partitionKey = 'k'.repeat(70_000)
     expect(() => encoded({ ...plain, partitionKey })).toThrow(/does not fit/)
   })

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { IClientOptions } from 'mqtt'
-import { SluiceError } from '../base/errors.ts'
-import { parseQos } from './mqtt/broker-options.ts'
+import { SluiceError } from '../../base/errors.ts'
+import { parseQos } from './broker-options.ts'
 import { checkTopic } from './publish-topic.ts'
 
 /** What the broker publishes for a client that is cut off, [MQTT-3.1.2-8]. */

@@ -1,5 +1,5 @@
-import { SluiceError } from '../base/errors.ts'
-import { findTopicTextFault } from '../topics/topic.ts'
+import { SluiceError } from '../../base/errors.ts'
+import { findTopicTextFault } from '../../topics/topic.ts'
 
 /** How long and how deep it may be is for the broker to say. */
 const limits = { topicBytesMax: 65_535, topicSlashesMax: 65_535 }

@@ -1,8 +1,8 @@
 import path from 'node:path'
-import { dataDirDefaults } from '../config/config.ts'
-import { readRunningEngine } from '../app/running-engine.ts'
-import type { RunningEngine } from '../app/running-engine.ts'
-import type { Host } from './terminal/host.ts'
+import { dataDirDefaults } from '../../config/config.ts'
+import { readRunningEngine } from '../../app/running-engine.ts'
+import type { RunningEngine } from '../../app/running-engine.ts'
+import type { Host } from '../terminal/host.ts'
 
 /** Where a lab or an engine of this machine keeps its data: as the environment says, or both. */
 export function dataFoldersOf({ environment }: Host): readonly string[] {
