@@ -39,23 +39,17 @@ ${rows.join('\n')}
 `
 }
 
+/** The document as it is, with a new table of variables between its two markers. */
 function configDocument(): string {
   const rows = Object.entries<Variable>(variables).map(
-    ([name, { description, default: value }]) =>
-      `| \`${name}\` | ${value === undefined ? '' : `\`${value}\``} | ${description} |`,
+    ([name, { description, default: value, whenUnset = '' }]) => [
+      `\`${name}\``,
+      value === undefined ? whenUnset : `\`${value}\``,
+      description,
+    ],
   )
-  return `# Configuration
-
-Made from \`src/config/config.ts\` by \`npm run docs\`.
-
-Sluice is configured by environment variables. A value that cannot be used ends the start with one line that names the variable and
-what it takes. In \`sluice start\` the AWS SDK's own variables (\`AWS_PROFILE\`, \`AWS_ENDPOINT_URL_KINESIS\`, \`AWS_ENDPOINT_URL_STS\` and so on)
-mean what they mean everywhere; \`sluice lab\` and \`sluice kinesis\` ignore them.
-
-| variable | default | meaning |
-| --- | --- | --- |
-${rows.join('\n')}
-`
+  const table = markdownTable(['variable', 'default', 'meaning'], rows)
+  return replaceBetween(readFileSync(pathOf('docs/CONFIG.md'), 'utf8'), 'variables', table)
 }
 
 /** The document as it is, with new tables of operations between its two markers. */

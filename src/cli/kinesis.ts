@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { loadKinesisConfig } from '../config/config-of-lab.ts'
+import { loadKinesisConfig } from '../config/lab-config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { LabServer } from '../lab/server/lab-server.ts'
 import { addMoreHelp } from './terminal/help.ts'

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
-import { labAccountId, labConfigOf, labRegion, openListener } from './config-of-lab.ts'
-import type { LabConfig } from './config-of-lab.ts'
+import { labAccountId, labConfigOf, labRegion, openListenerError } from './lab-config.ts'
+import type { LabConfig } from './lab-config.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
@@ -10,32 +10,32 @@ import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
 import type { VariableName, Variables } from './variables.ts'
 
-export { labAccountId, labRegion } from './config-of-lab.ts'
+export { labAccountId, labRegion } from './lab-config.ts'
 export { deliveryLimits, variables } from './variables.ts'
 
-/** Environment variables -> one frozen Config. */
+/** The configuration of `sluice lab` and `sluice start`, made of environment variables. */
 export interface Config {
-  /** `lab` brings its own Kinesis; `start` uses AWS, or what `AWS_ENDPOINT_URL_*` names. */
+  /** `lab` runs its own Kinesis; `start` uses AWS, or the services at `AWS_ENDPOINT_URL_*`. */
   readonly mode: 'lab' | 'start'
   readonly mqtt: MqttConfig
   readonly drainMs: number
   readonly http: Listen & {
     readonly tls: boolean
-    /** Calls a second of one caller; 0 is no limit. */
+    /** Calls a second that one caller may make; 0 is no limit. */
     readonly callRate: number
   }
-  /** For MQTT, and for HTTP where `http.tls` says so. */
+  /** The files serve MQTT, and HTTP when `http.tls` is set. */
   readonly tls: TlsFiles | undefined
   readonly auth: HttpAuthentication
   readonly lab: LabConfig
   readonly rulesDir: string
   readonly functionsDir: string
-  /** Whether a new data folder begins with a sample of an event source mapping. */
+  /** Whether a new data folder starts with a sample event source mapping. */
   readonly samplesMapping: boolean
   readonly dataDir: string
-  /** Stands in for S3 in the lab. */
+  /** This folder replaces S3 in the lab. */
   readonly protoDir: string | undefined
-  /** Absent in `start` until STS was asked. */
+  /** Undefined in `start`, where STS is asked, unless the operator sets an account. */
   readonly accountId: string | undefined
   readonly region: string
   readonly logLevel: Variables['SLUICE_LOG_LEVEL']
@@ -43,7 +43,7 @@ export interface Config {
   readonly rulesMax: number
   readonly outboxBytesMax: number
   readonly regex: Variables['SLUICE_REGEX']
-  /** What holds where a rule has no delivery setting of its own. */
+  /** These settings hold for rules without delivery settings of their own. */
   readonly delivery: {
     readonly ordering: Variables['SLUICE_DELIVERY_ORDERING']
     readonly batching: { readonly count: number; readonly bytes: number; readonly periodMs: number }
@@ -54,7 +54,7 @@ export interface Config {
   readonly roleProbe: boolean
 }
 
-/** How callers of the HTTP API are told from each other. */
+/** How callers of the HTTP API are authenticated. */
 export interface HttpAuthentication {
   readonly kind: 'off' | 'sigv4'
   readonly credentialsFile: string
@@ -63,17 +63,18 @@ export interface HttpAuthentication {
 }
 
 export interface MqttConfig extends Listen {
-  /** Over TLS, where there is a certificate. */
+  /** MQTT over TLS, which needs a certificate. */
   readonly tls: Listen
-  /** Whether clients that do not say who they are may come in, by the way that they come. */
+  /** Whether anonymous clients are admitted, per transport. */
   readonly anonymous: Readonly<Record<'tcp' | 'tls' | 'websocket', boolean>>
   readonly passwordFile: string | undefined
-  /** Absent on the disk: nothing is denied. */
+  /** While the folder does not exist, nothing is denied. */
   readonly policiesDir: string
   readonly unansweredMax: number
   readonly connectionsMax: number
-  /** Of connections from one address, and of new ones a second; 0 is no limit. */
+  /** Connections of one address; 0 is no limit. */
   readonly connectionsPerAddressMax: number
+  /** New connections a second from one address; 0 is no limit. */
   readonly connectRate: number
   /** Messages a second of one client; 0 is no limit. */
   readonly publishRate: number
@@ -84,12 +85,12 @@ export interface MqttConfig extends Listen {
   readonly clientIdBytesMax: number
 }
 
-/** PEM files. */
+/** Absolute paths of PEM files. */
 export interface TlsFiles {
   readonly certificateFile: string
   readonly keyFile: string
-  /** Of the CAs of client certificates; absent: none are asked for. */
-  readonly authorityFile?: string
+  /** CAs of client certificates; without it no client is asked for a certificate. */
+  readonly authorityFile: string | undefined
 }
 
 export interface Listen {
@@ -101,7 +102,7 @@ export interface Listen {
  * Reads, checks and freezes the configuration.
  *
  * @param environment variables as in `process.env`; an empty value counts as not set
- * @throws SluiceError ConfigInvalid, naming the variable, its value and what it takes
+ * @throws SluiceError ConfigInvalid, which names the variable, its value and the accepted values
  */
 export function loadConfig(environment: Environment, mode: Config['mode']): Config {
   const read = readVariables(variables, environment)
@@ -204,13 +205,13 @@ function tlsFilesOf(read: TlsVariables): TlsFiles | undefined {
     const missing = certificate === undefined ? 'SLUICE_TLS_CERT_FILE' : 'SLUICE_TLS_KEY_FILE'
     throw new SluiceError(
       'ConfigInvalid',
-      `${missing} is not set: TLS takes a certificate and its key`,
+      `${missing} is not set: TLS needs a certificate and its key`,
     )
   }
   return {
     certificateFile: path.resolve(certificate),
     keyFile: path.resolve(key),
-    ...(authority !== undefined && { authorityFile: path.resolve(authority) }),
+    authorityFile: authority && path.resolve(authority),
   }
 }
 
@@ -228,23 +229,25 @@ function isHttpOverTls(
 
 export const credentialsFileName = 'credentials.json'
 
-/** A lab and an engine that are started in one folder do not share their data. */
+/** The defaults differ, so that a lab and an engine started in one folder do not share data. */
 export const dataDirDefaults: Readonly<Record<Config['mode'], string>> = Object.freeze({
   lab: './lab-data',
   start: './data',
 })
 
-/** The streams of the lab and its outbox are two data folders, each with a lock of its own. */
+/** The lab's streams and its outbox are two data folders, each with a lock of its own. */
 function refuseSharedFolder({ lab, dataDir }: Config): void {
   if (lab.dataDir !== dataDir) return
   throw new SluiceError(
     'ConfigInvalid',
-    `SLUICE_LAB_DATA and SLUICE_DATA_DIR are both ${dataDir}: the streams of the lab need a folder of their own`,
+    `SLUICE_LAB_DATA and SLUICE_DATA_DIR are both ${dataDir}: ` +
+      'the streams of the lab need a folder of their own',
   )
 }
 
 /**
- * Where clients of this machine find the HTTP API: also for who has no use for the rest.
+ * The URL at which clients on this machine reach the HTTP API. It reads only the variables that it
+ * needs, for commands that need no other configuration.
  *
  * @returns `http://127.0.0.1:8080`, without a path
  * @throws SluiceError ConfigInvalid
@@ -261,7 +264,7 @@ export function httpUrlOf(environment: Environment): string {
   const { SLUICE_HTTP_HOST: host, SLUICE_HTTP_PORT: port } = read
   const scheme = isHttpOverTls(read, tlsFilesOf(read)) ? 'https' : 'http'
   const name = reachableHost(host)
-  // Which port stands for 0 is known only to the server that listens there.
+  // Only the running server knows which port it got for 0.
   return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
 }
 
@@ -271,19 +274,20 @@ function regionDefault(environment: Environment, mode: Config['mode']): string {
   if (fallback) return fallback
   throw new SluiceError(
     'ConfigInvalid',
-    'AWS_REGION is not set: `sluice start` needs the region of the streams, e.g. AWS_REGION=eu-central-1',
+    'AWS_REGION is not set: `sluice start` needs the region of the streams, ' +
+      'e.g. AWS_REGION=eu-central-1',
   )
 }
 
 function refuseOpenListeners(config: Config): void {
   const [open] = openListeners(config).filter(({ isAllowed }) => !isAllowed)
-  if (open !== undefined) throw openListener(open.name, open.host)
+  if (open !== undefined) throw openListenerError(open.name, open.host)
 }
 
-/** A port of MQTT that nobody could ever connect to is a mistake, and a certain one. */
+/** An MQTT port that no client could log in to is certainly a mistake. */
 function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
   if (mqtt.passwordFile !== undefined || tls?.authorityFile !== undefined) return
-  // Signed URLs come by HTTP: who closes the ports of MQTT by name may mean just that.
+  // Clients with signed URLs come in over HTTP, so closing the MQTT ports may be intended.
   const isClosedByName = read.SLUICE_MQTT_ANONYMOUS === 'off'
   if (isClosedByName && auth.kind === 'sigv4') return
   const closed = mqtt.anonymous.tcp
@@ -292,30 +296,30 @@ function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
   if (!closed) return
   const setting = isClosedByName
     ? 'SLUICE_MQTT_ANONYMOUS=off'
-    : `${closed} is not a loopback address, so that MQTT takes no anonymous clients there,`
+    : `${closed} is not a loopback address, so MQTT admits no anonymous clients there,`
   throw new SluiceError(
     'ConfigInvalid',
     `${setting} and nobody could log in: set SLUICE_PASSWORD_FILE (sluice passwd), or ` +
-      'SLUICE_TLS_CA_FILE with SLUICE_TLS_CERT_FILE (sluice certs); or let everyone in, ' +
-      'by SLUICE_MQTT_ANONYMOUS=on or SLUICE_INSECURE=1',
+      'SLUICE_TLS_CA_FILE with SLUICE_TLS_CERT_FILE (sluice certs); or admit everyone ' +
+      'with SLUICE_MQTT_ANONYMOUS=on or SLUICE_INSECURE=1',
   )
 }
 
 export interface OpenListener {
-  /** The variable of its address. */
+  /** The variable that sets its bind address. */
   readonly name: VariableName
   readonly host: string
-  /** The operator has said so. */
+  /** The operator has asked for it. */
   readonly isAllowed: boolean
 }
 
-/** What other machines may reach although it authenticates nobody. */
+/** The listeners on non-loopback addresses that admit clients without authentication. */
 export function openListeners(config: Config): readonly OpenListener[] {
   const { mqtt, http, lab, tls, auth, insecure, mode } = config
   const { anonymous } = mqtt
   const isHttpOpen = auth.kind === 'off'
   const hasTls = tls !== undefined && mqtt.tls.host !== mqtt.host
-  // Anonymous MQTT off loopback is always asked for by name.
+  // Anonymous MQTT on a non-loopback address is only there when the operator asked for it.
   const listeners: readonly (readonly [VariableName, Listen, boolean, boolean])[] = [
     ['SLUICE_MQTT_HOST', mqtt, anonymous.tcp, true],
     ['SLUICE_MQTTS_HOST', mqtt.tls, hasTls && anonymous.tls, true],

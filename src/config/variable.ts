@@ -1,8 +1,8 @@
 import { SluiceError } from '../base/errors.ts'
 
 /**
- * Environment variables as plain data, and the one reader of them. Types follow from the data: a
- * variable with a default has always a value, one without may be absent.
+ * Environment variables as plain data, and the one function that reads them. The types follow from
+ * the data: a variable with a default always has a value, one without a default may be undefined.
  */
 export type Variable =
   | Described<'text', string>
@@ -10,17 +10,19 @@ export type Variable =
   | (Described<'choice', string> & { readonly choices: readonly string[] })
   | (Described<'pattern', string> & {
       readonly pattern: RegExp
-      /** The pattern in words, as in "it must be ...". */
+      /** The pattern in words that continue "it must be". */
       readonly form: string
     })
 
 interface Described<Kind extends string, Value extends string | number> {
   readonly kind: Kind
-  readonly default?: Value
-  /** In Markdown, on one line. */
+  readonly default?: Value | undefined
+  /** What holds without a value, in Markdown, for variables that have no fixed default. */
+  readonly whenUnset?: string | undefined
+  /** One sentence in Markdown. */
   readonly description: string
-  /** Its value does not get into messages. */
-  readonly isSecret?: true
+  /** The value is never quoted in messages. */
+  readonly isSecret?: true | undefined
 }
 
 interface Range {
@@ -36,20 +38,22 @@ type ValueOf<Given extends Variable> = Given extends { readonly kind: 'integer' 
     ? Choice
     : string
 
-/** What a table reads as: `{A: {kind: 'integer', ...}}` is `{A: number | undefined}`. */
+/** The values of a table: `{A: {kind: 'integer', ...}}` becomes `{A: number | undefined}`. */
 export type ValuesOf<Table extends VariableTable> = {
   readonly [Name in keyof Table]: Table[Name] extends { readonly default: string | number }
     ? ValueOf<Table[Name]>
     : ValueOf<Table[Name]> | undefined
 }
 
-/** As `process.env`. */
+/** The shape of `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the variables of a table, or those of it that are named; an empty one counts as not set.
+ * Reads the variables of a table. A variable with an empty value counts as not set.
  *
- * @throws SluiceError ConfigInvalid, naming the first that cannot be used, its value and what it takes
+ * @param names the variables to read; all of the table when absent
+ * @throws SluiceError ConfigInvalid for the first unusable value: it names the variable, the value
+ *   and the values that the variable accepts
  */
 export function readVariables<Table extends VariableTable, Name extends string & keyof Table>(
   table: Table,
@@ -76,7 +80,7 @@ function read(name: string, variable: Variable, text: string): string | number {
   )
 }
 
-/** The value, or undefined when the text is none. */
+/** @returns undefined when the variable does not accept the text */
 function parse(variable: Variable, text: string): string | number | undefined {
   switch (variable.kind) {
     case 'text':
@@ -93,12 +97,12 @@ function parse(variable: Variable, text: string): string | number | undefined {
 }
 
 function parseInteger(text: string, { minimum, maximum }: Range): number | undefined {
-  // Number() alone takes 1e3, 0x10 and blanks, too.
+  // Number() alone would accept 1e3, 0x10 and blanks.
   const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
   return value >= minimum && value <= maximum ? value : undefined
 }
 
-/** What it takes, as in "it must be ...". */
+/** The accepted values in words that continue "it must be". */
 function formOf(variable: Variable): string {
   switch (variable.kind) {
     case 'text':

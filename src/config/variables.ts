@@ -1,10 +1,10 @@
 import { deepFreeze } from '../base/deep-freeze.ts'
 import type { ValuesOf, VariableTable } from './variable.ts'
 
-/** What delivery settings may be, here and beside a rule. */
+/** The values that delivery settings accept, here and beside a rule. */
 export const deliveryLimits = Object.freeze({
   orderings: ['key', 'strict', 'none'] as const,
-  /** Kinesis, PutRecords: 500 records and 10 MiB a call. */
+  /** PutRecords of Kinesis takes 500 records and 10 MiB in one call. */
   count: { minimum: 1, maximum: 500 },
   bytes: { minimum: 1, maximum: 10_485_760 },
   periodMs: { minimum: 0, maximum: 60_000 },
@@ -17,14 +17,14 @@ const onOrOff = ['on', 'off'] as const
 const oneOrZero = ['1', '0'] as const
 
 /**
- * Every variable that Sluice reads, with its default; where there is none, the description says what
- * holds. docs/CONFIG.md is generated from it.
+ * Every variable that Sluice reads. A description is one sentence, because `--help` prints it; what
+ * more there is to say stands in docs/CONFIG.md, whose table is generated from here.
  */
 export const variables = deepFreeze({
   SLUICE_MQTT_HOST: {
     kind: 'text',
     default: '127.0.0.1',
-    description: 'Address that the MQTT broker listens on.',
+    description: 'Bind address of the MQTT broker.',
   },
   SLUICE_MQTT_PORT: {
     kind: 'integer',
@@ -37,43 +37,45 @@ export const variables = deepFreeze({
     range: ports,
     default: 8883,
     description:
-      'Port of MQTT over TLS; 0 picks a free one. Listened on when `SLUICE_TLS_CERT_FILE` is set.',
+      'Port of MQTT over TLS, which opens when `SLUICE_TLS_CERT_FILE` is set; 0 picks a free one.',
   },
   SLUICE_MQTTS_HOST: {
     kind: 'text',
-    description:
-      'Address that MQTT over TLS listens on, so that MQTT in the clear may stay on loopback. Default: `SLUICE_MQTT_HOST`.',
+    whenUnset: 'the value of `SLUICE_MQTT_HOST`',
+    description: 'Bind address of MQTT over TLS, so that plain MQTT can stay on loopback.',
   },
   SLUICE_TLS_CERT_FILE: {
     kind: 'text',
+    whenUnset: 'no TLS',
     description:
-      'PEM file of the certificate that MQTT over TLS and HTTPS show, with those between it and its CA. The three files are followed while the engine runs; connections that stand are kept.',
+      'PEM file with the certificate chain of the server, for MQTT over TLS and for HTTPS.',
   },
   SLUICE_TLS_KEY_FILE: {
     kind: 'text',
-    description: 'PEM file of its key, not encrypted, mode 600.',
+    whenUnset: 'no TLS',
+    description: 'PEM file with the unencrypted private key of the server certificate, mode 600.',
   },
   SLUICE_TLS_CA_FILE: {
     kind: 'text',
-    description:
-      'PEM file of the CAs of client certificates. With it clients are asked for a certificate, and one that is not of these CAs ends the connection. A client without any may log in by a password, or anonymously where that is on.',
+    whenUnset: 'clients are not asked for a certificate',
+    description: 'PEM file with the CAs that may issue client certificates.',
   },
   SLUICE_MQTT_ANONYMOUS: {
     kind: 'choice',
     choices: onOrOff,
-    description:
-      'Whether MQTT clients without certificate, user name or signed URL are let in. Default: `on` where they come in on loopback (`SLUICE_MQTT_HOST`, `SLUICE_MQTTS_HOST`; over WebSocket `SLUICE_HTTP_HOST`) or with `SLUICE_INSECURE=1`, else `off`.',
+    whenUnset: '`on` for listeners on loopback and with `SLUICE_INSECURE=1`, else `off`',
+    description: 'Whether MQTT clients may connect without certificate, user name or signed URL.',
   },
   SLUICE_PASSWORD_FILE: {
     kind: 'text',
-    description:
-      'File of the MQTT users, which `sluice passwd` writes, mode 600; a change is taken in while the engine runs.',
+    whenUnset: 'there are no users',
+    description: 'File with the MQTT users, written by `sluice passwd`, mode 600.',
   },
   SLUICE_POLICIES_DIR: {
     kind: 'text',
     default: './policies',
     description:
-      'Folder of the MQTT policies. While it is not there every client that is let in may do everything; once it is, what no policy allows is denied.',
+      'Folder with the MQTT policies; while it does not exist, every admitted client may do everything.',
   },
   SLUICE_MQTT_CONNECTIONS_MAX: {
     kind: 'integer',
@@ -85,15 +87,14 @@ export const variables = deepFreeze({
     kind: 'integer',
     range: { minimum: 0, maximum: 1_000_000 },
     default: 1_000,
-    description:
-      'Of these, from one address (of IPv6 its /64); 0 is no limit. Loopback has none: a proxy on this machine may stand for many clients.',
+    description: 'MQTT connections at a time from one IPv4 address or IPv6 /64; 0 is no limit.',
   },
   SLUICE_MQTT_CONNECT_RATE: {
     kind: 'integer',
     range: { minimum: 0, maximum: 100_000 },
     default: 100,
     description:
-      'New MQTT connections a second from one address, after ten times as many at once; 0 is no limit. Loopback has none.',
+      'New MQTT connections a second from one address, with bursts of ten times as many; 0 is no limit.',
   },
   SLUICE_MQTT_PUBLISH_RATE: {
     kind: 'integer',
@@ -105,15 +106,14 @@ export const variables = deepFreeze({
     kind: 'integer',
     range: { minimum: 1, maximum: 65_535 },
     default: 256,
-    description:
-      'UTF-8 bytes of a topic, over MQTT, HTTP or by a republish action, and of a topic filter, of an MQTT client or in FROM; as on AWS.',
+    description: 'UTF-8 bytes of a topic or a topic filter, as on AWS.',
   },
   SLUICE_MQTT_TOPIC_SLASHES_MAX: {
     kind: 'integer',
     // The broker takes 100 levels, three of which may be a Basic Ingest prefix.
     range: { minimum: 0, maximum: 96 },
     default: 7,
-    description: 'Slashes in it, as on AWS; those of the prefix `$aws/rules/<rule>/` do not count.',
+    description: 'Slashes of a topic or a topic filter, as on AWS.',
   },
   SLUICE_MQTT_PAYLOAD_BYTES_MAX: {
     kind: 'integer',
@@ -125,7 +125,7 @@ export const variables = deepFreeze({
     kind: 'integer',
     range: { minimum: 1, maximum: 1_000 },
     default: 8,
-    description: 'Filters in one SUBSCRIBE, as on AWS; more end the connection.',
+    description: 'Topic filters in one SUBSCRIBE, as on AWS; more end the connection.',
   },
   SLUICE_MQTT_CLIENT_ID_BYTES_MAX: {
     kind: 'integer',
@@ -136,7 +136,7 @@ export const variables = deepFreeze({
   SLUICE_HTTP_HOST: {
     kind: 'text',
     default: '127.0.0.1',
-    description: 'Address that the HTTP API listens on.',
+    description: 'Bind address of the HTTP API.',
   },
   SLUICE_HTTP_PORT: {
     kind: 'integer',
@@ -147,20 +147,19 @@ export const variables = deepFreeze({
   SLUICE_HTTP_TLS: {
     kind: 'choice',
     choices: onOrOff,
-    description:
-      'Whether the HTTP API is served over TLS, with the files of MQTT over TLS. Default: `on` when `SLUICE_TLS_CERT_FILE` is set.',
+    whenUnset: '`on` when `SLUICE_TLS_CERT_FILE` is set, else `off`',
+    description: 'Whether the HTTP API is served over TLS, with the certificate of MQTT over TLS.',
   },
   SLUICE_HTTP_CALL_RATE: {
     kind: 'integer',
     range: { minimum: 0, maximum: 1_000_000 },
     default: 0,
-    description:
-      'Calls a second to the HTTP API of one access key or, with `SLUICE_AUTH=off`, of one address; more are answered with ThrottlingException. 0 is no limit.',
+    description: 'Calls a second that one caller of the HTTP API may make; 0 is no limit.',
   },
   SLUICE_LAB_HOST: {
     kind: 'text',
     default: '127.0.0.1',
-    description: 'Address that the local Kinesis and STS listen on.',
+    description: 'Bind address of the local Kinesis and STS.',
   },
   SLUICE_LAB_PORT: {
     kind: 'integer',
@@ -174,158 +173,156 @@ export const variables = deepFreeze({
     form: 'on, off, or some of writes, reads and fan-out with commas between them',
     default: 'on',
     description:
-      'Limits of each shard of the local Kinesis, `on` as on AWS: 1000 records/s and 1 MiB/s written, 5 GetRecords/s and 2 MiB/s read, 2 MiB/s and a SubscribeToShard in 5 seconds for each consumer of enhanced fan-out. `off` for measuring and for `sluice simulate --rate max`; or those that apply, such as `writes,reads` without `fan-out`.',
+      'Shard limits that the local Kinesis applies: `on` as on AWS, `off`, or some of them.',
   },
   SLUICE_LAB_STRICT: {
     kind: 'choice',
     choices: oneOrZero,
     default: '0',
-    description:
-      '`1` lets the local Kinesis and STS verify the signature of each call: it must be by `sluice-lab` with `sluice-lab` as secret, or by keys that AssumeRole gave out.',
+    description: '`1` makes the local Kinesis and STS verify the signature of each call.',
   },
   SLUICE_LAB_DATA: {
     kind: 'text',
-    description:
-      'Folder of its own that the local Kinesis keeps its streams and records in, so that they outlive a restart. Default: none, all is in memory.',
+    whenUnset: 'they are kept in memory only',
+    description: 'Folder in which the local Kinesis keeps streams and records across restarts.',
   },
   SLUICE_LAB_MAX_BYTES: {
     kind: 'integer',
     range: { minimum: 1_048_576, maximum: 68_719_476_736 },
     default: 536_870_912,
     description:
-      'Memory for the records of all streams of the local Kinesis; beyond it the oldest records go, with a warning.',
+      'Memory for the records of all local streams; beyond it the oldest records are dropped with a warning.',
   },
   SLUICE_LAB_STATUS_MS: {
     kind: 'integer',
     range: { minimum: 0, maximum: 600_000 },
-    description:
-      'How long streams and consumers of the local Kinesis are CREATING, UPDATING and DELETING. Default: streams are made and deleted at once, everything else takes 50 ms.',
+    whenUnset: 'streams are created and deleted at once, other changes take 50 ms',
+    description: 'How long local streams and consumers stay CREATING, UPDATING and DELETING.',
   },
   SLUICE_RULES_DIR: {
     kind: 'text',
     default: './rules',
-    description: 'Folder of the rules, one `<name>.json` each.',
+    description: 'Folder with the rules, one `<name>.json` each.',
   },
   SLUICE_FUNCTIONS_DIR: {
     kind: 'text',
     default: './functions',
-    description:
-      'Folder of the functions that event source mappings invoke: `<name>.mjs`, or `<name>.json` with the URL of a Runtime Interface Emulator.',
+    description: 'Folder with the functions that event source mappings invoke.',
   },
   SLUICE_SAMPLE_MAPPING: {
     kind: 'choice',
     choices: onOrOff,
-    description:
-      'Whether a new data folder begins with an event source mapping of the stream `hot-devices` to the function `print_readings`. Default: `on`. In the lab alone: `start` makes no sample.',
+    whenUnset: '`on` in the lab; `start` never makes a sample',
+    description: 'Whether a new data folder of the lab starts with a sample event source mapping.',
   },
   SLUICE_DATA_DIR: {
     kind: 'text',
-    description:
-      'Folder of the outbox; one process at a time uses it, and a folder of a lab is never used by `start`, nor the other way round. Default: `./lab-data` in the lab, `./data` in `start`.',
+    whenUnset: '`./lab-data` in the lab, `./data` in `start`',
+    description: 'Folder of the outbox and of other state, used by one process at a time.',
   },
   SLUICE_PROTO_DIR: {
     kind: 'text',
+    whenUnset: '`decode` finds no descriptor',
     description:
-      "In the lab the folder of protobuf descriptors for `decode(x, 'proto', ...)`, in place of S3: `<folder>/<bucket>/<key>`.",
+      "Folder of protobuf descriptors that replaces S3 for `decode(x, 'proto', ...)` in the lab.",
   },
   SLUICE_OUTBOX_MAX_BYTES: {
     kind: 'integer',
     range: { minimum: 1_048_576, maximum: 1_099_511_627_776 },
     default: 1_073_741_824,
     description:
-      'Bytes that undelivered records may take on disk. A stream may have a quarter of it; while that is full, messages for the stream wait (QoS 1 and 2) or are dropped and counted (QoS 0).',
+      'Bytes that undelivered records may take on disk; one stream may take a quarter of it.',
   },
   SLUICE_ACCOUNT_ID: {
     kind: 'pattern',
     pattern: /^\d{12}$/,
     form: '12 digits',
-    description:
-      'AWS account in ARNs, which policies name, and in `accountid()`; STS is then not asked. Default: `000000000000` in the lab; in `start` the account that STS names, else the one that it named last. See SECURITY.md, "The account".',
+    whenUnset: '`000000000000` in the lab, the account that STS names in `start`',
+    description: 'AWS account in ARNs, in policies and in `accountid()`.',
   },
   AWS_REGION: {
     kind: 'pattern',
     pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
     form: 'the name of a region, such as eu-central-1',
-    description:
-      'Region of the streams and in ARNs. Default: `us-east-1` in the lab; in `start` it must be set (`AWS_DEFAULT_REGION` counts too).',
+    whenUnset:
+      '`us-east-1` in the lab, `AWS_DEFAULT_REGION` in `start`, where one of the two is required',
+    description: 'AWS region of the streams, also in ARNs.',
   },
   SLUICE_LOG_LEVEL: {
     kind: 'choice',
     choices: ['debug', 'info', 'warn', 'error', 'silent'],
     default: 'info',
-    description: 'Lowest level that is logged: debug, info, warn, error, silent.',
+    description: 'Lowest level that is logged: `debug`, `info`, `warn`, `error` or `silent`.',
   },
   SLUICE_AUTH: {
     kind: 'choice',
     choices: ['off', 'sigv4'],
-    description:
-      'Authentication of the HTTP API: `sigv4` takes signed requests only, of keys that `sluice keys create` makes. Default: `off` in the lab, `sigv4` in `start`.',
+    whenUnset: '`off` in the lab, `sigv4` in `start`',
+    description: 'Authentication of the HTTP API: `sigv4` accepts signed requests only.',
   },
   SLUICE_CREDENTIALS_FILE: {
     kind: 'text',
-    description:
-      'File of the access keys, mode 600; a change is taken in while the engine runs. Default: `credentials.json` in `SLUICE_DATA_DIR`.',
+    whenUnset: '`credentials.json` in `SLUICE_DATA_DIR`',
+    description: 'File with the access keys, written by `sluice keys`, mode 600.',
   },
   SLUICE_METRICS_TOKEN: {
     kind: 'pattern',
     pattern: /^[!-~]{16,256}$/,
     form: '16 to 256 printable characters without blanks',
     isSecret: true,
-    description:
-      'With `sigv4`, `GET /v1/metrics` is also answered to `Authorization: Bearer <token>`: 16 to 256 printable characters without blanks.',
+    whenUnset: 'no token',
+    description: 'Bearer token that also opens `GET /v1/metrics` when requests must be signed.',
   },
   SLUICE_INSECURE: {
     kind: 'choice',
     choices: oneOrZero,
     default: '0',
-    description:
-      '`1` allows what authenticates nobody to listen off loopback: the local Kinesis, the HTTP API with `SLUICE_AUTH=off`, and MQTT, which then lets anonymous clients in unless `SLUICE_MQTT_ANONYMOUS=off`.',
+    description: '`1` allows listeners without authentication on non-loopback addresses.',
   },
   SLUICE_MQTT_UNANSWERED_MAX: {
     kind: 'integer',
     range: { minimum: 1, maximum: 65_535 },
     default: 64,
     description:
-      'Messages of one MQTT client that are handled at a time; the next ones wait in its connection.',
+      'Messages of one MQTT client that are handled at a time; later ones wait in its connection.',
   },
   SLUICE_DRAIN_MS: {
     kind: 'integer',
     range: { minimum: 0, maximum: 600_000 },
     default: 8_000,
     description:
-      'How long a stop (SIGTERM) waits for messages without an answer, and for calls to Kinesis. What is left then stays on disk.',
+      'How long a graceful shutdown (SIGTERM) waits for unanswered messages and for calls to Kinesis.',
   },
   SLUICE_RULES_MAX: {
     kind: 'integer',
     range: { minimum: 1, maximum: 100_000 },
     default: 1_000,
-    description: 'Rules that the store takes.',
+    description: 'Rules that the engine accepts.',
   },
   SLUICE_REGEX: {
     kind: 'choice',
     choices: ['linear', 'backtracking'],
     default: 'linear',
     description:
-      '`linear`: regular expressions take time in proportion to the text. `backtracking` also runs look-around, backreferences, possessive quantifiers and atomic groups. The risk is yours: such a pattern may take exponential time on a payload made for it, and the whole engine stands still meanwhile. Patterns that need none of these stay linear.',
+      '`linear` bounds the time of a regular expression; `backtracking` supports more syntax without a bound.',
   },
   SLUICE_DELIVERY_ORDERING: {
     kind: 'choice',
     choices: deliveryLimits.orderings,
     default: 'key',
-    description:
-      'Order of the records of a partition key: `key` (kept, but within one partly failed call), `strict` (kept always, one record of a key in a call) or `none`. This and the other `SLUICE_DELIVERY_*` are what holds where a rule has no delivery setting of its own.',
+    description: 'Order of the records of one partition key: `key`, `strict` or `none`.',
   },
   SLUICE_DELIVERY_BATCH_COUNT: {
     kind: 'integer',
     range: deliveryLimits.count,
     default: 500,
-    description: 'Records in one call to Kinesis at most.',
+    description: 'Records in one call to Kinesis.',
   },
   SLUICE_DELIVERY_BATCH_BYTES: {
     kind: 'integer',
     range: deliveryLimits.bytes,
     default: 5_242_880,
-    description: 'Bytes in one call to Kinesis at most, partition keys included.',
+    description: 'Bytes in one call to Kinesis, partition keys included.',
   },
   SLUICE_DELIVERY_BATCH_PERIOD_MS: {
     kind: 'integer',
@@ -344,20 +341,21 @@ export const variables = deepFreeze({
     range: deliveryLimits.maxAgeMs,
     default: 86_400_000,
     description:
-      'How long a record waits for a missing stream or a refused role, before the error action or the dead letters get it.',
+      'How long a record waits for a missing stream or a refused role before it is given up.',
   },
   SLUICE_ROLE_PROBE: {
     kind: 'choice',
     choices: onOrOff,
+    whenUnset: '`on` in `start`, `off` in the lab',
     description:
-      'Whether the roles of a rule are assumed when it is created or replaced over HTTP, and the rule is refused when STS refuses. Default: `on` in `start`, `off` in the lab.',
+      'Whether creating or replacing a rule over HTTP requires that its roles can be assumed.',
   },
   SLUICE_ERROR_ACTION_SCOPE: {
     kind: 'choice',
     choices: ['all', 'actions'],
     default: 'all',
     description:
-      "What reaches a rule's error action: `all` failures, those of SQL and of templates too, or as on AWS those of `actions` alone.",
+      "Failures that reach a rule's error action: `all`, or only those of `actions`, as on AWS.",
   },
 } as const satisfies VariableTable)
 

@@ -43,7 +43,7 @@ describe('loadConfig', () => {
     [{ AWS_REGION: 'nowhere' }, /AWS_REGION=nowhere .*such as eu-central-1\. /],
     [{ SLUICE_LAB_LIMITS: 'reads,all' }, /SLUICE_LAB_LIMITS=reads,all .*writes, reads and fan-out/],
     [{ SLUICE_LAB_STRICT: 'yes' }, /SLUICE_LAB_STRICT=yes .*it must be 1 or 0\. /],
-    [{ SLUICE_AUTH: 'basic' }, /SLUICE_AUTH=basic .*`sigv4` takes signed requests/],
+    [{ SLUICE_AUTH: 'basic' }, /SLUICE_AUTH=basic .*`sigv4` accepts signed requests/],
     [{ SLUICE_METRICS_TOKEN: 'short' }, /SLUICE_METRICS_TOKEN=\(not shown\) .*16 to 256/],
     [{ SLUICE_HTTP_HOST: '0.0.0.0' }, /SLUICE_HTTP_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
     [{ SLUICE_MQTT_HOST: '0.0.0.0' }, /SLUICE_MQTT_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],

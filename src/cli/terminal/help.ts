@@ -106,9 +106,10 @@ export function variablesOfMode(mode: Config['mode']): (width: number) => string
 
 function describeVariables(names: readonly VariableName[], width: number): string {
   const texts = names.map((name) => {
-    const { description, default: value }: Variable = variables[name]
-    const fallback = value === undefined ? '' : ` Default: ${value}.`
-    const text = `${description.replaceAll('`', '')}${fallback}`
+    const { description, default: value, whenUnset }: Variable = variables[name]
+    const otherwise = value ?? whenUnset
+    const fallback = otherwise === undefined ? '' : ` Default: ${otherwise}.`
+    const text = `${description}${fallback}`.replaceAll('`', '')
     return `  ${name}\n${wrap(text, width, '      ')}`
   })
   return ['Environment variables:', ...texts].join('\n')

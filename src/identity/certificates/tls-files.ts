@@ -23,7 +23,7 @@ export interface TlsFiles {
   /** PEM, not encrypted, mode 600. */
   readonly keyFile: string
   /** PEM: the CAs of client certificates. Absent: no client certificate is asked for. */
-  readonly authorityFile?: string
+  readonly authorityFile?: string | undefined
 }
 
 /** As `tls.createServer` and `server.setSecureContext` take it. */

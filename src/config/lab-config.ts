@@ -9,7 +9,7 @@ import type { VariableName, Variables } from './variables.ts'
 export const labAccountId = '000000000000'
 export const labRegion = 'us-east-1'
 
-/** The local Kinesis and STS. */
+/** Settings of the local Kinesis and STS. */
 export interface LabConfig {
   readonly host: string
   readonly port: number
@@ -18,12 +18,12 @@ export interface LabConfig {
     readonly reads: boolean
     readonly fanOut: boolean
   }
-  /** Signatures are verified. */
+  /** Whether signatures are verified. */
   readonly isStrict: boolean
-  /** Absent: all is in memory. */
+  /** Undefined: streams and records are in memory only. */
   readonly dataDir: string | undefined
   readonly storedBytesMax: number
-  /** Absent: as the lab likes it. */
+  /** How long each passing status lasts; undefined: the lab's defaults. */
   readonly statusMs: number | undefined
 }
 
@@ -64,8 +64,7 @@ export interface KinesisConfig {
 }
 
 /**
- * What `sluice kinesis` takes from the environment: settings of the engine's listeners do not
- * concern it.
+ * The configuration of `sluice kinesis`. It ignores the variables of the engine, even unusable ones.
  *
  * @throws SluiceError ConfigInvalid
  */
@@ -79,7 +78,7 @@ export function loadKinesisConfig(environment: Environment): KinesisConfig {
   ])
   const lab = labConfigOf(read)
   const insecure = read.SLUICE_INSECURE === '1'
-  if (!insecure && !isLoopback(lab.host)) throw openListener('SLUICE_LAB_HOST', lab.host)
+  if (!insecure && !isLoopback(lab.host)) throw openListenerError('SLUICE_LAB_HOST', lab.host)
   return {
     lab,
     region: read.AWS_REGION ?? labRegion,
@@ -89,11 +88,11 @@ export function loadKinesisConfig(environment: Environment): KinesisConfig {
   }
 }
 
-/** Without authentication only this machine reaches a port, unless the operator says otherwise. */
-export function openListener(name: VariableName, host: string): SluiceError {
+/** The refusal of a non-loopback listener without authentication that nobody asked for. */
+export function openListenerError(name: VariableName, host: string): SluiceError {
   return new SluiceError(
     'ConfigInvalid',
-    `${name}=${host} is not a loopback address and nothing is authenticated: ` +
+    `${name}=${host} is not a loopback address and its clients are not authenticated: ` +
       'set SLUICE_INSECURE=1 to listen there all the same',
   )
 }
