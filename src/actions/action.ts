@@ -1,7 +1,7 @@
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { DeliverySettings, NewRecord, Origin } from '../outbox/outbox.ts'
+import type { DeliverySettings, NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { Scope } from '../sql/sql.ts'
 
 /** What an action of a rule comes to for one message, or why it comes to nothing. */
@@ -34,9 +34,9 @@ export interface CompiledAction {
    * Pure. What it throws, such as a template whose text is too long, is this action's failure.
    *
    * @param output what the action is to send: what the rule's SELECT gave, or the error document
-   * @param origin the message in `scope`, for what is kept of it with a record
+   * @param source the message in `scope`, for what is kept of it with a record
    */
-  apply(scope: Scope, output: Buffer, origin: Origin): ActionOutcome
+  apply(scope: Scope, output: Buffer, source: SourceMessage): ActionOutcome
 }
 
 export type ActionKind = 'kinesis' | 'republish'
@@ -54,7 +54,7 @@ export interface ActionContext {
 }
 
 /** How people call the place of an action in a payload: `actions[0]`, `errorAction`. */
-export function placeOfAction(index: number): string {
+export function fieldOfAction(index: number): string {
   return index === errorActionIndex ? 'errorAction' : `actions[${index}]`
 }
 

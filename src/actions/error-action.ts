@@ -1,4 +1,4 @@
-import type { NewRecord, Origin } from '../outbox/outbox.ts'
+import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { ActionFailure, ActionKind } from './action.ts'
 
 /**
@@ -33,13 +33,13 @@ export function failureOfAction(
 }
 
 /** @returns the failure of a record that the stream does not take, whatever is tried */
-export function failureOfRecord(lost: {
+export function failureOfRecord(givenUp: {
   readonly record: Pick<NewRecord, 'destination'>
   readonly reason: { readonly code: string; readonly message: string }
   /** Calls that failed for it. */
   readonly attempts: number
 }): Failure {
-  const { record, reason, attempts } = lost
+  const { record, reason, attempts } = givenUp
   return {
     failedAction: actionNames.kinesis,
     failedResource: record.destination.streamName,
@@ -53,16 +53,16 @@ export function failureOfRecord(lost: {
  */
 export function errorDocument(
   ruleName: string,
-  origin: Origin,
+  source: SourceMessage,
   failures: readonly Failure[],
 ): Buffer {
   return Buffer.from(
     JSON.stringify({
       ruleName,
-      topic: origin.topic,
-      cloudwatchTraceId: origin.messageId,
-      clientId: origin.clientId ?? 'n/a',
-      base64OriginalPayload: origin.payload.toString('base64'),
+      topic: source.topic,
+      cloudwatchTraceId: source.messageId,
+      clientId: source.clientId ?? 'n/a',
+      base64OriginalPayload: source.payload.toString('base64'),
       failures,
     }),
   )

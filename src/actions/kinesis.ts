@@ -2,7 +2,7 @@ import { SluiceError } from '../base/errors.ts'
 import type { NewRecord } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileField, failureFor } from './action-template.ts'
-import { placeOfAction } from './action.ts'
+import { fieldOfAction } from './action.ts'
 import type { ActionContext, CompiledAction } from './action.ts'
 import { createStreamTarget } from './stream-target.ts'
 
@@ -33,7 +33,7 @@ export function compileKinesisAction(
   context: ActionContext,
 ): CompiledAction {
   const { ruleName, index: actionIndex, delivery } = context
-  const place = placeOfAction(actionIndex)
+  const place = fieldOfAction(actionIndex)
   const fields = {
     stream:
       delivery.streamArn === undefined
@@ -55,7 +55,7 @@ export function compileKinesisAction(
   return {
     kind: 'kinesis',
     constantStreamNames: typeof constant === 'object' ? [constant.streamName] : [],
-    apply(scope, output, origin) {
+    apply(scope, output, source) {
       const streamText = stream.expand(scope)
       const destination = target.destinationOf(streamText)
       const key = partitionKey?.expand(scope) ?? scope.document.environment.newUuid()
@@ -69,7 +69,7 @@ export function compileKinesisAction(
         failureFor('TemplateFailed', fields.explicitHashKey, streamText, hashKeyProblem(hashKey)) ??
         failureFor('ActionFailed', `${place}.kinesis`, streamText, recordProblem(output, key))
       if (failure) return { ok: false, failure }
-      const plain = { destination, partitionKey: key, data: output, ruleName, actionIndex, origin }
+      const plain = { destination, partitionKey: key, data: output, ruleName, actionIndex, source }
       const record: NewRecord =
         hashKey === undefined ? plain : { ...plain, explicitHashKey: hashKey }
       return { ok: true, records: [record], messages: [] }

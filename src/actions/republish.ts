@@ -4,7 +4,7 @@ import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileField } from './action-template.ts'
-import { placeOfAction } from './action.ts'
+import { fieldOfAction } from './action.ts'
 import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from './action.ts'
 import { compileMqttHeaders } from './mqtt-headers.ts'
 import type { MqttHeadersDefinition } from './mqtt-headers.ts'
@@ -47,7 +47,7 @@ export function compileRepublishAction(
   statement: CompiledStatement,
   context: ActionContext,
 ): CompiledAction {
-  const place = `${placeOfAction(context.index)}.republish`
+  const place = `${fieldOfAction(context.index)}.republish`
   const field = `${place}.topic`
   const topic = compileField(definition.topic, statement, field)
   const { topicLimits } = context

@@ -1,5 +1,5 @@
 import type { Message } from '../message.ts'
-import type { Origin } from '../outbox/outbox.ts'
+import type { SourceMessage } from '../outbox/outbox.ts'
 
 /**
  * What a record keeps of the message that it comes from. Made once a message: all its records have
@@ -7,26 +7,26 @@ import type { Origin } from '../outbox/outbox.ts'
  *
  * @param newUuid names a message that has no trace id
  */
-export function originOf(message: Message, newUuid: () => string): Origin {
+export function sourceOf(message: Message, newUuid: () => string): SourceMessage {
   const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = message
   const messageId = traceId ?? newUuid()
-  const origin: { -readonly [Name in keyof Origin]: Origin[Name] } = {
+  const source: { -readonly [Name in keyof SourceMessage]: SourceMessage[Name] } = {
     messageId,
     topic,
     timestampMs,
     payload,
   }
   // Not by spreading: that costs more than all the rest, for every message.
-  if (clientId !== undefined) origin.clientId = clientId
-  if (traceId !== undefined) origin.traceId = traceId
-  if (principal !== undefined) origin.principal = principal
-  if (republishDepth !== undefined) origin.republishDepth = republishDepth
-  return origin
+  if (clientId !== undefined) source.clientId = clientId
+  if (traceId !== undefined) source.traceId = traceId
+  if (principal !== undefined) source.principal = principal
+  if (republishDepth !== undefined) source.republishDepth = republishDepth
+  return source
 }
 
-/** The message of an origin, as far as it was kept: its headers and source address were not. */
-export function messageOfOrigin(origin: Origin): Message {
-  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = origin
+/** The message that a record comes from, without its headers and source address: no record has them. */
+export function messageOfSource(source: SourceMessage): Message {
+  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = source
   return {
     topic,
     payload,

@@ -73,7 +73,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const delivery = await startDelivery(dependencies, metrics, stages, {
     drain,
     // The producer starts when the engine stands.
-    onGivenUp: (records) => engine.handOver(records),
+    onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
   const { directory, lab, outbox, aws, producer } = delivery

@@ -38,7 +38,7 @@ export interface DestinationLoopDependencies extends Pick<
 > {
   readonly outbox: Pick<
     Outbox,
-    'read' | 'settle' | 'settling' | 'destinations' | 'giveUp' | 'originOf' | 'ageMs'
+    'read' | 'delivered' | 'removalsPending' | 'destinations' | 'giveUp' | 'sourceOf' | 'ageMs'
   >
   readonly metrics: ApplyVerdictDependencies['metrics'] &
     Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
@@ -109,7 +109,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   /** `starved`: it could start, had other destinations left a slot; `behind`: the disk is slower. */
   function startCall(nowMs: number): 'started' | 'none' | 'starved' | 'behind' {
     if (inFlight.size >= backoff.allowed(nowMs) || givingUp.pending() > givingUpMax) return 'none'
-    if (outbox.settling() > settlingMax) return 'behind'
+    if (outbox.removalsPending() > settlingMax) return 'behind'
     backlog.fill(nowMs)
     if (spacing.delayMs(nowMs, queue.ready(nowMs)) > 0) return 'none'
     if (!slots.tryTake(run)) return 'starved'

@@ -1,4 +1,4 @@
-import { placeOfAction } from '../actions/action.ts'
+import { fieldOfAction } from '../actions/action.ts'
 import type { ActionOutcome } from '../actions/action.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import type { RuleOutcome } from './run-rule.ts'
@@ -74,6 +74,6 @@ function isKnown({ first, others }: Budget, destination: Destination): boolean {
 function tooMuch(given: Given, message: string, index: number): ActionOutcome {
   const [record] = given.records
   const resource = record?.destination.streamName ?? given.messages[0]?.topic ?? ''
-  const where = placeOfAction(index)
+  const where = fieldOfAction(index)
   return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }

@@ -1,5 +1,5 @@
 import { failureOfRecord } from '../actions/error-action.ts'
-import { messageOfOrigin } from '../actions/source-message.ts'
+import { messageOfSource } from '../actions/source-message.ts'
 import { createClientOrder } from './client-order.ts'
 import type { Clock } from '../base/clock.ts'
 import { createDistribution } from './distribution.ts'
@@ -9,7 +9,13 @@ import type { Gathered, Gathering } from './gather.ts'
 import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
 import type { Message, MessageSender } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { AppendOptions, DeadLetter, NewRecord, Origin, Outbox } from '../outbox/outbox.ts'
+import type {
+  AppendOptions,
+  DeadLetter,
+  NewRecord,
+  SourceMessage,
+  Outbox,
+} from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { subjectOf } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
@@ -40,7 +46,7 @@ export interface Engine {
    * Asks the rules' error actions to take records that are given up. There is one document for all
    * of them that are of one rule and message: they have the same list of records.
    */
-  readonly handOver: OnGivenUp
+  readonly onGivenUp: OnGivenUp
   /**
    * What the action of a dead letter, as its rule is now, makes of the message.
    *
@@ -54,7 +60,7 @@ export interface Engine {
   distribute(messages: readonly Message[]): Promise<void>
 }
 
-export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'origin'>
+export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
 
 export interface RuleSource {
   /** The enabled rules whose filter matches, in the order of their names. */
@@ -121,14 +127,18 @@ export function createEngine(
       const placed = order.inTurn(message, place, sender)
       return placed instanceof Promise ? placed.then(finish) : finish(placed)
     },
-    async handOver(lost) {
-      const { handedTo, messages } = await handOver(lost, { rules, environment, gathering })
-      return { handedTo, onDurable: () => void distribution.handOn(messages) }
+    async onGivenUp(records) {
+      const { replacements, messages } = await replaceGivenUp(records, {
+        rules,
+        environment,
+        gathering,
+      })
+      return { replacements, onDurable: () => void distribution.handOn(messages) }
     },
-    async replay({ ruleName, actionIndex: index, data, origin }) {
+    async replay({ ruleName, actionIndex: index, data, source }) {
       const rule = rules.byName(ruleName)
       if (!rule) return undefined
-      return gathering.ofAction(rule, subjectOfOrigin(origin, environment), { index, data })
+      return gathering.ofAction(rule, subjectOfSource(source, environment), { index, data })
     },
     async distribute(messages) {
       await distribution.handOn(messages)
@@ -146,49 +156,51 @@ const nothingPlaced: Placed = Object.freeze({ durable: Promise.resolve(), messag
 const holdWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
 const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 
-interface HandOverParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
+interface ReplacementParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
   readonly gathering: Gathering
 }
 
-async function handOver(
-  lost: readonly GivenUpRecord[],
-  { rules, environment, gathering }: HandOverParts,
+async function replaceGivenUp(
+  records: readonly GivenUpRecord[],
+  { rules, environment, gathering }: ReplacementParts,
 ) {
-  const handedTo: (readonly NewRecord[] | undefined)[] = lost.map(() => undefined)
+  const replacements: (readonly NewRecord[] | undefined)[] = records.map(() => undefined)
   const messages: Message[] = []
-  for (const group of groupsOf(lost).values()) {
+  for (const group of groupsOf(records).values()) {
     const [first] = group
     const rule = first && rules.byName(first.ruleName)
     if (!rule) continue
-    const subject = subjectOfOrigin(first.origin, environment)
-    const failures = group.map(({ out }) => failureOfRecord(out))
+    const subject = subjectOfSource(first.source, environment)
+    const failures = group.map(({ givenUp }) => failureOfRecord(givenUp))
     const gathered = await gathering.ofErrorAction(rule, subject, failures)
     if (!gathered) continue
-    for (const { index } of group) handedTo[index] = gathered.records
+    for (const { index } of group) replacements[index] = gathered.records
     messages.push(...gathered.messages)
   }
-  return { handedTo, messages }
+  return { replacements, messages }
 }
 
-interface IndexedRecord extends Pick<NewRecord, 'ruleName' | 'origin'> {
-  readonly out: GivenUpRecord
+interface IndexedRecord extends Pick<NewRecord, 'ruleName' | 'source'> {
+  readonly givenUp: GivenUpRecord
   readonly index: number
 }
 
 /** Those of one rule and message together. What an error action sent has nobody to go to. */
-function groupsOf(lost: readonly GivenUpRecord[]): ReadonlyMap<string, readonly IndexedRecord[]> {
+function groupsOf(
+  records: readonly GivenUpRecord[],
+): ReadonlyMap<string, readonly IndexedRecord[]> {
   const groups = new Map<string, IndexedRecord[]>()
-  for (const [index, out] of lost.entries()) {
-    const { actionIndex, ruleName, origin } = out.record
+  for (const [index, givenUp] of records.entries()) {
+    const { actionIndex, ruleName, source } = givenUp.record
     if (actionIndex === errorActionIndex) continue
-    const key = `${ruleName}/${origin.messageId}`
+    const key = `${ruleName}/${source.messageId}`
     const group = groups.get(key) ?? []
-    group.push({ out, index, ruleName, origin })
+    group.push({ givenUp, index, ruleName, source })
     groups.set(key, group)
   }
   return groups
 }
 
-function subjectOfOrigin(origin: Origin, environment: SqlEnvironment) {
-  return { document: subjectOf(messageOfOrigin(origin), environment).document, origin }
+function subjectOfSource(source: SourceMessage, environment: SqlEnvironment) {
+  return { document: subjectOf(messageOfSource(source), environment).document, source }
 }

@@ -71,7 +71,7 @@ export function createGathering(
   ): Outcomes | Promise<Outcomes> =>
     whenKnown(runRule(rule, subject), (unbounded) => {
       const outcome = boundRule(budget, unbounded)
-      report.outcome(rule, subject.origin, outcome)
+      report.outcome(rule, subject.source, outcome)
       const failures = failuresOf(rule, outcome, errorActionScope)
       if (failures.length === 0) return outcome.actions
       const last = handleErrors(rule, subject, errorOutput(rule, subject, failures), budget)
@@ -82,7 +82,7 @@ export function createGathering(
     whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
       const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
       if (outcome?.ok === false) {
-        report.errorActionFailed(rule, subject.origin.topic, outcome.failure)
+        report.errorActionFailed(rule, subject.source.topic, outcome.failure)
       }
       return outcome
     })
@@ -125,7 +125,7 @@ export function createGathering(
       }
       return whenKnown(runRule(rule, subject), (unbounded) => {
         const outcome = boundRule(budget, unbounded)
-        report.outcome(rule, subject.origin, outcome)
+        report.outcome(rule, subject.source, outcome)
         return followIfOk(outcome.actions[index], budget)
       })
     },
@@ -136,10 +136,10 @@ type Outcomes = readonly ActionOutcome[]
 
 function errorOutput(
   { name }: CompiledRule,
-  { origin }: Subject,
+  { source }: Subject,
   failures: readonly Failure[],
 ): Buffer {
-  return errorDocument(name, origin, failures)
+  return errorDocument(name, source, failures)
 }
 
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })

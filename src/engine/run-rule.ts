@@ -1,15 +1,15 @@
-import { placeOfAction } from '../actions/action.ts'
+import { fieldOfAction } from '../actions/action.ts'
 import type { ActionFailure, ActionOutcome, CompiledAction } from '../actions/action.ts'
 import { failureOfAction } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
-import { originOf } from '../actions/source-message.ts'
+import { sourceOf } from '../actions/source-message.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { NewRecord, Origin } from '../outbox/outbox.ts'
+import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { ruleFilterMatches } from '../topics/topic-filter.ts'
-import { createDocument, failureOf, settle } from '../sql/sql.ts'
+import { createDocument, failureOf, resolveExternals } from '../sql/sql.ts'
 import type {
   EvaluationFailure,
   MessageDocument,
@@ -48,13 +48,13 @@ export type RuleOutcome = Unmatched | Matched
 /** A message that the rules look at, and what is made of it once for all of them. */
 export interface Subject {
   readonly document: MessageDocument
-  readonly origin: Origin
+  readonly source: SourceMessage
 }
 
 export function subjectOf(message: Message, environment: SqlEnvironment): Subject {
   return {
     document: createDocument(message, environment),
-    origin: originOf(message, environment.newUuid),
+    source: sourceOf(message, environment.newUuid),
   }
 }
 
@@ -69,11 +69,11 @@ const unmatched: RuleOutcome = Object.freeze({
  */
 export function runRule(
   rule: CompiledRule,
-  { document, origin }: Subject,
+  { document, source }: Subject,
 ): RuleOutcome | Promise<RuleOutcome> {
   const scope = rule.statement.openScope(document)
   return contained(
-    () => settle(scope, () => applyRule(rule, scope, origin)),
+    () => resolveExternals(scope, () => applyRule(rule, scope, source)),
     (thrown) => {
       const failure = {
         code: 'EvaluationFailed',
@@ -101,12 +101,12 @@ function contained<Result>(
   }
 }
 
-function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcome {
+function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessage): RuleOutcome {
   const result = rule.statement.evaluate(scope)
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
   const { output, outputIsJson } = result
   const actions = rule.actions.map((action, index) =>
-    applyAction(action, { scope, output, origin, index }),
+    applyAction(action, { scope, output, source, index }),
   )
   // Not `...result`: to spread a union makes a hidden class for every message.
   return failedOutcome(scope) ?? { matched: true, output, outputIsJson, actions }
@@ -115,17 +115,17 @@ function applyRule(rule: CompiledRule, scope: Scope, origin: Origin): RuleOutcom
 interface ActionInput {
   readonly scope: Scope
   readonly output: Buffer
-  readonly origin: Origin
+  readonly source: SourceMessage
   /** Of the action, or `errorActionIndex`. */
   readonly index: number
 }
 
 function applyAction(
   action: CompiledAction,
-  { scope, output, origin, index }: ActionInput,
+  { scope, output, source, index }: ActionInput,
 ): ActionOutcome {
   try {
-    return action.apply(scope, output, origin)
+    return action.apply(scope, output, source)
   } catch (thrown) {
     return thrownByAction(thrown, index)
   }
@@ -135,7 +135,7 @@ function applyAction(
 function thrownByAction(thrown: unknown, index: number): ActionOutcome {
   const isOfTemplate = thrown instanceof SluiceError && thrown.code === 'TemplateFailed'
   const code = isOfTemplate ? 'TemplateFailed' : 'ActionFailed'
-  const where = placeOfAction(index)
+  const where = fieldOfAction(index)
   return { ok: false, failure: { code, message: messageOf(thrown), where, resource: '' } }
 }
 
@@ -206,14 +206,14 @@ export function failuresOf(
  */
 export function runErrorAction(
   { statement, errorAction }: CompiledRule,
-  { document, origin }: Subject,
+  { document, source }: Subject,
   output: Buffer,
 ): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
   if (errorAction === undefined) return undefined
   const scope = statement.openScope(document)
-  const input = { scope, output, origin, index: errorActionIndex }
+  const input = { scope, output, source, index: errorActionIndex }
   const outcome = contained(
-    () => settle(scope, () => applyAction(errorAction, input)),
+    () => resolveExternals(scope, () => applyAction(errorAction, input)),
     (thrown) => thrownByAction(thrown, errorActionIndex),
   )
   return whenKnown(outcome, (applied) => {
@@ -251,10 +251,10 @@ export async function evaluateRule(
   environment: SqlEnvironment,
   templates: readonly CompiledTemplate[] = [],
 ): Promise<Evaluation> {
-  const { document, origin } = subjectOf(message, environment)
+  const { document, source } = subjectOf(message, environment)
   const scope = rule.statement.openScope(document)
-  const { outcome, expanded } = await settle(scope, () => {
-    const applied = isFor(rule, message) ? applyRule(rule, scope, origin) : unmatched
+  const { outcome, expanded } = await resolveExternals(scope, () => {
+    const applied = isFor(rule, message) ? applyRule(rule, scope, source) : unmatched
     const texts = templates.map((template, index) => expandTemplate(template, scope, index))
     return { outcome: failedOutcome(scope) ?? applied, expanded: texts }
   })

@@ -101,8 +101,8 @@ function place(
   table: DestinationTable,
 ): readonly PlacedRecord[] | undefined {
   return holdAll(table, records)?.map(({ record, entry }) => {
-    const { data, partitionKey, origin } = record
-    const payloadBytes = origin.payload === data ? 0 : origin.payload.length
+    const { data, partitionKey, source } = record
+    const payloadBytes = source.payload === data ? 0 : source.payload.length
     return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
   })
 }

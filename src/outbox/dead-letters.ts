@@ -1,18 +1,18 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { decodeLetter } from './store/dead-letter-codec.ts'
-import type { OutReason } from './store/dead-letter-codec.ts'
+import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { Destination } from './store/destination.ts'
 import type { DestinationTable } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import { holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
-import type { Origin } from './store/source-message.ts'
+import type { SourceMessage } from './store/source-message.ts'
 import type { Commits, LeavingLetter } from './outbox-commits.ts'
 import type { OutboxStore, StoredLetterEntry } from './store/outbox-store.ts'
 import { queuedRecord } from './store/queued-record.ts'
-import { acceptedAgain, decodeOrigin, decodeRecord } from './store/record-codec.ts'
+import { acceptedAgain, decodeSource, decodeRecord } from './store/record-codec.ts'
 
 /** A record that was given up: its stream did not take it, and no error action did. */
 export interface DeadLetter {
@@ -21,7 +21,7 @@ export interface DeadLetter {
   readonly ruleName: string
   /** `errorActionIndex` for the rule's error action. */
   readonly actionIndex: number
-  readonly reason: OutReason
+  readonly reason: GivenUpReason
   /** Calls that failed, and when the first and the last did, in epoch milliseconds. */
   readonly attempts: number
   readonly firstMs: number
@@ -31,7 +31,7 @@ export interface DeadLetter {
   readonly partitionKey: string
   readonly explicitHashKey?: string
   readonly data: Buffer
-  readonly origin: Origin
+  readonly source: SourceMessage
 }
 
 /** Which dead letters: these, or all (of a rule). */
@@ -274,7 +274,7 @@ function letterOf({ table }: DeadLetterParts, { id, value }: StoredLetterEntry):
     ...letter,
     ...decodeRecord(record),
     destination: entry.destination,
-    origin: decodeOrigin(record),
+    source: decodeSource(record),
   }
 }
 

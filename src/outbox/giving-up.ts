@@ -1,7 +1,7 @@
 import type { Admission, Placed } from './room.ts'
 import type { Clock } from '../base/clock.ts'
 import { encodeLetter } from './store/dead-letter-codec.ts'
-import type { OutReason } from './store/dead-letter-codec.ts'
+import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import type { LedgerMetrics } from './books/ledger-metrics.ts'
@@ -13,9 +13,9 @@ import type { QueuedRecord } from './store/queued-record.ts'
 import type { SettledSet } from './store/settled-set.ts'
 
 /** A record that is given up, and what takes its place. */
-export interface GivenUp {
+export interface RecordToGiveUp {
   readonly record: QueuedRecord
-  readonly reason: OutReason
+  readonly reason: GivenUpReason
   /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
   readonly attempts: number
   readonly firstMs: number
@@ -25,7 +25,7 @@ export interface GivenUp {
    * object: they are handed over together, or become dead letters together, when there are too
    * many destinations. Absent: the record becomes a dead letter.
    */
-  readonly handedTo?: readonly NewRecord[]
+  readonly replacements?: readonly NewRecord[]
 }
 
 export interface GiveUpParts {
@@ -48,7 +48,7 @@ export interface GiveUpParts {
 export function createGiveUp(parts: GiveUpParts) {
   const { table, settled, commits, admission, clock } = parts
 
-  return async (destinationId: number, records: readonly GivenUp[]): Promise<void> => {
+  return async (destinationId: number, records: readonly RecordToGiveUp[]): Promise<void> => {
     const destination = table.entryWithId(destinationId)
     if (!destination || records.length === 0) return
     const handedMs = clock.monotonicMs()
@@ -78,7 +78,7 @@ export function createGiveUp(parts: GiveUpParts) {
 function replaced(
   parts: GiveUpParts,
   destination: DestinationEntry,
-  records: readonly GivenUp[],
+  records: readonly RecordToGiveUp[],
   acceptedAtMs: number,
 ) {
   const { table, ledger, newEntries } = parts
@@ -99,7 +99,7 @@ function replaced(
       const { ruleName, actionIndex, sequence, stored } = given.record
       const row = ledger.rowOf(ruleName, actionIndex)
       const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
-      if (given.handedTo && isHandedOver(given.handedTo)) return leaving
+      if (given.replacements && isHandedOver(given.replacements)) return leaving
       const letter = encodeLetter({ ...given, destinationId: destination.id, record: stored })
       return { ...leaving, letter }
     })

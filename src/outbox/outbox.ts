@@ -35,7 +35,7 @@ import {
 } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 import { createGiveUp } from './giving-up.ts'
-import type { GivenUp } from './giving-up.ts'
+import type { RecordToGiveUp } from './giving-up.ts'
 import { createLeave } from './leave.ts'
 import { createLedger, moves } from './books/ledger.ts'
 import type { ActionLedger, Ledger, LedgerRow } from './books/ledger.ts'
@@ -43,13 +43,13 @@ import { createLedgerMetrics } from './books/ledger-metrics.ts'
 import type { LedgerMetricNames } from './books/ledger-metrics.ts'
 import { createNewEntries } from './new-entry.ts'
 import type { NewRecord } from './store/new-record.ts'
-import type { Origin } from './store/source-message.ts'
+import type { SourceMessage } from './store/source-message.ts'
 import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
-import { acceptedAtMsOf, decodeOrigin } from './store/record-codec.ts'
+import { acceptedAtMsOf, decodeSource } from './store/record-codec.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
 import { createSettledSet } from './store/settled-set.ts'
@@ -62,7 +62,7 @@ export type {
   DestinationCredentials,
   Ordering,
 } from './store/destination.ts'
-export type { OutReason } from './store/dead-letter-codec.ts'
+export type { GivenUpReason } from './store/dead-letter-codec.ts'
 export type {
   DeadLetter,
   DeadLetterPage,
@@ -72,11 +72,11 @@ export type {
   ReplayByRule,
 } from './dead-letters.ts'
 export type { AppendOptions } from './append.ts'
-export type { GivenUp } from './giving-up.ts'
+export type { RecordToGiveUp } from './giving-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
 export { actionLabel, errorActionIndex } from './store/new-record.ts'
 export type { NewRecord } from './store/new-record.ts'
-export type { Origin } from './store/source-message.ts'
+export type { SourceMessage } from './store/source-message.ts'
 export type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
 /** A destination and what waits for it. */
@@ -121,17 +121,17 @@ export interface Outbox {
   /** The durable, unsettled records of a destination after a sequence (0: from the first). */
   read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
   /** The message that gave rise to a record. */
-  originOf(record: QueuedRecord): Origin
+  sourceOf(record: QueuedRecord): SourceMessage
   /** Forgets delivered records, each at most once. They are removed from disk a little later. */
-  settle(destinationId: number, records: readonly QueuedRecord[]): void
+  delivered(destinationId: number, records: readonly QueuedRecord[]): void
   /** Settled records, of all destinations, whose removal is not on disk yet. */
-  settling(): number
+  removalsPending(): number
   /**
    * Moves records that are given up out of the queue, in one transaction: each to the dead letters,
    * or replaced by what the rule's error action made of it. Durable when it resolves.
    * @throws SluiceError OutboxWriteFailed (rejects): they are in the queue as before
    */
-  giveUp(destinationId: number, records: readonly GivenUp[]): Promise<void>
+  giveUp(destinationId: number, records: readonly RecordToGiveUp[]): Promise<void>
   /** Every destination that is known: those that are unused make room for others. */
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
@@ -194,13 +194,13 @@ export async function openOutbox(
       table.admits(destination, beside),
     ...createReading(parts),
     ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
-    originOf: ({ stored }: QueuedRecord) => decodeOrigin(stored),
-    settle(destinationId: number, records: readonly QueuedRecord[]) {
+    sourceOf: ({ stored }: QueuedRecord) => decodeSource(stored),
+    delivered(destinationId: number, records: readonly QueuedRecord[]) {
       const destination = table.entryWithId(destinationId)
       if (!destination || records.length === 0) return
-      settle(parts, destination, records)
+      countDelivered(parts, destination, records)
     },
-    settling: () => settled.size(),
+    removalsPending: () => settled.size(),
     giveUp: createGiveUp(parts),
     destinations: () => table.entries().map(queuedDestination),
     size() {
@@ -343,7 +343,7 @@ function queuedDestination(entry: DestinationEntry): QueuedDestination {
 }
 
 /** Delivered: counted at once, on disk with a commit soon. */
-function settle(
+function countDelivered(
   { ledger, ledgerMetrics, settled, commits, table, admission }: Parts,
   destination: DestinationEntry,
   records: readonly QueuedRecord[],

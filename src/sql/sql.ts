@@ -11,9 +11,9 @@
  *   const key = expression.expandText(scope)                // templates see the same scope
  *
  * External functions (`aws_lambda()`, ...) need results from outside. So what evaluates on a scope
- * is run by `settle`, which runs it once, or again when results have come in:
+ * is run by `resolveExternals`, which runs it once, or again when results have come in:
  *
- *   const result = await settle(scope, () => statement.evaluate(scope))
+ *   const result = await resolveExternals(scope, () => statement.evaluate(scope))
  *   const failure = failureOf(scope)                        // the result counts for nothing then
  */
 import type { TopicLimits } from '../topics/topic-filter.ts'
@@ -42,7 +42,7 @@ import type { Work } from './values/work.ts'
 export { createDocument } from './externals/document.ts'
 export type { MessageDocument, SqlEnvironment, SqlMessage } from './externals/document.ts'
 export type { OutputProblem, StatementResult } from './compiler/statement.ts'
-export { failureOf, settle } from './compiler/external-calls.ts'
+export { failureOf, resolveExternals } from './compiler/external-calls.ts'
 export type { EvaluationFailure } from './values/evaluation-failure.ts'
 export type { CallExternal, ExternalRequest } from './externals/external-request.ts'
 export type { RegexMode } from './values/dialect.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { compileActions } from '../../src/actions/compile-actions.ts'
 import type { ActionDelivery } from '../../src/actions/action.ts'
 import type { KinesisActionDefinition } from '../../src/actions/kinesis.ts'
-import { originOf } from '../../src/actions/source-message.ts'
+import { sourceOf } from '../../src/actions/source-message.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { messageWith, scopeOf } from '../helpers/messages.ts'
@@ -31,8 +31,8 @@ function apply(
   { output = 'data', delivery = {} }: { output?: string; delivery?: Partial<ActionDelivery> } = {},
 ) {
   const message = messageWith({ payload, traceId: 'trace' })
-  const origin = originOf(message, () => 'uuid-2')
-  return compile(kinesis, delivery).apply(scopeOf(message), Buffer.from(output), origin)
+  const source = sourceOf(message, () => 'uuid-2')
+  return compile(kinesis, delivery).apply(scopeOf(message), Buffer.from(output), source)
 }
 
 /** The destination of the one record that comes of a message. */
@@ -60,7 +60,7 @@ test('a record names destination, key, data and whose it is', () => {
         data: Buffer.from('data'),
         ruleName: 'r',
         actionIndex: 0,
-        origin: {
+        source: {
           messageId: 'trace',
           traceId: 'trace',
           topic: 'a/b',
@@ -171,7 +171,7 @@ describe('delivery settings', () => {
       const outcome = action.apply(
         scopeOf(message),
         Buffer.of(),
-        originOf(message, () => 'id'),
+        sourceOf(message, () => 'id'),
       )
       return outcome.ok ? outcome.records[0]?.destination : undefined
     })

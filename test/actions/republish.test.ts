@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compileActions } from '../../src/actions/compile-actions.ts'
-import { originOf } from '../../src/actions/source-message.ts'
+import { sourceOf } from '../../src/actions/source-message.ts'
 import type { RepublishActionDefinition } from '../../src/actions/republish.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
@@ -23,8 +23,8 @@ function apply(
   republishDepth?: number,
 ) {
   const message = messageWith({ payload, ...(republishDepth && { republishDepth }) })
-  const origin = originOf(message, () => 'id')
-  return compile(republish).apply(scopeOf(message), Buffer.from('output'), origin)
+  const source = sourceOf(message, () => 'id')
+  return compile(republish).apply(scopeOf(message), Buffer.from('output'), source)
 }
 
 describe('the topic', () => {
@@ -100,8 +100,8 @@ test.each([
   [131_073, false],
 ])('an output of %i bytes is a message: %s', (bytes, ok) => {
   const scope = scopeOf(messageWith())
-  const origin = originOf(messageWith(), () => 'id')
-  expect(compile({}).apply(scope, Buffer.alloc(bytes), origin)).toMatchObject({ ok })
+  const source = sourceOf(messageWith(), () => 'id')
+  expect(compile({}).apply(scope, Buffer.alloc(bytes), source)).toMatchObject({ ok })
 })
 
 describe('a header that expands to what it cannot hold fails the action', () => {

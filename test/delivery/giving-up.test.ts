@@ -15,21 +15,21 @@ const lettersOf = (outbox: Outbox) =>
   outbox.deadLetters.list().deadLetters.map((letter) => ({
     text: letter.data.toString(),
     code: letter.reason.code,
-    topic: letter.origin.topic,
+    topic: letter.source.topic,
   }))
 const ofMain = (outbox: Outbox) =>
   outbox.ledger('telemetry').find(({ actionIndex }) => actionIndex === 0)
 
 /** Notes what it is asked, and answers for each record. */
 function createHook(
-  answer: (out: GivenUpRecord) => Awaited<ReturnType<OnGivenUp>>['handedTo'][number],
+  answer: (out: GivenUpRecord) => Awaited<ReturnType<OnGivenUp>>['replacements'][number],
 ) {
   const asked: GivenUpRecord[] = []
   const durable: number[] = []
   const onGivenUp: OnGivenUp = (records) => {
     asked.push(...records)
     const onDurable = () => void durable.push(records.length)
-    return Promise.resolve({ handedTo: records.map(answer), onDurable })
+    return Promise.resolve({ replacements: records.map(answer), onDurable })
   }
   return { asked, durable, onGivenUp }
 }
@@ -80,7 +80,7 @@ describe('a record that is refused for what it is', () => {
     await delivery.producer.idle()
     expect(textsByKey(delivery.lab, 'errors').get('k')).toEqual(['document'])
     expect(lettersOf(delivery.outbox).map(({ text }) => text)).toEqual(['2'])
-    expect(asked.map(({ record }) => record.origin.topic)).toEqual(['a/b', 'a/b'])
+    expect(asked.map(({ record }) => record.source.topic)).toEqual(['a/b', 'a/b'])
     expect(durable).toHaveLength(2)
     expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 2, delivered: 1, handedOver: 1 })
     expect(delivery.outbox.ledger('telemetry')[0]).toMatchObject({ actionIndex: -1, delivered: 1 })

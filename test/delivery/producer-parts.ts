@@ -42,7 +42,7 @@ export interface DeliveryOptions extends ProducerOptions {
   /** Stands between the producer and its calls. */
   readonly watch?: (put: KinesisCalls['put']) => KinesisCalls['put']
   /** What the producer is told of removals that are not on disk. */
-  readonly settling?: Outbox['settling']
+  readonly removalsPending?: Outbox['removalsPending']
   /** How much faster the producer's clock runs. */
   readonly haste?: number
   readonly faultSeed?: number
@@ -101,10 +101,10 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     },
   )
   const { makeStream, onGivenUp, watch = (put) => put } = options
-  const { settling = () => outbox.settling() } = options
+  const { removalsPending = () => outbox.removalsPending() } = options
   const producer = createProducer(
     {
-      outbox: { ...outbox, settling },
+      outbox: { ...outbox, removalsPending },
       callsFor(of) {
         const calls = aws.callsFor(of)
         return { ...calls, put: watch((request) => calls.put(request)) }

@@ -84,7 +84,7 @@ describe('the producer', () => {
     let asked = 0
     const callsWhenAsked: number[] = []
     const delivery = await openDelivery({
-      settling() {
+      removalsPending() {
         asked += 1
         callsWhenAsked.push(putsOf(delivery).length)
         return asked > 5 ? 0 : 1_000_000

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { originOf } from '../../src/actions/source-message.ts'
+import { sourceOf } from '../../src/actions/source-message.ts'
 import type { GivenUpRecord } from '../../src/delivery/producer.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'
@@ -35,7 +35,7 @@ test('gets one document for a rule and message, in the form of AWS', async () =>
       partitionKey: 'c1-7',
       ruleName: 'r',
       actionIndex: -1,
-      origin: { messageId: 'trace-1', topic: 'a/b', payload: message.payload },
+      source: { messageId: 'trace-1', topic: 'a/b', payload: message.payload },
     },
   ])
   const [document] = documentsOf(with2Failures)
@@ -147,7 +147,7 @@ const lost = (members: Partial<NewRecord> = {}): GivenUpRecord => ({
     data: Buffer.of(),
     ruleName: 'r',
     actionIndex: 0,
-    origin: originOf(message, () => 'unused'),
+    source: sourceOf(message, () => 'unused'),
     ...members,
   },
   reason: { code: 'ResourceNotFoundException', message: 'no stream s' },
@@ -160,7 +160,7 @@ const letter = (given: object = {}) => ({
   ruleName: 'r',
   actionIndex: 1,
   data: Buffer.from('as it was'),
-  origin: originOf(message, () => 'unused'),
+  source: sourceOf(message, () => 'unused'),
   ...given,
 })
 
@@ -168,22 +168,22 @@ describe('records that are given up', () => {
   const rule = ruleWith('r', "SELECT * FROM 'a/b'", [kinesis(), kinesis({ streamName: 't' })], {
     errorAction,
   })
-  const other = originOf(messageWith({ payload: { n: 8 }, traceId: 'trace-2' }), () => 'unused')
+  const other = sourceOf(messageWith({ payload: { n: 8 }, traceId: 'trace-2' }), () => 'unused')
 
   test('of one rule and message are one document, in place of all of them', async () => {
     const { engine, appended } = engineWith([rule])
-    const { handedTo } = await engine.handOver([
+    const { replacements } = await engine.onGivenUp([
       lost(),
-      lost({ origin: other }),
+      lost({ source: other }),
       lost({ actionIndex: 1, destination: { ...lost().record.destination, streamName: 't' } }),
     ])
-    expect(handedTo).toMatchObject([
+    expect(replacements).toMatchObject([
       [{ actionIndex: -1, partitionKey: 'c1-7', destination: { streamName: 'errors' } }],
-      [{ actionIndex: -1, partitionKey: 'c1-8', origin: { messageId: 'trace-2' } }],
+      [{ actionIndex: -1, partitionKey: 'c1-8', source: { messageId: 'trace-2' } }],
       [{ actionIndex: -1, partitionKey: 'c1-7' }],
     ])
-    expect(handedTo[2]).toBe(handedTo[0])
-    const [record] = handedTo[0] ?? []
+    expect(replacements[2]).toBe(replacements[0])
+    const [record] = replacements[0] ?? []
     expect(JSON.parse(record?.data.toString() ?? '')).toMatchObject({
       ruleName: 'r',
       cloudwatchTraceId: 'trace-1',
@@ -202,7 +202,7 @@ describe('records that are given up', () => {
 
   test('reach the error action whatever its scope', async () => {
     const { engine } = engineWith([rule], { options: { errorActionScope: 'actions' } })
-    expect((await engine.handOver([lost()])).handedTo[0]).toHaveLength(1)
+    expect((await engine.onGivenUp([lost()])).replacements[0]).toHaveLength(1)
   })
 
   test('may be republished, with all that comes of it', async () => {
@@ -210,8 +210,8 @@ describe('records that are given up', () => {
       ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction: republish('errors') }),
       ruleWith('collect', "SELECT * FROM 'errors'", [kinesis({ partitionKey: 'collected' })]),
     ])
-    const { handedTo, onDurable } = await engine.handOver([lost()])
-    expect(handedTo).toMatchObject([[{ ruleName: 'collect', partitionKey: 'collected' }]])
+    const { replacements, onDurable } = await engine.onGivenUp([lost()])
+    expect(replacements).toMatchObject([[{ ruleName: 'collect', partitionKey: 'collected' }]])
     expect(distributed).toEqual([])
     onDurable?.()
     expect(distributed).toMatchObject([{ topic: 'errors' }])
@@ -230,8 +230,8 @@ describe('records that are given up', () => {
         errorAction: kinesis({ partitionKey: '${nothing}' }),
       }),
     ])
-    const { handedTo } = await engine.handOver([lost(given), lost()])
-    expect(handedTo).toMatchObject([undefined, [{ actionIndex: -1 }]])
+    const { replacements } = await engine.onGivenUp([lost(given), lost()])
+    expect(replacements).toMatchObject([undefined, [{ actionIndex: -1 }]])
   })
 })
 
@@ -264,7 +264,7 @@ describe('a dead letter is replayed', () => {
     ['the action fails', { actionIndex: 2 }],
     [
       'the rule does not match',
-      { origin: originOf(messageWith({ payload: { n: 9 } }), () => 'unused') },
+      { source: sourceOf(messageWith({ payload: { n: 9 } }), () => 'unused') },
     ],
   ])('not at all when %s', async (_why, given) => {
     const { engine } = engineWith([rule])

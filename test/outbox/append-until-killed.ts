@@ -36,7 +36,7 @@ outbox.onAppended(() => {
   if (settled === undefined) return
   const records = outbox.read(settled.id, lastRead, { countMax: 100, bytesMax: 100_000 })
   lastRead = records.at(-1)?.sequence ?? lastRead
-  outbox.settle(settled.id, records.filter(isEven))
+  outbox.delivered(settled.id, records.filter(isEven))
   const reason = { code: 'Refused', message: '' }
   void outbox.giveUp(
     settled.id,

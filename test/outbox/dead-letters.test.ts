@@ -48,10 +48,10 @@ describe('dead letters', () => {
       lastMs: 2_000,
       partitionKey: 'key-1',
       destination: { region: 'us-east-1', streamName: 'a', settings: { ordering: 'key' } },
-      origin: { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000 },
+      source: { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000 },
     })
     expect(letter?.data.toString()).toBe('1')
-    expect(letter?.origin.payload.toString()).toBe('1')
+    expect(letter?.source.payload.toString()).toBe('1')
     expect(outbox.size().records).toBe(0)
     await outbox.close()
   })

@@ -58,7 +58,7 @@ async function openBusy(busy: number, letters: readonly string[]) {
 
 async function deliverAll(outbox: Outbox): Promise<void> {
   for (const { id } of outbox.destinations()) {
-    outbox.settle(id, outbox.read(id, 0, everything))
+    outbox.delivered(id, outbox.read(id, 0, everything))
   }
   // Their removal goes to disk with the next transaction.
   await outbox.deadLetters.delete({ ids: [] })
@@ -121,8 +121,8 @@ describe('at the bound of destinations', () => {
     const [record] = outbox.read(id, 0, everything)
     if (!record) throw new Error('no record')
     // There is room for either of the two alone.
-    const handedTo = [errorRecord('errors-1'), errorRecord('errors-2')]
-    await outbox.giveUp(id, [givenUp(record, { handedTo })])
+    const replacements = [errorRecord('errors-1'), errorRecord('errors-2')]
+    await outbox.giveUp(id, [givenUp(record, { replacements })])
     expect(outbox.deadLetters.size().records).toBe(2)
     await outbox.deadLetters.delete({})
     await deliverAll(outbox)
@@ -136,21 +136,21 @@ describe('at the bound of destinations', () => {
     const { outbox } = await openBusy(1_000, [])
     const id = idOf(outbox, 'busy-0')
     await outbox.append([newRecord('busy-0', 'k', 'second')])
-    const handedTo = [errorRecord('errors')]
+    const replacements = [errorRecord('errors')]
     const records = outbox.read(id, 0, everything)
     await outbox.giveUp(
       id,
-      records.map((record) => givenUp(record, { handedTo })),
+      records.map((record) => givenUp(record, { replacements })),
     )
     expect(outbox.deadLetters.size().records).toBe(2)
     await outbox.deadLetters.replay({}, 'asIs')
     const other = idOf(outbox, 'busy-1')
-    outbox.settle(other, outbox.read(other, 0, everything))
+    outbox.delivered(other, outbox.read(other, 0, everything))
     await outbox.deadLetters.delete({ ids: [] })
     const again = outbox.read(id, 0, everything)
     await outbox.giveUp(
       id,
-      again.map((record) => givenUp(record, { handedTo })),
+      again.map((record) => givenUp(record, { replacements })),
     )
     expect(outbox.deadLetters.size().records).toBe(0)
     expect(textsOf(outbox, 'errors')).toEqual(['error'])
@@ -161,7 +161,7 @@ describe('at the bound of destinations', () => {
     const { outbox } = await openBusy(999, [])
     const idle = destination('busy-998')
     const isIdle = outbox.destinations().find((one) => one.destination.streamName === 'busy-998')
-    outbox.settle(isIdle?.id ?? 0, outbox.read(isIdle?.id ?? 0, 0, everything))
+    outbox.delivered(isIdle?.id ?? 0, outbox.read(isIdle?.id ?? 0, 0, everything))
     await outbox.append([newRecord('busy-0', 'k', 'its removal goes to disk with this')])
     await outbox.append([newRecord('busy-999', 'k', 'busy')])
     const fresh = destination('fresh')
@@ -194,7 +194,7 @@ test('an action keeps its row of the ledger while a record of it is on its way t
   const { outbox } = await openTestOutbox(temporaryDirectory())
   const settleAll = () => {
     const id = idOf(outbox, 'a')
-    outbox.settle(id, outbox.read(id, 0, everything))
+    outbox.delivered(id, outbox.read(id, 0, everything))
   }
   await outbox.append([recordOf('first'), recordOf('second')])
   settleAll()

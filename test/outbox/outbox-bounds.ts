@@ -165,7 +165,7 @@ async function openRun(fewRows: boolean) {
   }
 
   function settle({ id, records }: ReturnType<typeof picked>): void {
-    outbox.settle(
+    outbox.delivered(
       id,
       records.map(({ record }) => record),
     )
@@ -213,8 +213,8 @@ async function openRun(fewRows: boolean) {
           model.deliver(one, 'handOver')
           for (const record of own) model.enqueue(record)
         } else model.bury({ ...modelOf(one), id: one.sequence })
-        const handedTo = how === 'own' ? own.map(newRecordOf) : sharedRecords
-        return givenUp(one.record, how === 'letter' ? {} : { handedTo })
+        const replacements = how === 'own' ? own.map(newRecordOf) : sharedRecords
+        return givenUp(one.record, how === 'letter' ? {} : { replacements })
       })
       await outbox.giveUp(id, records)
     },

@@ -5,7 +5,12 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
-import type { GivenUp, Outbox, OutboxOptions, QueuedRecord } from '../../src/outbox/outbox.ts'
+import type {
+  RecordToGiveUp,
+  Outbox,
+  OutboxOptions,
+  QueuedRecord,
+} from '../../src/outbox/outbox.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Metrics } from '../../src/telemetry/telemetry.ts'
 
@@ -53,7 +58,7 @@ export function textsOf(outbox: Outbox, streamName: string): string[] {
 }
 
 /** A record as the producer gives it up. */
-export function givenUp(record: QueuedRecord, given: Partial<GivenUp> = {}): GivenUp {
+export function givenUp(record: QueuedRecord, given: Partial<RecordToGiveUp> = {}): RecordToGiveUp {
   const reason = { code: 'ResourceNotFoundException', message: 'no such stream' }
   return { record, reason, attempts: 3, firstMs: 1_000, lastMs: 2_000, ...given }
 }

@@ -26,6 +26,6 @@ export function newRecordFor(to: Destination, partitionKey: string, text: string
     data,
     ruleName: 'telemetry',
     actionIndex: 0,
-    origin: { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000, payload: data },
+    source: { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000, payload: data },
   }
 }

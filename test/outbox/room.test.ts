@@ -30,7 +30,7 @@ async function openSmall() {
   }
   const settleOldest = (streamName: string, count = 1) => {
     const id = idOf(outbox, streamName)
-    outbox.settle(id, outbox.read(id, 0, { ...everything, countMax: count }))
+    outbox.delivered(id, outbox.read(id, 0, { ...everything, countMax: count }))
   }
   return { ...opened, done, append, settleOldest }
 }
@@ -142,7 +142,7 @@ describe('destinations', () => {
       code: 'ActionFailed',
     })
     const id = idOf(outbox, 's7')
-    outbox.settle(id, outbox.read(id, 0, everything))
+    outbox.delivered(id, outbox.read(id, 0, everything))
     // Until the removal is on disk, the destination is in use.
     await outbox.append([newRecord('s8', 'k', 'again')])
     expect(outbox.admits(oneMore)).toBe(true)

@@ -16,7 +16,7 @@ import type { Verdict } from './verdict.ts'
 
 export interface ApplyVerdictDependencies {
   readonly queued: QueuedDestination
-  readonly outbox: Pick<Outbox, 'settle' | 'destinations'>
+  readonly outbox: Pick<Outbox, 'delivered' | 'destinations'>
   readonly queue: SendQueue
   readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
   readonly backoff: Backoff
@@ -47,8 +47,8 @@ export function createApplyVerdict(parts: ApplyVerdictDependencies): ApplyVerdic
 
   const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
 
-  function settle(delivered: readonly Outgoing[]): void {
-    outbox.settle(
+  function countDelivered(delivered: readonly Outgoing[]): void {
+    outbox.delivered(
       queued.id,
       delivered.map(({ record }) => record),
     )
@@ -81,7 +81,7 @@ export function createApplyVerdict(parts: ApplyVerdictDependencies): ApplyVerdic
     }
     if (verdict.throttled.length > 0) report.throttled(parts.shards.throttled(), waiting)
     moveBackoff(verdict.destinationFailure, generation)
-    if (delivered.length > 0) settle(delivered)
+    if (delivered.length > 0) countDelivered(delivered)
   }
 }
 

@@ -2,10 +2,10 @@ import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type {
-  GivenUp,
+  RecordToGiveUp,
   NewRecord,
   Outbox,
-  OutReason,
+  GivenUpReason,
   QueuedDestination,
   QueuedRecord,
 } from '../../outbox/outbox.ts'
@@ -14,7 +14,7 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 /** A record that is given up, with all that is known of it. */
 export interface GivenUpRecord {
   readonly record: NewRecord
-  readonly reason: OutReason
+  readonly reason: GivenUpReason
   /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
   readonly attempts: number
   readonly firstMs: number
@@ -27,7 +27,7 @@ export interface GivenUpAnswer {
    * For each, in their order: the records that its rule's error action makes of it, the same list
    * for all that share them; undefined: it becomes a dead letter.
    */
-  readonly handedTo: readonly (readonly NewRecord[] | undefined)[]
+  readonly replacements: readonly (readonly NewRecord[] | undefined)[]
   /** Called when all of it is durable. */
   readonly onDurable?: () => void
 }
@@ -36,12 +36,12 @@ export interface GivenUpAnswer {
 export type OnGivenUp = (records: readonly GivenUpRecord[]) => Promise<GivenUpAnswer>
 
 /** A record to give up, as the producer knows it. */
-export type RecordToGiveUp = Omit<GivenUp, 'handedTo'>
+export type UndecidedRecord = Omit<RecordToGiveUp, 'replacements'>
 
 /** Takes the records that are given up out of the queue, one group after the other. */
 export interface GivingUp {
   /** Resolves when they are out of the outbox's queue, or when the producer stops. */
-  giveUp(records: readonly RecordToGiveUp[]): Promise<void>
+  giveUp(records: readonly UndecidedRecord[]): Promise<void>
   isGivenUp(sequence: number): boolean
   /** How many are on their way. */
   pending(): number
@@ -50,7 +50,7 @@ export interface GivingUp {
 }
 
 export interface GivingUpDependencies {
-  readonly outbox: Pick<Outbox, 'giveUp' | 'originOf'>
+  readonly outbox: Pick<Outbox, 'giveUp' | 'sourceOf'>
   readonly queued: QueuedDestination
   readonly clock: Clock
   readonly logger: Logger
@@ -70,11 +70,11 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   const leaving = new Set<number>()
   let last: Promise<void> = Promise.resolve()
 
-  async function move(records: readonly RecordToGiveUp[]): Promise<void> {
-    const { handedTo, onDurable } = await askFor(parts, records)
-    const givenUp = records.map((record, index): GivenUp => {
-      const takers = handedTo[index]
-      return takers === undefined ? record : { ...record, handedTo: takers }
+  async function move(records: readonly UndecidedRecord[]): Promise<void> {
+    const { replacements, onDurable } = await askFor(parts, records)
+    const givenUp = records.map((record, index): RecordToGiveUp => {
+      const replacement = replacements[index]
+      return replacement === undefined ? record : { ...record, replacements: replacement }
     })
     while (!signal.aborted) {
       try {
@@ -91,7 +91,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
 
   async function moveAfter(
     before: Promise<void>,
-    records: readonly RecordToGiveUp[],
+    records: readonly UndecidedRecord[],
   ): Promise<void> {
     await before
     await move(records)
@@ -99,12 +99,12 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     parts.onRemoved()
   }
 
-  function report(givenUp: readonly GivenUp[]): void {
+  function report(givenUp: readonly RecordToGiveUp[]): void {
     const [first] = givenUp
     if (!first) return
     const { streamName: stream, region } = queued.destination
     const { code, message: reason } = first.reason
-    const deadLetters = givenUp.filter(({ handedTo }) => handedTo === undefined).length
+    const deadLetters = givenUp.filter(({ replacements }) => replacements === undefined).length
     log.error(
       code,
       { stream, region, code, reason, records: givenUp.length, deadLetters },
@@ -113,7 +113,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   }
 
   return {
-    giveUp(records: readonly RecordToGiveUp[]) {
+    giveUp(records: readonly UndecidedRecord[]) {
       for (const { record } of records) leaving.add(record.sequence)
       last = moveAfter(last, records)
       return last
@@ -124,13 +124,13 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   }
 }
 
-const noTakers: GivenUpAnswer = { handedTo: [] }
+const noReplacements: GivenUpAnswer = { replacements: [] }
 
 async function askFor(
   { outbox, queued, logger, onGivenUp }: GivingUpDependencies,
-  records: readonly RecordToGiveUp[],
+  records: readonly UndecidedRecord[],
 ): Promise<GivenUpAnswer> {
-  if (!onGivenUp) return noTakers
+  if (!onGivenUp) return noReplacements
   try {
     return await onGivenUp(
       records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
@@ -138,14 +138,14 @@ async function askFor(
   } catch (error) {
     const reason = messageOf(error)
     logger.error({ reason }, 'error actions failed: dead letters are kept instead')
-    return noTakers
+    return noReplacements
   }
 }
 
 function asNew(
   record: QueuedRecord,
   { destination }: QueuedDestination,
-  outbox: Pick<Outbox, 'originOf'>,
+  outbox: Pick<Outbox, 'sourceOf'>,
 ): NewRecord {
   const { ruleName, actionIndex, partitionKey, explicitHashKey, data } = record
   return {
@@ -155,6 +155,6 @@ function asNew(
     data,
     ruleName,
     actionIndex,
-    origin: outbox.originOf(record),
+    source: outbox.sourceOf(record),
   }
 }

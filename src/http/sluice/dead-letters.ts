@@ -154,8 +154,8 @@ export function addDeadLetterRoutes(
 }
 
 /** The form of `deadLetterSchema`. */
-function shownLetter({ data, origin, actionIndex, ...letter }: DeadLetter) {
-  const { payload, ...sender } = origin
+function shownLetter({ data, source, actionIndex, ...letter }: DeadLetter) {
+  const { payload, ...sender } = source
   return {
     ...letter,
     action: actionOf(actionIndex),

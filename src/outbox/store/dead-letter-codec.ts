@@ -26,7 +26,7 @@ const attemptsMax = 0xffff_ffff
 const reasonBytesMax = 2_000
 
 /** Why a record was given up, and after how much trying. */
-export interface OutReason {
+export interface GivenUpReason {
   /** The error code of the service, or our own word for it. */
   readonly code: string
   readonly message: string
@@ -37,7 +37,7 @@ export interface StoredLetter {
   readonly attempts: number
   readonly firstMs: number
   readonly lastMs: number
-  readonly reason: OutReason
+  readonly reason: GivenUpReason
   /** The record as it stood in the queue. */
   readonly record: Buffer
 }

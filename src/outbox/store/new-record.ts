@@ -1,5 +1,5 @@
 import type { Destination } from './destination.ts'
-import type { Origin } from './source-message.ts'
+import type { SourceMessage } from './source-message.ts'
 
 /** A record that a rule's action gave for a message. */
 export interface NewRecord {
@@ -12,7 +12,7 @@ export interface NewRecord {
   readonly ruleName: string
   /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
   readonly actionIndex: number
-  readonly origin: Origin
+  readonly source: SourceMessage
 }
 
 /** Stands for a rule's error action where an action's index does. */

@@ -36,12 +36,12 @@ const magic = 0xbeefc0de
 const magicOffset = 24
 
 /** Where a record stands. */
-export interface RecordPlace {
+export interface RecordPosition {
   readonly destinationId: number
   readonly sequence: number
 }
 
-export interface StoredEntry extends RecordPlace {
+export interface StoredEntry extends RecordPosition {
   readonly value: Buffer
 }
 

@@ -7,7 +7,7 @@ export interface QueuedRecord extends DeliveredPart {
   readonly sequence: number
   /** Bytes of data and partition key, as Kinesis counts them. */
   readonly bytes: number
-  /** As it stands on disk; see `originOf`. */
+  /** As it stands on disk; see `sourceOf`. */
   readonly stored: Buffer
 }
 

@@ -28,7 +28,7 @@
  */
 import { SluiceError } from '../../base/errors.ts'
 import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
-import type { Origin } from './source-message.ts'
+import type { SourceMessage } from './source-message.ts'
 
 const acceptedAtOffset = 4
 const timestampOffset = 10
@@ -69,7 +69,7 @@ const textCount = 7
 
 /** What of a record goes into its value, beside the time at which it is accepted. */
 export interface RecordToStore extends Omit<DeliveredPart, 'acceptedAtMs'> {
-  readonly origin: Origin
+  readonly source: SourceMessage
 }
 
 /** What of a record its delivery needs. */
@@ -104,8 +104,8 @@ export function readKey(source: Buffer, start: number): RecordKey {
 
 /** The value of a record, in a buffer of its own: what it was made of may be reused afterwards. */
 export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffer {
-  const { explicitHashKey, data, origin } = record
-  const { payload } = origin
+  const { explicitHashKey, data, source } = record
+  const { payload } = source
   const texts = textsOf(record)
   // One text, one write: a call for each of them costs more than the text.
   const text = texts.join('')
@@ -119,7 +119,7 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
   value[1] = sections
   value.writeInt16BE(record.actionIndex, 2)
   value.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
-  value.writeUIntBE(origin.timestampMs, timestampOffset, 6)
+  value.writeUIntBE(source.timestampMs, timestampOffset, 6)
   value.writeUInt32BE(data.length, dataLengthOffset)
   for (let index = 0; index < textCount; index++) {
     const each = texts[index] ?? ''
@@ -127,7 +127,7 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
     if (bytes > lengthMax) throw tooLong(bytes)
     value.writeUInt16BE(bytes, textLengthsOffset + 2 * index)
   }
-  value[depthOffset] = origin.republishDepth ?? 0
+  value[depthOffset] = source.republishDepth ?? 0
   value.write(text, headerBytes, isAscii ? 'latin1' : 'utf8')
   if (explicitHashKey !== undefined) writeHashKey(value, explicitHashKey, headerBytes + textBytes)
   data.copy(value, dataStart)
@@ -194,7 +194,7 @@ export function payloadBytesOf(value: Buffer): number {
  *
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
-export function decodeOrigin(value: Buffer): Origin {
+export function decodeSource(value: Buffer): SourceMessage {
   const dataStart = checkLayout(value)
   const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
   const has = (bit: number) => hasSection(value, bit)
@@ -212,8 +212,8 @@ export function decodeOrigin(value: Buffer): Origin {
   }
 }
 
-function sectionsOf({ explicitHashKey, data, origin }: RecordToStore): number {
-  const { messageId, clientId, traceId, principal, republishDepth, payload } = origin
+function sectionsOf({ explicitHashKey, data, source }: RecordToStore): number {
+  const { messageId, clientId, traceId, principal, republishDepth, payload } = source
   const traceSection = traceId === messageId ? section.traceIdIsMessageId : section.traceId
   return (
     (explicitHashKey === undefined ? 0 : section.explicitHashKey) |
@@ -226,8 +226,8 @@ function sectionsOf({ explicitHashKey, data, origin }: RecordToStore): number {
 }
 
 /** In the order of `textAt`. */
-function textsOf({ ruleName, partitionKey, origin }: RecordToStore): readonly string[] {
-  const { messageId, topic, clientId = '', traceId, principal = '' } = origin
+function textsOf({ ruleName, partitionKey, source }: RecordToStore): readonly string[] {
+  const { messageId, topic, clientId = '', traceId, principal = '' } = source
   const ownTraceId = traceId === undefined || traceId === messageId ? '' : traceId
   return [ruleName, partitionKey, messageId, topic, clientId, ownTraceId, principal]
 }

@@ -1,8 +1,8 @@
-import type { RecordPlace, RecordRemovals } from './outbox-store.ts'
+import type { RecordPosition, RecordRemovals } from './outbox-store.ts'
 
 /** Settled records whose removal is not on disk yet: they are passed over when reading. */
 export interface SettledSet {
-  has(key: RecordPlace): boolean
+  has(key: RecordPosition): boolean
   add(records: RecordRemovals): void
   removed(records: RecordRemovals): void
   size(): number
@@ -13,7 +13,7 @@ export function createSettledSet(): SettledSet {
   const byDestination = new Map<number, Set<number>>()
   let size = 0
   return {
-    has: ({ destinationId, sequence }: RecordPlace) =>
+    has: ({ destinationId, sequence }: RecordPosition) =>
       byDestination.get(destinationId)?.has(sequence) === true,
     add({ destination, sequences }: RecordRemovals) {
       const known = byDestination.get(destination.id) ?? new Set()

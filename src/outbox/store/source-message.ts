@@ -1,5 +1,5 @@
 /** The message that gave rise to a record: what its error action and a replay start from. */
-export interface Origin {
+export interface SourceMessage {
   /** Of its own for each message; all records of a message share it. */
   readonly messageId: string
   readonly topic: string

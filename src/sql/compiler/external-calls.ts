@@ -3,7 +3,7 @@
  *
  * A call looks its result up by its place in the text and its arguments. One whose result is not
  * there is begun, and what evaluates it is given up (`Suspended`, caught by `guarded`). When
- * everything that was begun has an answer, `settle` evaluates again from the start, and so on.
+ * everything that was begun has an answer, `resolveExternals` evaluates again from the start, and so on.
  *
  * What is given up is no more than what needs the result: its siblings (further items, operands,
  * arguments, elements, variables) are evaluated all the same, so that the calls in them begin at
@@ -263,7 +263,10 @@ export function keep(evaluate: (frame: Frame) => Value, frame: Frame): Kept {
  *   what the last round gives counts
  * @returns what `run` gave, at once where it needs no result or they are there
  */
-export function settle<Result>(scope: Frame, run: () => Result): Result | Promise<Result> {
+export function resolveExternals<Result>(
+  scope: Frame,
+  run: () => Result,
+): Result | Promise<Result> {
   const result = run()
   const { external, failure } = scope.state
   if (external === undefined) return result
@@ -288,7 +291,7 @@ async function settleLater<Result>(
   }
 }
 
-/** Why what was run on the scope counts for nothing, after `settle`. */
+/** Why what was run on the scope counts for nothing, after `resolveExternals`. */
 export function failureOf(scope: Frame): EvaluationFailure | undefined {
   return scope.state.failure
 }

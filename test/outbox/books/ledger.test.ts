@@ -134,13 +134,16 @@ describe('the ledger', () => {
             }
             case 'settle': {
               const { id, records } = picked(taken.stream, taken.picks)
-              outbox.settle(id, records)
+              outbox.delivered(id, records)
               break
             }
             case 'giveUp': {
               const { id, records } = picked(taken.stream, taken.picks)
               const gone = records.map((one, index) =>
-                givenUp(one, taken.handed ? { handedTo: index === 0 ? [errorRecord(0)] : [] } : {}),
+                givenUp(
+                  one,
+                  taken.handed ? { replacements: index === 0 ? [errorRecord(0)] : [] } : {},
+                ),
               )
               await outbox.giveUp(id, gone)
               break
@@ -179,7 +182,7 @@ describe('the ledger', () => {
           await new Promise((resolve) => setImmediate(resolve))
           for (const stream of [0, 1, 2]) {
             const { id, records } = picked(stream, [true])
-            outbox.settle(id, records)
+            outbox.delivered(id, records)
           }
         }
         expectBalanced(outbox)
@@ -200,11 +203,11 @@ describe('the ledger', () => {
     const id = idOf(outbox, 'a')
     const [one, two, three, four] = outbox.read(id, 0, everything)
     if (!one || !two || !three || !four) throw new Error('too few records')
-    outbox.settle(id, [one])
+    outbox.delivered(id, [one])
     await outbox.giveUp(id, [
       givenUp(two),
       givenUp(three),
-      givenUp(four, { handedTo: [{ ...newRecord('b', 'k', 'error'), actionIndex: -1 }] }),
+      givenUp(four, { replacements: [{ ...newRecord('b', 'k', 'error'), actionIndex: -1 }] }),
     ])
     await outbox.deadLetters.delete({ ids: [outbox.deadLetters.list().deadLetters[0]?.id ?? ''] })
     expect(outbox.ledger('telemetry')).toEqual([
@@ -280,7 +283,7 @@ describe('the ledger', () => {
     const deliverOne = async (ruleName: string) => {
       await outbox.append([{ ...newRecord('a', 'k', 'x'), ruleName }])
       const id = idOf(outbox, 'a')
-      outbox.settle(id, outbox.read(id, 0, everything))
+      outbox.delivered(id, outbox.read(id, 0, everything))
       // Its removal goes to disk with the next transaction.
       await outbox.deadLetters.delete({ ids: [] })
     }

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import {
   acceptedAgain,
   acceptedAtMsOf,
-  decodeOrigin,
+  decodeSource,
   decodeRecord,
   encodeRecord,
   payloadBytesOf,
@@ -21,7 +21,7 @@ function key(destinationId: number, sequence: number): Buffer {
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
 const epochMs = fc.nat(Number.MAX_SAFE_INTEGER).map((ms) => ms % 2 ** 48)
 const name = fc.string({ unit: 'grapheme', maxLength: 40 })
-const origin = fc.record(
+const source = fc.record(
   {
     messageId: name,
     topic: name,
@@ -42,10 +42,10 @@ const record = fc.record(
     partitionKey: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 256 }),
     explicitHashKey: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(String),
     data: bytes,
-    origin,
+    source,
   },
   {
-    requiredKeys: ['ruleName', 'actionIndex', 'acceptedAtMs', 'partitionKey', 'data', 'origin'],
+    requiredKeys: ['ruleName', 'actionIndex', 'acceptedAtMs', 'partitionKey', 'data', 'source'],
   },
 )
 
@@ -61,7 +61,7 @@ describe('the bytes of a record', () => {
     acceptedAtMs: 0x0102_0304_0506,
     partitionKey: 'k',
     data,
-    origin: { messageId: 'm', topic: 't/u', timestampMs: 0x0a0b_0c0d_0e0f, payload: data },
+    source: { messageId: 'm', topic: 't/u', timestampMs: 0x0a0b_0c0d_0e0f, payload: data },
   }
 
   test('are the documented ones', () => {
@@ -80,8 +80,8 @@ describe('the bytes of a record', () => {
       actionIndex: -1,
       partitionKey: 'é',
       explicitHashKey: '340282366920938463463374607431768211454',
-      origin: {
-        ...plain.origin,
+      source: {
+        ...plain.source,
         clientId: 'c',
         traceId: 'T',
         principal: 'p',
@@ -101,18 +101,18 @@ describe('the bytes of a record', () => {
 
   test('hold a payload that is the data, and a trace id that is the message id, once', () => {
     const once = encoded(plain)
-    const copy = { ...plain.origin, payload: Buffer.from('{}'), traceId: 'm' }
-    const value = encoded({ ...plain, origin: copy })
+    const copy = { ...plain.source, payload: Buffer.from('{}'), traceId: 'm' }
+    const value = encoded({ ...plain, source: copy })
     expect(value.length).toBe(once.length)
-    expect(decodeOrigin(value)).toEqual(copy)
+    expect(decodeSource(value)).toEqual(copy)
   })
 
   test('give back any record', () => {
     fc.assert(
-      fc.property(record, ({ origin: message, ...given }) => {
-        const value = encoded({ ...given, origin: message })
+      fc.property(record, ({ source: message, ...given }) => {
+        const value = encoded({ ...given, source: message })
         expect(decodeRecord(value)).toEqual(given)
-        expect(decodeOrigin(value)).toEqual(message)
+        expect(decodeSource(value)).toEqual(message)
         expect(acceptedAtMsOf(value)).toBe(given.acceptedAtMs)
         expect(payloadBytesOf(value)).toBe(
           given.data.length + Buffer.byteLength(given.partitionKey),
@@ -136,10 +136,10 @@ describe('the bytes of a record', () => {
         // A payload of its own has no length: it ends where the value ends.
         const value = encoded({
           ...given,
-          origin: { ...given.origin, payload: given.data },
+          source: { ...given.source, payload: given.data },
         })
         const end = cut % value.length
-        expect(() => decodeOrigin(value.subarray(0, end))).toThrow(/unknown layout/)
+        expect(() => decodeSource(value.subarray(0, end))).toThrow(/unknown layout/)
       }),
     )
   })

@@ -1,5 +1,10 @@
 /** Runs rules with external functions that answer as a test says. */
-import { compileStatement, createDocument, failureOf, settle } from '../../../src/sql/sql.ts'
+import {
+  compileStatement,
+  createDocument,
+  failureOf,
+  resolveExternals,
+} from '../../../src/sql/sql.ts'
 import type { CallExternal, ExternalRequest, SqlVersion } from '../../../src/sql/sql.ts'
 import { compileTemplate } from '../../../src/sql/template.ts'
 import { readJson } from '../../../src/sql/values/json-reader.ts'
@@ -40,7 +45,7 @@ export async function evaluateExternally(sql: string, given: Given = {}): Promis
   const message = { topic: 'a/b', payload: Buffer.from(payload), timestampMs: 0 }
   const scope = statement.openScope(createDocument(message, environment))
   let rounds = 0
-  const settled = settle(scope, () => {
+  const settled = resolveExternals(scope, () => {
     rounds += 1
     const result = statement.evaluate(scope)
     return { result, texts: templates.map((template) => template.expand(scope)) }

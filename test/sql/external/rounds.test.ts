@@ -2,7 +2,12 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ExternalRequest } from '../../../src/sql/sql.ts'
-import { compileStatement, createDocument, failureOf, settle } from '../../../src/sql/sql.ts'
+import {
+  compileStatement,
+  createDocument,
+  failureOf,
+  resolveExternals,
+} from '../../../src/sql/sql.ts'
 import { evaluateExternally, valueOf } from './evaluate-externally.ts'
 
 const role = 'arn:aws:iam::123456789012:role/r'
@@ -152,7 +157,9 @@ describe('nothing is asked that is not needed', () => {
     const message = { topic: 'a/b', payload: Buffer.from('{}'), timestampMs: 0 }
     const document = createDocument(message, { accountId: '1', newUuid: () => 'u' })
     const scope = statement.openScope(document)
-    expect(settle(scope, () => statement.evaluate(scope))).toMatchObject({ matched: true })
+    expect(resolveExternals(scope, () => statement.evaluate(scope))).toMatchObject({
+      matched: true,
+    })
     expect(scope.state.external).toBeUndefined()
   })
 })
@@ -278,7 +285,7 @@ describe('a failure', () => {
     const message = { topic: 'a', payload: Buffer.from('{}'), timestampMs: 0 }
     const document = createDocument(message, { accountId: '1', newUuid: () => 'u' })
     const scope = statement.openScope(document)
-    expect(settle(scope, () => statement.evaluate(scope))).toEqual({ matched: false })
+    expect(resolveExternals(scope, () => statement.evaluate(scope))).toEqual({ matched: false })
     expect(failureOf(scope)).toEqual({
       code: 'ExternalFunctionFailed',
       where: 'aws_lambda()',
@@ -304,7 +311,7 @@ describe('a failure', () => {
     })
     const scope = statement.openScope(document)
     const after = compile("aws_lambda('slow', {'then': aws_lambda('slow', *)})")
-    await settle(scope, () => [slow, after, bad].map((each) => each.expandText(scope)))
+    await resolveExternals(scope, () => [slow, after, bad].map((each) => each.expandText(scope)))
     expect(failureOf(scope)?.reason).toBe('refused')
     expect(signalOfSlow?.aborted).toBe(true)
   })

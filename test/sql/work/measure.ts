@@ -1,4 +1,9 @@
-import { compileStatement, createDocument, failureOf, settle } from '../../../src/sql/sql.ts'
+import {
+  compileStatement,
+  createDocument,
+  failureOf,
+  resolveExternals,
+} from '../../../src/sql/sql.ts'
 import type { CompiledStatement, Scope } from '../../../src/sql/sql.ts'
 import { compileTemplate } from '../../../src/sql/template.ts'
 import type { CompiledTemplate } from '../../../src/sql/template.ts'
@@ -51,7 +56,7 @@ function outcomeOf(
   template: CompiledTemplate | undefined,
 ): string {
   const result = statement.evaluate(scope)
-  void settle(scope, () => undefined)
+  void resolveExternals(scope, () => undefined)
   const failure = failureOf(scope)
   if (failure !== undefined) return `${failure.code}: ${failure.reason}`
   if (!result.matched) {
