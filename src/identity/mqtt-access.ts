@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type { Access, Admission, ConnectionOrigin, Login } from './policies/access.ts'
+import type { Access, Admission, Peer, Login } from './policies/access.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { AccessKeys } from './access-keys/credentials-file.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
@@ -49,7 +49,7 @@ export interface MqttAccessOptions {
   /** It need not be there: then everyone who may connect may do everything. */
   readonly policiesDir: string
   /** Whether clients that say nothing of themselves are let in, by the way that they come. */
-  readonly anonymous: Readonly<Record<ConnectionOrigin['transport'], boolean>>
+  readonly anonymous: Readonly<Record<Peer['transport'], boolean>>
   /** What the resources of policies belong to. */
   readonly owner: ResourceOwner
   /** Those that may sign the URL of a WebSocket. The caller closes them. */
@@ -68,10 +68,10 @@ export async function openMqttAccess(
   reportPolicies(dependencies.logger, policiesDir, folder)
 
   return {
-    async authenticate(origin, login) {
-      const identity = await identify(origin, login)
+    async authenticate(peer, login) {
+      const identity = await identify(peer, login)
       if ('outcome' in identity) return identity
-      const permissions = { ...identity, owner, variables: variablesOf(origin, login) }
+      const permissions = { ...identity, owner, variables: variablesOf(peer, login) }
       if (mayConnect(permissions, login.clientId)) {
         return { outcome: 'admitted', permissions: createPermissions(permissions) }
       }
@@ -131,7 +131,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   })
 
   const anybody = identityOf(undefined, 'anonymous')
-  const isOpen = ({ transport }: ConnectionOrigin) => anonymous[transport]
+  const isOpen = ({ transport }: Peer) => anonymous[transport]
 
   function byAccessKey(accessKeyId: string): Identity | Refusal {
     if (!accessKeys?.find(accessKeyId)) {
@@ -144,37 +144,34 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   }
 
   async function byPassword(
-    origin: ConnectionOrigin,
+    peer: Peer,
     user: string,
     password: Uint8Array,
   ): Promise<Identity | Refusal> {
     if (!passwords) {
-      return isOpen(origin) ? anybody : refused('badCredentials', 'there is no password file')
+      return isOpen(peer) ? anybody : refused('badCredentials', 'there is no password file')
     }
     // One that is too long to be anybody's is counted as a failure, and not kept.
     const known = user.length <= userUnitsMax ? user : ''
     const outcome = await passwords.check({
       user: known,
       password,
-      address: origin.sourceIp ?? 'unknown',
+      address: peer.sourceIp ?? 'unknown',
     })
     return outcome === 'right' ? identityOf(user, `user:${user}`) : loginRefusals[outcome]
   }
 
-  return (
-    origin: ConnectionOrigin,
-    login: Login,
-  ): Promise<Identity | Refusal> | Identity | Refusal => {
-    const { certificate, accessKeyId } = origin
+  return (peer: Peer, login: Login): Promise<Identity | Refusal> | Identity | Refusal => {
+    const { certificate, accessKeyId } = peer
     const { username, password } = login
     if (certificate) return identityOf(certificate.principal, `cert:${certificate.principal}`)
     if (accessKeyId !== undefined) return byAccessKey(accessKeyId)
-    if (username !== undefined && password) return byPassword(origin, username, password)
+    if (username !== undefined && password) return byPassword(peer, username, password)
     // AWS's SDKs send `?SDK=...`; anyone else who says who he is has to prove it.
     if (passwords && username && !username.startsWith('?')) {
       return refused('badCredentials', 'it gave a user name and no password')
     }
-    if (isOpen(origin)) return anybody
+    if (isOpen(peer)) return anybody
     return refused('notAuthorized', 'it gave no certificate, signature or password')
   }
 }
@@ -197,10 +194,7 @@ function followPolicy(folder: PolicyFolder, target: PolicyTarget): () => Policy 
   }
 }
 
-function variablesOf(
-  { certificate }: ConnectionOrigin,
-  { clientId }: Login,
-): PermissionsOptions['variables'] {
+function variablesOf({ certificate }: Peer, { clientId }: Login): PermissionsOptions['variables'] {
   const commonName = certificate?.commonName
   return {
     'iot:ClientId': clientId,

@@ -14,8 +14,8 @@ import type { AcceptanceDependencies } from './entrances/acceptance.ts'
 import { createBroker } from './broker/broker.ts'
 import { createConnections } from './broker/connections.ts'
 import type { Connections } from './broker/connections.ts'
-import { createEntrances } from './entrances/ports.ts'
-import type { Entrances } from './entrances/ports.ts'
+import { createPorts } from './entrances/ports.ts'
+import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
 import { createPersistence } from './kept/persistence.ts'
 import { createPublishing, distributeMessage } from './broker/publishing.ts'
@@ -167,14 +167,14 @@ export async function createIngress(
 ): Promise<Ingress> {
   const options = { ...ingressDefaults, ...overrides }
   const stage = await createStage(dependencies, options)
-  const { broker, publishing, entrances, retained } = stage
+  const { broker, publishing, ports, retained } = stage
   let closing: Promise<void> | undefined
 
   return {
-    listen: (address) => entrances.listen(address),
-    listenTls: (address, material) => entrances.listenTls(address, material),
-    useTls: entrances.useTls,
-    upgrade: entrances.upgrade,
+    listen: (address) => ports.listen(address),
+    listenTls: (address, material) => ports.listenTls(address, material),
+    useTls: ports.useTls,
+    upgrade: ports.upgrade,
     async publish(message) {
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
@@ -201,7 +201,7 @@ export async function createIngress(
 interface Stage extends AcceptanceDependencies {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
-  readonly entrances: Entrances
+  readonly ports: Ports
   readonly publishing: Publishing
   readonly idle: Signal
 }
@@ -239,11 +239,11 @@ async function createStage(
   metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
   const shared = { broker, connections, heldBytes, clock, metrics, logger, log }
   const context: AcceptanceDependencies = { ...shared, closed: idle.raise }
-  const entrances = createEntrances(
+  const ports = createPorts(
     { ...shared, accept: createAcceptance(context, options), guard: dependencies.webSocketGuard },
     options,
   )
-  return { ...context, ...memory, entrances, publishing, idle }
+  return { ...context, ...memory, ports, publishing, idle }
 }
 
 /** What the broker remembers beyond a connection, each part with its bound. */
@@ -302,7 +302,7 @@ async function disconnect(
 
 async function close(stage: Stage, drainMs: number): Promise<void> {
   const { broker, clock, connections, idle, publishing } = stage
-  const closed = stage.entrances.close()
+  const closed = stage.ports.close()
   connections.forEach(({ gate }) => gate.hold())
   const timeUp = new AbortController()
   const cancel = clock.after(drainMs, () => timeUp.abort())

@@ -38,10 +38,10 @@ describeUnmoved({
         { clock, ended: (id) => ended.push(`${id} after ${clock.monotonicMs() - startMs}`) },
         { sessionsMax: 10, sessionExpiryMs: hourMs },
       )
-      sessions.begin('a').leave()
+      sessions.begin('a').connectionGone()
       clock.advance(10 * minuteMs)
       step()
-      sessions.begin('b').leave()
+      sessions.begin('b').connectionGone()
       clock.advance(3 * hourMs)
       sessions.stop()
       return ended

@@ -5,19 +5,19 @@ import { parseAccessKeys } from '../../src/identity/access-keys/credentials-file
 import { openMqttAccess } from '../../src/identity/mqtt-access.ts'
 import type { MqttAccessOptions } from '../../src/identity/mqtt-access.ts'
 import { setPassword } from '../../src/identity/passwords/password-file.ts'
-import type { ConnectionOrigin, Login } from '../../src/identity/policies/access.ts'
+import type { Peer, Login } from '../../src/identity/policies/access.ts'
 import { createWatchedLog, temporaryFolder } from './identity-fixtures.ts'
 import { documentOf, owner } from './policies/naive-policy.ts'
 import type { NaiveStatement } from './policies/naive-policy.ts'
 
 const fingerprint = 'cd'.repeat(32)
-const tcp: ConnectionOrigin = { transport: 'tcp', sourceIp: '192.0.2.1' }
-const tls: ConnectionOrigin = {
+const tcp: Peer = { transport: 'tcp', sourceIp: '192.0.2.1' }
+const tls: Peer = {
   ...tcp,
   transport: 'tls',
   certificate: { principal: fingerprint, commonName: 'sensor-1' },
 }
-const signed: ConnectionOrigin = { ...tcp, transport: 'websocket', accessKeyId: 'AKIDEXAMPLE' }
+const signed: Peer = { ...tcp, transport: 'websocket', accessKeyId: 'AKIDEXAMPLE' }
 const right = { username: 'device', password: Buffer.from('correct horse') }
 const wrong = { username: 'device', password: Buffer.from('incorrect') }
 const everything: NaiveStatement = { effect: 'Allow', action: '*', resource: '*' }
@@ -69,15 +69,15 @@ async function open(policies: Policies | undefined, options: Partial<MqttAccessO
 /** Who somebody was taken for, or why he was refused. */
 async function outcomeOf(
   { access }: Awaited<ReturnType<typeof open>>,
-  origin: ConnectionOrigin,
+  peer: Peer,
   login: Partial<Login> = {},
 ) {
-  const admission = await access.authenticate(origin, { clientId: 'c1', ...login })
+  const admission = await access.authenticate(peer, { clientId: 'c1', ...login })
   return admission.outcome === 'admitted' ? admission.permissions.principal : admission.outcome
 }
 
 describe('who somebody is', () => {
-  const cases: [string, ConnectionOrigin, Partial<Login>, string | undefined][] = [
+  const cases: [string, Peer, Partial<Login>, string | undefined][] = [
     ['a certificate', tls, {}, fingerprint],
     ['a certificate, and a wrong password', tls, wrong, fingerprint],
     ['a certificate, and the statistics of an SDK', tls, { username: '?SDK=Python' }, fingerprint],
@@ -90,9 +90,9 @@ describe('who somebody is', () => {
     ['nothing', tcp, {}, undefined],
     ['an empty user name', tcp, { username: '' }, undefined],
   ]
-  test.each(cases)('is said by %s', async (_name, origin, login, expected) => {
+  test.each(cases)('is said by %s', async (_name, peer, login, expected) => {
     const opened = await open(undefined, { accessKeys: keysOf(everything) })
-    expect(await outcomeOf(opened, origin, login)).toBe(expected)
+    expect(await outcomeOf(opened, peer, login)).toBe(expected)
     expect(opened.lines).toMatchObject([
       { msg: expect.stringMatching(/no MQTT policies/) as string },
     ])

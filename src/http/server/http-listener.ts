@@ -8,9 +8,9 @@ import { openTlsFiles } from '../../identity/certificates/tls-files.ts'
 import type { TlsFiles, TlsMaterial } from '../../identity/certificates/tls-files.ts'
 import type { ReloadedFile } from '../../storage/reloaded-file.ts'
 import { createConnectionLimits } from '../../ingress/entrances/connection-limits.ts'
-import type { Place } from '../../ingress/entrances/connection-limits.ts'
+import type { ConnectionSlot } from '../../ingress/entrances/connection-limits.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { createNodeServer, peerOf, useTlsMaterial } from './node-server.ts'
+import { createNodeServer, connectionKeyOf, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
 
 /** The HTTP port: the addresses that it listens on, its certificate and its connections. */
@@ -51,7 +51,7 @@ export function createHttpListener(
   const servers: Server[] = []
   /** Includes WebSockets, which Node's HTTP server does not count any more. */
   const sockets = new Set<Socket>()
-  const places = createPlaces(clock, limits)
+  const slots = createConnectionSlots(clock, limits)
   let handler: RequestListener | undefined
   let files: ReloadedFile<TlsMaterial> | undefined
 
@@ -66,11 +66,11 @@ export function createHttpListener(
         onUpgrade &&
         ((request, socket, head) => {
           onUpgrade(request, socket, head)
-          places.leave(request.socket)
+          slots.release(request.socket)
         }),
     })
     server.prependListener('connection', (socket: Socket) => {
-      if (!places.enter(socket)) return
+      if (!slots.take(socket)) return
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
     })
@@ -120,26 +120,26 @@ export function createHttpListener(
 }
 
 /** Counts connections. A connection over a limit is closed at once, without an answer. */
-function createPlaces(clock: Clock, limits: HttpLimits) {
+function createConnectionSlots(clock: Clock, limits: HttpLimits) {
   const connections = createConnectionLimits({ clock }, { ...limits, connectRate: 0 })
-  const places = new Map<string, Place>()
-  const leave = (peer: string) => {
-    places.get(peer)?.leave()
-    places.delete(peer)
+  const slots = new Map<string, ConnectionSlot>()
+  const release = (connectionKey: string) => {
+    slots.get(connectionKey)?.release()
+    slots.delete(connectionKey)
   }
   return {
-    enter(socket: Socket): boolean {
-      const place = connections.enter(socket.remoteAddress)
-      if (typeof place === 'string') {
+    take(socket: Socket): boolean {
+      const slot = connections.take(socket.remoteAddress)
+      if (typeof slot === 'string') {
         socket.destroy()
         return false
       }
-      const peer = peerOf(socket)
-      places.set(peer, place)
-      socket.once('close', () => leave(peer))
+      const connectionKey = connectionKeyOf(socket)
+      slots.set(connectionKey, slot)
+      socket.once('close', () => release(connectionKey))
       return true
     },
-    leave: (socket: Socket) => leave(peerOf(socket)),
+    release: (socket: Socket) => release(connectionKeyOf(socket)),
   }
 }
 

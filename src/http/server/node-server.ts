@@ -172,19 +172,20 @@ const problems: Readonly<Record<string, string>> = Object.freeze({
 })
 
 /** The same text for the socket below TLS and the socket above it. */
-export const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
+export const connectionKeyOf = ({ remoteAddress, remotePort }: Socket) =>
+  `${remoteAddress} ${remotePort}`
 
 /** Finds the socket below TLS, because clients of plain HTTP cannot read an answer through TLS. */
 function followRawSockets(server: Server): (socket: Socket) => Socket | undefined {
   const sockets = new Map<string, Socket>()
   server.prependListener('connection', (socket: Socket) => {
-    const key = peerOf(socket)
+    const key = connectionKeyOf(socket)
     sockets.set(key, socket)
     socket.once('close', () => {
       if (sockets.get(key) === socket) sockets.delete(key)
     })
   })
-  return (socket) => sockets.get(peerOf(socket))
+  return (socket) => sockets.get(connectionKeyOf(socket))
 }
 
 function failed(cause: unknown): SluiceError {

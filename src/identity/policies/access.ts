@@ -4,11 +4,11 @@
  */
 export interface Access {
   /** Decides on a CONNECT. Never rejects: what cannot be decided is a refusal. */
-  authenticate(origin: ConnectionOrigin, login: Login): Promise<Admission> | Admission
+  authenticate(peer: Peer, login: Login): Promise<Admission> | Admission
 }
 
 /** What the transport has verified of a connection before its CONNECT. */
-export interface ConnectionOrigin {
+export interface Peer {
   readonly transport: 'tcp' | 'tls' | 'websocket'
   readonly sourceIp: string | undefined
   /** Of a client certificate that TLS verified. */

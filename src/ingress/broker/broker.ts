@@ -4,8 +4,8 @@ import { Aedes } from 'aedes'
 import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import { authenticate } from './login.ts'
-import type { AdmissionDependencies } from './login.ts'
+import { decideLogin } from './login.ts'
+import type { LoginDependencies } from './login.ts'
 import type { Login } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
@@ -21,7 +21,7 @@ import type { TopicLimits } from '../../topics/topic-filter.ts'
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
  * not throw: a throw is an uncaught exception of the process.
  */
-export interface BrokerDependencies extends AdmissionDependencies {
+export interface BrokerDependencies extends LoginDependencies {
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -67,7 +67,7 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
         ...(typeof username === 'string' && { username }),
         ...(Buffer.isBuffer(password) && { password }),
       }
-      void authenticate(dependencies, client, login, (error, success) => {
+      void decideLogin(dependencies, client, login, (error, success) => {
         if (error === null) resumeSession(dependencies, client)
         done(error, success)
       })
@@ -159,7 +159,7 @@ function reportMqtt5(
   connection: Connection,
   clientId: string,
 ): void {
-  const { sourceIp } = connection.origin
+  const { sourceIp } = connection.peer
   dependencies.log.warnOnce(
     `protocol_version ${sourceIp}`,
     { reason: 'protocol_version', clientId, sourceIp },
@@ -228,7 +228,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     connection.counted = true
     dependencies.metrics.mqttConnections.inc()
     dependencies.logger.debug(
-      { clientId: client.id, sourceIp: connection.origin.sourceIp },
+      { clientId: client.id, sourceIp: connection.peer.sourceIp },
       'client connected',
     )
     // Discarded after the client was promised it: the next CONNACK will say so.
@@ -247,7 +247,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     dependencies.metrics.mqttConnectionsRefused.inc({ reason })
     // Said already, once for each address, with what to do about it.
     if (reason === 'protocol_version') return
-    const { sourceIp } = connection.origin
+    const { sourceIp } = connection.peer
     dependencies.log.warn(
       reason,
       { reason, clientId: client.id ?? undefined, sourceIp, detail: error.message },

@@ -1,4 +1,4 @@
-import type { ConnectionOrigin, Permissions } from '../../identity/policies/access.ts'
+import type { Peer, Permissions } from '../../identity/policies/access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from '../gate/gate.ts'
@@ -10,7 +10,7 @@ import type { Session } from '../kept/sessions.ts'
 /** What is kept for one network connection, beside Aedes' client. */
 export interface Connection {
   readonly gate: Gate
-  readonly origin: ConnectionOrigin
+  readonly peer: Peer
   /** Set when its CONNECT is admitted; until then it may do nothing. */
   permissions: Permissions | undefined
   /** Of its CONNECT: what has to be allowed before it is admitted. */
@@ -46,10 +46,10 @@ export interface Connection {
   faulted: boolean
 }
 
-export function createConnection(gate: Gate, origin: ConnectionOrigin): Connection {
+export function createConnection(gate: Gate, peer: Peer): Connection {
   return {
     gate,
-    origin,
+    peer,
     permissions: undefined,
     will: undefined,
     isForbidden: false,

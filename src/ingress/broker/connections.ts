@@ -32,7 +32,7 @@ export function createConnections(): Connections {
     remove(client, connection) {
       connection.closed = true
       open.delete(connection)
-      connection.session?.leave()
+      connection.session?.connectionGone()
       if (named.get(client.id)?.connection === connection) named.delete(client.id)
     },
     of: (client) => byClient.get(client),

@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts'
 import { mayPublish } from './publishing.ts'
 
 /** From a CONNECT to its CONNACK: asks who may connect, and answers for Aedes. */
-export interface AdmissionDependencies {
+export interface LoginDependencies {
   readonly access: Access
   readonly logger: Pick<Logger, 'error'>
   readonly connectionOf: (client: Client) => Connection | undefined
@@ -24,7 +24,7 @@ function refuse(returnCode: number, reason: string, detail: string): Authenticat
   return error as AuthenticateError
 }
 
-const admissionRefusals: Readonly<
+const refusals: Readonly<
   Record<Exclude<Admission['outcome'], 'admitted'>, readonly [returnCode: number, reason: string]>
 > = Object.freeze({
   busy: [serverUnavailable, 'login_busy'],
@@ -33,32 +33,32 @@ const admissionRefusals: Readonly<
 })
 
 /** Decides on a CONNECT and tells Aedes. Never rejects. */
-export async function authenticate(
-  dependencies: AdmissionDependencies,
+export async function decideLogin(
+  dependencies: LoginDependencies,
   client: Client,
   login: Login,
   done: (error: AuthenticateError | null, success: boolean | null) => void,
 ): Promise<void> {
-  const fault = await admit(dependencies, client, login)
+  const fault = await decide(dependencies, client, login)
   done(fault, fault === null)
 }
 
 /** Whoever is admitted has his permissions from here on. */
-async function admit(
-  dependencies: AdmissionDependencies,
+async function decide(
+  dependencies: LoginDependencies,
   client: Client,
   login: Login,
 ): Promise<AuthenticateError | null> {
   const connection = dependencies.connectionOf(client)
   if (connection === undefined) return refuse(notAuthorized, 'not_authorized', 'it is gone')
-  const { identifierFault, origin, will } = connection
+  const { identifierFault, peer, will } = connection
   if (identifierFault !== undefined) {
     return refuse(identifierRejected, 'client_id_invalid', identifierFault)
   }
   try {
-    const admission = await dependencies.access.authenticate(origin, login)
+    const admission = await dependencies.access.authenticate(peer, login)
     if (admission.outcome !== 'admitted') {
-      return refuse(...admissionRefusals[admission.outcome], admission.detail)
+      return refuse(...refusals[admission.outcome], admission.detail)
     }
     const { permissions } = admission
     if (will !== undefined && !mayPublish(permissions, will)) {

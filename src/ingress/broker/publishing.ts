@@ -170,7 +170,7 @@ function mayPublishWill(
 function senderOf({ client, connection }: Sender) {
   return {
     clientId: client.id,
-    sourceIp: connection.origin.sourceIp,
+    sourceIp: connection.peer.sourceIp,
     principal: connection.permissions?.principal,
   }
 }

@@ -2,7 +2,7 @@ import type { Aedes } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import type { ConnectionOrigin } from '../../identity/policies/access.ts'
+import type { Peer } from '../../identity/policies/access.ts'
 import { createConnection } from '../broker/connection.ts'
 import type { Connections } from '../broker/connections.ts'
 import { watchDrain } from '../broker/drain-watch.ts'
@@ -16,7 +16,7 @@ import { createRefusals } from './refusals.ts'
  *
  * @param connectMs in which its CONNECT has to arrive; absent: `connectTimeoutMs`
  */
-export type Accept = (socket: GateSocket, origin: ConnectionOrigin, connectMs?: number) => void
+export type Accept = (socket: GateSocket, peer: Peer, connectMs?: number) => void
 
 export interface AcceptanceDependencies {
   readonly broker: Aedes
@@ -49,8 +49,8 @@ export function createAcceptance(
   const { broker, connections, metrics, logger, clock, heldBytes } = dependencies
   const refuse = createRefusals(dependencies)
 
-  return (socket, origin, connectMs = limits.connectTimeoutMs) => {
-    const { sourceIp } = origin
+  return (socket, peer, connectMs = limits.connectTimeoutMs) => {
+    const { sourceIp } = peer
     const events = {
       fault: (fault: GateFault) =>
         reportFault(dependencies, { clientId: clientId(), sourceIp }, fault),
@@ -67,7 +67,7 @@ export function createAcceptance(
       events.fault(notDraining)
       gate.stream.destroy()
     })
-    const connection = createConnection(gate, origin)
+    const connection = createConnection(gate, peer)
     const client = broker.handle(gate.stream)
     /** Null until Aedes has read the CONNECT, whatever its type says. */
     const clientId = () => client.id ?? undefined

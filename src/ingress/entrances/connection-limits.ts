@@ -17,13 +17,13 @@ import { createTokenBuckets } from '../../base/token-buckets.ts'
  */
 export interface ConnectionLimits {
   /** Takes a place, or says why there is none. */
-  enter(sourceIp: string | undefined): Place | ConnectionRefusal
+  take(sourceIp: string | undefined): ConnectionSlot | ConnectionRefusal
 }
 
 /** Of one connection, until it is closed. */
-export interface Place {
+export interface ConnectionSlot {
   /** To be called once at least; more often is of no effect. */
-  readonly leave: () => void
+  readonly release: () => void
 }
 
 export type ConnectionRefusal = 'too_many_connections' | 'too_many_from_address' | 'connect_rate'
@@ -55,7 +55,7 @@ export function createConnectionLimits(
         })
   let total = 0
 
-  function enterFrom(address: string): ConnectionRefusal | undefined {
+  function takeFrom(address: string): ConnectionRefusal | undefined {
     const count = counts.get(address) ?? 0
     if (connectionsPerAddressMax > 0 && count >= connectionsPerAddressMax) {
       return 'too_many_from_address'
@@ -67,28 +67,28 @@ export function createConnectionLimits(
     return undefined
   }
 
-  function leaveFrom(address: string): void {
+  function releaseFrom(address: string): void {
     const count = counts.get(address) ?? 0
     if (count > 1) counts.set(address, count - 1)
     else counts.delete(address)
   }
 
   return {
-    enter(sourceIp) {
+    take(sourceIp) {
       if (total >= connectionsMax) return 'too_many_connections'
       // Without an address the peer has gone already.
       const isCounted = sourceIp !== undefined && !isExempt(sourceIp)
       const address = isCounted ? networkOf(sourceIp) : undefined
-      const refusal = address === undefined ? undefined : enterFrom(address)
+      const refusal = address === undefined ? undefined : takeFrom(address)
       if (refusal !== undefined) return refusal
       total++
-      let isLeft = false
+      let isReleased = false
       return {
-        leave() {
-          if (isLeft) return
-          isLeft = true
+        release() {
+          if (isReleased) return
+          isReleased = true
           total--
-          if (address !== undefined) leaveFrom(address)
+          if (address !== undefined) releaseFrom(address)
         },
       }
     },

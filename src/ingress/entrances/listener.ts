@@ -36,13 +36,13 @@ export function createListener(
   const refuse = createRefusals(dependencies)
   const server = createServer(options, (socket) => {
     const sourceIp = normalizeAddress(socket.remoteAddress)
-    const place = dependencies.limits.enter(sourceIp)
-    if (typeof place === 'string') {
-      refuse(place, { sourceIp })
+    const slot = dependencies.limits.take(sourceIp)
+    if (typeof slot === 'string') {
+      refuse(slot, { sourceIp })
       socket.destroy()
       return
     }
-    socket.once('close', place.leave)
+    socket.once('close', slot.release)
     prepareSocket(socket)
     accept(socket, sourceIp)
   })

@@ -21,7 +21,7 @@ import type { WebSocketGuard } from './web-socket.ts'
  * `accept` a stream of bytes and what is known of its other end; the limits of connections are of all
  * of them together.
  */
-export interface Entrances {
+export interface Ports {
   listen(address: Address): Promise<{ port: number }>
   listenTls(address: Address, material: TlsMaterial): Promise<{ port: number }>
   readonly useTls: (material: TlsMaterial) => void
@@ -35,7 +35,7 @@ interface Address {
   readonly port: number
 }
 
-export interface EntrancesDependencies {
+export interface PortsDependencies {
   readonly accept: Accept
   readonly guard: WebSocketGuard | undefined
   readonly heldBytes: HeldBytes
@@ -44,16 +44,13 @@ export interface EntrancesDependencies {
   readonly metrics: Metrics
 }
 
-export interface EntrancesOptions extends ConnectionLimitsOptions {
+export interface PortsOptions extends ConnectionLimitsOptions {
   readonly payloadBytesMax: number
   readonly connectTimeoutMs: number
   readonly closeTimeoutMs: number
 }
 
-export function createEntrances(
-  dependencies: EntrancesDependencies,
-  options: EntrancesOptions,
-): Entrances {
+export function createPorts(dependencies: PortsDependencies, options: PortsOptions): Ports {
   const { accept, guard, clock, log, metrics } = dependencies
   const limits = createConnectionLimits({ clock }, options)
   const listeners: Listener[] = []

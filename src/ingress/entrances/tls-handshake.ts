@@ -75,16 +75,16 @@ export function createTlsHandshake(
 
   server.on('secureConnection', (socket) => {
     const handshake = underway.take(socket)
-    const peer = peerOf(socket)
+    const shown = clientCertificateOf(socket)
     // Unknown is what has been cut off, or is gone.
-    if (handshake === undefined || 'fault' in peer) {
+    if (handshake === undefined || 'fault' in shown) {
       const { sourceIp } = handshake ?? {}
-      if ('fault' in peer) refuse('client_certificate', { sourceIp, detail: peer.fault })
+      if ('fault' in shown) refuse('client_certificate', { sourceIp, detail: shown.fault })
       socket.on('error', () => {}).destroy()
       return
     }
     const leftMs = Math.max(0, handshake.endsAtMs - clock.monotonicMs())
-    accept({ ...peer, socket, sourceIp: handshake.sourceIp, leftMs })
+    accept({ ...shown, socket, sourceIp: handshake.sourceIp, leftMs })
   })
   server.on('tlsClientError', (error, socket) => {
     // Who was cut off here is told of by the one that cut him off.
@@ -164,7 +164,7 @@ const keyOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
   `${remoteAddress} ${remotePort} ${localAddress}`
 
 /** Who the other side of a TLS connection has proved to be; `fault`: it has not what it shows. */
-export function peerOf(
+export function clientCertificateOf(
   socket: TLSSocket,
 ): { readonly certificate: CertificateIdentity | undefined } | { readonly fault: string } {
   try {

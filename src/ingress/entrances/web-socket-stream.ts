@@ -72,7 +72,7 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
     ending() {
       isBroken = true
     },
-    destroyed: () => share.leave(),
+    destroyed: () => share.connectionGone(),
   })
 
   function breakOff(detail: string): void {

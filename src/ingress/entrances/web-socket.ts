@@ -19,7 +19,7 @@ import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { RequestOrigin } from '../../base/origin-guard.ts'
 import { refusalCodes } from '../../sigv4/refusal-codes.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
-import type { ConnectionOrigin } from '../../identity/policies/access.ts'
+import type { Peer } from '../../identity/policies/access.ts'
 import { normalizeAddress } from '../broker/connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { GateSocket } from '../gate/gate.ts'
@@ -27,7 +27,7 @@ import type { HeldBytes } from '../gate/held-bytes.ts'
 import { prepareSocket } from './listener.ts'
 import { createRefusals } from './refusals.ts'
 import type { Refusal } from './refusals.ts'
-import { peerOf } from './tls-handshake.ts'
+import { clientCertificateOf } from './tls-handshake.ts'
 import { createWebSocketStream } from './web-socket-stream.ts'
 
 /**
@@ -79,7 +79,7 @@ const lingerMs = 1_000
 export function createWebSocketEntrance(
   dependencies: WebSocketDependencies,
   options: WebSocketOptions,
-  accept: (socket: GateSocket, origin: ConnectionOrigin) => void,
+  accept: (socket: GateSocket, peer: Peer) => void,
 ): WebSocketEntrance {
   const { limits, heldBytes, clock } = dependencies
   const refuse = createRefusals(dependencies)
@@ -97,16 +97,16 @@ export function createWebSocketEntrance(
   })
 
   function open(request: IncomingMessage, socket: Socket, head: Buffer): void {
-    const origin = identify(request, socket, dependencies)
-    if ('reason' in origin) {
-      reject(origin, request, socket)
+    const peer = identify(request, socket, dependencies)
+    if ('reason' in peer) {
+      reject(peer, request, socket)
       return
     }
     prepareSocket(socket)
     server.handleUpgrade(request, socket, head, (webSocket) => {
       const fault = (reason: Refusal, detail: string) =>
-        refuse(reason, { sourceIp: origin.sourceIp, detail })
-      accept(createWebSocketStream({ webSocket, socket, heldBytes, fault }), origin)
+        refuse(reason, { sourceIp: peer.sourceIp, detail })
+      accept(createWebSocketStream({ webSocket, socket, heldBytes, fault }), peer)
     })
   }
 
@@ -118,13 +118,13 @@ export function createWebSocketEntrance(
         return
       }
       socket.on('error', () => socket.destroy())
-      const place = isClosed ? 'stopping' : limits.enter(addressOf(request))
-      if (typeof place === 'string') {
+      const slot = isClosed ? 'stopping' : limits.take(addressOf(request))
+      if (typeof slot === 'string') {
         const text = 'There are too many connections, or the broker is stopping: come again later.'
-        reject(rejection(place, 'ServiceUnavailableException', text), request, socket)
+        reject(rejection(slot, 'ServiceUnavailableException', text), request, socket)
         return
       }
-      socket.once('close', place.leave)
+      socket.once('close', slot.release)
       open(request, socket, head)
     },
     close() {
@@ -163,7 +163,7 @@ function identify(
   request: IncomingMessage,
   socket: Socket,
   dependencies: WebSocketDependencies,
-): ConnectionOrigin | Rejection {
+): Peer | Rejection {
   const { url = '', headers } = request
   if (url.split('?', 1)[0] !== mqttPath) {
     return rejection('upgrade_refused', 'ResourceNotFoundException', `MQTT is at ${mqttPath}.`)
@@ -178,12 +178,13 @@ function identify(
     ? signerOf(request, dependencies)
     : guardOrigin(request, dependencies)
   if (signer !== undefined && 'reason' in signer) return signer
-  const peer = socket instanceof TLSSocket ? peerOf(socket) : { certificate: undefined }
-  if ('fault' in peer) return rejection('client_certificate', 'AccessDeniedException', peer.fault)
+  const shown =
+    socket instanceof TLSSocket ? clientCertificateOf(socket) : { certificate: undefined }
+  if ('fault' in shown) return rejection('client_certificate', 'AccessDeniedException', shown.fault)
   return {
     transport: 'websocket',
     sourceIp: addressOf(request),
-    ...(peer.certificate && { certificate: peer.certificate }),
+    ...(shown.certificate && { certificate: shown.certificate }),
     ...signer,
   }
 }

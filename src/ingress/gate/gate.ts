@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes, HeldPublish } from './held-bytes.ts'
-import { createIntake } from './read-ahead.ts'
+import { createFrameReadAhead } from './read-ahead.ts'
 import { createKeepAlive } from './keep-alive.ts'
 import type { KeepAlive } from './keep-alive.ts'
 
@@ -109,7 +109,10 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const intake = createIntake({ ...dependencies, ...events, changed: planFlush, evict }, limits)
+  const readAhead = createFrameReadAhead(
+    { ...dependencies, ...events, changed: planFlush, evict },
+    limits,
+  )
   let wanted = false
 
   const stream = createStream(socket, {
@@ -119,7 +122,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     },
     destroyed() {
       keepAlive.stop()
-      intake.drop()
+      readAhead.drop()
       closeSocket(socket, clock, limits.closeTimeoutMs)
       events.closed()
     },
@@ -128,12 +131,12 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
 
   function flush(): void {
     if (stream.destroyed) return
-    for (let run = wanted && intake.take(); run; run = wanted && intake.take()) {
+    for (let run = wanted && readAhead.take(); run; run = wanted && readAhead.take()) {
       wanted = stream.push(run)
     }
-    const { ending } = intake
+    const { ending } = readAhead
     if (ending !== undefined) end(stream, events, ending)
-    setPaused(socket, !intake.settle())
+    setPaused(socket, !readAhead.settle())
   }
 
   const readOn = createReadOn(stream)
@@ -141,11 +144,11 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     receive(chunk) {
       keepAlive.heard()
       if (stream.destroyed) return
-      answerPings(stream, intake.read(chunk))
+      answerPings(stream, readAhead.read(chunk))
       flush()
     },
     receiveEnd() {
-      intake.endOfStream()
+      readAhead.endOfStream()
       flush()
     },
     gone: () => stream.destroy(),
@@ -153,14 +156,14 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
   return {
     stream,
     get unfinished() {
-      return intake.unfinished
+      return readAhead.unfinished
     },
     get hasDisconnect() {
-      return intake.hasDisconnect
+      return readAhead.hasDisconnect
     },
-    hasBegun: () => intake.hasBegun(),
+    hasBegun: () => readAhead.hasBegun(),
     open(keepAliveSeconds) {
-      intake.open()
+      readAhead.open()
       // It could not say anything while its login took its time.
       keepAlive.heard()
       keepAlive.start(keepAliveSeconds)
@@ -168,15 +171,15 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     },
     dispatched(bytes) {
       readOn()
-      return intake.dispatched(bytes)
+      return readAhead.dispatched(bytes)
     },
-    answering: (publish) => intake.answering(publish),
-    distributing: (publish) => intake.distributing(publish),
+    answering: (publish) => readAhead.answering(publish),
+    distributing: (publish) => readAhead.distributing(publish),
     finish(publish) {
-      intake.finish(publish)
+      readAhead.finish(publish)
       planFlush()
     },
-    hold: () => intake.hold(),
+    hold: () => readAhead.hold(),
   }
 }
 

@@ -56,7 +56,8 @@ export interface HeldShare {
   distributing(publish: HeldPublish): void
   /** @returns whether it was not finished before */
   finished(publish: HeldPublish): boolean
-  leave(): void
+  /** The connection is gone. */
+  connectionGone(): void
 }
 
 /** A PUBLISH that the engine got. It is counted once, whatever is said of it how often. */
@@ -118,7 +119,7 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
     setImmediate(goOn)
   }
 
-  const house: House = {
+  const pool: Pool = {
     sum,
     look,
     publishes: turns.add,
@@ -136,7 +137,7 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
     },
   }
   return {
-    join: (events) => createShare(events, house),
+    join: (events) => createShare(events, pool),
     get total() {
       return total()
     },
@@ -192,10 +193,10 @@ interface Member {
   passed: number
   /** Of `passed`, what the process keeps when the connection goes. */
   kept: number
-  hasLeft: boolean
+  isGone: boolean
 }
 
-interface House {
+interface Pool {
   readonly sum: Sum
   readonly look: () => void
   /** It takes part in stopping and going on. */
@@ -208,7 +209,7 @@ interface House {
 
 const costOf = (bytes: number): number => bytes + messageOverheadBytes
 
-const countedOf = ({ hasLeft, passed, kept }: Member): number => (hasLeft ? kept : passed)
+const countedOf = ({ isGone, passed, kept }: Member): number => (isGone ? kept : passed)
 
 const createMember = (events: HeldBytesEvents): Member => ({
   events,
@@ -217,11 +218,11 @@ const createMember = (events: HeldBytesEvents): Member => ({
   waiting: 0,
   passed: 0,
   kept: 0,
-  hasLeft: false,
+  isGone: false,
 })
 
-function createShare(events: HeldBytesEvents, house: House): HeldShare {
-  const { sum } = house
+function createShare(events: HeldBytesEvents, pool: Pool): HeldShare {
+  const { sum } = pool
   const member = createMember(events)
 
   function set(partialBytes: number, waitingBytes: number): void {
@@ -232,11 +233,11 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
   }
 
   /** The only way in which what has passed changes. @returns whether the sum did, too */
-  function change(passedBytes: number, keptBytes: number, hasLeft = member.hasLeft): boolean {
+  function change(passedBytes: number, keptBytes: number, isGone = member.isGone): boolean {
     const countedBefore = countedOf(member)
     member.passed += passedBytes
     member.kept += keptBytes
-    member.hasLeft = hasLeft
+    member.isGone = isGone
     const difference = countedOf(member) - countedBefore
     sum.passed += difference
     return difference !== 0
@@ -247,7 +248,7 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
     const keptBefore = publish.holder === 'process' ? publish.bytes : 0
     const kept = holder === 'process' ? publish.bytes : 0
     publish.holder = holder
-    if (change(holder === 'nobody' ? -publish.bytes : 0, kept - keptBefore)) house.look()
+    if (change(holder === 'nobody' ? -publish.bytes : 0, kept - keptBefore)) pool.look()
     return true
   }
 
@@ -256,19 +257,19 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
       return member.mayRead
     },
     hold(partialBytes, waitingBytes, isNewFrame) {
-      if (member.hasLeft) return
+      if (member.isGone) return
       const heldBefore = member.partial + member.waiting
-      if (partialBytes + waitingBytes > 0) house.publishes(member)
+      if (partialBytes + waitingBytes > 0) pool.publishes(member)
       else if (heldBefore === 0) return
       const begins = isNewFrame || member.partial === 0 || partialBytes === 0
       set(partialBytes, waitingBytes)
-      if (begins) house.began(member)
-      house.look()
+      if (begins) pool.began(member)
+      pool.look()
     },
     pass(bytes) {
-      if (member.hasLeft) return false
-      house.publishes(member)
-      if (!house.tryPass(member)) return false
+      if (member.isGone) return false
+      pool.publishes(member)
+      if (!pool.tryPass(member)) return false
       change(costOf(bytes), 0)
       return true
     },
@@ -280,12 +281,12 @@ function createShare(events: HeldBytesEvents, house: House): HeldShare {
     answering: (publish) => void hand(publish, 'connection'),
     distributing: (publish) => void hand(publish, 'process'),
     finished: (publish) => hand(publish, 'nobody'),
-    leave() {
-      if (member.hasLeft) return
+    connectionGone() {
+      if (member.isGone) return
       set(0, 0)
       change(0, 0, true)
-      house.remove(member)
-      house.look()
+      pool.remove(member)
+      pool.look()
     },
   }
 }

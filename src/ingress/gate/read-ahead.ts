@@ -10,7 +10,10 @@ import type { PublishRate } from './publish-rate.ts'
  * What was read from one client and has not passed on: a frame that is not whole, whole frames that
  * wait, and why the connection is to end behind them.
  */
-export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'distributing'> {
+export interface FrameReadAhead extends Pick<
+  HeldShare,
+  'dispatched' | 'answering' | 'distributing'
+> {
   /** @returns how many PINGREQs the chunk held, which are left out */
   read(chunk: Buffer): number
   /** Nothing more will come. */
@@ -36,7 +39,7 @@ export interface Intake extends Pick<HeldShare, 'dispatched' | 'answering' | 'di
   drop(): void
 }
 
-export interface IntakeDependencies {
+export interface FrameReadAheadDependencies {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
   /** More may be read, or pass. */
@@ -45,14 +48,17 @@ export interface IntakeDependencies {
   readonly evict: () => void
 }
 
-export interface IntakeLimits extends FrameLimits {
+export interface FrameReadAheadLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
   /** PUBLISHes in a second; 0 is no limit. */
   readonly publishRate: number
 }
 
-export function createIntake(dependencies: IntakeDependencies, limits: IntakeLimits): Intake {
+export function createFrameReadAhead(
+  dependencies: FrameReadAheadDependencies,
+  limits: FrameReadAheadLimits,
+): FrameReadAhead {
   const reader = createFrameReader(limits)
   const share = dependencies.heldBytes.join(dependencies)
   const rate = createPublishRate(dependencies, limits.publishRate)
@@ -109,7 +115,7 @@ export function createIntake(dependencies: IntakeDependencies, limits: IntakeLim
     drop() {
       rate?.stop()
       queue.clear()
-      share.leave()
+      share.connectionGone()
     },
   }
 }

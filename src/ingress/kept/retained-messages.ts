@@ -17,12 +17,12 @@ export interface RetainedMessages {
   list(page: { readonly after?: string; readonly max: number }): readonly RetainedMessage[]
   /**
    * What is kept at this moment and matches one of the filters: each topic comes once, and what is
-   * stored later does not come. A message is given to `leaving` where another is about to take its
-   * place before `next` came to it, and else by `next`.
+   * stored later does not come. A message that is replaced before
+   * `next` has come to it is given to `removed`, every other one is returned by `next`.
    */
   snapshot(
     filters: readonly string[],
-    leaving: (message: RetainedMessage) => void,
+    removed: (message: RetainedMessage) => void,
   ): RetainedSnapshot
   readonly count: number
 }
@@ -55,20 +55,20 @@ interface Kept {
   readonly sequence: number
 }
 
-type Leaving = (kept: Kept) => void
+type OnRemoved = (kept: Kept) => void
 
 export function createRetainedMessages(clock: Clock, limits: RetainedLimits): RetainedMessages {
   /** In the order of `sequence`: what is stored anew takes its place at the end. */
   const kept = new Map<string, Kept>()
   /** Of the snapshots that are being read. */
-  const snapshots = new Set<Leaving>()
+  const snapshots = new Set<OnRemoved>()
   let bytes = 0
   let sequence = 0
 
   function remove(topic: string): void {
     const old = kept.get(topic)
     if (old === undefined) return
-    for (const leaving of snapshots) leaving(old)
+    for (const onRemoved of snapshots) onRemoved(old)
     bytes -= bytesOf(old.message)
     kept.delete(topic)
   }
@@ -98,8 +98,8 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
         .slice(0, max)
         .flatMap((topic) => kept.get(topic)?.message ?? [])
     },
-    snapshot: (filters, leaving) =>
-      createSnapshot({ snapshots, entries: kept.values(), end: sequence }, filters, leaving),
+    snapshot: (filters, removed) =>
+      createSnapshot({ snapshots, entries: kept.values(), end: sequence }, filters, removed),
     get count() {
       return kept.size
     },
@@ -108,9 +108,9 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
 
 /** @param entries the store's own, so what is removed or stored meanwhile is seen here */
 function createSnapshot(
-  store: { snapshots: Set<Leaving>; entries: Iterator<Kept>; end: number },
+  store: { snapshots: Set<OnRemoved>; entries: Iterator<Kept>; end: number },
   filters: readonly string[],
-  leaving: (message: RetainedMessage) => void,
+  removed: (message: RetainedMessage) => void,
 ): RetainedSnapshot {
   const { snapshots, entries, end } = store
   let position = 0
@@ -118,11 +118,11 @@ function createSnapshot(
     sequence > position &&
     sequence <= end &&
     filters.some((filter) => subscriptionMatches(filter, message.topic))
-  const onLeaving: Leaving = (kept) => {
-    if (isWanted(kept)) leaving(kept.message)
+  const onRemoved: OnRemoved = (kept) => {
+    if (isWanted(kept)) removed(kept.message)
   }
-  const close = () => void snapshots.delete(onLeaving)
-  snapshots.add(onLeaving)
+  const close = () => void snapshots.delete(onRemoved)
+  snapshots.add(onRemoved)
   return {
     close,
     next() {

@@ -26,7 +26,7 @@ export interface Session {
   /** Nothing is kept for it any more: it was discarded. */
   readonly isOver: boolean
   /** To be called once, when the connection has gone. Without effect while another one has it. */
-  leave(): void
+  connectionGone(): void
 }
 
 export interface SessionsDependencies {
@@ -71,7 +71,7 @@ export function createSessions(
     }
   }
 
-  function leave(clientId: string, session: Kept): void {
+  function connectionGone(clientId: string, session: Kept): void {
     session.connections--
     if (session.connections > 0 || sessions.get(clientId) !== session) return
     absent.set(clientId, clock.monotonicMs() + limits.sessionExpiryMs)
@@ -89,7 +89,7 @@ export function createSessions(
       get isOver() {
         return sessions.get(clientId) !== session
       },
-      leave: () => leave(clientId, session),
+      connectionGone: () => connectionGone(clientId, session),
     }
   }
 

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { createConnectionLimits } from '../../../src/ingress/entrances/connection-limits.ts'
 import type {
   ConnectionLimitsOptions,
-  Place,
+  ConnectionSlot,
 } from '../../../src/ingress/entrances/connection-limits.ts'
 import { createListener } from '../../../src/ingress/entrances/listener.ts'
 import { createLimitedLog } from '../../../src/telemetry/limited-log.ts'
@@ -29,8 +29,8 @@ function createLimits(options: Partial<ConnectionLimitsOptions>, isExempt?: () =
   )
   /** What the first refusal of so many is, or that there was none. */
   const enter = (address: string | undefined, count = 1) => {
-    const places = Array.from({ length: count }, () => limits.enter(address))
-    return places.find((place) => typeof place === 'string') ?? 'in'
+    const slots = Array.from({ length: count }, () => limits.take(address))
+    return slots.find((slot) => typeof slot === 'string') ?? 'in'
   }
   return { clock, limits, enter }
 }
@@ -46,12 +46,12 @@ describe('limits of connections', () => {
 
   test('from one address, until one of it has gone', () => {
     const { limits, enter } = createLimits({ connectionsPerAddressMax: 2 })
-    const place = limits.enter('192.0.2.1') as Place
+    const slot = limits.take('192.0.2.1') as ConnectionSlot
     expect(enter('192.0.2.1')).toBe('in')
     expect(enter('192.0.2.1')).toBe('too_many_from_address')
     expect(enter('192.0.2.2')).toBe('in')
-    place.leave()
-    place.leave()
+    slot.release()
+    slot.release()
     expect(enter('192.0.2.1')).toBe('in')
     expect(enter('192.0.2.1')).toBe('too_many_from_address')
   })
@@ -86,23 +86,23 @@ describe('limits of connections', () => {
     expect(enter('192.0.2.2')).toBe('in')
   })
 
-  test('whoever comes and goes: never more than there may be, and all places come back', () => {
+  test('whoever comes and goes: never more than there may be, and all slots come back', () => {
     const step = fc.record({
       address: fc.constantFrom('192.0.2.1', '192.0.2.2', '::1', undefined),
-      leaves: fc.nat(5),
+      released: fc.nat(5),
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
         const { limits, enter } = createLimits({ connectionsMax: 5, connectionsPerAddressMax: 3 })
-        const open: { readonly address: string | undefined; readonly place: Place }[] = []
-        for (const { address, leaves } of steps) {
-          const place = limits.enter(address)
-          if (typeof place !== 'string') open.push({ address, place })
+        const open: { readonly address: string | undefined; readonly slot: ConnectionSlot }[] = []
+        for (const { address, released } of steps) {
+          const slot = limits.take(address)
+          if (typeof slot !== 'string') open.push({ address, slot })
           const first = open.filter((each) => each.address === '192.0.2.1')
           expect(open.length <= 5 && first.length <= 3).toBe(true)
-          for (const { place: left } of open.splice(0, leaves)) left.leave()
+          for (const { slot } of open.splice(0, released)) slot.release()
         }
-        for (const { place } of open) place.leave()
+        for (const { slot } of open) slot.release()
         expect(enter('192.0.2.1', 3)).toBe('in')
         expect(enter('192.0.2.2', 2)).toBe('in')
       }),

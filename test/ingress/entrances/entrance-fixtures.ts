@@ -14,7 +14,7 @@ import type { KeyPairPem } from '../../../src/identity/certificates/certificate-
 import { principalOf } from '../../../src/identity/policies/principal.ts'
 import type { TlsMaterial } from '../../../src/identity/certificates/tls-files.ts'
 import { allPermissions } from '../../../src/identity/policies/access.ts'
-import type { ConnectionOrigin } from '../../../src/identity/policies/access.ts'
+import type { Peer } from '../../../src/identity/policies/access.ts'
 import { createIngress } from '../../../src/ingress/ingress.ts'
 import type { Ingress, IngressOptions } from '../../../src/ingress/ingress.ts'
 import type { WebSocketGuard } from '../../../src/ingress/entrances/web-socket.ts'
@@ -70,7 +70,7 @@ export interface TestEntrances {
     readonly wss: number
   }
   /** What was known of each client that sent a CONNECT. */
-  readonly origins: ConnectionOrigin[]
+  readonly peers: Peer[]
   readonly messages: Message[]
   /** Refused connections, by reason. */
   readonly refused: (reason: string) => Promise<number>
@@ -89,7 +89,7 @@ export interface EntrancesSettings {
 /** All ways in of one ingress; whoever comes is let in. Closed at the end of the file. */
 export async function startEntrances(settings: EntrancesSettings): Promise<TestEntrances> {
   const { certificates, ingest, options, clock = systemClock, guard } = settings
-  const origins: ConnectionOrigin[] = []
+  const peers: Peer[] = []
   const messages: Message[] = []
   const lines: Record<string, unknown>[] = []
   const metrics = createMetrics()
@@ -101,7 +101,7 @@ export async function startEntrances(settings: EntrancesSettings): Promise<TestE
       },
       access: {
         authenticate(origin) {
-          origins.push(origin)
+          peers.push(origin)
           return { outcome: 'admitted', permissions: allPermissions }
         },
       },
@@ -128,7 +128,7 @@ export async function startEntrances(settings: EntrancesSettings): Promise<TestE
       ws: await listen(createHttpServer(), ingress),
       wss: await listen(createHttpsServer(tls), ingress),
     },
-    origins,
+    peers,
     messages,
     lines,
     async refused(reason) {

@@ -47,7 +47,7 @@ describe('a client over TLS', () => {
   test('is known by its certificate, and publishes', async () => {
     const client = await connectMqtt(url(shared), { ...deviceOf(certificates), clientId: 'known' })
     await client.publishAsync('a/b', 'x', { qos: 1 })
-    expect(shared.origins.at(-1)).toEqual({
+    expect(shared.peers.at(-1)).toEqual({
       transport: 'tls',
       sourceIp: '127.0.0.1',
       certificate: { principal: certificates.principal, commonName: 'd1' },
@@ -57,7 +57,7 @@ describe('a client over TLS', () => {
 
   test('may come without a certificate, and has then said nothing of itself', async () => {
     await connectMqtt(url(shared), trusting(certificates))
-    expect(shared.origins.at(-1)).toEqual({ transport: 'tls', sourceIp: '127.0.0.1' })
+    expect(shared.peers.at(-1)).toEqual({ transport: 'tls', sourceIp: '127.0.0.1' })
   })
 
   test.each(['TLSv1.2', 'TLSv1.3'] as const)(
@@ -68,7 +68,7 @@ describe('a client over TLS', () => {
       const again = await openTls(shared.ports.mqtts, { ...options, session })
       await connackOf(again, 'again')
       expect(again.isSessionReused()).toBe(true)
-      expect(shared.origins.at(-1)).toHaveProperty('certificate.commonName', 'd1')
+      expect(shared.peers.at(-1)).toHaveProperty('certificate.commonName', 'd1')
     },
   )
 
@@ -77,7 +77,7 @@ describe('a client over TLS', () => {
     ['that has expired', () => certificates.expiredDevice],
     ['that is for servers', () => certificates.nextServer],
   ])('is cut off with a certificate %s, before MQTT', async (_what, show) => {
-    const known = shared.origins.length
+    const known = shared.peers.length
     const refused = await shared.refused('client_certificate')
     const { cert, key } = show()
     const { ca } = certificates
@@ -85,7 +85,7 @@ describe('a client over TLS', () => {
     socket.on('error', () => {})
     socket.write(encode(connectPacket()))
     await ended(socket)
-    expect(shared.origins).toHaveLength(known)
+    expect(shared.peers).toHaveLength(known)
     expect(await shared.refused('client_certificate')).toBe(refused + 1)
     expect(shared.lines.at(-1)).toMatchObject({ level: 'warn', sourceIp: '127.0.0.1' })
   })

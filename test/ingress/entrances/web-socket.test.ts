@@ -43,13 +43,13 @@ describe('MQTT over WebSocket', () => {
     await client.subscribeAsync('a/#')
     await client.publishAsync('a/b', 'x'.repeat(100_000), { qos: 1 })
     expect(await received).toBe('a/b')
-    expect(shared.origins.at(-1)).toEqual({ transport: 'websocket', sourceIp: '127.0.0.1' })
+    expect(shared.peers.at(-1)).toEqual({ transport: 'websocket', sourceIp: '127.0.0.1' })
   })
 
   test('over TLS has the certificate that the client showed', async () => {
     const { device, ca } = certificates
     await connectMqtt(`wss://localhost:${shared.ports.wss}/mqtt`, { ca, ...device })
-    expect(shared.origins.at(-1)).toHaveProperty('certificate.principal', certificates.principal)
+    expect(shared.peers.at(-1)).toHaveProperty('certificate.principal', certificates.principal)
   })
 
   test('over TLS is refused with a certificate that cannot be verified', async () => {
@@ -171,7 +171,7 @@ describe('a signed URL', () => {
       wsOptions: { origin: 'https://page.example' },
     })
     await client.publishAsync('a/b', 'x', { qos: 1 })
-    expect(shared.origins.at(-1)).toEqual({
+    expect(shared.peers.at(-1)).toEqual({
       transport: 'websocket',
       sourceIp: '127.0.0.1',
       accessKeyId: credentials.accessKeyId,

@@ -35,7 +35,7 @@ function createHouse() {
         changed: () => told.push(`${name} ${share.mayRead ? 'reads' : 'stops'}`),
         evict: () => {
           told.push(`${name} evicted`)
-          share.leave()
+          share.connectionGone()
         },
       })
       return share
@@ -72,7 +72,7 @@ describe('the bytes that all clients hold', () => {
     expect(first.pass(512 * kiB)).toBe(true)
     const publish = first.dispatched(512 * kiB)
     expect(second.pass(kiB)).toBe(false)
-    first.leave()
+    first.connectionGone()
     expect(second.pass(kiB)).toBe(false)
     first.finished(publish)
     await turn()
@@ -87,7 +87,7 @@ describe('the bytes that all clients hold', () => {
     share.pass(30)
     share.pass(40)
     const publish = share.dispatched(30)
-    share.leave()
+    share.connectionGone()
     expect(house.total).toBe(30 + messageOverheadBytes)
     share.finished(publish)
     expect(house.total).toBe(0)
@@ -97,7 +97,7 @@ describe('the bytes that all clients hold', () => {
     const { house, join } = createHouse()
     const share = join('a')
     share.pass(100)
-    share.leave()
+    share.connectionGone()
     expect(house.total).toBe(0)
     const publish = share.dispatched(100)
     expect(house.total).toBe(100 + messageOverheadBytes)
@@ -112,7 +112,7 @@ describe('the bytes that all clients hold', () => {
     const publish = share.dispatched(100)
     share.answering(publish)
     expect(house.total).toBe(100 + messageOverheadBytes)
-    share.leave()
+    share.connectionGone()
     expect(house.total).toBe(0)
     share.distributing(publish)
     expect(house.total).toBe(100 + messageOverheadBytes)
@@ -135,7 +135,7 @@ describe('the bytes that all clients hold', () => {
   test('a connection that has gone takes nothing more', () => {
     const { house, join } = createHouse()
     const share = join('a')
-    share.leave()
+    share.connectionGone()
     share.hold(100, 200, true)
     expect(share.pass(100)).toBe(false)
     expect(house.total).toBe(0)
@@ -182,7 +182,7 @@ describe('the bytes that all clients hold', () => {
   })
 })
 
-const actionNames = ['hold', 'pass', 'dispatch', 'answer', 'distribute', 'finish', 'leave'] as const
+const actionNames = ['hold', 'pass', 'dispatch', 'answer', 'distribute', 'finish', 'close'] as const
 
 /** What is said of one PUBLISH, and whether the process has it by that. */
 interface ModelPublish {
@@ -245,14 +245,14 @@ function newClient(share: HeldShare) {
       expect(share.finished(publish.held)).toBe(!publish.isFinished)
       publish.isFinished = true
     },
-    leave() {
-      share.leave()
+    close() {
+      share.connectionGone()
       hasLeft = true
     },
     /** The engine and Aedes do what they must; the rest is for the connection to take with it. */
     end() {
       const isDropped = ofEngine.some(({ isKept, isFinished }) => !isKept && !isFinished)
-      if (passed.length > 0 || isDropped) client.leave()
+      if (passed.length > 0 || isDropped) client.close()
       ofEngine.forEach((publish, index) => publish.isKept && client.finish(0, index))
       client.hold(0)
     },
