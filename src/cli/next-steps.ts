@@ -52,7 +52,7 @@ async function publishLine(ports: AppPorts, config: Config): Promise<string> {
   const candidates = await candidatesOf(config)
   for (const candidate of candidates) {
     for (const name of candidate.names) {
-      if (!isAllowed(candidate, name, folder.current(), config)) continue
+      if (!isAllowed(candidate, name, folder.policies.current, config)) continue
       const words = [...portWords(candidate, ports, config), ...candidate.words]
       const id = name === anyDevice ? [] : ['-i', name]
       const message = ['-t', `dt/${name}/telemetry`, '-m', `'{"temp": 61.5}'`]

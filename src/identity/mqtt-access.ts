@@ -5,10 +5,9 @@ import type { AccessKeys } from './access-keys/credentials-file.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import { openPasswords } from './passwords/passwords.ts'
 import type { Passwords } from './passwords/passwords.ts'
-import { createPermissions, mayConnect } from './policies/permissions.ts'
+import { createPermissions, followPolicies, mayConnect } from './policies/permissions.ts'
 import type { PermissionsOptions } from './policies/permissions.ts'
 import { combinePolicies } from './policies/policy.ts'
-import type { Policy } from './policies/policy.ts'
 import { openPolicyFolder } from './policies/policy-folder.ts'
 import type { PolicyFolder } from './policies/policy-folder.ts'
 import type { PolicyTarget } from './policies/policy-targets.ts'
@@ -77,7 +76,7 @@ export async function openMqttAccess(
       }
       return refused('notAuthorized', 'no policy allows iot:Connect under this client id')
     },
-    namesAccount: () => folder.current()?.namesAccount ?? false,
+    namesAccount: () => folder.policies.current?.namesAccount ?? false,
     close() {
       folder.close()
       passwords?.close()
@@ -104,7 +103,7 @@ function reportPolicies(
   policiesDir: string,
   folder: PolicyFolder,
 ): void {
-  const policies = folder.current()
+  const policies = folder.policies.current
   if (policies === undefined) {
     logger.info({ policiesDir }, 'no MQTT policies are enforced: the folder is not there')
   } else if (policies.count === 0) {
@@ -127,7 +126,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   const { anonymous, accessKeys } = options
   const identityOf = (principal: string | undefined, target: PolicyTarget): Identity => ({
     principal,
-    policyNow: followPolicy(folder, target),
+    policyNow: followPolicies(folder.policies, target),
   })
 
   const anybody = identityOf(undefined, 'anonymous')
@@ -179,20 +178,6 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
 /** UTF-16 code units of 128 characters, which the password file takes. */
 const userUnitsMax = 256
 const nothing = combinePolicies([])
-
-/** The policy of a target; looked up again when the folder has changed. */
-function followPolicy(folder: PolicyFolder, target: PolicyTarget): () => Policy | undefined {
-  let set = folder.current()
-  let policy = set?.policyOf(target)
-  return () => {
-    const now = folder.current()
-    if (now !== set) {
-      set = now
-      policy = now?.policyOf(target)
-    }
-    return policy
-  }
-}
 
 function variablesOf({ certificate }: Peer, { clientId }: Login): PermissionsOptions['variables'] {
   const commonName = certificate?.commonName

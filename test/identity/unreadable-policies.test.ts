@@ -31,8 +31,7 @@ async function openWith(more: Readonly<Record<string, unknown>> = {}) {
     const folder = await openPolicyFolder({ ...watched, reads: faulty.reads }, { directory })
     onTestFinished(() => folder.close())
     const decide = (target: PolicyTarget, topic: string) =>
-      folder
-        .current()
+      folder.policies.current
         ?.policyOf(target)
         .decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
     return { folder, decide }
@@ -160,7 +159,7 @@ describe('a folder that cannot be listed', () => {
   test('that has not changed says what it said: no descriptor is needed to know', async () => {
     const { open, fail, write, nextLine } = await openFolder()
     const { decide, folder } = await open()
-    const before = folder.current()
+    const before = folder.policies.current
     fail('readdir', 'policies', 'EMFILE')
     fail('open', '', 'EMFILE')
     await write('allow.json', allowingAll)
@@ -168,7 +167,7 @@ describe('a folder that cannot be listed', () => {
     expect(await nextLine()).toMatchObject({
       file: expect.stringMatching(/allow\.json$/) as string,
     })
-    expect(folder.current()).not.toBe(before)
+    expect(folder.policies.current).not.toBe(before)
     expect(users.map((user) => decide(user, 'other'))).toEqual(['deny', 'deny', 'deny'])
   })
 
@@ -225,6 +224,6 @@ test('a folder of many files needs few descriptors at once', async () => {
     { directory },
   )
   onTestFinished(() => folder.close())
-  expect(folder.current()?.count).toBe(300)
+  expect(folder.policies.current?.count).toBe(300)
   expect(openMax).toBeLessThanOrEqual(16)
 })

@@ -1,6 +1,8 @@
 import type { Permissions } from './access.ts'
 import type { Policy } from './policy.ts'
+import type { PoliciesNow } from './policy-folder.ts'
 import type { PolicyVariables } from './policy-pattern.ts'
+import type { PolicyTarget } from './policy-targets.ts'
 import { resourceArn } from './resource-arn.ts'
 import type { ResourceOwner } from './resource-arn.ts'
 
@@ -38,6 +40,22 @@ export function createPermissions(options: PermissionsOptions): Permissions {
 /** @returns whether the policy that holds now allows to connect under this client id */
 export function mayConnect(options: PermissionsOptions, clientId: string): boolean {
   return createJudge(options, 'iot:Connect', 'client')(clientId)
+}
+
+/** @returns the policy of a target as it is now; looked up again when a file has changed */
+export function followPolicies(
+  policies: PoliciesNow,
+  target: PolicyTarget,
+): PermissionsOptions['policyNow'] {
+  let set = policies.current
+  let policy = set?.policyOf(target)
+  return () => {
+    if (policies.current !== set) {
+      set = policies.current
+      policy = set?.policyOf(target)
+    }
+    return policy
+  }
 }
 
 type Judge = (name: string) => boolean

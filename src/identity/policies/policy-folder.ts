@@ -28,11 +28,16 @@ import { invalidFile } from '../../storage/secret-file.ts'
  * - At the start either is an error, because it may hold the denials that others rely on.
  */
 export interface PolicyFolder {
-  /** The same object until a file changes. Undefined: nothing is enforced. */
-  current(): PolicySet | undefined
+  readonly policies: PoliciesNow
   /** Whether something is denied because it could not be read. */
   isUnreadable(): boolean
   close(): void
+}
+
+/** The policies that hold at the time of reading; every message reads them. */
+export interface PoliciesNow {
+  /** The same object until a file changes. Undefined: nothing is enforced. */
+  readonly current: PolicySet | undefined
 }
 
 export interface PolicySet {
@@ -53,6 +58,7 @@ export async function openPolicyFolder(
   { directory }: { readonly directory: string },
 ): Promise<PolicyFolder> {
   const parser = createFolderParser(directory, dependencies.logger)
+  const policies: { current: PolicySet | undefined } = { current: undefined }
   const opened = await openReloaded<FolderContent, PolicySet | undefined>(dependencies, {
     file: directory,
     kind: 'policies',
@@ -61,10 +67,14 @@ export async function openPolicyFolder(
     parse: parser.parse,
     isUnreadable: (set) => set?.isUnreadable ?? false,
     whenAbsent: undefined,
+    onChange(set) {
+      policies.current = set
+    },
   })
+  policies.current = opened.current()
   parser.started()
   return {
-    current: () => opened.current(),
+    policies,
     isUnreadable: () => opened.isUnreadable(),
     close: () => opened.close(),
   }

@@ -33,8 +33,7 @@ async function openWith(files: Readonly<Record<string, string>> | undefined) {
 }
 
 const decide = (folder: PolicyFolder, target: PolicyTarget, topic: string) =>
-  folder
-    .current()
+  folder.policies.current
     ?.policyOf(target)
     .decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
 
@@ -54,7 +53,7 @@ describe('whom a policy is for', () => {
     })
     const allowed = (target: PolicyTarget) =>
       ['all', 'one', 'nameless', 'arn'].filter((topic) => decide(folder, target, topic) === 'allow')
-    expect(folder.current()?.count).toBe(4)
+    expect(folder.policies.current?.count).toBe(4)
     expect(allowed('user:u')).toEqual(['all', 'one'])
     expect(allowed(`cert:${fingerprint}`)).toEqual(['all', 'one', 'arn'])
     expect(allowed('anonymous')).toEqual(['all', 'nameless'])
@@ -89,7 +88,7 @@ describe('whom a policy is for', () => {
 describe('a folder', () => {
   test('that is not there enforces nothing; once it was there it does, for good', async () => {
     const { folder, directory, nextLine, write } = await openWith(undefined)
-    expect(folder.current()).toBeUndefined()
+    expect(folder.policies.current).toBeUndefined()
     await mkdir(directory)
     expect(await nextLine()).toMatchObject({ msg: 'the policies folder was read again' })
     expect(decide(folder, 'all', 'a')).toBe('implicitDeny')
@@ -161,11 +160,11 @@ describe('a change', () => {
       'implicitDeny',
       'allow',
     ])
-    const before = folder.current()
+    const before = folder.policies.current
     clock.advance(1_000)
     await write('q.meta.json', targets('user:u'))
     await nextLine()
-    expect(folder.current()).not.toBe(before)
+    expect(folder.policies.current).not.toBe(before)
     expect(decide(folder, 'all', 'r')).toBe('implicitDeny')
     expect(lines.filter(({ level }) => level === 'error').length).toBe(1)
     await write('p.json', allowing('b'))
@@ -194,12 +193,12 @@ describe('a change', () => {
 
   test('that is none leaves the same object in force', async () => {
     const { folder, clock, write, nextLine } = await openWith({ 'p.json': allowing('p') })
-    const before = folder.current()
+    const before = folder.policies.current
     clock.advance(1_000)
     clock.advance(1_000)
-    expect(folder.current()).toBe(before)
+    expect(folder.policies.current).toBe(before)
     await write('q.json', allowing('q'))
     await nextLine()
-    expect(folder.current()).not.toBe(before)
+    expect(folder.policies.current).not.toBe(before)
   })
 })
