@@ -18,8 +18,7 @@ import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
 import { createPersistence } from './kept/persistence.ts'
-import { createPublishing, distributeMessage } from './broker/publishing.ts'
-import { watchReceivers } from './broker/receivers.ts'
+import { createPublishing, distributeMessage, watchReceivers } from './broker/publishing.ts'
 import type { Distribute, Publishing } from './broker/publishing.ts'
 import { deliverRetained } from './broker/retained-delivery.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
@@ -27,8 +26,6 @@ import type { RetainedMessage, RetainedMessages } from './kept/retained-messages
 import { awsTopicLimits } from '../topics/topic-filter.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
-import { createSignal } from './broker/wait-until.ts'
-import type { Signal } from './broker/wait-until.ts'
 import { createSubscriberQueues } from './kept/subscriber-queues.ts'
 import { findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
 import type { WebSocketGuard } from './entrances/web-socket.ts'
@@ -203,7 +200,6 @@ interface Stage extends AcceptanceDependencies {
   readonly sessions: Sessions
   readonly ports: Ports
   readonly publishing: Publishing
-  readonly idle: Signal
 }
 
 async function createStage(
@@ -222,28 +218,26 @@ async function createStage(
   )
   await broker.listen()
   deliverRetained(broker, { ...memory, notKept: () => memory.notKept('retained_full', 1) })
-  const idle = createSignal()
   const publishing = createPublishing({
     clock,
     metrics,
     log,
     connectionOf,
     ingest: dependencies.ingest,
-    finished: idle.raise,
+    finished: connections.finished,
     distribute: broker.publish.bind(broker) as Distribute,
-    receivers: watchReceivers(broker, memory.hasSubscriptions),
+    receivers: watchReceivers(broker, memory.storedFilters),
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
   const heldBytes = createHeldBytes(options.heldBytesMax)
   metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
-  const shared = { broker, connections, heldBytes, clock, metrics, logger, log }
-  const context: AcceptanceDependencies = { ...shared, closed: idle.raise }
+  const context = { broker, connections, heldBytes, clock, metrics, logger, log }
   const ports = createPorts(
-    { ...shared, accept: createAcceptance(context, options), guard: dependencies.webSocketGuard },
+    { ...context, accept: createAcceptance(context, options), guard: dependencies.webSocketGuard },
     options,
   )
-  return { ...context, ...memory, ports, publishing, idle }
+  return { ...context, ...memory, ports, publishing }
 }
 
 /** What the broker remembers beyond a connection, each part with its bound. */
@@ -280,8 +274,8 @@ function createMemory(
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
-  const { store, forgetSubscription, hasSubscriptions } = persistence
-  const ofAedes = { persistence: store, forgetSubscription, hasSubscriptions }
+  const { store, forgetSubscription, storedFilters } = persistence
+  const ofAedes = { persistence: store, forgetSubscription, storedFilters }
   return { ...ofAedes, retained, sessions, notKept }
 }
 
@@ -301,16 +295,16 @@ async function disconnect(
 }
 
 async function close(stage: Stage, drainMs: number): Promise<void> {
-  const { broker, clock, connections, idle, publishing } = stage
+  const { broker, clock, connections, publishing } = stage
   const closed = stage.ports.close()
   connections.forEach(({ gate }) => gate.hold())
   const timeUp = new AbortController()
   const cancel = clock.after(drainMs, () => timeUp.abort())
   const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
-  await idle.until(() => isAnswered() && publishing.underway === 0, timeUp.signal)
+  await connections.waitUntil(() => isAnswered() && publishing.underway === 0, timeUp.signal)
   await new Promise<void>((resolve) => broker.close(resolve))
   // The clients are gone; what may be under way now are their wills.
-  await idle.until(() => publishing.underway === 0, timeUp.signal)
+  await connections.waitUntil(() => publishing.underway === 0, timeUp.signal)
   cancel()
   stage.sessions.stop()
   // Those that Aedes does not know, or not any more.

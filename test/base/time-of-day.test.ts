@@ -22,7 +22,7 @@ describeUnmoved({
       step()
       clock.advance(20 * secondMs)
       events.push('heard')
-      keepAlive.heard()
+      keepAlive.heardAtMs = clock.monotonicMs()
       step()
       clock.advance(10 * minuteMs)
       return events

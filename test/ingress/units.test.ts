@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createAnswerQueue } from '../../src/ingress/broker/answer-queue.ts'
-import { createFrameReader } from '../../src/ingress/gate/frame-reader.ts'
+import { createFrameReader } from '../../src/ingress/gate/read-ahead.ts'
 import { frameLength } from '../../src/ingress/gate/frames.ts'
 import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
 import { createLimitedLog } from '../../src/telemetry/limited-log.ts'
@@ -142,7 +142,7 @@ describe('the keepalive', () => {
     })
     keepAlive.start(10)
     clock.advance(12_000)
-    keepAlive.heard()
+    keepAlive.heardAtMs = clock.monotonicMs()
     clock.advance(14_999)
     expect(events).toEqual([])
     clock.advance(1)

@@ -1,7 +1,7 @@
 import type { Client } from 'aedes'
 import type { Connection } from './connection.ts'
 
-/** The connections that are open, and how to find them. */
+/** The connections that are open, how to find them, and how to wait for what they have under way. */
 export interface Connections {
   add(client: Client, connection: Connection): void
   /** The client is accepted under its id: another connection of that id is closed. */
@@ -11,6 +11,14 @@ export interface Connections {
   byId(clientId: string): { readonly client: Client; readonly connection: Connection } | undefined
   every(test: (connection: Connection) => boolean): boolean
   forEach(act: (connection: Connection) => void): void
+  /** A message is finished, so that a condition of `waitUntil` may hold now. */
+  readonly finished: () => void
+  /**
+   * Resolves once the condition holds, or when the time is up. The condition is evaluated at once, and
+   * again after each turn of the event loop in which a message was finished or a connection was
+   * removed.
+   */
+  waitUntil(condition: () => boolean, timeUp: AbortSignal): Promise<void>
 }
 
 export function createConnections(): Connections {
@@ -18,6 +26,7 @@ export function createConnections(): Connections {
   // Weak: Aedes' hooks may still run for a client whose connection is closed.
   const byClient = new WeakMap<Client, Connection>()
   const named = new Map<string, { readonly client: Client; readonly connection: Connection }>()
+  const { finished, waitUntil } = createWaiting()
   return {
     add(client, connection) {
       open.add(connection)
@@ -34,10 +43,41 @@ export function createConnections(): Connections {
       open.delete(connection)
       connection.session?.connectionGone()
       if (named.get(client.id)?.connection === connection) named.delete(client.id)
+      finished()
     },
     of: (client) => byClient.get(client),
     byId: (clientId) => named.get(clientId),
     every: (test) => [...open].every(test),
     forEach: (act) => [...open].forEach(act),
+    finished,
+    waitUntil,
+  }
+}
+
+function createWaiting(): Pick<Connections, 'finished' | 'waitUntil'> {
+  const waiting = new Set<() => void>()
+  let isPlanned = false
+  const evaluateAll = () => {
+    isPlanned = false
+    waiting.forEach((evaluate) => evaluate())
+  }
+  return {
+    finished() {
+      if (waiting.size === 0 || isPlanned) return
+      isPlanned = true
+      setImmediate(evaluateAll)
+    },
+    waitUntil: (condition, timeUp) =>
+      new Promise((resolve) => {
+        const evaluate = () => {
+          if (!condition() && !timeUp.aborted) return
+          waiting.delete(evaluate)
+          timeUp.removeEventListener('abort', evaluate)
+          resolve()
+        }
+        waiting.add(evaluate)
+        timeUp.addEventListener('abort', evaluate)
+        evaluate()
+      }),
   }
 }

@@ -1,4 +1,4 @@
-import type { Client, PublishPacket } from 'aedes'
+import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Message, MessageSender } from '../../message.ts'
 import { shorten } from '../../base/errors.ts'
@@ -8,7 +8,6 @@ import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDependencies } from './ingesting.ts'
 import { frameBytes } from '../gate/frames.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
-import type { Receivers } from './receivers.ts'
 import { isBasicIngest } from '../../topics/topic.ts'
 
 /**
@@ -288,6 +287,36 @@ function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers
   // Nobody can subscribe to these, but the stored `#` of an absent client would match.
   if (isBasicIngest(topic)) return false
   return retain || topic.startsWith('$') || receivers.any()
+}
+
+/**
+ * Whether any client may get a message. Devices that feed streams often have no subscriber at all,
+ * and looking for one in Aedes costs as much as a rule: two searches, two promises and a copy.
+ */
+export interface Receivers {
+  any(): boolean
+}
+
+/**
+ * Watches a broker's `subscribe` and `unsubscribe`, which all subscriptions of connected clients
+ * pass, those of a resumed session too. Each is identified by the function that delivers to it, so
+ * that nothing has to be counted up and down.
+ *
+ * @param storedFilters the filters of sessions, empty while no absent client is subscribed
+ */
+export function watchReceivers(broker: Aedes, storedFilters: { readonly size: number }): Receivers {
+  const delivering = new Set<unknown>()
+  const subscribe = broker.subscribe.bind(broker)
+  const unsubscribe = broker.unsubscribe.bind(broker)
+  broker.subscribe = (topic, deliver, done) => {
+    delivering.add(deliver)
+    subscribe(topic, deliver, done)
+  }
+  broker.unsubscribe = (topic, deliver, done) => {
+    delivering.delete(deliver)
+    unsubscribe(topic, deliver, done)
+  }
+  return { any: () => delivering.size > 0 || storedFilters.size > 0 }
 }
 
 /** Hands a message to the subscribers, and no rule sees it. */

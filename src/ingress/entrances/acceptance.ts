@@ -26,8 +26,6 @@ export interface AcceptanceDependencies {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly log: LimitedLog
-  /** A connection is gone. */
-  readonly closed: () => void
 }
 
 const notDraining: GateFault = Object.freeze({
@@ -59,7 +57,6 @@ export function createAcceptance(
         connections.remove(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
-        dependencies.closed()
       },
     }
     const gate = createGate({ socket, clock, events, heldBytes }, limits)

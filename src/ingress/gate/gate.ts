@@ -109,10 +109,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
   const evict = () => end(stream, events, heldTooLong)
   // Answers come many in a tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const readAhead = createFrameReadAhead(
-    { ...dependencies, ...events, changed: planFlush, evict },
-    limits,
-  )
+  const frames = createFrameReadAhead({ ...dependencies, changed: planFlush, evict }, limits)
   let wanted = false
 
   const stream = createStream(socket, {
@@ -122,7 +119,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     },
     destroyed() {
       keepAlive.stop()
-      readAhead.drop()
+      frames.drop()
       closeSocket(socket, clock, limits.closeTimeoutMs)
       events.closed()
     },
@@ -131,24 +128,24 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
 
   function flush(): void {
     if (stream.destroyed) return
-    for (let run = wanted && readAhead.take(); run; run = wanted && readAhead.take()) {
+    for (let run = wanted && frames.take(); run; run = wanted && frames.take()) {
       wanted = stream.push(run)
     }
-    const { ending } = readAhead
+    const { ending } = frames
     if (ending !== undefined) end(stream, events, ending)
-    setPaused(socket, !readAhead.settle())
+    setPaused(socket, !frames.settle())
   }
 
   const readOn = createReadOn(stream)
   bindSocket(socket, {
     receive(chunk) {
-      keepAlive.heard()
+      keepAlive.heardAtMs = clock.monotonicMs()
       if (stream.destroyed) return
-      answerPings(stream, readAhead.read(chunk))
+      answerPings(stream, frames.read(chunk))
       flush()
     },
     receiveEnd() {
-      readAhead.endOfStream()
+      frames.endOfStream()
       flush()
     },
     gone: () => stream.destroy(),
@@ -156,30 +153,30 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
   return {
     stream,
     get unfinished() {
-      return readAhead.unfinished
+      return frames.unfinished
     },
     get hasDisconnect() {
-      return readAhead.hasDisconnect
+      return frames.hasDisconnect
     },
-    hasBegun: () => readAhead.hasBegun(),
+    hasBegun: () => frames.hasBegun(),
     open(keepAliveSeconds) {
-      readAhead.open()
+      frames.open()
       // It could not say anything while its login took its time.
-      keepAlive.heard()
+      keepAlive.heardAtMs = clock.monotonicMs()
       keepAlive.start(keepAliveSeconds)
       flush()
     },
     dispatched(bytes) {
       readOn()
-      return readAhead.dispatched(bytes)
+      return frames.dispatched(bytes)
     },
-    answering: (publish) => readAhead.answering(publish),
-    distributing: (publish) => readAhead.distributing(publish),
+    answering: (publish) => frames.answering(publish),
+    distributing: (publish) => frames.distributing(publish),
     finish(publish) {
-      readAhead.finish(publish)
+      frames.finish(publish)
       planFlush()
     },
-    hold: () => readAhead.hold(),
+    hold: () => frames.hold(),
   }
 }
 

@@ -7,8 +7,8 @@ import type { Clock } from '../../base/clock.ts'
 export interface KeepAlive {
   /** Begins to watch; 0 seconds is no keepalive. */
   start(keepAliveSeconds: number): void
-  /** Something came from the client. */
-  heard(): void
+  /** When bytes last came from the client, by the monotonic clock. The gate sets it. */
+  heardAtMs: number
   /** Also for a `start` that is still to come, of a client that goes in the midst of its CONNECT. */
   stop(): void
 }
@@ -23,35 +23,33 @@ export interface KeepAliveEvents {
 }
 
 export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAlive {
-  let heardAtMs = clock.monotonicMs()
   let cancel: (() => void) | undefined
   let isStopped = false
 
   function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
       // Twice a keepalive, because clients give up when a PINGREQ has no answer for half of one.
-      heardAtMs = clock.monotonicMs()
+      keepAlive.heardAtMs = clock.monotonicMs()
       events.ping()
     }
-    if (clock.monotonicMs() < heardAtMs + keepAliveMs * 1.5) watch(keepAliveMs)
+    if (clock.monotonicMs() < keepAlive.heardAtMs + keepAliveMs * 1.5) watch(keepAliveMs)
     else events.timedOut()
   }
 
   function watch(keepAliveMs: number): void {
-    const leftMs = heardAtMs + keepAliveMs * 1.5 - clock.monotonicMs()
+    const leftMs = keepAlive.heardAtMs + keepAliveMs * 1.5 - clock.monotonicMs()
     cancel = clock.after(Math.min(leftMs, keepAliveMs / 2), () => look(keepAliveMs))
   }
 
-  return {
+  const keepAlive: KeepAlive = {
+    heardAtMs: clock.monotonicMs(),
     start(keepAliveSeconds) {
       if (keepAliveSeconds > 0 && !isStopped) watch(keepAliveSeconds * 1000)
-    },
-    heard() {
-      heardAtMs = clock.monotonicMs()
     },
     stop() {
       isStopped = true
       cancel?.()
     },
   }
+  return keepAlive
 }

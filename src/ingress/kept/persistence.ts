@@ -19,8 +19,8 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 export interface Persistence {
   /** For Aedes' option `persistence`. */
   readonly store: object
-  /** Whether the session of any client, connected or not, holds a subscription. */
-  readonly hasSubscriptions: () => boolean
+  /** The filters that sessions are subscribed to, by client id, of absent clients too. */
+  readonly storedFilters: ReadonlyMap<string, ReadonlySet<string>>
   /** Forgets the session of a client that is not connected. */
   forget(clientId: string): void
   /** Takes one filter out of the session of a client. */
@@ -103,7 +103,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     delWill: nothing,
     streamWill: () => Readable.from([]),
   }
-  return { store, forget, forgetSubscription, hasSubscriptions: ofSessions.any }
+  return { store, forget, forgetSubscription, storedFilters: ofSessions.filtersOf }
 }
 
 // Aedes insists on promises.
@@ -138,7 +138,7 @@ function createHandshakes({ receivedOf }: PersistenceDependencies) {
  */
 export const sessionMarker: Subscription = Object.freeze({ topic: 'session', qos: 0 })
 
-/** The subscriptions of sessions, and whether there are any: Aedes' store tells that too late. */
+/** The subscriptions of sessions, with their filters at hand: Aedes' store answers too late. */
 function createSubscriptions(
   memory: AsyncPersistence,
   { keepsFilter, hasSession }: PersistenceDependencies,
@@ -176,5 +176,5 @@ function createSubscriptions(
     // It cannot fail in memory.
     void memory.cleanSubscriptions(client)
   }
-  return { store, clean, any: () => filtersOf.size > 0 }
+  return { store, clean, filtersOf }
 }

@@ -96,8 +96,8 @@ describe('limits of connections', () => {
         const { limits, enter } = createLimits({ connectionsMax: 5, connectionsPerAddressMax: 3 })
         const open: { readonly address: string | undefined; readonly slot: ConnectionSlot }[] = []
         for (const { address, released } of steps) {
-          const slot = limits.take(address)
-          if (typeof slot !== 'string') open.push({ address, slot })
+          const taken = limits.take(address)
+          if (typeof taken !== 'string') open.push({ address, slot: taken })
           const first = open.filter((each) => each.address === '192.0.2.1')
           expect(open.length <= 5 && first.length <= 3).toBe(true)
           for (const { slot } of open.splice(0, released)) slot.release()
