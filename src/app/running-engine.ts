@@ -1,8 +1,9 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { reachableHost } from '../base/loopback.ts'
+import { writeDurably } from '../storage/durable-file.ts'
 import { labFileName } from '../storage/folder-format.ts'
 
 /**
@@ -46,7 +47,8 @@ export async function writeRunningEngine(
 ): Promise<void> {
   const name = fileNames[mode]
   try {
-    await writeFile(path.join(dataDir, name), `${JSON.stringify(engine, null, 2)}\n`)
+    const text = `${JSON.stringify(engine, null, 2)}\n`
+    await writeDurably(path.join(dataDir, name), text, { mode: 0o600 })
   } catch (thrown) {
     throw new SluiceError(
       'DataFolderUnusable',

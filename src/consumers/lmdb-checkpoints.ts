@@ -9,10 +9,9 @@
  *   kept: to load them removes those of a stream that was deleted and made again.
  * One process at a time works for an application; several applications may share a folder.
  */
-import { mkdir } from 'node:fs/promises'
-import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import { committed, openEnvironment } from '../storage/lmdb-environment.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
 
 export interface LmdbCheckpoints extends CheckpointStore {
@@ -31,6 +30,7 @@ const applicationBytesMax = 512
  */
 export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoints> {
   const database = await openDatabase(folder)
+  const write = (change: () => void) => committed(database.batch(change))
 
   return {
     async load(scope: CheckpointScope) {
@@ -44,12 +44,12 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
         else outdated.push(key)
       }
       if (outdated.length > 0) {
-        await write(database, () => outdated.forEach((key) => void database.remove(key)))
+        await write(() => outdated.forEach((key) => void database.remove(key)))
       }
       return found
     },
     async save(scope: CheckpointScope, checkpoints: ReadonlyMap<string, Checkpoint | undefined>) {
-      await write(database, () => {
+      await write(() => {
         for (const [shardId, checkpoint] of checkpoints) {
           const key = keyOf(scope, shardId)
           if (checkpoint) void database.put(key, checkpoint)
@@ -63,7 +63,7 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
         if (key[0] !== application) break
         keys.push(key)
       }
-      await write(database, () => keys.forEach((key) => void database.remove(key)))
+      await write(() => keys.forEach((key) => void database.remove(key)))
     },
     close: () => database.close(),
   }
@@ -74,32 +74,13 @@ type Table = RootDatabase<Checkpoint, CheckpointKey>
 
 async function openDatabase(folder: string): Promise<Table> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    return open<Checkpoint, CheckpointKey>(folder, {
-      encoding: 'json',
-      // With it on, a commit that fails to be flushed stays visible; see the outbox.
-      overlappingSync: false,
-      eventTurnBatching: false,
-    })
+    return await openEnvironment<Checkpoint, CheckpointKey>(folder, { encoding: 'json' })
   } catch (thrown) {
     throw new SluiceError(
       'DataFolderUnusable',
       `the checkpoints in ${folder} cannot be opened: ${messageOf(thrown)}`,
       { cause: thrown },
     )
-  }
-}
-
-/** One transaction; resolves when it is on disk. */
-async function write(database: Table, change: () => void): Promise<void> {
-  try {
-    await database.batch(change)
-  } catch (thrown) {
-    const cause =
-      thrown instanceof Error && 'commitError' in thrown ? thrown.commitError : undefined
-    // It rejects with the true cause, and must be heard.
-    await cause
-    throw thrown
   }
 }
 

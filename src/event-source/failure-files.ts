@@ -9,6 +9,7 @@
  */
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { flushFolder } from '../storage/durable-file.ts'
 import type { KinesisRecord } from '../consumers/shard-reader.ts'
 
 export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
@@ -41,15 +42,19 @@ export function createFailureFiles(folder: string): FailureFiles {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       const name = path.join(folder, `${uuid}.ndjson`)
       const file = await open(name, 'a', 0o600)
+      const line = Buffer.from(`${JSON.stringify(document)}\n`)
       let sizeBytes: number
       try {
-        await file.appendFile(`${JSON.stringify(document)}\n`)
+        await file.appendFile(line)
         await file.datasync()
         sizeBytes = (await file.stat()).size
       } finally {
         await file.close()
       }
-      if (sizeBytes > fileBytesMax) await rename(name, path.join(folder, `${uuid}.1.ndjson`))
+      const isFull = sizeBytes > fileBytesMax
+      if (isFull) await rename(name, path.join(folder, `${uuid}.1.ndjson`))
+      // The name of a file that this line began is not on disk until the folder is.
+      if (isFull || sizeBytes === line.length) await flushFolder(folder)
     },
   }
 }

@@ -3,10 +3,10 @@
  *
  * Invariant: a file is whole or not there: it is written beside, flushed and renamed.
  */
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { flushFolder } from '../storage/flush-folder.ts'
+import { removeDurably, writeDurably } from '../storage/durable-file.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
 export interface StoredMapping {
@@ -40,21 +40,10 @@ export async function openMappingFiles(
       return Promise.all(names.map((name) => readMapping(path.join(folder, name))))
     },
     async write(mapping) {
-      const file = fileOf(mapping.uuid)
-      const draft = await open(`${file}.new`, 'w', 0o600)
-      try {
-        await draft.writeFile(`${JSON.stringify(mapping, null, 2)}\n`)
-        await draft.sync()
-      } finally {
-        await draft.close()
-      }
-      await rename(`${file}.new`, file)
-      flushFolder(folder)
+      const text = `${JSON.stringify(mapping, null, 2)}\n`
+      await writeDurably(fileOf(mapping.uuid), text, { mode: 0o600 })
     },
-    async remove(uuid) {
-      await rm(fileOf(uuid), { force: true })
-      flushFolder(folder)
-    },
+    remove: (uuid) => removeDurably(fileOf(uuid)),
   }
   return { files, isNew }
 }

@@ -228,7 +228,7 @@ async function openParts(
   onAppended: AppendedListener,
 ) {
   const { directory, clock, metrics } = dependencies
-  const store = openOutboxStore(directory)
+  const store = await openOutboxStore(directory)
   const limits = limitsOf(options)
   const { table, ledger, lastSequence } = await readStored(store, directory, {
     ...options,

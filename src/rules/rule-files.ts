@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
@@ -8,6 +8,8 @@ import { parseDelivery } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
+import { flushFolder, removeDurably, writeDurably } from '../storage/durable-file.ts'
+import { ifPresent, readIfPresent } from '../storage/file-reads.ts'
 
 /**
  * The rules folder.
@@ -86,20 +88,16 @@ export function createRuleFiles(directory: string): RuleFiles {
     },
 
     async read(name) {
-      const payload = await readIfPresent(payloadPath(name))
+      const payload = await readRuleFile(payloadPath(name))
       if (!payload) return undefined
-      const metadata = await readIfPresent(metadataPath(name))
+      const metadata = await readRuleFile(metadataPath(name))
       return { payload: payload.bytes, metadata: metadata?.bytes, madeAt: payload.madeAt }
     },
 
     writePayload: (name, text) => writeDurably(payloadPath(name), text),
     writeMetadata: (name, text) => writeDurably(metadataPath(name), text),
 
-    async remove(name) {
-      await rm(payloadPath(name), { force: true })
-      await rm(metadataPath(name), { force: true })
-      await syncFolder(directory)
-    },
+    remove: (name) => removeDurably(payloadPath(name), metadataPath(name)),
   }
 }
 
@@ -111,53 +109,21 @@ export function createRuleFiles(directory: string): RuleFiles {
 export async function makeFolder(directory: string): Promise<boolean> {
   const firstMade = await mkdir(directory, { recursive: true })
   if (firstMade === undefined) return false
-  await syncFolder(path.dirname(directory))
+  await flushFolder(path.dirname(directory))
   return true
 }
 
-async function readIfPresent(file: string): Promise<{ bytes: Buffer; madeAt: number } | undefined> {
-  try {
-    const { size, birthtimeMs, mtimeMs } = await stat(file)
-    if (size > fileBytesMax) {
-      throw new SluiceError(
-        'InvalidRequestException',
-        `${path.basename(file)}: the file has ${size} bytes; at most ${fileBytesMax} are read`,
-      )
-    }
-    const bytes = await readFile(file)
-    // Some file systems keep no birth time and give 0.
-    return { bytes, madeAt: Math.floor((birthtimeMs || mtimeMs) / 1_000) }
-  } catch (thrown) {
-    if (isAbsent(thrown)) return undefined
-    throw thrown
+async function readRuleFile(file: string): Promise<{ bytes: Buffer; madeAt: number } | undefined> {
+  const stats = await ifPresent(stat(file))
+  if (!stats) return undefined
+  const { size, birthtimeMs, mtimeMs } = stats
+  if (size > fileBytesMax) {
+    throw new SluiceError(
+      'InvalidRequestException',
+      `${path.basename(file)}: the file has ${size} bytes; at most ${fileBytesMax} are read`,
+    )
   }
-}
-
-/** Writes beside the file and renames: one writer a file, so the temporary name can be fixed. */
-async function writeDurably(file: string, text: string): Promise<void> {
-  const directory = path.dirname(file)
-  const temporary = path.join(directory, `.${path.basename(file)}.tmp`)
-  const handle = await open(temporary, 'w')
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  await rename(temporary, file)
-  await syncFolder(directory)
-}
-
-/** Without this a rename or a removal may be lost with the power, though the file is not. */
-async function syncFolder(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-function isAbsent(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+  const bytes = await readIfPresent(file)
+  // Some file systems keep no birth time and give 0.
+  return bytes && { bytes, madeAt: Math.floor((birthtimeMs || mtimeMs) / 1_000) }
 }

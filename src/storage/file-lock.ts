@@ -5,7 +5,7 @@ import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { systemClock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
-import { isAbsence } from './file-reads.ts'
+import { isAbsent } from './file-reads.ts'
 import { invalidFile, targetOf } from './secret-file.ts'
 
 /**
@@ -75,7 +75,7 @@ async function isStillThere(handle: FileHandle, lockFile: string): Promise<boole
     const [own, named] = await Promise.all([handle.stat(), stat(lockFile)])
     return own.dev === named.dev && own.ino === named.ino
   } catch (thrown) {
-    if (isAbsence(thrown)) return false
+    if (isAbsent(thrown)) return false
     throw thrown
   }
 }

@@ -1,4 +1,4 @@
-import { lstat, open, readdir, stat } from 'node:fs/promises'
+import { lstat, open, readFile, readdir, stat } from 'node:fs/promises'
 
 /** The calls that read files of identity, so that tests can make each of them fail. */
 export interface FileReads {
@@ -11,8 +11,23 @@ export interface FileReads {
 export const nodeFileReads: FileReads = Object.freeze({ open, stat, lstat, readdir })
 
 /** Whether there is nothing under that name. Any other failure does not say whether there is. */
-export function isAbsence(thrown: unknown): boolean {
+export function isAbsent(thrown: unknown): boolean {
   return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT'
+}
+
+/** @returns what the call gives, or undefined when there is nothing under the name it asks for */
+export async function ifPresent<Result>(call: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await call
+  } catch (thrown) {
+    if (isAbsent(thrown)) return undefined
+    throw thrown
+  }
+}
+
+/** @returns the bytes of a file, or undefined when there is no such file */
+export function readIfPresent(file: string): Promise<Buffer | undefined> {
+  return ifPresent(readFile(file))
 }
 
 /**
@@ -23,5 +38,5 @@ export function isAbsence(thrown: unknown): boolean {
  */
 export function isUnreadable(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
-  return 'syscall' in thrown ? !isAbsence(thrown) : isUnreadable(thrown.cause)
+  return 'syscall' in thrown ? !isAbsent(thrown) : isUnreadable(thrown.cause)
 }

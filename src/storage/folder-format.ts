@@ -5,10 +5,11 @@
  * never delivered by an engine, and those of an engine never reach the streams of a lab.
  */
 import { existsSync } from 'node:fs'
-import { open, readFile, readdir, rename } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { flushFolder } from './flush-folder.ts'
+import { writeDurably } from './durable-file.ts'
+import { ifPresent, readIfPresent } from './file-reads.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
 export const formatVersion = 1
@@ -17,7 +18,6 @@ export const formatVersion = 1
 export type FolderOwner = 'lab' | 'engine' | 'lab-streams'
 
 const formatName = 'format.json'
-const formatDraftName = 'format.json.new'
 /** Only a lab writes it; releases that did not write an owner are told apart by it. */
 export const labFileName = 'lab.json'
 
@@ -105,14 +105,11 @@ async function readFormat(
   folder: string,
   contents: readonly string[],
 ): Promise<FolderFormat | undefined> {
-  let text: string
-  try {
-    text = await readFile(path.join(folder, formatName), 'utf8')
-  } catch (error) {
-    if (isAbsence(error)) return refuseContents(folder, contents)
-    throw unusable(folder, `${formatName} cannot be read: ${messageOf(error)}`, error)
-  }
-  const format = parseFormat(text)
+  const bytes = await readIfPresent(path.join(folder, formatName)).catch((thrown: unknown) => {
+    throw unusable(folder, `${formatName} cannot be read: ${messageOf(thrown)}`, thrown)
+  })
+  if (bytes === undefined) return refuseContents(folder, contents)
+  const format = parseFormat(bytes.toString('utf8'))
   if (format?.version === formatVersion) return format
   if (format !== undefined && format.version > formatVersion) {
     throw new SluiceError(
@@ -126,11 +123,10 @@ async function readFormat(
 
 /** Files that Sluice does not write, such as a log, may stand in a data folder. */
 async function refuseContents(folder: string, contents: readonly string[]): Promise<undefined> {
-  const names = await readdir(folder).catch((error: unknown): string[] => {
-    if (isAbsence(error)) return []
-    throw unusable(folder, `it cannot be read: ${messageOf(error)}`, error)
+  const names = await ifPresent(readdir(folder)).catch((thrown: unknown) => {
+    throw unusable(folder, `it cannot be read: ${messageOf(thrown)}`, thrown)
   })
-  const left = contents.find((name) => names.includes(name))
+  const left = contents.find((name) => names?.includes(name))
   if (left === undefined) return undefined
   throw unusable(
     folder,
@@ -139,19 +135,10 @@ async function refuseContents(folder: string, contents: readonly string[]): Prom
   )
 }
 
-/** All or nothing: written beside, flushed, renamed, and the folder flushed. */
 async function writeFormat(folder: string, format: FolderFormat): Promise<void> {
-  const draft = path.join(folder, formatDraftName)
   try {
-    const file = await open(draft, 'w', 0o600)
-    try {
-      await file.writeFile(`${JSON.stringify(format)}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(draft, path.join(folder, formatName))
-    flushFolder(folder)
+    const text = `${JSON.stringify(format)}\n`
+    await writeDurably(path.join(folder, formatName), text, { mode: 0o600 })
   } catch (error) {
     throw unusable(folder, `${formatName} cannot be written: ${messageOf(error)}`, error)
   }
@@ -175,10 +162,6 @@ function parseFormat(text: string): FolderFormat | undefined {
 
 function isOwner(value: unknown): value is FolderOwner {
   return typeof value === 'string' && Object.hasOwn(owners, value)
-}
-
-function isAbsence(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 export function unusable(folder: string, reason: string, cause?: unknown): SluiceError {

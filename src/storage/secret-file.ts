@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { chmod, chown, lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises'
+import { mkdir, realpath } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { isAbsence, nodeFileReads } from './file-reads.ts'
+import { writeDurably } from './durable-file.ts'
+import { ifPresent, nodeFileReads } from './file-reads.ts'
 import type { FileReads } from './file-reads.ts'
 
 /**
@@ -59,9 +59,9 @@ export async function versionOfFile(
   reads: FileReads = nodeFileReads,
 ): Promise<string | undefined> {
   try {
-    return versionIn(await reads.stat(file, { bigint: true }))
+    const stats = await ifPresent(reads.stat(file, { bigint: true }))
+    return stats && versionIn(stats)
   } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }
@@ -91,29 +91,19 @@ async function readWhole(
  * @throws SluiceError IdentityFileInvalid
  */
 export async function writeSecretFile(file: string, text: string): Promise<void> {
-  await writeFileDurably(file, text, modeOfSecrets)
+  await writeWhole(file, text, modeOfSecrets)
 }
 
 /** The same for a file that anyone may read, such as a certificate. */
 export async function writePublicFile(file: string, text: string): Promise<void> {
-  await writeFileDurably(file, text, 0o644)
+  await writeWhole(file, text, 0o644)
 }
 
-async function writeFileDurably(file: string, text: string, mode: number): Promise<void> {
+async function writeWhole(file: string, text: string, mode: number): Promise<void> {
   try {
     const target = await targetOf(file)
-    const folder = path.dirname(target)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    const name = `.${path.basename(target)}.${randomBytes(6).toString('hex')}.tmp`
-    const temporary = path.join(folder, name)
-    try {
-      await writeNew(temporary, text, mode)
-      await keepOwner(target, temporary)
-      await rename(temporary, target)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-    await flushFolder(folder)
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o700 })
+    await writeDurably(target, text, { mode, keepsOwner: true })
   } catch (thrown) {
     throw invalidFile(file, `cannot be written: ${messageOf(thrown)}`, thrown)
   }
@@ -122,57 +112,17 @@ async function writeFileDurably(file: string, text: string, mode: number): Promi
 /** The place of a file that may be behind a link, and need not be there. */
 export async function targetOf(file: string): Promise<string> {
   try {
-    return await realpath(file)
+    return (await ifPresent(realpath(file))) ?? path.resolve(file)
   } catch (thrown) {
-    if (isAbsence(thrown)) return path.resolve(file)
     throw invalidFile(file, messageOf(thrown), thrown)
-  }
-}
-
-async function writeNew(file: string, text: string, mode: number): Promise<void> {
-  const handle = await open(file, 'wx', mode)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-  // The mode of `open` has been through the process's umask.
-  await chmod(file, mode)
-}
-
-async function keepOwner(target: string, temporary: string): Promise<void> {
-  const [before, now] = await Promise.all([lstatIfPresent(target), lstat(temporary)])
-  if (!before || (before.uid === now.uid && before.gid === now.gid)) return
-  await chown(temporary, before.uid, before.gid)
-}
-
-async function lstatIfPresent(file: string) {
-  try {
-    return await lstat(file)
-  } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
-    throw thrown
-  }
-}
-
-async function flushFolder(folder: string): Promise<void> {
-  // Windows opens no folder as a file, and needs no flush for a rename.
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 
 /** Not blocking: a named pipe in the place of the file must not hold a thread. */
 async function openIfPresent(file: string, reads: FileReads): Promise<FileHandle | undefined> {
   try {
-    return await reads.open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    return await ifPresent(reads.open(file, constants.O_RDONLY | constants.O_NONBLOCK))
   } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }

@@ -70,7 +70,7 @@ test('records that have lost their destination do not go to the next one', async
   await outbox.append([newRecord('lost', 'k', 'lost')])
   const id = idOf(outbox, 'lost')
   await outbox.close()
-  const store = openOutboxStore(directory)
+  const store = await openOutboxStore(directory)
   await store.write({ ...noChanges, destinationRemovals: [id] })
   // The removal of a row takes the counters with it: these were written without one.
   const counts = [{ key: destinationKey(id), value: encodeCounters([1, 100, 0, 0], []) }]

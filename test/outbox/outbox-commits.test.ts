@@ -14,10 +14,10 @@ import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry
 import { newRecord, temporaryDirectory } from './outbox-parts.ts'
 
 /** The commits of an outbox that has room for one destination. */
-function openCommits() {
+async function openCommits() {
   const directory = temporaryDirectory()
   const metrics = createMetrics()
-  const store = openOutboxStore(directory)
+  const store = await openOutboxStore(directory)
   const table = createDestinationTable([], [], 1)
   const ledger = createLedger([])
   const admission = createAdmission({ bytesMax: 1_000_000, bytesHeld: () => table.total().bytes })
@@ -43,7 +43,7 @@ function openCommits() {
 }
 
 test('a commit refuses a record whose destination has made room, and leaves nothing of it', async () => {
-  const { store, table, ledger, commits, newEntries } = openCommits()
+  const { store, table, ledger, commits, newEntries } = await openCommits()
   const held = holdAll(table, [newRecord('gone', 'k', '1')]) ?? []
   for (const { entry } of held) table.release(entry)
   const others = holdAll(table, [newRecord('there', 'k', '2')]) ?? []

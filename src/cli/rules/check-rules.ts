@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFile, readdir } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
@@ -8,6 +8,7 @@ import { createLabFunctions } from '../../external/lab-functions.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import { parsePayloadText } from '../../rules/payload.ts'
+import { readIfPresent } from '../../storage/file-reads.ts'
 import { createRuleFiles, parseMetadata, ruleNameOfFile } from '../../rules/rule-files.ts'
 import type { RuleFiles } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
@@ -132,22 +133,13 @@ async function loadRule(
   })
 }
 
-async function readIfThere(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file)
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
-    throw thrown
-  }
-}
-
 /** A rule without a test file has no tests. */
 async function runTestFile(
   rule: CompiledRule,
   file: string,
   options: Omit<RuleTestOptions, 'nowMs'>,
 ): Promise<readonly RuleTestResult[]> {
-  const bytes = await readable(() => readIfThere(file), path.basename(file))
+  const bytes = await readable(() => readIfPresent(file), path.basename(file))
   if (!bytes) return []
   try {
     return await runRuleTests(rule, bytes, { ...options, nowMs: systemClock.wallMs() })

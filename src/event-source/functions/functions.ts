@@ -15,6 +15,7 @@ import type { Static } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { ifPresent } from '../../storage/file-reads.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { AwsFunctions } from './aws-function.ts'
 import { arnOfFunction } from './function-name.ts'
@@ -131,10 +132,9 @@ export function createFunctions(
 /** Undefined for a file that is not there. */
 async function versionOf(file: string): Promise<string | undefined> {
   try {
-    const { mtimeMs, size } = await stat(file)
-    return `${mtimeMs}.${size}`
+    const stats = await ifPresent(stat(file))
+    return stats && `${stats.mtimeMs}.${stats.size}`
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined
     throw new Error(`${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
   }
 }

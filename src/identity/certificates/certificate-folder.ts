@@ -1,12 +1,12 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 import { createCertificateMaker } from './certificate-maker.ts'
 import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
 import { withFileLock } from '../../storage/file-lock.ts'
-import { isAbsence } from '../../storage/file-reads.ts'
+import { readIfPresent } from '../../storage/file-reads.ts'
 import { principalOf } from '../policies/principal.ts'
 import {
   invalidFile,
@@ -129,7 +129,7 @@ async function obtain(
   const { certificateFile, keyFile } = files
   if (!force) {
     const [certificatePem, key] = await Promise.all([
-      readIfPresent(certificateFile),
+      readText(certificateFile),
       readSecretFile(keyFile),
     ])
     if (certificatePem !== undefined && key) {
@@ -195,11 +195,10 @@ function createLazyMaker(nowMs: number): () => Promise<CertificateMaker> {
   return () => (maker ??= createCertificateMaker(nowMs))
 }
 
-async function readIfPresent(file: string): Promise<string | undefined> {
+async function readText(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'utf8')
+    return (await readIfPresent(file))?.toString('utf8')
   } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import { compilePolicy } from './policy.ts'
 import { withFileLock } from '../../storage/file-lock.ts'
-import { isAbsence } from '../../storage/file-reads.ts'
+import { isAbsent } from '../../storage/file-reads.ts'
 import { listPolicyFiles, metaSuffix, policyNameForm } from './policy-folder-reader.ts'
 import { parsePolicyTargets, readTarget } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
@@ -107,7 +107,7 @@ async function isFile(file: string): Promise<boolean> {
   try {
     return (await stat(file)).isFile()
   } catch (thrown) {
-    if (isAbsence(thrown)) return false
+    if (isAbsent(thrown)) return false
     throw invalidFile(file, messageOf(thrown), thrown)
   }
 }

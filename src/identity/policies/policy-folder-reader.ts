@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { isAbsence, isUnreadable, nodeFileReads } from '../../storage/file-reads.ts'
+import { isAbsent, isUnreadable, nodeFileReads } from '../../storage/file-reads.ts'
 import type { FileReads } from '../../storage/file-reads.ts'
 import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
 
@@ -69,7 +69,7 @@ export function createFolderReader(
         throw thrown
       }
     } catch (thrown) {
-      if (isAbsence(thrown)) return undefined
+      if (isAbsent(thrown)) return undefined
       throw thrown
     }
   }
@@ -84,7 +84,7 @@ export function createFolderReader(
       const content = await contentOf(file, stats.size, reads)
       return content && { name, version, content }
     } catch (thrown) {
-      if (isAbsence(thrown) && !(await isLink(file, reads))) return undefined
+      if (isAbsent(thrown) && !(await isLink(file, reads))) return undefined
       return unreadable(name, messageOf(thrown))
     }
   }
@@ -129,7 +129,7 @@ export async function listPolicyFiles(
     }
     return names.toSorted()
   } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
+    if (isAbsent(thrown)) return undefined
     throw thrown instanceof SluiceError ? thrown : invalidFile(directory, messageOf(thrown), thrown)
   }
 }
@@ -167,7 +167,7 @@ async function isLink(file: string, reads: FileReads): Promise<boolean> {
     await reads.lstat(file)
     return true
   } catch (thrown) {
-    return !isAbsence(thrown)
+    return !isAbsent(thrown)
   }
 }
 

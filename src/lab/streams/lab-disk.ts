@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { openDataFolder } from '../../storage/data-folder.ts'
+import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { planFlush } from './flush-plan.ts'
 import type { ChunkKey, DiskContents, FlushPlan, ShardOnDisk } from './flush-plan.ts'
@@ -60,7 +60,7 @@ export async function openLabDisk(options: {
   readonly logger: Logger
 }): Promise<LabDisk> {
   const folder = await openDataFolder(options.directory, 'lab-streams')
-  const tables = openTables(path.join(folder.directory, 'lab'))
+  const tables = await openTables(path.join(folder.directory, 'lab'))
   const contents: DiskContents = new Map()
   const flusher = createFlusher(options, tables, contents)
   const tokenKey = await tokenKeyOf(tables)
@@ -76,15 +76,10 @@ export async function openLabDisk(options: {
   }
 }
 
-function openTables(directory: string): Tables {
+async function openTables(directory: string): Promise<Tables> {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
-    const environment = open<Buffer, Buffer>(directory, {
-      ...binary,
-      // As for the outbox: with it on, a flush that failed would leave its transaction visible.
-      overlappingSync: false,
-      eventTurnBatching: false,
-    })
+    const environment = await openEnvironment<Buffer, Buffer>(directory, binary)
     const table = (name: string): Table => environment.openDB({ name, ...binary })
     return {
       environment,
@@ -181,7 +176,7 @@ function createFlusher(
 }
 
 async function commit({ environment, streams, records }: Tables, plan: FlushPlan): Promise<void> {
-  const committed = environment.batch(() => {
+  const transaction = environment.batch(() => {
     for (const key of plan.removedChunks) void records.remove(chunkKeyOf(key))
     for (const { key, bytes } of plan.chunks) void records.put(chunkKeyOf(key), bytes)
     for (const createdMs of plan.removedRows) void streams.remove(streamKeyOf(createdMs))
@@ -189,13 +184,7 @@ async function commit({ environment, streams, records }: Tables, plan: FlushPlan
       void streams.put(streamKeyOf(row.createdMs), Buffer.from(JSON.stringify(row)))
     }
   })
-  try {
-    await committed
-  } catch (error) {
-    // The true cause is in a promise of its own, which has to be awaited in any case.
-    if (error instanceof Error && 'commitError' in error) await error.commitError
-    throw error
-  }
+  await committed(transaction)
 }
 
 function restore(tables: Tables, contents: DiskContents, streams: StreamStore): void {

@@ -21,11 +21,10 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import path from 'node:path'
-import { open } from 'lmdb'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { letterKeyBytes } from './dead-letter-codec.ts'
-import { flushFolder } from '../../storage/flush-folder.ts'
+import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import { readKey, writeKey } from './record-codec.ts'
 import type { RecordKey } from './record-codec.ts'
 
@@ -109,15 +108,15 @@ const lastSequenceKey = Buffer.from('lastSequence')
 /**
  * Opens the store in `directory`, making it when it is not there.
  *
- * @throws SluiceError DataFolderUnusable
+ * @throws SluiceError DataFolderUnusable (rejects)
  */
-export function openOutboxStore(directory: string): OutboxStore {
+export async function openOutboxStore(directory: string): Promise<OutboxStore> {
   const folder = path.join(directory, folderName)
-  const tables = openTables(folder)
+  const tables = await openTables(folder)
   const { environment, records, letters, destinations, counts, ledger, state } = tables
   return {
     async write(changes: Changes) {
-      await awaitCommit(environment.batch(() => writeInto(tables, changes)))
+      await committed(environment.batch(() => writeInto(tables, changes)))
     },
     entriesAfter: (destinationId: number, afterSequence: number) =>
       entriesOf(records, {
@@ -202,18 +201,13 @@ interface Tables {
   readonly state: Table
 }
 
-function openTables(folder: string): Tables {
+async function openTables(folder: string): Promise<Tables> {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
     refuseForeignFile(path.join(folder, dataFileName))
-    const environment = open<Buffer, Buffer>(folder, {
-      ...binary,
-      overlappingSync: false,
-      // Writes are grouped by `batch` alone, which starts at once: no timer in between.
-      eventTurnBatching: false,
-    })
+    const environment = await openEnvironment<Buffer, Buffer>(folder, binary)
     const table = (name: string): Table => environment.openDB({ name, ...binary })
-    const tables = {
+    return {
       environment,
       records: environment.openDB<Buffer, RecordKey>({ name: 'records', ...recordEncoding }),
       letters: table('letters'),
@@ -222,10 +216,6 @@ function openTables(folder: string): Tables {
       ledger: table('ledger'),
       state: table('state'),
     }
-    // LMDB flushes what it writes; that its new files have names is for the folders to keep.
-    flushFolder(folder)
-    flushFolder(path.dirname(folder))
-    return tables
   } catch (error) {
     throw new SluiceError('DataFolderUnusable', `${folder} cannot be opened: ${messageOf(error)}`, {
       cause: error,
@@ -250,19 +240,6 @@ function refuseForeignFile(file: string): void {
   const found =
     endianness() === 'LE' ? start.readUInt32LE(magicOffset) : start.readUInt32BE(magicOffset)
   if (found !== magic) throw new Error(`${file} is not a file of LMDB`)
-}
-
-/** `commitError` is a promise that rejects with the true cause: it must be awaited as well. */
-async function awaitCommit(committed: Promise<unknown>): Promise<void> {
-  try {
-    await committed
-  } catch (error) {
-    const commitError =
-      error instanceof Error && 'commitError' in error ? error.commitError : undefined
-    // It rejects with the cause, which is thrown in place of the general error.
-    await commitError
-    throw error
-  }
 }
 
 function* entriesOf(

@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, lstat, open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { ifPresent } from './file-reads.ts'
+
+export interface DurableFileOptions {
+  /** The mode of the file, whatever the umask is. Absent: 0666 less the umask. */
+  readonly mode?: number | undefined
+  /** The new file gets the owner and the group of the file that it replaces. */
+  readonly keepsOwner?: boolean | undefined
+}
+
+/**
+ * Replaces a file in one step: a reader and a crash find the old text or the new one, whole. When
+ * the promise resolves, the text and the entry of its folder are on disk.
+ *
+ * The text is written to a new file beside it, named `.<file>.<random>.tmp`, so that two processes
+ * that write one file never share a draft. The folder must be there.
+ *
+ * @throws what the system throws (rejects); the old file then stands
+ */
+export async function writeDurably(
+  file: string,
+  text: string,
+  { mode, keepsOwner = false }: DurableFileOptions = {},
+): Promise<void> {
+  const folder = path.dirname(file)
+  const draft = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    await writeNew(draft, text, mode)
+    if (keepsOwner) await copyOwner(file, draft)
+    await rename(draft, file)
+  } catch (thrown) {
+    // The draft is of no use, and the first error is the one to tell.
+    await rm(draft, { force: true }).catch(() => undefined)
+    throw thrown
+  }
+  await flushFolder(folder)
+}
+
+/** Removes files for good. A file that is not there counts as removed. */
+export async function removeDurably(...files: readonly string[]): Promise<void> {
+  for (const file of files) await rm(file, { force: true })
+  for (const folder of new Set(files.map((file) => path.dirname(file)))) await flushFolder(folder)
+}
+
+/** Makes the names in a folder durable: those of files that were made, renamed or removed in it. */
+export async function flushFolder(folder: string): Promise<void> {
+  // Windows opens no folder as a file, and needs no flush for a rename.
+  if (process.platform === 'win32') return
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function writeNew(file: string, text: string, mode: number | undefined): Promise<void> {
+  const handle = await open(file, 'wx', mode)
+  try {
+    await handle.writeFile(text)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  // The mode of `open` has been through the umask of the process.
+  if (mode !== undefined) await chmod(file, mode)
+}
+
+async function copyOwner(from: string, to: string): Promise<void> {
+  const [before, now] = await Promise.all([ifPresent(lstat(from)), lstat(to)])
+  if (!before || (before.uid === now.uid && before.gid === now.gid)) return
+  await chown(to, before.uid, before.gid)
+}
