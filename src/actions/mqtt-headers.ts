@@ -21,11 +21,11 @@ export interface MqttHeadersDefinition {
 }
 
 /** The properties, or what is wrong with one of them and which. */
-export type ExpandedHeaders =
+type ExpandedHeaders =
   | { readonly mqtt5: Mqtt5Properties | undefined }
   | { readonly problem: string; readonly where: string }
 
-export interface CompiledHeaders {
+interface CompiledHeaders {
   /** A header that expands to nothing is left out. Never throws. */
   expand(scope: Scope): ExpandedHeaders
 }

@@ -24,7 +24,7 @@ export interface RepublishActionDefinition {
 }
 
 /** How often a message is sent on in a row; a loop of rules ends here. */
-export const republishDepthMax = 10
+const republishDepthMax = 10
 
 /** AWS IoT, MQTT payload: 128 KB. */
 const payloadBytesMax = 131_072

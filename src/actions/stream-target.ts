@@ -11,7 +11,7 @@ const shownCharactersMax = 140
  * Destinations are made once and handed in again and again, which spares the outbox the comparison
  * of their members.
  */
-export interface StreamTarget {
+interface StreamTarget {
   /** The destination, or a sentence that says why there is none. */
   destinationOf(stream: string): Destination | string
 }

@@ -27,7 +27,7 @@ export interface AccountStage {
   close(): void
 }
 
-export interface AccountStageDependencies {
+interface AccountStageDependencies {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock

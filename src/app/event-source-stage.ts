@@ -13,7 +13,7 @@ const sampleMapping = Object.freeze({
   module: new URL('../../functions/print_readings.mjs', import.meta.url),
 })
 
-export interface EventSourceStageOptions {
+interface EventSourceStageOptions {
   readonly lab: LabStage | undefined
   /** For ARNs: in `start` the account may become known later. */
   readonly accountIdNow: () => string

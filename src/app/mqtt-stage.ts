@@ -29,7 +29,7 @@ export interface MqttPorts {
   readonly mqtts?: number
 }
 
-export interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'metrics'> {
+interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'metrics'> {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock

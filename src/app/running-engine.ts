@@ -23,7 +23,7 @@ export interface RunningEngine {
   readonly credentialsFile?: string | undefined
 }
 
-export interface Address {
+interface Address {
   readonly host: string
   readonly port: number
 }

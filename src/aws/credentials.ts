@@ -14,7 +14,7 @@ export interface AwsCredentials {
 /** Asks STS once; rejects with what STS or the network said. */
 export type AssumeRole = (roleArn: string, externalId?: string) => Promise<AwsCredentials>
 
-export interface AssumedRole {
+interface AssumedRole {
   readonly roleArn: string
   /** What the role's trust policy asks of those who assume it, if it asks. */
   readonly externalId?: string | undefined
@@ -28,7 +28,7 @@ export interface RoleCredentials {
   drop(refused: AwsCredentials): void
 }
 
-export interface RoleCredentialsDependencies {
+interface RoleCredentialsDependencies {
   readonly assumeRole: AssumeRole
   readonly clock: Clock
   readonly logger: Logger

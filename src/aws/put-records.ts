@@ -26,7 +26,7 @@ import { PutRecordsProtocol } from './put-records-protocol.ts'
 import { isExpiredToken } from './failure-class.ts'
 import type { StaticCredentials } from './sts.ts'
 
-export interface KinesisCallsOptions {
+interface KinesisCallsOptions {
   readonly region: string
   /** Of the role to write with. Absent: the process writes as itself. */
   readonly credentials?: RoleCredentials

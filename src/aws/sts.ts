@@ -8,7 +8,7 @@ export interface StaticCredentials {
   readonly secretAccessKey: string
 }
 
-export interface StsOptions {
+interface StsOptions {
   readonly region: string
   readonly requestHandler: NodeHttpHandler
   /** Absent: the SDK's own rules, `AWS_ENDPOINT_URL_STS` among them. */

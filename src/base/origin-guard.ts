@@ -8,7 +8,7 @@ import { SluiceError } from './errors.ts'
  *   name that is known to be ours;
  * - a request from a page of another origin: `Origin`, which browsers add, must be that of `Host`.
  */
-export interface OriginGuardOptions {
+interface OriginGuardOptions {
   /** The name or address that the server listens on. */
   readonly host: string
   /** The operator answers for the network: any `Host` is taken. */

@@ -5,14 +5,14 @@
  *
  * Memory is bounded: of too many keys the one that was taken from longest ago is forgotten.
  */
-export interface TokenBuckets {
+interface TokenBuckets {
   /** @returns milliseconds until there is a token for the key; 0: there is one now */
   waitMs(key: string, nowMs: number): number
   /** Takes a token, also where there is none: a bucket does not get emptier than empty. */
   take(key: string, nowMs: number): void
 }
 
-export interface TokenBucketsOptions {
+interface TokenBucketsOptions {
   /** Of each bucket. */
   readonly tokens: number
   /** What it takes to fill an empty one. */

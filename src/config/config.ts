@@ -55,14 +55,14 @@ export interface Config {
 }
 
 /** How callers of the HTTP API are authenticated. */
-export interface HttpAuthentication {
+interface HttpAuthentication {
   readonly kind: 'off' | 'sigv4'
   readonly credentialsFile: string
   /** A secret. */
   readonly metricsToken: string | undefined
 }
 
-export interface MqttConfig extends Listen {
+interface MqttConfig extends Listen {
   /** MQTT over TLS, which needs a certificate. */
   readonly tls: Listen
   /** Whether anonymous clients are admitted, per transport. */
@@ -86,14 +86,14 @@ export interface MqttConfig extends Listen {
 }
 
 /** Absolute paths of PEM files. */
-export interface TlsFiles {
+interface TlsFiles {
   readonly certificateFile: string
   readonly keyFile: string
   /** CAs of client certificates; without it no client is asked for a certificate. */
   readonly authorityFile: string | undefined
 }
 
-export interface Listen {
+interface Listen {
   readonly host: string
   readonly port: number
 }
@@ -305,7 +305,7 @@ function refuseClosedMqtt({ mqtt, tls, auth }: Config, read: Variables): void {
   )
 }
 
-export interface OpenListener {
+interface OpenListener {
   /** The variable that sets its bind address. */
   readonly name: VariableName
   readonly host: string

@@ -55,7 +55,7 @@ export function labConfigOf(read: Pick<Variables, (typeof labVariables)[number]>
   }
 }
 
-export interface KinesisConfig {
+interface KinesisConfig {
   readonly lab: LabConfig
   readonly region: string
   readonly accountId: string

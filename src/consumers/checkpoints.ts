@@ -73,7 +73,7 @@ export function positionAfter(checkpoint: Exclude<Checkpoint, { kind: 'ended' }>
 }
 
 /** Saves the newest checkpoint of a shard while the next records are worked on. */
-export interface CheckpointSaver {
+interface CheckpointSaver {
   /** Takes note; what was noted before and is not saved yet is left out. */
   note(checkpoint: Checkpoint): void
   /** Resolves when the last one noted is durable; rejects when one could not be saved. */

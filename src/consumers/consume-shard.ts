@@ -12,7 +12,7 @@ import { oneReadAhead } from './shard-reader.ts'
 import type { KinesisRecord, ShardDescription, ShardReader } from './shard-reader.ts'
 import { createSlots } from './slots.ts'
 
-export interface ConsumingOptions {
+interface ConsumingOptions {
   readonly handler: RecordsHandler
   readonly opensAggregates: boolean
   readonly batchRecordsMax: number

@@ -26,7 +26,7 @@ export interface ConsumerCalls {
   deregisterConsumer(consumerArn: string): Promise<void>
 }
 
-export interface RegisteredConsumer {
+interface RegisteredConsumer {
   readonly arn: string
   readonly status: string
 }

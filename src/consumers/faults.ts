@@ -11,12 +11,12 @@ export interface Patience {
   success(): void
 }
 
-export interface PatienceDependencies {
+interface PatienceDependencies {
   readonly clock: Clock
   readonly logger: WarningLog
 }
 
-export interface PatienceOptions {
+interface PatienceOptions {
   readonly firstDelayMs: number
   readonly delayMsMax: number
   /** Logged, once a minute, with the reason. */

@@ -22,7 +22,7 @@ export interface ShardTask {
 /** The children, when a shard was processed to its end; undefined when the work was ended before. */
 export type ShardOutcome = { readonly children: readonly ShardDescription[] } | undefined
 
-export interface FollowOptions {
+interface FollowOptions {
   readonly application: string
   readonly from: StartPosition
   readonly signal: AbortSignal
@@ -32,14 +32,14 @@ export interface FollowOptions {
   readonly discoveryIntervalMs?: number
 }
 
-export interface FollowDependencies {
+interface FollowDependencies {
   readonly reads: Pick<KinesisReads, 'describeStream' | 'listShards'>
   readonly checkpoints: CheckpointStore
   readonly clock: Clock
   readonly logger: WarningLog
 }
 
-export interface FollowedStream {
+interface FollowedStream {
   /** Resolves when the signal has aborted and all work is finished; rejects with what failed. */
   readonly done: Promise<void>
 }

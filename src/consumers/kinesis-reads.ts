@@ -25,7 +25,7 @@ export interface KinesisReads extends ConsumerCalls {
 }
 
 /** A stream of this name; one that was deleted and made again is another. */
-export interface StreamIdentity {
+interface StreamIdentity {
   readonly arn: string
   /** Epoch milliseconds. */
   readonly createdMs: number

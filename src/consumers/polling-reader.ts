@@ -6,7 +6,7 @@ import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
 import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 
-export interface PollingOptions {
+interface PollingOptions {
   /** From one read of a shard to the next while there is nothing more to read. */
   readonly pollIntervalMs: number
   /** Records that one read asks for, at most 10,000. */

@@ -2,7 +2,7 @@ import type { Checkpoint, CheckpointsByShard } from './checkpoints.ts'
 import type { ShardDescription, StartPosition } from './shard-reader.ts'
 
 /** What is known of the shards of a stream, by id. */
-export type ShardGraph = ReadonlyMap<string, ShardDescription>
+type ShardGraph = ReadonlyMap<string, ShardDescription>
 
 /**
  * Where an application that never read the stream begins: a checkpoint for every shard that is

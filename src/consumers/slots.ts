@@ -1,5 +1,5 @@
 /** So many tasks at a time; the others wait in order. */
-export interface Slots {
+interface Slots {
   /** Resolves or rejects as the task does. Those who wait are as many as the caller makes. */
   run<Result>(task: () => Promise<Result>): Promise<Result>
 }

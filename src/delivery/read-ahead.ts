@@ -5,9 +5,9 @@ import type { Amount } from './call/outgoing.ts'
 /** Records of a destination in memory: enough for 16 full calls and the next ones. */
 export const readAheadRecordsMax = 12_000
 /** Their bytes; one record may be larger. */
-export const readAheadBytesMax = 32 * 1024 * 1024
+const readAheadBytesMax = 32 * 1024 * 1024
 /** The same, for all destinations together, but for what each of them may always have. */
-export const readAheadTotalBytesMax = 96 * 1024 * 1024
+const readAheadTotalBytesMax = 96 * 1024 * 1024
 /** A destination that holds nothing may read so much, whatever the others hold. */
 const readBytesAlways = 64 * 1024
 /** No smaller reads while more waits in memory than this: a read has a price of its own. */
@@ -54,7 +54,7 @@ export interface ReadAhead {
   oldest(countMax: number): readonly QueuedRecord[]
 }
 
-export interface ReadAheadDependencies {
+interface ReadAheadDependencies {
   readonly outbox: Pick<Outbox, 'read'>
   readonly destinationId: number
   readonly budget: ReadBudget

@@ -8,7 +8,7 @@ import { judge } from './outcome/verdict.ts'
 import type { Refusal, Verdict } from './outcome/verdict.ts'
 import { recordTooLarge } from '../aws/failure-class.ts'
 
-export interface SenderDependencies {
+interface SenderDependencies {
   readonly queued: QueuedDestination
   readonly calls: KinesisCalls
   readonly clock: Clock
@@ -60,19 +60,19 @@ function outcomeLabel(outcome: CallOutcome): string {
 }
 
 /** What every stream takes, and all that one takes whose own limit may not be read. */
-export const recordBytesDefault = 1_048_576
+const recordBytesDefault = 1_048_576
 /** A stream's limit can be changed at any time. */
 const rememberedMs = 600_000
 
 /** The size of a record that a stream takes: its MaxRecordSizeInKiB. */
-export interface RecordLimit {
+interface RecordLimit {
   /** The failure of a record that is too large to be sent; undefined for all others. */
   failureOf(outgoing: Outgoing): Failure | undefined
   /** Learns the limit, unless these records fit any stream. */
   learnFor(records: readonly Outgoing[]): Promise<void> | undefined
 }
 
-export function createRecordLimit({
+function createRecordLimit({
   calls,
   clock,
   stream,

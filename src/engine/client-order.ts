@@ -5,7 +5,7 @@ import type { Message, MessageSender } from '../message.ts'
  * Work in the order of each client's messages. Nearly all work is done at once; what has to wait
  * delays the later work of its client, and nobody else's.
  */
-export interface ClientOrder {
+interface ClientOrder {
   /**
    * Does the work on a message at once where nothing of its client waits, else after it. Who has no
    * client waits for nobody. The queue is as long as the messages of a client that nobody has

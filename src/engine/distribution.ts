@@ -5,7 +5,7 @@ import type { Message } from '../message.ts'
  * Hands on what rules republish. A subscriber may be slow to take it, so what is under way is
  * bounded: beyond that, whoever hands in more is held until there is room.
  */
-export interface Distribution {
+interface Distribution {
   /**
    * Begins to hand these to their subscribers, in order.
    *
@@ -14,7 +14,7 @@ export interface Distribution {
   handOn(messages: readonly Message[]): Promise<void> | undefined
 }
 
-export interface DistributionDependencies {
+interface DistributionDependencies {
   /** Hands a message to its subscribers; resolves when they have it. */
   readonly distribute: (message: Message) => Promise<void>
   readonly report: Pick<EngineReport, 'notDistributed'>

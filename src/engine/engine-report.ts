@@ -15,7 +15,7 @@ export interface EngineReport {
   notDistributed(message: Message, thrown: unknown): void
 }
 
-export interface EngineReportDependencies {
+interface EngineReportDependencies {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'ruleEvaluations' | 'actionFailures' | 'messagesRejected'>
   readonly clock: Clock

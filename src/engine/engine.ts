@@ -60,9 +60,9 @@ export interface Engine {
   distribute(messages: readonly Message[]): Promise<void>
 }
 
-export type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
+type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
 
-export interface RuleSource {
+interface RuleSource {
   /** The enabled rules whose filter matches, in the order of their names. */
   match(topic: string): readonly CompiledRule[]
   byName(ruleName: string): CompiledRule | undefined

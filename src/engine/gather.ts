@@ -51,7 +51,7 @@ export interface Gathering {
 
 type MaybeGathered = Gathered | undefined
 
-export interface GatheringDependencies {
+interface GatheringDependencies {
   /** The rules that a message is for. */
   readonly rulesFor: (message: Message) => readonly CompiledRule[]
   readonly outbox: Pick<Outbox, 'admits'>

@@ -21,7 +21,7 @@ import type { CompiledTemplate } from '../sql/template.ts'
 import { whenKnown } from './when-known.ts'
 
 /** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
-export interface RuleFailure {
+interface RuleFailure {
   readonly code: EvaluationFailure['code'] | OutputProblem['code']
   readonly message: string
   /** The external function that gave no result, `get_secret()`; else `sql`. */

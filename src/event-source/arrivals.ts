@@ -7,7 +7,7 @@ import type { ShardRead } from '../consumers/shard-reader.ts'
  * When they are read, their age is what the time of day says, which may be wrong. But what a reader
  * finds after it was at the tip of the shard has arrived since then.
  */
-export type ArrivalsOf = (read: ShardRead) => (approximateArrivalMs: number) => number
+type ArrivalsOf = (read: ShardRead) => (approximateArrivalMs: number) => number
 
 /** @returns to be called for each read of a shard, in order */
 export function createArrivals(): ArrivalsOf {

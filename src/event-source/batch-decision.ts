@@ -26,14 +26,14 @@ export type PartResult =
   /** Throttled, or out of reach: the function has not seen it. */
   | { readonly kind: 'notInvoked' }
 
-export interface RetrySettings {
+interface RetrySettings {
   /** BisectBatchOnFunctionError */
   readonly bisects: boolean
   /** MaximumRetryAttempts; -1: as long as the record can be read. */
   readonly retriesMax: number
 }
 
-export interface BatchDecision {
+interface BatchDecision {
   /** Records at the beginning of the part that are done. */
   readonly finishedCount: number
   /** Records after those that are given up: retries are exhausted. */

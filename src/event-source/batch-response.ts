@@ -9,7 +9,7 @@ export interface BatchResponse {
   readonly reason?: string
 }
 
-export interface ResponseRules {
+interface ResponseRules {
   /** FunctionResponseTypes has ReportBatchItemFailures. */
   readonly reportsFailures: boolean
   /** TumblingWindowInSeconds is above 0. */

@@ -46,16 +46,16 @@ export interface EventSourceMappingApi {
 }
 
 /** As the API answers it (Lambda API Reference, EventSourceMappingConfiguration). */
-export type MappingConfiguration = Readonly<Record<string, unknown>>
+type MappingConfiguration = Readonly<Record<string, unknown>>
 
-export interface ListQuery {
+interface ListQuery {
   readonly EventSourceArn?: string
   readonly FunctionName?: string
   readonly Marker?: string
   readonly MaxItems?: number
 }
 
-export interface MappingPage {
+interface MappingPage {
   readonly EventSourceMappings: readonly MappingConfiguration[]
   readonly NextMarker?: string
 }
@@ -82,7 +82,7 @@ export interface EventSourceMappingsOptions {
   readonly sample?: SampleMapping
 }
 
-export interface SampleMapping {
+interface SampleMapping {
   readonly functionName: string
   readonly streamName: string
   /** The module of the function, for a folder of functions that does not have it. */

@@ -15,7 +15,7 @@ import type { KinesisRecord } from '../consumers/shard-reader.ts'
 export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
 
 /** A batch that is given up. */
-export interface GivenUpBatch {
+interface GivenUpBatch {
   readonly condition: GiveUpCondition
   readonly requestId: string
   readonly functionArn: string

@@ -11,7 +11,7 @@
 export type FilterPattern = (record: FilteredRecord) => boolean
 
 /** What patterns see of a record. */
-export interface FilteredRecord {
+interface FilteredRecord {
   readonly partitionKey: string
   readonly data: Buffer
 }

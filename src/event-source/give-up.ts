@@ -11,7 +11,7 @@ export interface LastInvocation {
   readonly functionError?: string
 }
 
-export interface GivenUpAfter {
+interface GivenUpAfter {
   readonly invokeCount: number
   readonly last: LastInvocation
   /** The event, as it was or would have been sent. */

@@ -29,7 +29,7 @@ export interface LaneRecord extends PendingRecord {
   readonly eventBytes: number
 }
 
-export interface LaneOptions {
+interface LaneOptions {
   readonly batchRecordsMax: number
   readonly batchingWindowMs: number
   /** 0: no windows. */

@@ -3,7 +3,7 @@ import type { MappingFiles, StoredMapping } from './mapping-files.ts'
 import { applicationOf, runMapping } from './mapping-runner.ts'
 import type { MappingRunnerDependencies, RunningMapping } from './mapping-runner.ts'
 
-export type MappingState =
+type MappingState =
   'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
 
 /** A mapping as it is now. */
@@ -30,14 +30,14 @@ export interface MappingEntries {
   stop(drainMs: number): Promise<void>
 }
 
-export interface MappingEntriesDependencies extends MappingRunnerDependencies {
+interface MappingEntriesDependencies extends MappingRunnerDependencies {
   readonly files: MappingFiles
   /** Removes the checkpoints of an application. */
   readonly forget: (application: string) => Promise<void>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
-export interface MappingEntriesOptions {
+interface MappingEntriesOptions {
   readonly stored: readonly StoredMapping[]
   readonly accountIdNow: () => string
 }

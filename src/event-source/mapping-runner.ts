@@ -40,7 +40,7 @@ export interface MappingRunnerDependencies {
   readonly makeStream?: (name: string) => Promise<void>
 }
 
-export interface MappingRunnerOptions {
+interface MappingRunnerOptions {
   readonly uuid: string
   readonly settings: MappingSettings
   /** For ARNs: in `start` the account may become known later. */

@@ -11,7 +11,7 @@ export interface ShardProgress {
   finishedUpTo(): string | undefined
 }
 
-export interface TrackedRecord {
+interface TrackedRecord {
   finish(): void
 }
 

@@ -28,7 +28,7 @@ export function clientOptions({ region, requestHandler, endpoint, baseCredential
 }
 
 type ClientOptions = ReturnType<typeof clientOptions>
-export type RoleClientOptions = Omit<ClientOptions, 'credentials'> & {
+type RoleClientOptions = Omit<ClientOptions, 'credentials'> & {
   readonly credentials: ReturnType<typeof sdkProviderOf>
 }
 

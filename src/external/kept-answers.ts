@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 
 /** Answers that are good for a while: one question under way for a key, failures are not kept. */
-export interface KeptAnswers<Answer> {
+interface KeptAnswers<Answer> {
   get(key: string, ask: () => Promise<Answer>): Promise<Answer>
 }
 

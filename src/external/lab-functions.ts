@@ -6,7 +6,7 @@ import { createBoundedCall } from './bounded-call.ts'
 import { createProtobufDecoder, descriptorBytesMax } from './protobuf-decoder.ts'
 import type { ReadDescriptor } from './protobuf-decoder.ts'
 
-export interface LabFunctionsOptions {
+interface LabFunctionsOptions {
   /** Holds descriptors as `<bucket>/<key>`; without it there are none. */
   readonly protoDir: string | undefined
 }

@@ -25,7 +25,7 @@ import { createUnknownPaths } from './server/unknown-paths.ts'
  * `/v1` what AWS does not have; over TLS when it is given certificates. MQTT over WebSocket begins
  * here as well.
  */
-export interface HttpServer {
+interface HttpServer {
   /**
    * @returns the port, which the system has chosen when the options say 0
    * @throws SluiceError PortUnavailable, IdentityFileInvalid (rejects)

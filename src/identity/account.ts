@@ -36,7 +36,7 @@ export interface Account {
   close(): void
 }
 
-export interface AccountDependencies {
+interface AccountDependencies {
   /** The account of the caller, as STS says (`GetCallerIdentity`). */
   readonly ask: () => Promise<string>
   readonly clock: Clock
@@ -45,7 +45,7 @@ export interface AccountDependencies {
   readonly random?: (() => number) | undefined
 }
 
-export interface AccountOptions {
+interface AccountOptions {
   /** Where the account that STS named last is kept. */
   readonly file: string
   readonly fixed?: string | undefined

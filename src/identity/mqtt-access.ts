@@ -35,7 +35,7 @@ export interface MqttAccess extends Access {
   close(): void
 }
 
-export interface MqttAccessDependencies {
+interface MqttAccessDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: Clock
   /** Told of files that cannot be read. */

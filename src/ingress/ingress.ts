@@ -88,7 +88,7 @@ interface Address {
   readonly port: number
 }
 
-export interface DisconnectOptions {
+interface DisconnectOptions {
   /** Forgets its session, also where it is not connected. */
   readonly cleanSession?: boolean
   readonly preventWillMessage?: boolean
@@ -111,7 +111,7 @@ export interface IngressDependencies {
   readonly clock: Clock
 }
 
-export const ingressDefaults = Object.freeze({
+const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
   payloadBytesMax: 128 * 1024,
   /** UTF-8 bytes and slashes of a topic, a Basic Ingest prefix apart; AWS IoT takes as many. */

@@ -21,7 +21,7 @@ export interface AppendOptions {
   readonly whenFull?: 'wait' | 'drop'
 }
 
-export interface AppendParts {
+interface AppendParts {
   readonly table: DestinationTable
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics

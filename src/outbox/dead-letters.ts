@@ -86,15 +86,15 @@ export interface DeadLetters {
 
 const nothing = () => {}
 
-export const listedDefault = 50
-export const listedMax = 250
+const listedDefault = 50
+const listedMax = 250
 /** Dead letters that one page looks at: a rule may have few among many. */
 const scannedMax = 5_000
 /** In one transaction. */
 const chunkMax = 200
 const chunkBytesMax = 8 * 1024 * 1024
 
-export interface DeadLetterParts {
+interface DeadLetterParts {
   readonly store: OutboxStore
   readonly table: DestinationTable
   readonly ledger: Ledger

@@ -28,7 +28,7 @@ export interface RecordToGiveUp {
   readonly replacements?: readonly NewRecord[]
 }
 
-export interface GiveUpParts {
+interface GiveUpParts {
   readonly table: DestinationTable
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics

@@ -39,7 +39,7 @@ export function holdAll(
   return held
 }
 
-export interface NewEntryParts {
+interface NewEntryParts {
   readonly table: DestinationTable
   readonly ledger: Ledger
   readonly nextSequence: () => number

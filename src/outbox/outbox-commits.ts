@@ -31,7 +31,7 @@ import type { SettledSet } from './store/settled-set.ts'
 import type { UnreadRecords } from './unread-records.ts'
 
 /** A record that leaves the queue, delivered or not. */
-export interface LeavingEntry {
+interface LeavingEntry {
   readonly destination: DestinationEntry
   readonly sequence: number
   readonly row: LedgerRow
@@ -54,7 +54,7 @@ export interface LeavingLetter {
 }
 
 /** What stands or falls together. What its entries hold is released when it is on disk or refused. */
-export interface Transaction extends Append {
+interface Transaction extends Append {
   /** Records whose place was held until now. */
   readonly placed?: readonly Placed[]
   readonly entries: readonly NewEntry[]
@@ -71,14 +71,14 @@ export interface Delivered extends RecordRemovals, Removal {
 }
 
 /** What nobody waits for: delivered records, or those refused for want of room. */
-export type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow } & Removal)
+type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow } & Removal)
 
 export type Commits = GroupCommit<Transaction, Lingering>
 
 /** Dead letters on disk; beyond it the oldest go. */
 export const deadLetterBytesMax = 256 * 1024 * 1024
 
-export interface CommitParts {
+interface CommitParts {
   readonly directory: string
   readonly clock: Clock
   readonly logger: Logger

@@ -89,7 +89,7 @@ export interface QueuedDestination {
 }
 
 /** The bounds that hold for this outbox. */
-export interface OutboxLimits {
+interface OutboxLimits {
   /** Of all records on disk, dead letters apart. */
   readonly bytesMax: number
   /** Of those of one destination. */
@@ -99,7 +99,7 @@ export interface OutboxLimits {
   readonly deadLetterBytesMax: number
 }
 
-export type AppendedListener = (destinationIds: readonly number[]) => void
+type AppendedListener = (destinationIds: readonly number[]) => void
 
 /** What is accepted and not yet delivered, on disk. */
 export interface Outbox {
@@ -149,7 +149,7 @@ export interface Outbox {
   close(): Promise<void>
 }
 
-export interface OutboxDependencies {
+interface OutboxDependencies {
   /** The data folder, locked by this process. */
   readonly directory: string
   readonly metrics: Pick<
@@ -171,7 +171,7 @@ export interface OutboxOptions {
   readonly hasRule?: ((ruleName: string) => boolean) | undefined
 }
 
-export const outboxBytesMaxDefault = 1024 * 1024 * 1024
+const outboxBytesMaxDefault = 1024 * 1024 * 1024
 
 /**
  * Opens the outbox in a data folder. It does not look at the records: what they come to is on disk.

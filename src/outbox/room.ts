@@ -20,8 +20,8 @@ import type { DestinationEntry } from './books/destinations.ts'
 /** Of the bytes of the outbox, what one destination may hold. */
 export const destinationShare = 0.25
 /** Appends that wait for room; beyond either bound one is refused. */
-export const waitingAppendsMax = 100_000
-export const waitingBytesMax = 256 * 1024 * 1024
+const waitingAppendsMax = 100_000
+const waitingBytesMax = 256 * 1024 * 1024
 
 /** A record as far as its place is concerned. */
 export interface Placed {
@@ -53,7 +53,7 @@ export interface Admission {
 }
 
 /** Called in the very moment: what comes afterwards must find its place behind. */
-export interface Turn {
+interface Turn {
   readonly admit: () => void
   readonly refuse: (error: SluiceError) => void
 }
@@ -64,7 +64,7 @@ interface Waiting extends Turn {
   readonly lines: readonly string[]
 }
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   /** Bytes that all records of the outbox may take. */
   readonly bytesMax: number
   /** What they take now. */

@@ -32,12 +32,12 @@ export interface CompiledRule extends RuleDefinition, CompiledActions {
  */
 export type CompileRule = (definition: RuleDefinition) => CompiledRule
 
-export interface RuleCompilerDependencies {
+interface RuleCompilerDependencies {
   readonly compileStatement: typeof compileStatement
   readonly compileActions: typeof compileActions
 }
 
-export interface RuleCompilerOptions {
+interface RuleCompilerOptions {
   readonly region: string
   /** Read at each use: in `start` it may become known later, and the ARNs of rules follow. */
   readonly accountId: string

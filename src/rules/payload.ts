@@ -36,7 +36,7 @@ export const ruleNamePattern = '^[a-zA-Z0-9_]{1,128}$'
 const closed = { additionalProperties: false } as const
 
 /** AWS IoT API Reference, KinesisAction. */
-export const kinesisActionSchema = Type.Object(
+const kinesisActionSchema = Type.Object(
   {
     roleArn: Type.String({ pattern: roleArnPattern }),
     streamName: Type.String(),
@@ -46,7 +46,7 @@ export const kinesisActionSchema = Type.Object(
 )
 
 /** AWS IoT API Reference, RepublishAction and MqttHeaders. */
-export const republishActionSchema = Type.Object(
+const republishActionSchema = Type.Object(
   {
     roleArn: Type.String({ pattern: roleArnPattern }),
     topic: Type.String(),
@@ -74,7 +74,7 @@ export const republishActionSchema = Type.Object(
 )
 
 /** AWS IoT API Reference, Action: an object with one member; see `refuseAction`. */
-export const actionSchema = Type.Object(
+const actionSchema = Type.Object(
   {
     kinesis: Type.Optional(kinesisActionSchema),
     republish: Type.Optional(republishActionSchema),

@@ -8,7 +8,7 @@ import { entryOfFile, isMadeOf } from './rule-entry.ts'
 import type { RuleFiles } from './rule-files.ts'
 
 /** Brings what stands in the folder into force: all of it at the start, then what changed. */
-export interface RuleReloader {
+interface RuleReloader {
   /** @throws SluiceError RuleFileInvalid (rejects): the first file, by name, that is no rule */
   loadAll(): Promise<void>
   /** Never throws: a file that cannot be used is logged and counted. */
@@ -17,7 +17,7 @@ export interface RuleReloader {
   rescan(): void
 }
 
-export interface RuleReloaderDependencies {
+interface RuleReloaderDependencies {
   readonly files: RuleFiles
   readonly catalogue: RuleCatalogue
   readonly queue: KeyedQueue
@@ -26,7 +26,7 @@ export interface RuleReloaderDependencies {
   readonly metrics: Pick<Metrics, 'ruleReloadFailures'>
 }
 
-export interface RuleReloaderOptions {
+interface RuleReloaderOptions {
   readonly directory: string
   readonly rulesMax: number
 }

@@ -10,14 +10,14 @@ import { ruleNameOfFile } from './rule-files.ts'
  * Tells which rules' files changed, by one watch on the folder. What changed is for the caller to
  * read: several changes may come as one call, and a call may come without any.
  */
-export interface RuleWatcherCallbacks {
+interface RuleWatcherCallbacks {
   /** A payload or metadata of this rule appeared, changed or went. */
   readonly onRule: (name: string) => void
   /** Files changed, and it is not known which. */
   readonly onAll: () => void
 }
 
-export interface RuleWatcherDependencies {
+interface RuleWatcherDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn'>
 }

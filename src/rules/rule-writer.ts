@@ -22,14 +22,14 @@ export interface RuleWriter {
   delete(name: string): Promise<void>
 }
 
-export type RuleTags = Readonly<Record<string, string>>
+type RuleTags = Readonly<Record<string, string>>
 
 /** What of a rule is to be another; the rest stays. */
 interface RuleChanges extends Pick<RuleMetadata, 'tags' | 'delivery'> {
   readonly payload?: TopicRulePayload
 }
 
-export interface RuleWriterDependencies {
+interface RuleWriterDependencies {
   readonly files: RuleFiles
   readonly catalogue: RuleCatalogue
   readonly queue: KeyedQueue

@@ -17,7 +17,7 @@ export interface Authorization {
   readonly signedMs: number
 }
 
-export interface UnreadableAuthorization {
+interface UnreadableAuthorization {
   readonly reason: 'missing' | 'incomplete'
   readonly message: string
 }

@@ -3,7 +3,7 @@ import { chmod, chown, lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { ifPresent } from './file-reads.ts'
 
-export interface DurableFileOptions {
+interface DurableFileOptions {
   /** The mode of the file, whatever the umask is. Absent: 0666 less the umask. */
   readonly mode?: number | undefined
   /** The new file gets the owner and the group of the file that it replaces. */

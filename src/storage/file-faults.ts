@@ -9,10 +9,10 @@ export interface FileFaults {
   kinds(): readonly GuardedFiles[]
 }
 
-export const guardedFiles = ['policies', 'passwords', 'accessKeys', 'tls'] as const
+const guardedFiles = ['policies', 'passwords', 'accessKeys', 'tls'] as const
 export type GuardedFiles = (typeof guardedFiles)[number]
 
-export interface FollowedFault {
+interface FollowedFault {
   set(isUnreadable: boolean): void
   /** It is not followed any more. */
   close(): void

@@ -12,7 +12,7 @@ import { writeDurably } from './durable-file.ts'
 import { ifPresent, readIfPresent } from './file-reads.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
-export const formatVersion = 1
+const formatVersion = 1
 
 /** `lab` and `engine` hold an outbox; `lab-streams` are the streams of a lab (SLUICE_LAB_DATA). */
 export type FolderOwner = 'lab' | 'engine' | 'lab-streams'

@@ -26,7 +26,7 @@ export interface ReloadedFile<Value> {
   close(): void
 }
 
-export interface ReloadedOptions<Content, Value> {
+interface ReloadedOptions<Content, Value> {
   /** For log lines and errors. */
   readonly file: string
   readonly kind: GuardedFiles
@@ -48,7 +48,7 @@ export interface ReloadedOptions<Content, Value> {
   readonly onChange?: (value: Value) => void
 }
 
-export interface ReloadedFileOptions<Value> extends Pick<
+interface ReloadedFileOptions<Value> extends Pick<
   ReloadedOptions<SecretFile, Value>,
   'file' | 'kind' | 'title' | 'whenAbsent' | 'whenUnreadable'
 > {
@@ -64,7 +64,7 @@ export interface ReloadedFileDependencies {
   readonly faults?: FileFaults | undefined
 }
 
-export const checkIntervalMs = 1_000
+const checkIntervalMs = 1_000
 
 /**
  * Follows one file of secrets.

@@ -24,7 +24,7 @@ export interface SecretFile {
 }
 
 /** What is larger is not read into memory. */
-export const secretFileBytesMax = 16_777_216
+const secretFileBytesMax = 16_777_216
 const modeOfSecrets = 0o600
 const modeBitsOfOthers = 0o077
 

@@ -15,7 +15,7 @@ export interface TopicLimits {
 /** The limits of AWS IoT. */
 export const awsTopicLimits: TopicLimits = Object.freeze({ topicBytesMax: 256, topicSlashesMax: 7 })
 
-export interface TopicFilterFault {
+interface TopicFilterFault {
   readonly problem: string
   /** The offset in the filter, in UTF-16 units. */
   readonly at: number

@@ -8,7 +8,7 @@
  *
  * An entry is found exactly for the topics that `ruleFilterMatches` says its filter matches.
  */
-export interface TopicIndex<Entry extends NamedEntry> {
+interface TopicIndex<Entry extends NamedEntry> {
   add(filter: string, entry: Entry): void
   /** Takes away the entry of that name; does nothing when there is none. */
   remove(filter: string, name: string): void
@@ -16,7 +16,7 @@ export interface TopicIndex<Entry extends NamedEntry> {
   match(topic: string): readonly Entry[]
 }
 
-export interface NamedEntry {
+interface NamedEntry {
   /** Unique in an index. */
   readonly name: string
 }

@@ -22,7 +22,7 @@ export function wireTopicBytesMax({ topicBytesMax }: TopicLimits): number {
   return basicIngestPrefix.length + ruleNameBytesMax + 1 + topicBytesMax
 }
 
-export interface TopicFault {
+interface TopicFault {
   readonly reason: 'topic_invalid' | 'topic_reserved'
   readonly detail: string
 }

@@ -32,7 +32,7 @@ export interface Broker {
   readonly password: string | undefined
 }
 
-export interface TlsIdentity {
+interface TlsIdentity {
   readonly ca: Buffer | undefined
   readonly cert: Buffer | undefined
   readonly key: Buffer | undefined

@@ -26,7 +26,7 @@ export interface DeviceMessage {
 }
 
 /** One MQTT connection for each device; the messages of a device keep their order. */
-export interface Fleet {
+interface Fleet {
   /** Resolves once the device has room for another message, or everything is to stop. */
   publish(message: DeviceMessage): Promise<void>
   /** Resolves once all are answered, or everything is to stop. */
@@ -36,7 +36,7 @@ export interface Fleet {
   close(): Promise<void>
 }
 
-export interface FleetOptions {
+interface FleetOptions {
   readonly signal: AbortSignal
   readonly acknowledged: () => void
 }

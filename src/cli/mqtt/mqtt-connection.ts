@@ -7,7 +7,7 @@ import type { Broker } from './broker-options.ts'
  * One MQTT connection of a command, and why it could not be made, told apart for the person who
  * typed it: nothing listens, TLS failed, the login was refused, the broker hung up.
  */
-export type Session = Pick<IClientOptions, 'will' | 'reconnectPeriod'> & {
+type Session = Pick<IClientOptions, 'will' | 'reconnectPeriod'> & {
   readonly clientId: string
 }
 

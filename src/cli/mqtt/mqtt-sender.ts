@@ -4,7 +4,7 @@ import type { SluiceError } from '../../base/errors.ts'
 /** Publishes of one connection that wait for their answer, at most. */
 const unansweredMax = 32
 
-export interface OutgoingMessage {
+interface OutgoingMessage {
   readonly topic: string
   readonly payload: Buffer
   readonly qos: 0 | 1 | 2
@@ -12,7 +12,7 @@ export interface OutgoingMessage {
 }
 
 /** Publishes in order, a bounded number at a time, and fails once the connection is gone. */
-export interface Sender {
+interface Sender {
   /** Resolves once there is room for another message. */
   publish(message: OutgoingMessage): Promise<void>
   /** Resolves once all are answered. */

@@ -7,7 +7,7 @@ import { findRunningEngine } from './find-running-engine.ts'
 import type { Host } from '../terminal/host.ts'
 
 /** Rule -> messages that it has matched since the start of the engine. */
-export type RuleMatches = ReadonlyMap<string, number>
+type RuleMatches = ReadonlyMap<string, number>
 
 const answerTimeoutMs = 2_000
 /** A few hundred bytes for each rule, of which there may be 100,000. */

@@ -6,7 +6,7 @@ import type { Environment } from '../../config/variable.ts'
 import type { Variables } from '../../config/variables.ts'
 
 /** What of the environment commands need that try rules and start nothing. */
-export interface RuleSettings {
+interface RuleSettings {
   readonly rulesDir: string
   readonly protoDir: string | undefined
   readonly regex: Variables['SLUICE_REGEX']

@@ -57,7 +57,7 @@ function shownDefault(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }
 
-export interface MoreHelp {
+interface MoreHelp {
   /** Paragraphs. */
   readonly notes: readonly string[]
   /** Command lines, printed as they are. */

@@ -33,7 +33,7 @@ export interface ApplyVerdictDependencies {
 }
 
 /** Carries out the verdict on a call that was begun in a generation of the backoff. */
-export type ApplyVerdict = (
+type ApplyVerdict = (
   verdict: Verdict<Outgoing>,
   taken: readonly Outgoing[],
   generation: number,

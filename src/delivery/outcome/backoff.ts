@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts'
 import { retryDelayMs } from '../call/retry.ts'
 
 /** That a destination refuses everything, and since when. */
-export interface Condition {
+interface Condition {
   readonly failure: Failure
   /** Calls that were refused. */
   readonly failures: number

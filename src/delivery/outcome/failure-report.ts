@@ -15,7 +15,7 @@ export interface FailureReport {
   recovered(): void
 }
 
-export interface FailureReportDependencies {
+interface FailureReportDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'destinationsFailing'>

@@ -36,7 +36,7 @@ export interface GivenUpAnswer {
 export type OnGivenUp = (records: readonly GivenUpRecord[]) => Promise<GivenUpAnswer>
 
 /** A record to give up, as the producer knows it. */
-export type UndecidedRecord = Omit<RecordToGiveUp, 'replacements'>
+type UndecidedRecord = Omit<RecordToGiveUp, 'replacements'>
 
 /** Takes the records that are given up out of the queue, one group after the other. */
 export interface GivingUp {
@@ -49,7 +49,7 @@ export interface GivingUp {
   idle(): Promise<void>
 }
 
-export interface GivingUpDependencies {
+interface GivingUpDependencies {
   readonly outbox: Pick<Outbox, 'giveUp' | 'sourceOf'>
   readonly queued: QueuedDestination
   readonly clock: Clock

@@ -2,7 +2,7 @@ import { listIn } from '../call/outgoing.ts'
 import type { ShardRoom } from '../shards/shard-throttles.ts'
 
 /** What waits for a time: a call's failures share few times, so there are few of them. */
-export interface Delayed<Item> {
+interface Delayed<Item> {
   pause(dueMs: number, item: Item): void
   takeDue(nowMs: number): readonly Item[]
   /** Infinity when nothing waits. */

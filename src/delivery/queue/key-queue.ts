@@ -46,14 +46,14 @@ export function amountOf(keyQueues: readonly KeyQueue[]): Amount {
 }
 
 /** Moves so many records from the head of a key queue into a call. */
-export function moveInto(builder: CallBuilder, keyQueue: KeyQueue, count: number): void {
+function moveInto(builder: CallBuilder, keyQueue: KeyQueue, count: number): void {
   const records = keyQueue.waiting.splice(0, count)
   keyQueue.bytes -= payloadBytesOf(records)
   builder.take(records)
 }
 
 /** The key queues that may go, in turn, and what is in them. */
-export interface ReadyQueues {
+interface ReadyQueues {
   add(keyQueue: KeyQueue): void
   /** A record was added to the end of a key queue, ready or not. */
   grown(keyQueue: KeyQueue, bytes: number): void
@@ -64,7 +64,7 @@ export interface ReadyQueues {
 }
 
 /** Holds key queues back that are otherwise ready. */
-export interface QueueHolding {
+interface QueueHolding {
   /** How many records the call may take from the head of the key queue. */
   recordsMax(keyQueue: KeyQueue): number
   took(keyQueue: KeyQueue, count: number): void
@@ -127,7 +127,7 @@ export function createReadyQueues(perKeyMax: number): ReadyQueues {
  * record: with explicit hash keys the records of one partition key may go to several shards, and a
  * call takes those that share one hash key.
  */
-export interface KeyQueueShards {
+interface KeyQueueShards {
   readonly held: HeldByShard<KeyQueue>
   /** Fills a call that starts at `nowMs`: with held records that may be tried, then ready ones. */
   fill(builder: CallBuilder, ready: ReadyQueues, nowMs: number): void

@@ -37,7 +37,7 @@ export interface LeftOnDisk {
 }
 
 /** What all throttled shards together may hold in memory, before their records are passed over. */
-export interface HeldLimits {
+interface HeldLimits {
   readonly recordsMax: number
   readonly bytesMax: number
 }

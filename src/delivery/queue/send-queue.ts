@@ -28,7 +28,7 @@ export interface SendQueue {
 }
 
 /** Counts what is in a queue, in flight or not, by its bytes of memory. */
-export interface QueueSize {
+interface QueueSize {
   added(record: QueuedRecord): void
   released(taken: readonly Outgoing[], returned: readonly Returned[]): void
   clear(): void

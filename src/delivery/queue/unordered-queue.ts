@@ -84,7 +84,7 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
 }
 
 /** Holds back the records of throttled shards, each for itself. */
-export interface UnorderedShards {
+interface UnorderedShards {
   readonly held: HeldByShard<Outgoing>
   /**
    * Fills a call that starts at `nowMs`: with what is held and may be tried, then from the head of
@@ -95,7 +95,7 @@ export interface UnorderedShards {
   end(taken: readonly Outgoing[]): void
 }
 
-export function createUnorderedShards(shards: QueueShards): UnorderedShards {
+function createUnorderedShards(shards: QueueShards): UnorderedShards {
   const held = createHeldByShard<Outgoing>(shards.room)
   const calls = createShardCalls(shards.room)
 

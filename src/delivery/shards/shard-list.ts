@@ -15,7 +15,7 @@ const afterFailureMs = 30_000
 const afterRefusalMs = 1_800_000
 
 /** The shard map of one stream, learned beside the sending, never in its way. */
-export interface ShardList {
+interface ShardList {
   /** Undefined until it is learned. */
   map(): ShardMap | undefined
   /**
@@ -26,7 +26,7 @@ export interface ShardList {
   wanted(isStale: boolean): void
 }
 
-export interface ShardListDependencies {
+interface ShardListDependencies {
   readonly calls: Pick<KinesisCalls, 'listShards'>
   readonly clock: Clock
   readonly logger: Logger

@@ -22,7 +22,7 @@ import type { Outgoing } from '../call/outgoing.ts'
 import type { ShardMap } from './shard-map.ts'
 
 /** What became of the records of one shard in one call. */
-export interface ShardOutcome {
+interface ShardOutcome {
   readonly delivered: number
   readonly throttled: number
 }
@@ -160,7 +160,7 @@ export interface ShardCall {
 }
 
 /** Which calls hold records of throttled shards. */
-export interface ShardCalls {
+interface ShardCalls {
   begin(nowMs: number): ShardCall
   /** A call ends. `taken` is the very list that it was started with. */
   end(taken: readonly Outgoing[]): void

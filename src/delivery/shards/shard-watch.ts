@@ -23,7 +23,7 @@ export interface ShardWatch extends QueueShards {
   throttled(): readonly string[]
 }
 
-export interface ShardWatchDependencies {
+interface ShardWatchDependencies {
   readonly queued: QueuedDestination
   readonly calls: Pick<KinesisCalls, 'listShards'>
   readonly clock: Clock

@@ -13,7 +13,7 @@ export interface FunctionThread {
   end(): Promise<void>
 }
 
-export type ThreadOutcome =
+type ThreadOutcome =
   | { readonly kind: 'returned'; readonly payload: string }
   | {
       readonly kind: 'failed'
@@ -23,7 +23,7 @@ export type ThreadOutcome =
       readonly isUsable: boolean
     }
 
-export interface FunctionThreadOptions extends FunctionThreadData {
+interface FunctionThreadOptions extends FunctionThreadData {
   readonly environment: Readonly<Record<string, string>>
 }
 

@@ -35,7 +35,7 @@ export interface Functions {
   close(): Promise<void>
 }
 
-export interface FunctionsOptions {
+interface FunctionsOptions {
   readonly directory: string
   readonly region: string
   /** Read at each use: in `start` it may become known later. */

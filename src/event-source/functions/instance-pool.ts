@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { FunctionThread } from './function-thread.ts'
 
 /** The instances of one function: each has one invocation at a time, and is kept for the next. */
-export interface InstancePool<Module extends { readonly version: string }> {
+interface InstancePool<Module extends { readonly version: string }> {
   /** An idle instance of this version, or a new one; waits while there are too many. */
   acquire(module: Module): Promise<Instance>
   /** @param isUsable whether it can take another invocation; else it is ended */
@@ -12,7 +12,7 @@ export interface InstancePool<Module extends { readonly version: string }> {
   close(): Promise<void>
 }
 
-export interface Instance {
+interface Instance {
   readonly thread: FunctionThread
   readonly version: string
 }

@@ -15,7 +15,7 @@ export interface FunctionModule {
   readonly environment: Readonly<Record<string, string>>
 }
 
-export interface LocalFunctionOptions {
+interface LocalFunctionOptions {
   readonly name: string
   /** As it is now, for each instance that begins: the account may become known later. */
   readonly arnNow: () => string

@@ -8,7 +8,7 @@ const invocationPath = '/2015-03-31/functions/function/invocations'
 /** Of a synchronous answer (Lambda quotas: 6 MB). */
 const answerBytesMax = 6 * 1024 * 1024 + 100
 
-export interface EmulatedFunction {
+interface EmulatedFunction {
   /** `http://host:port`, or the whole URL of the invocations. */
   readonly invokeUrl: string
   readonly timeoutMs: number

@@ -15,7 +15,7 @@ import type { Logger } from '../../telemetry/telemetry.ts'
  */
 export type RoleProbe = (payload: TopicRulePayload, delivery?: RuleDelivery) => Promise<void>
 
-export interface RoleProbeDependencies {
+interface RoleProbeDependencies {
   /** Rejects with the error of STS or of the network. */
   readonly assumeRole: (roleArn: string, externalId?: string) => Promise<unknown>
   readonly logger: Pick<Logger, 'warn'>

@@ -32,7 +32,7 @@ const pagePolicy = Object.freeze({
   'frame-ancestors': ["'none'"],
 })
 
-export interface ApiDocumentOptions {
+interface ApiDocumentOptions {
   readonly apis: Apis
   /** Whether requests must be signed; the page then cannot send any. */
   readonly isSigned: boolean

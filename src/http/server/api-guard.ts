@@ -42,7 +42,7 @@ export interface ApiAccess {
   readonly metricsToken: string | undefined
 }
 
-export interface ApiGuardDependencies {
+interface ApiGuardDependencies {
   readonly clock: Clock
   /** Counts refused signatures by access key and address. */
   readonly failures: Pick<LoginLimiter, 'waitMs' | 'failed'>
@@ -53,7 +53,7 @@ export interface ApiGuardDependencies {
 }
 
 /** Gives the access key that signed a request, once the signature is verified. */
-export type CallerOf = (request: FastifyRequest) => AccessKey | undefined
+type CallerOf = (request: FastifyRequest) => AccessKey | undefined
 
 export const closedMessage =
   'There is no access key yet, so no request is let in: make one with `sluice keys create`.'

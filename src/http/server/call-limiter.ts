@@ -16,7 +16,7 @@ export interface CallLimiter {
   take(caller: string): number
 }
 
-export interface CallLimiterOptions {
+interface CallLimiterOptions {
   readonly callsPerSecond: number
   readonly callersMax: number
 }

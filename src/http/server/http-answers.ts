@@ -15,7 +15,7 @@ import { declaredCode } from './operation.ts'
 export const requestIdHeader = 'x-amzn-RequestId'
 export const errorTypeHeader = 'x-amzn-ErrorType'
 
-export interface SendErrorDependencies {
+interface SendErrorDependencies {
   readonly apis: Apis
   readonly logger: Pick<Logger, 'error'>
 }

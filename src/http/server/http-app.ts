@@ -33,7 +33,7 @@ export const knownMethods: readonly string[] = Object.freeze([
 const bodyBytesMax = 131_072
 const paramCharactersMax = 1_024
 
-export interface HttpAppDependencies {
+interface HttpAppDependencies {
   /** The APIs that are served, for the form of errors. */
   readonly apis: Apis
   readonly logger: Logger

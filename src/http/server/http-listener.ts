@@ -14,7 +14,7 @@ import { createNodeServer, connectionKeyOf, useTlsMaterial } from './node-server
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
 
 /** The HTTP port: the addresses that it listens on, its certificate and its connections. */
-export interface HttpListener {
+interface HttpListener {
   /** The server that Fastify hands its requests to. */
   serverFactory(handler: RequestListener): Server
   /**
@@ -28,7 +28,7 @@ export interface HttpListener {
   closeAllConnections(): void
 }
 
-export interface ListenAddress {
+interface ListenAddress {
   readonly host: string
   readonly port: number
 }

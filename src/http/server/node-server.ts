@@ -58,12 +58,12 @@ export const httpLimits: HttpLimits = Object.freeze({
 export type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** The path of MQTT over WebSocket. */
-export const webSocketPath = '/mqtt'
+const webSocketPath = '/mqtt'
 const tlsVersionMin = 'TLSv1.2'
 /** How long a refused client has to read the answer before its socket is closed. */
 const lingerMs = 1_000
 
-export interface NodeServerOptions {
+interface NodeServerOptions {
   /** Undefined: plain HTTP. HTTPS has no certificate until `useTlsMaterial` gives it one. */
   readonly tls: { readonly asksClients: boolean } | undefined
   readonly limits: HttpLimits

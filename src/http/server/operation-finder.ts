@@ -8,7 +8,7 @@ export type AwsOperations = Readonly<Record<string, string>>
 /**
  * @returns the name of the operation that a method and a request target ask for, if there is one
  */
-export type OperationFinder = (method: string, target: string) => string | undefined
+type OperationFinder = (method: string, target: string) => string | undefined
 
 interface Pattern {
   readonly name: string

@@ -25,7 +25,7 @@ export interface Operation {
   readonly access?: 'anyone' | 'metricsToken' | undefined
 }
 
-export interface OperationBody {
+interface OperationBody {
   readonly schema: TSchema
   /** By default `application/json`. */
   readonly type?: string | undefined

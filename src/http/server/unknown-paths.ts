@@ -10,7 +10,7 @@ import type { HttpApp } from './http-app.ts'
  * - 405 for a path that does not take the method;
  * - 404 for any other path.
  */
-export interface UnknownPaths {
+interface UnknownPaths {
   /**
    * @throws SluiceError InvalidRequestException: the request is for an operation that is missing
    */

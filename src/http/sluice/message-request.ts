@@ -42,12 +42,12 @@ export const messageRequestSchema = Type.Object(
   },
   { additionalProperties: false },
 )
-export type MessageRequest = Static<typeof messageRequestSchema>
+type MessageRequest = Static<typeof messageRequestSchema>
 
 /** AWS IoT: 128 KB of payload. */
 const payloadBytesMax = 131_072
 
-export interface MessageSource {
+interface MessageSource {
   /** The text of `payload` in the document that the request was read from. */
   readonly payloadText: string | undefined
   /** The place of the request in its document, for error messages: `message`, `[2].message`. */

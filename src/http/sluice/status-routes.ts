@@ -13,14 +13,14 @@ export interface Health {
   readonly reasons?: readonly HealthReason[] | undefined
 }
 
-export const healthReasons = [
+const healthReasons = [
   'accountUnknown',
   'policiesUnreadable',
   'passwordsUnreadable',
   'accessKeysUnreadable',
   'tlsUnreadable',
 ] as const
-export type HealthReason = (typeof healthReasons)[number]
+type HealthReason = (typeof healthReasons)[number]
 
 export interface StatusDependencies {
   readonly health: () => Health

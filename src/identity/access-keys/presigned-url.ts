@@ -22,7 +22,7 @@ import type { RefusalReason, SigningKey, Verification } from '../../sigv4/verify
  *   443, and many clients sign what they would send there.
  * - A comparison with a secret takes the same time wherever the two differ.
  */
-export interface UpgradeRequest {
+interface UpgradeRequest {
   readonly method: string
   /** Path and query exactly as they came. */
   readonly target: string
@@ -30,7 +30,7 @@ export interface UpgradeRequest {
   readonly host: string | undefined
 }
 
-export interface PresignedUrlRules {
+interface PresignedUrlRules {
   /** What the credential scope may name. */
   readonly regions: readonly string[]
   /** Epoch milliseconds. */
@@ -40,7 +40,7 @@ export interface PresignedUrlRules {
 }
 
 export const mqttPath = '/mqtt'
-export const presignedService = 'iotdevicegateway'
+const presignedService = 'iotdevicegateway'
 const periodDefaultMs = 300_000
 /** SigV4: a presigned URL holds for seven days at most. */
 const periodMaxSeconds = 604_800

@@ -33,7 +33,7 @@ export interface LoginAttempt {
   readonly user: string
 }
 
-export interface LoginLimiterOptions {
+interface LoginLimiterOptions {
   /** Failures of a user at an address, of an address and of a user within `windowMs`. */
   readonly pairFailuresMax: number
   readonly addressFailuresMax: number
@@ -43,7 +43,7 @@ export interface LoginLimiterOptions {
   readonly keysMax: number
 }
 
-export const loginLimits: LoginLimiterOptions = Object.freeze({
+const loginLimits: LoginLimiterOptions = Object.freeze({
   pairFailuresMax: 10,
   addressFailuresMax: 100,
   userFailuresMax: 100,

@@ -24,7 +24,7 @@ export interface ScryptCost {
 }
 
 /** OWASP Password Storage Cheat Sheet: N = 2^15, r = 8, p = 3, which takes 32 MiB. */
-export const defaultCost: ScryptCost = Object.freeze({ logN: 15, r: 8, p: 3 })
+const defaultCost: ScryptCost = Object.freeze({ logN: 15, r: 8, p: 3 })
 
 /** No weaker than what keeps a stolen file of use for long, no dearer than a login may be. */
 const costLimits = Object.freeze({

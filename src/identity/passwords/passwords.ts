@@ -28,14 +28,14 @@ export interface Passwords {
   close(): void
 }
 
-export interface Login {
+interface Login {
   readonly user: string
   readonly password: Uint8Array
   /** IP address of the client. */
   readonly address: string
 }
 
-export type LoginOutcome =
+type LoginOutcome =
   | 'right'
   /** No such user, or another password. */
   | 'wrong'
@@ -44,14 +44,14 @@ export type LoginOutcome =
   /** Too many logins at once, or the file cannot be read now: the client may come again. */
   | 'busy'
 
-export interface PasswordsOptions {
+interface PasswordsOptions {
   readonly file: string
   readonly checksAtOnceMax?: number
   readonly checksWaitingMax?: number
   readonly rememberedMax?: number
 }
 
-export interface PasswordsDependencies {
+interface PasswordsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
   /** Told of a file that cannot be read. */

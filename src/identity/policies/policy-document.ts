@@ -13,7 +13,7 @@ export interface PolicyStatement {
   readonly where: string
 }
 
-export const policyLimits = Object.freeze({
+const policyLimits = Object.freeze({
   /** Characters of a document as JSON without blanks; AWS IoT takes 2048, IAM 6144 or 10,240. */
   documentCharactersMax: 20_480,
   statementsMax: 200,

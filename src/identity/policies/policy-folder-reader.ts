@@ -29,7 +29,7 @@ export interface FolderFile {
   readonly content: FileContent
 }
 
-export type FileContent =
+type FileContent =
   | { readonly kind: 'text'; readonly text: string }
   /** It was looked at, and is not fit to be read: too large, no UTF-8, no plain file. */
   | { readonly kind: 'invalid'; readonly problem: string }

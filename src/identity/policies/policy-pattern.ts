@@ -19,18 +19,18 @@ import { SluiceError } from '../../base/errors.ts'
  * - Time is at most the length of the text times that of the longest run between two `*`; there is
  *   no recursion, and a `*` that was passed is never taken up again.
  */
-export interface Pattern {
+interface Pattern {
   /** Whether a variable of the pattern has no usable value; it then matches nothing. */
   isUnresolved(variables: PolicyVariables): boolean
   matches(text: string, variables: PolicyVariables): boolean
 }
 
-export const policyVariableNames = [
+const policyVariableNames = [
   'iot:ClientId',
   'iot:Certificate.Subject.CommonName',
   'iot:Connection.Thing.ThingName',
 ] as const
-export type PolicyVariableName = (typeof policyVariableNames)[number]
+type PolicyVariableName = (typeof policyVariableNames)[number]
 export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string>>>
 
 /** A text that is compared as it is, one character of any kind, or a variable. */

@@ -14,7 +14,7 @@ import { invalidRequest, messageOf } from '../../base/errors.ts'
 export type PolicyTarget = 'all' | 'anonymous' | `user:${string}` | `cert:${string}`
 
 /** Of one policy. */
-export const targetsMax = 10_000
+const targetsMax = 10_000
 
 const certificateForm = /^(?:cert:|arn:aws[\w-]*:iot:[\w-]*:\d*:cert\/)([0-9a-fA-F]{64})$/
 const userForm = /^user:[^\p{C}:]{1,128}$/u

@@ -30,7 +30,7 @@ export interface PolicyRequest {
 }
 
 /** `implicitDeny`: nothing speaks of it, which denies it as well. */
-export type PolicyDecision = 'allow' | 'deny' | 'implicitDeny'
+type PolicyDecision = 'allow' | 'deny' | 'implicitDeny'
 
 interface CompiledStatement {
   readonly effect: PolicyStatement['effect']

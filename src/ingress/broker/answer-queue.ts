@@ -16,7 +16,7 @@ export interface AnswerQueue {
   answered(): void
 }
 
-export type Answer = (fault: { readonly cause: unknown } | undefined) => 'done' | 'pending'
+type Answer = (fault: { readonly cause: unknown } | undefined) => 'done' | 'pending'
 
 /**
  * Answers in a row that wait for the same promise: messages that go to disk together have the same.

@@ -21,7 +21,7 @@ import type { TopicLimits } from '../../topics/topic-filter.ts'
  * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
  * not throw: a throw is an uncaught exception of the process.
  */
-export interface BrokerDependencies extends LoginDependencies {
+interface BrokerDependencies extends LoginDependencies {
   readonly logger: Logger
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -34,7 +34,7 @@ export interface BrokerDependencies extends LoginDependencies {
   readonly connected: (client: Client, connection: Connection) => void
 }
 
-export interface BrokerLimits extends TopicLimits {
+interface BrokerLimits extends TopicLimits {
   readonly clientIdBytesMax: number
   readonly distributionsMax: number
   readonly subscriptionsMax: number

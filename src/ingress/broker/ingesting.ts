@@ -8,7 +8,7 @@ import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import { parseBasicIngest } from '../../topics/topic.ts'
 
 /** Hands messages to the engine, counts them, and reports those that it could not take. */
-export interface Ingesting {
+interface Ingesting {
   /** Calls the engine at once. Its rejection is the caller's to report. */
   ingest(message: Message, sender?: MessageSender): Promise<void>
   acknowledged(transport: Message['transport'], qos: Message['qos']): void

@@ -44,7 +44,7 @@ export type Distribute = (
   done?: Proceed,
 ) => void
 
-export interface PublishingDependencies extends IngestingDependencies {
+interface PublishingDependencies extends IngestingDependencies {
   readonly clock: Clock
   /** Aedes' own `publish`, bound. */
   readonly distribute: Distribute
@@ -293,7 +293,7 @@ function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers
  * Whether any client may get a message. Devices that feed streams often have no subscriber at all,
  * and looking for one in Aedes costs as much as a rule: two searches, two promises and a copy.
  */
-export interface Receivers {
+interface Receivers {
   any(): boolean
 }
 

@@ -33,7 +33,7 @@ const notDraining: GateFault = Object.freeze({
   detail: 'it did not take what was written to it',
 })
 
-export interface AcceptanceLimits extends GateLimits {
+interface AcceptanceLimits extends GateLimits {
   /** In which a CONNECT has to arrive. */
   readonly connectTimeoutMs: number
   /** In which a client has to take what is written to it; it would hold up its publishers longer. */

@@ -26,7 +26,7 @@ export interface ConnectionSlot {
   readonly release: () => void
 }
 
-export type ConnectionRefusal = 'too_many_connections' | 'too_many_from_address' | 'connect_rate'
+type ConnectionRefusal = 'too_many_connections' | 'too_many_from_address' | 'connect_rate'
 
 export interface ConnectionLimitsOptions {
   readonly connectionsMax: number

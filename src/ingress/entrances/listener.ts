@@ -18,7 +18,7 @@ export interface Listener {
   close(): Promise<void>
 }
 
-export interface ListenerDependencies {
+interface ListenerDependencies {
   readonly limits: ConnectionLimits
   readonly log: LimitedLog
   readonly metrics: Metrics

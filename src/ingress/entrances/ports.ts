@@ -35,7 +35,7 @@ interface Address {
   readonly port: number
 }
 
-export interface PortsDependencies {
+interface PortsDependencies {
   readonly accept: Accept
   readonly guard: WebSocketGuard | undefined
   readonly heldBytes: HeldBytes
@@ -44,7 +44,7 @@ export interface PortsDependencies {
   readonly metrics: Metrics
 }
 
-export interface PortsOptions extends ConnectionLimitsOptions {
+interface PortsOptions extends ConnectionLimitsOptions {
   readonly payloadBytesMax: number
   readonly connectTimeoutMs: number
   readonly closeTimeoutMs: number

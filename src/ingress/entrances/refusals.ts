@@ -19,7 +19,7 @@ const texts = Object.freeze({
 })
 export type Refusal = keyof typeof texts
 
-export type RefuseConnection = (
+type RefuseConnection = (
   reason: Refusal,
   about: { readonly sourceIp?: string | undefined; readonly detail?: string },
 ) => void

@@ -29,13 +29,13 @@ export interface TlsHandshake {
   close(): void
 }
 
-export interface TlsHandshakeDependencies {
+interface TlsHandshakeDependencies {
   readonly clock: Clock
   readonly log: LimitedLog
   readonly metrics: Metrics
 }
 
-export interface SecureConnection {
+interface SecureConnection {
   readonly socket: TLSSocket
   readonly sourceIp: string | undefined
   readonly certificate: CertificateIdentity | undefined

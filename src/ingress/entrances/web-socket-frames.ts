@@ -6,7 +6,7 @@
  *
  * What is not valid is for the library to find; nothing is followed after that.
  */
-export interface FrameFollower {
+interface FrameFollower {
   follow(chunk: Buffer): void
   /** Of the message that is not whole: its payload so far, and what its pieces take beside it. */
   readonly heldBytes: number

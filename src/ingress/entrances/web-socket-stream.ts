@@ -19,7 +19,7 @@ import { createFrameFollower } from './web-socket-frames.ts'
  * - A text frame ends the connection [MQTT-6.0.0-1]. Every end is a close frame first, for as long as
  *   the gate waits for it.
  */
-export interface WebSocketStreamDependencies {
+interface WebSocketStreamDependencies {
   readonly webSocket: WebSocket
   /** Below it. */
   readonly socket: Socket

@@ -38,7 +38,7 @@ import { createWebSocketStream } from './web-socket-stream.ts'
  * its URL, where there is one; else the origin of the page that it is of; a client certificate that
  * was shown; and the protocol. Who is behind it, `Access` decides by the CONNECT, as for everyone.
  */
-export interface WebSocketEntrance {
+interface WebSocketEntrance {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** Takes no more. */
   close(): void
@@ -53,7 +53,7 @@ export interface WebSocketGuard {
   guardOrigin(origin: RequestOrigin): void
 }
 
-export interface WebSocketDependencies {
+interface WebSocketDependencies {
   readonly guard: WebSocketGuard
   readonly limits: ConnectionLimits
   readonly heldBytes: HeldBytes
@@ -62,7 +62,7 @@ export interface WebSocketDependencies {
   readonly metrics: Metrics
 }
 
-export interface WebSocketOptions {
+interface WebSocketOptions {
   readonly payloadBytesMax: number
   readonly closeTimeoutMs: number
 }

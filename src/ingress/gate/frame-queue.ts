@@ -9,7 +9,7 @@ import type { FrameFault, FrameLimits } from './frames.ts'
  * - DISCONNECT waits until none is, so that the answers before it go out;
  * - a frame that is no good passes never, nor what follows it: `fault` has the reason.
  */
-export interface FrameQueue {
+interface FrameQueue {
   /** @param runs buffers of one or more whole frames each */
   add(runs: readonly Buffer[]): void
   /** Takes the next frames that may pass now, all in one buffer; undefined when none may. */
@@ -31,7 +31,7 @@ export interface FrameQueue {
   readonly fault: FrameFault | undefined
 }
 
-export interface FrameQueueOptions extends FrameLimits {
+interface FrameQueueOptions extends FrameLimits {
   readonly unfinishedMax: number
   /** Asked for each PUBLISH that is to pass next, with its `countedBytes`; on true it passes. */
   readonly mayPublish: (bytes: number) => boolean

@@ -58,7 +58,7 @@ export interface Gate {
   readonly hold: () => void
 }
 
-export interface GateEvents {
+interface GateEvents {
   /** Why the gate ends the connection, right after. */
   fault(fault: GateFault): void
   /** Once, after which nothing is read or written. */
@@ -97,7 +97,7 @@ export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
   readonly excusesSilence?: () => boolean
 }
 
-export interface GateDependencies {
+interface GateDependencies {
   readonly socket: GateSocket
   readonly clock: Clock
   readonly events: GateEvents

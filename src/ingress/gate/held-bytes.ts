@@ -30,7 +30,7 @@ export interface HeldBytes {
   readonly total: number
 }
 
-export interface HeldBytesEvents {
+interface HeldBytesEvents {
   /** May be read from again, or may try again to pass a PUBLISH. */
   readonly changed: () => void
   /** Its frame that is not whole is in the way of everybody. */

@@ -13,7 +13,7 @@ export interface KeepAlive {
   stop(): void
 }
 
-export interface KeepAliveEvents {
+interface KeepAliveEvents {
   /** True while we do not read from the client, so that its silence says nothing. */
   isWaiting(): boolean
   /** The client's PINGREQ may be waiting in TCP: answer it unseen. */

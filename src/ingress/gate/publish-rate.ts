@@ -13,7 +13,7 @@ export interface PublishRate {
   stop(): void
 }
 
-export interface PublishRateDependencies {
+interface PublishRateDependencies {
   readonly clock: Clock
   readonly changed: () => void
 }

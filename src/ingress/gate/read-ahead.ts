@@ -10,10 +10,7 @@ import type { PublishRate } from './publish-rate.ts'
  * What was read from one client and has not passed on: a frame that is not whole, whole frames that
  * wait, and why the connection is to end behind them.
  */
-export interface FrameReadAhead extends Pick<
-  HeldShare,
-  'dispatched' | 'answering' | 'distributing'
-> {
+interface FrameReadAhead extends Pick<HeldShare, 'dispatched' | 'answering' | 'distributing'> {
   /** @returns how many PINGREQs the chunk held, which are left out */
   read(chunk: Buffer): number
   /** Nothing more will come. */
@@ -39,7 +36,7 @@ export interface FrameReadAhead extends Pick<
   drop(): void
 }
 
-export interface FrameReadAheadDependencies {
+interface FrameReadAheadDependencies {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
   /** More may be read, or pass. */
@@ -48,7 +45,7 @@ export interface FrameReadAheadDependencies {
   readonly evict: () => void
 }
 
-export interface FrameReadAheadLimits extends FrameLimits {
+interface FrameReadAheadLimits extends FrameLimits {
   readonly unfinishedMax: number
   readonly readAheadBytesMax: number
   /** PUBLISHes in a second; 0 is no limit. */
@@ -132,14 +129,14 @@ function passAt(rate: PublishRate, pass: () => boolean): boolean {
  * buffers as possible, views of the chunks wherever a frame did not arrive in pieces. Between calls
  * it keeps one frame at most that is not whole, and that only while its size is within the limits.
  */
-export interface FrameReader {
+interface FrameReader {
   /** @param takePings whether PINGREQs are counted and left out of the runs */
   read(chunk: Buffer, takePings: boolean): FramesRead
   /** Of the frame that is not whole. */
   readonly partialBytes: number
 }
 
-export interface FramesRead {
+interface FramesRead {
   readonly runs: readonly Buffer[]
   readonly pings: number
   /** A DISCONNECT is among the runs. */

@@ -16,7 +16,7 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
  * - A will is known to its connection alone. Aedes would publish a stored one, of a client that is
  *   connected, when the time of day is put forward between two of its heartbeats.
  */
-export interface Persistence {
+interface Persistence {
   /** For Aedes' option `persistence`. */
   readonly store: object
   /** The filters that sessions are subscribed to, by client id, of absent clients too. */
@@ -27,7 +27,7 @@ export interface Persistence {
   readonly forgetSubscription: (client: Client, filter: string) => void
 }
 
-export interface PersistenceDependencies {
+interface PersistenceDependencies {
   readonly queues: SubscriberQueues
   /** Of `sessions.ts`. */
   readonly hasSession: (clientId: string) => boolean

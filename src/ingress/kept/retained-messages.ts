@@ -28,7 +28,7 @@ export interface RetainedMessages {
 }
 
 /** A position among the kept messages, and no copy of them: many may be read at a time. */
-export interface RetainedSnapshot {
+interface RetainedSnapshot {
   /** @returns undefined when there are no more; then the snapshot is closed */
   next(): RetainedMessage | undefined
   /** Nothing more is wanted. To be called where `next` is not called to the end. */
@@ -43,7 +43,7 @@ export interface RetainedMessage {
   readonly lastModifiedMs: number
 }
 
-export interface RetainedLimits {
+interface RetainedLimits {
   readonly retainedMax: number
   /** Of topics and payloads together. */
   readonly retainedBytesMax: number

@@ -29,13 +29,13 @@ export interface Session {
   connectionGone(): void
 }
 
-export interface SessionsDependencies {
+interface SessionsDependencies {
   readonly clock: Clock
   /** A session ended: what is kept for it elsewhere is to go too. */
   readonly ended: (clientId: string) => void
 }
 
-export interface SessionLimits {
+interface SessionLimits {
   readonly sessionsMax: number
   readonly sessionExpiryMs: number
 }

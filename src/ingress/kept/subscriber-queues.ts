@@ -30,7 +30,7 @@ export interface SubscriberQueues {
   readonly bytes: number
 }
 
-export interface SubscriberQueueLimits {
+interface SubscriberQueueLimits {
   /** Messages that a session keeps for its subscriber. */
   readonly queuedMax: number
   /** Bytes of the queues of all sessions together. */

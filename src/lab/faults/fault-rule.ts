@@ -19,7 +19,7 @@ const textCharactersMax = 2_048
 const positionsMax = 500
 const countMax = 1_000_000_000
 /** Longer than any client waits. */
-export const delayMsMax = 600_000
+const delayMsMax = 600_000
 
 const text: Kind = {
   text: `a text of 1 to ${textCharactersMax} characters`,

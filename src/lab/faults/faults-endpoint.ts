@@ -20,7 +20,7 @@ import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
  * An error is `{"message"}` with its code in `x-amzn-ErrorType`, as the HTTP API of the engine has
  * it. Nobody signs these requests, also when the lab is strict; a page in a browser is kept out.
  */
-export interface FaultsEndpoint {
+interface FaultsEndpoint {
   readonly faults: Faults
   readonly logger: Logger
   /** The name or address that the lab listens on. */

@@ -74,7 +74,7 @@ export interface CallSubject {
   readonly accessKeyId?: string
 }
 
-export interface EntrySubject {
+interface EntrySubject {
   readonly partitionKey: string
   readonly shardId: string
   /** In the call, from 0. */
@@ -111,7 +111,7 @@ export interface Faults {
   onEntry(call: CallSubject, entry: EntrySubject): EntryFailureCode | undefined
 }
 
-export interface AddedFault {
+interface AddedFault {
   /** Never given twice. */
   readonly id: string
   /** How often the rule has applied. */
@@ -119,7 +119,7 @@ export interface AddedFault {
   remove(): void
 }
 
-export interface ListedFault {
+interface ListedFault {
   readonly id: string
   readonly rule: FaultRule
   readonly appliedCount: number

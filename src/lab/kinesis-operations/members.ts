@@ -94,7 +94,7 @@ export function shardOf(context: OperationContext, stream: Stream, id: string): 
  * The number in a shard id; Kinesis takes any name before the dash.
  * @returns -1 for a text that can be no shard's id
  */
-export function shardNumberOf(id: string): number {
+function shardNumberOf(id: string): number {
   const digits = /^[a-zA-Z0-9_.]*-?(\d{1,12})$/.exec(id)?.[1]
   return digits !== undefined && shardIdOf(Number(digits)) === id ? Number(digits) : -1
 }

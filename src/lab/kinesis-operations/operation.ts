@@ -23,7 +23,7 @@ export interface OperationContext {
 }
 
 /** One request, as far as it is not the operation's input. */
-export interface Exchange {
+interface Exchange {
   readonly call: CallSubject
   /** Makes the members of the output that are bytes or times. */
   readonly wire: WireFormat
@@ -36,7 +36,7 @@ export type Output = Readonly<Record<string, unknown>>
 export type OpenEvents = (body: Writable) => void
 
 /** Undefined for operations that answer with an empty body. */
-export type Outcome = Output | OpenEvents | undefined
+type Outcome = Output | OpenEvents | undefined
 
 export interface Operation {
   readonly name: string

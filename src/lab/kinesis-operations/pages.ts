@@ -3,7 +3,7 @@ import { isObject } from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Where a listing goes on: what a NextToken holds. */
-export interface Page {
+interface Page {
   /** The name or id that the next page begins behind. */
   readonly after: string
   readonly streamName?: string
@@ -11,7 +11,7 @@ export interface Page {
   readonly filter?: Readonly<Record<string, unknown>> | undefined
 }
 
-export type Listing = 'listStreams' | 'listShards' | 'listStreamConsumers'
+type Listing = 'listStreams' | 'listShards' | 'listStreamConsumers'
 
 /** A NextToken can be used for five minutes (API Reference, ListShards). */
 const tokenLifetimeMs = 300_000

@@ -33,7 +33,7 @@ export const iteratorTypes = [
 ] as const
 
 /** Where reading begins, by whichever names the operation has for the members. */
-export interface ReadingPosition {
+interface ReadingPosition {
   readonly type: (typeof iteratorTypes)[number]
   readonly sequenceNumber: string | undefined
   readonly atMs: number | undefined

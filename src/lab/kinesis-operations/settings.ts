@@ -35,7 +35,7 @@ export const updateStreamMode = operation(
 )
 
 /** @throws ServiceError ValidationException: it needs an account with a billing commitment */
-export function refuseWarmThroughput(mibPerSecond: number | undefined): void {
+function refuseWarmThroughput(mibPerSecond: number | undefined): void {
   if (mibPerSecond === undefined) return
   throw new ServiceError(
     'ValidationException',

@@ -13,13 +13,13 @@ import type { LabAnswer, LabHandler } from '../wire/lab-http.ts'
  * it talks to opens with the preface `PRI * HTTP/2.0` (RFC 9113, 3.4), which no request of
  * HTTP/1.1 can begin with: the first three bytes decide, and go back to the socket.
  */
-export interface HttpTransport {
+interface HttpTransport {
   readonly port: number
   /** Stops listening and ends every connection at once. */
   close(): Promise<void>
 }
 
-export interface HttpTransportOptions {
+interface HttpTransportOptions {
   readonly host: string
   /** 0 picks a free one. */
   readonly port: number

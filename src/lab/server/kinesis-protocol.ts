@@ -25,7 +25,7 @@ import type { WireFormat } from '../wire/wire-format.ts'
 const servicePrefix = 'Kinesis_20131202'
 const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
 
-export interface KinesisDependencies {
+interface KinesisDependencies {
   readonly context: OperationContext
   readonly observer: CallObserver
   readonly logger: Logger

@@ -9,7 +9,7 @@ import { ServiceError } from '../wire/service-error.ts'
 export type CallObserver = (call: LabCall) => void
 
 /** One call of Kinesis or STS, from what is known before it to its answer. */
-export interface ServiceCall {
+interface ServiceCall {
   readonly context: { readonly clock: Clock; readonly faults: Faults }
   readonly observer: CallObserver
   readonly request: LabRequest

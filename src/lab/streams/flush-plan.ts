@@ -24,7 +24,7 @@ export interface ShardOnDisk {
 /** By the creation of the stream, then by the number of the shard. */
 export type DiskContents = Map<number, Map<number, ShardOnDisk>>
 
-export interface FlushWork {
+interface FlushWork {
   readonly appended: ReadonlyMap<Stream, ReadonlySet<Shard>>
   readonly changed: ReadonlySet<Stream>
   /** Streams that were deleted: never written again, whatever is still put to them. */

@@ -12,7 +12,7 @@ export interface ShardIterator {
 }
 
 /** An iterator can be used for five minutes (API Reference, GetShardIterator). */
-export const iteratorLifetimeMs = 300_000
+const iteratorLifetimeMs = 300_000
 
 export function sealIterator(
   tokens: Tokens,

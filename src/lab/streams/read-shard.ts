@@ -2,13 +2,13 @@ import { encryptionAt, isAtShardEnd } from './stream.ts'
 import type { Shard } from './stream.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
-export interface ReadLimits {
+interface ReadLimits {
   readonly recordsMax: number
   /** A single record may be larger: one is given at least, if there is one. */
   readonly bytesMax: number
 }
 
-export interface ShardRead {
+interface ShardRead {
   /** In the form of the API's Record. */
   readonly records: readonly object[]
   readonly sizeBytes: number

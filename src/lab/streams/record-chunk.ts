@@ -7,7 +7,7 @@ import type { ShardLog } from './shard-log.ts'
  *
  * Numbers are big-endian. Ordinals are not written: they follow from the chunk's first one.
  */
-export interface ChunkRecord {
+interface ChunkRecord {
   readonly arrivalMs: number
   readonly partitionKey: string
   readonly data: Buffer

@@ -10,7 +10,7 @@
  * name their shard, so that one of another shard, stream or former stream is found out. Ordinal 0
  * is the start of the shard itself, the first record has 1. To clients they are opaque.
  */
-export interface SequenceNumberParts {
+interface SequenceNumberParts {
   readonly shardCreatedMs: number
   readonly ordinal: number
   readonly arrivalMs: number

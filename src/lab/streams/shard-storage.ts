@@ -43,7 +43,7 @@ export interface PutPlace {
   readonly sequenceNumber: string
 }
 
-export interface ShardStorageOptions {
+interface ShardStorageOptions {
   readonly clock: Clock
   /** Those whose oldest records may go. */
   readonly streams: ReadonlyMap<string, Stream>

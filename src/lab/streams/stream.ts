@@ -67,7 +67,7 @@ export interface EncryptionChange {
   readonly isEncrypted: boolean
 }
 
-export type EncryptionType = 'KMS' | 'NONE'
+type EncryptionType = 'KMS' | 'NONE'
 
 /** What the stream does with what is written to it now. */
 export const encryptionOf = (stream: Stream): EncryptionType =>

@@ -50,7 +50,7 @@ export interface StreamStore {
   close(): void
 }
 
-export interface NewStream {
+interface NewStream {
   readonly name: string
   readonly shardCount: number
   readonly mode?: StreamMode
@@ -60,7 +60,7 @@ export interface NewStream {
   readonly isReadyAtOnce?: boolean
 }
 
-export interface StreamStoreOptions {
+interface StreamStoreOptions {
   readonly region: string
   readonly accountId: string
   readonly clock: Clock
@@ -75,7 +75,7 @@ export interface StreamStoreOptions {
 }
 
 export const retentionHoursDefault = 24
-export const maxRecordSizeInKiBDefault = 1024
+const maxRecordSizeInKiBDefault = 1024
 
 export function createStreamStore(options: StreamStoreOptions): StreamStore {
   const { clock, accountId, region, journal, statusMs = statusDurationsDefault } = options

@@ -19,7 +19,7 @@ import type { WireFormat } from '../wire/wire-format.ts'
  * closed shard is one event with its children and without a ContinuationSequenceNumber, which is
  * how clients know it.
  */
-export interface SubscriptionDependencies {
+interface SubscriptionDependencies {
   readonly clock: Clock
   readonly shard: Shard
   /** Of the record that is sent first. */
@@ -30,13 +30,13 @@ export interface SubscriptionDependencies {
   readonly trim: () => void
 }
 
-export interface OpenableSubscription extends Subscription {
+interface OpenableSubscription extends Subscription {
   /** Begins: `body` is where the answer goes, and ends with it. To be called once. */
   readonly open: (body: Writable) => void
 }
 
 /** A subscription ends after five minutes; the subscriber makes another. */
-export const subscriptionLifetimeMs = 300_000
+const subscriptionLifetimeMs = 300_000
 const heartbeatMs = 5_000
 const eventLimits = Object.freeze({ recordsMax: 10_000, bytesMax: 1024 * 1024 })
 

@@ -15,7 +15,7 @@ import { integer, readRequest, required, structure, text } from '../wire/validat
  * STS, as much as a rules engine needs: AssumeRole and GetCallerIdentity over the query protocol
  * (a form in, XML out). Every role can be assumed by anybody, unless a fault rule refuses it.
  */
-export interface StsDependencies {
+interface StsDependencies {
   readonly clock: Clock
   readonly accountId: string
   readonly faults: Faults

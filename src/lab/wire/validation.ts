@@ -12,12 +12,12 @@ export interface Shape<T> {
   read(value: unknown, problems: Problem[]): T
 }
 
-export interface RequiredShape<T> extends Shape<T> {
+interface RequiredShape<T> extends Shape<T> {
   readonly isRequired: true
 }
 
 /** The TypeScript type that a shape reads. */
-export type Read<S> = S extends Shape<infer T> ? T : never
+type Read<S> = S extends Shape<infer T> ? T : never
 
 interface Problem {
   path: string
@@ -65,7 +65,7 @@ export function required<T>(shape: Shape<T>): RequiredShape<T> {
   return { ...shape, isRequired: true }
 }
 
-export interface TextLimits {
+interface TextLimits {
   readonly min?: number
   readonly max?: number
   /** Matched against the whole text. */

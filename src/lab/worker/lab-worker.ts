@@ -6,7 +6,7 @@ import { startThread } from '../../base/thread-entry.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
 /** The lab in a thread of its own, so that it takes no time from the engine's. */
-export interface LabWorker {
+interface LabWorker {
   readonly host: string
   readonly port: number
   /**
@@ -18,7 +18,7 @@ export interface LabWorker {
   close(): Promise<void>
 }
 
-export interface LabWorkerOptions extends LabWorkerData {
+interface LabWorkerOptions extends LabWorkerData {
   readonly logger: Logger
   /** Told if the thread ends by itself, which is logged in any case. */
   readonly onExit?: (error: SluiceError) => void

@@ -22,7 +22,7 @@ export interface DestinationEntry extends CounterRow {
 }
 
 /** What a destination counts, in the order of its counters. Bytes are those on disk. */
-export interface DestinationCounts {
+interface DestinationCounts {
   readonly records: number
   readonly bytes: number
   readonly letters: number

@@ -46,7 +46,7 @@ const counterCount = 6
  * Actions that are remembered, of rules that are gone as well. Rules in force and records that are
  * not delivered may take more: as many as there may be of these.
  */
-export const ledgerRowsMaxDefault = 20_000
+const ledgerRowsMaxDefault = 20_000
 
 /** While rows cannot be forgotten, all are looked at again only when there are so many more. */
 const crowdedGrowth = 1.125
@@ -82,7 +82,7 @@ export interface Ledger {
   forgottenRemoved(keys: readonly Buffer[]): void
 }
 
-export interface LedgerOptions {
+interface LedgerOptions {
   readonly rowsMax?: number | undefined
   /** Whether there is a rule of this name; without it every row that is at rest may be forgotten. */
   readonly hasRule?: ((ruleName: string) => boolean) | undefined

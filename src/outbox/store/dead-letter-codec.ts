@@ -32,7 +32,7 @@ export interface GivenUpReason {
   readonly message: string
 }
 
-export interface StoredLetter {
+interface StoredLetter {
   readonly destinationId: number
   readonly attempts: number
   readonly firstMs: number

@@ -44,7 +44,7 @@ export interface GroupCommit<Item extends Append, Gone extends Removal> {
   close(): Promise<void>
 }
 
-export interface GroupCommitDependencies<Item extends Append, Gone extends Removal> {
+interface GroupCommitDependencies<Item extends Append, Gone extends Removal> {
   readonly clock: Clock
   /** Resolves when durable; rejects with nothing changed. */
   readonly write: (appends: readonly Item[], removals: readonly Gone[]) => Promise<void>

@@ -40,12 +40,12 @@ export interface RecordPosition {
   readonly sequence: number
 }
 
-export interface StoredEntry extends RecordPosition {
+interface StoredEntry extends RecordPosition {
   readonly value: Buffer
 }
 
 /** A record that is to be written. */
-export interface RecordWrite {
+interface RecordWrite {
   readonly destination: { readonly id: number }
   readonly record: { readonly sequence: number; readonly stored: Buffer }
 }

@@ -17,7 +17,7 @@ export function compileWithQueries(expression: Expression, around: Surroundings)
 }
 
 /** The value of a SELECT for one element, or for the message. */
-export function compileSelection(selection: Selection, around: Surroundings): Evaluate {
+function compileSelection(selection: Selection, around: Surroundings): Evaluate {
   if (selection.kind === 'value') return compileWithQueries(selection.expression, around)
   const [first] = selection.items
   if (selection.items.length === 1 && first?.kind === 'all') return compileStar(around)

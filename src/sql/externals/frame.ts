@@ -21,7 +21,7 @@ export interface Frame {
 }
 
 /** What changes while a rule is evaluated on a message. */
-export interface ScopeState extends Work {
+interface ScopeState extends Work {
   /** Its calls of external functions, from the first one on. */
   external: ExternalCalls | undefined
   /** The first one: whatever is evaluated counts for nothing then. */

@@ -14,12 +14,12 @@ interface Node {
   readonly at: number
 }
 
-export interface NumberLiteral extends Node {
+interface NumberLiteral extends Node {
   readonly kind: 'number'
   readonly text: string
 }
 
-export interface ConstantLiteral extends Node {
+interface ConstantLiteral extends Node {
   readonly kind: 'constant'
   readonly value: string | boolean | null
 }
@@ -35,24 +35,24 @@ export interface ObjectLiteral extends Node {
 }
 
 /** An attribute of the payload, or of the element that a nested query looks at. */
-export interface Path extends Node {
+interface Path extends Node {
   readonly kind: 'path'
   /** At least one. */
   readonly names: readonly string[]
 }
 
 /** The whole payload, or the whole element of a nested query. */
-export interface Star extends Node {
+interface Star extends Node {
   readonly kind: 'star'
 }
 
-export interface Variable extends Node {
+interface Variable extends Node {
   readonly kind: 'variable'
   readonly name: string
 }
 
 /** `.names` after something that is not a name: `@v.a.b`, `get(x, 0).a`, `(SELECT ...).a`. */
-export interface Member extends Node {
+interface Member extends Node {
   readonly kind: 'member'
   readonly object: Expression
   readonly names: readonly string[]

@@ -3,7 +3,7 @@
  * there is not SQL. So nothing is read ahead that the parser did not ask for, and what cannot be a
  * token is a token of kind `invalid`, which fails only when the parser comes to it.
  */
-export type TokenKind = 'word' | 'number' | 'string' | 'variable' | 'symbol' | 'end' | 'invalid'
+type TokenKind = 'word' | 'number' | 'string' | 'variable' | 'symbol' | 'end' | 'invalid'
 
 export interface Token {
   readonly kind: TokenKind

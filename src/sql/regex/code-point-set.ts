@@ -4,7 +4,7 @@
  */
 export type CodePointSet = readonly number[]
 
-export const codePointMax = 0x10ffff
+const codePointMax = 0x10ffff
 export const everyCodePoint: CodePointSet = Object.freeze([0, codePointMax])
 export const noCodePoint: CodePointSet = Object.freeze([])
 

@@ -8,7 +8,7 @@ import { escapeClass, namedClass } from './properties.ts'
 import { demandBacktracking, fail } from './reader-state.ts'
 import type { ReaderState } from './reader-state.ts'
 
-export type Escape =
+type Escape =
   | { readonly kind: 'codePoint'; readonly codePoint: number }
   | { readonly kind: 'class'; readonly set: CodePointSet }
   | { readonly kind: 'node'; readonly node: Node }
@@ -34,7 +34,7 @@ export const lineBreak: Node = {
 }
 
 /** Where an escape stands: both ends of a range in a class take some letters otherwise. */
-export type EscapePlace = 'outside' | 'class' | 'range'
+type EscapePlace = 'outside' | 'class' | 'range'
 
 /** Reads what follows a backslash, which has been passed. */
 export function readEscape(state: ReaderState, place: EscapePlace): Escape {

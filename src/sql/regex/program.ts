@@ -35,7 +35,7 @@ export interface Program {
 }
 
 /** Membership of a set, for Latin-1 by table. */
-export type SetTest = (codePoint: number) => boolean
+type SetTest = (codePoint: number) => boolean
 
 /** Instructions of one pattern. */
 export const programSizeMax = 10_000

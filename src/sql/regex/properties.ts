@@ -16,7 +16,7 @@ import type { CodePointSet } from './code-point-set.ts'
 import { unicodeSet, unicodeSetOf } from './unicode-sets.ts'
 
 /** What of the flags changes the meaning of a named class. */
-export interface PropertyFlags {
+interface PropertyFlags {
   readonly ignoreCase: boolean
   /** (?U): the classes of ASCII become those of Unicode. */
   readonly unicodeClasses: boolean

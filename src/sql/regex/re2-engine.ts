@@ -15,7 +15,7 @@ import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
 
 /** It does not tell its work, so its caller spends it. */
-export interface Re2Engine extends Engine {
+interface Re2Engine extends Engine {
   /** Whether it gives Java's answer on this text. */
   isExactOn(text: string): boolean
   /** Whether there is a match anywhere: faster than finding which. */

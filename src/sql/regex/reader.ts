@@ -21,7 +21,7 @@ const depthMax = 100
 /** Java's greatest count in braces. */
 const countMax = 0x7fff_ffff
 
-export type ReadResult =
+type ReadResult =
   | { readonly kind: 'pattern'; readonly pattern: Pattern }
   /** `invalid`: Java refuses it too. `tooLarge`: Java may take it, this engine does not. */
   | { readonly kind: 'invalid' | 'tooLarge'; readonly problem: string; readonly at: number }

@@ -40,7 +40,7 @@ export interface Regex {
 }
 
 /** Why a text cannot be run as a pattern. */
-export interface RegexProblem {
+interface RegexProblem {
   /**
    * - `invalid`: Java refuses it too
    * - `needsBacktracking`: it would run with the mode `backtracking`
@@ -53,7 +53,7 @@ export interface RegexProblem {
   readonly at: number
 }
 
-export type CompiledRegex =
+type CompiledRegex =
   | { readonly kind: 'regex'; readonly regex: Regex }
   | { readonly kind: 'problem'; readonly problem: RegexProblem }
 

@@ -15,7 +15,7 @@ export interface Replacement {
   expand(match: Match, lengthMax: number): string | undefined
 }
 
-export interface PatternGroups {
+interface PatternGroups {
   readonly groupCount: number
   readonly groupNames: ReadonlyMap<string, number>
 }

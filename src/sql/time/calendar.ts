@@ -38,7 +38,7 @@ export function lengthOfMonth(year: number, month: number): number {
 }
 
 /** The remainder that is never negative. */
-export function modulo(dividend: number, divisor: number): number {
+function modulo(dividend: number, divisor: number): number {
   const remainder = dividend % divisor
   return remainder < 0 ? remainder + divisor : remainder + 0
 }

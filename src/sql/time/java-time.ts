@@ -1,7 +1,7 @@
 /** From fields to a time of day, as java.time resolves them. */
 import type { Field, Fields } from './java-parsing.ts'
 
-export interface ResolvedTime {
+interface ResolvedTime {
   readonly msOfDay: number
   /** 1 for the end of the day: 24:00 is the next day's start. */
   readonly excessDays: number

@@ -1,7 +1,7 @@
 /** Weeks as in the United States: they begin on Sunday, and week 1 has January 1 in it. */
 import { civilDateOf, dayOfWeekOf, dayOfYearOf, epochDayOf, lengthOfYear } from './calendar.ts'
 
-export interface LocalWeek {
+interface LocalWeek {
   readonly weekyear: number
   readonly weekOfWeekyear: number
   readonly weekOfMonth: number

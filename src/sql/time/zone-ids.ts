@@ -7,7 +7,7 @@ import { namelessZones, zoneNamesTable } from './zone-names-table.ts'
 import { createFixedZone, findRegionZone } from './zones.ts'
 import type { Zone } from './zones.ts'
 
-export interface ZoneNames {
+interface ZoneNames {
   readonly longStandard: string
   readonly shortStandard: string
   readonly longDaylight: string

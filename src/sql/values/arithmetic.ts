@@ -22,7 +22,7 @@ import { spend } from './work.ts'
 import type { Work } from './work.ts'
 
 /** @throws WorkSpent */
-export type Operation = (left: Value, right: Value, work: Work) => Value
+type Operation = (left: Value, right: Value, work: Work) => Value
 type ArithmeticOperator = '+' | '-' | '*' | '/' | '%'
 
 /** The operation of an operator in a dialect. */

@@ -29,7 +29,7 @@ import type { Work } from './work.ts'
 const numericString = /^-?\d+(?:\.\d+)?(?:[eE]-?\d+)?$/
 
 /** The type of a value to a rule of this version. */
-export function typeOf(value: Value, dialect: Dialect): TypeName {
+function typeOf(value: Value, dialect: Dialect): TypeName {
   if (value === undefined) return 'Undefined'
   if (value === null) return 'Null'
   if (typeof value === 'string') return 'String'
@@ -92,7 +92,7 @@ function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): Sql
 }
 
 /** The types that `cast` names; `Double` is a Decimal that went through double precision. */
-export type CastType = 'String' | 'Int' | 'Double' | 'Decimal' | 'Boolean'
+type CastType = 'String' | 'Int' | 'Double' | 'Decimal' | 'Boolean'
 
 interface CastKeyword {
   readonly type: CastType
