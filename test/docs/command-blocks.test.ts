@@ -49,7 +49,8 @@ describe.each(documents.filter((document) => blocksOf(document).length > 0))('%s
   for (const block of blocks) {
     const reason = reasonToSkip(document, block)
     const note = reason === undefined ? '' : ` (${reason})`
-    test(`line ${block.line}: ${block.commands[0]}${note}`, { timeout: 60_000 }, async (it) => {
+    const [title] = block.text.split('\n', 1)
+    test(`line ${block.line}: ${title}${note}`, { timeout: 60_000 }, async (it) => {
       if (reason !== undefined) it.skip(reason)
       for (const [index, command] of block.commands.entries()) {
         if (isServer(command)) await makeRoom(reader, block, index)
