@@ -9,7 +9,7 @@ import { guardApi } from './server/api-guard.ts'
 import type { ApiAccess } from './server/api-guard.ts'
 import { addApiRoutes, addLater, apis } from './api-routes.ts'
 import type { ApiRouteDependencies } from './api-routes.ts'
-import { limitBodies } from './server/body-limits.ts'
+import { readBodies } from './server/body-reader.ts'
 import { createCallLimiter } from './server/call-limiter.ts'
 import type { CallLimiter } from './server/call-limiter.ts'
 import { requestIdHeader, throttled } from './server/http-answers.ts'
@@ -56,14 +56,16 @@ export interface HttpServerOptions {
   readonly closeTimeoutMs?: number
   /** Calls a second of one access key or, without authentication, of one address. 0: no limit. */
   readonly callRate: number
-  /** Bytes of the bodies of all requests under way. Default: 64 MiB. */
+  /** Memory for the bodies of all requests under way. Default: 64 MiB. */
   readonly bodyBytesMax?: number
+  /** Bodies of one caller that may arrive at the same time. Default: 256. */
+  readonly bodiesPerCallerMax?: number
   /** These override `httpLimits`. */
   readonly limits?: Partial<HttpLimits>
 }
 
 const closeTimeoutMsDefault = 2_000
-const bodyBytesMaxDefault = 67_108_864
+const bodyDefaults = { bodyBytesMax: 67_108_864, bodiesPerCallerMax: 256 }
 /** The calls of at most this many callers are counted. */
 const callersMax = 10_000
 
@@ -98,9 +100,16 @@ export function createHttpServer(
     // Before the body, which may be longer than is taken here: code of a function, for example.
     if (request.is404) unknownPaths.refuseMissingOperation(request)
   })
-  const callerOf =
+  const guard =
     access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls, apis })
-  limitBodies(app, options.bodyBytesMax ?? bodyBytesMaxDefault)
+  readBodies(
+    app,
+    {
+      clock,
+      callerOf: (request) => `${networkOf(request.ip)} ${guard?.claimedKeyId(request) ?? ''}`,
+    },
+    { ...bodyDefaults, ...options, bodyStalledTimeoutMs: limits.bodyStalledTimeoutMs },
+  )
   app.addHook('onResponse', async (request, reply) => {
     const pattern = request.routeOptions.url
     // The caller chooses paths without a route, so they must not become labels.
@@ -110,7 +119,7 @@ export function createHttpServer(
 
   addApiDocument(app, { apis, isSigned: access !== undefined })
   addApiRoutes(app, dependencies, {
-    principalOf: (request) => callerOf?.(request)?.accessKeyId,
+    principalOf: (request) => guard?.callerOf(request)?.accessKeyId,
   })
   addLater(app, (routes) => unknownPaths.addOtherMethods(routes))
 

@@ -52,8 +52,13 @@ interface ApiGuardDependencies {
   readonly apis: Apis
 }
 
-/** Gives the access key that signed a request, once the signature is verified. */
-type CallerOf = (request: FastifyRequest) => AccessKey | undefined
+/** What is known of the caller of a request. */
+export interface ApiGuard {
+  /** The access key that signed the request, once the signature is verified. */
+  callerOf(request: FastifyRequest): AccessKey | undefined
+  /** The id of the key that the headers name: a known one, by which anyone may have signed. */
+  claimedKeyId(request: FastifyRequest): string | undefined
+}
 
 export const closedMessage =
   'There is no access key yet, so no request is let in: make one with `sluice keys create`.'
@@ -65,7 +70,7 @@ export function guardApi(
   app: HttpApp,
   { keys, owner, metricsToken }: ApiAccess,
   { clock, failures, calls, apis }: ApiGuardDependencies,
-): CallerOf {
+): ApiGuard {
   const actions = createApiActions(owner)
   const attempts = new WeakMap<FastifyRequest, LoginAttempt>()
   const callers = new WeakMap<FastifyRequest, AccessKey>()
@@ -122,7 +127,10 @@ export function guardApi(
     if (!caller) throw unknownKey()
     refuseForbidden(request, caller, actions, owner)
   })
-  return (request) => callers.get(request)
+  return {
+    callerOf: (request) => callers.get(request),
+    claimedKeyId: (request) => attempts.get(request)?.user,
+  }
 }
 
 /** The header of CreateTopicRule with the tags of the new rule. */

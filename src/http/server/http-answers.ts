@@ -27,7 +27,7 @@ export function sendError(
   reply: FastifyReply,
   { apis, logger }: SendErrorDependencies,
 ): FastifyReply {
-  const error = errorOf(thrown, request)
+  const error = errorOf(thrown)
   const api = apis.of(request)
   const code = declaredCode(error.code, operationOf(request))
   const status = statusOf(code, api)
@@ -82,13 +82,9 @@ export function statusOf(code: ErrorCode, { statuses = {} }: Api): number {
 }
 
 /** A refusal by Fastify itself is the caller's fault; any other error without a code is ours. */
-function errorOf(thrown: unknown, request: FastifyRequest): SluiceError {
+function errorOf(thrown: unknown): SluiceError {
   if (thrown instanceof SluiceError) return thrown
-  const { code, statusCode, message } = thrown as Partial<FastifyError>
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    const limit = request.routeOptions.bodyLimit
-    return invalidRequest(`the body is larger than the ${limit} bytes that are taken here`)
-  }
+  const { statusCode, message } = thrown as Partial<FastifyError>
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return invalidRequest(message ?? 'the request is not valid')
   }

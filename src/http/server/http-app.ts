@@ -42,7 +42,7 @@ interface HttpAppDependencies {
 /**
  * Fastify, as AWS clients need it:
  * - boto3 and the AWS CLI send bodies without a content-type, other clients with any: every body
- *   arrives as bytes (see body-bytes.ts), and the route reads them;
+ *   arrives as bytes (see body-reader.ts), and the route reads them;
  * - every answer, also for a path without a route, has a request id, and errors have AWS's form;
  * - a rule name of more than 128 characters must reach its route, which refuses it with a reason.
  */
@@ -66,12 +66,6 @@ export function createHttpApp(
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  // Clients that may not send a body have been refused by now.
-  app.addHook('preParsing', async ({ headers, routeOptions }, reply) => {
-    if (!/^100-continue$/i.test(headers.expect ?? '')) return
-    if (Number(headers['content-length'] ?? 0) <= routeOptions.bodyLimit) reply.raw.writeContinue()
-  })
   app.setValidatorCompiler<TSchema>(({ schema }) => {
     const validator = Compile(schema)
     return (value: unknown) => {

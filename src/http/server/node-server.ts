@@ -23,6 +23,8 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number
   /** The same, for headers and body. */
   readonly requestTimeoutMs: number
+  /** How long a body may arrive without a byte: see body-reader.ts. */
+  readonly bodyStalledTimeoutMs: number
   /** How long a request under way may pass without a byte read or written. */
   readonly stalledTimeoutMs: number
   /** How long a connection without a request is kept open. */
@@ -41,6 +43,7 @@ export interface HttpLimits {
 export const httpLimits: HttpLimits = Object.freeze({
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
+  bodyStalledTimeoutMs: 2_000,
   // A replay of all dead letters may take minutes.
   stalledTimeoutMs: 600_000,
   idleTimeoutMs: 72_000,

@@ -160,24 +160,6 @@ describe('a request that is too much is refused before it is read', () => {
     expect(await answerTo(guarded.port, unsigned)).toMatch(/^HTTP\/1\.1 403 /)
   })
 
-  test('more bodies than there is room for', async () => {
-    const { port, url } = await startServer({ options: { bodyBytesMax: 1_000 } })
-    const first = await open(port)
-    first.write(head('POST /topics/t', 'Content-Length: 900'))
-    first.write('x')
-    await expect
-      .poll(() => publish(url, 'y'.repeat(200)))
-      .toMatchObject({
-        status: 429,
-        errorType: 'ThrottlingException',
-        retryAfter: '1',
-      })
-    expect((await fetch(`${url}/rules`)).status).toBe(200)
-    first.destroy()
-    // There is no broker behind it: what matters is that it got that far.
-    await expect.poll(() => publish(url, 'y'.repeat(200))).toMatchObject({ status: 500 })
-  })
-
   test('more connections than are taken', async () => {
     const { port } = await startServer({ options: { limits: { connectionsMax: 1 } } })
     const first = await open(port)
@@ -189,16 +171,6 @@ describe('a request that is too much is refused before it is read', () => {
 
 function lines(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `X-${index}: 1`)
-}
-
-async function publish(url: string, body: string) {
-  const answer = await fetch(`${url}/topics/t`, { method: 'POST', body })
-  await answer.arrayBuffer()
-  return {
-    status: answer.status,
-    errorType: answer.headers.get('x-amzn-errortype'),
-    retryAfter: answer.headers.get('retry-after'),
-  }
 }
 
 /** A clock whose delays are moved by hand; signatures need the time of day. */
