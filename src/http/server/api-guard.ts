@@ -53,7 +53,7 @@ interface ApiGuardDependencies {
 }
 
 /** What is known of the caller of a request. */
-export interface ApiGuard {
+interface ApiGuard {
   /** The access key that signed the request, once the signature is verified. */
   callerOf(request: FastifyRequest): AccessKey | undefined
   /** The id of the key that the headers name: a known one, by which anyone may have signed. */

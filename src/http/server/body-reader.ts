@@ -8,13 +8,13 @@ import { createBodyPlaces } from './body-places.ts'
 import type { BodyPlaces, BodyPlacesOptions } from './body-places.ts'
 import type { HttpApp } from './http-app.ts'
 
-export interface BodyReaderDependencies {
+interface BodyReaderDependencies {
   readonly clock: Clock
   /** Tells the callers from each other whose bodies share their places. */
   readonly callerOf: (request: FastifyRequest) => string
 }
 
-export interface BodyReaderOptions extends BodyPlacesOptions {
+interface BodyReaderOptions extends BodyPlacesOptions {
   /** How long a body may arrive without a byte. */
   readonly bodyStalledTimeoutMs: number
 }
