@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../base/bounded-map.ts'
 import { shorten } from '../base/errors.ts'
 import type { Destination } from '../outbox/outbox.ts'
 import type { ActionContext } from './action.ts'
@@ -28,7 +29,7 @@ export function createStreamTarget(
   roleArn: string,
   { region, delivery }: Pick<ActionContext, 'region' | 'delivery'>,
 ): StreamTarget {
-  const remembered = new Map<string, Destination>()
+  const remembered = createBoundedMap<string, Destination>(rememberedMax)
   const { endpoint, externalId, settings } = delivery
   const credentials: Destination['credentials'] =
     delivery.credentials === 'process'
@@ -59,7 +60,6 @@ export function createStreamTarget(
       if (known) return known
       const found = find(stream)
       if (typeof found === 'string') return found
-      if (remembered.size >= rememberedMax) remembered.clear()
       remembered.set(stream, Object.freeze(found))
       return found
     },

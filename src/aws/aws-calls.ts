@@ -1,4 +1,5 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Destination, DestinationCredentials } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
@@ -54,13 +55,13 @@ export function createAwsCalls(
 ): AwsCalls {
   const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
   const requestHandler = createRequestHandler(options)
-  const stsByRegion = new Map<string, Sts>()
-  const credentialsByRole = new Map<string, RoleCredentials>()
-  const callsByText = new Map<string, KinesisCalls>()
+  const stsByRegion = createBoundedMap<string, Sts>(rememberedMax)
+  const credentialsByRole = createBoundedMap<string, RoleCredentials>(rememberedMax)
+  const callsByText = createBoundedMap<string, KinesisCalls>(rememberedMax)
   const base = baseCredentials === undefined ? {} : { baseCredentials }
 
   function stsIn(region: string): Sts {
-    return remembered(stsByRegion, region, () =>
+    return stsByRegion.getOrMake(region, () =>
       createSts({
         region,
         requestHandler,
@@ -76,7 +77,7 @@ export function createAwsCalls(
   ): RoleCredentials {
     const { roleArn, externalId } = identity
     const text = JSON.stringify([region, roleArn, externalId])
-    return remembered(credentialsByRole, text, () => {
+    return credentialsByRole.getOrMake(text, () => {
       const { assumeRole } = stsIn(region)
       return createRoleCredentials({ ...dependencies, assumeRole }, { roleArn, externalId })
     })
@@ -85,7 +86,7 @@ export function createAwsCalls(
   return {
     callsFor({ region, endpoint: ownEndpoint, credentials }: Destination) {
       const endpoint = kinesisEndpoint ?? ownEndpoint
-      return remembered(callsByText, JSON.stringify([region, endpoint, credentials]), () =>
+      return callsByText.getOrMake(JSON.stringify([region, endpoint, credentials]), () =>
         createKinesisCalls({
           region,
           requestHandler,
@@ -116,14 +117,4 @@ function createRequestHandler(options: AwsCallsOptions): NodeHttpHandler {
     socketTimeout: timeoutMs,
     throwOnRequestTimeout: true,
   })
-}
-
-function remembered<Value>(values: Map<string, Value>, key: string, make: () => Value): Value {
-  const known = values.get(key)
-  if (known !== undefined) return known
-  const value = make()
-  values.set(key, value)
-  const [oldest] = values.keys()
-  if (values.size > rememberedMax && oldest !== undefined) values.delete(oldest)
-  return value
 }

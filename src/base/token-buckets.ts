@@ -1,3 +1,5 @@
+import { createBoundedMap } from './bounded-map.ts'
+
 /**
  * Token buckets, one for each key: a window's worth of tokens may be taken at once, after which each
  * comes back as its time is over. A bucket is kept as the one time at which it is full again: the
@@ -28,7 +30,7 @@ export function createTokenBuckets({
   windowMs,
   keysMax,
 }: TokenBucketsOptions): TokenBuckets {
-  const fullAtMs = new Map<string, number>()
+  const fullAtMs = createBoundedMap<string, number>(keysMax)
   const tokenMs = windowMs / tokens
   const missingMs = (key: string, nowMs: number) =>
     Math.max((fullAtMs.get(key) ?? nowMs) - nowMs, 0)
@@ -37,10 +39,7 @@ export function createTokenBuckets({
       Math.max(0, Math.ceil(missingMs(key, nowMs) + tokenMs - windowMs - roundingMs)),
     take(key, nowMs) {
       const missing = Math.min(missingMs(key, nowMs) + tokenMs, windowMs)
-      fullAtMs.delete(key)
       fullAtMs.set(key, nowMs + missing)
-      const [oldest] = fullAtMs.keys()
-      if (fullAtMs.size > keysMax && oldest !== undefined) fullAtMs.delete(oldest)
     },
   }
 }

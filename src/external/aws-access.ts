@@ -1,4 +1,5 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { RoleCredentials } from '../aws/credentials.ts'
 import { sdkProviderOf } from '../aws/credentials.ts'
 import type { StaticCredentials } from '../aws/sts.ts'
@@ -46,22 +47,18 @@ export function createRoleCalls<Client>(
   access: AwsAccess,
   makeClient: (options: RoleClientOptions) => Client,
 ) {
-  const clients = new Map<string, { client: Client; credentials: RoleCredentials }>()
+  const clients = createBoundedMap<string, { client: Client; credentials: RoleCredentials }>(
+    clientsMax,
+  )
 
-  function clientOf(roleArn: string) {
-    const known = clients.get(roleArn)
-    if (known !== undefined) return known
+  function makeFor(roleArn: string) {
     const credentials = access.credentialsOf(access.region, roleArn)
     const options = { ...clientOptions(access), credentials: sdkProviderOf(credentials) }
-    const made = { client: makeClient(options), credentials }
-    clients.set(roleArn, made)
-    const [oldest] = clients.keys()
-    if (clients.size > clientsMax && oldest !== undefined) clients.delete(oldest)
-    return made
+    return { client: makeClient(options), credentials }
   }
 
   return async <Answer>(roleArn: string, send: (client: Client) => Promise<Answer>) => {
-    const { client, credentials } = clientOf(roleArn)
+    const { client, credentials } = clients.getOrMake(roleArn, makeFor)
     const used = await credentials.current()
     try {
       return await send(client)

@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 
 /** Answers that are good for a while: one question under way for a key, failures are not kept. */
@@ -10,7 +11,10 @@ export function createKeptAnswers<Answer>(
   { clock }: { readonly clock: Clock },
   { answersMax, keptMs }: { readonly answersMax: number; readonly keptMs: number },
 ): KeptAnswers<Answer> {
-  const kept = new Map<string, { readonly answer: Promise<Answer>; readonly untilMs: number }>()
+  const kept = createBoundedMap<
+    string,
+    { readonly answer: Promise<Answer>; readonly untilMs: number }
+  >(answersMax)
 
   return {
     get(key, ask) {
@@ -18,13 +22,10 @@ export function createKeptAnswers<Answer>(
       const known = kept.get(key)
       if (known !== undefined && nowMs < known.untilMs) return known.answer
       const entry = { answer: ask(), untilMs: nowMs + keptMs }
-      kept.delete(key)
       kept.set(key, entry)
       entry.answer.catch(() => {
         if (kept.get(key) === entry) kept.delete(key)
       })
-      const [oldest] = kept.keys()
-      if (kept.size > answersMax && oldest !== undefined) kept.delete(oldest)
       return entry.answer
     },
   }

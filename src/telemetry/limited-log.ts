@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -27,7 +28,9 @@ export function createLimitedLog(
   dependencies: { readonly logger: WarningLog; readonly clock: Clock },
   options: { readonly linesMax: number; readonly intervalMs: number } = oncePerMinute,
 ): LimitedLog {
-  const windows = new Map<string, { endsAtMs: number; lines: number; suppressed: number }>()
+  const windows = createBoundedMap<string, { endsAtMs: number; lines: number; suppressed: number }>(
+    keysMax,
+  )
 
   function windowOf(key: string, nowMs: number) {
     const known = windows.get(key)
@@ -37,12 +40,7 @@ export function createLimitedLog(
       lines: 0,
       suppressed: known?.suppressed ?? 0,
     }
-    windows.delete(key)
     windows.set(key, window)
-    for (const oldest of windows.keys()) {
-      if (windows.size <= keysMax) break
-      windows.delete(oldest)
-    }
     return window
   }
 

@@ -170,7 +170,9 @@ describe('listen', () => {
     await expect(startServer({ options: { port } })).rejects.toMatchObject({
       code: 'PortUnavailable',
       message: expect.stringMatching(
-        new RegExp(`^the HTTP API cannot listen on 127\\.0\\.0\\.1:${port}: [^\\n]*EADDRINUSE`),
+        new RegExp(
+          `^the HTTP API cannot listen on 127\\.0\\.0\\.1:${port}: the port is in use [^\\n]*SLUICE_HTTP_PORT`,
+        ),
       ) as string,
     })
   })

@@ -200,7 +200,7 @@ describe('listen', () => {
     await expect(startIngress(undefined, {}, { host, port })).rejects.toMatchObject({
       code: 'PortUnavailable',
       message: expect.stringMatching(
-        new RegExp(`^MQTT cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE[^\\n]*$`),
+        new RegExp(`^MQTT cannot listen on 127\\.0\\.0\\.1:${port}: the port is in use [^\\n]*$`),
       ),
     })
   })

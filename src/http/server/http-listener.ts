@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
-import { SluiceError, messageOf } from '../../base/errors.ts'
+import { portOf, portUnavailable } from '../../base/listen-on.ts'
+import type { ListenAddress } from '../../base/listen-on.ts'
 import type { FileFaults } from '../../storage/file-faults.ts'
 import { openTlsFiles } from '../../identity/certificates/tls-files.ts'
 import type { TlsFiles, TlsMaterial } from '../../identity/certificates/tls-files.ts'
@@ -28,10 +29,7 @@ interface HttpListener {
   closeAllConnections(): void
 }
 
-interface ListenAddress {
-  readonly host: string
-  readonly port: number
-}
+const portOwner = { title: 'the HTTP API', variables: 'SLUICE_HTTP_HOST or SLUICE_HTTP_PORT' }
 
 export interface HttpListenerDependencies {
   readonly clock: Clock
@@ -93,13 +91,9 @@ export function createHttpListener(
       try {
         await listenTo(address)
       } catch (thrown) {
-        throw new SluiceError(
-          'PortUnavailable',
-          `the HTTP API cannot listen on ${host}:${port}: ${messageOf(thrown)}`,
-          { cause: thrown },
-        )
+        throw portUnavailable(thrown, { host, port }, portOwner)
       }
-      const bound = portOf(servers[0]) ?? port
+      const bound = (servers[0] && portOf(servers[0])) ?? port
       // Clients resolve `localhost` to either address family. A machine may have no IPv6.
       if (isLocalhost) await tryListen(addServer(), { host: '::1', port: bound })
       if (files) showCertificate(files.current())
@@ -141,11 +135,6 @@ function createConnectionSlots(clock: Clock, limits: HttpLimits) {
     },
     release: (socket: Socket) => release(connectionKeyOf(socket)),
   }
-}
-
-function portOf(server: Server | undefined): number | undefined {
-  const address = server?.address()
-  return typeof address === 'object' && address !== null ? address.port : undefined
 }
 
 async function tryListen(server: Server, address: ListenAddress): Promise<void> {

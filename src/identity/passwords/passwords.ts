@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { FileFaults } from '../../storage/file-faults.ts'
@@ -117,7 +118,9 @@ export async function openPasswords(
 /** Of each user the password that was right last, for as long as its hash holds. */
 function createMemory(usersMax: number) {
   const key = randomBytes(32)
-  const known = new Map<string, { readonly hash: PasswordHash; readonly digest: string }>()
+  const known = createBoundedMap<string, { readonly hash: PasswordHash; readonly digest: string }>(
+    usersMax,
+  )
   // A digest under a key that no attacker has tells nothing by the time that comparing it takes.
   const digestOf = (password: Uint8Array, { salt }: PasswordHash) =>
     createHmac('sha256', key).update(salt).update(password).digest('base64')
@@ -128,10 +131,7 @@ function createMemory(usersMax: number) {
       return entry.digest === digestOf(password, hash)
     },
     add({ user, password }: Login, hash: PasswordHash): void {
-      known.delete(user)
       known.set(user, { hash, digest: digestOf(password, hash) })
-      const [oldest] = known.keys()
-      if (known.size > usersMax && oldest !== undefined) known.delete(oldest)
     },
   }
 }

@@ -1,3 +1,5 @@
+import type { BoundedMap } from '../../base/bounded-map.ts'
+import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Permissions } from './access.ts'
 import type { Policy } from './policy.ts'
 import type { PoliciesNow } from './policy-folder.ts'
@@ -67,7 +69,7 @@ function createJudge(
 ): Judge {
   let policy: Policy | undefined
   let account: string | undefined
-  let decisions: Map<string, boolean> | undefined
+  let decisions: BoundedMap<string, boolean> | undefined
   let last: { readonly name: string; readonly isAllowed: boolean } | undefined
 
   function decide(by: Policy, name: string): boolean {
@@ -76,12 +78,10 @@ function createJudge(
   }
 
   function recall(by: Policy, name: string): boolean {
-    decisions ??= new Map()
+    decisions ??= createBoundedMap(decisionsRememberedMax)
     const known = decisions.get(name)
     if (known !== undefined) return known
     const isAllowed = decide(by, name)
-    const [oldest] = decisions.keys()
-    if (decisions.size >= decisionsRememberedMax && oldest !== undefined) decisions.delete(oldest)
     decisions.set(name, isAllowed)
     return isAllowed
   }

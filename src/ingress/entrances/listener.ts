@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
-import type { AddressInfo, Server, Socket } from 'node:net'
-import { messageOf, SluiceError } from '../../base/errors.ts'
+import type { Socket } from 'node:net'
+import { listenOn } from '../../base/listen-on.ts'
+import type { ListenAddress } from '../../base/listen-on.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import { normalizeAddress } from '../broker/connection.ts'
@@ -13,9 +14,14 @@ export interface Listener {
    * @returns the port that is listened on, also where 0 asked for a free one
    * @throws SluiceError PortUnavailable
    */
-  listen(address: { readonly host: string; readonly port: number }): Promise<{ port: number }>
+  listen(address: ListenAddress): Promise<{ port: number }>
   /** Accepts no more; resolves when the last connection is closed. */
   close(): Promise<void>
+}
+
+const portOwner = {
+  title: 'MQTT',
+  variables: 'SLUICE_MQTT_HOST, SLUICE_MQTT_PORT or SLUICE_MQTTS_PORT',
 }
 
 interface ListenerDependencies {
@@ -50,7 +56,12 @@ export function createListener(
     refuse('accept_failed', { detail: error.message })
   }
   return {
-    listen: (address) => listen(server, address, acceptFailed),
+    async listen(address) {
+      const port = await listenOn(server, address, portOwner)
+      // Later errors are of single connections, such as too many open files.
+      server.on('error', acceptFailed)
+      return { port }
+    },
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
@@ -62,23 +73,4 @@ const tcpKeepAliveMs = 60_000
 export function prepareSocket(socket: Socket): void {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, tcpKeepAliveMs)
-}
-
-function listen(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
-  onLaterError: (error: Error) => void,
-): Promise<{ port: number }> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
-      const text = `MQTT cannot listen on ${host}:${port}: ${messageOf(cause)}`
-      reject(new SluiceError('PortUnavailable', text, { cause }))
-    })
-    server.listen({ host, port }, () => {
-      server.removeAllListeners('error')
-      // Later ones are of single connections, such as too many open files.
-      server.on('error', onLaterError)
-      resolve({ port: (server.address() as AddressInfo).port })
-    })
-  })
 }

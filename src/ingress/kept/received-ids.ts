@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import type { PublishPacket } from 'aedes'
+import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { MessageSender } from '../../message.ts'
 
 /**
@@ -62,17 +63,13 @@ const latestSender = (sender: MessageSender): LatestSender => ({
 })
 
 export function createReceivedIds(): ReceivedIds & { readonly size: number } {
-  const handshakes = new Map<number, Handshake>()
+  const handshakes = createBoundedMap<number, Handshake>(rememberedMax)
   /** A PUBLISH belongs to its handshake even when its packet id stands for another by now. */
   const handshakeOf = new WeakMap<object, Handshake>()
 
   function begin(packetId: number, started: Omit<Handshake, 'isDistributed'>): Handshake {
     const handshake: Handshake = { ...started, isDistributed: false }
-    // In the order of beginning, so that the first is the oldest.
-    handshakes.delete(packetId)
     handshakes.set(packetId, handshake)
-    const [oldest] = handshakes.keys()
-    if (handshakes.size > rememberedMax && oldest !== undefined) handshakes.delete(oldest)
     handshake.outcome.catch(() => {
       if (handshakes.get(packetId) === handshake) handshakes.delete(packetId)
     })

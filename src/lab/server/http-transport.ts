@@ -3,9 +3,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, createServer as createHttp2Server } from 'node:http2'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import { SluiceError, messageOf } from '../../base/errors.ts'
+import { listenOn } from '../../base/listen-on.ts'
 import type { LabAnswer, LabHandler } from '../wire/lab-http.ts'
 
 /**
@@ -58,7 +58,10 @@ export async function openHttpTransport(options: HttpTransportOptions): Promise<
   })
   server.maxConnections = connectionsMax
 
-  const { port } = await listen(server, options)
+  const port = await listenOn(server, options, {
+    title: 'the local Kinesis and STS',
+    variables: 'SLUICE_LAB_HOST or SLUICE_LAB_PORT',
+  })
   return {
     port,
     close() {
@@ -68,33 +71,6 @@ export async function openHttpTransport(options: HttpTransportOptions): Promise<
       })
     },
   }
-}
-
-function listen(
-  server: ReturnType<typeof createServer>,
-  { host, port }: HttpTransportOptions,
-): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new SluiceError('PortUnavailable', portMessage(host, port, error), { cause: error }))
-    })
-    server.listen(port, host, () => {
-      resolve(server.address() as AddressInfo)
-    })
-  })
-}
-
-function portMessage(host: string, port: number, error: NodeJS.ErrnoException): string {
-  const reason =
-    error.code === 'EADDRINUSE'
-      ? 'is in use'
-      : error.code === 'EACCES'
-        ? 'may not be listened on by this user'
-        : `cannot be listened on (${messageOf(error)})`
-  return (
-    `the local Kinesis and STS cannot start: ${host}:${port} ${reason} ` +
-    '(set SLUICE_LAB_HOST or SLUICE_LAB_PORT to another)'
-  )
 }
 
 const http2Preface = 'PRI'

@@ -21,6 +21,7 @@ import { createStreamStore } from '../streams/streams.ts'
 import type { StreamStore } from '../streams/streams.ts'
 import type { StatusDurations } from '../streams/statuses.ts'
 import { answerSts, isStsRequest } from '../sts/sts.ts'
+import { createSessions } from '../service/sessions.ts'
 import type { Sessions } from '../service/sessions.ts'
 import { createTokens } from '../wire/tokens.ts'
 
@@ -135,7 +136,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
       return streams.get(name)
     },
   }
-  const sessions: Sessions = new Map()
+  const sessions = createSessions()
   const checkCaller = await callerCheckOf(options, clock, sessions)
   const kinesis = { context, observer, logger, checkCaller }
   const { accountId, host, insecure = false } = options

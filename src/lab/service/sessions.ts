@@ -1,5 +1,13 @@
+import { createBoundedMap } from '../../base/bounded-map.ts'
+import type { BoundedMap } from '../../base/bounded-map.ts'
+
 /** By access key id: what AssumeRole gave out. */
-export type Sessions = Map<string, Session>
+export type Sessions = BoundedMap<string, Session>
+
+/** Sessions remembered, expired ones too; the oldest is forgotten first. */
+const sessionsMax = 10_000
+
+export const createSessions = (): Sessions => createBoundedMap(sessionsMax)
 
 export interface Session {
   readonly arn: string

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
-import type { Session, Sessions } from '../service/sessions.ts'
+import type { Sessions } from '../service/sessions.ts'
 import type { CallSubject, Faults } from '../faults/faults.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
@@ -28,8 +28,6 @@ interface StsDependencies {
 
 const apiVersion = '2011-06-15'
 const namespace = `https://sts.amazonaws.com/doc/${apiVersion}/`
-/** Sessions remembered, expired ones too; the oldest is forgotten first. */
-const sessionsMax = 10_000
 const durationSecondsDefault = 3_600
 
 /** True when the request is meant for this protocol: a form, or a query with an Action. */
@@ -138,7 +136,7 @@ function assumeRole(
   const lifeSeconds = input.DurationSeconds ?? durationSecondsDefault
   const expiresMs = (Math.floor(nowMs / 1000) + lifeSeconds) * 1000
   const endsAtMs = dependencies.clock.monotonicMs() + expiresMs - nowMs
-  remember(dependencies.sessions, accessKeyId, {
+  dependencies.sessions.set(accessKeyId, {
     arn,
     userId,
     secretAccessKey,
@@ -172,12 +170,6 @@ function callerIdentity(
     UserId: session?.userId ?? accessKeyId ?? 'lab',
     Account: session?.arn.split(':')[4] ?? dependencies.accountId,
   }
-}
-
-function remember(sessions: Sessions, accessKeyId: string, session: Session): void {
-  const oldest = sessions.keys().next()
-  if (sessions.size >= sessionsMax && !oldest.done) sessions.delete(oldest.value)
-  sessions.set(accessKeyId, session)
 }
 
 const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'

@@ -1,4 +1,5 @@
 /** Functions on texts by regular expression, in Java's dialect: see regex/regex.ts. */
+import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Expression } from '../parser/ast.ts'
 import { toText } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
@@ -66,7 +67,6 @@ const characterSteps = 500
 
 /** A pattern that comes with the message. @throws WorkSpent */
 function compileNow(pattern: string, dialect: Dialect, work: Work): Regex | undefined {
-  if (pattern.length > patternLengthMax) return undefined
   spend(work, compileSteps + pattern.length * characterSteps)
   return compile(pattern, dialect)
 }
@@ -75,16 +75,10 @@ function compileNow(pattern: string, dialect: Dialect, work: Work): Regex | unde
 const recentPatternsMax = 16
 
 function createRecentPatterns(): FindRegex {
-  const recent = new Map<string, Regex | undefined>()
+  const recent = createBoundedMap<string, Regex | undefined>(recentPatternsMax)
   return (pattern, dialect, work) => {
-    const isKnown = recent.has(pattern)
-    const regex = isKnown ? recent.get(pattern) : compileNow(pattern, dialect, work)
     if (pattern.length > patternLengthMax) return undefined
-    recent.delete(pattern) // a Map keeps its order: what is set again is the latest
-    recent.set(pattern, regex)
-    const [oldest] = recent.keys()
-    if (recent.size > recentPatternsMax && oldest !== undefined) recent.delete(oldest)
-    return regex
+    return recent.getOrMake(pattern, () => compileNow(pattern, dialect, work))
   }
 }
 

@@ -14,8 +14,8 @@ import {
 } from '../values/numbers.ts'
 import type { SqlNumber } from '../values/numbers.ts'
 import { madeText } from '../values/text-limit.ts'
-import { createBoundedCache } from '../../base/bounded-cache.ts'
-import type { BoundedCache } from '../../base/bounded-cache.ts'
+import { createBoundedMap } from '../../base/bounded-map.ts'
+import type { BoundedMap } from '../../base/bounded-map.ts'
 import { msPerDay } from '../time/calendar.ts'
 import type { DayTime } from '../time/calendar.ts'
 import { compileJavaPattern } from '../time/java-pattern.ts'
@@ -57,9 +57,9 @@ export const timeFunctions: readonly SqlFunction[] = [
   },
 ]
 
-const writers = createBoundedCache<string, WriteMoment | undefined>(patternsMax)
-const readers = createBoundedCache<string, ReadText | undefined>(patternsMax)
-const zones = createBoundedCache<string, Zone | undefined>(zonesMax)
+const writers = createBoundedMap<string, WriteMoment | undefined>(patternsMax)
+const readers = createBoundedMap<string, ReadText | undefined>(patternsMax)
+const zones = createBoundedMap<string, Zone | undefined>(zonesMax)
 
 /** Of making a zone, of looking up the changes of one of its years, and of a pattern's character. */
 const zoneSteps = 3_000
@@ -79,7 +79,7 @@ function parseTime(values: readonly Value[], dialect: Dialect, work: Work): Valu
   if (patternText === undefined || moment === undefined || zoneText === undefined) return undefined
   const write = compiled(writers, patternText, compileJodaPattern, work)
   if (write === undefined || zoneText.length > zoneIdLengthMax) return undefined
-  const zone = zones.get(zoneText, (id) => {
+  const zone = zones.getOrMake(zoneText, (id) => {
     spend(work, zoneSteps)
     return findJodaZone(id)
   })
@@ -106,14 +106,14 @@ function timeToEpoch(text: Value, pattern: Value, dialect: Dialect, work: Work):
 
 /** Texts that are too long to be patterns are not looked for: the caches keep their keys. */
 function compiled<Pattern>(
-  cache: BoundedCache<string, Pattern | undefined>,
+  cache: BoundedMap<string, Pattern | undefined>,
   text: string,
   compile: (text: string) => Pattern | undefined,
   work: Work,
 ): Pattern | undefined {
   if (text.length > patternLengthMax) return undefined
   spend(work, text.length * patternSteps.running)
-  return cache.get(text, (key) => {
+  return cache.getOrMake(text, (key) => {
     spend(work, key.length * patternSteps.compiling)
     return compile(key)
   })

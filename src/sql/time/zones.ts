@@ -10,7 +10,7 @@
  * offsets before and after it are both smaller and it held for less than two years. That is what
  * Joda-Time says too, but for some months where a zone left daylight time for a new standard time.
  */
-import { createBoundedCache } from '../../base/bounded-cache.ts'
+import { createBoundedMap } from '../../base/bounded-map.ts'
 import { addMs, civilDateOf, daysPerCycle, epochDayOf, isLeapYear, msPerDay } from './calendar.ts'
 import type { DayTime } from './calendar.ts'
 
@@ -57,23 +57,23 @@ export function createFixedZone(id: string, offsetMs: number): Zone {
   }
 }
 
-const regionZones = createBoundedCache<string, Zone | undefined>(zonesMax)
+const regionZones = createBoundedMap<string, Zone | undefined>(zonesMax)
 
 /** @returns undefined when `Intl` has no such zone; it takes ids in any case */
 export function findRegionZone(id: string): Zone | undefined {
-  return regionZones.get(id, createRegionZone)
+  return regionZones.getOrMake(id, createRegionZone)
 }
 
 function createRegionZone(id: string): Zone | undefined {
   const offsetAt = createOffsetReader(id)
   if (offsetAt === undefined) return undefined
-  const years = createBoundedCache<number, readonly Span[]>(yearsMax)
+  const years = createBoundedMap<number, readonly Span[]>(yearsMax)
   let yearsRead = 0
   const readYear = (year: number) => {
     yearsRead += 1
     return findSpans(year, offsetAt)
   }
-  const spansOf = (year: number) => years.get(year, readYear)
+  const spansOf = (year: number) => years.getOrMake(year, readYear)
   return {
     id,
     get yearsRead() {

@@ -166,7 +166,7 @@ describe('the port', () => {
       createLabServer({ host: '127.0.0.1', port: lab.port, region, accountId }),
     ).rejects.toMatchObject({
       code: 'PortUnavailable',
-      message: expect.stringContaining(`127.0.0.1:${lab.port} is in use`) as string,
+      message: expect.stringContaining(`127.0.0.1:${lab.port}: the port is in use`) as string,
     })
   })
 
@@ -175,7 +175,9 @@ describe('the port', () => {
       createLabServer({ host: '192.0.2.1', port: 4567, region, accountId }),
     ).rejects.toMatchObject({
       code: 'PortUnavailable',
-      message: expect.stringContaining('192.0.2.1:4567 cannot be listened on') as string,
+      message: expect.stringContaining(
+        '192.0.2.1:4567: this machine does not have that address',
+      ) as string,
     })
   })
 

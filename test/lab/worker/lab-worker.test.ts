@@ -25,7 +25,9 @@ describe('the lab in a thread', () => {
     await expect(startLabWorker({ ...options, port })).rejects.toMatchObject({
       code: 'PortUnavailable',
       message: expect.stringMatching(
-        new RegExp(`^[^\\n]*127\\.0\\.0\\.1:${port} is in use[^\\n]*SLUICE_LAB_PORT[^\\n]*$`),
+        new RegExp(
+          `^[^\\n]*127\\.0\\.0\\.1:${port}: the port is in use[^\\n]*SLUICE_LAB_PORT[^\\n]*$`,
+        ),
       ) as string,
     })
   })

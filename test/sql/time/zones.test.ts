@@ -1,6 +1,5 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createBoundedCache } from '../../../src/base/bounded-cache.ts'
 import {
   civilDateOf,
   dayOfWeekOf,
@@ -112,12 +111,4 @@ test('dates, days of the week and ISO weeks are those of known days', () => {
   expect(dayOfWeekOf(0)).toBe(4)
   expect(isoWeekOf(epochDayOf(2021, 1, 3))).toEqual({ weekyear: 2020, week: 53 })
   expect(isoWeekOf(epochDayOf(2024, 12, 30))).toEqual({ weekyear: 2025, week: 1 })
-})
-
-test('a cache makes an entry once, until others have taken its room', () => {
-  const made: string[] = []
-  const cache = createBoundedCache<string, number>(2)
-  const get = (key: string) => cache.get(key, (text) => made.push(text))
-  for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) get(key)
-  expect(made).toEqual(['a', 'b', 'c', 'b'])
 })
