@@ -1,7 +1,8 @@
 // Runs before `npm start` and `npm test`, with nothing installed yet: it uses Node alone.
 // It installs what package-lock.json names and builds dist/, each only when out of date, so that
 // a second start takes no time here.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 
@@ -13,15 +14,21 @@ if (major < 20 || (major === 20 && minor < 20)) {
 }
 
 if (!isInstalled()) {
-  console.error('Installing dependencies (once) ...')
   // Not `npm ci`: it refuses a lock file that lacks a prebuilt binary of some other platform, which
   // happens when that package was not yet published everywhere as the file was written. This
   // installs the same locked versions and leaves the lock file as it is.
-  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'])
+  await run('Installing dependencies, which is needed once', 'npm', [
+    'install',
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
+  ])
 }
 if (!process.argv.includes('--no-build') && !isBuilt()) {
-  console.error('Building ...')
-  run(process.execPath, ['scripts/build.mjs'])
+  await run('Building, because the sources are newer than dist/', process.execPath, [
+    'scripts/build.mjs',
+  ])
 }
 
 function isInstalled() {
@@ -61,12 +68,20 @@ function isBuilt() {
   )
 }
 
-function run(command, args) {
-  const { status, error } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
-  })
-  if (status === 0) return
-  console.error(`${command} ${args.join(' ')} failed${error ? `: ${error.message}` : ''}`)
+/** Runs a command; says what it is for, with a dot a second, and how long it took. */
+async function run(purpose, command, args) {
+  const startedMs = performance.now()
+  process.stderr.write(`${purpose} ...`)
+  const dots = setInterval(() => process.stderr.write('.'), 1000)
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const failure = await once(child, 'close').then(
+    ([code]) => (code === 0 ? undefined : `failed with exit code ${code}`),
+    (error) => `failed: ${error.message}`,
+  )
+  clearInterval(dots)
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+  console.error(failure === undefined ? ` done in ${seconds} s` : '')
+  if (failure === undefined) return
+  console.error(`${command} ${args.join(' ')} ${failure}`)
   process.exit(1)
 }
