@@ -26,9 +26,7 @@ if (!isInstalled()) {
   ])
 }
 if (!process.argv.includes('--no-build') && !isBuilt()) {
-  await run('Building, because the sources are newer than dist/', process.execPath, [
-    'scripts/build.mjs',
-  ])
+  await run('Building dist/', process.execPath, ['scripts/build.mjs'])
 }
 
 function isInstalled() {
