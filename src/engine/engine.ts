@@ -52,7 +52,7 @@ export interface Engine {
    *
    * @returns undefined when it makes nothing of it: the dead letter is to stay
    */
-  replay(letter: ReplayedLetter): Promise<Gathered | undefined>
+  replay(letter: ReplayedDeadLetter): Promise<Gathered | undefined>
   /**
    * Hands on what was republished, when the records that came with it are durable. Resolves when
    * there is room for more.
@@ -60,7 +60,7 @@ export interface Engine {
   distribute(messages: readonly Message[]): Promise<void>
 }
 
-type ReplayedLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
+type ReplayedDeadLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
 
 interface RuleSource {
   /** The enabled rules whose filter matches, in the order of their names. */
@@ -103,18 +103,18 @@ export function createEngine(
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
   /** Gives the records of a message their places, and does not wait until they are durable. */
-  const place = (message: Message): Placed | Promise<Placed> => {
+  const append = (message: Message): Appended | Promise<Appended> => {
     // A device that waits for no answer is not held: its messages would pile up here.
     const isHeld = message.qos > 0 || message.transport === 'http'
     return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
-      if (records.length === 0 && messages.length === 0) return nothingPlaced
+      if (records.length === 0 && messages.length === 0) return nothingAppended
       const durable = outbox.append(records, isHeld ? holdWhenFull : dropWhenFull)
       return { durable, messages }
     })
   }
 
   /** The promise of the outbox itself where there is nothing more to do: it is that of many. */
-  const finish = ({ durable, messages }: Placed): Promise<void> =>
+  const finish = ({ durable, messages }: Appended): Promise<void> =>
     messages.length === 0 ? durable : handOnWhen(durable, messages)
 
   const handOnWhen = async (durable: Promise<void>, messages: readonly Message[]) => {
@@ -124,8 +124,8 @@ export function createEngine(
 
   return {
     ingest(message, sender) {
-      const placed = order.inTurn(message, place, sender)
-      return placed instanceof Promise ? placed.then(finish) : finish(placed)
+      const appended = order.inTurn(message, append, sender)
+      return appended instanceof Promise ? appended.then(finish) : finish(appended)
     },
     async onGivenUp(records) {
       const { replacements, messages } = await replaceGivenUp(records, {
@@ -147,12 +147,12 @@ export function createEngine(
 }
 
 /** A message whose records have their places, and the messages that its rules republish. */
-interface Placed {
+interface Appended {
   readonly durable: Promise<void>
   readonly messages: readonly Message[]
 }
 
-const nothingPlaced: Placed = Object.freeze({ durable: Promise.resolve(), messages: [] })
+const nothingAppended: Appended = Object.freeze({ durable: Promise.resolve(), messages: [] })
 const holdWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
 const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 

@@ -1,16 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
-import type { Metrics } from '../telemetry/telemetry.ts'
-import type { Admission, Placed } from './room.ts'
+import type { Room, Reservation } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
-import type { DestinationTable } from './books/destinations.ts'
-import type { Leave } from './leave.ts'
-import type { Ledger, LedgerRow } from './books/ledger.ts'
+import type { Destinations } from './books/destinations.ts'
+import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
-import type { LedgerMetrics } from './books/ledger-metrics.ts'
 import { holdAll } from './new-entry.ts'
 import type { HeldRecord, NewEntries } from './new-entry.ts'
-import type { NewRecord } from './store/new-record.ts'
+import type { NewRecord } from './store/queued-record.ts'
 import type { Commits } from './outbox-commits.ts'
 
 export interface AppendOptions {
@@ -22,14 +19,12 @@ export interface AppendOptions {
 }
 
 interface AppendParts {
-  readonly table: DestinationTable
+  readonly destinations: Destinations
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
   readonly commits: Commits
-  readonly admission: Admission
+  readonly room: Room
   readonly clock: Clock
-  readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
-  readonly leave: Leave
   /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
@@ -38,69 +33,68 @@ interface AppendParts {
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
 
 /** A record that waits for its turn: until then it holds its destination. */
-type PlacedRecord = Placed & HeldRecord
+type ReservedRecord = Reservation & HeldRecord
 
 /** What a record takes on disk beside its bytes, about: names, times, lengths. */
 const recordOverheadBytes = 160
 
 export function createAppend(parts: AppendParts): AppendRecords {
-  const { table, commits, admission, clock, metrics, acceptedAt, newEntries, leave } = parts
+  const { destinations, commits, room, clock, acceptedAt, newEntries } = parts
 
   /** Their turn has come: they take their places in this very moment. */
-  function write(placed: readonly PlacedRecord[]): Promise<void> {
+  function write(reserved: readonly ReservedRecord[]): Promise<void> {
     try {
-      const handedMs = clock.monotonicMs()
-      const entries = newEntries(placed, acceptedAt(handedMs))
+      const requestedMs = clock.monotonicMs()
+      const entries = newEntries(reserved, acceptedAt(requestedMs))
       let bytes = 0
       for (const { record } of entries) bytes += record.stored.length
-      return commits.append({ entries, bytes, handedMs, placed })
-    } catch (error) {
-      leave(placed)
-      return Promise.reject(error)
+      return commits.append({ entries, bytes, requestedMs, reserved })
+    } catch (thrown) {
+      room.released(reserved)
+      return Promise.reject(thrown)
     }
   }
 
-  function writeOrDrop(placed: readonly PlacedRecord[]): Promise<void> {
-    const kept = placed.filter(({ entry }) => !admission.isFull(entry))
-    if (kept.length < placed.length) {
-      const dropped = placed.filter(({ entry }) => admission.isFull(entry))
-      for (const { entry } of dropped) table.release(entry)
+  function writeOrDrop(reserved: readonly ReservedRecord[]): Promise<void> {
+    const kept = reserved.filter(({ entry }) => !room.isFull(entry))
+    if (kept.length < reserved.length) {
+      const dropped = reserved.filter(({ entry }) => room.isFull(entry))
+      for (const { entry } of dropped) destinations.release(entry)
       refuse(parts, dropped)
     }
-    admission.pass(kept)
+    room.reserve(kept)
     return write(kept)
   }
 
-  function writeInTurn(placed: readonly PlacedRecord[]): Promise<void> {
+  function writeInTurn(reserved: readonly ReservedRecord[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      admission.enter(placed, {
-        admit: () => void write(placed).then(resolve, reject),
+      room.enter(reserved, {
+        admit: () => void write(reserved).then(resolve, reject),
         refuse(error) {
-          for (const { entry } of placed) table.release(entry)
+          for (const { entry } of reserved) destinations.release(entry)
           reject(error)
         },
       })
-      metrics.outboxAppendsWaiting.set(admission.waiting().appends)
     })
   }
 
   return (records, { whenFull = 'wait' } = {}) => {
     if (records.length === 0) return Promise.resolve()
-    const placed = place(records, table)
-    if (!placed) return Promise.reject(tooManyDestinations(records))
-    if (whenFull === 'drop') return writeOrDrop(placed)
-    if (admission.mustWait(placed)) return writeInTurn(placed)
-    admission.pass(placed)
-    return write(placed)
+    const reserved = place(records, destinations)
+    if (!reserved) return Promise.reject(tooManyDestinations(records))
+    if (whenFull === 'drop') return writeOrDrop(reserved)
+    if (room.mustWait(reserved)) return writeInTurn(reserved)
+    room.reserve(reserved)
+    return write(reserved)
   }
 }
 
 /** Their destinations stay, from here on, even while nothing of them is on disk. */
 function place(
   records: readonly NewRecord[],
-  table: DestinationTable,
-): readonly PlacedRecord[] | undefined {
-  return holdAll(table, records)?.map(({ record, entry }) => {
+  destinations: Destinations,
+): readonly ReservedRecord[] | undefined {
+  return holdAll(destinations, records)?.map(({ record, entry }) => {
     const { data, partitionKey, source } = record
     const payloadBytes = source.payload === data ? 0 : source.payload.length
     return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }

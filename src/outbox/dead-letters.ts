@@ -1,16 +1,16 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
-import { decodeLetter } from './store/dead-letter-codec.ts'
+import { decodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { Destination } from './store/destination.ts'
-import type { DestinationTable } from './books/destinations.ts'
+import type { Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import { holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
-import type { NewRecord } from './store/new-record.ts'
+import type { NewRecord } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
-import type { Commits, LeavingLetter } from './outbox-commits.ts'
-import type { OutboxStore, StoredLetterEntry } from './store/outbox-store.ts'
+import type { Commits, RemovedDeadLetter } from './outbox-commits.ts'
+import type { OutboxStore, StoredDeadLetter } from './store/outbox-store.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import { acceptedAgain, decodeSource, decodeRecord } from './store/record-codec.ts'
 
@@ -49,7 +49,7 @@ export interface DeadLetterPage {
  * undefined to leave the dead letter where it is.
  */
 export type ReplayByRule = (
-  letter: DeadLetter,
+  deadLetter: DeadLetter,
 ) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
 
 /** Told the ids of the dead letters that were replayed in a part. The next part waits for it. */
@@ -96,11 +96,11 @@ const chunkBytesMax = 8 * 1024 * 1024
 
 interface DeadLetterParts {
   readonly store: OutboxStore
-  readonly table: DestinationTable
+  readonly destinations: Destinations
   readonly ledger: Ledger
   readonly commits: Commits
   readonly clock: Clock
-  /** While a replay or a deletion is under way, no letter is pushed out. */
+  /** While a replay or a deletion is under way, no dead letter is pushed out. */
   readonly overflow: { paused: boolean }
   /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
@@ -109,8 +109,8 @@ interface DeadLetterParts {
 }
 
 export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
-  const { store, table, commits, clock, overflow } = parts
-  /** One replay or deletion at a time: two must not move the same letter. */
+  const { store, destinations, commits, clock, overflow } = parts
+  /** One replay or deletion at a time: two must not move the same dead letter. */
   let last: Promise<unknown> = Promise.resolve()
 
   function inTurn(
@@ -121,8 +121,8 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     const done = last.then(async () => {
       overflow.paused = true
       try {
-        // A commit that is under way may push letters out: what is read now must still be there.
-        await commits.append({ entries: [], bytes: 0, handedMs: clock.monotonicMs() })
+        // A commit that is under way may push dead letters out: what is read now must still be there.
+        await commits.append({ entries: [], bytes: 0, requestedMs: clock.monotonicMs() })
         return await moveAll(selection, moverFor, onDurable)
       } finally {
         overflow.paused = false
@@ -142,14 +142,14 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     for (const chunk of chunksOf(store, selection)) {
       const move = await moverFor(chunk)
       // From here to the append nothing waits: records are committed in the order of their places.
-      const handedMs = clock.monotonicMs()
-      const acceptedAtMs = parts.acceptedAt(handedMs)
-      const { letters, entries } = movedOf(parts, chunk, (stored) => move(stored, acceptedAtMs))
+      const requestedMs = clock.monotonicMs()
+      const acceptedAtMs = parts.acceptedAt(requestedMs)
+      const { deadLetters, entries } = movedOf(parts, chunk, (stored) => move(stored, acceptedAtMs))
       const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
-      await commits.append({ entries, letters, bytes, handedMs })
-      await onDurable(letters.map(({ id }) => String(id)))
-      count += letters.length
-      kept += chunk.length - letters.length
+      await commits.append({ entries, deadLetters, bytes, requestedMs })
+      await onDurable(deadLetters.map(({ id }) => String(id)))
+      count += deadLetters.length
+      kept += chunk.length - deadLetters.length
     }
     return { count, kept }
   }
@@ -157,8 +157,8 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   return {
     list: (query = {}) => listPage(parts, query),
     size() {
-      const { letters, letterBytes } = table.total()
-      return { records: letters, bytes: letterBytes }
+      const { deadLetters, deadLetterBytes } = destinations.total()
+      return { records: deadLetters, bytes: deadLetterBytes }
     },
     replay: (
       selection: DeadLetterSelection,
@@ -169,31 +169,31 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   }
 }
 
-interface MovedLetter {
-  readonly letter: LeavingLetter
+interface MovedDeadLetter {
+  readonly deadLetter: RemovedDeadLetter
   readonly entries: readonly NewEntry[]
 }
 
-type Mover = (stored: StoredLetterEntry, acceptedAtMs: number) => MovedLetter | undefined
+type Mover = (stored: StoredDeadLetter, acceptedAtMs: number) => MovedDeadLetter | undefined
 /** Does beforehand what may have to wait. */
-type MoverFor = (chunk: readonly StoredLetterEntry[]) => Promise<Mover>
+type MoverFor = (chunk: readonly StoredDeadLetter[]) => Promise<Mover>
 
 /** The moves of a part; should one throw, nothing is held. */
 function movedOf(
   parts: DeadLetterParts,
-  chunk: readonly StoredLetterEntry[],
-  move: (stored: StoredLetterEntry) => MovedLetter | undefined,
+  chunk: readonly StoredDeadLetter[],
+  move: (stored: StoredDeadLetter) => MovedDeadLetter | undefined,
 ) {
-  const letters: LeavingLetter[] = []
+  const deadLetters: RemovedDeadLetter[] = []
   const entries: NewEntry[] = []
   try {
     for (const stored of chunk) {
       const moved = move(stored)
       if (!moved) continue
-      letters.push(moved.letter)
+      deadLetters.push(moved.deadLetter)
       entries.push(...moved.entries)
     }
-    return { letters, entries }
+    return { deadLetters, entries }
   } catch (thrown) {
     releaseEntries(parts, entries)
     throw thrown
@@ -202,30 +202,30 @@ function movedOf(
 
 function discarded(parts: DeadLetterParts): MoverFor {
   return async () => (stored) => {
-    return { letter: leavingLetter(parts, stored, 'discard'), entries: [] }
+    return { deadLetter: removedDeadLetter(parts, stored, 'dropDeadLetter'), entries: [] }
   }
 }
 
 /** The same bytes, to the same destination, with a new place and time: its age starts anew. */
 function asItWas(parts: DeadLetterParts): MoverFor {
-  const { table, ledger, nextSequence } = parts
+  const { destinations, ledger, nextSequence } = parts
   return async () => (stored, acceptedAtMs) => {
-    const letter = leavingLetter(parts, stored, 'replay')
-    const value = acceptedAgain(decodeLetter(stored.value).record, acceptedAtMs)
-    const { destination, row } = letter
+    const deadLetter = removedDeadLetter(parts, stored, 'replay')
+    const value = acceptedAgain(decodeDeadLetter(stored.value).record, acceptedAtMs)
+    const { destination, row } = deadLetter
     const record = queuedRecord(nextSequence(), value)
-    table.holdAgain(destination)
+    destinations.holdAgain(destination)
     ledger.holdAgain(row)
-    return { letter, entries: [{ record, destination, row, move: 'replay' as const }] }
+    return { deadLetter, entries: [{ record, destination, row, move: 'replay' as const }] }
   }
 }
 
-/** The first record of the letter's own action takes its place in the ledger; others are new. */
+/** The first record of the dead letter's own action takes its place in the ledger; others are new. */
 function byRule(parts: DeadLetterParts, replay: ReplayByRule): MoverFor {
   return async (chunk) => {
     const made = new Map<number, readonly NewRecord[]>()
     for (const stored of chunk) {
-      const records = await replay(letterOf(parts, stored))
+      const records = await replay(deadLetterOf(parts, stored))
       if (records !== undefined) made.set(stored.id, records)
     }
     return (stored, acceptedAtMs) => {
@@ -237,12 +237,12 @@ function byRule(parts: DeadLetterParts, replay: ReplayByRule): MoverFor {
 
 function replacedBy(
   parts: DeadLetterParts,
-  stored: StoredLetterEntry,
+  stored: StoredDeadLetter,
   records: readonly NewRecord[],
   acceptedAtMs: number,
-): MovedLetter | undefined {
-  const { row } = leavingLetter(parts, stored, 'replay')
-  const held = holdAll(parts.table, records)
+): MovedDeadLetter | undefined {
+  const { row } = removedDeadLetter(parts, stored, 'replay')
+  const held = holdAll(parts.destinations, records)
   if (!held) return undefined
   let replaced = false
   const entries = parts.newEntries(held, acceptedAtMs).map((entry) => {
@@ -250,28 +250,34 @@ function replacedBy(
     replaced = true
     return { ...entry, move: 'replay' as const }
   })
-  return { letter: leavingLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'), entries }
+  return {
+    deadLetter: removedDeadLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'),
+    entries,
+  }
 }
 
-function leavingLetter(
-  { table, ledger }: DeadLetterParts,
-  { id, value }: StoredLetterEntry,
-  move: LeavingLetter['move'],
-): LeavingLetter {
-  const { destinationId, record } = decodeLetter(value)
+function removedDeadLetter(
+  { destinations, ledger }: DeadLetterParts,
+  { id, value }: StoredDeadLetter,
+  move: RemovedDeadLetter['move'],
+): RemovedDeadLetter {
+  const { destinationId, record } = decodeDeadLetter(value)
   const { ruleName, actionIndex } = decodeRecord(record)
-  const destination = table.entryWithId(destinationId)
+  const destination = destinations.entryWithId(destinationId)
   if (!destination) throw withoutDestination(id)
   return { id, destination, row: ledger.rowOf(ruleName, actionIndex), bytes: value.length, move }
 }
 
-function letterOf({ table }: DeadLetterParts, { id, value }: StoredLetterEntry): DeadLetter {
-  const { record, destinationId, ...letter } = decodeLetter(value)
-  const entry = table.entryWithId(destinationId)
+function deadLetterOf(
+  { destinations }: DeadLetterParts,
+  { id, value }: StoredDeadLetter,
+): DeadLetter {
+  const { record, destinationId, ...deadLetter } = decodeDeadLetter(value)
+  const entry = destinations.entryWithId(destinationId)
   if (!entry) throw withoutDestination(id)
   return {
     id: String(id),
-    ...letter,
+    ...deadLetter,
     ...decodeRecord(record),
     destination: entry.destination,
     source: decodeSource(record),
@@ -289,23 +295,23 @@ function listPage(
   const deadLetters: DeadLetter[] = []
   let scanned = 0
   let lastId = idOf(nextToken)
-  for (const stored of parts.store.lettersAfter(lastId)) {
+  for (const stored of parts.store.deadLettersAfter(lastId)) {
     if (deadLetters.length >= Math.min(maxResults, listedMax) || scanned >= scannedMax) {
       return { deadLetters, nextToken: String(lastId) }
     }
     scanned += 1
     lastId = stored.id
-    if (isOfRule(stored, ruleName)) deadLetters.push(letterOf(parts, stored))
+    if (isOfRule(stored, ruleName)) deadLetters.push(deadLetterOf(parts, stored))
   }
   return { deadLetters }
 }
 
-/** The selected letters in the order of their ids, so many at a time as one transaction moves. */
+/** The selected dead letters in the order of their ids, so many at a time as one transaction moves. */
 function* chunksOf(
   store: OutboxStore,
   selection: DeadLetterSelection,
-): Generator<StoredLetterEntry[]> {
-  let chunk: StoredLetterEntry[] = []
+): Generator<StoredDeadLetter[]> {
+  let chunk: StoredDeadLetter[] = []
   let bytes = 0
   for (const stored of selected(store, selection)) {
     chunk.push(stored)
@@ -322,21 +328,21 @@ function* chunksOf(
 function* selected(
   store: OutboxStore,
   selection: DeadLetterSelection,
-): Generator<StoredLetterEntry> {
+): Generator<StoredDeadLetter> {
   if ('ids' in selection) {
     const ids = [...new Set(selection.ids.map(idOf))]
     for (const id of ids.toSorted((left, right) => left - right)) {
-      const stored = store.letter(id)
+      const stored = store.deadLetter(id)
       if (stored) yield stored
     }
     return
   }
-  // What comes meanwhile is not selected: a letter that fails again must not come round for ever.
+  // What comes meanwhile is not selected: a dead letter that fails again must not come round for ever.
   let lastId = 0
   const endId = store.lastSequence()
   for (;;) {
-    const page: StoredLetterEntry[] = []
-    for (const stored of store.lettersAfter(lastId)) {
+    const page: StoredDeadLetter[] = []
+    for (const stored of store.deadLettersAfter(lastId)) {
       if (page.length >= chunkMax || stored.id > endId) break
       page.push(stored)
     }
@@ -346,8 +352,10 @@ function* selected(
   }
 }
 
-function isOfRule({ value }: StoredLetterEntry, ruleName: string | undefined): boolean {
-  return ruleName === undefined || decodeRecord(decodeLetter(value).record).ruleName === ruleName
+function isOfRule({ value }: StoredDeadLetter, ruleName: string | undefined): boolean {
+  return (
+    ruleName === undefined || decodeRecord(decodeDeadLetter(value).record).ruleName === ruleName
+  )
 }
 
 function idOf(text: string): number {

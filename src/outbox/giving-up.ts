@@ -1,16 +1,14 @@
-import type { Admission, Placed } from './room.ts'
+import type { Room, Reservation } from './room.ts'
 import type { Clock } from '../base/clock.ts'
-import { encodeLetter } from './store/dead-letter-codec.ts'
+import { encodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { GivenUpReason } from './store/dead-letter-codec.ts'
-import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
-import type { Ledger } from './books/ledger.ts'
-import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import type { DestinationEntry, Destinations } from './books/destinations.ts'
+import type { Ledger, LedgerMetrics } from './books/ledger.ts'
 import { holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
-import type { NewRecord } from './store/new-record.ts'
+import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
 import type { Commits, GivenUpEntry } from './outbox-commits.ts'
-import type { QueuedRecord } from './store/queued-record.ts'
-import type { SettledSet } from './store/settled-set.ts'
+import type { PendingRemovals } from './queue-reader.ts'
 
 /** A record that is given up, and what takes its place. */
 export interface RecordToGiveUp {
@@ -29,12 +27,12 @@ export interface RecordToGiveUp {
 }
 
 interface GiveUpParts {
-  readonly table: DestinationTable
+  readonly destinations: Destinations
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
-  readonly settled: SettledSet
+  readonly pendingRemovals: PendingRemovals
   readonly commits: Commits
-  readonly admission: Admission
+  readonly room: Room
   readonly clock: Clock
   /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
@@ -46,30 +44,33 @@ interface GiveUpParts {
  * whole grows by no more than what an error action adds to a message.
  */
 export function createGiveUp(parts: GiveUpParts) {
-  const { table, settled, commits, admission, clock } = parts
+  const { destinations, pendingRemovals, commits, room, clock } = parts
 
   return async (destinationId: number, records: readonly RecordToGiveUp[]): Promise<void> => {
-    const destination = table.entryWithId(destinationId)
+    const destination = destinations.entryWithId(destinationId)
     if (!destination || records.length === 0) return
-    const handedMs = clock.monotonicMs()
-    const acceptedAtMs = parts.acceptedAt(handedMs)
+    const requestedMs = clock.monotonicMs()
+    const acceptedAtMs = parts.acceptedAt(requestedMs)
     const { entries, givenUp } = replaced(parts, destination, records, acceptedAtMs)
     const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
-    const placed = entries.map((entry): Placed => {
+    const reserved = entries.map((entry): Reservation => {
       return { entry: entry.destination, partitionKey: '', bytes: entry.record.stored.length }
     })
-    const letterBytes = givenUp.reduce((sum, { letter }) => sum + (letter?.length ?? 0), 0)
-    const bytes = placed.reduce((sum, place) => sum + place.bytes, letterBytes)
-    admission.pass(placed)
-    settled.add(leaving)
+    const deadLetterBytes = givenUp.reduce(
+      (sum, { deadLetter }) => sum + (deadLetter?.length ?? 0),
+      0,
+    )
+    const bytes = reserved.reduce((sum, place) => sum + place.bytes, deadLetterBytes)
+    room.reserve(reserved)
+    pendingRemovals.add(leaving)
     try {
-      await commits.append({ entries, givenUp, bytes, handedMs })
-    } catch (error) {
-      settled.removed(leaving)
-      throw error
+      await commits.append({ entries, givenUp, bytes, requestedMs })
+    } catch (thrown) {
+      pendingRemovals.removed(leaving)
+      throw thrown
     } finally {
-      admission.done(placed)
-      admission.roomMade([destination])
+      room.released(reserved)
+      room.roomMade([destination])
     }
   }
 }
@@ -81,14 +82,14 @@ function replaced(
   records: readonly RecordToGiveUp[],
   acceptedAtMs: number,
 ) {
-  const { table, ledger, newEntries } = parts
+  const { destinations, ledger, newEntries } = parts
   const entries: NewEntry[] = []
   const decided = new Map<readonly NewRecord[], boolean>()
 
   function isHandedOver(takers: readonly NewRecord[]): boolean {
     const known = decided.get(takers)
     if (known !== undefined) return known
-    const held = holdAll(table, takers)
+    const held = holdAll(destinations, takers)
     if (held) entries.push(...newEntries(held, acceptedAtMs))
     decided.set(takers, held !== undefined)
     return held !== undefined
@@ -100,8 +101,12 @@ function replaced(
       const row = ledger.rowOf(ruleName, actionIndex)
       const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
       if (given.replacements && isHandedOver(given.replacements)) return leaving
-      const letter = encodeLetter({ ...given, destinationId: destination.id, record: stored })
-      return { ...leaving, letter }
+      const deadLetter = encodeDeadLetter({
+        ...given,
+        destinationId: destination.id,
+        record: stored,
+      })
+      return { ...leaving, deadLetter }
     })
     return { entries, givenUp }
   } catch (thrown) {

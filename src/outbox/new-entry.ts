@@ -1,8 +1,7 @@
-import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
+import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerRow } from './books/ledger.ts'
-import type { NewRecord } from './store/new-record.ts'
+import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
 import { newQueuedRecord } from './store/queued-record.ts'
-import type { QueuedRecord } from './store/queued-record.ts'
 import { encodeRecord } from './store/record-codec.ts'
 
 /**
@@ -24,14 +23,14 @@ export interface HeldRecord {
 
 /** Holds the destinations of all these records; undefined, and none is held, when one finds no room. */
 export function holdAll(
-  table: DestinationTable,
+  destinations: Destinations,
   records: readonly NewRecord[],
 ): HeldRecord[] | undefined {
   const held: HeldRecord[] = []
   for (const record of records) {
-    const entry = table.hold(record.destination)
+    const entry = destinations.hold(record.destination)
     if (!entry) {
-      for (const each of held) table.release(each.entry)
+      for (const each of held) destinations.release(each.entry)
       return undefined
     }
     held.push({ record, entry })
@@ -40,7 +39,7 @@ export function holdAll(
 }
 
 interface NewEntryParts {
-  readonly table: DestinationTable
+  readonly destinations: Destinations
   readonly ledger: Ledger
   readonly nextSequence: () => number
 }
@@ -52,7 +51,7 @@ interface NewEntryParts {
 export type NewEntries = (held: readonly HeldRecord[], acceptedAtMs: number) => NewEntry[]
 
 export function createNewEntries(parts: NewEntryParts): NewEntries {
-  const { table, ledger, nextSequence } = parts
+  const { destinations, ledger, nextSequence } = parts
   return (held, acceptedAtMs) => {
     const entries: NewEntry[] = []
     try {
@@ -64,7 +63,7 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
       }
       return entries
     } catch (thrown) {
-      for (const { entry } of held) table.release(entry)
+      for (const { entry } of held) destinations.release(entry)
       for (const { row } of entries) ledger.release(row)
       throw thrown
     }
@@ -73,11 +72,11 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
 
 /** Ends what entries hold: their records are on disk, or will never be. */
 export function releaseEntries(
-  { table, ledger }: Pick<NewEntryParts, 'table' | 'ledger'>,
+  { destinations, ledger }: Pick<NewEntryParts, 'destinations' | 'ledger'>,
   entries: readonly NewEntry[],
 ): void {
   for (const { destination, row } of entries) {
-    table.release(destination)
+    destinations.release(destination)
     ledger.release(row)
   }
 }

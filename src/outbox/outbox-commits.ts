@@ -2,36 +2,33 @@
  * From what callers hand in to transactions of the store: every commit carries the moves of records
  * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
  */
-import type { Placed } from './room.ts'
+import type { Reservation, Room } from './room.ts'
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import type { CounterSums } from './books/counters.ts'
-import { decodeLetter } from './store/dead-letter-codec.ts'
+import { decodeDeadLetter } from './store/dead-letter-codec.ts'
 import {
   destinationWrite,
-  letterAdded,
-  letterRemoved,
+  deadLetterAdded,
+  deadLetterRemoved,
   recordsRemoved,
 } from './books/destinations.ts'
-import type { DestinationEntry, DestinationTable } from './books/destinations.ts'
+import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import { createGroupCommit } from './store/group-commit.ts'
 import type { Append, GroupCommit, Removal } from './store/group-commit.ts'
-import type { Leave } from './leave.ts'
 import { ledgerWrite, moves } from './books/ledger.ts'
-import type { Ledger, LedgerRow } from './books/ledger.ts'
-import type { LedgerMetrics } from './books/ledger-metrics.ts'
+import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { releaseEntries } from './new-entry.ts'
 import type { NewEntry } from './new-entry.ts'
 import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './store/outbox-store.ts'
 import { decodeRecord } from './store/record-codec.ts'
-import type { SettledSet } from './store/settled-set.ts'
-import type { UnreadRecords } from './unread-records.ts'
+import type { PendingRemovals, UnreadRecords } from './queue-reader.ts'
 
 /** A record that leaves the queue, delivered or not. */
-interface LeavingEntry {
+interface RemovedEntry {
   readonly destination: DestinationEntry
   readonly sequence: number
   readonly row: LedgerRow
@@ -39,27 +36,27 @@ interface LeavingEntry {
 }
 
 /** A record that was given up leaves the queue for the dead letters, or to the error action. */
-export interface GivenUpEntry extends LeavingEntry {
+export interface GivenUpEntry extends RemovedEntry {
   /** The dead letter, as bytes; absent when the error action took the record. */
-  readonly letter?: Buffer
+  readonly deadLetter?: Buffer
 }
 
-export interface LeavingLetter {
+export interface RemovedDeadLetter {
   readonly id: number
   readonly destination: DestinationEntry
   readonly row: LedgerRow
   readonly bytes: number
   /** `replay`: its record is among the entries of the same transaction, and counted there. */
-  readonly move: 'replay' | 'replayAsOther' | 'discard'
+  readonly move: 'replay' | 'replayAsOther' | 'dropDeadLetter'
 }
 
 /** What stands or falls together. What its entries hold is released when it is on disk or refused. */
 interface Transaction extends Append {
   /** Records whose place was held until now. */
-  readonly placed?: readonly Placed[]
+  readonly reserved?: readonly Reservation[]
   readonly entries: readonly NewEntry[]
   readonly givenUp?: readonly GivenUpEntry[]
-  readonly letters?: readonly LeavingLetter[]
+  readonly deadLetters?: readonly RemovedDeadLetter[]
 }
 
 /** Delivered records of one action and destination, of one call. */
@@ -84,16 +81,16 @@ interface CommitParts {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'outboxCommitSeconds'>
   readonly store: OutboxStore
-  readonly table: DestinationTable
+  readonly destinations: Destinations
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
-  readonly settled: SettledSet
+  readonly pendingRemovals: PendingRemovals
   readonly unread: UnreadRecords
   readonly deadLetterBytesMax: number
-  /** While a replay or a deletion is under way, no letter is pushed out. */
+  /** While a replay or a deletion is under way, no dead letter is pushed out. */
   readonly overflow: { readonly paused: boolean }
   readonly onAppended: (destinationIds: readonly number[]) => void
-  readonly leave: Leave
+  readonly room: Pick<Room, 'released'>
 }
 
 /** What a commit adds to the counters. */
@@ -113,7 +110,7 @@ interface Prepared {
 const newSums = (): Sums => ({ ledger: createCounterSums(), destinations: createCounterSums() })
 
 export function startCommits(parts: CommitParts): Commits {
-  const { clock, metrics, store, table, settled, unread, onAppended, leave } = parts
+  const { clock, metrics, store, destinations, pendingRemovals, unread, onAppended, room } = parts
   const report = createFailureReport(parts)
   let prepared: Prepared | undefined
 
@@ -125,17 +122,17 @@ export function startCommits(parts: CommitParts): Commits {
     },
     onDurable(transactions) {
       report.succeeded()
-      if (prepared) settle(parts, prepared)
+      if (prepared) apply(parts, prepared)
       prepared = undefined
       if (transactions.length === 0) return
       const ids = new Set<number>()
       const nowMs = clock.monotonicMs()
-      for (const { entries, handedMs } of transactions) {
+      for (const { entries, requestedMs } of transactions) {
         for (const { destination, record } of entries) {
           ids.add(destination.id)
           unread.add(destination.id, record)
         }
-        metrics.outboxCommitSeconds.observe((nowMs - handedMs) / 1_000)
+        metrics.outboxCommitSeconds.observe((nowMs - requestedMs) / 1_000)
       }
       if (ids.size > 0) onAppended([...ids])
     },
@@ -144,19 +141,19 @@ export function startCommits(parts: CommitParts): Commits {
       report.failed(error)
     },
     compact: sumRefusals,
-    onSettled(transactions) {
-      for (const { entries, placed } of transactions) {
+    onEnded(transactions) {
+      for (const { entries, reserved } of transactions) {
         releaseEntries(parts, entries)
-        if (placed) leave(placed)
+        if (reserved) room.released(reserved)
       }
     },
   })
 
   /** What was written is now so in memory. */
-  function settle({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
+  function apply({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
     const { changes, sums, fresh } = done
-    for (const gone of changes.removals) settled.removed(gone)
-    table.written(
+    for (const gone of changes.removals) pendingRemovals.removed(gone)
+    destinations.written(
       changes.destinations.map(({ id }) => id),
       changes.destinationRemovals,
     )
@@ -165,7 +162,7 @@ export function startCommits(parts: CommitParts): Commits {
     for (const [row, delta] of sums.ledger.entries()) addTo(row.stored, delta)
     for (const [entry, delta] of sums.destinations.entries()) addTo(entry.stored, delta)
     for (const [row, delta] of fresh.ledger.entries()) addTo(row.live, delta)
-    for (const [entry, delta] of fresh.destinations.entries()) table.count(entry, delta)
+    for (const [entry, delta] of fresh.destinations.entries()) destinations.count(entry, delta)
     ledgerMetrics.moved(fresh.ledger)
   }
 }
@@ -187,21 +184,21 @@ function prepare(
   transactions: readonly Transaction[],
   lingering: readonly Lingering[],
 ): Prepared {
-  const { table, ledger } = parts
+  const { destinations, ledger } = parts
   const moved = movesOf(transactions, lingering)
   const fresh = newSums()
   addEntries(fresh, moved.entries)
-  for (const { row, destination, bytes, letter } of moved.givenUp) {
-    fresh.ledger.add(row, moves[letter ? 'bury' : 'handOver'])
+  for (const { row, destination, bytes, deadLetter } of moved.givenUp) {
+    fresh.ledger.add(row, moves[deadLetter ? 'giveUpToDeadLetters' : 'giveUpToErrorAction'])
     fresh.destinations.add(destination, recordsRemoved(1, bytes))
-    if (letter) fresh.destinations.add(destination, letterAdded(letter.length))
+    if (deadLetter) fresh.destinations.add(destination, deadLetterAdded(deadLetter.length))
   }
-  const overflow = overflowing(parts, fresh, moved.letters)
-  for (const { row, destination, bytes, move } of [...moved.letters, ...overflow]) {
-    fresh.destinations.add(destination, letterRemoved(bytes))
+  const overflow = overflowing(parts, fresh, moved.deadLetters)
+  for (const { row, destination, bytes, move } of [...moved.deadLetters, ...overflow]) {
+    fresh.destinations.add(destination, deadLetterRemoved(bytes))
     if (move !== 'replay') fresh.ledger.add(row, moves[move])
   }
-  requireRows(fresh.destinations.entries().keys(), table)
+  requireRows(fresh.destinations.entries().keys(), destinations)
   const sums = newSums()
   for (const [row, delta] of fresh.ledger.entries()) sums.ledger.add(row, delta)
   for (const [entry, delta] of fresh.destinations.entries()) sums.destinations.add(entry, delta)
@@ -210,7 +207,7 @@ function prepare(
     if (gone.move === 'refuse') continue
     sums.destinations.add(gone.destination, recordsRemoved(gone.count, gone.bytes))
   }
-  return { changes: changesOf(moved, overflow, sums, table, ledger), sums, fresh }
+  return { changes: changesOf(moved, overflow, sums, destinations, ledger), sums, fresh }
 }
 
 /** Most entries of a commit are of few actions: those in a row are counted together. */
@@ -233,41 +230,41 @@ function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
 interface Moved {
   readonly entries: NewEntry[]
   readonly givenUp: GivenUpEntry[]
-  readonly letters: LeavingLetter[]
+  readonly deadLetters: RemovedDeadLetter[]
   readonly delivered: readonly Delivered[]
 }
 
 function movesOf(transactions: readonly Transaction[], lingering: readonly Lingering[]): Moved {
   const delivered = lingering.filter((gone) => gone.move === 'deliver')
-  const moved: Moved = { entries: [], givenUp: [], letters: [], delivered }
-  for (const { entries, givenUp, letters } of transactions) {
+  const moved: Moved = { entries: [], givenUp: [], deadLetters: [], delivered }
+  for (const { entries, givenUp, deadLetters } of transactions) {
     for (const entry of entries) moved.entries.push(entry)
     if (givenUp) moved.givenUp.push(...givenUp)
-    if (letters) moved.letters.push(...letters)
+    if (deadLetters) moved.deadLetters.push(...deadLetters)
   }
   return moved
 }
 
 function changesOf(
   moved: Moved,
-  overflow: readonly LeavingLetter[],
+  overflow: readonly RemovedDeadLetter[],
   sums: Sums,
-  table: DestinationTable,
+  destinations: Destinations,
   ledger: Ledger,
 ): Changes {
   const lastSequence = moved.entries.at(-1)?.record.sequence
   return {
-    destinations: newRows(sums, table),
-    destinationRemovals: [...table.evicted()],
+    destinations: newRows(sums, destinations),
+    destinationRemovals: [...destinations.evicted()],
     puts: moved.entries,
     removals: [
       ...moved.delivered,
       ...moved.givenUp.map(({ destination, sequence }) => ({ destination, sequences: [sequence] })),
     ],
-    letters: moved.givenUp.flatMap(({ sequence, letter }) =>
-      letter ? [{ id: sequence, value: letter }] : [],
+    deadLetters: moved.givenUp.flatMap(({ sequence, deadLetter }) =>
+      deadLetter ? [{ id: sequence, value: deadLetter }] : [],
     ),
-    letterRemovals: [...moved.letters, ...overflow].map(({ id }) => id),
+    deadLetterRemovals: [...moved.deadLetters, ...overflow].map(({ id }) => id),
     counts: Array.from(sums.destinations.entries(), ([entry, delta]) =>
       destinationWrite(entry, delta),
     ),
@@ -281,9 +278,9 @@ function changesOf(
  * What is written for a destination that made room for another could be neither read nor delivered:
  * a commit that has such a record, or dead letter, is refused as a whole.
  */
-function requireRows(destinations: Iterable<DestinationEntry>, table: DestinationTable): void {
-  for (const entry of destinations) {
-    if (table.entryWithId(entry.id) === entry) continue
+function requireRows(entries: Iterable<DestinationEntry>, destinations: Destinations): void {
+  for (const entry of entries) {
+    if (destinations.entryWithId(entry.id) === entry) continue
     throw new SluiceError(
       'OutboxWriteFailed',
       `destination ${entry.id} (stream ${entry.destination.streamName}) has no row in the outbox`,
@@ -292,31 +289,34 @@ function requireRows(destinations: Iterable<DestinationEntry>, table: Destinatio
 }
 
 /** The rows that a commit must carry: a row goes with each commit until one has succeeded. */
-function newRows(sums: Sums, table: DestinationTable): DestinationRow[] {
+function newRows(sums: Sums, destinations: Destinations): DestinationRow[] {
   return Array.from(sums.destinations.entries().keys()).filter(
-    (entry) => !entry.isStored && table.entryWithId(entry.id) === entry,
+    (entry) => !entry.isStored && destinations.entryWithId(entry.id) === entry,
   )
 }
 
 /** The oldest dead letters, as many as have to go for those of this commit to fit. */
 function overflowing(
-  { store, table, ledger, deadLetterBytesMax: bytesMax, overflow }: CommitParts,
+  { store, destinations, ledger, deadLetterBytesMax: bytesMax, overflow }: CommitParts,
   fresh: Sums,
-  leaving: readonly LeavingLetter[],
-): LeavingLetter[] {
-  let bytes = table.total().letterBytes - leaving.reduce((sum, letter) => sum + letter.bytes, 0)
-  for (const [, [, , , letterBytes = 0]] of fresh.destinations.entries()) bytes += letterBytes
-  const found: LeavingLetter[] = []
+  leaving: readonly RemovedDeadLetter[],
+): RemovedDeadLetter[] {
+  let bytes =
+    destinations.total().deadLetterBytes -
+    leaving.reduce((sum, deadLetter) => sum + deadLetter.bytes, 0)
+  for (const [, [, , , deadLetterBytes = 0]] of fresh.destinations.entries())
+    bytes += deadLetterBytes
+  const found: RemovedDeadLetter[] = []
   if (bytes <= bytesMax || overflow.paused) return found
   const gone = new Set(leaving.map(({ id }) => id))
-  for (const { id, value } of store.lettersAfter(0)) {
+  for (const { id, value } of store.deadLettersAfter(0)) {
     if (bytes <= bytesMax) break
-    const { destinationId, record } = decodeLetter(value)
-    const destination = table.entryWithId(destinationId)
+    const { destinationId, record } = decodeDeadLetter(value)
+    const destination = destinations.entryWithId(destinationId)
     if (gone.has(id) || !destination) continue
     const { ruleName, actionIndex } = decodeRecord(record)
     const row = ledger.rowOf(ruleName, actionIndex)
-    found.push({ id, destination, row, bytes: value.length, move: 'discard' })
+    found.push({ id, destination, row, bytes: value.length, move: 'dropDeadLetter' })
     bytes -= value.length
   }
   return found
@@ -327,10 +327,10 @@ function createFailureReport({ logger, clock, directory }: CommitParts) {
   const log = createLimitedLog({ logger, clock })
   let announced = false
   return {
-    failed(error: unknown) {
+    failed(thrown: unknown) {
       const written = log.error(
         'failed',
-        { directory, reason: messageOf(error) },
+        { directory, reason: messageOf(thrown) },
         'outbox cannot write: nothing is acknowledged until it can (is the disk full?)',
       )
       announced ||= written

@@ -1,6 +1,6 @@
 /**
  * The outbox: every record that was accepted and is not yet delivered, on disk; and the dead
- * letters, with a ledger of what became of every record.
+ * dead letters, with a ledger of what became of every record.
  *
  * What holds, whatever happens:
  * - A record whose `append` resolved is on disk until it is settled or given up, through `kill -9`
@@ -8,7 +8,7 @@
  * - All records of one `append` stand or fall together, in one transaction.
  * - The records of a destination are read in the order in which they were appended. Each
  *   destination has its own range of keys and its own share of the room: a slow one neither delays
- *   nor pins another (admission.ts).
+ *   nor pins another (room.ts).
  * - A settled record is not read again; on disk it is gone after a further commit. A crash before
  *   that brings it back, and the ledger with it: delivery is at least once.
  * - A record that is given up becomes a dead letter, or other records, in one transaction.
@@ -20,7 +20,7 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
-import { createAdmission, destinationShare } from './room.ts'
+import { createRoom, destinationShare } from './room.ts'
 import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
 import { createCounterSums, addTo } from './books/counters.ts'
@@ -29,31 +29,25 @@ import type { DeadLetters } from './dead-letters.ts'
 import type { Destination } from './store/destination.ts'
 import {
   countsOf,
-  createDestinationTable,
+  createDestinations,
   destinationsMaxDefault,
   recordsRemoved,
 } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 import { createGiveUp } from './giving-up.ts'
 import type { RecordToGiveUp } from './giving-up.ts'
-import { createLeave } from './leave.ts'
-import { createLedger, moves } from './books/ledger.ts'
-import type { ActionLedger, Ledger, LedgerRow } from './books/ledger.ts'
-import { createLedgerMetrics } from './books/ledger-metrics.ts'
-import type { LedgerMetricNames } from './books/ledger-metrics.ts'
+import { createLedger, createLedgerMetrics, moves } from './books/ledger.ts'
+import type { ActionLedger, Ledger, LedgerMetricNames, LedgerRow } from './books/ledger.ts'
 import { createNewEntries } from './new-entry.ts'
-import type { NewRecord } from './store/new-record.ts'
+import type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
 import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
-import { acceptedAtMsOf, decodeSource } from './store/record-codec.ts'
-import { queuedRecord } from './store/queued-record.ts'
-import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
-import { createSettledSet } from './store/settled-set.ts'
-import { createUnreadRecords } from './unread-records.ts'
+import { decodeSource } from './store/record-codec.ts'
+import { createPendingRemovals, createQueueReader, createUnreadRecords } from './queue-reader.ts'
 
 export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './store/destination.ts'
 export type {
@@ -74,10 +68,9 @@ export type {
 export type { AppendOptions } from './append.ts'
 export type { RecordToGiveUp } from './giving-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
-export { actionLabel, errorActionIndex } from './store/new-record.ts'
-export type { NewRecord } from './store/new-record.ts'
+export { actionLabel, errorActionIndex } from './store/queued-record.ts'
 export type { SourceMessage } from './store/source-message.ts'
-export type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
+export type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
 /** A destination and what waits for it. */
 export interface QueuedDestination {
@@ -186,25 +179,25 @@ export async function openOutbox(
   const parts = await openParts(dependencies, options, (destinationIds) => {
     for (const listener of listeners) listener(destinationIds)
   })
-  const { store, table, ledger, settled, commits, admission, limits } = parts
+  const { store, destinations, ledger, pendingRemovals, commits, room, limits } = parts
   return {
     limits,
     append: createAppend(parts),
     admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
-      table.admits(destination, beside),
-    ...createReading(parts),
+      destinations.admits(destination, beside),
+    ...createQueueReader(parts),
     ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
     sourceOf: ({ stored }: QueuedRecord) => decodeSource(stored),
     delivered(destinationId: number, records: readonly QueuedRecord[]) {
-      const destination = table.entryWithId(destinationId)
+      const destination = destinations.entryWithId(destinationId)
       if (!destination || records.length === 0) return
       countDelivered(parts, destination, records)
     },
-    removalsPending: () => settled.size(),
+    removalsPending: () => pendingRemovals.size(),
     giveUp: createGiveUp(parts),
-    destinations: () => table.entries().map(queuedDestination),
+    destinations: () => destinations.entries().map(queuedDestination),
     size() {
-      const { records, bytes } = table.total()
+      const { records, bytes } = destinations.total()
       return { records, bytes }
     },
     ledger: (ruleName: string) => ledger.ofRule(ruleName),
@@ -214,7 +207,7 @@ export async function openOutbox(
       return () => void listeners.delete(listener)
     },
     async close() {
-      admission.close()
+      room.close()
       await commits.close()
       await store.close()
     },
@@ -230,35 +223,31 @@ async function openParts(
   const { directory, clock, metrics } = dependencies
   const store = await openOutboxStore(directory)
   const limits = limitsOf(options)
-  const { table, ledger, lastSequence } = await readStored(store, directory, {
+  const { destinations, ledger, lastSequence } = await readStored(store, directory, {
     ...options,
     ...limits,
   })
-  const settled = createSettledSet()
-  const ledgerMetrics = createLedgerMetrics(table, metrics)
+  const pendingRemovals = createPendingRemovals()
+  const ledgerMetrics = createLedgerMetrics(destinations, metrics)
   ledgerMetrics.publish()
   const overflow = { paused: false }
-  const admission = createAdmission({
-    bytesMax: limits.bytesMax,
-    bytesHeld: () => table.total().bytes,
-  })
+  const room = createRoom({ metrics, bytesHeld: () => destinations.total().bytes }, limits)
   const unread = createUnreadRecords(lastSequence)
-  const known = { store, table, ledger, ledgerMetrics, settled, unread, overflow }
-  const leave = createLeave({ admission, metrics })
+  const known = { store, destinations, ledger, ledgerMetrics, pendingRemovals, unread, overflow }
   const commits = startCommits({
     ...dependencies,
     ...known,
-    leave,
+    room,
     deadLetterBytesMax: limits.deadLetterBytesMax,
     onAppended,
   })
   let sequence = lastSequence
   const nextSequence = () => ++sequence
-  const newEntries = createNewEntries({ table, ledger, nextSequence })
+  const newEntries = createNewEntries({ destinations, ledger, nextSequence })
   const ages = createRecordAges(clock, lastSequence)
   const acceptedAt = (nowMs: number) => ages.accepted(sequence + 1, nowMs)
   const places = { ages, acceptedAt, newEntries, nextSequence }
-  return { ...known, limits, leave, commits, admission, clock, metrics, ...places }
+  return { ...known, limits, commits, room, clock, ...places }
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {
@@ -272,51 +261,6 @@ function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOption
 
 type Parts = Awaited<ReturnType<typeof openParts>>
 
-function createReading({
-  store,
-  settled,
-  unread,
-  ages,
-}: Parts): Pick<Outbox, 'read' | 'oldestAgeMs'> {
-  function* unsettledAfter(destinationId: number, afterSequence: number) {
-    for (const entry of store.entriesAfter(destinationId, afterSequence)) {
-      if (!settled.has(entry)) yield entry
-    }
-  }
-  function readFromDisk(
-    destinationId: number,
-    afterSequence: number,
-    { countMax, bytesMax }: ReadLimits,
-  ): QueuedRecord[] {
-    const records: QueuedRecord[] = []
-    let readBytes = 0
-    for (const { sequence, value } of unsettledAfter(destinationId, afterSequence)) {
-      if (records.length === countMax) break
-      const record = queuedRecord(sequence, value)
-      readBytes += record.bytes
-      if (records.length > 0 && readBytes > bytesMax) break
-      records.push(record)
-    }
-    return records
-  }
-
-  return {
-    read(destinationId, afterSequence, limits) {
-      const newest = unread.take(destinationId, afterSequence, limits)
-      if (newest !== undefined) return newest
-      const records = readFromDisk(destinationId, afterSequence, limits)
-      unread.passed(destinationId, records.at(-1)?.sequence ?? afterSequence)
-      return records
-    },
-    oldestAgeMs(destinationId) {
-      const [oldest] = unsettledAfter(destinationId, 0)
-      if (oldest === undefined) return undefined
-      const { sequence, value } = oldest
-      return ages.ageMs({ sequence, acceptedAtMs: acceptedAtMsOf(value) })
-    },
-  }
-}
-
 /** What is on disk beside the records. A store that cannot be read is closed again. */
 async function readStored(
   store: OutboxStore,
@@ -325,15 +269,15 @@ async function readStored(
 ) {
   try {
     return {
-      table: createDestinationTable(store.destinationRows(), store.countRows(), destinationsMax),
+      destinations: createDestinations(store.destinationRows(), store.countRows(), destinationsMax),
       ledger: createLedger(store.ledgerRows(), { rowsMax: ledgerRowsMax, hasRule }),
       lastSequence: store.lastSequence(),
     }
-  } catch (error) {
+  } catch (thrown) {
     await store.close()
-    if (error instanceof SluiceError) throw error
-    const message = `The outbox in ${directory} cannot be read: ${messageOf(error)}`
-    throw new SluiceError('DataFolderUnusable', message, { cause: error })
+    if (thrown instanceof SluiceError) throw thrown
+    const message = `The outbox in ${directory} cannot be read: ${messageOf(thrown)}`
+    throw new SluiceError('DataFolderUnusable', message, { cause: thrown })
   }
 }
 
@@ -344,20 +288,20 @@ function queuedDestination(entry: DestinationEntry): QueuedDestination {
 
 /** Delivered: counted at once, on disk with a commit soon. */
 function countDelivered(
-  { ledger, ledgerMetrics, settled, commits, table, admission }: Parts,
+  { ledger, ledgerMetrics, pendingRemovals, commits, destinations, room }: Parts,
   destination: DestinationEntry,
   records: readonly QueuedRecord[],
 ): void {
   const sums = createCounterSums<LedgerRow>()
   for (const gone of deliveredOf(destination, ledger, records)) {
     sums.add(gone.row, moves.deliver, gone.count)
-    table.count(destination, recordsRemoved(gone.count, gone.bytes))
-    settled.add(gone)
+    destinations.count(destination, recordsRemoved(gone.count, gone.bytes))
+    pendingRemovals.add(gone)
     commits.remove([gone])
   }
   for (const [row, delta] of sums.entries()) addTo(row.live, delta)
   ledgerMetrics.moved(sums)
-  admission.roomMade([destination])
+  room.roomMade([destination])
 }
 
 /** Delivered records, those of each action together. */

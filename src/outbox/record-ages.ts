@@ -13,7 +13,7 @@
 import type { Clock } from '../base/clock.ts'
 import { createStoredTime } from '../base/stored-time.ts'
 
-interface RecordAges {
+export interface RecordAges {
   /**
    * Notes that records are accepted now.
    * @param fromSequence of the first of them

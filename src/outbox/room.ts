@@ -1,155 +1,207 @@
 /**
- * Room in the outbox: who may append now, who waits, and in which order.
+ * Room in the outbox: which appends may go now, which wait, and in which order.
  *
- * Each destination has a share of the bytes that the outbox may hold. While it is full, an append
- * that has records for it waits; others do not, unless that would change the order:
+ * Each destination has a share of the bytes that the outbox may hold. While the share is full, an
+ * append that has records for the destination waits; other appends do not, unless that would change
+ * the order:
  *
- * - Appends to a destination at which one waits already wait behind it.
+ * - Appends to a destination for which another append waits already wait behind that one.
  * - An append waits behind a waiting one that has a record of the same destination and key.
  *
  * So one full destination holds only the messages that match it, and those of the same keys.
  *
- * Waiting appends stand in lines, one for each destination that was full and one for each key of
- * their others. One may go when it is the first in all its lines and none of its destinations is
- * full. A line is looked at when its first goes, and when a destination gets room.
+ * Waiting appends stand in lines: one line for each destination that was full, and one for each key
+ * of their other records. An append may go when it is the first in all its lines and none of its
+ * destinations is full. A line is looked at when its first append goes, and when its destination
+ * gets room.
  */
 import { SluiceError } from '../base/errors.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 import { countsOf } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 
-/** Of the bytes of the outbox, what one destination may hold. */
+/** The share of the outbox's bytes that one destination may hold. */
 export const destinationShare = 0.25
-/** Appends that wait for room; beyond either bound one is refused. */
+/** Appends that wait for room. An append beyond this bound, or the next one, is refused. */
 const waitingAppendsMax = 100_000
 const waitingBytesMax = 256 * 1024 * 1024
 
-/** A record as far as its place is concerned. */
-export interface Placed {
+/** The room that one record takes while it is on its way to disk. */
+export interface Reservation {
   readonly entry: DestinationEntry
   readonly partitionKey: string
-  /** About what it takes on disk. */
+  /** Roughly what the record takes on disk. */
   readonly bytes: number
 }
 
-export interface Admission {
+export interface Room {
   isFull(entry: DestinationEntry): boolean
   /**
-   * Calls `admit` when these records may be appended: at once, or later in the order of calls as
-   * far as that matters. What is admitted counts until `done`. Calls `refuse` with
+   * Calls `admit` when these records may be appended: at once, or later, in the order of calls as
+   * far as that order matters. Admitted records count until `released`. Calls `refuse` with
    * OutboxWriteFailed instead when too much waits, or when the outbox closes.
    */
-  enter(records: readonly Placed[], turn: Turn): void
+  enter(reservations: readonly Reservation[], turn: Turn): void
   /** Whether `enter` would make these records wait. */
-  mustWait(records: readonly Placed[]): boolean
-  /** Counts records that need no room: those that move within the outbox, or were looked at. */
-  pass(records: readonly Placed[]): void
-  /** The records of an `enter` or a `pass` are on disk, or never will be. */
-  done(records: readonly Placed[]): void
-  /** Records were removed. */
+  mustWait(reservations: readonly Reservation[]): boolean
+  /**
+   * Counts records without asking whether there is room: records that move within the outbox, or
+   * for which `mustWait` was false.
+   */
+  reserve(reservations: readonly Reservation[]): void
+  /**
+   * Ends what `enter` or `reserve` began: the records are on disk, or never will be. Appends that
+   * wait may go then.
+   */
+  released(reservations: readonly Reservation[]): void
+  /** Records of these destinations were removed. Appends that wait may go then. */
   roomMade(entries: Iterable<DestinationEntry>): void
-  isWaiting(): boolean
-  waiting(): { readonly appends: number; readonly bytes: number }
   close(): void
 }
 
-/** Called in the very moment: what comes afterwards must find its place behind. */
+/** Called synchronously: an append that comes afterwards must find this one ahead of it. */
 interface Turn {
   readonly admit: () => void
   readonly refuse: (error: SluiceError) => void
 }
 
 interface Waiting extends Turn {
-  readonly records: readonly Placed[]
+  readonly records: readonly Reservation[]
   readonly bytes: number
   readonly lines: readonly string[]
 }
 
-interface AdmissionOptions {
-  /** Bytes that all records of the outbox may take. */
-  readonly bytesMax: number
-  /** What they take now. */
+interface RoomDependencies {
+  readonly metrics: Pick<Metrics, 'outboxAppendsWaiting'>
+  /** Bytes that the records of the outbox take on disk now. */
   readonly bytesHeld: () => number
 }
 
-export function createAdmission(options: AdmissionOptions): Admission {
-  const { isFull, count, outboxHasRoom } = createRoom(options)
+/** @param options.bytesMax bytes that all records of the outbox may take on disk */
+export function createRoom(
+  dependencies: RoomDependencies,
+  options: { readonly bytesMax: number },
+): Room {
+  const { isFull, count, outboxHasRoom } = createAmounts(dependencies, options)
   const lines = createLines()
-  /** Appends that found a destination full. */
-  const held = new Map<DestinationEntry, Set<Waiting>>()
-  const all = new Set<Waiting>()
-  let waitingBytes = 0
+  const waitingAppends = createWaitingAppends(dependencies)
+  const held = createHeldAppends()
 
-  function wait(records: readonly Placed[], names: ReadonlySet<string>, turn: Turn): void {
+  function wait(records: readonly Reservation[], names: ReadonlySet<string>, turn: Turn): void {
     const bytes = records.reduce((sum, record) => sum + record.bytes, 0)
-    if (all.size >= waitingAppendsMax || waitingBytes + bytes > waitingBytesMax) {
+    const waiting = { ...turn, records, bytes, lines: [...names] }
+    if (!waitingAppends.tryAdd(waiting)) {
       turn.refuse(refusal('The outbox is full, and too much waits for room'))
       return
     }
-    const waiting = { ...turn, records, bytes, lines: [...names] }
-    all.add(waiting)
-    waitingBytes += bytes
     lines.join(waiting)
-    for (const { entry } of records) if (isFull(entry)) holdFor(entry, waiting)
-  }
-
-  function holdFor(entry: DestinationEntry, waiting: Waiting): void {
-    const known = held.get(entry)
-    if (known) known.add(waiting)
-    else held.set(entry, new Set([waiting]))
+    for (const { entry } of records) if (isFull(entry)) held.add(entry, waiting)
   }
 
   function tryAll(candidates: Waiting[]): void {
     for (const waiting of candidates) {
-      if (!all.has(waiting) || !lines.isFirst(waiting)) continue
+      if (!waitingAppends.has(waiting) || !lines.isFirst(waiting)) continue
       const full = waiting.records.find(({ entry }) => isFull(entry))
       if (full) {
-        holdFor(full.entry, waiting)
+        held.add(full.entry, waiting)
         continue
       }
-      all.delete(waiting)
-      waitingBytes -= waiting.bytes
-      candidates.push(...lines.leave(waiting))
+      waitingAppends.remove(waiting)
+      candidates.push(...lines.remove(waiting))
       count(waiting.records, 1)
       waiting.admit()
     }
   }
 
+  function roomMade(entries: Iterable<DestinationEntry>): void {
+    if (waitingAppends.isEmpty()) return
+    // Room in one destination may be room in the outbox, for which appends to others wait.
+    const touched = outboxHasRoom() ? held.destinations() : entries
+    for (const entry of Array.from(touched)) {
+      if (!isFull(entry)) tryAll(held.takeFor(entry))
+    }
+  }
+
   return {
     isFull,
-    mustWait(records: readonly Placed[]) {
-      if (all.size === 0 && !records.some(({ entry }) => isFull(entry))) return false
-      return linesFor(records, isFull, lines).mustWait
+    mustWait(reservations) {
+      if (waitingAppends.isEmpty() && !reservations.some(({ entry }) => isFull(entry))) return false
+      return linesFor(reservations, isFull, lines).mustWait
     },
-    enter(records: readonly Placed[], turn: Turn) {
-      const { names, mustWait } = linesFor(records, isFull, lines)
-      if (mustWait) return wait(records, names, turn)
-      count(records, 1)
+    enter(reservations, turn) {
+      const { names, mustWait } = linesFor(reservations, isFull, lines)
+      if (mustWait) return wait(reservations, names, turn)
+      count(reservations, 1)
       turn.admit()
     },
-    pass: (records: readonly Placed[]) => count(records, 1),
-    done: (records: readonly Placed[]) => count(records, -1),
-    roomMade(entries: Iterable<DestinationEntry>) {
-      if (all.size === 0) return
-      // Room in one destination may be room in the outbox, for which those of others wait.
-      const touched = outboxHasRoom() ? held.keys() : entries
-      for (const entry of Array.from(touched)) {
-        if (isFull(entry)) continue
-        const candidates = [...(held.get(entry) ?? [])]
-        held.delete(entry)
-        tryAll(candidates)
-      }
+    reserve: (reservations) => count(reservations, 1),
+    released(reservations) {
+      count(reservations, -1)
+      if (!waitingAppends.isEmpty()) roomMade(reservations.map(({ entry }) => entry))
     },
-    isWaiting: () => all.size > 0,
-    waiting: () => ({ appends: all.size, bytes: waitingBytes }),
+    roomMade,
     close() {
-      for (const { refuse } of all) refuse(refusal('The outbox is closed'))
-      for (const each of [all, lines, held]) each.clear()
+      for (const { refuse } of waitingAppends.takeAll()) refuse(refusal('The outbox is closed'))
+      for (const each of [lines, held]) each.clear()
     },
   }
 }
 
-/** How much is held, and how much is on its way. */
-function createRoom({ bytesMax, bytesHeld }: AdmissionOptions) {
+/** The waiting appends that found a destination full, by that destination. */
+function createHeldAppends() {
+  const held = new Map<DestinationEntry, Set<Waiting>>()
+  return {
+    destinations: () => held.keys(),
+    add(entry: DestinationEntry, waiting: Waiting): void {
+      const known = held.get(entry)
+      if (known) known.add(waiting)
+      else held.set(entry, new Set([waiting]))
+    },
+    takeFor(entry: DestinationEntry): Waiting[] {
+      const taken = [...(held.get(entry) ?? [])]
+      held.delete(entry)
+      return taken
+    },
+    clear: () => held.clear(),
+  }
+}
+
+/** All appends that wait, within their bounds. The gauge always shows their number. */
+function createWaitingAppends({ metrics }: RoomDependencies) {
+  const all = new Set<Waiting>()
+  let waitingBytes = 0
+
+  function count(bytes: number): void {
+    waitingBytes += bytes
+    metrics.outboxAppendsWaiting.set(all.size)
+  }
+
+  return {
+    isEmpty: () => all.size === 0,
+    has: (waiting: Waiting) => all.has(waiting),
+    /** Returns false when too much waits already. */
+    tryAdd(waiting: Waiting): boolean {
+      const { bytes } = waiting
+      if (all.size >= waitingAppendsMax || waitingBytes + bytes > waitingBytesMax) return false
+      all.add(waiting)
+      count(bytes)
+      return true
+    },
+    remove(waiting: Waiting): void {
+      all.delete(waiting)
+      count(-waiting.bytes)
+    },
+    takeAll(): readonly Waiting[] {
+      const taken = [...all]
+      all.clear()
+      count(-waitingBytes)
+      return taken
+    },
+  }
+}
+
+/** How many bytes are held on disk, and how many are on their way there. */
+function createAmounts({ bytesHeld }: RoomDependencies, { bytesMax }: { bytesMax: number }) {
   const shareBytes = bytesMax * destinationShare
   let pendingBytes = 0
   const outboxHasRoom = () => bytesHeld() + pendingBytes < bytesMax
@@ -157,7 +209,7 @@ function createRoom({ bytesMax, bytesHeld }: AdmissionOptions) {
     outboxHasRoom,
     isFull: (entry: DestinationEntry) =>
       countsOf(entry).bytes + entry.pendingBytes >= shareBytes || !outboxHasRoom(),
-    count: (records: readonly Placed[], sign: 1 | -1): void => {
+    count: (records: readonly Reservation[], sign: 1 | -1): void => {
       for (const { entry, bytes } of records) {
         entry.pendingBytes += sign * bytes
         pendingBytes += sign * bytes
@@ -166,9 +218,9 @@ function createRoom({ bytesMax, bytesHeld }: AdmissionOptions) {
   }
 }
 
-/** The lines that an append has to stand in; it may go at once unless it must wait in one. */
+/** The lines that an append has to stand in, and whether it must wait in one of them. */
 function linesFor(
-  records: readonly Placed[],
+  records: readonly Reservation[],
   isFull: (entry: DestinationEntry) => boolean,
   lines: Pick<Lines, 'has'>,
 ): { readonly names: ReadonlySet<string>; readonly mustWait: boolean } {
@@ -187,13 +239,13 @@ function linesFor(
   return { names, mustWait }
 }
 
-/** The lines, each in the order of arrival; an empty one is gone. */
+/** The lines, each in the order of arrival. A line that becomes empty is removed. */
 interface Lines {
   has(name: string): boolean
   join(waiting: Waiting): void
   isFirst(waiting: Waiting): boolean
-  /** Takes an append out of its lines; gives those that may be first now. */
-  leave(waiting: Waiting): Waiting[]
+  /** Takes an append out of its lines; returns the appends that may be first now. */
+  remove(waiting: Waiting): Waiting[]
   clear(): void
 }
 
@@ -213,7 +265,7 @@ function createLines(): Lines {
       }
     },
     isFirst: (waiting) => waiting.lines.every((name) => firstOf(name) === waiting),
-    leave(waiting) {
+    remove(waiting) {
       return waiting.lines.flatMap((name) => {
         const line = lines.get(name)
         line?.delete(waiting)

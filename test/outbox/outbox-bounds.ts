@@ -210,7 +210,7 @@ async function openRun(fewRows: boolean) {
         const own = how === 'own' ? made(one.ruleName, -1, to) : []
         const isTaken = how === 'own' ? model.take(used, to) : isSharedTaken
         if (isTaken) {
-          model.deliver(one, 'handOver')
+          model.deliver(one, 'giveUpToErrorAction')
           for (const record of own) model.enqueue(record)
         } else model.bury({ ...modelOf(one), id: one.sequence })
         const replacements = how === 'own' ? own.map(newRecordOf) : sharedRecords

@@ -1,14 +1,11 @@
 import { expect, test } from 'vitest'
-import { createAdmission } from '../../src/outbox/room.ts'
-import { createDestinationTable } from '../../src/outbox/books/destinations.ts'
-import { createLeave } from '../../src/outbox/leave.ts'
-import { createLedger } from '../../src/outbox/books/ledger.ts'
-import { createLedgerMetrics } from '../../src/outbox/books/ledger-metrics.ts'
+import { createRoom } from '../../src/outbox/room.ts'
+import { createDestinations } from '../../src/outbox/books/destinations.ts'
+import { createLedger, createLedgerMetrics } from '../../src/outbox/books/ledger.ts'
 import { createNewEntries, holdAll } from '../../src/outbox/new-entry.ts'
 import { startCommits } from '../../src/outbox/outbox-commits.ts'
 import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
-import { createSettledSet } from '../../src/outbox/store/settled-set.ts'
-import { createUnreadRecords } from '../../src/outbox/unread-records.ts'
+import { createPendingRemovals, createUnreadRecords } from '../../src/outbox/queue-reader.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import { newRecord, temporaryDirectory } from './outbox-parts.ts'
@@ -18,37 +15,37 @@ async function openCommits() {
   const directory = temporaryDirectory()
   const metrics = createMetrics()
   const store = await openOutboxStore(directory)
-  const table = createDestinationTable([], [], 1)
+  const destinations = createDestinations([], [], 1)
   const ledger = createLedger([])
-  const admission = createAdmission({ bytesMax: 1_000_000, bytesHeld: () => table.total().bytes })
+  const bytesHeld = () => destinations.total().bytes
   const commits = startCommits({
     directory,
     clock: systemClock,
     logger: createMemoryLogger(() => {}),
     metrics,
     store,
-    table,
+    destinations,
     ledger,
-    ledgerMetrics: createLedgerMetrics(table, metrics),
-    settled: createSettledSet(),
+    ledgerMetrics: createLedgerMetrics(destinations, metrics),
+    pendingRemovals: createPendingRemovals(),
     unread: createUnreadRecords(0),
     deadLetterBytesMax: 1_000_000,
     overflow: { paused: false },
     onAppended: () => {},
-    leave: createLeave({ admission, metrics }),
+    room: createRoom({ metrics, bytesHeld }, { bytesMax: 1_000_000 }),
   })
   let sequence = 0
-  const newEntries = createNewEntries({ table, ledger, nextSequence: () => ++sequence })
-  return { store, table, ledger, commits, newEntries }
+  const newEntries = createNewEntries({ destinations, ledger, nextSequence: () => ++sequence })
+  return { store, destinations, ledger, commits, newEntries }
 }
 
 test('a commit refuses a record whose destination has made room, and leaves nothing of it', async () => {
-  const { store, table, ledger, commits, newEntries } = await openCommits()
-  const held = holdAll(table, [newRecord('gone', 'k', '1')]) ?? []
-  for (const { entry } of held) table.release(entry)
-  const others = holdAll(table, [newRecord('there', 'k', '2')]) ?? []
+  const { store, destinations, ledger, commits, newEntries } = await openCommits()
+  const held = holdAll(destinations, [newRecord('gone', 'k', '1')]) ?? []
+  for (const { entry } of held) destinations.release(entry)
+  const others = holdAll(destinations, [newRecord('there', 'k', '2')]) ?? []
   const transaction = (entries: ReturnType<typeof newEntries>) => {
-    return { entries, bytes: 100, handedMs: systemClock.wallMs() }
+    return { entries, bytes: 100, requestedMs: systemClock.wallMs() }
   }
   await expect(commits.append(transaction(newEntries(held, 1)))).rejects.toMatchObject({
     code: 'OutboxWriteFailed',

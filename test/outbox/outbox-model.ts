@@ -46,7 +46,7 @@ export function createOutboxModel(destinationsMax: number) {
 
   function discard(letter: ModelLetter): void {
     letters.delete(letter.text)
-    count(letter, 'discard')
+    count(letter, 'dropDeadLetter')
   }
 
   /** Dead letters, of a rule or of all, oldest first. */
@@ -117,7 +117,7 @@ export function createOutboxModel(destinationsMax: number) {
       queued.set(record.text, record)
       count(record, move)
     },
-    deliver(record: ModelRecord, move: 'deliver' | 'handOver' = 'deliver'): void {
+    deliver(record: ModelRecord, move: 'deliver' | 'giveUpToErrorAction' = 'deliver'): void {
       queued.delete(record.text)
       count(record, move)
     },
@@ -125,7 +125,7 @@ export function createOutboxModel(destinationsMax: number) {
       queued.delete(letter.text)
       letters.set(letter.text, letter)
       latest.add(letter.text)
-      count(letter, 'bury')
+      count(letter, 'giveUpToDeadLetters')
     },
     /** The first record of the letter's own action takes its place in the ledger. */
     replay(letter: ModelLetter, records: readonly ModelRecord[]): void {

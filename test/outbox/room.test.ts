@@ -58,6 +58,7 @@ describe('a destination whose share is full', () => {
     settleOldest('a', 2)
     await Promise.all(waiting)
     expect(named(outbox, 'a')).toEqual(['4', '5'].slice(-named(outbox, 'a').length))
+    expect(await metrics.registry.metrics()).toContain('sluice_outbox_appends_waiting 0')
     expect(named(outbox, 'b')).toEqual(['6', '5'])
     await outbox.close()
   })

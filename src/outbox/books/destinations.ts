@@ -17,7 +17,7 @@ export interface DestinationEntry extends CounterRow {
   isStored: boolean
   /** Bytes of records that were admitted and are on their way to disk. */
   pendingBytes: number
-  /** Records that wait for room or are on their way to disk: see `DestinationTable.hold`. */
+  /** Records that wait for room or are on their way to disk: see `Destinations.hold`. */
   holds: number
 }
 
@@ -25,8 +25,8 @@ export interface DestinationEntry extends CounterRow {
 interface DestinationCounts {
   readonly records: number
   readonly bytes: number
-  readonly letters: number
-  readonly letterBytes: number
+  readonly deadLetters: number
+  readonly deadLetterBytes: number
 }
 
 const counterCount = 4
@@ -34,15 +34,15 @@ const noDestinations: ReadonlySet<Destination> = new Set()
 
 /** What the coming or going of a record or dead letter adds to the counters of its destination. */
 export const recordsRemoved = (count: number, bytes: number) => [-count, -bytes, 0, 0] as const
-export const letterAdded = (bytes: number) => [0, 0, 1, bytes] as const
-export const letterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
+export const deadLetterAdded = (bytes: number) => [0, 0, 1, bytes] as const
+export const deadLetterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
 
 /**
  * An entry is in use while the outbox has records or dead letters of it, and while it is held. One
  * that is not in use makes room for another destination at any call of `hold`: whoever is to write
  * a record holds the entry from the moment that it is handed out until the record is on disk.
  */
-export interface DestinationTable {
+export interface Destinations {
   /**
    * The entry of a destination, with an id of its own from the first time that it is seen. Each
    * call is a hold, which a `release` ends.
@@ -68,11 +68,11 @@ export interface DestinationTable {
 }
 
 /** The destinations of the outbox, in memory. An id is not given twice while the outbox is open. */
-export function createDestinationTable(
+export function createDestinations(
   rows: readonly DestinationRow[],
   counters: readonly RowWrite[],
   destinationsMax = destinationsMaxDefault,
-): DestinationTable {
+): Destinations {
   const index = createIndex(destinationsMax)
   const { byId, known } = index
   const total = noCounts()
@@ -197,8 +197,8 @@ export function countsOf({ live }: DestinationEntry): DestinationCounts {
 const noCounts = () => Array.from({ length: counterCount }, () => 0)
 
 function namedCounts(counters: readonly number[]): DestinationCounts {
-  const [records = 0, bytes = 0, letters = 0, letterBytes = 0] = counters
-  return { records, bytes, letters, letterBytes }
+  const [records = 0, bytes = 0, deadLetters = 0, deadLetterBytes = 0] = counters
+  return { records, bytes, deadLetters, deadLetterBytes }
 }
 
 /** The counters of a destination on disk once `delta` is added. */

@@ -13,9 +13,12 @@
  *             deadLettered --> dropped      deleted, or pushed out by later ones
  *     (new) --> dropped                     by QoS 0, while the destination's share was full
  */
-import { decodeCounters, encodeCounters } from './counters.ts'
-import type { CounterRow } from './counters.ts'
+import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { RowWrite } from '../store/outbox-store.ts'
+import { actionLabel } from '../store/queued-record.ts'
+import { decodeCounters, encodeCounters } from './counters.ts'
+import type { CounterRow, CounterSums } from './counters.ts'
+import type { Destinations } from './destinations.ts'
 
 /** What became of the records of one action. */
 export interface LedgerCounts {
@@ -55,12 +58,12 @@ const crowdedGrowth = 1.125
 export const moves = Object.freeze({
   accept: [1, 0, 1, 0, 0, 0],
   deliver: [0, 1, -1, 0, 0, 0],
-  handOver: [0, 1, -1, 0, 0, 1],
-  bury: [0, 0, -1, 1, 0, 0],
+  giveUpToErrorAction: [0, 1, -1, 0, 0, 1],
+  giveUpToDeadLetters: [0, 0, -1, 1, 0, 0],
   replay: [0, 0, 1, -1, 0, 0],
   /** The rule, as it is now, made other records of it. */
   replayAsOther: [0, 1, 0, -1, 0, 1],
-  discard: [0, 0, 0, -1, 1, 0],
+  dropDeadLetter: [0, 0, 0, -1, 1, 0],
   refuse: [1, 0, 0, 0, 1, 0],
 } as const)
 
@@ -191,4 +194,52 @@ function countsOf({ actionIndex, live }: LedgerRow): ActionLedger {
   const [accepted = 0, delivered = 0, queued = 0, deadLettered = 0, dropped = 0, handedOver = 0] =
     live
   return { actionIndex, accepted, delivered, queued, deadLettered, dropped, handedOver }
+}
+
+/** Keeps the metrics equal to the ledger and to what the outbox holds. */
+export interface LedgerMetrics {
+  /** The ledger has changed by this. */
+  moved(sums: CounterSums<LedgerRow>): void
+  /** Sets the gauges. */
+  publish(): void
+}
+
+export type LedgerMetricNames =
+  | 'outboxRecords'
+  | 'outboxBytes'
+  | 'deadLetters'
+  | 'deadLetterBytes'
+  | 'recordsAccepted'
+  | 'recordsDelivered'
+  | 'recordsHandedOver'
+  | 'recordsDeadLettered'
+  | 'recordsDropped'
+
+export function createLedgerMetrics(
+  destinations: Destinations,
+  metrics: Pick<Metrics, LedgerMetricNames>,
+): LedgerMetrics {
+  function publish(): void {
+    const { records, bytes, deadLetters, deadLetterBytes } = destinations.total()
+    metrics.outboxRecords.set(records)
+    metrics.outboxBytes.set(bytes)
+    metrics.deadLetters.set(deadLetters)
+    metrics.deadLetterBytes.set(deadLetterBytes)
+  }
+
+  return {
+    moved(sums: CounterSums<LedgerRow>) {
+      for (const [{ ruleName, actionIndex }, delta] of sums.entries()) {
+        const labels = { rule: ruleName, action: actionLabel(actionIndex) }
+        const [accepted = 0, delivered = 0, , deadLettered = 0, dropped = 0, handedOver = 0] = delta
+        if (accepted > 0) metrics.recordsAccepted.inc(labels, accepted)
+        if (delivered > handedOver) metrics.recordsDelivered.inc(labels, delivered - handedOver)
+        if (handedOver > 0) metrics.recordsHandedOver.inc(labels, handedOver)
+        if (deadLettered > 0) metrics.recordsDeadLettered.inc(labels, deadLettered)
+        if (dropped > 0) metrics.recordsDropped.inc(labels, dropped)
+      }
+      publish()
+    },
+    publish,
+  }
 }

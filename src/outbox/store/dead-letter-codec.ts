@@ -18,7 +18,7 @@
  */
 import { SluiceError } from '../../base/errors.ts'
 
-export const letterKeyBytes = 8
+export const deadLetterKeyBytes = 8
 const headerBytes = 26
 const layout = 1
 const attemptsMax = 0xffff_ffff
@@ -32,7 +32,7 @@ export interface GivenUpReason {
   readonly message: string
 }
 
-interface StoredLetter {
+interface DeadLetterFields {
   readonly destinationId: number
   readonly attempts: number
   readonly firstMs: number
@@ -42,22 +42,22 @@ interface StoredLetter {
   readonly record: Buffer
 }
 
-export function encodeLetter(letter: StoredLetter): Buffer {
-  const code = Buffer.from(letter.reason.code).subarray(0, reasonBytesMax)
-  const message = Buffer.from(letter.reason.message).subarray(0, reasonBytesMax)
+export function encodeDeadLetter(deadLetter: DeadLetterFields): Buffer {
+  const code = Buffer.from(deadLetter.reason.code).subarray(0, reasonBytesMax)
+  const message = Buffer.from(deadLetter.reason.message).subarray(0, reasonBytesMax)
   const header = Buffer.alloc(headerBytes)
   header[0] = layout
-  header.writeUInt32BE(letter.destinationId, 2)
-  header.writeUInt32BE(Math.min(letter.attempts, attemptsMax), 6)
-  header.writeUIntBE(letter.firstMs, 10, 6)
-  header.writeUIntBE(letter.lastMs, 16, 6)
+  header.writeUInt32BE(deadLetter.destinationId, 2)
+  header.writeUInt32BE(Math.min(deadLetter.attempts, attemptsMax), 6)
+  header.writeUIntBE(deadLetter.firstMs, 10, 6)
+  header.writeUIntBE(deadLetter.lastMs, 16, 6)
   header.writeUInt16BE(code.length, 22)
   header.writeUInt16BE(message.length, 24)
-  return Buffer.concat([header, code, message, letter.record])
+  return Buffer.concat([header, code, message, deadLetter.record])
 }
 
 /** @throws SluiceError DataFolderUnusable when the bytes are not of this layout */
-export function decodeLetter(value: Buffer): StoredLetter {
+export function decodeDeadLetter(value: Buffer): DeadLetterFields {
   if (value[0] !== layout || value[1] !== 0 || value.length < headerBytes) {
     throw new SluiceError(
       'DataFolderUnusable',

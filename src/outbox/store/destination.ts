@@ -103,11 +103,11 @@ export function canonicalText({
 export function parseDestination(json: string): Destination {
   try {
     return deepFreeze(JSON.parse(json) as Destination)
-  } catch (error) {
+  } catch (thrown) {
     throw new SluiceError(
       'DataFolderUnusable',
-      `The outbox holds a destination that cannot be read: ${messageOf(error)}`,
-      { cause: error },
+      `The outbox holds a destination that cannot be read: ${messageOf(thrown)}`,
+      { cause: thrown },
     )
   }
 }

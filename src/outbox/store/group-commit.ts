@@ -27,7 +27,7 @@ const removalRetryMs = 1_000
 export interface Append {
   readonly bytes: number
   /** When it was handed in, by the monotonic clock. */
-  readonly handedMs: number
+  readonly requestedMs: number
 }
 
 /** What is removed as one. */
@@ -54,7 +54,7 @@ interface GroupCommitDependencies<Item extends Append, Gone extends Removal> {
   /** The same in fewer removals, where that is possible: while commits fail they pile up. */
   readonly compact: (removals: readonly Gone[]) => Gone[]
   /** Called after the flush or the failure, and for what is refused. */
-  readonly onSettled: (appends: readonly Item[]) => void
+  readonly onEnded: (appends: readonly Item[]) => void
 }
 
 /** The appends of one commit. A promise for all: there are as many of them as messages. */
@@ -69,7 +69,7 @@ interface Group<Item> {
 export function createGroupCommit<Item extends Append, Gone extends Removal>(
   dependencies: GroupCommitDependencies<Item, Gone>,
 ): GroupCommit<Item, Gone> {
-  const { clock, write, onDurable, onFailed, onSettled } = dependencies
+  const { clock, write, onDurable, onFailed, onEnded } = dependencies
   const waiting = createWaitingAppends<Item>()
   const removals = createWaitingRemovals(dependencies.compact)
   let running: Promise<void> | undefined
@@ -101,26 +101,26 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     removalsFirst = false
     try {
       await write(items, removing)
-    } catch (error) {
+    } catch (thrown) {
       failing = true
       removalsFirst = items.length > 0
       removals.putBack(removing)
-      onFailed(error)
-      onSettled(items)
-      group?.reject(writeFailed(error))
+      onFailed(thrown)
+      onEnded(items)
+      group?.reject(writeFailed(thrown))
       return false
     }
     failing = false
     onDurable(items, removing)
     // Not before: until then they are counted as on their way, from then on as on disk.
-    onSettled(items)
+    onEnded(items)
     group?.resolve()
     return true
   }
 
   return {
     append(item: Item) {
-      if (closed) return refuse(item, onSettled)
+      if (closed) return refuse(item, onEnded)
       start()
       return waiting.add(item)
     },
@@ -217,8 +217,8 @@ function newGroup<Item>(): Group<Item> {
 
 const unset = (): void => undefined
 
-function refuse<Item>(item: Item, onSettled: (appends: readonly Item[]) => void): Promise<never> {
-  onSettled([item])
+function refuse<Item>(item: Item, onEnded: (appends: readonly Item[]) => void): Promise<never> {
+  onEnded([item])
   return Promise.reject(new SluiceError('OutboxWriteFailed', 'Outbox is closed'))
 }
 

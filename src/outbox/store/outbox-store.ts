@@ -23,7 +23,7 @@ import { endianness } from 'node:os'
 import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { letterKeyBytes } from './dead-letter-codec.ts'
+import { deadLetterKeyBytes } from './dead-letter-codec.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import { readKey, writeKey } from './record-codec.ts'
 import type { RecordKey } from './record-codec.ts'
@@ -68,7 +68,7 @@ export interface RowWrite {
   readonly value: Buffer
 }
 
-export interface StoredLetterEntry {
+export interface StoredDeadLetter {
   readonly id: number
   readonly value: Buffer
 }
@@ -79,8 +79,8 @@ export interface Changes {
   readonly destinationRemovals: readonly number[]
   readonly puts: readonly RecordWrite[]
   readonly removals: readonly RecordRemovals[]
-  readonly letters: readonly StoredLetterEntry[]
-  readonly letterRemovals: readonly number[]
+  readonly deadLetters: readonly StoredDeadLetter[]
+  readonly deadLetterRemovals: readonly number[]
   readonly counts: readonly RowWrite[]
   readonly ledger: readonly RowWrite[]
   readonly ledgerRemovals: readonly Buffer[]
@@ -94,8 +94,8 @@ export interface OutboxStore {
   /** The records of a destination after a sequence, in order; each value is a copy. */
   entriesAfter(destinationId: number, afterSequence: number): Iterable<StoredEntry>
   /** The dead letters after an id, in order. */
-  lettersAfter(id: number): Iterable<StoredLetterEntry>
-  letter(id: number): StoredLetterEntry | undefined
+  deadLettersAfter(id: number): Iterable<StoredDeadLetter>
+  deadLetter(id: number): StoredDeadLetter | undefined
   destinationRows(): readonly DestinationRow[]
   countRows(): readonly RowWrite[]
   ledgerRows(): readonly RowWrite[]
@@ -113,7 +113,7 @@ const lastSequenceKey = Buffer.from('lastSequence')
 export async function openOutboxStore(directory: string): Promise<OutboxStore> {
   const folder = path.join(directory, folderName)
   const tables = await openTables(folder)
-  const { environment, records, letters, destinations, counts, ledger, state } = tables
+  const { environment, records, deadLetters, destinations, counts, ledger, state } = tables
   return {
     async write(changes: Changes) {
       await committed(environment.batch(() => writeInto(tables, changes)))
@@ -123,13 +123,13 @@ export async function openOutboxStore(directory: string): Promise<OutboxStore> {
         start: [destinationId, afterSequence + 1],
         end: [destinationId + 1, 0],
       }),
-    *lettersAfter(id: number) {
-      for (const { key, value } of letters.getRange({ start: letterKey(id + 1) })) {
-        yield { id: letterIdOf(key), value }
+    *deadLettersAfter(id: number) {
+      for (const { key, value } of deadLetters.getRange({ start: deadLetterKey(id + 1) })) {
+        yield { id: deadLetterIdOf(key), value }
       }
     },
-    letter(id: number) {
-      const value = letters.get(letterKey(id))
+    deadLetter(id: number) {
+      const value = deadLetters.get(deadLetterKey(id))
       return value && { id, value }
     },
     destinationRows: () =>
@@ -141,7 +141,7 @@ export async function openOutboxStore(directory: string): Promise<OutboxStore> {
     ledgerRows: () => rowsOf(ledger),
     lastSequence() {
       const value = state.get(lastSequenceKey)
-      return value === undefined ? 0 : letterIdOf(value)
+      return value === undefined ? 0 : deadLetterIdOf(value)
     },
     close: () => environment.close(),
   }
@@ -149,7 +149,7 @@ export async function openOutboxStore(directory: string): Promise<OutboxStore> {
 
 /** Within `batch`: the promises of the single operations are those of the batch. */
 function writeInto(tables: Tables, changes: Changes): void {
-  const { records, letters, destinations, counts, ledger, state } = tables
+  const { records, deadLetters, destinations, counts, ledger, state } = tables
   for (const id of changes.destinationRemovals) {
     void destinations.remove(destinationKey(id))
     void counts.remove(destinationKey(id))
@@ -165,12 +165,12 @@ function writeInto(tables: Tables, changes: Changes): void {
   for (const { destination, sequences } of changes.removals) {
     for (const sequence of sequences) void records.remove([destination.id, sequence])
   }
-  for (const { id, value } of changes.letters) void letters.put(letterKey(id), value)
-  for (const id of changes.letterRemovals) void letters.remove(letterKey(id))
+  for (const { id, value } of changes.deadLetters) void deadLetters.put(deadLetterKey(id), value)
+  for (const id of changes.deadLetterRemovals) void deadLetters.remove(deadLetterKey(id))
   for (const row of changes.counts) void counts.put(row.key, row.value)
   for (const row of changes.ledger) void ledger.put(row.key, row.value)
   if (changes.lastSequence !== undefined) {
-    void state.put(lastSequenceKey, letterKey(changes.lastSequence))
+    void state.put(lastSequenceKey, deadLetterKey(changes.lastSequence))
   }
 }
 
@@ -194,7 +194,7 @@ type RecordTable = Database<Buffer, RecordKey>
 interface Tables {
   readonly environment: RootDatabase<Buffer, Buffer>
   readonly records: RecordTable
-  readonly letters: Table
+  readonly deadLetters: Table
   readonly destinations: Table
   readonly counts: Table
   readonly ledger: Table
@@ -210,16 +210,20 @@ async function openTables(folder: string): Promise<Tables> {
     return {
       environment,
       records: environment.openDB<Buffer, RecordKey>({ name: 'records', ...recordEncoding }),
-      letters: table('letters'),
+      deadLetters: table('letters'),
       destinations: table('destinations'),
       counts: table('counts'),
       ledger: table('ledger'),
       state: table('state'),
     }
-  } catch (error) {
-    throw new SluiceError('DataFolderUnusable', `${folder} cannot be opened: ${messageOf(error)}`, {
-      cause: error,
-    })
+  } catch (thrown) {
+    throw new SluiceError(
+      'DataFolderUnusable',
+      `${folder} cannot be opened: ${messageOf(thrown)}`,
+      {
+        cause: thrown,
+      },
+    )
   }
 }
 
@@ -264,12 +268,12 @@ export function destinationKey(id: number): Buffer {
 }
 
 /** Ids and sequences are at most 2^53 - 1. */
-function letterKey(id: number): Buffer {
-  const key = Buffer.alloc(letterKeyBytes)
+function deadLetterKey(id: number): Buffer {
+  const key = Buffer.alloc(deadLetterKeyBytes)
   key.writeBigUInt64BE(BigInt(id))
   return key
 }
 
-function letterIdOf(key: Buffer): number {
+function deadLetterIdOf(key: Buffer): number {
   return Number(key.readBigUInt64BE(0))
 }

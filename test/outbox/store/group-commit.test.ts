@@ -7,7 +7,7 @@ interface Item extends Append {
   readonly name: string
 }
 
-const item = (name: string, bytes = 1): Item => ({ name, bytes, handedMs: 0 })
+const item = (name: string, bytes = 1): Item => ({ name, bytes, requestedMs: 0 })
 const key = (sequence: number) => ({ sequence, count: 1 })
 
 /** A group commit over a disk that answers when it is told to. */
@@ -44,7 +44,7 @@ function openCommits() {
           .reduce((sum, { count }) => sum + count, 0),
       }))
     },
-    onSettled: () => undefined,
+    onEnded: () => undefined,
   })
   return { clock, writes, failures, commits }
 }

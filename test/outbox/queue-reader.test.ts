@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
-import { createUnreadRecords } from '../../src/outbox/unread-records.ts'
+import { createUnreadRecords } from '../../src/outbox/queue-reader.ts'
 
 const one = 1
 const record = (sequence: number, bytes = 10): QueuedRecord => ({

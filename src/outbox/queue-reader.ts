@@ -1,0 +1,205 @@
+/**
+ * Reads the queue of a destination: the records that are durable, and neither delivered nor given
+ * up.
+ *
+ * Two things spare the disk:
+ * - The newest records of each destination stay in memory until they are read: a producer that
+ *   keeps up reads nothing from disk. What is in memory is on disk as well, and was never read: a
+ *   record that was read, from memory or from disk, is dropped here, with all records before it.
+ *   For each destination memory holds all records after a sequence, so that reading on from there
+ *   needs nothing else. Records that do not fit are left to the disk, the oldest first.
+ * - Records whose removal is not on disk yet are left out when the disk is read.
+ */
+import type { OutboxStore, RecordPosition, RecordRemovals } from './store/outbox-store.ts'
+import { acceptedAtMsOf } from './store/record-codec.ts'
+import { queuedRecord } from './store/queued-record.ts'
+import type { QueuedRecord, ReadLimits } from './store/queued-record.ts'
+import type { RecordAges } from './record-ages.ts'
+
+interface QueueReader {
+  /** The records of a destination after a sequence (0: from the first), in order. */
+  read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
+  /** The age of the oldest record of a destination, in milliseconds. */
+  oldestAgeMs(destinationId: number): number | undefined
+}
+
+interface QueueReaderDependencies {
+  readonly store: Pick<OutboxStore, 'entriesAfter'>
+  readonly pendingRemovals: PendingRemovals
+  readonly unread: UnreadRecords
+  readonly ages: Pick<RecordAges, 'ageMs'>
+}
+
+export function createQueueReader({
+  store,
+  pendingRemovals,
+  unread,
+  ages,
+}: QueueReaderDependencies): QueueReader {
+  function* queuedAfter(destinationId: number, afterSequence: number) {
+    for (const entry of store.entriesAfter(destinationId, afterSequence)) {
+      if (!pendingRemovals.has(entry)) yield entry
+    }
+  }
+  function readFromDisk(
+    destinationId: number,
+    afterSequence: number,
+    { countMax, bytesMax }: ReadLimits,
+  ): QueuedRecord[] {
+    const records: QueuedRecord[] = []
+    let readBytes = 0
+    for (const { sequence, value } of queuedAfter(destinationId, afterSequence)) {
+      if (records.length === countMax) break
+      const record = queuedRecord(sequence, value)
+      readBytes += record.bytes
+      if (records.length > 0 && readBytes > bytesMax) break
+      records.push(record)
+    }
+    return records
+  }
+
+  return {
+    read(destinationId, afterSequence, limits) {
+      const newest = unread.take(destinationId, afterSequence, limits)
+      if (newest !== undefined) return newest
+      const records = readFromDisk(destinationId, afterSequence, limits)
+      unread.passed(destinationId, records.at(-1)?.sequence ?? afterSequence)
+      return records
+    },
+    oldestAgeMs(destinationId) {
+      const [oldest] = queuedAfter(destinationId, 0)
+      if (oldest === undefined) return undefined
+      const { sequence, value } = oldest
+      return ages.ageMs({ sequence, acceptedAtMs: acceptedAtMsOf(value) })
+    },
+  }
+}
+
+/** Of all destinations together; beyond it those of a destination are left to the disk. */
+const unreadBytesMax = 16 * 1024 * 1024
+const unreadRecordsMax = 20_000
+
+export interface UnreadRecords {
+  /** A record of this destination is durable now: those of a destination in order. */
+  add(destinationId: number, record: QueuedRecord): void
+  /**
+   * Reads on after a sequence.
+   *
+   * @returns undefined when not all records after it are here
+   */
+  take(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[] | undefined
+  /** All records of a destination up to this sequence were read. */
+  passed(destinationId: number, sequence: number): void
+  /** These destinations are no more. */
+  forget(destinationIds: readonly number[]): void
+}
+
+interface Unread {
+  /** All that is on disk after this sequence is in `records`. */
+  afterSequence: number
+  records: QueuedRecord[]
+}
+
+/** @param lastSequence the last one that is on disk: of those before, none is here */
+export function createUnreadRecords(lastSequence: number): UnreadRecords {
+  const byDestination = new Map<number, Unread>()
+  const held = { records: 0, bytes: 0 }
+
+  function drop(unread: Unread, count: number): QueuedRecord[] {
+    const dropped = unread.records.splice(0, count)
+    unread.afterSequence = dropped.at(-1)?.sequence ?? unread.afterSequence
+    held.records -= dropped.length
+    for (const { stored } of dropped) held.bytes -= stored.length
+    return dropped
+  }
+
+  function unreadOf(destinationId: number): Unread {
+    const known = byDestination.get(destinationId)
+    if (known) return known
+    const unread: Unread = { afterSequence: lastSequence, records: [] }
+    byDestination.set(destinationId, unread)
+    return unread
+  }
+
+  return {
+    add(destinationId: number, record: QueuedRecord) {
+      const unread = unreadOf(destinationId)
+      // On disk it can be read a moment before the word of its being there comes here.
+      if (record.sequence <= unread.afterSequence) return
+      unread.records.push(record)
+      held.records += 1
+      held.bytes += record.stored.length
+      if (held.records > unreadRecordsMax || held.bytes > unreadBytesMax) {
+        drop(unread, unread.records.length)
+      }
+    },
+    take(destinationId: number, afterSequence: number, limits: ReadLimits) {
+      const unread = unreadOf(destinationId)
+      if (afterSequence < unread.afterSequence) return undefined
+      drop(unread, countUpTo(unread.records, afterSequence))
+      return drop(unread, countWithin(unread.records, limits))
+    },
+    passed(destinationId: number, sequence: number) {
+      const unread = unreadOf(destinationId)
+      if (sequence <= unread.afterSequence) return
+      drop(unread, countUpTo(unread.records, sequence))
+      unread.afterSequence = sequence
+    },
+    forget(destinationIds: readonly number[]) {
+      for (const id of destinationIds) {
+        const unread = byDestination.get(id)
+        if (unread) drop(unread, unread.records.length)
+        byDestination.delete(id)
+      }
+    },
+  }
+}
+
+function countUpTo(records: readonly QueuedRecord[], sequence: number): number {
+  const end = records.findIndex((record) => record.sequence > sequence)
+  return end < 0 ? records.length : end
+}
+
+/** As many as a read gives: the first one even if it is larger. */
+function countWithin(records: readonly QueuedRecord[], { countMax, bytesMax }: ReadLimits): number {
+  let bytes = 0
+  const end = records.findIndex((record, index) => {
+    bytes += record.bytes
+    return index === countMax || (index > 0 && bytes > bytesMax)
+  })
+  return end < 0 ? records.length : end
+}
+
+/** Settled records whose removal is not on disk yet: they are passed over when reading. */
+export interface PendingRemovals {
+  has(key: RecordPosition): boolean
+  add(records: RecordRemovals): void
+  removed(records: RecordRemovals): void
+  size(): number
+}
+
+/** Bounded by the producer, which begins no call while it is large. */
+export function createPendingRemovals(): PendingRemovals {
+  const byDestination = new Map<number, Set<number>>()
+  let size = 0
+  return {
+    has: ({ destinationId, sequence }: RecordPosition) =>
+      byDestination.get(destinationId)?.has(sequence) === true,
+    add({ destination, sequences }: RecordRemovals) {
+      const known = byDestination.get(destination.id) ?? new Set()
+      byDestination.set(destination.id, known)
+      size -= known.size
+      for (const sequence of sequences) known.add(sequence)
+      size += known.size
+    },
+    removed({ destination, sequences }: RecordRemovals) {
+      const known = byDestination.get(destination.id)
+      if (known === undefined) return
+      size -= known.size
+      for (const sequence of sequences) known.delete(sequence)
+      size += known.size
+      if (known.size === 0) byDestination.delete(destination.id)
+    },
+    size: () => size,
+  }
+}
