@@ -20,23 +20,18 @@ export const generatedDocuments: Readonly<Record<string, () => string | Promise<
   ...awsOperationTables,
 }
 
+/** The document as it is, with a new table of errors between its two markers. */
 function errorsDocument(): string {
   const rows = Object.entries<ErrorKind>(errorCatalogue).map(
-    ([code, { status, retryable, description }]) =>
-      `| \`${code}\` | ${status} | ${retryable ? 'yes' : 'no'} | ${description} |`,
+    ([code, { status, retryable, description }]) => [
+      `\`${code}\``,
+      String(status),
+      retryable ? 'yes' : 'no',
+      description,
+    ],
   )
-  return `# Errors
-
-Made from \`src/base/errors.ts\` by \`npm run docs\`.
-
-Over HTTP an error is \`{"message": "..."}\` with the header \`x-amzn-ErrorType: <code>\`, as AWS IoT answers. On the command line it is
-one line, \`sluice: <message>\`, and exit code 1. "Retryable" says whether the same call can succeed later without a
-change by the caller.
-
-| code | HTTP status | retryable | meaning |
-| --- | --- | --- | --- |
-${rows.join('\n')}
-`
+  const table = markdownTable(['code', 'HTTP status', 'retryable', 'meaning'], rows)
+  return replaceBetween(readFileSync(pathOf('docs/ERRORS.md'), 'utf8'), 'errors', table)
 }
 
 /** The document as it is, with a new table of variables between its two markers. */

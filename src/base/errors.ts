@@ -1,9 +1,9 @@
 /**
- * The catalogue of errors: every error that crosses a folder has a code from here, and
- * docs/ERRORS.md lists the same codes (a test keeps the two equal).
+ * The catalogue of errors: every error that leaves a room has a code from here. docs/ERRORS.md is
+ * generated from it.
  *
- * `status` is the HTTP status that the code answers with; `retryable` says whether the same call
- * can succeed later without a change by the caller.
+ * `status` is the HTTP status of the answer. `retryable` says whether the same call can succeed
+ * later without a change by the caller.
  */
 export interface ErrorKind {
   readonly status: number
@@ -18,138 +18,158 @@ const kind = (status: number, retryable: boolean, description: string): ErrorKin
 })
 
 export const errorCatalogue = Object.freeze({
-  // AWS IoT's own codes: names and statuses are its service model's.
+  // Codes of AWS IoT: names and statuses are those of its service model.
   SqlParseException: kind(400, false, 'A rule statement or a template cannot be read or checked.'),
   InvalidRequestException: kind(
     400,
     false,
     'A request, a payload or one of its fields is not valid.',
   ),
-  UnauthorizedException: kind(401, false, 'The rule is not there, or the caller may not see it.'),
-  AccessDeniedException: kind(403, false, 'The caller may not reach this server or do this.'),
+  UnauthorizedException: kind(401, false, 'The rule does not exist, or the caller may not see it.'),
+  AccessDeniedException: kind(
+    403,
+    false,
+    'The caller may not use this server, or may not make this request.',
+  ),
   MissingAuthenticationTokenException: kind(403, false, 'The request is not signed.'),
   IncompleteSignatureException: kind(
     403,
     false,
-    'The Authorization header cannot be read, or lacks a part.',
+    'The Authorization header cannot be read or lacks a part.',
   ),
-  UnrecognizedClientException: kind(
-    403,
-    false,
-    'The access key, or the session token with it, is not known.',
-  ),
+  UnrecognizedClientException: kind(403, false, 'The access key or its session token is unknown.'),
   InvalidSignatureException: kind(
     403,
     false,
-    'The signature is not that of this request, or is more than five minutes off.',
+    'The signature does not fit the request, or its time is more than five minutes off.',
   ),
   ExpiredTokenException: kind(403, false, 'The access key has expired.'),
-  MalformedPolicyException: kind(400, false, 'A policy document is not valid, or not enforceable.'),
+  MalformedPolicyException: kind(
+    400,
+    false,
+    'A policy document is not valid or cannot be enforced.',
+  ),
   ThrottlingException: kind(
     400,
     true,
-    'Too many requests, or too many that could not be let in; 429 on the data plane.',
+    'There were too many requests, or too many refused ones; the data plane answers 429.',
   ),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
-  ResourceAlreadyExistsException: kind(409, false, 'A rule of this name exists already.'),
+  ResourceAlreadyExistsException: kind(409, false, 'A rule with this name already exists.'),
   ConflictingResourceUpdateException: kind(
     409,
     true,
-    'Another write to the same rule is under way.',
+    'Another write to the same rule has not finished.',
   ),
-  LimitExceededException: kind(410, false, 'A limit, such as the number of rules, is reached.'),
-  InternalException: kind(500, true, 'A fault of the engine itself; the log has the cause.'),
+  LimitExceededException: kind(410, false, 'A limit is reached, such as the number of rules.'),
+  InternalException: kind(500, true, 'The engine itself has failed; the log names the cause.'),
   InternalFailureException: kind(
     500,
     true,
-    'The same, under the name that tags and endpoints use.',
+    'The same as InternalException, for tags and endpoints.',
   ),
   ServiceUnavailableException: kind(503, true, 'The engine is starting, stopping or out of room.'),
 
-  // Lambda's, of event source mappings.
+  // Codes of AWS Lambda for event source mappings.
   InvalidParameterValueException: kind(400, false, 'A parameter of the request is not valid.'),
-  ValidationException: kind(400, false, 'A member of the request is out of its range.'),
-  ResourceConflictException: kind(409, false, 'An event source mapping of the two exists already.'),
+  ValidationException: kind(400, false, 'A member of the request is out of range.'),
+  ResourceConflictException: kind(
+    409,
+    false,
+    'This stream and this function already have an event source mapping.',
+  ),
   ResourceInUseException: kind(400, true, 'The event source mapping is being changed.'),
-  TooManyRequestsException: kind(429, true, 'Too many requests to the API of Lambda.'),
-  ServiceException: kind(500, true, 'A fault of the engine itself; the log has the cause.'),
+  TooManyRequestsException: kind(429, true, 'There were too many requests to the Lambda API.'),
+  ServiceException: kind(500, true, 'The engine itself has failed; the log names the cause.'),
 
-  // The process: each ends `sluice` with one line and exit code 1.
+  // Errors of the process: each ends `sluice` with one line and exit code 1.
   ConfigInvalid: kind(500, false, 'An environment variable or option has an unusable value.'),
-  PortUnavailable: kind(500, false, 'A port cannot be listened on: taken, or not permitted.'),
+  PortUnavailable: kind(
+    500,
+    false,
+    'A port cannot be opened, because it is in use or not permitted.',
+  ),
   DataFolderLocked: kind(500, false, 'Another process uses the data folder.'),
   DataFolderOfAnother: kind(
     500,
     false,
-    "The data folder is a lab's where an engine is started, or the other way round.",
+    'An engine was started with the data folder of a lab, or a lab with that of an engine.',
   ),
-  DataFolderUnusable: kind(500, false, 'The data folder cannot be made, read or written.'),
+  DataFolderUnusable: kind(500, false, 'The data folder cannot be created, read or written.'),
   DataFolderVersionUnsupported: kind(500, false, 'A newer release wrote the data folder.'),
   RuleFileInvalid: kind(
     500,
     false,
-    'A file in the rules folder is unreadable or not a valid rule.',
+    'A file in the rules folder cannot be read or is not a valid rule.',
   ),
   IdentityFileInvalid: kind(
     500,
     false,
-    'A file of keys, passwords or certificates is open to others, unreadable or not valid.',
+    'A file of keys, passwords or certificates is open to others, cannot be read or is not valid.',
   ),
 
-  BrokerUnreachable: kind(500, true, 'No MQTT broker answers a command that connects to one.'),
+  BrokerUnreachable: kind(500, true, 'A command cannot connect to an MQTT broker.'),
   BrokerRefused: kind(
     500,
     false,
-    'An MQTT broker refuses the connection, a message or a subscription of a command.',
+    'An MQTT broker refused the connection, a message or a subscription of a command.',
   ),
 
-  // The message path.
-  PayloadTooLarge: kind(413, false, 'A message is over the payload limit.'),
-  OutboxWriteFailed: kind(503, true, 'Records could not be made durable; nothing is acknowledged.'),
-  OutboxFull: kind(503, true, 'A destination has no room; a message that cannot wait is dropped.'),
+  // Errors of the message path.
+  PayloadTooLarge: kind(413, false, 'The payload of a message is too large.'),
+  OutboxWriteFailed: kind(
+    503,
+    true,
+    'Records could not be written to disk; the message is not acknowledged.',
+  ),
+  OutboxFull: kind(
+    503,
+    true,
+    'A destination has no room left; a message that cannot wait is dropped.',
+  ),
   SenderGone: kind(
     503,
     true,
-    'The connection of a message went before its turn behind an external function.',
+    'A connection closed while its message waited behind one with an external function.',
   ),
-  OutputTooLong: kind(413, false, 'A rule makes an output that is longer than any record.'),
+  OutputTooLong: kind(413, false, 'The output of a rule is longer than any record may be.'),
   OutputNotAllowed: kind(
     400,
     false,
-    'A rule makes an output that its SQL version does not have, such as an array under 2015-10-08.',
+    'The SQL version of a rule does not allow its output, such as an array under 2015-10-08.',
   ),
   TemplateFailed: kind(
     400,
     false,
-    'A template of an action gave a value that the field cannot hold.',
+    'A template of an action made a value that its field cannot hold.',
   ),
   ExternalFunctionFailed: kind(
     502,
     true,
-    "A function of a rule that calls out failed; none of the rule's actions runs for the message.",
+    'An external function of a rule failed; none of its actions runs for the message.',
   ),
   WorkLimitExceeded: kind(
     413,
     false,
-    "A rule needs more work for a message than one may do; none of the rule's actions runs.",
+    'A rule exceeded its work budget for a message; none of its actions runs.',
   ),
   EvaluationFailed: kind(
     500,
     false,
-    "Evaluating a rule failed for a message by a fault of the engine; none of the rule's actions runs.",
+    'The engine failed while it evaluated a rule; none of the actions runs for the message.',
   ),
   ConsumerFailed: kind(
     502,
     true,
-    'A consumer cannot go on: the stream cannot be read, or the handler failed too often.',
+    'A consumer stopped: the stream cannot be read, or the handler failed too often.',
   ),
   ActionFailed: kind(400, false, 'An action of a rule could not be carried out for a message.'),
 } satisfies Record<string, ErrorKind>)
 
 export type ErrorCode = keyof typeof errorCatalogue
 
-/** An error with a code from the catalogue. `cause` is what led to it, for the log. */
+/** An error with a code from the catalogue. Its `cause` is for the log. */
 export class SluiceError extends Error {
   readonly code: ErrorCode
   /** Further members of the HTTP answer, e.g. `resourceArn` of ResourceAlreadyExistsException. */
@@ -175,17 +195,17 @@ export class SluiceError extends Error {
   }
 }
 
-/** The text of anything thrown, for a message to people. */
+/** The text of anything thrown, for messages that people read. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
-/** A request, or a part of one, that is not valid; `message` names the field. */
+/** The error of a request that is not valid; `message` names the field. */
 export function invalidRequest(message: string): SluiceError {
   return new SluiceError('InvalidRequestException', message)
 }
 
-/** A text that came from outside, cut for a message to people. */
+/** Cuts a text from outside for messages that people read. */
 export function shorten(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax)}...`
 }
