@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { Clock } from '../base/clock.ts'
 import { invalidRequest, SluiceError } from '../base/errors.ts'
 import { createLoginLimiter, networkOf } from '../identity/passwords/login-limiter.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
@@ -101,7 +102,7 @@ export function createHttpServer(
     if (request.is404) unknownPaths.refuseMissingOperation(request)
   })
   const guard =
-    access && guardApi(app, access, { clock, failures: createLoginLimiter({ clock }), calls, apis })
+    access && guardApi(app, access, { clock, failures: failureLimits(clock), calls, apis })
   readBodies(
     app,
     {
@@ -139,6 +140,11 @@ export function createHttpServer(
     },
   }
 }
+
+const failureLimits = (clock: Clock) => ({
+  known: createLoginLimiter({ clock }),
+  unknown: createLoginLimiter({ clock }),
+})
 
 function callLimiterOf(
   { clock }: HttpServerDependencies,

@@ -23,9 +23,11 @@ import { restOfPath } from './rest-of-path.ts'
 /**
  * Who may call the HTTP API, in three steps of a request's life:
  *
- * 1. Its headers are there: a request that is not signed, is signed with an unknown key, or comes
- *    from an address with too many failures is refused before its body is read.
+ * 1. Its headers are there: a request that is not signed, or is signed with an unknown key, is
+ *    refused before its body is read.
  * 2. Its body is there: the signature is verified over the path and the bytes as they came.
+ *    A valid signature passes whatever failed before it: guesses are answered less often, and
+ *    verifying costs no more than a hash.
  * 3. Its path, query and body are read as the route reads them: the policy of the key decides.
  *
  * Until step 2 has passed every path answers the same, also a path that does not exist or does not
@@ -42,10 +44,19 @@ export interface ApiAccess {
   readonly metricsToken: string | undefined
 }
 
+/**
+ * Key ids are no secret and cost nothing to invent, so that the failures of unknown keys must not
+ * count against the known keys of an address.
+ */
+interface FailureLimits {
+  readonly known: Pick<LoginLimiter, 'waitMs' | 'failed'>
+  readonly unknown: Pick<LoginLimiter, 'waitMs' | 'failed'>
+}
+
 interface ApiGuardDependencies {
   readonly clock: Clock
   /** Counts refused signatures by access key and address. */
-  readonly failures: Pick<LoginLimiter, 'waitMs' | 'failed'>
+  readonly failures: FailureLimits
   /** Undefined: authenticated clients may call at any rate. */
   readonly calls: CallLimiter | undefined
   /** The APIs that are served: each has its signing name. */
@@ -84,12 +95,8 @@ export function guardApi(
     const parsed = parseAuthorization(request.headers)
     if ('reason' in parsed) throw new SluiceError(refusalCodes[parsed.reason], parsed.message)
     const attempt = { address: request.ip, user: parsed.accessKeyId }
-    const waitMs = failures.waitMs(attempt)
-    if (waitMs > 0) throw throttled(waitMs, 'Too many requests could not be let in.')
     attempts.set(request, attempt)
-    if (keys.find(parsed.accessKeyId)) return
-    failures.failed(attempt)
-    throw unknownKey()
+    if (!keys.find(parsed.accessKeyId)) throw failed(failures.unknown, attempt, unknownKey())
   })
 
   app.addHook('preValidation', async (request) => {
@@ -110,8 +117,8 @@ export function guardApi(
     )
     if (!verified.isValid) {
       const attempt = attempts.get(request)
-      if (attempt && isGuess(verified.reason)) failures.failed(attempt)
-      throw new SluiceError(refusalCodes[verified.reason], verified.message)
+      const refusal = new SluiceError(refusalCodes[verified.reason], verified.message)
+      throw attempt && isGuess(verified.reason) ? failed(failures.known, attempt, refusal) : refusal
     }
     const caller = keys.find(verified.accessKeyId)
     // The file may have changed while the signature was verified.
@@ -138,6 +145,22 @@ export const taggingHeader = 'x-amz-tagging'
 
 /** A clock that is off, or a key that has expired, is no attempt to guess a secret. */
 const isGuess = (reason: RefusalReason) => reason === 'mismatch' || reason === 'unknownKey'
+
+/**
+ * Counts a failure.
+ *
+ * @returns the refusal; beyond the limit ThrottlingException, which tells nothing of the guess
+ */
+function failed(
+  limit: FailureLimits['known'],
+  attempt: LoginAttempt,
+  refusal: SluiceError,
+): SluiceError {
+  const waitMs = limit.waitMs(attempt)
+  if (waitMs > 0) return throttled(waitMs, 'Too many requests could not be let in.')
+  limit.failed(attempt)
+  return refusal
+}
 
 function unknownKey(): SluiceError {
   return new SluiceError(
