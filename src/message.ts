@@ -3,22 +3,22 @@ export interface Message {
   /** The topic that rules see: for Basic Ingest without its `$aws/rules/<rule>/` prefix. */
   readonly topic: string
   /** Basic Ingest: the one rule that this message is for. */
-  readonly basicIngestRule?: string
+  readonly basicIngestRule?: string | undefined
   /** The exact bytes. They belong to the message: never a view of a reused buffer. */
   readonly payload: Buffer
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly transport: 'mqtt' | 'http'
   /** Absent when the message did not come over MQTT. */
-  readonly clientId?: string
-  readonly principal?: string
-  readonly sourceIp?: string
-  readonly traceId?: string
+  readonly clientId?: string | undefined
+  readonly principal?: string | undefined
+  readonly sourceIp?: string | undefined
+  readonly traceId?: string | undefined
   /** When it arrived, in epoch milliseconds; what `timestamp()` gives. */
   readonly timestampMs: number
-  readonly mqtt5?: Mqtt5Properties
+  readonly mqtt5?: Mqtt5Properties | undefined
   /** How many republish actions sent it on, one after the other. Absent: none did. */
-  readonly republishDepth?: number
+  readonly republishDepth?: number | undefined
 }
 
 /** The connection that a message came by. */

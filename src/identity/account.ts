@@ -87,7 +87,7 @@ export async function openAccount(
     if (reason === reported) return
     reported = reason
     logger.warn(
-      { reason, ...(known !== undefined && { accountId: known }) },
+      { reason, accountId: known },
       known === undefined
         ? 'STS does not say which account this is: it is asked again; or set SLUICE_ACCOUNT_ID'
         : 'STS does not say which account this is: it is asked again; the last known one holds',

@@ -44,7 +44,7 @@ interface MqttAccessDependencies {
 
 export interface MqttAccessOptions {
   /** Absent: nobody has a password. */
-  readonly passwordFile?: string
+  readonly passwordFile?: string | undefined
   /** It need not be there: then everyone who may connect may do everything. */
   readonly policiesDir: string
   /** Whether clients that say nothing of themselves are let in, by the way that they come. */
@@ -52,7 +52,7 @@ export interface MqttAccessOptions {
   /** What the resources of policies belong to. */
   readonly owner: ResourceOwner
   /** Those that may sign the URL of a WebSocket. The caller closes them. */
-  readonly accessKeys?: Pick<AccessKeys, 'find'>
+  readonly accessKeys?: Pick<AccessKeys, 'find'> | undefined
 }
 
 /** @throws SluiceError IdentityFileInvalid: the password file or a policy */
@@ -180,12 +180,11 @@ const userUnitsMax = 256
 const nothing = combinePolicies([])
 
 function variablesOf({ certificate }: Peer, { clientId }: Login): PermissionsOptions['variables'] {
-  const commonName = certificate?.commonName
   return {
     'iot:ClientId': clientId,
     // There is no registry of things: a client is the thing of its name.
     'iot:Connection.Thing.ThingName': clientId,
-    ...(commonName === undefined ? {} : { 'iot:Certificate.Subject.CommonName': commonName }),
+    'iot:Certificate.Subject.CommonName': certificate?.commonName,
   }
 }
 

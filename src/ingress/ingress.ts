@@ -68,7 +68,10 @@ export interface Ingress {
   /** The last message of the topic that was published with the retain flag. */
   retained(topic: string): RetainedMessage | undefined
   /** A page of them, in the order of their topics: at most `max`, of those after `after`. */
-  listRetained(page: { readonly after?: string; readonly max: number }): readonly RetainedMessage[]
+  listRetained(page: {
+    readonly after?: string | undefined
+    readonly max: number
+  }): readonly RetainedMessage[]
   /**
    * Ends the connection of a client.
    *
@@ -90,8 +93,8 @@ interface Address {
 
 interface DisconnectOptions {
   /** Forgets its session, also where it is not connected. */
-  readonly cleanSession?: boolean
-  readonly preventWillMessage?: boolean
+  readonly cleanSession?: boolean | undefined
+  readonly preventWillMessage?: boolean | undefined
 }
 
 export interface IngressDependencies {
@@ -103,9 +106,9 @@ export interface IngressDependencies {
    */
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /** Who may connect, and what he may do. Absent: everyone may do everything. */
-  readonly access?: Access
+  readonly access?: Access | undefined
   /** Who may open a WebSocket. Absent: nobody. */
-  readonly webSocketGuard?: WebSocketGuard
+  readonly webSocketGuard?: WebSocketGuard | undefined
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock

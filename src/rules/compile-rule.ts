@@ -16,7 +16,7 @@ export interface RuleDefinition {
   readonly createdAt: number
   readonly tags: Readonly<Record<string, string>>
   /** How its records are delivered, as far as that is said for this rule. */
-  readonly delivery?: RuleDelivery
+  readonly delivery?: RuleDelivery | undefined
 }
 
 /** A rule that is ready to run: nothing of it is parsed again for a message. Frozen. */

@@ -6,12 +6,12 @@ import { ruleFilterMatches } from '../topics/topic-filter.ts'
 /** What ListTopicRules asks for. */
 export interface RuleQuery {
   /** Rules whose filter matches this topic, or is this filter. */
-  readonly topic?: string
-  readonly ruleDisabled?: boolean
+  readonly topic?: string | undefined
+  readonly ruleDisabled?: boolean | undefined
   /** Rules in the answer at most. */
   readonly maxResults: number
   /** Where the page before ended, as its `nextToken` says. */
-  readonly nextToken?: string
+  readonly nextToken?: string | undefined
 }
 
 export interface RulePage {

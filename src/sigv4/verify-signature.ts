@@ -42,9 +42,9 @@ export interface SignatureRules {
 export interface SigningKey {
   readonly secretAccessKey: string
   /** Of the keys of a session: the request must carry it, and no other may. */
-  readonly sessionToken?: string
+  readonly sessionToken?: string | undefined
   /** Epoch milliseconds; absent: never. */
-  readonly expiresMs?: number
+  readonly expiresMs?: number | undefined
 }
 
 /** Services name these reasons differently: each maps them to its own codes. */

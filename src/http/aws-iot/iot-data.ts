@@ -167,9 +167,9 @@ export function addDataPlaneRoutes(
       retain,
       transport: 'http',
       sourceIp: request.ip,
-      ...(principal === undefined ? {} : { principal }),
+      principal,
       timestampMs: clock.wallMs(),
-      ...(mqtt5 && { mqtt5 }),
+      mqtt5,
     }
     await withinTime(broker.publish(message), clock)
     return { message: 'OK', traceId: request.id }
@@ -185,15 +185,15 @@ export function addDataPlaneRoutes(
 
   app.get('/retainedMessage', { schema: listRetainedMessages }, async (request) => {
     const { maxResults = maxResultsDefault, nextToken } = request.query
-    const after = nextToken ? { after: topicOfToken(nextToken) } : {}
-    const found = broker.listRetained({ ...after, max: maxResults + 1 })
+    const after = nextToken ? topicOfToken(nextToken) : undefined
+    const found = broker.listRetained({ after, max: maxResults + 1 })
     const page = found.slice(0, maxResults)
     const last = page.at(-1)
     return {
       retainedTopics: page.map(({ topic, payload, qos, lastModifiedMs }) => {
         return { topic, payloadSize: payload.length, qos, lastModifiedTime: lastModifiedMs }
       }),
-      ...(last && found.length > page.length ? { nextToken: tokenOf(last.topic) } : {}),
+      nextToken: last && found.length > page.length ? tokenOf(last.topic) : undefined,
     }
   })
 

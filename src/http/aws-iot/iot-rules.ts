@@ -146,7 +146,7 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
   const probe = async (name: string, payload: TopicRulePayload): Promise<void> => {
     if (!probeRoles) return
     const { delivery } = rules.byName(name) ?? {}
-    compile({ name, payload, createdAt: 0, tags: {}, ...(delivery && { delivery }) })
+    compile({ name, payload, createdAt: 0, tags: {}, delivery })
     await probeRoles(payload, delivery)
   }
 
@@ -178,9 +178,10 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
     const { topic, ruleDisabled, maxResults = maxResultsDefault, nextToken } = request.query
     const page = rules.list({
       maxResults,
-      ...(topic ? { topic } : {}),
-      ...(nextToken ? { nextToken } : {}),
-      ...(ruleDisabled === undefined ? {} : { ruleDisabled }),
+      // An empty parameter counts as absent.
+      topic: topic || undefined,
+      nextToken: nextToken || undefined,
+      ruleDisabled,
     })
     return { ...page, rules: page.rules.map(listItemOf) }
   })

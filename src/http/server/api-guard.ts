@@ -211,11 +211,13 @@ function namesOf(request: FastifyRequest) {
   const params = isRecord(request.params) ? request.params : {}
   const { ruleName, clientId } = params
   return {
-    ...(typeof ruleName === 'string' ? { ruleName } : {}),
-    ...(typeof clientId === 'string' ? { clientId } : {}),
-    ...(url.endsWith('/*') ? { topic: restOfPath(request.raw.url, url.slice(0, -1)) } : {}),
+    ruleName: textOf(ruleName),
+    clientId: textOf(clientId),
+    topic: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,
   }
 }
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
 
 /** @throws SluiceError AccessDeniedException: a bearer token that is not valid */
 function bearsToken(request: FastifyRequest, token: string | undefined): boolean {

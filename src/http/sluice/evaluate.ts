@@ -201,7 +201,7 @@ function recordMembers({ destination, partitionKey, explicitHashKey }: NewRecord
   return {
     streamName,
     partitionKey,
-    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    explicitHashKey,
     hashKey: explicitHashKey ?? hashKeyOf(partitionKey).toString(),
   }
 }

@@ -71,11 +71,11 @@ export function messageOfRequest(request: MessageRequest, source: MessageSource)
     retain: false,
     transport: request.transport ?? 'mqtt',
     timestampMs: request.timestamp ?? source.nowMs,
-    ...(clientId === undefined ? {} : { clientId }),
-    ...(principal === undefined ? {} : { principal }),
-    ...(sourceIp === undefined ? {} : { sourceIp }),
-    ...(traceId === undefined ? {} : { traceId }),
-    ...(mqtt5 === undefined ? {} : { mqtt5: mqtt5Of(mqtt5, source.where) }),
+    clientId,
+    principal,
+    sourceIp,
+    traceId,
+    mqtt5: mqtt5 && mqtt5Of(mqtt5, source.where),
   }
 }
 

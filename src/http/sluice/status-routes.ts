@@ -64,7 +64,7 @@ export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDepende
     return reply
       .status(status === 'ok' ? 200 : 503)
       .header('cache-control', 'no-store')
-      .send({ status, ...(reasons.length > 0 && { reasons }) })
+      .send({ status, reasons: reasons.length > 0 ? reasons : undefined })
   })
 
   app.get('/v1/metrics', { schema: getMetrics }, async (_request, reply) => {

@@ -96,7 +96,7 @@ export function parseAccessKeys(text: string): ReadonlyMap<string, AccessKey> {
 export interface NewAccessKey {
   /** What the key may do: a policy document. */
   readonly policy: unknown
-  readonly description?: string
+  readonly description?: string | undefined
 }
 
 /**
@@ -115,7 +115,7 @@ export async function createAccessKey(
     accessKeyId: `SLUICE${randomLetters(14)}`,
     secretAccessKey: randomLetters(40).toLowerCase(),
   }
-  const added = { ...pair, ...(description === undefined ? {} : { description }), policy }
+  const added = { ...pair, description, policy }
   await withFileLock(file, async () => {
     const before = await readSecretFile(file)
     const entries = before ? readEntriesOf(file, before.text) : []
@@ -168,13 +168,13 @@ function readKey(value: unknown, where: string): AccessKey {
     accessKeyId: entry.accessKeyId,
     secretAccessKey: entry.secretAccessKey,
     policy: compilePolicy(entry.policy, `${where}.policy`),
-    ...(typeof sessionToken === 'string' ? { sessionToken } : {}),
-    ...(expiresAt === undefined ? {} : { expiresMs: timeOf(expiresAt, `${where}.expiresAt`) }),
+    sessionToken,
+    expiresMs: expiresAt === undefined ? undefined : timeOf(expiresAt, `${where}.expiresAt`),
   }
 }
 
 /** The value itself stays out of the message: it may be a secret. */
-function requireText(value: unknown, form: RegExp, where: string): void {
+function requireText(value: unknown, form: RegExp, where: string): asserts value is string {
   if (typeof value === 'string' && form.test(value)) return
   throw invalidRequest(`${where} must be a text that matches ${form.source}`)
 }

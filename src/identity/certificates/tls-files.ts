@@ -30,7 +30,7 @@ export interface TlsFiles {
 export interface TlsMaterial {
   readonly cert: string
   readonly key: string
-  readonly ca?: string
+  readonly ca?: string | undefined
 }
 
 interface TlsContent extends TlsMaterial {
@@ -63,9 +63,9 @@ export function openTlsFiles(
 async function versionOf(files: TlsFiles, reads?: FileReads): Promise<string | undefined> {
   const { certificateFile, keyFile, authorityFile } = files
   const versions = await Promise.all(
-    [certificateFile, keyFile, ...(authorityFile === undefined ? [] : [authorityFile])].map(
-      (file) => versionOfFile(file, reads),
-    ),
+    [certificateFile, keyFile, authorityFile]
+      .filter((file) => file !== undefined)
+      .map((file) => versionOfFile(file, reads)),
   )
   return versions.includes(undefined) ? undefined : versions.join(' ')
 }
@@ -84,10 +84,8 @@ async function readFiles(files: TlsFiles, reads?: FileReads): Promise<TlsContent
   return {
     cert: certificate.text,
     key: key.text,
-    ...(authority && { ca: authority.text }),
-    version: [certificate, key, ...(authority ? [authority] : [])]
-      .map((file) => file.version)
-      .join(' '),
+    ca: authority?.text,
+    version: [certificate, key, authority].flatMap((file) => file?.version ?? []).join(' '),
   }
 }
 

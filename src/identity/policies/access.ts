@@ -12,21 +12,23 @@ export interface Peer {
   readonly transport: 'tcp' | 'tls' | 'websocket'
   readonly sourceIp: string | undefined
   /** Of a client certificate that TLS verified. */
-  readonly certificate?: {
-    /** As AWS IoT's certificate id: SHA-256 of the DER, 64 hexadecimal digits in lower case. */
-    readonly principal: string
-    readonly commonName?: string
-  }
+  readonly certificate?:
+    | {
+        /** As AWS IoT's certificate id: SHA-256 of the DER, 64 hexadecimal digits in lower case. */
+        readonly principal: string
+        readonly commonName?: string | undefined
+      }
+    | undefined
   /** Of the key that signed the URL of a WebSocket. */
-  readonly accessKeyId?: string
+  readonly accessKeyId?: string | undefined
 }
 
 /** What the CONNECT says of its client. */
 export interface Login {
   /** Where it gave none, the one that the broker made for it. */
   readonly clientId: string
-  readonly username?: string
-  readonly password?: Uint8Array
+  readonly username?: string | undefined
+  readonly password?: Uint8Array | undefined
 }
 
 export type Admission =

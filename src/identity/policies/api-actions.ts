@@ -14,10 +14,10 @@ export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
   readonly route: string
   /** What the path names, decoded exactly as the route's handler reads it. */
-  readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string>>>
+  readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string | undefined>>>
   readonly query: Readonly<Record<string, unknown>>
   /** Whether a new resource is given tags with it. */
-  readonly isTagged?: boolean
+  readonly isTagged?: boolean | undefined
   /** The body as JSON, read when it is asked for; undefined when it is none. */
   readonly body: () => unknown
 }

@@ -31,7 +31,7 @@ const policyVariableNames = [
   'iot:Connection.Thing.ThingName',
 ] as const
 type PolicyVariableName = (typeof policyVariableNames)[number]
-export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string>>>
+export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string | undefined>>>
 
 /** A text that is compared as it is, one character of any kind, or a variable. */
 type Part =

@@ -26,7 +26,7 @@ export interface PolicyRequest {
   /** The whole ARN, e.g. `arn:aws:iot:eu-central-1:123456789012:topic/a/b`; `*` when there is none. */
   readonly resource: string
   /** Of the connection; one that is absent matches nothing. */
-  readonly variables?: PolicyVariables
+  readonly variables?: PolicyVariables | undefined
 }
 
 /** `implicitDeny`: nothing speaks of it, which denies it as well. */

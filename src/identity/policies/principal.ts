@@ -5,7 +5,7 @@ export interface CertificateIdentity {
   /** As AWS IoT's certificate id: SHA-256 of the DER, 64 hexadecimal digits in lower case. */
   readonly principal: string
   /** Of the subject; absent when there is none, or more than one. */
-  readonly commonName?: string
+  readonly commonName?: string | undefined
 }
 
 /** @param certificate DER bytes, as `getPeerX509Certificate()?.raw` gives them, PEM, or one read before */
@@ -13,11 +13,7 @@ export function identityOf(
   certificate: Uint8Array | string | X509Certificate,
 ): CertificateIdentity {
   const read = readCertificate(certificate)
-  const commonName = commonNameOf(read)
-  return {
-    principal: principalOf(read),
-    ...(commonName === undefined ? {} : { commonName }),
-  }
+  return { principal: principalOf(read), commonName: commonNameOf(read) }
 }
 
 /** @returns the principal alone */

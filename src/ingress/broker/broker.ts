@@ -64,8 +64,8 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
       const login: Login = {
         clientId: client.id,
         // Aedes gives null for what is not there, whatever its types say.
-        ...(typeof username === 'string' && { username }),
-        ...(Buffer.isBuffer(password) && { password }),
+        username: username ?? undefined,
+        password: password ?? undefined,
       }
       void decideLogin(dependencies, client, login, (error, success) => {
         if (error === null) resumeSession(dependencies, client)

@@ -77,11 +77,7 @@ export function createPorts(dependencies: PortsDependencies, options: PortsOptio
         { clock, log, metrics },
         { material, timeoutMs: options.connectTimeoutMs },
         ({ socket, sourceIp, certificate, leftMs }) =>
-          accept(
-            socket,
-            { transport: 'tls', sourceIp, ...(certificate && { certificate }) },
-            leftMs,
-          ),
+          accept(socket, { transport: 'tls', sourceIp, certificate }, leftMs),
       )
       handshake = tls
       // Whoever ends TLS discards what comes after (RFC 5246, 7.2.1).

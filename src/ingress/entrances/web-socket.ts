@@ -184,7 +184,7 @@ function identify(
   return {
     transport: 'websocket',
     sourceIp: addressOf(request),
-    ...(shown.certificate && { certificate: shown.certificate }),
+    certificate: shown.certificate,
     ...signer,
   }
 }

@@ -30,9 +30,9 @@ export interface FrameFault {
     | 'not_connect'
   readonly detail: string
   /** Of a PUBLISH, where it could be read. */
-  readonly topic?: string
+  readonly topic?: string | undefined
   /** Bytes of the payload of a PUBLISH, or of any other packet. */
-  readonly size?: number
+  readonly size?: number | undefined
 }
 
 export interface FrameLimits extends TopicLimits {

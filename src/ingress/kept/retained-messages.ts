@@ -14,7 +14,10 @@ export interface RetainedMessages {
   store(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos'>): boolean
   get(topic: string): RetainedMessage | undefined
   /** In the order of the topics' UTF-16 code units, at most `max` of those after `after`. */
-  list(page: { readonly after?: string; readonly max: number }): readonly RetainedMessage[]
+  list(page: {
+    readonly after?: string | undefined
+    readonly max: number
+  }): readonly RetainedMessage[]
   /**
    * What is kept at this moment and matches one of the filters: each topic comes once, and what is
    * stored later does not come. A message that is replaced before

@@ -8,18 +8,20 @@ import type { Value } from '../values/values.ts'
 export interface SqlMessage {
   readonly topic: string
   readonly payload: Buffer
-  readonly clientId?: string
-  readonly principal?: string
-  readonly sourceIp?: string
-  readonly traceId?: string
+  readonly clientId?: string | undefined
+  readonly principal?: string | undefined
+  readonly sourceIp?: string | undefined
+  readonly traceId?: string | undefined
   readonly timestampMs: number
-  readonly mqtt5?: {
-    readonly contentType?: string
-    readonly payloadFormatIndicator?: 0 | 1
-    readonly responseTopic?: string
-    readonly correlationData?: Buffer
-    readonly userProperties?: readonly (readonly [string, string])[]
-  }
+  readonly mqtt5?:
+    | {
+        readonly contentType?: string
+        readonly payloadFormatIndicator?: 0 | 1
+        readonly responseTopic?: string
+        readonly correlationData?: Buffer
+        readonly userProperties?: readonly (readonly [string, string])[]
+      }
+    | undefined
 }
 
 /** What SQL can see of the engine. */
