@@ -8,7 +8,7 @@ import type { StaticCredentials, Sts } from './sts.ts'
 import { createRoleCredentials } from './credentials.ts'
 import type { RoleCredentials } from './credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
-import { createKinesisCalls } from './put-records.ts'
+import { createKinesisCalls } from './kinesis-calls.ts'
 
 /** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
 export interface AwsCallsOptions {

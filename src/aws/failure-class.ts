@@ -2,7 +2,16 @@
  * What a failure of an AWS call means, for entries of an answer and for whole calls alike. Pure:
  * the class follows from the failure alone; delivery/call/retry.ts says what is done about it.
  */
-import type { Failure } from './kinesis-calls.ts'
+/** Why Kinesis or STS did not carry out a call, or did not take one record of it. */
+export interface Failure {
+  /** The error code of the service, the code of a network error, or the name of the error. */
+  readonly code: string
+  readonly message: string
+  /** The service that failed: STS when it was asked for the role, otherwise Kinesis. */
+  readonly source: 'AssumeRole' | 'Kinesis'
+  /** The HTTP status, when there was an answer to the whole call. */
+  readonly status?: number | undefined
+}
 
 /** Whose failure it is, and thereby who has to wait. */
 export type FailureClass = 'passing' | 'destination' | 'record'

@@ -1,27 +1,35 @@
-/** What the producer needs of Kinesis: one call, and for each record of it what became of it. */
+import {
+  DescribeStreamSummaryCommand,
+  KinesisClient,
+  ListShardsCommand,
+  PutRecordCommand,
+  PutRecordsCommand,
+} from '@aws-sdk/client-kinesis'
+import type {
+  PutRecordsCommandInput,
+  PutRecordsRequestEntry,
+  PutRecordsResultEntry,
+  Shard,
+} from '@aws-sdk/client-kinesis'
+import { AwsJson1_1Protocol } from '@aws-sdk/core/protocols'
+import { collectBody } from '@smithy/core/protocols'
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import { messageOf } from '../base/errors.ts'
+import { unlessAborted } from '../base/unless-aborted.ts'
+import { sdkProviderOf } from './credentials.ts'
+import type { AwsCredentials, RoleCredentials } from './credentials.ts'
+import { isExpiredToken } from './failure-class.ts'
+import type { Failure } from './failure-class.ts'
+import type { StaticCredentials } from './sts.ts'
 
-/** More than the shards that an account of AWS has by default in any region. */
-export const shardsListedMax = 20_000
-
-/** The operations that write. A role written for AWS IoT may allow the first alone. */
+/** The operations that write. A role written for AWS IoT may allow only PutRecord. */
 export type PutOperation = 'PutRecord' | 'PutRecords'
 
 /** A record as Kinesis takes it. */
 export interface OutgoingRecord {
   readonly partitionKey: string
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   readonly data: Buffer
-}
-
-/** Why a record, or a whole call, was not taken. */
-export interface Failure {
-  /** The error code of the service, the code of a network error, or the name of what was thrown. */
-  readonly code: string
-  readonly message: string
-  /** Who failed: STS when the role was to be assumed, or Kinesis. */
-  readonly source: 'AssumeRole' | 'Kinesis'
-  /** The HTTP status, when there was an answer to the whole call. */
-  readonly status?: number
 }
 
 export type RecordOutcome =
@@ -29,20 +37,21 @@ export type RecordOutcome =
   | { readonly ok: false; readonly failure: Failure }
 
 /**
- * An answered call holds an outcome for each record, in their order: that it was answered does not
- * mean that any record was taken. A failed call took none, as far as can be known.
+ * What became of a call. An answered call holds one outcome per record, in the order of the records:
+ * an answer does not mean that Kinesis took any of them. A failed call took none, as far as Sluice
+ * can know.
  */
 export type CallOutcome =
   | { readonly answered: true; readonly records: readonly RecordOutcome[] }
   | { readonly answered: false; readonly failure: Failure }
 
-/** A stream by its name in the account of the caller, or by its ARN in any. */
+/** A stream, by its name in the account of the caller or by its ARN in any account. */
 export interface StreamReference {
   readonly streamName: string
-  readonly streamArn?: string
+  readonly streamArn?: string | undefined
 }
 
-/** An open shard and the hash keys that are its own, both ends included: 0 to 2^128 - 1. */
+/** An open shard and its range of hash keys (0 to 2^128 - 1), both ends included. */
 export interface ShardRange {
   readonly shardId: string
   readonly startingHashKey: bigint
@@ -55,20 +64,249 @@ export type ShardListing =
 
 export interface PutRequest extends StreamReference {
   readonly operation: PutOperation
-  /** One for PutRecord, 1 to 500 for PutRecords. */
+  /** One record for PutRecord, 1 to 500 for PutRecords. */
   readonly records: readonly OutgoingRecord[]
   readonly signal: AbortSignal
 }
 
-/** The calls of one region and role. */
+/** The calls to Kinesis in one region with one role. None of them rejects. */
 export interface KinesisCalls {
-  /** Never rejects. */
+  /** Writes records in one call. Each record has an outcome, unless the whole call failed. */
   put(request: PutRequest): Promise<CallOutcome>
-  /** The size of a record that the stream takes; undefined when that cannot be read. Never rejects. */
+  /** The largest record that the stream takes, in bytes; undefined when that cannot be read. */
   recordBytesMax(stream: StreamReference): Promise<number | undefined>
-  /**
-   * The open shards of a stream, at most `shardsListedMax`: a failure where there are more. Never
-   * rejects.
-   */
+  /** The open shards of a stream. A stream with more than `shardsListedMax` counts as a failure. */
   listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing>
+}
+
+interface KinesisCallsOptions {
+  readonly region: string
+  /** The credentials of the role that writes. Without them the process writes as itself. */
+  readonly credentials?: RoleCredentials | undefined
+  /** The credentials of the process. Without them the SDK's credential chain is used. */
+  readonly baseCredentials?: StaticCredentials | undefined
+  readonly requestHandler: NodeHttpHandler
+  /** Without it the SDK's rules apply, `AWS_ENDPOINT_URL_KINESIS` among them. */
+  readonly endpoint?: string | undefined
+}
+
+/**
+ * Makes the client that writes to Kinesis in one region with one role. The policy in
+ * delivery/call/retry.ts decides about retries of records and of calls, so the client itself
+ * retries nothing, and every error that it throws becomes an outcome.
+ */
+export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
+  const { region, credentials, baseCredentials, requestHandler, endpoint } = options
+  const provider = credentials === undefined ? baseCredentials : sdkProviderOf(credentials)
+  const client = new KinesisClient({
+    region,
+    requestHandler,
+    maxAttempts: 1,
+    protocol: PutRecordsProtocol,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(provider !== undefined && { credentials: provider }),
+  })
+  // The SDK's logging step copies all records of a call, and Sluice does not use its log.
+  client.middlewareStack.remove('loggerMiddleware')
+  // The SDK renews the process's own credentials by itself, except those that AWS calls expired.
+  const identity: Pick<RoleCredentials, 'current' | 'drop'> = credentials ?? {
+    current: () => client.config.credentials() as Promise<AwsCredentials>,
+    drop: () => void client.config.credentials({ forceRefresh: true }).catch(() => undefined),
+  }
+
+  async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
+    const { operation, records, signal } = request
+    const stream = named(request)
+    const entries = records.map(({ partitionKey, explicitHashKey, data }) =>
+      explicitHashKey === undefined
+        ? { PartitionKey: partitionKey, Data: data }
+        : { PartitionKey: partitionKey, ExplicitHashKey: explicitHashKey, Data: data },
+    )
+    const [entry] = entries
+    if (operation === 'PutRecord' && entry !== undefined) {
+      const command = new PutRecordCommand({ ...stream, ...entry })
+      return [outcomeOf(await client.send(command, { abortSignal: signal }))]
+    }
+    const command = new PutRecordsCommand({ ...stream, Records: entries })
+    const { Records: results = [] } = await client.send(command, { abortSignal: signal })
+    return results.map(outcomeOf)
+  }
+
+  return {
+    async put(request: PutRequest): Promise<CallOutcome> {
+      let used: AwsCredentials
+      try {
+        // An abort ends only this wait: other callers of the role may be waiting for the same answer.
+        used = await unlessAborted(identity.current(), request.signal)
+      } catch (error) {
+        return { answered: false, failure: failureOf(error, 'AssumeRole') }
+      }
+      try {
+        return { answered: true, records: await send(request) }
+      } catch (error) {
+        const failure = failureOf(error, 'Kinesis')
+        if (isExpiredToken(failure)) identity.drop(used)
+        return { answered: false, failure }
+      }
+    },
+    async recordBytesMax(stream: StreamReference) {
+      try {
+        const command = new DescribeStreamSummaryCommand(named(stream))
+        const { StreamDescriptionSummary: summary } = await client.send(command)
+        const { MaxRecordSizeInKiB: kibibytes } = summary ?? {}
+        return kibibytes === undefined ? undefined : kibibytes * 1_024
+      } catch {
+        // A role written for AWS IoT may write and do nothing else.
+        return undefined
+      }
+    },
+    async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {
+      try {
+        return { listed: true, shards: await listOpenShards(client, stream, signal) }
+      } catch (error) {
+        return { listed: false, failure: failureOf(error, 'Kinesis') }
+      }
+    },
+  }
+}
+
+/** AWS's default limits of shards per account are lower than this in every region. */
+const shardsListedMax = 20_000
+const shardsOfPage = 1_000
+
+async function listOpenShards(
+  client: KinesisClient,
+  stream: StreamReference,
+  abortSignal: AbortSignal,
+): Promise<readonly ShardRange[]> {
+  const open: ShardRange[] = []
+  const MaxResults = shardsOfPage
+  let token: string | undefined
+  for (let page = 0; page < shardsListedMax / shardsOfPage; page++) {
+    // A request with a token must not repeat the stream and the filter.
+    const input =
+      token === undefined
+        ? { ...named(stream), MaxResults, ShardFilter: { Type: 'AT_LATEST' as const } }
+        : { NextToken: token, MaxResults }
+    const { Shards: shards = [], NextToken } = await client.send(new ListShardsCommand(input), {
+      abortSignal,
+    })
+    open.push(...shards.flatMap(rangeOfOpen))
+    if (!NextToken) return open
+    token = NextToken
+  }
+  throw new Error(`The stream has more than ${shardsListedMax} shards`)
+}
+
+/** Closed shards are left out here too, because not every emulator knows the filter. */
+function rangeOfOpen({ ShardId: shardId, HashKeyRange, SequenceNumberRange }: Shard): ShardRange[] {
+  const { StartingHashKey, EndingHashKey } = HashKeyRange ?? {}
+  if (!shardId || !StartingHashKey || !EndingHashKey) return []
+  if (SequenceNumberRange?.EndingSequenceNumber) return []
+  return [
+    { shardId, startingHashKey: BigInt(StartingHashKey), endingHashKey: BigInt(EndingHashKey) },
+  ]
+}
+
+function named({ streamName, streamArn }: StreamReference) {
+  return streamArn === undefined ? { StreamName: streamName } : { StreamARN: streamArn }
+}
+
+/** The outcome of one record. PutRecord answers like an entry of PutRecords without an error. */
+function outcomeOf(result: PutRecordsResultEntry): RecordOutcome {
+  const { ShardId: shardId, SequenceNumber: sequenceNumber, ErrorCode, ErrorMessage } = result
+  // Some services write an absent member as null.
+  if (!ErrorCode && shardId && sequenceNumber) {
+    return { ok: true, shardId, sequenceNumber }
+  }
+  const code = ErrorCode ?? 'InternalFailure'
+  const message = ErrorMessage ?? 'The answer holds neither a sequence number nor an error'
+  return { ok: false, failure: { code, message, source: 'Kinesis' } }
+}
+
+/** The failure that stands for an error of the service, of the network or of reading the answer. */
+function failureOf(thrown: unknown, source: Failure['source']): Failure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const status = statusOf(error)
+  return {
+    code: codeOf(error),
+    message: messageOf(error),
+    source,
+    ...(status === undefined ? {} : { status }),
+  }
+}
+
+/** Error names that say less than the error's code: the SDK also names a cut connection a timeout. */
+const vagueNames: ReadonlySet<string> = new Set(['Error', 'AggregateError', 'TimeoutError'])
+
+function codeOf(error: Error): string {
+  if (!vagueNames.has(error.name) || !('code' in error)) return error.name
+  const { code } = error
+  return typeof code === 'string' && code !== 'ETIMEDOUT' ? code : error.name
+}
+
+function statusOf(error: Error): number | undefined {
+  if (!('$metadata' in error)) return undefined
+  const metadata = error.$metadata as { readonly httpStatusCode?: number } | undefined
+  return metadata?.httpStatusCode
+}
+
+type Protocol = Pick<AwsJson1_1Protocol, 'serializeRequest' | 'deserializeResponse'>
+
+/**
+ * The protocol of the Kinesis client (AWS JSON 1.1) with a shorter path for PutRecords: entries and
+ * results are written and read by their known members. The client's own serializer looks each member
+ * up in a schema, which takes as long per record as the rest of delivery. Other operations and all
+ * errors go through the client's own code.
+ */
+class PutRecordsProtocol extends AwsJson1_1Protocol {
+  override async serializeRequest(
+    operation: Parameters<Protocol['serializeRequest']>[0],
+    input: object,
+    context: Parameters<Protocol['serializeRequest']>[2],
+  ): ReturnType<Protocol['serializeRequest']> {
+    if (operation.name !== 'PutRecords') return super.serializeRequest(operation, input, context)
+    const { Records: entries = [], ...stream } = input as PutRecordsCommandInput
+    const request = await super.serializeRequest(operation, stream, context)
+    request.body = bodyOf(stream, entries)
+    return request
+  }
+
+  override async deserializeResponse<Output extends { $metadata: object }>(
+    operation: Parameters<Protocol['deserializeResponse']>[0],
+    context: Parameters<Protocol['deserializeResponse']>[1],
+    response: Parameters<Protocol['deserializeResponse']>[2],
+  ): Promise<Output> {
+    if (operation.name !== 'PutRecords' || this.isErrorResponse(response.statusCode)) {
+      return super.deserializeResponse(operation, context, response)
+    }
+    const bytes: Uint8Array = await collectBody(response.body, context)
+    const answer: object = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return { ...answer, $metadata: this.deserializeMetadata(response) } as Output
+  }
+}
+
+/**
+ * The body of PutRecords. The entries are written one by one into a buffer: one text of all entries
+ * would be as large as the body, and V8 frees texts of that size only when it collects its old
+ * generation.
+ *
+ * @param stream the other members of the request: at least one, all of them strings
+ */
+function bodyOf(stream: object, entries: readonly PutRecordsRequestEntry[]): Buffer {
+  const parts = [`${JSON.stringify(stream).slice(0, -1)},"Records":[`]
+  for (const [index, entry] of entries.entries()) parts.push(textOf(entry, index > 0 ? ',' : ''))
+  parts.push(']}')
+  const body = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0))
+  let end = 0
+  for (const part of parts) end += body.write(part, end)
+  return body
+}
+
+function textOf(entry: PutRecordsRequestEntry, separator: string): string {
+  const { Data, PartitionKey, ExplicitHashKey } = entry
+  const data = Buffer.isBuffer(Data) ? Data : Buffer.from(Data ?? [])
+  const hashKey = ExplicitHashKey === undefined ? '' : `,"ExplicitHashKey":"${ExplicitHashKey}"`
+  const key = JSON.stringify(PartitionKey)
+  return `${separator}{"Data":"${data.toString('base64')}"${hashKey},"PartitionKey":${key}}`
 }

@@ -3,7 +3,7 @@ import { roleArnOf } from '../../outbox/outbox.ts'
 import type { Destination } from '../../outbox/outbox.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import type { Failure } from '../../aws/kinesis-calls.ts'
+import type { Failure } from '../../aws/failure-class.ts'
 import { adviceOn, classify } from '../../aws/failure-class.ts'
 
 /** Says that a destination fails: in the metric at once, in the log once a minute a code. */

@@ -1,7 +1,7 @@
 import { messageOf } from '../../base/errors.ts'
 import type { QueuedDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { Failure } from '../../aws/kinesis-calls.ts'
+import type { Failure } from '../../aws/failure-class.ts'
 
 /** Has a stream made that Kinesis does not know, where the engine was told how: in the lab. */
 export interface StreamMaker {

@@ -1,4 +1,5 @@
-import type { CallOutcome, Failure } from '../../aws/kinesis-calls.ts'
+import type { CallOutcome } from '../../aws/kinesis-calls.ts'
+import type { Failure } from '../../aws/failure-class.ts'
 import { classify, deniesPutRecords, isShardThrottle } from '../../aws/failure-class.ts'
 
 /** What becomes of the records of a call. Every record stands in exactly one of the lists. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Failure } from '../../../src/aws/kinesis-calls.ts'
+import type { Failure } from '../../../src/aws/failure-class.ts'
 import {
   adviceOn,
   classify,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { CallOutcome, Failure, RecordOutcome } from '../../../src/aws/kinesis-calls.ts'
+import type { CallOutcome, RecordOutcome } from '../../../src/aws/kinesis-calls.ts'
+import type { Failure } from '../../../src/aws/failure-class.ts'
 import { judge } from '../../../src/delivery/outcome/verdict.ts'
 
 const taken: RecordOutcome = { ok: true, shardId: 'shardId-000000000000', sequenceNumber: '1' }
