@@ -1,53 +1,54 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Destination, DestinationCredentials } from '../outbox/outbox.ts'
+import type { Destination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { createSts } from './sts.ts'
 import type { StaticCredentials, Sts } from './sts.ts'
 import { createRoleCredentials } from './credentials.ts'
-import type { RoleCredentials } from './credentials.ts'
+import type { AssumedRole, RoleCredentials } from './credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './kinesis-calls.ts'
 
-/** Where Kinesis and STS are. All absent: the SDK's own rules, its environment variables too. */
+/** Where Kinesis and STS are. Without endpoints the SDK's rules and environment variables apply. */
 export interface AwsCallsOptions {
-  /** Of all destinations, whatever endpoint they name: so that nothing leads out of the lab. */
-  readonly kinesisEndpoint?: string
-  readonly stsEndpoint?: string
-  /** Who assumes the roles, and who the process is. Absent: the SDK's chain. */
-  readonly baseCredentials?: StaticCredentials
-  /** Connections to one host; at least as many as there are calls in flight. */
-  readonly socketsMax?: number
-  /** Until the answer begins, and between any two parts of it. */
-  readonly requestTimeoutMs?: number
+  /** Overrides the endpoints that destinations name, so that the lab never leaves the machine. */
+  readonly kinesisEndpoint?: string | undefined
+  readonly stsEndpoint?: string | undefined
+  /** The credentials of the process, which assume the roles. Without them: the SDK's chain. */
+  readonly baseCredentials?: StaticCredentials | undefined
+  /** Connections to one host: at least as many as there may be calls in flight. */
+  readonly socketsMax?: number | undefined
+  /** The longest wait for the start of an answer, and between two parts of it. */
+  readonly requestTimeoutMs?: number | undefined
 }
 
-/** The calls of all destinations: one client for each region, endpoint and identity. */
+/** The clients of all destinations: one for each region, endpoint and identity. */
 export interface AwsCalls {
+  /** The calls to Kinesis with the region, endpoint and credentials of a destination. */
   callsFor(destination: Destination): KinesisCalls
-  /** The credentials of a role, shared by all that act with it. */
+  /** The credentials of a role, shared by every client that acts with the role. */
   credentialsOf(region: string, roleArn: string, externalId?: string): RoleCredentials
-  /** What all connections go through. */
+  /** The HTTP handler that holds all connections. */
   readonly requestHandler: NodeHttpHandler
-  /** The account that this process belongs to, as STS says. Rejects with what the SDK throws. */
+  /** The account of this process, from STS. Rejects with the SDK's error. */
   accountId(region: string): Promise<string>
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): void
 }
 
 const socketsMaxDefault = 256
 const connectionTimeoutMs = 3_000
-/** A call that is given up may have been carried out: too short a time makes duplicates. */
+/** A call that timed out may still have been carried out: a short timeout makes duplicates. */
 const requestTimeoutMsDefault = 15_000
-/** Clients, and sets of credentials, that are kept; beyond it the oldest is made anew when used. */
-const rememberedMax = 1_000
+/** Clients, and sets of credentials. The least recently used one makes room and is made again. */
+const clientsMax = 1_000
 
 /**
- * Clients for AWS, or for whatever the endpoints name.
+ * Makes the clients for AWS, or for the services that the endpoints name.
  *
- * One HTTP/1.1 handler with connections kept alive serves all: the Kinesis client's own HTTP/2
- * handler opens a connection a call, and does not speak to plain HTTP.
+ * All clients share one HTTP/1.1 handler, which keeps its connections alive. The Kinesis client's
+ * default HTTP/2 handler opens one connection per call and cannot use plain HTTP.
  */
 export function createAwsCalls(
   dependencies: { readonly clock: Clock; readonly logger: Logger },
@@ -55,29 +56,19 @@ export function createAwsCalls(
 ): AwsCalls {
   const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
   const requestHandler = createRequestHandler(options)
-  const stsByRegion = createBoundedMap<string, Sts>(rememberedMax)
-  const credentialsByRole = createBoundedMap<string, RoleCredentials>(rememberedMax)
-  const callsByText = createBoundedMap<string, KinesisCalls>(rememberedMax)
-  const base = baseCredentials === undefined ? {} : { baseCredentials }
+  const stsByRegion = createBoundedMap<string, Sts>(clientsMax)
+  const credentialsByRole = createBoundedMap<string, RoleCredentials>(clientsMax)
+  const callsByIdentity = createBoundedMap<string, KinesisCalls>(clientsMax)
 
   function stsIn(region: string): Sts {
     return stsByRegion.getOrMake(region, () =>
-      createSts({
-        region,
-        requestHandler,
-        ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }),
-        ...base,
-      }),
+      createSts({ region, requestHandler, endpoint: stsEndpoint, baseCredentials }),
     )
   }
 
-  function credentialsOf(
-    region: string,
-    identity: Omit<Extract<DestinationCredentials, { kind: 'role' }>, 'kind'>,
-  ): RoleCredentials {
-    const { roleArn, externalId } = identity
-    const text = JSON.stringify([region, roleArn, externalId])
-    return credentialsByRole.getOrMake(text, () => {
+  function credentialsOf(region: string, { roleArn, externalId }: AssumedRole): RoleCredentials {
+    const key = JSON.stringify([region, roleArn, externalId])
+    return credentialsByRole.getOrMake(key, () => {
       const { assumeRole } = stsIn(region)
       return createRoleCredentials({ ...dependencies, assumeRole }, { roleArn, externalId })
     })
@@ -86,19 +77,18 @@ export function createAwsCalls(
   return {
     callsFor({ region, endpoint: ownEndpoint, credentials }: Destination) {
       const endpoint = kinesisEndpoint ?? ownEndpoint
-      return callsByText.getOrMake(JSON.stringify([region, endpoint, credentials]), () =>
+      return callsByIdentity.getOrMake(JSON.stringify([region, endpoint, credentials]), () =>
         createKinesisCalls({
           region,
           requestHandler,
-          ...(endpoint === undefined ? {} : { endpoint }),
-          ...(credentials.kind === 'role'
-            ? { credentials: credentialsOf(region, credentials) }
-            : base),
+          endpoint,
+          baseCredentials,
+          credentials: credentials.kind === 'role' ? credentialsOf(region, credentials) : undefined,
         }),
       )
     },
     credentialsOf: (region: string, roleArn: string, externalId?: string) =>
-      credentialsOf(region, { roleArn, ...(externalId === undefined ? {} : { externalId }) }),
+      credentialsOf(region, { roleArn, externalId }),
     requestHandler,
     accountId: (region: string) => stsIn(region).accountId(),
     close: () => requestHandler.destroy(),
@@ -112,7 +102,7 @@ function createRequestHandler(options: AwsCallsOptions): NodeHttpHandler {
     httpAgent: agent,
     httpsAgent: agent,
     connectionTimeout: connectionTimeoutMs,
-    // The first ends when the answer begins; an answer that stops half way is left to the second.
+    // The first timeout ends when an answer begins; the second ends an answer that stops half way.
     requestTimeout: timeoutMs,
     socketTimeout: timeoutMs,
     throwOnRequestTimeout: true,

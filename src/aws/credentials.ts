@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
-/** What a call is signed with. */
+/** Credentials that sign calls to AWS. */
 export interface AwsCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -11,20 +11,20 @@ export interface AwsCredentials {
   readonly expiresAtMs: number
 }
 
-/** Asks STS once; rejects with what STS or the network said. */
+/** Asks STS once. Rejects with the error of STS or of the network. */
 export type AssumeRole = (roleArn: string, externalId?: string) => Promise<AwsCredentials>
 
 interface AssumedRole {
   readonly roleArn: string
-  /** What the role's trust policy asks of those who assume it, if it asks. */
+  /** The external ID that the role's trust policy demands, if it demands one. */
   readonly externalId?: string | undefined
 }
 
 /** The credentials of one role. */
 export interface RoleCredentials {
-  /** Credentials that hold now; rejects when there are none and STS gives none. */
+  /** Credentials that are valid now. Rejects when there are none and STS issues none. */
   current(): Promise<AwsCredentials>
-  /** Forgets these credentials, if they are still the current ones: AWS says that they expired. */
+  /** Drops these credentials if they are still the current ones, because AWS calls them expired. */
   drop(refused: AwsCredentials): void
 }
 
@@ -34,33 +34,34 @@ interface RoleCredentialsDependencies {
   readonly logger: Logger
 }
 
-/** Of their life, so that a refresh has time to fail and be tried again. */
+/** The share of their lifetime after which credentials are renewed: it leaves time for retries. */
 const refreshAfterShare = 0.8
 /** Between attempts of the background refresh while STS does not answer. */
 const refreshRetryMs = 10_000
 /**
- * What STS gives at least, and what a role can be set to at most [AWS STS API Reference, AssumeRole].
- * Where this machine's time of day is wrong, the life that it makes of an expiry is bounded by them.
+ * The shortest and the longest lifetime that AssumeRole can give (AWS STS API Reference). They bound
+ * the lifetime that is computed from an expiry when this machine's time of day is wrong.
  */
 const lifeMinMs = 900_000
 const lifeMaxMs = 43_200_000
 
 /**
- * The credentials of a role, assumed through STS and shared by all that writes with it.
+ * The credentials of a role, assumed through STS and shared by every client that acts with the role.
  *
- * One AssumeRole is under way at most. At 80 % of their life the credentials are renewed in the
- * background, while calls go on with the old ones; those are used until they really expire, so that
- * a short outage of STS stops nothing. (The provider that the SDK brings refuses them before.)
+ * At most one AssumeRole call is in flight. After 80 % of their lifetime the credentials are renewed
+ * in the background, and calls go on with the old ones until those really expire, so that a short
+ * outage of STS stops nothing. (The SDK's own provider stops using them earlier.)
  *
- * Their life is measured from when they came, by the monotonic clock. Where that is too long, since
- * the machine was suspended for example, AWS refuses them as expired, and they are dropped.
+ * The monotonic clock measures the lifetime from the arrival of the credentials. When it counts too
+ * little, for example because the machine was suspended, AWS refuses the credentials as expired and
+ * they are dropped.
  */
 export function createRoleCredentials(
   { assumeRole, clock, logger }: RoleCredentialsDependencies,
   { roleArn, externalId }: AssumedRole,
 ): RoleCredentials {
   let held: AwsCredentials | undefined
-  /** By the monotonic clock, as is `refreshAtMs`. */
+  /** Both by the monotonic clock. */
   let endsAtMs = 0
   let refreshAtMs = 0
   let asking: Promise<AwsCredentials> | undefined
@@ -102,7 +103,7 @@ export function createRoleCredentials(
     current() {
       const nowMs = clock.monotonicMs()
       if (held === undefined || endsAtMs <= nowMs) return askOnce()
-      // Renewed when they are used, not by a timer: a role that is no longer used costs no calls.
+      // Use renews them, not a timer, so that a role that is no longer used costs no calls.
       if (nowMs >= refreshAtMs && asking === undefined) void refresh()
       return Promise.resolve(held)
     },
@@ -113,9 +114,9 @@ export function createRoleCredentials(
 }
 
 /**
- * The credentials of a role as the SDK's clients take them. The SDK keeps what a provider gave until
- * shortly before it expires, and would sign with dropped credentials until then; a provider marked
- * as memoized it asks for every call.
+ * The credentials of a role, as a provider for the SDK's clients. The SDK caches the result of an
+ * ordinary provider until shortly before its expiry and would go on signing with credentials that
+ * were dropped. It asks a provider that is marked as memoized for every call.
  */
 export function sdkProviderOf(credentials: RoleCredentials) {
   const provider = async () => {

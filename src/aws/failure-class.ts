@@ -1,6 +1,6 @@
 /**
- * What a failure of an AWS call means, for entries of an answer and for whole calls alike. Pure:
- * the class follows from the failure alone; delivery/call/retry.ts says what is done about it.
+ * What a failure means: of a whole call to AWS, or of one entry of an answer. The class follows from
+ * the failure alone; delivery/call/retry.ts decides how long to wait and when to give up.
  */
 /** Why Kinesis or STS did not carry out a call, or did not take one record of it. */
 export interface Failure {
@@ -13,10 +13,10 @@ export interface Failure {
   readonly status?: number | undefined
 }
 
-/** Whose failure it is, and thereby who has to wait. */
+/** The cause of a failure: it passes by itself, the destination refuses, or the record is wrong. */
 export type FailureClass = 'passing' | 'destination' | 'record'
 
-/** Kinesis API Reference, errors of PutRecord and PutRecords; common errors; STS AssumeRole. */
+/** From the Kinesis API Reference (PutRecord, PutRecords, common errors) and STS AssumeRole. */
 const passingCodes: ReadonlySet<string> = new Set([
   'ProvisionedThroughputExceededException',
   'LimitExceededException',
@@ -35,11 +35,11 @@ const passingCodes: ReadonlySet<string> = new Set([
   'InternalError',
   'ServiceUnavailable',
   'ServiceUnavailableException',
-  // The stream is being changed, e.g. resharded or still being made.
+  // The stream is being changed: for example resharded, or not yet active.
   'ResourceInUseException',
   'ExpiredToken',
   'ExpiredTokenException',
-  // The clock was off, or the call waited too long: the next one is signed anew.
+  // This machine's clock was wrong, or the call waited too long. The next call is signed anew.
   'RequestExpired',
   'RequestTimeout',
   'RequestTimeoutException',
@@ -47,7 +47,7 @@ const passingCodes: ReadonlySet<string> = new Set([
   'AbortError',
 ])
 
-/** Our own word for a record over the stream's MaxRecordSizeInKiB, which is not sent at all. */
+/** Sluice's own code for a record over the stream's MaxRecordSizeInKiB, which is never sent. */
 export const recordTooLarge = 'RecordTooLarge'
 
 const recordCodes: ReadonlySet<string> = new Set([
@@ -58,9 +58,12 @@ const recordCodes: ReadonlySet<string> = new Set([
   recordTooLarge,
 ])
 
-const expiredTokenCodes: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException'])
+export const expiredTokenCodes: ReadonlySet<string> = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+])
 
-/** Conditions of the destination, even where no status says so: entries of an answer have none. */
+/** Conditions of the destination. Entries of an answer have no status that could tell. */
 const destinationCodes: ReadonlySet<string> = new Set([
   'ResourceNotFoundException',
   'AccessDenied',
@@ -70,43 +73,43 @@ const destinationCodes: ReadonlySet<string> = new Set([
   'KMSInvalidStateException',
   'KMSNotFoundException',
   'KMSOptInRequired',
-  // Nothing to assume the role with: no profile, no variables, no host role.
+  // There are no credentials to assume the role with: no profile, no variables, no host role.
   'CredentialsProviderError',
 ])
 
 const payloadTooLargeStatus = 413
 const tooManyRequestsStatus = 429
 
-/** What a failure means. A code that is in no list is judged by its status. */
+/** Classifies a failure by its code. A code that is in no list is judged by the HTTP status. */
 export function classify({ code, source, status }: Failure): FailureClass {
   if (passingCodes.has(code)) return 'passing'
   if (destinationCodes.has(code)) return 'destination'
   const ofRecord = recordCodes.has(code) || status === payloadTooLargeStatus
   if (ofRecord) return source === 'AssumeRole' ? 'destination' : 'record'
-  // No status: there was no answer, or one that could not be read, such as a page of a proxy.
+  // Without a status there was no answer, or an unreadable one such as an error page of a proxy.
   if (status === undefined || status >= 500 || status === tooManyRequestsStatus) return 'passing'
   return 'destination'
 }
 
-/** True when the credentials of the call are to be dropped before the next. */
+/** True when the credentials of the call must be dropped before the next call. */
 export function isExpiredToken({ code }: Failure): boolean {
   return expiredTokenCodes.has(code)
 }
 
 /**
- * True when the role allows PutRecord only: AWS IoT's own documents grant no more.
- * The message of AccessDeniedException names the action that was refused.
+ * True when the role allows only PutRecord, which is all that the AWS IoT documentation grants. The
+ * message of AccessDeniedException names the action that was refused.
  */
 export function deniesPutRecords({ code, message }: Failure): boolean {
   return code.startsWith('AccessDenied') && /\bkinesis:PutRecords\b/.test(message)
 }
 
-/** True when one shard, not the whole stream, is over its limit: others may be written to. */
+/** True when one shard is over its limit, not the whole stream: other shards take records. */
 export function isShardThrottle({ code }: Failure): boolean {
   return code === 'ProvisionedThroughputExceededException'
 }
 
-/** What the operator can do about a condition of the destination, for the log. */
+/** Advice for the log: what the operator can do about a condition of the destination. */
 export function adviceOn({ code, source }: Failure): string {
   if (source === 'AssumeRole') {
     return "let the role's trust policy admit the identity that Sluice runs under (sts:AssumeRole)"

@@ -2,7 +2,7 @@ import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import type { AssumeRole } from './credentials.ts'
 
-/** Credentials that stand fast, e.g. the lab's. */
+/** Credentials that never change, such as the lab's. */
 export interface StaticCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -11,38 +11,38 @@ export interface StaticCredentials {
 interface StsOptions {
   readonly region: string
   readonly requestHandler: NodeHttpHandler
-  /** Absent: the SDK's own rules, `AWS_ENDPOINT_URL_STS` among them. */
-  readonly endpoint?: string
-  /** Who assumes the role. Absent: the SDK's chain of environment, profile, container and host. */
-  readonly baseCredentials?: StaticCredentials
+  /** Without it the SDK's rules apply, `AWS_ENDPOINT_URL_STS` among them. */
+  readonly endpoint?: string | undefined
+  /** The credentials that assume the role. Without them: the SDK's credential chain. */
+  readonly baseCredentials?: StaticCredentials | undefined
 }
 
-/** What a role's trust policy and CloudTrail see [AWS STS API Reference, AssumeRole]. */
+/** The session name that trust policies and CloudTrail see (AWS STS API Reference, AssumeRole). */
 const roleSessionName = 'sluice'
 
 /** The calls to STS, in one region. */
 export interface Sts {
   readonly assumeRole: AssumeRole
-  /** The account of who calls, 12 digits. */
+  /** The account of the caller, 12 digits. */
   accountId(): Promise<string>
 }
 
-/** The one place that talks to STS. Retries are the caller's: `maxAttempts` is 1. */
+/** Makes the client of STS. It retries nothing: its callers decide about retries. */
 export function createSts(options: StsOptions): Sts {
   const { region, requestHandler, endpoint, baseCredentials } = options
   const client = new STSClient({
     region,
     requestHandler,
     maxAttempts: 1,
-    ...(endpoint === undefined ? {} : { endpoint }),
-    ...(baseCredentials === undefined ? {} : { credentials: baseCredentials }),
+    ...(endpoint !== undefined && { endpoint }),
+    ...(baseCredentials !== undefined && { credentials: baseCredentials }),
   })
   return {
     async assumeRole(roleArn: string, externalId?: string) {
       const command = new AssumeRoleCommand({
         RoleArn: roleArn,
         RoleSessionName: roleSessionName,
-        ...(externalId === undefined ? {} : { ExternalId: externalId }),
+        ExternalId: externalId,
       })
       const { Credentials: given } = await client.send(command)
       const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = given ?? {}

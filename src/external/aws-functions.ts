@@ -2,14 +2,14 @@ import type { Clock } from '../base/clock.ts'
 import type { CallExternal, ExternalRequest } from '../sql/externals/external-request.ts'
 import { unreachable } from '../base/unreachable.ts'
 import type { Value } from '../sql/values/values.ts'
-import { reasonOf } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
+import { messageOf } from '../base/errors.ts'
 import { createBoundedCall } from './bounded-call.ts'
 import { createProtobufDecoder } from './protobuf-decoder.ts'
 
 /**
- * The external functions, carried out by AWS. Each client is loaded when its function is first
- * called: most rules call none.
+ * The external functions that AWS answers. A client is loaded when its function is first called,
+ * because most rules call none.
  */
 export function createAwsFunctions(
   access: AwsAccess,
@@ -52,7 +52,7 @@ export function createAwsFunctions(
   return createBoundedCall(withReason(call), { clock })
 }
 
-/** What people read of a failure names the error, which says more than its text. */
+/** Puts the name of the error into the reason that people read. */
 function withReason(call: CallExternal): CallExternal {
   return async (request, signal) => {
     try {
@@ -63,11 +63,17 @@ function withReason(call: CallExternal): CallExternal {
   }
 }
 
-/** Made when it is first wanted, and not again. */
+/** Makes something on the first call, and returns the same on every later one. */
 function once<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let made: Promise<Made> | undefined
   return () => {
     made ??= make()
     return made
   }
+}
+
+/** The reason for people: the name of an SDK's error says more than its message. */
+function reasonOf(thrown: unknown): string {
+  const isNamed = thrown instanceof Error && thrown.name !== 'Error'
+  return isNamed ? `${thrown.name}: ${thrown.message}` : messageOf(thrown)
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { CallExternal, ExternalFunctionName } from '../sql/externals/external-request.ts'
 import { unlessAborted } from '../base/unless-aborted.ts'
 
-/** The guide gives a Lambda function 2 s, and says nothing of the others. */
+/** The AWS IoT guide gives a Lambda function 2 s and says nothing about the other functions. */
 const timeoutsMs: Readonly<Record<ExternalFunctionName, number>> = {
   aws_lambda: 2_000,
   get_dynamodb: 5_000,
@@ -11,23 +11,23 @@ const timeoutsMs: Readonly<Record<ExternalFunctionName, number>> = {
   get_registry_data: 5_000,
   decode: 5_000,
 }
-/** Calls under way at a time, of all rules and clients; the others wait in line. */
-const underwayMax = 256
+/** Calls in flight at a time, of all rules and clients. Further calls wait for a slot. */
+const inFlightMax = 256
 const waitingMax = 10_000
 
-/** Bounds a caller: how long a call may take, waiting included, and how many are under way. */
+/** Bounds how long a call may take, its waiting included, and how many calls are in flight. */
 export function createBoundedCall(
   call: CallExternal,
   { clock }: { readonly clock: Clock },
 ): CallExternal {
-  const places = createPlaces()
+  const slots = createSlots()
 
-  async function callInPlace(...[request, signal]: Parameters<CallExternal>) {
-    await places.take(signal)
+  async function callInSlot(...[request, signal]: Parameters<CallExternal>) {
+    await slots.take(signal)
     try {
       return await unlessAborted(call(request, signal), signal)
     } finally {
-      places.giveBack()
+      slots.release()
     }
   }
 
@@ -36,7 +36,7 @@ export function createBoundedCall(
     const timeout = new AbortController()
     const cancel = clock.after(timeoutMs, () => timeout.abort())
     try {
-      return await callInPlace(request, AbortSignal.any([signal, timeout.signal]))
+      return await callInSlot(request, AbortSignal.any([signal, timeout.signal]))
     } catch (thrown) {
       if (!timeout.signal.aborted) throw thrown
       throw new Error(`no answer within ${timeoutMs} ms`, { cause: thrown })
@@ -46,11 +46,11 @@ export function createBoundedCall(
   }
 }
 
-function createPlaces() {
+function createSlots() {
   let taken = 0
   const waiting = new Set<() => void>()
 
-  function giveBack(): void {
+  function release(): void {
     const [next] = waiting
     if (next === undefined) {
       taken -= 1
@@ -61,10 +61,10 @@ function createPlaces() {
   }
 
   return {
-    giveBack,
+    release,
     async take(signal: AbortSignal): Promise<void> {
-      if (signal.aborted) throw new Error('the call was given up')
-      if (taken < underwayMax) {
+      if (signal.aborted) throw new Error('the call was aborted')
+      if (taken < inFlightMax) {
         taken += 1
         return
       }
@@ -77,8 +77,8 @@ function createPlaces() {
       try {
         await unlessAborted(turn, signal)
       } catch (thrown) {
-        // Given the place just then: it is for the next one.
-        if (inherit !== undefined && !waiting.delete(inherit)) giveBack()
+        // The slot was handed over at the moment of the abort: pass it on.
+        if (inherit !== undefined && !waiting.delete(inherit)) release()
         throw thrown
       }
     },

@@ -1,23 +1,23 @@
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3'
-import { clientOptions } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
+import { clientOptions } from '../aws/role-calls.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
 import { descriptorBytesMax } from './protobuf-decoder.ts'
 import type { ReadDescriptor } from './protobuf-decoder.ts'
 
 /**
- * Descriptors in S3. AWS IoT reads them as itself, by the policy of the bucket; here it is the
- * process's own credentials that need `s3:GetObject`.
+ * Descriptors in S3. AWS IoT reads them with its own identity, which the bucket's policy admits.
+ * Sluice reads them with the process's own credentials, which need `s3:GetObject`.
  */
 export function createDescriptorObjects(access: AwsAccess): ReadDescriptor {
   const client = new S3Client({
     ...clientOptions(access),
     followRegionRedirects: true,
-    // Names of buckets are not host names where an endpoint stands in for S3.
+    // A custom endpoint does not resolve host names made of bucket names.
     forcePathStyle: access.endpoint !== undefined,
   })
 
   return async (bucketName, objectKey) => {
-    // One byte more than is taken says that there is more, whatever the size of the object.
+    // Reading one byte beyond the limit is enough to recognize an object that is too large.
     const answer = await client.send(
       new GetObjectCommand({
         Bucket: bucketName,

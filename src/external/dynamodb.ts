@@ -3,8 +3,8 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import type { DynamoDbKey, DynamoDbRequest } from '../sql/externals/external-request.ts'
 import { numberFromText } from '../sql/values/numbers.ts'
 import type { Value } from '../sql/values/values.ts'
-import { createRoleCalls } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
+import { createRoleCalls } from '../aws/role-calls.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
 
 /** `get_dynamodb`: one item by its key. */
 export function createDynamoDb(access: AwsAccess) {
@@ -32,7 +32,7 @@ function objectOf(attributes: Readonly<Record<string, AttributeValue>>): Value {
   return new Map(Object.entries(attributes).map(([name, value]) => [name, valueOf(value)]))
 }
 
-/** DynamoDB's types as JSON has them: numbers keep their digits, sets are arrays, bytes base64. */
+/** DynamoDB's types as JSON: numbers keep their digits, sets become arrays and bytes base64. */
 function valueOf(attribute: AttributeValue): Value {
   if (attribute.S !== undefined) return attribute.S
   if (attribute.N !== undefined) return numberFromText(attribute.N)

@@ -7,7 +7,7 @@ import { createProtobufDecoder, descriptorBytesMax } from './protobuf-decoder.ts
 import type { ReadDescriptor } from './protobuf-decoder.ts'
 
 interface LabFunctionsOptions {
-  /** Holds descriptors as `<bucket>/<key>`; without it there are none. */
+  /** The folder that holds descriptors as `<bucket>/<key>`; without it there are none. */
   readonly protoDir: string | undefined
 }
 

@@ -2,18 +2,19 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import type { LambdaRequest } from '../sql/externals/external-request.ts'
 import { readJson } from '../sql/values/json-reader.ts'
 import type { Value } from '../sql/values/values.ts'
-import { clientOptions } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
+import { clientOptions } from '../aws/role-calls.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
 
 /** Characters of a function's own error message that a log line shows. */
 const shownCharactersMax = 200
 const regionsMax = 32
-/** Lambda allows 6 MB, of which the values of JSON would take many times as much memory. */
+/** Lambda allows 6 MB, but the parsed values take many times as much memory as their JSON. */
 const answerBytesMax = 1024 * 1024
 
 /**
- * `aws_lambda`: invokes a function and waits for what it returns. AWS IoT does so as itself, by the
- * function's resource policy; here it is the process's own credentials that need the permission.
+ * `aws_lambda`: invokes a function and waits for its result. AWS IoT invokes with its own identity,
+ * which the function's resource policy admits. Sluice invokes with the process's own credentials,
+ * which need `lambda:InvokeFunction`.
  */
 export function createLambda(access: AwsAccess) {
   const clients = new Map<string, LambdaClient>()
@@ -44,12 +45,12 @@ export function createLambda(access: AwsAccess) {
       throw new Error(`the function failed: ${text.slice(0, shownCharactersMax)}`)
     }
     const value = readJson(text)
-    if (value === undefined) throw new Error('the function returned no JSON')
+    if (value === undefined) throw new Error('the function did not return JSON')
     return value
   }
 }
 
-/** `arn:aws:lambda:<region>:<account>:function:<name>`; a mere name has none. */
+/** The region of `arn:aws:lambda:<region>:<account>:function:<name>`; undefined for a name. */
 function regionOf(functionArn: string): string | undefined {
   const region = functionArn.startsWith('arn:') ? functionArn.split(':')[3] : undefined
   return region === '' ? undefined : region

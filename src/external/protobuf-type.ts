@@ -6,14 +6,15 @@ import { numberFromDouble, numberFromInteger, numberFromText } from '../sql/valu
 import type { Value } from '../sql/values/values.ts'
 
 /**
- * Reads a message. @throws Error when the bytes are no such message, or when the value is longer
- * than `bytesMax` as JSON
+ * Decodes a message.
+ *
+ * @throws Error when the bytes are not such a message, or when its JSON is longer than `bytesMax`
  */
 export type DecodeMessage = (bytes: Uint8Array, bytesMax: number) => Value
 
-/** How protobufjs hands out what JavaScript has no exact type for. */
+/** How protobufjs represents values for which JavaScript has no exact type. */
 const exactly = { longs: String, enums: String, bytes: String }
-/** What lengths are counted in. */
+/** The JSON that lengths are measured in. */
 const dialect = {
   version: '2016-03-23',
   isSecondVersion: true,
@@ -33,10 +34,9 @@ export type FindMessageType = (name: {
 }) => DecodeMessage
 
 /**
- * The message types of a descriptor set, as `protoc --include_imports --descriptor_set_out` writes
- * it.
+ * Reads the message types of a descriptor set from `protoc --include_imports --descriptor_set_out`.
  *
- * @throws Error when the descriptor is none
+ * @throws Error when the bytes are not a descriptor set
  */
 export function compileDescriptor(descriptor: Uint8Array): FindMessageType {
   const files = filesOf(descriptor)
@@ -86,7 +86,7 @@ function withoutExtension(name: string): string {
 
 type Decoded = Readonly<Record<string, unknown>>
 
-/** In the order of the fields' numbers; a field that the message does not hold is left out. */
+/** Members in the order of the field numbers, without the fields that the message does not hold. */
 function valueOfMessage(decoded: Decoded, type: protobuf.Type): Value {
   const members = new Map<string, Value>()
   for (const field of type.fieldsArray.toSorted((left, right) => left.id - right.id)) {
@@ -112,7 +112,7 @@ function valueOfOne(decoded: unknown, field: protobuf.Field): Value {
   if (typeof decoded === 'boolean') return decoded
   if (typeof decoded === 'string') return isLong(field) ? numberFromText(decoded) : decoded
   if (typeof decoded !== 'number') return undefined
-  // NaN and the infinities are no numbers of JSON.
+  // JSON has no NaN and no infinities.
   if (field.type === 'double') return numberFromDouble(decoded)
   if (field.type === 'float') return numberFromDouble(shortestDouble(decoded))
   return numberFromInteger(decoded)
@@ -124,10 +124,10 @@ function isLong(field: protobuf.Field): boolean {
   return longTypes.has(field.type)
 }
 
-/** Digits that tell any two floats of 32 bits apart. */
+/** The number of digits that distinguish any two 32-bit floats. */
 const floatDigitsMax = 9
 
-/** The shortest decimal that stands for a float of 32 bits: 0.1, not 0.10000000149011612. */
+/** The shortest decimal of a 32-bit float: 0.1, not 0.10000000149011612. */
 function shortestDouble(float: number): number {
   for (let digits = 1; digits < floatDigitsMax; digits++) {
     const shorter = Number(float.toPrecision(digits))

@@ -4,24 +4,24 @@ import type { SecretRequest } from '../sql/externals/external-request.ts'
 import { readJson } from '../sql/values/json-reader.ts'
 import { isObject } from '../sql/values/values.ts'
 import type { Value } from '../sql/values/values.ts'
-import { createRoleCalls } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
-import { createKeptAnswers } from './kept-answers.ts'
+import { createRoleCalls } from '../aws/role-calls.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
+import { createAnswerCache } from './answer-cache.ts'
 
-/** The guide: a secret may be up to 15 minutes old. */
-const secrets = { answersMax: 1_000, keptMs: 15 * 60_000 }
+/** The AWS IoT guide allows a secret to be up to 15 minutes old. */
+const secrets = { answersMax: 1_000, validMs: 15 * 60_000 }
 
 interface Secret {
   readonly text: string | undefined
   readonly base64: string | undefined
 }
 
-/** `get_secret`: the current version of a secret, whole or one key of it. */
+/** `get_secret`: the current version of a secret, or one key of it. */
 export function createSecretsManager(access: AwsAccess, { clock }: { readonly clock: Clock }) {
   const withRole = createRoleCalls(access, (options) => new SecretsManagerClient(options))
-  const kept = createKeptAnswers<Secret>({ clock }, secrets)
+  const answers = createAnswerCache<Secret>({ clock }, secrets)
 
-  /** Not ended by the message that asks: others may wait for the same secret. */
+  /** Takes no signal: an aborted message must not end the read that others wait for. */
   async function read({ secretId, roleArn }: SecretRequest): Promise<Secret> {
     const command = new GetSecretValueCommand({ SecretId: secretId })
     const answer = await withRole(roleArn, (client) => client.send(command))
@@ -31,7 +31,7 @@ export function createSecretsManager(access: AwsAccess, { clock }: { readonly cl
 
   return async (request: SecretRequest): Promise<Value> => {
     const { secretId, secretType, key, roleArn } = request
-    const secret = await kept.get(JSON.stringify([roleArn, secretId]), () => read(request))
+    const secret = await answers.get(JSON.stringify([roleArn, secretId]), () => read(request))
     return secretType === 'SecretString' ? partOf(secret, key) : bytesOf(secret, key)
   }
 }
@@ -40,7 +40,7 @@ function partOf({ text }: Secret, key: string | undefined): Value {
   if (text === undefined) throw new Error('the secret has no SecretString')
   const value = readJson(text)
   if (isObject(value)) return key === undefined ? value : value.get(key)
-  if (key !== undefined) throw new Error('the secret is no JSON object, so it has no keys')
+  if (key !== undefined) throw new Error('the secret is not a JSON object, so it has no keys')
   return text
 }
 

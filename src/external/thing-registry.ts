@@ -7,10 +7,10 @@ import type { RegistryRequest } from '../sql/externals/external-request.ts'
 import { readJson } from '../sql/values/json-reader.ts'
 import { unreachable } from '../base/unreachable.ts'
 import type { Value } from '../sql/values/values.ts'
-import { createRoleCalls } from './aws-access.ts'
-import type { AwsAccess } from './aws-access.ts'
+import { createRoleCalls } from '../aws/role-calls.ts'
+import type { AwsAccess } from '../aws/role-calls.ts'
 
-/** `get_registry_data`: what the registry of AWS IoT answers, member for member. */
+/** `get_registry_data`: the answer of the AWS IoT registry, member for member. */
 export function createThingRegistry(access: AwsAccess) {
   const withRole = createRoleCalls(access, (options) => new IoTClient(options))
 

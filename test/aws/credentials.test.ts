@@ -39,7 +39,7 @@ function openCredentials() {
 const settle = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('the credentials of a role', () => {
-  test('are asked for once, however many calls wait', async () => {
+  test('are requested once, however many calls wait', async () => {
     const { asked, currentKey } = openCredentials()
     const waiting = [currentKey(), currentKey(), currentKey()]
     expect(asked).toHaveLength(1)
@@ -49,7 +49,7 @@ describe('the credentials of a role', () => {
     expect(asked).toHaveLength(1)
   })
 
-  test('are renewed in the background after 80 % of their life', async () => {
+  test('are renewed in the background after 80 % of their lifetime', async () => {
     const { clock, asked, currentKey } = openCredentials()
     const first = currentKey()
     asked[0]?.answer('first')
@@ -82,7 +82,7 @@ describe('the credentials of a role', () => {
     expect(asked).toHaveLength(3)
   })
 
-  test('are not used any more once they have expired', async () => {
+  test('are not used after their expiry', async () => {
     const { clock, asked, currentKey } = openCredentials()
     const first = currentKey()
     asked[0]?.answer('first')
@@ -96,7 +96,7 @@ describe('the credentials of a role', () => {
     expect(await second).toBe('second')
   })
 
-  test('are dropped at once when AWS calls them expired, but not those that came after', async () => {
+  test('are dropped when AWS calls them expired, but newer ones are not', async () => {
     const { credentials, asked, currentKey } = openCredentials()
     const first = credentials.current()
     asked[0]?.answer('first')

@@ -70,12 +70,12 @@ describe('an answered call', () => {
   const taken = { ShardId: 'shardId-000000000001', SequenceNumber: '49' }
   const ok = { ok: true, shardId: 'shardId-000000000001', sequenceNumber: '49' }
 
-  test('of PutRecord says where the record is', async () => {
+  test('of PutRecord names the shard and the sequence number', async () => {
     const outcome = await put(json(200, taken), { operation: 'PutRecord' })
     expect(outcome).toEqual({ answered: true, records: [ok] })
   })
 
-  test('of PutRecords says for each record whether it was taken', async () => {
+  test('of PutRecords has an outcome for each record', async () => {
     const throttled = { ErrorCode: 'ProvisionedThroughputExceededException', ErrorMessage: 'slow' }
     const outcome = await put(json(200, { FailedRecordCount: 1, Records: [throttled, taken] }))
     const failure = { code: throttled.ErrorCode, message: 'slow', source: 'Kinesis' }
@@ -84,7 +84,7 @@ describe('an answered call', () => {
 
   test.each([
     ['without results', {}, []],
-    ['with a result that says nothing', { Records: [{}, taken] }, ['InternalFailure', undefined]],
+    ['with an empty result', { Records: [{}, taken] }, ['InternalFailure', undefined]],
   ])('%s: nothing is taken for delivered that is not named', async (_, body, codes) => {
     const outcome = await put(json(200, body))
     const found = outcome.answered
@@ -95,7 +95,7 @@ describe('an answered call', () => {
 })
 
 describe('the role', () => {
-  test('is assumed with the external id, where there is one', async () => {
+  test('is assumed with the external ID when there is one', async () => {
     const forms: string[] = []
     const server = createServer((request, response) => {
       const chunks: Buffer[] = []
@@ -180,7 +180,7 @@ describe('a failed call', () => {
           .end('<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>'),
       { message: expect.stringContaining('without credentials') as string },
     ],
-    ['is not there', ({ socket }) => socket.destroy(), { code: 'ECONNRESET' }],
+    ['cannot be reached', ({ socket }) => socket.destroy(), { code: 'ECONNRESET' }],
   ])('because STS %s is told from one of Kinesis', async (_, sts, expected) => {
     const outcome = await put(json(200, {}), { sts })
     const failure = { source: 'AssumeRole', ...expected }

@@ -1,4 +1,4 @@
-import { createKeptAnswers } from '../../src/external/kept-answers.ts'
+import { createAnswerCache } from '../../src/external/answer-cache.ts'
 import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
 import { createSessions } from '../../src/ingress/kept/sessions.ts'
 import { createRoleCredentials } from '../../src/aws/credentials.ts'
@@ -64,13 +64,16 @@ describeUnmoved({
     expected: ['second 0', 'second 60', 'second 120'],
   },
 
-  'answers that are kept': {
+  'cached answers': {
     run: async (clock, step) => {
-      const kept = createKeptAnswers<number>({ clock }, { answersMax: 10, keptMs: 5 * minuteMs })
+      const cache = createAnswerCache<number>(
+        { clock },
+        { answersMax: 10, validMs: 5 * minuteMs },
+      )
       let asked = 0
       const answers: number[] = []
       for (let minute = 0; minute < 12; minute++) {
-        answers.push(await kept.get('key', () => Promise.resolve(++asked)))
+        answers.push(await cache.get('key', () => Promise.resolve(++asked)))
         clock.advance(minuteMs)
         if (minute % 5 === 2) step()
       }

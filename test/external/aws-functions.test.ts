@@ -38,7 +38,7 @@ const lambda = {
 } as const
 
 describe('aws_lambda', () => {
-  test('sends the input as it is and hands on what comes back, as the process itself', async () => {
+  test('sends the input unchanged and returns the answer, with the credentials of the process', async () => {
     const { call, standIn } = await aws(() => ({ body: '{"v":1.10,"n":12345678901234567890}' }))
     expect(await call(lambda)).toBe('{"v":1.10,"n":12345678901234567890}')
     expect(standIn.asked).toMatchObject([
@@ -53,7 +53,7 @@ describe('aws_lambda', () => {
       { headers: { 'x-amz-function-error': 'Unhandled' }, body: '{"errorMessage":"boom"}' },
       /the function failed: .*boom/,
     ],
-    ['it returns no JSON', { body: 'hello' }, /no JSON/],
+    ['it does not return JSON', { body: 'hello' }, /not return JSON/],
     [
       'it returns too much',
       { body: JSON.stringify('x'.repeat(1024 * 1024)) },
@@ -79,7 +79,7 @@ describe('aws_lambda', () => {
     expect(standIn.asked).toHaveLength(1)
   })
 
-  test('has 2 seconds', async () => {
+  test('fails when it takes longer than 2 seconds', async () => {
     const asked = new EventEmitter()
     const { call, clock } = await aws(() => {
       asked.emit('asked')
@@ -156,7 +156,7 @@ describe('get_secret', () => {
   test.for<[string, object, object, string]>([
     ['a JSON object', { SecretString: '{"k":"v","n":1.0}' }, {}, '{"k":"v","n":1}'],
     ['one key of it', { SecretString: '{"k":"v"}' }, { key: 'k' }, '"v"'],
-    ['a key that it has not', { SecretString: '{"k":"v"}' }, { key: 'x' }, ''],
+    ['a key that is not there', { SecretString: '{"k":"v"}' }, { key: 'x' }, ''],
     ['a text', { SecretString: 'hunter2' }, {}, '"hunter2"'],
     ['a number is text', { SecretString: '12' }, {}, '"12"'],
     ['bytes', { SecretBinary: 'AP8=' }, { secretType: 'SecretBinary' }, '"AP8="'],
@@ -172,7 +172,7 @@ describe('get_secret', () => {
   })
 
   test.for<[string, object, object, RegExp]>([
-    ['a key of a text', { SecretString: 'x' }, { key: 'k' }, /no JSON object/],
+    ['a key of a text', { SecretString: 'x' }, { key: 'k' }, /not a JSON object/],
     [
       'a key of bytes',
       { SecretBinary: 'AA==' },
@@ -191,7 +191,7 @@ describe('get_secret', () => {
     await expect(call({ ...request, ...change })).rejects.toThrow(reason)
   })
 
-  test('is kept for 15 minutes, for each role', async () => {
+  test('is cached for 15 minutes, for each role', async () => {
     const { call, clock, standIn } = await aws(secretOf({ SecretString: '{"a":1,"b":2}' }))
     await Promise.all([call({ ...request, key: 'a' }), call({ ...request, key: 'b' })])
     clock.advance(15 * 60_000 - 1)
@@ -217,7 +217,7 @@ describe('get_thing_shadow', () => {
     expect(standIn.asked).toMatchObject([{ method: 'GET', url, accessKey: 'ROLE-reader' }])
   })
 
-  test('that does not exist fails', async () => {
+  test('fails when the shadow does not exist', async () => {
     const { call } = await aws(() => ({
       status: 404,
       headers: { 'x-amzn-errortype': 'ResourceNotFoundException' },
@@ -247,7 +247,7 @@ describe('get_registry_data', () => {
   })
 })
 
-test('decode reads the descriptor from the bucket, no more of it than is taken', async () => {
+test('decode reads the descriptor from the bucket, one byte beyond its limit at most', async () => {
   const { call, standIn } = await aws(() => ({
     status: 206,
     headers: { 'content-type': 'application/octet-stream' },
@@ -269,7 +269,7 @@ test('decode reads the descriptor from the bucket, no more of it than is taken',
   expect(standIn.asked[0]?.url).toMatch(/^\/descriptors\/v1\/reading\.desc/)
 })
 
-test('a call that the message gave up is given up', async () => {
+test('a call ends when its message is aborted', async () => {
   const { callExternal } = await aws(() => new Promise(() => {}))
   const abort = new AbortController()
   const answer = callExternal(lambda, abort.signal)

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import type { AwsAccess } from '../../src/external/aws-access.ts'
+import type { AwsAccess } from '../../src/aws/role-calls.ts'
 
 export interface Asked {
   readonly method: string

@@ -23,8 +23,8 @@ function boundedCalls() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-describe('calls under way', () => {
-  test('are 256 at most, the others wait in line', async () => {
+describe('calls in flight', () => {
+  test('are 256 at most, further calls wait', async () => {
     const { answers, call, fill } = boundedCalls()
     const first = fill()
     const others = ['"a"', '"b"'].map((text) => call(lambda(text), never))
@@ -38,7 +38,7 @@ describe('calls under way', () => {
     expect(new Set(await Promise.all([...first, ...others]))).toEqual(new Set(['answer']))
   })
 
-  test('who gives up in the line takes no place', async () => {
+  test('a call that is aborted while it waits takes no slot', async () => {
     const { answers, call, fill } = boundedCalls()
     const first = fill()
     const abort = new AbortController()
@@ -54,7 +54,7 @@ describe('calls under way', () => {
     expect(answers.waiting).toEqual([])
   })
 
-  test('a failure gives its place back', async () => {
+  test('a failed call releases its slot', async () => {
     const { answers, call, fill } = boundedCalls()
     const first = fill().map((each) => each.catch(String))
     const last = call(lambda('"a"'), never)
@@ -66,7 +66,7 @@ describe('calls under way', () => {
   })
 })
 
-describe('the time that a call has', () => {
+describe('the timeout of a call', () => {
   test.for<[ExternalRequest, number]>([
     [lambda('{}'), 2_000],
     [{ function: 'get_thing_shadow', thingName: 't', roleArn: 'r' }, 5_000],
@@ -86,7 +86,7 @@ describe('the time that a call has', () => {
     expect(await outcome).toBe(`Error: no answer within ${timeoutMs} ms`)
   })
 
-  test('begins when it is asked, in the line', async () => {
+  test('includes the time that it waits for a slot', async () => {
     const { clock, call, fill } = boundedCalls()
     const first = fill().map((each) => each.catch(String))
     const last = call(lambda('"a"'), never).catch(String)
@@ -97,8 +97,8 @@ describe('the time that a call has', () => {
   })
 })
 
-test('nothing is asked when the answer is not wanted any more', async () => {
+test('nothing is asked once the signal is aborted', async () => {
   const { answers, call } = boundedCalls()
-  await expect(call(lambda('{}'), AbortSignal.abort())).rejects.toThrow('given up')
+  await expect(call(lambda('{}'), AbortSignal.abort())).rejects.toThrow('aborted')
   expect(answers.waiting).toEqual([])
 })

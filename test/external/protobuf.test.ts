@@ -44,7 +44,7 @@ describe('a message as JSON', () => {
       '{"points":[{"x":0.1,"y_value":0.1}]}',
     ],
     ['a whole double', { points: [{ x: 2 }] }, '{"points":[{"x":2}]}'],
-    ['no number', { points: [{ x: Number.NaN }, { x: Infinity }] }, '{"points":[{},{}]}'],
+    ['NaN and infinity', { points: [{ x: Number.NaN }, { x: Infinity }] }, '{"points":[{},{}]}'],
     ['a map', { counts: { a: '-9007199254740993' } }, '{"counts":{"a":-9007199254740993}}'],
     [
       'a map with numbers as keys',
@@ -55,7 +55,7 @@ describe('a message as JSON', () => {
     ['an enum', { mode: 1, modes: [0, 1] }, '{"mode":"HEAT_UP","modes":["OFF","HEAT_UP"]}'],
     ['an enum that the file does not know', { mode: 7 }, '{"mode":7}'],
     ['oneof', { delta: -3 }, '{"delta":-3}'],
-    ['an optional field of its default', { offset: 0 }, '{"offset":0}'],
+    ['an optional field with its default', { offset: 0 }, '{"offset":0}'],
     [
       'fields in the order of their numbers',
       { mode: 1, device_id: 'd' },
@@ -128,7 +128,7 @@ describe('decode', () => {
   test.for<[string, Partial<typeof request> | Record<string, string>, RegExp]>([
     ['no descriptor', { objectKey: 'none' }, /ENOENT/],
     ['a descriptor that is too large', { objectKey: 'large.desc' }, /more than 32768 bytes/],
-    ['a descriptor that is none', { objectKey: 'bad.desc' }, /./],
+    ['bytes that are not a descriptor', { objectKey: 'bad.desc' }, /./],
     [
       'a key that leaves the folder',
       { bucketName: '..', objectKey: 'x' },
@@ -136,8 +136,8 @@ describe('decode', () => {
     ],
     ['an unknown file', { protoName: 'other' }, /no file other/],
     ['an unknown type', { messageType: 'Other' }, /no message type Other/],
-    ['a value that is no base64', { base64: 'a b' }, /no base64/],
-    ['a message that is none', { base64: '//8=' }, /the message is no Reading/],
+    ['a value that is not base64', { base64: 'a b' }, /not base64/],
+    ['bytes that are not the message', { base64: '//8=' }, /the message is not a Reading/],
     [
       'a message that is too large',
       { base64: Buffer.alloc(128 * 1024 + 1).toString('base64') },
@@ -157,7 +157,7 @@ describe('decode', () => {
     await expect(call({ ...request, ...change }, never)).rejects.toThrow(reason)
   })
 
-  test('keeps a descriptor for a while, and a failure not at all', async () => {
+  test('caches a descriptor for a while, and a failure not at all', async () => {
     const clock = createManualClock()
     let reads = 0
     const decode = createProtobufDecoder(
@@ -178,7 +178,7 @@ describe('decode', () => {
     expect(reads).toBe(3)
   })
 
-  test('everything else is not available in the lab', async () => {
+  test('all other functions are not available in the lab', async () => {
     const call = createLabFunctions({ clock: createManualClock() }, { protoDir: undefined })
     const lambda = { function: 'aws_lambda', functionArn: 'f', inputJson: '{}' } as const
     await expect(call(lambda, never)).rejects.toThrow('not available in the lab')
