@@ -1,94 +1,100 @@
+import type { KinesisCalls } from '../aws/kinesis-calls.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Ordering, Outbox } from '../outbox/outbox.ts'
-import type { Metrics } from '../telemetry/telemetry.ts'
-import { createOrderedQueue } from './queue/ordered-queue.ts'
-import { createUnorderedQueue } from './queue/unordered-queue.ts'
-import type { SendQueue } from './queue/send-queue.ts'
-import type { CallSlots } from './call/call-slots.ts'
+import type { Ordering, Outbox, QueuedDestination, QueuedRecord } from '../outbox/outbox.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import { createCallSpacing } from './call/call-spacing.ts'
+import type { CallSlots, CallSpacing } from './call/call-spacing.ts'
+import type { Outgoing } from './call/outgoing.ts'
+import { isTooOld } from './call/retry.ts'
+import { createApplyVerdict } from './outcome/apply-verdict.ts'
 import { createBackoff } from './outcome/backoff.ts'
+import type { Backoff } from './outcome/backoff.ts'
 import { createFailureReport } from './outcome/failure-report.ts'
 import { createGivingUp } from './outcome/giving-up.ts'
-import type { OnGivenUp } from './outcome/giving-up.ts'
-import type { KinesisCalls } from '../aws/kinesis-calls.ts'
+import type { GivingUp, OnGivenUp } from './outcome/giving-up.ts'
 import { createStreamMaker } from './outcome/stream-maker.ts'
-import type { Outgoing } from './call/outgoing.ts'
-import { createCallSpacing } from './call/call-spacing.ts'
-import type { CallSpacing } from './call/call-spacing.ts'
 import { createLeftOnDisk } from './queue/left-on-disk.ts'
+import { createOrderedQueue } from './queue/ordered-queue.ts'
+import type { NextCall, SendQueue } from './queue/send-queue.ts'
+import { createUnorderedQueue } from './queue/unordered-queue.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
-import { isTooOld } from './call/retry.ts'
 import { createSender } from './sender.ts'
 import { createShardWatch } from './shards/shard-watch.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
-import { createApplyVerdict } from './outcome/apply-verdict.ts'
-import type { ApplyVerdictDependencies } from './outcome/apply-verdict.ts'
 
 /** Delivers the records of one destination. */
 export interface DestinationLoop {
-  /** There are new records in the outbox. */
+  /** Tells the loop that the outbox has new records. */
   appended(): void
-  /** Begins no further call; resolves when those in flight have ended. */
+  /** Starts no further call. Resolves when the calls in flight have ended. */
   stop(): Promise<void>
 }
 
-export interface DestinationLoopDependencies extends Pick<
-  ApplyVerdictDependencies,
-  'queued' | 'clock' | 'logger' | 'random' | 'onRemoved'
-> {
+export interface DestinationLoopDependencies {
+  readonly queued: QueuedDestination
   readonly outbox: Pick<
     Outbox,
     'read' | 'delivered' | 'removalsPending' | 'destinations' | 'giveUp' | 'sourceOf' | 'ageMs'
   >
-  readonly metrics: ApplyVerdictDependencies['metrics'] &
-    Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing'>
   readonly calls: KinesisCalls
   readonly slots: CallSlots
   readonly budget: ReadBudget
-  /** Records that the throttled shards of the destination hold in memory. */
-  readonly heldRecordsMax?: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Pick<
+    Metrics,
+    'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing' | 'recordsRetried'
+  >
+  /** Numbers in [0, 1) for the jitter of delays. */
+  readonly random: () => number
   /** Ends the calls in flight. */
   readonly signal: AbortSignal
-  /** Asked what becomes of records that are given up; absent: they become dead letters. */
-  readonly onGivenUp?: OnGivenUp
-  /** Makes a stream that Kinesis does not know, where that is wanted. */
-  readonly makeStream?: (streamName: string) => Promise<void>
+  /** Called after records have left the outbox. */
+  readonly onRemoved: () => void
+  /** Decides what becomes of records that are given up. Without it they become dead letters. */
+  readonly onGivenUp?: OnGivenUp | undefined
+  /** Creates a stream that Kinesis does not know. Without it a missing stream is waited for. */
+  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
+  /** Records of the destination that its throttled shards hold in memory. */
+  readonly heldRecordsMax?: number | undefined
 }
 
-/** What a loop is made of: each part decides one thing, the loop only carries it out. */
-interface Parts extends DestinationLoopDependencies, ApplyVerdictDependencies {
-  readonly outbox: DestinationLoopDependencies['outbox']
-  readonly metrics: DestinationLoopDependencies['metrics']
+/** The parts of a loop. Each decides one thing, and the loop carries it out. */
+interface Parts extends DestinationLoopDependencies {
+  readonly queue: SendQueue
   readonly readAhead: ReadAhead
   readonly spacing: CallSpacing
-  readonly shards: ShardWatch
+  readonly backoff: Backoff
+  readonly givingUp: GivingUp
+  /** Sends records in one call and acts on the verdict. */
+  readonly call: (taken: readonly Outgoing[]) => Promise<void>
 }
 
-/** Records that are given up together, in one transaction. */
+/** Records that are given up together in one transaction. */
 const givenUpTogetherMax = 500
-/** No further calls while so many records are on their way out: the disk may be full. */
+/** No call starts while more records than this are being given up: the disk may be full. */
 const givingUpMax = 5_000
-/** No further calls while so many delivered records are not yet removed: the disk is slower. */
-const settlingMax = 40_000
-/** When to look again whether they are. */
-const settlingCheckMs = 5
-/** After so many failures in a row, what was read ahead gives its memory to other destinations. */
+/** No call starts while more delivered records than this wait for removal: the disk is slower. */
+const removalsPendingMax = 40_000
+/** The time until the loop looks again whether the removals were written. */
+const removalsCheckMs = 5
+/** After so many failures in a row, the records in memory are forgotten in favour of others. */
 const failuresUntilForgetting = 2
 
 /**
  * The loop of a destination: read ahead, take the next call, send it, act on the verdict. It runs
- * whenever something has changed: new records, an answer, a delay that is over.
+ * whenever something has changed: there are new records, a call was answered, or a delay is over.
  *
- * While a destination fails, one call at a time tries it. Between two of these nothing is in
- * flight: then what was read is forgotten, to be read again, oldest first, and records that are too
+ * While a destination fails, one call at a time tries it. Between two tries nothing is in flight.
+ * Then the records in memory are forgotten, to be read again oldest first, and records that are too
  * old are given up.
  */
 export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
   const { queued, clock, slots } = dependencies
   const { bytes: bytesMax } = queued.destination.settings.batching
   const parts = createParts(dependencies, run)
-  const { outbox, queue, backoff, spacing, readAhead, givingUp } = parts
-  const call = createCall(parts)
+  const { outbox, queue, backoff, spacing, readAhead, givingUp, call } = parts
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
   const timer = createTimer(clock, run)
@@ -98,29 +104,32 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
 
   function run(): void {
     if (stopped || isClearing) return
-    // One reading of the clock for all: what is not due for one part must not be past for another.
+    // All parts use one reading of the clock, so that they agree on what is due.
     const nowMs = clock.monotonicMs()
-    const outcome = startCall(nowMs)
-    if (outcome === 'started') nextTurn.set()
-    else if (outcome === 'behind') timer.set(settlingCheckMs)
-    else if (outcome === 'none') timer.set(wakeDelayMs(parts, inFlight.size, nowMs))
+    const delayMs = startCall(nowMs)
+    if (delayMs !== undefined) timer.set(delayMs)
   }
 
-  /** `starved`: it could start, had other destinations left a slot; `behind`: the disk is slower. */
-  function startCall(nowMs: number): 'started' | 'none' | 'starved' | 'behind' {
-    if (inFlight.size >= backoff.allowed(nowMs) || givingUp.pending() > givingUpMax) return 'none'
-    if (outbox.removalsPending() > settlingMax) return 'behind'
-    backlog.fill(nowMs)
-    if (spacing.delayMs(nowMs, queue.ready(nowMs)) > 0) return 'none'
-    if (!slots.tryTake(run)) return 'starved'
+  /** @returns how long to wait before the next try; undefined when another event leads to it */
+  function startCall(nowMs: number): number | undefined {
+    const isBusy = inFlight.size >= backoff.allowed(nowMs) || givingUp.pending() > givingUpMax
+    if (isBusy) return wakeDelayMs(parts, inFlight.size, nowMs)
+    if (outbox.removalsPending() > removalsPendingMax) return removalsCheckMs
+    const next = backlog.fill(nowMs)
+    if (next.records === 0 || spacing.delayMs(nowMs, next) > 0) {
+      return wakeDelayMs(parts, inFlight.size, nowMs, next)
+    }
+    // When no slot is free, `run` is called once there is one.
+    if (!slots.tryTake(run)) return undefined
     const taken = queue.take(nowMs, { recordsMax: spacing.recordsMax(), bytesMax })
     if (taken.length === 0) {
       slots.release()
-      return 'none'
+      return wakeDelayMs(parts, inFlight.size, nowMs)
     }
     spacing.started(nowMs)
     send(taken)
-    return 'started'
+    nextTurn.set()
+    return undefined
   }
 
   function send(taken: readonly Outgoing[]): void {
@@ -134,7 +143,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     inFlight.add(sent)
   }
 
-  /** Nothing is in flight. */
+  /** Called while nothing is in flight. */
   async function forget(): Promise<void> {
     backlog.forget()
     isClearing = true
@@ -159,20 +168,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   }
 }
 
-/** Sends records and acts on what became of them. */
-function createCall(parts: Parts): (taken: readonly Outgoing[]) => Promise<void> {
-  const { backoff, spacing } = parts
-  const send = createSender(parts)
-  const applyVerdict = createApplyVerdict(parts)
-  return async (taken) => {
-    const generation = backoff.generation()
-    const verdict = await send(taken)
-    if (verdict.putRecordsDenied) spacing.oneRecordPerCall()
-    applyVerdict(verdict, taken, generation)
-  }
-}
-
-/** One alarm at a time; none for an infinite delay. */
+/** A timer that holds one alarm. An infinite delay cancels it. */
 function createTimer(clock: Clock, callback: () => void) {
   let cancel: (() => void) | undefined
   return {
@@ -184,8 +180,9 @@ function createTimer(clock: Clock, callback: () => void) {
 }
 
 /**
- * Calls back in the next turn of the event loop. Each answer lets one call follow, and each turn one
- * more: to write a full call takes milliseconds, and sixteen in one turn would keep devices waiting.
+ * Calls back in the next turn of the event loop, so that each turn starts at most one call beside
+ * those that follow an answer. Writing a full call takes milliseconds: sixteen calls in one turn
+ * would keep devices waiting.
  */
 function createNextTurn(callback: () => void) {
   let immediate: NodeJS.Immediate | undefined
@@ -200,7 +197,7 @@ function createNextTurn(callback: () => void) {
   }
 }
 
-/** What of the outbox is in memory. */
+/** The records of the destination that are in memory. */
 function createBacklog({ queue, readAhead, budget, backoff, spacing, queued }: Parts) {
   const { batching } = queued.destination.settings
   const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
@@ -212,17 +209,25 @@ function createBacklog({ queue, readAhead, budget, backoff, spacing, queued }: P
     countedBytes = bytes
   }
 
+  function read(): readonly QueuedRecord[] {
+    const size = queue.size()
+    return backoff.failures() > 0 ? readAhead.nextToTry(size, oneCall) : readAhead.next(size)
+  }
+
   return {
     count,
-    /** Reads on when the next call would not be full; for a destination that fails, what one takes. */
-    fill: (nowMs: number): void => {
-      if (spacing.isFull(queue.ready(nowMs))) return
-      const held = queue.size()
-      queue.add(backoff.failures() > 0 ? readAhead.nextToTry(held, oneCall) : readAhead.next(held))
+    /** Reads more records unless the next call is full. A failing destination gets one call's. */
+    fill(nowMs: number): NextCall {
+      const next = queue.next(nowMs)
+      if (spacing.isFull(next)) return next
+      const records = read()
+      if (records.length === 0) return next
+      queue.add(records)
       count()
+      return queue.next(nowMs)
     },
-    /** Gives the memory back, while nothing is in flight: the records will be read again. */
-    forget: (): void => {
+    /** Frees the memory while nothing is in flight. The records will be read again. */
+    forget(): void {
       queue.clear()
       readAhead.restart()
       count()
@@ -230,36 +235,40 @@ function createBacklog({ queue, readAhead, budget, backoff, spacing, queued }: P
   }
 }
 
-/** A condition, or a fault that is more than a moment's. */
+/** True when the destination has a condition, or failed more than once in a row. */
 function isFailing({ backoff }: Parts): boolean {
   return backoff.failures() >= failuresUntilForgetting || backoff.condition() !== undefined
 }
 
-/** How long nothing but time can start a further call. */
+/**
+ * The delay after which the passing of time alone can start a call; Infinity when only another event
+ * can.
+ *
+ * @param next what the queue has for the next call, if that is known
+ */
 function wakeDelayMs(
   { backoff, queue, spacing, readAhead }: Parts,
   inFlight: number,
   nowMs: number,
+  next?: NextCall,
 ): number {
   const opensAtMs = backoff.opensAtMs()
   if (opensAtMs > nowMs) return Math.max(1, opensAtMs - nowMs)
-  // With all calls in flight the next answer comes first.
+  // With all calls in flight, the next answer comes first.
   if (inFlight >= backoff.allowed(nowMs)) return Infinity
   if (readAhead.isBehind()) return 1
-  const ready = queue.ready(nowMs)
+  const ready = next ?? queue.next(nowMs)
   const spacingMs = ready.records === 0 ? Infinity : spacing.delayMs(nowMs, ready)
-  const dueMs = queue.nextDueMs(nowMs) - nowMs
-  return Math.max(1, Math.min(spacingMs, dueMs))
+  return Math.max(1, Math.min(spacingMs, ready.dueMs - nowMs))
 }
 
 async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<void> {
-  while (!isStopped() && (await giveUpOldest(parts))) {
-    // On to the next oldest.
-  }
+  let mayBeMore = true
+  while (mayBeMore && !isStopped()) mayBeMore = await giveUpOldest(parts)
 }
 
-/** Gives up the oldest records, as far as they are too old; true when there may be more of them. */
-async function giveUpOldest(parts: Parts) {
+/** Gives up the oldest records that are too old. Returns whether there may be more of them. */
+async function giveUpOldest(parts: Parts): Promise<boolean> {
   const { readAhead, backoff, givingUp, queued, clock, outbox } = parts
   const current = backoff.condition()
   if (!current) return false
@@ -276,41 +285,67 @@ async function giveUpOldest(parts: Parts) {
   return tooOld.length === oldest.length
 }
 
-/** The queue that keeps what the order of the destination promises. */
+/** Makes the queue that keeps the order of the destination. */
 function createQueue(ordering: Ordering, shards: ShardWatch): SendQueue {
   return ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
 }
 
 function createParts(dependencies: DestinationLoopDependencies, onMade: () => void): Parts {
-  const { queued } = dependencies
+  const { queued, heldRecordsMax = heldRecordsMaxDefault } = dependencies
   const { settings } = queued.destination
   const givingUp = createGivingUp(dependencies)
   const backoff = createBackoff(dependencies, settings)
   const shards = createShardWatch(dependencies)
   const queue = createQueue(settings.ordering, shards)
-  const recordsMax = dependencies.heldRecordsMax ?? heldRecordsMaxDefault
-  return {
+  const spacing = createCallSpacing(settings)
+  const streamMaker = createStreamMaker(dependencies, {
+    onMade() {
+      backoff.reset()
+      onMade()
+    },
+  })
+  const leftOnDisk = createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), {
+    recordsMax: heldRecordsMax,
+    bytesMax: heldBytesMax,
+  })
+  const readAhead = createReadAhead({
     ...dependencies,
-    shards,
-    queue,
-    backoff,
-    givingUp,
-    readAhead: createReadAhead({
-      ...dependencies,
-      destinationId: queued.id,
-      isGivenUp: (sequence) => givingUp.isGivenUp(sequence),
-      leftOnDisk: createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), {
-        recordsMax,
-        bytesMax: heldBytesMax,
-      }),
-    }),
-    spacing: createCallSpacing(settings),
-    report: createFailureReport(dependencies, queued.destination),
-    streamMaker: createStreamMaker(dependencies, {
-      onMade() {
-        backoff.reset()
-        onMade()
-      },
-    }),
+    destinationId: queued.id,
+    isGivenUp: (sequence) => givingUp.isGivenUp(sequence),
+    leftOnDisk,
+  })
+  const acting = { queue, shards, backoff, givingUp, spacing, streamMaker }
+  const call = createCall(dependencies, acting)
+  return { ...dependencies, queue, backoff, givingUp, spacing, readAhead, call }
+}
+
+/** The parts that act on what became of a call. */
+type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing'> & {
+  readonly shards: ShardWatch
+  readonly streamMaker: ReturnType<typeof createStreamMaker>
+}
+
+/** Makes the function that sends records in one call and acts on the verdict. */
+function createCall(dependencies: DestinationLoopDependencies, acting: ActingParts): Parts['call'] {
+  const { queued, outbox, clock, random, onRemoved } = dependencies
+  const { backoff, spacing, shards } = acting
+  const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
+  const report = createFailureReport({ ...dependencies, waiting }, queued.destination)
+  const applyVerdict = createApplyVerdict({
+    ...acting,
+    report,
+    clock,
+    random,
+    onDelivered(records) {
+      outbox.delivered(queued.id, records)
+      onRemoved()
+    },
+  })
+  const send = createSender({ ...dependencies, shards })
+  return async (taken) => {
+    const generation = backoff.generation()
+    const verdict = await send(taken)
+    if (verdict.putRecordsDenied) spacing.oneRecordPerCall()
+    applyVerdict(verdict, taken, generation)
   }
 }

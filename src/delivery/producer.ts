@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import { createCallSlots } from './call/call-slots.ts'
+import { createCallSlots } from './call/call-spacing.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
 import type { OnGivenUp } from './outcome/giving-up.ts'
@@ -11,46 +11,46 @@ import { createReadBudget } from './read-ahead.ts'
 
 export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
 
-/** Takes records from the outbox to their streams; those that no stream takes, out of it. */
+/** Delivers the records of the outbox to their streams, and gives up those that no stream takes. */
 export interface Producer {
-  /** Begins with what is in the outbox, and goes on with what comes. */
+  /** Delivers the records in the outbox and all that are appended later. */
   start(): void
   /**
-   * Begins no further call and resolves when those in flight are answered, at the latest after
-   * `drainMs`. What is not delivered stays in the outbox.
+   * Starts no further call. Resolves when the calls in flight are answered, or after `drainMs` at
+   * the latest. Records that were not delivered stay in the outbox.
    */
   stop(options: { readonly drainMs: number }): Promise<void>
-  /** Resolves when nothing is queued in the outbox: all is delivered or given up. */
+  /** Resolves when the outbox's queue is empty: all records are delivered or given up. */
   idle(): Promise<void>
 }
 
 export interface ProducerDependencies {
   readonly outbox: Outbox
-  /** The calls of a destination's region and role, e.g. of `createAwsCalls`. */
+  /** The calls with a destination's region and role, such as those of `createAwsCalls`. */
   readonly callsFor: (destination: Destination) => KinesisCalls
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: DestinationLoopDependencies['metrics']
-  /** The lab makes a stream that is first seen here; without it a missing stream is waited for. */
-  readonly makeStream?: (streamName: string) => Promise<void>
-  /** Asked what becomes of records that are given up; absent: they become dead letters. */
-  readonly onGivenUp?: OnGivenUp
-  /** Numbers in [0, 1); `Math.random` unless a test wants them known. */
-  readonly random?: () => number
+  /** Creates a stream that Kinesis does not know. Without it a missing stream is waited for. */
+  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
+  /** Decides what becomes of records that are given up. Without it they become dead letters. */
+  readonly onGivenUp?: OnGivenUp | undefined
+  /** Numbers in [0, 1) for the jitter of delays; `Math.random` by default. */
+  readonly random?: (() => number) | undefined
 }
 
 export interface ProducerOptions {
   /** Calls in flight for all destinations together. */
-  readonly maxInFlightTotal?: number
-  /** Bytes of records that all destinations read ahead of their calls. */
-  readonly readAheadBytesMax?: number
+  readonly maxInFlightTotal?: number | undefined
+  /** Bytes of the records in memory, of all destinations together. */
+  readonly readAheadBytesMax?: number | undefined
   /** Records of a destination that its throttled shards hold in memory. */
-  readonly heldRecordsMax?: number
+  readonly heldRecordsMax?: number | undefined
 }
 
 const maxInFlightTotalDefault = 256
 
-/** The producer: one loop for each destination of the outbox. */
+/** Makes the producer, which runs one loop for each destination of the outbox. */
 export function createProducer(
   dependencies: ProducerDependencies,
   options: ProducerOptions = {},
@@ -61,7 +61,7 @@ export function createProducer(
   const loops = new Map<number, DestinationLoop>()
   const idleWaiters = new Set<() => void>()
   const ending = new AbortController()
-  // Each call in flight listens, and there may be many.
+  // Each call in flight adds a listener, and there may be many calls.
   setMaxListeners(0, ending.signal)
   let unsubscribe: (() => void) | undefined
 
@@ -72,12 +72,12 @@ export function createProducer(
   }
 
   function wake(destinationIds: readonly number[]): void {
-    if (destinationIds.some((id) => !loops.has(id))) addLoops()
+    if (destinationIds.some((id) => !loops.has(id))) updateLoops()
     for (const id of destinationIds) loops.get(id)?.appended()
   }
 
-  /** Destinations come, and those that are unused make room for them. */
-  function addLoops(): void {
+  /** Adds loops for new destinations and stops those of destinations that the outbox removed. */
+  function updateLoops(): void {
     const known = new Set<number>()
     for (const queued of outbox.destinations()) {
       known.add(queued.id)
@@ -89,7 +89,7 @@ export function createProducer(
         calls: callsFor(queued.destination),
         slots,
         budget,
-        ...(options.heldRecordsMax && { heldRecordsMax: options.heldRecordsMax }),
+        heldRecordsMax: options.heldRecordsMax,
         signal: ending.signal,
         onRemoved,
       })

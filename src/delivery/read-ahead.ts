@@ -2,27 +2,30 @@ import type { Outbox, QueuedRecord, ReadLimits } from '../outbox/outbox.ts'
 import type { LeftOnDisk } from './queue/left-on-disk.ts'
 import type { Amount } from './call/outgoing.ts'
 
-/** Records of a destination in memory: enough for 16 full calls and the next ones. */
+/** Records of a destination in memory: enough for 16 full calls and the calls after them. */
 export const readAheadRecordsMax = 12_000
-/** Their bytes; one record may be larger. */
+/** Bytes of a destination in memory. One record may be larger. */
 const readAheadBytesMax = 32 * 1024 * 1024
-/** The same, for all destinations together, but for what each of them may always have. */
+/** Bytes of all destinations together, apart from `readBytesAlways` for each. */
 const readAheadTotalBytesMax = 96 * 1024 * 1024
-/** A destination that holds nothing may read so much, whatever the others hold. */
+/** A destination without records in memory may read this much, whatever the others hold. */
 const readBytesAlways = 64 * 1024
-/** No smaller reads while more waits in memory than this: a read has a price of its own. */
+/** Below this room no read starts, because each read has a cost of its own. */
 const readRecordsMin = 500
-/** Nor larger ones: what is read early lives long, and is garbage of the dear kind when it goes. */
+/**
+ * Larger reads live long enough to be promoted to V8's old generation, where collecting them is
+ * expensive.
+ */
 const readRecordsMax = 2_000
-/** Of these, those that throttled shards hold; what is more stays on disk. */
+/** The part of these records that throttled shards may hold. Further ones stay on disk. */
 export const heldRecordsMaxDefault = 4_000
 export const heldBytesMax = 8 * 1024 * 1024
-/** Smaller reads while some are passed over: their keys are hashed. */
+/** Reads are smaller while records are passed over, because their partition keys are hashed. */
 const readBesideMax = 500
-/** Reads in a row that may find nothing but records to pass over. */
+/** Reads in a row that may find only records to pass over. */
 const readsInVainMax = 2
 
-/** What all destinations hold in memory. */
+/** The memory that all destinations share. */
 export interface ReadBudget {
   roomBytes(): number
   held(changeBytes: number): void
@@ -38,19 +41,19 @@ export function createReadBudget(bytesMax = readAheadTotalBytesMax): ReadBudget 
   }
 }
 
-/** Reads the records of one destination from the outbox, each once, in order. */
+/** Reads the records of one destination from the outbox, each of them once and in order. */
 export interface ReadAhead {
-  /** The next records, as far as there is room beside those held in memory. */
+  /** The next records, as far as there is room beside the records in memory. */
   next(held: Amount): readonly QueuedRecord[]
-  /** The next records if none are held: enough for the one call that tries a destination. */
+  /** The next records when none are in memory: enough for the one call that tries a destination. */
   nextToTry(held: Amount, limits: ReadLimits): readonly QueuedRecord[]
-  /** True when much was read and passed over, and there may be records behind it that go. */
+  /** True when the last reads were passed over and records behind them may be sent. */
   isBehind(): boolean
-  /** There are new records to read. */
+  /** The outbox has new records. */
   appended(): void
-  /** What was read is forgotten: reading begins with the oldest record again. */
+  /** Starts again with the oldest record, because all records in memory were forgotten. */
   restart(): void
-  /** The oldest records, for a look at them. */
+  /** The oldest records. Reading them here does not move the position of `next`. */
   oldest(countMax: number): readonly QueuedRecord[]
 }
 
@@ -58,18 +61,18 @@ interface ReadAheadDependencies {
   readonly outbox: Pick<Outbox, 'read'>
   readonly destinationId: number
   readonly budget: ReadBudget
-  /** True for records that are being given up: they are not to be sent. */
+  /** True for records that are being given up, which must not be sent. */
   readonly isGivenUp: (sequence: number) => boolean
   readonly leftOnDisk: LeftOnDisk
 }
 
-export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
-  const { outbox, destinationId, budget, isGivenUp, leftOnDisk } = parts
+export function createReadAhead(dependencies: ReadAheadDependencies): ReadAhead {
+  const { outbox, destinationId, budget, isGivenUp, leftOnDisk } = dependencies
   let lastSequence = 0
   let exhausted = false
   let isBehind = false
 
-  const staying = (records: readonly QueuedRecord[]) =>
+  const withoutGivenUp = (records: readonly QueuedRecord[]) =>
     records.filter(({ sequence }) => !isGivenUp(sequence))
 
   function readOn(limits: ReadLimits): readonly QueuedRecord[] {
@@ -77,17 +80,17 @@ export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
     const records = outbox.read(destinationId, lastSequence, limits)
     lastSequence = records.at(-1)?.sequence ?? lastSequence
     exhausted = records.length === 0
-    return staying(records)
+    return withoutGivenUp(records)
   }
 
-  /** Reads again what was passed over of a group, up to where the outbox was read. */
+  /** Reads the passed-over records of a group again, up to the position of `readOn`. */
   function readAgain(group: string, afterSequence: number, limits: ReadLimits) {
     const records = outbox.read(destinationId, afterSequence, limits)
     const last = records.at(-1)
     if (last === undefined || last.sequence > lastSequence) leftOnDisk.caughtUp(group)
     else leftOnDisk.readUpTo(group, last.sequence)
     const passed = records.filter(({ sequence }) => sequence <= lastSequence)
-    return staying(leftOnDisk.ofGroup(group, passed))
+    return withoutGivenUp(leftOnDisk.ofGroup(group, passed))
   }
 
   function readLeftOnDisk(limits: ReadLimits): readonly QueuedRecord[] {
@@ -101,7 +104,7 @@ export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
 
   function readBeside(limits: ReadLimits, isRoomy: boolean): readonly QueuedRecord[] {
     const few = { ...limits, countMax: Math.min(limits.countMax, readBesideMax) }
-    for (let time = 0; time < readsInVainMax; time++) {
+    for (let count = 0; count < readsInVainMax; count++) {
       const again = isRoomy ? readLeftOnDisk(few) : []
       const records = [...again, ...leftOnDisk.admit(readOn(few))]
       const isAll = exhausted && !(isRoomy && leftOnDisk.groupsToRead().length > 0)
@@ -138,6 +141,6 @@ export function createReadAhead(parts: ReadAheadDependencies): ReadAhead {
       leftOnDisk.clear()
     },
     oldest: (countMax: number) =>
-      staying(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),
+      withoutGivenUp(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),
   }
 }

@@ -18,9 +18,9 @@ interface SenderDependencies {
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
 }
 
-/** Sends records in one call and judges the outcome; those that are too large are not sent. */
-export function createSender(parts: SenderDependencies) {
-  const limit = createRecordLimit({ ...parts, stream: parts.queued.destination })
+/** Makes the function that sends records in one call. Records that are too large are not sent. */
+export function createSender(dependencies: SenderDependencies) {
+  const limit = createRecordLimit(dependencies)
   return async (taken: readonly Outgoing[]): Promise<Verdict<Outgoing>> => {
     await limit.learnFor(taken)
     const refused: Refusal<Outgoing>[] = []
@@ -30,9 +30,11 @@ export function createSender(parts: SenderDependencies) {
       if (failure) refused.push({ item, failure })
       else sendable.push(item)
     }
-    if (refused.length === 0) return judge(taken, await callKinesis(parts, taken))
+    if (refused.length === 0) return judge(taken, await callKinesis(dependencies, taken))
     const outcome: CallOutcome =
-      sendable.length > 0 ? await callKinesis(parts, sendable) : { answered: true, records: [] }
+      sendable.length > 0
+        ? await callKinesis(dependencies, sendable)
+        : { answered: true, records: [] }
     const verdict = judge(sendable, outcome)
     return { ...verdict, refused: [...refused, ...verdict.refused] }
   }
@@ -44,11 +46,10 @@ async function callKinesis(
 ): Promise<CallOutcome> {
   const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
   const { streamName, streamArn } = queued.destination
-  const stream = streamArn === undefined ? { streamName } : { streamName, streamArn }
   metrics.kinesisCallsInFlight.inc()
   const records = taken.map(({ record }) => record)
   const generation = shards.generation()
-  const outcome = await calls.put({ operation, ...stream, records, signal })
+  const outcome = await calls.put({ operation, streamName, streamArn, records, signal })
   shards.answered(taken, outcome, generation)
   metrics.kinesisCallsInFlight.dec()
   metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
@@ -60,40 +61,32 @@ function outcomeLabel(outcome: CallOutcome): string {
   return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
 }
 
-/** What every stream takes, and all that one takes whose own limit may not be read. */
+/** The record size that every stream takes, assumed where the stream's own limit is not readable. */
 const recordBytesDefault = 1_048_576
-/** A stream's limit can be changed at any time. */
-const rememberedMs = 600_000
+/** A stream's limit can be changed at any time, so it is read again after this time. */
+const limitValidMs = 600_000
 
-/** The size of a record that a stream takes: its MaxRecordSizeInKiB. */
+/** The largest record that a stream takes: its MaxRecordSizeInKiB. */
 interface RecordLimit {
-  /** The failure of a record that is too large to be sent; undefined for all others. */
+  /** The failure of a record that is too large to be sent; undefined for any other record. */
   failureOf(outgoing: Outgoing): Failure | undefined
-  /** Learns the limit, unless these records fit any stream. */
+  /** Reads the stream's limit, unless all records fit every stream. */
   learnFor(records: readonly Outgoing[]): Promise<void> | undefined
 }
 
-function createRecordLimit({
-  calls,
-  clock,
-  stream,
-}: {
-  readonly calls: Pick<KinesisCalls, 'recordBytesMax'>
-  readonly clock: Clock
-  readonly stream: { readonly streamName: string; readonly streamArn?: string }
-}): RecordLimit {
+function createRecordLimit({ calls, clock, queued }: SenderDependencies): RecordLimit {
   let bytesMax = recordBytesDefault
   let askedMs = -Infinity
 
   async function ask(): Promise<void> {
-    bytesMax = (await calls.recordBytesMax(stream)) ?? recordBytesDefault
+    bytesMax = (await calls.recordBytesMax(queued.destination)) ?? recordBytesDefault
     askedMs = clock.monotonicMs()
   }
 
   return {
     learnFor(records: readonly Outgoing[]) {
       const isAnyLarge = records.some(({ record }) => record.bytes > recordBytesDefault)
-      if (!isAnyLarge || clock.monotonicMs() - askedMs < rememberedMs) return undefined
+      if (!isAnyLarge || clock.monotonicMs() - askedMs < limitValidMs) return undefined
       return ask()
     },
     failureOf({ record: { bytes } }: Outgoing) {

@@ -30,7 +30,7 @@ describe('the settings of a destination', () => {
     expect(sizesOf(delivery)).toEqual([5])
   })
 
-  test('give each order its calls: one record of a key in a call for strict, any for none', async () => {
+  test('let a call take one record of a key with strict, and any with none', async () => {
     const delivery = await openDelivery({ streams: ['strict', 'none'] })
     const strict = destination('strict', { ordering: 'strict' })
     const none = destination('none', { ordering: 'none' })
@@ -44,7 +44,7 @@ describe('the settings of a destination', () => {
     expect(sizesOf(delivery).toSorted((left, right) => left - right)).toEqual([1, 1, 1, 1, 1, 1, 6])
   })
 
-  test('choose the shard by the explicit hash key, in either operation', async () => {
+  test('choose the shard by the explicit hash key in both operations', async () => {
     const delivery = await openDelivery({ streams: [] })
     delivery.lab.ensureStream('stream', 2)
     const last = String(2n ** 128n - 1n)
@@ -66,7 +66,7 @@ describe('the settings of a destination', () => {
     expect(Object.fromEntries(shards)).toEqual({ a: '0', b: '1', c: '1' })
   })
 
-  test('name the stream by its ARN, and write as the process itself', async () => {
+  test('name the stream by its ARN and write with the credentials of the process', async () => {
     const delivery = await openDelivery()
     const to: Destination = {
       ...destination('stream'),
@@ -81,7 +81,7 @@ describe('the settings of a destination', () => {
     expect(putsOf(delivery)[0]?.accessKeyId).toBe('AKIATEST')
   })
 
-  test('hold all destinations together to what may be read ahead, and starve none', async () => {
+  test('bound the read-ahead of all destinations together and starve none', async () => {
     const delivery = await openDelivery({ streams: ['a', 'b', 'c'], readAheadBytesMax: 100_000 })
     const text = 'x'.repeat(2_000)
     for (const stream of ['a', 'b', 'c']) {
@@ -97,7 +97,7 @@ describe('the settings of a destination', () => {
 })
 
 describe('the time of day', () => {
-  test('may be set forward: a record that has just come is not given up', async () => {
+  test('may be set forward: a new record is not given up', async () => {
     let aheadMs = 0
     const wallMs = () => systemClock.wallMs() + aheadMs
     const delivery = await openDelivery({ streams: [], haste: 500, wallMs })
@@ -111,7 +111,7 @@ describe('the time of day', () => {
     expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
   })
 
-  test('may be set back: what waits for a retry waits no longer', async () => {
+  test('may be set back: a retry is not delayed', async () => {
     let setBackMs = 0
     const delivery = await openDelivery({
       haste: 1,

@@ -34,8 +34,8 @@ function createHook(
   return { asked, durable, onGivenUp }
 }
 
-describe('a record that is refused for what it is', () => {
-  test('is found among those of its call, and goes to the dead letters at once', async () => {
+describe('a record that Kinesis will never take', () => {
+  test('is found among the records of its call and becomes a dead letter at once', async () => {
     const delivery = await openDelivery({ haste: 20 })
     delivery.lab.faults.add({ partitionKey: 'bad', effect: refused })
     await delivery.outbox.append([
@@ -67,7 +67,7 @@ describe('a record that is refused for what it is', () => {
     ])
   })
 
-  test('goes to the error action of its rule if that takes it, in the same transaction', async () => {
+  test('goes to the error action of its rule in the same transaction', async () => {
     const { asked, durable, onGivenUp } = createHook(({ record }) =>
       record.partitionKey === 'bad'
         ? [{ ...newRecord('errors', 'k', 'document'), actionIndex: -1 }]
@@ -97,7 +97,7 @@ describe('a record that is refused for what it is', () => {
     expect(lettersOf(delivery.outbox)).toHaveLength(1)
   })
 
-  test('is one over 1 MiB, which is not sent, unless the stream takes larger ones', async () => {
+  test('over 1 MiB is not sent unless the stream takes larger records', async () => {
     const delivery = await openDelivery()
     await delivery.outbox.append([
       newRecord('stream', 'k', 'x'.repeat(1_048_576)),
@@ -114,8 +114,8 @@ describe('a record that is refused for what it is', () => {
   })
 })
 
-describe('a destination that refuses all', () => {
-  test('keeps its records until they are too old, then gives them up oldest first', async () => {
+describe('a destination that refuses everything', () => {
+  test('keeps its records until they are too old, and gives them up oldest first', async () => {
     const { asked, onGivenUp } = createHook(() => undefined)
     const delivery = await openDelivery({ streams: [], haste: 150, onGivenUp })
     const to = destination('stream', age(120_000))
@@ -137,7 +137,7 @@ describe('a destination that refuses all', () => {
     expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 1_200, deadLettered: 1_200 })
   })
 
-  test('gives up nothing that a fault of passing keeps, however old', async () => {
+  test('never gives up a record because of a failure that passes', async () => {
     const delivery = await openDelivery({ haste: 2_000 })
     const fault = delivery.lab.faults.add({ effect: { kind: 'html', status: 503 } })
     await delivery.outbox.append([newRecordFor(destination('stream', age(0)), 'k', '1')])
@@ -149,7 +149,7 @@ describe('a destination that refuses all', () => {
     expect(textsByKey(delivery.lab, 'stream').get('k')).toEqual(['1'])
   })
 
-  test('gets its dead letters again when they are replayed as they were, in order', async () => {
+  test('gets its dead letters in order when they are replayed', async () => {
     const delivery = await openDelivery({ streams: [], haste: 2_000 })
     const to = destination('stream', age(0))
     await delivery.outbox.append(['1', '2', '3'].map((text) => newRecordFor(to, 'k', text)))

@@ -60,7 +60,7 @@ describe('faults that pass', () => {
     ])
   })
 
-  test('a lost answer doubles records and loses none', async () => {
+  test('a lost answer duplicates records and loses none', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({
       operation: 'PutRecords',
@@ -77,7 +77,7 @@ describe('faults that pass', () => {
     }
   })
 
-  test('counts what is sent again, by code', async () => {
+  test('counts records that are sent again by error code', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({
       effect: { kind: 'failEntries', code: 'InternalFailure' },
@@ -114,7 +114,7 @@ describe('faults that pass', () => {
 })
 
 describe('conditions of the destination', () => {
-  test('a role that allows PutRecord only gets one record a call, and the log says so once', async () => {
+  test('with a role that allows only PutRecord each call has one record, and the log says so once', async () => {
     const delivery = await openDelivery()
     delivery.lab.faults.add({
       operation: 'PutRecords',
@@ -155,7 +155,7 @@ describe('conditions of the destination', () => {
     expect(await metricLines(delivery, failing)).toEqual([])
   })
 
-  test('says once a minute that it waits', async () => {
+  test('logs once a minute that records wait', async () => {
     const delivery = await openDelivery({ streams: [], haste: 2_000 })
     await appendRounds(delivery, keys, 1)
     delivery.producer.start()
@@ -166,7 +166,7 @@ describe('conditions of the destination', () => {
     expect(puts).toBeLessThan(30)
   })
 
-  test('a missing stream is made where the engine was told how, and no error is logged', async () => {
+  test('a missing stream is created where the engine was told how, and no error is logged', async () => {
     const made: string[] = []
     const delivery = await openDelivery({
       streams: [],
@@ -184,7 +184,7 @@ describe('conditions of the destination', () => {
     expect(delivery.lines).toEqual([])
   })
 
-  test('a stream that cannot be made is waited for', async () => {
+  test('a stream that cannot be created is waited for', async () => {
     const delivery = await openDelivery({
       streams: [],
       haste: 20,
@@ -199,7 +199,7 @@ describe('conditions of the destination', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(5)
   })
 
-  test('a role that is refused is waited for, without a call to Kinesis', async () => {
+  test('a role that STS refuses is waited for, without a call to Kinesis', async () => {
     const delivery = await openDelivery({ haste: 20 })
     const refusal = delivery.lab.faults.add({
       operation: 'AssumeRole',
@@ -217,7 +217,7 @@ describe('conditions of the destination', () => {
     expect(textsByKey(delivery.lab, 'stream')).toEqual(expected)
   })
 
-  test('one destination that waits delays no other', async () => {
+  test('a destination that waits delays no other destination', async () => {
     const delivery = await openDelivery()
     delivery.producer.start()
     await delivery.outbox.append(
@@ -230,7 +230,7 @@ describe('conditions of the destination', () => {
 })
 
 describe('stopping', () => {
-  test('lets calls in flight finish, begins no other, and leaves the rest on disk', async () => {
+  test('lets calls in flight finish, starts no other, and leaves the rest on disk', async () => {
     const delivery = await openDelivery({ haste: 1 })
     delivery.lab.faults.add({ effect: { kind: 'delay', delayMs: 50 }, operation: 'PutRecords' })
     await appendRounds(delivery, keys, 200, { maxInFlight: 1 })

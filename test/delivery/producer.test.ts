@@ -5,7 +5,7 @@ import { appendRounds, openDelivery, putsOf, textsByKey } from './producer-parts
 const numbers = (count: number) => Array.from({ length: count }, (_, index) => String(index))
 
 describe('the producer', () => {
-  test('sends one record by PutRecord, and many that wait by PutRecords', async () => {
+  test('sends one record with PutRecord and several with PutRecords', async () => {
     const delivery = await openDelivery()
     delivery.producer.start()
     await delivery.outbox.append([newRecord('stream', 'k', 'first')])
@@ -21,7 +21,7 @@ describe('the producer', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(1_201)
   })
 
-  test('delivers what an earlier process left', async () => {
+  test('delivers the records that an earlier process left', async () => {
     const delivery = await openDelivery()
     const expected = await appendRounds(delivery, ['a', 'b'], 50)
     delivery.producer.start()
@@ -30,7 +30,7 @@ describe('the producer', () => {
     expect(delivery.outbox.size().records).toBe(0)
   })
 
-  test('assumes the role once, and signs with what it got', async () => {
+  test('assumes the role once and signs with its credentials', async () => {
     const delivery = await openDelivery({ streams: ['stream', 'other'] })
     delivery.producer.start()
     await delivery.outbox.append([newRecord('stream', 'k', '1'), newRecord('other', 'k', '1')])
@@ -68,7 +68,7 @@ describe('the producer', () => {
     },
   )
 
-  test('keeps its calls within the size that Kinesis takes', async () => {
+  test('keeps its calls within the size limit of Kinesis', async () => {
     const delivery = await openDelivery()
     const large = 'x'.repeat(900_000)
     await delivery.outbox.append(
@@ -80,7 +80,7 @@ describe('the producer', () => {
     expect(calls.toSorted((left, right) => left - right)).toEqual([4, 5, 5])
   })
 
-  test('begins no call while the disk is behind with what was delivered', async () => {
+  test('starts no call while the disk is behind with removals', async () => {
     let asked = 0
     const callsWhenAsked: number[] = []
     const delivery = await openDelivery({
@@ -97,7 +97,7 @@ describe('the producer', () => {
     expect(delivery.lab.streams.records('stream')).toHaveLength(700)
   })
 
-  test('lets all else have its turn before it begins a further call of a backlog', async () => {
+  test('starts the next call of a backlog in the next turn of the event loop', async () => {
     let turn = 0
     const calls: { readonly turn: number; readonly answered: number }[] = []
     let answered = 0
@@ -124,7 +124,7 @@ describe('the producer', () => {
     }
   })
 
-  test('reads no more ahead than its bounds, and yet delivers all', async () => {
+  test('reads ahead within its bounds and still delivers everything', async () => {
     const delivery = await openDelivery()
     const count = 15_000
     await delivery.outbox.append(numbers(count).map((text) => newRecord('stream', 'k', text)))

@@ -95,7 +95,7 @@ const named = (records: readonly QueuedRecord[]) =>
   records.map(({ partitionKey, sequence }) => `${partitionKey}${sequence}`).join(' ')
 
 describe('records of a throttled shard', () => {
-  test('stay on disk beyond its share, and are read when there is less of it in memory', () => {
+  test('stay on disk beyond its share, and are read when fewer are in memory', () => {
     const reading = openReading(2)
     reading.throttle('b')
     for (const key of 'bdabdc') reading.append(key)
@@ -117,7 +117,7 @@ describe('records of a throttled shard', () => {
     expect(named(reading.read(10))).toBe('b5')
   })
 
-  test('share what throttled shards may hold', () => {
+  test('share the memory of throttled shards', () => {
     const reading = openReading(4)
     reading.throttle('a')
     reading.throttle('b')
@@ -125,14 +125,14 @@ describe('records of a throttled shard', () => {
     expect(named(reading.read(10))).toBe('a1 a2 b5 b6')
   })
 
-  test('are not passed over when most shards are throttled: there is no other to make room for', () => {
+  test('are not passed over when most shards are throttled', () => {
     const reading = openReading(2)
     for (const key of 'abc') reading.throttle(key)
     for (const key of 'aaabbb') reading.append(key)
     expect(named(reading.read(10))).toBe('a1 a2 a3 b4 b5 b6')
   })
 
-  test('are not read again while the memory is full of others', () => {
+  test('are not read again while the memory is full', () => {
     const reading = openReading(1)
     reading.throttle('b')
     for (const key of 'bba') reading.append(key)
@@ -142,7 +142,7 @@ describe('records of a throttled shard', () => {
     expect(named(reading.readBeside(600))).toBe('b2')
   })
 
-  test('in a row do not end the reading: there may be others behind them', () => {
+  test('do not stop the reading of records behind them', () => {
     const reading = openReading(1)
     reading.throttle('b')
     for (let count = 0; count < 20; count++) reading.append('b')
@@ -156,7 +156,7 @@ describe('records of a throttled shard', () => {
 })
 
 describe('records of a destination that keeps up', () => {
-  test('are read a few calls ahead, and not while there is little room', () => {
+  test('are read a few calls ahead, unless there is little room', () => {
     const reading = openReading(1)
     for (let count = 0; count < 5_000; count++) reading.append('a')
     expect(reading.readBeside(0)).toHaveLength(2_000)
@@ -184,7 +184,7 @@ const steps = fc.array(
 type Step = { readonly kind: string; readonly key?: number; readonly count?: number }
 
 describe('any reading', () => {
-  test('takes each record once, those of a key in order, and all in the end', () => {
+  test('reads each record once, the records of a key in order, and all in the end', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 1, max: 4 }), (run: readonly Step[], recordsMax) => {
         const reading = openReading(recordsMax)

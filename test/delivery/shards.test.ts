@@ -65,22 +65,25 @@ async function entriesSpent(isDenied: boolean): Promise<number> {
 }
 
 describe('one hot shard of four', () => {
-  test.each(orderings)('%s: the others take all of theirs in a few calls', async (ordering) => {
-    const delivery = await openDelivery({ haste: 50 })
-    const hot = throttle(delivery, 1)
-    const keys = keysOfAll(100)
-    await appendTo(delivery, keys, 2, ordering)
-    delivery.producer.start()
-    await until(() => delivery.outbox.size().records === 200)
-    expect(putsOf(delivery).length).toBeLessThan(16)
-    expect(delivery.lab.streams.records('stream')).toHaveLength(600)
-    hot.remove()
-    await delivery.producer.idle()
-    expectAll(delivery, keys, 2)
-    expect(listings(delivery)).toBe(1)
-  })
+  test.each(orderings)(
+    '%s: the other shards get all of their records in a few calls',
+    async (ordering) => {
+      const delivery = await openDelivery({ haste: 50 })
+      const hot = throttle(delivery, 1)
+      const keys = keysOfAll(100)
+      await appendTo(delivery, keys, 2, ordering)
+      delivery.producer.start()
+      await until(() => delivery.outbox.size().records === 200)
+      expect(putsOf(delivery).length).toBeLessThan(16)
+      expect(delivery.lab.streams.records('stream')).toHaveLength(600)
+      hot.remove()
+      await delivery.producer.idle()
+      expectAll(delivery, keys, 2)
+      expect(listings(delivery)).toBe(1)
+    },
+  )
 
-  test('is tried with a record a call, where without shards all of its records are tried', async () => {
+  test('is tried with one record per call, and without a shard map with all of its records', async () => {
     const byShard = await entriesSpent(false)
     const byKey = await entriesSpent(true)
     // 100 at once; before the shards are known, perhaps 100 again; then one a call.
@@ -88,7 +91,7 @@ describe('one hot shard of four', () => {
     expect(byKey).toBeGreaterThan(1_000)
   })
 
-  test('gets what it takes, at the limits of a shard: the others go on beside it', async () => {
+  test('gets as much as its limits allow while the other shards go on', async () => {
     const delivery = await openDelivery({ haste: 10, limits: allLimits })
     const cold = [0, 2, 3].flatMap((shard) => keysOfShard(shard, 100))
     const keys = [...cold, ...keysOfShard(1, 500)]
@@ -145,7 +148,7 @@ describe('one hot shard of four', () => {
     ])
   })
 
-  test('is told from the answers of PutRecord, where the role allows no more', async () => {
+  test('is recognized from the answers of PutRecord where the role allows only that', async () => {
     const delivery = await openDelivery({ haste: 50 })
     const message = 'not authorized to perform: kinesis:PutRecords on resource'
     delivery.lab.faults.add({
@@ -167,7 +170,7 @@ describe('one hot shard of four', () => {
 })
 
 describe('the list of shards', () => {
-  test('is not asked for while no shard is throttled', async () => {
+  test('is not requested while no shard is throttled', async () => {
     const delivery = await openDelivery({ haste: 50 })
     delivery.lab.faults.add({ effect: { kind: 'failEntries', code: 'InternalFailure' }, times: 30 })
     await appendTo(delivery, keysOfAll(10), 2)
@@ -176,7 +179,7 @@ describe('the list of shards', () => {
     expect(listings(delivery)).toBe(0)
   })
 
-  test('that is denied is asked for once, and records wait by partition key', async () => {
+  test('is requested once when it is denied, and records wait by partition key', async () => {
     const delivery = await openDelivery({ haste: 50 })
     denyListShards(delivery)
     const hot = throttle(delivery, 1)
@@ -197,7 +200,7 @@ describe('the list of shards', () => {
     expectAll(delivery, keys, 2)
   })
 
-  test('that fails in passing is asked for again, half a minute later', async () => {
+  test('is requested again half a minute after a failure that passes', async () => {
     const delivery = await openDelivery({ haste: 1_000 })
     const failing = delivery.lab.faults.add({
       operation: 'ListShards',
@@ -224,7 +227,7 @@ describe('the list of shards', () => {
       { ShardToMerge: idOfShard(0), AdjacentShardToMerge: idOfShard(1) },
       4,
     ],
-  ])('is read anew when a shard was %s', async (_, operation, change, newShard) => {
+  ])('is read again when a shard was %s', async (_, operation, change, newShard) => {
     const delivery = await openDelivery({ haste: 50 })
     // Without end: a shard that is closed takes nothing, and its throttle hits nothing.
     const old = throttle(delivery, 0)
@@ -251,7 +254,7 @@ describe('the list of shards', () => {
     expect(old.appliedCount()).toBe(spent)
   })
 
-  test('is read by pages', async () => {
+  test('is read page by page', async () => {
     const shardCount = 1_500
     const delivery = await openDelivery({ haste: 50, shardCount })
     const hot = throttle(delivery, shardCount - 1)

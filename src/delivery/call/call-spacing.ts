@@ -2,26 +2,27 @@ import type { DeliverySettings } from '../../outbox/outbox.ts'
 import type { Amount } from './outgoing.ts'
 
 /**
- * When a call that is not full starts. One that is full starts at once, and so does the first after
- * a rest: a lone record is not held up. Others follow each other at a small distance, because a
- * call has a price of its own, however few records it takes: without it, a steady flow is cut into
- * as many calls as can be in flight.
+ * Decides when a call that is not full starts. A full call starts at once, and so does the first
+ * call after a rest, so that a lone record is not delayed. Other calls follow each other at a small
+ * distance: each call has a cost of its own, however few records it holds, and without the distance
+ * a steady flow would be cut into as many calls as may be in flight.
  */
 export interface CallSpacing {
-  /** How long to wait before the next call, which could take `ready`; 0: it may start. */
+  /** How long to wait before the next call, which could take `ready`; 0 when it may start. */
   delayMs(nowMs: number, ready: Amount): number
   started(nowMs: number): void
-  /** A call that could take so much is full. */
+  /** Whether a call that takes `ready` is full. */
   isFull(ready: Amount): boolean
-  /** Records that make a call full. */
+  /** The number of records that makes a call full. */
   recordsMax(): number
-  /** The role allows PutRecord alone. */
+  /** From now on each call takes one record, because the role allows only PutRecord. */
   oneRecordPerCall(): void
 }
 
 /**
- * Between the starts of two calls that are not full: 100 of them a second at most. A call costs
- * about 1 ms of CPU beside its records: at 5 ms, 10,000 records/s cost half as much again.
+ * The distance between the starts of two calls that are not full: at most 100 of them a second. A
+ * call costs about 1 ms of CPU beside its records; at 5 ms, 10,000 records/s take half as much CPU
+ * again.
  */
 export const callSpacingMs = 10
 
@@ -32,7 +33,7 @@ export function createCallSpacing({
   let recordsMax = batching.count
   let startedMs = -Infinity
   let waitingSinceMs: number | undefined
-  // One record of a key in a call: what is ready says little of what waits.
+  // With one record of a key per call, the records that are ready say little about those that wait.
   const spacingMs = ordering === 'strict' ? 0 : callSpacingMs
   const isFull = (ready: Amount) => ready.records >= recordsMax || ready.bytes >= batching.bytes
   return {
@@ -51,6 +52,37 @@ export function createCallSpacing({
     recordsMax: () => recordsMax,
     oneRecordPerCall() {
       recordsMax = 1
+    },
+  }
+}
+
+/** Slots for calls, shared by all destinations, so that connections and memory stay bounded. */
+export interface CallSlots {
+  /** Takes a slot. When none is free, returns false and calls `retry` once there is one. */
+  tryTake(retry: () => void): boolean
+  release(): void
+}
+
+export function createCallSlots(slotsMax: number): CallSlots {
+  let taken = 0
+  const waiting = new Set<() => void>()
+  return {
+    tryTake(retry: () => void) {
+      if (taken < slotsMax) {
+        taken += 1
+        return true
+      }
+      waiting.add(retry)
+      return false
+    },
+    release() {
+      taken -= 1
+      // A destination that has nothing left to send leaves the slot to the next one.
+      for (const retry of waiting) {
+        if (taken >= slotsMax) return
+        waiting.delete(retry)
+        retry()
+      }
     },
   }
 }

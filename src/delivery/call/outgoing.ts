@@ -1,18 +1,18 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
 
-/** A record on its way, with what happened to it so far. */
+/** A record in memory on its way to the stream, with its failures so far. */
 export interface Outgoing {
   readonly record: QueuedRecord
-  /** Failures in a row that were its own: they make its backoff. */
+  /** The record's own failures in a row, which determine its delay. */
   readonly attempts: number
-  /** All failed calls that it was in, and when the first failed, in epoch milliseconds. */
+  /** All failed calls that held the record; the first failed at this time (epoch milliseconds). */
   readonly failures: number
   readonly firstFailedMs: number
-  /** To be sent in a call of its own: one of its former call spoilt that call. */
+  /** The record must be sent in a call of its own, because a record of its last call spoilt it. */
   readonly alone: boolean
 }
 
-/** What returns of a call: to be sent again, not before `dueMs`. */
+/** A record that returns from a call, to be sent again no earlier than `dueMs` (monotonic). */
 export interface Returned extends Outgoing {
   readonly dueMs: number
 }
@@ -21,7 +21,7 @@ export function newOutgoing(record: QueuedRecord): Outgoing {
   return { record, attempts: 0, failures: 0, firstFailedMs: 0, alone: false }
 }
 
-/** How many records from the head fit; one at most when the first is to go alone. */
+/** How many records from the head fit; at most one when the first must go alone. */
 export function countThatFits(
   waiting: readonly Outgoing[],
   recordsMax: number,
@@ -36,12 +36,12 @@ export function countThatFits(
   return waiting.length
 }
 
-/** As Kinesis counts. */
+/** Bytes of payload, as Kinesis counts them: data and partition key. */
 export function payloadBytesOf(outgoing: readonly Outgoing[]): number {
   return outgoing.reduce((sum, { record }) => sum + record.bytes, 0)
 }
 
-/** As memory does. */
+/** Bytes of memory. */
 export function memoryBytesOf(outgoing: readonly Outgoing[]): number {
   return outgoing.reduce((sum, { record }) => sum + record.stored.length, 0)
 }
@@ -56,27 +56,28 @@ export function listIn<Key, Item>(lists: Map<Key, Item[]>, key: Key): Item[] {
 
 export interface CallLimits {
   readonly recordsMax: number
-  /** The first record goes even if it is larger. */
+  /** The first record of a call may be larger. */
   readonly bytesMax: number
 }
 
-/** A number of records and their bytes, as Kinesis or as memory counts them. */
+/** A number of records and their bytes, either of payload or of memory. */
 export interface Amount {
   readonly records: number
   readonly bytes: number
 }
 
-/** A call that is being filled. */
+/** Collects the records of one call. */
 export interface CallBuilder {
   readonly recordsMax: number
   readonly taken: readonly Outgoing[]
   /**
-   * How many from the head of `waiting` fit beside what is taken, at most `recordsMax` (1 or more).
-   * The first record of a call fits however large it is; one that is to go alone, only there.
+   * How many records from the head of `waiting` fit beside the taken ones, at most `recordsMax` (1 or
+   * more). The first record of a call fits whatever its size. A record that must go alone fits only
+   * as the first.
    */
   fitting(waiting: readonly Outgoing[], recordsMax: number): number
   take(records: readonly Outgoing[]): void
-  /** Nothing more is to be looked at: it is full, or something did not fit. */
+  /** True when the call is full or a record did not fit: no further record is to be looked at. */
   isClosed(): boolean
 }
 

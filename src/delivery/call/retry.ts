@@ -1,12 +1,12 @@
 /**
- * The one retry policy. Pure: how long to wait and when to give up follow from the class of the
- * failure and a few numbers alone.
+ * The one retry policy, as pure functions: how long to wait and when to give up follow from the class
+ * of the failure and a few numbers.
  *
- * | class       | examples                                    | delay                       | given up            |
- * | ----------- | ------------------------------------------- | --------------------------- | ------------------- |
- * | passing     | throttles, 5xx, network, expired token      | full jitter, 100 ms to 5 s  | never               |
- * | destination | missing stream, access denied, role refused | half to full, 1 s to 60 s   | after `maxAgeMs`    |
- * | record      | too large, refused for what it is           | none                        | at once             |
+ * | class       | examples                               | delay                     | given up   |
+ * | ----------- | -------------------------------------- | ------------------------- | ---------- |
+ * | passing     | throttles, 5xx, network, expired token | 0 to full, 100 ms to 5 s  | never      |
+ * | destination | missing stream, access denied          | half to full, 1 s to 60 s | `maxAgeMs` |
+ * | record      | too large, invalid                     | none                      | at once    |
  */
 import type { FailureClass } from '../../aws/failure-class.ts'
 
@@ -16,9 +16,9 @@ const standingDelayMinMs = 1_000
 const standingDelayMaxMs = 60_000
 
 /**
- * How long to wait after a failure.
+ * How long to wait after a failure, in milliseconds.
  *
- * @param attempts failures in a row, this one counted: 1 or more
+ * @param attempts failures in a row, including this one: 1 or more
  * @param random a number in [0, 1)
  */
 export function retryDelayMs(
@@ -27,21 +27,21 @@ export function retryDelayMs(
   random: number,
 ): number {
   if (failureClass === 'passing') {
-    // Full jitter: callers that failed together do not come back together.
+    // With full jitter, calls that failed together do not come back together.
     return random * grown(passingDelayMinMs, passingDelayMaxMs, attempts)
   }
-  // Never near zero: it does not pass by itself, and each call may cost a line in a log of AWS.
+  // Never near zero: the condition does not pass by itself, and AWS may log every call.
   return (0.5 + random / 2) * grown(standingDelayMinMs, standingDelayMaxMs, attempts)
 }
 
-/** A condition of a moment, such as a policy that is being replaced, makes nothing given up. */
+/** A short condition, such as a policy that is being replaced, must not give records up. */
 const standingMinMs = 60_000
 
 /**
- * Whether a record is given up while its destination refuses all.
+ * Whether to give a record up while its destination refuses everything.
  *
- * @param ageMs since it was accepted
- * @param standingMs since the destination began to refuse, as far as this process knows
+ * @param ageMs time since the record was accepted
+ * @param standingMs time since the first refusal that this process has seen
  */
 export function isTooOld(ageMs: number, standingMs: number, maxAgeMs: number): boolean {
   return ageMs >= maxAgeMs && standingMs >= Math.min(standingMinMs, maxAgeMs)

@@ -1,91 +1,83 @@
-import type { Clock } from '../../base/clock.ts'
-import { roleArnOf } from '../../outbox/outbox.ts'
-import type { Outbox, QueuedDestination } from '../../outbox/outbox.ts'
-import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import type { Backoff } from './backoff.ts'
-import type { FailureReport } from './failure-report.ts'
-import type { GivingUp } from './giving-up.ts'
-import type { Failure } from '../../aws/failure-class.ts'
-import type { StreamMaker } from './stream-maker.ts'
-import type { Outgoing, Returned } from '../call/outgoing.ts'
 import { classify } from '../../aws/failure-class.ts'
+import type { Failure } from '../../aws/failure-class.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { QueuedRecord } from '../../outbox/outbox.ts'
+import type { Outgoing, Returned } from '../call/outgoing.ts'
 import { retryDelayMs } from '../call/retry.ts'
 import type { SendQueue } from '../queue/send-queue.ts'
 import type { ShardWatch } from '../shards/shard-watch.ts'
+import type { Backoff } from './backoff.ts'
+import type { FailureReport } from './failure-report.ts'
+import type { GivingUp } from './giving-up.ts'
+import type { StreamMaker } from './stream-maker.ts'
 import type { Verdict } from './verdict.ts'
 
-export interface ApplyVerdictDependencies {
-  readonly queued: QueuedDestination
-  readonly outbox: Pick<Outbox, 'delivered' | 'destinations'>
-  readonly queue: SendQueue
+interface ApplyVerdictDependencies {
+  readonly queue: Pick<SendQueue, 'release'>
   readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
-  readonly backoff: Backoff
-  readonly givingUp: GivingUp
+  readonly backoff: Pick<Backoff, 'answered' | 'failed' | 'refused'>
+  readonly givingUp: Pick<GivingUp, 'giveUp'>
   readonly report: FailureReport
   readonly streamMaker: StreamMaker
-  readonly metrics: Pick<Metrics, 'recordsRetried'>
-  readonly logger: Logger
   readonly clock: Clock
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
-  /** Called after records have left the outbox. */
-  readonly onRemoved: () => void
+  /** Removes delivered records from the outbox. */
+  readonly onDelivered: (records: readonly QueuedRecord[]) => void
 }
 
-/** Carries out the verdict on a call that was begun in a generation of the backoff. */
+/** Carries out the verdict on a call that was started in a generation of the backoff. */
 type ApplyVerdict = (
   verdict: Verdict<Outgoing>,
   taken: readonly Outgoing[],
   generation: number,
 ) => void
 
-/** Carries out verdicts: delivered, sent again, given up; backs off and reports what is wrong. */
-export function createApplyVerdict(parts: ApplyVerdictDependencies): ApplyVerdict {
-  const { queued, outbox, queue, backoff, report, streamMaker, metrics, logger } = parts
-  const { streamName } = queued.destination
-  const roleArn = roleArnOf(queued.destination)
-
-  const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
-
-  function countDelivered(delivered: readonly Outgoing[]): void {
-    outbox.delivered(
-      queued.id,
-      delivered.map(({ record }) => record),
-    )
-    report.recovered()
-    streamMaker.found()
-    parts.onRemoved()
-  }
+/**
+ * Makes the function that carries out verdicts: records are removed, sent again or given up, the
+ * destination backs off, and failures are reported.
+ */
+export function createApplyVerdict(dependencies: ApplyVerdictDependencies): ApplyVerdict {
+  const { queue, shards, backoff, givingUp, report, streamMaker, onDelivered } = dependencies
+  /** True from a failed call until records are delivered. */
+  let hasFailed = false
 
   function moveBackoff(failure: Failure | undefined, generation: number): void {
-    const failureClass = failure && classify(failure)
-    if (failure === undefined || failureClass === undefined) {
+    if (failure === undefined) {
       backoff.answered()
       return
     }
-    backoff.failed(generation, failureClass === 'passing' ? 'passing' : 'destination')
-    const isBeingMade = streamMaker.make(failure)
-    if (failureClass === 'destination' && !isBeingMade) backoff.refused(failure)
-    if (!isBeingMade) report.failed(failure, waiting)
+    hasFailed = true
+    const failureClass = classify(failure) === 'passing' ? 'passing' : 'destination'
+    backoff.failed(generation, failureClass)
+    if (streamMaker.make(failure)) return
+    if (classify(failure) === 'destination') backoff.refused(failure)
+    report.failed(failure)
+  }
+
+  function recover(): void {
+    hasFailed = false
+    report.recovered()
+    streamMaker.found()
   }
 
   return (verdict, taken, generation) => {
-    const { delivered, refused, failedByCode } = verdict
-    queue.release(taken, returnedBy(verdict, parts))
-    if (refused.length > 0) void parts.givingUp.giveUp(refused.map((one) => givenUpNow(one, parts)))
-    for (const [code, count] of failedByCode) {
-      metrics.recordsRetried.inc({ stream: streamName, code }, count)
+    const { delivered, refused, failedByCode, throttled } = verdict
+    queue.release(taken, returnedBy(verdict, dependencies))
+    if (refused.length > 0) {
+      void givingUp.giveUp(refused.map((refusal) => givenUpNow(refusal, dependencies)))
     }
-    if (verdict.putRecordsDenied) {
-      logger.info({ stream: streamName, roleArn }, 'role allows PutRecord only: one record a call')
-    }
-    if (verdict.throttled.length > 0) report.throttled(parts.shards.throttled(), waiting)
+    if (failedByCode.size > 0) report.retried(failedByCode)
+    if (verdict.putRecordsDenied) report.putRecordsDenied()
+    if (throttled.length > 0) report.throttled(shards.throttled())
     moveBackoff(verdict.destinationFailure, generation)
-    if (delivered.length > 0) countDelivered(delivered)
+    if (delivered.length === 0) return
+    if (hasFailed) recover()
+    onDelivered(delivered.map(({ record }) => record))
   }
 }
 
-/** What of a call is to be sent again, in the order of the outbox. */
+/** The records of a call that will be sent again, in the order of the outbox. */
 function returnedBy(
   verdict: Verdict<Outgoing>,
   { clock, random, shards }: ApplyVerdictDependencies,
@@ -97,14 +89,14 @@ function returnedBy(
   const ofKeys = verdict.throttled.filter((outgoing) => !ofShards.has(outgoing))
   const backedOff = [...verdict.backedOff, ...ofKeys].map((outgoing) => {
     const { attempts } = outgoing
-    // One delay for all that failed equally often: their key queues wake together and share a call.
+    // Records that failed equally often share a delay, so that their key queues wake for one call.
     const dueMs =
       dueMsByAttempts.get(attempts) ??
       nowMs + Math.ceil(retryDelayMs('passing', attempts + 1, random()))
     dueMsByAttempts.set(attempts, dueMs)
     return { ...failedOnce(outgoing, failedMs), attempts: attempts + 1, dueMs }
   })
-  // The queue holds what is of a throttled shard, for as long as that one waits.
+  // The queue itself holds the records of a throttled shard until the shard may be tried.
   const again = [...verdict.again, ...ofShards].map((outgoing) => {
     return { ...failedOnce(outgoing, failedMs), dueMs: 0 }
   })

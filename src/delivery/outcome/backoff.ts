@@ -2,39 +2,38 @@ import type { Failure } from '../../aws/failure-class.ts'
 import type { Clock } from '../../base/clock.ts'
 import { retryDelayMs } from '../call/retry.ts'
 
-/** That a destination refuses everything, and since when. */
+/** The condition of a destination that refuses everything. */
 interface Condition {
   readonly failure: Failure
-  /** Calls that were refused. */
+  /** The number of refused calls. */
   readonly failures: number
-  /** The first refusal, in epoch milliseconds. */
+  /** The time of the first refusal, in epoch milliseconds. */
   readonly firstMs: number
-  /** The first refusal, by the clock's `monotonicMs`. */
+  /** The time of the first refusal by the monotonic clock. */
   readonly sinceMs: number
 }
 
 /**
- * Whether a destination may be called. No call starts while it backs off; one call tries the
- * destination when the delay is over, and all may start again once a call was answered.
+ * Decides whether a destination may be called. While it backs off, no call starts. When the delay is
+ * over, one call tries the destination, and after an answer all calls may start again.
  *
- * Calls that were in flight when the backoff began tell nothing new: each call carries the
- * generation in which it was started, and only the first failure of a generation counts, however
- * many were in flight.
+ * Calls that were in flight when the backoff began tell nothing new. Each call therefore carries the
+ * generation in which it started, and only the first failure of a generation counts.
  */
 export interface Backoff {
-  /** How many calls may be in flight at `nowMs`, by the clock's `monotonicMs`. */
+  /** How many calls may be in flight at `nowMs` (monotonic). */
   allowed(nowMs: number): number
-  /** The generation of a call that starts now, to be handed back with its outcome. */
+  /** The generation of a call that starts now. The caller returns it with the call's outcome. */
   generation(): number
-  /** A call that started in this generation failed for a reason that is not its records'. */
+  /** A call of this generation failed as a whole, for a reason that is not one of its records. */
   failed(generation: number, failureClass: 'passing' | 'destination'): void
-  /** The destination refused a call for what it is itself: its condition stands until an answer. */
+  /** The destination refused a call by its own condition, which stands until a call is answered. */
   refused(failure: Failure): void
-  /** A call was answered: the destination takes records, or refuses single ones. */
+  /** A call was answered: the destination takes records, or refuses only some of them. */
   answered(): void
-  /** Begins a generation without a delay: what was missing is there now. */
+  /** Starts a new generation without a delay, because the missing stream exists now. */
   reset(): void
-  /** When the delay is over; 0 when there is none. */
+  /** The end of the delay (monotonic); 0 when there is none. */
   opensAtMs(): number
   /** Failures in a row. */
   failures(): number
@@ -42,7 +41,7 @@ export interface Backoff {
   condition(): Condition | undefined
 }
 
-/** @param options `maxInFlight`: calls that a destination in good order may have in flight */
+/** @param options `maxInFlight`: the number of calls in flight while the destination answers */
 export function createBackoff(
   { clock, random }: { readonly clock: Clock; readonly random: () => number },
   { maxInFlight }: { readonly maxInFlight: number },

@@ -1,62 +1,70 @@
+import { adviceOn, classify } from '../../aws/failure-class.ts'
+import type { Failure } from '../../aws/failure-class.ts'
 import type { Clock } from '../../base/clock.ts'
 import { roleArnOf } from '../../outbox/outbox.ts'
 import type { Destination } from '../../outbox/outbox.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
-import type { Failure } from '../../aws/failure-class.ts'
-import { adviceOn, classify } from '../../aws/failure-class.ts'
 
-/** Says that a destination fails: in the metric at once, in the log once a minute a code. */
+/** Reports in metrics and in the log that calls or records of a destination fail. */
 export interface FailureReport {
-  /** `waiting`: how many records of the destination are not delivered. */
-  failed(failure: Failure, waiting: () => number): void
-  /** @param shardIds of the throttled shards, where shards are known; otherwise nothing is said */
-  throttled(shardIds: readonly string[], waiting: () => number): void
+  /** A call failed. The metric changes at once; the log has one line per minute and error code. */
+  failed(failure: Failure): void
+  /** Records will be sent again: their number by error code. */
+  retried(failedByCode: ReadonlyMap<string, number>): void
+  /** @param shardIds the throttled shards; without any, because none is known, nothing is logged */
+  throttled(shardIds: readonly string[]): void
+  putRecordsDenied(): void
+  /** Records were delivered after a failure. */
   recovered(): void
 }
 
 interface FailureReportDependencies {
   readonly clock: Clock
   readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'destinationsFailing'>
+  readonly metrics: Pick<Metrics, 'destinationsFailing' | 'recordsRetried'>
+  /** How many records of the destination are not yet delivered. */
+  readonly waiting: () => number
 }
 
-/** In one line of the log. */
+/** Shards that one log line names. */
 const shardsNamedMax = 10
 
-/** A line a minute for each code, however many records and calls fail meanwhile. */
 export function createFailureReport(
-  { clock, logger, metrics }: FailureReportDependencies,
+  { clock, logger, metrics, waiting }: FailureReportDependencies,
   destination: Destination,
 ): FailureReport {
   const { streamName: stream, region } = destination
   const roleArn = roleArnOf(destination)
   const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
-  /** The log's last word is that the stream fails. */
-  let announced = false
+  /** True while the latest line of the log says that the stream fails. */
+  let isAnnounced = false
 
-  function facts({ code, message, source }: Failure, waiting: () => number) {
+  function facts({ code, message, source }: Failure) {
     return { stream, region, roleArn, code, source, reason: message, waiting: waiting() }
   }
 
   return {
-    failed(failure: Failure, waiting: () => number) {
+    failed(failure) {
       const { code } = failure
       if (classify(failure) === 'passing') {
-        log.warn(code, facts(failure, waiting), 'calls to Kinesis fail; they are tried again')
+        log.warn(code, facts(failure), 'calls to Kinesis fail; they are tried again')
         return
       }
       failing.add(code)
       metrics.destinationsFailing.set({ stream, code }, 1)
-      const written = log.error(
+      const isWritten = log.error(
         code,
-        { ...facts(failure, waiting), advice: adviceOn(failure) },
+        { ...facts(failure), advice: adviceOn(failure) },
         'records wait: the stream cannot be written to',
       )
-      announced ||= written
+      isAnnounced ||= isWritten
     },
-    throttled(shardIds: readonly string[], waiting: () => number) {
+    retried(failedByCode) {
+      for (const [code, count] of failedByCode) metrics.recordsRetried.inc({ stream, code }, count)
+    },
+    throttled(shardIds) {
       if (shardIds.length === 0) return
       const shards = shardIds.slice(0, shardsNamedMax)
       log.warn(
@@ -65,11 +73,14 @@ export function createFailureReport(
         'shards are throttled: their records wait, those of other shards go on',
       )
     },
+    putRecordsDenied() {
+      logger.info({ stream, roleArn }, 'role allows PutRecord only: one record a call')
+    },
     recovered() {
       for (const code of failing) metrics.destinationsFailing.remove({ stream, code })
       failing.clear()
-      if (announced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
-      announced = false
+      if (isAnnounced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
+      isAnnounced = false
     },
   }
 }

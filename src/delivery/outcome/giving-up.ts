@@ -11,11 +11,11 @@ import type {
 } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 
-/** A record that is given up, with all that is known of it. */
+/** A record that is given up, with the reason and its failed calls. */
 export interface GivenUpRecord {
   readonly record: NewRecord
   readonly reason: GivenUpReason
-  /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
+  /** The number of failed calls; the first and the last failed at these epoch milliseconds. */
   readonly attempts: number
   readonly firstMs: number
   readonly lastMs: number
@@ -24,28 +24,29 @@ export interface GivenUpRecord {
 /** What becomes of records that are given up. */
 export interface GivenUpAnswer {
   /**
-   * For each, in their order: the records that its rule's error action makes of it, the same list
-   * for all that share them; undefined: it becomes a dead letter.
+   * One entry per record, in the order of the records: the records that the rule's error action makes
+   * of it, or undefined when it becomes a dead letter. Records that share their replacements have
+   * the same list.
    */
   readonly replacements: readonly (readonly NewRecord[] | undefined)[]
-  /** Called when all of it is durable. */
-  readonly onDurable?: () => void
+  /** Called once the replacements and dead letters are durable. */
+  readonly onDurable?: (() => void) | undefined
 }
 
-/** Asked what becomes of records that are given up. If it fails, all of them become dead letters. */
+/** Decides what becomes of records that are given up. If it rejects, all become dead letters. */
 export type OnGivenUp = (records: readonly GivenUpRecord[]) => Promise<GivenUpAnswer>
 
-/** A record to give up, as the producer knows it. */
+/** A record to give up, before it is decided what becomes of it. */
 type UndecidedRecord = Omit<RecordToGiveUp, 'replacements'>
 
-/** Takes the records that are given up out of the queue, one group after the other. */
+/** Moves records that are given up out of the outbox's queue, one group after the other. */
 export interface GivingUp {
-  /** Resolves when they are out of the outbox's queue, or when the producer stops. */
+  /** Resolves when the records have left the outbox's queue, or when the producer stops. */
   giveUp(records: readonly UndecidedRecord[]): Promise<void>
   isGivenUp(sequence: number): boolean
-  /** How many are on their way. */
+  /** How many records are being given up. */
   pending(): number
-  /** Resolves when no group is on its way. */
+  /** Resolves when no records are being given up. */
   idle(): Promise<void>
 }
 
@@ -54,24 +55,24 @@ interface GivingUpDependencies {
   readonly queued: QueuedDestination
   readonly clock: Clock
   readonly logger: Logger
-  readonly onGivenUp?: OnGivenUp
-  /** Ends the waiting for a disk that is full. */
+  readonly onGivenUp?: OnGivenUp | undefined
+  /** Ends the retries on a full disk. */
   readonly signal: AbortSignal
-  /** Called after records have left. */
+  /** Called after records have left the outbox's queue. */
   readonly onRemoved: () => void
 }
 
-/** While the outbox cannot write, e.g. on a full disk. */
+/** The time between two tries while the outbox cannot write, for example on a full disk. */
 const retryMs = 1_000
 
 export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   const { outbox, queued, clock, logger, signal } = parts
   const log = createLimitedLog({ logger, clock })
-  const leaving = new Set<number>()
+  const beingGivenUp = new Set<number>()
   let last: Promise<void> = Promise.resolve()
 
   async function move(records: readonly UndecidedRecord[]): Promise<void> {
-    const { replacements, onDurable } = await askFor(parts, records)
+    const { replacements, onDurable } = await replacementsOf(parts, records)
     const givenUp = records.map((record, index): RecordToGiveUp => {
       const replacement = replacements[index]
       return replacement === undefined ? record : { ...record, replacements: replacement }
@@ -82,8 +83,12 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
         onDurable?.()
         report(givenUp)
         return
-      } catch (error) {
-        log.error('write', { reason: messageOf(error) }, 'given up records stay in the queue')
+      } catch (thrown) {
+        log.error(
+          'write',
+          { reason: messageOf(thrown) },
+          'records cannot be given up: they stay in the queue',
+        )
         await clock.sleep(retryMs, signal)
       }
     }
@@ -95,7 +100,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   ): Promise<void> {
     await before
     await move(records)
-    for (const { record } of records) leaving.delete(record.sequence)
+    for (const { record } of records) beingGivenUp.delete(record.sequence)
     parts.onRemoved()
   }
 
@@ -114,19 +119,19 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
 
   return {
     giveUp(records: readonly UndecidedRecord[]) {
-      for (const { record } of records) leaving.add(record.sequence)
+      for (const { record } of records) beingGivenUp.add(record.sequence)
       last = moveAfter(last, records)
       return last
     },
-    isGivenUp: (sequence: number) => leaving.has(sequence),
-    pending: () => leaving.size,
+    isGivenUp: (sequence: number) => beingGivenUp.has(sequence),
+    pending: () => beingGivenUp.size,
     idle: () => last,
   }
 }
 
 const noReplacements: GivenUpAnswer = { replacements: [] }
 
-async function askFor(
+async function replacementsOf(
   { outbox, queued, logger, onGivenUp }: GivingUpDependencies,
   records: readonly UndecidedRecord[],
 ): Promise<GivenUpAnswer> {
@@ -135,8 +140,8 @@ async function askFor(
     return await onGivenUp(
       records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
     )
-  } catch (error) {
-    const reason = messageOf(error)
+  } catch (thrown) {
+    const reason = messageOf(thrown)
     logger.error({ reason }, 'error actions failed: dead letters are kept instead')
     return noReplacements
   }
@@ -151,7 +156,7 @@ function asNew(
   return {
     destination,
     partitionKey,
-    ...(explicitHashKey === undefined ? {} : { explicitHashKey }),
+    ...(explicitHashKey !== undefined && { explicitHashKey }),
     data,
     ruleName,
     actionIndex,

@@ -1,49 +1,49 @@
+import type { Failure } from '../../aws/failure-class.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { QueuedDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { Failure } from '../../aws/failure-class.ts'
 
-/** Has a stream made that Kinesis does not know, where the engine was told how: in the lab. */
+/** Creates a stream that Kinesis does not know, where the engine was told how: in the lab. */
 export interface StreamMaker {
-  /** True when the stream is being made because of this failure: it is no condition to report. */
+  /** True when the stream is being created because of this failure, which is then not reported. */
   make(failure: Failure): boolean
-  /** The stream was written to: should it go missing again, it may be made again. */
+  /** Records were delivered after a failure: a stream that goes missing later is created again. */
   found(): void
 }
 
 interface StreamMakerDependencies {
   readonly queued: QueuedDestination
   readonly logger: Logger
-  readonly makeStream?: (streamName: string) => Promise<void>
+  /** Without it no stream is ever created. */
+  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
 }
 
 export function createStreamMaker(
-  { queued, logger, makeStream: create }: StreamMakerDependencies,
+  { queued, logger, makeStream }: StreamMakerDependencies,
   { onMade }: { readonly onMade: () => void },
 ): StreamMaker {
   const { streamName } = queued.destination
   let state: 'unknown' | 'being made' | 'made' = 'unknown'
 
-  async function make(createStream: (streamName: string) => Promise<void>): Promise<void> {
+  async function makeOnce(create: (streamName: string) => Promise<void>): Promise<void> {
+    state = 'being made'
     try {
-      await createStream(streamName)
-      state = 'made'
+      await create(streamName)
+      // If records were delivered meanwhile, the stream is there and its state stays unknown.
+      if (state === 'being made') state = 'made'
       onMade()
-    } catch (error) {
+    } catch (thrown) {
       state = 'unknown'
-      logger.error({ stream: streamName, reason: messageOf(error) }, 'stream could not be made')
+      logger.error({ stream: streamName, reason: messageOf(thrown) }, 'stream could not be made')
     }
   }
 
   return {
     make({ code }: Failure) {
-      if (create === undefined || code !== 'ResourceNotFoundException') return false
-      // Made and still not found: then it waits as any missing stream does.
+      if (makeStream === undefined || code !== 'ResourceNotFoundException') return false
+      // A stream that was made and is still not found is waited for, like any missing stream.
       if (state === 'made') return false
-      if (state === 'unknown') {
-        state = 'being made'
-        void make(create)
-      }
+      if (state === 'unknown') void makeOnce(makeStream)
       return true
     },
     found() {

@@ -2,24 +2,24 @@ import type { CallOutcome } from '../../aws/kinesis-calls.ts'
 import type { Failure } from '../../aws/failure-class.ts'
 import { classify, deniesPutRecords, isShardThrottle } from '../../aws/failure-class.ts'
 
-/** What becomes of the records of a call. Every record stands in exactly one of the lists. */
+/** What becomes of the records of a call. Every record is in exactly one of the lists. */
 export interface Verdict<Item> {
   readonly delivered: readonly Item[]
-  /** Failed by themselves, in passing: sent again after a backoff of their own. */
+  /** Failures that pass, of single records: each is sent again after a delay of its own. */
   readonly backedOff: readonly Item[]
-  /** Too much for their shard: sent again when it may be written to. */
+  /** Records that were too much for their shard: sent again when the shard may be tried. */
   readonly throttled: readonly Item[]
-  /** Sent again as soon as the destination may be called. */
+  /** Records that are sent again as soon as the destination may be called. */
   readonly again: readonly Item[]
-  /** One of them spoils the call: sent again one by one. */
+  /** Records of a call that one of them spoilt: sent again one by one. */
   readonly alone: readonly Item[]
-  /** Refused for what they are: given up. */
+  /** Records that Kinesis will never take: given up. */
   readonly refused: readonly Refusal<Item>[]
-  /** How many failed by code. */
+  /** The number of failed records by error code. */
   readonly failedByCode: ReadonlyMap<string, number>
-  /** Set when the destination as a whole has to wait. */
+  /** Set when the whole destination has to back off. */
   readonly destinationFailure: Failure | undefined
-  /** PutRecords is not allowed and PutRecord may be. */
+  /** The role denies PutRecords and may allow PutRecord. */
   readonly putRecordsDenied: boolean
 }
 
@@ -29,7 +29,7 @@ export interface Refusal<Item> {
 }
 
 /**
- * Decides, from the outcome alone, what becomes of each record of a call.
+ * Decides from the outcome of a call what becomes of each of its records.
  *
  * @param items the records of the call, in the order in which they were sent
  */
@@ -95,7 +95,7 @@ function judgeFailedCall<Item>(items: readonly Item[], failure: Failure): Verdic
     if (items.length > 1) return { ...common, alone: items }
     return { ...common, refused: items.map((item) => ({ item, failure })) }
   }
-  // A throttled PutRecord speaks of one shard; anything else, of the way to the stream.
+  // A throttled PutRecord concerns one shard; any other failure concerns the whole destination.
   if (items.length === 1 && isShardThrottle(failure)) return { ...common, throttled: items }
   return { ...common, again: items, destinationFailure: failure }
 }
@@ -112,7 +112,7 @@ const nothing = Object.freeze({
   putRecordsDenied: false,
 })
 
-/** An answer with fewer results than records: whatever was not named is not taken for delivered. */
+/** The outcome of a record that the answer leaves out: such a record does not count as delivered. */
 const unanswered = Object.freeze({
   ok: false,
   failure: Object.freeze({

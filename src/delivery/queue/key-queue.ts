@@ -3,8 +3,8 @@ import type { Amount, CallBuilder, Outgoing, Returned } from '../call/outgoing.t
 import { newOutgoing, payloadBytesOf } from '../call/outgoing.ts'
 import type { ShardMap } from '../shards/shard-map.ts'
 import { hashKeyOf } from '../../base/hash-key.ts'
-import { createHeldByShard } from './delayed.ts'
-import type { HeldByShard } from './delayed.ts'
+import { createHeldByShard } from './send-queue.ts'
+import type { HeldByShard } from './send-queue.ts'
 import { createShardCalls } from '../shards/shard-throttles.ts'
 import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
 
@@ -12,9 +12,9 @@ import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
 export interface KeyQueue {
   readonly partitionKey: string
   waiting: Outgoing[]
-  /** Of data and keys of those that wait. */
+  /** Bytes of payload of the waiting records. */
   bytes: number
-  /** The shard of the key, by the map that it was looked up in: while a shard is throttled. */
+  /** The shard of the key and the map that gave it; looked up only while a shard is throttled. */
   shardId: string | undefined
   shardMap: ShardMap | undefined
 }
@@ -34,7 +34,7 @@ export function putLast(keyQueue: KeyQueue, record: QueuedRecord): void {
   keyQueue.bytes += record.bytes
 }
 
-/** What waits in the key queues. */
+/** The records that wait in the key queues, and their bytes of payload. */
 export function amountOf(keyQueues: readonly KeyQueue[]): Amount {
   let records = 0
   let bytes = 0
@@ -45,30 +45,30 @@ export function amountOf(keyQueues: readonly KeyQueue[]): Amount {
   return { records, bytes }
 }
 
-/** Moves so many records from the head of a key queue into a call. */
+/** Moves `count` records from the head of a key queue into a call. */
 function moveInto(builder: CallBuilder, keyQueue: KeyQueue, count: number): void {
   const records = keyQueue.waiting.splice(0, count)
   keyQueue.bytes -= payloadBytesOf(records)
   builder.take(records)
 }
 
-/** The key queues that may go, in turn, and what is in them. */
+/** The key queues that may go, in turn. */
 interface ReadyQueues {
   add(keyQueue: KeyQueue): void
-  /** A record was added to the end of a key queue, ready or not. */
+  /** A record was added to the end of a key queue, which need not be ready. */
   grown(keyQueue: KeyQueue, bytes: number): void
-  /** Moves what fits from the heads of ready key queues into a call: they are in flight, or held. */
+  /** Moves records from the heads of ready key queues into a call, as far as they fit. */
   fill(builder: CallBuilder, holding?: QueueHolding): void
   clear(): void
   amount(): Amount
 }
 
-/** Holds key queues back that are otherwise ready. */
+/** Holds back key queues of throttled shards that would be ready otherwise. */
 interface QueueHolding {
   /** How many records the call may take from the head of the key queue. */
   recordsMax(keyQueue: KeyQueue): number
   took(keyQueue: KeyQueue, count: number): void
-  /** The key queue may not go: it is no longer among the ready ones. */
+  /** Takes over a key queue that may not go: it is no longer among the ready ones. */
   hold(keyQueue: KeyQueue): void
 }
 
@@ -123,13 +123,13 @@ export function createReadyQueues(perKeyMax: number): ReadyQueues {
 }
 
 /**
- * Holds back the key queues of throttled shards. A key queue waits for the shard of its first
- * record: with explicit hash keys the records of one partition key may go to several shards, and a
- * call takes those that share one hash key.
+ * Holds back the key queues of throttled shards. With explicit hash keys the records of one partition
+ * key may belong to several shards. A key queue therefore waits for the shard of its first record,
+ * and while a shard is throttled a call takes only records that share one hash key.
  */
 interface KeyQueueShards {
   readonly held: HeldByShard<KeyQueue>
-  /** Fills a call that starts at `nowMs`: with held records that may be tried, then ready ones. */
+  /** Fills a call that starts at `nowMs`: first with held records that may be tried. */
   fill(builder: CallBuilder, ready: ReadyQueues, nowMs: number): void
   end(taken: readonly Outgoing[]): void
 }
@@ -139,7 +139,7 @@ export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): Ke
   const held = createHeldByShard<KeyQueue>(shards.room)
   const calls = createShardCalls(shards.room)
 
-  /** Costs an MD5 once a key queue, and only while a shard is throttled. */
+  /** Costs one MD5 per key queue, and only while a shard is throttled. */
   function shardOf(keyQueue: KeyQueue): string | undefined {
     const known = shards.map()
     const explicitHashKey = keyQueue.waiting[0]?.record.explicitHashKey
@@ -171,7 +171,7 @@ export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): Ke
       for (const keyQueue of keyQueues) {
         const recordsMax = builder.isClosed() ? 0 : holding.recordsMax(keyQueue)
         const taking = recordsMax === 0 ? 0 : builder.fitting(keyQueue.waiting, recordsMax)
-        // What does not fit stays in front of what is behind it.
+        // A key queue that does not fit keeps its place before the key queues behind it.
         if (taking === 0) break
         holding.took(keyQueue, taking)
         moveInto(builder, keyQueue, taking)
@@ -195,7 +195,7 @@ export function createKeyQueueShards(shards: QueueShards, perKeyMax: number): Ke
   }
 }
 
-/** How many from the head go by the hash key of the first, at most `countMax`. */
+/** How many records at the head share the first one's explicit hash key, at most `countMax`. */
 function countOfOneHashKey(waiting: readonly Outgoing[], countMax: number): number {
   const explicitHashKey = waiting[0]?.record.explicitHashKey
   let count = 0

@@ -1,14 +1,14 @@
 /**
- * Which records of throttled shards stay on disk: what a hot shard cannot take is not to fill the
- * memory that the others need, too.
+ * Decides which records of throttled shards stay on disk, so that the records that a hot shard cannot
+ * take do not fill the memory that other shards need.
  *
- * Records go by the group of their partition key: the shard of its hash, whatever explicit hash key
- * they bring, so that all records of a key are of one group. Invariants:
- * - From the first record of a group that is passed over until all of them are read again, every
- *   record of the group is passed over: nothing of a key overtakes what is on disk.
- * - Of what lies between a group's mark and the place up to which the outbox was read, all records
- *   of the group were passed over, and none is in memory.
- * - Groups are those of one shard map for as long as any is passed over.
+ * The group of a record is the shard of its partition key's hash, whatever its explicit hash key is:
+ * all records of a key are in one group. Records that stay on disk are passed over. Invariants:
+ * - Once a record of a group is passed over, every later record of the group is passed over too,
+ *   until all of them have been read again: no record of a key overtakes one on disk.
+ * - The mark of a group is a sequence. All records of the group between its mark and the sequence up
+ *   to which the outbox was read were passed over, and none of them is in memory.
+ * - The groups come from one shard map for as long as records of any group are passed over.
  */
 import { hashKeyOf } from '../../base/hash-key.ts'
 import type { QueuedRecord } from '../../outbox/outbox.ts'
@@ -17,16 +17,16 @@ import type { QueueShards } from '../shards/shard-throttles.ts'
 import type { ShardMap } from '../shards/shard-map.ts'
 
 export interface LeftOnDisk {
-  /** False while no shard is throttled and nothing is passed over: then all are admitted. */
+  /** False while no shard is throttled and no record is passed over: then all are admitted. */
   isActive(): boolean
-  /** Those of records just read that go to memory; the others are passed over. */
+  /** Of records just read, the ones that go to memory. The others are passed over. */
   admit(records: readonly QueuedRecord[]): readonly QueuedRecord[]
   /**
-   * The groups of which more may be in memory, and the sequence after which they are passed over:
-   * all that are not throttled any more, and those that have less than half of their share.
+   * The groups whose records should be read again, each with its mark: groups that are no longer
+   * throttled, and groups that use less than half of their share of memory.
    */
   groupsToRead(): readonly (readonly [group: string, afterSequence: number])[]
-  /** Those of records that were read again that are of the group. */
+  /** Of records that were read again, the ones of the group. */
   ofGroup(group: string, records: readonly QueuedRecord[]): readonly QueuedRecord[]
   /** The group was read again up to this sequence. */
   readUpTo(group: string, sequence: number): void
@@ -36,13 +36,13 @@ export interface LeftOnDisk {
   clear(): void
 }
 
-/** What all throttled shards together may hold in memory, before their records are passed over. */
+/** How much all throttled shards together may hold before their records are passed over. */
 interface HeldLimits {
   readonly recordsMax: number
   readonly bytesMax: number
 }
 
-/** Each costs a further look at what is passed over of the others. */
+/** Each group costs a further read over the records that other groups left on disk. */
 const groupsMax = 4
 
 export function createLeftOnDisk(
@@ -57,13 +57,13 @@ export function createLeftOnDisk(
     return map?.shardOf(hashKeyOf(partitionKey)) ?? ''
   }
 
-  /** How full the group's share is; above 1 it is over it. */
+  /** How much of its share a group uses: 1 is all of it. */
   function fullness({ records, bytes }: Amount): number {
     const share = 1 / Math.max(1, shards.room.count())
     return Math.max(records / (limits.recordsMax * share), bytes / (limits.bytesMax * share))
   }
 
-  /** Not when most shards are throttled: then there are none to keep the memory free for. */
+  /** False when most shards are throttled: then no other shards need the memory. */
   function mayLeaveOnDisk(): boolean {
     return marks.size < groupsMax && 2 * shards.room.count() <= (map?.shardCount ?? 0)
   }

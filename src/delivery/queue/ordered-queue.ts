@@ -1,33 +1,36 @@
 /**
- * Which records go in the next call. No I/O, no clock: the same steps give the same calls.
+ * Decides which records go in the next call. It does no I/O and reads no clock: the same steps give
+ * the same calls.
  *
  * With the orders `key` and `strict` the records of one partition key form a key queue. A key queue
  * is ready, in flight, or paused:
  *
- *     ready --take--> in flight --release, all delivered--> ready, or gone when empty
- *       ^                 '-------release, some failed----> paused --its time has come--.
+ *     ready --take--> in flight --release, all delivered--> ready, or removed when empty
+ *       ^                 '-------release, some failed----> paused --its delay is over--.
  *       '------------------------------------------------------------------------------'
  *
  * Invariants, from which the order of a key follows:
  * - Records of a key queue are taken from its head only, and a failed record returns to the head.
  * - A key queue in flight is never taken again: calls of one key do not overlap.
- * - A paused key queue holds all its records back: nothing later of the key passes a failed record.
+ * - A paused key queue holds all its records back: no later record of the key passes a failed one.
  * - With `strict` a call takes one record of a key queue.
  *
- * So with `key` the one inversion possible is among the records of a key in one call that failed in
- * part, for which PutRecords itself promises no order; with `strict` there is none. Key queues take
- * turns, first ready, first served.
+ * With `key`, records of one key can therefore change places only within a call that failed in part,
+ * where PutRecords itself promises no order. With `strict` they never do. Key queues take turns:
+ * the first that was ready goes first.
  *
- * While a shard is throttled (shard-throttles.ts), a key queue that is ready may be held: its shard
- * is looked up when its turn comes, and then it waits for the shard instead, with all its records.
- * What may be sent of such a shard goes first in the next call. So the key queues of other shards
- * pay no more than this look-up, and nothing while no shard is throttled.
+ * While a shard is throttled (shard-throttles.ts), the shard of a ready key queue is looked up when
+ * the turn of the key queue comes. If that shard is throttled, the key queue waits for it with all
+ * its records, and goes first in the next call that may hold records of the shard. Key queues of
+ * other shards pay only for the look-up, and pay nothing while no shard is throttled.
  *
- * With the order `none` there are no key queues, see unordered-queue.ts.
+ * The order `none` has no key queues: see unordered-queue.ts.
  */
 import type { Ordering, QueuedRecord } from '../../outbox/outbox.ts'
 import { createCallBuilder, listIn } from '../call/outgoing.ts'
-import { createQueueSize } from './send-queue.ts'
+import type { CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
+import { noShards } from '../shards/shard-throttles.ts'
+import type { QueueShards } from '../shards/shard-throttles.ts'
 import {
   amountOf,
   createKeyQueueShards,
@@ -37,13 +40,10 @@ import {
   putLast,
 } from './key-queue.ts'
 import type { KeyQueue } from './key-queue.ts'
-import type { CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
-import { createDelayed } from './delayed.ts'
-import type { SendQueue } from './send-queue.ts'
-import { noShards } from '../shards/shard-throttles.ts'
-import type { QueueShards } from '../shards/shard-throttles.ts'
+import { createDelayed, createQueueSize } from './send-queue.ts'
+import type { NextCall, SendQueue } from './send-queue.ts'
 
-/** @param ordering of the destination: `key`, or `strict`, with one record of a key in a call */
+/** @param ordering of the destination: `key`, or `strict` with one record of a key in a call */
 export function createOrderedQueue(
   ordering: Exclude<Ordering, 'none'>,
   shards: QueueShards = noShards,
@@ -58,11 +58,18 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
   const paused = createDelayed<KeyQueue>()
   const keyQueueShards = createKeyQueueShards(shards, perKeyMax)
   const { held } = keyQueueShards
-  const amount = createQueueSize()
+  const queueSize = createQueueSize()
 
   function wakeDue(nowMs: number): void {
     for (const keyQueue of paused.takeDue(nowMs)) ready.add(keyQueue)
     for (const keyQueue of held.takeReopened()) ready.add(keyQueue)
+  }
+
+  function next(nowMs: number): NextCall {
+    wakeDue(nowMs)
+    const { records, bytes } = ready.amount()
+    const dueMs = Math.min(paused.nextDueMs(), held.nextDueMs(nowMs))
+    return { records: records + held.dueCount(nowMs), bytes, dueMs }
   }
 
   function keyQueueOf(partitionKey: string): KeyQueue {
@@ -99,32 +106,27 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
       const keyQueue = keyQueues.get(key)
       if (keyQueue) returnTo(keyQueue, returnedByKey.get(key) ?? [])
     }
-    amount.released(taken, returned)
+    queueSize.released(taken, returned)
   }
 
   return {
     add(records: readonly QueuedRecord[]) {
       for (const record of records) {
-        amount.added(record)
+        queueSize.added(record)
         const keyQueue = keyQueueOf(record.partitionKey)
         putLast(keyQueue, record)
         ready.grown(keyQueue, record.bytes)
       }
     },
+    next,
     take,
     release,
     clear() {
       keyQueues.clear()
-      for (const part of [ready, paused, held, amount]) part.clear()
-    },
-    nextDueMs: (nowMs: number) => Math.min(paused.nextDueMs(), held.nextDueMs(nowMs)),
-    ready(nowMs: number) {
-      wakeDue(nowMs)
-      const { records, bytes } = ready.amount()
-      return { records: records + held.dueCount(nowMs), bytes }
+      for (const part of [ready, paused, held, queueSize]) part.clear()
     },
     heldFor: (shardId: string) => amountOf(held.itemsOf(shardId)),
-    size: () => amount.size(),
+    size: () => queueSize.size(),
   }
 }
 

@@ -1,17 +1,15 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
 import { countThatFits, createCallBuilder, newOutgoing, payloadBytesOf } from '../call/outgoing.ts'
-import { createQueueSize } from './send-queue.ts'
-import { createHeldByShard, createDelayed } from './delayed.ts'
-import type { SendQueue } from './send-queue.ts'
-import type { Amount, CallLimits, CallBuilder, Outgoing, Returned } from '../call/outgoing.ts'
-import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
-import type { HeldByShard } from './delayed.ts'
+import type { Amount, CallBuilder, CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
 import { createShardCalls } from '../shards/shard-throttles.ts'
+import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
+import { createDelayed, createHeldByShard, createQueueSize } from './send-queue.ts'
+import type { HeldByShard, NextCall, SendQueue } from './send-queue.ts'
 
 /**
- * The queue of the order `none`: records go as they come, whatever is in flight or has failed. One
- * that failed goes again when its time has come, before those that were not sent yet. While a shard
- * is throttled, a record of it is held when its turn comes, until the shard may be tried.
+ * The queue of the order `none`: records are sent as they come, whatever is in flight or has failed.
+ * A failed record is sent again after its delay, before records that were never sent. When the turn
+ * of a record comes while its shard is throttled, it is held until the shard may be tried.
  */
 export function createUnorderedQueue(shards: QueueShards): SendQueue {
   let waiting: Outgoing[] = []
@@ -19,7 +17,7 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
   const paused = createDelayed<Outgoing>()
   const unorderedShards = createUnorderedShards(shards)
   const { held } = unorderedShards
-  const amount = createQueueSize()
+  const queueSize = createQueueSize()
 
   function putFirst(outgoing: readonly Outgoing[]): void {
     if (outgoing.length === 0) return
@@ -43,8 +41,13 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       for (const record of records) {
         waiting.push(newOutgoing(record))
         waitingBytes += record.bytes
-        amount.added(record)
+        queueSize.added(record)
       }
+    },
+    next(nowMs: number): NextCall {
+      wakeDue(nowMs)
+      const dueMs = Math.min(paused.nextDueMs(), held.nextDueMs(nowMs))
+      return { records: waiting.length + held.dueCount(nowMs), bytes: waitingBytes, dueMs }
     },
     take(nowMs: number, limits: CallLimits) {
       wakeDue(nowMs)
@@ -61,35 +64,31 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       for (const outgoing of returned) {
         if (outgoing.dueMs > 0) paused.pause(outgoing.dueMs, outgoing)
       }
-      amount.released(taken, returned)
+      queueSize.released(taken, returned)
     },
     clear() {
       waiting = []
       waitingBytes = 0
       paused.clear()
       held.clear()
-      amount.clear()
-    },
-    nextDueMs: (nowMs: number) => Math.min(paused.nextDueMs(), held.nextDueMs(nowMs)),
-    ready(nowMs: number): Amount {
-      wakeDue(nowMs)
-      return { records: waiting.length + held.dueCount(nowMs), bytes: waitingBytes }
+      queueSize.clear()
     },
     heldFor(shardId: string): Amount {
       const items = held.itemsOf(shardId)
       return { records: items.length, bytes: payloadBytesOf(items) }
     },
-    size: () => amount.size(),
+    size: () => queueSize.size(),
   }
 }
 
-/** Holds back the records of throttled shards, each for itself. */
+/** Holds back the records of throttled shards, each one by itself. */
 interface UnorderedShards {
   readonly held: HeldByShard<Outgoing>
   /**
-   * Fills a call that starts at `nowMs`: with what is held and may be tried, then from the head of
-   * what waits.
-   * @returns how many from the head were taken or are held now
+   * Fills a call that starts at `nowMs`: first with held records that may be tried, then with
+   * records from the head of `waiting`.
+   *
+   * @returns how many records from the head were taken or are held now
    */
   fill(builder: CallBuilder, waiting: readonly Outgoing[], nowMs: number): number
   end(taken: readonly Outgoing[]): void
@@ -117,7 +116,7 @@ function createUnorderedShards(shards: QueueShards): UnorderedShards {
         held.hold(shardId, outgoing)
         continue
       }
-      // One that is to go alone ends the call, too: the next begins with it.
+      // A record that must go alone also ends the call: the next call begins with it.
       if (builder.fitting([outgoing], 1) === 0) return index
       call.took(shardId, 1)
       builder.take([outgoing])

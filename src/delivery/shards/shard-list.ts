@@ -5,23 +5,23 @@ import { classify } from '../../aws/failure-class.ts'
 import { createShardMap } from './shard-map.ts'
 import type { ShardMap } from './shard-map.ts'
 
-/** A stream is resharded seldom, and most of it is noticed by other means. */
+/** Streams are rarely resharded, and answers that name unknown shards usually show it earlier. */
 const mapAgeMaxMs = 300_000
-/** Between two lists, whatever is noticed meanwhile: the first may not show a change yet. */
+/** The least time between two lists. The first list after a change may not show the change yet. */
 const betweenListsMs = 1_000
-/** After a list that failed in passing. */
+/** The wait after a failure that passes. */
 const afterFailureMs = 30_000
-/** After a refusal: a role written for AWS IoT may write and nothing else. */
+/** The wait after a refusal: a role written for AWS IoT may write and do nothing else. */
 const afterRefusalMs = 1_800_000
 
-/** The shard map of one stream, learned beside the sending, never in its way. */
+/** The shard map of one stream. It is learned in the background: sending never waits for it. */
 interface ShardList {
   /** Undefined until it is learned. */
   map(): ShardMap | undefined
   /**
-   * A shard is throttled: learns the map, unless it is known, being learned or refused.
+   * Learns the map because a shard is throttled, unless the map is known, being learned or refused.
    *
-   * @param isStale a shard was named that the map does not know
+   * @param isStale an answer named a shard that the map does not know
    */
   wanted(isStale: boolean): void
 }
@@ -31,13 +31,13 @@ interface ShardListDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly stream: StreamReference
-  /** Ends the calls under way. */
+  /** Ends the calls in flight. */
   readonly signal: AbortSignal
   readonly onLearned: (map: ShardMap) => void
 }
 
-export function createShardList(parts: ShardListDependencies): ShardList {
-  const { calls, clock, logger, stream, signal } = parts
+export function createShardList(dependencies: ShardListDependencies): ShardList {
+  const { calls, clock, logger, stream, signal, onLearned } = dependencies
   let map: ShardMap | undefined
   let isAsking = false
   let learnedMs = -Infinity
@@ -52,7 +52,7 @@ export function createShardList(parts: ShardListDependencies): ShardList {
       map = createShardMap(listing.shards)
       learnedMs = nowMs
       notBeforeMs = nowMs + betweenListsMs
-      parts.onLearned(map)
+      onLearned(map)
       return
     }
     const { code, message: reason } = listing.failure

@@ -1,11 +1,11 @@
 import { hashKeyOf } from '../../base/hash-key.ts'
 import type { OutgoingRecord, ShardRange } from '../../aws/kinesis-calls.ts'
 
-/** The open shards of a stream, and which of them a record goes to. */
+/** The open shards of a stream. It tells which of them a record belongs to. */
 export interface ShardMap {
-  /** The shard of a hash key (0 to 2^128 - 1); undefined where no range covers it. */
+  /** The shard of a hash key (0 to 2^128 - 1); undefined when no range covers it. */
   shardOf(hashKey: bigint): string | undefined
-  /** Costs an MD5, unless the record brings its hash key along. */
+  /** The shard of a record. Costs one MD5 unless the record has an explicit hash key. */
   shardOfRecord(
     record: Pick<OutgoingRecord, 'partitionKey' | 'explicitHashKey'>,
   ): string | undefined
@@ -14,8 +14,8 @@ export interface ShardMap {
 }
 
 /**
- * @param ranges of the open shards, in any order. They may leave gaps, as a list does that was read
- *   page by page while the stream was resharded: what falls into a gap has no known shard.
+ * @param ranges of the open shards, in any order. There may be gaps, because the list may have been
+ *   read page by page while the stream was resharded. A hash key in a gap has no known shard.
  */
 export function createShardMap(ranges: readonly ShardRange[]): ShardMap {
   const sorted = ranges.toSorted((left, right) =>
@@ -24,7 +24,7 @@ export function createShardMap(ranges: readonly ShardRange[]): ShardMap {
   const ids = new Set(ranges.map(({ shardId }) => shardId))
 
   function shardOf(hashKey: bigint): string | undefined {
-    // Of the ranges before `low` all begin at or below the key, of those from `high` on none does.
+    // All ranges before `low` begin at or below the key; no range from `high` on does.
     let low = 0
     let high = sorted.length
     while (low < high) {

@@ -1,61 +1,62 @@
 /**
- * Which shards of a stream are throttled, until when, and how much each may be sent after that. No
- * I/O, no clock: times are handed in.
+ * Keeps track of the throttled shards of a stream: until when each is paused, and how many records
+ * it may be sent after that. It does no I/O and reads no clock: callers pass the time.
  *
- *                  .-- throttled ---.                 .--- taken whole: twice as much --.
+ *                  .-- throttled ---.                 .-- taken in full: twice as much -.
  *                  v                |                 v                                 |
  *     open ---> paused ---due---> trying ---one call at a time, `recordsMax` of the shard
  *       ^                                                                               |
- *       '-------------------------------------------- taken whole, so much fills a call-'
+ *       '------------------------------------ taken in full, as many as a full call ----'
  *
  * Invariants:
- * - A paused shard is sent nothing. The pause grows with the throttles in a row, of which one that
- *   took some records of the call begins a new row.
- * - After a pause one call at a time holds records of the shard, at first half as many as it took
- *   of the call that it throttled. So what has piled up does not run into the next throttle.
- * - Calls that were under way when a shard was paused tell nothing new about it, whatever they bring:
- *   a call carries the generation in which it was begun, and each pause begins a generation.
- * - A shard that is open costs nothing: no state, and no question which records are its own.
+ * - A paused shard is sent nothing. The pause grows with the number of throttles in a row. A throttle
+ *   that let some records of the call through starts a new count.
+ * - After a pause, one call at a time holds records of the shard, at first half as many as the shard
+ *   took of the call that it throttled. The backlog therefore does not cause the next throttle.
+ * - Calls that were in flight when a shard was paused tell nothing new about the shard. A call
+ *   carries the generation in which it started, and each pause starts a new generation.
+ * - An open shard costs nothing: it has no state, and no record's shard is looked up for it.
  */
 import { retryDelayMs } from '../call/retry.ts'
 import type { Outgoing } from '../call/outgoing.ts'
 import type { ShardMap } from './shard-map.ts'
 
-/** What became of the records of one shard in one call. */
+/** How many records of one shard a call delivered, and how many were throttled. */
 interface ShardOutcome {
   readonly delivered: number
   readonly throttled: number
 }
 
-/** What a queue asks. */
+/** How many records of each shard a call may hold. */
 export interface ShardRoom {
-  /** False while no shard is throttled: then there is room for everything. */
+  /** False while no shard is throttled: then there is room for every record. */
   any(): boolean
   /** How many shards are throttled. */
   count(): number
   isThrottled(shardId: string): boolean
   /** How many records of the shard a call that starts at `nowMs` may hold. */
   recordsMax(shardId: string, nowMs: number): number
-  /** When a throttled shard may be tried; undefined when it is open, or being tried. */
+  /** When a throttled shard may be tried; undefined when it is open or being tried. */
   dueMs(shardId: string): number | undefined
-  /** A call with records of the shard starts, and ends. */
+  /** A call with records of the shard has started. */
   began(shardId: string): void
+  /** That call has ended. */
   ended(shardId: string): void
 }
 
 export interface ShardThrottles extends ShardRoom {
-  /** To be handed back with what became of a call that begins now. */
+  /** The generation of a call that starts now. The caller returns it with the call's outcome. */
   generation(): number
-  /** @returns whether the shard was paused because of it */
+  /** @returns whether this outcome paused the shard */
   answered(shardId: string, outcome: ShardOutcome, generation: number, nowMs: number): boolean
-  /** Forgets the shards that are not kept: they are closed. */
+  /** Forgets the shards that are not kept, because they are closed. */
   keep(isKept: (shardId: string) => boolean): void
   /** The shards that are throttled now. */
   throttled(): readonly string[]
 }
 
 interface Throttle {
-  /** The first generation after the last pause began. */
+  /** The generation that the latest pause started. */
   generation: number
   inARow: number
   dueMs: number
@@ -63,7 +64,7 @@ interface Throttle {
   isInFlight: boolean
 }
 
-/** So much of one shard makes a full call: it is no longer held back. */
+/** As many records as a full call takes: a shard that takes them is open again. */
 const recordsOfOpenShard = 500
 
 /** @param random numbers in [0, 1) */
@@ -129,16 +130,16 @@ export function createShardThrottles(random: () => number): ShardThrottles {
   }
 }
 
-/** What a queue knows of the shards of its stream. */
+/** The shards of a stream, as its queue sees them. */
 export interface QueueShards {
   readonly room: ShardRoom
-  /** Undefined until it is learned, or where it may not be read. */
+  /** Undefined until the map is learned, and for good when the role denies ListShards. */
   map(): ShardMap | undefined
 }
 
-/** Nothing is known: no shard ever holds anything back. */
-export const noShards: QueueShards = Object.freeze({
-  room: Object.freeze({
+/** No shard is known, and no shard ever holds records back. */
+export const noShards: QueueShards = {
+  room: {
     any: () => false,
     count: () => 0,
     isThrottled: () => false,
@@ -146,23 +147,23 @@ export const noShards: QueueShards = Object.freeze({
     dueMs: () => undefined,
     began: () => undefined,
     ended: () => undefined,
-  }),
+  },
   map: () => undefined,
-})
+}
 
-/** A call that is being filled, as the throttled shards see it. */
+/** Counts the records of throttled shards in a call that is being filled. */
 export interface ShardCall {
-  /** How many more records of the shard it may take: without bound where the shard is not known. */
+  /** How many more records of the shard the call may take; Infinity when no shard is known. */
   left(shardId: string | undefined): number
   took(shardId: string | undefined, count: number): void
-  /** It starts with these records. */
+  /** The call starts with these records. */
   start(taken: readonly Outgoing[]): void
 }
 
-/** Which calls hold records of throttled shards. */
+/** Remembers which calls hold records of throttled shards. */
 interface ShardCalls {
   begin(nowMs: number): ShardCall
-  /** A call ends. `taken` is the very list that it was started with. */
+  /** A call ends. `taken` is the very list that the call was started with. */
   end(taken: readonly Outgoing[]): void
 }
 

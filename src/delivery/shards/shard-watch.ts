@@ -11,15 +11,15 @@ import type { ShardMap } from './shard-map.ts'
 import { createShardThrottles } from './shard-throttles.ts'
 
 /**
- * Tells from the answers of Kinesis which shards are throttled. Until one was, it asks nothing and
- * knows nothing; from then on it has the stream's shards listed. Where they may not be listed, no
- * shard is ever known, and the backoff is that of each record.
+ * Learns from the answers of Kinesis which shards are throttled. The stream's shards are listed only
+ * after the first throttle. When the role denies ListShards, no shard is ever known, and each
+ * throttled record has a delay of its own.
  */
 export interface ShardWatch extends QueueShards {
-  /** To be handed back with the outcome of a call that begins now. */
+  /** The generation of a call that starts now. The caller returns it with the call's outcome. */
   generation(): number
   answered(items: readonly Outgoing[], outcome: CallOutcome, generation: number): void
-  /** True when a throttled record waits for its shard: it needs no backoff of its own. */
+  /** True when a throttled record waits for its shard and needs no delay of its own. */
   knowsShardOf(outgoing: Outgoing): boolean
   throttled(): readonly string[]
 }
@@ -34,13 +34,13 @@ interface ShardWatchDependencies {
   readonly random: () => number
 }
 
-export function createShardWatch(parts: ShardWatchDependencies): ShardWatch {
-  const { clock, queued } = parts
+export function createShardWatch(dependencies: ShardWatchDependencies): ShardWatch {
+  const { clock, queued, random } = dependencies
   const { streamName, streamArn } = queued.destination
-  const throttles = createShardThrottles(parts.random)
+  const throttles = createShardThrottles(random)
   const list = createShardList({
-    ...parts,
-    stream: streamArn === undefined ? { streamName } : { streamName, streamArn },
+    ...dependencies,
+    stream: { streamName, streamArn },
     onLearned: (map) => throttles.keep((shardId) => map.has(shardId)),
   })
 
@@ -63,7 +63,7 @@ export function createShardWatch(parts: ShardWatchDependencies): ShardWatch {
   }
 }
 
-/** A throttled call speaks of a shard when it was PutRecord: then it holds one record. */
+/** The outcomes of the records. A call that failed as a whole has one: it was a PutRecord. */
 function resultsOf(outcome: CallOutcome): readonly RecordOutcome[] {
   return outcome.answered ? outcome.records : [{ ok: false, failure: outcome.failure }]
 }
@@ -82,7 +82,7 @@ interface Counts {
   throttled: number
 }
 
-/** What became of the records of each shard, and whether shards were named that nobody knows. */
+/** Counts outcomes by shard. `isStale`: the answer named a shard that the map does not know. */
 function countByShard(
   items: readonly Outgoing[],
   outcome: CallOutcome,

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { callSpacingMs, createCallSpacing } from '../../../src/delivery/call/call-spacing.ts'
+import {
+  callSpacingMs,
+  createCallSlots,
+  createCallSpacing,
+} from '../../../src/delivery/call/call-spacing.ts'
 import { deliveryDefaults } from '../../../src/outbox/outbox.ts'
 import type { DeliverySettings } from '../../../src/outbox/outbox.ts'
 
-const paceOf = (settings: Partial<DeliverySettings> = {}) =>
+const spacingOf = (settings: Partial<DeliverySettings> = {}) =>
   createCallSpacing({ ...deliveryDefaults, ...settings })
 const few = { records: 3, bytes: 300 }
 const full = { records: 500, bytes: 50_000 }
@@ -11,14 +15,14 @@ const large = { records: 6, bytes: 6_000_000 }
 
 describe('the spacing of calls', () => {
   test('lets the first call after a rest start at once', () => {
-    const spacing = paceOf()
+    const spacing = spacingOf()
     expect(spacing.delayMs(1_000, few)).toBe(0)
     spacing.started(1_000)
     expect(spacing.delayMs(1_000 + callSpacingMs, few)).toBe(0)
   })
 
   test('spaces calls that are not full, and starts full ones at once', () => {
-    const spacing = paceOf()
+    const spacing = spacingOf()
     spacing.started(1_000)
     expect(spacing.delayMs(1_001, few)).toBe(callSpacingMs - 1)
     expect(spacing.delayMs(1_001, full)).toBe(0)
@@ -27,7 +31,7 @@ describe('the spacing of calls', () => {
 
   test('waits for the period from the first record on, unless the call is full', () => {
     const batching = { ...deliveryDefaults.batching, periodMs: 200 }
-    const spacing = paceOf({ batching })
+    const spacing = spacingOf({ batching })
     expect(spacing.delayMs(1_000, few)).toBe(200)
     expect(spacing.delayMs(1_150, few)).toBe(50)
     expect(spacing.delayMs(1_150, full)).toBe(0)
@@ -37,12 +41,34 @@ describe('the spacing of calls', () => {
   })
 
   test.each([
-    ['strict order: what is ready says little', paceOf({ ordering: 'strict' })],
-    ['a role that allows one record a call', paceOf()],
+    ['strict order: what is ready says little', spacingOf({ ordering: 'strict' })],
+    ['a role that allows one record a call', spacingOf()],
   ])('does not space %s', (_, spacing) => {
     spacing.oneRecordPerCall()
     spacing.started(1_000)
     expect(spacing.delayMs(1_000, few)).toBe(0)
     expect(spacing.recordsMax()).toBe(1)
   })
+})
+
+test('a free slot is offered to the waiting destinations in turn, until one takes it', () => {
+  const slots = createCallSlots(1)
+  const asked: string[] = []
+  const waiter = (name: string, wants: boolean) => {
+    const ask = (): void => {
+      asked.push(name)
+      if (wants) slots.tryTake(ask)
+    }
+    expect(slots.tryTake(ask)).toBe(false)
+  }
+  expect(slots.tryTake(() => expect.fail())).toBe(true)
+  waiter('no more', false)
+  waiter('first', true)
+  waiter('second', true)
+  slots.release()
+  expect(asked).toEqual(['no more', 'first'])
+  slots.release()
+  expect(asked).toEqual(['no more', 'first', 'second'])
+  slots.release()
+  expect(slots.tryTake(() => expect.fail())).toBe(true)
 })

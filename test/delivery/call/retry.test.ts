@@ -88,7 +88,7 @@ describe('the delay after a failure', () => {
   })
 })
 
-describe('a record is given up while its destination refuses all', () => {
+describe('a record is given up while its destination refuses everything', () => {
   const day = 86_400_000
   test.each([
     ['young', day - 1, day, day, false],

@@ -45,7 +45,7 @@ describe('the backoff of a destination', () => {
     expect(delays).toEqual([750, 1_500, 3_000, 6_000, 12_000, 24_000, 45_000, 45_000])
   })
 
-  test('opens at once when what was missing is there, whatever earlier calls still say', () => {
+  test('opens at once when the missing stream exists, whatever earlier calls report', () => {
     const { backoff, allowed } = openGate()
     const generation = backoff.generation()
     backoff.failed(generation, 'destination')

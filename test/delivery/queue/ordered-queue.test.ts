@@ -41,7 +41,7 @@ function queueOf(text: string, bytes?: number): SendQueue {
 }
 
 describe('the next call', () => {
-  test('takes all that waits, each key together and in order', () => {
+  test('takes all waiting records, those of each key together and in order', () => {
     expect(named(queueOf('a1 b2 a3 c4').take(0, wide))).toBe('a1 a3 b2 c4')
   })
 
@@ -56,7 +56,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, limits))).toBe(second)
   })
 
-  test('takes no key that is in flight, and goes on with it once it is answered', () => {
+  test('takes no key that is in flight until its call is answered', () => {
     const queue = queueOf('a1 a2 b3')
     const first = queue.take(0, { recordsMax: 1, bytesMax: 1_000 })
     expect(named(first)).toBe('a1')
@@ -66,18 +66,18 @@ describe('the next call', () => {
     expect(named(queue.take(0, wide))).toBe('a2')
   })
 
-  test('holds a key back until its failed record may go, others go on', () => {
+  test('holds a key back until its failed record may go, while other keys go on', () => {
     const queue = queueOf('a1 b2')
     const first = queue.take(0, wide)
     queue.add(records('a3 b4'))
     queue.release(first, again(first[0], 100))
-    expect(queue.nextDueMs(0)).toBe(100)
+    expect(queue.next(0).dueMs).toBe(100)
     expect(named(queue.take(99, wide))).toBe('b4')
     expect(named(queue.take(100, wide))).toBe('a1 a3')
-    expect(queue.nextDueMs(100)).toBe(Infinity)
+    expect(queue.next(100).dueMs).toBe(Infinity)
   })
 
-  test('sends what is to go alone in a call of its own', () => {
+  test('sends a record that must go alone in a call of its own', () => {
     const queue = queueOf('a1 b2')
     const first = queue.take(0, wide)
     queue.add(records('a3'))
@@ -97,7 +97,7 @@ describe('the next call', () => {
     expect(named(queue.take(0, one))).toBe('b3')
   })
 
-  test('counts what is in the queue, in flight or not', () => {
+  test('counts all records of the queue, in flight or not', () => {
     const queue = queueOf('a1 b2 c3')
     const first = queue.take(0, wide)
     expect(queue.size()).toEqual({ records: 3, bytes: 30 })
@@ -138,20 +138,20 @@ function queueWithShards(ordering: Ordering) {
 
 describe('a throttled shard', () => {
   // `b` and `d` are of one shard, `a` and `c` of others.
-  test('holds all of its keys, for as long as its pause, and others go on', () => {
+  test('holds all of its keys during its pause, while others go on', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('a1 b2 c3'))
     const first = queue.take(0, wide)
     queue.add(records('a4 b5 c6 d7'))
     answer(first, first.slice(1, 2), 0)
     expect(named(queue.take(0, wide))).toBe('a4 c6')
-    expect(queue.ready(99)).toEqual({ records: 0, bytes: 0 })
-    expect(queue.nextDueMs(0)).toBe(100)
+    expect(queue.next(99)).toMatchObject({ records: 0, bytes: 0 })
+    expect(queue.next(0).dueMs).toBe(100)
     expect(named(queue.take(99, wide))).toBe('')
-    expect(queue.ready(100).records).toBe(1)
+    expect(queue.next(100).records).toBe(1)
   })
 
-  test('is tried by one call at a time, with more each time', () => {
+  test('is tried by one call at a time, with more records each time', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('b1 b2 b3 b4 d5 d6 d7 d8 d9'))
     const first = queue.take(0, wide)
@@ -168,7 +168,7 @@ describe('a throttled shard', () => {
     expect(queue.size().records).toBe(0)
   })
 
-  test('begins again with half of what it took', () => {
+  test('begins again with half of the records that it took', () => {
     const { queue, answer } = queueWithShards('key')
     queue.add(records('b1 b2 b3 b4 b5 b6'))
     const first = queue.take(0, wide)
@@ -177,14 +177,14 @@ describe('a throttled shard', () => {
     expect(named(queue.take(100, wide))).toBe('b5 b6')
   })
 
-  test('lets go of what it holds when it is closed', () => {
+  test('releases the records that wait for it when it is closed', () => {
     const { queue, throttles, answer } = queueWithShards('key')
     queue.add(records('a1 b2 d3'))
     const first = queue.take(0, wide)
     answer(first, first.slice(1), 0)
     expect(named(queue.take(0, wide))).toBe('')
     throttles.keep(() => false)
-    expect(queue.ready(0).records).toBe(2)
+    expect(queue.next(0).records).toBe(2)
     expect(named(queue.take(0, wide))).toBe('b2 d3')
   })
 
@@ -204,7 +204,7 @@ describe('a throttled shard', () => {
     },
   )
 
-  test('strict: still has one record of a key in a call', () => {
+  test('strict: a call still takes one record of a key', () => {
     const { queue, answer } = queueWithShards('strict')
     queue.add(records('b1 b2 d3 d4'))
     const first = queue.take(0, wide)
@@ -215,14 +215,14 @@ describe('a throttled shard', () => {
     expect([named(second), named(queue.take(100, wide))]).toEqual(['b1', 'd3 b2'])
   })
 
-  test('none: holds records, not keys, and sends those that wait before others', () => {
+  test('none: holds records, not keys, and sends held records before others', () => {
     const { queue, answer } = queueWithShards('none')
     queue.add(records('a1 b2 d3'))
     const first = queue.take(0, wide)
     answer(first, first.slice(1), 0)
     queue.add(records('a4 b5'))
     expect(named(queue.take(0, wide))).toBe('a4')
-    expect(queue.ready(100).records).toBe(1)
+    expect(queue.next(100).records).toBe(1)
     const tried = queue.take(100, wide)
     expect(named(tried)).toBe('b2')
     answer(tried, [], 100)
@@ -248,7 +248,7 @@ const run = fc.array(
 )
 
 describe('any run of calls', () => {
-  test('whatever is throttled: overlaps no key, passes no failed record, sends everything', () => {
+  test('calls of a key never overlap, no failed record is passed, everything is sent', () => {
     fc.assert(
       fc.property(run, fc.constantFrom(...orderings), (steps, ordering) => {
         const { queue, answer } = queueWithShards(ordering)

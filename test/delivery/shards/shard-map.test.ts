@@ -18,7 +18,7 @@ describe('the shard of a hash key', () => {
     expect(createShardMap(rangesOf(4).toReversed()).shardOf(hashKey)).toBe(expected)
   })
 
-  test('is not known in a gap, nor where no shard is listed', () => {
+  test('is unknown in a gap and without any listed shard', () => {
     const gap = createShardMap(rangesOf(4).filter(({ shardId }) => shardId !== 'shard-1'))
     expect(gap.shardOf(quarter)).toBeUndefined()
     expect(gap.shardOf(2n * quarter)).toBe('shard-2')

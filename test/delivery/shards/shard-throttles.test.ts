@@ -40,13 +40,13 @@ describe('a throttled shard', () => {
     ['nothing', 0, 1],
     ['one record', 1, 1],
     ['a hundred', 100, 50],
-  ])('that took %s of the call is tried with half of it', (_, delivered, recordsMax) => {
+  ])('that took %s of the call is tried with half as many', (_, delivered, recordsMax) => {
     const all = throttles()
     all.answered('a', { delivered, throttled: 10 }, all.generation(), 0)
     expect(all.recordsMax('a', 100)).toBe(recordsMax)
   })
 
-  test('takes twice as much with each call that it takes whole, until it is open', () => {
+  test('gets twice as many records after each call that it takes in full, until it is open', () => {
     const all = throttledOften(1)
     const seen: number[] = []
     while (all.any()) {
@@ -59,7 +59,7 @@ describe('a throttled shard', () => {
   test.each([
     ['a call that it took whole', { delivered: 5, throttled: 0 }],
     ['a call that it took in part', { delivered: 5, throttled: 3 }],
-  ])('begins a new row of delays after %s', (_, outcome) => {
+  ])('starts with short delays again after %s', (_, outcome) => {
     const all = throttledOften(6)
     all.answered('a', outcome, all.generation(), 10_000)
     all.answered('a', { delivered: 1, throttled: 1 }, all.generation(), 10_000)
@@ -78,7 +78,7 @@ describe('a throttled shard', () => {
   test.each([
     ['throttled too', refused],
     ['taken', { delivered: 5, throttled: 0 }],
-  ])('learns nothing from calls that were under way when it was paused: %s', (_, outcome) => {
+  ])('learns nothing from calls that were in flight when it was paused: %s', (_, outcome) => {
     const all = throttles()
     const generation = all.generation()
     expect(all.answered('a', refused, generation, 0)).toBe(true)
