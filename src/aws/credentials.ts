@@ -14,7 +14,7 @@ export interface AwsCredentials {
 /** Asks STS once. Rejects with the error of STS or of the network. */
 export type AssumeRole = (roleArn: string, externalId?: string) => Promise<AwsCredentials>
 
-interface AssumedRole {
+export interface AssumedRole {
   readonly roleArn: string
   /** The external ID that the role's trust policy demands, if it demands one. */
   readonly externalId?: string | undefined
@@ -39,18 +39,19 @@ const refreshAfterShare = 0.8
 /** Between attempts of the background refresh while STS does not answer. */
 const refreshRetryMs = 10_000
 /**
- * The shortest and the longest lifetime that AssumeRole can give (AWS STS API Reference). They bound
- * the lifetime that is computed from an expiry when this machine's time of day is wrong.
+ * The shortest and the longest lifetime that AssumeRole can give (AWS STS API Reference). They
+ * bound the lifetime that is computed from an expiry when this machine's time of day is wrong.
  */
 const lifeMinMs = 900_000
 const lifeMaxMs = 43_200_000
 
 /**
- * The credentials of a role, assumed through STS and shared by every client that acts with the role.
+ * The credentials of a role, assumed through STS and shared by every client that acts with the
+ * role.
  *
- * At most one AssumeRole call is in flight. After 80 % of their lifetime the credentials are renewed
- * in the background, and calls go on with the old ones until those really expire, so that a short
- * outage of STS stops nothing. (The SDK's own provider stops using them earlier.)
+ * At most one AssumeRole call is in flight. After 80 % of their lifetime the credentials are
+ * renewed in the background, and calls go on with the old ones until those really expire, so that a
+ * short outage of STS stops nothing. (The SDK's own provider stops using them earlier.)
  *
  * The monotonic clock measures the lifetime from the arrival of the credentials. When it counts too
  * little, for example because the machine was suspended, AWS refuses the credentials as expired and

@@ -1,6 +1,6 @@
 /**
- * What a failure means: of a whole call to AWS, or of one entry of an answer. The class follows from
- * the failure alone; delivery/call/retry.ts decides how long to wait and when to give up.
+ * What a failure means: of a whole call to AWS, or of one entry of an answer. The class follows
+ * from the failure alone; delivery/call/retry.ts decides how long to wait and when to give up.
  */
 /** Why Kinesis or STS did not carry out a call, or did not take one record of it. */
 export interface Failure {

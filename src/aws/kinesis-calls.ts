@@ -37,9 +37,9 @@ export type RecordOutcome =
   | { readonly ok: false; readonly failure: Failure }
 
 /**
- * What became of a call. An answered call holds one outcome per record, in the order of the records:
- * an answer does not mean that Kinesis took any of them. A failed call took none, as far as Sluice
- * can know.
+ * What became of a call. An answered call holds one outcome per record, in the order of the
+ * records: an answer does not mean that Kinesis took any of them. A failed call took none, as far
+ * as Sluice can know.
  */
 export type CallOutcome =
   | { readonly answered: true; readonly records: readonly RecordOutcome[] }
@@ -58,7 +58,7 @@ export interface ShardRange {
   readonly endingHashKey: bigint
 }
 
-export type ShardListing =
+type ShardListing =
   | { readonly listed: true; readonly shards: readonly ShardRange[] }
   | { readonly listed: false; readonly failure: Failure }
 
@@ -136,7 +136,8 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     async put(request: PutRequest): Promise<CallOutcome> {
       let used: AwsCredentials
       try {
-        // An abort ends only this wait: other callers of the role may be waiting for the same answer.
+        // An abort ends only this wait: other callers of the role may be waiting for the same
+        // answer.
         used = await unlessAborted(identity.current(), request.signal)
       } catch (error) {
         return { answered: false, failure: failureOf(error, 'AssumeRole') }
@@ -236,7 +237,9 @@ function failureOf(thrown: unknown, source: Failure['source']): Failure {
   }
 }
 
-/** Error names that say less than the error's code: the SDK also names a cut connection a timeout. */
+/**
+ * Error names that say less than the error's code: the SDK also names a cut connection a timeout.
+ */
 const vagueNames: ReadonlySet<string> = new Set(['Error', 'AggregateError', 'TimeoutError'])
 
 function codeOf(error: Error): string {
@@ -255,9 +258,9 @@ type Protocol = Pick<AwsJson1_1Protocol, 'serializeRequest' | 'deserializeRespon
 
 /**
  * The protocol of the Kinesis client (AWS JSON 1.1) with a shorter path for PutRecords: entries and
- * results are written and read by their known members. The client's own serializer looks each member
- * up in a schema, which takes as long per record as the rest of delivery. Other operations and all
- * errors go through the client's own code.
+ * results are written and read by their known members. The client's own serializer looks each
+ * member up in a schema, which takes as long per record as the rest of delivery. Other operations
+ * and all errors go through the client's own code.
  */
 class PutRecordsProtocol extends AwsJson1_1Protocol {
   override async serializeRequest(

@@ -241,8 +241,8 @@ function isFailing({ backoff }: Parts): boolean {
 }
 
 /**
- * The delay after which the passing of time alone can start a call; Infinity when only another event
- * can.
+ * The delay after which the passing of time alone can start a call; Infinity when only another
+ * event can.
  *
  * @param next what the queue has for the next call, if that is known
  */

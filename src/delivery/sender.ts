@@ -61,7 +61,9 @@ function outcomeLabel(outcome: CallOutcome): string {
   return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
 }
 
-/** The record size that every stream takes, assumed where the stream's own limit is not readable. */
+/**
+ * The record size that every stream takes, assumed where the stream's own limit is not readable.
+ */
 const recordBytesDefault = 1_048_576
 /** A stream's limit can be changed at any time, so it is read again after this time. */
 const limitValidMs = 600_000

@@ -5,7 +5,9 @@ import type { Value } from '../sql/values/values.ts'
 import { createAnswerCache } from './answer-cache.ts'
 import type { FindMessageType } from './protobuf-type.ts'
 
-/** The AWS IoT guide's limits: of a FileDescriptorSet, and of a message before and after decoding. */
+/**
+ * The AWS IoT guide's limits: of a FileDescriptorSet, and of a message before and after decoding.
+ */
 export const descriptorBytesMax = 32 * 1024
 const messageBytesMax = 128 * 1024
 

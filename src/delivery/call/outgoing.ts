@@ -71,9 +71,9 @@ export interface CallBuilder {
   readonly recordsMax: number
   readonly taken: readonly Outgoing[]
   /**
-   * How many records from the head of `waiting` fit beside the taken ones, at most `recordsMax` (1 or
-   * more). The first record of a call fits whatever its size. A record that must go alone fits only
-   * as the first.
+   * How many records from the head of `waiting` fit beside the taken ones, at most `recordsMax` (1
+   * or more). The first record of a call fits whatever its size. A record that must go alone fits
+   * only as the first.
    */
   fitting(waiting: readonly Outgoing[], recordsMax: number): number
   take(records: readonly Outgoing[]): void

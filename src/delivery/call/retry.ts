@@ -1,6 +1,6 @@
 /**
- * The one retry policy, as pure functions: how long to wait and when to give up follow from the class
- * of the failure and a few numbers.
+ * The one retry policy, as pure functions: how long to wait and when to give up follow from the
+ * class of the failure and a few numbers.
  *
  * | class       | examples                               | delay                     | given up   |
  * | ----------- | -------------------------------------- | ------------------------- | ---------- |

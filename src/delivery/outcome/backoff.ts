@@ -14,11 +14,11 @@ interface Condition {
 }
 
 /**
- * Decides whether a destination may be called. While it backs off, no call starts. When the delay is
- * over, one call tries the destination, and after an answer all calls may start again.
+ * Decides whether a destination may be called. While it backs off, no call starts. When the delay
+ * is over, one call tries the destination, and after an answer all calls may start again.
  *
- * Calls that were in flight when the backoff began tell nothing new. Each call therefore carries the
- * generation in which it started, and only the first failure of a generation counts.
+ * Calls that were in flight when the backoff began tell nothing new. Each call therefore carries
+ * the generation in which it started, and only the first failure of a generation counts.
  */
 export interface Backoff {
   /** How many calls may be in flight at `nowMs` (monotonic). */

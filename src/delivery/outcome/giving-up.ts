@@ -24,9 +24,9 @@ export interface GivenUpRecord {
 /** What becomes of records that are given up. */
 export interface GivenUpAnswer {
   /**
-   * One entry per record, in the order of the records: the records that the rule's error action makes
-   * of it, or undefined when it becomes a dead letter. Records that share their replacements have
-   * the same list.
+   * One entry per record, in the order of the records: the records that the rule's error action
+   * makes of it, or undefined when it becomes a dead letter. Records that share their replacements
+   * have the same list.
    */
   readonly replacements: readonly (readonly NewRecord[] | undefined)[]
   /** Called once the replacements and dead letters are durable. */

@@ -112,7 +112,9 @@ const nothing = Object.freeze({
   putRecordsDenied: false,
 })
 
-/** The outcome of a record that the answer leaves out: such a record does not count as delivered. */
+/**
+ * The outcome of a record that the answer leaves out: such a record does not count as delivered.
+ */
 const unanswered = Object.freeze({
   ok: false,
   failure: Object.freeze({

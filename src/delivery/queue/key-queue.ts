@@ -123,9 +123,9 @@ export function createReadyQueues(perKeyMax: number): ReadyQueues {
 }
 
 /**
- * Holds back the key queues of throttled shards. With explicit hash keys the records of one partition
- * key may belong to several shards. A key queue therefore waits for the shard of its first record,
- * and while a shard is throttled a call takes only records that share one hash key.
+ * Holds back the key queues of throttled shards. With explicit hash keys the records of one
+ * partition key may belong to several shards. A key queue therefore waits for the shard of its
+ * first record, and while a shard is throttled a call takes only records that share one hash key.
  */
 interface KeyQueueShards {
   readonly held: HeldByShard<KeyQueue>

@@ -1,13 +1,13 @@
 /**
- * Decides which records of throttled shards stay on disk, so that the records that a hot shard cannot
- * take do not fill the memory that other shards need.
+ * Decides which records of throttled shards stay on disk, so that the records that a hot shard
+ * cannot take do not fill the memory that other shards need.
  *
- * The group of a record is the shard of its partition key's hash, whatever its explicit hash key is:
- * all records of a key are in one group. Records that stay on disk are passed over. Invariants:
+ * The group of a record is the shard of its partition key's hash, whatever its explicit hash key
+ * is: all records of a key are in one group. Records that stay on disk are passed over. Invariants:
  * - Once a record of a group is passed over, every later record of the group is passed over too,
  *   until all of them have been read again: no record of a key overtakes one on disk.
- * - The mark of a group is a sequence. All records of the group between its mark and the sequence up
- *   to which the outbox was read were passed over, and none of them is in memory.
+ * - The mark of a group is a sequence. All records of the group between its mark and the sequence
+ *   up to which the outbox was read were passed over, and none of them is in memory.
  * - The groups come from one shard map for as long as records of any group are passed over.
  */
 import { hashKeyOf } from '../../base/hash-key.ts'

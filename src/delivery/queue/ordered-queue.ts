@@ -15,9 +15,9 @@
  * - A paused key queue holds all its records back: no later record of the key passes a failed one.
  * - With `strict` a call takes one record of a key queue.
  *
- * With `key`, records of one key can therefore change places only within a call that failed in part,
- * where PutRecords itself promises no order. With `strict` they never do. Key queues take turns:
- * the first that was ready goes first.
+ * With `key`, records of one key can therefore change places only within a call that failed in
+ * part, where PutRecords itself promises no order. With `strict` they never do. Key queues take
+ * turns: the first that was ready goes first.
  *
  * While a shard is throttled (shard-throttles.ts), the shard of a ready key queue is looked up when
  * the turn of the key queue comes. If that shard is throttled, the key queue waits for it with all

@@ -3,7 +3,9 @@ import { listIn, memoryBytesOf } from '../call/outgoing.ts'
 import type { Amount, CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
 import type { ShardRoom } from '../shards/shard-throttles.ts'
 
-/** The records of a destination that are in memory. It decides which of them the next call takes. */
+/**
+ * The records of a destination that are in memory. It decides which of them the next call takes.
+ */
 export interface SendQueue {
   add(records: readonly QueuedRecord[]): void
   /** What the next call could take, and when there will be more. */
@@ -57,7 +59,7 @@ export function createQueueSize() {
 const nothing: readonly never[] = Object.freeze([])
 
 /** Items that wait for a time. The failed records of a call share few times, so there are few. */
-export interface Delayed<Item> {
+interface Delayed<Item> {
   pause(dueMs: number, item: Item): void
   takeDue(nowMs: number): readonly Item[]
   /** Infinity when nothing waits. */

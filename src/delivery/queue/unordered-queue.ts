@@ -7,9 +7,9 @@ import { createDelayed, createHeldByShard, createQueueSize } from './send-queue.
 import type { HeldByShard, NextCall, SendQueue } from './send-queue.ts'
 
 /**
- * The queue of the order `none`: records are sent as they come, whatever is in flight or has failed.
- * A failed record is sent again after its delay, before records that were never sent. When the turn
- * of a record comes while its shard is throttled, it is held until the shard may be tried.
+ * The queue of the order `none`: records are sent as they come, whatever is in flight or has
+ * failed. A failed record is sent again after its delay, before records that were never sent. When
+ * the turn of a record comes while its shard is throttled, it is held until the shard may be tried.
  */
 export function createUnorderedQueue(shards: QueueShards): SendQueue {
   let waiting: Outgoing[] = []

@@ -9,10 +9,11 @@
  *       '------------------------------------ taken in full, as many as a full call ----'
  *
  * Invariants:
- * - A paused shard is sent nothing. The pause grows with the number of throttles in a row. A throttle
- *   that let some records of the call through starts a new count.
- * - After a pause, one call at a time holds records of the shard, at first half as many as the shard
- *   took of the call that it throttled. The backlog therefore does not cause the next throttle.
+ * - A paused shard is sent nothing. The pause grows with the number of throttles in a row. A
+ *   throttle that let some records of the call through starts a new count.
+ * - After a pause, one call at a time holds records of the shard, at first half as many as the
+ *   shard took of the call that it throttled. The backlog therefore does not cause the next
+ *   throttle.
  * - Calls that were in flight when a shard was paused tell nothing new about the shard. A call
  *   carries the generation in which it started, and each pause starts a new generation.
  * - An open shard costs nothing: it has no state, and no record's shard is looked up for it.

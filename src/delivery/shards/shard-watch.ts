@@ -11,8 +11,8 @@ import type { ShardMap } from './shard-map.ts'
 import { createShardThrottles } from './shard-throttles.ts'
 
 /**
- * Learns from the answers of Kinesis which shards are throttled. The stream's shards are listed only
- * after the first throttle. When the role denies ListShards, no shard is ever known, and each
+ * Learns from the answers of Kinesis which shards are throttled. The stream's shards are listed
+ * only after the first throttle. When the role denies ListShards, no shard is ever known, and each
  * throttled record has a delay of its own.
  */
 export interface ShardWatch extends QueueShards {
