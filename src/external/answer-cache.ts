@@ -9,7 +9,9 @@ interface AnswerCache<Answer> {
   get(key: string, ask: () => Promise<Answer>): Promise<Answer>
 }
 
-/** @param options at most `answersMax` answers are held, the oldest makes room; each for `validMs` */
+/**
+ * @param options at most `answersMax` answers are held, the oldest makes room; each for `validMs`
+ */
 export function createAnswerCache<Answer>(
   { clock }: { readonly clock: Clock },
   { answersMax, validMs }: { readonly answersMax: number; readonly validMs: number },
