@@ -66,7 +66,7 @@ export function createRuleCompiler(
       ...(topicLimits && { topicLimits }),
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
-    return {
+    return Object.freeze({
       ...definition,
       get arn() {
         return ruleArnOf(ruleName, options)
@@ -75,7 +75,7 @@ export function createRuleCompiler(
       statement,
       actions: Object.freeze(actions),
       errorAction,
-    }
+    })
   }
 }
 
