@@ -12,6 +12,8 @@ interface TokenBuckets {
   waitMs(key: string, nowMs: number): number
   /** Takes a token, also where there is none: a bucket does not get emptier than empty. */
   take(key: string, nowMs: number): void
+  /** Puts a token back that was taken while there was one. */
+  giveBack(key: string, nowMs: number): void
 }
 
 interface TokenBucketsOptions {
@@ -40,6 +42,10 @@ export function createTokenBuckets({
     take(key, nowMs) {
       const missing = Math.min(missingMs(key, nowMs) + tokenMs, windowMs)
       fullAtMs.set(key, nowMs + missing)
+    },
+    giveBack(key, nowMs) {
+      const missing = missingMs(key, nowMs)
+      if (missing > 0) fullAtMs.set(key, nowMs + Math.max(0, missing - tokenMs))
     },
   }
 }

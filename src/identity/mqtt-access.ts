@@ -145,7 +145,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   async function byPassword(
     peer: Peer,
     user: string,
-    password: Uint8Array,
+    { password, gone }: { readonly password: Uint8Array; readonly gone: AbortSignal | undefined },
   ): Promise<Identity | Refusal> {
     if (!passwords) {
       return isOpen(peer) ? anybody : refused('badCredentials', 'there is no password file')
@@ -156,6 +156,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
       user: known,
       password,
       address: peer.sourceIp ?? 'unknown',
+      gone,
     })
     return outcome === 'right' ? identityOf(user, `user:${user}`) : loginRefusals[outcome]
   }
@@ -165,7 +166,9 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
     const { username, password } = login
     if (certificate) return identityOf(certificate.principal, `cert:${certificate.principal}`)
     if (accessKeyId !== undefined) return byAccessKey(accessKeyId)
-    if (username !== undefined && password) return byPassword(peer, username, password)
+    if (username !== undefined && password) {
+      return byPassword(peer, username, { password, gone: login.gone })
+    }
     // AWS's SDKs send `?SDK=...`; anyone else who says who he is has to prove it.
     if (passwords && username && !username.startsWith('?')) {
       return refused('badCredentials', 'it gave a user name and no password')
@@ -196,4 +199,5 @@ const loginRefusals = Object.freeze({
   wrong: refused('badCredentials', 'no such user, or another password'),
   limited: refused('busy', 'too many failed logins of this user or address'),
   busy: refused('busy', 'too many logins at once'),
+  gone: refused('busy', 'the client went before its password was checked'),
 })

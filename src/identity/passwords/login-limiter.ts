@@ -23,7 +23,11 @@ export interface LoginLimiter {
    * does not have: who is known otherwise may be let in all the same.
    */
   userWaitMs(user: string): number
+  /** The same for the user at this address alone, whatever other users at the address failed. */
+  pairWaitMs(attempt: LoginAttempt): number
   failed(attempt: LoginAttempt): void
+  /** Takes a failure back that was counted before the outcome was known. */
+  giveBack(attempt: LoginAttempt): void
 }
 
 export interface LoginAttempt {
@@ -61,22 +65,27 @@ export function createLoginLimiter(
   const pairs = bucketsOf(options.pairFailuresMax)
   const addresses = bucketsOf(options.addressFailuresMax)
   const users = bucketsOf(options.userFailuresMax)
+  const change = (attempt: LoginAttempt, how: 'take' | 'giveBack') => {
+    const nowMs = clock.monotonicMs()
+    pairs[how](pairOf(attempt), nowMs)
+    addresses[how](networkOf(attempt.address), nowMs)
+    users[how](attempt.user, nowMs)
+  }
+  const pairWaitMs = (attempt: LoginAttempt) => pairs.waitMs(pairOf(attempt), clock.monotonicMs())
   return {
-    waitMs({ address, user }) {
-      const nowMs = clock.monotonicMs()
-      const network = networkOf(address)
-      return Math.max(addresses.waitMs(network, nowMs), pairs.waitMs(`${network} ${user}`, nowMs))
-    },
+    waitMs: (attempt) =>
+      Math.max(
+        addresses.waitMs(networkOf(attempt.address), clock.monotonicMs()),
+        pairWaitMs(attempt),
+      ),
     userWaitMs: (user) => users.waitMs(user, clock.monotonicMs()),
-    failed({ address, user }) {
-      const nowMs = clock.monotonicMs()
-      const network = networkOf(address)
-      pairs.take(`${network} ${user}`, nowMs)
-      addresses.take(network, nowMs)
-      users.take(user, nowMs)
-    },
+    pairWaitMs,
+    failed: (attempt) => change(attempt, 'take'),
+    giveBack: (attempt) => change(attempt, 'giveBack'),
   }
 }
+
+const pairOf = ({ address, user }: LoginAttempt) => `${networkOf(address)} ${user}`
 
 /** The address, or of IPv6 its first 64 bits; an IPv4 address within IPv6 is that address. */
 export function networkOf(address: string): string {

@@ -4,7 +4,8 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { FileFaults } from '../../storage/file-faults.ts'
 import type { FileReads } from '../../storage/file-reads.ts'
-import { createLoginLimiter } from './login-limiter.ts'
+import { createCheckTurns } from './check-turns.ts'
+import { createLoginLimiter, networkOf } from './login-limiter.ts'
 import type { LoginLimiter } from './login-limiter.ts'
 import { parsePasswordFile } from './password-file.ts'
 import type { PasswordHashes } from './password-file.ts'
@@ -17,7 +18,11 @@ import { openReloadedFile } from '../../storage/reloaded-file.ts'
  *
  * Invariants:
  * - At most `checksAtOnceMax` hashes are computed at once, so that logins leave threads of libuv's
- *   pool to the disk; at most `checksWaitingMax` wait, and what comes beyond is `busy`.
+ *   pool to the disk. The others wait for their turn (see check-turns.ts) for as long as their
+ *   clients are there.
+ * - A login that has to be compared counts as a failure from the moment when it takes its place, and
+ *   no longer when it turns out to be right or was never compared.
+ * - A user that was let in from an address is not limited by the failures of other users there.
  * - A user that is not there takes as long as a wrong password.
  * - A password that was right is remembered as a keyed digest (the key is of this process, and in its
  *   memory alone), so that a fleet that reconnects is let in at once. It is forgotten with the hash
@@ -34,6 +39,8 @@ interface Login {
   readonly password: Uint8Array
   /** IP address of the client. */
   readonly address: string
+  /** Aborted when the client has gone. */
+  readonly gone?: AbortSignal | undefined
 }
 
 type LoginOutcome =
@@ -44,11 +51,14 @@ type LoginOutcome =
   | 'limited'
   /** Too many logins at once, or the file cannot be read now: the client may come again. */
   | 'busy'
+  /** The client went before its password was compared. */
+  | 'gone'
 
 interface PasswordsOptions {
   readonly file: string
   readonly checksAtOnceMax?: number
   readonly checksWaitingMax?: number
+  readonly checksWaitingPerAddressMax?: number
   readonly rememberedMax?: number
 }
 
@@ -77,89 +87,84 @@ export async function openPasswords(
     whenUnreadable: new Map(),
   })
   const remembered = createMemory(rememberedMax)
-  const slots = createSlots(checksAtOnceMax, checksWaitingMax)
+  const turns = createCheckTurns({
+    runningMax: checksAtOnceMax,
+    waitingMax: checksWaitingMax,
+    waitingPerAddressMax: options.checksWaitingPerAddressMax ?? 16,
+  })
   const decoy = createDecoyHash()
 
   async function compare(login: Login): Promise<LoginOutcome> {
-    // What waited is looked at again: others may have failed meanwhile, and a hash may have changed.
-    if (isLimited(login)) return 'limited'
+    // The file may have changed while the login waited.
     if (users.isUnreadable()) return 'busy'
     const hash = users.current().get(login.user)
     const isRight = await isPasswordOf(hash ?? decoy, login.password)
-    if (!hash || !isRight) return fail(login, 'wrong')
+    if (!hash || !isRight) return 'wrong'
     remembered.add(login, hash)
     return 'right'
   }
 
-  const isLimited = (login: Login) =>
-    limiter.waitMs(login) > 0 || limiter.userWaitMs(login.user) > 0
+  async function compareInTurn(login: Login): Promise<LoginOutcome> {
+    limiter.failed(login)
+    const outcome = await turns.run(networkOf(login.address), login.gone, () => compare(login))
+    if (outcome !== 'wrong') limiter.giveBack(login)
+    return outcome
+  }
 
   function fail(login: Login, outcome: LoginOutcome): LoginOutcome {
     limiter.failed(login)
     return outcome
   }
 
+  const waitMs = (login: Login, hash: PasswordHash | undefined) =>
+    hash && remembered.wasAt(login, hash) ? limiter.pairWaitMs(login) : limiter.waitMs(login)
+
   return {
     async check(login) {
-      if (limiter.waitMs(login) > 0) return 'limited'
+      const hash = users.current().get(login.user)
+      if (waitMs(login, hash) > 0) return 'limited'
       // What the file says now is not known: the client may come again when it is.
       if (users.isUnreadable()) return 'busy'
       if (login.password.length > passwordBytesMax) return fail(login, 'wrong')
-      const hash = users.current().get(login.user)
       if (hash && remembered.has(login, hash)) return 'right'
       // It was compared with what is remembered: that must cost a guess, too.
       if (limiter.userWaitMs(login.user) > 0) return fail(login, 'limited')
-      return slots.run(() => compare(login)) ?? 'busy'
+      return compareInTurn(login)
     },
     close: () => users.close(),
   }
 }
 
+interface RememberedLogin {
+  readonly hash: PasswordHash
+  readonly digest: string
+  /** The network that the user was let in from last. */
+  network: string
+}
+
 /** Of each user the password that was right last, for as long as its hash holds. */
 function createMemory(usersMax: number) {
   const key = randomBytes(32)
-  const known = createBoundedMap<string, { readonly hash: PasswordHash; readonly digest: string }>(
-    usersMax,
-  )
+  const known = createBoundedMap<string, RememberedLogin>(usersMax)
   // A digest under a key that no attacker has tells nothing by the time that comparing it takes.
   const digestOf = (password: Uint8Array, { salt }: PasswordHash) =>
     createHmac('sha256', key).update(salt).update(password).digest('base64')
-  return {
-    has({ user, password }: Login, hash: PasswordHash): boolean {
-      const entry = known.get(user)
-      if (!entry || !entry.hash.hash.equals(hash.hash)) return false
-      return entry.digest === digestOf(password, hash)
-    },
-    add({ user, password }: Login, hash: PasswordHash): void {
-      known.set(user, { hash, digest: digestOf(password, hash) })
-    },
+  const entryOf = ({ user }: Login, hash: PasswordHash) => {
+    const entry = known.get(user)
+    return entry?.hash.hash.equals(hash.hash) ? entry : undefined
   }
-}
-
-function createSlots(runningMax: number, waitingMax: number) {
-  const waiting: (() => void)[] = []
-  let running = 0
-
-  async function runNow<Result>(task: () => Promise<Result>): Promise<Result> {
-    try {
-      return await task()
-    } finally {
-      const next = waiting.shift()
-      // The slot goes over to the next, or becomes free.
-      if (next) next()
-      else running--
-    }
-  }
-
   return {
-    /** Undefined when too many wait. */
-    run<Result>(task: () => Promise<Result>): Promise<Result> | undefined {
-      if (running < runningMax) {
-        running++
-        return runNow(task)
-      }
-      if (waiting.length >= waitingMax) return undefined
-      return new Promise<void>((resolve) => waiting.push(resolve)).then(() => runNow(task))
+    has(login: Login, hash: PasswordHash): boolean {
+      const entry = entryOf(login, hash)
+      if (entry?.digest !== digestOf(login.password, hash)) return false
+      entry.network = networkOf(login.address)
+      return true
+    },
+    wasAt: (login: Login, hash: PasswordHash): boolean =>
+      entryOf(login, hash)?.network === networkOf(login.address),
+    add(login: Login, hash: PasswordHash): void {
+      const { user, password, address } = login
+      known.set(user, { hash, digest: digestOf(password, hash), network: networkOf(address) })
     },
   }
 }

@@ -29,6 +29,8 @@ export interface Login {
   readonly clientId: string
   readonly username?: string | undefined
   readonly password?: Uint8Array | undefined
+  /** Aborted when the client has gone, or sends nothing more: its login need not wait its turn. */
+  readonly gone?: AbortSignal | undefined
 }
 
 export type Admission =

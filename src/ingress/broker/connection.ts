@@ -40,6 +40,10 @@ export interface Connection {
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
+  /** The client has gone, or has closed its side and sends nothing more. */
+  hasGone: boolean
+  /** Called then, where something waits on behalf of the client. */
+  onGone: (() => void) | undefined
   /** Its will is not to be published. */
   isWillPrevented: boolean
   /** Aedes has ended it for a fault, which is reported. */
@@ -63,6 +67,8 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
     identifierFault: undefined,
     counted: false,
     closed: false,
+    hasGone: false,
+    onGone: undefined,
     isWillPrevented: false,
     faulted: false,
   }

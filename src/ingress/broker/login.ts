@@ -56,7 +56,8 @@ async function decide(
     return refuse(identifierRejected, 'client_id_invalid', identifierFault)
   }
   try {
-    const admission = await dependencies.access.authenticate(peer, login)
+    const admission = await dependencies.access.authenticate(peer, withGone(login, connection))
+    connection.onGone = undefined
     if (admission.outcome !== 'admitted') {
       return refuse(...refusals[admission.outcome], admission.detail)
     }
@@ -70,4 +71,13 @@ async function decide(
     dependencies.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided on')
     return refuse(serverUnavailable, 'login_failed', 'it could not be decided on')
   }
+}
+
+/** Only a password is expensive to check, so only such a login may have to wait for its turn. */
+function withGone(login: Login, connection: Connection): Login {
+  if (login.password === undefined) return login
+  const controller = new AbortController()
+  connection.onGone = () => controller.abort()
+  if (connection.hasGone) controller.abort()
+  return { ...login, gone: controller.signal }
 }

@@ -54,6 +54,7 @@ export function createAcceptance(
         reportFault(dependencies, { clientId: clientId(), sourceIp }, fault),
       closed() {
         cancel()
+        gone()
         connections.remove(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
@@ -69,6 +70,11 @@ export function createAcceptance(
     /** Null until Aedes has read the CONNECT, whatever its type says. */
     const clientId = () => client.id ?? undefined
     connections.add(client, connection)
+    const gone = () => {
+      connection.hasGone = true
+      connection.onGone?.()
+    }
+    socket.once('end', gone)
 
     const timedOut = () => {
       if (gate.hasBegun()) return

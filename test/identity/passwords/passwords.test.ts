@@ -162,6 +162,69 @@ describe('checking a password', () => {
     expect(guesses).toEqual(['limited', 'limited', 'limited'])
   })
 
+  test('is not held up by invented logins whose clients have gone', async () => {
+    const { passwords } = await openWith()
+    const outcomes: string[] = []
+    const junk = Array.from({ length: 16 }, (_, index) => {
+      const gone = new AbortController()
+      const check = passwords.check({ ...login(`junk${index}`, 'x'), gone: gone.signal })
+      void check.then((outcome) => outcomes.push(outcome))
+      return { gone, check }
+    })
+    for (const { gone } of junk) gone.abort()
+    expect(await passwords.check(login('u', 'right', '192.0.2.2'))).toBe('right')
+    // The two that were running when their clients went could not be stopped.
+    await Promise.all(junk.map(({ check }) => check))
+    expect(outcomes.toSorted()).toEqual([...Array(14).fill('gone'), 'wrong', 'wrong'])
+  })
+
+  test('gives every address its turn, and each a few places', async () => {
+    const { passwords } = await openWith({ checksAtOnceMax: 1, checksWaitingPerAddressMax: 5 })
+    const finished: string[] = []
+    const check = async (user: string, password: string, from?: string) => {
+      const outcome = await passwords.check(login(user, password, from))
+      finished.push(`${user} ${outcome}`)
+    }
+    const junk = Array.from({ length: 8 }, (_, index) => check(`junk${index}`, 'x'))
+    await Promise.all([...junk, check('u', 'right', '192.0.2.2')])
+    expect(finished.slice(0, 4)).toEqual(['junk6 busy', 'junk7 busy', 'junk0 wrong', 'junk1 wrong'])
+    expect(finished.indexOf('u right')).toBe(4)
+  })
+
+  test('counts a login as failed while it waits, and not when it was right or never compared', async () => {
+    const limits = { pairFailuresMax: 2, addressFailuresMax: 2, userFailuresMax: 2 }
+    const log = createWatchedLog()
+    const limiter = createLoginLimiter(log, { ...limits, windowMs: 60_000, keysMax: 100 })
+    const file = path.join(await temporaryFolder(), 'passwords')
+    await setPassword(file, { user: 'u', password: 'right', cost })
+    const passwords = await openPasswords({ ...log, limiter }, { file, checksAtOnceMax: 1 })
+    onTestFinished(() => passwords.close())
+    const gone = new AbortController()
+    const right = passwords.check(login('u', 'right'))
+    const left = passwords.check({ ...login('u', 'right'), gone: gone.signal })
+    expect(await passwords.check(login('u', 'right'))).toBe('limited')
+    gone.abort()
+    expect([await right, await left]).toEqual(['right', 'gone'])
+    expect(limiter.waitMs(login('u', ''))).toBe(0)
+    expect(await passwords.check(login('u', 'wrong'))).toBe('wrong')
+    expect(await passwords.check(login('u', 'wrong'))).toBe('wrong')
+    expect(await passwords.check(login('u', 'wrong'))).toBe('limited')
+  })
+
+  test('goes on for a user that was let in while others at the address fail', async () => {
+    const limits = { pairFailuresMax: 2, addressFailuresMax: 2, userFailuresMax: 2 }
+    const log = createWatchedLog()
+    const limiter = createLoginLimiter(log, { ...limits, windowMs: 60_000, keysMax: 100 })
+    const file = path.join(await temporaryFolder(), 'passwords')
+    await setPassword(file, { user: 'u', password: 'right', cost })
+    const passwords = await openPasswords({ ...log, limiter }, { file })
+    onTestFinished(() => passwords.close())
+    expect(await passwords.check(login('u', 'right'))).toBe('right')
+    for (const user of ['a', 'b']) expect(await passwords.check(login(user, 'x'))).toBe('wrong')
+    expect(await passwords.check(login('c', 'x'))).toBe('limited')
+    expect(await passwords.check(login('u', 'right'))).toBe('right')
+  })
+
   test('refuses what is too much at once', async () => {
     const { passwords } = await openWith({ checksAtOnceMax: 1, checksWaitingMax: 1 })
     const outcomes = await Promise.all(
