@@ -78,7 +78,7 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   for (const line of unknownVariables(host.environment)) logger.warn({}, line)
   const { createLabServer } = await import('../lab/server/lab-server.ts')
   const { noLimits } = await import('../lab/streams/shard-limits.ts')
-  const { statusDurationsOf } = await import('../lab/streams/statuses.ts')
+  const { statusDurationsOf } = await import('../lab/streams/stream-statuses.ts')
   const lab = await createLabServer({
     ...config.lab,
     region: config.region,

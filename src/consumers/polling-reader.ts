@@ -1,7 +1,7 @@
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createPatience, isCurable, nameOf } from './faults.ts'
+import { createPatience, isCurable, nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
 import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'

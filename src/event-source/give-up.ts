@@ -1,4 +1,4 @@
-import { createPatience } from '../consumers/faults.ts'
+import { createPatience } from '../consumers/retry-backoff.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import { failureDocument } from './failure-files.ts'
 import type { GiveUpCondition } from './failure-files.ts'

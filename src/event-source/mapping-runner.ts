@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
-import { createPatience, nameOf } from '../consumers/faults.ts'
+import { createPatience, nameOf } from '../consumers/retry-backoff.ts'
 import { followStream } from '../consumers/follow-stream.ts'
 import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'

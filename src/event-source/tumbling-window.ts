@@ -1,5 +1,5 @@
 import type { PendingRecord } from './invocation-context.ts'
-import type { BatchHandler } from './invocation.ts'
+import type { BatchHandler } from './batch-handler.ts'
 import type { WindowOfEvent } from './lambda-event.ts'
 
 /**

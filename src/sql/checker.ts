@@ -18,7 +18,7 @@ import { castKeywords } from './values/conversions.ts'
 import type { Dialect } from './values/dialect.ts'
 import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
-import { closestName } from '../base/suggestion.ts'
+import { closestName } from '../base/closest-name.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 
 const variablesMax = 10

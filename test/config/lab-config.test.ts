@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { loadConfig } from '../../src/config/config.ts'
-import { statusDurationsDefault, statusDurationsOf } from '../../src/lab/streams/statuses.ts'
+import { statusDurationsDefault, statusDurationsOf } from '../../src/lab/streams/stream-statuses.ts'
 
 const limitsOf = (value?: string) =>
   loadConfig(value === undefined ? {} : { SLUICE_LAB_LIMITS: value }, 'lab').lab.limits

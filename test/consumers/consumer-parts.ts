@@ -9,7 +9,7 @@ import type { Clock } from '../../src/base/clock.ts'
 import { consume } from '../../src/consumers/consume.ts'
 import type { ConsumeOptions } from '../../src/consumers/consume.ts'
 import type { ConsumedRecord } from '../../src/consumers/consumed-batch.ts'
-import type { LabCall } from '../../src/lab/service/calls.ts'
+import type { LabCall } from '../../src/lab/service/call-log.ts'
 import type { LabServer } from '../../src/lab/server/lab-server.ts'
 
 export const access = (lab: { readonly port: number }) => ({

@@ -10,7 +10,7 @@ import type {
   ProducerOptions,
 } from '../../src/delivery/producer.ts'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
-import type { LabCall } from '../../src/lab/service/calls.ts'
+import type { LabCall } from '../../src/lab/service/call-log.ts'
 import type { LabServer } from '../../src/lab/server/lab-server.ts'
 import type { LimitSwitches } from '../../src/lab/streams/shard-limits.ts'
 import type { DeliverySettings, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'

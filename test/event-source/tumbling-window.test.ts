@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { BatchHandler } from '../../src/event-source/invocation.ts'
+import type { BatchHandler } from '../../src/event-source/batch-handler.ts'
 import { createTumblingWindow } from '../../src/event-source/tumbling-window.ts'
 import type { WindowOfEvent } from '../../src/event-source/lambda-event.ts'
 import { putTexts } from '../consumers/consumer-parts.ts'

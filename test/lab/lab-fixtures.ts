@@ -6,7 +6,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { onTestFinished } from 'vitest'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import type { LabServer, LabServerOptions } from '../../src/lab/server/lab-server.ts'
-import type { StatusDurations } from '../../src/lab/streams/statuses.ts'
+import type { StatusDurations } from '../../src/lab/streams/stream-statuses.ts'
 
 export const region = 'us-east-1'
 export const accountId = '000000000000'

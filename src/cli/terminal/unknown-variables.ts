@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { variables } from '../../config/config.ts'
-import { closestName } from '../../base/suggestion.ts'
+import { closestName } from '../../base/closest-name.ts'
 import type { Environment } from '../../config/variable.ts'
 import type { Host } from './host.ts'
 

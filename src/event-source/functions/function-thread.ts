@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { messageOf } from '../../base/errors.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { startThread } from '../../base/thread-entry.ts'
+import { startThread } from '../../base/start-thread.ts'
 import type { FunctionReport, FunctionThreadData } from './function-thread-messages.ts'
 
 /** One instance of a function: a thread that answers one invocation at a time. */

@@ -17,13 +17,13 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { ifPresent } from '../../storage/file-reads.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { AwsFunctions } from './aws-function.ts'
+import type { AwsFunctions } from './aws-lambda-functions.ts'
 import { arnOfFunction } from './function-name.ts'
 import type { FunctionName } from './function-name.ts'
 import type { LambdaFunction } from './lambda-function.ts'
 import { createLocalFunction } from './local-function.ts'
 import type { FunctionModule, LocalFunction } from './local-function.ts'
-import { createEmulatedFunction } from './runtime-emulator.ts'
+import { createEmulatedFunction } from './emulated-function.ts'
 
 export interface Functions {
   /**

@@ -1,5 +1,5 @@
-import { endSubscriptions, parseConsumerArn } from '../streams/consumers.ts'
-import type { Consumer } from '../streams/consumers.ts'
+import { endSubscriptions, parseConsumerArn } from '../streams/fan-out-consumer.ts'
+import type { Consumer } from '../streams/fan-out-consumer.ts'
 import { ServiceError, invalidArgument, notFound } from '../wire/service-error.ts'
 import type { Stream } from '../streams/stream.ts'
 import { integer, required, structure, timestampMs } from '../wire/validation.ts'

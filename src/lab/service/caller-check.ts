@@ -3,7 +3,7 @@ import { verifySignature } from '../../sigv4/verify-signature.ts'
 import type { RefusalReason, SigningKey } from '../../sigv4/verify-signature.ts'
 import type { LabRequest } from '../wire/lab-http.ts'
 import { ServiceError } from '../wire/service-error.ts'
-import type { Sessions } from './sessions.ts'
+import type { Sessions } from './role-sessions.ts'
 
 /** The access key of the lab's only user. */
 export interface LabKeys {

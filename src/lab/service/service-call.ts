@@ -1,5 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
-import type { LabCall } from './calls.ts'
+import type { LabCall } from './call-log.ts'
 import { faultStatus } from '../faults/faults.ts'
 import type { CallFaults, CallSubject, Faults } from '../faults/faults.ts'
 import { htmlAnswer } from '../wire/lab-http.ts'

@@ -1,4 +1,4 @@
-import type { Consumer } from './consumers.ts'
+import type { Consumer } from './fan-out-consumer.ts'
 import type { EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
 
 /** A stream without its records, as plain JSON. A status between two others is not kept. */

@@ -1,5 +1,5 @@
 import { hashKeyOf } from '../../base/hash-key.ts'
-import type { Consumer } from './consumers.ts'
+import type { Consumer } from './fan-out-consumer.ts'
 import type { ShardLimits } from './shard-limits.ts'
 import type { ShardLog, StoredRecord } from './shard-log.ts'
 

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
-import type { Subscription } from './consumers.ts'
+import type { Subscription } from './fan-out-consumer.ts'
 import { encodeEvent } from '../wire/event-stream.ts'
 import type { EventMessage } from '../wire/event-stream.ts'
 import { childShardsOf, millisBehindLatest, readShard } from './read-shard.ts'

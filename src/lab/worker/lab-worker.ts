@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { startThread } from '../../base/thread-entry.ts'
+import { startThread } from '../../base/start-thread.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
 /** The lab in a thread of its own, so that it takes no time from the engine's. */

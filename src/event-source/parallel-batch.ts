@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type { BatchHandler } from './invocation.ts'
+import type { BatchHandler } from './batch-handler.ts'
 import type { PendingRecord } from './invocation-context.ts'
 import { payloadBytesMax } from './lambda-event.ts'
 import { createTumblingWindow } from './tumbling-window.ts'

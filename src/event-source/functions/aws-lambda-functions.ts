@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
-import { reasonOf } from '../../consumers/faults.ts'
+import { reasonOf } from '../../consumers/retry-backoff.ts'
 import type { LambdaFunction } from './lambda-function.ts'
 
 /** Functions run for 15 minutes at most. */

@@ -1,5 +1,5 @@
-import { createPatience } from '../consumers/faults.ts'
-import type { Patience } from '../consumers/faults.ts'
+import { createPatience } from '../consumers/retry-backoff.ts'
+import type { Patience } from '../consumers/retry-backoff.ts'
 import { messageOf } from '../base/errors.ts'
 import { unreachable } from '../base/unreachable.ts'
 import { countTooOld, decideBatch } from './batch-decision.ts'
