@@ -1,18 +1,18 @@
 /**
- * The only source of time: tests hand in a clock that they move by hand.
+ * The only source of time: tests pass a clock that they control.
  *
- * It has two readings. The time of day is what people read, and what is stored; it is set, forward
- * and back, while the process runs. A duration inside the process is the difference of two
- * monotonic readings, and never of two times of day (docs/decisions/0026-two-readings-of-time.md).
+ * It has two readings. The time of day is for people and for storage; it may be set forward and
+ * back while the process runs. A duration inside the process is the difference of two monotonic
+ * readings, and never of two times of day (docs/decisions/0026-two-readings-of-time.md).
  */
 export interface Clock {
-  /** The time of day: milliseconds since the Unix epoch, as the machine has it now. */
+  /** The machine's time of day, in milliseconds since the Unix epoch. */
   wallMs(): number
-  /** Milliseconds since some moment before the process began to use it; never set, never back. */
+  /** Milliseconds since an arbitrary moment; the reading never goes back. */
   monotonicMs(): number
   /**
-   * Runs `callback` once after `delayMs`; the returned function cancels it. Keeps no process up.
-   * If the process stood still meanwhile, what has arrived for it is read before the callback runs.
+   * Runs `callback` once after `delayMs`; the returned function cancels it. The timer does not keep
+   * the process running. After a pause of the process, sockets are read before the callback runs.
    */
   after(delayMs: number, callback: () => void): () => void
   /** Resolves after `delayMs`, or as soon as `signal` aborts (it never rejects). */
@@ -20,8 +20,8 @@ export interface Clock {
 }
 
 /**
- * A timer this late says that the process was stopped, suspended or busy. Node runs timers before it
- * reads from sockets, so that a timeout would find silence where bytes are waiting to be read.
+ * A timer that is this late shows that the process was stopped, suspended or busy. Node runs timers
+ * before it reads from sockets, so a timeout would see silence although bytes are waiting.
  */
 export const lateMs = 100
 
@@ -33,7 +33,7 @@ export const systemClock: Clock = Object.freeze({
     let reading: NodeJS.Immediate | undefined
     const timer = setTimeout(() => {
       if (performance.now() - dueMs < lateMs) return callback()
-      // Immediates run after the sockets that are readable now were read.
+      // Immediates run after all readable sockets have been read.
       reading = setImmediate(callback)
       reading.unref()
     }, delayMs)

@@ -1,11 +1,11 @@
-/** The name among `known` that a misspelt one was likely meant to be, or undefined. */
-export function closestName(name: string, known: Iterable<string>): string | undefined {
+/** The name that a misspelt one was probably meant to be; undefined when none is close. */
+export function closestName(name: string, names: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase()
-  const lengthMax = 64 // longer than any name there is: nothing is near it
+  const lengthMax = 64 // Longer than any name, so no name is close.
   if (wanted.length > lengthMax) return undefined
   let closest: string | undefined
   let least = Math.min(2, Math.ceil(wanted.length / 4)) + 1
-  for (const candidate of known) {
+  for (const candidate of names) {
     const distance = editDistance(wanted, candidate.toLowerCase())
     if (distance < least) {
       closest = candidate
@@ -15,7 +15,7 @@ export function closestName(name: string, known: Iterable<string>): string | und
   return closest
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two words. */
+/** The number of insertions, deletions, replacements and swaps of neighbours between two words. */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: to.length + 1 }, (_, index) => index)

@@ -1,7 +1,7 @@
 /**
- * The text of one value inside a JSON document, exactly as it was written. `JSON.parse` would
- * round a number such as 12345678901234567890 and drop the blanks, but a rule must see the payload
- * as a device would send it.
+ * The text of one value inside a JSON document, exactly as it was written. `JSON.parse` would round
+ * a number such as 12345678901234567890 and drop the blanks, but a rule must receive the payload as
+ * a device would send it.
  *
  * The text must have been accepted by `JSON.parse`; it is not checked again.
  */
@@ -9,8 +9,8 @@
 /**
  * @param text a valid JSON document
  * @param path names of members and indexes of elements from the outside in
- * @returns undefined when there is no such value; for a name that occurs twice the last value, as
- *   `JSON.parse` gives it
+ * @returns undefined when there is no such value; the last value of a name that occurs twice, as
+ *   `JSON.parse` returns it
  */
 export function jsonSlice(text: string, path: readonly (string | number)[]): string | undefined {
   let span: Span | undefined = spanAt(text, skipBlanks(text, 0))
@@ -60,7 +60,9 @@ function skipBlanks(text: string, position: number): number {
   return endOf(blanks, text, position)
 }
 
-/** The value that begins at `start`. Counting brackets instead of recursing bounds the stack. */
+/**
+ * The value that begins at `start`. It counts brackets, because recursion could exhaust the stack.
+ */
 function spanAt(text: string, start: number): Span {
   const first = text[start]
   if (first === '"') return { start, end: endOf(string, text, start) }

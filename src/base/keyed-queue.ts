@@ -1,10 +1,10 @@
-/** Runs the tasks of one key one after the other; those of other keys go on beside them. */
+/** Runs the tasks of one key one after the other, and tasks of different keys concurrently. */
 export interface KeyedQueue {
-  /** Resolves or rejects as the task does. Its bound is the caller's, by `length`. */
+  /** Resolves or rejects as the task does. The caller bounds the queue with `length`. */
   run<Result>(key: string, task: () => Promise<Result>): Promise<Result>
-  /** Tasks of this key that run or wait. */
+  /** The number of tasks of this key that run or wait. */
   length(key: string): number
-  /** Resolves when nothing runs or waits any more. */
+  /** Resolves when no task runs or waits. */
   idle(): Promise<void>
 }
 

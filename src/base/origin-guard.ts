@@ -2,16 +2,16 @@ import { isIP } from 'node:net'
 import { SluiceError } from './errors.ts'
 
 /**
- * Without authentication a web page must not reach this port through the browser of someone who
- * may. Two ways lead there, and each is closed by a header that a page cannot choose:
- * - another name that resolves to this machine (DNS rebinding): `Host` must be an address, or a
- *   name that is known to be ours;
- * - a request from a page of another origin: `Origin`, which browsers add, must be that of `Host`.
+ * Protects a port without authentication from web pages in a browser on this machine or network. A
+ * page has two ways to reach the port, and a header that it cannot choose closes each:
+ * - a name that resolves to this machine (DNS rebinding): `Host` must be an address or the
+ *   configured name;
+ * - a request from a page of another origin: `Origin`, which browsers add, must match `Host`.
  */
 interface OriginGuardOptions {
   /** The name or address that the server listens on. */
   readonly host: string
-  /** The operator answers for the network: any `Host` is taken. */
+  /** Accepts any `Host`, because the operator is responsible for the network. */
   readonly insecure: boolean
 }
 
@@ -33,9 +33,9 @@ export function guardOrigin({ host, origin }: RequestOrigin, options: OriginGuar
   }
   if (origin === undefined) return
   const own = host?.toLowerCase()
-  // A proxy in front may speak TLS: the scheme is its business, host and port are compared.
+  // A proxy in front may terminate TLS, so only host and port are compared.
   if (origin.toLowerCase() === `http://${own}` || origin.toLowerCase() === `https://${own}`) return
-  throw denied(`requests of pages from ${origin} are not taken`)
+  throw denied(`requests from web pages of ${origin} are refused`)
 }
 
 function isOwnHost(host: string | undefined, configured: string): boolean {

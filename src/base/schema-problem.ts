@@ -2,7 +2,7 @@ import type { TLocalizedValidationError } from 'typebox/error'
 import { SluiceError } from './errors.ts'
 
 /**
- * Turns what a schema found into one sentence that names the field the way its writer sees it:
+ * Converts the errors of a schema into one sentence that names the field as its author wrote it:
  * `actions[0].kinesis.roleArn is missing`.
  */
 
@@ -23,7 +23,7 @@ function memberOf(base: string, member: string): string {
 /**
  * The first of `errors` as an InvalidRequestException.
  *
- * @param errors what `Value.Errors` or a compiled schema's `Errors` gave; not empty
+ * @param errors the result of `Value.Errors` or of a compiled schema's `Errors`; not empty
  * @param base the field that the schema was applied to, e.g. `message`; `''` for the whole body
  */
 export function schemaProblem(
@@ -34,8 +34,8 @@ export function schemaProblem(
 }
 
 function describe(errors: readonly TLocalizedValidationError[], base: string): string {
-  // A name that is not known explains best why another is missing. (The rejected member itself is
-  // reported as `boolean`, before the list of them.)
+  // An unknown name best explains why another one is missing. (The schema reports the rejected
+  // member itself as `boolean`, before the list of unknown names.)
   const error =
     errors.find((candidate) => candidate.keyword === 'additionalProperties') ??
     errors.find((candidate) => candidate.keyword !== 'boolean') ??

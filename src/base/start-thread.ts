@@ -5,11 +5,11 @@ import { Worker } from 'node:worker_threads'
 import type { WorkerOptions } from 'node:worker_threads'
 
 /**
- * Starts a module of Sluice in a thread of its own.
+ * Starts a module of Sluice in a thread.
  *
- * @param entry the URL of a source, made by `new URL` from a relative path in quotes and
- *   `import.meta.url`: the build finds the modules of threads by this expression, and puts the name
- *   of the bundled file in its place
+ * @param entry the URL of a source file, made by `new URL` from a quoted relative path and
+ *   `import.meta.url`: the build finds the modules of threads by this expression, and replaces the
+ *   path by that of the bundled file
  */
 export function startThread(entry: URL, options: WorkerOptions): Worker {
   return new Worker(entry.pathname.endsWith('.ts') ? entryOfSource(entry) : entry, options)
@@ -17,8 +17,8 @@ export function startThread(entry: URL, options: WorkerOptions): Worker {
 
 /**
  * Development only: a thread does not inherit the loader with which its parent reads TypeScript. A
- * build that is newer than every source says the same and starts ten times as fast, so it is taken
- * where there is one. Otherwise the thread registers tsx (a development dependency) first.
+ * build that is newer than every source is equivalent and starts ten times as fast, so it is used
+ * if there is one. Otherwise the thread registers tsx (a development dependency) first.
  */
 function entryOfSource(source: URL): URL {
   const built = new URL(source.href.replace(/^(.*)\/src\/(?:.*\/)?([^/]+)\.ts$/, '$1/dist/$2.js'))
@@ -34,7 +34,7 @@ function newestSourceMs(source: URL): number {
   return Math.max(...entries.map((entry) => modifiedMs(path.join(entry.parentPath, entry.name))))
 }
 
-/** 0 for what is not there. */
+/** @returns 0 for a missing file */
 function modifiedMs(file: string | URL): number {
   return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0
 }

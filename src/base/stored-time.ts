@@ -1,13 +1,13 @@
 import type { Clock } from './clock.ts'
 
 /**
- * When something happened that an earlier process stored with its time of day: by the monotonic
- * clock of this process, and so often before its beginning.
+ * Converts a time of day that an earlier process stored into the monotonic time of this process,
+ * which is often before its start.
  *
- * The time of day is believed once, at the start. What it puts into the future, because it was set
- * back in between, is taken as of the start: nothing is kept longer than its own length from then.
- * Whoever ends things by it gives them a grace period after the start, for it may have been set
- * forward as well.
+ * The time of day is read once, at the start. A stored time in the future, after the clock was set
+ * back, counts as the time of the start, so that nothing outlives its own duration from then on.
+ * The clock may also have been set forward, so callers grant a grace period after the start before
+ * they end anything.
  */
 export type StoredTime = (storedWallMs: number) => number
 

@@ -1,30 +1,30 @@
 import { createBoundedMap } from './bounded-map.ts'
 
 /**
- * Token buckets, one for each key: a window's worth of tokens may be taken at once, after which each
- * comes back as its time is over. A bucket is kept as the one time at which it is full again: the
- * further off, the emptier it is.
+ * Token buckets, one for each key. All tokens of a window may be taken at once; afterwards they
+ * come back one by one. A bucket is stored as the time at which it is full again: the later that
+ * is, the fewer tokens it has.
  *
- * Memory is bounded: of too many keys the one that was taken from longest ago is forgotten.
+ * Memory is bounded: beyond `keysMax` the least recently used key is removed.
  */
 interface TokenBuckets {
-  /** @returns milliseconds until there is a token for the key; 0: there is one now */
+  /** @returns milliseconds until the key has a token; 0 when it has one now */
   waitMs(key: string, nowMs: number): number
-  /** Takes a token, also where there is none: a bucket does not get emptier than empty. */
+  /** Takes a token. An empty bucket stays empty. */
   take(key: string, nowMs: number): void
   /** Puts a token back that was taken while there was one. */
   giveBack(key: string, nowMs: number): void
 }
 
 interface TokenBucketsOptions {
-  /** Of each bucket. */
+  /** The capacity of each bucket. */
   readonly tokens: number
-  /** What it takes to fill an empty one. */
+  /** The time in which an empty bucket fills up. */
   readonly windowMs: number
   readonly keysMax: number
 }
 
-/** What sums of times may be off by: the last token of a bucket is not to fail by it. */
+/** Tolerates rounding errors of added times, which could withhold the last token of a bucket. */
 const roundingMs = 0.5
 
 export function createTokenBuckets({

@@ -1,4 +1,4 @@
-/** Ends a switch over all kinds: reached only when a kind was added and a switch forgot it. */
+/** Ends an exhaustive switch; it is reached only when the switch lacks a new kind. */
 export function unreachable(kind: never): never {
   throw new Error(`no case for ${JSON.stringify(kind)}`)
 }

@@ -12,13 +12,13 @@
  *                        repeated Tag    tags                    = 4; }
  *
  * Invariants:
- * - What is not exactly this is a record of its own, as it came: bytes that merely look so are
- *   somebody's data.
- * - The records of one aggregate have its sequence number, and subsequence numbers from 0 on, which
- *   count the left out ones as well: they name a record wherever the aggregate is read.
- * - A record whose hash key is not in the shard is left out. After a reshard an aggregate may lie in
- *   a shard that is not right for all of it, and the producer writes those records again; so does
- *   the Kinesis Client Library understand it.
+ * - A record that does not have exactly this format is returned unchanged: bytes that merely look
+ *   like an aggregate are application data.
+ * - The records of one aggregate share its sequence number and have subsequence numbers from 0 on.
+ *   Records that are left out are counted too, so a number names the same record in every shard.
+ * - A record whose hash key is outside the shard is left out. After a reshard an aggregate may lie
+ *   in a shard that does not own all of its keys; the producer writes those records again. The
+ *   Kinesis Client Library reads aggregates in the same way.
  */
 import { createHash } from 'node:crypto'
 import protobuf from 'protobufjs/minimal.js'
@@ -27,10 +27,10 @@ import type { KinesisRecord, ShardDescription } from './shard-reader.ts'
 
 /** A record as its producer made it. */
 export interface UserRecord extends KinesisRecord {
-  /** Its place in an aggregate; absent: it came alone. */
-  readonly subSequenceNumber?: number
-  /** Decimal; only known of aggregated records. */
-  readonly explicitHashKey?: string
+  /** The position of the record in its aggregate; undefined when it was not aggregated. */
+  readonly subSequenceNumber?: number | undefined
+  /** Decimal; only aggregated records carry it. */
+  readonly explicitHashKey?: string | undefined
 }
 
 const magic = Buffer.from([0xf3, 0x89, 0x9a, 0xc2])
@@ -39,8 +39,8 @@ const digestBytes = 16
 /**
  * Opens a record.
  *
- * @param shard where it was read: its range decides which of the records belong there
- * @returns the records in it, in order; the record itself when it is no aggregate
+ * @param shard the shard that it was read from: its range decides which records belong there
+ * @returns the records of the aggregate, in order; the record itself when it is not an aggregate
  */
 export function openAggregate(
   record: KinesisRecord,
@@ -58,7 +58,7 @@ export function openAggregate(
       partitionKey,
       data,
       subSequenceNumber,
-      ...(explicitHashKey !== undefined && { explicitHashKey }),
+      explicitHashKey,
     }
   })
 }
@@ -83,7 +83,7 @@ interface IndexedPart {
   data?: Buffer
 }
 
-/** Undefined for what is no AggregatedRecord, or refers to keys that it does not have. */
+/** @returns undefined for bytes that are not an AggregatedRecord, or refer to missing keys */
 function readParts(message: Buffer): readonly Part[] | undefined {
   const partitionKeys: string[] = []
   const explicitHashKeys: string[] = []
@@ -130,6 +130,6 @@ function partOf(
   return { partitionKey, explicitHashKey, data }
 }
 
-/** Tags of protobuf: the number of the field and how it is written. */
+/** Tags of protobuf: the number of the field, and its wire type. */
 const varint = (field: number) => field << 3
 const lengthDelimited = (field: number) => (field << 3) | 2

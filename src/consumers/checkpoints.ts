@@ -1,25 +1,27 @@
 import type { ShardPosition, StartPosition } from './shard-reader.ts'
 
-/** How far an application has come with a shard. */
+/**
+ * How far an application has processed a shard. LATEST is stored as the time of the first start, so
+ * that a crash before the first record loses nothing.
+ */
 export type Checkpoint =
-  /** Nothing of it is processed; where it is to begin. */
+  /** No record is processed yet; `position` says where to begin. */
   | { readonly kind: 'start'; readonly position: Exclude<StartPosition, { type: 'LATEST' }> }
   /**
-   * Everything up to this record is processed. With a subsequence number: up to that place in the
-   * aggregate, and the rest of it is not. LATEST is kept as the time of the first start, so that
-   * nothing is left out when a crash comes before the first record.
+   * Every record up to and including this one is processed. With a subsequence number, the records
+   * of the aggregate up to that one are processed, and the rest of the aggregate is not.
    */
   | {
       readonly kind: 'after'
       readonly sequenceNumber: string
-      readonly subSequenceNumber?: number
-      /** What the application wants to find again with it. */
-      readonly state?: string
+      readonly subSequenceNumber?: number | undefined
+      /** Text that the application stores with the checkpoint. */
+      readonly state?: string | undefined
     }
   /** The shard is closed and processed to its end. */
   | { readonly kind: 'ended' }
 
-/** Whose checkpoints: a stream that was deleted and made again is another one. */
+/** Identifies a set of checkpoints: a stream that was deleted and made again is another stream. */
 export interface CheckpointScope {
   readonly application: string
   readonly streamArn: string
@@ -29,32 +31,32 @@ export interface CheckpointScope {
 export type CheckpointsByShard = ReadonlyMap<string, Checkpoint>
 
 /**
- * Where checkpoints are kept.
+ * Stores checkpoints.
  *
- * Invariant: what `save` was given is durable when it resolves, all of it or nothing.
+ * Invariant: when `save` resolves, all that it was given is durable; when it rejects, none is.
  */
 export interface CheckpointStore {
-  /** Shard id -> checkpoint; empty for an application that never ran on the stream. */
+  /** Shard id -> checkpoint; empty when the application never ran on the stream. */
   load(scope: CheckpointScope): Promise<CheckpointsByShard>
-  /** Replaces those of the shards that are named; `undefined` removes one. */
+  /** Replaces the checkpoints of the named shards; `undefined` removes one. */
   save(
     scope: CheckpointScope,
     checkpoints: ReadonlyMap<string, Checkpoint | undefined>,
   ): Promise<void>
 }
 
-/** Checkpoints that live as long as the process: for tests, and to look into a stream. */
+/** Checkpoints in memory: for tests, and for reading a stream without resuming later. */
 export function createMemoryCheckpoints(): CheckpointStore {
   const scopes = new Map<string, Map<string, Checkpoint>>()
   return {
     load: async (scope) => new Map(scopes.get(keyOf(scope))),
     async save(scope, checkpoints) {
       const key = keyOf(scope)
-      const known = scopes.get(key) ?? new Map<string, Checkpoint>()
-      scopes.set(key, known)
+      const ofScope = scopes.get(key) ?? new Map<string, Checkpoint>()
+      scopes.set(key, ofScope)
       for (const [shardId, checkpoint] of checkpoints) {
-        if (checkpoint) known.set(shardId, checkpoint)
-        else known.delete(shardId)
+        if (checkpoint) ofScope.set(shardId, checkpoint)
+        else ofScope.delete(shardId)
       }
     },
   }
@@ -63,24 +65,24 @@ export function createMemoryCheckpoints(): CheckpointStore {
 const keyOf = (scope: CheckpointScope) =>
   JSON.stringify([scope.application, scope.streamArn, scope.streamCreatedMs])
 
-/** Where the reading of a shard goes on. */
+/** The position at which reading of a shard continues. */
 export function positionAfter(checkpoint: Exclude<Checkpoint, { kind: 'ended' }>): ShardPosition {
   if (checkpoint.kind === 'start') return checkpoint.position
   const { sequenceNumber, subSequenceNumber } = checkpoint
-  // The rest of a partly processed aggregate is in the same record.
+  // The unprocessed rest of an aggregate is in the same record, so that record is read again.
   const type = subSequenceNumber === undefined ? 'AFTER_SEQUENCE_NUMBER' : 'AT_SEQUENCE_NUMBER'
   return { type, sequenceNumber }
 }
 
-/** Saves the newest checkpoint of a shard while the next records are worked on. */
+/** Saves the newest checkpoint of a shard while the next records are processed. */
 interface CheckpointSaver {
-  /** Takes note; what was noted before and is not saved yet is left out. */
+  /** Notes a checkpoint to save; it replaces one that was noted before and is not saved yet. */
   note(checkpoint: Checkpoint): void
-  /** Resolves when the last one noted is durable; rejects when one could not be saved. */
+  /** Resolves when the last noted checkpoint is durable; rejects when one could not be saved. */
   flush(): Promise<void>
 }
 
-/** @param onError told as soon as a checkpoint cannot be saved */
+/** @param onError called as soon as a checkpoint cannot be saved */
 export function createCheckpointSaver(
   save: (checkpoint: Checkpoint) => Promise<void>,
   onError: (thrown: unknown) => void,

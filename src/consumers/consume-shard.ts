@@ -6,7 +6,7 @@ import type { UserRecord } from './aggregated-records.ts'
 import { createCheckpointSaver } from './checkpoints.ts'
 import type { Checkpoint } from './checkpoints.ts'
 import type { ConsumedBatch, ConsumedRecord, RecordsHandler } from './consumed-batch.ts'
-import { createPatience, reasonOf } from './retry-backoff.ts'
+import { createRetryBackoff, reasonOf } from './retry-backoff.ts'
 import type { ShardOutcome, ShardTask } from './follow-stream.ts'
 import { oneReadAhead } from './shard-reader.ts'
 import type { KinesisRecord, ShardDescription, ShardReader } from './shard-reader.ts'
@@ -22,7 +22,7 @@ interface ConsumingOptions {
 
 const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 60_000 }
 
-/** @returns the work on one shard: read, hand to the handler, checkpoint */
+/** @returns a function that reads a shard, hands its records to the handler, and checkpoints */
 export function createConsumingShards(
   dependencies: {
     readonly reader: ShardReader
@@ -45,7 +45,7 @@ export function createConsumingShards(
     const isWanted = createSkip(task.checkpoint)
     const open = (readSignal: AbortSignal) =>
       dependencies.reader.read(shardId, task.from, readSignal)
-    // Checkpoints that cannot be saved stop it as a stop does; flush tells why.
+    // A checkpoint that cannot be saved stops the work as a stop does; `flush` throws the reason.
     const until = AbortSignal.any([signal, unsaved.signal])
 
     try {
@@ -74,7 +74,8 @@ export function createConsumingShards(
 type Handling = (batch: ConsumedBatch) => Promise<boolean>
 
 /**
- * @returns hands a batch to the handler until it succeeds: false when the consumer was stopped before
+ * @returns a function that calls the handler until it succeeds; it resolves to false when the
+ *   consumer was stopped before that
  * @throws SluiceError ConsumerFailed (rejects) after the last attempt
  */
 function createHandling(
@@ -82,16 +83,16 @@ function createHandling(
   { handler, attemptsMax }: ConsumingOptions,
   shardId: string,
 ): Handling {
-  const patience = createPatience(dependencies, {
+  const backoff = createRetryBackoff(dependencies, {
     ...retryDelaysMs,
-    text: 'the handler failed; it gets the batch again',
+    text: 'the handler failed; the batch is handed over again',
     fields: { shardId },
   })
   return async (batch) => {
     for (let attempt = 1; !batch.signal.aborted; attempt++) {
       try {
         await handler(batch)
-        patience.success()
+        backoff.reset()
         return true
       } catch (thrown) {
         if (attempt >= attemptsMax) {
@@ -101,14 +102,14 @@ function createHandling(
             { cause: thrown },
           )
         }
-        await patience.afterFailure(thrown, batch.signal)
+        await backoff.afterFailure(thrown, batch.signal)
       }
     }
     return false
   }
 }
 
-/** A record for the handler, and what to note when it and all before it are processed. */
+/** A record for the handler, and the checkpoint once it and all records before it are processed. */
 interface HandedRecord {
   readonly record: ConsumedRecord
   readonly checkpoint: Checkpoint
@@ -131,7 +132,7 @@ function handedRecordsOf(
   })
 }
 
-/** Leaves out what of an aggregate was processed before. */
+/** Skips the records of an aggregate that were processed before. */
 function createSkip(checkpoint: ShardTask['checkpoint']): (handed: HandedRecord) => boolean {
   const { sequenceNumber, subSequenceNumber = -1 } = checkpoint ?? {}
   return ({ record }) =>

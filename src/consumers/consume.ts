@@ -20,35 +20,35 @@ export interface ConsumeOptions extends KinesisAccess {
   readonly stream: string
   readonly handler: RecordsHandler
   /**
-   * Whose checkpoints these are: consumers of one application share them. Two processes must not
-   * work for one application at a time. Default: `sluice-consumer`.
+   * The name under which checkpoints are stored: consumers of one application share them. Only one
+   * process at a time may run an application. Default: `sluice-consumer`.
    */
   readonly application?: string
-  /** Where an application without checkpoints begins; a Date: at that time. Default: TRIM_HORIZON. */
+  /** Where an application without checkpoints begins; a Date is a time. Default: TRIM_HORIZON. */
   readonly from?: 'TRIM_HORIZON' | 'LATEST' | Date
-  /** Default: in memory, so that every start is the first one. */
+  /** Default: in memory, so that every start begins at `from`. */
   readonly checkpoints?: CheckpointStore
   /**
-   * Enhanced fan-out, over HTTP/2, by a registered consumer: one of this name, registered unless it
-   * is there (`true`: of the name of the application), or one of this ARN. Default: polling.
+   * Enhanced fan-out over HTTP/2, with a registered consumer: by name, registered when it does not
+   * exist (`true` takes the application's name), or by ARN. Default: polling.
    */
   readonly fanOut?: boolean | { readonly consumerName: string } | { readonly consumerArn: string }
-  /** With `fanOut`: a consumer that was registered here goes when the consumer stops. */
+  /** With `fanOut`: deregisters on stop a consumer that this call registered. */
   readonly deregisterOnStop?: boolean
-  /** Opens what the Kinesis Producer Library aggregated. Default: true. */
+  /** Opens records that the Kinesis Producer Library aggregated. Default: true. */
   readonly opensAggregates?: boolean
-  /** Records that the handler gets at a time. Default: 1,000. */
+  /** Records in one call of the handler, at most. Default: 1,000. */
   readonly batchRecordsMax?: number
-  /** Calls of the handler under way at a time, over all shards. Default: 32. */
+  /** Concurrent calls of the handler, over all shards. Default: 32. */
   readonly concurrencyMax?: number
   /**
-   * How often a batch is handed over that the handler fails on, before the consumer stops with
-   * ConsumerFailed. `Infinity` tries for ever. Default: 10, which take some minutes.
+   * How often the handler may fail on a batch before the consumer stops with ConsumerFailed.
+   * `Infinity` retries for ever. Default: 10, which takes some minutes.
    */
   readonly attemptsMax?: number
-  /** Between two looks at a shard that has nothing new, at least 210. Default: 500. */
+  /** Milliseconds between two reads of a shard without new records, at least 210. Default: 500. */
   readonly pollIntervalMs?: number
-  /** Between looks for shards that appeared by themselves. Default: 60,000. */
+  /** Milliseconds between two listings of the shards. Default: 60,000. */
   readonly discoveryIntervalMs?: number
   /** Stops the consumer as `stop` does. */
   readonly signal?: AbortSignal
@@ -59,10 +59,10 @@ export interface ConsumeOptions extends KinesisAccess {
 export interface Consumer {
   /**
    * Resolves when the consumer was stopped; rejects with SluiceError ConsumerFailed when it cannot
-   * go on. To be listened to: otherwise a failure ends the process as any unheard rejection does.
+   * continue. Handle it: a rejection without a handler ends the process.
    */
   readonly done: Promise<void>
-  /** Finishes the batches that are handled now, and their checkpoints. Never rejects. */
+  /** Waits for the running calls of the handler and for their checkpoints. Never rejects. */
   stop(): Promise<void>
 }
 
@@ -73,15 +73,15 @@ const defaults = Object.freeze({
   attemptsMax: 10,
   pollIntervalMs: 500,
 })
-/** What one GetRecords gives at most. */
+/** GetRecords returns at most so many records. */
 const readRecordsMax = 10_000
 
 /**
- * Reads a Kinesis stream: every record at least once, in the order of its shard, parents before
- * children when shards were split or merged. A batch is checkpointed when the handler is done with
- * it; the next start of the application goes on there.
+ * Reads a Kinesis stream: every record at least once, in the order of its shard, and parents before
+ * children when shards were split or merged. A batch is checkpointed when the handler has returned;
+ * the next start of the application continues there.
  *
- * @returns when the shards are known and are read
+ * @returns once the shards are listed and are being read
  * @throws SluiceError ConsumerFailed (rejects): the stream cannot be read, `cause` says why;
  *   InvalidRequestException: an option is not usable
  */
@@ -95,11 +95,11 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
   const reads = createKinesisReads(accessOf(options), stream)
   const application = options.application ?? defaults.application
   const dependencies = { reads, clock, logger }
-  let leave = async () => reads.close()
+  let close = async () => reads.close()
   try {
     const opened = await openReader(dependencies, { ...options, application }, signal)
-    leave = async () => {
-      await opened.leave()
+    close = async () => {
+      await opened.close()
       reads.close()
     }
     const { done } = await followStream(
@@ -117,7 +117,7 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
         }),
       },
     )
-    const ended = endingOf(done, leave, stream)
+    const ended = endingOf(done, close, stream)
     return {
       done: ended,
       async stop() {
@@ -126,18 +126,18 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
       },
     }
   } catch (thrown) {
-    await leave()
+    await close()
     throw failureOf(thrown, stream)
   }
 }
 
-async function endingOf(done: Promise<void>, leave: () => Promise<void>, stream: string) {
+async function endingOf(done: Promise<void>, close: () => Promise<void>, stream: string) {
   try {
     await done
   } catch (thrown) {
     throw failureOf(thrown, stream)
   } finally {
-    await leave()
+    await close()
   }
 }
 
@@ -150,7 +150,7 @@ function failureOf(thrown: unknown, stream: string): SluiceError {
 
 interface OpenedReader {
   readonly reader: ShardReader
-  leave(): Promise<void>
+  close(): Promise<void>
 }
 
 async function openReader(
@@ -166,14 +166,14 @@ async function openReader(
   if (fanOut === false) {
     const { pollIntervalMs = defaults.pollIntervalMs } = options
     const reader = createPollingReader(dependencies, { pollIntervalMs, recordsMax: readRecordsMax })
-    return { reader, leave: async () => undefined }
+    return { reader, close: async () => undefined }
   }
   if (typeof fanOut === 'object' && 'consumerArn' in fanOut) {
     const { consumerArn } = fanOut
     await untilActive(dependencies, { name: consumerArn, arn: consumerArn }, signal)
     return {
       reader: createFanOutReader(dependencies, { consumerArn }),
-      leave: async () => undefined,
+      close: async () => undefined,
     }
   }
   const name = fanOut === true ? application : fanOut.consumerName
@@ -181,14 +181,14 @@ async function openReader(
   if (isNew) dependencies.logger.info({ consumerArn }, `the consumer ${name} was registered`)
   return {
     reader: createFanOutReader(dependencies, { consumerArn }),
-    async leave() {
+    async close() {
       if (!isNew || !deregisterOnStop) return
       try {
         await dependencies.reads.deregisterConsumer(consumerArn)
       } catch (thrown) {
         dependencies.logger.warn(
           { consumerArn, reason: reasonOf(thrown) },
-          'a consumer stays registered',
+          'the consumer could not be deregistered; it stays registered',
         )
       }
     },
@@ -209,7 +209,7 @@ function accessOf({ region, endpoint, credentials }: ConsumeOptions): KinesisAcc
   }
 }
 
-/** Without what was given as undefined: a default is meant. */
+/** Leaves out members that are undefined, so that the defaults apply. */
 function definedOf(options: ConsumeOptions) {
   const { batchRecordsMax, concurrencyMax, attemptsMax, opensAggregates } = options
   return {
@@ -224,7 +224,7 @@ function checkOptions(options: ConsumeOptions): void {
   const { from, stream } = options
   if (stream === '') throw invalidRequest('stream: it is empty')
   if (from instanceof Date && Number.isNaN(from.getTime())) {
-    throw invalidRequest('from: it is no time')
+    throw invalidRequest('from: it is not a valid date')
   }
   for (const name of ['batchRecordsMax', 'concurrencyMax', 'attemptsMax'] as const) {
     const value = options[name] ?? 1

@@ -1,20 +1,20 @@
 import type { UserRecord } from './aggregated-records.ts'
 
-/** A record as the handler gets it. */
+/** A record as the handler receives it. */
 export interface ConsumedRecord extends UserRecord {
   readonly shardId: string
 }
 
-/** Some records of one shard, in order. */
+/** Consecutive records of one shard, in order. */
 export interface ConsumedBatch {
   readonly shardId: string
-  /** At least one. */
+  /** At least one record. */
   readonly records: readonly ConsumedRecord[]
-  /** How far behind the tip of the shard the batch is, in milliseconds; 0: it is the tip. */
+  /** How far the batch is behind the tip of the shard, in milliseconds; 0 at the tip. */
   readonly millisBehindLatest: number
-  /** Aborts when the consumer is to stop. A handler that ends well is still checkpointed. */
+  /** Aborts when the consumer stops. A batch whose handler still succeeds is checkpointed. */
   readonly signal: AbortSignal
 }
 
-/** Called for one batch of a shard at a time, for several shards side by side. */
+/** Called for one batch of a shard at a time, and for several shards concurrently. */
 export type RecordsHandler = (batch: ConsumedBatch) => void | Promise<void>

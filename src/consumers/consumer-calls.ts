@@ -10,9 +10,9 @@ import { NodeHttp2Handler } from '@smithy/node-http-handler'
 import { consumerOf, given } from './kinesis-shapes.ts'
 import type { ShardPosition } from './shard-reader.ts'
 
-/** The calls of enhanced fan-out. Each is tried once. */
+/** The calls of enhanced fan-out. Each call is one attempt. */
 export interface ConsumerCalls {
-  /** Events of at most five minutes; the answer has begun when it resolves. */
+  /** Resolves when the response has begun; its events last at most five minutes. */
   subscribeToShard(
     subscription: { readonly consumerArn: string; readonly shardId: string },
     from: ShardPosition,
@@ -31,10 +31,10 @@ interface RegisteredConsumer {
   readonly status: string
 }
 
-/** A subscription says something every five seconds: one that is silent for so long is lost. */
+/** A subscription sends an event every five seconds; one that is silent for so long is lost. */
 const silenceMaxMs = 20_000
 
-/** @param config of the client for subscriptions, which is made when it is needed */
+/** @param config the configuration of the client for subscriptions, made at the first one */
 export function createConsumerCalls(
   client: KinesisClient,
   config: KinesisClientConfig,
@@ -85,7 +85,7 @@ export function createConsumerCalls(
   }
 }
 
-/** SubscribeToShard answers over HTTP/2 only, which costs the other calls more than it gives. */
+/** SubscribeToShard needs HTTP/2; the other calls are cheaper over HTTP/1.1. */
 function createSubscriber(config: KinesisClientConfig): KinesisClient {
   return new KinesisClient({
     ...config,

@@ -1,6 +1,6 @@
 import type { WarningLog } from '../telemetry/limited-log.ts'
 
-/** What a consumer tells: a logger of pino is one. */
+/** Where a consumer logs; a pino logger fits. */
 export interface ConsumerLog extends WarningLog {
   info(fields: Readonly<Record<string, unknown>>, text: string): void
 }

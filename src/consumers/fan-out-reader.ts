@@ -1,24 +1,24 @@
 import type { SubscribeToShardEvent, SubscribeToShardEventStream } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createPatience, isCurable, nameOf } from './retry-backoff.ts'
+import { createRetryBackoff, isRetryable, nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
 import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 
 /**
- * Between two subscriptions of one consumer to one shard: sooner the service refuses the second
- * (API Reference, SubscribeToShard: ResourceInUseException within 5 seconds).
+ * The interval between two subscriptions of one consumer to one shard: the service refuses an
+ * earlier one (API Reference, SubscribeToShard: ResourceInUseException within 5 seconds).
  */
 const resubscribeIntervalMs = 5_000
-/** What an event takes to get here, at most and as a rule. */
+/** The delivery time of an event, which the time of a read allows for. */
 const deliveryMsMax = 500
 const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 10_000 }
 
 /**
  * Reads shards by SubscribeToShard: the service pushes records as they arrive, up to 2 MiB/s for
- * each shard and consumer. A subscription lasts five minutes; the next one begins where the last
- * one says that it ended, which also holds while a shard is idle.
+ * each shard and consumer. A subscription lasts five minutes. Each of its events, also one without
+ * records, says where the next subscription has to begin.
  */
 export function createFanOutReader(
   dependencies: {
@@ -35,9 +35,9 @@ export function createFanOutReader(
     from: ShardPosition,
     signal: AbortSignal,
   ): AsyncGenerator<ShardRead, void> {
-    const patience = createPatience(dependencies, {
+    const backoff = createRetryBackoff(dependencies, {
       ...retryDelaysMs,
-      text: 'a subscription to a shard was lost or refused; it is made again',
+      text: 'a subscription to a shard was lost or refused; the reader subscribes again',
       fields: { shardId },
     })
     let position = from
@@ -48,7 +48,7 @@ export function createFanOutReader(
         for await (const event of until(events, signal)) {
           const { ContinuationSequenceNumber: sequenceNumber } = event
           if (sequenceNumber) position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber }
-          patience.success()
+          backoff.reset()
           const next = readOf(event, {
             asOfMs: clock.wallMs() - deliveryMsMax,
             readMs: clock.monotonicMs() - deliveryMsMax,
@@ -58,11 +58,11 @@ export function createFanOutReader(
         }
       } catch (thrown) {
         if (signal.aborted) return
-        if (!isCurable(thrown)) throw thrown
-        await patience.afterFailure(thrown, signal)
+        if (!isRetryable(thrown)) throw thrown
+        await backoff.afterFailure(thrown, signal)
         continue
       }
-      // It has expired, which it does after five minutes; or it was cut off at once.
+      // The subscription has expired after its five minutes, or it was cut off at once.
       const pauseMs = resubscribeIntervalMs - (clock.monotonicMs() - startedMs)
       if (pauseMs > 0) await clock.sleep(pauseMs, signal)
     }
@@ -70,7 +70,7 @@ export function createFanOutReader(
   return { read }
 }
 
-/** The events of a subscription; what it says instead of one is thrown. Ends when it expires. */
+/** Yields the events of a subscription until it expires. @throws the error that it sends */
 async function* until(
   events: AsyncIterable<SubscribeToShardEventStream>,
   signal: AbortSignal,
@@ -90,7 +90,7 @@ function readOf(
   event: SubscribeToShardEvent,
   times: Pick<ShardRead, 'asOfMs' | 'readMs'>,
 ): ShardRead {
-  // The last event of a shard names its children, and nothing to go on from.
+  // The last event of a shard names its children and has no ContinuationSequenceNumber.
   const children = event.ChildShards ?? []
   return {
     records: (event.Records ?? []).map(recordOf),
@@ -104,10 +104,10 @@ const activeWaitMsMax = 300_000
 const statusIntervalMs = 500
 
 /**
- * The consumer of this name, registered when it is not there, and ready to subscribe.
+ * Finds or registers the consumer of this name, and waits until it can subscribe.
  *
- * @returns its ARN, and whether it was registered here
- * @throws what the client throws; Error when it is not ACTIVE within five minutes
+ * @returns its ARN, and whether this call registered it
+ * @throws errors of the client; Error when the consumer is not ACTIVE within five minutes
  */
 export async function ensureConsumer(
   { reads, clock }: { readonly reads: KinesisReads; readonly clock: Clock },
@@ -129,13 +129,13 @@ async function findOrRegister(reads: KinesisReads, name: string) {
   try {
     return { consumer: await reads.registerConsumer(name), isNew: true }
   } catch (thrown) {
-    // Another process was faster.
+    // Another process registered it in between.
     if (nameOf(thrown) !== 'ResourceInUseException') throw thrown
     return { consumer: await reads.describeConsumer({ name }), isNew: false }
   }
 }
 
-/** @throws what the client throws; Error when it is not ACTIVE within five minutes */
+/** @throws errors of the client; Error when the consumer is not ACTIVE within five minutes */
 export async function untilActive(
   {
     reads,

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
 import { positionAfter } from './checkpoints.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
-import { createPatience, isCurable, nameOf, unlessThrottled } from './retry-backoff.ts'
+import { createRetryBackoff, isRetryable, nameOf, unlessThrottled } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { expiredCheckpoints, firstCheckpoints, readyShards } from './shard-graph.ts'
 import type { ShardDescription, ShardPosition, StartPosition } from './shard-reader.ts'
@@ -11,15 +11,15 @@ import type { ShardDescription, ShardPosition, StartPosition } from './shard-rea
 export interface ShardTask {
   readonly shard: ShardDescription
   readonly from: ShardPosition
-  /** Of the last run; absent: none was saved after a record. */
-  readonly checkpoint?: Extract<Checkpoint, { kind: 'after' }>
-  /** Ends the work: what is begun is finished, and nothing new is. */
+  /** The checkpoint of the last run; undefined when no record was processed before. */
+  readonly checkpoint?: undefined | Extract<Checkpoint, { kind: 'after' }>
+  /** When it aborts, the task finishes what it has begun and begins nothing new. */
   readonly signal: AbortSignal
-  /** Resolves when it is durable. */
+  /** Resolves when the checkpoint is durable. */
   save(checkpoint: Checkpoint): Promise<void>
 }
 
-/** The children, when a shard was processed to its end; undefined when the work was ended before. */
+/** The children of a shard that was processed to its end; undefined when it was stopped before. */
 export type ShardOutcome = { readonly children: readonly ShardDescription[] } | undefined
 
 interface FollowOptions {
@@ -28,8 +28,8 @@ interface FollowOptions {
   readonly signal: AbortSignal
   /** Works on a shard to its end, or until the signal of the task aborts. */
   readonly runShard: (task: ShardTask) => Promise<ShardOutcome>
-  /** Between looks for shards that nobody spoke of. */
-  readonly discoveryIntervalMs?: number
+  /** Milliseconds between two listings of the shards. */
+  readonly discoveryIntervalMs?: number | undefined
 }
 
 interface FollowDependencies {
@@ -40,18 +40,20 @@ interface FollowDependencies {
 }
 
 interface FollowedStream {
-  /** Resolves when the signal has aborted and all work is finished; rejects with what failed. */
+  /**
+   * Resolves when the signal has aborted and all work is finished; rejects with the first error.
+   */
   readonly done: Promise<void>
 }
 
 const discoveryIntervalMsDefault = 60_000
 
 /**
- * Works on the shards of a stream, parents before children, each from its checkpoint on. One that
- * fails ends the work on all: half a stream is worse than a clear error.
+ * Processes the shards of a stream, parents before children, each from its checkpoint on. One shard
+ * that fails stops all others: half a stream is worse than a clear error.
  *
- * @returns when the shards are known and the work on them has begun
- * @throws what the client, or the store of the checkpoints, throws (rejects)
+ * @returns once the shards are listed and their processing has begun
+ * @throws errors of the client and of the checkpoint store (rejects)
  */
 export async function followStream(
   dependencies: FollowDependencies,
@@ -69,13 +71,13 @@ export async function followStream(
   return { done: run(dependencies, options, progress) }
 }
 
-/** The shards and checkpoints of one stream, in memory as on disk. */
+/** The shards of one stream, and their checkpoints, which the store holds as well. */
 interface Progress {
   readonly graph: Map<string, ShardDescription>
   readonly checkpoints: Map<string, Checkpoint>
-  /** At a first start that begins at LATEST: the shards that begin at the tip itself. */
+  /** The shards to be read from LATEST: those of a first start that begins there. */
   readonly atTip: Set<string>
-  /** Looks for shards. */
+  /** Lists the shards anew. */
   discover(): Promise<void>
   save(shardId: string, checkpoint: Checkpoint): Promise<void>
 }
@@ -91,10 +93,10 @@ async function openProgress(
 
   async function discover(): Promise<void> {
     const shards = await reads.listShards(signal)
-    const known = new Set(shards.map(({ shardId }) => shardId))
-    // What a parent said of its children may be news to the list.
+    const listed = new Set(shards.map(({ shardId }) => shardId))
+    // A parent may have named children that the list does not have yet.
     for (const [shardId, { parentIds }] of graph) {
-      if (!known.has(shardId) && !parentIds.some((id) => known.has(id))) graph.delete(shardId)
+      if (!listed.has(shardId) && !parentIds.some((id) => listed.has(id))) graph.delete(shardId)
     }
     for (const shard of shards) graph.set(shard.shardId, shard)
     const removals = expiredCheckpoints(graph, checkpoints)
@@ -106,7 +108,7 @@ async function openProgress(
   await discover()
   if (checkpoints.size === 0) {
     const first = firstCheckpoints([...graph.values()], from, clock.wallMs())
-    // Before anything is read: the next start must not take it for the first one again.
+    // Saved before anything is read: the next start must find them, or it would be a first one.
     await store.save(scope, first)
     for (const [shardId, checkpoint] of first) {
       checkpoints.set(shardId, checkpoint)
@@ -148,8 +150,8 @@ async function run(
     for (const child of outcome.children) {
       if (!progress.graph.has(child.shardId)) progress.graph.set(child.shardId, child)
     }
-    // Some services do not name the children.
-    if (outcome.children.length === 0) await discoverPatiently(dependencies, progress, signal)
+    // The service did not name the children, so they have to be listed.
+    if (outcome.children.length === 0) await discoverWithRetries(dependencies, progress, signal)
   }
 
   function startReady(): void {
@@ -167,7 +169,7 @@ async function run(
   }
 
   startReady()
-  await lookPeriodically(dependencies, options, progress, { signal, startReady })
+  await discoverPeriodically(dependencies, options, progress, { signal, startReady })
   await Promise.all(running.values())
   if (failure) throw failure.thrown
 }
@@ -179,24 +181,25 @@ async function runShard(
   signal: AbortSignal,
 ): Promise<ShardOutcome> {
   const { shardId } = shard
-  const known = progress.checkpoints.get(shardId)
-  if (known?.kind === 'ended') return { children: [] }
-  const isAtTip = known?.kind === 'start' && progress.atTip.delete(shardId)
+  const checkpoint = progress.checkpoints.get(shardId)
+  if (checkpoint?.kind === 'ended') return { children: [] }
+  const isAtTip = checkpoint?.kind === 'start' && progress.atTip.delete(shardId)
   const from: ShardPosition = isAtTip
     ? { type: 'LATEST' }
-    : known
-      ? positionAfter(known)
+    : checkpoint
+      ? positionAfter(checkpoint)
       : { type: 'TRIM_HORIZON' }
   try {
     return await options.runShard({
       shard,
       from,
-      ...(known?.kind === 'after' && { checkpoint: known }),
+      checkpoint: checkpoint?.kind === 'after' ? checkpoint : undefined,
       signal,
-      save: (checkpoint) => progress.save(shardId, checkpoint),
+      save: (next) => progress.save(shardId, next),
     })
   } catch (thrown) {
-    // A closed shard whose records have all expired is gone; a stream that is gone is not.
+    // A closed shard disappears when its records have expired, which ends it. A stream that is gone
+    // is an error.
     if (nameOf(thrown) !== 'ResourceNotFoundException' || signal.aborted) throw thrown
     await progress.discover()
     if (progress.graph.has(shardId)) throw thrown
@@ -204,13 +207,13 @@ async function runShard(
   }
 }
 
-/** Until the shards were listed or nobody wants to know. */
-async function discoverPatiently(
+/** Lists the shards, and retries until it succeeds or the signal aborts. */
+async function discoverWithRetries(
   dependencies: FollowDependencies,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const patience = createPatience(dependencies, {
+  const backoff = createRetryBackoff(dependencies, {
     firstDelayMs: 500,
     delayMsMax: 10_000,
     text: 'the shards of a stream cannot be listed now; it is tried again',
@@ -221,13 +224,13 @@ async function discoverPatiently(
       return await progress.discover()
     } catch (thrown) {
       if (signal.aborted) return
-      if (!isCurable(thrown)) throw thrown
-      await patience.afterFailure(thrown, signal)
+      if (!isRetryable(thrown)) throw thrown
+      await backoff.afterFailure(thrown, signal)
     }
   }
 }
 
-async function lookPeriodically(
+async function discoverPeriodically(
   { clock, logger }: FollowDependencies,
   { discoveryIntervalMs = discoveryIntervalMsDefault }: FollowOptions,
   progress: Progress,
@@ -240,7 +243,7 @@ async function lookPeriodically(
       await progress.discover()
       startReady()
     } catch (thrown) {
-      // Not news that anything waits for: the next look comes.
+      // Nothing depends on this listing: the next one comes in a minute.
       if (!signal.aborted) logger.warn({ err: thrown }, 'the shards of a stream cannot be listed')
     }
   }

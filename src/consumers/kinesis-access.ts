@@ -1,16 +1,16 @@
 /**
- * How Kinesis is reached, and as whom. Programs that import Sluice see these types, and have no
- * types of the AWS SDK: the package brings it in its bundle.
+ * How a consumer reaches Kinesis, and with which credentials. Programs that import Sluice see these
+ * types and not those of the AWS SDK, which is inside the package's bundle.
  */
 export interface KinesisAccess {
   readonly region?: string
-  /** Absent: AWS, or what the SDK's own variables say. */
+  /** Default: AWS, or the endpoint that the SDK's own environment variables name. */
   readonly endpoint?: string
-  /** Or what is asked for them, again when they expire. Absent: the SDK's chain. */
+  /** A function is called again when the credentials expire. Default: the SDK's chain. */
   readonly credentials?: KinesisCredentials | (() => Promise<KinesisCredentials>)
 }
 
-/** An access key of AWS; with a session token a temporary one. */
+/** An AWS access key; one with a session token is temporary. */
 export interface KinesisCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string

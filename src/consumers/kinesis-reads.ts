@@ -13,7 +13,7 @@ import type { KinesisAccess } from './kinesis-access.ts'
 import { given, shardOf } from './kinesis-shapes.ts'
 import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 
-/** The calls that read a stream, and the only place that makes them. Each is tried once. */
+/** All calls that read a stream. Each call is one attempt. */
 export interface KinesisReads extends ConsumerCalls {
   describeStream(signal?: AbortSignal): Promise<StreamIdentity>
   /** All shards whose records can still be read, open and closed. */
@@ -24,7 +24,7 @@ export interface KinesisReads extends ConsumerCalls {
   close(): void
 }
 
-/** A stream of this name; one that was deleted and made again is another. */
+/** Tells a stream from another one of the same name that was made after its deletion. */
 interface StreamIdentity {
   readonly arn: string
   /** Epoch milliseconds. */
@@ -34,7 +34,7 @@ interface StreamIdentity {
 const connectionTimeoutMs = 5_000
 const requestTimeoutMs = 30_000
 
-/** @param stream its name, or its ARN */
+/** @param stream the name or the ARN of the stream */
 export function createKinesisReads(access: KinesisAccess, stream: string): KinesisReads {
   const shared = { ...access, maxAttempts: 1 }
   const client = new KinesisClient({
@@ -70,7 +70,7 @@ export function createKinesisReads(access: KinesisAccess, stream: string): Kines
       const shards: ShardDescription[] = []
       let nextToken: string | undefined
       do {
-        // The API takes the name on the first page only: the token stands for it afterwards.
+        // The API accepts the name with the first page only; the token replaces it afterwards.
         const page = await client.send(
           new ListShardsCommand(nextToken ? { NextToken: nextToken } : reference),
           optionsOf(signal),

@@ -2,7 +2,7 @@ import type { ChildShard, Shard, _Record } from '@aws-sdk/client-kinesis'
 import { hashKeySpace } from '../base/hash-key.ts'
 import type { KinesisRecord, ShardDescription } from './shard-reader.ts'
 
-/** What the service answers, as the consumers know it. */
+/** Converts members of the service's responses into the types of the consumers. */
 
 export function shardOf(shard: Shard): ShardDescription {
   const { ParentShardId: parent, AdjacentParentShardId: adjacent } = shard
@@ -14,7 +14,7 @@ export function shardOf(shard: Shard): ShardDescription {
   }
 }
 
-/** The children that an answer names at the end of a shard. */
+/** The child shards that a response names at the end of a shard. */
 export function childrenOf(children: readonly ChildShard[]): readonly ShardDescription[] {
   return children.map((child) => ({
     shardId: given(child.ShardId, 'ShardId'),
@@ -50,7 +50,7 @@ export function consumerOf(
   }
 }
 
-/** @throws Error: an answer of the service without what it always has */
+/** @throws Error when a response lacks a member that the service always sends */
 export function given<Value>(value: Value | undefined, name: string): Value {
   if (value === undefined) throw new Error(`Kinesis answered without ${name}`)
   return value

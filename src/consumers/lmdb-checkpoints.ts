@@ -5,9 +5,8 @@
  *
  * Invariants:
  * - A `save` is one transaction, flushed when it resolves.
- * - Of one application and stream name only the checkpoints of the stream that is there now are
- *   kept: to load them removes those of a stream that was deleted and made again.
- * One process at a time works for an application; several applications may share a folder.
+ * - Loading removes the checkpoints of an earlier stream of the same ARN, which was deleted.
+ * One process at a time may run an application; several applications may share a folder.
  */
 import type { RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../base/errors.ts'
@@ -16,7 +15,7 @@ import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints
 
 export interface LmdbCheckpoints extends CheckpointStore {
   /** Removes all checkpoints of an application. */
-  forget(application: string): Promise<void>
+  removeAll(application: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -24,7 +23,7 @@ export interface LmdbCheckpoints extends CheckpointStore {
 const applicationBytesMax = 512
 
 /**
- * Opens the checkpoints in a folder, which is made when it is not there.
+ * Opens the checkpoints in a folder, which is created when it is missing.
  *
  * @throws SluiceError DataFolderUnusable (rejects)
  */
@@ -38,7 +37,7 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
       const outdated: CheckpointKey[] = []
       const found = new Map<string, Checkpoint>()
       const start = [application, streamArn]
-      // Texts sort behind numbers.
+      // LMDB sorts texts behind numbers, so the empty text ends the range of creation times.
       for (const { key, value } of database.getRange({ start, end: [...start, ''] })) {
         if (key[2] === createdMs) found.set(key[3], value)
         else outdated.push(key)
@@ -57,7 +56,7 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
         }
       })
     },
-    async forget(application: string) {
+    async removeAll(application: string) {
       const keys: CheckpointKey[] = []
       for (const key of database.getKeys({ start: [application] })) {
         if (key[0] !== application) break
@@ -91,7 +90,7 @@ function keyOf(
   if (Buffer.byteLength(application) > applicationBytesMax || application.includes('\0')) {
     throw new SluiceError(
       'InvalidRequestException',
-      `the name of an application has at most ${applicationBytesMax} bytes, and no U+0000`,
+      `the name of an application has at most ${applicationBytesMax} bytes, without U+0000`,
     )
   }
   return [application, streamArn, streamCreatedMs, shardId]

@@ -1,21 +1,21 @@
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createPatience, isCurable, nameOf } from './retry-backoff.ts'
+import { createRetryBackoff, isRetryable, nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
 import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 
 interface PollingOptions {
-  /** From one read of a shard to the next while there is nothing more to read. */
+  /** Milliseconds from one read of a shard to the next at the tip of the shard. */
   readonly pollIntervalMs: number
-  /** Records that one read asks for, at most 10,000. */
+  /** The limit of records in one GetRecords, at most 10,000. */
   readonly recordsMax: number
 }
 
-/** A shard gives 5 reads a second to all who poll it (Developer Guide, "Quotas and limits"). */
+/** A shard serves 5 reads a second to all of its readers (Developer Guide, "Quotas and limits"). */
 const readIntervalMsMin = 210
-/** And so many bytes a second: a read of more than that is paid for by the time after it. */
+/** A shard serves so many bytes a second; a larger read is followed by a longer pause. */
 const bytesPerSecond = 2 * 1024 * 1024
 const retryDelaysMs = { firstDelayMs: 500, delayMsMax: 10_000 }
 
@@ -35,9 +35,9 @@ export function createPollingReader(
     from: ShardPosition,
     signal: AbortSignal,
   ): AsyncGenerator<ShardRead, void> {
-    const patience = createPatience(dependencies, {
+    const backoff = createRetryBackoff(dependencies, {
       ...retryDelaysMs,
-      text: 'a shard cannot be read now; it is tried again',
+      text: 'a shard cannot be read now; the read is retried',
       fields: { shardId },
     })
     let position = from
@@ -52,11 +52,11 @@ export function createPollingReader(
       } catch (thrown) {
         if (signal.aborted) return
         if (nameOf(thrown) === 'ExpiredIteratorException') iterator = undefined
-        else if (!isCurable(thrown)) throw thrown
-        await patience.afterFailure(thrown, signal)
+        else if (!isRetryable(thrown)) throw thrown
+        await backoff.afterFailure(thrown, signal)
         continue
       }
-      patience.success()
+      backoff.reset()
       const next = readOf(answer, { asOfMs, readMs: startedMs })
       const last = next.records.at(-1)
       if (last) {
@@ -82,7 +82,7 @@ function readOf(answer: GetRecordsOutput, times: Pick<ShardRead, 'asOfMs' | 'rea
   }
 }
 
-/** While there is more to read it is read as fast as the shard allows. */
+/** Behind the tip, the pause is as short as the limits of the shard allow. */
 function pauseAfter({ records, millisBehindLatest }: ShardRead, pollIntervalMs: number): number {
   const sizeBytes = records.reduce((sum, { data }) => sum + data.length, 0)
   const paidAfterMs = (sizeBytes / bytesPerSecond) * 1_000

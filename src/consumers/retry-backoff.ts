@@ -3,34 +3,34 @@ import { messageOf } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
 
-/** What readers, runners and handlers do when something fails that may work again: wait and log. */
-export interface Patience {
+/** Waits between attempts of something that may succeed later, longer each time, and logs why. */
+export interface RetryBackoff {
   /** Waits longer after each failure in a row, or until `signal` aborts. */
   afterFailure(thrown: unknown, signal: AbortSignal): Promise<void>
-  /** The next failure is the first one again. */
-  success(): void
+  /** Something succeeded: the next failure counts as the first one again. */
+  reset(): void
 }
 
-interface PatienceDependencies {
+interface RetryBackoffDependencies {
   readonly clock: Clock
   readonly logger: WarningLog
 }
 
-interface PatienceOptions {
+interface RetryBackoffOptions {
   readonly firstDelayMs: number
   readonly delayMsMax: number
-  /** Logged, once a minute, with the reason. */
+  /** The log line, written once a minute with the reason of the failure. */
   readonly text: string
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** A fifth of each delay is left to chance, so that many readers do not come back at once. */
+/** A fifth of each delay is random, so that many readers do not retry at the same moment. */
 const jitterShare = 0.2
 
-export function createPatience(
-  { clock, logger }: PatienceDependencies,
-  { firstDelayMs, delayMsMax, text, fields }: PatienceOptions,
-): Patience {
+export function createRetryBackoff(
+  { clock, logger }: RetryBackoffDependencies,
+  { firstDelayMs, delayMsMax, text, fields }: RetryBackoffOptions,
+): RetryBackoff {
   const log = createLimitedLog({ logger, clock })
   let failures = 0
   return {
@@ -41,14 +41,14 @@ export function createPatience(
       log.warnOnce(text, { ...fields, reason: reasonOf(thrown) }, text)
       await clock.sleep(delayMs * (1 - jitterShare * Math.random()), signal)
     },
-    success() {
+    reset() {
       failures = 0
     },
   }
 }
 
-/** Answers that no waiting cures are told from the others by their status and name. */
-const curableNames: ReadonlySet<string> = new Set([
+/** Errors that a later attempt of the same call may not meet, although their status is 4xx. */
+const retryableNames: ReadonlySet<string> = new Set([
   'ProvisionedThroughputExceededException',
   'LimitExceededException',
   'ResourceInUseException',
@@ -65,29 +65,29 @@ const throttlingNames: ReadonlySet<string> = new Set([
   'ProvisionedThroughputExceededException',
 ])
 const throttledAttemptsMax = 6
-const incurableNames: ReadonlySet<string> = new Set(['CredentialsProviderError'])
+const permanentNames: ReadonlySet<string> = new Set(['CredentialsProviderError'])
 
-/** Whether the same call may succeed later by itself: throttling, faults of service and network. */
-export function isCurable(thrown: unknown): boolean {
+/** Whether the same call may succeed later: throttling, and faults of the service or network. */
+export function isRetryable(thrown: unknown): boolean {
   if (!(thrown instanceof Error)) return false
-  if (curableNames.has(thrown.name)) return true
-  if (incurableNames.has(thrown.name)) return false
+  if (retryableNames.has(thrown.name)) return true
+  if (permanentNames.has(thrown.name)) return false
   const status = statusOf(thrown)
   return status === undefined || status === 429 || status >= 500 || status < 400
 }
 
 /**
- * Tries what a start needs some more times while the service throttles: many that start at once must
- * not fail for it. Everything else is told at once.
+ * Retries what a start needs while the service throttles, so that consumers which start together do
+ * not fail. Every other error is thrown at once.
  *
  * @throws what `attempt` throws (rejects)
  */
 export async function unlessThrottled<Result>(
-  dependencies: PatienceDependencies,
+  dependencies: RetryBackoffDependencies,
   signal: AbortSignal,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
-  const patience = createPatience(dependencies, {
+  const backoff = createRetryBackoff(dependencies, {
     firstDelayMs: 500,
     delayMsMax: 8_000,
     text: 'the service throttles the start of a consumer; it is tried again',
@@ -99,7 +99,7 @@ export async function unlessThrottled<Result>(
     } catch (thrown) {
       const isThrottled = throttlingNames.has(nameOf(thrown))
       if (!isThrottled || count === throttledAttemptsMax || signal.aborted) throw thrown
-      await patience.afterFailure(thrown, signal)
+      await backoff.afterFailure(thrown, signal)
     }
   }
 }
@@ -111,7 +111,7 @@ function statusOf(thrown: Error): number | undefined {
   return typeof status === 'number' ? status : undefined
 }
 
-/** The name of an error says most of it. */
+/** The text of an error for a log line, with its name, which says most about an AWS error. */
 export function reasonOf(thrown: unknown): string {
   const isNamed = thrown instanceof Error && thrown.name !== 'Error'
   return isNamed ? `${thrown.name}: ${thrown.message}` : messageOf(thrown)

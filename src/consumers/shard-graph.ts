@@ -1,14 +1,14 @@
 import type { Checkpoint, CheckpointsByShard } from './checkpoints.ts'
 import type { ShardDescription, StartPosition } from './shard-reader.ts'
 
-/** What is known of the shards of a stream, by id. */
+/** The shards of a stream, by id. */
 type ShardGraph = ReadonlyMap<string, ShardDescription>
 
 /**
- * Where an application that never read the stream begins: a checkpoint for every shard that is
- * there. Shards that come later begin at their beginning: they are children of these.
+ * The first checkpoints of an application, one for every shard of the stream. Shards that appear
+ * later are children of these and are read from their beginning.
  *
- * @param nowMs epoch milliseconds: what LATEST stands for
+ * @param nowMs epoch milliseconds: the time that stands for LATEST
  */
 export function firstCheckpoints(
   shards: readonly ShardDescription[],
@@ -24,14 +24,14 @@ function firstCheckpoint(
   nowMs: number,
 ): Checkpoint {
   if (from.type !== 'LATEST') return { kind: 'start', position: from }
-  // Nothing new comes to a closed shard.
+  // A closed shard receives no new records.
   if (isClosed) return { kind: 'ended' }
   return { kind: 'start', position: { type: 'AT_TIMESTAMP', timestampMs: nowMs } }
 }
 
 /**
- * The shards whose turn it is: those that are not processed to their end, and whose parents are. A
- * parent that neither the stream nor the checkpoints know has expired with all its records.
+ * The shards that may be read now: those that are not processed to their end, while all of their
+ * parents are. A parent that the stream does not list has expired with all its records.
  */
 export function readyShards(
   graph: ShardGraph,
@@ -44,7 +44,7 @@ export function readyShards(
   )
 }
 
-/** Checkpoints of shards that are processed and that the stream has forgotten. */
+/** Ids of processed shards that the stream no longer lists. */
 export function expiredCheckpoints(
   graph: ShardGraph,
   checkpoints: CheckpointsByShard,

@@ -1,4 +1,4 @@
-/** Where the reading of a shard begins. */
+/** Where reading of a shard begins. */
 export type ShardPosition =
   | { readonly type: 'TRIM_HORIZON' | 'LATEST' }
   | { readonly type: 'AT_TIMESTAMP'; readonly timestampMs: number }
@@ -7,13 +7,13 @@ export type ShardPosition =
       readonly sequenceNumber: string
     }
 
-/** Where an application that never read the stream begins. */
+/** Where an application without checkpoints begins. */
 export type StartPosition = Extract<
   ShardPosition,
   { type: 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP' }
 >
 
-/** A record as it stands in a shard. */
+/** A record as it is stored in a shard. */
 export interface KinesisRecord {
   readonly sequenceNumber: string
   readonly partitionKey: string
@@ -22,49 +22,49 @@ export interface KinesisRecord {
   readonly approximateArrivalMs: number
 }
 
-/** A shard and what it came from. */
+/** A shard and its parents. */
 export interface ShardDescription {
   readonly shardId: string
-  /** One after a split, two after a merge, none at the beginning of a stream. */
+  /** One parent after a split, two after a merge, none for the first shards of a stream. */
   readonly parentIds: readonly string[]
-  /** Both ends belong to the shard. */
+  /** Both ends of the range belong to the shard. */
   readonly startingHashKey: bigint
   readonly endingHashKey: bigint
-  /** Nothing is written to it any more. */
+  /** A closed shard receives no new records. */
   readonly isClosed: boolean
 }
 
-/** What one look at a shard brought: records in order, perhaps none. */
+/** The result of one read of a shard: records in order, possibly none. */
 export interface ShardRead {
   readonly records: readonly KinesisRecord[]
   /** How far behind the tip of the shard the last record is, in milliseconds. */
   readonly millisBehindLatest: number
-  /** Epoch milliseconds: at the tip, everything that arrived before was read by now. */
+  /** Epoch milliseconds. At the tip, every record that arrived before this time has been read. */
   readonly asOfMs: number
   /** The same moment by the monotonic clock. */
   readonly readMs: number
-  /** The shard is closed and read to its end; its children, as far as the service named them. */
-  readonly end?: { readonly children: readonly ShardDescription[] }
+  /** Set when the shard is closed and read to its end; its children, if the service named them. */
+  readonly end?: undefined | { readonly children: readonly ShardDescription[] }
 }
 
 /** Reads shards: by polling, or by enhanced fan-out. */
 export interface ShardReader {
   /**
-   * Reads a shard from a position on. It reads when it is asked to: whoever takes its time with a
-   * read holds the next one back. What can be waited out or renewed (throttling, faults of the
-   * service or of the network, iterators and subscriptions that expire) is.
+   * Reads a shard from a position on. The next read begins when it is asked for, so a slow caller
+   * holds the reading back. The reader waits out throttling and faults of the service or network,
+   * and renews iterators and subscriptions that expire.
    *
    * @returns reads until the end of the shard, the last one with `end`; ends without it when
    *   `signal` aborts
-   * @throws what the client throws that waiting does not cure
+   * @throws errors of the client that are not retryable
    */
   read(shardId: string, from: ShardPosition, signal: AbortSignal): AsyncGenerator<ShardRead, void>
 }
 
 /**
- * Asks for the next read while the last one is worked on: one ahead, never more.
+ * Requests the next read while the last one is processed: one read ahead, never more.
  *
- * @param open begins the reading; the signal that it gets also aborts when the caller stops early
+ * @param open begins the reading; its signal also aborts when the caller stops early
  */
 export async function* oneReadAhead(
   open: (signal: AbortSignal) => AsyncGenerator<ShardRead, void>,
@@ -74,7 +74,7 @@ export async function* oneReadAhead(
   const source = open(AbortSignal.any([signal, stopped.signal]))
   const ask = () => {
     const asked = source.next()
-    // It may fail while the caller works on the read before; it is told when it asks.
+    // It may fail while the caller still processes the last read; the caller awaits it afterwards.
     asked.catch(() => undefined)
     return asked
   }

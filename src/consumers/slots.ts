@@ -1,6 +1,6 @@
-/** So many tasks at a time; the others wait in order. */
+/** Limits how many tasks run at a time; the others wait in order. */
 interface Slots {
-  /** Resolves or rejects as the task does. Those who wait are as many as the caller makes. */
+  /** Resolves or rejects as the task does. The caller bounds how many tasks wait. */
   run<Result>(task: () => Promise<Result>): Promise<Result>
 }
 

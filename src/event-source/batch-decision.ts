@@ -1,46 +1,46 @@
 import { unreachable } from '../base/unreachable.ts'
 
 /**
- * What becomes of a batch after an invocation, as Lambda decides it (Lambda Developer Guide, "Using
- * Lambda to process records from Amazon Kinesis Data Streams"). Pure, so that a table and a property
- * can hold it to these invariants:
+ * What happens to a batch after an invocation, as Lambda decides it (Lambda Developer Guide, "Using
+ * Lambda to process records from Amazon Kinesis Data Streams"). The decisions
+ * are pure functions with these invariants:
  *
- * - the records of a part are finished, given up or in a part that follows, in order: none is lost;
- * - a part that follows is shorter, or has failed more often: with a limit on retries it ends;
- * - records that were reported as done are not handed over again.
+ * - each record of a part is finished, given up, or in a following part, in order: none is lost;
+ * - a following part is shorter, or has failed more often, so a limit on retries ends it;
+ * - records that the function reported as done are not handed over again.
  */
 export interface BatchPart {
-  /** Records in it, at least one. */
+  /** Records in the part, at least one. */
   readonly count: number
-  /** Invocations that count towards the limit of retries. */
+  /** Failed invocations that count towards MaximumRetryAttempts. */
   readonly failedCalls: number
 }
 
 /** How an invocation for a part went. */
 export type PartResult =
   | { readonly kind: 'succeeded' }
-  /** The function failed, or said that nothing is done. */
+  /** The function failed, or reported that no record is done. */
   | { readonly kind: 'failed' }
-  /** The records before `index` are done, and that one is not: 0 < index < count. */
+  /** The records before `index` are done, and the one at `index` is not: 0 < index < count. */
   | { readonly kind: 'failedFrom'; readonly index: number }
-  /** Throttled, or out of reach: the function has not seen it. */
+  /** The function was throttled or unreachable, so it has not seen the part. */
   | { readonly kind: 'notInvoked' }
 
 interface RetrySettings {
   /** BisectBatchOnFunctionError */
   readonly bisects: boolean
-  /** MaximumRetryAttempts; -1: as long as the record can be read. */
+  /** MaximumRetryAttempts; -1 retries until the records expire. */
   readonly retriesMax: number
 }
 
 interface BatchDecision {
   /** Records at the beginning of the part that are done. */
   readonly finishedCount: number
-  /** Records after those that are given up: retries are exhausted. */
+  /** Records after these that are given up, because their retries are exhausted. */
   readonly givenUpCount: number
-  /** What is left, in order. */
+  /** The remaining parts, in order. */
   readonly next: readonly BatchPart[]
-  /** Whether the next invocation is to wait a little. */
+  /** Whether the next invocation waits for the backoff. */
   readonly isDelayed: boolean
 }
 
@@ -70,7 +70,7 @@ function afterPartialFailure(
   settings: RetrySettings,
 ): Omit<BatchDecision, 'finishedCount'> {
   const rest = { count: count - index, failedCalls }
-  // Cut off where the function says, which is a split and no attempt.
+  // The batch is split where the function says. A split does not count as an attempt.
   if (settings.bisects) return { givenUpCount: 0, next: [rest], isDelayed: true }
   return afterFailure(rest, settings)
 }
@@ -80,7 +80,7 @@ function afterFailure(
   { bisects, retriesMax }: RetrySettings,
 ): Omit<BatchDecision, 'finishedCount'> {
   if (bisects && count > 1) {
-    // A split does not count towards the limit.
+    // A split does not count as an attempt.
     const half = Math.ceil(count / 2)
     const next = [
       { count: half, failedCalls },
@@ -94,7 +94,7 @@ function afterFailure(
 }
 
 /**
- * Records at the beginning that are older than MaximumRecordAgeInSeconds; -1: none is too old.
+ * Counts the leading records that are older than MaximumRecordAgeInSeconds; -1 allows any age.
  * @param nowMs by the monotonic clock
  */
 export function countTooOld(

@@ -1,5 +1,5 @@
-import { createPatience } from '../consumers/retry-backoff.ts'
-import type { Patience } from '../consumers/retry-backoff.ts'
+import { createRetryBackoff } from '../consumers/retry-backoff.ts'
+import type { RetryBackoff } from '../consumers/retry-backoff.ts'
 import { messageOf } from '../base/errors.ts'
 import { unreachable } from '../base/unreachable.ts'
 import { countTooOld, decideBatch } from './batch-decision.ts'
@@ -14,14 +14,15 @@ import type { WindowOfEvent } from './lambda-event.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
-/** Hands batches over until each of their records is finished. */
+/** Invokes the function with batches until each of their records is finished. */
 export interface BatchHandler {
   /**
-   * Resolves when all records are finished or given up, or when `signal` has aborted and what was
-   * under way has ended; what is not finished then comes again. Never rejects.
+   * Resolves when all records are finished or given up, or when `signal` has aborted and the
+   * running invocation has ended; unfinished records are then handed over again later. Never
+   * rejects.
    *
-   * @param records may be none, for the last invocation of a window
-   * @returns the state to go on with, where there is a window
+   * @param records empty for the final invocation of a window
+   * @returns the state for the next invocation, where there is a window
    */
   handle(
     records: readonly PendingRecord[],
@@ -33,18 +34,18 @@ export interface BatchHandler {
 const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 30_000 }
 
 interface Part extends BatchPart {
-  /** Of these records, also together with others. */
+  /** Invocations that these records were part of. */
   readonly invokeCount: number
 }
 
-/** A batch under way. */
+/** The progress of one batch. */
 interface Work {
-  /** What is not finished, in order; the parts divide it. */
+  /** The unfinished records, in order; the parts divide them. */
   rest: readonly PendingRecord[]
   parts: readonly Part[]
   last: LastInvocation
   window: WindowOfEvent | undefined
-  readonly patience: Patience
+  readonly backoff: RetryBackoff
 }
 
 export function createBatchHandler(context: InvocationContext): BatchHandler {
@@ -58,7 +59,7 @@ export function createBatchHandler(context: InvocationContext): BatchHandler {
         parts: [{ count: batch.length, failedCalls: 0, invokeCount: 0 }],
         last: { requestId: '' },
         window,
-        patience: createPatience(context, {
+        backoff: createRetryBackoff(context, {
           ...retryDelaysMs,
           text: 'an invocation of an event source mapping failed',
           fields,
@@ -105,7 +106,7 @@ async function invokePart(
   const records = work.rest.slice(0, part.count)
   const payload = writeEvent(records, origin, work.window)
   const outcome = await invoke(context, payload)
-  // It may have run to its end or not: whoever comes next hands the records over again.
+  // Whether the function ran to its end is unknown, so the records are handed over again later.
   if (context.abandon.aborted && outcome.kind !== 'returned') return
   const { result, reason, state } = readOutcome(outcome, records, settings)
   context.onResult(result.kind === 'succeeded' ? 'ok' : 'failed')
@@ -129,8 +130,8 @@ async function invokePart(
   )
   work.rest = work.rest.slice(doneCount)
   work.parts = [...decision.next.map((next) => ({ ...next, invokeCount })), ...work.parts.slice(1)]
-  if (decision.isDelayed) await work.patience.afterFailure(reason ?? 'some records failed', signal)
-  else if (result.kind === 'succeeded') work.patience.success()
+  if (decision.isDelayed) await work.backoff.afterFailure(reason ?? 'some records failed', signal)
+  else if (result.kind === 'succeeded') work.backoff.reset()
 }
 
 async function invoke(context: InvocationContext, payload: string): Promise<InvokeOutcome> {

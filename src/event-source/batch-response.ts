@@ -1,11 +1,11 @@
 import type { PartResult } from './batch-decision.ts'
 
-/** What a function returned, as far as the mapping reads it. */
+/** The members of a function's response that a mapping reads. */
 export interface BatchResponse {
   readonly result: PartResult
-  /** With tumbling windows: the state to go on with. */
+  /** With tumbling windows: the state for the next invocation. */
   readonly state?: unknown
-  /** Why it counts as a failure, for the log. */
+  /** For the log: why the response counts as a failure. */
   readonly reason?: string
 }
 
@@ -17,11 +17,11 @@ interface ResponseRules {
 }
 
 /**
- * Reads what a function returned (Lambda Developer Guide, "Configuring partial batch response" and
- * "Tumbling windows").
+ * Reads the response of a function (Lambda Developer Guide, "Configuring partial batch response"
+ * and "Tumbling windows").
  *
  * @param payload JSON text
- * @param sequenceNumbers of the batch, in order
+ * @param sequenceNumbers the sequence numbers of the batch, in order
  */
 export function readResponse(
   payload: string,
@@ -45,9 +45,9 @@ function readFailures(
   sequenceNumbers: readonly string[],
 ): Pick<BatchResponse, 'result' | 'reason'> {
   const failures = memberOf(response, 'batchItemFailures') ?? null
-  // No response, an empty one and an empty list all mean that everything is done.
+  // No response, an empty response and an empty list all mean that every record is done.
   if (failures === null) return { result: { kind: 'succeeded' } }
-  if (!Array.isArray(failures)) return failed('batchItemFailures is no list')
+  if (!Array.isArray(failures)) return failed('batchItemFailures is not a list')
   const indexes: number[] = []
   for (const failure of failures as readonly unknown[]) {
     const identifier = memberOf(failure, 'itemIdentifier')
@@ -59,7 +59,7 @@ function readFailures(
     indexes.push(index)
   }
   if (indexes.length === 0) return { result: { kind: 'succeeded' } }
-  // The lowest one is the checkpoint: what comes after it is handed over again.
+  // The lowest index is the checkpoint: the records from there on are handed over again.
   const index = Math.min(...indexes)
   return { result: index === 0 ? { kind: 'failed' } : { kind: 'failedFrom', index } }
 }

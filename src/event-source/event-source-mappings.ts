@@ -9,7 +9,7 @@ import { openLmdbCheckpoints } from '../consumers/lmdb-checkpoints.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { createFailureFiles } from './failure-files.ts'
-import { createAwsFunctions } from './functions/aws-lambda-functions.ts'
+import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
 import { createFunctions } from './functions/functions.ts'
 import type { Functions } from './functions/functions.ts'
@@ -23,20 +23,23 @@ import type { EventSource } from './mapping-settings.ts'
 /**
  * Lambda's event source mappings for Kinesis: its API, and the pollers behind it.
  *
- *     <data folder>/event-source/mappings/     one file a mapping (mapping-files.ts)
- *     <data folder>/event-source/checkpoints/  how far each has come (lmdb-checkpoints.ts)
- *     <data folder>/event-source/failures/     what each has given up (failure-files.ts)
+ *     <data folder>/event-source/mappings/     one file for each mapping (mapping-files.ts)
+ *     <data folder>/event-source/checkpoints/  the checkpoints of each (lmdb-checkpoints.ts)
+ *     <data folder>/event-source/failures/     the batches that each gave up (failure-files.ts)
  *
- * Invariant: a request that succeeded is on disk, and is what the next start begins with.
+ * Invariant: a change that was answered is on disk, and the next start begins with it.
  */
 export interface EventSourceMappings extends EventSourceMappingApi {
-  /** Begins the work of the mappings that are enabled. */
+  /** Starts the enabled mappings. */
   start(): void
-  /** Ends the work; invocations under way get so much time. What is not finished comes again. */
+  /**
+   * Stops all mappings. Running invocations get `drainMs`; records that are not finished then are
+   * handed over again after the next start.
+   */
   stop(options: { readonly drainMs: number }): Promise<void>
 }
 
-/** Lambda's operations. @throws SluiceError in Lambda's codes */
+/** Lambda's operations. @throws SluiceError with Lambda's codes */
 export interface EventSourceMappingApi {
   create(body: unknown): Promise<MappingConfiguration>
   get(uuid: string): MappingConfiguration
@@ -45,7 +48,7 @@ export interface EventSourceMappingApi {
   list(query: ListQuery): MappingPage
 }
 
-/** As the API answers it (Lambda API Reference, EventSourceMappingConfiguration). */
+/** A mapping in the API's form (Lambda API Reference, EventSourceMappingConfiguration). */
 type MappingConfiguration = Readonly<Record<string, unknown>>
 
 interface ListQuery {
@@ -63,29 +66,29 @@ interface MappingPage {
 export interface EventSourceMappingsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** In the lab: makes a stream unless it is there. Absent: streams that are not there are waited for. */
+  /** In the lab: creates a missing stream. Otherwise a mapping waits until its stream exists. */
   readonly makeStream?: (name: string) => Promise<void>
 }
 
 export interface EventSourceMappingsOptions {
   readonly dataDir: string
-  /** The functions: see functions/functions.ts. */
+  /** The folder of the functions: see functions/functions.ts. */
   readonly functionsDir: string
   readonly region: string
-  /** Read at each use: in `start` it may become known later, and what ARNs say follows. */
+  /** Read at each use: `sluice start` may learn the account later, and ARNs follow it. */
   readonly accountId: string
-  /** How the streams are reached. */
+  /** How mappings reach the streams. */
   readonly kinesis: KinesisAccess
-  /** Whether ARNs of functions that are not here are functions in AWS; otherwise they are refused. */
+  /** Whether the ARN of a function that is not local invokes it in AWS; otherwise it is refused. */
   readonly invokesAws: boolean
-  /** The mapping that a new folder begins with; its stream need not be there yet. */
+  /** The mapping that a new folder begins with; its stream need not exist yet. */
   readonly sample?: SampleMapping
 }
 
 interface SampleMapping {
   readonly functionName: string
   readonly streamName: string
-  /** The module of the function, for a folder of functions that does not have it. */
+  /** The module of the function, written when the folder of functions does not have it. */
   readonly module: URL
 }
 
@@ -112,7 +115,7 @@ export async function createEventSourceMappings(
     get accountId() {
       return options.accountId
     },
-    ...(options.invokesAws && { aws: createAwsFunctions() }),
+    ...(options.invokesAws && { aws: createAwsLambdaFunctions() }),
   })
   if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
@@ -124,7 +127,7 @@ export async function createEventSourceMappings(
       functions,
       checkpoints,
       failures,
-      forget: (application) => checkpoints.forget(application),
+      removeCheckpoints: (application) => checkpoints.removeAll(application),
     },
     { stored: await files.readAll(), accountIdNow: () => options.accountId },
   )
@@ -139,7 +142,7 @@ export async function createEventSourceMappings(
   }
 }
 
-/** A function that is there stays as it is. */
+/** Leaves an existing function file unchanged. */
 async function writeSample(
   files: MappingFiles,
   { functionName, streamName, module }: SampleMapping,
@@ -233,12 +236,12 @@ async function createMapping(
   const { settings, source } = settingsOfCreate(body, nowMs)
   const functionArn = arnOf(settings.FunctionName, options)
   await functions.find(parseFunctionName(settings.FunctionName))
-  await refuseAbsent(source, options.kinesis)
+  await refuseMissingSource(source, options.kinesis)
   const same = entries.all().find(({ stored: { settings: other } }) => {
     const isSameSource = other.EventSourceArn === settings.EventSourceArn
     return isSameSource && arnOf(other.FunctionName, options) === functionArn
   })
-  if (same) throw alreadyThere(same, options)
+  if (same) throw alreadyExists(same, options)
   if (entries.all().length >= mappingsMax) {
     throw invalidParameter(`There are ${mappingsMax} event source mappings, which is the limit.`)
   }
@@ -276,8 +279,8 @@ function describe(entry: MappingEntry, options: EventSourceMappingsOptions): Map
   }
 }
 
-/** @throws SluiceError InvalidParameterValueException (rejects): no such stream or consumer */
-async function refuseAbsent(source: EventSource, access: KinesisAccess): Promise<void> {
+/** @throws SluiceError InvalidParameterValueException (rejects) when the source does not exist */
+async function refuseMissingSource(source: EventSource, access: KinesisAccess): Promise<void> {
   const { streamArn, consumerArn, region } = source
   const reads = createKinesisReads({ ...access, region }, streamArn)
   try {
@@ -292,13 +295,14 @@ async function refuseAbsent(source: EventSource, access: KinesisAccess): Promise
   }
 }
 
-function alreadyThere({ stored }: MappingEntry, options: EventSourceMappingsOptions): SluiceError {
+function alreadyExists({ stored }: MappingEntry, options: EventSourceMappingsOptions): SluiceError {
   const { uuid, settings } = stored
   const { EventSourceArn, FunctionName } = settings
   const name = parseFunctionName(FunctionName).name
   return new SluiceError(
     'ResourceConflictException',
     `The event source arn (" ${EventSourceArn} ") and function (" ${name} ") provided mapping ` +
-      `already exists in ${options.region}. Please update or delete the existing mapping with UUID ${uuid}`,
+      `already exists in ${options.region}. Please update or delete the existing mapping with ` +
+      `UUID ${uuid}`,
   )
 }

@@ -1,11 +1,11 @@
 /**
- * What mappings give up, and have an on-failure destination for: `<folder>/<mapping UUID>.ndjson`,
- * one invocation record a line, in the form that Lambda sends to a destination (Lambda Developer
- * Guide, "Retain discarded batch records"). Queues, topics and buckets are not reached from here:
- * this file stands in for whichever the mapping names.
+ * The batches that mappings with an on-failure destination give up: `<folder>/<mapping
+ * UUID>.ndjson`, one invocation record on each line, in the form that Lambda sends to a destination
+ * (Lambda Developer Guide, "Retain discarded batch records"). The file takes the place of the
+ * queue, topic or bucket that the mapping names.
  *
- * Invariants: `write` resolves when the line is on disk; a file that has reached `fileBytesMax` moves
- * to `<mapping UUID>.1.ndjson`, in place of the one that was there.
+ * Invariants: `write` resolves when the line is on disk; a file that has reached `fileBytesMax` is
+ * renamed to `<mapping UUID>.1.ndjson`, which it replaces.
  */
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
@@ -14,20 +14,20 @@ import type { KinesisRecord } from '../consumers/shard-reader.ts'
 
 export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
 
-/** A batch that is given up. */
+/** A batch that was given up. */
 interface GivenUpBatch {
   readonly condition: GiveUpCondition
   readonly requestId: string
   readonly functionArn: string
   readonly invokeCount: number
-  /** Absent: it was never invoked for these records. */
-  readonly functionError?: string
+  /** Undefined when the function was never invoked for these records. */
+  readonly functionError?: string | undefined
   readonly shardId: string
   readonly streamArn: string
-  /** In order, at least one. */
+  /** In order, at least one record. */
   readonly records: readonly KinesisRecord[]
-  /** The event, for destinations that get it too: buckets. */
-  readonly payload?: string
+  /** The event, for buckets, which receive it too. */
+  readonly payload?: string | undefined
 }
 
 export interface FailureFiles {
@@ -88,7 +88,7 @@ export function failureDocument(batch: GivenUpBatch, nowMs: number): object {
       batchSize: batch.records.length,
       streamArn: batch.streamArn,
     },
-    ...(batch.payload !== undefined && { payload: batch.payload }),
+    payload: batch.payload,
   }
 }
 

@@ -1,27 +1,28 @@
 /**
- * Filter patterns of FilterCriteria (Lambda Developer Guide, "Lambda event filtering"): a pattern is
- * an object as deep as the record, with a list of what is accepted at its leaves.
+ * Filter patterns of FilterCriteria (Lambda Developer Guide, "Lambda event filtering"): a pattern
+ * is an object of the record's structure, whose leaves are lists of accepted values.
  *
- *     {"partitionKey": ["7"], "data": {"temp": [{"numeric": [">", 60]}], "site": [{"exists": false}]}}
+ *     {"partitionKey": ["7"],
+ *      "data": {"temp": [{"numeric": [">", 60]}], "site": [{"exists": false}]}}
  *
- * A record passes when any pattern of the mapping accepts it; a pattern accepts it when all its
- * members do; a member when any entry of its list does. A member of the record that is a list is
- * accepted when one of its elements is.
+ * A record passes when one pattern of the mapping accepts it. A pattern accepts a record when all
+ * of its members do, and a member when one entry of its list does. A list in the record is accepted
+ * when one of its elements is.
  */
 export type FilterPattern = (record: FilteredRecord) => boolean
 
-/** What patterns see of a record. */
+/** The parts of a record that patterns compare. */
 interface FilteredRecord {
   readonly partitionKey: string
   readonly data: Buffer
 }
 
-/** Thrown for a pattern that is none; the message says where. */
+/** Thrown for an invalid pattern; the message names the member. */
 export class InvalidPattern extends Error {}
 
 type Member = (value: unknown) => boolean
 
-const absent = Symbol('a member that is not there')
+const absent = Symbol('a missing member')
 const depthMax = 32
 
 /**
@@ -32,7 +33,7 @@ const depthMax = 32
 export function compileFilterPattern(text: string): FilterPattern {
   const pattern = parse(text)
   if (!isObject(pattern) || Object.keys(pattern).length === 0) {
-    throw new InvalidPattern('a pattern is an object with at least one member')
+    throw new InvalidPattern('a pattern must be an object with at least one member')
   }
   const { data, ...rest } = pattern
   const acceptsRest = compileObject(rest, '', 0)
@@ -43,7 +44,7 @@ export function compileFilterPattern(text: string): FilterPattern {
   }
 }
 
-/** A pattern of an object is for JSON data, one of a list for plain text: the other is left out. */
+/** An object matches JSON data, and a list matches plain text; neither matches the other. */
 function compileData(pattern: unknown): (data: Buffer) => boolean {
   if (isObject(pattern)) {
     const accepts = compileObject(pattern, 'data', 1)
@@ -66,14 +67,14 @@ function compileObject(
 ): Member {
   if (depth > depthMax) throw new InvalidPattern(`${path} is deeper than ${depthMax} levels`)
   const members = Object.entries(pattern).map(([name, part]): Member => {
-    const place = path === '' ? name : `${path}.${name}`
+    const memberPath = path === '' ? name : `${path}.${name}`
     if (name === '$or') return compileOr(part, path, depth)
     const accepts = isObject(part)
-      ? compileObject(part, place, depth + 1)
-      : compileList(part, place)
+      ? compileObject(part, memberPath, depth + 1)
+      : compileList(part, memberPath)
     return (value) => accepts(memberOf(value, name))
   })
-  // An element of a list may be the object that is asked for.
+  // A list of objects is accepted when one of them is.
   const acceptsOne: Member = (value) => members.every((accepts) => accepts(value))
   return (value) => (Array.isArray(value) ? value.some(acceptsOne) : acceptsOne(value))
 }
@@ -83,70 +84,72 @@ function compileOr(part: unknown, path: string, depth: number): Member {
     throw new InvalidPattern(`${path}$or is a list of at least two patterns`)
   }
   const patterns = part.map((entry: unknown) => {
-    if (!isObject(entry)) throw new InvalidPattern(`${path}$or holds something that is no object`)
+    if (!isObject(entry)) throw new InvalidPattern(`${path}$or has an entry that is not an object`)
     return compileObject(entry, path, depth + 1)
   })
   return (value) => patterns.some((accepts) => accepts(value))
 }
 
-function compileList(part: unknown, place: string): Member {
+function compileList(part: unknown, memberPath: string): Member {
   if (!Array.isArray(part) || part.length === 0) {
-    throw new InvalidPattern(`${place} must be a list of what is accepted, or an object`)
+    throw new InvalidPattern(`${memberPath} must be a list of accepted values, or an object`)
   }
-  const entries = part.map((entry: unknown) => compileEntry(entry, place))
+  const entries = part.map((entry: unknown) => compileEntry(entry, memberPath))
   const acceptsOne: Member = (value) => entries.some((accepts) => accepts(value))
-  // An empty list has nothing that could be accepted, but it is there.
+  // An empty list has no element to accept, but it exists.
   return (value) =>
     Array.isArray(value) && value.length > 0 ? value.some(acceptsOne) : acceptsOne(value)
 }
 
-function compileEntry(entry: unknown, place: string): Member {
+function compileEntry(entry: unknown, memberPath: string): Member {
   if (!isObject(entry)) {
-    if (Array.isArray(entry)) throw new InvalidPattern(`${place} holds a list in a list`)
+    if (Array.isArray(entry)) throw new InvalidPattern(`${memberPath} has a list in a list`)
     return (value) => value === entry
   }
   const [name, ...others] = Object.keys(entry)
   if (name === undefined || others.length > 0) {
-    throw new InvalidPattern(`${place} holds an object that is not one comparison`)
+    throw new InvalidPattern(`${memberPath} has an object that is not one comparison`)
   }
   const compile = comparisons[name]
-  if (!compile) throw new InvalidPattern(`${place} has an unknown comparison, ${name}`)
-  return compile(entry[name], `${place}.${name}`)
+  if (!compile) throw new InvalidPattern(`${memberPath} has an unknown comparison, ${name}`)
+  return compile(entry[name], `${memberPath}.${name}`)
 }
 
-const comparisons: Readonly<Record<string, (operand: unknown, place: string) => Member>> =
+const comparisons: Readonly<Record<string, (operand: unknown, memberPath: string) => Member>> =
   Object.freeze({
     prefix: compilePrefix,
-    suffix: (operand, place) => {
-      const end = textOf(operand, place)
+    suffix: (operand, memberPath) => {
+      const end = textOf(operand, memberPath)
       return (value) => typeof value === 'string' && value.endsWith(end)
     },
-    'equals-ignore-case': (operand, place) => {
-      const wanted = textOf(operand, place).toLowerCase()
+    'equals-ignore-case': (operand, memberPath) => {
+      const wanted = textOf(operand, memberPath).toLowerCase()
       return (value) => typeof value === 'string' && value.toLowerCase() === wanted
     },
-    exists: (operand, place) => {
-      if (typeof operand !== 'boolean') throw new InvalidPattern(`${place} is true or false`)
+    exists: (operand, memberPath) => {
+      if (typeof operand !== 'boolean') throw new InvalidPattern(`${memberPath} is true or false`)
       return (value) => (value !== absent) === operand
     },
     'anything-but': compileAnythingBut,
     numeric: compileNumeric,
-  } satisfies Record<string, (operand: unknown, place: string) => Member>)
+  } satisfies Record<string, (operand: unknown, memberPath: string) => Member>)
 
-function compilePrefix(operand: unknown, place: string): Member {
-  const start = textOf(operand, place)
+function compilePrefix(operand: unknown, memberPath: string): Member {
+  const start = textOf(operand, memberPath)
   return (value) => typeof value === 'string' && value.startsWith(start)
 }
 
-/** What is not there is not anything, either. */
-function compileAnythingBut(operand: unknown, place: string): Member {
+/** A missing member is not accepted. */
+function compileAnythingBut(operand: unknown, memberPath: string): Member {
   const entries = (Array.isArray(operand) ? operand : [operand]) as readonly unknown[]
-  if (entries.length === 0) throw new InvalidPattern(`${place} is empty`)
+  if (entries.length === 0) throw new InvalidPattern(`${memberPath} is empty`)
   const refused = entries.map((entry) => {
     if (isObject(entry) || typeof entry === 'string' || typeof entry === 'number') {
-      return compileEntry(entry, place)
+      return compileEntry(entry, memberPath)
     }
-    throw new InvalidPattern(`${place} holds something that is neither text, number nor comparison`)
+    throw new InvalidPattern(
+      `${memberPath} has an entry that is neither text, number nor comparison`,
+    )
   })
   return (value) =>
     value !== absent && !isObject(value) && !refused.some((refuses) => refuses(value))
@@ -163,31 +166,31 @@ const numericOperators: Readonly<Record<string, Comparison>> = Object.freeze({
 } satisfies Record<string, Comparison>)
 
 /** One comparison, or the two ends of a range: `[">", 0, "<=", 5]`. */
-function compileNumeric(operand: unknown, place: string): Member {
+function compileNumeric(operand: unknown, memberPath: string): Member {
   const isPairs = Array.isArray(operand) && (operand.length === 2 || operand.length === 4)
-  if (!isPairs) throw new InvalidPattern(`${place} is a comparison or a range`)
+  if (!isPairs) throw new InvalidPattern(`${memberPath} is a comparison or a range`)
   const bounds: ((value: number) => boolean)[] = []
   for (let index = 0; index < operand.length; index += 2) {
     const compare = numericOperators[String(operand[index])]
     const bound: unknown = operand[index + 1]
     if (!compare || typeof bound !== 'number') {
-      throw new InvalidPattern(`${place} has something that is no comparison with a number`)
+      throw new InvalidPattern(`${memberPath} has an entry that is not a comparison with a number`)
     }
     bounds.push((value) => compare(value, bound))
   }
   return (value) => typeof value === 'number' && bounds.every((holds) => holds(value))
 }
 
-function textOf(operand: unknown, place: string): string {
+function textOf(operand: unknown, memberPath: string): string {
   if (typeof operand === 'string') return operand
-  throw new InvalidPattern(`${place} must be a text`)
+  throw new InvalidPattern(`${memberPath} must be a text`)
 }
 
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new InvalidPattern('a pattern is JSON')
+    throw new InvalidPattern('a pattern must be JSON')
   }
 }
 

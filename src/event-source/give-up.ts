@@ -1,26 +1,26 @@
-import { createPatience } from '../consumers/retry-backoff.ts'
+import { createRetryBackoff } from '../consumers/retry-backoff.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import { failureDocument } from './failure-files.ts'
 import type { GiveUpCondition } from './failure-files.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
 
-/** The last invocation that records were part of. */
+/** The last invocation with these records. */
 export interface LastInvocation {
   readonly requestId: string
-  /** Absent: none reached the function. */
-  readonly functionError?: string
+  /** Undefined when no invocation reached the function. */
+  readonly functionError?: string | undefined
 }
 
 interface GivenUpAfter {
   readonly invokeCount: number
   readonly last: LastInvocation
-  /** The event, as it was or would have been sent. */
+  /** The event that was, or would have been, sent. */
   readonly payload: string
 }
 
 /**
- * Lets go of records: into the file of failures if the mapping names a destination. They are not
- * finished before they are there; when `signal` aborts first they come again.
+ * Gives records up: writes them to the file of failures if the mapping names a destination, and
+ * then finishes them. When `signal` aborts first, they stay unfinished and are handed over again.
  */
 export type GiveUp = (
   records: readonly PendingRecord[],
@@ -40,9 +40,9 @@ export function createGiveUp(
   const destination = settings.DestinationConfig?.OnFailure?.Destination
 
   async function write(document: object, signal: AbortSignal): Promise<boolean> {
-    const patience = createPatience(context, {
+    const backoff = createRetryBackoff(context, {
       ...retryDelaysMs,
-      text: 'records that are given up cannot be written; it is tried again',
+      text: 'given-up records cannot be written to the file of failures; the write is retried',
       fields,
     })
     while (!signal.aborted) {
@@ -50,7 +50,7 @@ export function createGiveUp(
         await context.failures.write(uuid, document)
         return true
       } catch (thrown) {
-        await patience.afterFailure(thrown, signal)
+        await backoff.afterFailure(thrown, signal)
       }
     }
     return false
@@ -61,7 +61,7 @@ export function createGiveUp(
     log.error(
       condition,
       { ...fields, condition, records: records.length, destination },
-      'an event source mapping gives records up',
+      'an event source mapping gave records up',
     )
     if (destination !== undefined) {
       const document = failureDocument(
@@ -73,7 +73,7 @@ export function createGiveUp(
           shardId: origin.shardId,
           streamArn: context.streamArn,
           records,
-          // Buckets get the records as well, queues and topics only where they were.
+          // Buckets receive the records too; queues and topics only receive their positions.
           ...(destination.includes(':s3:::') && { payload }),
         },
         clock.wallMs(),

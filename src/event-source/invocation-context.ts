@@ -3,30 +3,30 @@ import type { KinesisRecord } from '../consumers/shard-reader.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
 import type { FailureFiles } from './failure-files.ts'
 import type { LambdaFunction } from './functions/lambda-function.ts'
-import type { EventOrigin } from './lambda-event.ts'
+import type { EventSourceMembers } from './lambda-event.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
-/** A record that is under way, and how it is told that it is done with. */
+/** A record that is not finished yet, with the function to call when it is. */
 export interface PendingRecord extends KinesisRecord {
-  /** When it arrived, by the monotonic clock. */
+  /** The time of its arrival, by the monotonic clock. */
   readonly sinceMs: number
   finish(): void
 }
 
-/** What handing batches of one shard over needs. */
+/** What invocations for one shard need. */
 export interface InvocationContext {
   readonly uuid: string
   readonly settings: MappingSettings
   readonly streamArn: string
   readonly functionArnNow: () => string
-  readonly origin: EventOrigin
+  readonly origin: EventSourceMembers
   readonly failures: FailureFiles
   readonly clock: Clock
   readonly logger: WarningLog
-  /** @throws SluiceError when there is none now (rejects) */
+  /** @throws SluiceError when the function does not exist now (rejects) */
   readonly findFunction: () => Promise<LambdaFunction>
-  /** Gives up the invocation under way: a stop that takes too long. */
+  /** Aborts the running invocation: a stop has exceeded its time. */
   readonly abandon: AbortSignal
-  /** Told after each invocation. */
+  /** Called after each invocation. */
   readonly onResult: (result: 'ok' | 'failed') => void
 }

@@ -1,15 +1,15 @@
 import type { KinesisRecord } from '../consumers/shard-reader.ts'
 
-/** What stands in every record of a mapping's events. */
-export interface EventOrigin {
+/** The members that all records of a mapping's events share. */
+export interface EventSourceMembers {
   readonly eventSourceArn: string
   readonly region: string
-  /** Of the role that the function runs with. */
+  /** The ARN of the role that the function runs with. */
   readonly invokeIdentityArn: string
   readonly shardId: string
 }
 
-/** The window of an invocation, as Lambda tells it. */
+/** The window of an invocation, in Lambda's terms. */
 export interface WindowOfEvent {
   readonly startMs: number
   readonly endMs: number
@@ -22,14 +22,14 @@ export interface WindowOfEvent {
 export const payloadBytesMax = 6 * 1024 * 1024
 
 /**
- * The event of an invocation, in exactly the form that Lambda sends (Lambda Developer Guide, "Using
+ * The event of an invocation, in the exact form that Lambda sends (Lambda Developer Guide, "Using
  * Lambda with Kinesis").
  *
  * @returns JSON text
  */
 export function writeEvent(
   records: readonly KinesisRecord[],
-  origin: EventOrigin,
+  origin: EventSourceMembers,
   window?: WindowOfEvent,
 ): string {
   const Records = records.map((record) => eventRecordOf(record, origin))
@@ -45,7 +45,7 @@ export function writeEvent(
   })
 }
 
-function eventRecordOf(record: KinesisRecord, origin: EventOrigin) {
+function eventRecordOf(record: KinesisRecord, origin: EventSourceMembers) {
   return {
     kinesis: {
       kinesisSchemaVersion: '1.0',
@@ -65,17 +65,17 @@ function eventRecordOf(record: KinesisRecord, origin: EventOrigin) {
   }
 }
 
-/** The bytes that a record takes in an event, at most. */
-export function eventBytesOf(record: KinesisRecord, origin: EventOrigin): number {
+/** An upper bound of the bytes that a record takes in an event. */
+export function eventBytesOf(record: KinesisRecord, origin: EventSourceMembers): number {
   const data = 4 * Math.ceil(record.data.length / 3)
   const key = Buffer.byteLength(JSON.stringify(record.partitionKey))
   return data + key + 2 * record.sequenceNumber.length + fixedBytesOf(origin)
 }
 
-/** Names and quotes of the members, and what is the same in every record. */
+/** The names and quotes of the members, and the members that are the same in every record. */
 const memberBytes = 400
 
-const fixedBytesOf = ({ eventSourceArn, region, invokeIdentityArn, shardId }: EventOrigin) =>
+const fixedBytesOf = ({ eventSourceArn, region, invokeIdentityArn, shardId }: EventSourceMembers) =>
   memberBytes + eventSourceArn.length + region.length + invokeIdentityArn.length + shardId.length
 
 const secondsText = (timeMs: number) => new Date(timeMs).toISOString().replace('.000Z', 'Z')

@@ -6,22 +6,22 @@ import type { MappingRunnerDependencies, RunningMapping } from './mapping-runner
 type MappingState =
   'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
 
-/** A mapping as it is now. */
+/** The current state of a mapping. */
 export interface MappingEntry {
   readonly stored: StoredMapping
   readonly state: MappingState
-  /** Of the invocations, in Lambda's words. */
+  /** The result of the last invocation, in Lambda's words. */
   lastResult(): string
 }
 
 /**
- * The mappings, on disk and at work. A change is on disk when its promise resolves; the work follows
- * it, and the state tells how far it is.
+ * The mappings on disk, and their runners. A change is on disk when its promise resolves; the
+ * runner follows afterwards, and the state of the mapping shows the progress.
  */
 export interface MappingEntries {
   all(): readonly MappingEntry[]
   find(uuid: string): MappingEntry | undefined
-  /** Whether the last change is still under way. */
+  /** Whether the last change is still in progress. */
   isChanging(uuid: string): boolean
   add(stored: StoredMapping): Promise<MappingEntry>
   replace(stored: StoredMapping): Promise<MappingEntry>
@@ -33,7 +33,7 @@ export interface MappingEntries {
 interface MappingEntriesDependencies extends MappingRunnerDependencies {
   readonly files: MappingFiles
   /** Removes the checkpoints of an application. */
-  readonly forget: (application: string) => Promise<void>
+  readonly removeCheckpoints: (application: string) => Promise<void>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
@@ -42,7 +42,7 @@ interface MappingEntriesOptions {
   readonly accountIdNow: () => string
 }
 
-/** What a change lets the invocations under way take, before they are given up and come again. */
+/** The time that a change leaves running invocations before it aborts them. */
 const changeDrainMs = 30_000
 const noResult = 'No records processed'
 
@@ -73,7 +73,7 @@ export function createMappingEntries(
     isChanging: (uuid) => entries.get(uuid)?.transition !== undefined,
     async add(stored) {
       const entry = newEntry(stored, 'Creating')
-      // There before it is written: a second one of its kind is refused meanwhile.
+      // Added before it is written, so that a second mapping of the same kind is refused meanwhile.
       entries.set(stored.uuid, entry)
       try {
         await files.write(stored)
@@ -98,7 +98,7 @@ export function createMappingEntries(
       entry.state = 'Deleting'
       follow(entry, async () => {
         entries.delete(uuid)
-        await dependencies.forget(applicationOf(uuid))
+        await dependencies.removeCheckpoints(applicationOf(uuid))
       })
       return { ...viewOf(entry) }
     },
@@ -109,7 +109,7 @@ export function createMappingEntries(
       await Promise.all(
         [...entries.values()].map(async (entry) => {
           await Promise.all([entry.running?.stop(drainMs), entry.transition])
-          // A change that was under way may have begun the work anew.
+          // A change in progress may have started a new runner.
           await entry.running?.stop(drainMs)
         }),
       )
@@ -117,7 +117,7 @@ export function createMappingEntries(
   }
 }
 
-/** What brings the pollers into line with what is stored. */
+/** Starts and stops the runners so that they match what is stored. */
 function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNow: () => string) {
   const { logger } = dependencies
   function run(entry: Entry): void {
@@ -128,10 +128,10 @@ function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNo
     entry.state = restingState(entry.stored)
   }
 
-  /** Brings the work into line with what is stored. */
+  /** Stops the runner of a mapping, and then calls `then`. */
   function follow(entry: Entry, then: () => Promise<void>): void {
     const transition = (async () => {
-      // The request is answered with the state on the way.
+      // The request is answered first, with the intermediate state.
       await Promise.resolve()
       await entry.running?.stop(changeDrainMs)
       entry.running = undefined

@@ -1,7 +1,7 @@
 /**
- * The mappings on disk: `<folder>/<UUID>.json`, one mapping a file.
+ * The mappings on disk: `<folder>/<UUID>.json`, one file for each mapping.
  *
- * Invariant: a file is whole or not there: it is written beside, flushed and renamed.
+ * Invariant: a file is complete or missing: it is written under another name, flushed and renamed.
  */
 import { mkdir, readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
@@ -23,7 +23,7 @@ export interface MappingFiles {
 }
 
 /**
- * Opens the folder, which is made when it is not there.
+ * Opens the folder, which is created when it is missing.
  *
  * @returns the files, and whether the folder is new
  * @throws SluiceError DataFolderUnusable (rejects)

@@ -1,8 +1,8 @@
 /**
- * The requests of Lambda's API for event source mappings, as far as they are for Kinesis: what they
- * may hold, and Lambda's defaults (Lambda API Reference, CreateEventSourceMapping and
- * UpdateEventSourceMapping). Members that concern the service alone (Tags, KMSKeyArn, MetricsConfig,
- * LoggingConfig) are taken and not kept; those of other sources are refused.
+ * The requests of Lambda's API for event source mappings of Kinesis: their members and Lambda's
+ * defaults (Lambda API Reference, CreateEventSourceMapping and UpdateEventSourceMapping). Members
+ * that only concern Lambda itself (Tags, KMSKeyArn, MetricsConfig, LoggingConfig) are accepted and
+ * ignored; members for other event sources are refused.
  */
 import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
@@ -17,7 +17,7 @@ import type { EventSource, MappingSettings } from './mapping-settings.ts'
 const integer = (minimum: number, maximum: number) =>
   Type.Optional(Type.Integer({ minimum, maximum }))
 
-/** What both requests may change. */
+/** The members of both requests. */
 export const changeableMembers = {
   Enabled: Type.Optional(Type.Boolean()),
   BatchSize: integer(1, 10_000),
@@ -96,7 +96,7 @@ const membersOfOtherSources = [
 /**
  * The settings of a new mapping.
  *
- * @param nowMs epoch milliseconds: a starting position cannot be later
+ * @param nowMs epoch milliseconds; a starting position cannot be later
  * @throws SluiceError ValidationException, InvalidParameterValueException
  */
 export function settingsOfCreate(
@@ -107,7 +107,8 @@ export function settingsOfCreate(
   const source = parseEventSource(request.EventSourceArn ?? '')
   if (!source) {
     throw invalidParameter(
-      `Unrecognized event source, it must be a Kinesis stream or consumer: ${request.EventSourceArn ?? ''}`,
+      'Unrecognized event source, it must be a Kinesis stream or consumer: ' +
+        (request.EventSourceArn ?? ''),
     )
   }
   const seconds = request.StartingPositionTimestamp
@@ -116,7 +117,8 @@ export function settingsOfCreate(
   }
   if ((position === 'AT_TIMESTAMP') !== (seconds !== undefined)) {
     throw invalidParameter(
-      'StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and goes with no other.',
+      'StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and not allowed ' +
+        'with any other.',
     )
   }
   if (seconds !== undefined && seconds * 1_000 > nowMs) {
@@ -124,40 +126,40 @@ export function settingsOfCreate(
   }
   const settings = {
     ...defaults,
-    ...keptOf(request),
+    ...changesIn(request),
     FunctionName: request.FunctionName,
     EventSourceArn: request.EventSourceArn ?? '',
     StartingPosition: position as MappingSettings['StartingPosition'],
-    ...(seconds !== undefined && { StartingPositionTimestamp: seconds }),
+    StartingPositionTimestamp: seconds,
   }
   checkTogether(settings)
   return { settings, source }
 }
 
 /**
- * What a mapping is after an update; what the request does not name stays.
+ * The settings of a mapping after an update; members that the request does not name stay.
  *
  * @throws SluiceError ValidationException, InvalidParameterValueException
  */
 export function settingsOfUpdate(settings: MappingSettings, body: unknown): MappingSettings {
   const request = checked(updateRequestSchema, body)
   const { FunctionName = settings.FunctionName } = request
-  const updated = { ...settings, ...keptOf(request), FunctionName }
+  const updated = { ...settings, ...changesIn(request), FunctionName }
   checkTogether(updated)
   return updated
 }
 
-/** The members that are kept, without those that were not given. */
-function keptOf(request: Changes): Partial<Omit<MappingSettings, 'FunctionName'>> {
+/** The changeable members that the request has. */
+function changesIn(request: Changes): Partial<Omit<MappingSettings, 'FunctionName'>> {
   const names = Object.keys(changeableMembers) as (keyof typeof changeableMembers)[]
   const given = names.flatMap((name) =>
     request[name] === undefined ? [] : [[name, request[name]] as const],
   )
-  // The schema has made sure of the types.
+  // The schema has checked the types.
   return Object.fromEntries(given) as Partial<Omit<MappingSettings, 'FunctionName'>>
 }
 
-/** What no member can be judged by alone. */
+/** Checks that need more than the schema of one member. */
 function checkTogether(settings: MappingSettings): void {
   parseFunctionName(settings.FunctionName)
   const age = settings.MaximumRecordAgeInSeconds
@@ -178,13 +180,13 @@ function checked<Schema extends TSchema>(schema: Schema, body: unknown): Static<
   const [error] = Value.Errors(schema, body)
   if (error) throw validation(error, body)
   const given = body as Readonly<Record<string, unknown>>
-  const strange = membersOfOtherSources.find((name) => given[name] !== undefined)
-  if (strange) throw invalidParameter(`${strange} does not go with a Kinesis stream.`)
+  const foreign = membersOfOtherSources.find((name) => given[name] !== undefined)
+  if (foreign) throw invalidParameter(`${foreign} is not allowed with a Kinesis stream.`)
   const { OnSuccess } = (given['DestinationConfig'] ?? {}) as {
     OnSuccess?: { Destination?: string }
   }
   if (OnSuccess?.Destination) {
-    throw invalidParameter('OnSuccess destinations do not go with a Kinesis stream.')
+    throw invalidParameter('OnSuccess destinations are not allowed with a Kinesis stream.')
   }
   return body as Static<Schema>
 }
@@ -192,11 +194,11 @@ function checked<Schema extends TSchema>(schema: Schema, body: unknown): Static<
 export const invalidParameter = (message: string) =>
   new SluiceError('InvalidParameterValueException', message)
 
-/** In the words of the service: members begin in lower case there. */
+/** The error in AWS's words, in which the names of members begin in lower case. */
 function validation(error: TLocalizedValidationError, body: unknown): SluiceError {
   const missing = error.keyword === 'required' ? `/${error.params.requiredProperties[0] ?? ''}` : ''
   const segments = `${error.instancePath}${missing}`.split('/').slice(1)
-  const place = segments.map((name) => name.charAt(0).toLowerCase() + name.slice(1)).join('.')
+  const memberPath = segments.map((name) => name.charAt(0).toLowerCase() + name.slice(1)).join('.')
   const value = segments.reduce<unknown>(
     (at, name) =>
       typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined,
@@ -205,8 +207,8 @@ function validation(error: TLocalizedValidationError, body: unknown): SluiceErro
   const shown = value === undefined ? 'null' : `'${JSON.stringify(value).slice(0, 200)}'`
   return new SluiceError(
     'ValidationException',
-    `1 validation error detected: Value ${shown} at '${place}' failed to satisfy constraint: ` +
-      `Member must ${constraintOf(error)}`,
+    `1 validation error detected: Value ${shown} at '${memberPath}' failed to satisfy ` +
+      `constraint: Member must ${constraintOf(error)}`,
   )
 }
 

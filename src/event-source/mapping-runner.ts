@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
-import { createPatience, nameOf } from '../consumers/retry-backoff.ts'
+import { createRetryBackoff, nameOf } from '../consumers/retry-backoff.ts'
 import { followStream } from '../consumers/follow-stream.ts'
 import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
@@ -18,13 +18,13 @@ import type { EventSource, MappingSettings } from './mapping-settings.ts'
 import { processShard } from './shard-processor.ts'
 import type { ShardProcessorContext } from './shard-processor.ts'
 
-/** A mapping at work. */
+/** A running mapping. */
 export interface RunningMapping {
-  /** "No records processed", "OK" or "PROBLEM: ...", as Lambda says it. */
+  /** "No records processed", "OK" or "PROBLEM: ...", in Lambda's words. */
   lastResult(): string
   /**
-   * Stops it: invocations under way get so much time, and come again if they need more.
-   * Never rejects.
+   * Stops the mapping. Running invocations get `drainMs`; the records of those that need more are
+   * handed over again later. Never rejects.
    */
   stop(drainMs: number): Promise<void>
 }
@@ -36,26 +36,26 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** In the lab, where streams go with the process. Absent: a stream that is not there is waited for. */
+  /** In the lab: creates a missing stream. Otherwise the mapping waits until the stream exists. */
   readonly makeStream?: (name: string) => Promise<void>
 }
 
 interface MappingRunnerOptions {
   readonly uuid: string
   readonly settings: MappingSettings
-  /** For ARNs: in `start` the account may become known later. */
+  /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
 }
 
-/** Lambda polls a shard once a second while it has nothing new. */
+/** Lambda polls an idle shard once a second. */
 const pollIntervalMs = 1_000
 const readRecordsMax = 10_000
 const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 30_000 }
 
-/** Whose checkpoints a mapping has. */
+/** The name under which the checkpoints of a mapping are stored. */
 export const applicationOf = (uuid: string) => `event-source-mapping/${uuid}`
 
-/** Starts the work of a mapping. What fails is waited out, whatever it is: the stream may come back. */
+/** Starts a mapping. Every failure is retried, because the stream may come back. */
 export function runMapping(
   dependencies: MappingRunnerDependencies,
   options: MappingRunnerOptions,
@@ -65,13 +65,13 @@ export function runMapping(
   const abandon = new AbortController()
   let lastResult = 'No records processed'
   const source = parseEventSource(options.settings.EventSourceArn)
-  if (!source) throw new Error(`${options.settings.EventSourceArn} is no ARN of Kinesis`)
+  if (!source) throw new Error(`${options.settings.EventSourceArn} is not an ARN of Kinesis`)
 
   async function work(found: EventSource): Promise<void> {
     const { uuid, settings } = options
-    const patience = createPatience(dependencies, {
+    const backoff = createRetryBackoff(dependencies, {
       ...retryDelaysMs,
-      text: 'the stream of an event source mapping cannot be read; it is tried again',
+      text: 'the stream of an event source mapping cannot be read; the mapping retries',
       fields: { mapping: uuid, eventSourceArn: settings.EventSourceArn },
     })
     while (!stopping.signal.aborted) {
@@ -106,7 +106,7 @@ export function runMapping(
         lastResult = 'PROBLEM: the stream cannot be read'
         const isAbsent = nameOf(thrown) === 'ResourceNotFoundException'
         if (isAbsent) await dependencies.makeStream?.(found.streamName).catch(() => undefined)
-        await patience.afterFailure(thrown, stopping.signal)
+        await backoff.afterFailure(thrown, stopping.signal)
       } finally {
         reads.close()
       }

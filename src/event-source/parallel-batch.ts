@@ -6,54 +6,55 @@ import { createTumblingWindow } from './tumbling-window.ts'
 import type { TumblingWindow } from './tumbling-window.ts'
 
 /**
- * The records of a shard that are handed over one batch after the other. A shard has as many lanes as
- * ParallelizationFactor says; the records of a key are all in one, so that their order is kept.
+ * One of the concurrent batches of a shard (Lambda: "concurrent batches per shard"): it invokes the
+ * function with one batch of records after the other. ParallelizationFactor says how many a shard
+ * has. All records of a partition key are in the same one, which preserves their order.
  */
-export interface Lane {
+export interface ParallelBatch {
   /** Adds records, in order. */
-  push(records: readonly LaneRecord[]): void
-  /** Resolves when there is room for more. */
+  push(records: readonly ParallelBatchRecord[]): void
+  /** Resolves when there is room for more records. */
   room(): Promise<void>
-  /** All that arrived before this time (epoch milliseconds) was pushed: windows until then may end. */
+  /** Every record that arrived before `timeMs` (epoch milliseconds) was pushed: windows may end. */
   setReadUpTo(timeMs: number): void
-  /** No more will come; what is there is handed over without waiting. */
+  /** No more records will come; the waiting ones are handed over at once. */
   end(): void
-  /** Resolves when all is done, or when the signal has aborted and what was under way has ended. */
+  /** Resolves when all records are done, or the signal has aborted and the invocation has ended. */
   readonly done: Promise<void>
-  /** The state of its window, to be kept with the checkpoint. */
+  /** The state of the open window, which is stored with the checkpoint. */
   windowState(): string | undefined
 }
 
-export interface LaneRecord extends PendingRecord {
-  /** In an event. */
+export interface ParallelBatchRecord extends PendingRecord {
+  /** The size of the record in an event. */
   readonly eventBytes: number
 }
 
-interface LaneOptions {
+interface ParallelBatchOptions {
   readonly batchRecordsMax: number
   readonly batchingWindowMs: number
-  /** 0: no windows. */
+  /** 0 turns windows off. */
   readonly tumblingWindowMs: number
-  /** Of the last run. */
-  readonly windowState?: string
+  /** The stored state of the last run. */
+  readonly windowState?: string | undefined
   readonly signal: AbortSignal
-  /** Told when a batch, and its window, are done with. */
-  readonly onBatchDone?: () => void
+  /** Called when a batch, and its window, are finished. */
+  readonly onBatchDone?: (() => void) | undefined
 }
 
-/** Room for an event around the records. */
+/** The bytes of an event around its records. */
 const envelopeBytes = 1_024
-/** A lane holds the reading back when it has a batch, and this many records, or these bytes. */
+/** Reading pauses when more than a batch and so many records wait, or so many bytes. */
 const recordsWaitingMin = 1_000
 const bytesWaitingMax = 2 * payloadBytesMax
 
-export function createLane(
+export function createParallelBatch(
   dependencies: { readonly handler: BatchHandler; readonly clock: Clock },
-  options: LaneOptions,
-): Lane {
+  options: ParallelBatchOptions,
+): ParallelBatch {
   const { clock, handler } = dependencies
   const { signal, batchRecordsMax, batchingWindowMs, tumblingWindowMs } = options
-  const waiting: LaneRecord[] = []
+  const waiting: ParallelBatchRecord[] = []
   const changes = createChanges(clock, signal)
   const waitingMax = Math.max(recordsWaitingMin, batchRecordsMax)
   let firstSinceMs = 0
@@ -90,7 +91,7 @@ export function createLane(
     }
   }
 
-  async function handle(batch: readonly LaneRecord[]): Promise<void> {
+  async function handle(batch: readonly ParallelBatchRecord[]): Promise<void> {
     if (window) await window.handle(batch)
     else await handler.handle(batch, undefined, signal)
     options.onBatchDone?.()
@@ -120,12 +121,12 @@ export function createLane(
   }
 }
 
-const bytesOf = (records: readonly LaneRecord[]) =>
+const bytesOf = (records: readonly ParallelBatchRecord[]) =>
   records.reduce((sum, { eventBytes }) => sum + eventBytes, 0)
 
-/** Of those that wait, how many the next batch takes; whether it is as large as it may be. */
+/** How many of the waiting records the next batch takes, and whether it is full. */
 function nextBatch(
-  waiting: readonly LaneRecord[],
+  waiting: readonly ParallelBatchRecord[],
   recordsMax: number,
   window: TumblingWindow | undefined,
 ): { readonly count: number; readonly isFull: boolean } {
@@ -140,7 +141,7 @@ function nextBatch(
   return { count: waiting.length, isFull: waiting.length >= recordsMax }
 }
 
-/** Wakes all who wait for something to change. */
+/** Wakes all callers that wait for a change. */
 function createChanges(clock: Clock, signal: AbortSignal) {
   let change = new AbortController()
   const wake = () => {
@@ -151,7 +152,7 @@ function createChanges(clock: Clock, signal: AbortSignal) {
   signal.addEventListener('abort', wake, { once: true })
   return {
     wake,
-    /** Resolves at the next change, when the time is over, or when the signal aborts. */
+    /** Resolves at the next change, after `timeoutMs`, or when the signal aborts. */
     async next(timeoutMs = timeoutMsMax): Promise<void> {
       if (signal.aborted) return
       await clock.sleep(Math.min(timeoutMs, timeoutMsMax), change.signal)

@@ -9,25 +9,25 @@ import { createArrivals } from './arrivals.ts'
 import type { FilterPattern } from './filter-pattern.ts'
 import { createBatchHandler } from './batch-handler.ts'
 import type { InvocationContext } from './invocation-context.ts'
-import { createLane } from './parallel-batch.ts'
-import type { Lane, LaneRecord } from './parallel-batch.ts'
+import { createParallelBatch } from './parallel-batch.ts'
+import type { ParallelBatch, ParallelBatchRecord } from './parallel-batch.ts'
 import { eventBytesOf } from './lambda-event.ts'
-import type { EventOrigin } from './lambda-event.ts'
+import type { EventSourceMembers } from './lambda-event.ts'
 import { createShardProgress } from './shard-progress.ts'
 import type { ShardProgress } from './shard-progress.ts'
 
-/** What the work on all shards of a mapping has in common. */
+/** What the processing of all shards of a mapping shares. */
 export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'> {
   readonly reader: ShardReader
   readonly clock: Clock
-  /** A record passes if any accepts it; none: all pass. */
+  /** A record passes when one filter accepts it; without filters every record passes. */
   readonly filters: readonly FilterPattern[]
-  readonly originOf: (shardId: string) => EventOrigin
+  readonly originOf: (shardId: string) => EventSourceMembers
 }
 
 /**
- * The work on one shard, as Lambda does it: read, filter, divide into lanes, batch, invoke. The
- * checkpoint is behind the last record of which all before it are finished too.
+ * Processes one shard as Lambda does: read, filter, divide into concurrent batches, invoke. The
+ * checkpoint is the last record up to which every record is finished.
  */
 export async function processShard(
   context: ShardProcessorContext,
@@ -42,19 +42,19 @@ export async function processShard(
   )
   const hasWindow = settings.TumblingWindowInSeconds > 0
   const note = () => {
-    const checkpoint = checkpointOf(progress, hasWindow ? lanes : [])
+    const checkpoint = checkpointOf(progress, hasWindow ? batches : [])
     if (checkpoint) saver.note(checkpoint)
   }
-  // With windows the state of the lane goes with the checkpoint: both move when a batch is done.
+  // With windows the state is stored with the checkpoint: both change when a batch is finished.
   const progress = createShardProgress(() => {
     if (!hasWindow) note()
   })
   const origin = context.originOf(task.shard.shardId)
-  const lanes = openLanes(context, {
+  const batches = openParallelBatches(context, {
     task,
     origin,
     signal,
-    ...(hasWindow && { onBatchDone: note }),
+    onBatchDone: hasWindow ? note : undefined,
   })
   const open = (readSignal: AbortSignal) =>
     context.reader.read(task.shard.shardId, task.from, readSignal)
@@ -63,7 +63,7 @@ export async function processShard(
   let end: ShardOutcome
   try {
     for await (const read of oneReadAhead(open, signal)) {
-      const ofLanes = lanes.map((): LaneRecord[] => [])
+      const ofBatches = batches.map((): ParallelBatchRecord[] => [])
       const sinceOf = arrivalsOf(read)
       for (const record of read.records) {
         const tracked = progress.begin(record.sequenceNumber)
@@ -72,64 +72,67 @@ export async function processShard(
           const eventBytes = eventBytesOf(record, origin)
           const sinceMs = sinceOf(record.approximateArrivalMs)
           const pending = { ...record, eventBytes, sinceMs, finish: () => tracked.finish() }
-          ofLanes[laneOf(record, lanes.length)]?.push(pending)
+          ofBatches[parallelBatchOf(record, batches.length)]?.push(pending)
         }
       }
-      lanes.forEach((lane, index) => {
-        lane.push(ofLanes[index] ?? [])
-        if (read.millisBehindLatest === 0) lane.setReadUpTo(read.asOfMs)
+      batches.forEach((batch, index) => {
+        batch.push(ofBatches[index] ?? [])
+        if (read.millisBehindLatest === 0) batch.setReadUpTo(read.asOfMs)
       })
       end = read.end
-      await Promise.all(lanes.map((lane) => lane.room()))
+      await Promise.all(batches.map((batch) => batch.room()))
     }
-    // Without an end it was stopped: what waits is for the next run.
-    if (end) for (const lane of lanes) lane.end()
+    // A read without `end` was stopped: the waiting records are left to the next run.
+    if (end) for (const batch of batches) batch.end()
   } catch (thrown) {
     unsaved.abort()
     throw thrown
   } finally {
-    await Promise.all(lanes.map((lane) => lane.done))
+    await Promise.all(batches.map((batch) => batch.done))
     await saver.flush()
   }
   return signal.aborted ? undefined : end
 }
 
-function openLanes(
+function openParallelBatches(
   context: ShardProcessorContext,
   shard: {
     readonly task: ShardTask
-    readonly origin: EventOrigin
+    readonly origin: EventSourceMembers
     readonly signal: AbortSignal
-    readonly onBatchDone?: () => void
+    readonly onBatchDone: (() => void) | undefined
   },
-): readonly Lane[] {
+): readonly ParallelBatch[] {
   const { settings, clock } = context
   const { task, origin, signal, onBatchDone } = shard
   const handler = createBatchHandler({ ...context, origin })
   const states = statesIn(task.checkpoint?.state)
   return Array.from({ length: settings.ParallelizationFactor }, (_, index) => {
     const windowState = states[index]
-    return createLane(
+    return createParallelBatch(
       { handler, clock },
       {
         batchRecordsMax: settings.BatchSize,
         batchingWindowMs: settings.MaximumBatchingWindowInSeconds * 1_000,
         tumblingWindowMs: settings.TumblingWindowInSeconds * 1_000,
         signal,
-        ...(typeof windowState === 'string' && { windowState }),
-        ...(onBatchDone && { onBatchDone }),
+        windowState: typeof windowState === 'string' ? windowState : undefined,
+        onBatchDone,
       },
     )
   })
 }
 
-/** Undefined until a record is finished. */
-function checkpointOf(progress: ShardProgress, lanes: readonly Lane[]): Checkpoint | undefined {
+/** @returns undefined until a record is finished */
+function checkpointOf(
+  progress: ShardProgress,
+  batches: readonly ParallelBatch[],
+): Checkpoint | undefined {
   const sequenceNumber = progress.finishedUpTo()
   if (sequenceNumber === undefined) return undefined
-  const states = lanes.map((lane) => lane.windowState() ?? null)
+  const states = batches.map((batch) => batch.windowState() ?? null)
   const isAny = states.some((state) => state !== null)
-  return { kind: 'after', sequenceNumber, ...(isAny && { state: JSON.stringify(states) }) }
+  return { kind: 'after', sequenceNumber, state: isAny ? JSON.stringify(states) : undefined }
 }
 
 function statesIn(text: string | undefined): readonly unknown[] {
@@ -137,8 +140,8 @@ function statesIn(text: string | undefined): readonly unknown[] {
   return Array.isArray(states) ? states : []
 }
 
-/** Always the same one for a key. */
-function laneOf({ partitionKey }: KinesisRecord, count: number): number {
+/** The index of the batch for a record: the same one for all records of a partition key. */
+function parallelBatchOf({ partitionKey }: KinesisRecord, count: number): number {
   if (count === 1) return 0
   return createHash('md5').update(partitionKey).digest().readUInt32BE(0) % count
 }

@@ -1,13 +1,13 @@
 /**
- * How far a shard is processed when its records are finished in any order.
+ * How far a shard is processed, while its records are finished in any order.
  *
- * Invariant: `finishedUpTo` is the last record of which all before it, and itself, are finished. It
- * never passes one that is not.
+ * Invariant: `finishedUpTo` is the last record up to which every record is finished. It never
+ * passes an unfinished record.
  */
 export interface ShardProgress {
-  /** Takes note of the next record of the shard, to be finished later. */
+  /** Adds the next record of the shard, to be finished later. */
   begin(sequenceNumber: string): TrackedRecord
-  /** Undefined until the first record is finished. */
+  /** The sequence number; undefined until the first record is finished. */
   finishedUpTo(): string | undefined
 }
 
@@ -15,21 +15,21 @@ interface TrackedRecord {
   finish(): void
 }
 
-/** @param onAdvance told when `finishedUpTo` has moved. Records under way are bounded by the caller. */
+/** @param onAdvance called when `finishedUpTo` has moved. The caller bounds unfinished records. */
 export function createShardProgress(onAdvance: (sequenceNumber: string) => void): ShardProgress {
-  const underWay: { readonly sequenceNumber: string; isFinished: boolean }[] = []
+  const unfinished: { readonly sequenceNumber: string; isFinished: boolean }[] = []
   let finished: string | undefined
-  // The list is cut now and then: to take one from its front costs as much as it is long.
+  // The list is cut only now and then, because removing its first element copies all others.
   let first = 0
   const cutLengthMin = 1_024
 
   function advance(): void {
     const before = first
-    while (underWay[first]?.isFinished) first++
+    while (unfinished[first]?.isFinished) first++
     if (first === before) return
-    finished = underWay[first - 1]?.sequenceNumber
-    if (first >= cutLengthMin && first * 2 >= underWay.length) {
-      underWay.splice(0, first)
+    finished = unfinished[first - 1]?.sequenceNumber
+    if (first >= cutLengthMin && first * 2 >= unfinished.length) {
+      unfinished.splice(0, first)
       first = 0
     }
     if (finished !== undefined) onAdvance(finished)
@@ -38,11 +38,11 @@ export function createShardProgress(onAdvance: (sequenceNumber: string) => void)
   return {
     begin(sequenceNumber) {
       const record = { sequenceNumber, isFinished: false }
-      underWay.push(record)
+      unfinished.push(record)
       return {
         finish() {
           record.isFinished = true
-          if (underWay[first] === record) advance()
+          if (unfinished[first] === record) advance()
         },
       }
     },

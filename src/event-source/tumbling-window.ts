@@ -3,22 +3,23 @@ import type { BatchHandler } from './batch-handler.ts'
 import type { WindowOfEvent } from './lambda-event.ts'
 
 /**
- * Tumbling windows of one lane (Lambda Developer Guide, "Implementing stateful Kinesis Data Streams
- * processing"): records belong to windows by the time of their arrival, and the windows are aligned
- * to the epoch. What the function returns as state it gets with the next batch of the window; when
- * the window is over, or its state longer than 1 MB, it is invoked once more without records.
+ * The tumbling windows of one parallel batch (Lambda Developer Guide, "Implementing stateful
+ * Kinesis Data Streams processing"): records belong to windows by the time of their arrival, and
+ * the windows are aligned to the epoch. The function receives the state that it returned with the
+ * next batch of the window. When the window is over, or its state is longer than 1 MB, it is
+ * invoked once more without records.
  */
 export interface TumblingWindow {
-  /** Hands records of one window over, after the last window was closed if it was another. */
+  /** Hands over records of one window; a window that was open before is closed first. */
   handle(records: readonly PendingRecord[]): Promise<void>
-  /** The last invocation of the open window, if there is one. */
+  /** Makes the final invocation of the open window, if there is one. */
   close(): Promise<void>
   /** When the window of a record ends, in epoch milliseconds. */
   endOf(arrivalMs: number): number
   /** When the open window ends, in epoch milliseconds; undefined when none is open. */
   openEndMs(): number | undefined
   stateBytes(): number
-  /** To be kept; undefined when no window is open. */
+  /** The state to store; undefined when no window is open. */
   stateText(): string | undefined
 }
 
@@ -29,7 +30,7 @@ interface OpenWindow {
   readonly state: unknown
 }
 
-/** @param stateText of the last run */
+/** @param stateText the stored state of the last run */
 export function createTumblingWindow(
   { handler, signal }: { readonly handler: BatchHandler; readonly signal: AbortSignal },
   lengthMs: number,
@@ -50,7 +51,7 @@ export function createTumblingWindow(
   async function finish(isTerminatedEarly: boolean): Promise<void> {
     if (!open) return
     await handler.handle([], eventWindow(open, { isFinal: true, isTerminatedEarly }), signal)
-    // It was invoked, or given up as configured; a stop leaves it for the next run.
+    // After a stop the final invocation is left to the next run.
     if (signal.aborted) return
     open = undefined
     stateBytes = 0

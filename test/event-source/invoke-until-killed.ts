@@ -2,7 +2,7 @@ import { createEventSourceMappings } from '../../src/event-source/event-source-m
 import { systemClock } from '../../src/base/clock.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 
-/** Prints what its function prints, a line each, until it is killed: `<port> <data> <functions>`. */
+/** Prints the output of its function until it is killed: `<port> <data folder> <functions>`. */
 const [port = '', dataDir = '', functionsDir = ''] = process.argv.slice(2)
 const logger = createMemoryLogger(({ function: name, msg }) => {
   if (name !== undefined) process.stdout.write(`${String(msg)}\n`)

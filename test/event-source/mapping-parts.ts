@@ -50,7 +50,7 @@ export const printing = (rest = '') => `
   }
 `
 
-/** Mappings with functions (name and text) on a folder of their own, or on one that was used before. */
+/** Mappings with functions (name and text), on a folder of their own or on an existing one. */
 export async function startMappings(
   lab: { readonly port: number },
   functions: Readonly<Record<string, string>>,

@@ -4,24 +4,24 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { reasonOf } from '../../consumers/retry-backoff.ts'
 import type { LambdaFunction } from './lambda-function.ts'
 
-/** Functions run for 15 minutes at most. */
+/** A function runs for 15 minutes at most. */
 const requestTimeoutMs = 910_000
 const connectionTimeoutMs = 5_000
 const regionsMax = 32
 
 /** The functions of an AWS account, with the process's own credentials. */
-export interface AwsFunctions {
-  /** @param arn of the function, with its region */
+export interface AwsLambdaFunctions {
+  /** @param arn the ARN of the function, which names its region */
   function(arn: string): LambdaFunction
   close(): void
 }
 
-export function createAwsFunctions(): AwsFunctions {
+export function createAwsLambdaFunctions(): AwsLambdaFunctions {
   const clients = new Map<string, LambdaClient>()
 
   function clientIn(region: string): LambdaClient {
-    const known = clients.get(region)
-    if (known) return known
+    const existing = clients.get(region)
+    if (existing) return existing
     if (clients.size === regionsMax) throw new Error(`more than ${regionsMax} regions`)
     const requestHandler = new NodeHttpHandler({
       connectionTimeout: connectionTimeoutMs,
@@ -56,7 +56,7 @@ export function createAwsFunctions(): AwsFunctions {
           if (!isOfPayload(thrown)) {
             return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
           }
-          // It would be refused for ever.
+          // The service would refuse this payload at every attempt.
           const { name: errorType, message: errorMessage } = thrown
           return { kind: 'failed', requestId, errorType, errorMessage }
         }

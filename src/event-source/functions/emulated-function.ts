@@ -3,9 +3,9 @@ import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
-/** Where Lambda's Runtime Interface Emulator takes invocations. */
+/** The path on which Lambda's Runtime Interface Emulator accepts invocations. */
 const invocationPath = '/2015-03-31/functions/function/invocations'
-/** Of a synchronous answer (Lambda quotas: 6 MB). */
+/** The limit of a synchronous response (Lambda quotas: 6 MB). */
 const answerBytesMax = 6 * 1024 * 1024 + 100
 
 interface EmulatedFunction {
@@ -15,9 +15,9 @@ interface EmulatedFunction {
 }
 
 /**
- * A function in a container of AWS's base images, or whatever else speaks the emulator's protocol.
+ * A function in a container of AWS's base images, or in another server of the emulator's protocol.
  *
- * @param find what is configured now. @throws what says why there is nothing (rejects)
+ * @param find reads the current configuration; it rejects with the reason when there is none
  */
 export function createEmulatedFunction(
   clock: Clock,
@@ -88,7 +88,7 @@ async function post(
   }
 }
 
-/** @throws Error (rejects): more than a function may answer */
+/** @throws Error when the response is longer than a function's may be (rejects) */
 async function boundedText(response: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
@@ -100,7 +100,7 @@ async function boundedText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** The emulator answers 200 when the function failed: what it says has these two members. */
+/** The emulator answers 200 when the function failed, with these two members in the body. */
 function errorIn(text: string): { errorType?: string; errorMessage?: string } | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -115,7 +115,7 @@ function errorIn(text: string): { errorType?: string; errorMessage?: string } | 
   }
 }
 
-/** `fetch failed` alone says nothing: the cause does. */
+/** `fetch` only says `fetch failed`; its cause has the reason. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error ? thrown.cause : undefined
   return cause === undefined ? messageOf(thrown) : `${messageOf(thrown)}: ${messageOf(cause)}`

@@ -1,11 +1,13 @@
 import { SluiceError } from '../../base/errors.ts'
 
-/** A function as a request names it: `name`, `name:version`, or an ARN, whole or from the account on. */
+/**
+ * How a request names a function: `name`, `name:version`, an ARN, or an ARN from its account on.
+ */
 export interface FunctionName {
   readonly name: string
-  readonly qualifier?: string
-  /** Only of a whole ARN. */
-  readonly arn?: string
+  readonly qualifier?: string | undefined
+  /** Set for a whole ARN only. */
+  readonly arn?: string | undefined
 }
 
 const format =
@@ -21,11 +23,7 @@ export function parseFunctionName(text: string): FunctionName {
         'constraint: Member must be the name or the ARN of a function',
     )
   }
-  return {
-    name,
-    ...(qualifier !== undefined && { qualifier }),
-    ...(arn !== undefined && { arn: text }),
-  }
+  return { name, qualifier, arn: arn === undefined ? undefined : text }
 }
 
 export function arnOfFunction(

@@ -8,8 +8,8 @@ import type {
 } from './function-thread-messages.ts'
 
 /**
- * A function's own thread: loads the module, then answers one invocation after the other. Whatever
- * ends it (an exit, an exception that nobody catches) its parent sees.
+ * The entry of a function's thread: loads the module, then answers one invocation after the other.
+ * The parent notices when the thread ends by an exit or an uncaught exception.
  */
 const port = parentPort
 if (!port) throw new Error('This module is the entry of a thread')
@@ -27,7 +27,8 @@ const answerTooLarge = {
 type Callback = (error: unknown, result?: unknown) => void
 type Handler = (event: unknown, context: unknown, callback: Callback) => unknown
 
-const logStreamName = `${new Date(systemClock.wallMs()).toISOString().slice(0, 10).replaceAll('-', '/')}/[$LATEST]${randomUUID().replaceAll('-', '')}`
+const startDate = new Date(systemClock.wallMs()).toISOString().slice(0, 10).replaceAll('-', '/')
+const logStreamName = `${startDate}/[$LATEST]${randomUUID().replaceAll('-', '')}`
 
 const handler = await loadHandler()
 if (handler) {
@@ -62,7 +63,7 @@ async function answer(handle: Handler, call: FunctionCall): Promise<void> {
   }
 }
 
-/** Handlers return a promise, or call back: the second way is known by their third parameter. */
+/** A handler returns a promise or, when it has a third parameter, may call that callback. */
 function resultOf(handle: Handler, event: unknown, context: unknown): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const callback: Callback = (error, result) => {
@@ -77,9 +78,9 @@ function resultOf(handle: Handler, event: unknown, context: unknown): Promise<un
 const asError = (error: unknown) =>
   error instanceof Error ? error : new Error(typeof error === 'string' ? error : 'unknown')
 
-/** Lambda Developer Guide, "Using the Lambda context object to retrieve Node.js function information". */
+/** Lambda Developer Guide, "Using the Lambda context object" of Node.js functions. */
 function contextOf({ requestId, timeoutMs }: FunctionCall) {
-  // By this thread's own clock: each thread's monotonic time has a beginning of its own.
+  // By this thread's clock: the monotonic time of each thread has its own beginning.
   const deadlineMs = systemClock.monotonicMs() + timeoutMs
   return {
     callbackWaitsForEmptyEventLoop: true,

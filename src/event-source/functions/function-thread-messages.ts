@@ -1,4 +1,4 @@
-/** What the thread of a function is told at its start. */
+/** The data that the thread of a function starts with. */
 export interface FunctionThreadData {
   /** File URL of the module that exports `handler`. */
   readonly moduleUrl: string
@@ -7,18 +7,18 @@ export interface FunctionThreadData {
   readonly memoryMiB: number
 }
 
-/** One invocation. The thread gets the next one when it has answered. */
+/** One invocation. The thread receives the next one when it has answered. */
 export interface FunctionCall {
   readonly requestId: string
   /** JSON text of the event. */
   readonly payload: string
-  /** How much time it has. */
+  /** The time limit of the invocation. */
   readonly timeoutMs: number
 }
 
 export type FunctionReport =
   /** The module is loaded. */
   | { readonly kind: 'ready' }
-  /** JSON text of what the handler returned. */
+  /** JSON text of the handler's result. */
   | { readonly kind: 'returned'; readonly payload: string }
   | { readonly kind: 'failed'; readonly errorType: string; readonly errorMessage: string }

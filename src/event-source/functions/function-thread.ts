@@ -7,9 +7,11 @@ import type { FunctionReport, FunctionThreadData } from './function-thread-messa
 
 /** One instance of a function: a thread that answers one invocation at a time. */
 export interface FunctionThread {
-  /** @returns what the handler returned, or why it did not; after the second it is of no more use */
+  /**
+   * @returns the handler's result, or its failure, which says whether the thread is still usable
+   */
   call(call: { requestId: string; payload: string }, timeoutMs: number): Promise<ThreadOutcome>
-  /** Ends it, whatever it does. */
+  /** Ends the thread, also during an invocation. */
   end(): Promise<void>
 }
 
@@ -19,7 +21,7 @@ type ThreadOutcome =
       readonly kind: 'failed'
       readonly errorType: string
       readonly errorMessage: string
-      /** The thread goes on: the handler threw, and nothing worse. */
+      /** Whether the thread can take another invocation: true when the handler only threw. */
       readonly isUsable: boolean
     }
 
@@ -27,9 +29,9 @@ interface FunctionThreadOptions extends FunctionThreadData {
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** A module that has not loaded by then has failed, as in Lambda. */
+/** The time limit for loading a module, as in Lambda. */
 const loadTimeoutMs = 10_000
-/** Lines are cut there; what a function prints goes to the log line by line. */
+/** A function's output is logged line by line; longer lines are cut. */
 const lineCharactersMax = 16_384
 
 export function startFunctionThread(
@@ -47,11 +49,11 @@ export function startFunctionThread(
   logLines(worker.stdout, (line) => logger.info(fields, line))
   logLines(worker.stderr, (line) => logger.warn(fields, line))
 
-  let settle: ((outcome: ThreadOutcome | 'ready') => void) | undefined
+  let resolveReport: ((outcome: ThreadOutcome | 'ready') => void) | undefined
   let ended: ThreadOutcome | undefined
   const finish = (outcome: ThreadOutcome | 'ready') => {
-    settle?.(outcome)
-    settle = undefined
+    resolveReport?.(outcome)
+    resolveReport = undefined
   }
   const gone = (errorType: string, errorMessage: string) => {
     ended ??= { kind: 'failed', errorType, errorMessage, isUsable: false }
@@ -67,12 +69,12 @@ export function startFunctionThread(
     gone('Runtime.ExitError', `Runtime exited with exit status ${code}`),
   )
 
-  /** Waits for the next report, which says how what was begun has ended. */
+  /** Waits for the next report of the thread, for `timeoutMs` at most. */
   const next = (timeoutMs: number, timedOut: () => ThreadOutcome) =>
     new Promise<ThreadOutcome | 'ready'>((resolve) => {
       if (ended) return resolve(ended)
       const cancel = clock.after(timeoutMs, () => finish(timedOut()))
-      settle = (outcome) => {
+      resolveReport = (outcome) => {
         cancel()
         resolve(outcome)
       }

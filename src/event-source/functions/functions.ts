@@ -1,12 +1,13 @@
 /**
  * The functions that mappings invoke, by name in a folder:
  *
- *     <name>.mjs    exports handler(event, context); it runs in a thread here
+ *     <name>.mjs    exports handler(event, context), which runs in a local thread
  *     <name>.json   {"timeoutSeconds": 3, "environment": {"NAME": "value"}} for the module of that
- *                   name; or, without one, {"invokeUrl": "http://..."}: a Runtime Interface Emulator
+ *                   name; without a module, {"invokeUrl": "http://..."} of a Runtime Interface
+ *                   Emulator
  *
- * Invariants: a local name comes before any function in AWS; what stands in the folder is read anew
- * for each invocation, so that a change counts from the next one on.
+ * Invariants: a local function takes precedence over one in AWS; the folder is read anew for each
+ * invocation, so a change applies from the next invocation on.
  */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
@@ -17,7 +18,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { ifPresent } from '../../storage/file-reads.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { AwsFunctions } from './aws-lambda-functions.ts'
+import type { AwsLambdaFunctions } from './aws-lambda-functions.ts'
 import { arnOfFunction } from './function-name.ts'
 import type { FunctionName } from './function-name.ts'
 import type { LambdaFunction } from './lambda-function.ts'
@@ -27,21 +28,21 @@ import { createEmulatedFunction } from './emulated-function.ts'
 
 export interface Functions {
   /**
-   * The function of that name, which is kept and shared.
+   * The function of that name.
    * @throws SluiceError ResourceNotFoundException, InvalidParameterValueException (rejects)
    */
   find(name: FunctionName): Promise<LambdaFunction>
-  /** Ends what runs. */
+  /** Ends all threads and connections. */
   close(): Promise<void>
 }
 
 interface FunctionsOptions {
   readonly directory: string
   readonly region: string
-  /** Read at each use: in `start` it may become known later. */
+  /** Read at each use: `sluice start` may learn the account later. */
   readonly accountId: string
-  /** Absent: nothing leaves the machine. */
-  readonly aws?: AwsFunctions
+  /** Undefined when functions in AWS are not invoked. */
+  readonly aws?: AwsLambdaFunctions | undefined
 }
 
 const settingsSchema = Type.Object(
@@ -54,9 +55,9 @@ const settingsSchema = Type.Object(
 )
 type Settings = Static<typeof settingsSchema>
 
-/** As Lambda's. */
+/** Lambda's default. */
 const timeoutSecondsDefault = 3
-/** A container has its own limit, which is the right one to find. */
+/** Longer than Lambda's default, because the container enforces a limit of its own. */
 const emulatorTimeoutSecondsDefault = 60
 
 export function createFunctions(
@@ -80,7 +81,7 @@ export function createFunctions(
   async function findModule(name: string): Promise<FunctionModule> {
     const file = fileOf(name, '.mjs')
     const version = await versionOf(file)
-    if (version === undefined) throw new Error(`${file} is not there`)
+    if (version === undefined) throw new Error(`${file} does not exist`)
     const { settings, version: settingsVersion } = await readSettings(name)
     return {
       file,
@@ -98,8 +99,8 @@ export function createFunctions(
   }
 
   function localFunction(name: string, arnNow: () => string): LocalFunction {
-    const known = local.get(name)
-    if (known) return known
+    const existing = local.get(name)
+    if (existing) return existing
     const made = createLocalFunction(dependencies, {
       name,
       arnNow,
@@ -119,7 +120,8 @@ export function createFunctions(
       }
       if (name.arn !== undefined && aws) return aws.function(name.arn)
       const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`
-      const why = name.arn === undefined ? where : `${where}, and the lab invokes nothing in AWS`
+      const why =
+        name.arn === undefined ? where : `${where}, and the lab invokes no functions in AWS`
       throw new SluiceError('ResourceNotFoundException', `Function not found: ${arnNow()} (${why})`)
     },
     async close() {
@@ -129,7 +131,7 @@ export function createFunctions(
   }
 }
 
-/** Undefined for a file that is not there. */
+/** @returns undefined for a file that does not exist */
 async function versionOf(file: string): Promise<string | undefined> {
   try {
     const stats = await ifPresent(stat(file))

@@ -1,14 +1,14 @@
 import type { Clock } from '../../base/clock.ts'
 import type { FunctionThread } from './function-thread.ts'
 
-/** The instances of one function: each has one invocation at a time, and is kept for the next. */
+/** The instances of one function: each takes one invocation at a time and stays for the next. */
 interface InstancePool<Module extends { readonly version: string }> {
-  /** An idle instance of this version, or a new one; waits while there are too many. */
+  /** An idle instance of this version, or a new one; waits while all instances are busy. */
   acquire(module: Module): Promise<Instance>
-  /** @param isUsable whether it can take another invocation; else it is ended */
+  /** @param isUsable whether the instance can take another invocation; otherwise it is ended */
   release(instance: Instance, isUsable: boolean): Promise<void>
   end(instance: Instance): Promise<void>
-  /** Ends all, also those that are busy. */
+  /** Ends all instances, busy ones too. */
   close(): Promise<void>
 }
 
@@ -17,7 +17,7 @@ interface Instance {
   readonly version: string
 }
 
-/** Of one function at a time. */
+/** The instances of one function that may exist at a time. */
 const instancesMax = 10
 const idleMsMax = 300_000
 
@@ -26,9 +26,9 @@ export function createInstancePool<Module extends { readonly version: string }>(
   start: (module: Module) => FunctionThread,
 ): InstancePool<Module> {
   const all = new Set<Instance>()
-  /** With what cancels the end of their idle time. */
+  /** Idle instances, each with the function that cancels its idle timeout. */
   const idle = new Map<Instance, () => void>()
-  /** As many as there are lanes. */
+  /** Bounded by the number of parallel batches that invoke the function. */
   const waiting: (() => void)[] = []
 
   function take(instance: Instance): Instance {

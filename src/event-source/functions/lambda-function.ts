@@ -1,7 +1,7 @@
-/** A function as a mapping invokes it. */
+/** A function that a mapping can invoke. */
 export interface LambdaFunction {
   /**
-   * Invokes it and waits for its answer; aborting gives up the waiting. Never rejects.
+   * Invokes the function and waits for its response until `signal` aborts. Never rejects.
    *
    * @param payload JSON text
    */
@@ -10,12 +10,12 @@ export interface LambdaFunction {
 
 export type InvokeOutcome =
   | { readonly kind: 'returned'; readonly requestId: string; readonly payload: string }
-  /** It threw, timed out, exited or returned what is no JSON: it counts as an attempt. */
+  /** The function threw, timed out, exited or returned no JSON; this counts as an attempt. */
   | {
       readonly kind: 'failed'
       readonly requestId: string
       readonly errorType: string
       readonly errorMessage: string
     }
-  /** It was not reached: it is not there, or not yet, or throttled. */
+  /** The function was not reached: it does not exist, is starting, or is throttled. */
   | { readonly kind: 'notInvoked'; readonly requestId: string; readonly reason: string }

@@ -6,10 +6,10 @@ import { startFunctionThread } from './function-thread.ts'
 import { createInstancePool } from './instance-pool.ts'
 import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
-/** A module of the functions folder, as it is now. */
+/** The current state of a module in the functions folder. */
 export interface FunctionModule {
   readonly file: string
-  /** Differs when the module or its settings have changed. */
+  /** Changes with the module and with its settings. */
   readonly version: string
   readonly timeoutMs: number
   readonly environment: Readonly<Record<string, string>>
@@ -17,24 +17,25 @@ export interface FunctionModule {
 
 interface LocalFunctionOptions {
   readonly name: string
-  /** As it is now, for each instance that begins: the account may become known later. */
+  /** Read for each new instance: `sluice start` may learn the account later. */
   readonly arnNow: () => string
   readonly region: string
-  /** @throws what says why there is none (rejects) */
+  /** @throws Error that says why the module is missing or unusable (rejects) */
   readonly findModule: () => Promise<FunctionModule>
 }
 
 export interface LocalFunction extends LambdaFunction {
-  /** Ends its instances, also those that are busy. */
+  /** Ends all instances, busy ones too. */
   close(): Promise<void>
 }
 
-/** Of each instance. */
+/** The memory of each instance. */
 const memoryMiB = 512
 
 /**
- * A function that is a module here: each instance is a thread that keeps what the module holds, and
- * answers one invocation at a time. A change of the file takes the next invocation to a new one.
+ * A function that is a local module. Each instance is a thread that loads the module once and
+ * answers one invocation at a time. After a change of the file, the next invocation starts a new
+ * instance.
  */
 export function createLocalFunction(
   dependencies: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
@@ -42,7 +43,7 @@ export function createLocalFunction(
 ): LocalFunction {
   const pool = createInstancePool(dependencies.clock, (module: FunctionModule) =>
     startFunctionThread(dependencies, {
-      // The version tells a changed module from the one that was loaded before.
+      // The query makes Node load a changed module anew.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
       functionName: name,
       functionArn: arnNow(),
@@ -76,7 +77,7 @@ export function createLocalFunction(
   }
 }
 
-/** What Lambda tells a function by its environment, as far as it holds here. Nothing else is inherited. */
+/** Lambda's own environment variables, where they apply. Nothing else is inherited. */
 function lambdaEnvironment(name: string, region: string): Readonly<Record<string, string>> {
   return {
     AWS_REGION: region,

@@ -3,11 +3,11 @@ import type { FaultEffect, FaultRule } from './faults.ts'
 import { isObject } from '../wire/validation.ts'
 
 /**
- * Reads a fault rule that came as JSON: a member that is not known, or that says nothing together
- * with the others, is refused, because a rule that silently never applies is worse than none.
+ * Reads a fault rule from JSON. An unknown member, or one that has no meaning together with the
+ * others, is refused, because a rule that silently never applies is worse than none.
  */
 
-/** What a value must be, in words, and whether it is. */
+/** A kind of value: its description, and a test for it. */
 interface Kind {
   readonly text: string
   is(value: unknown): boolean
@@ -44,7 +44,7 @@ const probability: Kind = {
 }
 const failureStatus = integer(400, 599)
 
-/** The members of each effect; those after `optional` may be left out. */
+/** The required and the optional members of each effect. */
 const effects: Readonly<Record<FaultEffect['kind'], { required: Members; optional?: Members }>> = {
   error: { required: { code: errorCode }, optional: { message: text, status: failureStatus } },
   html: { required: { status: failureStatus } },
@@ -115,13 +115,12 @@ function checkMembers(
   required: Members,
   optional: Members,
 ): void {
-  const known: Members = { ...required, ...optional }
+  const allowed: Members = { ...required, ...optional }
   for (const [name, value] of Object.entries(given)) {
-    const kind = Object.hasOwn(known, name) ? known[name] : undefined
+    const kind = Object.hasOwn(allowed, name) ? allowed[name] : undefined
     if (!kind) {
-      throw invalid(
-        `${path}${name} is not a known member; there are ${Object.keys(known).join(', ') || 'none'}`,
-      )
+      const names = Object.keys(allowed).join(', ') || 'none'
+      throw invalid(`${path}${name} is not a known member; there are ${names}`)
     }
     if (!kind.is(value)) throw invalid(`${path}${name} must be ${kind.text}`)
   }

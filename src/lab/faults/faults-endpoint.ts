@@ -9,33 +9,33 @@ import { answer, hostOf } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
 
 /**
- * Fault rules over HTTP, for whoever tests a producer or consumer in another process:
+ * Fault rules over HTTP, for tests of producers and consumers in other processes:
  *
  *     GET    /_faults        {"faults": [{"id", "rule", "appliedCount", "remainingCount"}, ...]}
  *     POST   /_faults        a rule -> 201 and its item
- *     DELETE /_faults        204; every rule is gone
+ *     DELETE /_faults        204; removes every rule
  *     GET    /_faults/{id}   its item
  *     DELETE /_faults/{id}   204
  *
- * An error is `{"message"}` with its code in `x-amzn-ErrorType`, as the HTTP API of the engine has
- * it. Nobody signs these requests, also when the lab is strict; a page in a browser is kept out.
+ * An error is `{"message"}` with its code in `x-amzn-ErrorType`, as in the HTTP API of the engine.
+ * These requests are never signed, not even in a strict lab; requests of web pages are refused.
  */
 interface FaultsEndpoint {
   readonly faults: Faults
   readonly logger: Logger
   /** The name or address that the lab listens on. */
   readonly host: string
-  /** The operator answers for the network: see origin-guard.ts. */
+  /** Whether any `Host` header is accepted: see origin-guard.ts. */
   readonly insecure: boolean
 }
 
 const jsonType = 'application/json'
 const pathForm = /^\/_faults(?:\/([^/]*))?$/
 
-/** True when the request is meant for this endpoint. */
+/** Whether the request is for this endpoint. */
 export const isFaultsRequest = (request: LabRequest) => pathForm.test(pathOf(request))
 
-/** Carries a request out. Never throws. */
+/** Executes a request. Never throws. */
 export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): LabAnswer {
   try {
     const host = hostOf(request)

@@ -1,74 +1,74 @@
 import { statusOf } from '../wire/service-error.ts'
 
 /**
- * Faults on demand: rules, as plain data, that make the lab fail the way Kinesis and STS fail.
+ * Fault injection: rules, as plain data, that make the lab fail the way Kinesis and STS fail.
  *
- * A rule applies to what all of its selectors match, at most `times` times, each time with
- * `probability`. Rules are asked in the order in which they were added. The randomness is seeded,
- * so a run can be repeated. For example:
+ * A rule applies to calls that all of its selectors match, at most `times` times, each time with
+ * `probability`. Rules are tested in the order in which they were added. The random numbers are
+ * seeded, so a run can be repeated. For example:
  *
  *     // The first three tries of one key are throttled.
  *     { partitionKey: 'device-1', times: 3,
  *       effect: { kind: 'failEntries', code: 'ProvisionedThroughputExceededException' } }
- *     // A role that may put single records only, and one that nobody may assume.
+ *     // A role that may only put single records, and a role that cannot be assumed.
  *     { operation: 'PutRecords', effect: { kind: 'error', code: 'AccessDeniedException' } }
  *     { operation: 'AssumeRole', roleArn, effect: { kind: 'error', code: 'AccessDenied' } }
- *     // Every hundredth put is stored, but its client never learns of it.
+ *     // One put in a hundred is stored without an answer to the client.
  *     { operation: 'PutRecord', probability: 0.01, effect: { kind: 'dropAnswer' } }
  */
 export interface FaultRule {
-  /** `PutRecords`, `AssumeRole`, ...; absent: every operation. */
+  /** `PutRecords`, `AssumeRole`, ...; undefined selects every operation. */
   readonly operation?: string
   readonly streamName?: string
-  /** Of the record, for `failEntries`; for other effects, of any record of the call. */
+  /** For `failEntries`, the key of the record; for other effects, of any record of the call. */
   readonly partitionKey?: string
-  /** Of the record, for `failEntries`; for other effects, the shard that the call reads. */
+  /** For `failEntries`, the shard of the record; for other effects, the one that the call reads. */
   readonly shardId?: string
   /** `failEntries` only: positions in the call, from 0. */
   readonly positions?: readonly number[]
   /** AssumeRole only. */
   readonly roleArn?: string
-  /** Who signed the call. */
+  /** The access key that signed the call. */
   readonly accessKeyId?: string
-  /** Calls that the rule applies to; for `failEntries`, entries. Absent: without end. */
+  /** How many calls (for `failEntries`, entries) the rule applies to; undefined has no limit. */
   readonly times?: number
-  /** Matching calls (entries) that are let through first. */
+  /** How many matching calls (entries) pass first. */
   readonly after?: number
-  /** 0 to 1; absent: 1. */
+  /** 0 to 1; the default is 1. */
   readonly probability?: number
   readonly effect: FaultEffect
 }
 
 export type FaultEffect =
-  /** Nothing is carried out; the answer is an error of the API. */
+  /** The call is not executed; the response is an error of the API. */
   | {
       readonly kind: 'error'
       /** `ProvisionedThroughputExceededException`, `AccessDeniedException`, ... */
       readonly code: string
       readonly message?: string
-      /** HTTP status; absent: that of the code. */
+      /** HTTP status; by default the status of the code. */
       readonly status?: number
     }
-  /** Nothing is carried out; the answer is a page of HTML, as a load balancer sends it. */
+  /** The call is not executed; the response is an HTML page, as a load balancer sends it. */
   | { readonly kind: 'html'; readonly status: number }
-  /** Single records of PutRecords and PutRecord fail, the others are stored. */
+  /** Single records of PutRecords and PutRecord fail; the others are stored. */
   | {
       readonly kind: 'failEntries'
       readonly code: 'ProvisionedThroughputExceededException' | 'InternalFailure'
     }
-  /** The call waits before it is carried out. */
+  /** The call waits before it is executed. */
   | { readonly kind: 'delay'; readonly delayMs: number }
-  /** The call is not carried out and the connection is cut. */
+  /** The call is not executed, and the connection is closed. */
   | { readonly kind: 'dropCall' }
-  /** The call is carried out, then the connection is cut instead of an answer. */
+  /** The call is executed, and the connection is closed instead of a response. */
   | { readonly kind: 'dropAnswer' }
 
-/** A call, as rules and the list of calls see it. */
+/** The members of a call that rules and the list of calls use. */
 export interface CallSubject {
   readonly operation: string
   readonly streamName?: string
   readonly partitionKeys: readonly string[]
-  /** Of GetShardIterator, GetRecords and SubscribeToShard. */
+  /** For GetShardIterator, GetRecords and SubscribeToShard. */
   readonly shardId?: string
   readonly roleArn?: string
   readonly accessKeyId?: string
@@ -77,14 +77,14 @@ export interface CallSubject {
 interface EntrySubject {
   readonly partitionKey: string
   readonly shardId: string
-  /** In the call, from 0. */
+  /** The position in the call, from 0. */
   readonly position: number
 }
 
-/** What is to happen to a call as a whole. */
+/** The faults that apply to a call as a whole. */
 export interface CallFaults {
   readonly delayMs: number
-  /** Instead of carrying the call out. */
+  /** Replaces the execution of the call. */
   readonly instead?: Extract<FaultEffect, { kind: 'error' | 'html' | 'dropCall' }>
   readonly dropsAnswer: boolean
 }
@@ -93,26 +93,26 @@ export type EntryFailureCode = Extract<FaultEffect, { kind: 'failEntries' }>['co
 
 export interface Faults {
   /**
-   * Adds a rule. `matches`, for tests in the same process, is one more selector.
+   * Adds a rule. `matches` is an additional selector for tests in the same process.
    * @throws RangeError when the list of rules is full
    */
   add(
     rule: FaultRule,
     matches?: (call: CallSubject, entry: EntrySubject | undefined) => boolean,
   ): AddedFault
-  /** False when there is no rule of that id. */
+  /** @returns false when there is no rule of that id */
   remove(id: string): boolean
   clear(): void
-  /** In the order in which they are asked. */
+  /** The rules in the order in which they are tested. */
   list(): readonly ListedFault[]
-  /** Decides about a call, and counts. */
+  /** Decides on a call, and counts it. */
   onCall(call: CallSubject): CallFaults
-  /** Decides about one record of a put, and counts; undefined: it is stored. */
+  /** Decides on one record of a put, and counts it; undefined stores the record. */
   onEntry(call: CallSubject, entry: EntrySubject): EntryFailureCode | undefined
 }
 
 interface AddedFault {
-  /** Never given twice. */
+  /** Ids are never reused. */
   readonly id: string
   /** How often the rule has applied. */
   appliedCount(): number
@@ -123,7 +123,7 @@ interface ListedFault {
   readonly id: string
   readonly rule: FaultRule
   readonly appliedCount: number
-  /** How often it can still apply; absent for a rule without end. */
+  /** How often the rule can still apply; undefined for a rule without a limit. */
   readonly remainingCount?: number
 }
 

@@ -1,5 +1,5 @@
 import { endSubscriptions, parseConsumerArn } from '../streams/fan-out-consumer.ts'
-import type { Consumer } from '../streams/fan-out-consumer.ts'
+import type { FanOutConsumer } from '../streams/fan-out-consumer.ts'
 import { ServiceError, invalidArgument, notFound } from '../wire/service-error.ts'
 import type { Stream } from '../streams/stream.ts'
 import { integer, required, structure, timestampMs } from '../wire/validation.ts'
@@ -12,7 +12,7 @@ import { openPage, sealPage } from './pages.ts'
 import { checkTags } from './tags.ts'
 
 const consumersPerStreamMax = 20
-/** Of all streams together, while they are CREATING. */
+/** The consumers of all streams that may be CREATING at the same time. */
 const consumersCreatingMax = 5
 const consumersListedMax = 100
 
@@ -32,7 +32,7 @@ export const registerStreamConsumer = operation(
     const consumer = newConsumer(context, stream, name, tagged)
     stream.consumers.set(name, consumer)
     context.streams.touch(stream)
-    context.streams.passConsumer(() => {
+    context.streams.afterConsumerStatus(() => {
       if (consumer.status === 'CREATING') consumer.status = 'ACTIVE'
     })
     return { Consumer: { ...description(consumer, wire), ConsumerStatus: 'CREATING' } }
@@ -69,9 +69,9 @@ function newConsumer(
   stream: Stream,
   name: string,
   tagged: Readonly<Record<string, string>>,
-): Consumer {
+): FanOutConsumer {
   const createdMs = clock.wallMs()
-  // A consumer never gets the ARN of a namesake that was there before.
+  // A consumer never gets the ARN of an earlier consumer of the same name.
   const seconds = Math.max(Math.floor(createdMs / 1000), stream.lastConsumerSeconds + 1)
   return {
     name,
@@ -101,7 +101,7 @@ export const deregisterStreamConsumer = operation(
     consumer.status = 'DELETING'
     endSubscriptions(consumer)
     context.streams.touch(stream)
-    context.streams.passConsumer(() => {
+    context.streams.afterConsumerStatus(() => {
       if (stream.consumers.get(consumer.name) !== consumer) return
       stream.consumers.delete(consumer.name)
       const { seconds = 0 } = parseConsumerArn(consumer.arn) ?? {}
@@ -160,7 +160,7 @@ export const listStreamConsumers = operation(
   },
 )
 
-const description = (consumer: Consumer, wire: WireFormat) => ({
+const description = (consumer: FanOutConsumer, wire: WireFormat) => ({
   ConsumerName: consumer.name,
   ConsumerARN: consumer.arn,
   ConsumerStatus: consumer.status,
@@ -175,11 +175,11 @@ interface ConsumerNaming {
 
 interface FoundConsumer {
   readonly stream: Stream
-  readonly consumer: Consumer
+  readonly consumer: FanOutConsumer
 }
 
 /**
- * The consumer that a request means: by its ARN, or by its name and its stream's ARN.
+ * The consumer that a request names: by its ARN, or by its name and its stream's ARN.
  * @throws ServiceError InvalidArgumentException, ResourceNotFoundException
  */
 function consumerOf(context: OperationContext, input: ConsumerNaming): FoundConsumer {
@@ -199,13 +199,13 @@ function consumerOf(context: OperationContext, input: ConsumerNaming): FoundCons
     (ConsumerName !== undefined && ConsumerName !== found.consumer.name)
   if (isOther) {
     throw invalidArgument(
-      `ConsumerARN ${ConsumerARN} does not go with the StreamARN or the ConsumerName given.`,
+      `ConsumerARN ${ConsumerARN} does not match the StreamARN or the ConsumerName given.`,
     )
   }
   return found
 }
 
-/** @throws ServiceError ResourceNotFoundException also for a namesake that was registered before */
+/** @throws ServiceError ResourceNotFoundException, also for the ARN of an earlier consumer */
 export function consumerByArn(context: OperationContext, arn: string): FoundConsumer {
   const parts = parseConsumerArn(arn)
   if (!parts) throw notFound(`Consumer ${arn} not found.`)

@@ -31,7 +31,7 @@ import {
 import { subscribeToShard } from './subscribe.ts'
 import { addTagsToStream, listTagsForStream, removeTagsFromStream } from './tags.ts'
 
-/** Every operation of Kinesis that the lab has, by name. */
+/** The operations of Kinesis that the lab supports, by name. */
 export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
   [
     addTagsToStream,

@@ -101,9 +101,9 @@ interface ListShardsRequest {
 
 interface ShardPage {
   readonly stream: Stream
-  /** Those still to be listed, in order. */
+  /** The shards that remain to be listed, in order. */
   readonly shards: readonly Shard[]
-  /** Kept from page to page. */
+  /** The filter of the first page, which applies to all pages. */
   readonly filter: ShardFilter | undefined
 }
 
@@ -119,19 +119,21 @@ function firstShards(context: OperationContext, input: ListShardsRequest): Shard
 function nextShards(context: OperationContext, token: string, input: ListShardsRequest): ShardPage {
   const { StreamName, StreamCreationTimestamp, ExclusiveStartShardId } = input
   if ([StreamName, StreamCreationTimestamp, ExclusiveStartShardId].some((m) => m !== undefined)) {
-    throw invalidArgument('NextToken names the stream and the place: nothing else may name them.')
+    throw invalidArgument(
+      'NextToken names the stream and the position: no other member may name them.',
+    )
   }
   const page = openPage(context, 'listShards', token)
   const stream = context.streams.get(page.streamName ?? '')
   if (input.StreamARN !== undefined && input.StreamARN !== stream.arn) {
     throw invalidArgument(`The NextToken is not of stream ${input.StreamARN}.`)
   }
-  // Sealed by this server from a ShardFilter, or empty.
+  // This server sealed the filter: it is a ShardFilter, or empty.
   const filter = page.filter?.['Type'] ? (page.filter as unknown as ShardFilter) : undefined
   return { stream, shards: shardsListed(context, stream, filter, page.after), filter }
 }
 
-/** @throws ServiceError ResourceNotFoundException when a namesake of the stream is meant */
+/** @throws ServiceError ResourceNotFoundException for another stream of the same name */
 export function refuseOtherCreation(
   context: OperationContext,
   stream: Stream,
@@ -162,15 +164,15 @@ function shardsListed(
   return stream.shards.filter((shard) => (after === undefined || shard.id > after) && holds(shard))
 }
 
-/** Shards that expired are listed by no filter: the stream has them no more. */
+/** No filter lists expired shards: they are removed from the stream. */
 function filterOf(stream: Stream, filter: ShardFilter | undefined): (shard: Shard) => boolean {
   const ids = new Set(stream.shards.map(({ id }) => id))
-  // Both that need a time have one by then: see checkFilter.
+  // checkFilter has made sure that the filters which need a time have one.
   const atMs = filter?.Timestamp ?? 0
   const filters: Readonly<Record<ShardFilter['Type'], (shard: Shard) => boolean>> = {
     AFTER_SHARD_ID: () => true,
     FROM_TRIM_HORIZON: () => true,
-    // A shard begins when its parents end: while one of these is here, it began after the horizon.
+    // A shard begins when its parents end: while a parent is listed, it began after the horizon.
     AT_TRIM_HORIZON: ({ parentIds }) => !parentIds.some((id) => ids.has(id)),
     AT_LATEST: (shard) => shard.closedMs === undefined,
     AT_TIMESTAMP: openAt(atMs),

@@ -6,7 +6,7 @@ import type { Shard, Stream } from '../streams/stream.ts'
 import { integer, map, oneOf, required, structure, text } from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
-/** Members that several operations share, with the constraints of the Kinesis API Reference. */
+/** Members of several operations, with the constraints of the Kinesis API Reference. */
 export const streamName = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
 export const streamArn = text({
   min: 1,
@@ -34,7 +34,7 @@ export const consumerArn = text({
     'arn:aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+',
 })
 
-/** The two ways to name a stream, in every operation on one. */
+/** The two members that name a stream, in every operation on a stream. */
 export const streamMembers = { StreamName: streamName, StreamARN: streamArn } as const
 
 export interface StreamNaming {
@@ -43,12 +43,12 @@ export interface StreamNaming {
 }
 
 /**
- * The name of the stream that a request means.
+ * The name of the stream of a request.
  *
- * @throws ServiceError InvalidArgumentException when it names none, or two;
+ * @throws ServiceError InvalidArgumentException when the request names no stream, or two;
  *   ResourceNotFoundException for an ARN of another account or region
  */
-export function nameOf(context: OperationContext, input: StreamNaming): string {
+export function streamNameOf(context: OperationContext, input: StreamNaming): string {
   const { StreamName: name, StreamARN: arn } = input
   if (arn === undefined) {
     if (name === undefined) throw invalidArgument('Either StreamName or StreamARN must be given.')
@@ -65,12 +65,12 @@ export function nameOf(context: OperationContext, input: StreamNaming): string {
   return named
 }
 
-/** The stream that a request means. @throws ServiceError as `nameOf`, ResourceNotFoundException */
+/** The stream of a request. @throws ServiceError as `streamNameOf`; ResourceNotFoundException */
 export const streamOf = (context: OperationContext, input: StreamNaming): Stream =>
-  context.streams.get(nameOf(context, input))
+  context.streams.get(streamNameOf(context, input))
 
 /**
- * A stream that is being made takes no records and gives none, as if it were not there.
+ * Refuses reads and writes of a stream that is being created, as if it did not exist.
  * @throws ServiceError ResourceNotFoundException
  */
 export function refuseUnready({ accountId }: OperationContext, { name, status }: Stream): void {
@@ -91,8 +91,8 @@ export function shardOf(context: OperationContext, stream: Stream, id: string): 
 }
 
 /**
- * The number in a shard id; Kinesis takes any name before the dash.
- * @returns -1 for a text that can be no shard's id
+ * The number in a shard id; Kinesis accepts any name before the dash.
+ * @returns -1 for a text that cannot be a shard's id
  */
 function shardNumberOf(id: string): number {
   const digits = /^[a-zA-Z0-9_.]*-?(\d{1,12})$/.exec(id)?.[1]
@@ -111,7 +111,7 @@ export function explicitHashKeyOf(digits: string | undefined): bigint | undefine
   return value
 }
 
-/** What Kinesis says of a shard that is over its limits, for a call or for one of its records. */
+/** Kinesis's message for a shard that is over its limits, for a call or one of its records. */
 export const rateExceededMessage = (context: OperationContext, stream: Stream, shard: Shard) =>
   `Rate exceeded for shard ${shard.id} in stream ${stream.name} under account ${context.accountId}.`
 

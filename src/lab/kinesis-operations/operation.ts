@@ -9,7 +9,7 @@ import { readRequest } from '../wire/validation.ts'
 import type { Shape } from '../wire/validation.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
-/** What operations work on. */
+/** What operations need. */
 export interface OperationContext {
   readonly clock: Clock
   readonly accountId: string
@@ -18,37 +18,37 @@ export interface OperationContext {
   readonly tokens: Tokens
   readonly faults: Faults
   readonly limits: LimitSwitches
-  /** Gives the stream of a put, where a missing one may be made on the spot. */
+  /** Returns the stream of a put; the lab may be configured to create a missing one. */
   streamForPut(name: string): Stream
 }
 
-/** One request, as far as it is not the operation's input. */
+/** One request without the operation's input. */
 interface Exchange {
   readonly call: CallSubject
-  /** Makes the members of the output that are bytes or times. */
+  /** Encodes the members of the output that are bytes or times. */
   readonly wire: WireFormat
 }
 
-/** The output of an operation, by member. */
+/** The members of an operation's output. */
 export type Output = Readonly<Record<string, unknown>>
 
-/** The output of SubscribeToShard: begins to write it to the body of the answer. */
+/** The output of SubscribeToShard: a function that begins to write events to the response. */
 export type OpenEvents = (body: Writable) => void
 
-/** Undefined for operations that answer with an empty body. */
+/** Undefined for operations whose response has an empty body. */
 type Outcome = Output | OpenEvents | undefined
 
 export interface Operation {
   readonly name: string
   /**
-   * Reads the input, checks it and carries the operation out.
+   * Reads and checks the input, and executes the operation.
    *
    * @throws ServiceError
    */
   run(context: OperationContext, input: unknown, exchange: Exchange): Outcome
 }
 
-/** An operation of the API: the shape of its input and what it does. */
+/** Defines an operation of the API by the shape of its input and its implementation. */
 export function operation<Input>(
   name: string,
   input: Shape<Input>,

@@ -2,12 +2,12 @@ import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import { isObject } from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
-/** Where a listing goes on: what a NextToken holds. */
+/** Where a listing continues: the content of a NextToken. */
 interface Page {
-  /** The name or id that the next page begins behind. */
+  /** The last name or id of the page before. */
   readonly after: string
   readonly streamName?: string
-  /** Of ListShards: what the first page was filtered by. */
+  /** For ListShards: the filter of the first page. */
   readonly filter?: Readonly<Record<string, unknown>> | undefined
 }
 
@@ -29,6 +29,6 @@ export function openPage(context: OperationContext, kind: Listing, token: string
       `NextToken expired. It was made ${ageMs} ms ago and can be used for ${tokenLifetimeMs} ms.`,
     )
   }
-  // Sealed by this server from a Page.
+  // This server sealed it from a Page.
   return content as unknown as Page
 }

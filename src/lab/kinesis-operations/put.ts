@@ -3,12 +3,12 @@ import { parseSequenceNumber } from '../streams/sequence-number.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import { encryptionOf, shardFor } from '../streams/stream.ts'
 import type { Stream } from '../streams/stream.ts'
-import type { PutPlace } from '../streams/shard-storage.ts'
+import type { RecordPosition } from '../streams/shard-storage.ts'
 import { blob, list, required, structure } from '../wire/validation.ts'
 import {
   explicitHashKeyOf,
   hashKey,
-  nameOf,
+  streamNameOf,
   partitionKey,
   rateExceededMessage,
   refuseUnready,
@@ -42,11 +42,11 @@ export const putRecord = operation(
     const stream = streamFor(context, input)
     checkSize(stream, input)
     checkOrdering(context, stream, input.SequenceNumberForOrdering)
-    const place = store(context, call, stream, input, 0)
-    if ('failure' in place) throw new ServiceError(place.failure, place.message)
+    const stored = store(context, call, stream, input, 0)
+    if ('failure' in stored) throw new ServiceError(stored.failure, stored.message)
     return {
-      ShardId: place.shardId,
-      SequenceNumber: place.sequenceNumber,
+      ShardId: stored.shardId,
+      SequenceNumber: stored.sequenceNumber,
       EncryptionType: encryptionOf(stream),
     }
   },
@@ -60,7 +60,7 @@ export const putRecords = operation(
   }),
   (context, input, { call }) => {
     const stream = streamFor(context, input)
-    // The call is refused as a whole if one record is: nothing is stored before all are checked.
+    // One invalid record refuses the whole call, so all are checked before one is stored.
     const callBytes = input.Records.reduce((sum, entry) => sum + checkSize(stream, entry), 0)
     if (callBytes > callBytesMax) {
       throw invalidArgument(`The records of a call may have ${callBytesMax} bytes: ${callBytes}.`)
@@ -69,12 +69,12 @@ export const putRecords = operation(
 
     let failedRecordCount = 0
     const results = input.Records.map((entry, position) => {
-      const place = store(context, call, stream, entry, position)
-      if (!('failure' in place)) {
-        return { SequenceNumber: place.sequenceNumber, ShardId: place.shardId }
+      const stored = store(context, call, stream, entry, position)
+      if (!('failure' in stored)) {
+        return { SequenceNumber: stored.sequenceNumber, ShardId: stored.shardId }
       }
       failedRecordCount++
-      return { ErrorCode: place.failure, ErrorMessage: place.message }
+      return { ErrorCode: stored.failure, ErrorMessage: stored.message }
     })
     return {
       FailedRecordCount: failedRecordCount,
@@ -84,9 +84,9 @@ export const putRecords = operation(
   },
 )
 
-/** The stream of a put, where what is past its retention makes room first. */
+/** The stream of a put. Its expired records are removed first, to make room. */
 function streamFor(context: OperationContext, input: StreamNaming): Stream {
-  const stream = context.streamForPut(nameOf(context, input))
+  const stream = context.streamForPut(streamNameOf(context, input))
   refuseUnready(context, stream)
   context.streams.trim(stream)
   return stream
@@ -103,7 +103,7 @@ function store(
   stream: Stream,
   entry: Entry,
   position: number,
-): PutPlace | EntryFailure {
+): RecordPosition | EntryFailure {
   const key = entry.PartitionKey
   const shard = shardFor(stream, key, explicitHashKeyOf(entry.ExplicitHashKey))
   const subject = { partitionKey: key, shardId: shard.id, position }
@@ -124,7 +124,7 @@ function store(
 const sizeOf = (entry: Entry) => entry.Data.length + Buffer.byteLength(entry.PartitionKey)
 
 /**
- * The size of a record that its stream takes.
+ * The size of a record, if its stream accepts it.
  * @throws ServiceError InvalidArgumentException over the limit of the stream
  */
 function checkSize(stream: Stream, entry: Entry): number {
@@ -139,8 +139,8 @@ function checkSize(stream: Stream, entry: Entry): number {
 }
 
 /**
- * The number must be one that this stream gave out. It takes no further work: whatever a shard
- * gave out before is lower than what it gives out next.
+ * The number must be one that this stream assigned. Nothing else is needed for the ordering: a
+ * shard always assigns higher numbers than before.
  */
 function checkOrdering(context: OperationContext, stream: Stream, given: string | undefined): void {
   if (given === undefined) return
@@ -155,7 +155,7 @@ function checkOrdering(context: OperationContext, stream: Stream, given: string 
     return
   }
   throw invalidArgument(
-    `SequenceNumberForOrdering ${given} was not given out by stream ${stream.name} ` +
+    `SequenceNumberForOrdering ${given} was not assigned by stream ${stream.name} ` +
       `under account ${context.accountId}.`,
   )
 }

@@ -7,7 +7,7 @@ import { shardIdOf } from '../streams/stream.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
 import { oneOf, required, structure, text, timestampMs } from '../wire/validation.ts'
 import {
-  nameOf,
+  streamNameOf,
   rateExceeded,
   refuseUnready,
   resultsMax,
@@ -32,7 +32,7 @@ export const iteratorTypes = [
   'AT_TIMESTAMP',
 ] as const
 
-/** Where reading begins, by whichever names the operation has for the members. */
+/** Where reading begins, independent of the operation's names for the members. */
 interface ReadingPosition {
   readonly type: (typeof iteratorTypes)[number]
   readonly sequenceNumber: string | undefined
@@ -75,21 +75,21 @@ export function startingOrdinal(
   start: ReadingPosition,
 ): number {
   refuseMixedPosition(start)
-  const place = () => placeOf(context, stream, shard, start.sequenceNumber)
+  const found = () => positionOf(context, stream, shard, start.sequenceNumber)
   const ordinals: Readonly<Record<ReadingPosition['type'], () => number>> = {
     TRIM_HORIZON: () => shard.log.firstOrdinal(),
     LATEST: () => shard.log.nextOrdinal(),
     AT_TIMESTAMP: () => ordinalAtTime(context, shard, start.atMs),
     AT_SEQUENCE_NUMBER: () => {
-      const { ordinal, isBehind } = place()
+      const { ordinal, isBehind } = found()
       return isBehind ? ordinal + 1 : ordinal
     },
-    AFTER_SEQUENCE_NUMBER: () => place().ordinal + 1,
+    AFTER_SEQUENCE_NUMBER: () => found().ordinal + 1,
   }
   return ordinals[start.type]()
 }
 
-/** A sequence number belongs to two of the types, and to no other. */
+/** Only two of the types take a sequence number, and they need it. */
 function refuseMixedPosition({ type, sequenceNumber: given }: ReadingPosition): void {
   const takesNumber = type === 'AT_SEQUENCE_NUMBER' || type === 'AFTER_SEQUENCE_NUMBER'
   if (takesNumber === (given !== undefined)) return
@@ -110,29 +110,30 @@ function ordinalAtTime(context: OperationContext, shard: Shard, atMs: number | u
   return shard.log.firstArrivedSince(atMs)
 }
 
-/** A place in a shard: a record, or, if `isBehind`, what comes right after it. */
-interface Place {
+/** A position in a shard: a record or, if `isBehind`, the position directly behind it. */
+interface ShardPosition {
   readonly ordinal: number
   readonly isBehind: boolean
 }
 
-function placeOf(
+function positionOf(
   context: OperationContext,
   stream: Stream,
   shard: Shard,
   given: string | undefined,
-): Place {
+): ShardPosition {
   const parts = given === undefined ? undefined : parseSequenceNumber(given)
   const isOfShard = parts?.shardNumber === shard.number && parts.shardCreatedMs === shard.createdMs
-  // A closed shard has an ending sequence number, too, one behind its last record.
+  // A closed shard also has an ending sequence number, directly behind its last record.
   const endOrdinal = shard.log.nextOrdinal() + (shard.closedMs === undefined ? 0 : 1)
   if (!parts || !isOfShard || parts.ordinal >= endOrdinal) {
     throw invalidArgument(
-      `StartingSequenceNumber ${given} is none of shard ${shard.id} in stream ${stream.name} ` +
+      `StartingSequenceNumber ${given} does not belong to shard ${shard.id} in stream ` +
+        `${stream.name} ` +
         `under account ${context.accountId}.`,
     )
   }
-  // A ContinuationSequenceNumber has the ordinal of the record before it, and a later arrival.
+  // A ContinuationSequenceNumber has the ordinal of the record before it, and a later arrival time.
   const record = shard.log.at(parts.ordinal)
   const isBehind = record !== undefined && parts.arrivalMs > record.arrivalMs
   return { ordinal: parts.ordinal, isBehind }
@@ -147,7 +148,7 @@ export const getRecords = operation(
   }),
   (context, input, { wire }) => {
     const iterator = openIterator(context.tokens, input.ShardIterator)
-    if (input.StreamARN !== undefined && nameOf(context, input) !== iterator.streamName) {
+    if (input.StreamARN !== undefined && streamNameOf(context, input) !== iterator.streamName) {
       throw invalidArgument(`The ShardIterator is not of stream ${input.StreamARN}.`)
     }
     const { stream, shard } = shardOfIterator(context, iterator)
@@ -160,7 +161,7 @@ export const getRecords = operation(
     const childShards = childShardsOf(shard, nextOrdinal)
     return {
       Records: records,
-      // A closed shard that is read to its end has no next iterator.
+      // At the end of a closed shard there is no next iterator.
       ...(childShards
         ? { ChildShards: childShards }
         : { NextShardIterator: sealIterator(context.tokens, at) }),
@@ -179,7 +180,8 @@ function shardOfIterator(
   const shard = stream?.shards.find((candidate) => candidate.number === iterator.shardNumber)
   if (!stream || !shard || stream.createdMs !== iterator.streamCreatedMs) {
     throw notFound(
-      `The shard ${shardIdOf(iterator.shardNumber)} in stream ${iterator.streamName} of the ShardIterator is not there any more.`,
+      `The shard ${shardIdOf(iterator.shardNumber)} in stream ${iterator.streamName} of the ` +
+        'ShardIterator no longer exists.',
     )
   }
   return { stream, shard }

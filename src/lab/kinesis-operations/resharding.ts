@@ -1,4 +1,4 @@
-import { mergeShards as merge, scaleShards, splitShard as split } from '../streams/resharding.ts'
+import { mergeOpenShards, scaleShards, splitOpenShard } from '../streams/resharding.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
 import { integer, oneOf, required, structure } from '../wire/validation.ts'
@@ -6,7 +6,7 @@ import { hashKey, shardId, shardOf, streamMembers, streamOf } from './members.ts
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 
-/** UpdateShardCount goes no higher (API Reference). */
+/** The highest target of UpdateShardCount (API Reference). */
 const shardsPerStreamMax = 10_000
 
 export const splitShard = operation(
@@ -29,7 +29,7 @@ export const splitShard = operation(
       )
     }
     context.streams.refuseTooManyShards(1)
-    context.streams.update(stream, (resharding) => split(resharding, shard, at))
+    context.streams.update(stream, (resharding) => splitOpenShard(resharding, shard, at))
     return undefined
   },
 )
@@ -47,7 +47,7 @@ export const mergeShards = operation(
       openShardOf(context, stream, input.ShardToMerge),
       openShardOf(context, stream, input.AdjacentShardToMerge),
     ] as const
-    // Either may be the one with the lower range.
+    // The request may name the two shards in either order.
     const [first, second] =
       pair[0].startingHashKey < pair[1].startingHashKey ? pair : [pair[1], pair[0]]
     if (first.endingHashKey + 1n !== second.startingHashKey) {
@@ -56,7 +56,7 @@ export const mergeShards = operation(
           `${context.accountId} are not an adjacent pair of shards eligible for merging.`,
       )
     }
-    context.streams.update(stream, (resharding) => merge(resharding, first, second))
+    context.streams.update(stream, (resharding) => mergeOpenShards(resharding, first, second))
     return undefined
   },
 )
@@ -95,7 +95,7 @@ function refuseTooFar(current: number, target: number): void {
 }
 
 /**
- * The stream that a request means, if its shards are its owner's business.
+ * The stream of a request, if its mode lets the caller change its shards.
  * @throws ServiceError ValidationException for a stream in ON_DEMAND mode; as `streamOf`
  */
 function provisionedStreamOf(
@@ -107,7 +107,7 @@ function provisionedStreamOf(
   throw new ServiceError(
     'ValidationException',
     `Stream ${stream.name} under account ${context.accountId} is in ON_DEMAND mode: only the ` +
-      'shards of a stream in PROVISIONED mode can be split, merged or counted out.',
+      'shards of a stream in PROVISIONED mode can be split, merged or scaled.',
   )
 }
 

@@ -6,7 +6,7 @@ import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 import { checkTags, tagList } from './tags.ts'
 
-/** Of a stream or of a consumer. */
+/** The ARN of a stream or of a consumer. */
 const resourceArn = text({
   min: 1,
   max: 2048,

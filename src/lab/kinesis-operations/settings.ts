@@ -14,7 +14,7 @@ import { operation } from './operation.ts'
 import type { OperationContext, Output } from './operation.ts'
 
 const retentionHoursMax = 8_760
-/** The changes of a shard between encrypted and not that are told apart. */
+/** How many changes between encrypted and not encrypted a shard remembers. */
 const encryptionChangesMax = 100
 
 export const updateStreamMode = operation(
@@ -34,12 +34,13 @@ export const updateStreamMode = operation(
   },
 )
 
-/** @throws ServiceError ValidationException: it needs an account with a billing commitment */
+/** @throws ServiceError ValidationException, as for an account without a billing commitment */
 function refuseWarmThroughput(mibPerSecond: number | undefined): void {
   if (mibPerSecond === undefined) return
   throw new ServiceError(
     'ValidationException',
-    'WarmThroughputMiBps needs MinimumThroughputBillingCommitment, which the account does not have.',
+    'WarmThroughputMiBps needs MinimumThroughputBillingCommitment, which the account does not ' +
+      'have.',
   )
 }
 
@@ -50,7 +51,7 @@ export const increaseStreamRetentionPeriod = operation(
     const stream = streamOf(context, input)
     const hours = checkedRetention(input.RetentionPeriodHours)
     if (hours < stream.retentionHours) throw notA('an increase', stream, hours)
-    // What the shorter period has put out of reach stays so.
+    // Records that the shorter period has expired stay expired.
     context.streams.trim(stream)
     context.streams.update(stream, () => {
       stream.retentionHours = hours
@@ -173,8 +174,8 @@ export const disableEnhancedMonitoring = operation(
   (context, input) => {
     const stream = streamOf(context, input)
     const removed = new Set(namesOf(input.ShardLevelMetrics))
-    const kept = stream.shardLevelMetrics.filter((name) => !removed.has(name))
-    return setMetrics(context, stream, kept)
+    const remaining = stream.shardLevelMetrics.filter((name) => !removed.has(name))
+    return setMetrics(context, stream, remaining)
   },
 )
 

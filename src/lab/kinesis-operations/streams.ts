@@ -48,7 +48,7 @@ export const createStream = operation(
       shardCount: input.ShardCount ?? onDemandShardCount,
       mode,
       tags: tagged,
-      ...(recordKiBMax === undefined ? {} : { maxRecordSizeInKiB: recordKiBMax }),
+      maxRecordSizeInKiB: recordKiBMax,
     })
     return undefined
   },
@@ -113,7 +113,7 @@ export const describeLimits = operation('DescribeLimits', structure({}), (contex
   OnDemandStreamCountLimit: onDemandStreamsMax,
 }))
 
-/** There is no billing to commit to. */
+/** The lab has no billing, so there is no commitment. */
 export const describeAccountSettings = operation('DescribeAccountSettings', structure({}), () => ({
   MinimumThroughputBillingCommitment: { Status: 'DISABLED' },
 }))
@@ -134,7 +134,7 @@ const commonDescription = (stream: Stream, wire: WireFormat) => ({
   ...(stream.encryptionKeyId === undefined ? {} : { KeyId: stream.encryptionKeyId }),
 })
 
-/** A shard as DescribeStream and ListShards show it. */
+/** A shard in the form of DescribeStream and ListShards. */
 export function shardDescription(shard: Shard): object {
   const [parentId, adjacentParentId] = shard.parentIds
   const ending = endingSequenceNumber(shard)

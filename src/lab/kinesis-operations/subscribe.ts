@@ -3,14 +3,14 @@ import { createFanOutLimit } from '../streams/shard-limits.ts'
 import type { Shard } from '../streams/stream.ts'
 import { createSubscription } from '../streams/subscription.ts'
 import { oneOf, required, structure, timestampMs } from '../wire/validation.ts'
-import type { Consumer } from '../streams/fan-out-consumer.ts'
+import type { FanOutConsumer } from '../streams/fan-out-consumer.ts'
 import { consumerByArn } from './consumers.ts'
 import { consumerArn, sequenceNumber, shardId, shardOf } from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 import { iteratorTypes, startingOrdinal } from './read.ts'
 
-/** From one successful call to the next for the same consumer and shard. */
+/** The shortest interval between two successful calls for the same consumer and shard. */
 const resubscribeMinMs = 5_000
 
 export const subscribeToShard = operation(
@@ -48,7 +48,7 @@ export const subscribeToShard = operation(
       wire,
       trim: () => context.streams.trim(stream),
     })
-    // What shards that are gone were subscribed with is of no use any more.
+    // Subscriptions of shards that have expired are removed.
     const numbers = new Set(stream.shards.map(({ number }) => number))
     for (const number of consumer.subscriptions.keys()) {
       if (!numbers.has(number)) consumer.subscriptions.delete(number)
@@ -59,10 +59,14 @@ export const subscribeToShard = operation(
 )
 
 /**
- * Ends the subscription that the consumer has on the shard.
- * @throws ServiceError ResourceInUseException when that was granted less than 5 seconds ago
+ * Ends the subscription that the consumer has to the shard.
+ * @throws ServiceError ResourceInUseException when it was granted less than 5 seconds ago
  */
-function takeOver({ clock, limits }: OperationContext, consumer: Consumer, shard: Shard): void {
+function takeOver(
+  { clock, limits }: OperationContext,
+  consumer: FanOutConsumer,
+  shard: Shard,
+): void {
   const last = consumer.subscriptions.get(shard.number)
   if (!last) return
   if (limits.fanOut && clock.monotonicMs() - last.startedMs < resubscribeMinMs) {

@@ -9,13 +9,13 @@ import { listenOn } from '../../base/listen-on.ts'
 import type { LabAnswer, LabHandler } from '../wire/lab-http.ts'
 
 /**
- * One TCP port for HTTP/1.1 and for HTTP/2 without TLS. A client of HTTP/2 that already knows what
- * it talks to opens with the preface `PRI * HTTP/2.0` (RFC 9113, 3.4), which no request of
- * HTTP/1.1 can begin with: the first three bytes decide, and go back to the socket.
+ * One TCP port for HTTP/1.1 and for HTTP/2 without TLS. An HTTP/2 client with prior knowledge opens
+ * with the preface `PRI * HTTP/2.0` (RFC 9113, 3.4), which cannot begin a request of HTTP/1.1. The
+ * first three bytes decide, and are put back into the socket.
  */
 interface HttpTransport {
   readonly port: number
-  /** Stops listening and ends every connection at once. */
+  /** Stops listening and closes every connection at once. */
   close(): Promise<void>
 }
 
@@ -28,13 +28,13 @@ interface HttpTransportOptions {
 
 /** PutRecords may carry 10 MiB, a third more in base64, and its partition keys. */
 const bodyBytesMax = 16 * 1024 * 1024
-const bodyBytesForgottenMax = 4 * bodyBytesMax
+const bodyBytesDiscardedMax = 4 * bodyBytesMax
 const connectionsMax = 10_000
-/** How long a new connection may take to say which HTTP it speaks. */
+/** How long a new connection may take to send its first bytes. */
 const prefaceTimeoutMs = 10_000
-/** Longer than clients keep idle connections, so that none is cut as it is taken up again. */
+/** Longer than clients keep idle connections, so that none is closed while it is used again. */
 const keepAliveTimeoutMs = 75_000
-/** The 64 KiB that HTTP/2 starts with would stop each large PutRecords for a round trip. */
+/** With HTTP/2's default of 64 KiB, each large PutRecords would wait for a round trip. */
 const http2WindowBytes = 1024 * 1024
 
 /** @throws SluiceError PortUnavailable (rejects) */
@@ -45,7 +45,7 @@ export async function openHttpTransport(options: HttpTransportOptions): Promise<
   const http2 = createHttp2Server({ settings: { initialWindowSize: http2WindowBytes } })
   http2.on('stream', (stream, headers) => void serveHttp2(options.handle, stream, headers))
   http2.on('session', (session) => session.setLocalWindowSize(http2WindowBytes * 16))
-  // Broken clients and cut connections: each is over for its own client, and of no further use.
+  // Errors of single connections concern only their clients.
   http1.on('clientError', (_error, socket) => socket.destroy())
   http2.on('sessionError', () => undefined)
 
@@ -77,7 +77,7 @@ const http2Preface = 'PRI'
 
 function whenProtocolKnown(socket: Socket, decide: (isHttp2: boolean) => void): void {
   const giveUp = () => socket.destroy()
-  // Never longer than the preface but for the last chunk: one differing byte decides.
+  // Shorter than the preface until the last chunk, because one differing byte decides.
   let seen = Buffer.alloc(0)
   const look = () => {
     const bytes = socket.read() as Buffer | null
@@ -131,7 +131,7 @@ async function serveHttp2(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
 ): Promise<void> {
-  // A reset by the client; whoever reads the body is told by its end.
+  // A reset by the client: `readBody` notices the end of the stream.
   stream.on('error', () => undefined)
   const body = await readBody(stream)
   if (body === 'broken') return
@@ -161,7 +161,7 @@ async function serveHttp2(
     'content-length': Buffer.byteLength(given.body),
   })
   stream.end(given.body)
-  // The client need not send the rest (RFC 9113, 8.1).
+  // This tells the client to stop sending the body (RFC 9113, 8.1).
   if (body === 'tooLarge') stream.close(constants.NGHTTP2_NO_ERROR)
 }
 
@@ -176,9 +176,9 @@ const tooLarge: LabAnswer = Object.freeze({
 })
 
 /**
- * The whole body; `broken` when the client went away, `tooLarge` as soon as the limit is passed.
- * What follows then is read and forgotten, because a client that is still sending does not look
- * for an answer; one that does not stop is cut off.
+ * Reads the whole body; `broken` when the client disconnected, `tooLarge` as soon as it exceeds the
+ * limit. The rest of a large body is read and discarded, because clients only read the response
+ * after they have sent the request; the connection of a client that does not stop is closed.
  */
 function readBody(stream: Readable): Promise<Buffer | 'tooLarge' | 'broken'> {
   return new Promise((resolve) => {
@@ -192,7 +192,7 @@ function readBody(stream: Readable): Promise<Buffer | 'tooLarge' | 'broken'> {
       }
       chunks.length = 0
       resolve('tooLarge')
-      if (sizeBytes > bodyBytesForgottenMax) stream.destroy()
+      if (sizeBytes > bodyBytesDiscardedMax) stream.destroy()
     })
     stream.once('end', () => resolve(Buffer.concat(chunks)))
     stream.once('close', () => resolve('broken'))

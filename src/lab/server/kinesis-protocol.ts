@@ -19,8 +19,8 @@ import type { WireFormat } from '../wire/wire-format.ts'
 
 /**
  * The protocols of Kinesis: `POST /` with the operation in `x-amz-target` and a body in JSON or in
- * CBOR, or Smithy RPC v2 with the operation in the path. The answer is written as the request was.
- * An error is `{"__type": code, "message": text}`.
+ * CBOR, or Smithy RPC v2 with the operation in the path. The response has the format of the
+ * request. An error is `{"__type": code, "message": text}`.
  */
 const servicePrefix = 'Kinesis_20131202'
 const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
@@ -29,18 +29,18 @@ interface KinesisDependencies {
   readonly context: OperationContext
   readonly observer: CallObserver
   readonly logger: Logger
-  /** Absent: anybody may call, signed or not. */
+  /** Undefined allows every caller, also unsigned requests. */
   readonly checkCaller?: CheckCaller | undefined
 }
 
-/** True when the request is meant for these protocols. */
+/** Whether the request uses one of these protocols. */
 export const isKinesisRequest = (request: LabRequest) =>
   request.headers['x-amz-target'] !== undefined || isRpc(request)
 
 const isRpc = ({ headers, target }: LabRequest) =>
   headers['smithy-protocol'] === 'rpc-v2-cbor' && rpcForm.test(target)
 
-/** Carries a request out. Never rejects. */
+/** Executes a request. Never rejects. */
 export async function answerKinesis(
   dependencies: KinesisDependencies,
   request: LabRequest,
@@ -55,8 +55,8 @@ export async function answerKinesis(
   let problem: ServiceError | undefined
   try {
     if (request.body.length > 0) input = wire.decode(request.body)
-  } catch (error) {
-    problem = asServiceError(error, dependencies.logger)
+  } catch (thrown) {
+    problem = asServiceError(thrown, dependencies.logger)
   }
   return carryOut({
     context: dependencies.context,
@@ -85,7 +85,7 @@ export async function answerKinesis(
   })
 }
 
-/** `Kinesis_20131202.PutRecords`, wherever the protocol has it. */
+/** The target, such as `Kinesis_20131202.PutRecords`, wherever the protocol carries it. */
 function targetOf(request: LabRequest): string {
   const operationName = isRpc(request) ? rpcForm.exec(request.target)?.[1] : undefined
   return operationName === undefined
@@ -96,7 +96,7 @@ function targetOf(request: LabRequest): string {
 async function wireOf(request: LabRequest): Promise<WireFormat> {
   const { 'content-type': contentType } = request.headers
   if (!isRpc(request) && !contentType?.includes('cbor')) return jsonFormat
-  // Its library takes its time to load, and most clients speak JSON.
+  // The CBOR library is slow to load, and most clients use JSON.
   const { amzCborFormat, rpcCborFormat } = await import('../wire/cbor-formats.ts')
   return isRpc(request) ? rpcCborFormat : amzCborFormat
 }
@@ -123,7 +123,7 @@ function operationOf(target: string, name: string) {
   )
 }
 
-/** What the faults and the list of calls see; read leniently, before the input is checked. */
+/** Describes a call for faults and the list of calls; the input is not checked yet. */
 function describeCall(
   context: OperationContext,
   operation: string,

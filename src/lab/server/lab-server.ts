@@ -21,24 +21,25 @@ import { createStreamStore } from '../streams/streams.ts'
 import type { StreamStore } from '../streams/streams.ts'
 import type { StatusDurations } from '../streams/stream-statuses.ts'
 import { answerSts, isStsRequest } from '../sts/sts.ts'
-import { createSessions } from '../service/role-sessions.ts'
-import type { Sessions } from '../service/role-sessions.ts'
+import { createRoleSessions } from '../service/role-sessions.ts'
+import type { RoleSessions } from '../service/role-sessions.ts'
 import { createTokens } from '../wire/tokens.ts'
 
 /**
- * The lab: a Kinesis and an STS of its own, on one port, with any credentials unless it is strict,
- * in memory and, if asked, on disk. For a laptop, for tests, and for faults on demand (docs/LAB.md).
+ * The lab: a local Kinesis and STS on one port. It accepts any credentials unless it is strict, and
+ * stores streams in memory and optionally on disk. It serves development, tests and fault injection
+ * (docs/LAB.md).
  */
 export interface LabServer {
   readonly host: string
   readonly port: number
-  /** Makes the stream unless it is there. */
+  /** Creates the stream unless it exists. */
   ensureStream(name: string, shardCount?: number): void
   readonly streams: LabStreams
   readonly faults: Faults
-  /** The last calls that were answered. */
+  /** The most recent calls that were answered. */
   readonly calls: CallLog
-  /** Ends every connection at once; what is stored in memory alone is gone. */
+  /** Closes every connection at once. Without a data folder all streams are lost. */
   close(): Promise<void>
 }
 
@@ -50,35 +51,35 @@ export interface LabServerOptions {
   readonly accountId: string
   readonly clock?: Clock
   readonly logger?: Logger
-  /** Shards of the streams that the lab makes by itself. */
+  /** The shard count of streams that the lab creates itself. */
   readonly shardCount?: number
-  /** A put to a stream that is not there makes it, instead of failing. */
+  /** Whether a put to a missing stream creates it instead of failing. */
   readonly createsMissingStreams?: boolean
-  /** Memory for the records of all streams together; the oldest records go first beyond it. */
+  /** Memory for the records of all streams; beyond it the oldest records are dropped. */
   readonly storedBytesMax?: number
-  /** AWS's limits of each shard; absent: none. */
+  /** AWS's limits of each shard; undefined applies none. */
   readonly limits?: LimitSwitches
   /** How long streams and consumers are CREATING, UPDATING or DELETING. */
   readonly statusMs?: StatusDurations
-  /** Verifies that every call is signed by these keys, or by keys that the lab's STS gave out. */
+  /** Requires that every call is signed with these keys, or with keys of the lab's STS. */
   readonly strict?: LabKeys
-  /** The operator answers for the network: see origin-guard.ts. */
+  /** Whether any `Host` header is accepted: see origin-guard.ts. */
   readonly insecure?: boolean
-  /** A folder that streams and records are kept in, beside the memory; absent: none. */
+  /** The folder that also stores streams and records; undefined stores them in memory only. */
   readonly dataDir?: string | undefined
-  /** Calls that `calls` keeps. */
+  /** The number of calls in `calls`. */
   readonly callsMax?: number
-  /** Told of every call when it is answered. */
+  /** Called for every call when it is answered. */
   readonly onCall?: (call: LabCall) => void
-  /** Seed of the probabilities of fault rules. */
+  /** The seed of the random numbers of fault rules. */
   readonly faultSeed?: number
 }
 
-/** What is stored, for code in the same process. */
+/** The stored records, for code in the same process. */
 export interface LabStreams {
   /** Sorted. */
   names(): readonly string[]
-  /** Every record of the stream, shard by shard, in order; empty for a stream that is not there. */
+  /** Every record of the stream, shard by shard, in order; empty for a missing stream. */
   records(name: string): readonly LabRecord[]
 }
 
@@ -114,9 +115,9 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     clock,
     storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
     limits,
-    ...(options.statusMs && { statusMs: options.statusMs }),
+    statusMs: options.statusMs,
     onDropped: createDropNotice(clock, logger),
-    ...(disk && { journal: disk.journal }),
+    journal: disk?.journal,
   })
   disk?.restoreInto(streams)
   const observer = (call: LabCall) => {
@@ -136,7 +137,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
       return streams.get(name)
     },
   }
-  const sessions = createSessions()
+  const sessions = createRoleSessions()
   const checkCaller = await callerCheckOf(options, clock, sessions)
   const kinesis = { context, observer, logger, checkCaller }
   const { accountId, host, insecure = false } = options
@@ -179,7 +180,7 @@ async function openDisk(
   logger: Logger,
 ): Promise<LabDisk | undefined> {
   if (directory === undefined) return undefined
-  // LMDB takes its time to load, and most labs do without.
+  // LMDB is slow to load, and most labs do not need it.
   const { openLabDisk } = await import('../streams/lab-disk.ts')
   return openLabDisk({ directory, clock, logger })
 }
@@ -187,10 +188,10 @@ async function openDisk(
 async function callerCheckOf(
   { strict: keys, region }: LabServerOptions,
   clock: Clock,
-  sessions: Sessions,
+  sessions: RoleSessions,
 ): Promise<CheckCaller | undefined> {
   if (!keys) return undefined
-  // The signer takes its time to load, and most labs do without.
+  // The signature check is slow to load, and most labs do not need it.
   const { createCallerCheck } = await import('../service/caller-check.ts')
   return createCallerCheck({ clock, region, keys, sessions })
 }
@@ -214,7 +215,7 @@ function readAll(streams: StreamStore, name: string): LabRecord[] {
   )
 }
 
-/** A browser, or a client that does not speak the protocols. */
+/** Answers browsers, and clients of other protocols. */
 function answerOther(request: LabRequest): LabAnswer {
   const isLook = request.method === 'GET' || request.method === 'HEAD'
   const body = isLook
@@ -224,7 +225,7 @@ function answerOther(request: LabRequest): LabAnswer {
   return answer(isLook ? 200 : 400, 'text/plain; charset=utf-8', body, randomUUID())
 }
 
-/** Says once a minute that records are lost, not once for each megabyte. */
+/** Logs at most once a minute that records are dropped, not once for each megabyte. */
 function createDropNotice(clock: Clock, logger: Logger): (streamName: string) => void {
   let toldMs = -Infinity
   return (streamName) => {

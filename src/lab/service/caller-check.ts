@@ -3,9 +3,9 @@ import { verifySignature } from '../../sigv4/verify-signature.ts'
 import type { RefusalReason, SigningKey } from '../../sigv4/verify-signature.ts'
 import type { LabRequest } from '../wire/lab-http.ts'
 import { ServiceError } from '../wire/service-error.ts'
-import type { Sessions } from './role-sessions.ts'
+import type { RoleSessions } from './role-sessions.ts'
 
-/** The access key of the lab's only user. */
+/** The access key of the lab's user. */
 export interface LabKeys {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -15,22 +15,23 @@ export interface CallerCheckDependencies {
   readonly clock: Clock
   readonly region: string
   readonly keys: LabKeys
-  /** Keys that AssumeRole gave out. */
-  readonly sessions: Sessions
+  /** The keys that AssumeRole has issued. */
+  readonly sessions: RoleSessions
 }
 
 export type SignedService = 'kinesis' | 'sts'
 
 /**
- * Who may call a strict lab: its user, and whoever holds the keys of a session. It resolves to
- * undefined, or to the error that the service answers with.
+ * Checks that a call of a strict lab is signed with the user's keys or with those of a session.
+ *
+ * @returns undefined, or the error for the response
  */
 export type CheckCaller = (
   service: SignedService,
   request: LabRequest,
 ) => Promise<ServiceError | undefined>
 
-/** The same refusal has a name of its own in each protocol, and in STS's a status too. */
+/** Each protocol has its own code for a refusal; STS's codes also have their own status. */
 const codes: Readonly<Record<SignedService, Readonly<Record<RefusalReason, string>>>> = {
   kinesis: {
     missing: 'MissingAuthenticationTokenException',
@@ -50,7 +51,7 @@ const codes: Readonly<Record<SignedService, Readonly<Record<RefusalReason, strin
   },
 }
 
-/** STS is a global service too, and is signed for then as if it stood here. */
+/** Requests to the global endpoint of STS are signed for this region. */
 const globalRegion = 'us-east-1'
 
 export function createCallerCheck({
@@ -62,7 +63,7 @@ export function createCallerCheck({
   const findKey = (accessKeyId: string): SigningKey | undefined => {
     if (accessKeyId === keys.accessKeyId) return keys
     const session = sessions.get(accessKeyId)
-    // The time of day may have been set since the session began: what counts is what is left of it.
+    // The remaining time is monotonic, because the time of day may have been changed meanwhile.
     const leftMs = (session?.endsAtMs ?? 0) - clock.monotonicMs()
     return session && { ...session, expiresMs: clock.wallMs() + leftMs }
   }

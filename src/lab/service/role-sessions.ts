@@ -1,19 +1,19 @@
 import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { BoundedMap } from '../../base/bounded-map.ts'
 
-/** By access key id: what AssumeRole gave out. */
-export type Sessions = BoundedMap<string, Session>
+/** The sessions that AssumeRole has issued, by access key id. */
+export type RoleSessions = BoundedMap<string, RoleSession>
 
-/** Sessions remembered, expired ones too; the oldest is forgotten first. */
+/** Stored sessions, including expired ones; beyond it the oldest is removed. */
 const sessionsMax = 10_000
 
-export const createSessions = (): Sessions => createBoundedMap(sessionsMax)
+export const createRoleSessions = (): RoleSessions => createBoundedMap(sessionsMax)
 
-export interface Session {
+interface RoleSession {
   readonly arn: string
   readonly userId: string
   readonly secretAccessKey: string
   readonly sessionToken: string
-  /** When it expires, by the clock's `monotonicMs`. */
+  /** The time of its expiry, by the monotonic clock. */
   readonly endsAtMs: number
 }

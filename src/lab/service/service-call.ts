@@ -8,22 +8,22 @@ import { ServiceError } from '../wire/service-error.ts'
 
 export type CallObserver = (call: LabCall) => void
 
-/** One call of Kinesis or STS, from what is known before it to its answer. */
+/** One call of Kinesis or STS, with the functions that execute it and build its response. */
 interface ServiceCall {
   readonly context: { readonly clock: Clock; readonly faults: Faults }
   readonly observer: CallObserver
   readonly request: LabRequest
   readonly requestId: string
   readonly call: CallSubject
-  /** Why the call is refused before it is looked at. */
+  /** The error of the caller check; undefined when the caller is allowed. */
   readonly refusal: ServiceError | undefined
-  /** Carries the call out. @throws anything: `onError` makes the answer of it */
+  /** Executes the call. @throws any error: `onError` builds the response from it */
   run(call: CallSubject): { answer: LabAnswer; failedRecordCount?: number }
-  /** The answer to something thrown, in the form of the protocol. */
+  /** The response to an error, in the format of the protocol. */
   onError(thrown: unknown): { error: ServiceError; answer: LabAnswer }
 }
 
-/** Applies the faults that are due, carries the call out and tells the observer. Never rejects. */
+/** Applies fault rules, executes the call and notifies the observer. Never rejects. */
 export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
   const { context, call, request } = service
   const startedMs = context.clock.wallMs()

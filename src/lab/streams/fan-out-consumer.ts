@@ -1,25 +1,25 @@
 import { ServiceError } from '../wire/service-error.ts'
 
-/** A registered consumer of a stream: what enhanced fan-out reads with. */
-export interface Consumer {
+/** A registered consumer of a stream, for enhanced fan-out. */
+export interface FanOutConsumer {
   readonly name: string
-  /** The stream's, the name, and when it was registered: a namesake has another. */
+  /** Made of the stream's ARN, the name, and the time of registration, so it is never reused. */
   readonly arn: string
   readonly createdMs: number
   readonly tags: Map<string, string>
   status: 'CREATING' | 'ACTIVE' | 'DELETING'
-  /** By shard number: the last one that was granted. */
+  /** The last granted subscription, by shard number. */
   readonly subscriptions: Map<number, Subscription>
 }
 
 export interface Subscription {
   readonly startedMs: number
-  /** Tells the subscriber why, and ends it. Nothing happens when it has ended already. */
+  /** Sends the reason and ends the subscription; does nothing after its end. */
   end(reason: ServiceError): void
 }
 
-/** Ends what a consumer is subscribed to, because it is there no more. */
-export function endSubscriptions(consumer: Consumer): void {
+/** Ends all subscriptions of a consumer that was deregistered. */
+export function endSubscriptions(consumer: FanOutConsumer): void {
   const gone = `Consumer ${consumer.arn} was deregistered.`
   for (const subscription of consumer.subscriptions.values()) {
     subscription.end(new ServiceError('ResourceNotFoundException', gone))
@@ -30,7 +30,7 @@ export function endSubscriptions(consumer: Consumer): void {
 const arnForm =
   /^(?<streamArn>arn:[^:]+:kinesis:[^:]*:\d{12}:stream\/[a-zA-Z0-9_.-]+)\/consumer\/(?<name>[a-zA-Z0-9_.-]+):(?<seconds>\d+)$/
 
-/** The parts of a consumer's ARN; undefined for any other text. */
+/** @returns the parts of a consumer's ARN; undefined for any other text */
 export function parseConsumerArn(
   arn: string,
 ): { readonly streamArn: string; readonly name: string; readonly seconds: number } | undefined {

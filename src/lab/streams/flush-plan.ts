@@ -3,49 +3,49 @@ import { rowOf } from './stream-row.ts'
 import type { StreamRow } from './stream-row.ts'
 import type { Shard, Stream } from './stream.ts'
 
-/** Where a chunk of records stands on disk; `ordinal` is that of its first record. */
+/** The key of a chunk of records on disk; `ordinal` is that of its first record. */
 export interface ChunkKey {
-  /** Of the stream: what tells it apart. */
+  /** The creation time of the stream, which identifies it. */
   readonly createdMs: number
   readonly shardNumber: number
   readonly ordinal: number
 }
 
-/** What is on disk of a shard, chunks in order. */
+/** The chunks of a shard that are on disk. */
 export interface ShardOnDisk {
-  /** Of the first record that is not on disk. */
+  /** The ordinal of the first record that is not on disk. */
   nextOrdinal: number
-  /** In order, the oldest first. */
+  /** Oldest first. */
   readonly chunks: ChunkKey[]
-  /** Size of the last of them: while it is small, it is written again with what follows. */
+  /** The size of the last chunk; a small one is written again together with new records. */
   lastChunkBytes: number
 }
 
-/** By the creation of the stream, then by the number of the shard. */
+/** By the creation time of the stream, then by the number of the shard. */
 export type DiskContents = Map<number, Map<number, ShardOnDisk>>
 
 interface FlushWork {
   readonly appended: ReadonlyMap<Stream, ReadonlySet<Shard>>
   readonly changed: ReadonlySet<Stream>
-  /** Streams that were deleted: never written again, whatever is still put to them. */
+  /** Deleted streams, which are never written again. */
   readonly deleted: WeakSet<Stream>
 }
 
-/** What one transaction writes. */
+/** The changes of one transaction. */
 export interface FlushPlan {
   readonly chunks: readonly { readonly key: ChunkKey; readonly bytes: Buffer }[]
   readonly removedChunks: readonly ChunkKey[]
   readonly rows: readonly StreamRow[]
   readonly removedRows: readonly number[]
-  /** To be called when it is written: changes `contents`. */
+  /** Call it when the transaction is written: it updates `contents`. */
   onWritten(): void
 }
 
 const chunkBytesMax = 1024 * 1024
-/** Smaller ones grow, so that a slow stream has few chunks, too. */
+/** Smaller chunks are extended, so that a slow stream has few chunks too. */
 const chunkBytesMin = 64 * 1024
 
-/** Compares the memory with what is on disk. */
+/** Plans the changes that bring the disk into line with the memory. */
 export function planFlush(contents: DiskContents, work: FlushWork): FlushPlan {
   const chunks: { key: ChunkKey; bytes: Buffer }[] = []
   const removedChunks: ChunkKey[] = []
@@ -61,7 +61,7 @@ export function planFlush(contents: DiskContents, work: FlushWork): FlushPlan {
     done.push(() => contents.delete(stream.createdMs))
   }
 
-  /** True when the shard has less on disk afterwards. */
+  /** @returns whether chunks of the shard are removed */
   function addShard(stream: Stream, shard: Shard): boolean {
     const before = contents.get(stream.createdMs)?.get(shard.number)
     const firstOrdinal = shard.log.firstOrdinal()
@@ -116,15 +116,15 @@ export function planFlush(contents: DiskContents, work: FlushWork): FlushPlan {
   }
 }
 
-/** Those without a record that is still readable: a chunk ends where the next one begins. */
+/** The chunks without a readable record; a chunk ends where the next one begins. */
 function chunksBefore({ chunks, nextOrdinal }: ShardOnDisk, firstOrdinal: number): ChunkKey[] {
-  const kept = chunks.findIndex(
+  const firstReadable = chunks.findIndex(
     (_, index) => (chunks[index + 1]?.ordinal ?? nextOrdinal) > firstOrdinal,
   )
-  return chunks.slice(0, kept === -1 ? chunks.length : kept)
+  return chunks.slice(0, firstReadable === -1 ? chunks.length : firstReadable)
 }
 
-/** The last chunk, if it is small and whole. */
+/** The last chunk, if it is small and all of its records are readable. */
 function growingChunk(before: ShardOnDisk, firstOrdinal: number): ChunkKey | undefined {
   const last = before.chunks.at(-1)
   const isGrowing = last && before.lastChunkBytes < chunkBytesMin && last.ordinal >= firstOrdinal

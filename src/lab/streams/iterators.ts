@@ -2,7 +2,7 @@ import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import type { Shard, Stream } from './stream.ts'
 import type { Tokens } from '../wire/tokens.ts'
 
-/** A place in a shard: the ordinal of the record that is read next. */
+/** A position in a shard: the ordinal of the record that is read next. */
 export interface ShardIterator {
   readonly kind: 'shardIterator'
   readonly streamName: string
@@ -29,7 +29,7 @@ export function sealIterator(
 }
 
 /**
- * What an iterator says.
+ * Opens an iterator.
  * @throws ServiceError InvalidArgumentException for one that this server did not make,
  *   ExpiredIteratorException
  */

@@ -18,26 +18,26 @@ import { tokenKeyBytes } from '../wire/tokens.ts'
 /**
  * The streams of the lab on disk: one LMDB environment, `<folder>/lab/`, with these tables.
  *
- *     streams  when the stream was created, ms (u64) -> its row as JSON (stream-row.ts)
- *     records  created (u64), shard (u32), ordinal (u64) -> records from that one on (record-chunk.ts)
- *     state    "tokenKey" -> what tokens are sealed with, so that iterators outlive a restart
+ *     streams  creation time of the stream, ms (u64) -> its row as JSON (stream-row.ts)
+ *     records  created (u64), shard (u32), ordinal (u64) -> a chunk of records (record-chunk.ts)
+ *     state    "tokenKey" -> the key that seals tokens, so that iterators survive a restart
  *
- * The disk follows the memory, `flushMs` behind: what was stored after the last flush is lost with
- * the process. Invariants: one flush is one transaction; a row is written with the flush that
- * takes records of its stream away, so that no ordinal is ever given twice; what the memory has
- * forgotten goes from the disk with the next flush (the file keeps its size).
+ * The disk is `flushMs` behind the memory: changes after the last flush are lost when the process
+ * ends abnormally. Invariants: one flush is one transaction; the flush that removes records of a
+ * stream also writes its row, so that no ordinal is assigned twice; records that the memory has
+ * dropped are removed from the disk by the next flush (the file does not shrink).
  */
 export interface LabDisk {
   readonly tokenKey: Buffer
   readonly journal: StreamJournal
-  /** Puts what is on disk into an empty store. To be called once, before anything is stored. */
+  /** Restores the streams on disk into an empty store. Call it once, before anything is stored. */
   restoreInto(streams: StreamStore): void
-  /** Flushes what is left, and lets go of the folder. */
+  /** Flushes the remaining changes, and releases the folder. */
   close(): Promise<void>
 }
 
 const flushMs = 50
-/** After a flush that failed, for want of room on the disk for example. */
+/** The delay after a failed flush, for example on a full disk. */
 const retryMs = 1_000
 const tokenKeyName = Buffer.from('tokenKey')
 
@@ -87,27 +87,27 @@ async function openTables(directory: string): Promise<Tables> {
       records: table('records'),
       state: table('state'),
     }
-  } catch (error) {
-    const message = `${directory} cannot be opened: ${messageOf(error)}`
-    throw new SluiceError('DataFolderUnusable', message, { cause: error })
+  } catch (thrown) {
+    const message = `${directory} cannot be opened: ${messageOf(thrown)}`
+    throw new SluiceError('DataFolderUnusable', message, { cause: thrown })
   }
 }
 
 async function tokenKeyOf({ state }: Tables): Promise<Buffer> {
-  const kept = state.get(tokenKeyName)
-  if (kept) return Buffer.from(kept)
+  const stored = state.get(tokenKeyName)
+  if (stored) return Buffer.from(stored)
   const made = randomBytes(tokenKeyBytes)
   await state.put(tokenKeyName, made)
   return made
 }
 
-/** Writes what changed, a while after it did; never two flushes at a time. */
+/** Writes changes shortly after they happened; never runs two flushes at a time. */
 function createFlusher(
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
   tables: Tables,
   contents: DiskContents,
 ) {
-  /** The shards that were written to; a stream that changed itself is in `changed` too. */
+  /** The shards with new records; a stream whose other state changed is in `changed`. */
   let appended = new Map<Stream, Set<Shard>>()
   let changed = new Set<Stream>()
   const deleted = new WeakSet<Stream>()
@@ -135,9 +135,9 @@ function createFlusher(
     const plan = planFlush(contents, work)
     try {
       await commit(tables, plan)
-    } catch (error) {
+    } catch (thrown) {
       for (const stream of [...work.appended.keys(), ...work.changed]) changed.add(stream)
-      logger.warn({ err: error }, `the lab cannot write to its folder: ${messageOf(error)}`)
+      logger.warn({ err: thrown }, `the lab cannot write to its folder: ${messageOf(thrown)}`)
       return false
     }
     plan.onWritten()
@@ -189,7 +189,7 @@ async function commit({ environment, streams, records }: Tables, plan: FlushPlan
 
 function restore(tables: Tables, contents: DiskContents, streams: StreamStore): void {
   for (const { value } of tables.streams.getRange({})) {
-    // Written by this program from a StreamRow.
+    // This program wrote it from a StreamRow.
     const row = JSON.parse(value.toString()) as StreamRow
     const shards = new Map<number, ShardOnDisk>()
     streams.restore(row, (shard, log) => {
@@ -203,7 +203,7 @@ function restore(tables: Tables, contents: DiskContents, streams: StreamStore): 
         onDisk.chunks.push(chunk)
         let { ordinal } = chunk
         for (const record of decodeChunk(bytes)) {
-          // What the memory had forgotten already comes not back.
+          // Records that had expired are not restored.
           if (ordinal >= shard.firstOrdinal) log.restore(ordinal, record)
           ordinal++
         }

@@ -2,26 +2,26 @@ import { encryptionAt, isAtShardEnd } from './stream.ts'
 import type { Shard } from './stream.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
-interface ReadLimits {
+interface ShardReadLimits {
   readonly recordsMax: number
-  /** A single record may be larger: one is given at least, if there is one. */
+  /** A single larger record is still returned. */
   readonly bytesMax: number
 }
 
-interface ShardRead {
-  /** In the form of the API's Record. */
+interface ShardSlice {
+  /** Records in the form of the API. */
   readonly records: readonly object[]
   readonly sizeBytes: number
   readonly nextOrdinal: number
 }
 
-/** The records of a shard from an ordinal on, as many as the limits allow. */
+/** Reads records of a shard from an ordinal on, as many as the limits allow. */
 export function readShard(
   shard: Shard,
   ordinal: number,
-  { recordsMax, bytesMax }: ReadLimits,
+  { recordsMax, bytesMax }: ShardReadLimits,
   wire: WireFormat,
-): ShardRead {
+): ShardSlice {
   const records: object[] = []
   let sizeBytes = 0
   let nextOrdinal = Math.max(ordinal, shard.log.firstOrdinal())
@@ -43,7 +43,7 @@ export function readShard(
 }
 
 /**
- * Age of the oldest record not read yet; 0 only when there is none.
+ * The age of the oldest unread record; 0 only when there is none.
  * @param nowMs by the monotonic clock
  */
 export function millisBehindLatest(shard: Shard, nextOrdinal: number, nowMs: number): number {
@@ -51,7 +51,7 @@ export function millisBehindLatest(shard: Shard, nextOrdinal: number, nowMs: num
   return waiting ? Math.max(1, Math.round(nowMs - waiting.sinceMs)) : 0
 }
 
-/** The API's ChildShards: what takes over from a shard that is read to its end; else undefined. */
+/** The API's ChildShards when the shard is closed and read to its end; otherwise undefined. */
 export function childShardsOf(shard: Shard, nextOrdinal: number): readonly object[] | undefined {
   if (!isAtShardEnd(shard, nextOrdinal)) return undefined
   return shard.children.map((child) => ({

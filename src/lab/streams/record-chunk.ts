@@ -1,11 +1,11 @@
 import type { ShardLog } from './shard-log.ts'
 
 /**
- * Records of one shard as they stand on disk, one after the other:
+ * The format of one shard's records on disk, one after the other:
  *
  *     arrival, epoch ms (f64) | bytes of the key (u16) | bytes of the data (u32) | key | data
  *
- * Numbers are big-endian. Ordinals are not written: they follow from the chunk's first one.
+ * Numbers are big-endian. Ordinals are not written: they follow from the ordinal of the chunk.
  */
 interface ChunkRecord {
   readonly arrivalMs: number
@@ -15,7 +15,7 @@ interface ChunkRecord {
 
 const headBytes = 14
 
-/** The readable records from `fromOrdinal` on, up to about `bytesMax`; one at least. */
+/** Encodes the readable records from `fromOrdinal` on, about `bytesMax` and at least one. */
 export function encodeChunk(
   log: ShardLog,
   fromOrdinal: number,
@@ -38,7 +38,7 @@ export function encodeChunk(
   return { bytes: Buffer.concat(parts, sizeBytes), nextOrdinal }
 }
 
-/** @throws RangeError for bytes that are no chunk */
+/** @throws RangeError for bytes that are not a chunk */
 export function* decodeChunk(bytes: Buffer): Generator<ChunkRecord> {
   let at = 0
   while (at < bytes.length) {

@@ -3,27 +3,27 @@ import { hashKeySpace } from '../../base/hash-key.ts'
 import type { Shard, Stream } from './stream.ts'
 
 /**
- * Splitting and merging: a shard is closed for good, and new ones take over its range (Kinesis
- * Developer Guide, "Reshard a Stream"). What it holds stays readable until it is past retention.
+ * Splitting and merging: a shard is closed permanently, and new shards take over its range (Kinesis
+ * Developer Guide, "Reshard a Stream"). Its records stay readable until they expire.
  */
 export interface NewShard {
   readonly startingHashKey: bigint
   readonly endingHashKey: bigint
-  /** One or two; in the order of their ranges. */
+  /** One or two parents, in the order of their ranges. */
   readonly parents: readonly Shard[]
 }
 
-/** Makes a shard of the stream; it is not listed yet. */
+/** Makes a shard of the stream, without adding it to the stream's shards. */
 export type MakeShard = (stream: Stream, shard: NewShard) => Shard
 
-export interface Resharding {
+export interface ReshardingContext {
   readonly stream: Stream
   readonly makeShard: MakeShard
   readonly clock: Clock
 }
 
-/** Splits an open shard in two; the second begins at `hashKey`, which is inside of its range. */
-export function splitShard(resharding: Resharding, shard: Shard, hashKey: bigint): void {
+/** Splits an open shard in two; the second begins at `hashKey`, which is inside its range. */
+export function splitOpenShard(resharding: ReshardingContext, shard: Shard, hashKey: bigint): void {
   const { stream, makeShard } = resharding
   const { startingHashKey, endingHashKey } = shard
   const parents = [shard]
@@ -32,8 +32,8 @@ export function splitShard(resharding: Resharding, shard: Shard, hashKey: bigint
   replace(resharding, [shard], [low, high])
 }
 
-/** Makes one shard of two open ones, the second of which begins where the first ends. */
-export function mergeShards(resharding: Resharding, first: Shard, second: Shard): void {
+/** Merges two open shards; the second begins where the first ends. */
+export function mergeOpenShards(resharding: ReshardingContext, first: Shard, second: Shard): void {
   const { stream, makeShard } = resharding
   const merged = makeShard(stream, {
     startingHashKey: first.startingHashKey,
@@ -44,32 +44,32 @@ export function mergeShards(resharding: Resharding, first: Shard, second: Shard)
 }
 
 /**
- * Gives the stream so many shards of equal ranges, by splits first and then by merges, as
- * UNIFORM_SCALING does; where the counts are no multiples of each other, shards come up on the way
- * that are closed again at once.
+ * Scales the stream to `shardCount` shards of equal ranges, by splits and then by merges, as
+ * UNIFORM_SCALING does. When the counts are not multiples of each other, some intermediate shards
+ * are closed again at once.
  */
-export function scaleShards(resharding: Resharding, shardCount: number): void {
+export function scaleShards(resharding: ReshardingContext, shardCount: number): void {
   const { stream } = resharding
   const ranges = uniformRanges(shardCount)
   for (const { startingHashKey } of ranges) {
     const shard = openShardAt(stream, startingHashKey)
     if (shard && shard.startingHashKey !== startingHashKey) {
-      splitShard(resharding, shard, startingHashKey)
+      splitOpenShard(resharding, shard, startingHashKey)
     }
   }
   for (const range of ranges) {
-    // Ends: every merge makes the first shard of the range larger, until it is the whole range.
+    // The loop ends because every merge extends the first shard until it is the whole range.
     for (;;) {
       const first = openShardAt(stream, range.startingHashKey)
       if (!first || first.endingHashKey >= range.endingHashKey) break
       const second = openShardAt(stream, first.endingHashKey + 1n)
       if (!second) break
-      mergeShards(resharding, first, second)
+      mergeOpenShards(resharding, first, second)
     }
   }
 }
 
-/** So many ranges of equal width; the last takes what the division leaves over. */
+/** `shardCount` ranges of equal width; the last one includes the remainder of the division. */
 export function uniformRanges(
   shardCount: number,
 ): readonly { readonly startingHashKey: bigint; readonly endingHashKey: bigint }[] {
@@ -85,7 +85,7 @@ function openShardAt({ openShards }: Stream, hashKey: bigint): Shard | undefined
 }
 
 function replace(
-  { stream, clock }: Resharding,
+  { stream, clock }: ReshardingContext,
   closed: readonly Shard[],
   added: readonly Shard[],
 ): void {

@@ -1,14 +1,14 @@
 /**
  * Sequence numbers of the lab.
  *
- * Format: 56 decimal digits, as long as those of AWS, in fields that a person can read:
+ * Format: 56 decimal digits, the length of AWS's, in readable fields:
  *
  *     49 | shard created, ms (13) | ordinal in the shard (16) | arrival, ms (13) | shard (12)
  *
- * Invariants: within a shard they strictly increase, because the ordinal does; they have one
- * length and no leading zero, so that comparing them as text or as integers is the same; and they
- * name their shard, so that one of another shard, stream or former stream is found out. Ordinal 0
- * is the start of the shard itself, the first record has 1. To clients they are opaque.
+ * Invariants: within a shard the numbers strictly increase, because the ordinal does; they have one
+ * length and no leading zero, so that their order as text and as integers is the same; and they
+ * name their shard, so that a number of another shard, stream or former stream is detected. Ordinal
+ * 0 is the start of the shard itself; the first record has 1. Clients treat the numbers as opaque.
  */
 interface SequenceNumberParts {
   readonly shardCreatedMs: number
@@ -20,12 +20,12 @@ interface SequenceNumberParts {
 const prefix = '49'
 const format = /^49(\d{13})(\d{16})(\d{13})(\d{12})$/
 
-/** What Kinesis takes for a sequence number at all (API Reference, PutRecord). */
+/** The pattern of a sequence number in the API (API Reference, PutRecord). */
 export const sequenceNumberPattern = '0|([1-9]\\d{0,128})'
 
 /**
- * Makes the function that writes the sequence numbers of one shard: the fields that never change
- * are padded once, since this runs for every record.
+ * Makes the function that formats the sequence numbers of one shard. It runs for every record, so
+ * the fields that never change are padded only once.
  */
 export function sequenceNumbersOf(
   shardCreatedMs: number,
@@ -36,7 +36,7 @@ export function sequenceNumbersOf(
   return (ordinal, arrivalMs) => head + digits(ordinal, 16) + digits(arrivalMs, 13) + tail
 }
 
-/** The fields of a sequence number of the lab; undefined for any other text. */
+/** @returns the fields of a sequence number of the lab; undefined for any other text */
 export function parseSequenceNumber(text: string): SequenceNumberParts | undefined {
   const match = format.exec(text)
   if (!match) return undefined

@@ -3,10 +3,10 @@ import type { Shard, Stream } from './stream.ts'
 
 /** The quota of shards of a new AWS account in the large regions. */
 export const shardsPerAccountMax = 20_000
-/** Open and closed: a closed one is kept for as long as the retention of its stream. */
-const shardsKeptMax = 2 * shardsPerAccountMax
+/** Open and closed shards: a closed one is stored for the retention period of its stream. */
+const shardsStoredMax = 2 * shardsPerAccountMax
 
-/** How many shards there are, and may be. */
+/** Counts shards, and refuses too many of them. */
 export function createShardCounts(
   { accountId, region }: { readonly accountId: string; readonly region: string },
   streams: ReadonlyMap<string, Stream>,
@@ -16,11 +16,11 @@ export function createShardCounts(
   const openShardCount = () => count((stream) => stream.openShards)
   return {
     openShardCount,
-    /** @throws ServiceError LimitExceededException when so many more are too many */
+    /** @throws ServiceError LimitExceededException when so many more shards are too many */
     refuseTooManyShards: (moreCount: number): void => {
       const isOver =
         openShardCount() + moreCount > shardsPerAccountMax ||
-        count((stream) => stream.shards) + moreCount > shardsKeptMax
+        count((stream) => stream.shards) + moreCount > shardsStoredMax
       if (!isOver) return
       throw new ServiceError(
         'LimitExceededException',

@@ -1,24 +1,25 @@
 /**
- * What one shard takes and gives, as on AWS (Kinesis Developer Guide, "Quotas and limits").
+ * The throughput limits of one shard, as on AWS (Kinesis Developer Guide, "Quotas and limits").
  *
- * Four token buckets, each as deep as one second: records and bytes written, GetRecords calls and
- * bytes read. Two rules go beyond a plain bucket:
- * - a record larger than a second's bytes is taken by a full bucket, which is in debt then: the
- *   burst that AWS grants to large records, while the average stays 1 MiB/s;
- * - what GetRecords will return is not known before, so that it too may run into debt; it is shut
- *   then until the bucket is full again. So 10 MiB shut it for 5 seconds, as the API Reference has it.
+ * Four token buckets, each with a capacity of one second: records and bytes written, GetRecords
+ * calls and bytes read. Two rules go beyond a plain bucket:
+ * - a record larger than the bucket is accepted by a full bucket, which is in debt afterwards: AWS
+ *   grants this burst to large records, while the average stays 1 MiB/s;
+ * - the size of a GetRecords response is not known before, so reads may run into debt too. Reads
+ *   are refused then until the bucket is full again: after 10 MiB for 5 seconds, as the API
+ *   Reference says.
  */
 export interface ShardLimits {
   /**
-   * Takes the room for one record.
+   * Takes tokens for one record.
    *
-   * @param sizeBytes of data and partition key
-   * @returns false when the record is throttled; nothing is taken then
+   * @param sizeBytes the bytes of data and partition key
+   * @returns false when the record is throttled; no tokens are taken then
    */
   takeWrite(sizeBytes: number, nowMs: number): boolean
-  /** Takes the room for one GetRecords; false when it is throttled, and nothing is taken then. */
+  /** Takes a token for one GetRecords; false when it is throttled, and no token is taken. */
   takeRead(nowMs: number): boolean
-  /** Takes what a GetRecords returned. */
+  /** Takes tokens for the bytes that a GetRecords returned. */
   spendRead(sizeBytes: number, nowMs: number): void
 }
 
@@ -28,18 +29,18 @@ export interface LimitSwitches {
   readonly writes: boolean
   /** 5 GetRecords/s and 2 MiB/s. */
   readonly reads: boolean
-  /** 2 MiB/s of each consumer, and 5 seconds from one SubscribeToShard to the next. */
+  /** 2 MiB/s for each consumer, and 5 seconds from one SubscribeToShard to the next. */
   readonly fanOut: boolean
 }
 
 export const noLimits: LimitSwitches = Object.freeze({ writes: false, reads: false, fanOut: false })
 export const allLimits: LimitSwitches = Object.freeze({ writes: true, reads: true, fanOut: true })
 
-/** What one subscription of enhanced fan-out is sent: 2 MiB/s, a second's worth at once. */
+/** The throughput limit of one subscription: 2 MiB/s, with bursts of one second. */
 export interface FanOutLimit {
-  /** How long to wait for room; 0 when there is some. */
+  /** How long to wait for tokens; 0 when there are some. */
   waitMs(nowMs: number): number
-  /** Takes what was sent, which may run into debt. */
+  /** Takes tokens for sent bytes; the bucket may be in debt afterwards. */
   spend(sizeBytes: number, nowMs: number): void
 }
 
@@ -110,19 +111,19 @@ function createReadLimits(): Pick<ShardLimits, 'takeRead' | 'spendRead'> {
 }
 
 interface Bucket {
-  /** What is in it now; below 0 while a debt is paid. */
+  /** The current number of tokens; negative while the bucket is in debt. */
   level(nowMs: number): number
-  /** Takes from what `level` has just told. */
+  /** Takes tokens. Call `level` first. */
   spend(count: number): void
 }
 
-/** Full at the start, and as deep as one second. */
+/** A bucket with a capacity of one second, full at the start. */
 function createBucket(perSecond: number): Bucket {
   let level = perSecond
   let filledMs = 0
   return {
     level(nowMs) {
-      // A clock that is set back fills nothing, and its new time counts from here.
+      // A clock that goes back adds no tokens.
       const elapsedMs = Math.max(0, nowMs - filledMs)
       level = Math.min(perSecond, level + (elapsedMs * perSecond) / 1000)
       filledMs = nowMs

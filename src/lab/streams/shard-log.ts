@@ -3,29 +3,28 @@ import type { StoredTime } from '../../base/stored-time.ts'
 /**
  * The records of one shard, in memory.
  *
- * Format: a list of segments. A segment is one buffer that holds, record after record, the UTF-8
- * bytes of the partition key and then the data; beside it stand four arrays with, per record, where
- * the key ends, where the record ends, and when it arrived: by the time of day, and by the monotonic
- * clock, which its age goes by. So a record costs its bytes and four numbers, and no object of its
- * own.
+ * Format: a list of segments. A segment has one buffer with, for each record, the UTF-8 bytes of
+ * the partition key and then the data. Four arrays hold, for each record, the end of its key, the
+ * end of the record, and its arrival by the time of day and by the monotonic clock, which
+ * determines its age. A record costs its bytes and four numbers, and no object.
  *
  * Invariants: ordinals are dense from 1 (`firstOrdinal` .. `nextOrdinal - 1` are readable); arrival
- * times never decrease, whatever the clock does; memory is given back by whole segments, the
- * oldest first.
+ * times never decrease, even if the clock goes back; memory is freed by whole segments, the oldest
+ * first.
  */
 export interface ShardLog {
   /** Ordinal of the oldest readable record; equals `nextOrdinal` when there is none. */
   firstOrdinal(): number
-  /** Ordinal that the next record will have. */
+  /** Ordinal of the next record. */
   nextOrdinal(): number
-  /** Adds a record; gives its ordinal and its arrival time in epoch milliseconds. */
+  /** Adds a record. @returns its ordinal, and its arrival time in epoch milliseconds */
   append(
     partitionKey: string,
     data: Uint8Array,
     wallMs: number,
     monotonicMs: number,
   ): { ordinal: number; arrivalMs: number }
-  /** Adds a record that has its ordinal, which follows or leaves a gap behind what is forgotten. */
+  /** Adds a stored record with its ordinal. After a gap, the earlier records are dropped. */
   restore(
     ordinal: number,
     record: {
@@ -34,21 +33,21 @@ export interface ShardLog {
       readonly arrivalMs: number
     },
   ): void
-  /** Forgets everything: the next record has this ordinal, which is none that was given before. */
+  /** Drops all records; the next one gets this ordinal, which was never assigned before. */
   skipTo(ordinal: number): void
-  /** The record of an ordinal; undefined when it was trimmed or is not written yet. */
+  /** The record of an ordinal; undefined when it was trimmed or does not exist yet. */
   at(ordinal: number): StoredRecord | undefined
   /** Ordinal of the first readable record that arrived at `arrivalMs` or later. */
   firstArrivedSince(arrivalMs: number): number
   /**
-   * Makes what arrived before unreadable, and frees the segments that are empty then.
+   * Makes records that arrived earlier unreadable, and frees segments without readable records.
    * @param sinceMs by the monotonic clock
-   * @returns whether there was any
+   * @returns whether any record became unreadable
    */
   trimBefore(sinceMs: number): boolean
-  /** Frees the oldest segment with all its records, if there is one. */
+  /** Frees the oldest segment with all of its records, if there is one. */
   dropOldestSegment(): void
-  /** When the oldest segment began, by the monotonic clock; undefined when nothing is held. */
+  /** The arrival of the oldest segment's first record, by the monotonic clock. */
   oldestSegmentMs(): number | undefined
 }
 
@@ -56,12 +55,12 @@ export interface StoredRecord {
   readonly ordinal: number
   /** Epoch milliseconds. */
   readonly arrivalMs: number
-  /** When it arrived, by the monotonic clock. */
+  /** The arrival by the monotonic clock. */
   readonly sinceMs: number
   readonly partitionKey: string
-  /** A view: it is valid as long as somebody holds it, and must not be written to. */
+  /** A view of the segment, which must not be written to. */
   readonly data: Buffer
-  /** Bytes of key and data. */
+  /** The bytes of key and data. */
   readonly sizeBytes: number
 }
 
@@ -74,15 +73,15 @@ interface Segment {
   readonly sinces: number[]
 }
 
-// Segments start small, because a lab has many shards that hardly hold anything, and double.
+// Segments start small and double, because many shards of a lab have few records.
 const segmentBytesMin = 4 * 1024
 const segmentBytesMax = 1024 * 1024
-/** Four numbers a record in the arrays of a segment. */
+/** Each record has four numbers in the arrays of its segment. */
 const indexBytesPerRecord = 4 * 8
 
 /**
- * @param onBytes told of each change of the memory that the log takes, in bytes (negative: freed)
- * @param storedTime when records that are restored arrived
+ * @param onBytes called with each change of the log's memory, in bytes; negative when it is freed
+ * @param storedTime converts the arrival times of restored records
  */
 export function createShardLog(onBytes: (delta: number) => void, storedTime: StoredTime): ShardLog {
   const { segments, segmentFor, shift } = createSegments(onBytes)
@@ -155,20 +154,20 @@ export function createShardLog(onBytes: (delta: number) => void, storedTime: Sto
   }
 }
 
-/** The memory of a log: records are added to the last segment, and go with the first. */
+/** The memory of a log: records are added to the last segment, and removed with the first. */
 function createSegments(onBytes: (delta: number) => void) {
   const segments: Segment[] = []
   let segmentBytes = segmentBytesMin
   return {
     segments: segments as readonly Segment[],
-    /** The segment that takes so many bytes more; a new one begins with that ordinal. */
+    /** The segment with room for `sizeBytes`; a new one begins with `firstOrdinal`. */
     segmentFor: (sizeBytes: number, firstOrdinal: number): Segment => {
       const last = segments.at(-1)
       if (last && usedBytes(last) + sizeBytes <= last.buffer.length) return last
       const capacity = Math.max(segmentBytes, sizeBytes)
       segmentBytes = Math.min(segmentBytes * 2, segmentBytesMax)
       const segment: Segment = {
-        // Not from Node's pool: the whole memory goes when the segment does.
+        // Not from Node's pool, so that all of the memory is freed with the segment.
         buffer: Buffer.allocUnsafeSlow(capacity),
         firstOrdinal,
         keyEnds: [],
@@ -190,7 +189,7 @@ function createSegments(onBytes: (delta: number) => void) {
 
 const usedBytes = (segment: Segment) => segment.ends.at(-1) ?? 0
 
-/** Index of the last segment that `isBefore` holds for; -1 when it holds for none. */
+/** Index of the last segment for which `isBefore` is true; -1 when there is none. */
 function segmentIndexOf(
   segments: readonly Segment[],
   isBefore: (segment: Segment) => boolean,
@@ -198,7 +197,7 @@ function segmentIndexOf(
   return countWhile(segments, isBefore) - 1
 }
 
-/** How many leading items `holds` is true for; it must not become true again after a false. */
+/** The number of leading items for which `holds` is true; it must be false for all others. */
 function countWhile<Item>(items: readonly Item[], holds: (item: Item) => boolean): number {
   let low = 0
   let high = items.length

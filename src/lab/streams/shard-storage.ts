@@ -12,50 +12,50 @@ import { shardIdOf } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
 /**
- * The memory of all shards together. It is bounded twice: by the retention of each stream, and by
- * bytes: beyond them the oldest records of all go, whatever stream they are of.
+ * The memory of all shards. It has two bounds: the retention of each stream, and a total of bytes,
+ * beyond which the oldest records of all streams are dropped.
  */
 export interface ShardStorage {
   readonly makeShard: MakeShard
-  /** Stores a record in the shard, and says where it is now. */
+  /** Stores a record in the shard. @returns its position */
   readonly append: (
     stream: Stream,
     shard: Shard,
     partitionKey: string,
     data: Uint8Array,
-  ) => PutPlace
-  /** Makes a shard of what is kept of it, `fill` giving its log the records. */
+  ) => RecordPosition
+  /** Makes a shard from its stored row; `fill` adds the stored records to its log. */
   readonly restoreShard: (row: ShardRow, fill: (log: ShardLog) => void) => Shard
-  /** Forgets what is past the retention of the stream, closed shards among it. */
+  /** Removes expired records and closed shards of the stream. */
   readonly trim: (stream: Stream) => void
 }
 
-/** Told of what changes, by who keeps it. */
+/** Notified of all changes, so that they can be written to disk. */
 export interface StreamJournal {
-  /** Anything but new records: a setting, its shards, or records that are gone. */
+  /** Any change but new records: settings, shards, or removed records. */
   changed(stream: Stream): void
   appended(stream: Stream, shard: Shard): void
   deleted(stream: Stream): void
 }
 
-export interface PutPlace {
+export interface RecordPosition {
   readonly shardId: string
   readonly sequenceNumber: string
 }
 
 interface ShardStorageOptions {
   readonly clock: Clock
-  /** Those whose oldest records may go. */
+  /** The streams whose oldest records may be dropped. */
   readonly streams: ReadonlyMap<string, Stream>
   readonly storedBytesMax: number
   readonly limits: LimitSwitches
-  /** Told each time that records were dropped for want of room. */
+  /** Called each time that records were dropped to make room. */
   readonly onDropped: ((streamName: string) => void) | undefined
   readonly journal: StreamJournal | undefined
 }
 
 const hourMs = 3_600_000
-/** Nothing is trimmed so shortly after a start: the time of day may have been set meanwhile. */
+/** Nothing expires shortly after a start, because the time of day may have been changed. */
 const graceMs = 60_000
 
 export function createShardStorage(options: ShardStorageOptions): ShardStorage {
@@ -131,7 +131,7 @@ function createShardMakers(dependencies: {
   return {
     makeShard(stream, { startingHashKey, endingHashKey, parents }: NewShard): Shard {
       const number = stream.shardsMade++
-      // Later than its parents, so that the sequence numbers of a key grow over a reshard, too.
+      // Later than its parents, so that sequence numbers of a key also increase over a reshard.
       const createdMs =
         parents.length === 0
           ? stream.createdMs

@@ -1,7 +1,7 @@
-import type { Consumer } from './fan-out-consumer.ts'
+import type { FanOutConsumer } from './fan-out-consumer.ts'
 import type { EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
 
-/** A stream without its records, as plain JSON. A status between two others is not kept. */
+/** A stream without its records, as plain JSON. A transient status is not stored. */
 export interface StreamRow {
   readonly name: string
   readonly arn: string
@@ -76,7 +76,7 @@ const shardRowOf = (shard: Shard): ShardRow => ({
   nextOrdinal: shard.log.nextOrdinal(),
 })
 
-/** @param restoreShard makes a shard of its row, with its records and without its children */
+/** @param restoreShard makes a shard from its row, with its records and without its children */
 export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard): Stream {
   const shards = row.shards.map(restoreShard)
   const byNumber = new Map(shards.map((shard) => [shard.number, shard]))
@@ -105,7 +105,7 @@ export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard)
   }
 }
 
-const consumerOf = ({ name, arn, createdMs, tags }: ConsumerRow): Consumer => ({
+const consumerOf = ({ name, arn, createdMs, tags }: ConsumerRow): FanOutConsumer => ({
   name,
   arn,
   createdMs,

@@ -2,18 +2,18 @@ import type { Clock } from '../../base/clock.ts'
 import { ServiceError } from '../wire/service-error.ts'
 import type { Stream, StreamStatus } from './stream.ts'
 
-/** How long streams and consumers are in the states between; 0 leaves a state out. */
+/** How long streams and consumers stay in a transient status; 0 skips the status. */
 export interface StatusDurations {
   readonly creatingMs: number
   readonly updatingMs: number
   readonly deletingMs: number
-  /** CREATING and DELETING of a consumer. */
+  /** The duration of CREATING and DELETING of a consumer. */
   readonly consumerMs: number
 }
 
 /**
- * A stream is made and deleted at once, because the waiters of AWS's clients that did not find it
- * so at their first look come again after 10 seconds. No client waits for the others by itself.
+ * Streams are created and deleted at once, because the waiters of AWS's clients poll only every 10
+ * seconds. The clients have no waiters for the other statuses.
  */
 export const statusDurationsDefault: StatusDurations = Object.freeze({
   creatingMs: 0,
@@ -22,7 +22,7 @@ export const statusDurationsDefault: StatusDurations = Object.freeze({
   consumerMs: 50,
 })
 
-/** @param durationMs of all of them; undefined: the defaults */
+/** @param durationMs the duration of every transient status; undefined gives the defaults */
 export const statusDurationsOf = (durationMs: number | undefined): StatusDurations =>
   durationMs === undefined
     ? statusDurationsDefault
@@ -33,8 +33,8 @@ export const statusDurationsOf = (durationMs: number | undefined): StatusDuratio
         consumerMs: durationMs,
       }
 
-/** Leads streams from one status to the next: as many are under way as there are streams. */
-export function createStatuses(
+/** Moves streams from one status to the next: each stream has at most one pending transition. */
+export function createStreamStatuses(
   clock: Clock,
   accountId: string,
   streams: ReadonlyMap<string, Stream>,
@@ -57,8 +57,8 @@ export function createStatuses(
         `Stream ${name} under account ${accountId} not ACTIVE, instead in state ${status}.`,
       )
     },
-    /** For so long the stream has the status; then `apply` runs, if the stream is still there. */
-    pass(stream: Stream, status: StreamStatus, durationMs: number, apply: () => void): void {
+    /** Sets a status; after `durationMs`, `apply` runs if the stream still exists. */
+    enter(stream: Stream, status: StreamStatus, durationMs: number, apply: () => void): void {
       stream.status = status
       later(durationMs, () => {
         if (streams.get(stream.name) === stream) apply()

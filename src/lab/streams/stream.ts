@@ -1,35 +1,35 @@
 import { hashKeyOf } from '../../base/hash-key.ts'
-import type { Consumer } from './fan-out-consumer.ts'
+import type { FanOutConsumer } from './fan-out-consumer.ts'
 import type { ShardLimits } from './shard-limits.ts'
 import type { ShardLog, StoredRecord } from './shard-log.ts'
 
 /**
- * A stream of the lab, as the operations see it. It changes in place, and only the store
- * (streams.ts) and the operations that are about a member change that member.
+ * A stream of the lab. It is mutable; only the store (streams.ts) and the operations for a member
+ * change that member.
  *
  * Invariants: the ranges of `openShards` are sorted, leave no gap and do not overlap; a shard is
- * open or has its children; `shards` is sorted by number, and shards that expired are not in it.
+ * open or has its children; `shards` is sorted by number and does not contain expired shards.
  */
 export interface Stream {
   readonly name: string
   readonly arn: string
-  /** Epoch milliseconds, different for each stream of a server: it also tells namesakes apart. */
+  /** Epoch milliseconds, unique within a server, so it also identifies the stream. */
   readonly createdMs: number
   readonly tags: Map<string, string>
   /** By name. */
-  readonly consumers: Map<string, Consumer>
-  /** The number at the end of the ARN of the last consumer that was deregistered. */
+  readonly consumers: Map<string, FanOutConsumer>
+  /** The number at the end of the last deregistered consumer's ARN. */
   lastConsumerSeconds: number
   status: StreamStatus
   mode: StreamMode
   /** Open and closed. */
   shards: readonly Shard[]
   openShards: readonly Shard[]
-  /** Shards that there ever were: the number of the next one. */
+  /** The number of shards ever made, which is the number of the next one. */
   shardsMade: number
   maxRecordSizeInKiB: number
   retentionHours: number
-  /** Absent: what is written is not encrypted. Nothing is, really: it is only reported. */
+  /** Undefined without encryption. The lab reports encryption but does not encrypt. */
   encryptionKeyId: string | undefined
   /** Sorted. */
   shardLevelMetrics: readonly string[]
@@ -43,20 +43,20 @@ export interface Shard {
   /** `shardId-` and the number in twelve digits. */
   readonly id: string
   readonly createdMs: number
-  /** None for the first shards of a stream, one after a split, two after a merge. */
+  /** One parent after a split, two after a merge, none for the first shards of a stream. */
   readonly parentIds: readonly string[]
-  /** Both ends belong to the shard. */
+  /** Both ends of the range belong to the shard. */
   readonly startingHashKey: bigint
   readonly endingHashKey: bigint
   readonly log: ShardLog
   readonly limits: ShardLimits
-  /** Called, in the same turn, when there is something new to read or the shard is closed. */
+  /** Called synchronously when the shard has a new record or is closed. */
   readonly watchers: Set<() => void>
-  /** From which ordinal on the records were written to an encrypted stream, or no more. */
+  /** The ordinals at which encryption was turned on or off. */
   readonly encryptions: EncryptionChange[]
-  /** Absent: the shard is open. */
+  /** Undefined while the shard is open. */
   closedMs: number | undefined
-  /** The same by the monotonic clock, which goes by how long it has been closed. */
+  /** The same by the monotonic clock, which determines its expiry. */
   closedSinceMs: number | undefined
   children: readonly Shard[]
   sequenceNumber(ordinal: number, arrivalMs: number): string
@@ -69,17 +69,17 @@ export interface EncryptionChange {
 
 type EncryptionType = 'KMS' | 'NONE'
 
-/** What the stream does with what is written to it now. */
+/** The encryption of new records. */
 export const encryptionOf = (stream: Stream): EncryptionType =>
   stream.encryptionKeyId === undefined ? 'NONE' : 'KMS'
 
-/** How a record was written. */
+/** The encryption of a stored record. */
 export function encryptionAt(shard: Shard, ordinal: number): EncryptionType {
   const change = shard.encryptions.findLast(({ fromOrdinal }) => fromOrdinal <= ordinal)
   return change?.isEncrypted ? 'KMS' : 'NONE'
 }
 
-/** The open shard whose range holds the hash key of a record: of its partition key, or explicit. */
+/** The open shard whose range includes the explicit hash key or that of the partition key. */
 export function shardFor(stream: Stream, partitionKey: string, explicitHashKey?: bigint): Shard {
   const hashKey = explicitHashKey ?? hashKeyOf(partitionKey)
   const shards = stream.openShards
@@ -103,11 +103,11 @@ export function* recordsOf(shard: Shard): Generator<StoredRecord> {
   }
 }
 
-/** True when nothing will ever be readable from this ordinal on. */
+/** Whether no record will ever be readable from this ordinal on. */
 export const isAtShardEnd = (shard: Shard, ordinal: number) =>
   shard.closedMs !== undefined && ordinal >= shard.log.nextOrdinal()
 
-/** The last sequence number of a closed shard, which no record has. */
+/** The ending sequence number of a closed shard, which belongs to no record. */
 export const endingSequenceNumber = (shard: Shard) =>
   shard.closedMs === undefined
     ? undefined

@@ -1,21 +1,21 @@
 import type { Clock } from '../../base/clock.ts'
 import { endSubscriptions } from './fan-out-consumer.ts'
 import { uniformRanges } from './resharding.ts'
-import type { MakeShard, Resharding } from './resharding.ts'
+import type { MakeShard, ReshardingContext } from './resharding.ts'
 import { ServiceError, notFound } from '../wire/service-error.ts'
 import { createShardCounts } from './shard-counts.ts'
 import { noLimits } from './shard-limits.ts'
 import type { LimitSwitches } from './shard-limits.ts'
 import { createShardStorage } from './shard-storage.ts'
 import type { ShardStorage, StreamJournal } from './shard-storage.ts'
-import { createStatuses, statusDurationsDefault } from './stream-statuses.ts'
+import { createStreamStatuses, statusDurationsDefault } from './stream-statuses.ts'
 import type { StatusDurations } from './stream-statuses.ts'
 import type { ShardLog } from './shard-log.ts'
 import { streamOf } from './stream-row.ts'
 import type { ShardRow, StreamRow } from './stream-row.ts'
 import type { Stream, StreamMode } from './stream.ts'
 
-/** The streams of the lab and their records, in memory; a journal may keep them on disk as well. */
+/** The streams of the lab and their records, in memory; a journal may also write them to disk. */
 export interface StreamStore {
   /** @throws ServiceError ResourceInUseException, LimitExceededException */
   create(stream: NewStream): Stream
@@ -33,20 +33,20 @@ export interface StreamStore {
   /** @throws ServiceError LimitExceededException when so many more shards are too many */
   readonly refuseTooManyShards: (moreCount: number) => void
   /**
-   * Changes a stream: it is UPDATING for a while, then `apply` runs and it is ACTIVE again.
+   * Changes a stream: it is UPDATING for a while, and then `apply` runs and it is ACTIVE again.
    * @throws ServiceError ResourceInUseException unless it is ACTIVE
    */
-  update(stream: Stream, apply: (resharding: Resharding) => void): void
+  update(stream: Stream, apply: (resharding: ReshardingContext) => void): void
   readonly append: ShardStorage['append']
-  /** To be called before records are read. */
+  /** Call it before records are read. */
   readonly trim: ShardStorage['trim']
-  /** Runs `apply` when a consumer was CREATING or DELETING for long enough. */
-  passConsumer(apply: () => void): void
-  /** To be called when anything else of a stream has changed. */
+  /** Runs `apply` after the time that a consumer is CREATING or DELETING. */
+  afterConsumerStatus(apply: () => void): void
+  /** Call it when any other member of a stream has changed. */
   touch(stream: Stream): void
-  /** Puts a stream back that was kept, `fill` giving the log of each shard its records. */
+  /** Restores a stored stream; `fill` adds the stored records to the log of each shard. */
   restore(row: StreamRow, fill: (shard: ShardRow, log: ShardLog) => void): void
-  /** Ends what is under way. */
+  /** Cancels pending transitions. */
   close(): void
 }
 
@@ -54,24 +54,24 @@ interface NewStream {
   readonly name: string
   readonly shardCount: number
   readonly mode?: StreamMode
-  readonly maxRecordSizeInKiB?: number
+  readonly maxRecordSizeInKiB?: number | undefined
   readonly tags?: Readonly<Record<string, string>>
-  /** It is ACTIVE at once, however long CREATING takes otherwise. */
-  readonly isReadyAtOnce?: boolean
+  /** Whether the stream skips the status CREATING. */
+  readonly isReadyAtOnce?: boolean | undefined
 }
 
 interface StreamStoreOptions {
   readonly region: string
   readonly accountId: string
   readonly clock: Clock
-  /** Memory for the records of all streams together; the oldest records go first beyond it. */
+  /** Memory for the records of all streams; beyond it the oldest records are dropped. */
   readonly storedBytesMax: number
-  /** Of every shard; absent: none. */
-  readonly limits?: LimitSwitches
-  readonly statusMs?: StatusDurations
-  /** Told each time that records were dropped for want of room. */
-  readonly onDropped?: (streamName: string) => void
-  readonly journal?: StreamJournal
+  /** The limits of every shard; undefined applies none. */
+  readonly limits?: LimitSwitches | undefined
+  readonly statusMs?: StatusDurations | undefined
+  /** Called each time that records were dropped to make room. */
+  readonly onDropped?: ((streamName: string) => void) | undefined
+  readonly journal?: StreamJournal | undefined
 }
 
 export const retentionHoursDefault = 24
@@ -80,7 +80,7 @@ const maxRecordSizeInKiBDefault = 1024
 export function createStreamStore(options: StreamStoreOptions): StreamStore {
   const { clock, accountId, region, journal, statusMs = statusDurationsDefault } = options
   const streams = new Map<string, Stream>()
-  const statuses = createStatuses(clock, accountId, streams)
+  const statuses = createStreamStatuses(clock, accountId, streams)
   const counts = createShardCounts(options, streams)
   const storage = createShardStorage({
     clock,
@@ -95,7 +95,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
 
   return {
     create(wanted) {
-      if (streams.has(wanted.name)) throw alreadyThere(wanted.name, accountId)
+      if (streams.has(wanted.name)) throw alreadyExists(wanted.name, accountId)
       counts.refuseTooManyShards(wanted.shardCount)
       lastCreatedMs = Math.max(clock.wallMs(), lastCreatedMs + 1)
       const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
@@ -103,7 +103,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       streams.set(wanted.name, stream)
       journal?.changed(stream)
       const creatingMs = wanted.isReadyAtOnce ? 0 : statusMs.creatingMs
-      statuses.pass(stream, 'CREATING', creatingMs, () => {
+      statuses.enter(stream, 'CREATING', creatingMs, () => {
         stream.status = 'ACTIVE'
       })
       return stream
@@ -111,7 +111,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     delete(stream) {
       statuses.refuseUnlessActive(stream)
       journal?.deleted(stream)
-      statuses.pass(stream, 'DELETING', statusMs.deletingMs, () => {
+      statuses.enter(stream, 'DELETING', statusMs.deletingMs, () => {
         streams.delete(stream.name)
         empty(stream)
       })
@@ -127,7 +127,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     refuseTooManyShards: counts.refuseTooManyShards,
     update(stream, apply) {
       statuses.refuseUnlessActive(stream)
-      statuses.pass(stream, 'UPDATING', statusMs.updatingMs, () => {
+      statuses.enter(stream, 'UPDATING', statusMs.updatingMs, () => {
         apply({ stream, makeShard, clock })
         stream.status = 'ACTIVE'
         journal?.changed(stream)
@@ -135,7 +135,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     },
     append: storage.append,
     trim: storage.trim,
-    passConsumer: (apply) => statuses.later(statusMs.consumerMs, apply),
+    afterConsumerStatus: (apply) => statuses.later(statusMs.consumerMs, apply),
     touch: (stream) => journal?.changed(stream),
     restore(row, fill) {
       const stream = streamOf(row, (shard) =>
@@ -148,13 +148,13 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
   }
 }
 
-const alreadyThere = (name: string, accountId: string) =>
+const alreadyExists = (name: string, accountId: string) =>
   new ServiceError(
     'ResourceInUseException',
     `Stream ${name} under account ${accountId} already exists.`,
   )
 
-/** Lets go of what is stored, and of who reads it. */
+/** Frees the records of a stream, and ends the subscriptions to it. */
 function empty(stream: Stream): void {
   for (const consumer of stream.consumers.values()) endSubscriptions(consumer)
   for (const { log } of stream.shards) {

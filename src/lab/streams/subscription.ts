@@ -11,31 +11,31 @@ import type { Shard } from './stream.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
 /**
- * One SubscribeToShard from its answer's beginning to its end (API Reference, SubscribeToShard).
+ * One subscription of SubscribeToShard, from its first event to its end (API Reference).
  *
- * Invariants: every record from the first ordinal on is sent once and in order; nothing is read
- * before the connection has taken what was sent, so that a slow subscriber costs one event of
- * memory; an event without records goes out when none had any for `heartbeatMs`; the end of a
- * closed shard is one event with its children and without a ContinuationSequenceNumber, which is
- * how clients know it.
+ * Invariants: every record from the first ordinal on is sent once and in order; the next records
+ * are read when the connection has accepted the last event, so that a slow subscriber costs the
+ * memory of one event; an empty event is sent after `heartbeatMs` without records; the end of a
+ * closed shard is one event with its children and without a ContinuationSequenceNumber, by which
+ * clients recognize it.
  */
 interface SubscriptionDependencies {
   readonly clock: Clock
   readonly shard: Shard
-  /** Of the record that is sent first. */
+  /** The ordinal of the first record to send. */
   readonly ordinal: number
   readonly limit: FanOutLimit
   readonly wire: WireFormat
-  /** Forgets what is past retention. */
+  /** Removes expired records. */
   readonly trim: () => void
 }
 
 interface OpenableSubscription extends Subscription {
-  /** Begins: `body` is where the answer goes, and ends with it. To be called once. */
+  /** Begins to write events to `body`, and ends it at the end. Call it once. */
   readonly open: (body: Writable) => void
 }
 
-/** A subscription ends after five minutes; the subscriber makes another. */
+/** A subscription ends after five minutes; the subscriber makes a new one. */
 const subscriptionLifetimeMs = 300_000
 const heartbeatMs = 5_000
 const eventLimits = Object.freeze({ recordsMax: 10_000, bytesMax: 1024 * 1024 })
@@ -111,7 +111,7 @@ function startFeed(dependencies: SubscriptionDependencies, body: Writable): Feed
   }
 }
 
-/** Writes the messages of the stream. */
+/** Writes the messages of the event stream. */
 function createWriter({ clock, shard, wire }: SubscriptionDependencies, body: Writable) {
   const write = (kind: EventMessage['kind'], name: string, content: object) => {
     const payload = wire.encode({ ...content })
@@ -127,14 +127,14 @@ function createWriter({ clock, shard, wire }: SubscriptionDependencies, body: Wr
         Records: records,
         ...(children
           ? { ChildShards: children }
-          : { ContinuationSequenceNumber: placeBefore(shard, nextOrdinal, clock.wallMs()) }),
+          : { ContinuationSequenceNumber: continuationNumber(shard, nextOrdinal, clock.wallMs()) }),
         MillisBehindLatest: millisBehindLatest(shard, nextOrdinal, clock.monotonicMs()),
       })
     },
   }
 }
 
-/** Waits for one thing at a time. */
+/** Waits for one event at a time. */
 function createPause({ clock, shard }: SubscriptionDependencies, body: Writable) {
   let cancel: () => void = nothing
   return {
@@ -146,7 +146,7 @@ function createPause({ clock, shard }: SubscriptionDependencies, body: Writable)
     forMs(waitMs: number, resume: () => void) {
       cancel = clock.after(waitMs, resume)
     },
-    /** For something to read, or for the time of a heartbeat. */
+    /** Waits for records, or for the time of a heartbeat. */
     forRecords(resume: () => void, beat: () => void) {
       let isWaiting = true
       const once = (then: () => void) => () => {
@@ -154,7 +154,7 @@ function createPause({ clock, shard }: SubscriptionDependencies, body: Writable)
         cancel()
         then()
       }
-      // The records of one call wake it as often as they are, and go out as one event after it.
+      // Each record of one put wakes it; the microtask sends them together as one event.
       const wake = () => queueMicrotask(once(resume))
       const cancelBeat = clock.after(heartbeatMs, once(beat))
       shard.watchers.add(wake)
@@ -170,10 +170,10 @@ function createPause({ clock, shard }: SubscriptionDependencies, body: Writable)
 const nothing = () => {}
 
 /**
- * A sequence number that stands behind the last record before `ordinal` and before the next one:
- * AT and AFTER it both go on with the next one.
+ * A sequence number between the record before `ordinal` and the one at `ordinal`: reading AT and
+ * AFTER it both continue with the record at `ordinal`.
  */
-function placeBefore(shard: Shard, ordinal: number, nowMs: number): string {
+function continuationNumber(shard: Shard, ordinal: number, nowMs: number): string {
   const last = shard.log.at(ordinal - 1)
   return shard.sequenceNumber(ordinal - 1, last ? last.arrivalMs + 1 : nowMs)
 }

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
-import type { Sessions } from '../service/role-sessions.ts'
+import type { RoleSessions } from '../service/role-sessions.ts'
 import type { CallSubject, Faults } from '../faults/faults.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
@@ -12,8 +12,9 @@ import { ServiceError } from '../wire/service-error.ts'
 import { integer, readRequest, required, structure, text } from '../wire/validation.ts'
 
 /**
- * STS, as much as a rules engine needs: AssumeRole and GetCallerIdentity over the query protocol
- * (a form in, XML out). Every role can be assumed by anybody, unless a fault rule refuses it.
+ * The operations of STS that a rules engine needs: AssumeRole and GetCallerIdentity over the query
+ * protocol (form requests, XML responses). Every caller may assume every role, unless a fault rule
+ * refuses it.
  */
 interface StsDependencies {
   readonly clock: Clock
@@ -21,8 +22,8 @@ interface StsDependencies {
   readonly faults: Faults
   readonly observer: CallObserver
   readonly logger: Logger
-  readonly sessions: Sessions
-  /** Absent: anybody may call, signed or not. */
+  readonly sessions: RoleSessions
+  /** Undefined allows every caller, also unsigned requests. */
   readonly checkCaller?: CheckCaller | undefined
 }
 
@@ -30,7 +31,7 @@ const apiVersion = '2011-06-15'
 const namespace = `https://sts.amazonaws.com/doc/${apiVersion}/`
 const durationSecondsDefault = 3_600
 
-/** True when the request is meant for this protocol: a form, or a query with an Action. */
+/** Whether the request uses this protocol: a form, or a query with an Action. */
 export function isStsRequest(request: LabRequest): boolean {
   const type = request.headers['content-type'] ?? ''
   return request.method === 'POST'
@@ -38,7 +39,7 @@ export function isStsRequest(request: LabRequest): boolean {
     : new URLSearchParams(request.target.split('?')[1]).has('Action')
 }
 
-/** Carries a request out. Never rejects. */
+/** Executes a request. Never rejects. */
 export async function answerSts(
   dependencies: StsDependencies,
   request: LabRequest,
@@ -131,7 +132,7 @@ function assumeRole(
   const arn = `arn:aws:sts::${accountId}:assumed-role/${roleName}/${input.RoleSessionName}`
   const secretAccessKey = randomBytes(30).toString('base64')
   const sessionToken = randomBytes(192).toString('base64')
-  // Whole seconds, as STS has them.
+  // STS reports whole seconds.
   const nowMs = dependencies.clock.wallMs()
   const lifeSeconds = input.DurationSeconds ?? durationSecondsDefault
   const expiresMs = (Math.floor(nowMs / 1000) + lifeSeconds) * 1000

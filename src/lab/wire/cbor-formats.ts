@@ -1,23 +1,23 @@
-// The entry without the native helper, which a bundle cannot have.
+// This entry of cbor-x has no native helper, which a bundle could not contain.
 import { Encoder, Tag } from 'cbor-x/encode'
 import { isObject } from './validation.ts'
 import { readBody } from './wire-format.ts'
 import type { WireFormat } from './wire-format.ts'
 
 /**
- * The wire formats of CBOR, apart from that of JSON: the first request that is in CBOR loads them.
+ * The wire formats in CBOR. They are a module of their own, which the first CBOR request loads.
  */
 
-// Records and bundles are additions of cbor-x to CBOR that no other reader knows.
+// Records and bundles are extensions of cbor-x that other readers do not understand.
 const cborOptions = {
   useRecords: false,
   mapsAsObjects: true,
   tagUint8Array: false,
-  // Milliseconds need more than 32 bits, and a bigint cannot be reckoned with. Not in the types.
+  // Milliseconds need more than 32 bits, and arithmetic needs numbers. The types lack this option.
   int64AsNumber: true,
 }
 const cbor = new Encoder(cborOptions)
-/** CBOR's tag of an epoch time. */
+/** CBOR's tag for an epoch time. */
 const timeTag = 1
 
 export const amzCborFormat: WireFormat = Object.freeze({
@@ -26,7 +26,7 @@ export const amzCborFormat: WireFormat = Object.freeze({
   decode: (body: Buffer) => mendTimes(readBody('CBOR', () => cbor.decode(body) as unknown)),
   encode: (output: object) => cbor.encode(output),
   blob: (bytes: Buffer) => bytes,
-  // Above 2^32 cbor-x writes a number as a float, and a bigint as the integer that clients read.
+  // Above 2^32 cbor-x writes a number as a float, but a bigint as the integer that clients expect.
   time: (epochMs: number) => new Tag(BigInt(epochMs), timeTag),
 })
 
@@ -38,11 +38,11 @@ export const rpcCborFormat: WireFormat = Object.freeze({
   time: (epochMs: number) => new Date(epochMs),
 })
 
-/** cbor-x took the milliseconds behind the tag for seconds. */
+/** Corrects times: cbor-x reads the milliseconds behind the tag as seconds. */
 function mendTimes(input: Record<string, unknown>): Record<string, unknown> {
   const mended: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(input)) {
-    // Times stand in the request itself or one level deeper: ShardFilter, StartingPosition.
+    // Times are members of the request, or one level deeper (ShardFilter, StartingPosition).
     mended[name] = isObject(value)
       ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, mendTime(member)]))
       : mendTime(value)

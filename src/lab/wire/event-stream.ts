@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * Messages of `application/vnd.amazon.eventstream`, as SubscribeToShard answers (Smithy, "Amazon
- * Event Stream Specification"). Numbers are big-endian:
+ * Messages of `application/vnd.amazon.eventstream`, the response of SubscribeToShard (Smithy,
+ * "Amazon Event Stream Specification"). Numbers are big-endian:
  *
  *     length of all (4) | length of the headers (4) | CRC-32 of these 8 bytes (4)
  *     headers | payload | CRC-32 of all before (4)
@@ -13,7 +13,7 @@ import { crc32 } from 'node:zlib'
 export const eventStreamType = 'application/vnd.amazon.eventstream'
 
 export interface EventMessage {
-  /** `exception` tells why the stream ends. */
+  /** An `exception` carries the reason for the end of the stream. */
   readonly kind: 'event' | 'exception'
   /** `initial-response`, `SubscribeToShardEvent`, or the name of an exception. */
   readonly name: string

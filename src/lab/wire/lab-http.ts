@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Writable } from 'node:stream'
 
-/** A request to the lab, whole, whichever version of HTTP brought it. */
+/** A complete request to the lab, over either version of HTTP. */
 export interface LabRequest {
   readonly protocol: 'HTTP/1.1' | 'HTTP/2'
   readonly method: string
@@ -18,17 +18,17 @@ export type LabAnswer =
       readonly headers: Readonly<Record<string, string>>
       readonly body: string | Buffer
     }
-  /** An answer without an end that is known: `open` writes it, and ends it some time. */
+  /** A streamed response: `open` writes the body and ends it later. */
   | {
       readonly kind: 'stream'
       readonly status: number
       readonly headers: Readonly<Record<string, string>>
       open(body: Writable): void
     }
-  /** No answer: the connection is destroyed. */
+  /** No response: the connection is closed. */
   | { readonly kind: 'cut' }
 
-/** Never rejects: every failure is an answer. */
+/** Never rejects: every failure becomes a response. */
 export type LabHandler = (request: LabRequest) => Promise<LabAnswer>
 
 export function answer(
@@ -45,7 +45,7 @@ export function answer(
   }
 }
 
-/** An error page as a load balancer in front of a service sends it: not the API's own form. */
+/** An error page like that of a load balancer, which does not have the API's format. */
 export function htmlAnswer(status: number, requestId: string): LabAnswer {
   const body = `<html><head><title>${status}</title></head><body><h1>${status}</h1></body></html>\n`
   return answer(status, 'text/html', body, requestId)
@@ -56,7 +56,7 @@ export function accessKeyIdOf(headers: IncomingHttpHeaders): string | undefined 
   return /Credential=([^/,\s]+)\//.exec(headers.authorization ?? '')?.[1]
 }
 
-/** The host that the client asked: HTTP/2 has it in a header of its own. */
+/** The host of the request, which HTTP/2 sends in `:authority`. */
 export function hostOf({ headers }: LabRequest): string | undefined {
   const authority = headers[':authority']
   return typeof authority === 'string' ? authority : headers.host

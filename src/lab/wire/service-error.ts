@@ -1,6 +1,6 @@
 /**
- * A failure that the lab answers a client with: a code of the Kinesis or STS API, never one of
- * errors.ts, because it leaves the folder as an HTTP answer and not as a throw.
+ * An error response of the lab, with a code of the Kinesis or STS API. The codes of errors.ts are
+ * for errors that are thrown across folders; these become HTTP responses.
  */
 export class ServiceError extends Error {
   readonly code: string
@@ -14,7 +14,7 @@ export class ServiceError extends Error {
   }
 }
 
-/** Kinesis and STS answer 400 for all that the caller could mend; these are the others. */
+/** The codes whose status is not 400, which Kinesis and STS use for errors of the caller. */
 const statuses: Readonly<Record<string, number>> = Object.freeze({
   InternalFailure: 500,
   InternalFailureException: 500,
@@ -22,7 +22,7 @@ const statuses: Readonly<Record<string, number>> = Object.freeze({
   ServiceUnavailable: 503,
   ServiceUnavailableException: 503,
   RequestEntityTooLargeException: 413,
-  // STS answers refusals with 403; Kinesis's AccessDeniedException and the like are 400.
+  // STS refuses with 403; the status of Kinesis's AccessDeniedException is 400.
   AccessDenied: 403,
   ExpiredToken: 403,
   InvalidClientTokenId: 403,

@@ -3,16 +3,16 @@ import type { Clock } from '../../base/clock.ts'
 import { createStoredTime } from '../../base/stored-time.ts'
 
 /**
- * Shard iterators and NextTokens: opaque text that the lab wrote itself.
+ * Shard iterators and NextTokens: opaque texts that the lab signs.
  *
- * Format: base64 of a 16-byte keyed hash and then JSON: the content, and when it was sealed, by the
- * monotonic clock of one run of the server and by the time of day for later ones. The key is the
- * server's own, and new at each start unless it is kept on disk: a made-up or altered token, or one
- * of another server, is told apart from an expired one.
+ * Format: base64 of a 16-byte keyed hash and JSON: the content, and the time of sealing by the
+ * monotonic clock for the same run of the server and by the time of day for later runs. Each server
+ * has its own key, new at each start unless it is stored on disk. A forged or altered token, or one
+ * of another server, is distinguished from an expired one.
  */
 export interface Tokens {
   seal(content: object): string
-  /** What this server sealed, and how long ago in ms; undefined for anything else. */
+  /** @returns the content that this server sealed, and its age; undefined for any other text */
   open(token: string): { readonly content: unknown; readonly ageMs: number } | undefined
 }
 

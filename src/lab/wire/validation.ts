@@ -1,14 +1,14 @@
 import { ServiceError } from './service-error.ts'
 
 /**
- * Shapes of request members, read as AWS's services read them: a value of the wrong JSON type is
- * a SerializationException at once; values that break constraints are collected and told together
- * in one ValidationException; `null` is the same as absent; unknown members are ignored.
+ * Shapes of request members, read as AWS's services read them: a value of the wrong JSON type is a
+ * SerializationException at once; values that violate constraints are collected and reported in one
+ * ValidationException; `null` is the same as a missing member; unknown members are ignored.
  *
- * Reading allocates no path for a value that is fine: a problem gets its path on the way back.
+ * Reading a valid value allocates no path: a problem gets its path while the calls return.
  */
 export interface Shape<T> {
-  /** Gives the value, or adds to `problems`; the result counts only if nothing was added. */
+  /** Returns the value, or adds to `problems`; the result is valid only if nothing was added. */
   read(value: unknown, problems: Problem[]): T
 }
 
@@ -33,7 +33,7 @@ type Structure<M extends Members> = {
   readonly [Name in RequiredNames<M>]: Read<M[Name]>
 } & { readonly [Name in Exclude<keyof M, RequiredNames<M>>]?: Read<M[Name]> }
 
-/** Problems that one answer names. */
+/** The number of problems that one response names. */
 const problemsMax = 10
 const valueCharactersMax = 200
 
@@ -51,14 +51,14 @@ export function readRequest<T>(
   const problems: Problem[] = []
   const read = shape.read(value, problems)
   if (problems.length === 0) return read
-  const told = problems
+  const named = problems
     .slice(0, problemsMax)
     .map(
       ({ path, value: given, constraint }) =>
         `Value ${given} at '${path}' failed to satisfy constraint: ${constraint}`,
     )
-  const count = `${told.length} validation error${told.length === 1 ? '' : 's'} detected`
-  throw new ServiceError(errorCode, `${count}: ${told.join('; ')}`)
+  const count = `${named.length} validation error${named.length === 1 ? '' : 's'} detected`
+  throw new ServiceError(errorCode, `${count}: ${named.join('; ')}`)
 }
 
 export function required<T>(shape: Shape<T>): RequiredShape<T> {
@@ -112,7 +112,7 @@ export function integer(limits: { min?: number; max?: number } = {}): Shape<numb
   return {
     read(value, problems) {
       if (typeof value !== 'number') throw notConvertible(value, 'Integer')
-      // Coral, AWS's service framework, cuts a fraction off.
+      // Coral, AWS's service framework, truncates fractions.
       const whole = Math.trunc(value)
       const problem = (constraint: string) =>
         problems.push({ path: '', value: quoted(String(whole)), constraint })
@@ -130,7 +130,7 @@ export const boolean: Shape<boolean> = {
   },
 }
 
-/** A time: epoch seconds with a fraction, or what CBOR knows for one; gives whole milliseconds. */
+/** A time: epoch seconds with a fraction, or a time of CBOR; returns whole milliseconds. */
 export const timestampMs: Shape<number> = {
   read(value) {
     if (value instanceof Date && !Number.isNaN(value.getTime())) return Math.round(value.getTime())
@@ -209,9 +209,9 @@ export function map(
 }
 
 export function structure<const M extends Members>(members: M): Shape<Structure<M>> {
-  const known = Object.entries(members).map(([name, shape]) => ({
+  const shapes = Object.entries(members).map(([name, shape]) => ({
     name,
-    // AWS names members in its messages with a small first letter.
+    // In AWS's messages the names of members begin in lower case.
     path: name.charAt(0).toLowerCase() + name.slice(1),
     shape,
     isRequired: 'isRequired' in shape,
@@ -220,7 +220,7 @@ export function structure<const M extends Members>(members: M): Shape<Structure<
     read(value, problems) {
       if (!isObject(value)) throw notConvertible(value, 'Structure')
       const read: Record<string, unknown> = {}
-      for (const { name, path, shape, isRequired } of known) {
+      for (const { name, path, shape, isRequired } of shapes) {
         const given = value[name]
         if (given !== undefined && given !== null) {
           read[name] = readAt(path, shape, given, problems)
@@ -243,7 +243,7 @@ function readAt<T>(path: string, shape: Shape<T>, value: unknown, problems: Prob
   return read
 }
 
-/** True for what JSON calls an object; false for the bytes and times that CBOR has beside it. */
+/** True for a JSON object; false for the bytes and times of CBOR. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return (
     typeof value === 'object' &&

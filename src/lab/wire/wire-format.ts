@@ -2,7 +2,7 @@ import { ServiceError } from './service-error.ts'
 import { isObject } from './validation.ts'
 
 /**
- * How a request and its answer are written: the operations are the same in each.
+ * The format of a request and its response. All operations work with every format.
  *
  *     json  application/x-amz-json-1.1  blobs in base64, times in seconds with a fraction
  *     cbor  application/x-amz-cbor-1.1  bytes; times as tag 1 with milliseconds: AWS's own reading
@@ -11,7 +11,7 @@ import { isObject } from './validation.ts'
  */
 export interface WireFormat {
   readonly contentType: string
-  /** Of every answer, beside its type. */
+  /** Further headers of every response. */
   readonly headers: Readonly<Record<string, string>>
   /**
    * Reads a request: bytes come as a Uint8Array or in base64, times as a Date or in seconds.
@@ -25,7 +25,7 @@ export interface WireFormat {
   time(epochMs: number): unknown
 }
 
-/** What most clients speak. The others are in cbor-formats.ts. */
+/** The format of most clients. The others are in cbor-formats.ts. */
 export const jsonFormat: WireFormat = Object.freeze({
   contentType: 'application/x-amz-json-1.1',
   headers: {},

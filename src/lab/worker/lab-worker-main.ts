@@ -5,14 +5,14 @@ import { createLabServer } from '../server/lab-server.ts'
 import type { LabServer } from '../server/lab-server.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
-/** The entry of the lab's thread: runs one server, and does what lab-worker.ts asks of it. */
+/** The entry of the lab's thread: runs one server, and executes the commands of lab-worker.ts. */
 async function main(): Promise<void> {
   const port = parentPort
   if (!port) throw new Error('lab-worker-main runs as a worker thread only')
   const report = (message: LabReport) => port.postMessage(message)
   const logger = createMemoryLogger((line) => report({ kind: 'log', line }))
   try {
-    // The calls are for tests in the same process; here nobody could read them.
+    // The list of calls is for tests in the same process, so the thread records none.
     const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
     const lab = await createLabServer(options)
     const obey = async (command: LabCommand) => {
@@ -24,8 +24,8 @@ async function main(): Promise<void> {
       void obey(command)
     })
     report({ kind: 'ready', port: lab.port })
-  } catch (error) {
-    report({ kind: 'failed', failure: failureOf(error) })
+  } catch (thrown) {
+    report({ kind: 'failed', failure: failureOf(thrown) })
     port.close()
   }
 }
@@ -35,14 +35,14 @@ async function carryOut(lab: LabServer, command: LabCommand): Promise<LabFailure
     if (command.kind === 'close') await lab.close()
     else lab.ensureStream(command.name)
     return undefined
-  } catch (error) {
-    return failureOf(error)
+  } catch (thrown) {
+    return failureOf(thrown)
   }
 }
 
-function failureOf(error: unknown): LabFailure {
-  const message = messageOf(error)
-  return error instanceof SluiceError ? { code: error.code, message } : { message }
+function failureOf(thrown: unknown): LabFailure {
+  const message = messageOf(thrown)
+  return thrown instanceof SluiceError ? { code: thrown.code, message } : { message }
 }
 
 await main()

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../base/errors.ts'
 import type { LabServerOptions } from '../server/lab-server.ts'
 
-/** What the thread of the lab is started with: the options that can pass between threads. */
+/** The start data of the lab's thread: the options that can be sent to a thread. */
 export type LabWorkerData = Omit<
   LabServerOptions,
   'clock' | 'logger' | 'onCall' | 'callsMax' | 'faultSeed'
@@ -19,7 +19,7 @@ export type LabReport =
   | { readonly kind: 'done'; readonly id: number; readonly failure?: LabFailure }
   | { readonly kind: 'log'; readonly line: Readonly<Record<string, unknown>> }
 
-/** An error in a form that passes between threads; `code` absent: none of the catalogue's. */
+/** An error in a form that can be sent between threads; `code` is one of the catalogue. */
 export interface LabFailure {
   readonly code?: ErrorCode
   readonly message: string

@@ -5,26 +5,26 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 import { startThread } from '../../base/start-thread.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
-/** The lab in a thread of its own, so that it takes no time from the engine's. */
+/** The lab in a thread of its own, so that it does not slow down the engine's thread. */
 interface LabWorker {
   readonly host: string
   readonly port: number
   /**
-   * Makes the stream unless it is there.
-   * @throws SluiceError InternalException (rejects) when it cannot be made, or the lab is gone
+   * Creates the stream unless it exists.
+   * @throws SluiceError InternalException (rejects) when that fails, or the lab has ended
    */
   ensureStream(name: string): Promise<void>
-  /** Ends connections, server and thread. */
+  /** Closes the connections and the server, and ends the thread. */
   close(): Promise<void>
 }
 
 interface LabWorkerOptions extends LabWorkerData {
   readonly logger: Logger
-  /** Told if the thread ends by itself, which is logged in any case. */
+  /** Called when the thread ends unexpectedly, which is also logged. */
   readonly onExit?: (error: SluiceError) => void
 }
 
-/** A thread that has not ended by itself by then is ended. */
+/** A thread that has not ended by then is terminated. */
 const closeTimeoutMs = 2_000
 
 /**
@@ -51,7 +51,7 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
       })
       requests.rejectAll(error)
       resolve()
-      // Before it runs, whoever starts it is told; once it is closed, it is to end.
+      // Before `ready` the start rejects with the error; after `close` the exit is expected.
       if (!isRunning) return
       logger.error({ err: cause }, error.message)
       onExit?.(error)
@@ -60,7 +60,7 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
 
   worker.on('message', (report: LabReport) => {
     if (report.kind === 'log') relay(logger, report.line)
-    else requests.settle(report)
+    else requests.answer(report)
   })
   const port = await requests.ready
   isRunning = true
@@ -71,7 +71,7 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
     ensureStream: (name) => requests.send((id) => ({ kind: 'ensureStream', id, name })),
     async close() {
       isRunning = false
-      // Whether or not it is answered: what counts is that the thread ends.
+      // The answer does not matter, only the end of the thread.
       requests.send((id) => ({ kind: 'close', id })).catch(() => undefined)
       const cancel = systemClock.after(closeTimeoutMs, () => void worker.terminate())
       await ended
@@ -83,13 +83,13 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
 interface Requests {
   /** The port, once the thread listens. */
   readonly ready: Promise<number>
-  /** Resolves when the thread has done it. Waiting requests are as many as the caller makes. */
+  /** Resolves when the thread has executed it. The caller bounds the number of requests. */
   send(command: (id: number) => LabCommand): Promise<void>
-  settle(report: Exclude<LabReport, { kind: 'log' }>): void
+  answer(report: Exclude<LabReport, { kind: 'log' }>): void
   rejectAll(error: SluiceError): void
 }
 
-/** The id that the start of the thread waits under. */
+/** The id of the request that waits for the start of the thread. */
 const startId = 0
 
 function createRequests(worker: Worker): Requests {
@@ -115,14 +115,14 @@ function createRequests(worker: Worker): Requests {
       worker.postMessage(command(id))
       await done
     },
-    settle(report) {
+    answer(report) {
       if (report.kind === 'ready') finish(startId, report.port)
       else if (report.kind === 'failed') finish(startId, errorOf(report.failure))
       else finish(report.id, report.failure ? errorOf(report.failure) : report.id)
     },
     rejectAll(error) {
       endedBy = error
-      for (const settle of waiting.values()) settle(error)
+      for (const finishRequest of waiting.values()) finishRequest(error)
       waiting.clear()
     },
   }
@@ -131,7 +131,7 @@ function createRequests(worker: Worker): Requests {
 const errorOf = ({ code = 'InternalException', message }: LabFailure) =>
   new SluiceError(code, message)
 
-/** Writes a line of the thread's logger with this thread's, which has a time of its own. */
+/** Writes a log line of the lab's thread with this thread's logger, which adds the time. */
 function relay(logger: Logger, line: Readonly<Record<string, unknown>>): void {
   const { level, msg, time: _time, ...fields } = line
   const name = level === 'debug' || level === 'info' || level === 'warn' ? level : 'error'

@@ -139,7 +139,7 @@ describe('a request is refused for', () => {
       'a function in AWS',
       { FunctionName: aws },
       'ResourceNotFoundException',
-      /the lab invokes nothing in AWS/,
+      /the lab invokes no functions in AWS/,
     ],
     ['no function name', { FunctionName: '../f' }, 'ValidationException', /'functionName'/],
     [
@@ -155,7 +155,7 @@ describe('a request is refused for', () => {
       /less than or equal to 10000/,
     ],
     [
-      'too many lanes',
+      'too many parallel batches',
       { ParallelizationFactor: 11 },
       'ValidationException',
       /'parallelizationFactor'/,

@@ -118,7 +118,7 @@ describe('a bad request is refused, and nothing is stored', () => {
       'PutRecord',
       put({ SequenceNumberForOrdering: '123' }),
       argument,
-      /not given out/,
+      /not assigned/,
     ],
     [
       'no records',
@@ -206,7 +206,7 @@ describe('a bad request is refused, and nothing is stored', () => {
       'GetShardIterator',
       iterator({ ShardIteratorType: 'AT_SEQUENCE_NUMBER', StartingSequenceNumber: '1' }),
       argument,
-      /is none of shard/,
+      /does not belong to shard/,
     ],
     [
       'AT_TIMESTAMP without one',
@@ -332,7 +332,7 @@ describe('a bad request is refused, and nothing is stored', () => {
       'ListShards',
       { NextToken: 'x', StreamName: 's' },
       argument,
-      /nothing else/,
+      /no other member/,
     ],
     [
       'a filter without its time',
