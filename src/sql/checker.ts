@@ -1,6 +1,6 @@
 /**
- * What a statement must be besides well formed: functions exist and have come with the version,
- * variables are set before they are used, the topic filter is one. The first fault is thrown.
+ * Checks a well-formed statement: its functions exist in its SQL version, variables are set before
+ * they are used, and the topic filter is valid. The first fault is thrown.
  */
 import { findTopicFilterFault } from '../topics/topic-filter.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
@@ -25,7 +25,7 @@ const variablesMax = 10
 const variableNameMax = 64
 const secondVersion = '2016-03-23'
 const aggregates: ReadonlySet<string> = new Set(['COUNT', 'SUM', 'AVG', 'MIN', 'MAX'])
-/** Functions of the guide that will not come, by their names in lower case. */
+/** Functions of the AWS IoT guide that Sluice will not have, by their names in lower case. */
 const closedFunctions: ReadonlyMap<string, string> = new Map([
   ['machinelearning_predict', 'AWS has closed Amazon Machine Learning'],
 ])
@@ -33,21 +33,23 @@ const closedFunctions: ReadonlyMap<string, string> = new Map([
 interface Check {
   readonly text: string
   readonly dialect: Dialect
-  /** The variables that are set so far. */
+  /** The variables that have been set so far. */
   readonly declared: Set<string>
-  /** The names of the external functions that are called so far, one for each call. */
+  /** The names of the external functions called so far, one for each call. */
   readonly externalCalls: string[]
   readonly isTemplate: boolean
-  /** What is found to be of no use, and is taken all the same. */
+  /** Warnings about parts that have no effect and are accepted all the same. */
   readonly warnings: string[]
 }
 
-/** What expressions in templates may build on. */
+/** The facts of a statement that its templates depend on. */
 export interface CheckedStatement {
   readonly variables: Iterable<string>
-  /** The names of the external functions that it calls, one for each call. */
+  /** The names of the external functions that the statement calls, one for each call. */
   readonly externalCalls: readonly string[]
-  /** What AWS IoT takes although it is of no use, each with line, column and caret; templates add. */
+  /**
+   * Parts without effect that AWS IoT accepts, with line, column and caret. Templates add theirs.
+   */
   readonly warnings: string[]
 }
 
@@ -126,7 +128,7 @@ function checkQuery(query: Query, check: Check): void {
   if (query.where !== undefined) checkExpression(query.where, check)
 }
 
-/** Its depth is the depth of the text's brackets, which the parser bounds. */
+/** The recursion is as deep as the brackets of the text, which the parser bounds. */
 function checkExpression(expression: Expression, check: Check): void {
   const all = (parts: readonly Expression[]) => {
     for (const part of parts) checkExpression(part, check)
@@ -242,7 +244,7 @@ function checkFunction(call: Call, check: Check): SqlFunction {
   return spec
 }
 
-/** A call with too few or too many arguments is Undefined, as AWS's page on data types says. */
+/** Warns of a wrong number of arguments: such a call is Undefined (AWS's page on data types). */
 function warnOfCount({ at, arguments: values }: Call, spec: SqlFunction, check: Check): void {
   const [fewest, most] = spec.arity
   if (values.length >= fewest && values.length <= most) return

@@ -1,20 +1,20 @@
 /**
- * AWS IoT SQL: what the rest of the engine uses of it.
+ * AWS IoT SQL, as the rest of the engine uses it.
  *
- * A statement is compiled once and evaluated many times. Evaluating never throws: what cannot be
- * computed is the value Undefined, and what ends the rule is told by `failureOf`.
+ * A statement is compiled once and evaluated many times. Evaluating never throws: a value that
+ * cannot be computed is Undefined, and `failureOf` returns the failure that ended a rule.
  *
- *   const statement = compileStatement("SELECT temp FROM 'dt/+/x' WHERE temp > 50", '2016-03-23')
- *   const document = createDocument(message, environment)   // once a message, for all its rules
- *   const scope = statement.openScope(document)             // once a message and rule
- *   const result = statement.evaluate(scope)                // WHERE, then SELECT
- *   const key = expression.expandText(scope)                // templates see the same scope
+ * const statement = compileStatement("SELECT temp FROM 'dt/+/x' WHERE temp > 50", '2016-03-23')
+ * const document = createDocument(message, environment)   // one per message, for all rules const
+ * scope = statement.openScope(document)             // one per message and rule const result =
+ * statement.evaluate(scope)                // WHERE, then SELECT const key =
+ * expression.expandText(scope)                // templates see the same scope
  *
- * External functions (`aws_lambda()`, ...) need results from outside. So what evaluates on a scope
- * is run by `resolveExternals`, which runs it once, or again when results have come in:
+ * External functions such as `aws_lambda()` need results from outside. `resolveExternals` therefore
+ * runs an evaluation on a scope once, or again each time results have arrived:
  *
- *   const result = await resolveExternals(scope, () => statement.evaluate(scope))
- *   const failure = failureOf(scope)                        // the result counts for nothing then
+ * const result = await resolveExternals(scope, () => statement.evaluate(scope)) const failure =
+ * failureOf(scope)                        // with a failure, ignore the result
  */
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Statement } from './parser/ast.ts'
@@ -26,10 +26,10 @@ import type { Frame, Surroundings } from './externals/frame.ts'
 import { compileWithQueries } from './compiler/selection.ts'
 import { compileEvaluation } from './compiler/statement.ts'
 import type { StatementResult } from './compiler/statement.ts'
-import { compileVariables } from './compiler/variables.ts'
+import { compileVariables, noVariables } from './compiler/variables.ts'
 import type { Dialect, RegexMode } from './values/dialect.ts'
 import type { MessageDocument } from './externals/document.ts'
-import { guarded } from './compiler/external-calls.ts'
+import { catchingSignals } from './compiler/external-calls.ts'
 import { writtenJson } from './values/json-writer.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './parser/syntax-error.ts'
@@ -48,26 +48,29 @@ export type { CallExternal, ExternalRequest } from './externals/external-request
 export type { RegexMode } from './values/dialect.ts'
 export type { SqlVersion } from './values/version.ts'
 
-/** One rule on one message: what its SELECT, WHERE, variables and templates can see. Opaque. */
+/**
+ * The state of one rule on one message, shared by SELECT, WHERE, variables and templates. Opaque.
+ */
 export type Scope = Frame
 
 export interface CompiledStatement {
   readonly version: SqlVersion
   /** Undefined when the statement has no FROM (Basic Ingest only). */
   readonly topicFilter: string | undefined
-  /** Whether the statement itself calls external functions; templates may call them all the same. */
+  /** Whether the statement itself calls external functions. Its templates may call some too. */
   readonly usesExternalFunctions: boolean
   /**
-   * What is taken as AWS IoT takes it, and cannot be meant, each with line, column and caret; of
-   * the expressions that were compiled against the statement, too.
+   * Parts that AWS IoT accepts although they have no effect, with line, column and caret.
+   * Expressions that are compiled against the statement add theirs.
    */
   readonly warnings: readonly string[]
   openScope(document: MessageDocument): Scope
+  /** Evaluates WHERE and then SELECT. */
   evaluate(scope: Scope): StatementResult
   /**
-   * Compiles an expression that stands in a longer text, such as `${expr}` in a template, against
-   * the variables of this statement. Reading starts at `start` and ends before the first token
-   * that cannot belong to it; `end` is the offset of that token.
+   * Compiles an expression inside a longer text, such as `${expr}` in a template, with the
+   * variables of this statement. Reading starts at `start` and ends before the first token that
+   * cannot belong to the expression; `end` is the offset of that token.
    *
    * @throws SluiceError SqlParseException, with line and column within `text`
    */
@@ -75,19 +78,19 @@ export interface CompiledStatement {
 }
 
 export interface CompiledExpression {
-  /** True when the value is the same for every message (a literal, or made of literals only). */
+  /** True when the value is the same for every message: the expression consists of literals. */
   readonly isConstant: boolean
   /**
-   * The text that a template puts in the expression's place: `''` for Undefined, and undefined when
-   * it is longer than `textLengthMax`.
+   * The text that replaces the expression in a template: `''` for Undefined; undefined when the
+   * text is longer than `textLengthMax`.
    */
   expandText(scope: Scope): string | undefined
 }
 
 export interface StatementOptions {
-  /** Whether regular expressions may go back, and so take exponential time: `linear` by default. */
+  /** Whether regular expressions may backtrack and take exponential time; `linear` by default. */
   readonly regex?: RegexMode | undefined
-  /** What the topic filter after FROM may be; AWS IoT's limits by default. */
+  /** The limits of the topic filter after FROM; AWS IoT's by default. */
   readonly topicLimits?: TopicLimits | undefined
 }
 
@@ -98,7 +101,7 @@ const textBytesMax = 32 * 1024
  * Reads, checks and compiles a statement.
  *
  * @param text the statement, at most 32 KiB of UTF-8
- * @throws SluiceError SqlParseException: what is wrong, with line, column and a caret; its details
+ * @throws SluiceError SqlParseException: the problem with line, column and a caret; its details
  *   carry `line` and `column`, counted from 1
  */
 export function compileStatement(
@@ -123,14 +126,14 @@ export function compileStatement(
     openScope: (document) => ({
       state: { stepsLeft: workMax, place: undefined, external: undefined, failure: undefined },
       document,
-      variables: createVariables(),
+      variables: createVariables?.() ?? noVariables,
       element: undefined,
       index: 0,
       outer: undefined,
     }),
     usesExternalFunctions,
     warnings: checked.warnings,
-    evaluate: guarded(evaluate, { matched: false }),
+    evaluate: catchingSignals(evaluate, { matched: false }),
     compileExpression: (longerText, start) =>
       compileTemplatePart(longerText, start, { around, checked }),
   }
@@ -154,12 +157,12 @@ function compileTemplatePart(
     return templateText(value, dialect, scope.state)
   }
   return {
-    expression: { isConstant: isConstant(expression), expandText: guarded(expandText, '') },
+    expression: { isConstant: isConstant(expression), expandText: catchingSignals(expandText, '') },
     end,
   }
 }
 
-/** A String as it is, anything else as JSON: `null`, `true`, numbers; Undefined is empty. */
+/** The text of a value in a template: a String as it is, other values as JSON, Undefined as ''. */
 function templateText(value: Value, dialect: Dialect, work: Work): string | undefined {
   if (typeof value !== 'string') return writtenJson(value, dialect, work)
   spend(work, value.length >> 4)
@@ -167,7 +170,7 @@ function templateText(value: Value, dialect: Dialect, work: Work): string | unde
 }
 
 function checkSize(text: string): void {
-  // No character takes more than three bytes a UTF-16 unit, so most texts need no counting.
+  // A UTF-16 unit takes at most three bytes, so most texts need no counting.
   if (text.length * 3 <= textBytesMax || Buffer.byteLength(text) <= textBytesMax) return
   throw syntaxError(text, 0, `longer than ${textBytesMax} bytes`)
 }

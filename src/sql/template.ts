@@ -4,15 +4,15 @@ import { syntaxError } from './parser/syntax-error.ts'
 import { textLengthMax } from './values/text-limit.ts'
 
 /**
- * Substitution templates: `device-${clientid()}` in the fields of an action. Any expression of the
- * language may stand between `${` and `}`; it sees the original payload, not what SELECT made of it
- * (AWS IoT developer guide, "Substitution templates").
+ * Substitution templates: `device-${clientid()}` in the fields of an action. Any expression may
+ * stand between `${` and `}`. It reads the original payload, not the output of SELECT (AWS IoT
+ * developer guide, "Substitution templates").
  */
 export interface CompiledTemplate {
-  /** The whole text, when it is the same for every message. */
+  /** The text, when it is the same for every message. */
   readonly constant: string | undefined
   /**
-   * The text for one message; an Undefined expression leaves nothing in its place.
+   * The text for one message. An Undefined expression becomes the empty text.
    *
    * @throws SluiceError TemplateFailed when it is longer than `textLengthMax` UTF-16 units
    */
@@ -22,9 +22,9 @@ export interface CompiledTemplate {
 type Part = string | CompiledExpression
 
 /**
- * Reads a template once, for any number of messages.
+ * Compiles a template once, for any number of messages.
  *
- * @param statement the rule's statement: its SQL version and its `@variables` hold in the template
+ * @param statement the rule's statement, whose SQL version and `@variables` the template uses
  * @throws SluiceError SqlParseException, with line and column within `text`
  */
 export function compileTemplate(text: string, statement: CompiledStatement): CompiledTemplate {
@@ -36,7 +36,7 @@ export function compileTemplate(text: string, statement: CompiledStatement): Com
   return { constant: undefined, expand: (scope) => expand(parts, scope) }
 }
 
-/** Counts as it goes: a text that is too long is not made first. */
+/** Checks the length before each part is added, so that no text that is too long is built. */
 function expand(parts: readonly Part[], scope: Scope): string {
   let text = ''
   for (const part of parts) {

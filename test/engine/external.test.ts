@@ -152,7 +152,7 @@ describe('evaluateRule waits, too', () => {
     expect(failures).toEqual([
       {
         code: 'ExternalFunctionFailed',
-        message: 'nothing here can carry it out',
+        message: 'this engine has no way to call it',
         where: 'get_thing_shadow()',
       },
     ])

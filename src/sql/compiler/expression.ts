@@ -1,14 +1,14 @@
-/** Expressions to closures. The depth of recursion is that of the text's brackets. */
-import { negate, operationOf, equals } from '../values/arithmetic.ts'
+/** Compiles expressions to closures. The recursion is as deep as the brackets of the text. */
+import { negate, operationOf } from '../values/arithmetic.ts'
 import type {
   ArrayLiteral,
   Binary,
   Call,
-  Case,
   Cast,
+  Exists,
   Expression,
-  Logical,
   ObjectLiteral,
+  Subselect,
   Unary,
 } from '../parser/ast.ts'
 import { cast, castKeywords, spendDigits, toBoolean, toDecimal } from '../values/conversions.ts'
@@ -18,22 +18,29 @@ import {
   drawnOnce,
   eachSibling,
   externalCallsOf,
-  tolerant,
+  undefinedOnFailure,
   valuesOfSiblings,
 } from './external-calls.ts'
 import type { ExternalCall, Implementation } from '../functions/function.ts'
 import { findFunction } from '../functions/table.ts'
 import { numberFromText } from '../values/numbers.ts'
+import { isObject, memberOf } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 import { placeOf } from '../externals/frame.ts'
 import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
-import { compileMember, compilePath, compileStar } from './names.ts'
-import type { QueryCompiler } from './names.ts'
+import { compileCase, compileLogical } from './logical.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { spend } from '../values/work.ts'
 import type { WorkPlace } from '../values/work.ts'
 
-/** @param compileQuery compiles nested queries, whose parts are expressions in turn */
+/** Compiles the expressions that hold a nested query. */
+type QueryCompiler = (expression: Subselect | Exists, around: Surroundings) => Evaluate
+
+/**
+ * Compiles an expression.
+ *
+ * @param compileQuery compiles nested queries, which contain expressions in turn
+ */
 export function compileExpression(
   expression: Expression,
   around: Surroundings,
@@ -159,13 +166,13 @@ function compileCall(call: Call, around: Surroundings, compile: Compile): Evalua
   }
   const evaluates = call.arguments.map(compile)
   if (spec.toleratesFailure && around.isResumed)
-    evaluates.splice(0, 1, ...evaluates.slice(0, 1).map(tolerant))
+    evaluates.splice(0, 1, ...evaluates.slice(0, 1).map(undefinedOnFailure))
   const implementation = spec.prepare?.(call.arguments, around.dialect) ?? spec.implementation
   const evaluate = compileApplication(implementation, evaluates, application)
   return spec.isRandom && around.isResumed ? drawnOnce(evaluate) : evaluate
 }
 
-/** Asks outside, or looks up what was answered: see external-calls.ts. */
+/** Starts an external call, or looks up its result: see external-calls.ts. */
 function compileExternalCall(
   { request, payloadRequest, onceIn }: ExternalCall,
   {
@@ -197,7 +204,7 @@ function compileExternalCall(
 interface Application {
   readonly dialect: Dialect
   readonly isResumed: boolean
-  /** What each call spends, whatever its arguments are. */
+  /** The steps of each call, whatever its arguments are. */
   readonly steps: number
   readonly place: WorkPlace
 }
@@ -208,7 +215,7 @@ function begin({ state }: Frame, { steps, place }: Application): void {
   spend(state, steps)
 }
 
-/** Spelled out for the usual counts of arguments, which saves a closure for each value. */
+/** Written out for the usual numbers of arguments, which saves a closure per value. */
 function compileApplication(
   implementation: Implementation,
   evaluates: readonly Evaluate[],
@@ -285,7 +292,7 @@ function compileUnary(
   }
 }
 
-/** Folds from the left in a loop: a statement may add up hundreds of terms. */
+/** Evaluates from the left in a loop, because a statement may add hundreds of terms. */
 function compileBinary(node: Binary, around: Surroundings, compile: Compile): Evaluate {
   const first = compile(node.first)
   const steps = node.steps.map(({ operator, operand }) => ({
@@ -325,42 +332,52 @@ function compileBinary(node: Binary, around: Surroundings, compile: Compile): Ev
 }
 
 /**
- * The left operand decides alone when it can (`true OR x`, `false AND x`), else the right one does.
- * An operand that is no Boolean makes it Undefined, and so it stays.
+ * A path of attributes. In a nested query the first name is an alias of that query or of an outer
+ * one; otherwise it is a member of the element. The payload's own attributes are hidden there.
  */
-function compileLogical({ operator, operands }: Logical, compile: Compile): Evaluate {
-  const evaluates = operands.map(compile)
-  const deciding = operator === 'OR'
+function compilePath(names: readonly string[], around: Surroundings): Evaluate {
+  const [first = '', ...rest] = names
+  if (around.aliases.length === 0) return compileMember(payloadOf, names)
+  const level = around.aliases.lastIndexOf(first)
+  if (level < 0) return compileMember(elementOf, names)
+  return compileMember(elementAround(around.aliases.length - 1 - level), rest)
+}
+
+/** `*`: the whole payload (Undefined when it is binary), or in a nested query the whole element. */
+export function compileStar(around: Surroundings): Evaluate {
+  return around.aliases.length === 0 ? payloadOf : elementOf
+}
+
+/** `.a.b` of a value: Undefined as soon as a member is missing. */
+function compileMember(evaluate: Evaluate, names: readonly string[]): Evaluate {
+  const [first, second] = names
+  if (first === undefined) return evaluate
+  if (second === undefined) return (frame) => memberOf(evaluate(frame), first)
+  if (names.length === 2) return (frame) => memberOf(memberOf(evaluate(frame), first), second)
   return (frame) => {
-    for (const evaluate of evaluates) {
-      const value = toBoolean(evaluate(frame))
-      if (value === undefined || value === deciding) return value
+    let value: Value = evaluate(frame)
+    for (const name of names) {
+      if (!isObject(value)) return undefined
+      value = value.get(name)
     }
-    return !deciding
+    return value
   }
 }
 
-/** The first WHEN that equals the subject. An Undefined subject makes all of it Undefined. */
-function compileCase(
-  { subject, branches, otherwise, at }: Case,
-  around: Surroundings,
-  compile: Compile,
-): Evaluate {
-  const evaluateSubject = compile(subject)
-  const compiled = branches.map(({ when, result }) => ({
-    when: compile(when),
-    result: compile(result),
-  }))
-  const evaluateOtherwise = otherwise === undefined ? undefined : compile(otherwise)
-  const place = placeOf(around, 'CASE', at)
+function payloadOf(frame: Frame): Value {
+  return frame.document.payload()
+}
+
+function elementOf(frame: Frame): Value {
+  return frame.element
+}
+
+/** The element of the query that is `distance` levels further out. */
+function elementAround(distance: number): Evaluate {
+  if (distance === 0) return elementOf
   return (frame) => {
-    const value = evaluateSubject(frame)
-    if (value === undefined) return undefined
-    for (const { when, result } of compiled) {
-      const other = when(frame)
-      frame.state.place = place
-      if (equals(value, other, frame.state) === true) return result(frame)
-    }
-    return evaluateOtherwise?.(frame)
+    let current: Frame | undefined = frame
+    for (let count = 0; count < distance; count++) current = current?.outer
+    return current?.element
   }
 }

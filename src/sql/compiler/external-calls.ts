@@ -1,21 +1,23 @@
 /**
  * Calls of external functions in an evaluation that is synchronous: suspend and resume.
  *
- * A call looks its result up by its place in the text and its arguments. One whose result is not
- * there is begun, and what evaluates it is given up (`Suspended`, caught by `guarded`). When
- * everything that was begun has an answer, `resolveExternals` evaluates again from the start, and so on.
+ * A call looks up its result by its place in the text and its arguments. When there is no result
+ * yet, the call is started and the evaluation is abandoned (`Suspended`, caught by
+ * `catchingSignals`). When all calls of a round have an answer, `resolveExternals` evaluates again
+ * from the start.
  *
- * What is given up is no more than what needs the result: its siblings (further items, operands,
- * arguments, elements, variables) are evaluated all the same, so that the calls in them begin at
- * once (`eachSibling`). What decides whether something is evaluated (WHERE, AND, OR, CASE) is waited for.
+ * Only the parts that need the result are abandoned. Their siblings (items, operands, arguments,
+ * elements, variables) are still evaluated, so that their calls start in the same round
+ * (`eachSibling`). Parts that decide whether others are evaluated (WHERE, AND, OR, CASE) are waited
+ * for.
  *
  * Invariants:
- * - Evaluating again takes the same way up to the calls that are new: results are kept, and what
- *   would differ (`newuuid()`, `rand()`) is drawn once (`sameAsBefore`). So each round begins at
- *   least one new call, and `callsMax` bounds the rounds, too.
- * - One place asks once for the same arguments, whatever the number of rounds.
- * - Nothing that is thrown leaves the folder: `guarded` stands around all that is called from
- *   outside, and makes a failure of what is no signal, such as a stack that overflows.
+ * - Each evaluation takes the same path up to the new calls: results are stored, and values that
+ *   would differ (`newuuid()`, `rand()`) are drawn once (`sameAsBefore`). Each round therefore
+ *   starts at least one new call, and `callsMax` also bounds the number of rounds.
+ * - One place asks only once for the same arguments, however many rounds there are.
+ * - No exception leaves the folder: `catchingSignals` surrounds every function that the engine
+ *   calls, and turns any other exception, such as a stack overflow, into a failure.
  */
 import { messageOf } from '../../base/errors.ts'
 import type { Frame } from '../externals/frame.ts'
@@ -34,14 +36,14 @@ import type { Work } from '../values/work.ts'
 /** External calls of one rule for one message; a nested query makes one for each element. */
 const callsMax = 64
 
-/** Given up, because a result is not there yet. */
+/** Thrown to abandon an evaluation that needs a result which is not there yet. */
 class Suspended extends Error {}
-const suspended = new Suspended('a result is not there yet')
+const suspended = new Suspended('a result is missing')
 
-/** A call of an external function that gave no result; signals a failure of the rule. */
+/** Thrown when an external function gave no result. The rule fails. */
 export class CallFailed extends Error {
   readonly failure: EvaluationFailure
-  /** Not even `get_or_default` helps. */
+  /** True when not even `get_or_default` recovers from the failure. */
   readonly isFinal: boolean
 
   constructor(name: string, reason: string, isFinal = false) {
@@ -51,14 +53,14 @@ export class CallFailed extends Error {
   }
 }
 
-type Settlement =
+type CallState =
   | { readonly kind: 'pending' }
   | { readonly kind: 'answered'; readonly value: Value }
   | { readonly kind: 'failed'; readonly reason: string }
 
 function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
-  const settlements = new Map<CallSite, Map<string, Settlement>>()
-  /** Begun in this round. */
+  const states = new Map<CallSite, Map<string, CallState>>()
+  /** The calls that this round started. */
   let underway: Promise<void>[] = []
   const drawn = new Map<CallSite, Map<string, Value>>()
   const calledOnce = new Set<ExternalFunctionName>()
@@ -66,10 +68,10 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
   let callCount = 0
   let round = 0
 
-  function begin(site: CallSite, request: ExternalRequest, note: (to: Settlement) => void): void {
+  function begin(site: CallSite, request: ExternalRequest, note: (to: CallState) => void): void {
     const name = request.function
     if (call === undefined) {
-      throw new CallFailed(name, 'nothing here can carry it out')
+      throw new CallFailed(name, 'this engine has no way to call it')
     }
     if (callCount === callsMax) throw new CallFailed(name, `more than ${callsMax} calls`, true)
     if (site.onceIn !== undefined && calledOnce.has(name)) {
@@ -90,13 +92,13 @@ function createExternalCalls(call: CallExternal | undefined): ExternalCalls {
 
   return {
     resultOf(site, request, work) {
-      const ofSite = entryOf(settlements, site, () => new Map<string, Settlement>())
+      const ofSite = entryOf(states, site, () => new Map<string, CallState>())
       const key = JSON.stringify(request)
       spend(work, key.length)
-      const settlement = ofSite.get(key)
-      if (settlement?.kind === 'answered') return settlement.value
-      if (settlement?.kind === 'failed') throw new CallFailed(request.function, settlement.reason)
-      if (settlement === undefined) begin(site, request, (to) => ofSite.set(key, to))
+      const state = ofSite.get(key)
+      if (state?.kind === 'answered') return state.value
+      if (state?.kind === 'failed') throw new CallFailed(request.function, state.reason)
+      if (state === undefined) begin(site, request, (to) => ofSite.set(key, to))
       throw suspended
     },
     sameAsBefore(site, element, draw) {
@@ -130,14 +132,14 @@ function entryOf<Key, Entry>(entries: Map<Key, Entry>, key: Key, make: () => Ent
   return entry
 }
 
-/** Of giving up a part and going on with the next one. */
+/** The price of abandoning a part and going on with the next one. */
 const stepsOfSuspending = 40
 
 /**
- * Evaluates parts that are all needed. One that waits for a result does not stop the others, so that
- * their calls begin in the same round.
+ * Evaluates parts that are all needed. A part that waits for a result does not stop the others, so
+ * that their calls start in the same round.
  *
- * @throws Suspended when one of them waits, after all others; what another one throws, at once
+ * @throws Suspended after all parts, when one of them waits; any other exception at once
  */
 export function eachSibling<Part>(
   parts: Iterable<Part>,
@@ -159,7 +161,7 @@ export function eachSibling<Part>(
   if (isSuspended) throw suspended
 }
 
-/** The values of such parts. @throws Suspended */
+/** The values of parts that are all needed. @throws Suspended */
 export function valuesOfSiblings(
   evaluates: readonly ((frame: Frame) => Value)[],
   frame: Frame,
@@ -169,7 +171,7 @@ export function valuesOfSiblings(
   return values
 }
 
-/** What evaluating gives, or undefined where it waits for a result. */
+/** The result of `evaluate`, or undefined when it waits for a result. */
 export function unlessSuspended<Result>(evaluate: () => Result): Result | undefined {
   try {
     return evaluate()
@@ -179,37 +181,36 @@ export function unlessSuspended<Result>(evaluate: () => Result): Result | undefi
   }
 }
 
-/** @throws Suspended always */
+/** Abandons the evaluation. @throws Suspended */
 export function suspend(): never {
   throw suspended
 }
 
-/** Names the element of nested queries that a frame is for: the same in each round. */
+/** Names the frame's element of nested queries. The name is the same in each round. */
 function elementOf(frame: Frame): string {
   let path = ''
   for (let at: Frame = frame; at.outer !== undefined; at = at.outer) path += `${at.index}/`
   return path
 }
 
-/** What is evaluated again must find the same value at the same place, for the same element. */
+/** Evaluates once per place and element, so that each later round finds the same value. */
 export function drawnOnce(evaluate: (frame: Frame) => Value): (frame: Frame) => Value {
   const site = {}
   return (frame) =>
     externalCallsOf(frame).sameAsBefore(site, elementOf(frame), () => evaluate(frame))
 }
 
-/** The calls of the scope that a frame belongs to; made when the first is needed. */
+/** The calls of the frame's scope; made for the first call. */
 export function externalCallsOf({ state, document }: Frame): ExternalCalls {
   state.external ??= createExternalCalls(document.environment.callExternal)
   return state.external
 }
 
 /**
- * Stands where the engine calls in: a result that is not there, a failure, or a fault is noted in
- * the scope and does not leave as an exception. What is given back then is `otherwise`, and counts
- * for nothing.
+ * Surrounds a function that the engine calls: missing results, failures and faults are recorded in
+ * the scope instead of being thrown. The result is then `otherwise`, which the engine must ignore.
  */
-export function guarded<Result>(
+export function catchingSignals<Result>(
   evaluate: (scope: Frame) => Result,
   otherwise: Result,
 ): (scope: Frame) => Result {
@@ -223,7 +224,7 @@ export function guarded<Result>(
   }
 }
 
-/** Names the place: people are to find in their statement what took so much. */
+/** The failure, with the place in the statement that took too much work. */
 function failureFrom(thrown: unknown, { place }: Work): EvaluationFailure {
   if (thrown instanceof CallFailed) return thrown.failure
   const code = thrown instanceof WorkSpent ? 'WorkLimitExceeded' : 'EvaluationFailed'
@@ -231,8 +232,8 @@ function failureFrom(thrown: unknown, { place }: Work): EvaluationFailure {
   return { code, where: 'sql', reason: messageOf(thrown) + where }
 }
 
-/** A call that failed within `evaluate` is Undefined, and the rule goes on: for `get_or_default`. */
-export function tolerant(evaluate: (frame: Frame) => Value): (frame: Frame) => Value {
+/** A call that failed within `evaluate` counts as Undefined: for `get_or_default`. */
+export function undefinedOnFailure(evaluate: (frame: Frame) => Value): (frame: Frame) => Value {
   return (frame) => {
     try {
       return evaluate(frame)
@@ -243,11 +244,11 @@ export function tolerant(evaluate: (frame: Frame) => Value): (frame: Frame) => V
   }
 }
 
-/** What evaluating gave, or the failure, to be raised each time that it is looked at. */
-export type Kept = { readonly value: Value } | { readonly failed: Error }
+/** The value of an expression, or the failure that is thrown each time the value is read. */
+export type Outcome = { readonly value: Value } | { readonly failed: Error }
 
-/** @throws Suspended */
-export function keep(evaluate: (frame: Frame) => Value, frame: Frame): Kept {
+/** Evaluates and catches a failed call. @throws Suspended, WorkSpent */
+export function outcomeOf(evaluate: (frame: Frame) => Value, frame: Frame): Outcome {
   try {
     return { value: evaluate(frame) }
   } catch (thrown) {
@@ -257,11 +258,11 @@ export function keep(evaluate: (frame: Frame) => Value, frame: Frame): Kept {
 }
 
 /**
- * Runs what evaluates on a scope until it needs no further result of an external function.
+ * Runs an evaluation on a scope until it needs no further result of an external function.
  *
- * @param run evaluates, expands, and does nothing else: it is run again for each round, and only
- *   what the last round gives counts
- * @returns what `run` gave, at once where it needs no result or they are there
+ * @param run evaluates and expands, without side effects: each round runs it again, and only the
+ *   result of the last round counts
+ * @returns the result of `run`; not a promise when no result is missing
  */
 export function resolveExternals<Result>(
   scope: Frame,
@@ -270,12 +271,12 @@ export function resolveExternals<Result>(
   const result = run()
   const { external, failure } = scope.state
   if (external === undefined) return result
-  if (external.isWaiting && failure === undefined) return settleLater(scope, external, run)
+  if (external.isWaiting && failure === undefined) return resolveLater(scope, external, run)
   external.end()
   return result
 }
 
-async function settleLater<Result>(
+async function resolveLater<Result>(
   { state }: Frame,
   calls: ExternalCalls,
   run: () => Result,
@@ -291,7 +292,7 @@ async function settleLater<Result>(
   }
 }
 
-/** Why what was run on the scope counts for nothing, after `resolveExternals`. */
+/** The failure of a scope after `resolveExternals`: with one, results of the scope do not count. */
 export function failureOf(scope: Frame): EvaluationFailure | undefined {
   return scope.state.failure
 }

@@ -1,22 +1,21 @@
-/** SELECT to closures: the object of its items, or its one value. */
+/** Compiles SELECT: the object of its items, or the one value of SELECT VALUE. */
 import type { Exists, Expression, Item, Query, Selection, Subselect } from '../parser/ast.ts'
 import { eachSibling } from './external-calls.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { SqlObject, Value } from '../values/values.ts'
 import { memberSteps, objectSteps, spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
-import { compileExpression } from './expression.ts'
+import { compileExpression, compileStar } from './expression.ts'
 import { placeOf } from '../externals/frame.ts'
 import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
-import { compileStar } from './names.ts'
 import { stepsOf, stepsOfElement, stepsOfSelection } from './steps.ts'
 
-/** An expression with everything that it may contain. */
+/** Compiles an expression that may contain nested queries. */
 export function compileWithQueries(expression: Expression, around: Surroundings): Evaluate {
   return compileExpression(expression, around, compileQueryExpression)
 }
 
-/** The value of a SELECT for one element, or for the message. */
+/** Compiles the value of a SELECT, for the message or for an element of a nested query. */
 function compileSelection(selection: Selection, around: Surroundings): Evaluate {
   if (selection.kind === 'value') return compileWithQueries(selection.expression, around)
   const [first] = selection.items
@@ -24,7 +23,7 @@ function compileSelection(selection: Selection, around: Surroundings): Evaluate 
   return compileItems(selection.items, around)
 }
 
-/** Of two items with the same name the later one counts; Undefined items are left out. */
+/** The object of the items. A later item replaces one of the same name; Undefined is left out. */
 export function compileItems(items: readonly Item[], around: Surroundings): Evaluate {
   const writers = items.map((item) => compileItem(item, around))
   const { isResumed } = around
@@ -36,10 +35,10 @@ export function compileItems(items: readonly Item[], around: Surroundings): Eval
   }
 }
 
-/** What is made of the items of a SELECT. */
+/** The object that the items of a SELECT build. */
 interface Output {
   readonly members: Map<string, Value>
-  /** The objects inside it that were made for it: others belong to a payload and stay as they are. */
+  /** The inner objects that were made for it. Others belong to the payload and must not change. */
   owned: Set<Map<string, Value>> | undefined
 }
 
@@ -77,7 +76,9 @@ function compileItem(item: Item, around: Surroundings): ItemWriter {
   }
 }
 
-/** Sets `a.b.c`, keeping what earlier items have put beside it. Values of the payload stay as they are. */
+/**
+ * Sets `a.b.c` beside the members that earlier items set, without changing the payload's values.
+ */
 function setAt(output: Output, target: readonly string[], value: Value, work: Work): void {
   output.owned ??= new Set()
   const { owned } = output
@@ -107,12 +108,12 @@ function compileQueryExpression(expression: Subselect | Exists, around: Surround
 }
 
 /**
- * A nested query: over an array an array of the results, one for each element that WHERE lets pass;
- * over an object one result; over anything else Undefined. `FROM *` gives an array even when the
- * whole is one object.
+ * A nested query. Over an array it gives an array with the result of each element for which WHERE
+ * is true, over an object one result, and over any other value Undefined. `FROM *` gives an array
+ * even when the payload is an object.
  *
- * Each element spends what the query is written with, so that queries inside each other over one
- * array of a payload do not keep the engine busy for hours.
+ * Each element spends steps for the query's own length, so that queries nested over one array of a
+ * payload cannot keep the engine busy for hours.
  */
 function compileQuery(query: Query, around: Surroundings): Evaluate {
   const inside: Surroundings = { ...around, aliases: [...around.aliases, query.alias] }

@@ -1,4 +1,4 @@
-/** A checked statement to the functions that the engine calls for each message. */
+/** Compiles a checked statement into the function that the engine calls for each message. */
 import type { Expression, Item, Selection, Statement } from '../parser/ast.ts'
 import type { MessageDocument } from '../externals/document.ts'
 import { writeString, writtenJson } from '../values/json-writer.ts'
@@ -12,14 +12,16 @@ import { compileItems, compileWithQueries } from './selection.ts'
 export type StatementResult =
   | {
       readonly matched: false
-      /** Why there is no output although WHERE was true. */
+      /** The reason for no output although WHERE was true. */
       readonly problem?: OutputProblem
     }
   | {
       readonly matched: true
-      /** What the actions get: for `SELECT *` alone the very bytes of the message. */
+      /** The payload for the actions; for `SELECT *` alone the bytes of the message. */
       readonly output: Buffer
-      /** Whether `output` is a JSON document: a question, because the answer may need the payload read. */
+      /**
+       * Whether `output` is a JSON document. A function, because it may have to read the payload.
+       */
       readonly outputIsJson: () => boolean
     }
 
@@ -42,7 +44,7 @@ function noOutput(code: OutputProblem['code'], reason: string): StatementResult 
   return { matched: false, problem: Object.freeze({ code, reason }) }
 }
 
-/** WHERE and then SELECT, on a frame of the statement. */
+/** Compiles WHERE and SELECT, which run on a frame of the statement. */
 export function compileEvaluation(
   statement: Statement,
   around: Surroundings,
@@ -67,13 +69,13 @@ function compileOutput(
   return (frame) => jsonResult(write(frame))
 }
 
-/** `SELECT *` and `SELECT VALUE *`: the payload is handed on and need not be read. */
+/** True for `SELECT *` and `SELECT VALUE *`, which pass the payload on without reading it. */
 function isWholePayload(selection: Selection): boolean {
   if (selection.kind === 'value') return selection.expression.kind === 'star'
   return selection.items.every((item) => item.kind === 'all')
 }
 
-/** `SELECT *, x AS y`: adds to objects and to the empty payload, and hands on anything else. */
+/** `SELECT *, x AS y`: adds members to an object or an empty payload; others pass unchanged. */
 function compileWithPayload(
   items: readonly Item[],
   around: Surroundings,
@@ -88,13 +90,13 @@ function compileWithPayload(
   }
 }
 
-/** The JSON text of an object of items; written straight away where the names are known. */
+/** Compiles items to the JSON text of their object, written directly where the names are known. */
 function compileObjectText(
   items: readonly Item[],
   around: Surroundings,
 ): (frame: Frame) => string | undefined {
   const members = plainMembers(items, around)
-  // Where items may wait for a result, those after them are evaluated before a text is written.
+  // When an item may wait for a result, all items are evaluated before any text is written.
   if (members === undefined || around.isResumed) {
     return compileText(compileItems(items, around), around)
   }
@@ -113,7 +115,7 @@ function compileObjectText(
   }
 }
 
-/** The items, when each has one name of its own. */
+/** The items, when each has one name that no other item has. */
 function plainMembers(
   items: readonly Item[],
   around: Surroundings,
@@ -138,7 +140,7 @@ function payloadResult(document: MessageDocument): StatementResult {
   return { matched: true, output: document.message.payload, outputIsJson }
 }
 
-/** `SELECT VALUE`: Undefined is the empty payload; 2015-10-08 has no arrays at the top. */
+/** `SELECT VALUE`: Undefined becomes the empty payload; 2015-10-08 allows no array as output. */
 function compileValue(
   expression: Expression,
   around: Surroundings,
@@ -161,7 +163,7 @@ const emptyOutput: StatementResult = Object.freeze({
   outputIsJson: isNotJson,
 })
 
-/** A rule can name a part of the payload thousands of times: no text is written that is too long. */
+/** The JSON text, which ends at its limit: a rule can repeat a part of the payload very often. */
 function compileText(
   evaluate: Evaluate,
   around: Surroundings,

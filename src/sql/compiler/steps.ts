@@ -1,14 +1,14 @@
 /**
- * Steps of work (work.ts) that a part of a nested query takes for each element, by the way that it
- * is written. What it takes by the size of its values is spent where it is done.
+ * The steps of work (work.ts) that the text of a nested query takes for each element. Steps that
+ * depend on the size of values are spent where that work is done.
  */
 import type { Expression, Selection } from '../parser/ast.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { memberSteps, objectSteps } from '../values/work.ts'
 
-/** Of an element, whatever is asked of it. */
+/** The steps of each element, whatever the query does with it. */
 export const stepsOfElement = 6
-/** Of an operator, whose result may be a number of its own. */
+/** The steps of an operator, whose result may be a new number. */
 const operatorSteps = 4
 
 export function stepsOfSelection(selection: Selection): number {
@@ -60,7 +60,7 @@ export function stepsOf(expression: Expression): number {
       const parts = branches.flatMap(({ when, result }) => [when, result])
       return stepsOf(subject) + stepsOfAll(parts) + (otherwise ? stepsOf(otherwise) : 0)
     }
-    // Its elements spend steps of their own.
+    // The elements of a nested query spend their own steps.
     case 'exists':
     case 'subselect':
       return objectSteps + stepsOf(expression.query.source)

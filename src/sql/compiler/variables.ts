@@ -1,7 +1,7 @@
 import type { Assignment } from '../parser/ast.ts'
 import type { Dialect } from '../values/dialect.ts'
-import { keep, suspend, unlessSuspended } from './external-calls.ts'
-import type { Kept } from './external-calls.ts'
+import { outcomeOf, suspend, unlessSuspended } from './external-calls.ts'
+import type { Outcome } from './external-calls.ts'
 import { writeJson } from '../values/json-writer.ts'
 import type { Value } from '../values/values.ts'
 import { spend } from '../values/work.ts'
@@ -10,24 +10,26 @@ import { placeOf } from '../externals/frame.ts'
 import type { Evaluate, Frame, Surroundings, Variables } from '../externals/frame.ts'
 import { compileWithQueries } from './selection.ts'
 
-/** UTF-8 bytes of a variable's value as compact JSON, and of all values of a statement together. */
+/** UTF-8 bytes of all variables of a statement together, as compact JSON. */
 const valueBytesMax = 128 * 1024
 
-/** Characters of a text that is written to be measured, for one step: 4. */
+/** One step pays for writing 4 characters of a text that is measured. */
 const writtenAStepLog2 = 2
 
-/** Variables of a statement without SET. */
-const noVariables: Variables = Object.freeze({ valueAt: () => undefined })
+/** The variables of a statement without SET. */
+export const noVariables: Variables = { valueAt: () => undefined }
 
 /**
- * The variables of a statement: each call of the result makes the store of one scope. A value that
- * is larger than the limit, alone or with those before it, is Undefined.
+ * Compiles the assignments of SET. Each call of the result makes the variables of one scope. A
+ * value that exceeds the limit, alone or together with the values before it, is Undefined.
+ *
+ * @returns undefined for a statement without SET
  */
 export function compileVariables(
   assignments: readonly Assignment[],
   around: Surroundings,
-): () => Variables {
-  if (assignments.length === 0) return () => noVariables
+): (() => Variables) | undefined {
+  if (assignments.length === 0) return undefined
   const compiled = assignments.map(({ name, value, at }) => ({
     evaluate: compileWithQueries(value, around),
     place: placeOf(around, `@${name}`, at),
@@ -41,14 +43,15 @@ interface CompiledAssignment {
 }
 
 function createVariables(assignments: readonly CompiledAssignment[], dialect: Dialect): Variables {
-  const values: Kept[] = []
+  const outcomes: Outcome[] = []
   let bytesLeft = valueBytesMax
-  /** In this round, the variables up to this one have begun their calls and wait for results. */
+  /** The variables up to this index have started their calls in this round and wait for results. */
   let waiting: { readonly round: number; readonly index: number } | undefined
 
   /**
-   * Up to the one that is read: those after it may never be needed. Behind one that waits for a
-   * result, the others begin their calls, and what they are counts once it is known.
+   * Evaluates the variables up to the one that is read; later ones may never be needed. Variables
+   * behind one that waits for a result only start their calls: their values are stored in a later
+   * round, in the order of SET.
    */
   function evaluateTo(index: number, frame: Frame): void {
     const round = frame.state.external?.round ?? 0
@@ -56,13 +59,14 @@ function createVariables(assignments: readonly CompiledAssignment[], dialect: Di
     let outermost = frame
     while (outermost.outer !== undefined) outermost = outermost.outer
     let isWaiting = false
-    for (const { evaluate, place } of assignments.slice(values.length, index + 1)) {
-      const kept = unlessSuspended(() => keep(evaluate, outermost))
-      isWaiting ||= kept === undefined
-      if (isWaiting || kept === undefined) continue
+    for (const { evaluate, place } of assignments.slice(outcomes.length, index + 1)) {
+      const outcome = unlessSuspended(() => outcomeOf(evaluate, outermost))
+      isWaiting ||= outcome === undefined
+      if (isWaiting || outcome === undefined) continue
       outermost.state.place = place
-      const bytes = 'failed' in kept ? 0 : bytesOf(kept.value, dialect, bytesLeft, frame.state)
-      values.push(bytes === undefined ? { value: undefined } : kept)
+      const bytes =
+        'failed' in outcome ? 0 : bytesOf(outcome.value, dialect, bytesLeft, frame.state)
+      outcomes.push(bytes === undefined ? { value: undefined } : outcome)
       bytesLeft -= bytes ?? 0
     }
     if (!isWaiting) return
@@ -71,16 +75,16 @@ function createVariables(assignments: readonly CompiledAssignment[], dialect: Di
   }
   return {
     valueAt(index, frame) {
-      if (index >= values.length) evaluateTo(index, frame)
-      const kept = values[index]
-      if (kept === undefined) return undefined
-      if ('failed' in kept) throw kept.failed
-      return kept.value
+      if (index >= outcomes.length) evaluateTo(index, frame)
+      const outcome = outcomes[index]
+      if (outcome === undefined) return undefined
+      if ('failed' in outcome) throw outcome.failed
+      return outcome.value
     },
   }
 }
 
-/** Undefined when there are more than `bytesMax`: a text has at least as many bytes as units. */
+/** The bytes of a value as JSON; undefined when there are more than `bytesMax`. */
 function bytesOf(value: Value, dialect: Dialect, bytesMax: number, work: Work): number | undefined {
   const text = writeJson(value, dialect, bytesMax)
   spend(work, (text?.length ?? bytesMax) >> writtenAStepLog2)

@@ -1,10 +1,10 @@
-/** One message as SQL reads it. */
+/** A message as SQL reads it. */
 import type { CallExternal } from './external-request.ts'
 import { readJson } from '../values/json-reader.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { Value } from '../values/values.ts'
 
-/** What SQL can see of a message; a `Message` is one. */
+/** The parts of a message that SQL can read. Every `Message` is one. */
 export interface SqlMessage {
   readonly topic: string
   readonly payload: Buffer
@@ -24,23 +24,23 @@ export interface SqlMessage {
     | undefined
 }
 
-/** What SQL can see of the engine. */
+/** The parts of the engine that SQL can use. */
 export interface SqlEnvironment {
-  /** Twelve digits: `accountid()`, which is Undefined while the account is not known. */
+  /** `accountid()`: twelve digits; Undefined while the account is not known. */
   readonly accountId: string | undefined
-  /** A random UUID (RFC 4122, lower case): `newuuid()`. */
+  /** `newuuid()`: a random UUID (RFC 4122) in lower case. */
   readonly newUuid: () => string
-  /** A double from 0 up to, and not, 1: `rand()`. Without it `Math.random`. */
+  /** `rand()`: a double in [0, 1). `Math.random` by default. */
   readonly random?: () => number
-  /** Carries out the external functions. Without it each call of one fails. */
+  /** Calls the external functions. Without it each call fails. */
   readonly callExternal?: CallExternal
 }
 
-/** One message, for all rules that look at it. Its payload is read at most once, on first use. */
+/** One message, for all rules. Its payload is parsed at most once, on first use. */
 export interface MessageDocument {
   readonly message: SqlMessage
   readonly environment: SqlEnvironment
-  /** The object or array that the payload is; Undefined when the payload is binary. */
+  /** The object or array in the payload; Undefined when the payload is binary. */
   payload(): Value
   /** The levels of the topic, split once. */
   topicLevels(): readonly string[]
@@ -74,7 +74,7 @@ export function createDocument(message: SqlMessage, environment: SqlEnvironment)
 
 /**
  * A payload is JSON when it is one object or array in valid UTF-8, with or without byte order mark.
- * A scalar alone, such as `80`, is binary, as the guide's page on WHERE has it.
+ * A lone scalar such as `80` is binary (the guide's page on WHERE).
  */
 function readPayload(bytes: Buffer): Value {
   if (!mayBeJson(bytes)) return undefined
@@ -88,7 +88,7 @@ function readPayload(bytes: Buffer): Value {
   return isObject(value) || isArray(value) ? value : undefined
 }
 
-/** Looks at the first byte that counts, so that binary payloads are neither decoded nor read. */
+/** Looks only at the first significant byte, so that binary payloads are not decoded. */
 function mayBeJson(bytes: Buffer): boolean {
   let at = startsWithByteOrderMark(bytes) ? 3 : 0
   while (blanks.has(bytes[at])) at++

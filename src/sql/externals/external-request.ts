@@ -1,6 +1,7 @@
 /**
- * What a rule asks of the world outside while it is evaluated: one kind of request for each external
- * function. The language judges the arguments; who answers (AWS, a folder, a test) is handed in.
+ * The requests that external functions make while a rule is evaluated, one kind per function. The
+ * language checks the arguments; the caller provides the function that answers (AWS, a folder, a
+ * test).
  */
 import type { Value } from '../values/values.ts'
 import type { Work } from '../values/work.ts'
@@ -16,7 +17,7 @@ export type ExternalRequest =
 /** The name of an external function, as the guide spells it. */
 export type ExternalFunctionName = ExternalRequest['function']
 
-/** Answered by what the Lambda function returned, which must be JSON. */
+/** The answer is the JSON that the Lambda function returned. */
 export interface LambdaRequest {
   readonly function: 'aws_lambda'
   readonly functionArn: string
@@ -24,7 +25,7 @@ export interface LambdaRequest {
   readonly inputJson: string
 }
 
-/** Answered by the item as an Object, or Undefined where there is none. */
+/** The answer is the item as an Object, or Undefined when there is none. */
 export interface DynamoDbRequest {
   readonly function: 'get_dynamodb'
   readonly tableName: string
@@ -35,12 +36,12 @@ export interface DynamoDbRequest {
 
 export interface DynamoDbKey {
   readonly name: string
-  /** DynamoDB's names for a String and a number. */
+  /** DynamoDB's names of the types String and number. */
   readonly type: 'S' | 'N'
   readonly text: string
 }
 
-/** Answered by the whole secret, or by the value of one of its keys. */
+/** The answer is the whole secret, or the value of one of its keys. */
 export interface SecretRequest {
   readonly function: 'get_secret'
   readonly secretId: string
@@ -49,16 +50,16 @@ export interface SecretRequest {
   readonly roleArn: string
 }
 
-/** Answered by the shadow document as an Object. */
+/** The answer is the shadow document as an Object. */
 export interface ThingShadowRequest {
   readonly function: 'get_thing_shadow'
   readonly thingName: string
-  /** Absent for the unnamed shadow. */
+  /** Undefined for the unnamed shadow. */
   readonly shadowName?: string
   readonly roleArn: string
 }
 
-/** Answered as the operation of AWS IoT answers. */
+/** The answer is that of the AWS IoT operation. */
 export interface RegistryRequest {
   readonly function: 'get_registry_data'
   readonly operation: 'DescribeThing' | 'ListThingGroupsForThing'
@@ -66,7 +67,7 @@ export interface RegistryRequest {
   readonly roleArn: string
 }
 
-/** Answered by the decoded message as an Object. */
+/** The answer is the decoded message as an Object. */
 export interface ProtobufRequest {
   readonly function: 'decode'
   /** The encoded message in base64. */
@@ -79,28 +80,28 @@ export interface ProtobufRequest {
 }
 
 /**
- * Answers a request. To reject is the failure of the function, and the reason is for people: it
- * holds no secret. Bounds on time and on calls under way are the caller's own.
+ * Answers a request. A rejection is the failure of the function; its reason is shown to people and
+ * must not hold a secret. The implementation itself bounds its time and its calls in flight.
  */
 export type CallExternal = (request: ExternalRequest, signal: AbortSignal) => Promise<Value>
 
-/** A place in the text where an external function is called, or where something random is drawn. */
+/** A place in the text that calls an external function or draws a random value. */
 export interface CallSite {
-  /** The sites of a function there share one call: a second one ends the rule. */
+  /** The scope in which the function may be called once: a second call ends the rule. */
   readonly onceIn?: 'the statement' | 'the rule' | undefined
 }
 
-/** The state of one scope; there is none before the first call. */
+/** The external calls of one scope; made for its first call. */
 export interface ExternalCalls {
-  /** @throws Suspended, CallFailed, WorkSpent */
+  /** The result of a call, which is started if needed. @throws Suspended, CallFailed, WorkSpent */
   resultOf(site: CallSite, request: ExternalRequest, work: Work): Value
-  /** The value drawn at a place for an element of nested queries is the same in every round. */
+  /** The value drawn at a place, for an element of nested queries: the same in every round. */
   sameAsBefore(site: CallSite, element: string, draw: () => Value): Value
-  /** Rounds that are over. */
+  /** The number of finished rounds. */
   readonly round: number
   readonly isWaiting: boolean
-  /** Resolves when all calls under way have ended; the next round may begin. */
+  /** Resolves when all calls in flight have ended and the next round may start. */
   nextRound(): Promise<void>
-  /** Gives up what is still under way. */
+  /** Aborts the calls that are still in flight. */
   end(): void
 }

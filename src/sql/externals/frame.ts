@@ -5,55 +5,55 @@ import type { ExternalCalls } from './external-request.ts'
 import type { Value } from '../values/values.ts'
 import type { Work, WorkPlace } from '../values/work.ts'
 
-/** What an expression sees while it is evaluated. The outermost frame is the rule's scope. */
+/** The context in which an expression is evaluated. The outermost frame is the rule's scope. */
 export interface Frame {
   /** Shared by all frames of a scope. */
   readonly state: ScopeState
   readonly document: MessageDocument
   /** The values of the statement's variables in the order of SET. */
   readonly variables: Variables
-  /** In a nested query the element that it looks at; else Undefined. */
+  /** The current element of a nested query; Undefined outside of one. */
   readonly element: Value
-  /** Its place among the elements; 0 outside of a nested query. */
+  /** The index of the element; 0 outside of a nested query. */
   readonly index: number
   /** The frame around a nested query. */
   readonly outer: Frame | undefined
 }
 
-/** What changes while a rule is evaluated on a message. */
+/** The state that changes while a rule is evaluated on a message. */
 interface ScopeState extends Work {
-  /** Its calls of external functions, from the first one on. */
+  /** The calls of external functions; undefined before the first one. */
   external: ExternalCalls | undefined
-  /** The first one: whatever is evaluated counts for nothing then. */
+  /** The first failure. With one, results of the scope do not count. */
   failure: EvaluationFailure | undefined
 }
 
-/** A variable is evaluated once a message and rule, with those before it, when it is first read. */
+/** Variables are evaluated once per message and rule, at the first read, with those before it. */
 export interface Variables {
   valueAt(index: number, frame: Frame): Value
 }
 
 /**
- * A compiled expression. What it may throw are the signals of external-calls.ts and WorkSpent. The
- * former stands around everything that is called from outside, and makes a failure of all others.
+ * A compiled expression. It throws only the signals of external-calls.ts and WorkSpent; that file
+ * catches every exception where the engine calls in.
  */
 export type Evaluate = (frame: Frame) => Value
 
-/** What the compiler knows at a place in the text. */
+/** The compiler's knowledge at a place in the text. */
 export interface Surroundings {
   readonly dialect: Dialect
-  /** The text that is compiled. */
+  /** The text that is being compiled. */
   readonly text: string
-  /** Names of variables to their places in SET. */
+  /** The index in SET of each variable, by name. */
   readonly variables: ReadonlyMap<string, number>
-  /** One entry for each nested query around the place, outermost first: its element's alias. */
+  /** The element alias of each nested query around the place, outermost first. */
   readonly aliases: readonly (string | undefined)[]
-  /** Whether the text calls external functions, so that it may be evaluated in rounds. */
+  /** Whether the text calls external functions and may therefore be evaluated in rounds. */
   readonly isResumed: boolean
   readonly isTemplate: boolean
 }
 
-/** Where a part of the text stands, for the failure of a rule that does too much work there. */
+/** Describes a place in the text, for the failure of a rule that does too much work there. */
 export function placeOf({ text, isTemplate }: Surroundings, name: string, at: number): WorkPlace {
   return { name, text, at, isTemplate }
 }

@@ -1,4 +1,7 @@
-/** Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto', ...)`. */
+/**
+ * Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto',
+ * ...)`.
+ */
 import type { Expression } from '../parser/ast.ts'
 import { isConstant } from '../parser/constant.ts'
 import { toText } from '../values/conversions.ts'

@@ -88,7 +88,9 @@ function lambdaRequest(
   return { function: 'aws_lambda', functionArn: arn, inputJson }
 }
 
-/** `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)` */
+/**
+ * `get_dynamodb(table, partitionKeyName, partitionKeyValue[, sortKeyName, sortKeyValue], roleArn)`
+ */
 function dynamoDbRequest(
   values: readonly Value[],
   { state }: FunctionContext,

@@ -21,12 +21,16 @@ export interface SqlFunction {
    * functions that take its bytes, whether they are JSON or not. That argument is then not read.
    */
   readonly payloadImplementation?: Implementation
-  /** What is wrong with the arguments as they are written, asked once when a statement is checked. */
+  /**
+   * What is wrong with the arguments as they are written, asked once when a statement is checked.
+   */
   readonly findProblem?: (
     values: readonly Expression[],
     dialect: Dialect,
   ) => ArgumentProblem | undefined
-  /** Makes an `implementation` for one call, when a statement is compiled: to keep what it needs. */
+  /**
+   * Makes an `implementation` for one call, when a statement is compiled: to keep what it needs.
+   */
   readonly prepare?: (values: readonly Expression[], dialect: Dialect) => Implementation
   /** Each call may give another value. */
   readonly isRandom?: true

@@ -88,7 +88,9 @@ function ofDoubles(compute: (a: number, b: number) => number, first: Value, seco
   return a === undefined || b === undefined ? undefined : numberFromDouble(compute(a, b))
 }
 
-/** Two's complement of as many bits as it takes; Undefined where an Int would have over 34 digits. */
+/**
+ * Two's complement of as many bits as it takes; Undefined where an Int would have over 34 digits.
+ */
 function ofIntegers(compute: (a: bigint, b: bigint) => bigint, first: Value, second: Value): Value {
   const [a, b] = [toBigInt(first), toBigInt(second)]
   if (a === undefined || b === undefined) return undefined
@@ -120,7 +122,9 @@ function sign(value: Value): Value {
   return numberFromInteger(decimal.isZero() ? 0 : decimal.s)
 }
 
-/** Cut to 0 to 34 places, and no zeros at the end: `2.30` cut to 0 places is `2` in every version. */
+/**
+ * Cut to 0 to 34 places, and no zeros at the end: `2.30` cut to 0 places is `2` in every version.
+ */
 function trunc(value: Value, places: Value): Value {
   const number = toNumber(value)
   const count = toClampedInteger(places, Decimal.ROUND_FLOOR, 0, digitsMax)

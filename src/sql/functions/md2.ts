@@ -1,4 +1,6 @@
-/** MD2 (RFC 1319), which node:crypto lacks. Not for security: rules that name it get the same text. */
+/**
+ * MD2 (RFC 1319), which node:crypto lacks. Not for security: rules that name it get the same text.
+ */
 
 const blockBytes = 16
 const rounds = 18

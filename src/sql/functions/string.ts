@@ -85,7 +85,9 @@ function ofTwoTexts(
   return stringFunction(name, [2, 2], apply, sinceVersion)
 }
 
-/** Adds as many blanks as are asked for: the result is that much longer, not filled up to a width. */
+/**
+ * Adds as many blanks as are asked for: the result is that much longer, not filled up to a width.
+ */
 function padding(name: string, pad: (text: string, blanks: string) => string): SqlFunction {
   return stringFunction(name, [2, 2], ([value, count], dialect, work) => {
     const text = toText(value, dialect, work)

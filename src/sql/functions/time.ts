@@ -61,7 +61,9 @@ const writers = createBoundedMap<string, WriteMoment | undefined>(patternsMax)
 const readers = createBoundedMap<string, ReadText | undefined>(patternsMax)
 const zones = createBoundedMap<string, Zone | undefined>(zonesMax)
 
-/** Of making a zone, of looking up the changes of one of its years, and of a pattern's character. */
+/**
+ * Of making a zone, of looking up the changes of one of its years, and of a pattern's character.
+ */
 const zoneSteps = 3_000
 const yearSteps = 5_000
 const patternSteps = { compiling: 100, running: 2 }

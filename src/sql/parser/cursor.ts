@@ -8,7 +8,9 @@ import type { OperatorReader } from './operators.ts'
 /** Brackets, calls, literals with brackets, CASEs and nested queries within one another. */
 const depthMax = 64
 
-/** Words of other SQL dialects that people try: named in the message instead of just "unexpected". */
+/**
+ * Words of other SQL dialects that people try: named in the message instead of just "unexpected".
+ */
 const foreignWords: ReadonlySet<string> = new Set(
   (
     'GROUP ORDER LIMIT OFFSET JOIN INNER LEFT RIGHT FULL CROSS ON USING HAVING UNION INTERSECT ' +

@@ -2,8 +2,8 @@
  * Order of operators, by node-sql-parser. This is the only file that imports it.
  *
  * It never sees a rule's text: a run of operators between brackets is handed to it as a shape, in
- * which every operand is the same placeholder (`NOT '' >= '' + '' * ''`), and the tree that it gives
- * back is filled with the operands from left to right. `==` and `!=` of its dialect rank like
+ * which every operand is the same placeholder (`NOT '' >= '' + '' * ''`), and the tree that it
+ * gives back is filled with the operands from left to right. `==` and `!=` of its dialect rank like
  * comparisons and have no other use here, so they stand for IN and NOT IN. AND, OR and brackets
  * never come here: it associates the first two wrongly and takes exponential time over the last.
  */

@@ -1,4 +1,6 @@
-/** SELECT: what the statement and its nested queries have in common, and the nested query itself. */
+/**
+ * SELECT: what the statement and its nested queries have in common, and the nested query itself.
+ */
 import type { Expression, Item, Query, Selection } from './ast.ts'
 import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
@@ -31,7 +33,8 @@ export function parseSelection(cursor: Cursor): Selection {
 
 /**
  * VALUE is a keyword where a value follows and the name of an attribute otherwise. Before a sign or
- * a star either may be meant: `VALUE -x` and `VALUE *` are the keyword, `value - x` is a difference.
+ * a star either may be meant: `VALUE -x` and `VALUE *` are the keyword, `value - x` is a
+ * difference.
  */
 function isValueKeyword(cursor: Cursor): boolean {
   const [word, following] = [cursor.peek(), cursor.peek(1)]

@@ -1,11 +1,11 @@
 /**
- * Three engines as one, all linear: re2js where it gives Java's answer on the text at hand, else the
- * machine; and the sweep for all matches of a text.
+ * Three engines as one, all linear: re2js where it gives Java's answer on the text at hand, else
+ * the machine; and the sweep for all matches of a text.
  *
  * One search is linear in the text, but replacing makes as many searches as there are matches, and
  * each may read on to the end (`a*b|a` on letters `a`). The sweep finds them all in one reading.
- * Patterns that it cannot take (`\\G`, repeats whose rounds can be empty) stay with the machine, which
- * spends what it really does.
+ * Patterns that it cannot take (`\\G`, repeats whose rounds can be empty) stay with the machine,
+ * which spends what it really does.
  *
  * re2js does not tell its work; it is charged with the most that it can be.
  */

@@ -3,13 +3,13 @@
  *
  * Each instruction is three numbers, side by side in `code`: the operation and its two operands.
  *
- *   take   set            one code point of `sets[set]`, then the next instruction
- *   split  first  second  both, `first` with the higher priority
- *   save   slot           notes the position; slots 2n and 2n + 1 are begin and end of group n
- *   check  assertion      goes on where `assertions[assertion]` holds
- *   round  slot   exit    at the end of a round of a loop: goes to `exit` when the position is still
+ * take   set            one code point of `sets[set]`, then the next instruction split  first
+ * second  both, `first` with the higher priority save   slot           notes the position; slots 2n
+ * and 2n + 1 are begin and end of group n check  assertion      goes on where
+ * `assertions[assertion]` holds round  slot   exit    at the end of a round of a loop: goes to
+ * `exit` when the position is still
  *                         the one in `slot`, else to the next instruction
- *   match                 the pattern has matched
+ * match                 the pattern has matched
  *
  * A repeat is written out as often as it counts, which is why the size has a bound.
  */

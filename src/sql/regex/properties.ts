@@ -199,7 +199,9 @@ function unicodePosixClass(name: string, { ignoreCase }: PropertyFlags): CodePoi
   }
 }
 
-/** General categories, the POSIX names as ASCII has them, and the methods of java.lang.Character. */
+/**
+ * General categories, the POSIX names as ASCII has them, and the methods of java.lang.Character.
+ */
 function plainClass(name: string, flags: PropertyFlags): CodePointSet | undefined {
   if (/^(?:L[ulmot]?|M[nec]?|N[dlo]?|Z[slp]?|C[cfosn]?|P[dsecoif]?|S[mcko]?|LC)$/.test(name)) {
     const anyCase = flags.ignoreCase && /^L[ult]$/.test(name)

@@ -3,9 +3,9 @@
  *
  * It never sees a text that a person wrote. The pattern is written anew in what RE2 surely
  * understands: sets as explicit ranges, groups, `|`, greedy and lazy repeats, and five assertions.
- * Those five ask less than Java's do: `\z` knows no line terminator before it, `(?m:^)` and `(?m:$)`
- * know only `\n`, `\b` only ASCII. But on most texts the answers are the same at every position,
- * and `isExactOn` says on which.
+ * Those five ask less than Java's do: `\z` knows no line terminator before it, `(?m:^)` and
+ * `(?m:$)` know only `\n`, `\b` only ASCII. But on most texts the answers are the same at every
+ * position, and `isExactOn` says on which.
  */
 import { RE2JS } from 're2js'
 import type { CodePointSet } from './code-point-set.ts'
@@ -95,7 +95,9 @@ const hasOnlyLineFeeds: Condition = (text) => !/[\r\u0085\u2028\u2029]/.test(tex
 const hasNoPair: Condition = (text) => !text.includes('\r\n')
 const isNotEmpty: Condition = (text) => text !== ''
 
-/** For the assertions that RE2 does not have exactly: the texts on which its own one is the same. */
+/**
+ * For the assertions that RE2 does not have exactly: the texts on which its own one is the same.
+ */
 const exactOn: Partial<Record<Assertion, readonly Condition[]>> = {
   finalEnd: [endsWithinLine],
   finalEndUnix: [endsWithoutLineFeed],

@@ -1,7 +1,7 @@
 /**
  * Regular expressions as java.util.regex has them, run so that no text can stop the engine.
  *
- *   pattern text --reader--> tree --> re2js      linear; almost all searches
+ * pattern text --reader--> tree --> re2js      linear; almost all searches
  *                                 \-> machine    linear; where RE2 has no such assertion
  *                                 \-> sweep      linear over all matches; where they take many searches
  *                                 \-> RegExp     backtracking; only where it is allowed

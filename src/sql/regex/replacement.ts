@@ -20,7 +20,9 @@ interface PatternGroups {
   readonly groupNames: ReadonlyMap<string, number>
 }
 
-/** @returns undefined for a text that Java refuses: a bare `$` or `\`, or a group that is not there */
+/**
+ * @returns undefined for a text that Java refuses: a bare `$` or `\`, or a group that is not there
+ */
 export function parseReplacement(text: string, groups: PatternGroups): Replacement | undefined {
   const parts: Part[] = []
   for (let at = 0; at < text.length;) {

@@ -14,7 +14,10 @@ export interface NumberPart {
   readonly digitsMin: number
   readonly digitsMax: number
   readonly sign: SignStyle
-  /** How the digits are read: as a number, as a year from 2000 to 2099, or as a fraction of a second. */
+  /**
+   * How the digits are read: as a number, as a year from 2000 to 2099, or as a fraction of a
+   * second.
+   */
   readonly reading: 'number' | 'yearOfCentury' | 'fraction'
   /** Whether it takes digits from a number right before it, which then leaves them to it. */
   readonly isFixed: boolean

@@ -1,9 +1,10 @@
 /**
  * Patterns of java.time's DateTimeFormatter (JDK 11), for reading a text in English (US).
  *
- * A run of one letter is a field, square brackets hold what may be missing, `p` pads the field after
- * it, quotes enclose text. Parsing is strict about widths and case; numbers without a separator
- * between them share digits: all but the first have as many as letters, the first has the rest.
+ * A run of one letter is a field, square brackets hold what may be missing, `p` pads the field
+ * after it, quotes enclose text. Parsing is strict about widths and case; numbers without a
+ * separator between them share digits: all but the first have as many as letters, the first has the
+ * rest.
  */
 import {
   abbreviate,

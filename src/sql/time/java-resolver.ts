@@ -1,7 +1,7 @@
 /**
  * From the fields of a text to a moment, as java.time resolves them (the SMART resolver): fields
- * are combined to a date and a time, those left over must agree with them, and February 31 is the last
- * of February. A field that has been used is taken out.
+ * are combined to a date and a time, those left over must agree with them, and February 31 is the
+ * last of February. A field that has been used is taken out.
  *
  * A date alone is its start; a time alone, a year or a month are no moment. Hours of a half day
  * without their half are checked and else ignored. The zone is UTC unless the text has one; an

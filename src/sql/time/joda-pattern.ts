@@ -28,7 +28,10 @@ interface Reading {
 
 type WriteField = (reading: Reading) => string
 
-/** @returns undefined when the pattern is invalid: without a part, too long, or with a letter of no meaning */
+/**
+ * @returns undefined when the pattern is invalid: without a part, too long, or with a letter of no
+ *   meaning
+ */
 export function compileJodaPattern(pattern: string): WriteMoment | undefined {
   if (pattern === '' || pattern.length > patternLengthMax) return undefined
   const parts: WriteField[] = []

@@ -100,7 +100,9 @@ export function findJodaZone(id: string): Zone | undefined {
 /** Has no changes to look up. */
 const utc = createFixedZone('UTC', 0)
 
-/** `Intl` takes ids in any case and some that no library has; zones newer than the table are fine. */
+/**
+ * `Intl` takes ids in any case and some that no library has; zones newer than the table are fine.
+ */
 function findRegion(id: string): Zone | undefined {
   if (zoneTable().canonicalIds.has(id)) return findRegionZone(id)
   return id.includes('/') && Intl.supportedValuesOf('timeZone').includes(id)

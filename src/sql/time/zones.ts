@@ -3,8 +3,9 @@
  *
  * `Intl` tells the offset at a moment, to the second, and nothing else. So the changes of offset in
  * a calendar year are found by looking every five days (no two changes have ever been closer, up to
- * 2100) and halving, on the first use of that year, and kept. The calendar repeats every 400 years and so
- * do the rules that hold from now on: later moments are looked up in the cycle that begins in 2100.
+ * 2100) and halving, on the first use of that year, and kept. The calendar repeats every 400 years
+ * and so do the rules that hold from now on: later moments are looked up in the cycle that begins
+ * in 2100.
  *
  * Whether clocks are on daylight time is not told either: an offset is daylight time when the
  * offsets before and after it are both smaller and it held for less than two years. That is what

@@ -1,4 +1,4 @@
-/** The operators on values, row by row as the operator tables of the language have them. */
+/** The operators on values, in the order of the operator tables in the AWS IoT guide. */
 import type { Decimal } from 'decimal.js'
 import type { BinaryOperator } from '../parser/ast.ts'
 import { spendDigits, toDecimal, toText } from './conversions.ts'
@@ -56,7 +56,7 @@ export function operationOf(operator: BinaryOperator, dialect: Dialect): Operati
   }
 }
 
-/** A String on either side joins the texts of both; otherwise only numbers add. */
+/** `+`: with a String on either side it concatenates; otherwise it adds numbers. */
 function add(left: Value, right: Value, dialect: Dialect, work: Work): Value {
   if (typeof left !== 'string' && typeof right !== 'string') {
     return isNumber(left) && isNumber(right)
@@ -69,7 +69,7 @@ function add(left: Value, right: Value, dialect: Dialect, work: Work): Value {
   return madeText(leftText + rightText, work)
 }
 
-/** The number that an operand is; what it takes to look at long ones is spent. */
+/** The number of an operand. Spends steps for long ones. */
 function numberOf(value: Value, work: Work): SqlNumber | undefined {
   if (typeof value === 'string') {
     spendDigits(work, value)
@@ -80,10 +80,10 @@ function numberOf(value: Value, work: Work): SqlNumber | undefined {
   return value
 }
 
-/** Of a calculation on decimals of 34 digits. */
+/** The steps of a calculation on decimals of 34 digits. */
 const decimalSteps = 40
 
-/** Two Ints give an Int; a Decimal or a numeric String on either side makes it Decimal. */
+/** Two Ints give an Int; a Decimal or a numeric String on either side gives a Decimal. */
 export function calculate(
   operator: ArithmeticOperator,
   left: Value,
@@ -103,7 +103,7 @@ export function calculate(
   return calculateExactly(operator, operandOf(a), operandOf(b), ofInts)
 }
 
-/** Ints whose operands and result doubles hold exactly; Undefined when one is too large, or x / 0. */
+/** Calculates Ints that doubles hold exactly; undefined for larger ones and for x / 0. */
 function calculateSmall(operator: ArithmeticOperator, a: number, b: number): number | undefined {
   if (!Number.isSafeInteger(a) || !Number.isSafeInteger(b)) return undefined
   let result: number
@@ -152,13 +152,13 @@ function calculateExactly(
   }
 }
 
-/** An operand has 34 digits at most, however many a payload wrote: work has a bound. */
+/** Rounds an operand to 34 digits, so that a payload with more digits costs no more work. */
 function operandOf(number: SqlNumber): Decimal {
   const decimal = decimalOf(number)
   return decimal.precision() > digitsMax ? decimal.toSignificantDigits(digitsMax) : decimal
 }
 
-/** Unary minus: of a number, or of a String that is one. */
+/** Unary minus of a number or a numeric String. */
 export function negate(value: Value): Value {
   const number = toDecimal(value)
   if (number === undefined) return undefined
@@ -180,12 +180,12 @@ function negated(value: Value): Value {
   return typeof value === 'boolean' ? !value : undefined
 }
 
-/** `=`: Undefined on either side gives Undefined, values of different types are not equal. */
+/** `=`: Undefined on either side gives Undefined; values of different types are not equal. */
 export function equals(left: Value, right: Value, work: Work): Value {
   return left === undefined || right === undefined ? undefined : areEqual(left, right, work)
 }
 
-/** Characters that are compared with one step: 16. */
+/** One step pays for comparing 16 characters. */
 const comparedAStepLog2 = 4
 
 function areEqual(left: Value, right: Value, work: Work): boolean {
@@ -219,7 +219,7 @@ function areEqualObjects(left: SqlObject, right: SqlObject, work: Work): boolean
   return true
 }
 
-/** `x IN array`: whether an equal item is there. */
+/** `x IN array`: whether the array has an equal item. */
 function isIn(left: Value, right: Value, work: Work): Value {
   if (left === undefined || !isArray(right)) return undefined
   return right.some((item) => areEqual(left, item, work))

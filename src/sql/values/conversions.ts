@@ -1,8 +1,8 @@
 /**
- * The two tables of conversions, each one row per source type. What a table has no way for is
- * Undefined. Numbers are Int or Decimal by the rules of the dialect.
+ * The two tables of conversions, with one row per source type. A conversion that a table does not
+ * have gives Undefined. The dialect decides whether a number is an Int or a Decimal.
  *
- * Standard: what functions and operators do to their arguments. Cast: what `cast(x AS type)` does.
+ * Functions and operators use the standard conversions; `cast(x AS type)` uses the casts.
  */
 import { Decimal } from 'decimal.js'
 import type { Dialect } from './dialect.ts'
@@ -25,10 +25,10 @@ import type { TypeName, Value } from './values.ts'
 import { spend } from './work.ts'
 import type { Work } from './work.ts'
 
-/** A String that is a number. No leading plus, no bare point, no blanks, no plus in the exponent. */
+/** A String that is a number: no leading plus, bare point, blank or plus in the exponent. */
 const numericString = /^-?\d+(?:\.\d+)?(?:[eE]-?\d+)?$/
 
-/** The type of a value to a rule of this version. */
+/** The type of a value in this SQL version. */
 function typeOf(value: Value, dialect: Dialect): TypeName {
   if (value === undefined) return 'Undefined'
   if (value === null) return 'Null'
@@ -39,26 +39,26 @@ function typeOf(value: Value, dialect: Dialect): TypeName {
   return isInt(value, dialect) ? 'Int' : 'Decimal'
 }
 
-/** Standard conversion to Decimal: numbers, and Strings that are one. Null counts as Undefined. */
+/** Standard conversion to Decimal, of numbers and numeric Strings. Null gives Undefined. */
 export function toDecimal(value: Value): SqlNumber | undefined {
   if (typeof value === 'string')
     return numericString.test(value) ? numberFromText(value) : undefined
   return isNumber(value) ? value : undefined
 }
 
-/** Standard conversion to Int: a Decimal to the nearest, a numeric String cut after its point. */
+/** Standard conversion to Int: a Decimal is rounded, a numeric String is cut after its point. */
 export function toInt(value: Value): SqlNumber | undefined {
   if (typeof value === 'string') return rounded(toDecimal(value), Decimal.ROUND_DOWN)
   return isNumber(value) ? rounded(value, Decimal.ROUND_HALF_UP) : undefined
 }
 
-/** The same as a double, for positions and counts; Undefined when it is none. */
+/** The Int as a double, for positions and counts; Undefined for other values. */
 export function toIndex(value: Value): number | undefined {
   const number = toInt(value)
   return number === undefined ? undefined : nearestDouble(number)
 }
 
-/** Standard conversion to Boolean: Booleans, and `true` and `false` in any case. */
+/** Standard conversion to Boolean, of Booleans and of `true` and `false` in any case. */
 export function toBoolean(value: Value): boolean | undefined {
   if (typeof value === 'boolean') return value
   if (typeof value !== 'string' || value.length > 5) return undefined
@@ -68,7 +68,7 @@ export function toBoolean(value: Value): boolean | undefined {
 }
 
 /**
- * Standard conversion to String: arrays and objects as compact JSON; Null has no text.
+ * Standard conversion to String. Arrays and objects become compact JSON; Null gives Undefined.
  *
  * @returns at most `textLengthMax` UTF-16 units, unless `value` is a longer String
  * @throws WorkSpent
@@ -91,7 +91,7 @@ function rounded(number: SqlNumber | undefined, rounding: Decimal.Rounding): Sql
   return numberFromDecimal(decimal.toDecimalPlaces(0, rounding), 'integer')
 }
 
-/** The types that `cast` names; `Double` is a Decimal that went through double precision. */
+/** The target types of `cast`. `Double` is a Decimal rounded to double precision. */
 type CastType = 'String' | 'Int' | 'Double' | 'Decimal' | 'Boolean'
 
 interface CastKeyword {
@@ -200,10 +200,10 @@ export function cast(value: Value, type: CastType, dialect: Dialect, work: Work)
   return castTables[type][typeOf(value, dialect)](value, dialect, work)
 }
 
-/** Characters of a number that are looked at with one step: 4. */
+/** One step pays for reading 4 characters of a number. */
 const digitsAStepLog2 = 2
 
-/** What it takes to look at a number, or at a String as one. @throws WorkSpent */
+/** Spends the steps for reading a number or a numeric String. @throws WorkSpent */
 export function spendDigits(work: Work, value: Value): void {
   const digits = typeof value === 'string' ? value : isNumber(value) ? value.source : undefined
   if (digits !== undefined) spend(work, digits.length >> digitsAStepLog2)

@@ -1,14 +1,14 @@
 import type { SqlVersion } from './version.ts'
 
-/** `backtracking` allows look-around and the like, at the risk of exponential time. */
+/** `backtracking` allows look-around and backreferences, at the risk of exponential time. */
 export type RegexMode = 'linear' | 'backtracking'
 
-/** What the rules of evaluation differ in: the version of the language, and settings. */
+/** The SQL version and the settings that change how a rule is evaluated. */
 export interface Dialect {
   readonly version: SqlVersion
-  /** `10.0` is the Int `10`, wherever it comes from (2016-03-23); else it stays a Decimal. */
+  /** True when `10.0` counts as the Int `10` (2016-03-23); otherwise it is a Decimal. */
   readonly wholeDecimalsAreInts: boolean
-  /** The features that came with 2016-03-23: nested queries, literals of arrays and objects, ... */
+  /** True for the features of 2016-03-23, such as nested queries and literals of arrays. */
   readonly isSecondVersion: boolean
   /** How regular expressions may run; `linear` by default. */
   readonly regex?: RegexMode

@@ -1,23 +1,23 @@
 /**
- * JSON (RFC 8259) to values, with nothing lost: numbers keep their text, objects every key, in the
- * order of the text. What `JSON.parse` refuses is refused. Of a key that comes twice the last value
- * counts, in the first one's place, as with `JSON.parse`.
+ * Reads JSON (RFC 8259) without loss: numbers keep their text, and objects keep every key in the
+ * order of the text. It accepts what `JSON.parse` accepts. Of a repeated key the last value counts,
+ * in the place of the first one, as with `JSON.parse`.
  */
 import { numberFromSource } from './numbers.ts'
 import type { NumberForm } from './numbers.ts'
 import type { Value } from './values.ts'
 
-/** Arrays and objects within one another; a text that is deeper is not taken for JSON. */
+/** The greatest depth of arrays and objects. A deeper text does not count as JSON. */
 export const jsonDepthMax = 1000
 
-/** Where a reading stands. `depth` is what is left of `jsonDepthMax`. */
+/** The state of a reading. `depth` is the part of `jsonDepthMax` that is left. */
 interface Reading {
   readonly text: string
   at: number
   depth: number
 }
 
-/** Thrown inside this file only, and always the same: making a stack for each is what costs. */
+/** Thrown inside this file only. There is one, because capturing a stack for each is expensive. */
 const notJson = new Error('not JSON')
 
 const code = {
@@ -40,7 +40,7 @@ const code = {
 } as const
 
 /**
- * The value of a JSON text; Undefined when it is not JSON (no JSON text has that value).
+ * Reads a JSON text. Undefined means that the text is not JSON, since JSON has no such value.
  *
  * @param text decoded, without byte order mark
  */
@@ -56,7 +56,7 @@ export function readJson(text: string): Value {
   }
 }
 
-/** Moves to the next character that is not white space, and gives its code (NaN at the end). */
+/** Moves to the next character that is not white space and returns its code (NaN at the end). */
 function skipSpace(reading: Reading): number {
   const { text } = reading
   let at = reading.at
@@ -135,7 +135,7 @@ function readArray(reading: Reading): Value {
   return items
 }
 
-/** From the opening quote on. */
+/** Reads a string from its opening quote on. */
 function readString(reading: Reading): string {
   const { text } = reading
   const start = reading.at + 1
@@ -150,7 +150,7 @@ function readString(reading: Reading): string {
   return text.slice(start, at)
 }
 
-/** A string with a backslash at `at`: its end is found here, `JSON.parse` reads the escapes. */
+/** Reads a string with a backslash at `at`: finds its end, and `JSON.parse` reads the escapes. */
 function readEscapedString(reading: Reading, backslashAt: number): string {
   const { text } = reading
   let at = backslashAt

@@ -6,18 +6,17 @@ import type { SqlArray, SqlObject, Value } from './values.ts'
 import { spend } from './work.ts'
 import type { Work } from './work.ts'
 
-/** Characters that JSON text cannot hold as they are; half pairs would be lost in UTF-8. */
+/** Characters that JSON must escape. Lone surrogates are among them: UTF-8 would lose them. */
 const needsEscape = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
 
 /**
  * The compact JSON text of a value, keys in order of their source.
  *
- * A value of a few kilobytes can have a text of many gigabytes, because its parts may be one and
- * the same object. So the writer counts down, and stops at the limit: it never writes a text only
- * to measure it. The pieces are joined once, at the end: a text to which others are added one by one
- * is a tree in memory, which takes many times what the text takes.
+ * A value of a few kilobytes can have a text of many gigabytes, because its parts may be the same
+ * object. The writer therefore counts down and stops at the limit. The pieces are joined once at
+ * the end: V8 stores a text that grows piece by piece as a tree, which takes many times its memory.
  *
- * @param value any; Undefined is left out of arrays and objects, and alone it is the empty text
+ * @param value any value; Undefined is left out of arrays and objects, and by itself it is ''
  * @param lengthMax UTF-16 units
  * @returns undefined when the text is longer than `lengthMax`
  */
@@ -32,7 +31,7 @@ export function writeJson(value: Value, dialect: Dialect, lengthMax: number): st
 }
 
 /**
- * The same for a text of a rule: Undefined when it is longer than a text may be.
+ * The JSON text of a value in a rule; undefined when it is longer than `textLengthMax`.
  *
  * @throws WorkSpent
  */
@@ -65,7 +64,7 @@ interface Writing {
 }
 
 /**
- * Adds a value, and what stands before it.
+ * Adds a value and the text before it.
  *
  * @returns whether the text may still be within its limit, as the other functions do
  */

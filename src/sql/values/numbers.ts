@@ -1,36 +1,38 @@
 /**
- * Numbers: Int and Decimal of 34 digits, exact, and looked at as late as can be.
+ * Exact numbers: Int and Decimal with 34 digits, parsed as late as possible.
  *
- * A number that was read keeps its text, and most of them are never more than that: passing one on
- * writes the text again. Comparing takes the double when it stands for the same decimal as the
- * text; arithmetic takes the decimal. Both are worked out on first use and kept.
+ * A number that was read keeps its text, and most numbers never need more: writing one copies the
+ * text. Comparisons use the double when it is exactly the decimal of the text, and arithmetic uses
+ * the decimal. Both are computed on first use and stored.
  *
- * Whether a whole number is an Int is a question of the SQL version, and one payload serves rules
- * of both. So a number knows how it was written, and `isInt` is asked with the dialect.
+ * The SQL version decides whether a whole number is an Int, and rules of both versions read the
+ * same payload. A number therefore keeps its form, and `isInt` takes the dialect.
  */
 import { Decimal } from 'decimal.js'
 import type { Dialect } from './dialect.ts'
 
 /** Significant digits of an Int or a Decimal. */
 export const digitsMax = 34
-/** Powers of ten that a Decimal may have: 1E-999 to 9.99E999. */
+/** The largest exponent of a Decimal: 1E-999 to 9.99E999. */
 const exponentMax = 999
 
-/** The decimals of the language: 34 digits, ties to the even one, exponents as they are written. */
+/** The decimals of the language: 34 digits, rounded half to even, any exponent when printed. */
 export const ExactDecimal = Decimal.clone({
   defaults: true,
   precision: digitsMax,
   rounding: Decimal.ROUND_HALF_EVEN,
 })
 
-/** How a number is written: `-12`, `1.50`, `1E3`; of a computed one, Int or Decimal. */
+/** The form of a number: `-12`, `1.50`, `1E3`; of a computed one, Int or Decimal. */
 export type NumberForm = 'integer' | 'fraction' | 'exponent'
 
 export interface SqlNumber {
   readonly form: NumberForm
   /** The JSON text that it was read from, or undefined when it was computed. */
   readonly source: string | undefined
-  /** The double that stands for exactly this decimal, NaN when none does; undefined: not asked. */
+  /**
+   * The double that is exactly this decimal; NaN when there is none; undefined before first use.
+   */
   double: number | undefined
   decimal: Decimal | undefined
 }
@@ -40,7 +42,7 @@ export function numberFromSource(source: string, form: NumberForm): SqlNumber {
   return { form, source, double: undefined, decimal: undefined }
 }
 
-/** A number as a statement or a String has it: as in JSON, and leading zeros are allowed. */
+/** A number in a statement or a String: JSON's syntax with leading zeros allowed. */
 export function numberFromText(text: string): SqlNumber {
   const source = text.replace(/^(-?)0+(?=\d)/, '$1')
   const form = /[eE]/.test(source) ? 'exponent' : source.includes('.') ? 'fraction' : 'integer'
@@ -52,13 +54,13 @@ export function numberFromInteger(value: number): SqlNumber {
   return { form: 'integer', source: undefined, double: value + 0, decimal: undefined }
 }
 
-/** A Decimal from a double, by the shortest text that stands for it; Undefined unless finite. */
+/** A Decimal from the shortest text of a double; Undefined unless the double is finite. */
 export function numberFromDouble(value: number): SqlNumber | undefined {
   if (!Number.isFinite(value)) return undefined
   return { form: 'fraction', source: undefined, double: value + 0, decimal: undefined }
 }
 
-/** An Int or Decimal from a result; Undefined when it is no number or beyond the range. */
+/** An Int or Decimal from a result; Undefined for NaN and beyond the range. */
 export function numberFromDecimal(
   value: Decimal,
   form: 'integer' | 'fraction',
@@ -67,7 +69,7 @@ export function numberFromDecimal(
   return { form, source: undefined, double: undefined, decimal: value }
 }
 
-/** A number from 1E-999 to 9.99E999, or 0. Beyond it nothing is computed: digits would have no bound. */
+/** True for 0 and for 1E-999 to 9.99E999. Beyond that, results could have unbounded digits. */
 export function isInRange(value: Decimal): boolean {
   return value.isZero() || (value.isFinite() && Math.abs(value.e) <= exponentMax)
 }
@@ -79,9 +81,8 @@ export function decimalOf(number: SqlNumber): Decimal {
 }
 
 /**
- * The double that stands for exactly this decimal, else NaN. Two numbers that both have one compare
- * as their doubles do: a decimal of up to 15 digits, or the shortest text of a double, is the only
- * such decimal that its double stands for.
+ * The double that identifies exactly this decimal, or NaN. Two numbers with such doubles compare
+ * like their doubles: each double identifies one decimal of up to 15 digits or one shortest text.
  */
 export function exactDouble(number: SqlNumber): number {
   number.double ??= findDouble(number)
@@ -100,22 +101,22 @@ function findDoubleOfText(text: string): number {
   return String(double) === text ? double : Number.NaN
 }
 
-/** The double nearest to the number: what functions that work in double precision take. */
+/** The nearest double, for functions that work in double precision. */
 export function nearestDouble(number: SqlNumber): number {
   const exact = exactDouble(number)
   return Number.isNaN(exact) ? decimalOf(number).toNumber() : exact
 }
 
-/** Whether it has no digits after the point that count. */
+/** Whether the number has no significant digits after the point. */
 function isWhole(number: SqlNumber): boolean {
   if (number.form === 'integer') return true
   const { source } = number
-  // In `12.5` the last digit decides; zeros at the end and exponents need a closer look.
+  // In `12.5` the last digit decides; trailing zeros and exponents need a closer look.
   if (source !== undefined && number.form === 'fraction' && !source.endsWith('0')) return false
   return Number.isInteger(number.double) || decimalOf(number).isInteger()
 }
 
-/** Whether the number is an Int to a rule of this version. */
+/** Whether the number is an Int in this SQL version. */
 export function isInt(number: SqlNumber, dialect: Dialect): boolean {
   if (number.form === 'integer') return true
   return dialect.wholeDecimalsAreInts && isWhole(number) && hasIntDigits(number)
@@ -127,15 +128,15 @@ function hasIntDigits(number: SqlNumber): boolean {
   return decimalOf(number).e < digitsMax
 }
 
-/** Negative, zero or positive, as numbers compare. */
+/** Compares two numbers. Returns a negative number, zero or a positive number. */
 export function compareNumbers(left: SqlNumber, right: SqlNumber): number {
   const difference = exactDouble(left) - exactDouble(right)
   return Number.isNaN(difference) ? decimalOf(left).comparedTo(decimalOf(right)) : difference
 }
 
 /**
- * The text of a number, in JSON and as a String: the digits of an Int, never with an exponent; a
- * Decimal as it was written. Under 2015-10-08 a whole Decimal keeps a digit after its point.
+ * The text of a number, in JSON and as a String: an Int as digits without exponent, a Decimal as it
+ * was written. Under 2015-10-08 a whole Decimal keeps one digit after its point.
  */
 export function numberText(number: SqlNumber, dialect: Dialect): string {
   const { source, form } = number
@@ -156,7 +157,7 @@ function wholeText(number: SqlNumber): string {
   return decimal.e < digitsMax ? decimal.toFixed() : scientificText(decimal)
 }
 
-/** Plain from 0.000001 up to 34 digits, as a BigDecimal prints; scientific beyond. */
+/** Prints like Java's BigDecimal: plain from 0.000001 up to 34 digits, otherwise scientific. */
 function decimalText(decimal: Decimal): string {
   if (decimal.e < -6 || decimal.e >= digitsMax) return scientificText(decimal)
   return decimal.isInteger() ? decimal.toFixed(1) : decimal.toFixed()

@@ -1,16 +1,16 @@
 import type { SqlNumber } from './numbers.ts'
 
 /**
- * A value of AWS IoT SQL: JavaScript's own where one fits exactly.
+ * A value of AWS IoT SQL, as a JavaScript value where one fits exactly.
  *
- * Undefined is `undefined` and never the same as Null. Objects are Maps, so that every key is data
- * (`__proto__` too) and keys stay in the order of their source. Numbers are exact decimals.
+ * Undefined is `undefined`, which differs from Null. Objects are Maps, so that every key is data
+ * (`__proto__` too) and keys keep the order of their source. Numbers are exact decimals.
  */
 export type Value = undefined | null | boolean | string | SqlNumber | SqlArray | SqlObject
 export type SqlArray = readonly Value[]
 export type SqlObject = ReadonlyMap<string, Value>
 
-/** The names that the tables of conversions use; a number is an Int or a Decimal by its version. */
+/** The names of types in the tables of conversions. The dialect tells Ints from Decimals. */
 export type TypeName =
   'Int' | 'Decimal' | 'Boolean' | 'String' | 'Array' | 'Object' | 'Null' | 'Undefined'
 
@@ -26,7 +26,7 @@ export function isNumber(value: Value): value is SqlNumber {
   return typeof value === 'object' && value !== null && !isObject(value) && !isArray(value)
 }
 
-/** The member of an object; of anything else, and where there is none, Undefined. */
+/** The member of an object; Undefined for a missing member and for any other value. */
 export function memberOf(value: Value, name: string): Value {
   return isObject(value) ? value.get(name) : undefined
 }

@@ -57,7 +57,7 @@ describe('POST /v1/evaluate', () => {
       errors: [
         {
           code: 'ExternalFunctionFailed',
-          message: 'nothing here can carry it out',
+          message: 'this engine has no way to call it',
           where: 'aws_lambda()',
         },
       ],

@@ -289,7 +289,7 @@ describe('a failure', () => {
     expect(failureOf(scope)).toEqual({
       code: 'ExternalFunctionFailed',
       where: 'aws_lambda()',
-      reason: 'nothing here can carry it out',
+      reason: 'this engine has no way to call it',
     })
   })
 
