@@ -50,7 +50,7 @@ export interface ActionContext {
   readonly region: string
   readonly delivery: ActionDelivery
   /** Of topics that are published to; absent: AWS IoT's. */
-  readonly topicLimits?: TopicLimits
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 /** How people call the place of an action in a payload: `actions[0]`, `errorAction`. */
@@ -61,13 +61,13 @@ export function fieldOfAction(index: number): string {
 /** How the records of one action are delivered: complete, from what stands beside the rule. */
 export interface ActionDelivery {
   readonly settings: DeliverySettings
-  readonly region?: string
-  readonly endpoint?: string
+  readonly region?: string | undefined
+  readonly endpoint?: string | undefined
   /** A template; stands in for the action's stream name. */
-  readonly streamArn?: string
+  readonly streamArn?: string | undefined
   /** A template. */
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   /** `process`: the action's role is not assumed. */
-  readonly credentials?: 'role' | 'process'
-  readonly externalId?: string
+  readonly credentials?: 'role' | 'process' | undefined
+  readonly externalId?: string | undefined
 }

@@ -27,7 +27,7 @@ export interface CompiledActions {
 export function compileActions(
   definitions: {
     readonly actions: readonly ActionDefinition[]
-    readonly errorAction?: ActionDefinition
+    readonly errorAction?: ActionDefinition | undefined
   },
   statement: CompiledStatement,
   context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits'> & {

@@ -1,17 +1,17 @@
-import { SluiceError } from '../base/errors.ts'
-import type { NewRecord } from '../outbox/outbox.ts'
+import { createBoundedMap } from '../base/bounded-map.ts'
+import { SluiceError, shorten } from '../base/errors.ts'
+import type { Destination, NewRecord } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
-import { compileField, failureFor } from './action-template.ts'
 import { fieldOfAction } from './action.ts'
-import type { ActionContext, CompiledAction } from './action.ts'
-import { createStreamTarget } from './stream-target.ts'
+import type { ActionContext, ActionFailure, CompiledAction } from './action.ts'
+import { compileField } from './compile-field.ts'
 
 /** AWS IoT's KinesisAction. `streamName` and `partitionKey` take templates, `roleArn` does not. */
 export interface KinesisActionDefinition {
   readonly roleArn: string
   /** Beyond AWS: the ARN of a stream, e.g. of another account, is taken too. */
   readonly streamName: string
-  readonly partitionKey?: string
+  readonly partitionKey?: string | undefined
 }
 
 /** Kinesis API Reference, PutRecord: PartitionKey, ExplicitHashKey. */
@@ -20,6 +20,9 @@ const hashKeyDigits = /^(?:0|[1-9][0-9]{0,38})$/
 const hashKeyEnd = 2n ** 128n
 /** The most that a stream can be set to take. Whether this stream does, the producer knows. */
 const recordBytesMax = 10_485_760
+
+/** Of a text from outside, in a message. */
+const shownCharactersMax = 140
 
 /**
  * The Kinesis action of a rule: one record per message.
@@ -69,9 +72,15 @@ export function compileKinesisAction(
         failureFor('TemplateFailed', fields.explicitHashKey, streamText, hashKeyProblem(hashKey)) ??
         failureFor('ActionFailed', `${place}.kinesis`, streamText, recordProblem(output, key))
       if (failure) return { ok: false, failure }
-      const plain = { destination, partitionKey: key, data: output, ruleName, actionIndex, source }
-      const record: NewRecord =
-        hashKey === undefined ? plain : { ...plain, explicitHashKey: hashKey }
+      const record: NewRecord = {
+        destination,
+        partitionKey: key,
+        explicitHashKey: hashKey,
+        data: output,
+        ruleName,
+        actionIndex,
+        source,
+      }
       return { ok: true, records: [record], messages: [] }
     },
   }
@@ -101,4 +110,83 @@ function recordProblem(data: Buffer, key: string): string | undefined {
   const bytes = data.length + Buffer.byteLength(key)
   if (bytes <= recordBytesMax) return undefined
   return `the record has ${bytes} bytes with its partition key; a stream takes ${recordBytesMax}`
+}
+
+/** @param problem what is wrong, or undefined when nothing is */
+function failureFor(
+  code: ActionFailure['code'],
+  where: string,
+  resource: string,
+  problem: string | undefined,
+): ActionFailure | undefined {
+  return problem === undefined ? undefined : { code, message: problem, where, resource }
+}
+
+/**
+ * From the name of a stream, or its ARN, to the destination of a record.
+ *
+ * Destinations are made once and handed in again and again, which spares the outbox the comparison
+ * of their members.
+ */
+interface StreamTarget {
+  /** The destination, or a sentence that says why there is none. */
+  destinationOf(stream: string): Destination | string
+}
+
+/** Kinesis API Reference, PutRecord: StreamName, StreamARN. */
+const streamNamePattern = /^[a-zA-Z0-9_.-]{1,128}$/
+const streamArnPattern =
+  /^arn:aws[a-z-]*:kinesis:([a-z]{2}(?:-[a-z]+)+-[0-9]):[0-9]{12}:stream\/([a-zA-Z0-9_.-]{1,128})$/
+
+/** Streams of one action that are remembered: a template can name any number of them. */
+const rememberedMax = 1_000
+
+function createStreamTarget(
+  roleArn: string,
+  { region, delivery }: Pick<ActionContext, 'region' | 'delivery'>,
+): StreamTarget {
+  const remembered = createBoundedMap<string, Destination>(rememberedMax)
+  const { endpoint, externalId, settings } = delivery
+  const credentials: Destination['credentials'] =
+    delivery.credentials === 'process' ? { kind: 'process' } : { kind: 'role', roleArn, externalId }
+  const shared = {
+    credentials: Object.freeze(credentials),
+    settings,
+    endpoint,
+  }
+
+  const find = (stream: string): Destination | string => {
+    if (!stream.startsWith('arn:')) {
+      if (!streamNamePattern.test(stream)) return notAName(stream)
+      return { region: delivery.region ?? region, streamName: stream, ...shared }
+    }
+    const [, arnRegion, streamName] = streamArnPattern.exec(stream) ?? []
+    if (arnRegion === undefined || streamName === undefined) return notAnArn(stream)
+    if (delivery.region !== undefined && delivery.region !== arnRegion) {
+      return `"${stream}" is in ${arnRegion}, and the delivery settings say ${delivery.region}`
+    }
+    return { region: arnRegion, streamName, streamArn: stream, ...shared }
+  }
+
+  return {
+    destinationOf(stream) {
+      const known = remembered.get(stream)
+      if (known) return known
+      const found = find(stream)
+      if (typeof found === 'string') return found
+      remembered.set(stream, Object.freeze(found))
+      return found
+    },
+  }
+}
+
+function notAName(text: string): string {
+  return `"${shorten(text, shownCharactersMax)}" is not a stream name: 1 to 128 letters, digits, ".", "_" or "-"`
+}
+
+function notAnArn(text: string): string {
+  return (
+    `"${shorten(text, shownCharactersMax)}" is not the ARN of a stream: ` +
+    'arn:aws:kinesis:<region>:<12 digits>:stream/<name>'
+  )
 }

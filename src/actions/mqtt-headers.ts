@@ -2,7 +2,7 @@ import { findTopicTextFault } from '../topics/topic.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Mqtt5Properties } from '../message.ts'
 import type { CompiledStatement, Scope } from '../sql/sql.ts'
-import { compileField } from './action-template.ts'
+import { compileField } from './compile-field.ts'
 
 /**
  * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the message

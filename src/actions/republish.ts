@@ -3,7 +3,7 @@ import { findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
-import { compileField } from './action-template.ts'
+import { compileField } from './compile-field.ts'
 import { fieldOfAction } from './action.ts'
 import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from './action.ts'
 import { compileMqttHeaders } from './mqtt-headers.ts'
@@ -19,8 +19,8 @@ const shownCharactersMax = 140
 export interface RepublishActionDefinition {
   readonly roleArn: string
   readonly topic: string
-  readonly qos?: 0 | 1
-  readonly headers?: MqttHeadersDefinition
+  readonly qos?: 0 | 1 | undefined
+  readonly headers?: MqttHeadersDefinition | undefined
 }
 
 /** How often a message is sent on in a row; a loop of rules ends here. */
@@ -89,7 +89,7 @@ export function compileRepublishAction(
         transport: 'http',
         timestampMs,
         republishDepth: republishDepth + 1,
-        ...(properties.mqtt5 && { mqtt5: properties.mqtt5 }),
+        mqtt5: properties.mqtt5,
       }
       return { ok: true, records: [], messages: [message] }
     },

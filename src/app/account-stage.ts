@@ -57,7 +57,7 @@ export async function openAccountStage(
         isNeeded,
         onWait: () =>
           logger.error(
-            { waitsFor: 'account', ...(httpPort !== undefined && { http: httpPort }) },
+            { waitsFor: 'account', http: httpPort },
             'a policy or a rule depends on the account, which is not known: clients are let in ' +
               'when STS has said which it is; or set SLUICE_ACCOUNT_ID',
           ),

@@ -10,7 +10,6 @@ import { openEventSources } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
-import type { IngressDependencies } from '../ingress/ingress.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabStage } from './lab-stage.ts'
 import { openMqttStage } from './mqtt-stage.ts'
@@ -34,7 +33,7 @@ export interface App {
   readonly ports: AppPorts
   ruleCount(): number
   /** Resolves when everything that was accepted is delivered. */
-  delivered(): Promise<void>
+  readonly delivered: () => Promise<void>
   /** Stops accepting, gives what is in flight its time, closes. What is left stays on disk. */
   stop(): Promise<void>
 }
@@ -42,7 +41,7 @@ export interface App {
 export interface AppPorts extends MqttPorts {
   readonly http: number
   /** Of the local Kinesis and STS, in the lab only. */
-  readonly kinesis?: number
+  readonly kinesis?: number | undefined
 }
 
 /**
@@ -103,7 +102,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         topicLimits: config.mqtt,
         engine,
         eventSourceMappings: mappings,
-        ...(config.roleProbe && { probeRoles: roleProbe(dependencies, aws) }),
+        probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
         // Made after it, the ingress is stopped before it: HTTP answers until the end.
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
@@ -114,7 +113,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-  const ingest: IngressDependencies['ingest'] = (message, sender) => engine.ingest(message, sender)
+  const { ingest } = engine
   const mqtt = stages.add(
     await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
     // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
@@ -125,13 +124,13 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const httpPort = await http.listen()
   await account.settled(() => dependsOnAccount({ mqtt, accessKeys, rules }), httpPort)
   producer.start()
-  const ports = { ...(await mqtt.listen()), http: httpPort, ...(lab && { kinesis: lab.port }) }
+  const ports = { ...(await mqtt.listen()), http: httpPort, kinesis: lab?.port }
   await announce(config, ports, stages)
   status = 'ok'
   return {
     ports,
     ruleCount: () => rules.all().length,
-    delivered: () => producer.idle(),
+    delivered: producer.idle,
     async stop() {
       status = 'stopping'
       drain.start()

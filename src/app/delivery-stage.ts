@@ -45,7 +45,7 @@ export async function startDelivery(
       clock,
       logger,
       metrics,
-      ...(lab && { makeStream: (name) => lab.ensureStream(name) }),
+      makeStream: lab && ((name) => lab.ensureStream(name)),
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )

@@ -30,8 +30,8 @@ export async function openEventSources(
   { lab, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
-  const sample = samplesMapping ? { sample: sampleMapping } : {}
-  const common = { dataDir, functionsDir, region, ...sample }
+  const sample = samplesMapping ? sampleMapping : undefined
+  const common = { dataDir, functionsDir, region, sample }
   const mappings = lab
     ? await createEventSourceMappings(
         { clock, logger, makeStream: (name) => lab.ensureStream(name) },

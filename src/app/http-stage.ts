@@ -44,7 +44,7 @@ export function httpGuards(
     faults,
     ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
     ...(http.tls && tls && { tls }),
-    ...(auth.kind === 'sigv4' && { access: { keys, owner, metricsToken: auth.metricsToken } }),
+    access: auth.kind === 'sigv4' ? { keys, owner, metricsToken: auth.metricsToken } : undefined,
   }
 }
 

@@ -34,7 +34,7 @@ export async function startLab(options: {
     accountId: config.accountId ?? labAccountId,
     insecure: config.insecure,
     statusMs: statusDurationsOf(config.lab.statusMs),
-    ...(config.lab.isStrict ? { strict: labCredentials } : {}),
+    strict: config.lab.isStrict ? labCredentials : undefined,
     logger,
   })
   const endpoint = endpointOf(worker)

@@ -26,7 +26,7 @@ export interface MqttStage {
 export interface MqttPorts {
   readonly mqtt: number
   /** Over TLS, where there is a certificate. */
-  readonly mqtts?: number
+  readonly mqtts?: number | undefined
 }
 
 interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'metrics'> {
@@ -64,7 +64,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
     async listen() {
       const { port } = await ingress.listen(mqtt)
       const mqtts = await listenTls()
-      return { mqtt: port, ...(mqtts !== undefined && { mqtts }) }
+      return { mqtt: port, mqtts }
     },
     async close(options) {
       await ingress.close(options)
@@ -82,10 +82,9 @@ function openAccess({
   faults,
 }: MqttStageDependencies): Promise<MqttAccess> {
   const { passwordFile, policiesDir, anonymous } = config.mqtt
-  const password = passwordFile === undefined ? {} : { passwordFile }
   return openMqttAccess(
     { logger, clock, faults },
-    { ...password, policiesDir, anonymous, owner, accessKeys },
+    { passwordFile, policiesDir, anonymous, owner, accessKeys },
   )
 }
 

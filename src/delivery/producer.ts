@@ -21,7 +21,7 @@ export interface Producer {
    */
   stop(options: { readonly drainMs: number }): Promise<void>
   /** Resolves when the outbox's queue is empty: all records are delivered or given up. */
-  idle(): Promise<void>
+  readonly idle: () => Promise<void>
 }
 
 export interface ProducerDependencies {

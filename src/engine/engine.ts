@@ -1,5 +1,4 @@
 import { failureOfRecord } from '../actions/error-action.ts'
-import { messageOfSource } from '../actions/source-message.ts'
 import { createClientOrder } from './client-order.ts'
 import type { Clock } from '../base/clock.ts'
 import { createDistribution } from './distribution.ts'
@@ -9,19 +8,12 @@ import type { Gathered, Gathering } from './gather.ts'
 import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
 import type { Message, MessageSender } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type {
-  AppendOptions,
-  DeadLetter,
-  NewRecord,
-  SourceMessage,
-  Outbox,
-} from '../outbox/outbox.ts'
+import type { AppendOptions, DeadLetter, NewRecord, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import { subjectOf } from './run-rule.ts'
+import { subjectOfSource, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
-import { whenKnown } from './when-known.ts'
 
 /**
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
@@ -41,7 +33,7 @@ export interface Engine {
    *   the message has come to its turn behind others of its client
    * @throws SluiceError SenderGone; or what the outbox rejects with
    */
-  ingest(message: Message, sender?: MessageSender): Promise<void>
+  readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /**
    * Asks the rules' error actions to take records that are given up. There is one document for all
    * of them that are of one rule and message: they have the same list of records.
@@ -199,8 +191,4 @@ function groupsOf(
     groups.set(key, group)
   }
   return groups
-}
-
-function subjectOfSource(source: SourceMessage, environment: SqlEnvironment) {
-  return { document: subjectOf(messageOfSource(source), environment).document, source }
 }

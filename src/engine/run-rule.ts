@@ -1,14 +1,12 @@
 import { fieldOfAction } from '../actions/action.ts'
-import type { ActionFailure, ActionOutcome, CompiledAction } from '../actions/action.ts'
+import type { ActionOutcome, CompiledAction } from '../actions/action.ts'
 import { failureOfAction } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
-import { sourceOf } from '../actions/source-message.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
+import type { SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import { ruleFilterMatches } from '../topics/topic-filter.ts'
 import { createDocument, failureOf, resolveExternals } from '../sql/sql.ts'
 import type {
   EvaluationFailure,
@@ -17,11 +15,9 @@ import type {
   Scope,
   SqlEnvironment,
 } from '../sql/sql.ts'
-import type { CompiledTemplate } from '../sql/template.ts'
-import { whenKnown } from './when-known.ts'
 
 /** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
-interface RuleFailure {
+export interface RuleFailure {
   readonly code: EvaluationFailure['code'] | OutputProblem['code']
   readonly message: string
   /** The external function that gave no result, `get_secret()`; else `sql`. */
@@ -30,7 +26,7 @@ interface RuleFailure {
 
 interface Unmatched {
   readonly matched: false
-  readonly failure?: RuleFailure
+  readonly failure?: RuleFailure | undefined
   readonly actions: readonly []
 }
 
@@ -51,6 +47,7 @@ export interface Subject {
   readonly source: SourceMessage
 }
 
+/** What a message is to the rules: made once, for all of them. */
 export function subjectOf(message: Message, environment: SqlEnvironment): Subject {
   return {
     document: createDocument(message, environment),
@@ -58,10 +55,52 @@ export function subjectOf(message: Message, environment: SqlEnvironment): Subjec
   }
 }
 
-const unmatched: RuleOutcome = Object.freeze({
-  matched: false,
-  actions: Object.freeze([] as const),
-})
+/** The same for the message that a record comes from. */
+export function subjectOfSource(source: SourceMessage, environment: SqlEnvironment): Subject {
+  return { document: createDocument(messageOfSource(source), environment), source }
+}
+
+/**
+ * What a record keeps of the message that it comes from. Made once a message: all its records have
+ * the same one.
+ *
+ * @param newUuid names a message that has no trace id
+ */
+export function sourceOf(message: Message, newUuid: () => string): SourceMessage {
+  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = message
+  const messageId = traceId ?? newUuid()
+  const source: { -readonly [Name in keyof SourceMessage]: SourceMessage[Name] } = {
+    messageId,
+    topic,
+    timestampMs,
+    payload,
+  }
+  // Not by spreading: that costs more than all the rest, for every message.
+  if (clientId !== undefined) source.clientId = clientId
+  if (traceId !== undefined) source.traceId = traceId
+  if (principal !== undefined) source.principal = principal
+  if (republishDepth !== undefined) source.republishDepth = republishDepth
+  return source
+}
+
+/** The message that a record comes from, without its headers and source address: no record has them. */
+function messageOfSource(source: SourceMessage): Message {
+  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = source
+  return {
+    topic,
+    payload,
+    qos: 1,
+    retain: false,
+    transport: clientId === undefined ? 'http' : 'mqtt',
+    timestampMs,
+    clientId,
+    traceId,
+    principal,
+    republishDepth,
+  }
+}
+
+export const unmatched: RuleOutcome = { matched: false, actions: [] }
 
 /**
  * One rule on one message, whose topic matches already: what the engine does, and nothing sent. At
@@ -101,7 +140,8 @@ function contained<Result>(
   }
 }
 
-function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessage): RuleOutcome {
+/** Evaluates a rule in a scope whose message the rule is for, and applies its actions. */
+export function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessage): RuleOutcome {
   const result = rule.statement.evaluate(scope)
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
   const { output, outputIsJson } = result
@@ -145,7 +185,8 @@ function unmatchedOutcome(problem: OutputProblem | undefined): RuleOutcome {
   return { matched: false, failure, actions: [] }
 }
 
-function failedOutcome(scope: Scope): RuleOutcome | undefined {
+/** The outcome of a rule in whose scope an external function failed; else undefined. */
+export function failedOutcome(scope: Scope): RuleOutcome | undefined {
   const failure = ruleFailureOf(scope)
   return failure && { matched: false, failure, actions: [] }
 }
@@ -224,75 +265,10 @@ export function runErrorAction(
   })
 }
 
-/** What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`. */
-export interface Evaluation {
-  readonly matched: boolean
-  readonly output?: Buffer
-  readonly outputIsJson: boolean
-  /** What each action would send, for the actions that succeed. */
-  readonly actions: readonly {
-    readonly kind: string
-    readonly records: readonly NewRecord[]
-    readonly messages: readonly Message[]
-  }[]
-  /** Expanded in the order given; `''` for one that failed. */
-  readonly templates: readonly string[]
-  readonly failures: readonly (ActionFailure | RuleFailure)[]
-}
-
-/**
- * Runs a rule on a message as the engine does, on the same code path, and sends nothing.
- *
- * @param templates compiled against the rule's statement; they are expanded even without a match
- */
-export async function evaluateRule(
-  rule: CompiledRule,
-  message: Message,
-  environment: SqlEnvironment,
-  templates: readonly CompiledTemplate[] = [],
-): Promise<Evaluation> {
-  const { document, source } = subjectOf(message, environment)
-  const scope = rule.statement.openScope(document)
-  const { outcome, expanded } = await resolveExternals(scope, () => {
-    const applied = isFor(rule, message) ? applyRule(rule, scope, source) : unmatched
-    const texts = templates.map((template, index) => expandTemplate(template, scope, index))
-    return { outcome: failedOutcome(scope) ?? applied, expanded: texts }
-  })
-  const failed = outcome.matched ? undefined : outcome.failure
-  return {
-    matched: outcome.matched,
-    ...(outcome.matched && { output: outcome.output }),
-    outputIsJson: outcome.matched && outcome.outputIsJson(),
-    actions: outcome.actions.flatMap((action, index) => {
-      if (!action.ok) return []
-      const { records, messages } = action
-      return [{ kind: rule.actions[index]?.kind ?? '', records, messages }]
-    }),
-    templates: expanded.map((each) => (typeof each === 'string' ? each : '')),
-    failures: [
-      ...(failed === undefined ? [] : [failed]),
-      ...expanded.filter((each) => typeof each !== 'string'),
-      ...outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
-    ],
-  }
-}
-
-function expandTemplate(
-  template: CompiledTemplate,
-  scope: Scope,
-  index: number,
-): string | ActionFailure {
-  try {
-    return template.expand(scope)
-  } catch (thrown) {
-    const where = `templates[${index}]`
-    return { code: 'TemplateFailed', message: messageOf(thrown), where, resource: '' }
-  }
-}
-
-/** A Basic Ingest message is for the one rule that it names, whatever that rule's filter. */
-function isFor(rule: CompiledRule, message: Message): boolean {
-  if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
-  const filter = rule.statement.topicFilter
-  return filter !== undefined && ruleFilterMatches(filter, message.topic)
+/** Goes on at once with what is there, and later with what is not. */
+export function whenKnown<Value, Result>(
+  value: Value | Promise<Value>,
+  use: (value: Value) => Result | Promise<Result>,
+): Result | Promise<Result> {
+  return value instanceof Promise ? value.then(use) : use(value)
 }

@@ -82,7 +82,7 @@ export interface EventSourceMappingsOptions {
   /** Whether the ARN of a function that is not local invokes it in AWS; otherwise it is refused. */
   readonly invokesAws: boolean
   /** The mapping that a new folder begins with; its stream need not exist yet. */
-  readonly sample?: SampleMapping
+  readonly sample?: SampleMapping | undefined
 }
 
 interface SampleMapping {

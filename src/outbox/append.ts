@@ -15,7 +15,7 @@ export interface AppendOptions {
    * What becomes of records whose destination's share is full. `wait`, the default: the message
    * waits, all of it. `drop`: those records are dropped and counted, the others taken.
    */
-  readonly whenFull?: 'wait' | 'drop'
+  readonly whenFull?: 'wait' | 'drop' | undefined
 }
 
 interface AppendParts {

@@ -29,7 +29,7 @@ export interface DeadLetter {
   readonly acceptedAtMs: number
   readonly destination: Destination
   readonly partitionKey: string
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   readonly data: Buffer
   readonly source: SourceMessage
 }
@@ -38,10 +38,18 @@ export interface DeadLetter {
 export type DeadLetterSelection =
   { readonly ids: readonly string[] } | { readonly ruleName?: string }
 
+interface DeadLetterQuery {
+  /** Absent: of all rules. */
+  readonly ruleName?: string | undefined
+  /** Of the page before. */
+  readonly nextToken?: string | undefined
+  readonly maxResults?: number | undefined
+}
+
 export interface DeadLetterPage {
   readonly deadLetters: readonly DeadLetter[]
   /** Where to go on; absent at the end. A page may be short, or empty, and yet not be the last. */
-  readonly nextToken?: string
+  readonly nextToken?: string | undefined
 }
 
 /**
@@ -62,11 +70,7 @@ export interface DeadLetterResult {
 }
 
 export interface DeadLetters {
-  list(query?: {
-    readonly ruleName?: string
-    readonly nextToken?: string
-    readonly maxResults?: number
-  }): DeadLetterPage
+  list(query?: DeadLetterQuery): DeadLetterPage
   size(): { readonly records: number; readonly bytes: number }
   /**
    * Puts dead letters back into the queue, in the order of their ids: as they were, to where they
@@ -286,11 +290,7 @@ function deadLetterOf(
 
 function listPage(
   parts: DeadLetterParts,
-  {
-    ruleName,
-    nextToken = '0',
-    maxResults = listedDefault,
-  }: { ruleName?: string; nextToken?: string; maxResults?: number },
+  { ruleName, nextToken = '0', maxResults = listedDefault }: DeadLetterQuery,
 ): DeadLetterPage {
   const deadLetters: DeadLetter[] = []
   let scanned = 0

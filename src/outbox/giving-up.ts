@@ -23,7 +23,7 @@ export interface RecordToGiveUp {
    * object: they are handed over together, or become dead letters together, when there are too
    * many destinations. Absent: the record becomes a dead letter.
    */
-  readonly replacements?: readonly NewRecord[]
+  readonly replacements?: readonly NewRecord[] | undefined
 }
 
 interface GiveUpParts {

@@ -38,7 +38,7 @@ interface RemovedEntry {
 /** A record that was given up leaves the queue for the dead letters, or to the error action. */
 export interface GivenUpEntry extends RemovedEntry {
   /** The dead letter, as bytes; absent when the error action took the record. */
-  readonly deadLetter?: Buffer
+  readonly deadLetter?: Buffer | undefined
 }
 
 export interface RemovedDeadLetter {
@@ -53,10 +53,10 @@ export interface RemovedDeadLetter {
 /** What stands or falls together. What its entries hold is released when it is on disk or refused. */
 interface Transaction extends Append {
   /** Records whose place was held until now. */
-  readonly reserved?: readonly Reservation[]
+  readonly reserved?: readonly Reservation[] | undefined
   readonly entries: readonly NewEntry[]
-  readonly givenUp?: readonly GivenUpEntry[]
-  readonly deadLetters?: readonly RemovedDeadLetter[]
+  readonly givenUp?: readonly GivenUpEntry[] | undefined
+  readonly deadLetters?: readonly RemovedDeadLetter[] | undefined
 }
 
 /** Delivered records of one action and destination, of one call. */
@@ -270,7 +270,7 @@ function changesOf(
     ),
     ledger: Array.from(sums.ledger.entries(), ([row, delta]) => ledgerWrite(row, delta)),
     ledgerRemovals: [...ledger.forgotten()],
-    ...(lastSequence === undefined ? {} : { lastSequence }),
+    lastSequence,
   }
 }
 

@@ -19,7 +19,7 @@ export interface RuleDefinition {
   readonly delivery?: RuleDelivery | undefined
 }
 
-/** A rule that is ready to run: nothing of it is parsed again for a message. Frozen. */
+/** A rule that is ready to run: nothing of it is parsed again for a message. */
 export interface CompiledRule extends RuleDefinition, CompiledActions {
   readonly arn: string
   readonly disabled: boolean
@@ -42,11 +42,11 @@ interface RuleCompilerOptions {
   /** Read at each use: in `start` it may become known later, and the ARNs of rules follow. */
   readonly accountId: string
   /** How regular expressions may run; `linear` by default. */
-  readonly regex?: RegexMode
+  readonly regex?: RegexMode | undefined
   /** What holds where a rule has no setting of its own. */
-  readonly delivery?: DeliverySettings
+  readonly delivery?: DeliverySettings | undefined
   /** For the topic filters of rules and the topics that rules publish to; AWS IoT's by default. */
-  readonly topicLimits?: TopicLimits
+  readonly topicLimits?: TopicLimits | undefined
 }
 
 export function createRuleCompiler(
@@ -63,7 +63,7 @@ export function createRuleCompiler(
     const { actions, errorAction } = compileActions(payload, statement, {
       ruleName,
       region,
-      ...(topicLimits && { topicLimits }),
+      topicLimits,
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
     return Object.freeze({
@@ -73,7 +73,7 @@ export function createRuleCompiler(
       },
       disabled: payload.ruleDisabled,
       statement,
-      actions: Object.freeze(actions),
+      actions,
       errorAction,
     })
   }

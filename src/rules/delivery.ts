@@ -74,9 +74,9 @@ type GivenDelivery = Static<typeof actionDeliverySchema>
 
 /** The document as it is stored and given over HTTP. */
 export interface RuleDelivery {
-  readonly defaults?: GivenDelivery
+  readonly defaults?: GivenDelivery | undefined
   /** `'0'` to `'9'` and `errorAction`. */
-  readonly actions?: Readonly<Record<string, GivenDelivery>>
+  readonly actions?: Readonly<Record<string, GivenDelivery>> | undefined
 }
 
 const deliveryValidator = Compile(ruleDeliverySchema)

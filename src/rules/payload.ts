@@ -16,10 +16,10 @@ import { schemaProblem } from '../base/schema-problem.ts'
 export interface TopicRulePayload {
   readonly sql: string
   readonly actions: readonly ActionDefinition[]
-  readonly description?: string
+  readonly description?: string | undefined
   readonly ruleDisabled: boolean
   readonly awsIotSqlVersion: SqlVersion
-  readonly errorAction?: ActionDefinition
+  readonly errorAction?: ActionDefinition | undefined
 }
 
 /** AWS: rule payload 128 KB, counted as UTF-8 JSON without blanks. */
@@ -176,10 +176,10 @@ function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayloa
     sql,
     // The schema takes any number of kinds in an action: `refuseAction` has seen to it that it is one.
     actions: actions as readonly ActionDefinition[],
-    ...(description === undefined ? {} : { description }),
+    description,
     ruleDisabled: ruleDisabled ?? false,
     awsIotSqlVersion: awsIotSqlVersion ?? sqlVersionDefault,
-    ...(errorAction === undefined ? {} : { errorAction: errorAction as ActionDefinition }),
+    errorAction: errorAction as ActionDefinition | undefined,
   })
 }
 

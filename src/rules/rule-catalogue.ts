@@ -13,7 +13,7 @@ export interface RuleCatalogue {
   remove(name: string): void
   entry(name: string): RuleEntry | undefined
   /** Enabled rules whose filter matches, in the order of their names. */
-  match(topic: string): readonly CompiledRule[]
+  readonly match: (topic: string) => readonly CompiledRule[]
   /** All rules in the order of their names. */
   all(): readonly CompiledRule[]
   size(): number
@@ -59,7 +59,7 @@ export function createRuleCatalogue(metrics: Pick<Metrics, 'rules'>): RuleCatalo
     },
 
     entry: (name) => entries.get(name),
-    match: (topic) => index.match(topic),
+    match: index.match,
 
     all() {
       sorted ??= Array.from(entries.values(), ({ rule }) => rule).toSorted((left, right) =>

@@ -79,7 +79,7 @@ function definitionOf(
   return {
     createdAt: known ?? createdAt,
     tags: Object.freeze({ ...tags }),
-    ...(delivery === undefined ? {} : { delivery }),
+    delivery,
   }
 }
 

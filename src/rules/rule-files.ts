@@ -50,7 +50,7 @@ const ruleMetadataSchema = Type.Object({
   delivery: Type.Optional(Type.Unknown()),
 })
 export type RuleMetadata = Readonly<Omit<Static<typeof ruleMetadataSchema>, 'delivery'>> & {
-  readonly delivery?: RuleDelivery
+  readonly delivery?: RuleDelivery | undefined
 }
 
 const metadataValidator = Compile(ruleMetadataSchema)

@@ -17,7 +17,7 @@ export interface RuleQuery {
 export interface RulePage {
   readonly rules: readonly CompiledRule[]
   /** Absent on the last page. */
-  readonly nextToken?: string
+  readonly nextToken?: string | undefined
 }
 
 /**

@@ -31,7 +31,7 @@ import type { RuleWriter } from './rule-writer.ts'
  */
 export interface RuleStore extends RuleWriter {
   /** Enabled rules whose filter matches, in the order of their names. */
-  match(topic: string): readonly CompiledRule[]
+  readonly match: (topic: string) => readonly CompiledRule[]
   /** Enabled or not. */
   byName(name: string): CompiledRule | undefined
   /** All rules in the order of their names. */
@@ -55,9 +55,9 @@ export interface RuleStoreOptions {
   readonly directory: string
   readonly rulesMax: number
   /** Whether changes on disk are picked up. Default: true. */
-  readonly watch?: boolean
+  readonly watch?: boolean | undefined
   /** The rule that a folder starts with when it is absent: the text of its payload file. */
-  readonly sample?: { readonly name: string; readonly text: string }
+  readonly sample?: { readonly name: string; readonly text: string } | undefined
 }
 
 /**
@@ -100,7 +100,7 @@ export async function openRuleStore(
 
   return {
     ...createRuleWriter(shared, { rulesMax }),
-    match: (topic) => catalogue.match(topic),
+    match: catalogue.match,
     byName: (name) => catalogue.entry(name)?.rule,
     all: () => catalogue.all(),
     get: (name) => existingEntry(catalogue, name).rule,

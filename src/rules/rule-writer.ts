@@ -26,7 +26,7 @@ type RuleTags = Readonly<Record<string, string>>
 
 /** What of a rule is to be another; the rest stays. */
 interface RuleChanges extends Pick<RuleMetadata, 'tags' | 'delivery'> {
-  readonly payload?: TopicRulePayload
+  readonly payload?: TopicRulePayload | undefined
 }
 
 interface RuleWriterDependencies {

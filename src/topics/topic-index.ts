@@ -13,7 +13,7 @@ interface TopicIndex<Entry extends NamedEntry> {
   /** Takes away the entry of that name; does nothing when there is none. */
   remove(filter: string, name: string): void
   /** The entries whose filter matches, in the order of their names. */
-  match(topic: string): readonly Entry[]
+  readonly match: (topic: string) => readonly Entry[]
 }
 
 interface NamedEntry {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { compileActions } from '../../src/actions/compile-actions.ts'
-import { sourceOf } from '../../src/actions/source-message.ts'
+import { sourceOf } from '../../src/engine/run-rule.ts'
 import type { RepublishActionDefinition } from '../../src/actions/republish.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import { compileStatement } from '../../src/sql/sql.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { sourceOf } from '../../src/actions/source-message.ts'
+import { sourceOf } from '../../src/engine/run-rule.ts'
 import type { GivenUpRecord } from '../../src/delivery/producer.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'

@@ -2,7 +2,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createClientOrder } from '../../src/engine/client-order.ts'
-import { evaluateRule } from '../../src/engine/run-rule.ts'
+import { evaluateRule } from '../../src/engine/evaluate-rule.ts'
 import { numberFromInteger } from '../../src/sql/values/numbers.ts'
 import { engineWith, keysOf, kinesis, ruleWith } from '../helpers/engine-parts.ts'
 import { createHeldAnswers } from '../helpers/held-answers.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Message } from '../../src/message.ts'
-import { evaluateRule } from '../../src/engine/run-rule.ts'
+import { evaluateRule } from '../../src/engine/evaluate-rule.ts'
 import { kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
 import { messageWith, testEnvironment } from '../helpers/messages.ts'
 

@@ -9,8 +9,8 @@ import {
   mqtt5Schema,
   topicAsWritten,
 } from '../../http/sluice/message-request.ts'
-import { evaluateRule } from '../../engine/run-rule.ts'
-import type { Evaluation } from '../../engine/run-rule.ts'
+import { evaluateRule } from '../../engine/evaluate-rule.ts'
+import type { Evaluation } from '../../engine/evaluate-rule.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
 import type { CompiledRule } from '../../rules/compile-rule.ts'

@@ -62,7 +62,7 @@ export interface LabServerOptions {
   /** How long streams and consumers are CREATING, UPDATING or DELETING. */
   readonly statusMs?: StatusDurations
   /** Requires that every call is signed with these keys, or with keys of the lab's STS. */
-  readonly strict?: LabKeys
+  readonly strict?: LabKeys | undefined
   /** Whether any `Host` header is accepted: see origin-guard.ts. */
   readonly insecure?: boolean
   /** The folder that also stores streams and records; undefined stores them in memory only. */

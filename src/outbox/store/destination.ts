@@ -10,16 +10,16 @@ export interface Destination {
   readonly region: string
   readonly streamName: string
   /** Set when the operator gave the whole ARN: calls name the stream by it, account and all. */
-  readonly streamArn?: string
+  readonly streamArn?: string | undefined
   /** Absent: the SDK's own rules, its environment variables among them. */
-  readonly endpoint?: string
+  readonly endpoint?: string | undefined
   readonly credentials: DestinationCredentials
   readonly settings: DeliverySettings
 }
 
 /** Who writes: the role that the rule names, or this process as itself. */
 export type DestinationCredentials =
-  | { readonly kind: 'role'; readonly roleArn: string; readonly externalId?: string }
+  | { readonly kind: 'role'; readonly roleArn: string; readonly externalId?: string | undefined }
   | { readonly kind: 'process' }
 
 /**

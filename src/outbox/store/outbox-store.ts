@@ -85,7 +85,7 @@ export interface Changes {
   readonly ledger: readonly RowWrite[]
   readonly ledgerRemovals: readonly Buffer[]
   /** Absent: no sequence was given since the last write. */
-  readonly lastSequence?: number
+  readonly lastSequence?: number | undefined
 }
 
 export interface OutboxStore {

@@ -8,7 +8,7 @@ export interface NewRecord {
   readonly destination: Destination
   readonly partitionKey: string
   /** Decimal, 0 to 2^128 - 1: chooses the shard in place of the partition key. */
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   readonly data: Buffer
   /** Whose record it is, for the ledger and for messages. */
   readonly ruleName: string
@@ -56,7 +56,7 @@ class StoredRecord implements QueuedRecord {
   readonly ruleName: string
   readonly actionIndex: number
   readonly partitionKey: string
-  declare readonly explicitHashKey?: string
+  readonly explicitHashKey: string | undefined
 
   constructor(place: Place, { ruleName, actionIndex, partitionKey, explicitHashKey }: Facts) {
     this.sequence = place.sequence
@@ -66,7 +66,7 @@ class StoredRecord implements QueuedRecord {
     this.ruleName = ruleName
     this.actionIndex = actionIndex
     this.partitionKey = partitionKey
-    if (explicitHashKey !== undefined) this.explicitHashKey = explicitHashKey
+    this.explicitHashKey = explicitHashKey
   }
 
   get data(): Buffer {

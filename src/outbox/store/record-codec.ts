@@ -78,7 +78,7 @@ export interface DeliveredPart {
   readonly actionIndex: number
   readonly acceptedAtMs: number
   readonly partitionKey: string
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   readonly data: Buffer
 }
 
@@ -198,17 +198,17 @@ export function decodeSource(value: Buffer): SourceMessage {
   const dataStart = checkLayout(value)
   const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
   const has = (bit: number) => hasSection(value, bit)
+  const textIf = (bit: number, index: number) => (has(bit) ? readText(value, index) : undefined)
   const messageId = readText(value, textAt.messageId)
   return {
     messageId,
     topic: readText(value, textAt.topic),
     timestampMs: value.readUIntBE(timestampOffset, 6),
     payload: has(section.payload) ? value.subarray(dataEnd) : value.subarray(dataStart, dataEnd),
-    ...(has(section.clientId) && { clientId: readText(value, textAt.clientId) }),
-    ...(has(section.traceId) && { traceId: readText(value, textAt.traceId) }),
-    ...(has(section.traceIdIsMessageId) && { traceId: messageId }),
-    ...(has(section.principal) && { principal: readText(value, textAt.principal) }),
-    ...(has(section.republishDepth) && { republishDepth: value[depthOffset] ?? 0 }),
+    clientId: textIf(section.clientId, textAt.clientId),
+    traceId: has(section.traceIdIsMessageId) ? messageId : textIf(section.traceId, textAt.traceId),
+    principal: textIf(section.principal, textAt.principal),
+    republishDepth: has(section.republishDepth) ? (value[depthOffset] ?? 0) : undefined,
   }
 }
 

@@ -2,7 +2,6 @@ import { SluiceError, messageOf } from '../base/errors.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { compileTemplate } from '../sql/template.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
-import type { ActionFailure } from './action.ts'
 
 /**
  * Reads the template of one field of a payload.
@@ -24,14 +23,4 @@ export function compileField(
       details: thrown.details,
     })
   }
-}
-
-/** @param problem what is wrong, or undefined when nothing is */
-export function failureFor(
-  code: ActionFailure['code'],
-  where: string,
-  resource: string,
-  problem: string | undefined,
-): ActionFailure | undefined {
-  return problem === undefined ? undefined : { code, message: problem, where, resource }
 }

@@ -1,0 +1,84 @@
+import type { ActionFailure } from '../actions/action.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Message } from '../message.ts'
+import type { NewRecord } from '../outbox/outbox.ts'
+import type { CompiledRule } from '../rules/compile-rule.ts'
+import { resolveExternals } from '../sql/sql.ts'
+import type { Scope, SqlEnvironment } from '../sql/sql.ts'
+import type { CompiledTemplate } from '../sql/template.ts'
+import { ruleFilterMatches } from '../topics/topic-filter.ts'
+import { applyRule, failedOutcome, subjectOf, unmatched } from './run-rule.ts'
+import type { RuleFailure } from './run-rule.ts'
+
+/** What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`. */
+export interface Evaluation {
+  readonly matched: boolean
+  readonly output?: Buffer | undefined
+  readonly outputIsJson: boolean
+  /** What each action would send, for the actions that succeed. */
+  readonly actions: readonly {
+    readonly kind: string
+    readonly records: readonly NewRecord[]
+    readonly messages: readonly Message[]
+  }[]
+  /** Expanded in the order given; `''` for one that failed. */
+  readonly templates: readonly string[]
+  readonly failures: readonly (ActionFailure | RuleFailure)[]
+}
+
+/**
+ * Runs a rule on a message as the engine does, on the same code path, and sends nothing.
+ *
+ * @param templates compiled against the rule's statement; they are expanded even without a match
+ */
+export async function evaluateRule(
+  rule: CompiledRule,
+  message: Message,
+  environment: SqlEnvironment,
+  templates: readonly CompiledTemplate[] = [],
+): Promise<Evaluation> {
+  const { document, source } = subjectOf(message, environment)
+  const scope = rule.statement.openScope(document)
+  const { outcome, expanded } = await resolveExternals(scope, () => {
+    const applied = isFor(rule, message) ? applyRule(rule, scope, source) : unmatched
+    const texts = templates.map((template, index) => expandTemplate(template, scope, index))
+    return { outcome: failedOutcome(scope) ?? applied, expanded: texts }
+  })
+  const failed = outcome.matched ? undefined : outcome.failure
+  return {
+    matched: outcome.matched,
+    ...(outcome.matched && { output: outcome.output }),
+    outputIsJson: outcome.matched && outcome.outputIsJson(),
+    actions: outcome.actions.flatMap((action, index) => {
+      if (!action.ok) return []
+      const { records, messages } = action
+      return [{ kind: rule.actions[index]?.kind ?? '', records, messages }]
+    }),
+    templates: expanded.map((each) => (typeof each === 'string' ? each : '')),
+    failures: [
+      ...(failed === undefined ? [] : [failed]),
+      ...expanded.filter((each) => typeof each !== 'string'),
+      ...outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
+    ],
+  }
+}
+
+function expandTemplate(
+  template: CompiledTemplate,
+  scope: Scope,
+  index: number,
+): string | ActionFailure {
+  try {
+    return template.expand(scope)
+  } catch (thrown) {
+    const where = `templates[${index}]`
+    return { code: 'TemplateFailed', message: messageOf(thrown), where, resource: '' }
+  }
+}
+
+/** A Basic Ingest message is for the one rule that it names, whatever that rule's filter. */
+function isFor(rule: CompiledRule, message: Message): boolean {
+  if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
+  const filter = rule.statement.topicFilter
+  return filter !== undefined && ruleFilterMatches(filter, message.topic)
+}
