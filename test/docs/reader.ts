@@ -235,14 +235,9 @@ function environmentOf(home: string, folder: string, isCheckout: boolean): NodeJ
   }
 }
 
-/** A network that only what is started with `words` in front is in. */
+/** A network for processes that are started with `words` in front; it ends with this process. */
 async function openNetwork(): Promise<{ readonly words: readonly string[]; close(): void }> {
-  const holder = spawn('unshare', [
-    '-Urn',
-    'sh',
-    '-c',
-    'ip link set lo up && echo up && exec sleep infinity',
-  ])
+  const holder = spawn('unshare', ['-Urn', 'sh', '-c', 'ip link set lo up && echo up && exec cat'])
   await once(holder.stdout, 'data')
   return {
     words: ['nsenter', '-t', String(holder.pid), '-U', '-n', '--preserve-credentials'],
