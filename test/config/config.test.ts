@@ -67,11 +67,11 @@ describe('loadConfig', () => {
     )
   })
 
-  test('`start` without a region says so', () => {
+  test('`start` without a region is refused', () => {
     expect(() => loadConfig({}, 'start')).toThrow(/AWS_REGION is not set/)
   })
 
-  test('SLUICE_INSECURE=1 allows to listen anywhere', () => {
+  test('SLUICE_INSECURE=1 allows all bind addresses', () => {
     const environment = { SLUICE_MQTT_HOST: '0.0.0.0', SLUICE_INSECURE: '1' }
     expect(loadConfig(environment, 'lab').mqtt.host).toBe('0.0.0.0')
   })
@@ -80,7 +80,7 @@ describe('loadConfig', () => {
 describe('authentication of the HTTP API', () => {
   const region = { AWS_REGION: 'eu-west-1' }
 
-  test('is off in the lab and on in `start`, unless it is said', () => {
+  test('is off in the lab and on in `start` by default', () => {
     expect(loadConfig({}, 'lab').auth.kind).toBe('off')
     expect(loadConfig(region, 'start').auth.kind).toBe('sigv4')
     expect(loadConfig({ SLUICE_AUTH: 'sigv4' }, 'lab').auth.kind).toBe('sigv4')
@@ -97,7 +97,7 @@ describe('authentication of the HTTP API', () => {
     expect(loadConfig({ ...region, ...environment }, mode).auth.credentialsFile).toBe(file)
   })
 
-  test('lets HTTP listen anywhere, and nothing else', () => {
+  test('allows non-loopback addresses for HTTP, and for no other listener', () => {
     const signed = { ...region, SLUICE_HTTP_HOST: '0.0.0.0' }
     expect(openListeners(loadConfig(signed, 'start'))).toEqual([])
     for (const more of [{ SLUICE_AUTH: 'off' }, { SLUICE_MQTT_HOST: '0.0.0.0' }]) {
@@ -110,12 +110,12 @@ describe('authentication of the HTTP API', () => {
 })
 
 describe('the data folder', () => {
-  test('is not shared by a lab and an engine that are started in one folder', () => {
+  test('has different defaults for a lab and an engine', () => {
     expect(loadConfig({}, 'lab').dataDir).toBe(path.resolve('lab-data'))
     expect(loadConfig({ AWS_REGION: 'eu-west-1' }, 'start').dataDir).toBe(path.resolve('data'))
   })
 
-  test('is not that of the streams of the lab', () => {
+  test("differs from the folder of the lab's streams", () => {
     expect(() => loadConfig({ SLUICE_LAB_DATA: 'lab-data' }, 'lab')).toThrow(
       /^SLUICE_LAB_DATA and SLUICE_DATA_DIR are both .*lab-data: .* a folder of their own$/,
     )
@@ -127,7 +127,7 @@ describe('the data folder', () => {
     ['start', undefined, false],
     ['start', 'on', false],
   ] as const)(
-    'in `%s` with SLUICE_SAMPLE_MAPPING=%s begins with a sample: %s',
+    'in `%s` with SLUICE_SAMPLE_MAPPING=%s starts with a sample: %s',
     (mode, value, is) => {
       const environment = { AWS_REGION: 'eu-west-1', SLUICE_SAMPLE_MAPPING: value }
       expect(loadConfig(environment, mode).samplesMapping).toBe(is)
@@ -149,19 +149,19 @@ describe('MQTT', () => {
     [{ SLUICE_MQTTS_HOST: '::', ...certificate, SLUICE_TLS_CA_FILE: 'a' }, true, false, true],
     [{ SLUICE_HTTP_HOST: '::', SLUICE_AUTH: 'sigv4' }, true, true, false],
   ])(
-    'of %j lets anonymous clients in: plainly %s, over TLS %s, over WebSocket %s',
+    'of %j admits anonymous clients: without TLS %s, over TLS %s, over WebSocket %s',
     (given, ...expected) => {
       const { tcp, tls, websocket } = loadConfig(given, 'lab').mqtt.anonymous
       expect([tcp, tls, websocket]).toEqual(expected)
     },
   )
 
-  test('may be closed but for signed URLs, by name', () => {
+  test('can be closed to all clients without a signed URL', () => {
     const closed = { SLUICE_MQTT_ANONYMOUS: 'off', SLUICE_AUTH: 'sigv4' }
     expect(loadConfig(closed, 'lab').mqtt.anonymous.tcp).toBe(false)
   })
 
-  test('over TLS has an address of its own, or the same', () => {
+  test('over TLS has a bind address of its own, or that of plain MQTT', () => {
     expect(loadConfig({}, 'lab').mqtt.tls).toEqual({ host: '127.0.0.1', port: 8883 })
     const config = loadConfig(
       { ...certificate, SLUICE_MQTTS_HOST: '::', SLUICE_MQTT_ANONYMOUS: 'on' },
@@ -171,14 +171,14 @@ describe('MQTT', () => {
     expect(openListeners(config).map(({ name }) => name)).toEqual(['SLUICE_MQTTS_HOST'])
   })
 
-  test('that anybody may use from other machines is warned of', () => {
+  test('that other machines reach without authentication is an open listener', () => {
     const config = loadConfig({ ...anywhere, SLUICE_MQTT_ANONYMOUS: 'on' }, 'lab')
     expect(openListeners(config)).toEqual([
       { name: 'SLUICE_MQTT_HOST', host: '0.0.0.0', isAllowed: true },
     ])
   })
 
-  test('has TLS files as absolute paths, and then HTTP is over TLS too', () => {
+  test('has TLS files with absolute paths, and HTTP uses them by default', () => {
     const { tls, http } = loadConfig(certificate, 'lab')
     expect(tls).toEqual({
       certificateFile: path.resolve('c.pem'),
@@ -210,20 +210,20 @@ describe('readVariables', () => {
     A_SECRET: { kind: 'pattern', pattern: /^\d+$/, form: 'x', isSecret: true, description: 'A.' },
   } as const
 
-  test('gives the type of each value: a literal, a number, or undefined where there is no default', () => {
+  test('gives each value its type: a literal, a number, or undefined without a default', () => {
     const { A_PORT: port, A_SWITCH: aSwitch } = readVariables(table, { A_PORT: '80' })
     const read: { port: number | undefined; aSwitch: 'on' | 'off' } = { port, aSwitch }
     expect(read).toEqual({ port: 80, aSwitch: 'off' })
     expect(readVariables(table, {}).A_PORT).toBeUndefined()
   })
 
-  test('reads those that are named, whatever the others hold', () => {
+  test('reads the named variables and ignores the others', () => {
     expect(readVariables(table, { A_PORT: 'x', A_SWITCH: 'on' }, ['A_SWITCH'])).toEqual({
       A_SWITCH: 'on',
     })
   })
 
-  test('takes every default of the configuration when it is written out', () => {
+  test('accepts every default as a value', () => {
     const defaults = readVariables(variables, {})
     const written = Object.entries(defaults).flatMap(([name, value]) =>
       value === undefined ? [] : [[name, String(value)]],
@@ -232,7 +232,7 @@ describe('readVariables', () => {
     expect(readVariables(variables, Object.fromEntries(written))).toEqual(defaults)
   })
 
-  test('does not show a secret', () => {
+  test('does not show secrets in errors', () => {
     expect(() => readVariables(table, { A_SECRET: 'hunter2' })).toThrow(
       'A_SECRET=(not shown) is not usable: it must be x. A.',
     )
