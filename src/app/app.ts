@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { createHttpServer } from '../http/http-server.ts'
-import type { Health } from '../http/sluice/status-routes.ts'
 import type { Config } from '../config/config.ts'
 import { dependsOnAccount, openAccountStage } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
@@ -66,7 +65,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
   const watch = { logger, metrics, clock }
-  let status: Health['status'] = 'starting'
+  let status: Parameters<typeof healthOf>[0] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
   const delivery = await startDelivery(dependencies, metrics, stages, {
@@ -107,7 +106,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, { accessKeys, account, faults }),
-        health: () => healthOf(status, account, faults),
+        health: () => healthOf(status, { account, faults }),
       },
       { ...config.http, insecure: config.insecure },
     ),

@@ -4,20 +4,28 @@ import { createFileFaults } from '../storage/file-faults.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
-/** Somebody is kept out where what guards him cannot be read; TLS goes on with what it showed. */
+/**
+ * A load balancer sends no clients to an engine that is not healthy, so an engine that accepts
+ * anything at all is at worst degraded. A file that cannot be read shuts out the clients that need
+ * it, and never all of them: a policy concerns its own targets, and access keys none of MQTT.
+ *
+ * @param status of the stages; `ok`: all of them run
+ */
 export function healthOf(
-  status: Health['status'],
-  account: Pick<AccountStage, 'isKnown'>,
-  faults: FileFaults,
+  status: 'ok' | 'starting' | 'stopping',
+  { account, faults }: HealthDependencies,
 ): Health {
-  const kinds = faults.kinds()
-  return {
-    status: status === 'ok' && kinds.some((kind) => kind !== 'tls') ? 'failing' : status,
-    reasons: [
-      ...(account.isKnown() ? [] : ['accountUnknown' as const]),
-      ...kinds.map((kind) => `${kind}Unreadable` as const),
-    ],
-  }
+  const unreadable = faults.kinds()
+  const reasons = [
+    ...(account.isKnown() ? [] : ['accountUnknown' as const]),
+    ...unreadable.map((kind) => `${kind}Unreadable` as const),
+  ]
+  return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
+}
+
+interface HealthDependencies {
+  readonly account: Pick<AccountStage, 'isKnown'>
+  readonly faults: Pick<FileFaults, 'kinds'>
 }
 
 /** Files that cannot be read, also as a metric. */

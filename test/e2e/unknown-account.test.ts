@@ -174,7 +174,7 @@ describe('while STS does not say which account this is', () => {
       file,
       JSON.stringify({ accessKeys: [{ ...key, policy: policyDenyingIn('*') }] }),
     )
-    expect(await jsonOf(`${await readyUrl()}/v1/health`)).toMatchObject({ status: 'ok' })
+    expect(await jsonOf(`${await readyUrl()}/v1/health`)).toMatchObject({ status: 'degraded' })
   })
 
   test('a rule that asks for the account is waited for as well', async () => {
@@ -198,7 +198,10 @@ describe('while STS does not say which account this is', () => {
     await writeJson('policies/p.json', policyDenyingIn('*'))
     start()
     const url = await readyUrl()
-    expect(await jsonOf(`${url}/v1/health`)).toEqual({ status: 'ok', reasons: ['accountUnknown'] })
+    expect(await jsonOf(`${url}/v1/health`)).toEqual({
+      status: 'degraded',
+      reasons: ['accountUnknown'],
+    })
     expect(await isAcknowledged('open/7')).toBe(true)
     expect(await isAcknowledged('secret/7')).toBe(false)
     lab.faults.clear()

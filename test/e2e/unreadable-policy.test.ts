@@ -60,8 +60,8 @@ test('a policy that cannot be read keeps clients out and is told by health, unti
   const line = await sluice.logged((each) => each['level'] === 'error')
   expect(line).toMatchObject({ file: inFolder('policies/p.json') })
   await expect.poll(health, { timeout: 10_000 }).toEqual({
-    status: 503,
-    body: { status: 'failing', reasons: ['policiesUnreadable'] },
+    status: 200,
+    body: { status: 'degraded', reasons: ['policiesUnreadable'] },
   })
   expect(await metric()).toBe('1')
   await expect(connect()).rejects.toThrow('Not authorized')

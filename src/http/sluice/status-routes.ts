@@ -4,15 +4,19 @@ import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { HttpApp } from '../server/http-app.ts'
 
 /**
- * `ok` when broker, rule store and outbox are up and everything that decides who may do what can be
- * read; else one word that says why they are not.
+ * How the engine is:
+ *
+ *   ok         everything works
+ *   degraded   something does not work, and the reasons name it; other clients are served
+ *   starting, stopping   nothing is accepted yet, or any more
  */
 export interface Health {
-  readonly status: 'ok' | 'starting' | 'stopping' | 'failing'
+  readonly status: (typeof healthStatuses)[number]
   /** What is not as it should be, in words that may be told to all; absent when there is nothing. */
   readonly reasons?: readonly HealthReason[] | undefined
 }
 
+const healthStatuses = ['ok', 'degraded', 'starting', 'stopping'] as const
 const healthReasons = [
   'accountUnknown',
   'policiesUnreadable',
@@ -28,7 +32,7 @@ export interface StatusDependencies {
 }
 
 const healthSchema = Type.Object({
-  status: Type.Enum(['ok', 'starting', 'stopping', 'failing']),
+  status: Type.Enum([...healthStatuses]),
   reasons: Type.Optional(
     Type.Array(Type.Enum([...healthReasons]), {
       description: 'What is not as it should be; absent when there is nothing.',
@@ -39,9 +43,9 @@ const healthSchema = Type.Object({
 const getHealth = {
   operation: {
     id: 'GetHealth',
-    summary: 'Says whether broker, rule store and outbox are up; open to all.',
-    answer: { description: 'They are up.', schema: healthSchema },
-    otherAnswers: [{ status: 503, description: 'They are not up.', schema: healthSchema }],
+    summary: 'Says whether messages can be accepted, and what does not work; open to all.',
+    answer: { description: 'Something can be accepted.', schema: healthSchema },
+    otherAnswers: [{ status: 503, description: 'Nothing can be accepted.', schema: healthSchema }],
     errors: ['InternalException'],
     access: 'anyone',
   },
@@ -62,7 +66,7 @@ export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDepende
   app.get('/v1/health', { schema: getHealth }, async (_request, reply) => {
     const { status, reasons = [] } = health()
     return reply
-      .status(status === 'ok' ? 200 : 503)
+      .status(status === 'ok' || status === 'degraded' ? 200 : 503)
       .header('cache-control', 'no-store')
       .send({ status, reasons: reasons.length > 0 ? reasons : undefined })
   })

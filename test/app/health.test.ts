@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { healthOf } from '../../src/app/health.ts'
+import type { Health } from '../../src/http/sluice/status-routes.ts'
+import { createFileFaults } from '../../src/storage/file-faults.ts'
+import type { GuardedFiles } from '../../src/storage/file-faults.ts'
+
+type Row = [
+  why: string,
+  status: Parameters<typeof healthOf>[0],
+  given: { unreadable?: readonly GuardedFiles[]; knowsAccount?: boolean },
+  health: Health,
+]
+const rows: readonly Row[] = [
+  ['nothing is wrong', 'ok', {}, { status: 'ok', reasons: [] }],
+  [
+    'a policy cannot be read',
+    'ok',
+    { unreadable: ['policies'] },
+    { status: 'degraded', reasons: ['policiesUnreadable'] },
+  ],
+  [
+    'users are shut out, devices with certificates are not',
+    'ok',
+    { unreadable: ['passwords'] },
+    { status: 'degraded', reasons: ['passwordsUnreadable'] },
+  ],
+  [
+    'HTTP is shut, MQTT is open',
+    'ok',
+    { unreadable: ['accessKeys'] },
+    { status: 'degraded', reasons: ['accessKeysUnreadable'] },
+  ],
+  [
+    'several files cannot be read',
+    'ok',
+    { unreadable: ['policies', 'accessKeys'] },
+    { status: 'degraded', reasons: ['policiesUnreadable', 'accessKeysUnreadable'] },
+  ],
+  [
+    'TLS goes on with its earlier certificate',
+    'ok',
+    { unreadable: ['tls'] },
+    { status: 'degraded', reasons: ['tlsUnreadable'] },
+  ],
+  [
+    'the account is not known',
+    'ok',
+    { knowsAccount: false },
+    { status: 'degraded', reasons: ['accountUnknown'] },
+  ],
+  [
+    'the engine starts',
+    'starting',
+    { knowsAccount: false },
+    { status: 'starting', reasons: ['accountUnknown'] },
+  ],
+  [
+    'the engine stops',
+    'stopping',
+    { unreadable: ['tls'] },
+    { status: 'stopping', reasons: ['tlsUnreadable'] },
+  ],
+]
+
+test.each(rows)('health while %s', (_why, status, given, health) => {
+  const { unreadable = [], knowsAccount = true } = given
+  const faults = createFileFaults()
+  for (const kind of unreadable) faults.follow(kind).set(true)
+  const account = { isKnown: () => knowsAccount }
+  expect(healthOf(status, { account, faults })).toEqual(health)
+})
