@@ -73,7 +73,7 @@ function messageIn(data: Buffer): Buffer | undefined {
 
 interface Part {
   readonly partitionKey: string
-  readonly explicitHashKey?: string
+  readonly explicitHashKey?: string | undefined
   readonly data: Buffer
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../base/defined.ts'
 import { systemClock } from '../base/clock.ts'
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, invalidRequest } from '../base/errors.ts'
@@ -110,11 +111,14 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
         signal,
         runShard: createConsumingShards(
           { reader: opened.reader, clock, logger },
-          { ...defaults, ...definedOf(options), handler: options.handler },
+          {
+            ...defaults,
+            ...limitsOf(options),
+            opensAggregates: options.opensAggregates ?? true,
+            handler: options.handler,
+          },
         ),
-        ...(options.discoveryIntervalMs !== undefined && {
-          discoveryIntervalMs: options.discoveryIntervalMs,
-        }),
+        discoveryIntervalMs: options.discoveryIntervalMs,
       },
     )
     const ended = endingOf(done, close, stream)
@@ -202,22 +206,12 @@ function startOf(from: ConsumeOptions['from'] = 'TRIM_HORIZON'): StartPosition {
 }
 
 function accessOf({ region, endpoint, credentials }: ConsumeOptions): KinesisAccess {
-  return {
-    ...(region !== undefined && { region }),
-    ...(endpoint !== undefined && { endpoint }),
-    ...(credentials !== undefined && { credentials }),
-  }
+  return defined({ region, endpoint, credentials })
 }
 
 /** Leaves out members that are undefined, so that the defaults apply. */
-function definedOf(options: ConsumeOptions) {
-  const { batchRecordsMax, concurrencyMax, attemptsMax, opensAggregates } = options
-  return {
-    ...(batchRecordsMax !== undefined && { batchRecordsMax }),
-    ...(concurrencyMax !== undefined && { concurrencyMax }),
-    ...(attemptsMax !== undefined && { attemptsMax }),
-    opensAggregates: opensAggregates ?? true,
-  }
+function limitsOf({ batchRecordsMax, concurrencyMax, attemptsMax }: ConsumeOptions) {
+  return defined({ batchRecordsMax, concurrencyMax, attemptsMax })
 }
 
 function checkOptions(options: ConsumeOptions): void {

@@ -129,7 +129,7 @@ async function loadRule(
     payload: parsePayloadText(file.payload),
     createdAt: file.madeAt,
     tags,
-    ...(delivery && { delivery }),
+    delivery,
   })
 }
 

@@ -2,6 +2,7 @@ import type { FastifySchema } from 'fastify'
 import type { OpenAPIV3_1 } from 'openapi-types'
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
+import { defined } from '../../base/defined.ts'
 import { errorCatalogue } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Api } from './api.ts'
@@ -31,11 +32,7 @@ export function describeParameters(
   const restParams = Type.Object({ [name]: Type.String({ description }) })
   const given = rest ? restParams : params
   return {
-    schema: {
-      ...(given === undefined ? {} : { params: given }),
-      ...(querystring === undefined ? {} : { querystring }),
-      ...(headers && { headers }),
-    },
+    schema: defined({ params: given, querystring, headers }),
     url: url.replace('*', `:${name}`),
   }
 }
@@ -46,7 +43,7 @@ export function describeOperation(operation: Operation, api: Api): Described {
   return {
     operationId: id,
     summary,
-    ...(description === undefined ? {} : { description }),
+    ...defined({ description }),
     ...(body && {
       requestBody: {
         required: body.isOptional !== true,

@@ -1,6 +1,7 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { defined } from '../../base/defined.ts'
 import type { Clock } from '../../base/clock.ts'
 import { evaluateRule } from '../../engine/evaluate-rule.ts'
 import type { Evaluation } from '../../engine/evaluate-rule.ts'
@@ -133,7 +134,7 @@ function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): Eval
   return {
     rule,
     message,
-    environment: { ...dependencies.environment, ...(accountId === undefined ? {} : { accountId }) },
+    environment: { ...dependencies.environment, ...defined({ accountId }) },
     templates: (json.templates ?? []).map((text, index) => templateOf(text, rule, index)),
   }
 }

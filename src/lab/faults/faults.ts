@@ -66,12 +66,12 @@ export type FaultEffect =
 /** The members of a call that rules and the list of calls use. */
 export interface CallSubject {
   readonly operation: string
-  readonly streamName?: string
+  readonly streamName?: string | undefined
   readonly partitionKeys: readonly string[]
   /** For GetShardIterator, GetRecords and SubscribeToShard. */
-  readonly shardId?: string
-  readonly roleArn?: string
-  readonly accessKeyId?: string
+  readonly shardId?: string | undefined
+  readonly roleArn?: string | undefined
+  readonly accessKeyId?: string | undefined
 }
 
 interface EntrySubject {

@@ -1,3 +1,4 @@
+import { defined } from '../../base/defined.ts'
 import { hashKeyRangeOf } from '../streams/read-shard.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import { encryptionOf, endingSequenceNumber } from '../streams/stream.ts'
@@ -131,7 +132,7 @@ const commonDescription = (stream: Stream, wire: WireFormat) => ({
   StreamCreationTimestamp: wire.time(stream.createdMs),
   EnhancedMonitoring: [{ ShardLevelMetrics: stream.shardLevelMetrics }],
   EncryptionType: encryptionOf(stream),
-  ...(stream.encryptionKeyId === undefined ? {} : { KeyId: stream.encryptionKeyId }),
+  ...defined({ KeyId: stream.encryptionKeyId }),
 })
 
 /** A shard in the form of DescribeStream and ListShards. */
@@ -140,12 +141,11 @@ export function shardDescription(shard: Shard): object {
   const ending = endingSequenceNumber(shard)
   return {
     ShardId: shard.id,
-    ...(parentId === undefined ? {} : { ParentShardId: parentId }),
-    ...(adjacentParentId === undefined ? {} : { AdjacentParentShardId: adjacentParentId }),
+    ...defined({ ParentShardId: parentId, AdjacentParentShardId: adjacentParentId }),
     HashKeyRange: hashKeyRangeOf(shard),
     SequenceNumberRange: {
       StartingSequenceNumber: shard.sequenceNumber(0, shard.createdMs),
-      ...(ending === undefined ? {} : { EndingSequenceNumber: ending }),
+      ...defined({ EndingSequenceNumber: ending }),
     },
   }
 }

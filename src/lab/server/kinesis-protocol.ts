@@ -141,9 +141,9 @@ function describeCall(
       const key = isObject(entry) ? entry['PartitionKey'] : undefined
       return typeof key === 'string' ? [key] : []
     }),
-    ...(streamName === undefined ? {} : { streamName }),
-    ...(typeof shardId === 'string' ? { shardId } : {}),
-    ...(accessKeyId === undefined ? {} : { accessKeyId }),
+    streamName,
+    shardId: typeof shardId === 'string' ? shardId : undefined,
+    accessKeyId,
   }
 }
 

@@ -10,7 +10,7 @@ export interface StreamRow {
   readonly shardsMade: number
   readonly maxRecordSizeInKiB: number
   readonly retentionHours: number
-  readonly encryptionKeyId?: string
+  readonly encryptionKeyId?: string | undefined
   readonly shardLevelMetrics: readonly string[]
   readonly tags: Readonly<Record<string, string>>
   readonly consumers: readonly ConsumerRow[]
@@ -31,7 +31,7 @@ export interface ShardRow {
   readonly parentIds: readonly string[]
   readonly startingHashKey: string
   readonly endingHashKey: string
-  readonly closedMs?: number
+  readonly closedMs?: number | undefined
   readonly childNumbers: readonly number[]
   readonly encryptions: readonly EncryptionChange[]
   readonly firstOrdinal: number
@@ -47,7 +47,7 @@ export function rowOf(stream: Stream): StreamRow {
     shardsMade: stream.shardsMade,
     maxRecordSizeInKiB: stream.maxRecordSizeInKiB,
     retentionHours: stream.retentionHours,
-    ...(stream.encryptionKeyId === undefined ? {} : { encryptionKeyId: stream.encryptionKeyId }),
+    encryptionKeyId: stream.encryptionKeyId,
     shardLevelMetrics: stream.shardLevelMetrics,
     tags: Object.fromEntries(stream.tags),
     consumers: [...stream.consumers.values()]
@@ -69,7 +69,7 @@ const shardRowOf = (shard: Shard): ShardRow => ({
   parentIds: shard.parentIds,
   startingHashKey: String(shard.startingHashKey),
   endingHashKey: String(shard.endingHashKey),
-  ...(shard.closedMs === undefined ? {} : { closedMs: shard.closedMs }),
+  closedMs: shard.closedMs,
   childNumbers: shard.children.map((child) => child.number),
   encryptions: shard.encryptions,
   firstOrdinal: shard.log.firstOrdinal(),

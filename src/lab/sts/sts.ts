@@ -52,8 +52,8 @@ export async function answerSts(
   const call: CallSubject = {
     operation: action,
     partitionKeys: [],
-    ...(form['RoleArn'] === undefined ? {} : { roleArn: form['RoleArn'] }),
-    ...(accessKeyId === undefined ? {} : { accessKeyId }),
+    roleArn: form['RoleArn'],
+    accessKeyId,
   }
   return carryOut({
     context: dependencies,
