@@ -4,18 +4,18 @@ import type { Clock } from '../base/clock.ts'
 type Fields = Readonly<Record<string, unknown>>
 
 /**
- * Lines that a client or a message can cause in numbers: a few for each key in each interval, then
- * silence, and the next line says how many were left out.
+ * Limits log lines that clients or messages can cause in great numbers. Each key gets a few lines
+ * per interval, and the next line tells how many were suppressed.
  */
 export interface LimitedLog {
-  /** At most `linesMax` lines for each key in an interval. @returns whether one was written */
+  /** Writes at most `linesMax` lines per key and interval. @returns whether it wrote this one */
   warn(key: string, fields: Fields, text: string): boolean
   error(key: string, fields: Fields, text: string): boolean
-  /** One line for each key in an interval. @returns whether it was written */
+  /** Writes one line per key and interval. @returns whether it wrote this one */
   warnOnce(key: string, fields: Fields, text: string): boolean
 }
 
-/** What of a logger it needs. */
+/** The part of a logger that this file needs. */
 export interface WarningLog {
   warn(fields: Fields, text: string): void
   error(fields: Fields, text: string): void

@@ -4,12 +4,12 @@ import type { Logger as PinoLogger, LoggerOptions } from 'pino'
 import { systemClock } from '../base/clock.ts'
 import type { Variables } from '../config/variables.ts'
 
-/** Lines of JSON, without what must not be logged. */
+/** Writes lines of JSON with secrets redacted. */
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
 
 export type LogLevel = Variables['SLUICE_LOG_LEVEL']
 
-/** Whatever is logged by mistake: these members, wherever they stand down to the third level. */
+/** Members that are redacted when they are logged by mistake, down to the third level. */
 const secretMembers = [
   'authorization',
   'Authorization',
@@ -22,7 +22,7 @@ const secretMembers = [
   'sessionToken',
 ]
 
-/** What all loggers have in common. */
+/** The settings of all loggers. */
 const settingsOfAll: LoggerOptions = {
   base: null,
   formatters: { level: (label) => ({ level: label }) },
@@ -36,7 +36,7 @@ const settingsOfAll: LoggerOptions = {
   },
 }
 
-/** JSON lines, or readable lines where a person watches. */
+/** Makes a logger with JSON lines, or with readable lines for a terminal. */
 export async function createLogger(level: LogLevel, options: { pretty: boolean }): Promise<Logger> {
   const settings: LoggerOptions = {
     ...settingsOfAll,
@@ -44,13 +44,13 @@ export async function createLogger(level: LogLevel, options: { pretty: boolean }
     timestamp: () => `,"time":"${new Date(systemClock.wallMs()).toISOString()}"`,
   }
   if (!options.pretty) return pino(settings)
-  // Loaded only where a person watches: a service that logs JSON does not pay for it.
+  // Loaded only for a terminal, so that a service that logs JSON does not pay for it.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({ colorize: true, translateTime: 'HH:MM:ss.l', sync: true })
   return pino(settings, stream)
 }
 
-/** A logger that hands each line, parsed, to `onLine`: for tests and for `sluice evaluate`. */
+/** A logger that passes each parsed line to `onLine`, for tests and `sluice evaluate`. */
 export function createMemoryLogger(onLine: (line: Record<string, unknown>) => void): Logger {
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {

@@ -5,15 +5,15 @@ export { createLogger, createMemoryLogger } from './logger.ts'
 export type { LogLevel, Logger } from './logger.ts'
 
 /**
- * The logger, and the one list of metric names. Every metric of the engine is declared here, so
- * that its name, labels and meaning are read in one place and never made up at a call. What needs
- * the logger alone takes it from logger.ts: the library of metrics takes its time to load.
+ * The logger and the one list of metrics. Every metric of the engine is declared here with its
+ * name, labels and meaning. Code that needs only the logger imports logger.ts, because the metrics
+ * library takes time to load.
  */
 export interface Metrics extends ReturnType<typeof declareMetrics> {
   readonly registry: Registry
 }
 
-/** A registry of its own for each engine, so that two in one process (tests) do not mix. */
+/** Makes the metrics of one engine. Each engine has its own registry, because tests run several. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   return { registry, ...declareMetrics(registry) }
@@ -209,14 +209,14 @@ function counter<Label extends string>(
   return new Counter({ name, help, labelNames, registers: [registry] })
 }
 
-/** One place to count at, once for each message: no more than an addition. */
+/** A count that is increased for each message: it costs only an addition. */
 export interface Tally {
   inc(): void
 }
 
 /**
- * A counter with tallies, which are added up when it is read. To find the sum of a label set costs
- * a quarter of a microsecond each time.
+ * A counter with tallies, which are added up when the counter is read. Finding the value of a label
+ * set in the library takes a quarter of a microsecond each time.
  */
 function tallyCounter<Label extends string>(
   registry: Registry,
@@ -238,7 +238,7 @@ function tallyCounter<Label extends string>(
     },
   })
   return Object.assign(metric, {
-    /** For callers that keep it: there is one for each call. */
+    /** Each call makes a new tally, so callers must keep theirs. */
     tally(labels: LabelValues<Label>): Tally {
       const tally = { labels, count: 0 }
       tallies.push(tally)
@@ -247,7 +247,7 @@ function tallyCounter<Label extends string>(
   })
 }
 
-/** A gauge that is asked for its value when it is read, instead of being told every change. */
+/** A gauge that computes its value when it is read. */
 function sampledGauge(registry: Registry, name: string, help: string) {
   let read: (() => number) | undefined
   const metric = new Gauge({

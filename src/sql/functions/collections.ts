@@ -1,4 +1,4 @@
-/** Access to members and items, and the questions whether there is a value at all. */
+/** Functions that read members and items, and that test whether there is a value. */
 import { isConstant } from '../parser/constant.ts'
 import { toIndex } from '../values/conversions.ts'
 import type { Dialect } from '../values/dialect.ts'
@@ -48,15 +48,15 @@ export const collectionFunctions: readonly SqlFunction[] = [
   },
 ]
 
-/** What `get_or_default` hands on: the one place that says which values do not count. */
+/** `get_or_default`: the one place that decides which values are replaced by the default. */
 function isThere(value: Value): boolean {
   return value !== undefined && value !== null
 }
 
-/** UTF-8 bytes of what transform gives, as compact JSON; a larger result is Undefined. */
+/** The largest result of transform, in UTF-8 bytes as compact JSON. A larger one is Undefined. */
 const transformBytesMax = 128 * 1024
 
-/** Adds the attributes of one object to each object of an array; they win over its own. */
+/** Adds the attributes of one object to each object of an array, where they replace others. */
 function enrichArray(attributes: Value, elements: Value, dialect: Dialect, work: Work): Value {
   if (!isObject(attributes) || !isArray(elements)) return undefined
   const enriched: Value[] = []
@@ -75,7 +75,7 @@ function enrichArray(attributes: Value, elements: Value, dialect: Dialect, work:
   return enriched
 }
 
-/** Items and characters (UTF-16 units) by position from 0, members by a String. */
+/** `get`: items and characters (UTF-16 units) by position from 0, members by name. */
 function get(collection: Value, key: Value): Value {
   if (isObject(collection)) return typeof key === 'string' ? collection.get(key) : undefined
   if (!isArray(collection) && typeof collection !== 'string') return undefined

@@ -1,6 +1,5 @@
 /**
- * Bytes as text and back: `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto',
- * ...)`.
+ * `encode(value | *, 'base64')` and `decode(text | *, 'base64' | 'proto', ...)`.
  */
 import type { Expression } from '../parser/ast.ts'
 import { isConstant } from '../parser/constant.ts'
@@ -15,7 +14,7 @@ import type { ArgumentProblem, SqlFunction } from './function.ts'
 
 const base64 = 'base64'
 const protobuf = 'proto'
-/** The value, the scheme, and for protobuf the bucket, the key, the file and the type. */
+/** Arguments: value and scheme, and for protobuf also bucket, key, file and type. */
 const protobufArguments = 6
 
 export const encodeFunctions: readonly SqlFunction[] = [
@@ -46,7 +45,7 @@ export const encodeFunctions: readonly SqlFunction[] = [
   },
 ]
 
-/** A scheme that the statement itself names is judged when the statement is. */
+/** A scheme that is written in the statement is checked with the statement. */
 function schemeProblem(name: string, values: readonly Expression[]): ArgumentProblem | undefined {
   const scheme = values[1]
   if (scheme === undefined || !isConstant(scheme)) return undefined
@@ -56,7 +55,7 @@ function schemeProblem(name: string, values: readonly Expression[]): ArgumentPro
   return { at: scheme.at, problem: `the scheme of ${name}() is ${schemes}` }
 }
 
-/** Only a scheme that is written out makes a call of protobuf: its form is another one. */
+/** Protobuf has other arguments, so its scheme must be written in the statement. */
 function isProtobuf(values: readonly Expression[]): boolean {
   const scheme = values[1]
   return scheme?.kind === 'constant' && scheme.value === protobuf
@@ -78,16 +77,16 @@ function encode(bytes: Buffer, scheme: Value, work: Work): Value {
   return scheme === base64 ? madeText(bytes.toString(base64), work) : undefined
 }
 
-/** Standard base64 as Java reads it: padding may be missing as a whole, nothing else may. */
+/** Standard base64 as Java reads it: all padding may be missing, and nothing else. */
 const base64Text = /^[A-Za-z0-9+/]*={0,2}$/
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Of a character of base64, because a text may be JSON: `[{},{},...]` takes most. */
+/** The steps per base64 character. The text may be JSON, of which `[{},{},...]` takes most. */
 const decodedSteps = 5
 
 /**
- * The value of a JSON document, or else the text itself; Null when the text is not base64 or what
- * it stands for is not UTF-8.
+ * The value of a JSON document, or the text itself when it is not JSON. Null when the argument is
+ * not base64 or does not decode to UTF-8.
  */
 function decode(value: Value, scheme: Value, work: Work): Value {
   if (value === undefined || scheme !== base64) return undefined

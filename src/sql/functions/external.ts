@@ -1,6 +1,6 @@
 /**
- * The external functions: what each makes of its arguments. Texts go by the standard conversion; an
- * argument that gives none makes the call Undefined, and nothing is asked.
+ * The external functions: each turns its arguments into a request. Texts use the standard
+ * conversion. An argument without text makes the call Undefined, and no request is sent.
  */
 import type { Expression } from '../parser/ast.ts'
 import { isConstant } from '../parser/constant.ts'
@@ -73,7 +73,7 @@ function external(
   }
 }
 
-/** `aws_lambda(functionArn, inputJson)`; `*` is the payload, where it is JSON. */
+/** `aws_lambda(functionArn, inputJson)`; `*` stands for a payload that is JSON. */
 function lambdaRequest(
   [functionArn, input]: readonly Value[],
   { state }: FunctionContext,
@@ -108,7 +108,7 @@ function dynamoDbRequest(
   return { function: 'get_dynamodb', tableName, partitionKey, sortKey, roleArn }
 }
 
-/** DynamoDB looks for the type that the value has: a number for a number, else a String. */
+/** The key that DynamoDB looks for: a number for a number, otherwise a String. */
 function keyOf(name: Value, value: Value, dialect: Dialect, state: Work): DynamoDbKey | undefined {
   const keyName = toText(name, dialect, state)
   const text = toText(value, dialect, state)
@@ -163,8 +163,8 @@ function registryRequest(
 }
 
 /**
- * `decode(text | *, 'proto', bucketName, objectKey, protoName, messageType)`: a text is the message
- * in base64, `*` the payload's bytes.
+ * `decode(text | *, 'proto', bucketName, objectKey, protoName, messageType)`: the text is
+ * the message in base64; `*` stands for the bytes of the payload.
  */
 export const protobufCall: ExternalCall = {
   request: (values, context, dialect) =>
@@ -208,8 +208,9 @@ function roleProblem(values: readonly Expression[]): ArgumentProblem | undefined
 }
 
 /**
- * The guide bars variables from roles. Here no attribute of the message may stand there either, nor
- * where the engine acts with its own rights: no device chooses what is done, or with which rights.
+ * The AWS IoT guide allows no variables in roles. Sluice allows no attributes of the message
+ * either, in roles and wherever it acts with its own rights: a device must not choose what is done,
+ * or with which rights.
  */
 export function writtenProblem(
   what: string,

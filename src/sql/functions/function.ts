@@ -7,53 +7,53 @@ import type { SqlVersion } from '../values/version.ts'
 
 /** A function of the language. */
 export interface SqlFunction {
-  /** As the guide spells it; calls are matched in any case. */
+  /** The name as the AWS IoT guide spells it. Calls may use any letter case. */
   readonly name: string
   readonly sinceVersion: Exclude<SqlVersion, 'beta'>
-  /** Fewest and most arguments; a call with another count is Undefined. */
+  /** The fewest and the most arguments. A call with another number is Undefined. */
   readonly arity: readonly [fewest: number, most: number]
-  /** What cannot be computed is Undefined. @throws WorkSpent and nothing else */
+  /** Computes the value; Undefined when that is impossible. @throws WorkSpent and nothing else */
   readonly implementation: Implementation
-  /** Steps of work that each call takes, besides what its arguments cost: 1 by default. */
+  /** The steps of each call, apart from those of its arguments; 1 by default. */
   readonly steps?: number
   /**
-   * Stands in for `implementation` where the first argument is `*` and means the payload: for
-   * functions that take its bytes, whether they are JSON or not. That argument is then not read.
+   * Replaces `implementation` when the first argument is `*` and means the payload, for functions
+   * that take the payload's bytes, JSON or not. That argument is then not evaluated.
    */
   readonly payloadImplementation?: Implementation
   /**
-   * What is wrong with the arguments as they are written, asked once when a statement is checked.
+   * The problem with the arguments as written, if any. Called once, when a statement is checked.
    */
   readonly findProblem?: (
     values: readonly Expression[],
     dialect: Dialect,
   ) => ArgumentProblem | undefined
   /**
-   * Makes an `implementation` for one call, when a statement is compiled: to keep what it needs.
+   * Makes the `implementation` of one call when a statement is compiled, with state of its own.
    */
   readonly prepare?: (values: readonly Expression[], dialect: Dialect) => Implementation
-  /** Each call may give another value. */
+  /** True when each call may give another value. */
   readonly isRandom?: true
-  /** Where an external function fails in the first argument, that argument is Undefined. */
+  /** True when a failed external function in the first argument makes that argument Undefined. */
   readonly toleratesFailure?: true
-  /** The call that is answered from outside, for arguments as they are written; none by default. */
+  /** The external call for the arguments as written; undefined when the engine itself answers. */
   readonly externalCall?: (values: readonly Expression[]) => ExternalCall | undefined
 }
 
-/** A call that is answered from outside: it stands in for `implementation`. */
+/** An external call, which replaces `implementation`. */
 export interface ExternalCall {
-  /** What it asks for. Undefined: nothing is asked, and the value is Undefined. */
+  /** Makes the request. Without a request nothing is sent, and the value is Undefined. */
   readonly request: MakeRequest
-  /** The same where the first argument is `*` and means the payload; that argument is not read. */
+  /** Replaces `request` when the first argument is `*` and means the payload. */
   readonly payloadRequest?: MakeRequest
-  /** How often it may stand in a statement as it is written. */
+  /** How often the call may stand in a statement. */
   readonly writtenMax?: number
   readonly isRefusedInTemplates?: true
-  /** Where it may be called once for a message: a second call ends the rule. */
+  /** The scope in which it may be called once per message: a second call ends the rule. */
   readonly onceIn?: 'the statement' | 'the rule'
 }
 
-/** The message, and the work that may still be done for it. */
+/** The message and the steps that are left for it. */
 export type FunctionContext = Pick<Frame, 'document' | 'state'>
 
 /**
@@ -66,13 +66,13 @@ export type MakeRequest = (
   dialect: Dialect,
 ) => ExternalRequest | { readonly problem: string } | undefined
 
-/** The statement is refused for it, or only warned of. */
+/** A problem that makes the statement invalid, or only gives a warning. */
 export interface ArgumentProblem {
   /** The offset of the argument in the text of the statement. */
   readonly at: number
   /** One sentence without a full stop. */
   readonly problem: string
-  /** AWS IoT takes the statement, and the call is Undefined for every message. */
+  /** True when AWS IoT accepts the statement and the call is Undefined for every message. */
   readonly isWarning?: true
 }
 

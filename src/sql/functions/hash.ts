@@ -1,13 +1,13 @@
-/** Digests of a text's UTF-8 bytes, as lower-case hexadecimal digits. */
+/** Digests of the UTF-8 bytes of a text, in lower-case hexadecimal. */
 import { createHash } from 'node:crypto'
 import { toText } from '../values/conversions.ts'
 import { spend } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 import { md2 } from './md2.ts'
 
-/** Steps of each call, and of a character of the text. */
+/** The steps of each call, and per character of the text. */
 const hashSteps = { call: 40, character: 1 / 8 }
-/** `md2` is written in JavaScript. */
+/** The steps of `md2`, which is slower because it is written in JavaScript. */
 const md2Steps = { call: 60, character: 6 }
 
 export const hashFunctions: readonly SqlFunction[] = [

@@ -1,6 +1,6 @@
 /**
- * Functions on numbers. All take numeric Strings as well; what is no number gives Undefined, and so
- * does a result that is none (NaN) or has no bound.
+ * Functions on numbers. All accept numeric Strings. Any other argument gives Undefined, and so does
+ * a result that is NaN or infinite.
  */
 import { Decimal } from 'decimal.js'
 import { calculate } from '../values/arithmetic.ts'
@@ -18,7 +18,7 @@ import type { Value } from '../values/values.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toDouble, toNumber, toWhole } from './number-arguments.ts'
 
-/** Of a call: the result may be a decimal of 34 digits. */
+/** The steps of a call, whose result may be a decimal of 34 digits. */
 const steps = 30
 
 export const mathFunctions: readonly SqlFunction[] = [
@@ -89,7 +89,7 @@ function ofDoubles(compute: (a: number, b: number) => number, first: Value, seco
 }
 
 /**
- * Two's complement of as many bits as it takes; Undefined where an Int would have over 34 digits.
+ * Two's complement with as many bits as needed; Undefined for Ints of more than 34 digits.
  */
 function ofIntegers(compute: (a: bigint, b: bigint) => bigint, first: Value, second: Value): Value {
   const [a, b] = [toBigInt(first), toBigInt(second)]
@@ -123,7 +123,7 @@ function sign(value: Value): Value {
 }
 
 /**
- * Cut to 0 to 34 places, and no zeros at the end: `2.30` cut to 0 places is `2` in every version.
+ * `trunc`: cut to 0 to 34 places, without trailing zeros. `2.30` cut to 0 places is always `2`.
  */
 function trunc(value: Value, places: Value): Value {
   const number = toNumber(value)

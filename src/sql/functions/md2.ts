@@ -1,11 +1,11 @@
 /**
- * MD2 (RFC 1319), which node:crypto lacks. Not for security: rules that name it get the same text.
+ * MD2 (RFC 1319), which node:crypto lacks. For compatibility with AWS IoT, not for security.
  */
 
 const blockBytes = 16
 const rounds = 18
 
-/** The permutation of 0 to 255 that comes from the digits of pi (RFC 1319, section 3.2). */
+/** The permutation of 0 to 255 made from the digits of pi (RFC 1319, section 3.2). */
 const substitution = Buffer.from(
   '292e43c9a2d87c013d3654a1ecf0061362a705f3c0c7738c98932bd9bc4c82ca' +
     '1e9b573cfdd4e01667426f188a17e512be4ec4d6da9ede49a0fbf58ebb2fee7a' +
@@ -41,7 +41,7 @@ function addToChecksum(checksum: Buffer, block: Buffer): void {
   }
 }
 
-/** The state's first third is the digest so far; the block and their XOR fill the others. */
+/** The state: the digest so far, the block, and the XOR of both. */
 function addToState(state: Buffer, block: Buffer): void {
   for (let index = 0; index < blockBytes; index++) {
     const byte = byteAt(block, index)

@@ -1,4 +1,4 @@
-/** What a rule can ask about the message, its sender and itself. */
+/** Functions about the message, its sender and the rule itself. */
 import { toIndex, toText } from '../values/conversions.ts'
 import type { SqlMessage } from '../externals/document.ts'
 import { numberFromInteger } from '../values/numbers.ts'
@@ -8,7 +8,7 @@ import type { SqlFunction } from './function.ts'
 
 type Properties = SqlMessage['mqtt5']
 
-/** The PUBLISH properties of MQTT 5 by the guide's names for them. */
+/** The PUBLISH properties of MQTT 5 by their names in the AWS IoT guide. */
 const mqttProperties: ReadonlyMap<Value, (properties: Properties) => Value> = new Map([
   ['content_type', (properties: Properties) => properties?.contentType],
   ['response_topic', (properties: Properties) => properties?.responseTopic],

@@ -1,17 +1,17 @@
-/** Arguments that are numbers or Strings which are one, in the shapes that functions work with. */
+/** Reads arguments that are numbers or numeric Strings, in the forms that functions need. */
 import type { Decimal } from 'decimal.js'
 import { toDecimal } from '../values/conversions.ts'
 import { decimalOf, exactDouble, isInRange, numberFromDecimal } from '../values/numbers.ts'
 import type { SqlNumber } from '../values/numbers.ts'
 import type { Value } from '../values/values.ts'
 
-/** The number; Undefined when it is none, or beyond 1E-999 to 9.99E999. */
+/** The exact number; Undefined for other values and beyond 1E-999 to 9.99E999. */
 export function toNumber(value: Value): SqlNumber | undefined {
   const number = toDecimal(value)
   return number !== undefined && isInRange(decimalOf(number)) ? number : undefined
 }
 
-/** The number in double precision, without a negative zero; beyond the doubles it is infinite. */
+/** The number in double precision, without negative zero; infinite beyond the range of doubles. */
 export function toDouble(value: Value): number | undefined {
   const number = toDecimal(value)
   if (number === undefined) return undefined
@@ -21,14 +21,14 @@ export function toDouble(value: Value): number | undefined {
   return isInRange(decimal) ? decimal.toNumber() + 0 : undefined
 }
 
-/** The Int that the number is rounded to. */
+/** The number rounded to an Int. */
 export function toWhole(value: Value, rounding: Decimal.Rounding): SqlNumber | undefined {
   const number = toNumber(value)
   if (number === undefined || number.form === 'integer') return number
   return numberFromDecimal(decimalOf(number).toDecimalPlaces(0, rounding), 'integer')
 }
 
-/** A count or a position: the number rounded, and then the nearest from `least` to `most`. */
+/** A count or position: the rounded number, limited to the range from `least` to `most`. */
 export function toClampedInteger(
   value: Value,
   rounding: Decimal.Rounding,

@@ -1,4 +1,4 @@
-/** Functions on texts by regular expression, in Java's dialect: see regex/regex.ts. */
+/** Functions that use regular expressions in Java's dialect: see regex/regex.ts. */
 import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Expression } from '../parser/ast.ts'
 import { toText } from '../values/conversions.ts'
@@ -29,7 +29,7 @@ interface Input {
 type Run = (regex: Regex, input: Input) => Value
 type FindRegex = (pattern: string, dialect: Dialect, work: Work) => Regex | undefined
 
-/** Undefined where an argument has no text, and where the pattern cannot be run. */
+/** Undefined when an argument has no text, or when the pattern cannot be run. */
 function regexFunction(name: string, argumentCount: number, run: Run): SqlFunction {
   const implementationWith =
     (find: FindRegex): Implementation =>
@@ -61,7 +61,7 @@ function compile(pattern: string, { regex: mode = 'linear' }: Dialect): Regex | 
   return compiled.kind === 'regex' ? compiled.regex : undefined
 }
 
-/** Steps of compiling a pattern: of any, and of each of its characters. */
+/** The steps for compiling a pattern, and for each of its characters. */
 const compileSteps = 1_500
 const characterSteps = 500
 
@@ -83,8 +83,9 @@ function createRecentPatterns(): FindRegex {
 }
 
 /**
- * A written pattern that Java takes and this engine does not is refused. One that Java refuses is
- * warned of: in AWS IoT, too, it is Undefined for every message.
+ * The problem of a pattern in the statement. A pattern that only Java accepts is refused. A pattern
+ * that Java refuses gets a warning, because in AWS IoT the call is also Undefined for every
+ * message.
  */
 function findPatternProblem(
   pattern: Expression | undefined,
@@ -95,7 +96,7 @@ function findPatternProblem(
   const found = findRegexProblem(text, dialect.regex ?? 'linear')
   if (found === undefined) return undefined
   const { problem, at } = found
-  // A quote may be written twice in the statement, so behind one the place is not known.
+  // Quotes may be doubled in the statement, so the place behind a quote is not known.
   const isPlaceKnown = pattern.kind === 'constant' && !/['"]/.test(text.slice(0, at))
   return {
     at: isPlaceKnown ? pattern.at + 1 + at : pattern.at,
@@ -104,7 +105,7 @@ function findPatternProblem(
   }
 }
 
-/** The text of a literal; undefined for anything that is not the same for every message. */
+/** The text of a literal; undefined for expressions that depend on the message. */
 function constantText(expression: Expression | undefined, dialect: Dialect): string | undefined {
   if (expression?.kind === 'constant') return toText(expression.value, dialect, newWork())
   if (expression?.kind !== 'number') return undefined

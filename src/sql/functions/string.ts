@@ -1,7 +1,7 @@
 /**
- * Functions on texts. An argument that is no String is one by the standard conversion, and what has
- * no text (Null, Undefined) gives Undefined. Characters are UTF-16 units, as in Java. A result
- * longer than `textLengthMax` is Undefined.
+ * Functions on texts. Other arguments become Strings by the standard conversion; Null and Undefined
+ * give Undefined. Characters are UTF-16 units, as in Java. A result longer than `textLengthMax` is
+ * Undefined.
  */
 import { Decimal } from 'decimal.js'
 import { spendDigits, toText } from '../values/conversions.ts'
@@ -15,12 +15,12 @@ import type { Work } from '../values/work.ts'
 import type { Implementation, SqlFunction } from './function.ts'
 import { toClampedInteger, toWhole } from './number-arguments.ts'
 
-/** Blanks that one call of lpad or rpad adds at most. */
+/** The most blanks that one call of lpad or rpad adds. */
 const padLengthMax = 1000
 const asciiMax = 127
-/** Characters of a text that are read with one step: 16. */
+/** One step pays for reading 16 characters. */
 const readAStepLog2 = 4
-/** Characters that are searched with one step: 8. */
+/** One step pays for searching 8 characters. */
 const searchedAStepLog2 = 3
 const space = 0x20
 
@@ -86,7 +86,7 @@ function ofTwoTexts(
 }
 
 /**
- * Adds as many blanks as are asked for: the result is that much longer, not filled up to a width.
+ * Adds the given number of blanks. It does not fill the text up to a width.
  */
 function padding(name: string, pad: (text: string, blanks: string) => string): SqlFunction {
   return stringFunction(name, [2, 2], ([value, count], dialect, work) => {
@@ -99,8 +99,8 @@ function padding(name: string, pad: (text: string, blanks: string) => string): S
 }
 
 /**
- * One value alone stays what it is. With an array among them, one array of all, arrays spliced in.
- * Otherwise, with at least one String among them, the texts of all.
+ * `concat`: a single value stays as it is. With an array among the values, the result is one array
+ * with the items of all arrays. Otherwise, with at least one String, it is the text of all values.
  */
 function concat(values: readonly Value[], dialect: Dialect, work: Work): Value {
   if (values.length <= 1) return values[0]
@@ -115,7 +115,7 @@ function concat(values: readonly Value[], dialect: Dialect, work: Work): Value {
   return madeText(joined, work)
 }
 
-/** One array of all values, arrays spliced in. */
+/** One array of all values, with the items of arrays in place of the arrays. */
 function concatArrays(values: readonly Value[], work: Work): Value {
   const joined: Value[] = []
   for (const value of values) {
@@ -127,7 +127,7 @@ function concatArrays(values: readonly Value[], work: Work): Value {
   return joined
 }
 
-/** The ASCII character of a code. */
+/** `chr`: the ASCII character of a code. */
 function chr(value: Value): Value {
   const code = toWhole(value, Decimal.ROUND_FLOOR)
   if (code === undefined) return undefined
@@ -135,10 +135,10 @@ function chr(value: Value): Value {
   return double >= 0 && double <= asciiMax ? String.fromCharCode(double) : undefined
 }
 
-/** Steps of each place where a text is replaced: the result has two pieces more. */
+/** The steps of each replacement, which adds two pieces to the result. */
 const stepsOfPlace = 4
 
-/** Replaces a literal text wherever it stands; the empty one stands around every character. */
+/** Replaces every occurrence of a literal text. The empty text occurs around every character. */
 function replace(values: readonly Value[], dialect: Dialect, work: Work): Value {
   const [text, part, by] = values.map((value) => toText(value, dialect, work))
   if (text === undefined || part === undefined || by === undefined) return undefined
@@ -153,10 +153,10 @@ function replace(values: readonly Value[], dialect: Dialect, work: Work): Value 
   )
 }
 
-/** Of a part, what a search reads in the worst case at each place of a text: 1 character of 64. */
+/** In the worst case a search reads 1 of 64 characters of the part at each position of the text. */
 const partAStepLog2 = 6
 
-/** Of looking for a part in a text: where a long part is nearly there everywhere, it is slow. */
+/** The steps of a search. It is slow where a long part nearly matches at every position. */
 function searchSteps(text: string, part: string): number {
   const places = Math.max(text.length - part.length, 0)
   return (text.length + part.length + places * (part.length >> partAStepLog2)) >> searchedAStepLog2
@@ -169,7 +169,7 @@ function countOf(part: string, text: string): number {
   return count
 }
 
-/** From a position on, or from one up to another that is not included. */
+/** `substring(text, from[, to])`: from a position to the end, or to another one, exclusive. */
 function substring(values: readonly Value[], dialect: Dialect, work: Work): Value {
   const text = toText(values[0], dialect, work)
   for (const position of values.slice(1)) spendDigits(work, position)
@@ -185,14 +185,14 @@ function trim(text: string): string {
   return start === text.length ? '' : text.slice(start, endOf(text))
 }
 
-/** Where the text begins after white space: all up to U+0020, as Java's `trim` has it. */
+/** The index after leading white space: every character up to U+0020, as in Java's `trim`. */
 function startOf(text: string): number {
   let at = 0
   while (text.charCodeAt(at) <= space) at++
   return at
 }
 
-/** Where the text ends before white space. */
+/** The index of trailing white space. */
 function endOf(text: string): number {
   let at = text.length
   while (text.charCodeAt(at - 1) <= space) at--

@@ -9,7 +9,7 @@ import { regexFunctions } from './regex.ts'
 import { stringFunctions } from './string.ts'
 import { timeFunctions } from './time.ts'
 
-/** Every function of the language that there is, by its name in lower case. */
+/** Every function of the language, by its name in lower case. */
 export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
   [
     ...messageFunctions,
@@ -24,7 +24,7 @@ export const functionTable: ReadonlyMap<string, SqlFunction> = new Map(
   ].map((spec) => [spec.name.toLowerCase(), spec]),
 )
 
-/** The function that a call names, in any case. */
+/** The function of this name, in any letter case. */
 export function findFunction(name: string): SqlFunction | undefined {
   return functionTable.get(name.toLowerCase())
 }

@@ -1,6 +1,6 @@
 /**
- * Times as text, and back. Patterns and zones are compiled once and kept: what a message brings as
- * a pattern costs no more than the bound of the caches.
+ * Functions that write times as text and read them. Compiled patterns and zones are cached; the
+ * bounds of the caches also bound the memory for patterns that messages bring.
  */
 import { Decimal } from 'decimal.js'
 import { spendDigits, toInt, toText } from '../values/conversions.ts'
@@ -31,11 +31,11 @@ import { spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
 import type { SqlFunction } from './function.ts'
 
-/** Patterns, and zones by id, that are kept compiled. */
+/** Compiled patterns and zones that are cached. */
 const patternsMax = 256
 const zonesMax = 64
 
-/** Milliseconds since 1970 that Java's long holds. */
+/** The greatest milliseconds since 1970 in Java's long. */
 const epochMsMax = new ExactDecimal('9223372036854775807')
 const epochMsMin = new ExactDecimal('-9223372036854775808')
 
@@ -62,16 +62,16 @@ const readers = createBoundedMap<string, ReadText | undefined>(patternsMax)
 const zones = createBoundedMap<string, Zone | undefined>(zonesMax)
 
 /**
- * Of making a zone, of looking up the changes of one of its years, and of a pattern's character.
+ * The steps for making a zone, for finding the changes of one year, and per pattern character.
  */
 const zoneSteps = 3_000
 const yearSteps = 5_000
 const patternSteps = { compiling: 100, running: 2 }
 
-/** UTF-16 units of the id of a zone: none is longer. */
+/** UTF-16 units of the longest zone id. */
 const zoneIdLengthMax = 100
 
-/** `parse_time(pattern, milliseconds[, zone])`: a moment as the clocks of a zone show it. */
+/** `parse_time(pattern, milliseconds[, zone])`: writes a moment in the local time of a zone. */
 function parseTime(values: readonly Value[], dialect: Dialect, work: Work): Value {
   const [pattern, ms, zoneId] = values
   spendDigits(work, ms)
@@ -92,7 +92,7 @@ function parseTime(values: readonly Value[], dialect: Dialect, work: Work): Valu
   return madeText(text, work)
 }
 
-/** `time_to_epoch(text, pattern)`: the milliseconds since 1970 of a moment in a text. */
+/** `time_to_epoch(text, pattern)`: reads a moment as milliseconds since 1970. */
 function timeToEpoch(text: Value, pattern: Value, dialect: Dialect, work: Work): Value {
   const momentText = toText(text, dialect, work)
   const patternText = toText(pattern, dialect, work)
@@ -106,7 +106,7 @@ function timeToEpoch(text: Value, pattern: Value, dialect: Dialect, work: Work):
   return moment && epochMsOf(moment)
 }
 
-/** Texts that are too long to be patterns are not looked for: the caches keep their keys. */
+/** Texts that are too long for a pattern are not looked up, because the caches store their keys. */
 function compiled<Pattern>(
   cache: BoundedMap<string, Pattern | undefined>,
   text: string,
@@ -134,7 +134,7 @@ function momentOf(number: SqlNumber | undefined): DayTime | undefined {
   }
 }
 
-/** Undefined beyond Java's long. */
+/** The milliseconds; Undefined beyond Java's long. */
 function epochMsOf({ epochDay, msOfDay }: DayTime): Value {
   const ms = epochDay * msPerDay + msOfDay
   if (Number.isSafeInteger(ms)) return numberFromInteger(ms)

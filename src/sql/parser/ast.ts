@@ -1,15 +1,15 @@
 /**
- * The tree of a statement. Two normal forms keep it free of depth that the text does not have:
- * a `binary` node folds its steps from the left, so its `first` is never itself a `binary` node,
- * and a `logical` node's first operand is never a `logical` node of the same operator.
- * Brackets leave no node behind.
+ * The syntax tree of a statement. Two normal forms keep the tree from being deeper than the text:
+ * the `first` of a `binary` node is never a `binary` node, because its steps are applied from the
+ * left, and the first operand of a `logical` node is never a `logical` node of the same operator.
+ * Brackets have no node.
  */
 export type UnaryOperator = '-' | '+' | 'NOT'
 export type BinaryOperator =
   '+' | '-' | '*' | '/' | '%' | '=' | '<>' | '<' | '<=' | '>' | '>=' | 'IN' | 'NOT IN'
 export type LogicalOperator = 'AND' | 'OR'
 
-/** `at` is the offset in the text that a complaint about the node points to. */
+/** `at` is the offset in the text to which an error about the node points. */
 interface Node {
   readonly at: number
 }
@@ -34,10 +34,10 @@ export interface ObjectLiteral extends Node {
   readonly entries: readonly { readonly key: string; readonly value: Expression }[]
 }
 
-/** An attribute of the payload, or of the element that a nested query looks at. */
+/** An attribute of the payload, or of the element of a nested query. */
 interface Path extends Node {
   readonly kind: 'path'
-  /** At least one. */
+  /** At least one name. */
   readonly names: readonly string[]
 }
 
@@ -51,7 +51,7 @@ interface Variable extends Node {
   readonly name: string
 }
 
-/** `.names` after something that is not a name: `@v.a.b`, `get(x, 0).a`, `(SELECT ...).a`. */
+/** `.names` after an expression: `@v.a.b`, `get(x, 0).a`, `(SELECT ...).a`. */
 interface Member extends Node {
   readonly kind: 'member'
   readonly object: Expression
@@ -60,7 +60,7 @@ interface Member extends Node {
 
 export interface Call extends Node {
   readonly kind: 'call'
-  /** As written; functions are found in any case. */
+  /** The name as written. Functions are found in any letter case. */
   readonly name: string
   readonly arguments: readonly Expression[]
 }
@@ -93,7 +93,7 @@ export interface Binary extends Node {
 export interface Logical extends Node {
   readonly kind: 'logical'
   readonly operator: LogicalOperator
-  /** At least two, decided from the left. */
+  /** At least two operands, evaluated from the left. */
   readonly operands: readonly Expression[]
 }
 
@@ -137,24 +137,24 @@ export type Expression =
   | Exists
   | Subselect
 
-/** One thing that SELECT lists. */
+/** One item of SELECT. */
 export type Item =
   /** `*`: all members of the payload. */
   | { readonly kind: 'all'; readonly at: number }
   /**
    * `a.b.*`, or an object literal without alias: the members of the object become members of the
-   * output; a value that is no object adds nothing.
+   * output. Any other value adds nothing.
    */
   | { readonly kind: 'spread'; readonly at: number; readonly expression: Expression }
   | {
       readonly kind: 'named'
       readonly at: number
       readonly expression: Expression
-      /** Where in the output: `AS a.b` is ['a', 'b']. */
+      /** The path in the output: `AS a.b` is ['a', 'b']. */
       readonly target: readonly string[]
     }
 
-/** What SELECT makes: an object of items, or one bare value. */
+/** The output of SELECT: an object of items, or one value. */
 export type Selection =
   | { readonly kind: 'items'; readonly items: readonly Item[] }
   | { readonly kind: 'value'; readonly expression: Expression }

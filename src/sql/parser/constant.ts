@@ -1,7 +1,7 @@
 import type { Expression } from './ast.ts'
 import { unreachable } from '../../base/unreachable.ts'
 
-/** Whether an expression is made of literals only: its value is the same for every message. */
+/** Whether an expression consists of literals, so that its value never depends on a message. */
 export function isConstant(expression: Expression): boolean {
   switch (expression.kind) {
     case 'number':

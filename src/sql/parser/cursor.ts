@@ -5,11 +5,11 @@ import { syntaxError } from './syntax-error.ts'
 import { createOperatorReader } from './operators.ts'
 import type { OperatorReader } from './operators.ts'
 
-/** Brackets, calls, literals with brackets, CASEs and nested queries within one another. */
+/** The greatest depth of brackets, calls, literals with brackets, CASE and nested queries. */
 const depthMax = 64
 
 /**
- * Words of other SQL dialects that people try: named in the message instead of just "unexpected".
+ * Words of other SQL dialects that people try. The error message names them.
  */
 const foreignWords: ReadonlySet<string> = new Set(
   (
@@ -19,29 +19,29 @@ const foreignWords: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
-/** The rules that contain one another, handed to each of their files by way of the cursor. */
+/** The grammar rules that contain each other. The cursor makes them available to every file. */
 export interface Grammar {
   expression(cursor: Cursor): Expression
-  /** An expression, or `*` where the whole payload may stand as a value. */
+  /** Parses an expression, or `*` where the whole payload may stand as a value. */
   expressionOrStar(cursor: Cursor): Expression
   query(cursor: Cursor): Query
 }
 
-/** A place in a text, moving forward only. */
+/** A position in a text that moves only forward. */
 export interface Cursor {
   readonly text: string
   readonly grammar: Grammar
   readonly operators: OperatorReader
-  /** The token `ahead` places after the next one, without taking it. */
+  /** The token `ahead` tokens after the next one, without taking it. */
   peek(ahead?: number): Token
   next(): Token
   /** Takes the next token if it is this keyword or symbol. */
   accept(keyword: string): Token | undefined
-  /** Takes this keyword or symbol, or fails with what was wanted, e.g. "')' to close the call". */
+  /** Takes this keyword or symbol, or fails naming what is missing: "')' to close the call". */
   expect(keyword: string, wanted: string): Token
   /** Runs `parse` one level deeper. @throws SluiceError when the text nests too deeply */
   nested<T>(opening: Token, parse: () => T): T
-  /** @throws SluiceError always: the next token is not what was wanted */
+  /** Reports that the next token is not the expected one. @throws SluiceError always */
   unexpected(wanted: string): never
   /** @throws SluiceError always */
   fail(at: number, problem: string): never

@@ -1,5 +1,5 @@
 /**
- * Expressions: OR and AND by descent, the operators that bind closer by `operators.ts`.
+ * Parses expressions: OR and AND by descent, and tighter operators with `operators.ts`.
  *
  *   expression := conjunction { OR conjunction }
  *   conjunction := run { AND run }
@@ -12,7 +12,7 @@ import type { Cursor } from './cursor.ts'
 import { parsePrimary } from './primaries.ts'
 import { parseMembers } from './names.ts'
 
-/** NOTs and signs in a row. */
+/** The most NOTs and signs in a row. */
 const prefixesMax = 64
 
 const binaryOperators: ReadonlyMap<string, BinaryOperator> = new Map<string, BinaryOperator>([

@@ -1,7 +1,7 @@
 /**
- * Text to tokens, one at a time: an expression inside a template ends at its `}`, and what follows
- * there is not SQL. So nothing is read ahead that the parser did not ask for, and what cannot be a
- * token is a token of kind `invalid`, which fails only when the parser comes to it.
+ * Splits a text into tokens, one at a time. An expression in a template ends at its `}`, and the
+ * text after it is not SQL. The lexer therefore never reads ahead of the parser, and text that is
+ * not a token becomes an `invalid` token, which fails only when the parser takes it.
  */
 type TokenKind = 'word' | 'number' | 'string' | 'variable' | 'symbol' | 'end' | 'invalid'
 
@@ -11,11 +11,11 @@ export interface Token {
   readonly start: number
   readonly end: number
   /**
-   * A string's content, a variable's name without `@`, what is wrong with an invalid token; of any
-   * other kind the text itself.
+   * The content of a string, the name of a variable without `@`, the problem of an invalid token,
+   * or the text of any other token.
    */
   readonly text: string
-  /** Words in upper case, symbols as they are, else ''. What the grammar compares with. */
+  /** The text that the grammar compares: words in upper case, symbols unchanged, otherwise ''. */
   readonly keyword: string
 }
 
@@ -25,7 +25,7 @@ const variablePattern = /@[A-Za-z0-9_]+/y
 const numberPattern = /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const symbolPattern = /<>|<=|>=|!=|[-+*/%=<>()[\]{},.:]/y
 
-/** Openings that look like SQL of other engines, with what to say about them. */
+/** Beginnings of other SQL dialects, with the problem to report. */
 const foreignSymbols: readonly (readonly [string, string])[] = [
   ['--', 'comments are not part of AWS IoT SQL'],
   ['/*', 'comments are not part of AWS IoT SQL'],
@@ -36,7 +36,7 @@ const foreignSymbols: readonly (readonly [string, string])[] = [
   ['`', 'names are not quoted in AWS IoT SQL: use get(object, "name") for other keys'],
 ]
 
-/** Reads the token at or after `offset`. Never fails and never reads past the end of the token. */
+/** Reads the token at or after `offset`. It never fails and never reads beyond the token. */
 export function readToken(text: string, offset: number): Token {
   space.lastIndex = offset
   space.test(text)
@@ -83,7 +83,7 @@ function readNumber(text: string, start: number): Token | undefined {
   return token('invalid', start, found.end + glued.length, problem, '')
 }
 
-/** A string in either quote; a doubled quote inside stands for one, a backslash for itself. */
+/** Reads a string in either kind of quotes. A doubled quote stands for one quote. */
 function readString(text: string, start: number, quote: string): Token {
   let close = text.indexOf(quote, start + 1)
   let isDoubled = false

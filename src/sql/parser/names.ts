@@ -1,15 +1,15 @@
-/** Names in paths and aliases, and the words that cannot be one. */
+/** Names in paths and aliases, and the words that cannot be names. */
 import type { Expression } from './ast.ts'
 import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
 
-/** Words that end or join operands: an attribute of such a name needs `get(*, 'name')`. */
+/** Words that end or join operands. An attribute with such a name needs `get(*, 'name')`. */
 const reservedAsAttribute: ReadonlySet<string> = new Set(
   'SELECT FROM WHERE AS AND OR NOT IN'.split(' '),
 )
 const reservedAsAlias: ReadonlySet<string> = new Set('SELECT FROM WHERE AS'.split(' '))
 
-/** What can follow a complete operand and cannot begin one. */
+/** Tokens that can follow a complete operand and cannot begin one. */
 const afterOperand: ReadonlySet<string> = new Set(
   ', ) ] } . / % = <> != < <= > >= FROM WHERE AS AND OR IN'.split(' '),
 )
@@ -18,23 +18,23 @@ export function canBeAttribute(token: Token): boolean {
   return token.kind === 'word' && !reservedAsAttribute.has(token.keyword)
 }
 
-/** Whether an operand is complete before this token: tells a keyword from an attribute. */
+/** Whether an operand is complete before this token, which distinguishes keyword and attribute. */
 export function endsOperand(token: Token): boolean {
   return token.kind === 'end' || afterOperand.has(token.keyword)
 }
 
-/** Whether `.*` comes next: all members of the object before it, as an item of SELECT. */
+/** Whether `.*` comes next: an item of SELECT with all members of the object before it. */
 export function isAllMembers(cursor: Cursor): boolean {
   return cursor.peek().keyword === '.' && cursor.peek(1).keyword === '*'
 }
 
-/** Names of one path, or of one alias: objects are as deep as that. */
+/** The most names of one path or alias, which bounds the depth of objects. */
 const namesMax = 64
 
 /**
- * `.a.b` after what has been read, up to `.*`; any word may be a member's name.
+ * Reads `.a.b` up to `.*`. Any word may be the name of a member.
  *
- * @param names those that have been read of the path; more are added
+ * @param names the names of the path so far; further ones are appended
  */
 export function parseMemberNames(cursor: Cursor, ...names: string[]): string[] {
   while (!isAllMembers(cursor) && cursor.accept('.') !== undefined) {
@@ -51,13 +51,13 @@ export function parseMemberNames(cursor: Cursor, ...names: string[]): string[] {
   return names
 }
 
-/** The object itself, or a member of it when `.names` follow. */
+/** The object itself, or a member of it when `.name` follows. */
 export function parseMembers(cursor: Cursor, object: Expression): Expression {
   const names = parseMemberNames(cursor)
   return names.length === 0 ? object : { kind: 'member', at: object.at, object, names }
 }
 
-/** What follows AS: `name` or `name.name...`. */
+/** Reads the alias after AS: `name` or `name.name...`. */
 export function parseAlias(cursor: Cursor): string[] {
   const token = cursor.peek()
   if (token.kind === 'string') {

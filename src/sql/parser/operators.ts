@@ -1,23 +1,24 @@
 /**
- * Order of operators, by node-sql-parser. This is the only file that imports it.
+ * Orders operators with node-sql-parser. This is the only file that imports the library.
  *
- * It never sees a rule's text: a run of operators between brackets is handed to it as a shape, in
- * which every operand is the same placeholder (`NOT '' >= '' + '' * ''`), and the tree that it
- * gives back is filled with the operands from left to right. `==` and `!=` of its dialect rank like
- * comparisons and have no other use here, so they stand for IN and NOT IN. AND, OR and brackets
- * never come here: it associates the first two wrongly and takes exponential time over the last.
+ * The library never sees the text of a rule. A run of operators between brackets is passed as a
+ * shape in which every operand is the same placeholder (`NOT '' >= '' + '' * ''`), and the
+ * resulting tree is filled with the operands from left to right. `==` and `!=` of its dialect have
+ * the precedence of comparisons and no other use here, so they stand for IN and NOT IN. AND, OR and
+ * brackets are never passed: the library associates AND and OR wrongly and takes exponential time
+ * for brackets.
  */
 import sqlite from 'node-sql-parser/build/sqlite.js'
 import type { BinaryOperator, BinaryStep, Expression, UnaryOperator } from './ast.ts'
 import { unreachable } from '../../base/unreachable.ts'
 
-/** A run as the parser met it: prefixes, operands and binary operators in order of the text. */
+/** A run of operators: prefixes, operands and binary operators in the order of the text. */
 export type RunPart =
   | { readonly kind: 'prefix'; readonly operator: UnaryOperator; readonly at: number }
   | { readonly kind: 'operator'; readonly operator: BinaryOperator; readonly at: number }
   | { readonly kind: 'operand'; readonly expression: Expression }
 
-/** Puts a run in order. Undefined when the library cannot: the run is too long or not a run. */
+/** Orders a run. Undefined when the library cannot, because the run is too long or invalid. */
 export type OperatorReader = (run: readonly RunPart[]) => Expression | undefined
 
 type ShapeTree =
@@ -25,7 +26,7 @@ type ShapeTree =
   | { readonly kind: 'prefix'; readonly operand: ShapeTree }
   | { readonly kind: 'chain'; readonly first: ShapeTree; readonly rest: readonly ShapeTree[] }
 
-/** An empty string: among operands that the library knows, the one that it reads fastest. */
+/** The placeholder: the operand that the library parses fastest. */
 const placeholder = "''"
 const spellings: Readonly<Record<BinaryOperator, string>> = {
   '+': '+',
@@ -45,7 +46,7 @@ const spellings: Readonly<Record<BinaryOperator, string>> = {
 const binarySpellings: ReadonlySet<string> = new Set(Object.values(spellings))
 const unarySpellings: ReadonlySet<string> = new Set<UnaryOperator>(['NOT', '-', '+'])
 
-/** A reader for one text: it asks the library once for each shape that occurs in it. */
+/** Makes the function for one text. It calls the library once for each shape in the text. */
 export function createOperatorReader(): OperatorReader {
   const parser = new sqlite.Parser()
   const trees = new Map<string, ShapeTree>()
@@ -73,7 +74,7 @@ function spellingOf(part: RunPart): string {
   return part.kind === 'prefix' ? part.operator : spellings[part.operator]
 }
 
-/** The library's answer to `SELECT <shape>`, every node of it checked. */
+/** The library's tree of `SELECT <shape>`, with every node checked. */
 function readShape(ast: unknown): ShapeTree {
   const select = Array.isArray(ast) && ast.length === 1 ? (ast[0] as unknown) : ast
   const { type, columns } = record(select)
@@ -86,7 +87,7 @@ function readShape(ast: unknown): ShapeTree {
 function readNode(value: unknown): ShapeTree {
   const rights: unknown[] = []
   let node = record(value)
-  // The left spine is as long as the run, so it is walked; the rest is as deep as precedence goes.
+  // A loop walks the left side, which is as long as the run. Recursion is as deep as precedence.
   while (node['type'] === 'binary_expr') {
     if (!binarySpellings.has(String(node['operator']))) throw notAsExpected()
     rights.push(node['right'])
@@ -116,7 +117,7 @@ function notAsExpected(): Error {
   return new Error('node-sql-parser answered with a node that a run of operators cannot give')
 }
 
-/** Takes the parts in order of the text: operators and operands come in the same order as nodes. */
+/** Hands out the parts in the order of the text, which is also the order of the nodes. */
 function fill(tree: ShapeTree, parts: Iterator<RunPart>): Expression {
   switch (tree.kind) {
     case 'operand': {

@@ -1,11 +1,11 @@
-/** Operands: literals, names, calls, CASE, and everything in brackets. */
+/** Parses operands: literals, names, calls, CASE, and expressions in brackets. */
 import type { CaseBranch, Expression } from './ast.ts'
 import type { Token } from './lexer.ts'
 import type { Cursor } from './cursor.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { canBeAttribute, endsOperand, parseMemberNames, parseMembers } from './names.ts'
 
-/** @throws SluiceError SqlParseException when no operand begins here */
+/** Parses an operand. @throws SluiceError SqlParseException when no operand begins here */
 export function parsePrimary(cursor: Cursor): Expression {
   const token = cursor.peek()
   const at = token.start
@@ -55,7 +55,7 @@ function parseRound(cursor: Cursor): Expression {
   })
 }
 
-/** An expression, `*`, or a nested query, which needs no brackets besides those around it. */
+/** An expression, `*`, or a nested query, which needs no further brackets. */
 function parseArgument(cursor: Cursor): Expression {
   const token = cursor.peek()
   return token.keyword === 'SELECT'

@@ -1,5 +1,5 @@
 /**
- * SELECT: what the statement and its nested queries have in common, and the nested query itself.
+ * Parses SELECT, of the statement and of nested queries, and nested queries as a whole.
  */
 import type { Expression, Item, Query, Selection } from './ast.ts'
 import type { Token } from './lexer.ts'
@@ -7,7 +7,7 @@ import type { Cursor } from './cursor.ts'
 import { endsOperand, isAllMembers, parseAlias } from './names.ts'
 import { parsePrimary } from './primaries.ts'
 
-/** `SELECT [VALUE] item, ...`, from the word SELECT on. A comma after the last item is taken. */
+/** Parses `SELECT [VALUE] item, ...`. A comma after the last item is allowed. */
 export function parseSelection(cursor: Cursor): Selection {
   cursor.expect('SELECT', 'SELECT')
   if (isValueKeyword(cursor)) {
@@ -32,9 +32,9 @@ export function parseSelection(cursor: Cursor): Selection {
 }
 
 /**
- * VALUE is a keyword where a value follows and the name of an attribute otherwise. Before a sign or
- * a star either may be meant: `VALUE -x` and `VALUE *` are the keyword, `value - x` is a
- * difference.
+ * Whether VALUE is the keyword: it is when a value follows, and an attribute otherwise. Before a
+ * sign or a star both are possible: in `VALUE -x` and `VALUE *` it is the keyword, in `value - x`
+ * an attribute.
  */
 function isValueKeyword(cursor: Cursor): boolean {
   const [word, following] = [cursor.peek(), cursor.peek(1)]
@@ -46,7 +46,7 @@ function isValueKeyword(cursor: Cursor): boolean {
   return true
 }
 
-/** Whether two words in a row cannot be an attribute and what follows it. */
+/** Whether two words in a row cannot be an attribute and its continuation. */
 function beginsName(token: Token): boolean {
   return (token.kind === 'word' || token.kind === 'variable') && !endsOperand(token)
 }
@@ -67,7 +67,7 @@ function parseItem(cursor: Cursor): Item {
   return { kind: 'named', at, expression, target: [name] }
 }
 
-/** What `.*` may follow; the guide does not have it, but deployed rules do. */
+/** Expressions that `.*` may follow. Deployed rules use it, although the guide does not name it. */
 function hasMembers({ kind }: Expression): boolean {
   return kind === 'path' || kind === 'member' || kind === 'variable' || kind === 'call'
 }
@@ -81,14 +81,14 @@ function parseAllMembers(cursor: Cursor, object: Expression): Item {
   return { kind: 'spread', at: object.at, expression: object }
 }
 
-/** The name of an item without alias; an expression that has none goes by its own text. */
+/** The name of an item without alias: its last name, or the text of the expression. */
 function nameOf(expression: Expression): string | undefined {
   if (expression.kind === 'path' || expression.kind === 'member') return expression.names.at(-1)
   if (expression.kind === 'variable' || expression.kind === 'call') return expression.name
   return expression.kind === 'cast' ? 'cast' : undefined
 }
 
-/** `SELECT ... FROM source [AS alias] [WHERE condition]` inside an expression. */
+/** Parses `SELECT ... FROM source [AS alias] [WHERE condition]` inside an expression. */
 export function parseQuery(cursor: Cursor): Query {
   const at = cursor.peek().start
   const selection = parseSelection(cursor)
@@ -113,7 +113,7 @@ function parseElementAlias(cursor: Cursor): string {
   return name
 }
 
-/** `[WHERE condition]`. */
+/** Parses `[WHERE condition]`. */
 export function parseWhere(cursor: Cursor): Expression | undefined {
   if (cursor.accept('WHERE') === undefined) return undefined
   if (cursor.peek().keyword === 'EXISTS' && cursor.peek(1).kind === 'end') {

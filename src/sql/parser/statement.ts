@@ -1,4 +1,4 @@
-/** The statement: `[SET @a = x, ...] SELECT ... [FROM 'topic filter'] [WHERE condition]`. */
+/** Parses `[SET @a = x, ...] SELECT ... [FROM 'topic filter'] [WHERE condition]`. */
 import type { Assignment, Expression, Statement } from './ast.ts'
 import type { Cursor, Grammar } from './cursor.ts'
 import { createCursor } from './cursor.ts'
@@ -38,7 +38,7 @@ export function parseStatement(text: string, read: typeof readToken = readToken)
   return { assignments, selection, topicFilter, where }
 }
 
-/** An expression inside a longer text; `end` is the offset of the token after it. */
+/** Parses an expression inside a longer text; `end` is the offset of the token after it. */
 export function parseExpressionAt(
   text: string,
   start: number,
@@ -80,7 +80,7 @@ function parseFrom(cursor: Cursor): Statement['topicFilter'] {
   return { text: token.text, at: token.start }
 }
 
-/** Whether a keyword stands in the rest of the text; only asked when the text is wrong already. */
+/** Whether the rest of the text has a keyword. Called only after a syntax error. */
 function comesLater(cursor: Cursor, keyword: string): boolean {
   for (let ahead = 1; ; ahead++) {
     const token = cursor.peek(ahead)

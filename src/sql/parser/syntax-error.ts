@@ -1,13 +1,13 @@
 import { SluiceError } from '../../base/errors.ts'
 
-/** Characters of the offending line that a message shows; longer lines are cut around the caret. */
+/** Characters of the line that a message shows. Longer lines are cut around the caret. */
 const shownColumnsMax = 100
 
 /**
- * The error of a text that is not AWS IoT SQL: what is wrong, where, and the line with a caret.
+ * The error of a text that is not AWS IoT SQL: the problem, its place, and the line with a caret.
  *
  * @param text the whole text that was read
- * @param offset where in it, in UTF-16 units from 0
+ * @param offset of the problem, in UTF-16 units from 0
  * @param problem one sentence without a full stop
  * @returns a SqlParseException whose details carry `line` and `column`, both counted from 1
  */
@@ -31,7 +31,7 @@ export function placeIn(text: string, offset: number): { line: number; column: n
   return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') }
 }
 
-/** The part of a line to show, and how many characters of it stand before the caret. */
+/** The part of a line to show, and the number of its characters before the caret. */
 function cutAround(line: string, index: number): { shown: string; caretAt: number } {
   const plain = line.replace(/\s/g, ' ')
   if (plain.length <= shownColumnsMax)
@@ -43,7 +43,7 @@ function cutAround(line: string, index: number): { shown: string; caretAt: numbe
   return { shown: head + cut + tail, caretAt: head.length + widthOf(cut, index - from) }
 }
 
-/** Code points before an index: a pair of surrogates takes one column of the screen. */
+/** The code points before an index: a surrogate pair takes one column on the screen. */
 function widthOf(line: string, index: number): number {
   return Array.from(line.slice(0, index)).length
 }

@@ -13,10 +13,10 @@ import type { Dialect } from './dialect.ts'
 
 /** Significant digits of an Int or a Decimal. */
 export const digitsMax = 34
-/** The largest exponent of a Decimal: 1E-999 to 9.99E999. */
+/** The greatest exponent of a Decimal: 1E-999 to 9.99E999. */
 const exponentMax = 999
 
-/** The decimals of the language: 34 digits, rounded half to even, any exponent when printed. */
+/** The decimals of the language: 34 digits, rounded half to even, with any exponent. */
 export const ExactDecimal = Decimal.clone({
   defaults: true,
   precision: digitsMax,
