@@ -1,7 +1,17 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
@@ -72,7 +82,13 @@ export async function createReader(options: {
 }): Promise<Reader> {
   const outside = await mkdtemp(path.join(os.tmpdir(), 'sluice-reader-'))
   const folder = path.join(outside, 'work')
-  await (options.isCheckout ? copyCheckout(folder) : installPackage(folder))
+  const remove = () => rm(outside, { recursive: true, force: true, maxRetries: 3 })
+  try {
+    await (options.isCheckout ? copyCheckout(folder) : installPackage(folder))
+  } catch (thrown) {
+    await remove()
+    throw thrown
+  }
   const stateFile = path.join(outside, 'state.sh')
   await writeFile(stateFile, '')
   // curl fails where a server refuses, so that a refusal is seen.
@@ -123,7 +139,7 @@ export async function createReader(options: {
       for (const run of running) run.kill()
       await Promise.all([...running].map((run) => run.ended))
       network?.close()
-      await rm(outside, { recursive: true, force: true, maxRetries: 3 })
+      await remove()
     },
   }
 }
@@ -194,18 +210,22 @@ function follow(child: ChildProcess): Run {
   }
 }
 
-/** What a fresh clone has after its first `npm start`, whose packages and bundles are there. */
+/** What a clone has after its first `npm start`, but for its tests, which other tests write to. */
 async function copyCheckout(folder: string): Promise<void> {
   await mkdir(folder)
-  const apart = new Set(['node_modules', '.git', 'data', 'lab-data', 'coverage', 'policies'])
-  for (const name of await readdir(root)) {
-    if (apart.has(name)) continue
-    await cp(path.join(root, name), path.join(folder, name), {
-      recursive: true,
-    })
+  const { files } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8')) as {
+    readonly files: readonly string[]
   }
-  // Newer than the sources: what is built is not built again.
-  await utimes(path.join(folder, 'dist/main.js'), new Date(), new Date())
+  const ofPackage = files.filter((name) => !name.startsWith('!'))
+  const ofBuild = (await readdir(root)).filter((name) =>
+    /^(src|scripts|package.*\.json|tsconfig.*\.json)$/.test(name),
+  )
+  for (const name of [...ofPackage, ...ofBuild]) {
+    await cp(path.join(root, name), path.join(folder, name), { recursive: true })
+  }
+  // Newer than the sources, so that it is not built again.
+  const later = new Date(Date.now() + 1000)
+  await utimes(path.join(folder, 'dist/main.js'), later, later)
   await symlink(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
 }
 
