@@ -93,7 +93,7 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
   const signal = options.signal
     ? AbortSignal.any([options.signal, stopping.signal])
     : stopping.signal
-  const reads = createKinesisReads(accessOf(options), stream)
+  const reads = createKinesisReads(accessOf(options), stream, { clock })
   const application = options.application ?? defaults.application
   const dependencies = { reads, clock, logger }
   let close = async () => reads.close()

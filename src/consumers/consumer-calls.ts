@@ -7,7 +7,10 @@ import {
 } from '@aws-sdk/client-kinesis'
 import type { KinesisClientConfig, SubscribeToShardEventStream } from '@aws-sdk/client-kinesis'
 import { NodeHttp2Handler } from '@smithy/node-http-handler'
+import type { Clock } from '../base/clock.ts'
 import { consumerOf, given } from './kinesis-shapes.ts'
+import { limitedCall } from './limited-call.ts'
+import type { CallLimits } from './limited-call.ts'
 import type { ShardPosition } from './shard-reader.ts'
 
 /** The calls of enhanced fan-out. Each call is one attempt. */
@@ -18,12 +21,15 @@ export interface ConsumerCalls {
     from: ShardPosition,
     signal: AbortSignal,
   ): Promise<AsyncIterable<SubscribeToShardEventStream>>
-  registerConsumer(name: string): Promise<RegisteredConsumer>
-  describeConsumer(consumer: {
-    readonly name: string
-    readonly arn?: string
-  }): Promise<RegisteredConsumer>
-  deregisterConsumer(consumerArn: string): Promise<void>
+  registerConsumer(name: string, signal?: AbortSignal): Promise<RegisteredConsumer>
+  describeConsumer(consumer: NamedConsumer, signal?: AbortSignal): Promise<RegisteredConsumer>
+  deregisterConsumer(consumerArn: string, signal?: AbortSignal): Promise<void>
+}
+
+interface NamedConsumer {
+  readonly name: string
+  /** Takes precedence over the name. */
+  readonly arn?: string | undefined
 }
 
 interface RegisteredConsumer {
@@ -31,64 +37,106 @@ interface RegisteredConsumer {
   readonly status: string
 }
 
-/** A subscription sends an event every five seconds; one that is silent for so long is lost. */
-const silenceMaxMs = 20_000
+/** Makes a call with the time limit of all calls. */
+type LimitedCall = <Answer>(
+  call: (signal: AbortSignal) => Promise<Answer>,
+  signal: AbortSignal | undefined,
+) => Promise<Answer>
 
-/** @param config the configuration of the client for subscriptions, made at the first one */
+interface ConsumerCallsDependencies {
+  readonly clock: Clock
+  readonly client: KinesisClient
+  readonly limited: LimitedCall
+  readonly streamArn: (signal: AbortSignal | undefined) => Promise<string>
+}
+
+interface ConsumerCallsOptions {
+  /** The configuration of the client for subscriptions, which is made at the first one. */
+  readonly config: KinesisClientConfig
+  /** A subscription without an event for so long is lost: the service sends one every 5 seconds. */
+  readonly silenceMsMax: number
+}
+
 export function createConsumerCalls(
-  client: KinesisClient,
-  config: KinesisClientConfig,
-  streamArn: () => Promise<string>,
+  { clock, client, limited, streamArn }: ConsumerCallsDependencies,
+  { config, silenceMsMax }: ConsumerCallsOptions,
 ): ConsumerCalls & { close(): void } {
   let subscriber: KinesisClient | undefined
   return {
-    async subscribeToShard(
-      subscription: { readonly consumerArn: string; readonly shardId: string },
-      from: ShardPosition,
-      signal: AbortSignal,
-    ) {
+    async subscribeToShard({ consumerArn, shardId }, from, signal) {
       subscriber ??= createSubscriber(config)
-      const { EventStream } = await subscriber.send(
-        new SubscribeToShardCommand({
-          ConsumerARN: subscription.consumerArn,
-          ShardId: subscription.shardId,
-          StartingPosition: {
-            Type: from.type,
-            ...('sequenceNumber' in from && { SequenceNumber: from.sequenceNumber }),
-            ...('timestampMs' in from && { Timestamp: new Date(from.timestampMs) }),
-          },
-        }),
-        { abortSignal: signal },
+      const subscribing = subscriber
+      const ended = new AbortController()
+      const command = new SubscribeToShardCommand({
+        ConsumerARN: consumerArn,
+        ShardId: shardId,
+        StartingPosition: {
+          Type: from.type,
+          ...('sequenceNumber' in from && { SequenceNumber: from.sequenceNumber }),
+          ...('timestampMs' in from && { Timestamp: new Date(from.timestampMs) }),
+        },
+      })
+      const { EventStream } = await limited(
+        (limit) =>
+          subscribing.send(command, { abortSignal: AbortSignal.any([limit, ended.signal]) }),
+        signal,
       )
-      return given(EventStream, 'EventStream')
+      const events = given(EventStream, 'EventStream')
+      return untilSilent(clock, events, { timeoutMs: silenceMsMax, signal }, () => ended.abort())
     },
-    async registerConsumer(name: string) {
-      const { Consumer } = await client.send(
-        new RegisterStreamConsumerCommand({ StreamARN: await streamArn(), ConsumerName: name }),
-      )
-      return consumerOf(Consumer)
-    },
-    async describeConsumer({ name, arn }: { readonly name: string; readonly arn?: string }) {
-      const { ConsumerDescription } = await client.send(
-        new DescribeStreamConsumerCommand(
+    registerConsumer: (name, signal) =>
+      limited(async (abortSignal) => {
+        const reference = { StreamARN: await streamArn(abortSignal), ConsumerName: name }
+        const command = new RegisterStreamConsumerCommand(reference)
+        const { Consumer } = await client.send(command, { abortSignal })
+        return consumerOf(Consumer)
+      }, signal),
+    describeConsumer: ({ name, arn }, signal) =>
+      limited(async (abortSignal) => {
+        const reference =
           arn === undefined
-            ? { StreamARN: await streamArn(), ConsumerName: name }
-            : { ConsumerARN: arn },
-        ),
-      )
-      return consumerOf(ConsumerDescription)
-    },
-    async deregisterConsumer(consumerArn: string) {
-      await client.send(new DeregisterStreamConsumerCommand({ ConsumerARN: consumerArn }))
-    },
+            ? { StreamARN: await streamArn(abortSignal), ConsumerName: name }
+            : { ConsumerARN: arn }
+        const command = new DescribeStreamConsumerCommand(reference)
+        const { ConsumerDescription } = await client.send(command, { abortSignal })
+        return consumerOf(ConsumerDescription)
+      }, signal),
+    deregisterConsumer: (consumerArn, signal) =>
+      limited(async (abortSignal) => {
+        const command = new DeregisterStreamConsumerCommand({ ConsumerARN: consumerArn })
+        await client.send(command, { abortSignal })
+      }, signal),
     close: () => subscriber?.destroy(),
+  }
+}
+
+/**
+ * Yields events until the end of a subscription.
+ *
+ * @param end closes the connection; it is called in any case
+ * @throws Error named TimeoutError when no event comes for `timeoutMs`
+ */
+async function* untilSilent<Event>(
+  clock: Clock,
+  events: AsyncIterable<Event>,
+  limits: CallLimits,
+  end: () => void,
+): AsyncGenerator<Event, void> {
+  const iterator = events[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await limitedCall(clock, limits, () => iterator.next())
+      if (next.done) return
+      yield next.value
+    }
+  } finally {
+    end()
+    // The iterator may still wait for its next event: closing the connection ends that, too.
+    iterator.return?.().catch(() => undefined)
   }
 }
 
 /** SubscribeToShard needs HTTP/2; the other calls are cheaper over HTTP/1.1. */
 function createSubscriber(config: KinesisClientConfig): KinesisClient {
-  return new KinesisClient({
-    ...config,
-    requestHandler: new NodeHttp2Handler({ requestTimeout: silenceMaxMs }),
-  })
+  return new KinesisClient({ ...config, requestHandler: new NodeHttp2Handler() })
 }

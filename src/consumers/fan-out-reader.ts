@@ -114,24 +114,24 @@ export async function ensureConsumer(
   name: string,
   signal: AbortSignal,
 ): Promise<{ readonly arn: string; readonly isNew: boolean }> {
-  const { consumer, isNew } = await findOrRegister(reads, name)
+  const { consumer, isNew } = await findOrRegister(reads, name, signal)
   await untilActive({ reads, clock }, { name, arn: consumer.arn }, signal)
   return { arn: consumer.arn, isNew }
 }
 
-async function findOrRegister(reads: KinesisReads, name: string) {
+async function findOrRegister(reads: KinesisReads, name: string, signal: AbortSignal) {
   try {
-    const consumer = await reads.describeConsumer({ name })
+    const consumer = await reads.describeConsumer({ name }, signal)
     if (consumer.status !== 'DELETING') return { consumer, isNew: false }
   } catch (thrown) {
     if (nameOf(thrown) !== 'ResourceNotFoundException') throw thrown
   }
   try {
-    return { consumer: await reads.registerConsumer(name), isNew: true }
+    return { consumer: await reads.registerConsumer(name, signal), isNew: true }
   } catch (thrown) {
     // Another process registered it in between.
     if (nameOf(thrown) !== 'ResourceInUseException') throw thrown
-    return { consumer: await reads.describeConsumer({ name }), isNew: false }
+    return { consumer: await reads.describeConsumer({ name }, signal), isNew: false }
   }
 }
 
@@ -146,7 +146,7 @@ export async function untilActive(
 ): Promise<void> {
   const startedMs = clock.monotonicMs()
   while (!signal.aborted) {
-    const { status } = await reads.describeConsumer(consumer)
+    const { status } = await reads.describeConsumer(consumer, signal)
     if (status === 'ACTIVE') return
     if (clock.monotonicMs() - startedMs > activeWaitMsMax) {
       throw new Error(`the consumer ${consumer.name} is still ${status}`)

@@ -7,13 +7,19 @@ import {
 } from '@aws-sdk/client-kinesis'
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
+import { systemClock } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { createConsumerCalls } from './consumer-calls.ts'
 import type { ConsumerCalls } from './consumer-calls.ts'
 import type { KinesisAccess } from './kinesis-access.ts'
 import { given, shardOf } from './kinesis-shapes.ts'
+import { limitedCall } from './limited-call.ts'
 import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 
-/** All calls that read a stream. Each call is one attempt. */
+/**
+ * All calls that read a stream. Each call is one attempt with a time limit, after which it rejects
+ * with an error named TimeoutError; it also ends when its signal aborts.
+ */
 export interface KinesisReads extends ConsumerCalls {
   describeStream(signal?: AbortSignal): Promise<StreamIdentity>
   /** All shards whose records can still be read, open and closed. */
@@ -31,38 +37,58 @@ interface StreamIdentity {
   readonly createdMs: number
 }
 
+export interface KinesisReadsOptions {
+  readonly clock?: Clock | undefined
+  /** The time limit of each call, from connecting to the end of the response. */
+  readonly callTimeoutMs?: number | undefined
+  /** A subscription without an event for so long is lost: the service sends one every 5 seconds. */
+  readonly silenceMsMax?: number | undefined
+}
+
 const connectionTimeoutMs = 5_000
-const requestTimeoutMs = 30_000
+const callTimeoutMsDefault = 30_000
+const silenceMsMaxDefault = 20_000
 
 /** @param stream the name or the ARN of the stream */
-export function createKinesisReads(access: KinesisAccess, stream: string): KinesisReads {
-  const shared = { ...access, maxAttempts: 1 }
-  const client = new KinesisClient({
-    ...shared,
-    requestHandler: new NodeHttpHandler({
-      connectionTimeout: connectionTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-    }),
+export function createKinesisReads(
+  access: KinesisAccess,
+  stream: string,
+  options: KinesisReadsOptions = {},
+): KinesisReads {
+  const { clock = systemClock, callTimeoutMs: timeoutMs = callTimeoutMsDefault } = options
+  const config = { ...access, maxAttempts: 1 }
+  const requestHandler = new NodeHttpHandler({
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    throwOnRequestTimeout: true,
   })
+  const client = new KinesisClient({ ...config, requestHandler })
   const isArn = stream.startsWith('arn:')
   const reference = isArn ? { StreamARN: stream } : { StreamName: stream }
-  let identity: Promise<StreamIdentity> | undefined
 
-  const describeStream = async (signal?: AbortSignal) => {
-    const { StreamDescriptionSummary: found } = await client.send(
-      new DescribeStreamSummaryCommand(reference),
-      optionsOf(signal),
-    )
-    const arn = given(found?.StreamARN, 'StreamARN')
-    return { arn, createdMs: found?.StreamCreationTimestamp?.getTime() ?? 0 }
-  }
-  const streamArn = async () => {
-    if (isArn) return stream
-    identity ??= describeStream()
-    return (await identity).arn
+  function limited<Answer>(
+    call: (signal: AbortSignal) => Promise<Answer>,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    return limitedCall(clock, { timeoutMs, signal }, call)
   }
 
-  const consumerCalls = createConsumerCalls(client, shared, streamArn)
+  const describeStream = (signal?: AbortSignal) =>
+    limited(async (abortSignal) => {
+      const command = new DescribeStreamSummaryCommand(reference)
+      const { StreamDescriptionSummary: found } = await client.send(command, { abortSignal })
+      const arn = given(found?.StreamARN, 'StreamARN')
+      return { arn, createdMs: found?.StreamCreationTimestamp?.getTime() ?? 0 }
+    }, signal)
+
+  const streamArn = async (signal: AbortSignal | undefined) =>
+    isArn ? stream : (await describeStream(signal)).arn
+
+  const consumerCalls = createConsumerCalls(
+    { clock, client, limited, streamArn },
+    { config, silenceMsMax: options.silenceMsMax ?? silenceMsMaxDefault },
+  )
 
   return {
     describeStream,
@@ -71,37 +97,32 @@ export function createKinesisReads(access: KinesisAccess, stream: string): Kines
       let nextToken: string | undefined
       do {
         // The API accepts the name with the first page only; the token replaces it afterwards.
-        const page = await client.send(
-          new ListShardsCommand(nextToken ? { NextToken: nextToken } : reference),
-          optionsOf(signal),
-        )
+        const command = new ListShardsCommand(nextToken ? { NextToken: nextToken } : reference)
+        const page = await limited((abortSignal) => client.send(command, { abortSignal }), signal)
         shards.push(...(page.Shards ?? []).map(shardOf))
         nextToken = page.NextToken
       } while (nextToken)
       return shards
     },
     async shardIterator(shardId: string, from: ShardPosition, signal: AbortSignal) {
-      const { ShardIterator } = await client.send(
-        new GetShardIteratorCommand({
-          ...reference,
-          ShardId: shardId,
-          ShardIteratorType: from.type,
-          ...('sequenceNumber' in from && { StartingSequenceNumber: from.sequenceNumber }),
-          ...('timestampMs' in from && { Timestamp: new Date(from.timestampMs) }),
-        }),
-        { abortSignal: signal },
-      )
-      return given(ShardIterator, 'ShardIterator')
+      const command = new GetShardIteratorCommand({
+        ...reference,
+        ShardId: shardId,
+        ShardIteratorType: from.type,
+        ...('sequenceNumber' in from && { StartingSequenceNumber: from.sequenceNumber }),
+        ...('timestampMs' in from && { Timestamp: new Date(from.timestampMs) }),
+      })
+      const answer = await limited((abortSignal) => client.send(command, { abortSignal }), signal)
+      return given(answer.ShardIterator, 'ShardIterator')
     },
-    getRecords: (iterator: string, limit: number, signal: AbortSignal) =>
-      client.send(
-        new GetRecordsCommand({
-          ShardIterator: iterator,
-          Limit: limit,
-          ...(isArn && { StreamARN: stream }),
-        }),
-        { abortSignal: signal },
-      ),
+    getRecords(iterator: string, limit: number, signal: AbortSignal) {
+      const command = new GetRecordsCommand({
+        ShardIterator: iterator,
+        Limit: limit,
+        ...(isArn && { StreamARN: stream }),
+      })
+      return limited((abortSignal) => client.send(command, { abortSignal }), signal)
+    },
     ...consumerCalls,
     close() {
       client.destroy()
@@ -109,6 +130,3 @@ export function createKinesisReads(access: KinesisAccess, stream: string): Kines
     },
   }
 }
-
-const optionsOf = (signal: AbortSignal | undefined) =>
-  signal === undefined ? {} : { abortSignal: signal }

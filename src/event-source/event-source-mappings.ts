@@ -115,7 +115,7 @@ export async function createEventSourceMappings(
     get accountId() {
       return options.accountId
     },
-    ...(options.invokesAws && { aws: createAwsLambdaFunctions() }),
+    ...(options.invokesAws && { aws: createAwsLambdaFunctions(dependencies.clock) }),
   })
   if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
@@ -236,7 +236,7 @@ async function createMapping(
   const { settings, source } = settingsOfCreate(body, nowMs)
   const functionArn = arnOf(settings.FunctionName, options)
   await functions.find(parseFunctionName(settings.FunctionName))
-  await refuseMissingSource(source, options.kinesis)
+  await refuseMissingSource(clock, source, options.kinesis)
   const same = entries.all().find(({ stored: { settings: other } }) => {
     const isSameSource = other.EventSourceArn === settings.EventSourceArn
     return isSameSource && arnOf(other.FunctionName, options) === functionArn
@@ -280,9 +280,13 @@ function describe(entry: MappingEntry, options: EventSourceMappingsOptions): Map
 }
 
 /** @throws SluiceError InvalidParameterValueException (rejects) when the source does not exist */
-async function refuseMissingSource(source: EventSource, access: KinesisAccess): Promise<void> {
+async function refuseMissingSource(
+  clock: Clock,
+  source: EventSource,
+  access: KinesisAccess,
+): Promise<void> {
   const { streamArn, consumerArn, region } = source
-  const reads = createKinesisReads({ ...access, region }, streamArn)
+  const reads = createKinesisReads({ ...access, region }, streamArn, { clock })
   try {
     if (consumerArn === undefined) await reads.describeStream()
     else await reads.describeConsumer({ name: consumerArn, arn: consumerArn })

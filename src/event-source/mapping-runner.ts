@@ -78,6 +78,7 @@ export function runMapping(
       const reads = createKinesisReads(
         { ...dependencies.kinesis, region: found.region },
         found.streamArn,
+        { clock },
       )
       try {
         const context = contextOf(dependencies, options, found, {
