@@ -92,28 +92,29 @@ export function createCheckpointSaver(
   let failure: { readonly thrown: unknown } | undefined
 
   async function saveAll(): Promise<void> {
-    while (noted) {
-      const checkpoint = noted
-      noted = undefined
-      await save(checkpoint)
-    }
-  }
-  const begin = () => {
-    saving ??= saveAll().finally(() => {
+    try {
+      while (noted) {
+        const checkpoint = noted
+        noted = undefined
+        await save(checkpoint)
+      }
+    } finally {
+      // In the same turn as the last look at `noted`: a checkpoint that comes later begins anew.
       saving = undefined
-    })
-    return saving
+    }
   }
   return {
     note(checkpoint) {
       noted = checkpoint
-      begin().catch((thrown: unknown) => {
+      // `saveAll` must not end before its promise is assigned.
+      saving ??= Promise.resolve().then(saveAll)
+      saving.catch((thrown: unknown) => {
         failure ??= { thrown }
         onError(thrown)
       })
     },
     async flush() {
-      await begin()
+      await saving
       if (failure) throw failure.thrown
     },
   }
