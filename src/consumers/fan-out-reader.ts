@@ -1,10 +1,11 @@
 import type { SubscribeToShardEvent, SubscribeToShardEventStream } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createRetryBackoff, isRetryable, nameOf } from './retry-backoff.ts'
+import { nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
-import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
+import { createShardReader } from './shard-reader.ts'
+import type { ReadOnce, ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 
 /**
  * The interval between two subscriptions of one consumer to one shard: the service refuses an
@@ -13,7 +14,11 @@ import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 const resubscribeIntervalMs = 5_000
 /** The delivery time of an event, which the time of a read allows for. */
 const deliveryMsMax = 500
-const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 10_000 }
+const backoffOptions = {
+  firstDelayMs: 1_000,
+  delayMsMax: 10_000,
+  text: 'a subscription to a shard was lost or refused; the reader subscribes again',
+}
 
 /**
  * Reads shards by SubscribeToShard: the service pushes records as they arrive, up to 2 MiB/s for
@@ -30,44 +35,28 @@ export function createFanOutReader(
 ): ShardReader {
   const { reads, clock } = dependencies
 
-  async function* read(
-    shardId: string,
-    from: ShardPosition,
-    signal: AbortSignal,
-  ): AsyncGenerator<ShardRead, void> {
-    const backoff = createRetryBackoff(dependencies, {
-      ...retryDelaysMs,
-      text: 'a subscription to a shard was lost or refused; the reader subscribes again',
-      fields: { shardId },
-    })
-    let position = from
-    while (!signal.aborted) {
+  const open = (shardId: string): ReadOnce =>
+    async function* readOnce(from, signal) {
       const startedMs = clock.monotonicMs()
-      try {
-        const events = await reads.subscribeToShard({ consumerArn, shardId }, position, signal)
-        for await (const event of until(events, signal)) {
-          const { ContinuationSequenceNumber: sequenceNumber } = event
-          if (sequenceNumber) position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber }
-          backoff.reset()
-          const next = readOf(event, {
-            asOfMs: clock.wallMs() - deliveryMsMax,
-            readMs: clock.monotonicMs() - deliveryMsMax,
-          })
-          yield next
-          if (next.end) return
-        }
-      } catch (thrown) {
-        if (signal.aborted) return
-        if (!isRetryable(thrown)) throw thrown
-        await backoff.afterFailure(thrown, signal)
-        continue
+      const events = await reads.subscribeToShard({ consumerArn, shardId }, from, signal)
+      for await (const event of until(events, signal)) {
+        const read = readOf(event, {
+          asOfMs: clock.wallMs() - deliveryMsMax,
+          readMs: clock.monotonicMs() - deliveryMsMax,
+        })
+        yield { read, position: positionBehind(event) }
       }
       // The subscription has expired after its five minutes, or it was cut off at once.
       const pauseMs = resubscribeIntervalMs - (clock.monotonicMs() - startedMs)
       if (pauseMs > 0) await clock.sleep(pauseMs, signal)
     }
-  }
-  return { read }
+
+  return createShardReader(dependencies, backoffOptions, open)
+}
+
+function positionBehind(event: SubscribeToShardEvent): ShardPosition | undefined {
+  const { ContinuationSequenceNumber: sequenceNumber } = event
+  return sequenceNumber ? { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber } : undefined
 }
 
 /** Yields the events of a subscription until it expires. @throws the error that it sends */

@@ -174,6 +174,18 @@ async function run(
   if (failure) throw failure.thrown
 }
 
+/** A shard of a first start at LATEST is read from the tip, once; its checkpoint has the time. */
+function positionOf(
+  progress: Progress,
+  shardId: string,
+  checkpoint: Exclude<Checkpoint, { kind: 'ended' }> | undefined,
+): ShardPosition {
+  if (!checkpoint) return { type: 'TRIM_HORIZON' }
+  const position = positionAfter(checkpoint)
+  const isAtTip = progress.atTip.delete(shardId) && position.type === 'AT_TIMESTAMP'
+  return isAtTip ? { type: 'LATEST', retryFromMs: position.timestampMs } : position
+}
+
 async function runShard(
   options: FollowOptions,
   progress: Progress,
@@ -183,12 +195,7 @@ async function runShard(
   const { shardId } = shard
   const checkpoint = progress.checkpoints.get(shardId)
   if (checkpoint?.kind === 'ended') return { children: [] }
-  const isAtTip = checkpoint?.kind === 'start' && progress.atTip.delete(shardId)
-  const from: ShardPosition = isAtTip
-    ? { type: 'LATEST' }
-    : checkpoint
-      ? positionAfter(checkpoint)
-      : { type: 'TRIM_HORIZON' }
+  const from = positionOf(progress, shardId, checkpoint)
   try {
     return await options.runShard({
       shard,

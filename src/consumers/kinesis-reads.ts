@@ -57,13 +57,7 @@ export function createKinesisReads(
 ): KinesisReads {
   const { clock = systemClock, callTimeoutMs: timeoutMs = callTimeoutMsDefault } = options
   const config = { ...access, maxAttempts: 1 }
-  const requestHandler = new NodeHttpHandler({
-    connectionTimeout: connectionTimeoutMs,
-    requestTimeout: timeoutMs,
-    socketTimeout: timeoutMs,
-    throwOnRequestTimeout: true,
-  })
-  const client = new KinesisClient({ ...config, requestHandler })
+  const client = new KinesisClient({ ...config, requestHandler: createHandler(timeoutMs) })
   const isArn = stream.startsWith('arn:')
   const reference = isArn ? { StreamARN: stream } : { StreamName: stream }
 
@@ -130,3 +124,11 @@ export function createKinesisReads(
     },
   }
 }
+
+const createHandler = (timeoutMs: number) =>
+  new NodeHttpHandler({
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    throwOnRequestTimeout: true,
+  })

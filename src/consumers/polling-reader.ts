@@ -1,10 +1,11 @@
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createRetryBackoff, isRetryable, nameOf } from './retry-backoff.ts'
+import { nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
-import type { ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
+import { createShardReader } from './shard-reader.ts'
+import type { ReadOnce, ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
 
 interface PollingOptions {
   /** Milliseconds from one read of a shard to the next at the tip of the shard. */
@@ -17,7 +18,11 @@ interface PollingOptions {
 const readIntervalMsMin = 210
 /** A shard serves so many bytes a second; a larger read is followed by a longer pause. */
 const bytesPerSecond = 2 * 1024 * 1024
-const retryDelaysMs = { firstDelayMs: 500, delayMsMax: 10_000 }
+const backoffOptions = {
+  firstDelayMs: 500,
+  delayMsMax: 10_000,
+  text: 'a shard cannot be read now; the read is retried',
+}
 
 /** Reads shards by GetRecords. */
 export function createPollingReader(
@@ -30,46 +35,40 @@ export function createPollingReader(
 ): ShardReader {
   const { reads, clock } = dependencies
 
-  async function* read(
-    shardId: string,
-    from: ShardPosition,
-    signal: AbortSignal,
-  ): AsyncGenerator<ShardRead, void> {
-    const backoff = createRetryBackoff(dependencies, {
-      ...retryDelaysMs,
-      text: 'a shard cannot be read now; the read is retried',
-      fields: { shardId },
-    })
-    let position = from
+  function open(shardId: string): ReadOnce {
+    // It outlives failed attempts, because requests for iterators are limited too.
     let iterator: string | undefined
-    while (!signal.aborted) {
-      const startedMs = clock.monotonicMs()
-      const asOfMs = clock.wallMs()
-      let answer: GetRecordsOutput
+
+    async function readNext(from: ShardPosition, signal: AbortSignal): Promise<GetRecordsOutput> {
+      iterator ??= await reads.shardIterator(shardId, from, signal)
       try {
-        iterator ??= await reads.shardIterator(shardId, position, signal)
-        answer = await reads.getRecords(iterator, recordsMax, signal)
+        return await reads.getRecords(iterator, recordsMax, signal)
       } catch (thrown) {
-        if (signal.aborted) return
         if (nameOf(thrown) === 'ExpiredIteratorException') iterator = undefined
-        else if (!isRetryable(thrown)) throw thrown
-        await backoff.afterFailure(thrown, signal)
-        continue
+        throw thrown
       }
-      backoff.reset()
-      const next = readOf(answer, { asOfMs, readMs: startedMs })
-      const last = next.records.at(-1)
-      if (last) {
-        position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
+    }
+
+    return async function* readOnce(from, signal) {
+      let position: ShardPosition | undefined
+      while (!signal.aborted) {
+        const startedMs = clock.monotonicMs()
+        const asOfMs = clock.wallMs()
+        const answer = await readNext(position ?? from, signal)
+        const read = readOf(answer, { asOfMs, readMs: startedMs })
+        const last = read.records.at(-1)
+        if (last) {
+          position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
+        }
+        iterator = answer.NextShardIterator || undefined
+        yield { read, position }
+        const pauseMs = pauseAfter(read, pollIntervalMs) - (clock.monotonicMs() - startedMs)
+        if (pauseMs > 0) await clock.sleep(pauseMs, signal)
       }
-      iterator = answer.NextShardIterator || undefined
-      yield next
-      if (next.end) return
-      const pauseMs = pauseAfter(next, pollIntervalMs) - (clock.monotonicMs() - startedMs)
-      if (pauseMs > 0) await clock.sleep(pauseMs, signal)
     }
   }
-  return { read }
+
+  return createShardReader(dependencies, backoffOptions, open)
 }
 
 function readOf(answer: GetRecordsOutput, times: Pick<ShardRead, 'asOfMs' | 'readMs'>): ShardRead {

@@ -16,7 +16,7 @@ interface RetryBackoffDependencies {
   readonly logger: WarningLog
 }
 
-interface RetryBackoffOptions {
+export interface RetryBackoffOptions {
   readonly firstDelayMs: number
   readonly delayMsMax: number
   /** The log line, written once a minute with the reason of the failure. */
@@ -55,6 +55,7 @@ const retryableNames: ReadonlySet<string> = new Set([
   'KMSThrottlingException',
   'ThrottlingException',
   'ExpiredTokenException',
+  'ExpiredIteratorException',
   'ExpiredNextTokenException',
   'RequestTimeout',
   'TimeoutError',

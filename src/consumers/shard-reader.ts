@@ -1,6 +1,16 @@
+import type { Clock } from '../base/clock.ts'
+import type { WarningLog } from '../telemetry/limited-log.ts'
+import { createRetryBackoff, isRetryable } from './retry-backoff.ts'
+import type { RetryBackoffOptions } from './retry-backoff.ts'
+
 /** Where reading of a shard begins. */
 export type ShardPosition =
-  | { readonly type: 'TRIM_HORIZON' | 'LATEST' }
+  | { readonly type: 'TRIM_HORIZON' }
+  /**
+   * The tip at the moment of the first attempt. Every further attempt reads from `retryFromMs`, in
+   * epoch milliseconds, so that records which arrive during an outage are not skipped.
+   */
+  | { readonly type: 'LATEST'; readonly retryFromMs: number }
   | { readonly type: 'AT_TIMESTAMP'; readonly timestampMs: number }
   | {
       readonly type: 'AT_SEQUENCE_NUMBER' | 'AFTER_SEQUENCE_NUMBER'
@@ -8,10 +18,10 @@ export type ShardPosition =
     }
 
 /** Where an application without checkpoints begins. */
-export type StartPosition = Extract<
-  ShardPosition,
-  { type: 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP' }
->
+export type StartPosition =
+  | { readonly type: 'TRIM_HORIZON' }
+  | { readonly type: 'LATEST' }
+  | { readonly type: 'AT_TIMESTAMP'; readonly timestampMs: number }
 
 /** A record as it is stored in a shard. */
 export interface KinesisRecord {
@@ -59,6 +69,55 @@ export interface ShardReader {
    * @throws errors of the client that are not retryable
    */
   read(shardId: string, from: ShardPosition, signal: AbortSignal): AsyncGenerator<ShardRead, void>
+}
+
+/** A read, and the position behind it if that is known: the next attempt begins there. */
+export interface PositionedRead {
+  readonly read: ShardRead
+  readonly position?: ShardPosition | undefined
+}
+
+/**
+ * One way of reading a shard from a position until it fails or has to be renewed, without retries.
+ * Polling and enhanced fan-out are the two ways.
+ */
+export type ReadOnce = (from: ShardPosition, signal: AbortSignal) => AsyncIterable<PositionedRead>
+
+/**
+ * @param open begins with one shard; what it returns is called for each attempt
+ * @returns a reader that repeats the attempts, each from the position that the last one reached
+ */
+export function createShardReader(
+  dependencies: { readonly clock: Clock; readonly logger: WarningLog },
+  backoffOptions: Omit<RetryBackoffOptions, 'fields'>,
+  open: (shardId: string) => ReadOnce,
+): ShardReader {
+  async function* read(
+    shardId: string,
+    from: ShardPosition,
+    signal: AbortSignal,
+  ): AsyncGenerator<ShardRead, void> {
+    const backoff = createRetryBackoff(dependencies, { ...backoffOptions, fields: { shardId } })
+    const readOnce = open(shardId)
+    let next = from
+    while (!signal.aborted) {
+      const begin = next
+      if (next.type === 'LATEST') next = { type: 'AT_TIMESTAMP', timestampMs: next.retryFromMs }
+      try {
+        for await (const { read: done, position } of readOnce(begin, signal)) {
+          next = position ?? next
+          backoff.reset()
+          yield done
+          if (done.end) return
+        }
+      } catch (thrown) {
+        if (signal.aborted) return
+        if (!isRetryable(thrown)) throw thrown
+        await backoff.afterFailure(thrown, signal)
+      }
+    }
+  }
+  return { read }
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createServer as createHttp2Server } from 'node:http2'
+import type { Http2Server } from 'node:http2'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -33,7 +34,7 @@ async function startSilentHttp2(responds: boolean): Promise<{ readonly port: num
       stream.respond({ ':status': 200, 'content-type': 'application/vnd.amazon.eventstream' })
     }
   })
-  return listening(server as unknown as Server)
+  return listening(server)
 }
 
 function keep(socket: Socket): void {
@@ -43,7 +44,7 @@ function keep(socket: Socket): void {
   })
 }
 
-async function listening(server: Server): Promise<{ readonly port: number }> {
+async function listening(server: Server | Http2Server): Promise<{ readonly port: number }> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => {
     server.close()
@@ -55,6 +56,12 @@ function readsOf(server: { readonly port: number }, options: object = limits): K
   const reads = createKinesisReads(access(server), arn, options)
   onTestFinished(() => reads.close())
   return reads
+}
+
+async function readEvents(reads: KinesisReads, signal: AbortSignal): Promise<void> {
+  const shard = { consumerArn: `${arn}/consumer/c:1`, shardId: 's-0' }
+  const events = await reads.subscribeToShard(shard, { type: 'TRIM_HORIZON' }, signal)
+  for await (const event of events) throw new Error(`there was an event: ${JSON.stringify(event)}`)
 }
 
 type Call = (reads: KinesisReads, signal: AbortSignal) => Promise<unknown>
@@ -101,16 +108,6 @@ describe.each([
   ['no response', false],
   ['a response without events', true],
 ] as const)('a subscription with %s', (_, responds) => {
-  async function readEvents(reads: KinesisReads, signal: AbortSignal): Promise<void> {
-    const consumerArn = `${arn}/consumer/c:1`
-    const position = { type: 'TRIM_HORIZON' } as const
-    for await (const _event of await reads.subscribeToShard(
-      { consumerArn, shardId: 's-0' },
-      position,
-      signal,
-    ));
-  }
-
   test('ends after its time limit', async () => {
     const reads = readsOf(await startSilentHttp2(responds))
     await expect(readEvents(reads, new AbortController().signal)).rejects.toThrow(
