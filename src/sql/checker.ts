@@ -103,10 +103,14 @@ function checkAssignment({ name, value, at }: Assignment, check: Check): void {
   const { text, declared } = check
   if (declared.has(name)) throw syntaxError(text, at, `@${name} is set twice`)
   if (declared.size === variablesMax) {
-    throw syntaxError(text, at, `a statement sets at most ${variablesMax} variables`)
+    throw syntaxError(text, at, `a statement can set at most ${variablesMax} variables`)
   }
   if (name.length > variableNameMax) {
-    throw syntaxError(text, at, `the name of a variable has at most ${variableNameMax} characters`)
+    throw syntaxError(
+      text,
+      at,
+      `the name of a variable can have at most ${variableNameMax} characters`,
+    )
   }
   checkExpression(value, check)
   declared.add(name)
@@ -195,7 +199,7 @@ function checkCall(call: Call, check: Check): void {
   for (const value of others) {
     checkExpression(value, check)
     if (!spec.toleratesFailure || check.externalCalls.length === callsBefore) continue
-    const problem = `the default of ${spec.name}() calls no external function`
+    const problem = `the default of ${spec.name}() cannot call an external function`
     throw syntaxError(check.text, value.at, problem)
   }
 }
@@ -210,7 +214,7 @@ function checkExternalCall({ at, arguments: values }: Call, spec: SqlFunction, c
   if (count === call.writtenMax) {
     const often = count === 1 ? 'once' : `${count} times`
     const where = call.onceIn ?? 'a statement'
-    throw syntaxError(check.text, at, `${spec.name}() is called at most ${often} in ${where}`)
+    throw syntaxError(check.text, at, `${spec.name}() can be called at most ${often} in ${where}`)
   }
   check.externalCalls.push(spec.name)
 }

@@ -172,7 +172,7 @@ function templateText(value: Value, dialect: Dialect, work: Work): string | unde
 function checkSize(text: string): void {
   // A UTF-16 unit takes at most three bytes, so most texts need no counting.
   if (text.length * 3 <= textBytesMax || Buffer.byteLength(text) <= textBytesMax) return
-  throw syntaxError(text, 0, `longer than ${textBytesMax} bytes`)
+  throw syntaxError(text, 0, `the text is longer than ${textBytesMax} bytes`)
 }
 
 function dialectOf(version: SqlVersion, { regex = 'linear' }: StatementOptions): Dialect {

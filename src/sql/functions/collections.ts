@@ -44,7 +44,7 @@ export const collectionFunctions: readonly SqlFunction[] = [
     findProblem: ([mode]) =>
       mode === undefined || isConstant(mode)
         ? undefined
-        : { at: mode.at, problem: 'the first argument of transform() is a constant' },
+        : { at: mode.at, problem: 'the first argument of transform() must be a constant' },
   },
 ]
 

@@ -52,7 +52,7 @@ function schemeProblem(name: string, values: readonly Expression[]): ArgumentPro
   if (scheme.kind === 'constant' && scheme.value === base64) return undefined
   if (name === 'decode' && isProtobuf(values)) return undefined
   const schemes = name === 'decode' ? `'${base64}' or '${protobuf}'` : `'${base64}'`
-  return { at: scheme.at, problem: `the scheme of ${name}() is ${schemes}` }
+  return { at: scheme.at, problem: `the scheme of ${name}() must be ${schemes}` }
 }
 
 /** Protobuf has other arguments, so its scheme must be written in the statement. */
@@ -69,7 +69,7 @@ function protobufProblem(values: readonly Expression[]): ArgumentProblem | undef
   }
   return {
     at: scheme.at,
-    problem: `decode() of '${protobuf}' takes ${protobufArguments} arguments: value, scheme, bucket, key, file, type`,
+    problem: `decode() with '${protobuf}' takes ${protobufArguments} arguments: value, scheme, bucket, key, file, type`,
   }
 }
 

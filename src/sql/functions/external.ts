@@ -199,7 +199,10 @@ function choiceProblem(
 ): ArgumentProblem | undefined {
   if (value === undefined || (!isFixed && !isConstant(value))) return undefined
   if (value.kind === 'constant' && choices.some((each) => each === value.value)) return undefined
-  return { at: value.at, problem: `${what} is ${choices.map((each) => `'${each}'`).join(' or ')}` }
+  return {
+    at: value.at,
+    problem: `${what} must be ${choices.map((each) => `'${each}'`).join(' or ')}`,
+  }
 }
 
 /** The role is the last argument. */
@@ -217,7 +220,10 @@ export function writtenProblem(
   value: Expression | undefined,
 ): ArgumentProblem | undefined {
   if (value === undefined || isFixedText(value)) return undefined
-  return { at: value.at, problem: `${what} is written out: a text, concat() or accountid()` }
+  return {
+    at: value.at,
+    problem: `${what} must be a text, concat() or accountid(), without attributes of the message`,
+  }
 }
 
 const fixedFunctions: ReadonlySet<string> = new Set(['concat', 'accountid'])

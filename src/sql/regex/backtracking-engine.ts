@@ -1,10 +1,10 @@
 /**
- * The engine for what no linear engine has: look-around, backreferences, possessive quantifiers and
- * atomic groups run on JavaScript's own RegExp, which goes back and forth and can take time
- * exponential in the text. Used only where an operator has allowed it.
+ * The engine for constructs that no linear engine has: look-around, backreferences, possessive
+ * quantifiers and atomic groups. It runs on JavaScript's RegExp, which backtracks and can take
+ * exponential time. It is used only where the operator has allowed it.
  *
  * JavaScript has no atomic groups, but `(?=(X))\1` is one: a look-ahead is never entered again, and
- * the reference takes what it found. So there are more groups than the pattern's own.
+ * the reference matches its text. The expression therefore has more groups than the pattern.
  */
 import type { CodePointSet } from './code-point-set.ts'
 import type { Engine } from './engine.ts'
@@ -12,7 +12,7 @@ import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { spend } from '../values/work.ts'
 
-/** Steps of one search, and characters that are read with one step: 16. */
+/** The steps of one search. One step pays for reading 16 characters. */
 const stepsOfSearch = 4
 const readAStepLog2 = 4
 
@@ -27,7 +27,7 @@ export function createBacktrackingEngine({ root }: Pattern): Engine | undefined 
   return {
     open: (text, work) => ({
       find(from) {
-        // What RegExp really does is not told, which is why an operator has to allow it.
+        // RegExp does not report its work, so the operator must allow this engine.
         spend(work, stepsOfSearch + ((text.length - from) >> readAStepLog2))
         let found = execute(expression, text, from)
         // V8 also finds empty matches inside a pair of surrogates.
@@ -56,7 +56,7 @@ function isInsidePair(text: string, position: number): boolean {
   return position > 0 && (text.codePointAt(position - 1) ?? 0) > 0xffff
 }
 
-/** The groups of the expression that is written. */
+/** The groups of the written expression. */
 interface Groups {
   count: number
   /** Their numbers by those of the pattern's groups. */
@@ -115,7 +115,7 @@ function writeRepeat(
   return `(?:${write(body)}){${min},${most}}${mode === 'lazy' ? '?' : ''}`
 }
 
-/** A class that nothing is in: a reference to a group that there is not never matches. */
+/** An empty class: a reference to an unknown group never matches. */
 const noCharacter = '[]'
 
 function writeSet(set: CodePointSet): string {
@@ -166,7 +166,7 @@ function writeAssertion(assertion: Assertion): string {
 
 const unicodeWord = '[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d]'
 
-/** Combining marks belong to the word when a letter or digit is under them. */
+/** A combining mark belongs to the word when its base is a letter or digit. */
 function writeBoundary(word: string): string {
   const base = '[\\p{L}\\p{Nd}]'
   const before = `${word}|${base}\\p{Mn}+`

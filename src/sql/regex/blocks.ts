@@ -2,9 +2,9 @@ import { setOf } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 
 /**
- * Unicode's blocks by the names that Java 17 (Unicode 13) takes, in upper case: first and last code
- * point, then the names, `|` between them. A name may also be written without its blanks, or with
- * `_` for blanks and hyphens. JavaScript has no property for blocks.
+ * The blocks of Unicode 13 by their names in Java 17, in upper case: first and last code point,
+ * then the names with `|` between them. A name may also be written without its blanks, or with `_`
+ * for blanks and hyphens. JavaScript has no property for blocks.
  */
 const blocks = `
 0-7F BASIC LATIN; 80-FF LATIN-1 SUPPLEMENT; 100-17F LATIN EXTENDED-A; 180-24F LATIN EXTENDED-B;

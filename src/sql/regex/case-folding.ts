@@ -1,7 +1,7 @@
 /**
- * Java's case-insensitive matching of single code points. Without the flag (?u) only the letters
- * of ASCII have another case. With it, two code points are the same when the lower case of their
- * upper case is; both mappings are the simple ones, one code point to one.
+ * Java's case-insensitive matching of single code points. Without the flag (?u) only ASCII letters
+ * have another case. With it, two code points match when the lower cases of their upper cases are
+ * equal. Both are the simple mappings, from one code point to one.
  */
 import { contains, setOf, union } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
@@ -58,7 +58,7 @@ interface FoldTable {
 
 let table: FoldTable | undefined
 
-/** Some 2,900 code points; made when the first pattern asks for it. */
+/** About 2,900 code points; made at the first use. */
 function foldTable(): FoldTable {
   table ??= createFoldTable()
   return table
@@ -92,8 +92,8 @@ function foldOf(codePoint: number): number {
 }
 
 /**
- * JavaScript maps to whole texts (`ß` to `SS`). Where that is more than one code point, there is no
- * simple mapping, but for the Greek letters with iota subscript.
+ * JavaScript maps to whole texts (`ß` to `SS`). When the result has more than one code point there
+ * is no simple mapping, except for Greek letters with iota subscript.
  */
 function upperOf(codePoint: number): number {
   const mapped = Array.from(String.fromCodePoint(codePoint).toUpperCase())
@@ -104,7 +104,10 @@ function upperOf(codePoint: number): number {
   return [0x1fb3, 0x1fc3, 0x1ff3].includes(codePoint) ? codePoint + 9 : codePoint
 }
 
-/** The one code point whose lower case is two: capital I with a dot above, simply `i`. */
+/**
+ * The one code point whose lower case has two: capital I with a dot above. Its simple mapping is
+ * `i`.
+ */
 function lowerOf(codePoint: number): number {
   if (codePoint === 0x130) return 0x69
   return String.fromCodePoint(codePoint).toLowerCase().codePointAt(0) ?? codePoint

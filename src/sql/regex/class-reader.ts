@@ -1,9 +1,9 @@
 /**
- * Character classes in square brackets, with Java's unions, nested classes and intersections.
+ * Reads character classes in square brackets, with Java's unions, nested classes and intersections.
  *
- * Java gathers single characters apart from the rest and joins them in at `&&` and at the end. Its
- * gathering is not emptied by an intersection, so `[a-z&&[b]c]` and the like come out in ways that
- * no book tells; this reader follows it step by step.
+ * Java collects single characters separately and adds them at `&&` and at the end. An intersection
+ * does not empty this collection, so classes such as `[a-z&&[b]c]` have undocumented results; this
+ * reader follows Java step by step.
  */
 import { foldedCodePoint, foldedRange } from './case-folding.ts'
 import { complement, intersection, noCodePoint, union } from './code-point-set.ts'
@@ -24,11 +24,11 @@ const caret = 0x5e
 const classDepthMax = 100
 
 interface Gathered {
-  /** Ranges, escapes and nested classes, united when they are needed. */
+  /** Ranges, escapes and nested classes, which are united on demand. */
   parts: CodePointSet[]
-  /** What was joined last: the other side of an intersection that has nothing on its right. */
+  /** The latest part: the other side of an intersection without a right side. */
   last: CodePointSet | undefined
-  /** Single characters, Latin-1 ones only. */
+  /** Single characters of Latin-1. */
   singles: CodePointSet
   hasSingles: boolean
 }

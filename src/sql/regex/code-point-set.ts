@@ -1,6 +1,6 @@
 /**
- * Sets of code points as sorted, disjoint, not touching ranges. Two numbers a range, both ends
- * included: `[97, 122]` is a to z. Sets are never changed once made.
+ * Immutable sets of code points as sorted ranges that neither overlap nor touch. Each range has two
+ * numbers, both included: `[97, 122]` is a to z.
  */
 export type CodePointSet = readonly number[]
 
@@ -8,7 +8,7 @@ const codePointMax = 0x10ffff
 export const everyCodePoint: CodePointSet = Object.freeze([0, codePointMax])
 export const noCodePoint: CodePointSet = Object.freeze([])
 
-/** The set of the given ranges, which may overlap and stand in any order. */
+/** The set of the given ranges, which may overlap and have any order. */
 export function setOf(...ranges: readonly (readonly [from: number, to: number])[]): CodePointSet {
   return normalized(ranges.flatMap(([from, to]) => [from, to]))
 }
@@ -54,7 +54,7 @@ export function difference(one: CodePointSet, other: CodePointSet): CodePointSet
   return intersection(one, complement(other))
 }
 
-/** By binary search over the ranges. */
+/** Tests membership by binary search. */
 export function contains(set: CodePointSet, codePoint: number): boolean {
   let low = 0
   let high = set.length / 2 - 1

@@ -1,18 +1,18 @@
 import type { Work } from '../values/work.ts'
 
-/** What every engine does: search one text from a place on, again and again. */
+/** An engine, which searches one text repeatedly from given positions. */
 export interface Engine {
-  /** Spends its work as it searches. */
+  /** Spends steps as it searches. */
   open(text: string, work: Work): Search
 }
 
 export interface Search {
   /**
-   * The first match that begins at `from` or later, by the order of Java: the leftmost one, and of
-   * those that begin there the one that the pattern's alternatives name first.
+   * The first match at `from` or later in the order of Java: the leftmost one, and of several there
+   * the one of the earliest alternative.
    *
    * @param from offset in UTF-16 units, never inside a pair of surrogates
-   * @param searchStart where the match before this search ended; 0 in the first one
+   * @param searchStart the end of the match before this search; 0 for the first search
    * @throws WorkSpent
    */
   find(from: number, searchStart: number): Match | undefined
@@ -21,6 +21,6 @@ export interface Search {
 export interface Match {
   readonly start: number
   readonly end: number
-  /** The text of a group; undefined when it took no part. Group 0 is all of the match. */
+  /** The text of a group; undefined when the group did not match. Group 0 is the whole match. */
   group(index: number): string | undefined
 }

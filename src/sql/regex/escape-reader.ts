@@ -1,4 +1,4 @@
-/** What a backslash begins: one code point, a class, an assertion or a backreference. */
+/** The result of a backslash: one code point, a class, an assertion or a backreference. */
 import { complement } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 import { emptyNode } from './pattern.ts'
@@ -33,10 +33,10 @@ export const lineBreak: Node = {
   ],
 }
 
-/** Where an escape stands: both ends of a range in a class take some letters otherwise. */
+/** The place of an escape. At both ends of a range in a class some letters have another meaning. */
 type EscapePlace = 'outside' | 'class' | 'range'
 
-/** Reads what follows a backslash, which has been passed. */
+/** Reads an escape; the backslash has been passed. */
 export function readEscape(state: ReaderState, place: EscapePlace): Escape {
   const { text, flags } = state
   const at = text.offset() - 1
@@ -62,7 +62,7 @@ export function readEscape(state: ReaderState, place: EscapePlace): Escape {
     : { kind: 'node', node }
 }
 
-/** Escapes with a number or a character behind them. */
+/** Reads escapes with a number or a character. */
 function readNumbered(state: ReaderState, letter: string, at: number): number | undefined {
   switch (letter) {
     case '0':
@@ -127,7 +127,7 @@ function readBoundary(state: ReaderState, at: number): Node {
   return assertion(flags.unicodeClasses ? 'wordBoundaryUnicode' : 'wordBoundary')
 }
 
-/** Takes a further digit only while there is a group of that number. */
+/** Reads a backreference. It takes another digit only while a group with that number exists. */
 function readNumberedReference(state: ReaderState, first: number, at: number): Node {
   let index = first
   for (;;) {
@@ -158,7 +158,7 @@ function reference(state: ReaderState, index: number, at: number): Node {
   return { kind: 'backreference', index, at }
 }
 
-/** A name up to its `>`: a letter of ASCII, then letters and digits. */
+/** Reads a name up to its `>`: an ASCII letter, then letters and digits. */
 export function readGroupName(state: ReaderState): string {
   const at = state.text.offset()
   let name = ''
@@ -251,7 +251,7 @@ function hexDigit(codePoint: number): number | undefined {
   return Number.isNaN(digit) ? undefined : digit
 }
 
-/** `\N{NAME}`: there are no names of characters here, so any code point stands in. */
+/** `\N{NAME}`: this engine has no character names, so any code point takes its place. */
 function readCharacterName(state: ReaderState, at: number): number {
   const { text } = state
   if (text.take() !== 0x7b) fail(state, '\\N has no {name} behind it', at)

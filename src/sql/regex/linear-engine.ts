@@ -1,13 +1,13 @@
 /**
- * Three engines as one, all linear: re2js where it gives Java's answer on the text at hand, else
- * the machine; and the sweep for all matches of a text.
+ * Combines three linear engines: re2js where its result on the text is the same as Java's,
+ * otherwise the machine; and the sweep for all matches of a text.
  *
- * One search is linear in the text, but replacing makes as many searches as there are matches, and
- * each may read on to the end (`a*b|a` on letters `a`). The sweep finds them all in one reading.
- * Patterns that it cannot take (`\\G`, repeats whose rounds can be empty) stay with the machine,
- * which spends what it really does.
+ * One search is linear in the text, but a replacement makes one search per match, and each may read
+ * to the end (`a*b|a` on letters `a`). The sweep finds all matches in one pass. Patterns that it
+ * cannot run (`\\G`, repeats whose rounds can be empty) use the machine, which spends steps for its
+ * real work.
  *
- * re2js does not tell its work; it is charged with the most that it can be.
+ * re2js does not report its work, so its greatest possible work is charged.
  */
 import { spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
@@ -18,18 +18,20 @@ import { compileProgram } from './program.ts'
 import { createRe2Engine } from './re2-engine.ts'
 import { createSweepEngine } from './sweep-engine.ts'
 
-/** Instructions times characters that re2js may be charged with in one search. */
+/** The most instructions times characters that one search of re2js is charged for. */
 const re2WorkMax = 1 << 24
-/** Of those, what one step stands for: 4 when it finds a match, 16 when it says if there is one. */
+/**
+ * One step pays for 4 of them when a match is found, and for 16 when only its existence is tested.
+ */
 const findingAStepLog2 = 2
 const testingAStepLog2 = 4
-/** Steps of a search, whatever its text is. */
+/** The steps of a search, whatever its text is. */
 const stepsOfSearch = 20
 
 export interface LinearEngine extends Engine {
   /** Whether there is a match anywhere in a text. @throws WorkSpent */
   test(text: string, work: Work): boolean
-  /** The same as `open`, for searches that go on to the last match. */
+  /** Like `open`, for searches that continue to the last match. */
   openAll(text: string, work: Work): Search
 }
 

@@ -1,7 +1,7 @@
 /**
- * What Java takes for the body of a look-behind: its matches must have a greatest length that Java
- * sees. How it looks is no law of nature (`x+` passes, `(?:xy)+` does not), so Java 17 is followed
- * step by step, down to the overflow of its 32-bit numbers.
+ * Decides what Java accepts as the body of a look-behind: Java must find a maximum length of its
+ * matches. Its method is arbitrary (`x+` passes, `(?:xy)+` does not), so this file follows Java 17
+ * step by step, including the overflow of its 32-bit numbers.
  */
 import { unreachable } from '../../base/unreachable.ts'
 import type { Node } from './pattern.ts'
@@ -9,14 +9,14 @@ import type { Node } from './pattern.ts'
 type Repeat = Extract<Node, { kind: 'repeat' }>
 
 interface Study {
-  /** Greatest length so far, as a number of 32 bits. */
+  /** The maximum length so far, as a 32-bit number. */
   length: number
   isBounded: boolean
-  /** Whether what was seen matches in one way only; a repeat over anything else has no bound. */
+  /** Whether the part so far matches in only one way; a repeat of any other part has no bound. */
   isDeterministic: boolean
 }
 
-/** Java's stand-in for an endless count. */
+/** Java's number for an unbounded count. */
 const endless = 0x7fff_ffff
 
 export function hasBoundedLength(body: Node): boolean {

@@ -1,13 +1,13 @@
 /**
- * Runs a program on a text in time linear in both: all ways through the pattern advance together,
- * one character at a time, and no instruction is entered twice at one position. (Thompson's
- * construction as Pike extended it to groups.)
+ * Runs a program on a text in time linear in both: all paths through the pattern advance together,
+ * one character at a time, and no instruction is entered twice at one position (Thompson's
+ * construction, extended to groups by Pike).
  *
- * Threads stand in the order of their priority. A thread that matches ends all threads below it;
- * the match stands once those above it have died or matched. New threads begin at every position,
- * below all others, until the first match.
+ * Threads are ordered by priority. A thread that matches ends all threads below it, and its match
+ * is final when all threads above it have ended. Until the first match, a new thread starts below
+ * all others at every position.
  *
- * It knows every assertion of Java at every position, and it spends what it really does.
+ * It has every assertion of Java, and it spends steps for the work that it really does.
  */
 import { spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
@@ -17,7 +17,7 @@ import type { Program } from './program.ts'
 import { createSubject } from './subject.ts'
 import type { Subject } from './subject.ts'
 
-/** Steps of work of an instruction: a thread that goes on may copy its positions. */
+/** The steps of an instruction, including a copy of a thread's positions. */
 const stepsOfInstruction = 2
 
 export function createMachineEngine(program: Program): Engine {
@@ -29,7 +29,7 @@ export function createMachineEngine(program: Program): Engine {
   }
 }
 
-/** Positions by slot, -1 where none was noted; shared between threads, so never changed. */
+/** Positions by slot, -1 for none. Threads share them, so they never change. */
 type Slots = Int32Array
 
 interface Threads {
@@ -38,21 +38,21 @@ interface Threads {
   count: number
 }
 
-/** Finds the threads that stand at a position; counts the work. */
+/** Finds the threads at a position and counts the work. */
 interface Entrance {
-  /** Follows an instruction to those that wait for a character, in the order of their priority. */
+  /** Follows an instruction to those that take a character, in the order of priority. */
   enter(threads: Threads, instruction: number, slots: Slots, position: number): void
-  /** To be called for every new position. */
+  /** Must be called for every new position. */
   nextPosition(): void
   /** Where the last match ended. */
   searchStart: number
-  /** Instructions that were followed and are not spent yet. */
+  /** Instructions that were followed and are not yet paid for. */
   steps: number
 }
 
 function createEntrance(program: Program, subject: Subject): Entrance {
   const { code, assertions, size, slotCount } = program
-  /** The step in which an instruction was entered last. */
+  /** The position at which an instruction was last entered. */
   const entered = new Int32Array(size).fill(-1)
   const instructions: number[] = []
   const slotsOf: Slots[] = []
@@ -102,7 +102,7 @@ function createEntrance(program: Program, subject: Subject): Entrance {
   return entrance
 }
 
-/** Copying so many positions is counted as one instruction: 8. */
+/** Copying 8 positions counts as one instruction. */
 const slotsAnInstructionLog2 = 3
 
 function createMachine(program: Program, subject: Subject, work: Work) {
@@ -113,7 +113,7 @@ function createMachine(program: Program, subject: Subject, work: Work) {
   let current = createThreads(size)
   let next = createThreads(size)
 
-  /** Takes one character with all threads. @returns the slots of the best match there is */
+  /** Advances all threads by one character. @returns the slots of the best match so far */
   function advance(codePoint: number, after: number): Slots | undefined {
     for (let index = 0; index < current.count; index++) {
       const at = current.instructions[index] ?? 0

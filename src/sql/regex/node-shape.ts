@@ -1,4 +1,4 @@
-/** Questions about the shape of a pattern's tree. */
+/** Tests the shape of a pattern's tree. */
 import { unreachable } from '../../base/unreachable.ts'
 import type { Node } from './pattern.ts'
 
@@ -25,7 +25,7 @@ export function canBeEmpty(node: Node): boolean {
   }
 }
 
-/** Whether a node does nothing at all: it takes no character, asks nothing and notes nothing. */
+/** Whether a node does nothing: it takes no character, has no assertion and captures nothing. */
 export function isNothing(node: Node): boolean {
   switch (node.kind) {
     case 'sequence':
@@ -47,7 +47,7 @@ export function isNothing(node: Node): boolean {
   }
 }
 
-/** Whether a node holds a group that captures. */
+/** Whether a node contains a capturing group. */
 export function hasCapture(node: Node): boolean {
   switch (node.kind) {
     case 'sequence':

@@ -1,4 +1,4 @@
-/** Thrown inside the reader and caught at its door: the text is no pattern of Java. */
+/** Thrown and caught inside the reader: the text is not a pattern in Java. */
 export class PatternError extends Error {
   /** Offset in the pattern, in UTF-16 units. */
   readonly at: number
@@ -9,5 +9,5 @@ export class PatternError extends Error {
   }
 }
 
-/** Thrown in the same way where a pattern is beyond the bounds of this engine. */
+/** Thrown in the same way when a pattern exceeds the bounds of this engine. */
 export class PatternTooLarge extends PatternError {}

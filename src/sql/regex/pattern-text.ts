@@ -1,28 +1,28 @@
 /**
- * The characters of a pattern as the reader sees them: code points, one after the other.
+ * The characters of a pattern for the reader, as code points.
  *
- * What stands between `\Q` and `\E` is marked with a bit above all code points. So it never equals
- * a character of the syntax, and the reader needs no mode for it. With (?x) the reader asks to pass
- * over blanks and comments; it does so wherever Java does.
+ * Characters between `\Q` and `\E` are marked with a bit above all code points, so that they never
+ * equal a character of the syntax and the reader needs no mode for them. With (?x) the reader skips
+ * blanks and comments in the same places as Java.
  */
 const quotedBit = 1 << 21
-/** What is read behind the last character. */
+/** The value behind the last character. */
 export const endOfPattern = -1
 
 export interface PatternText {
-  /** Index of the next code point, to come back to. */
+  /** The index of the next code point, to return to later. */
   position: number
-  /** With (?x): blanks and comments count for nothing. */
+  /** True with (?x): blanks and comments are skipped. */
   skipsBlanks: boolean
-  /** With (?d): only `\n` ends a comment. */
+  /** True with (?d): only `\n` ends a comment. */
   isUnixLines: boolean
-  /** The next code point that counts, or `endOfPattern`. */
+  /** The next significant code point, or `endOfPattern`. */
   peek(): number
-  /** The same, passing over it. */
+  /** Takes the next significant code point. */
   take(): number
-  /** The next code point whatever it is, passing over it. */
+  /** Takes the next code point, significant or not. */
   takeRaw(): number
-  /** The code point at a distance from the next one, whatever it is. */
+  /** The code point at a distance from the next one, significant or not. */
   rawAt(distance: number): number
   /** Offset of the next code point in the pattern's text, in UTF-16 units. */
   offset(): number
@@ -58,7 +58,7 @@ export function createPatternText(pattern: string): PatternText {
   return text
 }
 
-/** The code point that a character of a pattern stands for when it stands for itself. */
+/** The code point of a literal character in a pattern. */
 export function literalOf(codePoint: number): number {
   return codePoint & ~quotedBit
 }

@@ -1,25 +1,25 @@
 import type { CodePointSet } from './code-point-set.ts'
 
 /**
- * A Java pattern as a tree. Flags, letter case and names of classes are resolved while reading, so
- * that a node means the same wherever it stands. Frozen data.
+ * A Java pattern as a tree of frozen data. Flags, letter case and class names are resolved while
+ * reading, so that a node has the same meaning everywhere.
  */
 export interface Pattern {
   readonly root: Node
-  /** Capturing groups, not counting the whole match; they are numbered from 1. */
+  /** The number of capturing groups, without the whole match. They are numbered from 1. */
   readonly groupCount: number
   readonly groupNames: ReadonlyMap<string, number>
-  /** What no linear engine has, in the order of the pattern. */
+  /** The constructs that no linear engine has, in the order of the pattern. */
   readonly demands: readonly Demand[]
 }
 
-/** A construct that not every engine can run. */
+/** A construct that not every engine has. */
 export interface Demand {
-  /** As people call it: `a look-ahead`, `a backreference`. */
+  /** Its name for people: `a look-ahead`, `a backreference`. */
   readonly construct: string
   /** Offset in the pattern, in UTF-16 units. */
   readonly at: number
-  /** `nothing`: no engine here runs it. */
+  /** `nothing`: no engine here has it. */
   readonly needs: 'backtracking' | 'nothing'
 }
 
@@ -36,7 +36,7 @@ export type Node =
       readonly max: number
       readonly mode: RepeatMode
     }
-  /** In round brackets; without an index it captures nothing. */
+  /** A group in round brackets. Without an index it captures nothing. */
   | { readonly kind: 'group'; readonly index: number | undefined; readonly body: Node }
   | { readonly kind: 'assertion'; readonly assertion: Assertion }
   | {
@@ -52,7 +52,7 @@ export type Node =
 export type RepeatMode = 'greedy' | 'lazy' | 'possessive'
 
 /**
- * What holds between two characters.
+ * An assertion about the position between two characters.
  *
  * - `textStart`, `textEnd`: `\A` and `^`; `\z`
  * - `finalEnd`: `\Z` and `$`, at the end or before a line terminator that ends the text

@@ -1,7 +1,7 @@
 /**
- * A pattern as instructions for the machine.
+ * A pattern compiled to instructions for the machine.
  *
- * Each instruction is three numbers, side by side in `code`: the operation and its two operands.
+ * Each instruction has three numbers in `code`: the operation and its two operands.
  *
  * take   set            one code point of `sets[set]`, then the next instruction split  first
  * second  both, `first` with the higher priority save   slot           notes the position; slots 2n
@@ -11,7 +11,7 @@
  *                         the one in `slot`, else to the next instruction
  * match                 the pattern has matched
  *
- * A repeat is written out as often as it counts, which is why the size has a bound.
+ * A repeat is expanded as often as it counts, so the size of a program has a bound.
  */
 import { contains } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
@@ -28,19 +28,22 @@ export interface Program {
   readonly size: number
   readonly sets: readonly SetTest[]
   readonly assertions: readonly Assertion[]
-  /** Whether a match can begin with a code point; undefined when it can be empty. */
+  /** Whether a match can begin with a code point; undefined when a match can be empty. */
   readonly canBegin: SetTest | undefined
-  /** Positions that a thread notes: two a group, the whole match included, and one a `round`. */
+  /**
+   * The positions that a thread stores: two per group, the whole match included, and one per
+   * `round`.
+   */
   readonly slotCount: number
 }
 
-/** Membership of a set, for Latin-1 by table. */
+/** Tests membership in a set, with a table for Latin-1. */
 type SetTest = (codePoint: number) => boolean
 
 /** Instructions of one pattern. */
 export const programSizeMax = 10_000
 
-/** Groups, and repeats whose rounds can be empty. */
+/** The most groups, and repeats whose rounds can be empty. */
 export const groupsMax = 250
 const slotsMax = 2 * (groupsMax + 1)
 
@@ -129,7 +132,7 @@ function indexOfSet({ sets }: Assembly, set: CodePointSet): number {
   return sets.size - 1
 }
 
-/** All branches but the last go on behind the last one, by a split with one way. */
+/** Every branch but the last jumps behind the last one, by a split with one target. */
 function emitAlternation(assembly: Assembly, branches: readonly Node[]): void {
   const exits: number[] = []
   for (const [index, branch] of branches.entries()) {
@@ -146,8 +149,8 @@ function emitAlternation(assembly: Assembly, branches: readonly Node[]): void {
 }
 
 /**
- * `X{2,}` is X, then X once or more. A round that takes no character ends the repeat, as in Java,
- * even while rounds are owed.
+ * `X{2,}` becomes X followed by X once or more. As in Java, a round that takes no character ends
+ * the repeat, even before its least number of rounds.
  */
 function emitRepeat(assembly: Assembly, node: Extract<Node, { kind: 'repeat' }>): void {
   const { body, min, max, mode } = node
@@ -179,7 +182,7 @@ function emitRepeat(assembly: Assembly, node: Extract<Node, { kind: 'repeat' }>)
   for (const round of rounds) assembly.code[round * instructionLength + 2] = sizeOf(assembly)
 }
 
-/** One for all copies of a repeat: a thread is in one of them at a time. */
+/** All copies of a repeat share one slot, because a thread is in only one of them at a time. */
 function roundSlotOf(assembly: Assembly, node: Node): number {
   const known = assembly.roundSlots.get(node)
   if (known !== undefined) return known
@@ -188,7 +191,7 @@ function roundSlotOf(assembly: Assembly, node: Node): number {
   return slot
 }
 
-/** @param inner where a split stays inside; absent for a plain jump to `outer` */
+/** @param inner the target inside; without it the split is a jump to `outer` */
 function setOperands(
   { code }: Assembly,
   split: number,

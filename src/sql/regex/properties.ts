@@ -1,5 +1,5 @@
 /**
- * The character classes that Java names: `\d`, `\h`, `\p{Alpha}`, `\p{Lu}`, `\p{IsGreek}`,
+ * The named character classes of Java: `\d`, `\h`, `\p{Alpha}`, `\p{Lu}`, `\p{IsGreek}`,
  * `\p{InCyrillic}`, `\p{javaLowerCase}` and so on (java.util.regex.Pattern, Java 17).
  */
 import { blockSet } from './blocks.ts'
@@ -15,10 +15,10 @@ import {
 import type { CodePointSet } from './code-point-set.ts'
 import { unicodeSet, unicodeSetOf } from './unicode-sets.ts'
 
-/** What of the flags changes the meaning of a named class. */
+/** The flags that change the meaning of a named class. */
 interface PropertyFlags {
   readonly ignoreCase: boolean
-  /** (?U): the classes of ASCII become those of Unicode. */
+  /** (?U): the ASCII classes become Unicode classes. */
   readonly unicodeClasses: boolean
 }
 
@@ -48,7 +48,7 @@ const hexDigits = () =>
     setOf([0xff21, 0xff26], [0xff41, 0xff46]),
   )
 
-/** A letter after a backslash that stands for a class, in lower case; upper case is the rest. */
+/** Letters of class escapes in lower case. The upper-case letter is the complement. */
 export function escapeClass(letter: string, unicodeClasses: boolean): CodePointSet | undefined {
   switch (letter) {
     case 'd':
@@ -68,7 +68,7 @@ export function escapeClass(letter: string, unicodeClasses: boolean): CodePointS
   }
 }
 
-/** Characters that `\b` takes for parts of a word, before combining marks are looked at. */
+/** The characters of words for `\b`, without combining marks. */
 export const boundaryWord = once(() => union(categories('L', 'Nd'), setOfCharacters('_')))
 /** The same with (?U). */
 export const unicodeBoundaryWord = once(word)
@@ -76,14 +76,14 @@ export const unicodeBoundaryWord = once(word)
 export const markBases = once(() => categories('L', 'Nd'))
 export const combiningMarks = () => unicodeSetOf('Mn')
 
-/** Made when it is asked for first: reading the tables takes milliseconds. */
+/** Made at the first use, because reading the tables takes milliseconds. */
 function once(make: () => CodePointSet): () => CodePointSet {
   let made: CodePointSet | undefined
   return () => (made ??= make())
 }
 
 /**
- * @param name what stands between the braces of `\p{...}`, or its one letter
+ * @param name the text between the braces of `\p{...}`, or its one letter
  * @returns undefined for a name that Java does not know
  */
 export function namedClass(name: string, flags: PropertyFlags): CodePointSet | undefined {
@@ -121,7 +121,7 @@ function valueClass(key: string, value: string, flags: PropertyFlags): CodePoint
   }
 }
 
-/** Java takes a script's name in any case, JavaScript only `Old_Italic`. */
+/** Java accepts a script's name in any letter case, JavaScript only `Old_Italic`. */
 function scriptClass(name: string): CodePointSet | undefined {
   const lower = name.toLowerCase()
   if (lower === 'signwriting') return unicodeSet('Script=SignWriting')
@@ -167,7 +167,7 @@ function binaryProperty(name: string, { ignoreCase }: PropertyFlags): CodePointS
   }
 }
 
-/** The POSIX names as Unicode has them: with (?U), and after `Is`. */
+/** The Unicode meaning of the POSIX names: with (?U), and after `Is`. */
 function unicodePosixClass(name: string, { ignoreCase }: PropertyFlags): CodePointSet | undefined {
   switch (name) {
     case 'ALPHA':
@@ -200,7 +200,7 @@ function unicodePosixClass(name: string, { ignoreCase }: PropertyFlags): CodePoi
 }
 
 /**
- * General categories, the POSIX names as ASCII has them, and the methods of java.lang.Character.
+ * General categories, the ASCII meaning of the POSIX names, and the methods of java.lang.Character.
  */
 function plainClass(name: string, flags: PropertyFlags): CodePointSet | undefined {
   if (/^(?:L[ulmot]?|M[nec]?|N[dlo]?|Z[slp]?|C[cfosn]?|P[dsecoif]?|S[mcko]?|LC)$/.test(name)) {

@@ -1,11 +1,11 @@
 /**
  * The engine for almost all searches: re2js, linear in pattern and text.
  *
- * It never sees a text that a person wrote. The pattern is written anew in what RE2 surely
- * understands: sets as explicit ranges, groups, `|`, greedy and lazy repeats, and five assertions.
- * Those five ask less than Java's do: `\z` knows no line terminator before it, `(?m:^)` and
- * `(?m:$)` know only `\n`, `\b` only ASCII. But on most texts the answers are the same at every
- * position, and `isExactOn` says on which.
+ * It never gets the original text of a pattern. The pattern is rewritten with what RE2 is certain
+ * to support: sets as explicit ranges, groups, `|`, greedy and lazy repeats, and five assertions.
+ * These differ from Java's: `\z` allows no line terminator before it, `(?m:^)` and `(?m:$)` know
+ * only `\n`, and `\b` knows only ASCII. On most texts the results are still the same at every
+ * position, and `isExactOn` tells which texts these are.
  */
 import { RE2JS } from 're2js'
 import type { CodePointSet } from './code-point-set.ts'
@@ -14,11 +14,11 @@ import { canBeEmpty, hasCapture } from './node-shape.ts'
 import type { Assertion, Node, Pattern } from './pattern.ts'
 import { unreachable } from '../../base/unreachable.ts'
 
-/** It does not tell its work, so its caller spends it. */
+/** It does not report its work, so its caller spends the steps. */
 interface Re2Engine extends Engine {
-  /** Whether it gives Java's answer on this text. */
+  /** Whether the result on this text is the same as Java's. */
   isExactOn(text: string): boolean
-  /** Whether there is a match anywhere: faster than finding which. */
+  /** Whether there is a match anywhere, which is faster than finding it. */
   test(text: string): boolean
 }
 
@@ -62,7 +62,7 @@ function matchOf(text: string, matcher: ReturnType<RE2JS['matcher']>): Match {
   }
 }
 
-/** Whether there is a repeat in whose empty rounds Java goes its own way. */
+/** Whether there is a repeat whose empty rounds Java treats differently. */
 function hasEmptyRounds(node: Node): boolean {
   switch (node.kind) {
     case 'sequence':
@@ -96,7 +96,7 @@ const hasNoPair: Condition = (text) => !text.includes('\r\n')
 const isNotEmpty: Condition = (text) => text !== ''
 
 /**
- * For the assertions that RE2 does not have exactly: the texts on which its own one is the same.
+ * For each assertion that differs in RE2: the texts on which RE2's own one has the same result.
  */
 const exactOn: Partial<Record<Assertion, readonly Condition[]>> = {
   finalEnd: [endsWithinLine],

@@ -4,7 +4,7 @@ import type { Demand } from './pattern.ts'
 import { PatternError, PatternTooLarge } from './pattern-error.ts'
 import type { PatternText } from './pattern-text.ts'
 
-/** The inline flags, `(?i)` and so on, as they stand at one place of a pattern. */
+/** The inline flags, such as `(?i)`, at one place of a pattern. */
 export interface Flags {
   readonly ignoreCase: boolean
   readonly unicodeCase: boolean
@@ -25,7 +25,7 @@ export const noFlags: Flags = Object.freeze({
   unicodeClasses: false,
 })
 
-/** What the parts of the reader share while one pattern is read. */
+/** The state that the parts of the reader share while they read one pattern. */
 export interface ReaderState {
   readonly text: PatternText
   flags: Flags
@@ -34,13 +34,13 @@ export interface ReaderState {
   readonly demands: Demand[]
   depth: number
   rangeCount: number
-  /** Where the pattern has `\G`, which only the linear engines know. */
+  /** The offset of `\G`, which only the linear engines have. */
   searchStartAt: number | undefined
-  /** How many look-behinds are open. */
+  /** The number of open look-behinds. */
   lookBehinds: number
 }
 
-/** Ranges of all character classes of one pattern: naming `\p{L}` a thousand times has an end. */
+/** The most ranges in all character classes of one pattern, which bounds a repeated `\p{L}`. */
 const rangesMax = 50_000
 
 export function setFlags(state: ReaderState, flags: Flags): void {
@@ -54,7 +54,7 @@ export function foldingOf({ ignoreCase, unicodeCase }: Flags): CaseFolding {
   return unicodeCase ? 'unicode' : 'ascii'
 }
 
-/** Counts the ranges of a set that goes into the pattern. */
+/** Counts the ranges of a set that is added to the pattern. */
 export function counted(state: ReaderState, set: CodePointSet): CodePointSet {
   state.rangeCount += set.length / 2
   if (state.rangeCount > rangesMax) {
@@ -67,8 +67,8 @@ export function counted(state: ReaderState, set: CodePointSet): CodePointSet {
 }
 
 /**
- * Notes a construct that goes back. RegExp reads a look-behind from its end, so what depends on the
- * order of reading is not the same in there.
+ * Records a construct that needs backtracking. RegExp matches a look-behind from its end, so
+ * constructs that depend on the order of matching differ inside of one.
  */
 export function demandBacktracking(state: ReaderState, construct: string, at: number): void {
   const isInside = state.lookBehinds > 0 && !construct.startsWith('a look')
@@ -79,7 +79,7 @@ export function demandBacktracking(state: ReaderState, construct: string, at: nu
   )
 }
 
-/** @param at offset in the pattern; by default where the reader is */
+/** @param at offset in the pattern; by default that of the reader */
 export function fail(state: ReaderState, problem: string, at = state.text.offset()): never {
   throw new PatternError(problem, at)
 }

@@ -1,4 +1,4 @@
-/** Reads the pattern syntax of java.util.regex.Pattern, as Java 17 does. */
+/** Reads the pattern syntax of java.util.regex.Pattern (Java 17). */
 import { foldedCodePoint } from './case-folding.ts'
 import { readClass } from './class-reader.ts'
 import { complement, everyCodePoint, setOfCharacters } from './code-point-set.ts'
@@ -14,21 +14,21 @@ import { counted, demandBacktracking, fail, foldingOf, noFlags, setFlags } from 
 import type { Flags, ReaderState } from './reader-state.ts'
 import { findUnsureReference } from './sure-references.ts'
 
-/** UTF-16 units of a pattern. */
+/** The longest pattern in UTF-16 units. */
 export const patternLengthMax = 8_192
-/** Brackets inside brackets. */
+/** The greatest depth of brackets. */
 const depthMax = 100
-/** Java's greatest count in braces. */
+/** The greatest count in braces in Java. */
 const countMax = 0x7fff_ffff
 
 type ReadResult =
   | { readonly kind: 'pattern'; readonly pattern: Pattern }
-  /** `invalid`: Java refuses it too. `tooLarge`: Java may take it, this engine does not. */
+  /** `invalid`: Java refuses it too. `tooLarge`: Java may accept it, this engine does not. */
   | { readonly kind: 'invalid' | 'tooLarge'; readonly problem: string; readonly at: number }
 
 /**
  * @param source the text of the pattern
- * @returns the pattern, or what is wrong with it and at which offset in UTF-16 units
+ * @returns the pattern, or its problem with the offset in UTF-16 units
  */
 export function readPattern(source: string): ReadResult {
   if (source.length > patternLengthMax) {
@@ -62,7 +62,7 @@ function read(source: string): Pattern {
   return { root, groupCount, groupNames, demands: Object.freeze(demands) }
 }
 
-/** What the backtracking engine does not do as Java does. */
+/** The constructs for which the backtracking engine differs from Java. */
 function findBeyond({ demands, searchStartAt }: ReaderState, root: Node): readonly Demand[] {
   const beyond: Demand[] = []
   const [first] = demands
@@ -191,7 +191,7 @@ function readCapture(state: ReaderState): Node {
   return { kind: 'group', index, body: readAlternation(state) }
 }
 
-/** What begins with `(?`. */
+/** Reads a group that begins with `(?`. */
 function readSpecialGroup(state: ReaderState, at: number): Node | undefined {
   const { text } = state
   text.take()
@@ -292,7 +292,7 @@ function readQuantifier(state: ReaderState, body: Node): Node {
   }
 }
 
-/** Repeated, `\R` does not give back the `\n` of a pair. */
+/** A repeated `\R` never gives back the `\n` of a pair. */
 const wholeLineBreak: Node = {
   kind: 'sequence',
   parts: [lineBreak, { kind: 'assertion', assertion: 'afterLineBreak' }],

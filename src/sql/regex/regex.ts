@@ -1,13 +1,13 @@
 /**
- * Regular expressions as java.util.regex has them, run so that no text can stop the engine.
+ * Regular expressions of java.util.regex, executed so that no text can block the engine.
  *
  * pattern text --reader--> tree --> re2js      linear; almost all searches
  *                                 \-> machine    linear; where RE2 has no such assertion
  *                                 \-> sweep      linear over all matches; where they take many searches
  *                                 \-> RegExp     backtracking; only where it is allowed
  *
- * No engine sees the text that a person wrote: each gets the tree, written in its own terms. What
- * was decided and measured stands in docs/decisions/0015-java-regex-on-a-linear-engine.md.
+ * No engine gets the original text of a pattern: each gets the tree in its own form. The decisions
+ * and measurements are in docs/decisions/0015-java-regex-on-a-linear-engine.md.
  */
 import type { RegexMode } from '../values/dialect.ts'
 import { madeText, textLengthMax } from '../values/text-limit.ts'
@@ -24,27 +24,27 @@ import { readPattern } from './reader.ts'
 import { parseReplacement } from './replacement.ts'
 import type { Replacement } from './replacement.ts'
 
-/** A pattern that is ready to run. Each of its functions may throw WorkSpent, and nothing else. */
+/** A compiled pattern. Its functions throw only WorkSpent. */
 export interface Regex {
   /** Whether there is a match anywhere. */
   matches(text: string, work: Work): boolean
   /** The text of the first match; undefined when there is none. */
   firstMatch(text: string, work: Work): string | undefined
   /**
-   * All matches replaced, by the rules of Matcher.replaceAll.
+   * Replaces all matches like Matcher.replaceAll.
    *
-   * @param replacement with `$1`, `${name}` and `\$`; looked at only when there is a match
-   * @returns undefined when the replacement is none, or the text becomes longer than a text may be
+   * @param replacement with `$1`, `${name}` and `\$`; read only when there is a match
+   * @returns undefined when the replacement is invalid or the result exceeds `textLengthMax`
    */
   replaceAll(text: string, replacement: string, work: Work): string | undefined
 }
 
-/** Why a text cannot be run as a pattern. */
+/** The reason why a text cannot be used as a pattern. */
 interface RegexProblem {
   /**
    * - `invalid`: Java refuses it too
-   * - `needsBacktracking`: it would run with the mode `backtracking`
-   * - `unsupported`: Java takes it, no engine here does
+   * - `needsBacktracking`: it runs only with the mode `backtracking`
+   * - `unsupported`: Java accepts it, and no engine here does
    */
   readonly kind: 'invalid' | 'needsBacktracking' | 'unsupported'
   /** One sentence without a full stop. */
@@ -57,7 +57,7 @@ type CompiledRegex =
   | { readonly kind: 'regex'; readonly regex: Regex }
   | { readonly kind: 'problem'; readonly problem: RegexProblem }
 
-/** Reads a pattern of Java and compiles it for the engine that it needs. */
+/** Compiles a Java pattern for the engine that it needs. */
 export function compileRegex(source: string, mode: RegexMode): CompiledRegex {
   const result = readPattern(source)
   switch (result.kind) {
@@ -80,7 +80,7 @@ export function compileRegex(source: string, mode: RegexMode): CompiledRegex {
   }
 }
 
-/** Why a text cannot be run as a pattern, and where; undefined when it can. */
+/** The problem of a pattern and its offset; undefined for a usable pattern. */
 export function findRegexProblem(source: string, mode: RegexMode): RegexProblem | undefined {
   const compiled = compileRegex(source, mode)
   return compiled.kind === 'problem' ? compiled.problem : undefined
@@ -125,7 +125,7 @@ function tooLarge(reason: string): CompiledRegex {
   return refused('unsupported', `this regular expression is too large: ${reason}`, 0)
 }
 
-/** @param engine for all matches of a text `openAll` is used where it has one */
+/** @param engine `openAll`, if the engine has it, is used for all matches of a text */
 function createRegex(
   pattern: Pattern,
   engine: Engine & Partial<Pick<LinearEngine, 'openAll'>>,
@@ -145,12 +145,12 @@ function createRegex(
   }
 }
 
-/** Of putting two pieces into the result for each match. */
+/** The steps per match, which adds two pieces to the result. */
 const stepsOfMatch = 12
 
 /**
- * After a match the search goes on at its end. After an empty one it goes on one character later,
- * and that character stays.
+ * The search continues at the end of a match. After an empty match it continues one character
+ * later, and that character is kept.
  */
 function replaceFrom(
   first: Match,

@@ -1,16 +1,16 @@
 /**
  * The replacement text of java.util.regex.Matcher.replaceAll: `$n`, `${name}`, and a backslash that
- * makes the next character stand for itself.
+ * makes the next character literal.
  */
 import type { Match } from './engine.ts'
 
-/** A text, or the number of a group whose text goes there. */
+/** A literal text, or the number of a group whose text is inserted. */
 type Part = string | number
 
 export interface Replacement {
   /**
-   * The text for one match; undefined when it is longer than `lengthMax`. A group that took no part
-   * gives nothing.
+   * The text for one match; undefined when it is longer than `lengthMax`. A group without a match
+   * inserts nothing.
    */
   expand(match: Match, lengthMax: number): string | undefined
 }
@@ -21,7 +21,7 @@ interface PatternGroups {
 }
 
 /**
- * @returns undefined for a text that Java refuses: a bare `$` or `\`, or a group that is not there
+ * @returns undefined for a text that Java refuses: a bare `$` or `\`, or an unknown group
  */
 export function parseReplacement(text: string, groups: PatternGroups): Replacement | undefined {
   const parts: Part[] = []

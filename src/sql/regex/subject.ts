@@ -6,14 +6,14 @@ import { unreachable } from '../../base/unreachable.ts'
 import { spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
 
-/** A text that is searched, and what can be asked about the places between its characters. */
+/** A text that is searched, with the assertions about the positions between its characters. */
 export interface Subject {
   readonly text: string
   /** @param searchStart where the last match ended; 0 before the first one */
   holds(assertion: Assertion, position: number, searchStart: number): boolean
 }
 
-/** @param work spent by the maps of words that some assertions need */
+/** @param work pays for the word maps that some assertions need */
 export function createSubject(text: string, work: Work): Subject {
   let words: WordMap | undefined
   let unicodeWords: WordMap | undefined
@@ -66,7 +66,7 @@ export function createSubject(text: string, work: Work): Subject {
   }
 }
 
-/** Between `\r` and `\n` no line ends: the two are one terminator. */
+/** No line ends between `\r` and `\n`, which are one terminator. */
 function isLineEnd(text: string, position: number): boolean {
   if (position === text.length) return true
   const unit = text.charCodeAt(position)
@@ -81,7 +81,7 @@ function isFinalEnd(text: string, position: number): boolean {
   return isLineEnd(text, position)
 }
 
-/** Java has no line begin at the end of the text, not even of an empty one. */
+/** In Java no line begins at the end of a text, not even of an empty text. */
 function isLineStart(text: string, position: number): boolean {
   if (position === text.length) return false
   if (position === 0) return true
@@ -95,15 +95,15 @@ function isTerminator(unit: number): boolean {
 }
 
 /**
- * Whether the character before a position is part of a word, by position; nothing is before 0. One
- * entry a UTF-16 unit, and one more for the end, behind which nothing is.
+ * By position, whether the character before it is part of a word. Position 0 has none before it.
+ * There is one entry per UTF-16 unit and one for the end.
  */
 type WordMap = Uint8Array
 
-/** Two or three searches in sets of code points. */
+/** The steps of two or three searches in sets of code points. */
 const stepsOfCharacter = 8
 
-/** Combining marks belong to the word when a letter or digit is under them. */
+/** A combining mark belongs to the word when its base is a letter or digit. */
 function createWordMap(text: string, word: CodePointSet, work: Work): WordMap {
   spend(work, text.length * stepsOfCharacter)
   const [marks, bases] = [combiningMarks(), markBases()]

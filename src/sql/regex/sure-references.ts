@@ -2,22 +2,22 @@ import { unreachable } from '../../base/unreachable.ts'
 import type { Node } from './pattern.ts'
 
 /**
- * The first backreference whose group may not have matched by then. To Java it then fails, to
- * RegExp it is the empty text.
+ * The first backreference whose group may not have matched. Such a reference fails in Java, and
+ * matches the empty text in RegExp.
  *
- * @returns its offset in the pattern, or undefined when all are sure
+ * @returns its offset in the pattern, or undefined when there is none
  */
 export function findUnsureReference(root: Node): number | undefined {
   return walk(root, new Set()).unsureAt
 }
 
 interface Walk {
-  /** The groups that have matched for certain when the node has. */
+  /** The groups that have certainly matched when the node has matched. */
   readonly set: ReadonlySet<number>
   readonly unsureAt: number | undefined
 }
 
-/** @param before the groups that have matched for certain when the node begins */
+/** @param before the groups that have certainly matched before the node */
 function walk(node: Node, before: ReadonlySet<number>): Walk {
   const unchanged: Walk = { set: before, unsureAt: undefined }
   switch (node.kind) {

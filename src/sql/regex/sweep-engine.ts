@@ -1,13 +1,14 @@
 /**
- * Finds all matches of a text in time linear in the text and the program, for programs without
- * memory: what an instruction does at a position depends on nothing that happened before.
+ * Finds all matches of a text in time linear in the text and the program. It runs programs without
+ * memory: an instruction's effect at a position does not depend on earlier instructions.
  *
- * One sweep from the end of the text to its beginning notes for every instruction and position
- * whether a match can still be reached from there. With that, a match is found without trying: at a
- * split, the way of the higher priority is taken where it leads to a match, and else the other one.
- * That is the match which an engine that goes back would have found, at the price of its length.
+ * One sweep from the end of the text to its beginning records for every instruction and position
+ * whether a match can be reached from there. After that no search needs backtracking: at a split it
+ * takes the branch with the higher priority if that leads to a match, and otherwise the other one.
+ * This finds the same match as a backtracking engine, in time proportional to the match.
  *
- * Not for programs with `round`, which asks where a round began, or with `searchStart`.
+ * It cannot run programs with `round`, which depends on the start of a round, or with
+ * `searchStart`.
  */
 import { spend } from '../values/work.ts'
 import type { Work } from '../values/work.ts'
@@ -17,10 +18,10 @@ import type { Program } from './program.ts'
 import { createSubject } from './subject.ts'
 import type { Subject } from './subject.ts'
 
-/** Instructions that one step stands for while sweeping: 4, with a byte of memory each. */
+/** One step pays for sweeping over 4 instructions, with a byte of memory each. */
 const sweptAStepLog2 = 2
 
-/** @returns undefined for a program that it cannot run */
+/** @returns undefined for a program that this engine cannot run */
 export function createSweepEngine(program: Program): Engine | undefined {
   if (program.assertions.includes('searchStart')) return undefined
   const order = orderOf(program)
@@ -29,8 +30,9 @@ export function createSweepEngine(program: Program): Engine | undefined {
 }
 
 /**
- * The instructions, each behind all those that it leads to without taking a character. Undefined
- * when there is none: rounds that take nothing lead back to themselves.
+ * The instructions in an order where each follows all those that it reaches without taking a
+ * character. Undefined when there is no such order: a round without a character leads back to
+ * itself.
  */
 function orderOf({ code, size }: Program): Int32Array | undefined {
   const order = new Int32Array(size)
@@ -63,7 +65,7 @@ function orderOf({ code, size }: Program): Int32Array | undefined {
   return order
 }
 
-/** Where an instruction leads without taking a character; undefined for one that cannot be run. */
+/** The instructions reached without taking a character; undefined for one that cannot be run. */
 function followers(code: Int32Array, at: number): readonly number[] | undefined {
   const word = at * instructionLength
   const kind = code[word] ?? -1
@@ -86,7 +88,7 @@ function createSearch(program: Program, order: Int32Array, subject: Subject, wor
   const { text } = subject
   let reach: { readonly from: number; readonly rows: Uint8Array } | undefined
 
-  /** The slots of the match that begins at a position from which there is one. */
+  /** The slots of the match that begins at a position, which must have one. */
   function follow(start: number, from: number, rows: Uint8Array): Int32Array {
     const slots = new Int32Array(slotCount).fill(-1)
     let position = start
@@ -125,7 +127,7 @@ function createSearch(program: Program, order: Int32Array, subject: Subject, wor
   }
 }
 
-/** For each position from `from` on, one byte an instruction: 1 where a match can be reached. */
+/** One byte per instruction for each position from `from` on: 1 where a match can be reached. */
 function sweep(
   { code, sets, assertions, size }: Program,
   order: Int32Array,
@@ -175,7 +177,7 @@ function widthAt(text: string, position: number): number {
   return (text.codePointAt(position) ?? 0) > 0xffff ? 2 : 1
 }
 
-/** Of the character before: never inside a pair of surrogates. */
+/** The position of the previous character, never inside a surrogate pair. */
 function positionBefore(text: string, position: number): number {
   return (text.codePointAt(position - 2) ?? 0) > 0xffff ? position - 2 : position - 1
 }

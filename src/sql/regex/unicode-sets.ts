@@ -2,18 +2,18 @@ import { setOf } from './code-point-set.ts'
 import type { CodePointSet } from './code-point-set.ts'
 
 /**
- * The code points that JavaScript's own Unicode tables give a property, such as `Lu`,
- * `Script=Greek` or `Alphabetic`. Read from the tables once a property: there are some hundreds of
- * properties in all, which bounds what is kept.
+ * The code points that have a property in JavaScript's Unicode tables, such as `Lu`, `Script=Greek`
+ * or `Alphabetic`. Each property is read once. There are some hundreds of properties, which bounds
+ * the memory.
  */
 const sets = new Map<string, CodePointSet>()
 
 /**
- * What the tables are asked about: stretches of code points, each asked as one text, and of the
- * planes that are unassigned or for private use one code point each for all that are alike.
+ * The code points that are tested: ranges, each tested as one text. In planes that are unassigned
+ * or for private use, one code point stands for all that are alike.
  *
- * The first plane is cut between the high and the low surrogates: side by side, two of them would
- * read as one code point.
+ * The first plane is split between high and low surrogates, because two adjacent ones would be read
+ * as one code point.
  */
 const planeSize = 0x1_0000
 type Stretch = readonly [from: number, to: number]
@@ -33,8 +33,8 @@ const uniformStretches: readonly Stretch[] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 
 )
 
 /**
- * @param property what stands between the braces of `\p{...}` in JavaScript; letters, digits, `_`
- *   and `=` only
+ * @param property the text between the braces of `\p{...}` in JavaScript: letters, digits, `_` and
+ *   `=`
  * @returns undefined for a property that JavaScript does not know
  */
 export function unicodeSet(property: string): CodePointSet | undefined {
@@ -59,7 +59,7 @@ export function unicodeSet(property: string): CodePointSet | undefined {
   return set
 }
 
-/** The same for a property that is known to exist. */
+/** The code points of a property that is known to exist. */
 export function unicodeSetOf(property: string): CodePointSet {
   const set = unicodeSet(property)
   if (set === undefined) throw new Error(`no Unicode property ${property}`)
@@ -82,7 +82,7 @@ interface StretchText {
 
 let texts: readonly StretchText[] | undefined
 
-/** Over a megabyte of text, made when the first property is asked for. */
+/** More than a megabyte of text, made for the first property. */
 function mixedTexts(): readonly StretchText[] {
   texts ??= mixedStretches.map(([from, to]) => ({ from, text: textOf(from, to) }))
   return texts

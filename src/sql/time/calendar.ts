@@ -1,6 +1,6 @@
 /**
- * The ISO calendar: the Gregorian one for all times, also before 1582, with a year 0. Days are
- * counted from 1970-01-01. All of it is exact up to a thousand million years either way.
+ * The ISO calendar: Gregorian for all times, also before 1582, with a year 0. Days are counted from
+ * 1970-01-01. The results are exact for a thousand million years before and after.
  */
 export interface CivilDate {
   readonly year: number
@@ -10,7 +10,7 @@ export interface CivilDate {
   readonly day: number
 }
 
-/** A moment, or a reading of a clock on the wall. */
+/** A moment, or a local time. */
 export interface DayTime {
   /** Whole days since 1970-01-01. */
   readonly epochDay: number
@@ -19,9 +19,9 @@ export interface DayTime {
 }
 
 export const msPerDay = 86_400_000
-/** The calendar repeats after 400 years, days of the week too. */
+/** The calendar repeats after 400 years, including the days of the week. */
 export const daysPerCycle = 146_097
-/** From 0000-03-01 to 1970-01-01: years that begin in March end with the leap day. */
+/** Days from 0000-03-01 to 1970-01-01: years that begin in March end with the leap day. */
 const daysToEpoch = 719_468
 
 export function isLeapYear(year: number): boolean {
@@ -86,14 +86,14 @@ export function dayOfYearOf(epochDay: number, year: number): number {
   return epochDay - epochDayOf(year, 1, 1) + 1
 }
 
-/** The ISO week, which belongs to the year that its Thursday is in. */
+/** The ISO week, which belongs to the year of its Thursday. */
 export function isoWeekOf(epochDay: number): { readonly weekyear: number; readonly week: number } {
   const thursday = epochDay + 4 - dayOfWeekOf(epochDay)
   const weekyear = civilDateOf(thursday).year
   return { weekyear, week: Math.floor((dayOfYearOf(thursday, weekyear) - 1) / 7) + 1 }
 }
 
-/** The same reading moved by some milliseconds, at most a few days. */
+/** The local time moved by some milliseconds, at most a few days. */
 export function addMs({ epochDay, msOfDay }: DayTime, ms: number): DayTime {
   const sum = msOfDay + ms
   const days = Math.floor(sum / msPerDay)

@@ -1,4 +1,4 @@
-/** The words of dates in English (United States), as Java has them since version 9. */
+/** English (US) words for dates, as in Java since version 9. */
 export const monthNames = [
   'January',
   'February',
@@ -31,7 +31,7 @@ export const eraNames = ['BC', 'AD'] as const
 
 export const longEraNames = ['Before Christ', 'Anno Domini'] as const
 
-/** `Sep`, `Tue`: months and days are cut to three letters. */
+/** Shortens months and days to three letters: `Sep`, `Tue`. */
 export function abbreviate(name: string): string {
   return name.slice(0, 3)
 }

@@ -1,32 +1,31 @@
-/** Numbers in a java.time pattern, and how neighbours without a separator share their digits. */
+/** Parses the numbers of a java.time pattern. Numbers without a separator share their digits. */
 import { mismatch, setField } from './java-parsing.ts'
 import type { Field, Parse } from './java-parsing.ts'
 
 /**
- * Which signs a number may have. normal: minus. notNegative: none. exceedsPad: minus, and a plus
- * that is there exactly when there are more digits than the pattern has letters.
+ * The signs that a number may have. normal: minus. notNegative: none. exceedsPad: minus, and a plus
+ * exactly when the number has more digits than the pattern has letters.
  */
 export type SignStyle = 'normal' | 'notNegative' | 'exceedsPad'
 
-/** A number of so many digits. */
+/** A number and its permitted digits. */
 export interface NumberPart {
   readonly field: Field
   readonly digitsMin: number
   readonly digitsMax: number
   readonly sign: SignStyle
   /**
-   * How the digits are read: as a number, as a year from 2000 to 2099, or as a fraction of a
-   * second.
+   * The meaning of the digits: a number, a year from 2000 to 2099, or a fraction of a second.
    */
   readonly reading: 'number' | 'yearOfCentury' | 'fraction'
-  /** Whether it takes digits from a number right before it, which then leaves them to it. */
+  /** Whether an adjacent number before it leaves digits to this one. */
   readonly isFixed: boolean
 }
 
-/** Digits of a number at most; more do not fit a long. */
+/** The most digits of a number that fit a long. */
 export const digitsMax = 19
 const longMax = '9223372036854775807'
-/** The year that two digits count from. */
+/** The year from which two digits count. */
 const baseYear = 2000
 
 export function numberPart(
@@ -95,7 +94,7 @@ function isSignInPlace(
   return hasPlus === count > digitsMin
 }
 
-/** Without the last digit if the number is too big for a long. */
+/** Drops the last digit when the number is too large for a long. */
 function fitting(digits: string): string {
   if (digits.length < digitsMax) return digits
   const leading = digits.slice(0, digitsMax)

@@ -1,12 +1,13 @@
 /**
  * The parts of a java.time pattern as parsers of text.
  *
- * A parser reads from a position on, notes what it found in the state, and gives the position after
- * it. A mismatch lets an optional section around it be left out; a failure ends all reading.
+ * A parser reads from a position, records what it found in the state, and returns the position
+ * after it. On a mismatch an enclosing optional section is left out; a failure ends the whole
+ * parse.
  */
 import type { Zone } from './zones.ts'
 
-/** What a pattern letter is about, and what resolving makes of it on the way. */
+/** The fields of pattern letters, and those that the resolver derives from them. */
 export type Field =
   | 'era'
   | 'year'
@@ -43,9 +44,9 @@ export interface ParseState {
 
 export type Parse = (text: string, position: number, state: ParseState) => number
 
-/** The text is not what the parser wants. */
+/** The text does not match the parser. */
 export const mismatch = -1
-/** Java throws here, which no optional section holds up. */
+/** Java throws here, also inside of an optional section. */
 export const failure = -2
 
 /** A field may come twice with the same value. */
@@ -56,15 +57,15 @@ export function setField(state: ParseState, field: Field, value: number, end: nu
   return end
 }
 
-/** Characters as they stand. */
+/** Matches literal characters. */
 export function literal(characters: string): Parse {
   return (text, position) =>
     text.startsWith(characters, position) ? position + characters.length : mismatch
 }
 
 /**
- * One of some words; the value of a word is its last place among them, from `first`. The longest
- * that fits wins.
+ * Matches one of several words, the longest that fits. The value of a word is its last index,
+ * counted from `first`.
  */
 export function words(field: Field, texts: readonly string[], first: number): Parse {
   const values = new Map(texts.map((word, index) => [word, first + index]))
@@ -78,7 +79,7 @@ export function words(field: Field, texts: readonly string[], first: number): Pa
   }
 }
 
-/** All parts in turn. */
+/** Matches all parts in order. */
 export function sequence(parts: readonly Parse[]): Parse {
   return (text, position, state) => {
     let at = position
@@ -90,7 +91,7 @@ export function sequence(parts: readonly Parse[]): Parse {
   }
 }
 
-/** All parts or none: what a mismatch leaves behind is undone. */
+/** Matches all parts or none: a mismatch restores the state. */
 export function optional(parts: readonly Parse[]): Parse {
   const parse = sequence(parts)
   return (text, position, state) => {
@@ -103,7 +104,7 @@ export function optional(parts: readonly Parse[]): Parse {
   }
 }
 
-/** The part with blanks before it, together as many characters as `width`. */
+/** Matches the part with blanks before it, `width` characters together. */
 export function padded(part: Parse, width: number): Parse {
   return (text, position, state) => {
     const end = position + width

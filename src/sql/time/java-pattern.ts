@@ -1,9 +1,9 @@
 /**
- * Patterns of java.time's DateTimeFormatter (JDK 11), for reading a text in English (US).
+ * Patterns of java.time's DateTimeFormatter (JDK 11), which read English (US) text.
  *
- * A run of one letter is a field, square brackets hold what may be missing, `p` pads the field
- * after it, quotes enclose text. Parsing is strict about widths and case; numbers without a
- * separator between them share digits: all but the first have as many as letters, the first has the
+ * A run of one letter is a field, square brackets enclose an optional section, `p` pads the next
+ * field, and quotes enclose text. Parsing is strict about widths and case. Numbers without a
+ * separator share their digits: each has as many digits as letters, except the first, which has the
  * rest.
  */
 import {
@@ -22,7 +22,7 @@ import type { NumberPart, SignStyle } from './java-numbers.ts'
 import { parseGmtOffset, parseOffset, parseZone } from './java-zone-texts.ts'
 import type { OffsetFormat } from './java-zone-texts.ts'
 
-/** What a text says by a pattern; undefined: the text is not of the pattern. */
+/** Reads a text with a pattern; undefined when the text does not match. */
 export type ReadText = (text: string) => ParseState | undefined
 
 /** @returns undefined when the pattern is invalid */
@@ -37,12 +37,12 @@ export function compileJavaPattern(pattern: string): ReadText | undefined {
   }
 }
 
-/** The parts of a section: numbers stay open until it is known what comes right after them. */
+/** The parts of a section. A number stays open until the part right after it is known. */
 interface Section {
   readonly parts: Parse[]
-  /** Numbers next to each other: the first one yields digits to the others, which are fixed. */
+  /** Adjacent numbers: the first leaves digits to the others, whose widths are fixed. */
   run: { readonly first: NumberPart; readonly at: number; digitsReserved: number } | undefined
-  /** A padded number is the last part: Java takes no number right after it. */
+  /** True when the last part is a padded number: Java allows no number right after it. */
   endsInPaddedNumber: boolean
 }
 
@@ -106,7 +106,7 @@ function addPart(section: Section, part: Part, padWidth: number | undefined): bo
     parts.push(parseNumber(part, 0))
     return true
   }
-  // A number of no fixed width ends the run: what the first one left to others, it takes again.
+  // A number without fixed width ends the run: the first number takes back the digits it left.
   if (run !== undefined) parts[run.at] = parseNumber(run.first, 0)
   section.run = { first: part, at: parts.length, digitsReserved: 0 }
   parts.push(parseNumber(part, 0))
@@ -165,7 +165,7 @@ function isLetter(character: string): boolean {
   return /^[A-Za-z]$/.test(character)
 }
 
-/** Fields that are one or two digits by one letter or two. */
+/** Fields of one or two digits, for one or two letters. */
 const pairs: Readonly<Partial<Record<string, Field>>> = {
   d: 'dayOfMonth',
   h: 'clockHourOfHalfDay',
@@ -252,7 +252,7 @@ function yearPart(field: Field, count: number): NumberPart | undefined {
 interface Words {
   readonly short: readonly string[]
   readonly long: readonly string[]
-  /** A letter that stands for several is read as the last of them. */
+  /** Where one letter stands for several words, the last one counts. */
   readonly narrow: readonly string[]
 }
 

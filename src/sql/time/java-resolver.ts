@@ -1,11 +1,11 @@
 /**
- * From the fields of a text to a moment, as java.time resolves them (the SMART resolver): fields
- * are combined to a date and a time, those left over must agree with them, and February 31 is the
- * last of February. A field that has been used is taken out.
+ * Resolves the fields of a text to a moment, like java.time with its SMART resolver: fields are
+ * combined to a date and a time, the remaining fields must agree with them, and February 31 means
+ * the last day of February. A used field is removed.
  *
- * A date alone is its start; a time alone, a year or a month are no moment. Hours of a half day
- * without their half are checked and else ignored. The zone is UTC unless the text has one; an
- * offset goes before a zone.
+ * A date alone means its start. A time, a year or a month alone is not a moment. Hours of a half
+ * day without AM or PM are checked and otherwise ignored. The zone is UTC unless the text has one;
+ * an offset takes precedence over a zone.
  */
 import {
   civilDateOf,
@@ -28,7 +28,7 @@ import {
 import { offsetSecondsMax } from './java-zone-texts.ts'
 import { createFixedZone } from './zones.ts'
 
-/** Java's years. */
+/** The range of years in Java. */
 const yearMax = 999_999_999
 /** Modified Julian day 0 is 1858-11-17. */
 const modifiedJulianEpochDay = -40_587
@@ -61,7 +61,7 @@ function isWithin(value: number, least: number, most: number): boolean {
   return value >= least && value <= most
 }
 
-/** The day that the fields mean; undefined when there is none or there are two. */
+/** The day of the fields; undefined when they describe none or contradict each other. */
 function resolveDate(fields: Fields): number | undefined {
   if (!resolveYear(fields)) return undefined
   const days: number[] = []
@@ -76,7 +76,9 @@ function resolveDate(fields: Fields): number | undefined {
 
 type DayResult = number | 'invalid' | undefined
 
-/** A year of an era becomes a year; without an era it is of ours. */
+/**
+ * Turns a year of an era into a year. Without an era the field `year` decides, or else it is AD.
+ */
 function resolveYear(fields: Fields): boolean {
   const yearOfEra = take(fields, 'yearOfEra')
   if (yearOfEra === undefined) return true
@@ -90,7 +92,7 @@ function resolveYear(fields: Fields): boolean {
   return true
 }
 
-/** A year with month and day, or with the day of the year. */
+/** The day from a year with month and day, or with the day of the year. */
 function resolveYearFields(fields: Fields): DayResult {
   const year = fields.get('year')
   if (year === undefined) return undefined
@@ -112,7 +114,7 @@ function isYear(year: number): boolean {
   return isWithin(year, -yearMax, yearMax)
 }
 
-/** A day of the week with a week of a month, or of a year of weeks. */
+/** The day from a day of the week with a week of a month, or of a week-based year. */
 function resolveWeekFields(fields: Fields): DayResult {
   const localDay = take(fields, 'localDayOfWeek')
   if (localDay !== undefined) {
@@ -158,7 +160,7 @@ function resolveDayNumber(fields: Fields): DayResult {
   return isYear(civilDateOf(epochDay).year) ? epochDay : 'invalid'
 }
 
-/** Whether the fields left over say of the date what is true of it. */
+/** Whether the remaining fields agree with the date. */
 function agrees(fields: Fields, epochDay: number): boolean {
   if (fields.size === 0) return true
   const { year, month, day } = civilDateOf(epochDay)

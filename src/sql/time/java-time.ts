@@ -1,9 +1,9 @@
-/** From fields to a time of day, as java.time resolves them. */
+/** Resolves fields to a time of day, like java.time. */
 import type { Field, Fields } from './java-parsing.ts'
 
 interface ResolvedTime {
   readonly msOfDay: number
-  /** 1 for the end of the day: 24:00 is the next day's start. */
+  /** 1 for 24:00, which is the start of the next day. */
   readonly excessDays: number
 }
 
@@ -26,7 +26,8 @@ type TimeField = keyof typeof ranges
 const timeFields = Object.keys(ranges) as readonly TimeField[]
 
 /**
- * Takes the fields of a time out. Minutes, seconds and fractions may be missing from the end on.
+ * Takes the fields of a time out of the state. Fraction, seconds and minutes may be missing, in
+ * this order.
  *
  * @returns the start of the day when the fields make no time; undefined when they contradict each
  *   other or one is out of its range
@@ -52,7 +53,7 @@ export function resolveTime(fields: Fields): ResolvedTime | undefined {
   return { msOfDay: seconds * 1000 + Math.floor((nano ?? 0) / 1_000_000), excessDays: 0 }
 }
 
-/** Turns the other ways to tell the time into hour, minute, second and nano. */
+/** Turns all other fields of a time into hour, minute, second and nanosecond. */
 function simplify(fields: Fields): boolean {
   const put = (field: Field, value: number): boolean => {
     const known = fields.get(field)
@@ -92,7 +93,7 @@ function putSeconds(seconds: number, put: Put): boolean {
   )
 }
 
-/** Milliseconds of the day leave the digits after them to a fraction of a second. */
+/** Milliseconds of the day leave further digits to a fraction of a second. */
 function simplifyMillis(fields: Fields, put: Put): boolean {
   const nano = fields.get('nano')
   if (nano !== undefined && !isInRange('nano', nano)) return false
@@ -122,7 +123,7 @@ function remainingAreInRange(fields: Fields, except?: TimeField): boolean {
   return true
 }
 
-/** Whether a half of the day, or an hour of it, that is left over fits the hour. */
+/** Whether a remaining half of the day, or hour of the half day, agrees with the hour. */
 function agrees(fields: Fields, hour: number): boolean {
   const half = fields.get('halfDay')
   const hourOfHalf = fields.get('hourOfHalfDay')

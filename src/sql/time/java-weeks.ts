@@ -1,4 +1,4 @@
-/** Weeks as in the United States: they begin on Sunday, and week 1 has January 1 in it. */
+/** Weeks as in the United States: a week begins on Sunday, and week 1 contains January 1. */
 import { civilDateOf, dayOfWeekOf, dayOfYearOf, epochDayOf, lengthOfYear } from './calendar.ts'
 
 interface LocalWeek {
@@ -12,12 +12,12 @@ export function localDayOfWeekOf(epochDay: number): number {
   return (dayOfWeekOf(epochDay) % 7) + 1
 }
 
-/** 1 for Monday to 7 for Sunday, of 1 for Sunday to 7 for Saturday. */
+/** Converts 1 for Sunday to 7 for Saturday into 1 for Monday to 7 for Sunday. */
 export function isoDayOfWeek(localDayOfWeek: number): number {
   return ((localDayOfWeek + 5) % 7) + 1
 }
 
-/** Weeks that begin in a year or on the last days before it; the rest belongs to the next year. */
+/** The number of weeks that belong to a year; later days belong to week 1 of the next year. */
 export function weeksOfYear(year: number): number {
   const daysBefore = localDayOfWeekOf(epochDayOf(year, 1, 1)) - 1
   return Math.floor((daysBefore + lengthOfYear(year)) / 7)
@@ -38,7 +38,7 @@ export function localWeekOf(epochDay: number): LocalWeek {
   }
 }
 
-/** The day of a week that is counted from the one with the first day of a month or year in it. */
+/** The day in a week, counted from the week with the first day of a month or year. */
 export function dayOfLocalWeek(firstDay: number, week: number, dayOfWeek: number): number {
   const localDay = (dayOfWeek % 7) + 1
   return firstDay - (localDayOfWeekOf(firstDay) - 1) + (week - 1) * 7 + (localDay - 1)

@@ -1,4 +1,4 @@
-/** Offsets and zones in a java.time pattern. */
+/** Parses the offsets and zones of a java.time pattern. */
 import { failure, mismatch, setField } from './java-parsing.ts'
 import type { Parse, ParseState } from './java-parsing.ts'
 import { matchZoneText, offsetId } from './zone-ids.ts'
@@ -14,10 +14,10 @@ export interface OffsetFormat {
   readonly hasColons: boolean
 }
 
-/** Java's limit of an offset. */
+/** The largest offset in Java. */
 export const offsetSecondsMax = 18 * 3600
 
-/** `+0530`, `-08:00` and the like. @param zero the text for no offset, such as `Z` */
+/** Parses offsets such as `+0530` and `-08:00`. @param zero the text for offset 0, such as `Z` */
 export function parseOffset(format: OffsetFormat, zero: string): Parse {
   return (text, position, state) => {
     const read = readOffset(format, zero, text, position)
@@ -54,7 +54,7 @@ function readOffset(
   return { seconds: sign === '-' ? -size : size, end }
 }
 
-/** Two digits up to 59, after a colon if there is to be one. */
+/** Two digits up to 59, after a colon where the pattern has one. */
 function readPair(text: string, position: number, hasColon: boolean): number | undefined {
   if (hasColon && text.charAt(position) !== ':') return undefined
   const pair = text.slice(hasColon ? position + 1 : position).slice(0, 2)
@@ -66,7 +66,7 @@ const shortOffset = /^GMT(?:([+-])(\d\d?)(?::(\d\d)(?::(\d\d))?)?)?/
 /** The text ends before its offset does. */
 const brokenOffset = /^[+-](?:\d(?:\d(?::\d?)?)?)?$/
 
-/** `GMT+8` or `GMT+08:00`; `GMT` alone is no offset. */
+/** Parses `GMT+8` or `GMT+08:00`; `GMT` alone is offset 0. */
 export function parseGmtOffset(isLong: boolean): Parse {
   const format = isLong ? longOffset : shortOffset
   return (text, position, state) => {
@@ -84,7 +84,7 @@ export function parseGmtOffset(isLong: boolean): Parse {
 
 const offsetOfId: OffsetFormat = { minutes: 'required', seconds: 'optional', hasColons: true }
 
-/** An id, an offset, or a name where the pattern asks for names. */
+/** Parses an id, an offset, or a name where the pattern asks for names. */
 export function parseZone(kind: ZoneTextKind): Parse {
   return (text, position, state) => {
     const first = text.charAt(position)
@@ -106,7 +106,9 @@ export function parseZone(kind: ZoneTextKind): Parse {
   }
 }
 
-/** What follows `UTC`, `GMT` or `UT`, or nothing: an offset, else it is the prefix alone. */
+/**
+ * Parses the offset after `UTC`, `GMT`, `UT` or nothing. Without an offset the prefix counts alone.
+ */
 function readZoneOffset(text: string, start: number, position: number, state: ParseState): number {
   const prefix = text.slice(start, position)
   const next = text.charAt(position)

@@ -1,8 +1,8 @@
 /**
- * Patterns of Joda-Time's DateTimeFormat (2.10), for writing a moment as text in English.
+ * Patterns of Joda-Time's DateTimeFormat (2.10), which write a moment as English text.
  *
- * A run of one letter is a field. Anything else is text as it stands, and so is what single quotes
- * enclose; two quotes are one quote. Any other letter makes the pattern invalid.
+ * A run of one letter is a field. Other characters and text in single quotes are copied; two quotes
+ * stand for one quote. A letter without a meaning makes the pattern invalid.
  */
 import { addMs, civilDateOf, dayOfWeekOf, dayOfYearOf, isoWeekOf } from './calendar.ts'
 import type { CivilDate, DayTime } from './calendar.ts'
@@ -10,13 +10,13 @@ import { abbreviate, dayNames, eraNames, halfDayNames, monthNames } from './engl
 import { offsetId, zoneNamesOf } from './zone-ids.ts'
 import type { Zone } from './zones.ts'
 
-/** Writes a moment as the clocks of a zone show it. */
+/** Writes a moment in the local time of a zone. */
 export type WriteMoment = (moment: DayTime, zone: Zone) => string
 
-/** UTF-16 units of a pattern. */
+/** The longest pattern in UTF-16 units. */
 export const patternLengthMax = 1000
 
-/** What the fields of a pattern are taken from. */
+/** The values that the fields of a pattern print. */
 interface Reading {
   readonly moment: DayTime
   readonly zone: Zone
@@ -67,7 +67,9 @@ function isLetter(character: string): boolean {
   return /^[A-Za-z]$/.test(character)
 }
 
-/** Up to the next letter outside of quotes. A quote that is not closed reaches to the end. */
+/**
+ * Reads literal text up to the next letter outside of quotes. An unclosed quote reaches to the end.
+ */
 function readText(pattern: string, start: number): { text: string; end: number } {
   let text = ''
   let isQuoted = false
@@ -95,7 +97,7 @@ function readText(pattern: string, start: number): { text: string; end: number }
 const yearOfEra = ({ year }: CivilDate) => (year > 0 ? year : 1 - year)
 const msPerHour = 3_600_000
 const hourOf = ({ msOfDay }: Reading) => Math.floor(msOfDay / msPerHour)
-/** 12 and 24 in place of 0. */
+/** Prints 0 as 12 or 24. */
 const clock = (hour: number, hours: number) => (hour % hours === 0 ? hours : hour % hours)
 
 function fieldOf(letter: string, count: number): WriteField | undefined {
@@ -158,12 +160,12 @@ function fieldOf(letter: string, count: number): WriteField | undefined {
   }
 }
 
-/** With zeros up to a number of digits; the sign does not count. */
+/** Pads with zeros to a number of digits; the sign does not count. */
 function padded(value: number, digits: number): string {
   return value < 0 ? `-${padded(-value, digits)}` : String(value).padStart(digits, '0')
 }
 
-/** Joda-Time computes with longs: a fraction has no more than these digits, unless it is zero. */
+/** Joda-Time computes with longs: a fraction has at most these digits, unless it is zero. */
 const fractionDigitsMax = 15
 
 function fraction(ms: number, digits: number): string {
@@ -181,7 +183,7 @@ function zoneOffset(count: number): WriteField {
   }
 }
 
-/** The name of the zone at the moment; the offset where it has none. */
+/** The name of the zone at the moment, or the offset when it has no name. */
 function zoneName({ moment, zone, offsetMs }: Reading, isLong: boolean): string {
   const names = zoneNamesOf(zone.id)
   if (names === undefined) return offsetId(offsetMs)

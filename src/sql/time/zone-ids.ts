@@ -1,6 +1,6 @@
 /**
- * What the ids and names of zones stand for, in the two libraries whose patterns the functions
- * take: Joda-Time finds a zone by id, java.time also reads names in a text.
+ * Finds zones by id or name, like the two libraries whose patterns the functions take: Joda-Time
+ * finds a zone by id, and java.time also reads names in a text.
  */
 import { zoneLinksTable } from './zone-links-table.ts'
 import { namelessZones, zoneNamesTable } from './zone-names-table.ts'
@@ -15,22 +15,22 @@ interface ZoneNames {
 }
 
 interface ZoneTable {
-  /** Every id of this release, and the id that it is written with. */
+  /** Every id of this release, with the canonical id that is written. */
   readonly canonicalIds: ReadonlyMap<string, string>
-  /** By the id that a zone is written with. */
+  /** By canonical id. */
   readonly names: ReadonlyMap<string, ZoneNames>
-  /** What java.time reads where a pattern asks for a short or a long name: names and ids. */
+  /** The names and ids that java.time reads for a short or a long name in a pattern. */
   readonly shortTexts: ReadonlyMap<string, string>
   readonly longTexts: ReadonlyMap<string, string>
-  /** What it reads where a pattern asks for an id. */
+  /** The ids that java.time reads for an id in a pattern. */
   readonly ids: ReadonlyMap<string, string>
 }
 
-/** Joda-Time has these; to java.time they are no zones. */
+/** Ids that Joda-Time has and java.time does not. */
 const jodaOnly: ReadonlySet<string> = new Set(['EST', 'HST', 'MST', 'ROC', 'GMT+0', 'GMT-0'])
 /** Ids such as Etc/GMT+5, which java.time does not read among names. */
 const isOffsetId = (id: string) => /^(?:Etc\/)?GMT[+-]?\d/.test(id)
-/** Names of two zones of which the order of the rows favours the other. */
+/** Names of two zones for which the order of the rows would choose the wrong zone. */
 const exceptions: readonly (readonly [string, string])[] = [
   ['Chile Standard Time', 'America/Santiago'],
   ['Moscow Daylight Time', 'Europe/Kirov'],
@@ -38,7 +38,7 @@ const exceptions: readonly (readonly [string, string])[] = [
 
 let table: ZoneTable | undefined
 
-/** Read when the first zone is asked for: most rules ask for none. */
+/** Read at the first use of a zone, because most rules use none. */
 function zoneTable(): ZoneTable {
   table ??= readTable()
   return table
@@ -79,7 +79,7 @@ function readTable(): ZoneTable {
   }
 }
 
-/** A line that starts with a blank belongs to the one before. */
+/** A line that starts with a blank continues the line before. */
 function rowsOf(text: string): readonly string[] {
   return text.trim().replaceAll('\n ', ' ').split('\n')
 }
@@ -97,11 +97,12 @@ export function findJodaZone(id: string): Zone | undefined {
   return findRegion(zoneTable().canonicalIds.get(id) ?? id)
 }
 
-/** Has no changes to look up. */
+/** UTC, which has no changes of offset. */
 const utc = createFixedZone('UTC', 0)
 
 /**
- * `Intl` takes ids in any case and some that no library has; zones newer than the table are fine.
+ * `Intl` accepts any letter case and ids that neither library has. Zones newer than the table are
+ * allowed.
  */
 function findRegion(id: string): Zone | undefined {
   if (zoneTable().canonicalIds.has(id)) return findRegionZone(id)
@@ -122,7 +123,7 @@ function jodaOffsetZone(id: string): Zone | undefined {
   return createFixedZone(offsetId(offset), offset)
 }
 
-/** `+05:30`, with seconds and milliseconds where there are any. */
+/** Writes `+05:30`, with seconds and milliseconds unless they are 0. */
 export function offsetId(offsetMs: number): string {
   const size = Math.abs(offsetMs)
   const pair = (unitMs: number) => twoDigits(Math.floor(size / unitMs) % 60)
@@ -136,18 +137,18 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, '0')
 }
 
-/** English names by the id that the zone is written with; undefined: it has none. */
+/** The English names of a zone by its canonical id; undefined when it has none. */
 export function zoneNamesOf(id: string): ZoneNames | undefined {
   return zoneTable().names.get(id)
 }
 
-/** What may stand for a zone in a text that java.time reads. */
+/** The kinds of text that java.time reads as a zone. */
 export type ZoneTextKind = 'id' | 'short' | 'long'
 
-/** No name or id is longer. */
+/** The length of the longest name or id. */
 const textLengthMax = 64
 
-/** The longest name or id that the text goes on with at a position, and the zone it stands for. */
+/** The longest name or id at a position in the text, and its zone. */
 export function matchZoneText(
   kind: ZoneTextKind,
   text: string,

@@ -1,6 +1,6 @@
 /**
- * Zones that have several ids, as Joda-Time 2.10 links them: on each line the id that the zone is
- * written with, then the others. A line that starts with a blank goes on with the one before.
+ * Zones with several ids, as linked in Joda-Time 2.10: each line has the canonical id and then the
+ * others. A line that starts with a blank continues the line before.
  */
 export const zoneLinksTable = `
 Africa/Asmara Africa/Asmera

@@ -1,15 +1,14 @@
 /**
- * Zones: fixed offsets, and those of the tz database by way of `Intl`, whose data come with Node.
+ * Zones: fixed offsets, and those of the tz database through `Intl`, whose data come with Node.
  *
- * `Intl` tells the offset at a moment, to the second, and nothing else. So the changes of offset in
- * a calendar year are found by looking every five days (no two changes have ever been closer, up to
- * 2100) and halving, on the first use of that year, and kept. The calendar repeats every 400 years
- * and so do the rules that hold from now on: later moments are looked up in the cycle that begins
- * in 2100.
+ * `Intl` tells only the offset at a moment, to the second. On the first use of a calendar year, its
+ * changes of offset are found by looking every five days (up to 2100 no two changes are closer) and
+ * by bisection, and cached. The calendar and the present rules repeat every 400 years: later
+ * moments are looked up in the cycle that begins in 2100.
  *
- * Whether clocks are on daylight time is not told either: an offset is daylight time when the
- * offsets before and after it are both smaller and it held for less than two years. That is what
- * Joda-Time says too, but for some months where a zone left daylight time for a new standard time.
+ * `Intl` does not tell daylight time either. An offset counts as daylight time when the offsets
+ * before and after it are both smaller and it held for less than two years. Joda-Time agrees,
+ * except for some months in which a zone went from daylight time to a new standard time.
  */
 import { createBoundedMap } from '../../base/bounded-map.ts'
 import { addMs, civilDateOf, daysPerCycle, epochDayOf, isLeapYear, msPerDay } from './calendar.ts'
@@ -17,32 +16,34 @@ import type { DayTime } from './calendar.ts'
 
 export interface Zone {
   readonly id: string
-  /** Calendar years whose changes were looked up so far: what takes some hundred microseconds. */
+  /**
+   * The number of years whose changes were looked up so far: each takes some hundred microseconds.
+   */
   readonly yearsRead: number
-  /** Milliseconds that its clocks are ahead of UTC. */
+  /** The offset from UTC in milliseconds. */
   offsetMsAt(moment: DayTime): number
   isDaylightAt(moment: DayTime): boolean
   /**
-   * The moment when its clocks show `wall`. Of two, the earlier one; a time that clocks skip is
-   * read as if they had not been moved yet, which comes out later by what was skipped.
+   * The moment at local time `wall`. Of two moments it is the earlier one. A skipped local time is
+   * read with the offset before the change, which gives a moment later by the skipped time.
    */
   momentOf(wall: DayTime): DayTime
 }
 
-/** Zones whose changes are kept, and years of each: all that there are data for. */
+/** Zones and years per zone that are cached: as many as there are data for. */
 const zonesMax = 64
 const yearsMax = 800
-/** Less than the time between any two changes. */
+/** Less than the shortest time between two changes. */
 const stepSeconds = 5 * 86_400
-/** An offset that holds longer is a standard time, such as that of Britain from 1968 to 1971. */
+/** An offset that holds longer is standard time, such as Britain's from 1968 to 1971. */
 const daylightSecondsMax = 730 * 86_400
 const secondsPerDay = 86_400
-/** Before it there is only local mean time; as all of history, it is before the repeating cycle. */
+/** Before this year there is only local mean time. Like all history it precedes the cycle. */
 const firstYear = 1800
 const firstDay = epochDayOf(firstYear, 1, 1)
 const cycleFirstDay = epochDayOf(2100, 1, 1)
 
-/** A span of one offset; it lasts until the next one of its year, or beyond the year. */
+/** A span with one offset. It lasts until the next span of its year, or beyond the year. */
 interface Span {
   readonly start: number
   readonly offset: number
@@ -92,7 +93,7 @@ function createRegionZone(id: string): Zone | undefined {
 
 type SpansOf = (year: number) => readonly Span[]
 
-/** A day for which the zone's data are the same. */
+/** The equivalent day in the range for which there are data. */
 function withinData(epochDay: number): number {
   if (epochDay < firstDay) return firstDay
   if (epochDay < cycleFirstDay) return epochDay
@@ -109,7 +110,7 @@ function yearOf(seconds: number): number {
 
 const offsetText = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/
 
-/** Seconds ahead of UTC at a moment in seconds since 1970. */
+/** The offset in seconds at a moment in seconds since 1970. */
 function createOffsetReader(id: string): ((seconds: number) => number) | undefined {
   let format: Intl.DateTimeFormat
   try {
@@ -143,7 +144,7 @@ function findSpans(year: number, offsetAt: (seconds: number) => number): readonl
   return spans
 }
 
-/** The first second after `before`, at most `after`, with another offset than `before` has. */
+/** The first second after `before`, up to `after`, with another offset than at `before`. */
 function findChange(
   before: number,
   after: number,
@@ -170,8 +171,8 @@ function offsetIn(spansOf: SpansOf, seconds: number): number {
 }
 
 /**
- * The offset before the change that the reading falls into, else the only one there is. Changes are
- * a day at most, so two days around the reading are enough.
+ * The offset for a local time: the one before the change if the time falls into a change, otherwise
+ * the only one. A change is at most a day, so two days around the time are enough.
  */
 function offsetOfWall(spansOf: SpansOf, wallSeconds: number): number {
   const from = wallSeconds - 2 * secondsPerDay
@@ -210,7 +211,7 @@ function isDaylight(spansOf: SpansOf, seconds: number): boolean {
   return false
 }
 
-/** Milliseconds since 1970, where a double holds them. */
+/** The day and time of milliseconds since 1970 that a double holds exactly. */
 export function dayTimeOf(epochMs: number): DayTime {
   const epochDay = Math.floor(epochMs / msPerDay)
   return { epochDay, msOfDay: epochMs - epochDay * msPerDay }

@@ -129,67 +129,67 @@ describe('refusals point to what is wrong', () => {
     ],
     [
       "get_registry_data(a, 'x', 'r')",
-      "the first argument of get_registry_data() is 'DescribeThing' or 'ListThingGroupsForThing'",
+      "the first argument of get_registry_data() must be 'DescribeThing' or 'ListThingGroupsForThing'",
       "a, 'x'",
     ],
     [
       "get_registry_data('ListThings', 'x', 'r')",
-      "the first argument of get_registry_data() is 'DescribeThing' or 'ListThingGroupsForThing'",
+      "the first argument of get_registry_data() must be 'DescribeThing' or 'ListThingGroupsForThing'",
       "'ListThings'",
     ],
     [
       `concat(${registry}.a, ${registry}.b)`,
-      'get_registry_data() is called at most once in the rule',
+      'get_registry_data() can be called at most once in the rule',
       `${registry}.b`,
     ],
     [
       "get_secret('s', 'Secret', 'r')",
-      "the secret type is 'SecretString' or 'SecretBinary'",
+      "the secret type must be 'SecretString' or 'SecretBinary'",
       "'Secret'",
     ],
     [
       'aws_lambda(functionOfDevice, *)',
-      'the function is written out: a text, concat() or accountid()',
+      'the function must be a text, concat() or accountid(), without attributes of the message',
       'functionOfDevice',
     ],
     [
       "decode(*, 'proto', bucketOfDevice, 'k', 'f', 'T')",
-      'the bucket is written out: a text, concat() or accountid()',
+      'the bucket must be a text, concat() or accountid(), without attributes of the message',
       'bucketOfDevice',
     ],
     [
       "decode(*, 'proto', 'b', topic(2), 'f', 'T')",
-      'the key is written out: a text, concat() or accountid()',
+      'the key must be a text, concat() or accountid(), without attributes of the message',
       'topic(2)',
     ],
     [
       "get_thing_shadow('t', roleOfDevice)",
-      'the role is written out: a text, concat() or accountid()',
+      'the role must be a text, concat() or accountid(), without attributes of the message',
       'roleOfDevice',
     ],
     [
       "get_dynamodb('t', 'k', 'v', concat('arn:', device.role))",
-      'the role is written out: a text, concat() or accountid()',
+      'the role must be a text, concat() or accountid(), without attributes of the message',
       'concat',
     ],
     [
       `[${proto}, ${proto}, ${proto.replace('*', 'c')}]`,
-      'decode() is called at most 2 times in a statement',
+      'decode() can be called at most 2 times in a statement',
       'decode(c',
     ],
     [
       "decode(*, 'proto', 'b', 'k')",
-      "decode() of 'proto' takes 6 arguments: value, scheme, bucket, key, file, type",
+      "decode() with 'proto' takes 6 arguments: value, scheme, bucket, key, file, type",
       "'proto'",
     ],
     [
       `get_or_default(a, aws_lambda('f', *))`,
-      'the default of get_or_default() calls no external function',
+      'the default of get_or_default() cannot call an external function',
       'aws_lambda',
     ],
     [
       `get_or_default(a, get_or_default(aws_lambda('f', *), 1))`,
-      'the default of get_or_default() calls no external function',
+      'the default of get_or_default() cannot call an external function',
       'get_or_default(aws',
     ],
     [
@@ -208,14 +208,14 @@ describe('refusals point to what is wrong', () => {
 
   test('a variable cannot be a role', () => {
     const sql = "SET @r = 'arn' SELECT get_thing_shadow('t', @r) AS v FROM 'a/b'"
-    expect(refusalOf(() => compileStatement(sql, '2016-03-23'))).toContain('the role is written')
+    expect(refusalOf(() => compileStatement(sql, '2016-03-23'))).toContain('the role must be a text')
   })
 
   test.for<[string, string, string]>([
     [
       `SELECT ${registry} AS r FROM 'a'`,
       `\${${registry}.thingName}`,
-      'get_registry_data() is called at most once in the rule (line 1, column 3)',
+      'get_registry_data() can be called at most once in the rule (line 1, column 3)',
     ],
     [
       "SELECT * FROM 'a'",

@@ -69,9 +69,9 @@ describe('transform', () => {
 
   test('the mode is a constant: no attribute and no variable', () => {
     expect(refusalOf('transform(mode, attributes, values)')).toBe(
-      'the first argument of transform() is a constant (line 1, column 18)',
+      'the first argument of transform() must be a constant (line 1, column 18)',
     )
-    expect(refusalOf('transform(topic(), attributes, values)')).toContain('is a constant')
+    expect(refusalOf('transform(topic(), attributes, values)')).toContain('must be a constant')
     expect(refusalOf("transform('enrichArray', a, b)", '2015-10-08')).toContain('needs SQL version')
   })
 

@@ -113,7 +113,7 @@ describe('schemes', () => {
   test.for(["'hex'", "'BASE64'", '5', 'NULL'])('%s is refused where it stands', (scheme) => {
     for (const name of ['encode', 'decode']) {
       expect(refusalOf(`${name}(a, ${scheme})`)).toBe(
-        `the scheme of ${name}() is 'base64'${name === 'decode' ? " or 'proto'" : ''} (line 1, column 18)`,
+        `the scheme of ${name}() must be 'base64'${name === 'decode' ? " or 'proto'" : ''} (line 1, column 18)`,
       )
     }
   })
