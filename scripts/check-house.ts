@@ -94,6 +94,12 @@ interface Import {
   readonly names: readonly string[]
 }
 
+interface Exported {
+  readonly name: string
+  readonly isType: boolean
+  readonly line: number
+}
+
 const root = path.resolve(import.meta.dirname, '..')
 const tracked = listFiles()
 const sources = tracked.filter((file) => /\.(ts|mjs|js)$/.test(file)).map(readSource)
@@ -198,31 +204,37 @@ function checkRoot(): string[] {
     .map(({ file }) => `${file}:1: the root of src/ has ${[...rootFiles].join(', ')} only`)
 }
 
-function exportsOf(text: string): { readonly name: string; readonly line: number }[] {
+function exportsOf(text: string): Exported[] {
   const declared =
-    /^export (?:declare )?(?:async )?(?:abstract )?(?:function\*?|const|let|class|type|interface) (\w+)/gm
+    /^export (?:declare )?(?:async )?(?:abstract )?(function\*?|const|let|class|type|interface) (\w+)/gm
   return [...text.matchAll(declared)].map((match) => ({
-    name: match[1] ?? '',
+    name: match[2] ?? '',
+    isType: match[1] === 'type' || match[1] === 'interface',
     line: text.slice(0, match.index + 1).split('\n').length,
   }))
 }
 
-/** A file is named after its main export, or after what its exports have in common. */
+/**
+ * A file is named after its main export. One that holds several functions of a kind may be named
+ * after the kind (`conversions.ts`), so it is looked at only where there is one function.
+ */
 function checkName({ file, text }: Source): string[] {
-  if (!file.endsWith('.ts') || file.endsWith('.d.ts')) return []
   const exported = exportsOf(text)
-  if (exported.length === 0) return []
+  const values = exported.filter(({ isType }) => !isType)
+  const [main] = values
+  if (main === undefined || values.length > 1) return []
   const words = wordsOf(path.basename(file, '.ts'))
-  const isNamed = exported.some(({ name }) =>
-    wordsOf(name).some((word) => words.some((other) => isSameStem(word, other))),
-  )
-  return isNamed ? [] : [`${file}:1: no export has the name of the file`]
+  const isNamed = exported
+    .filter((one) => one.isType || one === main)
+    .map(({ name }) => wordsOf(name))
+    .some((others) => words.every((word) => others.some((other) => isSameStem(word, other))))
+  return isNamed ? [] : [`${file}:${main.line}: ${main.name} is not what the file is named after`]
 }
 
 /** `encode` and `encoding`, `shape` and `shapes`. */
 function isSameStem(one: string, other: string): boolean {
   const length = Math.min(one.length, other.length, 5)
-  return length >= 3 && one.slice(0, length) === other.slice(0, length)
+  return one === other || (length >= 4 && one.slice(0, length) === other.slice(0, length))
 }
 
 function wordsOf(name: string): string[] {
