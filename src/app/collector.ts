@@ -8,8 +8,8 @@ import v8 from 'node:v8'
  *   makes them in the old generation. A burst at the start, when everything waits, is enough for it
  *   to take the objects of every message for lasting ones, and never to look again: each second of
  *   10,000 messages then left 20 MiB that only a full collection finds.
- * - One thread at most marks beside the engine, where V8 has four, on two cores as well: for the 40 ms
- *   of a collection they took both from the engine and from the threads that write to disk.
+ * - One thread at most marks beside the engine, where V8 has four, on two cores as well: for the 40
+ *   ms of a collection they took both from the engine and from the threads that write to disk.
  *
  * What that came to is in docs/decisions/0023-the-collector.md.
  */

@@ -89,8 +89,8 @@ function openAccess({
 }
 
 /**
- * A page in a browser must not come by what is open to this machine alone: neither as a page of another
- * origin, nor under another name for this machine, where nobody would be asked who he is.
+ * A page in a browser must not come by what is open to this machine alone: neither as a page of
+ * another origin, nor under another name for this machine, where nobody would be asked who he is.
  */
 function webSocketGuard(
   { http, mqtt, insecure, region }: Config,

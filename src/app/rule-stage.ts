@@ -28,7 +28,9 @@ export async function openRules(
   return rules
 }
 
-/** Documentation uses this account, as AWS's own does; roles of it can be assumed in the lab alone. */
+/**
+ * Documentation uses this account, as AWS's own does; roles of it can be assumed in the lab alone.
+ */
 const sampleRoles = /arn:aws:iam::123456789012:role\/[\w+=,.@/-]+/
 
 function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {

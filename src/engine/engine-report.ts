@@ -7,7 +7,9 @@ import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleOutcome } from './run-rule.ts'
 import type { Logger, Metrics, Tally } from '../telemetry/telemetry.ts'
 
-/** Counts every outcome; logs failures at most once a minute for each rule and action or function. */
+/**
+ * Counts every outcome; logs failures at most once a minute for each rule and action or function.
+ */
 export interface EngineReport {
   outcome(rule: CompiledRule, message: Pick<Message, 'topic'>, outcome: RuleOutcome): void
   errorActionFailed(rule: CompiledRule, topic: string, failure: ActionFailure): void

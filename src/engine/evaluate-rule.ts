@@ -10,7 +10,9 @@ import { ruleFilterMatches } from '../topics/topic-filter.ts'
 import { applyRule, failedOutcome, subjectOf, unmatched } from './run-rule.ts'
 import type { RuleFailure } from './run-rule.ts'
 
-/** What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`. */
+/**
+ * What a rule would do with a message, for `/v1/evaluate`, `sluice evaluate` and `sluice check`.
+ */
 export interface Evaluation {
   readonly matched: boolean
   readonly output?: Buffer | undefined

@@ -15,8 +15,8 @@ import type { SqlEnvironment } from '../sql/sql.ts'
  * All that comes of a message: the records and messages that its rules give, then those that the
  * rules give for the messages which were republished, and so on. Nothing is sent here.
  *
- * Bounds: a message is sent on `republishDepthMax` times in a row at most (actions/republish.ts), and
- * `Budget` bounds what it may give rise to in all. An action beyond a bound is a failed action.
+ * Bounds: a message is sent on `republishDepthMax` times in a row at most (actions/republish.ts),
+ * and `Budget` bounds what it may give rise to in all. An action beyond a bound is a failed action.
  */
 export interface Gathered {
   readonly records: readonly NewRecord[]

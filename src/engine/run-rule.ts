@@ -83,7 +83,9 @@ export function sourceOf(message: Message, newUuid: () => string): SourceMessage
   return source
 }
 
-/** The message that a record comes from, without its headers and source address: no record has them. */
+/**
+ * The message that a record comes from, without its headers and source address: no record has them.
+ */
 function messageOfSource(source: SourceMessage): Message {
   const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = source
   return {
@@ -171,7 +173,9 @@ function applyAction(
   }
 }
 
-/** The text of a template may be too long; anything else that is thrown is a fault of the action. */
+/**
+ * The text of a template may be too long; anything else that is thrown is a fault of the action.
+ */
 function thrownByAction(thrown: unknown, index: number): ActionOutcome {
   const isOfTemplate = thrown instanceof SluiceError && thrown.code === 'TemplateFailed'
   const code = isOfTemplate ? 'TemplateFailed' : 'ActionFailed'

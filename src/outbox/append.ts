@@ -12,8 +12,8 @@ import type { Commits } from './outbox-commits.ts'
 
 export interface AppendOptions {
   /**
-   * What becomes of records whose destination's share is full. `wait`, the default: the message
-   * waits, all of it. `drop`: those records are dropped and counted, the others taken.
+   * What becomes of records whose destination's share is full. `wait`, the default: the whole
+   * message waits. `drop`: these records are dropped and counted, and the others are appended.
    */
   readonly whenFull?: 'wait' | 'drop' | undefined
 }
@@ -25,23 +25,23 @@ interface AppendParts {
   readonly commits: Commits
   readonly room: Room
   readonly clock: Clock
-  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  /** The time of acceptance, for records that get their sequences now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
 }
 
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
 
-/** A record that waits for its turn: until then it holds its destination. */
+/** A record with its reservation. It holds its destination until its turn comes. */
 type ReservedRecord = Reservation & HeldRecord
 
-/** What a record takes on disk beside its bytes, about: names, times, lengths. */
+/** Roughly what a record takes on disk beside its bytes: names, times, lengths. */
 const recordOverheadBytes = 160
 
 export function createAppend(parts: AppendParts): AppendRecords {
   const { destinations, commits, room, clock, acceptedAt, newEntries } = parts
 
-  /** Their turn has come: they take their places in this very moment. */
+  /** Gives the records their sequences, synchronously: their turn has come. */
   function write(reserved: readonly ReservedRecord[]): Promise<void> {
     try {
       const requestedMs = clock.monotonicMs()
@@ -80,7 +80,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
 
   return (records, { whenFull = 'wait' } = {}) => {
     if (records.length === 0) return Promise.resolve()
-    const reserved = place(records, destinations)
+    const reserved = reserve(records, destinations)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
     if (whenFull === 'drop') return writeOrDrop(reserved)
     if (room.mustWait(reserved)) return writeInTurn(reserved)
@@ -89,8 +89,8 @@ export function createAppend(parts: AppendParts): AppendRecords {
   }
 }
 
-/** Their destinations stay, from here on, even while nothing of them is on disk. */
-function place(
+/** Holds the destinations, so that they stay while nothing of them is on disk. */
+function reserve(
   records: readonly NewRecord[],
   destinations: Destinations,
 ): readonly ReservedRecord[] | undefined {
@@ -111,7 +111,7 @@ function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
   )
 }
 
-/** Dropped for want of room: nobody waits for the word of it on disk. */
+/** Counts records that are dropped because there is no room. Nothing waits for that commit. */
 function refuse(
   { ledger, ledgerMetrics, commits }: AppendParts,
   records: readonly HeldRecord[],
@@ -119,7 +119,8 @@ function refuse(
   const sums = createCounterSums<LedgerRow>()
   const refused = records.map(({ record: { ruleName, actionIndex } }) => {
     const row = ledger.rowOf(ruleName, actionIndex)
-    // At once: a row that has something to be written is not forgotten for the next one.
+    // At once: a row that has something to be written is not forgotten when another row is asked
+    // for.
     addTo(row.live, moves.refuse)
     sums.add(row, moves.refuse)
     return { move: 'refuse' as const, row, count: 1 }

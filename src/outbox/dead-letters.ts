@@ -14,15 +14,15 @@ import type { OutboxStore, StoredDeadLetter } from './store/outbox-store.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import { acceptedAgain, decodeSource, decodeRecord } from './store/record-codec.ts'
 
-/** A record that was given up: its stream did not take it, and no error action did. */
+/** A record that was given up: its stream did not take it, and no error action replaced it. */
 export interface DeadLetter {
-  /** Decimal; ids grow in the order in which the records were accepted. */
+  /** A decimal number. Ids grow in the order in which the records were accepted. */
   readonly id: string
   readonly ruleName: string
   /** `errorActionIndex` for the rule's error action. */
   readonly actionIndex: number
   readonly reason: GivenUpReason
-  /** Calls that failed, and when the first and the last did, in epoch milliseconds. */
+  /** How many calls failed, and when the first and the last did, in epoch milliseconds. */
   readonly attempts: number
   readonly firstMs: number
   readonly lastMs: number
@@ -34,7 +34,7 @@ export interface DeadLetter {
   readonly source: SourceMessage
 }
 
-/** Which dead letters: these, or all (of a rule). */
+/** Which dead letters: those of these ids, those of a rule, or all. */
 export type DeadLetterSelection =
   { readonly ids: readonly string[] } | { readonly ruleName?: string }
 
@@ -48,22 +48,22 @@ interface DeadLetterQuery {
 
 export interface DeadLetterPage {
   readonly deadLetters: readonly DeadLetter[]
-  /** Where to go on; absent at the end. A page may be short, or empty, and yet not be the last. */
+  /** For the next page. Absent on the last page; an earlier page may be short or empty. */
   readonly nextToken?: string | undefined
 }
 
 /**
- * What the rule, as it is now, makes of the message: records to send in place of the dead letter's;
- * undefined to leave the dead letter where it is.
+ * The records that the rule, as it is now, makes of the message: they replace the dead letter.
+ * Undefined keeps the dead letter.
  */
 export type ReplayByRule = (
   deadLetter: DeadLetter,
 ) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
 
-/** Told the ids of the dead letters that were replayed in a part. The next part waits for it. */
+/** Called with the ids of the dead letters of one part. The next part waits for it. */
 type OnPartDurable = (ids: readonly string[]) => void | Promise<void>
 
-/** How many dead letters were dealt with, and how many of the selected stay. */
+/** How many of the selected dead letters were replayed or deleted, and how many were kept. */
 export interface DeadLetterResult {
   readonly count: number
   readonly kept: number
@@ -73,18 +73,18 @@ export interface DeadLetters {
   list(query?: DeadLetterQuery): DeadLetterPage
   size(): { readonly records: number; readonly bytes: number }
   /**
-   * Puts dead letters back into the queue, in the order of their ids: as they were, to where they
-   * were going, or as the rule makes them now. One stays where it is when there are too many
-   * destinations for its records. Durable when it resolves, and in parts before: `onDurable` is
-   * called for each part.
-   * @throws SluiceError OutboxWriteFailed (rejects): those that were not dealt with yet stay
+   * Puts dead letters back into the queue, in the order of their ids: unchanged and for the same
+   * destination, or as the rule makes them now. A dead letter is kept when there are too many
+   * destinations for its records. Replays in parts, and calls `onDurable` when a part is durable;
+   * everything is durable when the promise resolves.
+   * @throws SluiceError OutboxWriteFailed (rejects): the dead letters of later parts are kept
    */
   replay(
     selection: DeadLetterSelection,
     how: 'asIs' | ReplayByRule,
     onDurable?: OnPartDurable,
   ): Promise<DeadLetterResult>
-  /** Deletes dead letters: the ledger has them as dropped. Durable when it resolves. */
+  /** Deletes dead letters. The ledger counts them as dropped. Durable when it resolves. */
   delete(selection: DeadLetterSelection): Promise<DeadLetterResult>
 }
 
@@ -92,7 +92,7 @@ const nothing = () => {}
 
 const listedDefault = 50
 const listedMax = 250
-/** Dead letters that one page looks at: a rule may have few among many. */
+/** Dead letters that one page scans: few of them may belong to the rule. */
 const scannedMax = 5_000
 /** In one transaction. */
 const chunkMax = 200
@@ -104,9 +104,9 @@ interface DeadLetterParts {
   readonly ledger: Ledger
   readonly commits: Commits
   readonly clock: Clock
-  /** While a replay or a deletion is under way, no dead letter is pushed out. */
+  /** While a replay or a deletion runs, no dead letter is dropped to make room. */
   readonly overflow: { paused: boolean }
-  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  /** The time of acceptance, for records that get their sequences now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
   readonly nextSequence: () => number
@@ -114,7 +114,7 @@ interface DeadLetterParts {
 
 export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   const { store, destinations, commits, clock, overflow } = parts
-  /** One replay or deletion at a time: two must not move the same dead letter. */
+  /** One replay or deletion runs at a time: two must not move the same dead letter. */
   let last: Promise<unknown> = Promise.resolve()
 
   function inTurn(
@@ -125,7 +125,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     const done = last.then(async () => {
       overflow.paused = true
       try {
-        // A commit that is under way may push dead letters out: what is read now must still be there.
+        // A running commit may drop dead letters: those that are read next must still be there.
         await commits.append({ entries: [], bytes: 0, requestedMs: clock.monotonicMs() })
         return await moveAll(selection, moverFor, onDurable)
       } finally {
@@ -145,7 +145,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
     let kept = 0
     for (const chunk of chunksOf(store, selection)) {
       const move = await moverFor(chunk)
-      // From here to the append nothing waits: records are committed in the order of their places.
+      // Nothing waits between here and the append: records are committed in order of sequence.
       const requestedMs = clock.monotonicMs()
       const acceptedAtMs = parts.acceptedAt(requestedMs)
       const { deadLetters, entries } = movedOf(parts, chunk, (stored) => move(stored, acceptedAtMs))
@@ -169,7 +169,7 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       how: 'asIs' | ReplayByRule,
       onDurable?: OnPartDurable,
     ) => inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
-    delete: (selection: DeadLetterSelection) => inTurn(selection, discarded(parts)),
+    delete: (selection: DeadLetterSelection) => inTurn(selection, dropped(parts)),
   }
 }
 
@@ -179,10 +179,10 @@ interface MovedDeadLetter {
 }
 
 type Mover = (stored: StoredDeadLetter, acceptedAtMs: number) => MovedDeadLetter | undefined
-/** Does beforehand what may have to wait. */
+/** Does all asynchronous work before anything is moved. */
 type MoverFor = (chunk: readonly StoredDeadLetter[]) => Promise<Mover>
 
-/** The moves of a part; should one throw, nothing is held. */
+/** The moves of a part. When one throws, nothing is held. */
 function movedOf(
   parts: DeadLetterParts,
   chunk: readonly StoredDeadLetter[],
@@ -204,13 +204,13 @@ function movedOf(
   }
 }
 
-function discarded(parts: DeadLetterParts): MoverFor {
+function dropped(parts: DeadLetterParts): MoverFor {
   return async () => (stored) => {
     return { deadLetter: removedDeadLetter(parts, stored, 'dropDeadLetter'), entries: [] }
   }
 }
 
-/** The same bytes, to the same destination, with a new place and time: its age starts anew. */
+/** The same bytes for the same destination, with a new sequence and time: its age starts anew. */
 function asItWas(parts: DeadLetterParts): MoverFor {
   const { destinations, ledger, nextSequence } = parts
   return async () => (stored, acceptedAtMs) => {
@@ -224,7 +224,7 @@ function asItWas(parts: DeadLetterParts): MoverFor {
   }
 }
 
-/** The first record of the dead letter's own action takes its place in the ledger; others are new. */
+/** The first record of the dead letter's own action counts as its replay; others count as new. */
 function byRule(parts: DeadLetterParts, replay: ReplayByRule): MoverFor {
   return async (chunk) => {
     const made = new Map<number, readonly NewRecord[]>()
@@ -306,7 +306,7 @@ function listPage(
   return { deadLetters }
 }
 
-/** The selected dead letters in the order of their ids, so many at a time as one transaction moves. */
+/** The selected dead letters in the order of their ids, in parts of one transaction each. */
 function* chunksOf(
   store: OutboxStore,
   selection: DeadLetterSelection,
@@ -324,7 +324,7 @@ function* chunksOf(
   if (chunk.length > 0) yield chunk
 }
 
-/** Read one page after the other: a range of the store must not stay open while it changes. */
+/** Reads page by page: a range of the store must not stay open while the store changes. */
 function* selected(
   store: OutboxStore,
   selection: DeadLetterSelection,
@@ -337,7 +337,7 @@ function* selected(
     }
     return
   }
-  // What comes meanwhile is not selected: a dead letter that fails again must not come round for ever.
+  // Later dead letters are not selected: a replay that fails again must not be replayed for ever.
   let lastId = 0
   const endId = store.lastSequence()
   for (;;) {

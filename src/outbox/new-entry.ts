@@ -5,8 +5,8 @@ import { newQueuedRecord } from './store/queued-record.ts'
 import { encodeRecord } from './store/record-codec.ts'
 
 /**
- * A record that comes into the queue. It holds its destination and its row of the ledger, so that
- * neither makes room for another, until its transaction is on disk or refused.
+ * A record on its way into the queue. Until its transaction is on disk or refused, it holds its
+ * destination and its row of the ledger, so that neither is forgotten.
  */
 export interface NewEntry {
   readonly record: QueuedRecord
@@ -15,13 +15,17 @@ export interface NewEntry {
   readonly move: 'accept' | 'replay'
 }
 
-/** A record and its destination, which is held. */
+/** A record and its destination, held for the record. */
 export interface HeldRecord {
   readonly record: NewRecord
   readonly entry: DestinationEntry
 }
 
-/** Holds the destinations of all these records; undefined, and none is held, when one finds no room. */
+/**
+ * Holds the destinations of all these records.
+ *
+ * @returns undefined, and none is held, when there are too many destinations
+ */
 export function holdAll(
   destinations: Destinations,
   records: readonly NewRecord[],
@@ -45,8 +49,8 @@ interface NewEntryParts {
 }
 
 /**
- * Gives records their places in the queue. The entries take over the holds of the destinations;
- * should it throw, nothing is held.
+ * Gives records their sequences in the queue. The entries take over the holds of the destinations.
+ * When it throws, nothing is held.
  */
 export type NewEntries = (held: readonly HeldRecord[], acceptedAtMs: number) => NewEntry[]
 
@@ -70,7 +74,7 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
   }
 }
 
-/** Ends what entries hold: their records are on disk, or will never be. */
+/** Releases what entries hold: their records are on disk, or never will be. */
 export function releaseEntries(
   { destinations, ledger }: Pick<NewEntryParts, 'destinations' | 'ledger'>,
   entries: readonly NewEntry[],

@@ -1,6 +1,7 @@
 /**
- * From what callers hand in to transactions of the store: every commit carries the moves of records
- * and the counters that they change. See ledger.ts and outbox-store.ts for what holds.
+ * Turns what callers append, remove and move into transactions of the store: every commit carries
+ * the moves of records and the counters that these moves change. The invariants are in ledger.ts
+ * and outbox-store.ts.
  */
 import type { Reservation, Room } from './room.ts'
 import type { Clock } from '../base/clock.ts'
@@ -27,7 +28,7 @@ import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './sto
 import { decodeRecord } from './store/record-codec.ts'
 import type { PendingRemovals, UnreadRecords } from './queue-reader.ts'
 
-/** A record that leaves the queue, delivered or not. */
+/** A record that is removed from the queue, delivered or not. */
 interface RemovedEntry {
   readonly destination: DestinationEntry
   readonly sequence: number
@@ -35,9 +36,9 @@ interface RemovedEntry {
   readonly bytes: number
 }
 
-/** A record that was given up leaves the queue for the dead letters, or to the error action. */
+/** A record that was given up: a dead letter or the records of the error action replace it. */
 export interface GivenUpEntry extends RemovedEntry {
-  /** The dead letter, as bytes; absent when the error action took the record. */
+  /** The dead letter, as bytes. Absent when records of the error action replace it. */
   readonly deadLetter?: Buffer | undefined
 }
 
@@ -50,9 +51,9 @@ export interface RemovedDeadLetter {
   readonly move: 'replay' | 'replayAsOther' | 'dropDeadLetter'
 }
 
-/** What stands or falls together. What its entries hold is released when it is on disk or refused. */
+/** All of it is written, or none. What its entries hold is released then, or when it is refused. */
 interface Transaction extends Append {
-  /** Records whose place was held until now. */
+  /** The reservations of its records, which end with it. */
   readonly reserved?: readonly Reservation[] | undefined
   readonly entries: readonly NewEntry[]
   readonly givenUp?: readonly GivenUpEntry[] | undefined
@@ -67,12 +68,12 @@ export interface Delivered extends RecordRemovals, Removal {
   readonly bytes: number
 }
 
-/** What nobody waits for: delivered records, or those refused for want of room. */
+/** What nothing waits for: removals of delivered records, and records refused for lack of room. */
 type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow } & Removal)
 
 export type Commits = GroupCommit<Transaction, Lingering>
 
-/** Dead letters on disk; beyond it the oldest go. */
+/** Bytes of dead letters on disk. Beyond this the oldest are dropped. */
 export const deadLetterBytesMax = 256 * 1024 * 1024
 
 interface CommitParts {
@@ -87,7 +88,7 @@ interface CommitParts {
   readonly pendingRemovals: PendingRemovals
   readonly unread: UnreadRecords
   readonly deadLetterBytesMax: number
-  /** While a replay or a deletion is under way, no dead letter is pushed out. */
+  /** While a replay or a deletion runs, no dead letter is dropped to make room. */
   readonly overflow: { readonly paused: boolean }
   readonly onAppended: (destinationIds: readonly number[]) => void
   readonly room: Pick<Room, 'released'>
@@ -101,9 +102,9 @@ interface Sums {
 
 interface Prepared {
   readonly changes: Changes
-  /** All that the commit carries. */
+  /** Everything that the commit carries. */
   readonly sums: Sums
-  /** Of that, what becomes live with it. */
+  /** The part that memory counts only once the commit is durable. */
   readonly fresh: Sums
 }
 
@@ -149,7 +150,7 @@ export function startCommits(parts: CommitParts): Commits {
     },
   })
 
-  /** What was written is now so in memory. */
+  /** Brings memory up to date with what was written. */
   function apply({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
     const { changes, sums, fresh } = done
     for (const gone of changes.removals) pendingRemovals.removed(gone)
@@ -167,7 +168,7 @@ export function startCommits(parts: CommitParts): Commits {
   }
 }
 
-/** Refused records are numbers of their rows: there may be one for each message of QoS 0. */
+/** Joins refused records into one number a row: every QoS 0 message may add one. */
 function sumRefusals(lingering: readonly Lingering[]): Lingering[] {
   const refused = new Map<LedgerRow, number>()
   for (const { move, row, count } of lingering) {
@@ -210,7 +211,7 @@ function prepare(
   return { changes: changesOf(moved, overflow, sums, destinations, ledger), sums, fresh }
 }
 
-/** Most entries of a commit are of few actions: those in a row are counted together. */
+/** Most entries of a commit belong to few actions: equal neighbours are counted together. */
 function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
   let first = 0
   let bytes = 0
@@ -275,8 +276,8 @@ function changesOf(
 }
 
 /**
- * What is written for a destination that made room for another could be neither read nor delivered:
- * a commit that has such a record, or dead letter, is refused as a whole.
+ * A record or dead letter of a destination that was forgotten could be neither read nor delivered:
+ * a commit that has one is refused as a whole.
  */
 function requireRows(entries: Iterable<DestinationEntry>, destinations: Destinations): void {
   for (const entry of entries) {
@@ -288,14 +289,14 @@ function requireRows(entries: Iterable<DestinationEntry>, destinations: Destinat
   }
 }
 
-/** The rows that a commit must carry: a row goes with each commit until one has succeeded. */
+/** The rows that a commit must carry: every commit carries a row until one has succeeded. */
 function newRows(sums: Sums, destinations: Destinations): DestinationRow[] {
   return Array.from(sums.destinations.entries().keys()).filter(
     (entry) => !entry.isStored && destinations.entryWithId(entry.id) === entry,
   )
 }
 
-/** The oldest dead letters, as many as have to go for those of this commit to fit. */
+/** The oldest dead letters, as many as must be dropped to make room for those of this commit. */
 function overflowing(
   { store, destinations, ledger, deadLetterBytesMax: bytesMax, overflow }: CommitParts,
   fresh: Sums,
@@ -322,7 +323,7 @@ function overflowing(
   return found
 }
 
-/** Says in the log when commits begin to fail, once a minute while they do, and when it is over. */
+/** Logs when commits begin to fail, once a minute while they fail, and when they succeed again. */
 function createFailureReport({ logger, clock, directory }: CommitParts) {
   const log = createLimitedLog({ logger, clock })
   let announced = false

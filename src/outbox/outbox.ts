@@ -2,17 +2,17 @@
  * The outbox: every record that was accepted and is not yet delivered, on disk; and the dead
  * dead letters, with a ledger of what became of every record.
  *
- * What holds, whatever happens:
- * - A record whose `append` resolved is on disk until it is settled or given up, through `kill -9`
- *   and loss of power. An `append` that rejected has left nothing.
- * - All records of one `append` stand or fall together, in one transaction.
+ * Invariants:
+ * - A record whose `append` resolved is on disk until it is delivered or given up, through `kill
+ *   -9` and loss of power. An `append` that rejected has left nothing.
+ * - All records of one `append` are written in one transaction: all of them or none.
  * - The records of a destination are read in the order in which they were appended. Each
  *   destination has its own range of keys and its own share of the room: a slow one neither delays
  *   nor pins another (room.ts).
- * - A settled record is not read again; on disk it is gone after a further commit. A crash before
- *   that brings it back, and the ledger with it: delivery is at least once.
+ * - A delivered record is not read again. A later commit removes it from disk; after a crash before
+ *   that commit, the record and its ledger are as they were: delivery is at-least-once.
  * - A record that is given up becomes a dead letter, or other records, in one transaction.
- * - The ledger adds up at every moment, on disk and in memory (ledger.ts).
+ * - The ledger always adds up, on disk and in memory (ledger.ts).
  * - Only what is durable is counted and read.
  *
  * The bytes on disk are described in outbox-store.ts and the codecs.
@@ -34,8 +34,8 @@ import {
   recordsRemoved,
 } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
-import { createGiveUp } from './giving-up.ts'
-import type { RecordToGiveUp } from './giving-up.ts'
+import { createGiveUp } from './give-up.ts'
+import type { RecordToGiveUp } from './give-up.ts'
 import { createLedger, createLedgerMetrics, moves } from './books/ledger.ts'
 import type { ActionLedger, Ledger, LedgerMetricNames, LedgerRow } from './books/ledger.ts'
 import { createNewEntries } from './new-entry.ts'
@@ -66,13 +66,13 @@ export type {
   ReplayByRule,
 } from './dead-letters.ts'
 export type { AppendOptions } from './append.ts'
-export type { RecordToGiveUp } from './giving-up.ts'
+export type { RecordToGiveUp } from './give-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
 export { actionLabel, errorActionIndex } from './store/queued-record.ts'
 export type { SourceMessage } from './store/source-message.ts'
 export type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
-/** A destination and what waits for it. */
+/** A destination and how much waits for it. */
 export interface QueuedDestination {
   readonly id: number
   readonly destination: Destination
@@ -81,64 +81,74 @@ export interface QueuedDestination {
   readonly bytes: number
 }
 
-/** The bounds that hold for this outbox. */
+/** The bounds of an outbox. */
 interface OutboxLimits {
-  /** Of all records on disk, dead letters apart. */
+  /** Of all records on disk, without dead letters. */
   readonly bytesMax: number
-  /** Of those of one destination. */
+  /** Of the records of one destination. */
   readonly destinationBytesMax: number
-  /** That have records, dead letters, or either on their way to disk. */
+  /** Destinations that have records or dead letters, on disk or on their way there. */
   readonly destinationsMax: number
   readonly deadLetterBytesMax: number
 }
 
 type AppendedListener = (destinationIds: readonly number[]) => void
 
-/** What is accepted and not yet delivered, on disk. */
+/** The records that were accepted and are not yet delivered, on disk. */
 export interface Outbox {
   /**
-   * Takes the records of one message, all or none, in the order of calls.
+   * Appends the records of one message, all or none, in the order of calls.
    *
    * Resolves when they are flushed to disk: only then may the message be acknowledged. While the
-   * share of one of their destinations is full, it waits for room or drops (`whenFull`): dropped
-   * records are in the ledger, as accepted and dropped.
-   * @throws SluiceError (rejects; none of them was taken) OutboxWriteFailed, or ActionFailed when
-   *   there are too many destinations, see `admits`
+   * share of one of their destinations is full, `whenFull` says whether the append waits for room
+   * or drops records. The ledger counts dropped records as accepted and dropped.
+   * @throws SluiceError OutboxWriteFailed, or ActionFailed when there are too many destinations
+   *   (see `admits`): rejects, and none of the records was appended
    */
   append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
   /**
-   * False when as many destinations as there may be have records, those counted for which the same
-   * message is to have one, and this is not one of them.
+   * Whether a message may have a record for this destination. False when `destinationsMax` other
+   * destinations are in use.
+   *
+   * @param beside destinations for which the same message already has records: they count as used
    */
   admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
-  /** The durable, unsettled records of a destination after a sequence (0: from the first). */
+  /** The durable, undelivered records of a destination after a sequence (0: from the first). */
   read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
   /** The message that gave rise to a record. */
   sourceOf(record: QueuedRecord): SourceMessage
-  /** Forgets delivered records, each at most once. They are removed from disk a little later. */
+  /**
+   * Counts records as delivered, each at most once. They are not read again, and a later commit
+   * removes them from disk.
+   */
   delivered(destinationId: number, records: readonly QueuedRecord[]): void
-  /** Settled records, of all destinations, whose removal is not on disk yet. */
+  /** Delivered or given-up records of all destinations whose removal is not on disk yet. */
   removalsPending(): number
   /**
-   * Moves records that are given up out of the queue, in one transaction: each to the dead letters,
-   * or replaced by what the rule's error action made of it. Durable when it resolves.
-   * @throws SluiceError OutboxWriteFailed (rejects): they are in the queue as before
+   * Removes records that are given up from the queue, in one transaction: each becomes a dead
+   * letter, or is replaced by the records that the rule's error action made of it. The change is
+   * durable when the promise resolves.
+   * @throws SluiceError OutboxWriteFailed (rejects): the records are in the queue as before
    */
   giveUp(destinationId: number, records: readonly RecordToGiveUp[]): Promise<void>
-  /** Every destination that is known: those that are unused make room for others. */
+  /** All known destinations. Unused ones are forgotten when others need their room. */
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
   readonly limits: OutboxLimits
-  /** Since a record was accepted, in milliseconds, whatever was done to the time of day since. */
+  /** Milliseconds since a record was accepted, also when the time of day was set meanwhile. */
   ageMs(record: QueuedRecord): number
   /** The age of the oldest record that waits for a destination. */
   oldestAgeMs(destinationId: number): number | undefined
-  /** What became of a rule's records, by action: those that ever had one. */
+  /** What became of the records of a rule, for each action that ever had a record. */
   ledger(ruleName: string): readonly ActionLedger[]
   readonly deadLetters: DeadLetters
-  /** Calls `listener` with destinations that have new durable records; returns its removal. */
+  /**
+   * Calls `listener` with the destinations that have new durable records.
+   *
+   * @returns a function that removes the listener
+   */
   onAppended(listener: AppendedListener): () => void
-  /** Writes what is on its way, flushes and closes. What waits for room, and further appends, are refused. */
+  /** Commits what was appended and closes. Refuses appends that wait for room, and later ones. */
   close(): Promise<void>
 }
 
@@ -154,20 +164,22 @@ interface OutboxDependencies {
 }
 
 export interface OutboxOptions {
-  /** Bytes that all records may take on disk, dead letters apart; a destination has a share of it. */
+  /**
+   * Bytes that all records may take on disk, without dead letters. Each destination has a share.
+   */
   readonly bytesMax?: number | undefined
   readonly deadLetterBytesMax?: number | undefined
   readonly destinationsMax?: number | undefined
-  /** Actions that the ledger remembers, those of rules that are gone as well. */
+  /** Actions that the ledger remembers, also of rules that no longer exist. */
   readonly ledgerRowsMax?: number | undefined
-  /** Whether a rule is in force: its counters are not forgotten. */
+  /** Whether a rule exists: its counters are never forgotten. */
   readonly hasRule?: ((ruleName: string) => boolean) | undefined
 }
 
 const outboxBytesMaxDefault = 1024 * 1024 * 1024
 
 /**
- * Opens the outbox in a data folder. It does not look at the records: what they come to is on disk.
+ * Opens the outbox in a data folder. Opening does not read the records: their counters are on disk.
  *
  * @throws SluiceError DataFolderUnusable
  */
@@ -214,7 +226,7 @@ export async function openOutbox(
   }
 }
 
-/** The parts of an outbox: what is on disk, what is in memory of it, and the way to change both. */
+/** The parts of an outbox: its store, what memory holds of it, and the commits that change both. */
 async function openParts(
   dependencies: OutboxDependencies,
   options: OutboxOptions,
@@ -261,7 +273,7 @@ function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOption
 
 type Parts = Awaited<ReturnType<typeof openParts>>
 
-/** What is on disk beside the records. A store that cannot be read is closed again. */
+/** Reads what is on disk beside the records. Closes a store that cannot be read. */
 async function readStored(
   store: OutboxStore,
   directory: string,
@@ -286,7 +298,7 @@ function queuedDestination(entry: DestinationEntry): QueuedDestination {
   return { id: entry.id, destination: entry.destination, records, bytes }
 }
 
-/** Delivered: counted at once, on disk with a commit soon. */
+/** Memory counts delivered records at once; a commit soon writes the same to disk. */
 function countDelivered(
   { ledger, ledgerMetrics, pendingRemovals, commits, destinations, room }: Parts,
   destination: DestinationEntry,
@@ -304,7 +316,7 @@ function countDelivered(
   room.roomMade([destination])
 }
 
-/** Delivered records, those of each action together. */
+/** The delivered records, grouped by action. */
 function deliveredOf(
   destination: DestinationEntry,
   ledger: Ledger,

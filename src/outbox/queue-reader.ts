@@ -75,32 +75,35 @@ export function createQueueReader({
   }
 }
 
-/** Of all destinations together; beyond it those of a destination are left to the disk. */
+/**
+ * Of all destinations together. Beyond these bounds the records of a destination are left to the
+ * disk.
+ */
 const unreadBytesMax = 16 * 1024 * 1024
 const unreadRecordsMax = 20_000
 
 export interface UnreadRecords {
-  /** A record of this destination is durable now: those of a destination in order. */
+  /** Adds a record that is durable now. The records of a destination come in order. */
   add(destinationId: number, record: QueuedRecord): void
   /**
    * Reads on after a sequence.
    *
-   * @returns undefined when not all records after it are here
+   * @returns undefined when memory does not hold all records after the sequence
    */
   take(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[] | undefined
-  /** All records of a destination up to this sequence were read. */
+  /** Drops the records of a destination up to this sequence: they were read from disk. */
   passed(destinationId: number, sequence: number): void
-  /** These destinations are no more. */
+  /** Drops the records of destinations that no longer exist. */
   forget(destinationIds: readonly number[]): void
 }
 
 interface Unread {
-  /** All that is on disk after this sequence is in `records`. */
+  /** `records` holds all records on disk after this sequence. */
   afterSequence: number
   records: QueuedRecord[]
 }
 
-/** @param lastSequence the last one that is on disk: of those before, none is here */
+/** @param lastSequence the last sequence on disk: memory holds no record up to it */
 export function createUnreadRecords(lastSequence: number): UnreadRecords {
   const byDestination = new Map<number, Unread>()
   const held = { records: 0, bytes: 0 }
@@ -124,7 +127,7 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
   return {
     add(destinationId: number, record: QueuedRecord) {
       const unread = unreadOf(destinationId)
-      // On disk it can be read a moment before the word of its being there comes here.
+      // It may have been read from disk a moment before it is added here.
       if (record.sequence <= unread.afterSequence) return
       unread.records.push(record)
       held.records += 1
@@ -160,7 +163,7 @@ function countUpTo(records: readonly QueuedRecord[], sequence: number): number {
   return end < 0 ? records.length : end
 }
 
-/** As many as a read gives: the first one even if it is larger. */
+/** How many records a read returns: at least the first, even if it is larger than the limit. */
 function countWithin(records: readonly QueuedRecord[], { countMax, bytesMax }: ReadLimits): number {
   let bytes = 0
   const end = records.findIndex((record, index) => {
@@ -170,7 +173,7 @@ function countWithin(records: readonly QueuedRecord[], { countMax, bytesMax }: R
   return end < 0 ? records.length : end
 }
 
-/** Settled records whose removal is not on disk yet: they are passed over when reading. */
+/** Delivered or given-up records whose removal is not on disk yet: reading skips them. */
 export interface PendingRemovals {
   has(key: RecordPosition): boolean
   add(records: RecordRemovals): void
@@ -178,7 +181,7 @@ export interface PendingRemovals {
   size(): number
 }
 
-/** Bounded by the producer, which begins no call while it is large. */
+/** The producer bounds it: it begins no call while too many removals are pending. */
 export function createPendingRemovals(): PendingRemovals {
   const byDestination = new Map<number, Set<number>>()
   let size = 0

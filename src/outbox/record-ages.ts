@@ -1,11 +1,11 @@
 /**
- * How old records are, whatever is done to the time of day while they wait.
+ * Computes how old records are, also when the time of day is set while they wait.
  *
  * On disk a record has the time of day of its acceptance, for people and for a later process. Its
- * age goes by the monotonic clock: that one runs ahead of the time of day, or behind it, by an
- * amount that changes only when the time of day is set. So it is enough to know from which sequence
- * on it was which. A record of an earlier process is as old as it was at the start, by the time of
- * day then, and as the time since.
+ * age is measured by the monotonic clock. The difference between the two clocks changes only when
+ * the time of day is set, so it is enough to remember from which sequence on which difference held.
+ * The age of a record of an earlier process is its age at the start, by the time of day then, plus
+ * the monotonic time since the start.
  *
  *     sequence   ..41 | 42 ............ 96 | 97 .....
  *     wall ahead  --- | 1,700,000,000,000  | 1,700,003,600,000   (set forward by an hour)
@@ -16,12 +16,12 @@ import { createStoredTime } from '../base/stored-time.ts'
 export interface RecordAges {
   /**
    * Notes that records are accepted now.
-   * @param fromSequence of the first of them
+   * @param fromSequence the sequence of the first of these records
    * @param nowMs by the monotonic clock
-   * @returns epoch milliseconds, to be stored with them
+   * @returns epoch milliseconds, to be stored with the records
    */
   accepted(fromSequence: number, nowMs: number): number
-  /** Since the record was accepted. Never negative. */
+  /** Milliseconds since the record was accepted. Never negative. */
   ageMs(record: { readonly sequence: number; readonly acceptedAtMs: number }): number
 }
 
@@ -30,12 +30,12 @@ interface Span {
   readonly wallAheadMs: number
 }
 
-/** A smaller difference is the two clocks drifting apart. */
+/** A smaller difference means that the two clocks drift apart. */
 const stepMinMs = 1_000
-/** Steps that are remembered; beyond it the two oldest are taken for one. */
+/** Steps of the time of day that are remembered. Beyond this, the two oldest become one. */
 export const spansMax = 1_000
 
-/** @param lastSequence the last one that an earlier process gave */
+/** @param lastSequence the last sequence that an earlier process gave */
 export function createRecordAges(
   clock: Pick<Clock, 'wallMs' | 'monotonicMs'>,
   lastSequence: number,
@@ -56,7 +56,7 @@ export function createRecordAges(
   function acceptedMs(sequence: number, acceptedAtMs: number): number {
     if (sequence <= lastSequence) return storedTime(acceptedAtMs)
     const span = spans.findLast(({ fromSequence }) => fromSequence <= sequence)
-    // No earlier than the process, also where steps were forgotten.
+    // Never before this process started, also when steps were forgotten.
     return Math.max(openedMs, acceptedAtMs - (span?.wallAheadMs ?? 0))
   }
 

@@ -174,7 +174,8 @@ function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayloa
   const { sql, actions, description, ruleDisabled, awsIotSqlVersion, errorAction } = given
   return deepFreeze({
     sql,
-    // The schema takes any number of kinds in an action: `refuseAction` has seen to it that it is one.
+    // The schema takes any number of kinds in an action: `refuseAction` has seen to it that it is
+    // one.
     actions: actions as readonly ActionDefinition[],
     description,
     ruleDisabled: ruleDisabled ?? false,

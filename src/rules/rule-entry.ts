@@ -5,7 +5,9 @@ import type { TopicRulePayload } from './payload.ts'
 import { parseMetadata } from './rule-files.ts'
 import type { RuleFile, RuleMetadata } from './rule-files.ts'
 
-/** A rule in force and the texts that it was made from, which tell a change on disk from our own. */
+/**
+ * A rule in force and the texts that it was made from, which tell a change on disk from our own.
+ */
 export interface RuleEntry {
   readonly rule: CompiledRule
   readonly metadata: RuleMetadata

@@ -22,11 +22,16 @@ interface RuleWatcherDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn'>
 }
 
-/** An editor may write a file in several steps: it is looked at when it has been still this long. */
+/**
+ * An editor may write a file in several steps: it is looked at when it has been still this long.
+ */
 const stillMs = 100
 /** How often a folder that went away is looked for. */
 const retryMs = 500
-/** A folder mounted from a Kubernetes ConfigMap: all its files go through this link, which is swapped. */
+/**
+ * A folder mounted from a Kubernetes ConfigMap: all its files go through this link, which is
+ * swapped.
+ */
 const mountLink = '..data'
 
 /** @returns once changes are seen; the function ends the watching */

@@ -1,7 +1,7 @@
 /**
- * Counters that are on disk and in memory: rows of numbers, each row with the numbers as they are
- * now (`live`) and as the last commit left them on disk (`stored`). What is settled counts at once
- * and is on disk a little later; all else becomes live when it is durable.
+ * Counters that are on disk and in memory: rows of numbers. Each row has the numbers as they are
+ * now (`live`) and as the last commit left them on disk (`stored`). Deliveries count in `live` at
+ * once and are on disk a little later; everything else counts in `live` when it is durable.
  *
  * On disk a row is its numbers as 64-bit floats, big-endian: whole numbers up to 2^53 are exact.
  */
@@ -14,7 +14,7 @@ export interface CounterRow {
   readonly stored: number[]
 }
 
-/** What is to be added to rows: summed up, because a commit moves many records of few rows. */
+/** What is to be added to rows, summed up: a commit moves many records of few rows. */
 export interface CounterSums<Row extends CounterRow> {
   add(row: Row, delta: readonly number[], times?: number): void
   entries(): ReadonlyMap<Row, readonly number[]>

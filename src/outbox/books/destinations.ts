@@ -5,7 +5,7 @@ import type { Destination } from '../store/destination.ts'
 import { destinationKey } from '../store/outbox-store.ts'
 import type { DestinationRow, RowWrite } from '../store/outbox-store.ts'
 
-/** Templates in stream names could make destinations without end. */
+/** Templates in stream names could make any number of destinations. */
 export const destinationsMaxDefault = 1_000
 
 /** A destination with its id in the outbox, and counters of what the outbox holds for it. */
@@ -15,7 +15,7 @@ export interface DestinationEntry extends CounterRow {
   readonly json: string
   /** False until a commit has carried its row. */
   isStored: boolean
-  /** Bytes of records that were admitted and are on their way to disk. */
+  /** Bytes of records that are on their way to disk. */
   pendingBytes: number
   /** Records that wait for room or are on their way to disk: see `Destinations.hold`. */
   holds: number
@@ -32,28 +32,28 @@ interface DestinationCounts {
 const counterCount = 4
 const noDestinations: ReadonlySet<Destination> = new Set()
 
-/** What the coming or going of a record or dead letter adds to the counters of its destination. */
+/** What a change of records or dead letters adds to the counters of their destination. */
 export const recordsRemoved = (count: number, bytes: number) => [-count, -bytes, 0, 0] as const
 export const deadLetterAdded = (bytes: number) => [0, 0, 1, bytes] as const
 export const deadLetterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
 
 /**
- * An entry is in use while the outbox has records or dead letters of it, and while it is held. One
- * that is not in use makes room for another destination at any call of `hold`: whoever is to write
- * a record holds the entry from the moment that it is handed out until the record is on disk.
+ * An entry is in use while the outbox has records or dead letters of it, and while it is held. Any
+ * call of `hold` may forget an entry that is not in use, to make room for another destination: code
+ * that writes a record holds the entry until the record is on disk.
  */
 export interface Destinations {
   /**
-   * The entry of a destination, with an id of its own from the first time that it is seen. Each
-   * call is a hold, which a `release` ends.
+   * The entry of a destination. A destination gets an id of its own when it is first seen. Each
+   * call is a hold, and a `release` ends it.
    *
-   * @returns undefined when there are as many as there may be, all of them in use
+   * @returns undefined when there are `destinationsMax` others, all in use
    */
   hold(destination: Destination): DestinationEntry | undefined
   /** A further hold of an entry that is in use. */
   holdAgain(entry: DestinationEntry): void
   release(entry: DestinationEntry): void
-  /** Whether `hold` would give an entry, also once it has given those for `beside`. */
+  /** Whether `hold` would return an entry after it has returned those of `beside`. */
   admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
   entryWithId(id: number): DestinationEntry | undefined
   entries(): readonly DestinationEntry[]
@@ -61,9 +61,9 @@ export interface Destinations {
   count(entry: DestinationEntry, delta: readonly number[]): void
   /** Of all destinations, as they are now. */
   total(): DestinationCounts
-  /** Ids of destinations that made room for others and may still have rows on disk. */
+  /** Ids of destinations that were forgotten and may still have rows on disk. */
   evicted(): readonly number[]
-  /** Notes that the rows of these ids are on disk, and those of these others are gone. */
+  /** Notes that the rows of `stored` are on disk now, and those of `removed` no longer are. */
   written(stored: readonly number[], removed: readonly number[]): void
 }
 
@@ -80,7 +80,8 @@ export function createDestinations(
   for (const { id, json } of rows) index.add(id, json, true)
   for (const { key, value } of counters) {
     const id = key.readUInt32BE(0)
-    // Should records have lost their destination, they must not go to the next one.
+    // Records that lost their destination must not be delivered to the next one: its id stays
+    // taken.
     index.idIsTaken(id)
     const entry = byId.get(id)
     if (!entry) continue
@@ -103,7 +104,7 @@ export function createDestinations(
     admits(destination: Destination, beside: ReadonlySet<Destination> = noDestinations) {
       if (byId.size + beside.size < destinationsMax) return true
       const entry = known(destination)
-      // One that is not in use may have to make room for those beside it.
+      // An entry that is not in use may be forgotten to make room for those of `beside`.
       if (entry && (beside.size === 0 || !isUnused(entry))) return true
       const texts = [destination, ...beside].map((one) => known(one)?.json ?? canonicalText(one))
       return usedWith(byId.values(), texts) <= destinationsMax
@@ -126,11 +127,11 @@ export function createDestinations(
   }
 }
 
-/** The entries by their ids and by their destinations, and the ids of those that made room. */
+/** The entries by id and by destination, and the ids of forgotten ones. */
 function createIndex(destinationsMax: number) {
   const byText = new Map<string, DestinationEntry>()
   const byId = new Map<number, DestinationEntry>()
-  // Compiled actions hand in the same object again and again: it spares the text.
+  // Compiled actions pass the same object again and again: looking it up here avoids the text.
   const byObject = new WeakMap<Destination, DestinationEntry>()
   let evicted: number[] = []
   let lastId = 0
@@ -149,7 +150,7 @@ function createIndex(destinationsMax: number) {
 
   function known(destination: Destination): DestinationEntry | undefined {
     const last = byObject.get(destination)
-    // It may have made room for another since this object was last handed in.
+    // The entry may have been forgotten since this object was last passed.
     if (last && byId.get(last.id) === last) return last
     const entry = byText.get(canonicalText(destination))
     if (entry) byObject.set(destination, entry)
@@ -201,19 +202,19 @@ function namedCounts(counters: readonly number[]): DestinationCounts {
   return { records, bytes, deadLetters, deadLetterBytes }
 }
 
-/** The counters of a destination on disk once `delta` is added. */
+/** The row of a destination's counters on disk after `delta` is added. */
 export function destinationWrite(entry: DestinationEntry, delta: readonly number[]): RowWrite {
   return { key: destinationKey(entry.id), value: encodeCounters(entry.stored, delta) }
 }
 
-/** How many are in use, once the destinations of these texts are as well. */
+/** How many destinations are in use when those of these texts are in use as well. */
 function usedWith(entries: Iterable<DestinationEntry>, texts: readonly string[]): number {
   const used = new Set(texts)
   for (const entry of entries) if (!isUnused(entry)) used.add(entry.json)
   return used.size
 }
 
-/** The one that is there longest of those that are not in use. */
+/** The oldest entry that is not in use. */
 function firstUnused(entries: Iterable<DestinationEntry>): DestinationEntry | undefined {
   for (const entry of entries) {
     if (isUnused(entry)) return entry

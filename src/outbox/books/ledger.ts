@@ -1,17 +1,17 @@
 /**
- * The ledger: what became of the records of each rule and action, ever.
+ * The ledger counts what became of all records of each rule and action.
  *
  *     accepted = delivered + queued + deadLettered + dropped
  *
- * holds at every moment, in memory and on disk: the counters change in the transaction that moves
- * the record. The ways that a record can go:
+ * always holds, in memory and on disk: the counters change in the transaction that moves the
+ * record. The moves of a record:
  *
  *     (new) --> queued ----> delivered      the stream has it
- *                 |  ^  '--> delivered      its rule's error action has it: counted in `handedOver`
- *                 |  |                      as well; what that action sends is accepted on its own
+ *                 |  ^  '--> delivered      given up to the rule's error action: counted in
+ *                 |  |                      `handedOver` too; that action's records are accepted anew
  *                 v  | replay
- *             deadLettered --> dropped      deleted, or pushed out by later ones
- *     (new) --> dropped                     by QoS 0, while the destination's share was full
+ *             deadLettered --> dropped      deleted, or dropped to make room for later ones
+ *     (new) --> dropped                     of a QoS 0 message, while the share is full
  */
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { RowWrite } from '../store/outbox-store.ts'
@@ -23,12 +23,12 @@ import type { Destinations } from './destinations.ts'
 /** What became of the records of one action. */
 export interface LedgerCounts {
   readonly accepted: number
-  /** Taken by the stream, or by the rule's error action. */
+  /** Taken by the stream, or given up to the rule's error action. */
   readonly delivered: number
   readonly queued: number
   readonly deadLettered: number
   readonly dropped: number
-  /** How many of `delivered` the rule's error action took, because the stream did not. */
+  /** How many of `delivered` were given up to the rule's error action. */
   readonly handedOver: number
 }
 
@@ -46,12 +46,12 @@ export interface LedgerRow extends CounterRow {
 
 const counterCount = 6
 /**
- * Actions that are remembered, of rules that are gone as well. Rules in force and records that are
- * not delivered may take more: as many as there may be of these.
+ * Actions that are remembered, also of rules that no longer exist. Rules that exist, and actions
+ * with undelivered records, are always remembered, so there may be more.
  */
 const ledgerRowsMaxDefault = 20_000
 
-/** While rows cannot be forgotten, all are looked at again only when there are so many more. */
+/** While no row can be forgotten, the next search waits until there are so many more rows. */
 const crowdedGrowth = 1.125
 
 /** What a move adds to accepted, delivered, queued, deadLettered, dropped, handedOver. */
@@ -61,20 +61,20 @@ export const moves = Object.freeze({
   giveUpToErrorAction: [0, 1, -1, 0, 0, 1],
   giveUpToDeadLetters: [0, 0, -1, 1, 0, 0],
   replay: [0, 0, 1, -1, 0, 0],
-  /** The rule, as it is now, made other records of it. */
+  /** The rule, as it is now, made records of other actions only. */
   replayAsOther: [0, 1, 0, -1, 0, 1],
   dropDeadLetter: [0, 0, 0, -1, 1, 0],
   refuse: [1, 0, 0, 0, 1, 0],
 } as const)
 
 /**
- * A row at rest may be forgotten at any call of `rowOf` and `hold`: one of a rule that is gone, of
- * which nothing is queued, among the dead letters, held, or still to be written.
+ * Any call of `rowOf` or `hold` may forget a row at rest: a row of a rule that no longer exists,
+ * with nothing queued, dead-lettered, held or still to be written.
  */
 export interface Ledger {
-  /** The row of an action, for what is counted before another row is asked for. */
+  /** The row of an action. It may be forgotten when another row is asked for. */
   rowOf(ruleName: string, actionIndex: number): LedgerRow
-  /** The row of an action, for a record that is on its way to disk; a `release` ends it. */
+  /** The row of an action, held for a record on its way to disk. A `release` ends the hold. */
   hold(ruleName: string, actionIndex: number): LedgerRow
   /** A further hold of a row that is not at rest. */
   holdAgain(row: LedgerRow): void
@@ -87,11 +87,11 @@ export interface Ledger {
 
 interface LedgerOptions {
   readonly rowsMax?: number | undefined
-  /** Whether there is a rule of this name; without it every row that is at rest may be forgotten. */
+  /** Whether a rule of this name exists. Without this, any row at rest may be forgotten. */
   readonly hasRule?: ((ruleName: string) => boolean) | undefined
 }
 
-/** The ledger that stands on disk, and goes on. */
+/** @param stored the rows on disk, from which the ledger goes on */
 export function createLedger(
   stored: Iterable<RowWrite>,
   { rowsMax = ledgerRowsMaxDefault, hasRule = () => false }: LedgerOptions = {},
@@ -99,7 +99,7 @@ export function createLedger(
   const byRule = new Map<string, Map<number, LedgerRow>>()
   const all = new Set<LedgerRow>()
   const forgotten = new Set<Buffer>()
-  /** Rows at which it is worth looking at all of them for some to forget. */
+  /** The number of rows at which to search all of them for rows to forget. */
   let crowdedAt = rowsMax
 
   function add(ruleName: string, actionIndex: number, numbers: number[]): LedgerRow {
@@ -110,7 +110,7 @@ export function createLedger(
     return row
   }
 
-  /** Forgets the oldest rows that are at rest, until one more has room. */
+  /** Forgets the oldest rows at rest, until there is room for one more. */
   function makeRoom(): void {
     for (const row of all) {
       if (all.size < rowsMax) break
@@ -168,7 +168,7 @@ export function createLedger(
 
 const noCounts = () => Array.from({ length: counterCount }, () => 0)
 
-/** The row of an action on disk once `delta` is added. Key: rule name, UTF-8; action index, i16. */
+/** An action's row on disk after `delta` is added. Key: rule name, UTF-8; action index, i16. */
 export function ledgerWrite(row: LedgerRow, delta: readonly number[]): RowWrite {
   return { key: ledgerKey(row), value: encodeCounters(row.stored, delta) }
 }
@@ -179,7 +179,7 @@ function ledgerKey({ ruleName, actionIndex }: LedgerRow): Buffer {
   return Buffer.concat([Buffer.from(ruleName), index])
 }
 
-/** Nothing is on its way, and nothing waits to be written. */
+/** No record is queued, dead-lettered or on its way, and nothing waits to be written. */
 function isAtRest({ live, stored, holds }: LedgerRow): boolean {
   const [, , queued, deadLettered] = live
   return (

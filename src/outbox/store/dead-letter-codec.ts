@@ -1,8 +1,8 @@
 /**
  * The bytes of a dead letter. All numbers are big-endian.
  *
- * Key, 8 bytes: the id, u64 (at most 2^53 - 1). It is the sequence that the record had, so ids grow
- * in the order of acceptance and none is given twice.
+ * Key, 8 bytes: the id, u64 (at most 2^53 - 1). It is the sequence of the record, so ids grow in
+ * the order of acceptance and are never given twice.
  *
  * Value:
  *
@@ -22,12 +22,12 @@ export const deadLetterKeyBytes = 8
 const headerBytes = 26
 const layout = 1
 const attemptsMax = 0xffff_ffff
-/** A message of a service is a sentence; a proxy's may be a page. */
+/** The message of a service is a sentence; that of a proxy may be a whole page. */
 const reasonBytesMax = 2_000
 
-/** Why a record was given up, and after how much trying. */
+/** Why a record was given up. */
 export interface GivenUpReason {
-  /** The error code of the service, or our own word for it. */
+  /** The error code of the service, or one of ours. */
   readonly code: string
   readonly message: string
 }

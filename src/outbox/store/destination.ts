@@ -1,37 +1,37 @@
 import { SluiceError, messageOf } from '../../base/errors.ts'
 
 /**
- * Where records go, and how. Records of one destination share a queue: two destinations are the
- * same when `canonicalText` is. A record keeps the destination under which it was accepted, even
- * when its rule changes.
+ * Where records go, and how. Records of one destination share a queue. Two destinations are the
+ * same when their `canonicalText` is equal. A record keeps the destination under which it was
+ * accepted, even when its rule changes.
  */
 export interface Destination {
-  /** Of the stream; with a stream ARN, the region of that ARN. */
+  /** The region of the stream; with a stream ARN, the region in that ARN. */
   readonly region: string
   readonly streamName: string
-  /** Set when the operator gave the whole ARN: calls name the stream by it, account and all. */
+  /** Set when the operator gave the whole ARN: calls then name the stream by its ARN. */
   readonly streamArn?: string | undefined
-  /** Absent: the SDK's own rules, its environment variables among them. */
+  /** Absent: the SDK chooses, also by its environment variables. */
   readonly endpoint?: string | undefined
   readonly credentials: DestinationCredentials
   readonly settings: DeliverySettings
 }
 
-/** Who writes: the role that the rule names, or this process as itself. */
+/** Whose credentials write: those of the role that the rule names, or those of this process. */
 export type DestinationCredentials =
   | { readonly kind: 'role'; readonly roleArn: string; readonly externalId?: string | undefined }
   | { readonly kind: 'process' }
 
 /**
- * What is promised of the order of records:
+ * The promise about the order of records:
  * - `key`: calls of one partition key never overlap, and nothing later of a key is sent before its
  *   failed record; records of one key in one call that failed in part may change places.
  * - `strict`: one record of a key in a call, so that no two records of a key change places.
- * - `none`: records go as they come; those that failed go again whenever they may.
+ * - `none`: records are sent in any order, and failed ones again as soon as their backoff allows.
  */
 export type Ordering = 'key' | 'strict' | 'none'
 
-/** How records are delivered: what AWS's rule has no words for. Complete, defaults filled in. */
+/** How records are delivered, beyond AWS's rule payload. Complete: defaults are filled in. */
 export interface DeliverySettings {
   readonly ordering: Ordering
   readonly batching: {
@@ -39,40 +39,40 @@ export interface DeliverySettings {
     readonly count: number
     /** Bytes of data and keys in one call, up to 10 MiB. */
     readonly bytes: number
-    /** How long a call that is not full waits for further records; 0: not at all. */
+    /** How long a call that is not full waits for more records; 0 sends it at once. */
     readonly periodMs: number
   }
-  /** Calls in flight together. */
+  /** Calls in flight at a time. */
   readonly maxInFlight: number
   readonly retry: {
-    /** A record as old as this, while the destination refuses all, is given up (retry.ts). */
+    /** Records of this age are given up while the destination refuses everything (retry.ts). */
     readonly maxAgeMs: number
   }
 }
 
-/** PutRecords takes so many records [Kinesis API Reference, PutRecords]. */
+/** Records in one call of PutRecords [Kinesis API Reference, PutRecords]. */
 export const batchCountMax = 500
-/** And so many bytes, partition keys counted. */
+/** Bytes in one call of PutRecords, partition keys included. */
 export const batchBytesMax = 10 * 1024 * 1024
 
 const hourMs = 3_600_000
 
-/** What holds where the operator says nothing. */
+/** Used where the operator sets nothing. */
 export const deliveryDefaults: DeliverySettings = Object.freeze({
   ordering: 'key',
-  // 5 MiB: the size of a call that every region and stream takes.
+  // 5 MiB: every region and stream takes a call of this size.
   batching: Object.freeze({ count: batchCountMax, bytes: 5 * 1024 * 1024, periodMs: 0 }),
-  // 16 calls in flight hide 30 ms of latency; more gains nothing.
+  // 16 calls in flight hide 30 ms of latency; more calls gain nothing.
   maxInFlight: 16,
   retry: Object.freeze({ maxAgeMs: 24 * hourMs }),
 })
 
-/** The role that writes, for the log; undefined when the process writes as itself. */
+/** The role that writes, for the log. Undefined when the process writes as itself. */
 export function roleArnOf({ credentials }: Destination): string | undefined {
   return credentials.kind === 'role' ? credentials.roleArn : undefined
 }
 
-/** What makes a destination the same one: JSON of all its members, in a fixed order. */
+/** Identifies a destination: JSON of all its members, in a fixed order. */
 export function canonicalText({
   region,
   streamName,
@@ -96,9 +96,9 @@ export function canonicalText({
 }
 
 /**
- * The destination of a canonical text.
+ * Reads the destination of a canonical text.
  *
- * @throws SluiceError DataFolderUnusable when it is not one
+ * @throws SluiceError DataFolderUnusable when the text cannot be read
  */
 export function parseDestination(json: string): Destination {
   try {

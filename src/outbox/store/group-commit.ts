@@ -1,15 +1,16 @@
 /**
- * One writer for the outbox: appends and removals wait here and go to disk together.
+ * The only writer of the outbox: appends and removals wait here and are written together.
  *
  * - A commit starts as soon as the one before it is flushed, with everything that waits: the
- *   slower the disk, the larger the groups. No timer stands between an append and its commit.
- * - An append is never split over two commits, and appends are committed in the order of calls.
- * - Removals ride along with appends; alone they linger a little, for nobody waits for them.
+ *   slower the disk, the larger the groups. No timer delays the commit of an append.
+ * - An append is never split over two commits, and appends are committed in call order.
+ * - Commits of appends carry removals too. Without appends, removals wait a little: no caller waits
+ *   for them.
  * - A failed commit rejects the appends that it carried. Its removals stay, and the next commit
- *   carries removals alone: on a full disk they are what makes room again.
+ *   carries removals only: on a full disk they make room again.
  *
- * What waits is bounded by the callers: the ingress gate holds at most so many messages that are
- * not acknowledged, and the producer so many records that are in flight.
+ * The callers bound what waits: the ingress gate bounds unacknowledged messages, and the producer
+ * bounds records in flight.
  */
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
@@ -19,28 +20,28 @@ const commitBytesMax = 16 * 1024 * 1024
 /** Records removed in one commit; one removal may be larger. */
 const commitRemovalsMax = 20_000
 const removalLingerMs = 20
-/** No fewer removals are made one where they can be: it looks at all of them. */
+/** Compacting scans every waiting removal, so it is not worth doing below this many. */
 const compactAtLeast = 10_000
 const removalRetryMs = 1_000
 
-/** What is appended as one: the records of a message, ready to be written. */
+/** The records of one message, ready to be written together. */
 export interface Append {
   readonly bytes: number
-  /** When it was handed in, by the monotonic clock. */
+  /** When the append was requested, by the monotonic clock. */
   readonly requestedMs: number
 }
 
-/** What is removed as one. */
+/** Records that are removed together. */
 export interface Removal {
-  /** How many records it is about. */
+  /** How many records it removes. */
   readonly count: number
 }
 
 export interface GroupCommit<Item extends Append, Gone extends Removal> {
-  /** The promise is that of the commit: all that go to disk together are given the same. */
+  /** Returns the promise of the commit: appends that are written together share one promise. */
   append(item: Item): Promise<void>
   remove(removals: readonly Gone[]): void
-  /** Commits all that waits, then refuses appends. */
+  /** Commits everything that waits. Later appends are refused. */
   close(): Promise<void>
 }
 
@@ -51,13 +52,13 @@ interface GroupCommitDependencies<Item extends Append, Gone extends Removal> {
   /** Called after a flush, before the appends of that commit resolve. */
   readonly onDurable: (appends: readonly Item[], removals: readonly Gone[]) => void
   readonly onFailed: (error: unknown) => void
-  /** The same in fewer removals, where that is possible: while commits fail they pile up. */
+  /** Joins removals into fewer, where possible: while commits fail, removals pile up. */
   readonly compact: (removals: readonly Gone[]) => Gone[]
-  /** Called after the flush or the failure, and for what is refused. */
+  /** Called with appends whose commit was flushed or failed, and with refused appends. */
   readonly onEnded: (appends: readonly Item[]) => void
 }
 
-/** The appends of one commit. A promise for all: there are as many of them as messages. */
+/** The appends of one commit. They share one promise, because every message is an append. */
 interface Group<Item> {
   readonly items: Item[]
   bytes: number
@@ -79,7 +80,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
   let closed = false
 
   function start(): void {
-    // All that arrives in this turn of the event loop shares the first commit.
+    // All appends of this turn of the event loop share the first commit.
     running ??= new Promise((resolve) => setImmediate(() => resolve(run())))
   }
 
@@ -87,7 +88,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     linger.end()
     while (!waiting.isEmpty() || !removals.isEmpty()) {
       const committed = await commitOnce()
-      // Removals are in no hurry, unless this is the last chance to write them.
+      // Removals can wait, unless the writer closes and this is their last commit.
       if (waiting.isEmpty() && !(closed && committed)) break
     }
     running = undefined
@@ -112,7 +113,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
     }
     failing = false
     onDurable(items, removing)
-    // Not before: until then they are counted as on their way, from then on as on disk.
+    // Not earlier: until here the appends count as on their way to disk, from here on as on disk.
     onEnded(items)
     group?.resolve()
     return true
@@ -136,7 +137,7 @@ export function createGroupCommit<Item extends Append, Gone extends Removal>(
   }
 }
 
-/** Calls back when the delay that was begun first is over. */
+/** Calls back after the first delay that was begun; later delays do not extend it. */
 function createLinger(clock: Clock, callback: () => void) {
   let cancel: (() => void) | undefined
   function end(): void {
@@ -154,7 +155,7 @@ function createLinger(clock: Clock, callback: () => void) {
   }
 }
 
-/** Removals in order, but for those that were made one. */
+/** The waiting removals, in order except where `compact` joined them. */
 function createWaitingRemovals<Gone extends Removal>(
   compact: (removals: readonly Gone[]) => Gone[],
 ) {
@@ -168,7 +169,7 @@ function createWaitingRemovals<Gone extends Removal>(
       removals = compact(removals)
       compactAt = Math.max(compactAtLeast, 2 * removals.length)
     },
-    /** Those of the next commit: at least one, if there is any. */
+    /** The removals of the next commit: at least one, if any waits. */
     take(): readonly Gone[] {
       let count = 0
       const end = removals.findIndex((removal, index) => {
@@ -183,7 +184,7 @@ function createWaitingRemovals<Gone extends Removal>(
   }
 }
 
-/** Appends in order, in groups of `commitBytesMax`: only the last one takes further ones. */
+/** The waiting appends in order, in groups of `commitBytesMax`. Only the last group grows. */
 function createWaitingAppends<Item extends Append>() {
   const groups: Group<Item>[] = []
 

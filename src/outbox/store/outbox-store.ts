@@ -4,19 +4,19 @@
  *     records       [destination id, sequence] -> value (both in record-codec.ts)
  *     letters       id -> value (both in dead-letter-codec.ts)
  *     destinations  u32 destination id -> JSON of the destination
- *     counts        u32 destination id -> its counters (destination-table.ts)
+ *     counts        u32 destination id -> its counters (destinations.ts)
  *     ledger        [rule name, action index] -> its counters (ledger.ts)
  *     state         "lastSequence" -> u64, the highest sequence ever given
  *
  * Invariants:
- * - One `write` at a time, one transaction each: all of it is on disk or nothing.
+ * - One `write` at a time, and one transaction for each: all of it is on disk, or nothing.
  * - A `write` that resolved is durable; one that rejected left no trace. Hence `overlappingSync`
  *   is off: with it on, a failed flush leaves the transaction visible, and `flushed` never settles.
  *   As the next write waits for the flush anyway, overlapping would gain nothing.
  * - Every record's destination has its row, written no later than the record.
- * - The counters change in the transaction that moves the records that they count: what is on disk
- *   adds up at every moment, and nothing has to be counted when the outbox is opened.
- * - A settled record is removed for good: only the ledger says that it was there.
+ * - The counters change in the transaction that moves the records that they count: the counters on
+ *   disk always add up, and opening the outbox counts nothing.
+ * - A delivered record is removed for good: only the ledger still counts it.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
@@ -34,7 +34,7 @@ const dataFileName = 'data.mdb'
 const magic = 0xbeefc0de
 const magicOffset = 24
 
-/** Where a record stands. */
+/** The position of a record in the store. */
 export interface RecordPosition {
   readonly destinationId: number
   readonly sequence: number
@@ -73,7 +73,7 @@ export interface StoredDeadLetter {
   readonly value: Buffer
 }
 
-/** What one transaction changes; within a table, removals come first. */
+/** What one transaction changes. Within a table, removals come first. */
 export interface Changes {
   readonly destinations: readonly DestinationRow[]
   readonly destinationRemovals: readonly number[]
@@ -89,7 +89,7 @@ export interface Changes {
 }
 
 export interface OutboxStore {
-  /** Resolves when durable; rejects with nothing changed. Never called before the last settled. */
+  /** Resolves when durable; rejects with nothing changed. One call at a time. */
   write(changes: Changes): Promise<void>
   /** The records of a destination after a sequence, in order; each value is a copy. */
   entriesAfter(destinationId: number, afterSequence: number): Iterable<StoredEntry>
@@ -106,7 +106,7 @@ export interface OutboxStore {
 const lastSequenceKey = Buffer.from('lastSequence')
 
 /**
- * Opens the store in `directory`, making it when it is not there.
+ * Opens the store in `directory`, and creates it when it is absent.
  *
  * @throws SluiceError DataFolderUnusable (rejects)
  */
@@ -147,7 +147,7 @@ export async function openOutboxStore(directory: string): Promise<OutboxStore> {
   }
 }
 
-/** Within `batch`: the promises of the single operations are those of the batch. */
+/** Called within `batch`, whose promise stands for those of the single operations. */
 function writeInto(tables: Tables, changes: Changes): void {
   const { records, deadLetters, destinations, counts, ledger, state } = tables
   for (const id of changes.destinationRemovals) {
@@ -176,9 +176,9 @@ function writeInto(tables: Tables, changes: Changes): void {
 
 /**
  * How keys and values of the records table go in and out of the library's own buffers. Its `binary`
- * makes a block of memory for each key and each value that it reads, which costs more than the copy,
- * and a backlog is read by the hundred thousand records a second: here a key becomes two numbers,
- * and a value goes into Node's pool of small buffers.
+ * makes a block of memory for each key and each value that it reads, which costs more than the
+ * copy, and a backlog is read by the hundred thousand records a second: here a key becomes two
+ * numbers, and a value goes into Node's pool of small buffers.
  */
 const recordEncoding = {
   keyEncoder: { writeKey, readKey },

@@ -3,14 +3,14 @@ import { dataOf, decodeFacts, payloadBytesOf } from './record-codec.ts'
 import type { DeliveredPart } from './record-codec.ts'
 import type { SourceMessage } from './source-message.ts'
 
-/** A record that a rule's action gave for a message. */
+/** A record that an action of a rule made for a message. */
 export interface NewRecord {
   readonly destination: Destination
   readonly partitionKey: string
-  /** Decimal, 0 to 2^128 - 1: chooses the shard in place of the partition key. */
+  /** Decimal, 0 to 2^128 - 1: chooses the shard instead of the partition key. */
   readonly explicitHashKey?: string | undefined
   readonly data: Buffer
-  /** Whose record it is, for the ledger and for messages. */
+  /** The rule that made the record, for the ledger and for messages. */
   readonly ruleName: string
   /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
   readonly actionIndex: number
@@ -30,7 +30,7 @@ export interface QueuedRecord extends DeliveredPart {
   readonly sequence: number
   /** Bytes of data and partition key, as Kinesis counts them. */
   readonly bytes: number
-  /** As it stands on disk; see `sourceOf`. */
+  /** The bytes on disk; see `sourceOf`. */
   readonly stored: Buffer
 }
 
@@ -41,12 +41,13 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
-type Place = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'acceptedAtMs'>
+type Position = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'acceptedAtMs'>
 type Facts = Pick<QueuedRecord, 'ruleName' | 'actionIndex' | 'partitionKey' | 'explicitHashKey'>
 
 /**
- * Thousands of them are in memory at a time, so that each is no more than it needs to be: its data is
- * cut out of what is stored when it is asked for, and a buffer of its own for no longer than that.
+ * Thousands of them are in memory at a time, so that each is no more than it needs to be: its data
+ * is cut out of what is stored when it is asked for, and a buffer of its own for no longer than
+ * that.
  */
 class StoredRecord implements QueuedRecord {
   readonly sequence: number
@@ -58,11 +59,11 @@ class StoredRecord implements QueuedRecord {
   readonly partitionKey: string
   readonly explicitHashKey: string | undefined
 
-  constructor(place: Place, { ruleName, actionIndex, partitionKey, explicitHashKey }: Facts) {
-    this.sequence = place.sequence
-    this.bytes = place.bytes
-    this.stored = place.stored
-    this.acceptedAtMs = place.acceptedAtMs
+  constructor(position: Position, { ruleName, actionIndex, partitionKey, explicitHashKey }: Facts) {
+    this.sequence = position.sequence
+    this.bytes = position.bytes
+    this.stored = position.stored
+    this.acceptedAtMs = position.acceptedAtMs
     this.ruleName = ruleName
     this.actionIndex = actionIndex
     this.partitionKey = partitionKey
@@ -74,9 +75,12 @@ class StoredRecord implements QueuedRecord {
   }
 }
 
-/** A record that was just given its place, and its bytes as they are to stand on disk. */
-export function newQueuedRecord(record: NewRecord, place: Omit<Place, 'bytes'>): QueuedRecord {
-  const { sequence, acceptedAtMs, stored } = place
+/** A record that has just got its sequence, with the bytes that will be on disk. */
+export function newQueuedRecord(
+  record: NewRecord,
+  position: Omit<Position, 'bytes'>,
+): QueuedRecord {
+  const { sequence, acceptedAtMs, stored } = position
   const bytes = record.data.length + Buffer.byteLength(record.partitionKey)
   return new StoredRecord({ sequence, bytes, stored, acceptedAtMs }, record)
 }

@@ -9,7 +9,7 @@
  * Value:
  *
  *     0  u8   layout: 1
- *     1  u8   sections that are there, see `section`
+ *     1  u8   bits of the sections that are there, see `section`
  *     2  i16  action index; -1 for the rule's error action
  *     4  u48  accepted at, epoch milliseconds
  *    10  u48  timestamp of the message, epoch milliseconds
@@ -20,11 +20,11 @@
  *    35       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
  *             [payload, to the end]
  *
- * What is in brackets is there when its section is; an absent text has no bytes. A trace id that is
- * the message id, and a payload that is the data, are not stored twice.
+ * The parts in brackets are there when their section bit is set; an absent text has no bytes. A
+ * trace id that equals the message id, and a payload that equals the data, are not stored twice.
  *
- * Not an encoding of objects: the value is written and read once a record on the message path, and
- * what stands on disk must not depend on how a library packs a JavaScript object.
+ * It is not a library's encoding of JavaScript objects: every record is written and read on the
+ * message path, and the bytes on disk must not depend on a library.
  */
 import { SluiceError } from '../../base/errors.ts'
 import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
@@ -51,11 +51,11 @@ const section = Object.freeze({
   republishDepth: 32,
   /** Absent: the payload is the data. */
   payload: 64,
-  /** All texts are ASCII: they are read faster. */
+  /** All texts are ASCII, which is faster to read. */
   ascii: 128,
 })
 
-/** Places of the texts among their lengths. */
+/** The index of each text among the lengths. */
 const textAt = Object.freeze({
   ruleName: 0,
   partitionKey: 1,
@@ -67,12 +67,12 @@ const textAt = Object.freeze({
 })
 const textCount = 7
 
-/** What of a record goes into its value, beside the time at which it is accepted. */
+/** The parts of a record that its value holds, except the time of acceptance. */
 export interface RecordToStore extends Omit<DeliveredPart, 'acceptedAtMs'> {
   readonly source: SourceMessage
 }
 
-/** What of a record its delivery needs. */
+/** The parts of a record that delivery needs. */
 export interface DeliveredPart {
   readonly ruleName: string
   readonly actionIndex: number
@@ -82,10 +82,10 @@ export interface DeliveredPart {
   readonly data: Buffer
 }
 
-/** Where a record stands, as its table is asked for it. */
+/** The key of a record in its table. */
 export type RecordKey = [destinationId: number, sequence: number]
 
-/** Writes the key of a record at `start` of `target`; gives where it ends. */
+/** Writes the key of a record at `start` of `target`, and returns where the key ends. */
 export function writeKey(
   [destinationId, sequence]: Readonly<RecordKey>,
   target: Buffer,
@@ -102,12 +102,14 @@ export function readKey(source: Buffer, start: number): RecordKey {
   return [source.readUInt32BE(start), high * wordValues + source.readUInt32BE(start + 8)]
 }
 
-/** The value of a record, in a buffer of its own: what it was made of may be reused afterwards. */
+/**
+ * Encodes a record into a buffer of its own: the buffers of the record may be reused afterwards.
+ */
 export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffer {
   const { explicitHashKey, data, source } = record
   const { payload } = source
   const texts = textsOf(record)
-  // One text, one write: a call for each of them costs more than the text.
+  // All texts are one string and one write: a call for each costs more than the text itself.
   const text = texts.join('')
   const textBytes = Buffer.byteLength(text, 'utf8')
   const isAscii = textBytes === text.length
@@ -135,7 +137,7 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
   return value
 }
 
-/** The same record, accepted anew. */
+/** A copy of the record with a new time of acceptance. */
 export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
   const copy = Buffer.from(value)
   copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
@@ -148,7 +150,7 @@ export function acceptedAtMsOf(value: Buffer): number {
 }
 
 /**
- * What the delivery of a value needs. `data` is a view of it.
+ * Reads what delivery needs. `data` is a view of the value.
  *
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
@@ -190,7 +192,7 @@ export function payloadBytesOf(value: Buffer): number {
 }
 
 /**
- * The message that a value comes from. `payload` is a view of the value.
+ * Reads the message that a record comes from. `payload` is a view of the value.
  *
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
@@ -247,7 +249,7 @@ function hasSection(value: Buffer, bit: number): boolean {
   return ((value[1] ?? 0) & bit) !== 0
 }
 
-/** Where the data begins. */
+/** Returns where the data begins. */
 function checkLayout(value: Buffer): number {
   if (value[0] === layout && value.length >= headerBytes) {
     let dataStart = headerBytes + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)

@@ -1,6 +1,6 @@
-/** The message that gave rise to a record: what its error action and a replay start from. */
+/** The message that a record comes from. The error action and a replay start from it. */
 export interface SourceMessage {
-  /** Of its own for each message; all records of a message share it. */
+  /** Unique to the message; all its records share it. */
   readonly messageId: string
   readonly topic: string
   readonly clientId?: string | undefined
@@ -8,8 +8,8 @@ export interface SourceMessage {
   readonly principal?: string | undefined
   /** When the message arrived, in epoch milliseconds. */
   readonly timestampMs: number
-  /** The exact bytes; they must not change afterwards. */
+  /** The exact bytes. They must not change afterwards. */
   readonly payload: Buffer
-  /** How often republish actions have sent it on; absent for a message of a device. */
+  /** How many republish actions sent the message on. Absent for a message of a device. */
   readonly republishDepth?: number | undefined
 }

@@ -10,18 +10,18 @@ import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
 import type { Commits, GivenUpEntry } from './outbox-commits.ts'
 import type { PendingRemovals } from './queue-reader.ts'
 
-/** A record that is given up, and what takes its place. */
+/** A record that is given up, and what replaces it. */
 export interface RecordToGiveUp {
   readonly record: QueuedRecord
   readonly reason: GivenUpReason
-  /** Calls that failed for it, and when the first and the last did, in epoch milliseconds. */
+  /** How many calls failed for the record, and when the first and the last did (epoch ms). */
   readonly attempts: number
   readonly firstMs: number
   readonly lastMs: number
   /**
-   * What the rule's error action made of it, and of the other records that have the same list, an
-   * object: they are handed over together, or become dead letters together, when there are too
-   * many destinations. Absent: the record becomes a dead letter.
+   * The records that the rule's error action made of this record. Records that share one list
+   * object are replaced together; when there are too many destinations for that list, they become
+   * dead letters together. Absent: the record becomes a dead letter.
    */
   readonly replacements?: readonly NewRecord[] | undefined
 }
@@ -34,14 +34,14 @@ interface GiveUpParts {
   readonly commits: Commits
   readonly room: Room
   readonly clock: Clock
-  /** The time of acceptance of records that get their places now; `nowMs` is monotonic. */
+  /** The time of acceptance, for records that get their sequences now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
   readonly newEntries: NewEntries
 }
 
 /**
- * Records on their way from one queue to another are not held for want of room: the outbox as a
- * whole grows by no more than what an error action adds to a message.
+ * Replacements do not wait for room: the outbox as a whole grows by no more than what an error
+ * action adds to a message.
  */
 export function createGiveUp(parts: GiveUpParts) {
   const { destinations, pendingRemovals, commits, room, clock } = parts
@@ -52,7 +52,7 @@ export function createGiveUp(parts: GiveUpParts) {
     const requestedMs = clock.monotonicMs()
     const acceptedAtMs = parts.acceptedAt(requestedMs)
     const { entries, givenUp } = replaced(parts, destination, records, acceptedAtMs)
-    const leaving = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
+    const removals = { destination, sequences: givenUp.map(({ sequence }) => sequence) }
     const reserved = entries.map((entry): Reservation => {
       return { entry: entry.destination, partitionKey: '', bytes: entry.record.stored.length }
     })
@@ -60,13 +60,13 @@ export function createGiveUp(parts: GiveUpParts) {
       (sum, { deadLetter }) => sum + (deadLetter?.length ?? 0),
       0,
     )
-    const bytes = reserved.reduce((sum, place) => sum + place.bytes, deadLetterBytes)
+    const bytes = reserved.reduce((sum, reservation) => sum + reservation.bytes, deadLetterBytes)
     room.reserve(reserved)
-    pendingRemovals.add(leaving)
+    pendingRemovals.add(removals)
     try {
       await commits.append({ entries, givenUp, bytes, requestedMs })
     } catch (thrown) {
-      pendingRemovals.removed(leaving)
+      pendingRemovals.removed(removals)
       throw thrown
     } finally {
       room.released(reserved)
@@ -75,7 +75,9 @@ export function createGiveUp(parts: GiveUpParts) {
   }
 }
 
-/** What takes the place of each: what it was handed to, if that has room, or a dead letter. */
+/**
+ * What replaces each record: its replacements, if their destinations have room, or a dead letter.
+ */
 function replaced(
   parts: GiveUpParts,
   destination: DestinationEntry,
@@ -86,12 +88,12 @@ function replaced(
   const entries: NewEntry[] = []
   const decided = new Map<readonly NewRecord[], boolean>()
 
-  function isHandedOver(takers: readonly NewRecord[]): boolean {
-    const known = decided.get(takers)
+  function addReplacements(replacements: readonly NewRecord[]): boolean {
+    const known = decided.get(replacements)
     if (known !== undefined) return known
-    const held = holdAll(destinations, takers)
+    const held = holdAll(destinations, replacements)
     if (held) entries.push(...newEntries(held, acceptedAtMs))
-    decided.set(takers, held !== undefined)
+    decided.set(replacements, held !== undefined)
     return held !== undefined
   }
 
@@ -99,14 +101,14 @@ function replaced(
     const givenUp = records.map((given): GivenUpEntry => {
       const { ruleName, actionIndex, sequence, stored } = given.record
       const row = ledger.rowOf(ruleName, actionIndex)
-      const leaving: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
-      if (given.replacements && isHandedOver(given.replacements)) return leaving
+      const entry: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
+      if (given.replacements && addReplacements(given.replacements)) return entry
       const deadLetter = encodeDeadLetter({
         ...given,
         destinationId: destination.id,
         record: stored,
       })
-      return { ...leaving, deadLetter }
+      return { ...entry, deadLetter }
     })
     return { entries, givenUp }
   } catch (thrown) {
