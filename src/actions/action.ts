@@ -4,13 +4,13 @@ import { errorActionIndex } from '../outbox/outbox.ts'
 import type { DeliverySettings, NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { Scope } from '../sql/sql.ts'
 
-/** What an action of a rule comes to for one message, or why it comes to nothing. */
+/** What an action of a rule makes of one message, or why it fails. */
 export type ActionOutcome =
   | {
       readonly ok: true
-      /** To be delivered. */
+      /** Records to deliver. */
       readonly records: readonly NewRecord[]
-      /** To be published, as if a device had sent them. */
+      /** Messages to publish, as if a device had sent them. */
       readonly messages: readonly Message[]
     }
   | { readonly ok: false; readonly failure: ActionFailure }
@@ -18,52 +18,52 @@ export type ActionOutcome =
 export interface ActionFailure {
   readonly code: 'TemplateFailed' | 'ActionFailed'
   readonly message: string
-  /** Which field of the payload: `actions[0].kinesis.partitionKey`. */
+  /** The field of the payload: `actions[0].kinesis.partitionKey`. */
   readonly where: string
-  /** Stream or topic that the action is about, as far as it is known. */
+  /** The stream or topic of the action, as far as it is known. */
   readonly resource: string
 }
 
-/** An action of a rule, compiled: its templates are read once, when the rule is loaded. */
+/** A compiled action of a rule: its templates are parsed once, when the rule is loaded. */
 export interface CompiledAction {
   /** The member of AWS's Action union. */
   readonly kind: ActionKind
-  /** Streams whose name holds no template: the lab makes them in advance. */
+  /** Streams whose name has no template: the lab creates them in advance. */
   readonly constantStreamNames: readonly string[]
   /**
-   * Pure. What it throws, such as a template whose text is too long, is this action's failure.
+   * Pure. An error that it throws, such as a template whose text is too long, fails this action.
    *
-   * @param output what the action is to send: what the rule's SELECT gave, or the error document
-   * @param source the message in `scope`, for what is kept of it with a record
+   * @param output the bytes to send: the result of the rule's SELECT, or the error document
+   * @param source the message in `scope`, as records keep it
    */
   apply(scope: Scope, output: Buffer, source: SourceMessage): ActionOutcome
 }
 
 export type ActionKind = 'kinesis' | 'republish'
 
-/** Where an action stands: for its records' destination and for messages. */
+/** The rule and the settings around an action. */
 export interface ActionContext {
   readonly ruleName: string
   /** `actions[<index>]`, or `errorActionIndex`. */
   readonly index: number
-  /** The engine's own region: of streams for which nothing else is said. */
+  /** The engine's own region: the default for streams. */
   readonly region: string
   readonly delivery: ActionDelivery
-  /** Of topics that are published to; absent: AWS IoT's. */
+  /** Limits of topics that are published to. Absent: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
 }
 
-/** How people call the place of an action in a payload: `actions[0]`, `errorAction`. */
+/** The field of an action in a payload, as errors name it: `actions[0]`, `errorAction`. */
 export function fieldOfAction(index: number): string {
   return index === errorActionIndex ? 'errorAction' : `actions[${index}]`
 }
 
-/** How the records of one action are delivered: complete, from what stands beside the rule. */
+/** How the records of one action are delivered: the complete settings beside the rule. */
 export interface ActionDelivery {
   readonly settings: DeliverySettings
   readonly region?: string | undefined
   readonly endpoint?: string | undefined
-  /** A template; stands in for the action's stream name. */
+  /** A template. Replaces the action's stream name. */
   readonly streamArn?: string | undefined
   /** A template. */
   readonly explicitHashKey?: string | undefined

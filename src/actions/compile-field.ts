@@ -4,9 +4,9 @@ import { compileTemplate } from '../sql/template.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
 
 /**
- * Reads the template of one field of a payload.
+ * Compiles the template of one field of a payload.
  *
- * @param field where it stands, e.g. `actions[0].kinesis.partitionKey`
+ * @param field the name of the field, e.g. `actions[0].kinesis.partitionKey`
  * @throws SluiceError SqlParseException, naming the field
  */
 export function compileField(

@@ -2,14 +2,14 @@ import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { ActionFailure, ActionKind } from './action.ts'
 
 /**
- * What a rule's error action gets: one document for a rule and the message that triggered it, with
- * all that failed (AWS IoT developer guide, "Error handling (error action)").
+ * One failure of a rule on a message. The error action gets one document for the rule and the
+ * message, with all failures (AWS IoT developer guide, "Error handling (error action)").
  *
- * An action fails when it is applied, or later, when its record turns out not to be deliverable:
- * that is a document of its own, since the first one is on its way by then.
+ * An action fails when it is applied, or later, when its record cannot be delivered. A later
+ * failure gets a document of its own, because the first one was sent by then.
  */
 export interface Failure {
-  /** As AWS names actions: `KinesisAction`. What fails before any action has a name of ours. */
+  /** AWS's name of the action: `KinesisAction`. Failures before any action have names of ours. */
   readonly failedAction: string
   readonly failedResource: string
   readonly errorMessage: string
@@ -32,7 +32,7 @@ export function failureOfAction(
   }
 }
 
-/** @returns the failure of a record that the stream does not take, whatever is tried */
+/** @returns the failure of a record that is given up: its stream never took it */
 export function failureOfRecord(givenUp: {
   readonly record: Pick<NewRecord, 'destination'>
   readonly reason: { readonly code: string; readonly message: string }

@@ -9,7 +9,7 @@ import { compileField } from './compile-field.ts'
 /** AWS IoT's KinesisAction. `streamName` and `partitionKey` take templates, `roleArn` does not. */
 export interface KinesisActionDefinition {
   readonly roleArn: string
-  /** Beyond AWS: the ARN of a stream, e.g. of another account, is taken too. */
+  /** Beyond AWS: also the ARN of a stream, e.g. of another account. */
   readonly streamName: string
   readonly partitionKey?: string | undefined
 }
@@ -18,10 +18,10 @@ export interface KinesisActionDefinition {
 const partitionKeyCharactersMax = 256
 const hashKeyDigits = /^(?:0|[1-9][0-9]{0,38})$/
 const hashKeyEnd = 2n ** 128n
-/** The most that a stream can be set to take. Whether this stream does, the producer knows. */
+/** The highest limit that a stream can be set to. The producer learns the limit of this stream. */
 const recordBytesMax = 10_485_760
 
-/** Of a text from outside, in a message. */
+/** Characters that a message shows of a text from outside. */
 const shownCharactersMax = 140
 
 /**
@@ -112,7 +112,7 @@ function recordProblem(data: Buffer, key: string): string | undefined {
   return `the record has ${bytes} bytes with its partition key; a stream takes ${recordBytesMax}`
 }
 
-/** @param problem what is wrong, or undefined when nothing is */
+/** @param problem what is wrong; undefined when nothing is wrong */
 function failureFor(
   code: ActionFailure['code'],
   where: string,
@@ -123,10 +123,9 @@ function failureFor(
 }
 
 /**
- * From the name of a stream, or its ARN, to the destination of a record.
+ * Makes the destination of a record from the name or ARN of a stream.
  *
- * Destinations are made once and handed in again and again, which spares the outbox the comparison
- * of their members.
+ * The same destination object is used again and again, so that the outbox need not compare members.
  */
 interface StreamTarget {
   /** The destination, or a sentence that says why there is none. */
@@ -138,7 +137,7 @@ const streamNamePattern = /^[a-zA-Z0-9_.-]{1,128}$/
 const streamArnPattern =
   /^arn:aws[a-z-]*:kinesis:([a-z]{2}(?:-[a-z]+)+-[0-9]):[0-9]{12}:stream\/([a-zA-Z0-9_.-]{1,128})$/
 
-/** Streams of one action that are remembered: a template can name any number of them. */
+/** Streams that one action remembers: a template can name any number of them. */
 const rememberedMax = 1_000
 
 function createStreamTarget(

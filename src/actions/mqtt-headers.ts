@@ -5,8 +5,8 @@ import type { CompiledStatement, Scope } from '../sql/sql.ts'
 import { compileField } from './compile-field.ts'
 
 /**
- * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the message
- * can read them; subscribers of MQTT 3.1.1 do not get any.
+ * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the
+ * republished message can read them; MQTT 3.1.1 subscribers do not get them.
  */
 export interface MqttHeadersDefinition {
   /** `UNSPECIFIED_BYTES` or `UTF8_DATA`. */
@@ -20,13 +20,13 @@ export interface MqttHeadersDefinition {
   readonly userProperties?: readonly { readonly key: string; readonly value: string }[]
 }
 
-/** The properties, or what is wrong with one of them and which. */
+/** The properties, or the problem with one of them and its field. */
 type ExpandedHeaders =
   | { readonly mqtt5: Mqtt5Properties | undefined }
   | { readonly problem: string; readonly where: string }
 
 interface CompiledHeaders {
-  /** A header that expands to nothing is left out. Never throws. */
+  /** Leaves out headers that expand to nothing. Never throws. */
   expand(scope: Scope): ExpandedHeaders
 }
 
@@ -71,11 +71,11 @@ export function compileMqttHeaders(
 }
 
 /**
- * Checks texts as AWS names them and makes properties of them; an empty text counts as absent.
+ * Checks the headers and makes properties of them. An empty text counts as absent.
  *
  * @param given by AWS's names: `payloadFormatIndicator`, `contentType`, `responseTopic`,
  *   `correlationData`, `messageExpiry`
- * @param topicLimits of `responseTopic`; absent: AWS IoT's
+ * @param topicLimits the limits of `responseTopic`. Absent: those of AWS IoT
  */
 export function readMqttHeaders(
   given: Readonly<Record<string, string | undefined>>,
@@ -98,7 +98,7 @@ export function readMqttHeaders(
   return { mqtt5 }
 }
 
-/** Puts one header into `mqtt5`, or says what is wrong with it. */
+/** Puts one header into `mqtt5`, or returns what is wrong with it. */
 function readHeader(
   name: string,
   text: string,

@@ -9,12 +9,12 @@ import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from
 import { compileMqttHeaders } from './mqtt-headers.ts'
 import type { MqttHeadersDefinition } from './mqtt-headers.ts'
 
-/** Of a text from outside, in a message. */
+/** Characters that a message shows of a text from outside. */
 const shownCharactersMax = 140
 
 /**
- * AWS IoT's RepublishAction. `topic` and the headers take templates. The role is checked for its
- * form and not assumed: the broker is this process's own.
+ * AWS IoT's RepublishAction. `topic` and the headers take templates. Only the form of the role is
+ * checked. It is never assumed, because this process has the broker.
  */
 export interface RepublishActionDefinition {
   readonly roleArn: string
@@ -23,24 +23,24 @@ export interface RepublishActionDefinition {
   readonly headers?: MqttHeadersDefinition | undefined
 }
 
-/** How often a message is sent on in a row; a loop of rules ends here. */
+/** How often rules may republish one message in a row. A loop of rules ends here. */
 const republishDepthMax = 10
 
 /** AWS IoT, MQTT payload: 128 KB. */
 const payloadBytesMax = 131_072
 
-/** Topics that AWS IoT does not republish to. */
+/** Topics to which AWS IoT does not republish. */
 const jobTopic = /^\$aws\/things\/[^/]+\/jobs(?:\/|$)/
 
 /**
- * The republish action of a rule: one message per message, which goes through the rules itself.
+ * The republish action of a rule: it makes one message per message, and rules run on that one too.
  *
- * What rules see of it is AWS's: the role publishes, over HTTP, so that `clientid()` is `n/a` and
- * `principal()`, `sourceip()` and `traceid()` are not those of the device. `timestamp()` is that of
- * the message which was republished, for all that comes of one message is one moment.
+ * Rules see the new message as on AWS: the role publishes it over HTTP, so `clientid()` is `n/a`,
+ * and `principal()`, `sourceip()` and `traceid()` are not those of the device. `timestamp()` is
+ * that of the original message.
  *
  * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant
- *   topic that nothing can be published to; both name the field
+ *   topic to which nothing can be published; both name the field
  */
 export function compileRepublishAction(
   definition: RepublishActionDefinition,
@@ -105,7 +105,8 @@ type Target =
   | { readonly target?: undefined; readonly problem: string }
 
 /**
- * A topic that begins with `$` is written `$$`, as AWS has it, so that none is reached by a slip.
+ * A template writes a topic that begins with `$` as `$$`, as on AWS, so that no rule republishes to
+ * a reserved topic by mistake.
  *
  * @param text what the template expanded to
  */
@@ -123,7 +124,7 @@ function topicOf(text: string, limits: TopicLimits | undefined): Target {
     }
   }
   const basicIngest = topic.startsWith('$aws/rules/')
-  // The broker's own check refuses all reserved topics but those of Basic Ingest.
+  // The broker's own check refuses all reserved topics except those of Basic Ingest.
   return checked(topic, basicIngest ? topic : topic.slice(1), limits)
 }
 

@@ -2,17 +2,17 @@ import { SluiceError } from '../base/errors.ts'
 import type { Message, MessageSender } from '../message.ts'
 
 /**
- * Work in the order of each client's messages. Nearly all work is done at once; what has to wait
- * delays the later work of its client, and nobody else's.
+ * Keeps work in the order of each client's messages. Nearly all work is done at once. Work that has
+ * to wait delays the later work of its client, and of no other.
  */
 interface ClientOrder {
   /**
-   * Does the work on a message at once where nothing of its client waits, else after it. Who has no
-   * client waits for nobody. The queue is as long as the messages of a client that nobody has
-   * answered yet: whoever hands them in bounds it.
+   * Does the work on a message at once when no work of its client waits, otherwise after that work.
+   * A message without a client never waits. The queue of a client is as long as its unanswered
+   * messages, which the ingress bounds.
    *
-   * @param sender work that had to wait is not begun if its sender has gone meanwhile: clients come
-   *   again and send again, and the new messages would wait for all the old ones
+   * @param sender work that had to wait is not begun if its sender has disconnected meanwhile:
+   *   clients reconnect and send again, and the new messages would wait for all the old ones
    * @throws SluiceError SenderGone, as a rejection
    */
   inTurn<Result>(
@@ -25,7 +25,7 @@ interface ClientOrder {
 type Work<Result> = (message: Message) => Result | Promise<Result>
 
 export function createClientOrder(): ClientOrder {
-  /** Of the clients that have work waiting: when the last of it has ended, one way or the other. */
+  /** For each client with waiting work: a promise that resolves when the last of it has ended. */
   const lastTurns = new Map<string, Promise<void>>()
 
   function remember(clientId: string, turn: Promise<unknown>): void {

@@ -2,12 +2,12 @@ import type { EngineReport } from './engine-report.ts'
 import type { Message } from '../message.ts'
 
 /**
- * Hands on what rules republish. A subscriber may be slow to take it, so what is under way is
- * bounded: beyond that, whoever hands in more is held until there is room.
+ * Hands republished messages to their subscribers. A subscriber may be slow, so the messages under
+ * way are bounded: beyond the bound, `handOn` makes its caller wait for room.
  */
 interface Distribution {
   /**
-   * Begins to hand these to their subscribers, in order.
+   * Begins to hand these messages to their subscribers, in order.
    *
    * @returns undefined, or a promise that resolves when there is room for more; never rejects
    */
@@ -25,7 +25,7 @@ const underwayMax = 1_000
 
 export function createDistribution({ distribute, report }: DistributionDependencies): Distribution {
   let underway = 0
-  /** As many as there are messages with no answer yet: the ingress bounds them. */
+  /** At most one for each unanswered message, which the ingress bounds. */
   let held: (() => void)[] = []
 
   const handOne = async (message: Message): Promise<void> => {

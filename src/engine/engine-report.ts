@@ -89,7 +89,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
   }
 }
 
-/** Kept by the names of rules, like the sums of the counter itself. */
+/** Tallies by rule name, like the sums of the counter itself. */
 function createEvaluationTallies({ ruleEvaluations }: Pick<Metrics, 'ruleEvaluations'>) {
   const byRule = new Map<string, Readonly<Record<'matched' | 'unmatched' | 'failed', Tally>>>()
   return (rule: string) => {

@@ -19,35 +19,35 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
  *
  * Invariants:
- * - Messages of a client take their places in the outbox in the order in which `ingest` was called.
- *   All that happens before is synchronous, unless a rule needs the result of an external function:
- *   that delays the later messages of the client, and of no other.
- * - All records of one message are appended at once, with those of the messages that its rules
- *   republish: after a crash there are all or none.
- * - The promise of `ingest` resolves only when they are on disk; the caller acknowledges then, and
- *   only then subscribers get what was republished.
+ * - Messages of a client enter the outbox in the order in which `ingest` was called. Everything
+ *   before that is synchronous, unless a rule needs the result of an external function: that delays
+ *   the later messages of the client, and of no other.
+ * - All records of one message are appended together, with those of the messages that its rules
+ *   republish: after a crash all of them are there, or none.
+ * - The promise of `ingest` resolves only when the records are on disk. Only then does the caller
+ *   acknowledge the message, and only then do subscribers get republished messages.
  */
 export interface Engine {
   /**
-   * @param sender where an answer is waited for: the message is dropped if its sender goes before
-   *   the message has come to its turn behind others of its client
+   * @param sender the connection that waits for an answer. A message that waits behind others of
+   *   its client is dropped when its sender disconnects.
    * @throws SluiceError SenderGone; or what the outbox rejects with
    */
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /**
-   * Asks the rules' error actions to take records that are given up. There is one document for all
-   * of them that are of one rule and message: they have the same list of records.
+   * Makes the replacements of records that are given up, by the error actions of their rules.
+   * Records of one rule and message share one error document and one list of replacements.
    */
   readonly onGivenUp: OnGivenUp
   /**
-   * What the action of a dead letter, as its rule is now, makes of the message.
+   * Makes what the action of a dead letter, as its rule is now, makes of the message.
    *
-   * @returns undefined when it makes nothing of it: the dead letter is to stay
+   * @returns undefined when the action makes nothing: the dead letter is kept
    */
-  replay(letter: ReplayedDeadLetter): Promise<Gathered | undefined>
+  replay(deadLetter: ReplayedDeadLetter): Promise<Gathered | undefined>
   /**
-   * Hands on what was republished, when the records that came with it are durable. Resolves when
-   * there is room for more.
+   * Hands republished messages to subscribers. The records that came with them must be durable.
+   * Resolves when there is room for more.
    */
   distribute(messages: readonly Message[]): Promise<void>
 }
@@ -94,18 +94,18 @@ export function createEngine(
 
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
-  /** Gives the records of a message their places, and does not wait until they are durable. */
+  /** Appends the records of a message to the outbox, without waiting until they are durable. */
   const append = (message: Message): Appended | Promise<Appended> => {
-    // A device that waits for no answer is not held: its messages would pile up here.
-    const isHeld = message.qos > 0 || message.transport === 'http'
+    // The messages of a device that waits for no answer must not wait: they would pile up here.
+    const mayWait = message.qos > 0 || message.transport === 'http'
     return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
       if (records.length === 0 && messages.length === 0) return nothingAppended
-      const durable = outbox.append(records, isHeld ? holdWhenFull : dropWhenFull)
+      const durable = outbox.append(records, mayWait ? waitWhenFull : dropWhenFull)
       return { durable, messages }
     })
   }
 
-  /** The promise of the outbox itself where there is nothing more to do: it is that of many. */
+  /** Returns the promise of the outbox itself where possible: many messages share that one. */
   const finish = ({ durable, messages }: Appended): Promise<void> =>
     messages.length === 0 ? durable : handOnWhen(durable, messages)
 
@@ -138,14 +138,14 @@ export function createEngine(
   }
 }
 
-/** A message whose records have their places, and the messages that its rules republish. */
+/** A message whose records are appended, and the messages that its rules republish. */
 interface Appended {
   readonly durable: Promise<void>
   readonly messages: readonly Message[]
 }
 
 const nothingAppended: Appended = Object.freeze({ durable: Promise.resolve(), messages: [] })
-const holdWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
+const waitWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
 const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 
 interface ReplacementParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
@@ -177,7 +177,7 @@ interface IndexedRecord extends Pick<NewRecord, 'ruleName' | 'source'> {
   readonly index: number
 }
 
-/** Those of one rule and message together. What an error action sent has nobody to go to. */
+/** Groups records by rule and message. Records of error actions have no error action themselves. */
 function groupsOf(
   records: readonly GivenUpRecord[],
 ): ReadonlyMap<string, readonly IndexedRecord[]> {

@@ -17,19 +17,19 @@ export interface Evaluation {
   readonly matched: boolean
   readonly output?: Buffer | undefined
   readonly outputIsJson: boolean
-  /** What each action would send, for the actions that succeed. */
+  /** What each successful action would send. */
   readonly actions: readonly {
     readonly kind: string
     readonly records: readonly NewRecord[]
     readonly messages: readonly Message[]
   }[]
-  /** Expanded in the order given; `''` for one that failed. */
+  /** The expanded templates in their order; `''` for a template that failed. */
   readonly templates: readonly string[]
   readonly failures: readonly (ActionFailure | RuleFailure)[]
 }
 
 /**
- * Runs a rule on a message as the engine does, on the same code path, and sends nothing.
+ * Runs a rule on a message by the code that the engine runs, and sends nothing.
  *
  * @param templates compiled against the rule's statement; they are expanded even without a match
  */
@@ -78,7 +78,7 @@ function expandTemplate(
   }
 }
 
-/** A Basic Ingest message is for the one rule that it names, whatever that rule's filter. */
+/** A Basic Ingest message concerns the one rule that it names, whatever that rule's filter. */
 function isFor(rule: CompiledRule, message: Message): boolean {
   if (message.basicIngestRule !== undefined) return message.basicIngestRule === rule.name
   const filter = rule.statement.topicFilter

@@ -12,32 +12,32 @@ import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 
 /**
- * All that comes of a message: the records and messages that its rules give, then those that the
- * rules give for the messages which were republished, and so on. Nothing is sent here.
+ * Everything that one message gives rise to: the records and messages that its rules make, those
+ * that the rules make of the republished messages, and so on. Nothing is sent here.
  *
  * Bounds: a message is sent on `republishDepthMax` times in a row at most (actions/republish.ts),
  * and `Budget` bounds what it may give rise to in all. An action beyond a bound is a failed action.
  */
 export interface Gathered {
   readonly records: readonly NewRecord[]
-  /** To be handed to subscribers once the records are durable; rules have run on them. */
+  /** For subscribers, once the records are durable. Rules have already run on them. */
   readonly messages: readonly Message[]
 }
 
-/** Each gives its result at once, unless that of an external function has to be waited for. */
+/** Every result is there at once, unless an external function has to be awaited. */
 export interface Gathering {
   ofMessage(message: Message): Gathered | Promise<Gathered>
-  /** Undefined when the rule has no error action, or that fails, too. */
+  /** Undefined when the rule has no error action, or the error action fails too. */
   ofErrorAction(
     rule: CompiledRule,
     subject: Subject,
     failures: readonly Failure[],
   ): MaybeGathered | Promise<MaybeGathered>
   /**
-   * What one action gives for a message, of which it gave a record before.
+   * What one action makes of a message, of which it made a record before.
    *
    * @param index of the action, or `errorActionIndex`
-   * @param data of that record: what the error action gets again
+   * @param data the data of that record: the error action gets it again
    * @returns undefined when the rule does not match, has no such action or the action fails
    */
   ofAction(
@@ -50,7 +50,7 @@ export interface Gathering {
 type MaybeGathered = Gathered | undefined
 
 interface GatheringDependencies {
-  /** The rules that a message is for. */
+  /** The rules that a message concerns. */
   readonly rulesFor: (message: Message) => readonly CompiledRule[]
   readonly outbox: Pick<Outbox, 'admits'>
   readonly environment: SqlEnvironment
@@ -93,7 +93,7 @@ export function createGathering(
     return whenKnown(outcomes, (known) => follow(gatheredOf(known), budget))
   }
 
-  /** What was given, and what comes of the messages among it. */
+  /** The given records and messages, and what the messages give rise to. */
   const follow = (own: Gathered, budget: Budget): Gathered | Promise<Gathered> => {
     if (own.messages.length === 0) return own
     const further = allKnown(own.messages.map((message) => gather(message, budget)))
@@ -142,7 +142,7 @@ function errorOutput(
 
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })
 
-/** Nearly always one action gave something, and that is what is wanted: for every message. */
+/** On the path of every message, where nearly always one action made something. */
 function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
   let first: Gathered | undefined
   let all: Gathered[] | undefined
@@ -163,7 +163,7 @@ function merge(parts: readonly Gathered[]): Gathered {
   }
 }
 
-/** All of them at once, or when the last one is there; in their order. */
+/** All values in their order: at once, or when the last promise has resolved. */
 function allKnown<Value>(
   values: readonly (Value | Promise<Value>)[],
 ): readonly Value[] | Promise<readonly Value[]> {
@@ -172,28 +172,28 @@ function allKnown<Value>(
 }
 
 /**
- * What one message may give rise to. Plain data, and functions on it: there is one for each
- * message, and nearly every message has one destination.
+ * Bounds what one message may give rise to. It is plain data with functions on it: every message
+ * has a budget, and nearly every message has one destination.
  */
 interface Budget {
   readonly outbox: Pick<Outbox, 'admits'>
-  /** Where its records so far go to. */
+  /** The first destination of its records so far. */
   first: Destination | undefined
   others: Set<Destination> | undefined
   republishesLeft: number
 }
 
-/** What an action that succeeds gives. */
+/** The outcome of an action that succeeds. */
 type Given = Extract<ActionOutcome, { readonly ok: true }>
 
-/** Of one message: ten rules of ten actions each. */
+/** For one message: ten rules of ten actions each. */
 const republishedMax = 100
 
 function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
   return { outbox, first: undefined, others: undefined, republishesLeft: republishedMax }
 }
 
-/** What an action gave, or a failed action where that goes beyond the budget. */
+/** The outcome of an action, or a failure when the outcome goes beyond the budget. */
 function boundAction(budget: Budget, outcome: ActionOutcome, index: number): ActionOutcome {
   if (!outcome.ok) return outcome
   const message = problemOf(budget, outcome)

@@ -16,11 +16,11 @@ import type {
   SqlEnvironment,
 } from '../sql/sql.ts'
 
-/** The statement has no output, though not for WHERE, so that none of the rule's actions runs. */
+/** Why a statement has no output although WHERE did not decide so. No action of the rule runs. */
 export interface RuleFailure {
   readonly code: EvaluationFailure['code'] | OutputProblem['code']
   readonly message: string
-  /** The external function that gave no result, `get_secret()`; else `sql`. */
+  /** The external function that gave no result, such as `get_secret()`; otherwise `sql`. */
   readonly where: string
 }
 
@@ -38,16 +38,16 @@ interface Matched {
   readonly actions: readonly ActionOutcome[]
 }
 
-/** What the statement and the actions of a rule come to for one message. */
+/** The outcome of the statement and of the actions of a rule, for one message. */
 export type RuleOutcome = Unmatched | Matched
 
-/** A message that the rules look at, and what is made of it once for all of them. */
+/** A message as rules see it, prepared once for all rules. */
 export interface Subject {
   readonly document: MessageDocument
   readonly source: SourceMessage
 }
 
-/** What a message is to the rules: made once, for all of them. */
+/** Prepares a message for the rules. */
 export function subjectOf(message: Message, environment: SqlEnvironment): Subject {
   return {
     document: createDocument(message, environment),
@@ -61,26 +61,22 @@ export function subjectOfSource(source: SourceMessage, environment: SqlEnvironme
 }
 
 /**
- * What a record keeps of the message that it comes from. Made once a message: all its records have
- * the same one.
+ * What records keep of the message that they come from. Made once a message: its records share it.
  *
  * @param newUuid names a message that has no trace id
  */
 export function sourceOf(message: Message, newUuid: () => string): SourceMessage {
   const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = message
-  const messageId = traceId ?? newUuid()
-  const source: { -readonly [Name in keyof SourceMessage]: SourceMessage[Name] } = {
-    messageId,
+  return {
+    messageId: traceId ?? newUuid(),
     topic,
     timestampMs,
     payload,
+    clientId,
+    traceId,
+    principal,
+    republishDepth,
   }
-  // Not by spreading: that costs more than all the rest, for every message.
-  if (clientId !== undefined) source.clientId = clientId
-  if (traceId !== undefined) source.traceId = traceId
-  if (principal !== undefined) source.principal = principal
-  if (republishDepth !== undefined) source.republishDepth = republishDepth
-  return source
 }
 
 /**
@@ -105,8 +101,8 @@ function messageOfSource(source: SourceMessage): Message {
 export const unmatched: RuleOutcome = { matched: false, actions: [] }
 
 /**
- * One rule on one message, whose topic matches already: what the engine does, and nothing sent. At
- * once, unless the result of an external function has to be waited for.
+ * Runs one rule on one message whose topic matches the rule, and sends nothing. The outcome is
+ * there at once, unless an external function has to be awaited.
  */
 export function runRule(
   rule: CompiledRule,
@@ -127,8 +123,8 @@ export function runRule(
 }
 
 /**
- * Runs a part of the work on a message. What it throws is its own failure and nobody else's: else
- * the message would not be acknowledged, for all rules, each time that its client sends it again.
+ * Runs a part of the work on a message. A part that throws must fail alone: otherwise the message
+ * would not be acknowledged for any rule, each time that its client sends it again.
  */
 function contained<Result>(
   run: () => Result | Promise<Result>,
@@ -150,7 +146,7 @@ export function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessag
   const actions = rule.actions.map((action, index) =>
     applyAction(action, { scope, output, source, index }),
   )
-  // Not `...result`: to spread a union makes a hidden class for every message.
+  // Not `...result`: spreading a union makes a new hidden class for every message.
   return failedOutcome(scope) ?? { matched: true, output, outputIsJson, actions }
 }
 
@@ -158,7 +154,7 @@ interface ActionInput {
   readonly scope: Scope
   readonly output: Buffer
   readonly source: SourceMessage
-  /** Of the action, or `errorActionIndex`. */
+  /** The index of the action, or `errorActionIndex`. */
   readonly index: number
 }
 
@@ -205,7 +201,7 @@ function ruleFailureOf(scope: Scope): RuleFailure | undefined {
 /** Which failures a rule's error action gets: all, or as on AWS those of actions alone. */
 export type ErrorActionScope = 'all' | 'actions'
 
-/** How AWS's log calls these failures; its error actions do not get any. */
+/** The names of these failures in AWS's log. AWS's error actions get none of them. */
 const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
   ExternalFunctionFailed: 'FunctionExecution',
   EvaluationFailed: 'RuleExecution',
@@ -216,7 +212,7 @@ const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
 
 const noFailures: readonly Failure[] = Object.freeze([])
 
-/** What the error action is told of an outcome; nothing when nothing failed. */
+/** The failures of an outcome that the error action gets. Empty when nothing failed. */
 export function failuresOf(
   rule: CompiledRule,
   outcome: RuleOutcome,
@@ -243,8 +239,8 @@ export function failuresOf(
 }
 
 /**
- * The error action of a rule on the message that failed. Its templates see that message, in a scope
- * of their own: one in which a function failed gives no more results.
+ * Runs the error action of a rule on the message that failed. Its templates see that message in a
+ * scope of their own, because a scope in which a function failed gives no more results.
  *
  * @param output the error document
  * @returns undefined when the rule has no error action
@@ -269,7 +265,7 @@ export function runErrorAction(
   })
 }
 
-/** Goes on at once with what is there, and later with what is not. */
+/** Continues at once with a value, and later with a promise. */
 export function whenKnown<Value, Result>(
   value: Value | Promise<Value>,
   use: (value: Value) => Result | Promise<Result>,

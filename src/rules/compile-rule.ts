@@ -8,18 +8,18 @@ import { deliveryOf } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import type { TopicRulePayload } from './payload.ts'
 
-/** What a rule is made of: the payload and what stands beside it. */
+/** The parts of a rule: the payload and its metadata. */
 export interface RuleDefinition {
   readonly name: string
   readonly payload: TopicRulePayload
   /** Epoch seconds. */
   readonly createdAt: number
   readonly tags: Readonly<Record<string, string>>
-  /** How its records are delivered, as far as that is said for this rule. */
+  /** The delivery settings of this rule, where it has any. */
   readonly delivery?: RuleDelivery | undefined
 }
 
-/** A rule that is ready to run: nothing of it is parsed again for a message. */
+/** A rule that is ready to run: nothing is parsed again for a message. */
 export interface CompiledRule extends RuleDefinition, CompiledActions {
   readonly arn: string
   readonly disabled: boolean
@@ -28,7 +28,7 @@ export interface CompiledRule extends RuleDefinition, CompiledActions {
 
 /**
  * @throws SluiceError SqlParseException (with line and column) or InvalidRequestException, each
- *   naming what of the payload cannot be used
+ *   naming the part of the payload that cannot be used
  */
 export type CompileRule = (definition: RuleDefinition) => CompiledRule
 
@@ -39,13 +39,13 @@ interface RuleCompilerDependencies {
 
 interface RuleCompilerOptions {
   readonly region: string
-  /** Read at each use: in `start` it may become known later, and the ARNs of rules follow. */
+  /** Read at each use: `sluice start` may learn the account later, and the ARNs of rules follow. */
   readonly accountId: string
   /** How regular expressions may run; `linear` by default. */
   readonly regex?: RegexMode | undefined
-  /** What holds where a rule has no setting of its own. */
+  /** Used where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings | undefined
-  /** For the topic filters of rules and the topics that rules publish to; AWS IoT's by default. */
+  /** For topic filters of rules and topics that rules publish to. Default: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
 }
 
@@ -79,7 +79,7 @@ export function createRuleCompiler(
   }
 }
 
-/** `arn:aws:iot:<region>:<account>:rule/<name>`, in the partition that the region belongs to. */
+/** `arn:aws:iot:<region>:<account>:rule/<name>`, in the partition of the region. */
 export function ruleArnOf(name: string, { region, accountId }: RuleCompilerOptions): string {
   return resourceArn(`rule/${name}`, { region, accountId })
 }

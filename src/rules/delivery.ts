@@ -10,16 +10,17 @@ import type { DeliverySettings } from '../outbox/outbox.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
 
 /**
- * How a rule's records are delivered: what AWS's payload has no member for. It stands beside the
- * payload, as `delivery` in `<name>.meta.json`:
+ * The delivery settings of a rule, for which AWS's payload has no member. They are stored beside
+ * the payload, as `delivery` in `<name>.meta.json`:
  *
  *   {
  *     "defaults": {"ordering": "strict", "retry": {"maxAgeMs": 3600000}},
  *     "actions": {"0": {"batching": {"count": 100}}, "errorAction": {"region": "eu-west-1"}}
  *   }
  *
- * A setting is looked for under the action, then in `defaults`, then in the configuration. Actions
- * are named by their index; what is set for one that the payload does not have rests.
+ * A setting is taken from the action, else from `defaults`, else from the configuration. Actions
+ * are named by their index. Settings of an action that the payload does not have are kept, without
+ * effect.
  */
 const closed = { additionalProperties: false } as const
 const templateCharactersMax = 4_096
@@ -31,9 +32,9 @@ const actionDeliverySchema = Type.Object(
     batching: Type.Optional(
       Type.Object(
         {
-          /** Records of one call. */
+          /** Records in one call. */
           count: Type.Optional(Type.Integer(deliveryLimits.count)),
-          /** Bytes of one call, keys included. */
+          /** Bytes in one call, keys included. */
           bytes: Type.Optional(Type.Integer(deliveryLimits.bytes)),
           /** How long a call that is not full waits for more records. */
           periodMs: Type.Optional(Type.Integer(deliveryLimits.periodMs)),
@@ -46,13 +47,13 @@ const actionDeliverySchema = Type.Object(
       Type.Object({ maxAgeMs: Type.Optional(Type.Integer(deliveryLimits.maxAgeMs)) }, closed),
     ),
     region: Type.Optional(Type.String({ pattern: '^[a-z]{2}(-[a-z]+)+-[0-9]$' })),
-    /** Instead of the region's own, such as that of a VPC endpoint. */
+    /** Replaces the endpoint of the region, e.g. by a VPC endpoint. */
     endpoint: Type.Optional(Type.String({ pattern: '^https?://[^/?#@\\s]+/?$' })),
-    /** Takes templates; stands in for the action's `streamName`, e.g. for another account. */
+    /** Takes templates. Replaces the action's `streamName`, e.g. for another account. */
     streamArn: template,
     /** Takes templates; expands to a decimal number below 2^128. */
     explicitHashKey: template,
-    /** `process`: those that the process itself has; `roleArn` is not assumed then. */
+    /** `process` uses the credentials of this process instead of assuming `roleArn`. */
     credentials: Type.Optional(Type.Enum(['role', 'process'])),
     /** STS AssumeRole, ExternalId. */
     externalId: Type.Optional(Type.String({ pattern: '^[\\w+=,.@:/-]{2,1224}$' })),
@@ -72,7 +73,7 @@ export const ruleDeliverySchema = Type.Object(
 
 type GivenDelivery = Static<typeof actionDeliverySchema>
 
-/** The document as it is stored and given over HTTP. */
+/** The document as it is stored and returned over HTTP. */
 export interface RuleDelivery {
   readonly defaults?: GivenDelivery | undefined
   /** `'0'` to `'9'` and `errorAction`. */
@@ -83,7 +84,7 @@ const deliveryValidator = Compile(ruleDeliverySchema)
 
 /**
  * @param json the parsed document
- * @param base the field that it stands in, e.g. `delivery`; `''` for a whole body
+ * @param base the field that holds the document, e.g. `delivery`; `''` for a whole body
  * @throws SluiceError InvalidRequestException, naming the field
  */
 export function parseDelivery(json: unknown, base = ''): RuleDelivery {
@@ -92,7 +93,7 @@ export function parseDelivery(json: unknown, base = ''): RuleDelivery {
 }
 
 /**
- * Refuses settings of actions that a rule does not have: in a request they are a slip.
+ * Refuses settings of actions that a rule does not have: in a request they are a mistake.
  *
  * @throws SluiceError InvalidRequestException
  */
@@ -111,10 +112,10 @@ export function checkDeliveryFits(
 }
 
 /**
- * What holds for one action.
+ * The delivery settings of one action.
  *
- * @param index of the action, or `errorActionIndex`
- * @param settings for what the rule leaves open
+ * @param index the index of the action, or `errorActionIndex`
+ * @param settings used where the rule has no setting
  * @returns complete and frozen
  */
 export function deliveryOf(
@@ -122,7 +123,7 @@ export function deliveryOf(
   index: number,
   settings: DeliverySettings,
 ): ActionDelivery {
-  const { batching, retry, ...own } = actions[placeOf(index)] ?? {}
+  const { batching, retry, ...own } = actions[nameOfAction(index)] ?? {}
   const { batching: ruleBatching, retry: ruleRetry, ...ofRule } = defaults
   const { ordering, maxInFlight, ...target } = { ...ofRule, ...own }
   return deepFreeze({
@@ -136,6 +137,6 @@ export function deliveryOf(
   })
 }
 
-function placeOf(index: number): string {
+function nameOfAction(index: number): string {
   return index === errorActionIndex ? 'errorAction' : String(index)
 }

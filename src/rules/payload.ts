@@ -10,8 +10,8 @@ import { schemaProblem } from '../base/schema-problem.ts'
 
 /**
  * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file
- * `<name>.json` holds it. What this engine would not carry out is refused here, by name: a rule is
- * never stored and silently not run.
+ * `<name>.json` holds it. An action that this engine does not execute is refused here, by name: no
+ * rule is stored and then silently not run.
  */
 export interface TopicRulePayload {
   readonly sql: string
@@ -22,7 +22,7 @@ export interface TopicRulePayload {
   readonly errorAction?: ActionDefinition | undefined
 }
 
-/** AWS: rule payload 128 KB, counted as UTF-8 JSON without blanks. */
+/** AWS: a rule payload has at most 128 KB, counted as UTF-8 JSON without white space. */
 export const payloadBytesMax = 131_072
 const actionsMax = 10
 const sqlVersionDefault: SqlVersion = '2015-10-08'
@@ -97,7 +97,7 @@ export const topicRulePayloadSchema = Type.Object(
 
 const payloadValidator = Compile(topicRulePayloadSchema)
 
-/** The members of AWS's Action union, so that one which is not executed is refused by its name. */
+/** The members of AWS's Action union: those that are not executed are refused by name. */
 const awsActionNames: readonly string[] = [
   'cloudwatchAlarm',
   'cloudwatchLogs',
@@ -157,7 +157,7 @@ export function parsePayloadText(bytes: Uint8Array): TopicRulePayload {
 }
 
 /**
- * @param bytes UTF-8 JSON; a byte order mark is passed over
+ * @param bytes UTF-8 JSON; a byte order mark is ignored
  * @throws SluiceError InvalidRequestException
  */
 export function parseJson(bytes: Uint8Array): unknown {
@@ -225,9 +225,9 @@ function unwrap(json: unknown): unknown {
 }
 
 /**
- * A null structure member is an absent one (Smithy, AWS restJson1). Only the levels that a payload
- * has (itself, actions, action, its fields, headers, their lists) are looked at: a document may be
- * nested without end.
+ * A null member of a structure counts as absent (Smithy, AWS restJson1). Only the levels that a
+ * payload has (itself, actions, action, its fields, headers, their lists) are checked, because a
+ * document may be nested to any depth.
  */
 function withoutNulls(value: unknown, levels = 7): unknown {
   if (levels === 0 || typeof value !== 'object' || value === null) return value

@@ -4,11 +4,11 @@ import type { RuleEntry } from './rule-entry.ts'
 import { createTopicIndex } from '../topics/topic-index.ts'
 
 /**
- * The rules that are in force, in memory. Changes are synchronous and whole: a message sees a rule
- * as it was or as it is, never in between.
+ * The rules in force, in memory. Changes are synchronous and complete: a message sees the old rule
+ * or the new one, never a mixture.
  */
 export interface RuleCatalogue {
-  /** Adds the rule, or puts it in the place of the one with its name. */
+  /** Adds the rule, or replaces the rule of the same name. */
   put(entry: RuleEntry): void
   remove(name: string): void
   entry(name: string): RuleEntry | undefined
@@ -48,7 +48,7 @@ export function createRuleCatalogue(metrics: Pick<Metrics, 'rules'>): RuleCatalo
       entries.set(rule.name, entry)
       const filter = rule.statement.topicFilter
       if (rule.disabled) disabledCount += 1
-      // Without FROM a rule is reached through Basic Ingest only, by its name.
+      // A rule without FROM is reached only by its name, through Basic Ingest.
       else if (filter !== undefined) index.add(filter, rule)
       changed()
     },

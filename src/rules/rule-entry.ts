@@ -17,7 +17,7 @@ export interface RuleEntry {
 }
 
 /**
- * What an API call gave, as it will stand in the folder.
+ * The entry of a rule from an API call, with the texts that the folder will hold.
  *
  * @throws SluiceError SqlParseException, InvalidRequestException
  */
@@ -36,9 +36,9 @@ export function entryOfPayload(
 }
 
 /**
- * What stands in the folder.
+ * The entry of a rule in the folder.
  *
- * @param createdAt epoch seconds, for a rule whose metadata do not say it
+ * @param createdAt epoch seconds, for a rule whose metadata have no `createdAt`
  * @throws SluiceError InvalidRequestException, SqlParseException: the message begins with the
  *   name of the file
  */
@@ -73,7 +73,7 @@ export function isMadeOf(entry: RuleEntry, file: RuleFile): boolean {
   )
 }
 
-/** @param createdAt for metadata that do not say it */
+/** @param createdAt for metadata without `createdAt` */
 function definitionOf(
   { createdAt: known, tags, delivery }: RuleMetadata,
   createdAt: number,

@@ -3,14 +3,14 @@ import type { CompiledRule } from './compile-rule.ts'
 import { ruleNamePattern } from './payload.ts'
 import { ruleFilterMatches } from '../topics/topic-filter.ts'
 
-/** What ListTopicRules asks for. */
+/** The query of ListTopicRules. */
 export interface RuleQuery {
   /** Rules whose filter matches this topic, or is this filter. */
   readonly topic?: string | undefined
   readonly ruleDisabled?: boolean | undefined
-  /** Rules in the answer at most. */
+  /** The most rules in the answer. */
   readonly maxResults: number
-  /** Where the page before ended, as its `nextToken` says. */
+  /** The `nextToken` of the page before. */
   readonly nextToken?: string | undefined
 }
 
@@ -21,11 +21,11 @@ export interface RulePage {
 }
 
 /**
- * A page of rules. The token names the last rule given, so that pages neither repeat nor skip a
- * rule that is there all the time, whatever is created or deleted between them.
+ * A page of rules. The token names the last rule of the page, so that pages neither repeat nor skip
+ * a rule that exists all the time, whatever is created or deleted between them.
  *
  * @param sortedRules all rules in the order of their names
- * @throws SluiceError InvalidRequestException: a token that was not given here
+ * @throws SluiceError InvalidRequestException: the token is not one of a list
  */
 export function pageOfRules(sortedRules: readonly CompiledRule[], query: RuleQuery): RulePage {
   const after = query.nextToken === undefined ? '' : nameOfToken(query.nextToken)

@@ -7,13 +7,13 @@ import type { RuleCatalogue } from './rule-catalogue.ts'
 import { entryOfFile, isMadeOf } from './rule-entry.ts'
 import type { RuleFiles } from './rule-files.ts'
 
-/** Brings what stands in the folder into force: all of it at the start, then what changed. */
+/** Brings the rules of the folder into force: all of them at the start, then those that change. */
 interface RuleReloader {
-  /** @throws SluiceError RuleFileInvalid (rejects): the first file, by name, that is no rule */
+  /** @throws SluiceError RuleFileInvalid (rejects): names the first file that is not a rule */
   loadAll(): Promise<void>
   /** Never throws: a file that cannot be used is logged and counted. */
   changedOnDisk(name: string): void
-  /** The same for every rule that is there or was. */
+  /** The same for every rule that exists or existed. */
   rescan(): void
 }
 
@@ -60,7 +60,7 @@ export function createRuleReloader(
   }
 
   const changedOnDisk = (name: string): void => {
-    // One waiting reload sees all that changed before it runs.
+    // A waiting reload sees every change made before it runs.
     if (waiting.has(name)) return
     waiting.add(name)
     void queue.run(name, () => reload(name))
@@ -98,7 +98,7 @@ export function createRuleReloader(
   }
 }
 
-/** @returns a function that brings one rule into force as it stands, and says whether it changed */
+/** @returns a function that brings one rule of the folder into force; true when the rule changed */
 function createLoader(
   { files, catalogue, compile }: RuleReloaderDependencies,
   rulesMax: number,
@@ -114,7 +114,7 @@ function createLoader(
     if (!present && catalogue.size() >= rulesMax) {
       throw new SluiceError('InvalidRequestException', `${name}.json: ${limitText(rulesMax)}`)
     }
-    // Editors replace a file by a new one: its age is no longer that of the rule.
+    // Editors replace a file by a new one, whose age is not that of the rule.
     const createdAt = present?.rule.createdAt ?? file.madeAt
     catalogue.put(entryOfFile(name, file, createdAt, compile))
     return true
@@ -130,13 +130,13 @@ function verb(rule: unknown): string {
 }
 
 function fileInvalid(directory: string, name: string, thrown: unknown): SluiceError {
-  // An error of our own names the file already, the payload's or that of its metadata.
+  // Our own errors already name the file, of the payload or of its metadata.
   const text =
     thrown instanceof SluiceError ? firstLine(thrown) : `${name}.json: ${firstLine(thrown)}`
   return new SluiceError('RuleFileInvalid', path.join(directory, text), { cause: thrown })
 }
 
-/** Messages of the SQL compiler show the statement on further lines; here one line is enough. */
+/** Messages of the SQL compiler show the statement on further lines; one line is enough here. */
 function firstLine(thrown: unknown): string {
   return messageOf(thrown).split('\n', 1)[0] ?? ''
 }

@@ -15,12 +15,13 @@ import { createRuleWriter, existingEntry } from './rule-writer.ts'
 import type { RuleWriter } from './rule-writer.ts'
 
 /**
- * The rules: a folder of files (its form: rule-files.ts), and the same rules compiled in memory.
+ * The rules: a folder of files (described in rule-files.ts), and the same rules compiled in memory.
  *
  * Invariants:
- * - What memory holds was on disk first; it comes into force in the turn in which its write ends.
- * - Whatever concerns one rule, writes as well as what the watcher saw, happens one after the
- *   other. A reload reads the folder as it is then, so that the order of events does not matter.
+ * - A rule is on disk before it is in memory. It comes into force in the turn in which its write
+ *   ends.
+ * - Writes and reloads of one rule run one after the other. A reload reads the folder as it is at
+ *   that moment, so that the order of events does not matter.
  * - A file that cannot be used stops the start. While running it is reported, and the last good
  *   version of the rule stays in force.
  *
@@ -40,7 +41,7 @@ export interface RuleStore extends RuleWriter {
   get(name: string): CompiledRule
   /** @throws SluiceError InvalidRequestException: not a token of a list */
   list(query: RuleQuery): RulePage
-  /** Ends the watching and resolves when all writes are done. */
+  /** Stops watching, and resolves when all writes are done. */
   close(): Promise<void>
 }
 
@@ -54,14 +55,14 @@ export interface RuleStoreDependencies {
 export interface RuleStoreOptions {
   readonly directory: string
   readonly rulesMax: number
-  /** Whether changes on disk are picked up. Default: true. */
+  /** Whether changes on disk are reloaded. Default: true. */
   readonly watch?: boolean | undefined
-  /** The rule that a folder starts with when it is absent: the text of its payload file. */
+  /** The rule that a new folder starts with: its name and the text of its payload file. */
   readonly sample?: { readonly name: string; readonly text: string } | undefined
 }
 
 /**
- * Makes the folder if it is absent, reads all rules and starts watching.
+ * Creates the folder when it is absent, reads all rules and starts watching.
  *
  * @throws SluiceError RuleFileInvalid (rejects): one line that names the file and what is wrong
  */

@@ -7,13 +7,13 @@ import type { Logger } from '../telemetry/telemetry.ts'
 import { ruleNameOfFile } from './rule-files.ts'
 
 /**
- * Tells which rules' files changed, by one watch on the folder. What changed is for the caller to
- * read: several changes may come as one call, and a call may come without any.
+ * Reports which rules' files changed, by one watch on the folder. The caller reads what changed:
+ * several changes may come as one call, and a call may come without a change.
  */
 interface RuleWatcherCallbacks {
-  /** A payload or metadata of this rule appeared, changed or went. */
+  /** The payload or metadata of this rule appeared, changed or disappeared. */
   readonly onRule: (name: string) => void
-  /** Files changed, and it is not known which. */
+  /** Any files may have changed. */
   readonly onAll: () => void
 }
 
@@ -26,7 +26,7 @@ interface RuleWatcherDependencies {
  * An editor may write a file in several steps: it is looked at when it has been still this long.
  */
 const stillMs = 100
-/** How often a folder that went away is looked for. */
+/** How often to look for a folder that was removed or moved. */
 const retryMs = 500
 /**
  * A folder mounted from a Kubernetes ConfigMap: all its files go through this link, which is
@@ -34,7 +34,7 @@ const retryMs = 500
  */
 const mountLink = '..data'
 
-/** @returns once changes are seen; the function ends the watching */
+/** @returns a function that stops watching. Changes are seen from the return on. */
 export function watchRuleFiles(
   directory: string,
   { onRule, onAll }: RuleWatcherCallbacks,
@@ -88,7 +88,7 @@ export function watchRuleFiles(
   }
 }
 
-/** Makes one call of many that follow each other closely: the last, once it has been still. */
+/** Joins calls that follow each other closely: only the last one is made, after `stillMs`. */
 function createStillness(clock: Clock) {
   const pending = new Map<string, () => void>()
   return {

@@ -11,12 +11,12 @@ import type { RuleEntry } from './rule-entry.ts'
 import type { RuleFiles, RuleMetadata } from './rule-files.ts'
 import { limitText } from './rule-reloader.ts'
 
-/** The writing half of a rule store: what an API call asks for, on disk and then in force. */
+/** The writing half of a rule store: a change of the API is on disk first, and then in force. */
 export interface RuleWriter {
   create(name: string, payload: TopicRulePayload, tags: RuleTags): Promise<CompiledRule>
   replace(name: string, payload: TopicRulePayload): Promise<CompiledRule>
   setDisabled(name: string, disabled: boolean): Promise<CompiledRule>
-  /** @throws SluiceError InvalidRequestException (rejects): settings of actions it does not have */
+  /** @throws SluiceError InvalidRequestException (rejects): settings of an action it lacks */
   setDelivery(name: string, delivery: RuleDelivery): Promise<CompiledRule>
   setTags(name: string, change: (tags: RuleTags) => RuleTags): Promise<CompiledRule>
   delete(name: string): Promise<void>
@@ -24,7 +24,7 @@ export interface RuleWriter {
 
 type RuleTags = Readonly<Record<string, string>>
 
-/** What of a rule is to be another; the rest stays. */
+/** The parts of a rule to replace. The others stay. */
 interface RuleChanges extends Pick<RuleMetadata, 'tags' | 'delivery'> {
   readonly payload?: TopicRulePayload | undefined
 }
@@ -37,7 +37,7 @@ interface RuleWriterDependencies {
   readonly clock: Clock
 }
 
-/** Updates of one rule that may wait for the one under way. */
+/** Updates of one rule that may wait for the running one. */
 const updatesWaitingMax = 16
 
 export function createRuleWriter(
@@ -65,7 +65,7 @@ export function createRuleWriter(
       const kept = { ...metadata, createdAt: rule.createdAt, ...changed }
       const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile)
       if (payload) return bringIntoForce(entry, { withPayload: true })
-      // The file of the payload stays as it was written, by hand perhaps.
+      // The payload file stays as it was written, perhaps by hand.
       return bringIntoForce({ ...entry, payloadText }, { withPayload: false })
     })
 
@@ -112,7 +112,7 @@ export function createRuleWriter(
   }
 }
 
-/** @returns a function that writes what a rule was made to be, and then puts it in force */
+/** @returns a function that writes an entry to disk and then puts it in force */
 function createEnforcer({ files, catalogue }: Pick<RuleWriterDependencies, 'files' | 'catalogue'>) {
   return async (
     entry: RuleEntry,
@@ -135,7 +135,7 @@ function createEnforcer({ files, catalogue }: Pick<RuleWriterDependencies, 'file
 export function existingEntry(catalogue: RuleCatalogue, name: string): RuleEntry {
   const entry = catalogue.entry(name)
   if (entry) return entry
-  // AWS answers so for a rule that does not exist: who may not see a rule learns nothing of it.
+  // As on AWS for a rule that does not exist: clients without access learn nothing about a rule.
   throw new SluiceError('UnauthorizedException', `Access to topic rule '${name}' was denied`)
 }
 

@@ -8,7 +8,7 @@
  *
  *     (new) --> queued ----> delivered      the stream has it
  *                 |  ^  '--> delivered      given up to the rule's error action: counted in
- *                 |  |                      `handedOver` too; that action's records are accepted anew
+ *                 |  |                      `handedOver` too; its records are accepted anew
  *                 v  | replay
  *             deadLettered --> dropped      deleted, or dropped to make room for later ones
  *     (new) --> dropped                     of a QoS 0 message, while the share is full

@@ -175,10 +175,10 @@ function writeInto(tables: Tables, changes: Changes): void {
 }
 
 /**
- * How keys and values of the records table go in and out of the library's own buffers. Its `binary`
- * makes a block of memory for each key and each value that it reads, which costs more than the
- * copy, and a backlog is read by the hundred thousand records a second: here a key becomes two
- * numbers, and a value goes into Node's pool of small buffers.
+ * How keys and values of the records table are copied to and from the library's buffers. The
+ * library's `binary` allocates memory for each key and value that it reads, which costs more than
+ * copying, and a backlog is read at hundreds of thousands of records a second. Here a key becomes
+ * two numbers, and a value is copied into Node's pool of small buffers.
  */
 const recordEncoding = {
   keyEncoder: { writeKey, readKey },

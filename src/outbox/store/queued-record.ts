@@ -45,9 +45,8 @@ type Position = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'acceptedAt
 type Facts = Pick<QueuedRecord, 'ruleName' | 'actionIndex' | 'partitionKey' | 'explicitHashKey'>
 
 /**
- * Thousands of them are in memory at a time, so that each is no more than it needs to be: its data
- * is cut out of what is stored when it is asked for, and a buffer of its own for no longer than
- * that.
+ * Thousands of records are in memory at a time, so each is as small as possible: `data` makes a
+ * view of the stored bytes whenever it is read, and keeps none.
  */
 class StoredRecord implements QueuedRecord {
   readonly sequence: number
