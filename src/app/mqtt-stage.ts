@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
-import type { AccessKeys } from '../identity/access-keys/credentials-file.ts'
+import type { AccessKeys } from '../identity/access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import { openMqttAccess } from '../identity/mqtt-access.ts'
 import type { MqttAccess } from '../identity/mqtt-access.ts'

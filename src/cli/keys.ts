@@ -54,7 +54,7 @@ const everything = {
 
 async function createKey(host: Host, options: CreateOptions): Promise<void> {
   // Loaded when needed: `sluice --help` should not wait for it.
-  const { createAccessKey } = await import('../identity/access-keys/credentials-file.ts')
+  const { createAccessKey } = await import('../identity/access-keys/access-keys.ts')
   const { file, region, url } = await findServer(host, options)
   const { accessKeyId, secretAccessKey } = await createAccessKey(file, {
     policy: options.policy === undefined ? everything : await readPolicy(options.policy),

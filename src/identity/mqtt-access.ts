@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Access, Admission, Peer, Login } from './policies/access.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import type { AccessKeys } from './access-keys/credentials-file.ts'
+import type { AccessKeys } from './access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import { openPasswords } from './passwords/passwords.ts'
 import type { Passwords } from './passwords/passwords.ts'

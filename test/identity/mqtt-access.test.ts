@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { parseAccessKeys } from '../../src/identity/access-keys/credentials-file.ts'
+import { parseAccessKeys } from '../../src/identity/access-keys/access-keys.ts'
 import { openMqttAccess } from '../../src/identity/mqtt-access.ts'
 import type { MqttAccessOptions } from '../../src/identity/mqtt-access.ts'
 import { setPassword } from '../../src/identity/passwords/password-file.ts'

@@ -5,7 +5,7 @@ import { makeCertificateFolder } from '../../src/identity/certificates/certifica
 import {
   createAccessKey,
   parseAccessKeys,
-} from '../../src/identity/access-keys/credentials-file.ts'
+} from '../../src/identity/access-keys/access-keys.ts'
 import { parsePasswordFile, setPassword } from '../../src/identity/passwords/password-file.ts'
 import {
   attachPolicy,

@@ -9,7 +9,7 @@ import type { ServerOptions } from 'ws'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
-import type { AccessKeys } from '../../identity/access-keys/credentials-file.ts'
+import type { AccessKeys } from '../../identity/access-keys/access-keys.ts'
 import {
   isPresigned,
   mqttPath,

@@ -5,7 +5,7 @@ import {
   createAccessKey,
   openAccessKeys,
   parseAccessKeys,
-} from '../../../src/identity/access-keys/credentials-file.ts'
+} from '../../../src/identity/access-keys/access-keys.ts'
 import { readSecretFile, writeSecretFile } from '../../../src/storage/secret-file.ts'
 import { createWatchedLog, temporaryFolder } from '../identity-fixtures.ts'
 
