@@ -40,15 +40,15 @@ export interface Ingress {
    */
   listen(address: Address): Promise<{ port: number }>
   /**
-   * The same over TLS. With the CAs of clients a client is asked for a certificate: who has one is
-   * known by it, and one that cannot be verified ends the connection.
+   * The same over TLS. With the CAs of clients, a client is asked for a certificate, which identifies
+   * it; a certificate that cannot be verified ends the connection.
    *
    * @throws SluiceError PortUnavailable
    */
   listenTls(address: Address, material: TlsMaterial): Promise<{ port: number }>
-  /** What TLS shows and trusts from now on. Connections that stand are kept. */
+  /** Replaces certificate, key and CAs for new connections. Open connections are kept. */
   readonly useTls: (material: TlsMaterial) => void
-  /** For the HTTP server: takes over a request for MQTT over WebSocket, and answers it. */
+  /** Takes over a request for MQTT over WebSocket from the HTTP server, and answers it. */
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /**
    * Takes a message as if a client had published it: ingests it, then distributes it to the
@@ -59,15 +59,15 @@ export interface Ingress {
    */
   publish(message: Message): Promise<void>
   /**
-   * Hands a message to the subscribers alone: no rule sees it. With `retain` it is kept as the last
-   * of its topic. After `close` nobody gets it.
+   * Hands a message only to the subscribers: no rule sees it. With `retain` it becomes the retained
+   * message of its topic. Has no effect after `close`.
    *
    * @throws SluiceError InvalidRequestException for the topic, PayloadTooLarge
    */
   distribute(message: Message): Promise<void>
-  /** The last message of the topic that was published with the retain flag. */
+  /** The retained message of the topic. */
   retained(topic: string): RetainedMessage | undefined
-  /** A page of them, in the order of their topics: at most `max`, of those after `after`. */
+  /** A page of retained messages in the order of their topics: at most `max`, after `after`. */
   listRetained(page: {
     readonly after?: string | undefined
     readonly max: number
@@ -79,9 +79,9 @@ export interface Ingress {
    */
   disconnect(clientId: string, options?: DisconnectOptions): Promise<boolean>
   /**
-   * Stops accepting, gives PUBLISHes that wait for their answer `drainMs` to get it, then
-   * disconnects everyone. Wills are published, as of any connection that the broker ends; they get
-   * the rest of that time.
+   * Stops accepting, gives unanswered PUBLISHes `drainMs` to be answered, then disconnects all
+   * clients. Wills are published, as for any connection that the broker ends; they have the rest of
+   * that time.
    */
   close(options?: { readonly drainMs?: number }): Promise<void>
 }
@@ -92,22 +92,22 @@ interface Address {
 }
 
 interface DisconnectOptions {
-  /** Forgets its session, also where it is not connected. */
+  /** Discards the session of the client, even if the client is not connected. */
   readonly cleanSession?: boolean | undefined
   readonly preventWillMessage?: boolean | undefined
 }
 
 export interface IngressDependencies {
   /**
-   * Called synchronously, in the order of arrival. Resolves once all that the message gives rise
-   * to is durable; a rejection means no acknowledgement, and the client sends it again. With a
-   * `sender` somebody waits for an answer: once it is closed, what has not begun may be dropped, by
-   * a SluiceError SenderGone.
+   * Called synchronously, in the order of arrival. Resolves once all records of the message are
+   * durable; a rejection means no acknowledgement, so the client sends the message again. A `sender`
+   * waits for the answer: once it is closed, work that has not begun may be dropped by rejecting
+   * with a SluiceError SenderGone.
    */
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
-  /** Who may connect, and what he may do. Absent: everyone may do everything. */
+  /** Decides who may connect and what they may do. Absent: every client may do everything. */
   readonly access?: Access | undefined
-  /** Who may open a WebSocket. Absent: nobody. */
+  /** Decides who may open a WebSocket. Absent: no client may. */
   readonly webSocketGuard?: WebSocketGuard | undefined
   readonly logger: Logger
   readonly metrics: Metrics
@@ -117,7 +117,7 @@ export interface IngressDependencies {
 const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
   payloadBytesMax: 128 * 1024,
-  /** UTF-8 bytes and slashes of a topic, a Basic Ingest prefix apart; AWS IoT takes as many. */
+  /** UTF-8 bytes and slashes of a topic without a Basic Ingest prefix; AWS IoT takes as many. */
   ...awsTopicLimits,
   /** Filters of one SUBSCRIBE; AWS IoT takes 8. */
   filtersPerSubscribeMax: 8,
@@ -125,38 +125,38 @@ const ingressDefaults = Object.freeze({
   clientIdBytesMax: 128,
   /** PUBLISHes of one client in a second; beyond it the client has to wait. 0 is no limit. */
   publishRate: 0,
-  /** Connections at a time, whichever way they come in. */
+  /** Open connections over all transports. */
   connectionsMax: 10_000,
-  /** Of one address, and new ones of it in a second; 0 is no limit. Loopback has none. */
+  /** Connections of one address, and new ones a second; 0 is no limit. Loopback has none. */
   connectionsPerAddressMax: 1_000,
   connectRate: 100,
-  /** PUBLISHes of one client that are handled at a time; the rest waits in its TCP connection. */
+  /** PUBLISHes of one client that are handled at a time; the others wait in TCP. */
   unfinishedMax: 64,
-  /** Bytes of one client that are read though they have to wait, to find its PINGREQs. */
+  /** Bytes of one client that are read although they have to wait, to find its PINGREQs. */
   readAheadBytesMax: 64 * 1024,
-  /** Bytes of messages that all clients hold together; then publishers are not read from. */
+  /** Bytes of messages that all clients hold together; beyond it publishers are not read from. */
   heldBytesMax: 256 * 1024 * 1024,
   /** Messages that are handed to subscribers at a time. */
   distributionsMax: 100,
   /** Filters that one client may be subscribed to; AWS IoT takes 50. */
   subscriptionsMax: 100,
-  /** Sessions of absent clients (clean session 0); beyond it the longest absent is forgotten. */
+  /** Sessions of absent clients (clean session 0); beyond it the longest absent one ends. */
   sessionsMax: 10_000,
   /** How long a session waits for its client; AWS IoT's default too. */
   sessionExpiryMs: 3_600_000,
-  /** Messages that are kept for the subscriber of one session, and bytes for those of all. */
+  /** Queued messages of one session, and bytes of those of all sessions. */
   queuedMax: 1_000,
   queuedBytesMax: 64 * 1024 * 1024,
   /** Retained messages, and their bytes together. */
   retainedMax: 10_000,
   retainedBytesMax: 64 * 1024 * 1024,
-  /** For the CONNECT to arrive, the handshake of TLS before it included. */
+  /** In which the CONNECT has to arrive, the TLS handshake before it included. */
   connectTimeoutMs: 10_000,
-  /** For a subscriber to take what is written to it; it would hold up its publishers longer. */
+  /** In which a subscriber has to read what is written to it, because its publishers wait for it. */
   drainTimeoutMs: 5_000,
-  /** For the last bytes of a connection to leave. */
+  /** In which the last bytes of a connection have to be sent. */
   closeTimeoutMs: 2_000,
-  /** For unanswered PUBLISHes to get their answer when the ingress closes. */
+  /** In which unanswered PUBLISHes have to be answered when the ingress closes. */
   drainMs: 5_000,
 })
 export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>>
@@ -183,7 +183,7 @@ export async function createIngress(
     },
     async distribute(message) {
       const { topic } = message
-      // Rules may publish to topics that are the broker's own for devices.
+      // Rules may publish to topics that are reserved to the broker for devices.
       const checked = topic.startsWith('$') ? topic.slice(1) : topic
       checkMessage({ ...message, topic: checked }, options)
       if (broker.closed) return
@@ -197,7 +197,7 @@ export async function createIngress(
   }
 }
 
-/** The parts, each given what it is to call. */
+/** The parts of the stage. */
 interface Stage extends AcceptanceDependencies {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
@@ -243,7 +243,7 @@ async function createStage(
   return { ...context, ...memory, ports, publishing }
 }
 
-/** What the broker remembers beyond a connection, each part with its bound. */
+/** What the broker stores beyond a connection, each part with its bound. */
 function createMemory(
   dependencies: Pick<IngressDependencies, 'clock' | 'metrics'> & {
     readonly log: LimitedLog
@@ -287,7 +287,7 @@ async function disconnect(
   clientId: string,
   { cleanSession = false, preventWillMessage = false }: DisconnectOptions,
 ): Promise<boolean> {
-  // First: a connection that comes meanwhile is told that the session is gone.
+  // Discarded first, so that a connection that comes meanwhile is told that the session is gone.
   if (cleanSession) sessions.discard(clientId)
   const named = connections.byId(clientId)
   if (named !== undefined) {
@@ -306,11 +306,11 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
   const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
   await connections.waitUntil(() => isAnswered() && publishing.underway === 0, timeUp.signal)
   await new Promise<void>((resolve) => broker.close(resolve))
-  // The clients are gone; what may be under way now are their wills.
+  // The clients are gone, but their wills may be under way.
   await connections.waitUntil(() => publishing.underway === 0, timeUp.signal)
   cancel()
   stage.sessions.stop()
-  // Those that Aedes does not know, or not any more.
+  // Destroys the connections that Aedes does not know yet, or no longer knows.
   connections.forEach(({ gate }) => gate.stream.destroy())
   await closed
 }

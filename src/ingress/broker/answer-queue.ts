@@ -1,11 +1,11 @@
 /**
- * The answers of one client, in the order of its PUBLISHes, [MQTT-4.6.0-2] and [MQTT-4.6.0-3],
- * whatever the order in which their outcomes come. Bounded by the gate, which passes no more
- * PUBLISHes on than `unfinishedMax`.
+ * Sends the answers of one client in the order of its PUBLISHes, [MQTT-4.6.0-2] and [MQTT-4.6.0-3],
+ * in whatever order their outcomes are known. The gate bounds it: no more than `unfinishedMax`
+ * PUBLISHes pass.
  */
 export interface AnswerQueue {
   /**
-   * Takes the next place.
+   * Adds an answer at the end.
    *
    * @param outcome settles once the message is durable, or rejects if it cannot be
    * @param answer called exactly once, after all earlier ones, with what `outcome` rejected with;
@@ -57,7 +57,7 @@ export function createAnswerQueue(): AnswerQueue {
   return {
     add(outcome, answer) {
       const last = runs.at(-1)
-      // One that is settled may be about to go: its promise has no word for it any more.
+      // A settled run may be about to go, and its promise does not settle again.
       const run = last?.outcome === outcome && !last.settled ? last : newRun(outcome)
       run.answers.push(answer)
       if (run !== last) runs.push(run)

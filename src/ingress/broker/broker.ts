@@ -18,8 +18,8 @@ import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
- * Aedes with everything about connecting and subscribing that is ours to decide. Its hooks must
- * not throw: a throw is an uncaught exception of the process.
+ * Creates Aedes with hooks for everything about connecting and subscribing that Sluice decides. The
+ * hooks must not throw: an error would be an uncaught exception of the process.
  */
 interface BrokerDependencies extends LoginDependencies {
   readonly logger: Logger
@@ -41,8 +41,8 @@ interface BrokerLimits extends TopicLimits {
 }
 
 /**
- * For Aedes' own timers. They run before the sockets are read, also where the process stood still,
- * and would cut clients whose bytes have arrived. The acceptance has a timer for each.
+ * Switches Aedes' own timers off. They run before the sockets are read, even after a pause of the
+ * process, and would disconnect clients whose bytes have arrived. `acceptance.ts` replaces each.
  */
 const never = 2 ** 31 - 1
 const mqtt5 = 5
@@ -83,8 +83,8 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
 }
 
 /**
- * Called right before Aedes asks for the filters of the session, in the same turn: what CONNACK says
- * of the session holds from here on.
+ * Called right before Aedes asks for the filters of the session, in the same turn of the event loop,
+ * so that CONNACK's "session present" stays true.
  */
 function resumeSession({ connectionOf, sessions }: BrokerDependencies, client: Client): void {
   const connection = connectionOf(client)
@@ -97,7 +97,7 @@ function useSession(connection: Connection, session: Session | undefined): void 
   if (session !== undefined) connection.received = session.received
 }
 
-/** Asked for each message that is to go to a client, also a retained one or one that was kept for it. */
+/** Called for each message to a client, including retained and queued ones. */
 function mayForward(
   dependencies: BrokerDependencies,
   client: Client,
@@ -105,12 +105,12 @@ function mayForward(
 ): boolean {
   const connection = dependencies.connectionOf(client)
   if (connection?.permissions?.mayReceive(topic) !== true) return false
-  // What was kept for a filter that is not allowed any more.
+  // The message may have been queued for a filter that is no longer allowed.
   if (!connection.hasLostFilters) return true
   return [...connection.filters].some((filter) => subscriptionMatches(filter, topic))
 }
 
-/** Reads the CONNECT; an error ends the connection without an answer. */
+/** Reads the CONNECT. An error ends the connection without an answer. */
 function prepareConnection(
   dependencies: BrokerDependencies,
   limits: BrokerLimits,
@@ -127,7 +127,7 @@ function prepareConnection(
     return null
   }
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
-  // [MQTT-3.1.3-6]: policies and logs see this id, so it says where it comes from.
+  // [MQTT-3.1.3-6]. Policies and logs show this id, so its prefix names the broker.
   if (packet.clientId === '') packet.clientId = `sluice_${randomUUID()}`
   const { will } = packet
   connection.will = will && { topic: will.topic, retain: will.retain ?? false }
@@ -139,7 +139,7 @@ function prepareConnection(
 
 function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | undefined {
   const { clientId } = packet
-  // [MQTT-3.1.3-8]: Aedes would make an id up, whose session nobody can come back to.
+  // [MQTT-3.1.3-8]. Aedes would generate an id, and no client could resume the session of that id.
   if (clientId === '') {
     return packet.clean === false ? 'an empty client id needs a clean session' : undefined
   }
@@ -148,7 +148,7 @@ function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | un
   return undefined
 }
 
-/** The payload of a will has a length of two bytes, so it is within every limit. */
+/** Only the topic is checked: the length of a will's payload has two bytes, within every limit. */
 function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | undefined {
   const fault = will && findTopicTextFault(will.topic, limits)
   return fault && `will: ${fault.detail}`
@@ -178,13 +178,13 @@ function grantSubscription(
   const connection = dependencies.connectionOf(client)
   if (subscription === sessionMarker) return null
   const { topic: filter } = subscription
-  const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'it is gone'
+  const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'the connection is gone'
   if (fault === undefined) {
     connection?.filters.add(filter)
     return subscription
   }
   if (connection && !connection.filters.has(filter)) {
-    // Of a session that goes on, the filter was granted at a time when it was allowed.
+    // The filter of a resumed session was granted when the policies allowed it.
     connection.hasLostFilters ||= !client.connected
     dependencies.forgetSubscription(client, filter)
   }
@@ -220,7 +220,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   broker.on('client', (client) => {
     const connection = dependencies.connectionOf(client)
     if (connection === undefined || connection.closed) return
-    // Not before: only now is an earlier connection of this client closed.
+    // Only now is an earlier connection of this client closed.
     if (client.clean) dependencies.sessions.discard(client.id)
     else if (connection.session === undefined)
       useSession(connection, dependencies.sessions.begin(client.id))
@@ -231,7 +231,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
       { clientId: client.id, sourceIp: connection.peer.sourceIp },
       'client connected',
     )
-    // Discarded after the client was promised it: the next CONNACK will say so.
+    // The session was discarded after CONNACK promised it: the next CONNACK will say so.
     if (connection.session?.isOver === true) client.close()
   })
   broker.on('unsubscribe', (filters, client) => {
@@ -241,11 +241,11 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   const onFault = (client: Client, error: Error): void => {
     const reason = refusalReason(error)
     const connection = dependencies.connectionOf(client)
-    // One fault can fail many writes, and each says so.
+    // One fault can fail many writes, and each reports an error.
     if (reason === undefined || connection === undefined || connection.faulted) return
     connection.faulted = true
     dependencies.metrics.mqttConnectionsRefused.inc({ reason })
-    // Said already, once for each address, with what to do about it.
+    // Logged already by `reportMqtt5`, once for each address.
     if (reason === 'protocol_version') return
     const { sourceIp } = connection.peer
     dependencies.log.warn(
@@ -262,7 +262,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   })
 }
 
-/** Aedes tells its reasons apart by their texts alone; undefined is for what was reported already. */
+/** Aedes distinguishes errors only by their texts. Undefined: the error was reported already. */
 function refusalReason(error: Error & { readonly errorCode?: number; readonly reason?: string }) {
   if (error === notIngested || error === connectionGone) return undefined
   if (error.errorCode === unacceptableProtocol) return 'protocol_version'

@@ -7,32 +7,32 @@ import { createReceivedIds } from '../kept/received-ids.ts'
 import type { ReceivedIds } from '../kept/received-ids.ts'
 import type { Session } from '../kept/sessions.ts'
 
-/** What is kept for one network connection, beside Aedes' client. */
+/** The state of one network connection, beside Aedes' client. */
 export interface Connection {
   readonly gate: Gate
   readonly peer: Peer
-  /** Set when its CONNECT is admitted; until then it may do nothing. */
+  /** Set when the CONNECT is admitted; until then the client may do nothing. */
   permissions: Permissions | undefined
-  /** Of its CONNECT: what has to be allowed before it is admitted. */
+  /** The will of the CONNECT, which the policies must allow before it is admitted. */
   will: { readonly topic: string; readonly retain: boolean } | undefined
-  /** It tried to publish what it may not: nothing behind that is taken any more. */
+  /** The client tried to publish a forbidden message; nothing that follows is taken. */
   isForbidden: boolean
-  /** Of the filters of its session, some are not allowed any more. */
+  /** Some filters of the session are no longer allowed. */
   hasLostFilters: boolean
   readonly answers: AnswerQueue
-  /** Those of the session: of the connection alone until the client resumes a session. */
+  /** The packet ids of the session; those of the connection alone until a session is resumed. */
   received: ReceivedIds
   /**
-   * The PUBLISHes that Aedes has been let to answer and did not distribute yet: by their packets, for
-   * the next of the same packet id may come before this one is looked for. Those that Aedes drops,
-   * because the connection goes before they are answered, stay here and go with it. A `Map` that
-   * takes and gives back thousands a second would make old garbage of them: V8 links the tables that
-   * it has outgrown, and the first that is old keeps what is in the next ones.
+   * The PUBLISHes that Aedes may answer and has not distributed yet. The key is the packet, because
+   * the next PUBLISH with the same packet id may come before this one is looked up. PUBLISHes that
+   * Aedes drops, because the connection closes before they are answered, are freed with the
+   * connection. A `Map` with thousands of insertions and removals a second would promote its entries
+   * to V8's old generation: V8 links outgrown hash tables, and an old one keeps the newer ones alive.
    */
   readonly undistributed: WeakMap<object, HeldPublish>
-  /** The filters that the client may stand subscribed to. */
+  /** The granted topic filters. */
   readonly filters: Set<string>
-  /** Where the client asked to keep its session. */
+  /** Undefined for a clean session. */
   session: Session | undefined
   keepAliveSeconds: number
   /** Why the CONNECT is to be answered "identifier rejected". */
@@ -42,11 +42,11 @@ export interface Connection {
   closed: boolean
   /** The client has gone, or has closed its side and sends nothing more. */
   hasGone: boolean
-  /** Called then, where something waits on behalf of the client. */
+  /** Called when that happens, while work waits on behalf of the client. */
   onGone: (() => void) | undefined
-  /** Its will is not to be published. */
+  /** The will must not be published. */
   isWillPrevented: boolean
-  /** Aedes has ended it for a fault, which is reported. */
+  /** Aedes has ended the connection for a fault, which is reported. */
   faulted: boolean
 }
 
@@ -74,7 +74,7 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
   }
 }
 
-/** An IPv4 address that came in as IPv4-mapped IPv6 (`::ffff:192.0.2.1`) as what it is. */
+/** @returns the IPv4 address of an IPv4-mapped IPv6 address (`::ffff:192.0.2.1`), else the same */
 export function normalizeAddress(address: string | undefined): string | undefined {
   const mapped = address?.match(/^::ffff:(\d+\.\d+\.\d+\.\d+)$/i)
   return mapped?.[1] ?? address

@@ -1,10 +1,10 @@
 import type { Client } from 'aedes'
 import type { Connection } from './connection.ts'
 
-/** The connections that are open, how to find them, and how to wait for what they have under way. */
+/** The open connections: finds them, and waits for the messages that they have under way. */
 export interface Connections {
   add(client: Client, connection: Connection): void
-  /** The client is accepted under its id: another connection of that id is closed. */
+  /** The client is accepted under its id; an earlier connection with that id is closed. */
   readonly name: (client: Client, connection: Connection) => void
   remove(client: Client, connection: Connection): void
   readonly of: (client: Client) => Connection | undefined
@@ -14,8 +14,8 @@ export interface Connections {
   /** A message is finished, so that a condition of `waitUntil` may hold now. */
   readonly finished: () => void
   /**
-   * Resolves once the condition holds, or when the time is up. The condition is evaluated at once, and
-   * again after each turn of the event loop in which a message was finished or a connection was
+   * Resolves once the condition holds, or when the time is up. The condition is evaluated at once,
+   * and again after each turn of the event loop in which a message was finished or a connection was
    * removed.
    */
   waitUntil(condition: () => boolean, timeUp: AbortSignal): Promise<void>
@@ -23,7 +23,7 @@ export interface Connections {
 
 export function createConnections(): Connections {
   const open = new Set<Connection>()
-  // Weak: Aedes' hooks may still run for a client whose connection is closed.
+  // Weak, because Aedes' hooks may still run for a client whose connection is closed.
   const byClient = new WeakMap<Client, Connection>()
   const named = new Map<string, { readonly client: Client; readonly connection: Connection }>()
   const { finished, waitUntil } = createWaiting()
@@ -35,7 +35,7 @@ export function createConnections(): Connections {
     name(client, connection) {
       const earlier = named.get(client.id)
       named.set(client.id, { client, connection })
-      // [MQTT-3.1.4-2]. Aedes sees to it, but forgets the younger of two that overlap in closing.
+      // [MQTT-3.1.4-2]. Aedes does this too, but misses the younger of two that close at once.
       if (earlier !== undefined && earlier.client !== client) earlier.client.close()
     },
     remove(client, connection) {

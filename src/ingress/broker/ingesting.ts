@@ -9,12 +9,12 @@ import { parseBasicIngest } from '../../topics/topic.ts'
 
 /** Hands messages to the engine, counts them, and reports those that it could not take. */
 interface Ingesting {
-  /** Calls the engine at once. Its rejection is the caller's to report. */
+  /** Calls the engine at once. The caller reports a rejection. */
   ingest(message: Message, sender?: MessageSender): Promise<void>
   acknowledged(transport: Message['transport'], qos: Message['qos']): void
-  /** Its sender is not answered, and is to send it again. */
+  /** Reports a message whose sender is not answered, so that it sends the message again. */
   failed(message: Sent, cause: unknown): void
-  /** The same where nobody will send it again: QoS 0. */
+  /** Reports a message of QoS 0, which no client sends again. */
   dropped(message: Sent, cause: unknown): void
 }
 
@@ -48,7 +48,7 @@ export function createIngesting({ ingest, metrics, log }: IngestingDependencies)
       counters[transport].acknowledged[qos].inc()
     },
     failed(message, cause) {
-      // Clients that come again send it again: there is nothing to see to.
+      // The client sends the message again when it reconnects, so the operator need not act.
       if (reasonOf(cause) === connectionGone)
         metrics.messagesRejected.inc({ reason: connectionGone })
       else reject(message, cause, 'a message could not be made durable and is not acknowledged')
@@ -91,7 +91,7 @@ export function messageFrom(
   const basicIngest = parseBasicIngest(packet.topic)
   const message: { -readonly [Name in keyof Message]: Message[Name] } = {
     topic: basicIngest?.topic ?? packet.topic,
-    // A copy: Aedes' payload is a view of what was read, which may hold many messages.
+    // A copy, because Aedes' payload is a view of a chunk that may hold many messages.
     payload: Buffer.from(packet.payload),
     qos: packet.qos,
     retain: packet.retain,
@@ -99,7 +99,7 @@ export function messageFrom(
     traceId: randomUUID(),
     timestampMs: clock.wallMs(),
   }
-  // Not by spreading: that costs more than all the rest, for every message.
+  // Assigned one by one, because spreading costs more than the rest of this function.
   if (clientId !== undefined) message.clientId = clientId
   if (sourceIp !== undefined) message.sourceIp = sourceIp
   if (principal !== undefined) message.principal = principal

@@ -5,7 +5,7 @@ import type { Access, Admission, Login } from '../../identity/policies/access.ts
 import type { Connection } from './connection.ts'
 import { mayPublish } from './publishing.ts'
 
-/** From a CONNECT to its CONNACK: asks who may connect, and answers for Aedes. */
+/** Takes a CONNECT to its CONNACK: asks `Access` and answers for Aedes. */
 export interface LoginDependencies {
   readonly access: Access
   readonly logger: Pick<Logger, 'error'>
@@ -43,14 +43,15 @@ export async function decideLogin(
   done(fault, fault === null)
 }
 
-/** Whoever is admitted has his permissions from here on. */
+/** Sets the permissions of the connection when its client is admitted. */
 async function decide(
   dependencies: LoginDependencies,
   client: Client,
   login: Login,
 ): Promise<AuthenticateError | null> {
   const connection = dependencies.connectionOf(client)
-  if (connection === undefined) return refuse(notAuthorized, 'not_authorized', 'it is gone')
+  if (connection === undefined)
+    return refuse(notAuthorized, 'not_authorized', 'the connection is gone')
   const { identifierFault, peer, will } = connection
   if (identifierFault !== undefined) {
     return refuse(identifierRejected, 'client_id_invalid', identifierFault)
@@ -63,13 +64,13 @@ async function decide(
     }
     const { permissions } = admission
     if (will !== undefined && !mayPublish(permissions, will)) {
-      return refuse(notAuthorized, 'not_authorized', 'no policy allows to publish its will')
+      return refuse(notAuthorized, 'not_authorized', 'no policy allows publishing its will')
     }
     connection.permissions = permissions
     return null
   } catch (thrown) {
-    dependencies.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided on')
-    return refuse(serverUnavailable, 'login_failed', 'it could not be decided on')
+    dependencies.logger.error({ cause: messageOf(thrown) }, 'a CONNECT could not be decided')
+    return refuse(serverUnavailable, 'login_failed', 'the login could not be decided')
   }
 }
 

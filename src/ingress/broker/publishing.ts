@@ -11,28 +11,28 @@ import type { HeldPublish } from '../gate/held-bytes.ts'
 import { isBasicIngest } from '../../topics/topic.ts'
 
 /**
- * From a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
- * arrival, and goes on when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
- * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So to proceed is
- * to acknowledge, and it waits for `ingest`.
+ * Takes a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
+ * arrival, and continues when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
+ * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So calling `proceed`
+ * acknowledges the message, and it waits for `ingest`.
  *
  * A message of QoS 0 that the engine does not take is dropped for the rules and still distributed:
- * it has no answer, and subscribers owe nothing to the state of a stream.
+ * it has no answer, and subscribers do not depend on the state of a stream.
  *
- * A PUBLISH is finished, and its place in the gate free, when Aedes has distributed it, or at
- * once where it never will: Basic Ingest, and duplicates of QoS 2. One of QoS 1 whose PUBACK could not
- * be written is not distributed either, and Aedes does not say so: it goes with its connection.
+ * A PUBLISH is finished, and the gate may pass another one, when Aedes has distributed it, or at once
+ * if Aedes never will (Basic Ingest, and duplicates of QoS 2). Aedes does not report a PUBLISH of
+ * QoS 1 whose PUBACK could not be written; it is not distributed, and ends with its connection.
  */
 export interface Publishing {
   /** For Aedes' `authorizePublish`. Never throws; calls `proceed` exactly once. */
   readonly authorize: (client: Client | null, packet: PublishPacket, proceed: Proceed) => void
-  /** For Aedes' `publish`, which every message passes on its way to the subscribers. */
+  /** For Aedes' `publish`, which distributes every message. */
   readonly distribute: Distribute
-  /** The same for a message that did not come through Aedes: ingest, then distribute. */
+  /** Ingests and distributes a message that did not come through Aedes. */
   publish(message: Message): Promise<void>
-  /** Its second half alone, for a message whose records are durable already. */
+  /** Only distributes a message, whose records are durable already. */
   distributeMessage(message: Message): Promise<void>
-  /** Ingests under way that no client waits for: of wills and of `publish`. */
+  /** How many ingests of wills and of `publish` are under way. */
   readonly underway: number
 }
 
@@ -55,15 +55,15 @@ interface PublishingDependencies extends IngestingDependencies {
   readonly finished: () => void
 }
 
-/** Disconnects the client without an answer: it will send again. */
+/** Disconnects the client without an answer, so that it sends the message again. */
 export const notIngested = new Error('the message could not be made durable')
-/** The connection is gone, and with it whom to answer. */
+/** The connection is gone, so there is no client to answer. */
 export const connectionGone = new Error('the connection closed before the answer')
 
-/** Whoever disconnected the client did not want its will, or the client may not publish it. */
+/** The will was prevented when the client was disconnected, or the client may not publish it. */
 const willPrevented = new Error('the will is not to be published')
 
-/** What the policies say of a PUBLISH or a will. */
+/** Whether the policies allow a PUBLISH or a will. */
 export function mayPublish(
   permissions: Permissions,
   { topic, retain }: { readonly topic: string; readonly retain: boolean },
@@ -143,7 +143,7 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
   }
 }
 
-/** It was allowed when the client connected: policies may have changed since. */
+/** The will was allowed when the client connected, but policies may have changed since. */
 function mayPublishWill(
   { metrics, log }: PublishingDependencies,
   { client, connection }: Sender,
@@ -151,7 +151,7 @@ function mayPublishWill(
 ): boolean {
   const { isWillPrevented, permissions, gate, isForbidden } = connection
   if (isWillPrevented || permissions === undefined) return false
-  // What the client may not publish ended the connection before its DISCONNECT did.
+  // A DISCONNECT drops the will, unless a forbidden PUBLISH ended the connection before it.
   if (gate.hasDisconnect && !isForbidden) return false
   if (mayPublish(permissions, packet)) return true
   const reason = publishForbiddenReason
@@ -165,7 +165,7 @@ function mayPublishWill(
   return false
 }
 
-/** What rules are told of whoever sent a message. */
+/** What rules know of the sender of a message. */
 function senderOf({ client, connection }: Sender) {
   return {
     clientId: client.id,
@@ -179,7 +179,7 @@ interface Sender {
   readonly connection: Connection
 }
 
-/** What is kept of a PUBLISH until it is finished. */
+/** A PUBLISH that is not finished. */
 interface Publish {
   readonly packet: PublishPacket
   readonly held: HeldPublish
@@ -187,10 +187,10 @@ interface Publish {
 
 const bytesOf = (packet: PublishPacket): number => frameBytes(packet.length ?? 0)
 
-/** A will is part of a CONNECT, so no packet of its own. */
+/** A will is part of a CONNECT and no packet of its own. */
 const isFromWire = (packet: { readonly cmd?: string }): boolean => packet.cmd === 'publish'
 
-/** Lets Aedes disconnect the client, once the answers that went before have left Aedes' buffers. */
+/** Lets Aedes disconnect the client, after the answers before it have left Aedes' buffers. */
 function refuse(
   connection: Connection,
   { held }: Publish,
@@ -206,8 +206,8 @@ function refuse(
 }
 
 /**
- * Ends the connection without an answer, whatever the QoS, as AWS does, behind the answers that went
- * before. What the client sent behind it is not taken either.
+ * Ends the connection without an answer at every QoS, as AWS does, but after the answers to earlier
+ * messages. Later messages of the client are not taken either.
  */
 function forbid(
   { metrics }: PublishingDependencies,
@@ -225,7 +225,7 @@ function forbid(
 const publishForbiddenReason = 'publish_forbidden'
 const topicLogMax = 300
 
-/** What Aedes reports, and the broker logs, when it ends the connection. */
+/** The error that Aedes reports, and the broker logs, when it ends the connection. */
 function publishForbidden(topic: string): Error {
   const detail = `no policy allows to publish to ${JSON.stringify(shorten(topic, topicLogMax))}`
   return Object.assign(new Error(detail), { reason: publishForbiddenReason })
@@ -243,8 +243,8 @@ function acknowledge(
   connection.gate.answering(held)
   proceed()
   if (packet.qos !== 2) return 'done'
-  // The store of packet ids answers within the tick: what has not come to be distributed by now is
-  // a duplicate, and has its PUBREC.
+  // The store of packet ids answers within the tick. A message that is not being distributed by now
+  // is a duplicate, and has its PUBREC.
   setImmediate(() => {
     if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
   })
@@ -261,7 +261,7 @@ function finish(
   finished()
 }
 
-/** Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
+/** Wraps Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
 function createDistribute(dependencies: PublishingDependencies): Distribute {
   return (packet, clientOrDone, maybeDone) => {
     const [client, done] =
@@ -270,7 +270,7 @@ function createDistribute(dependencies: PublishingDependencies): Distribute {
     const held = connection?.undistributed.get(packet)
     connection?.undistributed.delete(packet)
     if (held) connection?.gate.distributing(held)
-    // Of the publisher's own transfer, and not of those to the subscribers, [MQTT-3.3.1-3].
+    // DUP describes the transfer from the publisher, not those to subscribers, [MQTT-3.3.1-3].
     packet.dup = false
     const distributed: Proceed = (error) => {
       done?.(error)
@@ -282,9 +282,9 @@ function createDistribute(dependencies: PublishingDependencies): Distribute {
   }
 }
 
-/** Aedes speaks to itself on topics that begin with a dollar sign, and keeps what is retained. */
+/** Aedes itself needs messages on topics that begin with a dollar sign, and retained ones. */
 function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers): boolean {
-  // Nobody can subscribe to these, but the stored `#` of an absent client would match.
+  // No client can subscribe to these, but the stored filter `#` of an absent client would match.
   if (isBasicIngest(topic)) return false
   return retain || topic.startsWith('$') || receivers.any()
 }

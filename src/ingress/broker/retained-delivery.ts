@@ -3,20 +3,20 @@ import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { RetainedMessage, RetainedMessages } from '../kept/retained-messages.ts'
 
 /**
- * Retained messages between their store and Aedes, which would read them ahead of what a subscriber
- * takes, and so send it values that are older than those that it got from publishers meanwhile.
+ * Stores and sends retained messages in place of Aedes. Aedes would read them ahead of a slow
+ * subscriber, and so send values older than those that the subscriber got from publishers meanwhile.
  *
- * - A message becomes the retained one of its topic when it is handed to the subscribers, before
- *   the first of them: what is retained is never ahead of what subscribers got.
- * - A client that subscribes gets what is retained at that moment, [MQTT-3.3.1-6], one after the
- *   other as it takes them. One that is about to be replaced is sent at once, so that it goes before
- *   the message that takes its place.
+ * - A message becomes the retained one of its topic right before it is handed to the first
+ *   subscriber, so the retained message is never newer than what subscribers get.
+ * - A client that subscribes gets the messages retained at that moment, [MQTT-3.3.1-6], one after the
+ *   other as it reads them. A message that is about to be replaced is sent at once, before its
+ *   replacement.
  */
 export function deliverRetained(
   broker: Aedes,
   { retained, notKept }: { readonly retained: RetainedMessages; readonly notKept: () => void },
 ): void {
-  // Of all who are told of a message, the first to subscribe to `#` is the first.
+  // Aedes calls the first subscriber of `#` before all others.
   broker.subscribe(
     '#',
     (packet: AedesPublishPacket, done) => {
@@ -25,14 +25,14 @@ export function deliverRetained(
     },
     () => {},
   )
-  // Not emitted for the subscriptions of a session that goes on, which get nothing.
+  // Not emitted for subscriptions of a resumed session, which get no retained messages.
   broker.on('subscribe', (subscriptions, client) => {
     const granted = subscriptions.filter(({ qos }) => (qos as number) !== refused)
     if (granted.length > 0) sendRetained(retained, client, granted)
   })
 }
 
-/** What SUBACK says of a subscription that is refused. */
+/** The return code of SUBACK for a refused subscription. */
 const refused = 0x80
 
 function sendRetained(
@@ -52,7 +52,7 @@ function sendRetained(
   sendNext()
 }
 
-/** At the QoS of the subscription at most, [MQTT-3.8.4-6]. */
+/** The QoS is at most that of the subscription, [MQTT-3.8.4-6]. */
 function packetFor(
   granted: readonly Subscription[],
   { topic, payload, qos }: RetainedMessage,
@@ -63,8 +63,8 @@ function packetFor(
   return { cmd: 'publish', topic, payload, qos: lower, retain: true, dup: false }
 }
 
-/** As Aedes itself hands a message to a client; its declared type leaves it out. */
+/** The method by which Aedes sends a message to a client; its declared type leaves it out. */
 interface DeliveringClient extends Client {
-  /** @param done called when the client has taken it, or is gone */
+  /** @param done called when the client has taken the message, or is gone */
   deliverQoS(packet: PublishPacket, done: () => void): void
 }

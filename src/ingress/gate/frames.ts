@@ -29,9 +29,9 @@ export interface FrameFault {
     | 'too_many_filters'
     | 'not_connect'
   readonly detail: string
-  /** Of a PUBLISH, where it could be read. */
+  /** The topic of a PUBLISH, where it could be read. */
   readonly topic?: string | undefined
-  /** Bytes of the payload of a PUBLISH, or of any other packet. */
+  /** Bytes: of the payload for a PUBLISH, else of the packet. */
   readonly size?: number | undefined
 }
 
@@ -72,8 +72,8 @@ function decodeLength(bytes: Buffer, offset: number): number {
 }
 
 /**
- * The length in bytes of a frame of which `remaining` follow the fixed header, where its remaining
- * length takes no more bytes than it must: what is known of a packet that is parsed.
+ * The length in bytes of a frame whose remaining length is `remaining` and is encoded in as few bytes
+ * as possible. A parsed packet no longer tells how many bytes were spent on it.
  */
 export function frameBytes(remaining: number): number {
   if (remaining < 0x80) return remaining + 2
@@ -88,20 +88,20 @@ export function frameLength(bytes: Buffer, offset: number): number {
 }
 
 /**
- * The same as the parsed packet has it: a client may spend more bytes than it must on the remaining
- * length, and what is counted in must be what is counted out.
+ * The length that `frameBytes` gives for the parsed packet. A client may encode the remaining length
+ * in more bytes than necessary, but the bytes that are counted in must equal those counted out.
  */
 export function countedBytes(bytes: Buffer, offset: number): number {
   return frameBytes(decodeLength(bytes, offset) >>> 3)
 }
 
 /**
- * Looks at the frame that begins at `offset`, which may be there only in part. A frame that is
- * too large is a fault as soon as its fixed header (of a PUBLISH: its topic) is read, so it is
- * never gathered.
+ * Measures the frame that begins at `offset`, of which only a part may have arrived. A frame that is
+ * too large is a fault as soon as its fixed header (for a PUBLISH, its topic) is read, so it is
+ * never buffered.
  *
- * @returns its length when it is whole; when it is not, minus the bytes that are needed before
- *   looking again helps; or what is wrong with it
+ * @returns the length of a whole frame; for a partial frame, minus the bytes that must be there
+ *   before measuring again helps; or what is wrong with it
  */
 export function measureFrame(
   bytes: Buffer,
@@ -127,7 +127,7 @@ export function measureFrame(
   return length <= available ? length : -length
 }
 
-/** The fault of a PUBLISH that is too large whatever its topic; waits for the topic, for the log. */
+/** The fault of a PUBLISH that is too large for any topic. Waits for the topic, which is logged. */
 function describeOversize(
   bytes: Buffer,
   offset: number,
@@ -159,7 +159,7 @@ const payloadTooLarge = (topic: string, size: number): FrameFault => ({
 })
 
 /**
- * Checks what Aedes would let through, or would answer with an error before our hook sees it.
+ * Finds faults that Aedes would let through, or would answer with an error before our hook runs.
  *
  * @param length as `measureFrame` gave it: the frame is whole
  */
@@ -208,7 +208,7 @@ function findPublishFault(
   return qos === 0 ? undefined : findPacketIdFault(bytes, topicEnd, end)
 }
 
-/** AWS IoT ends the connection, too. A filter that is not whole is for Aedes to refuse. */
+/** AWS IoT ends the connection, too. Aedes itself refuses a truncated filter. */
 function findSubscribeFault(
   bytes: Buffer,
   start: number,

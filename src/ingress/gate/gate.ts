@@ -11,19 +11,18 @@ import type { KeepAlive } from './keep-alive.ts'
  * The gate stands between a client's socket and Aedes, which is given `gate.stream` in place of
  * the socket. It passes whole frames, in order, and keeps these invariants:
  *
- * - Nothing is gathered that is over a limit: a frame that is too large ends the connection at its
- *   fixed header, before as after authentication.
+ * - Nothing over a limit is buffered: a frame that is too large ends the connection at its fixed
+ *   header, before and after authentication.
  * - The first frame is a CONNECT, and nothing follows it until `open()`.
  * - At most `unfinishedMax` PUBLISHes are with Aedes and the engine. More are read ahead up to
- *   `readAheadBytesMax`; the rest waits in TCP, and so does the client. What all clients hold
- *   together has its own bound, in `held-bytes.ts`, and how many a second of one client pass may be
- *   bounded, in `publish-rate.ts`.
- * - A client that waits stays alive. PINGREQs are answered here, also those behind frames that
- *   wait; while PINGREQs themselves may wait in TCP, PINGRESPs go out unasked. The keepalive of a
- *   client that is not read from does not run (TCP's own finds a dead peer).
- * - What ends the connection, a fault, DISCONNECT or the end of the stream, takes its place behind
- *   the frames before it and their answers. So one bad message cannot make a client send the good
- *   ones before it again for ever.
+ *   `readAheadBytesMax`; the rest waits in TCP, which holds the client back. `held-bytes.ts` bounds
+ *   the bytes of all clients together, and `publish-rate.ts` the messages a second of one client.
+ * - A client that is held back stays connected. PINGREQs are answered here, also those behind frames
+ *   that wait; while PINGREQs themselves may wait in TCP, PINGRESPs are sent unasked. The keepalive
+ *   does not run while the client is not read from (TCP's keepalive finds a dead peer).
+ * - A fault, a DISCONNECT or the end of the stream ends the connection only after the frames before
+ *   it are answered. Otherwise one bad message would make a client resend the good ones before it
+ *   for ever.
  *
  *   socket -> partial (a frame not whole yet) -> held (runs of whole frames) -> stream -> Aedes
  */
@@ -37,31 +36,31 @@ export interface Gate {
    * will is not to be published, [MQTT-3.1.2-10].
    */
   readonly hasDisconnect: boolean
-  /** Its CONNECT has been read; it may still wait to be looked at. */
+  /** The CONNECT has been read; Aedes may not have handled it yet. */
   hasBegun(): boolean
   /** The client is accepted: what follows its CONNECT may pass. 0 seconds is no keepalive. */
   open(keepAliveSeconds: number): void
   /**
-   * Aedes has come to a PUBLISH that was passed on: it may read on without waiting for it.
+   * Aedes has taken up a PUBLISH that was passed on, and may read on without waiting for it.
    *
    * @param bytes the length of its frame, as `countedBytes` has it
-   * @returns what is held of it, until `finish`
+   * @returns the memory that it is counted for, until `finish`
    */
   dispatched(bytes: number): HeldPublish
-  /** Aedes is let to answer it: it goes with the connection, unless it comes to be distributed. */
+  /** Aedes may answer it now: from here on it ends with the connection, unless it is distributed. */
   readonly answering: (publish: HeldPublish) => void
   /** It is handed to the subscribers, whether the connection stands or not. */
   readonly distributing: (publish: HeldPublish) => void
-  /** It is answered and distributed, or will never be. The second time it is without effect. */
+  /** It is answered and distributed, or will never be. A second call has no effect. */
   finish(publish: HeldPublish): void
   /** Nothing more of this client passes. */
   readonly hold: () => void
 }
 
 interface GateEvents {
-  /** Why the gate ends the connection, right after. */
+  /** Called with the reason right before the gate ends the connection. */
   fault(fault: GateFault): void
-  /** Once, after which nothing is read or written. */
+  /** Called once; nothing is read or written afterwards. */
   closed(): void
 }
 
@@ -74,7 +73,7 @@ export interface GateLimits extends FrameLimits {
   readonly readAheadBytesMax: number
   /** PUBLISHes in a second; 0 is no limit. */
   readonly publishRate: number
-  /** How long the last bytes may take to leave before the socket is cut. */
+  /** How long the last bytes may take to be sent before the socket is destroyed. */
   readonly closeTimeoutMs: number
 }
 
@@ -84,15 +83,15 @@ const keepAliveTimeout: GateFault = Object.freeze({
 })
 const heldTooLong: GateFault = Object.freeze({
   reason: 'held_bytes',
-  detail: 'the memory for messages is full, and its packet was the longest under way',
+  detail: 'the memory for messages is full, and its packet had been incomplete for longest',
 })
 const pingResponse = Buffer.from([0xd0, 0])
 
-/** What a client is connected by: TCP, TLS, or a WebSocket as a stream of its bytes. */
+/** The connection of a client: TCP, TLS, or a WebSocket as a stream of its bytes. */
 export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
   /**
-   * Whether the client's silence says nothing, though the gate would read: it is not read from, or has
-   * sent a part, since this was asked last, of what is given to the gate as a whole.
+   * Whether the client is silent for a reason although the gate reads: the stream itself does not
+   * read from it, or since the last call it has sent a part of a unit that reaches the gate as a whole.
    */
   readonly excusesSilence?: () => boolean
 }
@@ -107,7 +106,7 @@ interface GateDependencies {
 export function createGate(dependencies: GateDependencies, limits: GateLimits): Gate {
   const { socket, clock, events } = dependencies
   const evict = () => end(stream, events, heldTooLong)
-  // Answers come many in a tick: one flush then passes on as many frames in one buffer.
+  // Many answers come in one tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
   const frames = createFrameReadAhead({ ...dependencies, changed: planFlush, evict }, limits)
   let wanted = false
@@ -161,7 +160,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     hasBegun: () => frames.hasBegun(),
     open(keepAliveSeconds) {
       frames.open()
-      // It could not say anything while its login took its time.
+      // The client had to wait for its login, so its keepalive begins now.
       keepAlive.heardAtMs = clock.monotonicMs()
       keepAlive.start(keepAliveSeconds)
       flush()
@@ -181,10 +180,10 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
 }
 
 /**
- * Aedes reads again once every packet of its last read is done, and takes each 'readable' for one
- * that is. Left alone it would take the messages of a client in lots, each after the last of the
- * one before is durable: a third less throughput for a client that keeps a window of 64 full. What
- * may be under way is for the gate to say.
+ * Aedes reads again once every packet of its last read is done, and counts each 'readable' event as
+ * one that is. Without this it would take the messages of a client in batches, each only after the
+ * whole batch before is durable: a third less throughput for a client that keeps a window of 64
+ * full. The gate already bounds how many messages may be under way.
  */
 function createReadOn(stream: Duplex): () => void {
   let packets = 0
@@ -192,7 +191,7 @@ function createReadOn(stream: Duplex): () => void {
     for (; packets > 0; packets--) stream.emit('readable')
   }
   return () => {
-    // Not at once: Aedes is in the midst of what it has read.
+    // Deferred, because Aedes is still handling what it has read.
     if (packets++ === 0) process.nextTick(readOn)
   }
 }
@@ -205,7 +204,7 @@ function keepAliveOf(stream: Duplex, { socket, clock, events }: GateDependencies
   })
 }
 
-/** Calls made in one tick come to one, at its end. */
+/** Combines the calls of one tick into one call at its end. */
 function oncePerTick(act: () => void): () => void {
   let isPlanned = false
   const run = () => {
@@ -229,7 +228,7 @@ function bindSocket(
 ): void {
   socket.on('data', events.receive)
   socket.once('end', events.receiveEnd)
-  // A reset by the peer is no fault of ours, and says nothing that 'close' does not.
+  // A reset by the peer needs no report, and 'close' follows it anyway.
   socket.on('error', events.gone)
   socket.once('close', events.gone)
 }
@@ -250,7 +249,7 @@ function end(stream: Duplex, events: GateEvents, reason: GateFault | 'end of str
 }
 
 function answerPings(stream: Duplex, count: number): void {
-  // A client that does not read its answers gets no more of them.
+  // A client that does not read its answers is sent no more of them.
   if (count === 0 || stream.destroyed || stream.writableNeedDrain) return
   stream.write(count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse))
 }
@@ -276,13 +275,13 @@ function createStream(socket: GateSocket, events: { wanted(): void; destroyed():
     write(chunk: Buffer, _encoding, done) {
       writeThrough(chunk, done)
     },
-    // Aedes corks its writes for a tick, so the answers of a tick leave in one piece.
+    // Aedes corks its writes for a tick, so the answers of a tick are written at once.
     writev(chunks, done) {
       writeThrough(Buffer.concat(chunks.map(({ chunk }) => chunk as Buffer)), done)
     },
     destroy(error, done) {
-      // Aedes may write to a client that has gone, one that went in the midst of its CONNECT for
-      // ever, and would wait for the drain, and with it whoever publishes to that client.
+      // Aedes may still write to a client that is gone, without end if it went during its CONNECT.
+      // It would wait for a drain that never comes, and block all publishers to that client.
       this.write = discard
       events.destroyed()
       done(error)

@@ -1,29 +1,31 @@
 /**
- * The memory that the messages of all clients hold together, so that ten thousand clients within
- * their own limits cannot fill the process. Three kinds of bytes are counted:
+ * Bounds the memory that the messages of all clients hold together, so that ten thousand clients
+ * within their own limits cannot exhaust the process. Three kinds of bytes are counted:
  *
- *   partial: of a frame that is not whole yet
- *   waiting: of whole frames that may not pass yet
- *   passed:  of PUBLISHes that are with Aedes and the engine
+ *   partial: bytes of partial frames
+ *   waiting: bytes of whole frames that may not pass yet
+ *   passed:  bytes of PUBLISHes that are with Aedes and the engine
  *
- * What has passed is counted with its connection until it is finished. When the connection goes, that
- * part of it stays which the process keeps: it is with the engine, or on its way to the subscribers, and
- * both say when they have done. What else Aedes has it may drop without a word, but only of a
- * connection that goes; should it come to it all the same, it is kept again from then on. So for each
- * connection two numbers tell all, and the sum changes with them alone:
+ * A PUBLISH that has passed is counted until it is finished. When its connection closes, it stays
+ * counted only while the process keeps it: while the engine has it, or while it is distributed to
+ * subscribers; both report when they are done. Aedes may drop the others without notice, but only
+ * for a connection that closes; if it does distribute one of them, that one is counted again. So two
+ * numbers for each connection are enough, and the sum changes only with them:
  *
- *   counted = is there ? all that passed and is not finished : what of that the process keeps
+ *   counted = connection is open ? all that passed and is not finished : the part the process keeps
  *
- * - While all three reach `bytesMax`, no connection that publishes is read from; those that only
- *   subscribe go on. As room comes back they are read from again in the order in which they were
- *   stopped, as many in a turn of the event loop as there is room for a chunk of each.
- * - While `passed` reaches half of that, no PUBLISH passes: what waits goes with its connection,
- *   what the process keeps does not, so clients that come back again and again cannot pile it up.
- * - While nearly all of it is `partial`, the connection whose frame is the longest under way is
- *   ended: the rest of it would never be read, and nothing else makes room.
+ * - While the sum of all three is at least `bytesMax`, no connection that publishes is read from;
+ *   connections that only subscribe continue. As memory is freed, they are read from again in the
+ *   order in which they were stopped, in each turn of the event loop as many as there is room for a
+ *   chunk of each.
+ * - While `passed` is at least half of `bytesMax`, no PUBLISH passes. Frames that wait are freed with
+ *   their connection, and what the process keeps is not, so clients that reconnect again and again
+ *   cannot accumulate it.
+ * - While nearly all of the sum is `partial`, the connection whose frame has been partial for longest
+ *   is ended: the rest of that frame would never be read, and nothing else frees memory.
  *
- * So reading goes on again whatever clients do, as long as the engine finishes what it has. Node
- * may keep one chunk more for each connection that is not read from.
+ * So reading always resumes, whatever clients do, as long as the engine finishes what it has. Node
+ * may hold one more chunk for each connection that is not read from.
  */
 export interface HeldBytes {
   join(events: HeldBytesEvents): HeldShare
@@ -31,9 +33,9 @@ export interface HeldBytes {
 }
 
 interface HeldBytesEvents {
-  /** May be read from again, or may try again to pass a PUBLISH. */
+  /** The connection may be read from again, or may try again to pass a PUBLISH. */
   readonly changed: () => void
-  /** Its frame that is not whole is in the way of everybody. */
+  /** The connection has to end, because its partial frame blocks all others. */
   readonly evict: () => void
 }
 
@@ -41,18 +43,18 @@ interface HeldBytesEvents {
 export interface HeldShare {
   readonly mayRead: boolean
   /**
-   * What it holds now.
+   * Sets what the connection holds now.
    *
-   * @param isNewFrame the frame that is not whole is another than the last time
+   * @param isNewFrame the partial frame is another one than at the last call
    */
   hold(partialBytes: number, waitingBytes: number, isNewFrame: boolean): void
-  /** @returns whether a PUBLISH of so many bytes passes; if not, `changed` says when to try again */
+  /** @returns whether a PUBLISH of so many bytes passes; if not, `changed` is called to try again */
   pass(bytes: number): boolean
-  /** The engine has a PUBLISH of so many bytes: it is held even if the connection goes. */
+  /** The engine has a PUBLISH of so many bytes: it is held even if the connection closes. */
   dispatched(bytes: number): HeldPublish
-  /** Aedes is to answer it, and drops it where the connection goes: it is held as long as that. */
+  /** Aedes has to answer it, and drops it if the connection closes: it is held until then. */
   answering(publish: HeldPublish): void
-  /** It is on its way to the subscribers: it is held even if the connection goes, or has gone. */
+  /** It is being distributed: it is held even if the connection closes, or has closed. */
   distributing(publish: HeldPublish): void
   /** @returns whether it was not finished before */
   finished(publish: HeldPublish): boolean
@@ -60,21 +62,21 @@ export interface HeldShare {
   connectionGone(): void
 }
 
-/** A PUBLISH that the engine got. It is counted once, whatever is said of it how often. */
+/** A PUBLISH that the engine has. It is counted once, however often its state changes. */
 export interface HeldPublish {
-  /** What it is counted for. */
+  /** The bytes that it is counted for. */
   readonly bytes: number
-  /** For the share alone to change: with whom it goes. */
+  /** Who keeps it. Only the share changes this. */
   holder: 'process' | 'connection' | 'nobody'
 }
 
 /**
- * What a PUBLISH holds beside its bytes while the engine has it: its packet, its message, promises,
- * its records. So that many small messages count for what they take.
+ * The memory that a PUBLISH takes beside its bytes while the engine has it: its packet, its message,
+ * promises and records. With it, many small messages are counted realistically.
  */
 export const messageOverheadBytes = 2 * 1024
 
-/** What is read from a connection at a time, at most. */
+/** The most that is read from a connection at a time. */
 const chunkBytes = 64 * 1024
 
 export function createHeldBytes(bytesMax: number): HeldBytes {
@@ -82,9 +84,9 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
   const total = () => sum.partial + sum.waiting + sum.passed
   const isPassable = () => sum.passed < bytesMax / 2
   const turns = createTurns()
-  /** Those that had a PUBLISH to pass. */
+  /** Members whose PUBLISH could not pass. */
   const blocked = new Set<Member>()
-  /** In the order in which their frames began. */
+  /** Members with a partial frame, in the order in which those frames began. */
   const partials = new Set<Member>()
   let isPlanned = false
 
@@ -144,7 +146,7 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
   }
 }
 
-/** Who of those that publish is read from, and who waits for that, in the order of stopping. */
+/** Which publishers are read from, and which are stopped, in the order of stopping. */
 function createTurns() {
   const reading = new Set<Member>()
   const stopped = new Set<Member>()
@@ -175,7 +177,7 @@ function createTurns() {
   }
 }
 
-/** Reading goes on below this, so that it does not stop again at the next chunk. */
+/** Reading resumes below this share of `bytesMax`, so that the next chunk does not stop it again. */
 const resumeShare = 7 / 8
 
 interface Sum {
@@ -189,9 +191,9 @@ interface Member {
   mayRead: boolean
   partial: number
   waiting: number
-  /** All that passed and is not finished. */
+  /** Bytes that passed and are not finished. */
   passed: number
-  /** Of `passed`, what the process keeps when the connection goes. */
+  /** The part of `passed` that the process keeps when the connection closes. */
   kept: number
   isGone: boolean
 }
@@ -199,10 +201,10 @@ interface Member {
 interface Pool {
   readonly sum: Sum
   readonly look: () => void
-  /** It takes part in stopping and going on. */
+  /** The member publishes, so it can be stopped and resumed. */
   readonly publishes: (member: Member) => void
   readonly tryPass: (member: Member) => boolean
-  /** Its frame that is not whole began, or is whole. */
+  /** The partial frame of the member began, or became whole. */
   readonly began: (member: Member) => void
   readonly remove: (member: Member) => void
 }
@@ -232,7 +234,7 @@ function createShare(events: HeldBytesEvents, pool: Pool): HeldShare {
     member.waiting = waitingBytes
   }
 
-  /** The only way in which what has passed changes. @returns whether the sum did, too */
+  /** The only code that changes the bytes that passed. @returns whether the sum changed, too */
   function change(passedBytes: number, keptBytes: number, isGone = member.isGone): boolean {
     const countedBefore = countedOf(member)
     member.passed += passedBytes

@@ -1,22 +1,22 @@
 import type { Clock } from '../../base/clock.ts'
 
 /**
- * The keepalive of one client, in place of Aedes' own: that one would cut a client which we hold
- * back ourselves.
+ * The keepalive of one client. It replaces that of Aedes, which would disconnect a client that the
+ * gate itself holds back.
  */
 export interface KeepAlive {
-  /** Begins to watch; 0 seconds is no keepalive. */
+  /** Begins to watch; 0 seconds means no keepalive. */
   start(keepAliveSeconds: number): void
   /** When bytes last came from the client, by the monotonic clock. The gate sets it. */
   heardAtMs: number
-  /** Also for a `start` that is still to come, of a client that goes in the midst of its CONNECT. */
+  /** Stops watching. A later `start` has no effect: the client may go during its CONNECT. */
   stop(): void
 }
 
 interface KeepAliveEvents {
-  /** True while we do not read from the client, so that its silence says nothing. */
+  /** True while the gate does not read from the client, so that its silence means nothing. */
   isWaiting(): boolean
-  /** The client's PINGREQ may be waiting in TCP: answer it unseen. */
+  /** The client's PINGREQ may wait in TCP, unread: it has to be answered now. */
   ping(): void
   /** Nothing came for one and a half times the keepalive, [MQTT-3.1.2-24]. */
   timedOut(): void
@@ -28,7 +28,7 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
 
   function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
-      // Twice a keepalive, because clients give up when a PINGREQ has no answer for half of one.
+      // Twice in each keepalive, because clients give up when a PINGREQ has no answer for half of it.
       keepAlive.heardAtMs = clock.monotonicMs()
       events.ping()
     }

@@ -1,8 +1,9 @@
 import type { Clock } from '../../base/clock.ts'
 
 /**
- * How many messages one client may publish: `perSecond` in a second, and no more than that at once. What
- * comes beyond waits, and the client with it. A bucket of tokens, kept as the one time at which it is full.
+ * Limits how many messages one client may publish: `perSecond` in a second, and at most as many at
+ * once. Further messages wait, and the client with them. The limit is a token bucket, stored as the
+ * one time at which the bucket is full.
  */
 export interface PublishRate {
   /** Whether a message may pass now; if not, `changed` is called when one may. */
@@ -19,7 +20,7 @@ interface PublishRateDependencies {
 }
 
 const burstMs = 1_000
-/** For a client that is held back: a timer for every message would cost more than the messages. */
+/** The shortest wait: a timer for each message would cost more than the messages. */
 const pauseMinMs = 20
 
 /** @param perSecond 0 is no limit */
