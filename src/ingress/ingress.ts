@@ -40,8 +40,8 @@ export interface Ingress {
    */
   listen(address: Address): Promise<{ port: number }>
   /**
-   * The same over TLS. With the CAs of clients, a client is asked for a certificate, which identifies
-   * it; a certificate that cannot be verified ends the connection.
+   * The same over TLS. With the CAs of clients, a client is asked for a certificate, which
+   * identifies it; a certificate that cannot be verified ends the connection.
    *
    * @throws SluiceError PortUnavailable
    */
@@ -100,9 +100,9 @@ interface DisconnectOptions {
 export interface IngressDependencies {
   /**
    * Called synchronously, in the order of arrival. Resolves once all records of the message are
-   * durable; a rejection means no acknowledgement, so the client sends the message again. A `sender`
-   * waits for the answer: once it is closed, work that has not begun may be dropped by rejecting
-   * with a SluiceError SenderGone.
+   * durable; a rejection means no acknowledgement, so the client sends the message again. A
+   * `sender` waits for the answer: once it is closed, work that has not begun may be dropped by
+   * rejecting with a SluiceError SenderGone.
    */
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /** Decides who may connect and what they may do. Absent: every client may do everything. */
@@ -152,7 +152,9 @@ const ingressDefaults = Object.freeze({
   retainedBytesMax: 64 * 1024 * 1024,
   /** In which the CONNECT has to arrive, the TLS handshake before it included. */
   connectTimeoutMs: 10_000,
-  /** In which a subscriber has to read what is written to it, because its publishers wait for it. */
+  /**
+   * In which a subscriber has to read what is written to it, because its publishers wait for it.
+   */
   drainTimeoutMs: 5_000,
   /** In which the last bytes of a connection have to be sent. */
   closeTimeoutMs: 2_000,

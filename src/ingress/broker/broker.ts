@@ -83,8 +83,8 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
 }
 
 /**
- * Called right before Aedes asks for the filters of the session, in the same turn of the event loop,
- * so that CONNACK's "session present" stays true.
+ * Called right before Aedes asks for the filters of the session, in the same turn of the event
+ * loop, so that CONNACK's "session present" stays true.
  */
 function resumeSession({ connectionOf, sessions }: BrokerDependencies, client: Client): void {
   const connection = connectionOf(client)
@@ -178,7 +178,9 @@ function grantSubscription(
   const connection = dependencies.connectionOf(client)
   if (subscription === sessionMarker) return null
   const { topic: filter } = subscription
-  const fault = connection ? findSubscriptionFault(connection, filter, limits) : 'the connection is gone'
+  const fault = connection
+    ? findSubscriptionFault(connection, filter, limits)
+    : 'the connection is gone'
   if (fault === undefined) {
     connection?.filters.add(filter)
     return subscription

@@ -26,8 +26,9 @@ export interface Connection {
    * The PUBLISHes that Aedes may answer and has not distributed yet. The key is the packet, because
    * the next PUBLISH with the same packet id may come before this one is looked up. PUBLISHes that
    * Aedes drops, because the connection closes before they are answered, are freed with the
-   * connection. A `Map` with thousands of insertions and removals a second would promote its entries
-   * to V8's old generation: V8 links outgrown hash tables, and an old one keeps the newer ones alive.
+   * connection. A `Map` with thousands of insertions and removals a second would promote its
+   * entries to V8's old generation: V8 links outgrown hash tables, and an old one keeps the newer
+   * ones alive.
    */
   readonly undistributed: WeakMap<object, HeldPublish>
   /** The granted topic filters. */

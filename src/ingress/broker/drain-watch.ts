@@ -3,10 +3,11 @@ import { lateMs } from '../../base/clock.ts'
 import type { Clock } from '../../base/clock.ts'
 
 /**
- * Calls back when a client has not read for `timeoutMs` while a writer waits for it. A writer listens
- * for 'drain' once the stream is full, which starts the time.
+ * Calls back when a client has not read for `timeoutMs` while a writer waits for it. A writer
+ * listens for 'drain' once the stream is full, which starts the time.
  *
- * The time starts again after a pause of the process, during which nothing was written to the socket.
+ * The time starts again after a pause of the process, during which nothing was written to the
+ * socket.
  */
 export function watchDrain(
   stream: Duplex,

@@ -13,15 +13,15 @@ import { isBasicIngest } from '../../topics/topic.ts'
 /**
  * Takes a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
  * arrival, and continues when `proceed` is called: QoS 0 distributes; QoS 1 writes PUBACK, then
- * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So calling `proceed`
- * acknowledges the message, and it waits for `ingest`.
+ * distributes; QoS 2 looks for a duplicate, stores, distributes, writes PUBREC. So calling
+ * `proceed` acknowledges the message, and it waits for `ingest`.
  *
  * A message of QoS 0 that the engine does not take is dropped for the rules and still distributed:
  * it has no answer, and subscribers do not depend on the state of a stream.
  *
- * A PUBLISH is finished, and the gate may pass another one, when Aedes has distributed it, or at once
- * if Aedes never will (Basic Ingest, and duplicates of QoS 2). Aedes does not report a PUBLISH of
- * QoS 1 whose PUBACK could not be written; it is not distributed, and ends with its connection.
+ * A PUBLISH is finished, and the gate may pass another one, when Aedes has distributed it, or at
+ * once if Aedes never will (Basic Ingest, and duplicates of QoS 2). Aedes does not report a PUBLISH
+ * of QoS 1 whose PUBACK could not be written; it is not distributed, and ends with its connection.
  */
 export interface Publishing {
   /** For Aedes' `authorizePublish`. Never throws; calls `proceed` exactly once. */

@@ -4,12 +4,13 @@ import type { RetainedMessage, RetainedMessages } from '../kept/retained-message
 
 /**
  * Stores and sends retained messages in place of Aedes. Aedes would read them ahead of a slow
- * subscriber, and so send values older than those that the subscriber got from publishers meanwhile.
+ * subscriber, and so send values older than those that the subscriber got from publishers
+ * meanwhile.
  *
  * - A message becomes the retained one of its topic right before it is handed to the first
  *   subscriber, so the retained message is never newer than what subscribers get.
- * - A client that subscribes gets the messages retained at that moment, [MQTT-3.3.1-6], one after the
- *   other as it reads them. A message that is about to be replaced is sent at once, before its
+ * - A client that subscribes gets the messages retained at that moment, [MQTT-3.3.1-6], one after
+ *   the other as it reads them. A message that is about to be replaced is sent at once, before its
  *   replacement.
  */
 export function deliverRetained(

@@ -12,9 +12,9 @@ import type { HeldBytes } from '../gate/held-bytes.ts'
 import { createRefusals } from './refusals.ts'
 
 /**
- * Puts a gate before a new connection and hands it to Aedes, whichever way it came in.
+ * Puts a gate in front of a new connection of any transport and hands it to Aedes.
  *
- * @param connectMs in which its CONNECT has to arrive; absent: `connectTimeoutMs`
+ * @param connectMs time in which the CONNECT has to arrive; absent: `connectTimeoutMs`
  */
 export type Accept = (socket: GateSocket, peer: Peer, connectMs?: number) => void
 
@@ -30,13 +30,13 @@ export interface AcceptanceDependencies {
 
 const notDraining: GateFault = Object.freeze({
   reason: 'not_draining',
-  detail: 'it did not take what was written to it',
+  detail: 'the client did not read what was written to it',
 })
 
 interface AcceptanceLimits extends GateLimits {
-  /** In which a CONNECT has to arrive. */
+  /** Time in which a CONNECT has to arrive. */
   readonly connectTimeoutMs: number
-  /** In which a client has to take what is written to it; it would hold up its publishers longer. */
+  /** Time in which a client has to read what is written to it, because its publishers wait. */
   readonly drainTimeoutMs: number
 }
 

@@ -4,25 +4,24 @@ import { isLoopback } from '../../base/loopback.ts'
 import { createTokenBuckets } from '../../base/token-buckets.ts'
 
 /**
- * How many connections there may be, and from where, whichever way they come in: plain, over TLS or
- * over WebSocket. They are counted from the moment they are accepted, long before anybody has said
- * who he is.
+ * Limits the connections of all transports together (TCP, TLS and WebSocket), in all and of each
+ * address. Connections are counted from the moment they are accepted, before any authentication.
  *
  * Invariants:
- * - An address is an IPv4 address or an IPv6 /64, which one customer has to himself.
- * - Loopback counts in the sum of all alone: a proxy on this machine stands for all of its clients, and
- *   whoever runs a process here could do worse.
- * - The table of connections has no more entries than there are connections; that of rates has
- *   `addressesMax`, of which the one that connected longest ago is forgotten.
+ * - An address is an IPv4 address or an IPv6 /64, which usually belongs to one customer.
+ * - Loopback counts only in the sum of all: a proxy on this machine stands for all of its clients,
+ *   and a local process could do worse anyway.
+ * - The table of connections has no more entries than there are connections. The table of rates has
+ *   at most `addressesMax` entries, and drops the address that connected longest ago.
  */
 export interface ConnectionLimits {
-  /** Takes a place, or says why there is none. */
+  /** Takes a slot for a connection, or returns the reason why there is none. */
   take(sourceIp: string | undefined): ConnectionSlot | ConnectionRefusal
 }
 
-/** Of one connection, until it is closed. */
+/** The slot of one connection, until it is closed. */
 export interface ConnectionSlot {
-  /** To be called once at least; more often is of no effect. */
+  /** Has to be called when the connection closes; further calls have no effect. */
   readonly release: () => void
 }
 
@@ -30,12 +29,12 @@ type ConnectionRefusal = 'too_many_connections' | 'too_many_from_address' | 'con
 
 export interface ConnectionLimitsOptions {
   readonly connectionsMax: number
-  /** Of connections from one address at a time, and of new ones a second; 0 is no limit. */
+  /** Connections of one address, and new ones a second; 0 is no limit. */
   readonly connectionsPerAddressMax: number
   readonly connectRate: number
 }
 
-/** So many seconds' worth of connections may come at once. */
+/** The connections of this many seconds may come at once. */
 const burstSeconds = 10
 const addressesMax = 50_000
 
@@ -76,7 +75,7 @@ export function createConnectionLimits(
   return {
     take(sourceIp) {
       if (total >= connectionsMax) return 'too_many_connections'
-      // Without an address the peer has gone already.
+      // A socket without an address is closed already.
       const isCounted = sourceIp !== undefined && !isExempt(sourceIp)
       const address = isCounted ? networkOf(sourceIp) : undefined
       const refusal = address === undefined ? undefined : takeFrom(address)

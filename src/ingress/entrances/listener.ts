@@ -32,7 +32,7 @@ interface ListenerDependencies {
 
 /**
  * @param options allowHalfOpen: a client that has closed its side is still answered
- * @param accept given each new connection that the limits let in
+ * @param accept called with each new connection within the limits
  */
 export function createListener(
   dependencies: ListenerDependencies,
@@ -66,10 +66,10 @@ export function createListener(
   }
 }
 
-/** How long a connection is silent before TCP asks whether the peer is alive. */
+/** How long a connection is silent before TCP probes whether the peer is alive. */
 const tcpKeepAliveMs = 60_000
 
-/** Settings of the TCP connection below whatever MQTT comes in by. */
+/** Sets the options of the TCP connection below every transport. */
 export function prepareSocket(socket: Socket): void {
   socket.setNoDelay(true)
   socket.setKeepAlive(true, tcpKeepAliveMs)

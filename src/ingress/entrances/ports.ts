@@ -17,8 +17,8 @@ import { createWebSocketEntrance } from './web-socket.ts'
 import type { WebSocketGuard } from './web-socket.ts'
 
 /**
- * The ways in for MQTT: a port of TCP, a port of TLS, and what the HTTP server hands over. Each gives
- * `accept` a stream of bytes and what is known of its other end; the limits of connections are of all
+ * The entrances for MQTT: a TCP port, a TLS port, and the WebSockets that the HTTP server hands
+ * over. Each gives `accept` a stream of bytes and its `Peer`; the limits of connections cover all
  * of them together.
  */
 export interface Ports {
@@ -26,7 +26,7 @@ export interface Ports {
   listenTls(address: Address, material: TlsMaterial): Promise<{ port: number }>
   readonly useTls: (material: TlsMaterial) => void
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-  /** Lets nobody in any more; resolves when the last connection is closed. */
+  /** Accepts no more connections; resolves when the last one is closed. */
   close(): Promise<void>
 }
 
@@ -80,7 +80,7 @@ export function createPorts(dependencies: PortsDependencies, options: PortsOptio
           accept(socket, { transport: 'tls', sourceIp, certificate }, leftMs),
       )
       handshake = tls
-      // Whoever ends TLS discards what comes after (RFC 5246, 7.2.1).
+      // A TLS peer that has closed discards later data, so nothing is half-open (RFC 5246, 7.2.1).
       return open(address, false, (socket, sourceIp) => tls.accept(socket, sourceIp))
     },
     useTls: (material) => handshake?.use(material),

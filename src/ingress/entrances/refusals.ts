@@ -1,7 +1,7 @@
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
 
-/** Why a connection ends before MQTT is spoken on it: the label of the counter, and the log's key. */
+/** Why a connection ends before MQTT begins: label of the counter, key of the log, and log text. */
 const texts = Object.freeze({
   too_many_connections: 'a connection was refused: there are too many',
   too_many_from_address: 'a connection was refused: there are too many from its address',
@@ -12,9 +12,9 @@ const texts = Object.freeze({
   connect_timeout: 'a connection was closed: its CONNECT did not arrive in time',
   stopping: 'a connection was refused: the broker is stopping',
   upgrade_refused: 'a request for a WebSocket was refused',
-  signature_refused: 'a WebSocket was refused: its signed URL does not hold',
-  origin_refused: 'a WebSocket was refused: it is of a page of another origin',
-  web_socket_protocol: 'a WebSocket was closed: it broke the protocol',
+  signature_refused: 'a WebSocket was refused: its signed URL is not valid',
+  origin_refused: 'a WebSocket was refused: it was opened by a page of another origin',
+  web_socket_protocol: 'a WebSocket was closed: it violated the protocol',
   held_bytes: 'a client was disconnected',
 })
 export type Refusal = keyof typeof texts
@@ -24,7 +24,7 @@ type RefuseConnection = (
   about: { readonly sourceIp?: string | undefined; readonly detail?: string },
 ) => void
 
-/** Counts each, and logs a few of each kind in a while. */
+/** Counts every refusal, and logs a limited number of each kind. */
 export function createRefusals({
   log,
   metrics,

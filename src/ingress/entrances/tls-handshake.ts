@@ -11,21 +11,21 @@ import type { Metrics } from '../../telemetry/telemetry.ts'
 import { createRefusals } from './refusals.ts'
 
 /**
- * Makes TLS connections of TCP connections that a listener has accepted.
+ * Performs the TLS handshakes of TCP connections that a listener has accepted.
  *
  * Invariants:
- * - A connection has `timeoutMs` for its handshake, and is known here until then: `close` ends it.
- * - Where there is a CA of clients each is asked for a certificate. One that cannot be verified ends
- *   the connection before a byte of MQTT is read; without any the client has said nothing of itself.
- * - Nothing that a client sends throws out of here.
- * - Another certificate or CA holds for the handshakes that begin after it, resumed sessions too: each
- *   context has keys of its own for its tickets.
+ * - A handshake has `timeoutMs`; `close` ends those that are under way.
+ * - With a CA of clients, each client is asked for a certificate. A certificate that cannot be
+ *   verified ends the connection before a byte of MQTT is read. A client may also show none.
+ * - Nothing that a client sends makes this module throw.
+ * - A new certificate or CA applies to handshakes that begin after it, also to resumed sessions:
+ *   each context encrypts its session tickets with keys of its own.
  */
 export interface TlsHandshake {
   accept(socket: Socket, sourceIp: string | undefined): void
-  /** What is shown and trusted from now on. Connections that stand keep what they began with. */
+  /** Replaces certificate, key and CAs for new handshakes. Open connections are not affected. */
   use(material: TlsMaterial): void
-  /** Ends those that are not done. */
+  /** Ends the handshakes that are under way. */
   close(): void
 }
 
@@ -39,16 +39,16 @@ interface SecureConnection {
   readonly socket: TLSSocket
   readonly sourceIp: string | undefined
   readonly certificate: CertificateIdentity | undefined
-  /** What is left of `timeoutMs`. */
+  /** The rest of `timeoutMs`. */
   readonly leftMs: number
 }
 
 const settings = Object.freeze({
   minVersion: 'TLSv1.2',
-  /** A resumed session stands for its certificate without showing it: not for long. */
+  /** A resumed session does not show the certificate again, so it is short. */
   sessionTimeout: 300,
 } as const)
-/** AWS IoT's own name, and the registered one. A client that asks for others alone is refused. */
+/** AWS IoT's own ALPN name, and the registered one. Clients that offer only others are refused. */
 const applicationProtocols = ['x-amzn-mqtt-ca', 'mqtt']
 
 export function createTlsHandshake(
@@ -67,16 +67,16 @@ export function createTlsHandshake(
     ...settings,
     ALPNProtocols: applicationProtocols,
     requestCert: material.ca !== undefined,
-    // Not by Node, which would also refuse who shows none.
+    // Checked below, because Node would also refuse clients without a certificate.
     rejectUnauthorized: false,
-    // Ours comes first: it runs on the clock.
+    // Only a backstop: the timeout below runs on the injected clock.
     handshakeTimeout: timeoutMs * 2,
   })
 
   server.on('secureConnection', (socket) => {
     const handshake = underway.take(socket)
     const shown = clientCertificateOf(socket)
-    // Unknown is what has been cut off, or is gone.
+    // The handshake is unknown if it was ended here, or its connection is gone.
     if (handshake === undefined || 'fault' in shown) {
       const { sourceIp } = handshake ?? {}
       if ('fault' in shown) refuse('client_certificate', { sourceIp, detail: shown.fault })
@@ -87,7 +87,7 @@ export function createTlsHandshake(
     accept({ ...shown, socket, sourceIp: handshake.sourceIp, leftMs })
   })
   server.on('tlsClientError', (error, socket) => {
-    // Who was cut off here is told of by the one that cut him off.
+    // The code that closed the connection has already logged it.
     const handshake = underway.take(socket)
     if (handshake === undefined) return
     refuse('tls_handshake', { sourceIp: handshake.sourceIp, detail: describe(error) })
@@ -96,14 +96,17 @@ export function createTlsHandshake(
 
   return {
     accept(socket, sourceIp) {
-      // Gone already: it has no address to be known by.
+      // A socket without an address is closed already.
       if (sourceIp === undefined) {
         socket.destroy()
         return
       }
       const timedOut = () => {
         underway.take(socket)
-        refuse('tls_handshake', { sourceIp, detail: `it was not done in ${timeoutMs} ms` })
+        refuse('tls_handshake', {
+          sourceIp,
+          detail: `the handshake was not complete after ${timeoutMs} ms`,
+        })
         socket.destroy()
       }
       underway.add(socket, {
@@ -130,7 +133,7 @@ interface Handshake {
   readonly cancel: () => void
 }
 
-/** The handshakes that are not done, by the connection: TLS makes another object of its socket. */
+/** The handshakes under way, by address and port: TLS wraps the socket in another object. */
 function createUnderway(gone: (handshake: Handshake) => void) {
   const handshakes = new Map<string, Handshake>()
   return {
@@ -163,7 +166,7 @@ function createUnderway(gone: (handshake: Handshake) => void) {
 const keyOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
   `${remoteAddress} ${remotePort} ${localAddress}`
 
-/** Who the other side of a TLS connection has proved to be; `fault`: it has not what it shows. */
+/** @returns the verified certificate of the client, if it showed one; or why it is not valid */
 export function clientCertificateOf(
   socket: TLSSocket,
 ): { readonly certificate: CertificateIdentity | undefined } | { readonly fault: string } {
@@ -179,7 +182,7 @@ export function clientCertificateOf(
 
 const detailCharactersMax = 200
 
-/** OpenSSL's texts begin and end with addresses and files; what it is about is their `reason`. */
+/** OpenSSL's messages contain addresses and file names; `reason` is the part to read. */
 function describe(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? `${error.code}: ` : ''
   const text = 'reason' in error && typeof error.reason === 'string' ? error.reason : error.message

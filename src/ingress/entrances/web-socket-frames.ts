@@ -1,20 +1,20 @@
 /**
- * Follows the frames of a WebSocket (RFC 6455, 5.2) as their bytes come, to know how much of a message
- * is there that is not whole: the library keeps it and does not tell.
+ * Follows the frames of a WebSocket (RFC 6455, 5.2) as their bytes arrive, to measure the partial
+ * message that the library buffers without reporting it.
  *
- *   byte 0: FIN, opcode   byte 1: MASK, length   [2 or 8 bytes of length]   [4 bytes of mask]   payload
+ *   byte 0: FIN, opcode | byte 1: MASK, length | [2 or 8 bytes: length] | [4 bytes: mask] | payload
  *
- * What is not valid is for the library to find; nothing is followed after that.
+ * The library finds invalid frames; nothing is followed after one.
  */
 interface FrameFollower {
   follow(chunk: Buffer): void
-  /** Of the message that is not whole: its payload so far, and what its pieces take beside it. */
+  /** Bytes of the partial message: its payload so far, and the overhead of its pieces. */
   readonly heldBytes: number
-  /** Messages that became whole, or began: tells one that is under way from the next. */
+  /** How many messages became whole: tells one partial message from the next. */
   readonly messages: number
 }
 
-/** A piece of a message is an object of its own: a frame, or what one read of the connection gave. */
+/** Each piece of a message, a frame or a chunk that was read, is an object of its own. */
 export const pieceOverheadBytes = 128
 
 const finalBit = 0x80

@@ -7,34 +7,35 @@ import type { HeldBytes } from '../gate/held-bytes.ts'
 import { createFrameFollower } from './web-socket-frames.ts'
 
 /**
- * A WebSocket as the stream of bytes that the gate takes for a socket. Packets of MQTT need not be
- * frames of WebSocket [MQTT-6.0.0-2]: what comes is one stream.
+ * Turns a WebSocket into the stream of bytes that the gate uses as a socket. MQTT packets need not
+ * be aligned with WebSocket frames [MQTT-6.0.0-2], so the bytes are one stream.
  *
- *   TCP -> arriving (a frame not whole yet) -> the stream's buffer -> gate
+ *   TCP -> arriving (a partial frame) -> the stream's buffer -> gate
  *
  * Invariants:
- * - While the gate does not read, nothing is read from TCP, beyond one chunk of it.
- * - Both kinds of bytes count among those that all clients hold, by the rules of `held-bytes.ts`.
- * - A write is done when TCP has taken it, so that a client that does not read holds up its writers.
- * - A text frame ends the connection [MQTT-6.0.0-1]. Every end is a close frame first, for as long as
- *   the gate waits for it.
+ * - While the gate does not read, at most one more chunk is read from TCP.
+ * - The bytes of `arriving` and of the buffer are counted by the rules of `held-bytes.ts`.
+ * - A write is done when TCP has taken it, so that a client that does not read holds its writers
+ *   back.
+ * - A text frame ends the connection [MQTT-6.0.0-1]. A connection ends with a close frame, and the
+ *   answer to it may take as long as the gate waits.
  */
 interface WebSocketStreamDependencies {
   readonly webSocket: WebSocket
-  /** Below it. */
+  /** The socket of the WebSocket. */
   readonly socket: Socket
   readonly heldBytes: HeldBytes
   readonly fault: (reason: 'web_socket_protocol' | 'held_bytes', detail: string) => void
 }
 
-const heldTooLong = 'the memory for messages is full, and its frame was the longest under way'
+const heldTooLong = 'the memory for messages is full, and its frame had been incomplete for longest'
 const normalClosure = 1_000
 const unsupportedData = 1_003
 
 export function createWebSocketStream(dependencies: WebSocketStreamDependencies): GateSocket {
   const { webSocket, socket, heldBytes, fault } = dependencies
   let isWanted = false
-  /** What comes is not taken any more. */
+  /** Nothing more is taken from the client. */
   let isBroken = false
   let messagesSeen = 0
   let hasSentPart = false
@@ -55,7 +56,7 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
   }
 
   function pauseOrResume(): void {
-    // The answer to a close frame must be read, whoever else is not read from.
+    // The answer to a close frame has to be read, even while memory is full.
     if (isBroken) return
     const isRead = isWanted && share.mayRead
     if (isRead !== webSocket.isPaused) return
@@ -66,7 +67,7 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
   const stream = createStream(webSocket, {
     wanted() {
       isWanted = true
-      // What is read now has left the buffer then.
+      // By then the buffer no longer holds the bytes that are read now.
       process.nextTick(settle)
     },
     ending() {
@@ -91,7 +92,7 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
     breakOff('a text frame: MQTT is binary')
     webSocket.close(unsupportedData)
   })
-  // Behind the library's own listener, so that the messages of the chunk have come by then.
+  // Runs after the library's own listener, which has emitted the messages of the chunk.
   socket.on('data', (chunk: Buffer) => {
     if (isBroken || stream.destroyed) return
     arriving.follow(chunk)
@@ -121,13 +122,13 @@ function asGateSocket(stream: Duplex, excusesSilence: () => boolean): GateSocket
   })
 }
 
-/** The side of it that the gate sees. */
+/** The side that the gate sees. */
 function createStream(
   webSocket: WebSocket,
   events: { wanted(): void; ending(): void; destroyed(): void },
 ): Duplex {
   function send(bytes: Buffer, done: () => void): void {
-    // Whoever has closed gets no more; what he sent before is still taken.
+    // A client that has closed is sent nothing more; the bytes that it sent before are still taken.
     if (webSocket.readyState !== WebSocket.OPEN) done()
     else webSocket.send(bytes, { binary: true }, () => done())
   }
@@ -151,7 +152,7 @@ function createStream(
   })
 }
 
-/** Says goodbye; `done` when the other side has answered, or is gone. */
+/** Sends a close frame; calls `done` when the other side has answered, or is gone. */
 function closeWebSocket(webSocket: WebSocket, done: () => void): void {
   if (webSocket.readyState === WebSocket.CLOSED) {
     done()

@@ -31,25 +31,26 @@ import { clientCertificateOf } from './tls-handshake.ts'
 import { createWebSocketStream } from './web-socket-stream.ts'
 
 /**
- * MQTT over WebSocket (MQTT 3.1.1, 6): takes over what asks the HTTP server for it, and makes it a
- * stream like any other.
+ * MQTT over WebSocket (MQTT 3.1.1, 6): takes over upgrade requests from the HTTP server, and turns
+ * each into a stream.
  *
- * A request goes through these, each of which may refuse it: the limits of connections; the signature of
- * its URL, where there is one; else the origin of the page that it is of; a client certificate that
- * was shown; and the protocol. Who is behind it, `Access` decides by the CONNECT, as for everyone.
+ * A request has to pass these checks: the limits of connections; the path and the subprotocol; the
+ * signature of its URL, or without one the origin of the page that sent it; and the client
+ * certificate, if one was shown. `Access` then authenticates the client by its CONNECT, as on every
+ * transport.
  */
 interface WebSocketEntrance {
   readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
-  /** Takes no more. */
+  /** Accepts no more requests. */
   close(): void
 }
 
-/** Who may open a WebSocket. */
+/** Decides who may open a WebSocket. */
 export interface WebSocketGuard {
-  /** Those that may sign its URL, for this region. */
+  /** The keys that may sign the URL, for this region. */
   readonly accessKeys: Pick<AccessKeys, 'find'>
   readonly region: string
-  /** @throws SluiceError AccessDeniedException: it is of a page that is not ours */
+  /** @throws SluiceError AccessDeniedException: a page of another origin sent the request */
   guardOrigin(origin: RequestOrigin): void
 }
 
@@ -67,13 +68,13 @@ interface WebSocketOptions {
   readonly closeTimeoutMs: number
 }
 
-/** The registered name, and the one of clients from before it was. */
+/** The registered subprotocol, and the one that older clients use. */
 const subprotocols = ['mqtt', 'mqttv3.1']
-/** What a frame may hold beside the payload of a PUBLISH: its topic, and other packets. */
+/** Bytes that a frame may hold beside the payload of a PUBLISH: its topic, and other packets. */
 const packetOverheadBytes = 128 * 1024
-/** In which one frame may come. */
+/** The number of pieces in which one frame may arrive. */
 const piecesMax = 4_096
-/** What a client gets to read why it was refused. */
+/** Time in which a refused client can read the answer. */
 const lingerMs = 1_000
 
 export function createWebSocketEntrance(
@@ -91,7 +92,7 @@ export function createWebSocketEntrance(
   }
 
   const server = createServer(options)
-  // A request that is not as RFC 6455 has it; the library leaves the answer to whoever listens.
+  // The request violates RFC 6455; the library leaves the answer to this listener.
   server.on('wsClientError', ({ message }, socket, request) => {
     reject(rejection('upgrade_refused', 'InvalidRequestException', message), request, socket)
   })
@@ -112,7 +113,7 @@ export function createWebSocketEntrance(
 
   return {
     upgrade(request, socket, head) {
-      // The HTTP server's are of this kind; its type leaves room for others.
+      // The sockets of the HTTP server are always of this class, although its type is wider.
       if (!(socket instanceof Socket)) {
         socket.destroy()
         return
@@ -120,7 +121,7 @@ export function createWebSocketEntrance(
       socket.on('error', () => socket.destroy())
       const slot = isClosed ? 'stopping' : limits.take(addressOf(request))
       if (typeof slot === 'string') {
-        const text = 'There are too many connections, or the broker is stopping: come again later.'
+        const text = 'There are too many connections, or the broker is stopping: try again later.'
         reject(rejection(slot, 'ServiceUnavailableException', text), request, socket)
         return
       }
@@ -141,7 +142,7 @@ function createServer({ payloadBytesMax, closeTimeoutMs }: WebSocketOptions): We
     maxPayload: payloadBytesMax + packetOverheadBytes,
     maxFragments: piecesMax,
     maxBufferedChunks: piecesMax,
-    // The library has it, its types have not.
+    // The library has this option, but its types do not.
     closeTimeout: closeTimeoutMs,
     handleProtocols: (offered) => subprotocols.find((name) => offered.has(name)) ?? false,
   }
@@ -158,7 +159,7 @@ const rejection = (reason: Refusal, code: ErrorCode, text: string): Rejection =>
   error: new SluiceError(code, text),
 })
 
-/** What can be known of who asks, before a byte of MQTT. */
+/** Identifies the sender of a request before any byte of MQTT is read. */
 function identify(
   request: IncomingMessage,
   socket: Socket,
@@ -205,7 +206,9 @@ function signerOf(
   return rejection('signature_refused', refusalCodes[verified.reason], verified.message)
 }
 
-/** A page can neither choose its origin nor sign, so that what is signed needs no such help. */
+/**
+ * Called only for unsigned requests: a page cannot forge its origin, and has no key to sign with.
+ */
 function guardOrigin(
   { headers: { host, origin } }: IncomingMessage,
   { guard }: WebSocketDependencies,
@@ -221,7 +224,7 @@ function guardOrigin(
 const addressOf = ({ socket }: IncomingMessage): string | undefined =>
   normalizeAddress(socket.remoteAddress)
 
-/** Answers a request that is not upgraded as the HTTP API answers errors, and ends its connection. */
+/** Answers a refused request in the form of the HTTP API's errors, and ends its connection. */
 function answer(socket: Duplex, clock: Clock, { name, message, status }: SluiceError): void {
   const body = JSON.stringify({ message, code: name })
   const head = [
@@ -236,6 +239,6 @@ function answer(socket: Duplex, clock: Clock, { name, message, status }: SluiceE
   const cancel = clock.after(lingerMs, () => socket.destroy())
   socket.once('close', cancel).once('end', () => socket.destroy())
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
-  // What still comes is read: to close on it could take the answer away from its reader.
+  // Further bytes are read, because closing with unread bytes could discard the answer.
   socket.resume()
 }

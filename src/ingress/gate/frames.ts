@@ -72,8 +72,8 @@ function decodeLength(bytes: Buffer, offset: number): number {
 }
 
 /**
- * The length in bytes of a frame whose remaining length is `remaining` and is encoded in as few bytes
- * as possible. A parsed packet no longer tells how many bytes were spent on it.
+ * The length in bytes of a frame whose remaining length is `remaining` and is encoded in as few
+ * bytes as possible. A parsed packet no longer tells how many bytes were spent on it.
  */
 export function frameBytes(remaining: number): number {
   if (remaining < 0x80) return remaining + 2
@@ -88,16 +88,17 @@ export function frameLength(bytes: Buffer, offset: number): number {
 }
 
 /**
- * The length that `frameBytes` gives for the parsed packet. A client may encode the remaining length
- * in more bytes than necessary, but the bytes that are counted in must equal those counted out.
+ * The length that `frameBytes` gives for the parsed packet. A client may encode the remaining
+ * length in more bytes than necessary, but the bytes that are counted in must equal those counted
+ * out.
  */
 export function countedBytes(bytes: Buffer, offset: number): number {
   return frameBytes(decodeLength(bytes, offset) >>> 3)
 }
 
 /**
- * Measures the frame that begins at `offset`, of which only a part may have arrived. A frame that is
- * too large is a fault as soon as its fixed header (for a PUBLISH, its topic) is read, so it is
+ * Measures the frame that begins at `offset`, of which only a part may have arrived. A frame that
+ * is too large is a fault as soon as its fixed header (for a PUBLISH, its topic) is read, so it is
  * never buffered.
  *
  * @returns the length of a whole frame; for a partial frame, minus the bytes that must be there

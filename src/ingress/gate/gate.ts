@@ -17,9 +17,9 @@ import type { KeepAlive } from './keep-alive.ts'
  * - At most `unfinishedMax` PUBLISHes are with Aedes and the engine. More are read ahead up to
  *   `readAheadBytesMax`; the rest waits in TCP, which holds the client back. `held-bytes.ts` bounds
  *   the bytes of all clients together, and `publish-rate.ts` the messages a second of one client.
- * - A client that is held back stays connected. PINGREQs are answered here, also those behind frames
- *   that wait; while PINGREQs themselves may wait in TCP, PINGRESPs are sent unasked. The keepalive
- *   does not run while the client is not read from (TCP's keepalive finds a dead peer).
+ * - A client that is held back stays connected. PINGREQs are answered here, also those behind
+ *   frames that wait; while PINGREQs themselves may wait in TCP, PINGRESPs are sent unasked. The
+ *   keepalive does not run while the client is not read from (TCP's keepalive finds a dead peer).
  * - A fault, a DISCONNECT or the end of the stream ends the connection only after the frames before
  *   it are answered. Otherwise one bad message would make a client resend the good ones before it
  *   for ever.
@@ -47,7 +47,9 @@ export interface Gate {
    * @returns the memory that it is counted for, until `finish`
    */
   dispatched(bytes: number): HeldPublish
-  /** Aedes may answer it now: from here on it ends with the connection, unless it is distributed. */
+  /**
+   * Aedes may answer it now: from here on it ends with the connection, unless it is distributed.
+   */
   readonly answering: (publish: HeldPublish) => void
   /** It is handed to the subscribers, whether the connection stands or not. */
   readonly distributing: (publish: HeldPublish) => void
@@ -91,7 +93,8 @@ const pingResponse = Buffer.from([0xd0, 0])
 export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
   /**
    * Whether the client is silent for a reason although the gate reads: the stream itself does not
-   * read from it, or since the last call it has sent a part of a unit that reaches the gate as a whole.
+   * read from it, or since the last call it has sent a part of a unit that reaches the gate as a
+   * whole.
    */
   readonly excusesSilence?: () => boolean
 }

@@ -9,8 +9,8 @@
  * A PUBLISH that has passed is counted until it is finished. When its connection closes, it stays
  * counted only while the process keeps it: while the engine has it, or while it is distributed to
  * subscribers; both report when they are done. Aedes may drop the others without notice, but only
- * for a connection that closes; if it does distribute one of them, that one is counted again. So two
- * numbers for each connection are enough, and the sum changes only with them:
+ * for a connection that closes; if it does distribute one of them, that one is counted again. So
+ * two numbers for each connection are enough, and the sum changes only with them:
  *
  *   counted = connection is open ? all that passed and is not finished : the part the process keeps
  *
@@ -18,11 +18,11 @@
  *   connections that only subscribe continue. As memory is freed, they are read from again in the
  *   order in which they were stopped, in each turn of the event loop as many as there is room for a
  *   chunk of each.
- * - While `passed` is at least half of `bytesMax`, no PUBLISH passes. Frames that wait are freed with
- *   their connection, and what the process keeps is not, so clients that reconnect again and again
- *   cannot accumulate it.
- * - While nearly all of the sum is `partial`, the connection whose frame has been partial for longest
- *   is ended: the rest of that frame would never be read, and nothing else frees memory.
+ * - While `passed` is at least half of `bytesMax`, no PUBLISH passes. Frames that wait are freed
+ *   with their connection, and what the process keeps is not, so clients that reconnect again and
+ *   again cannot accumulate it.
+ * - While nearly all of the sum is `partial`, the connection whose frame has been partial for
+ *   longest is ended: the rest of that frame would never be read, and nothing else frees memory.
  *
  * So reading always resumes, whatever clients do, as long as the engine finishes what it has. Node
  * may hold one more chunk for each connection that is not read from.
@@ -48,7 +48,9 @@ export interface HeldShare {
    * @param isNewFrame the partial frame is another one than at the last call
    */
   hold(partialBytes: number, waitingBytes: number, isNewFrame: boolean): void
-  /** @returns whether a PUBLISH of so many bytes passes; if not, `changed` is called to try again */
+  /**
+   * @returns whether a PUBLISH of so many bytes passes; if not, `changed` is called to try again
+   */
   pass(bytes: number): boolean
   /** The engine has a PUBLISH of so many bytes: it is held even if the connection closes. */
   dispatched(bytes: number): HeldPublish
@@ -71,8 +73,8 @@ export interface HeldPublish {
 }
 
 /**
- * The memory that a PUBLISH takes beside its bytes while the engine has it: its packet, its message,
- * promises and records. With it, many small messages are counted realistically.
+ * The memory that a PUBLISH takes beside its bytes while the engine has it: its packet, its
+ * message, promises and records. With it, many small messages are counted realistically.
  */
 export const messageOverheadBytes = 2 * 1024
 
@@ -177,7 +179,9 @@ function createTurns() {
   }
 }
 
-/** Reading resumes below this share of `bytesMax`, so that the next chunk does not stop it again. */
+/**
+ * Reading resumes below this share of `bytesMax`, so that the next chunk does not stop it again.
+ */
 const resumeShare = 7 / 8
 
 interface Sum {

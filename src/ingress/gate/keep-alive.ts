@@ -28,7 +28,8 @@ export function createKeepAlive(clock: Clock, events: KeepAliveEvents): KeepAliv
 
   function look(keepAliveMs: number): void {
     if (events.isWaiting()) {
-      // Twice in each keepalive, because clients give up when a PINGREQ has no answer for half of it.
+      // Twice in each keepalive, because clients give up when a PINGREQ has no answer for half of
+      // it.
       keepAlive.heardAtMs = clock.monotonicMs()
       events.ping()
     }

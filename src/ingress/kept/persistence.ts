@@ -5,42 +5,43 @@ import type { ReceivedIds } from './received-ids.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 
 /**
- * What Aedes remembers beyond a connection, in memory. Each fact is kept once:
+ * What Aedes stores beyond a connection, in memory. Each fact has one owner:
  *
- * - Whether a client has a session is for `sessions.ts` to say. What is kept for it here begins and
- *   ends with the session.
- * - Its subscriptions are in Aedes' own store.
- * - QoS 2 handshakes of publishers are in the `ReceivedIds` of the session, or of the connection.
- * - The queues of subscribers, which have no bound in Aedes' store, are ours.
- * - Retained messages are ours too, and `retained-delivery.ts` stores and sends them.
- * - A will is known to its connection alone. Aedes would publish a stored one, of a client that is
- *   connected, when the time of day is put forward between two of its heartbeats.
+ * - `sessions.ts` decides whether a client has a session. What is stored for the client here begins
+ *   and ends with its session.
+ * - Aedes' own store holds the subscriptions.
+ * - The `ReceivedIds` of the session, or of the connection, hold the QoS 2 handshakes of
+ *   publishers.
+ * - `subscriber-queues.ts` holds the queues of subscribers, which Aedes' store does not bound.
+ * - `retained-delivery.ts` stores and sends retained messages.
+ * - A will is stored only in its connection. Aedes would publish a stored will of a connected
+ *   client if the time of day were set forward between two of its heartbeats.
  */
 interface Persistence {
   /** For Aedes' option `persistence`. */
   readonly store: object
   /** The filters that sessions are subscribed to, by client id, of absent clients too. */
   readonly storedFilters: ReadonlyMap<string, ReadonlySet<string>>
-  /** Forgets the session of a client that is not connected. */
+  /** Removes the session of a client that is not connected. */
   forget(clientId: string): void
-  /** Takes one filter out of the session of a client. */
+  /** Removes one filter from the session of a client. */
   readonly forgetSubscription: (client: Client, filter: string) => void
 }
 
 interface PersistenceDependencies {
   readonly queues: SubscriberQueues
-  /** Of `sessions.ts`. */
+  /** `has` of `sessions.ts`. */
   readonly hasSession: (clientId: string) => boolean
   /**
-   * Whether the session of this client keeps the filter: it is not over, and the filter was granted.
-   * Aedes hands on those that were refused too.
+   * Whether the session of this client stores the filter: it is not over, and the filter was
+   * granted. Aedes passes refused filters, too.
    */
   readonly keepsFilter: (client: Client, filter: string) => boolean
   /** The handshakes of the client's session or connection. */
   readonly receivedOf: (client: Client) => ReceivedIds | undefined
-  /** Whether the client may get messages of this topic; one that is absent is asked about later. */
+  /** Whether the client may get messages of this topic; for an absent client, decided later. */
   readonly mayReceive: (clientId: string, topic: string) => boolean
-  /** A message was not kept, for so many subscribers. */
+  /** A message was not queued for `count` subscribers. */
   readonly notKept: (count: number) => void
 }
 
@@ -56,7 +57,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     // Two filters of one client may match, and it gets the message once for each of them.
     const { topic } = packet as PublishPacket
     const clientIds = subscriptions.map(({ clientId }) => clientId)
-    // What is never forwarded would fill the queue. A session may have ended since it was looked up.
+    // Messages that are never forwarded would fill the queue. A session may have ended meanwhile.
     const receivers = clientIds.filter(
       (clientId) => dependencies.hasSession(clientId) && dependencies.mayReceive(clientId, topic),
     )
@@ -88,7 +89,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     outgoingEnqueue: (subscription: { readonly clientId: string }, packet: StoredPacket) =>
       enqueue([subscription], packet),
     outgoingEnqueueCombi: enqueue,
-    // A packet that was not kept is sent all the same, so that is no error here.
+    // A packet that was not queued is sent nevertheless, so that is no error here.
     async outgoingUpdate(client: Client, packet: StoredPacket) {
       queues.update(client.id, packet)
     },
@@ -109,7 +110,9 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
 // Aedes insists on promises.
 const nothing = async () => undefined
 
-/** QoS 2: Aedes asks of a PUBLISH whether it is a duplicate, and of a PUBREL whether it knows it. */
+/**
+ * For QoS 2, Aedes asks whether a PUBLISH is a duplicate, and whether the id of a PUBREL is open.
+ */
 function createHandshakes({ receivedOf }: PersistenceDependencies) {
   return {
     async incomingGetPacket(client: Client, packet: PublishPacket | PubrelPacket) {
@@ -127,14 +130,14 @@ function createHandshakes({ receivedOf }: PersistenceDependencies) {
     async incomingDelPacket(client: Client, { messageId = 0 }: PubrelPacket) {
       receivedOf(client)?.release(messageId)
     },
-    // They go with the session or the connection that they are of.
+    // The handshakes end with their session or connection.
     cleanIncoming: nothing,
   }
 }
 
 /**
- * Stands among the filters of a session that has none. Aedes takes a session without filters for
- * none at all; see `grantSubscription` for how it is left out again.
+ * Stands for the filters of a session that has none, because Aedes reports a session without
+ * filters as absent. `grantSubscription` leaves it out again.
  */
 export const sessionMarker: Subscription = Object.freeze({ topic: 'session', qos: 0 })
 
@@ -158,7 +161,7 @@ function createSubscriptions(
       if (known?.size === 0) filtersOf.delete(client.id)
       return memory.removeSubscriptions(client, filters)
     },
-    /** Asked once, for the CONNACK: "session present" is whether there are any. */
+    /** Called once for a CONNACK: "session present" is true if there are any. */
     async subscriptionsByClient(client: Client) {
       // Before anything can change: the connection has resumed its session in this turn.
       if (!hasSession(client.id)) return []
@@ -167,8 +170,8 @@ function createSubscriptions(
     },
     subscriptionsByTopic: (topic: string) => memory.subscriptionsByTopic(topic),
     countOffline: () => memory.countOffline(),
-    // Aedes asks for it before a connection with a clean session is accepted, which may not come to
-    // pass; the session ends when it is.
+    // Aedes calls it before a connection with a clean session is accepted, which may still be
+    // refused; the session ends when the connection is accepted.
     cleanSubscriptions: nothing,
   }
   function clean(client: Client): void {

@@ -5,13 +5,14 @@ import type { MessageSender } from '../../message.ts'
 
 /**
  * The QoS 2 messages of a session whose handshake is open: their PUBLISH came, and no PUBREL yet.
- * A message that is sent again, also on a later connection, is ingested and distributed once,
- * [MQTT-4.3.3-2]. This is the only record of these packet ids: Aedes asks it too, through
- * `persistence.ts`, because it would ask a store of its own only after the hook that ingests.
+ * A message that is sent again, even on a later connection, is ingested and distributed once,
+ * [MQTT-4.3.3-2]. This is the only record of these packet ids. Aedes uses it too, through
+ * `persistence.ts`, because it would look into its own store only after the hook that ingests.
  *
- * Clients that are restarted without their state count packet ids from 1 again, and send another
- * message under an id whose handshake is open. Answered as a duplicate it would be acknowledged and
- * lost, so a message with another topic or payload takes the place of the one before it.
+ * A client that restarts without its state counts packet ids from 1 again, and may send another
+ * message under an id whose handshake is open. If that were answered as a duplicate, the message
+ * would be acknowledged and lost, so a message with another topic or payload replaces the one
+ * before it.
  */
 export interface ReceivedIds {
   /**
@@ -35,7 +36,7 @@ export interface ReceivedIds {
   release(packetId: number): void
 }
 
-/** Handshakes that one connection may have open at a time; Aedes ends one that has more. */
+/** Handshakes that one connection may have open; Aedes ends a connection that has more. */
 export const openHandshakesMax = 1_000
 
 /**

@@ -5,11 +5,11 @@ import { subscriptionMatches } from '../../topics/topic-filter.ts'
 /** The last message of each topic that was published with the retain flag, [MQTT-3.3.1-5]. */
 export interface RetainedMessages {
   /**
-   * Keeps the message in place of the one before; one without payload clears its topic,
-   * [MQTT-3.3.1-10]. A message that would go over a bound is not kept, and neither is the one
-   * that it replaces: an outdated value is worse than none.
+   * Stores the message in place of the one before. A message without payload clears its topic,
+   * [MQTT-3.3.1-10]. A message that would exceed a limit is not stored, and the one that it
+   * replaces is removed: an outdated value is worse than none.
    *
-   * @returns whether it is kept or cleared as asked
+   * @returns false if the message would exceed a limit
    */
   store(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos'>): boolean
   get(topic: string): RetainedMessage | undefined
@@ -19,8 +19,8 @@ export interface RetainedMessages {
     readonly max: number
   }): readonly RetainedMessage[]
   /**
-   * What is kept at this moment and matches one of the filters: each topic comes once, and what is
-   * stored later does not come. A message that is replaced before
+   * The messages that are stored at this moment and match one of the filters: each topic comes
+   * once, and messages that are stored later do not come. A message that is replaced before
    * `next` has come to it is given to `removed`, every other one is returned by `next`.
    */
   snapshot(
@@ -30,11 +30,11 @@ export interface RetainedMessages {
   readonly count: number
 }
 
-/** A position among the kept messages, and no copy of them: many may be read at a time. */
+/** A position among the stored messages, and no copy of them, so many may be read at a time. */
 interface RetainedSnapshot {
   /** @returns undefined when there are no more; then the snapshot is closed */
   next(): RetainedMessage | undefined
-  /** Nothing more is wanted. To be called where `next` is not called to the end. */
+  /** Ends the snapshot. Has to be called unless `next` has returned undefined. */
   close(): void
 }
 
@@ -48,22 +48,22 @@ export interface RetainedMessage {
 
 interface RetainedLimits {
   readonly retainedMax: number
-  /** Of topics and payloads together. */
+  /** Bytes of topics and payloads together. */
   readonly retainedBytesMax: number
 }
 
 interface Kept {
   readonly message: RetainedMessage
-  /** Its number in the order of storing, from 1 on. */
+  /** The number of the message in the order of storing, from 1 on. */
   readonly sequence: number
 }
 
 type OnRemoved = (kept: Kept) => void
 
 export function createRetainedMessages(clock: Clock, limits: RetainedLimits): RetainedMessages {
-  /** In the order of `sequence`: what is stored anew takes its place at the end. */
+  /** In the order of `sequence`: a message that is stored again moves to the end. */
   const kept = new Map<string, Kept>()
-  /** Of the snapshots that are being read. */
+  /** The snapshots that are being read. */
   const snapshots = new Set<OnRemoved>()
   let bytes = 0
   let sequence = 0
@@ -109,7 +109,7 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
   }
 }
 
-/** @param entries the store's own, so what is removed or stored meanwhile is seen here */
+/** @param store its `entries` are live: they reflect messages that are removed or stored later */
 function createSnapshot(
   store: { snapshots: Set<OnRemoved>; entries: Iterator<Kept>; end: number },
   filters: readonly string[],

@@ -3,18 +3,18 @@ import { createReceivedIds } from './received-ids.ts'
 import type { ReceivedIds } from './received-ids.ts'
 
 /**
- * The sessions that outlive their connections (clean session 0), and when those of absent clients
- * end: after `sessionExpiryMs`, or when more than `sessionsMax` are absent, the longest absent first.
- * Sessions of connected clients are bounded by the connections.
+ * The sessions that outlive their connections (clean session 0). The session of an absent client
+ * ends after `sessionExpiryMs`, or when more than `sessionsMax` are absent, the longest absent
+ * first. The limits of connections bound the sessions of connected clients.
  */
 export interface Sessions {
-  /** Whether anything is kept for this client: "session present" of its CONNACK, [MQTT-3.2.2-2]. */
+  /** Whether the client has a session: "session present" of its CONNACK, [MQTT-3.2.2-2]. */
   readonly has: (clientId: string) => boolean
-  /** Gives a connection the session of its client, if there is one. */
+  /** Returns the session of a client that connects, if there is one. */
   resume(clientId: string): Session | undefined
-  /** The same with a new session, in place of any that there is. */
+  /** Begins a new session for a client that connects; an earlier one ends. */
   begin(clientId: string): Session
-  /** The client asked for a clean session: what was kept for it is gone, [MQTT-3.1.2-6]. */
+  /** The client asked for a clean session: ends its session, [MQTT-3.1.2-6]. */
   discard(clientId: string): void
   readonly absentCount: number
   /** No session ends any more. */
@@ -23,15 +23,17 @@ export interface Sessions {
 
 export interface Session {
   readonly received: ReceivedIds
-  /** Nothing is kept for it any more: it was discarded. */
+  /** The session was discarded, so nothing is stored for it any more. */
   readonly isOver: boolean
-  /** To be called once, when the connection has gone. Without effect while another one has it. */
+  /**
+   * Has to be called once, when the connection is gone. The session may have another connection.
+   */
   connectionGone(): void
 }
 
 interface SessionsDependencies {
   readonly clock: Clock
-  /** A session ended: what is kept for it elsewhere is to go too. */
+  /** A session ended: everything stored for it elsewhere has to be removed, too. */
   readonly ended: (clientId: string) => void
 }
 
@@ -42,7 +44,7 @@ interface SessionLimits {
 
 interface Kept {
   readonly received: ReceivedIds
-  /** Those that have it: two while one takes it over. */
+  /** The connections that have it: two while one takes over from the other. */
   connections: number
 }
 
@@ -51,7 +53,7 @@ export function createSessions(
   limits: SessionLimits,
 ): Sessions {
   const sessions = new Map<string, Kept>()
-  /** Client id -> when the session ends; in this order, because each is absent as long. */
+  /** Client id -> when its session ends; in this order, because all may be absent equally long. */
   const absent = new Map<string, number>()
   let cancel: (() => void) | undefined
 

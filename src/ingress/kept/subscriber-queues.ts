@@ -4,41 +4,41 @@ import type MemoryPersistence from 'aedes-persistence/asyncPersistence.js'
 export type StoredPacket = Parameters<MemoryPersistence['outgoingUpdate']>[1]
 
 /**
- * The messages of QoS 1 and 2 that a session still owes its subscriber: those that came while it was
- * away, and those that were sent and have no answer yet.
+ * The messages of QoS 1 and 2 that a session still owes its subscriber: messages that came while
+ * the subscriber was absent, and messages that were sent and are not acknowledged yet.
  *
- * A full queue takes no more, so that what is dropped is the newest: what a subscriber gets is then
- * without gaps up to a point, and no handshake that is under way loses its message. One that is connected gets
- * a dropped message all the same; it is only not sent again.
+ * A full queue drops the newest message, so that the subscriber gets a sequence without gaps up to
+ * a point, and no open handshake loses its message. A connected subscriber still gets a dropped
+ * message once, but it is not sent again.
  *
- * A packet is known by the broker's counter from the start, and by its packet id once it was sent.
+ * A packet is identified by the broker's counter, and also by its packet id once it was sent.
  */
 export interface SubscriberQueues {
-  /** @returns for how many of the clients it was not kept */
+  /** @returns for how many of the clients the packet was not queued */
   enqueue(clientIds: readonly string[], packet: StoredPacket): number
   /**
-   * The packet is being sent under this packet id, or its PUBREL is ([MQTT-4.3.3-1]). If another
-   * packet of the session has the id, the packet is given one that is free, [MQTT-2.3.1-4]: Aedes
-   * counts them for each connection anew and knows nothing of those of earlier ones.
+   * The packet, or its PUBREL ([MQTT-4.3.3-1]), is being sent under this packet id. If another
+   * packet of the session has the id, the packet gets a free one, [MQTT-2.3.1-4]: Aedes numbers
+   * packets anew for each connection and does not know the ids of earlier ones.
    */
   update(clientId: string, packet: StoredPacket): void
-  /** PUBACK or PUBCOMP came. @returns the packet, where it was kept */
+  /** PUBACK or PUBCOMP came. @returns the packet, if it was queued */
   acknowledge(clientId: string, messageId: number): StoredPacket | undefined
-  /** All that is owed, oldest first. What was sent before is a duplicate, [MQTT-3.3.1-1]. */
+  /** All queued packets, oldest first. Those sent before are marked duplicate, [MQTT-3.3.1-1]. */
   list(clientId: string): readonly StoredPacket[]
   forget(clientId: string): void
   readonly bytes: number
 }
 
 interface SubscriberQueueLimits {
-  /** Messages that a session keeps for its subscriber. */
+  /** Messages in the queue of one session. */
   readonly queuedMax: number
-  /** Bytes of the queues of all sessions together. */
+  /** Bytes in the queues of all sessions together. */
   readonly queuedBytesMax: number
 }
 
 interface Queue {
-  /** By the broker's counter, in the order of arrival. */
+  /** The broker's counter -> packet, in the order of arrival. */
   readonly packets: Map<number, StoredPacket>
   readonly counters: Map<number, number>
 }
@@ -78,7 +78,7 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
         const queue = queueOf(clientId)
         const isOver = bytes + bytesOf(kept) > limits.queuedBytesMax
         if (isOver || queue.packets.size >= limits.queuedMax) notKept++
-        // Each its own: the packet id differs.
+        // A copy for each client, because their packet ids differ.
         else keep(queue, packet.brokerCounter, { ...kept })
       }
       return notKept
@@ -128,15 +128,15 @@ function freeId(taken: ReadonlyMap<number, unknown>, wanted: number): number {
   return id
 }
 
-/** What a kept packet costs beside its payload, roughly. */
+/** Approximate memory of a queued packet beside its topic and payload. */
 const packetBytes = 200
 
 const bytesOf = (packet: StoredPacket): number =>
   packetBytes + (packet.cmd === 'publish' ? packet.payload.length + packet.topic.length : 0)
 
 /**
- * With a payload of its own: the packet's may be a view of a larger buffer. RETAIN is 0 for a
- * subscription that stood when the message was published, [MQTT-3.3.1-9].
+ * Copies a packet with its payload, which may be a view of a larger buffer. RETAIN is 0 for a
+ * subscription that existed when the message was published, [MQTT-3.3.1-9].
  */
 function detach(packet: StoredPacket): StoredPacket {
   if (packet.cmd !== 'publish') return { ...packet }

@@ -29,7 +29,7 @@ describe('the memory of WebSockets', () => {
     expect(await entrances.heldBytes()).toBe(0)
   })
 
-  test('has its bound: the frame that is longest under way goes', async () => {
+  test('partial frames are bounded: the oldest one ends its connection', async () => {
     const heldBytesMax = 400_000
     const entrances = await startEntrances({ certificates, options: { heldBytesMax } })
     const sockets = await Promise.all(Array.from({ length: 10 }, () => openBytes(entrances)))

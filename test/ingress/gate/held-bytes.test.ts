@@ -141,7 +141,7 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
-  test('frames that do not become whole cannot stop everybody: the longest under way goes', () => {
+  test('partial frames cannot block all clients: the oldest one ends its connection', () => {
     const { told, join } = createHouse()
     const slow = Array.from({ length: 10 }, (_, index) => join(`slow ${index}`))
     for (const share of slow) share.hold(100 * kiB, 0, true)
