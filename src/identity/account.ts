@@ -6,25 +6,26 @@ import { invalidFile, readSecretFile, writeSecretFile } from '../storage/secret-
 
 /**
  * The AWS account of the engine's resources: twelve digits in ARNs, which policies name.
- * The first of these that is there says which it is:
+ * The id is taken from the first of these sources that has one:
  *
- *   1. `fixed`: what the configuration sets; nobody is asked then
- *   2. `ask`: STS. It is asked at once, and again until it has answered
- *   3. the file, mode 600, `{"accountId": "..."}`: what STS answered last, at any run
+ *   1. `fixed`: the configuration; STS is not called then
+ *   2. `ask`: STS, called at once, and again until it answers
+ *   3. the file, mode 600, `{"accountId": "..."}`: the last answer of STS, of any run
  *
  * Invariants:
- * - There is no stand-in: an account that is not known is undefined, and what depends on it waits
- *   (`settled`) or counts as far as it forbids (policy.ts).
- * - The file is written by the process that holds the lock of the data folder, and by no other.
+ * - There is no placeholder: an unknown account is undefined. Work that depends on it waits
+ *   (`settled`), and policies that depend on it only deny (policy.ts).
+ * - Only the process that holds the lock of the data folder writes the file.
  */
 export interface Account {
-  /** Undefined while nobody has said which it is. */
+  /** Undefined while the account is not known. */
   id(): string | undefined
   /**
-   * Waits for the first answer; then, while the account is not known, for as long as it is needed.
+   * Waits for the first answer of STS; then, while the account is not known, as long as it is
+   * needed.
    *
-   * @param options.isNeeded asked now and again: what needed the account may have changed
-   * @param options.onWait told once, when there is something to wait for
+   * @param options.isNeeded called repeatedly, because the need for the account may end
+   * @param options.onWait called once, when waiting begins
    * @returns rejects with an AbortError when the signal aborts
    */
   settled(options: {
@@ -32,34 +33,34 @@ export interface Account {
     readonly onWait: () => void
     readonly signal: AbortSignal
   }): Promise<void>
-  /** Nobody is asked any more. */
+  /** Stops calling STS. */
   close(): void
 }
 
 interface AccountDependencies {
-  /** The account of the caller, as STS says (`GetCallerIdentity`). */
+  /** Asks STS for the account of the caller (`GetCallerIdentity`). */
   readonly ask: () => Promise<string>
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** From 0 up to, and not, 1. Default: `Math.random`. */
+  /** A number from 0 (inclusive) to 1 (exclusive). Default: `Math.random`. */
   readonly random?: (() => number) | undefined
 }
 
 interface AccountOptions {
-  /** Where the account that STS named last is kept. */
+  /** The file that stores the last answer of STS. */
   readonly file: string
   readonly fixed?: string | undefined
 }
 
 export const accountFileName = 'account.json'
 const accountForm = /^\d{12}$/
-/** Of one question: also the SDK's search for credentials must come to an end. */
+/** For one call, including the SDK's search for credentials. */
 const askTimeoutMs = 20_000
-/** Doubled with each failure up to the second, and drawn from the upper half of that. */
+/** The delay doubles with each failure from `first` to `max`, with jitter in its upper half. */
 const askDelayMs = { first: 1_000, max: 30_000 }
 const neededIntervalMs = 1_000
 
-/** Never rejects: a file that cannot be used is logged, and counts as unknown. */
+/** Never rejects: an invalid file is logged, and ignored. */
 export async function openAccount(
   dependencies: AccountDependencies,
   { file, fixed }: AccountOptions,
@@ -75,7 +76,7 @@ export async function openAccount(
     known = answer
     if (before === answer) return
     if (before !== undefined) {
-      logger.warn({ accountId: answer, before }, 'STS names another account than before')
+      logger.warn({ accountId: answer, before }, 'STS returned another account than before')
     }
     await keep(file, answer, logger)
   }
@@ -89,12 +90,12 @@ export async function openAccount(
     logger.warn(
       { reason, accountId: known },
       known === undefined
-        ? 'STS does not say which account this is: it is asked again; or set SLUICE_ACCOUNT_ID'
-        : 'STS does not say which account this is: it is asked again; the last known one holds',
+        ? 'STS does not return the account; it is called again, or set SLUICE_ACCOUNT_ID'
+        : 'STS does not return the account; it is called again, and the last known account is used',
     )
   }
 
-  /** @returns whether it was answered */
+  /** @returns whether STS answered */
   async function askOnce(): Promise<boolean> {
     try {
       await tell(checked(await withinTime(dependencies, closing.signal)))
@@ -114,7 +115,7 @@ export async function openAccount(
       delayMs = Math.min(2 * delayMs, askDelayMs.max)
       if (closing.signal.aborted) return
       isAnswered = await askOnce()
-      if (isAnswered) logger.info({ accountId: known }, 'STS says which account this is')
+      if (isAnswered) logger.info({ accountId: known }, 'STS returned the account')
     }
   }
   void askAgain()
@@ -163,7 +164,7 @@ async function keep(
   try {
     await writeSecretFile(file, `${JSON.stringify({ accountId })}\n`)
   } catch (thrown) {
-    const text = 'the account cannot be kept for the next start'
+    const text = 'the account cannot be stored for the next start'
     logger.error({ file, problem: messageOf(thrown) }, text)
   }
 }
@@ -176,7 +177,7 @@ async function recall(
     const content = await readSecretFile(file)
     return content && parseAccount(file, content.text)
   } catch (thrown) {
-    const text = 'the account of the last start cannot be read; STS has to say which it is'
+    const text = 'the stored account cannot be read; only STS can provide it now'
     logger.error({ file, problem: messageOf(thrown) }, text)
     return undefined
   }

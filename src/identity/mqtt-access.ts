@@ -14,44 +14,44 @@ import type { PolicyTarget } from './policies/policy-targets.ts'
 import type { ResourceOwner } from './policies/resource-arn.ts'
 
 /**
- * Who may connect over MQTT. The first of these that a connection has says who it is, and the others
- * are not looked at:
+ * Decides who may connect over MQTT. A connection is identified by the first of these that it has,
+ * and the others are ignored:
  *
  *   1. the client certificate that TLS verified
  *   2. the access key that signed the URL of a WebSocket
  *   3. user name and password
- *   4. nothing: anonymous, where that is allowed
+ *   4. none of them: the client is anonymous, if that is allowed
  *
- * So a device of AWS, which sends statistics of its SDK as a user name beside its certificate or its
- * signature, is let in by what it can prove. A wrong password never falls back to anonymous.
+ * So a device with AWS's SDK, which sends statistics of the SDK as its user name, is identified by
+ * its certificate or signature. A wrong password never falls back to anonymous.
  *
- * What the connection may do is for the policies of the folder to say; for an access key it is the key's
- * own policy, as on AWS. Both are looked at as they are at the time of asking.
+ * The policies of the folder decide what the connection may do; for an access key its own policy
+ * decides, as on AWS. Both may change while the connection is open.
  */
 export interface MqttAccess extends Access {
-  /** Whether what a policy of the folder says may depend on which account this is. */
+  /** Whether a decision of the folder's policies may depend on the id of the account. */
   namesAccount(): boolean
-  /** What the files say is not followed any more. */
+  /** Stops following the files. */
   close(): void
 }
 
 interface MqttAccessDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: Clock
-  /** Told of files that cannot be read. */
+  /** Is notified of files that cannot be read. */
   readonly faults?: FileFaults | undefined
 }
 
 export interface MqttAccessOptions {
-  /** Absent: nobody has a password. */
+  /** Absent: there are no passwords. */
   readonly passwordFile?: string | undefined
-  /** It need not be there: then everyone who may connect may do everything. */
+  /** The folder may be missing: then every client that may connect may do everything. */
   readonly policiesDir: string
-  /** Whether clients that say nothing of themselves are let in, by the way that they come. */
+  /** Whether anonymous clients are admitted, for each transport. */
   readonly anonymous: Readonly<Record<Peer['transport'], boolean>>
-  /** What the resources of policies belong to. */
+  /** The owner of the resources in policies. */
   readonly owner: ResourceOwner
-  /** Those that may sign the URL of a WebSocket. The caller closes them. */
+  /** The keys that may sign the URL of a WebSocket. The caller closes them. */
   readonly accessKeys?: Pick<AccessKeys, 'find'> | undefined
 }
 
@@ -105,15 +105,15 @@ function reportPolicies(
 ): void {
   const policies = folder.policies.current
   if (policies === undefined) {
-    logger.info({ policiesDir }, 'no MQTT policies are enforced: the folder is not there')
+    logger.info({ policiesDir }, 'no MQTT policies are enforced: the folder does not exist')
   } else if (policies.count === 0) {
-    logger.warn({ policiesDir }, 'the folder of MQTT policies is empty: nobody may do anything')
+    logger.warn({ policiesDir }, 'the folder of MQTT policies is empty: no client may do anything')
   } else {
     logger.info({ policiesDir, policies: policies.count }, 'MQTT policies are enforced')
   }
 }
 
-/** Who somebody is, and what holds for him. */
+/** An identified client and its policy. */
 type Identity = Pick<PermissionsOptions, 'principal' | 'policyNow'>
 type Refusal = Exclude<Admission, { readonly outcome: 'admitted' }>
 
@@ -134,7 +134,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
 
   function byAccessKey(accessKeyId: string): Identity | Refusal {
     if (!accessKeys?.find(accessKeyId)) {
-      return refused('notAuthorized', 'the access key that signed the URL is not there any more')
+      return refused('notAuthorized', 'the access key that signed the URL was removed')
     }
     return {
       principal: accessKeyId,
@@ -150,7 +150,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
     if (!passwords) {
       return isOpen(peer) ? anybody : refused('badCredentials', 'there is no password file')
     }
-    // One that is too long to be anybody's is counted as a failure, and not kept.
+    // A name that is too long for any user counts as a failure, and is not stored.
     const known = user.length <= userUnitsMax ? user : ''
     const outcome = await passwords.check({
       user: known,
@@ -169,12 +169,12 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
     if (username !== undefined && password) {
       return byPassword(peer, username, { password, gone: login.gone })
     }
-    // AWS's SDKs send `?SDK=...`; anyone else who says who he is has to prove it.
+    // AWS's SDKs send `?SDK=...`; every other client that gives a user name has to prove it.
     if (passwords && username && !username.startsWith('?')) {
-      return refused('badCredentials', 'it gave a user name and no password')
+      return refused('badCredentials', 'the client gave a user name and no password')
     }
     if (isOpen(peer)) return anybody
-    return refused('notAuthorized', 'it gave no certificate, signature or password')
+    return refused('notAuthorized', 'the client gave no certificate, signature or password')
   }
 }
 
@@ -185,7 +185,7 @@ const nothing = combinePolicies([])
 function variablesOf({ certificate }: Peer, { clientId }: Login): PermissionsOptions['variables'] {
   return {
     'iot:ClientId': clientId,
-    // There is no registry of things: a client is the thing of its name.
+    // There is no registry of things: the client id is taken as the name of the thing.
     'iot:Connection.Thing.ThingName': clientId,
     'iot:Certificate.Subject.CommonName': certificate?.commonName,
   }

@@ -1,4 +1,4 @@
-/** What the `Authorization` header of a signed request says, with the time of its signing. */
+/** The content of the `Authorization` header of a signed request, with the time of signing. */
 export interface Authorization {
   readonly accessKeyId: string
   readonly scope: {
@@ -9,9 +9,9 @@ export interface Authorization {
   }
   /** In lower case. */
   readonly signedHeaders: ReadonlySet<string>
-  /** 64 hexadecimal digits, unless somebody made it up. */
+  /** As sent: not checked to be 64 hexadecimal digits. */
   readonly signature: string
-  /** As it was sent: `20260101T000000Z`. */
+  /** As sent: `20260101T000000Z`. */
   readonly signedAt: string
   /** The same in epoch milliseconds. */
   readonly signedMs: number
@@ -66,7 +66,7 @@ export function parseAuthorization(
 
 const scopeEnd = 'aws4_request'
 
-/** The parameters by name; none of a header that is of another scheme. */
+/** The parameters by name; empty for a header of another scheme. */
 function parametersOf(authorization: string): ReadonlyMap<string, string> {
   const [scheme, ...rest] = authorization.trim().split(/\s+/)
   if (scheme !== algorithm) return new Map()

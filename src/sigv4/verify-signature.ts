@@ -6,59 +6,59 @@ import type { Authorization } from './authorization.ts'
 
 /**
  * Verifies AWS Signature Version 4 in the `Authorization` header (IAM User Guide, "AWS Signature
- * Version 4 for API requests"): what the caller sent is signed again, by the library that AWS's
- * own clients sign with, and the two signatures are compared.
+ * Version 4 for API requests"): the request is signed again, by the library that AWS's own clients
+ * use, and the two signatures are compared.
  *
  * Invariants:
- * - path, query and body are those of the wire: what was decoded once can no longer be verified;
- * - a path has no empty or dot segments, which signatures leave out;
+ * - path, query and body are verified as received: once decoded they could not be verified;
+ * - a path has no empty or dot segments, which signatures do not cover;
  * - `host` (`:authority` will do in HTTP/2) and every `x-amz-*` header that is present must be
- *   signed, and `x-amz-content-sha256` must be the hash of the body that came, so that nothing of
- *   the request can be exchanged;
- * - a comparison with a secret takes the same time wherever the two differ.
+ *   signed, and `x-amz-content-sha256` must be the hash of the body, so that no part of the request
+ *   can be replaced;
+ * - comparisons with secrets take constant time.
  *
  * Signatures in the query (presigned URLs) and unsigned or streamed payloads are refused.
  */
 export interface SignedRequest {
   readonly method: string
-  /** Path and query exactly as they came. */
+  /** Path and query exactly as received. */
   readonly target: string
-  /** Names in lower case; of HTTP/2, `:authority` stands in for `host`. */
+  /** Names in lower case; in HTTP/2, `:authority` replaces `host`. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: Uint8Array
 }
 
 export interface SignatureRules {
-  /** The name that the service signs by: `kinesis`, `sts`, `iot`, `iotdata`. */
+  /** The signing name of the service: `kinesis`, `sts`, `iot`, `iotdata`. */
   readonly service: string
-  /** What the credential scope may name. */
+  /** The regions that the credential scope may name. */
   readonly regions: readonly string[]
   /** Epoch milliseconds. */
   readonly nowMs: number
-  /** The secret of an access key id; undefined for one that nobody has. */
+  /** @returns the key of an access key id; undefined for an unknown one */
   findKey(accessKeyId: string): SigningKey | undefined
 }
 
 export interface SigningKey {
   readonly secretAccessKey: string
-  /** Of the keys of a session: the request must carry it, and no other may. */
+  /** The token of temporary credentials: the request must carry exactly this one. */
   readonly sessionToken?: string | undefined
-  /** Epoch milliseconds; absent: never. */
+  /** Epoch milliseconds; absent: the key does not expire. */
   readonly expiresMs?: number | undefined
 }
 
-/** Services name these reasons differently: each maps them to its own codes. */
+/** Services name these reasons differently, so each maps them to its own error codes. */
 export type RefusalReason =
-  /** It is not signed at all. */
+  /** The request is not signed. */
   | 'missing'
   /** The `Authorization` header cannot be read, or lacks a part. */
   | 'incomplete'
-  /** The access key id, or the session token with it, is not known. */
+  /** The access key id is unknown, or the session token does not belong to it. */
   | 'unknownKey'
   | 'expiredToken'
-  /** Signed more than five minutes ago, or ahead. */
+  /** The time of signing is more than five minutes off. */
   | 'skewed'
-  /** Signed with another secret, for another scope, or not as it came. */
+  /** Signed with another secret or for another scope, or changed on the way. */
   | 'mismatch'
 
 export type Verification =
@@ -81,7 +81,7 @@ export async function verifySignature(
     refuseSkew(parsed, rules.nowMs) ??
     refuseUnsigned(parsed, request)
   if (refusal) return refusal
-  // `refuseKey` refuses a key that is not there: this only tells the compiler.
+  // `refuseKey` has refused an unknown key: this check is for the compiler.
   const expected = key && (await signatureOf(request, parsed, key.secretAccessKey))
   if (expected === undefined || !isSame(expected, parsed.signature)) {
     return refused('mismatch', mismatchMessage)
@@ -147,10 +147,10 @@ function refuseSkew({ signedAt, signedMs }: Authorization, nowMs: number) {
 
 const vanishingSegment = /\/\.{0,2}(?=\/)|\/\.{1,2}$/
 
-/** What could be exchanged on the way although the signature holds. */
+/** Refuses parts that could be changed on the way without invalidating the signature. */
 function refuseUnsigned(given: Authorization, request: SignedRequest): Verification | undefined {
   const { headers, target } = request
-  // Signers leave these out of what they sign, so that they could be added on the way.
+  // Signers do not sign these segments, so they could be added on the way.
   if (vanishingSegment.test(target.split('?', 1)[0] ?? '')) {
     return refused('mismatch', 'The path has empty or dot segments, which no signature covers.')
   }
@@ -171,7 +171,7 @@ function refuseUnsigned(given: Authorization, request: SignedRequest): Verificat
   return refused('mismatch', 'x-amz-content-sha256 is not the SHA-256 of the body, in hexadecimal.')
 }
 
-/** Signs the request again; gives the signature in hexadecimal. */
+/** Signs the request again. @returns the signature in hexadecimal */
 async function signatureOf(
   request: SignedRequest,
   given: Authorization,
@@ -220,8 +220,8 @@ function signedHeadersOf(
 }
 
 /**
- * The query of a target, decoded once; undefined for one that cannot be. A plus sign is a plus
- * sign here: a blank is `%20` in a signature.
+ * The query of a target, decoded once; undefined if it cannot be decoded. A plus sign is literal:
+ * signatures encode a space as `%20`.
  */
 function queryOf(target: string): Record<string, string[]> | undefined {
   const start = target.indexOf('?')
@@ -236,7 +236,7 @@ function queryOf(target: string): Record<string, string[]> | undefined {
   } catch {
     return undefined
   }
-  // The signer leaves these out of what it signs: they could be added on the way.
+  // The signer does not sign these, so they could be added on the way.
   if ([...query.keys()].some((key) => /^(?:x-amz-signature|__proto__)$/i.test(key)))
     return undefined
   return Object.fromEntries(query)
@@ -253,7 +253,7 @@ const compactTime = (ms: number) => new Date(ms).toISOString().replace(/[-:]|\.\
 
 const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-/** Compares texts of any length in a time that does not tell where they differ. */
+/** Compares texts of any length in constant time. */
 function isSame(expected: string, given: string): boolean {
   return timingSafeEqual(
     createHash('sha256').update(expected).digest(),
@@ -264,7 +264,7 @@ function isSame(expected: string, given: string): boolean {
 type Sha256Constructor = SignatureV4CryptoInit['sha256']
 type Secret = ConstructorParameters<Sha256Constructor>[0]
 
-/** node:crypto as the signer takes it: a class, because it makes its hashes by `new`. */
+/** node:crypto in the form that the signer needs: a class, because it creates hashes with `new`. */
 class NodeSha256 {
   readonly #hash
 

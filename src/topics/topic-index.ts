@@ -1,16 +1,15 @@
 /**
  * Which rules a topic concerns: a trie of the filters' levels.
  *
- * Each node stands for the levels on the way to it. Below it are the nodes of literal levels and
- * of `+`; it keeps the entries whose filter ends there, and those whose filter ends in `#` there.
- * Looking a topic up visits only nodes that can still match, whatever the number of rules, and no
- * more than there are nodes.
+ * Each node stands for the levels on the path to it. Its children are the nodes of literal levels
+ * and of `+`. A node holds the entries whose filter ends at it, and those whose filter ends in `#`
+ * below it. A lookup visits only nodes that can still match, independent of the number of rules.
  *
  * An entry is found exactly for the topics that `ruleFilterMatches` says its filter matches.
  */
 interface TopicIndex<Entry extends NamedEntry> {
   add(filter: string, entry: Entry): void
-  /** Takes away the entry of that name; does nothing when there is none. */
+  /** Removes the entry of that name, if there is one. */
   remove(filter: string, name: string): void
   /** The entries whose filter matches, in the order of their names. */
   readonly match: (topic: string) => readonly Entry[]
@@ -59,7 +58,7 @@ export function createTopicIndex<Entry extends NamedEntry>(): TopicIndex<Entry> 
     match(topic) {
       const found: Entry[] = []
       collect(root, topic.split('/'), 0, found)
-      // Maps keep the order of adding; the sort is by name, so that rules run in a known order.
+      // Maps keep insertion order; sorting by name makes the order of rules deterministic.
       return found.length < 2 ? found : found.toSorted(byName)
     },
   }
@@ -109,7 +108,10 @@ function childOf<Entry>(node: Node<Entry> | undefined, level: string): Node<Entr
   return level === '+' ? node?.anyLevel : node?.literal.get(level)
 }
 
-/** Cuts the nodes at the end of `path` that hold nothing any more; `levels[i]` leads to `path[i + 1]`. */
+/**
+ * Cuts the nodes at the end of `path` that hold nothing any more; `levels[i]` leads to `path[i +
+ * 1]`.
+ */
 function prune<Entry>(path: readonly Node<Entry>[], levels: readonly string[]): void {
   for (let depth = levels.length; depth > 0; depth -= 1) {
     const node = path[depth]

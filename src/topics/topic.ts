@@ -87,13 +87,13 @@ export function findTopicFault(
   return undefined
 }
 
-/** The same for a topic that is a string already. */
+/** The same check for a topic that is a string. */
 export function findTopicTextFault(
   topic: string,
   limits: TopicLimits = awsTopicLimits,
 ): TopicFault | undefined {
   const bytes = Buffer.from(topic)
-  // U+FFFD stands for bytes that were no UTF-8, or for a surrogate that has no UTF-8 form.
+  // U+FFFD replaces invalid UTF-8, and lone surrogates, which UTF-8 cannot encode.
   if (bytes.toString().includes('\ufffd')) return faults.notUtf8
   return findTopicFault(bytes, 0, bytes.length, limits)
 }
@@ -125,7 +125,7 @@ export function parseBasicIngest(topic: string): { rule: string; topic: string }
 }
 
 export function isBasicIngest(topic: string): boolean {
-  // The first character decides for nearly every topic, at the price of one comparison.
+  // The first character decides for nearly every topic, with one comparison.
   return topic.charCodeAt(0) === dollar && topic.startsWith(basicIngestPrefix)
 }
 

@@ -9,10 +9,11 @@ import type { ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
 
 /**
- * The access keys that requests are signed with, and what each may do. The file, mode 600:
+ * The access keys that sign requests, each with its policy. The file has mode 600:
  *
  *   {"accessKeys": [
- *     {"accessKeyId": "...", "secretAccessKey": "...", "policy": {"Version": ..., "Statement": ...},
+ *     {"accessKeyId": "...", "secretAccessKey": "...", "policy": {"Version": ..., "Statement":
+ *     ...},
  *      "description": "optional", "sessionToken": "optional", "expiresAt": "optional, ISO 8601"}
  *   ]}
  */
@@ -22,18 +23,20 @@ export interface AccessKey extends SigningKey {
 }
 
 export interface AccessKeys {
-  /** Undefined for a key that nobody has. The id is no secret; the secret is not compared here. */
+  /**
+   * @returns undefined for an unknown key. The id is no secret; the secret is not compared here.
+   */
   find(accessKeyId: string): AccessKey | undefined
-  /** Without any key nobody can be let in. */
+  /** Without any key no request can be authenticated. */
   readonly count: number
-  /** Whether the system does not let us read the file: until it does, nobody is let in. */
+  /** Whether the file cannot be read: until it can, no request is authenticated. */
   isUnreadable(): boolean
-  /** Whether what a policy of a key says may depend on which account this is. */
+  /** Whether a decision of a key's policy may depend on the id of the account. */
   namesAccount(): boolean
   close(): void
 }
 
-/** What `AccessKeys` needs of a file; an entry is kept as it is when the file is written again. */
+/** The members of an entry that `AccessKeys` needs; entries are written back unchanged. */
 interface Entry {
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -49,12 +52,12 @@ const members: readonly string[] = [
   'sessionToken',
   'expiresAt',
 ]
-/** As long as AWS's may be, and as short as a name of a lab. */
+/** The maximum is AWS's; the minimum allows short names in a lab. */
 const accessKeyIdForm = /^[\w-]{4,128}$/
 const secretForm = /^[\x21-\x7e]{16,128}$/
 
 /**
- * Opens the file and follows it. A file that is not there holds no keys.
+ * Opens the file and follows its changes. A missing file counts as one without keys.
  *
  * @throws SluiceError IdentityFileInvalid
  */
@@ -87,7 +90,7 @@ export function parseAccessKeys(text: string): ReadonlyMap<string, AccessKey> {
   for (const [index, entry] of entriesOf(text).entries()) {
     const key = readKey(entry, `accessKeys[${index}]`)
     if (keys.has(key.accessKeyId))
-      throw invalidRequest(`accessKeyId ${key.accessKeyId} is there twice`)
+      throw invalidRequest(`accessKeyId ${key.accessKeyId} is listed twice`)
     keys.set(key.accessKeyId, key)
   }
   return keys
@@ -100,10 +103,10 @@ export interface NewAccessKey {
 }
 
 /**
- * Makes a pair and adds it to the file, which is made if it is not there. Pairs that are made at once,
- * by other processes as well, are all added.
+ * Makes a pair and adds it to the file, which is made if it is not there. Pairs that are made at
+ * once, by other processes as well, are all added.
  *
- * @returns the pair: the secret is nowhere else to be read but in the file
+ * @returns the pair; besides, the secret is only in the file
  * @throws SluiceError IdentityFileInvalid, MalformedPolicyException
  */
 export async function createAccessKey(
@@ -125,7 +128,7 @@ export async function createAccessKey(
   return pair
 }
 
-/** Refuses to add to a file that could not be read afterwards. */
+/** Refuses to add to an invalid file. */
 function readEntriesOf(file: string, text: string): readonly unknown[] {
   try {
     parseAccessKeys(text)
@@ -136,8 +139,8 @@ function readEntriesOf(file: string, text: string): readonly unknown[] {
 }
 
 /**
- * Five bits each (32 divides 256, so that all are equally likely), and nothing that a shell, a URL or
- * an option parser takes for something else.
+ * Five bits each (32 divides 256, so that all are equally likely), and nothing that a shell, a URL
+ * or an option parser takes for something else.
  */
 function randomLetters(count: number): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -173,7 +176,7 @@ function readKey(value: unknown, where: string): AccessKey {
   }
 }
 
-/** The value itself stays out of the message: it may be a secret. */
+/** The message does not show the value, which may be a secret. */
 function requireText(value: unknown, form: RegExp, where: string): asserts value is string {
   if (typeof value === 'string' && form.test(value)) return
   throw invalidRequest(`${where} must be a text that matches ${form.source}`)
@@ -190,7 +193,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser quotes what it stumbles over, and that may be a secret.
+    // The parser's message quotes the text, which may hold a secret.
     throw invalidRequest('is not a JSON document')
   }
 }

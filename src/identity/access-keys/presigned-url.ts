@@ -12,39 +12,39 @@ import type { RefusalReason, SigningKey, Verification } from '../../sigv4/verify
  *     &X-Amz-Signature=<64 hexadecimal digits>[&X-Amz-Security-Token=<token>]
  *
  * Two things differ from the presigned URLs of other services: the session token is put behind the
- * signature and not signed (it must still be the one that belongs to the key), and the period may be
- * left out; the URL then holds for five minutes, as a signed request does.
+ * signature and not signed (it must still be the one that belongs to the key), and the period may
+ * be left out; the URL then holds for five minutes, as a signed request does.
  *
  * Invariants:
- * - Every parameter comes once, and is known: nothing unsigned is of any effect.
- * - `host` is the only signed header, so that what proxies and WebSocket libraries add does not break
- *   a signature. A `Host` with a port also holds for a signature over the name alone: AWS listens on
- *   443, and many clients sign what they would send there.
- * - A comparison with a secret takes the same time wherever the two differ.
+ * - Every parameter is known and comes once: nothing unsigned has an effect.
+ * - `host` is the only signed header, so that what proxies and WebSocket libraries add does not
+ *   break a signature. A `Host` with a port also holds for a signature over the name alone: AWS
+ *   listens on 443, and many clients sign what they would send there.
+ * - Comparisons with secrets take constant time.
  */
 interface UpgradeRequest {
   readonly method: string
-  /** Path and query exactly as they came. */
+  /** Path and query exactly as received. */
   readonly target: string
   /** The header `Host`. */
   readonly host: string | undefined
 }
 
 interface PresignedUrlRules {
-  /** What the credential scope may name. */
+  /** The regions that the credential scope may name. */
   readonly regions: readonly string[]
   /** Epoch milliseconds. */
   readonly nowMs: number
-  /** The secret of an access key id; undefined for one that nobody has. */
+  /** @returns the key of an access key id; undefined for an unknown one */
   findKey(accessKeyId: string): SigningKey | undefined
 }
 
 export const mqttPath = '/mqtt'
 const presignedService = 'iotdevicegateway'
 const periodDefaultMs = 300_000
-/** SigV4: a presigned URL holds for seven days at most. */
+/** SigV4: a presigned URL is valid for at most seven days. */
 const periodMaxSeconds = 604_800
-/** Longer ones are not taken apart; a session token has about 1 to 2 KB. */
+/** Longer URLs are refused without parsing; a session token has about 1 to 2 KB. */
 const targetCharactersMax = 8_192
 const algorithm = 'AWS4-HMAC-SHA256'
 const emptyBodyHash = createHash('sha256').digest('hex')
@@ -58,7 +58,7 @@ const required = [
 ] as const
 const optional = ['X-Amz-Expires', 'X-Amz-Security-Token'] as const
 const parameterNames: readonly string[] = [...required, ...optional]
-/** Everything but these is signed. */
+/** All other parameters are signed. */
 const unsigned: readonly string[] = ['X-Amz-Signature', 'X-Amz-Security-Token']
 
 type Parameters = ReadonlyMap<string, string>
@@ -73,7 +73,7 @@ interface Presigned {
   readonly periodMs: number
 }
 
-/** Whether a request means to come in by its query, so that its refusal is a refusal of that. */
+/** Whether a request carries a signature in its query, valid or not. */
 export function isPresigned(target: string): boolean {
   return /[?&]X-Amz-(?:Algorithm|Credential|Signature)=/i.test(target)
 }
@@ -89,7 +89,7 @@ export function verifyPresignedUrl(
   const refusal =
     refuseKey(key, read, rules.nowMs) ?? refuseScope(read, rules) ?? refuseTime(read, rules.nowMs)
   if (refusal) return refusal
-  // `refuseKey` refuses a key that is not there: this only tells the compiler.
+  // `refuseKey` has refused an unknown key: this check is for the compiler.
   const isSigned = key && isSignedBy(key.secretAccessKey, read, request)
   if (!isSigned) return refused('mismatch', 'The signature of the URL does not match.')
   return { isValid: true, accessKeyId: read.accessKeyId }
@@ -243,7 +243,7 @@ function encodeStrictly(text: string): string {
 const hmac = (key: string | Buffer, text: string): Buffer =>
   createHmac('sha256', key).update(text).digest()
 
-/** Compares texts of any length in a time that does not tell where they differ. */
+/** Compares texts of any length in constant time. */
 function isSame(expected: string, given: string): boolean {
   return timingSafeEqual(sha256(expected), sha256(given))
 }

@@ -18,17 +18,17 @@ import {
 /**
  * The certificates of a lab, in a folder:
  *
- *   ca.pem              ca-key.pem               the CA; clients and server trust it
- *   server.pem          server-key.pem           what the server shows
- *   devices/<name>.pem  devices/<name>-key.pem   what a device shows; its common name is <name>
+ *   ca.pem              ca-key.pem               the CA that clients and server trust
+ *   server.pem          server-key.pem           the certificate of the server
+ *   devices/<name>.pem  devices/<name>-key.pem   the certificate of a device <name>
  *
- * Keys have mode 600. What is there is kept: a second call adds what is missing. The CA is never
- * replaced, because every device would have to be given the new one.
+ * Keys have mode 600. Existing files are kept, so a second call only adds missing ones. The CA is
+ * never replaced, because every device would need the new one.
  */
 export interface CertificateFolder {
   readonly authority: CertificateFiles
   readonly server: CertificateFiles & {
-    /** Asked for, but not named by a server certificate that was kept. */
+    /** Requested hosts that an existing server certificate does not name. */
     readonly hostsMissing: readonly string[]
   }
   readonly devices: readonly DeviceFiles[]
@@ -48,9 +48,9 @@ export interface DeviceFiles extends CertificateFiles {
 export interface CertificateFolderOptions {
   readonly directory: string
   readonly devices: readonly string[]
-  /** Besides `ownHosts`. */
+  /** Hosts of the server in addition to `ownHosts`. */
   readonly hosts: readonly string[]
-  /** Makes server and devices anew although they are there. */
+  /** Replaces existing certificates of server and devices. */
   readonly force: boolean
   /** Epoch milliseconds. */
   readonly nowMs: number
@@ -65,7 +65,7 @@ const hostForm =
 const addressForm = /^[0-9a-f:.]+$/i
 
 /**
- * Makes what is missing; one call after the other, also of other processes.
+ * Makes the missing certificates. Calls run one at a time, also across processes.
  *
  * @throws SluiceError InvalidRequestException: a name; IdentityFileInvalid: a file
  */
@@ -76,7 +76,7 @@ export async function makeCertificateFolder(
   const hosts = [...new Set([...options.hosts, ...ownHosts])]
   const devices = [...new Set(options.devices)]
   checkNames(devices, hosts)
-  // Certificates are for everyone to read, so that the folder is, too: keys have their own mode.
+  // Certificates are public, so the folder is readable; keys have a mode of their own.
   await mkdir(directory, { recursive: true, mode: 0o755 })
   return withFileLock(path.join(directory, 'ca.pem'), () =>
     makeMissing({ ...options, hosts, devices }),

@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 import type { Extension, JsonGeneralNames, JsonName } from '@peculiar/x509'
 
 /**
- * Makes X.509 certificates (RFC 5280) for a lab: a CA, and what it signs. Keys are on the curve P-256,
- * which AWS IoT and every TLS library of devices takes, and are made in no time.
+ * Makes X.509 certificates (RFC 5280) for a lab: a CA, and what it signs. Keys are on the curve
+ * P-256, which AWS IoT and every TLS library of devices takes, and are made in no time.
  */
 export interface KeyPairPem {
   readonly certificatePem: string
@@ -23,11 +23,11 @@ export interface CertificateMaker {
 }
 
 const dayMs = 86_400_000
-/** A device whose clock is behind takes a new certificate all the same. */
+/** New certificates are backdated for devices whose clock is slow. */
 const backdatedMs = dayMs
 const authorityDays = 3_650
 const deviceDays = 3_650
-/** The longest that clients of all platforms take of a server. */
+/** The longest validity of a server certificate that clients of all platforms accept. */
 const serverDays = 825
 
 const keyAlgorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const
@@ -50,7 +50,7 @@ export async function createCertificateMaker(nowMs: number): Promise<Certificate
       subject: nameOf(leaf.name),
       issuer: issuer.subjectName,
       notBefore,
-      // What outlives its CA is of no use, and some clients complain.
+      // Some clients reject a certificate that outlives its CA.
       notAfter: new Date(Math.min(nowMs + leaf.days * dayMs, issuer.notAfter.getTime())),
       publicKey,
       signingKey: await importPrivate(createPrivateKey(authority.keyPem)),
@@ -108,7 +108,10 @@ export async function createCertificateMaker(nowMs: number): Promise<Certificate
   }
 }
 
-/** Loaded when certificates are made, and never by the engine; the library wants the other one first. */
+/**
+ * Loaded when certificates are made, and never by the engine; the library wants the other one
+ * first.
+ */
 async function loadLibrary() {
   await import('reflect-metadata')
   return import('@peculiar/x509')

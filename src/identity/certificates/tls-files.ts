@@ -12,21 +12,21 @@ import {
 } from '../../storage/secret-file.ts'
 
 /**
- * What a TLS server shows and trusts, from files that may be replaced while it runs: connections that
- * stand go on with what they began with. Certificate, key and CA are taken as one, so that one that was
- * replaced before the other is never in force. Files that cannot be read leave in force what they
- * said: they are tried again once a second, and health tells of it.
+ * What a TLS server shows and trusts, from files that may be replaced while it runs: connections
+ * that stand go on with what they began with. Certificate, key and CA are taken as one, so that one
+ * that was replaced before the other is never in force. Files that cannot be read leave in force
+ * what they said: they are tried again once a second, and health tells of it.
  */
 export interface TlsFiles {
-  /** PEM: the server's certificate, then those between it and its CA. */
+  /** PEM: the certificate chain, from the server's certificate to the last intermediate. */
   readonly certificateFile: string
   /** PEM, not encrypted, mode 600. */
   readonly keyFile: string
-  /** PEM: the CAs of client certificates. Absent: no client certificate is asked for. */
+  /** PEM: the CAs of client certificates. Absent: clients are asked for no certificate. */
   readonly authorityFile?: string | undefined
 }
 
-/** As `tls.createServer` and `server.setSecureContext` take it. */
+/** In the form of `tls.createServer` and `server.setSecureContext`. */
 export interface TlsMaterial {
   readonly cert: string
   readonly key: string
@@ -38,9 +38,9 @@ interface TlsContent extends TlsMaterial {
 }
 
 /**
- * Opens the files and follows them.
+ * Opens the files and follows their changes.
  *
- * @param onChange told of each later version: `(material) => server.setSecureContext(material)`
+ * @param onChange called with each later version: `(material) => server.setSecureContext(material)`
  * @throws SluiceError IdentityFileInvalid
  */
 export function openTlsFiles(
@@ -59,7 +59,7 @@ export function openTlsFiles(
   })
 }
 
-/** Of the three as one; undefined where one is not there, which `readFiles` then names. */
+/** One version for all files; undefined if one is missing, which `readFiles` then names. */
 async function versionOf(files: TlsFiles, reads?: FileReads): Promise<string | undefined> {
   const { certificateFile, keyFile, authorityFile } = files
   const versions = await Promise.all(
@@ -96,7 +96,7 @@ function check({ cert, key, ca }: TlsContent, files: TlsFiles): TlsMaterial {
   if (!certificate.checkPrivateKey(privateKey)) {
     throw invalidFile(keyFile, `is not the key of ${certificateFile}`)
   }
-  // What TLS itself does not take must be found out here, and not by the first client.
+  // TLS may refuse the pair for other reasons, which must not appear at the first client.
   tryTo(certificateFile, () => createSecureContext({ cert, key }))
   if (ca === undefined) return { cert, key }
   tryTo(authorityFile, () => new X509Certificate(ca))

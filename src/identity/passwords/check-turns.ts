@@ -3,10 +3,11 @@
  * addresses that have checks waiting take turns, however many each of them has.
  *
  * Invariants:
- * - A check that waits is taken out as soon as its client has gone. One that runs cannot be stopped.
- * - At most `waitingPerAddressMax` checks of one address wait, and at most `waitingMax` in all. When
- *   all of these are taken, the address with the most gives up its last one for an address that has
- *   fewer.
+ * - A check that waits is taken out as soon as its client has gone. One that runs cannot be
+ *   stopped.
+ * - At most `waitingPerAddressMax` checks of one address wait, and at most `waitingMax` in all.
+ *   When all of these are taken, the address with the most gives up its last one for an address
+ *   that has fewer.
  */
 interface CheckTurns {
   /**

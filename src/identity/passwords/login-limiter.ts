@@ -3,24 +3,24 @@ import type { Clock } from '../../base/clock.ts'
 import { createTokenBuckets } from '../../base/token-buckets.ts'
 
 /**
- * Slows down guessing: counts failed logins and says when the next may be tried. Each failure takes a
- * token from three buckets, and tokens come back with time:
+ * Slows down guessing: counts failed logins and decides when the next one may be tried. Each
+ * failure takes a token from three buckets, which refill with time:
  *
- *   of the user at this address   small: one device with a wrong password spends no more than this of
- *                                 the tokens of an address that many devices may share
- *   of the address                against guessing many users from one place
- *   of the user                   against guessing one user from many places
+ *   of the user at this address   small, so that one device with a wrong password does not use up the
+ *                                 tokens of an address that many devices share
+ *   of the address                against guessing the passwords of many users from one address
+ *   of the user                   against guessing the password of one user from many addresses
  *
  * Invariants:
- * - Memory is bounded: of too many keys the one that failed longest ago is forgotten.
- * - An IPv6 address stands for its /64, which one customer has to himself.
+ * - Memory is bounded: beyond `keysMax` the key that failed longest ago is dropped.
+ * - An IPv6 address stands for its /64, which usually belongs to one customer.
  */
 export interface LoginLimiter {
-  /** Milliseconds until this user may try from this address; 0: now. Counts nothing. */
+  /** @returns milliseconds until this user may try from this address; 0: now. Counts nothing. */
   waitMs(attempt: LoginAttempt): number
   /**
-   * The same for the user from anywhere. An attacker can use this one up for a user whose secret he
-   * does not have: who is known otherwise may be let in all the same.
+   * The same for the user at any address. Attackers can use up this limit for a user whose secret
+   * they do not have, so a user who is authenticated in another way may be admitted nevertheless.
    */
   userWaitMs(user: string): number
   /** The same for the user at this address alone, whatever other users at the address failed. */
@@ -43,7 +43,7 @@ interface LoginLimiterOptions {
   readonly addressFailuresMax: number
   readonly userFailuresMax: number
   readonly windowMs: number
-  /** Of each kind, so many are remembered. */
+  /** Entries of each of the three tables. */
   readonly keysMax: number
 }
 
@@ -60,7 +60,7 @@ export function createLoginLimiter(
   options: LoginLimiterOptions = loginLimits,
 ): LoginLimiter {
   const { windowMs, keysMax } = options
-  // Logins that were under way together may fail together: they do not add up over a window.
+  // Logins under way at the same time may fail together, but they do not add up over a window.
   const bucketsOf = (tokens: number) => createTokenBuckets({ tokens, windowMs, keysMax })
   const pairs = bucketsOf(options.pairFailuresMax)
   const addresses = bucketsOf(options.addressFailuresMax)
@@ -87,7 +87,7 @@ export function createLoginLimiter(
 
 const pairOf = ({ address, user }: LoginAttempt) => `${networkOf(address)} ${user}`
 
-/** The address, or of IPv6 its first 64 bits; an IPv4 address within IPv6 is that address. */
+/** @returns an IPv4 address (also of IPv4-mapped IPv6) as it is; the first 64 bits of IPv6 */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]

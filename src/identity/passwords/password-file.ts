@@ -5,15 +5,15 @@ import type { PasswordHash, ScryptCost } from './password-hash.ts'
 import { invalidFile, readSecretFile, writeSecretFile } from '../../storage/secret-file.ts'
 
 /**
- * The users that log in over MQTT. The file, mode 600: a line a user, blank lines and lines that begin
- * with `#` are passed over and kept.
+ * The users that log in over MQTT. The file, mode 600: a line a user, blank lines and lines that
+ * begin with `#` are passed over and kept.
  *
  *   device-7:$scrypt$ln=15,r=8,p=3$<salt>$<hash>
  */
 export type PasswordHashes = ReadonlyMap<string, PasswordHash>
 
 export const usersMax = 100_000
-/** No colon, which ends it here, and no control character; not a comment. */
+/** No colon, which ends the name in the file, no control character, and not a comment. */
 const userForm = /^(?!#)[^\p{C}:]{1,128}$/u
 
 /** @throws SluiceError InvalidRequestException, naming the line */
@@ -26,7 +26,7 @@ export function parsePasswordFile(text: string): PasswordHashes {
     const user = line.slice(0, colon)
     if (colon < 0 || !userForm.test(user))
       throw invalidRequest(`${where}: not of the form user:hash`)
-    if (hashes.has(user)) throw invalidRequest(`${where}: the user ${user} is there twice`)
+    if (hashes.has(user)) throw invalidRequest(`${where}: the user ${user} is listed twice`)
     if (hashes.size === usersMax) throw invalidRequest(`${where}: more than ${usersMax} users`)
     hashes.set(user, readHash(line.slice(colon + 1).trimEnd(), where))
   }
@@ -44,21 +44,17 @@ export async function setPassword(
   { user, password, cost }: { user: string; password: string; cost?: ScryptCost },
 ): Promise<boolean> {
   const line = `${checkedUser(user)}:${await hashPassword(password, cost)}`
-  return change(file, user, (lines, place) =>
-    place < 0 ? [...lines, line] : lines.with(place, line),
-  )
+  return change(file, user, (lines, at) => (at < 0 ? [...lines, line] : lines.with(at, line)))
 }
 
 /**
- * Takes a user away.
+ * Removes a user.
  *
  * @returns whether the user was there
  * @throws SluiceError IdentityFileInvalid, InvalidRequestException
  */
 export async function removeUser(file: string, user: string): Promise<boolean> {
-  return change(file, checkedUser(user), (lines, place) =>
-    place < 0 ? lines : lines.toSpliced(place, 1),
-  )
+  return change(file, checkedUser(user), (lines, at) => (at < 0 ? lines : lines.toSpliced(at, 1)))
 }
 
 /** @throws SluiceError InvalidRequestException */
@@ -69,9 +65,10 @@ export function checkedUser(user: string): string {
   )
 }
 
-type Edit = (lines: readonly string[], place: number) => readonly string[]
+/** @param at the index of the user's line; -1 if there is none */
+type Edit = (lines: readonly string[], at: number) => readonly string[]
 
-/** One at a time, also of other processes. */
+/** Changes run one at a time, also across processes. */
 function change(file: string, user: string, edit: Edit): Promise<boolean> {
   return withFileLock(file, () => changeLocked(file, user, edit))
 }
@@ -84,10 +81,10 @@ async function changeLocked(file: string, user: string, edit: Edit): Promise<boo
     throw invalidFile(file, messageOf(thrown), thrown)
   }
   const lines = before === '' ? [] : before.replace(/\r?\n$/, '').split(/\r?\n/)
-  const place = lines.findIndex((line) => line.startsWith(`${user}:`))
-  const after = edit(lines, place)
+  const at = lines.findIndex((line) => line.startsWith(`${user}:`))
+  const after = edit(lines, at)
   if (after !== lines) await writeSecretFile(file, after.map((line) => `${line}\n`).join(''))
-  return place >= 0
+  return at >= 0
 }
 
 const isPassedOver = (line: string) => line.trim() === '' || line.startsWith('#')

@@ -7,8 +7,8 @@ import { invalidRequest } from '../../base/errors.ts'
  *
  *   $scrypt$ln=15,r=8,p=3$<salt>$<hash>       ln: log2 of N; base64 without padding
  *
- * so that each hash says what it was made with, and a stronger default leaves the others valid. The
- * work is done on libuv's threads, not on the event loop.
+ * so that each hash carries its own parameters, and a stronger default leaves older hashes valid.
+ * The hashes are computed on libuv's threads, not on the event loop.
  */
 export interface PasswordHash {
   readonly cost: ScryptCost
@@ -26,7 +26,7 @@ export interface ScryptCost {
 /** OWASP Password Storage Cheat Sheet: N = 2^15, r = 8, p = 3, which takes 32 MiB. */
 const defaultCost: ScryptCost = Object.freeze({ logN: 15, r: 8, p: 3 })
 
-/** No weaker than what keeps a stolen file of use for long, no dearer than a login may be. */
+/** Strong enough to protect a stolen file for long, and cheap enough for a login. */
 const costLimits = Object.freeze({
   logN: { minimum: 14, maximum: 18 },
   r: { minimum: 8, maximum: 16 },
@@ -36,7 +36,7 @@ const costLimits = Object.freeze({
 const memoryBytesMax = 268_435_456
 const saltBytes = 16
 const hashBytes = 32
-/** A password is hashed whatever its length: nobody may make that dear. */
+/** A longer password would make hashing expensive. */
 export const passwordBytesMax = 1_024
 
 const form = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
@@ -74,13 +74,13 @@ export function parsePasswordHash(text: string): PasswordHash {
   return Object.freeze(parsed)
 }
 
-/** Takes the same time whether the password is right or not. */
+/** Compares in constant time. */
 export async function isPasswordOf(hash: PasswordHash, password: Uint8Array): Promise<boolean> {
   if (password.length > passwordBytesMax) return false
   return timingSafeEqual(await derive(password, hash.salt, hash.cost), hash.hash)
 }
 
-/** A hash that no password has: checked for users that are not there, so that it takes as long. */
+/** A hash that no password has. It is checked for unknown users, so that they take as long. */
 export function createDecoyHash(): PasswordHash {
   return { cost: defaultCost, salt: randomBytes(saltBytes), hash: randomBytes(hashBytes) }
 }
@@ -90,7 +90,7 @@ function derive(password: Uint8Array, salt: Uint8Array, cost: ScryptCost): Promi
     N: 2 ** cost.logN,
     r: cost.r,
     p: cost.p,
-    // Node refuses what reaches this bound, and counts some blocks besides.
+    // Node counts some more blocks, and refuses a hash that reaches the limit.
     maxmem: memoryOf(cost) + 256 * cost.r * (cost.p + 4),
   }
   return new Promise((resolve, reject) => {

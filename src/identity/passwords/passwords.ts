@@ -18,15 +18,15 @@ import { openReloadedFile } from '../../storage/reloaded-file.ts'
  *
  * Invariants:
  * - At most `checksAtOnceMax` hashes are computed at once, so that logins leave threads of libuv's
- *   pool to the disk. The others wait for their turn (see check-turns.ts) for as long as their
- *   clients are there.
- * - A login that has to be compared counts as a failure from the moment when it takes its place, and
- *   no longer when it turns out to be right or was never compared.
- * - A user that was let in from an address is not limited by the failures of other users there.
- * - A user that is not there takes as long as a wrong password.
- * - A password that was right is remembered as a keyed digest (the key is of this process, and in its
- *   memory alone), so that a fleet that reconnects is let in at once. It is forgotten with the hash
- *   that it belongs to: a changed or removed user is checked against the file that holds now.
+ *   pool to the disk. Other logins wait for their turn (see check-turns.ts) while their clients are
+ *   connected.
+ * - A login that has to be compared counts as a failure as soon as it is queued. The failure is
+ *   taken back if the password is correct or was never compared.
+ * - A user that logged in from an address is not limited by the failures of other users there.
+ * - An unknown user takes as long as a wrong password.
+ * - A password that was right is remembered as a keyed digest (the key is of this process, and in
+ *   its memory alone), so that a fleet that reconnects is let in at once. It is forgotten with the
+ *   hash that it belongs to: a changed or removed user is checked against the file that holds now.
  */
 export interface Passwords {
   /** Never rejects. */
@@ -65,10 +65,10 @@ interface PasswordsOptions {
 interface PasswordsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'error'>
-  /** Told of a file that cannot be read. */
+  /** Is notified of a file that cannot be read. */
   readonly faults?: FileFaults | undefined
   readonly reads?: FileReads | undefined
-  /** Shared with what else lets clients in by a secret. */
+  /** Shared with other ways to log in by a secret. */
   readonly limiter?: LoginLimiter
 }
 
@@ -123,11 +123,11 @@ export async function openPasswords(
     async check(login) {
       const hash = users.current().get(login.user)
       if (waitMs(login, hash) > 0) return 'limited'
-      // What the file says now is not known: the client may come again when it is.
+      // The file cannot be read now: the client may try again later.
       if (users.isUnreadable()) return 'busy'
       if (login.password.length > passwordBytesMax) return fail(login, 'wrong')
       if (hash && remembered.has(login, hash)) return 'right'
-      // It was compared with what is remembered: that must cost a guess, too.
+      // The password was compared with the cached one, which has to count as a guess, too.
       if (limiter.userWaitMs(login.user) > 0) return fail(login, 'limited')
       return compareInTurn(login)
     },
@@ -138,15 +138,15 @@ export async function openPasswords(
 interface RememberedLogin {
   readonly hash: PasswordHash
   readonly digest: string
-  /** The network that the user was let in from last. */
+  /** The network of the user's last successful login. */
   network: string
 }
 
-/** Of each user the password that was right last, for as long as its hash holds. */
+/** The last correct password of each user, as long as its hash is in the file. */
 function createMemory(usersMax: number) {
   const key = randomBytes(32)
   const known = createBoundedMap<string, RememberedLogin>(usersMax)
-  // A digest under a key that no attacker has tells nothing by the time that comparing it takes.
+  // The timing of a comparison reveals nothing, because attackers do not have the key.
   const digestOf = (password: Uint8Array, { salt }: PasswordHash) =>
     createHmac('sha256', key).update(salt).update(password).digest('base64')
   const entryOf = ({ user }: Login, hash: PasswordHash) => {

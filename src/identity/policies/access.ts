@@ -1,9 +1,9 @@
 /**
- * Who may connect, and what a connection may do. The ingress asks; it knows no passwords, files or
- * policies, as it knows no engine.
+ * Decides who may connect, and what a connection may do. The ingress calls it and knows no
+ * passwords, files or policies, just as it does not know the engine.
  */
 export interface Access {
-  /** Decides on a CONNECT. Never rejects: what cannot be decided is a refusal. */
+  /** Decides on a CONNECT. Never rejects: an error is a refusal. */
   authenticate(peer: Peer, login: Login): Promise<Admission> | Admission
 }
 
@@ -11,21 +11,21 @@ export interface Access {
 export interface Peer {
   readonly transport: 'tcp' | 'tls' | 'websocket'
   readonly sourceIp: string | undefined
-  /** Of a client certificate that TLS verified. */
+  /** The client certificate, if TLS verified one. */
   readonly certificate?:
     | {
-        /** As AWS IoT's certificate id: SHA-256 of the DER, 64 hexadecimal digits in lower case. */
+        /** AWS IoT's certificate id: SHA-256 of the DER, 64 lower-case hexadecimal digits. */
         readonly principal: string
         readonly commonName?: string | undefined
       }
     | undefined
-  /** Of the key that signed the URL of a WebSocket. */
+  /** The key that signed the URL of a WebSocket. */
   readonly accessKeyId?: string | undefined
 }
 
-/** What the CONNECT says of its client. */
+/** The identity that a CONNECT claims. */
 export interface Login {
-  /** Where it gave none, the one that the broker made for it. */
+  /** The client id; if the client gave none, the one that the broker generated. */
   readonly clientId: string
   readonly username?: string | undefined
   readonly password?: Uint8Array | undefined
@@ -35,27 +35,29 @@ export interface Login {
 
 export type Admission =
   | { readonly outcome: 'admitted'; readonly permissions: Permissions }
-  /** `CONNACK` 4 for bad credentials, 5 for what is not allowed, 3 for "come again later". */
+  /**
+   * CONNACK 4 for bad credentials, 5 for what is not allowed, 3 for a client to try again later.
+   */
   | {
       readonly outcome: 'badCredentials' | 'notAuthorized' | 'busy'
-      /** For the log: why, without any secret. */
+      /** The reason, for the log; it contains no secret. */
       readonly detail: string
     }
 
-/** What one connection may do, by the policies as they are at the time of asking. */
+/** What one connection may do, by the policies that hold when a method is called. */
 export interface Permissions {
-  /** What `principal()` gives in rules: certificate id, access key id or user; undefined for anonymous. */
+  /** `principal()` of rules: certificate id, access key id or user; undefined if anonymous. */
   readonly principal: string | undefined
-  /** `topic` as it was sent: for Basic Ingest with its prefix. Asked for every message. */
+  /** @param topic as it was sent: for Basic Ingest with its prefix. Called for every message. */
   mayPublish(topic: string): boolean
-  /** Asked as well where the message is to be retained. */
+  /** Called as well for a message with the retain flag. */
   mayRetain(topic: string): boolean
   maySubscribe(filter: string): boolean
-  /** Asked for every message that is to be forwarded to the client. */
+  /** Called for every message that is forwarded to the client. */
   mayReceive(topic: string): boolean
 }
 
-/** For whoever connects where nobody is asked for his name. */
+/** The permissions of every client when no access is configured. */
 export const allPermissions: Permissions = Object.freeze({
   principal: undefined,
   mayPublish: () => true,
@@ -64,7 +66,7 @@ export const allPermissions: Permissions = Object.freeze({
   mayReceive: () => true,
 })
 
-/** Lets everyone in, to everything. */
+/** Admits every client and allows everything. */
 export const openAccess: Access = Object.freeze({
   authenticate: () => ({ outcome: 'admitted', permissions: allPermissions }) as const,
 })

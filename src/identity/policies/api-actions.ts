@@ -3,28 +3,28 @@ import { resourceArn } from './resource-arn.ts'
 import type { ResourceOwner } from './resource-arn.ts'
 
 /**
- * What a request to the HTTP API must be allowed: the IAM action and the resource of each route. AWS's
- * operations have AWS's names (Service Authorization Reference, "AWS IoT"); what AWS does not have,
- * under `/v1`, has names of the service `sluice`. A list, and everything that concerns no single
- * resource, is asked for on `*`.
+ * The IAM action and resource that a caller needs for each route of the HTTP API. AWS's operations
+ * have AWS's names (Service Authorization Reference, "AWS IoT"); those of Sluice, under `/v1`, have
+ * names of the service `sluice`. Lists, and operations on no single resource, need `*`.
  *
- * A route that is not in the table is allowed to nobody.
+ * A route that is not in the table is forbidden to every caller.
  */
 export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
   readonly route: string
-  /** What the path names, decoded exactly as the route's handler reads it. */
+  /** The names in the path, decoded exactly as the route's handler reads them. */
   readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string | undefined>>>
   readonly query: Readonly<Record<string, unknown>>
-  /** Whether a new resource is given tags with it. */
+  /** Whether the request gives a new resource tags. */
   readonly isTagged?: boolean | undefined
-  /** The body as JSON, read when it is asked for; undefined when it is none. */
+  /** Reads the body as JSON; undefined if it is not JSON. */
   readonly body: () => unknown
 }
 
 export interface ApiActions {
   /**
-   * @returns all that must be allowed; none for what anyone may ask; undefined for an unknown route
+   * @returns the actions that must all be allowed, none for a public route; undefined for an
+   *   unknown route
    */
   requiredFor(request: ApiRequest): readonly PolicyRequest[] | undefined
 }
@@ -90,7 +90,8 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
       '/static/*',
     ].map((path) => [`GET /v1/docs${path}`, onAll('sluice:GetApiDocument')] as const),
   ),
-  // A payload of the caller's own may call functions with any role: that is more than trying a rule.
+  // A payload of the caller's own may call functions with any role: that is more than trying a
+  // rule.
   'POST /v1/evaluate': ({ body }) => [
     ['sluice:Evaluate', ruleNamedBy(body(), 'topicRulePayload') ?? anyResource],
   ],

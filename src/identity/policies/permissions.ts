@@ -9,11 +9,12 @@ import { resourceArn } from './resource-arn.ts'
 import type { ResourceOwner } from './resource-arn.ts'
 
 /**
- * What one connection may do, by a policy that may be replaced while the connection stands.
+ * What one connection may do, by a policy that may be replaced while the connection is open.
  *
- * A device sends to a few topics, over and over, so that what was decided is remembered: of the last
- * `decisionsRememberedMax` topics for each action, and the very last without looking it up. All of it
- * is forgotten with the policy that it was decided by, and when the account becomes known.
+ * A device sends to a few topics, over and over, so that what was decided is remembered: of the
+ * last `decisionsRememberedMax` topics for each action, and the very last without looking it up.
+ * All of it is forgotten with the policy that it was decided by, and when the account becomes
+ * known.
  */
 export interface PermissionsOptions {
   readonly principal: string | undefined

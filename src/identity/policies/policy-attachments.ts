@@ -10,18 +10,16 @@ import type { PolicyTarget } from './policy-targets.ts'
 import { principalOf } from './principal.ts'
 import { invalidFile, readPublicFile, writePublicFile } from '../../storage/secret-file.ts'
 
-/** The policies folder from outside: what stands in it, and changes of whom a policy is attached to. */
+/** Lists the policies folder, and attaches and detaches policies. For the command line. */
 export interface ListedPolicy {
   readonly name: string
   readonly targets: readonly PolicyTarget[]
-  /** Why the policy or its targets would not be taken in. */
+  /** Why the policy or its targets are not valid. */
   readonly problem?: string
 }
 
 /**
- * In the order of their names.
- *
- * @returns undefined when there is no folder
+ * @returns the policies in the order of their names; undefined without a folder
  * @throws SluiceError IdentityFileInvalid
  */
 export async function listPolicies(
@@ -46,7 +44,7 @@ async function describe(directory: string, name: string): Promise<ListedPolicy> 
 
 /**
  * @param target one of a policy, or the file of a client certificate
- * @returns the target in the spelling that is kept, and whether it was added
+ * @returns the target in the spelling that is stored, and whether it was added
  * @throws SluiceError InvalidRequestException, IdentityFileInvalid
  */
 export function attachPolicy(

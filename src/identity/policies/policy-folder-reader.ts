@@ -5,17 +5,17 @@ import type { FileReads } from '../../storage/file-reads.ts'
 import { invalidFile, readPublicFile } from '../../storage/secret-file.ts'
 
 /**
- * What stands in the policies folder now, as far as the system says.
+ * The content of the policies folder now, as far as it can be read.
  *
  * Invariants:
- * - "It is not there" and "the system does not say" are never one answer: the first takes the rights
- *   and denials of a policy away, the second denies (policy-folder.ts).
- * - What cannot be read is not remembered, so that the next look tries it again.
- * - To know that nothing has changed takes no file descriptor: a process that has none left goes on
- *   with what it knows. To read takes at most `readsAtOnceMax`.
+ * - A missing file and an unreadable file are never confused: a missing file ends what its policy
+ *   allows and denies, an unreadable one denies (policy-folder.ts).
+ * - Unreadable files are not cached, so the next check tries them again.
+ * - Finding that nothing has changed needs no file descriptor, so a process that has none left
+ *   keeps its policies. Reading needs at most `readsAtOnceMax`.
  */
 export interface FolderContent {
-  /** Changes whenever one of the files does, or what can be read of them. */
+  /** Changes whenever a file changes, or becomes readable or unreadable. */
   readonly version: string
   readonly files: readonly FolderFile[]
   /** Why the folder cannot be listed; its files are not known then. */
@@ -31,23 +31,23 @@ export interface FolderFile {
 
 type FileContent =
   | { readonly kind: 'text'; readonly text: string }
-  /** It was looked at, and is not fit to be read: too large, no UTF-8, no plain file. */
+  /** The file is not usable: too large, not UTF-8, or not a regular file. */
   | { readonly kind: 'invalid'; readonly problem: string }
-  /** The system does not say what it holds. */
+  /** The file cannot be read. */
   | { readonly kind: 'unreadable'; readonly problem: string }
 
 export const policyFolderLimits = Object.freeze({
   policiesMax: 500,
-  /** Of one file, blanks too. */
+  /** Bytes of one file, including whitespace. */
   fileBytesMax: 1_048_576,
 })
 
 export const metaSuffix = '.meta.json'
-/** AWS IoT's names of policies; a point in front is of files that are being written. */
+/** The names of policies in AWS IoT; a leading dot marks a file that is being written. */
 export const policyNameForm = /^(?!\.)(?!.*\.meta$)[\w+=,.@-]{1,128}$/
 const readsAtOnceMax = 16
 
-/** @returns reads anew only what has changed; gives undefined while there is no folder */
+/** @returns a function that reads changed files; it resolves with undefined without a folder */
 export function createFolderReader(
   directory: string,
   reads: FileReads = nodeFileReads,
@@ -55,7 +55,7 @@ export function createFolderReader(
   let known = new Map<string, FolderFile>()
   let listed: { readonly version: string; readonly names: readonly string[] } | undefined
 
-  /** @throws what the system does: the folder has changed, and cannot be listed */
+  /** @throws the error of the system: the folder has changed and cannot be listed */
   async function list(): Promise<readonly string[] | undefined> {
     try {
       const { dev, ino, mtimeNs, ctimeNs } = await reads.stat(directory, { bigint: true })
@@ -161,7 +161,7 @@ async function contentOf(
   }
 }
 
-/** A link to nothing stands in the folder all the same: what it should say is not known. */
+/** A dangling link is in the folder although its content is not known. */
 async function isLink(file: string, reads: FileReads): Promise<boolean> {
   try {
     await reads.lstat(file)

@@ -15,17 +15,19 @@ import { invalidFile } from '../../storage/secret-file.ts'
  * The policies of MQTT clients, in a folder:
  *
  *   <name>.json        an AWS IoT policy document, and nothing else
- *   <name>.meta.json   {"targets": [...]}: whom it is attached to; without it, to nobody
+ *   <name>.meta.json   {"targets": [...]}: the targets that it is attached to; without it, to none
  *
  * Invariants:
- * - Without a folder nothing is enforced. With one, also with an empty one, what no policy allows is
- *   denied; so it stays if the folder is taken away.
- * - All files are looked at once a second, and what they say takes effect at once. A file whose
- *   text is not valid keeps its last good version, and is told about once.
- * - What the system does not let us read denies, and is tried again at each look: a policy denies
- *   all to its targets; targets that are not known could be anybody, so that what their policy
- *   denies is denied to all, and what it allows is allowed to nobody; a folder denies all to all.
- * - At the start either is an error, because it may hold the denials that others rely on.
+ * - Without a folder no policy is enforced. With a folder, even an empty one, everything that no
+ *   policy allows is denied, and stays denied if the folder is removed.
+ * - All files are checked once a second, and changes take effect at once. A file whose text is not
+ *   valid keeps its last good version in force, and is logged once.
+ * - A file that cannot be read denies, and is tried again at each check. An unreadable policy
+ *   denies everything to its targets. If the targets are unreadable they could be any client, so
+ *   what their policy denies is denied to all, and what it allows is allowed to none. An unreadable
+ *   folder denies everything to all.
+ * - At the start, an invalid or unreadable file is an error, because it may hold denials that other
+ *   policies rely on.
  */
 export interface PolicyFolder {
   readonly policies: PoliciesNow
@@ -34,19 +36,19 @@ export interface PolicyFolder {
   close(): void
 }
 
-/** The policies that hold at the time of reading; every message reads them. */
+/** The policies that hold now: a member instead of a method, because every message reads it. */
 export interface PoliciesNow {
-  /** The same object until a file changes. Undefined: nothing is enforced. */
+  /** The same object until a file changes. Undefined: no policy is enforced. */
   readonly current: PolicySet | undefined
 }
 
 export interface PolicySet {
   readonly count: number
-  /** Whether what a policy says may depend on which account this is. */
+  /** Whether a decision may depend on the id of the account. */
   readonly namesAccount: boolean
   /** Whether something is denied because it could not be read. */
   readonly isUnreadable: boolean
-  /** What holds for this target: its own policies, and those of all. */
+  /** The policies of this target combined with those of the target `all`. */
   policyOf(target: PolicyTarget): Policy
 }
 
@@ -86,21 +88,23 @@ interface Problem {
   readonly isUnreadable: boolean
 }
 
-/** Makes the set that a state of the folder stands for, with the last good version of each file. */
+/**
+ * Builds the set of policies from the state of the folder, with the last good version of each file.
+ */
 function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'error'>) {
   const documents = createLastGood((text) => compilePolicy(JSON.parse(text), 'policy'))
   const targets = createLastGood(parsePolicyTargets)
   const unattached = new Set<string>()
   let isStarting = true
 
-  /** Said once, until it is otherwise. */
+  /** Logs the warning once, until the policy is attached. */
   function reportUnattached(name: string, isUnattached: boolean): void {
     if (!isUnattached) unattached.delete(name)
     if (!isUnattached || unattached.has(name)) return
     unattached.add(name)
     logger.warn(
       { policy: name, file: path.join(directory, `${name}${metaSuffix}`) },
-      'a policy is attached to nobody: the file beside it lists its targets, e.g. ' +
+      'a policy is attached to no client: the file beside it lists its targets, e.g. ' +
         '{"targets": ["all"]}',
     )
   }
@@ -109,8 +113,8 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
     const file = path.join(directory, name)
     if (isStarting) throw invalidFile(file, problem)
     const text = isUnreadable
-      ? 'a file of the policies folder cannot be read: what it may deny is denied until it can'
-      : 'a file of the policies folder cannot be used; what it said stays'
+      ? 'a file of the policies folder cannot be read: everything that it may deny is denied until then'
+      : 'a file of the policies folder is not valid; its last good version stays in force'
     logger.error({ file, problem }, text)
   }
 
@@ -128,7 +132,7 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
   function parse({ files, problem }: FolderContent): PolicySet {
     if (problem !== undefined) {
       if (isStarting) throw invalidFile(directory, problem)
-      const text = 'the policies folder cannot be read: everything is denied until it can'
+      const text = 'the policies folder cannot be read: everything is denied until it can be'
       logger.error({ file: directory, problem }, text)
       return createPolicySet([{ policy: denyingPolicy, attachedTo: ['all'] }], true)
     }
@@ -144,7 +148,7 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
 
   return {
     parse,
-    /** From now on a file that cannot be used is no error. */
+    /** From now on an invalid file is logged and is no error. */
     started() {
       isStarting = false
     },
@@ -156,7 +160,7 @@ const isTargets = ({ name }: FolderFile) => name.endsWith(metaSuffix)
 interface Known<Value> {
   readonly version: string
   readonly isUnreadable: boolean
-  /** Of the last version that could be parsed; undefined when there was none. */
+  /** The value of the last version that could be parsed; undefined if there was none. */
   readonly value: Value | undefined
 }
 

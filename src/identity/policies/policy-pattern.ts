@@ -4,20 +4,20 @@ import { SluiceError } from '../../base/errors.ts'
  * Patterns of policies: actions and resources with `*` (any characters, none too), `?` (exactly one
  * character) and, in resources, policy variables.
  *
- *   ${iot:ClientId}       what the request gives for it, character by character
+ *   ${iot:ClientId}       the value in the request, compared literally
  *   ${*}  ${?}  ${$}      the character itself (IAM User Guide, "Policy elements: Variables")
  *
- * `+` and `#` are ordinary characters (AWS IoT Developer Guide, "Publish/Subscribe policy examples").
+ * `+` and `#` are ordinary characters (AWS IoT Developer Guide, "Publish/Subscribe policy
+ * examples").
  *
  * Invariants:
- * - `?` stands for one Unicode code point, also where UTF-16 needs two units for it.
- * - What a variable gives is compared literally. A value that holds one of `* ? $ + #` is not put in
- *   at all, and the pattern matches nothing (AWS IoT, "X.509 Certificate policy variable
- *   limitations"): a client named `+` must not come by `topicfilter/dt/+/x` of all the others.
- * - What a text is compared with for the last values is remembered by the object that holds them, which
- *   nobody changes.
- * - Time is at most the length of the text times that of the longest run between two `*`; there is
- *   no recursion, and a `*` that was passed is never taken up again.
+ * - `?` stands for one Unicode code point, even if UTF-16 needs two units for it.
+ * - The value of a variable is compared literally. If a value contains one of `* ? $ + #`, the
+ *   pattern matches nothing (AWS IoT, "X.509 Certificate policy variable limitations"): a client
+ *   named `+` must not be granted `topicfilter/dt/+/x`, which covers all other clients.
+ * - The pattern caches its form for the last object of variables, which must not be modified.
+ * - The time is at most the length of the text times that of the longest run between two `*`; there
+ *   is no recursion, and no backtracking past a `*`.
  */
 interface Pattern {
   /** Whether a variable of the pattern has no usable value; it then matches nothing. */
@@ -33,12 +33,12 @@ const policyVariableNames = [
 type PolicyVariableName = (typeof policyVariableNames)[number]
 export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string | undefined>>>
 
-/** A text that is compared as it is, one character of any kind, or a variable. */
+/** A literal text, any one character, or a variable. */
 type Part =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'anyOne' }
   | { readonly kind: 'variable'; readonly name: PolicyVariableName }
-/** What lies between two `*`. */
+/** The parts between two `*`. */
 type Run = readonly Part[]
 
 const escapes: readonly string[] = ['*', '?', '$']
@@ -58,7 +58,7 @@ export function compilePattern(text: string, where: string): Pattern {
     isUnresolved,
     matches(given: string, variables: PolicyVariables) {
       if (constant !== undefined) return constant(given)
-      // A connection that asks has asked before, most of the time, and by the same values.
+      // Most calls come from the same connection as the last one, with the same object.
       if (last?.variables !== variables) {
         const matches = isUnresolved(variables) ? matchNothing : resolve(runs, variables)
         last = { variables, matches }
@@ -73,7 +73,7 @@ type Matcher = (text: string) => boolean
 
 const matchNothing: Matcher = () => false
 
-/** Without `?` a run is a text, which the machine compares fastest. */
+/** Without `?` a run is one text, which is the fastest to compare. */
 function resolveTexts(runs: readonly Run[], variables: PolicyVariables): Matcher {
   const texts = runs.map((run) => textOf(run, variables))
   return (text) => matchTexts(texts, text)
@@ -93,7 +93,7 @@ function textOf(run: Run, variables: PolicyVariables): string {
   return text
 }
 
-/** A character each; undefined stands for any. */
+/** One entry for each character; undefined stands for any character. */
 type Characters = readonly (string | undefined)[]
 
 function charactersOf(run: Run, variables: PolicyVariables): Characters {
@@ -137,7 +137,7 @@ function joinTexts(run: Run): Run {
   return joined
 }
 
-/** `${...}` at this place; a dollar sign without a bracket is a dollar sign, as in `$aws/things`. */
+/** Reads `${...}`; a dollar sign without a bracket is literal, as in `$aws/things`. */
 function variableAt(
   text: string,
   start: number,
@@ -158,7 +158,7 @@ function variableAt(
   )
 }
 
-/** The first run begins the text, the last ends it, the others follow each other as early as can be. */
+/** The first run begins the text, the last ends it, the others match as early as possible. */
 function matchTexts(runs: readonly string[], text: string): boolean {
   const first = runs[0] ?? ''
   if (runs.length === 1) return text === first

@@ -1,19 +1,19 @@
 import { invalidRequest, messageOf } from '../../base/errors.ts'
 
 /**
- * Whom a policy is attached to: the file `<policy>.meta.json`, `{"targets": [...]}`.
+ * The targets that a policy is attached to: the file `<policy>.meta.json`, `{"targets": [...]}`.
  *
- *   all                  everyone who may connect, anonymous clients too
- *   anonymous            whoever connects without a name
- *   user:<name>          whoever logged in with the password of this user
- *   cert:<fingerprint>   whoever has this client certificate: SHA-256 of its DER, 64 hexadecimal
- *                        digits; also as `arn:aws:iot:<region>:<account>:cert/<fingerprint>`
+ *   all                  every client, including anonymous ones
+ *   anonymous            clients that connect anonymously
+ *   user:<name>          clients that logged in with the password of this user
+ *   cert:<fingerprint>   clients with this certificate: SHA-256 of its DER, 64 hexadecimal digits;
+ *                        also as `arn:aws:iot:<region>:<account>:cert/<fingerprint>`
  *
- * A target is kept in one spelling, so that two of them are compared as texts.
+ * A target is stored in one spelling, so that targets are compared as texts.
  */
 export type PolicyTarget = 'all' | 'anonymous' | `user:${string}` | `cert:${string}`
 
-/** Of one policy. */
+/** Targets of one policy. */
 const targetsMax = 10_000
 
 const certificateForm = /^(?:cert:|arn:aws[\w-]*:iot:[\w-]*:\d*:cert\/)([0-9a-fA-F]{64})$/

@@ -5,13 +5,14 @@ import type { PolicyVariables } from './policy-pattern.ts'
 import { unknownAccount } from './resource-arn.ts'
 
 /**
- * What a caller may do: policy documents as IAM and AWS IoT take them, compiled once, asked often.
+ * What a caller may do: policy documents of IAM and AWS IoT, compiled once and evaluated often.
  *
  * A request is allowed when a statement allows it and none denies it, in whatever order they stand
  * and in however many documents (IAM User Guide, "Policy evaluation logic").
  *
  * While the account of a resource is not known (`unknownAccount`), a statement that names an
- * account counts as far as it forbids and not as far as it allows: no stand-in decides for it.
+ * account applies if it denies and does not apply if it allows: no placeholder stands for the
+ * account.
  */
 export interface Policy {
   /** Whether a decision may depend on which account the resources belong to. */
@@ -23,19 +24,21 @@ export interface Policy {
 export interface PolicyRequest {
   /** `iot:Publish`; in any case. */
   readonly action: string
-  /** The whole ARN, e.g. `arn:aws:iot:eu-central-1:123456789012:topic/a/b`; `*` when there is none. */
+  /**
+   * The whole ARN, e.g. `arn:aws:iot:eu-central-1:123456789012:topic/a/b`; `*` when there is none.
+   */
   readonly resource: string
-  /** Of the connection; one that is absent matches nothing. */
+  /** The variables of the connection; a pattern with an absent variable matches nothing. */
   readonly variables?: PolicyVariables | undefined
 }
 
-/** `implicitDeny`: nothing speaks of it, which denies it as well. */
+/** `implicitDeny`: no statement applies, so the request is denied as well. */
 type PolicyDecision = 'allow' | 'deny' | 'implicitDeny'
 
 interface CompiledStatement {
   readonly effect: PolicyStatement['effect']
   readonly namesAccount: boolean
-  /** Of an action in lower case. */
+  /** @param action in lower case */
   readonly coversAction: (action: string) => boolean
   readonly coversResource: (
     /** Undefined for `*`, the resource of an action that has none. */
@@ -53,7 +56,7 @@ interface ResourceName {
 
 /**
  * @param document the parsed JSON of one policy
- * @param where what messages call it, e.g. the name of its file
+ * @param where the name of the policy in messages, e.g. its file
  * @throws SluiceError MalformedPolicyException, naming the member
  */
 export function compilePolicy(document: unknown, where = 'policy'): Policy {
@@ -71,7 +74,7 @@ export function compilePolicy(document: unknown, where = 'policy'): Policy {
   }
 }
 
-/** A loop, here and below: closures for each message cost more than what they compare. */
+/** A loop here and below, because closures for each message cost more than the comparisons. */
 function isCovered(
   statements: readonly CompiledStatement[],
   name: ResourceName | undefined,
@@ -90,7 +93,7 @@ interface StatementsOfAction {
   readonly allowances: readonly CompiledStatement[]
 }
 
-/** A server asks for a few actions, over and over: their patterns are compared once. */
+/** A server uses only a few actions, so the patterns of each action are matched once. */
 function rememberStatements(statements: readonly CompiledStatement[]) {
   const byAction = new Map<string, StatementsOfAction>()
   return (action: string): StatementsOfAction => {
@@ -109,13 +112,13 @@ function rememberStatements(statements: readonly CompiledStatement[]) {
 
 const actionsRememberedMax = 100
 
-/** Denies everything, and says so: in place of a policy that cannot be read. */
+/** Denies everything explicitly: replaces a policy that cannot be read. */
 export const denyingPolicy: Policy = Object.freeze({
   namesAccount: false,
   decide: () => 'deny' as const,
 })
 
-/** What a policy forbids, without what it allows: for a policy whose targets cannot be read. */
+/** Only the denials of a policy: for a policy whose targets cannot be read. */
 export function denialsOf(policy: Policy): Policy {
   return {
     namesAccount: policy.namesAccount,
@@ -124,7 +127,7 @@ export function denialsOf(policy: Policy): Policy {
   }
 }
 
-/** Several policies as one: those of a certificate, a user and of all. None of them allows nothing. */
+/** Combines several policies, e.g. of a user and of all. An empty list allows nothing. */
 export function combinePolicies(policies: readonly Policy[]): Policy {
   return {
     namesAccount: policies.some(({ namesAccount }) => namesAccount),
@@ -159,7 +162,8 @@ function compileResources({
   resource,
   where,
 }: PolicyStatement): Pick<CompiledStatement, 'coversResource' | 'namesAccount'> {
-  // A statement about an unknown account covers what it forbids, and not what it allows.
+  // While the account is unknown, a statement covers the resource if it denies, and not if it
+  // allows.
   const ifUnknown = (effect === 'Deny') !== resource.isNegated
   const patterns = resource.texts.map((text) => compileResource(text, { where, ifUnknown }))
   const namesAccount = patterns.some((pattern) => pattern.namesAccount)
@@ -171,7 +175,8 @@ function compileResources({
   return {
     namesAccount,
     coversResource(name, variables) {
-      // "All but this client's own" cannot be told for a client without that value: it allows nothing.
+      // "All but this client's own" is undecidable without the client's value, so it allows
+      // nothing.
       if (effect === 'Allow' && patterns.some((pattern) => pattern.isUnresolved(variables)))
         return false
       return !isMatch(name, variables)
@@ -198,8 +203,9 @@ interface ResourceContext {
 }
 
 /**
- * An ARN is compared field by field, as IAM does: a `*` of the account does not reach into the topic,
- * where a colon is a character like any other. Variables stand in the last field only, as in IAM.
+ * An ARN is compared field by field, as in IAM: a `*` in the account field does not reach into the
+ * topic, where a colon is an ordinary character. Variables may be used in the last field only, as
+ * in IAM.
  */
 function compileResource(text: string, context: ResourceContext): ResourcePattern {
   const { where } = context
@@ -222,7 +228,7 @@ function compileResource(text: string, context: ResourceContext): ResourcePatter
   }
 }
 
-/** All requests of a server name the same owner: what was found for the last one is remembered. */
+/** All requests of a server name the same owner, so the result for the last owner is cached. */
 function compileOwner(text: string, { where, ifUnknown }: ResourceContext) {
   if (text.includes('${')) {
     throw malformed(where, `${text}...: variables may stand in the last field of an ARN only`)
@@ -236,7 +242,7 @@ function compileOwner(text: string, { where, ifUnknown }: ResourceContext) {
       : patterns[index]?.matches(field, {}) === true
   let last = { owner: '', isMatch: false }
   return {
-    /** Resources of other services are not asked about. */
+    /** Requests never name resources of other services. */
     namesAccount: !isAnyAccount && isField(serviceField, serviceAskedAbout),
     matches(owner: string): boolean {
       if (owner !== last.owner) {
@@ -251,7 +257,7 @@ function compileOwner(text: string, { where, ifUnknown }: ResourceContext) {
 const ownerFieldCount = 5
 const serviceField = 2
 const accountField = 4
-/** Of all ARNs that `resourceArn` makes. */
+/** The service in all ARNs of `resourceArn`. */
 const serviceAskedAbout = 'iot'
 
 /** `arn:partition:service:region:account:resource`; undefined with fewer fields. */

@@ -1,14 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 
-/** Who a client certificate says its bearer is. Whether it may be believed, TLS has verified before. */
+/** The identity in a client certificate that TLS has verified. */
 export interface CertificateIdentity {
-  /** As AWS IoT's certificate id: SHA-256 of the DER, 64 hexadecimal digits in lower case. */
+  /** AWS IoT's certificate id: SHA-256 of the DER, 64 lower-case hexadecimal digits. */
   readonly principal: string
-  /** Of the subject; absent when there is none, or more than one. */
+  /** The common name of the subject; absent if there is none, or more than one. */
   readonly commonName?: string | undefined
 }
 
-/** @param certificate DER bytes, as `getPeerX509Certificate()?.raw` gives them, PEM, or one read before */
+/** @param certificate DER bytes, PEM text, or a parsed certificate */
 export function identityOf(
   certificate: Uint8Array | string | X509Certificate,
 ): CertificateIdentity {
@@ -16,14 +16,14 @@ export function identityOf(
   return { principal: principalOf(read), commonName: commonNameOf(read) }
 }
 
-/** @returns the principal alone */
+/** @returns the certificate id, as `CertificateIdentity.principal` */
 export function principalOf(certificate: Uint8Array | string | X509Certificate): string {
   return readCertificate(certificate).fingerprint256.replaceAll(':', '').toLowerCase()
 }
 
 /**
- * The value itself: the text of `subject` is escaped, and a name that was made to look like two
- * fields would have to be told apart from one that has two.
+ * Reads the value from the parsed subject. The text of `subject` is escaped, and there a name that
+ * imitates two fields would be hard to tell from two fields.
  */
 function commonNameOf(certificate: X509Certificate): string | undefined {
   const name: unknown = certificate.toLegacyObject().subject.CN

@@ -50,7 +50,7 @@ describe('the credentials file', () => {
       /Statement is missing/,
     ],
     ['a bad time', fileOf({ ...good, expiresAt: 'tomorrow' }), /expiresAt must be a time/],
-    ['an id twice', fileOf(good, good), /SLUICEONE is there twice/],
+    ['an id twice', fileOf(good, good), /SLUICEONE is listed twice/],
   ])('is refused with %s, and no secret is quoted', (_name, text, message) => {
     expect(() => parseAccessKeys(text)).toThrow(
       expect.objectContaining({ message: expect.stringMatching(message) }),

@@ -81,7 +81,7 @@ describe('the password file', () => {
   test.each<[string, string, RegExp]>([
     ['no colon', 'a', /^line 1: not of the form/],
     ['no user', `\n:${hash}`, /^line 2: not of the form/],
-    ['a user twice', `a:${hash}\na:${hash}`, /^line 2: the user a is there twice/],
+    ['a user twice', `a:${hash}\na:${hash}`, /^line 2: the user a is listed twice/],
     ['a password', 'a:hunter2', /^line 1: not a hash of the form \$scrypt\S+$/],
   ])('is refused with %s', (_name, text, message) => {
     expect(() => parsePasswordFile(text)).toThrow(message)
