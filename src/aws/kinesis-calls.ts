@@ -233,7 +233,7 @@ function failureOf(thrown: unknown, source: Failure['source']): Failure {
     code: codeOf(error),
     message: messageOf(error),
     source,
-    ...(status === undefined ? {} : { status }),
+    status,
   }
 }
 

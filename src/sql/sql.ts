@@ -4,17 +4,17 @@
  * A statement is compiled once and evaluated many times. Evaluating never throws: a value that
  * cannot be computed is Undefined, and `failureOf` returns the failure that ended a rule.
  *
- * const statement = compileStatement("SELECT temp FROM 'dt/+/x' WHERE temp > 50", '2016-03-23')
- * const document = createDocument(message, environment)   // one per message, for all rules const
- * scope = statement.openScope(document)             // one per message and rule const result =
- * statement.evaluate(scope)                // WHERE, then SELECT const key =
- * expression.expandText(scope)                // templates see the same scope
+ *   const statement = compileStatement("SELECT temp FROM 'dt/+/x' WHERE temp > 50", '2016-03-23')
+ *   const document = createDocument(message, environment)   // one per message, for all rules
+ *   const scope = statement.openScope(document)             // one per message and rule
+ *   const result = statement.evaluate(scope)                // WHERE, then SELECT
+ *   const key = expression.expandText(scope)                // templates use the same scope
  *
  * External functions such as `aws_lambda()` need results from outside. `resolveExternals` therefore
  * runs an evaluation on a scope once, or again each time results have arrived:
  *
- * const result = await resolveExternals(scope, () => statement.evaluate(scope)) const failure =
- * failureOf(scope)                        // with a failure, ignore the result
+ *   const result = await resolveExternals(scope, () => statement.evaluate(scope))
+ *   const failure = failureOf(scope)                        // with a failure, ignore the result
  */
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Statement } from './parser/ast.ts'

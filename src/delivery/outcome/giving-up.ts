@@ -156,7 +156,7 @@ function asNew(
   return {
     destination,
     partitionKey,
-    ...(explicitHashKey !== undefined && { explicitHashKey }),
+    explicitHashKey,
     data,
     ruleName,
     actionIndex,

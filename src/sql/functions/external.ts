@@ -69,7 +69,7 @@ function external(
     arity,
     implementation: () => undefined,
     externalCall: () => call,
-    ...(findProblem === undefined ? {} : { findProblem }),
+    findProblem,
   }
 }
 

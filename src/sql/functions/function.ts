@@ -24,10 +24,8 @@ export interface SqlFunction {
   /**
    * The problem with the arguments as written, if any. Called once, when a statement is checked.
    */
-  readonly findProblem?: (
-    values: readonly Expression[],
-    dialect: Dialect,
-  ) => ArgumentProblem | undefined
+  readonly findProblem?:
+    ((values: readonly Expression[], dialect: Dialect) => ArgumentProblem | undefined) | undefined
   /**
    * Makes the `implementation` of one call when a statement is compiled, with state of its own.
    */

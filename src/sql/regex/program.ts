@@ -3,13 +3,13 @@
  *
  * Each instruction has three numbers in `code`: the operation and its two operands.
  *
- * take   set            one code point of `sets[set]`, then the next instruction split  first
- * second  both, `first` with the higher priority save   slot           notes the position; slots 2n
- * and 2n + 1 are begin and end of group n check  assertion      goes on where
- * `assertions[assertion]` holds round  slot   exit    at the end of a round of a loop: goes to
- * `exit` when the position is still
- *                         the one in `slot`, else to the next instruction
- * match                 the pattern has matched
+ *   take   set            one code point of `sets[set]`, then the next instruction
+ *   split  first  second  both, `first` with the higher priority
+ *   save   slot           stores the position; slots 2n and 2n + 1 are start and end of group n
+ *   check  assertion      continues where `assertions[assertion]` holds
+ *   round  slot   exit    ends a round of a loop: continues at `exit` when the position is still
+ *                         the one in `slot`, otherwise at the next instruction
+ *   match                 the pattern has matched
  *
  * A repeat is expanded as often as it counts, so the size of a program has a bound.
  */

@@ -1,9 +1,9 @@
 /**
  * Regular expressions of java.util.regex, executed so that no text can block the engine.
  *
- * pattern text --reader--> tree --> re2js      linear; almost all searches
+ *   pattern text --reader--> tree --> re2js      linear; almost all searches
  *                                 \-> machine    linear; where RE2 has no such assertion
- *                                 \-> sweep      linear over all matches; where they take many searches
+ *                                 \-> sweep      linear over all matches, where they are many
  *                                 \-> RegExp     backtracking; only where it is allowed
  *
  * No engine gets the original text of a pattern: each gets the tree in its own form. The decisions

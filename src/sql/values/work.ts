@@ -8,9 +8,9 @@
  *
  * A step stands for at most about 50 ns and 16 bytes:
  *
- * reading 16 characters of a text       making 4 characters of a text, or 1 of a JSON text
- * comparing two values                  an item of an array; a member of an object takes 4 4
- * instructions of a regular expression on one character
+ *   reading 16 characters of a text       making 4 characters of a text, or 1 of a JSON text
+ *   comparing two values                  an item of an array; a member of an object takes 4
+ *   4 instructions of a regular expression on one character
  *
  * Work that a statement does once and that takes a bounded time spends no steps outside of a query,
  * because the length of the statement bounds it.
