@@ -3,6 +3,7 @@ import type { HttpServerDependencies } from '../http/http-server.ts'
 import type { DataPlaneDependencies } from '../http/aws-iot/iot-data.ts'
 import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
+import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import type { Config } from '../config/config.ts'
 import type { AccountStage } from './account-stage.ts'
 import { openAccessKeys } from '../identity/access-keys/access-keys.ts'
@@ -31,17 +32,18 @@ export async function openKeys(
 
 /** What stands between the network and the HTTP API. */
 export function httpGuards(
-  { http, tls, auth }: Config,
+  { http, tls, auth, trustedProxies }: Config,
   given: {
     readonly accessKeys: AccessKeys
     readonly account: AccountStage
     readonly faults: FileFaults
   },
-): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'ruleArnOf'> {
+): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'ruleArnOf' | 'proxies'> {
   const { accessKeys: keys, account, faults } = given
   const { owner } = account
   return {
     faults,
+    proxies: createTrustedProxies(trustedProxies),
     ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
     ...(http.tls && tls && { tls }),
     access: auth.kind === 'sigv4' ? { keys, owner, metricsToken: auth.metricsToken } : undefined,

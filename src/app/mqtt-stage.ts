@@ -10,6 +10,7 @@ import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
 import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
 import { isLoopback } from '../base/loopback.ts'
+import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
@@ -46,7 +47,15 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
   const { mqtt } = config
   const access = await openAccess(dependencies)
   const ingress = await createIngress(
-    { ingest, access, webSocketGuard: webSocketGuard(config, accessKeys), metrics, logger, clock },
+    {
+      ingest,
+      access,
+      webSocketGuard: webSocketGuard(config, accessKeys),
+      proxies: createTrustedProxies(config.trustedProxies),
+      metrics,
+      logger,
+      clock,
+    },
     { ...mqtt, unfinishedMax: mqtt.unansweredMax },
   )
   const closers = [() => access.close()]

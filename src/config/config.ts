@@ -5,6 +5,7 @@ import type { LabConfig } from './lab-config.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
+import { trustedProxiesFault } from '../base/trusted-proxies.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -26,6 +27,8 @@ export interface Config {
   }
   /** The files serve MQTT, and HTTP when `http.tls` is set. */
   readonly tls: TlsFiles | undefined
+  /** IP addresses and CIDR blocks of the proxies that may name the address of their client. */
+  readonly trustedProxies: readonly string[]
   readonly auth: HttpAuthentication
   readonly lab: LabConfig
   readonly rulesDir: string
@@ -120,6 +123,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       callRate: read.SLUICE_HTTP_CALL_RATE,
     },
     tls,
+    trustedProxies: trustedProxiesOf(read.SLUICE_TRUSTED_PROXIES),
     auth: {
       kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
       credentialsFile: path.resolve(
@@ -213,6 +217,16 @@ function tlsFilesOf(read: TlsVariables): TlsFiles | undefined {
     keyFile: path.resolve(key),
     authorityFile: authority && path.resolve(authority),
   }
+}
+
+function trustedProxiesOf(text = ''): readonly string[] {
+  const entries = text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '')
+  const fault = trustedProxiesFault(entries)
+  if (fault === undefined) return entries
+  throw new SluiceError('ConfigInvalid', `SLUICE_TRUSTED_PROXIES: ${fault}`)
 }
 
 function isHttpOverTls(

@@ -156,6 +156,12 @@ export const variables = deepFreeze({
     default: 0,
     description: 'Calls a second that one caller of the HTTP API may make; 0 is no limit.',
   },
+  SLUICE_TRUSTED_PROXIES: {
+    kind: 'text',
+    whenUnset: 'none',
+    description:
+      'IP addresses and CIDR blocks of proxies, separated by commas, that may name the address of their client.',
+  },
   SLUICE_LAB_HOST: {
     kind: 'text',
     default: '127.0.0.1',

@@ -1,5 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../base/clock.ts'
+import { createTrustedProxies } from '../base/trusted-proxies.ts'
+import type { TrustedProxies } from '../base/trusted-proxies.ts'
 import { invalidRequest, SluiceError } from '../base/errors.ts'
 import { createLoginLimiter, networkOf } from '../identity/passwords/login-limiter.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
@@ -41,6 +43,8 @@ interface HttpServer {
 
 export interface HttpServerDependencies
   extends ApiRouteDependencies, Pick<HttpListenerDependencies, 'tls' | 'onUpgrade' | 'faults'> {
+  /** Absent: no proxy is trusted. */
+  readonly proxies?: TrustedProxies | undefined
   /** Absent: requests are not authenticated. */
   readonly access?: ApiAccess | undefined
   readonly logger: Logger
@@ -74,13 +78,15 @@ export function createHttpServer(
   dependencies: HttpServerDependencies,
   options: HttpServerOptions,
 ): HttpServer {
-  const { logger, metrics, access, clock } = dependencies
+  const { logger, metrics, access, clock, proxies = createTrustedProxies([]) } = dependencies
+  const addressOf = ({ ip, headers }: FastifyRequest) =>
+    proxies.clientOf(ip, headers['x-forwarded-for']) ?? 'unknown'
   const limits = { ...httpLimits, ...options.limits }
   const refuseWhileStarting = () => {
     if (dependencies.health().status === 'starting') throw starting()
   }
   const listener = createHttpListener(
-    { ...dependencies, ...upgradeAfter(refuseWhileStarting, dependencies.onUpgrade) },
+    { ...dependencies, proxies, ...upgradeAfter(refuseWhileStarting, dependencies.onUpgrade) },
     { ...options, limits },
   )
   const app = createHttpApp({ apis, logger }, (handler) => listener.serverFactory(handler))
@@ -96,18 +102,20 @@ export function createHttpServer(
     const { host, origin } = request.headers
     guardOrigin({ host, origin }, options)
     if (isWatching(request)) return
-    const waitMs = calls?.take(networkOf(request.ip)) ?? 0
+    const waitMs = calls?.take(networkOf(addressOf(request))) ?? 0
     if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
     // Before the body, which may be longer than is taken here: code of a function, for example.
     if (request.is404) unknownPaths.refuseMissingOperation(request)
   })
   const guard =
-    access && guardApi(app, access, { clock, failures: failureLimits(clock), calls, apis })
+    access &&
+    guardApi(app, access, { clock, failures: failureLimits(clock), calls, apis, addressOf })
   readBodies(
     app,
     {
       clock,
-      callerOf: (request) => `${networkOf(request.ip)} ${guard?.claimedKeyId(request) ?? ''}`,
+      callerOf: (request) =>
+        `${networkOf(addressOf(request))} ${guard?.claimedKeyId(request) ?? ''}`,
     },
     { ...bodyDefaults, ...options, bodyStalledTimeoutMs: limits.bodyStalledTimeoutMs },
   )

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
+import { createTrustedProxies } from '../base/trusted-proxies.ts'
+import type { TrustedProxies } from '../base/trusted-proxies.ts'
 import { SluiceError } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { LimitedLog } from '../telemetry/limited-log.ts'
@@ -109,6 +111,8 @@ export interface IngressDependencies {
   readonly access?: Access | undefined
   /** Decides who may open a WebSocket. Absent: no client may. */
   readonly webSocketGuard?: WebSocketGuard | undefined
+  /** Absent: no proxy is trusted. */
+  readonly proxies?: TrustedProxies | undefined
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -239,7 +243,12 @@ async function createStage(
   metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
   const context = { broker, connections, heldBytes, clock, metrics, logger, log }
   const ports = createPorts(
-    { ...context, accept: createAcceptance(context, options), guard: dependencies.webSocketGuard },
+    {
+      ...context,
+      proxies: dependencies.proxies ?? createTrustedProxies([]),
+      accept: createAcceptance(context, options),
+      guard: dependencies.webSocketGuard,
+    },
     options,
   )
   return { ...context, ...memory, ports, publishing }

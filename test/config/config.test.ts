@@ -26,6 +26,14 @@ describe('loadConfig', () => {
     expect(loadConfig({ AWS_DEFAULT_REGION: 'eu-west-1' }, 'start').region).toBe('eu-west-1')
   })
 
+  test('trusted proxies are addresses and blocks with commas between them', () => {
+    const { trustedProxies } = loadConfig({ SLUICE_TRUSTED_PROXIES: '10.0.0.0/8, ::1,' }, 'lab')
+    expect(trustedProxies).toEqual(['10.0.0.0/8', '::1'])
+    expect(() => loadConfig({ SLUICE_TRUSTED_PROXIES: '10.0.0.0/8,proxy' }, 'lab')).toThrow(
+      'SLUICE_TRUSTED_PROXIES: "proxy" is no IP address or CIDR block',
+    )
+  })
+
   test('the result is frozen all the way down', () => {
     const config = loadConfig({}, 'lab')
     expect(Object.isFrozen(config) && Object.isFrozen(config.mqtt)).toBe(true)

@@ -57,6 +57,8 @@ interface ApiGuardDependencies {
   readonly clock: Clock
   /** Counts refused signatures by access key and address. */
   readonly failures: FailureLimits
+  /** The address of the client, which a trusted proxy may have named. */
+  readonly addressOf: (request: FastifyRequest) => string
   /** Undefined: authenticated clients may call at any rate. */
   readonly calls: CallLimiter | undefined
   /** The APIs that are served: each has its signing name. */
@@ -80,7 +82,7 @@ const unreadableMessage = 'The access keys cannot be read now: try again later.'
 export function guardApi(
   app: HttpApp,
   { keys, owner, metricsToken }: ApiAccess,
-  { clock, failures, calls, apis }: ApiGuardDependencies,
+  { clock, failures, calls, apis, addressOf }: ApiGuardDependencies,
 ): ApiGuard {
   const actions = createApiActions(owner)
   const attempts = new WeakMap<FastifyRequest, LoginAttempt>()
@@ -94,7 +96,7 @@ export function guardApi(
     if (keys.count === 0) throw new SluiceError('AccessDeniedException', closedMessage)
     const parsed = parseAuthorization(request.headers)
     if ('reason' in parsed) throw new SluiceError(refusalCodes[parsed.reason], parsed.message)
-    const attempt = { address: request.ip, user: parsed.accessKeyId }
+    const attempt = { address: addressOf(request), user: parsed.accessKeyId }
     attempts.set(request, attempt)
     if (!keys.find(parsed.accessKeyId)) throw failed(failures.unknown, attempt, unknownKey())
   })

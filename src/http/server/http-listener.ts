@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
+import { isLoopback } from '../../base/loopback.ts'
+import type { TrustedProxies } from '../../base/trusted-proxies.ts'
 import { portOf, portUnavailable } from '../../base/listen-on.ts'
 import type { ListenAddress } from '../../base/listen-on.ts'
 import type { FileFaults } from '../../storage/file-faults.ts'
@@ -13,6 +15,7 @@ import type { ConnectionSlot } from '../../ingress/entrances/connection-limits.t
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createNodeServer, connectionKeyOf, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
+import { readProxyHeaders } from './proxied-connections.ts'
 
 /** The HTTP port: the addresses that it listens on, its certificate and its connections. */
 interface HttpListener {
@@ -38,40 +41,30 @@ export interface HttpListenerDependencies {
   readonly faults?: FileFaults | undefined
   /** Absent: plain HTTP. The authority file, if there is one, verifies certificates of clients. */
   readonly tls?: TlsFiles
+  readonly proxies: TrustedProxies
   /** Takes WebSocket upgrades on `/mqtt`. */
   readonly onUpgrade?: OnUpgrade
 }
 
 export function createHttpListener(
-  { clock, logger, faults, tls, onUpgrade }: HttpListenerDependencies,
+  dependencies: HttpListenerDependencies,
   { host, port, limits }: ListenAddress & { readonly limits: HttpLimits },
 ): HttpListener {
+  const { clock, logger, faults, tls, proxies } = dependencies
   const servers: Server[] = []
   /** Includes WebSockets, which Node's HTTP server does not count any more. */
   const sockets = new Set<Socket>()
-  const slots = createConnectionSlots(clock, limits)
+  const slots = createConnectionSlots(clock, limits, proxies)
   let handler: RequestListener | undefined
   let files: ReloadedFile<TlsMaterial> | undefined
 
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  }
   const answer: RequestListener = (request, response) => handler?.(request, response)
   const addServer = (): Server => {
-    const asked = tls && { asksClients: tls.authorityFile !== undefined }
-    const server = createNodeServer(answer, {
-      tls: asked,
-      limits,
-      clock,
-      onUpgrade:
-        onUpgrade &&
-        ((request, socket, head) => {
-          onUpgrade(request, socket, head)
-          slots.release(request.socket)
-        }),
-    })
-    server.prependListener('connection', (socket: Socket) => {
-      if (!slots.take(socket)) return
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
-    })
+    const server = createCountedServer(answer, dependencies, { limits, slots, keep })
     servers.push(server)
     return server
   }
@@ -113,9 +106,48 @@ export function createHttpListener(
   }
 }
 
+interface ConnectionCounting {
+  readonly limits: HttpLimits
+  readonly slots: ReturnType<typeof createConnectionSlots>
+  /** Notes a connection, so that it can be closed. */
+  readonly keep: (socket: Socket) => void
+}
+
+/** A server whose connections are counted, by the clients that trusted proxies name. */
+function createCountedServer(
+  answer: RequestListener,
+  { clock, tls, proxies, onUpgrade }: HttpListenerDependencies,
+  { limits, slots, keep }: ConnectionCounting,
+): Server {
+  const server = createNodeServer(answer, {
+    tls: tls && { asksClients: tls.authorityFile !== undefined },
+    limits,
+    clock,
+    onUpgrade:
+      onUpgrade &&
+      ((request, socket, head) => {
+        onUpgrade(request, socket, head)
+        slots.release(request.socket)
+      }),
+  })
+  server.prependListener('connection', (socket: Socket) => {
+    if (slots.take(socket)) keep(socket)
+  })
+  readProxyHeaders(server, {
+    clock,
+    proxies,
+    isTls: tls !== undefined,
+    timeoutMs: limits.headersTimeoutMs,
+    waitingMax: limits.connectionsMax,
+    onWaiting: keep,
+  })
+  return server
+}
+
 /** Counts connections. A connection over a limit is closed at once, without an answer. */
-function createConnectionSlots(clock: Clock, limits: HttpLimits) {
-  const connections = createConnectionLimits({ clock }, { ...limits, connectRate: 0 })
+function createConnectionSlots(clock: Clock, limits: HttpLimits, proxies: TrustedProxies) {
+  const isExempt = (address: string) => isLoopback(address) || proxies.includes(address)
+  const connections = createConnectionLimits({ clock, isExempt }, { ...limits, connectRate: 0 })
   const slots = new Map<string, ConnectionSlot>()
   const release = (connectionKey: string) => {
     slots.get(connectionKey)?.release()

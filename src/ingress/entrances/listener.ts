@@ -4,8 +4,11 @@ import { listenOn } from '../../base/listen-on.ts'
 import type { ListenAddress } from '../../base/listen-on.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { TrustedProxies } from '../../base/trusted-proxies.ts'
 import { normalizeAddress } from '../broker/connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
+import { readProxyHeader } from './proxy-protocol.ts'
 import { createRefusals } from './refusals.ts'
 
 /** A port that clients connect to. */
@@ -26,23 +29,32 @@ const portOwner = {
 
 interface ListenerDependencies {
   readonly limits: ConnectionLimits
+  readonly proxies: TrustedProxies
+  readonly clock: Clock
   readonly log: LimitedLog
   readonly metrics: Metrics
 }
 
+interface ListenerOptions {
+  /** A client that has closed its side is still answered. */
+  readonly allowHalfOpen: boolean
+  /** For the first bytes on a connection of a trusted proxy. */
+  readonly headerTimeoutMs: number
+}
+
 /**
- * @param options allowHalfOpen: a client that has closed its side is still answered
  * @param accept called with each new connection within the limits
  */
 export function createListener(
   dependencies: ListenerDependencies,
-  options: { readonly allowHalfOpen: boolean },
+  { allowHalfOpen, headerTimeoutMs }: ListenerOptions,
   accept: (socket: Socket, sourceIp: string | undefined) => void,
 ): Listener {
   const refuse = createRefusals(dependencies)
-  const server = createServer(options, (socket) => {
-    const sourceIp = normalizeAddress(socket.remoteAddress)
-    const slot = dependencies.limits.take(sourceIp)
+  const { limits, proxies, clock } = dependencies
+
+  function open(socket: Socket, sourceIp: string | undefined): void {
+    const slot = limits.take(sourceIp)
     if (typeof slot === 'string') {
       refuse(slot, { sourceIp })
       socket.destroy()
@@ -51,6 +63,30 @@ export function createListener(
     socket.once('close', slot.release)
     prepareSocket(socket)
     accept(socket, sourceIp)
+  }
+  /** The proxy's connection takes a slot until it is known which client it is from. */
+  function openProxied(socket: Socket, proxyIp: string | undefined): void {
+    const slot = limits.take(proxyIp)
+    if (typeof slot === 'string') {
+      refuse(slot, { sourceIp: proxyIp })
+      socket.destroy()
+      return
+    }
+    socket.once('close', slot.release)
+    readProxyHeader(socket, { clock, timeoutMs: headerTimeoutMs }, (header) => {
+      slot.release()
+      if ('fault' in header) {
+        refuse('proxy_header', { sourceIp: proxyIp, detail: header.fault })
+        socket.destroy()
+      } else {
+        open(socket, normalizeAddress(header.source?.address) ?? proxyIp)
+      }
+    })
+  }
+  const server = createServer({ allowHalfOpen }, (socket) => {
+    const sourceIp = normalizeAddress(socket.remoteAddress)
+    if (proxies.includes(sourceIp)) openProxied(socket, sourceIp)
+    else open(socket, sourceIp)
   })
   const acceptFailed = (error: Error): void => {
     refuse('accept_failed', { detail: error.message })

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
+import { isLoopback } from '../../base/loopback.ts'
+import type { TrustedProxies } from '../../base/trusted-proxies.ts'
 import type { TlsMaterial } from '../../identity/certificates/tls-files.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
@@ -39,6 +41,7 @@ interface PortsDependencies {
   readonly accept: Accept
   readonly guard: WebSocketGuard | undefined
   readonly heldBytes: HeldBytes
+  readonly proxies: TrustedProxies
   readonly clock: Clock
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -51,8 +54,11 @@ interface PortsOptions extends ConnectionLimitsOptions {
 }
 
 export function createPorts(dependencies: PortsDependencies, options: PortsOptions): Ports {
-  const { accept, guard, clock, log, metrics } = dependencies
-  const limits = createConnectionLimits({ clock }, options)
+  const { accept, guard, proxies, clock, log, metrics } = dependencies
+  const limits = createConnectionLimits(
+    { clock, isExempt: (address) => isLoopback(address) || proxies.includes(address) },
+    options,
+  )
   const listeners: Listener[] = []
   const webSocket =
     guard && createWebSocketEntrance({ ...dependencies, guard, limits }, options, accept)
@@ -63,7 +69,11 @@ export function createPorts(dependencies: PortsDependencies, options: PortsOptio
     allowHalfOpen: boolean,
     to: (socket: Socket, sourceIp: string | undefined) => void,
   ) {
-    const listener = createListener({ limits, log, metrics }, { allowHalfOpen }, to)
+    const listener = createListener(
+      { limits, proxies, clock, log, metrics },
+      { allowHalfOpen, headerTimeoutMs: options.connectTimeoutMs },
+      to,
+    )
     const opened = await listener.listen(address)
     listeners.push(listener)
     return opened

@@ -7,6 +7,7 @@ const texts = Object.freeze({
   too_many_from_address: 'a connection was refused: there are too many from its address',
   connect_rate: 'a connection was refused: its address connects too often',
   accept_failed: 'a connection could not be accepted',
+  proxy_header: 'a connection of a trusted proxy was refused: its PROXY header is not valid',
   tls_handshake: 'a connection ended in the TLS handshake',
   client_certificate: 'a connection was refused: its client certificate could not be verified',
   connect_timeout: 'a connection was closed: its CONNECT did not arrive in time',

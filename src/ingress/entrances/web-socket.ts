@@ -7,6 +7,7 @@ import { TLSSocket } from 'node:tls'
 import { WebSocketServer } from 'ws'
 import type { ServerOptions } from 'ws'
 import type { Clock } from '../../base/clock.ts'
+import type { TrustedProxies } from '../../base/trusted-proxies.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { AccessKeys } from '../../identity/access-keys/access-keys.ts'
@@ -58,6 +59,7 @@ interface WebSocketDependencies {
   readonly guard: WebSocketGuard
   readonly limits: ConnectionLimits
   readonly heldBytes: HeldBytes
+  readonly proxies: TrustedProxies
   readonly clock: Clock
   readonly log: LimitedLog
   readonly metrics: Metrics
@@ -82,12 +84,12 @@ export function createWebSocketEntrance(
   options: WebSocketOptions,
   accept: (socket: GateSocket, peer: Peer) => void,
 ): WebSocketEntrance {
-  const { limits, heldBytes, clock } = dependencies
+  const { limits, heldBytes, proxies, clock } = dependencies
   const refuse = createRefusals(dependencies)
   let isClosed = false
 
   function reject({ reason, error }: Rejection, request: IncomingMessage, socket: Duplex): void {
-    refuse(reason, { sourceIp: addressOf(request), detail: error.message })
+    refuse(reason, { sourceIp: addressOf(request, proxies), detail: error.message })
     answer(socket, clock, error)
   }
 
@@ -119,7 +121,7 @@ export function createWebSocketEntrance(
         return
       }
       socket.on('error', () => socket.destroy())
-      const slot = isClosed ? 'stopping' : limits.take(addressOf(request))
+      const slot = isClosed ? 'stopping' : limits.take(addressOf(request, proxies))
       if (typeof slot === 'string') {
         const text = 'There are too many connections, or the broker is stopping: try again later.'
         reject(rejection(slot, 'ServiceUnavailableException', text), request, socket)
@@ -184,7 +186,7 @@ function identify(
   if ('fault' in shown) return rejection('client_certificate', 'AccessDeniedException', shown.fault)
   return {
     transport: 'websocket',
-    sourceIp: addressOf(request),
+    sourceIp: addressOf(request, dependencies.proxies),
     certificate: shown.certificate,
     ...signer,
   }
@@ -221,8 +223,11 @@ function guardOrigin(
   }
 }
 
-const addressOf = ({ socket }: IncomingMessage): string | undefined =>
-  normalizeAddress(socket.remoteAddress)
+const addressOf = (
+  { socket, headers }: IncomingMessage,
+  proxies: TrustedProxies,
+): string | undefined =>
+  normalizeAddress(proxies.clientOf(socket.remoteAddress, headers['x-forwarded-for']))
 
 /** Answers a refused request in the form of the HTTP API's errors, and ends its connection. */
 function answer(socket: Duplex, clock: Clock, { name, message, status }: SluiceError): void {

@@ -3,6 +3,7 @@ import { connect as connectTcp } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import * as fc from 'fast-check'
 import { WebSocket } from 'ws'
+import { createTrustedProxies } from '../../../src/base/trusted-proxies.ts'
 import { createConnectionLimits } from '../../../src/ingress/entrances/connection-limits.ts'
 import type {
   ConnectionLimitsOptions,
@@ -116,7 +117,11 @@ test('a listener closes what is over a limit, counts it and says so', async () =
   const lines: Record<string, unknown>[] = []
   const logger = createMemoryLogger((line) => lines.push(line))
   const log = createLimitedLog({ logger, clock })
-  const listener = createListener({ limits, log, metrics }, { allowHalfOpen: false }, () => {})
+  const listener = createListener(
+    { limits, proxies: createTrustedProxies([]), clock, log, metrics },
+    { allowHalfOpen: false, headerTimeoutMs: 1_000 },
+    () => {},
+  )
   const { port } = await listener.listen({ host: '127.0.0.1', port: 0 })
   const first = connectTcp(port, '127.0.0.1')
   await once(first, 'connect')

@@ -9,6 +9,7 @@ import { connectAsync } from 'mqtt'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { systemClock } from '../../../src/base/clock.ts'
 import type { Clock } from '../../../src/base/clock.ts'
+import { createTrustedProxies } from '../../../src/base/trusted-proxies.ts'
 import { createCertificateMaker } from '../../../src/identity/certificates/certificate-maker.ts'
 import type { KeyPairPem } from '../../../src/identity/certificates/certificate-maker.ts'
 import { principalOf } from '../../../src/identity/policies/principal.ts'
@@ -84,11 +85,12 @@ export interface EntrancesSettings {
   readonly options?: Partial<IngressOptions>
   readonly clock?: Clock
   readonly guard?: Partial<WebSocketGuard>
+  readonly proxies?: readonly string[]
 }
 
 /** All ways in of one ingress; whoever comes is let in. Closed at the end of the file. */
 export async function startEntrances(settings: EntrancesSettings): Promise<TestEntrances> {
-  const { certificates, ingest, options, clock = systemClock, guard } = settings
+  const { certificates, ingest, options, clock = systemClock, guard, proxies = [] } = settings
   const peers: Peer[] = []
   const messages: Message[] = []
   const lines: Record<string, unknown>[] = []
@@ -111,6 +113,7 @@ export async function startEntrances(settings: EntrancesSettings): Promise<TestE
         guardOrigin: (origin) => guardOrigin(origin, { host: '127.0.0.1', insecure: false }),
         ...guard,
       },
+      proxies: createTrustedProxies(proxies),
       logger: createMemoryLogger((line) => lines.push(line)),
       metrics,
       clock,
