@@ -25,21 +25,21 @@ import { createDrain, createStages } from './stages.ts'
 import type { Drain, Stages } from './stages.ts'
 
 /**
- * Composition root: every stage is built here, in the order of the path against its flow, so that
- * nothing is accepted before everything behind it stands; and is stopped in the other order.
+ * Composition root: builds every stage, from the end of a message's path to its beginning, so that
+ * nothing is accepted before everything behind it runs. Stages stop in the opposite order.
  */
 export interface App {
   readonly ports: AppPorts
   ruleCount(): number
-  /** Resolves when everything that was accepted is delivered. */
+  /** Resolves when everything that was accepted is delivered or given up. */
   readonly delivered: () => Promise<void>
-  /** Stops accepting, gives what is in flight its time, closes. What is left stays on disk. */
+  /** Stops accepting messages, waits for work in flight until the drain ends, and closes. */
   stop(): Promise<void>
 }
 
 export interface AppPorts extends MqttPorts {
   readonly http: number
-  /** Of the local Kinesis and STS, in the lab only. */
+  /** The port of the local Kinesis and STS, in the lab only. */
   readonly kinesis?: number | undefined
 }
 
@@ -48,14 +48,14 @@ export interface AppPorts extends MqttPorts {
  *
  * @throws SluiceError DataFolderLocked, DataFolderOfAnother, DataFolderUnusable,
  *   DataFolderVersionUnsupported, PortUnavailable, RuleFileInvalid, IdentityFileInvalid; an
- *   AbortError where the signal ended the start; what was started by then is stopped again
+ *   AbortError when the signal ended the start; stages that had started are stopped again
  */
 export async function startApp(dependencies: AppDependencies): Promise<App> {
   const stages = createStages()
   try {
     return await startStages(dependencies, stages)
   } catch (thrown) {
-    // What kept it from starting is worth more to the operator than what else fails because of it.
+    // The operator needs the first failure, not those that follow from it.
     await stages.stop().catch(() => undefined)
     throw thrown
   }
@@ -70,7 +70,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const drain = createDrain(clock, config.drainMs)
   const delivery = await startDelivery(dependencies, metrics, stages, {
     drain,
-    // The producer starts when the engine stands.
+    // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
@@ -87,7 +87,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const engine = createEngine(
     {
       ...shared,
-      // Messages come in through the ingress only, so it stands before any is republished.
+      // Messages arrive through the ingress only, so it is built before any is republished.
       distribute: (message) => mqtt.ingress.distribute(message),
     },
     { errorActionScope: config.errorActionScope },
@@ -102,7 +102,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         engine,
         eventSourceMappings: mappings,
         probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
-        // Made after it, the ingress is stopped before it: HTTP answers until the end.
+        // The ingress is built later and stops earlier: HTTP answers until the end.
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, { accessKeys, account, faults }),
@@ -115,11 +115,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { ingest } = engine
   const mqtt = stages.add(
     await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
-    // Clients that cannot get an answer must not use up the time of the calls to Kinesis.
+    // Clients that wait for an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
-  // Health can be asked from here on; nothing else is served yet.
+  // From here on health is served, and nothing else yet.
   const httpPort = await http.listen()
   await account.settled(() => dependsOnAccount({ mqtt, accessKeys, rules }), httpPort)
   producer.start()
@@ -148,7 +148,7 @@ function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEn
   }
 }
 
-/** Which account this is, as the configuration says, or STS. */
+/** Opens the stage that knows the account, from the configuration or from STS. */
 async function openAccountOf(
   dependencies: AppDependencies,
   stages: Stages,
@@ -162,7 +162,7 @@ async function openAccountOf(
   )
 }
 
-/** Records read back by functions; HTTP, made after it, is stopped before it. */
+/** Event source mappings read streams for functions. HTTP is built later and stops earlier. */
 async function startEventSources(
   dependencies: AppDependencies,
   stages: Stages,
@@ -176,7 +176,7 @@ async function startEventSources(
     readonly drain: Drain
   },
 ) {
-  // The sample that a new folder begins with is kept with the account in its ARN.
+  // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
   const source = { lab, accountIdNow: () => account.shownId() }
   return stages.add(await openEventSources(dependencies, source), (it) =>
@@ -190,7 +190,7 @@ function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | u
     : createAwsFunctions({ region: config.region, ...aws }, { clock })
 }
 
-/** Commands of this machine find the engine by its data folder. */
+/** Writes the ports into the data folder, where commands on this machine find them. */
 async function announce(config: Config, ports: AppPorts, stages: Stages): Promise<void> {
   const { mqtt, http, lab, region, auth } = config
   await writeRunningEngine(config.dataDir, config.mode, {

@@ -9,7 +9,7 @@ import type { Metrics } from '../telemetry/telemetry.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
-/** From the disk to the stream: what is accepted is safe before anything can be accepted. */
+/** Builds the way from the disk to the stream, before any message can be accepted. */
 export async function startDelivery(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
@@ -52,7 +52,9 @@ export async function startDelivery(
   return { directory, lab, outbox, aws, producer }
 }
 
-/** A folder of a release that did not say whose it is has an owner from now on. */
+/**
+ * Opens the data folder. A folder of an earlier release has no owner yet: this process becomes it.
+ */
 async function openFolder(
   { config, logger }: Pick<AppDependencies, 'config' | 'logger'>,
   stages: Stages,

@@ -6,7 +6,7 @@ import type { EventSourceMappings } from '../event-source/event-source-mappings.
 import type { LabStage } from './lab-stage.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
-/** Prints what the sample rule lets through. */
+/** Prints the records of the sample rule. */
 const sampleMapping = Object.freeze({
   functionName: 'print_readings',
   streamName: 'hot-devices',
@@ -15,13 +15,13 @@ const sampleMapping = Object.freeze({
 
 interface EventSourceStageOptions {
   readonly lab: LabStage | undefined
-  /** For ARNs: in `start` the account may become known later. */
+  /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
 }
 
 /**
- * The event source mappings of the data folder, at work. In the lab they read its Kinesis, their
- * streams are made, and nothing is invoked in AWS.
+ * Starts the event source mappings of the data folder. In the lab they read the lab's Kinesis,
+ * their streams are created, and nothing is invoked in AWS.
  *
  * @throws SluiceError DataFolderUnusable (rejects)
  */

@@ -28,7 +28,7 @@ interface HealthDependencies {
   readonly faults: Pick<FileFaults, 'kinds'>
 }
 
-/** Files that cannot be read, also as a metric. */
+/** Notes files that cannot be read, also in a metric. */
 export function createCountedFaults(metrics: Pick<Metrics, 'identityFilesUnreadable'>): FileFaults {
   return createFileFaults((files, isUnreadable) =>
     metrics.identityFilesUnreadable.set({ files }, isUnreadable ? 1 : 0),

@@ -15,7 +15,7 @@ import { ruleArnOf } from '../rules/compile-rule.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
 
-/** Who signs requests to the HTTP API, and URLs of WebSockets. */
+/** Opens the access keys that sign requests to the HTTP API and URLs of WebSockets. */
 export async function openKeys(
   { config, logger, clock, faults }: AppDependencies & { readonly faults: FileFaults },
   stages: Stages,
@@ -30,7 +30,7 @@ export async function openKeys(
   return keys
 }
 
-/** What stands between the network and the HTTP API. */
+/** TLS, authentication and access control of the HTTP API. */
 export function httpGuards(
   { http, tls, auth, trustedProxies }: Config,
   given: {

@@ -7,15 +7,15 @@ import type { CompileRule } from '../rules/compile-rule.ts'
 import { endpointOf } from './running-engine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
-/** What the lab adds to the engine: a Kinesis and STS of its own, and streams for its rules. */
+/** The lab adds a local Kinesis and STS to the engine, and streams for its rules. */
 export interface LabStage {
   readonly port: number
-  /** Clients that are given this reach the lab and nothing else. */
+  /** AWS clients with these options reach the lab and nothing else. */
   readonly access: AwsCallsOptions
   ensureStream(name: string): Promise<void>
-  /** A compiler that also makes the streams which the rule names without a template. */
+  /** A compiler that also creates the streams that a rule names without a template. */
   withStreams(compile: CompileRule): CompileRule
-  /** Resolves when the streams asked for so far are there. */
+  /** Resolves when the streams requested so far exist. */
   streamsMade(): Promise<void>
   close(): Promise<void>
 }
@@ -43,7 +43,7 @@ export async function startLab(options: {
     const made = worker
       .ensureStream(name)
       .catch((thrown: unknown) => {
-        // Not lost: a delivery to a missing stream makes it, too.
+        // Nothing is lost: a delivery to a missing stream creates it, too.
         logger.warn({ err: thrown, stream: name }, `the lab cannot make the stream ${name}`)
       })
       .finally(() => pending.delete(made))

@@ -14,10 +14,10 @@ import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
-/** MQTT with all that guards it: the ingress, who may connect to it, and what TLS shows there. */
+/** MQTT with its guards: the ingress, access control for its clients, and TLS certificates. */
 export interface MqttStage {
   readonly ingress: Ingress
-  /** Whether what an MQTT policy says may depend on which account this is. */
+  /** Whether an MQTT policy may depend on the account. */
   namesAccount(): boolean
   /** @throws SluiceError PortUnavailable, IdentityFileInvalid */
   listen(): Promise<MqttPorts>
@@ -26,7 +26,7 @@ export interface MqttStage {
 
 export interface MqttPorts {
   readonly mqtt: number
-  /** Over TLS, where there is a certificate. */
+  /** The port of MQTT over TLS, when there is a certificate. */
   readonly mqtts?: number | undefined
 }
 
@@ -34,10 +34,10 @@ interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'me
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock
-  /** Those that may sign the URL of a WebSocket. The caller closes them. */
+  /** Keys that may sign the URL of a WebSocket. The caller closes them. */
   readonly accessKeys: AccessKeys
   readonly owner: ResourceOwner
-  /** Told of files that cannot be read. */
+  /** Notes files that cannot be read. */
   readonly faults: FileFaults
 }
 
@@ -98,8 +98,8 @@ function openAccess({
 }
 
 /**
- * A page in a browser must not come by what is open to this machine alone: neither as a page of
- * another origin, nor under another name for this machine, where nobody would be asked who he is.
+ * A page in a browser must not reach listeners that are open to this machine only: neither as a
+ * page of another origin, nor by another name for this machine, when clients need not authenticate.
  */
 function webSocketGuard(
   { http, mqtt, insecure, region }: Config,

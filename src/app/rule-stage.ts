@@ -10,7 +10,9 @@ import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
 import { compileStatement } from '../sql/sql.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
-/** In the lab a new folder begins with a sample, and the streams that rules name are made. */
+/**
+ * Opens the rules. In the lab a new folder begins with a sample, and streams of rules are created.
+ */
 export async function openRules(
   { rulesDir: directory, rulesMax }: Config,
   { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
@@ -29,7 +31,7 @@ export async function openRules(
 }
 
 /**
- * Documentation uses this account, as AWS's own does; roles of it can be assumed in the lab alone.
+ * The documentation uses this account, as AWS's does. Only the lab can assume its roles.
  */
 const sampleRoles = /arn:aws:iam::123456789012:role\/[\w+=,.@/-]+/
 
@@ -63,7 +65,7 @@ export function ruleCompiler(
   )
 }
 
-/** What a lab without rules begins with. */
+/** The rule with which a new folder of the lab begins. */
 async function readSampleRule() {
   const file = new URL('../../rules/hot_devices.json', import.meta.url)
   return { name: 'hot_devices', text: await readFile(file, 'utf8') }

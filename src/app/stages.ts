@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 
-/** The time that all stages together have for a stop, so that the process ends when it is due. */
+/** The time that all stages share to stop, so that the process ends in time. */
 export interface Drain {
   start(): void
   leftMs(): number
@@ -17,11 +17,11 @@ export function createDrain(clock: Clock, drainMs: number): Drain {
 }
 
 export interface Stages {
-  /** Takes note of how a stage is stopped; gives the stage back. */
+  /** Remembers how to stop a stage, and returns the stage. */
   add<Stage>(stage: Stage, stop: (stage: Stage) => void | Promise<void>): Stage
   /**
-   * Stops all stages, the last one first. One that cannot be stopped keeps no other from stopping;
-   * the first failure is thrown when all are done.
+   * Stops all stages, the last one first. A stage that fails to stop does not keep others from
+   * stopping: the first failure is thrown at the end.
    */
   stop(): Promise<void>
 }

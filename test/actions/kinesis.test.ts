@@ -45,7 +45,7 @@ function destinationOf(
   return outcome.ok ? outcome.records[0]?.destination : outcome.failure
 }
 
-test('a record names destination, key, data and whose it is', () => {
+test('a record has destination, key, data, rule and action', () => {
   expect(apply({ streamName: 'temps', partitionKey: '${k}' }, { k: 'sensor-7' })).toEqual({
     ok: true,
     records: [
@@ -83,7 +83,7 @@ test('streams that are named without a template are known in advance', () => {
   expect(compile({ streamName: '${topic()}' }).constantStreamNames).toEqual([])
 })
 
-describe('what a template expands to may not fit: the action fails and says which field', () => {
+describe('an expanded template that does not fit fails the action and names the field', () => {
   test.each<[string, Partial<KinesisActionDefinition>, unknown, object]>([
     [
       'a stream name with a slash',
@@ -120,7 +120,7 @@ describe('what a template expands to may not fit: the action fails and says whic
     expect(apply({ partitionKey: '${k}' }, { k: '😀'.repeat(256) })).toMatchObject({ ok: true })
   })
 
-  test('a record that no stream takes: over 10 MiB, its key counted', () => {
+  test('a record over 10 MiB with its key fails the action', () => {
     const output = 'x'.repeat(10_485_760 - 1)
     expect(apply({ partitionKey: 'k' }, {}, { output })).toMatchObject({ ok: true })
     expect(apply({ partitionKey: 'kk' }, {}, { output })).toMatchObject({
@@ -233,7 +233,7 @@ describe('delivery settings', () => {
   })
 })
 
-describe('what can be seen to be wrong is refused when the rule is made', () => {
+describe('constants that are wrong are refused when the rule is created', () => {
   test.each<[string, Partial<KinesisActionDefinition>, string, RegExp]>([
     [
       'a constant stream name that Kinesis refuses',

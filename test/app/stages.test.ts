@@ -13,7 +13,7 @@ test('stages stop one after the other, the last one first', async () => {
   expect(stopped).toHaveLength(3)
 })
 
-test('one that cannot be stopped keeps no other from stopping', async () => {
+test('a stage that fails to stop does not keep others from stopping', async () => {
   const stages = createStages()
   const stopped: string[] = []
   stages.add('a', (it) => void stopped.push(it))

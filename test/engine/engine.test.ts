@@ -20,7 +20,7 @@ describe('ingest', () => {
     expect(appended.map(keysOf)).toEqual([['a0', 'a1', 'b0']])
   })
 
-  test('messages take their place in the outbox in the order of arrival', () => {
+  test('messages enter the outbox in the order of arrival', () => {
     const { engine, appended } = engineWith([
       rule('a', "SELECT * FROM 'a/b'", { partitionKey: '${n}' }),
     ])
@@ -29,7 +29,7 @@ describe('ingest', () => {
     expect(appended.flatMap(keysOf)).toEqual(['1', '2', '3'])
   })
 
-  test('it rejects when the records could not be made durable', async () => {
+  test('ingest rejects when the records cannot be made durable', async () => {
     const { engine, failWith } = engineWith([rule('a', "SELECT * FROM 'a/b'", {})])
     failWith(new Error('disk is full'))
     await expect(engine.ingest(messageWith())).rejects.toThrow('disk is full')
@@ -46,14 +46,14 @@ describe('ingest', () => {
     expect(appendOptions).toEqual([{ whenFull }])
   })
 
-  test('a message that no rule wants touches no disk', async () => {
+  test('a message that matches no rule touches no disk', async () => {
     const { engine, appended, failWith } = engineWith([])
     failWith(new Error('must not be called'))
     await engine.ingest(messageWith())
     expect(appended).toEqual([])
   })
 
-  test('a failed action costs the others nothing; it is counted, and said once a minute', async () => {
+  test('a failed action leaves the others alone; it is counted, and logged once a minute', async () => {
     const { engine, appended, logged, metrics, clock } = engineWith([
       rule('a', "SELECT * FROM 'a/b'", { streamName: '${topic()}' }, { partitionKey: 'good' }),
     ])
@@ -84,7 +84,7 @@ describe('ingest', () => {
       expect(appended.map(keysOf)).toEqual([['b']])
     })
 
-    test('an unknown rule is logged and counted, and acknowledged all the same', async () => {
+    test('an unknown rule is logged and counted, and the message is acknowledged', async () => {
       const { engine, logged, metrics } = engineWith([])
       await engine.ingest(messageWith({ basicIngestRule: 'nope' }))
       expect(logged).toEqual([expect.objectContaining({ level: 'warn', rule: 'nope' })])

@@ -70,7 +70,7 @@ test('gets one document for a rule and message, in the form of AWS', async () =>
   ])
 })
 
-test('gets nothing where nothing failed', async () => {
+test('gets nothing when nothing failed', async () => {
   const engine = engineWith([ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction })])
   await engine.engine.ingest(message)
   expect(documentsOf(engine)).toEqual([])
@@ -91,7 +91,7 @@ test('may republish: rules run on the document, and subscribers get it', async (
   expect(engine.distributed).toMatchObject([{ topic: 'errors/a/b' }])
 })
 
-test('that fails is counted and logged, and costs nothing else', async () => {
+test('that fails is counted and logged, and nothing else is affected', async () => {
   const engine = engineWith([
     ruleWith('r', "SELECT * FROM 'a/b'", [kinesis({ partitionKey: '${x}' }), kinesis()], {
       errorAction: kinesis({ streamName: '${topic()}' }),
@@ -170,7 +170,7 @@ describe('records that are given up', () => {
   })
   const other = sourceOf(messageWith({ payload: { n: 8 }, traceId: 'trace-2' }), () => 'unused')
 
-  test('of one rule and message are one document, in place of all of them', async () => {
+  test('of one rule and message are replaced by one document', async () => {
     const { engine, appended } = engineWith([rule])
     const { replacements } = await engine.onGivenUp([
       lost(),
@@ -205,7 +205,7 @@ describe('records that are given up', () => {
     expect((await engine.onGivenUp([lost()])).replacements[0]).toHaveLength(1)
   })
 
-  test('may be republished, with all that comes of it', async () => {
+  test('may be republished, with everything that follows', async () => {
     const { engine, distributed } = engineWith([
       ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction: republish('errors') }),
       ruleWith('collect', "SELECT * FROM 'errors'", [kinesis({ partitionKey: 'collected' })]),
@@ -272,7 +272,7 @@ describe('a dead letter is replayed', () => {
   })
 })
 
-test('a destination too many fails the action, and costs nothing else', async () => {
+test('one destination too many fails the action, and nothing else', async () => {
   const engine = engineWith(
     [
       ruleWith(

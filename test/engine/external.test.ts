@@ -43,7 +43,7 @@ describe('a message that waits', () => {
     expect(done).toEqual([1, 2, 3, 4])
   })
 
-  test('holds back no other client, nor who has none', async () => {
+  test('holds back no other client, and no message without a client', async () => {
     const { answers, send, keys } = engineThatWaits()
     const waits = send(1, { slow: true, clientId: 'c1' })
     await send(2, { clientId: 'c2' })
@@ -57,7 +57,7 @@ describe('a message that waits', () => {
     expect(keys()).toEqual(['2', '3', '1'])
   })
 
-  test('is acknowledged when its records are durable, and not when they cannot be', async () => {
+  test('is acknowledged when its records are durable, and not when that fails', async () => {
     const { answers, send, keys, done, failWith } = engineThatWaits()
     const first = send(1, { slow: true })
     await answers.answer(0, numberFromInteger(1))
@@ -70,7 +70,7 @@ describe('a message that waits', () => {
     expect(done).toEqual([1])
   })
 
-  test('takes one place in the outbox, with the records of rules that did not wait', async () => {
+  test('is one append, with the records of rules that did not wait', async () => {
     const { answers, send, appended } = engineThatWaits([quickRule, slowRule])
     const sent = send(1, { slow: true })
     expect(appended).toEqual([])
@@ -90,7 +90,7 @@ describe('a message that waits', () => {
 })
 
 describe('a function that fails', () => {
-  test('ends its rule: no actions, counted, and said once a minute', async () => {
+  test('ends its rule without actions, is counted, and logged once a minute', async () => {
     const { answers, send, appended, logged, metrics } = engineThatWaits([slowRule, quickRule])
     for (const n of [1, 2]) {
       const sent = send(n, { slow: true })
@@ -112,7 +112,7 @@ describe('a function that fails', () => {
     })
   })
 
-  test('holds the order all the same', async () => {
+  test('keeps the order', async () => {
     const { answers, send, keys } = engineThatWaits()
     const all = [send(1, { slow: true }), send(2, { slow: true }), send(3)]
     await answers.fail(0, 'no')
@@ -146,7 +146,7 @@ describe('evaluateRule waits, too', () => {
     expect(failures).toEqual([])
   })
 
-  test('and says what failed', async () => {
+  test('and reports failures', async () => {
     const { matched, actions, failures } = await evaluateRule(rule, messageWith(), testEnvironment)
     expect([matched, actions]).toEqual([false, []])
     expect(failures).toEqual([
@@ -182,7 +182,7 @@ test('whatever the order of the answers, each client keeps its own', async () =>
   )
 })
 
-test('work that fails does not stop what is behind it', async () => {
+test('work that fails does not stop the work behind it', async () => {
   const order = createClientOrder()
   const message = messageWith({ clientId: 'c' })
   const first = order.inTurn(message, () => Promise.reject(new Error('a fault')))

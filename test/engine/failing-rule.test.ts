@@ -11,7 +11,7 @@ const errorAction = kinesis({ partitionKey: 'errors' })
 const plain = (name: string) =>
   ruleWith(name, "SELECT * FROM 'a/b'", [kinesis({ partitionKey: name })])
 
-describe('a rule that throws costs the other rules and the acknowledgement nothing', () => {
+describe('a rule that throws affects neither other rules nor the acknowledgement', () => {
   test.each([
     ['in WHERE', "SELECT * FROM 'a/b' WHERE rand() > 0"],
     ['in SELECT', "SELECT rand() AS r FROM 'a/b'"],

@@ -25,7 +25,7 @@ describe('a republished message', () => {
     expect(distributed).toMatchObject([{ topic: 'again/1', qos: 0, retain: false }])
   })
 
-  test('reaches subscribers only after the records are durable, and not at all without', async () => {
+  test('reaches subscribers only after the records are durable', async () => {
     const { engine, distributed, failWith } = engineWith([
       ruleWith('r', "SELECT * FROM 'a/b'", [republish('c'), kinesis()]),
     ])
@@ -125,7 +125,7 @@ test('publishers are held while a thousand messages wait for their subscribers',
   await Promise.all(published)
 })
 
-test('a subscriber that cannot be reached costs one line in the log', async () => {
+test('a subscriber that cannot be reached is logged in one line', async () => {
   const republishing = ruleWith('r', "SELECT * FROM 'a/b'", [republish('c')])
   const { engine, logged } = engineWith([republishing], {
     distribute: () => Promise.reject(new Error('the broker stops')),

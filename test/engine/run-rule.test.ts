@@ -4,7 +4,7 @@ import { evaluateRule } from '../../src/engine/evaluate-rule.ts'
 import { kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
 import { messageWith, testEnvironment } from '../helpers/messages.ts'
 
-describe('evaluateRule gives what the engine would do, and sends nothing', () => {
+describe('evaluateRule shows what the engine would do, and sends nothing', () => {
   const hot = ruleWith('hot', "SELECT n FROM 'a/+' WHERE n > 1", [
     kinesis({ partitionKey: '${topic(2)}' }),
     republish('${topic()}/hot'),

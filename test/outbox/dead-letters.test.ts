@@ -36,7 +36,7 @@ const listed = (outbox: Outbox, ruleName?: string) =>
     .deadLetters.map(({ data }) => data.toString())
 
 describe('dead letters', () => {
-  test('tell all about the record, its message and why it was given up', async () => {
+  test('show the record, its message and why it was given up', async () => {
     const { outbox } = await openWithLetters(['1'])
     const [letter] = outbox.deadLetters.list().deadLetters
     expect(letter).toMatchObject({
@@ -78,7 +78,7 @@ describe('dead letters', () => {
     await reopened.close()
   })
 
-  test('are replayed as they were, in order, with their time new', async () => {
+  test('are replayed unchanged and in order, with a new time', async () => {
     const { outbox } = await openWithLetters(['1', '2', '3'])
     const ids = outbox.deadLetters.list().deadLetters.map(({ id }) => id)
     const before = Date.now()
@@ -95,7 +95,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  test('are replayed as the rule makes them now; those of which it makes nothing stay', async () => {
+  test('are replayed as the rule makes them now, and kept when it makes nothing', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     const result = await outbox.deadLetters.replay({ ruleName: 'telemetry' }, ({ data }) =>
       data.toString() === '1' ? [newRecord('b', 'new', 'made of 1')] : undefined,
@@ -107,7 +107,7 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
-  test('are moved once, though two replay them', async () => {
+  test('are moved once when two replays run', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     await Promise.all([
       outbox.deadLetters.replay({}, 'asIs'),

@@ -64,7 +64,7 @@ async function deliverAll(outbox: Outbox): Promise<void> {
   await outbox.deadLetters.delete({ ids: [] })
 }
 
-test('records that have lost their destination do not go to the next one', async () => {
+test('records whose destination is missing are not delivered to another one', async () => {
   const directory = temporaryDirectory()
   const { outbox } = await openTestOutbox(directory)
   await outbox.append([newRecord('lost', 'k', 'lost')])
@@ -83,7 +83,7 @@ test('records that have lost their destination do not go to the next one', async
 })
 
 describe('at the bound of destinations', () => {
-  test('a replay by rule keeps the dead letters that find none, and loses no record', async () => {
+  test('a replay by rule keeps dead letters without room for a destination, and loses no record', async () => {
     const texts = range(900).map((index) => `letter-${index}`)
     const { directory, outbox } = await openBusy(198, texts)
     const result = await outbox.deadLetters.replay({}, ({ data }) => [
@@ -105,7 +105,7 @@ describe('at the bound of destinations', () => {
     await reopened.close()
   })
 
-  test('a dead letter of which the rule makes several records is replayed whole or not', async () => {
+  test('a dead letter that becomes several records is replayed completely or not at all', async () => {
     const { outbox } = await openBusy(998, ['1'])
     const made = ['device-1', 'device-2'].map((stream) => newRecord(stream, 'k', stream))
     expect(await outbox.deadLetters.replay({}, () => made)).toEqual({ count: 0, kept: 1 })
@@ -115,7 +115,7 @@ describe('at the bound of destinations', () => {
     await outbox.close()
   })
 
-  test('what is given up becomes a dead letter, and holds no destination afterwards', async () => {
+  test('a given-up record becomes a dead letter, and holds no destination afterwards', async () => {
     const { outbox } = await openBusy(998, ['1'])
     const id = idOf(outbox, 'busy-0')
     const [record] = outbox.read(id, 0, everything)
@@ -132,7 +132,7 @@ describe('at the bound of destinations', () => {
     await outbox.close()
   })
 
-  test('records of one message that are handed over together are so, or are dead letters', async () => {
+  test('records of one message are all replaced, or all become dead letters', async () => {
     const { outbox } = await openBusy(1_000, [])
     const id = idOf(outbox, 'busy-0')
     await outbox.append([newRecord('busy-0', 'k', 'second')])
@@ -157,7 +157,7 @@ describe('at the bound of destinations', () => {
     await outbox.close()
   })
 
-  test('a message for a new stream and an idle one is admitted as it is appended', async () => {
+  test('admits agrees with append for a message to a new and an idle stream', async () => {
     const { outbox } = await openBusy(999, [])
     const idle = destination('busy-998')
     const isIdle = outbox.destinations().find((one) => one.destination.streamName === 'busy-998')
@@ -176,7 +176,7 @@ describe('at the bound of destinations', () => {
   })
 })
 
-test('a destination that made room comes back as one, whichever rule names it', async () => {
+test('a forgotten destination comes back as one destination, whichever rule names it', async () => {
   const { outbox } = await openTestOutbox(temporaryDirectory(), { destinationsMax: 1 })
   const [one, another] = [destination('a'), destination('a')]
   for (const record of [newRecordFor(one, 'k', '1'), newRecord('b', 'k', '2')]) {

@@ -11,7 +11,7 @@ const canLimit = spawnSync('prlimit', ['--version']).status === 0
 const limitFiles = 'ulimit -S -f 4000; '
 
 describe.skipIf(!canLimit)('a full disk', () => {
-  test('refuses appends, keeps what it acknowledged, and takes appends again with room', async () => {
+  test('refuses appends, keeps acknowledged records, and accepts appends again with room', async () => {
     const directory = temporaryDirectory()
     const child = startChild(
       new URL('./append-on-limit.ts', import.meta.url),

@@ -39,7 +39,7 @@ async function openCommits() {
   return { store, destinations, ledger, commits, newEntries }
 }
 
-test('a commit refuses a record whose destination has made room, and leaves nothing of it', async () => {
+test('a commit refuses a record whose destination was forgotten, and writes nothing of it', async () => {
   const { store, destinations, ledger, commits, newEntries } = await openCommits()
   const held = holdAll(destinations, [newRecord('gone', 'k', '1')]) ?? []
   for (const { entry } of held) destinations.release(entry)

@@ -19,7 +19,7 @@ import {
 const storedBytes = (key: string, text: string) => encodeRecord(newRecord('a', key, text), 0).length
 
 describe('the outbox', () => {
-  test('gives back what was appended, by destination and in order', async () => {
+  test('reads appended records by destination and in order', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await Promise.all([
       outbox.append([newRecord('a', 'k1', 'a1'), newRecord('b', 'k1', 'b1')]),
@@ -40,7 +40,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  test('neither counts nor gives a record before it is durable', async () => {
+  test('neither counts nor reads a record before it is durable', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     const told: (readonly number[])[] = []
     outbox.onAppended((ids) => told.push(ids))
@@ -68,7 +68,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  test('keeps one queue for a destination, whatever object names it', async () => {
+  test('keeps one queue for equal destination objects', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     const { region, streamName, credentials, settings } = destination('a')
     const reordered = { settings, credentials, streamName, region }
@@ -80,7 +80,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  test('forgets settled records at once and for good', async () => {
+  test('never reads delivered records again', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)
     await outbox.append(['1', '2', '3'].map((text) => newRecord('a', 'k', text)))
@@ -96,7 +96,7 @@ describe('the outbox', () => {
     await reopened.close()
   })
 
-  test('says how many settled records are still on disk', async () => {
+  test('reports how many delivered records are still on disk', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     await outbox.append(['1', '2', '3'].map((text) => newRecord('a', 'k', text)))
     const id = idOf(outbox, 'a')
@@ -109,7 +109,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  test('says how old the oldest record that waits is', async () => {
+  test('reports the age of the oldest waiting record', async () => {
     const clock = createManualClock()
     const { outbox } = await openTestOutbox(temporaryDirectory(), {}, clock)
     await outbox.append([newRecord('a', 'k', '1')])
@@ -138,7 +138,7 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
-  test('refuses appends once it is closed, after it took those before', async () => {
+  test('commits earlier appends when it closes, and refuses later ones', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)
     const before = outbox.append([newRecord('a', 'k', 'before')])

@@ -19,7 +19,7 @@ const sequencesOf = (records: readonly QueuedRecord[] | undefined) =>
 const all = { countMax: 100, bytesMax: 1_000_000 }
 
 describe('records that were not read yet', () => {
-  test('are given in order, each once, as far as the limits of the read go', () => {
+  test('are read in order, each once, within the limits of the read', () => {
     const unread = createUnreadRecords(0)
     for (const sequence of [1, 2, 5]) unread.add(one, record(sequence))
     expect(sequencesOf(unread.take(one, 0, { countMax: 2, bytesMax: 100 }))).toEqual([1, 2])
@@ -27,20 +27,20 @@ describe('records that were not read yet', () => {
     expect(sequencesOf(unread.take(one, 5, all))).toEqual([])
   })
 
-  test('are given one at least, however large it is', () => {
+  test('are read one at least, however large it is', () => {
     const unread = createUnreadRecords(0)
     for (const sequence of [1, 2]) unread.add(one, record(sequence, 50))
     expect(sequencesOf(unread.take(one, 0, { countMax: 9, bytesMax: 10 }))).toEqual([1])
   })
 
-  test('leave what was on disk before to the disk', () => {
+  test('leave records of an earlier process to the disk', () => {
     const unread = createUnreadRecords(7)
     unread.add(one, record(8))
     expect(unread.take(one, 6, all)).toBeUndefined()
     expect(sequencesOf(unread.take(one, 7, all))).toEqual([8])
   })
 
-  test('do not come again when a reader begins anew: the disk knows what was delivered since', () => {
+  test('are not read again when a reader starts anew: the disk knows the deliveries since', () => {
     const unread = createUnreadRecords(0)
     for (const sequence of [1, 2, 3]) unread.add(one, record(sequence))
     unread.take(one, 0, { countMax: 2, bytesMax: 100 })
@@ -49,14 +49,14 @@ describe('records that were not read yet', () => {
     expect(sequencesOf(unread.take(one, 3, all))).toEqual([])
   })
 
-  test('do not come again when the disk gave them before the word of their being there came', () => {
+  test('are not read again when the disk gave them before they were added here', () => {
     const unread = createUnreadRecords(0)
     unread.passed(one, 4)
     for (const sequence of [4, 6]) unread.add(one, record(sequence))
     expect(sequencesOf(unread.take(one, 4, all))).toEqual([6])
   })
 
-  test('are bounded: what does not fit is read from disk', () => {
+  test('are bounded: records that do not fit are read from disk', () => {
     const unread = createUnreadRecords(0)
     const mebibyte = 2 ** 20
     for (let sequence = 1; sequence <= 17; sequence++) unread.add(one, record(sequence, mebibyte))

@@ -23,7 +23,7 @@ const steps = fc.array(
 )
 
 describe('the age of a record', () => {
-  test('is how long it has waited, however the time of day is set', () => {
+  test('is the time since acceptance, also when the time of day is set', () => {
     fc.assert(
       fc.property(steps, (given: readonly Step[]) => {
         const clock = createManualClock()
@@ -65,7 +65,7 @@ describe('the age of a record', () => {
     expect(ages.ageMs(record)).toBe(ageAtStartMs + hourMs)
   })
 
-  test('is bounded by the time since the start where too many steps were taken', () => {
+  test('is at most the time since the start when too many steps were taken', () => {
     const clock = createManualClock()
     const ages = createRecordAges(clock, 0)
     const first = { sequence: 1, acceptedAtMs: ages.accepted(1, clock.monotonicMs()) }

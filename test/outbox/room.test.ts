@@ -80,7 +80,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  test('lets nobody pass who comes in the moment that room is made', async () => {
+  test('an append made in the moment that room is made waits behind earlier ones', async () => {
     const { outbox, append, settleOldest } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     const waiting = append('a', '3')
@@ -91,7 +91,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  test('drops what shall not wait, counts it, and takes the rest of the message', async () => {
+  test('drops and counts records that must not wait, and appends the rest of the message', async () => {
     const { outbox, append, metrics } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     await outbox.append([newRecord('a', 'k', text('3')), newRecord('b', 'k', text('3'))], {
@@ -108,7 +108,7 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
-  test('refuses what waits when the outbox closes', async () => {
+  test('refuses waiting appends when the outbox closes', async () => {
     const { outbox, append, done } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     const waiting = append('a', '3')
@@ -117,7 +117,7 @@ describe('a destination whose share is full', () => {
     expect(done.at(-1)).toBe('3 refused')
   })
 
-  test('has no more than its part of the whole', async () => {
+  test('holds no more than its share of the outbox', async () => {
     const { outbox, append, done, settleOldest } = await openSmall()
     const streams = ['a', 'b', 'c', 'd']
     await Promise.all(streams.flatMap((stream) => [append(stream, '1'), append(stream, '2')]))

@@ -36,7 +36,7 @@ describe('deliveryOf', () => {
     })
   })
 
-  test('gives something frozen', () => {
+  test('returns frozen settings', () => {
     const { settings } = deliveryOf(delivery, 1, deliveryDefaults)
     expect([settings, settings.batching, settings.retry].every(Object.isFrozen)).toBe(true)
   })

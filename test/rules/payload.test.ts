@@ -212,7 +212,7 @@ describe('parsePayload', () => {
     expect(refusalOf(over)).toMatch(/^the payload has 1310\d\d bytes as JSON; at most 131072/)
   })
 
-  test('refuses a document that is nested deep without running out of stack', () => {
+  test('refuses a deeply nested document without a stack overflow', () => {
     const depth = 50_000
     const text = `{"sql":"","actions":[{"kinesis":${'['.repeat(depth)}${']'.repeat(depth)}}]}`
     expect(() => parsePayloadText(Buffer.from(text))).toThrow(
@@ -230,7 +230,7 @@ describe('parsePayloadText', () => {
     expect(() => parsePayloadText(Buffer.from(text))).toThrow(message)
   })
 
-  test('passes over a byte order mark', () => {
+  test('ignores a byte order mark', () => {
     expect(parsePayloadText(Buffer.from(`\uFEFF${JSON.stringify(minimal)}`)).actions).toEqual([])
   })
 })

@@ -10,7 +10,7 @@ const json = (value: unknown): string => JSON.stringify(value)
 const names = (rules: readonly { name: string }[]): string[] => rules.map((rule) => rule.name)
 
 describe('an opened rule store', () => {
-  test('holds the rules of the folder, wrapped or not, and takes other files for what they are', async () => {
+  test('holds the rules of the folder, wrapped or not, and ignores other files', async () => {
     const directory = await temporaryFolder()
     const files = {
       'plain.json': json(payloadOf('a/b')),
@@ -45,7 +45,7 @@ describe('an opened rule store', () => {
     ])
   })
 
-  test('dates a rule without metadata by its file', async () => {
+  test('takes createdAt from the file for a rule without metadata', async () => {
     const directory = await temporaryFolder()
     const file = path.join(directory, 'r.json')
     await writeFile(file, json(payloadOf()))
@@ -100,7 +100,7 @@ describe('an opened rule store', () => {
     expect(again.store.all()).toEqual([])
   })
 
-  test('says when the folder cannot be made', async () => {
+  test('reports a folder that cannot be made', async () => {
     const parent = await temporaryFolder()
     await writeFile(path.join(parent, 'file'), '')
     await expect(openStore({ directory: path.join(parent, 'file/rules') })).rejects.toMatchObject({
@@ -145,14 +145,14 @@ describe('create', () => {
     expect(names(store.match('first'))).toEqual(['r'])
   })
 
-  test('stores nothing of a statement that is refused', async () => {
+  test('stores nothing when a statement is refused', async () => {
     const { store, directory } = await openStore()
     const refused = store.create('r', payloadOf('a', { sql: 'SELEC' }), {})
     await expect(refused).rejects.toMatchObject({ code: 'SqlParseException' })
     expect(await readdir(directory)).toEqual([])
   })
 
-  test('keeps to the number of rules, also when they come at once', async () => {
+  test('keeps the bound on rules, also for requests at once', async () => {
     const { store } = await openStore({ rulesMax: 2 })
     const results = await Promise.allSettled(
       ['a', 'b', 'c', 'd'].map((name) => store.create(name, payloadOf(), {})),
@@ -199,7 +199,7 @@ describe('create', () => {
 })
 
 describe('replace, setDisabled and delete', () => {
-  test('change what is asked and keep createdAt, tags and what else the metadata hold', async () => {
+  test('change what is requested, and keep createdAt, tags and other metadata', async () => {
     const directory = await temporaryFolder()
     const metadata = { createdAt: 7, tags: { a: 'b' }, unknown: { kept: true } }
     await writeFile(path.join(directory, 'r.json'), json(payloadOf('old')))
@@ -255,7 +255,7 @@ describe('replace, setDisabled and delete', () => {
     await expect(store.delete('x')).resolves.toBeUndefined()
   })
 
-  test('happen one after the other for one rule, and only so many wait', async () => {
+  test('run one after the other for one rule, and a bounded number waits', async () => {
     const { store } = await openStore()
     await store.create('r', payloadOf('0'), {})
     const updates = Array.from({ length: 17 }, (_, number) =>
@@ -270,7 +270,7 @@ describe('replace, setDisabled and delete', () => {
 })
 
 describe('a thousand rules', () => {
-  test('are read, and one of them found, in no time', async () => {
+  test('are read, and one of them is found, within the time', async () => {
     const directory = await temporaryFolder()
     const writes = Array.from({ length: 1_000 }, (_, number) =>
       writeFile(path.join(directory, `r${number}.json`), json(payloadOf(`site/${number}/#`))),

@@ -36,7 +36,7 @@ describe('a change on disk', () => {
     expect(store.match('two')).toEqual([])
   })
 
-  test('that cannot be used leaves the last good version in force, and is reported', async () => {
+  test('that is invalid leaves the last good version in force, and is reported', async () => {
     const { store, write, logLine, metrics } = await openWatched()
     await store.create('r', payloadOf('good'), {})
     await write('r.json', json(payloadOf('bad', { sql: 'SELEC' })))
@@ -51,7 +51,7 @@ describe('a change on disk', () => {
     expect(names(store.match('mended'))).toEqual(['r'])
   })
 
-  test('is seen in whole although it was written in parts', async () => {
+  test('is seen complete although it was written in parts', async () => {
     const { store, write, logLine, metrics } = await openWatched()
     const text = json(payloadOf('whole'))
     await write('r.json', text.slice(0, 10))
@@ -95,7 +95,7 @@ describe('a change on disk', () => {
     expect([names(store.match('two')), store.match('one')]).toEqual([['r'], []])
   })
 
-  test('is seen in a folder that went away and came back', async () => {
+  test('is seen in a folder that was removed and restored', async () => {
     const { store, directory, write, logLine } = await openWatched()
     await store.create('r', payloadOf('before'), {})
     await rm(directory, { recursive: true })

@@ -114,7 +114,7 @@ const step = fc.oneof(
 )
 
 describe('the ledger', () => {
-  test('adds up after any steps, and says what is on disk', async () => {
+  test('adds up after any steps, and equals what is on disk', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
         const directory = temporaryDirectory()
@@ -197,7 +197,7 @@ describe('the ledger', () => {
     )
   })
 
-  test('tells the ways of a record apart', async () => {
+  test('counts each move of a record apart', async () => {
     const { outbox, metrics } = await openTestOutbox(temporaryDirectory())
     await outbox.append(['1', '2', '3', '4', '5'].map((text) => newRecord('a', 'k', text)))
     const id = idOf(outbox, 'a')
@@ -267,7 +267,7 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
-  test('forgets actions at rest, the oldest first, but none of a rule that is in force', async () => {
+  test('forgets actions at rest, the oldest first, but none of a rule that exists', async () => {
     const rulesInForce = new Set(['old', 'r7', 'r8', 'r9'])
     const directory = temporaryDirectory()
     const open = () =>
@@ -302,7 +302,7 @@ describe('the ledger', () => {
     await outbox.close()
   })
 
-  test('knows nothing of a rule that had no record', async () => {
+  test('is empty for a rule without records', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     expect(outbox.ledger('nobody')).toEqual([])
     expect(outbox.admits(destination('a'))).toBe(true)

@@ -53,7 +53,7 @@ function openCommits() {
 const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
 
 describe('the group commit', () => {
-  test('commits what comes in one turn together, and meanwhile collects the next group', async () => {
+  test('commits the appends of one turn together, and collects the next group meanwhile', async () => {
     const { commits, writes } = openCommits()
     const first = [commits.append(item('a')), commits.append(item('b'))]
     await settle()
@@ -119,7 +119,7 @@ describe('the group commit', () => {
     expect(writes).toMatchObject([{ names: '', removals: [1, 2] }])
   })
 
-  test('makes removals that pile up fewer, and loses none', async () => {
+  test('joins removals that pile up, and loses none', async () => {
     const { clock, commits, writes } = openCommits()
     for (let count = 0; count < 25_000; count++) commits.remove([key(count % 3)])
     for (let write = 0; write < 5; write++) {
@@ -167,7 +167,7 @@ describe('the group commit', () => {
     expect(writes[3]).toMatchObject({ names: '', removals: [1] })
   })
 
-  test('closes when all is written, removals too, and refuses what comes later', async () => {
+  test('closes when everything is written, removals too, and refuses later appends', async () => {
     const { commits, writes } = openCommits()
     const append = commits.append(item('a'))
     await settle()

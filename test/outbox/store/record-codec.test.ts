@@ -74,7 +74,7 @@ describe('the bytes of a record', () => {
     expect(key(1, 2).toString('hex')).toBe('000000010000000000000002')
   })
 
-  test('are the documented ones, with all that may be there', () => {
+  test('are the documented ones, with all optional parts', () => {
     const full = encoded({
       ...plain,
       actionIndex: -1,
@@ -121,7 +121,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  test('accepted again are the same but for the time', () => {
+  test('accepted again differ only in the time', () => {
     fc.assert(
       fc.property(record, epochMs, (given, acceptedAtMs) => {
         const value = acceptedAgain(encoded(given), acceptedAtMs)
@@ -130,7 +130,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  test('are refused when they are cut, wherever that is', () => {
+  test('are refused when they are cut at any offset', () => {
     fc.assert(
       fc.property(record, fc.nat(), (given, cut) => {
         // A payload of its own has no length: it ends where the value ends.
@@ -144,7 +144,7 @@ describe('the bytes of a record', () => {
     )
   })
 
-  test('give keys that stand by destination, then by sequence', () => {
+  test('have keys ordered by destination, then by sequence', () => {
     const place = fc.tuple(fc.nat(0xffff_ffff), fc.maxSafeNat())
     fc.assert(
       fc.property(place, place, ([id, sequence], [otherId, otherSequence]) => {
@@ -164,7 +164,7 @@ describe('the bytes of a record', () => {
     expect(() => decodeRecord(Buffer.from(hex, 'hex'))).toThrow(/unknown layout/)
   })
 
-  test('are refused for a partition key that is longer than its length can say', () => {
+  test('are refused when a partition key is longer than its length field allows', () => {
     const partitionKey = 'k'.repeat(70_000)
     expect(() => encoded({ ...plain, partitionKey })).toThrow(/does not fit/)
   })
