@@ -139,8 +139,8 @@ function anyRequest(random: Random): Buffer {
 }
 
 /**
- * What comes back until the server ends the connection. The client ends its side when it has an answer,
- * or when none comes, because the request is not whole.
+ * What comes back until the server ends the connection. The client ends its side when it has an
+ * answer, or when none comes, because the request is not whole.
  */
 async function answerTo(port: number, bytes: Buffer): Promise<string> {
   const socket = connect(port, '127.0.0.1')

@@ -33,7 +33,7 @@ function createGateOf(clock: Clock, faults: GateFault[] = []) {
   return createGate({ socket: createSocket(), clock, events, heldBytes }, limits)
 }
 
-test('nobody waits for the drain of a client that has gone', () => {
+test('no writer waits for the drain of a client that is gone', () => {
   const { stream } = createGateOf(systemClock)
   const large = Buffer.alloc(1_000_000)
   expect(stream.write(large)).toBe(false)
@@ -41,7 +41,7 @@ test('nobody waits for the drain of a client that has gone', () => {
   expect(stream.write(large)).toBe(true)
 })
 
-test('nobody watches the keepalive of a client that went in the midst of its CONNECT', () => {
+test('the keepalive of a client that went during its CONNECT is not watched', () => {
   const clock = createManualClock()
   const faults: GateFault[] = []
   const gate = createGateOf(clock, faults)

@@ -54,7 +54,7 @@ describe('a message of QoS 0 that the engine does not take', () => {
   })
 })
 
-describe('peers that mean no good, or are not there any more', () => {
+describe('hostile or vanished peers', () => {
   test('bytes that trickle in before CONNECT do not put off the timeout', async () => {
     const clock = createManualClock()
     const options = { connectTimeoutMs: 1_000 }

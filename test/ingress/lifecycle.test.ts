@@ -55,7 +55,7 @@ describe('a message', () => {
   })
 })
 
-test('a client that names itself in no way gets an id of this broker', async () => {
+test('a client without a client id gets one from the broker', async () => {
   const { port, messages } = await startIngress()
   const client = await connectRaw(port, { clientId: '' })
   client.send(publishPacket())
@@ -69,7 +69,7 @@ describe('Basic Ingest', () => {
     ['$aws/rules/r/$aws/x', 'r', '$aws/x'],
     ['$aws/rules/r', 'r', ''],
   ]
-  test.each(topics)('%s goes to one rule and to nobody else', async (wire, rule, topic) => {
+  test.each(topics)('%s goes to one rule and to no subscriber', async (wire, rule, topic) => {
     const { port, messages, ingress } = await startIngress()
     const absent = await connectRaw(port, { clientId: 'absent', clean: false })
     absent.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: '#', qos: 1 }] })
@@ -174,7 +174,7 @@ describe('wills and retained messages', () => {
     expect(messages[0]).toMatchObject({ topic: 'gone', basicIngestRule: 'r' })
   })
 
-  test('DISCONNECT takes the will away', async () => {
+  test('DISCONNECT discards the will', async () => {
     const { port, messages } = await startIngress()
     const client = await connectRaw(port, { will })
     client.send({ cmd: 'disconnect' })
@@ -218,7 +218,7 @@ describe('listen', () => {
 })
 
 describe('close', () => {
-  test('PUBLISHes under way get their answer; then everyone is disconnected', async () => {
+  test('PUBLISHes under way are answered; then all clients are disconnected', async () => {
     const manual = createManualIngest()
     const { port, ingress, messages, metric } = await startIngress(manual.ingest, {
       drainMs: 5_000,
@@ -244,7 +244,7 @@ describe('close', () => {
     await expect(connectRaw(port)).rejects.toThrow('ECONNREFUSED')
   })
 
-  test('what has no answer after drainMs is cut off', async () => {
+  test('a client without an answer after drainMs is disconnected', async () => {
     const { port, ingress, messages } = await startIngress(() => new Promise(() => {}), {
       drainMs: 50,
     })
@@ -270,7 +270,7 @@ describe('close', () => {
     await closed
   })
 
-  test('without a listener and twice: nothing to do', async () => {
+  test('without a listener, or called twice, it does nothing', async () => {
     const { ingress } = await startIngress()
     await ingress.close()
     await expect(ingress.close()).resolves.toBeUndefined()

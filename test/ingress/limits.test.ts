@@ -14,7 +14,7 @@ import {
 const payloadBytesMax = 128 * 1024
 const levels = (count: number) => Array(count).fill('a').join('/')
 
-describe('a PUBLISH that is no good', () => {
+describe('an invalid PUBLISH', () => {
   const bad: [name: string, reason: string, bytes: Buffer][] = [
     [
       'a payload one byte over 128 KiB',
@@ -106,7 +106,7 @@ describe('a PUBLISH at the limits', () => {
   })
 })
 
-describe('other packets that are no good', () => {
+describe('other invalid packets', () => {
   const bad: [name: string, reason: string, bytes: Buffer][] = [
     ['a second CONNECT', 'packet_invalid', encode(connectPacket())],
     ['SUBSCRIBE with packet id 0', 'packet_invalid', Buffer.from('8206000000016100', 'hex')],
@@ -126,7 +126,7 @@ describe('other packets that are no good', () => {
   })
 })
 
-describe('a connection that does not begin well', () => {
+describe('a connection that begins with an error', () => {
   const will = { topic: 'gone', payload: Buffer.from('x'), qos: 0, retain: false } as const
   const bad: [name: string, reason: string, bytes: Buffer, answer?: number][] = [
     ['PUBLISH first', 'not_connect', encode(publishPacket())],
@@ -244,7 +244,7 @@ describe('subscriptions', () => {
     expect(await client.next()).toMatchObject({ cmd: 'pingresp' })
   })
 
-  test('what Aedes itself refuses ends the connection', async () => {
+  test('a filter that Aedes itself refuses ends the connection', async () => {
     const { port, warnings } = await startIngress()
     const client = await connectRaw(port)
     client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a/b+/c', qos: 0 }] })

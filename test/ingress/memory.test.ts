@@ -79,7 +79,7 @@ describe('the session of an absent client', () => {
     expect(third.client.waiting).toEqual([])
   })
 
-  test('a client that came back keeps its session however long it stays', async () => {
+  test('a client that reconnected keeps its session however long it stays', async () => {
     const clock = createManualClock()
     const started = await start({ clock })
     const first = await connectSession(started.port)
@@ -97,7 +97,7 @@ describe('the session of an absent client', () => {
     expect(await third.client.next()).toMatchObject({ cmd: 'publish', topic: 'a' })
   })
 
-  test('with more absent than the limit the longest absent goes', async () => {
+  test('with more absent sessions than the limit the longest absent one ends', async () => {
     const started = await start({ sessionsMax: 2 })
     for (const [index, clientId] of ['a', 'b', 'c'].entries()) {
       const { client } = await connectSession(started.port, clientId)
@@ -112,7 +112,7 @@ describe('the session of an absent client', () => {
     expect(present).toEqual([false, true, true])
   })
 
-  test('a clean session leaves nothing of it', async () => {
+  test('a clean session removes everything', async () => {
     const started = await start()
     const first = await connectSession(started.port)
     await subscribe(first.client, 'a')

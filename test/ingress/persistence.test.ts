@@ -7,7 +7,7 @@ import { createPersistence } from '../../src/ingress/kept/persistence.ts'
 import { createSubscriberQueues } from '../../src/ingress/kept/subscriber-queues.ts'
 import { atTheEnd, connectRaw, until } from './helpers.ts'
 
-test('the will of a connected client is not published when the time of day is put forward', async () => {
+test('the will of a connected client is not published when the time of day is set forward', async () => {
   const { store } = createPersistence({
     queues: createSubscriberQueues({ queuedMax: 10, queuedBytesMax: 1_000 }),
     hasSession: () => false,

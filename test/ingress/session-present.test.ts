@@ -33,7 +33,7 @@ async function dropped(client: RawClient) {
 const payloads = ({ messages }: TestIngress) => messages.map(({ payload }) => payload.toString())
 
 describe('a client with clean session 0 that subscribes to nothing', () => {
-  test('is told that its session is there, and only then', async () => {
+  test('gets session present exactly if it has a session', async () => {
     const clock = createManualClock()
     const started = await startIngress(undefined, {}, undefined, clock)
     const presence: (boolean | undefined)[] = []
@@ -105,7 +105,7 @@ describe('a client with clean session 0 that subscribes to nothing', () => {
   })
 })
 
-describe('what CONNACK says of a session is what is remembered', () => {
+describe('session present of CONNACK is true to what is stored', () => {
   test('of two connections of one client at a time, by the one that stays', async () => {
     const started = await startIngress()
     for (let round = 0; round < 40; round++) {

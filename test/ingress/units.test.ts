@@ -132,7 +132,7 @@ describe('the answer queue', () => {
 })
 
 describe('the keepalive', () => {
-  test('runs out after one and a half times, unless something is heard', () => {
+  test('ends after one and a half times, unless bytes arrive', () => {
     const clock = createManualClock(0)
     const events: string[] = []
     const keepAlive = createKeepAlive(clock, {
@@ -149,7 +149,7 @@ describe('the keepalive', () => {
     expect(events).toEqual(['timed out at 27000'])
   })
 
-  test('does not run while the client waits, who is sent PINGRESPs', () => {
+  test('does not run while the client is held back, and PINGRESPs are sent', () => {
     const clock = createManualClock(0)
     let isWaiting = true
     const events: string[] = []
@@ -188,7 +188,7 @@ describe('the limited log', () => {
 })
 
 describe('topics', () => {
-  test('any text is judged without a throw, and a good one holds nothing forbidden', () => {
+  test('checking any text throws nothing, and a valid one holds nothing forbidden', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (topic) => {
         if (findTopicTextFault(topic) !== undefined) return

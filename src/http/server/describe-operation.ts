@@ -43,12 +43,13 @@ export function describeOperation(operation: Operation, api: Api): Described {
   return {
     operationId: id,
     summary,
-    ...defined({ description }),
-    ...(body && {
-      requestBody: {
+    ...defined({
+      description,
+      requestBody: body && {
         required: body.isOptional !== true,
         content: contentOf(body.type, body.schema),
       },
+      security: access && securityOf[access],
     }),
     responses: {
       ...failuresOf(operation, api),
@@ -56,7 +57,6 @@ export function describeOperation(operation: Operation, api: Api): Described {
         [answer, ...otherAnswers].map((it) => [it.status ?? 200, successOf(it)]),
       ),
     },
-    ...(access && { security: securityOf[access] }),
   }
 }
 
@@ -73,11 +73,11 @@ const requestId = {
 }
 
 function successOf({ description, schema, type }: OperationAnswer): OpenAPIV3_1.ResponseObject {
-  return {
+  return defined({
     description,
     headers: requestId,
-    ...(schema && { content: contentOf(type, schema) }),
-  }
+    content: schema && contentOf(type, schema),
+  })
 }
 
 function failuresOf(operation: Operation, api: Api) {

@@ -12,7 +12,7 @@ import type { HttpApp } from '../server/http-app.ts'
  */
 export interface Health {
   readonly status: (typeof healthStatuses)[number]
-  /** What is not as it should be, in words that may be told to all; absent when there is nothing. */
+  /** Why the status is not `ok`, in words that anyone may read; absent if there are no reasons. */
   readonly reasons?: readonly HealthReason[] | undefined
 }
 

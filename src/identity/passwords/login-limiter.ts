@@ -6,8 +6,8 @@ import { createTokenBuckets } from '../../base/token-buckets.ts'
  * Slows down guessing: counts failed logins and decides when the next one may be tried. Each
  * failure takes a token from three buckets, which refill with time:
  *
- *   of the user at this address   small, so that one device with a wrong password does not use up the
- *                                 tokens of an address that many devices share
+ *   of the user at this address   small, so that one device with a wrong password does not use up
+ *                                 the tokens of an address that many devices share
  *   of the address                against guessing the passwords of many users from one address
  *   of the user                   against guessing the password of one user from many addresses
  *

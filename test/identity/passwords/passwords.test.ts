@@ -35,7 +35,7 @@ describe('a hash of a password', () => {
   })
 
   test('is that which RFC 7914 gives for these parameters', async () => {
-    // Section 12: P = "pleaseletmein", S = "SodiumChloride", N = 16384, r = 8, p = 1, first 32 bytes.
+    // Section 12: P = "pleaseletmein", S = "SodiumChloride", N = 16384, r = 8, p = 1; 32 bytes.
     const expected = '7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2'
     const hash = { cost, salt: Buffer.from('SodiumChloride'), hash: Buffer.from(expected, 'hex') }
     expect(await isPasswordOf(hash, Buffer.from('pleaseletmein'))).toBe(true)

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 
 /**
- * Policies read by the letter, as slowly as it takes: to hold the fast ones to. A statement is one effect,
- * one action and one resource.
+ * A literal and slow evaluation of policies, to compare the fast one with. A statement has one
+ * effect, one action and one resource.
  */
 export interface NaiveStatement {
   readonly effect: 'Allow' | 'Deny'

@@ -101,7 +101,7 @@ test('whatever a client calls itself, sends to and asks for: over the wire it ge
   )
 })
 
-test('a CONNECT that is changed on its way lets nobody in but who has the password', async () => {
+test('no mutation of a CONNECT admits a client without the password', async () => {
   const password = Buffer.from('correct horse')
   const { port, messages, metric } = await startWith({
     async authenticate(_origin, login) {

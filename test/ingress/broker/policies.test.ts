@@ -137,7 +137,7 @@ describe('iot:Publish', () => {
     expect(client.waiting.length).toBe(isTaken ? 1 : 0)
   })
 
-  test('is asked again for a will when it is published', async () => {
+  test('is checked again when a will is published', async () => {
     const policies = allOf(connects, allow('Publish', '*'))
     const { port, messages, metric, changePolicies } = await startGuarded({ policies })
     const will = { topic: 'w', payload: Buffer.from('gone'), qos: 1 as const, retain: false }
@@ -260,8 +260,8 @@ describe('iot:Subscribe and iot:Receive', () => {
   })
 })
 
-describe('while connections stand', () => {
-  test('they are judged by the policies that hold now, and are not dropped', async () => {
+describe('while connections are open', () => {
+  test('they follow changed policies, and are not closed', async () => {
     const { port, messages, changePolicies } = await startGuarded({ policies: undefined })
     const client = await connectRaw(port, { clientId: 'c' })
     const publish = (topic: string) => {
@@ -306,7 +306,7 @@ describe('mqtt.js', () => {
   }
   const passwords = { device: 'correct horse' }
 
-  test('logs in by a password, and is told what it may not', async () => {
+  test('logs in by a password, and learns what is forbidden', async () => {
     const { port, messages } = await startGuarded({ policies, passwords })
     const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
       clientId: 'd1',

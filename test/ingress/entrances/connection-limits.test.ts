@@ -80,14 +80,14 @@ describe('limits of connections', () => {
     expect(enter('::1', 100)).toBe('in')
   })
 
-  test('who is refused does not count', () => {
+  test('refused connections do not count', () => {
     const { clock, enter } = createLimits({ connectionsPerAddressMax: 1, connectionsMax: 2 })
     expect(enter('192.0.2.1', 100)).toBe('too_many_from_address')
     clock.advance(60_000)
     expect(enter('192.0.2.2')).toBe('in')
   })
 
-  test('whoever comes and goes: never more than there may be, and all slots come back', () => {
+  test('whatever clients do: never more than the limits, and all slots are released', () => {
     const step = fc.record({
       address: fc.constantFrom('192.0.2.1', '192.0.2.2', '::1', undefined),
       released: fc.nat(5),
@@ -111,7 +111,7 @@ describe('limits of connections', () => {
   })
 })
 
-test('a listener closes what is over a limit, counts it and says so', async () => {
+test('a listener closes, counts and logs connections over a limit', async () => {
   const { clock, limits } = createLimits({ connectionsPerAddressMax: 1 }, () => false)
   const metrics = createMetrics()
   const lines: Record<string, unknown>[] = []
@@ -138,7 +138,7 @@ test('a listener closes what is over a limit, counts it and says so', async () =
   await listener.close()
 })
 
-test('all ways in count together', async () => {
+test('all transports count together', async () => {
   const certificates = await makeCertificates()
   const { ports, refused } = await startEntrances({ certificates, options: { connectionsMax: 3 } })
   const { ca } = certificates

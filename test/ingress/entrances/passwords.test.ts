@@ -91,7 +91,7 @@ test('what was sent behind the CONNECT waits for the login, and goes with a refu
   expect(messages).toMatchObject([{ topic: 'right', principal: 'alice' }])
 })
 
-test('one who goes while his password is checked is nobody', async () => {
+test('a client that goes while its password is checked is not connected', async () => {
   const { port, metric } = await startGuarded({ passwords })
   const client = await openRaw(port)
   const connect = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clean: true } as const

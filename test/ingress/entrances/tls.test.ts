@@ -44,7 +44,7 @@ async function sessionOf(port: number, options: ConnectionOptions): Promise<Buff
 }
 
 describe('a client over TLS', () => {
-  test('is known by its certificate, and publishes', async () => {
+  test('is identified by its certificate, and publishes', async () => {
     const client = await connectMqtt(url(shared), { ...deviceOf(certificates), clientId: 'known' })
     await client.publishAsync('a/b', 'x', { qos: 1 })
     expect(shared.peers.at(-1)).toEqual({
@@ -55,7 +55,7 @@ describe('a client over TLS', () => {
     expect(shared.messages.at(-1)).toMatchObject({ topic: 'a/b', clientId: 'known' })
   })
 
-  test('may come without a certificate, and has then said nothing of itself', async () => {
+  test('may connect without a certificate, and is anonymous then', async () => {
     await connectMqtt(url(shared), trusting(certificates))
     expect(shared.peers.at(-1)).toEqual({ transport: 'tls', sourceIp: '127.0.0.1' })
   })
@@ -121,7 +121,7 @@ describe('a client over TLS', () => {
 })
 
 describe('another certificate', () => {
-  test('is shown to those who come; those who are there stay', async () => {
+  test('is shown to new clients; connected ones stay', async () => {
     const entrances = await startEntrances({ certificates })
     const client = await connectMqtt(url(entrances), { ...trusting(certificates), clientId: 'old' })
     const serialOf = async () => {
@@ -135,7 +135,7 @@ describe('another certificate', () => {
     expect(client.connected).toBe(true)
   })
 
-  test('of the CA holds for those who come, also with a session of the former one', async () => {
+  test('of the CA applies to new clients, also with a TLS session of the former one', async () => {
     const entrances = await startEntrances({ certificates })
     const client = await connectMqtt(url(entrances), deviceOf(certificates))
     const session = await sessionOf(entrances.ports.mqtts, deviceOf(certificates))
@@ -196,7 +196,7 @@ describe('a client that takes its time', () => {
     expect(fresh.destroyed).toBe(false)
   })
 
-  test('does not hold up the end', async () => {
+  test('does not delay closing', async () => {
     const { entrances, socket } = await openSlow()
     await openTls(entrances.ports.mqtts, trusting(certificates))
     const closed = ended(socket)

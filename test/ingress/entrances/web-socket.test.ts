@@ -37,7 +37,7 @@ beforeAll(async () => {
 const hostOf = ({ ports }: TestEntrances) => `127.0.0.1:${ports.ws}`
 
 describe('MQTT over WebSocket', () => {
-  test('is MQTT, and says how it came', async () => {
+  test('is MQTT, with the transport websocket', async () => {
     const client = await connectMqtt(`ws://${hostOf(shared)}/mqtt`, { clientId: 'over-ws' })
     const received = new Promise((resolve) => void client.once('message', resolve))
     await client.subscribeAsync('a/#')
@@ -60,7 +60,7 @@ describe('MQTT over WebSocket', () => {
     expect(await shared.refused('client_certificate')).toBe(1)
   })
 
-  test('is a stream: packets and frames need not agree', async () => {
+  test('is a stream: packets need not be aligned with frames', async () => {
     const { socket, next } = await openWebSocket(shared)
     const bytes = Buffer.concat([
       encode(connectPacket({ clientId: 'pieces' })),
@@ -77,20 +77,20 @@ describe('MQTT over WebSocket', () => {
     await until(async () => (await shared.heldBytes()) === 0)
   })
 
-  test('takes the name of the subprotocol from before it was registered', async () => {
+  test('accepts the older name of the subprotocol', async () => {
     const socket = new WebSocket(`ws://${hostOf(shared)}/mqtt`, ['other', 'mqttv3.1'])
     atTheEnd(() => socket.terminate())
     await once(socket, 'open')
     expect(socket.protocol).toBe('mqttv3.1')
   })
 
-  test('ends with a close frame when the client has said goodbye', async () => {
+  test('ends with a close frame after DISCONNECT', async () => {
     const { socket, closed } = await connectWebSocket(shared, 'goodbye')
     socket.send(encode({ cmd: 'disconnect' }))
     expect(await closed).toBe(1_000)
   })
 
-  test('of a client that closes is taken in whole', async () => {
+  test('of a client that closes is read to its end', async () => {
     const count = shared.messages.length
     const { socket, closed } = await connectWebSocket(shared, 'in a hurry')
     for (let index = 0; index < 100; index++) socket.send(encode(publishPacket({ qos: 0 })))
@@ -190,7 +190,7 @@ describe('a signed URL', () => {
     expect(JSON.parse(body)).toMatchObject({ code: 'InvalidSignatureException' })
   })
 
-  test('of a key that nobody has, or without its token, is refused', async () => {
+  test('of an unknown key, or without its token, is refused', async () => {
     const nobody = { ...permanent, accessKeyId: 'NOBODYSKEY' }
     const tokenless = { ...session, sessionToken: undefined }
     for (const credentials of [nobody, tokenless]) {

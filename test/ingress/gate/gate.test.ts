@@ -66,7 +66,7 @@ describe('a client whose messages wait', () => {
     await until(() => messages.length === 100)
   })
 
-  test('other clients go on meanwhile', async () => {
+  test('other clients continue meanwhile', async () => {
     const manual = createManualIngest()
     const { port } = await startIngress((message) =>
       message.clientId === 'held' ? manual.ingest() : Promise.resolve(),
@@ -125,7 +125,7 @@ describe('keepalive', () => {
     await until(() => messages.length === 1)
   })
 
-  test('PINGREQs keep a client that has nothing to say', async () => {
+  test('PINGREQs keep an idle client connected', async () => {
     const clock = createManualClock()
     const { port } = await startManual(clock)
     const client = await connectRaw(port, { keepalive: 10 })
@@ -139,7 +139,7 @@ describe('keepalive', () => {
     expect(client.isClosed).toBe(false)
   })
 
-  test('keepalive 0 is none', async () => {
+  test('keepalive 0 means no keepalive', async () => {
     const clock = createManualClock()
     const { port } = await startManual(clock)
     const client = await connectRaw(port, { keepalive: 0 })

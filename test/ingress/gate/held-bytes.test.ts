@@ -44,7 +44,7 @@ function createHouse() {
 }
 
 describe('the bytes that all clients hold', () => {
-  test('at the bound all that publish stop, and go on in the order in which they stopped', async () => {
+  test('at the bound all publishers stop, and resume in the order in which they stopped', async () => {
     const { house, told, join } = createHouse()
     const [first, second, third] = [join('first'), join('second'), join('third')]
     const subscriber = join('subscriber')
@@ -80,7 +80,7 @@ describe('the bytes that all clients hold', () => {
     expect(second.pass(kiB)).toBe(true)
   })
 
-  test('what the engine never got goes with the connection', () => {
+  test('messages that the engine never got are freed with the connection', () => {
     const { house, join } = createHouse()
     const share = join('gone')
     share.hold(10, 20, true)
@@ -93,7 +93,7 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
-  test('what the engine gets after the connection went is held until it is finished', () => {
+  test('a message that the engine gets after the connection closed is held until it is finished', () => {
     const { house, join } = createHouse()
     const share = join('a')
     share.pass(100)
@@ -105,7 +105,7 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
-  test('what is not answered goes with its connection, and is held again if it is distributed', () => {
+  test('an unanswered message is freed with its connection, and held again if it is distributed', () => {
     const { house, join } = createHouse()
     const share = join('a')
     share.pass(100)
@@ -120,7 +120,7 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
-  test('what is finished twice is given back once', () => {
+  test('a message that is finished twice is freed once', () => {
     const { house, join } = createHouse()
     const share = join('a')
     share.pass(100)
@@ -132,7 +132,7 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(200 + messageOverheadBytes)
   })
 
-  test('a connection that has gone takes nothing more', () => {
+  test('a closed connection takes nothing more', () => {
     const { house, join } = createHouse()
     const share = join('a')
     share.connectionGone()
@@ -150,7 +150,7 @@ describe('the bytes that all clients hold', () => {
     expect(told.filter((line) => line.endsWith('evicted'))).toEqual(['slow 1 evicted'])
   })
 
-  test('whatever clients do: the sum is right, and everyone reads again once all is over', async () => {
+  test('whatever clients do, the sum is right and all clients are read from again at the end', async () => {
     const actions = fc.array(
       fc.record({
         client: fc.nat(5),
@@ -196,9 +196,9 @@ const costOf = (all: readonly number[]) =>
   all.reduce((total, bytes) => total + bytes + messageOverheadBytes, 0)
 
 /**
- * A client, its connection, the engine and Aedes behind it: in any order, at any time, also twice and
- * after the connection has gone, but nothing is dispatched that did not pass. What is held is told
- * from what happened alone.
+ * A client, its connection, the engine and Aedes behind it: in any order, at any time, also twice
+ * and after the connection has gone, but nothing is dispatched that did not pass. What is held is
+ * told from what happened alone.
  */
 function newClient(share: HeldShare) {
   let hasLeft = false
@@ -261,7 +261,7 @@ function newClient(share: HeldShare) {
 }
 
 describe('clients that publish more than there is memory for', () => {
-  test('are held within the bound, then served in full; a subscriber goes on', async () => {
+  test('are held within the bound, then served in full; a subscriber continues', async () => {
     const manual = createManualIngest()
     const { port, messages, metric } = await startIngress(manual.ingest, { heldBytesMax: bytesMax })
     const subscriber = await connectRaw(port, { clientId: 'subscriber' })
@@ -289,7 +289,7 @@ describe('clients that publish more than there is memory for', () => {
     await until(async () => (await metric('mqttHeldBytes')) === 0)
   })
 
-  test('what a connection that has gone still had to say is dropped, unless the engine has it', async () => {
+  test('messages of a closed connection are dropped, unless the engine has them', async () => {
     const manual = createManualIngest()
     const { port, messages, metric } = await startIngress(manual.ingest)
     const client = await connectRaw(port, { clientId: 'gone' })
@@ -307,7 +307,7 @@ describe('clients that publish more than there is memory for', () => {
     expect(messages.length).toBe(64)
   })
 
-  test('are counted by what each message takes, also where two have one packet id', async () => {
+  test('are counted by the memory of each message, even if two have one packet id', async () => {
     const { port, metric } = await startIngress()
     const client = await connectRaw(port)
     const [long, short] = [Buffer.alloc(10_000), Buffer.alloc(100)]
@@ -319,7 +319,7 @@ describe('clients that publish more than there is memory for', () => {
     expect(await metric('mqttHeldBytes')).toBe(0)
   })
 
-  test('are counted alike in and out, however they spell the length of a packet', async () => {
+  test('are counted alike in and out, however they encode the length of a packet', async () => {
     const { port, metric } = await startIngress()
     const client = await connectRaw(port)
     for (let messageId = 1; messageId <= 3; messageId++) {

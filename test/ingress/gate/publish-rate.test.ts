@@ -34,7 +34,7 @@ test.each([0, 1, 2] as const)(
   },
 )
 
-test('who is held back is not read from, has its pings answered, and holds up nobody else', async () => {
+test('a client that is held back is not read from, gets PINGRESPs, and delays no other client', async () => {
   const { port, messages, clock } = await startAt(1)
   const client = await connectRaw(port, { clientId: 'held' })
   client.send(publishPacket(), publishPacket({ messageId: 2 }), { cmd: 'pingreq' })
@@ -48,7 +48,7 @@ test('who is held back is not read from, has its pings answered, and holds up no
   expect(await client.next()).toMatchObject({ cmd: 'puback', messageId: 2 })
 })
 
-test('one that goes while it is held back is forgotten', async () => {
+test('a client that disconnects while it is held back is dropped', async () => {
   const { port, messages, clock, metric } = await startAt(1)
   const client = await connectRaw(port)
   client.send(publishPacket({ qos: 0 }), publishPacket({ qos: 0 }))
@@ -60,7 +60,7 @@ test('one that goes while it is held back is forgotten', async () => {
   expect(messages.length).toBe(1)
 })
 
-test('without a limit nothing waits', async () => {
+test('without a limit no message waits', async () => {
   const { port, messages } = await startAt(0)
   const client = await connectRaw(port)
   client.send(Buffer.concat(Array.from({ length: 500 }, () => encode(publishPacket({ qos: 0 })))))
