@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import type { SessionRefusal } from './failure-class.ts'
 
 /** Credentials that sign calls to AWS. */
 export interface AwsCredentials {
@@ -24,8 +25,13 @@ export interface AssumedRole {
 export interface RoleCredentials {
   /** Credentials that are valid now. Rejects when there are none and STS issues none. */
   current(): Promise<AwsCredentials>
-  /** Drops these credentials if they are still the current ones, because AWS calls them expired. */
-  drop(refused: AwsCredentials): void
+  /**
+   * Drops these credentials if they are still the current ones, because AWS refuses them.
+   *
+   * @param refusal `expired`: at once. `unknown`: AWS does not know the session, at most once a
+   *   minute, because new credentials need not cure it
+   */
+  drop(refused: AwsCredentials, refusal: SessionRefusal): void
 }
 
 interface RoleCredentialsDependencies {
@@ -36,6 +42,8 @@ interface RoleCredentialsDependencies {
 
 /** The share of their lifetime after which credentials are renewed: it leaves time for retries. */
 const refreshAfterShare = 0.8
+/** Between two sessions that are dropped because AWS does not know them. */
+const betweenUnknownMs = 60_000
 /** Between attempts of the background refresh while STS does not answer. */
 const refreshRetryMs = 10_000
 /**
@@ -55,7 +63,8 @@ const lifeMaxMs = 43_200_000
  *
  * The monotonic clock measures the lifetime from the arrival of the credentials. When it counts too
  * little, for example because the machine was suspended, AWS refuses the credentials as expired and
- * they are dropped.
+ * they are dropped. So are those of a session that AWS does not know (any more), such as after the
+ * role was made anew.
  */
 export function createRoleCredentials(
   { assumeRole, clock, logger }: RoleCredentialsDependencies,
@@ -66,6 +75,7 @@ export function createRoleCredentials(
   let endsAtMs = 0
   let refreshAtMs = 0
   let asking: Promise<AwsCredentials> | undefined
+  let unknownDroppedMs = -Infinity
 
   async function ask(): Promise<AwsCredentials> {
     try {
@@ -108,8 +118,14 @@ export function createRoleCredentials(
       if (nowMs >= refreshAtMs && asking === undefined) void refresh()
       return Promise.resolve(held)
     },
-    drop(refused: AwsCredentials) {
-      if (held === refused) held = undefined
+    drop(refused: AwsCredentials, refusal: SessionRefusal) {
+      if (held !== refused) return
+      if (refusal === 'unknown') {
+        const nowMs = clock.monotonicMs()
+        if (nowMs - unknownDroppedMs < betweenUnknownMs) return
+        unknownDroppedMs = nowMs
+      }
+      held = undefined
     },
   }
 }

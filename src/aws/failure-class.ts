@@ -58,9 +58,14 @@ const recordCodes: ReadonlySet<string> = new Set([
   recordTooLarge,
 ])
 
-export const expiredTokenCodes: ReadonlySet<string> = new Set([
-  'ExpiredToken',
-  'ExpiredTokenException',
+/** What AWS says of the credentials that a call was signed with (common errors, AWS STS). */
+export type SessionRefusal = 'expired' | 'unknown'
+
+const sessionRefusals: ReadonlyMap<string, SessionRefusal> = new Map([
+  ['ExpiredToken', 'expired'],
+  ['ExpiredTokenException', 'expired'],
+  ['UnrecognizedClientException', 'unknown'],
+  ['InvalidClientTokenId', 'unknown'],
 ])
 
 /** Conditions of the destination. Entries of an answer have no status that could tell. */
@@ -91,9 +96,14 @@ export function classify({ code, source, status }: Failure): FailureClass {
   return 'destination'
 }
 
-/** True when the credentials of the call must be dropped before the next call. */
-export function isExpiredToken({ code }: Failure): boolean {
-  return expiredTokenCodes.has(code)
+/**
+ * Why the credentials of a call must be dropped before the next call.
+ *
+ * @param code the code of the failure
+ * @returns undefined when the failure says nothing of the credentials
+ */
+export function sessionRefusalOf(code: string): SessionRefusal | undefined {
+  return sessionRefusals.get(code)
 }
 
 /**

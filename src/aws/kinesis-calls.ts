@@ -14,11 +14,12 @@ import type {
 import { AwsJson1_1Protocol } from '@aws-sdk/core/protocols'
 import { collectBody } from '@smithy/core/protocols'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import { defined } from '../base/defined.ts'
 import { messageOf } from '../base/errors.ts'
 import { unlessAborted } from '../base/unless-aborted.ts'
 import { sdkProviderOf } from './credentials.ts'
 import type { AwsCredentials, RoleCredentials } from './credentials.ts'
-import { isExpiredToken } from './failure-class.ts'
+import { classify, sessionRefusalOf } from './failure-class.ts'
 import type { Failure } from './failure-class.ts'
 import type { StaticCredentials } from './sts.ts'
 
@@ -73,11 +74,17 @@ export interface PutRequest extends StreamReference {
 export interface KinesisCalls {
   /** Writes records in one call. Each record has an outcome, unless the whole call failed. */
   put(request: PutRequest): Promise<CallOutcome>
-  /** The largest record that the stream takes, in bytes; undefined when that cannot be read. */
-  recordBytesMax(stream: StreamReference): Promise<number | undefined>
+  /** The largest record that the stream takes. */
+  recordBytesMax(stream: StreamReference): Promise<RecordBytesMax>
   /** The open shards of a stream. A stream with more than `shardsListedMax` counts as a failure. */
   listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing>
 }
+
+/** `denied`: the role may not ask, or the service does not say. `unknown`: it does not say now. */
+export type RecordBytesMax =
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'unknown'; readonly failure: Failure }
 
 interface KinesisCallsOptions {
   readonly region: string
@@ -103,8 +110,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     requestHandler,
     maxAttempts: 1,
     protocol: PutRecordsProtocol,
-    ...(endpoint !== undefined && { endpoint }),
-    ...(provider !== undefined && { credentials: provider }),
+    ...defined({ endpoint, credentials: provider }),
   })
   // The SDK's logging step copies all records of a call, and Sluice does not use its log.
   client.middlewareStack.remove('loggerMiddleware')
@@ -146,19 +152,22 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
         return { answered: true, records: await send(request) }
       } catch (error) {
         const failure = failureOf(error, 'Kinesis')
-        if (isExpiredToken(failure)) identity.drop(used)
+        const refusal = sessionRefusalOf(failure.code)
+        if (refusal) identity.drop(used, refusal)
         return { answered: false, failure }
       }
     },
-    async recordBytesMax(stream: StreamReference) {
+    async recordBytesMax(stream: StreamReference): Promise<RecordBytesMax> {
       try {
         const command = new DescribeStreamSummaryCommand(named(stream))
         const { StreamDescriptionSummary: summary } = await client.send(command)
         const { MaxRecordSizeInKiB: kibibytes } = summary ?? {}
-        return kibibytes === undefined ? undefined : kibibytes * 1_024
-      } catch {
+        if (kibibytes === undefined) return { kind: 'denied' }
+        return { kind: 'bytes', bytes: kibibytes * 1_024 }
+      } catch (error) {
+        const failure = failureOf(error, 'Kinesis')
         // A role written for AWS IoT may write and do nothing else.
-        return undefined
+        return classify(failure) === 'passing' ? { kind: 'unknown', failure } : { kind: 'denied' }
       }
     },
     async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {

@@ -2,7 +2,7 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createBoundedMap } from '../base/bounded-map.ts'
 import { sdkProviderOf } from './credentials.ts'
 import type { RoleCredentials } from './credentials.ts'
-import { expiredTokenCodes } from './failure-class.ts'
+import { sessionRefusalOf } from './failure-class.ts'
 import type { StaticCredentials } from './sts.ts'
 
 /** How clients reach AWS: region, endpoint, connections and credentials. */
@@ -61,7 +61,8 @@ export function createRoleCalls<Client>(
     try {
       return await send(client)
     } catch (thrown) {
-      if (thrown instanceof Error && expiredTokenCodes.has(thrown.name)) credentials.drop(used)
+      const refusal = thrown instanceof Error ? sessionRefusalOf(thrown.name) : undefined
+      if (refusal) credentials.drop(used, refusal)
       throw thrown
     }
   }

@@ -10,6 +10,7 @@ import { createApplyVerdict } from './outcome/apply-verdict.ts'
 import { createBackoff } from './outcome/backoff.ts'
 import type { Backoff } from './outcome/backoff.ts'
 import { createFailureReport } from './outcome/failure-report.ts'
+import type { FailureReport } from './outcome/failure-report.ts'
 import { createGivingUp } from './outcome/giving-up.ts'
 import type { GivingUp, OnGivenUp } from './outcome/giving-up.ts'
 import { createStreamMaker } from './outcome/stream-maker.ts'
@@ -67,6 +68,9 @@ interface Parts extends DestinationLoopDependencies {
   readonly spacing: CallSpacing
   readonly backoff: Backoff
   readonly givingUp: GivingUp
+  readonly report: FailureReport
+  /** How many records of the destination are in the outbox's queue. */
+  readonly waiting: () => number
   /** Sends records in one call and acts on the verdict. */
   readonly call: (taken: readonly Outgoing[]) => Promise<void>
 }
@@ -94,7 +98,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   const { queued, clock, slots } = dependencies
   const { bytes: bytesMax } = queued.destination.settings.batching
   const parts = createParts(dependencies, run)
-  const { outbox, queue, backoff, spacing, readAhead, givingUp, call } = parts
+  const { outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
   const timer = createTimer(clock, run)
@@ -112,8 +116,9 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
 
   /** @returns how long to wait before the next try; undefined when another event leads to it */
   function startCall(nowMs: number): number | undefined {
-    const isBusy = inFlight.size >= backoff.allowed(nowMs) || givingUp.pending() > givingUpMax
-    if (isBusy) return wakeDelayMs(parts, inFlight.size, nowMs)
+    // `run` is called after each group of records that was given up.
+    if (givingUp.pending() > givingUpMax) return Infinity
+    if (inFlight.size >= backoff.allowed(nowMs)) return wakeDelayMs(parts, inFlight.size, nowMs)
     if (outbox.removalsPending() > removalsPendingMax) return removalsCheckMs
     const next = backlog.fill(nowMs)
     if (next.records === 0 || spacing.delayMs(nowMs, next) > 0) {
@@ -148,6 +153,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     backlog.forget()
     isClearing = true
     await giveUpTooOld(parts, () => stopped)
+    if (parts.waiting() === 0) report.ended()
     isClearing = false
     run()
   }
@@ -164,6 +170,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       await Promise.all(inFlight)
       await givingUp.idle()
       backlog.forget()
+      report.ended()
     },
   }
 }
@@ -290,10 +297,16 @@ function createQueue(ordering: Ordering, shards: ShardWatch): SendQueue {
   return ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
 }
 
-function createParts(dependencies: DestinationLoopDependencies, onMade: () => void): Parts {
-  const { queued, heldRecordsMax = heldRecordsMaxDefault } = dependencies
+function createParts(dependencies: DestinationLoopDependencies, wake: () => void): Parts {
+  const { queued, outbox, heldRecordsMax = heldRecordsMaxDefault } = dependencies
   const { settings } = queued.destination
-  const givingUp = createGivingUp(dependencies)
+  const givingUp = createGivingUp({
+    ...dependencies,
+    onRemoved() {
+      dependencies.onRemoved()
+      wake()
+    },
+  })
   const backoff = createBackoff(dependencies, settings)
   const shards = createShardWatch(dependencies)
   const queue = createQueue(settings.ordering, shards)
@@ -301,7 +314,7 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
   const streamMaker = createStreamMaker(dependencies, {
     onMade() {
       backoff.reset()
-      onMade()
+      wake()
     },
   })
   const leftOnDisk = createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), {
@@ -314,13 +327,15 @@ function createParts(dependencies: DestinationLoopDependencies, onMade: () => vo
     isGivenUp: (sequence) => givingUp.isGivenUp(sequence),
     leftOnDisk,
   })
-  const acting = { queue, shards, backoff, givingUp, spacing, streamMaker }
+  const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
+  const report = createFailureReport({ ...dependencies, waiting }, queued.destination)
+  const acting = { queue, shards, backoff, givingUp, spacing, streamMaker, report }
   const call = createCall(dependencies, acting)
-  return { ...dependencies, queue, backoff, givingUp, spacing, readAhead, call }
+  return { ...dependencies, waiting, queue, backoff, givingUp, spacing, readAhead, report, call }
 }
 
 /** The parts that act on what became of a call. */
-type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing'> & {
+type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing' | 'report'> & {
   readonly shards: ShardWatch
   readonly streamMaker: ReturnType<typeof createStreamMaker>
 }
@@ -329,11 +344,8 @@ type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing'> & {
 function createCall(dependencies: DestinationLoopDependencies, acting: ActingParts): Parts['call'] {
   const { queued, outbox, clock, random, onRemoved } = dependencies
   const { backoff, spacing, shards } = acting
-  const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
-  const report = createFailureReport({ ...dependencies, waiting }, queued.destination)
   const applyVerdict = createApplyVerdict({
     ...acting,
-    report,
     clock,
     random,
     onDelivered(records) {
@@ -345,7 +357,7 @@ function createCall(dependencies: DestinationLoopDependencies, acting: ActingPar
   return async (taken) => {
     const generation = backoff.generation()
     const verdict = await send(taken)
-    if (verdict.putRecordsDenied) spacing.oneRecordPerCall()
+    if (verdict.putRecordsDenied) spacing.oneRecordPerCall(clock.monotonicMs())
     applyVerdict(verdict, taken, generation)
   }
 }

@@ -23,6 +23,8 @@ export function createSender(dependencies: SenderDependencies) {
   const limit = createRecordLimit(dependencies)
   return async (taken: readonly Outgoing[]): Promise<Verdict<Outgoing>> => {
     await limit.learnFor(taken)
+    const unknown = limit.unknownFor(taken)
+    if (unknown) return judge(taken, { answered: false, failure: unknown })
     const refused: Refusal<Outgoing>[] = []
     const sendable: Outgoing[] = []
     for (const item of taken) {
@@ -67,30 +69,41 @@ function outcomeLabel(outcome: CallOutcome): string {
 const recordBytesDefault = 1_048_576
 /** A stream's limit can be changed at any time, so it is read again after this time. */
 const limitValidMs = 600_000
+/** After a reading that failed in passing. Until one succeeds, records over the last limit wait. */
+const limitRetryMs = 1_000
 
 /** The largest record that a stream takes: its MaxRecordSizeInKiB. */
 interface RecordLimit {
   /** The failure of a record that is too large to be sent; undefined for any other record. */
   failureOf(outgoing: Outgoing): Failure | undefined
+  /** Why it cannot be said now whether the stream takes these records; undefined when it can. */
+  unknownFor(records: readonly Outgoing[]): Failure | undefined
   /** Reads the stream's limit, unless all records fit every stream. */
   learnFor(records: readonly Outgoing[]): Promise<void> | undefined
 }
 
 function createRecordLimit({ calls, clock, queued }: SenderDependencies): RecordLimit {
   let bytesMax = recordBytesDefault
-  let askedMs = -Infinity
+  let notBeforeMs = -Infinity
+  /** The last reading failed for a reason that passes: `bytesMax` is that of an earlier one. */
+  let failure: Failure | undefined
 
   async function ask(): Promise<void> {
-    bytesMax = (await calls.recordBytesMax(queued.destination)) ?? recordBytesDefault
-    askedMs = clock.monotonicMs()
+    const answer = await calls.recordBytesMax(queued.destination)
+    const isUnknown = answer.kind === 'unknown'
+    notBeforeMs = clock.monotonicMs() + (isUnknown ? limitRetryMs : limitValidMs)
+    failure = isUnknown ? answer.failure : undefined
+    if (!isUnknown) bytesMax = answer.kind === 'bytes' ? answer.bytes : recordBytesDefault
   }
 
   return {
     learnFor(records: readonly Outgoing[]) {
       const isAnyLarge = records.some(({ record }) => record.bytes > recordBytesDefault)
-      if (!isAnyLarge || clock.monotonicMs() - askedMs < limitValidMs) return undefined
+      if (!isAnyLarge || clock.monotonicMs() < notBeforeMs) return undefined
       return ask()
     },
+    unknownFor: (records) =>
+      failure && records.some(({ record }) => record.bytes > bytesMax) ? failure : undefined,
     failureOf({ record: { bytes } }: Outgoing) {
       if (bytes <= bytesMax) return undefined
       const message = `The record has ${bytes} bytes with its partition key; the stream takes ${bytesMax}`

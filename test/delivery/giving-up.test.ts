@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { OnGivenUp, GivenUpRecord } from '../../src/delivery/producer.ts'
 import type { FaultEffect } from '../../src/lab/faults/faults.ts'
@@ -112,6 +113,23 @@ describe('a record that Kinesis will never take', () => {
       .filter(({ operation }) => operation === 'DescribeStreamSummary')
     expect(asked).toHaveLength(1)
   })
+
+  test('over 1 MiB waits while the limit of the stream cannot be read', async () => {
+    const delivery = await openDelivery({ haste: 50 })
+    delivery.lab.faults.add({
+      operation: 'DescribeStreamSummary',
+      effect: { kind: 'error', code: 'LimitExceededException' },
+      times: 2,
+    })
+    await delivery.outbox.append([newRecord('stream', 'k', 'x'.repeat(1_048_576))])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(lettersOf(delivery.outbox)).toMatchObject([{ code: 'RecordTooLarge' }])
+    const asked = delivery.lab.calls
+      .list()
+      .filter(({ operation }) => operation === 'DescribeStreamSummary')
+    expect(asked).toHaveLength(3)
+  })
 })
 
 describe('a destination that refuses everything', () => {
@@ -165,4 +183,53 @@ describe('a destination that refuses everything', () => {
       'sluice_records_dead_lettered_total{rule="telemetry",action="0"} 3',
     ])
   })
+})
+
+test('calls go on after more than 5,000 records were being given up at once', async () => {
+  const failure = { code: 'InvalidArgumentException', message: 'no', source: 'Kinesis' } as const
+  let inFlight = 0
+  let refusedCount = 0
+  const letGo = new AbortController()
+  const held = once(letGo.signal, 'abort')
+  const delivery = await openDelivery({
+    readAheadBytesMax: 200_000,
+    watch:
+      () =>
+      async ({ records }) => {
+        inFlight += 1
+        await new Promise((resolve) => setImmediate(resolve))
+        inFlight -= 1
+        refusedCount += records.length
+        return { answered: true, records: records.map(() => ({ ok: false, failure })) }
+      },
+    async onGivenUp() {
+      await held
+      return { replacements: [] }
+    },
+  })
+  const records = Array.from({ length: 100 }, (_, index) =>
+    newRecord('stream', `${index}`, 'x'.repeat(2_000)),
+  )
+  await Promise.all(Array.from({ length: 150 }, () => delivery.outbox.append(records)))
+  delivery.producer.start()
+  await until(() => refusedCount > 5_000 && inFlight === 0)
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  const before = refusedCount
+  expect(before).toBeLessThan(15_000)
+  letGo.abort()
+  await delivery.producer.idle()
+  expect(refusedCount).toBe(15_000)
+})
+
+test('a destination without records is not failing any more', async () => {
+  const delivery = await openDelivery({ streams: [], haste: 150 })
+  await delivery.outbox.append([newRecordFor(destination('stream', age(120_000)), 'k', 'text')])
+  delivery.producer.start()
+  await until(() => putsOf(delivery).length > 1)
+  expect(await metricLines(delivery, 'sluice_destination_failing')).toEqual([
+    'sluice_destination_failing{stream="stream",code="ResourceNotFoundException"} 1',
+  ])
+  await delivery.producer.idle()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(await metricLines(delivery, 'sluice_destination_failing')).toEqual([])
 })

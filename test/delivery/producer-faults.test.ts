@@ -96,21 +96,20 @@ describe('faults that pass', () => {
     )
   })
 
-  test('an expired token is replaced at once', async () => {
-    const delivery = await openDelivery({ haste: 50 })
-    delivery.lab.faults.add({
-      operation: 'PutRecord',
-      effect: error('ExpiredTokenException'),
-      times: 1,
-    })
-    delivery.producer.start()
-    await delivery.outbox.append([newRecord('stream', 'k', '1')])
-    await delivery.producer.idle()
-    const operations = delivery.lab.calls.list().map(({ operation }) => operation)
-    expect(operations).toEqual(['AssumeRole', 'PutRecord', 'AssumeRole', 'PutRecord'])
-    const [refused, taken] = putsOf(delivery)
-    expect(taken?.accessKeyId).not.toBe(refused?.accessKeyId)
-  })
+  test.each(['ExpiredTokenException', 'UnrecognizedClientException', 'InvalidClientTokenId'])(
+    'a session that is refused with %s is replaced before the next call',
+    async (code) => {
+      const delivery = await openDelivery({ haste: 50 })
+      delivery.lab.faults.add({ operation: 'PutRecord', effect: error(code), times: 1 })
+      delivery.producer.start()
+      await delivery.outbox.append([newRecord('stream', 'k', '1')])
+      await delivery.producer.idle()
+      const operations = delivery.lab.calls.list().map(({ operation }) => operation)
+      expect(operations).toEqual(['AssumeRole', 'PutRecord', 'AssumeRole', 'PutRecord'])
+      const [refused, taken] = putsOf(delivery)
+      expect(taken?.accessKeyId).not.toBe(refused?.accessKeyId)
+    },
+  )
 })
 
 describe('conditions of the destination', () => {

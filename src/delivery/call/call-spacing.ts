@@ -15,8 +15,8 @@ export interface CallSpacing {
   isFull(ready: Amount): boolean
   /** The number of records that makes a call full. */
   recordsMax(): number
-  /** From now on each call takes one record, because the role allows only PutRecord. */
-  oneRecordPerCall(): void
+  /** For a while each call takes one record, because PutRecords was denied just now. */
+  oneRecordPerCall(nowMs: number): void
 }
 
 /**
@@ -25,6 +25,11 @@ export interface CallSpacing {
  * again.
  */
 export const callSpacingMs = 10
+/**
+ * How long PutRecords is not tried after it was denied: the role may be corrected at any time, and a
+ * try costs one call.
+ */
+export const putRecordsDeniedMs = 300_000
 
 export function createCallSpacing({
   ordering,
@@ -32,6 +37,7 @@ export function createCallSpacing({
 }: Pick<DeliverySettings, 'ordering' | 'batching'>): CallSpacing {
   let recordsMax = batching.count
   let startedMs = -Infinity
+  let triesPutRecordsMs = Infinity
   let waitingSinceMs: number | undefined
   // With one record of a key per call, the records that are ready say little about those that wait.
   const spacingMs = ordering === 'strict' ? 0 : callSpacingMs
@@ -46,12 +52,14 @@ export function createCallSpacing({
       return Math.max(0, dueMs - nowMs)
     },
     started(nowMs: number) {
+      if (nowMs >= triesPutRecordsMs) recordsMax = batching.count
       startedMs = nowMs
       waitingSinceMs = undefined
     },
     recordsMax: () => recordsMax,
-    oneRecordPerCall() {
+    oneRecordPerCall(nowMs: number) {
       recordsMax = 1
+      triesPutRecordsMs = nowMs + putRecordsDeniedMs
     },
   }
 }

@@ -17,6 +17,8 @@ export interface FailureReport {
   putRecordsDenied(): void
   /** Records were delivered after a failure. */
   recovered(): void
+  /** Nothing of the destination waits any more, or the destination is gone. */
+  ended(): void
 }
 
 interface FailureReportDependencies {
@@ -40,9 +42,16 @@ export function createFailureReport(
   const failing = new Set<string>()
   /** True while the latest line of the log says that the stream fails. */
   let isAnnounced = false
+  /** PutRecords is tried again now and then: one line is enough. */
+  let isDenialTold = false
 
   function facts({ code, message, source }: Failure) {
     return { stream, region, roleArn, code, source, reason: message, waiting: waiting() }
+  }
+
+  function clear(): void {
+    for (const code of failing) metrics.destinationsFailing.remove({ stream, code })
+    failing.clear()
   }
 
   return {
@@ -74,13 +83,15 @@ export function createFailureReport(
       )
     },
     putRecordsDenied() {
+      if (isDenialTold) return
+      isDenialTold = true
       logger.info({ stream, roleArn }, 'role allows PutRecord only: one record a call')
     },
     recovered() {
-      for (const code of failing) metrics.destinationsFailing.remove({ stream, code })
-      failing.clear()
+      clear()
       if (isAnnounced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
       isAnnounced = false
     },
+    ended: clear,
   }
 }

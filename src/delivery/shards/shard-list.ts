@@ -21,7 +21,7 @@ interface ShardList {
   /**
    * Learns the map because a shard is throttled, unless the map is known, being learned or refused.
    *
-   * @param isStale an answer named a shard that the map does not know
+   * @param isStale an answer named another shard for a record than the map does
    */
   wanted(isStale: boolean): void
 }

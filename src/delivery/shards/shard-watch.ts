@@ -58,7 +58,8 @@ export function createShardWatch(dependencies: ShardWatchDependencies): ShardWat
       const nowMs = clock.monotonicMs()
       for (const [shardId, counts] of byShard)
         throttles.answered(shardId, counts, generation, nowMs)
-      if (hasThrottle || isStale) list.wanted(isStale)
+      // Also without a throttle in this answer: a stream made anew may have lost the shard.
+      list.wanted(isStale)
     },
   }
 }
@@ -82,7 +83,7 @@ interface Counts {
   throttled: number
 }
 
-/** Counts outcomes by shard. `isStale`: the answer named a shard that the map does not know. */
+/** Counts outcomes by shard. `isStale`: the answer named another shard than the map does. */
 function countByShard(
   items: readonly Outgoing[],
   outcome: CallOutcome,
@@ -95,8 +96,9 @@ function countByShard(
     const item = items[index]
     if (item === undefined || !(result.ok || isThrottled(result))) continue
     const namedId = result.ok ? result.shardId : shardNamedBy(result.failure)
-    isStale ||= namedId !== undefined && !map.has(namedId)
-    const shardId = result.ok ? result.shardId : map.shardOfRecord(item.record)
+    const mappedId = map.shardOfRecord(item.record)
+    isStale ||= namedId !== undefined && namedId !== mappedId
+    const shardId = result.ok ? result.shardId : mappedId
     if (shardId === undefined) continue
     const counts = byShard.get(shardId) ?? { delivered: 0, throttled: 0 }
     counts[result.ok ? 'delivered' : 'throttled'] += 1

@@ -3,6 +3,7 @@ import {
   callSpacingMs,
   createCallSlots,
   createCallSpacing,
+  putRecordsDeniedMs,
 } from '../../../src/delivery/call/call-spacing.ts'
 import { deliveryDefaults } from '../../../src/outbox/outbox.ts'
 import type { DeliverySettings } from '../../../src/outbox/outbox.ts'
@@ -29,6 +30,19 @@ describe('the spacing of calls', () => {
     expect(spacing.delayMs(1_001, large)).toBe(0)
   })
 
+  test('has one record a call while PutRecords is denied, and tries PutRecords again later', () => {
+    const spacing = spacingOf()
+    spacing.started(1_000)
+    spacing.oneRecordPerCall(1_000)
+    expect(spacing.recordsMax()).toBe(1)
+    spacing.started(1_000 + putRecordsDeniedMs - 1)
+    expect(spacing.recordsMax()).toBe(1)
+    spacing.started(1_000 + putRecordsDeniedMs)
+    expect(spacing.recordsMax()).toBe(500)
+    spacing.oneRecordPerCall(1_000)
+    expect(spacing.recordsMax()).toBe(1)
+  })
+
   test('waits for the period from the first record on, unless the call is full', () => {
     const batching = { ...deliveryDefaults.batching, periodMs: 200 }
     const spacing = spacingOf({ batching })
@@ -44,7 +58,7 @@ describe('the spacing of calls', () => {
     ['strict order: what is ready says little', spacingOf({ ordering: 'strict' })],
     ['a role that allows one record a call', spacingOf()],
   ])('does not space %s', (_, spacing) => {
-    spacing.oneRecordPerCall()
+    spacing.oneRecordPerCall(1_000)
     spacing.started(1_000)
     expect(spacing.delayMs(1_000, few)).toBe(0)
     expect(spacing.recordsMax()).toBe(1)

@@ -4,7 +4,7 @@ import {
   adviceOn,
   classify,
   deniesPutRecords,
-  isExpiredToken,
+  sessionRefusalOf,
 } from '../../../src/aws/failure-class.ts'
 import { isTooOld, retryDelayMs } from '../../../src/delivery/call/retry.ts'
 
@@ -120,7 +120,7 @@ describe('single failures', () => {
     ['ExpiredToken', true],
     ['InvalidClientTokenId', false],
   ])('%s: the token has expired: %s', (code, expected) => {
-    expect(isExpiredToken(failure(code, 400))).toBe(expected)
+    expect(sessionRefusalOf(code) === 'expired').toBe(expected)
   })
 
   test.each([
