@@ -64,7 +64,7 @@ interface KinesisConfig {
 }
 
 /**
- * The configuration of `sluice kinesis`. It ignores the variables of the engine, even unusable ones.
+ * The configuration of `sluice kinesis`. Variables of the engine are ignored, even unusable ones.
  *
  * @throws SluiceError ConfigInvalid
  */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 const text = readFileSync(new URL('../../docs/ARCHITECTURE.md', import.meta.url), 'utf8')
 const { order, sentences } = readRooms()
 
-/** The rooms with a table, in order (`.` is the root), and the rows: `outbox/room.ts` -> sentence. */
+/** The rooms in order (`.` is the root), and the rows as `outbox/room.ts` -> sentence. */
 function readRooms() {
   const [, tables = ''] = text.split('\n## The rooms\n')
   const rows = new Map<string, string>()
