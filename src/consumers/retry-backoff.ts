@@ -24,6 +24,8 @@ export interface RetryBackoffOptions {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
+/** After so many of the longest delays without a failure, the next one counts as the first. */
+const delaysWithoutFailure = 2
 /** A fifth of each delay is random, so that many readers do not retry at the same moment. */
 const jitterShare = 0.2
 
@@ -33,9 +35,13 @@ export function createRetryBackoff(
 ): RetryBackoff {
   const log = createLimitedLog({ logger, clock })
   let failures = 0
+  let lastFailureMs = clock.monotonicMs()
   return {
     async afterFailure(thrown, signal) {
       if (signal.aborted) return
+      const nowMs = clock.monotonicMs()
+      if (nowMs - lastFailureMs > delaysWithoutFailure * delayMsMax) failures = 0
+      lastFailureMs = nowMs
       const delayMs = Math.min(delayMsMax, firstDelayMs * 2 ** Math.min(failures, 30))
       failures++
       log.warnOnce(text, { ...fields, reason: reasonOf(thrown) }, text)

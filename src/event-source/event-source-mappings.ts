@@ -198,9 +198,10 @@ function createApi(
     create: async (body) => configurationOf(await createMapping(dependencies, options, body)),
     get: (uuid) => configurationOf(find(uuid)),
     async update(uuid, body) {
-      const { stored } = find(uuid)
-      const settings = settingsOfUpdate(stored.settings, body)
-      await functions.find(parseFunctionName(settings.FunctionName))
+      const wanted = settingsOfUpdate(find(uuid).stored.settings, body)
+      await functions.find(parseFunctionName(wanted.FunctionName))
+      // Another change may have been made meanwhile: from here to the writer nothing is awaited.
+      const settings = settingsOfUpdate(find(uuid).stored.settings, body)
       refuseChange(uuid, 'update')
       return configurationOf(
         await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() }),

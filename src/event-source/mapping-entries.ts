@@ -15,7 +15,8 @@ export interface MappingEntry {
 }
 
 /**
- * The mappings on disk, and their runners. A change is on disk when its promise resolves; the
+ * The mappings on disk, and their runners. Each mapping has one writer at a time: a change marks the
+ * mapping before its first await, and callers look at `isChanging` in the same turn. A change is on disk when its promise resolves; the
  * runner follows afterwards, and the state of the mapping shows the progress.
  */
 export interface MappingEntries {
@@ -51,6 +52,8 @@ interface Entry {
   state: MappingState
   running: RunningMapping | undefined
   transition: Promise<void> | undefined
+  /** The file is being written or removed. */
+  writing: Promise<void> | undefined
 }
 
 export function createMappingEntries(
@@ -70,49 +73,56 @@ export function createMappingEntries(
       const entry = entries.get(uuid)
       return entry && viewOf(entry)
     },
-    isChanging: (uuid) => entries.get(uuid)?.transition !== undefined,
+    isChanging: (uuid) => isChanging(entries.get(uuid)),
     async add(stored) {
       const entry = newEntry(stored, 'Creating')
       // Added before it is written, so that a second mapping of the same kind is refused meanwhile.
       entries.set(stored.uuid, entry)
       try {
-        await files.write(stored)
+        await writeFirst(
+          entry,
+          () => files.write(stored),
+          () => follow(entry, async () => run(entry)),
+        )
       } catch (thrown) {
         entries.delete(stored.uuid)
         throw thrown
       }
-      follow(entry, async () => run(entry))
       return { ...viewOf(entry) }
     },
     async replace(stored) {
       const entry = existing(entries, stored.uuid)
-      await files.write(stored)
-      entry.state = changingState(entry.stored, stored)
-      entry.stored = stored
-      follow(entry, async () => run(entry))
+      await writeFirst(
+        entry,
+        () => files.write(stored),
+        () => {
+          entry.state = changingState(entry.stored, stored)
+          entry.stored = stored
+          follow(entry, async () => run(entry))
+        },
+      )
       return { ...viewOf(entry) }
     },
     async remove(uuid) {
       const entry = existing(entries, uuid)
-      await files.remove(uuid)
-      entry.state = 'Deleting'
-      follow(entry, async () => {
-        entries.delete(uuid)
-        await dependencies.removeCheckpoints(applicationOf(uuid))
-      })
+      await writeFirst(
+        entry,
+        () => files.remove(uuid),
+        () => {
+          entry.state = 'Deleting'
+          follow(entry, async () => {
+            entries.delete(uuid)
+            await dependencies.removeCheckpoints(applicationOf(uuid))
+          })
+        },
+      )
       return { ...viewOf(entry) }
     },
     start() {
       for (const entry of entries.values()) if (!entry.running) run(entry)
     },
     async stop(drainMs) {
-      await Promise.all(
-        [...entries.values()].map(async (entry) => {
-          await Promise.all([entry.running?.stop(drainMs), entry.transition])
-          // A change in progress may have started a new runner.
-          await entry.running?.stop(drainMs)
-        }),
-      )
+      await Promise.all([...entries.values()].map((entry) => stopEntry(entry, drainMs)))
     },
   }
 }
@@ -155,7 +165,39 @@ const newEntry = (stored: StoredMapping, state: MappingState): Entry => ({
   state,
   running: undefined,
   transition: undefined,
+  writing: undefined,
 })
+
+async function stopEntry(entry: Entry, drainMs: number): Promise<void> {
+  await Promise.all([entry.running?.stop(drainMs), entry.writing])
+  await Promise.all([entry.running?.stop(drainMs), entry.transition])
+  // A change in progress may have started a new runner.
+  await entry.running?.stop(drainMs)
+}
+
+const isChanging = (entry: Entry | undefined) =>
+  entry?.writing !== undefined || entry?.transition !== undefined
+
+/**
+ * Marks the mapping as changing in this turn, writes the change, and calls `then` while the mapping
+ * is still marked.
+ * @throws Error when another change is in progress, or the write fails (rejects)
+ */
+async function writeFirst(
+  entry: Entry,
+  write: () => Promise<void>,
+  then: () => void,
+): Promise<void> {
+  if (isChanging(entry)) throw new Error(`the mapping ${entry.stored.uuid} is being changed`)
+  const writing = write()
+  entry.writing = writing.catch(() => undefined)
+  try {
+    await writing
+    then()
+  } finally {
+    entry.writing = undefined
+  }
+}
 
 const restingState = ({ settings }: StoredMapping): MappingState =>
   settings.Enabled ? 'Enabled' : 'Disabled'
