@@ -66,7 +66,7 @@ interface MappingPage {
 export interface EventSourceMappingsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** In the lab: creates a missing stream. Otherwise a mapping waits until its stream exists. */
+  /** In the lab: creates the missing streams of mappings once, when the process starts. */
   readonly makeStream?: (name: string) => Promise<void>
 }
 

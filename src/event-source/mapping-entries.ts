@@ -119,7 +119,7 @@ export function createMappingEntries(
       return { ...viewOf(entry) }
     },
     start() {
-      for (const entry of entries.values()) if (!entry.running) run(entry)
+      for (const entry of entries.values()) if (!entry.running) run(entry, true)
     },
     async stop(drainMs) {
       await Promise.all([...entries.values()].map((entry) => stopEntry(entry, drainMs)))
@@ -130,10 +130,11 @@ export function createMappingEntries(
 /** Starts and stops the runners so that they match what is stored. */
 function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNow: () => string) {
   const { logger } = dependencies
-  function run(entry: Entry): void {
+  /** @param makesStream whether a missing stream is created: at the start of the process only */
+  function run(entry: Entry, makesStream = false): void {
     const { uuid, settings } = entry.stored
     entry.running = settings.Enabled
-      ? runMapping(dependencies, { uuid, settings, accountIdNow })
+      ? runMapping(dependencies, { uuid, settings, accountIdNow, makesStream })
       : undefined
     entry.state = restingState(entry.stored)
   }

@@ -36,13 +36,18 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
-  /** In the lab: creates a missing stream. Otherwise the mapping waits until the stream exists. */
+  /** In the lab: creates a missing stream at the start of the process. */
   readonly makeStream?: (name: string) => Promise<void>
 }
 
 interface MappingRunnerOptions {
   readonly uuid: string
   readonly settings: MappingSettings
+  /**
+   * Whether a stream that is missing at first is created. A stream that was deleted later stays
+   * deleted: the mapping waits until it exists again.
+   */
+  readonly makesStream: boolean
   /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
 }
@@ -64,6 +69,7 @@ export function runMapping(
   const stopping = new AbortController()
   const abandon = new AbortController()
   let lastResult = 'No records processed'
+  let { makesStream } = options
   const source = parseEventSource(options.settings.EventSourceArn)
   if (!source) throw new Error(`${options.settings.EventSourceArn} is not an ARN of Kinesis`)
 
@@ -101,12 +107,13 @@ export function runMapping(
             runShard: (task) => processShard(context, task),
           },
         )
+        makesStream = false
         await done
       } catch (thrown) {
         if (stopping.signal.aborted) return
         lastResult = 'PROBLEM: the stream cannot be read'
-        const isAbsent = nameOf(thrown) === 'ResourceNotFoundException'
-        if (isAbsent) await dependencies.makeStream?.(found.streamName).catch(() => undefined)
+        const isMissing = nameOf(thrown) === 'ResourceNotFoundException'
+        if (isMissing && makesStream) makesStream = !(await makeStream(dependencies, found))
         await backoff.afterFailure(thrown, stopping.signal)
       } finally {
         reads.close()
@@ -123,6 +130,19 @@ export function runMapping(
       await working
       cancel()
     },
+  }
+}
+
+/** @returns whether the stream was created */
+async function makeStream(
+  dependencies: MappingRunnerDependencies,
+  { streamName }: EventSource,
+): Promise<boolean> {
+  try {
+    await dependencies.makeStream?.(streamName)
+    return true
+  } catch {
+    return false
   }
 }
 
