@@ -5,7 +5,7 @@ import { dependsOnAccount, openAccountStage } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import { createCountedFaults, healthOf } from './health.ts'
 import { createEngine } from '../engine/engine.ts'
-import { openEventSources } from './event-source-stage.ts'
+import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabFunctions } from '../external/lab-functions.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
@@ -18,7 +18,7 @@ import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { AppDependencies } from './app-dependencies.ts'
-import { startDelivery } from './delivery-stage.ts'
+import { startDeliveryStage } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
 import { openRules, ruleCompiler } from './rule-stage.ts'
 import { createDrain, createStages } from './stages.ts'
@@ -68,7 +68,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   let status: Parameters<typeof healthOf>[0] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
-  const delivery = await startDelivery(dependencies, metrics, stages, {
+  const delivery = await startDeliveryStage(dependencies, metrics, stages, {
     drain,
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
@@ -179,7 +179,7 @@ async function startEventSources(
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
   const source = { lab, accountIdNow: () => account.shownId() }
-  return stages.add(await openEventSources(dependencies, source), (it) =>
+  return stages.add(await openEventSourceStage(dependencies, source), (it) =>
     it.stop({ drainMs: drain.leftMs() / 2 }),
   )
 }

@@ -10,7 +10,7 @@ import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
 /** Builds the way from the disk to the stream, before any message can be accepted. */
-export async function startDelivery(
+export async function startDeliveryStage(
   { config, logger, clock }: AppDependencies,
   metrics: Metrics,
   stages: Stages,

@@ -25,7 +25,7 @@ interface EventSourceStageOptions {
  *
  * @throws SluiceError DataFolderUnusable (rejects)
  */
-export async function openEventSources(
+export async function openEventSourceStage(
   { config, logger, clock }: { config: Config; logger: Logger; clock: Clock },
   { lab, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {

@@ -318,7 +318,9 @@ async function openRun(fewRows: boolean) {
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** As compiled rules do: each action has an object of its own for a stream, the same one each time. */
+/**
+ * As compiled rules do: each action has an object of its own for a stream, the same one each time.
+ */
 const destinations = new Map<string, Destination>()
 function destinationOf(to: string, actionIndex: number): Destination {
   const name = `${to} ${actionIndex}`

@@ -71,8 +71,9 @@ export function createOutboxModel(destinationsMax: number) {
   }
 
   /**
-   * The oldest dead letters may have been pushed out, and are counted as dropped: a transaction does
-   * so with those that were there before it, so that of the latest ones the oldest go by themselves.
+   * The oldest dead letters may have been pushed out, and are counted as dropped: a transaction
+   * does so with those that were there before it, so that of the latest ones the oldest go by
+   * themselves.
    */
   function pushOut(kept: readonly string[]): void {
     const all = lettersOf(undefined)
