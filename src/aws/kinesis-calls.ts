@@ -81,7 +81,7 @@ export interface KinesisCalls {
 }
 
 /** `denied`: the role may not ask, or the service does not say. `unknown`: it does not say now. */
-export type RecordBytesMax =
+type RecordBytesMax =
   | { readonly kind: 'bytes'; readonly bytes: number }
   | { readonly kind: 'denied' }
   | { readonly kind: 'unknown'; readonly failure: Failure }

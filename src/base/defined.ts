@@ -1,5 +1,5 @@
 /** An object without the members that are undefined. */
-export type Defined<Members> = {
+type Defined<Members> = {
   [Name in keyof Members as undefined extends Members[Name] ? never : Name]: Members[Name]
 } & {
   [Name in keyof Members as undefined extends Members[Name] ? Name : never]?: Exclude<

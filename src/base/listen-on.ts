@@ -8,7 +8,7 @@ export interface ListenAddress {
 }
 
 /** Whose port it is, for the message to the operator. */
-export interface PortOwner {
+interface PortOwner {
   /** The subject of the sentence: `MQTT`. */
   readonly title: string
   /** Where another port is chosen: `SLUICE_MQTT_HOST or SLUICE_MQTT_PORT`. */

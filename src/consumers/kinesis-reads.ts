@@ -37,7 +37,7 @@ interface StreamIdentity {
   readonly createdMs: number
 }
 
-export interface KinesisReadsOptions {
+interface KinesisReadsOptions {
   readonly clock?: Clock | undefined
   /** The time limit of each call, from connecting to the end of the response. */
   readonly callTimeoutMs?: number | undefined

@@ -72,7 +72,7 @@ export interface ShardReader {
 }
 
 /** A read, and the position behind it if that is known: the next attempt begins there. */
-export interface PositionedRead {
+interface PositionedRead {
   readonly read: ShardRead
   readonly position?: ShardPosition | undefined
 }

@@ -9,7 +9,7 @@ import { ifPresent } from './file-reads.ts'
 const fileMode = 0o600
 
 const settings = {
-  // With it on, a flush that failed would leave its transaction visible, and `flushed` never settles.
+  // With it on, a flush that failed leaves its transaction visible, and `flushed` never settles.
   overlappingSync: false,
   // Writes are grouped by `batch` alone, which starts at once: no timer in between.
   eventTurnBatching: false,

@@ -26,8 +26,8 @@ export interface CallSpacing {
  */
 export const callSpacingMs = 10
 /**
- * How long PutRecords is not tried after it was denied: the role may be corrected at any time, and a
- * try costs one call.
+ * How long PutRecords is not tried after it was denied. The role may be corrected at any time, and
+ * a try costs one call.
  */
 export const putRecordsDeniedMs = 300_000
 

@@ -12,7 +12,7 @@ import type { Clock } from '../../base/clock.ts'
  * It is read only on connections of trusted proxies. Neither MQTT, TLS nor HTTP begins as a header
  * does, so that a trusted proxy may also send none.
  */
-export interface ProxyHeader {
+interface ProxyHeader {
   /** Undefined: the proxy speaks for itself, as in a health check, or sent no header. */
   readonly source: ProxiedSource | undefined
 }
