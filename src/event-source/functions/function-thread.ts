@@ -11,11 +11,15 @@ export interface FunctionThread {
    * @returns the handler's result, or its failure, which says whether the thread is still usable
    */
   call(call: { requestId: string; payload: string }, timeoutMs: number): Promise<ThreadOutcome>
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<void>
   /** Ends the thread, also during an invocation. */
   end(): Promise<void>
 }
 
 type ThreadOutcome =
+  /** The thread had ended before the call: the function has not seen it. */
+  | { readonly kind: 'gone' }
   | { readonly kind: 'returned'; readonly payload: string }
   | {
       readonly kind: 'failed'
@@ -87,7 +91,10 @@ export function startFunctionThread(
   return {
     async call({ requestId, payload }, timeoutMs) {
       const loaded = await loading
-      if (loaded !== 'ready') return { ...loaded, isUsable: false }
+      if (loaded !== 'ready') {
+        return loaded.kind === 'failed' ? { ...loaded, isUsable: false } : loaded
+      }
+      if (ended) return { kind: 'gone' }
       const answer = next(timeoutMs, () => {
         const seconds = (timeoutMs / 1_000).toFixed(2)
         return failedBy(
@@ -100,6 +107,7 @@ export function startFunctionThread(
       const outcome = await answer
       return outcome === 'ready' ? failedBy('Runtime.Unknown', 'the thread began anew') : outcome
     },
+    ended: new Promise((resolve) => worker.once('exit', () => resolve())),
     async end() {
       await worker.terminate()
     },

@@ -50,6 +50,8 @@ export function createInstancePool<Module extends { readonly version: string }>(
     if (all.size < instancesMax) {
       const instance = { thread: start(module), version: module.version }
       all.add(instance)
+      // One that ended while it was idle must not get the next invocation.
+      void instance.thread.ended.then(() => all.delete(take(instance)))
       return instance
     }
     await new Promise<void>((resolve) => waiting.push(resolve))

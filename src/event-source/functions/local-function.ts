@@ -52,29 +52,31 @@ export function createLocalFunction(
     }),
   )
 
-  return {
-    async invoke(payload, signal): Promise<InvokeOutcome> {
-      const requestId = randomUUID()
-      let module: FunctionModule
-      try {
-        module = await findModule()
-      } catch (thrown) {
-        return { kind: 'notInvoked', requestId, reason: String(thrown) }
-      }
-      const instance = await pool.acquire(module)
-      if (signal.aborted) {
-        await pool.release(instance, true)
-        return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
-      }
-      const giveUp = () => void pool.end(instance)
-      signal.addEventListener('abort', giveUp, { once: true })
-      const outcome = await instance.thread.call({ requestId, payload }, module.timeoutMs)
-      signal.removeEventListener('abort', giveUp)
-      await pool.release(instance, outcome.kind === 'returned' || outcome.isUsable)
-      return { ...outcome, requestId }
-    },
-    close: () => pool.close(),
+  async function invoke(payload: string, signal: AbortSignal): Promise<InvokeOutcome> {
+    const requestId = randomUUID()
+    let module: FunctionModule
+    try {
+      module = await findModule()
+    } catch (thrown) {
+      return { kind: 'notInvoked', requestId, reason: String(thrown) }
+    }
+    const instance = await pool.acquire(module)
+    if (signal.aborted) {
+      await pool.release(instance, true)
+      return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
+    }
+    const giveUp = () => void pool.end(instance)
+    signal.addEventListener('abort', giveUp, { once: true })
+    const outcome = await instance.thread.call({ requestId, payload }, module.timeoutMs)
+    signal.removeEventListener('abort', giveUp)
+    const isUsable = outcome.kind === 'returned' || (outcome.kind === 'failed' && outcome.isUsable)
+    await pool.release(instance, isUsable)
+    // No live thread has taken the call, so another instance does.
+    if (outcome.kind === 'gone') return invoke(payload, signal)
+    return { ...outcome, requestId }
   }
+
+  return { invoke, close: () => pool.close() }
 }
 
 /** Lambda's own environment variables, where they apply. Nothing else is inherited. */
