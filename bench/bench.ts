@@ -201,7 +201,9 @@ async function printTable(): Promise<void> {
   printVerdicts(measured)
 }
 
-/** The fuller the reads of a broker, the less it spends on a message: at its own limit the least. */
+/**
+ * The fuller the reads of a broker, the less it spends on a message: at its own limit the least.
+ */
 async function measureAtEqualRate(floorRow: Row, measured: Map<string, Figures>): Promise<void> {
   const engine = measured.get(floorRow.name)
   if (engine === undefined) return

@@ -7,8 +7,8 @@ import { consume } from '../src/consumers/consume.ts'
 
 /**
  * `node dist-bench/bench/consumers.js`: consumers of one shard that is written at its limit, 1,000
- * records of 200 bytes a second. Lab and writer are processes of their own, so that the time that is
- * measured here is the consumer's.
+ * records of 200 bytes a second. Lab and writer are processes of their own, so that the time that
+ * is measured here is the consumer's.
  */
 const { values, positionals } = parseArgs({
   options: { seconds: { type: 'string', default: '15' } },

@@ -98,8 +98,8 @@ function runClosed(publishers: readonly Publisher[], { qos, window }: LoadReques
 }
 
 /**
- * Nothing answers QoS 0, and TCP alone would take megabytes for each connection, minutes of work for
- * the engine. So each window ends with a PINGREQ, and its PINGRESP lets the next one go.
+ * Nothing answers QoS 0, and TCP alone would take megabytes for each connection, minutes of work
+ * for the engine. So each window ends with a PINGREQ, and its PINGRESP lets the next one go.
  */
 function askAfterWindow(publisher: Publisher, window: number): void {
   publisher.answered = () => {

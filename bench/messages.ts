@@ -34,7 +34,9 @@ export interface LoadReport {
 export type LoadAnswer =
   { readonly kind: 'measuring' } | { readonly kind: 'report'; readonly report: LoadReport }
 
-/** `count`: what came so far; `reset`: forgets the latencies; `mode`: takes records or refuses all. */
+/**
+ * `count`: what came so far; `reset`: forgets the latencies; `mode`: takes records or refuses all.
+ */
 export type SinkRequest =
   | { readonly kind: 'count' }
   | { readonly kind: 'reset' }
@@ -46,7 +48,9 @@ export type SinkAnswer =
       readonly kind: 'count'
       readonly records: number
       readonly calls: number
-      /** From the writing of the PUBLISH to the answer of PutRecords, of one record of each call. */
+      /**
+       * From the writing of the PUBLISH to the answer of PutRecords, of one record of each call.
+       */
       readonly latency: Latency | undefined
     }
 

@@ -6,8 +6,8 @@ import type { SinkAnswer, SinkRequest } from './messages.ts'
 
 /**
  * A Kinesis and an STS that acknowledge everything at once and keep nothing. They look for no more
- * than the number of records in a call and the time in one of them, so that the machine's second core
- * is left to the load generator.
+ * than the number of records in a call and the time in one of them, so that the machine's second
+ * core is left to the load generator.
  */
 const latencies = createHistogram()
 const answers = new Map<number, string>()

@@ -9,8 +9,8 @@ import { cpuMicroseconds, microsecondsPerTick } from './processes.ts'
 
 /**
  * `npm run bench:start`: the CPU time of the commands that people wait for, of all threads, as the
- * mean of some runs. The exit code is 1 when one takes more than its limit. `--bin` measures another
- * installation: node_modules/.bin/sluice of a project.
+ * mean of some runs. The exit code is 1 when one takes more than its limit. `--bin` measures
+ * another installation: node_modules/.bin/sluice of a project.
  */
 const { values: options } = parseArgs({
   options: {

@@ -1,5 +1,5 @@
-// `npm test`: type check, lint, format check, then the tests. Each step's output is shown; the
-// last line is `N passed, N failed` (and `, N skipped` when some were).
+// `npm test`: type check, lint, format check, the house, then the tests. Each step's output is
+// shown; the last line is `N passed, N failed` (and `, N skipped` when some were).
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -14,6 +14,7 @@ const checks = [
   ['Types', bin('tsc'), ['-p', 'tsconfig.json']],
   ['Lint', bin('oxlint'), ['--type-aware', '--deny-warnings']],
   ['Format', bin('prettier'), ['--check', '--log-level=warn', '.']],
+  ['House', bin('tsx'), ['scripts/check-house.ts']],
   ['Sample rules', process.execPath, ['bin/sluice.js', 'check', 'rules']],
 ]
 const failedChecks = checks.filter(([title, command, args]) => !passes(title, command, args))

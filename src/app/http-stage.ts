@@ -1,6 +1,6 @@
 import { closedMessage } from '../http/server/api-guard.ts'
 import type { HttpServerDependencies } from '../http/http-server.ts'
-import type { DataPlaneDependencies } from '../http/aws-iot/iot-data.ts'
+import type { DataPlaneDependencies } from '../http/aws-iot/data-plane-routes.ts'
 import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
 import { createTrustedProxies } from '../base/trusted-proxies.ts'

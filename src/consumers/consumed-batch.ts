@@ -1,4 +1,4 @@
-import type { UserRecord } from './aggregated-records.ts'
+import type { UserRecord } from './aggregate.ts'
 
 /** A record as the handler receives it. */
 export interface ConsumedRecord extends UserRecord {

@@ -15,9 +15,10 @@ export interface MappingEntry {
 }
 
 /**
- * The mappings on disk, and their runners. Each mapping has one writer at a time: a change marks the
- * mapping before its first await, and callers look at `isChanging` in the same turn. A change is on disk when its promise resolves; the
- * runner follows afterwards, and the state of the mapping shows the progress.
+ * The mappings on disk, and their runners. Each mapping has one writer at a time: a change marks
+ * the mapping before its first await, and callers look at `isChanging` in the same turn. A change
+ * is on disk when its promise resolves; the runner follows afterwards, and the state of the mapping
+ * shows the progress.
  */
 export interface MappingEntries {
   all(): readonly MappingEntry[]

@@ -33,8 +33,8 @@ export function createProtobufDecoder(
       throw new Error(`the descriptor has more than ${descriptorBytesMax} bytes`)
     }
     // The library is loaded with the first descriptor, because most rules decode no protobuf.
-    const { compileDescriptor } = await import('./protobuf-type.ts')
-    return compileDescriptor(descriptor)
+    const { compileProtobufType } = await import('./protobuf-type.ts')
+    return compileProtobufType(descriptor)
   }
 
   return async (request: ProtobufRequest): Promise<Value> => {

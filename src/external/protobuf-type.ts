@@ -38,7 +38,7 @@ export type FindMessageType = (name: {
  *
  * @throws Error when the bytes are not a descriptor set
  */
-export function compileDescriptor(descriptor: Uint8Array): FindMessageType {
+export function compileProtobufType(descriptor: Uint8Array): FindMessageType {
   const files = filesOf(descriptor)
   const root = protobuf.Root.fromDescriptor(descriptor, { keepCase: true })
   root.resolveAll()

@@ -17,8 +17,8 @@ import { invalidFile, targetOf } from './secret-file.ts'
  * Invariants:
  * - The lock belongs to the open file: the kernel lets go of it when its process ends, however it
  *   ends, so that it is never stale.
- * - Only its holder removes the file, and a process that gets a lock looks whether the file is still
- *   the one under that name: two never hold the lock of two files of one name.
+ * - Only its holder removes the file, and a process that gets a lock looks whether the file is
+ *   still the one under that name: two never hold the lock of two files of one name.
  * - The file that is changed cannot be the lock itself, because it is replaced by renaming.
  */
 export async function withFileLock<Result>(

@@ -8,8 +8,8 @@ import { invalidFile, readSecretFile, versionOfFile } from './secret-file.ts'
 import type { SecretFile } from './secret-file.ts'
 
 /**
- * A file of secrets, read now and again whenever it changes. It is looked at once a second instead of
- * being watched: that sees every way of replacing a file, on every file system.
+ * A file of secrets, read now and again whenever it changes. It is looked at once a second instead
+ * of being watched: that sees every way of replacing a file, on every file system.
  *
  * Invariants:
  * - A version that is not valid is logged and the last good one stays in force; so does it when the
@@ -34,11 +34,15 @@ interface ReloadedOptions<Content, Value> {
   readonly title: string
   /** Undefined while there is none. */
   readonly read: () => Promise<Content | undefined>
-  /** The version that `read` would give; undefined while there is no file. Absent: `read` is asked. */
+  /**
+   * The version that `read` would give; undefined while there is no file. Absent: `read` is asked.
+   */
   readonly look?: (() => Promise<string | undefined>) | undefined
   /** Throws what is wrong with it. */
   readonly parse: (content: Content) => Value
-  /** What holds while there is no file, and there has been none. Absent: it must be there at once. */
+  /**
+   * What holds while there is no file, and there has been none. Absent: it must be there at once.
+   */
   readonly whenAbsent?: Value
   /** What holds while the file cannot be read. Absent: what it said last. */
   readonly whenUnreadable?: Value

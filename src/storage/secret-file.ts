@@ -13,8 +13,8 @@ import type { FileReads } from './file-reads.ts'
  *
  * Invariants:
  * - One that its group or others may read, write or run is refused, and written with mode 600.
- * - A file is replaced by rename: a reader and a crash find the old text or the new one, whole. When
- *   a write has resolved, text and folder entry are on disk.
+ * - A file is replaced by rename: a reader and a crash find the old text or the new one, whole.
+ *   When a write has resolved, text and folder entry are on disk.
  * - What is replaced keeps its owner, so that an administrator does not take it from the service.
  */
 export interface SecretFile {

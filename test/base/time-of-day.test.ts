@@ -66,10 +66,7 @@ describeUnmoved({
 
   'cached answers': {
     run: async (clock, step) => {
-      const cache = createAnswerCache<number>(
-        { clock },
-        { answersMax: 10, validMs: 5 * minuteMs },
-      )
+      const cache = createAnswerCache<number>({ clock }, { answersMax: 10, validMs: 5 * minuteMs })
       let asked = 0
       const answers: number[] = []
       for (let minute = 0; minute < 12; minute++) {

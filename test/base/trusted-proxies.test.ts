@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { createTrustedProxies, trustedProxiesFault } from '../../src/base/trusted-proxies.ts'
 
-test.each<[address: string | undefined, forwardedFor: string | undefined, client: string | undefined]>([
+test.each<
+  [address: string | undefined, forwardedFor: string | undefined, client: string | undefined]
+>([
   ['192.0.2.9', undefined, '192.0.2.9'],
   ['192.0.2.9', '203.0.113.1', '192.0.2.9'],
   ['10.1.2.3', undefined, '10.1.2.3'],

@@ -27,7 +27,9 @@ interface Tally {
 
 const tallies = new Map<string, Tally>()
 
-/** The function to come that a refusal names, or undefined when it is refused for another reason. */
+/**
+ * The function to come that a refusal names, or undefined when it is refused for another reason.
+ */
 function missingFunction(outcome: Outcome): string | undefined {
   if (outcome.kind !== 'sqlError') return undefined
   const name = /^unknown function (\w+)\(\)/.exec(outcome.message)?.[1]?.toLowerCase()

@@ -12,7 +12,9 @@ import { idOfShard } from './shards/shard-parts.ts'
 import { openDelivery, textsByKey, withoutDuplicates } from './producer-parts.ts'
 
 const keys = ['a', 'b', 'c', 'd']
-/** Long enough for a call that is answered, short enough for a run that waits for some that are not. */
+/**
+ * Long enough for a call that is answered, short enough for a run that waits for some that are not.
+ */
 const requestTimeoutMs = 50
 /** Few enough that a run ends soon, and enough that records fail again and again. */
 const timesOfFault = 10

@@ -131,7 +131,9 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
   return { lab, outbox, producer, metrics, lines, close }
 }
 
-/** Appends `count` records of each key, a message a generation, and gives what each key must get. */
+/**
+ * Appends `count` records of each key, a message a generation, and gives what each key must get.
+ */
 export async function appendRounds(
   { outbox }: Pick<Delivery, 'outbox'>,
   keys: readonly string[],

@@ -181,7 +181,9 @@ function megabytesOf(directory: string): number {
   return (blocks * 512) / 1024 ** 2
 }
 
-/** Sources in a bundle and in all that it imports, now or later, by their path in the repository. */
+/**
+ * Sources in a bundle and in all that it imports, now or later, by their path in the repository.
+ */
 function sourcesBehind(bundle: string): readonly string[] {
   const dist = path.join(shipped, 'dist')
   const sources = new Set<string>()

@@ -16,9 +16,9 @@ test('an instance that ended while it was idle does not get the next invocation'
       return 'done'
     }`,
   )
-  let ended: () => void = () => undefined
+  const waiting: { ended?: () => void } = {}
   const logger = createMemoryLogger(({ msg }) => {
-    if (String(msg).startsWith('ENDS')) ended()
+    if (String(msg).startsWith('ENDS')) waiting.ended?.()
   })
   const functions = createFunctions(
     { clock: systemClock, logger },
@@ -28,7 +28,7 @@ test('an instance that ended while it was idle does not get the next invocation'
   const found = await functions.find(parseFunctionName('f'))
   for (let count = 0; count < 3; count++) {
     const isEnding = new Promise<void>((resolve) => {
-      ended = resolve
+      waiting.ended = resolve
     })
     const outcome = await found.invoke('{}', new AbortController().signal)
     expect(outcome).toMatchObject({ kind: 'returned', payload: '"done"' })

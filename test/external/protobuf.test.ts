@@ -5,7 +5,7 @@ import * as fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createLabFunctions } from '../../src/external/lab-functions.ts'
 import { createProtobufDecoder } from '../../src/external/protobuf-decoder.ts'
-import { compileDescriptor } from '../../src/external/protobuf-type.ts'
+import { compileProtobufType } from '../../src/external/protobuf-type.ts'
 import { jsonText } from '../helpers/json-text.ts'
 import type { ExternalRequest } from '../../src/sql/sql.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
@@ -21,7 +21,7 @@ const reading = { protoName: 'reading', messageType: 'Reading' }
 const descriptor = descriptorOf(readingProto)
 
 function decoded(message: object, name = reading): string {
-  const decode = compileDescriptor(descriptor)(name)
+  const decode = compileProtobufType(descriptor)(name)
   return jsonText(decode(encoded(readingProto, 'fleet.v1.Reading', message), bytesMax), dialect)
 }
 
@@ -75,12 +75,12 @@ describe('a message as JSON', () => {
   })
 
   test('a nested type is found by its path', () => {
-    const decode = compileDescriptor(descriptor)({ ...reading, messageType: 'Reading.Inner' })
+    const decode = compileProtobufType(descriptor)({ ...reading, messageType: 'Reading.Inner' })
     expect(jsonText(decode(Buffer.from([]), bytesMax), dialect)).toBe('{}')
   })
 
   test('any bytes are a message or an error', () => {
-    const decode = compileDescriptor(descriptor)(reading)
+    const decode = compileProtobufType(descriptor)(reading)
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         let outcome: string

@@ -2,10 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { makeCertificateFolder } from '../../src/identity/certificates/certificate-folder.ts'
-import {
-  createAccessKey,
-  parseAccessKeys,
-} from '../../src/identity/access-keys/access-keys.ts'
+import { createAccessKey, parseAccessKeys } from '../../src/identity/access-keys/access-keys.ts'
 import { parsePasswordFile, setPassword } from '../../src/identity/passwords/password-file.ts'
 import {
   attachPolicy,

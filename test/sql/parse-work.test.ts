@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
-import { readToken } from '../../src/sql/parser/lexer.ts'
+import { readToken } from '../../src/sql/parser/token.ts'
 import { parseStatement } from '../../src/sql/parser/statement.ts'
 
 /** Tokens read, and characters that they span, until the statement is read or refused. */

@@ -24,7 +24,7 @@ interface Sender {
 /**
  * @param lost makes the failure for a connection that ended before its answers; `what` names them
  */
-export function createSender(client: MqttClient, lost: (what: string) => SluiceError): Sender {
+export function createMqttSender(client: MqttClient, lost: (what: string) => SluiceError): Sender {
   const unanswered = new Set<Promise<void>>()
   let acknowledged = 0
   let failure: unknown

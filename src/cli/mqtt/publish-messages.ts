@@ -7,7 +7,7 @@ import type { Broker, BrokerOptions } from './broker-options.ts'
 import type { Host } from '../terminal/host.ts'
 import { paint } from '../terminal/host.ts'
 import { addressOf, connectBroker, endClient, lostConnection } from './mqtt-connection.ts'
-import { createSender } from './mqtt-sender.ts'
+import { createMqttSender } from './mqtt-sender.ts'
 import { checkTopic } from './publish-topic.ts'
 import { willOf } from './will-options.ts'
 import type { WillOptions } from './will-options.ts'
@@ -74,7 +74,7 @@ async function sendAll(
   { broker, payloads, isStopped }: Sending,
   { topic, qos, retain }: PublishOptions,
 ): Promise<Sent> {
-  const sender = createSender(client, (what) => lostConnection(broker, what))
+  const sender = createMqttSender(client, (what) => lostConnection(broker, what))
   // Standard input may be silent for long; the end of the connection must not wait for it.
   const gone = new Promise<undefined>((resolve) => {
     client.once('close', () => resolve(undefined))

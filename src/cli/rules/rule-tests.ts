@@ -28,9 +28,9 @@ import { newWork } from '../../sql/values/work.ts'
  *      "expect": { "matched": true, "output": {...}, "records": [{ "streamName", "partitionKey" }],
  *                  "republished": [{ "topic", "qos", "mqtt5" }] } }]
  *
- * Records and republished messages stand in the order of the rule's actions, all of them; of one that
- * is expected, members left out may have any value. `output` is the data of each record and the
- * payload of each message.
+ * Records and republished messages stand in the order of the rule's actions, all of them; of one
+ * that is expected, members left out may have any value. `output` is the data of each record and
+ * the payload of each message.
  */
 const expectedRecordSchema = Type.Object(
   { streamName: Type.String(), partitionKey: Type.Optional(Type.String()) },

@@ -42,7 +42,7 @@ interface HttpAppDependencies {
 /**
  * Fastify, as AWS clients need it:
  * - boto3 and the AWS CLI send bodies without a content-type, other clients with any: every body
- *   arrives as bytes (see body-reader.ts), and the route reads them;
+ *   arrives as bytes (see read-bodies.ts), and the route reads them;
  * - every answer, also for a path without a route, has a request id, and errors have AWS's form;
  * - a rule name of more than 128 characters must reach its route, which refuses it with a reason.
  */

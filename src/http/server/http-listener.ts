@@ -15,7 +15,7 @@ import type { ConnectionSlot } from '../../ingress/entrances/connection-limits.t
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createNodeServer, connectionKeyOf, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
-import { readProxyHeaders } from './proxied-connections.ts'
+import { readProxyHeaders } from './proxy-headers.ts'
 
 /** The HTTP port: the addresses that it listens on, its certificate and its connections. */
 interface HttpListener {

@@ -23,7 +23,7 @@ export interface HttpLimits {
   readonly headersTimeoutMs: number
   /** The same, for headers and body. */
   readonly requestTimeoutMs: number
-  /** How long a body may arrive without a byte: see body-reader.ts. */
+  /** How long a body may arrive without a byte: see read-bodies.ts. */
   readonly bodyStalledTimeoutMs: number
   /** How long a request under way may pass without a byte read or written. */
   readonly stalledTimeoutMs: number

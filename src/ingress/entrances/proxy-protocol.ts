@@ -7,7 +7,8 @@ import type { Clock } from '../../base/clock.ts'
  * connection is from (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt):
  *
  *   1   `PROXY TCP4 192.0.2.1 198.51.100.1 56324 1883\r\n`, at most 107 bytes
- *   2   12 bytes of signature, version and command, family, 2 bytes of length, addresses, extensions
+ *   2   12 bytes of signature, version and command, family, 2 bytes of length, then addresses and
+ *       extensions
  *
  * It is read only on connections of trusted proxies. Neither MQTT, TLS nor HTTP begins as a header
  * does, so that a trusted proxy may also send none.

@@ -9,7 +9,7 @@ import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
 import type { OpenEvents, OperationContext } from '../kinesis-operations/operation.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
-import { carryOut } from '../service/service-call.ts'
+import { carryOutServiceCall } from '../service/service-call.ts'
 import type { CallObserver } from '../service/service-call.ts'
 import { ServiceError } from '../wire/service-error.ts'
 import { shardIdOf } from '../streams/stream.ts'
@@ -58,7 +58,7 @@ export async function answerKinesis(
   } catch (thrown) {
     problem = asServiceError(thrown, dependencies.logger)
   }
-  return carryOut({
+  return carryOutServiceCall({
     context: dependencies.context,
     observer: dependencies.observer,
     request,

@@ -24,7 +24,7 @@ interface ServiceCall {
 }
 
 /** Applies fault rules, executes the call and notifies the observer. Never rejects. */
-export async function carryOut(service: ServiceCall): Promise<LabAnswer> {
+export async function carryOutServiceCall(service: ServiceCall): Promise<LabAnswer> {
   const { context, call, request } = service
   const startedMs = context.clock.wallMs()
   const sinceMs = context.clock.monotonicMs()

@@ -6,7 +6,7 @@ import type { RoleSessions } from '../service/role-sessions.ts'
 import type { CallSubject, Faults } from '../faults/faults.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
-import { carryOut } from '../service/service-call.ts'
+import { carryOutServiceCall } from '../service/service-call.ts'
 import type { CallObserver } from '../service/service-call.ts'
 import { ServiceError } from '../wire/service-error.ts'
 import { integer, readRequest, required, structure, text } from '../wire/validation.ts'
@@ -55,7 +55,7 @@ export async function answerSts(
     roleArn: form['RoleArn'],
     accessKeyId,
   }
-  return carryOut({
+  return carryOutServiceCall({
     context: dependencies,
     observer: dependencies.observer,
     request,

@@ -16,7 +16,7 @@ async function main(): Promise<void> {
     const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
     const lab = await createLabServer(options)
     const obey = async (command: LabCommand) => {
-      const failure = await carryOut(lab, command)
+      const failure = await carryOutServiceCall(lab, command)
       report({ kind: 'done', id: command.id, ...(failure ? { failure } : {}) })
       if (command.kind === 'close') port.close()
     }
@@ -30,7 +30,10 @@ async function main(): Promise<void> {
   }
 }
 
-async function carryOut(lab: LabServer, command: LabCommand): Promise<LabFailure | undefined> {
+async function carryOutServiceCall(
+  lab: LabServer,
+  command: LabCommand,
+): Promise<LabFailure | undefined> {
   try {
     if (command.kind === 'close') await lab.close()
     else lab.ensureStream(command.name)

@@ -1,6 +1,6 @@
 import type { Expression, Query } from './ast.ts'
-import { readToken } from './lexer.ts'
-import type { Token } from './lexer.ts'
+import { readToken } from './token.ts'
+import type { Token } from './token.ts'
 import { syntaxError } from './syntax-error.ts'
 import { createOperatorReader } from './operators.ts'
 import type { OperatorReader } from './operators.ts'

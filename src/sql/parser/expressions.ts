@@ -7,7 +7,7 @@
  */
 import type { BinaryOperator, Expression, LogicalOperator, UnaryOperator } from './ast.ts'
 import type { RunPart } from './operators.ts'
-import type { Token } from './lexer.ts'
+import type { Token } from './token.ts'
 import type { Cursor } from './cursor.ts'
 import { parsePrimary } from './primaries.ts'
 import { parseMembers } from './names.ts'

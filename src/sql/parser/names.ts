@@ -1,6 +1,6 @@
 /** Names in paths and aliases, and the words that cannot be names. */
 import type { Expression } from './ast.ts'
-import type { Token } from './lexer.ts'
+import type { Token } from './token.ts'
 import type { Cursor } from './cursor.ts'
 
 /** Words that end or join operands. An attribute with such a name needs `get(*, 'name')`. */

@@ -1,6 +1,6 @@
 /** Parses operands: literals, names, calls, CASE, and expressions in brackets. */
 import type { CaseBranch, Expression } from './ast.ts'
-import type { Token } from './lexer.ts'
+import type { Token } from './token.ts'
 import type { Cursor } from './cursor.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { canBeAttribute, endsOperand, parseMemberNames, parseMembers } from './names.ts'

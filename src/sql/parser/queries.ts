@@ -2,7 +2,7 @@
  * Parses SELECT, of the statement and of nested queries, and nested queries as a whole.
  */
 import type { Expression, Item, Query, Selection } from './ast.ts'
-import type { Token } from './lexer.ts'
+import type { Token } from './token.ts'
 import type { Cursor } from './cursor.ts'
 import { endsOperand, isAllMembers, parseAlias } from './names.ts'
 import { parsePrimary } from './primaries.ts'

@@ -2,7 +2,7 @@
 import type { Assignment, Expression, Statement } from './ast.ts'
 import type { Cursor, Grammar } from './cursor.ts'
 import { createCursor } from './cursor.ts'
-import { readToken } from './lexer.ts'
+import { readToken } from './token.ts'
 import { parseExpression, parseExpressionOrStar } from './expressions.ts'
 import { parseQuery, parseSelection, parseWhere } from './queries.ts'
 

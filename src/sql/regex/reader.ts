@@ -3,7 +3,7 @@ import { foldedCodePoint } from './case-folding.ts'
 import { readClass } from './class-reader.ts'
 import { complement, everyCodePoint, setOfCharacters } from './code-point-set.ts'
 import { lineBreak, readEscape, readGroupName } from './escape-reader.ts'
-import { hasBoundedLength } from './look-behind.ts'
+import { hasBoundedLength } from './bounded-length.ts'
 import { emptyNode } from './pattern.ts'
 import type { Assertion, Demand, Node, Pattern, RepeatMode } from './pattern.ts'
 import { PatternError, PatternTooLarge } from './pattern-error.ts'
@@ -12,7 +12,7 @@ import { lineTerminators } from './properties.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import { counted, demandBacktracking, fail, foldingOf, noFlags, setFlags } from './reader-state.ts'
 import type { Flags, ReaderState } from './reader-state.ts'
-import { findUnsureReference } from './sure-references.ts'
+import { findUnsureReference } from './unsure-reference.ts'
 
 /** The longest pattern in UTF-16 units. */
 export const patternLengthMax = 8_192

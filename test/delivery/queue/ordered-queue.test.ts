@@ -106,7 +106,9 @@ describe('the next call', () => {
   })
 })
 
-/** Four shards of equal ranges; those of the keys `k0` to `k3`, and of `a` to `d`, are not all one. */
+/**
+ * Four shards of equal ranges; those of the keys `k0` to `k3`, and of `a` to `d`, are not all one.
+ */
 const map = createShardMap(
   uniformRanges(4).map((range, index) => ({ shardId: `shard-${index}`, ...range })),
 )

@@ -208,7 +208,9 @@ describe('refusals point to what is wrong', () => {
 
   test('a variable cannot be a role', () => {
     const sql = "SET @r = 'arn' SELECT get_thing_shadow('t', @r) AS v FROM 'a/b'"
-    expect(refusalOf(() => compileStatement(sql, '2016-03-23'))).toContain('the role must be a text')
+    expect(refusalOf(() => compileStatement(sql, '2016-03-23'))).toContain(
+      'the role must be a text',
+    )
   })
 
   test.for<[string, string, string]>([

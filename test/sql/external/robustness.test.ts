@@ -1,4 +1,6 @@
-/** Whatever is called where and however it ends: a result or a failure with a reason, nothing else. */
+/**
+ * Whatever is called where and however it ends: a result or a failure with a reason, nothing else.
+ */
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SluiceError } from '../../../src/base/errors.ts'

@@ -179,7 +179,9 @@ test('a pair of surrogates is one character, a lone one is itself', () => {
   expect(regexOf('\\p{Cs}').firstMatch('a\ude00')).toBe('\ude00')
 })
 
-/** Patterns of what both linear engines run, without empty rounds, where only the machine is asked. */
+/**
+ * Patterns of what both linear engines run, without empty rounds, where only the machine is asked.
+ */
 const { pattern: anyPattern } = fc.letrec<{ atom: string; part: string; pattern: string }>(
   (tie) => ({
     atom: fc.oneof(

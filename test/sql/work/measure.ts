@@ -10,7 +10,9 @@ import type { CompiledTemplate } from '../../../src/sql/template.ts'
 
 /** What no rule takes more of for one message (docs/SQL.md, "Bounds"). */
 export const cpuMsMax = 250
-/** Of the heap of a process that loads the language and its tests: 64 MiB on top of what that takes. */
+/**
+ * Of the heap of a process that loads the language and its tests: 64 MiB on top of what that takes.
+ */
 export const heapMebibytes = 128
 
 export interface Measured {

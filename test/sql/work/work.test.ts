@@ -1,4 +1,6 @@
-/** A process with a small heap survives what one message asks of one rule, and in a bounded time. */
+/**
+ * A process with a small heap survives what one message asks of one rule, and in a bounded time.
+ */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'

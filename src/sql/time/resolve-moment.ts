@@ -17,7 +17,7 @@ import {
 } from './calendar.ts'
 import type { DayTime } from './calendar.ts'
 import type { Field, Fields, ParseState } from './java-parsing.ts'
-import { resolveTime } from './java-time.ts'
+import { resolveTime } from './resolve-time.ts'
 import {
   dayOfLocalWeek,
   isoDayOfWeek,

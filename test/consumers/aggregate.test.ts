@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { openAggregate } from '../../src/consumers/aggregated-records.ts'
+import { openAggregate } from '../../src/consumers/aggregate.ts'
 import { createMemoryCheckpoints } from '../../src/consumers/checkpoints.ts'
 import { hashKeyOf, hashKeySpace } from '../../src/base/hash-key.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
