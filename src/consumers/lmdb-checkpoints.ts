@@ -14,8 +14,8 @@ import { committed, openEnvironment } from '../storage/lmdb-environment.ts'
 import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
 
 export interface LmdbCheckpoints extends CheckpointStore {
-  /** Removes all checkpoints of an application. */
-  removeAll(application: string): Promise<void>
+  /** Forgets an application: all its checkpoints are removed. */
+  forget(application: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -56,7 +56,7 @@ export async function openLmdbCheckpoints(folder: string): Promise<LmdbCheckpoin
         }
       })
     },
-    async removeAll(application: string) {
+    async forget(application: string) {
       const keys: CheckpointKey[] = []
       for (const key of database.getKeys({ start: [application] })) {
         if (key[0] !== application) break

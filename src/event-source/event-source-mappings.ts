@@ -127,7 +127,7 @@ export async function createEventSourceMappings(
       functions,
       checkpoints,
       failures,
-      removeCheckpoints: (application) => checkpoints.removeAll(application),
+      removeCheckpoints: (application) => checkpoints.forget(application),
     },
     { stored: await files.readAll(), accountIdNow: () => options.accountId },
   )
