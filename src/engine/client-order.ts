@@ -24,6 +24,16 @@ interface ClientOrder {
 
 type Work<Result> = (message: Message) => Result | Promise<Result>
 
+/** @throws SluiceError SenderGone */
+function workFor<Result>(
+  message: Message,
+  work: Work<Result>,
+  sender: MessageSender | undefined,
+): Result | Promise<Result> {
+  if (sender?.closed === true) throw new SluiceError('SenderGone', 'Its connection has gone.')
+  return work(message)
+}
+
 export function createClientOrder(): ClientOrder {
   /** For each client with waiting work: a promise that resolves when the last of it has ended. */
   const lastTurns = new Map<string, Promise<void>>()
@@ -42,11 +52,8 @@ export function createClientOrder(): ClientOrder {
       const { clientId } = message
       if (clientId === undefined) return work(message)
       const ahead = lastTurns.get(clientId)
-      const later = () => {
-        if (sender?.closed === true) throw new SluiceError('SenderGone', 'Its connection has gone.')
-        return work(message)
-      }
-      const turn = ahead === undefined ? work(message) : ahead.then(later)
+      const turn =
+        ahead === undefined ? work(message) : ahead.then(() => workFor(message, work, sender))
       if (turn instanceof Promise) remember(clientId, turn)
       return turn
     },

@@ -109,17 +109,18 @@ export function runRule(
   { document, source }: Subject,
 ): RuleOutcome | Promise<RuleOutcome> {
   const scope = rule.statement.openScope(document)
-  return contained(
-    () => resolveExternals(scope, () => applyRule(rule, scope, source)),
-    (thrown) => {
-      const failure = {
-        code: 'EvaluationFailed',
-        message: messageOf(thrown),
-        where: 'sql',
-      } as const
-      return { matched: false, failure, actions: [] }
-    },
-  )
+  // Not by `contained`: its closures would be made for every rule and message.
+  try {
+    const outcome = resolveExternals(scope, () => applyRule(rule, scope, source))
+    return outcome instanceof Promise ? outcome.catch(evaluationFailed) : outcome
+  } catch (thrown) {
+    return evaluationFailed(thrown)
+  }
+}
+
+function evaluationFailed(thrown: unknown): RuleOutcome {
+  const failure = { code: 'EvaluationFailed', message: messageOf(thrown), where: 'sql' } as const
+  return { matched: false, failure, actions: [] }
 }
 
 /**
@@ -144,23 +145,19 @@ export function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessag
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
   const { output, outputIsJson } = result
   const actions = rule.actions.map((action, index) =>
-    applyAction(action, { scope, output, source, index }),
+    applyAction(action, scope, output, source, index),
   )
   // Not `...result`: spreading a union makes a new hidden class for every message.
   return failedOutcome(scope) ?? { matched: true, output, outputIsJson, actions }
 }
 
-interface ActionInput {
-  readonly scope: Scope
-  readonly output: Buffer
-  readonly source: SourceMessage
-  /** The index of the action, or `errorActionIndex`. */
-  readonly index: number
-}
-
+/** @param index of the action, or `errorActionIndex` */
 function applyAction(
   action: CompiledAction,
-  { scope, output, source, index }: ActionInput,
+  scope: Scope,
+  output: Buffer,
+  source: SourceMessage,
+  index: number,
 ): ActionOutcome {
   try {
     return action.apply(scope, output, source)
@@ -252,9 +249,9 @@ export function runErrorAction(
 ): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
   if (errorAction === undefined) return undefined
   const scope = statement.openScope(document)
-  const input = { scope, output, source, index: errorActionIndex }
+  const apply = () => applyAction(errorAction, scope, output, source, errorActionIndex)
   const outcome = contained(
-    () => resolveExternals(scope, () => applyAction(errorAction, input)),
+    () => resolveExternals(scope, apply),
     (thrown) => thrownByAction(thrown, errorActionIndex),
   )
   return whenKnown(outcome, (applied) => {

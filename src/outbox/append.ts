@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { Room, Reservation } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
-import type { Destinations } from './books/destinations.ts'
+import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
 import { holdAll } from './new-entry.ts'
@@ -94,11 +94,13 @@ function reserve(
   records: readonly NewRecord[],
   destinations: Destinations,
 ): readonly ReservedRecord[] | undefined {
-  return holdAll(destinations, records)?.map(({ record, entry }) => {
-    const { data, partitionKey, source } = record
-    const payloadBytes = source.payload === data ? 0 : source.payload.length
-    return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
-  })
+  return holdAll(destinations, records, reservedRecord)
+}
+
+function reservedRecord(record: NewRecord, entry: DestinationEntry): ReservedRecord {
+  const { data, partitionKey, source } = record
+  const payloadBytes = source.payload === data ? 0 : source.payload.length
+  return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
 }
 
 function tooManyDestinations(records: readonly NewRecord[]): SluiceError {

@@ -5,7 +5,7 @@ import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { Destination } from './store/destination.ts'
 import type { Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
-import { holdAll, releaseEntries } from './new-entry.ts'
+import { heldRecord, holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
@@ -246,7 +246,7 @@ function replacedBy(
   acceptedAtMs: number,
 ): MovedDeadLetter | undefined {
   const { row } = removedDeadLetter(parts, stored, 'replay')
-  const held = holdAll(parts.destinations, records)
+  const held = holdAll(parts.destinations, records, heldRecord)
   if (!held) return undefined
   let replaced = false
   const entries = parts.newEntries(held, acceptedAtMs).map((entry) => {

@@ -24,23 +24,31 @@ export interface HeldRecord {
 /**
  * Holds the destinations of all these records.
  *
+ * @param heldOf makes of a record and its destination what is wanted of them
  * @returns undefined, and none is held, when there are too many destinations
  */
-export function holdAll(
+export function holdAll<Held extends HeldRecord>(
   destinations: Destinations,
   records: readonly NewRecord[],
-): HeldRecord[] | undefined {
-  const held: HeldRecord[] = []
+  heldOf: (record: NewRecord, entry: DestinationEntry) => Held,
+): Held[] | undefined {
+  const held: Held[] = []
   for (const record of records) {
     const entry = destinations.hold(record.destination)
     if (!entry) {
       for (const each of held) destinations.release(each.entry)
       return undefined
     }
-    held.push({ record, entry })
+    held.push(heldOf(record, entry))
   }
   return held
 }
+
+/** A record that is held, and nothing more. */
+export const heldRecord = (record: NewRecord, entry: DestinationEntry): HeldRecord => ({
+  record,
+  entry,
+})
 
 interface NewEntryParts {
   readonly destinations: Destinations

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createRoom } from '../../src/outbox/room.ts'
 import { createDestinations } from '../../src/outbox/books/destinations.ts'
 import { createLedger, createLedgerMetrics } from '../../src/outbox/books/ledger.ts'
-import { createNewEntries, holdAll } from '../../src/outbox/new-entry.ts'
+import { createNewEntries, heldRecord, holdAll } from '../../src/outbox/new-entry.ts'
 import { startCommits } from '../../src/outbox/outbox-commits.ts'
 import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
 import { createPendingRemovals, createUnreadRecords } from '../../src/outbox/queue-reader.ts'
@@ -41,9 +41,9 @@ async function openCommits() {
 
 test('a commit refuses a record whose destination was forgotten, and writes nothing of it', async () => {
   const { store, destinations, ledger, commits, newEntries } = await openCommits()
-  const held = holdAll(destinations, [newRecord('gone', 'k', '1')]) ?? []
+  const held = holdAll(destinations, [newRecord('gone', 'k', '1')], heldRecord) ?? []
   for (const { entry } of held) destinations.release(entry)
-  const others = holdAll(destinations, [newRecord('there', 'k', '2')]) ?? []
+  const others = holdAll(destinations, [newRecord('there', 'k', '2')], heldRecord) ?? []
   const transaction = (entries: ReturnType<typeof newEntries>) => {
     return { entries, bytes: 100, requestedMs: systemClock.wallMs() }
   }
