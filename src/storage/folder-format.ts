@@ -18,7 +18,7 @@ const formatVersion = 1
 export type FolderOwner = 'lab' | 'engine' | 'lab-streams'
 
 const formatName = 'format.json'
-/** Only a lab writes it; releases that did not write an owner are told apart by it. */
+/** Where a running lab listens. A lab of 0.1.0 left it behind only where it was killed. */
 export const labFileName = 'lab.json'
 
 interface Owner {
@@ -82,7 +82,7 @@ async function readOwner(
 ): Promise<'owned' | 'unmarked' | 'new'> {
   const format = await readFormat(folder, owners[wanted].contents)
   if (format === undefined) return 'new'
-  const owner = format.owner ?? formerOwner(folder, wanted)
+  const owner = format.owner ?? (await formerOwner(folder, wanted))
   if (owner === wanted) return format.owner === undefined ? 'unmarked' : 'owned'
   throw new SluiceError(
     'DataFolderOfAnother',
@@ -90,14 +90,39 @@ async function readOwner(
   )
 }
 
-/** Releases that did not write an owner. */
-function formerOwner(folder: string, wanted: FolderOwner): FolderOwner {
+/**
+ * Whose a folder is that 0.1.0 wrote, which did not say. Where nothing in it tells a lab and an
+ * engine apart, either may have it: the process that takes it says so in its log.
+ */
+async function formerOwner(folder: string, wanted: FolderOwner): Promise<FolderOwner> {
   const holds = (name: string) => existsSync(path.join(folder, name))
   if (holds(labFileName)) return 'lab'
-  if (wanted === 'lab-streams' ? !holds('outbox') : holds('lab') && !holds('outbox')) {
-    return 'lab-streams'
+  const accountIds = await accountsOfMappings(folder)
+  if (accountIds.length > 0) return accountIds.includes(formerLabAccountId) ? 'lab' : 'engine'
+  if (holds('outbox')) return wanted === 'lab' ? 'lab' : 'engine'
+  return wanted === 'lab-streams' || holds('lab') ? 'lab-streams' : 'engine'
+}
+
+/** The account of a lab of 0.1.0. */
+const formerLabAccountId = '000000000000'
+const accountOfMapping = /"EventSourceArn":\s*"arn:[^:"]*:kinesis:[^:"]*:(\d{12}):/
+
+/** The accounts whose streams the event source mappings in a data folder of 0.1.0 read. */
+async function accountsOfMappings(folder: string): Promise<string[]> {
+  const mappings = path.join(folder, 'event-source', 'mappings')
+  try {
+    const names = (await ifPresent(readdir(mappings))) ?? []
+    const accountIds: string[] = []
+    for (const name of names.filter((each) => each.endsWith('.json'))) {
+      const bytes = await readIfPresent(path.join(mappings, name))
+      // By its text, so that a damaged mapping still tells.
+      const accountId = accountOfMapping.exec(bytes?.toString('utf8') ?? '')?.[1]
+      if (accountId !== undefined) accountIds.push(accountId)
+    }
+    return accountIds
+  } catch (thrown) {
+    throw unusable(folder, `its event source mappings cannot be read: ${messageOf(thrown)}`, thrown)
   }
-  return 'engine'
 }
 
 /** Undefined for a folder that holds nothing of Sluice yet. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
@@ -125,6 +125,19 @@ async function opened(directory: string, owner: FolderOwner): Promise<string> {
   }
 }
 
+const earlierFolder = path.resolve(import.meta.dirname, '../fixtures/data-folders/0.1.0')
+const mappingFile = 'event-source/mappings/30cbf1e0-ba43-486d-b76e-229c5ff9ad08.json'
+
+/** What 0.1.0 leaves after a clean stop, which removes `lab.json`. */
+function stoppedFolder(accountId: string): string {
+  const directory = temporaryDirectory()
+  cpSync(earlierFolder, directory, { recursive: true })
+  rmSync(path.join(directory, 'lab.json'))
+  const file = path.join(directory, mappingFile)
+  writeFileSync(file, readFileSync(file, 'utf8').replace('000000000000', accountId))
+  return directory
+}
+
 describe('the owner of a data folder', () => {
   const owners = ['lab', 'engine', 'lab-streams'] as const
 
@@ -155,9 +168,9 @@ describe('the owner of a data folder', () => {
       { lab: 'taken over', engine: refused, 'lab-streams': refused },
     ],
     [
-      'without lab.json',
+      'that nothing tells apart',
       ['outbox'],
-      { lab: refused, engine: 'taken over', 'lab-streams': refused },
+      { lab: 'taken over', engine: 'taken over', 'lab-streams': refused },
     ],
     ["of a lab's streams", ['lab'], { lab: refused, engine: refused, 'lab-streams': 'taken over' }],
     // Nothing in it tells them apart, and nothing in it can be delivered.
@@ -171,6 +184,27 @@ describe('the owner of a data folder', () => {
       expect(await opened(directory, owner)).toBe(
         outcomes[owner] === 'taken over' ? 'open' : outcomes[owner],
       )
+    }
+  })
+
+  test.each<[string, string, Readonly<Record<FolderOwner, string>>]>([
+    ["the lab's", '000000000000', { lab: 'taken over', engine: refused, 'lab-streams': refused }],
+    ['AWS', '123456789012', { lab: refused, engine: 'taken over', 'lab-streams': refused }],
+  ])(
+    'a folder of 0.1.0 without lab.json, with a mapping of an account of %s',
+    async (_, accountId, outcomes) => {
+      for (const owner of owners) {
+        const directory = stoppedFolder(accountId)
+        expect([owner, await opened(directory, owner)]).toEqual([owner, outcomes[owner]])
+      }
+    },
+  )
+
+  test('is not guessed while a mapping of a folder of before cannot be read', async () => {
+    const directory = stoppedFolder('000000000000')
+    mkdirSync(path.join(directory, 'event-source', 'mappings', 'a.json'))
+    for (const owner of ['lab', 'engine'] as const) {
+      expect(await opened(directory, owner)).toBe('DataFolderUnusable')
     }
   })
 
