@@ -6,7 +6,7 @@ import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
 import { holdAll } from './new-entry.ts'
-import type { HeldRecord, NewEntries } from './new-entry.ts'
+import type { NewEntries } from './new-entry.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import type { Commits } from './outbox-commits.ts'
 
@@ -32,9 +32,6 @@ interface AppendParts {
 
 type AppendRecords = (records: readonly NewRecord[], options?: AppendOptions) => Promise<void>
 
-/** A record with its reservation. It holds its destination until its turn comes. */
-type ReservedRecord = Reservation & HeldRecord
-
 /** Roughly what a record takes on disk beside its bytes: names, times, lengths. */
 const recordOverheadBytes = 160
 
@@ -42,10 +39,10 @@ export function createAppend(parts: AppendParts): AppendRecords {
   const { destinations, commits, room, clock, acceptedAt, newEntries } = parts
 
   /** Gives the records their sequences, synchronously: their turn has come. */
-  function write(reserved: readonly ReservedRecord[]): Promise<void> {
+  function write(records: readonly NewRecord[], reserved: readonly Reservation[]): Promise<void> {
     try {
       const requestedMs = clock.monotonicMs()
-      const entries = newEntries(reserved, acceptedAt(requestedMs))
+      const entries = newEntries(records, reserved, acceptedAt(requestedMs))
       let bytes = 0
       for (const { record } of entries) bytes += record.stored.length
       return commits.append({ entries, bytes, requestedMs, reserved })
@@ -55,21 +52,36 @@ export function createAppend(parts: AppendParts): AppendRecords {
     }
   }
 
-  function writeOrDrop(reserved: readonly ReservedRecord[]): Promise<void> {
-    const kept = reserved.filter(({ entry }) => !room.isFull(entry))
-    if (kept.length < reserved.length) {
-      const dropped = reserved.filter(({ entry }) => room.isFull(entry))
-      for (const { entry } of dropped) destinations.release(entry)
-      refuse(parts, dropped)
+  function writeOrDrop(
+    records: readonly NewRecord[],
+    reserved: readonly Reservation[],
+  ): Promise<void> {
+    const isFull = reserved.map(({ entry }) => room.isFull(entry))
+    if (!isFull.includes(true)) {
+      room.reserve(reserved)
+      return write(records, reserved)
     }
+    const dropped = reserved.filter((_, index) => isFull[index])
+    for (const { entry } of dropped) destinations.release(entry)
+    refuse(
+      parts,
+      records.filter((_, index) => isFull[index]),
+    )
+    const kept = reserved.filter((_, index) => !isFull[index])
     room.reserve(kept)
-    return write(kept)
+    return write(
+      records.filter((_, index) => !isFull[index]),
+      kept,
+    )
   }
 
-  function writeInTurn(reserved: readonly ReservedRecord[]): Promise<void> {
+  function writeInTurn(
+    records: readonly NewRecord[],
+    reserved: readonly Reservation[],
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
       room.enter(reserved, {
-        admit: () => void write(reserved).then(resolve, reject),
+        admit: () => void write(records, reserved).then(resolve, reject),
         refuse(error) {
           for (const { entry } of reserved) destinations.release(entry)
           reject(error)
@@ -82,10 +94,10 @@ export function createAppend(parts: AppendParts): AppendRecords {
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(records, destinations)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
-    if (whenFull === 'drop') return writeOrDrop(reserved)
-    if (room.mustWait(reserved)) return writeInTurn(reserved)
+    if (whenFull === 'drop') return writeOrDrop(records, reserved)
+    if (room.mustWait(reserved)) return writeInTurn(records, reserved)
     room.reserve(reserved)
-    return write(reserved)
+    return write(records, reserved)
   }
 }
 
@@ -93,14 +105,14 @@ export function createAppend(parts: AppendParts): AppendRecords {
 function reserve(
   records: readonly NewRecord[],
   destinations: Destinations,
-): readonly ReservedRecord[] | undefined {
-  return holdAll(destinations, records, reservedRecord)
+): readonly Reservation[] | undefined {
+  return holdAll(destinations, records, reservationOf)
 }
 
-function reservedRecord(record: NewRecord, entry: DestinationEntry): ReservedRecord {
+function reservationOf(record: NewRecord, entry: DestinationEntry): Reservation {
   const { data, partitionKey, source } = record
   const payloadBytes = source.payload === data ? 0 : source.payload.length
-  return { record, entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
+  return { entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
 }
 
 function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
@@ -116,10 +128,10 @@ function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
 /** Counts records that are dropped because there is no room. Nothing waits for that commit. */
 function refuse(
   { ledger, ledgerMetrics, commits }: AppendParts,
-  records: readonly HeldRecord[],
+  records: readonly NewRecord[],
 ): void {
   const sums = createCounterSums<LedgerRow>()
-  const refused = records.map(({ record: { ruleName, actionIndex } }) => {
+  const refused = records.map(({ ruleName, actionIndex }) => {
     const row = ledger.rowOf(ruleName, actionIndex)
     // At once: a row that has something to be written is not forgotten when another row is asked
     // for.

@@ -5,7 +5,7 @@ import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { Destination } from './store/destination.ts'
 import type { Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
-import { heldRecord, holdAll, releaseEntries } from './new-entry.ts'
+import { heldOnly, holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
@@ -246,10 +246,10 @@ function replacedBy(
   acceptedAtMs: number,
 ): MovedDeadLetter | undefined {
   const { row } = removedDeadLetter(parts, stored, 'replay')
-  const held = holdAll(parts.destinations, records, heldRecord)
+  const held = holdAll(parts.destinations, records, heldOnly)
   if (!held) return undefined
   let replaced = false
-  const entries = parts.newEntries(held, acceptedAtMs).map((entry) => {
+  const entries = parts.newEntries(records, held, acceptedAtMs).map((entry) => {
     if (replaced || entry.row !== row) return entry
     replaced = true
     return { ...entry, move: 'replay' as const }

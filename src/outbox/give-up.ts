@@ -4,7 +4,7 @@ import { encodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { GivenUpReason } from './store/dead-letter-codec.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerMetrics } from './books/ledger.ts'
-import { heldRecord, holdAll, releaseEntries } from './new-entry.ts'
+import { heldOnly, holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
 import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
 import type { Commits, GivenUpEntry } from './outbox-commits.ts'
@@ -91,8 +91,8 @@ function replaced(
   function addReplacements(replacements: readonly NewRecord[]): boolean {
     const known = decided.get(replacements)
     if (known !== undefined) return known
-    const held = holdAll(destinations, replacements, heldRecord)
-    if (held) entries.push(...newEntries(held, acceptedAtMs))
+    const held = holdAll(destinations, replacements, heldOnly)
+    if (held) entries.push(...newEntries(replacements, held, acceptedAtMs))
     decided.set(replacements, held !== undefined)
     return held !== undefined
   }

@@ -15,24 +15,24 @@ export interface NewEntry {
   readonly move: 'accept' | 'replay'
 }
 
-/** A record and its destination, held for the record. */
-export interface HeldRecord {
-  readonly record: NewRecord
+/** The destination of a record, held for it. */
+export interface Held {
   readonly entry: DestinationEntry
 }
 
 /**
  * Holds the destinations of all these records.
  *
- * @param heldOf makes of a record and its destination what is wanted of them
+ * @param heldOf makes what is kept for a record; a record that were kept itself would outlive the
+ *   collections of young objects
  * @returns undefined, and none is held, when there are too many destinations
  */
-export function holdAll<Held extends HeldRecord>(
+export function holdAll<Kept extends Held>(
   destinations: Destinations,
   records: readonly NewRecord[],
-  heldOf: (record: NewRecord, entry: DestinationEntry) => Held,
-): Held[] | undefined {
-  const held: Held[] = []
+  heldOf: (record: NewRecord, entry: DestinationEntry) => Kept,
+): Kept[] | undefined {
+  const held: Kept[] = []
   for (const record of records) {
     const entry = destinations.hold(record.destination)
     if (!entry) {
@@ -44,11 +44,8 @@ export function holdAll<Held extends HeldRecord>(
   return held
 }
 
-/** A record that is held, and nothing more. */
-export const heldRecord = (record: NewRecord, entry: DestinationEntry): HeldRecord => ({
-  record,
-  entry,
-})
+/** The destination of a record, and nothing more. */
+export const heldOnly = (_record: NewRecord, entry: DestinationEntry): Held => ({ entry })
 
 interface NewEntryParts {
   readonly destinations: Destinations
@@ -60,14 +57,20 @@ interface NewEntryParts {
  * Gives records their sequences in the queue. The entries take over the holds of the destinations.
  * When it throws, nothing is held.
  */
-export type NewEntries = (held: readonly HeldRecord[], acceptedAtMs: number) => NewEntry[]
+export type NewEntries = (
+  records: readonly NewRecord[],
+  held: readonly Held[],
+  acceptedAtMs: number,
+) => NewEntry[]
 
 export function createNewEntries(parts: NewEntryParts): NewEntries {
   const { destinations, ledger, nextSequence } = parts
-  return (held, acceptedAtMs) => {
+  return (records, held, acceptedAtMs) => {
     const entries: NewEntry[] = []
     try {
-      for (const { record, entry: destination } of held) {
+      for (const [index, { entry: destination }] of held.entries()) {
+        const record = records[index]
+        if (record === undefined) throw new RangeError('A destination is held for no record.')
         const stored = encodeRecord(record, acceptedAtMs)
         const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
         const row = ledger.hold(record.ruleName, record.actionIndex)

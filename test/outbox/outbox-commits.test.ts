@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createRoom } from '../../src/outbox/room.ts'
 import { createDestinations } from '../../src/outbox/books/destinations.ts'
 import { createLedger, createLedgerMetrics } from '../../src/outbox/books/ledger.ts'
-import { createNewEntries, heldRecord, holdAll } from '../../src/outbox/new-entry.ts'
+import { createNewEntries, heldOnly, holdAll } from '../../src/outbox/new-entry.ts'
 import { startCommits } from '../../src/outbox/outbox-commits.ts'
 import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
 import { createPendingRemovals, createUnreadRecords } from '../../src/outbox/queue-reader.ts'
@@ -41,13 +41,15 @@ async function openCommits() {
 
 test('a commit refuses a record whose destination was forgotten, and writes nothing of it', async () => {
   const { store, destinations, ledger, commits, newEntries } = await openCommits()
-  const held = holdAll(destinations, [newRecord('gone', 'k', '1')], heldRecord) ?? []
+  const gone = [newRecord('gone', 'k', '1')]
+  const held = holdAll(destinations, gone, heldOnly) ?? []
   for (const { entry } of held) destinations.release(entry)
-  const others = holdAll(destinations, [newRecord('there', 'k', '2')], heldRecord) ?? []
+  const there = [newRecord('there', 'k', '2')]
+  const others = holdAll(destinations, there, heldOnly) ?? []
   const transaction = (entries: ReturnType<typeof newEntries>) => {
     return { entries, bytes: 100, requestedMs: systemClock.wallMs() }
   }
-  await expect(commits.append(transaction(newEntries(held, 1)))).rejects.toMatchObject({
+  await expect(commits.append(transaction(newEntries(gone, held, 1)))).rejects.toMatchObject({
     code: 'OutboxWriteFailed',
     message: expect.stringContaining('destination 1 (stream gone) has no row') as string,
   })
@@ -56,7 +58,7 @@ test('a commit refuses a record whose destination was forgotten, and writes noth
   expect(store.countRows()).toEqual([])
   expect(store.lastSequence()).toBe(0)
   expect(ledger.ofRule('telemetry')).toMatchObject([{ accepted: 0, queued: 0 }])
-  await commits.append(transaction(newEntries(others, 1)))
+  await commits.append(transaction(newEntries(there, others, 1)))
   expect(store.destinationRows()).toMatchObject([{ id: 2 }])
   expect(recordsOf(2)).toHaveLength(1)
   expect(ledger.ofRule('telemetry')).toMatchObject([{ accepted: 1, queued: 1 }])
