@@ -57,7 +57,7 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
 
 const nameOf = (thrown: unknown) => (thrown instanceof Error ? thrown.name : undefined)
 
-/** What of the configuration is worth a second thought, at each start. */
+/** Warns at each start of settings that let others in. */
 function warnOfOpenPorts(config: Config, logger: Logger): void {
   for (const { name, host: address } of openListeners(config)) {
     logger.warn(
@@ -74,7 +74,7 @@ function warnOfOpenPorts(config: Config, logger: Logger): void {
   }
 }
 
-/** What a start makes where it is not there, with a sample in a lab. */
+/** The folders that a start creates when they are missing; a lab puts a sample into them. */
 const foldersOf = ({ rulesDir, functionsDir, dataDir }: Config): readonly string[] => [
   rulesDir,
   functionsDir,

@@ -115,7 +115,7 @@ function paintable(host: Host, output: Output): Output {
   return { isTTY, write: (text) => output.write(text) }
 }
 
-/** What the reader waits out is told, once a minute. */
+/** Logs once a minute what the reader is waiting for. */
 function warningsTo(output: Output) {
   const write = (fields: Readonly<Record<string, unknown>>, text: string) => {
     const { reason } = fields

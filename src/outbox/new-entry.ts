@@ -16,7 +16,7 @@ export interface NewEntry {
 }
 
 /** The destination of a record, held for it. */
-export interface Held {
+interface Held {
   readonly entry: DestinationEntry
 }
 

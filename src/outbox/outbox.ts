@@ -1,5 +1,5 @@
 /**
- * The outbox: every record that was accepted and is not yet delivered, on disk; and the dead
+ * The outbox: every record that was accepted and is not yet delivered, on disk; and the
  * dead letters, with a ledger of what became of every record.
  *
  * Invariants:

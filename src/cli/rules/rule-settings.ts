@@ -5,7 +5,7 @@ import { readVariables } from '../../config/variable.ts'
 import type { Environment } from '../../config/variable.ts'
 import type { Variables } from '../../config/variables.ts'
 
-/** What of the environment commands need that try rules and start nothing. */
+/** The variables of commands that try rules without starting a server. */
 interface RuleSettings {
   readonly rulesDir: string
   readonly protoDir: string | undefined

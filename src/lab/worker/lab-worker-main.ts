@@ -16,7 +16,7 @@ async function main(): Promise<void> {
     const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
     const lab = await createLabServer(options)
     const obey = async (command: LabCommand) => {
-      const failure = await carryOutServiceCall(lab, command)
+      const failure = await carryOutCommand(lab, command)
       report({ kind: 'done', id: command.id, ...(failure ? { failure } : {}) })
       if (command.kind === 'close') port.close()
     }
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function carryOutServiceCall(
+async function carryOutCommand(
   lab: LabServer,
   command: LabCommand,
 ): Promise<LabFailure | undefined> {
