@@ -75,12 +75,15 @@ export interface KinesisCalls {
   /** Writes records in one call. Each record has an outcome, unless the whole call failed. */
   put(request: PutRequest): Promise<CallOutcome>
   /** The largest record that the stream takes. */
-  recordBytesMax(stream: StreamReference): Promise<RecordBytesMax>
+  recordBytesMax(stream: StreamReference, signal: AbortSignal): Promise<RecordBytesMax>
   /** The open shards of a stream. A stream with more than `shardsListedMax` counts as a failure. */
   listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing>
 }
 
-/** `denied`: the role may not ask, or the service does not say. `unknown`: it does not say now. */
+/**
+ * `denied`: the role may not ask, or the service does not say. `unknown`: it does not say now, or
+ * the role has no valid credentials now.
+ */
 type RecordBytesMax =
   | { readonly kind: 'bytes'; readonly bytes: number }
   | { readonly kind: 'denied' }
@@ -115,7 +118,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
   // The SDK's logging step copies all records of a call, and Sluice does not use its log.
   client.middlewareStack.remove('loggerMiddleware')
   // The SDK renews the process's own credentials by itself, except those that AWS calls expired.
-  const identity: Pick<RoleCredentials, 'current' | 'drop'> = credentials ?? {
+  const identity: Identity = credentials ?? {
     current: () => client.config.credentials() as Promise<AwsCredentials>,
     drop: () => void client.config.credentials({ forceRefresh: true }).catch(() => undefined),
   }
@@ -140,44 +143,68 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
 
   return {
     async put(request: PutRequest): Promise<CallOutcome> {
-      let used: AwsCredentials
-      try {
-        // An abort ends only this wait: other callers of the role may be waiting for the same
-        // answer.
-        used = await unlessAborted(identity.current(), request.signal)
-      } catch (error) {
-        return { answered: false, failure: failureOf(error, 'AssumeRole') }
-      }
-      try {
-        return { answered: true, records: await send(request) }
-      } catch (error) {
-        const failure = failureOf(error, 'Kinesis')
-        const refusal = sessionRefusalOf(failure.code)
-        if (refusal) identity.drop(used, refusal)
-        return { answered: false, failure }
-      }
+      const attempt = await attemptAs(identity, request.signal, () => send(request))
+      return attempt.ok
+        ? { answered: true, records: attempt.answer }
+        : { answered: false, failure: attempt.failure }
     },
-    async recordBytesMax(stream: StreamReference): Promise<RecordBytesMax> {
-      try {
-        const command = new DescribeStreamSummaryCommand(named(stream))
-        const { StreamDescriptionSummary: summary } = await client.send(command)
-        const { MaxRecordSizeInKiB: kibibytes } = summary ?? {}
-        if (kibibytes === undefined) return { kind: 'denied' }
-        return { kind: 'bytes', bytes: kibibytes * 1_024 }
-      } catch (error) {
-        const failure = failureOf(error, 'Kinesis')
-        // A role written for AWS IoT may write and do nothing else.
-        return classify(failure) === 'passing' ? { kind: 'unknown', failure } : { kind: 'denied' }
-      }
+    async recordBytesMax(stream: StreamReference, signal: AbortSignal): Promise<RecordBytesMax> {
+      const command = new DescribeStreamSummaryCommand(named(stream))
+      const attempt = await attemptAs(identity, signal, () =>
+        client.send(command, { abortSignal: signal }),
+      )
+      if (!attempt.ok) return withoutLimit(attempt.failure)
+      const { MaxRecordSizeInKiB: kibibytes } = attempt.answer.StreamDescriptionSummary ?? {}
+      if (kibibytes === undefined) return { kind: 'denied' }
+      return { kind: 'bytes', bytes: kibibytes * 1_024 }
     },
     async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {
-      try {
-        return { listed: true, shards: await listOpenShards(client, stream, signal) }
-      } catch (error) {
-        return { listed: false, failure: failureOf(error, 'Kinesis') }
-      }
+      const attempt = await attemptAs(identity, signal, () =>
+        listOpenShards(client, stream, signal),
+      )
+      return attempt.ok
+        ? { listed: true, shards: attempt.answer }
+        : { listed: false, failure: attempt.failure }
     },
   }
+}
+
+type Identity = Pick<RoleCredentials, 'current' | 'drop'>
+
+type Attempt<Answer> =
+  { readonly ok: true; readonly answer: Answer } | { readonly ok: false; readonly failure: Failure }
+
+/** Makes a call to Kinesis, and drops the credentials of the identity when AWS refuses them. */
+async function attemptAs<Answer>(
+  identity: Identity,
+  signal: AbortSignal,
+  call: () => Promise<Answer>,
+): Promise<Attempt<Answer>> {
+  let used: AwsCredentials
+  try {
+    // An abort ends only this wait: other callers of the role may be waiting for the same answer.
+    used = await unlessAborted(identity.current(), signal)
+  } catch (error) {
+    return { ok: false, failure: failureOf(error, 'AssumeRole') }
+  }
+  try {
+    return { ok: true, answer: await call() }
+  } catch (error) {
+    const failure = failureOf(error, 'Kinesis')
+    const refusal = sessionRefusalOf(failure.code)
+    if (refusal) identity.drop(used, refusal)
+    return { ok: false, failure }
+  }
+}
+
+/** What a failed DescribeStreamSummary says of the largest record. */
+function withoutLimit(failure: Failure): RecordBytesMax {
+  const { code, source } = failure
+  // Refused credentials say nothing of what the stream takes, nor of what the role may ask.
+  const isRefused = source === 'AssumeRole' || sessionRefusalOf(code) !== undefined
+  if (isRefused || classify(failure) === 'passing') return { kind: 'unknown', failure }
+  // A role written for AWS IoT may write and do nothing else.
+  return { kind: 'denied' }
 }
 
 /** AWS's default limits of shards per account are lower than this in every region. */

@@ -82,14 +82,14 @@ interface RecordLimit {
   learnFor(records: readonly Outgoing[]): Promise<void> | undefined
 }
 
-function createRecordLimit({ calls, clock, queued }: SenderDependencies): RecordLimit {
+function createRecordLimit({ calls, clock, queued, signal }: SenderDependencies): RecordLimit {
   let bytesMax = recordBytesDefault
   let notBeforeMs = -Infinity
   /** The last reading failed for a reason that passes: `bytesMax` is that of an earlier one. */
   let failure: Failure | undefined
 
   async function ask(): Promise<void> {
-    const answer = await calls.recordBytesMax(queued.destination)
+    const answer = await calls.recordBytesMax(queued.destination, signal)
     const isUnknown = answer.kind === 'unknown'
     notBeforeMs = clock.monotonicMs() + (isUnknown ? limitRetryMs : limitValidMs)
     failure = isUnknown ? answer.failure : undefined

@@ -118,6 +118,55 @@ describe('the role', () => {
   })
 })
 
+const summary = json(200, { StreamDescriptionSummary: { MaxRecordSizeInKiB: 10_240 } })
+
+/** Calls to a Kinesis that refuses the first session of the role with an error. */
+async function callsWithStaleSession(code: string) {
+  let sessions = 0
+  const server = createServer((request, response) => {
+    request.resume().on('end', () => {
+      if (request.headers['x-amz-target'] === undefined) {
+        sessions += 1
+        response
+          .setHeader('content-type', 'text/xml')
+          .end(credentials.replace('>token<', `>session-${sessions}<`))
+      } else if (request.headers['x-amz-security-token'] === 'session-1') {
+        json(400, { __type: code, message: 'refused' })(request, response)
+      } else summary(request, response)
+    })
+  })
+  return callsTo(server, destination('stream'))
+}
+
+describe('the largest record of a stream', () => {
+  test.each(['ExpiredTokenException', 'UnrecognizedClientException'])(
+    'is unknown after %s, and the next call has a new session',
+    async (code) => {
+      const calls = await callsWithStaleSession(code)
+      const { signal } = new AbortController()
+      const first = await calls.recordBytesMax({ streamName: 'stream' }, signal)
+      expect(first).toMatchObject({ kind: 'unknown', failure: { code, source: 'Kinesis' } })
+      const second = await calls.recordBytesMax({ streamName: 'stream' }, signal)
+      expect(second).toEqual({ kind: 'bytes', bytes: 10_485_760 })
+    },
+  )
+
+  test('is unknown while STS refuses the role', async () => {
+    const body =
+      '<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>'
+    const server = createServer((request, response) => {
+      request
+        .resume()
+        .on('end', () => response.writeHead(403, { 'content-type': 'text/xml' }).end(body))
+    })
+    const calls = await callsTo(server, destination('stream'))
+    const { signal } = new AbortController()
+    const answer = await calls.recordBytesMax({ streamName: 'stream' }, signal)
+    const failure = { code: 'AccessDenied', source: 'AssumeRole' }
+    expect(answer).toMatchObject({ kind: 'unknown', failure })
+  })
+})
+
 describe('a failed call', () => {
   test.each<[string, Handler, object]>([
     [
