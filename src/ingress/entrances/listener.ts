@@ -18,7 +18,10 @@ export interface Listener {
    * @throws SluiceError PortUnavailable
    */
   listen(address: ListenAddress): Promise<{ port: number }>
-  /** Accepts no more; resolves when the last connection is closed. */
+  /**
+   * Accepts no more, and ends the connections that it has not handed on yet; resolves when the last
+   * connection is closed.
+   */
   close(): Promise<void>
 }
 
@@ -52,6 +55,9 @@ export function createListener(
 ): Listener {
   const refuse = createRefusals(dependencies)
   const { limits, proxies, clock } = dependencies
+  /** Connections whose PROXY header has not come: nobody but the listener knows them yet. */
+  const waiting = new Set<Socket>()
+  let isClosed = false
 
   function open(socket: Socket, sourceIp: string | undefined): void {
     const slot = limits.take(sourceIp)
@@ -72,8 +78,13 @@ export function createListener(
       socket.destroy()
       return
     }
-    socket.once('close', slot.release)
+    waiting.add(socket)
+    socket.once('close', () => {
+      waiting.delete(socket)
+      slot.release()
+    })
     readProxyHeader(socket, { clock, timeoutMs: headerTimeoutMs }, (header) => {
+      waiting.delete(socket)
       slot.release()
       if ('fault' in header) {
         refuse('proxy_header', { sourceIp: proxyIp, detail: header.fault })
@@ -85,7 +96,8 @@ export function createListener(
   }
   const server = createServer({ allowHalfOpen }, (socket) => {
     const sourceIp = normalizeAddress(socket.remoteAddress)
-    if (proxies.includes(sourceIp)) openProxied(socket, sourceIp)
+    if (isClosed) socket.destroy()
+    else if (proxies.includes(sourceIp)) openProxied(socket, sourceIp)
     else open(socket, sourceIp)
   })
   const acceptFailed = (error: Error): void => {
@@ -98,7 +110,12 @@ export function createListener(
       server.on('error', acceptFailed)
       return { port }
     },
-    close: () => new Promise((resolve) => server.close(() => resolve())),
+    close: () =>
+      new Promise((resolve) => {
+        isClosed = true
+        server.close(() => resolve())
+        for (const socket of waiting) socket.destroy()
+      }),
   }
 }
 

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { parseProxyHeader } from '../../../src/ingress/entrances/proxy-protocol.ts'
 import { atTheEnd, connectPacket, encode } from '../helpers.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
 import { ended, makeCertificates, startEntrances } from './entrance-fixtures.ts'
 
 const signature = '\r\n\r\n\0\r\nQUIT\n'
@@ -139,6 +140,21 @@ describe('behind a trusted proxy', () => {
     const { ports, refused } = await startEntrances({ certificates, proxies, options })
     await ended(await open(ports.mqtt))
     expect(await refused('proxy_header')).toBe(1)
+  })
+
+  test('a connection whose header has not come does not hold a close up', async () => {
+    const certificates = await makeCertificates()
+    // The clock stands still, so that no time limit ends the connection.
+    const { ingress, ports, peers } = await startEntrances({
+      certificates,
+      proxies,
+      clock: createManualClock(),
+    })
+    const sockets = [await open(ports.mqtt), await open(ports.mqtts, 'PROXY TCP4 ')]
+    const allEnded = Promise.all(sockets.map(ended))
+    await ingress.close()
+    await allEnded
+    expect(peers).toEqual([])
   })
 
   test('the header stands before the handshake of TLS', async () => {
