@@ -148,11 +148,8 @@ function createCountedServer(
 function createConnectionSlots(clock: Clock, limits: HttpLimits, proxies: TrustedProxies) {
   const isExempt = (address: string) => isLoopback(address) || proxies.includes(address)
   const connections = createConnectionLimits({ clock, isExempt }, { ...limits, connectRate: 0 })
+  /** A proxy may give two connections one key; then it is the later one's. */
   const slots = new Map<string, ConnectionSlot>()
-  const release = (connectionKey: string) => {
-    slots.get(connectionKey)?.release()
-    slots.delete(connectionKey)
-  }
   return {
     take(socket: Socket): boolean {
       const slot = connections.take(socket.remoteAddress)
@@ -162,10 +159,18 @@ function createConnectionSlots(clock: Clock, limits: HttpLimits, proxies: Truste
       }
       const connectionKey = connectionKeyOf(socket)
       slots.set(connectionKey, slot)
-      socket.once('close', () => release(connectionKey))
+      socket.once('close', () => {
+        slot.release()
+        if (slots.get(connectionKey) === slot) slots.delete(connectionKey)
+      })
       return true
     },
-    release: (socket: Socket) => release(connectionKeyOf(socket)),
+    /** Before the connection is closed, where another part counts it from now on. */
+    release(socket: Socket): void {
+      const connectionKey = connectionKeyOf(socket)
+      slots.get(connectionKey)?.release()
+      slots.delete(connectionKey)
+    },
   }
 }
 

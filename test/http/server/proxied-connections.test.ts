@@ -55,6 +55,28 @@ test('calls count for the client that a PROXY header names', async () => {
   expect(await statusFrom('PROXY NONSENSE\r\n')).toBe('')
 })
 
+test('connections that a proxy gives the same address and port are each counted once', async () => {
+  const limits = { connectionsPerAddressMax: 2 }
+  const { port } = await startServer({ options: { limits }, dependencies: { proxies } })
+  const openOne = async () => {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.write(`${headerOf('192.0.2.1')}GET /rules HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
+    const closed = once(socket, 'close').then(() => 'closed')
+    const answered = once(socket, 'data').then(([bytes]) => String(bytes).slice(9, 12))
+    return { socket, closed, outcome: await Promise.race([answered, closed]) }
+  }
+  const outcomes: string[] = []
+  for (let round = 0; round < 3; round++) {
+    const pair = [await openOne(), await openOne()]
+    outcomes.push(...pair.map(({ outcome }) => outcome))
+    const over = await openOne()
+    outcomes.push(over.outcome)
+    for (const { socket } of pair) socket.end()
+    await Promise.all(pair.map(({ closed }) => closed))
+  }
+  expect(outcomes).toEqual(Array.from({ length: 3 }, () => ['200', '200', 'closed']).flat())
+})
+
 test('and so they do over TLS, where the header stands before the handshake', async () => {
   const directory = await temporaryFolder()
   await makeCertificateFolder({
