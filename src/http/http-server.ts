@@ -129,6 +129,7 @@ export function createHttpServer(
   addApiDocument(app, { apis, isSigned: access !== undefined })
   addApiRoutes(app, dependencies, {
     principalOf: (request) => guard?.callerOf(request)?.accessKeyId,
+    addressOf,
   })
   addLater(app, (routes) => unknownPaths.addOtherMethods(routes))
 

@@ -24,6 +24,8 @@ export interface DataPlaneDependencies {
 export interface DataPlaneOptions {
   /** The access key that signed the request, which `principal()` gives; undefined without one. */
   readonly principalOf: (request: FastifyRequest) => string | undefined
+  /** The address of the client, which trusted proxies name. */
+  readonly addressOf: (request: FastifyRequest) => string
 }
 
 /** How long a publish waits for its records to be durable. */
@@ -154,7 +156,7 @@ const deleteConnection = {
 export function addDataPlaneRoutes(
   app: HttpApp,
   { broker, clock, topicLimits }: DataPlaneDependencies,
-  { principalOf }: DataPlaneOptions,
+  { principalOf, addressOf }: DataPlaneOptions,
 ): void {
   app.post('/topics/*', { schema: publish }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
@@ -166,7 +168,7 @@ export function addDataPlaneRoutes(
       qos: qos === 1 ? 1 : 0,
       retain,
       transport: 'http',
-      sourceIp: request.ip,
+      sourceIp: addressOf(request),
       principal,
       timestampMs: clock.wallMs(),
       mqtt5,

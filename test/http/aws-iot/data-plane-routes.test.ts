@@ -8,6 +8,7 @@ import {
 import { connectAsync } from 'mqtt'
 import { describe, expect, test, onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
+import { createTrustedProxies } from '../../../src/base/trusted-proxies.ts'
 import { SluiceError } from '../../../src/base/errors.ts'
 import { createIngress } from '../../../src/ingress/ingress.ts'
 import type { Message } from '../../../src/message.ts'
@@ -16,7 +17,10 @@ import { createManualClock } from '../../helpers/manual-clock.ts'
 import { startServer } from '../http-fixtures.ts'
 
 /** The HTTP server on a real broker; what rules would see is collected. */
-async function serverWithBroker(ingest: (message: Message) => Promise<void> = async () => {}) {
+async function serverWithBroker(
+  ingest: (message: Message) => Promise<void> = async () => {},
+  proxies = createTrustedProxies([]),
+) {
   const ingested: Message[] = []
   const ingress = await createIngress({
     ingest(message) {
@@ -30,7 +34,7 @@ async function serverWithBroker(ingest: (message: Message) => Promise<void> = as
   const { port: mqttPort } = await ingress.listen({ host: '127.0.0.1', port: 0 })
   onTestFinished(() => ingress.close())
   const clock = { ...createManualClock(), wallMs: () => 1_700_000_000_123 }
-  const server = await startServer({ dependencies: { broker: ingress, clock } })
+  const server = await startServer({ dependencies: { broker: ingress, clock, proxies } })
   return { ...server, clock, ingested, mqttPort }
 }
 
@@ -39,6 +43,16 @@ const retain = (topic: string, text = 'x') =>
   new PublishCommand({ topic, retain: true, qos: 1, payload: encode(text) })
 
 describe('Publish', () => {
+  test.each([
+    ['a trusted proxy', ['127.0.0.1'], '192.0.2.1'],
+    ['anybody else', [], '127.0.0.1'],
+  ])('X-Forwarded-For of %s', async (_, trusted, sourceIp) => {
+    const { url, ingested } = await serverWithBroker(undefined, createTrustedProxies(trusted))
+    const headers = { 'x-forwarded-for': '192.0.2.1' }
+    const { status } = await fetch(`${url}/topics/a`, { method: 'POST', headers, body: 'x' })
+    expect([status, ingested]).toEqual([200, [expect.objectContaining({ sourceIp })]])
+  })
+
   test('goes through rules and to subscribers', async () => {
     const { iotData, ingested, mqttPort } = await serverWithBroker()
     const subscriber = await connectAsync({ port: mqttPort, protocolVersion: 4 })
