@@ -8,7 +8,7 @@ import { parseDelivery } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
-import { flushFolder, removeDurably, writeDurably } from '../storage/durable-file.ts'
+import { flushEntryOf, removeDurably, writeDurably } from '../storage/durable-file.ts'
 import { ifPresent, readIfPresent } from '../storage/file-reads.ts'
 
 /**
@@ -109,7 +109,7 @@ export function createRuleFiles(directory: string): RuleFiles {
 export async function makeFolder(directory: string): Promise<boolean> {
   const firstMade = await mkdir(directory, { recursive: true })
   if (firstMade === undefined) return false
-  await flushFolder(path.dirname(directory))
+  await flushEntryOf(directory)
   return true
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, chown, lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { ifPresent } from './file-reads.ts'
+import { ifAllowed, ifPresent } from './file-reads.ts'
 
 interface DurableFileOptions {
   /** The mode of the file, whatever the umask is. Absent: 0666 less the umask. */
@@ -54,6 +54,14 @@ export async function flushFolder(folder: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/**
+ * Makes the entry of a folder durable. The folder above it may belong to somebody else, who does
+ * not let it be read: the file system alone then decides when the entry is on disk.
+ */
+export async function flushEntryOf(folder: string): Promise<void> {
+  await ifAllowed(flushFolder(path.dirname(folder)))
 }
 
 async function writeNew(file: string, text: string, mode: number | undefined): Promise<void> {

@@ -25,6 +25,22 @@ export async function ifPresent<Result>(call: Promise<Result>): Promise<Result |
   }
 }
 
+/** Whether the system does not let this user do that. */
+function isForbidden(thrown: unknown): boolean {
+  if (!(thrown instanceof Error) || !('code' in thrown)) return false
+  return thrown.code === 'EACCES' || thrown.code === 'EPERM'
+}
+
+/** @returns what the call gives, or undefined when this user may not do it */
+export async function ifAllowed<Result>(call: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await call
+  } catch (thrown) {
+    if (isForbidden(thrown)) return undefined
+    throw thrown
+  }
+}
+
 /** @returns the bytes of a file, or undefined when there is no such file */
 export function readIfPresent(file: string): Promise<Buffer | undefined> {
   return ifPresent(readFile(file))

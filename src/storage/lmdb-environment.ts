@@ -2,8 +2,8 @@ import { chmod, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { open } from 'lmdb'
 import type { Key, RootDatabase, RootDatabaseOptions } from 'lmdb'
-import { flushFolder } from './durable-file.ts'
-import { ifPresent } from './file-reads.ts'
+import { flushEntryOf, flushFolder } from './durable-file.ts'
+import { ifAllowed, ifPresent } from './file-reads.ts'
 
 /** The mode of what LMDB keeps: records and checkpoints are for the owner alone. */
 const fileMode = 0o600
@@ -19,8 +19,9 @@ const settings = {
 
 /**
  * Opens an LMDB environment in a folder of its own, which is made when it is not there. Its files
- * have mode 0600, whatever the mode of the folder is, also those that an older release made. When
- * the promise resolves, the names of new files are on disk; LMDB flushes what it writes itself.
+ * have mode 0600, whatever the mode of the folder is, also those that an older release made; the
+ * mode of files of another owner stays. When the promise resolves, the names of new files are on
+ * disk; LMDB flushes what it writes itself.
  *
  * @throws what the system or LMDB throws (rejects)
  */
@@ -31,10 +32,10 @@ export async function openEnvironment<Value, EnvironmentKey extends Key>(
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const environment = open<Value, EnvironmentKey>(folder, { ...options, ...settings })
   for (const name of ['data.mdb', 'lock.mdb']) {
-    await ifPresent(chmod(path.join(folder, name), fileMode))
+    await ifPresent(ifAllowed(chmod(path.join(folder, name), fileMode)))
   }
   await flushFolder(folder)
-  await flushFolder(path.dirname(folder))
+  await flushEntryOf(folder)
   return environment
 }
 

@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { committed, openEnvironment } from '../../src/storage/lmdb-environment.ts'
 
 let directory: string
@@ -36,6 +36,56 @@ test.runIf(process.platform !== 'win32')(
     expect(opened.get('key')).toBe('value')
     await opened.close()
     expect(await modesIn(folder)).toEqual({ 'data.mdb': '600', 'lock.mdb': '600' })
+  },
+)
+
+/** Superusers may do anything: they act as a user who owns nothing here. */
+async function asOrdinaryUser(act: () => Promise<void>): Promise<void> {
+  const nobody = 65_534
+  const isSuperuser = process.getuid?.() === 0
+  if (isSuperuser) process.seteuid?.(nobody)
+  try {
+    await act()
+  } finally {
+    if (isSuperuser) process.seteuid?.(0)
+  }
+}
+
+test.runIf(process.platform !== 'win32')(
+  'a folder may stand in one that cannot be read',
+  async () => {
+    await chmod(directory, 0o755)
+    const parent = path.join(directory, 'not-to-be-read')
+    const folder = path.join(parent, 'environment')
+    await mkdir(folder, { recursive: true })
+    await chmod(folder, 0o777)
+    await chmod(parent, 0o311)
+    onTestFinished(() => chmod(parent, 0o755))
+    await asOrdinaryUser(async () => {
+      const opened = await openEnvironment<string, string>(folder, { encoding: 'string' })
+      await committed(opened.put('key', 'value'))
+      expect(opened.get('key')).toBe('value')
+      await opened.close()
+    })
+  },
+)
+
+test.runIf(process.getuid?.() === 0)(
+  'files of another owner are opened, and keep their mode',
+  async () => {
+    await chmod(directory, 0o755)
+    const folder = path.join(directory, 'of-another-owner')
+    const made = await openEnvironment<string, string>(folder, { encoding: 'string' })
+    await committed(made.put('key', 'value'))
+    await made.close()
+    await chmod(folder, 0o777)
+    for (const name of ['data.mdb', 'lock.mdb']) await chmod(path.join(folder, name), 0o666)
+    await asOrdinaryUser(async () => {
+      const opened = await openEnvironment<string, string>(folder, { encoding: 'string' })
+      expect(opened.get('key')).toBe('value')
+      await opened.close()
+    })
+    expect(await modesIn(folder)).toEqual({ 'data.mdb': '666', 'lock.mdb': '666' })
   },
 )
 
