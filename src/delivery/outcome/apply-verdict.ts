@@ -70,7 +70,8 @@ export function createApplyVerdict(dependencies: ApplyVerdictDependencies): Appl
     if (failedByCode.size > 0) report.retried(failedByCode)
     if (verdict.putRecordsDenied) report.putRecordsDenied()
     if (throttled.length > 0) report.throttled(shards.throttled())
-    moveBackoff(verdict.destinationFailure, generation)
+    // A denied PutRecords does not say whether the destination takes PutRecord.
+    if (!verdict.putRecordsDenied) moveBackoff(verdict.destinationFailure, generation)
     if (delivered.length === 0) return
     if (hasFailed) recover()
     onDelivered(delivered.map(({ record }) => record))
