@@ -261,4 +261,36 @@ describe('stopping', () => {
       expect(delivery.outbox.size().records).toBe(1)
     },
   )
+
+  test('gives up waiting for error actions after the drain, and the record stays', async () => {
+    let isAsked = false
+    const delivery = await openDelivery({
+      haste: 1,
+      onGivenUp() {
+        isAsked = true
+        return new Promise(() => undefined)
+      },
+    })
+    delivery.lab.faults.add({ streamName: 'stream', effect: error('ValidationException') })
+    delivery.producer.start()
+    await delivery.outbox.append([newRecord('stream', 'k', '1')])
+    await until(() => isAsked)
+    await delivery.producer.stop({ drainMs: 20 })
+    expect(delivery.outbox.size().records).toBe(1)
+    expect(delivery.outbox.deadLetters.size().records).toBe(0)
+  })
+
+  test('gives up the question for the largest record after the drain', async () => {
+    const delivery = await openDelivery({ haste: 1, requestTimeoutMs: 60_000 })
+    const operation = 'DescribeStreamSummary'
+    const fault = delivery.lab.faults.add({
+      effect: { kind: 'delay', delayMs: 60_000 },
+      operation,
+    })
+    delivery.producer.start()
+    await delivery.outbox.append([newRecord('stream', 'k', 'x'.repeat(1_048_576))])
+    await until(() => fault.appliedCount() > 0)
+    await delivery.producer.stop({ drainMs: 20 })
+    expect(delivery.outbox.size().records).toBe(1)
+  })
 })

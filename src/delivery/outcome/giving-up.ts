@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
+import { unlessAborted } from '../../base/unless-aborted.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type {
   RecordToGiveUp,
@@ -56,7 +57,7 @@ interface GivingUpDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly onGivenUp?: OnGivenUp | undefined
-  /** Ends the retries on a full disk. */
+  /** Ends the wait for `onGivenUp` and the retries on a full disk. */
   readonly signal: AbortSignal
   /** Called after records have left the outbox's queue. */
   readonly onRemoved: () => void
@@ -72,7 +73,9 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   let last: Promise<void> = Promise.resolve()
 
   async function move(records: readonly UndecidedRecord[]): Promise<void> {
-    const { replacements, onDurable } = await replacementsOf(parts, records)
+    const answer = await replacementsOf(parts, records)
+    if (!answer) return
+    const { replacements, onDurable } = answer
     const givenUp = records.map((record, index): RecordToGiveUp => {
       const replacement = replacements[index]
       return replacement === undefined ? record : { ...record, replacements: replacement }
@@ -131,16 +134,20 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
 
 const noReplacements: GivenUpAnswer = { replacements: [] }
 
+/** Undefined when the producer stops first: then the records stay in the outbox's queue. */
 async function replacementsOf(
-  { outbox, queued, logger, onGivenUp }: GivingUpDependencies,
+  { outbox, queued, logger, onGivenUp, signal }: GivingUpDependencies,
   records: readonly UndecidedRecord[],
-): Promise<GivenUpAnswer> {
+): Promise<GivenUpAnswer | undefined> {
+  if (signal.aborted) return undefined
   if (!onGivenUp) return noReplacements
   try {
-    return await onGivenUp(
-      records.map(({ record, ...facts }) => ({ record: asNew(record, queued, outbox), ...facts })),
-    )
+    const given = records.map(({ record, ...facts }) => {
+      return { record: asNew(record, queued, outbox), ...facts }
+    })
+    return await unlessAborted(onGivenUp(given), signal)
   } catch (thrown) {
+    if (signal.aborted) return undefined
     const reason = messageOf(thrown)
     logger.error({ reason }, 'error actions failed: dead letters are kept instead')
     return noReplacements
