@@ -81,11 +81,7 @@ export function runMapping(
       fields: { mapping: uuid, eventSourceArn: settings.EventSourceArn },
     })
     while (!stopping.signal.aborted) {
-      const reads = createKinesisReads(
-        { ...dependencies.kinesis, region: found.region },
-        found.streamArn,
-        { clock },
-      )
+      const reads = readsOf(dependencies, found)
       try {
         const context = contextOf(dependencies, options, found, {
           reader: await openReader(
@@ -113,7 +109,11 @@ export function runMapping(
         if (stopping.signal.aborted) return
         lastResult = 'PROBLEM: the stream cannot be read'
         const isMissing = nameOf(thrown) === 'ResourceNotFoundException'
-        if (isMissing && makesStream) makesStream = !(await makeStream(dependencies, found))
+        if (isMissing && makesStream && (await makeStream(dependencies, found))) {
+          // It is there now: a new lab begins without a warning.
+          makesStream = false
+          continue
+        }
         await backoff.afterFailure(thrown, stopping.signal)
       } finally {
         reads.close()
@@ -133,13 +133,18 @@ export function runMapping(
   }
 }
 
+function readsOf({ kinesis, clock }: MappingRunnerDependencies, found: EventSource): KinesisReads {
+  return createKinesisReads({ ...kinesis, region: found.region }, found.streamArn, { clock })
+}
+
 /** @returns whether the stream was created */
 async function makeStream(
   dependencies: MappingRunnerDependencies,
   { streamName }: EventSource,
 ): Promise<boolean> {
+  if (dependencies.makeStream === undefined) return false
   try {
-    await dependencies.makeStream?.(streamName)
+    await dependencies.makeStream(streamName)
     return true
   } catch {
     return false
