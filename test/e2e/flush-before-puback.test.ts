@@ -1,0 +1,112 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { connectAsync } from 'mqtt'
+import { expect, onTestFinished, test } from 'vitest'
+import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
+import { canTrace, hexBytes, traceNode } from '../helpers/system-calls.ts'
+import type { SystemCall } from '../helpers/system-calls.ts'
+
+const messages = 20
+const timeoutMs = 120_000
+
+/** `kill -9` does not prove a flush: the kernel keeps what a killed process has written. */
+test.skipIf(!canTrace)(
+  'PUBACK is written after the commit of its message is flushed to disk (needs strace)',
+  async () => {
+    const folder = await temporaryFolder()
+    const traced = traceNode(folder.path)
+    const sluice = await startEngine(folder.path, traced.node)
+    onTestFinished(async () => {
+      sluice.kill('SIGKILL')
+      await sluice.ended
+      await folder.remove()
+    })
+    const ports = await sluice.ready()
+    const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`)
+    const packetIds: number[] = []
+    client.on('packetsend', (packet) => {
+      if (packet.cmd === 'publish') packetIds.push(packet.messageId ?? 0)
+    })
+    for (let n = 0; n < messages; n++) {
+      await client.publishAsync('flushed/it', payloadOf(n), { qos: 1 })
+    }
+    await client.endAsync()
+    sluice.kill('SIGTERM')
+    expect(await sluice.ended).toBe(0)
+
+    const calls = await traced.calls()
+    const flushing = flushingDescriptor(calls)
+    for (const [n, packetId] of packetIds.entries()) {
+      const { isRead, isAcknowledged, between } = wayOf(calls, payloadOf(n), packetId)
+      // LMDB flushes the pages of a commit, and then writes the meta page that makes it valid
+      // through a descriptor whose writes are flushes.
+      const pages = between.find(isFlush)
+      const commit = between.find((call) => isWriteTo(flushing, call) && follows(call, pages))
+      const isFlushed = commit !== undefined
+      expect({ n, isRead, isAcknowledged, isFlushed }).toEqual({
+        n,
+        isRead: true,
+        isAcknowledged: true,
+        isFlushed: true,
+      })
+    }
+    expect(packetIds).toHaveLength(messages)
+  },
+  timeoutMs,
+)
+
+const payloadOf = (n: number) => JSON.stringify({ message: n })
+
+/** What happened between the reading of a PUBLISH and the writing of its PUBACK. */
+function wayOf(calls: readonly SystemCall[], payload: string, packetId: number) {
+  const puback = hexBytes(0x40, 2, packetId >> 8, packetId & 0xff)
+  const read = calls.find(
+    (call) => call.name.startsWith('read') && call.arguments.includes(hexText(payload)),
+  )
+  const acknowledged = calls.find(
+    (call) =>
+      (call.name.startsWith('write') || call.name.startsWith('send')) &&
+      call.arguments.includes(puback),
+  )
+  const between = calls.filter(
+    ({ began, ended }) => began > (read?.ended ?? Infinity) && ended < (acknowledged?.began ?? 0),
+  )
+  return { isRead: read !== undefined, isAcknowledged: acknowledged !== undefined, between }
+}
+
+const hexText = (text: string) => hexBytes(...Buffer.from(text))
+const isOutbox = (text: string) => text.includes('/outbox/data.mdb>')
+
+const isFlush = (call: SystemCall) =>
+  call.name === 'fdatasync' && isOutbox(call.arguments) && call.result === '0'
+
+const isWriteTo = (descriptor: string, { name, arguments: text }: SystemCall) =>
+  name === 'pwrite64' && text.startsWith(descriptor)
+
+const follows = (call: SystemCall, before: SystemCall | undefined) =>
+  before !== undefined && call.began > before.ended
+
+/** The descriptor of the outbox's file whose writes return when they are on disk. */
+function flushingDescriptor(calls: readonly SystemCall[]): string {
+  const opened = calls.find((call) => call.arguments.includes('O_DSYNC') && isOutbox(call.result))
+  if (!opened) throw new Error('The outbox was not opened with O_DSYNC')
+  return opened.result
+}
+
+async function startEngine(folder: string, node: string) {
+  const rulesDir = path.join(folder, 'rules')
+  await mkdir(rulesDir)
+  const roleArn = 'arn:aws:iam::000000000000:role/write'
+  const kinesis = { roleArn, streamName: 'flushed', partitionKey: 'one' }
+  const rule = { sql: "SELECT * FROM 'flushed/#'", actions: [{ kinesis }] }
+  await writeFile(path.join(rulesDir, 'all.json'), JSON.stringify(rule))
+  return startSluice(
+    ['lab'],
+    {
+      SLUICE_DATA_DIR: path.join(folder, 'data'),
+      SLUICE_RULES_DIR: rulesDir,
+      SLUICE_FUNCTIONS_DIR: path.join(folder, 'functions'),
+    },
+    { cwd: folder, node },
+  )
+}
