@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,9 +18,10 @@ import { cpuMicroseconds } from './processes.ts'
 
 /**
  * `npm run bench:lab`: how fast the local Kinesis is there, how many records it takes in PutRecords
- * of 500 x 200 B (kinesalite beside it), what a million of them cost in memory, and how long a
- * record takes from its put to an event of enhanced fan-out. Each server is a process of its own,
- * without limits; the records are prepared before, so that the client costs little.
+ * of 500 x 200 B (with its data on disk, and kinesalite beside it), what a million of them cost in
+ * memory, and how long a record takes from its put to an event of enhanced fan-out. Each server is
+ * a process of its own, without limits; the records are prepared before, so that the client costs
+ * little.
  */
 const { values: options } = parseArgs({
   options: {
@@ -46,7 +48,10 @@ interface LabProcess {
   stop(): Promise<void>
 }
 
-async function start(args: readonly string[]): Promise<LabProcess> {
+async function start(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<LabProcess> {
   const startMs = performance.now()
   const child = spawn(process.execPath, args, {
     env: {
@@ -54,6 +59,7 @@ async function start(args: readonly string[]): Promise<LabProcess> {
       SLUICE_LAB_PORT: '0',
       SLUICE_LAB_LIMITS: 'off',
       SLUICE_LAB_MAX_BYTES: String(4 * 1024 ** 3),
+      ...environment,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -77,9 +83,11 @@ async function start(args: readonly string[]): Promise<LabProcess> {
 }
 
 const startSluice = () => start([path.resolve('dist/main.js'), 'kinesis'])
+const startOnDisk = (SLUICE_LAB_DATA: string) =>
+  start([path.resolve('dist/main.js'), 'kinesis'], { SLUICE_LAB_DATA })
 const startKinesalite = () => start([path.join(import.meta.dirname, 'lab-peer.js')])
 
-const agent = new Agent({ keepAlive: true, maxSockets: connections })
+const agent = new Agent({ keepAlive: true })
 
 function call(port: number, operation: string, body: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -136,12 +144,16 @@ const putBodies = Array.from({ length: 16 }, () =>
 )
 
 /** Puts until `isEnough` says so, over all connections; gives how many records. */
-async function put(port: number, isEnough: (records: number) => boolean): Promise<number> {
+async function put(
+  port: number,
+  isEnough: (records: number) => boolean,
+  bodies: readonly Buffer[] = putBodies,
+): Promise<number> {
   let calls = 0
   const loop = async () => {
     while (!isEnough(calls * recordsPerCall)) {
       calls++
-      const body = putBodies[calls % putBodies.length] ?? Buffer.alloc(0)
+      const body = bodies[calls % bodies.length] ?? Buffer.alloc(0)
       const text = await call(port, 'PutRecords', body)
       if (!text.includes('"FailedRecordCount":0')) throw new Error(text.slice(0, 200))
     }
@@ -161,6 +173,33 @@ async function measurePuts(name: string, lab: LabProcess): Promise<void> {
   const cpuSeconds = ((await cpuMicroseconds(lab.pid)) - cpuBefore) / 1e6
   row(`${name}: PutRecords, records a second`, records / wallSeconds)
   row(`${name}: PutRecords, records a CPU second`, records / cpuSeconds)
+}
+
+/** Calls with one record each: with a disk, every call waits for a flush. */
+async function measureSinglePuts(name: string, lab: LabProcess): Promise<void> {
+  const body = json({
+    StreamName,
+    Records: [{ PartitionKey: 'key', Data: randomBytes(recordBytes).toString('base64') }],
+  })
+  const startMs = performance.now()
+  const calls = await put(lab.port, () => performance.now() > startMs + seconds * 1_000, [body])
+  const wallSeconds = (performance.now() - startMs) / 1_000
+  row(`${name}: PutRecords of one record, calls a second`, calls / recordsPerCall / wallSeconds)
+}
+
+async function measureAllPuts(name: string, lab: LabProcess): Promise<void> {
+  await measurePuts(name, lab)
+  await measureSinglePuts(name, lab)
+}
+
+async function measureOnDisk(): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-bench-'))
+  const open = () => startOnDisk(folder)
+  try {
+    await withLab(open, (lab) => measureAllPuts('sluice on disk', lab))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 async function measureMemory(lab: LabProcess): Promise<void> {
@@ -241,7 +280,8 @@ async function withLab(
 }
 
 await measureReady()
-await withLab(startSluice, (lab) => measurePuts('sluice', lab))
+await withLab(startSluice, (lab) => measureAllPuts('sluice', lab))
+await measureOnDisk()
 await withLab(startKinesalite, (lab) => measurePuts('kinesalite', lab))
 await withLab(startSluice, measureMemory)
 await withLab(startSluice, measureFanOut)

@@ -78,7 +78,7 @@ export function startingOrdinal(
   const found = () => positionOf(context, stream, shard, start.sequenceNumber)
   const ordinals: Readonly<Record<ReadingPosition['type'], () => number>> = {
     TRIM_HORIZON: () => shard.log.firstOrdinal(),
-    LATEST: () => shard.log.nextOrdinal(),
+    LATEST: () => shard.readableEnd,
     AT_TIMESTAMP: () => ordinalAtTime(context, shard, start.atMs),
     AT_SEQUENCE_NUMBER: () => {
       const { ordinal, isBehind } = found()
@@ -107,7 +107,7 @@ function ordinalAtTime(context: OperationContext, shard: Shard, atMs: number | u
       `The timestamp cannot be later than now. Timestamp: ${atMs} ms, now: ${nowMs} ms.`,
     )
   }
-  return shard.log.firstArrivedSince(atMs)
+  return Math.min(shard.log.firstArrivedSince(atMs), shard.readableEnd)
 }
 
 /** A position in a shard: a record or, if `isBehind`, the position directly behind it. */

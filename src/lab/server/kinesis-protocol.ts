@@ -3,6 +3,7 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
 import { eventStreamType } from '../wire/event-stream.ts'
 import type { CallSubject } from '../faults/faults.ts'
+import type { LabDisk } from '../streams/lab-disk.ts'
 import { openIterator } from '../streams/iterators.ts'
 import type { ShardIterator } from '../streams/iterators.ts'
 import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
@@ -31,7 +32,12 @@ interface KinesisDependencies {
   readonly logger: Logger
   /** Undefined allows every caller, also unsigned requests. */
   readonly checkCaller?: CheckCaller | undefined
+  /** A change is answered when it is on this disk. */
+  readonly disk?: Pick<LabDisk, 'refuseWhileFailing' | 'durable'> | undefined
 }
+
+/** Reads may go on while the disk takes nothing. */
+const isChange = (operation: string) => !/^(?:Get|List|Describe|Subscribe)/.test(operation)
 
 /** Whether the request uses one of these protocols. */
 export const isKinesisRequest = (request: LabRequest) =>
@@ -65,9 +71,13 @@ export async function answerKinesis(
     requestId,
     call: describeCall(dependencies.context, name, input, request),
     refusal: await dependencies.checkCaller?.('kinesis', request),
-    run(call) {
+    async run(call) {
       if (problem) throw problem
-      const outcome = operationOf(target, name).run(dependencies.context, input, { call, wire })
+      const operation = operationOf(target, name)
+      const disk = isChange(name) ? dependencies.disk : undefined
+      disk?.refuseWhileFailing()
+      const outcome = operation.run(dependencies.context, input, { call, wire })
+      await disk?.durable()
       if (typeof outcome === 'function') return { answer: eventAnswer(outcome, wire, requestId) }
       const failedRecordCount = outcome?.['FailedRecordCount']
       const body = outcome ? wire.encode(outcome) : ''

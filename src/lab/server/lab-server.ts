@@ -139,7 +139,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   }
   const sessions = createRoleSessions()
   const checkCaller = await callerCheckOf(options, clock, sessions)
-  const kinesis = { context, observer, logger, checkCaller }
+  const kinesis = { context, observer, logger, checkCaller, disk }
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
 

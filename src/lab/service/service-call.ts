@@ -18,9 +18,14 @@ interface ServiceCall {
   /** The error of the caller check; undefined when the caller is allowed. */
   readonly refusal: ServiceError | undefined
   /** Executes the call. @throws any error: `onError` builds the response from it */
-  run(call: CallSubject): { answer: LabAnswer; failedRecordCount?: number }
+  run(call: CallSubject): CallOutcome | Promise<CallOutcome>
   /** The response to an error, in the format of the protocol. */
   onError(thrown: unknown): { error: ServiceError; answer: LabAnswer }
+}
+
+interface CallOutcome {
+  readonly answer: LabAnswer
+  readonly failedRecordCount?: number
 }
 
 /** Applies fault rules, executes the call and notifies the observer. Never rejects. */
@@ -30,7 +35,7 @@ export async function carryOutServiceCall(service: ServiceCall): Promise<LabAnsw
   const sinceMs = context.clock.monotonicMs()
   const faults = context.faults.onCall(call)
   if (faults.delayMs > 0) await context.clock.sleep(faults.delayMs)
-  const { answer, ...details } = outcomeOf(service, faults)
+  const { answer, ...details } = await outcomeOf(service, faults)
   service.observer({
     ...call,
     ...details,
@@ -42,15 +47,13 @@ export async function carryOutServiceCall(service: ServiceCall): Promise<LabAnsw
   return answer
 }
 
-interface Outcome {
-  readonly answer: LabAnswer
+interface Outcome extends CallOutcome {
   readonly errorCode?: string
-  readonly failedRecordCount?: number
 }
 
 const cut: LabAnswer = Object.freeze({ kind: 'cut' })
 
-function outcomeOf(service: ServiceCall, faults: CallFaults): Outcome {
+async function outcomeOf(service: ServiceCall, faults: CallFaults): Promise<Outcome> {
   const { instead } = faults
   if (instead?.kind === 'dropCall') return { answer: cut }
   if (instead?.kind === 'html') return { answer: htmlAnswer(instead.status, service.requestId) }
@@ -60,7 +63,7 @@ function outcomeOf(service: ServiceCall, faults: CallFaults): Outcome {
       throw new ServiceError(instead.code, message, faultStatus(instead))
     }
     if (service.refusal) throw service.refusal
-    const outcome = service.run(service.call)
+    const outcome = await service.run(service.call)
     return faults.dropsAnswer ? { ...outcome, answer: cut } : outcome
   } catch (thrown) {
     const { error, answer } = service.onError(thrown)

@@ -1,6 +1,7 @@
 import { encodeChunk } from './record-chunk.ts'
 import { rowOf } from './stream-row.ts'
 import type { StreamRow } from './stream-row.ts'
+import { makeReadable } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
 /** The key of a chunk of records on disk; `ordinal` is that of its first record. */
@@ -37,13 +38,16 @@ export interface FlushPlan {
   readonly removedChunks: readonly ChunkKey[]
   readonly rows: readonly StreamRow[]
   readonly removedRows: readonly number[]
-  /** Call it when the transaction is written: it updates `contents`. */
+  /** Call it when the transaction is written: it updates `contents`, and records can be read. */
   onWritten(): void
 }
 
 const chunkBytesMax = 1024 * 1024
-/** Smaller chunks are extended, so that a slow stream has few chunks too. */
-const chunkBytesMin = 64 * 1024
+/**
+ * Smaller chunks are extended, so that a slow stream has few chunks too. Each flush writes such a
+ * chunk again, so it is small.
+ */
+const chunkBytesMin = 16 * 1024
 
 /** Plans the changes that bring the disk into line with the memory. */
 export function planFlush(contents: DiskContents, work: FlushWork): FlushPlan {
@@ -86,6 +90,7 @@ export function planFlush(contents: DiskContents, work: FlushWork): FlushPlan {
       onDisk.chunks.push(...added)
       onDisk.nextOrdinal = ordinal
       onDisk.lastChunkBytes = lastChunkBytes
+      makeReadable(shard, ordinal)
     })
     return removed.length > 0
   }

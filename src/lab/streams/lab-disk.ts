@@ -6,11 +6,11 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
 import { openDataFolder } from '../../storage/data-folder.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { planFlush } from './flush-plan.ts'
+import { createDiskFlusher } from './disk-flusher.ts'
+import type { DiskFlusher } from './disk-flusher.ts'
 import type { ChunkKey, DiskContents, FlushPlan, ShardOnDisk } from './flush-plan.ts'
 import { decodeChunk } from './record-chunk.ts'
 import type { StreamRow } from './stream-row.ts'
-import type { Shard, Stream } from './stream.ts'
 import type { StreamJournal } from './shard-storage.ts'
 import type { StreamStore } from './streams.ts'
 import { tokenKeyBytes } from '../wire/tokens.ts'
@@ -22,23 +22,22 @@ import { tokenKeyBytes } from '../wire/tokens.ts'
  *     records  created (u64), shard (u32), ordinal (u64) -> a chunk of records (record-chunk.ts)
  *     state    "tokenKey" -> the key that seals tokens, so that iterators survive a restart
  *
- * The disk is `flushMs` behind the memory: changes after the last flush are lost when the process
- * ends abnormally. Invariants: one flush is one transaction; the flush that removes records of a
- * stream also writes its row, so that no ordinal is assigned twice; records that the memory has
- * dropped are removed from the disk by the next flush (the file does not shrink).
+ * Invariants: a change is answered, and a record can be read, when it is on disk (disk-flusher.ts);
+ * one flush is one transaction; the flush that removes records of a stream also writes its row, so
+ * that no ordinal is assigned twice; records that the memory has dropped are removed from the disk
+ * by one of the next flushes (the file does not shrink).
  */
 export interface LabDisk {
   readonly tokenKey: Buffer
   readonly journal: StreamJournal
+  readonly refuseWhileFailing: DiskFlusher['refuseWhileFailing']
+  readonly durable: DiskFlusher['durable']
   /** Restores the streams on disk into an empty store. Call it once, before anything is stored. */
   restoreInto(streams: StreamStore): void
   /** Flushes the remaining changes, and releases the folder. */
   close(): Promise<void>
 }
 
-const flushMs = 50
-/** The delay after a failed flush, for example on a full disk. */
-const retryMs = 1_000
 const tokenKeyName = Buffer.from('tokenKey')
 
 type Table = Database<Buffer, Buffer>
@@ -62,11 +61,16 @@ export async function openLabDisk(options: {
   const folder = await openDataFolder(options.directory, 'lab-streams')
   const tables = await openTables(path.join(folder.directory, 'lab'))
   const contents: DiskContents = new Map()
-  const flusher = createFlusher(options, tables, contents)
+  const flusher = createDiskFlusher(
+    { ...options, commit: (plan) => commit(tables, plan) },
+    contents,
+  )
   const tokenKey = await tokenKeyOf(tables)
   return {
     tokenKey,
     journal: flusher.journal,
+    refuseWhileFailing: () => flusher.refuseWhileFailing(),
+    durable: () => flusher.durable(),
     restoreInto: (streams) => restore(tables, contents, streams),
     async close() {
       await flusher.close()
@@ -99,80 +103,6 @@ async function tokenKeyOf({ state }: Tables): Promise<Buffer> {
   const made = randomBytes(tokenKeyBytes)
   await state.put(tokenKeyName, made)
   return made
-}
-
-/** Writes changes shortly after they happened; never runs two flushes at a time. */
-function createFlusher(
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-  tables: Tables,
-  contents: DiskContents,
-) {
-  /** The shards with new records; a stream whose other state changed is in `changed`. */
-  let appended = new Map<Stream, Set<Shard>>()
-  let changed = new Set<Stream>()
-  const deleted = new WeakSet<Stream>()
-  let flushing: Promise<void> | undefined
-  let cancelTimer: (() => void) | undefined
-
-  function schedule(delayMs: number): void {
-    if (flushing || cancelTimer) return
-    cancelTimer = clock.after(delayMs, () => {
-      cancelTimer = undefined
-      flushing = flushAndGoOn()
-    })
-  }
-
-  async function flushAndGoOn(): Promise<void> {
-    const isDone = await flush()
-    flushing = undefined
-    if (appended.size + changed.size > 0) schedule(isDone ? flushMs : retryMs)
-  }
-
-  async function flush(): Promise<boolean> {
-    const work = { appended, changed, deleted }
-    appended = new Map()
-    changed = new Set()
-    const plan = planFlush(contents, work)
-    try {
-      await commit(tables, plan)
-    } catch (thrown) {
-      for (const stream of [...work.appended.keys(), ...work.changed]) changed.add(stream)
-      logger.warn({ err: thrown }, `the lab cannot write to its folder: ${messageOf(thrown)}`)
-      return false
-    }
-    plan.onWritten()
-    return true
-  }
-
-  const journal: StreamJournal = {
-    changed(stream) {
-      changed.add(stream)
-      schedule(flushMs)
-    },
-    appended(stream, shard) {
-      const shards = appended.get(stream)
-      if (shards) {
-        shards.add(shard)
-        return
-      }
-      appended.set(stream, new Set([shard]))
-      schedule(flushMs)
-    },
-    deleted(stream) {
-      deleted.add(stream)
-      changed.add(stream)
-      schedule(flushMs)
-    },
-  }
-  return {
-    journal,
-    async close() {
-      cancelTimer?.()
-      await flushing
-      cancelTimer?.()
-      await flush()
-    },
-  }
 }
 
 async function commit({ environment, streams, records }: Tables, plan: FlushPlan): Promise<void> {

@@ -1,4 +1,4 @@
-import { encryptionAt, isAtShardEnd } from './stream.ts'
+import { encryptionAt, isAtShardEnd, readableRecord } from './stream.ts'
 import type { Shard } from './stream.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
@@ -26,7 +26,7 @@ export function readShard(
   let sizeBytes = 0
   let nextOrdinal = Math.max(ordinal, shard.log.firstOrdinal())
   while (records.length < recordsMax) {
-    const record = shard.log.at(nextOrdinal)
+    const record = readableRecord(shard, nextOrdinal)
     if (!record) break
     if (sizeBytes + record.sizeBytes > bytesMax && records.length > 0) break
     sizeBytes += record.sizeBytes
@@ -47,7 +47,7 @@ export function readShard(
  * @param nowMs by the monotonic clock
  */
 export function millisBehindLatest(shard: Shard, nextOrdinal: number, nowMs: number): number {
-  const waiting = shard.log.at(nextOrdinal)
+  const waiting = readableRecord(shard, nextOrdinal)
   return waiting ? Math.max(1, Math.round(nowMs - waiting.sinceMs)) : 0
 }
 

@@ -8,7 +8,7 @@ import type { LimitSwitches } from './shard-limits.ts'
 import { createShardLog } from './shard-log.ts'
 import type { ShardLog } from './shard-log.ts'
 import type { ShardRow } from './stream-row.ts'
-import { shardIdOf } from './stream.ts'
+import { makeReadable, shardIdOf } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
 /**
@@ -32,9 +32,12 @@ export interface ShardStorage {
 
 /** Notified of all changes, so that they can be written to disk. */
 export interface StreamJournal {
-  /** Any change but new records: settings, shards, or removed records. */
+  /** Settings or shards. */
   changed(stream: Stream): void
+  /** The record can be read once the journal has written it. */
   appended(stream: Stream, shard: Shard): void
+  /** Records or shards expired, or were dropped: nobody waits for it to be written. */
+  removed(stream: Stream): void
   deleted(stream: Stream): void
 }
 
@@ -76,7 +79,7 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
       const oldest = oldestShardOf(streams.values())
       if (!oldest) return
       oldest.shard.log.dropOldestSegment()
-      journal?.changed(oldest.stream)
+      journal?.removed(oldest.stream)
       options.onDropped?.(oldest.stream.name)
     }
   }
@@ -91,8 +94,9 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
         clock.monotonicMs(),
       )
       if (memory.usedBytes > storedBytesMax) makeRoom()
-      journal?.appended(stream, shard)
-      if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
+      // With a disk, the record can be read once it is there: see flush-plan.ts.
+      if (journal) journal.appended(stream, shard)
+      else makeReadable(shard, ordinal + 1)
       return { shardId: shard.id, sequenceNumber: shard.sequenceNumber(ordinal, arrivalMs) }
     },
     trim(stream) {
@@ -107,7 +111,7 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
         stream.shards = stream.shards.filter((shard) => !isExpired(shard))
         isTrimmed = true
       }
-      if (isTrimmed) journal?.changed(stream)
+      if (isTrimmed) journal?.removed(stream)
     },
   }
 }
@@ -123,6 +127,7 @@ function createShardMakers(dependencies: {
     id: shardIdOf(number),
     createdMs,
     log: createShardLog(dependencies.onBytes, dependencies.storedTime),
+    readableEnd: 1,
     limits: createShardLimits(dependencies.limits),
     watchers: new Set<() => void>(),
     children: [],
@@ -161,6 +166,7 @@ function createShardMakers(dependencies: {
       shard.log.skipTo(row.firstOrdinal)
       fill(shard.log)
       if (shard.log.nextOrdinal() < row.nextOrdinal) shard.log.skipTo(row.nextOrdinal)
+      shard.readableEnd = shard.log.nextOrdinal()
       return shard
     },
   }

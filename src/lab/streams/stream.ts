@@ -49,8 +49,10 @@ export interface Shard {
   readonly startingHashKey: bigint
   readonly endingHashKey: bigint
   readonly log: ShardLog
+  /** The ordinal up to which records can be read: with a disk, those that are on it. */
+  readableEnd: number
   readonly limits: ShardLimits
-  /** Called synchronously when the shard has a new record or is closed. */
+  /** Called synchronously when the shard has a new record to read or is closed. */
   readonly watchers: Set<() => void>
   /** The ordinals at which encryption was turned on or off. */
   readonly encryptions: EncryptionChange[]
@@ -97,10 +99,21 @@ export function shardFor(stream: Stream, partitionKey: string, explicitHashKey?:
 
 /** Every readable record of a shard, oldest first. */
 export function* recordsOf(shard: Shard): Generator<StoredRecord> {
-  for (let ordinal = shard.log.firstOrdinal(); ordinal < shard.log.nextOrdinal(); ordinal++) {
+  for (let ordinal = shard.log.firstOrdinal(); ordinal < shard.readableEnd; ordinal++) {
     const record = shard.log.at(ordinal)
     if (record) yield record
   }
+}
+
+/** The record of an ordinal; undefined when it is gone, or cannot be read yet. */
+export const readableRecord = (shard: Shard, ordinal: number): StoredRecord | undefined =>
+  ordinal < shard.readableEnd ? shard.log.at(ordinal) : undefined
+
+/** Lets the records before `endOrdinal` be read, and wakes those that wait for them. */
+export function makeReadable(shard: Shard, endOrdinal: number): void {
+  if (endOrdinal <= shard.readableEnd) return
+  shard.readableEnd = endOrdinal
+  if (shard.watchers.size > 0) for (const wake of shard.watchers) wake()
 }
 
 /** Whether no record will ever be readable from this ordinal on. */

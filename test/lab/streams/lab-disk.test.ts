@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Clock } from '../../../src/base/clock.ts'
 import { hashKeySpace } from '../../../src/base/hash-key.ts'
 import { createLabServer } from '../../../src/lab/server/lab-server.ts'
 import type { LabServer, LabServerOptions } from '../../../src/lab/server/lab-server.ts'
@@ -156,47 +155,61 @@ describe('after a restart with another time of day', () => {
   })
 })
 
-test('after a crash everything is there up to the last flush', async () => {
-  const folder = await newFolder()
-  const clock = createManualClock()
-  const lab = await openLab(folder, { clock })
-  lab.ensureStream(StreamName, 3)
-  const texts = Array.from({ length: 400 }, (_, index) => String(index))
-  const copy = await newFolder()
-  for (const batch of [texts.slice(0, 200), texts.slice(200)]) {
-    await put(lab, ...batch)
-    clock.advance(50)
-    await expectFlushed(folder, copy, lab, clock)
-  }
+describe('after a crash', () => {
+  test('everything is there that was answered', async () => {
+    const folder = await newFolder()
+    const lab = await openLab(folder)
+    lab.ensureStream(StreamName, 3)
+    const texts = Array.from({ length: 400 }, (_, index) => String(index))
+    for (const batch of [texts.slice(0, 200), texts.slice(200)]) {
+      await put(lab, ...batch)
+      expect(await afterCrash(folder, textsIn)).toEqual(textsIn(lab))
+    }
+  })
+
+  test('calls at the same time are all there', async () => {
+    const folder = await newFolder()
+    const lab = await openLab(folder)
+    lab.ensureStream(StreamName, 3)
+    const texts = Array.from({ length: 100 }, (_, index) => String(index))
+    await Promise.all(texts.map((text) => put(lab, text)))
+    const left = await afterCrash(folder, textsIn)
+    expect(left.toSorted()).toEqual(texts.toSorted())
+  })
+
+  test.each([
+    ['CreateStream', { StreamName: 'new', ShardCount: 1 }, 'ListStreams', {}],
+    ['AddTagsToStream', { StreamName, Tags: { of: 's' } }, 'ListTagsForStream', { StreamName }],
+    ['DeleteStream', { StreamName }, 'ListStreams', {}],
+  ])('%s is carried out', async (operation, input, look, lookInput) => {
+    const folder = await newFolder()
+    const lab = await openLab(folder)
+    lab.ensureStream(StreamName, 1)
+    await put(lab, 'a')
+    const before = (await rawCall(lab, look, lookInput)).output
+    expect(await rawCall(lab, operation, input)).toMatchObject({ status: 200 })
+    const expected = (await rawCall(lab, look, lookInput)).output
+    expect(expected).not.toEqual(before)
+    const found = await afterCrash(folder, (reopened) => rawCall(reopened, look, lookInput))
+    expect(found.output).toEqual(expected)
+  })
 })
 
-/** What a process that was killed leaves behind is a copy of the files, without the lock. */
-async function expectFlushed(
+/** What a process that is killed now leaves behind is a copy of the files, without the lock. */
+async function afterCrash<Found>(
   folder: string,
-  copy: string,
-  lab: LabServer,
-  clock: Clock,
-): Promise<void> {
-  await expect
-    .poll(
-      async () => {
-        await rm(copy, { recursive: true, force: true })
-        await cp(folder, copy, { recursive: true })
-        const reopened = await createLabServer({
-          host: '127.0.0.1',
-          port: 0,
-          region,
-          accountId,
-          dataDir: copy,
-          clock,
-        })
-        const texts = textsIn(reopened)
-        await reopened.close()
-        return texts
-      },
-      { interval: 20 },
-    )
-    .toEqual(textsIn(lab))
+  look: (lab: LabServer) => Found | Promise<Found>,
+  options: Partial<LabServerOptions> = {},
+): Promise<Found> {
+  const copy = await newFolder()
+  await cp(folder, copy, { recursive: true })
+  const address = { host: '127.0.0.1', port: 0 }
+  const lab = await createLabServer({ ...address, region, accountId, dataDir: copy, ...options })
+  try {
+    return await look(lab)
+  } finally {
+    await lab.close()
+  }
 }
 
 test('the disk forgets what the memory has no room for', async () => {
