@@ -1,4 +1,4 @@
-import { endSubscriptions, parseConsumerArn } from '../streams/fan-out-consumer.ts'
+import { endSubscriptions, parseConsumerArn, secondsOf } from '../streams/fan-out-consumer.ts'
 import type { FanOutConsumer } from '../streams/fan-out-consumer.ts'
 import { ServiceError, invalidArgument, notFound } from '../wire/service-error.ts'
 import type { Stream } from '../streams/stream.ts'
@@ -104,8 +104,7 @@ export const deregisterStreamConsumer = operation(
     context.streams.afterConsumerStatus(() => {
       if (stream.consumers.get(consumer.name) !== consumer) return
       stream.consumers.delete(consumer.name)
-      const { seconds = 0 } = parseConsumerArn(consumer.arn) ?? {}
-      stream.lastConsumerSeconds = Math.max(stream.lastConsumerSeconds, seconds)
+      stream.lastConsumerSeconds = Math.max(stream.lastConsumerSeconds, secondsOf(consumer.arn))
       context.streams.touch(stream)
     })
     return undefined

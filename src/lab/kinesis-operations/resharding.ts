@@ -1,4 +1,3 @@
-import { mergeOpenShards, scaleShards, splitOpenShard } from '../streams/resharding.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
 import { integer, oneOf, required, structure } from '../wire/validation.ts'
@@ -29,7 +28,11 @@ export const splitShard = operation(
       )
     }
     context.streams.refuseTooManyShards(1)
-    context.streams.update(stream, (resharding) => splitOpenShard(resharding, shard, at))
+    context.streams.update(stream, {
+      kind: 'split',
+      shardNumber: shard.number,
+      hashKey: input.NewStartingHashKey,
+    })
     return undefined
   },
 )
@@ -56,7 +59,11 @@ export const mergeShards = operation(
           `${context.accountId} are not an adjacent pair of shards eligible for merging.`,
       )
     }
-    context.streams.update(stream, (resharding) => mergeOpenShards(resharding, first, second))
+    context.streams.update(stream, {
+      kind: 'merge',
+      firstNumber: first.number,
+      secondNumber: second.number,
+    })
     return undefined
   },
 )
@@ -74,7 +81,7 @@ export const updateShardCount = operation(
     const current = stream.openShards.length
     refuseTooFar(current, target)
     context.streams.refuseTooManyShards(Math.max(0, target - current))
-    context.streams.update(stream, (resharding) => scaleShards(resharding, target))
+    context.streams.update(stream, { kind: 'scale', shardCount: target })
     return {
       StreamName: stream.name,
       StreamARN: stream.arn,

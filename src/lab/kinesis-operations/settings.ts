@@ -1,5 +1,4 @@
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
-import { encryptionOf } from '../streams/stream.ts'
 import type { Stream } from '../streams/stream.ts'
 import { retentionHoursDefault } from '../streams/streams.ts'
 import { integer, list, oneOf, required, structure, text } from '../wire/validation.ts'
@@ -14,8 +13,6 @@ import { operation } from './operation.ts'
 import type { OperationContext, Output } from './operation.ts'
 
 const retentionHoursMax = 8_760
-/** How many changes between encrypted and not encrypted a shard remembers. */
-const encryptionChangesMax = 100
 
 export const updateStreamMode = operation(
   'UpdateStreamMode',
@@ -27,9 +24,7 @@ export const updateStreamMode = operation(
   (context, input) => {
     refuseWarmThroughput(input.WarmThroughputMiBps)
     const stream = streamOf(context, input)
-    context.streams.update(stream, () => {
-      stream.mode = input.StreamModeDetails.StreamMode
-    })
+    context.streams.update(stream, { kind: 'mode', mode: input.StreamModeDetails.StreamMode })
     return undefined
   },
 )
@@ -53,9 +48,7 @@ export const increaseStreamRetentionPeriod = operation(
     if (hours < stream.retentionHours) throw notA('an increase', stream, hours)
     // Records that the shorter period has expired stay expired.
     context.streams.trim(stream)
-    context.streams.update(stream, () => {
-      stream.retentionHours = hours
-    })
+    context.streams.update(stream, { kind: 'retention', hours })
     return undefined
   },
 )
@@ -67,10 +60,7 @@ export const decreaseStreamRetentionPeriod = operation(
     const stream = streamOf(context, input)
     const hours = checkedRetention(input.RetentionPeriodHours)
     if (hours > stream.retentionHours) throw notA('a decrease', stream, hours)
-    context.streams.update(stream, () => {
-      stream.retentionHours = hours
-      context.streams.trim(stream)
-    })
+    context.streams.update(stream, { kind: 'retention', hours })
     return undefined
   },
 )
@@ -92,9 +82,7 @@ export const updateMaxRecordSize = operation(
   structure({ StreamARN: streamArn, MaxRecordSizeInKiB: required(maxRecordSizeInKiB) }),
   (context, input) => {
     const stream = streamOf(context, input)
-    context.streams.update(stream, () => {
-      stream.maxRecordSizeInKiB = input.MaxRecordSizeInKiB
-    })
+    context.streams.update(stream, { kind: 'maxRecordSize', kib: input.MaxRecordSizeInKiB })
     return undefined
   },
 )
@@ -111,7 +99,7 @@ export const startStreamEncryption = operation(
   (context, input) => {
     const stream = streamOf(context, input)
     refuseNoEncryption(input.EncryptionType)
-    setEncryption(context, stream, input.KeyId)
+    context.streams.update(stream, { kind: 'encryption', keyId: input.KeyId })
     return undefined
   },
 )
@@ -122,25 +110,13 @@ export const stopStreamEncryption = operation(
   (context, input) => {
     const stream = streamOf(context, input)
     refuseNoEncryption(input.EncryptionType)
-    setEncryption(context, stream, undefined)
+    context.streams.update(stream, { kind: 'encryption' })
     return undefined
   },
 )
 
 function refuseNoEncryption(type: 'NONE' | 'KMS'): void {
   if (type === 'NONE') throw invalidArgument('EncryptionType must be KMS: NONE is no encryption.')
-}
-
-function setEncryption(context: OperationContext, stream: Stream, keyId: string | undefined): void {
-  context.streams.update(stream, () => {
-    const before = encryptionOf(stream)
-    stream.encryptionKeyId = keyId
-    if (encryptionOf(stream) === before) return
-    for (const { log, encryptions } of stream.openShards) {
-      encryptions.push({ fromOrdinal: log.nextOrdinal(), isEncrypted: keyId !== undefined })
-      if (encryptions.length > encryptionChangesMax) encryptions.shift()
-    }
-  })
 }
 
 const metricNames = [
@@ -185,9 +161,7 @@ const namesOf = (given: readonly string[]): readonly string[] =>
 function setMetrics(context: OperationContext, stream: Stream, names: readonly string[]): Output {
   const before = stream.shardLevelMetrics
   const after = names.toSorted()
-  context.streams.update(stream, () => {
-    stream.shardLevelMetrics = after
-  })
+  context.streams.update(stream, { kind: 'metrics', names: after })
   return {
     StreamName: stream.name,
     StreamARN: stream.arn,

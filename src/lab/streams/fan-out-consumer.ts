@@ -27,6 +27,9 @@ export function endSubscriptions(consumer: FanOutConsumer): void {
   consumer.subscriptions.clear()
 }
 
+/** The number at the end of a consumer's ARN. */
+export const secondsOf = (consumerArn: string) => parseConsumerArn(consumerArn)?.seconds ?? 0
+
 const arnForm =
   /^(?<streamArn>arn:[^:]+:kinesis:[^:]*:\d{12}:stream\/[a-zA-Z0-9_.-]+)\/consumer\/(?<name>[a-zA-Z0-9_.-]+):(?<seconds>\d+)$/
 

@@ -1,7 +1,12 @@
+import { secondsOf } from './fan-out-consumer.ts'
 import type { FanOutConsumer } from './fan-out-consumer.ts'
+import type { StreamChange } from './stream-change.ts'
 import type { EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
 
-/** A stream without its records, as plain JSON. A transient status is not stored. */
+/**
+ * A stream without its records, as plain JSON. A transient status is not stored, but the change at
+ * its end is.
+ */
 export interface StreamRow {
   readonly name: string
   readonly arn: string
@@ -15,6 +20,7 @@ export interface StreamRow {
   readonly tags: Readonly<Record<string, string>>
   readonly consumers: readonly ConsumerRow[]
   readonly lastConsumerSeconds: number
+  readonly pendingChange?: StreamChange | undefined
   readonly shards: readonly ShardRow[]
 }
 
@@ -58,9 +64,16 @@ export function rowOf(stream: Stream): StreamRow {
         createdMs,
         tags: Object.fromEntries(tags),
       })),
-    lastConsumerSeconds: stream.lastConsumerSeconds,
+    lastConsumerSeconds: lastConsumerSecondsOf(stream),
+    pendingChange: stream.pendingChange,
     shards: stream.shards.map(shardRowOf),
   }
+}
+
+/** A consumer that is being deregistered is not stored, but its ARN must not be used again. */
+function lastConsumerSecondsOf({ consumers, lastConsumerSeconds }: Stream): number {
+  const leaving = [...consumers.values()].filter(({ status }) => status === 'DELETING')
+  return Math.max(lastConsumerSeconds, ...leaving.map(({ arn }) => secondsOf(arn)))
 }
 
 const shardRowOf = (shard: Shard): ShardRow => ({
@@ -76,7 +89,11 @@ const shardRowOf = (shard: Shard): ShardRow => ({
   nextOrdinal: shard.log.nextOrdinal(),
 })
 
-/** @param restoreShard makes a shard from its row, with its records and without its children */
+/**
+ * The stream as it was when its row was written; its `pendingChange` is still to be applied.
+ *
+ * @param restoreShard makes a shard from its row, with its records and without its children
+ */
 export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard): Stream {
   const shards = row.shards.map(restoreShard)
   const byNumber = new Map(shards.map((shard) => [shard.number, shard]))
@@ -92,6 +109,7 @@ export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard)
     consumers: new Map(row.consumers.map((consumer) => [consumer.name, consumerOf(consumer)])),
     lastConsumerSeconds: row.lastConsumerSeconds,
     status: 'ACTIVE',
+    pendingChange: row.pendingChange,
     mode: row.mode,
     shards,
     openShards: shards

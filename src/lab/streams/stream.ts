@@ -2,6 +2,7 @@ import { hashKeyOf } from '../../base/hash-key.ts'
 import type { FanOutConsumer } from './fan-out-consumer.ts'
 import type { ShardLimits } from './shard-limits.ts'
 import type { ShardLog, StoredRecord } from './shard-log.ts'
+import type { StreamChange } from './stream-change.ts'
 
 /**
  * A stream of the lab. It is mutable; only the store (streams.ts) and the operations for a member
@@ -21,6 +22,8 @@ export interface Stream {
   /** The number at the end of the last deregistered consumer's ARN. */
   lastConsumerSeconds: number
   status: StreamStatus
+  /** What changes when the stream is no longer UPDATING. */
+  pendingChange: StreamChange | undefined
   mode: StreamMode
   /** Open and closed. */
   shards: readonly Shard[]

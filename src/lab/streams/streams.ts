@@ -1,13 +1,15 @@
 import type { Clock } from '../../base/clock.ts'
 import { endSubscriptions } from './fan-out-consumer.ts'
 import { uniformRanges } from './resharding.ts'
-import type { MakeShard, ReshardingContext } from './resharding.ts'
+import type { MakeShard } from './resharding.ts'
 import { ServiceError, notFound } from '../wire/service-error.ts'
 import { createShardCounts } from './shard-counts.ts'
 import { noLimits } from './shard-limits.ts'
 import type { LimitSwitches } from './shard-limits.ts'
 import { createShardStorage } from './shard-storage.ts'
 import type { ShardStorage, StreamJournal } from './shard-storage.ts'
+import { applyChange } from './stream-change.ts'
+import type { StreamChange } from './stream-change.ts'
 import { createStreamStatuses, statusDurationsDefault } from './stream-statuses.ts'
 import type { StatusDurations } from './stream-statuses.ts'
 import type { ShardLog } from './shard-log.ts'
@@ -33,10 +35,10 @@ export interface StreamStore {
   /** @throws ServiceError LimitExceededException when so many more shards are too many */
   readonly refuseTooManyShards: (moreCount: number) => void
   /**
-   * Changes a stream: it is UPDATING for a while, and then `apply` runs and it is ACTIVE again.
+   * Changes a stream: it is UPDATING for a while, and then it has the change and is ACTIVE again.
    * @throws ServiceError ResourceInUseException unless it is ACTIVE
    */
-  update(stream: Stream, apply: (resharding: ReshardingContext) => void): void
+  update(stream: Stream, change: StreamChange): void
   readonly append: ShardStorage['append']
   /** Call it before records are read. */
   readonly trim: ShardStorage['trim']
@@ -44,7 +46,10 @@ export interface StreamStore {
   afterConsumerStatus(apply: () => void): void
   /** Call it when any other member of a stream has changed. */
   touch(stream: Stream): void
-  /** Restores a stored stream; `fill` adds the stored records to the log of each shard. */
+  /**
+   * Restores a stored stream, with the change that it was waiting for; `fill` adds the stored
+   * records to the log of each shard.
+   */
   restore(row: StreamRow, fill: (shard: ShardRow, log: ShardLog) => void): void
   /** Cancels pending transitions. */
   close(): void
@@ -93,6 +98,15 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
   const { makeShard } = storage
   let lastCreatedMs = 0
 
+  function applyPending(stream: Stream): void {
+    const change = stream.pendingChange
+    if (!change) return
+    stream.pendingChange = undefined
+    applyChange({ stream, makeShard, clock }, change)
+    storage.trim(stream)
+    journal?.changed(stream)
+  }
+
   return {
     create(wanted) {
       if (streams.has(wanted.name)) throw alreadyExists(wanted.name, accountId)
@@ -125,12 +139,13 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     list: () => [...streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     openShardCount: counts.openShardCount,
     refuseTooManyShards: counts.refuseTooManyShards,
-    update(stream, apply) {
+    update(stream, change) {
       statuses.refuseUnlessActive(stream)
+      stream.pendingChange = change
+      journal?.changed(stream)
       statuses.enter(stream, 'UPDATING', statusMs.updatingMs, () => {
-        apply({ stream, makeShard, clock })
+        applyPending(stream)
         stream.status = 'ACTIVE'
-        journal?.changed(stream)
       })
     },
     append: storage.append,
@@ -143,6 +158,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       )
       lastCreatedMs = Math.max(lastCreatedMs, stream.createdMs)
       streams.set(stream.name, stream)
+      applyPending(stream)
     },
     close: () => statuses.close(),
   }
@@ -174,6 +190,7 @@ function newStream(
     consumers: new Map(),
     lastConsumerSeconds: 0,
     status: 'CREATING',
+    pendingChange: undefined,
     mode: wanted.mode ?? 'PROVISIONED',
     shards: [],
     openShards: [],

@@ -63,14 +63,14 @@ describe('after a restart', () => {
       ['ListStreamConsumers', { StreamARN }],
       ['ListTagsForStream', { StreamName }],
     ]
-    const look = async (lab: LabServer) => [
+    const lookAt = async (lab: LabServer) => [
       lab.streams.records(StreamName),
       ...(await Promise.all(reads.map(([operation, input]) => rawCall(lab, operation, input)))),
     ]
-    const before = await look(first)
+    const before = await lookAt(first)
     await first.close()
     const second = await openLab(folder)
-    expect(await look(second)).toEqual(before)
+    expect(await lookAt(second)).toEqual(before)
   })
 
   test('an iterator goes on, and the next record has the next place', async () => {
@@ -194,6 +194,75 @@ describe('after a crash', () => {
     expect(found.output).toEqual(expected)
   })
 })
+
+describe('a change that was answered while the stream is UPDATING', () => {
+  const KeyId = 'key'
+  const EncryptionType = 'KMS'
+  const changes: [operation: string, input: object, found: object][] = [
+    ['UpdateShardCount', { TargetShardCount: 4, ScalingType: 'UNIFORM_SCALING' }, { open: 4 }],
+    ['SplitShard', { ShardToSplit: ShardId, NewStartingHashKey: '9' }, { open: 3 }],
+    [
+      'MergeShards',
+      { ShardToMerge: ShardId, AdjacentShardToMerge: 'shardId-000000000001' },
+      { open: 1 },
+    ],
+    ['IncreaseStreamRetentionPeriod', { RetentionPeriodHours: 48 }, { RetentionPeriodHours: 48 }],
+    ['UpdateMaxRecordSize', { MaxRecordSizeInKiB: 2048 }, { MaxRecordSizeInKiB: 2048 }],
+    ['StartStreamEncryption', { EncryptionType, KeyId }, { EncryptionType, KeyId }],
+    [
+      'UpdateStreamMode',
+      { StreamModeDetails: { StreamMode: 'ON_DEMAND' } },
+      { StreamModeDetails: { StreamMode: 'ON_DEMAND' } },
+    ],
+    [
+      'EnableEnhancedMonitoring',
+      { ShardLevelMetrics: ['OutgoingBytes'] },
+      { EnhancedMonitoring: [{ ShardLevelMetrics: ['OutgoingBytes'] }] },
+    ],
+  ]
+  test.each(changes)(
+    '%s is done after a crash, and after a stop',
+    async (operation, input, found) => {
+      const folder = await newFolder()
+      // Its time does not pass, so that the stream stays UPDATING.
+      const clock = createManualClock()
+      const lab = await startLab({ dataDir: folder, clock })
+      lab.ensureStream(StreamName, 2)
+      await put(lab, 'a', 'b', 'c')
+      const naming = /^Update(?:Max|StreamMode)/.test(operation) ? { StreamARN } : { StreamName }
+      expect(await rawCall(lab, operation, { ...naming, ...input })).toMatchObject({ status: 200 })
+      await put(lab, 'd', 'e', 'f')
+      expect(await look(lab)).toMatchObject({ StreamStatus: 'UPDATING', open: 2 })
+      const expected = { StreamStatus: 'ACTIVE', ...found }
+      expect(await afterCrash(folder, look, { clock })).toMatchObject(expected)
+      expect((await afterCrash(folder, textsIn)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+      await lab.close()
+      expect(await afterCrash(folder, look, { clock })).toMatchObject(expected)
+    },
+  )
+
+  test('a consumer that is being deregistered is gone, and its ARN is not given again', async () => {
+    const folder = await newFolder()
+    const clock = createManualClock()
+    const lab = await startLab({ dataDir: folder, clock })
+    lab.ensureStream(StreamName, 1)
+    const { output } = await register(lab)
+    const { ConsumerARN } = output['Consumer'] as Record<string, string>
+    await rawCall(lab, 'DeregisterStreamConsumer', { ConsumerARN })
+    const again = await afterCrash(folder, register, { clock })
+    expect(again).toMatchObject({ status: 200 })
+    expect(again.output).not.toMatchObject({ Consumer: { ConsumerARN } })
+  })
+})
+
+async function look(lab: LabServer): Promise<object> {
+  const { output } = await rawCall(lab, 'DescribeStreamSummary', { StreamName })
+  const summary = output['StreamDescriptionSummary'] as Record<string, unknown>
+  return { ...summary, open: summary['OpenShardCount'] }
+}
+
+const register = (lab: LabServer) =>
+  rawCall(lab, 'RegisterStreamConsumer', { StreamARN, ConsumerName: 'c' })
 
 /** What a process that is killed now leaves behind is a copy of the files, without the lock. */
 async function afterCrash<Found>(
