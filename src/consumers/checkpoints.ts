@@ -5,21 +5,31 @@ import type { ShardPosition, StartPosition } from './shard-reader.ts'
  * that a crash before the first record loses nothing.
  */
 export type Checkpoint =
-  /** No record is processed yet; `position` says where to begin. */
-  | { readonly kind: 'start'; readonly position: Exclude<StartPosition, { type: 'LATEST' }> }
-  /**
-   * Every record up to and including this one is processed. With a subsequence number, the records
-   * of the aggregate up to that one are processed, and the rest of the aggregate is not.
-   */
-  | {
-      readonly kind: 'after'
-      readonly sequenceNumber: string
-      readonly subSequenceNumber?: number | undefined
-      /** Text that the application stores with the checkpoint. */
-      readonly state?: string | undefined
-    }
+  | CheckpointStart
+  | CheckpointAfter
   /** The shard is closed and processed to its end. */
   | { readonly kind: 'ended' }
+
+/** The first record is not processed yet. */
+interface CheckpointStart {
+  readonly kind: 'start'
+  /** Where to begin. */
+  readonly position: Exclude<StartPosition, { type: 'LATEST' }>
+  /** As in `CheckpointAfter`: of later records that are processed already. */
+  readonly state?: string | undefined
+}
+
+/**
+ * Every record up to and including this one is processed. With a subsequence number, the records of
+ * the aggregate up to that one are processed, and the rest of the aggregate is not.
+ */
+export interface CheckpointAfter {
+  readonly kind: 'after'
+  readonly sequenceNumber: string
+  readonly subSequenceNumber?: number | undefined
+  /** Text that the application stores with the checkpoint. */
+  readonly state?: string | undefined
+}
 
 /** Identifies a set of checkpoints: a stream that was deleted and made again is another stream. */
 export interface CheckpointScope {
@@ -76,8 +86,11 @@ export function positionAfter(checkpoint: Exclude<Checkpoint, { kind: 'ended' }>
 
 /** Saves the newest checkpoint of a shard while the next records are processed. */
 interface CheckpointSaver {
-  /** Notes a checkpoint to save; it replaces one that was noted before and is not saved yet. */
-  note(checkpoint: Checkpoint): void
+  /**
+   * Notes a checkpoint to save; it replaces one that was noted before and is not saved yet. A
+   * function is called when it is about to be saved, so that only what is saved has to be made.
+   */
+  note(checkpoint: Checkpoint | (() => Checkpoint)): void
   /** Resolves when the last noted checkpoint is durable; rejects when one could not be saved. */
   flush(): Promise<void>
 }
@@ -87,7 +100,7 @@ export function createCheckpointSaver(
   save: (checkpoint: Checkpoint) => Promise<void>,
   onError: (thrown: unknown) => void,
 ): CheckpointSaver {
-  let noted: Checkpoint | undefined
+  let noted: Checkpoint | (() => Checkpoint) | undefined
   let saving: Promise<void> | undefined
   let failure: { readonly thrown: unknown } | undefined
 
@@ -96,7 +109,7 @@ export function createCheckpointSaver(
       while (noted) {
         const checkpoint = noted
         noted = undefined
-        await save(checkpoint)
+        await save(typeof checkpoint === 'function' ? checkpoint() : checkpoint)
       }
     } finally {
       // In the same turn as the last look at `noted`: a checkpoint that comes later begins anew.
@@ -106,8 +119,9 @@ export function createCheckpointSaver(
   return {
     note(checkpoint) {
       noted = checkpoint
+      if (saving) return
       // `saveAll` must not end before its promise is assigned.
-      saving ??= Promise.resolve().then(saveAll)
+      saving = Promise.resolve().then(saveAll)
       saving.catch((thrown: unknown) => {
         failure ??= { thrown }
         onError(thrown)

@@ -1,7 +1,12 @@
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
 import { positionAfter } from './checkpoints.ts'
-import type { Checkpoint, CheckpointScope, CheckpointStore } from './checkpoints.ts'
+import type {
+  Checkpoint,
+  CheckpointAfter,
+  CheckpointScope,
+  CheckpointStore,
+} from './checkpoints.ts'
 import { createRetryBackoff, isRetryable, nameOf, unlessThrottled } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { expiredCheckpoints, firstCheckpoints, readyShards } from './shard-graph.ts'
@@ -12,7 +17,9 @@ export interface ShardTask {
   readonly shard: ShardDescription
   readonly from: ShardPosition
   /** The checkpoint of the last run; undefined when no record was processed before. */
-  readonly checkpoint?: undefined | Extract<Checkpoint, { kind: 'after' }>
+  readonly checkpoint?: CheckpointAfter | undefined
+  /** The text that was stored with the checkpoint. */
+  readonly state?: string | undefined
   /** When it aborts, the task finishes what it has begun and begins nothing new. */
   readonly signal: AbortSignal
   /** Resolves when the checkpoint is durable. */
@@ -201,6 +208,7 @@ async function runShard(
       shard,
       from,
       checkpoint: checkpoint?.kind === 'after' ? checkpoint : undefined,
+      state: checkpoint?.state,
       signal,
       save: (next) => progress.save(shardId, next),
     })

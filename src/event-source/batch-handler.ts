@@ -13,6 +13,7 @@ import { writeEvent } from './lambda-event.ts'
 import type { WindowOfEvent } from './lambda-event.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
 import type { MappingSettings } from './mapping-settings.ts'
+import type { RecordRange } from './record-range.ts'
 
 /** Invokes the function with batches until each of their records is finished. */
 export interface BatchHandler {
@@ -22,13 +23,23 @@ export interface BatchHandler {
    * rejects.
    *
    * @param records empty for the final invocation of a window
-   * @returns the state for the next invocation, where there is a window
+   * @returns whether everything is finished or given up
    */
   handle(
     records: readonly PendingRecord[],
-    window: WindowOfEvent | undefined,
+    window: BatchWindow | undefined,
     signal: AbortSignal,
-  ): Promise<{ readonly state?: unknown }>
+  ): Promise<boolean>
+}
+
+/** The window of a batch, as the handler needs it. */
+export interface BatchWindow {
+  /** The window as the next invocation gets it. */
+  forEvent(): WindowOfEvent
+  /** Called in the turn in which these records are finished, with the state that holds them. */
+  takeOver(state: unknown, finished: readonly PendingRecord[]): void
+  /** The records in the state. */
+  records(): RecordRange | undefined
 }
 
 const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 30_000 }
@@ -44,7 +55,11 @@ interface Work {
   rest: readonly PendingRecord[]
   parts: readonly Part[]
   last: LastInvocation
-  window: WindowOfEvent | undefined
+  readonly window: BatchWindow | undefined
+  /** Whether a stop came before records were given up, so that they are left to the next run. */
+  isLeft: boolean
+  /** By the monotonic clock: the age of a final invocation counts from here. */
+  readonly sinceMs: number
   readonly backoff: RetryBackoff
 }
 
@@ -59,6 +74,8 @@ export function createBatchHandler(context: InvocationContext): BatchHandler {
         parts: [{ count: batch.length, failedCalls: 0, invokeCount: 0 }],
         last: { requestId: '' },
         window,
+        isLeft: false,
+        sinceMs: context.clock.monotonicMs(),
         backoff: createRetryBackoff(context, {
           ...retryDelaysMs,
           text: 'an invocation of an event source mapping failed',
@@ -69,7 +86,7 @@ export function createBatchHandler(context: InvocationContext): BatchHandler {
         const isOld = await giveUpOld(context, giveUp, work, part, signal)
         if (!isOld) await invokePart(context, giveUp, work, part, signal)
       }
-      return work.window ? { state: work.window.state } : {}
+      return work.parts.length === 0 && !work.isLeft
     },
   }
 }
@@ -83,12 +100,25 @@ async function giveUpOld(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { MaximumRecordAgeInSeconds: ageSecondsMax } = settings
-  const old = countTooOld(work.rest.slice(0, part.count), ageSecondsMax, clock.monotonicMs())
+  const nowMs = clock.monotonicMs()
+  if (part.count === 0) {
+    // A final invocation is as old as the time for which it is tried: it is tried at least once.
+    if (countTooOld([work], ageSecondsMax, nowMs) === 0) return false
+    const payload = writeEvent([], origin, work.window?.forEvent())
+    const ofWindow = work.window?.records()
+    const { last } = work
+    const after = { ...part, last, payload, ofWindow }
+    work.isLeft = !(await giveUp([], 'RecordAgeExceeded', after, signal))
+    work.parts = []
+    return true
+  }
+  const old = countTooOld(work.rest.slice(0, part.count), ageSecondsMax, nowMs)
   if (old === 0) return false
   const records = work.rest.slice(0, old)
   const { last } = work
   const payload = writeEvent(records, origin)
-  await giveUp(records, 'RecordAgeExceeded', { ...part, last, payload }, signal)
+  const isGivenUp = await giveUp(records, 'RecordAgeExceeded', { ...part, last, payload }, signal)
+  work.isLeft ||= !isGivenUp
   work.rest = work.rest.slice(old)
   const left = part.count - old
   work.parts = [...(left > 0 ? [{ ...part, count: left }] : []), ...work.parts.slice(1)]
@@ -104,7 +134,7 @@ async function invokePart(
 ): Promise<void> {
   const { settings, origin } = context
   const records = work.rest.slice(0, part.count)
-  const payload = writeEvent(records, origin, work.window)
+  const payload = writeEvent(records, origin, work.window?.forEvent())
   const outcome = await invoke(context, payload)
   // Whether the function ran to its end is unknown, so the records are handed over again later.
   if (context.abandon.aborted && outcome.kind !== 'returned') return
@@ -112,7 +142,6 @@ async function invokePart(
   context.onResult(result.kind === 'succeeded' ? 'ok' : 'failed')
   const { requestId, kind } = outcome
   work.last = { requestId, ...(kind !== 'notInvoked' && { functionError: 'Unhandled' }) }
-  if (state !== undefined && work.window) work.window = { ...work.window, state }
 
   const decision = decideBatch(part, result, {
     bisects: settings.BisectBatchOnFunctionError,
@@ -120,14 +149,23 @@ async function invokePart(
   })
   const { finishedCount, givenUpCount } = decision
   const invokeCount = part.invokeCount + (kind === 'notInvoked' ? 0 : 1)
-  for (const record of records.slice(0, finishedCount)) record.finish()
+  const finished = records.slice(0, finishedCount)
+  if (state !== undefined) work.window?.takeOver(state, finished)
+  for (const record of finished) record.finish()
   const doneCount = finishedCount + givenUpCount
-  await giveUp(
+  const isFinalLost = part.count === 0 && result.kind !== 'succeeded' && decision.next.length === 0
+  const isGivenUp = await giveUp(
     records.slice(finishedCount, doneCount),
     'RetryAttemptsExhausted',
-    { invokeCount, last: work.last, payload },
+    {
+      invokeCount,
+      last: work.last,
+      payload,
+      ofWindow: isFinalLost ? work.window?.records() : undefined,
+    },
     signal,
   )
+  work.isLeft ||= !isGivenUp
   work.rest = work.rest.slice(doneCount)
   work.parts = [...decision.next.map((next) => ({ ...next, invokeCount })), ...work.parts.slice(1)]
   if (decision.isDelayed) await work.backoff.afterFailure(reason ?? 'some records failed', signal)

@@ -10,7 +10,7 @@
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { flushFolder } from '../storage/durable-file.ts'
-import type { KinesisRecord } from '../consumers/shard-reader.ts'
+import type { RecordRange } from './record-range.ts'
 
 export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
 
@@ -24,8 +24,7 @@ interface GivenUpBatch {
   readonly functionError?: string | undefined
   readonly shardId: string
   readonly streamArn: string
-  /** In order, at least one record. */
-  readonly records: readonly KinesisRecord[]
+  readonly records: RecordRange
   /** The event, for buckets, which receive it too. */
   readonly payload?: string | undefined
 }
@@ -61,8 +60,7 @@ export function createFailureFiles(folder: string): FailureFiles {
 
 /** The document that Lambda sends. */
 export function failureDocument(batch: GivenUpBatch, nowMs: number): object {
-  const first = batch.records.at(0)
-  const last = batch.records.at(-1)
+  const { first, last, count } = batch.records
   return {
     requestContext: {
       requestId: batch.requestId,
@@ -81,11 +79,11 @@ export function failureDocument(batch: GivenUpBatch, nowMs: number): object {
     timestamp: isoOf(nowMs),
     KinesisBatchInfo: {
       shardId: batch.shardId,
-      startSequenceNumber: first?.sequenceNumber,
-      endSequenceNumber: last?.sequenceNumber,
-      approximateArrivalOfFirstRecord: isoOf(first?.approximateArrivalMs ?? 0),
-      approximateArrivalOfLastRecord: isoOf(last?.approximateArrivalMs ?? 0),
-      batchSize: batch.records.length,
+      startSequenceNumber: first.sequenceNumber,
+      endSequenceNumber: last.sequenceNumber,
+      approximateArrivalOfFirstRecord: isoOf(first.approximateArrivalMs),
+      approximateArrivalOfLastRecord: isoOf(last.approximateArrivalMs),
+      batchSize: count,
       streamArn: batch.streamArn,
     },
     payload: batch.payload,

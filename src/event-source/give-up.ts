@@ -3,6 +3,8 @@ import { createLimitedLog } from '../telemetry/limited-log.ts'
 import { failureDocument } from './failure-files.ts'
 import type { GiveUpCondition } from './failure-files.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
+import { extendRange } from './record-range.ts'
+import type { RecordRange } from './record-range.ts'
 
 /** The last invocation with these records. */
 export interface LastInvocation {
@@ -16,18 +18,25 @@ interface GivenUpAfter {
   readonly last: LastInvocation
   /** The event that was, or would have been, sent. */
   readonly payload: string
+  /**
+   * For a final invocation, which has no records of its own: the records in the state of its
+   * window. They are finished, but what the function made of them is given up.
+   */
+  readonly ofWindow?: RecordRange | undefined
 }
 
 /**
  * Gives records up: writes them to the file of failures if the mapping names a destination, and
  * then finishes them. When `signal` aborts first, they stay unfinished and are handed over again.
+ *
+ * @returns whether they are given up
  */
 export type GiveUp = (
   records: readonly PendingRecord[],
   condition: GiveUpCondition,
   after: GivenUpAfter,
   signal: AbortSignal,
-) => Promise<void>
+) => Promise<boolean>
 
 const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 30_000 }
 
@@ -56,11 +65,12 @@ export function createGiveUp(
     return false
   }
 
-  return async (records, condition, { invokeCount, last, payload }, signal) => {
-    if (records.length === 0) return
+  return async (records, condition, { invokeCount, last, payload, ofWindow }, signal) => {
+    const range = extendRange(ofWindow, records)
+    if (!range) return true
     log.error(
       condition,
-      { ...fields, condition, records: records.length, destination },
+      { ...fields, condition, records: range.count, destination },
       'an event source mapping gave records up',
     )
     if (destination !== undefined) {
@@ -72,14 +82,15 @@ export function createGiveUp(
           invokeCount,
           shardId: origin.shardId,
           streamArn: context.streamArn,
-          records,
+          records: range,
           // Buckets receive the records too; queues and topics only receive their positions.
           ...(destination.includes(':s3:::') && { payload }),
         },
         clock.wallMs(),
       )
-      if (!(await write(document, signal))) return
+      if (!(await write(document, signal))) return false
     }
     for (const record of records) record.finish()
+    return true
   }
 }

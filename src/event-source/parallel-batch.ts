@@ -3,7 +3,7 @@ import type { BatchHandler } from './batch-handler.ts'
 import type { PendingRecord } from './invocation-context.ts'
 import { payloadBytesMax } from './lambda-event.ts'
 import { createTumblingWindow } from './tumbling-window.ts'
-import type { TumblingWindow } from './tumbling-window.ts'
+import type { OpenWindow, TumblingWindow } from './tumbling-window.ts'
 
 /**
  * One of the concurrent batches of a shard (Lambda: "concurrent batches per shard"): it invokes the
@@ -21,8 +21,8 @@ export interface ParallelBatch {
   end(): void
   /** Resolves when all records are done, or the signal has aborted and the invocation has ended. */
   readonly done: Promise<void>
-  /** The state of the open window, which is stored with the checkpoint. */
-  windowState(): string | undefined
+  /** The open window, which is stored with the checkpoint. */
+  openWindow(): OpenWindow | undefined
 }
 
 export interface ParallelBatchRecord extends PendingRecord {
@@ -35,11 +35,11 @@ interface ParallelBatchOptions {
   readonly batchingWindowMs: number
   /** 0 turns windows off. */
   readonly tumblingWindowMs: number
-  /** The stored state of the last run. */
-  readonly windowState?: string | undefined
+  /** The window that was open at the end of the last run. */
+  readonly openWindow?: OpenWindow | undefined
   readonly signal: AbortSignal
-  /** Called when a batch, and its window, are finished. */
-  readonly onBatchDone?: (() => void) | undefined
+  /** Called when `openWindow` has changed, in the same turn. */
+  readonly onWindowChange?: (() => void) | undefined
 }
 
 /** The bytes of an event around its records. */
@@ -63,7 +63,11 @@ export function createParallelBatch(
   let readUpToMs = 0
   const window: TumblingWindow | undefined =
     tumblingWindowMs > 0
-      ? createTumblingWindow({ handler, signal }, tumblingWindowMs, options.windowState)
+      ? createTumblingWindow(
+          { handler, signal, onChange: options.onWindowChange },
+          tumblingWindowMs,
+          options.openWindow,
+        )
       : undefined
 
   const isCrowded = () => waiting.length > waitingMax || waitingBytes > bytesWaitingMax
@@ -80,10 +84,9 @@ export function createParallelBatch(
         changes.wake()
         continue
       }
-      const windowEndMs = window?.openEndMs() ?? Number.POSITIVE_INFINITY
+      const windowEndMs = window?.open()?.endMs ?? Number.POSITIVE_INFINITY
       if (count === 0 && readUpToMs > windowEndMs) {
         await window?.close()
-        options.onBatchDone?.()
         continue
       }
       if (count === 0 && isEnding) return window?.close()
@@ -94,7 +97,6 @@ export function createParallelBatch(
   async function handle(batch: readonly ParallelBatchRecord[]): Promise<void> {
     if (window) await window.handle(batch)
     else await handler.handle(batch, undefined, signal)
-    options.onBatchDone?.()
   }
 
   return {
@@ -117,7 +119,7 @@ export function createParallelBatch(
       changes.wake()
     },
     done: run(),
-    windowState: () => window?.stateText(),
+    openWindow: () => window?.open(),
   }
 }
 
@@ -131,12 +133,12 @@ function nextBatch(
   window: TumblingWindow | undefined,
 ): { readonly count: number; readonly isFull: boolean } {
   let sizeBytes = envelopeBytes + (window?.stateBytes() ?? 0)
-  const endMs = waiting[0] && window?.endOf(waiting[0].approximateArrivalMs)
+  const startMs = waiting[0] && window?.startOf(waiting[0].approximateArrivalMs)
   for (const [count, record] of waiting.entries()) {
     sizeBytes += record.eventBytes
     const isOver = count > 0 && sizeBytes > payloadBytesMax
-    const isNextWindow = endMs !== undefined && record.approximateArrivalMs >= endMs
-    if (count === recordsMax || isOver || isNextWindow) return { count, isFull: true }
+    const isOtherWindow = window?.startOf(record.approximateArrivalMs) !== startMs
+    if (count === recordsMax || isOver || isOtherWindow) return { count, isFull: true }
   }
   return { count: waiting.length, isFull: waiting.length >= recordsMax }
 }

@@ -4,17 +4,25 @@ import { createCheckpointSaver } from '../consumers/checkpoints.ts'
 import type { Checkpoint } from '../consumers/checkpoints.ts'
 import type { ShardOutcome, ShardTask } from '../consumers/follow-stream.ts'
 import { oneReadAhead } from '../consumers/shard-reader.ts'
-import type { KinesisRecord, ShardReader } from '../consumers/shard-reader.ts'
+import type {
+  KinesisRecord,
+  ShardPosition,
+  ShardReader,
+  StartPosition,
+} from '../consumers/shard-reader.ts'
 import { createArrivals } from './arrivals.ts'
 import type { FilterPattern } from './filter-pattern.ts'
 import { createBatchHandler } from './batch-handler.ts'
+import type { BatchHandler } from './batch-handler.ts'
 import type { InvocationContext } from './invocation-context.ts'
 import { createParallelBatch } from './parallel-batch.ts'
 import type { ParallelBatch, ParallelBatchRecord } from './parallel-batch.ts'
 import { eventBytesOf } from './lambda-event.ts'
 import type { EventSourceMembers } from './lambda-event.ts'
 import { createShardProgress } from './shard-progress.ts'
-import type { ShardProgress } from './shard-progress.ts'
+import { createStoredRecords, storedWindowsIn, textOfWindows } from './stored-windows.ts'
+import type { StoredWindows } from './stored-windows.ts'
+import { closeWindow } from './tumbling-window.ts'
 
 /** What the processing of all shards of a mapping shares. */
 export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'> {
@@ -27,53 +35,44 @@ export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'>
 
 /**
  * Processes one shard as Lambda does: read, filter, divide into concurrent batches, invoke. The
- * checkpoint is the last record up to which every record is finished.
+ * checkpoint is the last record up to which every record is finished, with the windows beside it.
  */
 export async function processShard(
   context: ShardProcessorContext,
   task: ShardTask,
 ): Promise<ShardOutcome> {
-  const { settings, filters } = context
+  const { filters } = context
   const unsaved = new AbortController()
   const signal = AbortSignal.any([task.signal, unsaved.signal])
-  const saver = createCheckpointSaver(
-    (checkpoint) => task.save(checkpoint),
-    () => unsaved.abort(),
-  )
-  const hasWindow = settings.TumblingWindowInSeconds > 0
-  const note = () => {
-    const checkpoint = checkpointOf(progress, hasWindow ? batches : [])
-    if (checkpoint) saver.note(checkpoint)
-  }
-  // With windows the state is stored with the checkpoint: both change when a batch is finished.
-  const progress = createShardProgress(() => {
-    if (!hasWindow) note()
-  })
   const origin = context.originOf(task.shard.shardId)
-  const batches = openParallelBatches(context, {
-    task,
-    origin,
-    signal,
-    onBatchDone: hasWindow ? note : undefined,
-  })
+  const handler = createBatchHandler({ ...context, origin })
+  const state = openShardState(context, { task, handler, signal, onUnsaved: () => unsaved.abort() })
+  const { batches, progress } = state
   const open = (readSignal: AbortSignal) =>
     context.reader.read(task.shard.shardId, task.from, readSignal)
 
   const arrivalsOf = createArrivals()
   let end: ShardOutcome
   try {
+    await state.closeLeftOver()
     for await (const read of oneReadAhead(open, signal)) {
       const ofBatches = batches.map((): ParallelBatchRecord[] => [])
       const sinceOf = arrivalsOf(read)
       for (const record of read.records) {
         const tracked = progress.begin(record.sequenceNumber)
-        if (filters.length > 0 && !filters.some((accepts) => accepts(record))) tracked.finish()
-        else {
-          const eventBytes = eventBytesOf(record, origin)
-          const sinceMs = sinceOf(record.approximateArrivalMs)
-          const pending = { ...record, eventBytes, sinceMs, finish: () => tracked.finish() }
-          ofBatches[parallelBatchOf(record, batches.length)]?.push(pending)
+        const isWanted = filters.length === 0 || filters.some((accepts) => accepts(record))
+        if (!isWanted || state.isStored(record)) {
+          tracked.finish()
+          continue
         }
+        const index = parallelBatchOf(record.partitionKey, batches.length)
+        const eventBytes = eventBytesOf(record, origin)
+        const sinceMs = sinceOf(record.approximateArrivalMs)
+        const finish = () => {
+          state.finished(index, record.sequenceNumber)
+          tracked.finish()
+        }
+        ofBatches[index]?.push({ ...record, eventBytes, sinceMs, finish })
       }
       batches.forEach((batch, index) => {
         batch.push(ofBatches[index] ?? [])
@@ -89,59 +88,110 @@ export async function processShard(
     throw thrown
   } finally {
     await Promise.all(batches.map((batch) => batch.done))
-    await saver.flush()
+    await state.flush()
   }
   return signal.aborted ? undefined : end
 }
 
-function openParallelBatches(
+/** How far a shard is processed: the checkpoint, the parallel batches and their windows. */
+function openShardState(
   context: ShardProcessorContext,
   shard: {
     readonly task: ShardTask
-    readonly origin: EventSourceMembers
+    readonly handler: BatchHandler
     readonly signal: AbortSignal
-    readonly onBatchDone: (() => void) | undefined
+    readonly onUnsaved: () => void
+  },
+) {
+  const { settings } = context
+  const { task, handler, signal } = shard
+  const lengthMs = settings.TumblingWindowInSeconds * 1_000
+  const hasWindow = lengthMs > 0
+  const batchCount = hasWindow ? settings.ParallelizationFactor : 0
+  const stored = storedWindowsIn(task.state, { batchCount, lengthMs })
+  const leftOver = [...stored.leftOver]
+  const positions = stored.batches.map(({ after }) => after)
+  const saver = createCheckpointSaver((next) => task.save(next), shard.onUnsaved)
+  const progress = createShardProgress(note, task.checkpoint?.sequenceNumber)
+  const batches = openParallelBatches(context, {
+    handler,
+    signal,
+    stored,
+    onWindowChange: note,
+  })
+
+  function note(): void {
+    saver.note(checkpoint)
+  }
+
+  /** Made when it is saved, so that states and positions are those of one moment. */
+  function checkpoint(): Checkpoint {
+    const sequenceNumber = progress.finishedUpTo()
+    const windows = {
+      batches: positions.map((after, index) => ({ after, window: batches[index]?.openWindow() })),
+      earlier: stored.earlier,
+      leftOver,
+    }
+    const state = textOfWindows(windows, sequenceNumber)
+    if (sequenceNumber !== undefined) return { kind: 'after', sequenceNumber, state }
+    return { kind: 'start', position: startOf(task.from), state }
+  }
+
+  return {
+    batches,
+    progress,
+    isStored: createStoredRecords(stored, parallelBatchOf),
+    finished(index: number, sequenceNumber: string) {
+      if (!hasWindow) return
+      positions[index] = sequenceNumber
+      note()
+    },
+    /** Makes the final invocations of windows that get no more records. */
+    async closeLeftOver(): Promise<void> {
+      for (let [window] = leftOver; window && !signal.aborted; [window] = leftOver) {
+        if (!(await closeWindow(handler, window, { isTerminatedEarly: true, signal }))) return
+        leftOver.shift()
+        note()
+      }
+    },
+    flush: () => saver.flush(),
+  }
+}
+
+function openParallelBatches(
+  { settings, clock }: ShardProcessorContext,
+  shard: {
+    readonly handler: BatchHandler
+    readonly signal: AbortSignal
+    readonly stored: StoredWindows
+    readonly onWindowChange: () => void
   },
 ): readonly ParallelBatch[] {
-  const { settings, clock } = context
-  const { task, origin, signal, onBatchDone } = shard
-  const handler = createBatchHandler({ ...context, origin })
-  const states = statesIn(task.checkpoint?.state)
-  return Array.from({ length: settings.ParallelizationFactor }, (_, index) => {
-    const windowState = states[index]
-    return createParallelBatch(
+  const { handler, signal, stored, onWindowChange } = shard
+  return Array.from({ length: settings.ParallelizationFactor }, (_, index) =>
+    createParallelBatch(
       { handler, clock },
       {
         batchRecordsMax: settings.BatchSize,
         batchingWindowMs: settings.MaximumBatchingWindowInSeconds * 1_000,
         tumblingWindowMs: settings.TumblingWindowInSeconds * 1_000,
         signal,
-        windowState: typeof windowState === 'string' ? windowState : undefined,
-        onBatchDone,
+        openWindow: stored.batches[index]?.window,
+        onWindowChange,
       },
-    )
-  })
+    ),
+  )
 }
 
-/** @returns undefined until a record is finished */
-function checkpointOf(
-  progress: ShardProgress,
-  batches: readonly ParallelBatch[],
-): Checkpoint | undefined {
-  const sequenceNumber = progress.finishedUpTo()
-  if (sequenceNumber === undefined) return undefined
-  const states = batches.map((batch) => batch.windowState() ?? null)
-  const isAny = states.some((state) => state !== null)
-  return { kind: 'after', sequenceNumber, state: isAny ? JSON.stringify(states) : undefined }
+/** Where a shard without a finished record begins again. */
+function startOf(from: ShardPosition): Exclude<StartPosition, { type: 'LATEST' }> {
+  if (from.type === 'LATEST') return { type: 'AT_TIMESTAMP', timestampMs: from.retryFromMs }
+  if (from.type === 'AT_TIMESTAMP') return from
+  return { type: 'TRIM_HORIZON' }
 }
 
-function statesIn(text: string | undefined): readonly unknown[] {
-  const states: unknown = text === undefined ? [] : JSON.parse(text)
-  return Array.isArray(states) ? states : []
-}
-
-/** The index of the batch for a record: the same one for all records of a partition key. */
-function parallelBatchOf({ partitionKey }: KinesisRecord, count: number): number {
-  if (count === 1) return 0
+/** The index of the batch for a partition key: the same one for all of its records. */
+function parallelBatchOf(partitionKey: KinesisRecord['partitionKey'], count: number): number {
+  if (count <= 1) return 0
   return createHash('md5').update(partitionKey).digest().readUInt32BE(0) % count
 }

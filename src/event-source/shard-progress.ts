@@ -4,10 +4,10 @@
  * Invariant: `finishedUpTo` is the last record up to which every record is finished. It never
  * passes an unfinished record.
  */
-export interface ShardProgress {
+interface ShardProgress {
   /** Adds the next record of the shard, to be finished later. */
   begin(sequenceNumber: string): TrackedRecord
-  /** The sequence number; undefined until the first record is finished. */
+  /** The sequence number; undefined while no record was ever finished. */
   finishedUpTo(): string | undefined
 }
 
@@ -15,10 +15,16 @@ interface TrackedRecord {
   finish(): void
 }
 
-/** @param onAdvance called when `finishedUpTo` has moved. The caller bounds unfinished records. */
-export function createShardProgress(onAdvance: (sequenceNumber: string) => void): ShardProgress {
+/**
+ * @param onAdvance called when `finishedUpTo` has moved. The caller bounds unfinished records.
+ * @param from where the last run ended
+ */
+export function createShardProgress(
+  onAdvance: (sequenceNumber: string) => void,
+  from?: string,
+): ShardProgress {
   const unfinished: { readonly sequenceNumber: string; isFinished: boolean }[] = []
-  let finished: string | undefined
+  let finished = from
   // The list is cut only now and then, because removing its first element copies all others.
   let first = 0
   const cutLengthMin = 1_024

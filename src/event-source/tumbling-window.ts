@@ -1,6 +1,7 @@
+import type { BatchHandler, BatchWindow } from './batch-handler.ts'
 import type { PendingRecord } from './invocation-context.ts'
-import type { BatchHandler } from './batch-handler.ts'
-import type { WindowOfEvent } from './lambda-event.ts'
+import { extendRange } from './record-range.ts'
+import type { RecordRange } from './record-range.ts'
 
 /**
  * The tumbling windows of one parallel batch (Lambda Developer Guide, "Implementing stateful
@@ -14,47 +15,64 @@ export interface TumblingWindow {
   handle(records: readonly PendingRecord[]): Promise<void>
   /** Makes the final invocation of the open window, if there is one. */
   close(): Promise<void>
-  /** When the window of a record ends, in epoch milliseconds. */
-  endOf(arrivalMs: number): number
-  /** When the open window ends, in epoch milliseconds; undefined when none is open. */
-  openEndMs(): number | undefined
+  /** When the window of a record begins, in epoch milliseconds. */
+  startOf(arrivalMs: number): number
+  /** What to store; undefined when no window is open. */
+  open(): OpenWindow | undefined
   stateBytes(): number
-  /** The state to store; undefined when no window is open. */
-  stateText(): string | undefined
 }
 
 const stateBytesMax = 1024 * 1024
 
-interface OpenWindow {
+/** A window that has not had its final invocation. Times are epoch milliseconds. */
+export interface OpenWindow {
   readonly startMs: number
+  readonly endMs: number
   readonly state: unknown
+  /** The records in the state. */
+  readonly records?: RecordRange | undefined
 }
 
-/** @param stateText the stored state of the last run */
+interface TumblingWindowDependencies {
+  readonly handler: BatchHandler
+  readonly signal: AbortSignal
+  /** Called when `open` has changed, in the same turn. */
+  readonly onChange?: (() => void) | undefined
+}
+
+/** @param stored the window that was open at the end of the last run */
 export function createTumblingWindow(
-  { handler, signal }: { readonly handler: BatchHandler; readonly signal: AbortSignal },
+  { handler, signal, onChange }: TumblingWindowDependencies,
   lengthMs: number,
-  stateText?: string,
+  stored?: OpenWindow,
 ): TumblingWindow {
-  let open = stateText === undefined ? undefined : (JSON.parse(stateText) as OpenWindow)
-  let stateBytes = 0
+  let open = stored
+  let stateBytes = stored ? bytesOf(stored.state) : 0
 
   const startOf = (arrivalMs: number) => Math.floor(arrivalMs / lengthMs) * lengthMs
 
-  function eventWindow(
-    { startMs, state }: OpenWindow,
-    flags: Pick<WindowOfEvent, 'isFinal' | 'isTerminatedEarly'>,
-  ): WindowOfEvent {
-    return { startMs, endMs: startMs + lengthMs, state, ...flags }
+  function change(window: OpenWindow | undefined): void {
+    open = window
+    stateBytes = window ? bytesOf(window.state) : 0
+    onChange?.()
   }
 
   async function finish(isTerminatedEarly: boolean): Promise<void> {
-    if (!open) return
-    await handler.handle([], eventWindow(open, { isFinal: true, isTerminatedEarly }), signal)
-    // After a stop the final invocation is left to the next run.
-    if (signal.aborted) return
-    open = undefined
-    stateBytes = 0
+    // A stop may leave the final invocation to the next run.
+    if (open && (await closeWindow(handler, open, { isTerminatedEarly, signal }))) change(undefined)
+  }
+
+  /** The window as the handler sees it; the state of each finished part is taken over at once. */
+  function batchWindow(first: OpenWindow): BatchWindow {
+    let current = first
+    return {
+      forEvent: () => ({ ...current, isFinal: false, isTerminatedEarly: false }),
+      takeOver(state, finished) {
+        current = { ...current, state, records: extendRange(current.records, finished) }
+        change(current)
+      },
+      records: () => current.records,
+    }
   }
 
   return {
@@ -64,17 +82,34 @@ export function createTumblingWindow(
       const startMs = startOf(first.approximateArrivalMs)
       if (open && open.startMs !== startMs) await finish(false)
       if (signal.aborted) return
-      open ??= { startMs, state: {} }
-      const flags = { isFinal: false, isTerminatedEarly: false }
-      const { state } = await handler.handle(records, eventWindow(open, flags), signal)
-      open = { startMs, state }
-      stateBytes = Buffer.byteLength(JSON.stringify(state ?? null))
+      const window = batchWindow(open ?? { startMs, endMs: startMs + lengthMs, state: {} })
+      await handler.handle(records, window, signal)
       if (stateBytes > stateBytesMax) await finish(true)
     },
     close: () => finish(false),
-    endOf: (arrivalMs) => startOf(arrivalMs) + lengthMs,
-    openEndMs: () => open && open.startMs + lengthMs,
+    startOf,
+    open: () => open,
     stateBytes: () => stateBytes,
-    stateText: () => open && JSON.stringify(open),
   }
 }
+
+/**
+ * Makes the final invocation of a window.
+ *
+ * @returns whether the window is closed; false when `signal` aborted first
+ */
+export function closeWindow(
+  handler: BatchHandler,
+  window: OpenWindow,
+  options: { readonly isTerminatedEarly: boolean; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { isTerminatedEarly, signal } = options
+  const finalWindow: BatchWindow = {
+    forEvent: () => ({ ...window, isFinal: true, isTerminatedEarly }),
+    takeOver: () => undefined,
+    records: () => window.records,
+  }
+  return handler.handle([], finalWindow, signal)
+}
+
+const bytesOf = (state: unknown) => Buffer.byteLength(JSON.stringify(state ?? null))

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BatchHandler } from '../../src/event-source/batch-handler.ts'
 import { createTumblingWindow } from '../../src/event-source/tumbling-window.ts'
+import type { OpenWindow } from '../../src/event-source/tumbling-window.ts'
 import type { WindowOfEvent } from '../../src/event-source/lambda-event.ts'
 import { putTexts } from '../consumers/consumer-parts.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
@@ -17,19 +18,20 @@ const record = (approximateArrivalMs: number) => ({
 })
 
 /** A window of a minute over a function that counts records; what it was invoked with. */
-function windowOfMinute(stateOf: (before: number, count: number) => unknown, stateText?: string) {
+function windowOfMinute(stateOf: (before: number, count: number) => unknown, stored?: OpenWindow) {
   const invocations: (Omit<WindowOfEvent, 'endMs'> & { readonly count: number })[] = []
   const handler: BatchHandler = {
     async handle(records, window) {
-      if (!window) return {}
-      const { startMs, state, isFinal, isTerminatedEarly } = window
+      if (!window) return true
+      const { startMs, state, isFinal, isTerminatedEarly } = window.forEvent()
       invocations.push({ startMs, state, isFinal, isTerminatedEarly, count: records.length })
       const before = typeof state === 'number' ? state : 0
-      return { state: stateOf(before, records.length) }
+      window.takeOver(stateOf(before, records.length), records)
+      return true
     },
   }
   const { signal } = new AbortController()
-  return { window: createTumblingWindow({ handler, signal }, minuteMs, stateText), invocations }
+  return { window: createTumblingWindow({ handler, signal }, minuteMs, stored), invocations }
 }
 
 const sum = (before: number, count: number) => before + count
@@ -53,14 +55,14 @@ describe('a tumbling window', () => {
     const { window, invocations } = windowOfMinute(() => 'x'.repeat(1024 * 1024))
     await window.handle([record(1)])
     expect(invocations[1]).toMatchObject({ count: 0, isFinal: true, isTerminatedEarly: true })
-    expect(window.openEndMs()).toBeUndefined()
+    expect(window.open()).toBeUndefined()
   })
 
   test('goes on in the next run with the state that was kept', async () => {
     const first = windowOfMinute(sum)
     await first.window.handle([record(1)])
-    const next = windowOfMinute(sum, first.window.stateText())
-    expect(next.window.openEndMs()).toBe(minuteMs)
+    const next = windowOfMinute(sum, first.window.open())
+    expect(next.window.open()).toMatchObject({ endMs: minuteMs })
     await next.window.handle([record(2)])
     expect(next.invocations).toEqual([{ startMs: 0, state: 1, count: 1, ...flags }])
   })
