@@ -232,12 +232,12 @@ describe('a change that was answered while the stream is UPDATING', () => {
       const naming = /^Update(?:Max|StreamMode)/.test(operation) ? { StreamARN } : { StreamName }
       expect(await rawCall(lab, operation, { ...naming, ...input })).toMatchObject({ status: 200 })
       await put(lab, 'd', 'e', 'f')
-      expect(await look(lab)).toMatchObject({ StreamStatus: 'UPDATING', open: 2 })
+      expect(await summaryOf(lab)).toMatchObject({ StreamStatus: 'UPDATING', open: 2 })
       const expected = { StreamStatus: 'ACTIVE', ...found }
-      expect(await afterCrash(folder, look, { clock })).toMatchObject(expected)
+      expect(await afterCrash(folder, summaryOf, { clock })).toMatchObject(expected)
       expect((await afterCrash(folder, textsIn)).toSorted()).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
       await lab.close()
-      expect(await afterCrash(folder, look, { clock })).toMatchObject(expected)
+      expect(await afterCrash(folder, summaryOf, { clock })).toMatchObject(expected)
     },
   )
 
@@ -255,7 +255,7 @@ describe('a change that was answered while the stream is UPDATING', () => {
   })
 })
 
-async function look(lab: LabServer): Promise<object> {
+async function summaryOf(lab: LabServer): Promise<object> {
   const { output } = await rawCall(lab, 'DescribeStreamSummary', { StreamName })
   const summary = output['StreamDescriptionSummary'] as Record<string, unknown>
   return { ...summary, open: summary['OpenShardCount'] }
