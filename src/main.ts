@@ -1,3 +1,4 @@
+import { systemClock } from './base/clock.ts'
 import { describeFailure } from './cli/terminal/host.ts'
 import type { Host, Output } from './cli/terminal/host.ts'
 import { createProgram } from './cli/program.ts'
@@ -31,6 +32,19 @@ const host: Host = {
   setExitCode(code) {
     process.exitCode = code
   },
+  endWithin(graceMs) {
+    // The timer does not keep a process that has nothing left to do.
+    systemClock.after(graceMs, endAtOnce)
+  },
+}
+
+/**
+ * By a signal, whose default handler is in place again: `process.exit` waits for calls of the file
+ * system, which may never return. The first process of a container does not obey the signal.
+ */
+function endAtOnce(): void {
+  process.kill(process.pid, 'SIGTERM')
+  systemClock.after(1_000, () => process.exit())
 }
 
 /** Resolves with what asks for the end: a signal, or EPIPE when nobody reads the output. */

@@ -12,7 +12,7 @@ import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabStage } from './lab-stage.ts'
 import { openMqttStage } from './mqtt-stage.ts'
-import type { MqttPorts } from './mqtt-stage.ts'
+import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
@@ -44,14 +44,17 @@ export interface AppPorts extends MqttPorts {
 }
 
 /**
- * Starts the engine; in mode `lab` with its own Kinesis and STS.
+ * Starts the engine; in mode `lab` with its own Kinesis and STS. The signal ends the start in
+ * whichever stage it is, also in one that does not come to its end.
  *
  * @throws SluiceError DataFolderLocked, DataFolderOfAnother, DataFolderUnusable,
  *   DataFolderVersionUnsupported, PortUnavailable, RuleFileInvalid, IdentityFileInvalid; an
  *   AbortError when the signal ended the start; stages that had started are stopped again
  */
-export async function startApp(dependencies: AppDependencies): Promise<App> {
-  const stages = createStages()
+export async function startApp(
+  dependencies: AppDependencies,
+  stages: Stages = createStages(dependencies),
+): Promise<App> {
   try {
     return await startStages(dependencies, stages)
   } catch (thrown) {
@@ -79,7 +82,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { owner } = account
   const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
   const compile = ruleCompiler(config, account)
-  const rules = stages.add(await openRules(config, { lab, compile, ...watch }), (it) => it.close())
+  const rules = await openRules(config, { lab, compile, ...watch }, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
@@ -106,25 +109,24 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, { accessKeys, account, faults }),
-        health: () => healthOf(status, { account, faults }),
+        health: () => healthOf(status, { account, faults, rules }),
       },
       { ...config.http, insecure: config.insecure },
     ),
     (it) => it.close(),
   )
   const { ingest } = engine
-  const mqtt = stages.add(
-    await openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
+  const mqtt = await stages.open(
+    'mqtt',
+    () => openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
     // Clients that wait for an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
-  // From here on health is served, and nothing else yet.
-  const httpPort = await http.listen()
-  await account.settled(() => dependsOnAccount({ mqtt, accessKeys, rules }), httpPort)
-  producer.start()
-  const ports = { ...(await mqtt.listen()), http: httpPort, kinesis: lab?.port }
-  await announce(config, ports, stages)
+  const listening = { http, mqtt, account, producer, lab }
+  const ports = await listen(dependencies, stages, listening, () =>
+    dependsOnAccount({ mqtt, accessKeys, rules }),
+  )
   status = 'ok'
   return {
     ports,
@@ -136,6 +138,34 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       await stages.stop()
     },
   }
+}
+
+/** Opens the ports: the one of HTTP first, so that health is served while the others wait. */
+async function listen(
+  { config }: AppDependencies,
+  stages: Stages,
+  {
+    http,
+    mqtt,
+    account,
+    producer,
+    lab,
+  }: {
+    readonly http: Pick<ReturnType<typeof createHttpServer>, 'listen'>
+    readonly mqtt: MqttStage
+    readonly account: AccountStage
+    readonly producer: { start(): void }
+    readonly lab: LabStage | undefined
+  },
+  isAccountNeeded: () => boolean,
+): Promise<AppPorts> {
+  const httpPort = await stages.open('http port', () => http.listen())
+  await stages.open('account', () => account.settled(isAccountNeeded, httpPort))
+  producer.start()
+  const mqttPorts = await stages.open('mqtt ports', () => mqtt.listen())
+  const ports = { ...mqttPorts, http: httpPort, kinesis: lab?.port }
+  await announce(config, ports, stages)
+  return ports
 }
 
 function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEnvironment {
@@ -157,8 +187,10 @@ async function openAccountOf(
   const { region } = dependencies.config
   const { signal = new AbortController().signal } = dependencies
   const ask = () => aws.accountId(region)
-  return stages.add(await openAccountStage({ ...dependencies, ask, signal }, directory), (it) =>
-    it.close(),
+  return stages.open(
+    'account file',
+    () => openAccountStage({ ...dependencies, ask, signal }, directory),
+    (it) => it.close(),
   )
 }
 
@@ -179,8 +211,10 @@ async function startEventSources(
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
   const source = { lab, accountIdNow: () => account.shownId() }
-  return stages.add(await openEventSourceStage(dependencies, source), (it) =>
-    it.stop({ drainMs: drain.leftMs() / 2 }),
+  return stages.open(
+    'event sources',
+    () => openEventSourceStage(dependencies, source),
+    (it) => it.stop({ drainMs: drain.leftMs() / 2 }),
   )
 }
 
@@ -193,7 +227,7 @@ function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | u
 /** Writes the ports into the data folder, where commands on this machine find them. */
 async function announce(config: Config, ports: AppPorts, stages: Stages): Promise<void> {
   const { mqtt, http, lab, region, auth } = config
-  await writeRunningEngine(config.dataDir, config.mode, {
+  const running = {
     processId: process.pid,
     region,
     mqtt: { host: mqtt.host, port: ports.mqtt },
@@ -201,6 +235,10 @@ async function announce(config: Config, ports: AppPorts, stages: Stages): Promis
     http: { host: http.host, port: ports.http, tls: http.tls },
     kinesis: ports.kinesis === undefined ? undefined : { host: lab.host, port: ports.kinesis },
     credentialsFile: auth.kind === 'sigv4' ? auth.credentialsFile : undefined,
-  })
-  stages.add(config, ({ dataDir, mode }) => removeRunningEngine(dataDir, mode))
+  }
+  await stages.open(
+    'announcement',
+    () => writeRunningEngine(config.dataDir, config.mode, running),
+    () => removeRunningEngine(config.dataDir, config.mode),
+  )
 }

@@ -27,13 +27,19 @@ export async function startDeliveryStage(
   const { directory } = await openFolder({ config, logger }, stages)
   const lab =
     config.mode === 'lab'
-      ? stages.add(await startLab({ config, logger }), (it) => it.close())
+      ? await stages.open(
+          'lab',
+          () => startLab({ config, logger }),
+          (it) => it.close(),
+        )
       : undefined
-  const outbox = stages.add(
-    await openOutbox(
-      { directory, metrics, logger, clock },
-      { bytesMax: config.outboxBytesMax, hasRule },
-    ),
+  const outbox = await stages.open(
+    'outbox',
+    () =>
+      openOutbox(
+        { directory, metrics, logger, clock },
+        { bytesMax: config.outboxBytesMax, hasRule },
+      ),
     (it) => it.close(),
   )
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
@@ -60,7 +66,11 @@ async function openFolder(
   stages: Stages,
 ): Promise<DataFolder> {
   const owner = config.mode === 'lab' ? 'lab' : 'engine'
-  const folder = stages.add(await openDataFolder(config.dataDir, owner), (it) => it.close())
+  const folder = await stages.open(
+    'data folder',
+    () => openDataFolder(config.dataDir, owner),
+    (it) => it.close(),
+  )
   if (folder.wasUnmarked) {
     const { directory } = folder
     logger.warn(

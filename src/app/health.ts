@@ -1,6 +1,7 @@
 import type { AccountStage } from './account-stage.ts'
 import type { Health } from '../http/sluice/status-routes.ts'
 import { createFileFaults } from '../storage/file-faults.ts'
+import type { RuleStore } from '../rules/rule-store.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
@@ -13,12 +14,13 @@ import type { Metrics } from '../telemetry/telemetry.ts'
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults }: HealthDependencies,
+  { account, faults, rules }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
     ...(account.isKnown() ? [] : ['accountUnknown' as const]),
     ...unreadable.map((kind) => `${kind}Unreadable` as const),
+    ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
   ]
   return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
 }
@@ -26,6 +28,7 @@ export function healthOf(
 interface HealthDependencies {
   readonly account: Pick<AccountStage, 'isKnown'>
   readonly faults: Pick<FileFaults, 'kinds'>
+  readonly rules: Pick<RuleStore, 'invalidCount'>
 }
 
 /** Notes files that cannot be read, also in a metric. */

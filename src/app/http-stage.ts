@@ -21,8 +21,10 @@ export async function openKeys(
   stages: Stages,
 ): Promise<AccessKeys> {
   const { kind, credentialsFile: file } = config.auth
-  const keys = stages.add(await openAccessKeys({ logger, clock, faults }, { file }), (it) =>
-    it.close(),
+  const keys = await stages.open(
+    'access keys',
+    () => openAccessKeys({ logger, clock, faults }, { file }),
+    (it) => it.close(),
   )
   if (kind === 'sigv4' && keys.count === 0) {
     logger.warn({ file }, `the HTTP API is closed: ${closedMessage}`)

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { compileActions } from '../actions/compile-actions.ts'
 import type { Config } from '../config/config.ts'
 import type { AccountStage } from './account-stage.ts'
@@ -8,23 +9,38 @@ import type { CompileRule } from '../rules/compile-rule.ts'
 import { openRuleStore } from '../rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
 import { compileStatement } from '../sql/sql.ts'
+import type { Stages } from './stages.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /**
- * Opens the rules. In the lab a new folder begins with a sample, and streams of rules are created.
+ * Opens the rules. In the lab a new folder begins with a sample, streams of rules are created, and
+ * a rule that cannot be used is left out. `sluice start` does not begin with such a rule.
  */
-export async function openRules(
-  { rulesDir: directory, rulesMax }: Config,
+export function openRules(
+  config: Config,
+  dependencies: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+  stages: Stages,
+): Promise<RuleStore> {
+  return stages.open(
+    'rules',
+    () => openStore(config, dependencies),
+    (it) => it.close(),
+  )
+}
+
+async function openStore(
+  { rulesDir: directory, rulesMax, dataDir }: Config,
   { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
 ): Promise<RuleStore> {
+  const options = { directory, rulesMax, lastGoodFolder: path.join(dataDir, 'last-good-rules') }
   if (lab === undefined) {
-    const store = await openRuleStore({ compile, ...watch }, { directory, rulesMax })
+    const store = await openRuleStore({ compile, ...watch }, options)
     warnOfSampleRoles(store, watch.logger)
     return store
   }
   const rules = await openRuleStore(
     { compile: lab.withStreams(compile), ...watch },
-    { directory, rulesMax, sample: await readSampleRule() },
+    { ...options, onInvalid: 'leaveOut', sample: await readSampleRule() },
   )
   await lab.streamsMade()
   return rules

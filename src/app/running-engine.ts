@@ -1,9 +1,10 @@
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Config } from '../config/config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { reachableHost } from '../base/loopback.ts'
 import { writeDurably } from '../storage/durable-file.ts'
+import { readIfPresent } from '../storage/file-reads.ts'
 import { labFileName } from '../storage/folder-format.ts'
 
 /**
@@ -75,9 +76,9 @@ export async function readRunningEngine(
 ): Promise<RunningEngine | undefined> {
   for (const name of Object.values(fileNames)) {
     const file = path.join(dataDir, name)
-    const text = await readFile(file, 'utf8').catch(() => undefined)
-    if (text === undefined) continue
-    const engine = parse(text)
+    const bytes = await readIfPresent(file).catch(() => undefined)
+    if (bytes === undefined) continue
+    const engine = parse(bytes.toString('utf8'))
     if (engine === undefined) {
       onDamage(`${file} is damaged, and counts as absent`)
     } else if (isAlive(engine.processId)) {

@@ -1,9 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { createStages } from '../app/stages.ts'
 import { systemClock } from '../base/clock.ts'
 import { loadKinesisConfig } from '../config/lab-config.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { LabServer } from '../lab/server/lab-server.ts'
 import { addMoreHelp } from './terminal/help.ts'
+import { endGraceMs, isAbort } from './terminal/host.ts'
 import type { Host } from './terminal/host.ts'
 import { unknownVariables } from './terminal/unknown-variables.ts'
 
@@ -79,24 +81,33 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const { createLabServer } = await import('../lab/server/lab-server.ts')
   const { noLimits } = await import('../lab/streams/shard-limits.ts')
   const { statusDurationsOf } = await import('../lab/streams/stream-statuses.ts')
-  const lab = await createLabServer({
-    ...config.lab,
-    region: config.region,
-    accountId: config.accountId,
-    clock: systemClock,
-    logger,
-    createsMissingStreams: options.createMissingStreams,
-    insecure: config.insecure,
-    statusMs: statusDurationsOf(config.lab.statusMs),
-    ...(options.limits ? {} : { limits: noLimits }),
-    ...(options.strict || config.lab.isStrict ? { strict: options.keys } : {}),
-  })
+  const stopping = new AbortController()
+  void stopRequested.then(() => stopping.abort())
+  const stages = createStages({ clock: systemClock, signal: stopping.signal })
+  const start = () =>
+    createLabServer({
+      ...config.lab,
+      region: config.region,
+      accountId: config.accountId,
+      clock: systemClock,
+      logger,
+      createsMissingStreams: options.createMissingStreams,
+      insecure: config.insecure,
+      statusMs: statusDurationsOf(config.lab.statusMs),
+      ...(options.limits ? {} : { limits: noLimits }),
+      ...(options.strict || config.lab.isStrict ? { strict: options.keys } : {}),
+    })
   try {
+    const lab = await stages.open('lab', start, (it) => it.close())
     for (const stream of options.stream) makeStream(lab, stream)
     logger.info({ kinesis: lab.port, sts: lab.port }, 'ready')
     logger.info({ signal: await stopRequested }, 'stopping')
+  } catch (thrown) {
+    if (!isAbort(thrown, stopping.signal)) throw thrown
+    logger.info({ signal: await stopRequested }, 'stopped')
+    host.endWithin(endGraceMs)
   } finally {
-    await lab.close()
+    await stages.stop()
   }
 }
 

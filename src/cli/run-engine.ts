@@ -8,6 +8,7 @@ import { isLoopback } from '../base/loopback.ts'
 import type { Logger } from '../telemetry/logger.ts'
 import { checkFolderOwner } from '../storage/folder-format.ts'
 import { version } from '../base/version.ts'
+import { endGraceMs, isAbort } from './terminal/host.ts'
 import type { Host } from './terminal/host.ts'
 import { unknownVariables } from './terminal/unknown-variables.ts'
 
@@ -36,12 +37,13 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   void stopRequested.then(() => stopping.abort())
   const started = startApp({ config, logger, clock: systemClock, signal: stopping.signal })
   const app = await started.catch((thrown: unknown) => {
-    // A start may wait for the account for a long time: a signal ends it in order.
-    if (stopping.signal.aborted && nameOf(thrown) === 'AbortError') return undefined
+    // A stage may need a long time, or never come to its end: a signal ends the start in order.
+    if (isAbort(thrown, stopping.signal)) return undefined
     throw thrown
   })
   if (app === undefined) {
     logger.info({ signal: await stopRequested }, 'stopped')
+    host.endWithin(endGraceMs)
     return
   }
   const made = absent.filter((folder) => existsSync(folder))
@@ -54,8 +56,6 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   await app.stop()
   logger.info({}, 'stopped')
 }
-
-const nameOf = (thrown: unknown) => (thrown instanceof Error ? thrown.name : undefined)
 
 /** Warns at each start of settings that let others in. */
 function warnOfOpenPorts(config: Config, logger: Logger): void {

@@ -19,7 +19,11 @@ export interface RuleCatalogue {
   size(): number
 }
 
-export function createRuleCatalogue(metrics: Pick<Metrics, 'rules'>): RuleCatalogue {
+/** @param onChange told the name of each rule that came into force, changed, or was removed */
+export function createRuleCatalogue(
+  metrics: Pick<Metrics, 'rules'>,
+  onChange: (name: string) => void = () => undefined,
+): RuleCatalogue {
   const entries = new Map<string, RuleEntry>()
   const index = createTopicIndex<CompiledRule>()
   let sorted: readonly CompiledRule[] | undefined
@@ -51,11 +55,14 @@ export function createRuleCatalogue(metrics: Pick<Metrics, 'rules'>): RuleCatalo
       // A rule without FROM is reached only by its name, through Basic Ingest.
       else if (filter !== undefined) index.add(filter, rule)
       changed()
+      onChange(rule.name)
     },
 
     remove(name) {
+      if (!entries.has(name)) return
       takeOut(name)
       changed()
+      onChange(name)
     },
 
     entry: (name) => entries.get(name),

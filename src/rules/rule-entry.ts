@@ -40,7 +40,7 @@ export function entryOfPayload(
  *
  * @param createdAt epoch seconds, for a rule whose metadata have no `createdAt`
  * @throws SluiceError InvalidRequestException, SqlParseException: the message begins with the
- *   name of the file
+ *   name of the file; with faults in both files it names both
  */
 export function entryOfFile(
   name: string,
@@ -48,16 +48,19 @@ export function entryOfFile(
   createdAt: number,
   compile: CompileRule,
 ): RuleEntry {
-  const metadata = within(`${name}.meta.json`, () =>
-    file.metadata ? parseMetadata(file.metadata) : {},
+  const compileWith = (metadata: RuleMetadata) =>
+    within(`${name}.json`, () =>
+      compile({
+        name,
+        payload: parsePayloadText(file.payload),
+        ...definitionOf(metadata, createdAt),
+      }),
+    )
+  const metadata = withFaultsOf(
+    () => within(`${name}.meta.json`, () => (file.metadata ? parseMetadata(file.metadata) : {})),
+    () => compileWith({}),
   )
-  const rule = within(`${name}.json`, () =>
-    compile({
-      name,
-      payload: parsePayloadText(file.payload),
-      ...definitionOf(metadata, createdAt),
-    }),
-  )
+  const rule = compileWith(metadata)
   return {
     rule,
     metadata,
@@ -87,6 +90,27 @@ function definitionOf(
 
 function fileText(document: object): string {
   return `${JSON.stringify(document, undefined, 2)}\n`
+}
+
+/** Reads one file. When it is not usable, the faults of the other one are told with its own. */
+function withFaultsOf<Result>(read: () => Result, readOther: () => unknown): Result {
+  try {
+    return read()
+  } catch (thrown) {
+    const others = messagesOf(readOther)
+    if (!(thrown instanceof SluiceError) || others.length === 0) throw thrown
+    const texts = [thrown.message, ...others].map((text) => text.split('\n', 1)[0])
+    throw new SluiceError(thrown.code, texts.join('; '), { cause: thrown })
+  }
+}
+
+function messagesOf(call: () => unknown): readonly string[] {
+  try {
+    call()
+    return []
+  } catch (thrown) {
+    return [messageOf(thrown)]
+  }
 }
 
 function within<Result>(fileName: string, read: () => Result): Result {

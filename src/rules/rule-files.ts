@@ -1,15 +1,15 @@
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { SluiceError } from '../base/errors.ts'
+import { SluiceError, messageOf } from '../base/errors.ts'
 import { parseDelivery } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
 import { flushEntryOf, removeDurably, writeDurably } from '../storage/durable-file.ts'
-import { ifPresent, readIfPresent } from '../storage/file-reads.ts'
+import { readPlainFile } from '../storage/file-reads.ts'
 
 /**
  * The rules folder.
@@ -27,7 +27,12 @@ import { ifPresent, readIfPresent } from '../storage/file-reads.ts'
 export interface RuleFiles {
   /** Names of the rules, sorted. */
   names(): Promise<readonly string[]>
-  /** Undefined when there is no such rule. */
+  /**
+   * Undefined when there is no such rule.
+   *
+   * @throws SluiceError InvalidRequestException (rejects): naming the file that cannot be read, or
+   *   is no regular file, or is too large
+   */
   read(name: string): Promise<RuleFile | undefined>
   writePayload(name: string, text: string): Promise<void>
   writeMetadata(name: string, text: string): Promise<void>
@@ -114,16 +119,16 @@ export async function makeFolder(directory: string): Promise<boolean> {
 }
 
 async function readRuleFile(file: string): Promise<{ bytes: Buffer; madeAt: number } | undefined> {
-  const stats = await ifPresent(stat(file))
-  if (!stats) return undefined
-  const { size, birthtimeMs, mtimeMs } = stats
-  if (size > fileBytesMax) {
-    throw new SluiceError(
-      'InvalidRequestException',
-      `${path.basename(file)}: the file has ${size} bytes; at most ${fileBytesMax} are read`,
-    )
+  try {
+    const read = await readPlainFile(file, fileBytesMax)
+    if (!read) return undefined
+    const { birthtimeMs, mtimeMs } = read.stats
+    // Some file systems keep no birth time and give 0.
+    return { bytes: read.bytes, madeAt: Math.floor((birthtimeMs || mtimeMs) / 1_000) }
+  } catch (thrown) {
+    const text = messageOf(thrown)
+    throw new SluiceError('InvalidRequestException', `${path.basename(file)}: ${text}`, {
+      cause: thrown,
+    })
   }
-  const bytes = await readIfPresent(file)
-  // Some file systems keep no birth time and give 0.
-  return bytes && { bytes, madeAt: Math.floor((birthtimeMs || mtimeMs) / 1_000) }
 }

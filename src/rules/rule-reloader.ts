@@ -1,27 +1,27 @@
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import type { Logger, Metrics } from '../telemetry/telemetry.ts'
-import type { CompileRule } from './compile-rule.ts'
 import type { KeyedQueue } from '../base/keyed-queue.ts'
-import type { RuleCatalogue } from './rule-catalogue.ts'
-import { entryOfFile, isMadeOf } from './rule-entry.ts'
-import type { RuleFiles } from './rule-files.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { LastGoodRules } from './last-good-rules.ts'
+import { entryOfFile } from './rule-entry.ts'
+import type { RuleLoader, RuleLoaderDependencies } from './rule-loader.ts'
 
 /** Brings the rules of the folder into force: all of them at the start, then those that change. */
 interface RuleReloader {
-  /** @throws SluiceError RuleFileInvalid (rejects): names the first file that is not a rule */
+  /** @throws SluiceError RuleFileInvalid (rejects): names all files that are not a rule */
   loadAll(): Promise<void>
   /** Never throws: a file that cannot be used is logged and counted. */
   changedOnDisk(name: string): void
   /** The same for every rule that exists or existed. */
   rescan(): void
+  /** Tries the rules again that were refused because there were too many. */
+  retryRefused(): void
 }
 
-interface RuleReloaderDependencies {
-  readonly files: RuleFiles
-  readonly catalogue: RuleCatalogue
+interface RuleReloaderDependencies extends RuleLoaderDependencies {
+  readonly loader: RuleLoader
+  readonly lastGood: LastGoodRules | undefined
   readonly queue: KeyedQueue
-  readonly compile: CompileRule
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'ruleReloadFailures'>
 }
@@ -29,22 +29,26 @@ interface RuleReloaderDependencies {
 interface RuleReloaderOptions {
   readonly directory: string
   readonly rulesMax: number
+  /** What becomes of a rule at the start that cannot be used and never could. */
+  readonly onInvalid: 'refuse' | 'leaveOut'
 }
 
 const filesReadAtOnce = 32
+/** Faults that one error names. */
+const faultsToldMax = 100
 
 export function createRuleReloader(
   dependencies: RuleReloaderDependencies,
-  { directory, rulesMax }: RuleReloaderOptions,
+  options: RuleReloaderOptions,
 ): RuleReloader {
-  const { files, catalogue, queue, logger, metrics } = dependencies
-  const load = createLoader(dependencies, rulesMax)
+  const { files, catalogue, queue, loader, logger, metrics } = dependencies
+  const { directory } = options
   const waiting = new Set<string>()
 
   const reload = async (name: string): Promise<void> => {
     waiting.delete(name)
     try {
-      const changed = await load(name)
+      const changed = await loader.load(name)
       if (!changed) return
       const rule = catalogue.entry(name)?.rule
       logger.info({ rule: name, disabled: rule?.disabled }, `rule ${name} ${verb(rule)} on disk`)
@@ -66,74 +70,105 @@ export function createRuleReloader(
     void queue.run(name, () => reload(name))
   }
 
-  const rescan = async (): Promise<void> => {
+  const look = async (isWanted: (name: string) => boolean): Promise<void> => {
     try {
       const known = catalogue.all().map((rule) => rule.name)
-      for (const name of new Set([...known, ...(await files.names())])) changedOnDisk(name)
+      const names = new Set([...known, ...(await files.names())])
+      for (const name of names) if (isWanted(name)) changedOnDisk(name)
     } catch (thrown) {
       logger.error({ err: thrown, directory }, 'the rules folder cannot be read')
     }
   }
 
   return {
-    async loadAll() {
-      const names = await files.names()
-      if (names.length > rulesMax) {
-        throw new SluiceError(
-          'RuleFileInvalid',
-          `${directory} holds ${names.length} rules; SLUICE_RULES_MAX allows ${rulesMax}`,
-        )
-      }
-      for (let start = 0; start < names.length; start += filesReadAtOnce) {
-        const chunk = names.slice(start, start + filesReadAtOnce)
-        const loads = chunk.map((name) => queue.run(name, () => load(name)))
-        for (const [index, result] of (await Promise.allSettled(loads)).entries()) {
-          if (result.status === 'fulfilled') continue
-          throw fileInvalid(directory, chunk[index] ?? '', result.reason)
-        }
-      }
-    },
+    loadAll: () => loadAll(dependencies, options),
     changedOnDisk,
-    rescan: () => void rescan(),
+    rescan: () => void look(() => true),
+    retryRefused: () => void look((name) => catalogue.entry(name) === undefined),
   }
 }
 
-/** @returns a function that brings one rule of the folder into force; true when the rule changed */
-function createLoader(
-  { files, catalogue, compile }: RuleReloaderDependencies,
-  rulesMax: number,
-): (name: string) => Promise<boolean> {
-  return async (name) => {
-    const file = await files.read(name)
-    const present = catalogue.entry(name)
-    if (!file) {
-      catalogue.remove(name)
-      return present !== undefined
+async function loadAll(
+  dependencies: RuleReloaderDependencies,
+  { directory, rulesMax, onInvalid }: RuleReloaderOptions,
+): Promise<void> {
+  const { files, queue, loader, lastGood, logger, metrics } = dependencies
+  const names = await files.names()
+  if (names.length > rulesMax) {
+    throw new SluiceError(
+      'RuleFileInvalid',
+      `${directory} holds ${names.length} rules; SLUICE_RULES_MAX allows ${rulesMax}`,
+    )
+  }
+  await lastGood?.keepOnly(new Set(names))
+  const faults: Fault[] = []
+  for (let start = 0; start < names.length; start += filesReadAtOnce) {
+    const chunk = names.slice(start, start + filesReadAtOnce)
+    const loads = chunk.map((name) => queue.run(name, () => loader.load(name)))
+    for (const [index, result] of (await Promise.allSettled(loads)).entries()) {
+      if (result.status === 'fulfilled') continue
+      const name = chunk[index] ?? ''
+      const text = faultText(directory, name, result.reason)
+      const isReplaced = await queue.run(name, () => useLastGood(name, dependencies))
+      faults.push({ name, text, isReplaced, thrown: result.reason })
     }
-    if (present && isMadeOf(present, file)) return false
-    if (!present && catalogue.size() >= rulesMax) {
-      throw new SluiceError('InvalidRequestException', `${name}.json: ${limitText(rulesMax)}`)
-    }
-    // Editors replace a file by a new one, whose age is not that of the rule.
-    const createdAt = present?.rule.createdAt ?? file.madeAt
-    catalogue.put(entryOfFile(name, file, createdAt, compile))
+  }
+  if (onInvalid === 'refuse' && faults.some(({ isReplaced }) => !isReplaced)) throw invalid(faults)
+  for (const { name, text, isReplaced } of faults) {
+    metrics.ruleReloadFailures.inc()
+    const consequence = isReplaced ? 'runs in its last good version' : 'is left out'
+    logger.error({ rule: name, directory }, `rule ${name} ${consequence}: ${text}`)
+  }
+}
+
+interface Fault {
+  readonly name: string
+  readonly text: string
+  /** Whether the rule runs in its last good version. */
+  readonly isReplaced: boolean
+  readonly thrown: unknown
+}
+
+/** @returns whether there is one that can be used */
+async function useLastGood(
+  name: string,
+  { catalogue, compile, lastGood }: RuleReloaderDependencies,
+): Promise<boolean> {
+  const file = await lastGood?.read(name)
+  // The file may have been mended since it was read.
+  if (!file || catalogue.entry(name)) return catalogue.entry(name) !== undefined
+  try {
+    catalogue.put(entryOfFile(name, file, file.madeAt, compile))
     return true
+  } catch {
+    // An earlier release took it, and this one does not.
+    return false
   }
 }
 
-export function limitText(rulesMax: number): string {
-  return `there are ${rulesMax} rules already, as many as SLUICE_RULES_MAX allows`
+function invalid(faults: readonly Fault[]): SluiceError {
+  const cause = faults[0]?.thrown
+  const [first, ...others] = faults.slice(0, faultsToldMax).map(({ text }) => text)
+  if (others.length === 0) return new SluiceError('RuleFileInvalid', first ?? '', { cause })
+  const more = faults.length - faultsToldMax
+  const lines = [
+    `${faults.length} rules cannot be used:`,
+    first,
+    ...others,
+    ...(more > 0 ? [`and ${more} more`] : []),
+  ]
+  return new SluiceError('RuleFileInvalid', lines.join('\n  '), { cause })
 }
 
 function verb(rule: unknown): string {
   return rule === undefined ? 'was removed' : 'was changed'
 }
 
-function fileInvalid(directory: string, name: string, thrown: unknown): SluiceError {
+function faultText(directory: string, name: string, thrown: unknown): string {
   // Our own errors already name the file, of the payload or of its metadata.
   const text =
     thrown instanceof SluiceError ? firstLine(thrown) : `${name}.json: ${firstLine(thrown)}`
-  return new SluiceError('RuleFileInvalid', path.join(directory, text), { cause: thrown })
+  return path.join(directory, text)
 }
 
 /** Messages of the SQL compiler show the statement on further lines; one line is enough here. */

@@ -9,6 +9,9 @@ import { createRuleFiles, makeFolder } from './rule-files.ts'
 import type { RuleFiles } from './rule-files.ts'
 import { pageOfRules } from './page-of-rules.ts'
 import type { RulePage, RuleQuery } from './page-of-rules.ts'
+import { createLastGoodRules } from './last-good-rules.ts'
+import { createRuleFaults } from './rule-faults.ts'
+import { createRuleLoader } from './rule-loader.ts'
 import { createRuleReloader } from './rule-reloader.ts'
 import { watchRuleFiles } from './rule-watcher.ts'
 import { createRuleWriter, existingEntry } from './rule-writer.ts'
@@ -22,8 +25,9 @@ import type { RuleWriter } from './rule-writer.ts'
  *   ends.
  * - Writes and reloads of one rule run one after the other. A reload reads the folder as it is at
  *   that moment, so that the order of events does not matter.
- * - A file that cannot be used stops the start. While running it is reported, and the last good
- *   version of the rule stays in force.
+ * - A file that cannot be used is reported, and the last good version of its rule stays in force,
+ *   also when the process starts again. A rule that never could be used stops the start, or is left
+ *   out, as the options say.
  *
  * The operations of RuleWriter resolve when the change is on disk and in force. They reject with a
  * SluiceError: InvalidRequestException, SqlParseException, ResourceAlreadyExistsException (create),
@@ -41,6 +45,8 @@ export interface RuleStore extends RuleWriter {
   get(name: string): CompiledRule
   /** @throws SluiceError InvalidRequestException: not a token of a list */
   list(query: RuleQuery): RulePage
+  /** The number of rules whose files cannot be used now. */
+  invalidCount(): number
   /** Stops watching, and resolves when all writes are done. */
   close(): Promise<void>
 }
@@ -57,6 +63,12 @@ export interface RuleStoreOptions {
   readonly rulesMax: number
   /** Whether changes on disk are reloaded. Default: true. */
   readonly watch?: boolean | undefined
+  /**
+   * What becomes of a rule that cannot be used at the start and never could: `refuse` by default.
+   */
+  readonly onInvalid?: 'refuse' | 'leaveOut' | undefined
+  /** Where copies of the rules in force are kept. Absent: nowhere. */
+  readonly lastGoodFolder?: string | undefined
   /** The rule that a new folder starts with: its name and the text of its payload file. */
   readonly sample?: { readonly name: string; readonly text: string } | undefined
 }
@@ -64,19 +76,34 @@ export interface RuleStoreOptions {
 /**
  * Creates the folder when it is absent, reads all rules and starts watching.
  *
- * @throws SluiceError RuleFileInvalid (rejects): one line that names the file and what is wrong
+ * @throws SluiceError RuleFileInvalid (rejects): one line for each file that cannot be used
  */
 export async function openRuleStore(
   dependencies: RuleStoreDependencies,
   options: RuleStoreOptions,
 ): Promise<RuleStore> {
-  const { rulesMax } = options
+  const { rulesMax, onInvalid = 'refuse', lastGoodFolder: folder } = options
   const directory = path.resolve(options.directory)
   const files = createRuleFiles(directory)
-  const catalogue = createRuleCatalogue(dependencies.metrics)
   const queue = createKeyedQueue()
-  const shared = { ...dependencies, files, catalogue, queue }
-  const reloader = createRuleReloader(shared, { directory, rulesMax })
+  const faults = createRuleFaults()
+  const catalogue = createRuleCatalogue(dependencies.metrics, (name) => {
+    lastGood?.follow(name)
+    if (catalogue.size() < rulesMax && loader.takeRefused()) reloader.retryRefused()
+  })
+  const lastGood =
+    folder === undefined
+      ? undefined
+      : createLastGoodRules(
+          { ...dependencies, entryOf: (name) => catalogue.entry(name) },
+          { folder, rulesDir: directory },
+        )
+  const shared = { ...dependencies, files, catalogue, faults, queue }
+  const loader = createRuleLoader(shared, { rulesMax })
+  const reloader = createRuleReloader(
+    { ...shared, loader, lastGood },
+    { directory, rulesMax, onInvalid },
+  )
 
   await prepareFolder(directory, files, options.sample)
   // Watching starts before reading, so that no change falls between the two.
@@ -91,6 +118,7 @@ export async function openRuleStore(
   const close = async (): Promise<void> => {
     stopWatching()
     await queue.idle()
+    await lastGood?.idle()
   }
   try {
     await reloader.loadAll()
@@ -105,6 +133,7 @@ export async function openRuleStore(
     byName: (name) => catalogue.entry(name)?.rule,
     all: () => catalogue.all(),
     get: (name) => existingEntry(catalogue, name).rule,
+    invalidCount: () => faults.count,
     list: (query) => pageOfRules(catalogue.all(), query),
     close,
   }

@@ -9,7 +9,7 @@ import type { RuleCatalogue } from './rule-catalogue.ts'
 import { entryOfPayload } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
 import type { RuleFiles, RuleMetadata } from './rule-files.ts'
-import { limitText } from './rule-reloader.ts'
+import { limitText } from './rule-loader.ts'
 
 /** The writing half of a rule store: a change of the API is on disk first, and then in force. */
 export interface RuleWriter {

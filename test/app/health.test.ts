@@ -7,7 +7,7 @@ import type { GuardedFiles } from '../../src/storage/file-faults.ts'
 type Row = [
   why: string,
   status: Parameters<typeof healthOf>[0],
-  given: { unreadable?: readonly GuardedFiles[]; knowsAccount?: boolean },
+  given: { unreadable?: readonly GuardedFiles[]; knowsAccount?: boolean; invalidRules?: number },
   health: Health,
 ]
 const rows: readonly Row[] = [
@@ -49,6 +49,12 @@ const rows: readonly Row[] = [
     { status: 'degraded', reasons: ['accountUnknown'] },
   ],
   [
+    'a rule file cannot be used',
+    'ok',
+    { invalidRules: 1 },
+    { status: 'degraded', reasons: ['rulesInvalid'] },
+  ],
+  [
     'the engine starts',
     'starting',
     { knowsAccount: false },
@@ -63,9 +69,10 @@ const rows: readonly Row[] = [
 ]
 
 test.each(rows)('health while %s', (_why, status, given, health) => {
-  const { unreadable = [], knowsAccount = true } = given
+  const { unreadable = [], knowsAccount = true, invalidRules = 0 } = given
   const faults = createFileFaults()
   for (const kind of unreadable) faults.follow(kind).set(true)
   const account = { isKnown: () => knowsAccount }
-  expect(healthOf(status, { account, faults })).toEqual(health)
+  const rules = { invalidCount: () => invalidRules }
+  expect(healthOf(status, { account, faults, rules })).toEqual(health)
 })

@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import path from 'node:path'
 import {
@@ -7,7 +9,7 @@ import {
   ListStreamConsumersCommand,
   PutRecordCommand,
 } from '@aws-sdk/client-kinesis'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import { startIngress } from '../ingress/helpers.ts'
 import { runSluice, startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
@@ -204,3 +206,76 @@ test('`simulate` says how many messages each rule took', async () => {
   const some = await runSluice(['simulate', '--file', file], {}, { cwd: folder })
   expect(some.stdout).toMatch(/\nmessages taken by rules: hot 1\n$/)
 })
+
+describe('SIGTERM ends a start that hangs', () => {
+  test('in a call of the file system that never returns', patiently, async () => {
+    const folder = await makeFolder()
+    const mappings = path.join(folder, 'data/event-source/mappings')
+    await mkdir(mappings, { recursive: true })
+    await writeFile(
+      path.join(folder, 'data/format.json'),
+      JSON.stringify({ version: 1, owner: 'lab' }),
+    )
+    // Opening it waits for a writer that never comes.
+    execFileSync('mkfifo', [path.join(mappings, '0.json')])
+    const sluice = startSluice(['lab'], {}, { cwd: folder })
+    onTestFinished(() => sluice.kill('SIGKILL'))
+    await sluice.logged(({ msg }) => String(msg).startsWith('starting'))
+    await expect.poll(() => readFile(path.join(folder, 'rules/hot_devices.json'))).toBeDefined()
+    sluice.kill('SIGTERM')
+    await sluice.logged(({ msg }) => msg === 'stopped')
+    // Nothing can end such a call but the end of the process by a signal.
+    expect([0, 'SIGTERM']).toContain(await sluice.ended)
+  })
+
+  test('in a call over the network that is not answered', patiently, async () => {
+    const folder = await makeFolder()
+    const silent = createServer(() => undefined)
+    const asked = new Promise((resolve) => silent.once('connection', resolve))
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void silent.close())
+    const rules = path.join(folder, 'rules')
+    await mkdir(rules)
+    await writeFile(
+      path.join(rules, 'r.json'),
+      JSON.stringify({ sql: "SELECT accountid() AS a FROM 'a'", actions: [] }),
+    )
+    const { port } = silent.address() as AddressInfo
+    const sluice = startSluice(
+      ['start'],
+      {
+        AWS_REGION: 'eu-west-1',
+        AWS_ACCESS_KEY_ID: 'AKIASLUICE',
+        AWS_SECRET_ACCESS_KEY: 'secret',
+        AWS_ENDPOINT_URL_STS: `http://127.0.0.1:${port}`,
+      },
+      { cwd: folder },
+    )
+    onTestFinished(() => sluice.kill('SIGKILL'))
+    await asked
+    sluice.kill('SIGTERM')
+    await sluice.logged(({ msg }) => msg === 'stopped')
+    expect([0, 'SIGTERM']).toContain(await sluice.ended)
+  })
+})
+
+test(
+  '`lab` starts without a rule file that cannot be used, and health says so',
+  patiently,
+  async () => {
+    const folder = await makeFolder()
+    await mkdir(path.join(folder, 'rules'))
+    execFileSync('mkfifo', [path.join(folder, 'rules/pipe.json')])
+    const sluice = startSluice(['lab'], {}, { cwd: folder })
+    onTestFinished(() => sluice.kill('SIGKILL'))
+    const { http } = await sluice.ready()
+    const health = await fetch(`http://127.0.0.1:${String(http)}/v1/health`)
+    expect([health.status, await health.json()]).toEqual([
+      200,
+      { status: 'degraded', reasons: ['rulesInvalid'] },
+    ])
+    expect(await sluice.logged(({ level }) => level === 'error')).toMatchObject({ rule: 'pipe' })
+    sluice.kill('SIGTERM')
+    expect(await sluice.ended).toBe(0)
+  },
+)

@@ -27,6 +27,7 @@ export function createTestHost(
     setExitCode: (code) => {
       exitCode = code
     },
+    endWithin: () => {},
     exitCode: () => exitCode,
     stop: () => stopping.abort(),
   }

@@ -17,6 +17,8 @@ export interface Host {
   /** Takes AWS's variables and files from this process, so that a lab never leaves the machine. */
   leaveAws(): void
   setExitCode(code: number): void
+  /** Ends the process after a while, whatever still keeps it; it may end by itself before. */
+  endWithin(graceMs: number): void
 }
 
 /** `isTTY` where a person types. */
@@ -33,6 +35,14 @@ export function describeFailure(thrown: unknown): string {
   if (thrown instanceof SluiceError) return `sluice: ${thrown.message}\n`
   const stack = thrown instanceof Error ? thrown.stack : undefined
   return `sluice: ${stack ?? messageOf(thrown)}\n`
+}
+
+/** What a stage that did not start in time may still need to let go of the process. */
+export const endGraceMs = 1_000
+
+/** Whether a start was given up because the signal aborted. */
+export function isAbort(thrown: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && thrown instanceof Error && thrown.name === 'AbortError'
 }
 
 /** Colours text where a person watches. */

@@ -23,6 +23,7 @@ const healthReasons = [
   'passwordsUnreadable',
   'accessKeysUnreadable',
   'tlsUnreadable',
+  'rulesInvalid',
 ] as const
 type HealthReason = (typeof healthReasons)[number]
 
