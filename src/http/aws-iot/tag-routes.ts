@@ -4,11 +4,11 @@ import { Compile } from 'typebox/compile'
 import { SluiceError, invalidRequest, shorten } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
+import { checkTags, tagsMax } from '../../base/resource-tags.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { nextTokenSchema } from '../server/operation.ts'
-import { checkTags, tagsMax } from './tagging.ts'
 
 /** How much of a text from outside an error message repeats. */
 const shownCharactersMax = 200
