@@ -1,4 +1,5 @@
 import type { AccountStage } from './account-stage.ts'
+import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { Health } from '../http/sluice/status-routes.ts'
 import { createFileFaults } from '../storage/file-faults.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
@@ -14,13 +15,14 @@ import type { Metrics } from '../telemetry/telemetry.ts'
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults, rules }: HealthDependencies,
+  { account, faults, rules, mappings }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
     ...(account.isKnown() ? [] : ['accountUnknown' as const]),
     ...unreadable.map((kind) => `${kind}Unreadable` as const),
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
+    ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
   ]
   return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
 }
@@ -29,6 +31,7 @@ interface HealthDependencies {
   readonly account: Pick<AccountStage, 'isKnown'>
   readonly faults: Pick<FileFaults, 'kinds'>
   readonly rules: Pick<RuleStore, 'invalidCount'>
+  readonly mappings: Pick<EventSourceMappings, 'unusableFiles'>
 }
 
 /** Notes files that cannot be read, also in a metric. */

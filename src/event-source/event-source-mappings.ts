@@ -17,8 +17,10 @@ import { createMappingEntries } from './mapping-entries.ts'
 import type { MappingEntries, MappingEntry } from './mapping-entries.ts'
 import { openMappingFiles } from './mapping-files.ts'
 import type { MappingFiles } from './mapping-files.ts'
-import { invalidParameter, settingsOfCreate, settingsOfUpdate } from './mapping-request.ts'
-import type { EventSource } from './mapping-settings.ts'
+import { settingsOfCreate, settingsOfUpdate } from './mapping-request.ts'
+import type { EventSource, MappingSettings } from './mapping-settings.ts'
+import { createUnusableFiles } from './unusable-files.ts'
+import { invalidParameter } from './validation-error.ts'
 
 /**
  * Lambda's event source mappings for Kinesis: its API, and the pollers behind it.
@@ -37,6 +39,8 @@ export interface EventSourceMappings extends EventSourceMappingApi {
    * handed over again after the next start.
    */
   stop(options: { readonly drainMs: number }): Promise<void>
+  /** The files of mappings that are left out, because they are not usable. */
+  unusableFiles(): readonly string[]
 }
 
 /** Lambda's operations. @throws SluiceError with Lambda's codes */
@@ -119,6 +123,7 @@ export async function createEventSourceMappings(
   })
   if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
+  const { mappings: stored, unusable: unusableAtFirst } = await files.readAll()
   const entries = createMappingEntries(
     {
       ...dependencies,
@@ -129,12 +134,27 @@ export async function createEventSourceMappings(
       failures,
       removeCheckpoints: (application) => checkpoints.forget(application),
     },
-    { stored: await files.readAll(), accountIdNow: () => options.accountId },
+    { stored, accountIdNow: () => options.accountId },
+  )
+  const unusable = createUnusableFiles(
+    {
+      ...dependencies,
+      files,
+      adopt(mapping) {
+        const same = findSame(entries, mapping.settings, options)
+        if (same) return `the mapping ${same.stored.uuid} has its stream and its function`
+        entries.adopt(mapping)
+        return undefined
+      },
+    },
+    unusableAtFirst,
   )
   return {
     ...createApi({ clock: dependencies.clock, functions, entries }, options),
     start: () => entries.start(),
+    unusableFiles: () => unusable.names(),
     async stop({ drainMs }) {
+      unusable.stop()
       await entries.stop(drainMs)
       await functions.close()
       await checkpoints.close()
@@ -235,18 +255,29 @@ async function createMapping(
 ): Promise<MappingEntry> {
   const nowMs = clock.wallMs()
   const { settings, source } = settingsOfCreate(body, nowMs)
-  const functionArn = arnOf(settings.FunctionName, options)
   await functions.find(parseFunctionName(settings.FunctionName))
   await refuseMissingSource(clock, source, options.kinesis)
-  const same = entries.all().find(({ stored: { settings: other } }) => {
-    const isSameSource = other.EventSourceArn === settings.EventSourceArn
-    return isSameSource && arnOf(other.FunctionName, options) === functionArn
-  })
-  if (same) throw alreadyExists(same, options)
+  const same = findSame(entries, settings, options)
+  if (same) throw alreadyExists(same)
   if (entries.all().length >= mappingsMax) {
     throw invalidParameter(`There are ${mappingsMax} event source mappings, which is the limit.`)
   }
   return entries.add({ uuid: randomUUID(), settings, lastModifiedMs: nowMs })
+}
+
+/** The mapping of that source and that function, unless it is being deleted. */
+function findSame(
+  entries: MappingEntries,
+  settings: MappingSettings,
+  options: EventSourceMappingsOptions,
+): MappingEntry | undefined {
+  const functionArn = arnOf(settings.FunctionName, options)
+  return entries.all().find(({ state, stored: { settings: other } }) => {
+    const isSameSource = other.EventSourceArn === settings.EventSourceArn
+    return (
+      state !== 'Deleting' && isSameSource && arnOf(other.FunctionName, options) === functionArn
+    )
+  })
 }
 
 const arnOf = (functionName: string, owner: { region: string; accountId: string }) =>
@@ -300,14 +331,13 @@ async function refuseMissingSource(
   }
 }
 
-function alreadyExists({ stored }: MappingEntry, options: EventSourceMappingsOptions): SluiceError {
+function alreadyExists({ stored }: MappingEntry): SluiceError {
   const { uuid, settings } = stored
   const { EventSourceArn, FunctionName } = settings
   const name = parseFunctionName(FunctionName).name
   return new SluiceError(
     'ResourceConflictException',
     `The event source arn (" ${EventSourceArn} ") and function (" ${name} ") provided mapping ` +
-      `already exists in ${options.region}. Please update or delete the existing mapping with ` +
-      `UUID ${uuid}`,
+      `already exists. Please update or delete the existing mapping with UUID ${uuid}`,
   )
 }

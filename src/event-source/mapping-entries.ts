@@ -28,6 +28,8 @@ export interface MappingEntries {
   add(stored: StoredMapping): Promise<MappingEntry>
   replace(stored: StoredMapping): Promise<MappingEntry>
   remove(uuid: string): Promise<MappingEntry>
+  /** Adds a mapping whose file is there already. */
+  adopt(stored: StoredMapping): void
   start(): void
   stop(drainMs: number): Promise<void>
 }
@@ -66,6 +68,7 @@ export function createMappingEntries(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
 
+  let isStarted = false
   const { run, follow } = createMappingWork(dependencies, accountIdNow)
 
   return {
@@ -119,7 +122,13 @@ export function createMappingEntries(
       )
       return { ...viewOf(entry) }
     },
+    adopt(stored) {
+      const entry = newEntry(stored, restingState(stored))
+      entries.set(stored.uuid, entry)
+      if (isStarted) run(entry, true)
+    },
     start() {
+      isStarted = true
       for (const entry of entries.values()) if (!entry.running) run(entry, true)
     },
     async stop(drainMs) {

@@ -1,12 +1,20 @@
 /**
  * The mappings on disk: `<folder>/<UUID>.json`, one file for each mapping.
  *
- * Invariant: a file is complete or missing: it is written under another name, flushed and renamed.
+ * Invariants: a file is complete or missing: it is written under another name, flushed and renamed.
+ * A file that is not usable concerns its own mapping only: the others are read, and the file stays
+ * for its owner to mend or to remove.
  */
-import { mkdir, readFile, readdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { Type } from 'typebox'
+import { Value } from 'typebox/value'
+import { messageOf } from '../base/errors.ts'
+import { schemaProblem } from '../base/schema-problem.ts'
 import { removeDurably, writeDurably } from '../storage/durable-file.ts'
+import { isAbsent } from '../storage/file-reads.ts'
+import { settingsOfFile } from './mapping-request.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
 export interface StoredMapping {
@@ -16,17 +24,38 @@ export interface StoredMapping {
   readonly lastModifiedMs: number
 }
 
+/** A file that holds no mapping that can run. */
+export interface UnusableFile {
+  readonly file: string
+  readonly reason: string
+}
+
 export interface MappingFiles {
-  readAll(): Promise<readonly StoredMapping[]>
+  /** @throws what the system throws (rejects): the folder cannot be listed */
+  readAll(): Promise<{
+    readonly mappings: readonly StoredMapping[]
+    readonly unusable: readonly UnusableFile[]
+  }>
+  /** Reads one file again; undefined when it is gone. */
+  read(file: string): Promise<StoredMapping | UnusableFile | undefined>
   write(mapping: StoredMapping): Promise<void>
   remove(uuid: string): Promise<void>
 }
+
+const fileBytesMax = 1_048_576
+const filesAtOnceMax = 16
+
+const fileSchema = Type.Object({
+  uuid: Type.String(),
+  settings: Type.Object({}),
+  lastModifiedMs: Type.Number(),
+})
 
 /**
  * Opens the folder, which is created when it is missing.
  *
  * @returns the files, and whether the folder is new
- * @throws SluiceError DataFolderUnusable (rejects)
+ * @throws what the system throws (rejects): the folder cannot be made
  */
 export async function openMappingFiles(
   folder: string,
@@ -36,9 +65,19 @@ export async function openMappingFiles(
 
   const files: MappingFiles = {
     async readAll() {
-      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'))
-      return Promise.all(names.map((name) => readMapping(path.join(folder, name))))
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted()
+      const read: (StoredMapping | UnusableFile)[] = []
+      for (let first = 0; first < names.length; first += filesAtOnceMax) {
+        const some = names.slice(first, first + filesAtOnceMax)
+        const found = await Promise.all(some.map((name) => readMapping(path.join(folder, name))))
+        read.push(...found.filter((each) => each !== undefined))
+      }
+      return {
+        mappings: read.filter((each) => 'uuid' in each),
+        unusable: read.filter((each) => 'reason' in each),
+      }
     },
+    read: readMapping,
     async write(mapping) {
       const text = `${JSON.stringify(mapping, null, 2)}\n`
       await writeDurably(fileOf(mapping.uuid), text, { mode: 0o600 })
@@ -48,12 +87,35 @@ export async function openMappingFiles(
   return { files, isNew }
 }
 
-async function readMapping(file: string): Promise<StoredMapping> {
+async function readMapping(file: string): Promise<StoredMapping | UnusableFile | undefined> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as StoredMapping
+    const stored: unknown = JSON.parse(await textOf(file))
+    const [...problems] = Value.Errors(fileSchema, stored)
+    if (problems.length > 0) throw schemaProblem(problems)
+    const { uuid, settings, lastModifiedMs } = stored as StoredMapping
+    if (path.basename(file) !== `${uuid}.json`) {
+      // A copy would come back when the mapping is deleted.
+      throw new Error(`its uuid is ${JSON.stringify(uuid)}, which is not the name of the file`)
+    }
+    return { uuid, settings: settingsOfFile(settings), lastModifiedMs }
   } catch (thrown) {
-    throw new SluiceError('DataFolderUnusable', `${file} cannot be read: ${messageOf(thrown)}`, {
-      cause: thrown,
-    })
+    if (isAbsent(thrown)) return undefined
+    return { file, reason: messageOf(thrown) }
+  }
+}
+
+/** @throws Error for what is not a regular file of at most `fileBytesMax` (rejects) */
+async function textOf(file: string): Promise<string> {
+  // Without O_NONBLOCK, opening a pipe waits for its writer.
+  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const stats = await handle.stat()
+    if (!stats.isFile()) throw new Error('it is not a regular file')
+    if (stats.size > fileBytesMax) {
+      throw new Error(`it has ${stats.size} bytes; at most ${fileBytesMax} are read`)
+    }
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
   }
 }

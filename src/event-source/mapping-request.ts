@@ -1,21 +1,28 @@
 /**
  * The requests of Lambda's API for event source mappings of Kinesis: their members and Lambda's
  * defaults (Lambda API Reference, CreateEventSourceMapping and UpdateEventSourceMapping). Members
- * that only concern Lambda itself (Tags, KMSKeyArn, MetricsConfig, LoggingConfig) are accepted and
- * ignored; members for other event sources are refused.
+ * that only concern Lambda itself (Tags, KMSKeyArn, MetricsConfig) are kept and given back; members
+ * for other event sources are refused.
  */
 import { Type } from 'typebox'
 import type { Static, TSchema } from 'typebox'
-import type { TLocalizedValidationError } from 'typebox/error'
 import { Value } from 'typebox/value'
-import { SluiceError } from '../base/errors.ts'
+import { checkTags } from '../base/resource-tags.ts'
 import { InvalidPattern, compileFilterPattern } from './filter-pattern.ts'
 import { parseFunctionName } from './functions/function-name.ts'
 import { parseEventSource } from './mapping-settings.ts'
 import type { EventSource, MappingSettings } from './mapping-settings.ts'
+import { invalidParameter, validationError } from './validation-error.ts'
 
 const integer = (minimum: number, maximum: number) =>
   Type.Optional(Type.Integer({ minimum, maximum }))
+
+/** The most filters for which an account can have its quota raised. */
+const filtersMax = 10
+/** Lambda's quota of an account that has not asked for more. */
+const filtersMaxDefault = 5
+const destinationForm =
+  '^(?:|kafka://[^.][a-zA-Z0-9_.-]{0,248}|arn:aws[a-zA-Z0-9-]*:[a-zA-Z0-9-]+:(?:[a-z]{2}-[a-z-]+-[0-9])?:(?:[0-9]{12})?:.*)$'
 
 /** The members of both requests. */
 export const changeableMembers = {
@@ -35,9 +42,7 @@ export const changeableMembers = {
       OnSuccess: Type.Optional(Type.Object({ Destination: Type.Optional(Type.String()) })),
       OnFailure: Type.Optional(
         Type.Object({
-          Destination: Type.Optional(
-            Type.String({ maxLength: 1024, pattern: '^(?:arn:aws[a-zA-Z-]*:[a-z0-9-]+:.*)?$' }),
-          ),
+          Destination: Type.Optional(Type.String({ maxLength: 350, pattern: destinationForm })),
         }),
       ),
     }),
@@ -46,7 +51,19 @@ export const changeableMembers = {
     Type.Object({
       Filters: Type.Optional(
         Type.Array(Type.Object({ Pattern: Type.Optional(Type.String({ maxLength: 4_096 })) }), {
-          maxItems: 10,
+          maxItems: filtersMax,
+        }),
+      ),
+    }),
+  ),
+  KMSKeyArn: Type.Optional(
+    Type.String({ maxLength: 10_000, pattern: '^(?:arn:aws[a-zA-Z-]*:[a-z0-9-.]+:.*)?$' }),
+  ),
+  MetricsConfig: Type.Optional(
+    Type.Object({
+      Metrics: Type.Optional(
+        Type.Array(Type.String({ enum: ['EventCount', 'ErrorCount', 'KafkaMetrics'] }), {
+          maxItems: 3,
         }),
       ),
     }),
@@ -61,6 +78,7 @@ export const createRequestSchema = Type.Object({
     Type.String({ enum: ['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP'] }),
   ),
   StartingPositionTimestamp: Type.Optional(Type.Number({ minimum: 0 })),
+  Tags: Type.Optional(Type.Record(Type.String(), Type.String())),
 })
 export const updateRequestSchema = Type.Object({
   ...changeableMembers,
@@ -89,9 +107,16 @@ const membersOfOtherSources = [
   'SelfManagedKafkaEventSourceConfig',
   'AmazonManagedKafkaEventSourceConfig',
   'DocumentDBEventSourceConfig',
+  'LoggingConfig',
   'ScalingConfig',
   'ProvisionedPollerConfig',
 ]
+
+interface NewMapping {
+  readonly settings: MappingSettings
+  readonly source: EventSource
+  readonly tags: Readonly<Record<string, string>>
+}
 
 /**
  * The settings of a new mapping.
@@ -99,41 +124,15 @@ const membersOfOtherSources = [
  * @param nowMs epoch milliseconds; a starting position cannot be later
  * @throws SluiceError ValidationException, InvalidParameterValueException
  */
-export function settingsOfCreate(
-  body: unknown,
-  nowMs: number,
-): { readonly settings: MappingSettings; readonly source: EventSource } {
-  const { StartingPosition: position, ...request } = checked(createRequestSchema, body)
-  const source = parseEventSource(request.EventSourceArn ?? '')
-  if (!source) {
-    throw invalidParameter(
-      'Unrecognized event source, it must be a Kinesis stream or consumer: ' +
-        (request.EventSourceArn ?? ''),
-    )
-  }
-  const seconds = request.StartingPositionTimestamp
-  if (position === undefined) {
-    throw invalidParameter('StartingPosition is required for a Kinesis stream.')
-  }
-  if ((position === 'AT_TIMESTAMP') !== (seconds !== undefined)) {
-    throw invalidParameter(
-      'StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and not allowed ' +
-        'with any other.',
-    )
-  }
+export function settingsOfCreate(body: unknown, nowMs: number): NewMapping {
+  const request = checked(createRequestSchema, body)
+  const { StartingPositionTimestamp: seconds, Tags = {} } = request
+  const { settings, source } = settingsOf(request)
   if (seconds !== undefined && seconds * 1_000 > nowMs) {
     throw invalidParameter('StartingPositionTimestamp cannot be in the future.')
   }
-  const settings = {
-    ...defaults,
-    ...changesIn(request),
-    FunctionName: request.FunctionName,
-    EventSourceArn: request.EventSourceArn ?? '',
-    StartingPosition: position as MappingSettings['StartingPosition'],
-    StartingPositionTimestamp: seconds,
-  }
-  checkTogether(settings)
-  return { settings, source }
+  checkChanges(request)
+  return { settings, source, tags: checkTags(Object.entries(Tags)) }
 }
 
 /**
@@ -146,7 +145,48 @@ export function settingsOfUpdate(settings: MappingSettings, body: unknown): Mapp
   const { FunctionName = settings.FunctionName } = request
   const updated = { ...settings, ...changesIn(request), FunctionName }
   checkTogether(updated)
+  checkChanges(request)
   return updated
+}
+
+/**
+ * Settings as a file holds them. Quotas and the choice of destinations are for requests: a file
+ * may come from a release that took more.
+ *
+ * @throws SluiceError ValidationException, InvalidParameterValueException: such a mapping cannot run
+ */
+export function settingsOfFile(stored: unknown): MappingSettings {
+  return settingsOf(checked(createRequestSchema, stored)).settings
+}
+
+function settingsOf(request: Static<typeof createRequestSchema>): Omit<NewMapping, 'tags'> {
+  const { EventSourceArn = '', StartingPosition: position } = request
+  const seconds = request.StartingPositionTimestamp
+  const source = parseEventSource(EventSourceArn)
+  if (!source) {
+    throw invalidParameter(
+      `Unrecognized event source, it must be a Kinesis stream or consumer: ${EventSourceArn}`,
+    )
+  }
+  if (position === undefined) {
+    throw invalidParameter('StartingPosition is required for a Kinesis stream.')
+  }
+  if ((position === 'AT_TIMESTAMP') !== (seconds !== undefined)) {
+    throw invalidParameter(
+      'StartingPositionTimestamp is required with StartingPosition AT_TIMESTAMP, and not allowed ' +
+        'with any other.',
+    )
+  }
+  const settings = {
+    ...defaults,
+    ...changesIn(request),
+    FunctionName: request.FunctionName,
+    EventSourceArn,
+    StartingPosition: position as MappingSettings['StartingPosition'],
+    StartingPositionTimestamp: seconds,
+  }
+  checkTogether(settings)
+  return { settings, source }
 }
 
 /** The changeable members that the request has. */
@@ -176,65 +216,40 @@ function checkTogether(settings: MappingSettings): void {
   }
 }
 
+/** Checks of what a request gives, which what is stored already need not pass. */
+function checkChanges({ FilterCriteria, DestinationConfig, MetricsConfig }: Changes): void {
+  const filters = FilterCriteria?.Filters ?? []
+  if (filters.length > filtersMaxDefault) {
+    throw invalidParameter(
+      `${filters.length} filters are given; the quota is ${filtersMaxDefault} filters for an ` +
+        'event source mapping.',
+    )
+  }
+  const { Destination = '' } = DestinationConfig?.OnFailure ?? {}
+  const [, , service = ''] = Destination.split(':')
+  if (Destination.startsWith('arn:') && !destinationServices.includes(service)) {
+    throw invalidParameter(
+      `Unsupported destination ${Destination}: it must be a queue of SQS, a topic of SNS, a bucket ` +
+        'of S3 or a topic of Kafka.',
+    )
+  }
+  if (DestinationConfig?.OnSuccess?.Destination) {
+    throw invalidParameter('OnSuccess destinations are not allowed with a Kinesis stream.')
+  }
+  const metric = MetricsConfig?.Metrics?.find((name) => name !== 'EventCount')
+  if (metric !== undefined) {
+    throw invalidParameter(`${metric} is not allowed with a Kinesis stream.`)
+  }
+}
+
+/** The services of on-failure destinations that are named by an ARN. */
+const destinationServices: readonly string[] = ['sqs', 'sns', 's3']
+
 function checked<Schema extends TSchema>(schema: Schema, body: unknown): Static<Schema> {
   const [error] = Value.Errors(schema, body)
-  if (error) throw validation(error, body)
+  if (error) throw validationError(error, body)
   const given = body as Readonly<Record<string, unknown>>
   const foreign = membersOfOtherSources.find((name) => given[name] !== undefined)
   if (foreign) throw invalidParameter(`${foreign} is not allowed with a Kinesis stream.`)
-  const { OnSuccess } = (given['DestinationConfig'] ?? {}) as {
-    OnSuccess?: { Destination?: string }
-  }
-  if (OnSuccess?.Destination) {
-    throw invalidParameter('OnSuccess destinations are not allowed with a Kinesis stream.')
-  }
   return body as Static<Schema>
-}
-
-export const invalidParameter = (message: string) =>
-  new SluiceError('InvalidParameterValueException', message)
-
-/** The error in AWS's words, in which the names of members begin in lower case. */
-function validation(error: TLocalizedValidationError, body: unknown): SluiceError {
-  const missing = error.keyword === 'required' ? `/${error.params.requiredProperties[0] ?? ''}` : ''
-  const segments = `${error.instancePath}${missing}`.split('/').slice(1)
-  const memberPath = segments.map((name) => name.charAt(0).toLowerCase() + name.slice(1)).join('.')
-  const value = segments.reduce<unknown>(
-    (at, name) =>
-      typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined,
-    body,
-  )
-  const shown = value === undefined ? 'null' : `'${JSON.stringify(value).slice(0, 200)}'`
-  return new SluiceError(
-    'ValidationException',
-    `1 validation error detected: Value ${shown} at '${memberPath}' failed to satisfy ` +
-      `constraint: Member must ${constraintOf(error)}`,
-  )
-}
-
-function constraintOf(error: TLocalizedValidationError): string {
-  if (error.keyword === 'required') return 'not be null'
-  if (error.keyword === 'minimum') {
-    return `have value greater than or equal to ${String(error.params.limit)}`
-  }
-  if (error.keyword === 'maximum') {
-    return `have value less than or equal to ${String(error.params.limit)}`
-  }
-  if (error.keyword === 'minLength') {
-    return `have length greater than or equal to ${error.params.limit}`
-  }
-  if (error.keyword === 'maxLength' || error.keyword === 'maxItems') {
-    return `have length less than or equal to ${error.params.limit}`
-  }
-  if (error.keyword === 'enum') {
-    return `satisfy enum value set: [${error.params.allowedValues.map(String).join(', ')}]`
-  }
-  if (error.keyword === 'const') {
-    return `satisfy enum value set: [${String(error.params.allowedValue)}]`
-  }
-  if (error.keyword === 'pattern') {
-    return `satisfy regular expression pattern: ${String(error.params.pattern)}`
-  }
-  if (error.keyword === 'type') return `be of type ${[error.params.type].flat().join(' or ')}`
-  return error.message.replace(/^must /, '')
 }

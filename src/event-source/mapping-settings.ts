@@ -20,6 +20,9 @@ export interface MappingSettings {
   readonly FunctionResponseTypes: readonly 'ReportBatchItemFailures'[]
   readonly DestinationConfig?: { readonly OnFailure?: { readonly Destination?: string } }
   readonly FilterCriteria?: { readonly Filters?: readonly { readonly Pattern?: string }[] }
+  /** Kept and given back: Sluice encrypts no filters, and counts for all mappings. */
+  readonly KMSKeyArn?: string | undefined
+  readonly MetricsConfig?: { readonly Metrics?: readonly string[] }
 }
 
 /** The parts of the ARN of a stream or a consumer. */

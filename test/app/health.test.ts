@@ -7,7 +7,12 @@ import type { GuardedFiles } from '../../src/storage/file-faults.ts'
 type Row = [
   why: string,
   status: Parameters<typeof healthOf>[0],
-  given: { unreadable?: readonly GuardedFiles[]; knowsAccount?: boolean; invalidRules?: number },
+  given: {
+    unreadable?: readonly GuardedFiles[]
+    knowsAccount?: boolean
+    invalidRules?: number
+    unusable?: readonly string[]
+  },
   health: Health,
 ]
 const rows: readonly Row[] = [
@@ -43,6 +48,12 @@ const rows: readonly Row[] = [
     { status: 'degraded', reasons: ['tlsUnreadable'] },
   ],
   [
+    'a mapping is left out',
+    'ok',
+    { unusable: ['/data/event-source/mappings/x.json'] },
+    { status: 'degraded', reasons: ['mappingsInvalid'] },
+  ],
+  [
     'the account is not known',
     'ok',
     { knowsAccount: false },
@@ -69,10 +80,11 @@ const rows: readonly Row[] = [
 ]
 
 test.each(rows)('health while %s', (_why, status, given, health) => {
-  const { unreadable = [], knowsAccount = true, invalidRules = 0 } = given
+  const { unreadable = [], knowsAccount = true, invalidRules = 0, unusable = [] } = given
   const faults = createFileFaults()
   for (const kind of unreadable) faults.follow(kind).set(true)
   const account = { isKnown: () => knowsAccount }
   const rules = { invalidCount: () => invalidRules }
-  expect(healthOf(status, { account, faults, rules })).toEqual(health)
+  const mappings = { unusableFiles: () => unusable }
+  expect(healthOf(status, { account, faults, rules, mappings })).toEqual(health)
 })

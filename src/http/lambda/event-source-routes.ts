@@ -5,9 +5,9 @@ import type { EventSourceMappingApi } from '../../event-source/event-source-mapp
 import {
   changeableMembers,
   createRequestSchema,
-  invalidParameter,
   updateRequestSchema,
 } from '../../event-source/mapping-request.ts'
+import { invalidParameter } from '../../event-source/validation-error.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import type { OperationAnswer } from '../server/operation.ts'

@@ -24,6 +24,7 @@ const healthReasons = [
   'accessKeysUnreadable',
   'tlsUnreadable',
   'rulesInvalid',
+  'mappingsInvalid',
 ] as const
 type HealthReason = (typeof healthReasons)[number]
 
