@@ -63,21 +63,42 @@ export function createMappingEntries(
   dependencies: MappingEntriesDependencies,
   { stored: atFirst, accountIdNow }: MappingEntriesOptions,
 ): MappingEntries {
-  const { files } = dependencies
   const entries = new Map<string, Entry>(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
-
   let isStarted = false
-  const { run, follow } = createMappingWork(dependencies, accountIdNow)
+  const work = createMappingWork(dependencies, accountIdNow)
 
   return {
+    ...createChanges(dependencies, entries, work),
     all: () => [...entries.values()].map(viewOf),
     find(uuid) {
       const entry = entries.get(uuid)
       return entry && viewOf(entry)
     },
     isChanging: (uuid) => isChanging(entries.get(uuid)),
+    adopt(stored) {
+      const entry = newEntry(stored, restingState(stored))
+      entries.set(stored.uuid, entry)
+      if (isStarted) work.run(entry, true)
+    },
+    start() {
+      isStarted = true
+      for (const entry of entries.values()) if (!entry.running) work.run(entry, true)
+    },
+    async stop(drainMs) {
+      await Promise.all([...entries.values()].map((entry) => stopEntry(entry, drainMs)))
+    },
+  }
+}
+
+/** The changes that are written to disk first. */
+function createChanges(
+  { files, removeCheckpoints }: MappingEntriesDependencies,
+  entries: Map<string, Entry>,
+  { run, follow }: ReturnType<typeof createMappingWork>,
+): Pick<MappingEntries, 'add' | 'replace' | 'remove'> {
+  return {
     async add(stored) {
       const entry = newEntry(stored, 'Creating')
       // Added before it is written, so that a second mapping of the same kind is refused meanwhile.
@@ -116,23 +137,11 @@ export function createMappingEntries(
           entry.state = 'Deleting'
           follow(entry, async () => {
             entries.delete(uuid)
-            await dependencies.removeCheckpoints(applicationOf(uuid))
+            await removeCheckpoints(applicationOf(uuid))
           })
         },
       )
       return { ...viewOf(entry) }
-    },
-    adopt(stored) {
-      const entry = newEntry(stored, restingState(stored))
-      entries.set(stored.uuid, entry)
-      if (isStarted) run(entry, true)
-    },
-    start() {
-      isStarted = true
-      for (const entry of entries.values()) if (!entry.running) run(entry, true)
-    },
-    async stop(drainMs) {
-      await Promise.all([...entries.values()].map((entry) => stopEntry(entry, drainMs)))
     },
   }
 }

@@ -153,7 +153,7 @@ export function settingsOfUpdate(settings: MappingSettings, body: unknown): Mapp
  * Settings as a file holds them. Quotas and the choice of destinations are for requests: a file
  * may come from a release that took more.
  *
- * @throws SluiceError ValidationException, InvalidParameterValueException: such a mapping cannot run
+ * @throws SluiceError ValidationException, InvalidParameterValueException: it cannot run
  */
 export function settingsOfFile(stored: unknown): MappingSettings {
   return settingsOf(checked(createRequestSchema, stored)).settings

@@ -6,7 +6,7 @@ import type { MappingFiles, StoredMapping, UnusableFile } from './mapping-files.
  * Mapping files that are not usable. They are read again now and then, so that a mapping runs when
  * somebody mends its file, or when the system lets the file be read again.
  */
-export interface UnusableFiles {
+interface UnusableFiles {
   /** The files now, sorted. */
   names(): readonly string[]
   stop(): void
