@@ -17,6 +17,7 @@ import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
@@ -95,7 +96,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const mappings = await startEventSources(dependencies, stages, { lab, account, drain })
+  const mappings = await startEventSources({ ...dependencies, metrics }, stages, {
+    lab,
+    account,
+    drain,
+  })
   const http = stages.add(
     createHttpServer(
       {
@@ -196,7 +201,7 @@ async function openAccountOf(
 
 /** Event source mappings read streams for functions. HTTP is built later and stops earlier. */
 async function startEventSources(
-  dependencies: AppDependencies,
+  dependencies: AppDependencies & { readonly metrics: Metrics },
   stages: Stages,
   {
     lab,

@@ -4,7 +4,7 @@ import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { createEventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { LabStage } from './lab-stage.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /** Prints the records of the sample rule. */
 const sampleMapping = Object.freeze({
@@ -12,6 +12,13 @@ const sampleMapping = Object.freeze({
   streamName: 'hot-devices',
   module: new URL('../../functions/print_readings.mjs', import.meta.url),
 })
+
+interface EventSourceStageDependencies {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly metrics: Metrics
+}
 
 interface EventSourceStageOptions {
   readonly lab: LabStage | undefined
@@ -26,7 +33,7 @@ interface EventSourceStageOptions {
  * @throws SluiceError DataFolderUnusable (rejects)
  */
 export async function openEventSourceStage(
-  { config, logger, clock }: { config: Config; logger: Logger; clock: Clock },
+  { config, logger, clock, metrics }: EventSourceStageDependencies,
   { lab, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
@@ -34,7 +41,7 @@ export async function openEventSourceStage(
   const common = { dataDir, functionsDir, region, sample }
   const mappings = lab
     ? await createEventSourceMappings(
-        { clock, logger, makeStream: (name) => lab.ensureStream(name) },
+        { clock, logger, metrics, makeStream: (name) => lab.ensureStream(name) },
         {
           ...common,
           get accountId() {
@@ -45,7 +52,7 @@ export async function openEventSourceStage(
         },
       )
     : await createEventSourceMappings(
-        { clock, logger },
+        { clock, logger, metrics },
         {
           ...common,
           get accountId() {

@@ -7,8 +7,9 @@ import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { openLmdbCheckpoints } from '../consumers/lmdb-checkpoints.ts'
 import { SluiceError } from '../base/errors.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createFailureFiles } from './failure-files.ts'
+import { membersOfPattern } from './filter-pattern.ts'
 import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
 import { createFunctions } from './functions/functions.ts'
@@ -70,6 +71,7 @@ interface MappingPage {
 export interface EventSourceMappingsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates the missing streams of mappings once, when the process starts. */
   readonly makeStream?: (name: string) => Promise<void>
 }
@@ -150,7 +152,7 @@ export async function createEventSourceMappings(
     unusableAtFirst,
   )
   return {
-    ...createApi({ clock: dependencies.clock, functions, entries }, options),
+    ...createApi({ ...dependencies, functions, entries }, options),
     start: () => entries.start(),
     unusableFiles: () => unusable.names(),
     async stop({ drainMs }) {
@@ -192,12 +194,13 @@ const streamArnOf = (name: string, { region, accountId }: EventSourceMappingsOpt
 function createApi(
   dependencies: {
     readonly clock: Clock
+    readonly logger: Pick<Logger, 'warn'>
     readonly functions: Functions
     readonly entries: MappingEntries
   },
   options: EventSourceMappingsOptions,
 ): EventSourceMappingApi {
-  const { clock, functions, entries } = dependencies
+  const { clock, logger, functions, entries } = dependencies
   const configurationOf = (entry: MappingEntry) => describe(entry, options)
 
   function find(uuid: string): MappingEntry {
@@ -223,9 +226,9 @@ function createApi(
       // Another change may have been made meanwhile: from here to the writer nothing is awaited.
       const settings = settingsOfUpdate(find(uuid).stored.settings, body)
       refuseChange(uuid, 'update')
-      return configurationOf(
-        await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() }),
-      )
+      const entry = await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() })
+      warnOfFilters(logger, entry)
+      return configurationOf(entry)
     },
     async delete(uuid) {
       find(uuid)
@@ -249,7 +252,7 @@ function createApi(
 }
 
 async function createMapping(
-  { clock, functions, entries }: Parameters<typeof createApi>[0],
+  { clock, logger, functions, entries }: Parameters<typeof createApi>[0],
   options: EventSourceMappingsOptions,
   body: unknown,
 ): Promise<MappingEntry> {
@@ -262,7 +265,21 @@ async function createMapping(
   if (entries.all().length >= mappingsMax) {
     throw invalidParameter(`There are ${mappingsMax} event source mappings, which is the limit.`)
   }
-  return entries.add({ uuid: randomUUID(), settings, lastModifiedMs: nowMs })
+  const entry = await entries.add({ uuid: randomUUID(), settings, lastModifiedMs: nowMs })
+  warnOfFilters(logger, entry)
+  return entry
+}
+
+/** AWS documents filters on `data` alone for Kinesis: what it does with others is uncertain. */
+function warnOfFilters(logger: Pick<Logger, 'warn'>, { stored }: MappingEntry): void {
+  const { uuid, settings } = stored
+  const patterns = (settings.FilterCriteria?.Filters ?? []).map(({ Pattern = '' }) => Pattern)
+  const members = new Set(patterns.flatMap(membersOfPattern).filter((name) => name !== 'data'))
+  if (members.size === 0) return
+  logger.warn(
+    { mapping: uuid, members: [...members] },
+    'filters of an event source mapping compare members beside data, which AWS may not do',
+  )
 }
 
 /** The mapping of that source and that function, unless it is being deleted. */

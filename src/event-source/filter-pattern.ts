@@ -1,28 +1,36 @@
 /**
- * Filter patterns of FilterCriteria (Lambda Developer Guide, "Lambda event filtering"): a pattern
- * is an object of the record's structure, whose leaves are lists of accepted values.
+ * Filter patterns of FilterCriteria (Lambda Developer Guide, "Lambda event filtering", and
+ * "Comparison operators" of Amazon EventBridge): a pattern is an object of the record's structure,
+ * whose leaves are lists of accepted values.
  *
  *     {"partitionKey": ["7"],
  *      "data": {"temp": [{"numeric": [">", 60]}], "site": [{"exists": false}]}}
  *
- * A record passes when one pattern of the mapping accepts it. A pattern accepts a record when all
- * of its members do, and a member when one entry of its list does. A list in the record is accepted
- * when one of its elements is.
+ * A pattern accepts a record when all of its members do, and a member when one entry of its list
+ * does. A list in the record is accepted when one of its elements is. The same rules hold at every
+ * depth, so `$or` may stand beside `data` or in it.
+ *
+ * As in AWS, numbers are equal when their texts are: 300 is not 300.0. Only `numeric` compares
+ * their values. `exists` looks at leaves: an object is none.
  */
-export type FilterPattern = (record: FilteredRecord) => boolean
+import { compareNumbers } from '../sql/values/numbers.ts'
+import type { SqlNumber } from '../sql/values/numbers.ts'
+import { readJson } from '../sql/values/json-reader.ts'
+import { isArray, isNumber, isObject } from '../sql/values/values.ts'
+import type { SqlObject, Value } from '../sql/values/values.ts'
 
-/** The parts of a record that patterns compare. */
-interface FilteredRecord {
-  readonly partitionKey: string
-  readonly data: Buffer
-}
+/** @param record the record as one document, whose data is JSON: see record-filter.ts */
+type FilterPattern = (record: FilteredValue) => boolean
 
 /** Thrown for an invalid pattern; the message names the member. */
 export class InvalidPattern extends Error {}
 
-type Member = (value: unknown) => boolean
+/** What nothing accepts, not even `exists: false`: data that is not JSON. */
+export const notJson = Symbol('data that is not JSON')
 
-const absent = Symbol('a missing member')
+export type FilteredValue = Value | typeof notJson | ReadonlyMap<string, FilteredValue>
+type Member = (value: FilteredValue) => boolean
+
 const depthMax = 32
 
 /**
@@ -31,181 +39,184 @@ const depthMax = 32
  * @throws InvalidPattern
  */
 export function compileFilterPattern(text: string): FilterPattern {
-  const pattern = parse(text)
-  if (!isObject(pattern) || Object.keys(pattern).length === 0) {
-    throw new InvalidPattern('a pattern must be an object with at least one member')
-  }
-  const { data, ...rest } = pattern
-  const acceptsRest = compileObject(rest, '', 0)
-  const acceptsData = data === undefined ? undefined : compileData(data)
-  return (record) => {
-    if (!acceptsRest({ partitionKey: record.partitionKey })) return false
-    return acceptsData === undefined || acceptsData(record.data)
-  }
+  return compileObject(parsePattern(text), '', 0)
 }
 
-/** An object matches JSON data, and a list matches plain text; neither matches the other. */
-function compileData(pattern: unknown): (data: Buffer) => boolean {
-  if (isObject(pattern)) {
-    const accepts = compileObject(pattern, 'data', 1)
-    return (data) => {
-      const value = jsonIn(data)
-      return isObject(value) && accepts(value)
+/**
+ * The members of a record that a pattern reads, such as `data`, each once.
+ *
+ * @throws InvalidPattern
+ */
+export function membersOfPattern(text: string): readonly string[] {
+  const names = new Set<string>()
+  const visit = (pattern: SqlObject) => {
+    for (const [name, part] of pattern) {
+      if (name !== '$or') names.add(name)
+      else for (const entry of isArray(part) ? part : []) if (isObject(entry)) visit(entry)
     }
   }
-  const accepts = compileList(pattern, 'data')
-  return (data) => {
-    const text = data.toString('utf8')
-    return !isObject(jsonIn(data)) && accepts(text)
-  }
+  visit(parsePattern(text))
+  return [...names]
 }
 
-function compileObject(
-  pattern: Readonly<Record<string, unknown>>,
-  path: string,
-  depth: number,
-): Member {
+function parsePattern(text: string): SqlObject {
+  const pattern = readJson(text)
+  if (pattern === undefined) throw new InvalidPattern('a pattern must be JSON')
+  if (!isObject(pattern) || pattern.size === 0) {
+    throw new InvalidPattern('a pattern must be an object with at least one member')
+  }
+  return pattern
+}
+
+function compileObject(pattern: SqlObject, path: string, depth: number): Member {
   if (depth > depthMax) throw new InvalidPattern(`${path} is deeper than ${depthMax} levels`)
-  const members = Object.entries(pattern).map(([name, part]): Member => {
-    const memberPath = path === '' ? name : `${path}.${name}`
+  const members = [...pattern].map(([name, part]): Member => {
     if (name === '$or') return compileOr(part, path, depth)
+    const memberPath = path === '' ? name : `${path}.${name}`
     const accepts = isObject(part)
       ? compileObject(part, memberPath, depth + 1)
       : compileList(part, memberPath)
     return (value) => accepts(memberOf(value, name))
   })
-  // A list of objects is accepted when one of them is.
   const acceptsOne: Member = (value) => members.every((accepts) => accepts(value))
   return (value) => (Array.isArray(value) ? value.some(acceptsOne) : acceptsOne(value))
 }
 
-function compileOr(part: unknown, path: string, depth: number): Member {
-  if (!Array.isArray(part) || part.length < 2) {
-    throw new InvalidPattern(`${path}$or is a list of at least two patterns`)
+function compileOr(part: Value, path: string, depth: number): Member {
+  const orPath = path === '' ? '$or' : `${path}.$or`
+  if (!isArray(part) || part.length < 2) {
+    throw new InvalidPattern(`${orPath} is a list of at least two patterns`)
   }
-  const patterns = part.map((entry: unknown) => {
-    if (!isObject(entry)) throw new InvalidPattern(`${path}$or has an entry that is not an object`)
+  const patterns = part.map((entry) => {
+    if (!isObject(entry) || entry.size === 0) {
+      throw new InvalidPattern(`${orPath} has an entry that is not an object with members`)
+    }
     return compileObject(entry, path, depth + 1)
   })
   return (value) => patterns.some((accepts) => accepts(value))
 }
 
-function compileList(part: unknown, memberPath: string): Member {
-  if (!Array.isArray(part) || part.length === 0) {
+function compileList(part: Value, memberPath: string): Member {
+  if (memberPath === 'data') {
+    throw new InvalidPattern('data must be an object, because only data in JSON can be filtered')
+  }
+  if (!isArray(part) || part.length === 0) {
     throw new InvalidPattern(`${memberPath} must be a list of accepted values, or an object`)
   }
-  const entries = part.map((entry: unknown) => compileEntry(entry, memberPath))
-  const acceptsOne: Member = (value) => entries.some((accepts) => accepts(value))
+  const entries = part.map((entry) => compileEntry(entry, memberPath))
+  const acceptsOne: Member = (value) =>
+    value !== notJson && entries.some((accepts) => accepts(value))
   // An empty list has no element to accept, but it exists.
   return (value) =>
     Array.isArray(value) && value.length > 0 ? value.some(acceptsOne) : acceptsOne(value)
 }
 
-function compileEntry(entry: unknown, memberPath: string): Member {
-  if (!isObject(entry)) {
-    if (Array.isArray(entry)) throw new InvalidPattern(`${memberPath} has a list in a list`)
-    return (value) => value === entry
-  }
-  const [name, ...others] = Object.keys(entry)
+function compileEntry(entry: Value, memberPath: string): Member {
+  if (isArray(entry)) throw new InvalidPattern(`${memberPath} has a list in a list`)
+  if (!isObject(entry)) return (value) => isEqual(value, entry)
+  const [[name, operand] = [], ...others] = entry
   if (name === undefined || others.length > 0) {
     throw new InvalidPattern(`${memberPath} has an object that is not one comparison`)
   }
-  const compile = comparisons[name]
+  const compile = comparisons.get(name)
   if (!compile) throw new InvalidPattern(`${memberPath} has an unknown comparison, ${name}`)
-  return compile(entry[name], `${memberPath}.${name}`)
+  return compile(operand, `${memberPath}.${name}`)
 }
 
-const comparisons: Readonly<Record<string, (operand: unknown, memberPath: string) => Member>> =
-  Object.freeze({
-    prefix: compilePrefix,
-    suffix: (operand, memberPath) => {
+/** @param wanted text, number, boolean or null */
+function isEqual(value: FilteredValue, wanted: Value): boolean {
+  if (!isNumber(wanted)) return value === wanted
+  return value !== notJson && isSqlNumber(value) && value.source === wanted.source
+}
+
+type CompileComparison = (operand: Value, memberPath: string) => Member
+
+/** Maps, because the names come from outside, such as `constructor`. */
+const comparisons: ReadonlyMap<string, CompileComparison> = new Map<string, CompileComparison>([
+  [
+    'prefix',
+    (operand, memberPath) => {
+      const start = textOf(operand, memberPath)
+      return (value) => typeof value === 'string' && value.startsWith(start)
+    },
+  ],
+  [
+    'suffix',
+    (operand, memberPath) => {
       const end = textOf(operand, memberPath)
       return (value) => typeof value === 'string' && value.endsWith(end)
     },
-    'equals-ignore-case': (operand, memberPath) => {
+  ],
+  [
+    'equals-ignore-case',
+    (operand, memberPath) => {
       const wanted = textOf(operand, memberPath).toLowerCase()
       return (value) => typeof value === 'string' && value.toLowerCase() === wanted
     },
-    exists: (operand, memberPath) => {
+  ],
+  [
+    'exists',
+    (operand, memberPath) => {
       if (typeof operand !== 'boolean') throw new InvalidPattern(`${memberPath} is true or false`)
-      return (value) => (value !== absent) === operand
+      return (value) => isLeaf(value) === operand
     },
-    'anything-but': compileAnythingBut,
-    numeric: compileNumeric,
-  } satisfies Record<string, (operand: unknown, memberPath: string) => Member>)
-
-function compilePrefix(operand: unknown, memberPath: string): Member {
-  const start = textOf(operand, memberPath)
-  return (value) => typeof value === 'string' && value.startsWith(start)
-}
+  ],
+  ['anything-but', compileAnythingBut],
+  ['numeric', compileNumeric],
+])
 
 /** A missing member is not accepted. */
-function compileAnythingBut(operand: unknown, memberPath: string): Member {
-  const entries = (Array.isArray(operand) ? operand : [operand]) as readonly unknown[]
+function compileAnythingBut(operand: Value, memberPath: string): Member {
+  const entries = isArray(operand) ? operand : [operand]
   if (entries.length === 0) throw new InvalidPattern(`${memberPath} is empty`)
   const refused = entries.map((entry) => {
-    if (isObject(entry) || typeof entry === 'string' || typeof entry === 'number') {
+    if (isObject(entry) || typeof entry === 'string' || isNumber(entry)) {
       return compileEntry(entry, memberPath)
     }
     throw new InvalidPattern(
       `${memberPath} has an entry that is neither text, number nor comparison`,
     )
   })
-  return (value) =>
-    value !== absent && !isObject(value) && !refused.some((refuses) => refuses(value))
+  return (value) => isLeaf(value) && !refused.some((refuses) => refuses(value))
 }
 
-type Comparison = (value: number, bound: number) => boolean
-
-const numericOperators: Readonly<Record<string, Comparison>> = Object.freeze({
-  '=': (value, bound) => value === bound,
-  '<': (value, bound) => value < bound,
-  '<=': (value, bound) => value <= bound,
-  '>': (value, bound) => value > bound,
-  '>=': (value, bound) => value >= bound,
-} satisfies Record<string, Comparison>)
+const numericOperators: ReadonlyMap<string, (difference: number) => boolean> = new Map([
+  ['=', (difference: number) => difference === 0],
+  ['<', (difference: number) => difference < 0],
+  ['<=', (difference: number) => difference <= 0],
+  ['>', (difference: number) => difference > 0],
+  ['>=', (difference: number) => difference >= 0],
+])
 
 /** One comparison, or the two ends of a range: `[">", 0, "<=", 5]`. */
-function compileNumeric(operand: unknown, memberPath: string): Member {
-  const isPairs = Array.isArray(operand) && (operand.length === 2 || operand.length === 4)
+function compileNumeric(operand: Value, memberPath: string): Member {
+  const isPairs = isArray(operand) && (operand.length === 2 || operand.length === 4)
   if (!isPairs) throw new InvalidPattern(`${memberPath} is a comparison or a range`)
-  const bounds: ((value: number) => boolean)[] = []
+  const bounds: ((value: SqlNumber) => boolean)[] = []
   for (let index = 0; index < operand.length; index += 2) {
-    const compare = numericOperators[String(operand[index])]
-    const bound: unknown = operand[index + 1]
-    if (!compare || typeof bound !== 'number') {
+    const operator = operand[index]
+    const holds = typeof operator === 'string' ? numericOperators.get(operator) : undefined
+    const bound = operand[index + 1]
+    if (!holds || !isNumber(bound)) {
       throw new InvalidPattern(`${memberPath} has an entry that is not a comparison with a number`)
     }
-    bounds.push((value) => compare(value, bound))
+    bounds.push((value) => holds(compareNumbers(value, bound)))
   }
-  return (value) => typeof value === 'number' && bounds.every((holds) => holds(value))
+  return (value) => isSqlNumber(value) && bounds.every((holds) => holds(value))
 }
 
-function textOf(operand: unknown, memberPath: string): string {
+function textOf(operand: Value, memberPath: string): string {
   if (typeof operand === 'string') return operand
   throw new InvalidPattern(`${memberPath} must be a text`)
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw new InvalidPattern('a pattern must be JSON')
-  }
+function memberOf(value: FilteredValue, name: string): FilteredValue {
+  if (value === notJson) return notJson
+  return value instanceof Map ? (value.get(name) as FilteredValue) : undefined
 }
 
-function jsonIn(data: Buffer): unknown {
-  try {
-    return JSON.parse(data.toString('utf8'))
-  } catch {
-    return undefined
-  }
-}
+/** Whether the value is there and is no object. */
+const isLeaf = (value: FilteredValue) => value !== undefined && !(value instanceof Map)
 
-function memberOf(value: unknown, name: string): unknown {
-  return isObject(value) && Object.hasOwn(value, name) ? value[name] : absent
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+const isSqlNumber = (value: FilteredValue): value is SqlNumber =>
+  value !== notJson && !(value instanceof Map) && isNumber(value as Value)

@@ -94,7 +94,7 @@ export function createMappingEntries(
 
 /** The changes that are written to disk first. */
 function createChanges(
-  { files, removeCheckpoints }: MappingEntriesDependencies,
+  { files, metrics, removeCheckpoints }: MappingEntriesDependencies,
   entries: Map<string, Entry>,
   { run, follow }: ReturnType<typeof createMappingWork>,
 ): Pick<MappingEntries, 'add' | 'replace' | 'remove'> {
@@ -137,6 +137,7 @@ function createChanges(
           entry.state = 'Deleting'
           follow(entry, async () => {
             entries.delete(uuid)
+            metrics.mappingRecordsFiltered.remove({ mapping: uuid })
             await removeCheckpoints(applicationOf(uuid))
           })
         },

@@ -8,13 +8,14 @@ import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import type { KinesisReads } from '../consumers/kinesis-reads.ts'
 import { createPollingReader } from '../consumers/polling-reader.ts'
 import type { ShardReader, StartPosition } from '../consumers/shard-reader.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { FailureFiles } from './failure-files.ts'
-import { compileFilterPattern } from './filter-pattern.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
 import type { Functions } from './functions/functions.ts'
 import { parseEventSource } from './mapping-settings.ts'
 import type { EventSource, MappingSettings } from './mapping-settings.ts'
+import { createRecordFilter } from './record-filter.ts'
+import type { RecordFilter } from './record-filter.ts'
 import { processShard } from './shard-processor.ts'
 import type { ShardProcessorContext } from './shard-processor.ts'
 
@@ -36,6 +37,7 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates a missing stream at the start of the process. */
   readonly makeStream?: (name: string) => Promise<void>
 }
@@ -168,7 +170,7 @@ async function openReader(
 }
 
 function contextOf(
-  { functions, failures, clock, logger }: MappingRunnerDependencies,
+  { functions, failures, clock, logger, metrics }: MappingRunnerDependencies,
   { uuid, settings, accountIdNow }: MappingRunnerOptions,
   { region, streamArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
@@ -184,9 +186,7 @@ function contextOf(
     clock,
     logger,
     findFunction: () => functions.find(name),
-    filters: (settings.FilterCriteria?.Filters ?? []).map(({ Pattern = '{}' }) =>
-      compileFilterPattern(Pattern),
-    ),
+    filters: countedFilters(settings, () => metrics.mappingRecordsFiltered.inc({ mapping: uuid })),
     originOf: (shardId) => ({
       shardId,
       region,
@@ -196,6 +196,22 @@ function contextOf(
       },
     }),
   }
+}
+
+/** @returns one filter for all patterns of the mapping, or none when it has no patterns */
+function countedFilters(
+  { FilterCriteria }: MappingSettings,
+  onFiltered: () => void,
+): readonly RecordFilter[] {
+  const patterns = (FilterCriteria?.Filters ?? []).map(({ Pattern = '' }) => Pattern)
+  if (patterns.length === 0) return []
+  const passes = createRecordFilter(patterns)
+  const filter: RecordFilter = (record) => {
+    if (passes(record)) return true
+    onFiltered()
+    return false
+  }
+  return [filter]
 }
 
 function startOf(settings: MappingSettings): StartPosition {

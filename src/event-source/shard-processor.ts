@@ -11,7 +11,6 @@ import type {
   StartPosition,
 } from '../consumers/shard-reader.ts'
 import { createArrivals } from './arrivals.ts'
-import type { FilterPattern } from './filter-pattern.ts'
 import { createBatchHandler } from './batch-handler.ts'
 import type { BatchHandler } from './batch-handler.ts'
 import type { InvocationContext } from './invocation-context.ts'
@@ -19,6 +18,7 @@ import { createParallelBatch } from './parallel-batch.ts'
 import type { ParallelBatch, ParallelBatchRecord } from './parallel-batch.ts'
 import { eventBytesOf } from './lambda-event.ts'
 import type { EventSourceMembers } from './lambda-event.ts'
+import type { RecordFilter } from './record-filter.ts'
 import { createShardProgress } from './shard-progress.ts'
 import { createStoredRecords, storedWindowsIn, textOfWindows } from './stored-windows.ts'
 import type { StoredWindows } from './stored-windows.ts'
@@ -29,7 +29,7 @@ export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'>
   readonly reader: ShardReader
   readonly clock: Clock
   /** A record passes when one filter accepts it; without filters every record passes. */
-  readonly filters: readonly FilterPattern[]
+  readonly filters: readonly RecordFilter[]
   readonly originOf: (shardId: string) => EventSourceMembers
 }
 

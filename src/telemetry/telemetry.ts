@@ -24,6 +24,12 @@ const declareMetrics = (registry: Registry) => ({
   ...ruleMetrics(registry),
   ...outboxMetrics(registry),
   ...kinesisMetrics(registry),
+  mappingRecordsFiltered: counter(
+    registry,
+    'sluice_mapping_records_filtered_total',
+    'Records that the filters of an event source mapping left out.',
+    'mapping',
+  ),
   identityFilesUnreadable: gauge(
     registry,
     'sluice_identity_files_unreadable',

@@ -1,6 +1,6 @@
 import { createEventSourceMappings } from '../../src/event-source/event-source-mappings.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 
 /** Prints the output of its function until it is killed: `<port> <data folder> <functions>`. */
 const [port = '', dataDir = '', functionsDir = ''] = process.argv.slice(2)
@@ -8,7 +8,7 @@ const logger = createMemoryLogger(({ function: name, msg }) => {
   if (name !== undefined) process.stdout.write(`${String(msg)}\n`)
 })
 const mappings = await createEventSourceMappings(
-  { clock: systemClock, logger },
+  { clock: systemClock, logger, metrics: createMetrics() },
   {
     dataDir,
     functionsDir,

@@ -7,7 +7,8 @@ import type {
   EventSourceMappingsDependencies,
   EventSourceMappingsOptions,
 } from '../../src/event-source/event-source-mappings.ts'
-import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
+import type { Metrics } from '../../src/telemetry/telemetry.ts'
 import { access, hastyClock, temporaryFolder } from '../consumers/consumer-parts.ts'
 
 export const streamArn = (name: string) => `arn:aws:kinesis:us-east-1:000000000000:stream/${name}`
@@ -26,6 +27,7 @@ export interface SentEvent {
 
 export interface StartedMappings {
   readonly mappings: EventSourceMappings
+  readonly metrics: Metrics
   readonly dataDir: string
   readonly functionsDir: string
   readonly logLines: readonly Record<string, unknown>[]
@@ -64,12 +66,18 @@ export async function startMappings(
   }
   const logLines: Record<string, unknown>[] = []
   const waiting = new Set<() => void>()
+  const metrics = createMetrics()
   const logger = createMemoryLogger((line) => {
     logLines.push(line)
     for (const look of waiting) look()
   })
   const mappings = await createEventSourceMappings(
-    { clock: hastyClock, logger, ...(options.makeStream && { makeStream: options.makeStream }) },
+    {
+      clock: hastyClock,
+      logger,
+      metrics,
+      ...(options.makeStream && { makeStream: options.makeStream }),
+    },
     {
       dataDir,
       functionsDir,
@@ -92,6 +100,7 @@ export async function startMappings(
     })
   return {
     mappings,
+    metrics,
     dataDir,
     functionsDir,
     logLines,

@@ -131,9 +131,30 @@ describe('a mapping', () => {
     )
     const run = await startMappings(lab, { 'f.mjs': printing() })
     const Pattern = '{"data": {"temp": [{"numeric": [">", 60]}]}}'
-    await run.create({ FilterCriteria: { Filters: [{ Pattern }] } })
+    const mapping = await run.create({ FilterCriteria: { Filters: [{ Pattern }] } })
     await run.until(() => run.texts().length === 2)
     expect(run.texts()).toEqual(['{"temp":70}', '{"temp":80}'])
+    const counts = async () => (await run.metrics.mappingRecordsFiltered.get()).values
+    expect(await counts()).toMatchObject([{ labels: { mapping }, value: 2 }])
+    await run.mappings.delete(mapping)
+    await run.until(() => run.mappings.list({}).EventSourceMappings.length === 0)
+    expect(await counts()).toEqual([])
+  })
+
+  test.each([
+    ['partitionKey', '{"partitionKey": ["k"]}', ['partitionKey']],
+    [
+      'a member beside data in $or',
+      '{"$or": [{"eventID": ["k"]}, {"data": {"a": [1]}}]}',
+      ['eventID'],
+    ],
+    ['no other member than data', '{"data": {"temp": [1]}}', undefined],
+  ])('warns of filters on %s', async (_, Pattern, members) => {
+    const { lab } = await labWith([])
+    const run = await startMappings(lab, { 'f.mjs': printing() })
+    const mapping = await run.create({ Enabled: false, FilterCriteria: { Filters: [{ Pattern }] } })
+    const warned = run.logLines.filter(({ level }) => level === 'warn')
+    expect(warned).toMatchObject(members ? [{ mapping, members }] : [])
   })
 })
 

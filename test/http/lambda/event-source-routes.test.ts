@@ -197,6 +197,45 @@ describe('a request is refused for', () => {
       'InvalidParameterValueException',
       /Invalid filter pattern/,
     ],
+    [
+      'a filter of text, which never accepts anything',
+      { FilterCriteria: { Filters: [{ Pattern: '{"data": ["text"]}' }] } },
+      'InvalidParameterValueException',
+      /data must be an object/,
+    ],
+    [
+      'more filters than the quota',
+      {
+        FilterCriteria: {
+          Filters: Array.from({ length: 6 }, () => ({ Pattern: '{"data": {"a": [1]}}' })),
+        },
+      },
+      'InvalidParameterValueException',
+      /6 filters are given; the quota is 5/,
+    ],
+    [
+      'a destination of another service',
+      {
+        DestinationConfig: {
+          OnFailure: { Destination: 'arn:aws:lambda:us-east-1:000000000000:function:f' },
+        },
+      },
+      'InvalidParameterValueException',
+      /Unsupported destination arn:aws:lambda/,
+    ],
+    [
+      'a metric of Kafka',
+      { MetricsConfig: { Metrics: ['ErrorCount'] } },
+      'InvalidParameterValueException',
+      /ErrorCount/,
+    ],
+    [
+      'a log of Kafka',
+      { LoggingConfig: { SystemLogLevel: 'INFO' } },
+      'InvalidParameterValueException',
+      /LoggingConfig/,
+    ],
+    ['a tag of AWS', { Tags: { 'aws:x': '1' } }, 'InvalidParameterValueException', /reserves/],
     ['a member of Kafka', { Topics: ['t'] }, 'InvalidParameterValueException', /Topics/],
     [
       'a destination that is none',
