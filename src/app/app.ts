@@ -96,11 +96,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const mappings = await startEventSources({ ...dependencies, metrics }, stages, {
-    lab,
-    account,
-    drain,
-  })
+  const sources = { metrics, lab, account, drain }
+  const mappings = await startEventSources(dependencies, stages, sources)
   const http = stages.add(
     createHttpServer(
       {
@@ -201,13 +198,15 @@ async function openAccountOf(
 
 /** Event source mappings read streams for functions. HTTP is built later and stops earlier. */
 async function startEventSources(
-  dependencies: AppDependencies & { readonly metrics: Metrics },
+  dependencies: AppDependencies,
   stages: Stages,
   {
+    metrics,
     lab,
     account,
     drain,
   }: {
+    readonly metrics: Metrics
     readonly lab: LabStage | undefined
     readonly account: AccountStage
     readonly drain: Drain
@@ -218,7 +217,7 @@ async function startEventSources(
   const source = { lab, accountIdNow: () => account.shownId() }
   return stages.open(
     'event sources',
-    () => openEventSourceStage(dependencies, source),
+    () => openEventSourceStage({ ...dependencies, metrics }, source),
     (it) => it.stop({ drainMs: drain.leftMs() / 2 }),
   )
 }

@@ -106,6 +106,8 @@ describe('numbers are compared', () => {
   })
 })
 
+const either = (key: string) => [{ data: { a: [1] } }, { partitionKey: [key] }]
+
 describe('one matcher sees the whole record', () => {
   test.each([
     ['JSON, and a pattern of its members', { data: { a: [1] } }, '{"a":1}', true],
@@ -130,10 +132,6 @@ describe('one matcher sees the whole record', () => {
   ])('%s', (_, pattern, data, expected) => {
     expect(accepts(pattern, data)).toBe(expected)
   })
-
-  function either(key: string) {
-    return [{ data: { a: [1] } }, { partitionKey: [key] }]
-  }
 })
 
 describe('no pattern is', () => {
