@@ -72,7 +72,7 @@ export function createBatchHandler(context: InvocationContext): BatchHandler {
       const work: Work = {
         rest: batch,
         parts: [{ count: batch.length, failedCalls: 0, invokeCount: 0 }],
-        last: { requestId: '' },
+        last: { requestId: '', functionError: null },
         window,
         isLeft: false,
         sinceMs: context.clock.monotonicMs(),
@@ -141,7 +141,9 @@ async function invokePart(
   const { result, reason, state } = readOutcome(outcome, records, settings)
   context.onResult(result.kind === 'succeeded' ? 'ok' : 'failed')
   const { requestId, kind } = outcome
-  work.last = { requestId, ...(kind !== 'notInvoked' && { functionError: 'Unhandled' }) }
+  if (kind !== 'notInvoked') {
+    work.last = { requestId, functionError: kind === 'failed' ? 'Unhandled' : null }
+  }
 
   const decision = decideBatch(part, result, {
     bisects: settings.BisectBatchOnFunctionError,

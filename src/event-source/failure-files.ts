@@ -7,6 +7,7 @@
  * Invariants: `write` resolves when the line is on disk; a file that has reached `fileBytesMax` is
  * renamed to `<mapping UUID>.1.ndjson`, which it replaces.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
 import { flushFolder } from '../storage/durable-file.ts'
@@ -17,11 +18,12 @@ export type GiveUpCondition = 'RetryAttemptsExhausted' | 'RecordAgeExceeded'
 /** A batch that was given up. */
 interface GivenUpBatch {
   readonly condition: GiveUpCondition
+  /** Of the last invocation; empty when the function was never invoked for these records. */
   readonly requestId: string
   readonly functionArn: string
   readonly invokeCount: number
-  /** Undefined when the function was never invoked for these records. */
-  readonly functionError?: string | undefined
+  /** Null when the function returned, and reported records as failed. */
+  readonly functionError?: string | null | undefined
   readonly shardId: string
   readonly streamArn: string
   readonly records: RecordRange
@@ -58,21 +60,24 @@ export function createFailureFiles(folder: string): FailureFiles {
   }
 }
 
-/** The document that Lambda sends. */
+/**
+ * The document that Lambda sends. As recorded from AWS in 2025, records that are too old have no
+ * response, and those for which the function was never invoked have a request id all the same.
+ */
 export function failureDocument(batch: GivenUpBatch, nowMs: number): object {
   const { first, last, count } = batch.records
   return {
     requestContext: {
-      requestId: batch.requestId,
+      requestId: batch.requestId === '' ? randomUUID() : batch.requestId,
       functionArn: batch.functionArn,
       condition: batch.condition,
-      approximateInvokeCount: batch.invokeCount,
+      approximateInvokeCount: Math.max(1, batch.invokeCount),
     },
-    ...(batch.functionError !== undefined && {
+    ...(batch.condition === 'RetryAttemptsExhausted' && {
       responseContext: {
         statusCode: 200,
         executedVersion: '$LATEST',
-        functionError: batch.functionError,
+        functionError: batch.functionError ?? null,
       },
     }),
     version: '1.0',

@@ -8,9 +8,10 @@ import type { RecordRange } from './record-range.ts'
 
 /** The last invocation with these records. */
 export interface LastInvocation {
+  /** Empty when no invocation reached the function. */
   readonly requestId: string
-  /** Undefined when no invocation reached the function. */
-  readonly functionError?: string | undefined
+  /** Null when the function returned, and reported records as failed. */
+  readonly functionError: string | null
 }
 
 interface GivenUpAfter {

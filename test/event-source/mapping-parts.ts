@@ -73,7 +73,7 @@ export async function startMappings(
   })
   const mappings = await createEventSourceMappings(
     {
-      clock: hastyClock,
+      clock: options.clock ?? hastyClock,
       logger,
       metrics,
       ...(options.makeStream && { makeStream: options.makeStream }),
