@@ -111,7 +111,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, { accessKeys, account, faults }),
-        health: () => healthOf(status, { account, faults, rules, mappings }),
+        health: () => healthOf(status, { account, faults, rules, mappings, ingress: mqtt.ingress }),
       },
       { ...config.http, insecure: config.insecure },
     ),

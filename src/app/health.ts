@@ -4,22 +4,25 @@ import type { Health } from '../http/sluice/status-routes.ts'
 import { createFileFaults } from '../storage/file-faults.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
+import type { Ingress } from '../ingress/ingress.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
 /**
  * A load balancer sends no clients to an engine that is not healthy, so an engine that accepts
  * anything at all is at worst degraded. A file that cannot be read shuts out the clients that need
- * it, and never all of them: a policy concerns its own targets, and access keys none of MQTT.
+ * it, and never all of them: a policy concerns its own targets, and access keys none of MQTT. While
+ * publishers are stalled, subscribers and HTTP are served.
  *
  * @param status of the stages; `ok`: all of them run
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults, rules, mappings }: HealthDependencies,
+  { account, faults, rules, mappings, ingress }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
     ...(account.isKnown() ? [] : ['accountUnknown' as const]),
+    ...(ingress.isStalled ? ['publishersStalled' as const] : []),
     ...unreadable.map((kind) => `${kind}Unreadable` as const),
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
     ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
@@ -32,6 +35,7 @@ interface HealthDependencies {
   readonly faults: Pick<FileFaults, 'kinds'>
   readonly rules: Pick<RuleStore, 'invalidCount'>
   readonly mappings: Pick<EventSourceMappings, 'unusableFiles'>
+  readonly ingress: Pick<Ingress, 'isStalled'>
 }
 
 /** Notes files that cannot be read, also in a metric. */

@@ -81,6 +81,8 @@ interface MqttConfig extends Listen {
   readonly connectRate: number
   /** Messages a second of one client; 0 is no limit. */
   readonly publishRate: number
+  /** For a packet that has begun, and more as its bytes arrive; 0 is no limit. */
+  readonly packetTimeoutMs: number
   readonly topicBytesMax: number
   readonly topicSlashesMax: number
   readonly payloadBytesMax: number
@@ -185,6 +187,7 @@ function mqttConfigOf(read: Variables): MqttConfig {
     connectionsPerAddressMax: read.SLUICE_MQTT_CONNECTIONS_PER_ADDRESS_MAX,
     connectRate: read.SLUICE_MQTT_CONNECT_RATE,
     publishRate: read.SLUICE_MQTT_PUBLISH_RATE,
+    packetTimeoutMs: read.SLUICE_MQTT_PACKET_TIMEOUT_MS,
     topicBytesMax: read.SLUICE_MQTT_TOPIC_BYTES_MAX,
     topicSlashesMax: read.SLUICE_MQTT_TOPIC_SLASHES_MAX,
     payloadBytesMax: read.SLUICE_MQTT_PAYLOAD_BYTES_MAX,

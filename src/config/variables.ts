@@ -102,6 +102,13 @@ export const variables = deepFreeze({
     default: 0,
     description: 'Messages a second that one MQTT client may publish; 0 is no limit.',
   },
+  SLUICE_MQTT_PACKET_TIMEOUT_MS: {
+    kind: 'integer',
+    range: { minimum: 0, maximum: 3_600_000 },
+    default: 30_000,
+    description:
+      'Time for an MQTT packet that has begun, and a second more for each 512 bytes of it; 0 is no limit.',
+  },
   SLUICE_MQTT_TOPIC_BYTES_MAX: {
     kind: 'integer',
     range: { minimum: 1, maximum: 65_535 },

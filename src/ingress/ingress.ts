@@ -19,6 +19,7 @@ import type { Connections } from './broker/connections.ts'
 import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
+import type { HeldBytes } from './gate/held-bytes.ts'
 import { createPersistence } from './kept/persistence.ts'
 import { createPublishing, distributeMessage, watchReceivers } from './broker/publishing.ts'
 import type { Distribute, Publishing } from './broker/publishing.ts'
@@ -81,6 +82,11 @@ export interface Ingress {
    */
   disconnect(clientId: string, options?: DisconnectOptions): Promise<boolean>
   /**
+   * Publishers are held back because the memory for messages is full, and none of them has gone on
+   * for seconds.
+   */
+  readonly isStalled: boolean
+  /**
    * Stops accepting, gives unanswered PUBLISHes `drainMs` to be answered, then disconnects all
    * clients. Wills are published, as for any connection that the broker ends; they have the rest of
    * that time.
@@ -140,6 +146,8 @@ const ingressDefaults = Object.freeze({
   readAheadBytesMax: 64 * 1024,
   /** Bytes of messages that all clients hold together; beyond it publishers are not read from. */
   heldBytesMax: 256 * 1024 * 1024,
+  /** For a packet that has begun, and a second more for each 512 bytes of it; 0 is no limit. */
+  packetTimeoutMs: 30_000,
   /** Messages that are handed to subscribers at a time. */
   distributionsMax: 100,
   /** Filters that one client may be subscribed to; AWS IoT takes 50. */
@@ -199,6 +207,9 @@ export async function createIngress(
     listRetained: (page) => retained.list(page),
     disconnect: (clientId, disconnectOptions = {}) =>
       disconnect(stage, clientId, disconnectOptions),
+    get isStalled() {
+      return stage.heldBytes.isStalled
+    },
     close: ({ drainMs = options.drainMs } = {}) => (closing ??= close(stage, drainMs)),
   }
 }
@@ -239,8 +250,7 @@ async function createStage(
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
-  const heldBytes = createHeldBytes(options.heldBytesMax)
-  metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
+  const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)
   const context = { broker, connections, heldBytes, clock, metrics, logger, log }
   const ports = createPorts(
     {
@@ -252,6 +262,30 @@ async function createStage(
     options,
   )
   return { ...context, ...memory, ports, publishing }
+}
+
+function createReportedHeldBytes(
+  { clock, metrics, log }: Pick<AcceptanceDependencies, 'clock' | 'metrics' | 'log'>,
+  options: IngressOptions,
+): HeldBytes {
+  const heldBytes = createHeldBytes(
+    {
+      clock,
+      stallChanged(isStalled) {
+        const about = { heldBytes: heldBytes.total }
+        if (!isStalled) {
+          log.warn('stall_over', about, 'publishers go on')
+          return
+        }
+        metrics.mqttStalls.inc()
+        const text = 'publishers are held back: the memory for messages is full, and none is freed'
+        log.error('stall', about, text)
+      },
+    },
+    options,
+  )
+  metrics.mqttHeldBytes.readFrom(() => heldBytes.total)
+  return heldBytes
 }
 
 /** What the broker stores beyond a connection, each part with its bound. */

@@ -52,6 +52,11 @@ const ingressMetrics = (registry: Registry) => ({
     'sluice_mqtt_held_bytes',
     'Bytes of messages that were read and are not finished; bounded.',
   ),
+  mqttStalls: counter(
+    registry,
+    'sluice_mqtt_stalls_total',
+    'Times that publishers were held back for seconds and none of them went on.',
+  ),
   mqttAbsentSessions: sampledGauge(
     registry,
     'sluice_mqtt_absent_sessions',

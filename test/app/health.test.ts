@@ -12,6 +12,7 @@ type Row = [
     knowsAccount?: boolean
     invalidRules?: number
     unusable?: readonly string[]
+    isStalled?: boolean
   },
   health: Health,
 ]
@@ -66,6 +67,12 @@ const rows: readonly Row[] = [
     { status: 'degraded', reasons: ['rulesInvalid'] },
   ],
   [
+    'publishers are stalled',
+    'ok',
+    { isStalled: true },
+    { status: 'degraded', reasons: ['publishersStalled'] },
+  ],
+  [
     'the engine starts',
     'starting',
     { knowsAccount: false },
@@ -80,11 +87,18 @@ const rows: readonly Row[] = [
 ]
 
 test.each(rows)('health while %s', (_why, status, given, health) => {
-  const { unreadable = [], knowsAccount = true, invalidRules = 0, unusable = [] } = given
+  const {
+    unreadable = [],
+    knowsAccount = true,
+    invalidRules = 0,
+    unusable = [],
+    isStalled = false,
+  } = given
   const faults = createFileFaults()
   for (const kind of unreadable) faults.follow(kind).set(true)
   const account = { isKnown: () => knowsAccount }
   const rules = { invalidCount: () => invalidRules }
   const mappings = { unusableFiles: () => unusable }
-  expect(healthOf(status, { account, faults, rules, mappings })).toEqual(health)
+  const ingress = { isStalled }
+  expect(healthOf(status, { account, faults, rules, mappings, ingress })).toEqual(health)
 })

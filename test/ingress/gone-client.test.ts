@@ -29,7 +29,10 @@ function createGateOf(clock: Clock, faults: GateFault[] = []) {
     fault: (fault: GateFault) => void faults.push(fault),
     closed: () => undefined,
   }
-  const heldBytes = createHeldBytes(1_000_000)
+  const heldBytes = createHeldBytes(
+    { clock, stallChanged: () => undefined },
+    { heldBytesMax: 1_000_000, packetTimeoutMs: 30_000 },
+  )
   return createGate({ socket: createSocket(), clock, events, heldBytes }, limits)
 }
 

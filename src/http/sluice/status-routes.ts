@@ -19,6 +19,7 @@ export interface Health {
 const healthStatuses = ['ok', 'degraded', 'starting', 'stopping'] as const
 const healthReasons = [
   'accountUnknown',
+  'publishersStalled',
   'policiesUnreadable',
   'passwordsUnreadable',
   'accessKeysUnreadable',

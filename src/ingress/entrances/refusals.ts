@@ -17,6 +17,7 @@ const texts = Object.freeze({
   origin_refused: 'a WebSocket was refused: it was opened by a page of another origin',
   web_socket_protocol: 'a WebSocket was closed: it violated the protocol',
   held_bytes: 'a client was disconnected',
+  packet_timeout: 'a client was disconnected',
 })
 export type Refusal = keyof typeof texts
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import type { RawData } from 'ws'
 import type { GateSocket } from '../gate/gate.ts'
-import type { HeldBytes } from '../gate/held-bytes.ts'
+import type { EvictReason, HeldBytes } from '../gate/held-bytes.ts'
 import { createFrameFollower } from './web-socket-frames.ts'
 
 /**
@@ -25,10 +25,13 @@ interface WebSocketStreamDependencies {
   /** The socket of the WebSocket. */
   readonly socket: Socket
   readonly heldBytes: HeldBytes
-  readonly fault: (reason: 'web_socket_protocol' | 'held_bytes', detail: string) => void
+  readonly fault: (reason: 'web_socket_protocol' | EvictReason, detail: string) => void
 }
 
-const heldTooLong = 'the memory for messages is full, and its frame had been incomplete for longest'
+const evictDetails: Readonly<Record<EvictReason, string>> = Object.freeze({
+  held_bytes: 'the memory for messages is full, and its frame had been incomplete for longest',
+  packet_timeout: 'the rest of a WebSocket frame did not arrive in time',
+})
 const normalClosure = 1_000
 const unsupportedData = 1_003
 
@@ -38,12 +41,13 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
   /** Nothing more is taken from the client. */
   let isBroken = false
   let messagesSeen = 0
-  let hasSentPart = false
+  const part = { hasCome: false }
   const arriving = createFrameFollower()
   const share = heldBytes.join({
     changed: pauseOrResume,
-    evict() {
-      fault('held_bytes', heldTooLong)
+    isReading: () => isWanted && share.mayRead,
+    evict(reason) {
+      fault(reason, evictDetails[reason])
       webSocket.terminate()
     },
   })
@@ -96,7 +100,7 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
   socket.on('data', (chunk: Buffer) => {
     if (isBroken || stream.destroyed) return
     arriving.follow(chunk)
-    hasSentPart = arriving.heldBytes > 0
+    part.hasCome = arriving.heldBytes > 0
     settle()
   })
   webSocket.on('error', (error) => {
@@ -105,16 +109,25 @@ export function createWebSocketStream(dependencies: WebSocketStreamDependencies)
   webSocket.once('close', () => {
     if (!stream.destroyed && !isBroken) stream.push(null)
   })
-  return asGateSocket(stream, () => {
-    const hasPart = hasSentPart
-    hasSentPart = false
-    return hasPart || !share.mayRead
+  return asGateSocket(stream, {
+    excusesSilence: () => takePart(part) || !share.mayRead,
+    hasPart: () => arriving.heldBytes > 0,
   })
 }
 
-function asGateSocket(stream: Duplex, excusesSilence: () => boolean): GateSocket {
+/** @returns whether a part has come since the last call */
+function takePart(part: { hasCome: boolean }): boolean {
+  const { hasCome } = part
+  part.hasCome = false
+  return hasCome
+}
+
+function asGateSocket(
+  stream: Duplex,
+  waits: Required<Pick<GateSocket, 'excusesSilence' | 'hasPart'>>,
+): GateSocket {
   return Object.assign(stream, {
-    excusesSilence,
+    ...waits,
     destroySoon() {
       if (stream.writableFinished) stream.destroy()
       else stream.once('finish', () => stream.destroy()).end()

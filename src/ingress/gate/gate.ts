@@ -2,7 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
-import type { HeldBytes, HeldPublish } from './held-bytes.ts'
+import type { EvictReason, HeldBytes, HeldPublish } from './held-bytes.ts'
 import { createFrameReadAhead } from './read-ahead.ts'
 import { createKeepAlive } from './keep-alive.ts'
 import type { KeepAlive } from './keep-alive.ts'
@@ -16,7 +16,8 @@ import type { KeepAlive } from './keep-alive.ts'
  * - The first frame is a CONNECT, and nothing follows it until `open()`.
  * - At most `unfinishedMax` PUBLISHes are with Aedes and the engine. More are read ahead up to
  *   `readAheadBytesMax`; the rest waits in TCP, which holds the client back. `held-bytes.ts` bounds
- *   the bytes of all clients together, and `publish-rate.ts` the messages a second of one client.
+ *   the bytes of all clients together and the time of a partial frame, and `publish-rate.ts` the
+ *   messages a second of one client.
  * - A client that is held back stays connected. PINGREQs are answered here, also those behind
  *   frames that wait; while PINGREQs themselves may wait in TCP, PINGRESPs are sent unasked. The
  *   keepalive does not run while the client is not read from (TCP's keepalive finds a dead peer).
@@ -67,7 +68,7 @@ interface GateEvents {
 }
 
 export interface GateFault extends Omit<FrameFault, 'reason'> {
-  readonly reason: FrameFault['reason'] | 'keepalive_timeout' | 'held_bytes' | 'not_draining'
+  readonly reason: FrameFault['reason'] | EvictReason | 'keepalive_timeout' | 'not_draining'
 }
 
 export interface GateLimits extends FrameLimits {
@@ -83,9 +84,9 @@ const keepAliveTimeout: GateFault = Object.freeze({
   reason: 'keepalive_timeout',
   detail: 'nothing came for one and a half times the keepalive',
 })
-const heldTooLong: GateFault = Object.freeze({
-  reason: 'held_bytes',
-  detail: 'the memory for messages is full, and its packet had been incomplete for longest',
+const evictDetails: Readonly<Record<EvictReason, string>> = Object.freeze({
+  held_bytes: 'the memory for messages is full, and its packet had been incomplete for longest',
+  packet_timeout: 'the rest of a packet did not arrive in time',
 })
 const pingResponse = Buffer.from([0xd0, 0])
 
@@ -97,6 +98,8 @@ export interface GateSocket extends Duplex, Pick<Socket, 'destroySoon'> {
    * whole.
    */
   readonly excusesSilence?: () => boolean
+  /** Whether a part of such a unit has arrived, and the rest is awaited. */
+  readonly hasPart?: () => boolean
 }
 
 interface GateDependencies {
@@ -108,10 +111,10 @@ interface GateDependencies {
 
 export function createGate(dependencies: GateDependencies, limits: GateLimits): Gate {
   const { socket, clock, events } = dependencies
-  const evict = () => end(stream, events, heldTooLong)
   // Many answers come in one tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const frames = createFrameReadAhead({ ...dependencies, changed: planFlush, evict }, limits)
+  const toEnd = partialEvents(dependencies, () => stream)
+  const frames = createFrameReadAhead({ ...dependencies, ...toEnd, changed: planFlush }, limits)
   let wanted = false
 
   const stream = createStream(socket, {
@@ -179,6 +182,13 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
       planFlush()
     },
     hold: () => frames.hold(),
+  }
+}
+
+function partialEvents({ socket, events }: GateDependencies, stream: () => Duplex) {
+  return {
+    isReading: () => !socket.isPaused() && socket.hasPart?.() !== true,
+    evict: (reason: EvictReason) => end(stream(), events, { reason, detail: evictDetails[reason] }),
   }
 }
 

@@ -1,3 +1,6 @@
+import { createInspection } from './inspection.ts'
+import type { InspectionDependencies, InspectionLimits, PartialFrame } from './inspection.ts'
+
 /**
  * Bounds the memory that the messages of all clients hold together, so that ten thousand clients
  * within their own limits cannot exhaust the process. Three kinds of bytes are counted:
@@ -21,22 +24,39 @@
  * - While `passed` is at least half of `bytesMax`, no PUBLISH passes. Frames that wait are freed
  *   with their connection, and what the process keeps is not, so clients that reconnect again and
  *   again cannot accumulate it.
- * - While nearly all of the sum is `partial`, the connection whose frame has been partial for
- *   longest is ended: the rest of that frame would never be read, and nothing else frees memory.
+ * - While any publisher is stopped, `partial` is at most the share at which reading resumes:
+ *   connections are ended until it is, the one whose frame has been partial for longest first. The
+ *   rest of those frames would never be read, and nothing else frees their memory.
+ * - The time of a partial frame is limited (inspection.ts).
  *
- * So reading always resumes, whatever clients do, as long as the engine finishes what it has. Node
- * may hold one more chunk for each connection that is not read from.
+ * So reading always resumes, whatever clients do, as long as the engine finishes what it has; when
+ * it does not, inspection.ts reports a stall. Node may hold one more chunk for each connection that
+ * is not read from.
  */
 export interface HeldBytes {
   join(events: HeldBytesEvents): HeldShare
   readonly total: number
+  /** Publishers are held back, and none of them has gone on for a while. */
+  readonly isStalled: boolean
 }
 
-interface HeldBytesEvents {
+type HeldBytesDependencies = Pick<InspectionDependencies, 'clock' | 'stallChanged'>
+
+interface HeldBytesLimits extends InspectionLimits {
+  /** Bytes of all clients together. */
+  readonly heldBytesMax: number
+}
+
+/** `held_bytes`: the partial frame blocks all others. */
+export type EvictReason = 'held_bytes' | 'packet_timeout'
+
+export interface HeldBytesEvents {
   /** The connection may be read from again, or may try again to pass a PUBLISH. */
   readonly changed: () => void
-  /** The connection has to end, because its partial frame blocks all others. */
-  readonly evict: () => void
+  /** Whether bytes that the client sends now would be read. */
+  readonly isReading: () => boolean
+  /** The connection has to end because of its partial frame. */
+  readonly evict: (reason: EvictReason) => void
 }
 
 /** What one connection holds. */
@@ -81,22 +101,23 @@ export const messageOverheadBytes = 2 * 1024
 /** The most that is read from a connection at a time. */
 const chunkBytes = 64 * 1024
 
-export function createHeldBytes(bytesMax: number): HeldBytes {
+export function createHeldBytes(parts: HeldBytesDependencies, limits: HeldBytesLimits): HeldBytes {
+  const { heldBytesMax: bytesMax } = limits
   const sum: Sum = { partial: 0, waiting: 0, passed: 0 }
   const total = () => sum.partial + sum.waiting + sum.passed
   const isPassable = () => sum.passed < bytesMax / 2
   const turns = createTurns()
   /** Members whose PUBLISH could not pass. */
   const blocked = new Set<Member>()
-  /** Members with a partial frame, in the order in which those frames began. */
-  const partials = new Set<Member>()
+  const areHeldBack = () => turns.stopped.size > 0 || blocked.size > 0
+  const inspection = createInspection<Member>({ ...parts, areHeldBack }, limits)
   let isPlanned = false
 
-  function evict(): void {
-    for (const member of partials) {
-      if (total() < bytesMax || sum.partial <= bytesMax * resumeShare) break
-      partials.delete(member)
-      member.events.evict()
+  function makeRoom(): void {
+    for (const member of inspection.partials) {
+      if (turns.stopped.size === 0 || sum.partial <= bytesMax * resumeShare) break
+      inspection.ended(member)
+      member.events.evict('held_bytes')
     }
   }
 
@@ -105,17 +126,17 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
     for (const member of blocked) {
       if (!isPassable()) break
       blocked.delete(member)
+      inspection.moved()
       member.events.changed()
     }
-    turns.resume(Math.ceil((bytesMax - total()) / chunkBytes))
+    if (turns.resume(Math.ceil((bytesMax - total()) / chunkBytes))) inspection.moved()
     look()
   }
 
   function look(): void {
-    if (total() >= bytesMax) {
-      turns.stopAll()
-      evict()
-    }
+    if (total() >= bytesMax) turns.stopAll()
+    if (turns.stopped.size > 0) makeRoom()
+    inspection.plan()
     const mayPass = blocked.size > 0 && isPassable()
     const mayRead = turns.stopped.size > 0 && total() <= bytesMax * resumeShare
     if (isPlanned || (!mayPass && !mayRead)) return
@@ -130,20 +151,25 @@ export function createHeldBytes(bytesMax: number): HeldBytes {
     tryPass(member) {
       if (isPassable()) return true
       blocked.add(member)
+      inspection.plan()
       return false
     },
     began(member) {
-      partials.delete(member)
-      if (member.partial > 0) partials.add(member)
+      if (member.partial > 0) inspection.began(member)
+      else inspection.ended(member)
     },
     remove(member) {
-      for (const set of [turns.reading, turns.stopped, blocked, partials]) set.delete(member)
+      for (const set of [turns.reading, turns.stopped, blocked]) set.delete(member)
+      inspection.ended(member)
     },
   }
   return {
     join: (events) => createShare(events, pool),
     get total() {
       return total()
+    },
+    get isStalled() {
+      return inspection.isStalled
     },
   }
 }
@@ -166,15 +192,18 @@ function createTurns() {
       }
       reading.clear()
     },
-    resume(count: number) {
+    /** @returns whether any was resumed */
+    resume(count: number): boolean {
       let left = count
       for (const member of stopped) {
-        if (left-- <= 0) return
+        if (left <= 0) break
+        left--
         stopped.delete(member)
         reading.add(member)
         member.mayRead = true
         member.events.changed()
       }
+      return left < count
     },
   }
 }
@@ -190,7 +219,7 @@ interface Sum {
   passed: number
 }
 
-interface Member {
+interface Member extends PartialFrame {
   readonly events: HeldBytesEvents
   mayRead: boolean
   partial: number
@@ -221,6 +250,7 @@ const createMember = (events: HeldBytesEvents): Member => ({
   events,
   mayRead: true,
   partial: 0,
+  waitedMs: 0,
   waiting: 0,
   passed: 0,
   kept: 0,

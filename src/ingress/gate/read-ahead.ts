@@ -8,7 +8,7 @@ import {
   typeOf,
 } from './frames.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
-import type { HeldBytes, HeldPublish, HeldShare } from './held-bytes.ts'
+import type { HeldBytes, HeldBytesEvents, HeldPublish, HeldShare } from './held-bytes.ts'
 import { createPublishRate } from './publish-rate.ts'
 import type { PublishRate } from './publish-rate.ts'
 
@@ -44,13 +44,10 @@ interface FrameReadAhead extends Pick<HeldShare, 'dispatched' | 'answering' | 'd
   drop(): void
 }
 
-interface FrameReadAheadDependencies {
+/** `changed`: more may be read, or pass. `evict`: the connection has to end at once. */
+interface FrameReadAheadDependencies extends HeldBytesEvents {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
-  /** More may be read, or pass. */
-  readonly changed: () => void
-  /** The connection has to end at once, to make room for others. */
-  readonly evict: () => void
 }
 
 interface FrameReadAheadLimits extends FrameLimits {

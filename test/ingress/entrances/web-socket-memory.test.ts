@@ -106,7 +106,11 @@ describe('the memory of WebSockets', () => {
 
   test('of a frame that comes slowly: each part of it keeps the client alive', async () => {
     const clock = createManualClock()
-    const entrances = await startEntrances({ certificates, clock })
+    const entrances = await startEntrances({
+      certificates,
+      clock,
+      options: { packetTimeoutMs: 0 },
+    })
     const slow = await openBytes(entrances)
     slow.write(wholeFrame(encode(connectPacket({ clientId: 'slow', keepalive: 10 }))))
     slow.write(frameOf(1_000))
@@ -124,6 +128,20 @@ describe('the memory of WebSockets', () => {
     await entrances.ingress.close({ drainMs: 0 })
     slow.destroy()
     await gone
+  })
+
+  test('of a frame that comes too slowly ends with its connection', async () => {
+    const clock = createManualClock()
+    const entrances = await startEntrances({ certificates, clock })
+    const slow = await openBytes(entrances)
+    slow.write(wholeFrame(encode(connectPacket({ clientId: 'slow', keepalive: 0 }))))
+    slow.write(frameOf(1_000))
+    await until(async () => (await entrances.heldBytes()) > 0)
+    const gone = ended(slow)
+    clock.advance(40_000)
+    await gone
+    expect(await entrances.refused('packet_timeout')).toBe(1)
+    await until(async () => (await entrances.heldBytes()) === 0)
   })
 
   test('a subscriber that does not read is cut off', async () => {

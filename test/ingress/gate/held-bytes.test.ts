@@ -3,38 +3,30 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createHeldBytes, messageOverheadBytes } from '../../../src/ingress/gate/held-bytes.ts'
 import type { HeldPublish, HeldShare } from '../../../src/ingress/gate/held-bytes.ts'
-import {
-  connectRaw,
-  createManualIngest,
-  encode,
-  publishPacket,
-  settle,
-  startIngress,
-  until,
-} from '../helpers.ts'
-
-const publishes = (count: number, bytes: number) =>
-  Buffer.concat(
-    Array.from({ length: count }, (_, index) =>
-      encode(publishPacket({ messageId: index + 1, payload: Buffer.alloc(bytes) })),
-    ),
-  )
+import { createManualClock } from '../../helpers/manual-clock.ts'
 
 const kiB = 1024
 const bytesMax = 1024 * kiB
 
 /** Shares that only note what they are told. */
 function createHouse() {
-  const house = createHeldBytes(bytesMax)
+  const clock = createManualClock()
   const told: string[] = []
+  const house = createHeldBytes(
+    { clock, stallChanged: (isStalled) => told.push(isStalled ? 'stalled' : 'stall over') },
+    { heldBytesMax: bytesMax, packetTimeoutMs: 30_000 },
+  )
   return {
     house,
+    clock,
     told,
-    join: (name: string): HeldShare => {
+    join: (name: string, left: () => void = () => undefined): HeldShare => {
       const share: HeldShare = house.join({
         changed: () => told.push(`${name} ${share.mayRead ? 'reads' : 'stops'}`),
-        evict: () => {
-          told.push(`${name} evicted`)
+        isReading: () => share.mayRead,
+        evict: (reason) => {
+          told.push(`${name} evicted for ${reason}`)
+          left()
           share.connectionGone()
         },
       })
@@ -141,13 +133,59 @@ describe('the bytes that all clients hold', () => {
     expect(house.total).toBe(0)
   })
 
-  test('partial frames cannot block all clients: the oldest one ends its connection', () => {
+  test('partial frames cannot block all clients: the oldest ones end their connections', async () => {
     const { told, join } = createHouse()
     const slow = Array.from({ length: 10 }, (_, index) => join(`slow ${index}`))
     for (const share of slow) share.hold(100 * kiB, 0, true)
     slow[0]?.hold(100 * kiB, 0, true)
     join('other').hold(0, 24 * kiB, true)
-    expect(told.filter((line) => line.endsWith('evicted'))).toEqual(['slow 1 evicted'])
+    expect(told.filter((line) => line.includes('evicted'))).toEqual([
+      'slow 1 evicted for held_bytes',
+      'slow 2 evicted for held_bytes',
+    ])
+    told.length = 0
+    for (let turns = 0; turns < 3; turns++) await turn()
+    expect(told).toContain('other reads')
+  })
+
+  test('a frame has its time and more for its bytes, while its connection is read from', async () => {
+    const { clock, told, join } = createHouse()
+    const [still, slow, other] = [join('still'), join('slow'), join('other')]
+    still.hold(512, 0, true)
+    slow.hold(512, 0, true)
+    clock.advance(20_000)
+    slow.hold(512 * 11, 0, false)
+    clock.advance(11_000)
+    expect(told).toEqual([])
+    clock.advance(1_000)
+    expect(told).toEqual(['still evicted for packet_timeout'])
+    other.hold(0, bytesMax, true)
+    clock.advance(60_000)
+    other.hold(0, 0, false)
+    await turn()
+    told.length = 0
+    clock.advance(8_000)
+    expect(told).toEqual(['stall over'])
+    clock.advance(3_000)
+    expect(told).toEqual(['stall over', 'slow evicted for packet_timeout'])
+  })
+
+  test('publishers of whom none goes on for five seconds are stalled, which is told once', async () => {
+    const { house, clock, told, join } = createHouse()
+    const [first, second] = [join('first'), join('second')]
+    first.pass(512 * kiB)
+    const publish = first.dispatched(512 * kiB)
+    expect(second.pass(kiB)).toBe(false)
+    clock.advance(4_999)
+    expect(house.isStalled).toBe(false)
+    clock.advance(60_000)
+    expect(house.isStalled).toBe(true)
+    first.finished(publish)
+    await turn()
+    clock.advance(1_000)
+    expect(house.isStalled).toBe(false)
+    expect(told).toEqual(['stalled', 'second reads', 'stall over'])
+    expect(clock.timerCount).toBe(0)
   })
 
   test('whatever clients do, the sum is right and all clients are read from again at the end', async () => {
@@ -163,13 +201,19 @@ describe('the bytes that all clients hold', () => {
     await fc.assert(
       fc.asyncProperty(actions, async (steps) => {
         const { house, join } = createHouse()
-        const clients = Array.from({ length: 6 }, (_, index) => newClient(join(`${index}`)))
+        const clients = Array.from({ length: 6 }, (_, index) =>
+          newClient((left) => join(`${index}`, left)),
+        )
         for (const { client, kind, bytes, index } of steps) {
           if (kind === 'turn') await turn()
           else clients[client]?.[kind](bytes, index)
           const sum = clients.reduce((total, each) => total + each.held(), 0)
           expect(house.total).toBe(sum)
         }
+        for (const client of clients) client.settle()
+        for (let turns = 0; turns < 12; turns++) await turn()
+        // Reading goes on although nobody completes a frame or leaves.
+        expect(clients.every(({ share, hasLeft }) => hasLeft() || share.mayRead)).toBe(true)
         for (const client of clients) client.end()
         expect(house.total).toBe(0)
         await turn()
@@ -182,7 +226,16 @@ describe('the bytes that all clients hold', () => {
   })
 })
 
-const actionNames = ['hold', 'pass', 'dispatch', 'answer', 'distribute', 'finish', 'close'] as const
+const actionNames = [
+  'hold',
+  'begin',
+  'pass',
+  'dispatch',
+  'answer',
+  'distribute',
+  'finish',
+  'close',
+] as const
 
 /** What is said of one PUBLISH, and whether the process has it by that. */
 interface ModelPublish {
@@ -200,9 +253,13 @@ const costOf = (all: readonly number[]) =>
  * and after the connection has gone, but nothing is dispatched that did not pass. What is held is
  * told from what happened alone.
  */
-function newClient(share: HeldShare) {
+function newClient(join: (left: () => void) => HeldShare) {
   let hasLeft = false
   let waiting = 0
+  let partial = 0
+  const share = join(() => {
+    hasLeft = true
+  })
   const passed: number[] = []
   const ofEngine: ModelPublish[] = []
   const some = (index: number) => ofEngine[index % ofEngine.length]
@@ -212,11 +269,17 @@ function newClient(share: HeldShare) {
     hasLeft: () => hasLeft,
     held() {
       const held = ofEngine.filter(({ isKept, isFinished }) => !isFinished && (isKept || !hasLeft))
-      return costOf(held.map(({ bytes }) => bytes)) + (hasLeft ? 0 : waiting + costOf(passed))
+      return (
+        costOf(held.map(({ bytes }) => bytes)) + (hasLeft ? 0 : partial + waiting + costOf(passed))
+      )
     },
     hold(bytes: number) {
-      share.hold(0, bytes, true)
       waiting = bytes
+      share.hold(partial, bytes, false)
+    },
+    begin(bytes: number) {
+      partial = bytes
+      share.hold(bytes, waiting, true)
     },
     pass(bytes: number) {
       if (share.pass(bytes)) passed.push(bytes)
@@ -249,85 +312,20 @@ function newClient(share: HeldShare) {
       share.connectionGone()
       hasLeft = true
     },
-    /** The engine and Aedes do what they must; the rest is for the connection to take with it. */
+    /** The engine and Aedes do what they must: what is left is a partial frame. */
+    settle() {
+      for (; passed.length > 0;) client.dispatch()
+      ofEngine.forEach((publish, index) => publish.isFinished || client.finish(0, index))
+      client.hold(0)
+    },
+    /** The rest is for the connection to take with it. */
     end() {
       const isDropped = ofEngine.some(({ isKept, isFinished }) => !isKept && !isFinished)
       if (passed.length > 0 || isDropped) client.close()
       ofEngine.forEach((publish, index) => publish.isKept && client.finish(0, index))
+      client.begin(0)
       client.hold(0)
     },
   }
   return client
 }
-
-describe('clients that publish more than there is memory for', () => {
-  test('are held within the bound, then served in full; a subscriber continues', async () => {
-    const manual = createManualIngest()
-    const { port, messages, metric } = await startIngress(manual.ingest, { heldBytesMax: bytesMax })
-    const subscriber = await connectRaw(port, { clientId: 'subscriber' })
-    const clients = await Promise.all(
-      Array.from({ length: 10 }, (_, index) => connectRaw(port, { clientId: `c${index}` })),
-    )
-    for (const client of clients) client.send(publishes(10, 100_000))
-    await until(async () => (await metric('mqttHeldBytes')) >= bytesMax)
-    await settle()
-    // A chunk for each connection is what Node may have read before it heard of the bound.
-    expect(await metric('mqttHeldBytes')).toBeLessThan(bytesMax + 10 * 64 * kiB)
-    expect(messages.length).toBe(6)
-    subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'x', qos: 0 }] })
-    expect(await subscriber.next()).toMatchObject({ cmd: 'suback' })
-
-    for (let index = 0; index < 100; index++) {
-      await until(() => messages.length > index)
-      manual.resolve(index)
-    }
-    for (const client of clients) {
-      for (let id = 1; id <= 10; id++) {
-        expect(await client.next()).toMatchObject({ cmd: 'puback', messageId: id })
-      }
-    }
-    await until(async () => (await metric('mqttHeldBytes')) === 0)
-  })
-
-  test('messages of a closed connection are dropped, unless the engine has them', async () => {
-    const manual = createManualIngest()
-    const { port, messages, metric } = await startIngress(manual.ingest)
-    const client = await connectRaw(port, { clientId: 'gone' })
-    client.send(publishes(80, 1_000))
-    await until(() => messages.length === 64)
-    await settle()
-    const heldBytes = await metric('mqttHeldBytes')
-    client.destroy()
-    await until(async () => (await metric('mqttHeldBytes')) < heldBytes)
-    expect(await metric('mqttHeldBytes')).toBe(
-      64 * (messageOverheadBytes + encode(publishPacket({ payload: Buffer.alloc(1_000) })).length),
-    )
-    manual.resolveAll()
-    await until(async () => (await metric('mqttHeldBytes')) === 0)
-    expect(messages.length).toBe(64)
-  })
-
-  test('are counted by the memory of each message, even if two have one packet id', async () => {
-    const { port, metric } = await startIngress()
-    const client = await connectRaw(port)
-    const [long, short] = [Buffer.alloc(10_000), Buffer.alloc(100)]
-    client.send(publishPacket({ qos: 2, payload: long }), publishPacket({ qos: 2, payload: short }))
-    client.send({ cmd: 'disconnect' })
-    await client.closed
-    expect(client.waiting).toMatchObject([{ cmd: 'pubrec' }, { cmd: 'pubrec' }])
-    await settle()
-    expect(await metric('mqttHeldBytes')).toBe(0)
-  })
-
-  test('are counted alike in and out, however they encode the length of a packet', async () => {
-    const { port, metric } = await startIngress()
-    const client = await connectRaw(port)
-    for (let messageId = 1; messageId <= 3; messageId++) {
-      const [type = 0, length = 0, ...body] = encode(publishPacket({ messageId }))
-      client.send(Buffer.from([type, length | 0x80, 0x80, 0x80, 0x00, ...body]))
-      expect(await client.next()).toMatchObject({ cmd: 'puback', messageId })
-    }
-    await settle()
-    expect(await metric('mqttHeldBytes')).toBe(0)
-  })
-})
