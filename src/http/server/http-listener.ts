@@ -13,9 +13,10 @@ import type { ReloadedFile } from '../../storage/reloaded-file.ts'
 import { createConnectionLimits } from '../../ingress/entrances/connection-limits.ts'
 import type { ConnectionSlot } from '../../ingress/entrances/connection-limits.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { createNodeServer, connectionKeyOf, useTlsMaterial } from './node-server.ts'
+import { createNodeServer, useTlsMaterial } from './node-server.ts'
 import type { HttpLimits, OnUpgrade } from './node-server.ts'
 import { readProxyHeaders } from './proxy-headers.ts'
+import { createRawSockets } from './raw-sockets.ts'
 
 /** The HTTP port: the addresses that it listens on, its certificate and its connections. */
 interface HttpListener {
@@ -119,15 +120,17 @@ function createCountedServer(
   { clock, tls, proxies, onUpgrade }: HttpListenerDependencies,
   { limits, slots, keep }: ConnectionCounting,
 ): Server {
+  const rawSockets = createRawSockets(tls !== undefined)
   const server = createNodeServer(answer, {
     tls: tls && { asksClients: tls.authorityFile !== undefined },
     limits,
     clock,
+    rawSockets,
     onUpgrade:
       onUpgrade &&
       ((request, socket, head) => {
         onUpgrade(request, socket, head)
-        slots.release(request.socket)
+        slots.release(rawSockets.rawOf(request.socket))
       }),
   })
   server.prependListener('connection', (socket: Socket) => {
@@ -136,11 +139,12 @@ function createCountedServer(
   readProxyHeaders(server, {
     clock,
     proxies,
-    isTls: tls !== undefined,
+    rawSockets: tls && rawSockets,
     timeoutMs: limits.headersTimeoutMs,
     waitingMax: limits.connectionsMax,
     onWaiting: keep,
   })
+  rawSockets.follow(server)
   return server
 }
 
@@ -148,8 +152,7 @@ function createCountedServer(
 function createConnectionSlots(clock: Clock, limits: HttpLimits, proxies: TrustedProxies) {
   const isExempt = (address: string) => isLoopback(address) || proxies.includes(address)
   const connections = createConnectionLimits({ clock, isExempt }, { ...limits, connectRate: 0 })
-  /** A proxy may give two connections one key; then it is the later one's. */
-  const slots = new Map<string, ConnectionSlot>()
+  const slots = new WeakMap<Socket, ConnectionSlot>()
   return {
     take(socket: Socket): boolean {
       const slot = connections.take(socket.remoteAddress)
@@ -157,19 +160,13 @@ function createConnectionSlots(clock: Clock, limits: HttpLimits, proxies: Truste
         socket.destroy()
         return false
       }
-      const connectionKey = connectionKeyOf(socket)
-      slots.set(connectionKey, slot)
-      socket.once('close', () => {
-        slot.release()
-        if (slots.get(connectionKey) === slot) slots.delete(connectionKey)
-      })
+      slots.set(socket, slot)
+      socket.once('close', slot.release)
       return true
     },
     /** Before the connection is closed, where another part counts it from now on. */
-    release(socket: Socket): void {
-      const connectionKey = connectionKeyOf(socket)
-      slots.get(connectionKey)?.release()
-      slots.delete(connectionKey)
+    release(socket: Socket | undefined): void {
+      if (socket) slots.get(socket)?.release()
     },
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError, invalidRequest } from '../../base/errors.ts'
 import type { TlsMaterial } from '../../identity/certificates/tls-files.ts'
 import { rawAnswer } from './http-answers.ts'
+import type { RawSockets } from './raw-sockets.ts'
 
 /**
  * The server of node:http or node:https below the routes. It bounds what a connection may cost
@@ -72,12 +73,13 @@ interface NodeServerOptions {
   readonly limits: HttpLimits
   /** Undefined: requests for an upgrade are handled as plain requests. */
   readonly onUpgrade: OnUpgrade | undefined
+  readonly rawSockets: RawSockets
   readonly clock: Clock
 }
 
 export function createNodeServer(
   handler: RequestListener,
-  { tls, limits, onUpgrade, clock }: NodeServerOptions,
+  { tls, limits, onUpgrade, rawSockets, clock }: NodeServerOptions,
 ): Server {
   const refuse = refuser(clock)
   const options = {
@@ -97,7 +99,7 @@ export function createNodeServer(
   // One header more than allowed comes through, so that the routes can see the excess.
   server.maxHeadersCount = limits.headersMax + 1
   server.setTimeout(limits.stalledTimeoutMs)
-  answerUnreadable(server, refuse, tls !== undefined)
+  answerUnreadable(server, refuse, rawSockets)
   // The answer 100 is sent once the sender is authenticated: see http-app.ts.
   server.on('checkContinue', handler)
   server.on('checkExpectation', (_request: IncomingMessage, answer) => {
@@ -156,12 +158,12 @@ function upgrader(onUpgrade: OnUpgrade, refuse: Refuse): OnUpgrade {
 }
 
 /** Answers what never becomes a request: bytes that are no HTTP, too many of them, or too slow. */
-function answerUnreadable(server: Server, refuse: Refuse, isTls: boolean): void {
-  const rawSocketOf = isTls ? followRawSockets(server) : () => undefined
+function answerUnreadable(server: Server, refuse: Refuse, rawSockets: RawSockets): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'ERR_SSL_HTTP_REQUEST') {
       const problem = 'this port speaks TLS: use https'
-      refuse(rawSocketOf(socket as Socket) ?? socket, invalidRequest(problem))
+      // Clients of plain HTTP cannot read an answer through TLS.
+      refuse(rawSockets.rawOf(socket as Socket) ?? socket, invalidRequest(problem))
       return
     }
     const problem = problems[error.code ?? ''] ?? 'the request is not readable HTTP/1.1'
@@ -173,23 +175,6 @@ const problems: Readonly<Record<string, string>> = Object.freeze({
   ERR_HTTP_REQUEST_TIMEOUT: 'the request did not arrive in time',
   HPE_HEADER_OVERFLOW: 'the headers are too large',
 })
-
-/** The same text for the socket below TLS and the socket above it. */
-export const connectionKeyOf = ({ remoteAddress, remotePort }: Socket) =>
-  `${remoteAddress} ${remotePort}`
-
-/** Finds the socket below TLS, because clients of plain HTTP cannot read an answer through TLS. */
-function followRawSockets(server: Server): (socket: Socket) => Socket | undefined {
-  const sockets = new Map<string, Socket>()
-  server.prependListener('connection', (socket: Socket) => {
-    const key = connectionKeyOf(socket)
-    sockets.set(key, socket)
-    socket.once('close', () => {
-      if (sockets.get(key) === socket) sockets.delete(key)
-    })
-  })
-  return (socket) => sockets.get(connectionKeyOf(socket))
-}
 
 function failed(cause: unknown): SluiceError {
   return new SluiceError('InternalException', 'an internal error', { cause })

@@ -4,12 +4,13 @@ import type { Clock } from '../../base/clock.ts'
 import type { TrustedProxies } from '../../base/trusted-proxies.ts'
 import { readProxyHeader } from '../../ingress/entrances/proxy-protocol.ts'
 import type { ProxiedSource } from '../../ingress/entrances/proxy-protocol.ts'
-import { connectionKeyOf } from './node-server.ts'
+import type { RawSockets } from './raw-sockets.ts'
 
 interface ProxiedConnectionsOptions {
   readonly clock: Clock
   readonly proxies: TrustedProxies
-  readonly isTls: boolean
+  /** Absent without TLS. */
+  readonly rawSockets: RawSockets | undefined
   /** For the header of the PROXY protocol. */
   readonly timeoutMs: number
   /** Connections whose header has not arrived yet; more are closed at once. */
@@ -24,9 +25,9 @@ interface ProxiedConnectionsOptions {
  * listeners of `connection` were added.
  */
 export function readProxyHeaders(server: Server, options: ProxiedConnectionsOptions): void {
-  const { proxies, isTls, waitingMax, onWaiting } = options
+  const { proxies, rawSockets, waitingMax, onWaiting } = options
   const listeners = server.listeners('connection')
-  const sources = new Map<string, ProxiedSource>()
+  const sources = new WeakMap<Socket, ProxiedSource>()
   let waiting = 0
 
   const accept = (socket: Socket) => {
@@ -52,26 +53,20 @@ export function readProxyHeaders(server: Server, options: ProxiedConnectionsOpti
         socket.destroy()
         return
       }
-      if (header.source) show(socket, header.source)
+      if (header.source) {
+        sources.set(socket, header.source)
+        showAddress(socket, header.source)
+      }
       accept(socket)
     })
   })
-  if (isTls) {
-    server.prependListener('secureConnection', (socket: Socket) => {
-      const source = sources.get(connectionKeyOf(socket))
-      if (source) showAddress(socket, source)
-    })
-  }
-
-  function show(socket: Socket, source: ProxiedSource): void {
-    if (isTls) {
-      // TLS makes another socket, which has the address of the proxy again.
-      const key = connectionKeyOf(socket)
-      sources.set(key, source)
-      socket.once('close', () => sources.delete(key))
-    }
-    showAddress(socket, source)
-  }
+  if (rawSockets === undefined) return
+  // TLS makes another socket, which has the address of the proxy again.
+  server.prependListener('secureConnection', (socket: Socket) => {
+    const raw = rawSockets.rawOf(socket)
+    const source = raw && sources.get(raw)
+    if (source) showAddress(socket, source)
+  })
 }
 
 function showAddress(socket: Socket, { address, port }: ProxiedSource): void {

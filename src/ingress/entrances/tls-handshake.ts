@@ -102,19 +102,21 @@ export function createTlsHandshake(
         return
       }
       const timedOut = () => {
-        underway.take(socket)
+        underway.remove(handshake)
         refuse('tls_handshake', {
           sourceIp,
           detail: `the handshake was not complete after ${timeoutMs} ms`,
         })
         socket.destroy()
       }
-      underway.add(socket, {
+      const handshake: Handshake = {
+        key: keyOf(socket),
         socket,
         sourceIp,
         endsAtMs: clock.monotonicMs() + timeoutMs,
         cancel: clock.after(timeoutMs, timedOut),
-      })
+      }
+      underway.add(handshake)
       server.emit('connection', socket)
     },
     use(next) {
@@ -127,24 +129,33 @@ export function createTlsHandshake(
 }
 
 interface Handshake {
+  readonly key: string
   readonly socket: Socket
   readonly sourceIp: string | undefined
   readonly endsAtMs: number
   readonly cancel: () => void
 }
 
-/** The handshakes under way, by address and port: TLS wraps the socket in another object. */
+/**
+ * The handshakes under way, by address and port: TLS wraps the socket in another object. The next
+ * connection may have the port of one that was reset, before that one is seen to be closed.
+ */
 function createUnderway(gone: (handshake: Handshake) => void) {
   const handshakes = new Map<string, Handshake>()
+
+  /** @returns whether it was under way */
+  function remove(handshake: Handshake): boolean {
+    const { key } = handshake
+    handshake.cancel()
+    return handshakes.get(key) === handshake && handshakes.delete(key)
+  }
+
   return {
-    add(socket: Socket, handshake: Handshake) {
-      const key = keyOf(socket)
-      handshakes.set(key, handshake)
-      socket.once('close', () => {
-        if (handshakes.get(key) !== handshake) return
-        handshakes.delete(key)
-        handshake.cancel()
-        gone(handshake)
+    remove,
+    add(handshake: Handshake) {
+      handshakes.set(handshake.key, handshake)
+      handshake.socket.once('close', () => {
+        if (remove(handshake)) gone(handshake)
       })
     },
     take(socket: Socket): Handshake | undefined {

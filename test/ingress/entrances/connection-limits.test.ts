@@ -138,6 +138,31 @@ test('a listener closes, counts and logs connections over a limit', async () => 
   await listener.close()
 })
 
+async function connectAndReset(port: number): Promise<void> {
+  const socket = connectTcp(port, '127.0.0.1').on('error', () => {})
+  const closed = once(socket, 'close')
+  socket.once('connect', () => socket.resetAndDestroy())
+  await closed
+}
+
+test('connections that are reset at once take no slot for good', async () => {
+  const certificates = await makeCertificates()
+  const { ports } = await startEntrances({ certificates, options: { connectionsMax: 5 } })
+  for (let round = 0; round < 30; round++) {
+    const all = [ports.mqtt, ports.mqtts, ports.ws, ports.wss]
+    await Promise.all([...all, ...all, ...all].map(connectAndReset))
+  }
+  const url = `mqtt://127.0.0.1:${ports.mqtt}`
+  const comingIn = async () => {
+    const coming = Array.from({ length: 5 }, () => connectMqtt(url))
+    const outcomes = await Promise.allSettled(coming)
+    const came = outcomes.filter((outcome) => outcome.status === 'fulfilled')
+    if (came.length < 5) await Promise.all(came.map(({ value }) => value.endAsync()))
+    return came.length
+  }
+  await expect.poll(comingIn, { timeout: 15_000 }).toBe(5)
+})
+
 test('all transports count together', async () => {
   const certificates = await makeCertificates()
   const { ports, refused } = await startEntrances({ certificates, options: { connectionsMax: 3 } })
