@@ -12,8 +12,9 @@ import type { Commits } from './outbox-commits.ts'
 
 export interface AppendOptions {
   /**
-   * What becomes of records whose destination's share is full. `wait`, the default: the whole
-   * message waits. `drop`: these records are dropped and counted, and the others are appended.
+   * What becomes of records whose destination's share is full, or whose key or destination an
+   * earlier append waits for. `wait`, the default: the whole message waits. `drop`: these records
+   * are dropped and counted, and the others are appended.
    */
   readonly whenFull?: 'wait' | 'drop' | undefined
 }
@@ -56,21 +57,21 @@ export function createAppend(parts: AppendParts): AppendRecords {
     records: readonly NewRecord[],
     reserved: readonly Reservation[],
   ): Promise<void> {
-    const isFull = reserved.map(({ entry }) => room.isFull(entry))
-    if (!isFull.includes(true)) {
+    if (!room.mustWait(reserved)) {
       room.reserve(reserved)
       return write(records, reserved)
     }
-    const dropped = reserved.filter((_, index) => isFull[index])
+    const mustWait = reserved.map((reservation) => room.mustWait([reservation]))
+    const dropped = reserved.filter((_, index) => mustWait[index])
     for (const { entry } of dropped) destinations.release(entry)
     refuse(
       parts,
-      records.filter((_, index) => isFull[index]),
+      records.filter((_, index) => mustWait[index]),
     )
-    const kept = reserved.filter((_, index) => !isFull[index])
+    const kept = reserved.filter((_, index) => !mustWait[index])
     room.reserve(kept)
     return write(
-      records.filter((_, index) => !isFull[index]),
+      records.filter((_, index) => !mustWait[index]),
       kept,
     )
   }

@@ -100,8 +100,9 @@ export interface Outbox {
    * Appends the records of one message, all or none, in the order of calls.
    *
    * Resolves when they are flushed to disk: only then may the message be acknowledged. While the
-   * share of one of their destinations is full, `whenFull` says whether the append waits for room
-   * or drops records. The ledger counts dropped records as accepted and dropped.
+   * share of one of their destinations is full, or an earlier append waits that must stay ahead,
+   * `whenFull` says whether the append waits or drops records. The ledger counts dropped records
+   * as accepted and dropped.
    * @throws SluiceError OutboxWriteFailed, or ActionFailed when there are too many destinations
    *   (see `admits`): rejects, and none of the records was appended
    */

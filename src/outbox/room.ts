@@ -35,7 +35,6 @@ export interface Reservation {
 }
 
 export interface Room {
-  isFull(entry: DestinationEntry): boolean
   /**
    * Calls `admit` when these records may be appended: at once, or later, in the order of calls as
    * far as that order matters. Admitted records count until `released`. Calls `refuse` with
@@ -123,7 +122,6 @@ export function createRoom(
   }
 
   return {
-    isFull,
     mustWait(reservations) {
       if (waitingAppends.isEmpty() && !reservations.some(({ entry }) => isFull(entry))) return false
       return linesFor(reservations, isFull, lines).mustWait

@@ -108,6 +108,20 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
+  test('drops a record that must not wait rather than let it pass one of its key', async () => {
+    const { outbox, append, settleOldest } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const waiting = append('ab', '3', 'k')
+    await outbox.append([newRecord('b', 'k', text('4'))], { whenFull: 'drop' })
+    await outbox.append([newRecord('b', 'other', text('5'))], { whenFull: 'drop' })
+    expect(named(outbox, 'b')).toEqual(['5'])
+    settleOldest('a', 2)
+    await waiting
+    expect(named(outbox, 'b')).toEqual(['5', '3'])
+    expect(outbox.ledger('telemetry')).toMatchObject([{ dropped: 1 }])
+    await outbox.close()
+  })
+
   test('refuses waiting appends when the outbox closes', async () => {
     const { outbox, append, done } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))
