@@ -16,6 +16,8 @@ export interface KinesisActionDefinition {
 
 /** Kinesis API Reference, PutRecord: PartitionKey, ExplicitHashKey. */
 const partitionKeyCharactersMax = 256
+/** Half of a surrogate pair, which JSON can hold and UTF-8 cannot. */
+const loneSurrogates = /\p{Surrogate}/gu
 const hashKeyDigits = /^(?:0|[1-9][0-9]{0,38})$/
 const hashKeyEnd = 2n ** 128n
 /** The highest limit that a stream can be set to. The producer learns the limit of this stream. */
@@ -61,7 +63,7 @@ export function compileKinesisAction(
     apply(scope, output, source) {
       const streamText = stream.expand(scope)
       const destination = target.destinationOf(streamText)
-      const key = partitionKey?.expand(scope) ?? scope.document.environment.newUuid()
+      const key = wellFormed(partitionKey?.expand(scope)) ?? scope.document.environment.newUuid()
       const hashKey = explicitHashKey?.expand(scope)
       if (typeof destination === 'string') {
         const failure = { message: destination, where: fields.stream, resource: streamText }
@@ -89,6 +91,14 @@ export function compileKinesisAction(
 function refuse(field: string, problem: string | undefined): void {
   if (problem === undefined) return
   throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
+}
+
+/**
+ * The key as it is read back from disk. With a lone surrogate it would be another key after a
+ * restart, and records of one key could change places.
+ */
+function wellFormed(key: string | undefined): string | undefined {
+  return key?.replace(loneSurrogates, '\u{fffd}')
 }
 
 /** Kinesis counts Unicode characters, not UTF-16 units. */

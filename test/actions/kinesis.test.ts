@@ -4,6 +4,7 @@ import type { ActionDelivery } from '../../src/actions/action.ts'
 import type { KinesisActionDefinition } from '../../src/actions/kinesis.ts'
 import { sourceOf } from '../../src/engine/run-rule.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
+import { decodeRecord, encodeRecord } from '../../src/outbox/store/record-codec.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { messageWith, scopeOf } from '../helpers/messages.ts'
 
@@ -252,4 +253,16 @@ describe('constants that are wrong are refused when the rule is created', () => 
       expect.objectContaining({ code, message: expect.stringMatching(message) as string }) as Error,
     )
   })
+})
+
+test.each([
+  ['a\u{d83d}', 'a\u{fffd}'],
+  ['\u{de00}\u{d83d}b', '\u{fffd}\u{fffd}b'],
+  ['\u{1f600}\u{fffd}', '\u{1f600}\u{fffd}'],
+])('a partition key is the same in memory and on disk: %j', (k, partitionKey) => {
+  const outcome = apply({ partitionKey: '${k}' }, { k })
+  expect(outcome).toMatchObject({ records: [{ partitionKey }] })
+  if (!outcome.ok) return
+  const stored = outcome.records.map((record) => encodeRecord(record, 0))
+  expect(stored.map((value) => decodeRecord(value).partitionKey)).toEqual([partitionKey])
 })
