@@ -77,7 +77,8 @@ export interface DeadLetters {
    * destination, or as the rule makes them now. A dead letter is kept when there are too many
    * destinations for its records. Replays in parts, and calls `onDurable` when a part is durable;
    * everything is durable when the promise resolves.
-   * @throws SluiceError OutboxWriteFailed (rejects): the dead letters of later parts are kept
+   * @throws SluiceError OutboxWriteFailed, or what `onDurable` throws (rejects): the dead letters of
+   *   later parts are kept
    */
   replay(
     selection: DeadLetterSelection,

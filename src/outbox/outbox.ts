@@ -190,7 +190,14 @@ export async function openOutbox(
 ): Promise<Outbox> {
   const listeners = new Set<AppendedListener>()
   const parts = await openParts(dependencies, options, (destinationIds) => {
-    for (const listener of listeners) listener(destinationIds)
+    for (const listener of listeners) {
+      try {
+        listener(destinationIds)
+      } catch (thrown) {
+        // The commit has succeeded: it must end as such, or nothing would be committed any more.
+        dependencies.logger.error({ err: thrown }, 'a listener to appended records failed')
+      }
+    }
   })
   const { store, destinations, ledger, pendingRemovals, commits, room, limits } = parts
   return {

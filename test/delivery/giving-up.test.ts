@@ -98,6 +98,38 @@ describe('a record that Kinesis will never take', () => {
     expect(lettersOf(delivery.outbox)).toHaveLength(1)
   })
 
+  test('is given up once, although what is called afterwards throws', async () => {
+    const delivery = await openDelivery({
+      haste: 20,
+      streams: ['stream', 'errors'],
+      onGivenUp: (records) =>
+        Promise.resolve({
+          replacements: records.map(({ record }) =>
+            record.partitionKey === 'bad'
+              ? [{ ...newRecord('errors', 'k', 'document'), actionIndex: -1 }]
+              : undefined,
+          ),
+          onDurable() {
+            throw new Error('no subscriber')
+          },
+        }),
+    })
+    delivery.lab.faults.add({ streamName: 'stream', effect: refused })
+    await delivery.outbox.append([newRecord('stream', 'bad', '1'), newRecord('stream', 'k', '2')])
+    delivery.producer.start()
+    await delivery.producer.idle()
+    expect(textsByKey(delivery.lab, 'errors').get('k')).toEqual(['document'])
+    expect(lettersOf(delivery.outbox).map(({ text }) => text)).toEqual(['2'])
+    expect(ofMain(delivery.outbox)).toMatchObject({
+      accepted: 2,
+      delivered: 1,
+      handedOver: 1,
+      deadLettered: 1,
+      queued: 0,
+    })
+    expect(delivery.lines.filter(({ reason }) => reason === 'no subscriber')).not.toEqual([])
+  })
+
   test('over 1 MiB is not sent unless the stream takes larger records', async () => {
     const delivery = await openDelivery()
     await delivery.outbox.append([

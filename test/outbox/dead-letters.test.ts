@@ -119,6 +119,21 @@ describe('dead letters', () => {
     await outbox.close()
   })
 
+  test('are moved once when what is called after a part throws', async () => {
+    const texts = Array.from({ length: 250 }, (_, index) => String(index))
+    const { outbox } = await openWithLetters(texts)
+    const broken = outbox.deadLetters.replay({}, 'asIs', () => {
+      throw new Error('no subscriber')
+    })
+    await expect(broken).rejects.toThrow('no subscriber')
+    expect(textsOf(outbox, 'a')).toEqual(texts.slice(0, 200))
+    expect(outbox.deadLetters.size().records).toBe(50)
+    expect(await outbox.deadLetters.replay({}, 'asIs')).toEqual({ count: 50, kept: 0 })
+    expect(textsOf(outbox, 'a')).toEqual(texts)
+    expect(outbox.ledger('telemetry')).toMatchObject([{ accepted: 250, queued: 250 }])
+    await outbox.close()
+  })
+
   test('are deleted, and counted as dropped', async () => {
     const { outbox } = await openWithLetters(['1', '2'])
     expect(await outbox.deadLetters.delete({ ruleName: 'nobody' })).toEqual({ count: 0, kept: 0 })

@@ -138,6 +138,21 @@ describe('the outbox', () => {
     await outbox.close()
   })
 
+  test('goes on when a listener throws, and tells the other listeners', async () => {
+    const { outbox, lines } = await openTestOutbox(temporaryDirectory())
+    outbox.onAppended(() => {
+      throw new Error('listener')
+    })
+    const told: number[] = []
+    outbox.onAppended((ids) => void told.push(...ids))
+    await outbox.append([newRecord('a', 'k', '1')])
+    await outbox.append([newRecord('b', 'k', '2')])
+    expect([textsOf(outbox, 'a'), textsOf(outbox, 'b')]).toEqual([['1'], ['2']])
+    expect(told).toEqual([idOf(outbox, 'a'), idOf(outbox, 'b')])
+    expect(lines).toMatchObject([{ level: 'error' }, { level: 'error' }])
+    await outbox.close()
+  })
+
   test('commits earlier appends when it closes, and refuses later ones', async () => {
     const directory = temporaryDirectory()
     const { outbox } = await openTestOutbox(directory)

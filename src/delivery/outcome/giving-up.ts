@@ -80,12 +80,22 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
       const replacement = replacements[index]
       return replacement === undefined ? record : { ...record, replacements: replacement }
     })
+    if (!(await write(givenUp))) return
+    report(givenUp)
+    try {
+      onDurable?.()
+    } catch (thrown) {
+      // The records have left the queue: trying it all again would give them up twice.
+      log.error('durable', { reason: messageOf(thrown) }, 'what follows a given-up record failed')
+    }
+  }
+
+  /** @returns whether it is written; false when the producer stops first */
+  async function write(givenUp: readonly RecordToGiveUp[]): Promise<boolean> {
     while (!signal.aborted) {
       try {
         await outbox.giveUp(queued.id, givenUp)
-        onDurable?.()
-        report(givenUp)
-        return
+        return true
       } catch (thrown) {
         log.error(
           'write',
@@ -95,6 +105,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
         await clock.sleep(retryMs, signal)
       }
     }
+    return false
   }
 
   async function moveAfter(
