@@ -1,38 +1,14 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
+import { deadLetterOf } from './dead-letter.ts'
+import type { DeadLetter, ReplayByRule } from './dead-letter.ts'
+import type { DeadLetterOverflow } from './dead-letter-overflow.ts'
+import { asItWas, byRule, dropped, movedOf } from './dead-letter-moves.ts'
+import type { MoveParts, MoverFor } from './dead-letter-moves.ts'
 import { decodeDeadLetter } from './store/dead-letter-codec.ts'
-import type { GivenUpReason } from './store/dead-letter-codec.ts'
-import type { Destination } from './store/destination.ts'
-import type { Destinations } from './books/destinations.ts'
-import type { Ledger } from './books/ledger.ts'
-import { heldOnly, holdAll, releaseEntries } from './new-entry.ts'
-import type { NewEntries, NewEntry } from './new-entry.ts'
-import type { NewRecord } from './store/queued-record.ts'
-import type { SourceMessage } from './store/source-message.ts'
-import type { Commits, RemovedDeadLetter } from './outbox-commits.ts'
+import type { Commits } from './outbox-commits.ts'
 import type { OutboxStore, StoredDeadLetter } from './store/outbox-store.ts'
-import { queuedRecord } from './store/queued-record.ts'
-import { acceptedAgain, decodeSource, decodeRecord } from './store/record-codec.ts'
-
-/** A record that was given up: its stream did not take it, and no error action replaced it. */
-export interface DeadLetter {
-  /** A decimal number. Ids grow in the order in which the records were accepted. */
-  readonly id: string
-  readonly ruleName: string
-  /** `errorActionIndex` for the rule's error action. */
-  readonly actionIndex: number
-  readonly reason: GivenUpReason
-  /** How many calls failed, and when the first and the last did, in epoch milliseconds. */
-  readonly attempts: number
-  readonly firstMs: number
-  readonly lastMs: number
-  readonly acceptedAtMs: number
-  readonly destination: Destination
-  readonly partitionKey: string
-  readonly explicitHashKey?: string | undefined
-  readonly data: Buffer
-  readonly source: SourceMessage
-}
+import { decodeRecord } from './store/record-codec.ts'
 
 /** Which dead letters: those of these ids, those of a rule, or all. */
 export type DeadLetterSelection =
@@ -52,14 +28,6 @@ export interface DeadLetterPage {
   readonly nextToken?: string | undefined
 }
 
-/**
- * The records that the rule, as it is now, makes of the message: they replace the dead letter.
- * Undefined keeps the dead letter.
- */
-export type ReplayByRule = (
-  deadLetter: DeadLetter,
-) => readonly NewRecord[] | undefined | Promise<readonly NewRecord[] | undefined>
-
 /** Called with the ids of the dead letters of one part. The next part waits for it. */
 type OnPartDurable = (ids: readonly string[]) => void | Promise<void>
 
@@ -77,8 +45,8 @@ export interface DeadLetters {
    * destination, or as the rule makes them now. A dead letter is kept when there are too many
    * destinations for its records. Replays in parts, and calls `onDurable` when a part is durable;
    * everything is durable when the promise resolves.
-   * @throws SluiceError OutboxWriteFailed, or what `onDurable` throws (rejects): the dead letters of
-   *   later parts are kept
+   * @throws SluiceError OutboxWriteFailed, or what `onDurable` throws (rejects): the dead letters
+   *   of later parts are kept
    */
   replay(
     selection: DeadLetterSelection,
@@ -99,18 +67,13 @@ const scannedMax = 5_000
 const chunkMax = 200
 const chunkBytesMax = 8 * 1024 * 1024
 
-interface DeadLetterParts {
+interface DeadLetterParts extends MoveParts {
   readonly store: OutboxStore
-  readonly destinations: Destinations
-  readonly ledger: Ledger
   readonly commits: Commits
   readonly clock: Clock
-  /** While a replay or a deletion runs, no dead letter is dropped to make room. */
-  readonly overflow: { paused: boolean }
+  readonly overflow: Pick<DeadLetterOverflow, 'paused'>
   /** The time of acceptance, for records that get their sequences now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
-  readonly newEntries: NewEntries
-  readonly nextSequence: () => number
 }
 
 export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
@@ -174,121 +137,6 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   }
 }
 
-interface MovedDeadLetter {
-  readonly deadLetter: RemovedDeadLetter
-  readonly entries: readonly NewEntry[]
-}
-
-type Mover = (stored: StoredDeadLetter, acceptedAtMs: number) => MovedDeadLetter | undefined
-/** Does all asynchronous work before anything is moved. */
-type MoverFor = (chunk: readonly StoredDeadLetter[]) => Promise<Mover>
-
-/** The moves of a part. When one throws, nothing is held. */
-function movedOf(
-  parts: DeadLetterParts,
-  chunk: readonly StoredDeadLetter[],
-  move: (stored: StoredDeadLetter) => MovedDeadLetter | undefined,
-) {
-  const deadLetters: RemovedDeadLetter[] = []
-  const entries: NewEntry[] = []
-  try {
-    for (const stored of chunk) {
-      const moved = move(stored)
-      if (!moved) continue
-      deadLetters.push(moved.deadLetter)
-      entries.push(...moved.entries)
-    }
-    return { deadLetters, entries }
-  } catch (thrown) {
-    releaseEntries(parts, entries)
-    throw thrown
-  }
-}
-
-function dropped(parts: DeadLetterParts): MoverFor {
-  return async () => (stored) => {
-    return { deadLetter: removedDeadLetter(parts, stored, 'dropDeadLetter'), entries: [] }
-  }
-}
-
-/** The same bytes for the same destination, with a new sequence and time: its age starts anew. */
-function asItWas(parts: DeadLetterParts): MoverFor {
-  const { destinations, ledger, nextSequence } = parts
-  return async () => (stored, acceptedAtMs) => {
-    const deadLetter = removedDeadLetter(parts, stored, 'replay')
-    const value = acceptedAgain(decodeDeadLetter(stored.value).record, acceptedAtMs)
-    const { destination, row } = deadLetter
-    const record = queuedRecord(nextSequence(), value)
-    destinations.holdAgain(destination)
-    ledger.holdAgain(row)
-    return { deadLetter, entries: [{ record, destination, row, move: 'replay' as const }] }
-  }
-}
-
-/** The first record of the dead letter's own action counts as its replay; others count as new. */
-function byRule(parts: DeadLetterParts, replay: ReplayByRule): MoverFor {
-  return async (chunk) => {
-    const made = new Map<number, readonly NewRecord[]>()
-    for (const stored of chunk) {
-      const records = await replay(deadLetterOf(parts, stored))
-      if (records !== undefined) made.set(stored.id, records)
-    }
-    return (stored, acceptedAtMs) => {
-      const records = made.get(stored.id)
-      return records && replacedBy(parts, stored, records, acceptedAtMs)
-    }
-  }
-}
-
-function replacedBy(
-  parts: DeadLetterParts,
-  stored: StoredDeadLetter,
-  records: readonly NewRecord[],
-  acceptedAtMs: number,
-): MovedDeadLetter | undefined {
-  const { row } = removedDeadLetter(parts, stored, 'replay')
-  const held = holdAll(parts.destinations, records, heldOnly)
-  if (!held) return undefined
-  let replaced = false
-  const entries = parts.newEntries(records, held, acceptedAtMs).map((entry) => {
-    if (replaced || entry.row !== row) return entry
-    replaced = true
-    return { ...entry, move: 'replay' as const }
-  })
-  return {
-    deadLetter: removedDeadLetter(parts, stored, replaced ? 'replay' : 'replayAsOther'),
-    entries,
-  }
-}
-
-function removedDeadLetter(
-  { destinations, ledger }: DeadLetterParts,
-  { id, value }: StoredDeadLetter,
-  move: RemovedDeadLetter['move'],
-): RemovedDeadLetter {
-  const { destinationId, record } = decodeDeadLetter(value)
-  const { ruleName, actionIndex } = decodeRecord(record)
-  const destination = destinations.entryWithId(destinationId)
-  if (!destination) throw withoutDestination(id)
-  return { id, destination, row: ledger.rowOf(ruleName, actionIndex), bytes: value.length, move }
-}
-
-function deadLetterOf(
-  { destinations }: DeadLetterParts,
-  { id, value }: StoredDeadLetter,
-): DeadLetter {
-  const { record, destinationId, ...deadLetter } = decodeDeadLetter(value)
-  const entry = destinations.entryWithId(destinationId)
-  if (!entry) throw withoutDestination(id)
-  return {
-    id: String(id),
-    ...deadLetter,
-    ...decodeRecord(record),
-    destination: entry.destination,
-    source: decodeSource(record),
-  }
-}
-
 function listPage(
   parts: DeadLetterParts,
   { ruleName, nextToken = '0', maxResults = listedDefault }: DeadLetterQuery,
@@ -302,7 +150,7 @@ function listPage(
     }
     scanned += 1
     lastId = stored.id
-    if (isOfRule(stored, ruleName)) deadLetters.push(deadLetterOf(parts, stored))
+    if (isOfRule(stored, ruleName)) deadLetters.push(deadLetterOf(parts.destinations, stored))
   }
   return { deadLetters }
 }
@@ -363,8 +211,4 @@ function idOf(text: string): number {
   const id = Number(text)
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(id)) return id
   throw new SluiceError('InvalidRequestException', `${text} is not an id of a dead letter`)
-}
-
-function withoutDestination(id: number): SluiceError {
-  return new SluiceError('DataFolderUnusable', `Dead letter ${id} lacks its destination`)
 }

@@ -10,7 +10,7 @@ import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import type { CounterSums } from './books/counters.ts'
-import { decodeDeadLetter } from './store/dead-letter-codec.ts'
+import type { DeadLetterOverflow } from './dead-letter-overflow.ts'
 import {
   destinationWrite,
   deadLetterAdded,
@@ -25,7 +25,6 @@ import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { releaseEntries } from './new-entry.ts'
 import type { NewEntry } from './new-entry.ts'
 import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './store/outbox-store.ts'
-import { decodeRecord } from './store/record-codec.ts'
 import type { PendingRemovals, UnreadRecords } from './queue-reader.ts'
 
 /** A record that is removed from the queue, delivered or not. */
@@ -73,9 +72,6 @@ type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow
 
 export type Commits = GroupCommit<Transaction, Lingering>
 
-/** Bytes of dead letters on disk. Beyond this the oldest are dropped. */
-export const deadLetterBytesMax = 256 * 1024 * 1024
-
 interface CommitParts {
   readonly directory: string
   readonly clock: Clock
@@ -87,9 +83,7 @@ interface CommitParts {
   readonly ledgerMetrics: LedgerMetrics
   readonly pendingRemovals: PendingRemovals
   readonly unread: UnreadRecords
-  readonly deadLetterBytesMax: number
-  /** While a replay or a deletion runs, no dead letter is dropped to make room. */
-  readonly overflow: { readonly paused: boolean }
+  readonly overflow: Pick<DeadLetterOverflow, 'dropped'>
   readonly onAppended: (destinationIds: readonly number[]) => void
   readonly room: Pick<Room, 'released'>
 }
@@ -110,7 +104,7 @@ interface Prepared {
 
 const newSums = (): Sums => ({ ledger: createCounterSums(), destinations: createCounterSums() })
 
-export function startCommits(parts: CommitParts): Commits {
+export function createOutboxCommits(parts: CommitParts): Commits {
   const { clock, metrics, store, destinations, pendingRemovals, unread, onAppended, room } = parts
   const report = createFailureReport(parts)
   let prepared: Prepared | undefined
@@ -194,7 +188,7 @@ function prepare(
     fresh.destinations.add(destination, recordsRemoved(1, bytes))
     if (deadLetter) fresh.destinations.add(destination, deadLetterAdded(deadLetter.length))
   }
-  const overflow = overflowing(parts, fresh, moved.deadLetters)
+  const overflow = parts.overflow.dropped(fresh.destinations, moved.deadLetters)
   for (const { row, destination, bytes, move } of [...moved.deadLetters, ...overflow]) {
     fresh.destinations.add(destination, deadLetterRemoved(bytes))
     if (move !== 'replay') fresh.ledger.add(row, moves[move])
@@ -294,33 +288,6 @@ function newRows(sums: Sums, destinations: Destinations): DestinationRow[] {
   return Array.from(sums.destinations.entries().keys()).filter(
     (entry) => !entry.isStored && destinations.entryWithId(entry.id) === entry,
   )
-}
-
-/** The oldest dead letters, as many as must be dropped to make room for those of this commit. */
-function overflowing(
-  { store, destinations, ledger, deadLetterBytesMax: bytesMax, overflow }: CommitParts,
-  fresh: Sums,
-  leaving: readonly RemovedDeadLetter[],
-): RemovedDeadLetter[] {
-  let bytes =
-    destinations.total().deadLetterBytes -
-    leaving.reduce((sum, deadLetter) => sum + deadLetter.bytes, 0)
-  for (const [, [, , , deadLetterBytes = 0]] of fresh.destinations.entries())
-    bytes += deadLetterBytes
-  const found: RemovedDeadLetter[] = []
-  if (bytes <= bytesMax || overflow.paused) return found
-  const gone = new Set(leaving.map(({ id }) => id))
-  for (const { id, value } of store.deadLettersAfter(0)) {
-    if (bytes <= bytesMax) break
-    const { destinationId, record } = decodeDeadLetter(value)
-    const destination = destinations.entryWithId(destinationId)
-    if (gone.has(id) || !destination) continue
-    const { ruleName, actionIndex } = decodeRecord(record)
-    const row = ledger.rowOf(ruleName, actionIndex)
-    found.push({ id, destination, row, bytes: value.length, move: 'dropDeadLetter' })
-    bytes -= value.length
-  }
-  return found
 }
 
 /** Logs when commits begin to fail, once a minute while they fail, and when they succeed again. */

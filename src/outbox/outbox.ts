@@ -24,6 +24,7 @@ import { createRoom, destinationShare } from './room.ts'
 import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
 import { createCounterSums, addTo } from './books/counters.ts'
+import { createDeadLetterOverflow, deadLetterBytesMaxDefault } from './dead-letter-overflow.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Destination } from './store/destination.ts'
@@ -41,7 +42,7 @@ import type { ActionLedger, Ledger, LedgerMetricNames, LedgerRow } from './books
 import { createNewEntries } from './new-entry.ts'
 import type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
-import { deadLetterBytesMax, startCommits } from './outbox-commits.ts'
+import { createOutboxCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxStore } from './store/outbox-store.ts'
@@ -57,13 +58,12 @@ export type {
   Ordering,
 } from './store/destination.ts'
 export type { GivenUpReason } from './store/dead-letter-codec.ts'
+export type { DeadLetter, ReplayByRule } from './dead-letter.ts'
 export type {
-  DeadLetter,
   DeadLetterPage,
   DeadLetterResult,
   DeadLetters,
   DeadLetterSelection,
-  ReplayByRule,
 } from './dead-letters.ts'
 export type { AppendOptions } from './append.ts'
 export type { RecordToGiveUp } from './give-up.ts'
@@ -250,15 +250,17 @@ async function openParts(
   const pendingRemovals = createPendingRemovals()
   const ledgerMetrics = createLedgerMetrics(destinations, metrics)
   ledgerMetrics.publish()
-  const overflow = { paused: false }
+  const overflow = createDeadLetterOverflow(
+    { store, destinations, ledger },
+    { bytesMax: limits.deadLetterBytesMax },
+  )
   const room = createRoom({ metrics, bytesHeld: () => destinations.total().bytes }, limits)
   const unread = createUnreadRecords(lastSequence)
   const known = { store, destinations, ledger, ledgerMetrics, pendingRemovals, unread, overflow }
-  const commits = startCommits({
+  const commits = createOutboxCommits({
     ...dependencies,
     ...known,
     room,
-    deadLetterBytesMax: limits.deadLetterBytesMax,
     onAppended,
   })
   let sequence = lastSequence
@@ -275,7 +277,7 @@ function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOption
     bytesMax,
     destinationBytesMax: bytesMax * destinationShare,
     destinationsMax: options.destinationsMax ?? destinationsMaxDefault,
-    deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMax,
+    deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMaxDefault,
   }
 }
 

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { createRoom } from '../../src/outbox/room.ts'
+import { createDeadLetterOverflow } from '../../src/outbox/dead-letter-overflow.ts'
 import { createDestinations } from '../../src/outbox/books/destinations.ts'
 import { createLedger, createLedgerMetrics } from '../../src/outbox/books/ledger.ts'
 import { createNewEntries, heldOnly, holdAll } from '../../src/outbox/new-entry.ts'
-import { startCommits } from '../../src/outbox/outbox-commits.ts'
+import { createOutboxCommits } from '../../src/outbox/outbox-commits.ts'
 import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
 import { createPendingRemovals, createUnreadRecords } from '../../src/outbox/queue-reader.ts'
 import { systemClock } from '../../src/base/clock.ts'
@@ -18,7 +19,7 @@ async function openCommits() {
   const destinations = createDestinations([], [], 1)
   const ledger = createLedger([])
   const bytesHeld = () => destinations.total().bytes
-  const commits = startCommits({
+  const commits = createOutboxCommits({
     directory,
     clock: systemClock,
     logger: createMemoryLogger(() => {}),
@@ -29,8 +30,7 @@ async function openCommits() {
     ledgerMetrics: createLedgerMetrics(destinations, metrics),
     pendingRemovals: createPendingRemovals(),
     unread: createUnreadRecords(0),
-    deadLetterBytesMax: 1_000_000,
-    overflow: { paused: false },
+    overflow: createDeadLetterOverflow({ store, destinations, ledger }, { bytesMax: 1_000_000 }),
     onAppended: () => {},
     room: createRoom({ metrics, bytesHeld }, { bytesMax: 1_000_000 }),
   })
