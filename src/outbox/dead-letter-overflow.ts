@@ -9,10 +9,18 @@ import { decodeRecord } from './store/record-codec.ts'
 /** Bytes of dead letters on disk. Beyond this the oldest are dropped. */
 export const deadLetterBytesMaxDefault = 256 * 1024 * 1024
 
+/** While replays are under way, so many times the bytes may be held. */
+const heldByReplays = 2
+
 /** Keeps the dead letters within their bytes: the oldest make room for later ones. */
 export interface DeadLetterOverflow {
-  /** While a replay or a deletion runs, no dead letter is dropped to make room. */
+  /** While a part of a replay or a deletion is read and moved, no dead letter is dropped. */
   paused: boolean
+  /**
+   * Replays and deletions under way. Between two parts a replay may wait long for subscribers: so
+   * that what it has selected is not dropped at once, twice as many bytes may be held meanwhile.
+   */
+  replays: number
   /**
    * The oldest dead letters, as many as must be dropped to make room for those of a commit.
    *
@@ -37,16 +45,18 @@ export function createDeadLetterOverflow(
 ): DeadLetterOverflow {
   const overflow: DeadLetterOverflow = {
     paused: false,
+    replays: 0,
     dropped(added, leaving) {
       let bytes =
         destinations.total().deadLetterBytes -
         leaving.reduce((sum, deadLetter) => sum + deadLetter.bytes, 0)
       for (const [, [, , , deadLetterBytes = 0]] of added.entries()) bytes += deadLetterBytes
       const found: RemovedDeadLetter[] = []
-      if (bytes <= bytesMax || overflow.paused) return found
+      const heldBytesMax = bytesMax * (overflow.replays > 0 ? heldByReplays : 1)
+      if (bytes <= heldBytesMax || overflow.paused) return found
       const gone = new Set(leaving.map(({ id }) => id))
       for (const { id, value } of store.deadLettersAfter(0)) {
-        if (bytes <= bytesMax) break
+        if (bytes <= heldBytesMax) break
         const { destinationId, record } = decodeDeadLetter(value)
         const destination = destinations.entryWithId(destinationId)
         if (gone.has(id) || !destination) continue

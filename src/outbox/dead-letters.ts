@@ -28,7 +28,10 @@ export interface DeadLetterPage {
   readonly nextToken?: string | undefined
 }
 
-/** Called with the ids of the dead letters of one part. The next part waits for it. */
+/**
+ * Called with the ids of the dead letters of one part. The next part waits for it. Other replays
+ * and deletions go on meanwhile.
+ */
 type OnPartDurable = (ids: readonly string[]) => void | Promise<void>
 
 /** How many of the selected dead letters were replayed or deleted, and how many were kept. */
@@ -71,43 +74,35 @@ interface DeadLetterParts extends MoveParts {
   readonly store: OutboxStore
   readonly commits: Commits
   readonly clock: Clock
-  readonly overflow: Pick<DeadLetterOverflow, 'paused'>
+  readonly overflow: Pick<DeadLetterOverflow, 'paused' | 'replays'>
   /** The time of acceptance, for records that get their sequences now; `nowMs` is monotonic. */
   readonly acceptedAt: (nowMs: number) => number
 }
 
 export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
   const { store, destinations, commits, clock, overflow } = parts
-  /** One replay or deletion runs at a time: two must not move the same dead letter. */
+  /** One part is moved at a time: two must not move the same dead letter. */
   let last: Promise<unknown> = Promise.resolve()
 
-  function inTurn(
-    selection: DeadLetterSelection,
-    moverFor: MoverFor,
-    onDurable: OnPartDurable = nothing,
-  ): Promise<DeadLetterResult> {
-    const done = last.then(async () => {
-      overflow.paused = true
-      try {
-        // A running commit may drop dead letters: those that are read next must still be there.
-        await commits.append({ entries: [], bytes: 0, requestedMs: clock.monotonicMs() })
-        return await moveAll(selection, moverFor, onDurable)
-      } finally {
-        overflow.paused = false
-      }
-    })
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = last.then(work)
     last = done.catch(() => undefined)
     return done
   }
 
-  async function moveAll(
-    selection: DeadLetterSelection,
+  /** Moves the next part. Undefined when there is none. */
+  async function moveNext(
+    chunks: Generator<StoredDeadLetter[], void>,
     moverFor: MoverFor,
-    onDurable: OnPartDurable,
-  ): Promise<DeadLetterResult> {
-    let count = 0
-    let kept = 0
-    for (const chunk of chunksOf(store, selection)) {
+  ): Promise<MovedPart | undefined> {
+    overflow.paused = true
+    try {
+      // A running commit may drop dead letters: those that are read next must still be there.
+      await commits.append({ entries: [], bytes: 0, requestedMs: clock.monotonicMs() })
+      const next = chunks.next()
+      if (next.done === true) return undefined
+      // The part may have been read before the turns of others, which may have moved some of it.
+      const chunk = next.value.filter(({ id }) => store.deadLetter(id) !== undefined)
       const move = await moverFor(chunk)
       // Nothing waits between here and the append: records are committed in order of sequence.
       const requestedMs = clock.monotonicMs()
@@ -115,11 +110,33 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       const { deadLetters, entries } = movedOf(parts, chunk, (stored) => move(stored, acceptedAtMs))
       const bytes = entries.reduce((sum, { record }) => sum + record.stored.length, 0)
       await commits.append({ entries, deadLetters, bytes, requestedMs })
-      await onDurable(deadLetters.map(({ id }) => String(id)))
-      count += deadLetters.length
-      kept += chunk.length - deadLetters.length
+      const ids = deadLetters.map(({ id }) => String(id))
+      return { ids, kept: chunk.length - deadLetters.length }
+    } finally {
+      overflow.paused = false
     }
-    return { count, kept }
+  }
+
+  async function moveAll(
+    selection: DeadLetterSelection,
+    moverFor: MoverFor,
+    onDurable: OnPartDurable = nothing,
+  ): Promise<DeadLetterResult> {
+    const chunks = chunksOf(store, selection)
+    let count = 0
+    let kept = 0
+    overflow.replays += 1
+    try {
+      for (;;) {
+        const moved = await inTurn(() => moveNext(chunks, moverFor))
+        if (moved === undefined) return { count, kept }
+        count += moved.ids.length
+        kept += moved.kept
+        await onDurable(moved.ids)
+      }
+    } finally {
+      overflow.replays -= 1
+    }
   }
 
   return {
@@ -132,9 +149,14 @@ export function createDeadLetters(parts: DeadLetterParts): DeadLetters {
       selection: DeadLetterSelection,
       how: 'asIs' | ReplayByRule,
       onDurable?: OnPartDurable,
-    ) => inTurn(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
-    delete: (selection: DeadLetterSelection) => inTurn(selection, dropped(parts)),
+    ) => moveAll(selection, how === 'asIs' ? asItWas(parts) : byRule(parts, how), onDurable),
+    delete: (selection: DeadLetterSelection) => moveAll(selection, dropped(parts)),
   }
+}
+
+interface MovedPart {
+  readonly ids: readonly string[]
+  readonly kept: number
 }
 
 function listPage(
@@ -159,7 +181,7 @@ function listPage(
 function* chunksOf(
   store: OutboxStore,
   selection: DeadLetterSelection,
-): Generator<StoredDeadLetter[]> {
+): Generator<StoredDeadLetter[], void> {
   let chunk: StoredDeadLetter[] = []
   let bytes = 0
   for (const stored of selected(store, selection)) {

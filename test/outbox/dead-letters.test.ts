@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { NewRecord, Outbox, OutboxOptions } from '../../src/outbox/outbox.ts'
 import {
@@ -154,6 +155,80 @@ describe('dead letters', () => {
     expect(outbox.ledger('telemetry')).toMatchObject([
       { accepted: 31, deadLettered: kept.length, dropped: 31 - kept.length },
     ])
+    await outbox.close()
+  })
+})
+
+const numbers = (first: number, count: number) =>
+  Array.from({ length: count }, (_, index) => String(first + index))
+/** What a dead letter of `openWithLetters` takes, roughly. */
+const letterBytes = 130
+
+/** A replay whose first part, 200 of 300 dead letters, is durable and waits. */
+async function openWaiting(options: OutboxOptions = {}) {
+  const { outbox } = await openWithLetters(numbers(1_000, 300), options)
+  const events = new EventEmitter()
+  const waits = once(events, 'waits')
+  const letGo = once(events, 'letGo')
+  const replayed = outbox.deadLetters.replay({}, 'asIs', async () => {
+    events.emit('waits')
+    await letGo
+  })
+  await waits
+  return { outbox, replayed, letGo: () => events.emit('letGo') }
+}
+
+/** Gives up a further record, of another destination than those of the replay. */
+async function bury(outbox: Outbox, texts: readonly string[]): Promise<void> {
+  await outbox.append(texts.map((text) => newRecord('b', 'k', text)))
+  const id = idOf(outbox, 'b')
+  const records = outbox.read(id, 0, everything)
+  await outbox.giveUp(
+    id,
+    records.map((record) => givenUp(record)),
+  )
+}
+
+describe('a replay that waits for slow subscribers', () => {
+  test('keeps the dead letters that it has still to replay, up to twice the bound', async () => {
+    const deadLetterBytesMax = 310 * letterBytes
+    const { outbox, replayed, letGo } = await openWaiting({ deadLetterBytesMax })
+    await bury(outbox, numbers(2_000, 300))
+    expect(listed(outbox).slice(0, 1)).toEqual(['1200'])
+    letGo()
+    expect(await replayed).toEqual({ count: 300, kept: 0 })
+    expect(textsOf(outbox, 'a')).toEqual(numbers(1_000, 300))
+    await outbox.close()
+  })
+
+  test('does not let the dead letters grow without bound', async () => {
+    const deadLetterBytesMax = 310 * letterBytes
+    const { outbox, replayed, letGo } = await openWaiting({ deadLetterBytesMax })
+    for (let round = 0; round < 10; round += 1) await bury(outbox, numbers(2_000, 100))
+    expect(outbox.deadLetters.size().bytes).toBeLessThanOrEqual(2 * deadLetterBytesMax)
+    letGo()
+    expect(await replayed).toEqual({ count: 200, kept: 0 })
+    await bury(outbox, ['last'])
+    expect(outbox.deadLetters.size().bytes).toBeLessThanOrEqual(deadLetterBytesMax)
+    const [counts] = outbox.ledger('telemetry')
+    const { queued = 0, deadLettered = 0, dropped = 0 } = counts ?? {}
+    expect(counts).toMatchObject({ accepted: 1_301, queued: 200, delivered: 0 })
+    expect(queued + deadLettered + dropped).toBe(1_301)
+    expect(deadLettered).toBe(outbox.deadLetters.size().records)
+    await outbox.close()
+  })
+
+  test('lets others be deleted and replayed meanwhile', async () => {
+    const { outbox, replayed, letGo } = await openWaiting()
+    const [first, second] = outbox.deadLetters.list().deadLetters
+    expect(await outbox.deadLetters.delete({ ids: [first?.id ?? ''] })).toMatchObject({ count: 1 })
+    const again = await outbox.deadLetters.replay({ ids: [second?.id ?? ''] }, 'asIs')
+    expect(again).toEqual({ count: 1, kept: 0 })
+    letGo()
+    expect(await replayed).toEqual({ count: 298, kept: 0 })
+    expect(textsOf(outbox, 'a').toSorted()).toEqual(
+      numbers(1_000, 300).filter((text) => text !== '1200'),
+    )
     await outbox.close()
   })
 })
