@@ -7,7 +7,8 @@ import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { Destination, NewRecord, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import { failuresOf, runErrorAction, runRule, subjectOf, whenKnown } from './run-rule.ts'
+import { unhandledFailures } from './unhandled-failures.ts'
+import { failuresOf, isWhole, runErrorAction, runRule, subjectOf, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 
@@ -19,6 +20,7 @@ import type { SqlEnvironment } from '../sql/sql.ts'
  * and `Budget` bounds what it may give rise to in all. An action beyond a bound is a failed action.
  */
 export interface Gathered {
+  /** With those that stand for failed actions: they become dead letters. */
   readonly records: readonly NewRecord[]
   /** For subscribers, once the records are durable. Rules have already run on them. */
   readonly messages: readonly Message[]
@@ -70,19 +72,17 @@ export function createGathering(
     whenKnown(runRule(rule, subject), (unbounded) => {
       const outcome = boundRule(budget, unbounded)
       report.outcome(rule, subject.source, outcome)
+      if (isWhole(outcome)) return outcome.actions
       const failures = failuresOf(rule, outcome, errorActionScope)
-      if (failures.length === 0) return outcome.actions
-      const last = handleErrors(rule, subject, errorOutput(rule, subject, failures), budget)
-      return whenKnown(last, (given) => (given ? [...outcome.actions, given] : outcome.actions))
-    })
-
-  const handleErrors = (rule: CompiledRule, subject: Subject, output: Buffer, budget: Budget) =>
-    whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
-      const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
-      if (outcome?.ok === false) {
-        report.errorActionFailed(rule, subject.source.topic, outcome.failure)
-      }
-      return outcome
+      const last =
+        failures.length === 0
+          ? undefined
+          : handleErrors(report, rule, subject, errorOutput(rule, subject, failures), budget)
+      return whenKnown(last, (given) => {
+        const taken = given?.ok === true ? errorActionScope : 'none'
+        const unhandled = unhandledFailures(rule, subject.source, outcome, taken)
+        return [...outcome.actions, ...(given ? [given] : []), boundFailures(budget, unhandled)]
+      })
     })
 
   const gather = (message: Message, budget: Budget): Gathered | Promise<Gathered> => {
@@ -109,7 +109,7 @@ export function createGathering(
     ofErrorAction(rule, subject, failures) {
       const budget = newBudget(outbox)
       const output = errorOutput(rule, subject, failures)
-      return whenKnown(handleErrors(rule, subject, output, budget), (outcome) =>
+      return whenKnown(handleErrors(report, rule, subject, output, budget), (outcome) =>
         followIfOk(outcome, budget),
       )
     },
@@ -117,7 +117,7 @@ export function createGathering(
     ofAction(rule, subject, { index, data }) {
       const budget = newBudget(outbox)
       if (index === errorActionIndex) {
-        return whenKnown(handleErrors(rule, subject, data, budget), (outcome) =>
+        return whenKnown(handleErrors(report, rule, subject, data, budget), (outcome) =>
           followIfOk(outcome, budget),
         )
       }
@@ -128,6 +128,23 @@ export function createGathering(
       })
     },
   }
+}
+
+/** Runs the error action within the budget. Undefined when the rule has none. */
+function handleErrors(
+  report: EngineReport,
+  rule: CompiledRule,
+  subject: Subject,
+  output: Buffer,
+  budget: Budget,
+): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
+  return whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
+    const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
+    if (outcome?.ok === false) {
+      report.errorActionFailed(rule, subject.source.topic, outcome.failure)
+    }
+    return outcome
+  })
 }
 
 type Outcomes = readonly ActionOutcome[]
@@ -181,6 +198,7 @@ interface Budget {
   first: Destination | undefined
   others: Set<Destination> | undefined
   republishesLeft: number
+  deadLettersLeft: number
 }
 
 /** The outcome of an action that succeeds. */
@@ -188,9 +206,24 @@ type Given = Extract<ActionOutcome, { readonly ok: true }>
 
 /** For one message: ten rules of ten actions each. */
 const republishedMax = 100
+/** Failed actions of one message that become dead letters. Further ones are counted and logged. */
+const failedActionsMax = 100
 
 function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
-  return { outbox, first: undefined, others: undefined, republishesLeft: republishedMax }
+  return {
+    outbox,
+    first: undefined,
+    others: undefined,
+    republishesLeft: republishedMax,
+    deadLettersLeft: failedActionsMax,
+  }
+}
+
+/** The dead letters of failed actions, as many as the message may have. */
+function boundFailures(budget: Budget, failed: readonly NewRecord[]): ActionOutcome {
+  const records = failed.slice(0, budget.deadLettersLeft)
+  budget.deadLettersLeft -= records.length
+  return { ok: true, records, messages: [] }
 }
 
 /** The outcome of an action, or a failure when the outcome goes beyond the budget. */

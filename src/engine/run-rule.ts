@@ -207,16 +207,19 @@ const failureNames: Readonly<Record<RuleFailure['code'], string>> = {
   OutputNotAllowed: 'RuleExecution',
 }
 
-const noFailures: readonly Failure[] = Object.freeze([])
+/** True when nothing failed. */
+export function isWhole(outcome: RuleOutcome): boolean {
+  if (!outcome.matched && outcome.failure !== undefined) return false
+  for (const action of outcome.actions) if (!action.ok) return false
+  return true
+}
 
-/** The failures of an outcome that the error action gets. Empty when nothing failed. */
+/** The failures of an outcome that the error action gets. */
 export function failuresOf(
   rule: CompiledRule,
   outcome: RuleOutcome,
   scope: ErrorActionScope,
 ): readonly Failure[] {
-  const isWhole = outcome.matched || outcome.failure === undefined
-  if (isWhole && outcome.actions.every((action) => action.ok)) return noFailures
   const failures: Failure[] = []
   if (!outcome.matched && outcome.failure && scope === 'all') {
     const { code, where, message } = outcome.failure

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
+import { createTokenBuckets } from '../base/token-buckets.ts'
 import type { Room, Reservation } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
@@ -53,6 +54,16 @@ export function createAppend(parts: AppendParts): AppendRecords {
     }
   }
 
+  /** Drops and counts failed actions beyond their rate. */
+  function withinRate(records: readonly NewRecord[]): readonly NewRecord[] {
+    const dropped = new Set(
+      records.filter((record) => isFailed(record) && !failedActions.take(record)),
+    )
+    if (dropped.size === 0) return records
+    refuse(parts, [...dropped])
+    return records.filter((record) => !dropped.has(record))
+  }
+
   function writeOrDrop(
     records: readonly NewRecord[],
     reserved: readonly Reservation[],
@@ -91,7 +102,10 @@ export function createAppend(parts: AppendParts): AppendRecords {
     })
   }
 
-  return (records, { whenFull = 'wait' } = {}) => {
+  const failedActions = createFailedActionRate(clock)
+
+  return (given, { whenFull = 'wait' } = {}) => {
+    const records = given.some(isFailed) ? withinRate(given) : given
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(records, destinations)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
@@ -102,6 +116,34 @@ export function createAppend(parts: AppendParts): AppendRecords {
   }
 }
 
+/**
+ * Dead letters of one failed action in a row, and in each window after that. A rule that fails for
+ * every message would otherwise write as many as there are messages.
+ */
+const failedActionsMax = 1_000
+const failedActionsWindowMs = 10_000
+/** Actions whose rate is remembered. */
+const failingActionsMax = 10_000
+
+/** Limits how many dead letters each action makes by failing. */
+function createFailedActionRate(clock: Clock) {
+  const buckets = createTokenBuckets({
+    tokens: failedActionsMax,
+    windowMs: failedActionsWindowMs,
+    keysMax: failingActionsMax,
+  })
+  return {
+    /** @returns false when the action has failed too often */
+    take({ ruleName, actionIndex }: NewRecord): boolean {
+      const key = `${ruleName} ${actionIndex}`
+      const nowMs = clock.monotonicMs()
+      if (buckets.waitMs(key, nowMs) > 0) return false
+      buckets.take(key, nowMs)
+      return true
+    },
+  }
+}
+
 /** Holds the destinations, so that they stay while nothing of them is on disk. */
 function reserve(
   records: readonly NewRecord[],
@@ -109,6 +151,8 @@ function reserve(
 ): readonly Reservation[] | undefined {
   return holdAll(destinations, records, reservationOf)
 }
+
+const isFailed = ({ failed }: NewRecord) => failed !== undefined
 
 function reservationOf(record: NewRecord, entry: DestinationEntry): Reservation {
   const { data, partitionKey, source } = record

@@ -1,4 +1,5 @@
 /** The ways in which dead letters leave: deleted, replayed as they were, or replayed by rule. */
+import { noDestinationId } from './books/destinations.ts'
 import type { Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import { deadLetterOf, withoutDestination } from './dead-letter.ts'
@@ -56,13 +57,17 @@ export function dropped(parts: MoveParts): MoverFor {
   }
 }
 
-/** The same bytes for the same destination, with a new sequence and time: its age starts anew. */
+/**
+ * The same bytes for the same destination, with a new sequence and time: its age starts anew. An
+ * action that failed made no record, so its dead letter is kept.
+ */
 export function asItWas(parts: MoveParts): MoverFor {
   const { destinations, ledger, nextSequence } = parts
   return async () => (stored, acceptedAtMs) => {
     const deadLetter = removedDeadLetter(parts, stored, 'replay')
     const value = acceptedAgain(decodeDeadLetter(stored.value).record, acceptedAtMs)
     const { destination, row } = deadLetter
+    if (destination.id === noDestinationId) return undefined
     const record = queuedRecord(nextSequence(), value)
     destinations.holdAgain(destination)
     ledger.holdAgain(row)
@@ -96,7 +101,7 @@ function replacedBy(
   if (!held) return undefined
   let replaced = false
   const entries = parts.newEntries(records, held, acceptedAtMs).map((entry) => {
-    if (replaced || entry.row !== row) return entry
+    if (replaced || entry.row !== row || entry.move !== 'accept') return entry
     replaced = true
     return { ...entry, move: 'replay' as const }
   })

@@ -1,4 +1,5 @@
 import { SluiceError } from '../base/errors.ts'
+import { noDestinationId } from './books/destinations.ts'
 import type { Destinations } from './books/destinations.ts'
 import { decodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { GivenUpReason } from './store/dead-letter-codec.ts'
@@ -8,7 +9,10 @@ import type { NewRecord } from './store/queued-record.ts'
 import { decodeRecord, decodeSource } from './store/record-codec.ts'
 import type { SourceMessage } from './store/source-message.ts'
 
-/** A record that was given up: its stream did not take it, and no error action replaced it. */
+/**
+ * A record that was given up: its stream did not take it, and no error action replaced it. Or an
+ * action that failed for a message, and no error action took the failure: then there is no record.
+ */
 export interface DeadLetter {
   /** A decimal number. Ids grow in the order in which the records were accepted. */
   readonly id: string
@@ -21,9 +25,13 @@ export interface DeadLetter {
   readonly firstMs: number
   readonly lastMs: number
   readonly acceptedAtMs: number
-  readonly destination: Destination
-  readonly partitionKey: string
+  /** The field of the rule that failed, for an action that failed. */
+  readonly field?: string | undefined
+  /** Absent for an action that failed. */
+  readonly destination?: Destination | undefined
+  readonly partitionKey?: string | undefined
   readonly explicitHashKey?: string | undefined
+  /** For an action that failed, the result of the rule's SELECT, as far as there is one. */
   readonly data: Buffer
   readonly source: SourceMessage
 }
@@ -48,7 +56,9 @@ export function deadLetterOf(
     id: String(id),
     ...deadLetter,
     ...decodeRecord(record),
-    destination: entry.destination,
+    ...(entry.id === noDestinationId
+      ? { partitionKey: undefined }
+      : { destination: entry.destination }),
     source: decodeSource(record),
   }
 }

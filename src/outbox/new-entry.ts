@@ -1,6 +1,7 @@
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerRow } from './books/ledger.ts'
-import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
+import { encodeDeadLetter } from './store/dead-letter-codec.ts'
+import type { FailedAction, NewRecord, QueuedRecord } from './store/queued-record.ts'
 import { newQueuedRecord } from './store/queued-record.ts'
 import { encodeRecord } from './store/record-codec.ts'
 
@@ -12,7 +13,9 @@ export interface NewEntry {
   readonly record: QueuedRecord
   readonly destination: DestinationEntry
   readonly row: LedgerRow
-  readonly move: 'accept' | 'replay'
+  readonly move: 'accept' | 'replay' | 'failToDeadLetters'
+  /** What is written instead of the record: its action failed. */
+  readonly deadLetter?: Buffer | undefined
 }
 
 /** The destination of a record, held for it. */
@@ -74,7 +77,11 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
         const stored = encodeRecord(record, acceptedAtMs)
         const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
         const row = ledger.hold(record.ruleName, record.actionIndex)
-        entries.push({ record: queued, destination, row, move: 'accept' })
+        entries.push(
+          record.failed === undefined
+            ? { record: queued, destination, row, move: 'accept' }
+            : failedEntry({ record: queued, destination, row }, record.failed),
+        )
       }
       return entries
     } catch (thrown) {
@@ -83,6 +90,24 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
       throw thrown
     }
   }
+}
+
+/** The entry of an action that failed: it is written as a dead letter. */
+function failedEntry(
+  entry: Pick<NewEntry, 'record' | 'destination' | 'row'>,
+  { field, ...reason }: FailedAction,
+): NewEntry {
+  const { acceptedAtMs, stored } = entry.record
+  const deadLetter = encodeDeadLetter({
+    destinationId: entry.destination.id,
+    attempts: 0,
+    firstMs: acceptedAtMs,
+    lastMs: acceptedAtMs,
+    reason,
+    field,
+    record: stored,
+  })
+  return { ...entry, move: 'failToDeadLetters', deadLetter }
 }
 
 /** Releases what entries hold: their records are on disk, or never will be. */

@@ -123,7 +123,8 @@ export function createOutboxCommits(parts: CommitParts): Commits {
       const ids = new Set<number>()
       const nowMs = clock.monotonicMs()
       for (const { entries, requestedMs } of transactions) {
-        for (const { destination, record } of entries) {
+        for (const { destination, record, deadLetter } of entries) {
+          if (deadLetter !== undefined) continue
           ids.add(destination.id)
           unread.add(destination.id, record)
         }
@@ -183,6 +184,10 @@ function prepare(
   const moved = movesOf(transactions, lingering)
   const fresh = newSums()
   addEntries(fresh, moved.entries)
+  for (const { row, destination, deadLetter } of moved.failed) {
+    fresh.ledger.add(row, moves.failToDeadLetters)
+    fresh.destinations.add(destination, deadLetterAdded(deadLetter.length))
+  }
   for (const { row, destination, bytes, deadLetter } of moved.givenUp) {
     fresh.ledger.add(row, moves[deadLetter ? 'giveUpToDeadLetters' : 'giveUpToErrorAction'])
     fresh.destinations.add(destination, recordsRemoved(1, bytes))
@@ -224,6 +229,9 @@ function addEntries(sums: Sums, entries: readonly NewEntry[]): void {
 
 interface Moved {
   readonly entries: NewEntry[]
+  /** Those that are written as dead letters. */
+  readonly failed: (NewEntry & { readonly deadLetter: Buffer })[]
+  lastSequence: number | undefined
   readonly givenUp: GivenUpEntry[]
   readonly deadLetters: RemovedDeadLetter[]
   readonly delivered: readonly Delivered[]
@@ -231,9 +239,21 @@ interface Moved {
 
 function movesOf(transactions: readonly Transaction[], lingering: readonly Lingering[]): Moved {
   const delivered = lingering.filter((gone) => gone.move === 'deliver')
-  const moved: Moved = { entries: [], givenUp: [], deadLetters: [], delivered }
+  const moved: Moved = {
+    entries: [],
+    failed: [],
+    lastSequence: undefined,
+    givenUp: [],
+    deadLetters: [],
+    delivered,
+  }
   for (const { entries, givenUp, deadLetters } of transactions) {
-    for (const entry of entries) moved.entries.push(entry)
+    for (const entry of entries) {
+      const { deadLetter } = entry
+      if (deadLetter === undefined) moved.entries.push(entry)
+      else moved.failed.push({ ...entry, deadLetter })
+    }
+    moved.lastSequence = entries.at(-1)?.record.sequence ?? moved.lastSequence
     if (givenUp) moved.givenUp.push(...givenUp)
     if (deadLetters) moved.deadLetters.push(...deadLetters)
   }
@@ -247,7 +267,6 @@ function changesOf(
   destinations: Destinations,
   ledger: Ledger,
 ): Changes {
-  const lastSequence = moved.entries.at(-1)?.record.sequence
   return {
     destinations: newRows(sums, destinations),
     destinationRemovals: [...destinations.evicted()],
@@ -256,16 +275,19 @@ function changesOf(
       ...moved.delivered,
       ...moved.givenUp.map(({ destination, sequence }) => ({ destination, sequences: [sequence] })),
     ],
-    deadLetters: moved.givenUp.flatMap(({ sequence, deadLetter }) =>
-      deadLetter ? [{ id: sequence, value: deadLetter }] : [],
-    ),
+    deadLetters: [
+      ...moved.givenUp.flatMap(({ sequence, deadLetter }) =>
+        deadLetter ? [{ id: sequence, value: deadLetter }] : [],
+      ),
+      ...moved.failed.map(({ record, deadLetter }) => ({ id: record.sequence, value: deadLetter })),
+    ],
     deadLetterRemovals: [...moved.deadLetters, ...overflow].map(({ id }) => id),
     counts: Array.from(sums.destinations.entries(), ([entry, delta]) =>
       destinationWrite(entry, delta),
     ),
     ledger: Array.from(sums.ledger.entries(), ([row, delta]) => ledgerWrite(row, delta)),
     ledgerRemovals: [...ledger.forgotten()],
-    lastSequence,
+    lastSequence: moved.lastSequence,
   }
 }
 

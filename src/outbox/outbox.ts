@@ -68,9 +68,10 @@ export type {
 export type { AppendOptions } from './append.ts'
 export type { RecordToGiveUp } from './give-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
+export { noDestination } from './books/destinations.ts'
 export { actionLabel, errorActionIndex } from './store/queued-record.ts'
 export type { SourceMessage } from './store/source-message.ts'
-export type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
+export type { FailedAction, NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 
 /** A destination and how much waits for it. */
 export interface QueuedDestination {

@@ -36,7 +36,10 @@ export function ruleWith(
   return compile({ name, payload, createdAt: 0, tags: {} })
 }
 
-/** The engine on these rules; what it would make durable and hand to subscribers is collected. */
+/**
+ * The engine on these rules; what it would make durable and hand to subscribers is collected.
+ * `failed` holds what stands for failed actions.
+ */
 export function engineWith(
   rules: readonly CompiledRule[],
   given: {
@@ -47,6 +50,7 @@ export function engineWith(
   } = {},
 ) {
   const appended: NewRecord[][] = []
+  const failed: NewRecord[] = []
   const appendOptions: (AppendOptions | undefined)[] = []
   const distributed: Message[] = []
   const logged: Record<string, unknown>[] = []
@@ -62,7 +66,9 @@ export function engineWith(
       outbox: {
         async append(records, options) {
           if (failure) throw failure
-          appended.push([...records])
+          const made = records.filter((record) => record.failed === undefined)
+          failed.push(...records.filter((record) => record.failed !== undefined))
+          if (made.length > 0) appended.push(made)
           appendOptions.push(options)
         },
         admits: given.admits ?? (() => true),
@@ -78,6 +84,7 @@ export function engineWith(
   return {
     engine,
     appended,
+    failed,
     appendOptions,
     distributed,
     logged,

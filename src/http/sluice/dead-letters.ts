@@ -19,7 +19,10 @@ import {
 } from './record-schemas.ts'
 import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
-/** `/v1/dead-letters`: records that could not be delivered are listed, replayed or deleted. */
+/**
+ * `/v1/dead-letters`: records that could not be delivered, and messages for which an action failed,
+ * are listed, replayed or deleted.
+ */
 export interface DeadLetterRouteDependencies {
   readonly outbox: Pick<Outbox, 'deadLetters'>
   readonly engine: Pick<Engine, 'replay' | 'distribute'>
@@ -43,7 +46,7 @@ const replayRequestSchema = Type.Object(
       Type.Enum(['rule', 'asIs'], {
         description:
           '`rule`, the default: by the rule as it is now. ' +
-          '`asIs`: the same record to the same stream.',
+          '`asIs`: the same record to the same stream; a failed action has none and is kept.',
       }),
     ),
   },
@@ -57,11 +60,18 @@ const deadLetterSchema = Type.Object({
   action: actionSchema,
   reason: Type.Object({ code: Type.String(), message: Type.String() }),
   attempts: countSchema,
-  firstMs: epochMs('The first failed call, in epoch milliseconds.'),
-  lastMs: epochMs('The last failed call, in epoch milliseconds.'),
+  firstMs: epochMs('The first failed call, or when the action failed, in epoch milliseconds.'),
+  lastMs: epochMs('The last failed call, or when the action failed, in epoch milliseconds.'),
   acceptedAtMs: epochMs('Epoch milliseconds.'),
-  destination: Type.Object(destinationMembers),
-  partitionKey: Type.String(),
+  field: Type.Optional(
+    Type.String({
+      description:
+        'The field of the rule that failed. Absent for a record that was given up. ' +
+        'A failed action has neither destination nor partition key.',
+    }),
+  ),
+  destination: Type.Optional(Type.Object(destinationMembers)),
+  partitionKey: Type.Optional(Type.String()),
   explicitHashKey: Type.Optional(Type.String()),
   dataBase64: Type.String(),
   origin: Type.Object({
@@ -80,7 +90,7 @@ const listDeadLetters = {
   querystring: listQuery,
   operation: {
     id: 'ListDeadLetters',
-    summary: 'Lists records that could not be delivered.',
+    summary: 'Lists records that could not be delivered, and actions that failed.',
     answer: {
       description: 'A page; a page that is not full need not be the last one.',
       schema: Type.Object({

@@ -1,6 +1,7 @@
 import { addTo, decodeCounters, encodeCounters } from './counters.ts'
 import type { CounterRow } from './counters.ts'
-import { canonicalText, parseDestination } from '../store/destination.ts'
+import { deepFreeze } from '../../base/deep-freeze.ts'
+import { canonicalText, deliveryDefaults, parseDestination } from '../store/destination.ts'
 import type { Destination } from '../store/destination.ts'
 import { destinationKey } from '../store/outbox-store.ts'
 import type { DestinationRow, RowWrite } from '../store/outbox-store.ts'
@@ -29,6 +30,18 @@ interface DestinationCounts {
   readonly deadLetterBytes: number
 }
 
+/**
+ * Stands for the destination of an action that failed. Its entry, with the id 0, has dead letters
+ * alone. It is always there, beside the destinations, and takes no place of theirs.
+ */
+export const noDestination: Destination = deepFreeze({
+  region: '',
+  streamName: '',
+  credentials: { kind: 'process' },
+  settings: deliveryDefaults,
+})
+export const noDestinationId = 0
+
 const counterCount = 4
 const noDestinations: ReadonlySet<Destination> = new Set()
 
@@ -55,7 +68,11 @@ export interface Destinations {
   release(entry: DestinationEntry): void
   /** Whether `hold` would return an entry after it has returned those of `beside`. */
   admits(destination: Destination, beside?: ReadonlySet<Destination>): boolean
+  /** The entry of `noDestination` for its id. */
   entryWithId(id: number): DestinationEntry | undefined
+  /** The entry of `noDestination`. */
+  ofFailedActions(): DestinationEntry
+  /** All but that of `noDestination`. */
   entries(): readonly DestinationEntry[]
   /** Adds to the counters of an entry as they are now. */
   count(entry: DestinationEntry, delta: readonly number[]): void
@@ -76,6 +93,8 @@ export function createDestinations(
   const index = createIndex(destinationsMax)
   const { byId, known } = index
   const total = noCounts()
+  const ofNone = newEntry(noDestinationId, noDestination, '', true)
+  const entryWithId = (id: number) => (id === noDestinationId ? ofNone : byId.get(id))
 
   for (const { id, json } of rows) index.add(id, json, true)
   for (const { key, value } of counters) {
@@ -83,7 +102,7 @@ export function createDestinations(
     // Records that lost their destination must not be delivered to the next one: its id stays
     // taken.
     index.idIsTaken(id)
-    const entry = byId.get(id)
+    const entry = entryWithId(id)
     if (!entry) continue
     const numbers = decodeCounters(value, counterCount)
     for (const target of [entry.live, entry.stored, total]) addTo(target, numbers)
@@ -91,7 +110,8 @@ export function createDestinations(
 
   return {
     hold(destination: Destination) {
-      const entry = known(destination) ?? index.addNew(destination)
+      const entry =
+        destination === noDestination ? ofNone : (known(destination) ?? index.addNew(destination))
       if (entry) entry.holds += 1
       return entry
     },
@@ -109,7 +129,8 @@ export function createDestinations(
       const texts = [destination, ...beside].map((one) => known(one)?.json ?? canonicalText(one))
       return usedWith(byId.values(), texts) <= destinationsMax
     },
-    entryWithId: (id: number) => byId.get(id),
+    entryWithId,
+    ofFailedActions: () => ofNone,
     entries: () => [...byId.values()],
     count(entry: DestinationEntry, delta: readonly number[]) {
       addTo(entry.live, delta)

@@ -11,7 +11,9 @@
  *                 |  |                      `handedOver` too; its records are accepted anew
  *                 v  | replay
  *             deadLettered --> dropped      deleted, or dropped to make room for later ones
- *     (new) --> dropped                     of a QoS 0 message, while the share is full
+ *     (new) --> deadLettered                the action failed, and no error action took it
+ *     (new) --> dropped                     of a QoS 0 message, while the share is full; a failed
+ *                                           action beyond the rate of dead letters
  */
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { RowWrite } from '../store/outbox-store.ts'
@@ -60,6 +62,8 @@ export const moves = Object.freeze({
   deliver: [0, 1, -1, 0, 0, 0],
   giveUpToErrorAction: [0, 1, -1, 0, 0, 1],
   giveUpToDeadLetters: [0, 0, -1, 1, 0, 0],
+  /** An action failed, and made no record. */
+  failToDeadLetters: [1, 0, 0, 1, 0, 0],
   replay: [0, 0, 1, -1, 0, 0],
   /** The rule, as it is now, made records of other actions only. */
   replayAsOther: [0, 1, 0, -1, 0, 1],

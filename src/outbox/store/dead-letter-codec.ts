@@ -7,19 +7,24 @@
  * Value:
  *
  *     0  u8   layout: 1
- *     1  u8   0
- *     2  u32  destination id
+ *     1  u8   1 for an action that failed, else 0
+ *     2  u32  destination id; 0 for an action that failed
  *     6  u32  attempts
  *    10  u48  first failure, epoch milliseconds
  *    16  u48  last failure, epoch milliseconds
  *    22  u16  length of the code
  *    24  u16  length of the message
- *    26       code, UTF-8; message, UTF-8; the value of the record (record-codec.ts)
+ *    26       code, UTF-8; message, UTF-8; [length of the field, u16; field, UTF-8]; the value of
+ *             the record (record-codec.ts)
+ *
+ * The part in brackets is there for an action that failed: it made no record, so that the value has
+ * neither partition key nor data of its own.
  */
 import { SluiceError } from '../../base/errors.ts'
 
 export const deadLetterKeyBytes = 8
 const headerBytes = 26
+const fieldLengthBytes = 2
 const layout = 1
 const attemptsMax = 0xffff_ffff
 /** The message of a service is a sentence; that of a proxy may be a whole page. */
@@ -38,6 +43,8 @@ interface DeadLetterFields {
   readonly firstMs: number
   readonly lastMs: number
   readonly reason: GivenUpReason
+  /** The field of the rule that failed. Absent for a record that was given up. */
+  readonly field?: string | undefined
   /** The record as it stood in the queue. */
   readonly record: Buffer
 }
@@ -45,20 +52,32 @@ interface DeadLetterFields {
 export function encodeDeadLetter(deadLetter: DeadLetterFields): Buffer {
   const code = Buffer.from(deadLetter.reason.code).subarray(0, reasonBytesMax)
   const message = Buffer.from(deadLetter.reason.message).subarray(0, reasonBytesMax)
+  const field = deadLetter.field === undefined ? noField : encodeField(deadLetter.field)
   const header = Buffer.alloc(headerBytes)
   header[0] = layout
+  header[1] = deadLetter.field === undefined ? 0 : 1
   header.writeUInt32BE(deadLetter.destinationId, 2)
   header.writeUInt32BE(Math.min(deadLetter.attempts, attemptsMax), 6)
   header.writeUIntBE(deadLetter.firstMs, 10, 6)
   header.writeUIntBE(deadLetter.lastMs, 16, 6)
   header.writeUInt16BE(code.length, 22)
   header.writeUInt16BE(message.length, 24)
-  return Buffer.concat([header, code, message, deadLetter.record])
+  return Buffer.concat([header, code, message, field, deadLetter.record])
+}
+
+const noField = Buffer.alloc(0)
+
+function encodeField(text: string): Buffer {
+  const field = Buffer.from(text).subarray(0, reasonBytesMax)
+  const length = Buffer.alloc(fieldLengthBytes)
+  length.writeUInt16BE(field.length)
+  return Buffer.concat([length, field])
 }
 
 /** @throws SluiceError DataFolderUnusable when the bytes are not of this layout */
 export function decodeDeadLetter(value: Buffer): DeadLetterFields {
-  if (value[0] !== layout || value[1] !== 0 || value.length < headerBytes) {
+  const isOfAction = value[1] === 1
+  if (value[0] !== layout || !(isOfAction || value[1] === 0) || value.length < headerBytes) {
     throw new SluiceError(
       'DataFolderUnusable',
       'The outbox holds a dead letter that it cannot read',
@@ -66,6 +85,8 @@ export function decodeDeadLetter(value: Buffer): DeadLetterFields {
   }
   const codeEnd = headerBytes + value.readUInt16BE(22)
   const messageEnd = codeEnd + value.readUInt16BE(24)
+  const fieldStart = messageEnd + (isOfAction ? fieldLengthBytes : 0)
+  const fieldEnd = fieldStart + (isOfAction ? value.readUInt16BE(messageEnd) : 0)
   return {
     destinationId: value.readUInt32BE(2),
     attempts: value.readUInt32BE(6),
@@ -75,6 +96,12 @@ export function decodeDeadLetter(value: Buffer): DeadLetterFields {
       code: value.toString('utf8', headerBytes, codeEnd),
       message: value.toString('utf8', codeEnd, messageEnd),
     },
-    record: value.subarray(messageEnd),
+    field: isOfAction ? value.toString('utf8', fieldStart, fieldEnd) : undefined,
+    record: value.subarray(fieldEnd),
   }
+}
+
+/** The destination of a dead letter, without reading the rest. */
+export function destinationIdOf(value: Buffer): number {
+  return value.readUInt32BE(2)
 }

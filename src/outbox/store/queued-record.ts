@@ -15,6 +15,16 @@ export interface NewRecord {
   /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
   readonly actionIndex: number
   readonly source: SourceMessage
+  /** Set when the action failed: instead of a record there is a dead letter, of no destination. */
+  readonly failed?: FailedAction | undefined
+}
+
+/** Why an action of a rule made no record of a message. */
+export interface FailedAction {
+  readonly code: string
+  readonly message: string
+  /** The field of the rule that failed, such as `actions[0].kinesis.partitionKey`, or `sql`. */
+  readonly field: string
 }
 
 /** Stands for a rule's error action where an action's index does. */

@@ -191,6 +191,65 @@ describe('DELETE /v1/dead-letters/{id}', () => {
   })
 })
 
+/** A server whose rule `r` failed for messages n = 1, 2, because they have no k. */
+async function serverWithFailures(): Promise<StartedServer> {
+  const server = await startServer()
+  const actions = [kinesis({ partitionKey: '${k}' })]
+  await server.store.create('r', payloadOf('a/b', { actions }), {})
+  for (const n of [1, 2]) await server.engine.ingest(messageWith({ payload: { n } }))
+  return server
+}
+
+describe('a message for which an action failed', () => {
+  const replayPath = '/v1/dead-letters/replay'
+
+  test('is shown with rule, action, field, reason and message', async () => {
+    const server = await serverWithFailures()
+    const { body } = await call(server, '/v1/dead-letters?ruleName=r')
+    const [letter, ...others] = (body as { deadLetters: object[] }).deadLetters
+    expect(letter).toMatchObject({
+      ruleName: 'r',
+      action: 0,
+      field: 'actions[0].kinesis.partitionKey',
+      reason: { code: 'TemplateFailed', message: 'the partition key is empty' },
+      attempts: 0,
+      dataBase64: Buffer.from('{"n":1}').toString('base64'),
+      origin: { topic: 'a/b', clientId: 'c1' },
+    })
+    expect(letter).not.toHaveProperty('destination')
+    expect(letter).not.toHaveProperty('partitionKey')
+    expect(others).toHaveLength(1)
+    expect((await call(server, '/v1/outbox')).body).toMatchObject({
+      records: 0,
+      deadLetters: { records: 2 },
+      destinations: [],
+    })
+  })
+
+  test('is sent when the corrected rule is replayed, and counted once', async () => {
+    const server = await serverWithFailures()
+    expect((await call(server, replayPath, post({}))).body).toEqual({ replayed: 0, kept: 2 })
+    await server.store.replace('r', payloadOf('a/b', { actions: [kinesis()] }))
+    expect((await call(server, replayPath, post({}))).body).toEqual({ replayed: 2, kept: 0 })
+    expect(waitingFor(server, 's')).toEqual(['1 {"n":1}', '2 {"n":2}'])
+    expect(server.outbox.ledger('r')).toMatchObject([{ accepted: 2, queued: 2, deadLettered: 0 }])
+  })
+
+  test('is kept when it is to be replayed as it was: there is no record', async () => {
+    const server = await serverWithFailures()
+    const answer = await call(server, replayPath, post({ how: 'asIs' }))
+    expect(answer.body).toEqual({ replayed: 0, kept: 2 })
+  })
+
+  test('can be deleted', async () => {
+    const server = await serverWithFailures()
+    const [id = ''] = idsOf(server)
+    await call(server, `/v1/dead-letters/${id}`, { method: 'DELETE' })
+    expect(idsOf(server)).toHaveLength(1)
+    expect(server.outbox.ledger('r')).toMatchObject([{ accepted: 2, deadLettered: 1, dropped: 1 }])
+  })
+})
+
 describe('GET /v1/rules/{ruleName}/stats', () => {
   test('gives evaluations, failures and the ledger of each action', async () => {
     const errorAction = kinesis({ streamName: 'errors' })
