@@ -105,6 +105,18 @@ describe('a Runtime Interface Emulator', () => {
       '{"errorType":"TypeError","errorMessage":"no"}',
       { kind: 'failed', errorType: 'TypeError', errorMessage: 'no' },
     ],
+    [
+      'a result with an empty error',
+      200,
+      '{"errorMessage":null,"batchItemFailures":[]}',
+      { kind: 'returned', payload: '{"errorMessage":null,"batchItemFailures":[]}' },
+    ],
+    [
+      'a result with an error that is no text',
+      200,
+      '{"errorMessage":{"code":7}}',
+      { kind: 'returned', payload: '{"errorMessage":{"code":7}}' },
+    ],
     ['a refusal', 400, '', { kind: 'failed' }],
     ['throttling', 429, '', { kind: 'notInvoked' }],
     ['a fault of its own', 502, 'gateway', { kind: 'notInvoked' }],

@@ -100,16 +100,19 @@ async function boundedText(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** The emulator answers 200 when the function failed, with these two members in the body. */
+/**
+ * The emulator answers 200 when the function failed, with these two members in the body. A result
+ * of the function may have members of these names, too: a message that is not a text, such as
+ * null, is no failure.
+ */
 function errorIn(text: string): { errorType?: string; errorMessage?: string } | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null || !('errorMessage' in value)) return undefined
+    const { errorMessage } = value
+    if (typeof errorMessage !== 'string') return undefined
     const type = 'errorType' in value ? value.errorType : undefined
-    return {
-      errorMessage: String(value.errorMessage),
-      ...(typeof type === 'string' && { errorType: type }),
-    }
+    return { errorMessage, ...(typeof type === 'string' && { errorType: type }) }
   } catch {
     return undefined
   }
