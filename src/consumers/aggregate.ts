@@ -15,10 +15,10 @@
  * - A record that does not have exactly this format is returned unchanged: bytes that merely look
  *   like an aggregate are application data.
  * - The records of one aggregate share its sequence number and have subsequence numbers from 0 on.
- *   Records that are left out are counted too, so a number names the same record in every shard.
- * - A record whose hash key is outside the shard is left out. After a reshard an aggregate may lie
- *   in a shard that does not own all of its keys; the producer writes those records again. The
- *   Kinesis Client Library reads aggregates in the same way.
+ * - An aggregate with a record whose hash key is outside the shard is left out as a whole. After a
+ *   reshard an aggregate may lie in a shard that does not own all of its keys; the producer notices
+ *   that it came into another shard than intended, and writes all of its records again. The Kinesis
+ *   Client Library reads aggregates in the same way.
  */
 import { createHash } from 'node:crypto'
 import protobuf from 'protobufjs/minimal.js'
@@ -39,8 +39,9 @@ const digestBytes = 16
 /**
  * Opens a record.
  *
- * @param shard the shard that it was read from: its range decides which records belong there
- * @returns the records of the aggregate, in order; the record itself when it is not an aggregate
+ * @param shard the shard that it was read from: its range decides whether the records belong there
+ * @returns the records of the aggregate, in order; none when one of them is outside the shard; the
+ *   record itself when it is not an aggregate
  */
 export function openAggregate(
   record: KinesisRecord,
@@ -49,18 +50,19 @@ export function openAggregate(
   const message = messageIn(record.data)
   const parts = message && readParts(message)
   if (parts === undefined) return [record]
-  return parts.flatMap(({ partitionKey, explicitHashKey, data }, subSequenceNumber) => {
+  const isOutside = parts.some(({ partitionKey, explicitHashKey }) => {
     const hashKey =
       explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey)
-    if (hashKey < shard.startingHashKey || hashKey > shard.endingHashKey) return []
-    return {
-      ...record,
-      partitionKey,
-      data,
-      subSequenceNumber,
-      explicitHashKey,
-    }
+    return hashKey < shard.startingHashKey || hashKey > shard.endingHashKey
   })
+  if (isOutside) return []
+  return parts.map(({ partitionKey, explicitHashKey, data }, subSequenceNumber) => ({
+    ...record,
+    partitionKey,
+    data,
+    subSequenceNumber,
+    explicitHashKey,
+  }))
 }
 
 function messageIn(data: Buffer): Buffer | undefined {
