@@ -107,11 +107,17 @@ export function sessionRefusalOf(code: string): SessionRefusal | undefined {
 }
 
 /**
- * True when the role allows only PutRecord, which is all that the AWS IoT documentation grants. The
- * message of AccessDeniedException names the action that was refused.
+ * True when a role may allow only PutRecord, which is all that the AWS IoT documentation grants.
+ * The message of AWS names the action that was refused: another one, such as that of a KMS key, is
+ * needed for PutRecord as well. A message that names no action leaves the operation to decide.
+ *
+ * @param failure of a call of PutRecords
  */
-export function deniesPutRecords({ code, message }: Failure): boolean {
-  return code.startsWith('AccessDenied') && /\bkinesis:PutRecords\b/.test(message)
+export function deniesPutRecords({ code, message, source }: Failure): boolean {
+  if (source !== 'Kinesis' || !code.startsWith('AccessDenied')) return false
+  const [, action = 'kinesis:PutRecords'] =
+    /not authorized to perform: ([\w:*]+)/.exec(message) ?? []
+  return action === 'kinesis:PutRecords'
 }
 
 /** True when one shard is over its limit, not the whole stream: other shards take records. */

@@ -101,18 +101,22 @@ describe('a record is given up while its destination refuses everything', () => 
   })
 })
 
-describe('single failures', () => {
-  const denied = (action: string): Failure => ({
-    ...failure('AccessDeniedException', 400),
-    message: `User: arn:aws:sts::1:assumed-role/r/sluice is not authorized to perform: ${action} on resource: arn`,
-  })
+const denied = (action: string) =>
+  `User: arn:aws:sts::1:assumed-role/r/sluice is not authorized to perform: ${action} on resource: arn`
 
-  test.each([
-    ['kinesis:PutRecords', true],
-    ['kinesis:PutRecord', false],
-    ['kms:GenerateDataKey', false],
-  ])('a refusal of %s: PutRecords is denied: %s', (action, expected) => {
-    expect(deniesPutRecords(denied(action))).toBe(expected)
+describe('single failures', () => {
+  test.each<[string, Partial<Failure>, boolean]>([
+    ['a refusal of PutRecords', { message: denied('kinesis:PutRecords') }, true],
+    ['a refusal of PutRecord', { message: denied('kinesis:PutRecord') }, false],
+    ['a refusal of the key', { message: denied('kms:GenerateDataKey') }, false],
+    ['a refusal that names no action', { message: 'AccessDeniedException' }, true],
+    ['a refusal without a message', { message: '' }, true],
+    ['a refusal of the role', { message: denied('sts:AssumeRole'), source: 'AssumeRole' }, false],
+    ['a refusal by STS that names no action', { message: '', source: 'AssumeRole' }, false],
+    ['another error', { code: 'ResourceNotFoundException', message: '' }, false],
+  ])('%s to a call of PutRecords', (_, given, expected) => {
+    const all = { ...failure('AccessDeniedException', 400), ...given }
+    expect(deniesPutRecords(all)).toBe(expected)
   })
 
   test.each([
