@@ -1,4 +1,6 @@
+import { closestName } from '../../base/closest-name.ts'
 import { SluiceError } from '../../base/errors.ts'
+import { selectsOperation } from './faults.ts'
 import type { FaultEffect, FaultRule } from './faults.ts'
 import { isObject } from '../wire/validation.ts'
 
@@ -24,6 +26,10 @@ const delayMsMax = 600_000
 const text: Kind = {
   text: `a text of 1 to ${textCharactersMax} characters`,
   is: (value) => typeof value === 'string' && value !== '' && value.length <= textCharactersMax,
+}
+const operationName: Kind = {
+  text: 'the name of an operation, or the beginning of names and a star, such as Put*',
+  is: (value) => typeof value === 'string' && /^[A-Za-z]{0,128}\*?$/.test(value) && value !== '',
 }
 const errorCode: Kind = {
   text: 'the code of an error, such as AccessDeniedException',
@@ -57,7 +63,7 @@ const effects: Readonly<Record<FaultEffect['kind'], { required: Members; optiona
 }
 
 const selectors: Readonly<Record<Exclude<keyof FaultRule, 'effect'>, Kind>> = {
-  operation: text,
+  operation: operationName,
   streamName: text,
   partitionKey: text,
   shardId: text,
@@ -69,8 +75,14 @@ const selectors: Readonly<Record<Exclude<keyof FaultRule, 'effect'>, Kind>> = {
   probability,
 }
 
-/** @throws SluiceError InvalidRequestException, naming the field */
-export function readFaultRule(value: unknown): FaultRule {
+const putOperations = ['PutRecord', 'PutRecords']
+const roleOperations = ['AssumeRole', 'AssumeRoleWithWebIdentity']
+
+/**
+ * @param operations the names of all operations that the lab has
+ * @throws SluiceError InvalidRequestException, naming the field
+ */
+export function readFaultRule(value: unknown, operations: readonly string[]): FaultRule {
   if (!isObject(value)) throw invalid('the body must be a JSON object, with an "effect"')
   const { effect, ...rest } = value
   checkEffect(effect)
@@ -80,18 +92,25 @@ export function readFaultRule(value: unknown): FaultRule {
   if (rule.positions && !isOfEntries) {
     throw invalid('positions selects entries of PutRecords: it needs the effect failEntries')
   }
-  if (isOfEntries && !isPut(rule.operation)) {
+  const selectsOneOf = (names: readonly string[]) =>
+    names.some((name) => selectsOperation(rule.operation, name))
+  if (isOfEntries && !selectsOneOf(putOperations)) {
     throw invalid(
-      'operation must be PutRecord or PutRecords, or absent, with the effect failEntries',
+      'operation must be PutRecord, PutRecords or Put*, or absent, with the effect failEntries',
     )
   }
-  if (rule.roleArn !== undefined && (rule.operation ?? 'AssumeRole') !== 'AssumeRole') {
+  if (rule.roleArn !== undefined && !selectsOneOf(roleOperations)) {
     throw invalid(`roleArn selects calls of AssumeRole: it never matches ${rule.operation}`)
   }
+  if (!selectsOneOf(operations)) throw noOperation(rule.operation ?? '', operations)
   return rule
 }
 
-const isPut = (operation = 'PutRecords') => operation === 'PutRecords' || operation === 'PutRecord'
+function noOperation(wanted: string, operations: readonly string[]): SluiceError {
+  const meant = closestName(wanted, operations)
+  const advice = meant === undefined ? '' : `; was ${meant} meant?`
+  return invalid(`operation matches no operation of the lab: ${wanted}${advice}`)
+}
 
 function checkEffect(effect: unknown): void {
   if (effect === undefined) throw invalid('effect is missing')

@@ -22,6 +22,8 @@ import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
  */
 interface FaultsEndpoint {
   readonly faults: Faults
+  /** The names of all operations, which a rule may select. */
+  readonly operations: readonly string[]
   readonly logger: Logger
   /** The name or address that the lab listens on. */
   readonly host: string
@@ -49,12 +51,12 @@ export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): Lab
 
 const pathOf = ({ target }: LabRequest) => target.split('?', 1)[0] ?? ''
 
-function answerAll({ faults, logger }: FaultsEndpoint, request: LabRequest): LabAnswer {
+function answerAll({ faults, operations, logger }: FaultsEndpoint, request: LabRequest): LabAnswer {
   switch (request.method) {
     case 'GET':
       return json(200, { faults: faults.list() })
     case 'POST': {
-      const rule = readFaultRule(jsonOf(request.body))
+      const rule = readFaultRule(jsonOf(request.body), operations)
       if (faults.list().length >= faultRulesMax) {
         throw new SluiceError(
           'LimitExceededException',

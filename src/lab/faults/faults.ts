@@ -14,10 +14,13 @@ import { statusOf } from '../wire/service-error.ts'
  *     { operation: 'PutRecords', effect: { kind: 'error', code: 'AccessDeniedException' } }
  *     { operation: 'AssumeRole', roleArn, effect: { kind: 'error', code: 'AccessDenied' } }
  *     // One put in a hundred is stored without an answer to the client.
- *     { operation: 'PutRecord', probability: 0.01, effect: { kind: 'dropAnswer' } }
+ *     { operation: 'Put*', probability: 0.01, effect: { kind: 'dropAnswer' } }
  */
 export interface FaultRule {
-  /** `PutRecords`, `AssumeRole`, ...; undefined selects every operation. */
+  /**
+   * `PutRecords`, `AssumeRole`, ..., or the beginning of names and a star: `Put*` is PutRecord and
+   * PutRecords. Undefined selects every operation.
+   */
   readonly operation?: string
   readonly streamName?: string
   /** For `failEntries`, the key of the record; for other effects, of any record of the call. */
@@ -26,7 +29,7 @@ export interface FaultRule {
   readonly shardId?: string
   /** `failEntries` only: positions in the call, from 0. */
   readonly positions?: readonly number[]
-  /** AssumeRole only. */
+  /** AssumeRole and AssumeRoleWithWebIdentity only. */
   readonly roleArn?: string
   /** The access key that signed the call. */
   readonly accessKeyId?: string
@@ -211,9 +214,15 @@ interface ActiveRule {
 const is = (wanted: string | undefined, given: string | undefined) =>
   wanted === undefined || wanted === given
 
+/** Whether the `operation` of a rule selects calls of the operation of that name. */
+export function selectsOperation(wanted: string | undefined, name: string): boolean {
+  if (wanted?.endsWith('*')) return name.startsWith(wanted.slice(0, -1))
+  return is(wanted, name)
+}
+
 function selects(rule: FaultRule, call: CallSubject, entry?: EntrySubject): boolean {
   return (
-    is(rule.operation, call.operation) &&
+    selectsOperation(rule.operation, call.operation) &&
     is(rule.streamName, call.streamName) &&
     is(rule.roleArn, call.roleArn) &&
     is(rule.accessKeyId, call.accessKeyId) &&

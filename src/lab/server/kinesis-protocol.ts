@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
 import { eventStreamType } from '../wire/event-stream.ts'
+import type { Denial } from '../faults/fault-message.ts'
 import type { CallSubject } from '../faults/faults.ts'
 import type { LabDisk } from '../streams/lab-disk.ts'
 import { openIterator } from '../streams/iterators.ts'
@@ -10,6 +11,8 @@ import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
 import type { OpenEvents, OperationContext } from '../kinesis-operations/operation.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import { callerArnOf } from '../service/role-sessions.ts'
+import type { RoleSessions } from '../service/role-sessions.ts'
 import { carryOutServiceCall } from '../service/service-call.ts'
 import type { CallObserver } from '../service/service-call.ts'
 import { ServiceError } from '../wire/service-error.ts'
@@ -30,6 +33,7 @@ interface KinesisDependencies {
   readonly context: OperationContext
   readonly observer: CallObserver
   readonly logger: Logger
+  readonly sessions: RoleSessions
   /** Undefined allows every caller, also unsigned requests. */
   readonly checkCaller?: CheckCaller | undefined
   /** A change is answered when it is on this disk. */
@@ -64,14 +68,16 @@ export async function answerKinesis(
   } catch (thrown) {
     problem = asServiceError(thrown, dependencies.logger)
   }
+  const call = describeCall(dependencies.context, name, input, request)
   return carryOutServiceCall({
     context: dependencies.context,
     observer: dependencies.observer,
     request,
     requestId,
-    call: describeCall(dependencies.context, name, input, request),
+    call,
     refusal: await dependencies.checkCaller?.('kinesis', request),
-    async run(call) {
+    denial: () => denialOf(dependencies, call),
+    async run() {
       if (problem) throw problem
       const operation = operationOf(target, name)
       const disk = isChange(name) ? dependencies.disk : undefined
@@ -131,6 +137,17 @@ function operationOf(target: string, name: string) {
     'UnknownOperationException',
     `The local Kinesis does not have the operation ${target}.`,
   )
+}
+
+/** What the call may not do when a fault rule denies it. */
+function denialOf({ context, sessions }: KinesisDependencies, call: CallSubject): Denial {
+  const { region, accountId } = context
+  const { operation, streamName, accessKeyId } = call
+  return {
+    callerArn: callerArnOf(sessions, accessKeyId, accountId),
+    action: `kinesis:${operation}`,
+    resourceArn: `arn:aws:kinesis:${region}:${accountId}:${streamName ? `stream/${streamName}` : '*'}`,
+  }
 }
 
 /** Describes a call for faults and the list of calls; the input is not checked yet. */

@@ -20,7 +20,8 @@ import { recordsOf } from '../streams/stream.ts'
 import { createStreamStore } from '../streams/streams.ts'
 import type { StreamStore } from '../streams/streams.ts'
 import type { StatusDurations } from '../streams/stream-statuses.ts'
-import { answerSts, isStsRequest } from '../sts/sts.ts'
+import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
+import { answerSts, isStsRequest, stsOperations } from '../sts/sts.ts'
 import { createRoleSessions } from '../service/role-sessions.ts'
 import type { RoleSessions } from '../service/role-sessions.ts'
 import { createTokens } from '../wire/tokens.ts'
@@ -96,6 +97,8 @@ export const shardCountDefault = 4
 const storedBytesMaxDefault = 512 * 1024 * 1024
 const callsMaxDefault = 1_000
 const dropNoticeMs = 60_000
+/** What fault rules can select. */
+const operations = [...kinesisOperations.keys(), ...stsOperations]
 
 /**
  * Starts the lab.
@@ -139,15 +142,17 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   }
   const sessions = createRoleSessions()
   const checkCaller = await callerCheckOf(options, clock, sessions)
-  const kinesis = { context, observer, logger, checkCaller, disk }
+  const kinesis = { context, observer, logger, sessions, checkCaller, disk }
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
+
+  const faultsEndpoint = { faults, operations, logger, host, insecure }
 
   const transport = await openHttpTransport({
     host: options.host,
     port: options.port,
     async handle(request) {
-      if (isFaultsRequest(request)) return answerFaults({ faults, logger, host, insecure }, request)
+      if (isFaultsRequest(request)) return answerFaults(faultsEndpoint, request)
       if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
       if (isStsRequest(request)) return answerSts(sts, request)
       return answerOther(request)

@@ -9,6 +9,15 @@ const sessionsMax = 10_000
 
 export const createRoleSessions = (): RoleSessions => createBoundedMap(sessionsMax)
 
+/** The ARN of a caller: that of its session, or that of the lab's user. */
+export const callerArnOf = (
+  sessions: RoleSessions,
+  accessKeyId: string | undefined,
+  accountId: string,
+): string =>
+  (accessKeyId === undefined ? undefined : sessions.get(accessKeyId))?.arn ??
+  `arn:aws:iam::${accountId}:user/lab`
+
 interface RoleSession {
   readonly arn: string
   readonly userId: string

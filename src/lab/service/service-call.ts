@@ -1,5 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { LabCall } from './call-log.ts'
+import { faultMessage } from '../faults/fault-message.ts'
+import type { Denial } from '../faults/fault-message.ts'
 import { faultStatus } from '../faults/faults.ts'
 import type { CallFaults, CallSubject, Faults } from '../faults/faults.ts'
 import { htmlAnswer } from '../wire/lab-http.ts'
@@ -17,6 +19,8 @@ interface ServiceCall {
   readonly call: CallSubject
   /** The error of the caller check; undefined when the caller is allowed. */
   readonly refusal: ServiceError | undefined
+  /** What the call may not do, for a fault rule that denies it. */
+  denial(): Denial
   /** Executes the call. @throws any error: `onError` builds the response from it */
   run(call: CallSubject): CallOutcome | Promise<CallOutcome>
   /** The response to an error, in the format of the protocol. */
@@ -59,7 +63,7 @@ async function outcomeOf(service: ServiceCall, faults: CallFaults): Promise<Outc
   if (instead?.kind === 'html') return { answer: htmlAnswer(instead.status, service.requestId) }
   try {
     if (instead) {
-      const message = instead.message ?? `${instead.code}, as a fault rule asks for.`
+      const message = instead.message ?? faultMessage(instead.code, () => service.denial())
       throw new ServiceError(instead.code, message, faultStatus(instead))
     }
     if (service.refusal) throw service.refusal

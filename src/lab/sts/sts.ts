@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
+import { callerArnOf } from '../service/role-sessions.ts'
 import type { RoleSessions } from '../service/role-sessions.ts'
 import type { CallSubject, Faults } from '../faults/faults.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
@@ -30,6 +31,9 @@ interface StsDependencies {
 const apiVersion = '2011-06-15'
 const namespace = `https://sts.amazonaws.com/doc/${apiVersion}/`
 const durationSecondsDefault = 3_600
+
+/** The operations that the lab supports. */
+export const stsOperations: readonly string[] = ['AssumeRole', 'GetCallerIdentity']
 
 /** Whether the request uses this protocol: a form, or a query with an Action. */
 export function isStsRequest(request: LabRequest): boolean {
@@ -62,6 +66,11 @@ export async function answerSts(
     requestId,
     call,
     refusal: await dependencies.checkCaller?.('sts', request),
+    denial: () => ({
+      callerArn: callerArnOf(dependencies.sessions, accessKeyId, dependencies.accountId),
+      action: `sts:${action}`,
+      resourceArn: call.roleArn ?? '*',
+    }),
     run() {
       const result = resultOf(dependencies, action, form, accessKeyId)
       const body =
@@ -167,7 +176,7 @@ function callerIdentity(
 ): XmlContent {
   const session = accessKeyId === undefined ? undefined : dependencies.sessions.get(accessKeyId)
   return {
-    Arn: session?.arn ?? `arn:aws:iam::${dependencies.accountId}:user/lab`,
+    Arn: callerArnOf(dependencies.sessions, accessKeyId, dependencies.accountId),
     UserId: session?.userId ?? accessKeyId ?? 'lab',
     Account: session?.arn.split(':')[4] ?? dependencies.accountId,
   }

@@ -170,7 +170,13 @@ describe('a rule is refused, and nothing added', () => {
       { effect: error, stream: 's' },
       'stream is not a known member; there are operation, streamName',
     ],
-    [{ effect: error, operation: 1 }, 'operation must be a text of 1 to '],
+    [{ effect: error, operation: 1 }, 'operation must be the name of an operation'],
+    [{ effect: error, operation: 'Put*s' }, 'operation must be the name of an operation'],
+    [
+      { effect: error, operation: 'PutRecrods' },
+      'operation matches no operation of the lab: PutRecrods; was PutRecords meant?',
+    ],
+    [{ effect: error, operation: 'Nothing*' }, 'operation matches no operation of the lab'],
     [{ effect: error, streamName: '' }, 'streamName must be a text of 1 to '],
     [{ effect: error, times: 0 }, 'times must be a whole number from 1 to '],
     [{ effect: error, after: 1.5 }, 'after must be a whole number from 0 to '],
@@ -178,7 +184,10 @@ describe('a rule is refused, and nothing added', () => {
     [{ effect: failEntries, positions: [] }, 'positions must be a list of 1 to 500 positions'],
     [{ effect: failEntries, positions: [500] }, 'positions must be a list of 1 to 500 positions'],
     [{ effect: error, positions: [0] }, 'positions selects entries of PutRecords'],
-    [{ effect: failEntries, operation: 'GetRecords' }, 'operation must be PutRecord or PutRecords'],
+    [
+      { effect: failEntries, operation: 'GetRecords' },
+      'operation must be PutRecord, PutRecords or Put*',
+    ],
     [{ effect: error, roleArn, operation: 'PutRecord' }, 'roleArn selects calls of AssumeRole'],
   ])('%j', async (body, message) => {
     const lab = await startLab()

@@ -1,10 +1,11 @@
 import { ListStreamsCommand, PutRecordCommand, PutRecordsCommand } from '@aws-sdk/client-kinesis'
+import { AssumeRoleCommand } from '@aws-sdk/client-sts'
 import { describe, expect, test } from 'vitest'
 import { createFaults } from '../../../src/lab/faults/faults.ts'
 import type { FaultEffect, FaultRule } from '../../../src/lab/faults/faults.ts'
 import type { LabServer, LabServerOptions } from '../../../src/lab/server/lab-server.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
-import { kinesisClient, rawCall, startLab } from '../lab-fixtures.ts'
+import { kinesisClient, rawCall, startLab, stsClient } from '../lab-fixtures.ts'
 
 const throttled = 'ProvisionedThroughputExceededException'
 const listed = { operation: 'ListStreams' } as const
@@ -45,6 +46,8 @@ describe('entries of PutRecords fail', () => {
     ['by stream', { streamName: 's', positions: [0] }, [0]],
     ['not of another stream', { streamName: 'other' }, []],
     ['not of another operation', { operation: 'PutRecord' }, []],
+    ['of a group of operations', { operation: 'Put*', positions: [0] }, [0]],
+    ['not of another group', { operation: 'Get*' }, []],
     ['by shard', { shardId: 'shardId-000000000000' }, [0, 1, 2, 3]],
     ['not of another shard', { shardId: 'shardId-000000000001' }, []],
     ['never', { probability: 0 }, []],
@@ -76,8 +79,8 @@ describe('entries of PutRecords fail', () => {
     expect(lab.calls.list().at(-1)).toMatchObject({ status: 200, failedRecordCount: 2 })
   })
 
-  test('and PutRecord as a whole', async () => {
-    const lab = await startWith([{ partitionKey: 'a', times: 1, effect }])
+  test.each([{}, { operation: 'Put*' }])('and PutRecord as a whole: %j', async (selectors) => {
+    const lab = await startWith([{ ...selectors, partitionKey: 'a', times: 1, effect }])
     expect(await putKey(lab, 'a')).toMatchObject({ status: 400, type: throttled })
     expect(await putKey(lab, 'a')).toMatchObject({ status: 200 })
     expect(storedKeys(lab)).toEqual(['a'])
@@ -136,6 +139,58 @@ describe('whole calls', () => {
     expect(storedKeys(lab)).toEqual([])
     expect(await put()).toMatchObject({ FailedRecordCount: 0 })
     expect(lab.calls.list().map((call) => call.errorCode)).toEqual([code, code, undefined])
+  })
+
+  test.each<[string, FaultRule, string]>([
+    [
+      'PutRecords',
+      { effect: errorEffect('AccessDeniedException') },
+      'User: arn:aws:iam::000000000000:user/lab is not authorized to perform: kinesis:PutRecords ' +
+        'on resource: arn:aws:kinesis:us-east-1:000000000000:stream/s because no identity-based ' +
+        'policy allows the kinesis:PutRecords action',
+    ],
+    [
+      'ListStreams',
+      { effect: errorEffect('AccessDeniedException') },
+      'User: arn:aws:iam::000000000000:user/lab is not authorized to perform: kinesis:ListStreams ' +
+        'on resource: arn:aws:kinesis:us-east-1:000000000000:* because no identity-based ' +
+        'policy allows the kinesis:ListStreams action',
+    ],
+    [
+      'PutRecords',
+      { effect: { kind: 'error', code: 'AccessDeniedException', message: 'No.' } },
+      'No.',
+    ],
+    [
+      'PutRecords',
+      { effect: errorEffect('KMSDisabledException') },
+      'KMSDisabledException, as a fault rule asks for.',
+    ],
+  ])('a denial of %s has the words of AWS: %j', async (operation, rule, message) => {
+    const lab = await startWith([rule])
+    const input = operation === 'PutRecords' ? { StreamName: 's', Records: [] } : {}
+    expect(await rawCall(lab, operation, input)).toMatchObject({ message })
+  })
+
+  test('a denial names the session and the role, too', async () => {
+    const RoleArn = 'arn:aws:iam::123456789012:role/iot'
+    const lab = await startWith([])
+    const assume = new AssumeRoleCommand({ RoleArn, RoleSessionName: 'sluice' })
+    const { Credentials } = await stsClient(lab).send(assume)
+    lab.faults.add({ operation: 'Assume*', effect: errorEffect('AccessDenied') })
+    lab.faults.add({ ...listed, effect: errorEffect('AccessDeniedException') })
+    await expect(stsClient(lab).send(assume)).rejects.toThrow(
+      'User: arn:aws:iam::000000000000:user/lab is not authorized to perform: sts:AssumeRole on ' +
+        `resource: ${RoleArn} because`,
+    )
+    const credentials = {
+      accessKeyId: Credentials?.AccessKeyId ?? '',
+      secretAccessKey: Credentials?.SecretAccessKey ?? '',
+    }
+    const asRole = kinesisClient(lab, 'HTTP/1.1', { credentials })
+    await expect(asRole.send(new ListStreamsCommand({}))).rejects.toThrow(
+      'User: arn:aws:sts::123456789012:assumed-role/iot/sluice is not authorized',
+    )
   })
 
   test('fail by key of any of their records, and by who signed them', async () => {

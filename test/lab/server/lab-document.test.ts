@@ -8,7 +8,7 @@ const bodies = [...text.matchAll(/_faults -d '([^']+)'/g)].map((match) => match[
 describe('docs/LAB.md', () => {
   test.each(bodies)('a rule that can be pasted: %s', (body) => {
     const rule: unknown = JSON.parse(body)
-    expect(readFaultRule(rule)).toEqual(rule)
+    expect(readFaultRule(rule, ['PutRecord', 'PutRecords', 'GetRecords'])).toEqual(rule)
   })
 
   test.each(['error', 'html', 'failEntries', 'delay', 'dropCall', 'dropAnswer'])(
