@@ -88,7 +88,8 @@ function definitionOf(
   }
 }
 
-function fileText(document: object): string {
+/** The text of a file of the rules folder. */
+export function fileText(document: object): string {
   return `${JSON.stringify(document, undefined, 2)}\n`
 }
 
@@ -113,7 +114,8 @@ function messagesOf(call: () => unknown): readonly string[] {
   }
 }
 
-function within<Result>(fileName: string, read: () => Result): Result {
+/** Runs `read`, whose errors then begin with the name of the file. */
+export function within<Result>(fileName: string, read: () => Result): Result {
   try {
     return read()
   } catch (thrown) {

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { lstat, mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
@@ -9,7 +9,7 @@ import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
 import { flushEntryOf, removeDurably, writeDurably } from '../storage/durable-file.ts'
-import { readPlainFile } from '../storage/file-reads.ts'
+import { ifPresent, readPlainFile } from '../storage/file-reads.ts'
 
 /**
  * The rules folder.
@@ -22,7 +22,8 @@ import { readPlainFile } from '../storage/file-reads.ts'
  * - A file is replaced by rename, so that a reader and a crash find the old text or the new one.
  * - When a write has resolved, text and folder entry are on disk.
  * - The rule exists when `<name>.json` does. Its metadata is written before it and removed after
- *   it: whatever a crash leaves is a rule with its metadata, or metadata that no rule uses.
+ *   it: whatever a crash leaves is a rule with its metadata, or metadata without a rule.
+ * - Metadata without a rule holds the delivery settings of a rule to come.
  */
 export interface RuleFiles {
   /** Names of the rules, sorted. */
@@ -34,10 +35,16 @@ export interface RuleFiles {
    *   is no regular file, or is too large
    */
   read(name: string): Promise<RuleFile | undefined>
+  /** The metadata of a rule to come; undefined when there is none, or when the rule exists. */
+  readMetadataAlone(name: string): Promise<Buffer | undefined>
+  /** Names of the metadata without a rule. */
+  namesOfMetadataAlone(): Promise<readonly string[]>
   writePayload(name: string, text: string): Promise<void>
   writeMetadata(name: string, text: string): Promise<void>
   /** Payload and metadata; it is no error when they are gone already. */
   remove(name: string): Promise<void>
+  /** The metadata of a rule to come. */
+  removeMetadata(name: string): Promise<void>
 }
 
 export interface RuleFile {
@@ -78,18 +85,33 @@ export function parseMetadata(bytes: Uint8Array): RuleMetadata {
     : { ...metadata, delivery: parseDelivery(delivery, 'delivery') }
 }
 
+const isMetadata = (file: string) => file.endsWith('.meta.json')
+
 export function createRuleFiles(directory: string): RuleFiles {
   const payloadPath = (name: string) => path.join(directory, `${name}.json`)
   const metadataPath = (name: string) => path.join(directory, `${name}.meta.json`)
 
+  const namesIn = async (isWanted: (file: string) => boolean): Promise<readonly string[]> => {
+    const files = await readdir(directory)
+    return files
+      .filter(isWanted)
+      .map(ruleNameOfFile)
+      .filter((name) => name !== undefined)
+      .toSorted()
+  }
+  const names = () => namesIn((file) => !isMetadata(file))
+
   return {
-    async names() {
-      const files = await readdir(directory)
-      return files
-        .filter((file) => !file.endsWith('.meta.json'))
-        .map(ruleNameOfFile)
-        .filter((name) => name !== undefined)
-        .toSorted()
+    names,
+
+    async readMetadataAlone(name) {
+      if (await ifPresent(lstat(payloadPath(name)))) return undefined
+      return (await readRuleFile(metadataPath(name)))?.bytes
+    },
+
+    async namesOfMetadataAlone() {
+      const rules = new Set(await names())
+      return (await namesIn(isMetadata)).filter((name) => !rules.has(name))
     },
 
     async read(name) {
@@ -103,6 +125,7 @@ export function createRuleFiles(directory: string): RuleFiles {
     writeMetadata: (name, text) => writeDurably(metadataPath(name), text),
 
     remove: (name) => removeDurably(payloadPath(name), metadataPath(name)),
+    removeMetadata: (name) => removeDurably(metadataPath(name)),
   }
 }
 

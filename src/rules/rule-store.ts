@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { CompileRule, CompiledRule } from './compile-rule.ts'
+import type { RuleDelivery } from './delivery.ts'
 import { createKeyedQueue } from '../base/keyed-queue.ts'
 import { createRuleCatalogue } from './rule-catalogue.ts'
 import { createRuleFiles, makeFolder } from './rule-files.ts'
@@ -13,6 +14,7 @@ import { createLastGoodRules } from './last-good-rules.ts'
 import { createRuleFaults } from './rule-faults.ts'
 import { createRuleLoader } from './rule-loader.ts'
 import { createRuleReloader } from './rule-reloader.ts'
+import { createSettingsAhead } from './settings-ahead.ts'
 import { watchRuleFiles } from './rule-watcher.ts'
 import { createRuleWriter, existingEntry } from './rule-writer.ts'
 import type { RuleWriter } from './rule-writer.ts'
@@ -39,6 +41,14 @@ export interface RuleStore extends RuleWriter {
   readonly match: (topic: string) => readonly CompiledRule[]
   /** Enabled or not. */
   byName(name: string): CompiledRule | undefined
+  /**
+   * The delivery settings of a rule, or those that wait for the creation of one; undefined when
+   * there is neither.
+   *
+   * @throws SluiceError InvalidRequestException (rejects): the file of settings that wait is not
+   *   valid
+   */
+  delivery(name: string): Promise<RuleDelivery | undefined>
   /** All rules in the order of their names. */
   all(): readonly CompiledRule[]
   /** @throws SluiceError UnauthorizedException: no such rule */
@@ -127,10 +137,16 @@ export async function openRuleStore(
     throw thrown
   }
 
+  const ahead = createSettingsAhead(shared, { rulesMax })
+
   return {
-    ...createRuleWriter(shared, { rulesMax }),
+    ...createRuleWriter(shared, { ahead, rulesMax }),
     match: catalogue.match,
     byName: (name) => catalogue.entry(name)?.rule,
+    async delivery(name) {
+      const entry = catalogue.entry(name)
+      return entry ? (entry.rule.delivery ?? {}) : (await ahead.read(name))?.delivery
+    },
     all: () => catalogue.all(),
     get: (name) => existingEntry(catalogue, name).rule,
     invalidCount: () => faults.count,

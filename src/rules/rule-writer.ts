@@ -10,15 +10,23 @@ import { entryOfPayload } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
 import type { RuleFiles, RuleMetadata } from './rule-files.ts'
 import { limitText } from './rule-loader.ts'
+import type { SettingsAhead } from './settings-ahead.ts'
 
 /** The writing half of a rule store: a change of the API is on disk first, and then in force. */
 export interface RuleWriter {
   create(name: string, payload: TopicRulePayload, tags: RuleTags): Promise<CompiledRule>
   replace(name: string, payload: TopicRulePayload): Promise<CompiledRule>
   setDisabled(name: string, disabled: boolean): Promise<CompiledRule>
-  /** @throws SluiceError InvalidRequestException (rejects): settings of an action it lacks */
-  setDelivery(name: string, delivery: RuleDelivery): Promise<CompiledRule>
+  /**
+   * Also before the rule exists: the settings then wait for its creation, and empty ones are none.
+   *
+   * @returns the settings that hold now
+   * @throws SluiceError InvalidRequestException (rejects): settings of an action that the rule
+   *   lacks; more settings wait than there may be rules
+   */
+  setDelivery(name: string, delivery: RuleDelivery): Promise<RuleDelivery>
   setTags(name: string, change: (tags: RuleTags) => RuleTags): Promise<CompiledRule>
+  /** Also removes delivery settings that wait for the creation of a rule. */
   delete(name: string): Promise<void>
 }
 
@@ -42,7 +50,7 @@ const updatesWaitingMax = 16
 
 export function createRuleWriter(
   { files, catalogue, queue, compile, clock }: RuleWriterDependencies,
-  { rulesMax }: { readonly rulesMax: number },
+  { ahead, rulesMax }: { readonly ahead: SettingsAhead; readonly rulesMax: number },
 ): RuleWriter {
   let creating = 0
 
@@ -58,30 +66,32 @@ export function createRuleWriter(
 
   const bringIntoForce = createEnforcer({ files, catalogue })
 
+  const replaceNow = async (name: string, changesOf: (rule: CompiledRule) => RuleChanges) => {
+    const { rule, metadata, payloadText } = existingEntry(catalogue, name)
+    const { payload, ...changed } = changesOf(rule)
+    const kept = { ...metadata, createdAt: rule.createdAt, ...changed }
+    const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile)
+    if (payload) return bringIntoForce(entry, { withPayload: true })
+    // The payload file stays as it was written, perhaps by hand.
+    return bringIntoForce({ ...entry, payloadText }, { withPayload: false })
+  }
   const replaceWith = (name: string, changesOf: (rule: CompiledRule) => RuleChanges) =>
-    update(name, async () => {
-      const { rule, metadata, payloadText } = existingEntry(catalogue, name)
-      const { payload, ...changed } = changesOf(rule)
-      const kept = { ...metadata, createdAt: rule.createdAt, ...changed }
-      const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile)
-      if (payload) return bringIntoForce(entry, { withPayload: true })
-      // The payload file stays as it was written, perhaps by hand.
-      return bringIntoForce({ ...entry, payloadText }, { withPayload: false })
-    })
+    update(name, () => replaceNow(name, changesOf))
 
   return {
     create: (name, payload, tags) =>
       update(name, async () => {
         const present = catalogue.entry(name)
         if (present) throw alreadyExists(present.rule)
-        const metadata = { createdAt: Math.floor(clock.wallMs() / 1_000), tags }
-        const entry = entryOfPayload(name, payload, metadata, compile)
         // AWS declares no LimitExceededException for CreateTopicRule; a client would not know it.
         if (catalogue.size() + creating >= rulesMax) {
           throw new SluiceError('InvalidRequestException', limitText(rulesMax))
         }
         creating += 1
         try {
+          const createdAt = Math.floor(clock.wallMs() / 1_000)
+          const metadata = { ...(await ahead.read(name)), createdAt, tags }
+          const entry = entryOfPayload(name, payload, metadata, compile)
           return await bringIntoForce(entry, { withPayload: true })
         } finally {
           creating -= 1
@@ -96,16 +106,23 @@ export function createRuleWriter(
       })),
 
     setDelivery: (name, delivery) =>
-      replaceWith(name, ({ payload }) => {
-        checkDeliveryFits(delivery, payload)
-        return { delivery }
+      update(name, async () => {
+        if (!catalogue.entry(name)) {
+          await onDisk(name, () => ahead.write(name, delivery))
+          return delivery
+        }
+        const rule = await replaceNow(name, ({ payload }) => {
+          checkDeliveryFits(delivery, payload)
+          return { delivery }
+        })
+        return rule.delivery ?? {}
       }),
 
     setTags: (name, change) => replaceWith(name, ({ tags }) => ({ tags: change(tags) })),
 
     delete: (name) =>
       update(name, async () => {
-        if (!catalogue.entry(name)) return
+        if (!catalogue.entry(name)) return onDisk(name, () => ahead.remove(name))
         await onDisk(name, () => files.remove(name))
         catalogue.remove(name)
       }),
@@ -149,6 +166,7 @@ async function onDisk(name: string, write: () => Promise<void>): Promise<void> {
   try {
     await write()
   } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown
     throw new SluiceError(
       'InternalException',
       `rule ${name} cannot be written: ${messageOf(thrown)}`,

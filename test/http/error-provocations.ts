@@ -266,11 +266,13 @@ export const provocations: Provocations = {
   GetRuleDelivery: {
     InvalidRequestException: { call: http('GET', '/v1/rules/a-b/delivery') },
     ResourceNotFoundException: { call: http('GET', '/v1/rules/absent/delivery') },
-    InternalException: { call: http('GET', '/v1/rules/r/delivery'), dependencies: unknownStore },
+    InternalException: {
+      call: http('GET', '/v1/rules/r/delivery'),
+      dependencies: ({ rules }) => ({ rules: { ...rules, delivery: reject(fault) } }),
+    },
   },
   PutRuleDelivery: {
     InvalidRequestException: { call: http('PUT', '/v1/rules/r/delivery', []) },
-    ResourceNotFoundException: { call: http('PUT', '/v1/rules/absent/delivery', {}) },
     InternalException: {
       call: http('PUT', '/v1/rules/r/delivery', {}),
       dependencies: store(fault),

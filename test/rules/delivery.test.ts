@@ -1,9 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
 import { deliveryOf, parseDelivery } from '../../src/rules/delivery.ts'
 import type { RuleDelivery } from '../../src/rules/delivery.ts'
+import type { RuleStore } from '../../src/rules/rule-store.ts'
 import { openStore, payloadOf, temporaryFolder } from './rule-fixtures.ts'
 
 describe('deliveryOf', () => {
@@ -152,7 +154,90 @@ describe('a rule', () => {
   test('gives its settings to the records of its actions', async () => {
     const { store } = await openStore()
     await store.create('r', payloadOf('a'), {})
-    const rule = await store.setDelivery('r', { defaults: { ordering: 'strict' } })
-    expect(store.match('a')).toEqual([rule])
+    const settings: RuleDelivery = { defaults: { ordering: 'strict' } }
+    expect(await store.setDelivery('r', settings)).toEqual(settings)
+    expect(store.match('a')).toMatchObject([{ name: 'r', delivery: settings }])
+  })
+})
+
+describe('delivery settings before their rule exists', () => {
+  const delivery: RuleDelivery = { defaults: { externalId: 'agreed' } }
+
+  test('wait for its creation, also over a restart, and are gone with it', async () => {
+    const directory = await temporaryFolder()
+    const { store: first } = await openStore({ directory })
+    expect(await first.delivery('r')).toBeUndefined()
+    expect(await first.setDelivery('r', delivery)).toEqual(delivery)
+    expect(first.all()).toEqual([])
+    await first.close()
+    const { store } = await openStore({ directory })
+    expect(await store.delivery('r')).toEqual(delivery)
+    await store.create('r', payloadOf('a'), { team: 'x' })
+    expect(store.get('r')).toMatchObject({ delivery, tags: { team: 'x' } })
+    expect(store.match('a')).toMatchObject([{ delivery }])
+    await store.delete('r')
+    expect(await store.delivery('r')).toBeUndefined()
+    await store.create('r', payloadOf('a'), {})
+    expect(await store.delivery('r')).toEqual({})
+  })
+
+  test('can be laid beside by hand, with members that are not known', async () => {
+    const directory = await temporaryFolder()
+    const file = path.join(directory, 'r.meta.json')
+    const text = JSON.stringify({ delivery, owner: 'me', createdAt: 7, tags: { of: 'another' } })
+    await writeFile(file, text)
+    const { store } = await openStore({ directory, clock: { ...systemClock, wallMs: () => 9_000 } })
+    expect(await store.delivery('r')).toEqual(delivery)
+    await store.create('r', payloadOf(), {})
+    expect(store.get('r')).toMatchObject({ delivery, createdAt: 9, tags: {} })
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ owner: 'me' })
+  })
+
+  test('are no rule to a store that watches its folder', async () => {
+    const { store, logged } = await openStore({ watch: true })
+    await store.setDelivery('r', delivery)
+    await store.create('other', payloadOf(), {})
+    expect(store.all().map(({ name }) => name)).toEqual(['other'])
+    expect(logged).toEqual([])
+  })
+
+  test.each<[string, (store: RuleStore) => Promise<unknown>]>([
+    ['empty settings', (store) => store.setDelivery('r', {})],
+    ['the deletion of the rule', (store) => store.delete('r')],
+  ])('are removed by %s', async (_, remove) => {
+    const { store, directory } = await openStore()
+    await store.setDelivery('r', delivery)
+    await remove(store)
+    expect(await store.delivery('r')).toBeUndefined()
+    expect(await readdir(directory)).toEqual([])
+    await remove(store)
+  })
+
+  test('are refused by their file when that is not valid', async () => {
+    const directory = await temporaryFolder()
+    await writeFile(path.join(directory, 'r.meta.json'), '{"delivery": {"defaults": 1}}')
+    const { store } = await openStore({ directory })
+    const refusal = expect.objectContaining({
+      code: 'InvalidRequestException',
+      message: expect.stringMatching(/^r\.meta\.json: delivery\.defaults must be /) as string,
+    }) as Error
+    await expect(store.create('r', payloadOf(), {})).rejects.toThrow(refusal)
+    await expect(store.delivery('r')).rejects.toThrow(refusal)
+    expect(store.all()).toEqual([])
+    await store.delete('r')
+    await store.create('r', payloadOf(), {})
+  })
+
+  test('are bounded together with the rules', async () => {
+    const { store } = await openStore({ rulesMax: 2 })
+    await store.create('a', payloadOf(), {})
+    await store.setDelivery('b', delivery)
+    await store.setDelivery('b', {})
+    await store.setDelivery('b', delivery)
+    await expect(store.setDelivery('c', delivery)).rejects.toMatchObject({
+      code: 'InvalidRequestException',
+    })
+    await store.delete('a')
+    await store.setDelivery('c', delivery)
   })
 })

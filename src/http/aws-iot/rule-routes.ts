@@ -145,7 +145,7 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
   // The rule itself is checked first, because that costs no call to AWS.
   const probe = async (name: string, payload: TopicRulePayload): Promise<void> => {
     if (!probeRoles) return
-    const { delivery } = rules.byName(name) ?? {}
+    const delivery = await rules.delivery(name)
     compile({ name, payload, createdAt: 0, tags: {}, delivery })
     await probeRoles(payload, delivery)
   }

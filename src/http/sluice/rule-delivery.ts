@@ -7,7 +7,7 @@ import { ruleNamePattern } from '../../rules/payload.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
-import { ruleReadErrors } from './sluice-api.ts'
+import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
 export const ruleParams = Type.Object({ ruleName: Type.String({ pattern: ruleNamePattern }) })
 
@@ -16,6 +16,7 @@ const getRuleDelivery = {
   operation: {
     id: 'GetRuleDelivery',
     summary: "Reads the delivery settings of a rule's actions.",
+    description: 'Also those of a rule that does not exist yet.',
     answer: { description: 'The settings that the rule has.', schema: ruleDeliverySchema },
     errors: ruleReadErrors,
   },
@@ -26,31 +27,35 @@ const putRuleDelivery = {
   operation: {
     id: 'PutRuleDelivery',
     summary: "Replaces the delivery settings of a rule's actions.",
+    description:
+      'Also before the rule exists: CreateTopicRule then assumes its roles with these settings, ' +
+      'such as an external id. `{}` and DeleteTopicRule remove them.',
     body: { schema: ruleDeliverySchema },
     answer: { description: 'The settings that hold now.', schema: ruleDeliverySchema },
-    errors: [...ruleReadErrors, 'ConflictingResourceUpdateException'],
+    errors: [...readErrors, 'ConflictingResourceUpdateException'],
   },
 } satisfies FastifySchema
 
 /**
  * `/v1/rules/{ruleName}/delivery`: how the records of a rule are delivered. GET answers what PUT
- * takes; the configuration decides about settings that are not in it.
+ * takes; the configuration decides about settings that are not in it. PUT is taken before the rule
+ * exists, because its creation assumes its roles as the settings say.
  */
 export function addDeliveryRoutes(
   app: HttpApp,
-  rules: Pick<RuleStore, 'byName' | 'setDelivery'>,
+  rules: Pick<RuleStore, 'delivery' | 'setDelivery'>,
 ): void {
   const path = '/v1/rules/:ruleName/delivery'
 
   app.get(path, { schema: getRuleDelivery }, async (request) => {
-    return existingRule(rules, request.params.ruleName).delivery ?? {}
+    const { ruleName } = request.params
+    const delivery = await rules.delivery(ruleName)
+    if (!delivery) throw noRule(ruleName)
+    return delivery
   })
 
   app.put(path, { schema: putRuleDelivery }, async (request) => {
-    const { ruleName } = request.params
-    existingRule(rules, ruleName)
-    const rule = await rules.setDelivery(ruleName, parseDelivery(bodyJson(request)))
-    return rule.delivery ?? {}
+    return rules.setDelivery(request.params.ruleName, parseDelivery(bodyJson(request)))
   })
 }
 
@@ -58,5 +63,8 @@ export function addDeliveryRoutes(
 export function existingRule(rules: Pick<RuleStore, 'byName'>, ruleName: string): CompiledRule {
   const rule = rules.byName(ruleName)
   if (rule) return rule
-  throw new SluiceError('ResourceNotFoundException', `there is no rule named ${ruleName}`)
+  throw noRule(ruleName)
 }
+
+const noRule = (ruleName: string) =>
+  new SluiceError('ResourceNotFoundException', `there is no rule named ${ruleName}`)

@@ -74,6 +74,7 @@ export interface CallSubject {
   /** For GetShardIterator, GetRecords and SubscribeToShard. */
   readonly shardId?: string | undefined
   readonly roleArn?: string | undefined
+  readonly externalId?: string | undefined
   readonly accessKeyId?: string | undefined
 }
 

@@ -57,6 +57,7 @@ export async function answerSts(
     operation: action,
     partitionKeys: [],
     roleArn: form['RoleArn'],
+    externalId: form['ExternalId'],
     accessKeyId,
   }
   return carryOutServiceCall({

@@ -87,6 +87,33 @@ describe('the roles of a rule that is created or replaced', () => {
     expect(store.match('b')).toHaveLength(1)
   })
 
+  test('are assumed as the delivery settings say that were there before the rule', async () => {
+    const { iot, store, lab, url } = await serverWithProbe()
+    const put = (rule: string, delivery: object) =>
+      fetch(`${url}/v1/rules/${rule}/delivery`, { method: 'PUT', body: JSON.stringify(delivery) })
+    const create = (ruleName: string, role: string) =>
+      iot.send(
+        new CreateTopicRuleCommand({
+          ruleName,
+          topicRulePayload: { sql: "SELECT * FROM 'a'", actions: [kinesis(role)] },
+        }),
+      )
+    expect((await put('own', { defaults: { credentials: 'process' } })).status).toBe(200)
+    await create('own', 'refused')
+    expect(store.get('own').delivery).toEqual({ defaults: { credentials: 'process' } })
+
+    // A role that demands an external id.
+    lab.faults.clear()
+    const effect = { kind: 'error', code: 'AccessDenied' } as const
+    lab.faults.add({ operation: 'AssumeRole', effect }, ({ externalId }) => externalId !== 'agreed')
+    await expect(create('named', 'demanding')).rejects.toMatchObject({
+      name: 'InvalidRequestException',
+    })
+    await put('named', { actions: { '0': { externalId: 'agreed' } } })
+    await create('named', 'demanding')
+    expect(store.get('named').delivery).toEqual({ actions: { '0': { externalId: 'agreed' } } })
+  })
+
   test('are asked for after the statement is read', async () => {
     const { iot } = await serverWithProbe()
     const topicRulePayload = { sql: 'SELECT', actions: [kinesis('refused')] }

@@ -45,11 +45,21 @@ describe('/v1/rules/{ruleName}/delivery', () => {
     expect(await get()).toEqual({})
   })
 
-  test.each(['GET', 'PUT'])('%s of an unknown rule: 404', async (method) => {
+  test('GET of an unknown rule: 404', async () => {
     const { url } = await startServer()
-    const body = method === 'PUT' ? '{}' : null
-    const answer = await fetch(`${url}/v1/rules/nope/delivery`, { method, body })
+    const answer = await fetch(`${url}/v1/rules/nope/delivery`)
     expect(answer.status).toBe(404)
     expect(answer.headers.get('x-amzn-errortype')).toBe('ResourceNotFoundException')
+  })
+
+  test('is taken before the rule exists, and holds when it is created', async () => {
+    const { url, store } = await startServer()
+    const delivery = { defaults: { externalId: 'agreed' } }
+    const path = `${url}/v1/rules/later/delivery`
+    const answer = await fetch(path, { method: 'PUT', body: JSON.stringify(delivery) })
+    expect([answer.status, await answer.json()]).toEqual([200, delivery])
+    expect(await (await fetch(path)).json()).toEqual(delivery)
+    await store.create('later', payloadOf(), {})
+    expect(store.get('later').delivery).toEqual(delivery)
   })
 })
