@@ -1,7 +1,7 @@
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
-import type { DeliverySettings, NewRecord, SourceMessage } from '../outbox/outbox.ts'
+import type { DeliverySettings, Destination, NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { Scope } from '../sql/sql.ts'
 
 /** What an action of a rule makes of one message, or why it fails. */
@@ -28,8 +28,8 @@ export interface ActionFailure {
 export interface CompiledAction {
   /** The member of AWS's Action union. */
   readonly kind: ActionKind
-  /** Streams whose name has no template: the lab creates them in advance. */
-  readonly constantStreamNames: readonly string[]
+  /** Destinations that no template names: the lab creates their streams in advance. */
+  readonly constantDestinations: readonly Destination[]
   /**
    * Pure. An error that it throws, such as a template whose text is too long, fails this action.
    *

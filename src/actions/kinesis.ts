@@ -59,7 +59,7 @@ export function compileKinesisAction(
 
   return {
     kind: 'kinesis',
-    constantStreamNames: typeof constant === 'object' ? [constant.streamName] : [],
+    constantDestinations: typeof constant === 'object' ? [constant] : [],
     apply(scope, output, source) {
       const streamText = stream.expand(scope)
       const destination = target.destinationOf(streamText)

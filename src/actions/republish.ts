@@ -62,7 +62,7 @@ export function compileRepublishAction(
 
   return {
     kind: 'republish',
-    constantStreamNames: [],
+    constantDestinations: [],
     apply(scope, output, { republishDepth = 0, timestampMs }) {
       const text = topic.expand(scope)
       const { target, problem } = topicOf(text, topicLimits)

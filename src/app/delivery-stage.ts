@@ -51,7 +51,7 @@ export async function startDeliveryStage(
       clock,
       logger,
       metrics,
-      makeStream: lab && ((name) => lab.ensureStream(name)),
+      makeStream: lab && ((destination) => lab.ensureStreamOf(destination)),
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )

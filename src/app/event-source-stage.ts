@@ -41,7 +41,7 @@ export async function openEventSourceStage(
   const common = { dataDir, functionsDir, region, sample }
   const mappings = lab
     ? await createEventSourceMappings(
-        { clock, logger, metrics, makeStream: (name) => lab.ensureStream(name) },
+        { clock, logger, metrics, makeStream: (streamArn) => lab.ensureStream(streamArn) },
         {
           ...common,
           get accountId() {

@@ -3,6 +3,8 @@ import type { Config } from '../config/config.ts'
 import type { AwsCallsOptions } from '../aws/aws-calls.ts'
 import { startLabWorker } from '../lab/worker/lab-worker.ts'
 import { statusDurationsOf } from '../lab/streams/stream-statuses.ts'
+import { streamArnOf } from '../lab/streams/namespace.ts'
+import type { Destination } from '../outbox/outbox.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
 import { endpointOf } from './running-engine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
@@ -12,7 +14,10 @@ export interface LabStage {
   readonly port: number
   /** AWS clients with these options reach the lab and nothing else. */
   readonly access: AwsCallsOptions
-  ensureStream(name: string): Promise<void>
+  /** Creates the stream with this ARN unless it exists. */
+  ensureStream(streamArn: string): Promise<void>
+  /** The same for the stream of a destination. */
+  ensureStreamOf(destination: Destination): Promise<void>
   /** A compiler that also creates the streams that a rule names without a template. */
   withStreams(compile: CompileRule): CompileRule
   /** Resolves when the streams requested so far exist. */
@@ -28,10 +33,11 @@ export async function startLab(options: {
   readonly logger: Logger
 }): Promise<LabStage> {
   const { config, logger } = options
+  const accountId = config.accountId ?? labAccountId
   const worker = await startLabWorker({
     ...config.lab,
     region: config.region,
-    accountId: config.accountId ?? labAccountId,
+    accountId,
     insecure: config.insecure,
     statusMs: statusDurationsOf(config.lab.statusMs),
     strict: config.lab.isStrict ? labCredentials : undefined,
@@ -39,9 +45,11 @@ export async function startLab(options: {
   })
   const endpoint = endpointOf(worker)
   const pending = new Set<Promise<void>>()
-  const makeStream = (name: string) => {
-    const made = worker
-      .ensureStream(name)
+  const ensureStreamOf = ({ region, streamName, streamArn }: Destination) =>
+    worker.ensureStream(streamArn ?? streamArnOf({ accountId, region }, streamName))
+  const makeStream = (destination: Destination) => {
+    const { streamName: name } = destination
+    const made = ensureStreamOf(destination)
       .catch((thrown: unknown) => {
         // Nothing is lost: a delivery to a missing stream creates it, too.
         logger.warn({ err: thrown, stream: name }, `the lab cannot make the stream ${name}`)
@@ -56,11 +64,12 @@ export async function startLab(options: {
       stsEndpoint: endpoint,
       baseCredentials: labCredentials,
     },
-    ensureStream: (name) => worker.ensureStream(name),
+    ensureStream: (streamArn) => worker.ensureStream(streamArn),
+    ensureStreamOf,
     withStreams: (compile) => (definition) => {
       const rule = compile(definition)
       for (const action of [...rule.actions, rule.errorAction]) {
-        action?.constantStreamNames.forEach(makeStream)
+        action?.constantDestinations.forEach(makeStream)
       }
       return rule
     },

@@ -14,6 +14,7 @@ import type { FailureReport } from './outcome/failure-report.ts'
 import { createGivingUp } from './outcome/giving-up.ts'
 import type { GivingUp, OnGivenUp } from './outcome/giving-up.ts'
 import { createStreamMaker } from './outcome/stream-maker.ts'
+import type { MakeStream } from './outcome/stream-maker.ts'
 import { createLeftOnDisk } from './queue/left-on-disk.ts'
 import { createOrderedQueue } from './queue/ordered-queue.ts'
 import type { NextCall, SendQueue } from './queue/send-queue.ts'
@@ -56,7 +57,7 @@ export interface DestinationLoopDependencies {
   /** Decides what becomes of records that are given up. Without it they become dead letters. */
   readonly onGivenUp?: OnGivenUp | undefined
   /** Creates a stream that Kinesis does not know. Without it a missing stream is waited for. */
-  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
+  readonly makeStream?: MakeStream | undefined
   /** Records of the destination that its throttled shards hold in memory. */
   readonly heldRecordsMax?: number | undefined
 }

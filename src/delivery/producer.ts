@@ -8,6 +8,7 @@ import type { DestinationLoop, DestinationLoopDependencies } from './destination
 import type { OnGivenUp } from './outcome/giving-up.ts'
 import type { KinesisCalls } from '../aws/kinesis-calls.ts'
 import { createReadBudget } from './read-ahead.ts'
+import type { MakeStream } from './outcome/stream-maker.ts'
 
 export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
 
@@ -32,7 +33,7 @@ export interface ProducerDependencies {
   readonly logger: Logger
   readonly metrics: DestinationLoopDependencies['metrics']
   /** Creates a stream that Kinesis does not know. Without it a missing stream is waited for. */
-  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
+  readonly makeStream?: MakeStream | undefined
   /** Decides what becomes of records that are given up. Without it they become dead letters. */
   readonly onGivenUp?: OnGivenUp | undefined
   /** Numbers in [0, 1) for the jitter of delays; `Math.random` by default. */

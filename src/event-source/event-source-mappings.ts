@@ -73,7 +73,7 @@ export interface EventSourceMappingsDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates the missing streams of mappings once, when the process starts. */
-  readonly makeStream?: (name: string) => Promise<void>
+  readonly makeStream?: (streamArn: string) => Promise<void>
 }
 
 export interface EventSourceMappingsOptions {

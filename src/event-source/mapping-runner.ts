@@ -39,7 +39,7 @@ export interface MappingRunnerDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates a missing stream at the start of the process. */
-  readonly makeStream?: (name: string) => Promise<void>
+  readonly makeStream?: (streamArn: string) => Promise<void>
 }
 
 interface MappingRunnerOptions {
@@ -142,11 +142,11 @@ function readsOf({ kinesis, clock }: MappingRunnerDependencies, found: EventSour
 /** @returns whether the stream was created */
 async function makeStream(
   dependencies: MappingRunnerDependencies,
-  { streamName }: EventSource,
+  { streamArn }: EventSource,
 ): Promise<boolean> {
   if (dependencies.makeStream === undefined) return false
   try {
-    await dependencies.makeStream(streamName)
+    await dependencies.makeStream(streamArn)
     return true
   } catch {
     return false

@@ -80,8 +80,10 @@ test('without a partition key each record gets a UUID', () => {
 })
 
 test('streams that are named without a template are known in advance', () => {
-  expect(compile({ streamName: 'temps' }).constantStreamNames).toEqual(['temps'])
-  expect(compile({ streamName: '${topic()}' }).constantStreamNames).toEqual([])
+  expect(compile({ streamName: 'temps' }).constantDestinations).toMatchObject([
+    { streamName: 'temps' },
+  ])
+  expect(compile({ streamName: '${topic()}' }).constantDestinations).toEqual([])
 })
 
 describe('an expanded template that does not fit fails the action and names the field', () => {
@@ -138,7 +140,7 @@ describe('delivery settings', () => {
     const far = { region: 'us-west-2', streamName: 'far', streamArn: arn }
     expect(destinationOf({ streamName: arn }, {})).toMatchObject(far)
     expect(destinationOf({ streamName: 'near' }, { streamArn: arn })).toMatchObject(far)
-    expect(compile({}, { streamArn: arn }).constantStreamNames).toEqual(['far'])
+    expect(compile({}, { streamArn: arn }).constantDestinations).toMatchObject([{ streamArn: arn }])
   })
 
   test('an ARN may be a template', () => {

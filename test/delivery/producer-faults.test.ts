@@ -169,7 +169,7 @@ describe('conditions of the destination', () => {
     const made: string[] = []
     const delivery = await openDelivery({
       streams: [],
-      async makeStream(name) {
+      async makeStream({ streamName: name }) {
         made.push(name)
         await Promise.resolve()
         delivery.lab.ensureStream(name)

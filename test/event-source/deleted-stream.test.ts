@@ -24,7 +24,7 @@ test('a deleted stream stays deleted, and its mapping goes on when it is made an
   const run = await startMappings(lab, {}, { makeStream, dataDir })
   await putTextsWhenThere()
   await run.until(() => run.texts().length === 3)
-  expect(made).toEqual(['s'])
+  expect(made).toEqual(['arn:aws:kinesis:us-east-1:000000000000:stream/s'])
 
   await kinesis.send(new DeleteStreamCommand({ StreamName: 's' }))
   const result = () => String(run.mappings.get(uuid)['LastProcessingResult'])
@@ -32,7 +32,7 @@ test('a deleted stream stays deleted, and its mapping goes on when it is made an
   await run.mappings.update(uuid, { BatchSize: 5 })
   await run.until(() => run.mappings.get(uuid)['State'] === 'Enabled')
   await run.until(() => result().startsWith('PROBLEM'))
-  expect(made).toEqual(['s'])
+  expect(made).toEqual(['arn:aws:kinesis:us-east-1:000000000000:stream/s'])
   expect(lab.streams.names()).toEqual([])
 
   lab.ensureStream('s', 1)

@@ -1,7 +1,10 @@
 import type { Failure } from '../../aws/failure-class.ts'
 import { messageOf } from '../../base/errors.ts'
-import type { QueuedDestination } from '../../outbox/outbox.ts'
+import type { Destination, QueuedDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+
+/** Creates the stream of a destination. */
+export type MakeStream = (destination: Destination) => Promise<void>
 
 /** Creates a stream that Kinesis does not know, where the engine was told how: in the lab. */
 export interface StreamMaker {
@@ -15,26 +18,29 @@ interface StreamMakerDependencies {
   readonly queued: QueuedDestination
   readonly logger: Logger
   /** Without it no stream is ever created. */
-  readonly makeStream?: ((streamName: string) => Promise<void>) | undefined
+  readonly makeStream?: MakeStream | undefined
 }
 
 export function createStreamMaker(
   { queued, logger, makeStream }: StreamMakerDependencies,
   { onMade }: { readonly onMade: () => void },
 ): StreamMaker {
-  const { streamName } = queued.destination
+  const { destination } = queued
   let state: 'unknown' | 'being made' | 'made' = 'unknown'
 
-  async function makeOnce(create: (streamName: string) => Promise<void>): Promise<void> {
+  async function makeOnce(create: MakeStream): Promise<void> {
     state = 'being made'
     try {
-      await create(streamName)
+      await create(destination)
       // If records were delivered meanwhile, the stream is there and its state stays unknown.
       if (state === 'being made') state = 'made'
       onMade()
     } catch (thrown) {
       state = 'unknown'
-      logger.error({ stream: streamName, reason: messageOf(thrown) }, 'stream could not be made')
+      logger.error(
+        { stream: destination.streamName, reason: messageOf(thrown) },
+        'stream could not be made',
+      )
     }
   }
 

@@ -136,7 +136,7 @@ export const listStreamConsumers = operation(
     const stream = streamOf(context, input)
     refuseOtherCreation(context, stream, created)
     const page = token === undefined ? undefined : openPage(context, 'listStreamConsumers', token)
-    if (page && page.streamName !== stream.name) {
+    if (page && page.streamCreatedMs !== stream.createdMs) {
       throw invalidArgument(`The NextToken is not of stream ${stream.name}.`)
     }
     const limit = Math.min(input.MaxResults ?? consumersListedMax, consumersListedMax)
@@ -151,7 +151,7 @@ export const listStreamConsumers = operation(
         ? {
             NextToken: sealPage(context, 'listStreamConsumers', {
               after: last.name,
-              streamName: stream.name,
+              streamCreatedMs: stream.createdMs,
             }),
           }
         : {}),

@@ -83,7 +83,7 @@ export const listShards = operation(
     const page = shards.slice(0, limit)
     const last = page.at(-1)
     if (shards.length <= limit || !last) return { Shards: page.map(shardDescription) }
-    const next = { after: last.id, streamName: stream.name, filter: { ...filter } }
+    const next = { after: last.id, streamCreatedMs: stream.createdMs, filter: { ...filter } }
     return {
       Shards: page.map(shardDescription),
       NextToken: sealPage(context, 'listShards', next),
@@ -124,7 +124,7 @@ function nextShards(context: OperationContext, token: string, input: ListShardsR
     )
   }
   const page = openPage(context, 'listShards', token)
-  const stream = context.streams.get(page.streamName ?? '')
+  const stream = context.streams.getCreated(page.streamCreatedMs)
   if (input.StreamARN !== undefined && input.StreamARN !== stream.arn) {
     throw invalidArgument(`The NextToken is not of stream ${input.StreamARN}.`)
   }

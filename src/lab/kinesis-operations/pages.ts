@@ -6,7 +6,8 @@ import type { OperationContext } from './operation.ts'
 interface Page {
   /** The last name or id of the page before. */
   readonly after: string
-  readonly streamName?: string
+  /** The time of creation of the stream, which identifies it. */
+  readonly streamCreatedMs?: number
   /** For ListShards: the filter of the first page. */
   readonly filter?: Readonly<Record<string, unknown>> | undefined
 }

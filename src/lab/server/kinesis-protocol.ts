@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { CheckCaller } from '../service/caller-check.ts'
 import { eventStreamType } from '../wire/event-stream.ts'
+import type { CallContexts } from './call-contexts.ts'
 import type { Denial } from '../faults/fault-message.ts'
 import type { CallSubject } from '../faults/faults.ts'
 import type { LabDisk } from '../streams/lab-disk.ts'
-import { openIterator } from '../streams/iterators.ts'
-import type { ShardIterator } from '../streams/iterators.ts'
 import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
-import type { OpenEvents, OperationContext } from '../kinesis-operations/operation.ts'
+import type { OpenEvents } from '../kinesis-operations/operation.ts'
+import { streamArnOf } from '../streams/namespace.ts'
+import type { Namespace } from '../streams/namespace.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
 import { callerArnOf } from '../service/role-sessions.ts'
@@ -30,7 +31,7 @@ const servicePrefix = 'Kinesis_20131202'
 const rpcForm = /^\/service\/[\w.]+\/operation\/(\w+)$/
 
 interface KinesisDependencies {
-  readonly context: OperationContext
+  readonly contexts: CallContexts
   readonly observer: CallObserver
   readonly logger: Logger
   readonly sessions: RoleSessions
@@ -68,21 +69,22 @@ export async function answerKinesis(
   } catch (thrown) {
     problem = asServiceError(thrown, dependencies.logger)
   }
-  const call = describeCall(dependencies.context, name, input, request)
+  const context = dependencies.contexts.contextOf(request, input)
+  const call = describeCall(dependencies.contexts, name, input, request)
   return carryOutServiceCall({
-    context: dependencies.context,
+    context,
     observer: dependencies.observer,
     request,
     requestId,
     call,
     refusal: await dependencies.checkCaller?.('kinesis', request),
-    denial: () => denialOf(dependencies, call),
+    denial: () => denialOf(dependencies, context, call),
     async run() {
       if (problem) throw problem
       const operation = operationOf(target, name)
       const disk = isChange(name) ? dependencies.disk : undefined
       disk?.refuseWhileFailing()
-      const outcome = operation.run(dependencies.context, input, { call, wire })
+      const outcome = operation.run(context, input, { call, wire })
       await disk?.durable()
       if (typeof outcome === 'function') return { answer: eventAnswer(outcome, wire, requestId) }
       const failedRecordCount = outcome?.['FailedRecordCount']
@@ -140,24 +142,26 @@ function operationOf(target: string, name: string) {
 }
 
 /** What the call may not do when a fault rule denies it. */
-function denialOf({ context, sessions }: KinesisDependencies, call: CallSubject): Denial {
-  const { region, accountId } = context
-  const { operation, streamName, accessKeyId } = call
+function denialOf(
+  { contexts, sessions }: KinesisDependencies,
+  namespace: Namespace,
+  { operation, streamName, accessKeyId }: CallSubject,
+): Denial {
   return {
-    callerArn: callerArnOf(sessions, accessKeyId, accountId),
+    callerArn: callerArnOf(sessions, accessKeyId, contexts.home.accountId),
     action: `kinesis:${operation}`,
-    resourceArn: `arn:aws:kinesis:${region}:${accountId}:${streamName ? `stream/${streamName}` : '*'}`,
+    resourceArn: streamArnOf(namespace, streamName ?? '').replace(/stream\/$/, '*'),
   }
 }
 
 /** Describes a call for faults and the list of calls; the input is not checked yet. */
 function describeCall(
-  context: OperationContext,
+  contexts: CallContexts,
   operation: string,
   input: Record<string, unknown>,
   request: LabRequest,
 ): CallSubject {
-  const iterator = iteratorIn(context, input)
+  const iterator = contexts.iteratorIn(input)
   const streamName = streamNameIn(input) ?? iterator?.streamName
   const shardId = iterator ? shardIdOf(iterator.shardNumber) : input['ShardId']
   const accessKeyId = accessKeyIdOf(request.headers)
@@ -179,18 +183,6 @@ function streamNameIn(input: Record<string, unknown>): string | undefined {
   if (typeof name === 'string') return name
   const arn = StreamARN ?? ConsumerARN ?? ResourceARN
   return typeof arn === 'string' ? arn.split(':stream/')[1]?.split('/')[0] : undefined
-}
-
-function iteratorIn(
-  context: OperationContext,
-  { ShardIterator: sealed }: Record<string, unknown>,
-): ShardIterator | undefined {
-  if (typeof sealed !== 'string') return undefined
-  try {
-    return openIterator(context.tokens, sealed)
-  } catch {
-    return undefined
-  }
 }
 
 function asServiceError(thrown: unknown, logger: Logger): ServiceError {

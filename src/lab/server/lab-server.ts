@@ -8,16 +8,19 @@ import type { CheckCaller, LabKeys } from '../service/caller-check.ts'
 import { answerFaults, isFaultsRequest } from '../faults/faults-endpoint.ts'
 import { createFaults } from '../faults/faults.ts'
 import type { Faults } from '../faults/faults.ts'
+import { createCallContexts } from './call-contexts.ts'
 import { openHttpTransport } from './http-transport.ts'
-import type { OperationContext } from '../kinesis-operations/operation.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
 import type { LabDisk } from '../streams/lab-disk.ts'
 import { answer, hostOf } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import { parseStreamArn } from '../streams/namespace.ts'
+import type { Namespace } from '../streams/namespace.ts'
 import { noLimits } from '../streams/shard-limits.ts'
 import type { LimitSwitches } from '../streams/shard-limits.ts'
 import { recordsOf } from '../streams/stream.ts'
-import { createStreamStore } from '../streams/streams.ts'
+import type { StreamNamespaces } from '../streams/stream-namespaces.ts'
+import { createStreamNamespaces } from '../streams/stream-namespaces.ts'
 import type { StreamStore } from '../streams/streams.ts'
 import type { StatusDurations } from '../streams/stream-statuses.ts'
 import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
@@ -34,8 +37,11 @@ import { createTokens } from '../wire/tokens.ts'
 export interface LabServer {
   readonly host: string
   readonly port: number
-  /** Creates the stream unless it exists. */
-  ensureStream(name: string, shardCount?: number): void
+  /**
+   * Creates the stream unless it exists.
+   * @param stream its ARN, or its name in the account and the region of the lab
+   */
+  ensureStream(stream: string, shardCount?: number): void
   readonly streams: LabStreams
   readonly faults: Faults
   /** The most recent calls that were answered. */
@@ -48,6 +54,7 @@ export interface LabServerOptions {
   readonly host: string
   /** 0 picks a free one. */
   readonly port: number
+  /** The namespace of streams that are named without an ARN, for unsigned calls and STS. */
   readonly region: string
   readonly accountId: string
   readonly clock?: Clock
@@ -78,10 +85,13 @@ export interface LabServerOptions {
 
 /** The stored records, for code in the same process. */
 export interface LabStreams {
-  /** Sorted. */
+  /** Those in the account and the region of the lab, sorted. */
   names(): readonly string[]
-  /** Every record of the stream, shard by shard, in order; empty for a missing stream. */
-  records(name: string): readonly LabRecord[]
+  /**
+   * Every record of the stream, shard by shard, in order; empty for a missing stream.
+   * @param stream its ARN, or its name in the account and the region of the lab
+   */
+  records(stream: string): readonly LabRecord[]
 }
 
 export interface LabRecord {
@@ -109,40 +119,25 @@ const operations = [...kinesisOperations.keys(), ...stsOperations]
 export async function createLabServer(options: LabServerOptions): Promise<LabServer> {
   const { clock = systemClock, logger = silent, limits = noLimits } = options
   const { shardCount = shardCountDefault } = options
-  const disk = await openDisk(options, clock, logger)
+  const home = { accountId: options.accountId, region: options.region }
+  const { disk, namespaces } = await openStreams(options, home, { clock, logger, limits })
   const faults = createFaults({ seed: options.faultSeed ?? 1 })
   const calls = createCallLog(options.callsMax ?? callsMaxDefault)
-  const streams = createStreamStore({
-    region: options.region,
-    accountId: options.accountId,
-    clock,
-    storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
-    limits,
-    statusMs: options.statusMs,
-    onDropped: createDropNotice(clock, logger),
-    journal: disk?.journal,
-  })
-  disk?.restoreInto(streams)
   const observer = (call: LabCall) => {
     calls.add(call)
     options.onCall?.(call)
   }
-  const context: OperationContext = {
-    clock,
-    accountId: options.accountId,
-    region: options.region,
-    streams,
-    tokens: createTokens(clock, disk?.tokenKey),
-    faults,
-    limits,
-    streamForPut(name) {
-      if (options.createsMissingStreams) ensureStream(streams, name, shardCount)
-      return streams.get(name)
-    },
-  }
+  const contexts = createCallContexts({
+    home,
+    namespaces,
+    shared: { clock, tokens: createTokens(clock, disk?.tokenKey), faults, limits },
+    makeStream: options.createsMissingStreams
+      ? (streams, name) => makeMissing(streams, name, shardCount)
+      : undefined,
+  })
   const sessions = createRoleSessions()
   const checkCaller = await callerCheckOf(options, clock, sessions)
-  const kinesis = { context, observer, logger, sessions, checkCaller, disk }
+  const kinesis = { contexts, observer, logger, sessions, checkCaller, disk }
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
 
@@ -164,17 +159,54 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   return {
     host: options.host,
     port: transport.port,
-    ensureStream: (name, count = shardCount) => ensureStream(streams, name, count),
-    streams: {
-      names: () => streams.list().map((stream) => stream.name),
-      records: (name) => readAll(streams, name),
+    ensureStream(stream, count = shardCount) {
+      const { streamName, ...namespace } = referenceOf(home, stream)
+      makeMissing(namespaces.in(namespace), streamName, count)
     },
+    streams: labStreamsOf(namespaces, home),
     faults,
     calls,
     async close() {
-      streams.close()
+      namespaces.close()
       await transport.close()
       await disk?.close()
+    },
+  }
+}
+
+async function openStreams(
+  options: LabServerOptions,
+  home: Namespace,
+  { clock, logger, limits }: { clock: Clock; logger: Logger; limits: LimitSwitches },
+): Promise<{ readonly disk: LabDisk | undefined; readonly namespaces: StreamNamespaces }> {
+  const disk = await openDisk(options, clock, logger)
+  const namespaces = createStreamNamespaces({
+    clock,
+    storedBytesMax: options.storedBytesMax ?? storedBytesMaxDefault,
+    limits,
+    statusMs: options.statusMs,
+    onDropped: createDropNotice(clock, logger),
+    journal: disk?.journal,
+  })
+  try {
+    await disk?.restoreInto(namespaces, home)
+  } catch (thrown) {
+    await disk?.close()
+    throw thrown
+  }
+  return { disk, namespaces }
+}
+
+function labStreamsOf(namespaces: StreamNamespaces, home: Namespace): LabStreams {
+  return {
+    names: () =>
+      namespaces
+        .in(home)
+        .list()
+        .map(({ name }) => name),
+    records(stream) {
+      const { streamName, ...namespace } = referenceOf(home, stream)
+      return readAll(namespaces.in(namespace), streamName)
     },
   }
 }
@@ -191,17 +223,21 @@ async function openDisk(
 }
 
 async function callerCheckOf(
-  { strict: keys, region }: LabServerOptions,
+  { strict: keys }: LabServerOptions,
   clock: Clock,
   sessions: RoleSessions,
 ): Promise<CheckCaller | undefined> {
   if (!keys) return undefined
   // The signature check is slow to load, and most labs do not need it.
   const { createCallerCheck } = await import('../service/caller-check.ts')
-  return createCallerCheck({ clock, region, keys, sessions })
+  return createCallerCheck({ clock, keys, sessions })
 }
 
-function ensureStream(streams: StreamStore, name: string, shardCount: number): void {
+/** @param stream an ARN, or a name in the home namespace */
+const referenceOf = (home: Namespace, stream: string): Namespace & { streamName: string } =>
+  parseStreamArn(stream) ?? { ...home, streamName: stream }
+
+function makeMissing(streams: StreamStore, name: string, shardCount: number): void {
   if (!streams.find(name)) streams.create({ name, shardCount, isReadyAtOnce: true })
 }
 

@@ -1,6 +1,8 @@
 import type { Clock } from '../../base/clock.ts'
 import { verifySignature } from '../../sigv4/verify-signature.ts'
 import type { RefusalReason, SigningKey } from '../../sigv4/verify-signature.ts'
+import { isRegion } from '../streams/namespace.ts'
+import { regionOf } from '../wire/lab-http.ts'
 import type { LabRequest } from '../wire/lab-http.ts'
 import { ServiceError } from '../wire/service-error.ts'
 import type { RoleSessions } from './role-sessions.ts'
@@ -13,7 +15,6 @@ export interface LabKeys {
 
 export interface CallerCheckDependencies {
   readonly clock: Clock
-  readonly region: string
   readonly keys: LabKeys
   /** The keys that AssumeRole has issued. */
   readonly sessions: RoleSessions
@@ -51,15 +52,7 @@ const codes: Readonly<Record<SignedService, Readonly<Record<RefusalReason, strin
   },
 }
 
-/** Requests to the global endpoint of STS are signed for this region. */
-const globalRegion = 'us-east-1'
-
-export function createCallerCheck({
-  clock,
-  region,
-  keys,
-  sessions,
-}: CallerCheckDependencies): CheckCaller {
+export function createCallerCheck({ clock, keys, sessions }: CallerCheckDependencies): CheckCaller {
   const findKey = (accessKeyId: string): SigningKey | undefined => {
     if (accessKeyId === keys.accessKeyId) return keys
     const session = sessions.get(accessKeyId)
@@ -67,14 +60,12 @@ export function createCallerCheck({
     const leftMs = (session?.endsAtMs ?? 0) - clock.monotonicMs()
     return session && { ...session, expiresMs: clock.wallMs() + leftMs }
   }
-  const regions: Readonly<Record<SignedService, readonly string[]>> = {
-    kinesis: [region],
-    sts: [region, globalRegion],
-  }
   return async (service, request) => {
+    const signed = regionOf(request.headers)
     const verification = await verifySignature(request, {
       service,
-      regions: regions[service],
+      // Each region has its own streams, and all of them are here.
+      regions: isRegion(signed) ? [signed] : [],
       nowMs: clock.wallMs(),
       findKey,
     })

@@ -4,7 +4,7 @@ import { ServiceError } from '../wire/service-error.ts'
 export interface FanOutConsumer {
   readonly name: string
   /** Made of the stream's ARN, the name, and the time of registration, so it is never reused. */
-  readonly arn: string
+  arn: string
   readonly createdMs: number
   readonly tags: Map<string, string>
   status: 'CREATING' | 'ACTIVE' | 'DELETING'

@@ -4,15 +4,18 @@ import type { Database, RootDatabase } from 'lmdb'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { openDataFolder } from '../../storage/data-folder.ts'
+import { unusable } from '../../storage/folder-format.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createDiskFlusher } from './disk-flusher.ts'
 import type { DiskFlusher } from './disk-flusher.ts'
 import type { ChunkKey, DiskContents, FlushPlan, ShardOnDisk } from './flush-plan.ts'
+import { parseStreamArn } from './namespace.ts'
+import type { Namespace } from './namespace.ts'
 import { decodeChunk } from './record-chunk.ts'
 import type { StreamRow } from './stream-row.ts'
 import type { StreamJournal } from './shard-storage.ts'
-import type { StreamStore } from './streams.ts'
+import type { StreamNamespaces } from './stream-namespaces.ts'
 import { tokenKeyBytes } from '../wire/tokens.ts'
 
 /**
@@ -21,6 +24,7 @@ import { tokenKeyBytes } from '../wire/tokens.ts'
  *     streams  creation time of the stream, ms (u64) -> its row as JSON (stream-row.ts)
  *     records  created (u64), shard (u32), ordinal (u64) -> a chunk of records (record-chunk.ts)
  *     state    "tokenKey" -> the key that seals tokens, so that iterators survive a restart
+ *              "home" -> the account and the region of the lab as JSON: its streams follow it
  *
  * Invariants: a change is answered, and a record can be read, when it is on disk (disk-flusher.ts);
  * one flush is one transaction; the flush that removes records of a stream also writes its row, so
@@ -32,13 +36,19 @@ export interface LabDisk {
   readonly journal: StreamJournal
   readonly refuseWhileFailing: DiskFlusher['refuseWhileFailing']
   readonly durable: DiskFlusher['durable']
-  /** Restores the streams on disk into an empty store. Call it once, before anything is stored. */
-  restoreInto(streams: StreamStore): void
+  /**
+   * Restores the streams on disk. Those of the lab's own account and region move to the ones that
+   * it has now. Call it once, before anything is stored.
+   *
+   * @throws SluiceError DataFolderUnusable (rejects) when that cannot be written
+   */
+  restoreInto(streams: StreamNamespaces, home: Namespace): Promise<void>
   /** Flushes the remaining changes, and releases the folder. */
   close(): Promise<void>
 }
 
 const tokenKeyName = Buffer.from('tokenKey')
+const homeName = Buffer.from('home')
 
 type Table = Database<Buffer, Buffer>
 
@@ -71,7 +81,19 @@ export async function openLabDisk(options: {
     journal: flusher.journal,
     refuseWhileFailing: () => flusher.refuseWhileFailing(),
     durable: () => flusher.durable(),
-    restoreInto: (streams) => restore(tables, contents, streams),
+    async restoreInto(streams, home) {
+      const before = homeIn(tables)
+      restore(tables, contents, streams)
+      if (before && before.accountId === home.accountId && before.region === home.region) return
+      if (before) tellMoved(options.logger, home, streams.move(before, home))
+      try {
+        // The streams first: until they are there, the next start moves them again.
+        await flusher.durable()
+        await committed(tables.state.put(homeName, Buffer.from(JSON.stringify(home))))
+      } catch (thrown) {
+        throw unusable(folder.directory, `it cannot be written: ${messageOf(thrown)}`, thrown)
+      }
+    },
     async close() {
       await flusher.close()
       await tables.environment.close()
@@ -105,6 +127,32 @@ async function tokenKeyOf({ state }: Tables): Promise<Buffer> {
   return made
 }
 
+/** Where the lab was at its last start; undefined for a new folder. */
+function homeIn({ state, streams }: Tables): Namespace | undefined {
+  const stored = state.get(homeName)
+  // This program wrote it from a Namespace.
+  if (stored) return JSON.parse(stored.toString()) as Namespace
+  // An earlier release did not write it, and had streams of one namespace unless that was changed.
+  for (const { value } of streams.getRange({ reverse: true, limit: 1 })) {
+    return parseStreamArn((JSON.parse(value.toString()) as StreamRow).arn)
+  }
+  return undefined
+}
+
+function tellMoved(
+  logger: Logger,
+  { accountId, region }: Namespace,
+  { movedCount, staying }: ReturnType<StreamNamespaces['move']>,
+): void {
+  if (movedCount > 0) {
+    const message = `the streams of the lab are now those of account ${accountId} in ${region}`
+    logger.info({ streams: movedCount }, message)
+  }
+  for (const streamArn of staying) {
+    logger.warn({ streamArn }, 'a stream keeps its account and region: the lab has one of its name')
+  }
+}
+
 async function commit({ environment, streams, records }: Tables, plan: FlushPlan): Promise<void> {
   const transaction = environment.batch(() => {
     for (const key of plan.removedChunks) void records.remove(chunkKeyOf(key))
@@ -117,7 +165,7 @@ async function commit({ environment, streams, records }: Tables, plan: FlushPlan
   await committed(transaction)
 }
 
-function restore(tables: Tables, contents: DiskContents, streams: StreamStore): void {
+function restore(tables: Tables, contents: DiskContents, streams: StreamNamespaces): void {
   for (const { value } of tables.streams.getRange({})) {
     // This program wrote it from a StreamRow.
     const row = JSON.parse(value.toString()) as StreamRow

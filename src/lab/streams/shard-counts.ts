@@ -1,4 +1,5 @@
 import { ServiceError } from '../wire/service-error.ts'
+import type { Namespace } from './namespace.ts'
 import type { Shard, Stream } from './stream.ts'
 
 /** The quota of shards of a new AWS account in the large regions. */
@@ -6,21 +7,25 @@ export const shardsPerAccountMax = 20_000
 /** Open and closed shards: a closed one is stored for the retention period of its stream. */
 const shardsStoredMax = 2 * shardsPerAccountMax
 
-/** Counts shards, and refuses too many of them. */
+/**
+ * Counts the shards of a namespace, and refuses too many of them.
+ *
+ * @param own the streams of the namespace
+ * @param all the streams of all namespaces, which share the memory
+ */
 export function createShardCounts(
-  { accountId, region }: { readonly accountId: string; readonly region: string },
-  streams: ReadonlyMap<string, Stream>,
+  { accountId, region }: Namespace,
+  own: () => readonly Stream[],
+  all: () => readonly Stream[],
 ) {
-  const count = (of: (stream: Stream) => readonly Shard[]) =>
-    [...streams.values()].reduce((sum, stream) => sum + of(stream).length, 0)
-  const openShardCount = () => count((stream) => stream.openShards)
+  const openShardCount = () => count(own(), (stream) => stream.openShards)
   return {
     openShardCount,
     /** @throws ServiceError LimitExceededException when so many more shards are too many */
     refuseTooManyShards: (moreCount: number): void => {
       const isOver =
         openShardCount() + moreCount > shardsPerAccountMax ||
-        count((stream) => stream.shards) + moreCount > shardsStoredMax
+        count(all(), (stream) => stream.shards) + moreCount > shardsStoredMax
       if (!isOver) return
       throw new ServiceError(
         'LimitExceededException',
@@ -30,3 +35,6 @@ export function createShardCounts(
     },
   }
 }
+
+const count = (streams: readonly Stream[], of: (stream: Stream) => readonly Shard[]) =>
+  streams.reduce((sum, stream) => sum + of(stream).length, 0)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import { ServiceError } from '../wire/service-error.ts'
+import { parseStreamArn } from './namespace.ts'
 import type { Stream, StreamStatus } from './stream.ts'
 
 /** How long streams and consumers stay in a transient status; 0 skips the status. */
@@ -33,12 +34,12 @@ export const statusDurationsOf = (durationMs: number | undefined): StatusDuratio
         consumerMs: durationMs,
       }
 
-/** Moves streams from one status to the next: each stream has at most one pending transition. */
-export function createStreamStatuses(
-  clock: Clock,
-  accountId: string,
-  streams: ReadonlyMap<string, Stream>,
-) {
+/**
+ * Moves streams from one status to the next: each stream has at most one pending transition.
+ *
+ * @param streams by ARN
+ */
+export function createStreamStatuses(clock: Clock, streams: ReadonlyMap<string, Stream>) {
   const cancels = new Set<() => void>()
   function later(delayMs: number, callback: () => void): void {
     if (delayMs === 0) return callback()
@@ -50,18 +51,18 @@ export function createStreamStatuses(
   }
   return {
     later,
-    refuseUnlessActive({ name, status }: Stream): void {
+    refuseUnlessActive({ name, arn, status }: Stream): void {
       if (status === 'ACTIVE') return
       throw new ServiceError(
         'ResourceInUseException',
-        `Stream ${name} under account ${accountId} not ACTIVE, instead in state ${status}.`,
+        `Stream ${name} under account ${parseStreamArn(arn)?.accountId} not ACTIVE, instead in state ${status}.`,
       )
     },
     /** Sets a status; after `durationMs`, `apply` runs if the stream still exists. */
     enter(stream: Stream, status: StreamStatus, durationMs: number, apply: () => void): void {
       stream.status = status
       later(durationMs, () => {
-        if (streams.get(stream.name) === stream) apply()
+        if (streams.get(stream.arn) === stream) apply()
       })
     },
     close(): void {

@@ -13,7 +13,8 @@ import type { StreamChange } from './stream-change.ts'
  */
 export interface Stream {
   readonly name: string
-  readonly arn: string
+  /** It names the account and the region, which are the stream's namespace. */
+  arn: string
   /** Epoch milliseconds, unique within a server, so it also identifies the stream. */
   readonly createdMs: number
   readonly tags: Map<string, string>

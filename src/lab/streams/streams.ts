@@ -2,22 +2,18 @@ import type { Clock } from '../../base/clock.ts'
 import { endSubscriptions } from './fan-out-consumer.ts'
 import { uniformRanges } from './resharding.ts'
 import type { MakeShard } from './resharding.ts'
+import { parseStreamArn } from './namespace.ts'
+import type { Namespace } from './namespace.ts'
 import { ServiceError, notFound } from '../wire/service-error.ts'
 import { createShardCounts } from './shard-counts.ts'
-import { noLimits } from './shard-limits.ts'
-import type { LimitSwitches } from './shard-limits.ts'
-import { createShardStorage } from './shard-storage.ts'
 import type { ShardStorage, StreamJournal } from './shard-storage.ts'
 import { applyChange } from './stream-change.ts'
 import type { StreamChange } from './stream-change.ts'
-import { createStreamStatuses, statusDurationsDefault } from './stream-statuses.ts'
+import type { createStreamStatuses } from './stream-statuses.ts'
 import type { StatusDurations } from './stream-statuses.ts'
-import type { ShardLog } from './shard-log.ts'
-import { streamOf } from './stream-row.ts'
-import type { ShardRow, StreamRow } from './stream-row.ts'
 import type { Stream, StreamMode } from './stream.ts'
 
-/** The streams of the lab and their records, in memory; a journal may also write them to disk. */
+/** The streams of one namespace. */
 export interface StreamStore {
   /** @throws ServiceError ResourceInUseException, LimitExceededException */
   create(stream: NewStream): Stream
@@ -29,6 +25,11 @@ export interface StreamStore {
   find(name: string): Stream | undefined
   /** @throws ServiceError ResourceNotFoundException */
   get(name: string): Stream
+  /**
+   * A stream of any namespace by the time of its creation, which identifies it.
+   * @throws ServiceError ResourceNotFoundException
+   */
+  getCreated(createdMs: number | undefined): Stream
   /** Sorted by name. */
   list(): readonly Stream[]
   readonly openShardCount: () => number
@@ -46,13 +47,6 @@ export interface StreamStore {
   afterConsumerStatus(apply: () => void): void
   /** Call it when any other member of a stream has changed. */
   touch(stream: Stream): void
-  /**
-   * Restores a stored stream, with the change that it was waiting for; `fill` adds the stored
-   * records to the log of each shard.
-   */
-  restore(row: StreamRow, fill: (shard: ShardRow, log: ShardLog) => void): void
-  /** Cancels pending transitions. */
-  close(): void
 }
 
 interface NewStream {
@@ -65,56 +59,43 @@ interface NewStream {
   readonly isReadyAtOnce?: boolean | undefined
 }
 
-interface StreamStoreOptions {
-  readonly region: string
-  readonly accountId: string
-  readonly clock: Clock
-  /** Memory for the records of all streams; beyond it the oldest records are dropped. */
-  readonly storedBytesMax: number
-  /** The limits of every shard; undefined applies none. */
-  readonly limits?: LimitSwitches | undefined
-  readonly statusMs?: StatusDurations | undefined
-  /** Called each time that records were dropped to make room. */
-  readonly onDropped?: ((streamName: string) => void) | undefined
-  readonly journal?: StreamJournal | undefined
-}
-
 export const retentionHoursDefault = 24
 const maxRecordSizeInKiBDefault = 1024
 
-export function createStreamStore(options: StreamStoreOptions): StreamStore {
-  const { clock, accountId, region, journal, statusMs = statusDurationsDefault } = options
-  const streams = new Map<string, Stream>()
-  const statuses = createStreamStatuses(clock, accountId, streams)
-  const counts = createShardCounts(options, streams)
-  const storage = createShardStorage({
-    clock,
-    streams,
-    storedBytesMax: options.storedBytesMax,
-    limits: options.limits ?? noLimits,
-    onDropped: options.onDropped,
-    journal,
-  })
-  const { makeShard } = storage
-  let lastCreatedMs = 0
+/** What the stores of all namespaces share. */
+export interface SharedParts {
+  readonly clock: Clock
+  readonly journal: StreamJournal | undefined
+  readonly statusMs: StatusDurations
+  /** The streams of all namespaces, by ARN. */
+  readonly streams: Map<string, Stream>
+  readonly byCreation: Map<number, Stream>
+  readonly storage: ShardStorage
+  readonly statuses: ReturnType<typeof createStreamStatuses>
+  lastCreatedMs: number
+}
 
-  function applyPending(stream: Stream): void {
-    const change = stream.pendingChange
-    if (!change) return
-    stream.pendingChange = undefined
-    applyChange({ stream, makeShard, clock }, change)
-    storage.trim(stream)
-    journal?.changed(stream)
-  }
+/** @param prefix the ARN of a stream of the namespace without its name */
+export function createStreamStore(
+  shared: SharedParts,
+  namespace: Namespace,
+  prefix: string,
+): StreamStore {
+  const { clock, journal, statuses, statusMs, storage, streams } = shared
+  const own = () => [...streams.values()].filter(({ arn }) => arn.startsWith(prefix))
+  const counts = createShardCounts(namespace, own, () => [...streams.values()])
+  const find = (name: string) => streams.get(prefix + name)
 
   return {
     create(wanted) {
-      if (streams.has(wanted.name)) throw alreadyExists(wanted.name, accountId)
+      const { makeShard } = storage
+      if (find(wanted.name)) throw alreadyExists(wanted.name, namespace)
       counts.refuseTooManyShards(wanted.shardCount)
-      lastCreatedMs = Math.max(clock.wallMs(), lastCreatedMs + 1)
-      const arn = `arn:aws:kinesis:${region}:${accountId}:stream/${wanted.name}`
-      const stream = newStream(wanted, { arn, createdMs: lastCreatedMs, makeShard })
-      streams.set(wanted.name, stream)
+      shared.lastCreatedMs = Math.max(clock.wallMs(), shared.lastCreatedMs + 1)
+      const arn = prefix + wanted.name
+      const stream = newStream(wanted, { arn, createdMs: shared.lastCreatedMs, makeShard })
+      streams.set(arn, stream)
+      shared.byCreation.set(stream.createdMs, stream)
       journal?.changed(stream)
       const creatingMs = wanted.isReadyAtOnce ? 0 : statusMs.creatingMs
       statuses.enter(stream, 'CREATING', creatingMs, () => {
@@ -126,17 +107,23 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       statuses.refuseUnlessActive(stream)
       journal?.deleted(stream)
       statuses.enter(stream, 'DELETING', statusMs.deletingMs, () => {
-        streams.delete(stream.name)
+        streams.delete(stream.arn)
+        shared.byCreation.delete(stream.createdMs)
         empty(stream)
       })
     },
-    find: (name) => streams.get(name),
-    get(name) {
-      const stream = streams.get(name)
-      if (!stream) throw notFound(`Stream ${name} under account ${accountId} not found.`)
+    find,
+    get: (name) => {
+      const stream = find(name)
+      if (!stream) throw notThere(name, namespace, [...streams.values()])
       return stream
     },
-    list: () => [...streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    getCreated(createdMs) {
+      const stream = createdMs === undefined ? undefined : shared.byCreation.get(createdMs)
+      if (!stream) throw notFound('The stream of the NextToken no longer exists.')
+      return stream
+    },
+    list: () => own().toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     openShardCount: counts.openShardCount,
     refuseTooManyShards: counts.refuseTooManyShards,
     update(stream, change) {
@@ -144,7 +131,7 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
       stream.pendingChange = change
       journal?.changed(stream)
       statuses.enter(stream, 'UPDATING', statusMs.updatingMs, () => {
-        applyPending(stream)
+        applyPending(shared, stream)
         stream.status = 'ACTIVE'
       })
     },
@@ -152,19 +139,30 @@ export function createStreamStore(options: StreamStoreOptions): StreamStore {
     trim: storage.trim,
     afterConsumerStatus: (apply) => statuses.later(statusMs.consumerMs, apply),
     touch: (stream) => journal?.changed(stream),
-    restore(row, fill) {
-      const stream = streamOf(row, (shard) =>
-        storage.restoreShard(shard, (log) => fill(shard, log)),
-      )
-      lastCreatedMs = Math.max(lastCreatedMs, stream.createdMs)
-      streams.set(stream.name, stream)
-      applyPending(stream)
-    },
-    close: () => statuses.close(),
   }
 }
 
-const alreadyExists = (name: string, accountId: string) =>
+/** Applies the change that a stream waits for, if there is one. */
+export function applyPending({ clock, journal, storage }: SharedParts, stream: Stream): void {
+  const change = stream.pendingChange
+  if (!change) return
+  stream.pendingChange = undefined
+  applyChange({ stream, makeShard: storage.makeShard, clock }, change)
+  storage.trim(stream)
+  journal?.changed(stream)
+}
+
+/** Streams of the same name elsewhere are told of: a client may have another region than meant. */
+function notThere(name: string, { accountId, region }: Namespace, all: readonly Stream[]) {
+  const message = `Stream ${name} under account ${accountId} not found.`
+  const elsewhere = all
+    .flatMap(({ name: other, arn }) => (other === name ? (parseStreamArn(arn) ?? []) : []))
+    .find((other) => other.accountId === accountId)
+  if (!elsewhere) return notFound(message)
+  return notFound(`${message} The call is for ${region}; there is one in ${elsewhere.region}.`)
+}
+
+const alreadyExists = (name: string, { accountId }: Namespace) =>
   new ServiceError(
     'ResourceInUseException',
     `Stream ${name} under account ${accountId} already exists.`,

@@ -56,6 +56,11 @@ export function accessKeyIdOf(headers: IncomingHttpHeaders): string | undefined 
   return /Credential=([^/,\s]+)\//.exec(headers.authorization ?? '')?.[1]
 }
 
+/** The region that a signed request is for; undefined for an unsigned one. */
+export function regionOf(headers: IncomingHttpHeaders): string | undefined {
+  return /Credential=[^/,\s]+\/\d*\/([^/,\s]+)\//.exec(headers.authorization ?? '')?.[1]
+}
+
 /** The host of the request, which HTTP/2 sends in `:authority`. */
 export function hostOf({ headers }: LabRequest): string | undefined {
   const authority = headers[':authority']

@@ -36,7 +36,7 @@ async function carryOutCommand(
 ): Promise<LabFailure | undefined> {
   try {
     if (command.kind === 'close') await lab.close()
-    else lab.ensureStream(command.name)
+    else lab.ensureStream(command.stream)
     return undefined
   } catch (thrown) {
     return failureOf(thrown)

@@ -9,7 +9,7 @@ export type LabWorkerData = Omit<
 
 /** To the thread. */
 export type LabCommand =
-  | { readonly kind: 'ensureStream'; readonly id: number; readonly name: string }
+  | { readonly kind: 'ensureStream'; readonly id: number; readonly stream: string }
   | { readonly kind: 'close'; readonly id: number }
 
 /** From the thread. */

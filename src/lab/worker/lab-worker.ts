@@ -11,9 +11,10 @@ interface LabWorker {
   readonly port: number
   /**
    * Creates the stream unless it exists.
+   * @param stream its ARN, or its name in the account and the region of the lab
    * @throws SluiceError InternalException (rejects) when that fails, or the lab has ended
    */
-  ensureStream(name: string): Promise<void>
+  ensureStream(stream: string): Promise<void>
   /** Closes the connections and the server, and ends the thread. */
   close(): Promise<void>
 }
@@ -68,7 +69,7 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
   return {
     host: options.host,
     port,
-    ensureStream: (name) => requests.send((id) => ({ kind: 'ensureStream', id, name })),
+    ensureStream: (stream) => requests.send((id) => ({ kind: 'ensureStream', id, stream })),
     async close() {
       isRunning = false
       // The answer does not matter, only the end of the thread.

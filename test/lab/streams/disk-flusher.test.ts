@@ -3,7 +3,7 @@ import { createDiskFlusher } from '../../../src/lab/streams/disk-flusher.ts'
 import type { FlushPlan } from '../../../src/lab/streams/flush-plan.ts'
 import { readShard } from '../../../src/lab/streams/read-shard.ts'
 import { shardFor } from '../../../src/lab/streams/stream.ts'
-import { createStreamStore } from '../../../src/lab/streams/streams.ts'
+import { createStreamNamespaces } from '../../../src/lab/streams/stream-namespaces.ts'
 import { jsonFormat } from '../../../src/lab/wire/wire-format.ts'
 import { createMemoryLogger } from '../../../src/telemetry/logger.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
@@ -22,9 +22,7 @@ function createHeldDisk() {
       waiting.splice(0).forEach((wake) => wake())
     })
   const flusher = createDiskFlusher({ clock, logger, commit }, new Map())
-  const streams = createStreamStore({
-    region,
-    accountId,
+  const namespaces = createStreamNamespaces({
     clock,
     storedBytesMax: 1_000_000,
     statusMs: noDelays,
@@ -34,7 +32,7 @@ function createHeldDisk() {
     clock,
     lines,
     flusher,
-    streams,
+    streams: namespaces.in({ region, accountId }),
     commitCount: () => begun.length,
     /** The commit with this number, from 1, once it has begun. */
     commit: async (number: number) => {

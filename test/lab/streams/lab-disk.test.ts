@@ -8,6 +8,7 @@ import { createLabServer } from '../../../src/lab/server/lab-server.ts'
 import type { LabServer, LabServerOptions } from '../../../src/lab/server/lab-server.ts'
 import { decodeChunk, encodeChunk } from '../../../src/lab/streams/record-chunk.ts'
 import { createShardLog } from '../../../src/lab/streams/shard-log.ts'
+import { createMemoryLogger } from '../../../src/telemetry/logger.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { accountId, base64, noDelays, rawCall, region, startLab } from '../lab-fixtures.ts'
 
@@ -105,6 +106,57 @@ describe('after a restart', () => {
     // Place 3, behind the two that are gone.
     expect(next?.sequenceNumber.slice(15, 31)).toBe('3'.padStart(16, '0'))
     expect(last?.sequenceNumber.slice(15, 31)).toBe('2'.padStart(16, '0'))
+  })
+})
+
+describe('after a restart with another account or region', () => {
+  const other = { accountId: '111111111111', region: 'eu-west-1' }
+  const movedArn = 'arn:aws:kinesis:eu-west-1:111111111111:stream/s'
+
+  test('streams and consumers of the lab have the new ones, and iterators go on', async () => {
+    const folder = await newFolder()
+    const first = await openLab(folder)
+    first.ensureStream(StreamName, 1)
+    await put(first, 'a')
+    await register(first)
+    const start = { StreamName, ShardId, ShardIteratorType: 'TRIM_HORIZON' }
+    const { output } = await rawCall(first, 'GetShardIterator', start)
+    await first.close()
+
+    const second = await openLab(folder, other)
+    expect(await summaryOf(second)).toMatchObject({ StreamARN: movedArn })
+    const byArn = await rawCall(second, 'DescribeStreamSummary', { StreamARN: movedArn })
+    expect(byArn.status).toBe(200)
+    const listed = await rawCall(second, 'ListStreamConsumers', { StreamARN: movedArn })
+    const [consumer] = listed.output['Consumers'] as { ConsumerARN: string }[]
+    const { ConsumerARN } = consumer ?? {}
+    expect(ConsumerARN).toContain(`${movedArn}/consumer/c:`)
+    expect(await rawCall(second, 'DescribeStreamConsumer', { ConsumerARN })).toMatchObject({
+      status: 200,
+    })
+    const read = await rawCall(second, 'GetRecords', { ShardIterator: output['ShardIterator'] })
+    expect(read.output).toMatchObject({ Records: [{ Data: base64('a') }] })
+    await put(second, 'b')
+    expect(await afterCrash(folder, textsIn, other)).toEqual(['a', 'b'])
+  })
+
+  test('streams of other accounts stay, and one whose name is taken stays with a warning', async () => {
+    const folder = await newFolder()
+    const first = await openLab(folder)
+    const strangerArn = 'arn:aws:kinesis:us-east-1:222222222222:stream/stranger'
+    for (const arn of [StreamARN, movedArn, strangerArn]) first.ensureStream(arn, 1)
+    await first.close()
+    const lines: object[] = []
+    const second = await openLab(folder, {
+      ...other,
+      logger: createMemoryLogger((line) => lines.push(line)),
+    })
+    expect(second.streams.names()).toEqual([StreamName])
+    for (const arn of [StreamARN, movedArn, strangerArn]) {
+      const { status } = await rawCall(second, 'DescribeStreamSummary', { StreamARN: arn })
+      expect(status).toBe(200)
+    }
+    expect(lines).toMatchObject([{ level: 'warn', streamArn: StreamARN }])
   })
 })
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createShardLog } from '../../../src/lab/streams/shard-log.ts'
 import type { ShardLog } from '../../../src/lab/streams/shard-log.ts'
 import { recordsOf, shardFor } from '../../../src/lab/streams/stream.ts'
-import { createStreamStore } from '../../../src/lab/streams/streams.ts'
+import { createStreamNamespaces } from '../../../src/lab/streams/stream-namespaces.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { accountId, region } from '../lab-fixtures.ts'
 
@@ -120,13 +120,11 @@ describe('all logs together', () => {
     const storedBytesMax = 4 * 1024 * 1024
     const clock = createManualClock()
     const dropped: string[] = []
-    const streams = createStreamStore({
-      region,
-      accountId,
+    const streams = createStreamNamespaces({
       clock,
       storedBytesMax,
       onDropped: (name) => dropped.push(name),
-    })
+    }).in({ region, accountId })
     const data = Buffer.alloc(10_000)
     const keysOf = (name: string) =>
       streams

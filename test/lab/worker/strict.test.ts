@@ -103,8 +103,8 @@ describe('calls are refused', () => {
       'SignatureDoesNotMatch',
     ],
     [
-      'for another region',
-      () => ({ region: 'eu-west-1' }),
+      'for a region that has no proper name',
+      () => ({ region: 'EU-WEST-1' }),
       'InvalidSignatureException',
       'SignatureDoesNotMatch',
     ],
