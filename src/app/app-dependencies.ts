@@ -6,6 +6,8 @@ export interface AppDependencies {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock
+  /** An environment of the data folder whose file is lost begins anew. Default: it is refused. */
+  readonly beginsAnew?: boolean | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */
   readonly signal?: AbortSignal | undefined
 }

@@ -18,6 +18,7 @@ import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
@@ -78,7 +79,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
-  const { directory, lab, outbox, aws, producer } = delivery
+  const { folder, lab, outbox, aws, producer } = delivery
+  const { directory } = folder
   const account = await openAccountOf(dependencies, stages, { aws, directory })
   const { owner } = account
   const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
@@ -96,7 +98,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const sources = { metrics, lab, account, drain }
+  const sources = { metrics, folder, lab, account, drain }
   const mappings = await startEventSources(dependencies, stages, sources)
   const http = stages.add(
     createHttpServer(
@@ -202,11 +204,13 @@ async function startEventSources(
   stages: Stages,
   {
     metrics,
+    folder,
     lab,
     account,
     drain,
   }: {
     readonly metrics: Metrics
+    readonly folder: DataFolder
     readonly lab: LabStage | undefined
     readonly account: AccountStage
     readonly drain: Drain
@@ -214,7 +218,7 @@ async function startEventSources(
 ) {
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
-  const source = { lab, accountIdNow: () => account.shownId() }
+  const source = { folder, lab, accountIdNow: () => account.shownId() }
   return stages.open(
     'event sources',
     () => openEventSourceStage({ ...dependencies, metrics }, source),

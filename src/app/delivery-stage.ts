@@ -4,14 +4,14 @@ import { createProducer } from '../delivery/producer.ts'
 import { startLab } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
-import { openOutbox } from '../outbox/outbox.ts'
+import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
 /** Builds the way from the disk to the stream, before any message can be accepted. */
 export async function startDeliveryStage(
-  { config, logger, clock }: AppDependencies,
+  { config, logger, clock, beginsAnew }: AppDependencies,
   metrics: Metrics,
   stages: Stages,
   {
@@ -24,7 +24,8 @@ export async function startDeliveryStage(
     readonly hasRule: (ruleName: string) => boolean
   },
 ) {
-  const { directory } = await openFolder({ config, logger }, stages)
+  const folder = await openFolder({ config, logger }, stages)
+  const { directory } = folder
   const lab =
     config.mode === 'lab'
       ? await stages.open(
@@ -38,10 +39,15 @@ export async function startDeliveryStage(
     () =>
       openOutbox(
         { directory, metrics, logger, clock },
-        { bytesMax: config.outboxBytesMax, hasRule },
+        {
+          bytesMax: config.outboxBytesMax,
+          hasRule,
+          file: { wasMade: folder.hasMade(outboxFolderName), beginsAnew },
+        },
       ),
     (it) => it.close(),
   )
+  await folder.noteMade(outboxFolderName)
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
   const producer = stages.add(
     createProducer({
@@ -55,7 +61,7 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { directory, lab, outbox, aws, producer }
+  return { folder, lab, outbox, aws, producer }
 }
 
 /**

@@ -1,10 +1,13 @@
-import type { Clock } from '../base/clock.ts'
-import type { Config } from '../config/config.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
-import { createEventSourceMappings } from '../event-source/event-source-mappings.ts'
+import {
+  checkpointFolderName,
+  createEventSourceMappings,
+} from '../event-source/event-source-mappings.ts'
 import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
+import type { DataFolder } from '../storage/data-folder.ts'
+import type { AppDependencies } from './app-dependencies.ts'
 import type { LabStage } from './lab-stage.ts'
-import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 
 /** Prints the records of the sample rule. */
 const sampleMapping = Object.freeze({
@@ -13,14 +16,12 @@ const sampleMapping = Object.freeze({
   module: new URL('../../functions/print_readings.mjs', import.meta.url),
 })
 
-interface EventSourceStageDependencies {
-  readonly config: Config
-  readonly logger: Logger
-  readonly clock: Clock
+interface EventSourceStageDependencies extends AppDependencies {
   readonly metrics: Metrics
 }
 
 interface EventSourceStageOptions {
+  readonly folder: Pick<DataFolder, 'hasMade' | 'noteMade'>
   readonly lab: LabStage | undefined
   /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
@@ -30,15 +31,16 @@ interface EventSourceStageOptions {
  * Starts the event source mappings of the data folder. In the lab they read the lab's Kinesis,
  * their streams are created, and nothing is invoked in AWS.
  *
- * @throws SluiceError DataFolderUnusable (rejects)
+ * @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects)
  */
 export async function openEventSourceStage(
-  { config, logger, clock, metrics }: EventSourceStageDependencies,
-  { lab, accountIdNow }: EventSourceStageOptions,
+  { config, logger, clock, beginsAnew, metrics }: EventSourceStageDependencies,
+  { folder, lab, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
   const sample = samplesMapping ? sampleMapping : undefined
-  const common = { dataDir, functionsDir, region, sample }
+  const checkpointFile = { wasMade: folder.hasMade(checkpointFolderName), beginsAnew }
+  const common = { dataDir, functionsDir, region, sample, checkpointFile }
   const mappings = lab
     ? await createEventSourceMappings(
         { clock, logger, metrics, makeStream: (streamArn) => lab.ensureStream(streamArn) },
@@ -62,6 +64,7 @@ export async function openEventSourceStage(
           invokesAws: true,
         },
       )
+  await folder.noteMade(checkpointFolderName)
   mappings.start()
   return mappings
 }

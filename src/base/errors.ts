@@ -97,6 +97,7 @@ export const errorCatalogue = Object.freeze({
     'An engine was started with the data folder of a lab, or a lab with that of an engine.',
   ),
   DataFolderUnusable: kind(500, false, 'The data folder cannot be created, read or written.'),
+  DataFolderDamaged: kind(500, false, 'A file of the data folder is lost, cut short or damaged.'),
   DataFolderVersionUnsupported: kind(500, false, 'A newer release wrote the data folder.'),
   RuleFileInvalid: kind(
     500,

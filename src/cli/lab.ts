@@ -1,14 +1,15 @@
 import { Command } from 'commander'
 import { addMoreHelp, variablesOfMode } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
-import { runEngine } from './run-engine.ts'
+import { addEngineOptions, runEngine } from './run-engine.ts'
+import type { EngineOptions } from './run-engine.ts'
 
 export function labCommand(host: Host): Command {
-  const command = new Command('lab')
+  const command = addEngineOptions(new Command('lab'))
     .description('run the engine with a local Kinesis and STS; no AWS account is needed')
-    .action(async () => {
+    .action(async (options: EngineOptions) => {
       host.leaveAws()
-      await runEngine(host, 'lab')
+      await runEngine(host, 'lab', options)
     })
   return addMoreHelp(command, host, {
     notes: [

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
 import type { AppPorts } from '../app/app.ts'
 import { systemClock } from '../base/clock.ts'
 import { tuneCollector } from '../app/collector.ts'
@@ -12,8 +13,26 @@ import { endGraceMs, isAbort } from './terminal/host.ts'
 import type { Host } from './terminal/host.ts'
 import { unknownVariables } from './terminal/unknown-variables.ts'
 
+/** Options of `lab` and `start`. */
+export interface EngineOptions {
+  readonly beginAnew: boolean
+}
+
+/** Adds the options of `lab` and `start` to a command. */
+export function addEngineOptions(command: Command): Command {
+  return command.option(
+    '--begin-anew',
+    'begin with an empty outbox or without checkpoints where the data folder has lost their file',
+    false,
+  )
+}
+
 /** `lab` and `start`: builds the engine, runs it until a signal, drains it. */
-export async function runEngine(host: Host, mode: Config['mode']): Promise<void> {
+export async function runEngine(
+  host: Host,
+  mode: Config['mode'],
+  { beginAnew }: EngineOptions,
+): Promise<void> {
   const config = loadConfig(host.environment, mode)
   // Before anything is loaded: a folder of another owner is refused at once.
   await checkFolderOwner(config.dataDir, mode === 'lab' ? 'lab' : 'engine')
@@ -35,7 +54,13 @@ export async function runEngine(host: Host, mode: Config['mode']): Promise<void>
   const absent = foldersOf(config).filter((folder) => !existsSync(folder))
   const stopping = new AbortController()
   void stopRequested.then(() => stopping.abort())
-  const started = startApp({ config, logger, clock: systemClock, signal: stopping.signal })
+  const started = startApp({
+    config,
+    logger,
+    clock: systemClock,
+    beginsAnew: beginAnew,
+    signal: stopping.signal,
+  })
   const app = await started.catch((thrown: unknown) => {
     // A stage may need a long time, or never come to its end: a signal ends the start in order.
     if (isAbort(thrown, stopping.signal)) return undefined

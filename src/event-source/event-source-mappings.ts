@@ -5,7 +5,8 @@ import type { Clock } from '../base/clock.ts'
 import { nameOf } from '../consumers/retry-backoff.ts'
 import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
-import { openLmdbCheckpoints } from '../consumers/lmdb-checkpoints.ts'
+import { openCheckpointFile } from '../consumers/checkpoint-file.ts'
+import type { EnvironmentCheck } from '../storage/lmdb-environment.ts'
 import { SluiceError } from '../base/errors.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createFailureFiles } from './failure-files.ts'
@@ -89,6 +90,8 @@ export interface EventSourceMappingsOptions {
   readonly invokesAws: boolean
   /** The mapping that a new folder begins with; its stream need not exist yet. */
   readonly sample?: SampleMapping | undefined
+  /** Whether the file of the checkpoints may be absent. */
+  readonly checkpointFile?: Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'> | undefined
 }
 
 interface SampleMapping {
@@ -101,11 +104,22 @@ interface SampleMapping {
 const mappingsMax = 1_000
 const listedDefault = 100
 const folderName = 'event-source'
+/** The folder of the checkpoints, relative to the data folder. */
+export const checkpointFolderName = `${folderName}/checkpoints`
+
+function openCheckpoints({ dataDir, checkpointFile }: EventSourceMappingsOptions) {
+  const folder = path.join(dataDir, checkpointFolderName)
+  const anew = 'start once with --begin-anew: each mapping then reads from its StartingPosition'
+  return openCheckpointFile(folder, {
+    ...checkpointFile,
+    wayOut: { damaged: `move it away and ${anew}`, lost: `put it back, or ${anew}` },
+  })
+}
 
 /**
  * Opens the mappings of a data folder.
  *
- * @throws SluiceError DataFolderUnusable (rejects)
+ * @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects)
  */
 export async function createEventSourceMappings(
   dependencies: EventSourceMappingsDependencies,
@@ -114,7 +128,7 @@ export async function createEventSourceMappings(
   const { kinesis, region, sample } = options
   const folder = path.join(options.dataDir, folderName)
   const { files, isNew } = await openMappingFiles(path.join(folder, 'mappings'))
-  const checkpoints = await openLmdbCheckpoints(path.join(folder, 'checkpoints'))
+  const checkpoints = await openCheckpoints(options)
   const functions = createFunctions(dependencies, {
     region,
     directory: options.functionsDir,

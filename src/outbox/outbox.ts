@@ -45,7 +45,7 @@ import type { SourceMessage } from './store/source-message.ts'
 import { createOutboxCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
-import type { OutboxStore } from './store/outbox-store.ts'
+import type { OutboxFile, OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
 import { decodeSource } from './store/record-codec.ts'
 import { createPendingRemovals, createQueueReader, createUnreadRecords } from './queue-reader.ts'
@@ -69,6 +69,7 @@ export type { AppendOptions } from './append.ts'
 export type { RecordToGiveUp } from './give-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
 export { noDestination } from './books/destinations.ts'
+export { outboxFolderName } from './store/outbox-store.ts'
 export { actionLabel, errorActionIndex } from './store/queued-record.ts'
 export type { SourceMessage } from './store/source-message.ts'
 export type { FailedAction, NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
@@ -176,14 +177,16 @@ export interface OutboxOptions {
   readonly ledgerRowsMax?: number | undefined
   /** Whether a rule exists: its counters are never forgotten. */
   readonly hasRule?: ((ruleName: string) => boolean) | undefined
+  /** Whether the file of the outbox may be absent. */
+  readonly file?: OutboxFile | undefined
 }
 
 const outboxBytesMaxDefault = 1024 * 1024 * 1024
 
 /**
- * Opens the outbox in a data folder. Opening does not read the records: their counters are on disk.
+ * Opens the outbox in a data folder.
  *
- * @throws SluiceError DataFolderUnusable
+ * @throws SluiceError DataFolderDamaged, DataFolderUnusable
  */
 export async function openOutbox(
   dependencies: OutboxDependencies,
@@ -242,7 +245,7 @@ async function openParts(
   onAppended: AppendedListener,
 ) {
   const { directory, clock, metrics } = dependencies
-  const store = await openOutboxStore(directory)
+  const store = await openOutboxStore(directory, options.file)
   const limits = limitsOf(options)
   const { destinations, ledger, lastSequence } = await readStored(store, directory, {
     ...options,

@@ -14,8 +14,8 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { claimFolder, unusable } from './folder-format.ts'
-import type { FolderOwner } from './folder-format.ts'
+import { claimFolder, noteEnvironment, unusable } from './folder-format.ts'
+import type { ClaimedFormat, FolderOwner } from './folder-format.ts'
 
 const lockName = 'lock'
 
@@ -24,6 +24,14 @@ export interface DataFolder {
   readonly directory: string
   /** An older release wrote the folder, which did not say whose it is; from now on it does. */
   readonly wasUnmarked: boolean
+  /**
+   * Whether an environment of LMDB was made here, which must then be there.
+   *
+   * @param name its folder, relative to the data folder
+   */
+  hasMade(name: string): boolean
+  /** Notes that an environment was made. Durable when it resolves. */
+  noteMade(name: string): Promise<void>
   /** Lets go of the lock. The folder stays. */
   close(): void
 }
@@ -42,17 +50,24 @@ export async function openDataFolder(directory: string, owner: FolderOwner): Pro
     throw unusable(folder, `it cannot be made: ${messageOf(error)}`, error)
   }
   const fileDescriptor = lock(folder)
-  let wasUnmarked: boolean
+  let format: ClaimedFormat
   try {
-    wasUnmarked = await claimFolder(folder, owner)
+    format = await claimFolder(folder, owner)
   } catch (error) {
     closeSync(fileDescriptor)
     throw error
   }
   let held = true
+  const environments = new Set(format.environments)
   return {
     directory: folder,
-    wasUnmarked,
+    wasUnmarked: format.wasUnmarked,
+    hasMade: (name) => environments.has(name),
+    async noteMade(name) {
+      if (environments.has(name)) return
+      await noteEnvironment(folder, owner, [...environments, name])
+      environments.add(name)
+    },
     close() {
       if (held) closeSync(fileDescriptor)
       held = false

@@ -1,5 +1,11 @@
 /**
- * What a data folder says of itself, in `format.json`: `{"version": 1, "owner": "lab"}`.
+ * What a data folder says of itself, in `format.json`:
+ *
+ *     {"version": 2, "owner": "lab", "environments": ["outbox", "event-source/checkpoints"]}
+ *
+ * `environments` are the environments of LMDB that were made in the folder: where the file of one
+ * of them is lost, it must not begin anew without a word. Format 1 did not list them, and its
+ * records have no checksum; it is read, and becomes format 2.
  *
  * Invariant: a folder has one owner for as long as it stands. Records that a lab left behind are
  * never delivered by an engine, and those of an engine never reach the streams of a lab.
@@ -12,7 +18,9 @@ import { writeDurably } from './durable-file.ts'
 import { ifPresent, readIfPresent } from './file-reads.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
-const formatVersion = 1
+const formatVersion = 2
+/** Read, and raised to `formatVersion`. */
+const firstVersion = 1
 
 /** `lab` and `engine` hold an outbox; `lab-streams` are the streams of a lab (SLUICE_LAB_DATA). */
 export type FolderOwner = 'lab' | 'engine' | 'lab-streams'
@@ -26,6 +34,8 @@ interface Owner {
   readonly wayOut: string
   /** What it keeps there: without a format file, that is what is left of a damaged folder. */
   readonly contents: readonly string[]
+  /** The environments of LMDB that format 1 kept there. */
+  readonly environments: readonly string[]
 }
 
 const owners: Readonly<Record<FolderOwner, Owner>> = {
@@ -33,16 +43,19 @@ const owners: Readonly<Record<FolderOwner, Owner>> = {
     whose: 'a lab (`sluice lab`), whose records never leave this machine',
     wayOut: 'set SLUICE_DATA_DIR to another folder; the default of `sluice lab` is ./lab-data',
     contents: ['outbox', 'event-source'],
+    environments: ['outbox', 'event-source/checkpoints'],
   },
   engine: {
     whose: 'an engine (`sluice start`), whose records are for AWS',
     wayOut: 'set SLUICE_DATA_DIR to another folder; the default of `sluice start` is ./data',
     contents: ['outbox', 'event-source'],
+    environments: ['outbox', 'event-source/checkpoints'],
   },
   'lab-streams': {
     whose: "a lab's streams (SLUICE_LAB_DATA)",
     wayOut: 'set SLUICE_LAB_DATA to a folder of its own',
     contents: ['lab'],
+    environments: ['lab'],
   },
 }
 
@@ -50,6 +63,16 @@ interface FolderFormat {
   readonly version: number
   /** Absent: written by a release that did not say. */
   readonly owner: FolderOwner | undefined
+  /** Absent: written by a release that did not list them. */
+  readonly environments?: readonly string[] | undefined
+}
+
+/** What a claimed folder says of itself. */
+export interface ClaimedFormat {
+  /** An older release wrote the folder, which did not say whose it is. */
+  readonly wasUnmarked: boolean
+  /** Folders of the environments that were made, relative to the data folder. */
+  readonly environments: readonly string[]
 }
 
 /**
@@ -64,26 +87,43 @@ export async function checkFolderOwner(directory: string, owner: FolderOwner): P
 }
 
 /**
- * Reads the format of a folder, and writes it where it is not there or does not name an owner.
+ * Reads the format of a folder, and writes it where it is not there, is of an older release or does
+ * not name an owner.
  *
- * @returns whether an older release wrote the folder, which now has this owner
  * @throws SluiceError (rejects) as `checkFolderOwner`
  */
-export async function claimFolder(directory: string, owner: FolderOwner): Promise<boolean> {
+export async function claimFolder(directory: string, owner: FolderOwner): Promise<ClaimedFormat> {
   const found = await readOwner(directory, owner)
-  if (found === 'owned') return false
-  await writeFormat(directory, { version: formatVersion, owner })
-  return found === 'unmarked'
+  const environments = found?.environments ?? (found ? environmentsOfBefore(directory, owner) : [])
+  const wasUnmarked = found !== undefined && found.owner === undefined
+  if (found?.owner === undefined || found.version < formatVersion) {
+    await writeFormat(directory, { version: formatVersion, owner, environments })
+  }
+  return { wasUnmarked, environments }
 }
 
-async function readOwner(
-  folder: string,
-  wanted: FolderOwner,
-): Promise<'owned' | 'unmarked' | 'new'> {
+/** Adds an environment to those that were made. */
+export async function noteEnvironment(
+  directory: string,
+  owner: FolderOwner,
+  environments: readonly string[],
+): Promise<void> {
+  await writeFormat(directory, { version: formatVersion, owner, environments })
+}
+
+/** A release that did not list its environments made the outbox at its first start. */
+function environmentsOfBefore(directory: string, owner: FolderOwner): string[] {
+  const { environments } = owners[owner]
+  const isMade = (name: string) => name === 'outbox' || existsSync(path.join(directory, name))
+  return environments.filter(isMade)
+}
+
+/** @returns undefined for a folder that holds nothing of Sluice yet */
+async function readOwner(folder: string, wanted: FolderOwner): Promise<FolderFormat | undefined> {
   const format = await readFormat(folder, owners[wanted].contents)
-  if (format === undefined) return 'new'
+  if (format === undefined) return undefined
   const owner = format.owner ?? (await formerOwner(folder, wanted))
-  if (owner === wanted) return format.owner === undefined ? 'unmarked' : 'owned'
+  if (owner === wanted) return format
   throw new SluiceError(
     'DataFolderOfAnother',
     `The data folder ${folder} belongs to ${owners[owner].whose}: ${owners[wanted].wayOut}`,
@@ -135,7 +175,7 @@ async function readFormat(
   })
   if (bytes === undefined) return refuseContents(folder, contents)
   const format = parseFormat(bytes.toString('utf8'))
-  if (format?.version === formatVersion) return format
+  if (format && format.version >= firstVersion && format.version <= formatVersion) return format
   if (format !== undefined && format.version > formatVersion) {
     throw new SluiceError(
       'DataFolderVersionUnsupported',
@@ -179,10 +219,18 @@ function parseFormat(text: string): FolderFormat | undefined {
     const owner = 'owner' in format ? format.owner : undefined
     // What a newer release says besides its version is not looked at.
     if (version > formatVersion || owner === undefined) return { version, owner: undefined }
-    return isOwner(owner) ? { version, owner } : undefined
+    const environments = 'environments' in format ? format.environments : undefined
+    if (!isOwner(owner) || !isListOfNames(environments)) return undefined
+    return { version, owner, environments }
   } catch {
     return undefined
   }
+}
+
+function isListOfNames(value: unknown): value is readonly string[] | undefined {
+  return (
+    value === undefined || (Array.isArray(value) && value.every((name) => typeof name === 'string'))
+  )
 }
 
 function isOwner(value: unknown): value is FolderOwner {

@@ -1,9 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { runSluice, startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
 import type { SluiceProcess } from '../helpers/sluice-process.ts'
+
+type Command = 'lab' | 'start'
 
 /** A folder of a project, a Kinesis that stands for AWS, and both ways to run an engine in it. */
 async function createProject() {
@@ -32,13 +34,13 @@ async function createProject() {
     AWS_ENDPOINT_URL_STS: endpoint,
   }
   await mkdir(path.join(folder.path, 'rules'))
-  const start = (command: 'lab' | 'start', more: Record<string, string> = {}) => {
+  const start = (command: Command | [Command, string], more: Record<string, string> = {}) => {
     const options = { cwd: folder.path }
-    const sluice = startSluice([command], { ...environment, ...more }, options)
+    const sluice = startSluice([command].flat(), { ...environment, ...more }, options)
     started.push(sluice)
     return sluice
   }
-  const refused = async (command: 'lab' | 'start', dataDir: string) => {
+  const refused = async (command: Command, dataDir: string) => {
     const given = { ...environment, SLUICE_DATA_DIR: dataDir }
     return runSluice([command], given, { cwd: folder.path })
   }
@@ -93,13 +95,67 @@ test('a folder of before is taken over with a log line, and a lab is told by its
   const { code, stderr } = await project.refused('start', dataDir)
   expect([code, stderr]).toEqual([1, expect.stringContaining('belongs to a lab')])
 
-  const lab = project.start('lab', { SLUICE_DATA_DIR: dataDir })
+  // Its outbox is not there.
+  const lost = await project.refused('lab', dataDir)
+  expect([lost.code, lost.stderr]).toEqual([1, expect.stringMatching(/is lost: .*--begin-anew/)])
+
+  const folder = await readFile(path.join(dataDir, 'format.json'), 'utf8')
+  await writeFile(path.join(dataDir, 'format.json'), '{"version":1}\n')
+  const lab = project.start(['lab', '--begin-anew'], { SLUICE_DATA_DIR: dataDir })
   await lab.ready()
   expect(lab.logLines).toContainEqual(
     expect.objectContaining({ level: 'warn', directory: dataDir, owner: 'lab' }),
   )
   await stop(lab)
-  expect(await formatIn(dataDir)).toEqual({ version: 1, owner: 'lab' })
+  expect(JSON.parse(folder)).toMatchObject({ version: 2, owner: 'lab' })
+  expect(await formatIn(dataDir)).toEqual({
+    version: 2,
+    owner: 'lab',
+    environments: ['outbox', 'event-source/checkpoints'],
+  })
+})
+
+test.each([
+  ['outbox/data.mdb', 'lost', (file: string) => rm(file)],
+  ['outbox/data.mdb', 'lost', (file: string) => rm(path.dirname(file), { recursive: true })],
+  ['outbox/data.mdb', 'empty', (file: string) => truncate(file, 0)],
+  ['event-source/checkpoints/data.mdb', 'lost', (file: string) => rm(file)],
+  ['event-source/checkpoints/data.mdb', 'empty', (file: string) => truncate(file, 0)],
+])(
+  '%s that is %s is refused, and begins anew with --begin-anew alone',
+  async (name, what, lose) => {
+    const project = await createProject()
+    const dataDir = path.join(project.path, 'data')
+    const first = project.start('start', { SLUICE_DATA_DIR: dataDir })
+    await first.ready()
+    await stop(first)
+
+    const file = path.join(dataDir, name)
+    await lose(file)
+    const { code, stderr } = await project.refused('start', dataDir)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(new RegExp(`^sluice: ${file} is ${what}: [^\n]*--begin-anew[^\n]*\n$`))
+
+    const anew = project.start(['start', '--begin-anew'], { SLUICE_DATA_DIR: dataDir })
+    await anew.ready()
+    await stop(anew)
+    const again = project.start('start', { SLUICE_DATA_DIR: dataDir })
+    await again.ready()
+    await stop(again)
+  },
+)
+
+test('an outbox that is cut short is refused in one line', async () => {
+  const project = await createProject()
+  const dataDir = path.join(project.path, 'data')
+  const first = project.start('start', { SLUICE_DATA_DIR: dataDir })
+  await first.ready()
+  await stop(first)
+  const file = path.join(dataDir, 'outbox', 'data.mdb')
+  await truncate(file, 3 * 4_096)
+  const { code, stderr } = await project.refused('start', dataDir)
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^sluice: [^\n]* is damaged: [^\n]*: run `sluice outbox verify [^\n]*\n$/)
 })
 
 test('a lab whose lab.json cannot be written ends with one line', async () => {

@@ -14,9 +14,35 @@ describe('the data folder', () => {
     const folder = await openDataFolder(directory, 'engine')
     expect(folder.directory).toBe(directory)
     expect(readFileSync(path.join(directory, 'format.json'), 'utf8')).toBe(
-      '{"version":1,"owner":"engine"}\n',
+      '{"version":2,"owner":"engine","environments":[]}\n',
     )
     folder.close()
+  })
+
+  test('knows the environments that were made in it', async () => {
+    const directory = temporaryDirectory()
+    const folder = await openDataFolder(directory, 'engine')
+    expect(folder.hasMade('outbox')).toBe(false)
+    await folder.noteMade('outbox')
+    expect(folder.hasMade('outbox')).toBe(true)
+    folder.close()
+    const again = await openDataFolder(directory, 'engine')
+    expect([again.hasMade('outbox'), again.hasMade('other')]).toEqual([true, false])
+    again.close()
+  })
+
+  test('of format 1 keeps its owner, and is known to have had an outbox', async () => {
+    const directory = temporaryDirectory()
+    mkdirSync(path.join(directory, 'event-source', 'checkpoints'), { recursive: true })
+    writeFileSync(path.join(directory, 'format.json'), '{"version":1,"owner":"lab"}')
+    const folder = await openDataFolder(directory, 'lab')
+    expect(folder).toMatchObject({ wasUnmarked: false })
+    folder.close()
+    expect(JSON.parse(readFileSync(path.join(directory, 'format.json'), 'utf8'))).toEqual({
+      version: 2,
+      owner: 'lab',
+      environments: ['outbox', 'event-source/checkpoints'],
+    })
   })
 
   test('is opened again after it was closed, and closing twice is harmless', async () => {
@@ -55,11 +81,17 @@ describe('the data folder', () => {
   })
 
   test.each([
-    ['a newer format', '{"version": 2}', 'DataFolderVersionUnsupported', /newer release/],
+    ['a newer format', '{"version": 3}', 'DataFolderVersionUnsupported', /newer release/],
     ['no JSON in its format file', 'version one', 'DataFolderUnusable', /does not say/],
     ['no version in it', '{}', 'DataFolderUnusable', /does not say/],
     ['a version that is no whole number', '{"version": 1.5}', 'DataFolderUnusable', /does not say/],
     ['an owner that is none', '{"version":1,"owner":"x"}', 'DataFolderUnusable', /does not say/],
+    [
+      'environments that are no list',
+      '{"version":2,"owner":"lab","environments":{}}',
+      'DataFolderUnusable',
+      /does not say/,
+    ],
     ['a version before the first', '{"version": 0}', 'DataFolderUnusable', /does not say/],
   ])('is refused with %s', async (_, text, code, message) => {
     const directory = temporaryDirectory()

@@ -6,6 +6,7 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
 import { openDataFolder } from '../../storage/data-folder.ts'
 import { unusable } from '../../storage/folder-format.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
+import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createDiskFlusher } from './disk-flusher.ts'
 import type { DiskFlusher } from './disk-flusher.ts'
@@ -47,6 +48,8 @@ export interface LabDisk {
   close(): Promise<void>
 }
 
+/** The folder of the environment, relative to the folder of the lab's data. */
+const folderName = 'lab'
 const tokenKeyName = Buffer.from('tokenKey')
 const homeName = Buffer.from('home')
 
@@ -60,8 +63,8 @@ interface Tables {
 }
 
 /**
- * @throws SluiceError (rejects) DataFolderLocked, DataFolderOfAnother, DataFolderUnusable,
- *   DataFolderVersionUnsupported
+ * @throws SluiceError (rejects) DataFolderDamaged, DataFolderLocked, DataFolderOfAnother,
+ *   DataFolderUnusable, DataFolderVersionUnsupported
  */
 export async function openLabDisk(options: {
   readonly directory: string
@@ -69,7 +72,14 @@ export async function openLabDisk(options: {
   readonly logger: Logger
 }): Promise<LabDisk> {
   const folder = await openDataFolder(options.directory, 'lab-streams')
-  const tables = await openTables(path.join(folder.directory, 'lab'))
+  const tables = await openTables(path.join(folder.directory, folderName), {
+    wasMade: folder.hasMade(folderName),
+    wayOut: {
+      damaged: 'set SLUICE_LAB_DATA to another folder to begin without streams',
+      lost: 'put it back, or set SLUICE_LAB_DATA to another folder to begin without streams',
+    },
+  })
+  await folder.noteMade(folderName)
   const contents: DiskContents = new Map()
   const flusher = createDiskFlusher(
     { ...options, commit: (plan) => commit(tables, plan) },
@@ -102,10 +112,10 @@ export async function openLabDisk(options: {
   }
 }
 
-async function openTables(directory: string): Promise<Tables> {
+async function openTables(directory: string, check: EnvironmentCheck): Promise<Tables> {
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   try {
-    const environment = await openEnvironment<Buffer, Buffer>(directory, binary)
+    const environment = await openEnvironment<Buffer, Buffer>(directory, binary, check)
     const table = (name: string): Table => environment.openDB({ name, ...binary })
     return {
       environment,
@@ -114,6 +124,7 @@ async function openTables(directory: string): Promise<Tables> {
       state: table('state'),
     }
   } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown
     const message = `${directory} cannot be opened: ${messageOf(thrown)}`
     throw new SluiceError('DataFolderUnusable', message, { cause: thrown })
   }

@@ -18,21 +18,17 @@
  *   disk always add up, and opening the outbox counts nothing.
  * - A delivered record is removed for good: only the ledger still counts it.
  */
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
-import { endianness } from 'node:os'
 import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { deadLetterKeyBytes } from './dead-letter-codec.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
+import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import { readKey, writeKey } from './record-codec.ts'
 import type { RecordKey } from './record-codec.ts'
 
-const folderName = 'outbox'
-const dataFileName = 'data.mdb'
-/** Of LMDB's meta page, in the byte order of the machine. */
-const magic = 0xbeefc0de
-const magicOffset = 24
+/** The folder of the environment, relative to the data folder. */
+export const outboxFolderName = 'outbox'
 
 /** The position of a record in the store. */
 export interface RecordPosition {
@@ -105,14 +101,19 @@ export interface OutboxStore {
 
 const lastSequenceKey = Buffer.from('lastSequence')
 
+/** Whether the file of the outbox may be absent: see `EnvironmentCheck`. */
+export type OutboxFile = Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'>
+
 /**
  * Opens the store in `directory`, and creates it when it is absent.
  *
- * @throws SluiceError DataFolderUnusable (rejects)
+ * @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects)
  */
-export async function openOutboxStore(directory: string): Promise<OutboxStore> {
-  const folder = path.join(directory, folderName)
-  const tables = await openTables(folder)
+export async function openOutboxStore(
+  directory: string,
+  file: OutboxFile = {},
+): Promise<OutboxStore> {
+  const tables = await openTables(directory, file)
   const { environment, records, deadLetters, destinations, counts, ledger, state } = tables
   return {
     async write(changes: Changes) {
@@ -201,11 +202,17 @@ interface Tables {
   readonly state: Table
 }
 
-async function openTables(folder: string): Promise<Tables> {
+async function openTables(directory: string, file: OutboxFile): Promise<Tables> {
+  const folder = path.join(directory, outboxFolderName)
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
+  const wayOut = {
+    damaged: `run \`sluice outbox verify ${directory}\` to see what is lost, and \`repair\` to keep the rest`,
+    lost:
+      'put it back, or start once with --begin-anew to begin with an empty outbox, ' +
+      'without the records that it held',
+  }
   try {
-    refuseForeignFile(path.join(folder, dataFileName))
-    const environment = await openEnvironment<Buffer, Buffer>(folder, binary)
+    const environment = await openEnvironment<Buffer, Buffer>(folder, binary, { ...file, wayOut })
     const table = (name: string): Table => environment.openDB({ name, ...binary })
     return {
       environment,
@@ -217,33 +224,10 @@ async function openTables(folder: string): Promise<Tables> {
       state: table('state'),
     }
   } catch (thrown) {
-    throw new SluiceError(
-      'DataFolderUnusable',
-      `${folder} cannot be opened: ${messageOf(thrown)}`,
-      {
-        cause: thrown,
-      },
-    )
+    if (thrown instanceof SluiceError) throw thrown
+    const message = `${folder} cannot be opened: ${messageOf(thrown)}`
+    throw new SluiceError('DataFolderUnusable', message, { cause: thrown })
   }
-}
-
-/**
- * LMDB maps whatever it is given, and a file that is not its own ends the process by a fault of
- * memory. Its files name themselves: a magic number follows the header of the first page.
- */
-function refuseForeignFile(file: string): void {
-  if (!existsSync(file)) return
-  const start = Buffer.alloc(magicOffset + 4)
-  const fileDescriptor = openSync(file, 'r')
-  try {
-    // An empty file is a new one.
-    if (readSync(fileDescriptor, start, 0, start.length, 0) === 0) return
-  } finally {
-    closeSync(fileDescriptor)
-  }
-  const found =
-    endianness() === 'LE' ? start.readUInt32LE(magicOffset) : start.readUInt32BE(magicOffset)
-  if (found !== magic) throw new Error(`${file} is not a file of LMDB`)
 }
 
 function* entriesOf(
