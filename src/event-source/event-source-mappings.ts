@@ -19,6 +19,7 @@ import { createMappingEntries } from './mapping-entries.ts'
 import type { MappingEntries, MappingEntry } from './mapping-entries.ts'
 import { openMappingFiles } from './mapping-files.ts'
 import type { MappingFiles } from './mapping-files.ts'
+import type { RunMapping } from './mapping-runner.ts'
 import { settingsOfCreate, settingsOfUpdate } from './mapping-request.ts'
 import type { EventSource, MappingSettings } from './mapping-settings.ts'
 import { createUnusableFiles } from './unusable-files.ts'
@@ -75,6 +76,8 @@ export interface EventSourceMappingsDependencies {
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates the missing streams of mappings once, when the process starts. */
   readonly makeStream?: (streamArn: string) => Promise<void>
+  /** Runs a mapping; by default it reads the stream and invokes the function. */
+  readonly runMapping?: RunMapping | undefined
 }
 
 export interface EventSourceMappingsOptions {
@@ -240,6 +243,8 @@ function createApi(
       // Another change may have been made meanwhile: from here to the writer nothing is awaited.
       const settings = settingsOfUpdate(find(uuid).stored.settings, body)
       refuseChange(uuid, 'update')
+      const same = findSame(entries, settings, options, uuid)
+      if (same) throw alreadyExists(same)
       const entry = await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() })
       warnOfFilters(logger, entry)
       return configurationOf(entry)
@@ -296,19 +301,25 @@ function warnOfFilters(logger: Pick<Logger, 'warn'>, { stored }: MappingEntry): 
   )
 }
 
-/** The mapping of that source and that function, unless it is being deleted. */
+/** Another mapping of that source and that function, unless it is being deleted. */
 function findSame(
   entries: MappingEntries,
   settings: MappingSettings,
   options: EventSourceMappingsOptions,
+  ownUuid?: string,
 ): MappingEntry | undefined {
   const functionArn = arnOf(settings.FunctionName, options)
-  return entries.all().find(({ state, stored: { settings: other } }) => {
-    const isSameSource = other.EventSourceArn === settings.EventSourceArn
-    return (
-      state !== 'Deleting' && isSameSource && arnOf(other.FunctionName, options) === functionArn
+  const isSame = (other: MappingSettings) =>
+    other.EventSourceArn === settings.EventSourceArn &&
+    arnOf(other.FunctionName, options) === functionArn
+  return entries
+    .all()
+    .find(
+      ({ state, stored, next = stored }) =>
+        state !== 'Deleting' &&
+        stored.uuid !== ownUuid &&
+        (isSame(stored.settings) || isSame(next.settings)),
     )
-  })
 }
 
 const arnOf = (functionName: string, owner: { region: string; accountId: string }) =>

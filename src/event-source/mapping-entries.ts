@@ -1,7 +1,8 @@
+import { SluiceError } from '../base/errors.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { MappingFiles, StoredMapping } from './mapping-files.ts'
 import { applicationOf, runMapping } from './mapping-runner.ts'
-import type { MappingRunnerDependencies, RunningMapping } from './mapping-runner.ts'
+import type { MappingRunnerDependencies, RunMapping, RunningMapping } from './mapping-runner.ts'
 
 type MappingState =
   'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
@@ -9,6 +10,8 @@ type MappingState =
 /** The current state of a mapping. */
 export interface MappingEntry {
   readonly stored: StoredMapping
+  /** What is being written now, and will be stored then. */
+  readonly next?: StoredMapping | undefined
   readonly state: MappingState
   /** The result of the last invocation, in Lambda's words. */
   lastResult(): string
@@ -39,6 +42,8 @@ interface MappingEntriesDependencies extends MappingRunnerDependencies {
   /** Removes the checkpoints of an application. */
   readonly removeCheckpoints: (application: string) => Promise<void>
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
+  /** Default: `runMapping`. */
+  readonly runMapping?: RunMapping | undefined
 }
 
 interface MappingEntriesOptions {
@@ -52,6 +57,7 @@ const noResult = 'No records processed'
 
 interface Entry {
   stored: StoredMapping
+  next: StoredMapping | undefined
   state: MappingState
   running: RunningMapping | undefined
   transition: Promise<void> | undefined
@@ -66,11 +72,11 @@ export function createMappingEntries(
   const entries = new Map<string, Entry>(
     atFirst.map((stored) => [stored.uuid, newEntry(stored, restingState(stored))]),
   )
-  let isStarted = false
+  const life = { isStarted: false, isStopping: false }
   const work = createMappingWork(dependencies, accountIdNow)
 
   return {
-    ...createChanges(dependencies, entries, work),
+    ...createChanges(dependencies, entries, work, () => life.isStopping),
     all: () => [...entries.values()].map(viewOf),
     find(uuid) {
       const entry = entries.get(uuid)
@@ -80,13 +86,15 @@ export function createMappingEntries(
     adopt(stored) {
       const entry = newEntry(stored, restingState(stored))
       entries.set(stored.uuid, entry)
-      if (isStarted) work.run(entry, true)
+      if (life.isStarted && !life.isStopping) work.run(entry, true)
     },
     start() {
-      isStarted = true
+      life.isStarted = true
       for (const entry of entries.values()) if (!entry.running) work.run(entry, true)
     },
     async stop(drainMs) {
+      // A request that is still under way must not start a runner behind this.
+      life.isStopping = true
       await Promise.all([...entries.values()].map((entry) => stopEntry(entry, drainMs)))
     },
   }
@@ -97,9 +105,15 @@ function createChanges(
   { files, metrics, removeCheckpoints }: MappingEntriesDependencies,
   entries: Map<string, Entry>,
   { run, follow }: ReturnType<typeof createMappingWork>,
+  isStopping: () => boolean,
 ): Pick<MappingEntries, 'add' | 'replace' | 'remove'> {
+  const refuseStopping = () => {
+    if (!isStopping()) return
+    throw new SluiceError('ServiceUnavailableException', 'The engine is stopping: try again later.')
+  }
   return {
     async add(stored) {
+      refuseStopping()
       const entry = newEntry(stored, 'Creating')
       // Added before it is written, so that a second mapping of the same kind is refused meanwhile.
       entries.set(stored.uuid, entry)
@@ -116,10 +130,14 @@ function createChanges(
       return { ...viewOf(entry) }
     },
     async replace(stored) {
+      refuseStopping()
       const entry = existing(entries, stored.uuid)
       await writeFirst(
         entry,
-        () => files.write(stored),
+        () => {
+          entry.next = stored
+          return files.write(stored).finally(() => (entry.next = undefined))
+        },
         () => {
           entry.state = changingState(entry.stored, stored)
           entry.stored = stored
@@ -129,6 +147,7 @@ function createChanges(
       return { ...viewOf(entry) }
     },
     async remove(uuid) {
+      refuseStopping()
       const entry = existing(entries, uuid)
       await writeFirst(
         entry,
@@ -149,12 +168,12 @@ function createChanges(
 
 /** Starts and stops the runners so that they match what is stored. */
 function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNow: () => string) {
-  const { logger } = dependencies
+  const { logger, runMapping: start = runMapping } = dependencies
   /** @param makesStream whether a missing stream is created: at the start of the process only */
   function run(entry: Entry, makesStream = false): void {
     const { uuid, settings } = entry.stored
     entry.running = settings.Enabled
-      ? runMapping(dependencies, { uuid, settings, accountIdNow, makesStream })
+      ? start(dependencies, { uuid, settings, accountIdNow, makesStream })
       : undefined
     entry.state = restingState(entry.stored)
   }
@@ -183,6 +202,7 @@ function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNo
 
 const newEntry = (stored: StoredMapping, state: MappingState): Entry => ({
   stored,
+  next: undefined,
   state,
   running: undefined,
   transition: undefined,
@@ -229,8 +249,8 @@ function changingState(before: StoredMapping, after: StoredMapping): MappingStat
 }
 
 function viewOf(entry: Entry): MappingEntry {
-  const { stored, state } = entry
-  return { stored, state, lastResult: () => entry.running?.lastResult() ?? noResult }
+  const { stored, next, state } = entry
+  return { stored, next, state, lastResult: () => entry.running?.lastResult() ?? noResult }
 }
 
 function existing(entries: ReadonlyMap<string, Entry>, uuid: string): Entry {

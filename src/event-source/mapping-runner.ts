@@ -62,6 +62,12 @@ const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 30_000 }
 /** The name under which the checkpoints of a mapping are stored. */
 export const applicationOf = (uuid: string) => `event-source-mapping/${uuid}`
 
+/** Starts the runner of a mapping. */
+export type RunMapping = (
+  dependencies: MappingRunnerDependencies,
+  options: MappingRunnerOptions,
+) => RunningMapping
+
 /** Starts a mapping. Every failure is retried, because the stream may come back. */
 export function runMapping(
   dependencies: MappingRunnerDependencies,

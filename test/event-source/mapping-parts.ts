@@ -76,6 +76,7 @@ export async function startMappings(
       clock: options.clock ?? hastyClock,
       logger,
       metrics,
+      runMapping: options.runMapping,
       ...(options.makeStream && { makeStream: options.makeStream }),
     },
     {

@@ -62,6 +62,7 @@ export const lambdaProvocations: Provocations = {
     ...mappingErrors(updateMapping, http('PUT', `${mappingsPath}/x`, [])),
     ResourceNotFoundException: { call: updateMapping, dependencies: mappings(noSuch) },
     ValidationException: { call: updateMapping, dependencies: mappings(invalid) },
+    ResourceConflictException: { call: updateMapping, dependencies: mappings(present) },
     ResourceInUseException: { call: updateMapping, dependencies: mappings(inUse) },
   },
   DeleteEventSourceMapping: {

@@ -98,7 +98,12 @@ const updateEventSourceMapping = {
     summary: 'Changes the settings of a mapping, or enables or disables it.',
     body: { schema: updateRequestSchema },
     answer: accepted('The mapping as it will be.'),
-    errors: [...itemErrors, 'ValidationException', 'ResourceInUseException'],
+    errors: [
+      ...itemErrors,
+      'ValidationException',
+      'ResourceConflictException',
+      'ResourceInUseException',
+    ],
   },
 } satisfies FastifySchema
 

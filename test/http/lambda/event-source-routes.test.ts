@@ -90,6 +90,17 @@ test('a mapping is created, read, listed, updated and deleted', async () => {
   })
 })
 
+test('a mapping is made again at once after its deletion', async () => {
+  const { lambda, create, untilState } = await start()
+  const { UUID } = await create()
+  await untilState(UUID, 'Enabled')
+  const deleted = await lambda.send(new DeleteEventSourceMappingCommand({ UUID }))
+  const again = await create()
+  expect(deleted.State).toBe('Deleting')
+  expect(again.UUID).not.toBe(UUID)
+  await untilState(again.UUID, 'Enabled')
+})
+
 test('a list has pages and filters', async () => {
   const { lambda, create } = await start()
   await create()
@@ -249,13 +260,27 @@ describe('a request is refused for', () => {
     await expect(refused).rejects.toMatchObject({ name, message: expect.stringMatching(message) })
   })
 
-  test('the same mapping twice', async () => {
+  test('the same mapping twice, in the words of AWS', async () => {
     const { create } = await start()
     const { UUID } = await create()
     await expect(create()).rejects.toMatchObject({
       name: 'ResourceConflictException',
-      message: expect.stringContaining(UUID ?? ''),
+      message:
+        `The event source arn (" ${streamArn('s')} ") and function (" f ") provided mapping ` +
+        `already exists. Please update or delete the existing mapping with UUID ${UUID}`,
       $metadata: { httpStatusCode: 409 },
+    })
+  })
+
+  test('an update to the stream and the function of another mapping', async () => {
+    const { create, lambda, untilState } = await start()
+    const { UUID: other } = await create()
+    const { UUID } = await create({ FunctionName: 'g' })
+    await untilState(UUID, 'Enabled')
+    const update = new UpdateEventSourceMappingCommand({ UUID, FunctionName: 'f' })
+    await expect(lambda.send(update)).rejects.toMatchObject({
+      name: 'ResourceConflictException',
+      message: expect.stringContaining(other ?? ''),
     })
   })
 
