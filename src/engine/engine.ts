@@ -3,6 +3,7 @@ import { createClientOrder } from './client-order.ts'
 import type { Clock } from '../base/clock.ts'
 import { createDistribution } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
+import { createFanOut } from './fan-out.ts'
 import { createGathering } from './gather.ts'
 import type { Gathered, Gathering } from './gather.ts'
 import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
@@ -21,7 +22,8 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
  * Invariants:
  * - Messages of a client enter the outbox in the order in which `ingest` was called. Everything
  *   before that is synchronous, unless a rule needs the result of an external function: that delays
- *   the later messages of the client, and of no other.
+ *   the later messages of the client, and of no other. Messages that many rules select may also
+ *   have to wait for memory (fan-out.ts), and their rules run in several turns of the event loop.
  * - All records of one message are appended together, with those of the messages that its rules
  *   republish: after a crash all of them are there, or none.
  * - The promise of `ingest` resolves only when the records are on disk. Only then does the caller
@@ -82,6 +84,7 @@ export function createEngine(
   const { rules, outbox, environment } = dependencies
   const report = createEngineReport(dependencies)
   const order = createClientOrder()
+  const fanOut = createFanOut()
 
   const rulesFor = (message: Message): readonly CompiledRule[] => {
     if (message.basicIngestRule === undefined) return rules.match(message.topic)
@@ -90,7 +93,7 @@ export function createEngine(
     report.ruleNotFound(message)
     return []
   }
-  const gathering = createGathering({ rulesFor, outbox, environment, report }, options)
+  const gathering = createGathering({ rulesFor, outbox, fanOut, environment, report }, options)
 
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
@@ -101,6 +104,7 @@ export function createEngine(
     return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
       if (records.length === 0 && messages.length === 0) return nothingAppended
       const durable = outbox.append(records, mayWait ? waitWhenFull : dropWhenFull)
+      fanOut.add(records, durable)
       return { durable, messages }
     })
   }

@@ -1,8 +1,11 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fieldOfAction } from '../actions/action.ts'
 import type { ActionOutcome } from '../actions/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
 import type { EngineReport } from './engine-report.ts'
+import { manyRules } from './fan-out.ts'
+import type { FanOut } from './fan-out.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { Destination, NewRecord, Outbox } from '../outbox/outbox.ts'
@@ -55,12 +58,13 @@ interface GatheringDependencies {
   /** The rules that a message concerns. */
   readonly rulesFor: (message: Message) => readonly CompiledRule[]
   readonly outbox: Pick<Outbox, 'admits'>
+  readonly fanOut: Pick<FanOut, 'run'>
   readonly environment: SqlEnvironment
   readonly report: EngineReport
 }
 
 export function createGathering(
-  { rulesFor, outbox, environment, report }: GatheringDependencies,
+  { rulesFor, outbox, fanOut, environment, report }: GatheringDependencies,
   { errorActionScope }: { readonly errorActionScope: ErrorActionScope },
 ): Gathering {
   /** A rule and, when something failed, its error action. */
@@ -85,11 +89,12 @@ export function createGathering(
       })
     })
 
-  const gather = (message: Message, budget: Budget): Gathered | Promise<Gathered> => {
-    const rules = rulesFor(message)
+  const gather: Gather = (message, budget, rules = rulesFor(message)) => {
     if (rules.length === 0) return nothing
     const subject = subjectOf(message, environment)
-    const outcomes = allKnown(rules.map((rule) => run(rule, subject, budget)))
+    const runOne = (rule: CompiledRule) => run(rule, subject, budget)
+    const outcomes =
+      rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
     return whenKnown(outcomes, (known) => follow(gatheredOf(known), budget))
   }
 
@@ -104,7 +109,12 @@ export function createGathering(
     outcome?.ok ? follow(outcome, budget) : undefined
 
   return {
-    ofMessage: (message) => gather(message, newBudget(outbox)),
+    ofMessage(message) {
+      const rules = rulesFor(message)
+      if (rules.length < manyRules) return gather(message, newBudget(outbox), rules)
+      const gatherAll = () => gather(message, newBudget(outbox), rules)
+      return fanOut.run(rules.length * message.payload.length, gatherAll)
+    },
 
     ofErrorAction(rule, subject, failures) {
       const budget = newBudget(outbox)
@@ -147,6 +157,12 @@ function handleErrors(
   })
 }
 
+type Gather = (
+  message: Message,
+  budget: Budget,
+  rules?: readonly CompiledRule[],
+) => Gathered | Promise<Gathered>
+
 type Outcomes = readonly ActionOutcome[]
 
 function errorOutput(
@@ -178,6 +194,22 @@ function merge(parts: readonly Gathered[]): Gathered {
     records: parts.flatMap(({ records }) => records),
     messages: parts.flatMap(({ messages }) => messages),
   }
+}
+
+/** Rules that run on one message in one turn of the event loop. */
+const rulesPerTurn = 64
+
+/** Runs many rules in several turns of the event loop, so that others are served meanwhile. */
+async function inTurns(
+  rules: readonly CompiledRule[],
+  run: (rule: CompiledRule) => Outcomes | Promise<Outcomes>,
+): Promise<readonly Outcomes[]> {
+  const outcomes: (Outcomes | Promise<Outcomes>)[] = []
+  for (const [index, rule] of rules.entries()) {
+    if (index > 0 && index % rulesPerTurn === 0) await nextTurn()
+    outcomes.push(run(rule))
+  }
+  return allKnown(outcomes)
 }
 
 /** All values in their order: at once, or when the last promise has resolved. */

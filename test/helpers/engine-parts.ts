@@ -47,6 +47,8 @@ export function engineWith(
     environment?: EngineDependencies['environment']
     admits?: Outbox['admits']
     distribute?: EngineDependencies['distribute']
+    /** When the records of an append are durable; default: at once. */
+    durable?: () => Promise<void>
   } = {},
 ) {
   const appended: NewRecord[][] = []
@@ -70,6 +72,7 @@ export function engineWith(
           failed.push(...records.filter((record) => record.failed !== undefined))
           if (made.length > 0) appended.push(made)
           appendOptions.push(options)
+          await given.durable?.()
         },
         admits: given.admits ?? (() => true),
       },
@@ -90,7 +93,7 @@ export function engineWith(
     logged,
     metrics,
     clock,
-    failWith: (error: Error) => {
+    failWith: (error: Error | undefined) => {
       failure = error
     },
   }
