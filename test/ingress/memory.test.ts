@@ -152,7 +152,8 @@ describe('the session of an absent client', () => {
   })
 
   test('the queues of all sessions have a bound in bytes', async () => {
-    const started = await start({ queuedBytesMax: 10_000 })
+    // One session may take a quarter.
+    const started = await start({ queuedBytesMax: 40_000 })
     const first = await connectSession(started.port)
     await subscribe(first.client, 'a')
     first.client.destroy()

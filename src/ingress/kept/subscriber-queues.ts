@@ -1,4 +1,5 @@
 import type MemoryPersistence from 'aedes-persistence/asyncPersistence.js'
+import { createQueueLengths } from './queue-lengths.ts'
 
 /** A packet as Aedes stores it, with the broker's counter. */
 export type StoredPacket = Parameters<MemoryPersistence['outgoingUpdate']>[1]
@@ -11,10 +12,14 @@ export type StoredPacket = Parameters<MemoryPersistence['outgoingUpdate']>[1]
  * a point, and no open handshake loses its message. A connected subscriber still gets a dropped
  * message once, but it is not sent again.
  *
+ * When the bytes of all queues reach their bound, a long queue gives way to a short one: it drops
+ * its newest message that was not sent. One session may take `sessionShare` of the bytes. So no
+ * absent subscriber of `#`, nor one that acknowledges nothing, takes the memory of all others.
+ *
  * A packet is identified by the broker's counter, and also by its packet id once it was sent.
  */
 export interface SubscriberQueues {
-  /** @returns for how many of the clients the packet was not queued */
+  /** @returns how many packets were not queued, or dropped from other queues */
   enqueue(clientIds: readonly string[], packet: StoredPacket): number
   /**
    * The packet, or its PUBREL ([MQTT-4.3.3-1]), is being sent under this packet id. If another
@@ -41,32 +46,81 @@ interface Queue {
   /** The broker's counter -> packet, in the order of arrival. */
   readonly packets: Map<number, StoredPacket>
   readonly counters: Map<number, number>
+  /** The counters of packets that were not sent, oldest first; also of some that are gone. */
+  unsent: number[]
+  bytes: number
+  /** Of the packets that were not sent. */
+  unsentBytes: number
+}
+
+/** What one session may take of `queuedBytesMax`, for packets that were sent cannot give way. */
+const sessionShare = 0.25
+
+/** The bytes of the queues, and which queue gives way to another. */
+function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
+  const lengths = createQueueLengths<Queue>()
+  let bytes = 0
+
+  function count(queue: Queue, added: number, addedUnsent: number): void {
+    bytes += added
+    queue.bytes += added
+    if (addedUnsent === 0) return
+    lengths.changed(queue, queue.unsentBytes, queue.unsentBytes + addedUnsent)
+    queue.unsentBytes += addedUnsent
+  }
+
+  const pool = {
+    get bytes() {
+      return bytes
+    },
+    keep(queue: Queue, counter: number, packet: StoredPacket): void {
+      pool.remove(queue, counter)
+      queue.packets.set(counter, packet)
+      count(queue, bytesOf(packet), isUnsent(packet) ? bytesOf(packet) : 0)
+    },
+    remove(queue: Queue, counter: number): StoredPacket | undefined {
+      const packet = queue.packets.get(counter)
+      if (packet === undefined) return undefined
+      queue.packets.delete(counter)
+      count(queue, -bytesOf(packet), isUnsent(packet) ? -bytesOf(packet) : 0)
+      return packet
+    },
+    sent(queue: Queue, packet: StoredPacket, messageId: number): void {
+      if (isUnsent(packet)) count(queue, 0, -bytesOf(packet))
+      packet.messageId = messageId
+    },
+    /**
+     * Makes room for a packet, by dropping packets of longer queues.
+     *
+     * @returns whether there is room now
+     */
+    makeRoom(queue: Queue, needed: number, dropped: () => void): boolean {
+      if (queue.bytes + needed > queuedBytesMax * sessionShare) return false
+      while (pool.bytes + needed > queuedBytesMax) {
+        const longest = lengths.longest()
+        if (longest === undefined || longest.unsentBytes <= 2 * (queue.bytes + needed)) return false
+        const counter = newestUnsent(longest)
+        if (counter === undefined) return false
+        pool.remove(longest, counter)
+        dropped()
+      }
+      return true
+    },
+  }
+  return pool
 }
 
 export function createSubscriberQueues(limits: SubscriberQueueLimits): SubscriberQueues {
   const queues = new Map<string, Queue>()
-  let bytes = 0
+  const pool = createPool(limits)
 
   function queueOf(clientId: string): Queue {
     const known = queues.get(clientId)
     if (known !== undefined) return known
-    const queue: Queue = { packets: new Map(), counters: new Map() }
+    const empty = { unsent: [], bytes: 0, unsentBytes: 0 }
+    const queue: Queue = { packets: new Map(), counters: new Map(), ...empty }
     queues.set(clientId, queue)
     return queue
-  }
-
-  function keep(queue: Queue, counter: number, packet: StoredPacket): void {
-    const before = queue.packets.get(counter)
-    bytes += bytesOf(packet) - (before === undefined ? 0 : bytesOf(before))
-    queue.packets.set(counter, packet)
-  }
-
-  function remove(queue: Queue, counter: number): StoredPacket | undefined {
-    const packet = queue.packets.get(counter)
-    if (packet === undefined) return undefined
-    bytes -= bytesOf(packet)
-    queue.packets.delete(counter)
-    return packet
   }
 
   return {
@@ -74,12 +128,17 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       if (clientIds.length === 0) return 0
       const kept = detach(packet)
       let notKept = 0
+      const dropped = () => void notKept++
       for (const clientId of clientIds) {
         const queue = queueOf(clientId)
-        const isOver = bytes + bytesOf(kept) > limits.queuedBytesMax
-        if (isOver || queue.packets.size >= limits.queuedMax) notKept++
+        const isFull = queue.packets.size >= limits.queuedMax
+        if (isFull || !pool.makeRoom(queue, bytesOf(kept), dropped)) {
+          notKept++
+          continue
+        }
         // A copy for each client, because their packet ids differ.
-        else keep(queue, packet.brokerCounter, { ...kept })
+        pool.keep(queue, packet.brokerCounter, { ...kept })
+        noteUnsent(queue, packet.brokerCounter)
       }
       return notKept
     },
@@ -89,14 +148,14 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       if (queue === undefined || messageId === undefined) return
       const known = queue.counters.get(messageId)
       if (packet.cmd === 'pubrel') {
-        if (known !== undefined) keep(queue, known, { ...packet, brokerCounter: known })
+        if (known !== undefined) pool.keep(queue, known, { ...packet, brokerCounter: known })
         return
       }
       const free = known === packet.brokerCounter ? messageId : freeId(queue.counters, messageId)
       packet.messageId = free
       const kept = queue.packets.get(packet.brokerCounter)
       if (kept === undefined) return
-      kept.messageId = free
+      pool.sent(queue, kept, free)
       queue.counters.set(free, packet.brokerCounter)
     },
     acknowledge(clientId, messageId) {
@@ -104,19 +163,40 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       const counter = queue?.counters.get(messageId)
       if (queue === undefined || counter === undefined) return undefined
       queue.counters.delete(messageId)
-      return remove(queue, counter)
+      return pool.remove(queue, counter)
     },
     list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])].map(markSent),
     forget(clientId) {
       const queue = queues.get(clientId)
       if (queue === undefined) return
-      for (const counter of queue.packets.keys()) remove(queue, counter)
+      for (const counter of queue.packets.keys()) pool.remove(queue, counter)
       queues.delete(clientId)
     },
     get bytes() {
-      return bytes
+      return pool.bytes
     },
   }
+}
+
+const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefined
+
+function noteUnsent(queue: Queue, counter: number): void {
+  queue.unsent.push(counter)
+  // Most packets of connected subscribers are sent at once; these are cleared away now and then.
+  if (queue.unsent.length <= 2 * queue.packets.size + 16) return
+  queue.unsent = queue.unsent.filter((each) => isUnsentIn(queue, each))
+}
+
+function newestUnsent(queue: Queue): number | undefined {
+  for (;;) {
+    const counter = queue.unsent.pop()
+    if (counter === undefined || isUnsentIn(queue, counter)) return counter
+  }
+}
+
+function isUnsentIn(queue: Queue, counter: number): boolean {
+  const packet = queue.packets.get(counter)
+  return packet !== undefined && isUnsent(packet)
 }
 
 const packetIdMax = 65_535
