@@ -1,3 +1,4 @@
+import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { AccessKeys } from '../identity/access-keys/access-keys.ts'
@@ -58,7 +59,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
     },
     { ...mqtt, unfinishedMax: mqtt.unansweredMax },
   )
-  const closers = [() => access.close()]
+  const closers: (() => void | Promise<void>)[] = [() => access.close()]
 
   async function listenTls(): Promise<number | undefined> {
     if (config.tls === undefined) return undefined
@@ -77,7 +78,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
     },
     async close(options) {
       await ingress.close(options)
-      for (const close of closers) close()
+      for (const close of closers) await close()
     },
   }
 }
@@ -90,10 +91,21 @@ function openAccess({
   owner,
   faults,
 }: MqttStageDependencies): Promise<MqttAccess> {
-  const { passwordFile, policiesDir, anonymous } = config.mqtt
+  const { passwordFile, loginKeyFile, policiesDir, anonymous } = config.mqtt
+  const keptLogins =
+    loginKeyFile === undefined
+      ? undefined
+      : { keyFile: loginKeyFile, file: path.join(config.dataDir, 'known-logins') }
   return openMqttAccess(
     { logger, clock, faults },
-    { passwordFile, policiesDir, anonymous, owner, accessKeys },
+    {
+      passwordFile,
+      keptLogins,
+      policiesDir,
+      anonymous,
+      owner,
+      accessKeys,
+    },
   )
 }
 

@@ -71,6 +71,8 @@ interface MqttConfig extends Listen {
   /** Whether anonymous clients are admitted, per transport. */
   readonly anonymous: Readonly<Record<'tcp' | 'tls' | 'websocket', boolean>>
   readonly passwordFile: string | undefined
+  /** The key under which known logins are kept; undefined: they end with the process. */
+  readonly loginKeyFile: string | undefined
   /** While the folder does not exist, nothing is denied. */
   readonly policiesDir: string
   readonly unansweredMax: number
@@ -160,6 +162,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     roleProbe: (read.SLUICE_ROLE_PROBE ?? (mode === 'start' ? 'on' : 'off')) === 'on',
   }
   refuseSharedFolder(config)
+  refuseKeyBesideLogins(config)
   refuseOpenListeners(config)
   refuseClosedMqtt(config, read)
   return deepFreeze(config)
@@ -181,6 +184,7 @@ function mqttConfigOf(read: Variables): MqttConfig {
       websocket: isAnonymousAt(read.SLUICE_HTTP_HOST),
     },
     passwordFile: read.SLUICE_PASSWORD_FILE && path.resolve(read.SLUICE_PASSWORD_FILE),
+    loginKeyFile: read.SLUICE_LOGIN_KEY_FILE && path.resolve(read.SLUICE_LOGIN_KEY_FILE),
     policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
     unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
     connectionsMax: read.SLUICE_MQTT_CONNECTIONS_MAX,
@@ -260,6 +264,25 @@ function refuseSharedFolder({ lab, dataDir }: Config): void {
     `SLUICE_LAB_DATA and SLUICE_DATA_DIR are both ${dataDir}: ` +
       'the streams of the lab need a folder of their own',
   )
+}
+
+/** A stolen folder that holds the key as well would give the passwords to a fast search. */
+function refuseKeyBesideLogins({ mqtt: { loginKeyFile, passwordFile }, dataDir }: Config): void {
+  if (loginKeyFile === undefined) return
+  if (passwordFile === undefined) {
+    throw new SluiceError('ConfigInvalid', 'SLUICE_LOGIN_KEY_FILE needs SLUICE_PASSWORD_FILE')
+  }
+  if (!isBelow(loginKeyFile, dataDir)) return
+  throw new SluiceError(
+    'ConfigInvalid',
+    `SLUICE_LOGIN_KEY_FILE is in the data folder ${dataDir}, with the logins that its key protects: ` +
+      'keep it elsewhere',
+  )
+}
+
+function isBelow(file: string, folder: string): boolean {
+  const relative = path.relative(folder, file)
+  return !relative.startsWith('..') && !path.isAbsolute(relative)
 }
 
 /**

@@ -71,6 +71,12 @@ export const variables = deepFreeze({
     whenUnset: 'there are no users',
     description: 'File with the MQTT users, written by `sluice passwd`, mode 600.',
   },
+  SLUICE_LOGIN_KEY_FILE: {
+    kind: 'text',
+    whenUnset: 'after a restart each user is checked by scrypt once',
+    description:
+      'File with a secret, mode 600, not in the data folder: logins are known beyond a restart by it.',
+  },
   SLUICE_POLICIES_DIR: {
     kind: 'text',
     default: './policies',

@@ -3,6 +3,7 @@ import type { Access, Admission, Peer, Login } from './policies/access.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { AccessKeys } from './access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
+import type { KeptLogins } from './passwords/known-logins.ts'
 import { openPasswords } from './passwords/passwords.ts'
 import type { Passwords } from './passwords/passwords.ts'
 import { createPermissions, followPolicies, mayConnect } from './policies/permissions.ts'
@@ -31,8 +32,8 @@ import type { ResourceOwner } from './policies/resource-arn.ts'
 export interface MqttAccess extends Access {
   /** Whether a decision of the folder's policies may depend on the id of the account. */
   namesAccount(): boolean
-  /** Stops following the files. */
-  close(): void
+  /** Stops following the files, and writes the logins that are kept. */
+  close(): Promise<void>
 }
 
 interface MqttAccessDependencies {
@@ -45,6 +46,8 @@ interface MqttAccessDependencies {
 export interface MqttAccessOptions {
   /** Absent: there are no passwords. */
   readonly passwordFile?: string | undefined
+  /** Where logins are kept beyond the process. Absent: nowhere. */
+  readonly keptLogins?: KeptLogins | undefined
   /** The folder may be missing: then every client that may connect may do everything. */
   readonly policiesDir: string
   /** Whether anonymous clients are admitted, for each transport. */
@@ -60,9 +63,9 @@ export async function openMqttAccess(
   dependencies: MqttAccessDependencies,
   options: MqttAccessOptions,
 ): Promise<MqttAccess> {
-  const { passwordFile, policiesDir, owner } = options
+  const { policiesDir, owner } = options
   const folder = await openPolicyFolder(dependencies, { directory: policiesDir })
-  const passwords = await openPasswordsOf(dependencies, passwordFile, folder)
+  const passwords = await openPasswordsOf(dependencies, options, folder)
   const identify = createIdentification({ folder, passwords }, options)
   reportPolicies(dependencies.logger, policiesDir, folder)
 
@@ -77,21 +80,21 @@ export async function openMqttAccess(
       return refused('notAuthorized', 'no policy allows iot:Connect under this client id')
     },
     namesAccount: () => folder.policies.current?.namesAccount ?? false,
-    close() {
+    async close() {
       folder.close()
-      passwords?.close()
+      await passwords?.close()
     },
   }
 }
 
 async function openPasswordsOf(
   dependencies: MqttAccessDependencies,
-  file: string | undefined,
+  { passwordFile: file, keptLogins }: MqttAccessOptions,
   folder: PolicyFolder,
 ): Promise<Passwords | undefined> {
   if (file === undefined) return undefined
   try {
-    return await openPasswords(dependencies, { file })
+    return await openPasswords(dependencies, { file, keptLogins })
   } catch (thrown) {
     folder.close()
     throw thrown

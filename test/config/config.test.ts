@@ -55,6 +55,11 @@ describe('loadConfig', () => {
     [{ SLUICE_METRICS_TOKEN: 'short' }, /SLUICE_METRICS_TOKEN=\(not shown\) .*16 to 256/],
     [{ SLUICE_HTTP_HOST: '0.0.0.0' }, /SLUICE_HTTP_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
     [{ SLUICE_MQTT_HOST: '0.0.0.0' }, /SLUICE_MQTT_HOST=0\.0\.0\.0 .*SLUICE_INSECURE=1/],
+    [{ SLUICE_LOGIN_KEY_FILE: 'k' }, /SLUICE_LOGIN_KEY_FILE needs SLUICE_PASSWORD_FILE/],
+    [
+      { SLUICE_LOGIN_KEY_FILE: 'd/k', SLUICE_PASSWORD_FILE: 'p', SLUICE_DATA_DIR: 'd' },
+      /SLUICE_LOGIN_KEY_FILE is in the data folder .*keep it elsewhere/,
+    ],
     [{ SLUICE_MQTT_ANONYMOUS: 'off' }, /SLUICE_MQTT_ANONYMOUS=off .*SLUICE_PASSWORD_FILE/],
     [{ SLUICE_MQTT_ANONYMOUS: 'maybe' }, /SLUICE_MQTT_ANONYMOUS=maybe /],
     [{ SLUICE_TLS_CERT_FILE: 'c' }, /SLUICE_TLS_KEY_FILE is not set/],

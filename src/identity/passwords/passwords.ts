@@ -1,13 +1,13 @@
-import { createHmac, randomBytes } from 'node:crypto'
-import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { FileFaults } from '../../storage/file-faults.ts'
 import type { FileReads } from '../../storage/file-reads.ts'
 import { createCheckTurns } from './check-turns.ts'
+import { openKnownLogins } from './known-logins.ts'
+import type { KeptLogins } from './known-logins.ts'
 import { createLoginLimiter, networkOf } from './login-limiter.ts'
 import type { LoginLimiter } from './login-limiter.ts'
-import { parsePasswordFile } from './password-file.ts'
+import { parsePasswordFile, usersMax } from './password-file.ts'
 import type { PasswordHashes } from './password-file.ts'
 import { createDecoyHash, isPasswordOf, passwordBytesMax } from './password-hash.ts'
 import type { PasswordHash } from './password-hash.ts'
@@ -24,14 +24,14 @@ import { openReloadedFile } from '../../storage/reloaded-file.ts'
  *   taken back if the password is correct or was never compared.
  * - A user that logged in from an address is not limited by the failures of other users there.
  * - An unknown user takes as long as a wrong password.
- * - A password that was right is remembered as a keyed digest (the key is of this process, and in
- *   its memory alone), so that a fleet that reconnects is let in at once. It is forgotten with the
- *   hash that it belongs to: a changed or removed user is checked against the file that holds now.
+ * - A password that was right is known from then on (known-logins.ts), so that a fleet that
+ *   reconnects is let in at once. It is forgotten with the hash that it belongs to: a changed or
+ *   removed user is checked against the file that holds now.
  */
 export interface Passwords {
   /** Never rejects. */
   check(login: Login): Promise<LoginOutcome>
-  close(): void
+  close(): Promise<void>
 }
 
 interface Login {
@@ -59,7 +59,9 @@ interface PasswordsOptions {
   readonly checksAtOnceMax?: number
   readonly checksWaitingMax?: number
   readonly checksWaitingPerAddressMax?: number
-  readonly rememberedMax?: number
+  readonly knownMax?: number
+  /** Absent: known logins end with the process. */
+  readonly keptLogins?: KeptLogins | undefined
 }
 
 interface PasswordsDependencies {
@@ -77,7 +79,7 @@ export async function openPasswords(
   dependencies: PasswordsDependencies,
   options: PasswordsOptions,
 ): Promise<Passwords> {
-  const { file, checksAtOnceMax = 2, checksWaitingMax = 1_000, rememberedMax = 10_000 } = options
+  const { file, checksAtOnceMax = 2, checksWaitingMax = 1_000, knownMax = usersMax } = options
   const limiter = dependencies.limiter ?? createLoginLimiter({ clock: dependencies.clock })
   const users = await openReloadedFile<PasswordHashes>(dependencies, {
     file,
@@ -86,7 +88,14 @@ export async function openPasswords(
     parse: parsePasswordFile,
     whenUnreadable: new Map(),
   })
-  const remembered = createMemory(rememberedMax)
+  const hashOf = (user: string) => users.current().get(user)
+  const knownLogins = await openKnownLogins(
+    { ...dependencies, hashOf },
+    { usersMax: knownMax, kept: options.keptLogins },
+  ).catch((thrown: unknown) => {
+    users.close()
+    throw thrown
+  })
   const turns = createCheckTurns({
     runningMax: checksAtOnceMax,
     waitingMax: checksWaitingMax,
@@ -97,10 +106,10 @@ export async function openPasswords(
   async function compare(login: Login): Promise<LoginOutcome> {
     // The file may have changed while the login waited.
     if (users.isUnreadable()) return 'busy'
-    const hash = users.current().get(login.user)
+    const hash = hashOf(login.user)
     const isRight = await isPasswordOf(hash ?? decoy, login.password)
     if (!hash || !isRight) return 'wrong'
-    remembered.add(login, hash)
+    knownLogins.add(login, hash)
     return 'right'
   }
 
@@ -117,54 +126,23 @@ export async function openPasswords(
   }
 
   const waitMs = (login: Login, hash: PasswordHash | undefined) =>
-    hash && remembered.wasAt(login, hash) ? limiter.pairWaitMs(login) : limiter.waitMs(login)
+    hash && knownLogins.wasAt(login, hash) ? limiter.pairWaitMs(login) : limiter.waitMs(login)
 
   return {
     async check(login) {
-      const hash = users.current().get(login.user)
+      const hash = hashOf(login.user)
       if (waitMs(login, hash) > 0) return 'limited'
       // The file cannot be read now: the client may try again later.
       if (users.isUnreadable()) return 'busy'
       if (login.password.length > passwordBytesMax) return fail(login, 'wrong')
-      if (hash && remembered.has(login, hash)) return 'right'
+      if (hash && knownLogins.has(login, hash)) return 'right'
       // The password was compared with the cached one, which has to count as a guess, too.
       if (limiter.userWaitMs(login.user) > 0) return fail(login, 'limited')
       return compareInTurn(login)
     },
-    close: () => users.close(),
-  }
-}
-
-interface RememberedLogin {
-  readonly hash: PasswordHash
-  readonly digest: string
-  /** The network of the user's last successful login. */
-  network: string
-}
-
-/** The last correct password of each user, as long as its hash is in the file. */
-function createMemory(usersMax: number) {
-  const key = randomBytes(32)
-  const known = createBoundedMap<string, RememberedLogin>(usersMax)
-  // The timing of a comparison reveals nothing, because attackers do not have the key.
-  const digestOf = (password: Uint8Array, { salt }: PasswordHash) =>
-    createHmac('sha256', key).update(salt).update(password).digest('base64')
-  const entryOf = ({ user }: Login, hash: PasswordHash) => {
-    const entry = known.get(user)
-    return entry?.hash.hash.equals(hash.hash) ? entry : undefined
-  }
-  return {
-    has(login: Login, hash: PasswordHash): boolean {
-      const entry = entryOf(login, hash)
-      if (entry?.digest !== digestOf(login.password, hash)) return false
-      entry.network = networkOf(login.address)
-      return true
-    },
-    wasAt: (login: Login, hash: PasswordHash): boolean =>
-      entryOf(login, hash)?.network === networkOf(login.address),
-    add(login: Login, hash: PasswordHash): void {
-      const { user, password, address } = login
-      known.set(user, { hash, digest: digestOf(password, hash), network: networkOf(address) })
+    async close() {
+      await knownLogins.close()
+      users.close()
     },
   }
 }
