@@ -39,6 +39,8 @@ interface RemovedEntry {
 export interface GivenUpEntry extends RemovedEntry {
   /** The dead letter, as bytes. Absent when records of the error action replace it. */
   readonly deadLetter?: Buffer | undefined
+  /** Its bytes are damaged, and in quarantine: nothing replaces it. */
+  readonly isDamaged?: boolean | undefined
 }
 
 export interface RemovedDeadLetter {
@@ -188,8 +190,9 @@ function prepare(
     fresh.ledger.add(row, moves.failToDeadLetters)
     fresh.destinations.add(destination, deadLetterAdded(deadLetter.length))
   }
-  for (const { row, destination, bytes, deadLetter } of moved.givenUp) {
-    fresh.ledger.add(row, moves[deadLetter ? 'giveUpToDeadLetters' : 'giveUpToErrorAction'])
+  for (const { row, destination, bytes, deadLetter, isDamaged } of moved.givenUp) {
+    const giveUp = deadLetter ? 'giveUpToDeadLetters' : 'giveUpToErrorAction'
+    fresh.ledger.add(row, moves[isDamaged ? 'quarantine' : giveUp])
     fresh.destinations.add(destination, recordsRemoved(1, bytes))
     if (deadLetter) fresh.destinations.add(destination, deadLetterAdded(deadLetter.length))
   }

@@ -35,6 +35,8 @@ import {
   recordsRemoved,
 } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
+import { createDamage } from './damage.ts'
+import type { Damage } from './damage.ts'
 import { createGiveUp } from './give-up.ts'
 import type { RecordToGiveUp } from './give-up.ts'
 import { createLedger, createLedgerMetrics, moves } from './books/ledger.ts'
@@ -44,6 +46,8 @@ import type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.
 import type { SourceMessage } from './store/source-message.ts'
 import { createOutboxCommits } from './outbox-commits.ts'
 import type { Delivered } from './outbox-commits.ts'
+import { healOutbox } from './heal-outbox.ts'
+import { createOutboxScan } from './store/outbox-scan.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxFile, OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
@@ -160,7 +164,7 @@ interface OutboxDependencies {
   readonly directory: string
   readonly metrics: Pick<
     Metrics,
-    LedgerMetricNames | 'outboxCommitSeconds' | 'outboxAppendsWaiting'
+    LedgerMetricNames | 'outboxCommitSeconds' | 'outboxAppendsWaiting' | 'outboxRowsQuarantined'
   >
   readonly logger: Logger
   readonly clock: Clock
@@ -245,7 +249,8 @@ async function openParts(
   onAppended: AppendedListener,
 ) {
   const { directory, clock, metrics } = dependencies
-  const store = await openOutboxStore(directory, options.file)
+  const damage = createDamage(dependencies)
+  const store = await openWhole(dependencies, options, damage)
   const limits = limitsOf(options)
   const { destinations, ledger, lastSequence } = await readStored(store, directory, {
     ...options,
@@ -270,10 +275,29 @@ async function openParts(
   let sequence = lastSequence
   const nextSequence = () => ++sequence
   const newEntries = createNewEntries({ destinations, ledger, nextSequence })
+  damage.use({ destinations, ledger, pendingRemovals, commits, room, clock })
   const ages = createRecordAges(clock, lastSequence)
   const acceptedAt = (nowMs: number) => ages.accepted(sequence + 1, nowMs)
   const places = { ages, acceptedAt, newEntries, nextSequence }
   return { ...known, limits, commits, room, clock, ...places }
+}
+
+/** Opens the store. What is damaged in it is in quarantine then, and its counters add up. */
+async function openWhole(
+  dependencies: OutboxDependencies,
+  { file }: OutboxOptions,
+  { quarantine, found }: Damage,
+): Promise<OutboxStore> {
+  const scan = createOutboxScan()
+  const { directory } = dependencies
+  const store = await openOutboxStore(directory, { ...file, onRow: scan.onRow, onDamaged: found })
+  try {
+    await healOutbox({ ...dependencies, store, quarantine }, scan.result())
+    return store
+  } catch (thrown) {
+    await store.close()
+    throw thrown
+  }
 }
 
 function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOptions): OutboxLimits {

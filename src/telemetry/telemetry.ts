@@ -167,6 +167,12 @@ const outboxMetrics = (registry: Registry) => ({
   ),
   outboxRecords: gauge(registry, 'sluice_outbox_records', 'Records accepted, not yet delivered.'),
   outboxBytes: gauge(registry, 'sluice_outbox_bytes', 'Bytes of those records on disk.'),
+  outboxRowsQuarantined: counter(
+    registry,
+    'sluice_outbox_rows_quarantined_total',
+    'Rows of the outbox that were found damaged and put in quarantine.',
+    'table',
+  ),
   outboxCommitSeconds: new Histogram({
     name: 'sluice_outbox_commit_seconds',
     help: 'From handing records to the outbox until they are flushed to disk.',

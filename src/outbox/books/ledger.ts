@@ -69,6 +69,8 @@ export const moves = Object.freeze({
   replayAsOther: [0, 1, 0, -1, 0, 1],
   dropDeadLetter: [0, 0, 0, -1, 1, 0],
   refuse: [1, 0, 0, 0, 1, 0],
+  /** The record is damaged, and in quarantine. */
+  quarantine: [0, 0, -1, 0, 1, 0],
 } as const)
 
 /**
@@ -84,6 +86,8 @@ export interface Ledger {
   holdAgain(row: LedgerRow): void
   release(row: LedgerRow): void
   ofRule(ruleName: string): readonly ActionLedger[]
+  /** A row with queued records: that of an action, if it has some. */
+  withQueued(ruleName?: string, actionIndex?: number): LedgerRow | undefined
   /** Keys of rows that were forgotten and may still be on disk. */
   forgotten(): Iterable<Buffer>
   forgottenRemoved(keys: readonly Buffer[]): void
@@ -163,6 +167,10 @@ export function createLedger(
       [...(byRule.get(ruleName)?.values() ?? [])]
         .map(countsOf)
         .toSorted((left, right) => left.actionIndex - right.actionIndex),
+    withQueued(ruleName = '', actionIndex = 0) {
+      const named = byRule.get(ruleName)?.get(actionIndex)
+      return [...(named ? [named] : []), ...all].find(({ live }) => (live[2] ?? 0) > 0)
+    },
     forgotten: () => forgotten,
     forgottenRemoved(keys) {
       for (const key of keys) forgotten.delete(key)
@@ -177,7 +185,11 @@ export function ledgerWrite(row: LedgerRow, delta: readonly number[]): RowWrite 
   return { key: ledgerKey(row), value: encodeCounters(row.stored, delta) }
 }
 
-function ledgerKey({ ruleName, actionIndex }: LedgerRow): Buffer {
+/** The key of an action's row. */
+export function ledgerKey({
+  ruleName,
+  actionIndex,
+}: Pick<LedgerRow, 'ruleName' | 'actionIndex'>): Buffer {
   const index = Buffer.alloc(2)
   index.writeInt16BE(actionIndex)
   return Buffer.concat([Buffer.from(ruleName), index])

@@ -6,7 +6,8 @@
  *     destinations  u32 destination id -> JSON of the destination
  *     counts        u32 destination id -> its counters (destinations.ts)
  *     ledger        [rule name, action index] -> its counters (ledger.ts)
- *     state         "lastSequence" -> u64, the highest sequence ever given
+ *     state         "lastSequence" -> u64, the highest sequence ever given;
+ *                   "destination" and u32 destination id -> a copy of its row
  *
  * Invariants:
  * - One `write` at a time, and one transaction for each: all of it is on disk, or nothing.
@@ -16,6 +17,8 @@
  * - Every record's destination has its row, written no later than the record.
  * - The counters change in the transaction that moves the records that they count: the counters on
  *   disk always add up, and opening the outbox counts nothing.
+ * - Every row has a checksum over its key and its value: a record within its value, the other rows
+ *   in front of it (sealed-row.ts). A row that does not fit its checksum is not read.
  * - A delivered record is removed for good: only the ledger still counts it.
  */
 import path from 'node:path'
@@ -24,8 +27,11 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
 import { deadLetterKeyBytes } from './dead-letter-codec.ts'
 import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
-import { readKey, writeKey } from './record-codec.ts'
+import { copyKey, lastSequenceKey, valueOf } from './outbox-scan.ts'
+import type { DamagedRow, TableName } from './outbox-scan.ts'
+import { isWholeRecord, readKey, recordKeyBytes, sealRecord, writeKey } from './record-codec.ts'
 import type { RecordKey } from './record-codec.ts'
+import { sealRow } from './sealed-row.ts'
 
 /** The folder of the environment, relative to the data folder. */
 export const outboxFolderName = 'outbox'
@@ -82,6 +88,8 @@ export interface Changes {
   readonly ledgerRemovals: readonly Buffer[]
   /** Absent: no sequence was given since the last write. */
   readonly lastSequence?: number | undefined
+  /** Rows that are damaged, to be removed before anything else. */
+  readonly damaged?: readonly Pick<DamagedRow, 'table' | 'key'>[] | undefined
 }
 
 export interface OutboxStore {
@@ -99,10 +107,15 @@ export interface OutboxStore {
   close(): Promise<void>
 }
 
-const lastSequenceKey = Buffer.from('lastSequence')
-
 /** Whether the file of the outbox may be absent: see `EnvironmentCheck`. */
 export type OutboxFile = Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'>
+
+interface OutboxStoreOptions extends Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew' | 'onRow'> {
+  /**
+   * Called with a row that was found damaged while it was read. It is left out of what is read.
+   */
+  readonly onDamaged?: ((row: DamagedRow) => void) | undefined
+}
 
 /**
  * Opens the store in `directory`, and creates it when it is absent.
@@ -111,67 +124,91 @@ export type OutboxFile = Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'>
  */
 export async function openOutboxStore(
   directory: string,
-  file: OutboxFile = {},
+  options: OutboxStoreOptions = {},
 ): Promise<OutboxStore> {
-  const tables = await openTables(directory, file)
-  const { environment, records, deadLetters, destinations, counts, ledger, state } = tables
+  const { onDamaged = () => {} } = options
+  const tables = await openTables(directory, options)
+  const valueIn = (table: TableName, key: Buffer, stored: Buffer): Buffer | undefined => {
+    const value = valueOf(table, key, stored)
+    if (value === undefined) onDamaged({ table, key, value: stored })
+    return value
+  }
+  const rowsIn = (name: 'destinations' | 'counts' | 'ledger') =>
+    Array.from(tables[name].getRange({})).flatMap(({ key, value: stored }) => {
+      const value = valueIn(name, key, stored)
+      return value ? [{ key, value }] : []
+    })
+  const { environment, records, letters, state } = tables
   return {
     async write(changes: Changes) {
       await committed(environment.batch(() => writeInto(tables, changes)))
     },
     entriesAfter: (destinationId: number, afterSequence: number) =>
-      entriesOf(records, {
+      entriesOf(records, onDamaged, {
         start: [destinationId, afterSequence + 1],
         end: [destinationId + 1, 0],
       }),
     *deadLettersAfter(id: number) {
-      for (const { key, value } of deadLetters.getRange({ start: deadLetterKey(id + 1) })) {
-        yield { id: deadLetterIdOf(key), value }
+      for (const { key, value: stored } of letters.getRange({ start: deadLetterKey(id + 1) })) {
+        const value = valueIn('letters', key, stored)
+        if (value) yield { id: deadLetterIdOf(key), value }
       }
     },
     deadLetter(id: number) {
-      const value = deadLetters.get(deadLetterKey(id))
+      const key = deadLetterKey(id)
+      const stored = letters.get(key)
+      const value = stored && valueIn('letters', key, stored)
       return value && { id, value }
     },
     destinationRows: () =>
-      rowsOf(destinations).map(({ key, value }) => ({
+      rowsIn('destinations').map(({ key, value }) => ({
         id: key.readUInt32BE(0),
         json: value.toString('utf8'),
       })),
-    countRows: () => rowsOf(counts),
-    ledgerRows: () => rowsOf(ledger),
+    countRows: () => rowsIn('counts'),
+    ledgerRows: () => rowsIn('ledger'),
     lastSequence() {
-      const value = state.get(lastSequenceKey)
+      const stored = state.get(lastSequenceKey)
+      const value = stored && valueIn('state', lastSequenceKey, stored)
       return value === undefined ? 0 : deadLetterIdOf(value)
     },
     close: () => environment.close(),
   }
 }
 
+const put = (table: Table, key: Buffer, value: Buffer): void =>
+  void table.put(key, sealRow(key, value))
+
 /** Called within `batch`, whose promise stands for those of the single operations. */
 function writeInto(tables: Tables, changes: Changes): void {
-  const { records, deadLetters, destinations, counts, ledger, state } = tables
+  const { records, letters, destinations, counts, ledger, state } = tables
+  for (const { table, key } of changes.damaged ?? []) {
+    void (table === 'records' ? tables.rawRecords : tables[table]).remove(key)
+  }
   for (const id of changes.destinationRemovals) {
     void destinations.remove(destinationKey(id))
+    void state.remove(copyKey(id))
     void counts.remove(destinationKey(id))
   }
   for (const row of changes.ledgerRemovals) void ledger.remove(row)
   for (const { id, json } of changes.destinations) {
-    void destinations.put(destinationKey(id), Buffer.from(json))
+    put(destinations, destinationKey(id), Buffer.from(json))
+    put(state, copyKey(id), Buffer.from(json))
   }
   for (const { destination, record } of changes.puts) {
     const { sequence, stored } = record
+    sealRecord(stored, destination.id, sequence)
     void records.put([destination.id, sequence], stored)
   }
   for (const { destination, sequences } of changes.removals) {
     for (const sequence of sequences) void records.remove([destination.id, sequence])
   }
-  for (const { id, value } of changes.deadLetters) void deadLetters.put(deadLetterKey(id), value)
-  for (const id of changes.deadLetterRemovals) void deadLetters.remove(deadLetterKey(id))
-  for (const row of changes.counts) void counts.put(row.key, row.value)
-  for (const row of changes.ledger) void ledger.put(row.key, row.value)
+  for (const { id, value } of changes.deadLetters) put(letters, deadLetterKey(id), value)
+  for (const id of changes.deadLetterRemovals) void letters.remove(deadLetterKey(id))
+  for (const row of changes.counts) put(counts, row.key, row.value)
+  for (const row of changes.ledger) put(ledger, row.key, row.value)
   if (changes.lastSequence !== undefined) {
-    void state.put(lastSequenceKey, deadLetterKey(changes.lastSequence))
+    put(state, lastSequenceKey, deadLetterKey(changes.lastSequence))
   }
 }
 
@@ -195,14 +232,19 @@ type RecordTable = Database<Buffer, RecordKey>
 interface Tables {
   readonly environment: RootDatabase<Buffer, Buffer>
   readonly records: RecordTable
-  readonly deadLetters: Table
+  /** The same table with its keys as bytes. */
+  readonly rawRecords: Table
+  readonly letters: Table
   readonly destinations: Table
   readonly counts: Table
   readonly ledger: Table
   readonly state: Table
 }
 
-async function openTables(directory: string, file: OutboxFile): Promise<Tables> {
+async function openTables(
+  directory: string,
+  { wasMade, beginsAnew, onRow }: OutboxStoreOptions,
+): Promise<Tables> {
   const folder = path.join(directory, outboxFolderName)
   const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
   const wayOut = {
@@ -212,12 +254,18 @@ async function openTables(directory: string, file: OutboxFile): Promise<Tables> 
       'without the records that it held',
   }
   try {
-    const environment = await openEnvironment<Buffer, Buffer>(folder, binary, { ...file, wayOut })
+    const environment = await openEnvironment<Buffer, Buffer>(folder, binary, {
+      wasMade,
+      beginsAnew,
+      onRow,
+      wayOut,
+    })
     const table = (name: string): Table => environment.openDB({ name, ...binary })
     return {
       environment,
       records: environment.openDB<Buffer, RecordKey>({ name: 'records', ...recordEncoding }),
-      deadLetters: table('letters'),
+      rawRecords: table('records'),
+      letters: table('letters'),
       destinations: table('destinations'),
       counts: table('counts'),
       ledger: table('ledger'),
@@ -232,16 +280,16 @@ async function openTables(directory: string, file: OutboxFile): Promise<Tables> 
 
 function* entriesOf(
   records: RecordTable,
+  onDamaged: (row: DamagedRow) => void,
   range: { start: RecordKey; end: RecordKey },
 ): Generator<StoredEntry> {
+  const bytes = Buffer.alloc(recordKeyBytes)
   for (const { key, value } of records.getRange(range)) {
     const [destinationId, sequence] = key
-    yield { destinationId, sequence, value }
+    writeKey(key, bytes, 0)
+    if (isWholeRecord(bytes, value)) yield { destinationId, sequence, value }
+    else onDamaged({ table: 'records', key: Buffer.from(bytes), value })
   }
-}
-
-function rowsOf(table: Table): RowWrite[] {
-  return Array.from(table.getRange({}))
 }
 
 /** The key of a destination in its tables. */

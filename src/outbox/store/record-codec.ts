@@ -8,7 +8,7 @@
  *
  * Value:
  *
- *     0  u8   layout: 1
+ *     0  u8   layout: 2
  *     1  u8   bits of the sections that are there, see `section`
  *     2  i16  action index; -1 for the rule's error action
  *     4  u48  accepted at, epoch milliseconds
@@ -17,16 +17,20 @@
  *    20  u16  lengths of seven texts: rule name, partition key, message id, topic, client id,
  *             trace id, principal
  *    34  u8   republish depth
- *    35       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
+ *    35  u32  checksum: CRC-32C of the key and of all other bytes of the value
+ *    39       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
  *             [payload, to the end]
  *
  * The parts in brackets are there when their section bit is set; an absent text has no bytes. A
  * trace id that equals the message id, and a payload that equals the data, are not stored twice.
  *
+ * Layout 1, of earlier releases, has no checksum: its texts begin at 35. It is read, not written.
+ *
  * It is not a library's encoding of JavaScript objects: every record is written and read on the
  * message path, and the bytes on disk must not depend on a library.
  */
 import { SluiceError } from '../../base/errors.ts'
+import { crc32c } from '../../base/crc32c.ts'
 import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
 import type { SourceMessage } from './source-message.ts'
 
@@ -35,9 +39,14 @@ const timestampOffset = 10
 const dataLengthOffset = 16
 const textLengthsOffset = 20
 const depthOffset = 34
-const headerBytes = 35
+const checksumOffset = 35
+const headerBytes = 39
 const hashKeyBytes = 16
-const layout = 1
+export const recordKeyBytes = 12
+const layout = 2
+const layoutWithoutChecksum = 1
+/** Of the record that is being sealed: no record makes a buffer for it. */
+const key = Buffer.alloc(recordKeyBytes)
 const lengthMax = 0xffff
 const wordValues = 0x1_0000_0000
 
@@ -130,6 +139,7 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
     value.writeUInt16BE(bytes, textLengthsOffset + 2 * index)
   }
   value[depthOffset] = source.republishDepth ?? 0
+  value.writeUInt32BE(0, checksumOffset)
   value.write(text, headerBytes, isAscii ? 'latin1' : 'utf8')
   if (explicitHashKey !== undefined) writeHashKey(value, explicitHashKey, headerBytes + textBytes)
   data.copy(value, dataStart)
@@ -137,11 +147,36 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
   return value
 }
 
-/** A copy of the record with a new time of acceptance. */
+/** A copy of the record with a new time of acceptance, in the layout that is written. */
 export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
-  const copy = Buffer.from(value)
+  const rest = value.subarray(headerBytesOf(value))
+  const copy = Buffer.concat([value.subarray(0, checksumOffset), Buffer.alloc(4), rest])
+  copy[0] = layout
   copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
   return copy
+}
+
+/** Writes the checksum into a record that is to be stored under this key. */
+export function sealRecord(value: Buffer, destinationId: number, sequence: number): void {
+  if (value[0] !== layout) return
+  writeKey([destinationId, sequence], key, 0)
+  value.writeUInt32BE(checksumOf(key, value), checksumOffset)
+}
+
+/**
+ * Whether a record is as it was written, under the key that it had.
+ *
+ * @param storedKey the 12 bytes of its key
+ */
+export function isWholeRecord(storedKey: Buffer, value: Buffer): boolean {
+  if (value[0] === layoutWithoutChecksum) return dataStartOf(value) !== undefined
+  if (value[0] !== layout || value.length < headerBytes) return false
+  return value.readUInt32BE(checksumOffset) === checksumOf(storedKey, value)
+}
+
+function checksumOf(storedKey: Buffer, value: Buffer): number {
+  const before = crc32c(value, 0, checksumOffset, crc32c(storedKey))
+  return crc32c(value, headerBytes, value.length, before)
 }
 
 export function acceptedAtMsOf(value: Buffer): number {
@@ -173,6 +208,16 @@ export function decodeFacts(value: Buffer): Omit<DeliveredPart, 'data'> {
   }
   if (!hasSection(value, section.explicitHashKey)) return facts
   return { ...facts, explicitHashKey: readHashKey(value, dataStart - hashKeyBytes) }
+}
+
+/**
+ * The action of a record.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function actionOf(value: Buffer): Pick<DeliveredPart, 'ruleName' | 'actionIndex'> {
+  checkLayout(value)
+  return { ruleName: readText(value, textAt.ruleName), actionIndex: value.readInt16BE(2) }
 }
 
 /**
@@ -239,7 +284,7 @@ function textLength(value: Buffer, index: number): number {
 }
 
 function readText(value: Buffer, index: number): string {
-  let start = headerBytes
+  let start = headerBytesOf(value)
   for (let before = 0; before < index; before++) start += textLength(value, before)
   const encoding = hasSection(value, section.ascii) ? 'latin1' : 'utf8'
   return value.toString(encoding, start, start + textLength(value, index))
@@ -249,14 +294,26 @@ function hasSection(value: Buffer, bit: number): boolean {
   return ((value[1] ?? 0) & bit) !== 0
 }
 
+function headerBytesOf(value: Buffer): number {
+  return value[0] === layout ? headerBytes : checksumOffset
+}
+
 /** Returns where the data begins. */
 function checkLayout(value: Buffer): number {
-  if (value[0] === layout && value.length >= headerBytes) {
-    let dataStart = headerBytes + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
-    for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
-    if (dataStart + value.readUInt32BE(dataLengthOffset) <= value.length) return dataStart
-  }
-  throw unknownLayout(value)
+  const dataStart = dataStartOf(value)
+  if (dataStart === undefined) throw unknownLayout(value)
+  return dataStart
+}
+
+/** Where the data begins; undefined when the bytes are not of a known layout. */
+function dataStartOf(value: Buffer): number | undefined {
+  const isKnown = value[0] === layout || value[0] === layoutWithoutChecksum
+  const header = headerBytesOf(value)
+  if (!isKnown || value.length < header) return undefined
+  let dataStart = header + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
+  for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
+  const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
+  return dataEnd <= value.length ? dataStart : undefined
 }
 
 function unknownLayout(value: Buffer): SluiceError {

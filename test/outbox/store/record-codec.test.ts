@@ -6,8 +6,10 @@ import {
   decodeSource,
   decodeRecord,
   encodeRecord,
+  isWholeRecord,
   payloadBytesOf,
   readKey,
+  sealRecord,
   writeKey,
 } from '../../../src/outbox/store/record-codec.ts'
 import type { RecordToStore } from '../../../src/outbox/store/record-codec.ts'
@@ -65,11 +67,11 @@ describe('the bytes of a record', () => {
   }
 
   test('are the documented ones', () => {
-    const header = ['01', '80', '0003', '010203040506', '0a0b0c0d0e0f', '00000002']
+    const header = ['02', '80', '0003', '010203040506', '0a0b0c0d0e0f', '00000002']
     const lengths = ['0002', '0001', '0001', '0003', '0000', '0000', '0000']
     const texts = ['7231', '6b', '6d', '742f75']
     expect(encoded(plain).toString('hex')).toBe(
-      [...header, ...lengths, '00', ...texts, '7b7d'].join(''),
+      [...header, ...lengths, '00', '00000000', ...texts, '7b7d'].join(''),
     )
     expect(key(1, 2).toString('hex')).toBe('000000010000000000000002')
   })
@@ -90,12 +92,38 @@ describe('the bytes of a record', () => {
       },
     })
     const sections = (1 + 2 + 4 + 16 + 32 + 64).toString(16)
-    const header = ['01', sections, 'ffff', '010203040506', '0a0b0c0d0e0f', '00000002']
+    const header = ['02', sections, 'ffff', '010203040506', '0a0b0c0d0e0f', '00000002']
     const lengths = ['0002', '0002', '0001', '0003', '0001', '0001', '0001']
     const texts = ['7231', 'c3a9', '6d', '742f75', '63', '54', '70']
     const hashKey = 'fffffffffffffffffffffffffffffffe'
     expect(full.toString('hex')).toBe(
-      [...header, ...lengths, '02', ...texts, hashKey, '7b7d', '5b5d'].join(''),
+      [...header, ...lengths, '02', '00000000', ...texts, hashKey, '7b7d', '5b5d'].join(''),
+    )
+  })
+
+  test('of layout 1 are read without a checksum, and become layout 2 when accepted again', () => {
+    const value = encoded(plain)
+    const former = Buffer.concat([Buffer.from([1]), value.subarray(1, 35), value.subarray(39)])
+    expect(decodeRecord(former)).toEqual(decodeRecord(value))
+    expect(decodeSource(former)).toEqual(plain.source)
+    expect(isWholeRecord(key(1, 2), former)).toBe(true)
+    expect(isWholeRecord(key(1, 2), former.subarray(0, -1))).toBe(false)
+    sealRecord(former, 1, 2)
+    expect(former[0]).toBe(1)
+    expect(acceptedAgain(former, plain.acceptedAtMs)).toEqual(value)
+  })
+
+  test('do not fit their checksum when any bit of key or value is changed', () => {
+    fc.assert(
+      fc.property(record, fc.nat(), (given, any) => {
+        const value = encoded(given)
+        sealRecord(value, 7, 8)
+        const whole = Buffer.concat([key(7, 8), value])
+        expect(isWholeRecord(whole.subarray(0, 12), whole.subarray(12))).toBe(true)
+        const bit = any % (whole.length * 8)
+        whole[bit >> 3] = (whole[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+        expect(isWholeRecord(whole.subarray(0, 12), whole.subarray(12))).toBe(false)
+      }),
     )
   })
 

@@ -1,0 +1,218 @@
+/**
+ * What the rows of the outbox's file say, counted while the file is read before it is opened. The
+ * counters on disk are held against it, so that a row that is lost is seen.
+ */
+import { SluiceError } from '../../base/errors.ts'
+import { unreachable } from '../../base/unreachable.ts'
+import type { LmdbVisitor } from '../../storage/lmdb-file.ts'
+import { decodeDeadLetter } from './dead-letter-codec.ts'
+import { actionOf, isWholeRecord, readKey, recordKeyBytes } from './record-codec.ts'
+import { openRow } from './sealed-row.ts'
+
+const tableNames = Object.freeze([
+  'records',
+  'letters',
+  'destinations',
+  'counts',
+  'ledger',
+  'state',
+] as const)
+export type TableName = (typeof tableNames)[number]
+
+/** A row that is not as it was written. */
+export interface DamagedRow {
+  readonly table: TableName
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** Records and dead letters, with their bytes on disk. */
+type HeldCounts = [records: number, bytes: number, deadLetters: number, letterBytes: number]
+
+/** What the outbox holds of the records of one action. */
+export interface ActionCounts {
+  readonly ruleName: string
+  readonly actionIndex: number
+  queued: number
+  deadLettered: number
+}
+
+export interface OutboxScan {
+  /** By destination id. */
+  readonly held: ReadonlyMap<number, HeldCounts>
+  readonly actions: Iterable<ActionCounts>
+  /** Rows of the tables of counters, by their keys in hexadecimal, and JSON of destinations. */
+  readonly counts: ReadonlyMap<string, Buffer>
+  readonly ledger: ReadonlyMap<string, Buffer>
+  readonly destinations: ReadonlyMap<number, string>
+  /** Each destination is written twice: one damaged row must not hold up all its records. */
+  readonly destinationCopies: ReadonlyMap<number, string>
+  /** The highest sequence of records and dead letters, and the one that is noted. */
+  readonly highestSequence: number
+  readonly lastSequence: number | undefined
+  readonly damaged: readonly DamagedRow[]
+}
+
+/** Beyond these bounds a damaged file is not opened, but left to `sluice outbox repair`. */
+const damagedRowsMax = 10_000
+const damagedBytesMax = 64 * 1024 * 1024
+
+const copyPrefix = 'destination'
+export const lastSequenceKey = Buffer.from('lastSequence')
+
+/** The key of the second row of a destination, in the table `state`. */
+export function copyKey(destinationId: number): Buffer {
+  const id = Buffer.alloc(4)
+  id.writeUInt32BE(destinationId)
+  return Buffer.concat([Buffer.from(copyPrefix), id])
+}
+
+/**
+ * The value of a row without its checksum.
+ *
+ * @returns undefined when the row is not as it was written
+ */
+export function valueOf(table: TableName, key: Buffer, stored: Buffer): Buffer | undefined {
+  switch (table) {
+    case 'records':
+      return key.length === recordKeyBytes && isWholeRecord(key, stored) ? stored : undefined
+    case 'letters':
+      return openLetter(key, stored)
+    case 'destinations':
+      return openRow(key, stored, isJson)
+    case 'counts':
+      return openRow(key, stored, ({ length }) => length === 4 * 8)
+    case 'ledger':
+      return openRow(key, stored, ({ length }) => length === 6 * 8)
+    case 'state':
+      return openRow(key, stored, ({ length }) => length === 8)
+    default:
+      return unreachable(table)
+  }
+}
+
+function openLetter(key: Buffer, stored: Buffer): Buffer | undefined {
+  const value = openRow(key, stored, () => true)
+  try {
+    if (value && key.length === 8) actionOf(decodeDeadLetter(value).record)
+    return value
+  } catch {
+    return undefined
+  }
+}
+
+function isJson(text: Buffer): boolean {
+  try {
+    return typeof JSON.parse(text.toString('utf8')) === 'object'
+  } catch {
+    return false
+  }
+}
+
+interface ScanOptions {
+  /** Called with each row that is damaged, in place of keeping it. */
+  readonly onDamaged?: ((row: DamagedRow) => void) | undefined
+  /** Called with each row that is whole, and its value without the checksum. */
+  readonly onWhole?: ((row: DamagedRow) => void) | undefined
+}
+
+/** @returns the visitor of the file, and what it has found */
+export function createOutboxScan({ onDamaged, onWhole }: ScanOptions = {}) {
+  const damaged: DamagedRow[] = []
+  let damagedBytes = 0
+  const counted = createCounts()
+
+  const onRow: LmdbVisitor['onRow'] = (name, { key, value }) => {
+    const table = tableNames.find((each) => each === name)
+    if (table === undefined) throw unknownTable(name)
+    const whole = valueOf(table, key, value)
+    if (whole !== undefined) {
+      counted.take(table, key, whole)
+      onWhole?.({ table, key, value: whole })
+      return
+    }
+    const row = { table, key: Buffer.from(key), value: Buffer.from(value) }
+    if (onDamaged) {
+      onDamaged(row)
+      return
+    }
+    damaged.push(row)
+    damagedBytes += value.length
+    if (damaged.length > damagedRowsMax || damagedBytes > damagedBytesMax) throw tooMany()
+  }
+  return { onRow, result: (): OutboxScan => ({ ...counted.result(), damaged }) }
+}
+
+function createCounts() {
+  const held = new Map<number, HeldCounts>()
+  const byRule = new Map<string, Map<number, ActionCounts>>()
+  const rows = { counts: new Map<string, Buffer>(), ledger: new Map<string, Buffer>() }
+  const destinations = new Map<number, string>()
+  const destinationCopies = new Map<number, string>()
+  let highestSequence = 0
+  let lastSequence: number | undefined
+
+  function heldOf(destinationId: number): HeldCounts {
+    const known = held.get(destinationId) ?? [0, 0, 0, 0]
+    held.set(destinationId, known)
+    return known
+  }
+
+  function countsOf(value: Buffer): ActionCounts {
+    const { ruleName, actionIndex } = actionOf(value)
+    const ofRule = byRule.get(ruleName) ?? new Map<number, ActionCounts>()
+    byRule.set(ruleName, ofRule)
+    const known = ofRule.get(actionIndex) ?? { ruleName, actionIndex, queued: 0, deadLettered: 0 }
+    ofRule.set(actionIndex, known)
+    return known
+  }
+
+  function takeState(key: Buffer, value: Buffer): void {
+    if (key.equals(lastSequenceKey)) lastSequence = Number(value.readBigUInt64BE(0))
+    else destinationCopies.set(key.readUInt32BE(key.length - 4), value.toString('utf8'))
+  }
+
+  function take(table: TableName, key: Buffer, value: Buffer): void {
+    if (table === 'records') {
+      const [destinationId, sequence] = readKey(key, 0)
+      const counts = heldOf(destinationId)
+      counts[0] += 1
+      counts[1] += value.length
+      countsOf(value).queued += 1
+      highestSequence = Math.max(highestSequence, sequence)
+    } else if (table === 'letters') {
+      const { destinationId, record } = decodeDeadLetter(value)
+      const counts = heldOf(destinationId)
+      counts[2] += 1
+      counts[3] += value.length
+      countsOf(record).deadLettered += 1
+      highestSequence = Math.max(highestSequence, Number(key.readBigUInt64BE(0)))
+    } else if (table === 'destinations') {
+      destinations.set(key.readUInt32BE(0), value.toString('utf8'))
+    } else if (table === 'state') takeState(key, value)
+    else rows[table].set(key.toString('hex'), Buffer.from(value))
+  }
+
+  return {
+    take,
+    result: () => ({
+      held,
+      actions: [...byRule.values()].flatMap((ofRule) => [...ofRule.values()]),
+      ...rows,
+      destinations,
+      destinationCopies,
+      highestSequence,
+      lastSequence,
+    }),
+  }
+}
+
+function unknownTable(name: string | undefined): SluiceError {
+  const what = name === undefined ? 'a row that belongs to no table' : `an unknown table, ${name}`
+  return new SluiceError('DataFolderDamaged', `The outbox has ${what}`)
+}
+
+function tooMany(): SluiceError {
+  const message = `More than ${damagedRowsMax} rows of the outbox are damaged`
+  return new SluiceError('DataFolderDamaged', message)
+}
