@@ -44,30 +44,57 @@ export function mergeOpenShards(resharding: ReshardingContext, first: Shard, sec
 }
 
 /**
- * Scales the stream to `shardCount` shards of equal ranges, by splits and then by merges, as
- * UNIFORM_SCALING does. When the counts are not multiples of each other, some intermediate shards
- * are closed again at once.
+ * Scales the stream to `shardCount` shards, as UNIFORM_SCALING was seen to do. A target that is a
+ * multiple of 25 % of the shards, as AWS recommends, gives shards of equal ranges: 4 shards to 3
+ * make 11 in all. For another target AWS splits every shard in half when there are to be more, and
+ * then merges neighbours in pairs: 10 to 13 make 37 in all, 5 to 3 make 7. Intermediate shards are
+ * closed again at once.
  */
 export function scaleShards(resharding: ReshardingContext, shardCount: number): void {
   const { stream } = resharding
-  const ranges = uniformRanges(shardCount)
-  for (const { startingHashKey } of ranges) {
-    const shard = openShardAt(stream, startingHashKey)
-    if (shard && shard.startingHashKey !== startingHashKey) {
-      splitOpenShard(resharding, shard, startingHashKey)
-    }
+  const before = stream.openShards
+  const isMultiple = (shardCount * 4) % before.length === 0
+  const canBeHalved = before.every((shard) => shard.startingHashKey < shard.endingHashKey)
+  if (isMultiple || !canBeHalved) return scaleToEqualRanges(resharding, shardCount)
+  if (shardCount > before.length) for (const shard of before) halve(resharding, shard)
+  // UpdateShardCount never asks for less than half of the shards, so one round of merges suffices.
+  const halves = stream.openShards
+  for (let at = 0; stream.openShards.length > shardCount; at += 2) {
+    const [first, second] = halves.slice(at)
+    if (!first || !second) return
+    mergeOpenShards(resharding, first, second)
   }
-  for (const range of ranges) {
+}
+
+function halve(resharding: ReshardingContext, shard: Shard): void {
+  const middle = (shard.startingHashKey + shard.endingHashKey + 1n) / 2n
+  splitOpenShard(resharding, shard, middle)
+}
+
+/** Scales the stream to `shardCount` shards of equal ranges, one after the other. */
+export function scaleToEqualRanges(resharding: ReshardingContext, shardCount: number): void {
+  const { stream } = resharding
+  for (const { startingHashKey, endingHashKey } of uniformRanges(shardCount)) {
+    const last = openShardAt(stream, endingHashKey)
+    if (last && last.endingHashKey !== endingHashKey) {
+      splitOpenShard(resharding, last, endingHashKey + 1n)
+    }
     // The loop ends because every merge extends the first shard until it is the whole range.
     for (;;) {
-      const first = openShardAt(stream, range.startingHashKey)
-      if (!first || first.endingHashKey >= range.endingHashKey) break
+      const first = openShardAt(stream, startingHashKey)
+      if (!first || first.endingHashKey >= endingHashKey) break
       const second = openShardAt(stream, first.endingHashKey + 1n)
       if (!second) break
       mergeOpenShards(resharding, first, second)
     }
   }
 }
+
+/** The shards that AWS gives a new stream in ON_DEMAND mode. */
+const onDemandShardCount = 4
+
+/** The number of shards for a warm throughput: each of them takes 1 MiB a second. */
+export const warmShardCount = (warmMiBps: number) => Math.max(onDemandShardCount, warmMiBps)
 
 /** `shardCount` ranges of equal width; the last one includes the remainder of the division. */
 export function uniformRanges(

@@ -144,7 +144,8 @@ describe('UpdateShardCount', () => {
     [2, 4],
     [4, 2],
     [4, 5],
-    [5, 3],
+    [4, 3],
+    [2, 3],
     [3, 3],
     [7, 14],
   ])('from %i to %i gives equal ranges', async (from, to) => {
