@@ -1,3 +1,4 @@
+import { shardNumberOf } from '../streams/stream.ts'
 import { statusOf } from '../wire/service-error.ts'
 
 /**
@@ -215,6 +216,15 @@ interface ActiveRule {
 const is = (wanted: string | undefined, given: string | undefined) =>
   wanted === undefined || wanted === given
 
+/** Ids of shards may leave out zeros. */
+const isShard = (wanted: string | undefined, given: string | undefined) =>
+  is(wanted, given) || (wanted !== undefined && given !== undefined && isOneShard(wanted, given))
+
+function isOneShard(left: string, right: string): boolean {
+  const number = shardNumberOf(left)
+  return number !== undefined && number === shardNumberOf(right)
+}
+
 /** Whether the `operation` of a rule selects calls of the operation of that name. */
 export function selectsOperation(wanted: string | undefined, name: string): boolean {
   if (wanted?.endsWith('*')) return name.startsWith(wanted.slice(0, -1))
@@ -234,13 +244,13 @@ function selects(rule: FaultRule, call: CallSubject, entry?: EntrySubject): bool
 function selectsEntry(rule: FaultRule, entry: EntrySubject): boolean {
   return (
     is(rule.partitionKey, entry.partitionKey) &&
-    is(rule.shardId, entry.shardId) &&
+    isShard(rule.shardId, entry.shardId) &&
     (rule.positions === undefined || rule.positions.includes(entry.position))
   )
 }
 
 const selectsCall = (rule: FaultRule, call: CallSubject) =>
-  is(rule.shardId, call.shardId) &&
+  isShard(rule.shardId, call.shardId) &&
   (rule.partitionKey === undefined || call.partitionKeys.includes(rule.partitionKey))
 
 /** HTTP status of an `error` effect. */

@@ -5,7 +5,15 @@ import type { Stream } from '../streams/stream.ts'
 import { integer, required, structure, timestampMs } from '../wire/validation.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 import { refuseOtherCreation } from './listing.ts'
-import { consumerArn, consumerName, nextToken, streamArn, streamOf, tags } from './members.ts'
+import {
+  consumerArn,
+  consumerName,
+  nextToken,
+  streamArn,
+  streamId,
+  streamOf,
+  tags,
+} from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 import { openPage, sealPage } from './pages.ts'
@@ -21,6 +29,7 @@ export const registerStreamConsumer = operation(
   structure({
     StreamARN: required(streamArn),
     ConsumerName: required(consumerName),
+    StreamId: streamId,
     Tags: tags,
   }),
   (context, input, { wire }) => {
@@ -28,7 +37,7 @@ export const registerStreamConsumer = operation(
     const name = input.ConsumerName
     refuseNotRegistrable(context, stream, name)
     const { Tags: tagged = {} } = input
-    checkTags(Object.keys(tagged), new Map())
+    checkTags(tagged, new Map())
     const consumer = newConsumer(context, stream, name, tagged)
     stream.consumers.set(name, consumer)
     context.streams.touch(stream)
@@ -78,6 +87,7 @@ function newConsumer(
     arn: `${stream.arn}/consumer/${name}:${seconds}`,
     createdMs,
     tags: new Map(Object.entries(tagged)),
+    policy: undefined,
     status: 'CREATING',
     subscriptions: new Map(),
   }
@@ -87,6 +97,7 @@ const consumerNaming = {
   StreamARN: streamArn,
   ConsumerName: consumerName,
   ConsumerARN: consumerArn,
+  StreamId: streamId,
 } as const
 
 export const deregisterStreamConsumer = operation(
@@ -127,6 +138,7 @@ export const listStreamConsumers = operation(
     NextToken: nextToken,
     MaxResults: integer({ min: 1, max: 10_000 }),
     StreamCreationTimestamp: timestampMs,
+    StreamId: streamId,
   }),
   (context, input, { wire }) => {
     const { NextToken: token, StreamCreationTimestamp: created } = input

@@ -1,3 +1,4 @@
+import { describeAccountSettings, updateAccountSettings } from './account-settings.ts'
 import {
   deregisterStreamConsumer,
   describeStreamConsumer,
@@ -9,6 +10,7 @@ import type { Operation } from './operation.ts'
 import { putRecord, putRecords } from './put.ts'
 import { getRecords, getShardIterator } from './read.ts'
 import { mergeShards, splitShard, updateShardCount } from './resharding.ts'
+import { deleteResourcePolicy, getResourcePolicy, putResourcePolicy } from './resource-policies.ts'
 import { listTagsForResource, tagResource, untagResource } from './resource-tags.ts'
 import {
   decreaseStreamRetentionPeriod,
@@ -19,17 +21,18 @@ import {
   stopStreamEncryption,
   updateMaxRecordSize,
   updateStreamMode,
+  updateStreamRecordDistributionStrategy,
 } from './settings.ts'
 import {
   createStream,
   deleteStream,
-  describeAccountSettings,
   describeLimits,
   describeStream,
   describeStreamSummary,
 } from './streams.ts'
 import { subscribeToShard } from './subscribe.ts'
 import { addTagsToStream, listTagsForStream, removeTagsFromStream } from './tags.ts'
+import { updateStreamWarmThroughput } from './warm-throughput.ts'
 
 /** The operations of Kinesis that the lab supports, by name. */
 export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
@@ -37,6 +40,7 @@ export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
     addTagsToStream,
     createStream,
     decreaseStreamRetentionPeriod,
+    deleteResourcePolicy,
     deleteStream,
     deregisterStreamConsumer,
     describeAccountSettings,
@@ -47,6 +51,7 @@ export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
     disableEnhancedMonitoring,
     enableEnhancedMonitoring,
     getRecords,
+    getResourcePolicy,
     getShardIterator,
     increaseStreamRetentionPeriod,
     listShards,
@@ -57,6 +62,7 @@ export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
     mergeShards,
     putRecord,
     putRecords,
+    putResourcePolicy,
     registerStreamConsumer,
     removeTagsFromStream,
     splitShard,
@@ -65,8 +71,18 @@ export const kinesisOperations: ReadonlyMap<string, Operation> = new Map(
     subscribeToShard,
     tagResource,
     untagResource,
+    updateAccountSettings,
     updateMaxRecordSize,
     updateShardCount,
     updateStreamMode,
+    updateStreamRecordDistributionStrategy,
+    updateStreamWarmThroughput,
   ].map((operation) => [operation.name, operation]),
+)
+
+/** The operations of Kinesis that the lab does not have, each with the reason. */
+export const missingKinesisOperations: ReadonlyMap<string, string> = new Map(
+  ['CreateChannel', 'DeleteChannel', 'DescribeChannel', 'ListChannels', 'UpdateChannel'].map(
+    (name) => [name, 'channels deliver to S3, which it does not have'],
+  ),
 )

@@ -2,7 +2,15 @@ import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
 import { integer, oneOf, required, structure, timestampMs } from '../wire/validation.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
-import { nextToken, resultsMax, shardId, streamMembers, streamName, streamOf } from './members.ts'
+import {
+  isAfterShard,
+  nextToken,
+  resultsMax,
+  shardId,
+  streamMembers,
+  streamName,
+  streamOf,
+} from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 import { openPage, sealPage } from './pages.ts'
@@ -130,6 +138,10 @@ function nextShards(context: OperationContext, token: string, input: ListShardsR
   }
   // This server sealed the filter: it is a ShardFilter, or empty.
   const filter = page.filter?.['Type'] ? (page.filter as unknown as ShardFilter) : undefined
+  const { ShardFilter: given } = input
+  if (given !== undefined && JSON.stringify(given) !== JSON.stringify(filter)) {
+    throw invalidArgument('NextToken has the ShardFilter of the first page, which is another one.')
+  }
   return { stream, shards: shardsListed(context, stream, filter, page.after), filter }
 }
 
@@ -161,7 +173,8 @@ function shardsListed(
   }
   context.streams.trim(stream)
   const holds = filterOf(stream, filter)
-  return stream.shards.filter((shard) => (after === undefined || shard.id > after) && holds(shard))
+  const isAfter = isAfterShard(context, stream, after)
+  return stream.shards.filter((shard) => isAfter(shard) && holds(shard))
 }
 
 /** No filter lists expired shards: they are removed from the stream. */

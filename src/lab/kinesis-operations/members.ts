@@ -1,9 +1,18 @@
 import { hashKeySpace } from '../../base/hash-key.ts'
 import { sequenceNumberPattern } from '../streams/sequence-number.ts'
 import { ServiceError, invalidArgument, notFound } from '../wire/service-error.ts'
-import { shardIdOf } from '../streams/stream.ts'
-import type { Shard, Stream } from '../streams/stream.ts'
-import { integer, map, oneOf, required, structure, text } from '../wire/validation.ts'
+import { shardNumberOf } from '../streams/stream.ts'
+import type { Shard, Stream, StreamMode } from '../streams/stream.ts'
+import {
+  boolean,
+  integer,
+  map,
+  oneOf,
+  refused,
+  required,
+  structure,
+  text,
+} from '../wire/validation.ts'
 import type { OperationContext } from './operation.ts'
 
 /** Members of several operations, with the constraints of the Kinesis API Reference. */
@@ -13,6 +22,8 @@ export const streamArn = text({
   max: 2048,
   pattern: 'arn:aws.*:kinesis:.*:\\d{12}:stream/\\S+',
 })
+/** AWS has reserved this member, and no stream has such an id. */
+export const streamId = refused('it is reserved by AWS')
 export const shardId = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
 export const hashKey = text({ pattern: '0|([1-9]\\d{0,38})' })
 export const partitionKey = text({ min: 1, max: 256 })
@@ -26,6 +37,14 @@ export const maxRecordSizeInKiB = integer({ min: 1024, max: 10_240 })
 export const streamModeDetails = structure({
   StreamMode: required(oneOf(['PROVISIONED', 'ON_DEMAND'])),
 })
+export const distributionStrategy = oneOf(['AUTO', 'USER_PARTITION_KEY'])
+
+/** @throws ServiceError InvalidArgumentException for a stream that distributes nothing by itself */
+export function refuseDistribution(mode: StreamMode): void {
+  if (mode === 'ON_DEMAND') return
+  throw invalidArgument('RecordDistributionStrategy is only for streams in ON_DEMAND mode.')
+}
+
 export const consumerName = text({ min: 1, max: 128, pattern: '[a-zA-Z0-9_.-]+' })
 export const consumerArn = text({
   min: 1,
@@ -34,8 +53,25 @@ export const consumerArn = text({
     'arn:aws.*:kinesis:.*:\\d{12}:.*stream\\/[a-zA-Z0-9_.-]+\\/consumer\\/[a-zA-Z0-9_.-]+:[0-9]+',
 })
 
-/** The two members that name a stream, in every operation on a stream. */
-export const streamMembers = { StreamName: streamName, StreamARN: streamArn } as const
+/** The members that name a stream, in every operation on a stream. */
+export const streamMembers = {
+  StreamName: streamName,
+  StreamARN: streamArn,
+  StreamId: streamId,
+} as const
+
+/** Asks whether a request would succeed, without carrying it out. */
+export const dryRun = boolean
+
+/**
+ * Call it when everything about a request is checked, and before it is carried out.
+ * @throws ServiceError DryRunOperationException when the request is a dry run
+ */
+export function refuseDryRun(isDryRun: boolean | undefined): void {
+  if (!isDryRun) return
+  const message = 'The request would have succeeded, but the DryRun parameter was set.'
+  throw new ServiceError('DryRunOperationException', message)
+}
 
 export interface StreamNaming {
   readonly StreamName?: string
@@ -91,12 +127,20 @@ export function shardOf(context: OperationContext, stream: Stream, id: string): 
 }
 
 /**
- * The number in a shard id; Kinesis accepts any name before the dash.
- * @returns -1 for a text that cannot be a shard's id
+ * The shards behind the one of that id, which a listing begins after.
+ * @throws ServiceError ResourceNotFoundException for a text that cannot be the id of a shard
  */
-function shardNumberOf(id: string): number {
-  const digits = /^[a-zA-Z0-9_.]*-?(\d{1,12})$/.exec(id)?.[1]
-  return digits !== undefined && shardIdOf(Number(digits)) === id ? Number(digits) : -1
+export function isAfterShard(
+  { accountId }: OperationContext,
+  { name }: Stream,
+  id: string | undefined,
+): (shard: Shard) => boolean {
+  if (id === undefined) return () => true
+  const after = shardNumberOf(id)
+  if (after === undefined) {
+    throw notFound(`Could not find shard ${id} in stream ${name} under account ${accountId}.`)
+  }
+  return ({ number }) => number > after
 }
 
 /** An ExplicitHashKey as a number. @throws ServiceError InvalidArgumentException past 2^128 - 1 */

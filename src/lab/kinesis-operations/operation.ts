@@ -8,12 +8,14 @@ import type { Tokens } from '../wire/tokens.ts'
 import { readRequest } from '../wire/validation.ts'
 import type { Shape } from '../wire/validation.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
+import type { AccountSettings } from './account-settings.ts'
 
 /** What operations need. */
 export interface OperationContext {
   readonly clock: Clock
   readonly accountId: string
   readonly region: string
+  readonly account: AccountSettings
   readonly streams: StreamStore
   readonly tokens: Tokens
   readonly faults: Faults
@@ -40,12 +42,15 @@ type Outcome = Output | OpenEvents | undefined
 
 export interface Operation {
   readonly name: string
+  readonly input: Shape<unknown>
   /**
    * Reads and checks the input, and executes the operation.
    *
    * @throws ServiceError
    */
   run(context: OperationContext, input: unknown, exchange: Exchange): Outcome
+  /** Executes the operation with an input that `input` has read. */
+  execute(context: OperationContext, input: unknown, exchange: Exchange): Outcome
 }
 
 /** Defines an operation of the API by the shape of its input and its implementation. */
@@ -56,6 +61,8 @@ export function operation<Input>(
 ): Operation {
   return {
     name,
+    input,
     run: (context, given, exchange) => run(context, readRequest(input, given), exchange),
+    execute: (context, read, exchange) => run(context, read as Input, exchange),
   }
 }

@@ -1,16 +1,18 @@
 import type { CallSubject, EntryFailureCode } from '../faults/faults.ts'
 import { parseSequenceNumber } from '../streams/sequence-number.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
-import { encryptionOf, shardFor } from '../streams/stream.ts'
+import { encryptionMember, encryptionOf, nextShard, shardFor } from '../streams/stream.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { RecordPosition } from '../streams/shard-storage.ts'
-import { blob, list, required, structure } from '../wire/validation.ts'
+import { blob, list, missingMember, required, structure } from '../wire/validation.ts'
 import {
+  dryRun,
   explicitHashKeyOf,
   hashKey,
   streamNameOf,
   partitionKey,
   rateExceededMessage,
+  refuseDryRun,
   refuseUnready,
   sequenceNumber,
   streamMembers,
@@ -25,29 +27,38 @@ const callBytesMax = 10 * 1024 * 1024
 
 const entryMembers = {
   Data: required(blob({ max: recordBytesMax })),
-  PartitionKey: required(partitionKey),
+  /** Needed unless the stream distributes its records by itself. */
+  PartitionKey: partitionKey,
   ExplicitHashKey: hashKey,
 } as const
 
 interface Entry {
   readonly Data: Uint8Array
-  readonly PartitionKey: string
+  readonly PartitionKey?: string
   readonly ExplicitHashKey?: string
 }
 
 export const putRecord = operation(
   'PutRecord',
-  structure({ ...streamMembers, ...entryMembers, SequenceNumberForOrdering: sequenceNumber }),
+  structure({
+    ...streamMembers,
+    ...entryMembers,
+    SequenceNumberForOrdering: sequenceNumber,
+    DryRun: dryRun,
+  }),
   (context, input, { call }) => {
     const stream = streamFor(context, input)
+    checkKey(stream, input, 'partitionKey')
     checkSize(stream, input)
     checkOrdering(context, stream, input.SequenceNumberForOrdering)
+    explicitHashKeyOf(input.ExplicitHashKey)
+    refuseDryRun(input.DryRun)
     const stored = store(context, call, stream, input, 0)
     if ('failure' in stored) throw new ServiceError(stored.failure, stored.message)
     return {
       ShardId: stored.shardId,
       SequenceNumber: stored.sequenceNumber,
-      EncryptionType: encryptionOf(stream),
+      ...encryptionMember(encryptionOf(stream)),
     }
   },
 )
@@ -57,15 +68,20 @@ export const putRecords = operation(
   structure({
     ...streamMembers,
     Records: required(list(structure(entryMembers), { min: 1, max: recordsPerCallMax })),
+    DryRun: dryRun,
   }),
   (context, input, { call }) => {
     const stream = streamFor(context, input)
     // One invalid record refuses the whole call, so all are checked before one is stored.
+    for (const [index, entry] of input.Records.entries()) {
+      checkKey(stream, entry, `records.${index + 1}.member.partitionKey`)
+    }
     const callBytes = input.Records.reduce((sum, entry) => sum + checkSize(stream, entry), 0)
     if (callBytes > callBytesMax) {
       throw invalidArgument(`The records of a call may have ${callBytesMax} bytes: ${callBytes}.`)
     }
     for (const entry of input.Records) explicitHashKeyOf(entry.ExplicitHashKey)
+    refuseDryRun(input.DryRun)
 
     let failedRecordCount = 0
     const results = input.Records.map((entry, position) => {
@@ -79,7 +95,7 @@ export const putRecords = operation(
     return {
       FailedRecordCount: failedRecordCount,
       Records: results,
-      EncryptionType: encryptionOf(stream),
+      ...encryptionMember(encryptionOf(stream)),
     }
   },
 )
@@ -104,8 +120,11 @@ function store(
   entry: Entry,
   position: number,
 ): RecordPosition | EntryFailure {
-  const key = entry.PartitionKey
-  const shard = shardFor(stream, key, explicitHashKeyOf(entry.ExplicitHashKey))
+  const key = entry.PartitionKey ?? ''
+  const shard =
+    stream.distribution === 'AUTO'
+      ? nextShard(stream)
+      : shardFor(stream, key, explicitHashKeyOf(entry.ExplicitHashKey))
   const subject = { partitionKey: key, shardId: shard.id, position }
   const failure =
     context.faults.onEntry(call, subject) ??
@@ -121,7 +140,15 @@ function store(
 }
 
 /** Bytes of data and partition key. */
-const sizeOf = (entry: Entry) => entry.Data.length + Buffer.byteLength(entry.PartitionKey)
+const sizeOf = (entry: Entry) => entry.Data.length + Buffer.byteLength(entry.PartitionKey ?? '')
+
+/**
+ * A stream that does not distribute its records by itself needs the partition key of each.
+ * @throws ServiceError ValidationException that names the member at `path`
+ */
+function checkKey(stream: Stream, entry: Entry, path: string): void {
+  if (entry.PartitionKey === undefined && stream.distribution !== 'AUTO') throw missingMember(path)
+}
 
 /**
  * The size of a record, if its stream accepts it.

@@ -7,14 +7,17 @@ import { shardIdOf } from '../streams/stream.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
 import { oneOf, required, structure, text, timestampMs } from '../wire/validation.ts'
 import {
+  dryRun,
   streamNameOf,
   rateExceeded,
+  refuseDryRun,
   refuseUnready,
   resultsMax,
   sequenceNumber,
   shardId,
   shardOf,
   streamArn,
+  streamId,
   streamMembers,
   streamOf,
 } from './members.ts'
@@ -47,6 +50,7 @@ export const getShardIterator = operation(
     ShardIteratorType: required(oneOf(iteratorTypes)),
     StartingSequenceNumber: sequenceNumber,
     Timestamp: timestampMs,
+    DryRun: dryRun,
   }),
   (context, input) => {
     const stream = streamOf(context, input)
@@ -58,6 +62,7 @@ export const getShardIterator = operation(
       sequenceNumber: input.StartingSequenceNumber,
       atMs: input.Timestamp,
     })
+    refuseDryRun(input.DryRun)
     return {
       ShardIterator: sealIterator(context.tokens, { stream, shard, ordinal }),
     }
@@ -145,6 +150,8 @@ export const getRecords = operation(
     ShardIterator: required(text({ min: 1, max: 512 })),
     Limit: resultsMax,
     StreamARN: streamArn,
+    StreamId: streamId,
+    DryRun: dryRun,
   }),
   (context, input, { wire }) => {
     const iterator = openIterator(context.tokens, input.ShardIterator)
@@ -152,6 +159,7 @@ export const getRecords = operation(
       throw invalidArgument(`The ShardIterator is not of stream ${input.StreamARN}.`)
     }
     const { stream, shard } = shardOfIterator(context, iterator)
+    refuseDryRun(input.DryRun)
     const nowMs = context.clock.monotonicMs()
     if (!shard.limits.takeRead(nowMs)) throw rateExceeded(context, stream, shard)
     const limits = { recordsMax: input.Limit ?? recordsPerReadMax, bytesMax: bytesPerReadMax }

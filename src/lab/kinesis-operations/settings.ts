@@ -3,14 +3,22 @@ import type { Stream } from '../streams/stream.ts'
 import { retentionHoursDefault } from '../streams/streams.ts'
 import { integer, list, oneOf, required, structure, text } from '../wire/validation.ts'
 import {
+  distributionStrategy,
   maxRecordSizeInKiB,
+  refuseDistribution,
   streamArn,
+  streamId,
   streamMembers,
   streamModeDetails,
   streamOf,
 } from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext, Output } from './operation.ts'
+import {
+  checkWarmThroughput,
+  refuseTooManyWarmShards,
+  warmThroughputMiBps,
+} from './warm-throughput.ts'
 
 const retentionHoursMax = 8_760
 
@@ -18,26 +26,44 @@ export const updateStreamMode = operation(
   'UpdateStreamMode',
   structure({
     StreamARN: required(streamArn),
+    StreamId: streamId,
     StreamModeDetails: required(streamModeDetails),
-    WarmThroughputMiBps: integer({ min: 0 }),
+    WarmThroughputMiBps: warmThroughputMiBps,
   }),
   (context, input) => {
-    refuseWarmThroughput(input.WarmThroughputMiBps)
+    const mode = input.StreamModeDetails.StreamMode
+    const warmMiBps = input.WarmThroughputMiBps
+    checkWarmThroughput(context, { mode, warmMiBps })
     const stream = streamOf(context, input)
-    context.streams.update(stream, { kind: 'mode', mode: input.StreamModeDetails.StreamMode })
+    if (warmMiBps !== undefined) refuseTooManyWarmShards(context, stream, warmMiBps)
+    context.streams.update(stream, { kind: 'mode', mode, warmMiBps })
     return undefined
   },
 )
 
-/** @throws ServiceError ValidationException, as for an account without a billing commitment */
-function refuseWarmThroughput(mibPerSecond: number | undefined): void {
-  if (mibPerSecond === undefined) return
-  throw new ServiceError(
-    'ValidationException',
-    'WarmThroughputMiBps needs MinimumThroughputBillingCommitment, which the account does not ' +
-      'have.',
-  )
-}
+/** Takes effect at once: the stream does not become UPDATING. */
+export const updateStreamRecordDistributionStrategy = operation(
+  'UpdateStreamRecordDistributionStrategy',
+  structure({
+    StreamARN: required(streamArn),
+    StreamId: streamId,
+    RecordDistributionStrategy: required(distributionStrategy),
+  }),
+  (context, input) => {
+    const stream = streamOf(context, input)
+    refuseDistribution(stream.mode)
+    if (stream.status !== 'ACTIVE') {
+      throw new ServiceError(
+        'ResourceInUseException',
+        `Stream ${stream.name} under account ${context.accountId} not ACTIVE, instead in state ` +
+          `${stream.status}.`,
+      )
+    }
+    stream.distribution = input.RecordDistributionStrategy
+    context.streams.touch(stream)
+    return undefined
+  },
+)
 
 export const increaseStreamRetentionPeriod = operation(
   'IncreaseStreamRetentionPeriod',
@@ -79,7 +105,11 @@ const notA = (change: string, { name, retentionHours }: Stream, hours: number) =
 
 export const updateMaxRecordSize = operation(
   'UpdateMaxRecordSize',
-  structure({ StreamARN: streamArn, MaxRecordSizeInKiB: required(maxRecordSizeInKiB) }),
+  structure({
+    StreamARN: streamArn,
+    StreamId: streamId,
+    MaxRecordSizeInKiB: required(maxRecordSizeInKiB),
+  }),
   (context, input) => {
     const stream = streamOf(context, input)
     context.streams.update(stream, { kind: 'maxRecordSize', kib: input.MaxRecordSizeInKiB })

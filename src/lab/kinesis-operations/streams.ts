@@ -1,5 +1,6 @@
 import { defined } from '../../base/defined.ts'
 import { hashKeyRangeOf } from '../streams/read-shard.ts'
+import { warmShardCount } from '../streams/resharding.ts'
 import { ServiceError, invalidArgument } from '../wire/service-error.ts'
 import { encryptionOf, endingSequenceNumber } from '../streams/stream.ts'
 import type { Shard, Stream } from '../streams/stream.ts'
@@ -8,9 +9,12 @@ import type { StreamStore } from '../streams/streams.ts'
 import { boolean, integer, required, structure } from '../wire/validation.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 import {
+  distributionStrategy,
+  isAfterShard,
   maxRecordSizeInKiB,
   resultsMax,
   shardId,
+  refuseDistribution,
   streamMembers,
   streamModeDetails,
   streamName,
@@ -19,11 +23,10 @@ import {
 } from './members.ts'
 import { checkTags } from './tags.ts'
 import { operation } from './operation.ts'
+import { checkWarmThroughput, warmThroughputMiBps, warmThroughputOf } from './warm-throughput.ts'
 
 const shardsDescribedDefault = 100
 const onDemandStreamsMax = 50
-/** The shards that AWS gives a new stream in ON_DEMAND mode. */
-const onDemandShardCount = 4
 
 export const createStream = operation(
   'CreateStream',
@@ -32,22 +35,31 @@ export const createStream = operation(
     ShardCount: integer({ min: 1 }),
     StreamModeDetails: streamModeDetails,
     Tags: tags,
+    WarmThroughputMiBps: warmThroughputMiBps,
     MaxRecordSizeInKiB: maxRecordSizeInKiB,
+    RecordDistributionStrategy: distributionStrategy,
   }),
   (context, input) => {
-    const mode = input.StreamModeDetails?.StreamMode ?? 'PROVISIONED'
-    if (mode === 'PROVISIONED' && input.ShardCount === undefined) {
+    const { Tags: tagged = {}, MaxRecordSizeInKiB: recordKiBMax, ShardCount } = input
+    const { WarmThroughputMiBps: warmMiBps, RecordDistributionStrategy: distribution } = input
+    // Without a mode and a number of shards, AWS makes a stream in ON_DEMAND mode.
+    const modeDefault = ShardCount === undefined ? 'ON_DEMAND' : 'PROVISIONED'
+    const mode = input.StreamModeDetails?.StreamMode ?? modeDefault
+    if (mode === 'PROVISIONED' && ShardCount === undefined) {
       throw invalidArgument('A stream in PROVISIONED mode needs a ShardCount.')
     }
-    if (mode === 'ON_DEMAND' && input.ShardCount !== undefined) {
+    if (mode === 'ON_DEMAND' && ShardCount !== undefined) {
       throw invalidArgument('A stream in ON_DEMAND mode takes no ShardCount.')
     }
-    const { Tags: tagged = {}, MaxRecordSizeInKiB: recordKiBMax } = input
-    checkTags(Object.keys(tagged), new Map())
+    checkWarmThroughput(context, { mode, warmMiBps })
+    if (distribution !== undefined) refuseDistribution(mode)
+    checkTags(tagged, new Map())
     context.streams.create({
       name: input.StreamName,
-      shardCount: input.ShardCount ?? onDemandShardCount,
+      shardCount: ShardCount ?? warmShardCount(warmMiBps ?? 0),
       mode,
+      distribution,
+      warmMiBps,
       tags: tagged,
       maxRecordSizeInKiB: recordKiBMax,
     })
@@ -79,8 +91,8 @@ export const describeStream = operation(
     const stream = streamOf(context, input)
     context.streams.trim(stream)
     const limit = Math.min(input.Limit ?? shardsDescribedDefault, shardsDescribedDefault)
-    const after = input.ExclusiveStartShardId
-    const shards = stream.shards.filter((shard) => after === undefined || shard.id > after)
+    const isAfter = isAfterShard(context, stream, input.ExclusiveStartShardId)
+    const shards = stream.shards.filter(isAfter)
     return {
       StreamDescription: {
         ...commonDescription(stream, wire),
@@ -102,6 +114,10 @@ export const describeStreamSummary = operation(
         OpenShardCount: stream.openShards.length,
         ConsumerCount: stream.consumers.size,
         MaxRecordSizeInKiB: stream.maxRecordSizeInKiB,
+        ...defined({
+          WarmThroughput: warmThroughputOf(context, stream),
+          RecordDistributionStrategy: stream.mode === 'ON_DEMAND' ? stream.distribution : undefined,
+        }),
       },
     }
   },
@@ -112,11 +128,6 @@ export const describeLimits = operation('DescribeLimits', structure({}), (contex
   OpenShardCount: context.streams.openShardCount(),
   OnDemandStreamCount: onDemandCount(context.streams),
   OnDemandStreamCountLimit: onDemandStreamsMax,
-}))
-
-/** The lab has no billing, so there is no commitment. */
-export const describeAccountSettings = operation('DescribeAccountSettings', structure({}), () => ({
-  MinimumThroughputBillingCommitment: { Status: 'DISABLED' },
 }))
 
 function onDemandCount(streams: StreamStore): number {

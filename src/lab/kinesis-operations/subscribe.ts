@@ -3,9 +3,17 @@ import { createFanOutLimit } from '../streams/shard-limits.ts'
 import type { Shard } from '../streams/stream.ts'
 import { createSubscription } from '../streams/subscription.ts'
 import { oneOf, required, structure, timestampMs } from '../wire/validation.ts'
-import type { FanOutConsumer } from '../streams/fan-out-consumer.ts'
+import type { FanOutConsumer, Subscription } from '../streams/fan-out-consumer.ts'
 import { consumerByArn } from './consumers.ts'
-import { consumerArn, sequenceNumber, shardId, shardOf } from './members.ts'
+import {
+  consumerArn,
+  dryRun,
+  refuseDryRun,
+  sequenceNumber,
+  shardId,
+  shardOf,
+  streamId,
+} from './members.ts'
 import { operation } from './operation.ts'
 import type { OperationContext } from './operation.ts'
 import { iteratorTypes, startingOrdinal } from './read.ts'
@@ -18,6 +26,8 @@ export const subscribeToShard = operation(
   structure({
     ConsumerARN: required(consumerArn),
     ShardId: required(shardId),
+    StreamId: streamId,
+    DryRun: dryRun,
     StartingPosition: required(
       structure({
         Type: required(oneOf(iteratorTypes)),
@@ -39,7 +49,9 @@ export const subscribeToShard = operation(
     const { Type: type, SequenceNumber, Timestamp } = input.StartingPosition
     const position = { type, sequenceNumber: SequenceNumber, atMs: Timestamp }
     const ordinal = startingOrdinal(context, stream, shard, position)
-    takeOver(context, consumer, shard)
+    const last = lastSubscription(context, consumer, shard)
+    refuseDryRun(input.DryRun)
+    last?.end(takenOver(consumer, shard))
     const subscription = createSubscription({
       clock: context.clock,
       shard,
@@ -59,23 +71,27 @@ export const subscribeToShard = operation(
 )
 
 /**
- * Ends the subscription that the consumer has to the shard.
+ * The subscription that the consumer had to the shard.
  * @throws ServiceError ResourceInUseException when it was granted less than 5 seconds ago
  */
-function takeOver(
+function lastSubscription(
   { clock, limits }: OperationContext,
   consumer: FanOutConsumer,
   shard: Shard,
-): void {
+): Subscription | undefined {
   const last = consumer.subscriptions.get(shard.number)
-  if (!last) return
-  if (limits.fanOut && clock.monotonicMs() - last.startedMs < resubscribeMinMs) {
+  if (last && limits.fanOut && clock.monotonicMs() - last.startedMs < resubscribeMinMs) {
     throw new ServiceError(
       'ResourceInUseException',
       `Another active subscription exists for this consumer: ${consumer.arn} on ${shard.id} was ` +
         `subscribed to less than ${resubscribeMinMs} ms ago.`,
     )
   }
-  const message = `Another subscription of ${consumer.arn} to ${shard.id} has taken over.`
-  last.end(new ServiceError('ResourceInUseException', message))
+  return last
 }
+
+const takenOver = ({ arn }: FanOutConsumer, { id }: Shard) =>
+  new ServiceError(
+    'ResourceInUseException',
+    `Another subscription of ${arn} to ${id} has taken over.`,
+  )

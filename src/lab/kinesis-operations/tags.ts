@@ -1,4 +1,4 @@
-import { ServiceError, invalidArgument } from '../wire/service-error.ts'
+import { invalidArgument } from '../wire/service-error.ts'
 import { integer, list, required, structure } from '../wire/validation.ts'
 import { streamMembers, streamOf, tagKey, tags } from './members.ts'
 import { operation } from './operation.ts'
@@ -11,7 +11,7 @@ export const addTagsToStream = operation(
   structure({ ...streamMembers, Tags: required(tags) }),
   (context, input) => {
     const stream = streamOf(context, input)
-    checkTags(Object.keys(input.Tags), stream.tags)
+    checkTags(input.Tags, stream.tags)
     for (const [key, value] of Object.entries(input.Tags)) stream.tags.set(key, value)
     context.streams.touch(stream)
     return undefined
@@ -23,6 +23,7 @@ export const removeTagsFromStream = operation(
   structure({ ...streamMembers, TagKeys: required(list(tagKey, { min: 1, max: tagsPerCallMax })) }),
   (context, input) => {
     const stream = streamOf(context, input)
+    checkTagKeys(input.TagKeys)
     for (const key of input.TagKeys) stream.tags.delete(key)
     context.streams.touch(stream)
     return undefined
@@ -51,17 +52,39 @@ export const tagList = (tagged: ReadonlyMap<string, string>) =>
     .toSorted(([left], [right]) => (left < right ? -1 : 1))
     .map(([Key, Value]) => ({ Key, Value }))
 
-/** @throws ServiceError InvalidArgumentException for a reserved key, LimitExceededException */
-export function checkTags(keys: readonly string[], present: ReadonlyMap<string, string>): void {
+/**
+ * Checks tags that are added to those of a resource.
+ * @throws ServiceError InvalidArgumentException for a reserved key, a character that tags cannot
+ *   have, and too many tags
+ */
+export function checkTags(
+  added: Readonly<Record<string, string>>,
+  present: ReadonlyMap<string, string>,
+): void {
+  const keys = Object.keys(added)
   const reserved = keys.find((key) => key.toLowerCase().startsWith('aws:'))
   if (reserved !== undefined) {
     throw invalidArgument(`Tag keys that begin with aws: are reserved: ${reserved}.`)
   }
+  checkTagKeys([...keys, ...Object.values(added)])
   const count = present.size + keys.filter((key) => !present.has(key)).length
   if (count > tagsPerStreamMax) {
-    throw new ServiceError(
-      'LimitExceededException',
-      `A stream can have ${tagsPerStreamMax} tags; this would make ${count}.`,
-    )
+    throw invalidArgument(`A resource can have ${tagsPerStreamMax} tags; this would make ${count}.`)
   }
+}
+
+/**
+ * What a key and a value may consist of. The API Reference also allows a percent sign, and no
+ * colon; AWS refuses the one and takes the other.
+ */
+const tagForm = /^[\p{L}\p{M}\p{N}\p{Z}\s_.:/=+\-@]*$/u
+
+/** @throws ServiceError InvalidArgumentException for a character that tags cannot have */
+export function checkTagKeys(texts: readonly string[]): void {
+  const invalid = texts.find((text) => !tagForm.test(text))
+  if (invalid === undefined) return
+  throw invalidArgument(
+    `Some tags contain invalid characters: ${invalid}. Valid are letters, digits, white space and ` +
+      '_ . : / = + - @.',
+  )
 }

@@ -1,4 +1,6 @@
 import { createBoundedMap } from '../../base/bounded-map.ts'
+import { createAccountSettings } from '../kinesis-operations/account-settings.ts'
+import type { AccountSettings } from '../kinesis-operations/account-settings.ts'
 import type { OperationContext } from '../kinesis-operations/operation.ts'
 import { openIterator } from '../streams/iterators.ts'
 import type { ShardIterator } from '../streams/iterators.ts'
@@ -29,24 +31,29 @@ export interface CallContexts {
 interface CallContextsDependencies {
   readonly home: Namespace
   readonly namespaces: Pick<StreamNamespaces, 'in' | 'findCreated'>
-  readonly shared: Omit<OperationContext, 'accountId' | 'region' | 'streams' | 'streamForPut'>
+  readonly shared: Pick<OperationContext, 'clock' | 'tokens' | 'faults' | 'limits'>
   /** Creates a stream to which a record is put, where the lab was told to. */
   readonly makeStream: ((streams: OperationContext['streams'], name: string) => void) | undefined
 }
 
 /** Namespaces whose context is remembered. */
 const contextsRememberedMax = 100
+/** Namespaces whose account settings are kept; beyond it the oldest are those of a new account. */
+const accountsMax = 10_000
 
 export function createCallContexts(dependencies: CallContextsDependencies): CallContexts {
   const { home, namespaces, shared, makeStream } = dependencies
   const contexts = createBoundedMap<string, OperationContext>(contextsRememberedMax)
 
+  const accounts = createBoundedMap<string, AccountSettings>(accountsMax)
+
   function contextIn(namespace: Namespace): OperationContext {
-    return contexts.getOrMake(`${namespace.accountId} ${namespace.region}`, () => {
+    return contexts.getOrMake(`${namespace.accountId} ${namespace.region}`, (key) => {
       const streams = namespaces.in(namespace)
       return {
         ...shared,
         ...namespace,
+        account: accounts.getOrMake(key, () => createAccountSettings(shared.clock)),
         streams,
         streamForPut(name) {
           makeStream?.(streams, name)

@@ -6,7 +6,10 @@ import type { CallContexts } from './call-contexts.ts'
 import type { Denial } from '../faults/fault-message.ts'
 import type { CallSubject } from '../faults/faults.ts'
 import type { LabDisk } from '../streams/lab-disk.ts'
-import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
+import {
+  kinesisOperations,
+  missingKinesisOperations,
+} from '../kinesis-operations/kinesis-operations.ts'
 import type { OpenEvents } from '../kinesis-operations/operation.ts'
 import { streamArnOf } from '../streams/namespace.ts'
 import type { Namespace } from '../streams/namespace.ts'
@@ -135,9 +138,10 @@ function operationOf(target: string, name: string) {
   const isOurs = target.startsWith(`${servicePrefix}.`)
   const found = isOurs ? kinesisOperations.get(name) : undefined
   if (found) return found
+  const reason = isOurs ? missingKinesisOperations.get(name) : undefined
   throw new ServiceError(
     'UnknownOperationException',
-    `The local Kinesis does not have the operation ${target}.`,
+    `The local Kinesis does not have the operation ${target}${reason ? `: ${reason}` : ''}.`,
   )
 }
 

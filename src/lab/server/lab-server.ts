@@ -140,9 +140,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   const kinesis = { contexts, observer, logger, sessions, checkCaller, disk }
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
-
   const faultsEndpoint = { faults, operations, logger, host, insecure }
-
   const transport = await openHttpTransport({
     host: options.host,
     port: options.port,

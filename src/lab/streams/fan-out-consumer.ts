@@ -7,6 +7,8 @@ export interface FanOutConsumer {
   arn: string
   readonly createdMs: number
   readonly tags: Map<string, string>
+  /** The resource policy as it was put. */
+  policy: string | undefined
   status: 'CREATING' | 'ACTIVE' | 'DELETING'
   /** The last granted subscription, by shard number. */
   readonly subscriptions: Map<number, Subscription>

@@ -1,4 +1,4 @@
-import { encryptionAt, isAtShardEnd, readableRecord } from './stream.ts'
+import { encryptionAt, encryptionMember, isAtShardEnd, readableRecord } from './stream.ts'
 import type { Shard } from './stream.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
@@ -34,8 +34,9 @@ export function readShard(
       SequenceNumber: shard.sequenceNumber(record.ordinal, record.arrivalMs),
       ApproximateArrivalTimestamp: wire.time(record.arrivalMs),
       Data: wire.blob(record.data),
-      PartitionKey: record.partitionKey,
-      EncryptionType: encryptionAt(shard, record.ordinal),
+      // A record without a key is of a stream that distributes its records by itself.
+      ...(record.partitionKey === '' ? undefined : { PartitionKey: record.partitionKey }),
+      ...encryptionMember(encryptionAt(shard, record.ordinal)),
     })
     nextOrdinal++
   }

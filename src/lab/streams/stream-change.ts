@@ -1,4 +1,10 @@
-import { mergeOpenShards, scaleShards, splitOpenShard } from './resharding.ts'
+import {
+  mergeOpenShards,
+  scaleShards,
+  scaleToEqualRanges,
+  splitOpenShard,
+  warmShardCount,
+} from './resharding.ts'
 import type { ReshardingContext } from './resharding.ts'
 import { encryptionOf } from './stream.ts'
 import type { Shard, Stream, StreamMode } from './stream.ts'
@@ -9,7 +15,8 @@ import type { Shard, Stream, StreamMode } from './stream.ts'
  * start.
  */
 export type StreamChange =
-  | { readonly kind: 'mode'; readonly mode: StreamMode }
+  | { readonly kind: 'mode'; readonly mode: StreamMode; readonly warmMiBps?: number | undefined }
+  | { readonly kind: 'warmThroughput'; readonly warmMiBps: number }
   | { readonly kind: 'retention'; readonly hours: number }
   | { readonly kind: 'maxRecordSize'; readonly kib: number }
   /** Without a key, new records are not encrypted. */
@@ -29,6 +36,11 @@ export function applyChange(context: ReshardingContext, change: StreamChange): v
   switch (change.kind) {
     case 'mode':
       stream.mode = change.mode
+      if (change.mode === 'PROVISIONED') stream.distribution = 'USER_PARTITION_KEY'
+      setWarmThroughput(context, change.warmMiBps)
+      return
+    case 'warmThroughput':
+      setWarmThroughput(context, change.warmMiBps)
       return
     case 'retention':
       stream.retentionHours = change.hours
@@ -55,6 +67,12 @@ export function applyChange(context: ReshardingContext, change: StreamChange): v
     case 'scale':
       scaleShards(context, change.shardCount)
   }
+}
+
+/** A shard takes 1 MiB a second, so the stream gets as many shards. */
+function setWarmThroughput(context: ReshardingContext, warmMiBps: number | undefined): void {
+  context.stream.warmMiBps = warmMiBps
+  if (warmMiBps !== undefined) scaleToEqualRanges(context, warmShardCount(warmMiBps))
 }
 
 /** The shards of a stream do not change while a change of it waits. */

@@ -1,7 +1,7 @@
 import { secondsOf } from './fan-out-consumer.ts'
 import type { FanOutConsumer } from './fan-out-consumer.ts'
 import type { StreamChange } from './stream-change.ts'
-import type { EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
+import type { Distribution, EncryptionChange, Shard, Stream, StreamMode } from './stream.ts'
 
 /**
  * A stream without its records, as plain JSON. A transient status is not stored, but the change at
@@ -12,6 +12,9 @@ export interface StreamRow {
   readonly arn: string
   readonly createdMs: number
   readonly mode: StreamMode
+  readonly distribution?: Distribution | undefined
+  readonly warmMiBps?: number | undefined
+  readonly policy?: string | undefined
   readonly shardsMade: number
   readonly maxRecordSizeInKiB: number
   readonly retentionHours: number
@@ -29,6 +32,7 @@ interface ConsumerRow {
   readonly arn: string
   readonly createdMs: number
   readonly tags: Readonly<Record<string, string>>
+  readonly policy?: string | undefined
 }
 
 export interface ShardRow {
@@ -50,6 +54,9 @@ export function rowOf(stream: Stream): StreamRow {
     arn: stream.arn,
     createdMs: stream.createdMs,
     mode: stream.mode,
+    distribution: stream.distribution,
+    warmMiBps: stream.warmMiBps,
+    policy: stream.policy,
     shardsMade: stream.shardsMade,
     maxRecordSizeInKiB: stream.maxRecordSizeInKiB,
     retentionHours: stream.retentionHours,
@@ -58,11 +65,12 @@ export function rowOf(stream: Stream): StreamRow {
     tags: Object.fromEntries(stream.tags),
     consumers: [...stream.consumers.values()]
       .filter(({ status }) => status !== 'DELETING')
-      .map(({ name, arn, createdMs, tags }) => ({
+      .map(({ name, arn, createdMs, tags, policy }) => ({
         name,
         arn,
         createdMs,
         tags: Object.fromEntries(tags),
+        policy,
       })),
     lastConsumerSeconds: lastConsumerSecondsOf(stream),
     pendingChange: stream.pendingChange,
@@ -111,6 +119,10 @@ export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard)
     status: 'ACTIVE',
     pendingChange: row.pendingChange,
     mode: row.mode,
+    distribution: row.distribution ?? 'USER_PARTITION_KEY',
+    distributedCount: 0,
+    warmMiBps: row.warmMiBps,
+    policy: row.policy,
     shards,
     openShards: shards
       .filter(({ closedMs }) => closedMs === undefined)
@@ -123,11 +135,12 @@ export function streamOf(row: StreamRow, restoreShard: (row: ShardRow) => Shard)
   }
 }
 
-const consumerOf = ({ name, arn, createdMs, tags }: ConsumerRow): FanOutConsumer => ({
+const consumerOf = ({ name, arn, createdMs, tags, policy }: ConsumerRow): FanOutConsumer => ({
   name,
   arn,
   createdMs,
   tags: new Map(Object.entries(tags)),
+  policy,
   status: 'ACTIVE',
   subscriptions: new Map(),
 })

@@ -26,6 +26,14 @@ export interface Stream {
   /** What changes when the stream is no longer UPDATING. */
   pendingChange: StreamChange | undefined
   mode: StreamMode
+  /** `AUTO` distributes records evenly, whatever their keys are; only in ON_DEMAND mode. */
+  distribution: Distribution
+  /** The number of records that the stream has distributed by itself. */
+  distributedCount: number
+  /** The write throughput that a stream in ON_DEMAND mode is scaled for, where one was given. */
+  warmMiBps: number | undefined
+  /** The resource policy as it was put. The lab reports it but does not evaluate it. */
+  policy: string | undefined
   /** Open and closed. */
   shards: readonly Shard[]
   openShards: readonly Shard[]
@@ -41,6 +49,8 @@ export interface Stream {
 
 export type StreamStatus = 'CREATING' | 'ACTIVE' | 'UPDATING' | 'DELETING'
 export type StreamMode = 'PROVISIONED' | 'ON_DEMAND'
+/** AWS's RecordDistributionStrategy. */
+export type Distribution = 'AUTO' | 'USER_PARTITION_KEY'
 
 export interface Shard {
   readonly number: number
@@ -73,11 +83,18 @@ export interface EncryptionChange {
   readonly isEncrypted: boolean
 }
 
+/** No stream can have as many. */
+const shardNumberMax = 2 ** 31 - 1
+
 type EncryptionType = 'KMS' | 'NONE'
 
 /** The encryption of new records. */
 export const encryptionOf = (stream: Stream): EncryptionType =>
   stream.encryptionKeyId === undefined ? 'NONE' : 'KMS'
+
+/** The EncryptionType of records: AWS leaves it out where they are not encrypted. */
+export const encryptionMember = (type: EncryptionType) =>
+  type === 'NONE' ? undefined : { EncryptionType: type }
 
 /** The encryption of a stored record. */
 export function encryptionAt(shard: Shard, ordinal: number): EncryptionType {
@@ -98,6 +115,14 @@ export function shardFor(stream: Stream, partitionKey: string, explicitHashKey?:
   }
   const shard = shards[low]
   if (!shard) throw new Error(`stream ${stream.name} has no open shard`)
+  return shard
+}
+
+/** The shard for the next record of a stream that distributes its records by itself. */
+export function nextShard(stream: Stream): Shard {
+  const { openShards, name } = stream
+  const shard = openShards[stream.distributedCount++ % openShards.length]
+  if (!shard) throw new Error(`stream ${name} has no open shard`)
   return shard
 }
 
@@ -129,6 +154,17 @@ export const endingSequenceNumber = (shard: Shard) =>
   shard.closedMs === undefined
     ? undefined
     : shard.sequenceNumber(shard.log.nextOrdinal(), shard.closedMs)
+
+/**
+ * The number in a shard id. Kinesis takes any name before the dash, and any number of zeros:
+ * `shardId-0` is the first shard.
+ * @returns undefined for a text that cannot be a shard's id
+ */
+export function shardNumberOf(id: string): number | undefined {
+  const [, digits] = /^(?:[a-zA-Z0-9_.]*-)?(\d{1,128})$/.exec(id) ?? []
+  const number = Number(digits)
+  return number <= shardNumberMax ? number : undefined
+}
 
 /** `shardId-` and at least twelve digits. */
 export const shardIdOf = (shardNumber: number) => `shardId-${String(shardNumber).padStart(12, '0')}`

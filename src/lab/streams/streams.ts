@@ -11,7 +11,7 @@ import { applyChange } from './stream-change.ts'
 import type { StreamChange } from './stream-change.ts'
 import type { createStreamStatuses } from './stream-statuses.ts'
 import type { StatusDurations } from './stream-statuses.ts'
-import type { Stream, StreamMode } from './stream.ts'
+import type { Distribution, Stream, StreamMode } from './stream.ts'
 
 /** The streams of one namespace. */
 export interface StreamStore {
@@ -53,6 +53,8 @@ interface NewStream {
   readonly name: string
   readonly shardCount: number
   readonly mode?: StreamMode
+  readonly distribution?: Distribution | undefined
+  readonly warmMiBps?: number | undefined
   readonly maxRecordSizeInKiB?: number | undefined
   readonly tags?: Readonly<Record<string, string>>
   /** Whether the stream skips the status CREATING. */
@@ -190,6 +192,10 @@ function newStream(
     status: 'CREATING',
     pendingChange: undefined,
     mode: wanted.mode ?? 'PROVISIONED',
+    distribution: wanted.distribution ?? 'USER_PARTITION_KEY',
+    distributedCount: 0,
+    warmMiBps: wanted.warmMiBps,
+    policy: undefined,
     shards: [],
     openShards: [],
     shardsMade: 0,

@@ -61,6 +61,14 @@ export function readRequest<T>(
   throw new ServiceError(errorCode, `${count}: ${named.join('; ')}`)
 }
 
+/** The error of a required member that is absent, where that depends on more than the request. */
+export const missingMember = (path: string) =>
+  new ServiceError(
+    'ValidationException',
+    `1 validation error detected: Value null at '${path}' failed to satisfy constraint: ` +
+      'Member must not be null',
+  )
+
 export function required<T>(shape: Shape<T>): RequiredShape<T> {
   return { ...shape, isRequired: true }
 }
@@ -119,6 +127,17 @@ export function integer(limits: { min?: number; max?: number } = {}): Shape<numb
       if (whole < min) problem(`Member must have value greater than or equal to ${min}`)
       if (whole > max) problem(`Member must have value less than or equal to ${max}`)
       return whole
+    },
+  }
+}
+
+/** A member that is known and not carried out: a request with it is refused by its name. */
+export function refused(reason: string): Shape<undefined> {
+  return {
+    read(value, problems) {
+      const constraint = `Member must be null: ${reason}`
+      problems.push({ path: '', value: quoted(JSON.stringify(value)), constraint })
+      return undefined
     },
   }
 }

@@ -10,15 +10,15 @@ const mebibyte = 1024 * 1024
 
 export const putCases: readonly Case[] = [
   {
-    name: 'PutRecord answers shard, sequence number and encryption',
+    name: 'PutRecord answers shard and sequence number, and no encryption where there is none',
     async run({ client, common }) {
       const { StreamName } = await common()
       const command = new PutRecordCommand({ StreamName, PartitionKey: 'k', Data })
       const { ShardId, SequenceNumber, EncryptionType } = await client.send(command)
-      return [ShardId, /^\d{56}$/.test(SequenceNumber ?? ''), EncryptionType]
+      return [ShardId, /^\d{56}$/.test(SequenceNumber ?? ''), EncryptionType === undefined]
     },
-    expected: [idOf(0), true, 'NONE'],
-    differences: { kinesalite: 'no `EncryptionType`' },
+    expected: [idOf(0), true, true],
+    differences: { 'kinesis-local': '`EncryptionType` is `NONE`' },
   },
   {
     name: 'PutRecord to a missing stream',

@@ -49,6 +49,7 @@ describe('entries of PutRecords fail', () => {
     ['of a group of operations', { operation: 'Put*', positions: [0] }, [0]],
     ['not of another group', { operation: 'Get*' }, []],
     ['by shard', { shardId: 'shardId-000000000000' }, [0, 1, 2, 3]],
+    ['by shard, without zeros', { shardId: 'shardId-0' }, [0, 1, 2, 3]],
     ['not of another shard', { shardId: 'shardId-000000000001' }, []],
     ['never', { probability: 0 }, []],
   ])('%s', async (_by, rule, failed) => {

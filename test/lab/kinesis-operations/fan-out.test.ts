@@ -91,7 +91,7 @@ describe.each(['HTTP/2', 'HTTP/1.1'] as const)('a subscription over %s', (versio
     const first = await events.next()
     expect(first).toMatchObject({
       Records: [
-        { PartitionKey: 'k', EncryptionType: 'NONE' },
+        { PartitionKey: 'k' },
         { SequenceNumber: b, ApproximateArrivalTimestamp: new Date(clock.wallMs()) },
       ],
       MillisBehindLatest: 0,

@@ -48,8 +48,8 @@ describe('encryption', () => {
     expect(await summary()).toMatchObject({ EncryptionType: 'NONE' })
     expect(await summary()).not.toHaveProperty('KeyId')
     const { output } = await call('PutRecords', { Records: [record] })
-    expect(output).toMatchObject({ EncryptionType: 'NONE' })
-    expect(await encryptions()).toEqual(['NONE', 'KMS', 'NONE'])
+    expect(output).not.toHaveProperty('EncryptionType')
+    expect(await encryptions()).toEqual([undefined, 'KMS', undefined])
   })
 
   test('goes on in the shards that come of a split', async () => {

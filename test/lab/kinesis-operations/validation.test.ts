@@ -31,8 +31,23 @@ describe('a bad request is refused, and nothing is stored', () => {
       'PutRecord',
       { StreamName: 's' },
       validation,
-      /^2 validation errors detected: Value null at 'data' failed to satisfy constraint: Member must not be null; Value null at 'partitionKey'/,
+      /^1 validation error detected: Value null at 'data' failed to satisfy constraint: Member must not be null/,
     ],
+    [
+      'a missing partition key',
+      'PutRecord',
+      { StreamName: 's', Data: '' },
+      validation,
+      /^1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null/,
+    ],
+    [
+      'a missing partition key of one record',
+      'PutRecords',
+      { StreamName: 's', Records: [{ Data: '', PartitionKey: 'k' }, { Data: '' }] },
+      validation,
+      /null at 'records\.2\.member\.partitionKey'/,
+    ],
+    ['an id of a stream', 'PutRecord', put({ StreamId: 'x' }), validation, /'"x"' at 'streamId'/],
     ['null, the same as missing', 'PutRecord', put({ Data: null }), validation, /null at 'data'/],
     [
       'an empty key',
@@ -253,7 +268,7 @@ describe('a bad request is refused, and nothing is stored', () => {
     [
       'a provisioned stream without shards',
       'CreateStream',
-      { StreamName: 'n' },
+      { StreamName: 'n', StreamModeDetails: { StreamMode: 'PROVISIONED' } },
       argument,
       /ShardCount/,
     ],
@@ -293,8 +308,15 @@ describe('a bad request is refused, and nothing is stored', () => {
         StreamName: 's',
         Tags: Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`t${i}`, ''])),
       },
-      'LimitExceededException',
+      argument,
       /50 tags/,
+    ],
+    [
+      'a shard that cannot be',
+      'DescribeStream',
+      { StreamName: 's', ExclusiveStartShardId: 'shardId-x' },
+      'ResourceNotFoundException',
+      /Could not find shard shardId-x/,
     ],
     ['no tags', 'AddTagsToStream', { StreamName: 's', Tags: {} }, validation, /'tags'/],
     [
@@ -357,10 +379,10 @@ describe('a bad request is refused, and nothing is stored', () => {
     ],
     [
       'an operation that the lab lacks',
-      'PutResourcePolicy',
+      'CreateChannel',
       {},
       'UnknownOperationException',
-      /Kinesis_20131202\.PutResourcePolicy/,
+      /Kinesis_20131202\.CreateChannel: channels deliver to S3/,
     ],
   ])('%s: %s', async (_what, operation, input, code, message) => {
     const lab = await startLab()

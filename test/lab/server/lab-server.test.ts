@@ -31,7 +31,7 @@ describe.each(['HTTP/1.1', 'HTTP/2'] as const)('the SDK over %s', (version) => {
         Data: Buffer.from([0, 255, 10]),
       }),
     )
-    expect(put).toMatchObject({ ShardId: 'shardId-000000000000', EncryptionType: 'NONE' })
+    expect(put).toMatchObject({ ShardId: 'shardId-000000000000' })
     expect(put.SequenceNumber).toMatch(/^49\d{54}$/)
     expect(put.$metadata.requestId).toMatch(/^[0-9a-f-]{36}$/)
 
