@@ -14,11 +14,17 @@ export interface RuleEntry {
   readonly payloadText: string
   /** Undefined when there is no such file. */
   readonly metadataText: string | undefined
+  /**
+   * Another one for each version that was found on disk; changes of the API keep it. Undefined for
+   * a rule that the API made.
+   */
+  readonly foundOnDisk: symbol | undefined
 }
 
 /**
  * The entry of a rule from an API call, with the texts that the folder will hold.
  *
+ * @param foundOnDisk of the entry that it replaces
  * @throws SluiceError SqlParseException, InvalidRequestException
  */
 export function entryOfPayload(
@@ -26,12 +32,14 @@ export function entryOfPayload(
   payload: TopicRulePayload,
   metadata: RuleMetadata & { readonly createdAt: number },
   compile: CompileRule,
+  foundOnDisk?: symbol,
 ): RuleEntry {
   return {
     rule: compile({ name, payload, ...definitionOf(metadata, metadata.createdAt) }),
     metadata,
     payloadText: fileText(payload),
     metadataText: fileText(metadata),
+    foundOnDisk,
   }
 }
 
@@ -66,6 +74,7 @@ export function entryOfFile(
     metadata,
     payloadText: file.payload.toString(),
     metadataText: file.metadata?.toString(),
+    foundOnDisk: Symbol(name),
   }
 }
 

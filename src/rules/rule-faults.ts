@@ -8,8 +8,8 @@ export interface RuleFaults {
   note(name: string, file: RuleFile | undefined): void
   clear(name: string): void
   has(name: string): boolean
-  /** Whether exactly this content has been told of. */
-  isKnown(name: string, file: RuleFile): boolean
+  /** The digest of the content that has been told of; undefined when it could not be read. */
+  known(name: string): string | undefined
   readonly count: number
 }
 
@@ -22,7 +22,7 @@ export function createRuleFaults(): RuleFaults {
     note: (name, file) => known.set(name, file && digestOf(file)),
     clear: (name) => known.delete(name),
     has: (name) => known.has(name),
-    isKnown: (name, file) => known.get(name) === digestOf(file),
+    known: (name) => known.get(name),
     get count() {
       return known.size
     },
@@ -30,7 +30,7 @@ export function createRuleFaults(): RuleFaults {
 }
 
 /** A digest, because the files themselves may have 512 KiB each. */
-function digestOf({ payload, metadata }: RuleFile): string {
+export function digestOf({ payload, metadata }: RuleFile): string {
   const hash = createHash('sha256').update(`${payload.length} `).update(payload)
   if (metadata) hash.update(' metadata ').update(metadata)
   return hash.digest('base64')

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
@@ -8,8 +8,9 @@ import { parseDelivery } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { parseJson, payloadBytesMax, ruleNamePattern } from './payload.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
-import { flushEntryOf, removeDurably, writeDurably } from '../storage/durable-file.ts'
-import { ifPresent, readPlainFile } from '../storage/file-reads.ts'
+import { flushEntryOf, removeUnchanged, replaceDurably } from '../storage/durable-file.ts'
+import { withFileLock } from '../storage/file-lock.ts'
+import { readPlainFile } from '../storage/file-reads.ts'
 
 /**
  * The rules folder.
@@ -20,6 +21,8 @@ import { ifPresent, readPlainFile } from '../storage/file-reads.ts'
  *
  * Invariants:
  * - A file is replaced by rename, so that a reader and a crash find the old text or the new one.
+ * - A file is written over only while it holds what its writer has read: it may be edited, and
+ *   other engines may use the folder.
  * - When a write has resolved, text and folder entry are on disk.
  * - The rule exists when `<name>.json` does. Its metadata is written before it and removed after
  *   it: whatever a crash leaves is a rule with its metadata, or metadata without a rule.
@@ -35,16 +38,26 @@ export interface RuleFiles {
    *   is no regular file, or is too large
    */
   read(name: string): Promise<RuleFile | undefined>
-  /** The metadata of a rule to come; undefined when there is none, or when the rule exists. */
-  readMetadataAlone(name: string): Promise<Buffer | undefined>
   /** Names of the metadata without a rule. */
   namesOfMetadataAlone(): Promise<readonly string[]>
-  writePayload(name: string, text: string): Promise<void>
-  writeMetadata(name: string, text: string): Promise<void>
-  /** Payload and metadata; it is no error when they are gone already. */
-  remove(name: string): Promise<void>
-  /** The metadata of a rule to come. */
-  removeMetadata(name: string): Promise<void>
+  /** The metadata of a rule that may have no payload; undefined when there are none. */
+  readMetadata(name: string): Promise<Buffer | undefined>
+  /**
+   * Writes a file that holds what the caller has read, undefined for none.
+   *
+   * @returns false when it holds something else, and stands as it was
+   */
+  writePayload(name: string, text: string, expected: Uint8Array | undefined): Promise<boolean>
+  writeMetadata(name: string, text: string, expected: Uint8Array | undefined): Promise<boolean>
+  removeMetadata(name: string, expected: Uint8Array): Promise<boolean>
+  /**
+   * Removes the payload, and metadata that hold what the caller has read.
+   *
+   * @returns false when the payload holds something else, and both stand as they were
+   */
+  remove(name: string, expected: Pick<RuleFile, 'payload' | 'metadata'>): Promise<boolean>
+  /** One writer of a rule at a time, of all processes that use this folder. */
+  withLock<Result>(name: string, change: () => Promise<Result>): Promise<Result>
 }
 
 export interface RuleFile {
@@ -104,11 +117,6 @@ export function createRuleFiles(directory: string): RuleFiles {
   return {
     names,
 
-    async readMetadataAlone(name) {
-      if (await ifPresent(lstat(payloadPath(name)))) return undefined
-      return (await readRuleFile(metadataPath(name)))?.bytes
-    },
-
     async namesOfMetadataAlone() {
       const rules = new Set(await names())
       return (await namesIn(isMetadata)).filter((name) => !rules.has(name))
@@ -121,11 +129,22 @@ export function createRuleFiles(directory: string): RuleFiles {
       return { payload: payload.bytes, metadata: metadata?.bytes, madeAt: payload.madeAt }
     },
 
-    writePayload: (name, text) => writeDurably(payloadPath(name), text),
-    writeMetadata: (name, text) => writeDurably(metadataPath(name), text),
+    readMetadata: async (name) => (await readRuleFile(metadataPath(name)))?.bytes,
+    writePayload: (name, text, expected) => replaceDurably(payloadPath(name), text, expected),
+    writeMetadata: (name, text, expected) => replaceDurably(metadataPath(name), text, expected),
+    removeMetadata: (name, expected) => removeUnchanged(metadataPath(name), expected),
 
-    remove: (name) => removeDurably(payloadPath(name), metadataPath(name)),
-    removeMetadata: (name) => removeDurably(metadataPath(name)),
+    async remove(name, { payload, metadata }) {
+      if (!(await removeUnchanged(payloadPath(name), payload))) return false
+      if (metadata) await removeUnchanged(metadataPath(name), metadata)
+      return true
+    },
+
+    async withLock(name, change) {
+      // The lock would make a folder that is gone.
+      await stat(directory)
+      return withFileLock(payloadPath(name), change)
+    },
   }
 }
 

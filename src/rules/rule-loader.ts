@@ -85,3 +85,8 @@ export function createRuleLoader(
 export function limitText(rulesMax: number): string {
   return `there are ${rulesMax} rules already, as many as SLUICE_RULES_MAX allows`
 }
+
+/** @param rule undefined when it was removed */
+export function changeText(name: string, rule: unknown): string {
+  return `rule ${name} ${rule === undefined ? 'was removed' : 'was changed'} on disk`
+}

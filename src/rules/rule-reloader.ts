@@ -4,6 +4,7 @@ import type { KeyedQueue } from '../base/keyed-queue.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { LastGoodRules } from './last-good-rules.ts'
 import { entryOfFile } from './rule-entry.ts'
+import { changeText } from './rule-loader.ts'
 import type { RuleLoader, RuleLoaderDependencies } from './rule-loader.ts'
 
 /** Brings the rules of the folder into force: all of them at the start, then those that change. */
@@ -51,7 +52,7 @@ export function createRuleReloader(
       const changed = await loader.load(name)
       if (!changed) return
       const rule = catalogue.entry(name)?.rule
-      logger.info({ rule: name, disabled: rule?.disabled }, `rule ${name} ${verb(rule)} on disk`)
+      logger.info({ rule: name, disabled: rule?.disabled }, changeText(name, rule))
     } catch (thrown) {
       metrics.ruleReloadFailures.inc()
       const consequence = catalogue.entry(name) ? 'its last good version stays in force' : 'ignored'
@@ -158,10 +159,6 @@ function invalid(faults: readonly Fault[]): SluiceError {
     ...(more > 0 ? [`and ${more} more`] : []),
   ]
   return new SluiceError('RuleFileInvalid', lines.join('\n  '), { cause })
-}
-
-function verb(rule: unknown): string {
-  return rule === undefined ? 'was removed' : 'was changed'
 }
 
 function faultText(directory: string, name: string, thrown: unknown): string {

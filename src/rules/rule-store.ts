@@ -27,6 +27,8 @@ import type { RuleWriter } from './rule-writer.ts'
  *   ends.
  * - Writes and reloads of one rule run one after the other. A reload reads the folder as it is at
  *   that moment, so that the order of events does not matter.
+ * - A change of the API sees the files before it writes them: nothing that was edited on disk, or
+ *   written by another engine, is lost unseen.
  * - A file that cannot be used is reported, and the last good version of its rule stays in force,
  *   also when the process starts again. A rule that never could be used stops the start, or is left
  *   out, as the options say.
@@ -140,7 +142,7 @@ export async function openRuleStore(
   const ahead = createSettingsAhead(shared, { rulesMax })
 
   return {
-    ...createRuleWriter(shared, { ahead, rulesMax }),
+    ...createRuleWriter({ ...shared, loader }, { ahead, rulesMax }),
     match: catalogue.match,
     byName: (name) => catalogue.entry(name)?.rule,
     async delivery(name) {
@@ -162,7 +164,7 @@ async function prepareFolder(
 ): Promise<void> {
   try {
     const wasAbsent = await makeFolder(directory)
-    if (wasAbsent && sample) await files.writePayload(sample.name, sample.text)
+    if (wasAbsent && sample) await files.writePayload(sample.name, sample.text, undefined)
   } catch (thrown) {
     throw new SluiceError(
       'RuleFileInvalid',

@@ -1,15 +1,21 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import type { KeyedQueue } from '../base/keyed-queue.ts'
+import type { Logger } from '../telemetry/telemetry.ts'
 import type { CompileRule, CompiledRule } from './compile-rule.ts'
 import { checkDeliveryFits } from './delivery.ts'
 import type { RuleDelivery } from './delivery.ts'
-import type { KeyedQueue } from '../base/keyed-queue.ts'
 import type { TopicRulePayload } from './payload.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
-import { entryOfPayload } from './rule-entry.ts'
+import { changed, lookAtFiles, unusable, writeFiles } from './found-files.ts'
+import type { FoundFiles } from './found-files.ts'
+import { entryOfPayload, within } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
+import type { RuleFaults } from './rule-faults.ts'
+import { parseMetadata } from './rule-files.ts'
 import type { RuleFiles, RuleMetadata } from './rule-files.ts'
-import { limitText } from './rule-loader.ts'
+import { changeText, limitText } from './rule-loader.ts'
+import type { RuleLoader } from './rule-loader.ts'
 import type { SettingsAhead } from './settings-ahead.ts'
 
 /** The writing half of a rule store: a change of the API is on disk first, and then in force. */
@@ -40,112 +46,203 @@ interface RuleChanges extends Pick<RuleMetadata, 'tags' | 'delivery'> {
 interface RuleWriterDependencies {
   readonly files: RuleFiles
   readonly catalogue: RuleCatalogue
+  readonly faults: RuleFaults
+  readonly loader: RuleLoader
   readonly queue: KeyedQueue
   readonly compile: CompileRule
   readonly clock: Clock
+  readonly logger: Pick<Logger, 'info'>
+}
+
+interface Found extends FoundFiles {
+  /**
+   * Whether the files hold what nobody had been told of when the change was asked for: another
+   * version, or one that cannot be used.
+   */
+  readonly isNews: boolean
 }
 
 /** Updates of one rule that may wait for the running one. */
 const updatesWaitingMax = 16
 
 export function createRuleWriter(
-  { files, catalogue, queue, compile, clock }: RuleWriterDependencies,
+  dependencies: RuleWriterDependencies,
   { ahead, rulesMax }: { readonly ahead: SettingsAhead; readonly rulesMax: number },
 ): RuleWriter {
-  let creating = 0
+  const { files, catalogue, compile, clock } = dependencies
+  /** Rules that are not yet in the catalogue, or have just come into it. */
+  const creating = new Set<string>()
+  const update = createUpdater(dependencies)
 
-  const update = async <Result>(name: string, task: () => Promise<Result>): Promise<Result> => {
+  const bringIntoForce = createEnforcer(dependencies)
+  const replaceNow = createReplacer(dependencies)
+  const replaceWith = (
+    name: string,
+    changesOf: (rule: CompiledRule) => RuleChanges,
+    options: { readonly undoes: boolean },
+  ) => update(name, (found) => replaceNow(name, found, changesOf, options))
+
+  return {
+    create: (name, payload, tags) =>
+      update(name, async (found) => {
+        if (found.present) throw alreadyExists(found.present.rule)
+        if (found.problem !== undefined) throw unusable(found.problem)
+        const createdAt = Math.floor(clock.wallMs() / 1_000)
+        const metadata = { ...laidMetadata(name, found), createdAt, tags }
+        const entry = entryOfPayload(name, payload, metadata, compile)
+        // AWS declares no LimitExceededException for CreateTopicRule; a client would not know it.
+        if (catalogue.size() + comingOf(creating, catalogue) >= rulesMax) {
+          throw new SluiceError('InvalidRequestException', limitText(rulesMax))
+        }
+        creating.add(name)
+        try {
+          return await bringIntoForce(entry, found, { withPayload: true })
+        } finally {
+          creating.delete(name)
+        }
+      }),
+
+    replace: (name, payload) => replaceWith(name, () => ({ payload }), { undoes: true }),
+
+    setDisabled: (name, disabled) =>
+      replaceWith(
+        name,
+        ({ payload }) => ({ payload: Object.freeze({ ...payload, ruleDisabled: disabled }) }),
+        { undoes: false },
+      ),
+
+    setDelivery: (name, delivery) =>
+      update(name, async (found) => {
+        if (found.problem !== undefined) throw unusable(found.problem)
+        if (!found.present) {
+          await onDisk(name, () => ahead.write(name, delivery, found.metadata))
+          return delivery
+        }
+        checkDeliveryFits(delivery, found.present.rule.payload)
+        const rule = await replaceNow(name, found, () => ({ delivery }), { undoes: true })
+        return rule.delivery ?? {}
+      }),
+
+    setTags: (name, change) =>
+      replaceWith(name, ({ tags }) => ({ tags: change(tags) }), { undoes: false }),
+
+    delete: (name) =>
+      update(name, async ({ present, file, metadata, problem, isNews }) => {
+        if (!present) {
+          // A file that cannot be used is no rule, and not for the API to remove.
+          if (problem === undefined) await onDisk(name, () => ahead.remove(name, metadata))
+          return
+        }
+        if (isNews || !file) throw changed(name)
+        await onDisk(name, async () => {
+          if (!(await files.remove(name, file))) throw changed(name)
+        })
+        catalogue.remove(name)
+      }),
+  }
+}
+
+/** @returns a function that replaces parts of a rule, in its turn */
+function createReplacer(dependencies: RuleWriterDependencies) {
+  const { catalogue, compile } = dependencies
+  const bringIntoForce = createEnforcer(dependencies)
+  /** @param undoes whether the change would undo one on disk that the client has not seen */
+  return async (
+    name: string,
+    found: Found,
+    changesOf: (rule: CompiledRule) => RuleChanges,
+    { undoes }: { readonly undoes: boolean },
+  ): Promise<CompiledRule> => {
+    const { rule, metadata, payloadText, foundOnDisk } = existingEntry(catalogue, name)
+    if (found.problem !== undefined) throw unusable(found.problem)
+    if (undoes && found.isNews) throw changed(name)
+    const { payload, ...changes } = changesOf(rule)
+    const kept = { ...metadata, createdAt: rule.createdAt, ...changes }
+    const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile, foundOnDisk)
+    if (payload) return bringIntoForce(entry, found, { withPayload: true })
+    // The payload file stays as it was written, perhaps by hand.
+    return bringIntoForce({ ...entry, payloadText }, found, { withPayload: false })
+  }
+}
+
+/** @returns a function that writes an entry to disk and then puts it in force */
+function createEnforcer({ files, catalogue }: RuleWriterDependencies) {
+  return async (
+    entry: RuleEntry,
+    { file, metadata }: FoundFiles,
+    { withPayload }: { readonly withPayload: boolean },
+  ): Promise<CompiledRule> => {
+    const { rule, payloadText, metadataText } = entry
+    const texts = { payload: withPayload ? payloadText : undefined, metadata: metadataText }
+    await onDisk(rule.name, () =>
+      writeFiles(rule.name, texts, { payload: file?.payload, metadata }, files),
+    )
+    catalogue.put(entry)
+    return rule
+  }
+}
+
+function comingOf(creating: ReadonlySet<string>, catalogue: RuleCatalogue): number {
+  return [...creating].filter((name) => !catalogue.entry(name)).length
+}
+
+/**
+ * @returns a function that runs the changes of a rule one after the other, also those of other
+ *   engines, and tells each what the files hold
+ */
+function createUpdater(dependencies: RuleWriterDependencies) {
+  const { files, catalogue, faults, queue, logger } = dependencies
+  return async <Result>(
+    name: string,
+    change: (found: Found) => Promise<Result> | Result,
+  ): Promise<Result> => {
     if (queue.length(name) > updatesWaitingMax) {
       throw new SluiceError(
         'ConflictingResourceUpdateException',
         `${updatesWaitingMax} other updates of rule ${name} are waiting`,
       )
     }
-    return queue.run(name, task)
-  }
-
-  const bringIntoForce = createEnforcer({ files, catalogue })
-
-  const replaceNow = async (name: string, changesOf: (rule: CompiledRule) => RuleChanges) => {
-    const { rule, metadata, payloadText } = existingEntry(catalogue, name)
-    const { payload, ...changed } = changesOf(rule)
-    const kept = { ...metadata, createdAt: rule.createdAt, ...changed }
-    const entry = entryOfPayload(name, payload ?? rule.payload, kept, compile)
-    if (payload) return bringIntoForce(entry, { withPayload: true })
-    // The payload file stays as it was written, perhaps by hand.
-    return bringIntoForce({ ...entry, payloadText }, { withPayload: false })
-  }
-  const replaceWith = (name: string, changesOf: (rule: CompiledRule) => RuleChanges) =>
-    update(name, () => replaceNow(name, changesOf))
-
-  return {
-    create: (name, payload, tags) =>
-      update(name, async () => {
-        const present = catalogue.entry(name)
-        if (present) throw alreadyExists(present.rule)
-        // AWS declares no LimitExceededException for CreateTopicRule; a client would not know it.
-        if (catalogue.size() + creating >= rulesMax) {
-          throw new SluiceError('InvalidRequestException', limitText(rulesMax))
-        }
-        creating += 1
-        try {
-          const createdAt = Math.floor(clock.wallMs() / 1_000)
-          const metadata = { ...(await ahead.read(name)), createdAt, tags }
-          const entry = entryOfPayload(name, payload, metadata, compile)
-          return await bringIntoForce(entry, { withPayload: true })
-        } finally {
-          creating -= 1
-        }
-      }),
-
-    replace: (name, payload) => replaceWith(name, () => ({ payload })),
-
-    setDisabled: (name, disabled) =>
-      replaceWith(name, ({ payload }) => ({
-        payload: Object.freeze({ ...payload, ruleDisabled: disabled }),
-      })),
-
-    setDelivery: (name, delivery) =>
-      update(name, async () => {
-        if (!catalogue.entry(name)) {
-          await onDisk(name, () => ahead.write(name, delivery))
-          return delivery
-        }
-        const rule = await replaceNow(name, ({ payload }) => {
-          checkDeliveryFits(delivery, payload)
-          return { delivery }
-        })
-        return rule.delivery ?? {}
-      }),
-
-    setTags: (name, change) => replaceWith(name, ({ tags }) => ({ tags: change(tags) })),
-
-    delete: (name) =>
-      update(name, async () => {
-        if (!catalogue.entry(name)) return onDisk(name, () => ahead.remove(name))
-        await onDisk(name, () => files.remove(name))
-        catalogue.remove(name)
-      }),
+    // What the client can have seen: other changes may come to wait before this one.
+    const seen = catalogue.entry(name)?.foundOnDisk
+    const told = faults.known(name)
+    const run = async () => {
+      const before = catalogue.entry(name)
+      const found = await lookAtFiles(name, dependencies)
+      const { present } = found
+      if (present !== before) logger.info({ rule: name }, changeText(name, present?.rule))
+      const isTold = found.problem === undefined || (told !== undefined && told === found.digest)
+      return change({ ...found, isNews: present?.foundOnDisk !== seen || !isTold })
+    }
+    return queue.run(name, () => locked(name, files, run))
   }
 }
 
-/** @returns a function that writes an entry to disk and then puts it in force */
-function createEnforcer({ files, catalogue }: Pick<RuleWriterDependencies, 'files' | 'catalogue'>) {
-  return async (
-    entry: RuleEntry,
-    { withPayload }: { readonly withPayload: boolean },
-  ): Promise<CompiledRule> => {
-    const { rule, payloadText, metadataText } = entry
-    await onDisk(rule.name, async () => {
-      const present = catalogue.entry(rule.name)
-      if (metadataText !== undefined && present?.metadataText !== metadataText) {
-        await files.writeMetadata(rule.name, metadataText)
-      }
-      if (withPayload) await files.writePayload(rule.name, payloadText)
-    })
-    catalogue.put(entry)
-    return rule
-  }
+/** Tells a failure of the change from one of the lock. */
+async function locked<Result>(
+  name: string,
+  files: RuleFiles,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const ran = await onDisk(name, () =>
+    files.withLock(name, () =>
+      run().then(
+        (result) => ({ result }),
+        (thrown: unknown) => ({ thrown }),
+      ),
+    ),
+  )
+  if ('thrown' in ran) throw ran.thrown
+  return ran.result
+}
+
+/**
+ * Metadata that are there before their rule: laid there by hand, or left by a crash. What is known
+ * of the rule itself is made anew.
+ *
+ * @throws SluiceError InvalidRequestException: they cannot be used
+ */
+function laidMetadata(name: string, { metadata }: FoundFiles): RuleMetadata {
+  return metadata ? within(`${name}.meta.json`, () => parseMetadata(metadata)) : {}
 }
 
 /** @throws SluiceError UnauthorizedException */
@@ -162,11 +259,12 @@ function alreadyExists({ name, arn }: CompiledRule): SluiceError {
   })
 }
 
-async function onDisk(name: string, write: () => Promise<void>): Promise<void> {
+/** @throws SluiceError InternalException (rejects), and the one that `work` throws */
+async function onDisk<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    await write()
+    return await work()
   } catch (thrown) {
-    if (thrown instanceof SluiceError) throw thrown
+    if (thrown instanceof SluiceError && thrown.code !== 'IdentityFileInvalid') throw thrown
     throw new SluiceError(
       'InternalException',
       `rule ${name} cannot be written: ${messageOf(thrown)}`,

@@ -1,5 +1,6 @@
 import { SluiceError } from '../base/errors.ts'
 import type { RuleDelivery } from './delivery.ts'
+import { changed } from './found-files.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
 import { fileText, within } from './rule-entry.ts'
 import { parseMetadata } from './rule-files.ts'
@@ -19,10 +20,14 @@ export interface SettingsAhead {
    * @throws SluiceError InvalidRequestException (rejects): the file is not valid
    */
   read(name: string): Promise<RuleMetadata | undefined>
-  /** @throws SluiceError InvalidRequestException (rejects): there are too many */
-  write(name: string, delivery: RuleDelivery): Promise<void>
+  /**
+   * @param found the metadata that are there; undefined when there are none
+   * @throws SluiceError InvalidRequestException (rejects): there are too many;
+   *   ConflictingResourceUpdateException: the file changed since it was read
+   */
+  write(name: string, delivery: RuleDelivery, found: Buffer | undefined): Promise<void>
   /** It is no error when there are none. */
-  remove(name: string): Promise<void>
+  remove(name: string, found: Buffer | undefined): Promise<void>
 }
 
 interface SettingsAheadDependencies {
@@ -34,23 +39,26 @@ export function createSettingsAhead(
   { files, catalogue }: SettingsAheadDependencies,
   { rulesMax }: { readonly rulesMax: number },
 ): SettingsAhead {
-  const read = async (name: string): Promise<RuleMetadata | undefined> => {
-    const bytes = await files.readMetadataAlone(name)
-    return bytes && within(`${name}.meta.json`, () => parseMetadata(bytes))
-  }
-  const remove = async (name: string): Promise<void> => {
-    if ((await files.namesOfMetadataAlone()).includes(name)) await files.removeMetadata(name)
+  const parse = (name: string, bytes: Buffer | undefined): RuleMetadata | undefined =>
+    bytes && within(`${name}.meta.json`, () => parseMetadata(bytes))
+
+  const remove = async (name: string, found: Buffer | undefined): Promise<void> => {
+    if (found && !(await files.removeMetadata(name, found))) throw changed(name)
   }
   return {
-    read,
+    read: async (name) => {
+      if ((await files.read(name)) !== undefined) return undefined
+      return parse(name, await files.readMetadata(name))
+    },
     remove,
-    async write(name, delivery) {
-      if (Object.keys(delivery).length === 0) return remove(name)
+    async write(name, delivery, found) {
+      if (Object.keys(delivery).length === 0) return remove(name, found)
       const others = (await files.namesOfMetadataAlone()).filter((other) => other !== name)
       if (catalogue.size() + others.length >= rulesMax) {
         throw new SluiceError('InvalidRequestException', limitText(rulesMax))
       }
-      await files.writeMetadata(name, fileText({ ...(await read(name)), delivery }))
+      const text = fileText({ ...parse(name, found), delivery })
+      if (!(await files.writeMetadata(name, text, found))) throw changed(name)
     },
   }
 }

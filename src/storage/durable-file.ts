@@ -1,7 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, lstat, open, rename, rm } from 'node:fs/promises'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { chmod, chown, link, lstat, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { ifAllowed, ifPresent } from './file-reads.ts'
+import { ifAllowed, ifPresent, isAbsent } from './file-reads.ts'
 
 interface DurableFileOptions {
   /** The mode of the file, whatever the umask is. Absent: 0666 less the umask. */
@@ -25,7 +34,7 @@ export async function writeDurably(
   { mode, keepsOwner = false }: DurableFileOptions = {},
 ): Promise<void> {
   const folder = path.dirname(file)
-  const draft = path.join(folder, `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`)
+  const draft = draftOf(file)
   try {
     await writeNew(draft, text, mode)
     if (keepsOwner) await copyOwner(file, draft)
@@ -36,6 +45,75 @@ export async function writeDurably(
     throw thrown
   }
   await flushFolder(folder)
+}
+
+/**
+ * The same, unless the file changed meanwhile: it is replaced only while it holds what the caller
+ * has read. Nothing else in this process runs between the look and the replacement, and other
+ * processes have some microseconds. A file that is made newly replaces no other one at all.
+ *
+ * @param expected what the file holds; undefined when it is not there
+ * @returns false when the file holds something else, and stands as it was
+ * @throws what the system throws (rejects)
+ */
+export async function replaceDurably(
+  file: string,
+  text: string,
+  expected: Uint8Array | undefined,
+): Promise<boolean> {
+  const draft = draftOf(file)
+  try {
+    await writeNew(draft, text, undefined)
+    if (expected === undefined) await link(draft, file)
+    else if (!holds(file, expected)) return false
+    else renameSync(draft, file)
+  } catch (thrown) {
+    if (expected === undefined && isPresent(thrown)) return false
+    throw thrown
+  } finally {
+    // Gone already where it was renamed; the first error is the one to tell.
+    await rm(draft, { force: true }).catch(() => undefined)
+  }
+  await flushFolder(path.dirname(file))
+  return true
+}
+
+/**
+ * Removes a file for good, unless it changed meanwhile, as `replaceDurably` does.
+ *
+ * @returns false when the file holds something else, and stands as it was
+ */
+export async function removeUnchanged(file: string, expected: Uint8Array): Promise<boolean> {
+  if (!holds(file, expected)) return false
+  rmSync(file)
+  await flushFolder(path.dirname(file))
+  return true
+}
+
+/** Synchronous, so that nothing happens between the look and what follows from it. */
+function holds(file: string, expected: Uint8Array): boolean {
+  let descriptor: number | undefined
+  try {
+    descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stats = fstatSync(descriptor)
+    if (!stats.isFile() || stats.size !== expected.length) return false
+    return readFileSync(descriptor).equals(expected)
+  } catch (thrown) {
+    if (isAbsent(thrown)) return false
+    throw thrown
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+  }
+}
+
+function isPresent(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST'
+}
+
+/** Two processes that write one file never share a draft. */
+function draftOf(file: string): string {
+  const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}.tmp`
+  return path.join(path.dirname(file), name)
 }
 
 /** Removes files for good. A file that is not there counts as removed. */

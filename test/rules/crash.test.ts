@@ -11,6 +11,8 @@ const seed = 8
 const rounds = [1, 2, 3] as const
 /** A round is killed somewhere in so many. */
 const writesMax = 1_000
+/** Each write is flushed, which takes its time on a busy disk. */
+const patiently = { timeout: 120_000 }
 
 /** What may be found of a rule by the last of its writes that was confirmed. */
 const possibleStates: Readonly<Record<string, readonly string[]>> = {
@@ -48,24 +50,32 @@ async function tornFiles(directory: string): Promise<readonly string[]> {
   return faults.flat()
 }
 
-test(`each file is whole, old or new, after each kill -9 in the middle of ${writesMax} writes`, async () => {
-  const directory = await temporaryFolder()
-  const random = createRandom(seed)
-  const confirmed = new Map<string, string>()
-  for (const round of rounds) {
-    const writes = 1 + random(writesMax)
-    const said = await writeAndKill(directory, round, writes)
-    for (const [name, state] of said) confirmed.set(name, state)
-    expect({ round, writes, torn: await tornFiles(directory) }).toEqual({ round, writes, torn: [] })
-  }
+test(
+  `each file is whole, old or new, after each kill -9 in the middle of ${writesMax} writes`,
+  patiently,
+  async () => {
+    const directory = await temporaryFolder()
+    const random = createRandom(seed)
+    const confirmed = new Map<string, string>()
+    for (const round of rounds) {
+      const writes = 1 + random(writesMax)
+      const said = await writeAndKill(directory, round, writes)
+      for (const [name, state] of said) confirmed.set(name, state)
+      expect({ round, writes, torn: await tornFiles(directory) }).toEqual({
+        round,
+        writes,
+        torn: [],
+      })
+    }
 
-  const { store } = await openStore({ directory, rulesMax: 100_000 })
-  const lost = [...confirmed].filter(([name, state]) => {
-    const found = store.byName(name)?.payload.description?.trimEnd() ?? 'absent'
-    return !possibleStates[state]?.includes(found)
-  })
-  expect(lost).toEqual([])
-  expect(confirmed.size).toBeGreaterThan(100)
-  const tags = store.all().map((rule) => [rule.name.split('_')[1], rule.tags['line']])
-  expect(tags.filter(([line, tag]) => line !== tag)).toEqual([])
-})
+    const { store } = await openStore({ directory, rulesMax: 100_000 })
+    const lost = [...confirmed].filter(([name, state]) => {
+      const found = store.byName(name)?.payload.description?.trimEnd() ?? 'absent'
+      return !possibleStates[state]?.includes(found)
+    })
+    expect(lost).toEqual([])
+    expect(confirmed.size).toBeGreaterThan(100)
+    const tags = store.all().map((rule) => [rule.name.split('_')[1], rule.tags['line']])
+    expect(tags.filter(([line, tag]) => line !== tag)).toEqual([])
+  },
+)

@@ -12,6 +12,17 @@ const openWatched = async () => {
   return { ...opened, write }
 }
 
+/** Two folders of rules, as two releases leave them. */
+const releases = async () => {
+  const parent = await temporaryFolder()
+  for (const release of ['one', 'two']) {
+    await mkdir(path.join(parent, release, 'rules'), { recursive: true })
+    const file = path.join(parent, release, 'rules', `${release}.json`)
+    await writeFile(file, json(payloadOf(release)))
+  }
+  return parent
+}
+
 describe('a change on disk', () => {
   test('comes into force: a rule added, changed, given tags, removed', async () => {
     const { store, directory, write, logLine, logged } = await openWatched()
@@ -106,6 +117,79 @@ describe('a change on disk', () => {
     await write('s.json', json(payloadOf('after')))
     await logLine(/^rule s was changed on disk$/)
     expect(names(store.all())).toEqual(['s'])
+  })
+
+  const swaps: readonly [
+    string,
+    (parent: string) => Promise<string>,
+    (parent: string) => Promise<void>,
+  ][] = [
+    [
+      'the folder is moved away and another one takes its place',
+      async (parent) => {
+        await rename(path.join(parent, 'one/rules'), path.join(parent, 'rules'))
+        return path.join(parent, 'rules')
+      },
+      async (parent) => {
+        await rename(path.join(parent, 'rules'), path.join(parent, 'old'))
+        await rename(path.join(parent, 'two/rules'), path.join(parent, 'rules'))
+      },
+    ],
+    [
+      'a folder above it is moved away and another one takes its place',
+      async (parent) => path.join(parent, 'one/rules'),
+      async (parent) => {
+        await rename(path.join(parent, 'one'), path.join(parent, 'old'))
+        await rename(path.join(parent, 'two'), path.join(parent, 'one'))
+      },
+    ],
+    [
+      'it is a link that is swapped',
+      async (parent) => {
+        await symlink('one/rules', path.join(parent, 'rules'))
+        return path.join(parent, 'rules')
+      },
+      async (parent) => {
+        await symlink('two/rules', path.join(parent, 'new'))
+        await rename(path.join(parent, 'new'), path.join(parent, 'rules'))
+      },
+    ],
+    [
+      'a link above it is swapped',
+      async (parent) => {
+        await symlink('one', path.join(parent, 'current'))
+        return path.join(parent, 'current/rules')
+      },
+      async (parent) => {
+        await symlink('two', path.join(parent, 'new'))
+        await rename(path.join(parent, 'new'), path.join(parent, 'current'))
+      },
+    ],
+  ]
+
+  test.each(swaps)('is seen where %s', async (_how, begin, swap) => {
+    const parent = await releases()
+    const directory = await begin(parent)
+    const { store, logLine } = await openStore({ directory, watch: true })
+    expect(names(store.all())).toEqual(['one'])
+    await swap(parent)
+    await logLine(/^rule two was changed on disk$/)
+    await logLine(/^rule one was removed on disk$/)
+    expect(names(store.all())).toEqual(['two'])
+
+    await writeFile(path.join(directory, 'three.json'), json(payloadOf('three')))
+    await logLine(/^rule three was changed on disk$/)
+    expect(names(store.all())).toEqual(['three', 'two'])
+  })
+
+  test('is seen in a folder that has the name of one of its files', async () => {
+    const directory = path.join(await temporaryFolder(), 'r.json')
+    await mkdir(directory)
+    const { store, logLine, logged } = await openStore({ directory, watch: true })
+    await writeFile(path.join(directory, 'r.json'), json(payloadOf('a')))
+    await logLine(/^rule r was changed on disk$/)
+    expect(names(store.all())).toEqual(['r'])
+    expect(logged.filter((line) => line.includes('not seen'))).toEqual([])
   })
 
   test('of our own making is not loaded again', async () => {
