@@ -15,6 +15,7 @@ import { createGivingUp } from './outcome/giving-up.ts'
 import type { GivingUp, OnGivenUp } from './outcome/giving-up.ts'
 import { createStreamMaker } from './outcome/stream-maker.ts'
 import type { MakeStream } from './outcome/stream-maker.ts'
+import { combineLeftOnDisk, createKeysLeftOnDisk } from './queue/keys-left-on-disk.ts'
 import { createLeftOnDisk } from './queue/left-on-disk.ts'
 import { createOrderedQueue } from './queue/ordered-queue.ts'
 import type { NextCall, SendQueue } from './queue/send-queue.ts'
@@ -318,10 +319,11 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
       wake()
     },
   })
-  const leftOnDisk = createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), {
-    recordsMax: heldRecordsMax,
-    bytesMax: heldBytesMax,
-  })
+  const heldLimits = { recordsMax: heldRecordsMax, bytesMax: heldBytesMax }
+  const leftOnDisk = combineLeftOnDisk(
+    createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), heldLimits),
+    createKeysLeftOnDisk(() => queue.slowKeys(), heldLimits),
+  )
   const readAhead = createReadAhead({
     ...dependencies,
     destinationId: queued.id,

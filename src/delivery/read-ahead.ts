@@ -72,25 +72,25 @@ export function createReadAhead(dependencies: ReadAheadDependencies): ReadAhead 
   let exhausted = false
   let isBehind = false
 
-  const withoutGivenUp = (records: readonly QueuedRecord[]) =>
-    records.filter(({ sequence }) => !isGivenUp(sequence))
+  const isThere = ({ sequence }: QueuedRecord) => !isGivenUp(sequence)
 
   function readOn(limits: ReadLimits): readonly QueuedRecord[] {
     if (exhausted) return []
     const records = outbox.read(destinationId, lastSequence, limits)
     lastSequence = records.at(-1)?.sequence ?? lastSequence
     exhausted = records.length === 0
-    return withoutGivenUp(records)
+    return records.filter(isThere)
   }
 
   /** Reads the passed-over records of a group again, up to the position of `readOn`. */
   function readAgain(group: string, afterSequence: number, limits: ReadLimits) {
     const records = outbox.read(destinationId, afterSequence, limits)
+    const passed = records.filter(({ sequence }) => sequence <= lastSequence)
+    const ofGroup = leftOnDisk.ofGroup(group, passed)
     const last = records.at(-1)
     if (last === undefined || last.sequence > lastSequence) leftOnDisk.caughtUp(group)
     else leftOnDisk.readUpTo(group, last.sequence)
-    const passed = records.filter(({ sequence }) => sequence <= lastSequence)
-    return withoutGivenUp(leftOnDisk.ofGroup(group, passed))
+    return ofGroup.filter(isThere)
   }
 
   function readLeftOnDisk(limits: ReadLimits): readonly QueuedRecord[] {
@@ -141,6 +141,6 @@ export function createReadAhead(dependencies: ReadAheadDependencies): ReadAhead 
       leftOnDisk.clear()
     },
     oldest: (countMax: number) =>
-      withoutGivenUp(outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax })),
+      outbox.read(destinationId, 0, { countMax, bytesMax: readAheadBytesMax }).filter(isThere),
   }
 }

@@ -1,5 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import {
+  combineLeftOnDisk,
+  createKeysLeftOnDisk,
+} from '../../src/delivery/queue/keys-left-on-disk.ts'
 import { createLeftOnDisk } from '../../src/delivery/queue/left-on-disk.ts'
 import {
   createReadAhead,
@@ -36,6 +40,14 @@ function openReading(recordsMax: number) {
     const records = inMemory.filter((record) => map.shardOfRecord(record) === shardId).length
     return { records, bytes: records * bytesOfRecord }
   }
+  const slow = new Set<string>()
+  const slowKeys = () => {
+    if (slow.size === 0) return undefined
+    const records = inMemory.filter(({ partitionKey }) => slow.has(partitionKey)).length
+    const held = { records, bytes: records * bytesOfRecord }
+    return { has: (partitionKey: string) => slow.has(partitionKey), held }
+  }
+  const limits = { recordsMax, bytesMax: 1_000_000 }
   const read = (_: number, after: number, { countMax }: ReadLimits) =>
     onDisk.filter(({ sequence }) => sequence > after).slice(0, countMax)
   const shards = { room: throttles, map: () => map }
@@ -44,7 +56,10 @@ function openReading(recordsMax: number) {
     destinationId: 1,
     budget: createReadBudget(),
     isGivenUp: () => false,
-    leftOnDisk: createLeftOnDisk(shards, heldFor, { recordsMax, bytesMax: 1_000_000 }),
+    leftOnDisk: combineLeftOnDisk(
+      createLeftOnDisk(shards, heldFor, limits),
+      createKeysLeftOnDisk(slowKeys, limits),
+    ),
   })
 
   function take(records: readonly QueuedRecord[]): readonly QueuedRecord[] {
@@ -66,8 +81,15 @@ function openReading(recordsMax: number) {
       const shardId = map.shardOfRecord({ partitionKey }) ?? ''
       throttles.answered(shardId, { delivered: 0, throttled: 1 }, throttles.generation(), 0)
     },
+    slowDown(partitionKey: string) {
+      slow.add(partitionKey)
+    },
+    keepUp(partitionKey: string) {
+      slow.delete(partitionKey)
+    },
     open() {
       throttles.keep(() => false)
+      slow.clear()
     },
     reshard() {
       map = map === fourShards ? eightShards : fourShards
@@ -155,6 +177,45 @@ describe('records of a throttled shard', () => {
   })
 })
 
+describe('records of a slow key', () => {
+  test('stay on disk beyond the share of slow keys, and are read when fewer are in memory', () => {
+    const reading = openReading(2)
+    reading.slowDown('a')
+    reading.slowDown('b')
+    for (const key of 'aabcab') reading.append(key)
+    expect(named(reading.read(10))).toBe('a1 a2 c4')
+    reading.append('a')
+    expect(named(reading.read(10))).toBe('')
+    reading.settle(2)
+    expect(named(reading.read(10))).toBe('b3 a5 b6 a7')
+  })
+
+  test('are read again without those of keys that are still slow', () => {
+    const reading = openReading(1)
+    reading.slowDown('a')
+    reading.slowDown('b')
+    for (const key of 'aabbab') reading.append(key)
+    expect(named(reading.read(10))).toBe('a1')
+    reading.keepUp('b')
+    expect(named(reading.read(2))).toBe('b3 b4')
+    reading.append('b')
+    expect(named(reading.read(10))).toBe('b6 b7')
+    expect(named(reading.read(10))).toBe('')
+    reading.settle(1)
+    expect(named(reading.read(10))).toBe('a2 a5')
+  })
+
+  test('are left to the shards while records of a throttled shard are passed over', () => {
+    const reading = openReading(1)
+    reading.throttle('b')
+    for (const key of 'bb') reading.append(key)
+    expect(named(reading.read(10))).toBe('b1')
+    reading.slowDown('a')
+    for (const key of 'aa') reading.append(key)
+    expect(named(reading.read(10))).toBe('a3 a4')
+  })
+})
+
 describe('records of a destination that keeps up', () => {
   test('are read a few calls ahead, unless there is little room', () => {
     const reading = openReading(1)
@@ -173,7 +234,13 @@ const steps = fc.array(
       arbitrary: fc.record({ kind: fc.constant('read'), count: fc.integer({ min: 1, max: 4 }) }),
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('settle'), count: fc.nat(4) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('throttle'), key: fc.nat(3) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constantFrom('throttle', 'slowDown', 'keepUp'),
+        key: fc.nat(3),
+      }),
+    },
     {
       weight: 1,
       arbitrary: fc.constantFrom({ kind: 'open' }, { kind: 'reshard' }, { kind: 'restart' }),
@@ -210,6 +277,8 @@ describe('any reading', () => {
           else if (kind === 'read') reading.read(count)
           else if (kind === 'settle') reading.settle(count)
           else if (kind === 'throttle') reading.throttle(keys[key] ?? '')
+          else if (kind === 'slowDown') reading.slowDown(keys[key] ?? '')
+          else if (kind === 'keepUp') reading.keepUp(keys[key] ?? '')
           else if (kind === 'open') reading.open()
           else if (kind === 'reshard') reading.reshard()
           else reading.restart()

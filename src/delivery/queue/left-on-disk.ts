@@ -19,6 +19,8 @@ import type { ShardMap } from '../shards/shard-map.ts'
 export interface LeftOnDisk {
   /** False while no shard is throttled and no record is passed over: then all are admitted. */
   isActive(): boolean
+  /** False while no record is passed over. */
+  hasMarks(): boolean
   /** Of records just read, the ones that go to memory. The others are passed over. */
   admit(records: readonly QueuedRecord[]): readonly QueuedRecord[]
   /**
@@ -36,8 +38,8 @@ export interface LeftOnDisk {
   clear(): void
 }
 
-/** How much all throttled shards together may hold before their records are passed over. */
-interface HeldLimits {
+/** How much all throttled shards, or slow keys, may hold before their records are passed over. */
+export interface HeldLimits {
   readonly recordsMax: number
   readonly bytesMax: number
 }
@@ -70,6 +72,7 @@ export function createLeftOnDisk(
 
   return {
     isActive: () => marks.size > 0 || shards.room.any(),
+    hasMarks: () => marks.size > 0,
     admit(records: readonly QueuedRecord[]) {
       if (marks.size === 0) map = shards.map()
       const admitted: QueuedRecord[] = []

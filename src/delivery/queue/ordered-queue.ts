@@ -42,6 +42,7 @@ import {
 import type { KeyQueue } from './key-queue.ts'
 import { createDelayed, createQueueSize } from './send-queue.ts'
 import type { NextCall, SendQueue } from './send-queue.ts'
+import { createSlowKeyQueues } from './slow-keys.ts'
 
 /** @param ordering of the destination: `key`, or `strict` with one record of a key in a call */
 export function createOrderedQueue(
@@ -59,6 +60,7 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
   const keyQueueShards = createKeyQueueShards(shards, perKeyMax)
   const { held } = keyQueueShards
   const queueSize = createQueueSize()
+  const slow = createSlowKeyQueues(perKeyMax)
 
   function wakeDue(nowMs: number): void {
     for (const keyQueue of paused.takeDue(nowMs)) ready.add(keyQueue)
@@ -90,12 +92,10 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
 
   function returnTo(keyQueue: KeyQueue, returned: readonly Returned[]): void {
     putFirst(keyQueue, returned)
-    if (keyQueue.waiting.length === 0) {
-      keyQueues.delete(keyQueue.partitionKey)
-      return
-    }
     const dueMs = Math.max(0, ...returned.map((outgoing) => outgoing.dueMs))
-    if (dueMs === 0) ready.add(keyQueue)
+    slow.ended(keyQueue, dueMs > 0)
+    if (keyQueue.waiting.length === 0) keyQueues.delete(keyQueue.partitionKey)
+    else if (dueMs === 0) ready.add(keyQueue)
     else paused.pause(dueMs, keyQueue)
   }
 
@@ -123,8 +123,9 @@ function createKeyOrderedQueue(perKeyMax: number, shards: QueueShards): SendQueu
     release,
     clear() {
       keyQueues.clear()
-      for (const part of [ready, paused, held, queueSize]) part.clear()
+      for (const part of [ready, paused, held, queueSize, slow]) part.clear()
     },
+    slowKeys: () => slow.slowKeys(keyQueues.values(), queueSize.size()),
     heldFor: (shardId: string) => amountOf(held.itemsOf(shardId)),
     size: () => queueSize.size(),
   }

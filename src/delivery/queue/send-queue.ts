@@ -1,6 +1,7 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
 import { listIn, memoryBytesOf } from '../call/outgoing.ts'
 import type { Amount, CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
+import type { SlowKeys } from './slow-keys.ts'
 import type { ShardRoom } from '../shards/shard-throttles.ts'
 
 /**
@@ -21,6 +22,8 @@ export interface SendQueue {
   clear(): void
   /** The records that wait for a throttled shard, once their turn has come; bytes of payload. */
   heldFor(shardId: string): Amount
+  /** The keys whose records cannot keep up with those of others. Undefined while there are none. */
+  slowKeys(): SlowKeys | undefined
   /** All records of the queue, in flight or not; bytes of memory. */
   size(): Amount
 }
@@ -64,6 +67,7 @@ interface Delayed<Item> {
   takeDue(nowMs: number): readonly Item[]
   /** Infinity when nothing waits. */
   nextDueMs(): number
+  items(): Iterable<Item>
   clear(): void
 }
 
@@ -84,6 +88,9 @@ export function createDelayed<Item>(): Delayed<Item> {
       return due
     },
     nextDueMs: () => Math.min(...byTime.keys()),
+    *items() {
+      for (const items of byTime.values()) yield* items
+    },
     clear: () => byTime.clear(),
   }
 }

@@ -5,6 +5,7 @@ import { createShardCalls } from '../shards/shard-throttles.ts'
 import type { QueueShards, ShardCall } from '../shards/shard-throttles.ts'
 import { createDelayed, createHeldByShard, createQueueSize } from './send-queue.ts'
 import type { HeldByShard, NextCall, SendQueue } from './send-queue.ts'
+import { slowKeysOf } from './slow-keys.ts'
 
 /**
  * The queue of the order `none`: records are sent as they come, whatever is in flight or has
@@ -73,6 +74,7 @@ export function createUnorderedQueue(shards: QueueShards): SendQueue {
       held.clear()
       queueSize.clear()
     },
+    slowKeys: () => slowKeysOf([...paused.items()]),
     heldFor(shardId: string): Amount {
       const items = held.itemsOf(shardId)
       return { records: items.length, bytes: payloadBytesOf(items) }
