@@ -123,11 +123,12 @@ export function createEngine(
       const appended = order.inTurn(message, append, sender)
       return appended instanceof Promise ? appended.then(finish) : finish(appended)
     },
-    async onGivenUp(records) {
+    async onGivenUp(records, signal) {
       const { replacements, messages } = await replaceGivenUp(records, {
         rules,
         environment,
         gathering,
+        signal,
       })
       return { replacements, onDurable: () => void distribution.handOn(messages) }
     },
@@ -154,15 +155,18 @@ const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 
 interface ReplacementParts extends Pick<EngineDependencies, 'rules' | 'environment'> {
   readonly gathering: Gathering
+  /** When it aborts, nothing waits for the replacements any more. */
+  readonly signal: AbortSignal | undefined
 }
 
 async function replaceGivenUp(
   records: readonly GivenUpRecord[],
-  { rules, environment, gathering }: ReplacementParts,
+  { rules, environment, gathering, signal }: ReplacementParts,
 ) {
   const replacements: (readonly NewRecord[] | undefined)[] = records.map(() => undefined)
   const messages: Message[] = []
   for (const group of groupsOf(records).values()) {
+    if (signal?.aborted === true) break
     const [first] = group
     const rule = first && rules.byName(first.ruleName)
     if (!rule) continue

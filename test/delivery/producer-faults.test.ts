@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { FaultEffect, FaultRule } from '../../src/lab/faults/faults.ts'
-import { newRecord } from '../outbox/outbox-parts.ts'
+import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
 import {
   appendRounds,
   metricLines,
@@ -278,6 +278,77 @@ describe('stopping', () => {
     await delivery.producer.stop({ drainMs: 20 })
     expect(delivery.outbox.size().records).toBe(1)
     expect(delivery.outbox.deadLetters.size().records).toBe(0)
+  })
+
+  test('gives up waiting for 500 groups of error actions one after the other', async () => {
+    let asked = 0
+    const signals = new Set<AbortSignal | undefined>()
+    const delivery = await openDelivery({
+      haste: 1,
+      watch:
+        () =>
+        ({ records }) =>
+          Promise.resolve({
+            answered: true,
+            records: records.map(() => ({
+              ok: false,
+              failure: { code: 'InvalidArgumentException', message: 'no', source: 'Kinesis' },
+            })),
+          }),
+      onGivenUp(_, signal) {
+        asked += 1
+        signals.add(signal)
+        return new Promise(() => undefined)
+      },
+    })
+    const to = destination('stream', { batching: { count: 1, bytes: 1_000, periodMs: 0 } })
+    const texts = Array.from({ length: 500 }, (_, index) => String(index))
+    await delivery.outbox.append(texts.map((text) => newRecordFor(to, text, text)))
+    delivery.producer.start()
+    await until(() => asked > 0)
+    await delivery.producer.stop({ drainMs: 20 })
+    expect(delivery.outbox.size().records).toBe(500)
+    // The engine is told to ask no further external function.
+    expect([...signals].map((signal) => signal?.aborted)).toEqual([true])
+  })
+
+  test('gives up waiting for the disk after the drain', async () => {
+    let isAsked = false
+    const delivery = await openDelivery({
+      haste: 1,
+      giveUp() {
+        isAsked = true
+        return new Promise(() => undefined)
+      },
+    })
+    delivery.lab.faults.add({ streamName: 'stream', effect: error('ValidationException') })
+    delivery.producer.start()
+    await delivery.outbox.append([newRecord('stream', 'k', '1')])
+    await until(() => isAsked)
+    await delivery.producer.stop({ drainMs: 20 })
+    expect(delivery.outbox.size().records).toBe(1)
+  })
+
+  test('waits neither for a stream that is being made nor for a list of shards', async () => {
+    const delivery = await openDelivery({
+      haste: 1,
+      streams: ['stream'],
+      makeStream: () => new Promise(() => undefined),
+    })
+    const { lab } = delivery
+    const listing = lab.faults.add({
+      operation: 'ListShards',
+      effect: { kind: 'delay', delayMs: 60_000 },
+    })
+    lab.faults.add({
+      streamName: 'stream',
+      effect: error('ProvisionedThroughputExceededException'),
+    })
+    delivery.producer.start()
+    await delivery.outbox.append([newRecord('stream', 'k', '1'), newRecord('missing', 'k', '2')])
+    await until(() => listing.appliedCount() > 0 && putsOf(delivery).length > 1)
+    await delivery.producer.stop({ drainMs: 20 })
+    expect(delivery.outbox.size().records).toBe(2)
   })
 
   test('gives up the question for the largest record after the drain', async () => {

@@ -43,6 +43,8 @@ export interface DeliveryOptions extends ProducerOptions {
   readonly watch?: (put: KinesisCalls['put']) => KinesisCalls['put']
   /** What the producer is told of removals that are not on disk. */
   readonly removalsPending?: Outbox['removalsPending']
+  /** Stands in for the outbox's own. */
+  readonly giveUp?: Outbox['giveUp']
   /** How much faster the producer's clock runs. */
   readonly haste?: number
   readonly faultSeed?: number
@@ -101,10 +103,10 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     },
   )
   const { makeStream, onGivenUp, watch = (put) => put } = options
-  const { removalsPending = () => outbox.removalsPending() } = options
+  const { removalsPending = () => outbox.removalsPending(), giveUp = outbox.giveUp } = options
   const producer = createProducer(
     {
-      outbox: { ...outbox, removalsPending },
+      outbox: { ...outbox, removalsPending, giveUp },
       callsFor(of) {
         const calls = aws.callsFor(of)
         return { ...calls, put: watch((request) => calls.put(request)) }

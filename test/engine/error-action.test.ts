@@ -4,6 +4,7 @@ import type { GivenUpRecord } from '../../src/delivery/producer.ts'
 import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
 import type { NewRecord } from '../../src/outbox/outbox.ts'
 import { engineWith, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
+import { createHeldAnswers } from '../helpers/held-answers.ts'
 import { messageWith, testEnvironment } from '../helpers/messages.ts'
 
 const known: ReadonlySet<string> = new Set(['s', 'errors'])
@@ -198,6 +199,26 @@ describe('records that are given up', () => {
       ],
     })
     expect(appended).toEqual([])
+  })
+
+  test('ask no further external function when nobody waits any more', async () => {
+    const held = createHeldAnswers()
+    const asking = kinesis({
+      streamName: 'errors',
+      partitionKey: "${get_thing_shadow('t', 'arn')}",
+    })
+    const { engine } = engineWith(
+      [ruleWith('r', "SELECT * FROM 'a/b'", [kinesis()], { errorAction: asking })],
+      { environment: { ...testEnvironment, callExternal: held.call } },
+    )
+    const stop = new AbortController()
+    const answer = engine.onGivenUp([lost(), lost({ source: other })], stop.signal)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(held.waiting).toHaveLength(1)
+    stop.abort()
+    await held.answer(0, 'key')
+    expect(await answer).toMatchObject({ replacements: [[{ partitionKey: 'key' }], undefined] })
+    expect(held.waiting).toEqual([])
   })
 
   test('reach the error action whatever its scope', async () => {

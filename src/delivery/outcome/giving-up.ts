@@ -34,8 +34,14 @@ export interface GivenUpAnswer {
   readonly onDurable?: (() => void) | undefined
 }
 
-/** Decides what becomes of records that are given up. If it rejects, all become dead letters. */
-export type OnGivenUp = (records: readonly GivenUpRecord[]) => Promise<GivenUpAnswer>
+/**
+ * Decides what becomes of records that are given up. If it rejects, all become dead letters. When
+ * `signal` aborts, nothing waits for the answer any more.
+ */
+export type OnGivenUp = (
+  records: readonly GivenUpRecord[],
+  signal?: AbortSignal,
+) => Promise<GivenUpAnswer>
 
 /** A record to give up, before it is decided what becomes of it. */
 type UndecidedRecord = Omit<RecordToGiveUp, 'replacements'>
@@ -57,7 +63,7 @@ interface GivingUpDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly onGivenUp?: OnGivenUp | undefined
-  /** Ends the wait for `onGivenUp` and the retries on a full disk. */
+  /** Ends the wait for `onGivenUp` and for the disk. */
   readonly signal: AbortSignal
   /** Called after records have left the outbox's queue. */
   readonly onRemoved: () => void
@@ -94,9 +100,10 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   async function write(givenUp: readonly RecordToGiveUp[]): Promise<boolean> {
     while (!signal.aborted) {
       try {
-        await outbox.giveUp(queued.id, givenUp)
+        await unlessAborted(outbox.giveUp(queued.id, givenUp), signal)
         return true
       } catch (thrown) {
+        if (signal.aborted) return false
         log.error(
           'write',
           { reason: messageOf(thrown) },
@@ -156,7 +163,7 @@ async function replacementsOf(
     const given = records.map(({ record, ...facts }) => {
       return { record: asNew(record, queued, outbox), ...facts }
     })
-    return await unlessAborted(onGivenUp(given), signal)
+    return await unlessAborted(onGivenUp(given, signal), signal)
   } catch (thrown) {
     if (signal.aborted) return undefined
     const reason = messageOf(thrown)
