@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { brokenPromise } from './order-promises.ts'
 
-describe('order, whatever fails', () => {
+/** The runs wait for each answer, however slow the machine is. */
+const timeout = 300_000
+
+describe('order, whatever fails', { timeout }, () => {
   test('key: nothing is lost, calls of a key never overlap, and no failed record is passed', async () => {
     expect(await brokenPromise('key', 100)).toBeUndefined()
   })

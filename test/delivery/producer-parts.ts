@@ -103,7 +103,9 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
     },
   )
   const { makeStream, onGivenUp, watch = (put) => put } = options
-  const { removalsPending = () => outbox.removalsPending(), giveUp = outbox.giveUp } = options
+  const { removalsPending = () => outbox.removalsPending() } = options
+  const giveUp: Outbox['giveUp'] =
+    options.giveUp ?? ((destinationId, records) => outbox.giveUp(destinationId, records))
   const producer = createProducer(
     {
       outbox: { ...outbox, removalsPending, giveUp },
