@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
+import type { Socket } from 'node:net'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
@@ -9,7 +11,8 @@ import { parseFunctionName } from '../../src/event-source/functions/function-nam
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
-import { startMappings } from './mapping-parts.ts'
+import { startMappings, textsOf } from './mapping-parts.ts'
+import type { SentEvent } from './mapping-parts.ts'
 
 const never = new AbortController().signal
 
@@ -120,6 +123,17 @@ describe('a Runtime Interface Emulator', () => {
     ['a refusal', 400, '', { kind: 'failed' }],
     ['throttling', 429, '', { kind: 'notInvoked' }],
     ['a fault of its own', 502, 'gateway', { kind: 'notInvoked' }],
+    [
+      'that the runtime has exited',
+      502,
+      '{"errorType":"Runtime.ExitError","errorMessage":"exit status 1"}',
+      { kind: 'failed', errorType: 'Runtime.ExitError' },
+    ],
+    ['a timeout of its own', 200, 'Task timed out after 3.00 seconds', { kind: 'failed' }],
+    ['what is no JSON', 200, '<html>', { kind: 'failed' }],
+    ['more than 6 MB', 200, JSON.stringify('x'.repeat(6_300_000)), { kind: 'failed' }],
+    ['a redirection', 302, '', { kind: 'notInvoked' }],
+    ['an errorMessage of null', 200, '{"errorMessage":null}', { kind: 'returned' }],
     ['nothing', 200, '', { kind: 'returned', payload: 'null' }],
   ])('that answers %s', async (_, status, body, expected) => {
     const { invoke } = await emulator(status, body)
@@ -143,6 +157,101 @@ describe('a Runtime Interface Emulator', () => {
     const { invoke } = functionsIn({ 'f.json': '{"invokeUrl": "http://127.0.0.1:1"}' })
     expect(await invoke('f')).toMatchObject({ kind: 'notInvoked' })
   })
+})
+
+/** A server whose connections a test handles itself, and the function behind it. */
+async function rawEmulator(onConnection: (socket: Socket) => void) {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => undefined)
+    onTestFinished(() => void socket.destroy())
+    onConnection(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  return functionsIn({
+    'f.json': `{"invokeUrl": "http://127.0.0.1:${port}", "timeoutSeconds": 20}`,
+  })
+}
+
+describe('a container that', () => {
+  test('ends during an invocation has taken it: this counts as an attempt', async () => {
+    const { invoke } = await rawEmulator((socket) => {
+      socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+      let text = ''
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+        if (text.includes('{"a":1}')) socket.destroy()
+      })
+    })
+    const outcome = await invoke('f', '{"a":1}')
+    expect(outcome).toMatchObject({ kind: 'failed', errorType: 'Runtime.ExitError' })
+  })
+
+  test('ends in the middle of its answer has taken it', async () => {
+    const { invoke } = await rawEmulator((socket) => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{', () => socket.destroy())
+      })
+    })
+    expect(await invoke('f')).toMatchObject({ kind: 'failed', errorType: 'Runtime.ExitError' })
+  })
+
+  test('takes calls without saying so gets them after a moment', async () => {
+    const { invoke } = await rawEmulator((socket) => {
+      let text = ''
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+        if (text.includes('{"a":1}')) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1')
+      })
+    })
+    expect(await invoke('f', '{"a":1}')).toMatchObject({ kind: 'returned', payload: '1' })
+  })
+
+  test('is still starting behind a port that is open has taken nothing', async () => {
+    const { invoke } = await rawEmulator((socket) => void socket.destroy())
+    expect(await invoke('f')).toMatchObject({ kind: 'notInvoked' })
+  })
+})
+
+test('a record that kills its container is found by bisecting, and the shard goes on', async () => {
+  const lab = await startLab()
+  lab.ensureStream('s', 1)
+  await putTexts(kinesisClient(lab), 's', numbered(8))
+  const handled: string[] = []
+  const server = createServer((request, response) => {
+    let text = ''
+    request.on('data', (chunk: Buffer) => (text += chunk.toString()))
+    request.on('end', () => {
+      const texts = textsOf(JSON.parse(text) as SentEvent)
+      if (texts.includes('5')) request.socket.destroy()
+      else {
+        handled.push(...texts)
+        response.end('null')
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const run = await startMappings(lab, {
+    'f.json': `{"invokeUrl": "http://127.0.0.1:${port}"}`,
+  })
+  const uuid = await run.create({
+    BisectBatchOnFunctionError: true,
+    MaximumRetryAttempts: 0,
+    DestinationConfig: { OnFailure: { Destination: 'arn:aws:s3:::bucket' } },
+  })
+  await run.until(() => handled.length === 7 && run.failures(uuid).length === 1)
+  expect(handled).toEqual(numbered(8).filter((text) => text !== '5'))
+  expect(run.failures(uuid)).toMatchObject([
+    {
+      requestContext: { condition: 'RetryAttemptsExhausted' },
+      KinesisBatchInfo: { batchSize: 1 },
+    },
+  ])
 })
 
 test.each([

@@ -36,3 +36,43 @@ test('an instance that ended while it was idle does not get the next invocation'
     await systemClock.sleep(150)
   }
 })
+
+test('an invocation that waits for a place ends with its signal, and leaves the place to others', async () => {
+  const directory = temporaryFolder()
+  writeFileSync(
+    path.join(directory, 'f.mjs'),
+    `export const handler = (event) => new Promise((done) => {
+      if (event.holds) console.log('HELD')
+      else done('done')
+    })`,
+  )
+  writeFileSync(path.join(directory, 'f.json'), '{"timeoutSeconds": 900}')
+  let heldCount = 0
+  let onHeld: (() => void) | undefined
+  const logger = createMemoryLogger(({ msg }) => {
+    if (String(msg) === 'HELD' && ++heldCount === 10) onHeld?.()
+  })
+  const functions = createFunctions(
+    { clock: systemClock, logger },
+    { directory, region: 'us-east-1', accountId: '000000000000' },
+  )
+  onTestFinished(() => functions.close())
+  const found = await functions.find(parseFunctionName('f'))
+  const allHeld = new Promise<void>((resolve) => {
+    onHeld = resolve
+  })
+  const holders = Array.from({ length: 10 }, () => new AbortController())
+  const held = holders.map(({ signal }) => found.invoke('{"holds":true}', signal))
+  await allHeld
+
+  const leaving = new AbortController()
+  const left = found.invoke('{}', leaving.signal)
+  const waiting = found.invoke('{}', new AbortController().signal)
+  await new Promise((resolve) => setImmediate(resolve))
+  leaving.abort()
+  expect(await left).toMatchObject({ kind: 'notInvoked' })
+  holders[0]?.abort()
+  expect(await waiting).toMatchObject({ kind: 'returned', payload: '"done"' })
+  for (const holder of holders) holder.abort()
+  await Promise.all(held)
+})

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
+import { unreachable } from '../../base/unreachable.ts'
+import { callEmulator } from './emulator-call.ts'
+import type { EmulatorAnswer } from './emulator-call.ts'
 import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
 /** The path on which Lambda's Runtime Interface Emulator accepts invocations. */
 const invocationPath = '/2015-03-31/functions/function/invocations'
-/** The limit of a synchronous response (Lambda quotas: 6 MB). */
-const answerBytesMax = 6 * 1024 * 1024 + 100
+/** What is no answer of a function is shown in an error up to this length. */
+const shownCharactersMax = 200
 
 interface EmulatedFunction {
   /** `http://host:port`, or the whole URL of the invocations. */
@@ -30,38 +33,76 @@ export function createEmulatedFunction(
       const giveUp = () => given.abort()
       let isTimedOut = false
       let cancel: (() => void) | undefined
-      let response: { readonly status: number; readonly header: boolean; readonly text: string }
+      let answer: EmulatorAnswer
       try {
         const { invokeUrl, timeoutMs } = await find()
         signal.addEventListener('abort', giveUp)
+        if (signal.aborted) giveUp()
         cancel = clock.after(timeoutMs, () => {
           isTimedOut = true
           giveUp()
         })
-        response = await post(urlOf(invokeUrl), payload, { signal: given.signal, requestId })
+        const call = { url: urlOf(invokeUrl), body: payload, requestId, signal: given.signal }
+        answer = await callEmulator(clock, call)
       } catch (thrown) {
-        if (isTimedOut) {
-          const errorMessage = `RequestId: ${requestId} Error: Task timed out`
-          return { kind: 'failed', requestId, errorType: 'Sandbox.Timedout', errorMessage }
-        }
-        return { kind: 'notInvoked', requestId, reason: reasonOf(thrown) }
+        return { kind: 'notInvoked', requestId, reason: messageOf(thrown) }
       } finally {
         cancel?.()
         signal.removeEventListener('abort', giveUp)
       }
-      const { status, header, text } = response
-      if (status === 429 || status >= 500) {
-        return { kind: 'notInvoked', requestId, reason: `the emulator answered ${status}` }
+      if (isTimedOut && answer.kind === 'cut') {
+        return failed(requestId, 'Sandbox.Timedout', 'Task timed out')
       }
-      const error = errorIn(text)
-      if (error ?? (header || status >= 400)) {
-        const { errorType = 'Error', errorMessage = `it answered ${status}` } = error ?? {}
-        return { kind: 'failed', requestId, errorType, errorMessage }
-      }
-      return { kind: 'returned', requestId, payload: text === '' ? 'null' : text }
+      return outcomeOf(answer, requestId)
     },
   }
 }
+
+function outcomeOf(answer: EmulatorAnswer, requestId: string): InvokeOutcome {
+  switch (answer.kind) {
+    case 'notTaken':
+      return { kind: 'notInvoked', requestId, reason: answer.reason }
+    case 'cut':
+      return failed(requestId, 'Runtime.ExitError', `the container has ended: ${answer.reason}`)
+    case 'tooLong':
+      return failed(requestId, 'Function.ResponseSizeTooLarge', 'the answer is longer than 6 MB')
+    case 'answered':
+      return outcomeOfAnswer(answer, requestId)
+    default:
+      return unreachable(answer)
+  }
+}
+
+function outcomeOfAnswer(
+  { status, hasErrorHeader, text }: Extract<EmulatorAnswer, { kind: 'answered' }>,
+  requestId: string,
+): InvokeOutcome {
+  const value = jsonIn(text)
+  const error = errorIn(value)
+  const isRedirection = status >= 300 && status < 400
+  // The emulator answers 502 with an error when the runtime has exited; a proxy has no error.
+  const isOfServer = status >= 500 && !error
+  if (status === 429 || isRedirection || isOfServer) {
+    return { kind: 'notInvoked', requestId, reason: `the emulator answered ${status}` }
+  }
+  if (error ?? (hasErrorHeader || status >= 400)) {
+    const { errorType = 'Error', errorMessage = `it answered ${status}` } = error ?? {}
+    return { kind: 'failed', requestId, errorType, errorMessage }
+  }
+  if (text === '') return { kind: 'returned', requestId, payload: 'null' }
+  if (value !== undefined) return { kind: 'returned', requestId, payload: text }
+  // The emulator reports its own time limit in plain text, with status 200.
+  const isTimeout = text.startsWith('Task timed out')
+  const errorType = isTimeout ? 'Sandbox.Timedout' : 'Runtime.MalformedResponse'
+  return failed(requestId, errorType, text.slice(0, shownCharactersMax))
+}
+
+const failed = (requestId: string, errorType: string, message: string): InvokeOutcome => ({
+  kind: 'failed',
+  requestId,
+  errorType,
+  errorMessage: `RequestId: ${requestId} Error: ${message}`,
+})
 
 function urlOf(invokeUrl: string): URL {
   const url = new URL(invokeUrl)
@@ -69,57 +110,24 @@ function urlOf(invokeUrl: string): URL {
   return url
 }
 
-async function post(
-  url: URL,
-  body: string,
-  { signal, requestId }: { readonly signal: AbortSignal; readonly requestId: string },
-) {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'lambda-runtime-aws-request-id': requestId },
-    body,
-    signal,
-    redirect: 'error',
-  })
-  return {
-    status: response.status,
-    header: response.headers.has('x-amz-function-error'),
-    text: await boundedText(response),
-  }
-}
-
-/** @throws Error when the response is longer than a function's may be (rejects) */
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let sizeBytes = 0
-  for await (const chunk of response.body ?? []) {
-    sizeBytes += chunk.length
-    if (sizeBytes > answerBytesMax) throw new Error('the answer is longer than 6 MB')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-/**
- * The emulator answers 200 when the function failed, with these two members in the body. A result
- * of the function may have members of these names, too: a message that is not a text, such as
- * null, is no failure.
- */
-function errorIn(text: string): { errorType?: string; errorMessage?: string } | undefined {
+/** @returns undefined for what is no JSON */
+function jsonIn(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null || !('errorMessage' in value)) return undefined
-    const { errorMessage } = value
-    if (typeof errorMessage !== 'string') return undefined
-    const type = 'errorType' in value ? value.errorType : undefined
-    return { errorMessage, ...(typeof type === 'string' && { errorType: type }) }
+    return JSON.parse(text)
   } catch {
     return undefined
   }
 }
 
-/** `fetch` only says `fetch failed`; its cause has the reason. */
-function reasonOf(thrown: unknown): string {
-  const cause = thrown instanceof Error ? thrown.cause : undefined
-  return cause === undefined ? messageOf(thrown) : `${messageOf(thrown)}: ${messageOf(cause)}`
+/**
+ * The members in the body of the emulator's answer when the function has failed. A result of the
+ * function may have members of these names, too: a message that is not a text, such as null, is no
+ * failure.
+ */
+function errorIn(value: unknown): { errorType?: string; errorMessage?: string } | undefined {
+  if (typeof value !== 'object' || value === null || !('errorMessage' in value)) return undefined
+  const { errorMessage } = value
+  if (typeof errorMessage !== 'string') return undefined
+  const type = 'errorType' in value ? value.errorType : undefined
+  return { errorMessage, ...(typeof type === 'string' && { errorType: type }) }
 }

@@ -3,8 +3,11 @@ import type { FunctionThread } from './function-thread.ts'
 
 /** The instances of one function: each takes one invocation at a time and stays for the next. */
 interface InstancePool<Module extends { readonly version: string }> {
-  /** An idle instance of this version, or a new one; waits while all instances are busy. */
-  acquire(module: Module): Promise<Instance>
+  /**
+   * An idle instance of this version, or a new one; waits while all instances are busy.
+   * @returns undefined when `signal` aborts first, or the pool is closed
+   */
+  acquire(module: Module, signal: AbortSignal): Promise<Instance | undefined>
   /** @param isUsable whether the instance can take another invocation; otherwise it is ended */
   release(instance: Instance, isUsable: boolean): Promise<void>
   end(instance: Instance): Promise<void>
@@ -28,8 +31,8 @@ export function createInstancePool<Module extends { readonly version: string }>(
   const all = new Set<Instance>()
   /** Idle instances, each with the function that cancels its idle timeout. */
   const idle = new Map<Instance, () => void>()
-  /** Bounded by the number of parallel batches that invoke the function. */
-  const waiting: (() => void)[] = []
+  const waiting = createWaiting()
+  let isClosed = false
 
   function take(instance: Instance): Instance {
     idle.get(instance)?.()
@@ -42,7 +45,12 @@ export function createInstancePool<Module extends { readonly version: string }>(
     await instance.thread.end()
   }
 
-  async function acquire(module: Module): Promise<Instance> {
+  async function acquire(module: Module, signal: AbortSignal): Promise<Instance | undefined> {
+    if (signal.aborted || isClosed) {
+      // It may have been woken at the same time.
+      waiting.wakeNext()
+      return undefined
+    }
     for (const instance of idle.keys()) {
       if (instance.version === module.version) return take(instance)
       await end(instance)
@@ -54,8 +62,8 @@ export function createInstancePool<Module extends { readonly version: string }>(
       void instance.thread.ended.then(() => all.delete(take(instance)))
       return instance
     }
-    await new Promise<void>((resolve) => waiting.push(resolve))
-    return acquire(module)
+    await waiting.wait(signal)
+    return acquire(module, signal)
   }
 
   return {
@@ -67,11 +75,41 @@ export function createInstancePool<Module extends { readonly version: string }>(
           clock.after(idleMsMax, () => void end(instance)),
         )
       } else await end(instance)
-      waiting.shift()?.()
+      waiting.wakeNext()
     },
     end,
     async close() {
+      isClosed = true
+      waiting.wakeNext()
       await Promise.all([...all].map(end))
     },
+  }
+}
+
+/** The invocations that wait for an instance; bounded by the parallel batches of the function. */
+function createWaiting() {
+  const waiting = new Set<() => void>()
+  return {
+    /** Wakes the one that has waited longest. */
+    wakeNext(): void {
+      const [next] = waiting
+      if (!next) return
+      waiting.delete(next)
+      next()
+    },
+    /** Resolves when it is woken, or when `signal` aborts. */
+    wait: (signal: AbortSignal) =>
+      new Promise<void>((resolve) => {
+        const stop = () => {
+          waiting.delete(wake)
+          resolve()
+        }
+        const wake = () => {
+          signal.removeEventListener('abort', stop)
+          resolve()
+        }
+        waiting.add(wake)
+        signal.addEventListener('abort', stop, { once: true })
+      }),
   }
 }

@@ -60,7 +60,8 @@ export function createLocalFunction(
     } catch (thrown) {
       return { kind: 'notInvoked', requestId, reason: String(thrown) }
     }
-    const instance = await pool.acquire(module)
+    const instance = await pool.acquire(module, signal)
+    if (!instance) return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
     if (signal.aborted) {
       await pool.release(instance, true)
       return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
