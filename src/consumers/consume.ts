@@ -82,7 +82,8 @@ const readRecordsMax = 10_000
  * children when shards were split or merged. A batch is checkpointed when the handler has returned;
  * the next start of the application continues there.
  *
- * @returns once the shards are listed and are being read
+ * @returns once the shards are listed and are being read: at LATEST no record that is put from then
+ *   on is skipped
  * @throws SluiceError ConsumerFailed (rejects): the stream cannot be read, `cause` says why;
  *   InvalidRequestException: an option is not usable
  */
@@ -103,7 +104,7 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
       await opened.close()
       reads.close()
     }
-    const { done } = await followStream(
+    const { done, positioned } = await followStream(
       { ...dependencies, checkpoints: options.checkpoints ?? createMemoryCheckpoints() },
       {
         application,
@@ -121,6 +122,7 @@ export async function consume(options: ConsumeOptions): Promise<Consumer> {
         discoveryIntervalMs: options.discoveryIntervalMs,
       },
     )
+    await Promise.race([positioned, done])
     const ended = endingOf(done, close, stream)
     return {
       done: ended,

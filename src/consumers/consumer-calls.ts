@@ -38,7 +38,7 @@ interface RegisteredConsumer {
 }
 
 /** Makes a call with the time limit of all calls. */
-type LimitedCall = <Answer>(
+export type LimitedCall = <Answer>(
   call: (signal: AbortSignal) => Promise<Answer>,
   signal: AbortSignal | undefined,
 ) => Promise<Answer>

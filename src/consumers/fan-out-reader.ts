@@ -1,11 +1,16 @@
 import type { SubscribeToShardEvent, SubscribeToShardEventStream } from '@aws-sdk/client-kinesis'
 import type { Clock } from '../base/clock.ts'
-import type { WarningLog } from '../telemetry/limited-log.ts'
 import { nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
 import { createShardReader } from './shard-reader.ts'
-import type { ReadOnce, ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
+import type {
+  ReadOnce,
+  ShardPosition,
+  ShardRead,
+  ShardReader,
+  ShardReaderDependencies,
+} from './shard-reader.ts'
 
 /**
  * The interval between two subscriptions of one consumer to one shard: the service refuses an
@@ -26,10 +31,8 @@ const backoffOptions = {
  * records, says where the next subscription has to begin.
  */
 export function createFanOutReader(
-  dependencies: {
+  dependencies: ShardReaderDependencies & {
     readonly reads: Pick<KinesisReads, 'subscribeToShard'>
-    readonly clock: Clock
-    readonly logger: WarningLog
   },
   { consumerArn }: { readonly consumerArn: string },
 ): ShardReader {
@@ -39,6 +42,7 @@ export function createFanOutReader(
     async function* readOnce(from, signal) {
       const startedMs = clock.monotonicMs()
       const events = await reads.subscribeToShard({ consumerArn, shardId }, from, signal)
+      if (from.type === 'LATEST') from.onTaken?.()
       for await (const event of until(events, signal)) {
         const read = readOf(event, {
           asOfMs: clock.wallMs() - deliveryMsMax,

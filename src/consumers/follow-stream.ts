@@ -47,6 +47,8 @@ interface FollowDependencies {
 }
 
 interface FollowedStream {
+  /** Resolves when each shard has its position: no record that is put from then on is skipped. */
+  readonly positioned: Promise<void>
   /**
    * Resolves when the signal has aborted and all work is finished; rejects with the first error.
    */
@@ -75,7 +77,8 @@ export async function followStream(
       options,
     )
   })
-  return { done: run(dependencies, options, progress) }
+  const positioned = progress.atTip.whenTaken()
+  return { positioned, done: run(dependencies, options, progress) }
 }
 
 /** The shards of one stream, and their checkpoints, which the store holds as well. */
@@ -83,7 +86,7 @@ interface Progress {
   readonly graph: Map<string, ShardDescription>
   readonly checkpoints: Map<string, Checkpoint>
   /** The shards to be read from LATEST: those of a first start that begins there. */
-  readonly atTip: Set<string>
+  readonly atTip: ShardsAtTip
   /** Lists the shards anew. */
   discover(): Promise<void>
   save(shardId: string, checkpoint: Checkpoint): Promise<void>
@@ -96,7 +99,7 @@ async function openProgress(
 ): Promise<Progress> {
   const graph = new Map<string, ShardDescription>()
   const checkpoints = new Map(await store.load(scope))
-  const atTip = new Set<string>()
+  const atTip = createShardsAtTip()
 
   async function discover(): Promise<void> {
     const shards = await reads.listShards(signal)
@@ -189,8 +192,42 @@ function positionOf(
 ): ShardPosition {
   if (!checkpoint) return { type: 'TRIM_HORIZON' }
   const position = positionAfter(checkpoint)
-  const isAtTip = progress.atTip.delete(shardId) && position.type === 'AT_TIMESTAMP'
-  return isAtTip ? { type: 'LATEST', retryFromMs: position.timestampMs } : position
+  if (position.type !== 'AT_TIMESTAMP') return position
+  const onTaken = progress.atTip.take(shardId)
+  return onTaken ? { type: 'LATEST', retryFromMs: position.timestampMs, onTaken } : position
+}
+
+interface ShardsAtTip {
+  add(shardId: string): void
+  /** The first reader of such a shard begins at its tip, and calls the function when it has it. */
+  take(shardId: string): (() => void) | undefined
+  /** Resolves when every tip is taken, at once when there is none. */
+  whenTaken(): Promise<void>
+}
+
+function createShardsAtTip(): ShardsAtTip {
+  const waiting = new Set<string>()
+  const reading = new Set<string>()
+  let onAllTaken: (() => void) | undefined
+  const look = () => {
+    if (waiting.size + reading.size === 0) onAllTaken?.()
+  }
+  return {
+    add: (shardId) => void waiting.add(shardId),
+    take(shardId) {
+      if (!waiting.delete(shardId)) return undefined
+      reading.add(shardId)
+      return () => {
+        reading.delete(shardId)
+        look()
+      }
+    },
+    whenTaken: () =>
+      new Promise((resolve) => {
+        onAllTaken = resolve
+        look()
+      }),
+  }
 }
 
 async function runShard(

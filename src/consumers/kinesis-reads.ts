@@ -10,7 +10,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { systemClock } from '../base/clock.ts'
 import type { Clock } from '../base/clock.ts'
 import { createConsumerCalls } from './consumer-calls.ts'
-import type { ConsumerCalls } from './consumer-calls.ts'
+import type { ConsumerCalls, LimitedCall } from './consumer-calls.ts'
 import type { KinesisAccess } from './kinesis-access.ts'
 import { given, shardOf } from './kinesis-shapes.ts'
 import { limitedCall } from './limited-call.ts'
@@ -21,6 +21,8 @@ import type { ShardDescription, ShardPosition } from './shard-reader.ts'
  * with an error named TimeoutError; it also ends when its signal aborts.
  */
 export interface KinesisReads extends ConsumerCalls {
+  /** A name of the shard that no other shard has that this process reads. */
+  nameOfShard(shardId: string): string
   describeStream(signal?: AbortSignal): Promise<StreamIdentity>
   /** All shards whose records can still be read, open and closed. */
   listShards(signal?: AbortSignal): Promise<readonly ShardDescription[]>
@@ -60,6 +62,8 @@ export function createKinesisReads(
   const client = new KinesisClient({ ...config, requestHandler: createHandler(timeoutMs) })
   const isArn = stream.startsWith('arn:')
   const reference = isArn ? { StreamARN: stream } : { StreamName: stream }
+  /** The ARN as soon as it is known, so that one stream has one name. */
+  let streamName = stream
 
   function limited<Answer>(
     call: (signal: AbortSignal) => Promise<Answer>,
@@ -73,6 +77,7 @@ export function createKinesisReads(
       const command = new DescribeStreamSummaryCommand(reference)
       const { StreamDescriptionSummary: found } = await client.send(command, { abortSignal })
       const arn = given(found?.StreamARN, 'StreamARN')
+      streamName = arn
       return { arn, createdMs: found?.StreamCreationTimestamp?.getTime() ?? 0 }
     }, signal)
 
@@ -85,6 +90,7 @@ export function createKinesisReads(
   )
 
   return {
+    nameOfShard: (shardId) => [access.endpoint ?? '', streamName, shardId].join(' '),
     describeStream,
     async listShards(signal?: AbortSignal) {
       const shards: ShardDescription[] = []
@@ -98,6 +104,22 @@ export function createKinesisReads(
       } while (nextToken)
       return shards
     },
+    ...createShardCalls(client, limited, reference),
+    ...consumerCalls,
+    close() {
+      client.destroy()
+      consumerCalls.close()
+    },
+  }
+}
+
+/** The calls that read one shard. */
+function createShardCalls(
+  client: KinesisClient,
+  limited: LimitedCall,
+  reference: { readonly StreamARN: string } | { readonly StreamName: string },
+): Pick<KinesisReads, 'shardIterator' | 'getRecords'> {
+  return {
     async shardIterator(shardId: string, from: ShardPosition, signal: AbortSignal) {
       const command = new GetShardIteratorCommand({
         ...reference,
@@ -113,14 +135,9 @@ export function createKinesisReads(
       const command = new GetRecordsCommand({
         ShardIterator: iterator,
         Limit: limit,
-        ...(isArn && { StreamARN: stream }),
+        ...('StreamARN' in reference && reference),
       })
       return limited((abortSignal) => client.send(command, { abortSignal }), signal)
-    },
-    ...consumerCalls,
-    close() {
-      client.destroy()
-      consumerCalls.close()
     },
   }
 }

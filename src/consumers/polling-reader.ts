@@ -1,11 +1,16 @@
 import type { GetRecordsOutput } from '@aws-sdk/client-kinesis'
-import type { Clock } from '../base/clock.ts'
-import type { WarningLog } from '../telemetry/limited-log.ts'
 import { nameOf } from './retry-backoff.ts'
 import type { KinesisReads } from './kinesis-reads.ts'
 import { childrenOf, recordOf } from './kinesis-shapes.ts'
+import { readTurnsOf } from './read-turns.ts'
 import { createShardReader } from './shard-reader.ts'
-import type { ReadOnce, ShardPosition, ShardRead, ShardReader } from './shard-reader.ts'
+import type {
+  ReadOnce,
+  ShardPosition,
+  ShardRead,
+  ShardReader,
+  ShardReaderDependencies,
+} from './shard-reader.ts'
 
 interface PollingOptions {
   /** Milliseconds from one read of a shard to the next at the tip of the shard. */
@@ -14,10 +19,8 @@ interface PollingOptions {
   readonly recordsMax: number
 }
 
-/** A shard serves 5 reads a second to all of its readers (Developer Guide, "Quotas and limits"). */
-const readIntervalMsMin = 210
-/** A shard serves so many bytes a second; a larger read is followed by a longer pause. */
-const bytesPerSecond = 2 * 1024 * 1024
+/** Random, because processes that poll in step would throttle the same readers again and again. */
+const pollJitterShare = 0.2
 const backoffOptions = {
   firstDelayMs: 500,
   delayMsMax: 10_000,
@@ -26,23 +29,38 @@ const backoffOptions = {
 
 /** Reads shards by GetRecords. */
 export function createPollingReader(
-  dependencies: {
-    readonly reads: Pick<KinesisReads, 'shardIterator' | 'getRecords'>
-    readonly clock: Clock
-    readonly logger: WarningLog
+  dependencies: ShardReaderDependencies & {
+    readonly reads: Pick<KinesisReads, 'nameOfShard' | 'shardIterator' | 'getRecords'>
   },
   { pollIntervalMs, recordsMax }: PollingOptions,
 ): ShardReader {
   const { reads, clock } = dependencies
+  const turns = readTurnsOf(clock)
 
   function open(shardId: string): ReadOnce {
     // It outlives failed attempts, because requests for iterators are limited too.
     let iterator: string | undefined
 
-    async function readNext(from: ShardPosition, signal: AbortSignal): Promise<GetRecordsOutput> {
-      iterator ??= await reads.shardIterator(shardId, from, signal)
+    /** The iterator for the next read, when it is the turn of this reader. */
+    async function nextIterator(from: ShardPosition, signal: AbortSignal): Promise<string> {
+      const shard = reads.nameOfShard(shardId)
+      if (iterator === undefined) {
+        // Requests for iterators have a limit of their own, which is as low.
+        await turns.take(`iterator/${shard}`, signal)
+        iterator = await reads.shardIterator(shardId, from, signal)
+        if (from.type === 'LATEST') from.onTaken?.()
+      }
+      await turns.take(shard, signal)
+      return iterator
+    }
+
+    async function readNext(from: ShardPosition, signal: AbortSignal): Promise<ShardRead> {
+      const current = await nextIterator(from, signal)
+      const times = { asOfMs: clock.wallMs(), readMs: clock.monotonicMs() }
       try {
-        return await reads.getRecords(iterator, recordsMax, signal)
+        const answer = await reads.getRecords(current, recordsMax, signal)
+        iterator = answer.NextShardIterator || undefined
+        return readOf(answer, times)
       } catch (thrown) {
         if (nameOf(thrown) === 'ExpiredIteratorException') iterator = undefined
         throw thrown
@@ -52,17 +70,17 @@ export function createPollingReader(
     return async function* readOnce(from, signal) {
       let position: ShardPosition | undefined
       while (!signal.aborted) {
-        const startedMs = clock.monotonicMs()
-        const asOfMs = clock.wallMs()
-        const answer = await readNext(position ?? from, signal)
-        const read = readOf(answer, { asOfMs, readMs: startedMs })
+        const read = await readNext(position ?? from, signal)
         const last = read.records.at(-1)
         if (last) {
           position = { type: 'AFTER_SEQUENCE_NUMBER', sequenceNumber: last.sequenceNumber }
         }
-        iterator = answer.NextShardIterator || undefined
+        turns.spend(reads.nameOfShard(shardId), bytesOf(read))
         yield { read, position }
-        const pauseMs = pauseAfter(read, pollIntervalMs) - (clock.monotonicMs() - startedMs)
+        // Behind the tip only the limits of the shard hold the next read back.
+        if (read.millisBehindLatest > 0) continue
+        const intervalMs = pollIntervalMs * (1 + pollJitterShare * (Math.random() - 0.5))
+        const pauseMs = intervalMs - (clock.monotonicMs() - read.readMs)
         if (pauseMs > 0) await clock.sleep(pauseMs, signal)
       }
     }
@@ -81,10 +99,4 @@ function readOf(answer: GetRecordsOutput, times: Pick<ShardRead, 'asOfMs' | 'rea
   }
 }
 
-/** Behind the tip, the pause is as short as the limits of the shard allow. */
-function pauseAfter({ records, millisBehindLatest }: ShardRead, pollIntervalMs: number): number {
-  const sizeBytes = records.reduce((sum, { data }) => sum + data.length, 0)
-  const paidAfterMs = (sizeBytes / bytesPerSecond) * 1_000
-  const wantedMs = millisBehindLatest > 0 ? readIntervalMsMin : pollIntervalMs
-  return Math.max(readIntervalMsMin, wantedMs, paidAfterMs)
-}
+const bytesOf = ({ records }: ShardRead) => records.reduce((sum, { data }) => sum + data.length, 0)

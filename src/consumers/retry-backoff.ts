@@ -7,6 +7,11 @@ import type { WarningLog } from '../telemetry/limited-log.ts'
 export interface RetryBackoff {
   /** Waits longer after each failure in a row, or until `signal` aborts. */
   afterFailure(thrown: unknown, signal: AbortSignal): Promise<void>
+  /**
+   * Waits for about a second after a call that the service throttled. The pause does not grow: the
+   * limit is shared, and readers that come back sooner would take all of it.
+   */
+  afterThrottling(thrown: unknown, signal: AbortSignal): Promise<void>
   /** Something succeeded: the next failure counts as the first one again. */
   reset(): void
 }
@@ -28,6 +33,8 @@ export interface RetryBackoffOptions {
 const delaysWithoutFailure = 2
 /** A fifth of each delay is random, so that many readers do not retry at the same moment. */
 const jitterShare = 0.2
+/** The pause after throttling is between these. */
+const throttledPauseMs = { min: 750, max: 1_250 }
 
 export function createRetryBackoff(
   { clock, logger }: RetryBackoffDependencies,
@@ -36,7 +43,15 @@ export function createRetryBackoff(
   const log = createLimitedLog({ logger, clock })
   let failures = 0
   let lastFailureMs = clock.monotonicMs()
+  const warn = (thrown: unknown) =>
+    void log.warnOnce(text, { ...fields, reason: reasonOf(thrown) }, text)
   return {
+    async afterThrottling(thrown, signal) {
+      if (signal.aborted) return
+      warn(thrown)
+      const { min, max } = throttledPauseMs
+      await clock.sleep(min + (max - min) * Math.random(), signal)
+    },
     async afterFailure(thrown, signal) {
       if (signal.aborted) return
       const nowMs = clock.monotonicMs()
@@ -44,7 +59,7 @@ export function createRetryBackoff(
       lastFailureMs = nowMs
       const delayMs = Math.min(delayMsMax, firstDelayMs * 2 ** Math.min(failures, 30))
       failures++
-      log.warnOnce(text, { ...fields, reason: reasonOf(thrown) }, text)
+      warn(thrown)
       await clock.sleep(delayMs * (1 - jitterShare * Math.random()), signal)
     },
     reset() {
@@ -70,9 +85,12 @@ const throttlingNames: ReadonlySet<string> = new Set([
   'LimitExceededException',
   'ThrottlingException',
   'ProvisionedThroughputExceededException',
+  'KMSThrottlingException',
 ])
 const throttledAttemptsMax = 6
 const permanentNames: ReadonlySet<string> = new Set(['CredentialsProviderError'])
+
+export const isThrottling = (thrown: unknown) => throttlingNames.has(nameOf(thrown))
 
 /** Whether the same call may succeed later: throttling, and faults of the service or network. */
 export function isRetryable(thrown: unknown): boolean {
@@ -104,8 +122,7 @@ export async function unlessThrottled<Result>(
     try {
       return await attempt()
     } catch (thrown) {
-      const isThrottled = throttlingNames.has(nameOf(thrown))
-      if (!isThrottled || count === throttledAttemptsMax || signal.aborted) throw thrown
+      if (!isThrottling(thrown) || count === throttledAttemptsMax || signal.aborted) throw thrown
       await backoff.afterFailure(thrown, signal)
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
-import { createRetryBackoff, isRetryable } from './retry-backoff.ts'
+import { createRetryBackoff, isRetryable, isThrottling } from './retry-backoff.ts'
 import type { RetryBackoffOptions } from './retry-backoff.ts'
 
 /** Where reading of a shard begins. */
@@ -10,7 +10,12 @@ export type ShardPosition =
    * The tip at the moment of the first attempt. Every further attempt reads from `retryFromMs`, in
    * epoch milliseconds, so that records which arrive during an outage are not skipped.
    */
-  | { readonly type: 'LATEST'; readonly retryFromMs: number }
+  | {
+      readonly type: 'LATEST'
+      readonly retryFromMs: number
+      /** Called when the first attempt has the tip or has failed: later records are not skipped. */
+      readonly onTaken?: (() => void) | undefined
+    }
   | { readonly type: 'AT_TIMESTAMP'; readonly timestampMs: number }
   | {
       readonly type: 'AT_SEQUENCE_NUMBER' | 'AFTER_SEQUENCE_NUMBER'
@@ -83,12 +88,19 @@ interface PositionedRead {
  */
 export type ReadOnce = (from: ShardPosition, signal: AbortSignal) => AsyncIterable<PositionedRead>
 
+export interface ShardReaderDependencies {
+  readonly clock: Clock
+  readonly logger: WarningLog
+  /** Called when the service throttles reads of a shard, and when one succeeds again. */
+  readonly onThrottled?: ((shardId: string, isThrottled: boolean) => void) | undefined
+}
+
 /**
  * @param open begins with one shard; what it returns is called for each attempt
  * @returns a reader that repeats the attempts, each from the position that the last one reached
  */
 export function createShardReader(
-  dependencies: { readonly clock: Clock; readonly logger: WarningLog },
+  dependencies: ShardReaderDependencies,
   backoffOptions: Omit<RetryBackoffOptions, 'fields'>,
   open: (shardId: string) => ReadOnce,
 ): ShardReader {
@@ -100,6 +112,11 @@ export function createShardReader(
     const backoff = createRetryBackoff(dependencies, { ...backoffOptions, fields: { shardId } })
     const readOnce = open(shardId)
     let next = from
+    let isThrottled = false
+    const setThrottled = (is: boolean) => {
+      if (is !== isThrottled) dependencies.onThrottled?.(shardId, is)
+      isThrottled = is
+    }
     while (!signal.aborted) {
       const begin = next
       if (next.type === 'LATEST') next = { type: 'AT_TIMESTAMP', timestampMs: next.retryFromMs }
@@ -107,13 +124,17 @@ export function createShardReader(
         for await (const { read: done, position } of readOnce(begin, signal)) {
           next = position ?? next
           backoff.reset()
+          setThrottled(false)
           yield done
           if (done.end) return
         }
       } catch (thrown) {
         if (signal.aborted) return
         if (!isRetryable(thrown)) throw thrown
-        await backoff.afterFailure(thrown, signal)
+        if (begin.type === 'LATEST') begin.onTaken?.()
+        setThrottled(isThrottling(thrown))
+        if (isThrottled) await backoff.afterThrottling(thrown, signal)
+        else await backoff.afterFailure(thrown, signal)
       }
     }
   }

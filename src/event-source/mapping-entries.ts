@@ -21,7 +21,7 @@ export interface MappingEntry {
  * The mappings on disk, and their runners. Each mapping has one writer at a time: a change marks
  * the mapping before its first await, and callers look at `isChanging` in the same turn. A change
  * is on disk when its promise resolves; the runner follows afterwards, and the state of the mapping
- * shows the progress.
+ * shows the progress. A mapping is Enabled when no record that is put from then on is skipped.
  */
 export interface MappingEntries {
   all(): readonly MappingEntry[]
@@ -60,6 +60,8 @@ interface Entry {
   next: StoredMapping | undefined
   state: MappingState
   running: RunningMapping | undefined
+  /** The runner that has no positions yet. */
+  unpositioned: RunningMapping | undefined
   transition: Promise<void> | undefined
   /** The file is being written or removed. */
   writing: Promise<void> | undefined
@@ -172,14 +174,23 @@ function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNo
   /** @param makesStream whether a missing stream is created: at the start of the process only */
   function run(entry: Entry, makesStream = false): void {
     const { uuid, settings } = entry.stored
-    entry.running = settings.Enabled
+    const running = settings.Enabled
       ? start(dependencies, { uuid, settings, accountIdNow, makesStream })
       : undefined
-    entry.state = restingState(entry.stored)
+    entry.running = running
+    if (!running || settings.StartingPosition !== 'LATEST') {
+      entry.state = restingState(entry.stored)
+      return
+    }
+    // At LATEST a record that is put before the positions are known would be skipped.
+    if (entry.state === 'Enabled') entry.state = 'Enabling'
+    entry.unpositioned = running
+    void restWhenPositioned(entry, running)
   }
 
   /** Stops the runner of a mapping, and then calls `then`. */
   function follow(entry: Entry, then: () => Promise<void>): void {
+    entry.unpositioned = undefined
     const transition = (async () => {
       // The request is answered first, with the intermediate state.
       await Promise.resolve()
@@ -200,11 +211,20 @@ function createMappingWork(dependencies: MappingEntriesDependencies, accountIdNo
   return { run, follow }
 }
 
+async function restWhenPositioned(entry: Entry, running: RunningMapping): Promise<void> {
+  await running.positioned
+  // A change since then, which begins a runner of its own, decides on the state.
+  if (entry.unpositioned !== running) return
+  entry.unpositioned = undefined
+  entry.state = restingState(entry.stored)
+}
+
 const newEntry = (stored: StoredMapping, state: MappingState): Entry => ({
   stored,
   next: undefined,
   state,
   running: undefined,
+  unpositioned: undefined,
   transition: undefined,
   writing: undefined,
 })

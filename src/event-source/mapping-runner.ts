@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
@@ -7,7 +8,11 @@ import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import type { KinesisReads } from '../consumers/kinesis-reads.ts'
 import { createPollingReader } from '../consumers/polling-reader.ts'
-import type { ShardReader, StartPosition } from '../consumers/shard-reader.ts'
+import type {
+  ShardReader,
+  ShardReaderDependencies,
+  StartPosition,
+} from '../consumers/shard-reader.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { FailureFiles } from './failure-files.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
@@ -21,6 +26,8 @@ import type { ShardProcessorContext } from './shard-processor.ts'
 
 /** A running mapping. */
 export interface RunningMapping {
+  /** Resolves when no record that is put from now on is skipped; not while reading cannot begin. */
+  readonly positioned: Promise<void>
   /** "No records processed", "OK" or "PROBLEM: ...", in Lambda's words. */
   lastResult(): string
   /**
@@ -76,10 +83,14 @@ export function runMapping(
   const { clock } = dependencies
   const stopping = new AbortController()
   const abandon = new AbortController()
-  let lastResult = 'No records processed'
+  // Each parallel batch of each shard may have an invocation that listens.
+  setMaxListeners(Number.POSITIVE_INFINITY, abandon.signal)
+  const progress = createMappingProgress()
   let { makesStream } = options
   const source = parseEventSource(options.settings.EventSourceArn)
   if (!source) throw new Error(`${options.settings.EventSourceArn} is not an ARN of Kinesis`)
+
+  const reading = { clock, logger: dependencies.logger, onThrottled: progress.onThrottled }
 
   async function work(found: EventSource): Promise<void> {
     const { uuid, settings } = options
@@ -92,17 +103,11 @@ export function runMapping(
       const reads = readsOf(dependencies, found)
       try {
         const context = contextOf(dependencies, options, found, {
-          reader: await openReader(
-            { reads, clock, logger: dependencies.logger },
-            found,
-            stopping.signal,
-          ),
+          reader: await openReader({ ...reading, reads }, found, stopping.signal),
           abandon: abandon.signal,
-          onResult: (result) => {
-            lastResult = result === 'ok' ? 'OK' : 'PROBLEM: Function call failed'
-          },
+          onResult: progress.onResult,
         })
-        const { done } = await followStream(
+        const followed = await followStream(
           { ...dependencies, reads },
           {
             application: applicationOf(uuid),
@@ -112,10 +117,11 @@ export function runMapping(
           },
         )
         makesStream = false
-        await done
+        void followed.positioned.then(progress.setPositioned)
+        await followed.done
       } catch (thrown) {
         if (stopping.signal.aborted) return
-        lastResult = 'PROBLEM: the stream cannot be read'
+        progress.onUnreadable()
         const isMissing = nameOf(thrown) === 'ResourceNotFoundException'
         if (isMissing && makesStream && (await makeStream(dependencies, found))) {
           // It is there now: a new lab begins without a warning.
@@ -124,6 +130,7 @@ export function runMapping(
         }
         await backoff.afterFailure(thrown, stopping.signal)
       } finally {
+        progress.onReadingEnded()
         reads.close()
       }
     }
@@ -131,13 +138,41 @@ export function runMapping(
 
   const working = work(source)
   return {
-    lastResult: () => lastResult,
+    positioned: progress.positioned,
+    lastResult: progress.result,
     async stop(drainMs) {
       stopping.abort()
       const cancel = clock.after(drainMs, () => abandon.abort())
       await working
       cancel()
     },
+  }
+}
+
+/** What a running mapping shows of itself. */
+function createMappingProgress() {
+  let last = 'No records processed'
+  const throttledShards = new Set<string>()
+  let setPositioned: (() => void) | undefined
+  const positioned = new Promise<void>((resolve) => {
+    setPositioned = resolve
+  })
+  return {
+    /** In Lambda's words, as far as it has any. */
+    result: () => (throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last),
+    onResult: (result: 'ok' | 'failed') => {
+      last = result === 'ok' ? 'OK' : 'PROBLEM: Function call failed'
+    },
+    onUnreadable: () => {
+      last = 'PROBLEM: the stream cannot be read'
+    },
+    onThrottled: (shardId: string, isThrottled: boolean) => {
+      if (isThrottled) throttledShards.add(shardId)
+      else throttledShards.delete(shardId)
+    },
+    onReadingEnded: () => throttledShards.clear(),
+    positioned,
+    setPositioned: () => setPositioned?.(),
   }
 }
 
@@ -160,11 +195,7 @@ async function makeStream(
 }
 
 async function openReader(
-  dependencies: {
-    readonly reads: KinesisReads
-    readonly clock: Clock
-    readonly logger: Pick<Logger, 'warn' | 'error'>
-  },
+  dependencies: ShardReaderDependencies & { readonly reads: KinesisReads },
   { consumerArn }: EventSource,
   signal: AbortSignal,
 ): Promise<ShardReader> {

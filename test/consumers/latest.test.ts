@@ -36,3 +36,19 @@ describe('a consumer at LATEST gets the records of an outage', () => {
     expect(run.texts()).toEqual(['during the outage'])
   })
 })
+
+test.each([
+  ['polling', 'GetShardIterator', false],
+  ['enhanced fan-out', 'SubscribeToShard', true],
+] as const)(
+  'a consumer at LATEST by %s has its tips when it is there',
+  async (_, operation, fanOut) => {
+    const lab = await startLab({ statusMs: statusDurationsOf(0) })
+    lab.ensureStream('s', 2)
+    lab.faults.add({ operation, effect: { kind: 'delay', delayMs: 200 } })
+    const run = await startConsumer(lab, { stream: 's', from: 'LATEST', fanOut })
+    await putTexts(kinesisClient(lab), 's', ['1', '2', '3', '4'])
+    await run.handled(4)
+    expect(run.texts().toSorted()).toEqual(['1', '2', '3', '4'])
+  },
+)

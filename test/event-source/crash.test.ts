@@ -38,4 +38,4 @@ test('killed with kill -9 and started again, a mapping leaves no record out', as
   while (handled().size < recordCount) await last.printed(last.lines.length + 1)
   await last.kill()
   expect([...handled()].toSorted((a, b) => Number(a) - Number(b))).toEqual(numbered(recordCount))
-})
+}, 120_000)

@@ -64,6 +64,7 @@ function createRunners() {
     if (count > 1) violations.push(`${count} runners of ${uuid}`)
     let stopped: Promise<void> | undefined
     return {
+      positioned: Promise.resolve(),
       lastResult: () => 'OK',
       stop() {
         stopped ??= (async () => {

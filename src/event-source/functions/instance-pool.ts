@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import { createWaitingLine } from '../../base/waiting-line.ts'
 import type { FunctionThread } from './function-thread.ts'
 
 /** The instances of one function: each takes one invocation at a time and stays for the next. */
@@ -31,7 +32,8 @@ export function createInstancePool<Module extends { readonly version: string }>(
   const all = new Set<Instance>()
   /** Idle instances, each with the function that cancels its idle timeout. */
   const idle = new Map<Instance, () => void>()
-  const waiting = createWaiting()
+  /** Bounded by the number of parallel batches that invoke the function. */
+  const waiting = createWaitingLine()
   let isClosed = false
 
   function take(instance: Instance): Instance {
@@ -83,33 +85,5 @@ export function createInstancePool<Module extends { readonly version: string }>(
       waiting.wakeNext()
       await Promise.all([...all].map(end))
     },
-  }
-}
-
-/** The invocations that wait for an instance; bounded by the parallel batches of the function. */
-function createWaiting() {
-  const waiting = new Set<() => void>()
-  return {
-    /** Wakes the one that has waited longest. */
-    wakeNext(): void {
-      const [next] = waiting
-      if (!next) return
-      waiting.delete(next)
-      next()
-    },
-    /** Resolves when it is woken, or when `signal` aborts. */
-    wait: (signal: AbortSignal) =>
-      new Promise<void>((resolve) => {
-        const stop = () => {
-          waiting.delete(wake)
-          resolve()
-        }
-        const wake = () => {
-          signal.removeEventListener('abort', stop)
-          resolve()
-        }
-        waiting.add(wake)
-        signal.addEventListener('abort', stop, { once: true })
-      }),
   }
 }
