@@ -3,6 +3,7 @@ import path from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, onTestFinished, test } from 'vitest'
 import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
+import { commitsOf } from '../helpers/lmdb-commits.ts'
 import { canTrace, hexBytes, traceNode } from '../helpers/system-calls.ts'
 import type { SystemCall } from '../helpers/system-calls.ts'
 
@@ -35,15 +36,11 @@ test.skipIf(!canTrace)(
     expect(await sluice.ended).toBe(0)
 
     const calls = await traced.calls()
-    const flushing = flushingDescriptor(calls)
+    const commits = commitsOf(calls, '/outbox/data.mdb')
     for (const [n, packetId] of packetIds.entries()) {
-      const { isRead, isAcknowledged, between } = wayOf(calls, payloadOf(n), packetId)
-      // LMDB flushes the pages of a commit, and then writes the meta page that makes it valid
-      // through a descriptor whose writes are flushes.
-      const pages = between.find(isFlush)
-      const commit = between.find((call) => isWriteTo(flushing, call) && follows(call, pages))
-      const isFlushed = commit !== undefined
-      expect({ n, isRead, isAcknowledged, isFlushed }).toEqual({
+      const { read, acknowledged } = wayOf(calls, payloadOf(n), packetId)
+      const isFlushed = commits.isBetween(read, acknowledged)
+      expect({ n, isRead: !!read, isAcknowledged: !!acknowledged, isFlushed }).toEqual({
         n,
         isRead: true,
         isAcknowledged: true,
@@ -57,7 +54,7 @@ test.skipIf(!canTrace)(
 
 const payloadOf = (n: number) => JSON.stringify({ message: n })
 
-/** What happened between the reading of a PUBLISH and the writing of its PUBACK. */
+/** The calls that read a PUBLISH and write its PUBACK. */
 function wayOf(calls: readonly SystemCall[], payload: string, packetId: number) {
   const puback = hexBytes(0x40, 2, packetId >> 8, packetId & 0xff)
   const read = calls.find(
@@ -68,31 +65,10 @@ function wayOf(calls: readonly SystemCall[], payload: string, packetId: number) 
       (call.name.startsWith('write') || call.name.startsWith('send')) &&
       call.arguments.includes(puback),
   )
-  const between = calls.filter(
-    ({ began, ended }) => began > (read?.ended ?? Infinity) && ended < (acknowledged?.began ?? 0),
-  )
-  return { isRead: read !== undefined, isAcknowledged: acknowledged !== undefined, between }
+  return { read, acknowledged }
 }
 
 const hexText = (text: string) => hexBytes(...Buffer.from(text))
-const isOutbox = (text: string) => text.includes('/outbox/data.mdb>')
-
-const isFlush = (call: SystemCall) =>
-  call.name === 'fdatasync' && isOutbox(call.arguments) && call.result === '0'
-
-const isWriteTo = (descriptor: string, { name, arguments: text }: SystemCall) =>
-  name === 'pwrite64' && text.startsWith(descriptor)
-
-const follows = (call: SystemCall, before: SystemCall | undefined) =>
-  before !== undefined && call.began > before.ended
-
-/** The descriptor of the outbox's file whose writes return when they are on disk. */
-function flushingDescriptor(calls: readonly SystemCall[]): string {
-  const opened = calls.find((call) => call.arguments.includes('O_DSYNC') && isOutbox(call.result))
-  if (!opened) throw new Error('The outbox was not opened with O_DSYNC')
-  return opened.result
-}
-
 async function startEngine(folder: string, node: string) {
   const rulesDir = path.join(folder, 'rules')
   await mkdir(rulesDir)
