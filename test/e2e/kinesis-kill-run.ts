@@ -27,8 +27,10 @@ interface RunOptions {
 const StreamName = 's'
 const shardCount = 4
 const recordsPerCallMax = 20
-const writeMsMin = 100
-const writeMsSpread = 400
+/** Each process lives for so many more acknowledged records, and until one more is read. */
+const acknowledgedMin = 10
+const acknowledgedSpread = 300
+const pollMs = 2
 
 /** Writers put and a reader reads all the time; the process is killed and started again. */
 export async function kinesisKillRun({
@@ -45,19 +47,23 @@ export async function kinesisKillRun({
   try {
     for (let kill = 0; kill <= kills; kill++) {
       const until = new AbortController()
-      const work = [
-        readUntilKilled(process.port, read),
-        ...Array.from({ length: writers }, (_, writer) =>
-          writeUntilKilled(process.port, `${kill}/${writer}`, random, acknowledged, until.signal),
-        ),
-      ]
-      await sleep(writeMsMin + random(writeMsSpread))
-      until.abort()
+      const reading = readUntil(process.port, read, until.signal)
+      const writing = Array.from({ length: writers }, (_, writer) =>
+        writeUntil(process.port, `${kill}/${writer}`, random, acknowledged, until.signal),
+      )
+      const enough = acknowledged.size + acknowledgedMin + random(acknowledgedSpread)
+      const readBefore = read.size
+      while (acknowledged.size < enough || read.size === readBefore) await sleep(pollMs)
       // The last process lives on, and is read from.
-      if (kill === kills) break
+      if (kill === kills) {
+        until.abort()
+        await Promise.all([reading, ...writing])
+        break
+      }
       process.sluice.kill('SIGKILL')
       await process.sluice.ended
-      await Promise.all(work)
+      until.abort()
+      await Promise.all([reading, ...writing])
       process = await start(folder.path)
     }
     const stored = await readAll(process.port)
@@ -88,7 +94,7 @@ async function start(folder: string): Promise<{ sluice: SluiceProcess; port: num
 }
 
 /** Puts one call after the other. Calls without an answer may or may not have been carried out. */
-async function writeUntilKilled(
+async function writeUntil(
   port: number,
   writer: string,
   random: Random,
@@ -113,15 +119,18 @@ async function writeUntilKilled(
   }
 }
 
-async function readUntilKilled(port: number, read: Map<string, string>): Promise<void> {
-  let iterators = await Promise.all(
-    Array.from({ length: shardCount }, (_, shard) => iteratorOf(port, shard, 'LATEST')),
-  )
-  while (iterators.every((iterator) => iterator !== undefined)) {
-    iterators = await Promise.all(
-      iterators.map((iterator) => readOnce(port, String(iterator), read)),
-    )
+async function readUntil(
+  port: number,
+  read: Map<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const readShard = async (shard: number) => {
+    let iterator = await iteratorOf(port, shard, 'LATEST')
+    while (iterator !== undefined && !signal.aborted) {
+      iterator = await readOnce(port, iterator, read)
+    }
   }
+  await Promise.all(Array.from({ length: shardCount }, (_, shard) => readShard(shard)))
 }
 
 async function readAll(port: number): Promise<Map<string, string>> {

@@ -1,11 +1,11 @@
 import type { SystemCall } from './system-calls.ts'
 
 /**
- * The commits of an LMDB environment in a trace: LMDB flushes the pages of a commit, and then writes
- * the meta page that makes it valid through a descriptor whose writes are flushes.
+ * The commits of an LMDB environment in a trace: LMDB flushes the pages of a commit, and then
+ * writes the meta page that makes it valid through a descriptor whose writes are flushes.
  */
 interface LmdbCommits {
-  /** Whether a commit began and was on disk between the end of one call and the beginning of another. */
+  /** Whether a commit was written and flushed after one call had ended, before another began. */
   isBetween(before: SystemCall | undefined, after: SystemCall | undefined): boolean
 }
 

@@ -7,6 +7,5 @@ test.each([1, 2, 3, 4])(
     const result = await kinesisKillRun({ kills: 25, writers: 8, seed })
     console.log(`seed ${seed}: ${JSON.stringify(result)}`)
     expect(result).toMatchObject({ missing: 0, missingReads: 0 })
-    expect(result.acknowledged).toBeGreaterThan(1_000)
   },
 )
