@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../base/clock.ts'
+import { createGrowingBuffer } from '../../base/growing-buffer.ts'
 import { invalidRequest } from '../../base/errors.ts'
 import type { SluiceError } from '../../base/errors.ts'
 import { createBodyPlaces } from './body-places.ts'
@@ -114,39 +115,6 @@ function readBody(payload: Readable, reading: Reading): Promise<Buffer> {
     payload.on('error', () => undefined)
     payload.resume()
   })
-}
-
-/**
- * Puts pieces together in one buffer that doubles. Kept apart, pieces of one byte would each take a
- * hundred times their length.
- */
-function createGrowingBuffer(bytesMax: number) {
-  let buffer = Buffer.alloc(0)
-  let length = 0
-  return {
-    get length() {
-      return length
-    },
-    /** @returns the bytes by which the memory for the body has grown */
-    append(chunk: Buffer): number {
-      const needed = length + chunk.length
-      const grown = needed - buffer.length
-      if (grown <= 0) {
-        chunk.copy(buffer, length)
-        length = needed
-        return 0
-      }
-      const before = buffer.length
-      const size = before === 0 ? needed : Math.min(bytesMax, Math.max(needed, 2 * before))
-      const next = Buffer.allocUnsafeSlow(size)
-      buffer.copy(next, 0, 0, length)
-      chunk.copy(next, length)
-      buffer = next
-      length = needed
-      return size - before
-    },
-    bytes: () => buffer.subarray(0, length),
-  }
 }
 
 const tooLarge = (bytesMax: number) =>

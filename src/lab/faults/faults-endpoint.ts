@@ -6,7 +6,7 @@ import { readFaultRule } from './fault-rule.ts'
 import { faultRulesMax } from './faults.ts'
 import type { Faults } from './faults.ts'
 import { answer, hostOf } from '../wire/lab-http.ts'
-import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
 
 /**
  * Fault rules over HTTP, for tests of producers and consumers in other processes:
@@ -35,7 +35,7 @@ const jsonType = 'application/json'
 const pathForm = /^\/_faults(?:\/([^/]*))?$/
 
 /** Whether the request is for this endpoint. */
-export const isFaultsRequest = (request: LabRequest) => pathForm.test(pathOf(request))
+export const isFaultsRequest = (request: LabRequestHead) => pathForm.test(pathOf(request))
 
 /** Executes a request. Never throws. */
 export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): LabAnswer {
@@ -49,7 +49,7 @@ export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): Lab
   }
 }
 
-const pathOf = ({ target }: LabRequest) => target.split('?', 1)[0] ?? ''
+const pathOf = ({ target }: LabRequestHead) => target.split('?', 1)[0] ?? ''
 
 function answerAll({ faults, operations, logger }: FaultsEndpoint, request: LabRequest): LabAnswer {
   switch (request.method) {

@@ -9,11 +9,12 @@ import { answerFaults, isFaultsRequest } from '../faults/faults-endpoint.ts'
 import { createFaults } from '../faults/faults.ts'
 import type { Faults } from '../faults/faults.ts'
 import { createCallContexts } from './call-contexts.ts'
+import { refuseOrigin } from './refuse-origin.ts'
 import { openHttpTransport } from './http-transport.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
 import type { LabDisk } from '../streams/lab-disk.ts'
 import { answer, hostOf } from '../wire/lab-http.ts'
-import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
 import { parseStreamArn } from '../streams/namespace.ts'
 import type { Namespace } from '../streams/namespace.ts'
 import { noLimits } from '../streams/shard-limits.ts'
@@ -141,16 +142,17 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
   const faultsEndpoint = { faults, operations, logger, host, insecure }
-  const transport = await openHttpTransport({
-    host: options.host,
-    port: options.port,
-    async handle(request) {
+  const services = {
+    clock,
+    refuse: (head: LabRequestHead) => refuseOrigin(head, { host, insecure }),
+    async handle(request: LabRequest) {
       if (isFaultsRequest(request)) return answerFaults(faultsEndpoint, request)
       if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
       if (isStsRequest(request)) return answerSts(sts, request)
       return answerOther(request)
     },
-  }).catch(async (error: unknown) => {
+  }
+  const transport = await openHttpTransport(services, options).catch(async (error: unknown) => {
     await disk?.close()
     throw error
   })

@@ -6,7 +6,7 @@ import { callerArnOf } from '../service/role-sessions.ts'
 import type { RoleSessions } from '../service/role-sessions.ts'
 import type { CallSubject, Faults } from '../faults/faults.ts'
 import { accessKeyIdOf, answer } from '../wire/lab-http.ts'
-import type { LabAnswer, LabRequest } from '../wire/lab-http.ts'
+import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
 import { carryOutServiceCall } from '../service/service-call.ts'
 import type { CallObserver } from '../service/service-call.ts'
 import { ServiceError } from '../wire/service-error.ts'
@@ -36,7 +36,7 @@ const durationSecondsDefault = 3_600
 export const stsOperations: readonly string[] = ['AssumeRole', 'GetCallerIdentity']
 
 /** Whether the request uses this protocol: a form, or a query with an Action. */
-export function isStsRequest(request: LabRequest): boolean {
+export function isStsRequest(request: LabRequestHead): boolean {
   const type = request.headers['content-type'] ?? ''
   return request.method === 'POST'
     ? type.startsWith('application/x-www-form-urlencoded')
@@ -82,17 +82,21 @@ export async function answerSts(
     },
     onError(thrown) {
       const error = asServiceError(thrown, dependencies.logger)
-      const details = {
-        Type: error.status >= 500 ? 'Receiver' : 'Sender',
-        Code: error.code,
-        Message: error.message,
-      }
-      const body =
-        `<ErrorResponse xmlns="${namespace}">` +
-        `${xml({ Error: details, RequestId: requestId })}</ErrorResponse>`
-      return { error, answer: answer(error.status, 'text/xml', body, requestId) }
+      return { error, answer: stsErrorAnswer(error, requestId) }
     },
   })
+}
+
+export function stsErrorAnswer(error: ServiceError, requestId: string): LabAnswer {
+  const details = {
+    Type: error.status >= 500 ? 'Receiver' : 'Sender',
+    Code: error.code,
+    Message: error.message,
+  }
+  const body =
+    `<ErrorResponse xmlns="${namespace}">` +
+    `${xml({ Error: details, RequestId: requestId })}</ErrorResponse>`
+  return answer(error.status, 'text/xml', body, requestId)
 }
 
 function resultOf(

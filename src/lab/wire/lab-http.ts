@@ -1,13 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Writable } from 'node:stream'
 
-/** A complete request to the lab, over either version of HTTP. */
-export interface LabRequest {
+/** A request to the lab without its body, over either version of HTTP. */
+export interface LabRequestHead {
   readonly protocol: 'HTTP/1.1' | 'HTTP/2'
   readonly method: string
   /** Path and query. */
   readonly target: string
   readonly headers: IncomingHttpHeaders
+}
+
+export interface LabRequest extends LabRequestHead {
+  /** The whole body. */
   readonly body: Buffer
 }
 
@@ -62,7 +66,7 @@ export function regionOf(headers: IncomingHttpHeaders): string | undefined {
 }
 
 /** The host of the request, which HTTP/2 sends in `:authority`. */
-export function hostOf({ headers }: LabRequest): string | undefined {
+export function hostOf({ headers }: LabRequestHead): string | undefined {
   const authority = headers[':authority']
   return typeof authority === 'string' ? authority : headers.host
 }

@@ -198,8 +198,8 @@ describe('the port', () => {
   })
 
   test.each([
-    'GET / HTTP/1.1\r\nHost: x\r\n\r\n',
-    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n',
   ])('recognises HTTP/1.1 byte by byte: %j', async (request) => {
     const lab = await startLab()
     const socket = connect(lab.port, '127.0.0.1')
