@@ -1,5 +1,6 @@
 import { Action$ as actionUnion } from '@aws-sdk/client-iot'
 import { actionKinds } from '../src/actions/compile-actions.ts'
+import { refusalOfAction } from '../src/app/rule-stage.ts'
 import { apis } from '../src/http/api-routes.ts'
 import { iotControlPlane } from '../src/http/aws-iot/iot-control-plane.ts'
 import { iotDataPlane } from '../src/http/aws-iot/iot-data-plane.ts'
@@ -121,10 +122,12 @@ function otherOperations(operations: readonly AwsOperation[]): string {
 
 function actionsText(): string {
   const [, , , , names] = actionUnion as unknown as [number, string, string, number, string[]]
-  const executed: readonly string[] = actionKinds
+  const executed: readonly string[] = actionKinds.filter((kind) => !refusalOfAction(kind))
   const missing = names.filter((name) => !executed.includes(name)).toSorted()
-  const kinds = `Sluice executes ${actionKinds.map((kind) => `\`${kind}\``).join(', ')}.`
-  return missing.length === 0 ? kinds : wrap(`${kinds} Missing: ${missing.join(', ')}.`)
+  const kinds = `Sluice executes ${executed.map((kind) => `\`${kind}\``).join(', ')}.`
+  return wrap(
+    `${kinds} Missing in \`sluice start\`, and recorded in the lab: ${missing.join(', ')}.`,
+  )
 }
 
 const lineMax = 140

@@ -1,5 +1,6 @@
+import { targetOf } from '../outbox/outbox.ts'
 import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
-import type { ActionFailure, ActionKind } from './action.ts'
+import type { ActionFailure, ActionKind } from './action/action.ts'
 
 /**
  * One failure of a rule on a message. The error action gets one document for the rule and the
@@ -15,9 +16,17 @@ export interface Failure {
   readonly errorMessage: string
 }
 
-const actionNames: Readonly<Record<ActionKind, string>> = {
-  kinesis: 'KinesisAction',
-  republish: 'RepublishAction',
+/**
+ * The names that AWS's documents show. AWS does not document the others, which follow from the name
+ * of the kind: `KinesisAction`.
+ */
+const documentedNames: Readonly<Partial<Record<ActionKind, string>>> = {
+  dynamoDB: 'DynamoAction',
+  dynamoDBv2: 'DynamoDBv2Action',
+}
+
+function actionName(kind: ActionKind): string {
+  return documentedNames[kind] ?? `${kind.charAt(0).toUpperCase()}${kind.slice(1)}Action`
 }
 
 /** @returns the failure of an action that could not be applied */
@@ -26,13 +35,13 @@ export function failureOfAction(
   { where, message, resource }: ActionFailure,
 ): Failure {
   return {
-    failedAction: actionNames[kind],
+    failedAction: actionName(kind),
     failedResource: resource,
     errorMessage: `${where}: ${message}`,
   }
 }
 
-/** @returns the failure of a record that is given up: its stream never took it */
+/** @returns the failure of a record that is given up: its target never took it */
 export function failureOfRecord(givenUp: {
   readonly record: Pick<NewRecord, 'destination'>
   readonly reason: { readonly code: string; readonly message: string }
@@ -41,8 +50,8 @@ export function failureOfRecord(givenUp: {
 }): Failure {
   const { record, reason, attempts } = givenUp
   return {
-    failedAction: actionNames.kinesis,
-    failedResource: record.destination.streamName,
+    failedAction: actionName(record.destination.kind),
+    failedResource: targetOf(record.destination),
     errorMessage: `given up after ${attempts} attempts: ${reason.code}: ${reason.message}`,
   }
 }

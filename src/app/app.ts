@@ -79,7 +79,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
-  const { folder, lab, outbox, aws, producer } = delivery
+  const { folder, lab, outbox, aws, producer, labCalls } = delivery
   const { directory } = folder
   const account = await openAccountOf(dependencies, stages, { aws, directory })
   const { owner } = account
@@ -89,7 +89,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
-  const shared = { rules, outbox, environment, ...watch }
+  const shared = { rules, outbox, environment, labCalls, ...watch }
   const engine = createEngine(
     {
       ...shared,

@@ -1,6 +1,8 @@
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
+import { createRecordedCalls } from '../lab/calls/recorded-calls.ts'
+import { createRecordingSenders } from '../lab/calls/recording-sender.ts'
 import { startLab } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
@@ -49,10 +51,15 @@ export async function startDeliveryStage(
   )
   await folder.noteMade(outboxFolderName)
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  // Only Kinesis and STS are in the lab: calls of other services are recorded.
+  const labCalls = createRecordedCalls()
   const producer = stages.add(
     createProducer({
       outbox,
       callsFor: (destination) => aws.callsFor(destination),
+      senderFor: lab
+        ? createRecordingSenders({ calls: labCalls, outbox, clock, logger })
+        : (destination) => aws.senderFor(destination),
       onGivenUp,
       clock,
       logger,
@@ -61,7 +68,7 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { folder, lab, outbox, aws, producer }
+  return { folder, lab, outbox, aws, producer, labCalls }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { AwsCallsOptions } from '../aws/aws-calls.ts'
 import { startLabWorker } from '../lab/worker/lab-worker.ts'
 import { statusDurationsOf } from '../lab/streams/stream-statuses.ts'
 import { streamArnOf } from '../lab/streams/namespace.ts'
-import type { Destination } from '../outbox/outbox.ts'
+import type { StreamDestination } from '../outbox/outbox.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
 import { endpointOf } from './running-engine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
@@ -17,7 +17,7 @@ export interface LabStage {
   /** Creates the stream with this ARN unless it exists. */
   ensureStream(streamArn: string): Promise<void>
   /** The same for the stream of a destination. */
-  ensureStreamOf(destination: Destination): Promise<void>
+  ensureStreamOf(destination: StreamDestination): Promise<void>
   /** A compiler that also creates the streams that a rule names without a template. */
   withStreams(compile: CompileRule): CompileRule
   /** Resolves when the streams requested so far exist. */
@@ -45,9 +45,9 @@ export async function startLab(options: {
   })
   const endpoint = endpointOf(worker)
   const pending = new Set<Promise<void>>()
-  const ensureStreamOf = ({ region, streamName, streamArn }: Destination) =>
+  const ensureStreamOf = ({ region, streamName, streamArn }: StreamDestination) =>
     worker.ensureStream(streamArn ?? streamArnOf({ accountId, region }, streamName))
-  const makeStream = (destination: Destination) => {
+  const makeStream = (destination: StreamDestination) => {
     const { streamName: name } = destination
     const made = ensureStreamOf(destination)
       .catch((thrown: unknown) => {
@@ -69,7 +69,7 @@ export async function startLab(options: {
     withStreams: (compile) => (definition) => {
       const rule = compile(definition)
       for (const action of [...rule.actions, rule.errorAction]) {
-        action?.constantDestinations.forEach(makeStream)
+        action?.constantStreams.forEach(makeStream)
       }
       return rule
     },

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { ActionKind } from '../actions/action/action.ts'
 import { compileActions } from '../actions/compile-actions.ts'
+import { hasSender } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
 import type { AccountStage } from './account-stage.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -64,7 +66,7 @@ function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
 }
 
 export function ruleCompiler(
-  { region, regex, delivery, mqtt }: Config,
+  { mode, region, regex, delivery, mqtt }: Config,
   account: Pick<AccountStage, 'shownId'>,
 ): CompileRule {
   return createRuleCompiler(
@@ -77,8 +79,16 @@ export function ruleCompiler(
       regex,
       delivery,
       topicLimits: mqtt,
+      // The lab carries out what it can, and records the rest.
+      refusalOf: mode === 'lab' ? undefined : refusalOfAction,
     },
   )
+}
+
+/** Why `sluice start` refuses an action; undefined when it can be carried out. */
+export function refusalOfAction(kind: ActionKind): string | undefined {
+  if (kind === 'kinesis' || kind === 'republish' || hasSender(kind)) return undefined
+  return 'this engine does not send to this service yet; the lab records what it would be sent'
 }
 
 /** The rule with which a new folder of the lab begins. */

@@ -1,14 +1,16 @@
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Destination } from '../outbox/outbox.ts'
+import type { ServiceDestination, StreamDestination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
-import { createSts } from './sts.ts'
-import type { StaticCredentials, Sts } from './sts.ts'
-import { createRoleCredentials } from './credentials.ts'
-import type { AssumedRole, RoleCredentials } from './credentials.ts'
+import { createSts } from './call/sts.ts'
+import type { StaticCredentials, Sts } from './call/sts.ts'
+import { createRoleCredentials } from './call/credentials.ts'
+import type { AssumedRole, RoleCredentials } from './call/credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './kinesis-calls.ts'
+import { createServiceSender } from './service-senders.ts'
+import type { ServiceSender } from './call/service-sender.ts'
 
 /** Where Kinesis and STS are. Without endpoints the SDK's rules and environment variables apply. */
 export interface AwsCallsOptions {
@@ -26,7 +28,9 @@ export interface AwsCallsOptions {
 /** The clients of all destinations: one for each region, endpoint and identity. */
 export interface AwsCalls {
   /** The calls to Kinesis with the region, endpoint and credentials of a destination. */
-  callsFor(destination: Destination): KinesisCalls
+  callsFor(destination: StreamDestination): KinesisCalls
+  /** The sender of a service's destination, with its region and credentials. */
+  senderFor(destination: ServiceDestination): ServiceSender
   /** The credentials of a role, shared by every client that acts with the role. */
   credentialsOf(region: string, roleArn: string, externalId?: string): RoleCredentials
   /** The HTTP handler that holds all connections. */
@@ -75,7 +79,7 @@ export function createAwsCalls(
   }
 
   return {
-    callsFor({ region, endpoint: ownEndpoint, credentials }: Destination) {
+    callsFor({ region, endpoint: ownEndpoint, credentials }: StreamDestination) {
       const endpoint = kinesisEndpoint ?? ownEndpoint
       return callsByIdentity.getOrMake(JSON.stringify([region, endpoint, credentials]), () =>
         createKinesisCalls({
@@ -87,6 +91,14 @@ export function createAwsCalls(
         }),
       )
     },
+    senderFor: ({ kind, region, endpoint, credentials }: ServiceDestination) =>
+      createServiceSender(kind, {
+        region,
+        requestHandler,
+        endpoint,
+        baseCredentials,
+        credentials: credentials.kind === 'role' ? credentialsOf(region, credentials) : undefined,
+      }),
     credentialsOf: (region: string, roleArn: string, externalId?: string) =>
       credentialsOf(region, { roleArn, externalId }),
     requestHandler,

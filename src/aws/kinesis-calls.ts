@@ -15,13 +15,13 @@ import { AwsJson1_1Protocol } from '@aws-sdk/core/protocols'
 import { collectBody } from '@smithy/core/protocols'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { defined } from '../base/defined.ts'
-import { messageOf } from '../base/errors.ts'
-import { unlessAborted } from '../base/unless-aborted.ts'
-import { sdkProviderOf } from './credentials.ts'
-import type { AwsCredentials, RoleCredentials } from './credentials.ts'
-import { classify, sessionRefusalOf } from './failure-class.ts'
-import type { Failure } from './failure-class.ts'
-import type { StaticCredentials } from './sts.ts'
+import { attemptAs, identityOfProcess } from './call/attempt.ts'
+import { sdkProviderOf } from './call/credentials.ts'
+import type { RoleCredentials } from './call/credentials.ts'
+import { classify, sessionRefusalOf } from './call/failure-class.ts'
+import type { Failure } from './call/failure-class.ts'
+import type { CallOutcome, RecordOutcome } from './call/call-outcome.ts'
+import type { StaticCredentials } from './call/sts.ts'
 
 /** The operations that write. A role written for AWS IoT may allow only PutRecord. */
 export type PutOperation = 'PutRecord' | 'PutRecords'
@@ -32,19 +32,6 @@ export interface OutgoingRecord {
   readonly explicitHashKey?: string | undefined
   readonly data: Buffer
 }
-
-export type RecordOutcome =
-  | { readonly ok: true; readonly shardId: string; readonly sequenceNumber: string }
-  | { readonly ok: false; readonly failure: Failure }
-
-/**
- * What became of a call. An answered call holds one outcome per record, in the order of the
- * records: an answer does not mean that Kinesis took any of them. A failed call took none, as far
- * as Sluice can know.
- */
-export type CallOutcome =
-  | { readonly answered: true; readonly records: readonly RecordOutcome[] }
-  | { readonly answered: false; readonly failure: Failure }
 
 /** A stream, by its name in the account of the caller or by its ARN in any account. */
 export interface StreamReference {
@@ -117,11 +104,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
   })
   // The SDK's logging step copies all records of a call, and Sluice does not use its log.
   client.middlewareStack.remove('loggerMiddleware')
-  // The SDK renews the process's own credentials by itself, except those that AWS calls expired.
-  const identity: Identity = credentials ?? {
-    current: () => client.config.credentials() as Promise<AwsCredentials>,
-    drop: () => void client.config.credentials({ forceRefresh: true }).catch(() => undefined),
-  }
+  const identity = credentials ?? identityOfProcess(client)
 
   async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
     const { operation, records, signal } = request
@@ -143,14 +126,14 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
 
   return {
     async put(request: PutRequest): Promise<CallOutcome> {
-      const attempt = await attemptAs(identity, request.signal, () => send(request))
+      const attempt = await attemptAs(identity, 'Kinesis', request.signal, () => send(request))
       return attempt.ok
         ? { answered: true, records: attempt.answer }
         : { answered: false, failure: attempt.failure }
     },
     async recordBytesMax(stream: StreamReference, signal: AbortSignal): Promise<RecordBytesMax> {
       const command = new DescribeStreamSummaryCommand(named(stream))
-      const attempt = await attemptAs(identity, signal, () =>
+      const attempt = await attemptAs(identity, 'Kinesis', signal, () =>
         client.send(command, { abortSignal: signal }),
       )
       if (!attempt.ok) return withoutLimit(attempt.failure)
@@ -159,41 +142,13 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
       return { kind: 'bytes', bytes: kibibytes * 1_024 }
     },
     async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {
-      const attempt = await attemptAs(identity, signal, () =>
+      const attempt = await attemptAs(identity, 'Kinesis', signal, () =>
         listOpenShards(client, stream, signal),
       )
       return attempt.ok
         ? { listed: true, shards: attempt.answer }
         : { listed: false, failure: attempt.failure }
     },
-  }
-}
-
-type Identity = Pick<RoleCredentials, 'current' | 'drop'>
-
-type Attempt<Answer> =
-  { readonly ok: true; readonly answer: Answer } | { readonly ok: false; readonly failure: Failure }
-
-/** Makes a call to Kinesis, and drops the credentials of the identity when AWS refuses them. */
-async function attemptAs<Answer>(
-  identity: Identity,
-  signal: AbortSignal,
-  call: () => Promise<Answer>,
-): Promise<Attempt<Answer>> {
-  let used: AwsCredentials
-  try {
-    // An abort ends only this wait: other callers of the role may be waiting for the same answer.
-    used = await unlessAborted(identity.current(), signal)
-  } catch (error) {
-    return { ok: false, failure: failureOf(error, 'AssumeRole') }
-  }
-  try {
-    return { ok: true, answer: await call() }
-  } catch (error) {
-    const failure = failureOf(error, 'Kinesis')
-    const refusal = sessionRefusalOf(failure.code)
-    if (refusal) identity.drop(used, refusal)
-    return { ok: false, failure }
   }
 }
 
@@ -259,35 +214,6 @@ function outcomeOf(result: PutRecordsResultEntry): RecordOutcome {
   const code = ErrorCode ?? 'InternalFailure'
   const message = ErrorMessage ?? 'The answer holds neither a sequence number nor an error'
   return { ok: false, failure: { code, message, source: 'Kinesis' } }
-}
-
-/** The failure that stands for an error of the service, of the network or of reading the answer. */
-function failureOf(thrown: unknown, source: Failure['source']): Failure {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-  const status = statusOf(error)
-  return {
-    code: codeOf(error),
-    message: messageOf(error),
-    source,
-    status,
-  }
-}
-
-/**
- * Error names that say less than the error's code: the SDK also names a cut connection a timeout.
- */
-const vagueNames: ReadonlySet<string> = new Set(['Error', 'AggregateError', 'TimeoutError'])
-
-function codeOf(error: Error): string {
-  if (!vagueNames.has(error.name) || !('code' in error)) return error.name
-  const { code } = error
-  return typeof code === 'string' && code !== 'ETIMEDOUT' ? code : error.name
-}
-
-function statusOf(error: Error): number | undefined {
-  if (!('$metadata' in error)) return undefined
-  const metadata = error.$metadata as { readonly httpStatusCode?: number } | undefined
-  return metadata?.httpStatusCode
 }
 
 type Protocol = Pick<AwsJson1_1Protocol, 'serializeRequest' | 'deserializeResponse'>

@@ -1,9 +1,9 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createBoundedMap } from '../base/bounded-map.ts'
-import { sdkProviderOf } from './credentials.ts'
-import type { RoleCredentials } from './credentials.ts'
-import { sessionRefusalOf } from './failure-class.ts'
-import type { StaticCredentials } from './sts.ts'
+import { sdkProviderOf } from './call/credentials.ts'
+import type { RoleCredentials } from './call/credentials.ts'
+import { sessionRefusalOf } from './call/failure-class.ts'
+import type { StaticCredentials } from './call/sts.ts'
 
 /** How clients reach AWS: region, endpoint, connections and credentials. */
 export interface AwsAccess {

@@ -1,5 +1,6 @@
 import type { TLocalizedValidationError } from 'typebox/error'
-import { SluiceError } from './errors.ts'
+import { invalidRequest } from './errors.ts'
+import type { SluiceError } from './errors.ts'
 
 /**
  * Converts the errors of a schema into one sentence that names the field as its author wrote it:
@@ -30,7 +31,50 @@ export function schemaProblem(
   errors: readonly TLocalizedValidationError[],
   base = '',
 ): SluiceError {
-  return new SluiceError('InvalidRequestException', describe(errors, base))
+  return invalidRequest(describe(errors, base))
+}
+
+/** Problems that one message lists. */
+const listedMax = 20
+
+/**
+ * All errors as one InvalidRequestException, for a document that a person writes: its author wants
+ * to see every fault at once.
+ *
+ * @param hint more about an unknown member, as the end of a sentence
+ */
+export function schemaProblems(
+  errors: readonly TLocalizedValidationError[],
+  hint: (member: string) => string | undefined = () => undefined,
+): SluiceError {
+  const problems = errors.flatMap((error) => describeAll(error, hint))
+  return invalidRequest(listOf([...new Set(problems)].slice(0, listedMax)))
+}
+
+/** One problem as it is; several as a list. */
+export function listOf(problems: readonly string[]): string {
+  const [first = 'the document is not valid'] = problems
+  return problems.length <= 1 ? first : [`${problems.length} problems:`, ...problems].join('\n')
+}
+
+function describeAll(
+  error: TLocalizedValidationError,
+  hint: (member: string) => string | undefined,
+): readonly string[] {
+  // The schema reports a rejected member by itself, too, as `boolean`.
+  if (error.keyword === 'boolean') return []
+  const field = fieldOf(error.instancePath, '')
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((name) => `${memberOf(field, name)} is missing`)
+  }
+  if (error.keyword === 'additionalProperties') {
+    return error.params.additionalProperties.map((name) => {
+      const more = hint(name)
+      const problem = `${memberOf(field, name)} is not a known member`
+      return more === undefined ? problem : `${problem}: ${more}`
+    })
+  }
+  return [`${field || 'the document'} ${sentenceOf(error)}`]
 }
 
 function describe(errors: readonly TLocalizedValidationError[], base: string): string {
@@ -56,7 +100,7 @@ function sentenceOf(error: TLocalizedValidationError): string {
     return `must be ${[error.params.type].flat().map(withArticle).join(' or ')}`
   }
   if (error.keyword === 'enum') {
-    return `must be one of ${error.params.allowedValues.map(String).join(', ')}`
+    return `must be one of ${error.params.allowedValues.map(allowedText).join(', ')}`
   }
   if (error.keyword === 'pattern') return `must match ${String(error.params.pattern)}`
   if (error.keyword === 'minLength') return `must have ${error.params.limit} characters or more`
@@ -69,4 +113,10 @@ function sentenceOf(error: TLocalizedValidationError): string {
 
 function withArticle(type: string): string {
   return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`
+}
+
+/** Control characters are shown as JSON writes them. */
+function allowedText(value: unknown): string {
+  const text = String(value)
+  return /[^ -~]|^,$/.test(text) ? JSON.stringify(value) : text
 }

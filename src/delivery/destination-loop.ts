@@ -1,6 +1,11 @@
-import type { KinesisCalls } from '../aws/kinesis-calls.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Ordering, Outbox, QueuedDestination, QueuedRecord } from '../outbox/outbox.ts'
+import type {
+  DeliverySettings,
+  Ordering,
+  Outbox,
+  QueuedDestination,
+  QueuedRecord,
+} from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createCallSpacing } from './call/call-spacing.ts'
 import type { CallSlots, CallSpacing } from './call/call-spacing.ts'
@@ -20,10 +25,10 @@ import { createLeftOnDisk } from './queue/left-on-disk.ts'
 import { createOrderedQueue } from './queue/ordered-queue.ts'
 import type { NextCall, SendQueue } from './queue/send-queue.ts'
 import { createUnorderedQueue } from './queue/unordered-queue.ts'
+import { createTransport } from './transport.ts'
+import type { CallsOfDestinations, Transport } from './transport.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
-import { createSender } from './sender.ts'
-import { createShardWatch } from './shards/shard-watch.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
 
 /** Delivers the records of one destination. */
@@ -34,20 +39,23 @@ export interface DestinationLoop {
   stop(): Promise<void>
 }
 
-export interface DestinationLoopDependencies {
+export interface DestinationLoopDependencies extends CallsOfDestinations {
   readonly queued: QueuedDestination
   readonly outbox: Pick<
     Outbox,
     'read' | 'delivered' | 'removalsPending' | 'destinations' | 'giveUp' | 'sourceOf' | 'ageMs'
   >
-  readonly calls: KinesisCalls
   readonly slots: CallSlots
   readonly budget: ReadBudget
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Pick<
     Metrics,
-    'kinesisCalls' | 'kinesisCallsInFlight' | 'destinationsFailing' | 'recordsRetried'
+    | 'kinesisCalls'
+    | 'kinesisCallsInFlight'
+    | 'serviceCalls'
+    | 'destinationsFailing'
+    | 'recordsRetried'
   >
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
@@ -65,6 +73,7 @@ export interface DestinationLoopDependencies {
 
 /** The parts of a loop. Each decides one thing, and the loop carries it out. */
 interface Parts extends DestinationLoopDependencies {
+  readonly settings: DeliverySettings
   readonly queue: SendQueue
   readonly readAhead: ReadAhead
   readonly spacing: CallSpacing
@@ -97,9 +106,9 @@ const failuresUntilForgetting = 2
  * old are given up.
  */
 export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
-  const { queued, clock, slots } = dependencies
-  const { bytes: bytesMax } = queued.destination.settings.batching
+  const { clock, slots } = dependencies
   const parts = createParts(dependencies, run)
+  const { bytes: bytesMax } = parts.settings.batching
   const { outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
@@ -207,8 +216,8 @@ function createNextTurn(callback: () => void) {
 }
 
 /** The records of the destination that are in memory. */
-function createBacklog({ queue, readAhead, budget, backoff, spacing, queued }: Parts) {
-  const { batching } = queued.destination.settings
+function createBacklog({ queue, readAhead, budget, backoff, spacing, settings }: Parts) {
+  const { batching } = settings
   const oneCall = { countMax: batching.count, bytesMax: batching.bytes }
   let countedBytes = 0
 
@@ -278,10 +287,10 @@ async function giveUpTooOld(parts: Parts, isStopped: () => boolean): Promise<voi
 
 /** Gives up the oldest records that are too old. Returns whether there may be more of them. */
 async function giveUpOldest(parts: Parts): Promise<boolean> {
-  const { readAhead, backoff, givingUp, queued, clock, outbox } = parts
+  const { readAhead, backoff, givingUp, settings, clock, outbox } = parts
   const current = backoff.condition()
   if (!current) return false
-  const { maxAgeMs } = queued.destination.settings.retry
+  const { maxAgeMs } = settings.retry
   const standingMs = clock.monotonicMs() - current.sinceMs
   const lastMs = clock.wallMs()
   const oldest = readAhead.oldest(givenUpTogetherMax)
@@ -301,7 +310,9 @@ function createQueue(ordering: Ordering, shards: ShardWatch): SendQueue {
 
 function createParts(dependencies: DestinationLoopDependencies, wake: () => void): Parts {
   const { queued, outbox, heldRecordsMax = heldRecordsMaxDefault } = dependencies
-  const { settings } = queued.destination
+  const { destination } = queued
+  const transport = createTransport(dependencies)
+  const { settings, shards } = transport
   const givingUp = createGivingUp({
     ...dependencies,
     onRemoved() {
@@ -310,15 +321,13 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
     },
   })
   const backoff = createBackoff(dependencies, settings)
-  const shards = createShardWatch(dependencies)
   const queue = createQueue(settings.ordering, shards)
   const spacing = createCallSpacing(settings)
-  const streamMaker = createStreamMaker(dependencies, {
-    onMade() {
-      backoff.reset()
-      wake()
-    },
-  })
+  const onMade = () => {
+    backoff.reset()
+    wake()
+  }
+  const streamMaker = createStreamMaker({ ...dependencies, destination }, { onMade })
   const heldLimits = { recordsMax: heldRecordsMax, bytesMax: heldBytesMax }
   const leftOnDisk = combineLeftOnDisk(
     createLeftOnDisk(shards, (shardId) => queue.heldFor(shardId), heldLimits),
@@ -331,14 +340,26 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
     leftOnDisk,
   })
   const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
-  const report = createFailureReport({ ...dependencies, waiting }, queued.destination)
-  const acting = { queue, shards, backoff, givingUp, spacing, streamMaker, report }
+  const report = createFailureReport({ ...dependencies, waiting }, destination)
+  const acting = { transport, queue, shards, backoff, givingUp, spacing, streamMaker, report }
   const call = createCall(dependencies, acting)
-  return { ...dependencies, waiting, queue, backoff, givingUp, spacing, readAhead, report, call }
+  return {
+    ...dependencies,
+    settings,
+    waiting,
+    queue,
+    backoff,
+    givingUp,
+    spacing,
+    readAhead,
+    report,
+    call,
+  }
 }
 
 /** The parts that act on what became of a call. */
 type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing' | 'report'> & {
+  readonly transport: Transport
   readonly shards: ShardWatch
   readonly streamMaker: ReturnType<typeof createStreamMaker>
 }
@@ -346,7 +367,7 @@ type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing' | 'r
 /** Makes the function that sends records in one call and acts on the verdict. */
 function createCall(dependencies: DestinationLoopDependencies, acting: ActingParts): Parts['call'] {
   const { queued, outbox, clock, random, onRemoved } = dependencies
-  const { backoff, spacing, shards } = acting
+  const { backoff, spacing, transport } = acting
   const applyVerdict = createApplyVerdict({
     ...acting,
     clock,
@@ -356,11 +377,10 @@ function createCall(dependencies: DestinationLoopDependencies, acting: ActingPar
       onRemoved()
     },
   })
-  const send = createSender({ ...dependencies, shards })
   return async (taken) => {
     const generation = backoff.generation()
-    const verdict = await send(taken)
-    if (verdict.putRecordsDenied) spacing.oneRecordPerCall(clock.monotonicMs())
+    const verdict = await transport.send(taken)
+    if (verdict.batchDenied) spacing.oneRecordPerCall(clock.monotonicMs())
     applyVerdict(verdict, taken, generation)
   }
 }

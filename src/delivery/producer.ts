@@ -1,12 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
-import type { Destination, Outbox } from '../outbox/outbox.ts'
+import type { Outbox } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { createCallSlots } from './call/call-spacing.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
 import type { OnGivenUp } from './outcome/giving-up.ts'
-import type { KinesisCalls } from '../aws/kinesis-calls.ts'
+import type { CallsOfDestinations } from './transport.ts'
 import { createReadBudget } from './read-ahead.ts'
 import type { MakeStream } from './outcome/stream-maker.ts'
 
@@ -28,7 +28,8 @@ export interface Producer {
 export interface ProducerDependencies {
   readonly outbox: Outbox
   /** The calls with a destination's region and role, such as those of `createAwsCalls`. */
-  readonly callsFor: (destination: Destination) => KinesisCalls
+  readonly callsFor: CallsOfDestinations['callsFor']
+  readonly senderFor: CallsOfDestinations['senderFor']
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: DestinationLoopDependencies['metrics']
@@ -56,7 +57,7 @@ export function createProducer(
   dependencies: ProducerDependencies,
   options: ProducerOptions = {},
 ): Producer {
-  const { outbox, callsFor, clock } = dependencies
+  const { outbox, clock } = dependencies
   const slots = createCallSlots(options.maxInFlightTotal ?? maxInFlightTotalDefault)
   const budget = createReadBudget(options.readAheadBytesMax)
   const loops = new Map<number, DestinationLoop>()
@@ -87,7 +88,6 @@ export function createProducer(
         ...dependencies,
         random: dependencies.random ?? Math.random,
         queued,
-        calls: callsFor(queued.destination),
         slots,
         budget,
         heldRecordsMax: options.heldRecordsMax,

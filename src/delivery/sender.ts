@@ -1,16 +1,17 @@
 import type { Clock } from '../base/clock.ts'
-import type { QueuedDestination } from '../outbox/outbox.ts'
+import type { StreamDestination } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
-import type { CallOutcome, KinesisCalls, PutOperation } from '../aws/kinesis-calls.ts'
-import type { Failure } from '../aws/failure-class.ts'
+import type { KinesisCalls, PutOperation } from '../aws/kinesis-calls.ts'
+import type { CallOutcome } from '../aws/call/call-outcome.ts'
+import type { Failure } from '../aws/call/failure-class.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
 import { judge } from './outcome/verdict.ts'
 import type { Refusal, Verdict } from './outcome/verdict.ts'
-import { recordTooLarge } from '../aws/failure-class.ts'
+import { recordTooLarge } from '../aws/call/failure-class.ts'
 
 interface SenderDependencies {
-  readonly queued: QueuedDestination
+  readonly destination: StreamDestination
   readonly calls: KinesisCalls
   readonly clock: Clock
   readonly signal: AbortSignal
@@ -18,7 +19,10 @@ interface SenderDependencies {
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
 }
 
-/** Makes the function that sends records in one call. Records that are too large are not sent. */
+/**
+ * Makes the function that sends records to a stream in one call. Records that are too large are not
+ * sent.
+ */
 export function createSender(dependencies: SenderDependencies) {
   const limit = createRecordLimit(dependencies)
   return async (taken: readonly Outgoing[]): Promise<Verdict<Outgoing>> => {
@@ -43,11 +47,11 @@ export function createSender(dependencies: SenderDependencies) {
 }
 
 async function callKinesis(
-  { calls, queued, signal, metrics, shards }: SenderDependencies,
+  { calls, destination, signal, metrics, shards }: SenderDependencies,
   taken: readonly Outgoing[],
 ): Promise<CallOutcome> {
   const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
-  const { streamName, streamArn } = queued.destination
+  const { streamName, streamArn } = destination
   metrics.kinesisCallsInFlight.inc()
   const records = taken.map(({ record }) => record)
   const generation = shards.generation()
@@ -58,7 +62,8 @@ async function callKinesis(
   return outcome
 }
 
-function outcomeLabel(outcome: CallOutcome): string {
+/** What the metrics of calls name an outcome. */
+export function outcomeLabel(outcome: CallOutcome): string {
   if (!outcome.answered) return outcome.failure.code
   return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
 }
@@ -82,14 +87,14 @@ interface RecordLimit {
   learnFor(records: readonly Outgoing[]): Promise<void> | undefined
 }
 
-function createRecordLimit({ calls, clock, queued, signal }: SenderDependencies): RecordLimit {
+function createRecordLimit({ calls, clock, destination, signal }: SenderDependencies): RecordLimit {
   let bytesMax = recordBytesDefault
   let notBeforeMs = -Infinity
   /** The last reading failed for a reason that passes: `bytesMax` is that of an earlier one. */
   let failure: Failure | undefined
 
   async function ask(): Promise<void> {
-    const answer = await calls.recordBytesMax(queued.destination, signal)
+    const answer = await calls.recordBytesMax(destination, signal)
     const isUnknown = answer.kind === 'unknown'
     notBeforeMs = clock.monotonicMs() + (isUnknown ? limitRetryMs : limitValidMs)
     failure = isUnknown ? answer.failure : undefined

@@ -1,4 +1,4 @@
-import type { ActionFailure } from '../actions/action.ts'
+import type { ActionFailure } from '../actions/action/action.ts'
 import type { Clock } from '../base/clock.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'

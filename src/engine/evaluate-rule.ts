@@ -1,4 +1,4 @@
-import type { ActionFailure } from '../actions/action.ts'
+import type { ActionFailure } from '../actions/action/action.ts'
 import { messageOf } from '../base/errors.ts'
 import type { Message } from '../message.ts'
 import type { NewRecord } from '../outbox/outbox.ts'

@@ -1,13 +1,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { fieldOfAction } from '../actions/action.ts'
-import type { ActionOutcome } from '../actions/action.ts'
+import { fieldOfAction } from '../actions/action/action.ts'
+import type { ActionOutcome } from '../actions/action/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
 import type { EngineReport } from './engine-report.ts'
 import { manyRules } from './fan-out.ts'
 import type { FanOut } from './fan-out.ts'
 import type { Message } from '../message.ts'
-import { errorActionIndex } from '../outbox/outbox.ts'
+import { errorActionIndex, targetOf } from '../outbox/outbox.ts'
 import type { Destination, NewRecord, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { unhandledFailures } from './unhandled-failures.ts'
@@ -306,7 +306,7 @@ function isKnown({ first, others }: Budget, destination: Destination): boolean {
 
 function tooMuch(given: Given, message: string, index: number): ActionOutcome {
   const [record] = given.records
-  const resource = record?.destination.streamName ?? given.messages[0]?.topic ?? ''
+  const resource = (record && targetOf(record.destination)) ?? given.messages[0]?.topic ?? ''
   const where = fieldOfAction(index)
   return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }

@@ -1,5 +1,5 @@
-import { fieldOfAction } from '../actions/action.ts'
-import type { ActionOutcome, CompiledAction } from '../actions/action.ts'
+import { fieldOfAction } from '../actions/action/action.ts'
+import type { ActionOutcome, CompiledAction } from '../actions/action/action.ts'
 import { failureOfAction } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'

@@ -25,6 +25,8 @@ import { addEventSourceRoutes } from './lambda/event-source-routes.ts'
 import type { EventSourceRouteDependencies } from './lambda/event-source-routes.ts'
 import { addOutboxRoutes } from './sluice/outbox-routes.ts'
 import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
+import { addLabCallRoutes } from './sluice/lab-calls.ts'
+import type { RecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
 import { sluiceApi } from './sluice/sluice-api.ts'
 import { addStatusRoutes } from './sluice/status-routes.ts'
@@ -48,6 +50,8 @@ export interface ApiRouteDependencies
   readonly metrics: Metrics
   readonly clock: Clock
   readonly compile: CompileRule
+  /** The calls that the lab recorded; outside the lab there are none. */
+  readonly labCalls: Pick<RecordedCalls, 'list'>
 }
 
 /** Adds the routes of all APIs. */
@@ -68,6 +72,8 @@ export function addApiRoutes(
     addEvaluateRoute(routes, dependencies)
     addOutboxRoutes(routes, dependencies)
     addDeadLetterRoutes(routes, dependencies)
+    // Outside the lab the route answers as well, so that the API is the same: it has no calls.
+    addLabCallRoutes(routes, dependencies.labCalls)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)
   })

@@ -8,6 +8,7 @@ import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
 import { holdAll } from './new-entry.ts'
 import type { NewEntries } from './new-entry.ts'
+import { targetOf } from './store/destination.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import type { Commits } from './outbox-commits.ts'
 
@@ -155,18 +156,22 @@ function reserve(
 const isFailed = ({ failed }: NewRecord) => failed !== undefined
 
 function reservationOf(record: NewRecord, entry: DestinationEntry): Reservation {
-  const { data, partitionKey, source } = record
+  const { data, partitionKey, source, call = '' } = record
   const payloadBytes = source.payload === data ? 0 : source.payload.length
-  return { entry, partitionKey, bytes: recordOverheadBytes + data.length + payloadBytes }
+  return {
+    entry,
+    partitionKey,
+    bytes: recordOverheadBytes + data.length + payloadBytes + call.length,
+  }
 }
 
 function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
-  const streams = [...new Set(records.map(({ destination }) => destination.streamName))]
-  const [first = ''] = streams
-  const further = streams.length > 1 ? ` and ${streams.length - 1} more` : ''
+  const targets = [...new Set(records.map(({ destination }) => targetOf(destination)))]
+  const [first = ''] = targets
+  const further = targets.length > 1 ? ` and ${targets.length - 1} more` : ''
   return new SluiceError(
     'ActionFailed',
-    `Records wait for as many destinations as there may be: none is left for stream ${first}${further}`,
+    `Records wait for as many destinations as there may be: none is left for ${first}${further}`,
   )
 }
 

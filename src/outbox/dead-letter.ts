@@ -33,6 +33,8 @@ export interface DeadLetter {
   readonly explicitHashKey?: string | undefined
   /** For an action that failed, the result of the rule's SELECT, as far as there is one. */
   readonly data: Buffer
+  /** The call that delivers the record. Absent: the record goes into a stream. */
+  readonly call?: string | undefined
   readonly source: SourceMessage
 }
 

@@ -18,6 +18,7 @@ import {
   recordsRemoved,
 } from './books/destinations.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
+import { targetOf } from './store/destination.ts'
 import { createGroupCommit } from './store/group-commit.ts'
 import type { Append, GroupCommit, Removal } from './store/group-commit.ts'
 import { ledgerWrite, moves } from './books/ledger.ts'
@@ -303,7 +304,7 @@ function requireRows(entries: Iterable<DestinationEntry>, destinations: Destinat
     if (destinations.entryWithId(entry.id) === entry) continue
     throw new SluiceError(
       'OutboxWriteFailed',
-      `destination ${entry.id} (stream ${entry.destination.streamName}) has no row in the outbox`,
+      `destination ${entry.id} (${targetOf(entry.destination)}) has no row in the outbox`,
     )
   }
 }

@@ -54,12 +54,21 @@ import { createRecordAges } from './record-ages.ts'
 import { decodeSource } from './store/record-codec.ts'
 import { createPendingRemovals, createQueueReader, createUnreadRecords } from './queue-reader.ts'
 
-export { batchBytesMax, batchCountMax, deliveryDefaults, roleArnOf } from './store/destination.ts'
+export {
+  batchBytesMax,
+  batchCountMax,
+  deliveryDefaults,
+  roleArnOf,
+  targetOf,
+} from './store/destination.ts'
 export type {
   DeliverySettings,
   Destination,
   DestinationCredentials,
   Ordering,
+  ServiceDestination,
+  ServiceKind,
+  StreamDestination,
 } from './store/destination.ts'
 export type { GivenUpReason } from './store/dead-letter-codec.ts'
 export type { DeadLetter, ReplayByRule } from './dead-letter.ts'

@@ -1,3 +1,4 @@
+import type { ActionKind } from '../actions/action/action.ts'
 import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
@@ -45,6 +46,8 @@ interface RuleCompilerOptions {
   readonly regex?: RegexMode | undefined
   /** Used where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings | undefined
+  /** Why an action of this kind cannot be carried out here; undefined when it can. */
+  readonly refusalOf?: ((kind: ActionKind) => string | undefined) | undefined
   /** For topic filters of rules and topics that rules publish to. Default: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
 }
@@ -64,6 +67,7 @@ export function createRuleCompiler(
       ruleName,
       region,
       topicLimits,
+      refusalOf: options.refusalOf,
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
     return Object.freeze({

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { ActionDelivery } from '../actions/action.ts'
+import type { ActionDelivery } from '../actions/action/action.ts'
 import { deliveryLimits } from '../config/config.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { invalidRequest } from '../base/errors.ts'

@@ -1,17 +1,16 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { actionKinds } from '../actions/compile-actions.ts'
+import { actionKinds, actionSchema } from '../actions/compile-actions.ts'
 import type { ActionDefinition } from '../actions/compile-actions.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
-import { schemaProblem } from '../base/schema-problem.ts'
+import { listOf, schemaProblems } from '../base/schema-problem.ts'
 
 /**
  * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file
- * `<name>.json` holds it. An action that this engine does not execute is refused here, by name: no
- * rule is stored and then silently not run.
+ * `<name>.json` holds it. All actions of AWS IoT are taken.
  */
 export interface TopicRulePayload {
   readonly sql: string
@@ -27,60 +26,10 @@ export const payloadBytesMax = 131_072
 const actionsMax = 10
 const sqlVersionDefault: SqlVersion = '2015-10-08'
 
-/** `arn:<partition>:iam::<account>:role/<path and name>`; the field takes no template. */
-const roleArnPattern = '^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,576}$'
-
 /** CreateTopicRule, `ruleName`. */
 export const ruleNamePattern = '^[a-zA-Z0-9_]{1,128}$'
 
 const closed = { additionalProperties: false } as const
-
-/** AWS IoT API Reference, KinesisAction. */
-const kinesisActionSchema = Type.Object(
-  {
-    roleArn: Type.String({ pattern: roleArnPattern }),
-    streamName: Type.String(),
-    partitionKey: Type.Optional(Type.String()),
-  },
-  closed,
-)
-
-/** AWS IoT API Reference, RepublishAction and MqttHeaders. */
-const republishActionSchema = Type.Object(
-  {
-    roleArn: Type.String({ pattern: roleArnPattern }),
-    topic: Type.String(),
-    qos: Type.Optional(Type.Enum([0, 1])),
-    headers: Type.Optional(
-      Type.Object(
-        {
-          payloadFormatIndicator: Type.Optional(Type.String()),
-          contentType: Type.Optional(Type.String()),
-          responseTopic: Type.Optional(Type.String()),
-          correlationData: Type.Optional(Type.String()),
-          messageExpiry: Type.Optional(Type.String()),
-          userProperties: Type.Optional(
-            Type.Array(Type.Object({ key: Type.String(), value: Type.String() }, closed), {
-              minItems: 1,
-              maxItems: 100,
-            }),
-          ),
-        },
-        closed,
-      ),
-    ),
-  },
-  closed,
-)
-
-/** AWS IoT API Reference, Action: an object with one member; see `refuseAction`. */
-const actionSchema = Type.Object(
-  {
-    kinesis: Type.Optional(kinesisActionSchema),
-    republish: Type.Optional(republishActionSchema),
-  },
-  closed,
-)
 
 /** AWS IoT API Reference, TopicRulePayload. */
 export const topicRulePayloadSchema = Type.Object(
@@ -97,46 +46,19 @@ export const topicRulePayloadSchema = Type.Object(
 
 const payloadValidator = Compile(topicRulePayloadSchema)
 
-/** The members of AWS's Action union: those that are not executed are refused by name. */
-const awsActionNames: readonly string[] = [
-  'cloudwatchAlarm',
-  'cloudwatchLogs',
-  'cloudwatchMetric',
-  'dynamoDB',
-  'dynamoDBv2',
-  'elasticsearch',
-  'firehose',
-  'http',
-  'influxDB',
-  'iotAnalytics',
-  'iotEvents',
-  'iotSiteWise',
-  'kafka',
-  'kinesis',
-  'lambda',
-  'location',
-  'openSearch',
-  'republish',
-  's3',
-  'salesforce',
-  'sns',
-  'sqs',
-  'stepFunctions',
-  'timestream',
-]
-const executedActionNames: readonly string[] = actionKinds
-
 /**
  * Checks a payload and completes it with AWS's defaults.
  *
  * @param json the parsed document: the payload, or `{"topicRulePayload": payload}` as the AWS
  *   guide prints it; a member that is null counts as absent
- * @throws SluiceError InvalidRequestException, naming the field
+ * @throws SluiceError InvalidRequestException, naming every field that is wrong
  */
 export function parsePayload(json: unknown): TopicRulePayload {
   const candidate = withoutNulls(unwrap(json))
-  if (isRecord(candidate)) refuseWhatIsNotExecuted(candidate)
-  if (!payloadValidator.Check(candidate)) throw schemaProblem(payloadValidator.Errors(candidate))
+  if (isRecord(candidate)) checkKinds(candidate)
+  if (!payloadValidator.Check(candidate)) {
+    throw schemaProblems(payloadValidator.Errors(candidate), apiNameFor)
+  }
   const payload = complete(candidate)
   const bytes = Buffer.byteLength(JSON.stringify(payload))
   if (bytes > payloadBytesMax) {
@@ -174,47 +96,55 @@ function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayloa
   const { sql, actions, description, ruleDisabled, awsIotSqlVersion, errorAction } = given
   return deepFreeze({
     sql,
-    // The schema takes any number of kinds in an action: `refuseAction` has seen to it that it is
-    // one.
-    actions: actions as readonly ActionDefinition[],
+    // The schema takes any number of kinds in an action: `checkKinds` has seen that it is one.
+    actions: actions,
     description,
     ruleDisabled: ruleDisabled ?? false,
     awsIotSqlVersion: awsIotSqlVersion ?? sqlVersionDefault,
-    errorAction: errorAction as ActionDefinition | undefined,
+    errorAction,
   })
 }
 
-function refuseWhatIsNotExecuted({
-  actions,
-  errorAction,
-}: Readonly<Record<string, unknown>>): void {
-  if (isRecord(errorAction)) refuseAction(Object.keys(errorAction), 'errorAction')
-  if (!Array.isArray(actions)) return
-  for (const [index, action] of actions.entries()) {
-    if (isRecord(action)) refuseAction(Object.keys(action), `actions[${index}]`)
-  }
+/** Each entry names exactly one action of AWS IoT. */
+function checkKinds({ actions, errorAction }: Readonly<Record<string, unknown>>): void {
+  const entries = Array.isArray(actions) ? (actions as readonly unknown[]) : []
+  const problems = [
+    ...entries.map((action, index) => kindProblem(action, `actions[${index}]`)),
+    kindProblem(errorAction, 'errorAction'),
+  ].filter((problem) => problem !== undefined)
+  if (problems.length > 0) throw invalidRequest(listOf(problems))
 }
 
-function refuseAction(names: readonly string[], where: string): void {
-  const executed = executedActionNames.join(', ')
-  const [name] = names
-  if (name === undefined) throw invalidRequest(`${where} names no action: give one of ${executed}`)
-  for (const other of names) {
-    if (executedActionNames.includes(other)) continue
-    if (awsActionNames.includes(other)) {
-      throw invalidRequest(
-        `${where}.${other}: this engine does not execute ${other}, only ${executed}`,
-      )
-    }
-    throw invalidRequest(
-      `${where}.${other} is not an action of AWS IoT; this engine executes ${executed}`,
-    )
+function kindProblem(action: unknown, where: string): string | undefined {
+  if (!isRecord(action)) return undefined
+  const names = Object.keys(action)
+  if (names.length === 0) return `${where} names no action: give one of ${actionKinds.join(', ')}`
+  const unknown = names.find((name) => !kindNames.includes(name))
+  if (unknown !== undefined) {
+    const closest = apiNameFor(unknown) ?? `it has ${actionKinds.join(', ')}`
+    return `${where}.${unknown} is not an action of AWS IoT: ${closest}`
   }
-  if (names.length > 1) {
-    throw invalidRequest(
-      `${where} names ${names.length} actions (${names.join(', ')}): give one each`,
-    )
-  }
+  if (names.length === 1) return undefined
+  return `${where} names ${names.length} actions (${names.join(', ')}): give one each`
+}
+
+const kindNames: readonly string[] = actionKinds
+
+/** Names that AWS's guide writes otherwise than its API, which refuses them. */
+const namesInTheGuide: Readonly<Record<string, string>> = {
+  bucket: 'bucketName',
+  cannedacl: 'cannedAcl',
+  cloudWatchAlarm: 'cloudwatchAlarm',
+  OpenSearch: 'openSearch',
+  roleARN: 'roleArn',
+  sampleTime: 'timestamp',
+  stream: 'streamName',
+  table: 'tableName',
+}
+
+function apiNameFor(name: string): string | undefined {
+  const apiName = Object.hasOwn(namesInTheGuide, name) ? namesInTheGuide[name] : undefined
+  return apiName && `the API calls it ${apiName}`
 }
 
 /** The guide's files hold `{"topicRulePayload": {...}}` and nothing beside it. */
@@ -229,7 +159,7 @@ function unwrap(json: unknown): unknown {
  * payload has (itself, actions, action, its fields, headers, their lists) are checked, because a
  * document may be nested to any depth.
  */
-function withoutNulls(value: unknown, levels = 7): unknown {
+function withoutNulls(value: unknown, levels = 10): unknown {
   if (levels === 0 || typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map((item) => withoutNulls(item, levels - 1))
   return Object.fromEntries(

@@ -208,6 +208,14 @@ const kinesisMetrics = (registry: Registry) => ({
     'sluice_kinesis_calls_in_flight',
     'Calls to Kinesis not answered yet.',
   ),
+  serviceCalls: counter(
+    registry,
+    'sluice_service_calls_total',
+    'Calls to services other than Kinesis by kind of action, operation and outcome.',
+    'kind',
+    'operation',
+    'outcome',
+  ),
   destinationsFailing: gauge(
     registry,
     'sluice_destination_failing',

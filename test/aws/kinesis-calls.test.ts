@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { createAwsCalls } from '../../src/aws/aws-calls.ts'
-import type { CallOutcome, KinesisCalls, PutOperation } from '../../src/aws/kinesis-calls.ts'
-import { classify } from '../../src/aws/failure-class.ts'
-import type { Destination } from '../../src/outbox/outbox.ts'
+import type { KinesisCalls, PutOperation } from '../../src/aws/kinesis-calls.ts'
+import type { CallOutcome } from '../../src/aws/call/call-outcome.ts'
+import { classify } from '../../src/aws/call/failure-class.ts'
+import type { StreamDestination } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { destination } from '../outbox/outbox-parts.ts'
 
@@ -38,7 +39,7 @@ async function put(
 }
 
 /** The calls of a destination, to a server that is closed when the test ends. */
-async function callsTo(server: Server, to: Destination): Promise<KinesisCalls> {
+async function callsTo(server: Server, to: StreamDestination): Promise<KinesisCalls> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -1,7 +1,7 @@
 import { createAnswerCache } from '../../src/external/answer-cache.ts'
 import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
 import { createSessions } from '../../src/ingress/kept/sessions.ts'
-import { createRoleCredentials } from '../../src/aws/credentials.ts'
+import { createRoleCredentials } from '../../src/aws/call/credentials.ts'
 import { createLimitedLog } from '../../src/telemetry/limited-log.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { describeUnmoved, hourMs, minuteMs, secondMs } from '../helpers/time-of-day.ts'

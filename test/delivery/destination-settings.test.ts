@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import type { Destination } from '../../src/outbox/outbox.ts'
+import type { StreamDestination } from '../../src/outbox/outbox.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
 import { openDelivery, putsOf, textsByKey, until } from './producer-parts.ts'
 
@@ -68,7 +68,7 @@ describe('the settings of a destination', () => {
 
   test('name the stream by its ARN and write with the credentials of the process', async () => {
     const delivery = await openDelivery()
-    const to: Destination = {
+    const to: StreamDestination = {
       ...destination('stream'),
       streamArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/stream',
       credentials: { kind: 'process' },

@@ -4,7 +4,8 @@
  */
 import { onTestFinished } from 'vitest'
 import { hashKeyOf, hashKeySpace } from '../../src/base/hash-key.ts'
-import type { KinesisCalls, RecordOutcome } from '../../src/aws/kinesis-calls.ts'
+import type { RecordOutcome } from '../../src/aws/call/call-outcome.ts'
+import type { KinesisCalls } from '../../src/aws/kinesis-calls.ts'
 import { listIn } from '../../src/delivery/call/outgoing.ts'
 import { createProducer } from '../../src/delivery/producer.ts'
 import { uniformRanges } from '../../src/lab/streams/resharding.ts'
@@ -106,6 +107,9 @@ export async function waitBehindHotKey(given: Given) {
     {
       outbox,
       callsFor: () => calls,
+      senderFor: ({ kind }) => {
+        throw new Error(`no test sends to ${kind} here`)
+      },
       clock,
       logger: createMemoryLogger(() => undefined),
       metrics,

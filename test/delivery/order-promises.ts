@@ -4,9 +4,10 @@
  */
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
-import type { CallOutcome, KinesisCalls, PutRequest } from '../../src/aws/kinesis-calls.ts'
+import type { KinesisCalls, PutRequest } from '../../src/aws/kinesis-calls.ts'
+import type { CallOutcome } from '../../src/aws/call/call-outcome.ts'
 import type { FaultEffect, FaultRule } from '../../src/lab/faults/faults.ts'
-import type { Destination, Ordering } from '../../src/outbox/outbox.ts'
+import type { Ordering, StreamDestination } from '../../src/outbox/outbox.ts'
 import { destination, newRecordFor } from '../outbox/outbox-parts.ts'
 import { idOfShard } from './shards/shard-parts.ts'
 import { openDelivery, textsByKey, withoutDuplicates } from './producer-parts.ts'
@@ -186,7 +187,7 @@ async function openOrderRuns(ordering: Ordering) {
   return async ({ faults, messages, maxInFlight, count, periodMs }: Scenario): Promise<void> => {
     run += 1
     const batching = { count, bytes: 5_000_000, periodMs }
-    const targets = ['x', 'y'].map((name): Destination => {
+    const targets = ['x', 'y'].map((name): StreamDestination => {
       const { credentials, ...rest } = destination(`${name}${run}`, {
         ordering,
         maxInFlight,

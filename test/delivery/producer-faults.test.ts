@@ -125,7 +125,7 @@ describe('conditions of the destination', () => {
     expect(textsByKey(delivery.lab, 'stream')).toEqual(expected)
     expect(putsOf(delivery).filter(({ operation }) => operation === 'PutRecords')).toHaveLength(1)
     expect(delivery.lines.map(({ msg }) => msg)).toEqual([
-      'role allows PutRecord only: one record a call',
+      'role denies the batch operation: one record a call',
     ])
   })
 
@@ -150,7 +150,7 @@ describe('conditions of the destination', () => {
     delivery.lab.ensureStream('stream')
     await delivery.producer.idle()
     expect(textsByKey(delivery.lab, 'stream')).toEqual(expected)
-    expect(delivery.lines.at(-1)).toMatchObject({ msg: 'the stream is written to again' })
+    expect(delivery.lines.at(-1)).toMatchObject({ msg: 'the target is written to again' })
     expect(await metricLines(delivery, failing)).toEqual([])
   })
 

@@ -113,6 +113,9 @@ export async function openDelivery(options: DeliveryOptions = {}): Promise<Deliv
         const calls = aws.callsFor(of)
         return { ...calls, put: watch((request) => calls.put(request)) }
       },
+      senderFor: ({ kind }) => {
+        throw new Error(`no test sends to ${kind} here`)
+      },
       clock,
       logger,
       metrics,

@@ -3,7 +3,8 @@ import { connectAsync } from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
 import { apis } from '../../src/http/api-routes.ts'
-import { parsePayload } from '../../src/rules/payload.ts'
+import { actionKinds } from '../../src/actions/compile-actions.ts'
+import { refusalOfAction } from '../../src/app/rule-stage.ts'
 import { startIngress } from '../ingress/helpers.ts'
 
 /** docs/NOT-SUPPORTED.md says what the code does; docs.test.ts keeps it up to date. */
@@ -35,11 +36,9 @@ describe('the operations that are missing are those without a route', () => {
   })
 })
 
-test('the actions that are missing are refused by their names', () => {
-  for (const name of namesIn(ofIot, /^Sluice executes [^]+?\. Missing: ([^.]+)\./gm)) {
-    const payload = { sql: "SELECT * FROM 'a'", actions: [{ [name]: {} }] }
-    expect(() => parsePayload(payload)).toThrow(`this engine does not execute ${name}`)
-  }
+test('the actions that are missing are those that start refuses', () => {
+  const refused = actionKinds.filter((kind) => refusalOfAction(kind) !== undefined)
+  expect(namesIn(ofIot, /^Sluice executes [^]+?\. Missing [^:]+: ([^.]+)\./gm)).toEqual(refused)
 })
 
 describe('a client of MQTT is answered as the document says', () => {

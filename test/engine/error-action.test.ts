@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { sourceOf } from '../../src/engine/run-rule.ts'
 import type { GivenUpRecord } from '../../src/delivery/producer.ts'
-import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
-import type { NewRecord } from '../../src/outbox/outbox.ts'
+import { deliveryDefaults as settings, targetOf } from '../../src/outbox/outbox.ts'
+import type { NewRecord, StreamDestination } from '../../src/outbox/outbox.ts'
 import { engineWith, kinesis, republish, ruleWith } from '../helpers/engine-parts.ts'
 import { createHeldAnswers } from '../helpers/held-answers.ts'
 import { messageWith, testEnvironment } from '../helpers/messages.ts'
@@ -143,7 +143,13 @@ describe('which failures it gets', () => {
 
 const lost = (members: Partial<NewRecord> = {}): GivenUpRecord => ({
   record: {
-    destination: { streamName: 's', region: 'r', credentials: { kind: 'process' }, settings },
+    destination: {
+      kind: 'kinesis',
+      streamName: 's',
+      region: 'r',
+      credentials: { kind: 'process' },
+      settings,
+    },
     partitionKey: 'k',
     data: Buffer.of(),
     ruleName: 'r',
@@ -176,7 +182,10 @@ describe('records that are given up', () => {
     const { replacements } = await engine.onGivenUp([
       lost(),
       lost({ source: other }),
-      lost({ actionIndex: 1, destination: { ...lost().record.destination, streamName: 't' } }),
+      lost({
+        actionIndex: 1,
+        destination: { ...lost().record.destination, streamName: 't' } as StreamDestination,
+      }),
     ])
     expect(replacements).toMatchObject([
       [{ actionIndex: -1, partitionKey: 'c1-7', destination: { streamName: 'errors' } }],
@@ -306,10 +315,10 @@ test('one destination too many fails the action, and nothing else', async () => 
       ),
     ],
     // Room for the streams s, errors and one more.
-    { admits: (destination, beside) => known.has(destination.streamName) || beside?.size === 1 },
+    { admits: (destination, beside) => known.has(targetOf(destination)) || beside?.size === 1 },
   )
   await engine.engine.ingest(message)
-  expect(engine.appended[0]?.map(({ destination }) => destination.streamName)).toEqual([
+  expect(engine.appended[0]?.map(({ destination }) => targetOf(destination))).toEqual([
     's',
     'new',
     'errors',

@@ -290,6 +290,13 @@ export const provocations: Provocations = {
   GetOutbox: {
     InternalException: { call: http('GET', '/v1/outbox'), dependencies: faultyOutbox },
   },
+  ListLabCalls: {
+    InvalidRequestException: { call: http('GET', '/v1/lab/calls?nextToken=x') },
+    InternalException: {
+      call: http('GET', '/v1/lab/calls'),
+      dependencies: () => ({ labCalls: { list: fails } }),
+    },
+  },
   ListDeadLetters: {
     InvalidRequestException: { call: http('GET', '/v1/dead-letters?maxResults=0') },
     InternalException: { call: http('GET', '/v1/dead-letters'), dependencies: faultyOutbox },

@@ -4,6 +4,7 @@ import { LambdaClient } from '@aws-sdk/client-lambda'
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import { createRecordedCalls } from '../../src/lab/calls/recorded-calls.ts'
 import { createHttpServer } from '../../src/http/http-server.ts'
 import type { HttpServerDependencies, HttpServerOptions } from '../../src/http/http-server.ts'
 import { createEngine } from '../../src/engine/engine.ts'
@@ -73,6 +74,7 @@ export async function startServer(
     metrics: opened.metrics,
     broker: absentBroker,
     eventSourceMappings: absentMappings,
+    labCalls: createRecordedCalls(),
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
   }
   const { dependencies } = given

@@ -4,6 +4,7 @@
  * message of stream `settled` is settled and every tenth of the others given up, and dead letters
  * are replayed, so that every kind of move is under way when it is killed.
  */
+import { targetOf } from '../../src/outbox/outbox.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { openOutbox } from '../../src/outbox/outbox.ts'
 import type { QueuedRecord } from '../../src/outbox/outbox.ts'
@@ -32,7 +33,7 @@ const isEven = ({ data }: QueuedRecord) => Number(data) % 2 === 0
 
 let lastRead = 0
 outbox.onAppended(() => {
-  const settled = outbox.destinations().find((entry) => entry.destination.streamName === 'settled')
+  const settled = outbox.destinations().find((entry) => targetOf(entry.destination) === 'settled')
   if (settled === undefined) return
   const records = outbox.read(settled.id, lastRead, { countMax: 100, bytesMax: 100_000 })
   lastRead = records.at(-1)?.sequence ?? lastRead

@@ -4,6 +4,7 @@ import path from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
+import { targetOf } from '../../src/outbox/outbox.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { newRecord, openTestOutbox, temporaryDirectory, textsOf } from './outbox-parts.ts'
 
@@ -105,7 +106,7 @@ describe('an outbox with a changed bit', () => {
       const damaged = withBit(directory, (place + row.length - 2) * 8)
       const { outbox } = await openTestOutbox(damaged)
       expect(textsOf(outbox, 'b')).toHaveLength(perStream)
-      expect(outbox.destinations().map(({ destination }) => destination.streamName)).toEqual([
+      expect(outbox.destinations().map(({ destination }) => targetOf(destination))).toEqual([
         'a',
         'b',
       ])

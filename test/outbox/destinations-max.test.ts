@@ -1,3 +1,4 @@
+import { targetOf } from '../../src/outbox/outbox.ts'
 import { describe, expect, test } from 'vitest'
 import { encodeCounters } from '../../src/outbox/books/counters.ts'
 import type { NewRecord, Outbox } from '../../src/outbox/outbox.ts'
@@ -160,7 +161,7 @@ describe('at the bound of destinations', () => {
   test('admits agrees with append for a message to a new and an idle stream', async () => {
     const { outbox } = await openBusy(999, [])
     const idle = destination('busy-998')
-    const isIdle = outbox.destinations().find((one) => one.destination.streamName === 'busy-998')
+    const isIdle = outbox.destinations().find((one) => targetOf(one.destination) === 'busy-998')
     outbox.delivered(isIdle?.id ?? 0, outbox.read(isIdle?.id ?? 0, 0, everything))
     await outbox.append([newRecord('busy-0', 'k', 'its removal goes to disk with this')])
     await outbox.append([newRecord('busy-999', 'k', 'busy')])

@@ -51,7 +51,7 @@ test('a commit refuses a record whose destination was forgotten, and writes noth
   }
   await expect(commits.append(transaction(newEntries(gone, held, 1)))).rejects.toMatchObject({
     code: 'OutboxWriteFailed',
-    message: expect.stringContaining('destination 1 (stream gone) has no row') as string,
+    message: expect.stringContaining('destination 1 (gone) has no row') as string,
   })
   const recordsOf = (id: number) => [...store.entriesAfter(id, 0)]
   expect(recordsOf(1)).toEqual([])

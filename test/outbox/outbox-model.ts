@@ -1,6 +1,7 @@
 /** What an outbox should hold: the same moves on plain maps, with the same bounds. */
 import { expect } from 'vitest'
 import { moves } from '../../src/outbox/books/ledger.ts'
+import { targetOf } from '../../src/outbox/outbox.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { destination, everything } from './outbox-parts.ts'
 
@@ -163,9 +164,10 @@ const placesOf = (records: readonly Pick<ModelRecord, 'text' | 'stream'>[]) =>
 
 /** What an outbox holds, read one by one. */
 export function observed(outbox: Outbox) {
-  const queue = outbox.destinations().flatMap(({ id, destination: { streamName: stream } }) =>
+  const queue = outbox.destinations().flatMap(({ id, destination: to }) =>
     outbox.read(id, 0, everything).map((record) => {
       const { sequence, ruleName, actionIndex } = record
+      const stream = targetOf(to)
       return { text: record.data.toString(), stream, sequence, ruleName, actionIndex, record }
     }),
   )

@@ -1,3 +1,4 @@
+import { targetOf } from '../../src/outbox/outbox.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -46,7 +47,7 @@ export const everything = { countMax: 1_000_000, bytesMax: 1_000_000_000 }
 
 /** The id that the outbox gave to a stream's destination; 0, which holds nothing, when unknown. */
 export function idOf(outbox: Outbox, streamName: string): number {
-  const found = outbox.destinations().find((entry) => entry.destination.streamName === streamName)
+  const found = outbox.destinations().find((entry) => targetOf(entry.destination) === streamName)
   return found?.id ?? 0
 }
 

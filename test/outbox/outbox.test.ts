@@ -71,7 +71,7 @@ describe('the outbox', () => {
   test('keeps one queue for equal destination objects', async () => {
     const { outbox } = await openTestOutbox(temporaryDirectory())
     const { region, streamName, credentials, settings } = destination('a')
-    const reordered = { settings, credentials, streamName, region }
+    const reordered = { kind: 'kinesis' as const, settings, credentials, streamName, region }
     await outbox.append([newRecord('a', 'k', '1')])
     await outbox.append([{ ...newRecord('a', 'k', '2'), destination: reordered }])
     const other = { ...reordered, credentials: { kind: 'process' as const } }

@@ -1,11 +1,17 @@
 import { deliveryDefaults } from '../../src/outbox/outbox.ts'
-import type { DeliverySettings, Destination, NewRecord } from '../../src/outbox/outbox.ts'
+import type {
+  DeliverySettings,
+  Destination,
+  NewRecord,
+  StreamDestination,
+} from '../../src/outbox/outbox.ts'
 
 export function destination(
   streamName: string,
   settings: Partial<DeliverySettings> = {},
-): Destination {
+): StreamDestination {
   return {
+    kind: 'kinesis',
     region: 'us-east-1',
     streamName,
     credentials: { kind: 'role', roleArn: 'arn:aws:iam::000000000000:role/sluice-writes' },

@@ -13,6 +13,7 @@ import { evaluateRule } from '../../engine/evaluate-rule.ts'
 import type { Evaluation } from '../../engine/evaluate-rule.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
+import type { NewRecord } from '../../outbox/outbox.ts'
 import type { CompiledRule } from '../../rules/compile-rule.ts'
 import { parseJson } from '../../rules/payload.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
@@ -158,7 +159,7 @@ function recordProblems(
   expected: readonly Static<typeof expectedRecordSchema>[],
   { actions }: Evaluation,
 ): string[] {
-  const records = actions.flatMap((action) => action.records)
+  const records = actions.flatMap((action) => action.records.flatMap(streamRecordOf))
   const problems: string[] = []
   if (records.length !== expected.length) {
     problems.push(`it gave ${records.length} records, expected ${expected.length}`)
@@ -166,9 +167,9 @@ function recordProblems(
   for (const [index, want] of expected.entries()) {
     const got = records[index]
     if (!got) continue
-    if (got.destination.streamName !== want.streamName) {
+    if (got.streamName !== want.streamName) {
       problems.push(
-        `records[${index}].streamName is ${got.destination.streamName}, expected ${want.streamName}`,
+        `records[${index}].streamName is ${got.streamName}, expected ${want.streamName}`,
       )
     }
     if (want.partitionKey !== undefined && got.partitionKey !== want.partitionKey) {
@@ -178,6 +179,11 @@ function recordProblems(
     }
   }
   return problems
+}
+
+function streamRecordOf({ destination, partitionKey }: NewRecord) {
+  if (destination.kind !== 'kinesis') return []
+  return [{ streamName: destination.streamName, partitionKey }]
 }
 
 function messageProblems(

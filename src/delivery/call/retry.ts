@@ -8,7 +8,7 @@
  * | destination | missing stream, access denied          | half to full, 1 s to 60 s | `maxAgeMs` |
  * | record      | too large, invalid                     | none                      | at once    |
  */
-import type { FailureClass } from '../../aws/failure-class.ts'
+import type { FailureClass } from '../../aws/call/failure-class.ts'
 
 const passingDelayMinMs = 100
 const passingDelayMaxMs = 5_000

@@ -1,5 +1,5 @@
-import { classify } from '../../aws/failure-class.ts'
-import type { Failure } from '../../aws/failure-class.ts'
+import { classify } from '../../aws/call/failure-class.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { QueuedRecord } from '../../outbox/outbox.ts'
 import type { Outgoing, Returned } from '../call/outgoing.ts'
@@ -68,10 +68,10 @@ export function createApplyVerdict(dependencies: ApplyVerdictDependencies): Appl
       void givingUp.giveUp(refused.map((refusal) => givenUpNow(refusal, dependencies)))
     }
     if (failedByCode.size > 0) report.retried(failedByCode)
-    if (verdict.putRecordsDenied) report.putRecordsDenied()
+    if (verdict.batchDenied) report.batchDenied()
     if (throttled.length > 0) report.throttled(shards.throttled())
-    // A denied PutRecords does not say whether the destination takes PutRecord.
-    if (!verdict.putRecordsDenied) moveBackoff(verdict.destinationFailure, generation)
+    // A denied batch does not say whether the destination takes single records.
+    if (!verdict.batchDenied) moveBackoff(verdict.destinationFailure, generation)
     if (delivered.length === 0) return
     if (hasFailed) recover()
     onDelivered(delivered.map(({ record }) => record))

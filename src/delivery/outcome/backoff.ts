@@ -1,4 +1,4 @@
-import type { Failure } from '../../aws/failure-class.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
 import type { Clock } from '../../base/clock.ts'
 import { retryDelayMs } from '../call/retry.ts'
 

@@ -1,7 +1,7 @@
-import { adviceOn, classify } from '../../aws/failure-class.ts'
-import type { Failure } from '../../aws/failure-class.ts'
+import { adviceOn, classify } from '../../aws/call/failure-class.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
 import type { Clock } from '../../base/clock.ts'
-import { roleArnOf } from '../../outbox/outbox.ts'
+import { roleArnOf, targetOf } from '../../outbox/outbox.ts'
 import type { Destination } from '../../outbox/outbox.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
@@ -14,7 +14,8 @@ export interface FailureReport {
   retried(failedByCode: ReadonlyMap<string, number>): void
   /** @param shardIds the throttled shards; without any, because none is known, nothing is logged */
   throttled(shardIds: readonly string[]): void
-  putRecordsDenied(): void
+  /** The role allows one record in a call only. */
+  batchDenied(): void
   /** Records were delivered after a failure. */
   recovered(): void
   /** Nothing of the destination waits any more, or the destination is gone. */
@@ -36,13 +37,14 @@ export function createFailureReport(
   { clock, logger, metrics, waiting }: FailureReportDependencies,
   destination: Destination,
 ): FailureReport {
-  const { streamName: stream, region } = destination
+  const { region } = destination
+  const stream = targetOf(destination)
   const roleArn = roleArnOf(destination)
   const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
-  /** True while the latest line of the log says that the stream fails. */
+  /** True while the latest line of the log says that the target fails. */
   let isAnnounced = false
-  /** PutRecords is tried again now and then: one line is enough. */
+  /** The batch operation is tried again now and then: one line is enough. */
   let isDenialTold = false
 
   function facts({ code, message, source }: Failure) {
@@ -58,7 +60,7 @@ export function createFailureReport(
     failed(failure) {
       const { code } = failure
       if (classify(failure) === 'passing') {
-        log.warn(code, facts(failure), 'calls to Kinesis fail; they are tried again')
+        log.warn(code, facts(failure), `calls to ${failure.source} fail; they are tried again`)
         return
       }
       failing.add(code)
@@ -66,7 +68,7 @@ export function createFailureReport(
       const isWritten = log.error(
         code,
         { ...facts(failure), advice: adviceOn(failure) },
-        'records wait: the stream cannot be written to',
+        'records wait: their target cannot be written to',
       )
       isAnnounced ||= isWritten
     },
@@ -82,14 +84,14 @@ export function createFailureReport(
         'shards are throttled: their records wait, those of other shards go on',
       )
     },
-    putRecordsDenied() {
+    batchDenied() {
       if (isDenialTold) return
       isDenialTold = true
-      logger.info({ stream, roleArn }, 'role allows PutRecord only: one record a call')
+      logger.info({ stream, roleArn }, 'role denies the batch operation: one record a call')
     },
     recovered() {
       clear()
-      if (isAnnounced) logger.info({ stream, region, roleArn }, 'the stream is written to again')
+      if (isAnnounced) logger.info({ stream, region, roleArn }, 'the target is written to again')
       isAnnounced = false
     },
     ended: clear,

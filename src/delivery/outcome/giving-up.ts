@@ -10,6 +10,7 @@ import type {
   QueuedDestination,
   QueuedRecord,
 } from '../../outbox/outbox.ts'
+import { targetOf } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 
 /** A record that is given up, with the reason and its failed calls. */
@@ -128,7 +129,8 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
   function report(givenUp: readonly RecordToGiveUp[]): void {
     const [first] = givenUp
     if (!first) return
-    const { streamName: stream, region } = queued.destination
+    const { region } = queued.destination
+    const stream = targetOf(queued.destination)
     const { code, message: reason } = first.reason
     const deadLetters = givenUp.filter(({ replacements }) => replacements === undefined).length
     log.error(

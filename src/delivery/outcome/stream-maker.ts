@@ -1,10 +1,10 @@
-import type { Failure } from '../../aws/failure-class.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
 import { messageOf } from '../../base/errors.ts'
-import type { Destination, QueuedDestination } from '../../outbox/outbox.ts'
+import type { Destination, StreamDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 
 /** Creates the stream of a destination. */
-export type MakeStream = (destination: Destination) => Promise<void>
+export type MakeStream = (destination: StreamDestination) => Promise<void>
 
 /** Creates a stream that Kinesis does not know, where the engine was told how: in the lab. */
 export interface StreamMaker {
@@ -15,30 +15,29 @@ export interface StreamMaker {
 }
 
 interface StreamMakerDependencies {
-  readonly queued: QueuedDestination
+  readonly destination: Destination
   readonly logger: Logger
   /** Without it no stream is ever created. */
   readonly makeStream?: MakeStream | undefined
 }
 
 export function createStreamMaker(
-  { queued, logger, makeStream }: StreamMakerDependencies,
+  { destination, logger, makeStream }: StreamMakerDependencies,
   { onMade }: { readonly onMade: () => void },
 ): StreamMaker {
-  const { destination } = queued
   let state: 'unknown' | 'being made' | 'made' = 'unknown'
 
-  async function makeOnce(create: MakeStream): Promise<void> {
+  async function makeOnce(create: MakeStream, stream: StreamDestination): Promise<void> {
     state = 'being made'
     try {
-      await create(destination)
+      await create(stream)
       // If records were delivered meanwhile, the stream is there and its state stays unknown.
       if (state === 'being made') state = 'made'
       onMade()
     } catch (thrown) {
       state = 'unknown'
       logger.error(
-        { stream: destination.streamName, reason: messageOf(thrown) },
+        { stream: stream.streamName, reason: messageOf(thrown) },
         'stream could not be made',
       )
     }
@@ -46,10 +45,11 @@ export function createStreamMaker(
 
   return {
     make({ code }: Failure) {
-      if (makeStream === undefined || code !== 'ResourceNotFoundException') return false
+      if (makeStream === undefined || destination.kind !== 'kinesis') return false
+      if (code !== 'ResourceNotFoundException') return false
       // A stream that was made and is still not found is waited for, like any missing stream.
       if (state === 'made') return false
-      if (state === 'unknown') void makeOnce(makeStream)
+      if (state === 'unknown') void makeOnce(makeStream, destination)
       return true
     },
     found() {

@@ -1,6 +1,6 @@
-import type { CallOutcome } from '../../aws/kinesis-calls.ts'
-import type { Failure } from '../../aws/failure-class.ts'
-import { classify, deniesPutRecords, isShardThrottle } from '../../aws/failure-class.ts'
+import type { CallOutcome } from '../../aws/call/call-outcome.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
+import { classify, deniesBatch, isShardThrottle } from '../../aws/call/failure-class.ts'
 
 /** What becomes of the records of a call. Every record is in exactly one of the lists. */
 export interface Verdict<Item> {
@@ -13,14 +13,14 @@ export interface Verdict<Item> {
   readonly again: readonly Item[]
   /** Records of a call that one of them spoilt: sent again one by one. */
   readonly alone: readonly Item[]
-  /** Records that Kinesis will never take: given up. */
+  /** Records that the service will never take: given up. */
   readonly refused: readonly Refusal<Item>[]
   /** The number of failed records by error code. */
   readonly failedByCode: ReadonlyMap<string, number>
   /** Set when the whole destination has to back off. */
   readonly destinationFailure: Failure | undefined
-  /** The role denies PutRecords and may allow PutRecord. */
-  readonly putRecordsDenied: boolean
+  /** The role denies the batch operation and may allow the one for a single record. */
+  readonly batchDenied: boolean
 }
 
 export interface Refusal<Item> {
@@ -88,8 +88,8 @@ function judgeAnswer<Item>(items: readonly Item[], outcomes: Answer): Verdict<It
 function judgeFailedCall<Item>(items: readonly Item[], failure: Failure): Verdict<Item> {
   const failedByCode = new Map([[failure.code, items.length]])
   const common = { ...nothing, failedByCode }
-  if (items.length > 1 && deniesPutRecords(failure)) {
-    return { ...common, again: items, putRecordsDenied: true }
+  if (items.length > 1 && deniesBatch(failure)) {
+    return { ...common, again: items, batchDenied: true }
   }
   if (classify(failure) === 'record') {
     if (items.length > 1) return { ...common, alone: items }
@@ -109,7 +109,7 @@ const nothing = Object.freeze({
   refused: [],
   failedByCode: new Map<string, number>(),
   destinationFailure: undefined,
-  putRecordsDenied: false,
+  batchDenied: false,
 })
 
 /**

@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { KinesisCalls, StreamReference } from '../../aws/kinesis-calls.ts'
-import { classify } from '../../aws/failure-class.ts'
+import { classify } from '../../aws/call/failure-class.ts'
 import { createShardMap } from './shard-map.ts'
 import type { ShardMap } from './shard-map.ts'
 

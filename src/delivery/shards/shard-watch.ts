@@ -1,14 +1,15 @@
 import type { Clock } from '../../base/clock.ts'
-import type { QueuedDestination } from '../../outbox/outbox.ts'
+import type { StreamDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { CallOutcome, KinesisCalls, RecordOutcome } from '../../aws/kinesis-calls.ts'
-import type { Failure } from '../../aws/failure-class.ts'
+import type { KinesisCalls } from '../../aws/kinesis-calls.ts'
+import type { CallOutcome, RecordOutcome } from '../../aws/call/call-outcome.ts'
+import type { Failure } from '../../aws/call/failure-class.ts'
 import type { Outgoing } from '../call/outgoing.ts'
-import { isShardThrottle } from '../../aws/failure-class.ts'
+import { isShardThrottle } from '../../aws/call/failure-class.ts'
 import type { QueueShards } from './shard-throttles.ts'
 import { createShardList } from './shard-list.ts'
 import type { ShardMap } from './shard-map.ts'
-import { createShardThrottles } from './shard-throttles.ts'
+import { createShardThrottles, noShards } from './shard-throttles.ts'
 
 /**
  * Learns from the answers of Kinesis which shards are throttled. The stream's shards are listed
@@ -25,7 +26,7 @@ export interface ShardWatch extends QueueShards {
 }
 
 interface ShardWatchDependencies {
-  readonly queued: QueuedDestination
+  readonly destination: StreamDestination
   readonly calls: Pick<KinesisCalls, 'listShards'>
   readonly clock: Clock
   readonly logger: Logger
@@ -35,8 +36,8 @@ interface ShardWatchDependencies {
 }
 
 export function createShardWatch(dependencies: ShardWatchDependencies): ShardWatch {
-  const { clock, queued, random } = dependencies
-  const { streamName, streamArn } = queued.destination
+  const { clock, destination, random } = dependencies
+  const { streamName, streamArn } = destination
   const throttles = createShardThrottles(random)
   const list = createShardList({
     ...dependencies,
@@ -63,6 +64,15 @@ export function createShardWatch(dependencies: ShardWatchDependencies): ShardWat
     },
   }
 }
+
+/** For a destination that has no shards. */
+export const withoutShards: ShardWatch = Object.freeze({
+  ...noShards,
+  generation: () => 0,
+  answered: () => undefined,
+  knowsShardOf: () => false,
+  throttled: () => [],
+})
 
 /** The outcomes of the records. A call that failed as a whole has one: it was a PutRecord. */
 function resultsOf(outcome: CallOutcome): readonly RecordOutcome[] {

@@ -1,5 +1,5 @@
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { classify } from '../../aws/failure-class.ts'
+import { classify } from '../../aws/call/failure-class.ts'
 import { deliveryDefaults, errorActionIndex } from '../../outbox/outbox.ts'
 import { deliveryOf } from '../../rules/delivery.ts'
 import type { RuleDelivery } from '../../rules/delivery.ts'

@@ -2,6 +2,7 @@ import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { Engine } from '../../engine/engine.ts'
+import { shownCall } from '../../aws/call/service-call.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Message } from '../../message.ts'
 import type { DeadLetter, DeadLetterSelection, Outbox } from '../../outbox/outbox.ts'
@@ -15,6 +16,7 @@ import {
   actionSchema,
   countSchema,
   countsSchema,
+  callSchema,
   destinationMembers,
 } from './record-schemas.ts'
 import { readErrors, ruleReadErrors } from './sluice-api.ts'
@@ -74,6 +76,7 @@ const deadLetterSchema = Type.Object({
   partitionKey: Type.Optional(Type.String()),
   explicitHashKey: Type.Optional(Type.String()),
   dataBase64: Type.String(),
+  call: Type.Optional(callSchema),
   origin: Type.Object({
     messageId: Type.String(),
     topic: Type.String(),
@@ -164,12 +167,13 @@ export function addDeadLetterRoutes(
 }
 
 /** The form of `deadLetterSchema`. */
-function shownLetter({ data, source, actionIndex, ...letter }: DeadLetter) {
+function shownLetter({ data, call, source, actionIndex, ...letter }: DeadLetter) {
   const { payload, ...sender } = source
   return {
     ...letter,
     action: actionOf(actionIndex),
     dataBase64: data.toString('base64'),
+    ...(call !== undefined && { call: shownCall(call, data) }),
     origin: { ...sender, payloadBase64: payload.toString('base64') },
   }
 }

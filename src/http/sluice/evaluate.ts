@@ -1,6 +1,7 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
+import { shownCall } from '../../aws/call/service-call.ts'
 import { defined } from '../../base/defined.ts'
 import type { Clock } from '../../base/clock.ts'
 import { evaluateRule } from '../../engine/evaluate-rule.ts'
@@ -197,10 +198,11 @@ function textOf(output: Buffer): string {
   return new TextDecoder().decode(output)
 }
 
-function recordMembers({ destination, partitionKey, explicitHashKey }: NewRecord) {
-  const { streamName } = destination
+/** What a record asks of its service: the fields of a stream, or the call of another service. */
+function recordMembers({ destination, partitionKey, explicitHashKey, call, data }: NewRecord) {
+  if (destination.kind !== 'kinesis') return shownCall(call ?? '', data)
   return {
-    streamName,
+    streamName: destination.streamName,
     partitionKey,
     explicitHashKey,
     hashKey: explicitHashKey ?? hashKeyOf(partitionKey).toString(),

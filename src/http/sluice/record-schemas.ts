@@ -9,13 +9,21 @@ export const countsSchema = (...names: readonly string[]) =>
   Type.Object(Object.fromEntries(names.map((name): [string, TSchema] => [name, countSchema])))
 
 export const destinationMembers = {
+  kind: Type.String({ description: 'The kind of the action: `kinesis`, `sqs`.' }),
   region: Type.String(),
-  streamName: Type.String(),
+  streamName: Type.Optional(Type.String({ description: 'Of a stream.' })),
   streamArn: Type.Optional(Type.String()),
+  target: Type.Optional(Type.String({ description: 'Of another service: a queue, a table.' })),
   endpoint: Type.Optional(Type.String()),
   credentials: Type.Unknown(),
   settings: Type.Unknown(),
 }
+
+/** The call that AWS IoT would make for a record. */
+export const callSchema = Type.Object({
+  operation: Type.String(),
+  parameters: Type.Unknown(),
+})
 
 export const actionSchema = Type.Union([Type.Integer(), Type.Literal('errorAction')], {
   description: 'The index of the action, or `errorAction`.',

@@ -99,6 +99,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'PUT /v1/rules/:ruleName/delivery': onRule('sluice:PutRuleDelivery'),
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
   'GET /v1/outbox': onAll('sluice:GetOutbox'),
+  'GET /v1/lab/calls': onAll('sluice:ListLabCalls'),
   'GET /v1/dead-letters': ({ query }) => [
     ['sluice:ListDeadLetters', ruleNamedBy(query, 'ids') ?? anyResource],
   ],

@@ -35,6 +35,7 @@ interface DestinationCounts {
  * alone. It is always there, beside the destinations, and takes no place of theirs.
  */
 export const noDestination: Destination = deepFreeze({
+  kind: 'kinesis',
   region: '',
   streamName: '',
   credentials: { kind: 'process' },

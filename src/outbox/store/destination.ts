@@ -5,17 +5,56 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
  * same when their `canonicalText` is equal. A record keeps the destination under which it was
  * accepted, even when its rule changes.
  */
-export interface Destination {
-  /** The region of the stream; with a stream ARN, the region in that ARN. */
+export type Destination = StreamDestination | ServiceDestination
+
+interface AnyDestination {
+  /** The region of the target; where an ARN names the target, the region in that ARN. */
   readonly region: string
-  readonly streamName: string
-  /** Set when the operator gave the whole ARN: calls then name the stream by its ARN. */
-  readonly streamArn?: string | undefined
   /** Absent: the SDK chooses, also by its environment variables. */
   readonly endpoint?: string | undefined
   readonly credentials: DestinationCredentials
   readonly settings: DeliverySettings
 }
+
+/** A Kinesis stream. */
+export interface StreamDestination extends AnyDestination {
+  readonly kind: 'kinesis'
+  readonly streamName: string
+  /** Set when the operator gave the whole ARN: calls then name the stream by its ARN. */
+  readonly streamArn?: string | undefined
+}
+
+/** The target of any other service: a queue, a table, a function. */
+export interface ServiceDestination extends AnyDestination {
+  readonly kind: ServiceKind
+  /** What identifies the target to its service, such as the URL of a queue. */
+  readonly target: string
+}
+
+/** The kinds of actions that call a service other than Kinesis, by the names of AWS IoT. */
+export type ServiceKind =
+  | 'cloudwatchAlarm'
+  | 'cloudwatchLogs'
+  | 'cloudwatchMetric'
+  | 'dynamoDB'
+  | 'dynamoDBv2'
+  | 'elasticsearch'
+  | 'firehose'
+  | 'http'
+  | 'influxDB'
+  | 'iotAnalytics'
+  | 'iotEvents'
+  | 'iotSiteWise'
+  | 'kafka'
+  | 'lambda'
+  | 'location'
+  | 'openSearch'
+  | 's3'
+  | 'salesforce'
+  | 'sns'
+  | 'sqs'
+  | 'stepFunctions'
+  | 'timestream'
 
 /** Whose credentials write: those of the role that the rule names, or those of this process. */
 export type DestinationCredentials =
@@ -72,15 +111,20 @@ export function roleArnOf({ credentials }: Destination): string | undefined {
   return credentials.kind === 'role' ? credentials.roleArn : undefined
 }
 
-/** Identifies a destination: JSON of all its members, in a fixed order. */
-export function canonicalText({
-  region,
-  streamName,
-  streamArn,
-  endpoint,
-  credentials,
-  settings: { ordering, batching, maxInFlight, retry },
-}: Destination): string {
+/** The name of the target, for people: of a stream, a queue, a table. */
+export function targetOf(destination: Destination): string {
+  if (destination.kind === 'kinesis') return destination.streamName
+  // Some services have one target for an account and a region.
+  return destination.target || destination.kind
+}
+
+/**
+ * Identifies a destination: JSON of all its members, in a fixed order. That of a stream has no
+ * kind, because streams were the only destinations once.
+ */
+export function canonicalText(destination: Destination): string {
+  const { region, endpoint, credentials } = destination
+  const { ordering, batching, maxInFlight, retry } = destination.settings
   const who =
     credentials.kind === 'role'
       ? { kind: 'role', roleArn: credentials.roleArn, externalId: credentials.externalId }
@@ -92,7 +136,12 @@ export function canonicalText({
     maxInFlight,
     retry: { maxAgeMs: retry.maxAgeMs },
   }
-  return JSON.stringify({ region, streamName, streamArn, endpoint, credentials: who, settings })
+  const how = { endpoint, credentials: who, settings }
+  if (destination.kind === 'kinesis') {
+    const { streamName, streamArn } = destination
+    return JSON.stringify({ region, streamName, streamArn, ...how })
+  }
+  return JSON.stringify({ kind: destination.kind, region, target: destination.target, ...how })
 }
 
 /**
@@ -102,7 +151,8 @@ export function canonicalText({
  */
 export function parseDestination(json: string): Destination {
   try {
-    return deepFreeze(JSON.parse(json) as Destination)
+    const stored = JSON.parse(json) as ServiceDestination | Omit<StreamDestination, 'kind'>
+    return deepFreeze('kind' in stored ? stored : { kind: 'kinesis', ...stored })
   } catch (thrown) {
     throw new SluiceError(
       'DataFolderUnusable',

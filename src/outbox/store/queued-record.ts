@@ -1,5 +1,5 @@
 import type { Destination } from './destination.ts'
-import { dataOf, decodeFacts, payloadBytesOf } from './record-codec.ts'
+import { callOf, dataOf, decodeFacts, payloadBytesOf } from './record-codec.ts'
 import type { DeliveredPart } from './record-codec.ts'
 import type { SourceMessage } from './source-message.ts'
 
@@ -10,6 +10,8 @@ export interface NewRecord {
   /** Decimal, 0 to 2^128 - 1: chooses the shard instead of the partition key. */
   readonly explicitHashKey?: string | undefined
   readonly data: Buffer
+  /** The call that delivers the record, for its sender. Absent: the record goes into a stream. */
+  readonly call?: string | undefined
   /** The rule that made the record, for the ledger and for messages. */
   readonly ruleName: string
   /** `actions[<index>]` of that rule; `errorActionIndex` for its error action. */
@@ -38,7 +40,7 @@ export function actionLabel(actionIndex: number): string {
 /** A record that waits for delivery. Sequences grow in the order of appends, with gaps. */
 export interface QueuedRecord extends DeliveredPart {
   readonly sequence: number
-  /** Bytes of data and partition key, as Kinesis counts them. */
+  /** Bytes of data and partition key, as Kinesis counts them, and of the call. */
   readonly bytes: number
   /** The bytes on disk; see `sourceOf`. */
   readonly stored: Buffer
@@ -82,6 +84,10 @@ class StoredRecord implements QueuedRecord {
   get data(): Buffer {
     return dataOf(this.stored)
   }
+
+  get call(): string | undefined {
+    return callOf(this.stored)
+  }
 }
 
 /** A record that has just got its sequence, with the bytes that will be on disk. */
@@ -90,7 +96,8 @@ export function newQueuedRecord(
   position: Omit<Position, 'bytes'>,
 ): QueuedRecord {
   const { sequence, acceptedAtMs, stored } = position
-  const bytes = record.data.length + Buffer.byteLength(record.partitionKey)
+  const callBytes = record.call === undefined ? 0 : Buffer.byteLength(record.call)
+  const bytes = record.data.length + Buffer.byteLength(record.partitionKey) + callBytes
   return new StoredRecord({ sequence, bytes, stored, acceptedAtMs }, record)
 }
 

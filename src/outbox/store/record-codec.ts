@@ -8,7 +8,7 @@
  *
  * Value:
  *
- *     0  u8   layout: 2
+ *     0  u8   layout: 2, with a bit for a call, see `callBit`
  *     1  u8   bits of the sections that are there, see `section`
  *     2  i16  action index; -1 for the rule's error action
  *     4  u48  accepted at, epoch milliseconds
@@ -19,7 +19,7 @@
  *    34  u8   republish depth
  *    35  u32  checksum: CRC-32C of the key and of all other bytes of the value
  *    39       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
- *             [payload, to the end]
+ *             [payload]; [call, UTF-8, and its length, u32]
  *
  * The parts in brackets are there when their section bit is set; an absent text has no bytes. A
  * trace id that equals the message id, and a payload that equals the data, are not stored twice.
@@ -47,6 +47,9 @@ const layout = 2
 const layoutWithoutChecksum = 1
 /** Of the record that is being sealed: no record makes a buffer for it. */
 const key = Buffer.alloc(recordKeyBytes)
+/** Set in the layout of a record that has a call. Releases before calls refuse such a record. */
+const callBit = 0x40
+const callLengthBytes = 4
 const lengthMax = 0xffff
 const wordValues = 0x1_0000_0000
 
@@ -89,6 +92,8 @@ export interface DeliveredPart {
   readonly partitionKey: string
   readonly explicitHashKey?: string | undefined
   readonly data: Buffer
+  /** The call that delivers the record, for its sender. Absent: the record goes into a stream. */
+  readonly call?: string | undefined
 }
 
 /** The key of a record in its table. */
@@ -115,7 +120,7 @@ export function readKey(source: Buffer, start: number): RecordKey {
  * Encodes a record into a buffer of its own: the buffers of the record may be reused afterwards.
  */
 export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffer {
-  const { explicitHashKey, data, source } = record
+  const { explicitHashKey, data, source, call } = record
   const { payload } = source
   const texts = textsOf(record)
   // All texts are one string and one write: a call for each costs more than the text itself.
@@ -125,8 +130,10 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
   const sections = sectionsOf(record) | (isAscii ? section.ascii : 0)
   const dataStart = headerBytes + textBytes + (explicitHashKey === undefined ? 0 : hashKeyBytes)
   const dataEnd = dataStart + data.length
-  const value = Buffer.allocUnsafe(dataEnd + (sections & section.payload ? payload.length : 0))
-  value[0] = layout
+  const payloadEnd = dataEnd + (sections & section.payload ? payload.length : 0)
+  const callBytes = call === undefined ? 0 : Buffer.byteLength(call) + callLengthBytes
+  const value = Buffer.allocUnsafe(payloadEnd + callBytes)
+  value[0] = call === undefined ? layout : layout | callBit
   value[1] = sections
   value.writeInt16BE(record.actionIndex, 2)
   value.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
@@ -144,6 +151,10 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
   if (explicitHashKey !== undefined) writeHashKey(value, explicitHashKey, headerBytes + textBytes)
   data.copy(value, dataStart)
   if (sections & section.payload) payload.copy(value, dataEnd)
+  if (call !== undefined) {
+    const callEnd = payloadEnd + value.write(call, payloadEnd)
+    value.writeUInt32BE(callEnd - payloadEnd, callEnd)
+  }
   return value
 }
 
@@ -151,14 +162,14 @@ export function encodeRecord(record: RecordToStore, acceptedAtMs: number): Buffe
 export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
   const rest = value.subarray(headerBytesOf(value))
   const copy = Buffer.concat([value.subarray(0, checksumOffset), Buffer.alloc(4), rest])
-  copy[0] = layout
+  copy[0] = layout | ((value[0] ?? 0) & callBit)
   copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
   return copy
 }
 
 /** Writes the checksum into a record that is to be stored under this key. */
 export function sealRecord(value: Buffer, destinationId: number, sequence: number): void {
-  if (value[0] !== layout) return
+  if (layoutOf(value) !== layout) return
   writeKey([destinationId, sequence], key, 0)
   value.writeUInt32BE(checksumOf(key, value), checksumOffset)
 }
@@ -170,7 +181,7 @@ export function sealRecord(value: Buffer, destinationId: number, sequence: numbe
  */
 export function isWholeRecord(storedKey: Buffer, value: Buffer): boolean {
   if (value[0] === layoutWithoutChecksum) return dataStartOf(value) !== undefined
-  if (value[0] !== layout || value.length < headerBytes) return false
+  if (layoutOf(value) !== layout || value.length < headerBytes) return false
   return value.readUInt32BE(checksumOffset) === checksumOf(storedKey, value)
 }
 
@@ -190,15 +201,15 @@ export function acceptedAtMsOf(value: Buffer): number {
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
 export function decodeRecord(value: Buffer): DeliveredPart {
-  return { ...decodeFacts(value), data: dataOf(value) }
+  return { ...decodeFacts(value), data: dataOf(value), call: callOf(value) }
 }
 
 /**
- * The same without the data.
+ * The same without the data and the call.
  *
  * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
  */
-export function decodeFacts(value: Buffer): Omit<DeliveredPart, 'data'> {
+export function decodeFacts(value: Buffer): Omit<DeliveredPart, 'data' | 'call'> {
   const dataStart = checkLayout(value)
   const facts = {
     ruleName: readText(value, textAt.ruleName),
@@ -230,10 +241,22 @@ export function dataOf(value: Buffer): Buffer {
   return value.subarray(dataStart, dataStart + value.readUInt32BE(dataLengthOffset))
 }
 
-/** Bytes of data and partition key: what Kinesis counts. */
+/**
+ * The call that delivers the record; undefined for a record that goes into a stream.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function callOf(value: Buffer): string | undefined {
+  checkLayout(value)
+  if (!hasCall(value)) return undefined
+  return value.toString('utf8', payloadEndOf(value), value.length - callLengthBytes)
+}
+
+/** Bytes of data, of the partition key and of the call: what its service counts of a record. */
 export function payloadBytesOf(value: Buffer): number {
   checkLayout(value)
-  return textLength(value, textAt.partitionKey) + value.readUInt32BE(dataLengthOffset)
+  const bytes = textLength(value, textAt.partitionKey) + value.readUInt32BE(dataLengthOffset)
+  return bytes + (hasCall(value) ? value.readUInt32BE(value.length - callLengthBytes) : 0)
 }
 
 /**
@@ -251,7 +274,9 @@ export function decodeSource(value: Buffer): SourceMessage {
     messageId,
     topic: readText(value, textAt.topic),
     timestampMs: value.readUIntBE(timestampOffset, 6),
-    payload: has(section.payload) ? value.subarray(dataEnd) : value.subarray(dataStart, dataEnd),
+    payload: has(section.payload)
+      ? value.subarray(dataEnd, payloadEndOf(value))
+      : value.subarray(dataStart, dataEnd),
     clientId: textIf(section.clientId, textAt.clientId),
     traceId: has(section.traceIdIsMessageId) ? messageId : textIf(section.traceId, textAt.traceId),
     principal: textIf(section.principal, textAt.principal),
@@ -294,8 +319,24 @@ function hasSection(value: Buffer, bit: number): boolean {
   return ((value[1] ?? 0) & bit) !== 0
 }
 
+/** The layout without the bit for a call. */
+function layoutOf(value: Buffer): number {
+  return (value[0] ?? 0) & ~callBit
+}
+
 function headerBytesOf(value: Buffer): number {
-  return value[0] === layout ? headerBytes : checksumOffset
+  return layoutOf(value) === layout ? headerBytes : checksumOffset
+}
+
+function hasCall(value: Buffer): boolean {
+  return ((value[0] ?? 0) & callBit) !== 0
+}
+
+/** Where the payload ends, or the data when there is no payload. */
+function payloadEndOf(value: Buffer): number {
+  if (!hasCall(value)) return value.length
+  const lengthStart = value.length - callLengthBytes
+  return lengthStart - value.readUInt32BE(lengthStart)
 }
 
 /** Returns where the data begins. */
@@ -307,13 +348,14 @@ function checkLayout(value: Buffer): number {
 
 /** Where the data begins; undefined when the bytes are not of a known layout. */
 function dataStartOf(value: Buffer): number | undefined {
-  const isKnown = value[0] === layout || value[0] === layoutWithoutChecksum
+  const isKnown = layoutOf(value) === layout || layoutOf(value) === layoutWithoutChecksum
   const header = headerBytesOf(value)
-  if (!isKnown || value.length < header) return undefined
+  const least = header + (hasCall(value) ? callLengthBytes : 0)
+  if (!isKnown || value.length < least) return undefined
   let dataStart = header + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
   for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
   const dataEnd = dataStart + value.readUInt32BE(dataLengthOffset)
-  return dataEnd <= value.length ? dataStart : undefined
+  return dataEnd <= payloadEndOf(value) ? dataStart : undefined
 }
 
 function unknownLayout(value: Buffer): SluiceError {

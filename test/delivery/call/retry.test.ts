@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import type { Failure } from '../../../src/aws/failure-class.ts'
+import type { Failure } from '../../../src/aws/call/failure-class.ts'
 import {
   adviceOn,
   classify,
-  deniesPutRecords,
+  deniesBatch,
   sessionRefusalOf,
-} from '../../../src/aws/failure-class.ts'
+} from '../../../src/aws/call/failure-class.ts'
 import { isTooOld, retryDelayMs } from '../../../src/delivery/call/retry.ts'
 
 const failure = (
@@ -116,7 +116,7 @@ describe('single failures', () => {
     ['another error', { code: 'ResourceNotFoundException', message: '' }, false],
   ])('%s to a call of PutRecords', (_, given, expected) => {
     const all = { ...failure('AccessDeniedException', 400), ...given }
-    expect(deniesPutRecords(all)).toBe(expected)
+    expect(deniesBatch(all)).toBe(expected)
   })
 
   test.each([

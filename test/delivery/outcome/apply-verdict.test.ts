@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { CallOutcome } from '../../../src/aws/kinesis-calls.ts'
+import type { CallOutcome } from '../../../src/aws/call/call-outcome.ts'
 import { newOutgoing } from '../../../src/delivery/call/outgoing.ts'
 import { createApplyVerdict } from '../../../src/delivery/outcome/apply-verdict.ts'
 import { createBackoff } from '../../../src/delivery/outcome/backoff.ts'
@@ -45,7 +45,7 @@ function openDestination() {
       failed: ignored,
       retried: ignored,
       throttled: ignored,
-      putRecordsDenied: ignored,
+      batchDenied: ignored,
       recovered: ignored,
       ended: ignored,
     },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { CallOutcome, RecordOutcome } from '../../../src/aws/kinesis-calls.ts'
-import type { Failure } from '../../../src/aws/failure-class.ts'
+import type { CallOutcome, RecordOutcome } from '../../../src/aws/call/call-outcome.ts'
+import type { Failure } from '../../../src/aws/call/failure-class.ts'
 import { judge } from '../../../src/delivery/outcome/verdict.ts'
 
 const taken: RecordOutcome = { ok: true, shardId: 'shardId-000000000000', sequenceNumber: '1' }
@@ -28,7 +28,7 @@ const nothing = {
   alone: [],
   refused: [],
   destinationFailure: undefined,
-  putRecordsDenied: false,
+  batchDenied: false,
 }
 
 describe('the verdict on a call', () => {
@@ -76,7 +76,7 @@ describe('the verdict on a call', () => {
       'PutRecords that the role does not allow',
       'ab',
       failed('AccessDeniedException', 400, denied),
-      { again: ['a', 'b'], putRecordsDenied: true },
+      { again: ['a', 'b'], batchDenied: true },
     ],
     [
       'PutRecord that the role does not allow',

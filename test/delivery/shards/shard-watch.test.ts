@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { hashKeySpace } from '../../../src/base/hash-key.ts'
-import type { RecordOutcome, ShardRange } from '../../../src/aws/kinesis-calls.ts'
+import type { ShardRange } from '../../../src/aws/kinesis-calls.ts'
+import type { RecordOutcome } from '../../../src/aws/call/call-outcome.ts'
 import { newOutgoing } from '../../../src/delivery/call/outgoing.ts'
 import { createShardWatch } from '../../../src/delivery/shards/shard-watch.ts'
 import { createMemoryLogger } from '../../../src/telemetry/telemetry.ts'
@@ -36,7 +37,7 @@ async function openWatch() {
   const listed: number[] = []
   let shards = shardsOf(4)
   const watch = createShardWatch({
-    queued: { id: 1, destination: destination('stream'), records: 1, bytes: 10 },
+    destination: destination('stream'),
     calls: {
       listShards: () => {
         listed.push(shards.length)

@@ -1,3 +1,4 @@
+import { targetOf } from '../../../src/outbox/outbox.ts'
 import { describe, expect, test } from 'vitest'
 import { messageWith } from '../../helpers/messages.ts'
 import { everything } from '../../outbox/outbox-parts.ts'
@@ -52,7 +53,7 @@ async function giveUpAll({ outbox }: StartedServer): Promise<void> {
 function waitingFor({ outbox }: StartedServer, streamName: string): string[] {
   return outbox
     .destinations()
-    .filter(({ destination }) => destination.streamName === streamName)
+    .filter(({ destination }) => targetOf(destination) === streamName)
     .flatMap(({ id }) => outbox.read(id, 0, everything))
     .map(({ partitionKey, data }) => `${partitionKey} ${data.toString()}`)
 }

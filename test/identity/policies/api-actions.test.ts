@@ -41,6 +41,7 @@ describe('what a request takes', () => {
       ['sluice:Evaluate *'],
     ],
     ['GET /v1/dead-letters', { query: { ruleName: 'r' } }, [`sluice:ListDeadLetters ${ruleArn}`]],
+    ['GET /v1/lab/calls', {}, ['sluice:ListLabCalls *']],
     ['GET /v1/dead-letters', {}, ['sluice:ListDeadLetters *']],
     [
       'POST /v1/dead-letters/replay',

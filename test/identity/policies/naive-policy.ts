@@ -31,10 +31,9 @@ export function isAllowedNaively(
 ): boolean {
   const effects = statements
     .filter(
-      ({ effect, action, resource }) =>
+      ({ action, resource }) =>
         matches(tokensOf(action, {}), Array.from(request.action)) &&
-        (resource === '*' ||
-          matches(tokensOf(resource, variables, effect), Array.from(request.resource))),
+        (resource === '*' || matches(tokensOf(resource, variables), Array.from(request.resource))),
     )
     .map(({ effect }) => effect)
   return effects.includes('Allow') && !effects.includes('Deny')
@@ -45,7 +44,6 @@ type Token = { readonly literal: string } | 'one' | 'any' | 'never'
 function tokensOf(
   pattern: string,
   variables: Readonly<Record<string, string | undefined>>,
-  effect: NaiveStatement['effect'] = 'Allow',
 ): Token[] {
   const tokens: Token[] = []
   for (const [part] of pattern.matchAll(/\$\{[^}]*\}|./gsu)) {
@@ -55,8 +53,9 @@ function tokensOf(
     else if (part.startsWith('${')) {
       const value = variables[part.slice(2, -1)] ?? ''
       const isUsable = value !== '' && !/[*?$+#]/.test(value)
-      const unusable = effect === 'Deny' && value !== '' ? ('any' as const) : ('never' as const)
-      tokens.push(...(isUsable ? Array.from(value, (literal) => ({ literal })) : [unusable]))
+      tokens.push(
+        ...(isUsable ? Array.from(value, (literal) => ({ literal })) : ['never' as const]),
+      )
     } else tokens.push({ literal: part })
   }
   return tokens

@@ -44,6 +44,7 @@ const record = fc.record(
     partitionKey: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 256 }),
     explicitHashKey: fc.bigInt({ min: 0n, max: 2n ** 128n - 1n }).map(String),
     data: bytes,
+    call: name,
     source,
   },
   {
@@ -101,6 +102,21 @@ describe('the bytes of a record', () => {
     )
   })
 
+  test('end with the call and its length', () => {
+    const value = encoded({ ...plain, call: '{"é":1}' })
+    const call = Buffer.from('{"é":1}')
+    expect(value[0]).toBe(0x42)
+    expect(value.subarray(1, -call.length - 4)).toEqual(encoded(plain).subarray(1))
+    expect(value.subarray(-call.length - 4)).toEqual(
+      Buffer.concat([call, Buffer.from([0, 0, 0, call.length])]),
+    )
+    expect(decodeRecord(acceptedAgain(value, 7))).toMatchObject({
+      acceptedAtMs: 7,
+      call: '{"é":1}',
+    })
+    expect(() => decodeRecord(value.subarray(0, 42))).toThrow('unknown layout')
+  })
+
   test('of layout 1 are read without a checksum, and become layout 2 when accepted again', () => {
     const value = encoded(plain)
     const former = Buffer.concat([Buffer.from([1]), value.subarray(1, 35), value.subarray(39)])
@@ -143,7 +159,9 @@ describe('the bytes of a record', () => {
         expect(decodeSource(value)).toEqual(message)
         expect(acceptedAtMsOf(value)).toBe(given.acceptedAtMs)
         expect(payloadBytesOf(value)).toBe(
-          given.data.length + Buffer.byteLength(given.partitionKey),
+          given.data.length +
+            Buffer.byteLength(given.partitionKey) +
+            Buffer.byteLength(given.call ?? ''),
         )
       }),
     )

@@ -2,13 +2,32 @@
  * What a failure means: of a whole call to AWS, or of one entry of an answer. The class follows
  * from the failure alone; delivery/call/retry.ts decides how long to wait and when to give up.
  */
-/** Why Kinesis or STS did not carry out a call, or did not take one record of it. */
+/** The services that records are sent to, as people call them. */
+export type Service =
+  | 'Kinesis'
+  | 'CloudWatch'
+  | 'CloudWatch Logs'
+  | 'DynamoDB'
+  | 'Firehose'
+  | 'HTTP'
+  | 'IoT SiteWise'
+  | 'Kafka'
+  | 'Lambda'
+  | 'Location'
+  | 'OpenSearch'
+  | 'S3'
+  | 'SNS'
+  | 'SQS'
+  | 'Step Functions'
+  | 'Timestream'
+
+/** Why a service or STS did not carry out a call, or did not take one record of it. */
 export interface Failure {
   /** The error code of the service, the code of a network error, or the name of the error. */
   readonly code: string
   readonly message: string
-  /** The service that failed: STS when it was asked for the role, otherwise Kinesis. */
-  readonly source: 'AssumeRole' | 'Kinesis'
+  /** The service that failed: STS when it was asked for the role. */
+  readonly source: 'AssumeRole' | Service
   /** The HTTP status, when there was an answer to the whole call. */
   readonly status?: number | undefined
 }
@@ -107,17 +126,25 @@ export function sessionRefusalOf(code: string): SessionRefusal | undefined {
 }
 
 /**
- * True when a role may allow only PutRecord, which is all that the AWS IoT documentation grants.
- * The message of AWS names the action that was refused: another one, such as that of a KMS key, is
- * needed for PutRecord as well. A message that names no action leaves the operation to decide.
+/** The operations for several records, by the action that a policy names. */
+const batchActions: Readonly<Partial<Record<Failure['source'], string>>> = {
+  Kinesis: 'kinesis:PutRecords',
+  Firehose: 'firehose:PutRecordBatch',
+}
+
+/**
+ * True when a role may allow only the operation for single records, which is all that the AWS IoT
+ * documentation grants. The message of AWS names the action that was refused: another one, such as
+ * that of a KMS key, is needed for single records as well. A message that names no action leaves
+ * the operation to decide.
  *
- * @param failure of a call of PutRecords
+ * @param failure of a call with several records
  */
-export function deniesPutRecords({ code, message, source }: Failure): boolean {
-  if (source !== 'Kinesis' || !code.startsWith('AccessDenied')) return false
-  const [, action = 'kinesis:PutRecords'] =
-    /not authorized to perform: ([\w:*]+)/.exec(message) ?? []
-  return action === 'kinesis:PutRecords'
+export function deniesBatch({ code, message, source }: Failure): boolean {
+  const batchAction = batchActions[source]
+  if (batchAction === undefined || !code.startsWith('AccessDenied')) return false
+  const [, action = batchAction] = /not authorized to perform: ([\w:*]+)/.exec(message) ?? []
+  return action === batchAction
 }
 
 /** True when one shard is over its limit, not the whole stream: other shards take records. */

@@ -1,6 +1,6 @@
-import type { Clock } from '../base/clock.ts'
-import { messageOf } from '../base/errors.ts'
-import type { Logger } from '../telemetry/telemetry.ts'
+import type { Clock } from '../../base/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
 import type { SessionRefusal } from './failure-class.ts'
 
 /** Credentials that sign calls to AWS. */

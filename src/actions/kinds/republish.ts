@@ -1,13 +1,20 @@
-import { SluiceError, shorten } from '../base/errors.ts'
-import { findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
-import type { TopicLimits } from '../topics/topic-filter.ts'
-import type { Message } from '../message.ts'
-import type { CompiledStatement } from '../sql/sql.ts'
-import { compileField } from './compile-field.ts'
-import { fieldOfAction } from './action.ts'
-import type { ActionContext, ActionFailure, ActionOutcome, CompiledAction } from './action.ts'
-import { compileMqttHeaders } from './mqtt-headers.ts'
-import type { MqttHeadersDefinition } from './mqtt-headers.ts'
+import { Type } from 'typebox'
+import { SluiceError, shorten } from '../../base/errors.ts'
+import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
+import type { Message } from '../../message.ts'
+import type { CompiledStatement } from '../../sql/sql.ts'
+import { compileField } from '../action/compile-field.ts'
+import { fieldOfAction } from '../action/action.ts'
+import type {
+  ActionContext,
+  ActionFailure,
+  ActionOutcome,
+  CompiledAction,
+} from '../action/action.ts'
+import { closed, optionalTextType, roleArnType, textType } from '../action/field-types.ts'
+import { compileMqttHeaders } from '../action/mqtt-headers.ts'
+import type { MqttHeadersDefinition } from '../action/mqtt-headers.ts'
 
 /** Characters that a message shows of a text from outside. */
 const shownCharactersMax = 140
@@ -22,6 +29,34 @@ export interface RepublishActionDefinition {
   readonly qos?: 0 | 1 | undefined
   readonly headers?: MqttHeadersDefinition | undefined
 }
+
+/** AWS IoT API Reference, RepublishAction and MqttHeaders. */
+export const republishActionSchema = Type.Object(
+  {
+    roleArn: roleArnType,
+    topic: textType,
+    qos: Type.Optional(Type.Enum([0, 1])),
+    headers: Type.Optional(
+      Type.Object(
+        {
+          payloadFormatIndicator: optionalTextType,
+          contentType: optionalTextType,
+          responseTopic: optionalTextType,
+          correlationData: optionalTextType,
+          messageExpiry: optionalTextType,
+          userProperties: Type.Optional(
+            Type.Array(Type.Object({ key: textType, value: textType }, closed), {
+              minItems: 1,
+              maxItems: 100,
+            }),
+          ),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+)
 
 /** How often rules may republish one message in a row. A loop of rules ends here. */
 const republishDepthMax = 10
@@ -62,7 +97,7 @@ export function compileRepublishAction(
 
   return {
     kind: 'republish',
-    constantDestinations: [],
+    constantStreams: [],
     apply(scope, output, { republishDepth = 0, timestampMs }) {
       const text = topic.expand(scope)
       const { target, problem } = topicOf(text, topicLimits)

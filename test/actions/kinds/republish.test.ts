@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { compileActions } from '../../src/actions/compile-actions.ts'
-import { sourceOf } from '../../src/engine/run-rule.ts'
-import type { RepublishActionDefinition } from '../../src/actions/republish.ts'
-import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
-import { compileStatement } from '../../src/sql/sql.ts'
-import { messageWith, scopeOf } from '../helpers/messages.ts'
+import { compileActions } from '../../../src/actions/compile-actions.ts'
+import { sourceOf } from '../../../src/engine/run-rule.ts'
+import type { RepublishActionDefinition } from '../../../src/actions/kinds/republish.ts'
+import { deliveryDefaults as settings } from '../../../src/outbox/outbox.ts'
+import { compileStatement } from '../../../src/sql/sql.ts'
+import { messageWith, scopeOf } from '../../helpers/messages.ts'
 
 const roleArn = 'arn:aws:iam::123456789012:role/write'
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { createRoleCredentials } from '../../src/aws/credentials.ts'
-import type { AwsCredentials } from '../../src/aws/credentials.ts'
-import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
-import { createManualClock } from '../helpers/manual-clock.ts'
+import { createRoleCredentials } from '../../../src/aws/call/credentials.ts'
+import type { AwsCredentials } from '../../../src/aws/call/credentials.ts'
+import { createMemoryLogger } from '../../../src/telemetry/telemetry.ts'
+import { createManualClock } from '../../helpers/manual-clock.ts'
 
 const lifeMs = 3_600_000
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { compileActions } from '../../src/actions/compile-actions.ts'
-import type { ActionDelivery } from '../../src/actions/action.ts'
-import type { KinesisActionDefinition } from '../../src/actions/kinesis.ts'
-import { sourceOf } from '../../src/engine/run-rule.ts'
-import { deliveryDefaults as settings } from '../../src/outbox/outbox.ts'
-import { decodeRecord, encodeRecord } from '../../src/outbox/store/record-codec.ts'
-import { compileStatement } from '../../src/sql/sql.ts'
-import { messageWith, scopeOf } from '../helpers/messages.ts'
+import { compileActions } from '../../../src/actions/compile-actions.ts'
+import type { ActionDelivery } from '../../../src/actions/action/action.ts'
+import type { KinesisActionDefinition } from '../../../src/actions/kinds/kinesis.ts'
+import { sourceOf } from '../../../src/engine/run-rule.ts'
+import { deliveryDefaults as settings } from '../../../src/outbox/outbox.ts'
+import { decodeRecord, encodeRecord } from '../../../src/outbox/store/record-codec.ts'
+import { compileStatement } from '../../../src/sql/sql.ts'
+import { messageWith, scopeOf } from '../../helpers/messages.ts'
 
 const roleArn = 'arn:aws:iam::123456789012:role/write'
 
@@ -52,6 +52,7 @@ test('a record has destination, key, data, rule and action', () => {
     records: [
       {
         destination: {
+          kind: 'kinesis',
           region: 'eu-west-1',
           streamName: 'temps',
           credentials: { kind: 'role', roleArn },
@@ -80,10 +81,8 @@ test('without a partition key each record gets a UUID', () => {
 })
 
 test('streams that are named without a template are known in advance', () => {
-  expect(compile({ streamName: 'temps' }).constantDestinations).toMatchObject([
-    { streamName: 'temps' },
-  ])
-  expect(compile({ streamName: '${topic()}' }).constantDestinations).toEqual([])
+  expect(compile({ streamName: 'temps' }).constantStreams).toMatchObject([{ streamName: 'temps' }])
+  expect(compile({ streamName: '${topic()}' }).constantStreams).toEqual([])
 })
 
 describe('an expanded template that does not fit fails the action and names the field', () => {
@@ -140,7 +139,7 @@ describe('delivery settings', () => {
     const far = { region: 'us-west-2', streamName: 'far', streamArn: arn }
     expect(destinationOf({ streamName: arn }, {})).toMatchObject(far)
     expect(destinationOf({ streamName: 'near' }, { streamArn: arn })).toMatchObject(far)
-    expect(compile({}, { streamArn: arn }).constantDestinations).toMatchObject([{ streamArn: arn }])
+    expect(compile({}, { streamArn: arn }).constantStreams).toMatchObject([{ streamArn: arn }])
   })
 
   test('an ARN may be a template', () => {

@@ -1,8 +1,14 @@
-import type { TopicLimits } from '../topics/topic-filter.ts'
-import type { Message } from '../message.ts'
-import { errorActionIndex } from '../outbox/outbox.ts'
-import type { DeliverySettings, Destination, NewRecord, SourceMessage } from '../outbox/outbox.ts'
-import type { Scope } from '../sql/sql.ts'
+import type { TopicLimits } from '../../topics/topic-filter.ts'
+import type { Message } from '../../message.ts'
+import { errorActionIndex } from '../../outbox/outbox.ts'
+import type {
+  DeliverySettings,
+  NewRecord,
+  ServiceKind,
+  SourceMessage,
+  StreamDestination,
+} from '../../outbox/outbox.ts'
+import type { Scope } from '../../sql/sql.ts'
 
 /** What an action of a rule makes of one message, or why it fails. */
 export type ActionOutcome =
@@ -20,16 +26,15 @@ export interface ActionFailure {
   readonly message: string
   /** The field of the payload: `actions[0].kinesis.partitionKey`. */
   readonly where: string
-  /** The stream or topic of the action, as far as it is known. */
+  /** The stream, topic or other target of the action, as far as it is known. */
   readonly resource: string
 }
 
 /** A compiled action of a rule: its templates are parsed once, when the rule is loaded. */
 export interface CompiledAction {
-  /** The member of AWS's Action union. */
   readonly kind: ActionKind
-  /** Destinations that no template names: the lab creates their streams in advance. */
-  readonly constantDestinations: readonly Destination[]
+  /** Streams that no template names: the lab creates them in advance. */
+  readonly constantStreams: readonly StreamDestination[]
   /**
    * Pure. An error that it throws, such as a template whose text is too long, fails this action.
    *
@@ -39,7 +44,8 @@ export interface CompiledAction {
   apply(scope: Scope, output: Buffer, source: SourceMessage): ActionOutcome
 }
 
-export type ActionKind = 'kinesis' | 'republish'
+/** The member of AWS's Action union [AWS IoT API Reference, Action]. */
+export type ActionKind = 'kinesis' | 'republish' | ServiceKind
 
 /** The rule and the settings around an action. */
 export interface ActionContext {

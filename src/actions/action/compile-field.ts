@@ -1,7 +1,7 @@
-import { SluiceError, messageOf } from '../base/errors.ts'
-import type { CompiledStatement } from '../sql/sql.ts'
-import { compileTemplate } from '../sql/template.ts'
-import type { CompiledTemplate } from '../sql/template.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import type { CompiledStatement } from '../../sql/sql.ts'
+import { compileTemplate } from '../../sql/template.ts'
+import type { CompiledTemplate } from '../../sql/template.ts'
 
 /**
  * Compiles the template of one field of a payload.

@@ -1,10 +1,18 @@
-import { createBoundedMap } from '../base/bounded-map.ts'
-import { SluiceError, shorten } from '../base/errors.ts'
-import type { Destination, NewRecord } from '../outbox/outbox.ts'
-import type { CompiledStatement } from '../sql/sql.ts'
-import { fieldOfAction } from './action.ts'
-import type { ActionContext, ActionFailure, CompiledAction } from './action.ts'
-import { compileField } from './compile-field.ts'
+import { Type } from 'typebox'
+import { createBoundedMap } from '../../base/bounded-map.ts'
+import { SluiceError, shorten } from '../../base/errors.ts'
+import type { NewRecord, StreamDestination } from '../../outbox/outbox.ts'
+import type { CompiledStatement } from '../../sql/sql.ts'
+import { fieldOfAction } from '../action/action.ts'
+import type { ActionContext, ActionFailure, CompiledAction } from '../action/action.ts'
+import { closed, optionalTextType, roleArnType, textType } from '../action/field-types.ts'
+import { compileField } from '../action/compile-field.ts'
+
+/** AWS IoT API Reference, KinesisAction. */
+export const kinesisActionSchema = Type.Object(
+  { roleArn: roleArnType, streamName: textType, partitionKey: optionalTextType },
+  closed,
+)
 
 /** AWS IoT's KinesisAction. `streamName` and `partitionKey` take templates, `roleArn` does not. */
 export interface KinesisActionDefinition {
@@ -59,7 +67,7 @@ export function compileKinesisAction(
 
   return {
     kind: 'kinesis',
-    constantDestinations: typeof constant === 'object' ? [constant] : [],
+    constantStreams: typeof constant === 'object' ? [constant] : [],
     apply(scope, output, source) {
       const streamText = stream.expand(scope)
       const destination = target.destinationOf(streamText)
@@ -139,7 +147,7 @@ function failureFor(
  */
 interface StreamTarget {
   /** The destination, or a sentence that says why there is none. */
-  destinationOf(stream: string): Destination | string
+  destinationOf(stream: string): StreamDestination | string
 }
 
 /** Kinesis API Reference, PutRecord: StreamName, StreamARN. */
@@ -154,9 +162,9 @@ function createStreamTarget(
   roleArn: string,
   { region, delivery }: Pick<ActionContext, 'region' | 'delivery'>,
 ): StreamTarget {
-  const remembered = createBoundedMap<string, Destination>(rememberedMax)
+  const remembered = createBoundedMap<string, StreamDestination>(rememberedMax)
   const { endpoint, externalId, settings } = delivery
-  const credentials: Destination['credentials'] =
+  const credentials: StreamDestination['credentials'] =
     delivery.credentials === 'process' ? { kind: 'process' } : { kind: 'role', roleArn, externalId }
   const shared = {
     credentials: Object.freeze(credentials),
@@ -164,17 +172,17 @@ function createStreamTarget(
     endpoint,
   }
 
-  const find = (stream: string): Destination | string => {
+  const find = (stream: string): StreamDestination | string => {
     if (!stream.startsWith('arn:')) {
       if (!streamNamePattern.test(stream)) return notAName(stream)
-      return { region: delivery.region ?? region, streamName: stream, ...shared }
+      return { kind: 'kinesis', region: delivery.region ?? region, streamName: stream, ...shared }
     }
     const [, arnRegion, streamName] = streamArnPattern.exec(stream) ?? []
     if (arnRegion === undefined || streamName === undefined) return notAnArn(stream)
     if (delivery.region !== undefined && delivery.region !== arnRegion) {
       return `"${stream}" is in ${arnRegion}, and the delivery settings say ${delivery.region}`
     }
-    return { region: arnRegion, streamName, streamArn: stream, ...shared }
+    return { kind: 'kinesis', region: arnRegion, streamName, streamArn: stream, ...shared }
   }
 
   return {

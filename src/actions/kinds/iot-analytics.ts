@@ -1,0 +1,61 @@
+import { Type } from 'typebox'
+import { invalidRequest } from '../../base/errors.ts'
+import { isArray } from '../../sql/values/values.ts'
+import { template } from '../action/action-template.ts'
+import { fieldOfAction } from '../action/action.ts'
+import { closed, optionalFlagType, optionalTextType, roleArnType } from '../action/field-types.ts'
+import { elementTexts, readOutput } from '../action/json-output.ts'
+import { actionPlan, serviceAction } from '../action/service-action.ts'
+import { matching } from '../action/text-checks.ts'
+
+/** AWS IoT Analytics API Reference, BatchPutMessage. */
+const channelName = matching(
+  /^[a-zA-Z0-9_]{1,128}$/,
+  'the name of a channel: 1 to 128 letters, digits or "_"',
+)
+const batchMax = 100
+
+/**
+ * Sends the output of the rule to a channel of AWS IoT Analytics, which AWS ended on 15 December
+ * 2025. The deprecated `channelArn` may stand in the place of `channelName`.
+ */
+export const iotAnalyticsAction = serviceAction({
+  kind: 'iotAnalytics',
+  schema: Type.Object(
+    {
+      roleArn: Type.Optional(roleArnType),
+      channelName: optionalTextType,
+      channelArn: optionalTextType,
+      batchMode: optionalFlagType,
+    },
+    closed,
+  ),
+  plan({ roleArn, channelArn, batchMode = false, ...definition }, { index }) {
+    const name = definition.channelName ?? channelArn?.split('/').at(-1)
+    if (name === undefined) {
+      throw invalidRequest(`${fieldOfAction(index)}.iotAnalytics.channelName is missing`)
+    }
+    return actionPlan({
+      roleArn,
+      templates: { channelName: template(name, channelName) },
+      target: (texts) => texts.channelName,
+      call(texts, { output, newUuid }) {
+        const value = readOutput(output)
+        if (value === undefined) return { problem: 'the output of the rule is not JSON' }
+        const payloads = batchMode && isArray(value) ? elementTexts(value) : [output.toString()]
+        if (payloads.length === 0 || payloads.length > batchMax) {
+          return {
+            problem: `the array has ${payloads.length} elements; batchMode takes 1 to ${batchMax}`,
+          }
+        }
+        return {
+          operation: 'BatchPutMessage',
+          parameters: {
+            channelName: texts.channelName,
+            messages: payloads.map((payload) => ({ messageId: newUuid(), payload })),
+          },
+        }
+      },
+    })
+  },
+})

@@ -1,0 +1,71 @@
+import { Type } from 'typebox'
+import { isArray } from '../../sql/values/values.ts'
+import { optionalTemplate, template } from '../action/action-template.ts'
+import {
+  closed,
+  optionalFlagType,
+  optionalTextType,
+  roleArnType,
+  textType,
+} from '../action/field-types.ts'
+import { fieldOfAction } from '../action/action.ts'
+import { elementTexts, readOutput } from '../action/json-output.ts'
+import { actionPlan, serviceAction } from '../action/service-action.ts'
+import { lengthBetween, matching } from '../action/text-checks.ts'
+import { invalidRequest } from '../../base/errors.ts'
+
+/** AWS IoT Events API Reference, BatchPutMessage. */
+const inputName = lengthBetween(1, 128)
+const messageId = matching(
+  /^[a-zA-Z0-9_-]{1,64}$/,
+  'a message id: 1 to 64 letters, digits, "_" or "-"',
+)
+const batchMax = 10
+
+/** Sends the output of the rule to an input of AWS IoT Events, which AWS ended on 20 May 2026. */
+export const iotEventsAction = serviceAction({
+  kind: 'iotEvents',
+  schema: Type.Object(
+    {
+      roleArn: roleArnType,
+      inputName: textType,
+      messageId: optionalTextType,
+      batchMode: optionalFlagType,
+    },
+    closed,
+  ),
+  plan({ roleArn, batchMode = false, ...definition }, { index }) {
+    if (batchMode && definition.messageId) {
+      const place = `${fieldOfAction(index)}.iotEvents.messageId`
+      throw invalidRequest(`${place} cannot be given with batchMode`)
+    }
+    return actionPlan({
+      roleArn,
+      templates: {
+        inputName: template(definition.inputName, inputName),
+        messageId: optionalTemplate(definition.messageId || undefined, messageId),
+      },
+      target: (texts) => texts.inputName,
+      call(texts, { output, newUuid }) {
+        const value = readOutput(output)
+        if (value === undefined) return { problem: 'the output of the rule is not JSON' }
+        const payloads = batchMode && isArray(value) ? elementTexts(value) : [output.toString()]
+        if (payloads.length === 0 || payloads.length > batchMax) {
+          return {
+            problem: `the array has ${payloads.length} elements; batchMode takes 1 to ${batchMax}`,
+          }
+        }
+        return {
+          operation: 'BatchPutMessage',
+          parameters: {
+            messages: payloads.map((payload) => ({
+              messageId: texts.messageId ?? newUuid(),
+              inputName: texts.inputName,
+              payload,
+            })),
+          },
+        }
+      },
+    })
+  },
+})

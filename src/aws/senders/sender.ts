@@ -1,0 +1,98 @@
+import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import { attemptAs, identityOfProcess } from '../call/attempt.ts'
+import type { Identity } from '../call/attempt.ts'
+import { sdkProviderOf } from '../call/credentials.ts'
+import type { RoleCredentials } from '../call/credentials.ts'
+import type { Service } from '../call/failure-class.ts'
+import type { CallOutcome, RecordOutcome } from '../call/call-outcome.ts'
+import { decodeServiceCall, parametersOf } from '../call/service-call.ts'
+import type { CompleteParameters, ServiceCall } from '../call/service-call.ts'
+import type { QueuedRecord } from '../../outbox/outbox.ts'
+import type { StaticCredentials } from '../call/sts.ts'
+import { defined } from '../../base/defined.ts'
+
+/** What the client of one destination is made of. */
+export interface SenderOptions {
+  readonly region: string
+  readonly requestHandler: NodeHttpHandler
+  /** Without it the SDK's rules apply, with its environment variables. */
+  readonly endpoint?: string | undefined
+  /** The credentials of the role that sends. Without them the process sends as itself. */
+  readonly credentials?: RoleCredentials | undefined
+  /** The credentials of the process. Without them the SDK's credential chain is used. */
+  readonly baseCredentials?: StaticCredentials | undefined
+}
+
+/** Makes one call for records of one destination. Throws the SDK's error when all of it failed. */
+type MakeCall = (
+  requests: readonly ServiceRequest[],
+  signal: AbortSignal,
+) => Promise<readonly RecordOutcome[]>
+
+/** The call for one record, ready to be sent. */
+interface ServiceRequest extends Pick<ServiceCall, 'operation'> {
+  readonly parameters: CompleteParameters
+}
+
+/** The options of every SDK client that sends records. Delivery alone decides about retries. */
+export function clientOptionsOf({
+  region,
+  requestHandler,
+  endpoint,
+  credentials,
+  baseCredentials,
+}: SenderOptions) {
+  const provider = credentials === undefined ? baseCredentials : sdkProviderOf(credentials)
+  return {
+    region,
+    requestHandler,
+    maxAttempts: 1,
+    ...defined({ endpoint, credentials: provider }),
+  }
+}
+
+/** A client of the SDK, as far as all of them are alike. */
+type SdkClient = Parameters<typeof identityOfProcess>[0]
+
+/**
+ * Makes the function that sends records with a client of the SDK.
+ *
+ * @param makeCall makes the call and answers one outcome for each record, in their order
+ */
+export function createSend(
+  service: Service,
+  client: SdkClient,
+  { credentials }: Pick<SenderOptions, 'credentials'>,
+  makeCall: MakeCall,
+): (records: readonly QueuedRecord[], signal: AbortSignal) => Promise<CallOutcome> {
+  const identity: Identity = credentials ?? identityOfProcess(client)
+  return async (records, signal) => {
+    const requests = records.map(requestOf)
+    const attempt = await attemptAs(identity, service, signal, () => makeCall(requests, signal))
+    return attempt.ok
+      ? { answered: true, records: attempt.answer }
+      : { answered: false, failure: attempt.failure }
+  }
+}
+
+function requestOf({ call = '{}', data }: Pick<QueuedRecord, 'call' | 'data'>): ServiceRequest {
+  const decoded = decodeServiceCall(call)
+  return { operation: decoded.operation, parameters: parametersOf(decoded, data) }
+}
+
+/** The service took the record. */
+export const taken: RecordOutcome = Object.freeze({ ok: true })
+
+/** The service did not take the record. */
+export function notTaken(
+  service: Service,
+  code: string | undefined,
+  message: string | undefined,
+): RecordOutcome {
+  const failure = {
+    code: code ?? 'InternalFailure',
+    message: message ?? 'The answer says nothing about this record',
+    source: service,
+  }
+  return { ok: false, failure }
+}

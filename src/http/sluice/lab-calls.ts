@@ -1,0 +1,52 @@
+import type { FastifySchema } from 'fastify'
+import { Type } from 'typebox'
+import type { RecordedCalls } from '../../lab/calls/recorded-calls.ts'
+import { ruleNamePattern } from '../../rules/payload.ts'
+import type { HttpApp } from '../server/http-app.ts'
+import { readErrors } from './sluice-api.ts'
+
+const maxResultsDefault = 100
+
+const listLabCalls = {
+  querystring: Type.Object(
+    {
+      ruleName: Type.Optional(Type.String({ pattern: ruleNamePattern })),
+      kind: Type.Optional(Type.String({ description: 'The kind of the action: `sqs`, `s3`.' })),
+      maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+      nextToken: Type.Optional(Type.String({ pattern: '^[0-9]{1,15}$' })),
+    },
+    { additionalProperties: false },
+  ),
+  operation: {
+    id: 'ListLabCalls',
+    summary: 'Lists the calls that the lab recorded instead of making them, the newest last.',
+    answer: {
+      description: 'A page of calls, as AWS IoT would have made them.',
+      schema: Type.Object({
+        calls: Type.Array(
+          Type.Object({
+            at: Type.String({ description: 'RFC 3339, in UTC.' }),
+            ruleName: Type.String(),
+            actionIndex: Type.Integer({ description: '-1 for the error action.' }),
+            kind: Type.String(),
+            operation: Type.String(),
+            parameters: Type.Unknown({
+              description: 'Bytes that are not UTF-8 stand as `{"base64": "..."}`.',
+            }),
+            topic: Type.String(),
+            messageId: Type.String(),
+          }),
+        ),
+        nextToken: Type.Optional(Type.String()),
+      }),
+    },
+    errors: readErrors,
+  },
+} satisfies FastifySchema
+
+export function addLabCallRoutes(app: HttpApp, calls: Pick<RecordedCalls, 'list'>): void {
+  app.get('/v1/lab/calls', { schema: listLabCalls }, (request) => {
+    const { maxResults = maxResultsDefault, ...query } = request.query
+    return calls.list({ ...query, maxResults })
+  })
+}
