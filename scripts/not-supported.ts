@@ -6,6 +6,8 @@ import { iotControlPlane } from '../src/http/aws-iot/iot-control-plane.ts'
 import { iotDataPlane } from '../src/http/aws-iot/iot-data-plane.ts'
 import { lambdaApi } from '../src/http/lambda/lambda-api.ts'
 import type { Api } from '../src/http/server/api.ts'
+import { missingKinesisOperations } from '../src/lab/kinesis-operations/kinesis-operations.ts'
+import { missingStsOperations } from '../src/lab/sts/sts-operations.ts'
 import { listApiOperations } from './api-operations.ts'
 import { accountFeatures, deviceFeatures, mqttFeatures, ruleFeatures } from './missing-features.ts'
 import type { MissingFeature } from './missing-features.ts'
@@ -59,6 +61,12 @@ Event source mappings are served, for streams of Kinesis alone; the engine invok
 are missing.
 
 ${operationsText(take(missing, () => true))}
+
+## The local Kinesis and STS
+
+${wrap(`The lab lacks these operations. Missing operations of Kinesis: ${[...missingKinesisOperations.keys()].join(', ')}. Missing operations of STS: ${missingStsOperations.join(', ')}.`)}
+
+All others are served: [KINESIS.md](KINESIS.md), [LAB.md](LAB.md).
 
 ## Other services
 

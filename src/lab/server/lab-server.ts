@@ -25,7 +25,8 @@ import { createStreamNamespaces } from '../streams/stream-namespaces.ts'
 import type { StreamStore } from '../streams/streams.ts'
 import type { StatusDurations } from '../streams/stream-statuses.ts'
 import { kinesisOperations } from '../kinesis-operations/kinesis-operations.ts'
-import { answerSts, isStsRequest, stsOperations } from '../sts/sts.ts'
+import { stsOperations } from '../sts/sts-operations.ts'
+import { answerSts, isStsRequest } from '../sts/sts.ts'
 import { createRoleSessions } from '../service/role-sessions.ts'
 import type { RoleSessions } from '../service/role-sessions.ts'
 import { createTokens } from '../wire/tokens.ts'
@@ -109,7 +110,7 @@ const storedBytesMaxDefault = 512 * 1024 * 1024
 const callsMaxDefault = 1_000
 const dropNoticeMs = 60_000
 /** What fault rules can select. */
-const operations = [...kinesisOperations.keys(), ...stsOperations]
+const operations = [...kinesisOperations.keys(), ...stsOperations.keys()]
 
 /**
  * Starts the lab.

@@ -51,7 +51,8 @@ describe('AssumeRole', () => {
     ['a duration under 15 minutes', { DurationSeconds: '899' }, 'ValidationError', /equal to 900/],
     ['a duration over 12 hours', { DurationSeconds: '43201' }, 'ValidationError', /equal to 43200/],
     ['a duration that is no number', { DurationSeconds: 'x' }, 'MalformedInput', /integer/],
-    ['another operation', { Action: 'GetFederationToken' }, 'InvalidAction', /GetFederationToken/],
+    ['a policy that is none', { Policy: '[1]' }, 'MalformedPolicyDocument', /JSON object/],
+    ['another operation', { Action: 'AssumeRoot' }, 'InvalidAction', /AssumeRoot/],
   ])('refuses %s', async (_what, members, code, message) => {
     const answer = await post(await startLab(), { ...given, ...members })
     expect(answer.status).toBe(400)
