@@ -76,8 +76,8 @@ export function createQueueReader({
 }
 
 /**
- * Of all destinations together. Beyond these bounds the records of a destination are left to the
- * disk.
+ * Of all destinations together. Beyond these bounds the records of the destination that has the
+ * most are left to the disk: it is one that does not read them, because it fails.
  */
 const unreadBytesMax = 16 * 1024 * 1024
 const unreadRecordsMax = 20_000
@@ -101,6 +101,11 @@ interface Unread {
   /** `records` holds all records on disk after this sequence. */
   afterSequence: number
   records: QueuedRecord[]
+  bytes: number
+}
+
+function amountOf({ records, bytes }: Unread, isByCount: boolean): number {
+  return isByCount ? records.length : bytes
 }
 
 /** @param lastSequence the last sequence on disk: memory holds no record up to it */
@@ -112,14 +117,29 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
     const dropped = unread.records.splice(0, count)
     unread.afterSequence = dropped.at(-1)?.sequence ?? unread.afterSequence
     held.records -= dropped.length
-    for (const { stored } of dropped) held.bytes -= stored.length
+    for (const { stored } of dropped) {
+      held.bytes -= stored.length
+      unread.bytes -= stored.length
+    }
     return dropped
+  }
+
+  /** Drops the records of the destination that has the most of what there is too much of. */
+  function dropMost(): void {
+    const isByCount = held.records > unreadRecordsMax
+    let most: Unread | undefined
+    for (const unread of byDestination.values()) {
+      if (most === undefined || amountOf(unread, isByCount) > amountOf(most, isByCount)) {
+        most = unread
+      }
+    }
+    if (most !== undefined) drop(most, most.records.length)
   }
 
   function unreadOf(destinationId: number): Unread {
     const known = byDestination.get(destinationId)
     if (known) return known
-    const unread: Unread = { afterSequence: lastSequence, records: [] }
+    const unread: Unread = { afterSequence: lastSequence, records: [], bytes: 0 }
     byDestination.set(destinationId, unread)
     return unread
   }
@@ -132,9 +152,8 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
       unread.records.push(record)
       held.records += 1
       held.bytes += record.stored.length
-      if (held.records > unreadRecordsMax || held.bytes > unreadBytesMax) {
-        drop(unread, unread.records.length)
-      }
+      unread.bytes += record.stored.length
+      while (held.records > unreadRecordsMax || held.bytes > unreadBytesMax) dropMost()
     },
     take(destinationId: number, afterSequence: number, limits: ReadLimits) {
       const unread = unreadOf(destinationId)

@@ -65,6 +65,28 @@ describe('records that were not read yet', () => {
   })
 })
 
+test('a destination that reads nothing does not keep the memory that others need', () => {
+  const unread = createUnreadRecords(0)
+  let sequence = 0
+  const add = (destinationId: number, count: number) => {
+    for (let added = 0; added < count; added++) {
+      sequence += 1
+      unread.add(destinationId, record(sequence))
+    }
+  }
+  const [failing, busy] = [1, 2]
+  add(failing, 20_000)
+  let readUpTo = 0
+  for (let round = 0; round < 50; round++) {
+    add(failing, 500)
+    const after = sequence
+    add(busy, 500)
+    const newest = unread.take(busy, readUpTo, { countMax: 1_000, bytesMax: 1_000_000 })
+    expect(sequencesOf(newest)).toEqual(Array.from({ length: 500 }, (_, at) => after + 1 + at))
+    readUpTo = sequence
+  }
+})
+
 test('a reader of the newest in memory and the rest on disk sees each record once, in order', () => {
   const steps = fc.array(
     fc.oneof(
