@@ -8,7 +8,8 @@ import type {
 } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createCallSpacing } from './call/call-spacing.ts'
-import type { CallSlots, CallSpacing } from './call/call-spacing.ts'
+import type { CallSlots } from './call/call-slots.ts'
+import type { CallSpacing } from './call/call-spacing.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import { isTooOld } from './call/retry.ts'
 import { createApplyVerdict } from './outcome/apply-verdict.ts'
@@ -108,7 +109,6 @@ const failuresUntilForgetting = 2
 export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
   const { clock, slots } = dependencies
   const parts = createParts(dependencies, run)
-  const { bytes: bytesMax } = parts.settings.batching
   const { outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
   const inFlight = new Set<Promise<void>>()
   const backlog = createBacklog(parts)
@@ -136,22 +136,23 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       return wakeDelayMs(parts, inFlight.size, nowMs, next)
     }
     // When no slot is free, `run` is called once there is one.
-    if (!slots.tryTake(run)) return undefined
-    const taken = queue.take(nowMs, { recordsMax: spacing.recordsMax(), bytesMax })
+    const isTrial = backoff.failures() > 0
+    if (!slots.tryTake(run, isTrial)) return undefined
+    const taken = queue.take(nowMs, spacing.limits())
     if (taken.length === 0) {
-      slots.release()
+      slots.release(isTrial)
       return wakeDelayMs(parts, inFlight.size, nowMs)
     }
     spacing.started(nowMs)
-    send(taken)
+    send(taken, isTrial)
     nextTurn.set()
     return undefined
   }
 
-  function send(taken: readonly Outgoing[]): void {
+  function send(taken: readonly Outgoing[], isTrial: boolean): void {
     const sent = call(taken).finally(() => {
       inFlight.delete(sent)
-      slots.release()
+      slots.release(isTrial)
       backlog.count()
       if (inFlight.size === 0 && isFailing(parts)) void forget()
       else run()

@@ -14,6 +14,7 @@ import type { Ordering } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
+import { moveClock, moveClockUntil } from '../helpers/move-clock.ts'
 import { createRandom } from '../helpers/random.ts'
 import {
   destination,
@@ -26,8 +27,6 @@ import { idOfShard, keysOfShard } from './shards/shard-parts.ts'
 const shardCount = 4
 /** From a call to its answer. */
 const latencyMs = 20
-/** How far the clock moves at a time. */
-const stepMs = 5
 const otherKeys = [1, 2, 3].flatMap((shard) => keysOfShard(shard, 20))
 const recordsOfOtherKey = 5
 const appendedTogether = 1_000
@@ -119,7 +118,7 @@ export async function waitBehindHotKey(given: Given) {
   )
   onTestFinished(async () => {
     const stopped = producer.stop({ drainMs: 0 })
-    await moveUntil(clock, stopped)
+    await moveClockUntil(clock, stopped)
     await outbox.close()
   })
 
@@ -141,7 +140,7 @@ export async function waitBehindHotKey(given: Given) {
   const startMs = clock.monotonicMs()
   producer.start()
   const haveAll = () => otherKeys.every((key) => taken.get(key)?.length === recordsOfOtherKey)
-  while (!haveAll()) await move(clock)
+  while (!haveAll()) await moveClock(clock)
   const waitedMs = clock.monotonicMs() - startMs
   return {
     waitedMs,
@@ -149,22 +148,8 @@ export async function waitBehindHotKey(given: Given) {
     taken,
     /** Waits until everything has arrived, and gives the milliseconds since the start. */
     async drain(): Promise<number> {
-      while (outbox.size().records > 0) await move(clock)
+      while (outbox.size().records > 0) await moveClock(clock)
       return clock.monotonicMs() - startMs
     },
   }
-}
-
-/** Lets everything happen that happens at this time, and moves the clock. */
-async function move(clock: ManualClock): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
-  clock.advance(stepMs)
-}
-
-async function moveUntil(clock: ManualClock, ended: Promise<unknown>): Promise<void> {
-  const state = { isOver: false }
-  void ended.finally(() => {
-    state.isOver = true
-  })
-  while (!state.isOver) await move(clock)
 }

@@ -1,5 +1,5 @@
 import type { DeliverySettings } from '../../outbox/outbox.ts'
-import type { Amount } from './outgoing.ts'
+import type { Amount, CallLimits } from './outgoing.ts'
 
 /**
  * Decides when a call that is not full starts. A full call starts at once, and so does the first
@@ -13,8 +13,8 @@ export interface CallSpacing {
   started(nowMs: number): void
   /** Whether a call that takes `ready` is full. */
   isFull(ready: Amount): boolean
-  /** The number of records that makes a call full. */
-  recordsMax(): number
+  /** The records and bytes of a full call. */
+  limits(): CallLimits
   /** For a while each call takes one record, because PutRecords was denied just now. */
   oneRecordPerCall(nowMs: number): void
 }
@@ -56,41 +56,10 @@ export function createCallSpacing({
       startedMs = nowMs
       waitingSinceMs = undefined
     },
-    recordsMax: () => recordsMax,
+    limits: () => ({ recordsMax, bytesMax: batching.bytes }),
     oneRecordPerCall(nowMs: number) {
       recordsMax = 1
       triesPutRecordsMs = nowMs + putRecordsDeniedMs
-    },
-  }
-}
-
-/** Slots for calls, shared by all destinations, so that connections and memory stay bounded. */
-export interface CallSlots {
-  /** Takes a slot. When none is free, returns false and calls `retry` once there is one. */
-  tryTake(retry: () => void): boolean
-  release(): void
-}
-
-export function createCallSlots(slotsMax: number): CallSlots {
-  let taken = 0
-  const waiting = new Set<() => void>()
-  return {
-    tryTake(retry: () => void) {
-      if (taken < slotsMax) {
-        taken += 1
-        return true
-      }
-      waiting.add(retry)
-      return false
-    },
-    release() {
-      taken -= 1
-      // A destination that has nothing left to send leaves the slot to the next one.
-      for (const retry of waiting) {
-        if (taken >= slotsMax) return
-        waiting.delete(retry)
-        retry()
-      }
     },
   }
 }

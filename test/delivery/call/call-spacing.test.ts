@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
   callSpacingMs,
-  createCallSlots,
   createCallSpacing,
   putRecordsDeniedMs,
 } from '../../../src/delivery/call/call-spacing.ts'
@@ -34,13 +33,13 @@ describe('the spacing of calls', () => {
     const spacing = spacingOf()
     spacing.started(1_000)
     spacing.oneRecordPerCall(1_000)
-    expect(spacing.recordsMax()).toBe(1)
+    expect(spacing.limits().recordsMax).toBe(1)
     spacing.started(1_000 + putRecordsDeniedMs - 1)
-    expect(spacing.recordsMax()).toBe(1)
+    expect(spacing.limits().recordsMax).toBe(1)
     spacing.started(1_000 + putRecordsDeniedMs)
-    expect(spacing.recordsMax()).toBe(500)
+    expect(spacing.limits().recordsMax).toBe(500)
     spacing.oneRecordPerCall(1_000)
-    expect(spacing.recordsMax()).toBe(1)
+    expect(spacing.limits().recordsMax).toBe(1)
   })
 
   test('waits for the period from the first record on, unless the call is full', () => {
@@ -61,28 +60,6 @@ describe('the spacing of calls', () => {
     spacing.oneRecordPerCall(1_000)
     spacing.started(1_000)
     expect(spacing.delayMs(1_000, few)).toBe(0)
-    expect(spacing.recordsMax()).toBe(1)
+    expect(spacing.limits().recordsMax).toBe(1)
   })
-})
-
-test('a free slot is offered to the waiting destinations in turn, until one takes it', () => {
-  const slots = createCallSlots(1)
-  const asked: string[] = []
-  const waiter = (name: string, wants: boolean) => {
-    const ask = (): void => {
-      asked.push(name)
-      if (wants) slots.tryTake(ask)
-    }
-    expect(slots.tryTake(ask)).toBe(false)
-  }
-  expect(slots.tryTake(() => expect.fail())).toBe(true)
-  waiter('no more', false)
-  waiter('first', true)
-  waiter('second', true)
-  slots.release()
-  expect(asked).toEqual(['no more', 'first'])
-  slots.release()
-  expect(asked).toEqual(['no more', 'first', 'second'])
-  slots.release()
-  expect(slots.tryTake(() => expect.fail())).toBe(true)
 })
