@@ -9,8 +9,8 @@ import type { StoredTime } from '../../base/stored-time.ts'
  * determines its age. A record costs its bytes and four numbers, and no object.
  *
  * Invariants: ordinals are dense from 1 (`firstOrdinal` .. `nextOrdinal - 1` are readable); arrival
- * times never decrease, even if the clock goes back; memory is freed by whole segments, the oldest
- * first.
+ * times never decrease, even if the clock goes back; the oldest records go first. Memory is freed
+ * by whole segments, and of the first segment when its readable records fill half of it at most.
  */
 export interface ShardLog {
   /** Ordinal of the oldest readable record; equals `nextOrdinal` when there is none. */
@@ -45,10 +45,10 @@ export interface ShardLog {
    * @returns whether any record became unreadable
    */
   trimBefore(sinceMs: number): boolean
-  /** Frees the oldest segment with all of its records, if there is one. */
-  dropOldestSegment(): void
-  /** The arrival of the oldest segment's first record, by the monotonic clock. */
-  oldestSegmentMs(): number | undefined
+  /** Drops the oldest record, if there is one. */
+  dropOldest(): void
+  /** The arrival of the oldest readable record, by the monotonic clock. */
+  oldestMs(): number | undefined
 }
 
 export interface StoredRecord {
@@ -73,7 +73,8 @@ interface Segment {
   readonly sinces: number[]
 }
 
-// Segments start small and double, because many shards of a lab have few records.
+// Segments start small and double, because many shards of a lab have few records. A new segment is
+// no larger than the ones that the log has, so that half of the memory is used at least.
 const segmentBytesMin = 4 * 1024
 const segmentBytesMax = 1024 * 1024
 /** Each record has four numbers in the arrays of its segment. */
@@ -84,15 +85,10 @@ const indexBytesPerRecord = 4 * 8
  * @param storedTime converts the arrival times of restored records
  */
 export function createShardLog(onBytes: (delta: number) => void, storedTime: StoredTime): ShardLog {
-  const { segments, segmentFor, shift } = createSegments(onBytes)
+  const { segments, segmentFor, freeBefore } = createSegments(onBytes)
   let first = 1
   let next = 1
   let lastArrivalMs = 0
-
-  function removeOldest(): void {
-    const removed = shift()
-    if (removed) first = Math.max(first, removed.firstOrdinal + removed.ends.length)
-  }
 
   function append(partitionKey: string, data: Uint8Array, wallMs: number, monotonicMs: number) {
     lastArrivalMs = Math.max(wallMs, lastArrivalMs)
@@ -110,7 +106,7 @@ export function createShardLog(onBytes: (delta: number) => void, storedTime: Sto
   }
 
   function skipTo(ordinal: number): void {
-    while (segments.length > 0) removeOldest()
+    freeBefore(Infinity)
     first = ordinal
     next = ordinal
   }
@@ -137,53 +133,90 @@ export function createShardLog(onBytes: (delta: number) => void, storedTime: Sto
       return Math.max(first, segment.firstOrdinal + offset)
     },
     trimBefore(sinceMs) {
-      const before = first
-      let oldest = segments[0]
-      while (oldest && (oldest.sinces.at(-1) ?? 0) < sinceMs) {
-        removeOldest()
-        oldest = segments[0]
+      const segment = segments[segmentIndexOf(segments, (s) => (s.sinces[0] ?? 0) < sinceMs)]
+      if (!segment) return false
+      const trimmed = countWhile(segment.sinces, (since) => since < sinceMs)
+      const isTrimmed = segment.firstOrdinal + trimmed > first
+      if (isTrimmed) {
+        first = segment.firstOrdinal + trimmed
+        freeBefore(first)
       }
-      if (oldest && (oldest.sinces[0] ?? 0) < sinceMs) {
-        const trimmed = countWhile(oldest.sinces, (since) => since < sinceMs)
-        first = Math.max(first, oldest.firstOrdinal + trimmed)
-      }
-      return first > before
+      return isTrimmed
     },
-    dropOldestSegment: removeOldest,
-    oldestSegmentMs: () => segments[0]?.sinces[0],
+    dropOldest() {
+      if (first === next) return
+      first++
+      freeBefore(first)
+    },
+    oldestMs: () =>
+      segments[0] ? segments[0].sinces[first - segments[0].firstOrdinal] : undefined,
   }
 }
 
 /** The memory of a log: records are added to the last segment, and removed with the first. */
 function createSegments(onBytes: (delta: number) => void) {
   const segments: Segment[] = []
-  let segmentBytes = segmentBytesMin
+  let capacityBytes = 0
+
+  function newSegment(capacity: number, firstOrdinal: number): Segment {
+    capacityBytes += capacity
+    onBytes(capacity)
+    return {
+      // Not from Node's pool, so that all of the memory is freed with the segment.
+      buffer: Buffer.allocUnsafeSlow(capacity),
+      firstOrdinal,
+      keyEnds: [],
+      ends: [],
+      arrivals: [],
+      sinces: [],
+    }
+  }
+  function freed(segment: Segment): void {
+    capacityBytes -= segment.buffer.length
+    onBytes(-(segment.buffer.length + segment.ends.length * indexBytesPerRecord))
+  }
+
   return {
     segments: segments as readonly Segment[],
     /** The segment with room for `sizeBytes`; a new one begins with `firstOrdinal`. */
     segmentFor: (sizeBytes: number, firstOrdinal: number): Segment => {
       const last = segments.at(-1)
       if (last && usedBytes(last) + sizeBytes <= last.buffer.length) return last
-      const capacity = Math.max(segmentBytes, sizeBytes)
-      segmentBytes = Math.min(segmentBytes * 2, segmentBytesMax)
-      const segment: Segment = {
-        // Not from Node's pool, so that all of the memory is freed with the segment.
-        buffer: Buffer.allocUnsafeSlow(capacity),
-        firstOrdinal,
-        keyEnds: [],
-        ends: [],
-        arrivals: [],
-        sinces: [],
-      }
+      const usual = Math.min(Math.max(capacityBytes, segmentBytesMin), segmentBytesMax)
+      const segment = newSegment(Math.max(usual, sizeBytes), firstOrdinal)
       segments.push(segment)
-      onBytes(capacity)
       return segment
     },
-    shift: (): Segment | undefined => {
-      const removed = segments.shift()
-      if (removed) onBytes(-(removed.buffer.length + removed.ends.length * indexBytesPerRecord))
-      return removed
+    /** Frees the memory that no record from this ordinal on needs. */
+    freeBefore: (fromOrdinal: number): void => {
+      let [segment] = segments
+      while (segment && segment.firstOrdinal + segment.ends.length <= fromOrdinal) {
+        segments.shift()
+        freed(segment)
+        segment = segments[0]
+      }
+      if (segment) compactFirst(segment, fromOrdinal)
     },
+  }
+
+  /** Moves the records from this ordinal on, where that frees half of the segment. */
+  function compactFirst(segment: Segment, fromOrdinal: number): void {
+    const index = fromOrdinal - segment.firstOrdinal
+    const start = segment.ends[index - 1] ?? 0
+    const liveBytes = usedBytes(segment) - start
+    if (index <= 0 || liveBytes > segment.buffer.length / 2) return
+    if (segment.buffer.length <= segmentBytesMin) return
+    const moved = newSegment(Math.max(liveBytes, segmentBytesMin), fromOrdinal)
+    segment.buffer.copy(moved.buffer, 0, start, start + liveBytes)
+    for (let at = index; at < segment.ends.length; at++) {
+      moved.keyEnds.push((segment.keyEnds[at] ?? 0) - start)
+      moved.ends.push((segment.ends[at] ?? 0) - start)
+      moved.arrivals.push(segment.arrivals[at] ?? 0)
+      moved.sinces.push(segment.sinces[at] ?? 0)
+    }
+    onBytes(moved.ends.length * indexBytesPerRecord)
+    segments[0] = moved
+    freed(segment)
   }
 }
 

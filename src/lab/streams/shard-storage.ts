@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import { createMinHeap } from '../../base/min-heap.ts'
 import { createStoredTime } from '../../base/stored-time.ts'
 import type { StoredTime } from '../../base/stored-time.ts'
 import type { MakeShard, NewShard } from './resharding.ts'
@@ -58,6 +59,8 @@ interface ShardStorageOptions {
 }
 
 const hourMs = 3_600_000
+/** When the memory is full, one such share of it is made free at once, as all shards are sorted. */
+const roomShare = 64
 /** Nothing expires shortly after a start, because the time of day may have been changed. */
 const graceMs = 60_000
 
@@ -75,12 +78,18 @@ export function createShardStorage(options: ShardStorageOptions): ShardStorage {
   })
 
   function makeRoom(): void {
-    while (memory.usedBytes > storedBytesMax) {
-      const oldest = oldestShardOf(streams.values())
-      if (!oldest) return
-      oldest.shard.log.dropOldestSegment()
-      journal?.removed(oldest.stream)
-      options.onDropped?.(oldest.stream.name)
+    const enoughBytes = storedBytesMax - storedBytesMax / roomShare
+    const dropped = new Set<Stream>()
+    const oldest = createMinHeap(shardsWithRecords(streams.values()), oldestMsOf)
+    for (let it = oldest.least(); it && memory.usedBytes > enoughBytes; it = oldest.least()) {
+      it.shard.log.dropOldest()
+      dropped.add(it.stream)
+      if (it.shard.log.oldestMs() === undefined) oldest.removeLeast()
+      else oldest.sink()
+    }
+    for (const stream of dropped) {
+      journal?.removed(stream)
+      options.onDropped?.(stream.name)
     }
   }
 
@@ -172,14 +181,19 @@ function createShardMakers(dependencies: {
   }
 }
 
-function oldestShardOf(streams: Iterable<Stream>): { stream: Stream; shard: Shard } | undefined {
-  let oldest: { stream: Stream; shard: Shard; sinceMs: number } | undefined
+interface StoredShard {
+  readonly stream: Stream
+  readonly shard: Shard
+}
+
+const oldestMsOf = ({ shard }: StoredShard) => shard.log.oldestMs() ?? Infinity
+
+function shardsWithRecords(streams: Iterable<Stream>): StoredShard[] {
+  const found: StoredShard[] = []
   for (const stream of streams) {
     for (const shard of stream.shards) {
-      const sinceMs = shard.log.oldestSegmentMs()
-      if (sinceMs === undefined) continue
-      if (!oldest || sinceMs < oldest.sinceMs) oldest = { stream, shard, sinceMs }
+      if (shard.log.oldestMs() !== undefined) found.push({ stream, shard })
     }
   }
-  return oldest
+  return found
 }

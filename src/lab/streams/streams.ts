@@ -174,7 +174,7 @@ const alreadyExists = (name: string, { accountId }: Namespace) =>
 function empty(stream: Stream): void {
   for (const consumer of stream.consumers.values()) endSubscriptions(consumer)
   for (const { log } of stream.shards) {
-    while (log.oldestSegmentMs() !== undefined) log.dropOldestSegment()
+    log.skipTo(log.nextOrdinal())
   }
 }
 

@@ -83,7 +83,7 @@ describe('the log of a shard', () => {
               outliving += oldestMsOf(log) < nowMs - step.agoMs ? 1 : 0
               break
             case 'drop':
-              log.dropOldestSegment()
+              log.dropOldest()
               break
           }
         }
@@ -107,7 +107,7 @@ describe('the log of a shard', () => {
           const skipped = readable.filter((record) => record.arrivalMs < sinceMs).length
           expect(log.firstArrivedSince(sinceMs)).toBe(log.firstOrdinal() + skipped)
         }
-        while (log.oldestSegmentMs() !== undefined) log.dropOldestSegment()
+        while (log.oldestMs() !== undefined) log.dropOldest()
         expect(heldBytes).toBe(0)
       }),
       { numRuns: 300 },
@@ -146,5 +146,71 @@ describe('all logs together', () => {
     expect(left.length * data.length).toBeLessThanOrEqual(storedBytesMax)
     expect(left.length * data.length).toBeGreaterThan(storedBytesMax / 4)
     expect(left.at(-1)).toBe(999)
+  })
+
+  const put = fc.record({
+    shardIndex: fc.nat(5),
+    sizeBytes: fc.oneof(fc.nat(100), fc.nat(20_000)),
+    waitMs: fc.nat(3),
+  })
+
+  test('no record goes before an older one, and most of the memory stays in use', () => {
+    fc.assert(
+      fc.property(fc.array(put, { minLength: 50, maxLength: 400 }), (puts) => {
+        const storedBytesMax = 300_000
+        const clock = createManualClock()
+        let isFull = false
+        const streams = createStreamNamespaces({
+          clock,
+          storedBytesMax,
+          onDropped: () => {
+            isFull = true
+          },
+        }).in({ region, accountId })
+        const all = ['busy', 'slow'].map((name) => streams.create({ name, shardCount: 3 }))
+        const shards = all.flatMap((stream) => stream.shards.map((shard) => ({ stream, shard })))
+        let storedBytes = 0
+        for (const { shardIndex, sizeBytes, waitMs } of puts) {
+          clock.advance(waitMs)
+          const { stream, shard } = shards[shardIndex] ?? shards[0] ?? {}
+          if (!stream || !shard) throw new Error('no shard')
+          streams.append(stream, shard, 'key', Buffer.alloc(sizeBytes))
+          storedBytes += sizeBytes
+        }
+        const kept = shards.flatMap(({ shard }) => Array.from(recordsOf(shard)))
+        const keptBytes = kept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+        // A put shares its time with those before and after it at most.
+        let atMs = createManualClock().monotonicMs()
+        const writtenMs = puts.map(({ waitMs }) => (atMs += waitMs))
+        const droppedCount = writtenMs.length - kept.length
+        const lastDroppedMs = writtenMs[droppedCount - 1] ?? -Infinity
+        for (const { sinceMs } of kept) expect(sinceMs).toBeGreaterThanOrEqual(lastDroppedMs)
+        expect(keptBytes).toBeLessThanOrEqual(storedBytesMax)
+        const allBytes = storedBytes + puts.length * 'key'.length
+        expect(keptBytes).toBeGreaterThanOrEqual(Math.min(allBytes, storedBytesMax / 4))
+        expect(droppedCount > 0).toBe(isFull)
+      }),
+    )
+  })
+
+  test('the newest record of a slow stream outlives older ones of a busy stream', () => {
+    const clock = createManualClock()
+    const streams = createStreamNamespaces({ clock, storedBytesMax: 4 * 1024 * 1024 }).in({
+      region,
+      accountId,
+    })
+    const [slow, busy] = ['slow', 'busy'].map((name) => streams.create({ name, shardCount: 1 }))
+    if (!slow || !busy) throw new Error('no stream')
+    const append = (stream: typeof slow, text: string, sizeBytes: number) => {
+      clock.advance(1)
+      streams.append(stream, shardFor(stream, text), text, Buffer.alloc(sizeBytes))
+    }
+    append(slow, 'first', 100)
+    for (let index = 0; index < 1_000; index++) append(busy, 'b', 1_000)
+    append(slow, 'newest', 100)
+    const isBusyCut = () => busy.shards.some(({ log }) => log.firstOrdinal() > 1)
+    while (!isBusyCut()) append(busy, 'b', 1_000)
+    const keys = slow.shards.flatMap((shard) => Array.from(recordsOf(shard)))
+    expect(keys.map(({ partitionKey }) => partitionKey)).toEqual(['newest'])
   })
 })
