@@ -35,13 +35,13 @@ interface SettingsAheadDependencies {
   readonly catalogue: Pick<RuleCatalogue, 'size'>
 }
 
+const parse = (name: string, bytes: Buffer | undefined): RuleMetadata | undefined =>
+  bytes && within(`${name}.meta.json`, () => parseMetadata(bytes))
+
 export function createSettingsAhead(
   { files, catalogue }: SettingsAheadDependencies,
   { rulesMax }: { readonly rulesMax: number },
 ): SettingsAhead {
-  const parse = (name: string, bytes: Buffer | undefined): RuleMetadata | undefined =>
-    bytes && within(`${name}.meta.json`, () => parseMetadata(bytes))
-
   const remove = async (name: string, found: Buffer | undefined): Promise<void> => {
     if (found && !(await files.removeMetadata(name, found))) throw changed(name)
   }

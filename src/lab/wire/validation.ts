@@ -136,7 +136,8 @@ export function refused(reason: string): Shape<undefined> {
   return {
     read(value, problems) {
       const constraint = `Member must be null: ${reason}`
-      problems.push({ path: '', value: quoted(JSON.stringify(value)), constraint })
+      const shown = typeof value === 'string' ? value : kindOf(value)
+      problems.push({ path: '', value: quoted(shown), constraint })
       return undefined
     },
   }

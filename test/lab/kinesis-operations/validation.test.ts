@@ -47,7 +47,14 @@ describe('a bad request is refused, and nothing is stored', () => {
       validation,
       /null at 'records\.2\.member\.partitionKey'/,
     ],
-    ['an id of a stream', 'PutRecord', put({ StreamId: 'x' }), validation, /'"x"' at 'streamId'/],
+    ['an id of a stream', 'PutRecord', put({ StreamId: 'x' }), validation, /'x' at 'streamId'/],
+    [
+      'anything in place of such an id',
+      'PutRecord',
+      put({ StreamId: { toString: 1 } }),
+      validation,
+      /'MAP_VALUE' at 'streamId'/,
+    ],
     ['null, the same as missing', 'PutRecord', put({ Data: null }), validation, /null at 'data'/],
     [
       'an empty key',
