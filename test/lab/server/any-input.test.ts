@@ -46,6 +46,12 @@ const memberNames = [
   'KeyId',
   'ShardLevelMetrics',
   'MaxRecordSizeInKiB',
+  'StreamId',
+  'DryRun',
+  'WarmThroughputMiBps',
+  'RecordDistributionStrategy',
+  'Policy',
+  'MinimumThroughputBillingCommitment',
   '__proto__',
 ]
 const members = fc.dictionary(fc.constantFrom(...memberNames), value, { maxKeys: 8 })
