@@ -8,6 +8,7 @@ import type { Host } from './terminal/host.ts'
 import { keysCommand } from './keys.ts'
 import { kinesisCommand } from './kinesis.ts'
 import { labCommand } from './lab.ts'
+import { outboxCommand } from './outbox.ts'
 import { passwdCommand } from './passwd.ts'
 import { policiesCommand } from './policies.ts'
 import { pubCommand } from './pub.ts'
@@ -37,6 +38,7 @@ export function createProgram(host: Host): Command {
     passwdCommand,
     policiesCommand,
     certsCommand,
+    outboxCommand,
   ]
   for (const command of commands) program.addCommand(command(host))
   configureHelp(program, host)

@@ -14,7 +14,7 @@ import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import { SluiceError, messageOf } from '../base/errors.ts'
-import { claimFolder, noteEnvironment, unusable } from './folder-format.ts'
+import { checkFolderVersion, claimFolder, noteEnvironment, unusable } from './folder-format.ts'
 import type { ClaimedFormat, FolderOwner } from './folder-format.ts'
 
 const lockName = 'lock'
@@ -73,6 +73,18 @@ export async function openDataFolder(directory: string, owner: FolderOwner): Pro
       held = false
     },
   }
+}
+
+/**
+ * Locks a data folder of any owner, which must be there, and changes nothing else.
+ *
+ * @returns a function that lets go of the lock
+ * @throws SluiceError (rejects) DataFolderLocked, DataFolderUnusable, DataFolderVersionUnsupported
+ */
+export async function lockDataFolder(directory: string): Promise<() => void> {
+  await checkFolderVersion(directory)
+  const fileDescriptor = lock(directory)
+  return () => closeSync(fileDescriptor)
 }
 
 /** The descriptor that holds the lock: it must stay open, which a number does by itself. */

@@ -87,6 +87,16 @@ export async function checkFolderOwner(directory: string, owner: FolderOwner): P
 }
 
 /**
+ * Refuses a folder that a newer release has written, or that nothing says the format of.
+ *
+ * @throws SluiceError (rejects) DataFolderUnusable, DataFolderVersionUnsupported
+ */
+export async function checkFolderVersion(directory: string): Promise<void> {
+  const format = await readFormat(directory, [])
+  if (!format) throw unusable(directory, `it has no ${formatName}: it is no data folder`)
+}
+
+/**
  * Reads the format of a folder, and writes it where it is not there, is of an older release or does
  * not name an owner.
  *

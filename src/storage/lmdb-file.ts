@@ -1,18 +1,26 @@
 import { SluiceError } from '../base/errors.ts'
-import { canReadPages, openLmdbPages, readNumber } from './lmdb-pages.ts'
+import { canReadPages, openLmdbPages, openPagesAsTheyAre, readNumber } from './lmdb-pages.ts'
 import type { LmdbFault, LmdbPages, OnFault } from './lmdb-pages.ts'
-import { compareNumbers, createPageUse, rowsOfTree } from './lmdb-tree.ts'
+import { compareNumbers, createPageUse, rowsOfLostPage, rowsOfTree } from './lmdb-tree.ts'
 import type { LmdbRow, PageUse } from './lmdb-tree.ts'
 
 /** What is done with the rows and the faults of a file. */
 export interface LmdbVisitor {
+  /**
+   * Set to read on where there are faults: called with the rows of pages that no page leads to.
+   * They may be rows of the past when the list of free pages has faults, too.
+   */
+  readonly onLostRow?: ((row: LmdbRow) => void) | undefined
+  /** Waited for now and then, so that rows do not pile up. Default: a turn of the event loop. */
+  readonly onTurn?: (() => Promise<unknown>) | undefined
   /** @param table the name of the tree of a row; undefined for the main tree */
   readonly onRow: (table: string | undefined, row: LmdbRow) => void
   readonly onFault: OnFault
 }
 
-/** Rows between two turns of the event loop. */
+/** Rows, and their bytes, between two turns of the event loop. */
 const rowsPerTurn = 4_096
+const bytesPerTurn = 16 * 1024 * 1024
 /**
  * Free pages at the end are not in the file until they are used. Pages that are neither used nor
  * free do no harm, but a last page that is far behind the end of the file is none.
@@ -25,28 +33,45 @@ const lostPagesMax = 4_096
  *
  * @throws what the system throws (rejects)
  */
-export async function walkLmdbFile(file: string, { onRow, onFault }: LmdbVisitor): Promise<void> {
+export async function walkLmdbFile(
+  file: string,
+  { onRow, onLostRow, onTurn, onFault: tell }: LmdbVisitor,
+): Promise<void> {
   if (!canReadPages) return
-  const pages = openLmdbPages(file, onFault)
+  let hasFault = false
+  const onFault: OnFault = (fault) => {
+    hasFault = true
+    tell(fault)
+  }
+  const salvages = onLostRow !== undefined
+  const pages = openLmdbPages(file, onFault) ?? (salvages ? openPagesAsTheyAre(file) : undefined)
   if (!pages) return
   try {
     const use = createPageUse(pages)
-    const turns = createTurns()
+    const turns = createTurns(onTurn)
     const tables: { readonly name: string; readonly head: LmdbPages['main'] }[] = []
-    for (const row of rowsOfTree(pages, use, { head: pages.main }, onFault)) {
+    for (const row of rowsOfTree(pages, use, { head: pages.main, salvages }, onFault)) {
       if (row.tree) tables.push({ name: nameOf(row.key), head: row.tree })
       else onRow(undefined, row)
-      if (turns.isOver()) await turns.next()
+      if (turns.isOver(row)) await turns.next()
     }
     for (const { name, head } of tables) {
       if (head.flags !== 0) onFault({ page: undefined, problem: `${name} has unknown flags` })
-      for (const row of rowsOfTree(pages, use, { head }, onFault)) {
+      for (const row of rowsOfTree(pages, use, { head, salvages }, onFault)) {
         if (row.tree) onFault({ page: row.page, problem: 'has a tree within a tree' })
         else onRow(name, row)
-        if (turns.isOver()) await turns.next()
+        if (turns.isOver(row)) await turns.next()
       }
     }
-    checkFreePages(pages, use, onFault)
+    const free = checkFreePages(pages, use, onFault)
+    if (!hasFault || !onLostRow) return
+    for (let page = 2; page * pages.pageBytes < pages.fileBytes; page++) {
+      if (use.isTaken(page) || free.has(page)) continue
+      for (const row of rowsOfLostPage(pages, use, page)) {
+        onLostRow(row)
+        if (turns.isOver(row)) await turns.next()
+      }
+    }
   } finally {
     pages.close()
   }
@@ -55,20 +80,34 @@ export async function walkLmdbFile(file: string, { onRow, onFault }: LmdbVisitor
 /** lmdb-js ends the names of its tables with a zero byte. */
 const nameOf = (key: Buffer): string => key.toString('utf8').replace(/\0$/, '')
 
-function createTurns() {
+function createTurns(onTurn = nextTurn) {
   let rows = 0
+  let bytes = 0
   return {
-    isOver: () => ++rows % rowsPerTurn === 0,
-    next: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    isOver({ value }: LmdbRow) {
+      rows += 1
+      bytes += value.length
+      return rows >= rowsPerTurn || bytes >= bytesPerTurn
+    },
+    next() {
+      rows = 0
+      bytes = 0
+      return onTurn()
+    },
   }
 }
+
+const nextTurn = (): Promise<unknown> => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
  * A page that is in use and free at once would be overwritten. The list of a transaction is a u64
  * count and so many i64: the number of a page, or the negative length of a block, which the number
  * of its first page follows. Zeros are left out.
+ *
+ * @returns the free pages
  */
-function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): void {
+function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): ReadonlySet<number> {
+  const known = new Set<number>()
   const pagesInFile = Math.floor(pages.fileBytes / pages.pageBytes)
   let freeBehind = 0
   function free(page: number, count: number): void {
@@ -78,6 +117,7 @@ function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): void 
     }
     freeBehind += Math.max(0, page + count - Math.max(page, pagesInFile))
     for (let each = page; each < page + count; each++) {
+      known.add(each)
       if (use.isTaken(each)) onFault({ page: each, problem: 'is both in use and free' })
     }
   }
@@ -108,6 +148,7 @@ function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): void 
     const problem = `the file ends at page ${pagesInFile}, before its last page, ${pages.lastPage}`
     onFault({ page: undefined, problem })
   }
+  return known
 }
 
 interface CheckOptions {
@@ -143,7 +184,7 @@ export function damaged(problem: string, wayOut: string): SluiceError {
   return new SluiceError('DataFolderDamaged', `${problem}: ${wayOut}`)
 }
 
-function textOfFault({ page, problem }: LmdbFault): string {
+export function textOfFault({ page, problem }: LmdbFault): string {
   return page === undefined ? problem : `page ${page} ${problem}`
 }
 

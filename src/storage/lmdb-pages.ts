@@ -41,6 +41,8 @@ export const noPage = 0xffff_ffff * wordValues + 0xffff_ffff
 const pageBytesMin = 512
 const pageBytesMax = 65_536
 const metaPages = 2
+/** LMDB's pages have the size of those of the system. */
+const usualPageBytes = 4_096
 /** Of a tree whose keys are numbers, which is that of the free pages. */
 const integerKeys = 8
 const metaBytes = 160
@@ -101,6 +103,24 @@ export function openLmdbPages(file: string, onFault: OnFault): LmdbPages | undef
     closeSync(fileDescriptor)
     return undefined
   }
+  return pagesOf(fileDescriptor, meta)
+}
+
+/** Opens a file whose meta pages cannot be read: its pages belong to no tree. */
+export function openPagesAsTheyAre(file: string): LmdbPages {
+  const fileDescriptor = openSync(file, 'r')
+  const none = { flags: 0, depth: 0, branchPages: 0, leafPages: 0, overflowPages: 0, entries: 0 }
+  const tree = { ...none, root: noPage }
+  return pagesOf(fileDescriptor, {
+    pageBytes: usualPageBytes,
+    free: { ...tree, flags: integerKeys },
+    main: tree,
+    lastPage: Math.ceil(fstatSync(fileDescriptor).size / usualPageBytes) - 1,
+    transaction: Number.MAX_SAFE_INTEGER,
+  })
+}
+
+function pagesOf(fileDescriptor: number, meta: Meta): LmdbPages {
   const { pageBytes } = meta
   const page = Buffer.alloc(pageBytes)
   return {
@@ -169,7 +189,7 @@ function sizeBySecond(fileDescriptor: number): number {
     const meta = readMeta(fileDescriptor, 1, bytes)
     if (typeof meta !== 'string' && meta.pageBytes === bytes) return bytes
   }
-  return 4_096
+  return usualPageBytes
 }
 
 function readMeta(fileDescriptor: number, page: number, offset: number): Meta | string {

@@ -25,6 +25,8 @@ export interface LmdbRow {
   /** Set where the value is a tree with a name, which is the key. */
   readonly tree?: TreeHead | undefined
   readonly page: number
+  /** Its page has a fault, or no page leads to it: only a checksum tells whether it is a row. */
+  readonly isDoubtful: boolean
 }
 
 /** Which pages are in use, so that none is used twice. */
@@ -66,6 +68,8 @@ export const compareNumbers: CompareKeys = (left, right) =>
 
 interface WalkedTree {
   readonly head: TreeHead
+  /** Whether rows of leaf pages that have a fault are read as far as possible. */
+  readonly salvages?: boolean | undefined
   readonly compare?: CompareKeys | undefined
 }
 
@@ -85,7 +89,7 @@ interface PageToWalk {
 export function* rowsOfTree(
   pages: LmdbPages,
   use: PageUse,
-  { head, compare = compareBytes }: WalkedTree,
+  { head, compare = compareBytes, salvages = false }: WalkedTree,
   onFault: OnFault,
 ): Generator<LmdbRow> {
   const found = { branchPages: 0, leafPages: 0, overflowPages: 0, entries: 0 }
@@ -103,17 +107,16 @@ export function* rowsOfTree(
     const kind = level === head.depth ? pageKinds.leaf : pageKinds.branch
     const page = level > depthMax ? undefined : takePage(pages, use, number, fault)
     const problem = page && pageProblem(pages, page, number, kind)
-    if (!page || problem !== undefined) {
-      if (problem !== undefined) fault({ page: number, problem })
-      continue
-    }
+    if (problem !== undefined) fault({ page: number, problem })
+    const isDoubtful = problem !== undefined
+    if (!page || (isDoubtful && !(salvages && kind === pageKinds.leaf))) continue
     if (kind === pageKinds.branch) {
       found.branchPages += 1
       waiting.push(...childrenOf(page, next, compare, fault))
       continue
     }
     found.leafPages += 1
-    for (const row of rowsOfLeaf(pages, use, { page, bounds: next, compare }, fault)) {
+    for (const row of rowsOfLeaf(pages, use, { page, bounds: next, compare, isDoubtful }, fault)) {
       found.entries += 1
       found.overflowPages += row.overflowPages
       yield row
@@ -181,7 +184,7 @@ function nodeBytes(page: Buffer, start: number, kind: number): number {
   return nodeHeaderBytes + keyBytes + (isOverflow ? overflowNodeBytes : page.readUInt32LE(start))
 }
 
-const nodeCount = (page: Buffer) => page.readUInt16LE(20) / 2
+const nodeCount = (page: Buffer) => Math.min(page.readUInt16LE(20), page.length - headerBytes) >> 1
 const nodeStart = (page: Buffer, index: number) =>
   headerBytes + page.readUInt16LE(headerBytes + 2 * index)
 
@@ -213,22 +216,40 @@ function childrenOf(
   return children
 }
 
+interface Leaf {
+  readonly page: Buffer
+  readonly bounds: PageToWalk
+  readonly compare: CompareKeys
+  readonly isDoubtful: boolean
+}
+
+/** The rows of a page that no page leads to, if it is a leaf page. */
+export function* rowsOfLostPage(
+  pages: LmdbPages,
+  use: PageUse,
+  number: number,
+): Generator<LmdbRow> {
+  const page = pages.read(number)
+  if (!page || pageProblem(pages, page, number, pageKinds.leaf) !== undefined) return
+  const bounds = { page: number, level: 1, from: undefined, to: undefined }
+  const leaf = { page, bounds, compare: compareBytes, isDoubtful: true }
+  yield* rowsOfLeaf(pages, use, leaf, () => {})
+}
+
 function* rowsOfLeaf(
   pages: LmdbPages,
   use: PageUse,
-  leaf: { readonly page: Buffer; readonly bounds: PageToWalk; readonly compare: CompareKeys },
+  leaf: Leaf,
   onFault: OnFault,
 ): Generator<LmdbRow & { readonly overflowPages: number }> {
-  const { bounds, compare } = leaf
+  const { bounds, compare, isDoubtful } = leaf
   // Reading the pages of a value overwrites the page that was read last.
   const page = Buffer.from(leaf.page)
   const number = bounds.page
   let before: Buffer | undefined
-  for (let index = 0; index < nodeCount(page); index++) {
-    const start = nodeStart(page, index)
+  for (const start of isDoubtful ? doubtfulStarts(page) : nodeStarts(page)) {
     const key = keyOf(page, start)
-    const isAfter =
-      before === undefined ? !isBelow(key, bounds.from, compare) : compare(before, key) < 0
+    const isAfter = before ? compare(before, key) < 0 : !isBelow(key, bounds.from, compare)
     if (key.length === 0 || !isAfter || (bounds.to && compare(key, bounds.to) >= 0)) {
       onFault({ page: number, problem: 'has a key that is out of order' })
     }
@@ -238,7 +259,7 @@ function* rowsOfLeaf(
     const valueBytes = page.readUInt32LE(start)
     if (flags === nodeFlags.overflow) {
       const value = overflowValue(pages, use, page.subarray(valueStart), valueBytes, onFault)
-      if (value) yield { key, ...value, page: number }
+      if (value) yield { key, ...value, page: number, isDoubtful }
       continue
     }
     const value = page.subarray(valueStart, valueStart + valueBytes)
@@ -248,8 +269,33 @@ function* rowsOfLeaf(
       continue
     }
     const tree = isTree ? readTreeHead(value, 0) : undefined
-    yield { key, value, tree, page: number, overflowPages: 0 }
+    yield { key, value, tree, page: number, isDoubtful, overflowPages: 0 }
   }
+}
+
+function* nodeStarts(page: Buffer): Generator<number> {
+  for (let index = 0; index < nodeCount(page); index++) yield nodeStart(page, index)
+}
+
+/** The places of nodes by the list and, as nodes stand without gaps, by their sizes. */
+function doubtfulStarts(page: Buffer): ReadonlySet<number> {
+  const starts = new Set<number>()
+  for (const start of nodeStarts(page)) {
+    if (isWithin(page, start)) starts.add(start)
+  }
+  let start = headerBytes + page.readUInt16LE(22)
+  while (isWithin(page, start)) {
+    starts.add(start)
+    const size = nodeBytes(page, start, pageKinds.leaf)
+    start += size + (size % 2)
+  }
+  return starts
+}
+
+/** Whether a node lies within its page. */
+function isWithin(page: Buffer, start: number): boolean {
+  if (start + nodeHeaderBytes > page.length) return false
+  return start + nodeBytes(page, start, pageKinds.leaf) <= page.length
 }
 
 const isBelow = (key: Buffer, from: Buffer | undefined, compare: CompareKeys): boolean =>

@@ -19,6 +19,9 @@ const tableNames = Object.freeze([
 ] as const)
 export type TableName = (typeof tableNames)[number]
 
+export const isTableName = (name: string | undefined): name is TableName =>
+  tableNames.some((each) => each === name)
+
 /** A row that is not as it was written. */
 export interface DamagedRow {
   readonly table: TableName
@@ -109,34 +112,21 @@ function isJson(text: Buffer): boolean {
   }
 }
 
-interface ScanOptions {
-  /** Called with each row that is damaged, in place of keeping it. */
-  readonly onDamaged?: ((row: DamagedRow) => void) | undefined
-  /** Called with each row that is whole, and its value without the checksum. */
-  readonly onWhole?: ((row: DamagedRow) => void) | undefined
-}
-
 /** @returns the visitor of the file, and what it has found */
-export function createOutboxScan({ onDamaged, onWhole }: ScanOptions = {}) {
+export function createOutboxScan() {
   const damaged: DamagedRow[] = []
   let damagedBytes = 0
   const counted = createCounts()
 
   const onRow: LmdbVisitor['onRow'] = (name, { key, value }) => {
-    const table = tableNames.find((each) => each === name)
-    if (table === undefined) throw unknownTable(name)
+    const table = name
+    if (!isTableName(table)) throw unknownTable(name)
     const whole = valueOf(table, key, value)
     if (whole !== undefined) {
       counted.take(table, key, whole)
-      onWhole?.({ table, key, value: whole })
       return
     }
-    const row = { table, key: Buffer.from(key), value: Buffer.from(value) }
-    if (onDamaged) {
-      onDamaged(row)
-      return
-    }
-    damaged.push(row)
+    damaged.push({ table, key: Buffer.from(key), value: Buffer.from(value) })
     damagedBytes += value.length
     if (damaged.length > damagedRowsMax || damagedBytes > damagedBytesMax) throw tooMany()
   }
@@ -213,6 +203,8 @@ function unknownTable(name: string | undefined): SluiceError {
 }
 
 function tooMany(): SluiceError {
-  const message = `More than ${damagedRowsMax} rows of the outbox are damaged`
+  const message =
+    'So much of the outbox is damaged that it is not opened: ' +
+    'run `sluice outbox repair` with the data folder'
   return new SluiceError('DataFolderDamaged', message)
 }

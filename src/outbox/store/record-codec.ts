@@ -167,9 +167,12 @@ export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
   return copy
 }
 
+/** Whether the layout of a record has a checksum. */
+export const hasChecksum = (value: Buffer): boolean => layoutOf(value) === layout
+
 /** Writes the checksum into a record that is to be stored under this key. */
 export function sealRecord(value: Buffer, destinationId: number, sequence: number): void {
-  if (layoutOf(value) !== layout) return
+  if (!hasChecksum(value)) return
   writeKey([destinationId, sequence], key, 0)
   value.writeUInt32BE(checksumOf(key, value), checksumOffset)
 }
@@ -181,7 +184,7 @@ export function sealRecord(value: Buffer, destinationId: number, sequence: numbe
  */
 export function isWholeRecord(storedKey: Buffer, value: Buffer): boolean {
   if (value[0] === layoutWithoutChecksum) return dataStartOf(value) !== undefined
-  if (layoutOf(value) !== layout || value.length < headerBytes) return false
+  if (!hasChecksum(value) || value.length < headerBytes) return false
   return value.readUInt32BE(checksumOffset) === checksumOf(storedKey, value)
 }
 

@@ -19,6 +19,9 @@ export function sealRow(key: Buffer, value: Buffer): Buffer {
   return Buffer.concat([header, value])
 }
 
+/** Whether a row has a checksum. */
+export const isSealed = (stored: Buffer): boolean => stored[0] === tag
+
 /**
  * The value of a row.
  *
@@ -30,7 +33,7 @@ export function openRow(
   stored: Buffer,
   isOfBefore: (stored: Buffer) => boolean,
 ): Buffer | undefined {
-  if (stored[0] !== tag) return isOfBefore(stored) ? stored : undefined
+  if (!isSealed(stored)) return isOfBefore(stored) ? stored : undefined
   if (stored.length < headerBytes) return undefined
   const value = stored.subarray(headerBytes)
   return stored.readUInt32BE(1) === checksumOf(key, value) ? value : undefined
