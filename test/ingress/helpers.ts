@@ -1,7 +1,7 @@
 import { connect as connectSocket } from 'node:net'
 import { once } from 'node:events'
 import mqttPacket from 'mqtt-packet'
-import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet'
+import type { IConnectPacket, Packet } from 'mqtt-packet'
 import { afterAll } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import type { Clock } from '../../src/base/clock.ts'
@@ -12,6 +12,9 @@ import type { Message } from '../../src/message.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
 import type { Metrics } from '../../src/telemetry/telemetry.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
+import { connectPacket, encode } from './packets.ts'
+
+export { connectPacket, encode, publishPacket } from './packets.ts'
 
 const hourMs = 3_600_000
 
@@ -190,29 +193,6 @@ export async function connectRaw(
   if (connack.cmd !== 'connack' || connack.returnCode !== 0) throw new Error('not accepted')
   return client
 }
-
-export const encode = (packet: Packet): Buffer => mqttPacket.generate(packet)
-
-export const connectPacket = (overrides: Partial<IConnectPacket> = {}): IConnectPacket => ({
-  cmd: 'connect',
-  protocolId: 'MQTT',
-  protocolVersion: 4,
-  clean: true,
-  clientId: 'raw',
-  keepalive: 60,
-  ...overrides,
-})
-
-export const publishPacket = (overrides: Partial<IPublishPacket> = {}): IPublishPacket => ({
-  cmd: 'publish',
-  topic: 'a/b',
-  payload: 'x',
-  qos: 1,
-  dup: false,
-  retain: false,
-  messageId: 1,
-  ...overrides,
-})
 
 /** A PUBLISH byte by byte, for what no encoder makes. */
 export function rawPublish(topic: Buffer, options: { flags?: number; rest?: Buffer } = {}): Buffer {
