@@ -108,7 +108,11 @@ function lock(folder: string): number {
   const user = holder === undefined ? 'another process' : `another process (pid ${holder})`
   throw new SluiceError(
     'DataFolderLocked',
-    `The data folder ${folder} is in use by ${user}: stop it, or choose another folder`,
+    holder === String(process.pid)
+      ? // Two variables name it, one of them perhaps by a link.
+        `The data folder ${folder} is in use by this process itself: set SLUICE_DATA_DIR and ` +
+          'SLUICE_LAB_DATA to two folders'
+      : `The data folder ${folder} is in use by ${user}: stop it, or choose another folder`,
   )
 }
 

@@ -1,4 +1,12 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
@@ -58,9 +66,16 @@ describe('the data folder', () => {
   test('is refused to a second user in the same process', async () => {
     const directory = temporaryDirectory()
     const folder = await openDataFolder(directory, 'engine')
-    await expect(openDataFolder(directory, 'engine')).rejects.toMatchObject({
-      code: 'DataFolderLocked',
-    })
+    const link = path.join(temporaryDirectory(), 'link')
+    symlinkSync(directory, link)
+    for (const given of [directory, link]) {
+      await expect(openDataFolder(given, 'lab-streams')).rejects.toMatchObject({
+        code: 'DataFolderLocked',
+        message:
+          `The data folder ${given} is in use by this process itself: ` +
+          'set SLUICE_DATA_DIR and SLUICE_LAB_DATA to two folders',
+      })
+    }
     folder.close()
   })
 
