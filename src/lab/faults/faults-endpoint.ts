@@ -3,8 +3,7 @@ import { SluiceError, messageOf } from '../../base/errors.ts'
 import { guardOrigin } from '../../base/origin-guard.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { readFaultRule } from './fault-rule.ts'
-import { faultRulesMax } from './faults.ts'
-import type { Faults } from './faults.ts'
+import type { FaultRule, Faults } from './faults.ts'
 import { answer, hostOf } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
 
@@ -57,13 +56,7 @@ function answerAll({ faults, operations, logger }: FaultsEndpoint, request: LabR
       return json(200, { faults: faults.list() })
     case 'POST': {
       const rule = readFaultRule(jsonOf(request.body), operations)
-      if (faults.list().length >= faultRulesMax) {
-        throw new SluiceError(
-          'LimitExceededException',
-          `the lab takes at most ${faultRulesMax} fault rules: remove some`,
-        )
-      }
-      const { id } = faults.add(rule)
+      const { id } = addRule(faults, rule)
       logger.info({ fault: rule, id }, 'a fault rule was added')
       return json(201, itemOf(faults, id))
     }
@@ -73,6 +66,16 @@ function answerAll({ faults, operations, logger }: FaultsEndpoint, request: LabR
       return nothing()
     default:
       throw notAllowed(request, 'GET, POST or DELETE')
+  }
+}
+
+/** @throws SluiceError LimitExceededException */
+function addRule(faults: Faults, rule: FaultRule): ReturnType<Faults['add']> {
+  try {
+    return faults.add(rule)
+  } catch (thrown) {
+    if (!(thrown instanceof RangeError)) throw thrown
+    throw new SluiceError('LimitExceededException', `${thrown.message}: remove some`)
   }
 }
 

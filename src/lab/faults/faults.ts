@@ -132,7 +132,7 @@ interface ListedFault {
   readonly remainingCount?: number
 }
 
-export const faultRulesMax = 1_000
+const faultRulesMax = 1_000
 
 export function createFaults(options: { seed?: number } = {}): Faults {
   const random = createRandom(options.seed ?? 1)
@@ -141,7 +141,7 @@ export function createFaults(options: { seed?: number } = {}): Faults {
 
   function applies(active: ActiveRule, call: CallSubject, entry?: EntrySubject): boolean {
     const { rule } = active
-    if (active.appliedCount >= (rule.times ?? Infinity)) return false
+    if (isSpent(active)) return false
     if (!selects(rule, call, entry) || active.matches?.(call, entry) === false) return false
     active.matchedCount++
     if (active.matchedCount <= (rule.after ?? 0)) return false
@@ -158,6 +158,8 @@ export function createFaults(options: { seed?: number } = {}): Faults {
 
   return {
     add(rule, matches) {
+      // Rules that cannot apply any more are listed until their places are needed.
+      if (rules.length >= faultRulesMax) rules = rules.filter((active) => !isSpent(active))
       if (rules.length >= faultRulesMax) {
         throw new RangeError(`the lab takes at most ${faultRulesMax} fault rules`)
       }
@@ -204,6 +206,8 @@ export function createFaults(options: { seed?: number } = {}): Faults {
     },
   }
 }
+
+const isSpent = ({ rule, appliedCount }: ActiveRule) => appliedCount >= (rule.times ?? Infinity)
 
 interface ActiveRule {
   readonly id: string

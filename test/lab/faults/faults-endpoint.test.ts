@@ -133,6 +133,17 @@ describe('rules', () => {
       code: 'LimitExceededException',
     })
   })
+
+  test('a thousand that cannot apply any more leave room for another one', async () => {
+    const lab = await startLab()
+    const once = { times: 1, effect: { kind: 'error' as const, code: 'InternalFailure' } }
+    for (let count = 0; count < 999; count++) lab.faults.add({ ...once, operation: 'ListStreams' })
+    const kept = lab.faults.add({ ...once, operation: 'CreateStream' })
+    for (let count = 0; count < 999; count++) await rawCall(lab, 'ListStreams', {})
+    expect(lab.faults.list()).toHaveLength(1_000)
+    expect(await ask(lab, 'POST', '', once)).toMatchObject({ status: 201 })
+    expect(lab.faults.list().map(({ id }) => id)).toEqual([kept.id, '1001'])
+  })
 })
 
 describe('a rule is refused, and nothing added', () => {
