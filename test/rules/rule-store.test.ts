@@ -162,8 +162,7 @@ describe('create', () => {
       code: 'InvalidRequestException',
       message: 'there are 2 rules already, as many as SLUICE_RULES_MAX allows',
     })
-    await store.delete('a')
-    await store.delete('b')
+    for (const name of ['a', 'b', 'c', 'd']) await store.delete(name)
     await store.create('e', payloadOf(), {})
   })
 
