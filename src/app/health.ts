@@ -3,7 +3,7 @@ import type { EventSourceMappings } from '../event-source/event-source-mappings.
 import type { Health } from '../http/sluice/status-routes.ts'
 import { createFileFaults } from '../storage/file-faults.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
-import type { FileFaults } from '../storage/file-faults.ts'
+import type { FileFaults, GuardedFiles } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
@@ -23,11 +23,20 @@ export function healthOf(
   const reasons = [
     ...(account.isKnown() ? [] : ['accountUnknown' as const]),
     ...(ingress.isStalled ? ['publishersStalled' as const] : []),
-    ...unreadable.map((kind) => `${kind}Unreadable` as const),
+    ...unreadable.map(reasonOf),
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
     ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
   ]
   return { status: status === 'ok' && reasons.length > 0 ? 'degraded' : status, reasons }
+}
+
+/** Of these kinds the files can be read, and their content is at fault. */
+function isReadable(kind: GuardedFiles): kind is 'tlsExpired' | 'tlsDamaged' {
+  return kind === 'tlsExpired' || kind === 'tlsDamaged'
+}
+
+function reasonOf(kind: GuardedFiles) {
+  return isReadable(kind) ? kind : (`${kind}Unreadable` as const)
 }
 
 interface HealthDependencies {
@@ -40,7 +49,7 @@ interface HealthDependencies {
 
 /** Notes files that cannot be read, also in a metric. */
 export function createCountedFaults(metrics: Pick<Metrics, 'identityFilesUnreadable'>): FileFaults {
-  return createFileFaults((files, isUnreadable) =>
-    metrics.identityFilesUnreadable.set({ files }, isUnreadable ? 1 : 0),
-  )
+  return createFileFaults((files, isUnreadable) => {
+    if (!isReadable(files)) metrics.identityFilesUnreadable.set({ files }, isUnreadable ? 1 : 0)
+  })
 }

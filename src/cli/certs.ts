@@ -52,12 +52,21 @@ async function makeCertificates(host: Host, options: CertsOptions): Promise<void
         '--force makes it anew\n',
     )
   }
+  const useless = [made.server, ...made.devices].filter(({ problem }) => problem !== undefined)
+  for (const { certificateFile: file, problem } of useless) {
+    host.stderr.write(`${file} was kept and ${problem}: --force makes it anew\n`)
+  }
+  if (useless.length > 0) host.setExitCode(1)
   host.stdout.write(describeUse(made, options.host[0]))
 }
 
 function describeFiles(host: Host, { authority, server, devices }: CertificateFolder): string {
-  const line = ({ state, certificateFile }: CertificateFiles, what: string) => {
-    const shownState = paint(host.stdout, state === 'made' ? 'green' : 'dim', state)
+  const line = ({ state, certificateFile, problem }: CertificateFiles, what: string) => {
+    const colour = state === 'made' ? 'green' : 'dim'
+    const shownState =
+      problem === undefined
+        ? paint(host.stdout, colour, state)
+        : paint(host.stdout, 'red', 'kept, of no use')
     return `  ${shownState}  ${certificateFile}  ${what}\n`
   }
   return [

@@ -9,7 +9,15 @@ export interface FileFaults {
   kinds(): readonly GuardedFiles[]
 }
 
-const guardedFiles = ['policies', 'passwords', 'accessKeys', 'tls'] as const
+const guardedFiles = [
+  'policies',
+  'passwords',
+  'accessKeys',
+  'tls',
+  // Certificates that can be read and are of no use, or of which a part is damaged.
+  'tlsExpired',
+  'tlsDamaged',
+] as const
 export type GuardedFiles = (typeof guardedFiles)[number]
 
 interface FollowedFault {

@@ -24,6 +24,8 @@ const healthReasons = [
   'passwordsUnreadable',
   'accessKeysUnreadable',
   'tlsUnreadable',
+  'tlsExpired',
+  'tlsDamaged',
   'rulesInvalid',
   'mappingsInvalid',
 ] as const

@@ -8,12 +8,8 @@ import type { CertificateMaker, KeyPairPem } from './certificate-maker.ts'
 import { withFileLock } from '../../storage/file-lock.ts'
 import { readIfPresent } from '../../storage/file-reads.ts'
 import { principalOf } from '../policies/principal.ts'
-import {
-  invalidFile,
-  readSecretFile,
-  writePublicFile,
-  writeSecretFile,
-} from '../../storage/secret-file.ts'
+import { invalidFile, readSecretFile } from '../../storage/secret-file.ts'
+import { finishReplacement, replacePair } from './replace-pair.ts'
 
 /**
  * The certificates of a lab, in a folder:
@@ -38,6 +34,8 @@ export interface CertificateFiles {
   readonly certificateFile: string
   readonly keyFile: string
   readonly state: 'made' | 'kept'
+  /** Why a certificate that was kept is of no use, such as `expired on ...`. */
+  readonly problem?: string | undefined
 }
 
 export interface DeviceFiles extends CertificateFiles {
@@ -98,6 +96,7 @@ async function makeMissing({
 
   const authority = await obtain(filesOf('ca'), false, async () => (await maker()).makeAuthority())
   refuseExpired(authority, nowMs)
+  const problemOf = ({ pair }: Obtained) => problemIn(pair, authority.pair, nowMs)
   const server = await obtain(filesOf('server'), force, async () =>
     (await maker()).makeServer(authority.pair, hosts),
   )
@@ -106,11 +105,20 @@ async function makeMissing({
     const device = await obtain(filesOf(path.join('devices', name)), force, async () =>
       (await maker()).makeDevice(authority.pair, name),
     )
-    devices.push({ ...device.files, name, principal: principalOf(device.pair.certificatePem) })
+    devices.push({
+      ...device.files,
+      problem: problemOf(device),
+      name,
+      principal: principalOf(device.pair.certificatePem),
+    })
   }
   return {
     authority: authority.files,
-    server: { ...server.files, hostsMissing: missingHosts(server.pair, hosts) },
+    server: {
+      ...server.files,
+      problem: problemOf(server),
+      hostsMissing: missingHosts(server.pair, hosts),
+    },
     devices,
   }
 }
@@ -127,6 +135,7 @@ async function obtain(
   make: () => Promise<KeyPairPem>,
 ): Promise<Obtained> {
   const { certificateFile, keyFile } = files
+  await finishReplacement(files)
   if (!force) {
     const [certificatePem, key] = await Promise.all([
       readText(certificateFile),
@@ -142,8 +151,7 @@ async function obtain(
   }
   const pair = await make()
   await mkdir(path.dirname(keyFile), { recursive: true, mode: 0o755 })
-  await writeSecretFile(keyFile, pair.keyPem)
-  await writePublicFile(certificateFile, pair.certificatePem)
+  await replacePair(files, pair)
   return { files: { ...files, state: 'made' }, pair }
 }
 
@@ -163,6 +171,21 @@ function refuseExpired({ files, pair }: Obtained, nowMs: number): void {
     files.certificateFile,
     `expired on ${validTo}: move the folder away for a new CA`,
   )
+}
+
+/** Why clients refuse a certificate of this CA; undefined when they do not. */
+function problemIn(
+  { certificatePem }: KeyPairPem,
+  authority: KeyPairPem,
+  nowMs: number,
+): string | undefined {
+  const certificate = new X509Certificate(certificatePem)
+  const { validFrom, validTo } = certificate
+  if (nowMs >= Date.parse(validTo)) return `expired on ${validTo}`
+  if (nowMs < Date.parse(validFrom)) return `is not valid before ${validFrom}`
+  const issuer = new X509Certificate(authority.certificatePem)
+  const isSigned = certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+  return isSigned ? undefined : 'was not signed by the CA of this folder'
 }
 
 function missingHosts({ certificatePem }: KeyPairPem, hosts: readonly string[]): readonly string[] {

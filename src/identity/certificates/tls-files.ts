@@ -1,6 +1,10 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { messageOf } from '../../base/errors.ts'
+import { readPemBundle } from './pem-bundle.ts'
+import type { PemBundle } from './pem-bundle.ts'
+import { createValidityWatch } from './validity-watch.ts'
+import type { FileFault, FiledCertificate } from './validity-watch.ts'
 import type { FileReads } from '../../storage/file-reads.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
 import type { ReloadedFile, ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
@@ -38,25 +42,45 @@ interface TlsContent extends TlsMaterial {
 }
 
 /**
- * Opens the files and follows their changes.
+ * Opens the files and follows their changes. A certificate that has expired, and a bundle with a
+ * part that is damaged, are used as far as they go: both are logged and stand in health. A later
+ * version that is damaged is not used.
  *
  * @param onChange called with each later version: `(material) => server.setSecureContext(material)`
  * @throws SluiceError IdentityFileInvalid
  */
-export function openTlsFiles(
+export async function openTlsFiles(
   dependencies: ReloadedFileDependencies,
   files: TlsFiles,
   onChange: (material: TlsMaterial) => void,
 ): Promise<ReloadedFile<TlsMaterial>> {
-  return openReloaded<TlsContent, TlsMaterial>(dependencies, {
+  const watch = createValidityWatch(dependencies, files)
+  let isFirst = true
+  const reloaded = await openReloaded<TlsContent, CheckedMaterial>(dependencies, {
     file: files.certificateFile,
     kind: 'tls',
     title: 'the TLS certificate',
     read: () => readFiles(files, dependencies.reads),
     look: () => versionOf(files, dependencies.reads),
-    parse: (content) => check(content, files),
-    onChange,
+    parse: (content) => {
+      const checked = check(content, files)
+      watch.damage(checked.faults)
+      const [fault] = checked.faults
+      if (fault && !isFirst) throw invalidFile(fault.file, fault.problem)
+      isFirst = false
+      watch.follow(checked.certificates)
+      return checked
+    },
+    onChange: ({ material }) => onChange(material),
   })
+  return {
+    current: () => reloaded.current().material,
+    isUnreadable: () => reloaded.isUnreadable(),
+    close() {
+      reloaded.close()
+      watch.close()
+    },
+  }
 }
 
 /** One version for all files; undefined if one is missing, which `readFiles` then names. */
@@ -89,18 +113,43 @@ async function readFiles(files: TlsFiles, reads?: FileReads): Promise<TlsContent
   }
 }
 
-function check({ cert, key, ca }: TlsContent, files: TlsFiles): TlsMaterial {
+interface CheckedMaterial {
+  readonly material: TlsMaterial
+  readonly certificates: readonly FiledCertificate[]
+  readonly faults: readonly FileFault[]
+}
+
+function check({ cert, key, ca }: TlsContent, files: TlsFiles): CheckedMaterial {
   const { certificateFile, keyFile, authorityFile = '' } = files
   const certificate = tryTo(certificateFile, () => new X509Certificate(cert))
   const privateKey = tryTo(keyFile, () => createPrivateKey(key))
   if (!certificate.checkPrivateKey(privateKey)) {
     throw invalidFile(keyFile, `is not the key of ${certificateFile}`)
   }
+  const chain = readPemBundle(cert)
+  const material = { cert: textOf(chain), key }
   // TLS may refuse the pair for other reasons, which must not appear at the first client.
-  tryTo(certificateFile, () => createSecureContext({ cert, key }))
-  if (ca === undefined) return { cert, key }
-  tryTo(authorityFile, () => new X509Certificate(ca))
-  return { cert, key, ca }
+  tryTo(certificateFile, () => createSecureContext(material))
+  if (ca === undefined) return { material, ...partsOf(certificateFile, chain) }
+  const authorities = readPemBundle(ca)
+  if (authorities.certificates.length === 0) {
+    tryTo(authorityFile, () => new X509Certificate(ca))
+  }
+  const [own, others] = [partsOf(certificateFile, chain), partsOf(authorityFile, authorities)]
+  return {
+    material: { ...material, ca: textOf(authorities) },
+    certificates: [...own.certificates, ...others.certificates],
+    faults: [...own.faults, ...others.faults],
+  }
+}
+
+const textOf = ({ certificates }: PemBundle) => certificates.map(({ pem }) => pem).join('')
+
+function partsOf(file: string, { certificates, faults }: PemBundle) {
+  return {
+    certificates: certificates.map((certificate) => ({ ...certificate, file })),
+    faults: faults.map((problem) => ({ file, problem })),
+  }
 }
 
 function tryTo<Result>(file: string, call: () => Result): Result {

@@ -1,6 +1,6 @@
 import { X509Certificate, createHash, webcrypto } from 'node:crypto'
 import { once } from 'node:events'
-import { readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import tls from 'node:tls'
 import type { AddressInfo } from 'node:net'
@@ -149,6 +149,31 @@ describe('the certificates of a lab', () => {
     expect((await makeIn(folder, { force: true })).devices[0]?.state).toBe('made')
     await rm(path.join(folder, 'ca-key.pem'))
     await expect(makeIn(folder, { force: true })).rejects.toThrow(/ca-key\.pem: is missing/)
+  })
+
+  test('that were kept and are of no use are told apart', async () => {
+    const folder = await temporaryFolder()
+    const nowMs = Date.UTC(2020, 0, 1)
+    await makeIn(folder, { nowMs, devices: ['d1'] })
+    const valid = await makeIn(folder, { nowMs, devices: ['d1'] })
+    expect([valid.server.problem, valid.devices[0]?.problem]).toEqual([undefined, undefined])
+    const later = await makeIn(folder, { nowMs: Date.UTC(2023, 0, 1), devices: ['d1'] })
+    expect(later.server).toMatchObject({
+      state: 'kept',
+      problem: expect.stringMatching(/^expired on .*2022/) as string,
+    })
+    expect(later.devices[0]?.problem).toBeUndefined()
+
+    const other = await temporaryFolder()
+    await makeIn(other, { nowMs })
+    for (const file of ['ca.pem', 'ca-key.pem']) {
+      await copyFile(path.join(other, file), path.join(folder, file))
+    }
+    const replaced = await makeIn(folder, { nowMs, devices: ['d1'] })
+    const problem = 'was not signed by the CA of this folder'
+    expect([replaced.server, ...replaced.devices]).toMatchObject([{ problem }, { problem }])
+    const anew = await makeIn(folder, { nowMs, devices: ['d1'], force: true })
+    expect([anew.server.problem, anew.devices[0]?.problem]).toEqual([undefined, undefined])
   })
 
   test('are not signed by a CA that has expired', async () => {
