@@ -62,7 +62,3 @@ export function createSettingsAhead(
     },
   }
 }
-
-function parse(name: string, bytes: Buffer | undefined): RuleMetadata | undefined {
-  return bytes && within(`${name}.meta.json`, () => parseMetadata(bytes))
-}
