@@ -34,6 +34,7 @@ const floors = [
   'lab/calls',
   'lab/wire',
   'event-source',
+  'event-source/filters',
   'event-source/functions',
   'engine',
   'ingress',

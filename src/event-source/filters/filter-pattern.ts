@@ -13,11 +13,11 @@
  * As in AWS, numbers are equal when their texts are: 300 is not 300.0. Only `numeric` compares
  * their values. `exists` looks at leaves: an object is none.
  */
-import { compareNumbers } from '../sql/values/numbers.ts'
-import type { SqlNumber } from '../sql/values/numbers.ts'
-import { readJson } from '../sql/values/json-reader.ts'
-import { isArray, isNumber, isObject } from '../sql/values/values.ts'
-import type { SqlObject, Value } from '../sql/values/values.ts'
+import { compareNumbers } from '../../sql/values/numbers.ts'
+import type { SqlNumber } from '../../sql/values/numbers.ts'
+import { readJson } from '../../sql/values/json-reader.ts'
+import { isArray, isNumber, isObject } from '../../sql/values/values.ts'
+import type { SqlObject, Value } from '../../sql/values/values.ts'
 
 /** @param record the record as one document, whose data is JSON: see record-filter.ts */
 type FilterPattern = (record: FilteredValue) => boolean

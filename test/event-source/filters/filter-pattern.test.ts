@@ -3,8 +3,8 @@ import {
   InvalidPattern,
   compileFilterPattern,
   membersOfPattern,
-} from '../../src/event-source/filter-pattern.ts'
-import { createRecordFilter } from '../../src/event-source/record-filter.ts'
+} from '../../../src/event-source/filters/filter-pattern.ts'
+import { createRecordFilter } from '../../../src/event-source/filters/record-filter.ts'
 
 const textOf = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
 

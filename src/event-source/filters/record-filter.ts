@@ -1,6 +1,6 @@
-import type { KinesisRecord } from '../consumers/shard-reader.ts'
-import { readJson } from '../sql/values/json-reader.ts'
-import { numberFromText } from '../sql/values/numbers.ts'
+import type { KinesisRecord } from '../../consumers/shard-reader.ts'
+import { readJson } from '../../sql/values/json-reader.ts'
+import { numberFromText } from '../../sql/values/numbers.ts'
 import { compileFilterPattern, membersOfPattern, notJson } from './filter-pattern.ts'
 import type { FilteredValue } from './filter-pattern.ts'
 
