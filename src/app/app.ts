@@ -80,8 +80,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
   })
   const { folder, lab, outbox, aws, producer, labCalls } = delivery
-  const { directory } = folder
-  const account = await openAccountOf(dependencies, stages, { aws, directory })
+  const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const { owner } = account
   const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
   const compile = ruleCompiler(config, account)
@@ -108,6 +107,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         topicLimits: config.mqtt,
         engine,
         eventSourceMappings: mappings,
+        lambdaFunctions: mappings.functions,
         probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
         // The ingress is built later and stops earlier: HTTP answers until the end.
         broker: brokerOf(() => mqtt.ingress),

@@ -80,6 +80,8 @@ export const errorCatalogue = Object.freeze({
     'This stream and this function already have an event source mapping.',
   ),
   ResourceInUseException: kind(400, true, 'The event source mapping is being changed.'),
+  InvalidRequestContentException: kind(400, false, 'The event of an invocation is not JSON.'),
+  RequestTooLargeException: kind(413, false, 'The event of an invocation is too large.'),
   TooManyRequestsException: kind(429, true, 'There were too many requests to the Lambda API.'),
   ServiceException: kind(500, true, 'The engine itself has failed; the log names the cause.'),
 

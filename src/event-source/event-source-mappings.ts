@@ -2,28 +2,23 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { nameOf } from '../consumers/retry-backoff.ts'
-import { createKinesisReads } from '../consumers/kinesis-reads.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { openCheckpointFile } from '../consumers/checkpoint-file.ts'
 import type { EnvironmentCheck } from '../storage/lmdb-environment.ts'
-import { SluiceError } from '../base/errors.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createFailureFiles } from './failure-files.ts'
-import { membersOfPattern } from './filters/filter-pattern.ts'
 import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
-import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
+import { createFunctionApi } from './functions/function-api.ts'
+import type { FunctionApi } from './functions/function-api.ts'
 import { createFunctions } from './functions/functions.ts'
-import type { Functions } from './functions/functions.ts'
+import { createMappingApi, findSame } from './mapping-api.ts'
+import type { EventSourceMappingApi } from './mapping-api.ts'
 import { createMappingEntries } from './mapping-entries.ts'
-import type { MappingEntries, MappingEntry } from './mapping-entries.ts'
 import { openMappingFiles } from './mapping-files.ts'
 import type { MappingFiles } from './mapping-files.ts'
 import type { RunMapping } from './mapping-runner.ts'
-import { settingsOfCreate, settingsOfUpdate } from './mapping-request.ts'
-import type { EventSource, MappingSettings } from './mapping-settings.ts'
+import { settingsOfCreate } from './mapping-request.ts'
 import { createUnusableFiles } from './unusable-files.ts'
-import { invalidParameter } from './validation-error.ts'
 
 /**
  * Lambda's event source mappings for Kinesis: its API, and the pollers behind it.
@@ -35,6 +30,8 @@ import { invalidParameter } from './validation-error.ts'
  * Invariant: a change that was answered is on disk, and the next start begins with it.
  */
 export interface EventSourceMappings extends EventSourceMappingApi {
+  /** Lambda's operations on local functions. */
+  readonly functions: FunctionApi
   /** Starts the enabled mappings. */
   start(): void
   /**
@@ -44,30 +41,6 @@ export interface EventSourceMappings extends EventSourceMappingApi {
   stop(options: { readonly drainMs: number }): Promise<void>
   /** The files of mappings that are left out, because they are not usable. */
   unusableFiles(): readonly string[]
-}
-
-/** Lambda's operations. @throws SluiceError with Lambda's codes */
-export interface EventSourceMappingApi {
-  create(body: unknown): Promise<MappingConfiguration>
-  get(uuid: string): MappingConfiguration
-  update(uuid: string, body: unknown): Promise<MappingConfiguration>
-  delete(uuid: string): Promise<MappingConfiguration>
-  list(query: ListQuery): MappingPage
-}
-
-/** A mapping in the API's form (Lambda API Reference, EventSourceMappingConfiguration). */
-type MappingConfiguration = Readonly<Record<string, unknown>>
-
-interface ListQuery {
-  readonly EventSourceArn?: string
-  readonly FunctionName?: string
-  readonly Marker?: string
-  readonly MaxItems?: number
-}
-
-interface MappingPage {
-  readonly EventSourceMappings: readonly MappingConfiguration[]
-  readonly NextMarker?: string
 }
 
 export interface EventSourceMappingsDependencies {
@@ -104,8 +77,6 @@ interface SampleMapping {
   readonly module: URL
 }
 
-const mappingsMax = 1_000
-const listedDefault = 100
 const folderName = 'event-source'
 /** The folder of the checkpoints, relative to the data folder. */
 export const checkpointFolderName = `${folderName}/checkpoints`
@@ -168,12 +139,15 @@ export async function createEventSourceMappings(
     },
     unusableAtFirst,
   )
+  const functionApi = createFunctionApi({ ...dependencies, functions }, options)
   return {
-    ...createApi({ ...dependencies, functions, entries }, options),
+    functions: functionApi,
+    ...createMappingApi({ ...dependencies, functions, entries }, options),
     start: () => entries.start(),
     unusableFiles: () => unusable.names(),
     async stop({ drainMs }) {
       unusable.stop()
+      functionApi.stop()
       await entries.stop(drainMs)
       await functions.close()
       await checkpoints.close()
@@ -207,179 +181,3 @@ const isExistence = (thrown: unknown) =>
 
 const streamArnOf = (name: string, { region, accountId }: EventSourceMappingsOptions) =>
   `arn:aws:kinesis:${region}:${accountId}:stream/${name}`
-
-function createApi(
-  dependencies: {
-    readonly clock: Clock
-    readonly logger: Pick<Logger, 'warn'>
-    readonly functions: Functions
-    readonly entries: MappingEntries
-  },
-  options: EventSourceMappingsOptions,
-): EventSourceMappingApi {
-  const { clock, logger, functions, entries } = dependencies
-  const configurationOf = (entry: MappingEntry) => describe(entry, options)
-
-  function find(uuid: string): MappingEntry {
-    const entry = entries.find(uuid)
-    if (entry) return entry
-    throw new SluiceError('ResourceNotFoundException', 'The resource you requested does not exist.')
-  }
-
-  function refuseChange(uuid: string, verb: string): void {
-    if (!entries.isChanging(uuid)) return
-    throw new SluiceError(
-      'ResourceInUseException',
-      `Cannot ${verb} the event source mapping because it is in use.`,
-    )
-  }
-
-  return {
-    create: async (body) => configurationOf(await createMapping(dependencies, options, body)),
-    get: (uuid) => configurationOf(find(uuid)),
-    async update(uuid, body) {
-      const wanted = settingsOfUpdate(find(uuid).stored.settings, body)
-      await functions.find(parseFunctionName(wanted.FunctionName))
-      // Another change may have been made meanwhile: from here to the writer nothing is awaited.
-      const settings = settingsOfUpdate(find(uuid).stored.settings, body)
-      refuseChange(uuid, 'update')
-      const same = findSame(entries, settings, options, uuid)
-      if (same) throw alreadyExists(same)
-      const entry = await entries.replace({ uuid, settings, lastModifiedMs: clock.wallMs() })
-      warnOfFilters(logger, entry)
-      return configurationOf(entry)
-    },
-    async delete(uuid) {
-      find(uuid)
-      refuseChange(uuid, 'delete')
-      return configurationOf(await entries.remove(uuid))
-    },
-    list(query) {
-      const { MaxItems = listedDefault, Marker = '' } = query
-      const wanted = entries
-        .all()
-        .filter((entry) => isWanted(entry, query, options) && entry.stored.uuid > Marker)
-        .toSorted((a, b) => (a.stored.uuid < b.stored.uuid ? -1 : 1))
-      const page = wanted.slice(0, MaxItems)
-      const last = page.at(-1)
-      return {
-        EventSourceMappings: page.map(configurationOf),
-        ...(wanted.length > page.length && last && { NextMarker: last.stored.uuid }),
-      }
-    },
-  }
-}
-
-async function createMapping(
-  { clock, logger, functions, entries }: Parameters<typeof createApi>[0],
-  options: EventSourceMappingsOptions,
-  body: unknown,
-): Promise<MappingEntry> {
-  const nowMs = clock.wallMs()
-  const { settings, source } = settingsOfCreate(body, nowMs)
-  await functions.find(parseFunctionName(settings.FunctionName))
-  await refuseMissingSource(clock, source, options.kinesis)
-  const same = findSame(entries, settings, options)
-  if (same) throw alreadyExists(same)
-  if (entries.all().length >= mappingsMax) {
-    throw invalidParameter(`There are ${mappingsMax} event source mappings, which is the limit.`)
-  }
-  const entry = await entries.add({ uuid: randomUUID(), settings, lastModifiedMs: nowMs })
-  warnOfFilters(logger, entry)
-  return entry
-}
-
-/** AWS documents filters on `data` alone for Kinesis: what it does with others is uncertain. */
-function warnOfFilters(logger: Pick<Logger, 'warn'>, { stored }: MappingEntry): void {
-  const { uuid, settings } = stored
-  const patterns = (settings.FilterCriteria?.Filters ?? []).map(({ Pattern = '' }) => Pattern)
-  const members = new Set(patterns.flatMap(membersOfPattern).filter((name) => name !== 'data'))
-  if (members.size === 0) return
-  logger.warn(
-    { mapping: uuid, members: [...members] },
-    'filters of an event source mapping compare members beside data, which AWS may not do',
-  )
-}
-
-/** Another mapping of that source and that function, unless it is being deleted. */
-function findSame(
-  entries: MappingEntries,
-  settings: MappingSettings,
-  options: EventSourceMappingsOptions,
-  ownUuid?: string,
-): MappingEntry | undefined {
-  const functionArn = arnOf(settings.FunctionName, options)
-  const isSame = (other: MappingSettings) =>
-    other.EventSourceArn === settings.EventSourceArn &&
-    arnOf(other.FunctionName, options) === functionArn
-  return entries
-    .all()
-    .find(
-      ({ state, stored, next = stored }) =>
-        state !== 'Deleting' &&
-        stored.uuid !== ownUuid &&
-        (isSame(stored.settings) || isSame(next.settings)),
-    )
-}
-
-const arnOf = (functionName: string, owner: { region: string; accountId: string }) =>
-  arnOfFunction(parseFunctionName(functionName), owner)
-
-function isWanted(
-  { stored: { settings } }: MappingEntry,
-  { EventSourceArn, FunctionName }: ListQuery,
-  options: EventSourceMappingsOptions,
-): boolean {
-  if (EventSourceArn !== undefined && settings.EventSourceArn !== EventSourceArn) return false
-  if (FunctionName === undefined) return true
-  return arnOf(settings.FunctionName, options) === arnOf(FunctionName, options)
-}
-
-function describe(entry: MappingEntry, options: EventSourceMappingsOptions): MappingConfiguration {
-  const { stored, state } = entry
-  const { uuid, settings, lastModifiedMs } = stored
-  const { FunctionName, Enabled: _, ...members } = settings
-  const { region, accountId } = options
-  return {
-    UUID: uuid,
-    ...members,
-    DestinationConfig: { OnFailure: members.DestinationConfig?.OnFailure ?? {} },
-    FunctionArn: arnOf(FunctionName, options),
-    LastModified: lastModifiedMs / 1_000,
-    LastProcessingResult: entry.lastResult(),
-    State: state,
-    StateTransitionReason: 'User action',
-    EventSourceMappingArn: `arn:aws:lambda:${region}:${accountId}:event-source-mapping:${uuid}`,
-  }
-}
-
-/** @throws SluiceError InvalidParameterValueException (rejects) when the source does not exist */
-async function refuseMissingSource(
-  clock: Clock,
-  source: EventSource,
-  access: KinesisAccess,
-): Promise<void> {
-  const { streamArn, consumerArn, region } = source
-  const reads = createKinesisReads({ ...access, region }, streamArn, { clock })
-  try {
-    if (consumerArn === undefined) await reads.describeStream()
-    else await reads.describeConsumer({ name: consumerArn, arn: consumerArn })
-  } catch (thrown) {
-    if (nameOf(thrown) !== 'ResourceNotFoundException') throw thrown
-    const what = consumerArn === undefined ? 'Stream' : 'Consumer'
-    throw invalidParameter(`${what} not found: ${consumerArn ?? streamArn}`)
-  } finally {
-    reads.close()
-  }
-}
-
-function alreadyExists({ stored }: MappingEntry): SluiceError {
-  const { uuid, settings } = stored
-  const { EventSourceArn, FunctionName } = settings
-  const name = parseFunctionName(FunctionName).name
-  return new SluiceError(
-    'ResourceConflictException',
-    `The event source arn (" ${EventSourceArn} ") and function (" ${name} ") provided mapping ` +
-      `already exists. Please update or delete the existing mapping with UUID ${uuid}`,
-  )
-}

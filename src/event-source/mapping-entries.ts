@@ -4,6 +4,7 @@ import type { MappingFiles, StoredMapping } from './mapping-files.ts'
 import { applicationOf, runMapping } from './mapping-runner.ts'
 import type { MappingRunnerDependencies, RunMapping, RunningMapping } from './mapping-runner.ts'
 
+type Tags = Readonly<Record<string, string>>
 type MappingState =
   'Creating' | 'Enabling' | 'Enabled' | 'Disabling' | 'Disabled' | 'Updating' | 'Deleting'
 
@@ -31,6 +32,11 @@ export interface MappingEntries {
   add(stored: StoredMapping): Promise<MappingEntry>
   replace(stored: StoredMapping): Promise<MappingEntry>
   remove(uuid: string): Promise<MappingEntry>
+  /**
+   * Stores other tags, after writes that are under way. The runner goes on.
+   * @returns whether the mapping is still there
+   */
+  setTags(uuid: string, change: (tags: Tags) => Tags): Promise<boolean>
   /** Adds a mapping whose file is there already. */
   adopt(stored: StoredMapping): void
   start(): void
@@ -108,7 +114,7 @@ function createChanges(
   entries: Map<string, Entry>,
   { run, follow }: ReturnType<typeof createMappingWork>,
   isStopping: () => boolean,
-): Pick<MappingEntries, 'add' | 'replace' | 'remove'> {
+): Pick<MappingEntries, 'add' | 'replace' | 'remove' | 'setTags'> {
   const refuseStopping = () => {
     if (!isStopping()) return
     throw new SluiceError('ServiceUnavailableException', 'The engine is stopping: try again later.')
@@ -120,7 +126,7 @@ function createChanges(
       // Added before it is written, so that a second mapping of the same kind is refused meanwhile.
       entries.set(stored.uuid, entry)
       try {
-        await writeFirst(
+        return await writeFirst(
           entry,
           () => files.write(stored),
           () => follow(entry, async () => run(entry)),
@@ -129,29 +135,24 @@ function createChanges(
         entries.delete(stored.uuid)
         throw thrown
       }
-      return { ...viewOf(entry) }
     },
     async replace(stored) {
       refuseStopping()
       const entry = existing(entries, stored.uuid)
-      await writeFirst(
-        entry,
-        () => {
-          entry.next = stored
-          return files.write(stored).finally(() => (entry.next = undefined))
-        },
-        () => {
-          entry.state = changingState(entry.stored, stored)
-          entry.stored = stored
-          follow(entry, async () => run(entry))
-        },
-      )
-      return { ...viewOf(entry) }
+      const writeFile = () => {
+        entry.next = stored
+        return files.write(stored).finally(() => (entry.next = undefined))
+      }
+      return writeFirst(entry, writeFile, () => {
+        entry.state = changingState(entry.stored, stored)
+        entry.stored = stored
+        follow(entry, async () => run(entry))
+      })
     },
     async remove(uuid) {
       refuseStopping()
       const entry = existing(entries, uuid)
-      await writeFirst(
+      return writeFirst(
         entry,
         () => files.remove(uuid),
         () => {
@@ -163,8 +164,39 @@ function createChanges(
           })
         },
       )
-      return { ...viewOf(entry) }
     },
+    setTags: (uuid, change) => setTags({ files, entries, refuseStopping }, uuid, change),
+  }
+}
+
+async function setTags(
+  {
+    files,
+    entries,
+    refuseStopping,
+  }: {
+    readonly files: MappingFiles
+    readonly entries: ReadonlyMap<string, Entry>
+    readonly refuseStopping: () => void
+  },
+  uuid: string,
+  change: (tags: Tags) => Tags,
+): Promise<boolean> {
+  for (;;) {
+    refuseStopping()
+    const entry = entries.get(uuid)
+    if (!entry || entry.state === 'Deleting') return false
+    if (entry.writing) {
+      await entry.writing
+      continue
+    }
+    const stored = { ...entry.stored, tags: change(entry.stored.tags ?? {}) }
+    await write(
+      entry,
+      () => files.write(stored),
+      () => (entry.stored = stored),
+    )
+    return true
   }
 }
 
@@ -242,19 +274,31 @@ const isChanging = (entry: Entry | undefined) =>
 /**
  * Marks the mapping as changing in this turn, writes the change, and calls `then` while the mapping
  * is still marked.
+ *
+ * @returns the mapping as it is after `then`
  * @throws Error when another change is in progress, or the write fails (rejects)
  */
 async function writeFirst(
   entry: Entry,
-  write: () => Promise<void>,
+  writeFile: () => Promise<void>,
   then: () => void,
-): Promise<void> {
+): Promise<MappingEntry> {
   if (isChanging(entry)) throw new Error(`the mapping ${entry.stored.uuid} is being changed`)
-  const writing = write()
+  return write(entry, writeFile, then)
+}
+
+async function write(
+  entry: Entry,
+  writeFile: () => Promise<void>,
+  then: () => void,
+): Promise<MappingEntry> {
+  const writing = writeFile()
   entry.writing = writing.catch(() => undefined)
   try {
     await writing
     then()
+    // What follows may change the state before the caller goes on.
+    return viewOf(entry)
   } finally {
     entry.writing = undefined
   }

@@ -20,6 +20,7 @@ import type { MappingSettings } from './mapping-settings.ts'
 export interface StoredMapping {
   readonly uuid: string
   readonly settings: MappingSettings
+  readonly tags?: Readonly<Record<string, string>> | undefined
   /** Epoch milliseconds. */
   readonly lastModifiedMs: number
 }
@@ -48,6 +49,7 @@ const filesAtOnceMax = 16
 const fileSchema = Type.Object({
   uuid: Type.String(),
   settings: Type.Object({}),
+  tags: Type.Optional(Type.Record(Type.String(), Type.String())),
   lastModifiedMs: Type.Number(),
 })
 
@@ -92,12 +94,12 @@ async function readMapping(file: string): Promise<StoredMapping | UnusableFile |
     const stored: unknown = JSON.parse(await textOf(file))
     const [...problems] = Value.Errors(fileSchema, stored)
     if (problems.length > 0) throw schemaProblem(problems)
-    const { uuid, settings, lastModifiedMs } = stored as StoredMapping
+    const { uuid, settings, tags, lastModifiedMs } = stored as StoredMapping
     if (path.basename(file) !== `${uuid}.json`) {
       // A copy would come back when the mapping is deleted.
       throw new Error(`its uuid is ${JSON.stringify(uuid)}, which is not the name of the file`)
     }
-    return { uuid, settings: settingsOfFile(settings), lastModifiedMs }
+    return { uuid, settings: settingsOfFile(settings), tags, lastModifiedMs }
   } catch (thrown) {
     if (isAbsent(thrown)) return undefined
     return { file, reason: messageOf(thrown) }

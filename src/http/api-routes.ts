@@ -23,6 +23,9 @@ import type { TagDependencies } from './aws-iot/tag-routes.ts'
 import { lambdaApi } from './lambda/lambda-api.ts'
 import { addEventSourceRoutes } from './lambda/event-source-routes.ts'
 import type { EventSourceRouteDependencies } from './lambda/event-source-routes.ts'
+import { addFunctionRoutes } from './lambda/function-routes.ts'
+import type { FunctionRouteDependencies } from './lambda/function-routes.ts'
+import { addLambdaTagRoutes } from './lambda/lambda-tag-routes.ts'
 import { addOutboxRoutes } from './sluice/outbox-routes.ts'
 import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
 import { addLabCallRoutes } from './sluice/lab-calls.ts'
@@ -44,6 +47,7 @@ export interface ApiRouteDependencies
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
     EventSourceRouteDependencies,
+    FunctionRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
@@ -66,7 +70,11 @@ export function addApiRoutes(
     addEndpointRoute(routes)
   })
   addApi(app, iotDataPlane, (routes) => addDataPlaneRoutes(routes, dependencies, options))
-  addApi(app, lambdaApi, (routes) => addEventSourceRoutes(routes, dependencies))
+  addApi(app, lambdaApi, (routes) => {
+    addEventSourceRoutes(routes, dependencies)
+    addLambdaTagRoutes(routes, dependencies)
+    addFunctionRoutes(routes, dependencies)
+  })
   addApi(app, sluiceApi, (routes) => {
     addDeliveryRoutes(routes, dependencies.rules)
     addEvaluateRoute(routes, dependencies)

@@ -105,7 +105,7 @@ export function createHttpServer(
     const waitMs = calls?.take(networkOf(addressOf(request))) ?? 0
     if (waitMs > 0) throw throttled(waitMs, 'Rate exceeded.')
     // Before the body, which may be longer than is taken here: code of a function, for example.
-    if (request.is404) unknownPaths.refuseMissingOperation(request)
+    if (operationOf(request) === undefined) unknownPaths.refuseMissingOperation(request)
   })
   const guard =
     access &&

@@ -5,6 +5,7 @@ import { createRetryBackoff } from '../../src/consumers/retry-backoff.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
 import { numbered, putTexts } from '../consumers/consumer-parts.ts'
 import { printing, startMappings } from './mapping-parts.ts'
+import type { StartedMappings } from './mapping-parts.ts'
 
 async function startMapping() {
   const lab = await startLab()
@@ -14,6 +15,9 @@ async function startMapping() {
   await run.until(() => run.mappings.get(uuid)['State'] === 'Enabled')
   return { lab, run, uuid, kinesis: kinesisClient(lab) }
 }
+
+const stateOf = ({ mappings }: StartedMappings, uuid: string) =>
+  mappings.list({}).EventSourceMappings.find(({ UUID }) => UUID === uuid)?.['State']
 
 const files = (dataDir: string) => readdirSync(path.join(dataDir, 'event-source', 'mappings'))
 
@@ -32,7 +36,9 @@ describe('changes of one mapping at the same time', () => {
     const refused = results.filter(({ status }) => status === 'rejected')
     expect(refused).toHaveLength(1)
     expect(refused[0]).toMatchObject({ reason: { code: 'ResourceInUseException' } })
-    // An update looks for its function first, so the deletion is the first writer in both orders.
+    // The first one is the writer.
+    await run.until(() => stateOf(run, uuid) === 'Enabled' || stateOf(run, uuid) === undefined)
+    if (order === 'update first') await run.mappings.delete(uuid)
     await run.until(() => run.mappings.list({}).EventSourceMappings.length === 0)
     expect(files(run.dataDir)).toEqual([])
     await putTexts(kinesis, 's', numbered(3))

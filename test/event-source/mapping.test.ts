@@ -180,11 +180,19 @@ describe('a function that', () => {
     '%s is tried again, given up as configured, and loses nothing else',
     async (_, text, reason) => {
       const { lab, kinesis } = await labWith(['1', '2'])
-      const run = await startMappings(lab, { 'f.mjs': text, 'f.json': '{"timeoutSeconds": 0.15}' })
+      // A mapping is made only for a function that loads; this one is changed behind it.
+      const run = await startMappings(lab, {
+        'f.mjs': printing(),
+        'f.json': '{"timeoutSeconds": 0.15}',
+      })
       const uuid = await run.create({
+        Enabled: false,
         MaximumRetryAttempts: 1,
         DestinationConfig: { OnFailure: { Destination: 'arn:aws:sqs:us-east-1:000000000000:q' } },
       })
+      await run.until(() => run.mappings.get(uuid)['State'] === 'Disabled')
+      writeFileSync(path.join(run.functionsDir, 'f.mjs'), text)
+      await run.mappings.update(uuid, { Enabled: true })
       await run.until(() => run.failures(uuid).length === 1)
       const records = lab.streams.records('s')
       expect(run.failures(uuid)[0]).toEqual({

@@ -82,7 +82,9 @@ describe('the API document', () => {
   })
 
   test('gives every operation a name of its own', async () => {
-    const ids = (await listApiOperations()).map(({ operation }) => operation.id)
+    const ids = (await listApiOperations()).map(
+      ({ operation: { id, documentId = id } }) => documentId,
+    )
     expect(ids).toContain('CreateEventSourceMapping')
     expect(new Set(ids).size).toBe(ids.length)
   })

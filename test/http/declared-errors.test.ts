@@ -10,8 +10,8 @@ import { never, provocations } from './error-provocations.ts'
  * AWS's. What is declared and has no row here fails the test, unless `never` says why.
  */
 const operations = await listApiOperations()
-const declared = operations.flatMap(({ operation: { id, errors }, api }) =>
-  errors.map((code) => ({ id, code, api })),
+const declared = operations.flatMap(({ operation: { id, documentId, errors }, api }) =>
+  errors.map((code) => ({ id: documentId ?? id, code, api })),
 )
 
 describe('every declared error', () => {

@@ -75,6 +75,7 @@ export async function startServer(
     broker: absentBroker,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
+    lambdaFunctions: absentFunctions,
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
   }
   const { dependencies } = given
@@ -113,6 +114,17 @@ const absentMappings: HttpServerDependencies['eventSourceMappings'] = {
   update: () => Promise.reject(new Error('there are no mappings')),
   delete: () => Promise.reject(new Error('there are no mappings')),
   list: () => ({ EventSourceMappings: [] }),
+  tags: () => ({}),
+  setTags: () => Promise.reject(new Error('there are no mappings')),
+}
+
+/** For servers whose functions are not used. */
+const absentFunctions: HttpServerDependencies['lambdaFunctions'] = {
+  get: () => Promise.reject(new Error('there are no functions')),
+  list: () => Promise.resolve({ functions: [] }),
+  invoke: () => Promise.reject(new Error('there are no functions')),
+  invokeLater: () => Promise.reject(new Error('there are no functions')),
+  checkExists: () => Promise.reject(new Error('there are no functions')),
 }
 
 /** For servers whose data plane is not used. */

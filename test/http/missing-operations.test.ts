@@ -84,9 +84,7 @@ describe("AWS's own clients understand that an operation is missing", () => {
     await expect(
       iotData.send(new iotDataSdk.GetConnectionCommand({ clientId: 'c' })),
     ).rejects.toThrow(/ GetConnection$/)
-    await expect(lambda.send(new lambdaSdk.ListFunctionsCommand({}))).rejects.toThrow(
-      / ListFunctions$/,
-    )
+    await expect(lambda.send(new lambdaSdk.ListLayersCommand({}))).rejects.toThrow(/ ListLayers$/)
   })
 
   test('nothing is said to a client that is not authenticated', async () => {
@@ -121,11 +119,11 @@ describe('an error has the form of the service that was asked', () => {
     ['/things', { message: 'Sluice does not have ListThings' }],
     ['/things/t/shadow', { message: 'Sluice does not have GetThingShadow' }],
     [
-      '/2015-03-31/functions/',
+      '/2018-10-31/layers',
       {
         Type: 'User',
-        Message: 'Sluice does not have ListFunctions',
-        message: 'Sluice does not have ListFunctions',
+        Message: 'Sluice does not have ListLayers',
+        message: 'Sluice does not have ListLayers',
       },
     ],
   ])('%s', async (path, body) => {
@@ -197,7 +195,7 @@ describe('the AWS CLI', () => {
     [['iot', 'list-things'], 'ListThings'],
     [['iot', 'create-thing', '--thing-name', 't'], 'CreateThing'],
     [['iot-data', 'get-thing-shadow', '--thing-name', 't', '/dev/null'], 'GetThingShadow'],
-    [['lambda', 'list-functions'], 'ListFunctions'],
+    [['lambda', 'list-layers'], 'ListLayers'],
   ] as const)('%j is told that there is no such operation', async (words, operation) => {
     const { url } = await startServer()
     const environment = {

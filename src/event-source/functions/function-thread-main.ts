@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
+import { createPrintedTail } from './printed-tail.ts'
 import type {
   FunctionCall,
   FunctionReport,
@@ -30,6 +31,7 @@ type Handler = (event: unknown, context: unknown, callback: Callback) => unknown
 const startDate = new Date(systemClock.wallMs()).toISOString().slice(0, 10).replaceAll('-', '/')
 const logStreamName = `${startDate}/[$LATEST]${randomUUID().replaceAll('-', '')}`
 
+const printed = createPrintedTail([process.stdout, process.stderr])
 const handler = await loadHandler()
 if (handler) {
   port.on('message', (call: FunctionCall) => void answer(handler, call))
@@ -53,11 +55,13 @@ async function loadHandler(): Promise<Handler | undefined> {
 }
 
 async function answer(handle: Handler, call: FunctionCall): Promise<void> {
+  if (call.wantsLog) printed.begin()
   try {
     const result = await resultOf(handle, JSON.parse(call.payload), contextOf(call))
     const payload = JSON.stringify(result ?? null) ?? 'null'
-    if (Buffer.byteLength(payload) <= answerBytesMax) report({ kind: 'returned', payload })
-    else report({ kind: 'failed', ...answerTooLarge })
+    if (Buffer.byteLength(payload) <= answerBytesMax)
+      report({ kind: 'returned', payload, log: printed.end() })
+    else report({ kind: 'failed', ...answerTooLarge, log: printed.end() })
   } catch (thrown) {
     reportThrown(thrown)
   }
@@ -79,7 +83,7 @@ const asError = (error: unknown) =>
   error instanceof Error ? error : new Error(typeof error === 'string' ? error : 'unknown')
 
 /** Lambda Developer Guide, "Using the Lambda context object" of Node.js functions. */
-function contextOf({ requestId, timeoutMs }: FunctionCall) {
+function contextOf({ requestId, timeoutMs, clientContext }: FunctionCall) {
   // By this thread's clock: the monotonic time of each thread has its own beginning.
   const deadlineMs = systemClock.monotonicMs() + timeoutMs
   return {
@@ -91,6 +95,7 @@ function contextOf({ requestId, timeoutMs }: FunctionCall) {
     awsRequestId: requestId,
     logGroupName: `/aws/lambda/${data.functionName}`,
     logStreamName,
+    ...(clientContext !== undefined && { clientContext: JSON.parse(clientContext) as unknown }),
     getRemainingTimeInMillis: () => Math.max(0, Math.round(deadlineMs - systemClock.monotonicMs())),
   }
 }
@@ -101,5 +106,7 @@ function reportThrown(thrown: unknown): void {
     kind: 'failed',
     errorType: error?.name ?? typeof thrown,
     errorMessage: error?.message ?? String(thrown),
+    trace: error?.stack?.split('\n') ?? [],
+    log: printed.end(),
   })
 }

@@ -14,11 +14,22 @@ export interface FunctionCall {
   readonly payload: string
   /** The time limit of the invocation. */
   readonly timeoutMs: number
+  /** JSON text about the client, for the context of the handler. */
+  readonly clientContext?: string | undefined
+  /** Whether the report has the end of what the function printed. */
+  readonly wantsLog?: boolean | undefined
 }
 
 export type FunctionReport =
   /** The module is loaded. */
   | { readonly kind: 'ready' }
   /** JSON text of the handler's result. */
-  | { readonly kind: 'returned'; readonly payload: string }
-  | { readonly kind: 'failed'; readonly errorType: string; readonly errorMessage: string }
+  | { readonly kind: 'returned'; readonly payload: string; readonly log?: string | undefined }
+  | {
+      readonly kind: 'failed'
+      readonly errorType: string
+      readonly errorMessage: string
+      /** The lines of the stack. */
+      readonly trace?: readonly string[] | undefined
+      readonly log?: string | undefined
+    }

@@ -3,14 +3,20 @@ import { messageOf } from '../../base/errors.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { startThread } from '../../base/start-thread.ts'
-import type { FunctionReport, FunctionThreadData } from './function-thread-messages.ts'
+import type {
+  FunctionCall,
+  FunctionReport,
+  FunctionThreadData,
+} from './function-thread-messages.ts'
 
 /** One instance of a function: a thread that answers one invocation at a time. */
 export interface FunctionThread {
   /**
    * @returns the handler's result, or its failure, which says whether the thread is still usable
    */
-  call(call: { requestId: string; payload: string }, timeoutMs: number): Promise<ThreadOutcome>
+  call(call: Omit<FunctionCall, 'timeoutMs'>, timeoutMs: number): Promise<ThreadOutcome>
+  /** Resolves when the module is loaded, or with the reason why it cannot be. */
+  readonly loadFault: Promise<string | undefined>
   /** Resolves when the thread has ended. */
   readonly ended: Promise<void>
   /** Ends the thread, also during an invocation. */
@@ -20,11 +26,13 @@ export interface FunctionThread {
 type ThreadOutcome =
   /** The thread had ended before the call: the function has not seen it. */
   | { readonly kind: 'gone' }
-  | { readonly kind: 'returned'; readonly payload: string }
+  | { readonly kind: 'returned'; readonly payload: string; readonly log?: string | undefined }
   | {
       readonly kind: 'failed'
       readonly errorType: string
       readonly errorMessage: string
+      readonly trace?: readonly string[] | undefined
+      readonly log?: string | undefined
       /** Whether the thread can take another invocation: true when the handler only threw. */
       readonly isUsable: boolean
     }
@@ -89,7 +97,7 @@ export function startFunctionThread(
   )
 
   return {
-    async call({ requestId, payload }, timeoutMs) {
+    async call(given, timeoutMs) {
       const loaded = await loading
       if (loaded !== 'ready') {
         return loaded.kind === 'failed' ? { ...loaded, isUsable: false } : loaded
@@ -99,20 +107,26 @@ export function startFunctionThread(
         const seconds = (timeoutMs / 1_000).toFixed(2)
         return failedBy(
           'Sandbox.Timedout',
-          `RequestId: ${requestId} Error: Task timed out after ${seconds} seconds`,
+          `RequestId: ${given.requestId} Error: Task timed out after ${seconds} seconds`,
         )
       })
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
-      worker.postMessage({ requestId, payload, timeoutMs })
+      worker.postMessage({ ...given, timeoutMs })
       const outcome = await answer
       return outcome === 'ready' ? failedBy('Runtime.Unknown', 'the thread began anew') : outcome
     },
+    loadFault: loading.then(faultIn),
     ended: new Promise((resolve) => worker.once('exit', () => resolve())),
     async end() {
       await worker.terminate()
     },
   }
 }
+
+const faultIn = (loaded: ThreadOutcome | 'ready') =>
+  loaded !== 'ready' && loaded.kind === 'failed'
+    ? `${loaded.errorType}: ${loaded.errorMessage}`
+    : undefined
 
 const failedBy = (errorType: string, errorMessage: string): ThreadOutcome => ({
   kind: 'failed',

@@ -9,31 +9,55 @@
  * Invariants: a local function takes precedence over one in AWS; the folder is read anew for each
  * invocation, so a change applies from the next invocation on.
  */
-import { readFile, stat } from 'node:fs/promises'
-import path from 'node:path'
-import { Type } from 'typebox'
-import type { Static } from 'typebox'
-import { Value } from 'typebox/value'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { ifPresent } from '../../storage/file-reads.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { AwsLambdaFunctions } from './aws-lambda-functions.ts'
+import { createEmulatedFunction } from './emulated-function.ts'
+import { createFunctionFolder } from './function-folder.ts'
+import type { FunctionFiles, FunctionFolder } from './function-folder.ts'
 import { arnOfFunction } from './function-name.ts'
 import type { FunctionName } from './function-name.ts'
 import type { LambdaFunction } from './lambda-function.ts'
 import { createLocalFunction } from './local-function.ts'
-import type { FunctionModule, LocalFunction } from './local-function.ts'
-import { createEmulatedFunction } from './emulated-function.ts'
+import type { LocalFunction } from './local-function.ts'
 
-export interface Functions {
+export interface Functions extends LocalFunctions {
   /**
    * The function of that name.
    * @throws SluiceError ResourceNotFoundException, InvalidParameterValueException (rejects)
    */
   find(name: FunctionName): Promise<LambdaFunction>
+  /**
+   * Loads a local module, in a thread of its own that stays for the first invocation.
+   *
+   * @returns why the function cannot be invoked; undefined also for what is not checked:
+   *   containers, functions in AWS, and modules whose instances are all busy
+   * @throws SluiceError ResourceNotFoundException (rejects)
+   */
+  faultOf(name: FunctionName): Promise<string | undefined>
   /** Ends all threads and connections. */
   close(): Promise<void>
+}
+
+/** The functions of the folder. */
+export interface LocalFunctions {
+  /** @throws SluiceError ResourceNotFoundException (rejects) */
+  findLocal(name: FunctionName): Promise<LambdaFunction>
+  /** @throws SluiceError ResourceNotFoundException (rejects) */
+  describe(name: FunctionName): Promise<DescribedFunction>
+  /** The names of all, sorted. */
+  names(): Promise<readonly string[]>
+}
+
+export interface DescribedFunction {
+  readonly name: string
+  readonly arn: string
+  readonly kind: 'module' | 'container'
+  /** Undefined when the files cannot be read. */
+  readonly files?: FunctionFiles | undefined
+  /** Why the function cannot be invoked, as far as it is known. */
+  readonly fault?: string | undefined
 }
 
 interface FunctionsOptions {
@@ -45,85 +69,75 @@ interface FunctionsOptions {
   readonly aws?: AwsLambdaFunctions | undefined
 }
 
-const settingsSchema = Type.Object(
-  {
-    invokeUrl: Type.Optional(Type.String({ pattern: '^https?://' })),
-    timeoutSeconds: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 900 })),
-    environment: Type.Optional(Type.Record(Type.String(), Type.String())),
-  },
-  { additionalProperties: false },
-)
-type Settings = Static<typeof settingsSchema>
-
-/** Lambda's default. */
-const timeoutSecondsDefault = 3
-/** Longer than Lambda's default, because the container enforces a limit of its own. */
-const emulatorTimeoutSecondsDefault = 60
-
 export function createFunctions(
   dependencies: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   options: FunctionsOptions,
 ): Functions {
   const { directory, region, aws } = options
+  const folder = createFunctionFolder(directory)
   const local = new Map<string, LocalFunction>()
-  const fileOf = (name: string, ending: string) => path.join(directory, `${name}${ending}`)
+  const arnOf = (name: FunctionName) => arnOfFunction(name, options)
 
-  async function readSettings(name: string): Promise<{ settings: Settings; version: string }> {
-    const file = fileOf(name, '.json')
-    const version = await versionOf(file)
-    if (version === undefined) return { settings: {}, version: '' }
-    const settings: unknown = JSON.parse(await readFile(file, 'utf8'))
-    const [problem] = Value.Errors(settingsSchema, settings)
-    if (problem) throw new Error(`${file}: ${problem.instancePath} ${problem.message}`)
-    return { settings: settings as Settings, version }
-  }
-
-  async function findModule(name: string): Promise<FunctionModule> {
-    const file = fileOf(name, '.mjs')
-    const version = await versionOf(file)
-    if (version === undefined) throw new Error(`${file} does not exist`)
-    const { settings, version: settingsVersion } = await readSettings(name)
-    return {
-      file,
-      version: `${version}-${settingsVersion}`,
-      timeoutMs: (settings.timeoutSeconds ?? timeoutSecondsDefault) * 1_000,
-      environment: settings.environment ?? {},
-    }
-  }
-
-  async function findEmulated(name: string) {
-    const { settings } = await readSettings(name)
-    const { invokeUrl, timeoutSeconds = emulatorTimeoutSecondsDefault } = settings
-    if (invokeUrl === undefined) throw new Error(`${fileOf(name, '.json')} has no invokeUrl`)
-    return { invokeUrl, timeoutMs: timeoutSeconds * 1_000 }
-  }
-
-  function localFunction(name: string, arnNow: () => string): LocalFunction {
+  function localFunction(given: FunctionName): LocalFunction {
+    const { name } = given
     const existing = local.get(name)
     if (existing) return existing
     const made = createLocalFunction(dependencies, {
       name,
-      arnNow,
+      arnNow: () => arnOf(given),
       region,
-      findModule: () => findModule(name),
+      findModule: () => folder.module(name),
     })
     local.set(name, made)
     return made
   }
 
+  async function foundLocal(name: FunctionName): Promise<LambdaFunction | undefined> {
+    const kind = await folder.kindOf(name.name)
+    if (kind === undefined) return undefined
+    if (kind === 'module') return localFunction(name)
+    return createEmulatedFunction(dependencies.clock, () => folder.container(name.name))
+  }
+
+  function notFound(name: FunctionName, why = ''): SluiceError {
+    const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`
+    const text = `Function not found: ${arnOf(name)} (${where}${why})`
+    return new SluiceError('ResourceNotFoundException', text)
+  }
+
+  async function find(name: FunctionName): Promise<LambdaFunction> {
+    const found = await foundLocal(name)
+    if (found) return found
+    if (name.arn === undefined) throw notFound(name)
+    if (!aws) throw notFound(name, ', and the lab invokes no functions in AWS')
+    return aws.function(name.arn)
+  }
+
   return {
-    async find(name) {
-      const arnNow = () => arnOfFunction(name, options)
-      if (await versionOf(fileOf(name.name, '.mjs'))) return localFunction(name.name, arnNow)
-      if (await versionOf(fileOf(name.name, '.json'))) {
-        return createEmulatedFunction(dependencies.clock, () => findEmulated(name.name))
-      }
-      if (name.arn !== undefined && aws) return aws.function(name.arn)
-      const where = `neither ${name.name}.mjs nor ${name.name}.json is in ${directory}`
-      const why =
-        name.arn === undefined ? where : `${where}, and the lab invokes no functions in AWS`
-      throw new SluiceError('ResourceNotFoundException', `Function not found: ${arnNow()} (${why})`)
+    find,
+    async findLocal(name) {
+      const found = await foundLocal(name)
+      if (!found) throw notFound(name)
+      return found
     },
+    async faultOf(name) {
+      const kind = await folder.kindOf(name.name)
+      if (kind === undefined) await find(name)
+      try {
+        if (kind === 'module') return await localFunction(name).check()
+        if (kind === 'container') await folder.container(name.name)
+        return undefined
+      } catch (thrown) {
+        return messageOf(thrown)
+      }
+    },
+    async describe(name) {
+      const kind = await folder.kindOf(name.name)
+      if (kind === undefined) throw notFound(name)
+      const found = { name: name.name, arn: arnOf({ name: name.name }), kind }
+      return describeFiles(folder, found, local.get(name.name))
+    },
+    names: () => folder.names(),
     async close() {
       await Promise.all([...local.values()].map((each) => each.close()))
       aws?.close()
@@ -131,12 +145,15 @@ export function createFunctions(
   }
 }
 
-/** @returns undefined for a file that does not exist */
-async function versionOf(file: string): Promise<string | undefined> {
+async function describeFiles(
+  folder: FunctionFolder,
+  found: DescribedFunction,
+  running: LocalFunction | undefined,
+): Promise<DescribedFunction> {
   try {
-    const stats = await ifPresent(stat(file))
-    return stats && `${stats.mtimeMs}.${stats.size}`
+    const files = await folder.describe(found.name, found.kind)
+    return { ...found, files, fault: running?.knownFault(files.version) }
   } catch (thrown) {
-    throw new Error(`${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
+    return { ...found, fault: messageOf(thrown) }
   }
 }

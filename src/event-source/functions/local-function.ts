@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { startFunctionThread } from './function-thread.ts'
 import { createInstancePool } from './instance-pool.ts'
-import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
+import type { InvokeOptions, InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 
 /** The current state of a module in the functions folder. */
 export interface FunctionModule {
@@ -25,12 +25,24 @@ interface LocalFunctionOptions {
 }
 
 export interface LocalFunction extends LambdaFunction {
+  /**
+   * Loads the module unless this version of it is loaded. While all instances are busy, the check
+   * ends without a result.
+   *
+   * @returns why the module cannot be loaded or has no handler
+   * @throws Error that says why the module is missing or unusable (rejects)
+   */
+  check(): Promise<string | undefined>
+  /** Why the module of that version could not be loaded, if that was tried. */
+  knownFault(version: string): string | undefined
   /** Ends all instances, busy ones too. */
   close(): Promise<void>
 }
 
 /** The memory of each instance. */
-const memoryMiB = 512
+export const memoryMiB = 512
+/** How long a check waits for an instance. */
+const checkTimeoutMs = 10_000
 
 /**
  * A function that is a local module. Each instance is a thread that loads the module once and
@@ -41,18 +53,31 @@ export function createLocalFunction(
   dependencies: { readonly clock: Clock; readonly logger: Pick<Logger, 'info' | 'warn'> },
   { name, arnNow, region, findModule }: LocalFunctionOptions,
 ): LocalFunction {
-  const pool = createInstancePool(dependencies.clock, (module: FunctionModule) =>
-    startFunctionThread(dependencies, {
+  /** The module that was loaded last, and whether that went well. */
+  let lastLoad: { readonly version: string; readonly fault: string | undefined } | undefined
+  const pool = createInstancePool(dependencies.clock, (module: FunctionModule) => {
+    const thread = startFunctionThread(dependencies, {
       // The query makes Node load a changed module anew.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
       functionName: name,
       functionArn: arnNow(),
       memoryMiB,
       environment: { ...lambdaEnvironment(name, region), ...module.environment },
-    }),
-  )
+    })
+    void noteLoad(module, thread.loadFault)
+    return thread
+  })
 
-  async function invoke(payload: string, signal: AbortSignal): Promise<InvokeOutcome> {
+  async function noteLoad({ version }: FunctionModule, loading: Promise<string | undefined>) {
+    lastLoad = { version, fault: await loading }
+  }
+
+  async function invoke(
+    payload: string,
+    signal: AbortSignal,
+    options: InvokeOptions = {},
+  ): Promise<InvokeOutcome> {
+    const { wantsLog, clientContext, hasLeft } = options
     const requestId = randomUUID()
     let module: FunctionModule
     try {
@@ -61,23 +86,54 @@ export function createLocalFunction(
       return { kind: 'notInvoked', requestId, reason: String(thrown) }
     }
     const instance = await pool.acquire(module, signal)
-    if (!instance) return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
-    if (signal.aborted) {
+    if (!instance) return { kind: 'notInvoked', requestId, reason: 'the engine stops' }
+    if (signal.aborted || hasLeft?.()) {
       await pool.release(instance, true)
-      return { kind: 'notInvoked', requestId, reason: 'the mapping stops' }
+      const reason = signal.aborted ? 'the engine stops' : 'the caller has left'
+      return { kind: 'notInvoked', requestId, reason }
     }
     const giveUp = () => void pool.end(instance)
     signal.addEventListener('abort', giveUp, { once: true })
-    const outcome = await instance.thread.call({ requestId, payload }, module.timeoutMs)
+    const outcome = await instance.thread.call(
+      { requestId, payload, wantsLog, clientContext },
+      module.timeoutMs,
+    )
     signal.removeEventListener('abort', giveUp)
     const isUsable = outcome.kind === 'returned' || (outcome.kind === 'failed' && outcome.isUsable)
     await pool.release(instance, isUsable)
     // No live thread has taken the call, so another instance does.
-    if (outcome.kind === 'gone') return invoke(payload, signal)
+    if (outcome.kind === 'gone') return invoke(payload, signal, options)
     return { ...outcome, requestId }
   }
 
-  return { invoke, close: () => pool.close() }
+  return {
+    invoke,
+    knownFault: (version) => (lastLoad?.version === version ? lastLoad.fault : undefined),
+    async check() {
+      const module = await findModule()
+      // A module that could not be loaded is tried again: what it imports may have been mended.
+      if (lastLoad?.version === module.version && lastLoad.fault === undefined) return undefined
+      return loadInto(pool, module, dependencies.clock)
+    },
+    close: () => pool.close(),
+  }
+}
+
+/** @returns why the module cannot be loaded; undefined also when all instances stay busy */
+async function loadInto(
+  pool: ReturnType<typeof createInstancePool<FunctionModule>>,
+  module: FunctionModule,
+  clock: Clock,
+): Promise<string | undefined> {
+  const over = new AbortController()
+  const cancel = clock.after(checkTimeoutMs, () => over.abort())
+  const instance = await pool.acquire(module, over.signal)
+  cancel()
+  if (!instance) return undefined
+  const fault = await instance.thread.loadFault
+  // The instance stays for the first invocation, so that the module is not run again.
+  await pool.release(instance, fault === undefined)
+  return fault
 }
 
 /** Lambda's own environment variables, where they apply. Nothing else is inherited. */

@@ -1,16 +1,15 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import type { ErrorCode } from '../../base/errors.ts'
-import type { EventSourceMappingApi } from '../../event-source/event-source-mappings.ts'
+import type { EventSourceMappingApi } from '../../event-source/mapping-api.ts'
 import {
   changeableMembers,
   createRequestSchema,
   updateRequestSchema,
 } from '../../event-source/mapping-request.ts'
-import { invalidParameter } from '../../event-source/validation-error.ts'
-import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import type { OperationAnswer } from '../server/operation.ts'
+import { jsonBody } from './json-body.ts'
 
 /** The operations of AWS Lambda on event source mappings. */
 export interface EventSourceRouteDependencies {
@@ -127,7 +126,7 @@ export function addEventSourceRoutes(
     [`${collectionPath}/`, true],
   ] as const) {
     app.post(url, { schema: { ...createEventSourceMapping, hide } }, async (request, reply) => {
-      const configuration = await mappings.create(jsonOf(bodyBytes(request)))
+      const configuration = await mappings.create(jsonBody(request))
       return reply.status(202).send(configuration)
     })
     app.get(url, { schema: { ...listEventSourceMappings, hide } }, async (request) =>
@@ -140,7 +139,7 @@ export function addEventSourceRoutes(
   )
 
   app.put(itemPath, { schema: updateEventSourceMapping }, async (request, reply) => {
-    const configuration = await mappings.update(request.params.uuid, jsonOf(bodyBytes(request)))
+    const configuration = await mappings.update(request.params.uuid, jsonBody(request))
     return reply.status(202).send(configuration)
   })
 
@@ -148,16 +147,4 @@ export function addEventSourceRoutes(
     const configuration = await mappings.delete(request.params.uuid)
     return reply.status(202).send(configuration)
   })
-}
-
-/** @throws SluiceError InvalidParameterValueException in Lambda's words */
-function jsonOf(body: Uint8Array): unknown {
-  const text = Buffer.from(body).toString('utf8')
-  try {
-    const value: unknown = JSON.parse(text === '' ? '{}' : text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch {
-    // The error below is the answer.
-  }
-  throw invalidParameter('Could not parse request body into json.')
 }

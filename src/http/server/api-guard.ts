@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
+import { parseFunctionName } from '../../event-source/functions/function-name.ts'
 import { createApiActions } from '../../identity/policies/api-actions.ts'
 import type { ApiActions } from '../../identity/policies/api-actions.ts'
 import type { AccessKey, AccessKeys } from '../../identity/access-keys/access-keys.ts'
@@ -211,11 +212,26 @@ const routeOf = ({ method, routeOptions }: FastifyRequest) => `${method} ${route
 function namesOf(request: FastifyRequest) {
   const { url = '' } = request.routeOptions
   const params = isRecord(request.params) ? request.params : {}
-  const { ruleName, clientId } = params
+  const { ruleName, clientId, functionName, resource } = params
   return {
     ruleName: textOf(ruleName),
     clientId: textOf(clientId),
+    functionName: ownFunctionOf(functionName),
+    resource: textOf(resource)?.startsWith('arn:') ? textOf(resource) : undefined,
     topic: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,
+  }
+}
+
+/**
+ * The function of this server that a path names: an ARN of any account, a version and an alias all
+ * invoke the function of that name in the folder. Undefined for what the handler refuses.
+ */
+function ownFunctionOf(given: unknown): string | undefined {
+  if (typeof given !== 'string') return undefined
+  try {
+    return parseFunctionName(given).name
+  } catch {
+    return undefined
   }
 }
 

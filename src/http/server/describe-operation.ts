@@ -39,9 +39,18 @@ export function describeParameters(
 
 /** @param api decides the statuses and the form of the errors */
 export function describeOperation(operation: Operation, api: Api): Described {
-  const { id, summary, description, body, answer, otherAnswers = [], access } = operation
+  const {
+    id,
+    documentId = id,
+    summary,
+    description,
+    body,
+    answer,
+    otherAnswers = [],
+    access,
+  } = operation
   return {
-    operationId: id,
+    operationId: documentId,
     summary,
     ...defined({
       description,

@@ -9,6 +9,8 @@ import type { ErrorCode } from '../../base/errors.ts'
 export interface Operation {
   /** The name of the operation; AWS's own name where the operation is AWS's. */
   readonly id: string
+  /** The id in the API document, where another API has an operation of that name. */
+  readonly documentId?: string | undefined
   readonly summary: string
   readonly description?: string | undefined
   /** For a route that ends in `*`: the name and the meaning of the rest of the path. */

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../../base/clock.ts'
 import { createGrowingBuffer } from '../../base/growing-buffer.ts'
-import { invalidRequest } from '../../base/errors.ts'
-import type { SluiceError } from '../../base/errors.ts'
+import { SluiceError, invalidRequest } from '../../base/errors.ts'
+import { operationOf } from './api.ts'
 import { createBodyPlaces } from './body-places.ts'
 import type { BodyPlaces, BodyPlacesOptions } from './body-places.ts'
 import type { HttpApp } from './http-app.ts'
@@ -46,8 +46,10 @@ export function readBodies(
   app.addContentTypeParser('*', async (request: FastifyRequest, payload: Readable) => {
     const { bodyLimit } = request.routeOptions
     const announced = Number(request.headers['content-length'] ?? 0)
-    if (announced > bodyLimit) throw tooLarge(bodyLimit)
+    const tooLarge = () => tooLargeFor(request)
+    if (announced > bodyLimit) throw tooLarge()
     return readBody(payload, {
+      tooLarge,
       clock,
       enter: (lose) => enterUntilAnswered(places, callerOf(request), responses.get(request), lose),
       bytesMax: bodyLimit,
@@ -73,6 +75,7 @@ interface Reading {
   readonly clock: Clock
   readonly enter: (lose: (error: SluiceError) => void) => ReturnType<BodyPlaces['enter']>
   readonly bytesMax: number
+  readonly tooLarge: () => SluiceError
   readonly stalledMs: number
 }
 
@@ -92,7 +95,7 @@ function readBody(payload: Readable, reading: Reading): Promise<Buffer> {
     }
     function receive(chunk: Buffer): void {
       lastByteMs = clock.monotonicMs()
-      if (body.length + chunk.length > bytesMax) fail(tooLarge(bytesMax))
+      if (body.length + chunk.length > bytesMax) fail(reading.tooLarge())
       else place.grow(body.append(chunk))
     }
     function end(): void {
@@ -117,5 +120,11 @@ function readBody(payload: Readable, reading: Reading): Promise<Buffer> {
   })
 }
 
-const tooLarge = (bytesMax: number) =>
-  invalidRequest(`the body is larger than the ${bytesMax} bytes that are taken here`)
+function tooLargeFor(request: FastifyRequest): SluiceError {
+  const { bodyLimit } = request.routeOptions
+  const message = `the body is larger than the ${bodyLimit} bytes that are taken here`
+  const { errors = [] } = operationOf(request) ?? {}
+  return errors.includes('RequestTooLargeException')
+    ? new SluiceError('RequestTooLargeException', message)
+    : invalidRequest(message)
+}

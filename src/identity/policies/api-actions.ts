@@ -9,11 +9,17 @@ import type { ResourceOwner } from './resource-arn.ts'
  *
  * A route that is not in the table is forbidden to every caller.
  */
+/**
+ * `functionName` is the name of a function without its qualifier, `resource` an ARN; both are
+ * undefined where the path has something else.
+ */
+type PathName = 'ruleName' | 'topic' | 'clientId' | 'functionName' | 'resource'
+
 export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
   readonly route: string
   /** The names in the path, decoded exactly as the route's handler reads them. */
-  readonly names: Readonly<Partial<Record<'ruleName' | 'topic' | 'clientId', string | undefined>>>
+  readonly names: Readonly<Partial<Record<PathName, string | undefined>>>
   readonly query: Readonly<Record<string, unknown>>
   /** Whether the request gives a new resource tags. */
   readonly isTagged?: boolean | undefined
@@ -29,11 +35,15 @@ export interface ApiActions {
   requiredFor(request: ApiRequest): readonly PolicyRequest[] | undefined
 }
 
-/** `*`, or the resource part of an ARN of AWS IoT: `rule/x`, `topic/a/b`, `client/c`. */
+/**
+ * `*`, a whole ARN, the resource part of an ARN of AWS IoT (`rule/x`, `topic/a/b`, `client/c`), or
+ * of Lambda (`function:f`).
+ */
 type Resource = string
 type Requirement = (request: ApiRequest) => readonly (readonly [action: string, Resource])[]
 
 const anyResource = '*'
+const functionPrefix = 'function:'
 const ruleOf = ({ names }: ApiRequest): Resource => `rule/${names.ruleName ?? ''}`
 const topicOf = ({ names }: ApiRequest): Resource => `topic/${names.topic ?? ''}`
 
@@ -109,7 +119,16 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'DELETE /v1/dead-letters/:id': onAll('sluice:DeleteDeadLetter'),
 } satisfies Record<string, Requirement>)
 
-/** Of Lambda's event source mappings, which are served where there are functions for them. */
+const onFunction =
+  (action: string): Requirement =>
+  ({ names: { functionName } }) => [
+    [action, functionName === undefined ? anyResource : `${functionPrefix}${functionName}`],
+  ]
+const onResource =
+  (action: string): Requirement =>
+  ({ names: { resource } }) => [[action, resource ?? anyResource]]
+
+/** Of Lambda's event source mappings and functions. */
 export const lambdaRequirements: Readonly<Record<string, Requirement>> = Object.freeze({
   'POST /2015-03-31/event-source-mappings': onAll('lambda:CreateEventSourceMapping'),
   'POST /2015-03-31/event-source-mappings/': onAll('lambda:CreateEventSourceMapping'),
@@ -118,6 +137,16 @@ export const lambdaRequirements: Readonly<Record<string, Requirement>> = Object.
   'GET /2015-03-31/event-source-mappings/:uuid': onAll('lambda:GetEventSourceMapping'),
   'PUT /2015-03-31/event-source-mappings/:uuid': onAll('lambda:UpdateEventSourceMapping'),
   'DELETE /2015-03-31/event-source-mappings/:uuid': onAll('lambda:DeleteEventSourceMapping'),
+  'GET /2017-03-31/tags/:resource': onResource('lambda:ListTags'),
+  'POST /2017-03-31/tags/:resource': onResource('lambda:TagResource'),
+  'DELETE /2017-03-31/tags/:resource': onResource('lambda:UntagResource'),
+  'GET /2015-03-31/functions': onAll('lambda:ListFunctions'),
+  'GET /2015-03-31/functions/': onAll('lambda:ListFunctions'),
+  'GET /2015-03-31/functions/:functionName': onFunction('lambda:GetFunction'),
+  'GET /2015-03-31/functions/:functionName/configuration': onFunction(
+    'lambda:GetFunctionConfiguration',
+  ),
+  'POST /2015-03-31/functions/:functionName/invocations': onFunction('lambda:InvokeFunction'),
 } satisfies Record<string, Requirement>)
 
 const requirements = Object.freeze({ ...apiRequirements, ...lambdaRequirements })
@@ -126,7 +155,7 @@ export function createApiActions(owner: ResourceOwner): ApiActions {
   const complete = (resource: Resource) =>
     resource === anyResource || resource.startsWith('arn:')
       ? resource
-      : resourceArn(resource, owner)
+      : resourceArn(resource, owner, resource.startsWith(functionPrefix) ? 'lambda' : 'iot')
 
   return {
     requiredFor(request) {

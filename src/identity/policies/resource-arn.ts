@@ -14,12 +14,17 @@ export interface ResourceOwner {
 export const unknownAccount = '?'
 
 /**
- * @param resource `topic/a/b`, `topicfilter/a/#`, `client/c1` or `rule/r`, not encoded in any way
+ * @param resource `topic/a/b`, `topicfilter/a/#`, `client/c1`, `rule/r`, or `function:f` of Lambda,
+ *   not encoded in any way
  * @returns its ARN, in the partition of the region, as policies compare it
  */
-export function resourceArn(resource: string, { region, accountId }: ResourceOwner): string {
+export function resourceArn(
+  resource: string,
+  { region, accountId }: ResourceOwner,
+  service: 'iot' | 'lambda' = 'iot',
+): string {
   const account = accountId ?? unknownAccount
-  return `arn:${partitionOf(region)}:iot:${region}:${account}:${resource}`
+  return `arn:${partitionOf(region)}:${service}:${region}:${account}:${resource}`
 }
 
 /** @returns the ARN that refusals show for the owner of an access key; Sluice has no IAM users */
