@@ -57,8 +57,8 @@ ${account}
 
 ${otherOperations(take(missing, ({ api }) => api !== lambdaApi))}## AWS Lambda
 
-Event source mappings are served, for streams of Kinesis alone; the engine invokes functions itself ([CONSUMERS.md](CONSUMERS.md)). All other operations
-are missing.
+Event source mappings with their tags are served, for streams of Kinesis alone, and local functions can be listed, described and
+invoked ([CONSUMERS.md](CONSUMERS.md)). Functions are files, so no operation makes or changes one. All other operations are missing.
 
 ${operationsText(take(missing, () => true))}
 

@@ -100,6 +100,8 @@ describe('local functions', () => {
   })
 })
 
+const textOf = (length: number) => Buffer.from(JSON.stringify('x'.repeat(length)))
+
 describe('an invocation', () => {
   test('of the default type is answered with the response', async () => {
     const { invoke } = await startFunctions({ 'f.mjs': echo })
@@ -177,9 +179,8 @@ describe('an invocation', () => {
     const { invoke } = await startFunctions({
       'f.mjs': 'export const handler = (event) => event.length',
     })
-    const text = (length: number) => Buffer.from(JSON.stringify('x'.repeat(length)))
-    expect(await invoke('f', { Payload: text(5_000_000) })).toMatchObject({ json: 5_000_000 })
-    await expect(invoke('f', { Payload: text(7_000_000) })).rejects.toMatchObject({
+    expect(await invoke('f', { Payload: textOf(5_000_000) })).toMatchObject({ json: 5_000_000 })
+    await expect(invoke('f', { Payload: textOf(7_000_000) })).rejects.toMatchObject({
       name: 'RequestTooLargeException',
     })
   })
@@ -287,12 +288,13 @@ test('tags, the key and the metrics of a mapping are kept and given back', async
   expect((await lambda.send(new GetEventSourceMappingCommand({ UUID }))).UUID).toBe(UUID)
 })
 
+const invokerOf = (Resource: string): TestKey => ({
+  accessKeyId: 'INVOKER',
+  secretAccessKey: 'secret-of-the-invoker',
+  statement: { Effect: 'Allow', Action: 'lambda:InvokeFunction', Resource },
+})
+
 describe('who may invoke a function', () => {
-  const key = (statement: object): TestKey => ({
-    accessKeyId: 'INVOKER',
-    secretAccessKey: 'secret-of-the-invoker',
-    statement: { Effect: 'Allow', ...statement } as TestKey['statement'],
-  })
   const region = 'eu-central-1'
   const resource = `arn:aws:lambda:${region}:123456789012:function:f`
   test.each([
@@ -304,7 +306,7 @@ describe('who may invoke a function', () => {
   ])('%s', async (_, Resource, FunctionName, isAllowed) => {
     const lab = await startLab()
     const run = await startMappings(lab, { 'f.mjs': echo, 'g.mjs': echo })
-    const credentials = key({ Action: 'lambda:InvokeFunction', Resource })
+    const credentials = invokerOf(Resource)
     const { port } = await startGuarded({
       keys: [credentials],
       dependencies: { lambdaFunctions: run.mappings.functions },
