@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import { unlessAborted } from '../../base/unless-aborted.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type {
   RecordToGiveUp,
   NewRecord,
@@ -88,7 +89,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
       return replacement === undefined ? record : { ...record, replacements: replacement }
     })
     if (!(await write(givenUp))) return
-    report(givenUp)
+    report(log, queued, givenUp)
     try {
       onDurable?.()
     } catch (thrown) {
@@ -126,20 +127,6 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     parts.onRemoved()
   }
 
-  function report(givenUp: readonly RecordToGiveUp[]): void {
-    const [first] = givenUp
-    if (!first) return
-    const { region } = queued.destination
-    const stream = targetOf(queued.destination)
-    const { code, message: reason } = first.reason
-    const deadLetters = givenUp.filter(({ replacements }) => replacements === undefined).length
-    log.error(
-      code,
-      { stream, region, code, reason, records: givenUp.length, deadLetters },
-      'records are given up: they go to their error actions or the dead letters',
-    )
-  }
-
   return {
     giveUp(records: readonly UndecidedRecord[]) {
       for (const { record } of records) beingGivenUp.add(record.sequence)
@@ -150,6 +137,24 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     pending: () => beingGivenUp.size,
     idle: () => last,
   }
+}
+
+function report(
+  log: LimitedLog,
+  { destination }: QueuedDestination,
+  givenUp: readonly RecordToGiveUp[],
+): void {
+  const [first] = givenUp
+  if (!first) return
+  const { region } = destination
+  const stream = targetOf(destination)
+  const { code, message: reason } = first.reason
+  const deadLetters = givenUp.filter(({ replacements }) => replacements === undefined).length
+  log.error(
+    code,
+    { stream, region, code, reason, records: givenUp.length, deadLetters },
+    'records are given up: they go to their error actions or the dead letters',
+  )
 }
 
 const noReplacements: GivenUpAnswer = { replacements: [] }
