@@ -7,9 +7,12 @@ import path from 'node:path'
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
 import { messageOf } from '../../src/base/errors.ts'
+import { noDestination } from '../../src/outbox/outbox.ts'
 import type { Destination, NewRecord, OutboxOptions } from '../../src/outbox/outbox.ts'
-import { createOutboxModel, observed } from './outbox-model.ts'
-import type { ModelRecord, Waiting } from './outbox-model.ts'
+import { createOutboxModel, isFailed, observed } from './outbox-model.ts'
+import type { ModelLetter, ModelRecord, Waiting } from './outbox-model.ts'
+import { step, streams } from './outbox-steps.ts'
+import type { Step, StepOf } from './outbox-steps.ts'
 import {
   destination,
   givenUp,
@@ -19,72 +22,10 @@ import {
   temporaryDirectory,
 } from './outbox-parts.ts'
 
-const streams = ['s0', 's1', 's2', 's3', 's4']
 const destinationsMax = 3
 const ledgerRowsMax = 4
 /** A record takes 60 bytes on disk, a dead letter 120: a share, a quarter, holds few of them. */
 const bytes = { bytesMax: 500, deadLetterBytesMax: 500 }
-
-const stream = fc.constantFrom(...streams)
-const ruleName = fc.constantFrom('r0', 'r1', 'r2', 'r3')
-/** The first records of one of the streams that have some. */
-const some = { at: fc.nat(2), count: fc.nat(4) }
-const message = { ruleName, to: fc.array(stream, { minLength: 1, maxLength: 4 }) }
-const kind = <Kind extends string>(name: Kind) => fc.constant(name)
-
-const step = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: kind('append'),
-      /** They go to disk together. What is dropped frees its destinations: it comes last. */
-      messages: fc.array(fc.record(message), { maxLength: 2 }),
-      last: fc.record({ ...message, whenFull: fc.constantFrom('wait' as const, 'drop' as const) }),
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ kind: kind('deliver'), ...some }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: kind('giveUp'),
-      ...some,
-      how: fc.constantFrom('letter', 'letter', 'own', 'shared'),
-      to: fc.array(stream, { maxLength: 2 }),
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      kind: kind('replay'),
-      how: fc.constantFrom('asIs', 'rule', 'otherRule', 'nothing'),
-      of: fc.option(ruleName, { nil: undefined }),
-      one: fc.boolean(),
-      /** Each dead letter has its own, in turn: as streams of devices. */
-      to: fc.array(fc.array(stream, { maxLength: 2 }), { minLength: 1, maxLength: 4 }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      kind: kind('delete'),
-      of: fc.option(ruleName, { nil: undefined }),
-      one: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: kind('reopen') }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: kind('crash'),
-      turns: fc.nat(8),
-      ...message,
-      delivered: fc.record(some),
-      givenUp: fc.record(some),
-    }),
-  },
-)
-type Step = typeof step extends fc.Arbitrary<infer Taken> ? Taken : never
-type StepOf<Kind extends Step['kind']> = Extract<Step, { readonly kind: Kind }>
 
 /** @throws Error what fast-check says of the run that fails */
 export async function expectBoundsHold(parameters: fc.Parameters<[Step[], boolean]>) {
@@ -118,9 +59,11 @@ async function openRun(fewRows: boolean) {
       return { text: `${lastText}`, stream: each, ruleName: name, actionIndex }
     })
 
-  /** Of the actions 0 and 1 in turn. */
-  const ofMessage = (one: { readonly ruleName: string; readonly to: readonly string[] }) =>
-    one.to.flatMap((to, index) => made(one.ruleName, index % 2, [to]))
+  /** Of the actions 0 and 1 in turn; action 1 may fail as well. */
+  const ofMessage = (one: Pick<StepOf<'crash'>, 'ruleName' | 'to' | 'fails'>) => [
+    ...one.to.flatMap((to, index) => made(one.ruleName, index % 2, [to])),
+    ...(one.fails ? made(one.ruleName, 1, ['']) : []),
+  ]
 
   /** An append that has a place, or waits for room. */
   function begin(records: readonly ModelRecord[], full: 'wait' | 'drop'): Waiting {
@@ -139,11 +82,34 @@ async function openRun(fewRows: boolean) {
     }
     answered += 1
     if (!model.waiting.delete(waiting)) return
-    const texts = new Set(observed(outbox).queue.map(({ text }) => text))
+    const { queue, letters } = observed(outbox)
+    const texts = new Set(queue.map(({ text }) => text))
     for (const record of waiting.records) {
-      if (texts.has(record.text) || full === 'wait') model.enqueue(record)
+      if (isFailed(record)) model.fail(record, letters)
+      else if (texts.has(record.text) || full === 'wait') model.enqueue(record)
       else model.count(record, 'refuse')
     }
+  }
+
+  /** After a crash: appends that were not answered are there as a whole or not at all. */
+  function recover(open: readonly Waiting[]): void {
+    const { queue, letters } = observed(outbox)
+    const texts = new Set(queue.map(({ text }) => text))
+    for (const { records } of open) {
+      if (!isWhole(records, texts)) continue
+      for (const one of records) {
+        if (isFailed(one)) model.fail(one, letters)
+        else model.enqueue(one)
+      }
+    }
+  }
+
+  async function openCopy(givingUp: Promise<unknown>): Promise<void> {
+    const copy = copyOf(directory)
+    model.waiting.clear()
+    await Promise.all([outbox.close(), givingUp])
+    directory = copy
+    ;({ outbox } = await openTestOutbox(directory, options))
   }
 
   /** All that has its place is on disk, and all that found room meanwhile. */
@@ -178,6 +144,41 @@ async function openRun(fewRows: boolean) {
       ? { letters: letters.slice(0, 1), selection: { ids } }
       : { letters, selection: of === undefined ? {} : { ruleName: of } }
   }
+
+  /** What becomes of each dead letter that is replayed, as far as there is room. */
+  function planOf(
+    letters: readonly ModelLetter[],
+    how: StepOf<'replay'>['how'],
+    to: StepOf<'replay'>['to'],
+  ): Plan {
+    const used = model.used()
+    const plan = new Map<number, PlannedLetter>()
+    for (const [index, letter] of letters.entries()) {
+      const targets = to[index % to.length] ?? []
+      const [name, action] =
+        how === 'otherRule'
+          ? (['r2', 1] as const)
+          : ([letter.ruleName, letter.actionIndex] as const)
+      const records = how === 'asIs' ? [modelOf(letter)] : made(name, action, targets)
+      const isKept = how === 'nothing' || (how === 'asIs' && isFailed(letter))
+      const isMoved = !isKept && model.take(used, streamsOf(records))
+      plan.set(letter.id, { letter, records, isMoved })
+    }
+    return plan
+  }
+
+  const replay = (
+    selection: Parameters<typeof outbox.deadLetters.replay>[0],
+    how: StepOf<'replay'>['how'],
+    plan: Plan,
+  ) =>
+    outbox.deadLetters.replay(
+      selection,
+      how === 'asIs'
+        ? 'asIs'
+        : ({ id }) =>
+            how === 'nothing' ? undefined : plan.get(Number(id))?.records.map(newRecordOf),
+    )
 
   const steps: { readonly [Kind in Step['kind']]: (taken: StepOf<Kind>) => Promise<void> } = {
     async append({ messages, last }) {
@@ -221,31 +222,32 @@ async function openRun(fewRows: boolean) {
 
     async replay({ how, to, ...which }) {
       const { letters, selection } = selected(which)
-      const used = model.used()
-      const replacing = new Map<number, readonly ModelRecord[]>()
-      let kept = 0
-      for (const [index, letter] of letters.entries()) {
-        const targets = to[index % to.length] ?? []
-        const [name, action] =
-          how === 'otherRule'
-            ? (['r2', 1] as const)
-            : ([letter.ruleName, letter.actionIndex] as const)
-        const records = how === 'asIs' ? [letter] : made(name, action, targets)
-        replacing.set(letter.id, records)
-        const isMoved = how !== 'nothing' && model.take(used, streamsOf(records))
-        if (isMoved) model.replay(letter, records.map(modelOf))
-        else kept += 1
+      const plan = planOf(letters, how, to)
+      for (const { letter, records, isMoved } of plan.values()) {
+        if (isMoved) model.replay(letter, records)
       }
-      const result = await outbox.deadLetters.replay(
-        selection,
-        how === 'asIs'
-          ? 'asIs'
-          : ({ id }) => {
-              const records = replacing.get(Number(id))
-              return how === 'nothing' ? undefined : records?.map(newRecordOf)
-            },
-      )
-      expect(result).toEqual({ count: letters.length - kept, kept })
+      const moved = [...plan.values()].filter(({ isMoved }) => isMoved).length
+      const result = await replay(selection, how, plan)
+      expect(result).toEqual({ count: moved, kept: letters.length - moved })
+    },
+
+    async crashInReplay({ turns, how, to, ...which }) {
+      const { letters, selection } = selected(which)
+      const plan = planOf(letters, how, to)
+      const replaying = replay(selection, how, plan).catch(() => undefined)
+      for (let left = turns; left > 0; left--) await turn()
+      const open = [...model.waiting]
+      await openCopy(replaying)
+      recover(open)
+      const { queue, letters: left } = observed(outbox)
+      const texts = new Set(queue.map(({ text }) => text))
+      for (const { letter, records, isMoved } of plan.values()) {
+        const isThere = isWhole(records, texts)
+        if (isThere) expect(left.map(({ text }) => text)).not.toContain(letter.text)
+        if (isThere && isMoved) model.replay(letter, records)
+        if (!isMoved) expect(isThere).toBe(false)
+      }
+      model.pushOut(left.map(({ text }) => text))
     },
 
     async delete(which) {
@@ -263,10 +265,10 @@ async function openRun(fewRows: boolean) {
       ;({ outbox } = await openTestOutbox(directory, options))
     },
 
-    async crash({ turns, ruleName: name, to, delivered, givenUp: out }) {
+    async crash({ turns, delivered, givenUp: out, ...message }) {
       const waiting = [...model.waiting]
-      if (model.take(model.used(), to)) {
-        waiting.push(begin(ofMessage({ ruleName: name, to }), 'wait'))
+      if (model.take(model.used(), message.to)) {
+        waiting.push(begin(ofMessage(message), 'wait'))
       }
       const gone = picked(delivered)
       settle(gone)
@@ -283,16 +285,10 @@ async function openRun(fewRows: boolean) {
       for (let left = turns; left > 0; left--) await turn()
       const open = waiting.filter((one) => model.waiting.has(one))
       const mustBeOut = isOut
-      const copy = copyOf(directory)
-      model.waiting.clear()
-      await Promise.all([outbox.close(), givingUp])
-      directory = copy
-      ;({ outbox } = await openTestOutbox(directory, options))
+      await openCopy(givingUp)
+      recover(open)
       const { queue, letters } = observed(outbox)
       const texts = new Set(queue.map(({ text }) => text))
-      for (const { records } of open) {
-        if (isWhole(records, texts)) for (const one of records) model.enqueue(one)
-      }
       for (const one of gone.records) if (!texts.has(one.text)) model.deliver(modelOf(one))
       const stayed = leaving.filter(({ text }) => texts.has(text))
       expect(mustBeOut ? [0] : [0, leaving.length]).toContain(stayed.length)
@@ -316,6 +312,14 @@ async function openRun(fewRows: boolean) {
   }
 }
 
+interface PlannedLetter {
+  readonly letter: ModelLetter
+  readonly records: readonly ModelRecord[]
+  readonly isMoved: boolean
+}
+
+type Plan = ReadonlyMap<number, PlannedLetter>
+
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
@@ -337,7 +341,9 @@ const newRecordOf = ({
   ruleName: name,
   actionIndex,
 }: ModelRecord): NewRecord => ({
-  ...newRecordFor(destinationOf(to, actionIndex), 'k', text),
+  ...(to === ''
+    ? { ...newRecordFor(noDestination, '', text), failed: { code: 'c', message: '', field: 'f' } }
+    : newRecordFor(destinationOf(to, actionIndex), 'k', text)),
   ruleName: name,
   actionIndex,
 })
@@ -348,8 +354,9 @@ function modelOf({ text, stream: to, ruleName: name, actionIndex }: ModelRecord)
 
 /** All records of a message are there, or none. */
 function isWhole(records: readonly ModelRecord[], texts: ReadonlySet<string>): boolean {
-  const there = records.filter(({ text }) => texts.has(text))
-  expect([0, records.length]).toContain(there.length)
+  const made = records.filter((record) => !isFailed(record))
+  const there = made.filter(({ text }) => texts.has(text))
+  expect([0, made.length]).toContain(there.length)
   return there.length > 0
 }
 

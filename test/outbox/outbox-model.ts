@@ -8,6 +8,7 @@ import { destination, everything } from './outbox-parts.ts'
 /** A record; its text is its own. */
 export interface ModelRecord {
   readonly text: string
+  /** Empty for an action that failed. */
   readonly stream: string
   readonly ruleName: string
   readonly actionIndex: number
@@ -22,6 +23,8 @@ export interface ModelLetter extends ModelRecord {
 export interface Waiting {
   readonly records: readonly ModelRecord[]
 }
+
+export const isFailed = ({ stream }: Pick<ModelRecord, 'stream'>) => stream === ''
 
 const rowOf = ({ ruleName, actionIndex }: Pick<ModelRecord, 'ruleName' | 'actionIndex'>) =>
   `${ruleName} ${actionIndex}`
@@ -61,7 +64,7 @@ export function createOutboxModel(destinationsMax: number) {
   function used(): Set<string> {
     const arriving = [...waiting].flatMap(({ records }) => records)
     const all = [...queued.values(), ...letters.values(), ...arriving]
-    return new Set(all.map(({ stream }) => stream))
+    return new Set(all.filter((one) => !isFailed(one)).map(({ stream }) => stream))
   }
 
   /** Whether there is room for these streams beside those in use, which they join if there is. */
@@ -74,16 +77,20 @@ export function createOutboxModel(destinationsMax: number) {
   /**
    * The oldest dead letters may have been pushed out, and are counted as dropped: a transaction
    * does so with those that were there before it, so that of the latest ones the oldest go by
-   * themselves.
+   * themselves. Failed actions have a share of their own, so the oldest of them may go alone.
    */
   function pushOut(kept: readonly string[]): void {
     const all = lettersOf(undefined)
     expect(kept).toEqual(all.filter(({ text }) => kept.includes(text)).map(({ text }) => text))
     for (const isLatest of [false, true]) {
-      const some = all.filter(({ text }) => latest.has(text) === isLatest)
-      const gone = some.filter(({ text }) => !kept.includes(text))
-      expect(gone).toEqual(some.slice(0, gone.length))
-      for (const letter of gone) discard(letter)
+      for (const ofFailed of [false, true]) {
+        const some = all.filter(
+          (one) => latest.has(one.text) === isLatest && isFailed(one) === ofFailed,
+        )
+        const gone = some.filter(({ text }) => !kept.includes(text))
+        expect(gone).toEqual(some.slice(0, gone.length))
+        for (const letter of gone) discard(letter)
+      }
     }
   }
 
@@ -128,6 +135,17 @@ export function createOutboxModel(destinationsMax: number) {
       letters.set(letter.text, letter)
       latest.add(letter.text)
       count(letter, 'giveUpToDeadLetters')
+    },
+    /** An action that failed; its dead letter may have been pushed out already. */
+    fail(
+      record: ModelRecord,
+      found: readonly { readonly text: string; readonly id: number }[],
+    ): void {
+      count(record, 'failToDeadLetters')
+      const letter = found.find(({ text }) => text === record.text)
+      if (letter === undefined) return count(record, 'dropDeadLetter')
+      letters.set(record.text, { ...record, id: letter.id })
+      latest.add(record.text)
     },
     /** The first record of the letter's own action takes its place in the ledger. */
     replay(letter: ModelLetter, records: readonly ModelRecord[]): void {
