@@ -32,7 +32,7 @@ const backoffOptions = {
  */
 export function createFanOutReader(
   dependencies: ShardReaderDependencies & {
-    readonly reads: Pick<KinesisReads, 'subscribeToShard'>
+    readonly reads: Pick<KinesisReads, 'serviceNowMs' | 'subscribeToShard'>
   },
   { consumerArn }: { readonly consumerArn: string },
 ): ShardReader {
@@ -45,7 +45,7 @@ export function createFanOutReader(
       if (from.type === 'LATEST') from.onTaken?.()
       for await (const event of until(events, signal)) {
         const read = readOf(event, {
-          asOfMs: clock.wallMs() - deliveryMsMax,
+          asOfMs: reads.serviceNowMs() - deliveryMsMax,
           readMs: clock.monotonicMs() - deliveryMsMax,
         })
         yield { read, position: positionBehind(event) }

@@ -40,7 +40,7 @@ interface FollowOptions {
 }
 
 interface FollowDependencies {
-  readonly reads: Pick<KinesisReads, 'describeStream' | 'listShards'>
+  readonly reads: Pick<KinesisReads, 'describeStream' | 'listShards' | 'serviceNowMs'>
   readonly checkpoints: CheckpointStore
   readonly clock: Clock
   readonly logger: WarningLog
@@ -93,7 +93,7 @@ interface Progress {
 }
 
 async function openProgress(
-  { reads, checkpoints: store, clock }: FollowDependencies,
+  { reads, checkpoints: store }: FollowDependencies,
   scope: CheckpointScope,
   { from, signal }: FollowOptions,
 ): Promise<Progress> {
@@ -117,7 +117,7 @@ async function openProgress(
 
   await discover()
   if (checkpoints.size === 0) {
-    const first = firstCheckpoints([...graph.values()], from, clock.wallMs())
+    const first = firstCheckpoints([...graph.values()], from, reads.serviceNowMs())
     // Saved before anything is read: the next start must find them, or it would be a first one.
     await store.save(scope, first)
     for (const [shardId, checkpoint] of first) {

@@ -14,6 +14,8 @@ import type { ConsumerCalls, LimitedCall } from './consumer-calls.ts'
 import type { KinesisAccess } from './kinesis-access.ts'
 import { given, shardOf } from './kinesis-shapes.ts'
 import { limitedCall } from './limited-call.ts'
+import { createServiceClock } from './service-clock.ts'
+import type { ServiceClock } from './service-clock.ts'
 import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 
 /**
@@ -23,6 +25,8 @@ import type { ShardDescription, ShardPosition } from './shard-reader.ts'
 export interface KinesisReads extends ConsumerCalls {
   /** A name of the shard that no other shard has that this process reads. */
   nameOfShard(shardId: string): string
+  /** The time of day of the service, in epoch milliseconds: see service-clock.ts. */
+  serviceNowMs(): number
   describeStream(signal?: AbortSignal): Promise<StreamIdentity>
   /** All shards whose records can still be read, open and closed. */
   listShards(signal?: AbortSignal): Promise<readonly ShardDescription[]>
@@ -59,7 +63,9 @@ export function createKinesisReads(
 ): KinesisReads {
   const { clock = systemClock, callTimeoutMs: timeoutMs = callTimeoutMsDefault } = options
   const config = { ...access, maxAttempts: 1 }
+  const serviceClock = createServiceClock(clock)
   const client = new KinesisClient({ ...config, requestHandler: createHandler(timeoutMs) })
+  noteTimes(client, serviceClock)
   const isArn = stream.startsWith('arn:')
   const reference = isArn ? { StreamARN: stream } : { StreamName: stream }
   /** The ARN as soon as it is known, so that one stream has one name. */
@@ -91,6 +97,7 @@ export function createKinesisReads(
 
   return {
     nameOfShard: (shardId) => [access.endpoint ?? '', streamName, shardId].join(' '),
+    serviceNowMs: () => serviceClock.nowMs(),
     describeStream,
     async listShards(signal?: AbortSignal) {
       const shards: ShardDescription[] = []
@@ -140,6 +147,29 @@ function createShardCalls(
       return limited((abortSignal) => client.send(command, { abortSignal }), signal)
     },
   }
+}
+
+/** Notes the times of all answers, also of those that are errors. */
+function noteTimes(client: KinesisClient, serviceClock: ServiceClock): void {
+  client.middlewareStack.add(
+    (next) => async (call) => {
+      try {
+        const result = await next(call)
+        serviceClock.note(dateOf(result.response))
+        return result
+      } catch (thrown) {
+        const isAnswer = thrown instanceof Error && '$response' in thrown
+        if (isAnswer) serviceClock.note(dateOf(thrown.$response))
+        throw thrown
+      }
+    },
+    { step: 'deserialize', name: 'noteServiceTime', priority: 'high' },
+  )
+}
+
+function dateOf(response: unknown): string | undefined {
+  const { headers } = (response ?? {}) as { headers?: Readonly<Record<string, string>> }
+  return headers?.['date']
 }
 
 const createHandler = (timeoutMs: number) =>

@@ -30,7 +30,10 @@ const backoffOptions = {
 /** Reads shards by GetRecords. */
 export function createPollingReader(
   dependencies: ShardReaderDependencies & {
-    readonly reads: Pick<KinesisReads, 'nameOfShard' | 'shardIterator' | 'getRecords'>
+    readonly reads: Pick<
+      KinesisReads,
+      'nameOfShard' | 'serviceNowMs' | 'shardIterator' | 'getRecords'
+    >
   },
   { pollIntervalMs, recordsMax }: PollingOptions,
 ): ShardReader {
@@ -56,7 +59,7 @@ export function createPollingReader(
 
     async function readNext(from: ShardPosition, signal: AbortSignal): Promise<ShardRead> {
       const current = await nextIterator(from, signal)
-      const times = { asOfMs: clock.wallMs(), readMs: clock.monotonicMs() }
+      const times = { asOfMs: reads.serviceNowMs(), readMs: clock.monotonicMs() }
       try {
         const answer = await reads.getRecords(current, recordsMax, signal)
         iterator = answer.NextShardIterator || undefined

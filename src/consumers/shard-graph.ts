@@ -8,7 +8,7 @@ type ShardGraph = ReadonlyMap<string, ShardDescription>
  * The first checkpoints of an application, one for every shard of the stream. Shards that appear
  * later are children of these and are read from their beginning.
  *
- * @param nowMs epoch milliseconds: the time that stands for LATEST
+ * @param nowMs epoch milliseconds of the service: the time that stands for LATEST
  */
 export function firstCheckpoints(
   shards: readonly ShardDescription[],

@@ -54,7 +54,10 @@ export interface ShardRead {
   readonly records: readonly KinesisRecord[]
   /** How far behind the tip of the shard the last record is, in milliseconds. */
   readonly millisBehindLatest: number
-  /** Epoch milliseconds. At the tip, every record that arrived before this time has been read. */
+  /**
+   * Epoch milliseconds of the service. At the tip, every record that arrived before this time has
+   * been read.
+   */
   readonly asOfMs: number
   /** The same moment by the monotonic clock. */
   readonly readMs: number

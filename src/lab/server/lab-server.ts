@@ -143,15 +143,16 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
   const faultsEndpoint = { faults, operations, logger, host, insecure }
+  async function answerOf(request: LabRequest): Promise<LabAnswer> {
+    if (isFaultsRequest(request)) return answerFaults(faultsEndpoint, request)
+    if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
+    if (isStsRequest(request)) return answerSts(sts, request)
+    return answerOther(request)
+  }
   const services = {
     clock,
     refuse: (head: LabRequestHead) => refuseOrigin(head, { host, insecure }),
-    async handle(request: LabRequest) {
-      if (isFaultsRequest(request)) return answerFaults(faultsEndpoint, request)
-      if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
-      if (isStsRequest(request)) return answerSts(sts, request)
-      return answerOther(request)
-    },
+    handle: async (request: LabRequest) => withDate(await answerOf(request), clock),
   }
   const transport = await openHttpTransport(services, options).catch(async (error: unknown) => {
     await disk?.close()
@@ -258,6 +259,13 @@ function readAll(streams: StreamStore, name: string): LabRecord[] {
 }
 
 /** Answers browsers, and clients of other protocols. */
+/** The time of an answer is that of the lab, which the arrival times of records have too. */
+function withDate(given: LabAnswer, clock: Clock): LabAnswer {
+  if (given.kind === 'cut') return given
+  const date = new Date(clock.wallMs()).toUTCString()
+  return { ...given, headers: { ...given.headers, date } }
+}
+
 function answerOther(request: LabRequest): LabAnswer {
   const isLook = request.method === 'GET' || request.method === 'HEAD'
   const body = isLook
