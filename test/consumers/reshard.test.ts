@@ -9,14 +9,16 @@ import { describe, expect, test } from 'vitest'
 import { createMemoryCheckpoints } from '../../src/consumers/checkpoints.ts'
 import { firstCheckpoints, readyShards } from '../../src/consumers/shard-graph.ts'
 import { hashKeySpace } from '../../src/base/hash-key.ts'
-import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
+import type { LabServerOptions } from '../../src/lab/server/lab-server.ts'
+import { createManualClock } from '../helpers/manual-clock.ts'
+import { kinesisClient, noDelays, startLab } from '../lab/lab-fixtures.ts'
 import { numbered, putTexts, startConsumer } from './consumer-parts.ts'
 
 const shardId = (number: number) => `shardId-${String(number).padStart(12, '0')}`
 const half = String(hashKeySpace / 2n)
 
-async function labWith(texts: readonly string[]) {
-  const lab = await startLab()
+async function labWith(texts: readonly string[], options: Partial<LabServerOptions> = {}) {
+  const lab = await startLab(options)
   lab.ensureStream('s', 1)
   const kinesis = kinesisClient(lab)
   await putTexts(kinesis, 's', texts)
@@ -89,10 +91,14 @@ describe.each([
   })
 
   test('while it was away, and a consumer that began at LATEST gets all of the children', async () => {
-    const { lab, kinesis } = await labWith(['old'])
+    const clock = createManualClock()
+    const { lab, kinesis } = await labWith(['old'], { clock, statusMs: noDelays })
+    // The next start begins up to a second early.
+    clock.advance(1_000)
     const checkpoints = createMemoryCheckpoints()
     const first = await startConsumer(lab, { stream: 's', fanOut, checkpoints, from: 'LATEST' })
     await first.consumer.stop()
+    clock.advance(60_000)
     await putTexts(kinesis, 's', numbered(10))
     await split(kinesis, 0)
     await putTexts(kinesis, 's', numbered(10, 10))
