@@ -9,7 +9,7 @@ import type { PasswordHash } from './password-hash.ts'
 
 /**
  * The last correct password of each user, as a keyed tag, so that a fleet that reconnects is let in
- * without scrypt (docs/decisions/0030-known-logins-under-a-key-kept-elsewhere.md).
+ * without scrypt (docs/decisions/0031-known-logins-under-a-key-kept-elsewhere.md).
  *
  * Invariants:
  * - A tag belongs to one user and one hash: once either changes, it fits no password.
