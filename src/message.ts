@@ -21,10 +21,12 @@ export interface Message {
   readonly republishDepth?: number | undefined
 }
 
-/** The connection that a message came by. */
+/** The connection or the request that a message came by. */
 export interface MessageSender {
   /** It has gone, and nobody waits for an answer. */
   readonly closed: boolean
+  /** Aborts when it goes before the answer: a message that waits for room is then dropped. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The PUBLISH properties of MQTT 5 that rules read or set. */

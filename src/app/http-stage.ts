@@ -62,7 +62,7 @@ export function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): R
 
 export function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
   return {
-    publish: (message) => ingress().publish(message),
+    publish: (message, from) => ingress().publish(message, from),
     retained: (topic) => ingress().retained(topic),
     listRetained: (page) => ingress().listRetained(page),
     disconnect: (clientId, options) => ingress().disconnect(clientId, options),

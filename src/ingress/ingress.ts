@@ -60,7 +60,7 @@ export interface Ingress {
    * @throws SluiceError InvalidRequestException for the topic, PayloadTooLarge,
    *   ServiceUnavailableException after `close`; or what `ingest` rejects with
    */
-  publish(message: Message): Promise<void>
+  publish(message: Message, from?: MessageSender): Promise<void>
   /**
    * Hands a message only to the subscribers: no rule sees it. With `retain` it becomes the retained
    * message of its topic. Has no effect after `close`.
@@ -189,11 +189,11 @@ export async function createIngress(
     listenTls: (address, material) => ports.listenTls(address, material),
     useTls: ports.useTls,
     upgrade: ports.upgrade,
-    async publish(message) {
+    async publish(message, from) {
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
       }
-      await publishing.publish(checkMessage(message, options))
+      await publishing.publish(checkMessage(message, options), from)
     },
     async distribute(message) {
       const { topic } = message

@@ -19,6 +19,8 @@ export interface AppendOptions {
    * are dropped and counted, and the others are appended.
    */
   readonly whenFull?: 'wait' | 'drop' | undefined
+  /** Ends the waiting for room: nobody needs the answer any more. The append is then refused. */
+  readonly signal?: AbortSignal | undefined
 }
 
 interface AppendParts {
@@ -55,16 +57,6 @@ export function createAppend(parts: AppendParts): AppendRecords {
     }
   }
 
-  /** Drops and counts failed actions beyond their rate. */
-  function withinRate(records: readonly NewRecord[]): readonly NewRecord[] {
-    const dropped = new Set(
-      records.filter((record) => isFailed(record) && !failedActions.take(record)),
-    )
-    if (dropped.size === 0) return records
-    refuse(parts, [...dropped])
-    return records.filter((record) => !dropped.has(record))
-  }
-
   function writeOrDrop(
     records: readonly NewRecord[],
     reserved: readonly Reservation[],
@@ -91,27 +83,31 @@ export function createAppend(parts: AppendParts): AppendRecords {
   function writeInTurn(
     records: readonly NewRecord[],
     reserved: readonly Reservation[],
+    signal: AbortSignal | undefined,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      room.enter(reserved, {
+      const leave = room.enter(reserved, {
         admit: () => void write(records, reserved).then(resolve, reject),
         refuse(error) {
           for (const { entry } of reserved) destinations.release(entry)
+          signal?.removeEventListener('abort', leave)
           reject(error)
         },
       })
+      if (signal?.aborted) leave()
+      else signal?.addEventListener('abort', leave, { once: true })
     })
   }
 
   const failedActions = createFailedActionRate(clock)
 
-  return (given, { whenFull = 'wait' } = {}) => {
-    const records = given.some(isFailed) ? withinRate(given) : given
+  return (given, { whenFull = 'wait', signal } = {}) => {
+    const records = given.some(isFailed) ? withinRate(parts, given, failedActions) : given
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(records, destinations)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
     if (whenFull === 'drop') return writeOrDrop(records, reserved)
-    if (room.mustWait(reserved)) return writeInTurn(records, reserved)
+    if (room.mustWait(reserved)) return writeInTurn(records, reserved, signal)
     room.reserve(reserved)
     return write(records, reserved)
   }
@@ -125,6 +121,18 @@ const failedActionsMax = 1_000
 const failedActionsWindowMs = 10_000
 /** Actions whose rate is remembered. */
 const failingActionsMax = 10_000
+
+/** Drops and counts failed actions beyond their rate. */
+function withinRate(
+  parts: AppendParts,
+  records: readonly NewRecord[],
+  rate: ReturnType<typeof createFailedActionRate>,
+): readonly NewRecord[] {
+  const dropped = new Set(records.filter((record) => isFailed(record) && !rate.take(record)))
+  if (dropped.size === 0) return records
+  refuse(parts, [...dropped])
+  return records.filter((record) => !dropped.has(record))
+}
 
 /** Limits how many dead letters each action makes by failing. */
 function createFailedActionRate(clock: Clock) {

@@ -39,8 +39,10 @@ export interface Room {
    * Calls `admit` when these records may be appended: at once, or later, in the order of calls as
    * far as that order matters. Admitted records count until `released`. Calls `refuse` with
    * OutboxWriteFailed instead when too much waits, or when the outbox closes.
+   *
+   * @returns a function that ends the waiting, if it lasts still, with `refuse` and SenderGone
    */
-  enter(reservations: readonly Reservation[], turn: Turn): void
+  enter(reservations: readonly Reservation[], turn: Turn): Leave
   /** Whether `enter` would make these records wait. */
   mustWait(reservations: readonly Reservation[]): boolean
   /**
@@ -57,6 +59,8 @@ export interface Room {
   roomMade(entries: Iterable<DestinationEntry>): void
   close(): void
 }
+
+type Leave = () => void
 
 /** Called synchronously: an append that comes afterwards must find this one ahead of it. */
 interface Turn {
@@ -86,15 +90,24 @@ export function createRoom(
   const waitingAppends = createWaitingAppends(dependencies)
   const held = createHeldAppends()
 
-  function wait(records: readonly Reservation[], names: ReadonlySet<string>, turn: Turn): void {
+  function wait(records: readonly Reservation[], names: ReadonlySet<string>, turn: Turn): Leave {
     const bytes = records.reduce((sum, record) => sum + record.bytes, 0)
     const waiting = { ...turn, records, bytes, lines: [...names] }
     if (!waitingAppends.tryAdd(waiting)) {
       turn.refuse(refusal('The outbox is full, and too much waits for room'))
-      return
+      return nothing
     }
     lines.join(waiting)
     for (const { entry } of records) if (isFull(entry)) held.add(entry, waiting)
+    return () => leave(waiting)
+  }
+
+  /** Others may have stood behind it. */
+  function leave(waiting: Waiting): void {
+    if (!waitingAppends.remove(waiting)) return
+    held.remove(waiting)
+    waiting.refuse(new SluiceError('SenderGone', 'Nobody waits for the answer any more'))
+    tryAll(lines.remove(waiting))
   }
 
   function tryAll(candidates: Waiting[]): void {
@@ -131,6 +144,7 @@ export function createRoom(
       if (mustWait) return wait(reservations, names, turn)
       count(reservations, 1)
       turn.admit()
+      return nothing
     },
     reserve: (reservations) => count(reservations, 1),
     released(reservations) {
@@ -154,6 +168,13 @@ function createHeldAppends() {
       const known = held.get(entry)
       if (known) known.add(waiting)
       else held.set(entry, new Set([waiting]))
+    },
+    remove(waiting: Waiting): void {
+      for (const { entry } of waiting.records) {
+        const known = held.get(entry)
+        known?.delete(waiting)
+        if (known?.size === 0) held.delete(entry)
+      }
     },
     takeFor(entry: DestinationEntry): Waiting[] {
       const taken = [...(held.get(entry) ?? [])]
@@ -185,9 +206,11 @@ function createWaitingAppends({ metrics }: RoomDependencies) {
       count(bytes)
       return true
     },
-    remove(waiting: Waiting): void {
-      all.delete(waiting)
-      count(-waiting.bytes)
+    /** Returns false when it does not wait. */
+    remove(waiting: Waiting): boolean {
+      const waited = all.delete(waiting)
+      if (waited) count(-waiting.bytes)
+      return waited
     },
     takeAll(): readonly Waiting[] {
       const taken = [...all]
@@ -275,4 +298,5 @@ function createLines(): Lines {
   }
 }
 
+const nothing = (): void => undefined
 const refusal = (message: string) => new SluiceError('OutboxWriteFailed', message)

@@ -63,6 +63,33 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 
+  test('lets an append go that nobody waits for any more, and what stood behind it', async () => {
+    const parts = await openSmall()
+    const { outbox, append, done, metrics } = parts
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const gone = new AbortController()
+    const records = ['a', 'b'].map((stream) => newRecord(stream, 'k', text('3')))
+    const left = outbox.append(records, { signal: gone.signal })
+    const behind = append('b', '4', 'k')
+    await commits(parts)
+    expect(done).toEqual(['1', '2'])
+    gone.abort()
+    await expect(left).rejects.toMatchObject({ code: 'SenderGone' })
+    await behind
+    expect(done).toEqual(['1', '2', '4'])
+    expect(await metrics.registry.metrics()).toContain('sluice_outbox_appends_waiting 0')
+    await expect(outbox.append(records, { signal: gone.signal })).rejects.toMatchObject({
+      code: 'SenderGone',
+    })
+    // Of an append that has got room, the signal changes nothing.
+    const late = new AbortController()
+    const durable = outbox.append([newRecord('b', 'k', '5')], { signal: late.signal })
+    late.abort()
+    await durable
+    expect(named(outbox, 'b')).toEqual(['4', '5'])
+    await outbox.close()
+  })
+
   test('holds a message of a key behind a waiting one of that key, for another destination too', async () => {
     const { outbox, append, settleOldest } = await openSmall()
     await Promise.all(['1', '2'].map((name) => append('a', name)))

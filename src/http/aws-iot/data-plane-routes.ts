@@ -6,7 +6,7 @@ import { SluiceError } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
-import type { Message, Mqtt5Properties } from '../../message.ts'
+import type { Message, MessageSender, Mqtt5Properties } from '../../message.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
@@ -173,7 +173,7 @@ export function addDataPlaneRoutes(
       timestampMs: clock.wallMs(),
       mqtt5,
     }
-    await withinTime(broker.publish(message), clock)
+    await withinTime((from) => broker.publish(message, from), clock)
     return { message: 'OK', traceId: request.id }
   })
 
@@ -235,15 +235,33 @@ function mqtt5Of(
   return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
 }
 
-/** Records that are late may still become durable after the refusal: delivery is at-least-once. */
-async function withinTime(publishing: Promise<void>, clock: Clock): Promise<void> {
+/**
+ * A message that still waits for room in the outbox is dropped with the refusal: its caller sends
+ * it again, and what waits for nobody would keep others out. Records that are on their way to disk
+ * may become durable after the refusal: delivery is at-least-once.
+ */
+async function withinTime(
+  send: (from: MessageSender) => Promise<void>,
+  clock: Clock,
+): Promise<void> {
   const over = new AbortController()
+  const gone = new AbortController()
+  const { signal } = gone
+  const from: MessageSender = {
+    signal,
+    get closed() {
+      return signal.aborted
+    },
+  }
+  const late = unavailable(`the message is not durable after ${publishTimeoutMs} ms`)
   const timeUp = clock.sleep(publishTimeoutMs, over.signal).then(() => {
-    throw unavailable(`the message is not durable after ${publishTimeoutMs} ms`)
+    gone.abort()
+    throw late
   })
   try {
-    await Promise.race([publishing, timeUp])
+    await Promise.race([send(from), timeUp])
   } catch (thrown) {
+    if (signal.aborted) throw late
     const isUnwritten = thrown instanceof SluiceError && thrown.code === 'OutboxWriteFailed'
     throw isUnwritten ? unavailable('the message cannot be made durable now', thrown) : thrown
   } finally {

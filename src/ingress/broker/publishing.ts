@@ -29,7 +29,7 @@ export interface Publishing {
   /** For Aedes' `publish`, which distributes every message. */
   readonly distribute: Distribute
   /** Ingests and distributes a message that did not come through Aedes. */
-  publish(message: Message): Promise<void>
+  publish(message: Message, from?: MessageSender): Promise<void>
   /** Only distributes a message, whose records are durable already. */
   distributeMessage(message: Message): Promise<void>
   /** How many ingests of wills and of `publish` are under way. */
@@ -76,10 +76,10 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
   const ingesting = createIngesting(dependencies)
   let underway = 0
 
-  async function ingestUnderway(message: Message): Promise<void> {
+  async function ingestUnderway(message: Message, from?: MessageSender): Promise<void> {
     underway++
     try {
-      await ingesting.ingest(message)
+      await ingesting.ingest(message, from)
       ingesting.acknowledged(message.transport, message.qos)
     } catch (cause) {
       ingesting.failed(message, cause)
@@ -131,8 +131,8 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       else authorizeWill({ client, connection }, packet, proceed)
     },
     distribute: createDistribute(dependencies),
-    async publish(message) {
-      await ingestUnderway(message)
+    async publish(message, from) {
+      await ingestUnderway(message, from)
       if (message.basicIngestRule === undefined)
         await distributeMessage(dependencies.distribute, message)
     },

@@ -11,21 +11,21 @@ import { systemClock } from '../../../src/base/clock.ts'
 import { createTrustedProxies } from '../../../src/base/trusted-proxies.ts'
 import { SluiceError } from '../../../src/base/errors.ts'
 import { createIngress } from '../../../src/ingress/ingress.ts'
-import type { Message } from '../../../src/message.ts'
+import type { Message, MessageSender } from '../../../src/message.ts'
 import { createMemoryLogger, createMetrics } from '../../../src/telemetry/telemetry.ts'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { startServer } from '../http-fixtures.ts'
 
 /** The HTTP server on a real broker; what rules would see is collected. */
 async function serverWithBroker(
-  ingest: (message: Message) => Promise<void> = async () => {},
+  ingest: (message: Message, sender?: MessageSender) => Promise<void> = async () => {},
   proxies = createTrustedProxies([]),
 ) {
   const ingested: Message[] = []
   const ingress = await createIngress({
-    ingest(message) {
+    ingest(message, sender) {
       ingested.push(message)
-      return ingest(message)
+      return ingest(message, sender)
     },
     logger: createMemoryLogger(() => undefined),
     metrics: createMetrics(),
@@ -177,15 +177,22 @@ describe('Publish', () => {
     const written = new Promise<void>((resolve) => {
       writing.signal.addEventListener('abort', () => resolve())
     })
-    const { iotData, clock, ingested } = await serverWithBroker(() => written)
+    let sender: MessageSender | undefined
+    const { iotData, clock, ingested } = await serverWithBroker((_, from) => {
+      sender = from
+      return written
+    })
     const sending = iotData.send(new PublishCommand({ topic: 't' }))
     sending.catch(() => undefined)
     await expect.poll(() => ingested).toHaveLength(1)
+    expect(sender?.signal?.aborted).toBe(false)
     clock.advance(5_000)
     await expect(sending).rejects.toMatchObject({
       name: 'ServiceUnavailableException',
       $metadata: { httpStatusCode: 503 },
     })
+    // What waits for room is dropped with the refusal.
+    expect([sender?.closed, sender?.signal?.aborted]).toEqual([true, true])
     writing.abort()
   })
 
