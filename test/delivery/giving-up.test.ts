@@ -1,15 +1,22 @@
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
+import type { Failure } from '../../src/aws/call/failure-class.ts'
 import type { OnGivenUp, GivenUpRecord } from '../../src/delivery/producer.ts'
 import type { FaultEffect } from '../../src/lab/faults/faults.ts'
 import type { DeliverySettings, Outbox } from '../../src/outbox/outbox.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
+import { openClockedDelivery } from './clocked-delivery.ts'
 import { metricLines, openDelivery, putsOf, textsByKey, until } from './producer-parts.ts'
 
 const refused: FaultEffect = {
   kind: 'error',
   code: 'ValidationException',
   message: 'one of the records is not valid',
+}
+const missing: Failure = {
+  code: 'ResourceNotFoundException',
+  message: 'no stream',
+  source: 'Kinesis',
 }
 const age = (maxAgeMs: number): Partial<DeliverySettings> => ({ retry: { maxAgeMs } })
 const lettersOf = (outbox: Outbox) =>
@@ -167,24 +174,31 @@ describe('a record that Kinesis will never take', () => {
 describe('a destination that refuses everything', () => {
   test('keeps its records until they are too old, and gives them up oldest first', async () => {
     const { asked, onGivenUp } = createHook(() => undefined)
-    const delivery = await openDelivery({ streams: [], haste: 150, onGivenUp })
+    let puts = 0
+    const { outbox, producer, moveUntil } = await openClockedDelivery(
+      (clock) => ({
+        async put() {
+          puts += 1
+          await clock.sleep(20)
+          return { answered: false, failure: missing }
+        },
+      }),
+      { onGivenUp },
+    )
     const to = destination('stream', age(120_000))
-    await delivery.outbox.append(
-      Array.from({ length: 1_200 }, (_, index) => newRecordFor(to, 'k', String(index))),
-    )
-    delivery.producer.start()
-    await delivery.producer.idle()
-    expect(putsOf(delivery).length).toBeGreaterThan(4)
-    expect(putsOf(delivery).length).toBeLessThan(40)
-    expect(asked.map(({ record }) => record.data.toString())).toEqual(
-      Array.from({ length: 1_200 }, (_, index) => String(index)),
-    )
+    const texts = Array.from({ length: 1_200 }, (_, index) => String(index))
+    await outbox.append(texts.map((text) => newRecordFor(to, 'k', text)))
+    producer.start()
+    await moveUntil(() => outbox.size().records === 0)
+    expect(puts).toBeGreaterThan(4)
+    expect(puts).toBeLessThan(40)
+    expect(asked.map(({ record }) => record.data.toString())).toEqual(texts)
     const [first] = asked
     expect(first?.reason.code).toBe('ResourceNotFoundException')
     expect(first?.attempts).toBeGreaterThan(4)
     expect((first?.lastMs ?? 0) - (first?.firstMs ?? 0)).toBeGreaterThanOrEqual(60_000)
-    expect(delivery.outbox.deadLetters.size().records).toBe(1_200)
-    expect(ofMain(delivery.outbox)).toMatchObject({ accepted: 1_200, deadLettered: 1_200 })
+    expect(outbox.deadLetters.size().records).toBe(1_200)
+    expect(ofMain(outbox)).toMatchObject({ accepted: 1_200, deadLettered: 1_200 })
   })
 
   test('never gives up a record because of a failure that passes', async () => {

@@ -2,26 +2,16 @@
  * How long other keys wait behind the backlog of a hot one: a real outbox and producer, a stream of
  * four shards with the limits of AWS, and a clock that moves only when nothing else does.
  */
-import { onTestFinished } from 'vitest'
 import { hashKeyOf, hashKeySpace } from '../../src/base/hash-key.ts'
 import type { RecordOutcome } from '../../src/aws/call/call-outcome.ts'
 import type { KinesisCalls } from '../../src/aws/kinesis-calls.ts'
 import { listIn } from '../../src/delivery/call/outgoing.ts'
-import { createProducer } from '../../src/delivery/producer.ts'
 import { uniformRanges } from '../../src/lab/streams/resharding.ts'
 import { createShardLimits } from '../../src/lab/streams/shard-limits.ts'
 import type { Ordering } from '../../src/outbox/outbox.ts'
-import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
-import { createManualClock } from '../helpers/manual-clock.ts'
 import type { ManualClock } from '../helpers/manual-clock.ts'
-import { moveClock, moveClockUntil } from '../helpers/move-clock.ts'
-import { createRandom } from '../helpers/random.ts'
-import {
-  destination,
-  newRecordFor,
-  openTestOutbox,
-  temporaryDirectory,
-} from '../outbox/outbox-parts.ts'
+import { destination, newRecordFor } from '../outbox/outbox-parts.ts'
+import { openClockedDelivery } from './clocked-delivery.ts'
 import { idOfShard, keysOfShard } from './shards/shard-parts.ts'
 
 const shardCount = 4
@@ -98,29 +88,13 @@ function createStream(clock: ManualClock, { areShardsKnown }: Pick<Given, 'areSh
  */
 export async function waitBehindHotKey(given: Given) {
   const { ordering, backlog, hotKeys = 1 } = given
-  const clock = createManualClock()
-  const { outbox, metrics } = await openTestOutbox(temporaryDirectory(), {}, clock)
-  const { calls, taken } = createStream(clock, given)
-  const random = createRandom(1)
-  const producer = createProducer(
-    {
-      outbox,
-      callsFor: () => calls,
-      senderFor: ({ kind }) => {
-        throw new Error(`no test sends to ${kind} here`)
-      },
-      clock,
-      logger: createMemoryLogger(() => undefined),
-      metrics,
-      random: () => random(1_000_000) / 1_000_000,
-    },
-    given,
-  )
-  onTestFinished(async () => {
-    const stopped = producer.stop({ drainMs: 0 })
-    await moveClockUntil(clock, stopped)
-    await outbox.close()
-  })
+  const stream: { taken: ReadonlyMap<string, string[]> } = { taken: new Map() }
+  const { outbox, producer, clock, moveUntil } = await openClockedDelivery((streamClock) => {
+    const { calls, taken } = createStream(streamClock, given)
+    stream.taken = taken
+    return calls
+  }, given)
+  const { taken } = stream
 
   const to = destination('stream', { ordering })
   const hot = keysOfShard(0, hotKeys)
@@ -140,7 +114,7 @@ export async function waitBehindHotKey(given: Given) {
   const startMs = clock.monotonicMs()
   producer.start()
   const haveAll = () => otherKeys.every((key) => taken.get(key)?.length === recordsOfOtherKey)
-  while (!haveAll()) await moveClock(clock)
+  await moveUntil(haveAll)
   const waitedMs = clock.monotonicMs() - startMs
   return {
     waitedMs,
@@ -148,7 +122,7 @@ export async function waitBehindHotKey(given: Given) {
     taken,
     /** Waits until everything has arrived, and gives the milliseconds since the start. */
     async drain(): Promise<number> {
-      while (outbox.size().records > 0) await moveClock(clock)
+      await moveUntil(() => outbox.size().records === 0)
       return clock.monotonicMs() - startMs
     },
   }

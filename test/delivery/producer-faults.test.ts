@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { FaultEffect, FaultRule } from '../../src/lab/faults/faults.ts'
 import { destination, newRecord, newRecordFor } from '../outbox/outbox-parts.ts'
+import { openClockedDelivery } from './clocked-delivery.ts'
 import {
   appendRounds,
   metricLines,
@@ -155,13 +156,28 @@ describe('conditions of the destination', () => {
   })
 
   test('logs once a minute that records wait', async () => {
-    const delivery = await openDelivery({ streams: [], haste: 2_000 })
-    await appendRounds(delivery, keys, 1)
-    delivery.producer.start()
-    await until(() => delivery.lines.length >= 3)
-    const puts = putsOf(delivery).length
-    expect(puts).toBeGreaterThan(delivery.lines.length)
-    // A minute and a half of calls at up to 60 s: never a hot loop.
+    const failure = {
+      code: 'ResourceNotFoundException',
+      message: 'none',
+      source: 'Kinesis',
+    } as const
+    let puts = 0
+    const { outbox, producer, clock, lines, moveUntil } = await openClockedDelivery(
+      (callClock) => ({
+        async put() {
+          puts += 1
+          await callClock.sleep(20)
+          return { answered: false, failure }
+        },
+      }),
+    )
+    await outbox.append(keys.map((key) => newRecord('stream', key, '1')))
+    const startMs = clock.monotonicMs()
+    producer.start()
+    await moveUntil(() => lines.length >= 3)
+    // A line a minute, and calls at up to 60 s: never a hot loop.
+    expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(120_000)
+    expect(puts).toBeGreaterThan(lines.length)
     expect(puts).toBeLessThan(30)
   })
 
