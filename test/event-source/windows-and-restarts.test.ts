@@ -1,8 +1,14 @@
+import { cp } from 'node:fs/promises'
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Checkpoint } from '../../src/consumers/checkpoints.ts'
+import { openLmdbCheckpoints } from '../../src/consumers/lmdb-checkpoints.ts'
 import type { MappingSettings } from '../../src/event-source/mapping-settings.ts'
+import { temporaryFolder } from '../consumers/consumer-parts.ts'
 import { collected, createTestShard, failed, returned, settle, textsIn } from './shard-parts.ts'
 import type { ShardRun, TestCall } from './shard-parts.ts'
+
+const fixtures = path.resolve(import.meta.dirname, '../fixtures/checkpoints')
 
 type TestShard = ReturnType<typeof createTestShard>
 
@@ -219,18 +225,33 @@ describe('an open window', () => {
     expect(await work(shard, shard.start(changed))).toEqual([])
   })
 
-  test('of an earlier release goes on', async () => {
+  test('of release 0.1.0 goes on, in each of its parallel batches', async () => {
     const shard = createTestShard()
-    shard.put('1')
-    const state: Checkpoint = {
-      kind: 'after',
-      sequenceNumber: sequenceNumber(shard, 0) ?? '',
-      state: JSON.stringify([
-        JSON.stringify({ startMs: shard.clock.wallMs(), state: { texts: ['1'] } }),
-      ]),
-    }
-    shard.setDisk(state)
-    shard.put('2')
-    expect(finals(await workToTheEnd(shard, shard.start(windows)))).toEqual([['1', '2']])
+    for (const text of ['1', '3']) shard.put(text, second)
+    for (const text of ['2', '4']) shard.put(text, first)
+    shard.setDisk(await checkpointOfRelease('0.1.0'))
+    shard.put('5', second)
+    shard.put('6', first)
+    const texts = finals(await workToTheEnd(shard, shard.start(two)))
+    expect(texts.map((each) => each.join(' ')).toSorted()).toEqual(['1 3 5', '2 4 6'])
   })
 })
+
+/**
+ * What that release stored in the window that began at the start of the test's clock: the records
+ * 1 and 3 in one parallel batch, 2 and 4 in the other.
+ */
+async function checkpointOfRelease(release: string): Promise<Checkpoint> {
+  const folder = path.join(temporaryFolder(), 'checkpoints')
+  await cp(path.join(fixtures, release), folder, { recursive: true })
+  const checkpoints = await openLmdbCheckpoints(folder)
+  const byShard = await checkpoints.load({
+    application: 'event-source-mapping/u',
+    streamArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s',
+    streamCreatedMs: Date.UTC(2026, 0, 1),
+  })
+  await checkpoints.close()
+  const found = byShard.get('shardId-000000000000')
+  if (!found) throw new Error(`there is no checkpoint of ${release}`)
+  return found
+}
