@@ -176,12 +176,20 @@ export interface MemoryWatch {
   stop(): number
 }
 
-/** Watches RssAnon: the outbox's file is mapped and counts into RSS, though it is page cache. */
+/**
+ * The memory of a process but for the files that it maps, in bytes; 0 once it has ended. The
+ * outbox's file is mapped and counts into RSS, though it is page cache.
+ */
+export async function readAnonymousBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
+}
+
+/** Watches the memory of a process. */
 export function watchMemory(pid: number): MemoryWatch {
   let peak = 0
   const look = async (): Promise<void> => {
-    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-    peak = Math.max(peak, Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024)
+    peak = Math.max(peak, await readAnonymousBytes(pid))
   }
   const timer = setInterval(() => void look(), 100)
   return {
