@@ -76,7 +76,9 @@ async function runKinesis(host: Host, options: KinesisOptions): Promise<void> {
   const stopRequested = host.stopRequested()
   // Loaded here and not on top: no other command needs them.
   const { createLogger } = await import('../telemetry/logger.ts')
+  const { logConsole } = await import('../telemetry/log-console.ts')
   const logger = await createLogger(config.logLevel, { pretty: host.stdout.isTTY === true })
+  logConsole(logger)
   for (const line of unknownVariables(host.environment)) logger.warn({}, line)
   const { createLabServer } = await import('../lab/server/lab-server.ts')
   const { noLimits } = await import('../lab/streams/shard-limits.ts')

@@ -39,7 +39,9 @@ export async function runEngine(
   const isTerminal = host.stdout.isTTY === true
   // Loaded here and not on top: `sluice --help` should not wait for it.
   const { createLogger } = await import('../telemetry/logger.ts')
+  const { logConsole } = await import('../telemetry/log-console.ts')
   const logger = await createLogger(config.logLevel, { pretty: isTerminal })
+  logConsole(logger)
   const stopRequested = host.stopRequested()
   logger.info({ version, dataDir: config.dataDir, rulesDir: config.rulesDir }, `starting ${mode}`)
   for (const line of unknownVariables(host.environment)) logger.warn({}, line)

@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { logConsole } from '../../telemetry/log-console.ts'
 import { createMemoryLogger } from '../../telemetry/logger.ts'
 import { createLabServer } from '../server/lab-server.ts'
 import type { LabServer } from '../server/lab-server.ts'
@@ -11,6 +12,7 @@ async function main(): Promise<void> {
   if (!port) throw new Error('lab-worker-main runs as a worker thread only')
   const report = (message: LabReport) => port.postMessage(message)
   const logger = createMemoryLogger((line) => report({ kind: 'log', line }))
+  logConsole(logger)
   try {
     // The list of calls is for tests in the same process, so the thread records none.
     const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
