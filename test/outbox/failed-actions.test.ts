@@ -1,6 +1,11 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import { noDestination } from '../../src/outbox/outbox.ts'
 import type { NewRecord, Outbox } from '../../src/outbox/outbox.ts'
+import { exportOutbox, repairOutbox, verifyOutbox } from '../../src/outbox/repair.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import {
   everything,
@@ -56,6 +61,35 @@ describe('an action that failed', () => {
     const sequences = reopened.read(idOf(reopened, 'a'), 0, everything)
     expect(sequences.at(-1)?.sequence).toBeGreaterThan(Number(deadLetters[0]?.id))
     await reopened.close()
+  })
+
+  test('is verified, exported and repaired as other dead letters', async () => {
+    const directory = temporaryDirectory()
+    const { outbox } = await openTestOutbox(directory)
+    await outbox.append([newRecord('a', 'k', 'a record of its own'), failedFor('failed')])
+    await outbox.close()
+    expect(await verifyOutbox(directory)).toMatchObject({ deadLetters: 1, damagedRows: 0 })
+    const lines: unknown[] = []
+    await exportOutbox(directory, (line) => lines.push(JSON.parse(line)))
+    expect(lines).toMatchObject([
+      { kind: 'deadLetter', field: why.field, reason: { code: why.code } },
+      { kind: 'record' },
+    ])
+    const file = path.join(directory, 'outbox', 'data.mdb')
+    const bytes = readFileSync(file)
+    bytes[bytes.indexOf('record of its own')] = 0
+    writeFileSync(file, bytes)
+    await repairOutbox(directory, {
+      clock: systemClock,
+      logger: createMemoryLogger(() => undefined),
+    })
+    const { outbox: repaired } = await openTestOutbox(directory)
+    expect(textsOf(repaired, 'a')).toEqual([])
+    expect(listed(repaired)).toEqual(['failed'])
+    expect(repaired.deadLetters.size().records).toBe(1)
+    expect(await repaired.deadLetters.delete({})).toEqual({ count: 1, kept: 0 })
+    expect(repaired.deadLetters.size()).toEqual({ records: 0, bytes: 0 })
+    await repaired.close()
   })
 
   test('takes no place of a destination', async () => {
