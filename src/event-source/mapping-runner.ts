@@ -209,7 +209,7 @@ async function openReader(
 function contextOf(
   { functions, failures, clock, logger, metrics }: MappingRunnerDependencies,
   { uuid, settings, accountIdNow }: MappingRunnerOptions,
-  { region, streamArn }: EventSource,
+  { region, streamArn, consumerArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
 ): ShardProcessorContext {
   const name = parseFunctionName(settings.FunctionName)
@@ -224,6 +224,7 @@ function contextOf(
     logger,
     findFunction: () => functions.find(name),
     filters: countedFilters(settings, () => metrics.mappingRecordsFiltered.inc({ mapping: uuid })),
+    opensAggregates: consumerArn !== undefined,
     originOf: (shardId) => ({
       shardId,
       region,

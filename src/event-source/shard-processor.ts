@@ -19,6 +19,7 @@ import type { ParallelBatch, ParallelBatchRecord } from './parallel-batch.ts'
 import { eventBytesOf } from './lambda-event.ts'
 import type { EventSourceMembers } from './lambda-event.ts'
 import type { RecordFilter } from './filters/record-filter.ts'
+import { createWantedRecords } from './filters/wanted-records.ts'
 import { createShardProgress } from './shard-progress.ts'
 import { createStoredRecords, storedWindowsIn, textOfWindows } from './stored-windows.ts'
 import type { StoredWindows } from './stored-windows.ts'
@@ -28,8 +29,9 @@ import { closeWindow } from './tumbling-window.ts'
 export interface ShardProcessorContext extends Omit<InvocationContext, 'origin'> {
   readonly reader: ShardReader
   readonly clock: Clock
-  /** A record passes when one filter accepts it; without filters every record passes. */
   readonly filters: readonly RecordFilter[]
+  /** Whether aggregates are opened before they are filtered. */
+  readonly opensAggregates: boolean
   readonly originOf: (shardId: string) => EventSourceMembers
 }
 
@@ -41,13 +43,13 @@ export async function processShard(
   context: ShardProcessorContext,
   task: ShardTask,
 ): Promise<ShardOutcome> {
-  const { filters } = context
   const unsaved = new AbortController()
   const signal = AbortSignal.any([task.signal, unsaved.signal])
   const origin = context.originOf(task.shard.shardId)
   const handler = createBatchHandler({ ...context, origin })
   const state = openShardState(context, { task, handler, signal, onUnsaved: () => unsaved.abort() })
   const { batches, progress } = state
+  const wantedIn = createWantedRecords(context, task.shard)
   const open = (readSignal: AbortSignal) =>
     context.reader.read(task.shard.shardId, task.from, readSignal)
 
@@ -60,19 +62,22 @@ export async function processShard(
       const sinceOf = arrivalsOf(read)
       for (const record of read.records) {
         const tracked = progress.begin(record.sequenceNumber)
-        const isWanted = filters.length === 0 || filters.some((accepts) => accepts(record))
-        if (!isWanted || state.isStored(record)) {
-          tracked.finish()
-          continue
-        }
-        const index = parallelBatchOf(record.partitionKey, batches.length)
-        const eventBytes = eventBytesOf(record, origin)
+        const parts = wantedIn(record).filter((part) => !state.isStored(part))
         const sinceMs = sinceOf(record.approximateArrivalMs)
-        const finish = () => {
-          state.finished(index, record.sequenceNumber)
-          tracked.finish()
+        const countDown = createCountDown(parts.length, {
+          onBatchDone: (index) => state.finished(index, record.sequenceNumber),
+          onDone: () => tracked.finish(),
+        })
+        for (const part of parts) {
+          const index = parallelBatchOf(part.partitionKey, batches.length)
+          const finish = countDown.add(index)
+          ofBatches[index]?.push({
+            ...part,
+            eventBytes: eventBytesOf(part, origin),
+            sinceMs,
+            finish,
+          })
         }
-        ofBatches[index]?.push({ ...record, eventBytes, sinceMs, finish })
       }
       batches.forEach((batch, index) => {
         batch.push(ofBatches[index] ?? [])
@@ -91,6 +96,37 @@ export async function processShard(
     await state.flush()
   }
   return signal.aborted ? undefined : end
+}
+
+/**
+ * Counts the parts of a record, which are one unless it is an aggregate: the record is finished when
+ * all of them are, and in a parallel batch when all are that belong there.
+ */
+function createCountDown(
+  count: number,
+  {
+    onBatchDone,
+    onDone,
+  }: { readonly onBatchDone: (index: number) => void; readonly onDone: () => void },
+) {
+  const ofBatches = new Map<number, number>()
+  let left = count
+  if (left === 0) onDone()
+  return {
+    /** Adds a part of a batch. All parts are added before one is finished. */
+    add(index: number): () => void {
+      ofBatches.set(index, (ofBatches.get(index) ?? 0) + 1)
+      let isFinished = false
+      return () => {
+        if (isFinished) return
+        isFinished = true
+        const leftOfBatch = (ofBatches.get(index) ?? 0) - 1
+        ofBatches.set(index, leftOfBatch)
+        if (leftOfBatch === 0) onBatchDone(index)
+        if (--left === 0) onDone()
+      }
+    },
+  }
 }
 
 /** How far a shard is processed: the checkpoint, the parallel batches and their windows. */

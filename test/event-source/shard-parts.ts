@@ -166,6 +166,7 @@ export function createTestShard(clock: ManualClock = createManualClock()) {
         onResult: () => undefined,
         reader: { read },
         filters,
+        opensAggregates: false,
       }
     }
 

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { startMappings, streamArn } from '../../event-source/mapping-parts.ts'
+import { startLab } from '../../lab/lab-fixtures.ts'
+import { startServer } from '../http-fixtures.ts'
+
+const run = promisify(execFile)
+const cli = await run('aws', ['--version']).catch(() => undefined)
+
+/** Each call of the CLI starts Python. */
+test.skipIf(!cli)(
+  'the AWS CLI makes and tags a mapping, and looks up and invokes functions (skipped without aws)',
+  async () => {
+    const lab = await startLab()
+    lab.ensureStream('s', 1)
+    const started = await startMappings(lab, {
+      'f.mjs': `export const handler = (event) => {
+        console.log('called')
+        if (event.fail) throw new TypeError('asked to fail')
+        return { count: event.Records.length }
+      }`,
+    })
+    const { functions } = started.mappings
+    const { url } = await startServer({
+      dependencies: { eventSourceMappings: started.mappings, lambdaFunctions: functions },
+    })
+    const environment = {
+      ...process.env,
+      AWS_ACCESS_KEY_ID: 'any',
+      AWS_SECRET_ACCESS_KEY: 'any',
+      AWS_DEFAULT_REGION: 'us-east-1',
+      AWS_MAX_ATTEMPTS: '1',
+    }
+    const aws = async (operation: string, ...words: string[]) => {
+      const all = ['lambda', operation, ...words, '--endpoint-url', url, '--output', 'json']
+      const { stdout } = await run('aws', all, { env: environment })
+      return (stdout === '' ? {} : JSON.parse(stdout)) as Record<string, unknown>
+    }
+    const file = path.join(started.dataDir, 'answer.json')
+    const invoke = async (event: object, ...words: string[]): Promise<Record<string, unknown>> => {
+      // Both versions of the CLI read a blob from a file as it is.
+      const payload = path.join(started.dataDir, 'event.json')
+      await run('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', JSON.stringify(event), payload])
+      const name = ['--function-name', 'f', '--payload', `fileb://${payload}`]
+      const answer = await aws('invoke', ...name, ...words, file)
+      return { ...answer, text: readFileSync(file, 'utf8') }
+    }
+
+    const created = await aws(
+      'create-event-source-mapping',
+      ...['--function-name', 'f', '--starting-position', 'TRIM_HORIZON'],
+      ...['--event-source-arn', streamArn('s'), '--tags', 'team=plant'],
+    )
+    expect(created).toMatchObject({ State: 'Creating', FunctionArn: expect.stringMatching(/:f$/) })
+    const resource = ['--resource', String(created['EventSourceMappingArn'])]
+    await aws('tag-resource', ...resource, '--tags', 'site=north')
+    await aws('untag-resource', ...resource, '--tag-keys', 'team')
+    expect(await aws('list-tags', ...resource)).toEqual({ Tags: { site: 'north' } })
+    expect(await aws('get-function', '--function-name', 'f')).toMatchObject({
+      Configuration: { FunctionName: 'f', State: 'Active' },
+    })
+    expect(await aws('list-functions')).toMatchObject({ Functions: [{ FunctionName: 'f' }] })
+
+    const { LogResult, ...answered } = await invoke({ Records: [1, 2] }, '--log-type', 'Tail')
+    expect(answered).toEqual({ StatusCode: 200, ExecutedVersion: '$LATEST', text: '{"count":2}' })
+    expect(Buffer.from(String(LogResult), 'base64').toString()).toContain('\ncalled\n')
+    expect(await invoke({ fail: true })).toMatchObject({
+      StatusCode: 200,
+      FunctionError: 'Unhandled',
+      text: expect.stringMatching(/"errorMessage":"asked to fail"/),
+    })
+    expect(await invoke({}, '--invocation-type', 'Event')).toMatchObject({ StatusCode: 202 })
+    expect(await invoke({}, '--invocation-type', 'DryRun')).toMatchObject({ StatusCode: 204 })
+  },
+  120_000,
+)
