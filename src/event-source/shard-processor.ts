@@ -99,8 +99,8 @@ export async function processShard(
 }
 
 /**
- * Counts the parts of a record, which are one unless it is an aggregate: the record is finished when
- * all of them are, and in a parallel batch when all are that belong there.
+ * Counts the parts of a record, which are one unless it is an aggregate: the record is finished
+ * when all of them are, and in a parallel batch when all are that belong there.
  */
 function createCountDown(
   count: number,

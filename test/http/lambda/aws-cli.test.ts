@@ -49,11 +49,9 @@ test.skipIf(!cli)(
       return { ...answer, text: readFileSync(file, 'utf8') }
     }
 
-    const created = await aws(
-      'create-event-source-mapping',
-      ...['--function-name', 'f', '--starting-position', 'TRIM_HORIZON'],
-      ...['--event-source-arn', streamArn('s'), '--tags', 'team=plant'],
-    )
+    const mapped = ['--function-name', 'f', '--event-source-arn', streamArn('s')]
+    const more = ['--starting-position', 'TRIM_HORIZON', '--tags', 'team=plant']
+    const created = await aws('create-event-source-mapping', ...mapped, ...more)
     expect(created).toMatchObject({ State: 'Creating', FunctionArn: expect.stringMatching(/:f$/) })
     const resource = ['--resource', String(created['EventSourceMappingArn'])]
     await aws('tag-resource', ...resource, '--tags', 'site=north')
