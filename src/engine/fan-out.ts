@@ -7,8 +7,8 @@ import type { NewRecord } from '../outbox/outbox.ts'
  * Only messages for `manyRules` or more are counted, and have to wait: while `fanOutBytesMax` or
  * more are taken, further ones wait before their rules run, in the order of arrival. A message is
  * counted by an estimate while its rules run, and by its records until they are on disk. So the
- * memory is bounded by `fanOutBytesMax` and what one message makes. Those that wait are as many as
- * there are unanswered messages, which the ingress bounds.
+ * memory is bounded by `fanOutBytesMax` and what one message makes, which gather.ts bounds. Those
+ * that wait are as many as there are unanswered messages, which the ingress bounds.
  */
 export interface FanOut {
   /**

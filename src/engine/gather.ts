@@ -231,6 +231,8 @@ interface Budget {
   others: Set<Destination> | undefined
   republishesLeft: number
   deadLettersLeft: number
+  /** Bytes of records, each with the payload of the message that it keeps. */
+  bytesLeft: number
 }
 
 /** The outcome of an action that succeeds. */
@@ -240,6 +242,8 @@ type Given = Extract<ActionOutcome, { readonly ok: true }>
 const republishedMax = 100
 /** Failed actions of one message that become dead letters. Further ones are counted and logged. */
 const failedActionsMax = 100
+/** Bytes of the records of one message: what 1,000 rules make of 128 KiB, which is AWS's quota. */
+const messageBytesMax = 256 * 1024 * 1024
 
 function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
   return {
@@ -248,6 +252,7 @@ function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
     others: undefined,
     republishesLeft: republishedMax,
     deadLettersLeft: failedActionsMax,
+    bytesLeft: messageBytesMax,
   }
 }
 
@@ -264,7 +269,9 @@ function boundAction(budget: Budget, outcome: ActionOutcome, index: number): Act
   const message = problemOf(budget, outcome)
   if (message !== undefined) return tooMuch(outcome, message, index)
   budget.republishesLeft -= outcome.messages.length
-  for (const { destination } of outcome.records) {
+  for (const record of outcome.records) {
+    const { destination } = record
+    budget.bytesLeft -= bytesOf(record)
     if (isKnown(budget, destination)) continue
     if (budget.first === undefined) budget.first = destination
     else (budget.others ??= new Set()).add(destination)
@@ -289,9 +296,16 @@ function problemOf(budget: Budget, { records, messages }: Given): string | undef
   if (messages.length > budget.republishesLeft) {
     return `one message is republished ${republishedMax} times in all at most`
   }
+  let bytes = 0
+  for (const record of records) bytes += bytesOf(record)
+  if (bytes > budget.bytesLeft) {
+    return `the records of one message have ${messageBytesMax} bytes at most, with its payload`
+  }
   const isAdmitted = records.every(({ destination }) => admits(budget, destination))
   return isAdmitted ? undefined : 'records wait for as many other destinations as there may be'
 }
+
+const bytesOf = ({ data, source }: NewRecord): number => data.length + source.payload.length
 
 function admits(budget: Budget, destination: Destination): boolean {
   const { outbox, first, others } = budget

@@ -79,3 +79,24 @@ test('a message whose records cannot be made durable gives its memory back', asy
   await engine.ingest(messageWith({ topic: 'wide/a', payload: large(9) }))
   expect(appended).toHaveLength(1)
 })
+
+test('the records of one message have a bound in bytes: an action beyond it fails', async () => {
+  const action = kinesis({ partitionKey: '${id}' })
+  const rules = Array.from({ length: 120 }, (_, index) =>
+    ruleWith(
+      `r${index}`,
+      "SELECT * FROM 'wide/#'",
+      Array.from({ length: 10 }, () => action),
+    ),
+  )
+  const { engine, appended, metrics } = engineWith(rules)
+  await engine.ingest(messageWith({ topic: 'wide/a', payload: large(1) }))
+  const [records = []] = appended
+  const bytes = records.reduce(
+    (sum, { data, source }) => sum + data.length + source.payload.length,
+    0,
+  )
+  expect(bytes).toBeLessThanOrEqual(256 * 1024 * 1024 + 100 * 256 * 1024)
+  const { values } = await metrics.actionFailures.get()
+  expect(values.reduce((sum, { value }) => sum + value, 0)).toBeGreaterThan(100)
+})
