@@ -4,7 +4,7 @@ import type { Message } from '../message.ts'
 import type { NewRecord } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { resolveExternals } from '../sql/sql.ts'
-import type { Scope, SqlEnvironment } from '../sql/sql.ts'
+import type { MessageDocument, Scope, SqlEnvironment, WherePart } from '../sql/sql.ts'
 import type { CompiledTemplate } from '../sql/template.ts'
 import { ruleFilterMatches } from '../topics/topic-filter.ts'
 import { applyRule, failedOutcome, subjectOf, unmatched } from './run-rule.ts'
@@ -26,6 +26,23 @@ export interface Evaluation {
   /** The expanded templates in their order; `''` for a template that failed. */
   readonly templates: readonly string[]
   readonly failures: readonly (ActionFailure | RuleFailure)[]
+  /** Absent when the rule matched. */
+  readonly noMatch?: NoMatch | undefined
+}
+
+/** Why a rule does not match a message. */
+export interface NoMatch {
+  /**
+   * - `topic`: the topic does not match the filter, or Basic Ingest names another rule
+   * - `where`: the condition is not true
+   * - `externalFunction`: an external function gave no result
+   * - `failed`: evaluating failed otherwise, as `failures` say
+   */
+  readonly reason: 'topic' | 'where' | 'externalFunction' | 'failed'
+  /** One sentence without a full stop. */
+  readonly message: string
+  /** The condition with the values of its parts, for `where`. */
+  readonly where?: WherePart | undefined
 }
 
 /**
@@ -49,6 +66,7 @@ export async function evaluateRule(
   const failed = outcome.matched ? undefined : outcome.failure
   return {
     matched: outcome.matched,
+    noMatch: outcome.matched ? undefined : noMatchOf(rule, message, document, failed),
     ...(outcome.matched && { output: outcome.output }),
     outputIsJson: outcome.matched && outcome.outputIsJson(),
     actions: outcome.actions.flatMap((action, index) => {
@@ -63,6 +81,34 @@ export async function evaluateRule(
       ...outcome.actions.flatMap((action) => (action.ok ? [] : [action.failure])),
     ],
   }
+}
+
+function noMatchOf(
+  rule: CompiledRule,
+  message: Message,
+  document: MessageDocument,
+  failed: RuleFailure | undefined,
+): NoMatch {
+  const { statement } = rule
+  if (failed) {
+    const reason = failed.code === 'ExternalFunctionFailed' ? 'externalFunction' : 'failed'
+    return { reason, message: `${failed.where}: ${failed.message}` }
+  }
+  if (!isFor(rule, message)) return { reason: 'topic', message: topicProblem(rule, message) }
+  const where = statement.explainWhere(document)
+  const value = where?.value.json ?? where?.value.type ?? 'not true'
+  return { reason: 'where', message: `WHERE is ${value}, not true`, where }
+}
+
+function topicProblem({ statement, name }: CompiledRule, message: Message): string {
+  const { basicIngestRule, topic } = message
+  if (basicIngestRule !== undefined) {
+    return `the message is for the rule ${basicIngestRule} alone, and this one is ${name}`
+  }
+  const { topicFilter } = statement
+  return topicFilter === undefined
+    ? 'the statement has no FROM: messages reach it by Basic Ingest alone'
+    : `the topic ${topic} does not match the filter '${topicFilter}'`
 }
 
 function expandTemplate(

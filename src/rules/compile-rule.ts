@@ -25,6 +25,8 @@ export interface CompiledRule extends RuleDefinition, CompiledActions {
   readonly arn: string
   readonly disabled: boolean
   readonly statement: CompiledStatement
+  /** What AWS accepts and is likely not meant so, one text each, with further lines for a place. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -77,10 +79,23 @@ export function createRuleCompiler(
       },
       disabled: payload.ruleDisabled,
       statement,
+      warnings: [...statement.warnings, ...versionWarnings(payload)],
       actions,
       errorAction,
     })
   }
+}
+
+/**
+ * One test of AWS found that the first version drops nested arrays and flattens nested objects,
+ * which this engine passes on unchanged.
+ */
+function versionWarnings({ awsIotSqlVersion }: TopicRulePayload): readonly string[] {
+  if (awsIotSqlVersion !== '2015-10-08') return []
+  return [
+    'the SQL version is 2015-10-08, which is the one of a rule that names none: AWS may drop nested ' +
+      'arrays and flatten nested objects under it, which is not certain; name 2016-03-23',
+  ]
 }
 
 /** `arn:aws:iot:<region>:<account>:rule/<name>`, in the partition of the region. */

@@ -101,6 +101,10 @@ export async function openRuleStore(
   const faults = createRuleFaults()
   const catalogue = createRuleCatalogue(dependencies.metrics, (name) => {
     lastGood?.follow(name)
+    for (const warning of catalogue.entry(name)?.rule.warnings ?? []) {
+      const [line] = warning.split('\n', 1)
+      dependencies.logger.warn({ rule: name }, `rule ${name}: ${line}`)
+    }
     if (catalogue.size() < rulesMax && loader.takeRefused()) reloader.retryRefused()
   })
   const lastGood =

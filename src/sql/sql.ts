@@ -31,6 +31,8 @@ import type { Dialect, RegexMode } from './values/dialect.ts'
 import type { MessageDocument } from './externals/document.ts'
 import { catchingSignals } from './compiler/external-calls.ts'
 import { writtenJson } from './values/json-writer.ts'
+import { explainWhere } from './explain.ts'
+import type { WherePart } from './explain.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 import { sqlVersions } from './values/version.ts'
@@ -45,6 +47,7 @@ export type { OutputProblem, StatementResult } from './compiler/statement.ts'
 export { failureOf, resolveExternals } from './compiler/external-calls.ts'
 export type { EvaluationFailure } from './values/evaluation-failure.ts'
 export type { CallExternal, ExternalRequest } from './externals/external-request.ts'
+export type { WherePart } from './explain.ts'
 export type { RegexMode } from './values/dialect.ts'
 export type { SqlVersion } from './values/version.ts'
 
@@ -67,6 +70,11 @@ export interface CompiledStatement {
   openScope(document: MessageDocument): Scope
   /** Evaluates WHERE and then SELECT. */
   evaluate(scope: Scope): StatementResult
+  /**
+   * Evaluates WHERE part by part, to explain why it is not true; undefined without one. External
+   * functions are not called.
+   */
+  explainWhere(document: MessageDocument): WherePart | undefined
   /**
    * Compiles an expression inside a longer text, such as `${expr}` in a template, with the
    * variables of this statement. Reading starts at `start` and ends before the first token that
@@ -120,17 +128,19 @@ export function compileStatement(
   const around = surroundingsOf(statement, { text, dialect, isResumed: usesExternalFunctions })
   const createVariables = compileVariables(statement.assignments, around)
   const evaluate = compileEvaluation(statement, around)
+  const openScope = (document: MessageDocument): Scope => ({
+    state: { stepsLeft: workMax, place: undefined, external: undefined, failure: undefined },
+    document,
+    variables: createVariables?.() ?? noVariables,
+    element: undefined,
+    index: 0,
+    outer: undefined,
+  })
   return {
     version,
     topicFilter: statement.topicFilter?.text,
-    openScope: (document) => ({
-      state: { stepsLeft: workMax, place: undefined, external: undefined, failure: undefined },
-      document,
-      variables: createVariables?.() ?? noVariables,
-      element: undefined,
-      index: 0,
-      outer: undefined,
-    }),
+    openScope,
+    explainWhere: (document) => explainWhere(text, around, openScope(document)),
     usesExternalFunctions,
     warnings: checked.warnings,
     evaluate: catchingSignals(evaluate, { matched: false }),

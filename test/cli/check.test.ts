@@ -5,7 +5,8 @@ import { createProgram } from '../../src/cli/program.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { temporaryFolder } from '../identity/identity-fixtures.ts'
 
-const rule = (sql = "SELECT * FROM 'a'") => JSON.stringify({ sql, actions: [] })
+const rule = (sql = "SELECT * FROM 'a'") =>
+  JSON.stringify({ sql, actions: [], awsIotSqlVersion: '2016-03-23' })
 const tests = (expected: object, payload: unknown = {}) =>
   JSON.stringify([{ name: 'it', message: { topic: 'a', payload }, expect: expected }])
 
@@ -29,6 +30,25 @@ test('a folder of rules that are good', async () => {
     lines: ['ok    r', '  ok    it', '1 rules, 1 tests, 0 problems'],
     exitCode: 0,
   })
+})
+
+test('a rule without a version is warned about, and a test without a match says why', async () => {
+  const sql = "SELECT * FROM 'a' WHERE temp > 50 AND on"
+  const { lines } = await check({
+    'r.json': JSON.stringify({ sql, actions: [] }),
+    'r.test.json': tests({ matched: true }, { temp: 60 }),
+  })
+  expect(lines).toEqual([
+    'ok    r',
+    expect.stringMatching(/^ {2}note {2}the SQL version is 2015-10-08/),
+    '  FAIL  it',
+    '        it did not match and should: WHERE is Undefined, not true',
+    expect.stringMatching(/^ {10}temp > 50 AND on {2}-> {2}Undefined {2}\(.*on is Undefined\)/),
+    expect.stringMatching(/^ {12}temp > 50 {2}-> {2}true/),
+    expect.stringMatching(/^ {14}temp {2}-> {2}60/),
+    expect.stringMatching(/^ {12}on {2}-> {2}Undefined {2}\(the payload has no member on\)/),
+    '1 rules, 1 tests, 1 problems',
+  ])
 })
 
 describe('what the lab would ignore is a problem', () => {

@@ -41,7 +41,7 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
     try {
       const rule = await loadRule(files, name, compile)
       host.stdout.write(line(host, true, name))
-      for (const warning of rule.statement.warnings) {
+      for (const warning of rule.warnings) {
         host.stdout.write(`  ${note(host, indent(warning))}`)
       }
       const testFile = path.join(folder, `${name}.test.json`)

@@ -13,6 +13,7 @@ import type { SqlVersion } from '../../sql/sql.ts'
 import { compileTemplate } from '../../sql/template.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
+import { noMatchText } from './no-match-text.ts'
 import { readRuleSettings } from './rule-settings.ts'
 
 export interface EvaluateOptions {
@@ -60,6 +61,7 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
     host.stdout.write('\n')
     return
   }
-  host.stderr.write(`${paint(host.stderr, 'yellow', 'no match')}\n`)
+  const why = evaluation.noMatch ? `: ${noMatchText(evaluation.noMatch)}` : '\n'
+  host.stderr.write(`${paint(host.stderr, 'yellow', 'no match')}${why}`)
   host.setExitCode(exitCodeUnmatched)
 }

@@ -11,6 +11,7 @@ import {
 } from '../../http/sluice/message-request.ts'
 import { evaluateRule } from '../../engine/evaluate-rule.ts'
 import type { Evaluation } from '../../engine/evaluate-rule.ts'
+import { noMatchText } from './no-match-text.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
 import type { NewRecord } from '../../outbox/outbox.ts'
@@ -132,7 +133,9 @@ function problemsOf(
   const problems = evaluation.failures.map(({ where, message }) => `${where}: ${message}`)
   if (expected.matched !== evaluation.matched) {
     if (problems.length > 0 && !evaluation.matched) return problems
-    return [evaluation.matched ? 'it matched and should not' : 'it did not match and should']
+    if (!evaluation.noMatch) return ['it matched and should not']
+    const why = noMatchText(evaluation.noMatch).trimEnd().split('\n')
+    return [`it did not match and should: ${why[0]}`, ...why.slice(1)]
   }
   const output = evaluation.output ?? Buffer.alloc(0)
   if (expectedOutput !== undefined && !isSame(expectedOutput, output, evaluation)) {

@@ -53,8 +53,30 @@ const evaluateRequestSchema = Type.Object(
 )
 const requestValidator = Compile(evaluateRequestSchema)
 
+/** The members of WherePart, whose `parts` have the same form. */
+const wherePartSchema = Type.Object({
+  text: Type.String({ description: 'The part as it stands in the statement.' }),
+  line: Type.Integer(),
+  column: Type.Integer(),
+  value: Type.Object({
+    type: Type.String({ description: 'A type of AWS IoT SQL, `Number`, or `Unknown`.' }),
+    json: Type.Optional(
+      Type.String({ description: 'The value as JSON, cut off when it is long.' }),
+    ),
+  }),
+  note: Type.Optional(Type.String({ description: 'Why the value is what it is.' })),
+  parts: Type.Array(Type.Unknown(), { description: 'Operands, each in this form again.' }),
+})
+
+const noMatchSchema = Type.Object({
+  reason: Type.Enum(['topic', 'where', 'externalFunction', 'failed']),
+  message: Type.String(),
+  where: Type.Optional(wherePartSchema),
+})
+
 const evaluationSchema = Type.Object({
   matched: Type.Boolean(),
+  noMatch: Type.Optional(noMatchSchema),
   output: Type.Optional(Type.Unknown({ description: 'The outgoing payload, when it is JSON.' })),
   outputBase64: Type.Optional(Type.String({ description: 'The exact bytes an action would get.' })),
   actions: Type.Array(
@@ -180,6 +202,7 @@ function templateOf(text: string, rule: CompiledRule, index: number): CompiledTe
 function answerText(evaluation: Evaluation): string {
   const { matched, output, outputIsJson, templates, failures } = evaluation
   const members = [`"matched":${matched}`]
+  if (evaluation.noMatch) members.push(`"noMatch":${JSON.stringify(evaluation.noMatch)}`)
   if (output && outputIsJson) members.push(`"output":${textOf(output)}`)
   if (output) members.push(`"outputBase64":${JSON.stringify(output.toString('base64'))}`)
   const actions = evaluation.actions.flatMap(({ kind, records, messages }) => [

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
@@ -74,7 +75,8 @@ export function messageOfRequest(request: MessageRequest, source: MessageSource)
     clientId,
     principal,
     sourceIp,
-    traceId,
+    // A message that arrives has one, too.
+    traceId: traceId ?? randomUUID(),
     mqtt5: mqtt5 && mqtt5Of(mqtt5, source.where),
   }
 }

@@ -19,6 +19,9 @@ const foreignWords: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
+/** Offsets in the text. Brackets around an expression belong to it. */
+export type SourceRanges = Map<Expression, { readonly start: number; readonly end: number }>
+
 /** The grammar rules that contain each other. The cursor makes them available to every file. */
 export interface Grammar {
   expression(cursor: Cursor): Expression
@@ -35,6 +38,8 @@ export interface Cursor {
   /** The token `ahead` tokens after the next one, without taking it. */
   peek(ahead?: number): Token
   next(): Token
+  /** Records where an expression stands, up to the token taken last, when ranges are wanted. */
+  mark(expression: Expression, start: number): void
   /** Takes the next token if it is this keyword or symbol. */
   accept(keyword: string): Token | undefined
   /** Takes this keyword or symbol, or fails naming what is missing: "')' to close the call". */
@@ -51,13 +56,16 @@ export interface Cursor {
  * A cursor over `text` from `start` on. Each character is read once.
  *
  * @param read the lexer; a test counts with another one what is read
+ * @param ranges gets the place of each operand and of each run of operators
  */
 export function createCursor(
   text: string,
   start: number,
   grammar: Grammar,
   read: typeof readToken = readToken,
+  ranges?: SourceRanges,
 ): Cursor {
+  let takenEnd = start
   const waiting: Token[] = []
   let offset = start
   let depth = 0
@@ -74,7 +82,11 @@ export function createCursor(
     const token = peek()
     if (token.kind === 'invalid') fail(token.start, token.text)
     waiting.shift()
+    takenEnd = token.end
     return token
+  }
+  const mark = (expression: Expression, from: number): void => {
+    ranges?.set(expression, { start: from, end: takenEnd })
   }
   function accept(keyword: string): Token | undefined {
     return peek().keyword === keyword ? next() : undefined
@@ -104,7 +116,7 @@ export function createCursor(
     throw syntaxError(text, at, problem)
   }
   const operators = createOperatorReader()
-  return { text, grammar, operators, peek, next, accept, expect, nested, unexpected, fail }
+  return { text, grammar, operators, peek, next, mark, accept, expect, nested, unexpected, fail }
 }
 
 function adviceFor(foreignWord: string): string {

@@ -49,13 +49,16 @@ function parseLogical(
   operator: LogicalOperator,
   parseSide: () => Expression,
 ): Expression {
+  const start = cursor.peek().start
   const first = parseSide()
   const at = cursor.peek().start
   if (cursor.peek().keyword !== operator) return first
   const operands =
     first.kind === 'logical' && first.operator === operator ? [...first.operands] : [first]
   while (cursor.accept(operator) !== undefined) operands.push(parseSide())
-  return { kind: 'logical', at, operator, operands }
+  const logical: Expression = { kind: 'logical', at, operator, operands }
+  cursor.mark(logical, start)
+  return logical
 }
 
 function parseRun(cursor: Cursor): Expression {
@@ -74,12 +77,18 @@ function parseRun(cursor: Cursor): Expression {
   }
   const only = run[0]
   if (run.length === 1 && only?.kind === 'operand') return only.expression
-  return cursor.operators(run) ?? cursor.fail(start, 'the operators here cannot be put in order')
+  const ordered = cursor.operators(run)
+  if (!ordered) return cursor.fail(start, 'the operators here cannot be put in order')
+  cursor.mark(ordered, start)
+  return ordered
 }
 
 function parseOperand(cursor: Cursor, run: RunPart[]): void {
   takePrefixes(cursor, run, '-', '+')
-  run.push({ kind: 'operand', expression: parsePrimary(cursor) })
+  const { start } = cursor.peek()
+  const expression = parsePrimary(cursor)
+  cursor.mark(expression, start)
+  run.push({ kind: 'operand', expression })
 }
 
 function takePrefixes(cursor: Cursor, run: RunPart[], ...operators: UnaryOperator[]): void {

@@ -1,6 +1,6 @@
 /** Parses `[SET @a = x, ...] SELECT ... [FROM 'topic filter'] [WHERE condition]`. */
 import type { Assignment, Expression, Statement } from './ast.ts'
-import type { Cursor, Grammar } from './cursor.ts'
+import type { Cursor, Grammar, SourceRanges } from './cursor.ts'
 import { createCursor } from './cursor.ts'
 import { readToken } from './token.ts'
 import { parseExpression, parseExpressionOrStar } from './expressions.ts'
@@ -14,10 +14,15 @@ const grammar: Grammar = {
 
 /**
  * @param read the lexer; a test counts with another one what is read
+ * @param ranges gets the places of expressions
  * @throws SluiceError SqlParseException
  */
-export function parseStatement(text: string, read: typeof readToken = readToken): Statement {
-  const cursor = createCursor(text, 0, grammar, read)
+export function parseStatement(
+  text: string,
+  read: typeof readToken = readToken,
+  ranges?: SourceRanges,
+): Statement {
+  const cursor = createCursor(text, 0, grammar, read, ranges)
   const assignments = parseAssignments(cursor)
   const selection = parseSelection(cursor)
   if (cursor.peek().keyword === 'WHERE' && comesLater(cursor, 'FROM')) {

@@ -52,6 +52,10 @@ describe('POST /v1/evaluate', () => {
     expect(status).toBe(200)
     expect(answer).toEqual({
       matched: false,
+      noMatch: {
+        reason: 'externalFunction',
+        message: 'aws_lambda(): this engine has no way to call it',
+      },
       actions: [],
       templates: [],
       errors: [
@@ -116,14 +120,57 @@ describe('POST /v1/evaluate', () => {
   })
 
   test.each([
-    ['WHERE is not true', "SELECT * FROM 'dt/+' WHERE temp > 70"],
-    ['FROM does not match', "SELECT * FROM 'other/#'"],
-    ['there is no FROM', 'SELECT *'],
-  ])('does not match when %s', async (_name, sql) => {
+    [
+      'WHERE is not true',
+      "SELECT * FROM 'dt/+' WHERE temp > 70",
+      {
+        reason: 'where',
+        message: 'WHERE is false, not true',
+        where: {
+          text: 'temp > 70',
+          line: 1,
+          column: 28,
+          value: { type: 'Boolean', json: 'false' },
+          parts: [
+            {
+              text: 'temp',
+              line: 1,
+              column: 28,
+              value: { type: 'Number', json: '61.5' },
+              parts: [],
+            },
+          ],
+        },
+      },
+    ],
+    [
+      'FROM does not match',
+      "SELECT * FROM 'other/#'",
+      { reason: 'topic', message: "the topic dt/7 does not match the filter 'other/#'" },
+    ],
+    [
+      'there is no FROM',
+      'SELECT *',
+      {
+        reason: 'topic',
+        message: 'the statement has no FROM: messages reach it by Basic Ingest alone',
+      },
+    ],
+  ])('does not match when %s, and says why', async (_name, sql, noMatch) => {
     const evaluate = await startEvaluating()
     const request = { topicRulePayload: rule(sql, [{ kinesis }]), message, templates: ['${temp}'] }
     const { answer } = await evaluate(request)
-    expect(answer).toEqual({ matched: false, actions: [], templates: ['61.5'], errors: [] })
+    const nothing = { matched: false, actions: [], templates: ['61.5'], errors: [] }
+    expect(answer).toEqual({ ...nothing, noMatch })
+  })
+
+  test('gives a message a trace id, as one that arrives has', async () => {
+    const evaluate = await startEvaluating()
+    const given = rule("SELECT traceid() AS id FROM 'dt/+'", [])
+    const { answer } = await evaluate({ topicRulePayload: given, message })
+    expect(answer).toMatchObject({
+      output: { id: expect.stringMatching(/^[0-9a-f-]{36}$/) as string },
+    })
   })
 
   test('keeps every digit of a number, in and out', async () => {
