@@ -31,7 +31,7 @@ export interface WherePart {
   readonly parts: readonly WherePart[]
 }
 
-export interface ExplainedValue {
+interface ExplainedValue {
   /** `Unknown`: it was not evaluated again, or evaluating it failed. */
   readonly type: TypeName | 'Number' | 'Unknown'
   /** The value as JSON, cut off after 200 characters; absent for Undefined and Unknown. */
