@@ -94,19 +94,22 @@ export function createDiskFlusher(
     else work.waiters?.resolve()
   }
 
+  async function durable(): Promise<void> {
+    const work = isEmpty(waiting) ? written : waiting
+    if (!work) return
+    if (work === waiting) begin()
+    work.waiters ??= newWaiters()
+    await work.waiters.promise
+  }
+
+  const linger = () => timer.begin(lingerMs)
   return {
-    journal: journalOf(() => waiting, { deleted, begin, linger: () => timer.begin(lingerMs) }),
+    journal: journalOf(() => waiting, { deleted, begin, linger, durable }),
     refuseWhileFailing() {
       if (isClosed) throw new ServiceError('InternalFailure', 'The lab is being closed.')
       if (failure) throw failure
     },
-    async durable() {
-      const work = isEmpty(waiting) ? written : waiting
-      if (!work) return
-      if (work === waiting) begin()
-      work.waiters ??= newWaiters()
-      await work.waiters.promise
-    },
+    durable,
     async close() {
       if (isClosed) return
       isClosed = true
@@ -124,9 +127,11 @@ function journalOf(
     readonly deleted: WeakSet<Stream>
     readonly begin: () => void
     readonly linger: () => void
+    readonly durable: () => Promise<void>
   },
 ): StreamJournal {
   return {
+    durable: flusher.durable,
     changed(stream) {
       waiting().changed.add(stream)
       flusher.begin()

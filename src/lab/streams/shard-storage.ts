@@ -40,6 +40,8 @@ export interface StreamJournal {
   /** Records or shards expired, or were dropped: nobody waits for it to be written. */
   removed(stream: Stream): void
   deleted(stream: Stream): void
+  /** Resolves when everything noted so far is written; rejects when it could not be. */
+  durable(): Promise<void>
 }
 
 export interface RecordPosition {

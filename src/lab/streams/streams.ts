@@ -132,9 +132,16 @@ export function createStreamStore(
       statuses.refuseUnlessActive(stream)
       stream.pendingChange = change
       journal?.changed(stream)
-      statuses.enter(stream, 'UPDATING', statusMs.updatingMs, () => {
+      const finish = () => {
         applyPending(shared, stream)
         stream.status = 'ACTIVE'
+      }
+      // Readers must not see the end of a shard that is open again after a crash.
+      const noted = journal?.durable()
+      noted?.catch(() => undefined)
+      statuses.enter(stream, 'UPDATING', statusMs.updatingMs, () => {
+        if (noted) void noted.then(finish, finish)
+        else finish()
       })
     },
     append: storage.append,

@@ -78,6 +78,18 @@ test('a record can be read when it is on disk, and not earlier', async () => {
   expect([readCount(), wakeCount]).toEqual([1, 1])
 })
 
+test('a shard is closed when the change is on disk, and not earlier', async () => {
+  const { commit, flusher, shard, stream, streams } = await withStream()
+  streams.update(stream, { kind: 'split', shardNumber: shard.number, hashKey: '9' })
+  const durable = flusher.durable()
+  const { end } = await commit(2)
+  expect(await isPending(durable)).toBe(true)
+  expect([stream.status, shard.closedMs]).toEqual(['UPDATING', undefined])
+  end()
+  await durable
+  expect([stream.status, stream.openShards.length]).toEqual(['ACTIVE', 2])
+})
+
 test('what comes while a flush is under way shares the next one', async () => {
   const { commit, commitCount, flusher, put, readCount } = await withStream()
   put('a')
