@@ -139,7 +139,7 @@ async function invokePart(
   // Whether the function ran to its end is unknown, so the records are handed over again later.
   if (context.abandon.aborted && outcome.kind !== 'returned') return
   const { result, reason, state } = readOutcome(outcome, records, settings)
-  context.onResult(result.kind === 'succeeded' ? 'ok' : 'failed')
+  context.onResult(result.kind === 'succeeded' ? 'ok' : 'failed', reason)
   const { requestId, kind } = outcome
   if (kind !== 'notInvoked') {
     work.last = { requestId, functionError: kind === 'failed' ? 'Unhandled' : null }

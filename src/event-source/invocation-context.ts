@@ -28,5 +28,5 @@ export interface InvocationContext {
   /** Aborts the running invocation: a stop has exceeded its time. */
   readonly abandon: AbortSignal
   /** Called after each invocation. */
-  readonly onResult: (result: 'ok' | 'failed') => void
+  readonly onResult: (result: 'ok' | 'failed', reason?: string) => void
 }

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
+import { shorten } from '../base/errors.ts'
 import type { CheckpointStore } from '../consumers/checkpoints.ts'
 import { createFanOutReader, untilActive } from '../consumers/fan-out-reader.ts'
 import { createRetryBackoff, nameOf } from '../consumers/retry-backoff.ts'
@@ -64,6 +65,8 @@ interface MappingRunnerOptions {
 /** Lambda polls an idle shard once a second. */
 const pollIntervalMs = 1_000
 const readRecordsMax = 10_000
+/** Of the reason of a failed invocation, in the last result of a mapping. */
+const reasonCharactersMax = 200
 const retryDelaysMs = { firstDelayMs: 1_000, delayMsMax: 30_000 }
 
 /** The name under which the checkpoints of a mapping are stored. */
@@ -160,8 +163,9 @@ function createMappingProgress() {
   return {
     /** In Lambda's words, as far as it has any. */
     result: () => (throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last),
-    onResult: (result: 'ok' | 'failed') => {
-      last = result === 'ok' ? 'OK' : 'PROBLEM: Function call failed'
+    onResult: (result: 'ok' | 'failed', reason?: string) => {
+      const why = reason === undefined ? '' : `: ${shorten(reason, reasonCharactersMax)}`
+      last = result === 'ok' ? 'OK' : `PROBLEM: Function call failed${why}`
     },
     onUnreadable: () => {
       last = 'PROBLEM: the stream cannot be read'
