@@ -44,8 +44,12 @@ export async function walkLmdbFile(
     tell(fault)
   }
   const salvages = onLostRow !== undefined
-  const pages = openLmdbPages(file, onFault) ?? (salvages ? openPagesAsTheyAre(file) : undefined)
-  if (!pages) return
+  const opened = openLmdbPages(file, onFault) ?? (salvages ? openPagesAsTheyAre(file) : undefined)
+  if (!opened) return
+  // The other meta page may be of the state before: what was written since is lost to it, and its
+  // free pages may be in use.
+  const isOfPast = hasFault && salvages
+  const pages = isOfPast ? withAllPages(opened) : opened
   try {
     const use = createPageUse(pages)
     const turns = createTurns(onTurn)
@@ -66,7 +70,7 @@ export async function walkLmdbFile(
     const free = checkFreePages(pages, use, onFault)
     if (!hasFault || !onLostRow) return
     for (let page = 2; page * pages.pageBytes < pages.fileBytes; page++) {
-      if (use.isTaken(page) || free.has(page)) continue
+      if (use.isTaken(page) || (free.has(page) && !isOfPast)) continue
       for (const row of rowsOfLostPage(pages, use, page)) {
         onLostRow(row)
         if (turns.isOver(row)) await turns.next()
@@ -75,6 +79,13 @@ export async function walkLmdbFile(
   } finally {
     pages.close()
   }
+}
+
+/** The same with the pages and transactions that its meta page does not know. */
+function withAllPages(pages: LmdbPages): LmdbPages {
+  const lastInFile = Math.floor(pages.fileBytes / pages.pageBytes) - 1
+  const lastPage = Math.max(pages.lastPage, lastInFile)
+  return { ...pages, lastPage, transaction: Number.MAX_SAFE_INTEGER }
 }
 
 /** lmdb-js ends the names of its tables with a zero byte. */

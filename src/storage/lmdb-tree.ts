@@ -260,15 +260,14 @@ function* rowsOfLeaf(
     if (flags === nodeFlags.overflow) {
       const value = overflowValue(pages, use, page.subarray(valueStart), valueBytes, onFault)
       if (value) yield { key, ...value, page: number, isDoubtful }
-      continue
+      if (value || valueStart + valueBytes > page.length) continue
     }
     const value = page.subarray(valueStart, valueStart + valueBytes)
     const isTree = flags === nodeFlags.tree
     if ((flags !== 0 && !isTree) || (isTree && valueBytes !== 48)) {
       onFault({ page: number, problem: 'has a node with unknown flags' })
-      continue
     }
-    const tree = isTree ? readTreeHead(value, 0) : undefined
+    const tree = isTree && valueBytes === 48 ? readTreeHead(value, 0) : undefined
     yield { key, value, tree, page: number, isDoubtful, overflowPages: 0 }
   }
 }
@@ -292,11 +291,8 @@ function doubtfulStarts(page: Buffer): ReadonlySet<number> {
   return starts
 }
 
-/** Whether a node lies within its page. */
-function isWithin(page: Buffer, start: number): boolean {
-  if (start + nodeHeaderBytes > page.length) return false
-  return start + nodeBytes(page, start, pageKinds.leaf) <= page.length
-}
+/** Whether a node begins within its page. What is behind its end is then left out. */
+const isWithin = (page: Buffer, start: number): boolean => start + nodeHeaderBytes <= page.length
 
 const isBelow = (key: Buffer, from: Buffer | undefined, compare: CompareKeys): boolean =>
   from !== undefined && compare(key, from) < 0
@@ -308,6 +304,7 @@ function overflowValue(
   valueBytes: number,
   onFault: OnFault,
 ) {
+  if (place.length < overflowNodeBytes) return undefined
   const first = readNumber(place, 0)
   const count = readNumber(place, 16)
   const needed = Math.ceil((headerBytes + valueBytes) / pages.pageBytes)

@@ -111,7 +111,7 @@ describe('sluice outbox', () => {
     for (const command of ['verify', 'export', 'repair']) {
       expect(await run(command, directory)).toMatchObject({
         code: 1,
-        stderr: expect.stringContaining(`(pid ${process.pid})`) as string,
+        stderr: expect.stringContaining('is in use by') as string,
       })
       expect(await run(command, temporaryDirectory())).toMatchObject({
         code: 1,
@@ -154,7 +154,11 @@ describe('sluice outbox', () => {
         await outbox.append([newRecord('a', 'key', 'one more')])
         await outbox.close()
       }),
-      { numRuns: 40 },
+      // The kind of each meta page, its transaction, and its root.
+      {
+        numRuns: 40,
+        examples: [144, 32_912, 1_217, 33_985, 1_090, 33_858, 1_643_020].map((bit) => [bit]),
+      },
     )
   }, 120_000)
 
