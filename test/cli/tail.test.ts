@@ -96,7 +96,7 @@ describe('sluice tail', () => {
     await putTexts(kinesis, 's', numbered(1))
     const endpoint = `http://127.0.0.1:${lab.port}`
     const host = createTestHost({ SLUICE_DATA_DIR: temporaryFolder() })
-    const words = ['tail', 's', '--limit', '1', '--endpoint', endpoint, '--region', 'eu-west-1']
+    const words = ['tail', 's', '--limit', '1', '--endpoint', endpoint, '--region', 'us-east-1']
     await createProgram(host).parseAsync(words, { from: 'user' })
     expect(host.written.stdout).toMatch(/#1\n$/)
     expect(host.written.stderr).toBe(`s on ${endpoint}, Ctrl-C ends\n`)

@@ -384,13 +384,6 @@ describe('a bad request is refused, and nothing is stored', () => {
       missing,
       /created/,
     ],
-    [
-      'an operation that the lab lacks',
-      'CreateChannel',
-      {},
-      'UnknownOperationException',
-      /Kinesis_20131202\.CreateChannel: channels deliver to S3/,
-    ],
   ])('%s: %s', async (_what, operation, input, code, message) => {
     const lab = await startLab()
     lab.ensureStream('s', 1)
