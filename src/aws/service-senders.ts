@@ -12,16 +12,90 @@ interface ServiceCalling {
   readonly load: () => Promise<(options: SenderOptions) => ServiceSender['send']>
 }
 
-const kibibyte = 1_024
+const mebibyte = 1_024 * 1_024
+/** The largest call of a service that takes its records one by one: larger ones it refuses. */
+const one = { recordsMax: 1, bytesMax: 8 * mebibyte }
+
+const dynamodb: ServiceCalling = {
+  ...one,
+  operation: 'WriteItem',
+  load: async () => (await import('./senders/dynamodb.ts')).createDynamodbSend,
+}
 
 /** The kinds that have a sender. */
 const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
+  cloudwatchAlarm: {
+    ...one,
+    operation: 'SetAlarmState',
+    load: async () => (await import('./senders/cloudwatch.ts')).createAlarmSend,
+  },
+  cloudwatchMetric: {
+    recordsMax: 1_000,
+    bytesMax: mebibyte,
+    operation: 'PutMetricData',
+    load: async () => (await import('./senders/cloudwatch.ts')).createMetricSend,
+  },
+  cloudwatchLogs: {
+    recordsMax: 1_000,
+    bytesMax: mebibyte,
+    operation: 'PutLogEvents',
+    load: async () => (await import('./senders/cloudwatch-logs.ts')).createCloudwatchLogsSend,
+  },
+  dynamoDB: dynamodb,
+  dynamoDBv2: dynamodb,
+  firehose: {
+    recordsMax: 500,
+    bytesMax: 4 * mebibyte,
+    operation: 'PutRecord',
+    batchOperation: 'PutRecordBatch',
+    load: async () => (await import('./senders/firehose.ts')).createFirehoseSend,
+  },
+  iotSiteWise: {
+    recordsMax: 10,
+    bytesMax: mebibyte,
+    operation: 'BatchPutAssetPropertyValue',
+    load: async () => (await import('./senders/iot-sitewise.ts')).createIotSitewiseSend,
+  },
+  lambda: {
+    ...one,
+    operation: 'Invoke',
+    load: async () => (await import('./senders/lambda.ts')).createLambdaSend,
+  },
+  location: {
+    recordsMax: 10,
+    bytesMax: mebibyte,
+    operation: 'BatchUpdateDevicePosition',
+    load: async () => (await import('./senders/location.ts')).createLocationSend,
+  },
+  s3: {
+    ...one,
+    operation: 'PutObject',
+    load: async () => (await import('./senders/s3.ts')).createS3Send,
+  },
+  sns: {
+    recordsMax: 10,
+    bytesMax: 256 * 1_024,
+    operation: 'Publish',
+    batchOperation: 'PublishBatch',
+    load: async () => (await import('./senders/sns.ts')).createSnsSend,
+  },
   sqs: {
     recordsMax: 10,
-    bytesMax: kibibyte * kibibyte,
+    bytesMax: mebibyte,
     operation: 'SendMessage',
     batchOperation: 'SendMessageBatch',
     load: async () => (await import('./senders/sqs.ts')).createSqsSend,
+  },
+  stepFunctions: {
+    ...one,
+    operation: 'StartExecution',
+    load: async () => (await import('./senders/step-functions.ts')).createStepFunctionsSend,
+  },
+  timestream: {
+    recordsMax: 100,
+    bytesMax: mebibyte,
+    operation: 'WriteRecords',
+    load: async () => (await import('./senders/timestream.ts')).createTimestreamSend,
   },
 }
 

@@ -2,7 +2,8 @@ import { messageOf } from '../../base/errors.ts'
 import { unlessAborted } from '../../base/unless-aborted.ts'
 import type { AwsCredentials, RoleCredentials } from './credentials.ts'
 import { sessionRefusalOf } from './failure-class.ts'
-import type { Failure, Service } from './failure-class.ts'
+import type { Failure } from './failure-class.ts'
+import type { Service } from './service-failures.ts'
 
 /** Whose credentials sign the calls of a client. */
 export type Identity = Pick<RoleCredentials, 'current' | 'drop'>
@@ -56,7 +57,7 @@ export async function attemptAs<Answer>(
 }
 
 /** The failure that stands for an error of the service, of the network or of reading the answer. */
-function failureOf(thrown: unknown, source: Failure['source']): Failure {
+export function failureOf(thrown: unknown, source: Failure['source']): Failure {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const status = statusOf(error)
   return {

@@ -1,25 +1,10 @@
+import { serviceFailures } from './service-failures.ts'
+import type { Service } from './service-failures.ts'
+
 /**
  * What a failure means: of a whole call to AWS, or of one entry of an answer. The class follows
  * from the failure alone; delivery/call/retry.ts decides how long to wait and when to give up.
  */
-/** The services that records are sent to, as people call them. */
-export type Service =
-  | 'Kinesis'
-  | 'CloudWatch'
-  | 'CloudWatch Logs'
-  | 'DynamoDB'
-  | 'Firehose'
-  | 'HTTP'
-  | 'IoT SiteWise'
-  | 'Kafka'
-  | 'Lambda'
-  | 'Location'
-  | 'OpenSearch'
-  | 'S3'
-  | 'SNS'
-  | 'SQS'
-  | 'Step Functions'
-  | 'Timestream'
 
 /** Why a service or STS did not carry out a call, or did not take one record of it. */
 export interface Failure {
@@ -106,6 +91,8 @@ const tooManyRequestsStatus = 429
 
 /** Classifies a failure by its code. A code that is in no list is judged by the HTTP status. */
 export function classify({ code, source, status }: Failure): FailureClass {
+  const ofService = source === 'AssumeRole' ? undefined : serviceFailures[source].get(code)
+  if (ofService !== undefined) return ofService
   if (passingCodes.has(code)) return 'passing'
   if (destinationCodes.has(code)) return 'destination'
   const ofRecord = recordCodes.has(code) || status === payloadTooLargeStatus
@@ -148,8 +135,8 @@ export function deniesBatch({ code, message, source }: Failure): boolean {
 }
 
 /** True when one shard is over its limit, not the whole stream: other shards take records. */
-export function isShardThrottle({ code }: Failure): boolean {
-  return code === 'ProvisionedThroughputExceededException'
+export function isShardThrottle({ code, source }: Failure): boolean {
+  return source === 'Kinesis' && code === 'ProvisionedThroughputExceededException'
 }
 
 /** Advice for the log: what the operator can do about a condition of the destination. */

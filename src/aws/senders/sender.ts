@@ -1,9 +1,9 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
-import { attemptAs, identityOfProcess } from '../call/attempt.ts'
+import { attemptAs, failureOf, identityOfProcess } from '../call/attempt.ts'
 import type { Identity } from '../call/attempt.ts'
 import { sdkProviderOf } from '../call/credentials.ts'
 import type { RoleCredentials } from '../call/credentials.ts'
-import type { Service } from '../call/failure-class.ts'
+import type { Service } from '../call/service-failures.ts'
 import type { CallOutcome, RecordOutcome } from '../call/call-outcome.ts'
 import { decodeServiceCall, parametersOf } from '../call/service-call.ts'
 import type { CompleteParameters, ServiceCall } from '../call/service-call.ts'
@@ -30,7 +30,7 @@ type MakeCall = (
 ) => Promise<readonly RecordOutcome[]>
 
 /** The call for one record, ready to be sent. */
-interface ServiceRequest extends Pick<ServiceCall, 'operation'> {
+export interface ServiceRequest extends Pick<ServiceCall, 'operation'> {
   readonly parameters: CompleteParameters
 }
 
@@ -78,6 +78,41 @@ export function createSend(
 function requestOf({ call = '{}', data }: Pick<QueuedRecord, 'call' | 'data'>): ServiceRequest {
   const decoded = decodeServiceCall(call)
   return { operation: decoded.operation, parameters: parametersOf(decoded, data) }
+}
+
+/** The parameter that all records of a destination share, such as the name of the table. */
+export function sharedParameter(requests: readonly ServiceRequest[], name: string): string {
+  const value = requests[0]?.parameters[name]
+  return typeof value === 'string' ? value : ''
+}
+
+/**
+ * Makes a call for each record of a service without a batch operation. One that fails fails for its
+ * record alone; when there is only one record, its error is thrown as it is.
+ */
+export async function eachAlone<Request>(
+  service: Service,
+  requests: readonly Request[],
+  send: (request: Request) => Promise<unknown>,
+): Promise<readonly RecordOutcome[]> {
+  const [only] = requests
+  if (only !== undefined && requests.length === 1) {
+    await send(only)
+    return [taken]
+  }
+  return Promise.all(
+    requests.map((request) =>
+      send(request).then(
+        () => taken,
+        (thrown: unknown): RecordOutcome => ({ ok: false, failure: failureOf(thrown, service) }),
+      ),
+    ),
+  )
+}
+
+/** The outcome of a record with several entries: it is taken when all of them are. */
+export function worstOf(one: RecordOutcome | undefined, other: RecordOutcome): RecordOutcome {
+  return one === undefined || one.ok ? other : one
 }
 
 /** The service took the record. */

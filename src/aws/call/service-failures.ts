@@ -1,0 +1,156 @@
+import type { FailureClass } from './failure-class.ts'
+
+/** The services that records are sent to, as people call them. */
+export type Service =
+  | 'Kinesis'
+  | 'CloudWatch'
+  | 'CloudWatch Logs'
+  | 'DynamoDB'
+  | 'Firehose'
+  | 'IoT SiteWise'
+  | 'Lambda'
+  | 'Location'
+  | 'S3'
+  | 'SNS'
+  | 'SQS'
+  | 'Step Functions'
+  | 'Timestream'
+
+/**
+ * What the errors of each service mean where the common lists and the HTTP status do not say it:
+ * codes of the errors in the API Reference of the service, and of entries in its answers.
+ *
+ * - `passing`: the call is made again.
+ * - `destination`: the service refuses the caller, or its target is missing or cannot be used. The
+ *   records wait.
+ * - `record`: the service refuses this record for what it is. It is given up at once.
+ */
+const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>> = {
+  Kinesis: {},
+  CloudWatch: {
+    InternalServiceFault: 'passing',
+    InvalidParameterCombinationException: 'record',
+    InvalidParameterValueException: 'record',
+    InvalidFormat: 'record',
+    InvalidFormatFault: 'record',
+    MissingRequiredParameterException: 'record',
+    ResourceNotFound: 'destination',
+  },
+  'CloudWatch Logs': {
+    InvalidParameterException: 'record',
+    RejectedLogEvent: 'record',
+    // Calls of earlier releases of the service named a token; the next call needs none.
+    InvalidSequenceTokenException: 'passing',
+  },
+  DynamoDB: {
+    ItemCollectionSizeLimitExceededException: 'record',
+    ReplicatedWriteConflictException: 'passing',
+    TransactionConflictException: 'passing',
+  },
+  Firehose: {
+    InvalidKMSResourceException: 'destination',
+    InvalidSourceException: 'destination',
+  },
+  'IoT SiteWise': {
+    AccessDeniedException: 'destination',
+    ConflictingOperationException: 'passing',
+    InvalidRequestException: 'record',
+    // One property is missing, not the service: other entries of the destination are taken.
+    ResourceNotFoundException: 'record',
+    TimestampOutOfRangeException: 'record',
+  },
+  Lambda: {
+    EC2AccessDeniedException: 'destination',
+    EC2ThrottledException: 'passing',
+    EC2UnexpectedException: 'passing',
+    EFSMountConnectivityException: 'passing',
+    EFSMountTimeoutException: 'passing',
+    ENILimitReachedException: 'passing',
+    InvalidParameterValueException: 'destination',
+    InvalidRequestContentException: 'record',
+    InvalidRuntimeException: 'destination',
+    InvalidSecurityGroupIDException: 'destination',
+    InvalidSubnetIDException: 'destination',
+    InvalidZipFileException: 'destination',
+    KMSAccessDeniedException: 'destination',
+    RecursiveInvocationException: 'record',
+    RequestTooLargeException: 'record',
+    ResourceConflictException: 'passing',
+    ResourceNotReadyException: 'passing',
+    ServiceException: 'passing',
+    SubnetIPAddressLimitReachedException: 'passing',
+    UnsupportedMediaTypeException: 'record',
+  },
+  Location: {
+    AccessDeniedError: 'destination',
+    ConflictError: 'passing',
+    InternalServerError: 'passing',
+    InternalServerException: 'passing',
+    ResourceNotFoundError: 'destination',
+    ThrottlingError: 'passing',
+    ValidationError: 'record',
+  },
+  S3: {
+    AccessControlListNotSupported: 'destination',
+    AllAccessDisabled: 'destination',
+    EntityTooLarge: 'record',
+    InvalidBucketName: 'destination',
+    InvalidURI: 'record',
+    KeyTooLongError: 'record',
+    NoSuchBucket: 'destination',
+    OperationAborted: 'passing',
+    PermanentRedirect: 'destination',
+    RequestTimeTooSkewed: 'passing',
+  },
+  SNS: {
+    AuthorizationErrorException: 'destination',
+    EndpointDisabledException: 'destination',
+    FilterPolicyLimitExceededException: 'destination',
+    InternalErrorException: 'passing',
+    InvalidParameterException: 'record',
+    InvalidParameterValueException: 'record',
+    InvalidSecurityException: 'destination',
+    KMSThrottlingException: 'passing',
+    NotFoundException: 'destination',
+    PlatformApplicationDisabledException: 'destination',
+  },
+  SQS: {
+    BatchRequestTooLong: 'record',
+    InvalidAddress: 'destination',
+    InvalidMessageContents: 'record',
+    InvalidParameterValue: 'record',
+    InvalidSecurity: 'destination',
+    KmsAccessDenied: 'destination',
+    KmsDisabled: 'destination',
+    KmsInvalidKeyUsage: 'destination',
+    KmsInvalidState: 'destination',
+    KmsNotFound: 'destination',
+    KmsOptInRequired: 'destination',
+    KmsThrottled: 'passing',
+    MissingParameter: 'record',
+    OverLimit: 'passing',
+    QueueDoesNotExist: 'destination',
+    UnsupportedOperation: 'destination',
+  },
+  'Step Functions': {
+    ExecutionLimitExceeded: 'passing',
+    InvalidArn: 'destination',
+    InvalidExecutionInput: 'record',
+    InvalidName: 'record',
+    KmsAccessDeniedException: 'destination',
+    KmsInvalidStateException: 'destination',
+    KmsThrottlingException: 'passing',
+    StateMachineDeleting: 'destination',
+    StateMachineDoesNotExist: 'destination',
+  },
+  Timestream: {
+    InvalidEndpointException: 'passing',
+    RejectedRecord: 'record',
+    RejectedRecordsException: 'record',
+  },
+}
+
+/** The same as maps: a code is a text from outside, and no member of an object. */
+export const serviceFailures = Object.fromEntries(
+  Object.entries(failures).map(([service, codes]) => [service, new Map(Object.entries(codes))]),
+) as unknown as Readonly<Record<Service, ReadonlyMap<string, FailureClass>>>
