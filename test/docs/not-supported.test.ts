@@ -38,7 +38,7 @@ describe('the operations that are missing are those without a route', () => {
 
 test('the actions that are missing are those that start refuses', () => {
   const refused = actionKinds.filter((kind) => refusalOfAction(kind) !== undefined)
-  expect(namesIn(ofIot, /^Sluice executes [^]+?\. Missing [^:]+: ([^.]+)\./gm)).toEqual(refused)
+  expect(namesIn(ofIot, /^Sluice executes [^]+?\. Missing [^:]+:\s([^.]+)\./gm)).toEqual(refused)
 })
 
 describe('a client of MQTT is answered as the document says', () => {
