@@ -1,9 +1,12 @@
 import type { QueuedRecord, ServiceKind } from '../outbox/outbox.ts'
+import { failureOf } from './call/attempt.ts'
+import type { Service } from './call/service-failures.ts'
 import type { SenderOptions } from './senders/sender.ts'
 import type { ServiceSender } from './call/service-sender.ts'
 
 /** How one service is called. Its client is loaded with the first call. */
 interface ServiceCalling {
+  readonly service: Service
   readonly recordsMax: number
   readonly bytesMax: number
   readonly operation: string
@@ -17,6 +20,7 @@ const mebibyte = 1_024 * 1_024
 const one = { recordsMax: 1, bytesMax: 8 * mebibyte }
 
 const dynamodb: ServiceCalling = {
+  service: 'DynamoDB',
   ...one,
   operation: 'WriteItem',
   load: async () => (await import('./senders/dynamodb.ts')).createDynamodbSend,
@@ -25,17 +29,20 @@ const dynamodb: ServiceCalling = {
 /** The kinds that have a sender. */
 const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
   cloudwatchAlarm: {
+    service: 'CloudWatch',
     ...one,
     operation: 'SetAlarmState',
     load: async () => (await import('./senders/cloudwatch.ts')).createAlarmSend,
   },
   cloudwatchMetric: {
+    service: 'CloudWatch',
     recordsMax: 1_000,
     bytesMax: mebibyte,
     operation: 'PutMetricData',
     load: async () => (await import('./senders/cloudwatch.ts')).createMetricSend,
   },
   cloudwatchLogs: {
+    service: 'CloudWatch Logs',
     recordsMax: 1_000,
     bytesMax: mebibyte,
     operation: 'PutLogEvents',
@@ -44,6 +51,7 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
   dynamoDB: dynamodb,
   dynamoDBv2: dynamodb,
   firehose: {
+    service: 'Firehose',
     recordsMax: 500,
     bytesMax: 4 * mebibyte,
     operation: 'PutRecord',
@@ -51,28 +59,33 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     load: async () => (await import('./senders/firehose.ts')).createFirehoseSend,
   },
   iotSiteWise: {
+    service: 'IoT SiteWise',
     recordsMax: 10,
     bytesMax: mebibyte,
     operation: 'BatchPutAssetPropertyValue',
     load: async () => (await import('./senders/iot-sitewise.ts')).createIotSitewiseSend,
   },
   lambda: {
+    service: 'Lambda',
     ...one,
     operation: 'Invoke',
     load: async () => (await import('./senders/lambda.ts')).createLambdaSend,
   },
   location: {
+    service: 'Location',
     recordsMax: 10,
     bytesMax: mebibyte,
     operation: 'BatchUpdateDevicePosition',
     load: async () => (await import('./senders/location.ts')).createLocationSend,
   },
   s3: {
+    service: 'S3',
     ...one,
     operation: 'PutObject',
     load: async () => (await import('./senders/s3.ts')).createS3Send,
   },
   sns: {
+    service: 'SNS',
     recordsMax: 10,
     bytesMax: 256 * 1_024,
     operation: 'Publish',
@@ -80,6 +93,7 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     load: async () => (await import('./senders/sns.ts')).createSnsSend,
   },
   sqs: {
+    service: 'SQS',
     recordsMax: 10,
     bytesMax: mebibyte,
     operation: 'SendMessage',
@@ -87,11 +101,13 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     load: async () => (await import('./senders/sqs.ts')).createSqsSend,
   },
   stepFunctions: {
+    service: 'Step Functions',
     ...one,
     operation: 'StartExecution',
     load: async () => (await import('./senders/step-functions.ts')).createStepFunctionsSend,
   },
   timestream: {
+    service: 'Timestream',
     recordsMax: 100,
     bytesMax: mebibyte,
     operation: 'WriteRecords',
@@ -112,7 +128,7 @@ export function hasSender(kind: ServiceKind): boolean {
 export function createServiceSender(kind: ServiceKind, options: SenderOptions): ServiceSender {
   const calling = callings[kind]
   if (calling === undefined) throw new Error(`there is no sender for ${kind}`)
-  const { recordsMax, bytesMax, operation, batchOperation = operation, load } = calling
+  const { service, recordsMax, bytesMax, operation, batchOperation = operation, load } = calling
   let loading: Promise<ServiceSender['send']> | undefined
   return {
     recordsMax,
@@ -120,8 +136,14 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
     operationOf: ({ length }) => (length > 1 ? batchOperation : operation),
     async send(records: readonly QueuedRecord[], signal: AbortSignal) {
       loading ??= load().then((create) => create(options))
-      const send = await loading
-      return send(records, signal)
+      try {
+        const send = await loading
+        return await send(records, signal)
+      } catch (thrown) {
+        // The client could not be loaded: the next call tries it again.
+        loading = undefined
+        return { answered: false, failure: failureOf(thrown, service) }
+      }
     },
   }
 }

@@ -13,7 +13,10 @@ export interface Failure {
   readonly message: string
   /** The service that failed: STS when it was asked for the role. */
   readonly source: 'AssumeRole' | Service
-  /** The HTTP status, when there was an answer to the whole call. */
+  /**
+   * The HTTP status, when there was an answer to the whole call. Of an entry: 400 or 500, where the
+   * service says whose fault it is.
+   */
   readonly status?: number | undefined
 }
 
@@ -70,6 +73,9 @@ const sessionRefusals: ReadonlyMap<string, SessionRefusal> = new Map([
   ['ExpiredTokenException', 'expired'],
   ['UnrecognizedClientException', 'unknown'],
   ['InvalidClientTokenId', 'unknown'],
+  // Amazon S3 API Reference, "Error responses".
+  ['InvalidAccessKeyId', 'unknown'],
+  ['InvalidToken', 'unknown'],
 ])
 
 /** Conditions of the destination. Entries of an answer have no status that could tell. */
@@ -88,6 +94,7 @@ const destinationCodes: ReadonlySet<string> = new Set([
 
 const payloadTooLargeStatus = 413
 const tooManyRequestsStatus = 429
+const redirectionStatus = 300
 
 /** Classifies a failure by its code. A code that is in no list is judged by the HTTP status. */
 export function classify({ code, source, status }: Failure): FailureClass {
@@ -97,9 +104,16 @@ export function classify({ code, source, status }: Failure): FailureClass {
   if (destinationCodes.has(code)) return 'destination'
   const ofRecord = recordCodes.has(code) || status === payloadTooLargeStatus
   if (ofRecord) return source === 'AssumeRole' ? 'destination' : 'record'
-  // Without a status there was no answer, or an unreadable one such as an error page of a proxy.
-  if (status === undefined || status >= 500 || status === tooManyRequestsStatus) return 'passing'
-  return 'destination'
+  return isPassingStatus(status) ? 'passing' : 'destination'
+}
+
+/**
+ * Without a status there was no answer. With one of success there was an answer that cannot be
+ * read, such as the page of a proxy: the service may have taken the records.
+ */
+function isPassingStatus(status: number | undefined): boolean {
+  if (status === undefined || status >= 500) return true
+  return status < redirectionStatus || status === tooManyRequestsStatus
 }
 
 /**
@@ -112,7 +126,6 @@ export function sessionRefusalOf(code: string): SessionRefusal | undefined {
   return sessionRefusals.get(code)
 }
 
-/**
 /** The operations for several records, by the action that a policy names. */
 const batchActions: Readonly<Partial<Record<Failure['source'], string>>> = {
   Kinesis: 'kinesis:PutRecords',
@@ -145,9 +158,15 @@ export function adviceOn({ code, source }: Failure): string {
     return "let the role's trust policy admit the identity that Sluice runs under (sts:AssumeRole)"
   }
   if (code === 'ResourceNotFoundException') {
-    return 'create the stream, or correct streamName in the rule'
+    return source === 'Kinesis'
+      ? 'create the stream, or correct streamName in the rule'
+      : `create the target in ${source}, or correct its name in the rule`
   }
-  if (code.startsWith('KMS')) return "check the stream's KMS key and that the role may use it"
-  if (code.startsWith('AccessDenied')) return 'allow kinesis:PutRecord on the stream in the role'
+  if (/^KMS/i.test(code)) return "check the target's KMS key and that the role may use it"
+  if (code.startsWith('AccessDenied')) {
+    return source === 'Kinesis'
+      ? 'allow kinesis:PutRecord on the stream in the role'
+      : 'allow the call that the message names in the role of the action'
+  }
   return 'see the message of the service'
 }

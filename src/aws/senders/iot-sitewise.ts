@@ -26,10 +26,13 @@ export function createIotSitewiseSend(options: SenderOptions) {
       const command = new BatchPutAssetPropertyValueCommand({ entries })
       const { errorEntries = [] } = await client.send(command, { abortSignal })
       for (const { entryId, errors = [] } of errorEntries) {
-        const { record = 0 } = chunk[Number(entryId)] ?? {}
         const [{ errorCode, errorMessage } = {}] = errors
         const outcome = notTaken('IoT SiteWise', errorCode, errorMessage)
-        outcomes[record] = worstOf(outcomes[record], outcome)
+        const failed = chunk[Number(entryId)]
+        // An error that names no entry of the call may be about any of them.
+        for (const { record } of failed ? [failed] : chunk) {
+          outcomes[record] = worstOf(outcomes[record], outcome)
+        }
       }
     }
     return outcomes

@@ -23,12 +23,33 @@ export function createLocationSend(options: SenderOptions) {
     const TrackerName = sharedParameter(requests, 'TrackerName')
     const command = new BatchUpdateDevicePositionCommand({ TrackerName, Updates })
     const { Errors: errors = [] } = await client.send(command, { abortSignal })
+    const failures = new Map<Update, (typeof errors)[number]>()
+    for (const error of errors) {
+      for (const update of updatesOf(error, Updates)) failures.set(update, error)
+    }
     return Updates.map((update) => {
-      const failed = errors.find(
-        ({ DeviceId, SampleTime }) =>
-          DeviceId === update.DeviceId && SampleTime?.getTime() === update.SampleTime.getTime(),
-      )
+      const failed = failures.get(update)
       return failed ? notTaken('Location', failed.Error?.Code, failed.Error?.Message) : taken
     })
   })
+}
+
+interface Update {
+  readonly DeviceId: string
+  readonly SampleTime: Date
+}
+
+/**
+ * The updates that an error is about: those of its device and time. Where there is none, all of the
+ * device, or all of the call, because an update that is not named counts as taken.
+ */
+function updatesOf<Of extends Update>(
+  error: { readonly DeviceId?: string | undefined; readonly SampleTime?: Date | undefined },
+  updates: readonly Of[],
+): readonly Of[] {
+  const ofDevice = updates.filter(({ DeviceId }) => DeviceId === error.DeviceId)
+  const timeMs = error.SampleTime?.getTime()
+  const named = ofDevice.filter(({ SampleTime }) => SampleTime.getTime() === timeMs)
+  if (named.length > 0) return named
+  return ofDevice.length > 0 ? ofDevice : updates
 }

@@ -47,6 +47,8 @@ export function clientOptionsOf({
     region,
     requestHandler,
     maxAttempts: 1,
+    // At an endpoint of the operator's own there is no host "data.<endpoint>".
+    disableHostPrefix: endpoint !== undefined,
     ...defined({ endpoint, credentials: provider }),
   }
 }
@@ -67,8 +69,9 @@ export function createSend(
 ): (records: readonly QueuedRecord[], signal: AbortSignal) => Promise<CallOutcome> {
   const identity: Identity = credentials ?? identityOfProcess(client)
   return async (records, signal) => {
-    const requests = records.map(requestOf)
-    const attempt = await attemptAs(identity, service, signal, () => makeCall(requests, signal))
+    const attempt = await attemptAs(identity, service, signal, async () =>
+      makeCall(records.map(requestOf), signal),
+    )
     return attempt.ok
       ? { answered: true, records: attempt.answer }
       : { answered: false, failure: attempt.failure }
@@ -123,11 +126,42 @@ export function notTaken(
   service: Service,
   code: string | undefined,
   message: string | undefined,
+  status?: number,
 ): RecordOutcome {
   const failure = {
     code: code ?? 'InternalFailure',
     message: message ?? 'The answer says nothing about this record',
     source: service,
+    status,
   }
   return { ok: false, failure }
+}
+
+/** An entry of a batch that SQS or SNS did not take. */
+interface FailedEntry {
+  readonly Id?: string | undefined
+  readonly Code?: string | undefined
+  readonly Message?: string | undefined
+  readonly SenderFault?: boolean | undefined
+}
+
+/**
+ * The outcomes of a batch whose entries have the number of their record as their id. An entry that
+ * the answer leaves out does not count as taken.
+ */
+export function outcomesOfBatch(
+  service: Service,
+  entries: readonly { readonly Id: string }[],
+  answer: {
+    readonly Successful?: readonly { readonly Id?: string | undefined }[] | undefined
+    readonly Failed?: readonly FailedEntry[] | undefined
+  },
+): readonly RecordOutcome[] {
+  const delivered = new Set(answer.Successful?.map(({ Id }) => Id))
+  const failed = new Map(answer.Failed?.map((entry) => [entry.Id, entry]))
+  return entries.map(({ Id }) => {
+    if (delivered.has(Id)) return taken
+    const { Code, Message, SenderFault } = failed.get(Id) ?? {}
+    return notTaken(service, Code, Message, SenderFault ? 400 : undefined)
+  })
 }

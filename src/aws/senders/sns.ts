@@ -1,6 +1,6 @@
 import { PublishBatchCommand, PublishCommand, SNSClient } from '@aws-sdk/client-sns'
 import type { PublishCommandInput } from '@aws-sdk/client-sns'
-import { clientOptionsOf, createSend, eachAlone, notTaken, taken } from './sender.ts'
+import { clientOptionsOf, createSend, eachAlone, outcomesOfBatch } from './sender.ts'
 import type { SenderOptions } from './sender.ts'
 
 /**
@@ -23,13 +23,7 @@ export function createSnsSend(options: SenderOptions) {
       ...(MessageStructure !== undefined && { MessageStructure }),
     }))
     const command = new PublishBatchCommand({ TopicArn, PublishBatchRequestEntries })
-    const { Successful = [], Failed = [] } = await client.send(command, { abortSignal })
-    const delivered = new Set(Successful.map(({ Id }) => Id))
-    const failed = new Map(Failed.map((entry) => [entry.Id, entry]))
-    return PublishBatchRequestEntries.map(({ Id }) => {
-      if (delivered.has(Id)) return taken
-      const { Code, Message } = failed.get(Id) ?? {}
-      return notTaken('SNS', Code, Message)
-    })
+    const answer = await client.send(command, { abortSignal })
+    return outcomesOfBatch('SNS', PublishBatchRequestEntries, answer)
   })
 }

@@ -1,6 +1,6 @@
 import { SQSClient, SendMessageBatchCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
 import type { SendMessageCommandInput } from '@aws-sdk/client-sqs'
-import { clientOptionsOf, createSend, notTaken, taken } from './sender.ts'
+import { clientOptionsOf, createSend, outcomesOfBatch, taken } from './sender.ts'
 import type { SenderOptions } from './sender.ts'
 
 /**
@@ -23,13 +23,6 @@ export function createSqsSend(options: SenderOptions) {
     const { QueueUrl } = first
     const Entries = inputs.map(({ MessageBody }, index) => ({ Id: String(index), MessageBody }))
     const command = new SendMessageBatchCommand({ QueueUrl, Entries })
-    const { Successful = [], Failed = [] } = await client.send(command, { abortSignal })
-    const delivered = new Set(Successful.map(({ Id }) => Id))
-    const failed = new Map(Failed.map((entry) => [entry.Id, entry]))
-    return Entries.map(({ Id }) => {
-      if (delivered.has(Id)) return taken
-      const { Code, Message } = failed.get(Id) ?? {}
-      return notTaken('SQS', Code, Message)
-    })
+    return outcomesOfBatch('SQS', Entries, await client.send(command, { abortSignal }))
   })
 }

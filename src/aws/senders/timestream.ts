@@ -34,8 +34,12 @@ export function createTimestreamSend(options: SenderOptions) {
         await client.send(command, { abortSignal })
       } catch (thrown) {
         if (!(thrown instanceof RejectedRecordsException)) throw thrown
-        for (const { RecordIndex = 0, Reason } of thrown.RejectedRecords ?? []) {
-          const { record = 0 } = chunk[RecordIndex] ?? {}
+        const { RejectedRecords: rejected = [] } = thrown
+        // One that is not named counts as taken, so all of those rejected must be named.
+        if (rejected.length === 0) throw thrown
+        for (const { RecordIndex = -1, Reason } of rejected) {
+          const { record } = chunk[RecordIndex] ?? {}
+          if (record === undefined) throw thrown
           const outcome = notTaken('Timestream', 'RejectedRecord', Reason)
           outcomes[record] = worstOf(outcomes[record], outcome)
         }
