@@ -5,15 +5,14 @@
  * A file that is not usable concerns its own mapping only: the others are read, and the file stays
  * for its owner to mend or to remove.
  */
-import { constants } from 'node:fs'
-import { mkdir, open, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { messageOf } from '../base/errors.ts'
 import { schemaProblem } from '../base/schema-problem.ts'
 import { removeDurably, writeDurably } from '../storage/durable-file.ts'
-import { isAbsent } from '../storage/file-reads.ts'
+import { readPlainFile } from '../storage/file-reads.ts'
 import { settingsOfFile } from './mapping-request.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 
@@ -91,7 +90,9 @@ export async function openMappingFiles(
 
 async function readMapping(file: string): Promise<StoredMapping | UnusableFile | undefined> {
   try {
-    const stored: unknown = JSON.parse(await textOf(file))
+    const read = await readPlainFile(file, fileBytesMax)
+    if (read === undefined) return undefined
+    const stored: unknown = JSON.parse(read.bytes.toString('utf8'))
     const [...problems] = Value.Errors(fileSchema, stored)
     if (problems.length > 0) throw schemaProblem(problems)
     const { uuid, settings, tags, lastModifiedMs } = stored as StoredMapping
@@ -101,23 +102,6 @@ async function readMapping(file: string): Promise<StoredMapping | UnusableFile |
     }
     return { uuid, settings: settingsOfFile(settings), tags, lastModifiedMs }
   } catch (thrown) {
-    if (isAbsent(thrown)) return undefined
     return { file, reason: messageOf(thrown) }
-  }
-}
-
-/** @throws Error for what is not a regular file of at most `fileBytesMax` (rejects) */
-async function textOf(file: string): Promise<string> {
-  // Without O_NONBLOCK, opening a pipe waits for its writer.
-  const handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
-  try {
-    const stats = await handle.stat()
-    if (!stats.isFile()) throw new Error('it is not a regular file')
-    if (stats.size > fileBytesMax) {
-      throw new Error(`it has ${stats.size} bytes; at most ${fileBytesMax} are read`)
-    }
-    return await handle.readFile('utf8')
-  } finally {
-    await handle.close()
   }
 }

@@ -1,7 +1,8 @@
-import { open } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
+import { messageOf } from '../base/errors.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
+import { readPlainFile } from '../storage/file-reads.ts'
 import { createBoundedCall } from './bounded-call.ts'
 import { createProtobufDecoder, descriptorBytesMax } from './protobuf-decoder.ts'
 import type { ReadDescriptor } from './protobuf-decoder.ts'
@@ -36,16 +37,10 @@ function descriptorsIn(protoDir: string | undefined): ReadDescriptor {
     if (!file.startsWith(path.resolve(protoDir) + path.sep)) {
       throw new Error(`${bucketName}/${objectKey} is not in SLUICE_PROTO_DIR`)
     }
-    return readUpTo(file, descriptorBytesMax + 1)
-  }
-}
-
-async function readUpTo(file: string, bytesMax: number): Promise<Buffer> {
-  const handle = await open(file, 'r')
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytesMax), 0, bytesMax, 0)
-    return buffer.subarray(0, bytesRead)
-  } finally {
-    await handle.close()
+    const read = await readPlainFile(file, descriptorBytesMax).catch((thrown: unknown) => {
+      throw new Error(`${file} ${messageOf(thrown)}`, { cause: thrown })
+    })
+    if (read === undefined) throw new Error(`${file} does not exist`)
+    return read.bytes
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -25,7 +26,7 @@ function functionsIn(files: Readonly<Record<string, string>>) {
   onTestFinished(() => functions.close())
   const invoke = async (name: string, payload = '{}') =>
     (await functions.find(parseFunctionName(name))).invoke(payload, new AbortController().signal)
-  return { directory, lines, invoke }
+  return { directory, functions, lines, invoke }
 }
 
 /** Answers how often it was invoked since it was loaded. */
@@ -211,6 +212,25 @@ describe('a container that', () => {
     expect(await invoke('f')).toMatchObject({ kind: 'notInvoked' })
   })
 })
+
+test.each([
+  ['the module', 'f.mjs', {}],
+  ['the settings of a module', 'f.json', { 'f.mjs': counting('x') }],
+  ['the settings of a container', 'f.json', {}],
+])(
+  '%s that is a pipe without a writer is a fault of that function alone',
+  async (_, pipe, others) => {
+    const { directory, functions, invoke } = functionsIn({ ...others, 'g.mjs': counting('g') })
+    const file = path.join(directory, pipe)
+    execFileSync('mkfifo', [file])
+    const fault = `${file} is not a regular file`
+    expect(await functions.describe(parseFunctionName('f'))).toMatchObject({ fault })
+    expect(await functions.faultOf(parseFunctionName('f'))).toBe(fault)
+    expect(await functions.names()).toContain('g')
+    expect(await invoke('g')).toMatchObject({ payload: '{"answer":"g","count":1}' })
+    expect(await invoke('f')).toMatchObject({ kind: 'notInvoked' })
+  },
+)
 
 test('a record that kills its container is found by bisecting, and the shard goes on', async () => {
   const lab = await startLab()

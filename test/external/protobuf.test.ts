@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -117,6 +118,7 @@ describe('decode', () => {
     await writeFile(path.join(folder, 'bucket/a/reading.desc'), descriptor)
     await writeFile(path.join(folder, 'bucket/large.desc'), Buffer.alloc(32 * 1024 + 1))
     await writeFile(path.join(folder, 'bucket/bad.desc'), Buffer.from([0xff, 0xff]))
+    execFileSync('mkfifo', [path.join(folder, 'bucket/pipe')])
     return folder
   }
 
@@ -126,8 +128,9 @@ describe('decode', () => {
   })
 
   test.for<[string, Partial<typeof request> | Record<string, string>, RegExp]>([
-    ['no descriptor', { objectKey: 'none' }, /ENOENT/],
-    ['a descriptor that is too large', { objectKey: 'large.desc' }, /more than 32768 bytes/],
+    ['no descriptor', { objectKey: 'none' }, /bucket\/none does not exist/],
+    ['a pipe without a writer', { objectKey: 'pipe' }, /bucket\/pipe is not a regular file/],
+    ['a descriptor that is too large', { objectKey: 'large.desc' }, /at most 32768 are read/],
     ['bytes that are not a descriptor', { objectKey: 'bad.desc' }, /./],
     [
       'a key that leaves the folder',

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { readFile, readdir, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { messageOf } from '../../base/errors.ts'
-import { ifPresent } from '../../storage/file-reads.ts'
+import { ifPresent, readPlainFile } from '../../storage/file-reads.ts'
 import type { FunctionModule } from './local-function.ts'
 
 /** The files of functions: see functions.ts. They are read anew each time. */
@@ -57,7 +58,8 @@ export function createFunctionFolder(directory: string): FunctionFolder {
     const file = fileOf(name, '.json')
     const version = await versionOf(file)
     if (version === undefined) return { settings: {}, version: '' }
-    const settings: unknown = JSON.parse(await readFile(file, 'utf8'))
+    const { bytes } = await readFunctionFile(file)
+    const settings: unknown = JSON.parse(bytes.toString('utf8'))
     const [problem] = Value.Errors(settingsSchema, settings)
     if (problem) throw new Error(`${file}: ${problem.instancePath} ${problem.message}`)
     return { settings: settings as Settings, version }
@@ -65,8 +67,8 @@ export function createFunctionFolder(directory: string): FunctionFolder {
 
   const folder: FunctionFolder = {
     async kindOf(name) {
-      if (await versionOf(fileOf(name, '.mjs'))) return 'module'
-      return (await versionOf(fileOf(name, '.json'))) ? 'container' : undefined
+      if (await statsOf(fileOf(name, '.mjs'))) return 'module'
+      return (await statsOf(fileOf(name, '.json'))) ? 'container' : undefined
     },
     async module(name) {
       const file = fileOf(name, '.mjs')
@@ -88,15 +90,15 @@ export function createFunctionFolder(directory: string): FunctionFolder {
     },
     async describe(name, kind) {
       if (kind === 'container') {
-        const { mtimeMs } = await stat(fileOf(name, '.json'))
         const found = await folder.container(name)
+        const { mtimeMs } = await stat(fileOf(name, '.json'))
         return { ...found, version: '', environment: {}, lastModifiedMs: mtimeMs }
       }
       const { file, ...module } = await folder.module(name)
-      const code = await readFile(file)
-      const sha256 = createHash('sha256').update(code).digest('base64')
-      const { mtimeMs } = await stat(file)
-      return { ...module, code: { bytes: code.length, sha256 }, lastModifiedMs: mtimeMs }
+      const { bytes, stats } = await readFunctionFile(file)
+      const sha256 = createHash('sha256').update(bytes).digest('base64')
+      const code = { bytes: bytes.length, sha256 }
+      return { ...module, code, lastModifiedMs: stats.mtimeMs }
     },
     async names() {
       const modules = new Set<string>()
@@ -121,11 +123,30 @@ export function createFunctionFolder(directory: string): FunctionFolder {
 }
 
 /** @returns undefined for a file that does not exist */
-async function versionOf(file: string): Promise<string | undefined> {
+async function statsOf(file: string): Promise<Stats | undefined> {
   try {
-    const stats = await ifPresent(stat(file))
-    return stats && `${stats.mtimeMs}.${stats.size}`
+    return await ifPresent(stat(file))
   } catch (thrown) {
     throw new Error(`${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown })
   }
+}
+
+/**
+ * @returns undefined for a file that does not exist
+ * @throws Error (rejects): it is not a regular file; to load a pipe would wait for its writer
+ */
+async function versionOf(file: string): Promise<string | undefined> {
+  const stats = await statsOf(file)
+  if (stats === undefined) return undefined
+  if (!stats.isFile()) throw new Error(`${file} is not a regular file`)
+  return `${stats.mtimeMs}.${stats.size}`
+}
+
+/** @throws Error (rejects): the file is gone, is no regular file, or is too large */
+async function readFunctionFile(file: string) {
+  const read = await readPlainFile(file).catch((thrown: unknown) => {
+    throw new Error(`${file} ${messageOf(thrown)}`, { cause: thrown })
+  })
+  if (read) return read
+  throw new Error(`${file} does not exist`)
 }
