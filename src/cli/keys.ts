@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Command } from 'commander'
 import { credentialsFileName, dataDirDefaults, httpUrlOf } from '../config/config.ts'
+import { regionOfEnvironment } from '../config/region.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { findRunningEngine } from './mqtt/find-running-engine.ts'
@@ -94,8 +95,7 @@ async function findServer(
     const { http, region } = engine
     return { file, region, url: endpointOf(http, http.tls ? 'https' : 'http') }
   }
-  const region = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || undefined
-  return { file, region, url: httpUrlOf(environment) }
+  return { file, region: regionOfEnvironment(environment), url: httpUrlOf(environment) }
 }
 
 async function readPolicy(file: string): Promise<unknown> {

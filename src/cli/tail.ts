@@ -4,6 +4,7 @@ import { systemClock } from '../base/clock.ts'
 import type { ConsumedRecord } from '../consumers/consumed-batch.ts'
 import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { labRegion } from '../config/config.ts'
+import { regionOfEnvironment } from '../config/region.ts'
 import { SluiceError, messageOf } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { endpointOf } from '../app/running-engine.ts'
@@ -133,10 +134,10 @@ async function findKinesis(
   options: TailOptions,
 ): Promise<{ access: KinesisAccess; name: string }> {
   const { environment } = host
-  const region = options.region ?? (environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'])
+  const regionNow = () => options.region ?? regionOfEnvironment(environment)
   if (options.endpoint !== undefined) {
     const { endpoint } = options
-    const access = { region: region || labRegion, endpoint }
+    const access = { region: regionNow() ?? labRegion, endpoint }
     return { access: { ...access, ...credentialsFor(host, endpoint) }, name: endpoint }
   }
   const lab = options.aws ? undefined : await findRunningEngine(host, ({ kinesis }) => !!kinesis)
@@ -146,7 +147,8 @@ async function findKinesis(
     return { access, name: `the lab at ${endpoint}` }
   }
   const elsewhere = environment['AWS_ENDPOINT_URL_KINESIS'] || environment['AWS_ENDPOINT_URL']
-  if (region) return { access: { region }, name: elsewhere || `AWS, ${region}` }
+  const region = regionNow()
+  if (region !== undefined) return { access: { region }, name: elsewhere || `AWS, ${region}` }
   throw new SluiceError(
     'ConfigInvalid',
     `no lab runs on ${dataFoldersOf(host).join(' or ')} (\`npm start\` runs one), and there is ` +

@@ -6,6 +6,7 @@ import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
 import { trustedProxiesFault } from '../base/trusted-proxies.ts'
+import { requiredRegion } from './region.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -112,8 +113,9 @@ interface Listen {
  * @throws SluiceError ConfigInvalid, which names the variable, its value and the accepted values
  */
 export function loadConfig(environment: Environment, mode: Config['mode']): Config {
-  const read = readVariables(variables, environment)
-  const region = read.AWS_REGION ?? regionDefault(environment, mode)
+  // Only `start` reads this one, and only without AWS_REGION.
+  const read = readVariables(variables, { ...environment, AWS_DEFAULT_REGION: undefined })
+  const region = mode === 'lab' ? (read.AWS_REGION ?? labRegion) : requiredRegion(environment)
   const tls = tlsFilesOf(read)
   const dataDir = path.resolve(read.SLUICE_DATA_DIR ?? dataDirDefaults[mode])
   const config: Config = {
@@ -306,17 +308,6 @@ export function httpUrlOf(environment: Environment): string {
   const name = reachableHost(host)
   // Only the running server knows which port it got for 0.
   return `${scheme}://${isIPv6(name) ? `[${name}]` : name}:${port === 0 ? '<port>' : port}`
-}
-
-function regionDefault(environment: Environment, mode: Config['mode']): string {
-  if (mode === 'lab') return labRegion
-  const fallback = environment['AWS_DEFAULT_REGION']
-  if (fallback) return fallback
-  throw new SluiceError(
-    'ConfigInvalid',
-    'AWS_REGION is not set: `sluice start` needs the region of the streams, ' +
-      'e.g. AWS_REGION=eu-central-1',
-  )
 }
 
 function refuseOpenListeners(config: Config): void {

@@ -15,6 +15,11 @@ export const deliveryLimits = Object.freeze({
 const ports = { minimum: 0, maximum: 65_535 }
 const onOrOff = ['on', 'off'] as const
 const oneOrZero = ['1', '0'] as const
+const regionForm = {
+  kind: 'pattern',
+  pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
+  form: 'the name of a region, such as eu-central-1',
+} as const
 
 /**
  * Every variable that Sluice reads. A description is one sentence, because `--help` prints it; what
@@ -260,12 +265,15 @@ export const variables = deepFreeze({
     description: 'AWS account in ARNs, in policies and in `accountid()`.',
   },
   AWS_REGION: {
-    kind: 'pattern',
-    pattern: /^[a-z]{2}(-[a-z]+)+-\d$/,
-    form: 'the name of a region, such as eu-central-1',
+    ...regionForm,
     whenUnset:
       '`us-east-1` in the lab, `AWS_DEFAULT_REGION` in `start`, where one of the two is required',
     description: 'AWS region of the streams, also in ARNs.',
+  },
+  AWS_DEFAULT_REGION: {
+    ...regionForm,
+    whenUnset: 'there is no other region',
+    description: 'AWS region of `sluice start` where `AWS_REGION` is not set.',
   },
   SLUICE_LOG_LEVEL: {
     kind: 'choice',

@@ -26,6 +26,16 @@ describe('loadConfig', () => {
     expect(loadConfig({ AWS_DEFAULT_REGION: 'eu-west-1' }, 'start').region).toBe('eu-west-1')
   })
 
+  test('AWS_DEFAULT_REGION is checked where it is used, and nowhere else', () => {
+    const environment = { AWS_DEFAULT_REGION: 'nowhere' }
+    expect(() => loadConfig(environment, 'start')).toThrow(
+      /^AWS_DEFAULT_REGION=nowhere is not usable: .*such as eu-central-1\. /,
+    )
+    expect(loadConfig(environment, 'lab').region).toBe('us-east-1')
+    const given = { ...environment, AWS_REGION: 'eu-west-1' }
+    expect(loadConfig(given, 'start').region).toBe('eu-west-1')
+  })
+
   test('trusted proxies are addresses and blocks with commas between them', () => {
     const { trustedProxies } = loadConfig({ SLUICE_TRUSTED_PROXIES: '10.0.0.0/8, ::1,' }, 'lab')
     expect(trustedProxies).toEqual(['10.0.0.0/8', '::1'])
