@@ -38,3 +38,6 @@ export interface Mqtt5Properties {
   readonly userProperties?: readonly (readonly [string, string])[]
   readonly messageExpirySeconds?: number
 }
+
+/** AWS IoT takes 128 KiB of payload, which an operator may change. */
+export const payloadBytesMaxDefault = 131_072

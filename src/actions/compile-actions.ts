@@ -104,7 +104,7 @@ export function compileActions(
     readonly errorAction?: ActionDefinition | undefined
   },
   statement: CompiledStatement,
-  context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits'> & {
+  context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits' | 'payloadBytesMax'> & {
     readonly deliveryOf: (index: number) => ActionDelivery
     /** Why an action of this kind cannot be carried out here; undefined when it can. */
     readonly refusalOf?: ((kind: ActionKind) => string | undefined) | undefined

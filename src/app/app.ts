@@ -104,7 +104,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       {
         ...shared,
         compile,
-        topicLimits: config.mqtt,
+        ...messageLimits(config),
         engine,
         eventSourceMappings: mappings,
         lambdaFunctions: mappings.functions,
@@ -171,6 +171,11 @@ async function listen(
   await announce(config, ports, stages)
   return ports
 }
+
+const messageLimits = ({ mqtt }: Config) => ({
+  topicLimits: mqtt,
+  payloadBytesMax: mqtt.payloadBytesMax,
+})
 
 function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEnvironment {
   return {

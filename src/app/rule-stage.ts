@@ -79,6 +79,7 @@ export function ruleCompiler(
       regex,
       delivery,
       topicLimits: mqtt,
+      payloadBytesMax: mqtt.payloadBytesMax,
       // The lab carries out what it can, and records the rest.
       refusalOf: mode === 'lab' ? undefined : refusalOfAction,
     },

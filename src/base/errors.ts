@@ -120,7 +120,7 @@ export const errorCatalogue = Object.freeze({
   ),
 
   // Errors of the message path.
-  PayloadTooLarge: kind(413, false, 'The payload of a message is too large.'),
+  PayloadTooLarge: kind(400, false, 'The payload of a message is too large.'),
   OutboxWriteFailed: kind(
     503,
     true,

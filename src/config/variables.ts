@@ -137,7 +137,8 @@ export const variables = deepFreeze({
     kind: 'integer',
     range: { minimum: 1, maximum: 1_048_576 },
     default: 131_072,
-    description: 'Bytes of the payload of an MQTT message, as on AWS.',
+    description:
+      'Bytes of the payload of a message, as on AWS; also over HTTP and in tests of rules.',
   },
   SLUICE_MQTT_FILTERS_PER_SUBSCRIBE_MAX: {
     kind: 'integer',

@@ -7,6 +7,7 @@ import { SluiceError } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { LimitedLog } from '../telemetry/limited-log.ts'
 import type { TlsMaterial } from '../identity/certificates/tls-files.ts'
+import { payloadBytesMaxDefault } from '../message.ts'
 import type { Message, MessageSender } from '../message.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { openAccess } from '../identity/policies/access.ts'
@@ -126,7 +127,7 @@ export interface IngressDependencies {
 
 const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
-  payloadBytesMax: 128 * 1024,
+  payloadBytesMax: payloadBytesMaxDefault,
   /** UTF-8 bytes and slashes of a topic without a Basic Ingest prefix; AWS IoT takes as many. */
   ...awsTopicLimits,
   /** Filters of one SUBSCRIBE; AWS IoT takes 8. */

@@ -52,6 +52,8 @@ interface RuleCompilerOptions {
   readonly refusalOf?: ((kind: ActionKind) => string | undefined) | undefined
   /** For topic filters of rules and topics that rules publish to. Default: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
+  /** Bytes of messages that rules publish. Default: AWS IoT's limit. */
+  readonly payloadBytesMax?: number | undefined
 }
 
 export function createRuleCompiler(
@@ -69,6 +71,7 @@ export function createRuleCompiler(
       ruleName,
       region,
       topicLimits,
+      payloadBytesMax: options.payloadBytesMax,
       refusalOf: options.refusalOf,
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })

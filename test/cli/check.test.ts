@@ -126,6 +126,13 @@ test.each([
   expect((await check({ 'r.json': rule() }, environment)).exitCode).toBe(0)
 })
 
+test('a message of a test is as long as MQTT clients may send', async () => {
+  const files = { 'r.json': rule(), 'r.test.json': tests({ matched: true }, 'x'.repeat(200_000)) }
+  expect((await check(files, { SLUICE_MQTT_PAYLOAD_BYTES_MAX: '200002' })).exitCode).toBe(0)
+  const { lines } = await check(files, { SLUICE_MQTT_PAYLOAD_BYTES_MAX: '200001' })
+  expect(lines.join('\n')).toMatch(/\[0\]\.message has 200002 bytes; at most 200001 are taken/)
+})
+
 test('rules see the account of the environment', async () => {
   const files = {
     'r.json': rule("SELECT accountid() AS a FROM 'a'"),

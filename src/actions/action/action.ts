@@ -57,6 +57,8 @@ export interface ActionContext {
   readonly delivery: ActionDelivery
   /** Limits of topics that are published to. Absent: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
+  /** Bytes of a message that is published. Absent: AWS IoT's limit. */
+  readonly payloadBytesMax?: number | undefined
 }
 
 /** The field of an action in a payload, as errors name it: `actions[0]`, `errorAction`. */

@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { SluiceError, shorten } from '../../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message } from '../../message.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
 import { compileField } from '../action/compile-field.ts'
@@ -61,9 +62,6 @@ export const republishActionSchema = Type.Object(
 /** How often rules may republish one message in a row. A loop of rules ends here. */
 const republishDepthMax = 10
 
-/** AWS IoT, MQTT payload: 128 KB. */
-const payloadBytesMax = 131_072
-
 /** Topics to which AWS IoT does not republish. */
 const jobTopic = /^\$aws\/things\/[^/]+\/jobs(?:\/|$)/
 
@@ -85,7 +83,7 @@ export function compileRepublishAction(
   const place = `${fieldOfAction(context.index)}.republish`
   const field = `${place}.topic`
   const topic = compileField(definition.topic, statement, field)
-  const { topicLimits } = context
+  const { topicLimits, payloadBytesMax = payloadBytesMaxDefault } = context
   const headers = compileMqttHeaders(definition.headers ?? {}, statement, {
     place: `${place}.headers`,
     topicLimits,

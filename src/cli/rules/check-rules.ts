@@ -33,6 +33,7 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
   const options = {
     environment: { accountId: settings.accountId, newUuid: randomUUID, callExternal },
     topicLimits: settings.topicLimits,
+    payloadBytesMax: settings.payloadBytesMax,
   }
   const names = await readable(() => files.names(), folder)
   let tests = 0

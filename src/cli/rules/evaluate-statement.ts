@@ -46,7 +46,13 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
       payloadBase64: Buffer.from(options.payload).toString('base64'),
       ...(options.clientId !== undefined && { clientId: options.clientId }),
     },
-    { payloadText: undefined, where: 'message', nowMs, topicLimits: settings.topicLimits },
+    {
+      payloadText: undefined,
+      where: 'message',
+      nowMs,
+      topicLimits: settings.topicLimits,
+      payloadBytesMax: settings.payloadBytesMax,
+    },
   )
   const callExternal = createLabFunctions({ clock: systemClock }, settings)
   const environment = { accountId: settings.accountId, newUuid: randomUUID, callExternal }

@@ -13,6 +13,7 @@ interface RuleSettings {
   readonly region: string
   readonly accountId: string
   readonly topicLimits: TopicLimits
+  readonly payloadBytesMax: number
 }
 
 /**
@@ -29,6 +30,7 @@ export function readRuleSettings(environment: Environment): RuleSettings {
     'SLUICE_ACCOUNT_ID',
     'SLUICE_MQTT_TOPIC_BYTES_MAX',
     'SLUICE_MQTT_TOPIC_SLASHES_MAX',
+    'SLUICE_MQTT_PAYLOAD_BYTES_MAX',
   ])
   return {
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
@@ -36,6 +38,7 @@ export function readRuleSettings(environment: Environment): RuleSettings {
     regex: read.SLUICE_REGEX,
     region: read.AWS_REGION ?? labRegion,
     accountId: read.SLUICE_ACCOUNT_ID ?? labAccountId,
+    payloadBytesMax: read.SLUICE_MQTT_PAYLOAD_BYTES_MAX,
     topicLimits: {
       topicBytesMax: read.SLUICE_MQTT_TOPIC_BYTES_MAX,
       topicSlashesMax: read.SLUICE_MQTT_TOPIC_SLASHES_MAX,

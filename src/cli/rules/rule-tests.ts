@@ -88,6 +88,8 @@ export interface RuleTestOptions {
   readonly nowMs: number
   /** Of the messages; absent: AWS IoT's. */
   readonly topicLimits?: TopicLimits
+  /** Of a message; absent: AWS IoT's. */
+  readonly payloadBytesMax?: number
 }
 
 /**
@@ -99,7 +101,7 @@ export interface RuleTestOptions {
 export async function runRuleTests(
   rule: CompiledRule,
   bytes: Uint8Array,
-  { environment, nowMs, topicLimits }: RuleTestOptions,
+  { environment, nowMs, topicLimits, payloadBytesMax }: RuleTestOptions,
 ): Promise<RuleTestResult[]> {
   const tests = parseJson(bytes)
   if (!ruleTestsValidator.Check(tests)) throw schemaProblem(ruleTestsValidator.Errors(tests))
@@ -111,6 +113,7 @@ export async function runRuleTests(
       where: `[${index}].message`,
       nowMs,
       topicLimits,
+      payloadBytesMax,
     })
     const { accountId } = ruleTest.message
     const evaluation = await evaluateRule(rule, message, {

@@ -6,6 +6,7 @@ import { SluiceError } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message, MessageSender, Mqtt5Properties } from '../../message.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
@@ -19,6 +20,8 @@ export interface DataPlaneDependencies {
   readonly clock: Clock
   /** For response topics; the broker checks topics itself. By default AWS IoT's limits. */
   readonly topicLimits?: TopicLimits | undefined
+  /** Bytes of a payload; by default AWS IoT's limit. */
+  readonly payloadBytesMax?: number | undefined
 }
 
 export interface DataPlaneOptions {
@@ -89,7 +92,9 @@ const publish = {
       [mqtt5Headers.correlationData]: Type.Optional(Type.String({ description: 'Base64.' })),
     }),
     body: {
-      schema: Type.String({ description: 'The payload, at most 128 KiB.' }),
+      schema: Type.String({
+        description: 'The payload, at most `SLUICE_MQTT_PAYLOAD_BYTES_MAX` bytes.',
+      }),
       type: 'application/octet-stream',
       isOptional: true,
     },
@@ -155,10 +160,13 @@ const deleteConnection = {
 
 export function addDataPlaneRoutes(
   app: HttpApp,
-  { broker, clock, topicLimits }: DataPlaneDependencies,
+  dependencies: DataPlaneDependencies,
   { principalOf, addressOf }: DataPlaneOptions,
 ): void {
-  app.post('/topics/*', { schema: publish }, async (request) => {
+  const { broker, clock, topicLimits, payloadBytesMax = payloadBytesMaxDefault } = dependencies
+  // The body is the payload: what is too large is refused before it is read.
+  const bodyLimit = payloadBytesMax
+  app.post('/topics/*', { schema: publish, bodyLimit }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
     const mqtt5 = mqtt5Of({ ...properties, headers: request.headers }, topicLimits)
     const principal = principalOf(request)

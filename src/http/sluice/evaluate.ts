@@ -9,6 +9,7 @@ import type { Evaluation } from '../../engine/evaluate-rule.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { hashKeyOf } from '../../base/hash-key.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message } from '../../message.ts'
 import type { NewRecord } from '../../outbox/outbox.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
@@ -32,11 +33,15 @@ export interface EvaluateDependencies {
   readonly clock: Clock
   /** By default AWS IoT's limits. */
   readonly topicLimits?: TopicLimits | undefined
+  /** Bytes of a payload; by default AWS IoT's limit. */
+  readonly payloadBytesMax?: number | undefined
 }
 
 const templatesMax = 100
 /** A payload of 128 KiB, a message of 128 KiB as base64 or with escapes, and room for both. */
-const bodyBytesMax = 524_288
+const bodyBytesMin = 524_288
+/** Larger messages need more, so that each of them can be tried that a device may send. */
+const bodyBytesOfPayloadByte = 4
 /**
  * Stands for the name of a rule that is given without one. The blank keeps topics from naming it.
  */
@@ -111,15 +116,13 @@ const evaluate = {
 } satisfies FastifySchema
 
 export function addEvaluateRoute(app: HttpApp, dependencies: EvaluateDependencies): void {
-  app.post(
-    '/v1/evaluate',
-    { schema: evaluate, bodyLimit: bodyBytesMax },
-    async (request, reply) => {
-      return reply
-        .type('application/json; charset=utf-8')
-        .send(await evaluateRequest(bodyBytes(request), dependencies))
-    },
-  )
+  const { payloadBytesMax = payloadBytesMaxDefault } = dependencies
+  const bodyLimit = Math.max(bodyBytesMin, bodyBytesOfPayloadByte * payloadBytesMax)
+  app.post('/v1/evaluate', { schema: evaluate, bodyLimit }, async (request, reply) => {
+    return reply
+      .type('application/json; charset=utf-8')
+      .send(await evaluateRequest(bodyBytes(request), dependencies))
+  })
 }
 
 /**
@@ -152,6 +155,7 @@ function readRequest(body: Uint8Array, dependencies: EvaluateDependencies): Eval
     where: 'message',
     nowMs: dependencies.clock.wallMs(),
     topicLimits: dependencies.topicLimits,
+    payloadBytesMax: dependencies.payloadBytesMax,
   })
   const { accountId } = json.message
   return {

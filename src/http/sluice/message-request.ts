@@ -4,6 +4,7 @@ import type { Static } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message, Mqtt5Properties } from '../../message.ts'
 
 /**
@@ -45,9 +46,6 @@ export const messageRequestSchema = Type.Object(
 )
 type MessageRequest = Static<typeof messageRequestSchema>
 
-/** AWS IoT: 128 KB of payload. */
-const payloadBytesMax = 131_072
-
 interface MessageSource {
   /** The text of `payload` in the document that the request was read from. */
   readonly payloadText: string | undefined
@@ -57,6 +55,8 @@ interface MessageSource {
   readonly nowMs: number
   /** By default AWS IoT's limits. */
   readonly topicLimits?: TopicLimits | undefined
+  /** Bytes of a payload; by default AWS IoT's limit. */
+  readonly payloadBytesMax?: number | undefined
 }
 
 /**
@@ -103,7 +103,10 @@ export function topicAsWritten({
   return rule === undefined ? topic : `$aws/rules/${rule}/${topic}`
 }
 
-function payloadOf(request: MessageRequest, { payloadText, where }: MessageSource): Buffer {
+function payloadOf(
+  request: MessageRequest,
+  { payloadText, where, payloadBytesMax = payloadBytesMaxDefault }: MessageSource,
+): Buffer {
   const { payloadBase64 } = request
   if (payloadText !== undefined && payloadBase64 !== undefined) {
     throw invalidRequest(`${where} has both payload and payloadBase64: give one of them`)
