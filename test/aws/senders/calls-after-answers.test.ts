@@ -31,6 +31,8 @@ async function sendTo(
 
 const eventAt = (timestamp: number) => ({ timestamp, message: String(timestamp) })
 
+const outputOf = (...times: number[]) => ({ output: JSON.stringify(times.map(eventAt)) })
+
 /** An output with so many numbers. */
 const measures = (count: number) =>
   JSON.stringify(
@@ -72,7 +74,6 @@ describe('CloudWatch Logs', () => {
 
   test('events are sent in the order of time, at most a day in a call', async () => {
     const dayMs = 24 * 3_600_000
-    const outputOf = (...times: number[]) => ({ output: JSON.stringify(times.map(eventAt)) })
     const { requests, outcomes } = await sendTo(
       logs,
       [[outputOf(messageMs + dayMs + 1), outputOf(messageMs, messageMs + 5)]],

@@ -31,6 +31,8 @@ export interface ServiceAnswer {
   readonly status?: number
   readonly body?: string | object
   readonly headers?: Readonly<Record<string, string>>
+  /** The connection is cut instead of an answer. */
+  readonly isLost?: boolean
 }
 
 type Answering = (request: SentRequest, number: number) => ServiceAnswer
@@ -61,7 +63,11 @@ export async function openRecordingService(answering: Answering): Promise<Record
       return
     }
     requests.push(sent)
-    const { status = 200, body = '', headers = {} } = answering(sent, requests.length - 1)
+    const { status = 200, body = '', headers = {}, isLost } = answering(sent, requests.length - 1)
+    if (isLost) {
+      request.socket.destroy()
+      return
+    }
     const type = typeof body === 'string' ? 'text/xml' : 'application/json'
     response
       .writeHead(status, { 'content-type': type, ...headers })
