@@ -28,7 +28,8 @@ RUN ln -s /sluice/bin/sluice.js /usr/local/bin/sluice \
 USER node
 VOLUME /sluice/data
 EXPOSE 1883 8080 8883
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["node", "-e", "const e = process.env; const tls = e.SLUICE_TLS_CERT_FILE && e.SLUICE_HTTP_TLS !== 'off'; require(tls ? 'https' : 'http').get({ host: '127.0.0.1', port: e.SLUICE_HTTP_PORT || 8080, path: '/v1/health', rejectUnauthorized: false }, (a) => process.exit(a.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+# It finds the engine at any host and port, and the local Kinesis of `sluice kinesis`.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
+  CMD ["sluice", "health"]
 ENTRYPOINT ["sluice"]
 CMD ["start"]

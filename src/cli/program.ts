@@ -4,6 +4,7 @@ import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { configureHelp } from './terminal/help.ts'
+import { healthCommand } from './health.ts'
 import type { Host } from './terminal/host.ts'
 import { keysCommand } from './keys.ts'
 import { kinesisCommand } from './kinesis.ts'
@@ -34,6 +35,7 @@ export function createProgram(host: Host): Command {
     checkCommand,
     evaluateCommand,
     tailCommand,
+    healthCommand,
     keysCommand,
     passwdCommand,
     policiesCommand,

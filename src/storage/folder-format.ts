@@ -122,6 +122,17 @@ export async function noteEnvironment(
 }
 
 /** A release that did not list its environments made the outbox at its first start. */
+/**
+ * Whose a folder is.
+ *
+ * @returns undefined when the folder does not say so, or cannot be read
+ */
+export async function folderOwnerOf(directory: string): Promise<FolderOwner | undefined> {
+  const file = path.join(directory, formatName)
+  const bytes = await readIfPresent(file).catch(() => undefined)
+  return bytes && parseFormat(bytes.toString('utf8'))?.owner
+}
+
 function environmentsOfBefore(directory: string, owner: FolderOwner): string[] {
   const { environments } = owners[owner]
   const isMade = (name: string) => name === 'outbox' || existsSync(path.join(directory, name))

@@ -59,7 +59,9 @@ test('the image runs a command that exists, not as root, and looks after its hea
   const names = createProgram(createTestHost()).commands.map((each) => each.name())
   expect(names).toContain(command)
   expect(dockerfile).toMatch(/^USER node$/m)
-  expect(dockerfile).toMatch(/^HEALTHCHECK .*\n.*\/v1\/health/m)
+  const check = /^HEALTHCHECK .*\n +CMD \["sluice", "(.*)"\]$/m.exec(dockerfile)?.[1]
+  expect(check).toBe('health')
+  expect(names).toContain(check)
 })
 
 /** Reads the words as the command would, without running it. */
