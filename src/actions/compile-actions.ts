@@ -86,6 +86,9 @@ export type ActionDefinition =
   /** Checked against the schema of its kind. */
   | { readonly [Kind in ServiceKind]?: object }
 
+/** Why an action with these fields cannot be carried out here; undefined when it can. */
+export type RefusalOf = (kind: ActionKind, fields: object) => string | undefined
+
 export interface CompiledActions {
   /** One for each definition, in order. */
   readonly actions: readonly CompiledAction[]
@@ -106,8 +109,7 @@ export function compileActions(
   statement: CompiledStatement,
   context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits' | 'payloadBytesMax'> & {
     readonly deliveryOf: (index: number) => ActionDelivery
-    /** Why an action of this kind cannot be carried out here; undefined when it can. */
-    readonly refusalOf?: ((kind: ActionKind) => string | undefined) | undefined
+    readonly refusalOf?: RefusalOf | undefined
   },
 ): CompiledActions {
   const { deliveryOf, refusalOf = () => undefined, ...shared } = context
@@ -116,7 +118,8 @@ export function compileActions(
     try {
       const own = { ...shared, index, delivery: deliveryOf(index) }
       const compiled = compileAction(definition, statement, own)
-      const refusal = refusalOf(compiled.kind)
+      const [fields = {}] = Object.values<object>(definition)
+      const refusal = refusalOf(compiled.kind, fields)
       if (refusal === undefined) return [compiled]
       throw invalidRequest(`${fieldOfAction(index)}.${compiled.kind}: ${refusal}`)
     } catch (thrown) {

@@ -78,17 +78,18 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
+    functions: { invokeForEvent: (...event) => mappings.functions.invokeForEvent(...event) },
   })
-  const { folder, lab, outbox, aws, producer, labCalls } = delivery
+  const { folder, lab, outbox, aws, producer, labActions, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const { owner } = account
   const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
-  const compile = ruleCompiler(config, account)
-  const rules = await openRules(config, { lab, compile, ...watch }, stages)
+  const compile = ruleCompiler(config, account, labActions)
+  const rules = await openRules(config, { lab, compile, ...recorded, ...watch }, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
-  const shared = { rules, outbox, environment, labCalls, ...watch }
+  const shared = { rules, outbox, environment, ...recorded, ...watch }
   const engine = createEngine(
     {
       ...shared,
@@ -119,10 +120,9 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-  const { ingest } = engine
   const mqtt = await stages.open(
     'mqtt',
-    () => openMqttStage({ ...dependencies, metrics, ingest, accessKeys, owner, faults }),
+    () => openMqttStage({ ...dependencies, ...engine, metrics, accessKeys, owner, faults }),
     // Clients that wait for an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )

@@ -1,8 +1,11 @@
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
+import type { FunctionEvents } from '../event-source/functions/function-api.ts'
+import { createEndpointSenders } from '../lab/calls/endpoint-senders.ts'
+import { createLabActions, createRecordedNote } from '../lab/calls/lab-actions.ts'
 import { createRecordedCalls } from '../lab/calls/recorded-calls.ts'
-import { createRecordingSenders } from '../lab/calls/recording-sender.ts'
+import { createLabSenders } from '../lab/calls/lab-senders.ts'
 import { startLab } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
@@ -20,10 +23,13 @@ export async function startDeliveryStage(
     drain,
     onGivenUp,
     hasRule,
+    functions,
   }: {
     readonly drain: Drain
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
+    /** The functions of the folder, which `lambda` actions of the lab invoke. */
+    readonly functions: FunctionEvents
   },
 ) {
   const folder = await openFolder({ config, logger }, stages)
@@ -51,14 +57,23 @@ export async function startDeliveryStage(
   )
   await folder.noteMade(outboxFolderName)
   const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
-  // Only Kinesis and STS are in the lab: calls of other services are recorded.
   const labCalls = createRecordedCalls()
+  const labActions = config.labActions && createLabActions(config.labActions, config)
+  const noteRecorded = labActions && createRecordedNote(labActions, logger)
   const producer = stages.add(
     createProducer({
       outbox,
       callsFor: (destination) => aws.callsFor(destination),
-      senderFor: lab
-        ? createRecordingSenders({ calls: labCalls, outbox, clock, logger })
+      senderFor: labActions
+        ? createLabSenders({
+            calls: labCalls,
+            functions,
+            functionsDir: config.functionsDir,
+            emulators: stages.add(createEndpointSenders(labActions), (it) => it.close()),
+            outbox,
+            clock,
+            logger,
+          })
         : (destination) => aws.senderFor(destination),
       onGivenUp,
       clock,
@@ -68,7 +83,7 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { folder, lab, outbox, aws, producer, labCalls }
+  return { folder, lab, outbox, aws, producer, labCalls, labActions, noteRecorded }
 }
 
 /**

@@ -5,6 +5,7 @@ import { compileActions } from '../actions/compile-actions.ts'
 import { hasSender } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
 import type { AccountStage } from './account-stage.ts'
+import type { LabActions, NoteRecorded } from '../lab/calls/lab-actions.ts'
 import type { LabStage } from './lab-stage.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
@@ -14,13 +15,18 @@ import { compileStatement } from '../sql/sql.ts'
 import type { Stages } from './stages.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
+type OpenRulesDependencies = RuleStoreDependencies & {
+  readonly lab: LabStage | undefined
+  readonly noteRecorded: NoteRecorded | undefined
+}
+
 /**
  * Opens the rules. In the lab a new folder begins with a sample, streams of rules are created, and
  * a rule that cannot be used is left out. `sluice start` does not begin with such a rule.
  */
 export function openRules(
   config: Config,
-  dependencies: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+  dependencies: OpenRulesDependencies,
   stages: Stages,
 ): Promise<RuleStore> {
   return stages.open(
@@ -32,7 +38,7 @@ export function openRules(
 
 async function openStore(
   { rulesDir: directory, rulesMax, dataDir }: Config,
-  { lab, compile, ...watch }: RuleStoreDependencies & { readonly lab: LabStage | undefined },
+  { lab, noteRecorded, compile, ...watch }: OpenRulesDependencies,
 ): Promise<RuleStore> {
   const options = { directory, rulesMax, lastGoodFolder: path.join(dataDir, 'last-good-rules') }
   if (lab === undefined) {
@@ -45,6 +51,7 @@ async function openStore(
     { ...options, onInvalid: 'leaveOut', sample: await readSampleRule() },
   )
   await lab.streamsMade()
+  for (const { name, payload } of rules.all()) noteRecorded?.(name, payload)
   return rules
 }
 
@@ -66,8 +73,9 @@ function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
 }
 
 export function ruleCompiler(
-  { mode, region, regex, delivery, mqtt }: Config,
+  { region, regex, delivery, mqtt }: Config,
   account: Pick<AccountStage, 'shownId'>,
+  labActions: Pick<LabActions, 'refusalOf'> | undefined,
 ): CompileRule {
   return createRuleCompiler(
     { compileStatement, compileActions },
@@ -80,8 +88,7 @@ export function ruleCompiler(
       delivery,
       topicLimits: mqtt,
       payloadBytesMax: mqtt.payloadBytesMax,
-      // The lab carries out what it can, and records the rest.
-      refusalOf: mode === 'lab' ? undefined : refusalOfAction,
+      refusalOf: labActions?.refusalOf ?? refusalOfAction,
     },
   )
 }

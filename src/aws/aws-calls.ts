@@ -1,6 +1,8 @@
+import type { LookupFunction } from 'node:net'
 import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { createBoundedMap } from '../base/bounded-map.ts'
 import type { Clock } from '../base/clock.ts'
+import { defined } from '../base/defined.ts'
 import type { ServiceDestination, StreamDestination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { createSts } from './call/sts.ts'
@@ -107,8 +109,13 @@ export function createAwsCalls(
   }
 }
 
-function createRequestHandler(options: AwsCallsOptions): NodeHttpHandler {
-  const agent = { keepAlive: true, maxSockets: options.socketsMax ?? socketsMaxDefault }
+/** @param lookup resolves the names of hosts; Node's own by default */
+export function createRequestHandler(
+  options: Pick<AwsCallsOptions, 'socketsMax' | 'requestTimeoutMs'>,
+  lookup?: LookupFunction,
+): NodeHttpHandler {
+  const maxSockets = options.socketsMax ?? socketsMaxDefault
+  const agent = { keepAlive: true, maxSockets, ...defined({ lookup }) }
   const timeoutMs = options.requestTimeoutMs ?? requestTimeoutMsDefault
   return new NodeHttpHandler({
     httpAgent: agent,

@@ -14,7 +14,7 @@ export function labCommand(host: Host): Command {
   return addMoreHelp(command, host, {
     notes: [
       'It never leaves this machine: AWS endpoints, profiles and credentials of the ' +
-        'environment are ignored. Streams that the rules name exist from the start.',
+        'environment are ignored. SLUICE_LAB_AWS_ENDPOINT_URL names an emulator on loopback. Streams that the rules name exist from the start.',
     ],
     examples: ['SLUICE_MQTT_PORT=2883 sluice lab'],
     variables: variablesOfMode('lab'),

@@ -2,6 +2,8 @@ import { isIPv6 } from 'node:net'
 import path from 'node:path'
 import { labAccountId, labConfigOf, labRegion, openListenerError } from './lab-config.ts'
 import type { LabConfig } from './lab-config.ts'
+import { labActionsOf } from './lab-actions.ts'
+import type { LabActionsConfig } from './lab-actions.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
@@ -32,6 +34,8 @@ export interface Config {
   readonly trustedProxies: readonly string[]
   readonly auth: HttpAuthentication
   readonly lab: LabConfig
+  /** Undefined in `start`. */
+  readonly labActions: LabActionsConfig | undefined
   readonly rulesDir: string
   readonly functionsDir: string
   /** Whether a new data folder starts with a sample event source mapping. */
@@ -138,6 +142,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       metricsToken: read.SLUICE_METRICS_TOKEN,
     },
     lab: labConfigOf(read),
+    labActions: mode === 'lab' ? labActionsOf(read) : undefined,
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
     samplesMapping: mode === 'lab' && read.SLUICE_SAMPLE_MAPPING !== 'off',

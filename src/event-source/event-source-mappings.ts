@@ -9,7 +9,7 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createFailureFiles } from './failure-files.ts'
 import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
 import { createFunctionApi } from './functions/function-api.ts'
-import type { FunctionApi } from './functions/function-api.ts'
+import type { FunctionApi, FunctionEvents } from './functions/function-api.ts'
 import { createFunctions } from './functions/functions.ts'
 import { createMappingApi, findSame } from './mapping-api.ts'
 import type { EventSourceMappingApi } from './mapping-api.ts'
@@ -31,7 +31,7 @@ import { createUnusableFiles } from './unusable-files.ts'
  */
 export interface EventSourceMappings extends EventSourceMappingApi {
   /** Lambda's operations on local functions. */
-  readonly functions: FunctionApi
+  readonly functions: FunctionApi & FunctionEvents
   /** Starts the enabled mappings. */
   start(): void
   /**

@@ -1,5 +1,4 @@
-import type { ActionKind } from '../actions/action/action.ts'
-import type { CompiledActions, compileActions } from '../actions/compile-actions.ts'
+import type { CompiledActions, RefusalOf, compileActions } from '../actions/compile-actions.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
@@ -48,8 +47,7 @@ interface RuleCompilerOptions {
   readonly regex?: RegexMode | undefined
   /** Used where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings | undefined
-  /** Why an action of this kind cannot be carried out here; undefined when it can. */
-  readonly refusalOf?: ((kind: ActionKind) => string | undefined) | undefined
+  readonly refusalOf?: RefusalOf | undefined
   /** For topic filters of rules and topics that rules publish to. Default: those of AWS IoT. */
   readonly topicLimits?: TopicLimits | undefined
   /** Bytes of messages that rules publish. Default: AWS IoT's limit. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { InvokeOutcome } from './lambda-function.ts'
@@ -10,6 +11,13 @@ import type { InvokeOutcome } from './lambda-function.ts'
 interface EventInvocations {
   /** @returns false when there is no room for the event */
   add(event: InvokedEvent): boolean
+  /**
+   * Makes the first invocation now. The retries of a function that failed come later.
+   *
+   * @returns `notInvoked` also when there is no room for the event, or when a stop cut the
+   *   invocation short: it may be added again
+   */
+  begin(event: InvokedEvent): Promise<InvokeOutcome>
   /** Ends the waiting of all events. Running invocations end with their function. */
   stop(): void
 }
@@ -35,12 +43,14 @@ export function createEventInvocations(
   let count = 0
   let bytes = 0
 
-  async function carryOut({ functionName, invoke }: InvokedEvent): Promise<void> {
+  /** @param begun the outcome of the first invocation, when it has been made */
+  async function carryOut(event: InvokedEvent, begun?: InvokeOutcome): Promise<void> {
+    const { functionName, invoke } = event
     const sinceMs = clock.monotonicMs()
     let failures = 0
     let unreached = 0
-    for (;;) {
-      const outcome = await invoke(stopping.signal)
+    for (let first = begun; ; first = undefined) {
+      const outcome = first ?? (await invoke(stopping.signal))
       if (stopping.signal.aborted || outcome.kind === 'returned') return
       const isFailure = outcome.kind === 'failed'
       const delayMs = isFailure ? failedDelaysMs[failures++] : delayOf(unreached++)
@@ -55,17 +65,39 @@ export function createEventInvocations(
     }
   }
 
+  /** @returns false when there is no room */
+  function take({ sizeBytes }: InvokedEvent): boolean {
+    if (stopping.signal.aborted) return false
+    if (count >= eventsMax || bytes + sizeBytes > bytesMax) return false
+    count++
+    bytes += sizeBytes
+    return true
+  }
+
+  function release({ sizeBytes }: InvokedEvent): void {
+    count--
+    bytes -= sizeBytes
+  }
+
   return {
     add(event) {
-      if (stopping.signal.aborted) return false
-      if (count >= eventsMax || bytes + event.sizeBytes > bytesMax) return false
-      count++
-      bytes += event.sizeBytes
-      void carryOut(event).finally(() => {
-        count--
-        bytes -= event.sizeBytes
-      })
+      if (!take(event)) return false
+      void carryOut(event).finally(() => release(event))
       return true
+    },
+    async begin(event) {
+      if (!take(event)) return notInvoked('too many asynchronous invocations wait')
+      const outcome = await event.invoke(stopping.signal)
+      if (outcome.kind !== 'failed') {
+        release(event)
+        return outcome
+      }
+      if (stopping.signal.aborted) {
+        release(event)
+        return notInvoked('the engine stops')
+      }
+      void carryOut(event, outcome).finally(() => release(event))
+      return outcome
     },
     stop() {
       if (count > 0)
@@ -74,6 +106,12 @@ export function createEventInvocations(
     },
   }
 }
+
+const notInvoked = (reason: string): InvokeOutcome => ({
+  kind: 'notInvoked',
+  requestId: randomUUID(),
+  reason,
+})
 
 const delayOf = (attempts: number) =>
   Math.min(unreachedDelayMs.max, unreachedDelayMs.first * 2 ** Math.min(attempts, 16))

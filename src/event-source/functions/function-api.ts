@@ -6,7 +6,7 @@ import { functionConfiguration } from './function-configuration.ts'
 import { parseFunctionName } from './function-name.ts'
 import type { FunctionName } from './function-name.ts'
 import type { LocalFunctions } from './functions.ts'
-import type { InvokeOutcome } from './lambda-function.ts'
+import type { InvokeOutcome, LambdaFunction } from './lambda-function.ts'
 import { memoryMiB } from './local-function.ts'
 
 /**
@@ -29,6 +29,17 @@ export interface FunctionApi {
   invokeLater(functionName: string, payload: string): Promise<void>
   /** @throws SluiceError ResourceNotFoundException (rejects) */
   checkExists(functionName: string): Promise<void>
+}
+
+/** Asynchronous invocations of those that keep the event until the function has run. */
+export interface FunctionEvents {
+  /**
+   * Invokes the function for an event, now. When it fails, it is invoked twice more, later.
+   *
+   * @returns why the function was not invoked; the caller tries again then
+   * @throws SluiceError ResourceNotFoundException (rejects)
+   */
+  invokeForEvent(functionName: string, payload: string): Promise<string | undefined>
 }
 
 type FunctionConfiguration = Readonly<Record<string, unknown>>
@@ -62,7 +73,7 @@ export function createFunctionApi(
     readonly functions: LocalFunctions
   },
   options: FunctionApiOptions,
-): FunctionApi & { stop(): void } {
+): FunctionApi & FunctionEvents & { stop(): void } {
   const { clock, functions } = dependencies
   const events = createEventInvocations(dependencies)
   const stopping = new AbortController()
@@ -104,13 +115,13 @@ export function createFunctionApi(
     },
     async invokeLater(functionName, payload) {
       const found = await functions.findLocal(parseFunctionName(functionName))
-      const isTaken = events.add({
-        functionName,
-        sizeBytes: payload.length,
-        invoke: (signal) => found.invoke(payload, signal),
-      })
-      if (isTaken) return
+      if (events.add(eventOf(functionName, payload, found))) return
       throw new SluiceError('TooManyRequestsException', 'Rate Exceeded.')
+    },
+    async invokeForEvent(functionName, payload) {
+      const found = await functions.findLocal(parseFunctionName(functionName))
+      const outcome = await events.begin(eventOf(functionName, payload, found))
+      return outcome.kind === 'notInvoked' ? outcome.reason : undefined
     },
     async checkExists(functionName) {
       await functions.findLocal(parseFunctionName(functionName))
@@ -121,6 +132,12 @@ export function createFunctionApi(
     },
   }
 }
+
+const eventOf = (functionName: string, payload: string, found: LambdaFunction) => ({
+  functionName,
+  sizeBytes: payload.length,
+  invoke: (signal: AbortSignal) => found.invoke(payload, signal),
+})
 
 type Answered = Exclude<InvokeOutcome, { kind: 'notInvoked' }>
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import type { FastifySchema } from 'fastify'
+import type { FastifyReply, FastifySchema } from 'fastify'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import {
   parsePayloadText,
@@ -36,9 +36,12 @@ const listQuery = Type.Object({
 
 const ruleArn = Type.String({ description: '`arn:aws:iot:<region>:<account>:rule/<ruleName>`' })
 const createdAtSchema = Type.Number({ description: 'Epoch seconds.' })
+/** Beyond AWS: what the lab does with the actions of a rule. */
+const actionsHeader = 'x-sluice-actions'
 const wrapped =
   'The body is the payload itself; `{"topicRulePayload": {...}}` is taken as well. ' +
-  'At most 128 KiB as JSON.'
+  'At most 128 KiB as JSON. In the lab the header `x-sluice-actions: recorded=sqs,sns` of the ' +
+  'answer names the actions whose calls are recorded instead of being made.'
 
 const createTopicRule = {
   params,
@@ -136,10 +139,15 @@ export interface RuleRouteDependencies {
   readonly compile: CompileRule
   /** Absent: the roles of a rule are not assumed when it is created or replaced. */
   readonly probeRoles?: RoleProbe | undefined
+  /**
+   * In the lab: tells which kinds of actions of a rule are recorded instead of being carried out.
+   */
+  readonly noteRecorded?:
+    ((ruleName: string, payload: TopicRulePayload) => readonly string[]) | undefined
 }
 
 export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies): void {
-  const { rules, compile, probeRoles } = dependencies
+  const { rules, compile, probeRoles, noteRecorded = () => [] } = dependencies
   const bodyLimit = payloadBodyBytesMax
 
   // The rule itself is checked first, because that costs no call to AWS.
@@ -150,12 +158,18 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
     await probeRoles(payload, delivery)
   }
 
+  const tellRecorded = (name: string, payload: TopicRulePayload, reply: FastifyReply) => {
+    const kinds = noteRecorded(name, payload)
+    if (kinds.length > 0) reply.header(actionsHeader, `recorded=${kinds.join()}`)
+  }
+
   app.post('/rules/:ruleName', { schema: createTopicRule, bodyLimit }, async (request, reply) => {
     const { ruleName } = request.params
     const tags = parseTagging(request.headers[taggingHeader]?.toString())
     const payload = parsePayloadText(bodyBytes(request))
     await probe(ruleName, payload)
     await rules.create(ruleName, payload, tags)
+    tellRecorded(ruleName, payload, reply)
     return reply.send()
   })
 
@@ -165,6 +179,7 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
     rules.get(ruleName)
     await probe(ruleName, payload)
     await rules.replace(ruleName, payload)
+    tellRecorded(ruleName, payload, reply)
     return reply.send()
   })
 

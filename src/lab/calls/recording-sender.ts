@@ -6,8 +6,10 @@ import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { RecordedCalls } from './recorded-calls.ts'
 
-interface RecordingDependencies {
+export interface RecordingDependencies {
   readonly calls: RecordedCalls
+  /** Where the functions of `lambda` actions would be. */
+  readonly functionsDir: string
   readonly outbox: Pick<Outbox, 'sourceOf'>
   readonly clock: Clock
   readonly logger: Logger
@@ -17,23 +19,27 @@ interface RecordingDependencies {
 const recordsMax = 500
 const bytesMax = 5 * 1_024 * 1_024
 
-/**
- * Makes senders that record each call instead of making it, so that nothing leaves the machine and
- * nothing happens in silence.
- */
-export function createRecordingSenders({ calls, outbox, clock, logger }: RecordingDependencies) {
+/** Makes senders that record each call instead of making it. */
+export function createRecordingSenders({
+  calls,
+  functionsDir,
+  outbox,
+  clock,
+  logger,
+}: RecordingDependencies) {
   const log = createLimitedLog({ logger, clock })
 
-  function record({ kind }: ServiceDestination, queued: QueuedRecord): void {
+  function record({ kind, target }: ServiceDestination, queued: QueuedRecord): void {
     const { ruleName, actionIndex } = queued
     const { topic, messageId } = outbox.sourceOf(queued)
     const call = shownCall(queued.call ?? '{}', queued.data)
     const at = new Date(clock.wallMs()).toISOString()
     calls.add({ at, ruleName, actionIndex, kind, ...call, topic, messageId })
+    const advice = kind === 'lambda' ? functionAdvice(target, functionsDir) : ''
     log.warnOnce(
       `${ruleName} ${actionIndex}`,
       { rule: ruleName, action: actionIndex, kind, operation: call.operation, topic },
-      'the lab recorded a call instead of making it: GET /v1/lab/calls shows it',
+      `the lab recorded a call instead of making it: GET /v1/lab/calls shows it${advice}`,
     )
   }
 
@@ -46,4 +52,10 @@ export function createRecordingSenders({ calls, outbox, clock, logger }: Recordi
       return Promise.resolve({ answered: true, records: records.map(() => ({ ok: true })) })
     },
   })
+}
+
+/** Where to put a function, so that it is invoked. */
+function functionAdvice(functionArn: string, functionsDir: string): string {
+  const name = functionArn.split(':')[6] ?? functionArn
+  return `; to run the function, put ${name}.mjs, which exports \`handler\`, into ${functionsDir}`
 }

@@ -1,0 +1,107 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import type { ActionKind } from '../../actions/action/action.ts'
+import { hasSender } from '../../aws/service-senders.ts'
+import type { LabActionsConfig } from '../../config/lab-actions.ts'
+import type { LabService } from '../../config/lab-action-variables.ts'
+import type { ServiceKind } from '../../outbox/outbox.ts'
+import type { TopicRulePayload } from '../../rules/payload.ts'
+import type { Logger } from '../../telemetry/telemetry.ts'
+
+/** What the lab does with the actions of a rule. */
+export interface LabActions {
+  /** The emulator that takes the calls of an action; undefined when there is none. */
+  endpointOf(kind: ServiceKind): string | undefined
+  /** The names of hosts, beyond loopback, that may be called. */
+  readonly endpointHosts: readonly string[]
+  /** The kinds of the actions whose calls are recorded, in the order of the rule. */
+  recordedKinds(payload: Pick<TopicRulePayload, 'actions' | 'errorAction'>): readonly string[]
+  /** Why a strict lab refuses an action; undefined when it does not. */
+  refusalOf(kind: ActionKind, fields: object): string | undefined
+}
+
+/** The service that an action calls. Kinds that are absent have no sender. */
+const services: { readonly [Kind in ServiceKind]?: LabService } = {
+  cloudwatchAlarm: 'CLOUDWATCH',
+  cloudwatchLogs: 'CLOUDWATCH_LOGS',
+  cloudwatchMetric: 'CLOUDWATCH',
+  dynamoDB: 'DYNAMODB',
+  dynamoDBv2: 'DYNAMODB',
+  firehose: 'FIREHOSE',
+  iotSiteWise: 'IOTSITEWISE',
+  lambda: 'LAMBDA',
+  location: 'LOCATION',
+  s3: 'S3',
+  sns: 'SNS',
+  sqs: 'SQS',
+  stepFunctions: 'SFN',
+  timestream: 'TIMESTREAM_WRITE',
+}
+
+export function createLabActions(
+  { endpoints, hosts, isStrict }: LabActionsConfig,
+  { functionsDir }: { readonly functionsDir: string },
+): LabActions {
+  const endpointOf = (kind: ServiceKind) => {
+    const service = services[kind]
+    return service !== undefined && hasSender(kind) ? endpoints[service] : undefined
+  }
+
+  function isRecorded(kind: ActionKind, fields: object): boolean {
+    if (kind === 'kinesis' || kind === 'republish') return false
+    if (endpointOf(kind) !== undefined) return false
+    return kind !== 'lambda' || missingFunction(fields, functionsDir) !== undefined
+  }
+
+  return {
+    endpointOf,
+    endpointHosts: hosts,
+    recordedKinds({ actions, errorAction }) {
+      const kinds = [...actions, ...(errorAction ? [errorAction] : [])]
+        .flatMap((action) => Object.entries(action) as [ActionKind, object][])
+        .filter(([kind, fields]) => isRecorded(kind, fields))
+        .map(([kind]) => kind)
+      return [...new Set(kinds)]
+    },
+    refusalOf(kind, fields) {
+      if (!isStrict || !isRecorded(kind, fields)) return undefined
+      const advice =
+        kind === 'lambda'
+          ? `put ${missingFunction(fields, functionsDir)}.mjs into ${functionsDir}`
+          : 'SLUICE_LAB_AWS_ENDPOINT_URL names an emulator'
+      return (
+        'the lab would only record the calls of this action, and SLUICE_LAB_ACTIONS=strict ' +
+        `refuses that: ${advice}`
+      )
+    },
+  }
+}
+
+/** Notes which actions of a rule the lab records. @returns their kinds */
+export type NoteRecorded = (ruleName: string, payload: TopicRulePayload) => readonly string[]
+
+/** Makes the function that logs which actions of a rule are recorded. */
+export function createRecordedNote(
+  { recordedKinds }: Pick<LabActions, 'recordedKinds'>,
+  logger: Pick<Logger, 'warn'>,
+): NoteRecorded {
+  return (rule, payload) => {
+    const actions = recordedKinds(payload)
+    if (actions.length > 0) {
+      const text = `the lab records the calls of the rule ${rule} for ${actions.join(', ')}`
+      logger.warn({ rule, actions }, `${text} instead of making them`)
+    }
+    return actions
+  }
+}
+
+/** The name of a function that the folder lacks. A template may name one that it has. */
+function missingFunction(fields: object, functionsDir: string): string | undefined {
+  const { functionArn = '' } = fields as { readonly functionArn?: string }
+  const name = functionArn.split(':')[6]
+  if (name === undefined || !/^[\w-]+$/.test(name)) return undefined
+  const isThere = ['.mjs', '.json'].some((ending) =>
+    existsSync(path.join(functionsDir, `${name}${ending}`)),
+  )
+  return isThere ? undefined : name
+}

@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { startApp } from '../../src/app/app.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+
+const roleArn = 'arn:aws:iam::000000000000:role/r'
+const sqs = {
+  sqs: { roleArn, queueUrl: 'https://sqs.us-east-1.amazonaws.com/000000000000/q' },
+}
+const sns = { sns: { roleArn, targetArn: 'arn:aws:sns:us-east-1:000000000000:t' } }
+const location = {
+  location: {
+    roleArn,
+    trackerName: 't',
+    deviceId: '${d}',
+    latitude: '${lat}',
+    longitude: '${lon}',
+  },
+}
+const functionAction = (name: string) => ({
+  lambda: { functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${name}` },
+})
+
+/** A lab over HTTP, with these variables. */
+async function startLab(environment: Readonly<Record<string, string>>) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-actions-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const config = loadConfig(
+    {
+      SLUICE_DATA_DIR: path.join(folder, 'data'),
+      SLUICE_RULES_DIR: path.join(folder, 'rules'),
+      SLUICE_FUNCTIONS_DIR: path.join(folder, 'functions'),
+      SLUICE_MQTT_PORT: '0',
+      SLUICE_HTTP_PORT: '0',
+      SLUICE_LAB_PORT: '0',
+      ...environment,
+    },
+    'lab',
+  )
+  const lines: Record<string, unknown>[] = []
+  const logger = createMemoryLogger((line) => lines.push(line))
+  const app = await startApp({ config, logger, clock: systemClock })
+  onTestFinished(() => app.stop())
+  const url = `http://127.0.0.1:${app.ports.http}`
+  const createRule = async (name: string, actions: readonly object[]) => {
+    const body = JSON.stringify({ sql: "SELECT * FROM 'a'", actions })
+    const answer = await fetch(`${url}/rules/${name}`, { method: 'POST', body })
+    const header = answer.headers.get('x-sluice-actions')
+    return { status: answer.status, header, text: await answer.text() }
+  }
+  const publish = (payload: object) =>
+    fetch(`${url}/topics/a?qos=1`, { method: 'POST', body: JSON.stringify(payload) })
+  return { app, url, lines, createRule, publish }
+}
+
+/** An emulator that takes every call. */
+async function startEmulator() {
+  const calls: { path: string; target: unknown; credential: string; body: string }[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+    request.on('end', () => {
+      const { 'x-amz-target': target, authorization = '' } = request.headers
+      const [, credential = ''] = /Credential=([^/]*)/.exec(authorization) ?? []
+      calls.push({ path: request.url ?? '', target, credential, body })
+      response.setHeader('content-type', 'application/json')
+      const { MessageBody = '' } = JSON.parse(body) as { readonly MessageBody?: string }
+      const MD5OfMessageBody = createHash('md5').update(MessageBody).digest('hex')
+      response.end(JSON.stringify({ MD5OfMessageBody }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+test('an emulator is called for its services, and other calls are recorded', async () => {
+  const emulator = await startEmulator()
+  const { app, url, lines, createRule, publish } = await startLab({
+    SLUICE_LAB_AWS_ENDPOINT_URL_SQS: emulator.url,
+    SLUICE_LAB_AWS_ENDPOINT_URL_LOCATION: emulator.url,
+  })
+  const created = await createRule('r', [sqs, location, sns, functionAction('absent')])
+  expect(created).toEqual({ status: 200, header: 'recorded=sns,lambda', text: '' })
+  expect(lines.map(({ msg }) => msg)).toContain(
+    'the lab records the calls of the rule r for sns, lambda instead of making them',
+  )
+  await publish({ d: 'd1', lat: 1, lon: 2 })
+  await app.delivered()
+  // The queue is in AWS by its URL, and the emulator is called all the same.
+  expect(emulator.calls.toSorted((a, b) => (a.path < b.path ? -1 : 1))).toMatchObject([
+    {
+      path: '/',
+      target: 'AmazonSQS.SendMessage',
+      credential: 'test',
+      body: expect.stringContaining('"MessageBody":"{') as string,
+    },
+    { path: '/tracking/v0/trackers/t/positions', credential: 'test' },
+  ])
+  const answer = await fetch(`${url}/v1/lab/calls`)
+  const { calls } = (await answer.json()) as { calls: readonly { kind: string }[] }
+  expect(calls.map(({ kind }) => kind).toSorted()).toEqual(['lambda', 'sns'])
+})
+
+test('SLUICE_LAB_ACTIONS=strict refuses what would only be recorded, with all reasons', async () => {
+  const emulator = await startEmulator()
+  const { createRule } = await startLab({
+    SLUICE_LAB_ACTIONS: 'strict',
+    SLUICE_LAB_AWS_ENDPOINT_URL_SQS: emulator.url,
+  })
+  expect(await createRule('good', [sqs])).toEqual({ status: 200, header: null, text: '' })
+  const { status, text } = await createRule('bad', [sqs, sns, functionAction('absent')])
+  expect(status).toBe(400)
+  expect(text).toMatch(/actions\[1\]\.sns: .*SLUICE_LAB_ACTIONS=strict/)
+  expect(text).toMatch(/actions\[2\]\.lambda: .*put absent\.mjs into /)
+})
