@@ -24,6 +24,7 @@ const floors = [
   'http/aws-iot',
   'http/lambda',
   'http/server',
+  'infrastructure',
   'lab/worker',
   'lab/server',
   'lab/kinesis-operations',

@@ -106,6 +106,11 @@ export const errorCatalogue = Object.freeze({
     false,
     'A file in the rules folder cannot be read or is not a valid rule.',
   ),
+  TemplateInvalid: kind(
+    400,
+    false,
+    'A stack template or a plan of Terraform cannot be read, or it is none.',
+  ),
   IdentityFileInvalid: kind(
     500,
     false,

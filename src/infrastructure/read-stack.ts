@@ -1,0 +1,107 @@
+import { stat } from 'node:fs/promises'
+import path from 'node:path'
+import { readCdkOutput } from './cdk-output.ts'
+import { evaluate } from './evaluate.ts'
+import { isRecord, memberOf, textOf } from './json-values.ts'
+import { templateOf } from './load-template.ts'
+import { readTemplate, serverlessTemplate } from './read-template.ts'
+import type { StackParts } from './read-template.ts'
+import { createContext, createScope } from './scope.ts'
+import type { Scope, StackContext } from './scope.ts'
+import { serverlessToTemplate } from './serverless.ts'
+import type { Origin, Skipped, Stack, StackOptions } from './stack.ts'
+import { invalid, readTemplateFile } from './template-file.ts'
+import { readTerraform } from './terraform.ts'
+
+/**
+ * Reads infrastructure code: a template of CloudFormation or SAM, `cdk.out`, `.serverless`,
+ * `serverless.yml`, or what `terraform show -json` prints.
+ *
+ * @param given a file, or a folder that holds one with a usual name
+ * @throws SluiceError TemplateInvalid (rejects): none of these, a circular reference, or a bound
+ */
+export async function readStack(given: string, options: StackOptions): Promise<Stack> {
+  const file = await findTemplate(given)
+  const context = createContext(options, evaluate)
+  const parts: StackParts = { rules: [], streams: [], mappings: [], functions: [] }
+  const json = await readTemplateFile(file)
+  if (textOf(memberOf(json, 'format_version')) !== undefined) {
+    readTerraform(json, file, context, parts)
+  } else {
+    for (const scope of await scopesOf(json, file, context)) readTemplate(scope, parts)
+  }
+  const duplicates: Skipped[] = []
+  const functions = []
+  for (const one of parts.functions) {
+    if (await isFolder(one.folder)) functions.push(one)
+    else duplicates.push({ ...originOf(one), reason: `its folder ${one.folder} is not there` })
+  }
+  return {
+    rules: withoutDuplicates(parts.rules, duplicates),
+    streams: withoutDuplicates(parts.streams, duplicates),
+    mappings: parts.mappings,
+    functions: withoutDuplicates(functions, duplicates),
+    unresolved: [...context.unresolved.values()],
+    skipped: [...context.skipped, ...duplicates],
+  }
+}
+
+/** The usual places in a folder, the most exact first. */
+const usualFiles: readonly string[] = [
+  'manifest.json',
+  'cdk.out/manifest.json',
+  serverlessTemplate,
+  `.serverless/${serverlessTemplate}`,
+  'template.yaml',
+  'template.yml',
+  'template.json',
+  'serverless.yml',
+  'serverless.yaml',
+]
+
+async function findTemplate(given: string): Promise<string> {
+  if (!(await isFolder(given))) return given
+  for (const name of usualFiles) {
+    const file = path.join(given, name)
+    const found = await stat(file).catch(() => undefined)
+    if (found?.isFile() === true) return file
+  }
+  throw invalid(given, `the folder holds no stack template (${usualFiles.join(', ')})`)
+}
+
+async function isFolder(name: string): Promise<boolean> {
+  const found = await stat(name).catch(() => undefined)
+  return found?.isDirectory() === true
+}
+
+async function scopesOf(
+  json: unknown,
+  file: string,
+  context: StackContext,
+): Promise<readonly Scope[]> {
+  if (isRecord(memberOf(json, 'artifacts'))) return readCdkOutput(file, context)
+  const isServerless = isRecord(json) && 'service' in json && 'provider' in json
+  const { body, stackName } = isServerless
+    ? serverlessToTemplate(json, file, context)
+    : { body: json, stackName: 'stack' }
+  const template = await templateOf(body, file)
+  return [createScope(template, stackName, new Map(), context)]
+}
+
+const originOf = ({ file, resource }: Origin): Origin => ({ file, resource })
+
+function withoutDuplicates<Part extends Origin & { readonly name: string }>(
+  parts: readonly Part[],
+  duplicates: Skipped[],
+): readonly Part[] {
+  const seen = new Map<string, Part>()
+  for (const part of parts) {
+    const first = seen.get(part.name)
+    if (!first) seen.set(part.name, part)
+    else {
+      const reason = `${first.resource} of ${first.file} has the name ${part.name}, too`
+      duplicates.push({ ...originOf(part), reason })
+    }
+  }
+  return [...seen.values()]
+}

@@ -1,0 +1,44 @@
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { SluiceError, messageOf } from '../base/errors.ts'
+import { readYaml } from './yaml-reader.ts'
+
+/** A plan of Terraform repeats its values several times. */
+const fileBytesMax = 67_108_864
+
+/**
+ * Reads a file of JSON or YAML.
+ *
+ * @throws SluiceError TemplateInvalid (rejects): it cannot be read, is too large, or is neither
+ */
+export async function readTemplateFile(file: string): Promise<unknown> {
+  const text = await readText(file)
+  if (/\.(tf|tfplan)$/.test(file)) {
+    throw invalid(file, 'Terraform is read from its plan: terraform show -json PLAN > plan.json')
+  }
+  const isJson = path.extname(file) === '.json' || /^\s*\{/.test(text)
+  if (!isJson) return readYaml(text, file)
+  try {
+    return JSON.parse(text) as unknown
+  } catch (thrown) {
+    // YAML in flow style begins with a brace, too.
+    if (path.extname(file) !== '.json') return readYaml(text, file)
+    throw invalid(file, `not valid JSON: ${messageOf(thrown)}`)
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    const { size } = await stat(file)
+    if (size > fileBytesMax) throw invalid(file, `more than ${fileBytesMax} bytes`)
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+    return text
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown
+    throw invalid(file, `cannot be read: ${messageOf(thrown)}`)
+  }
+}
+
+export function invalid(file: string, reason: string): SluiceError {
+  return new SluiceError('TemplateInvalid', `${file}: ${reason}`)
+}
