@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fieldOfAction } from '../actions/action/action.ts'
 import type { ActionOutcome } from '../actions/action/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
@@ -324,3 +323,6 @@ function tooMuch(given: Given, message: string, index: number): ActionOutcome {
   const where = fieldOfAction(index)
   return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }
+
+/** Lets the event loop serve everything else first. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

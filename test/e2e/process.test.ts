@@ -81,7 +81,8 @@ describe('a start that cannot be is one line that says which and why, and exit c
     const payload = JSON.stringify({ sql: "SELECT * FROM 'a'", actions: [] })
     await writeFile(path.join(rulesDir, 'bad.json'), payload)
     await writeFile(path.join(rulesDir, name), text)
-    expectOneLine(await runSluice(['lab'], environment), message)
+    const more = { AWS_REGION: 'us-east-1', SLUICE_ACCOUNT_ID: '000000000000' }
+    expectOneLine(await runSluice(['start'], { ...environment, ...more }), message)
   })
 
   test('a data folder that another process uses', async () => {

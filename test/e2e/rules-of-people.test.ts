@@ -107,7 +107,7 @@ test('a call is that of AWS IoT, and the log says where to see it', async () => 
   }
   await fetch(`${http}/rules/one_call`, { method: 'POST', body: JSON.stringify(body) })
   await client.publishAsync('one/call', '{"v":1.50}', { qos: 1 })
-  const line = await sluice.logged((each) => each['rule'] === 'one_call')
+  const line = await sluice.logged((each) => each['rule'] === 'one_call' && each['kind'] === 'sqs')
   expect(line['msg']).toContain('GET /v1/lab/calls')
   const answer = await fetch(`${http}/v1/lab/calls?ruleName=one_call&kind=sqs`)
   expect(await answer.json()).toEqual({

@@ -162,7 +162,7 @@ describe('the AWS client', () => {
     ).toEqual([
       'InvalidRequestException',
       400,
-      'actions[0].lambda: this engine does not execute lambda, only kinesis, republish',
+      expect.stringMatching(/^actions\[0\]\.lambda\.functionArn: "x" is not the ARN of a function/),
     ])
     expect(await failure(create('s', payloadFor('a'), 'aws:x=1'))).toEqual([
       'InvalidRequestException',
@@ -258,7 +258,7 @@ describe('a request without an AWS client', () => {
       'PATCH',
       '/rules/r',
       '{"sql": "", "actions": [{"kinesis": {}}]}',
-      'actions[0].kinesis.roleArn is missing',
+      '2 problems:\nactions[0].kinesis.roleArn is missing',
     ],
     ['POST', '/rules/r', 'x'.repeat(300_000), 'the body is larger than the 262144 bytes'],
     ['POST', '/rules/r/enable', 'x'.repeat(200_000), 'the body is larger than the 131072 bytes'],
