@@ -130,17 +130,27 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
   if (calling === undefined) throw new Error(`there is no sender for ${kind}`)
   const { service, recordsMax, bytesMax, operation, batchOperation = operation, load } = calling
   let loading: Promise<ServiceSender['send']> | undefined
+
+  async function makeClient(): Promise<ServiceSender['send']> {
+    const [create, { configuredEndpoint }] = await Promise.all([
+      load(),
+      import('./call/configured-endpoint.ts'),
+    ])
+    const endpoint = options.endpoint ?? (await configuredEndpoint(service))
+    return create({ ...options, endpoint })
+  }
+
   return {
     recordsMax,
     bytesMax,
     operationOf: ({ length }) => (length > 1 ? batchOperation : operation),
     async send(records: readonly QueuedRecord[], signal: AbortSignal) {
-      loading ??= load().then((create) => create(options))
+      loading ??= makeClient()
       try {
         const send = await loading
         return await send(records, signal)
       } catch (thrown) {
-        // The client could not be loaded: the next call tries it again.
+        // The client could not be made: the next call tries it again.
         loading = undefined
         return { answered: false, failure: failureOf(thrown, service) }
       }

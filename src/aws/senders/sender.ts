@@ -15,7 +15,7 @@ import { defined } from '../../base/defined.ts'
 export interface SenderOptions {
   readonly region: string
   readonly requestHandler: NodeHttpHandler
-  /** Without it the SDK's rules apply, with its environment variables. */
+  /** Without it the service is called at AWS. */
   readonly endpoint?: string | undefined
   /** The credentials of the role that sends. Without them the process sends as itself. */
   readonly credentials?: RoleCredentials | undefined

@@ -8,7 +8,9 @@ import type { SenderOptions } from './sender.ts'
  * permission, `sqs:SendMessage` [Amazon SQS Developer Guide, "Amazon SQS API permissions"].
  */
 export function createSqsSend(options: SenderOptions) {
-  const client = new SQSClient(clientOptionsOf(options))
+  // A rule may not choose the host that Sluice calls with the credentials of a role.
+  const useQueueUrlAsEndpoint = false
+  const client = new SQSClient({ ...clientOptionsOf(options), useQueueUrlAsEndpoint })
   return createSend('SQS', client, options, async (requests, abortSignal) => {
     // The action makes SendMessage only.
     const inputs = requests.map(
