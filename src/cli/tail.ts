@@ -15,6 +15,7 @@ import type { Host, Output } from './terminal/host.ts'
 import { jsonLine, textLine } from './terminal/record-line.ts'
 
 interface TailOptions {
+  readonly calls: boolean
   readonly aws: boolean
   readonly endpoint?: string
   readonly region?: string
@@ -26,8 +27,9 @@ interface TailOptions {
 
 export function tailCommand(host: Host): Command {
   const command = new Command('tail')
-    .description('print the records of a stream as they arrive')
-    .argument('<stream>', 'name or ARN of the stream')
+    .description('print the records of a stream, or the calls of the lab, as they arrive')
+    .argument('[stream]', 'name or ARN of the stream')
+    .option('--calls', 'print the calls that the lab records instead of a stream', false)
     .option('--aws', 'read from AWS even if a lab runs here', false)
     .option(
       '--endpoint <url>',
@@ -50,7 +52,12 @@ export function tailCommand(host: Host): Command {
     .option('--fan-out', 'by enhanced fan-out: a consumer is registered meanwhile', false)
     .option('--limit <n>', 'stop after so many records', parseLimit)
     .option('--json', 'one JSON object a record, data in base64, numbers whole', false)
-    .action((stream: string, options: TailOptions) => tail(host, stream, options))
+    .action((stream: string | undefined, options: TailOptions) => {
+      if (options.calls !== (stream === undefined)) {
+        command.error('error: give either the name of a stream or --calls')
+      }
+      return stream === undefined ? tailCalls(host, options) : tail(host, stream, options)
+    })
   return addMoreHelp(command, host, {
     notes: [
       'It reads the lab that runs on the data folder (SLUICE_DATA_DIR, else ./lab-data), ' +
@@ -62,8 +69,14 @@ export function tailCommand(host: Host): Command {
       'sluice tail hot-devices --from 15m --fan-out',
       'sluice tail hot-devices --limit 1 --json',
       'sluice tail orders --endpoint http://127.0.0.1:4567',
+      'sluice tail --calls --from latest',
     ],
   })
+}
+
+async function tailCalls(host: Host, options: TailOptions): Promise<void> {
+  const { followCalls } = await import('./follow-calls.ts')
+  await followCalls(host, paintable(host, host.stdout), options)
 }
 
 async function tail(host: Host, stream: string, options: TailOptions): Promise<void> {

@@ -6,6 +6,9 @@ import { createProgram } from '../../src/cli/program.ts'
 import { textLine } from '../../src/cli/terminal/record-line.ts'
 import { writeRunningEngine } from '../../src/app/running-engine.ts'
 import { numbered, putTexts, temporaryFolder } from '../consumers/consumer-parts.ts'
+import { createRecordedCalls } from '../../src/lab/calls/recorded-calls.ts'
+import type { RecordedCalls } from '../../src/lab/calls/recorded-calls.ts'
+import { startServer } from '../http/http-fixtures.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { kinesisClient, startLab } from '../lab/lab-fixtures.ts'
 
@@ -160,5 +163,69 @@ describe('a line for a person', () => {
   test('shows the beginning of bytes that are no text', () => {
     expect(lineOf(Buffer.from([0xff, 0xfe, 1]))).toContain('3 bytes fffe01')
     expect(lineOf(Buffer.alloc(100, 0xff))).toContain(`100 bytes ${'ff'.repeat(64)}...`)
+  })
+})
+
+const call = (messageId: string, at = '2026-01-01T00:00:00.000Z') => ({
+  at,
+  ruleName: 'r',
+  actionIndex: 0,
+  kind: 'sqs' as const,
+  operation: 'SendMessage',
+  parameters: { MessageBody: 'a\nb' },
+  topic: 'dt/7',
+  messageId,
+})
+
+async function startCalls(calls: RecordedCalls) {
+  const { port } = await startServer({ dependencies: { labCalls: calls } })
+  const dataDir = temporaryFolder()
+  await writeRunningEngine(dataDir, 'lab', {
+    kinesis: { host: '127.0.0.1', port: 1 },
+    http: { host: '127.0.0.1', port, tls: false },
+    region: 'us-east-1',
+    processId: process.pid,
+  })
+  return (...words: string[]) => {
+    const host = createTestHost({ SLUICE_DATA_DIR: dataDir })
+    const done = createProgram(host).parseAsync(['tail', ...words], { from: 'user' })
+    return { host, done, lines: () => host.written.stdout.split('\n').slice(0, -1) }
+  }
+}
+
+describe('sluice tail --calls', () => {
+  test('prints what is recorded and what comes, each call once', async () => {
+    const calls = createRecordedCalls()
+    for (let index = 0; index < 1_500; index++) calls.add(call(String(index)))
+    const tail = await startCalls(calls)
+    const { done, lines } = tail('--calls', '--json', '--limit', '1502')
+    while (lines().length < 1_500) await later(10)
+    calls.add(call('1500'))
+    calls.add(call('1501'))
+    await done
+    const ids = lines().map((line) => (JSON.parse(line) as { messageId: string }).messageId)
+    expect(ids).toEqual(Array.from({ length: 1_502 }, (_, index) => String(index)))
+  })
+
+  test('--from leaves out older ones, and a line is for a person', async () => {
+    const calls = createRecordedCalls()
+    calls.add(call('old', '2025-01-01T00:00:00.000Z'))
+    calls.add(call('new'))
+    const tail = await startCalls(calls)
+    const { done, lines } = tail('--calls', '--from', '2025-06-01T00:00:00Z', '--limit', '1')
+    await done
+    expect(lines()).toEqual([
+      '00:00:00.000  r actions[0]  sqs SendMessage  {"MessageBody":"a\\nb"}  dt/7',
+    ])
+  })
+
+  test('a lab that began anew is read from its beginning', () => {
+    const calls = createRecordedCalls()
+    calls.add(call('1'))
+    expect(calls.list({ maxResults: 10, nextToken: '7' })).toMatchObject({
+      calls: [{ messageId: '1' }],
+      resumeToken: '1',
+    })
+    expect(calls.list({ maxResults: 10, nextToken: '1' }).calls).toEqual([])
   })
 })

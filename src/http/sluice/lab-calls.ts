@@ -38,6 +38,9 @@ const listLabCalls = {
           }),
         ),
         nextToken: Type.Optional(Type.String()),
+        resumeToken: Type.String({
+          description: 'Given as `nextToken`, it lists the calls that are recorded after these.',
+        }),
       }),
     },
     errors: readErrors,

@@ -2,7 +2,7 @@ import type { ShownCall } from '../../aws/call/service-call.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
 
 /** A call that the lab recorded instead of making it: the one that AWS IoT would have made. */
-interface RecordedCall extends ShownCall {
+export interface RecordedCall extends ShownCall {
   /** When it would have been made, as RFC 3339 in UTC. */
   readonly at: string
   readonly ruleName: string
@@ -30,6 +30,8 @@ export interface RecordedCalls {
   list(query: CallQuery): {
     readonly calls: readonly RecordedCall[]
     readonly nextToken?: string | undefined
+    /** As `nextToken`, for calls that are recorded later. */
+    readonly resumeToken: string
   }
   /** Calls that were recorded and made room for newer ones. */
   dropped(): number
@@ -74,7 +76,9 @@ export function createRecordedCalls({
       }
     },
     list({ ruleName, kind, maxResults, nextToken }) {
-      const from = nextToken === undefined ? dropped : Number(nextToken)
+      const given = nextToken === undefined ? dropped : Number(nextToken)
+      // A token of an earlier run of the lab may lie behind the end.
+      const from = given > dropped + texts.length - first ? dropped : given
       const calls: RecordedCall[] = []
       let index = first + Math.max(0, from - dropped)
       for (; index < texts.length && calls.length < maxResults; index++) {
@@ -83,8 +87,8 @@ export function createRecordedCalls({
           (ruleName ?? call.ruleName) === call.ruleName && (kind ?? call.kind) === call.kind
         if (isWanted) calls.push(call)
       }
-      const isLast = index >= texts.length
-      return { calls, nextToken: isLast ? undefined : String(dropped + index - first) }
+      const resumeToken = String(dropped + index - first)
+      return { calls, nextToken: index < texts.length ? resumeToken : undefined, resumeToken }
     },
     dropped: () => dropped,
   }
