@@ -3,6 +3,7 @@ import { version } from '../base/version.ts'
 import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
 import { evaluateCommand } from './evaluate.ts'
+import { importCommand } from './import.ts'
 import { configureHelp } from './terminal/help.ts'
 import { healthCommand } from './health.ts'
 import type { Host } from './terminal/host.ts'
@@ -33,6 +34,7 @@ export function createProgram(host: Host): Command {
     subCommand,
     simulateCommand,
     checkCommand,
+    importCommand,
     evaluateCommand,
     tailCommand,
     healthCommand,
