@@ -1,6 +1,7 @@
 /**
  * The engine is killed again and again while clients publish; its Kinesis, in another process,
- * survives. What was acknowledged must be in the stream, in order.
+ * survives. What was acknowledged must be in the stream, in order; where the rule has them, in a
+ * table in order, and in a queue.
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -9,12 +10,16 @@ import { readStreamUntil } from '../helpers/read-stream.ts'
 import type { StreamRecord } from '../helpers/read-stream.ts'
 import { startSequencePublisher } from '../helpers/sequence-publisher.ts'
 import type { SequencePublisher } from '../helpers/sequence-publisher.ts'
+import { startQueueAndTable } from './queue-and-table.ts'
+import type { QueueAndTable } from './queue-and-table.ts'
 import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
 import type { SluiceProcess } from '../helpers/sluice-process.ts'
 
 export interface CrashRunOptions {
   readonly kills: number
   readonly clients: number
+  /** Each message goes to a queue and to a table as well. */
+  readonly hasServices?: boolean
   /** Of the moments of the kills. */
   readonly seed: number
 }
@@ -34,11 +39,13 @@ const window = 8
 const pauseMs = 5
 const killAfterMs = { min: 150, max: 700 }
 const streamName = 'sequences'
+const arrivalCheckMs = 50
 
 /** Runs it, from the start of both processes to the last record read. */
 export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult> {
   const folder = await temporaryFolder()
   const lab = startSluice(['kinesis'], { SLUICE_LAB_LIMITS: 'off' })
+  const services = await startQueueAndTable()
   const running: { engine?: SluiceProcess } = {}
   try {
     const { kinesis: labPort } = await lab.ready()
@@ -49,8 +56,10 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
       credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     })
     await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: 2 }))
-    await writeRule(folder.path)
-    const start = (mqttPort: string) => startEngine(folder.path, endpoint, mqttPort)
+    const { hasServices = false } = options
+    await writeRule(folder.path, hasServices)
+    const endpoints = { kinesis: endpoint, services: services.endpoint }
+    const start = (mqttPort: string) => startEngine(folder.path, endpoints, mqttPort)
     running.engine = start('0')
     const { mqtt } = await running.engine.ready()
     const port = String(mqtt)
@@ -73,16 +82,24 @@ export async function crashRun(options: CrashRunOptions): Promise<CrashRunResult
       await running.engine.ready()
     }
     await Promise.all(publishers.map((publisher) => publisher.stop()))
-    return await compare(kinesis, publishers)
+    const result = await compare(kinesis, publishers)
+    if (!hasServices) return result
+    await allArrived(services, publishers)
+    return { ...result, faults: [...result.faults, ...faultsOfServices(services, publishers)] }
   } finally {
     running.engine?.kill('SIGKILL')
+    services.close()
     lab.kill('SIGKILL')
     await Promise.all([running.engine?.ended, lab.ended])
     await folder.remove()
   }
 }
 
-function startEngine(folder: string, endpoint: string, mqttPort: string): SluiceProcess {
+function startEngine(
+  folder: string,
+  endpoints: { readonly kinesis: string; readonly services: string },
+  mqttPort: string,
+): SluiceProcess {
   return startSluice(['start'], {
     SLUICE_MQTT_PORT: mqttPort,
     SLUICE_DATA_DIR: path.join(folder, 'data'),
@@ -91,21 +108,31 @@ function startEngine(folder: string, endpoint: string, mqttPort: string): Sluice
     AWS_REGION: 'us-east-1',
     AWS_ACCESS_KEY_ID: 'AKIASLUICE',
     AWS_SECRET_ACCESS_KEY: 'secret',
-    AWS_ENDPOINT_URL_KINESIS: endpoint,
-    AWS_ENDPOINT_URL_STS: endpoint,
+    AWS_ENDPOINT_URL_KINESIS: endpoints.kinesis,
+    AWS_ENDPOINT_URL_STS: endpoints.kinesis,
+    AWS_ENDPOINT_URL: endpoints.services,
   })
 }
 
-async function writeRule(folder: string): Promise<void> {
+async function writeRule(folder: string, hasServices: boolean): Promise<void> {
   const roleArn = 'arn:aws:iam::210987654321:role/write'
   const kinesis = { roleArn, streamName, partitionKey: '${topic(2)}' }
+  const queueUrl = 'https://sqs.us-east-1.amazonaws.com/210987654321/sequences'
+  const dynamoDB = {
+    roleArn,
+    tableName: 'sequences',
+    hashKeyField: 'id',
+    hashKeyValue: '${topic(2)}',
+  }
   await mkdir(path.join(folder, 'rules'))
   await writeFile(
     path.join(folder, 'rules', 'sequences.json'),
     JSON.stringify({
-      sql: "SELECT * FROM 'sequences/+'",
+      sql: "SELECT n, topic(2) AS key FROM 'sequences/+'",
       awsIotSqlVersion: '2016-03-23',
-      actions: [{ kinesis }],
+      actions: hasServices
+        ? [{ kinesis }, { sqs: { roleArn, queueUrl } }, { dynamoDB }]
+        : [{ kinesis }],
     }),
   )
 }
@@ -135,6 +162,42 @@ async function compare(
     duplicates: records.length - distinct,
     faults,
   }
+}
+
+const isComplete = (numbers: readonly number[], count: number) =>
+  numbers.length >= count && new Set(numbers).size >= count
+
+/** Waits until queue and table have as many different numbers of each key as were acknowledged. */
+async function allArrived(
+  { queued, written }: QueueAndTable,
+  publishers: readonly SequencePublisher[],
+): Promise<void> {
+  for (const publisher of publishers) {
+    const { key } = publisher
+    const count = publisher.acknowledged()
+    while (!isComplete(queued(key), count) || !isComplete(written(key), count)) {
+      await pause(arrivalCheckMs)
+    }
+  }
+}
+
+function faultsOfServices(
+  { queued, written }: QueueAndTable,
+  publishers: readonly SequencePublisher[],
+): string[] {
+  return publishers.flatMap((publisher) => {
+    const { key } = publisher
+    const numbers = written(key)
+    const last = Math.max(...numbers)
+    const sorted = queued(key).toSorted((left, right) => left - right)
+    return [
+      ...faultsOf(publisher, sorted).map((fault) => `queue: ${fault}`),
+      ...faultsOf(publisher, numbers).map((fault) => `table: ${fault}`),
+      ...(numbers.at(-1) === last
+        ? []
+        : [`table: ${key} is not ${last}, the last that was written`]),
+    ]
+  })
 }
 
 /** True once so many different records were read; each record is looked at once. */

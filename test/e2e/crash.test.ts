@@ -14,3 +14,15 @@ test(
   },
   timeoutMs,
 )
+
+test(
+  'and the queue and the table, through three `kill -9`',
+  async () => {
+    const result = await crashRun({ kills: 3, clients: 20, hasServices: true, seed })
+    console.log(`seed ${seed}: ${JSON.stringify(result)}`)
+    expect(result.faults).toEqual([])
+    // Each client has got answers, however slow the machine is.
+    expect(result.acknowledged).toBeGreaterThan(20)
+  },
+  timeoutMs,
+)
