@@ -29,8 +29,8 @@ export function checkCommand(host: Host): Command {
   return addMoreHelp(command, host, {
     notes: [
       'Every <name>.json is compiled, and every test of <name>.test.json is run on the path ' +
-        'of the engine. Nothing is sent. A test names the records and the republished ' +
-        'messages that it expects: docs/ACTIONS.md.',
+        'of the engine. Nothing is sent. A test names the records, the republished ' +
+        'messages and the calls that it expects: docs/ACTIONS.md.',
       'A file is read as a stack template, whose rules are compiled: docs/STACK-TEMPLATES.md.',
       'Exit code 1 if a rule or a test has a problem.',
     ],

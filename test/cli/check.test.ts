@@ -151,3 +151,59 @@ test('a rule file without permission is told as one', async () => {
   const expected = process.getuid?.() === 0 ? /^ok {4}r/ : /^FAIL {2}r: .*EACCES/
   expect(host.written.stdout).toMatch(expected)
 })
+
+describe('the calls that a test expects', () => {
+  const roleArn = 'arn:aws:iam::123456789012:role/r'
+  const queueUrl = 'https://sqs.us-east-1.amazonaws.com/123456789012/q'
+  const actions = [
+    { sqs: { roleArn, queueUrl } },
+    { dynamoDBv2: { roleArn, putItem: { tableName: 'readings' } } },
+  ]
+  const sqlRule = JSON.stringify({
+    sql: "SELECT * FROM 'a'",
+    actions,
+    awsIotSqlVersion: '2016-03-23',
+  })
+  const run = async (calls: readonly object[]) => {
+    const files = { 'r.json': sqlRule, 'r.test.json': tests({ matched: true, calls }, { id: 'x' }) }
+    const { lines, exitCode } = await check(files)
+    return { problems: lines.slice(2, -1).map((line) => line.trim()), exitCode }
+  }
+
+  test.each<[string, readonly object[]]>([
+    ['by kind', [{ kind: 'sqs' }, { kind: 'dynamoDBv2' }]],
+    [
+      'by members of their parameters',
+      [
+        { kind: 'sqs', operation: 'SendMessage', parameters: { MessageBody: '{"id":"x"}' } },
+        { kind: 'dynamoDBv2', parameters: { Item: { id: { S: 'x' } } } },
+      ],
+    ],
+  ])('are compared %s', async (_by, calls) => {
+    expect(await run(calls)).toEqual({ problems: [], exitCode: 0 })
+  })
+
+  test.each<[readonly object[], readonly string[]]>([
+    [[], ['it made 2 calls, expected 0']],
+    [
+      [{ kind: 'sns' }, { kind: 'dynamoDBv2', operation: 'UpdateItem' }],
+      [
+        'calls[0].kind is "sqs", expected "sns"',
+        'calls[1].operation is "PutItem", expected "UpdateItem"',
+      ],
+    ],
+    [
+      [
+        { kind: 'sqs', parameters: { QueueUrl: 'x', Delay: 1 } },
+        { kind: 'dynamoDBv2', parameters: { Item: { id: { S: 'y' } } } },
+      ],
+      [
+        `calls[0].parameters.QueueUrl is "${queueUrl}", expected "x"`,
+        'calls[0].parameters.Delay is absent, expected 1',
+        'calls[1].parameters.Item.id.S is "x", expected "y"',
+      ],
+    ],
+  ])('%j differ', async (calls, problems) => {
+    expect(await run(calls)).toEqual({ problems, exitCode: 1 })
+  })
+})

@@ -11,6 +11,7 @@ import {
 } from '../../http/sluice/message-request.ts'
 import { evaluateRule } from '../../engine/evaluate-rule.ts'
 import type { Evaluation } from '../../engine/evaluate-rule.ts'
+import { callProblems, expectedCallSchema } from './call-expectations.ts'
 import { noMatchText } from './no-match-text.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
@@ -28,11 +29,12 @@ import { newWork } from '../../sql/values/work.ts'
  *
  *   [{ "name": "...", "message": <as in /v1/evaluate>,
  *      "expect": { "matched": true, "output": {...}, "records": [{ "streamName", "partitionKey" }],
- *                  "republished": [{ "topic", "qos", "mqtt5" }] } }]
+ *                  "republished": [{ "topic", "qos", "mqtt5" }],
+ *                  "calls": [{ "kind", "operation", "parameters" }] } }]
  *
- * Records and republished messages stand in the order of the rule's actions, all of them; of one
- * that is expected, members left out may have any value. `output` is the data of each record and
- * the payload of each message.
+ * Records, republished messages and calls stand in the order of the rule's actions, all of them;
+ * members of one that is expected may be left out, and have any value then. `output` is the data of
+ * each record and the payload of each message.
  */
 const expectedRecordSchema = Type.Object(
   { streamName: Type.String(), partitionKey: Type.Optional(Type.String()) },
@@ -67,6 +69,7 @@ const ruleTestSchema = Type.Object(
         outputBase64: Type.Optional(Type.String()),
         records: Type.Optional(Type.Array(expectedRecordSchema)),
         republished: Type.Optional(Type.Array(expectedMessageSchema)),
+        calls: Type.Optional(Type.Array(expectedCallSchema)),
       },
       { additionalProperties: false },
     ),
@@ -147,9 +150,10 @@ function problemsOf(
   if (expected.outputBase64 !== undefined && expected.outputBase64 !== output.toString('base64')) {
     problems.push(`output is ${output.toString('base64')}, expected ${expected.outputBase64}`)
   }
-  const { records, republished } = expected
+  const { records, republished, calls } = expected
   if (records) problems.push(...recordProblems(records, evaluation))
   if (republished) problems.push(...messageProblems(republished, evaluation))
+  if (calls) problems.push(...callProblems(calls, evaluation))
   return problems
 }
 
