@@ -2,7 +2,7 @@ import { conditionHolds } from './conditions.ts'
 import { importValue } from './import-value.ts'
 import { isRecord, memberOf, textOf } from './json-values.ts'
 import { attributeOf, refOf, splitAttribute } from './references.ts'
-import { ask, boundedText, evaluateText, report, step } from './scope.ts'
+import { ask, checkLength, evaluateText, report, step } from './scope.ts'
 import type { Scope, Where } from './scope.ts'
 
 /**
@@ -95,17 +95,24 @@ function getAttribute(scope: Scope, argument: unknown, where: Where): unknown {
 
 function substitute(scope: Scope, argument: unknown, where: Where): string {
   const [template, values] = Array.isArray(argument) ? (argument as unknown[]) : [argument, {}]
+  let length = 0
+  const counted = (value: string) => {
+    length += value.length
+    checkLength(scope, length, where)
+    return value
+  }
   // A name is replaced once: what it stands for is not read again.
   const text = (textOf(template) ?? '').replaceAll(
     /\$\{(?:!|([^{}]*)\})/g,
     (found, name: string | undefined) => {
       if (name === undefined) return '${'
       const own = memberOf(values, name)
-      if (own !== undefined) return evaluateText(scope, own, where)
-      return referenceInText(scope, name, where) ?? found
+      if (own !== undefined) return counted(evaluateText(scope, own, where))
+      return counted(referenceInText(scope, name, where) ?? found)
     },
   )
-  return boundedText(scope, withoutDynamicReferences(scope, text, where), where)
+  checkLength(scope, text.length, where)
+  return withoutDynamicReferences(scope, text, where)
 }
 
 function referenceInText(scope: Scope, name: string, where: Where): string | undefined {
@@ -128,8 +135,14 @@ function referenceInText(scope: Scope, name: string, where: Where): string | und
 function join(scope: Scope, argument: unknown, where: Where): string {
   const [separator, list] = Array.isArray(argument) ? (argument as unknown[]) : []
   const items = evaluate(scope, list, where)
-  const texts = Array.isArray(items) ? items.map((item) => textOf(item) ?? '') : [textOf(items)]
-  return boundedText(scope, texts.join(textOf(separator) ?? ''), where)
+  const texts = (Array.isArray(items) ? items : [items]).map((item) => textOf(item) ?? '')
+  const by = textOf(separator) ?? ''
+  checkLength(
+    scope,
+    texts.reduce((sum, text) => sum + text.length + by.length, 0),
+    where,
+  )
+  return texts.join(by)
 }
 
 function split(scope: Scope, argument: unknown, where: Where): readonly string[] {

@@ -112,8 +112,9 @@ export function step<Value>({ context, template }: Scope, compute: () => Value):
   }
 }
 
-export function boundedText(scope: Scope, text: string, { resource, member }: Where): string {
-  if (text.length <= textLengthMax) return text
+/** Before a text is made of parts, so that parts which double cannot fill the memory. */
+export function checkLength(scope: Scope, length: number, { resource, member }: Where): void {
+  if (length <= textLengthMax) return
   throw invalid(
     scope.template.file,
     `${resource}: ${member} has more than ${textLengthMax} characters`,

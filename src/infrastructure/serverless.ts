@@ -1,5 +1,5 @@
 import { entriesOf, isRecord, listOf, memberAt, memberOf, textOf } from './json-values.ts'
-import { ask, createScope } from './scope.ts'
+import { ask, checkLength, createScope, step } from './scope.ts'
 import type { Scope, StackContext } from './scope.ts'
 import type { JsonObject } from './stack.ts'
 
@@ -17,7 +17,7 @@ export function serverlessToTemplate(
   const template = { file, folder: '', body: given, resources: {}, nested: new Map() }
   const scope = createScope(template, '', new Map(), context)
   context.scopes.pop()
-  const settings = resolveValue(scope, given, '', 0)
+  const settings = resolveValue(scope, given, '')
   const provider = memberOf(settings, 'provider')
   const stage = textOf(memberOf(provider, 'stage')) ?? optionOf(context, 'stage') ?? 'dev'
   const service = textOf(memberOf(settings, 'service')) ?? 'service'
@@ -136,43 +136,41 @@ function mappingResource(event: unknown, functionName: unknown): JsonObject {
   }
 }
 
-const depthMax = 100
 /** Variables in one text, those that variables bring counted. */
 const variablesMax = 100
 /** The sources of Serverless: everything else, such as `${topic()}`, is not its own. */
 const variable = /\$\{((?:self|opt|env|sls|aws|file|ssm|cf|s3|param|git|strToBool)[:(][^${}]*)\}/
 
 /** Replaces the variables in all texts; one that is a whole text gives its value of any type. */
-function resolveValue(scope: Scope, value: unknown, member: string, depth: number): unknown {
-  if (depth > depthMax) return undefined
-  if (Array.isArray(value)) {
-    return value.map((item: unknown, index) =>
-      resolveValue(scope, item, `${member}[${index}]`, depth + 1),
-    )
-  }
-  if (isRecord(value)) {
-    return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => [
-        name,
-        resolveValue(scope, item, member === '' ? name : `${member}.${name}`, depth + 1),
-      ]),
-    )
-  }
-  return typeof value === 'string' ? resolveText(scope, value, member, depth) : value
+function resolveValue(scope: Scope, value: unknown, member: string): unknown {
+  return step(scope, () => {
+    if (Array.isArray(value)) {
+      return value.map((item: unknown, index) => resolveValue(scope, item, `${member}[${index}]`))
+    }
+    if (isRecord(value)) {
+      return Object.fromEntries(
+        Object.entries(value).map(([name, item]) => [
+          name,
+          resolveValue(scope, item, member === '' ? name : `${member}.${name}`),
+        ]),
+      )
+    }
+    return typeof value === 'string' ? resolveText(scope, value, member) : value
+  })
 }
 
-function resolveText(scope: Scope, given: string, member: string, depth: number): unknown {
+function resolveText(scope: Scope, given: string, member: string): unknown {
+  const where = { resource: 'serverless', member }
   let text = given
-  for (let count = 0; count < variablesMax && text.length < 100_000; count += 1) {
+  for (let count = 0; count < variablesMax; count += 1) {
     const match = variable.exec(text)
     if (!match) return text
     const value = variableValue(scope, match[1] ?? '', member)
-    if (match[0] === text && typeof value !== 'string') {
-      return resolveValue(scope, value, member, depth + 1)
-    }
+    if (match[0] === text && typeof value !== 'string') return resolveValue(scope, value, member)
     text = text.replace(match[0], () => textOf(value) ?? '')
+    checkLength(scope, text.length, where)
   }
-  return ask(scope, { resource: 'serverless', member }, 'variables without an end', member)
+  return ask(scope, where, 'variables without an end', member)
 }
 
 /** `self:custom.name, 'default'`: the first of the sources that has a value. */

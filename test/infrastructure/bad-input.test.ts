@@ -41,7 +41,16 @@ const growing = ruleWith(
     ),
   },
 )
-const deep = `{"Resources": {"Rule": {"Type": "AWS::IoT::TopicRule", "Properties": {"TopicRulePayload": ${'['.repeat(5_000)}${']'.repeat(5_000)}}}}}`
+const nested = (levels: number) =>
+  `{"Resources": {"Rule": {"Type": "AWS::IoT::TopicRule", "Properties": {"TopicRulePayload": ${'['.repeat(levels)}${']'.repeat(levels)}}}}}`
+const longName = 'x'.repeat(250_000)
+const joined = (list: unknown) =>
+  ruleWith(list, {
+    Resources: { B: { Type: 'AWS::SNS::Topic', Properties: { TopicName: longName } } },
+  })
+const many = Array.from({ length: 10_000 }, () => ({ 'Fn::GetAtt': ['B', 'TopicName'] }))
+const selfish = { service: 's', provider: {}, custom: { a: '${self:custom}', b: '${self:custom}' } }
+const deepPlan = `{"format_version": "1.0", "values": {"root_module": {"resources": [{"mode": "managed", "type": "aws_iot_topic_rule", "values": {"kinesis": [{"a": ${'[{"b": '.repeat(20_000)}1${'}]'.repeat(20_000)}}]}}]}}}`
 
 const cases: readonly (readonly [string, unknown, RegExp])[] = [
   ['another document', 'name: x\n', /no stack template: it has no Resources/],
@@ -69,7 +78,16 @@ const cases: readonly (readonly [string, unknown, RegExp])[] = [
     /nested deeper than 100 levels$/,
   ],
   ['YAML that is nested very deep', '['.repeat(50_000), /nested deeper than 100 levels$/],
-  ['values that are nested deep', deep, /nested deeper than 200 levels$/],
+  ['values that are nested deep', nested(300), /nested deeper than 200 levels$/],
+  ['JSON that is nested very deep', nested(50_000), /JSON that is nested deeper than 500 levels$/],
+  ['a plan that is nested very deep', deepPlan, /JSON that is nested deeper than 500 levels$/],
+  ['a join that is too long', joined({ 'Fn::Join': ['', many] }), /more than 262144 characters$/],
+  [
+    'a Sub that is too long',
+    joined({ 'Fn::Sub': '${B.TopicName}'.repeat(10_000) }),
+    /more than 262144 characters$/,
+  ],
+  ['variables that contain themselves', selfish, /nested deeper than 200 levels$/],
   [
     'another version of Terraform',
     { format_version: '2.0' },
@@ -94,6 +112,13 @@ test('a nested stack of itself is refused', async () => {
     code: 'TemplateInvalid',
     message: expect.stringMatching(/stacks that are nested deeper than 8$/),
   })
+})
+
+test('what is no regular file is refused', async () => {
+  const folder = await folderOf({ 'a/template.yaml': '' })
+
+  await expect(read('/dev/zero')).rejects.toThrow(/\/dev\/zero: is not a regular file$/)
+  await expect(read(`${folder}/a`)).rejects.toThrow(/no stack template/)
 })
 
 test('a folder and a file without a template say what they look for', async () => {
