@@ -21,8 +21,7 @@ test(
     const result = await crashRun({ kills: 3, clients: 20, hasServices: true, seed })
     console.log(`seed ${seed}: ${JSON.stringify(result)}`)
     expect(result.faults).toEqual([])
-    // Each client has got answers, however slow the machine is.
-    expect(result.acknowledged).toBeGreaterThan(20)
+    expect(result.acknowledged).toBeGreaterThanOrEqual(20)
   },
   timeoutMs,
 )
