@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises'
 import { Command } from 'commander'
+import type { CheckRulesOptions } from './rules/check-rules.ts'
 import { parameterOption } from './rules/parameter-option.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
 
-interface CheckOptions {
+interface CheckOptions extends CheckRulesOptions {
   readonly parameter: ReadonlyMap<string, string>
 }
 
@@ -16,7 +17,9 @@ export function checkCommand(host: Host): Command {
       'folder of the rules (default: SLUICE_RULES_DIR, else ./rules), or a template',
     )
     .addOption(parameterOption())
-    .action(async (directory: string | undefined, { parameter }: CheckOptions) => {
+    .option('--json', 'one JSON document instead of lines; of a folder', false)
+    .option('--junit <file>', "write JUnit's XML for a CI server; of a folder")
+    .action(async (directory: string | undefined, { parameter, ...options }: CheckOptions) => {
       // Loaded when needed: `sluice --help` should not wait for the language.
       if (directory !== undefined && (await isFile(directory))) {
         const { checkTemplate } = await import('./rules/import-rules.ts')
@@ -24,7 +27,7 @@ export function checkCommand(host: Host): Command {
         return
       }
       const { checkRules } = await import('./rules/check-rules.ts')
-      await checkRules(host, directory)
+      await checkRules(host, directory, options)
     })
   return addMoreHelp(command, host, {
     notes: [
@@ -32,9 +35,10 @@ export function checkCommand(host: Host): Command {
         'of the engine. Nothing is sent. A test names the records, the republished ' +
         'messages and the calls that it expects: docs/ACTIONS.md.',
       'A file is read as a stack template, whose rules are compiled: docs/STACK-TEMPLATES.md.',
-      'Exit code 1 if a rule or a test has a problem.',
+      'Exit code 1 if a rule or a test has a problem, or when there is no rule. In GitHub ' +
+        'Actions (GITHUB_ACTIONS=true) problems are annotations as well.',
     ],
-    examples: ['sluice check rules/'],
+    examples: ['sluice check rules/', 'sluice check rules/ --junit report.xml'],
   })
 }
 

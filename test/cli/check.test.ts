@@ -1,4 +1,5 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
@@ -93,8 +94,8 @@ describe('what the lab would ignore is a problem', () => {
   })
 
   test('but not metadata that a crash left, of which it makes a note', async () => {
-    const { lines, exitCode } = await check({ 'r.meta.json': '{}' })
-    expect(lines[0]).toMatch(/^note {2}r\.meta\.json: there is no rule r\.json/)
+    const { lines, exitCode } = await check({ 'r.meta.json': '{}', 's.json': rule() })
+    expect(lines[1]).toMatch(/^note {2}r\.meta\.json: there is no rule r\.json/)
     expect(exitCode).toBe(0)
   })
 })
@@ -205,5 +206,95 @@ describe('the calls that a test expects', () => {
     ],
   ])('%j differ', async (calls, problems) => {
     expect(await run(calls)).toEqual({ problems, exitCode: 1 })
+  })
+})
+
+describe('the report', () => {
+  const files = {
+    'good.json': rule(),
+    'good.test.json': tests({ matched: true }),
+    'failing.json': rule("SELECT * FROM 'b'"),
+    'failing.test.json': tests({ matched: true }),
+    'broken.json': rule('SELECT <&> "x"'),
+    'untested.json': rule(),
+    'gone.test.json': tests({ matched: true }),
+  }
+
+  async function report(
+    words: readonly string[],
+    environment: Record<string, string> = {},
+    given: Readonly<Record<string, string>> = files,
+  ) {
+    const folder = await temporaryFolder()
+    for (const [name, text] of Object.entries(given)) await writeFile(path.join(folder, name), text)
+    const host = createTestHost(environment)
+    await createProgram(host).parseAsync(['check', folder, ...words], { from: 'user' })
+    return { folder, ...host.written, exitCode: host.exitCode() }
+  }
+
+  test('names the rules without tests', async () => {
+    const { stdout, exitCode } = await report([])
+    expect(stdout).toContain('note  rules without tests: untested\n4 rules, 2 tests, 3 problems\n')
+    expect(exitCode).toBe(1)
+  })
+
+  test('is one document with --json', async () => {
+    const { stdout, stderr, exitCode, folder } = await report(['--json'], {
+      GITHUB_ACTIONS: 'true',
+    })
+    expect(JSON.parse(stdout)).toMatchObject({
+      folder,
+      rules: [
+        { name: 'broken', problem: expect.any(String) as string, tests: [] },
+        { name: 'failing', tests: [{ name: 'it', problems: [expect.any(String)] }] },
+        { name: 'good', tests: [{ name: 'it', problems: [] }] },
+        { name: 'untested', tests: [] },
+      ],
+      strayFiles: [{ file: 'gone.test.json', isProblem: true }],
+      summary: { rules: 4, tests: 2, problems: 3, rulesWithoutTests: ['untested'] },
+    })
+    expect(stderr).toMatch(/^::error /)
+    expect(exitCode).toBe(1)
+  })
+
+  test('is XML of JUnit with --junit, in a folder that is made', async () => {
+    const file = path.join(await temporaryFolder(), 'reports', 'rules.xml')
+    await report(['--junit', file])
+    const text = await readFile(file, 'utf8')
+    expect(text).toMatch(/^<\?xml version="1\.0" encoding="UTF-8"\?>\n<testsuites>\n/)
+    expect(text).toContain('<testsuite name="good" tests="2" failures="0">')
+    expect(text).toContain('<testsuite name="failing" tests="2" failures="1">')
+    expect(text).toContain('<testsuite name="broken" tests="1" failures="1">')
+    expect(text).toContain('<testsuite name="gone.test.json" tests="1" failures="1">')
+    expect(text).not.toMatch(/<&>|&(?!amp;|lt;|gt;|quot;|#10;)/)
+  })
+
+  test('says when the file of --junit cannot be written', async () => {
+    const file = path.join(await temporaryFolder(), 'a')
+    await writeFile(file, '')
+    await expect(report(['--junit', path.join(file, 'b.xml')])).rejects.toMatchObject({
+      code: 'ConfigInvalid',
+      message: expect.stringMatching(/^--junit .*b\.xml cannot be written: /) as string,
+    })
+  })
+
+  test('has annotations in GitHub Actions, with files relative to the repository', async () => {
+    const environment = { GITHUB_ACTIONS: 'true', GITHUB_WORKSPACE: tmpdir() }
+    const { stdout, folder } = await report([], environment)
+    const name = path.relative(tmpdir(), folder)
+    const lines = stdout.split('\n').filter((line) => line.startsWith('::'))
+    expect(lines).toEqual([
+      expect.stringMatching(`^::error file=${name}/broken.json,title=broken::`),
+      expect.stringMatching(
+        `^::error file=${name}/failing.test.json,title=failing%3A it::it did not match`,
+      ),
+      expect.stringMatching(`^::error file=${name}/gone.test.json,title=gone.test.json::`),
+    ])
+  })
+
+  test('of a folder without rules fails with a hint', async () => {
+    const { stderr, exitCode, folder } = await report([], {}, { 'README.md': '' })
+    expect(stderr).toMatch(`no rule is in ${folder}: name the folder of the rules, or set`)
+    expect(exitCode).toBe(1)
   })
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
@@ -14,17 +14,54 @@ import type { RuleFiles } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
+import { reportAsAnnotations, reportAsJson, reportAsJunit, summaryOf } from './check-report.ts'
+import type { CheckReport, CheckedRule, StrayFile } from './check-report.ts'
 import { readRuleSettings } from './rule-settings.ts'
 import { runRuleTests } from './rule-tests.ts'
 import type { RuleTestOptions, RuleTestResult } from './rule-tests.ts'
 
+export interface CheckRulesOptions {
+  /** One JSON document instead of lines. */
+  readonly json: boolean
+  /** A file for JUnit's XML. */
+  readonly junit?: string | undefined
+}
+
 /**
  * `sluice check`: compiles every rule of a folder and runs its tests, a line each. What the engine
- * would ignore without a word is told as well.
+ * would ignore without a word is told as well. In GitHub Actions problems are also annotations.
  *
- * @throws SluiceError RuleFileInvalid: the folder cannot be read
+ * @throws SluiceError RuleFileInvalid: the folder cannot be read; ConfigInvalid: the file for JUnit
+ *   cannot be written (rejects)
  */
-export async function checkRules(host: Host, directory: string | undefined): Promise<void> {
+export async function checkRules(
+  host: Host,
+  directory: string | undefined,
+  { json, junit }: CheckRulesOptions,
+): Promise<void> {
+  const report = await checkFolder(host, directory)
+  const { environment, stdout, stderr } = host
+  if (json) stdout.write(reportAsJson(report))
+  else printReport(host, report)
+  if (junit !== undefined) await writeJunit(junit, report)
+  if (environment['GITHUB_ACTIONS'] === 'true') {
+    const root = environment['GITHUB_WORKSPACE'] || path.resolve()
+    const annotations = reportAsAnnotations(report, root)
+    // GitHub reads both outputs, and the first one may be for a program.
+    if (json) stderr.write(annotations)
+    else stdout.write(annotations)
+  }
+  const { rules, problems } = summaryOf(report)
+  if (rules === 0) {
+    stderr.write(
+      `no rule is in ${report.folder}: name the folder of the rules, or set SLUICE_RULES_DIR; a ` +
+        'rule is a file <name>.json\n',
+    )
+  }
+  if (problems > 0 || rules === 0) host.setExitCode(1)
+}
+
+async function checkFolder(host: Host, directory: string | undefined): Promise<CheckReport> {
   const settings = readRuleSettings(host.environment)
   const folder = path.resolve(directory ?? settings.rulesDir)
   const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
@@ -36,45 +73,57 @@ export async function checkRules(host: Host, directory: string | undefined): Pro
     payloadBytesMax: settings.payloadBytesMax,
   }
   const names = await readable(() => files.names(), folder)
-  let tests = 0
-  let problems = 0
+  const rules: CheckedRule[] = []
   for (const name of names) {
+    let warnings: readonly string[] = []
     try {
       const rule = await loadRule(files, name, compile)
-      host.stdout.write(line(host, true, name))
-      for (const warning of rule.warnings) {
-        host.stdout.write(`  ${note(host, indent(warning))}`)
-      }
-      const testFile = path.join(folder, `${name}.test.json`)
-      for (const result of await runTestFile(rule, testFile, options)) {
-        tests += 1
-        if (result.problems.length > 0) problems += 1
-        host.stdout.write(`  ${line(host, result.problems.length === 0, result.name)}`)
-        for (const problem of result.problems) host.stdout.write(`        ${problem}\n`)
-      }
+      warnings = rule.warnings
+      const tests = await runTestFile(rule, path.join(folder, `${name}.test.json`), options)
+      rules.push({ name, warnings, tests })
     } catch (thrown) {
       if (!(thrown instanceof SluiceError)) throw thrown
-      problems += 1
-      host.stdout.write(line(host, false, `${name}: ${indent(thrown.message)}`))
+      rules.push({ name, warnings, problem: thrown.message, tests: [] })
     }
   }
-  for (const { file, reason, isProblem } of await strayFiles(folder, new Set(names))) {
-    if (isProblem) problems += 1
-    const text = `${file}: ${reason}`
-    host.stdout.write(isProblem ? line(host, false, text) : note(host, text))
-  }
-  host.stdout.write(`${names.length} rules, ${tests} tests, ${problems} problems\n`)
-  if (problems > 0) host.setExitCode(1)
+  return { folder, rules, strayFiles: await strayFilesOf(folder, new Set(names)) }
 }
 
-interface StrayFile {
-  readonly file: string
-  readonly reason: string
-  readonly isProblem: boolean
+function printReport(host: Host, report: CheckReport): void {
+  const { stdout } = host
+  for (const { name, problem, warnings, tests } of report.rules) {
+    if (problem === undefined) stdout.write(line(host, true, name))
+    else stdout.write(line(host, false, `${name}: ${indent(problem)}`))
+    for (const warning of warnings) stdout.write(`  ${note(host, indent(warning))}`)
+    for (const test of tests) {
+      stdout.write(`  ${line(host, test.problems.length === 0, test.name)}`)
+      for (const text of test.problems) stdout.write(`        ${text}\n`)
+    }
+  }
+  for (const { file, reason, isProblem } of report.strayFiles) {
+    const text = `${file}: ${reason}`
+    stdout.write(isProblem ? line(host, false, text) : note(host, text))
+  }
+  const { rules, tests, problems, rulesWithoutTests } = summaryOf(report)
+  if (rulesWithoutTests.length > 0) {
+    stdout.write(note(host, `rules without tests: ${rulesWithoutTests.join(', ')}`))
+  }
+  stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
+}
+
+/** @throws SluiceError ConfigInvalid (rejects) */
+async function writeJunit(file: string, report: CheckReport): Promise<void> {
+  try {
+    await mkdir(path.dirname(path.resolve(file)), { recursive: true })
+    await writeFile(file, reportAsJunit(report))
+  } catch (thrown) {
+    const message = `--junit ${file} cannot be written: ${messageOf(thrown)}`
+    throw new SluiceError('ConfigInvalid', message, { cause: thrown })
+  }
 }
 
 /** Files that look like part of a rule, and that the engine takes no notice of. */
-async function strayFiles(
+async function strayFilesOf(
   folder: string,
   rules: ReadonlySet<string>,
 ): Promise<readonly StrayFile[]> {
