@@ -86,16 +86,13 @@ export function createAppend(parts: AppendParts): AppendRecords {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const leave = room.enter(reserved, {
+      enterRoom(room, reserved, signal, {
         admit: () => void write(records, reserved).then(resolve, reject),
         refuse(error) {
           for (const { entry } of reserved) destinations.release(entry)
-          signal?.removeEventListener('abort', leave)
           reject(error)
         },
       })
-      if (signal?.aborted) leave()
-      else signal?.addEventListener('abort', leave, { once: true })
     })
   }
 
@@ -111,6 +108,33 @@ export function createAppend(parts: AppendParts): AppendRecords {
     room.reserve(reserved)
     return write(records, reserved)
   }
+}
+
+const nothing = (): void => undefined
+
+/** Enters the room, and leaves it when the signal aborts. */
+function enterRoom(
+  room: Pick<Room, 'enter'>,
+  reserved: readonly Reservation[],
+  signal: AbortSignal | undefined,
+  { admit, refuse: refuseTurn }: Parameters<Room['enter']>[1],
+): void {
+  // The room may refuse at once, before it has returned how to leave it.
+  let endWaiting = nothing
+  const leave = () => endWaiting()
+  const stopListening = () => signal?.removeEventListener('abort', leave)
+  signal?.addEventListener('abort', leave, { once: true })
+  endWaiting = room.enter(reserved, {
+    admit() {
+      stopListening()
+      admit()
+    },
+    refuse(error) {
+      stopListening()
+      refuseTurn(error)
+    },
+  })
+  if (signal?.aborted) leave()
 }
 
 /**

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import {
@@ -156,6 +157,30 @@ describe('a destination whose share is full', () => {
     await outbox.close()
     await waiting
     expect(done.at(-1)).toBe('3 refused')
+  })
+
+  test('refuses what is too much to wait, whether or not its sender may leave', async () => {
+    const { outbox, append } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    // More than all appends together may hold while they wait; never written to.
+    const huge = { ...newRecord('a', 'k', ''), data: Buffer.alloc(256 * 1024 * 1024) }
+    const refused = { code: 'OutboxWriteFailed' }
+    await expect(outbox.append([huge])).rejects.toMatchObject(refused)
+    const { signal } = new AbortController()
+    await expect(outbox.append([huge], { signal })).rejects.toMatchObject(refused)
+    await outbox.close()
+  })
+
+  test('leaves no listener on the signal of a sender whose append has got room', async () => {
+    const { outbox, append, settleOldest } = await openSmall()
+    await Promise.all(['1', '2'].map((name) => append('a', name)))
+    const { signal } = new AbortController()
+    const waiting = outbox.append([newRecord('a', 'k', text('3'))], { signal })
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    settleOldest('a')
+    await waiting
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+    await outbox.close()
   })
 
   test('holds no more than its share of the outbox', async () => {
