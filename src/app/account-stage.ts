@@ -69,7 +69,8 @@ export async function openAccountStage(
 
 /** A rule whose statement or templates may ask which account this is. */
 function asksForAccount({ payload }: { readonly payload: unknown }): boolean {
-  return /\baccountid\s*\(/i.test(JSON.stringify(payload))
+  // JSON writes white space as escapes, before the name as well as behind it.
+  return /accountid(?:\s|\\[bfnrt]|\\u000b)*\(/i.test(JSON.stringify(payload))
 }
 
 /** Whether what is in force decides by the account: no message may come before it is known. */
