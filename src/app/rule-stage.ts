@@ -73,7 +73,7 @@ function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
 }
 
 export function ruleCompiler(
-  { region, regex, delivery, mqtt }: Config,
+  { region, regex, firstVersion, delivery, mqtt }: Config,
   account: Pick<AccountStage, 'shownId'>,
   labActions: Pick<LabActions, 'refusalOf'> | undefined,
 ): CompileRule {
@@ -85,6 +85,7 @@ export function ruleCompiler(
         return account.shownId()
       },
       regex,
+      firstVersion,
       delivery,
       topicLimits: mqtt,
       payloadBytesMax: mqtt.payloadBytesMax,

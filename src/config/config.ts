@@ -51,6 +51,7 @@ export interface Config {
   readonly rulesMax: number
   readonly outboxBytesMax: number
   readonly regex: Variables['SLUICE_REGEX']
+  readonly firstVersion: Variables['SLUICE_SQL_2015']
   /** These settings hold for rules without delivery settings of their own. */
   readonly delivery: {
     readonly ordering: Variables['SLUICE_DELIVERY_ORDERING']
@@ -155,6 +156,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     rulesMax: read.SLUICE_RULES_MAX,
     outboxBytesMax: read.SLUICE_OUTBOX_MAX_BYTES,
     regex: read.SLUICE_REGEX,
+    firstVersion: read.SLUICE_SQL_2015,
     delivery: {
       ordering: read.SLUICE_DELIVERY_ORDERING,
       batching: {

@@ -329,6 +329,13 @@ export const variables = deepFreeze({
     default: 1_000,
     description: 'Rules that the engine accepts.',
   },
+  SLUICE_SQL_2015: {
+    kind: 'choice',
+    choices: ['same', 'aws'],
+    default: 'same',
+    description:
+      '`aws`: rules of SQL version 2015-10-08 drop arrays in objects and flatten objects, as one test of AWS found.',
+  },
   SLUICE_REGEX: {
     kind: 'choice',
     choices: ['linear', 'backtracking'],

@@ -45,6 +45,8 @@ interface RuleCompilerOptions {
   readonly accountId: string
   /** How regular expressions may run; `linear` by default. */
   readonly regex?: RegexMode | undefined
+  /** The output of rules under 2015-10-08: unchanged, or as one test of AWS found it. */
+  readonly firstVersion?: 'aws' | 'same' | undefined
   /** Used where a rule has no setting of its own. */
   readonly delivery?: DeliverySettings | undefined
   readonly refusalOf?: RefusalOf | undefined
@@ -64,6 +66,7 @@ export function createRuleCompiler(
     const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, {
       regex,
       topicLimits,
+      firstVersion: options.firstVersion,
     })
     const { actions, errorAction } = compileActions(payload, statement, {
       ruleName,
@@ -80,22 +83,26 @@ export function createRuleCompiler(
       },
       disabled: payload.ruleDisabled,
       statement,
-      warnings: [...statement.warnings, ...versionWarnings(payload)],
+      warnings: [...statement.warnings, ...versionWarnings(payload, options)],
       actions,
       errorAction,
     })
   }
 }
 
-/**
- * One test of AWS found that the first version drops nested arrays and flattens nested objects,
- * which this engine passes on unchanged.
- */
-function versionWarnings({ awsIotSqlVersion }: TopicRulePayload): readonly string[] {
+/** One test of AWS found that the first version drops nested arrays and flattens nested objects. */
+function versionWarnings(
+  { awsIotSqlVersion }: TopicRulePayload,
+  { firstVersion }: RuleCompilerOptions,
+): readonly string[] {
   if (awsIotSqlVersion !== '2015-10-08') return []
+  const here =
+    firstVersion === 'aws'
+      ? 'and so does this engine (SLUICE_SQL_2015=aws)'
+      : 'and this engine passes them on unchanged'
   return [
     'the SQL version is 2015-10-08, which is the one of a rule that names none: AWS may drop nested ' +
-      'arrays and flatten nested objects under it, which is not certain; name 2016-03-23',
+      `arrays and flatten nested objects under it, which is not certain, ${here}; name 2016-03-23`,
   ]
 }
 

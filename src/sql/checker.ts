@@ -20,9 +20,13 @@ import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
 import { closestName } from '../base/closest-name.ts'
 import { syntaxError } from './parser/syntax-error.ts'
+import { uncertainPointsOf, uncertainPointsOfExpression } from './uncertain-points.ts'
+import type { UncertainPoint } from './uncertain-points.ts'
 
 const variablesMax = 10
 const variableNameMax = 64
+/** Warnings of one rule. */
+const warningsMax = 100
 const secondVersion = '2016-03-23'
 const aggregates: ReadonlySet<string> = new Set(['COUNT', 'SUM', 'AVG', 'MIN', 'MAX'])
 /** Functions of the AWS IoT guide that Sluice will not have, by their names in lower case. */
@@ -72,6 +76,7 @@ export function checkStatement(
     if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)
+  addUncertainPoints(uncertainPointsOf(statement, text, dialect), check)
   return { variables: declared, externalCalls, warnings }
 }
 
@@ -88,15 +93,28 @@ export function checkTemplateExpression(
   const declared = new Set(statement.variables)
   const externalCalls = [...statement.externalCalls]
   const { warnings } = statement
-  checkExpression(expression, {
-    text,
-    dialect,
-    declared,
-    externalCalls,
-    warnings,
-    isTemplate: true,
-  })
+  const check: Check = { text, dialect, declared, externalCalls, warnings, isTemplate: true }
+  checkExpression(expression, check)
+  addUncertainPoints(uncertainPointsOfExpression(expression, text, dialect), check)
   return externalCalls.length > statement.externalCalls.length
+}
+
+/**
+ * Adds a warning, unless it is there: templates are compiled against a statement that stays, such
+ * as those of a request to evaluate a rule in force.
+ */
+export function addWarning(warnings: string[], warning: string): void {
+  if (warnings.length < warningsMax && !warnings.includes(warning)) warnings.push(warning)
+}
+
+function addUncertainPoints(
+  points: readonly UncertainPoint[],
+  { text, warnings }: Pick<Check, 'text' | 'warnings'>,
+): void {
+  for (const { at, problem } of points) {
+    if (warnings.length === warningsMax) return
+    addWarning(warnings, syntaxError(text, at, problem).message)
+  }
 }
 
 function checkAssignment({ name, value, at }: Assignment, check: Check): void {
@@ -241,7 +259,7 @@ function checkFunction(call: Call, check: Check): SqlFunction {
   if (found !== undefined) {
     const error = syntaxError(check.text, found.at, found.problem)
     if (!found.isWarning) throw error
-    check.warnings.push(error.message)
+    addWarning(check.warnings, error.message)
   }
   warnOfCount(call, spec, check)
   checkExternalCall(call, spec, check)
@@ -255,7 +273,7 @@ function warnOfCount({ at, arguments: values }: Call, spec: SqlFunction, check: 
   const taken = most === fewest ? `${most}` : `${fewest} to ${most}`
   const noun = most === 1 ? 'argument' : 'arguments'
   const problem = `${spec.name}() takes ${taken} ${noun}; with ${values.length} it is Undefined`
-  check.warnings.push(syntaxError(check.text, at, problem).message)
+  addWarning(check.warnings, syntaxError(check.text, at, problem).message)
 }
 
 function checkCastType({ type, typeAt }: Cast, check: Check): void {

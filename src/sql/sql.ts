@@ -17,8 +17,8 @@
  *   const failure = failureOf(scope)                        // with a failure, ignore the result
  */
 import type { TopicLimits } from '../topics/topic-filter.ts'
-import type { Statement } from './parser/ast.ts'
-import { checkStatement, checkTemplateExpression } from './checker.ts'
+import type { Expression, Statement } from './parser/ast.ts'
+import { addWarning, checkStatement, checkTemplateExpression } from './checker.ts'
 import type { CheckedStatement } from './checker.ts'
 import { isConstant } from './parser/constant.ts'
 import { placeOf } from './externals/frame.ts'
@@ -67,6 +67,8 @@ export interface CompiledStatement {
    * Expressions that are compiled against the statement add theirs.
    */
   readonly warnings: readonly string[]
+  /** Adds a warning about what uses the statement, such as an action. */
+  warn(warning: string): void
   openScope(document: MessageDocument): Scope
   /** Evaluates WHERE and then SELECT. */
   evaluate(scope: Scope): StatementResult
@@ -88,6 +90,8 @@ export interface CompiledStatement {
 export interface CompiledExpression {
   /** True when the value is the same for every message: the expression consists of literals. */
   readonly isConstant: boolean
+  /** Of `topic()` 0, of `topic(2)` 2: the level of the topic, counted from 1. Else undefined. */
+  readonly topicLevel: number | undefined
   /**
    * The text that replaces the expression in a template: `''` for Undefined; undefined when the
    * text is longer than `textLengthMax`.
@@ -100,6 +104,8 @@ export interface StatementOptions {
   readonly regex?: RegexMode | undefined
   /** The limits of the topic filter after FROM; AWS IoT's by default. */
   readonly topicLimits?: TopicLimits | undefined
+  /** `aws`: under 2015-10-08 the output has no nested values. `same` (default): it keeps them. */
+  readonly firstVersion?: 'aws' | 'same' | undefined
 }
 
 /** UTF-8 bytes of a statement, and of a text with an expression in it. */
@@ -143,6 +149,7 @@ export function compileStatement(
     explainWhere: (document) => explainWhere(text, around, openScope(document)),
     usesExternalFunctions,
     warnings: checked.warnings,
+    warn: (warning) => addWarning(checked.warnings, warning),
     evaluate: catchingSignals(evaluate, { matched: false }),
     compileExpression: (longerText, start) =>
       compileTemplatePart(longerText, start, { around, checked }),
@@ -167,9 +174,21 @@ function compileTemplatePart(
     return templateText(value, dialect, scope.state)
   }
   return {
-    expression: { isConstant: isConstant(expression), expandText: catchingSignals(expandText, '') },
+    expression: {
+      isConstant: isConstant(expression),
+      topicLevel: topicLevelOf(expression),
+      expandText: catchingSignals(expandText, ''),
+    },
     end,
   }
+}
+
+function topicLevelOf(expression: Expression): number | undefined {
+  if (expression.kind !== 'call' || expression.name.toLowerCase() !== 'topic') return undefined
+  const [level, ...others] = expression.arguments
+  if (level === undefined) return 0
+  const isLevel = level.kind === 'number' && /^[1-9]\d?$/.test(level.text) && others.length === 0
+  return isLevel ? Number(level.text) : undefined
 }
 
 /** The text of a value in a template: a String as it is, other values as JSON, Undefined as ''. */
@@ -185,9 +204,14 @@ function checkSize(text: string): void {
   throw syntaxError(text, 0, `the text is longer than ${textBytesMax} bytes`)
 }
 
-function dialectOf(version: SqlVersion, { regex = 'linear' }: StatementOptions): Dialect {
+function dialectOf(
+  version: SqlVersion,
+  { regex = 'linear', firstVersion = 'same' }: StatementOptions,
+): Dialect {
   const isSecondVersion = version !== '2015-10-08'
-  return { version, isSecondVersion, wholeDecimalsAreInts: isSecondVersion, regex }
+  const flattensOutput = !isSecondVersion && firstVersion === 'aws'
+  const wholeDecimalsAreInts = isSecondVersion
+  return { version, isSecondVersion, wholeDecimalsAreInts, regex, flattensOutput }
 }
 
 function surroundingsOf(

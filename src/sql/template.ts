@@ -17,6 +17,12 @@ export interface CompiledTemplate {
    * @throws SluiceError TemplateFailed when it is longer than `textLengthMax` UTF-16 units
    */
   expand(scope: Scope): string
+  /**
+   * Texts as topics under FROM make them, and the same with one level for each part of the topic. A
+   * field that takes none of the first and one of the second can never take a topic. Empty when the
+   * template has no `topic()` of its own, or the statement has no FROM.
+   */
+  readonly samples: readonly { readonly text: string; readonly withoutTopic: string }[]
 }
 
 type Part = string | CompiledExpression
@@ -31,9 +37,13 @@ export function compileTemplate(text: string, statement: CompiledStatement): Com
   const parts = readParts(text, statement)
   if (parts.every((part) => typeof part === 'string')) {
     const constant = parts.join('')
-    return { constant, expand: () => constant }
+    return { constant, expand: () => constant, samples: [] }
   }
-  return { constant: undefined, expand: (scope) => expand(parts, scope) }
+  return {
+    constant: undefined,
+    expand: (scope) => expand(parts, scope),
+    samples: samplesOf(parts, statement.topicFilter),
+  }
 }
 
 /** Checks the length before each part is added, so that no text that is too long is built. */
@@ -62,4 +72,48 @@ function readParts(text: string, statement: CompiledStatement): Part[] {
     parts.push(text.slice(position, open), expression)
     position = end + 1
   }
+}
+
+/** What may stand for a wildcard of the filter, and for an expression whose value is not known. */
+const levelSamples = ['name', '1', 'name-1', '1700000000']
+const valueSamples = ['x', '', '1', '1700000000']
+
+function samplesOf(
+  parts: readonly Part[],
+  filter: string | undefined,
+): CompiledTemplate['samples'] {
+  const hasTopic = parts.some((part) => typeof part !== 'string' && part.topicLevel !== undefined)
+  if (filter === undefined || !hasTopic) return []
+  return levelSamples.flatMap((level) => {
+    // `#` stands for one level or for several.
+    const topics = new Set([level, `${level}/${level}`].map((rest) => topicOf(filter, level, rest)))
+    return [...topics].flatMap((topic) =>
+      valueSamples.map((value) => ({
+        text: sampleText(parts, value, (at) => levelText(topic, at)),
+        withoutTopic: sampleText(parts, value, () => level),
+      })),
+    )
+  })
+}
+
+function topicOf(filter: string, level: string, rest: string): string {
+  const levels = filter.split('/')
+  return levels.map((each) => (each === '+' ? level : each === '#' ? rest : each)).join('/')
+}
+
+function levelText(topic: string, level: number): string {
+  return level === 0 ? topic : (topic.split('/')[level - 1] ?? '')
+}
+
+function sampleText(
+  parts: readonly Part[],
+  value: string,
+  topicText: (level: number) => string,
+): string {
+  return parts
+    .map((part) => {
+      if (typeof part === 'string') return part
+      return part.topicLevel === undefined ? value : topicText(part.topicLevel)
+    })
+    .join('')
 }

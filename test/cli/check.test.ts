@@ -134,6 +134,33 @@ test('a message of a test is as long as MQTT clients may send', async () => {
   expect(lines.join('\n')).toMatch(/\[0\]\.message has 200002 bytes; at most 200001 are taken/)
 })
 
+test('what a rule rests on, and an action that delivers nothing, are told', async () => {
+  const roleArn = 'arn:aws:iam::123456789012:role/r'
+  const kinesis = { roleArn, streamName: '${topic()}', partitionKey: '' }
+  const { lines, exitCode } = await check({
+    'r.json': JSON.stringify({
+      sql: "SELECT bitnot(a) AS n FROM 'dt/+/x'",
+      actions: [{ kinesis }],
+      awsIotSqlVersion: '2016-03-23',
+    }),
+  })
+  expect(lines.filter((line) => line.includes('note'))).toEqual([
+    expect.stringMatching(/bitnot\(\), on which AWS's guide is not clear: here .*-14/),
+    expect.stringMatching(/streamName can take no topic of FROM 'dt\/\+\/x'/),
+    expect.stringMatching(/partitionKey: the partition key is empty/),
+  ])
+  expect(exitCode).toBe(0)
+})
+
+test('tests run with the output of 2015-10-08 that is set', async () => {
+  const files = {
+    'r.json': JSON.stringify({ sql: "SELECT * FROM 'a'", actions: [] }),
+    'r.test.json': tests({ matched: true, output: { b: 1 } }, { a: { b: 1, c: [2] } }),
+  }
+  expect((await check(files, { SLUICE_SQL_2015: 'aws' })).exitCode).toBe(0)
+  expect((await check(files)).exitCode).toBe(1)
+})
+
 test('rules see the account of the environment', async () => {
   const files = {
     'r.json': rule("SELECT accountid() AS a FROM 'a'"),

@@ -2,6 +2,7 @@ import type { CompiledStatement, Scope } from '../../sql/sql.ts'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import { listOf } from '../../base/schema-problem.ts'
 import { compileField } from './compile-field.ts'
+import { warnOfTopics } from './warn-of-topics.ts'
 
 /** A field of an action that takes templates. */
 interface ActionTemplate {
@@ -104,6 +105,7 @@ function compileLeaf(
     const problem = constant === undefined ? undefined : check?.(constant)
     if (problem !== undefined) throw invalidRequest(`${field}: ${problem}`)
     if (constant !== undefined) return () => constant
+    if (check) warnOfTopics(statement, compiled, field, check)
     return (scope) => {
       const expanded = compiled.expand(scope)
       const unusable = check?.(expanded)

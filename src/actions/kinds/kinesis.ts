@@ -3,10 +3,12 @@ import { createBoundedMap } from '../../base/bounded-map.ts'
 import { SluiceError, shorten } from '../../base/errors.ts'
 import type { NewRecord, StreamDestination } from '../../outbox/outbox.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
+import type { CompiledTemplate } from '../../sql/template.ts'
 import { fieldOfAction } from '../action/action.ts'
 import type { ActionContext, ActionFailure, CompiledAction } from '../action/action.ts'
 import { closed, optionalTextType, roleArnType, textType } from '../action/field-types.ts'
 import { compileField } from '../action/compile-field.ts'
+import { warnOfTopics } from '../action/warn-of-topics.ts'
 
 /** AWS IoT API Reference, KinesisAction. */
 export const kinesisActionSchema = Type.Object(
@@ -64,6 +66,9 @@ export function compileKinesisAction(
   const constant = stream.constant === undefined ? undefined : target.destinationOf(stream.constant)
   refuse(fields.stream, typeof constant === 'string' ? constant : undefined)
   refuse(fields.explicitHashKey, hashKeyProblem(explicitHashKey?.constant))
+  warnOfTopics(statement, stream, fields.stream, target.problemOf)
+  warnOfHashKey(statement, explicitHashKey, fields.explicitHashKey)
+  warnOfKey(statement, partitionKey, fields.partitionKey)
 
   return {
     kind: 'kinesis',
@@ -94,6 +99,27 @@ export function compileKinesisAction(
       return { ok: true, records: [record], messages: [] }
     },
   }
+}
+
+function warnOfHashKey(
+  statement: CompiledStatement,
+  hashKey: CompiledTemplate | undefined,
+  field: string,
+): void {
+  if (hashKey) warnOfTopics(statement, hashKey, field, hashKeyProblem)
+}
+
+/** AWS takes a rule with an empty key, and Kinesis none of its records. */
+function warnOfKey(
+  statement: CompiledStatement,
+  key: CompiledTemplate | undefined,
+  field: string,
+): void {
+  if (key === undefined) return
+  warnOfTopics(statement, key, field, keyProblem)
+  const problem = key.constant === undefined ? undefined : keyProblem(key.constant)
+  if (problem !== undefined)
+    statement.warn(`${field}: ${problem}, so that the action delivers nothing`)
 }
 
 function refuse(field: string, problem: string | undefined): void {
@@ -148,6 +174,8 @@ function failureFor(
 interface StreamTarget {
   /** The destination, or a sentence that says why there is none. */
   destinationOf(stream: string): StreamDestination | string
+  /** Why there is no destination; it remembers nothing. */
+  readonly problemOf: (stream: string) => string | undefined
 }
 
 /** Kinesis API Reference, PutRecord: StreamName, StreamARN. */
@@ -186,6 +214,10 @@ function createStreamTarget(
   }
 
   return {
+    problemOf(stream) {
+      const found = find(stream)
+      return typeof found === 'string' ? found : undefined
+    },
     destinationOf(stream) {
       const known = remembered.get(stream)
       if (known) return known

@@ -6,6 +6,7 @@ import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message } from '../../message.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
 import { compileField } from '../action/compile-field.ts'
+import { warnOfTopics } from '../action/warn-of-topics.ts'
 import { fieldOfAction } from '../action/action.ts'
 import type {
   ActionContext,
@@ -92,6 +93,7 @@ export function compileRepublishAction(
     const problem = topicOf(topic.constant, topicLimits).problem
     if (problem) throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
   }
+  warnOfTopics(statement, topic, field, (text) => topicOf(text, topicLimits).problem)
 
   return {
     kind: 'republish',

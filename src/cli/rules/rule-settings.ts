@@ -10,6 +10,7 @@ interface RuleSettings {
   readonly rulesDir: string
   readonly protoDir: string | undefined
   readonly regex: Variables['SLUICE_REGEX']
+  readonly firstVersion: Variables['SLUICE_SQL_2015']
   readonly region: string
   readonly accountId: string
   readonly topicLimits: TopicLimits
@@ -26,6 +27,7 @@ export function readRuleSettings(environment: Environment): RuleSettings {
     'SLUICE_RULES_DIR',
     'SLUICE_PROTO_DIR',
     'SLUICE_REGEX',
+    'SLUICE_SQL_2015',
     'AWS_REGION',
     'SLUICE_ACCOUNT_ID',
     'SLUICE_MQTT_TOPIC_BYTES_MAX',
@@ -36,6 +38,7 @@ export function readRuleSettings(environment: Environment): RuleSettings {
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),
     regex: read.SLUICE_REGEX,
+    firstVersion: read.SLUICE_SQL_2015,
     region: read.AWS_REGION ?? labRegion,
     accountId: read.SLUICE_ACCOUNT_ID ?? labAccountId,
     payloadBytesMax: read.SLUICE_MQTT_PAYLOAD_BYTES_MAX,

@@ -6,6 +6,7 @@ import { textLengthMax } from '../values/text-limit.ts'
 import { isArray, isObject } from '../values/values.ts'
 import type { WorkPlace } from '../values/work.ts'
 import { placeOf } from '../externals/frame.ts'
+import { firstVersionOutput } from './first-version.ts'
 import type { Evaluate, Frame, Surroundings } from '../externals/frame.ts'
 import { compileItems, compileWithQueries } from './selection.ts'
 
@@ -59,6 +60,7 @@ function compileOutput(
   selection: Selection,
   around: Surroundings,
 ): (frame: Frame) => StatementResult {
+  if (around.dialect.flattensOutput) return compileFlatOutput(selection, around)
   if (isWholePayload(selection)) return ({ document }) => payloadResult(document)
   if (selection.kind === 'value') {
     return compileValue(selection.expression, around)
@@ -67,6 +69,37 @@ function compileOutput(
   if (items.some((item) => item.kind === 'all')) return compileWithPayload(items, around)
   const write = compileObjectText(items, around)
   return (frame) => jsonResult(write(frame))
+}
+
+/** The output without nested values. What is not JSON passes unchanged, as everywhere. */
+function compileFlatOutput(
+  selection: Selection,
+  around: Surroundings,
+): (frame: Frame) => StatementResult {
+  const place = outputPlace(around)
+  const flatten = (evaluate: Evaluate): Evaluate => {
+    return (frame) => {
+      const value = evaluate(frame)
+      frame.state.place = place
+      return firstVersionOutput(value, frame.state)
+    }
+  }
+  if (isWholePayload(selection)) {
+    const write = compileText(
+      flatten(({ document }) => document.payload()),
+      around,
+    )
+    return (frame) => {
+      const { document } = frame
+      if (document.payload() === undefined) return payloadResult(document)
+      return jsonResult(write(frame))
+    }
+  }
+  if (selection.kind === 'value') return compileValue(selection.expression, around)
+  const { items } = selection
+  const write = compileText(flatten(compileItems(items, around)), around)
+  if (!items.some((item) => item.kind === 'all')) return (frame) => jsonResult(write(frame))
+  return whereAdding(write)
 }
 
 /** True for `SELECT *` and `SELECT VALUE *`, which pass the payload on without reading it. */
@@ -80,7 +113,12 @@ function compileWithPayload(
   items: readonly Item[],
   around: Surroundings,
 ): (frame: Frame) => StatementResult {
-  const write = compileText(compileItems(items, around), around)
+  return whereAdding(compileText(compileItems(items, around), around))
+}
+
+function whereAdding(
+  write: (frame: Frame) => string | undefined,
+): (frame: Frame) => StatementResult {
   return (frame) => {
     const { document } = frame
     if (document.message.payload.length > 0 && !isObject(document.payload())) {
@@ -153,7 +191,8 @@ function compileValue(
     if (value === undefined) return emptyOutput
     if (isArray(value) && !dialect.isSecondVersion) return noArrays
     frame.state.place = place
-    return jsonResult(writtenJson(value, dialect, frame.state))
+    const output = dialect.flattensOutput ? firstVersionOutput(value, frame.state) : value
+    return jsonResult(writtenJson(output, dialect, frame.state))
   }
 }
 

@@ -12,4 +12,6 @@ export interface Dialect {
   readonly isSecondVersion: boolean
   /** How regular expressions may run; `linear` by default. */
   readonly regex?: RegexMode
+  /** True: the output has the form that 2015-10-08 gave it in one test of AWS. */
+  readonly flattensOutput?: boolean
 }
