@@ -126,5 +126,6 @@ test('a call is that of AWS IoT, and the log says where to see it', async () => 
         messageId: expect.stringMatching(/^[\da-f-]{36}$/) as string,
       },
     ],
+    resumeToken: expect.stringMatching(/^\d+$/) as string,
   })
 })
