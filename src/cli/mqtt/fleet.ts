@@ -1,6 +1,7 @@
 import type { MqttClient } from 'mqtt'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
+import { unlessAborted } from '../../base/unless-aborted.ts'
 import type { Broker } from './broker-options.ts'
 import {
   addressOf,
@@ -45,9 +46,6 @@ interface FleetOptions {
 export function createFleet(broker: Broker, { signal, acknowledged }: FleetOptions): Fleet {
   const devices = new Map<string, Promise<Device>>()
   let count = 0
-  const stopped = new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
   const answered = () => {
     count += 1
     acknowledged()
@@ -63,14 +61,14 @@ export function createFleet(broker: Broker, { signal, acknowledged }: FleetOptio
   }
   return {
     async publish(message) {
-      const published = deviceOf(message.device).then((device) => device.publish(message))
-      published.catch(() => undefined)
-      await Promise.race([published, stopped])
+      await unlessStopped(
+        deviceOf(message.device).then((device) => device.publish(message)),
+        signal,
+      )
     },
     async drained() {
-      const all = Promise.all([...devices.values()].map(async (each) => (await each).drained()))
-      all.catch(() => undefined)
-      await Promise.race([all, stopped])
+      const all = [...devices.values()].map(async (each) => (await each).drained())
+      await unlessStopped(Promise.all(all), signal)
     },
     acknowledged: () => count,
     async close() {
@@ -81,6 +79,15 @@ export function createFleet(broker: Broker, { signal, acknowledged }: FleetOptio
         }),
       )
     },
+  }
+}
+
+/** Waits for work until everything is to stop. */
+async function unlessStopped(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  try {
+    await unlessAborted(work, signal)
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown
   }
 }
 
@@ -106,11 +113,10 @@ async function connectDevice(name: string, broker: Broker, answered: () => void)
       const answer = send(message).finally(() => unanswered.delete(answer))
       answer.catch(() => undefined)
       unanswered.add(answer)
-      const room = unanswered.size >= unansweredMax ? Promise.race(unanswered) : undefined
-      await Promise.race([room, link.broken])
+      if (unanswered.size >= unansweredMax) await link.unlessBroken(Promise.race(unanswered))
     },
     async drained() {
-      await Promise.race([Promise.all(unanswered), link.broken])
+      await link.unlessBroken(Promise.all(unanswered))
     },
     async close() {
       link.close()
@@ -124,10 +130,6 @@ function watchLink(client: MqttClient, name: string, broker: Broker) {
   let hangUps = 0
   let cancel: (() => void) | undefined
   const link = new AbortController()
-  const broken = new Promise<never>((_resolve, reject) => {
-    link.signal.addEventListener('abort', () => reject(link.signal.reason), { once: true })
-  })
-  broken.catch(() => undefined)
   let wasConnected = true
   let lastError: unknown
 
@@ -153,8 +155,14 @@ function watchLink(client: MqttClient, name: string, broker: Broker) {
     })
   })
   return {
-    /** Rejects with why. */
-    broken,
+    /** Waits for work; rejects with the reason when the connection is given up first. */
+    async unlessBroken(work: Promise<unknown>): Promise<void> {
+      try {
+        await unlessAborted(work, link.signal)
+      } catch (thrown) {
+        throw link.signal.aborted ? link.signal.reason : thrown
+      }
+    },
     answered() {
       hangUps = 0
     },

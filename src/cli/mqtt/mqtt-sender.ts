@@ -1,5 +1,6 @@
 import type { MqttClient } from 'mqtt'
 import type { SluiceError } from '../../base/errors.ts'
+import { unlessAborted } from '../../base/unless-aborted.ts'
 
 /** Publishes of one connection that wait for their answer, at most. */
 const unansweredMax = 32
@@ -28,21 +29,17 @@ export function createMqttSender(client: MqttClient, lost: (what: string) => Slu
   const unanswered = new Set<Promise<void>>()
   let acknowledged = 0
   let failure: unknown
-  const gone = new Promise<void>((resolve) => {
-    client.once('close', () => resolve())
-  })
+  // A signal: each race against one promise would stay with that promise for good.
+  const gone = new AbortController()
+  client.once('close', () => gone.abort())
 
   async function send({ topic, payload, qos, retain }: OutgoingMessage): Promise<void> {
-    const answered = client
-      .publishAsync(topic, payload, { qos, retain })
-      .then(() => true)
-      .catch((thrown: unknown) => {
-        failure ??= thrown
-        return false
-      })
-    const isAnswered = await Promise.race([answered, gone.then(() => false)])
-    if (isAnswered) acknowledged += 1
-    else failure = lost(`the message for ${topic}`)
+    try {
+      await unlessAborted(client.publishAsync(topic, payload, { qos, retain }), gone.signal)
+      acknowledged += 1
+    } catch {
+      failure = lost(`the message for ${topic}`)
+    }
   }
 
   return {

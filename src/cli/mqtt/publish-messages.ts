@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { MqttClient } from 'mqtt'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { unlessAborted } from '../../base/unless-aborted.ts'
 import { clientIdPrefix, newClientId, resolveBroker } from './broker-options.ts'
 import type { Broker, BrokerOptions } from './broker-options.ts'
 import type { Host } from '../terminal/host.ts'
@@ -76,15 +77,15 @@ async function sendAll(
 ): Promise<Sent> {
   const sender = createMqttSender(client, (what) => lostConnection(broker, what))
   // Standard input may be silent for long; the end of the connection must not wait for it.
-  const gone = new Promise<undefined>((resolve) => {
-    client.once('close', () => resolve(undefined))
-  })
+  const gone = new AbortController()
+  client.once('close', () => gone.abort())
   const iterator = payloads[Symbol.asyncIterator]()
   let bytes = 0
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), gone])
-      if (next === undefined) throw lostConnection(broker, 'further messages')
+      const next = await unlessAborted(iterator.next(), gone.signal).catch((thrown: unknown) => {
+        throw gone.signal.aborted ? lostConnection(broker, 'further messages') : thrown
+      })
       if (next.done) break
       await sender.publish({ topic, payload: next.value, qos, retain })
       bytes += next.value.length
