@@ -182,7 +182,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       await Promise.all(inFlight)
       await givingUp.idle()
       backlog.forget()
-      report.ended()
+      report.gone()
     },
   }
 }

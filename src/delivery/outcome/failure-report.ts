@@ -18,8 +18,10 @@ export interface FailureReport {
   batchDenied(): void
   /** Records were delivered after a failure. */
   recovered(): void
-  /** Nothing of the destination waits any more, or the destination is gone. */
+  /** Nothing of the destination waits any more. */
   ended(): void
+  /** The destination is gone, and so are its series of metrics. */
+  gone(): void
 }
 
 interface FailureReportDependencies {
@@ -42,6 +44,7 @@ export function createFailureReport(
   const roleArn = roleArnOf(destination)
   const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
+  const retried = new Set<string>()
   /** True while the latest line of the log says that the target fails. */
   let isAnnounced = false
   /** The batch operation is tried again now and then: one line is enough. */
@@ -73,7 +76,10 @@ export function createFailureReport(
       isAnnounced ||= isWritten
     },
     retried(failedByCode) {
-      for (const [code, count] of failedByCode) metrics.recordsRetried.inc({ stream, code }, count)
+      for (const [code, count] of failedByCode) {
+        retried.add(code)
+        metrics.recordsRetried.inc({ stream, code }, count)
+      }
     },
     throttled(shardIds) {
       if (shardIds.length === 0) return
@@ -95,5 +101,10 @@ export function createFailureReport(
       isAnnounced = false
     },
     ended: clear,
+    gone() {
+      clear()
+      for (const code of retried) metrics.recordsRetried.remove({ stream, code })
+      retried.clear()
+    },
   }
 }

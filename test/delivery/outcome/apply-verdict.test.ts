@@ -48,6 +48,7 @@ function openDestination() {
       batchDenied: ignored,
       recovered: ignored,
       ended: ignored,
+      gone: ignored,
     },
     streamMaker: { make: () => false, found: ignored },
     clock,
