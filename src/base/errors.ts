@@ -134,7 +134,7 @@ export const errorCatalogue = Object.freeze({
   OutboxFull: kind(
     503,
     true,
-    'A destination has no room left; a message that cannot wait is dropped.',
+    'A destination has no room left; a message of QoS 0 is dropped, others are not acknowledged.',
   ),
   SenderGone: kind(
     503,

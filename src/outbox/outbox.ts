@@ -118,8 +118,8 @@ export interface Outbox {
    * share of one of their destinations is full, or an earlier append waits that must stay ahead,
    * `whenFull` says whether the append waits or drops records. The ledger counts dropped records
    * as accepted and dropped.
-   * @throws SluiceError OutboxWriteFailed, or ActionFailed when there are too many destinations
-   *   (see `admits`): rejects, and none of the records was appended
+   * @throws SluiceError OutboxWriteFailed, OutboxFull, or ActionFailed when there are too many
+   *   destinations (see `admits`): rejects, and none of the records was appended
    */
   append(records: readonly NewRecord[], options?: AppendOptions): Promise<void>
   /**

@@ -22,9 +22,13 @@ import type { DestinationEntry } from './books/destinations.ts'
 
 /** The share of the outbox's bytes that one destination may hold. */
 export const destinationShare = 0.25
-/** Appends that wait for room. An append beyond this bound, or the next one, is refused. */
-const waitingAppendsMax = 100_000
-const waitingBytesMax = 256 * 1024 * 1024
+/**
+ * What waits for room: an append beyond this bound is refused. The ingress holds the messages of
+ * appends that wait and lets through 128 MiB at a time: half of that is left to other messages.
+ */
+const waitingBytesMax = 64 * 1024 * 1024
+/** What an append counts for beside its records, which the ingress counts for its message, too. */
+const waitingOverheadBytes = 2 * 1024
 
 /** The room that one record takes while it is on its way to disk. */
 export interface Reservation {
@@ -38,7 +42,7 @@ export interface Room {
   /**
    * Calls `admit` when these records may be appended: at once, or later, in the order of calls as
    * far as that order matters. Admitted records count until `released`. Calls `refuse` with
-   * OutboxWriteFailed instead when too much waits, or when the outbox closes.
+   * OutboxFull instead when too much waits, or OutboxWriteFailed when the outbox closes.
    *
    * @returns a function that ends the waiting, if it lasts still, with `refuse` and SenderGone
    */
@@ -91,10 +95,10 @@ export function createRoom(
   const held = createHeldAppends()
 
   function wait(records: readonly Reservation[], names: ReadonlySet<string>, turn: Turn): Leave {
-    const bytes = records.reduce((sum, record) => sum + record.bytes, 0)
+    const bytes = records.reduce((sum, record) => sum + record.bytes, waitingOverheadBytes)
     const waiting = { ...turn, records, bytes, lines: [...names] }
     if (!waitingAppends.tryAdd(waiting)) {
-      turn.refuse(refusal('The outbox is full, and too much waits for room'))
+      turn.refuse(new SluiceError('OutboxFull', 'Too much waits for room in the outbox'))
       return nothing
     }
     lines.join(waiting)
@@ -153,7 +157,7 @@ export function createRoom(
     },
     roomMade,
     close() {
-      for (const { refuse } of waitingAppends.takeAll()) refuse(refusal('The outbox is closed'))
+      for (const { refuse } of waitingAppends.takeAll()) refuse(closed())
       for (const each of [lines, held]) each.clear()
     },
   }
@@ -201,7 +205,7 @@ function createWaitingAppends({ metrics }: RoomDependencies) {
     /** Returns false when too much waits already. */
     tryAdd(waiting: Waiting): boolean {
       const { bytes } = waiting
-      if (all.size >= waitingAppendsMax || waitingBytes + bytes > waitingBytesMax) return false
+      if (waitingBytes + bytes > waitingBytesMax) return false
       all.add(waiting)
       count(bytes)
       return true
@@ -299,4 +303,4 @@ function createLines(): Lines {
 }
 
 const nothing = (): void => undefined
-const refusal = (message: string) => new SluiceError('OutboxWriteFailed', message)
+const closed = () => new SluiceError('OutboxWriteFailed', 'The outbox is closed')

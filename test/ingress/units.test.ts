@@ -108,7 +108,7 @@ describe('the answer queue', () => {
         let pending = 0
         wanted.forEach(({ fails, pends }, index) => {
           const outcome = scheduler.schedule(fails ? Promise.reject(new Error('no')) : done)
-          queue.add(outcome, (fault) => {
+          const answer = (fault: unknown) => {
             expect(pending).toBe(0)
             expect(fault !== undefined).toBe(fails)
             answered.push(index)
@@ -121,13 +121,43 @@ describe('the answer queue', () => {
             }
             void goesOut()
             return 'pending'
-          })
+          }
+          queue.add(outcome, answer, false)
         })
         await scheduler.waitIdle()
         expect(answered).toEqual(wanted.map((_, index) => index))
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('ends its connection when a message fails behind one that has no outcome', async () => {
+    const queue = createAnswerQueue()
+    const answered: string[] = []
+    const add = (name: string, outcome: Promise<void>, isAwaited = true) => {
+      const answer = (fault: object | undefined) => {
+        answered.push(fault ? `${name} failed` : name)
+        return 'pending' as const
+      }
+      queue.add(outcome, answer, isAwaited)
+    }
+    const ending = new AbortController()
+    const ended = new Promise<void>((resolve) => {
+      ending.signal.addEventListener('abort', () => resolve())
+    })
+    queue.onFailure = () => answered.push('ends') > 0
+    add('1', ended)
+    add('2', Promise.resolve())
+    add('3', Promise.reject(new Error('no')), false)
+    await new Promise(setImmediate)
+    expect(answered).toEqual([])
+    add('4', Promise.reject(new Error('no')))
+    await new Promise(setImmediate)
+    expect(answered).toEqual(['ends', '2', '3 failed', '4 failed'])
+    add('5', Promise.resolve())
+    ending.abort()
+    await new Promise(setImmediate)
+    expect(answered.slice(4).toSorted()).toEqual(['1', '5'])
   })
 })
 

@@ -11,6 +11,7 @@ import {
   temporaryDirectory,
   textsOf,
 } from './outbox-parts.ts'
+import { connectRaw, encode, publishPacket, startIngress } from '../ingress/helpers.ts'
 
 const text = (name: string) => `${name} ${'x'.repeat(470)}`
 const named = (outbox: Outbox, streamName: string) =>
@@ -195,6 +196,32 @@ describe('a destination whose share is full', () => {
     await outbox.close()
   })
 })
+
+test('messages that wait for room leave memory of the ingress to those of others', async () => {
+  const { outbox } = await openTestOutbox(temporaryDirectory(), { bytesMax: 4 * 1024 * 1024 })
+  const { port } = await startIngress(({ topic, payload }) =>
+    outbox.append([newRecord(topic, 'k', payload.toString())]),
+  )
+  const good = await connectRaw(port, { clientId: 'good', keepalive: 0 })
+  const publishGood = async () => {
+    good.send(publishPacket({ topic: 'other', payload: '1' }))
+    expect(await good.next()).toMatchObject({ cmd: 'puback' })
+  }
+  await publishGood()
+  // More than the ingress lets through at a time.
+  const payload = 'x'.repeat(128_000)
+  const messages = Array.from({ length: 60 }, (_, index) =>
+    encode(publishPacket({ topic: 'full', payload, messageId: index + 1 })),
+  )
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => connectRaw(port, { clientId: `c${index}` })),
+  )
+  for (const client of clients) client.send(...messages)
+  while (!clients.some(({ isClosed }) => isClosed)) await publishGood()
+  for (let count = 0; count < 20; count++) await publishGood()
+  for (const client of clients) client.destroy()
+  await outbox.close()
+}, 60_000)
 
 describe('destinations', () => {
   test('are 1,000 at most: an unused one makes room, and one too many is refused', async () => {

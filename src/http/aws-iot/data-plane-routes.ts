@@ -270,7 +270,9 @@ async function withinTime(
     await Promise.race([send(from), timeUp])
   } catch (thrown) {
     if (signal.aborted) throw late
-    const isUnwritten = thrown instanceof SluiceError && thrown.code === 'OutboxWriteFailed'
+    const isUnwritten =
+      thrown instanceof SluiceError &&
+      (thrown.code === 'OutboxWriteFailed' || thrown.code === 'OutboxFull')
     throw isUnwritten ? unavailable('the message cannot be made durable now', thrown) : thrown
   } finally {
     over.abort()

@@ -10,10 +10,18 @@ export interface AnswerQueue {
    * @param outcome settles once the message is durable, or rejects if it cannot be
    * @param answer called exactly once, after all earlier ones, with what `outcome` rejected with;
    *   when it returns `pending`, later ones wait for `answered()`
+   * @param isAwaited whether the client waits for the answer, so that it has to learn of a failure
    */
-  add(outcome: Promise<void>, answer: Answer): void
+  add(outcome: Promise<void>, answer: Answer, isAwaited: boolean): void
   /** The answer that returned `pending` has gone out. */
   answered(): void
+  /**
+   * Called when a message that the client waits for has failed while earlier ones have no outcome.
+   *
+   * @returns whether it has ended the connection: answers come in any order from then on, because
+   *   none goes out
+   */
+  onFailure: ((cause: unknown) => boolean) | undefined
 }
 
 type Answer = (fault: { readonly cause: unknown } | undefined) => 'done' | 'pending'
@@ -24,6 +32,7 @@ type Answer = (fault: { readonly cause: unknown } | undefined) => 'done' | 'pend
 interface Run {
   readonly outcome: Promise<void>
   readonly answers: Answer[]
+  isAwaited: boolean
   settled: boolean
   fault: { readonly cause: unknown } | undefined
 }
@@ -31,6 +40,7 @@ interface Run {
 export function createAnswerQueue(): AnswerQueue {
   const runs: Run[] = []
   let pending = false
+  let isBroken = false
 
   function advance(): void {
     for (let first = runs[0]; first?.settled && !pending; first = runs[0]) {
@@ -40,31 +50,47 @@ export function createAnswerQueue(): AnswerQueue {
     }
   }
 
+  function breakOff(cause: unknown): void {
+    isBroken = queue.onFailure?.(cause) === true
+    if (!isBroken) return
+    for (const run of runs.splice(0)) if (run.settled) answerAll(run)
+  }
+
+  function settle(run: Run, fault: Run['fault']): void {
+    run.settled = true
+    run.fault = fault
+    if (isBroken) answerAll(run)
+    else if (runs[0] === run) advance()
+    else if (fault && run.isAwaited && runs[0]?.settled === false) breakOff(fault.cause)
+  }
+
   function newRun(outcome: Promise<void>): Run {
-    const run: Run = { outcome, answers: [], settled: false, fault: undefined }
-    const settle = (fault: Run['fault']) => {
-      run.settled = true
-      run.fault = fault
-      if (runs[0] === run) advance()
-    }
+    const run: Run = { outcome, answers: [], isAwaited: false, settled: false, fault: undefined }
     outcome.then(
-      () => settle(undefined),
-      (cause: unknown) => settle({ cause }),
+      () => settle(run, undefined),
+      (cause: unknown) => settle(run, { cause }),
     )
     return run
   }
 
-  return {
-    add(outcome, answer) {
+  const queue: AnswerQueue = {
+    onFailure: undefined,
+    add(outcome, answer, isAwaited) {
       const last = runs.at(-1)
       // A settled run may be about to go, and its promise does not settle again.
       const run = last?.outcome === outcome && !last.settled ? last : newRun(outcome)
       run.answers.push(answer)
-      if (run !== last) runs.push(run)
+      if (isAwaited) run.isAwaited = true
+      if (run !== last && !isBroken) runs.push(run)
     },
     answered() {
       pending = false
       advance()
     },
   }
+  return queue
+}
+
+function answerAll({ answers, fault }: Run): void {
+  for (const answer of answers.splice(0)) answer(fault)
 }

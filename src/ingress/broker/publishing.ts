@@ -1,7 +1,7 @@
 import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Message, MessageSender } from '../../message.ts'
-import { shorten } from '../../base/errors.ts'
+import { SluiceError, shorten } from '../../base/errors.ts'
 import type { Permissions } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
@@ -37,6 +37,8 @@ export interface Publishing {
 }
 
 type Proceed = (error?: Error) => void
+/** Why a message is not durable; undefined where it is. */
+type Fault = { readonly cause: unknown } | undefined
 /** Aedes' `publish` as its own code calls it; its declared type leaves the client out. */
 export type Distribute = (
   packet: PublishPacket,
@@ -111,7 +113,7 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       ingesting.ingest(messageFrom(packet, senderOf(sender), clock), waiting)
     const outcome =
       qos === 2 ? connection.received.ingestOnce(packet, connection, ingest) : ingest(connection)
-    connection.answers.add(outcome, (fault) => {
+    const answer = (fault: Fault) => {
       if (fault !== undefined && qos > 0) {
         ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
         return refuse(connection, publish, proceed, notIngested)
@@ -120,7 +122,9 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       if (fault === undefined) ingesting.acknowledged('mqtt', qos)
       else ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
       return acknowledge(connection, publish, proceed, dependencies.finished)
-    })
+    }
+    connection.answers.onFailure ??= (cause) => endForRoom(client, cause)
+    connection.answers.add(outcome, answer, qos > 0)
   }
 
   return {
@@ -206,6 +210,16 @@ function refuse(
 }
 
 /**
+ * Ends the connection at once when there is no room for a message: earlier ones may wait for room
+ * for long, and what stands behind them would hold memory of all clients meanwhile.
+ */
+function endForRoom(client: Client, cause: unknown): boolean {
+  if (!(cause instanceof SluiceError && cause.code === 'OutboxFull')) return false
+  client.close()
+  return true
+}
+
+/**
  * Ends the connection without an answer at every QoS, as AWS does, but after the answers to earlier
  * messages. Later messages of the client are not taken either.
  */
@@ -219,7 +233,8 @@ function forbid(
   if (isFirst) metrics.messagesRejected.inc({ reason: publishForbiddenReason })
   connection.isForbidden = true
   connection.gate.hold()
-  connection.answers.add(Promise.resolve(), () => refuse(connection, publish, proceed, reason))
+  const answer = () => refuse(connection, publish, proceed, reason)
+  connection.answers.add(Promise.resolve(), answer, false)
 }
 
 const publishForbiddenReason = 'publish_forbidden'

@@ -196,10 +196,8 @@ describe('Publish', () => {
     writing.abort()
   })
 
-  test('is answered 503 when records cannot be written', async () => {
-    const { iotData } = await serverWithBroker(() =>
-      Promise.reject(new SluiceError('OutboxWriteFailed', 'disk is full')),
-    )
+  test.each(['OutboxWriteFailed', 'OutboxFull'] as const)('is answered 503 at %s', async (code) => {
+    const { iotData } = await serverWithBroker(() => Promise.reject(new SluiceError(code, 'no')))
     await expect(iotData.send(new PublishCommand({ topic: 't' }))).rejects.toMatchObject({
       name: 'ServiceUnavailableException',
     })
