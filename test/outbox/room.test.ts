@@ -165,7 +165,7 @@ describe('a destination whose share is full', () => {
     await Promise.all(['1', '2'].map((name) => append('a', name)))
     // More than all appends together may hold while they wait; never written to.
     const huge = { ...newRecord('a', 'k', ''), data: Buffer.alloc(256 * 1024 * 1024) }
-    const refused = { code: 'OutboxWriteFailed' }
+    const refused = { code: 'OutboxFull' }
     await expect(outbox.append([huge])).rejects.toMatchObject(refused)
     const { signal } = new AbortController()
     await expect(outbox.append([huge], { signal })).rejects.toMatchObject(refused)
