@@ -17,6 +17,8 @@
  */
 import { SluiceError } from '../base/errors.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import { createArrivalLine } from './arrival-line.ts'
+import type { ArrivalLine } from './arrival-line.ts'
 import { countsOf } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 
@@ -275,18 +277,15 @@ interface Lines {
 }
 
 function createLines(): Lines {
-  const lines = new Map<string, Set<Waiting>>()
-  const firstOf = (name: string) => {
-    const [first] = lines.get(name) ?? []
-    return first
-  }
+  const lines = new Map<string, ArrivalLine<Waiting>>()
+  const firstOf = (name: string) => lines.get(name)?.first()
   return {
     has: (name) => lines.has(name),
     join(waiting) {
       for (const name of waiting.lines) {
-        const line = lines.get(name)
-        if (line) line.add(waiting)
-        else lines.set(name, new Set([waiting]))
+        const line = lines.get(name) ?? createArrivalLine()
+        line.add(waiting)
+        lines.set(name, line)
       }
     },
     isFirst: (waiting) => waiting.lines.every((name) => firstOf(name) === waiting),
