@@ -39,6 +39,22 @@ export const mqttHeaderLimits = Object.freeze({
   messageExpirySecondsMax: 0xffff_ffff,
 })
 
+/**
+ * Checks a text that a sender gives, as brokers of MQTT 5 check strings: they must not hold U+0000
+ * or a lone surrogate [MQTT-1.5.4-1] [MQTT-1.5.4-2], and a receiver may refuse other control
+ * characters and non-characters (section 1.5.4).
+ *
+ * @returns what is wrong with it, without the text itself; undefined when nothing is
+ */
+export function findStringFault(text: string): string | undefined {
+  const [found] = forbiddenCharacter.exec(text) ?? []
+  if (found === undefined) return undefined
+  const code = (found.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+  return `holds U+${code}, which no string of MQTT may hold`
+}
+
+const forbiddenCharacter = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
+
 /** @throws SluiceError SqlParseException, naming the field */
 export function compileMqttHeaders(
   { userProperties = [], ...definition }: MqttHeadersDefinition,

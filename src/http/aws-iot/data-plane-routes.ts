@@ -1,8 +1,12 @@
 import type { FastifyRequest, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
-import { mqttHeaderLimits, readMqttHeaders } from '../../actions/action/mqtt-headers.ts'
+import {
+  findStringFault,
+  mqttHeaderLimits,
+  readMqttHeaders,
+} from '../../actions/action/mqtt-headers.ts'
 import type { Clock } from '../../base/clock.ts'
-import { SluiceError } from '../../base/errors.ts'
+import { SluiceError, invalidRequest } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
@@ -226,6 +230,10 @@ function mqtt5Of(
   topicLimits: TopicLimits | undefined,
 ): Mqtt5Properties | undefined {
   const header = (name: keyof typeof mqtt5Headers) => given.headers[mqtt5Headers[name]]?.toString()
+  for (const name of ['contentType', 'responseTopic'] as const) {
+    const problem = findStringFault(given[name] ?? '')
+    if (problem !== undefined) throw invalidRequest(`${name} ${problem}`)
+  }
   const read = readMqttHeaders(
     {
       contentType: given.contentType,

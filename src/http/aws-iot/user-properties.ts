@@ -1,4 +1,5 @@
-import { SluiceError } from '../../base/errors.ts'
+import { findStringFault } from '../../actions/action/mqtt-headers.ts'
+import { SluiceError, invalidRequest } from '../../base/errors.ts'
 
 /**
  * Reads the user properties of a publish over HTTP: base64 of a JSON array of objects, each member
@@ -18,6 +19,8 @@ export function readUserProperties(
     if (typeof item !== 'object' || item === null || Array.isArray(item)) throw invalid(name)
     return Object.entries(item).map(([key, value]: [string, unknown]) => {
       if (typeof value !== 'string') throw invalid(name)
+      const problem = findStringFault(key) ?? findStringFault(value)
+      if (problem !== undefined) throw invalidRequest(`${name}: a property ${problem}`)
       return [key, value] as const
     })
   })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { findStringFault } from '../../actions/action/mqtt-headers.ts'
 import { invalidRequest } from '../../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
@@ -126,6 +127,12 @@ function payloadOf(
 
 function mqtt5Of(given: Static<typeof mqtt5Schema>, where: string): Mqtt5Properties {
   const { correlationDataBase64: data, ...properties } = given
+  const { contentType = '', responseTopic = '', userProperties = [] } = properties
+  const texts = { contentType, responseTopic, userProperties: userProperties.flat() }
+  for (const [name, of] of Object.entries(texts)) {
+    const problem = [of].flat().map(findStringFault).find(Boolean)
+    if (problem !== undefined) throw invalidRequest(`${where}.mqtt5.${name} ${problem}`)
+  }
   if (data === undefined) return properties
   const correlationData = decodeBase64(data, `${where}.mqtt5.correlationDataBase64`)
   return { ...properties, correlationData }

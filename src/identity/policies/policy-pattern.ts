@@ -14,7 +14,9 @@ import { SluiceError } from '../../base/errors.ts'
  * - `?` stands for one Unicode code point, even if UTF-16 needs two units for it.
  * - The value of a variable is compared literally. If a value contains one of `* ? $ + #`, the
  *   pattern matches nothing (AWS IoT, "X.509 Certificate policy variable limitations"): a client
- *   named `+` must not be granted `topicfilter/dt/+/x`, which covers all other clients.
+ *   named `+` must not be granted `topicfilter/dt/+/x`, which covers all other clients. In a denial
+ *   such a value stands for any characters instead: a client must not escape what is denied to it
+ *   by its name.
  * - The pattern caches its form for the last object of variables, which must not be modified.
  * - The time is at most the length of the text times that of the longest run between two `*`; there
  *   is no recursion, and no backtracking past a `*`.
@@ -44,8 +46,16 @@ type Run = readonly Part[]
 const escapes: readonly string[] = ['*', '?', '$']
 const wildcardInValue = /[*?$+#]/
 
-/** @throws SluiceError MalformedPolicyException: an unknown or unclosed variable */
-export function compilePattern(text: string, where: string): Pattern {
+/**
+ * @param unusable what a pattern matches whose variable has a value that is not usable; a variable
+ *   without a value matches nothing
+ * @throws SluiceError MalformedPolicyException: an unknown or unclosed variable
+ */
+export function compilePattern(
+  text: string,
+  where: string,
+  { unusable = 'nothing' }: { readonly unusable?: 'nothing' | 'anything' } = {},
+): Pattern {
   const runs = runsOf(text, where)
   const parts = runs.flat()
   const names = parts.flatMap((part) => (part.kind === 'variable' ? [part.name] : []))
@@ -54,14 +64,24 @@ export function compilePattern(text: string, where: string): Pattern {
   const resolve = parts.some(({ kind }) => kind === 'anyOne') ? resolveCharacters : resolveTexts
   const constant = names.length === 0 ? resolve(runs, {}) : undefined
   let last: { readonly variables: PolicyVariables; readonly matches: Matcher } | undefined
+
+  function matcherFor(variables: PolicyVariables): Matcher {
+    if (!isUnresolved(variables)) return resolve(runs, variables)
+    const hasAll = names.every((name) => (variables[name] ?? '') !== '')
+    if (unusable === 'nothing' || !hasAll) return matchNothing
+    return resolve(
+      runs.flatMap((run) => openRuns(run, variables)),
+      variables,
+    )
+  }
+
   return {
     isUnresolved,
     matches(given: string, variables: PolicyVariables) {
       if (constant !== undefined) return constant(given)
       // Most calls come from the same connection as the last one, with the same object.
       if (last?.variables !== variables) {
-        const matches = isUnresolved(variables) ? matchNothing : resolve(runs, variables)
-        last = { variables, matches }
+        last = { variables, matches: matcherFor(variables) }
       }
       return last.matches(given)
     },
@@ -121,6 +141,16 @@ function runsOf(text: string, where: string): Run[] {
     index += character.length
   }
   return runs.map(joinTexts)
+}
+
+/** The run with a `*` in the place of each variable whose value is not usable. */
+function openRuns(run: Run, variables: PolicyVariables): Run[] {
+  const opened: Part[][] = [[]]
+  for (const part of run) {
+    if (part.kind === 'variable' && !isUsable(variables[part.name])) opened.push([])
+    else opened.at(-1)?.push(part)
+  }
+  return opened
 }
 
 const literal = (text: string): Part => ({ kind: 'text', text })

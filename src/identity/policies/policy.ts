@@ -165,7 +165,10 @@ function compileResources({
   // While the account is unknown, a statement covers the resource if it denies, and not if it
   // allows.
   const ifUnknown = (effect === 'Deny') !== resource.isNegated
-  const patterns = resource.texts.map((text) => compileResource(text, { where, ifUnknown }))
+  const isDenied = effect === 'Deny' && !resource.isNegated
+  const unusable = isDenied ? ('anything' as const) : ('nothing' as const)
+  const context = { where, ifUnknown, unusable }
+  const patterns = resource.texts.map((text) => compileResource(text, context))
   const namesAccount = patterns.some((pattern) => pattern.namesAccount)
   function isMatch(name: ResourceName | undefined, variables: PolicyVariables): boolean {
     for (const pattern of patterns) if (pattern.matches(name, variables)) return true
@@ -200,6 +203,8 @@ interface ResourceContext {
   readonly where: string
   /** Whether a pattern that names an account matches a resource whose account is not known. */
   readonly ifUnknown: boolean
+  /** What a pattern matches whose variable has a value that is not usable. */
+  readonly unusable: 'nothing' | 'anything'
 }
 
 /**
@@ -208,7 +213,7 @@ interface ResourceContext {
  * in IAM.
  */
 function compileResource(text: string, context: ResourceContext): ResourcePattern {
-  const { where } = context
+  const { where, unusable } = context
   if (text === '*') return everything
   const name = splitArn(text)
   if (!name || !text.startsWith('arn:')) {
@@ -219,7 +224,7 @@ function compileResource(text: string, context: ResourceContext): ResourcePatter
     )
   }
   const owner = compileOwner(name.owner, context)
-  const rest = compilePattern(name.rest, where)
+  const rest = compilePattern(name.rest, where, { unusable })
   return {
     namesAccount: owner.namesAccount,
     isUnresolved: (variables) => rest.isUnresolved(variables),

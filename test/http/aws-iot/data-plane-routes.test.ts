@@ -42,6 +42,9 @@ const encode = (text: string) => Buffer.from(text)
 const retain = (topic: string, text = 'x') =>
   new PublishCommand({ topic, retain: true, qos: 1, payload: encode(text) })
 
+const propertiesOf = (properties: object) =>
+  Buffer.from(JSON.stringify([properties])).toString('base64')
+
 describe('Publish', () => {
   test.each([
     ['a trusted proxy', ['127.0.0.1'], '192.0.2.1'],
@@ -162,6 +165,24 @@ describe('Publish', () => {
       { headers: { 'x-amz-mqtt5-user-properties': Buffer.from('{}').toString('base64') } },
       400,
       /x-amz-mqtt5-user-properties is not base64 of a JSON array/,
+    ],
+    ['a line break in a property', 't?contentType=a%0D%0Ab', {}, 400, /^contentType holds U\+000D/],
+    ['NUL in a property', 't?contentType=a%00b', {}, 400, /^contentType holds U\+0000/],
+    ['ESC in a property', 't?responseTopic=a%1Bb', {}, 400, /^responseTopic holds U\+001B/],
+    ['a control of C1', 't?contentType=a%C2%85', {}, 400, /^contentType holds U\+0085/],
+    [
+      'a line break in a user property',
+      't',
+      { headers: { 'x-amz-mqtt5-user-properties': propertiesOf({ a: 'x\ny' }) } },
+      400,
+      /^x-amz-mqtt5-user-properties: a property holds U\+000A/,
+    ],
+    [
+      'a lone surrogate in the name of a user property',
+      't',
+      { headers: { 'x-amz-mqtt5-user-properties': propertiesOf({ '\ud800': 'x' }) } },
+      400,
+      /^x-amz-mqtt5-user-properties: a property holds U\+D800/,
     ],
     ['another method', 't', { method: 'PUT' }, 405, /PUT is not a method of this path/],
   ])('with %s is refused', async (_what, path, init, status, message) => {

@@ -335,6 +335,16 @@ describe('POST /v1/evaluate refuses', () => {
       'message.mqtt5.userProperties[0]',
     ],
     [
+      'a line break in a property',
+      { topicRulePayload, message: { ...message, mqtt5: { contentType: 'a\r\nb' } } },
+      'message.mqtt5.contentType holds U+000D',
+    ],
+    [
+      'NUL in a user property',
+      { topicRulePayload, message: { ...message, mqtt5: { userProperties: [['a', '\0']] } } },
+      'message.mqtt5.userProperties holds U+0000',
+    ],
+    [
       'bad correlation data',
       { topicRulePayload, message: { ...message, mqtt5: { correlationDataBase64: '*' } } },
       'message.mqtt5.correlationDataBase64 is not base64',

@@ -31,9 +31,10 @@ export function isAllowedNaively(
 ): boolean {
   const effects = statements
     .filter(
-      ({ action, resource }) =>
+      ({ effect, action, resource }) =>
         matches(tokensOf(action, {}), Array.from(request.action)) &&
-        (resource === '*' || matches(tokensOf(resource, variables), Array.from(request.resource))),
+        (resource === '*' ||
+          matches(tokensOf(resource, variables, effect), Array.from(request.resource))),
     )
     .map(({ effect }) => effect)
   return effects.includes('Allow') && !effects.includes('Deny')
@@ -44,6 +45,7 @@ type Token = { readonly literal: string } | 'one' | 'any' | 'never'
 function tokensOf(
   pattern: string,
   variables: Readonly<Record<string, string | undefined>>,
+  effect: NaiveStatement['effect'] = 'Allow',
 ): Token[] {
   const tokens: Token[] = []
   for (const [part] of pattern.matchAll(/\$\{[^}]*\}|./gsu)) {
@@ -53,9 +55,8 @@ function tokensOf(
     else if (part.startsWith('${')) {
       const value = variables[part.slice(2, -1)] ?? ''
       const isUsable = value !== '' && !/[*?$+#]/.test(value)
-      tokens.push(
-        ...(isUsable ? Array.from(value, (literal) => ({ literal })) : ['never' as const]),
-      )
+      const unusable = effect === 'Deny' && value !== '' ? ('any' as const) : ('never' as const)
+      tokens.push(...(isUsable ? Array.from(value, (literal) => ({ literal })) : [unusable]))
     } else tokens.push({ literal: part })
   }
   return tokens
