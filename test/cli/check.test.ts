@@ -148,6 +148,7 @@ test('what a rule rests on, and an action that delivers nothing, are told', asyn
     expect.stringMatching(/bitnot\(\), on which AWS's guide is not clear: here .*-14/),
     expect.stringMatching(/streamName can take no topic of FROM 'dt\/\+\/x'/),
     expect.stringMatching(/partitionKey: the partition key is empty/),
+    'note  rules without tests: r',
   ])
   expect(exitCode).toBe(0)
 })
