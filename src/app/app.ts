@@ -89,7 +89,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
-  const shared = { rules, outbox, environment, ...recorded, ...watch }
+  const shared = { rules, outbox, environment, faults, ...recorded, ...watch }
   const engine = createEngine(
     {
       ...shared,
@@ -114,7 +114,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         broker: brokerOf(() => mqtt.ingress),
         onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
         ...httpGuards(config, { accessKeys, account, faults }),
-        health: () => healthOf(status, { account, faults, rules, mappings, ingress: mqtt.ingress }),
+        health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
       },
       { ...config.http, insecure: config.insecure },
     ),

@@ -5,24 +5,28 @@ import { createFileFaults } from '../storage/file-faults.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { FileFaults, GuardedFiles } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
+import type { Outbox } from '../outbox/outbox.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
 /**
  * A load balancer sends no clients to an engine that is not healthy, so an engine that accepts
  * anything at all is at worst degraded. A file that cannot be read shuts out the clients that need
  * it, and never all of them: a policy concerns its own targets, and access keys none of MQTT. While
- * publishers are stalled, subscribers and HTTP are served.
+ * publishers are stalled, subscribers and HTTP are served. A full outbox or disk keeps out what has
+ * to be stored, and nothing else.
  *
  * @param status of the stages; `ok`: all of them run
  */
 export function healthOf(
   status: 'ok' | 'starting' | 'stopping',
-  { account, faults, rules, mappings, ingress }: HealthDependencies,
+  { account, faults, rules, mappings, ingress, outbox }: HealthDependencies,
 ): Health {
   const unreadable = faults.kinds()
   const reasons = [
     ...(account.isKnown() ? [] : ['accountUnknown' as const]),
     ...(ingress.isStalled ? ['publishersStalled' as const] : []),
+    ...(outbox.troubles.isFull() ? ['outboxFull' as const] : []),
+    ...(outbox.troubles.doWritesFail() ? ['outboxWritesFail' as const] : []),
     ...unreadable.map(reasonOf),
     ...(rules.invalidCount() === 0 ? [] : ['rulesInvalid' as const]),
     ...(mappings.unusableFiles().length > 0 ? ['mappingsInvalid' as const] : []),
@@ -45,6 +49,7 @@ interface HealthDependencies {
   readonly rules: Pick<RuleStore, 'invalidCount'>
   readonly mappings: Pick<EventSourceMappings, 'unusableFiles'>
   readonly ingress: Pick<Ingress, 'isStalled'>
+  readonly outbox: Pick<Outbox, 'troubles'>
 }
 
 /** Notes files that cannot be read, also in a metric. */

@@ -73,7 +73,10 @@ export interface Delivered extends RecordRemovals, Removal {
 /** What nothing waits for: removals of delivered records, and records refused for lack of room. */
 type Lingering = Delivered | ({ readonly move: 'refuse'; readonly row: LedgerRow } & Removal)
 
-export type Commits = GroupCommit<Transaction, Lingering>
+export interface Commits extends GroupCommit<Transaction, Lingering> {
+  /** Whether the last commit failed: the disk may be full. */
+  readonly areFailing: () => boolean
+}
 
 interface CommitParts {
   readonly directory: string
@@ -112,7 +115,7 @@ export function createOutboxCommits(parts: CommitParts): Commits {
   const report = createFailureReport(parts)
   let prepared: Prepared | undefined
 
-  return createGroupCommit<Transaction, Lingering>({
+  const commits = createGroupCommit<Transaction, Lingering>({
     clock,
     async write(transactions, lingering) {
       prepared = prepare(parts, transactions, lingering)
@@ -147,6 +150,7 @@ export function createOutboxCommits(parts: CommitParts): Commits {
       }
     },
   })
+  return { ...commits, areFailing: report.areFailing }
 
   /** Brings memory up to date with what was written. */
   function apply({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
@@ -320,8 +324,11 @@ function newRows(sums: Sums, destinations: Destinations): DestinationRow[] {
 function createFailureReport({ logger, clock, directory }: CommitParts) {
   const log = createLimitedLog({ logger, clock })
   let announced = false
+  let hasFailed = false
   return {
+    areFailing: () => hasFailed,
     failed(thrown: unknown) {
+      hasFailed = true
       const written = log.error(
         'failed',
         { directory, reason: messageOf(thrown) },
@@ -330,6 +337,7 @@ function createFailureReport({ logger, clock, directory }: CommitParts) {
       announced ||= written
     },
     succeeded() {
+      hasFailed = false
       if (announced) logger.info({ directory }, 'outbox writes again')
       announced = false
     },

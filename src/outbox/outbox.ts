@@ -107,6 +107,13 @@ interface OutboxLimits {
   readonly deadLetterBytesMax: number
 }
 
+interface OutboxTroubles {
+  /** Messages wait for the share of a destination, or the whole outbox is full. */
+  isFull(): boolean
+  /** The last commit failed: nothing is acknowledged until one succeeds. */
+  doWritesFail(): boolean
+}
+
 type AppendedListener = (destinationIds: readonly number[]) => void
 
 /** The records that were accepted and are not yet delivered, on disk. */
@@ -151,6 +158,8 @@ export interface Outbox {
   destinations(): readonly QueuedDestination[]
   size(): { readonly records: number; readonly bytes: number }
   readonly limits: OutboxLimits
+  /** What keeps records out now. */
+  readonly troubles: OutboxTroubles
   /** Milliseconds since a record was accepted, also when the time of day was set meanwhile. */
   ageMs(record: QueuedRecord): number
   /** The age of the oldest record that waits for a destination. */
@@ -230,6 +239,7 @@ export async function openOutbox(
       if (!destination || records.length === 0) return
       countDelivered(parts, destination, records)
     },
+    troubles: { isFull: room.isFull, doWritesFail: commits.areFailing },
     removalsPending: () => pendingRemovals.size(),
     giveUp: createGiveUp(parts),
     destinations: () => destinations.entries().map(queuedDestination),

@@ -63,6 +63,8 @@ export interface Room {
   released(reservations: readonly Reservation[]): void
   /** Records of these destinations were removed. Appends that wait may go then. */
   roomMade(entries: Iterable<DestinationEntry>): void
+  /** Whether an append waits, or any append would have to. */
+  readonly isFull: () => boolean
   close(): void
 }
 
@@ -97,8 +99,7 @@ export function createRoom(
   const held = createHeldAppends()
 
   function wait(records: readonly Reservation[], names: ReadonlySet<string>, turn: Turn): Leave {
-    const bytes = records.reduce((sum, record) => sum + record.bytes, waitingOverheadBytes)
-    const waiting = { ...turn, records, bytes, lines: [...names] }
+    const waiting = { ...turn, records, bytes: waitingBytesOf(records), lines: [...names] }
     if (!waitingAppends.tryAdd(waiting)) {
       turn.refuse(new SluiceError('OutboxFull', 'Too much waits for room in the outbox'))
       return nothing
@@ -158,6 +159,7 @@ export function createRoom(
       if (!waitingAppends.isEmpty()) roomMade(reservations.map(({ entry }) => entry))
     },
     roomMade,
+    isFull: () => !waitingAppends.isEmpty() || !outboxHasRoom(),
     close() {
       for (const { refuse } of waitingAppends.takeAll()) refuse(closed())
       for (const each of [lines, held]) each.clear()
@@ -302,4 +304,6 @@ function createLines(): Lines {
 }
 
 const nothing = (): void => undefined
+const waitingBytesOf = (records: readonly Reservation[]): number =>
+  records.reduce((sum, { bytes }) => sum + bytes, waitingOverheadBytes)
 const closed = () => new SluiceError('OutboxWriteFailed', 'The outbox is closed')

@@ -13,6 +13,8 @@ type Row = [
     invalidRules?: number
     unusable?: readonly string[]
     isStalled?: boolean
+    isFull?: boolean
+    doWritesFail?: boolean
   },
   health: Health,
 ]
@@ -73,6 +75,18 @@ const rows: readonly Row[] = [
     { status: 'degraded', reasons: ['publishersStalled'] },
   ],
   [
+    'messages wait for room in the outbox',
+    'ok',
+    { isFull: true },
+    { status: 'degraded', reasons: ['outboxFull'] },
+  ],
+  [
+    'the outbox cannot write',
+    'ok',
+    { doWritesFail: true },
+    { status: 'degraded', reasons: ['outboxWritesFail'] },
+  ],
+  [
     'the engine starts',
     'starting',
     { knowsAccount: false },
@@ -93,6 +107,8 @@ test.each(rows)('health while %s', (_why, status, given, health) => {
     invalidRules = 0,
     unusable = [],
     isStalled = false,
+    isFull = false,
+    doWritesFail = false,
   } = given
   const faults = createFileFaults()
   for (const kind of unreadable) faults.follow(kind).set(true)
@@ -100,5 +116,7 @@ test.each(rows)('health while %s', (_why, status, given, health) => {
   const rules = { invalidCount: () => invalidRules }
   const mappings = { unusableFiles: () => unusable }
   const ingress = { isStalled }
-  expect(healthOf(status, { account, faults, rules, mappings, ingress })).toEqual(health)
+  const outbox = { troubles: { isFull: () => isFull, doWritesFail: () => doWritesFail } }
+  const parts = { account, faults, rules, mappings, ingress, outbox }
+  expect(healthOf(status, parts)).toEqual(health)
 })

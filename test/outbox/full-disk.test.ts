@@ -28,7 +28,8 @@ describe.skipIf(!canLimit)('a full disk', () => {
     const refusals = new Set(child.lines.filter((line) => line.startsWith('refused')))
     const { outbox } = await openTestOutbox(directory)
     const stored = textsOf(outbox, 'a').map((text) => text.split(' ')[0] ?? '')
-    expect([...refusals]).toEqual(['refused OutboxWriteFailed'])
+    expect([...refusals]).toEqual(['refused OutboxWriteFailed fails'])
+    expect(child.lines.filter((line) => /^written .* fails/.test(line))).toEqual([])
     expect(written.length).toBeGreaterThan(5)
     // The last message may have been durable before its acknowledgement could be printed.
     expect(stored.slice(0, written.length)).toEqual(written)

@@ -69,15 +69,18 @@ describe('a destination whose share is full', () => {
     const parts = await openSmall()
     const { outbox, append, done, metrics } = parts
     await Promise.all(['1', '2'].map((name) => append('a', name)))
+    expect(outbox.troubles.isFull()).toBe(false)
     const gone = new AbortController()
     const records = ['a', 'b'].map((stream) => newRecord(stream, 'k', text('3')))
     const left = outbox.append(records, { signal: gone.signal })
     const behind = append('b', '4', 'k')
     await commits(parts)
     expect(done).toEqual(['1', '2'])
+    expect(outbox.troubles.isFull()).toBe(true)
     gone.abort()
     await expect(left).rejects.toMatchObject({ code: 'SenderGone' })
     await behind
+    expect(outbox.troubles.isFull()).toBe(false)
     expect(done).toEqual(['1', '2', '4'])
     expect(await metrics.registry.metrics()).toContain('sluice_outbox_appends_waiting 0')
     await expect(outbox.append(records, { signal: gone.signal })).rejects.toMatchObject({

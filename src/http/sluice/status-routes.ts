@@ -20,6 +20,8 @@ const healthStatuses = ['ok', 'degraded', 'starting', 'stopping'] as const
 const healthReasons = [
   'accountUnknown',
   'publishersStalled',
+  'outboxFull',
+  'outboxWritesFail',
   'policiesUnreadable',
   'passwordsUnreadable',
   'accessKeysUnreadable',
