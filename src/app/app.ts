@@ -85,7 +85,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { owner } = account
   const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
   const compile = ruleCompiler(config, account, labActions)
-  const rules = await openRules(config, { lab, compile, ...recorded, ...watch }, stages)
+  const rules = await openRules(config, { lab, account, compile, ...recorded, ...watch }, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)

@@ -4,6 +4,7 @@ import type { ActionKind } from '../actions/action/action.ts'
 import { compileActions } from '../actions/compile-actions.ts'
 import { hasSender } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
+import { createAccountGate } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import type { LabActions, NoteRecorded } from '../lab/calls/lab-actions.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -16,24 +17,36 @@ import type { Stages } from './stages.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 type OpenRulesDependencies = RuleStoreDependencies & {
+  readonly account: Pick<AccountStage, 'isKnown' | 'known'>
   readonly lab: LabStage | undefined
   readonly noteRecorded: NoteRecorded | undefined
 }
 
 /**
  * Opens the rules. In the lab a new folder begins with a sample, streams of rules are created, and
- * a rule that cannot be used is left out. `sluice start` does not begin with such a rule.
+ * a rule that cannot be used is left out. `sluice start` does not begin with such a rule. Later
+ * rules that ask for the account are refused until it is known, and their files are read then.
  */
 export function openRules(
   config: Config,
   dependencies: OpenRulesDependencies,
   stages: Stages,
 ): Promise<RuleStore> {
-  return stages.open(
-    'rules',
-    () => openStore(config, dependencies),
-    (it) => it.close(),
-  )
+  const { account } = dependencies
+  const gate = createAccountGate(account, dependencies.compile)
+  let isClosed = false
+  const open = async () => {
+    const store = await openStore(config, { ...dependencies, compile: gate.compile })
+    gate.close()
+    if (!account.isKnown()) {
+      void account.known.then(() => (isClosed ? undefined : store.rescan()))
+    }
+    return store
+  }
+  return stages.open('rules', open, (it) => {
+    isClosed = true
+    return it.close()
+  })
 }
 
 async function openStore(

@@ -20,6 +20,8 @@ import { invalidFile, readSecretFile, writeSecretFile } from '../storage/secret-
 export interface Account {
   /** Undefined while the account is not known. */
   id(): string | undefined
+  /** Resolves once the account is known; never when it stays unknown. */
+  readonly known: Promise<void>
   /**
    * Waits for the first answer of STS; then, while the account is not known, as long as it is
    * needed.
@@ -70,10 +72,12 @@ export async function openAccount(
   const remembered = await recall(file, logger)
   const closing = new AbortController()
   let known: string | undefined
+  const becameKnown = createSignal()
 
   async function tell(answer: string): Promise<void> {
     const before = known ?? remembered
     known = answer
+    becameKnown.set()
     if (before === answer) return
     if (before !== undefined) {
       logger.warn({ accountId: answer, before }, 'STS returned another account than before')
@@ -84,6 +88,7 @@ export async function openAccount(
   let reported: string | undefined
   function report(thrown: unknown): void {
     known ??= remembered
+    if (known !== undefined) becameKnown.set()
     const reason = messageOf(thrown)
     if (reason === reported) return
     reported = reason
@@ -122,6 +127,7 @@ export async function openAccount(
 
   return {
     id: () => known,
+    known: becameKnown.done,
     async settled({ isNeeded, onWait, signal }) {
       await unlessAborted(first, signal)
       const isOpen = () => known === undefined && isNeeded()
@@ -134,8 +140,21 @@ export async function openAccount(
   }
 }
 
+function createSignal() {
+  let set: (() => void) | undefined
+  const done = new Promise<void>((resolve) => {
+    set = resolve
+  })
+  return { done, set: () => set?.() }
+}
+
 function fixedAccount(accountId: string): Account {
-  return { id: () => accountId, settled: () => Promise.resolve(), close: () => {} }
+  return {
+    id: () => accountId,
+    known: Promise.resolve(),
+    settled: () => Promise.resolve(),
+    close: () => {},
+  }
 }
 
 async function withinTime(

@@ -59,6 +59,8 @@ export interface RuleStore extends RuleWriter {
   list(query: RuleQuery): RulePage
   /** The number of rules whose files cannot be used now. */
   invalidCount(): number
+  /** Reads all files again, because what kept some of them from use may be over. Never throws. */
+  rescan(): void
   /** Stops watching, and resolves when all writes are done. */
   close(): Promise<void>
 }
@@ -156,6 +158,7 @@ export async function openRuleStore(
     all: () => catalogue.all(),
     get: (name) => existingEntry(catalogue, name).rule,
     invalidCount: () => faults.count,
+    rescan: () => reloader.rescan(),
     list: (query) => pageOfRules(catalogue.all(), query),
     close,
   }

@@ -212,6 +212,37 @@ describe('while STS does not say which account this is', () => {
   })
 })
 
+test('a rule that asks for the account does not run before it is known', async () => {
+  failSts()
+  await writeJson('policies/p.json', policyDenyingIn('*'))
+  const asking = ruleOf("SELECT accountid() AS account FROM 'temps/+'")
+  await writeJson('rules/switched.json', { ...asking, ruleDisabled: true })
+  start()
+  const url = await readyUrl()
+  const create = () =>
+    fetch(`${url}/rules/made`, { method: 'POST', body: JSON.stringify(asking), headers })
+  const headers = { 'content-type': 'application/json' }
+  const refusals = [
+    await create(),
+    await fetch(`${url}/rules/temps`, { method: 'PATCH', body: JSON.stringify(asking), headers }),
+    await fetch(`${url}/rules/switched/enable`, { method: 'POST' }),
+  ]
+  for (const refused of refusals) {
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get('x-amzn-errortype')).toBe('ServiceUnavailableException')
+    expect(await refused.text()).toContain('accountid()')
+  }
+  await writeJson('rules/laid.json', asking)
+  await sluice?.logged(({ rule, msg }) => rule === 'laid' && /accountid\(\)/.test(String(msg)))
+  expect((await fetch(`${url}/rules/laid`)).status).toBe(401)
+
+  lab.faults.clear()
+  await sluice?.logged(({ rule, disabled }) => rule === 'laid' && disabled === false)
+  expect((await fetch(`${url}/rules/laid`)).status).toBe(200)
+  expect((await create()).status).toBe(200)
+  expect(await jsonOf(`${url}/v1/health`)).toEqual({ status: 'ok' })
+})
+
 describe('an account that is known', () => {
   test('is remembered for a start at which STS fails', async () => {
     start()
