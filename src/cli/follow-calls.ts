@@ -63,9 +63,12 @@ async function pageOf(
   signal: AbortSignal,
 ): Promise<ReturnType<RecordedCalls['list']> | undefined> {
   const query = `maxResults=${pageMax}${token === undefined ? '' : `&nextToken=${token}`}`
+  const late = new AbortController()
+  const reason = new Error(`there was no answer within ${answerTimeoutMs / 1_000} s`)
+  const cancel = systemClock.after(answerTimeoutMs, () => late.abort(reason))
   try {
     const answer = await fetch(`${url}/v1/lab/calls?${query}`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]),
+      signal: AbortSignal.any([signal, late.signal]),
     })
     if (!answer.ok) throw new Error(`it answers ${answer.status}: ${await answer.text()}`)
     return (await answer.json()) as ReturnType<RecordedCalls['list']>
@@ -77,6 +80,8 @@ async function pageOf(
       `cannot read the calls of the lab at ${url}: ${messageOf(cause)}`,
       { cause: thrown },
     )
+  } finally {
+    cancel()
   }
 }
 

@@ -1,3 +1,4 @@
+import { systemClock } from '../base/clock.ts'
 import { get as getOverHttp } from 'node:http'
 import { get as getOverTls } from 'node:https'
 import { Command } from 'commander'
@@ -64,7 +65,9 @@ type Answer =
 function ask(url: string): Promise<Answer> {
   return new Promise((resolve) => {
     const fail = (thrown: Error) => resolve({ unreachable: `${url}: ${messageOf(thrown)}` })
-    const options = { rejectUnauthorized: false, signal: AbortSignal.timeout(answerTimeoutMs) }
+    const late = new AbortController()
+    const cancel = systemClock.after(answerTimeoutMs, () => late.abort())
+    const options = { rejectUnauthorized: false, signal: late.signal }
     const get = url.startsWith('https:') ? getOverTls : getOverHttp
     get(url, options, (response) => {
       let text = ''
@@ -74,7 +77,9 @@ function ask(url: string): Promise<Answer> {
         if (text.length > answerBytesMax) response.destroy(new Error('the answer is too long'))
       })
       response.on('end', () => resolve({ status: response.statusCode, text: text.trim() }))
-    }).on('error', fail)
+    })
+      .on('error', fail)
+      .on('close', cancel)
   })
 }
 

@@ -85,6 +85,14 @@ function createModel() {
   let recent: Final[] = []
   const durable: Final[] = []
 
+  /** A window is over by the time of day: each step back makes it last longer. */
+  let steppedBackMs = 0
+
+  function stepBack(ms: number): void {
+    steppedBackMs += ms
+    shard.clock.setWall(shard.clock.wallMs() - ms)
+  }
+
   function flush(): boolean {
     const save = shard.flush()
     if (!save) return false
@@ -139,7 +147,7 @@ function createModel() {
       else if (step.kind === 'read') run.read(step.recordsMax)
       else if (step.kind === 'flush') flush()
       else if (step.kind === 'advance') shard.clock.advance(step.ms)
-      else if (step.kind === 'stepBack') shard.clock.setWall(shard.clock.wallMs() - step.ms)
+      else if (step.kind === 'stepBack') stepBack(step.ms)
       else if (step.kind === 'answer') {
         const call = run.calls[step.index % Math.max(1, run.calls.length)]
         if (call) answer(call, step.how)
@@ -163,7 +171,7 @@ function createModel() {
     /** Goes on without faults until all windows are over. */
     async finish(): Promise<void> {
       let isQuiet = 0
-      while (isQuiet < 3) {
+      while (isQuiet < 3 + steppedBackMs / lengthMs) {
         shard.clock.advance(lengthMs)
         run.read()
         await settle()
