@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { heavyMessages } from './heavy-messages.ts'
-import { cpuMsMax, heapMebibytes } from './measure.ts'
+import { cpuMsMax, heapMebibytes, liveMebibytesMax } from './measure.ts'
 import type { Measured } from './measure.ts'
 
 const timeoutMs = 60_000
@@ -31,9 +31,14 @@ describe('a message that multiplies', () => {
   }, timeoutMs)
 
   test.each(Object.entries(heavyMessages))('%s', (name, { expected }) => {
-    const { cpuMs = Number.NaN, outcome = '' } = measured.get(name) ?? {}
+    const {
+      cpuMs = Number.NaN,
+      peakMebibytes = Number.NaN,
+      outcome = '',
+    } = measured.get(name) ?? {}
     expect(outcome.slice(0, expected.length)).toBe(expected)
     expect(cpuMs).toBeLessThan(cpuMsMax)
+    expect(peakMebibytes).toBeLessThan(liveMebibytesMax)
   })
 })
 
@@ -41,7 +46,12 @@ test(
   'random statements on the largest messages stay within the bounds',
   async () => {
     const [counts] = await runInSmallHeap('fuzz.ts', '200', '20260101')
-    expect(counts).toMatchObject({ output: expect.any(Number), failed: expect.any(Number) })
+    expect(counts).toMatchObject({
+      output: expect.any(Number),
+      failed: expect.any(Number),
+      // Statements on 128 KiB take some memory: what is measured is theirs.
+      most: { peakMebibytes: expect.toSatisfy((most: number) => most > 1) },
+    })
   },
   timeoutMs,
 )
