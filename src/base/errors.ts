@@ -139,7 +139,7 @@ export const errorCatalogue = Object.freeze({
   SenderGone: kind(
     503,
     true,
-    'A connection closed while its message waited behind one with an external function.',
+    'A connection closed while its message waited for room, or behind one that waits.',
   ),
   OutputTooLong: kind(413, false, 'The output of a rule is longer than any record may be.'),
   OutputNotAllowed: kind(

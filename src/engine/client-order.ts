@@ -22,7 +22,7 @@ interface ClientOrder {
   ): Result | Promise<Result>
 }
 
-type Work<Result> = (message: Message) => Result | Promise<Result>
+type Work<Result> = (message: Message, sender?: MessageSender) => Result | Promise<Result>
 
 /** @throws SluiceError SenderGone */
 function workFor<Result>(
@@ -31,7 +31,7 @@ function workFor<Result>(
   sender: MessageSender | undefined,
 ): Result | Promise<Result> {
   if (sender?.closed === true) throw new SluiceError('SenderGone', 'Its connection has gone.')
-  return work(message)
+  return work(message, sender)
 }
 
 export function createClientOrder(): ClientOrder {
@@ -50,10 +50,12 @@ export function createClientOrder(): ClientOrder {
   return {
     inTurn(message, work, sender) {
       const { clientId } = message
-      if (clientId === undefined) return work(message)
+      if (clientId === undefined) return work(message, sender)
       const ahead = lastTurns.get(clientId)
       const turn =
-        ahead === undefined ? work(message) : ahead.then(() => workFor(message, work, sender))
+        ahead === undefined
+          ? work(message, sender)
+          : ahead.then(() => workFor(message, work, sender))
       if (turn instanceof Promise) remember(clientId, turn)
       return turn
     },

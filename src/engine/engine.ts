@@ -98,12 +98,12 @@ export function createEngine(
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
   /** Appends the records of a message to the outbox, without waiting until they are durable. */
-  const append = (message: Message, signal?: AbortSignal): Appended | Promise<Appended> => {
+  const append = (message: Message, sender?: MessageSender): Appended | Promise<Appended> => {
     // The messages of a device that waits for no answer must not wait: they would pile up here.
     const mayWait = message.qos > 0 || message.transport === 'http'
     return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
       if (records.length === 0 && messages.length === 0) return nothingAppended
-      const durable = outbox.append(records, mayWait ? waiting(signal) : dropWhenFull)
+      const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : dropWhenFull)
       fanOut.add(records, durable)
       return { durable, messages }
     })
@@ -120,9 +120,7 @@ export function createEngine(
 
   return {
     ingest(message, sender) {
-      const signal = sender?.signal
-      const work = signal ? (it: Message) => append(it, signal) : append
-      const appended = order.inTurn(message, work, sender)
+      const appended = order.inTurn(message, append, sender)
       return appended instanceof Promise ? appended.then(finish) : finish(appended)
     },
     async onGivenUp(records, signal) {
@@ -153,9 +151,6 @@ interface Appended {
 
 const nothingAppended: Appended = Object.freeze({ durable: Promise.resolve(), messages: [] })
 const waitWhenFull: AppendOptions = Object.freeze({ whenFull: 'wait' })
-/** Most messages have no signal, and share one object. */
-const waiting = (signal: AbortSignal | undefined): AppendOptions =>
-  signal ? { whenFull: 'wait', signal } : waitWhenFull
 const dropWhenFull: AppendOptions = Object.freeze({ whenFull: 'drop' })
 
 interface ReplacementParts extends Pick<EngineDependencies, 'rules' | 'environment'> {

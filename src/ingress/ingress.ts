@@ -111,7 +111,7 @@ export interface IngressDependencies {
    * Called synchronously, in the order of arrival. Resolves once all records of the message are
    * durable; a rejection means no acknowledgement, so the client sends the message again. A
    * `sender` waits for the answer: once it is closed, work that has not begun may be dropped by
-   * rejecting with a SluiceError SenderGone.
+   * rejecting with a SluiceError SenderGone, and so may work that waits for room.
    */
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /** Decides who may connect and what they may do. Absent: every client may do everything. */

@@ -19,7 +19,10 @@ export interface AppendOptions {
    * are dropped and counted, and the others are appended.
    */
   readonly whenFull?: 'wait' | 'drop' | undefined
-  /** Ends the waiting for room: nobody needs the answer any more. The append is then refused. */
+  /**
+   * Ends the waiting for room: nobody needs the answer any more. The append is then refused. It is
+   * read only when the append has to wait.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -98,13 +101,13 @@ export function createAppend(parts: AppendParts): AppendRecords {
 
   const failedActions = createFailedActionRate(clock)
 
-  return (given, { whenFull = 'wait', signal } = {}) => {
+  return (given, options) => {
     const records = given.some(isFailed) ? withinRate(parts, given, failedActions) : given
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(records, destinations)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
-    if (whenFull === 'drop') return writeOrDrop(records, reserved)
-    if (room.mustWait(reserved)) return writeInTurn(records, reserved, signal)
+    if (options?.whenFull === 'drop') return writeOrDrop(records, reserved)
+    if (room.mustWait(reserved)) return writeInTurn(records, reserved, options?.signal)
     room.reserve(reserved)
     return write(records, reserved)
   }

@@ -109,12 +109,13 @@ export function createRoom(
     return () => leave(waiting)
   }
 
-  /** Others may have stood behind it. */
+  // The appends of one sender leave together, and those behind them go afterwards: a later one of
+  // a key must not go where an earlier one has left.
   function leave(waiting: Waiting): void {
     if (!waitingAppends.remove(waiting)) return
     held.remove(waiting)
     waiting.refuse(new SluiceError('SenderGone', 'Nobody waits for the answer any more'))
-    tryAll(lines.remove(waiting))
+    queueMicrotask(() => tryAll(lines.remove(waiting)))
   }
 
   function tryAll(candidates: Waiting[]): void {

@@ -11,7 +11,7 @@ import {
   temporaryDirectory,
   textsOf,
 } from './outbox-parts.ts'
-import { connectRaw, encode, publishPacket, startIngress } from '../ingress/helpers.ts'
+import { connectRaw, encode, publishPacket, startIngress, until } from '../ingress/helpers.ts'
 
 const text = (name: string) => `${name} ${'x'.repeat(470)}`
 const named = (outbox: Outbox, streamName: string) =>
@@ -225,6 +225,62 @@ test('messages that wait for room leave memory of the ingress to those of others
   for (const client of clients) client.destroy()
   await outbox.close()
 }, 60_000)
+
+test('a message that waits for room does not stop all by the finished ones behind it', async () => {
+  const { outbox } = await openTestOutbox(temporaryDirectory(), { bytesMax: 4 * 1024 * 1024 })
+  const { port, metric } = await startIngress(
+    async ({ topic, payload }, sender) => {
+      if (topic === 'full') await outbox.append([newRecord(topic, 'k', payload.toString())], sender)
+    },
+    { heldBytesMax: 2 * 1024 * 1024 },
+  )
+  const filling = Array.from({ length: 9 }, (_, index) => {
+    return outbox.append([newRecord('full', 'k', `${index} ${'x'.repeat(128_000)}`)])
+  })
+  await Promise.all(filling)
+  const clients = await Promise.all(
+    Array.from({ length: 3 }, (_, index) => connectRaw(port, { clientId: `c${index}` })),
+  )
+  const waiting = encode(publishPacket({ topic: 'full', payload: 'waits', messageId: 1 }))
+  const others = Array.from({ length: 12 }, (_, index) =>
+    encode(publishPacket({ topic: 'no rule', payload: 'y'.repeat(60_000), messageId: index + 2 })),
+  )
+  for (const client of clients) client.send(waiting, ...others)
+  const good = await connectRaw(port, { clientId: 'good', keepalive: 0 })
+  await until(async () => (await metric('mqttConnectionsRefused', { reason: 'held_answers' })) > 0)
+  for (let messageId = 1; messageId <= 20; messageId++) {
+    good.send(publishPacket({ topic: 'other', payload: '1', messageId }))
+    expect(await good.next()).toMatchObject({ cmd: 'puback', messageId })
+  }
+  // Nothing was acknowledged behind the message that was not.
+  expect(clients.flatMap((client) => client.waiting)).toEqual([])
+  await until(() => clients.some(({ isClosed }) => isClosed))
+  const ended = clients.findIndex(({ isClosed }) => isClosed)
+  const again = await connectRaw(port, { clientId: `c${ended}`, keepalive: 0 })
+  again.send(waiting)
+  for (const client of clients) client.destroy()
+  outbox.delivered(idOf(outbox, 'full'), outbox.read(idOf(outbox, 'full'), 0, everything))
+  expect(await again.next()).toMatchObject({ cmd: 'puback', messageId: 1 })
+  expect(textsOf(outbox, 'full')).toContain('waits')
+  await outbox.close()
+}, 60_000)
+
+test('of messages that leave together, none goes where an earlier one of its key has left', async () => {
+  const parts = await openSmall()
+  const { outbox, append } = parts
+  await Promise.all(['1', '2'].map((name) => append('a', name)))
+  const gone = new AbortController()
+  const both = ['a', 'b'].map((stream) => newRecord(stream, 'k', text('3')))
+  const left = [
+    outbox.append(both, { signal: gone.signal }),
+    outbox.append([newRecord('b', 'k', text('4'))], { signal: gone.signal }),
+  ]
+  gone.abort()
+  for (const each of await Promise.allSettled(left)) expect(each.status).toBe('rejected')
+  await commits(parts)
+  expect(named(outbox, 'b')).toEqual([])
+  await outbox.close()
+})
 
 describe('destinations', () => {
   test('are 1,000 at most: an unused one makes room, and one too many is refused', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners, setMaxListeners } from 'node:events'
 import type { Peer, Permissions } from '../../identity/policies/access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
@@ -41,6 +42,12 @@ export interface Connection {
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
+  /** Aborts when the connection closes; made for the first message that waits for room. */
+  readonly signal: AbortSignal
+  /** Whether a message waits for room in the outbox. */
+  readonly waitsForRoom: () => boolean
+  /** To be called once `closed` is set: drops the messages that wait for room. */
+  readonly dropWaiting: () => void
   /** The client has gone, or has closed its side and sends nothing more. */
   hasGone: boolean
   /** Called when that happens, while work waits on behalf of the client. */
@@ -52,7 +59,18 @@ export interface Connection {
 }
 
 export function createConnection(gate: Gate, peer: Peer): Connection {
+  let ended: AbortController | undefined
   return {
+    get signal() {
+      if (ended === undefined) {
+        ended = new AbortController()
+        setMaxListeners(0, ended.signal)
+        if (this.closed) ended.abort()
+      }
+      return ended.signal
+    },
+    waitsForRoom: () => ended !== undefined && getEventListeners(ended.signal, 'abort').length > 0,
+    dropWaiting: () => ended?.abort(),
     gate,
     peer,
     permissions: undefined,

@@ -40,6 +40,7 @@ export function createConnections(): Connections {
     },
     remove(client, connection) {
       connection.closed = true
+      connection.dropWaiting()
       open.delete(connection)
       connection.session?.connectionGone()
       if (named.get(client.id)?.connection === connection) named.delete(client.id)

@@ -60,7 +60,8 @@ export function createAcceptance(
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
       },
     }
-    const gate = createGate({ socket, clock, events, heldBytes }, limits)
+    const waitsForRoom = () => connection.waitsForRoom()
+    const gate = createGate({ socket, clock, events, heldBytes, waitsForRoom }, limits)
     watchDrain(gate.stream, clock, limits.drainTimeoutMs, () => {
       events.fault(notDraining)
       gate.stream.destroy()

@@ -68,7 +68,8 @@ interface GateEvents {
 }
 
 export interface GateFault extends Omit<FrameFault, 'reason'> {
-  readonly reason: FrameFault['reason'] | EvictReason | 'keepalive_timeout' | 'not_draining'
+  readonly reason:
+    FrameFault['reason'] | EvictReason | 'held_answers' | 'keepalive_timeout' | 'not_draining'
 }
 
 export interface GateLimits extends FrameLimits {
@@ -83,6 +84,10 @@ export interface GateLimits extends FrameLimits {
 const keepAliveTimeout: GateFault = Object.freeze({
   reason: 'keepalive_timeout',
   detail: 'nothing came for one and a half times the keepalive',
+})
+const heldAnswers: GateFault = Object.freeze({
+  reason: 'held_answers',
+  detail: 'the memory for messages is full, and one of its messages waits for room in the outbox',
 })
 const evictDetails: Readonly<Record<EvictReason, string>> = Object.freeze({
   held_bytes: 'the memory for messages is full, and its packet had been incomplete for longest',
@@ -107,13 +112,15 @@ interface GateDependencies {
   readonly clock: Clock
   readonly events: GateEvents
   readonly heldBytes: HeldBytes
+  /** Whether a message of the client waits for room in the outbox. Absent: never. */
+  readonly waitsForRoom?: (() => boolean) | undefined
 }
 
 export function createGate(dependencies: GateDependencies, limits: GateLimits): Gate {
   const { socket, clock, events } = dependencies
   // Many answers come in one tick: one flush then passes on as many frames in one buffer.
   const planFlush = oncePerTick(() => flush())
-  const toEnd = partialEvents(dependencies, () => stream)
+  const toEnd = endings(dependencies, () => stream)
   const frames = createFrameReadAhead({ ...dependencies, ...toEnd, changed: planFlush }, limits)
   let wanted = false
 
@@ -185,9 +192,14 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
   }
 }
 
-function partialEvents({ socket, events }: GateDependencies, stream: () => Duplex) {
+function endings({ socket, events, waitsForRoom }: GateDependencies, stream: () => Duplex) {
   return {
     isReading: () => !socket.isPaused() && socket.hasPart?.() !== true,
+    endIfWaiting: () => {
+      if (waitsForRoom?.() !== true) return false
+      end(stream(), events, heldAnswers)
+      return true
+    },
     evict: (reason: EvictReason) => end(stream(), events, { reason, detail: evictDetails[reason] }),
   }
 }

@@ -27,6 +27,10 @@ import type { InspectionDependencies, InspectionLimits, PartialFrame } from './i
  * - While any publisher is stopped, `partial` is at most the share at which reading resumes:
  *   connections are ended until it is, the one whose frame has been partial for longest first. The
  *   rest of those frames would never be read, and nothing else frees their memory.
+ * - While publishers are held back for seconds and none goes on, connections are ended of which a
+ *   message waits for room in the outbox, the one that holds most first, until others may go on.
+ *   Answers keep their order, so all that stands behind that message is held, finished or not. The
+ *   waiting message is dropped with its connection, and the client sends it again.
  * - The time of a partial frame is limited (inspection.ts).
  *
  * So reading always resumes, whatever clients do, as long as the engine finishes what it has; when
@@ -57,6 +61,12 @@ export interface HeldBytesEvents {
   readonly isReading: () => boolean
   /** The connection has to end because of its partial frame. */
   readonly evict: (reason: EvictReason) => void
+  /**
+   * The connection has to end if one of its messages waits for room in the outbox. Absent: none.
+   *
+   * @returns whether it ends
+   */
+  readonly endIfWaiting?: (() => boolean) | undefined
 }
 
 /** What one connection holds. */
@@ -109,8 +119,10 @@ export function createHeldBytes(parts: HeldBytesDependencies, limits: HeldBytesL
   const turns = createTurns()
   /** Members whose PUBLISH could not pass. */
   const blocked = new Set<Member>()
+  const members = () => [...turns.reading, ...turns.stopped]
+  const relieve = () => endWaiting(members(), excessOf(sum, bytesMax))
   const areHeldBack = () => turns.stopped.size > 0 || blocked.size > 0
-  const inspection = createInspection<Member>({ ...parts, areHeldBack }, limits)
+  const inspection = createInspection<Member>({ ...parts, areHeldBack, relieve }, limits)
   let isPlanned = false
 
   function makeRoom(): void {
@@ -171,6 +183,25 @@ export function createHeldBytes(parts: HeldBytesDependencies, limits: HeldBytesL
     get isStalled() {
       return inspection.isStalled
     },
+  }
+}
+
+/** What has to be freed until all publishers may go on. */
+const excessOf = ({ partial, waiting, passed }: Sum, bytesMax: number): number =>
+  Math.max(
+    passed - bytesMax * 0.5 * resumeShare,
+    partial + waiting + passed - bytesMax * resumeShare,
+  )
+
+/** Ends members of which a message waits for room, until so many bytes are freed. */
+function endWaiting(members: Member[], excessBytes: number): void {
+  const heldBy = ({ partial, waiting, passed }: Member) => partial + waiting + passed
+  members.sort((one, other) => heldBy(other) - heldBy(one))
+  let left = excessBytes
+  for (const member of members) {
+    if (left <= 0) break
+    const held = heldBy(member)
+    if (member.events.endIfWaiting?.() === true) left -= held
   }
 }
 

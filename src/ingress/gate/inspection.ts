@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.ts'
  *   `progressBytes` of it that have come, so that slow clients are served. Time in which its
  *   connection is not read from does not count.
  * - Publishers are stalled when some of them are held back and none of those has gone on for
- *   `stalledAfterMs`.
+ *   `stalledAfterMs`. Before that, from `relievedAfterMs` on, `relieve` is called each time.
  */
 interface Inspection<Frame extends PartialFrame> {
   /** The frames in the order in which they began. */
@@ -39,6 +39,8 @@ export interface PartialFrame {
 
 export interface InspectionDependencies {
   readonly clock: Clock
+  /** Frees memory that would not be freed otherwise. */
+  readonly relieve: () => void
   /** Whether any publisher is held back. */
   readonly areHeldBack: () => boolean
   /** Publishers are stalled from now on, or are not any more. */
@@ -56,8 +58,11 @@ const progressBytes = 512
 /** Longer than a subscriber that does not read can hold its publishers back (`drainTimeoutMs`). */
 const stalledAfterMs = 6_000
 
+/** Long enough for a commit of the outbox. */
+const relievedAfterMs = 2_000
+
 export function createInspection<Frame extends PartialFrame>(
-  { clock, areHeldBack, stallChanged }: InspectionDependencies,
+  { clock, areHeldBack, relieve, stallChanged }: InspectionDependencies,
   { packetTimeoutMs }: InspectionLimits,
 ): Inspection<Frame> {
   const partials = new Set<Frame>()
@@ -88,6 +93,7 @@ export function createInspection<Frame extends PartialFrame>(
   function lookForStall(): void {
     heldBackMs = areHeldBack() && !hasMoved ? heldBackMs + intervalMs : 0
     hasMoved = false
+    if (heldBackMs >= relievedAfterMs) relieve()
     const isStalledNow = heldBackMs >= stalledAfterMs
     if (isStalledNow === isStalled) return
     isStalled = isStalledNow

@@ -61,6 +61,9 @@ const latestSender = (sender: MessageSender): LatestSender => ({
   get closed() {
     return this.latest.closed
   },
+  get signal() {
+    return this.latest.signal
+  },
 })
 
 export function createReceivedIds(): ReceivedIds & { readonly size: number } {
