@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { isArray } from '../../sql/values/values.ts'
 import { template } from '../action/action-template.ts'
 import { closed, optionalFlagType, roleArnType, textType } from '../action/field-types.ts'
-import { elementTexts, readOutput } from '../action/json-output.ts'
+import { batchProblem, elementTexts, readOutput } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { matching } from '../action/text-checks.ts'
 
@@ -35,8 +35,8 @@ export const firehoseAction = serviceAction({
       templates: { deliveryStreamName: template(stream, deliveryStreamName) },
       target: (texts) => texts.deliveryStreamName,
       call({ deliveryStreamName: DeliveryStreamName }, { output }) {
-        const elements = batchMode ? arrayIn(output) : undefined
-        if (elements === undefined) {
+        const elements = batchMode ? readOutput(output) : undefined
+        if (!isArray(elements)) {
           const bytes = output.length + separator.length
           if (bytes > recordBytesMax) {
             return { problem: `the record has ${bytes} bytes; Firehose takes ${recordBytesMax}` }
@@ -47,23 +47,15 @@ export const firehoseAction = serviceAction({
             body: { member: 'Record.Data', as: 'bytes', suffix: separator },
           }
         }
-        if (elements.length === 0 || elements.length > batchCountMax) {
-          return {
-            problem: `the array has ${elements.length} elements; batchMode takes 1 to ${batchCountMax}`,
-          }
-        }
+        const problem = batchProblem(elements, batchCountMax)
+        if (problem !== undefined) return { problem }
         return {
           operation: 'PutRecordBatch',
           parameters: {
             DeliveryStreamName,
-            Records: elements.map((element) => ({ Data: element + separator })),
+            Records: elementTexts(elements).map((element) => ({ Data: element + separator })),
           },
         }
       },
     }),
 })
-
-function arrayIn(output: Buffer): readonly string[] | undefined {
-  const value = readOutput(output)
-  return isArray(value) ? elementTexts(value) : undefined
-}

@@ -1,10 +1,9 @@
 import { Type } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
-import { isArray } from '../../sql/values/values.ts'
 import { template } from '../action/action-template.ts'
 import { fieldOfAction } from '../action/action.ts'
 import { closed, optionalFlagType, optionalTextType, roleArnType } from '../action/field-types.ts'
-import { elementTexts, readOutput } from '../action/json-output.ts'
+import { messagesOf } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { matching } from '../action/text-checks.ts'
 
@@ -40,19 +39,13 @@ export const iotAnalyticsAction = serviceAction({
       templates: { channelName: template(name, channelName) },
       target: (texts) => texts.channelName,
       call(texts, { output, newUuid }) {
-        const value = readOutput(output)
-        if (value === undefined) return { problem: 'the output of the rule is not JSON' }
-        const payloads = batchMode && isArray(value) ? elementTexts(value) : [output.toString()]
-        if (payloads.length === 0 || payloads.length > batchMax) {
-          return {
-            problem: `the array has ${payloads.length} elements; batchMode takes 1 to ${batchMax}`,
-          }
-        }
+        const read = messagesOf(output, { batchMode, countMax: batchMax })
+        if ('problem' in read) return read
         return {
           operation: 'BatchPutMessage',
           parameters: {
             channelName: texts.channelName,
-            messages: payloads.map((payload) => ({ messageId: newUuid(), payload })),
+            messages: read.messages.map((payload) => ({ messageId: newUuid(), payload })),
           },
         }
       },

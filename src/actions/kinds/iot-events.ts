@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import { isArray } from '../../sql/values/values.ts'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import {
   closed,
@@ -9,7 +8,7 @@ import {
   textType,
 } from '../action/field-types.ts'
 import { fieldOfAction } from '../action/action.ts'
-import { elementTexts, readOutput } from '../action/json-output.ts'
+import { messagesOf } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { lengthBetween, matching } from '../action/text-checks.ts'
 import { invalidRequest } from '../../base/errors.ts'
@@ -47,18 +46,12 @@ export const iotEventsAction = serviceAction({
       },
       target: (texts) => texts.inputName,
       call(texts, { output, newUuid }) {
-        const value = readOutput(output)
-        if (value === undefined) return { problem: 'the output of the rule is not JSON' }
-        const payloads = batchMode && isArray(value) ? elementTexts(value) : [output.toString()]
-        if (payloads.length === 0 || payloads.length > batchMax) {
-          return {
-            problem: `the array has ${payloads.length} elements; batchMode takes 1 to ${batchMax}`,
-          }
-        }
+        const read = messagesOf(output, { batchMode, countMax: batchMax })
+        if ('problem' in read) return read
         return {
           operation: 'BatchPutMessage',
           parameters: {
-            messages: payloads.map((payload) => ({
+            messages: read.messages.map((payload) => ({
               messageId: texts.messageId ?? newUuid(),
               inputName: texts.inputName,
               payload,
