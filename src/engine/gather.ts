@@ -265,12 +265,12 @@ function boundFailures(budget: Budget, failed: readonly NewRecord[]): ActionOutc
 /** The outcome of an action, or a failure when the outcome goes beyond the budget. */
 function boundAction(budget: Budget, outcome: ActionOutcome, index: number): ActionOutcome {
   if (!outcome.ok) return outcome
-  const message = problemOf(budget, outcome)
+  const bytes = bytesOf(outcome.records)
+  const message = problemOf(budget, outcome, bytes)
   if (message !== undefined) return tooMuch(outcome, message, index)
   budget.republishesLeft -= outcome.messages.length
-  for (const record of outcome.records) {
-    const { destination } = record
-    budget.bytesLeft -= bytesOf(record)
+  budget.bytesLeft -= bytes
+  for (const { destination } of outcome.records) {
     if (isKnown(budget, destination)) continue
     if (budget.first === undefined) budget.first = destination
     else (budget.others ??= new Set()).add(destination)
@@ -291,12 +291,14 @@ function boundRule(budget: Budget, outcome: RuleOutcome): RuleOutcome {
   return bounded === undefined ? outcome : { ...outcome, actions: bounded }
 }
 
-function problemOf(budget: Budget, { records, messages }: Given): string | undefined {
+function problemOf(
+  budget: Budget,
+  { records, messages }: Given,
+  bytes: number,
+): string | undefined {
   if (messages.length > budget.republishesLeft) {
     return `one message is republished ${republishedMax} times in all at most`
   }
-  let bytes = 0
-  for (const record of records) bytes += bytesOf(record)
   if (bytes > budget.bytesLeft) {
     return `the records of one message have ${messageBytesMax} bytes at most, with its payload`
   }
@@ -304,7 +306,12 @@ function problemOf(budget: Budget, { records, messages }: Given): string | undef
   return isAdmitted ? undefined : 'records wait for as many other destinations as there may be'
 }
 
-const bytesOf = ({ data, source }: NewRecord): number => data.length + source.payload.length
+/** Bytes that records hold, each with the payload of the message. */
+function bytesOf(records: readonly NewRecord[]): number {
+  let bytes = 0
+  for (const { data, source } of records) bytes += data.length + source.payload.length
+  return bytes
+}
 
 function admits(budget: Budget, destination: Destination): boolean {
   const { outbox, first, others } = budget
