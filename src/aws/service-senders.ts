@@ -1,5 +1,5 @@
 import type { QueuedRecord, ServiceKind } from '../outbox/outbox.ts'
-import { failureOf } from './call/attempt.ts'
+import { failureOf } from './call/failure-class.ts'
 import type { Service } from './call/service-failures.ts'
 import type { SenderOptions } from './senders/sender.ts'
 import type { ServiceSender } from './call/service-sender.ts'

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import {
   combineLeftOnDisk,
   createKeysLeftOnDisk,
-} from '../../src/delivery/queue/keys-left-on-disk.ts'
-import { createLeftOnDisk } from '../../src/delivery/queue/left-on-disk.ts'
+  createLeftOnDisk,
+} from '../../src/delivery/queue/left-on-disk.ts'
 import {
   createReadAhead,
   createReadBudget,

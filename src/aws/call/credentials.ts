@@ -1,7 +1,10 @@
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { SessionRefusal } from './failure-class.ts'
+import { unlessAborted } from '../../base/unless-aborted.ts'
+import { failureOf, sessionRefusalOf } from './failure-class.ts'
+import type { Failure, SessionRefusal } from './failure-class.ts'
+import type { Service } from './service-failures.ts'
 
 /** Credentials that sign calls to AWS. */
 export interface AwsCredentials {
@@ -141,4 +144,55 @@ export function sdkProviderOf(credentials: RoleCredentials) {
     return { accessKeyId, secretAccessKey, sessionToken }
   }
   return Object.assign(provider, { memoized: true })
+}
+
+/** Whose credentials sign the calls of a client. */
+export type Identity = Pick<RoleCredentials, 'current' | 'drop'>
+
+/**
+ * This process itself. The SDK renews the process's own credentials, except those that AWS calls
+ * expired.
+ */
+export function identityOfProcess(client: ClientOfProcess): Identity {
+  return {
+    current: () => client.config.credentials() as Promise<AwsCredentials>,
+    drop: () => void client.config.credentials({ forceRefresh: true }).catch(() => undefined),
+  }
+}
+
+/** The part of the SDK's clients that knows the credentials. */
+interface ClientOfProcess {
+  readonly config: {
+    readonly credentials: (options?: { readonly forceRefresh: boolean }) => Promise<unknown>
+  }
+}
+
+type Attempt<Answer> =
+  { readonly ok: true; readonly answer: Answer } | { readonly ok: false; readonly failure: Failure }
+
+/**
+ * Makes a call to a service, and drops the credentials of the identity when AWS refuses them. Never
+ * rejects.
+ */
+export async function attemptAs<Answer>(
+  identity: Identity,
+  service: Service,
+  signal: AbortSignal,
+  call: () => Promise<Answer>,
+): Promise<Attempt<Answer>> {
+  let used: AwsCredentials
+  try {
+    // An abort ends only this wait: other callers of the role may be waiting for the same answer.
+    used = await unlessAborted(identity.current(), signal)
+  } catch (thrown) {
+    return { ok: false, failure: failureOf(thrown, 'AssumeRole') }
+  }
+  try {
+    return { ok: true, answer: await call() }
+  } catch (thrown) {
+    const failure = failureOf(thrown, service)
+    const refusal = sessionRefusalOf(failure.code)
+    if (refusal) identity.drop(used, refusal)
+    return { ok: false, failure }
+  }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../base/errors.ts'
 import { serviceFailures } from './service-failures.ts'
 import type { Service } from './service-failures.ts'
 
@@ -18,6 +19,35 @@ export interface Failure {
    * service says whose fault it is.
    */
   readonly status?: number | undefined
+}
+
+/** The failure that stands for an error of the service, of the network or of reading the answer. */
+export function failureOf(thrown: unknown, source: Failure['source']): Failure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  const status = statusOf(error)
+  return {
+    code: codeOf(error),
+    message: messageOf(error),
+    source,
+    status,
+  }
+}
+
+/**
+ * Error names that say less than the error's code: the SDK also names a cut connection a timeout.
+ */
+const vagueNames: ReadonlySet<string> = new Set(['Error', 'AggregateError', 'TimeoutError'])
+
+function codeOf(error: Error): string {
+  if (!vagueNames.has(error.name) || !('code' in error)) return error.name
+  const { code } = error
+  return typeof code === 'string' && code !== 'ETIMEDOUT' ? code : error.name
+}
+
+function statusOf(error: Error): number | undefined {
+  if (!('$metadata' in error)) return undefined
+  const metadata = error.$metadata as { readonly httpStatusCode?: number } | undefined
+  return metadata?.httpStatusCode
 }
 
 /** The cause of a failure: it passes by itself, the destination refuses, or the record is wrong. */
