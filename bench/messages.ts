@@ -55,3 +55,6 @@ export type SinkAnswer =
     }
 
 export type FloorKind = 'aedes' | 'mqtt-packet' | 'bytes'
+
+/** Actions whose delivery is measured. */
+export type ActionKind = 'kinesis' | 'sqs' | 'firehose'

@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type {
+  ActionKind,
   FloorKind,
   LoadAnswer,
   LoadReport,
@@ -76,6 +77,8 @@ export interface EngineOptions {
   readonly unansweredMax: number
   /** Rules with filters that no message has. */
   readonly otherRules: number
+  /** What the rule does with each message; a record of Kinesis when absent. */
+  readonly action?: ActionKind | undefined
   /** A data folder to go on with; absent for a new one that is removed at the end. */
   readonly dataDir?: string
 }
@@ -90,7 +93,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'))
   const rulesDir = path.join(folder, 'rules')
   await mkdir(rulesDir)
-  for (const [name, payload] of Object.entries(rules(options.otherRules))) {
+  for (const [name, payload] of Object.entries(rules(options.otherRules, options.action))) {
     await writeFile(path.join(rulesDir, `${name}.json`), JSON.stringify(payload))
   }
   const endpoint = `http://127.0.0.1:${options.sinkPort}`
@@ -113,7 +116,9 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'bench',
       AWS_SECRET_ACCESS_KEY: 'bench',
+      AWS_ENDPOINT_URL_FIREHOSE: endpoint,
       AWS_ENDPOINT_URL_KINESIS: endpoint,
+      AWS_ENDPOINT_URL_SQS: endpoint,
       AWS_ENDPOINT_URL_STS: endpoint,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -141,24 +146,27 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** One rule with a WHERE that every message fulfils, and others that none is for. */
-function rules(others: number): Record<string, object> {
-  const all: Record<string, object> = { bench: rule('bench/+') }
-  for (let index = 0; index < others; index++) all[`other_${index}`] = rule(`other/${index}/+`)
+function rules(others: number, action: ActionKind = 'kinesis'): Record<string, object> {
+  const all: Record<string, object> = { bench: rule('bench/+', action) }
+  for (let index = 0; index < others; index++) {
+    all[`other_${index}`] = rule(`other/${index}/+`, 'kinesis')
+  }
   return all
 }
 
-const rule = (filter: string): object => ({
+const roleArn = 'arn:aws:iam::000000000000:role/bench'
+const queueUrl = 'https://sqs.us-east-1.amazonaws.com/000000000000/bench'
+
+const actions = {
+  kinesis: { roleArn, streamName: 'bench', partitionKey: '${topic()}' },
+  sqs: { roleArn, queueUrl, useBase64: false },
+  firehose: { roleArn, deliveryStreamName: 'bench', separator: '\n' },
+}
+
+const rule = (filter: string, action: ActionKind): object => ({
   sql: `SELECT * FROM '${filter}' WHERE temp > 20`,
   awsIotSqlVersion: '2016-03-23',
-  actions: [
-    {
-      kinesis: {
-        roleArn: 'arn:aws:iam::000000000000:role/bench',
-        streamName: 'bench',
-        partitionKey: '${topic()}',
-      },
-    },
-  ],
+  actions: [{ [action]: actions[action] }],
 })
 
 /** CPU time of a process so far, of all its threads, in microseconds. */

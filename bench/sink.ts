@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { nowMicroseconds, readTime } from './frames.ts'
@@ -5,18 +6,14 @@ import { createHistogram } from './histogram.ts'
 import type { SinkAnswer, SinkRequest } from './messages.ts'
 
 /**
- * A Kinesis and an STS that acknowledge everything at once and keep nothing. They look for no more
- * than the number of records in a call and the time in one of them, so that the machine's second
- * core is left to the load generator.
+ * A Kinesis, an SQS, a Firehose and an STS that acknowledge everything at once and keep nothing. They
+ * look for no more than the number of records in a call and the time in one of them, so that the
+ * machine's second core is left to the load generator.
  */
 const latencies = createHistogram()
-const answers = new Map<number, string>()
 let records = 0
 let calls = 0
 let accepts = true
-
-const dataMark = Buffer.from('"Data":"')
-const keyMark = Buffer.from('"PartitionKey":')
 
 const server = createServer((request, response) => {
   const chunks: Buffer[] = []
@@ -30,47 +27,84 @@ const server = createServer((request, response) => {
       return
     }
     response.setHeader('content-type', 'application/x-amz-json-1.1')
-    if (!accepts || (operation !== 'PutRecords' && operation !== 'PutRecord')) {
+    const take = operations.get(operation)
+    if (!accepts || take === undefined) {
       response.statusCode = accepts ? 400 : 503
       response.end(`{"__type":"${accepts ? 'AccessDeniedException' : 'ServiceUnavailable'}"}`)
       return
     }
-    const count = countOf(body)
-    response.end(operation === 'PutRecord' ? entry : answerFor(count))
+    const { count, answer: text, payload } = take(body)
+    response.end(text)
     records += count
     calls++
-    noteLatency(body, count)
+    latencies.add(nowMicroseconds() - readTime(payload))
   })
 })
 server.keepAliveTimeout = 60_000
 
-const entry =
+/** What a call held, and the payload of one of its records. */
+interface Taken {
+  readonly count: number
+  readonly answer: string
+  readonly payload: Buffer
+}
+
+interface SqsEntry {
+  readonly Id?: string
+  readonly MessageBody: string
+}
+
+const putRecordAnswer =
   '{"SequenceNumber":"49600000000000000000000000000000000000000000000000000001","ShardId":"shardId-000000000000"}'
+const putRecordsAnswers = repeated(putRecordAnswer, 'FailedRecordCount', 'Records')
+const firehoseAnswers = repeated('{"RecordId":"1"}', 'FailedPutCount', 'RequestResponses')
 
-function answerFor(count: number): string {
-  const known = answers.get(count)
-  if (known !== undefined) return known
-  const text = `{"FailedRecordCount":0,"Records":[${Array(count).fill(entry).join(',')}]}`
-  answers.set(count, text)
-  return text
-}
+const operations: ReadonlyMap<string, (body: Buffer) => Taken> = new Map([
+  ['PutRecord', (body: Buffer) => takeData(body, () => putRecordAnswer)],
+  ['PutRecords', (body: Buffer) => takeData(body, putRecordsAnswers)],
+  ['PutRecordBatch', (body: Buffer) => takeData(body, firehoseAnswers)],
+  ['SendMessageBatch', takeMessages],
+])
 
-function countOf(body: Buffer): number {
-  let count = 0
-  for (let at = body.indexOf(keyMark); at !== -1; at = body.indexOf(keyMark, at + keyMark.length)) {
-    count++
-  }
-  return count
-}
+const dataMark = Buffer.from('"Data":"')
 
 /** Of a random record, so that neither the first of a call nor the last is favoured. */
-function noteLatency(body: Buffer, count: number): void {
-  let at = 0
-  for (let left = Math.floor(Math.random() * count); left >= 0; left--) {
-    at = body.indexOf(dataMark, at) + dataMark.length
+function takeData(body: Buffer, answerOf: (count: number) => string): Taken {
+  const places: number[] = []
+  for (let at = body.indexOf(dataMark); at !== -1; at = body.indexOf(dataMark, at)) {
+    at += dataMark.length
+    places.push(at)
   }
-  const sentAtUs = readTime(Buffer.from(body.toString('latin1', at, at + 32), 'base64'))
-  latencies.add(nowMicroseconds() - sentAtUs)
+  const at = places[Math.floor(Math.random() * places.length)] ?? 0
+  const payload = Buffer.from(body.toString('latin1', at, at + 32), 'base64')
+  return { count: places.length, answer: answerOf(places.length), payload }
+}
+
+/** The SDK compares the MD5 of each message. */
+function takeMessages(body: Buffer): Taken {
+  const { Entries } = JSON.parse(body.toString()) as { readonly Entries: readonly SqsEntry[] }
+  const Successful = Entries.map(({ Id, MessageBody }) => ({
+    Id,
+    MessageId: Id,
+    MD5OfMessageBody: createHash('md5').update(MessageBody).digest('hex'),
+  }))
+  return {
+    count: Entries.length,
+    answer: JSON.stringify({ Successful, Failed: [] }),
+    payload: Buffer.from(Entries[0]?.MessageBody ?? ''),
+  }
+}
+
+/** @returns the answer for a number of records, made once for each number */
+function repeated(entry: string, failedCount: string, entries: string): (count: number) => string {
+  const known = new Map<number, string>()
+  return (count) => {
+    const answer =
+      known.get(count) ??
+      `{"${failedCount}":0,"${entries}":[${Array(count).fill(entry).join(',')}]}`
+    known.set(count, answer)
+    return answer
+  }
 }
 
 const assumeRoleXml = (): string =>
