@@ -191,8 +191,6 @@ function noteStep(
     case '<>':
       if (either(isNull)) {
         note(search, operand.at, `NULL under ${operator}`, 'Null equals Null and nothing else')
-      } else if (either(isBoolean)) {
-        note(search, operand.at, `a Boolean under ${operator}`, 'it equals the same Boolean alone')
       } else if (operator === '<>' && either(({ kind }) => kind === 'array')) {
         note(search, operand.at, '<> of arrays', 'it is true where = is false')
       }
@@ -209,7 +207,6 @@ function noteStep(
 }
 
 const isNull = (each: Expression) => each.kind === 'constant' && each.value === null
-const isBoolean = (each: Expression) => each.kind === 'constant' && typeof each.value === 'boolean'
 const isZero = (each: Expression) => each.kind === 'number' && Number(each.text) === 0
 const isWhole = (each: Expression) => each.kind === 'number' && Number.isInteger(Number(each.text))
 const isFraction = (each: Expression) => each.kind === 'number' && !isWhole(each)

@@ -33,6 +33,14 @@ test('a folder of rules that are good', async () => {
   })
 })
 
+test('the sample rules have tests, and nothing is noted about them', async () => {
+  const host = createTestHost()
+  const folder = path.resolve(import.meta.dirname, '../../rules')
+  await createProgram(host).parseAsync(['check', folder], { from: 'user' })
+  expect(host.written.stdout).not.toMatch(/note|FAIL/)
+  expect(host.exitCode()).toBe(0)
+})
+
 test('a rule without a version is warned about, and a test without a match says why', async () => {
   const sql = "SELECT * FROM 'a' WHERE temp > 50 AND on"
   const { lines } = await check({
