@@ -61,12 +61,19 @@ const usualFiles: readonly string[] = [
 
 async function findTemplate(given: string): Promise<string> {
   if (!(await isFolder(given))) return given
+  const file = await templateFileIn(given)
+  if (file !== undefined) return file
+  throw invalid(given, `the folder holds no stack template (${usualFiles.join(', ')})`)
+}
+
+/** @returns the file of a folder that has the most exact of the usual names, whatever it holds */
+export async function templateFileIn(folder: string): Promise<string | undefined> {
   for (const name of usualFiles) {
-    const file = path.join(given, name)
+    const file = path.join(folder, name)
     const found = await stat(file).catch(() => undefined)
     if (found?.isFile() === true) return file
   }
-  throw invalid(given, `the folder holds no stack template (${usualFiles.join(', ')})`)
+  return undefined
 }
 
 async function isFolder(name: string): Promise<boolean> {

@@ -279,14 +279,18 @@ describe('the report', () => {
       GITHUB_ACTIONS: 'true',
     })
     expect(JSON.parse(stdout)).toMatchObject({
-      folder,
       rules: [
-        { name: 'broken', problem: expect.any(String) as string, tests: [] },
+        {
+          name: 'broken',
+          file: path.join(folder, 'broken.json'),
+          problem: expect.any(String) as string,
+          tests: [],
+        },
         { name: 'failing', tests: [{ name: 'it', problems: [expect.any(String)] }] },
         { name: 'good', tests: [{ name: 'it', problems: [] }] },
         { name: 'untested', tests: [] },
       ],
-      strayFiles: [{ file: 'gone.test.json', isProblem: true }],
+      strayFiles: [{ file: path.join(folder, 'gone.test.json'), isProblem: true }],
       summary: { rules: 4, tests: 2, problems: 3, rulesWithoutTests: ['untested'] },
     })
     expect(stderr).toMatch(/^::error /)
@@ -325,12 +329,13 @@ describe('the report', () => {
         `^::error file=${name}/failing.test.json,title=failing%3A it::it did not match`,
       ),
       expect.stringMatching(`^::error file=${name}/gone.test.json,title=gone.test.json::`),
+      '::notice title=rules without tests::untested',
     ])
   })
 
   test('of a folder without rules fails with a hint', async () => {
     const { stderr, exitCode, folder } = await report([], {}, { 'README.md': '' })
-    expect(stderr).toMatch(`no rule is in ${folder}: name the folder of the rules, or set`)
+    expect(stderr).toMatch(`no rule is in ${folder}: name a folder of rules, files, a glob`)
     expect(exitCode).toBe(1)
   })
 })

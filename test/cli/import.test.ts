@@ -109,9 +109,10 @@ test('what is not resolved is listed with the parameter that resolves it', async
     'ok    r',
     `note  not resolved: ${given}, Rule, TopicRulePayload.Sql: Ref Topic names nothing; ` +
       "give --parameter 'Topic=...'",
-    '1 rules, 0 problems',
+    'note  rules without tests: r',
+    '1 rules, 0 tests, 0 problems',
   ])
-  expect((await run('check', given, '--parameter', 'Topic=a')).lines).toHaveLength(2)
+  expect((await run('check', given, '--parameter', 'Topic=a')).lines).toHaveLength(3)
 })
 
 test('the check of a template without rules fails', async () => {
@@ -119,7 +120,7 @@ test('the check of a template without rules fails', async () => {
   await writeFile(file, 'Resources: {}\n')
 
   expect(await run('check', file)).toEqual({
-    lines: ['0 rules, 0 problems', `note  ${file} holds no rule of AWS IoT`],
+    lines: [`note  ${file}: it holds no rule of AWS IoT`, '0 rules, 0 tests, 0 problems'],
     exitCode: 1,
   })
 })

@@ -1,16 +1,25 @@
 import path from 'node:path'
+import type { Skipped, Unresolved } from '../../infrastructure/stack.ts'
 
-/** What `sluice check` found in a folder. */
+/** What `sluice check` found. All files are absolute paths. */
 export interface CheckReport {
-  /** Absolute. */
-  readonly folder: string
   readonly rules: readonly CheckedRule[]
   /** Files that look like part of a rule, and that the engine takes no notice of. */
   readonly strayFiles: readonly StrayFile[]
+  /** Files that hold neither a rule nor a template. */
+  readonly leftOut: readonly string[]
+  /** What has no value in a template, and resources that were left out. */
+  readonly unresolved: readonly Unresolved[]
+  readonly skipped: readonly Skipped[]
 }
 
 export interface CheckedRule {
   readonly name: string
+  /** The file of the rule, or the template that holds it. */
+  readonly file: string
+  /** The logical id, or Terraform's address, of a rule in a template. */
+  readonly resource?: string | undefined
+  readonly testFile?: string | undefined
   readonly warnings: readonly string[]
   /** Why the rule, or its test file, cannot be used. */
   readonly problem?: string | undefined
@@ -45,22 +54,33 @@ export function reportAsJson(report: CheckReport): string {
   return `${JSON.stringify({ ...report, summary: summaryOf(report) }, null, 2)}\n`
 }
 
-/** JUnit's XML, as CI servers read it: a suite for each rule, with a case for the rule itself. */
-export function reportAsJunit(report: CheckReport): string {
+/**
+ * JUnit's XML, as CI servers read it: a suite for each rule, with a case for the rule itself.
+ *
+ * @param root the folder that the names of files are relative to
+ */
+export function reportAsJunit(report: CheckReport, root: string): string {
   const suites = [
-    ...report.rules.map(({ name, problem, tests }) => {
+    ...report.rules.map(({ name, file, problem, tests }) => {
       const cases = [
         { name: 'the rule can be used', problems: problem === undefined ? [] : [problem] },
         ...tests,
       ]
-      return suiteOf(name, path.join(report.folder, `${name}.json`), cases)
+      return suiteOf(name, relativeName(root, file), cases)
     }),
     ...report.strayFiles.flatMap(({ file, reason, isProblem }) => {
-      const cases = [{ name: 'the file belongs to a rule', problems: [reason] }]
-      return isProblem ? [suiteOf(file, path.join(report.folder, file), cases)] : []
+      const cases = [{ name: 'the file can be used', problems: [reason] }]
+      return isProblem ? [suiteOf(path.basename(file), relativeName(root, file), cases)] : []
     }),
   ]
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n${suites.join('')}</testsuites>\n`
+}
+
+/** The name of a file below a folder, with slashes; its whole path when it is elsewhere. */
+export function relativeName(root: string, file: string): string {
+  const name = path.relative(root, file)
+  if (name.startsWith('..') || path.isAbsolute(name)) return file
+  return name.split(path.sep).join('/')
 }
 
 function suiteOf(name: string, file: string, cases: CheckedRule['tests']): string {
@@ -102,25 +122,34 @@ function xml(text: string): string {
  * @param root the folder of the repository, which the names of files are relative to
  */
 export function reportAsAnnotations(report: CheckReport, root: string): string {
-  const fileOf = (name: string) => path.relative(root, path.join(report.folder, name))
+  const annotate = (level: Level, file: string, title: string, text: string) =>
+    command(level, relativeName(root, file), title, text)
+  const { rulesWithoutTests } = summaryOf(report)
   const lines = [
-    ...report.rules.flatMap(({ name, problem, warnings, tests }) => [
-      ...warnings.map((text) => command('warning', fileOf(`${name}.json`), name, text)),
-      ...(problem === undefined ? [] : [command('error', fileOf(`${name}.json`), name, problem)]),
+    ...report.rules.flatMap(({ name, file, testFile = file, problem, warnings, tests }) => [
+      ...warnings.map((text) => annotate('warning', file, name, text)),
+      ...(problem === undefined ? [] : [annotate('error', file, name, problem)]),
       ...tests.flatMap((test) => {
         if (test.problems.length === 0) return []
-        const title = `${name}: ${test.name}`
-        return [command('error', fileOf(`${name}.test.json`), title, test.problems.join('\n'))]
+        return [annotate('error', testFile, `${name}: ${test.name}`, test.problems.join('\n'))]
       }),
     ]),
     ...report.strayFiles.flatMap(({ file, reason, isProblem }) =>
-      isProblem ? [command('error', fileOf(file), file, reason)] : [],
+      isProblem ? [annotate('error', file, path.basename(file), reason)] : [],
+    ),
+    ...report.unresolved.map(({ file, resource, member, reason }) =>
+      annotate('notice', file, [resource, member].join(' '), `not resolved: ${reason}`),
     ),
   ]
+  if (rulesWithoutTests.length > 0) {
+    lines.push(`::notice title=rules without tests::${escaped(rulesWithoutTests.join(', '))}\n`)
+  }
   return lines.join('')
 }
 
-function command(level: 'error' | 'warning', file: string, title: string, text: string): string {
+type Level = 'error' | 'warning' | 'notice'
+
+function command(level: Level, file: string, title: string, text: string): string {
   return `::${level} file=${property(file)},title=${property(title)}::${escaped(text)}\n`
 }
 

@@ -1,48 +1,57 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { createLabFunctions } from '../../external/lab-functions.ts'
+import { readStack } from '../../infrastructure/read-stack.ts'
+import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import { parsePayloadText } from '../../rules/payload.ts'
 import { readIfPresent } from '../../storage/file-reads.ts'
-import { createRuleFiles, parseMetadata, ruleNameOfFile } from '../../rules/rule-files.ts'
-import type { RuleFiles } from '../../rules/rule-files.ts'
+import { createRuleFiles, parseMetadata } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
-import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
+import { noRule, selectPaths } from './check-paths.ts'
+import type { Selection } from './check-paths.ts'
 import { reportAsAnnotations, reportAsJson, reportAsJunit, summaryOf } from './check-report.ts'
 import type { CheckReport, CheckedRule, StrayFile } from './check-report.ts'
+import { printCheck } from './print-check.ts'
 import { readRuleSettings } from './rule-settings.ts'
 import { runRuleTests } from './rule-tests.ts'
 import type { RuleTestOptions, RuleTestResult } from './rule-tests.ts'
+import { compileTemplateRule } from './template-rule.ts'
 
 export interface CheckRulesOptions {
   /** One JSON document instead of lines. */
   readonly json: boolean
   /** A file for JUnit's XML. */
   readonly junit?: string | undefined
+  /** Parameters of the templates. */
+  readonly parameter: ReadonlyMap<string, string>
 }
 
 /**
- * `sluice check`: compiles every rule of a folder and runs its tests, a line each. What the engine
- * would ignore without a word is told as well. In GitHub Actions problems are also annotations.
+ * `sluice check`: compiles rules and runs their tests, a line each. What the engine would ignore
+ * without a word is told as well. In GitHub Actions problems are also annotations.
  *
- * @throws SluiceError RuleFileInvalid: the folder cannot be read; ConfigInvalid: the file for JUnit
- *   cannot be written (rejects)
+ * @param paths files, folders, globs and templates; none: the rules folder of the settings
+ * @throws SluiceError RuleFileInvalid: a folder cannot be read; ConfigInvalid: the file for JUnit
+ *   cannot be written, or too many files (rejects)
  */
 export async function checkRules(
   host: Host,
-  directory: string | undefined,
-  { json, junit }: CheckRulesOptions,
+  paths: readonly string[],
+  { json, junit, parameter }: CheckRulesOptions,
 ): Promise<void> {
-  const report = await checkFolder(host, directory)
   const { environment, stdout, stderr } = host
+  const settings = readRuleSettings(environment)
+  const given = paths.length > 0 ? paths : [settings.rulesDir]
+  const report = await checkSelection(await selectPaths(given), settings, parameter)
   if (json) stdout.write(reportAsJson(report))
-  else printReport(host, report)
+  else printCheck(host, report, await onlyFolderOf(given))
   if (junit !== undefined) await writeJunit(junit, report)
   if (environment['GITHUB_ACTIONS'] === 'true') {
     const root = environment['GITHUB_WORKSPACE'] || path.resolve()
@@ -54,104 +63,134 @@ export async function checkRules(
   const { rules, problems } = summaryOf(report)
   if (rules === 0) {
     stderr.write(
-      `no rule is in ${report.folder}: name the folder of the rules, or set SLUICE_RULES_DIR; a ` +
-        'rule is a file <name>.json\n',
+      `no rule is in ${given.join(', ')}: name a folder of rules, files, a glob such as ` +
+        "'rules/**/*.json' or a stack template, or set SLUICE_RULES_DIR; a rule is a file " +
+        '<name>.json\n',
     )
   }
   if (problems > 0 || rules === 0) host.setExitCode(1)
 }
 
-async function checkFolder(host: Host, directory: string | undefined): Promise<CheckReport> {
-  const settings = readRuleSettings(host.environment)
-  const folder = path.resolve(directory ?? settings.rulesDir)
-  const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
-  const files = createRuleFiles(folder)
-  const callExternal = createLabFunctions({ clock: systemClock }, settings)
-  const options = {
-    environment: { accountId: settings.accountId, newUuid: randomUUID, callExternal },
-    topicLimits: settings.topicLimits,
-    payloadBytesMax: settings.payloadBytesMax,
-  }
-  const names = await readable(() => files.names(), folder)
-  const rules: CheckedRule[] = []
-  for (const name of names) {
-    let warnings: readonly string[] = []
-    try {
-      const rule = await loadRule(files, name, compile)
-      warnings = rule.warnings
-      const tests = await runTestFile(rule, path.join(folder, `${name}.test.json`), options)
-      rules.push({ name, warnings, tests })
-    } catch (thrown) {
-      if (!(thrown instanceof SluiceError)) throw thrown
-      rules.push({ name, warnings, problem: thrown.message, tests: [] })
-    }
-  }
-  return { folder, rules, strayFiles: await strayFilesOf(folder, new Set(names)) }
+/** The files of the only folder that is given are named without it. */
+async function onlyFolderOf([first, ...others]: readonly string[]): Promise<string | undefined> {
+  if (first === undefined || others.length > 0) return undefined
+  const found = await stat(first).catch(() => undefined)
+  return found?.isDirectory() === true ? path.resolve(first) : undefined
 }
 
-function printReport(host: Host, report: CheckReport): void {
-  const { stdout } = host
-  for (const { name, problem, warnings, tests } of report.rules) {
-    if (problem === undefined) stdout.write(line(host, true, name))
-    else stdout.write(line(host, false, `${name}: ${indent(problem)}`))
-    for (const warning of warnings) stdout.write(`  ${note(host, indent(warning))}`)
-    for (const test of tests) {
-      stdout.write(`  ${line(host, test.problems.length === 0, test.name)}`)
-      for (const text of test.problems) stdout.write(`        ${text}\n`)
+interface Checks {
+  readonly compile: CompileRule
+  readonly options: Omit<RuleTestOptions, 'nowMs'>
+}
+
+async function checkSelection(
+  { rules, templates, looseTests, strayFiles, leftOut }: Selection,
+  settings: ReturnType<typeof readRuleSettings>,
+  parameters: ReadonlyMap<string, string>,
+): Promise<CheckReport> {
+  const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
+  const callExternal = createLabFunctions({ clock: systemClock }, settings)
+  const { accountId, region, topicLimits, payloadBytesMax } = settings
+  const environment = { accountId, newUuid: randomUUID, callExternal }
+  const checks: Checks = { compile, options: { environment, topicLimits, payloadBytesMax } }
+
+  const checked: CheckedRule[] = []
+  const strays: StrayFile[] = [...strayFiles]
+  const unresolved: Unresolved[] = []
+  const skipped: Skipped[] = []
+  for (const { folder, name } of rules) checked.push(await checkRuleFile(folder, name, checks))
+  const unusedTests = new Set(looseTests)
+  for (const template of templates) {
+    try {
+      const stack = await readStack(template, { region, accountId, parameters })
+      for (const rule of stack.rules) {
+        const testFile = await testFileOf(rule, looseTests)
+        if (testFile !== undefined) unusedTests.delete(testFile)
+        checked.push(await checkTemplateRule(rule, testFile, checks))
+      }
+      unresolved.push(...stack.unresolved)
+      skipped.push(...stack.skipped)
+      if (stack.rules.length > 0) continue
+      strays.push({ file: template, reason: 'it holds no rule of AWS IoT', isProblem: false })
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError)) throw thrown
+      const prefix = `${template}: `
+      const { message } = thrown
+      const reason = message.startsWith(prefix) ? message.slice(prefix.length) : message
+      strays.push({ file: template, reason, isProblem: true })
     }
   }
-  for (const { file, reason, isProblem } of report.strayFiles) {
-    const text = `${file}: ${reason}`
-    stdout.write(isProblem ? line(host, false, text) : note(host, text))
+  for (const file of unusedTests) {
+    const reason = noRule(path.basename(file, '.test.json'))
+    strays.push({ file, reason, isProblem: true })
   }
-  const { rules, tests, problems, rulesWithoutTests } = summaryOf(report)
-  if (rulesWithoutTests.length > 0) {
-    stdout.write(note(host, `rules without tests: ${rulesWithoutTests.join(', ')}`))
+  return { rules: checked, strayFiles: strays, leftOut, unresolved, skipped }
+}
+
+/** The tests of a rule in a template stand beside it, or among the files of the same call. */
+async function testFileOf(
+  { name, file }: StackRule,
+  looseTests: readonly string[],
+): Promise<string | undefined> {
+  const testName = `${name}.test.json`
+  const beside = path.resolve(path.dirname(file), testName)
+  const found = await stat(beside).catch(() => undefined)
+  if (found?.isFile() === true) return beside
+  return looseTests.find((test) => path.basename(test) === testName)
+}
+
+async function checkTemplateRule(
+  rule: StackRule,
+  testFile: string | undefined,
+  { compile, options }: Checks,
+): Promise<CheckedRule> {
+  const { compiled, problem } = compileTemplateRule(rule, compile)
+  const { name, resource } = rule
+  const origin = { name, file: path.resolve(rule.file), resource, testFile }
+  if (!compiled) return { ...origin, warnings: [], problem, tests: [] }
+  return { ...origin, ...(await testRule(compiled, testFile, options)) }
+}
+
+async function checkRuleFile(
+  folder: string,
+  name: string,
+  { compile, options }: Checks,
+): Promise<CheckedRule> {
+  const testFile = path.join(folder, `${name}.test.json`)
+  const origin = { name, file: path.join(folder, `${name}.json`), testFile }
+  try {
+    const rule = await loadRule(folder, name, compile)
+    return { ...origin, ...(await testRule(rule, testFile, options)) }
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    return { ...origin, warnings: [], problem: thrown.message, tests: [] }
   }
-  stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
+}
+
+/** The tests of a rule, or why they cannot be run. A rule without a test file has none. */
+async function testRule(
+  rule: CompiledRule,
+  testFile: string | undefined,
+  options: Checks['options'],
+): Promise<Pick<CheckedRule, 'warnings' | 'problem' | 'tests'>> {
+  try {
+    const tests = testFile === undefined ? [] : await runTestFile(rule, testFile, options)
+    return { warnings: rule.warnings, tests }
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    return { warnings: rule.warnings, problem: thrown.message, tests: [] }
+  }
 }
 
 /** @throws SluiceError ConfigInvalid (rejects) */
 async function writeJunit(file: string, report: CheckReport): Promise<void> {
   try {
     await mkdir(path.dirname(path.resolve(file)), { recursive: true })
-    await writeFile(file, reportAsJunit(report))
+    await writeFile(file, reportAsJunit(report, path.resolve()))
   } catch (thrown) {
     const message = `--junit ${file} cannot be written: ${messageOf(thrown)}`
     throw new SluiceError('ConfigInvalid', message, { cause: thrown })
   }
-}
-
-/** Files that look like part of a rule, and that the engine takes no notice of. */
-async function strayFilesOf(
-  folder: string,
-  rules: ReadonlySet<string>,
-): Promise<readonly StrayFile[]> {
-  const files = await readable(() => readdir(folder), folder)
-  return files.toSorted().flatMap((file) => {
-    const { name, part } =
-      /^(?<name>[^.].*?)(?:\.(?<part>test|meta))?\.json$/.exec(file)?.groups ?? {}
-    if (name === undefined || rules.has(name)) return []
-    if (ruleNameOfFile(`${name}.json`) === undefined) {
-      const reason =
-        'a rule is named by 1 to 128 letters, digits and _, so that the engine ignores this file'
-      return [{ file, reason, isProblem: true }]
-    }
-    // Metadata alone is what a crash leaves when a rule is made or deleted.
-    return [{ file, reason: `there is no rule ${name}.json`, isProblem: part !== 'meta' }]
-  })
-}
-
-const note = (host: Host, text: string) => `${paint(host.stdout, 'yellow', 'note')}  ${text}\n`
-
-function line(host: Host, isGood: boolean, text: string): string {
-  const mark = isGood ? paint(host.stdout, 'green', 'ok  ') : paint(host.stdout, 'red', 'FAIL')
-  return `${mark}  ${text}\n`
-}
-
-/** The lines of a message below each other, where its first one begins. */
-function indent(message: string): string {
-  return message.replaceAll('\n', '\n        ')
 }
 
 /** @throws SluiceError RuleFileInvalid (rejects): a fault of the file system, at `where` */
@@ -166,11 +205,8 @@ async function readable<Result>(read: () => Promise<Result>, where: string): Pro
   }
 }
 
-async function loadRule(
-  files: RuleFiles,
-  name: string,
-  compile: CompileRule,
-): Promise<CompiledRule> {
+async function loadRule(folder: string, name: string, compile: CompileRule): Promise<CompiledRule> {
+  const files = createRuleFiles(folder)
   const file = await readable(() => files.read(name), 'the file')
   if (!file) throw new SluiceError('RuleFileInvalid', 'the file is gone')
   const { tags = {}, delivery } = file.metadata ? parseMetadata(file.metadata) : {}
@@ -183,7 +219,6 @@ async function loadRule(
   })
 }
 
-/** A rule without a test file has no tests. */
 async function runTestFile(
   rule: CompiledRule,
   file: string,

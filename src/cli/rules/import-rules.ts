@@ -1,18 +1,17 @@
 import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
-import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { readStack } from '../../infrastructure/read-stack.ts'
-import type { Stack, StackRule } from '../../infrastructure/stack.ts'
+import type { StackRule } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
-import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parsePayload, parseJson } from '../../rules/payload.ts'
-import { createRuleFiles, makeFolder, ruleNameOfFile } from '../../rules/rule-files.ts'
+import { parseJson } from '../../rules/payload.ts'
+import { createRuleFiles, makeFolder } from '../../rules/rule-files.ts'
 import type { RuleFiles } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
 import { readRuleSettings } from './rule-settings.ts'
+import { compileTemplateRule, templateNotes } from './template-rule.ts'
 
 export interface ImportOptions {
   readonly out: string
@@ -52,20 +51,6 @@ export async function importRules(
   if (problems > 0) host.setExitCode(1)
 }
 
-/**
- * `sluice check` of a template: compiles its rules and writes nothing.
- *
- * @throws SluiceError TemplateInvalid (rejects)
- */
-export async function checkTemplate(
-  host: Host,
-  template: string,
-  parameters: ReadonlyMap<string, string>,
-): Promise<void> {
-  const problems = await eachRule(host, template, parameters, () => Promise.resolve({}))
-  if (problems > 0) host.setExitCode(1)
-}
-
 /** Compiles each rule, hands on those that are valid, and prints a line each. */
 async function eachRule(
   host: Host,
@@ -79,7 +64,7 @@ async function eachRule(
   const stack = await readStack(template, { region, accountId, parameters })
   let problems = 0
   for (const rule of stack.rules) {
-    const { compiled, problem } = tryCompile(rule, compile)
+    const { compiled, problem } = compileTemplateRule(rule, compile)
     const outcome = compiled ? await use(rule) : { problem }
     if (outcome.problem !== undefined) {
       problems += 1
@@ -95,27 +80,11 @@ async function eachRule(
       host.stdout.write(`  ${noteLine(host, warning.replaceAll('\n', '\n        '))}`)
     }
   }
-  printRest(host, stack)
+  for (const text of templateNotes(stack)) host.stdout.write(noteLine(host, text))
   host.stdout.write(`${stack.rules.length} rules, ${problems} problems\n`)
   if (stack.rules.length > 0) return problems
   host.stdout.write(noteLine(host, `${template} holds no rule of AWS IoT`))
   return 1
-}
-
-function tryCompile(
-  { name, payload, tags }: StackRule,
-  compile: CompileRule,
-): { readonly compiled?: CompiledRule; readonly problem?: string } {
-  if (ruleNameOfFile(`${name}.json`) === undefined) {
-    return { problem: 'a rule is named by 1 to 128 letters, digits and _' }
-  }
-  try {
-    const createdAt = Math.floor(systemClock.wallMs() / 1_000)
-    return { compiled: compile({ name, payload: parsePayload(payload), createdAt, tags }) }
-  } catch (thrown) {
-    if (thrown instanceof SluiceError) return { problem: thrown.message }
-    throw thrown
-  }
 }
 
 /** Metadata is written first: it may stand without its rule, but not the other way round. */
@@ -144,15 +113,3 @@ async function writeRule(
 const changedMeanwhile: Outcome = { problem: 'its file changed meanwhile: it was left as it is' }
 
 const noteLine = (host: Host, text: string) => `${paint(host.stdout, 'yellow', 'note')}  ${text}\n`
-
-/** What has no value, and what was left out. */
-function printRest(host: Host, { unresolved, skipped }: Stack): void {
-  for (const { file, resource, member, reason, answer } of unresolved) {
-    const where = [file, resource, member].filter((part) => part !== '').join(', ')
-    const hint = answer === undefined ? '' : `; give --parameter '${answer}=...'`
-    host.stdout.write(noteLine(host, `not resolved: ${where}: ${reason}${hint}`))
-  }
-  for (const { file, resource, reason } of skipped) {
-    host.stdout.write(noteLine(host, `left out: ${file}, ${resource}: ${reason}`))
-  }
-}

@@ -1,0 +1,41 @@
+import { systemClock } from '../../base/clock.ts'
+import { SluiceError } from '../../base/errors.ts'
+import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
+import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
+import { parsePayload } from '../../rules/payload.ts'
+import { ruleNameOfFile } from '../../rules/rule-files.ts'
+
+/** Compiles a rule that a stack template holds, or says why it cannot be used. */
+export function compileTemplateRule(
+  { name, payload, tags }: StackRule,
+  compile: CompileRule,
+): { readonly compiled?: CompiledRule; readonly problem?: string } {
+  if (ruleNameOfFile(`${name}.json`) === undefined) {
+    return { problem: 'a rule is named by 1 to 128 letters, digits and _' }
+  }
+  try {
+    const createdAt = Math.floor(systemClock.wallMs() / 1_000)
+    return { compiled: compile({ name, payload: parsePayload(payload), createdAt, tags }) }
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) return { problem: thrown.message }
+    throw thrown
+  }
+}
+
+/** What has no value in a template, and what was left out of it, one line each. */
+export function templateNotes({
+  unresolved,
+  skipped,
+}: {
+  readonly unresolved: readonly Unresolved[]
+  readonly skipped: readonly Skipped[]
+}): readonly string[] {
+  return [
+    ...unresolved.map(({ file, resource, member, reason, answer }) => {
+      const where = [file, resource, member].filter((part) => part !== '').join(', ')
+      const hint = answer === undefined ? '' : `; give --parameter '${answer}=...'`
+      return `not resolved: ${where}: ${reason}${hint}`
+    }),
+    ...skipped.map(({ file, resource, reason }) => `left out: ${file}, ${resource}: ${reason}`),
+  ]
+}
