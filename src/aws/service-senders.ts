@@ -1,5 +1,5 @@
 import type { QueuedRecord, ServiceKind } from '../outbox/outbox.ts'
-import { failureOf } from './call/failure-class.ts'
+import { failureOf, senderMissing } from './call/failure-class.ts'
 import type { Service } from './call/service-failures.ts'
 import type { SenderOptions } from './senders/sender.ts'
 import type { ServiceSender } from './call/service-sender.ts'
@@ -121,13 +121,13 @@ export function hasSender(kind: ServiceKind): boolean {
 }
 
 /**
- * Makes the sender of a destination.
- *
- * @throws Error for a kind without a sender: rules with such an action are refused at creation
+ * Makes the sender of a destination. Rules with an action of a kind without a sender are refused,
+ * but an outbox may hold records of one, such as after a return to an earlier release: their
+ * destination then has a condition, and they wait.
  */
 export function createServiceSender(kind: ServiceKind, options: SenderOptions): ServiceSender {
   const calling = callings[kind]
-  if (calling === undefined) throw new Error(`there is no sender for ${kind}`)
+  if (calling === undefined) return withoutSender(kind)
   const { service, recordsMax, bytesMax, operation, batchOperation = operation, load } = calling
   let loading: Promise<ServiceSender['send']> | undefined
 
@@ -155,5 +155,15 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
         return { answered: false, failure: failureOf(thrown, service) }
       }
     },
+  }
+}
+
+function withoutSender(kind: string): ServiceSender {
+  const message = `this release of Sluice does not send to ${kind}`
+  const failure = { code: senderMissing, message, source: 'Sluice' } as const
+  return {
+    ...one,
+    operationOf: () => 'none',
+    send: () => Promise.resolve({ answered: false, failure }),
   }
 }

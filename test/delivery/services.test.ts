@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createProducer } from '../../src/delivery/producer.ts'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
-import type { NewRecord } from '../../src/outbox/outbox.ts'
+import type { Destination, NewRecord } from '../../src/outbox/outbox.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { definitionOf, dynamo, queueUrl } from '../actions/kinds/service-action-fixtures.ts'
 import { openRecordingService, queuedRecordsOf } from '../aws/senders/recording-service.ts'
@@ -17,7 +17,7 @@ import {
   openTestOutbox,
   temporaryDirectory,
 } from '../outbox/outbox-parts.ts'
-import { hastened, textsByKey, withoutDuplicates } from './producer-parts.ts'
+import { hastened, textsByKey, until, withoutDuplicates } from './producer-parts.ts'
 
 /** An outbox and a producer with a service that answers so, beside the lab's Kinesis. */
 async function openDelivery(answering: (request: SentRequest) => ServiceAnswer) {
@@ -32,7 +32,8 @@ async function openDelivery(answering: (request: SentRequest) => ServiceAnswer) 
   lab.ensureStream('stream')
   const clock = hastened(50)
   const { outbox, metrics } = await openTestOutbox(temporaryDirectory(), {}, clock)
-  const logger = createMemoryLogger(() => undefined)
+  const lines: Record<string, unknown>[] = []
+  const logger = createMemoryLogger((line) => lines.push(line))
   const producer = createProducer({ ...service.aws, outbox, clock, logger, metrics })
   onTestFinished(async () => {
     await producer.stop({ drainMs: 0 })
@@ -53,7 +54,7 @@ async function openDelivery(answering: (request: SentRequest) => ServiceAnswer) 
     return { ...newRecordFor(to, key, text), ruleName: 'r', actionIndex }
   }
 
-  return { ...service, lab, outbox, producer, recordOf, streamRecordOf }
+  return { ...service, lab, lines, outbox, producer, recordOf, streamRecordOf }
 }
 
 const md5 = (text: string) => createHash('md5').update(text).digest('hex')
@@ -191,5 +192,21 @@ describe('records of several services', { timeout: 120_000 }, () => {
     expect(taken.toSorted()).toEqual(texts.toSorted())
     const batches = requests.filter(({ operation }) => operation === 'PutRecordBatch')
     expect(batches.length).toBe(1)
+  })
+
+  test('records of a kind that this release does not send wait, and the others go on', async () => {
+    const { outbox, producer, lab, lines, recordOf, streamRecordOf } = await openDelivery(() => ({}))
+    const record = recordOf(definitionOf('sqs', { queueUrl }), 0, '1')
+    // As a later release has left it.
+    const unknown = { ...record.destination, kind: 'later' } as unknown as Destination
+    await outbox.append([{ ...record, destination: unknown }, streamRecordOf(1, '2', 'a')])
+    producer.start()
+    await until(() => outbox.size().records === 1 && lines.some(({ advice }) => advice))
+    expect(textsByKey(lab, 'stream').get('a')).toEqual(['2'])
+    expect(outbox.ledger('r')).toMatchObject([{ queued: 1 }, { delivered: 1 }])
+    expect(lines.find(({ advice }) => advice)).toMatchObject({
+      reason: 'this release of Sluice does not send to later',
+      advice: expect.stringContaining('the records wait') as string,
+    })
   })
 })

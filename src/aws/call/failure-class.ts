@@ -12,8 +12,11 @@ export interface Failure {
   /** The error code of the service, the code of a network error, or the name of the error. */
   readonly code: string
   readonly message: string
-  /** The service that failed: STS when it was asked for the role. */
-  readonly source: 'AssumeRole' | Service
+  /**
+   * The service that failed: STS when it was asked for the role, and Sluice itself when it made no
+   * call.
+   */
+  readonly source: 'AssumeRole' | 'Sluice' | Service
   /**
    * The HTTP status, when there was an answer to the whole call. Of an entry: 400 or 500, where the
    * service says whose fault it is.
@@ -87,6 +90,9 @@ const passingCodes: ReadonlySet<string> = new Set([
 /** Sluice's own code for a record over the stream's MaxRecordSizeInKiB, which is never sent. */
 export const recordTooLarge = 'RecordTooLarge'
 
+/** Sluice's own code for records of a kind that this release does not send. */
+export const senderMissing = 'SenderMissing'
+
 const recordCodes: ReadonlySet<string> = new Set([
   'InvalidArgumentException',
   'ValidationException',
@@ -120,6 +126,7 @@ const destinationCodes: ReadonlySet<string> = new Set([
   'KMSOptInRequired',
   // There are no credentials to assume the role with: no profile, no variables, no host role.
   'CredentialsProviderError',
+  senderMissing,
 ])
 
 const payloadTooLargeStatus = 413
@@ -128,7 +135,8 @@ const redirectionStatus = 300
 
 /** Classifies a failure by its code. A code that is in no list is judged by the HTTP status. */
 export function classify({ code, source, status }: Failure): FailureClass {
-  const ofService = source === 'AssumeRole' ? undefined : serviceFailures[source].get(code)
+  const isService = source !== 'AssumeRole' && source !== 'Sluice'
+  const ofService = isService ? serviceFailures[source].get(code) : undefined
   if (ofService !== undefined) return ofService
   if (passingCodes.has(code)) return 'passing'
   if (destinationCodes.has(code)) return 'destination'
@@ -186,6 +194,9 @@ export function isShardThrottle({ code, source }: Failure): boolean {
 export function adviceOn({ code, source }: Failure): string {
   if (source === 'AssumeRole') {
     return "let the role's trust policy admit the identity that Sluice runs under (sts:AssumeRole)"
+  }
+  if (code === senderMissing) {
+    return 'start a release of Sluice that sends to this service; until then the records wait'
   }
   if (code === 'ResourceNotFoundException') {
     return source === 'Kinesis'
