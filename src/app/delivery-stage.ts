@@ -1,4 +1,5 @@
 import { createAwsCalls } from '../aws/aws-calls.ts'
+import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
@@ -7,6 +8,7 @@ import { createLabActions, createRecordedNote } from '../lab/calls/lab-actions.t
 import { createRecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { createLabSenders } from '../lab/calls/lab-senders.ts'
 import { startLab } from './lab-stage.ts'
+import type { LabStage } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
@@ -56,7 +58,7 @@ export async function startDeliveryStage(
     (it) => it.close(),
   )
   await folder.noteMade(outboxFolderName)
-  const aws = stages.add(createAwsCalls({ clock, logger }, lab?.access), (it) => it.close())
+  const aws = stages.add(callsOf({ config, clock, logger }, lab), (it) => it.close())
   const labCalls = createRecordedCalls()
   const labActions = config.labActions && createLabActions(config.labActions, config)
   const noteRecorded = labActions && createRecordedNote(labActions, logger)
@@ -110,4 +112,12 @@ async function openFolder(
     )
   }
   return folder
+}
+
+function callsOf(
+  { config, clock, logger }: Pick<AppDependencies, 'config' | 'clock' | 'logger'>,
+  lab: LabStage | undefined,
+): AwsCalls {
+  const { ruleHosts } = config
+  return createAwsCalls({ clock, logger }, lab?.access ?? { ruleHosts })
 }

@@ -5,13 +5,14 @@ import type { Clock } from '../base/clock.ts'
 import { defined } from '../base/defined.ts'
 import type { ServiceDestination, StreamDestination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import { createAddressGuard } from './call/address-guard.ts'
 import { createSts } from './call/sts.ts'
 import type { StaticCredentials, Sts } from './call/sts.ts'
 import { createRoleCredentials } from './call/credentials.ts'
 import type { AssumedRole, RoleCredentials } from './call/credentials.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './kinesis-calls.ts'
-import { createServiceSender } from './service-senders.ts'
+import { createServiceSender, isServerOfRecords } from './service-senders.ts'
 import type { ServiceSender } from './call/service-sender.ts'
 
 /** Where Kinesis and STS are. Without endpoints the SDK's rules and environment variables apply. */
@@ -23,6 +24,8 @@ export interface AwsCallsOptions {
   readonly baseCredentials?: StaticCredentials | undefined
   /** Connections to one host: at least as many as there may be calls in flight. */
   readonly socketsMax?: number | undefined
+  /** Names and private addresses that are called for rules that name the URL of a server. */
+  readonly ruleHosts?: readonly string[] | undefined
   /** The longest wait for the start of an answer, and between two parts of it. */
   readonly requestTimeoutMs?: number | undefined
 }
@@ -62,6 +65,8 @@ export function createAwsCalls(
 ): AwsCalls {
   const { kinesisEndpoint, stsEndpoint, baseCredentials } = options
   const requestHandler = createRequestHandler(options)
+  const guard = createAddressGuard(options.ruleHosts ?? [])
+  const guardedHandler = createRequestHandler(options, guard.lookup)
   const stsByRegion = createBoundedMap<string, Sts>(clientsMax)
   const credentialsByRole = createBoundedMap<string, RoleCredentials>(clientsMax)
   const callsByIdentity = createBoundedMap<string, KinesisCalls>(clientsMax)
@@ -96,7 +101,10 @@ export function createAwsCalls(
     senderFor: ({ kind, region, endpoint, credentials }: ServiceDestination) =>
       createServiceSender(kind, {
         region,
-        requestHandler,
+        // An endpoint beside the rule is the operator's own.
+        ...(isServerOfRecords(kind) && endpoint === undefined
+          ? { requestHandler: guardedHandler, guard }
+          : { requestHandler }),
         endpoint,
         baseCredentials,
         credentials: credentials.kind === 'role' ? credentialsOf(region, credentials) : undefined,
@@ -105,7 +113,10 @@ export function createAwsCalls(
       credentialsOf(region, { roleArn, externalId }),
     requestHandler,
     accountId: (region: string) => stsIn(region).accountId(),
-    close: () => requestHandler.destroy(),
+    close() {
+      requestHandler.destroy()
+      guardedHandler.destroy()
+    },
   }
 }
 

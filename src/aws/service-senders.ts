@@ -12,6 +12,8 @@ interface ServiceCalling {
   readonly operation: string
   /** The operation for several records. Absent: there is none. */
   readonly batchOperation?: string | undefined
+  /** Records name their server: it is no service of the SDK, which a variable could name. */
+  readonly isServerOfRecords?: true | undefined
   readonly load: () => Promise<(options: SenderOptions) => ServiceSender['send']>
 }
 
@@ -24,6 +26,14 @@ const dynamodb: ServiceCalling = {
   ...one,
   operation: 'WriteItem',
   load: async () => (await import('./senders/dynamodb.ts')).createDynamodbSend,
+}
+
+const openSearch: ServiceCalling = {
+  service: 'OpenSearch',
+  ...one,
+  operation: 'PUT',
+  isServerOfRecords: true,
+  load: async () => (await import('./senders/open-search.ts')).createOpenSearchSend,
 }
 
 /** The kinds that have a sender. */
@@ -50,6 +60,7 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
   },
   dynamoDB: dynamodb,
   dynamoDBv2: dynamodb,
+  elasticsearch: openSearch,
   firehose: {
     service: 'Firehose',
     recordsMax: 500,
@@ -78,6 +89,7 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     operation: 'BatchUpdateDevicePosition',
     load: async () => (await import('./senders/location.ts')).createLocationSend,
   },
+  openSearch,
   s3: {
     service: 'S3',
     ...one,
@@ -120,6 +132,11 @@ export function hasSender(kind: ServiceKind): boolean {
   return callings[kind] !== undefined
 }
 
+/** Whether the records of this kind name the server that they are sent to. */
+export function isServerOfRecords(kind: ServiceKind): boolean {
+  return callings[kind]?.isServerOfRecords === true
+}
+
 /**
  * Makes the sender of a destination. Rules with an action of a kind without a sender are refused,
  * but an outbox may hold records of one, such as after a return to an earlier release: their
@@ -136,7 +153,8 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
       load(),
       import('./call/configured-endpoint.ts'),
     ])
-    const endpoint = options.endpoint ?? (await configuredEndpoint(service))
+    const configured = calling?.isServerOfRecords ? undefined : await configuredEndpoint(service)
+    const endpoint = options.endpoint ?? configured
     return create({ ...options, endpoint })
   }
 

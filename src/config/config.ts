@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import path from 'node:path'
 import { labAccountId, labConfigOf, labRegion, openListenerError } from './lab-config.ts'
 import type { LabConfig } from './lab-config.ts'
-import { labActionsOf } from './lab-actions.ts'
+import { hostsOf, labActionsOf } from './lab-actions.ts'
 import type { LabActionsConfig } from './lab-actions.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError } from '../base/errors.ts'
@@ -34,6 +34,8 @@ export interface Config {
   readonly trustedProxies: readonly string[]
   readonly auth: HttpAuthentication
   readonly lab: LabConfig
+  /** Hosts nearby that actions may call whose rule names a URL. */
+  readonly ruleHosts: readonly string[]
   /** Undefined in `start`. */
   readonly labActions: LabActionsConfig | undefined
   readonly rulesDir: string
@@ -143,6 +145,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       metricsToken: read.SLUICE_METRICS_TOKEN,
     },
     lab: labConfigOf(read),
+    ruleHosts: hostsOf(read.SLUICE_HTTP_ACTION_HOSTS),
     labActions: mode === 'lab' ? labActionsOf(read) : undefined,
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),

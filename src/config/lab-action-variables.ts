@@ -19,15 +19,27 @@ const labServices = {
   TIMESTREAM_WRITE: 'Amazon Timestream',
 } as const
 
-export type LabService = keyof typeof labServices
+/** Servers that an emulator of AWS does not have: only their own variable names one. */
+const labServers = {
+  IOTANALYTICS: 'AWS IoT Analytics',
+  IOT_EVENTS_DATA: 'AWS IoT Events',
+  OPENSEARCH: 'the domains of `openSearch` and `elasticsearch` actions',
+  SALESFORCE: 'the input streams of Salesforce',
+} as const
+
+export type LabService = keyof typeof labServices | keyof typeof labServers
 export const labServiceNames = Object.keys(labServices) as readonly LabService[]
+export const labServerNames = Object.keys(labServers) as readonly LabService[]
 
 type EndpointVariable = Extract<Variable, { kind: 'text' }> & { readonly default?: undefined }
-type EndpointName = `SLUICE_LAB_AWS_ENDPOINT_URL_${LabService}`
+type EndpointName<Service extends LabService> = `SLUICE_LAB_AWS_ENDPOINT_URL_${Service}`
 
 /** The name of the variable for one service. */
-export const endpointVariableOf = (service: LabService): EndpointName =>
-  `SLUICE_LAB_AWS_ENDPOINT_URL_${service}`
+export function endpointVariableOf<Service extends LabService>(
+  service: Service,
+): EndpointName<Service> {
+  return `SLUICE_LAB_AWS_ENDPOINT_URL_${service}`
+}
 
 /** What the lab does with actions for services that it does not have. */
 export const labActionVariables = {
@@ -48,14 +60,19 @@ export const labActionVariables = {
     description:
       'Names and private addresses, separated by commas, that URLs of emulators may have.',
   },
-  ...(Object.fromEntries(
-    labServiceNames.map((service) => [
-      endpointVariableOf(service),
-      {
-        kind: 'text',
-        whenUnset: 'the value of `SLUICE_LAB_AWS_ENDPOINT_URL`',
-        description: `URL of an emulator of ${labServices[service]}.`,
-      } satisfies EndpointVariable,
-    ]),
-  ) as Record<EndpointName, EndpointVariable>),
+  ...endpointVariables(labServices, 'the value of `SLUICE_LAB_AWS_ENDPOINT_URL`', 'an emulator of'),
+  ...endpointVariables(labServers, 'calls are recorded', 'a server that stands in for'),
 } as const
+
+function endpointVariables<Service extends LabService>(
+  services: Readonly<Record<Service, string>>,
+  whenUnset: string,
+  what: string,
+) {
+  const entries = (Object.entries(services) as [Service, string][]).map(([service, name]) => {
+    const description = `URL of ${what} ${name}.`
+    const variable: EndpointVariable = { kind: 'text', whenUnset, description }
+    return [endpointVariableOf(service), variable] as const
+  })
+  return Object.fromEntries(entries) as Record<EndpointName<Service>, EndpointVariable>
+}

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { SluiceError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { isPrivateAddress } from '../base/private-address.ts'
-import { endpointVariableOf, labServiceNames } from './lab-action-variables.ts'
+import { endpointVariableOf, labServerNames, labServiceNames } from './lab-action-variables.ts'
 import type { LabService, labActionVariables } from './lab-action-variables.ts'
 import type { ValuesOf } from './variable.ts'
 
@@ -23,24 +23,25 @@ export interface LabActionsConfig {
  * @throws SluiceError ConfigInvalid, naming the variable and its value
  */
 export function labActionsOf(read: ValuesOf<typeof labActionVariables>): LabActionsConfig {
-  const hosts = (read.SLUICE_LAB_AWS_ENDPOINT_HOSTS ?? '')
-    .split(',')
-    .map((host) => host.trim().toLowerCase())
-    .filter((host) => host !== '')
+  const hosts = hostsOf(read.SLUICE_LAB_AWS_ENDPOINT_HOSTS)
   const endpointIn = (
-    name: 'SLUICE_LAB_AWS_ENDPOINT_URL' | ReturnType<typeof endpointVariableOf>,
+    name: 'SLUICE_LAB_AWS_ENDPOINT_URL' | ReturnType<typeof endpointVariableOf<LabService>>,
   ) => {
     const url = read[name]
     return url === undefined ? undefined : checkedEndpoint(name, url, hosts)
   }
   const common = endpointIn('SLUICE_LAB_AWS_ENDPOINT_URL')
-  const endpoints = labServiceNames.flatMap((service) => {
-    const url = endpointIn(endpointVariableOf(service)) ?? common
-    return url === undefined ? [] : [[service, url] as const]
-  })
+  const endpointsOf = (services: readonly LabService[], otherwise: string | undefined) =>
+    services.flatMap((service) => {
+      const url = endpointIn(endpointVariableOf(service)) ?? otherwise
+      return url === undefined ? [] : [[service, url] as const]
+    })
   return {
     isStrict: read.SLUICE_LAB_ACTIONS === 'strict',
-    endpoints: Object.fromEntries(endpoints),
+    endpoints: Object.fromEntries([
+      ...endpointsOf(labServiceNames, common),
+      ...endpointsOf(labServerNames, undefined),
+    ]),
     hosts,
   }
 }
@@ -65,3 +66,11 @@ function checkedEndpoint(name: string, text: string, hosts: readonly string[]): 
 
 /** The host of a URL, without the brackets of IPv6. */
 const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')
+
+/** Reads names and addresses that are separated by commas. */
+export function hostsOf(text = ''): readonly string[] {
+  return text
+    .split(',')
+    .map((host) => host.trim().toLowerCase())
+    .filter((host) => host !== '')
+}

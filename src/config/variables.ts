@@ -1,5 +1,5 @@
 import { deepFreeze } from '../base/deep-freeze.ts'
-import { labActionVariables } from './lab-action-variables.ts'
+import { actionVariables } from './action-variables.ts'
 import type { ValuesOf, VariableTable } from './variable.ts'
 
 /** The values that delivery settings accept, here and beside a rule. */
@@ -225,7 +225,7 @@ export const variables = deepFreeze({
     whenUnset: 'streams are created and deleted at once, other changes take 50 ms',
     description: 'How long local streams and consumers stay CREATING, UPDATING and DELETING.',
   },
-  ...labActionVariables,
+  ...actionVariables,
   SLUICE_RULES_DIR: {
     kind: 'text',
     default: './rules',

@@ -1,8 +1,8 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { SignatureV4 } from '@smithy/signature-v4'
-import type { SignatureV4CryptoInit } from '@smithy/signature-v4'
 import { parseAuthorization } from './authorization.ts'
 import type { Authorization } from './authorization.ts'
+import { NodeSha256 } from './node-sha256.ts'
 
 /**
  * Verifies AWS Signature Version 4 in the `Authorization` header (IAM User Guide, "AWS Signature
@@ -259,35 +259,4 @@ function isSame(expected: string, given: string): boolean {
     createHash('sha256').update(expected).digest(),
     createHash('sha256').update(given).digest(),
   )
-}
-
-type Sha256Constructor = SignatureV4CryptoInit['sha256']
-type Secret = ConstructorParameters<Sha256Constructor>[0]
-
-/** node:crypto in the form that the signer needs: a class, because it creates hashes with `new`. */
-class NodeSha256 {
-  readonly #hash
-
-  constructor(secret?: Secret) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', bytesOf(secret))
-  }
-
-  update(chunk: NonNullable<Secret>): void {
-    this.#hash.update(bytesOf(chunk))
-  }
-
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest()
-  }
-
-  reset(): void {
-    throw new Error('a hash of the signer is used once')
-  }
-}
-
-function bytesOf(data: NonNullable<Secret>): string | Uint8Array {
-  if (typeof data === 'string') return data
-  return ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data)
 }

@@ -71,9 +71,10 @@ async function startEmulator() {
       const [, credential = ''] = /Credential=([^/]*)/.exec(authorization) ?? []
       calls.push({ path: request.url ?? '', target, credential, body })
       response.setHeader('content-type', 'application/json')
+      response.statusCode = request.method === 'PUT' ? 201 : 200
       const { MessageBody = '' } = JSON.parse(body) as { readonly MessageBody?: string }
       const MD5OfMessageBody = createHash('md5').update(MessageBody).digest('hex')
-      response.end(JSON.stringify({ MD5OfMessageBody }))
+      response.end(JSON.stringify({ MD5OfMessageBody, result: 'created' }))
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -120,4 +121,35 @@ test('SLUICE_LAB_ACTIONS=strict refuses what would only be recorded, with all re
   expect(status).toBe(400)
   expect(text).toMatch(/actions\[1\]\.sns: .*SLUICE_LAB_ACTIONS=strict/)
   expect(text).toMatch(/actions\[2\]\.lambda: .*put absent\.mjs into /)
+})
+
+const documentOf = (endpoint: string) => ({
+  openSearch: { roleArn, endpoint, index: 'i', type: '_doc', id: '${d}' },
+})
+const domain = 'https://search-plant.us-east-1.es.amazonaws.com'
+
+test('a server on loopback that a rule names is called, and a domain is not', async () => {
+  const emulator = await startEmulator()
+  const { app, createRule, publish } = await startLab({
+    // An emulator of AWS has no documents.
+    SLUICE_LAB_AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+  })
+  const nearby = await createRule('nearby', [documentOf(emulator.url)])
+  expect(nearby).toEqual({ status: 200, header: null, text: '' })
+  const far = await createRule('far', [documentOf(domain)])
+  expect(far.header).toBe('recorded=openSearch')
+  await publish({ d: 'd1' })
+  await app.delivered()
+  expect(emulator.calls).toMatchObject([{ path: '/i/_doc/d1', credential: 'test' }])
+})
+
+test('a server that stands in for domains is called for all of them', async () => {
+  const emulator = await startEmulator()
+  const { app, createRule, publish } = await startLab({
+    SLUICE_LAB_AWS_ENDPOINT_URL_OPENSEARCH: emulator.url,
+  })
+  expect((await createRule('r', [documentOf(domain)])).header).toBeNull()
+  await publish({ d: 'd1' })
+  await app.delivered()
+  expect(emulator.calls).toMatchObject([{ path: '/i/_doc/d1' }])
 })

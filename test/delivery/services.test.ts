@@ -64,10 +64,11 @@ interface BatchEntry {
   readonly MessageBody: string
 }
 
-/** A queue and a table that throttle, fail in part, lose answers and refuse one message. */
+/** A queue, a table and an index that throttle, fail in part, lose answers, and refuse a text. */
 function createTroubledServices(random: Random) {
   const queue: string[] = []
   const writes = new Map<string, string[]>()
+  const documents = new Map<string, string[]>()
 
   function sendBatch(entries: readonly BatchEntry[]): ServiceAnswer {
     const Failed: object[] = []
@@ -99,6 +100,12 @@ function createTroubledServices(random: Random) {
   }
 
   function carryOut({ operation, parameters }: SentRequest): ServiceAnswer {
+    if (operation.startsWith('PUT /')) {
+      const ofDocument = documents.get(operation) ?? []
+      documents.set(operation, ofDocument)
+      ofDocument.push(String(parameters))
+      return { body: { result: 'updated' } }
+    }
     switch (operation) {
       case 'SendMessage':
         return send((parameters as { MessageBody: string }).MessageBody)
@@ -119,7 +126,7 @@ function createTroubledServices(random: Random) {
     return luck < 15 ? { isLost: true } : carriedOut
   }
 
-  return { answer, queue, writes }
+  return { answer, queue, writes, documents }
 }
 
 const refused = '13'
@@ -137,12 +144,19 @@ describe('records of several services', { timeout: 120_000 }, () => {
       const texts = Array.from({ length: count }, (_, index) => String(index))
       const table = definitionOf('dynamoDB', dynamo)
       const queue = definitionOf('sqs', { queueUrl })
+      const index = definitionOf('openSearch', {
+        endpoint: 'https://search-plant.eu-west-1.es.amazonaws.com',
+        index: 'i',
+        type: '_doc',
+        id: '${id}',
+      })
       await Promise.all(
         texts.map((text) =>
           outbox.append([
             recordOf(queue, 0, text),
             ...keys.map((key) => recordOf(table, 1, text, key)),
             ...keys.map((key) => streamRecordOf(2, text, key)),
+            ...keys.map((key) => recordOf(index, 3, text, key)),
           ]),
         ),
       )
@@ -153,15 +167,17 @@ describe('records of several services', { timeout: 120_000 }, () => {
       const inStream = textsByKey(lab, 'stream')
       for (const key of keys) {
         // A write whose answer was lost comes twice, before any later one of its item.
-        const writes = services.writes.get(key) ?? []
-        expect(withoutDuplicates(writes)).toEqual(texts)
-        expect(writes).toEqual(writes.toSorted((left, right) => Number(left) - Number(right)))
+        for (const ofService of [services.writes, services.documents]) {
+          const writes = ofService.get(key) ?? ofService.get(`PUT /i/_doc/${key}`) ?? []
+          expect(withoutDuplicates(writes)).toEqual(texts)
+          expect(writes).toEqual(writes.toSorted((left, right) => Number(left) - Number(right)))
+        }
         expect(inStream.get(key)).toEqual(texts)
       }
       const nothing = { queued: 0, dropped: 0, handedOver: 0 }
       expect(outbox.ledger('r')).toEqual([
         { actionIndex: 0, accepted: count, delivered: count - 1, deadLettered: 1, ...nothing },
-        ...[1, 2].map((actionIndex) => {
+        ...[1, 2, 3].map((actionIndex) => {
           const accepted = count * keys.length
           return { actionIndex, accepted, delivered: accepted, deadLettered: 0, ...nothing }
         }),
@@ -195,7 +211,9 @@ describe('records of several services', { timeout: 120_000 }, () => {
   })
 
   test('records of a kind that this release does not send wait, and the others go on', async () => {
-    const { outbox, producer, lab, lines, recordOf, streamRecordOf } = await openDelivery(() => ({}))
+    const { outbox, producer, lab, lines, recordOf, streamRecordOf } = await openDelivery(
+      () => ({}),
+    )
     const record = recordOf(definitionOf('sqs', { queueUrl }), 0, '1')
     // As a later release has left it.
     const unknown = { ...record.destination, kind: 'later' } as unknown as Destination

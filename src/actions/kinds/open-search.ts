@@ -39,10 +39,11 @@ function documentAction(kind: ServiceKind & ('openSearch' | 'elasticsearch')) {
         templates: {
           endpoint: template(definition.endpoint, endpoint),
           index: template(definition.index, index),
-          type: template(definition.type, lengthBetween(1, 255)),
+          type: template(definition.type, typeProblem),
           id: template(definition.id, idProblem),
         },
-        target: (texts) => texts.endpoint,
+        // A domain may have an index and refuse another: each has a queue of its own.
+        target: (texts) => `${texts.endpoint.replace(/\/$/, '')}/${texts.index}`,
         region: regionOfDomain,
         call(texts, { output }) {
           const problem = jsonProblem(output)
@@ -61,10 +62,25 @@ function documentAction(kind: ServiceKind & ('openSearch' | 'elasticsearch')) {
   })
 }
 
+const typeLength = lengthBetween(1, 255)
+
+function typeProblem(type: string): string | undefined {
+  return dotProblem(type) ?? typeLength(type)
+}
+
 function idProblem(id: string): string | undefined {
   if (id === '') return 'the id of the document is empty'
+  const problem = dotProblem(id)
+  if (problem !== undefined) return problem
   const bytes = Buffer.byteLength(id)
   return bytes > idBytesMax ? `the id has ${bytes} bytes; a domain takes ${idBytesMax}` : undefined
+}
+
+/** In a path these mean another document, or the index itself. */
+function dotProblem(text: string): string | undefined {
+  return text === '.' || text === '..'
+    ? `"${text}" cannot stand in the path of a document`
+    : undefined
 }
 
 function regionOfDomain(url: string): string | undefined {

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.ts'
-import { serviceFailures } from './service-failures.ts'
+import { recordStatuses, serviceFailures } from './service-failures.ts'
 import type { Service } from './service-failures.ts'
 
 /**
@@ -93,6 +93,9 @@ export const recordTooLarge = 'RecordTooLarge'
 /** Sluice's own code for records of a kind that this release does not send. */
 export const senderMissing = 'SenderMissing'
 
+/** Sluice's own code for a server that it does not call, because of its address. */
+const endpointRefused = 'EndpointRefused'
+
 const recordCodes: ReadonlySet<string> = new Set([
   'InvalidArgumentException',
   'ValidationException',
@@ -127,6 +130,7 @@ const destinationCodes: ReadonlySet<string> = new Set([
   // There are no credentials to assume the role with: no profile, no variables, no host role.
   'CredentialsProviderError',
   senderMissing,
+  endpointRefused,
 ])
 
 const payloadTooLargeStatus = 413
@@ -140,7 +144,10 @@ export function classify({ code, source, status }: Failure): FailureClass {
   if (ofService !== undefined) return ofService
   if (passingCodes.has(code)) return 'passing'
   if (destinationCodes.has(code)) return 'destination'
-  const ofRecord = recordCodes.has(code) || status === payloadTooLargeStatus
+  const ofRecord =
+    recordCodes.has(code) ||
+    status === payloadTooLargeStatus ||
+    (status !== undefined && recordStatuses[source]?.has(status))
   if (ofRecord) return source === 'AssumeRole' ? 'destination' : 'record'
   return isPassingStatus(status) ? 'passing' : 'destination'
 }
@@ -197,6 +204,9 @@ export function adviceOn({ code, source }: Failure): string {
   }
   if (code === senderMissing) {
     return 'start a release of Sluice that sends to this service; until then the records wait'
+  }
+  if (code === endpointRefused) {
+    return 'list the host in the variable that the message names, or correct the URL in the rule'
   }
   if (code === 'ResourceNotFoundException') {
     return source === 'Kinesis'

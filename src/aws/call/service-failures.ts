@@ -10,6 +10,7 @@ export type Service =
   | 'IoT SiteWise'
   | 'Lambda'
   | 'Location'
+  | 'OpenSearch'
   | 'S3'
   | 'SNS'
   | 'SQS'
@@ -89,6 +90,14 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
     ResourceNotFoundError: 'destination',
     ThrottlingError: 'passing',
     ValidationError: 'record',
+  },
+  OpenSearch: {
+    index_closed_exception: 'destination',
+    index_not_found_exception: 'destination',
+    resource_already_exists_exception: 'passing',
+    // The index cannot be made, because the domain has no room for its shards.
+    validation_exception: 'destination',
+    version_conflict_engine_exception: 'passing',
   },
   S3: {
     AccessControlListNotSupported: 'destination',
@@ -179,3 +188,11 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
 export const serviceFailures = Object.fromEntries(
   Object.entries(failures).map(([service, codes]) => [service, new Map(Object.entries(codes))]),
 ) as unknown as Readonly<Record<Service, ReadonlyMap<string, FailureClass>>>
+
+/**
+ * The statuses with which a service refuses a record for what it is, where it has more codes than
+ * can be listed: those of the document, its mapping and the method.
+ */
+export const recordStatuses: Readonly<Partial<Record<string, ReadonlySet<number>>>> = {
+  OpenSearch: new Set([400, 405, 406, 415]),
+}

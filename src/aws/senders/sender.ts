@@ -1,4 +1,5 @@
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
+import type { AddressGuard } from '../call/address-guard.ts'
 import { attemptAs, identityOfProcess, sdkProviderOf } from '../call/credentials.ts'
 import type { Identity, RoleCredentials } from '../call/credentials.ts'
 import { failureOf } from '../call/failure-class.ts'
@@ -14,6 +15,8 @@ import { defined } from '../../base/defined.ts'
 export interface SenderOptions {
   readonly region: string
   readonly requestHandler: NodeHttpHandler
+  /** Which addresses may be called where the record names the server. Absent: all of them. */
+  readonly guard?: AddressGuard | undefined
   /** Without it the service is called at AWS. */
   readonly endpoint?: string | undefined
   /** The credentials of the role that sends. Without them the process sends as itself. */

@@ -29,8 +29,8 @@ export function createEndpointSenders({
 }: Pick<LabActions, 'endpointOf' | 'endpointHosts'>): EndpointSenders {
   const requestHandler = createRequestHandler({}, createGuardedLookup(endpointHosts))
   return {
-    senderFor({ kind, region }) {
-      const endpoint = endpointOf(kind)
+    senderFor({ kind, region, target }) {
+      const endpoint = endpointOf(kind, target)
       if (endpoint === undefined) return undefined
       const baseCredentials = emulatorCredentials
       return createServiceSender(kind, { region, requestHandler, endpoint, baseCredentials })

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { ActionKind } from '../../actions/action/action.ts'
-import { hasSender } from '../../aws/service-senders.ts'
+import { hasSender, isServerOfRecords } from '../../aws/service-senders.ts'
+import { isLoopback } from '../../base/loopback.ts'
+import { endpointVariableOf, labServerNames } from '../../config/lab-action-variables.ts'
 import type { LabActionsConfig } from '../../config/lab-actions.ts'
 import type { LabService } from '../../config/lab-action-variables.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
@@ -10,8 +12,12 @@ import type { Logger } from '../../telemetry/telemetry.ts'
 
 /** What the lab does with the actions of a rule. */
 export interface LabActions {
-  /** The emulator that takes the calls of an action; undefined when there is none. */
-  endpointOf(kind: ServiceKind): string | undefined
+  /**
+   * The server that takes the calls of an action; undefined when there is none.
+   *
+   * @param url the server that the action names, for actions that name one
+   */
+  endpointOf(kind: ServiceKind, url?: string): string | undefined
   /** The names of hosts, beyond loopback, that may be called. */
   readonly endpointHosts: readonly string[]
   /** The kinds of the actions whose calls are recorded, in the order of the rule. */
@@ -20,17 +26,19 @@ export interface LabActions {
   refusalOf(kind: ActionKind, fields: object): string | undefined
 }
 
-/** The service that an action calls. Kinds that are absent have no sender. */
+/** The service that an action calls. Kinds that are absent are always recorded. */
 const services: { readonly [Kind in ServiceKind]?: LabService } = {
   cloudwatchAlarm: 'CLOUDWATCH',
   cloudwatchLogs: 'CLOUDWATCH_LOGS',
   cloudwatchMetric: 'CLOUDWATCH',
   dynamoDB: 'DYNAMODB',
   dynamoDBv2: 'DYNAMODB',
+  elasticsearch: 'OPENSEARCH',
   firehose: 'FIREHOSE',
   iotSiteWise: 'IOTSITEWISE',
   lambda: 'LAMBDA',
   location: 'LOCATION',
+  openSearch: 'OPENSEARCH',
   s3: 'S3',
   sns: 'SNS',
   sqs: 'SQS',
@@ -42,14 +50,16 @@ export function createLabActions(
   { endpoints, hosts, isStrict }: LabActionsConfig,
   { functionsDir }: { readonly functionsDir: string },
 ): LabActions {
-  const endpointOf = (kind: ServiceKind) => {
+  const endpointOf = (kind: ServiceKind, url?: string) => {
     const service = services[kind]
-    return service !== undefined && hasSender(kind) ? endpoints[service] : undefined
+    if (service === undefined || !hasSender(kind)) return undefined
+    return endpoints[service] ?? (isServerOfRecords(kind) ? nearbyServer(url, hosts) : undefined)
   }
 
   function isRecorded(kind: ActionKind, fields: object): boolean {
     if (kind === 'kinesis' || kind === 'republish') return false
-    if (endpointOf(kind) !== undefined) return false
+    const { endpoint } = fields as { readonly endpoint?: string }
+    if (endpointOf(kind, endpoint) !== undefined) return false
     return kind !== 'lambda' || missingFunction(fields, functionsDir) !== undefined
   }
 
@@ -68,13 +78,28 @@ export function createLabActions(
       const advice =
         kind === 'lambda'
           ? `put ${missingFunction(fields, functionsDir)}.mjs into ${functionsDir}`
-          : 'SLUICE_LAB_AWS_ENDPOINT_URL names an emulator'
+          : adviceFor(kind)
       return (
         'the lab would only record the calls of this action, and SLUICE_LAB_ACTIONS=strict ' +
         `refuses that: ${advice}`
       )
     },
   }
+}
+
+/** The server of a URL that the lab may call without being told to. */
+function nearbyServer(url: string | undefined, hosts: readonly string[]): string | undefined {
+  if (url === undefined || !URL.canParse(url)) return undefined
+  const { origin, hostname } = new URL(url)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return isLoopback(host) || hosts.includes(host) ? origin : undefined
+}
+
+function adviceFor(kind: ActionKind): string {
+  const service = kind === 'kinesis' || kind === 'republish' ? undefined : services[kind]
+  return service !== undefined && labServerNames.includes(service)
+    ? `${endpointVariableOf(service)} names a server`
+    : 'SLUICE_LAB_AWS_ENDPOINT_URL names an emulator'
 }
 
 /** Notes which actions of a rule the lab records. @returns their kinds */

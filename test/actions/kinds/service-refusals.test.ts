@@ -55,6 +55,14 @@ describe('a message that the service would not take fails its action', () => {
       /the key of the object is empty/,
     ],
     [
+      'an id that leads to another path',
+      definitionOf('openSearch', { endpoint: 'https://x', index: 'i', type: '_doc', id: '${d}' }),
+      '{}',
+      { d: '..' },
+      'openSearch.id',
+      /cannot stand in the path of a document/,
+    ],
+    [
       'a key that is no number',
       definitionOf('dynamoDB', { ...dynamo, hashKeyType: 'NUMBER' }),
       '{}',

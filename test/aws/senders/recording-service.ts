@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
 import { onTestFinished } from 'vitest'
 import { createAwsCalls } from '../../../src/aws/aws-calls.ts'
-import type { AwsCalls } from '../../../src/aws/aws-calls.ts'
+import type { AwsCalls, AwsCallsOptions } from '../../../src/aws/aws-calls.ts'
 import type { CallOutcome } from '../../../src/aws/call/call-outcome.ts'
 import { classify } from '../../../src/aws/call/failure-class.ts'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -50,7 +50,10 @@ export interface RecordingService {
 }
 
 /** @param answering what the service answers to each request, counted from 0 */
-export async function openRecordingService(answering: Answering): Promise<RecordingService> {
+export async function openRecordingService(
+  answering: Answering,
+  options: Pick<AwsCallsOptions, 'ruleHosts'> = {},
+): Promise<RecordingService> {
   const requests: SentRequest[] = []
   let sessions = 0
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -78,6 +81,7 @@ export async function openRecordingService(answering: Answering): Promise<Record
   const aws = createAwsCalls(
     { clock: systemClock, logger: createMemoryLogger(() => undefined) },
     {
+      ...options,
       stsEndpoint: endpoint,
       baseCredentials: { accessKeyId: 'AKIATEST', secretAccessKey: 'secret' },
     },

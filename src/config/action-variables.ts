@@ -1,0 +1,12 @@
+import { labActionVariables } from './lab-action-variables.ts'
+
+/** What actions for services other than Kinesis may do. */
+export const actionVariables = {
+  SLUICE_HTTP_ACTION_HOSTS: {
+    kind: 'text',
+    whenUnset: 'addresses of the internet only',
+    description:
+      'Names, and private or loopback addresses, separated by commas, that actions may call whose rule names a URL.',
+  },
+  ...labActionVariables,
+} as const
