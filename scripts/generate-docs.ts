@@ -8,6 +8,7 @@ import type { ErrorKind } from '../src/base/errors.ts'
 import type { Variable } from '../src/config/variable.ts'
 import { awsOperationTables } from './aws-operations.ts'
 import { listApiOperations } from './api-operations.ts'
+import { schemaFiles } from './json-schemas.ts'
 import { markdownTable } from './markdown-table.ts'
 import { notSupportedDocument } from './not-supported.ts'
 
@@ -18,6 +19,7 @@ export const generatedDocuments: Readonly<Record<string, () => string | Promise<
   'docs/API.md': apiDocument,
   'docs/NOT-SUPPORTED.md': notSupportedDocument,
   ...awsOperationTables,
+  ...schemaFiles,
 }
 
 /** The document as it is, with a new table of errors between its two markers. */

@@ -7,6 +7,7 @@ import { deepFreeze } from '../base/deep-freeze.ts'
 import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
 import { listOf, schemaProblems } from '../base/schema-problem.ts'
+import { withoutSchemaLink } from '../storage/schema-link.ts'
 
 /**
  * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file
@@ -70,12 +71,22 @@ export function parsePayload(json: unknown): TopicRulePayload {
 }
 
 /**
- * Reads the bytes of a request body or of a file.
+ * Reads the bytes of a request body.
  *
  * @throws SluiceError InvalidRequestException: no UTF-8, no JSON, or no payload
  */
 export function parsePayloadText(bytes: Uint8Array): TopicRulePayload {
   return parsePayload(parseJson(bytes))
+}
+
+/**
+ * Reads a rule file. Unlike a request, it may have a member `$schema`, by which editors find the
+ * schema of the file.
+ *
+ * @throws SluiceError InvalidRequestException: no UTF-8, no JSON, or no payload
+ */
+export function parsePayloadFile(bytes: Uint8Array): TopicRulePayload {
+  return parsePayload(withoutSchemaLink(parseJson(bytes)))
 }
 
 /**

@@ -1,6 +1,6 @@
 import { SluiceError, messageOf } from '../base/errors.ts'
 import type { CompileRule, CompiledRule, RuleDefinition } from './compile-rule.ts'
-import { parsePayloadText } from './payload.ts'
+import { parsePayloadFile } from './payload.ts'
 import type { TopicRulePayload } from './payload.ts'
 import { parseMetadata } from './rule-files.ts'
 import type { RuleFile, RuleMetadata } from './rule-files.ts'
@@ -60,7 +60,7 @@ export function entryOfFile(
     within(`${name}.json`, () =>
       compile({
         name,
-        payload: parsePayloadText(file.payload),
+        payload: parsePayloadFile(file.payload),
         ...definitionOf(metadata, createdAt),
       }),
     )

@@ -68,7 +68,7 @@ export interface RuleFile {
 }
 
 /** Members that are not known here are kept as they are when the file is written again. */
-const ruleMetadataSchema = Type.Object({
+export const ruleMetadataSchema = Type.Object({
   createdAt: Type.Optional(Type.Number({ minimum: 0 })),
   tags: Type.Optional(Type.Record(Type.String(), Type.String())),
   /** Its own schema: delivery.ts. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
-import { parsePayload, parsePayloadText } from '../../src/rules/payload.ts'
+import { parsePayload, parsePayloadFile, parsePayloadText } from '../../src/rules/payload.ts'
 import { roleArn } from './rule-fixtures.ts'
 
 const kinesis = { roleArn, streamName: 's' }
@@ -247,4 +247,14 @@ describe('parsePayloadText', () => {
   test('ignores a byte order mark', () => {
     expect(parsePayloadText(Buffer.from(`\uFEFF${JSON.stringify(minimal)}`)).actions).toEqual([])
   })
+})
+
+test('a rule file may name its JSON Schema, and a request may not', () => {
+  for (const given of [minimal, { topicRulePayload: minimal }]) {
+    const bytes = Buffer.from(JSON.stringify({ $schema: './rule.schema.json', ...given }))
+    expect(parsePayloadFile(bytes)).toEqual(parsePayload(minimal))
+    expect(() => parsePayloadText(bytes)).toThrow(/\$schema|sql is missing/)
+  }
+  const noLink = Buffer.from(JSON.stringify({ $schema: 1, ...minimal }))
+  expect(() => parsePayloadFile(noLink)).toThrow('$schema is not a known member')
 })

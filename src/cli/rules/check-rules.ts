@@ -9,7 +9,7 @@ import { readStack } from '../../infrastructure/read-stack.ts'
 import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parsePayloadText } from '../../rules/payload.ts'
+import { parsePayloadFile } from '../../rules/payload.ts'
 import { readIfPresent } from '../../storage/file-reads.ts'
 import { createRuleFiles, parseMetadata } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
@@ -212,7 +212,7 @@ async function loadRule(folder: string, name: string, compile: CompileRule): Pro
   const { tags = {}, delivery } = file.metadata ? parseMetadata(file.metadata) : {}
   return compile({
     name,
-    payload: parsePayloadText(file.payload),
+    payload: parsePayloadFile(file.payload),
     createdAt: file.madeAt,
     tags,
     delivery,

@@ -76,7 +76,8 @@ const ruleTestSchema = Type.Object(
   },
   { additionalProperties: false },
 )
-const ruleTestsValidator = Compile(Type.Array(ruleTestSchema))
+export const ruleTestsSchema = Type.Array(ruleTestSchema)
+const ruleTestsValidator = Compile(ruleTestsSchema)
 type RuleTest = Static<typeof ruleTestSchema>
 
 export interface RuleTestResult {

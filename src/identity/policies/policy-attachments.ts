@@ -9,6 +9,7 @@ import { parsePolicyTargets, readTarget } from './policy-targets.ts'
 import type { PolicyTarget } from './policy-targets.ts'
 import { principalOf } from './principal.ts'
 import { invalidFile, readPublicFile, writePublicFile } from '../../storage/secret-file.ts'
+import { withoutSchemaLink } from '../../storage/schema-link.ts'
 
 /** Lists the policies folder, and attaches and detaches policies. For the command line. */
 export interface ListedPolicy {
@@ -35,7 +36,7 @@ export async function listPolicies(
 async function describe(directory: string, name: string): Promise<ListedPolicy> {
   try {
     const document = await readPublicFile(path.join(directory, `${name}.json`))
-    compilePolicy(JSON.parse(document?.text ?? ''), `${name}.json`)
+    compilePolicy(withoutSchemaLink(JSON.parse(document?.text ?? '')), `${name}.json`)
     return { name, targets: await readTargets(directory, name) }
   } catch (thrown) {
     return { name, targets: [], problem: messageOf(thrown) }

@@ -13,7 +13,7 @@ export interface PolicyStatement {
   readonly where: string
 }
 
-const policyLimits = Object.freeze({
+export const policyLimits = Object.freeze({
   /** Characters of a document as JSON without blanks; AWS IoT takes 2048, IAM 6144 or 10,240. */
   documentCharactersMax: 20_480,
   statementsMax: 200,
@@ -21,9 +21,9 @@ const policyLimits = Object.freeze({
   entriesMax: 200,
 })
 
-const version = '2012-10-17'
-const documentMembers: readonly string[] = ['Version', 'Id', 'Statement']
-const statementMembers: readonly string[] = [
+export const policyVersion = '2012-10-17'
+export const documentMembers: readonly string[] = ['Version', 'Id', 'Statement']
+export const statementMembers: readonly string[] = [
   'Sid',
   'Effect',
   'Action',
@@ -41,10 +41,10 @@ export function readPolicyDocument(document: unknown, where: string): readonly P
     throw malformed(where, `${size} characters; ${policyLimits.documentCharactersMax} are taken`)
   }
   refuseUnknown(policy, documentMembers, where)
-  if (policy['Version'] !== version) {
+  if (policy['Version'] !== policyVersion) {
     throw malformed(
       where,
-      `Version must be "${version}": policy variables have no meaning in the older one`,
+      `Version must be "${policyVersion}": policy variables have no meaning in the older one`,
     )
   }
   refuseNonText(policy['Id'], where, 'Id')

@@ -10,6 +10,7 @@ import type { PolicyTarget } from './policy-targets.ts'
 import { openReloaded } from '../../storage/reloaded-file.ts'
 import type { ReloadedFileDependencies } from '../../storage/reloaded-file.ts'
 import { invalidFile } from '../../storage/secret-file.ts'
+import { withoutSchemaLink } from '../../storage/schema-link.ts'
 
 /**
  * The policies of MQTT clients, in a folder:
@@ -92,7 +93,9 @@ interface Problem {
  * Builds the set of policies from the state of the folder, with the last good version of each file.
  */
 function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'error'>) {
-  const documents = createLastGood((text) => compilePolicy(JSON.parse(text), 'policy'))
+  const documents = createLastGood((text) =>
+    compilePolicy(withoutSchemaLink(JSON.parse(text)), 'policy'),
+  )
   const targets = createLastGood(parsePolicyTargets)
   const unattached = new Set<string>()
   let isStarting = true

@@ -1,4 +1,5 @@
 import { invalidRequest, messageOf } from '../../base/errors.ts'
+import { withoutSchemaLink } from '../../storage/schema-link.ts'
 
 /**
  * The targets that a policy is attached to: the file `<policy>.meta.json`, `{"targets": [...]}`.
@@ -14,14 +15,14 @@ import { invalidRequest, messageOf } from '../../base/errors.ts'
 export type PolicyTarget = 'all' | 'anonymous' | `user:${string}` | `cert:${string}`
 
 /** Targets of one policy. */
-const targetsMax = 10_000
+export const targetsMax = 10_000
 
-const certificateForm = /^(?:cert:|arn:aws[\w-]*:iot:[\w-]*:\d*:cert\/)([0-9a-fA-F]{64})$/
-const userForm = /^user:[^\p{C}:]{1,128}$/u
+export const certificateForm = /^(?:cert:|arn:aws[\w-]*:iot:[\w-]*:\d*:cert\/)([0-9a-fA-F]{64})$/
+export const userForm = /^user:[^\p{C}:]{1,128}$/u
 
 /** @throws SluiceError InvalidRequestException, naming the member */
 export function parsePolicyTargets(text: string): readonly PolicyTarget[] {
-  const meta = parseJson(text)
+  const meta = withoutSchemaLink(parseJson(text))
   const targets = isRecord(meta) ? meta['targets'] : undefined
   if (!isRecord(meta) || !Array.isArray(targets) || Object.keys(meta).length > 1) {
     throw invalidRequest('must be {"targets": [...]} and nothing beside it')

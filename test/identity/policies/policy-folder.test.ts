@@ -16,6 +16,8 @@ const allowing = (topic: string) =>
   JSON.stringify(
     documentOf([{ effect: 'Allow', action: 'iot:Publish', resource: `topic/${topic}` }]),
   )
+const naming = (schema: string, text: string) =>
+  text.replace('{', `{"$schema": "./${schema}.schema.json",`)
 const targets = (...list: readonly string[]) => JSON.stringify({ targets: list })
 
 /** Opens a folder of these files. */
@@ -86,6 +88,14 @@ describe('whom a policy is for', () => {
 })
 
 describe('a folder', () => {
+  test('has files that name their JSON Schema', async () => {
+    const { folder } = await openWith({
+      'p.json': naming('policy', allowing('t')),
+      'p.meta.json': naming('policy-meta', targets('all')),
+    })
+    expect(decide(folder, 'anonymous', 't')).toBe('allow')
+  })
+
   test('that is not there enforces nothing; once it was there it does, for good', async () => {
     const { folder, directory, nextLine, write } = await openWith(undefined)
     expect(folder.policies.current).toBeUndefined()
