@@ -48,7 +48,9 @@ interface SynchronousCall {
   readonly wantsLog: boolean
   /** JSON text. */
   readonly clientContext?: string | undefined
-  readonly hasLeft: () => boolean
+  readonly hasLeft?: (() => boolean) | undefined
+  /** Aborted when the caller leaves: a call that waits for an instance waits no longer then. */
+  readonly leaving?: AbortSignal | undefined
 }
 
 interface Invoked {

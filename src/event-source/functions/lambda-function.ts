@@ -15,6 +15,8 @@ export interface InvokeOptions {
   readonly clientContext?: string | undefined
   /** Whether the caller has left: a call that has not begun is not begun then. */
   readonly hasLeft?: (() => boolean) | undefined
+  /** Aborted when the caller leaves: a call waits for an instance no longer then. */
+  readonly leaving?: AbortSignal | undefined
 }
 
 export type InvokeOutcome =

@@ -77,7 +77,7 @@ export function createLocalFunction(
     signal: AbortSignal,
     options: InvokeOptions = {},
   ): Promise<InvokeOutcome> {
-    const { wantsLog, clientContext, hasLeft } = options
+    const { wantsLog, clientContext, hasLeft, leaving } = options
     const requestId = randomUUID()
     let module: FunctionModule
     try {
@@ -85,11 +85,14 @@ export function createLocalFunction(
     } catch (thrown) {
       return { kind: 'notInvoked', requestId, reason: String(thrown) }
     }
-    const instance = await pool.acquire(module, signal)
-    if (!instance) return { kind: 'notInvoked', requestId, reason: 'the engine stops' }
-    if (signal.aborted || hasLeft?.()) {
-      await pool.release(instance, true)
-      const reason = signal.aborted ? 'the engine stops' : 'the caller has left'
+    const instance = await pool.acquire(
+      module,
+      leaving === undefined ? signal : AbortSignal.any([signal, leaving]),
+    )
+    if (!instance || signal.aborted || leaving?.aborted || hasLeft?.()) {
+      if (instance) await pool.release(instance, true)
+      const hasLeftAlone = !signal.aborted && (instance !== undefined || leaving?.aborted)
+      const reason = hasLeftAlone ? 'the caller has left' : 'the engine stops'
       return { kind: 'notInvoked', requestId, reason }
     }
     const giveUp = () => void pool.end(instance)
