@@ -95,7 +95,9 @@ process. The records of rules are on disk and survive it.`,
 export const deviceFeatures: readonly MissingFeature[] = [
   {
     title: 'Device shadows',
-    text: 'There are no shadows. In `sluice start` the SQL function `get_thing_shadow()` reads those in AWS.',
+    text:
+      'There are no shadows. The SQL function `get_thing_shadow()` reads those in AWS with `sluice start`, and in the ' +
+      'lab those of an emulator or of stub files.',
     operations: /Shadow/,
     signs: [refusedTopic('$aws/things/t/shadow/update')],
   },

@@ -7,7 +7,8 @@ import { createCountedFaults, healthOf } from './health.ts'
 import { createEngine } from '../engine/engine.ts'
 import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
-import { createLabFunctions } from '../external/lab-functions.ts'
+import { createLabExternals } from '../lab/calls/lab-externals.ts'
+import type { FunctionApi } from '../event-source/functions/function-api.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -82,8 +83,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   })
   const { folder, lab, outbox, aws, producer, labActions, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
-  const { owner } = account
-  const environment = sqlEnvironment(owner, externalFunctions(dependencies, lab ? undefined : aws))
+  const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
+  const environment = sqlEnvironment(account.owner, externals)
   const compile = ruleCompiler(config, account, labActions)
   const rules = await openRules(config, { lab, account, compile, ...recorded, ...watch }, stages)
 
@@ -122,7 +123,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const mqtt = await stages.open(
     'mqtt',
-    () => openMqttStage({ ...dependencies, ...engine, metrics, accessKeys, owner, faults }),
+    () => openMqttStage({ ...dependencies, ...engine, ...account, metrics, accessKeys, faults }),
     // Clients that wait for an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
@@ -231,10 +232,19 @@ async function startEventSources(
   )
 }
 
-function externalFunctions({ config, clock }: AppDependencies, aws: AwsCalls | undefined) {
-  return aws === undefined
-    ? createLabFunctions({ clock }, config)
-    : createAwsFunctions({ region: config.region, ...aws }, { clock })
+/** @param functions those of the folder, which are there once messages are accepted */
+function externalFunctions(
+  { config, clock }: AppDependencies,
+  stages: Stages,
+  aws: AwsCalls,
+  functions: () => FunctionApi,
+): CallExternal {
+  const { region, labActions: emulators } = config
+  if (emulators === undefined) return createAwsFunctions({ region, ...aws }, { clock })
+  const invoke: FunctionApi['invoke'] = (...call) => functions().invoke(...call)
+  const options = { ...config, emulators }
+  const made = createLabExternals({ clock, functions: { invoke } }, options)
+  return stages.add(made, (it) => it.close()).call
 }
 
 /** Writes the ports into the data folder, where commands on this machine find them. */

@@ -40,6 +40,8 @@ export interface Config {
   readonly labActions: LabActionsConfig | undefined
   readonly rulesDir: string
   readonly functionsDir: string
+  /** These files answer external functions in the lab. */
+  readonly stubsDir: string
   /** Whether a new data folder starts with a sample event source mapping. */
   readonly samplesMapping: boolean
   readonly dataDir: string
@@ -149,6 +151,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     labActions: mode === 'lab' ? labActionsOf(read) : undefined,
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
+    stubsDir: path.resolve(read.SLUICE_STUBS_DIR),
     samplesMapping: mode === 'lab' && read.SLUICE_SAMPLE_MAPPING !== 'off',
     dataDir,
     protoDir: read.SLUICE_PROTO_DIR && path.resolve(read.SLUICE_PROTO_DIR),

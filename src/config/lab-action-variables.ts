@@ -9,10 +9,13 @@ const labServices = {
   CLOUDWATCH_LOGS: 'CloudWatch Logs',
   DYNAMODB: 'Amazon DynamoDB',
   FIREHOSE: 'Amazon Data Firehose',
+  IOT: 'AWS IoT, for `get_registry_data`',
+  IOT_DATA_PLANE: 'the data plane of AWS IoT, for `get_thing_shadow`',
   IOTSITEWISE: 'AWS IoT SiteWise',
   LAMBDA: 'AWS Lambda, for functions that the folder lacks',
   LOCATION: 'Amazon Location',
   S3: 'Amazon S3',
+  SECRETS_MANAGER: 'AWS Secrets Manager',
   SFN: 'AWS Step Functions',
   SNS: 'Amazon SNS',
   SQS: 'Amazon SQS',
@@ -52,13 +55,20 @@ export const labActionVariables = {
   SLUICE_LAB_AWS_ENDPOINT_URL: {
     kind: 'text',
     whenUnset: 'calls are recorded',
-    description: 'URL of an emulator of AWS (LocalStack, moto), which the lab calls for actions.',
+    description:
+      'URL of an emulator of AWS (LocalStack, moto), which the lab calls for actions and SQL functions.',
   },
   SLUICE_LAB_AWS_ENDPOINT_HOSTS: {
     kind: 'text',
     whenUnset: 'loopback only',
     description:
       'Names and private addresses, separated by commas, that URLs of emulators may have.',
+  },
+  SLUICE_STUBS_DIR: {
+    kind: 'text',
+    default: './stubs',
+    description:
+      'Folder of files that answer `get_dynamodb`, `get_secret` and the like in the lab.',
   },
   ...endpointVariables(labServices, 'the value of `SLUICE_LAB_AWS_ENDPOINT_URL`', 'an emulator of'),
   ...endpointVariables(labServers, 'calls are recorded', 'a server that stands in for'),

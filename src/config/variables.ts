@@ -234,7 +234,7 @@ export const variables = deepFreeze({
   SLUICE_FUNCTIONS_DIR: {
     kind: 'text',
     default: './functions',
-    description: 'Folder with the functions that event source mappings invoke.',
+    description: 'Folder with the functions that mappings and, in the lab, rules invoke.',
   },
   SLUICE_SAMPLE_MAPPING: {
     kind: 'choice',

@@ -1,5 +1,9 @@
 import type { Clock } from '../base/clock.ts'
-import type { CallExternal, ExternalRequest } from '../sql/externals/external-request.ts'
+import type {
+  CallExternal,
+  ExternalFunctionName,
+  ExternalRequest,
+} from '../sql/externals/external-request.ts'
 import { unreachable } from '../base/unreachable.ts'
 import type { Value } from '../sql/values/values.ts'
 import type { AwsAccess } from '../aws/role-calls.ts'
@@ -8,26 +12,47 @@ import { createBoundedCall } from './bounded-call.ts'
 import { createProtobufDecoder } from './protobuf-decoder.ts'
 
 /**
- * The external functions that AWS answers. A client is loaded when its function is first called,
- * because most rules call none.
+ * The external functions of an engine that reaches AWS.
  */
 export function createAwsFunctions(
   access: AwsAccess,
   { clock }: { readonly clock: Clock },
 ): CallExternal {
-  const lambda = once(async () => (await import('./lambda.ts')).createLambda(access))
-  const dynamoDb = once(async () => (await import('./dynamodb.ts')).createDynamoDb(access))
-  const shadow = once(async () => (await import('./thing-shadow.ts')).createThingShadow(access))
+  return createBoundedCall(
+    createAwsAnswers(() => access, { clock }),
+    { clock },
+  )
+}
+
+/**
+ * The answers of AWS, or of what stands in for it. A client is loaded when its function is first
+ * called, because most rules call none. Nothing bounds the time of a call.
+ *
+ * @param accessFor how the service of a function is reached; asked once for each function
+ */
+export function createAwsAnswers(
+  accessFor: (name: ExternalFunctionName) => AwsAccess | Promise<AwsAccess>,
+  { clock }: { readonly clock: Clock },
+): CallExternal {
+  const lambda = once(async () =>
+    (await import('./lambda.ts')).createLambda(await accessFor('aws_lambda')),
+  )
+  const dynamoDb = once(async () =>
+    (await import('./dynamodb.ts')).createDynamoDb(await accessFor('get_dynamodb')),
+  )
+  const shadow = once(async () =>
+    (await import('./thing-shadow.ts')).createThingShadow(await accessFor('get_thing_shadow')),
+  )
   const registry = once(async () =>
-    (await import('./thing-registry.ts')).createThingRegistry(access),
+    (await import('./thing-registry.ts')).createThingRegistry(await accessFor('get_registry_data')),
   )
   const secrets = once(async () => {
     const { createSecretsManager } = await import('./secrets-manager.ts')
-    return createSecretsManager(access, { clock })
+    return createSecretsManager(await accessFor('get_secret'), { clock })
   })
   const protobuf = once(async () => {
     const { createDescriptorObjects } = await import('./descriptor-objects.ts')
-    return createProtobufDecoder(createDescriptorObjects(access), { clock })
+    return createProtobufDecoder(createDescriptorObjects(await accessFor('decode')), { clock })
   })
 
   async function call(request: ExternalRequest, signal: AbortSignal): Promise<Value> {
@@ -49,7 +74,7 @@ export function createAwsFunctions(
     }
   }
 
-  return createBoundedCall(withReason(call), { clock })
+  return withReason(call)
 }
 
 /** Puts the name of the error into the reason that people read. */

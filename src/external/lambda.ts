@@ -1,15 +1,11 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import type { LambdaRequest } from '../sql/externals/external-request.ts'
-import { readJson } from '../sql/values/json-reader.ts'
 import type { Value } from '../sql/values/values.ts'
 import { clientOptions } from '../aws/role-calls.ts'
 import type { AwsAccess } from '../aws/role-calls.ts'
+import { valueOfFunctionAnswer } from './function-answer.ts'
 
-/** Characters of a function's own error message that a log line shows. */
-const shownCharactersMax = 200
 const regionsMax = 32
-/** Lambda allows 6 MB, but the parsed values take many times as much memory as their JSON. */
-const answerBytesMax = 1024 * 1024
 
 /**
  * `aws_lambda`: invokes a function and waits for its result. AWS IoT invokes with its own identity,
@@ -36,17 +32,8 @@ export function createLambda(access: AwsAccess) {
     })
     const client = clientIn(regionOf(request.functionArn) ?? access.region)
     const answer = await client.send(command, { abortSignal: signal })
-    const bytes = Buffer.from(answer.Payload ?? [])
-    if (bytes.length > answerBytesMax) {
-      throw new Error(`the function returned more than ${answerBytesMax} bytes`)
-    }
-    const text = bytes.toString()
-    if (answer.FunctionError !== undefined) {
-      throw new Error(`the function failed: ${text.slice(0, shownCharactersMax)}`)
-    }
-    const value = readJson(text)
-    if (value === undefined) throw new Error('the function did not return JSON')
-    return value
+    const payload = Buffer.from(answer.Payload ?? [])
+    return valueOfFunctionAnswer({ payload, hasFailed: answer.FunctionError !== undefined })
   }
 }
 

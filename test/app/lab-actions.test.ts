@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -37,6 +37,7 @@ async function startLab(environment: Readonly<Record<string, string>>) {
       SLUICE_DATA_DIR: path.join(folder, 'data'),
       SLUICE_RULES_DIR: path.join(folder, 'rules'),
       SLUICE_FUNCTIONS_DIR: path.join(folder, 'functions'),
+      SLUICE_STUBS_DIR: path.join(folder, 'stubs'),
       SLUICE_MQTT_PORT: '0',
       SLUICE_HTTP_PORT: '0',
       SLUICE_LAB_PORT: '0',
@@ -57,7 +58,18 @@ async function startLab(environment: Readonly<Record<string, string>>) {
   }
   const publish = (payload: object) =>
     fetch(`${url}/topics/a?qos=1`, { method: 'POST', body: JSON.stringify(payload) })
-  return { app, url, lines, createRule, publish }
+  const evaluate = async (sql: string) => {
+    const topicRulePayload = { sql, actions: [], awsIotSqlVersion: '2016-03-23' }
+    const body = JSON.stringify({ topicRulePayload, message: { topic: 'a', payload: { n: 2 } } })
+    const answer = await fetch(`${url}/v1/evaluate`, { method: 'POST', body })
+    return (await answer.json()) as Record<string, unknown>
+  }
+  const write = async (name: string, text: string) => {
+    const file = path.join(folder, name)
+    await mkdir(path.dirname(file), { recursive: true })
+    await writeFile(file, text)
+  }
+  return { app, folder, url, lines, createRule, publish, evaluate, write }
 }
 
 /** An emulator that takes every call. */
@@ -152,4 +164,36 @@ test('a server that stands in for domains is called for all of them', async () =
   await publish({ d: 'd1' })
   await app.delivered()
   expect(emulator.calls).toMatchObject([{ path: '/i/_doc/d1' }])
+})
+
+test('external functions run those of the folder, ask emulators, and read stub files', async () => {
+  const emulator = await startEmulator()
+  const { folder, evaluate, write } = await startLab({
+    SLUICE_LAB_AWS_ENDPOINT_URL_SECRETS_MANAGER: emulator.url,
+  })
+  await write('functions/twice.mjs', 'export const handler = async ({ n }) => 2 * n')
+  await write('stubs/dynamodb/devices.json', '[{"id":2,"room":"kitchen"}]')
+  const item = `get_dynamodb('devices', 'id', n, '${roleArn}')`
+  expect(
+    await evaluate(`SELECT aws_lambda('twice', *) AS twice, ${item}.room AS room FROM 'a'`),
+  ).toMatchObject({ matched: true, output: { twice: 4, room: 'kitchen' } })
+  const secret = `get_secret('s', 'SecretString', '${roleArn}')`
+  expect(await evaluate(`SELECT ${secret} AS s FROM 'a'`)).toMatchObject({
+    matched: false,
+    noMatch: { message: 'get_secret(): the secret has no SecretString' },
+  })
+  expect(emulator.calls).toMatchObject([
+    { target: 'secretsmanager.GetSecretValue', credential: 'test' },
+  ])
+  const shadow = `get_thing_shadow('t', '${roleArn}')`
+  expect(await evaluate(`SELECT ${shadow} AS s FROM 'a'`)).toMatchObject({
+    errors: [
+      {
+        code: 'ExternalFunctionFailed',
+        message: expect.stringContaining(
+          `make ${path.join(folder, 'stubs/shadows/t.json')} with a shadow document, such as {`,
+        ) as string,
+      },
+    ],
+  })
 })

@@ -1,6 +1,9 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { expect, test } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { createTestHost } from '../helpers/test-host.ts'
+import { temporaryFolder } from '../identity/identity-fixtures.ts'
 
 async function evaluate(
   environment: Record<string, string>,
@@ -35,4 +38,22 @@ test('a payload is as long as MQTT clients may send', async () => {
   await expect(evaluate(environment, sql, { payload: '12345678.90' })).rejects.toThrow(
     'the payload of message has 11 bytes; at most 10 are taken',
   )
+})
+
+test('external functions are answered by the functions and stubs of the lab', async () => {
+  const folder = await temporaryFolder()
+  const environment = { SLUICE_FUNCTIONS_DIR: folder, SLUICE_STUBS_DIR: path.join(folder, 'stubs') }
+  const sql = `SELECT aws_lambda('twice', *) AS twice,
+    get_secret('s', 'SecretString', 'k', 'arn:aws:iam::000000000000:role/r') AS secret FROM 'a'`
+  const missing = evaluate(environment, sql, { payload: '{"n":2}' })
+  await expect(missing).rejects.toThrow(
+    `aws_lambda(): nothing answers in the lab yet: make ${folder}`,
+  )
+  await mkdir(path.join(folder, 'stubs/secrets'), { recursive: true })
+  await writeFile(path.join(folder, 'stubs/secrets/s.json'), '{"k":"v"}')
+  const code = `export const handler = async ({ n }) => { console.log('got', n); return 2 * n }`
+  await writeFile(path.join(folder, 'twice.mjs'), code)
+  const { stdout, stderr } = await evaluate(environment, sql, { payload: '{"n":2}' })
+  expect(stdout).toBe('{"twice":4,"secret":"v"}\n')
+  expect(stderr).toBe('twice: got 2\n')
 })

@@ -4,7 +4,6 @@ import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
-import { createLabFunctions } from '../../external/lab-functions.ts'
 import { readStack } from '../../infrastructure/read-stack.ts'
 import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
@@ -13,11 +12,13 @@ import { parsePayloadFile } from '../../rules/payload.ts'
 import { readIfPresent } from '../../storage/file-reads.ts'
 import { createRuleFiles, parseMetadata } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
+import type { CallExternal } from '../../sql/sql.ts'
 import type { Host } from '../terminal/host.ts'
 import { noRule, selectPaths } from './check-paths.ts'
 import type { Selection } from './check-paths.ts'
 import { reportAsAnnotations, reportAsJson, reportAsJunit, summaryOf } from './check-report.ts'
 import type { CheckReport, CheckedRule, StrayFile } from './check-report.ts'
+import { withLocalExternals } from './local-externals.ts'
 import { printCheck } from './print-check.ts'
 import { readRuleSettings } from './rule-settings.ts'
 import { runRuleTests } from './rule-tests.ts'
@@ -49,7 +50,10 @@ export async function checkRules(
   const { environment, stdout, stderr } = host
   const settings = readRuleSettings(environment)
   const given = paths.length > 0 ? paths : [settings.rulesDir]
-  const report = await checkSelection(await selectPaths(given), settings, parameter)
+  const selection = await selectPaths(given)
+  const report = await withLocalExternals(host, settings, (callExternal) =>
+    checkSelection(selection, settings, parameter, callExternal),
+  )
   if (json) stdout.write(reportAsJson(report))
   else printCheck(host, report, await onlyFolderOf(given))
   if (junit !== undefined) await writeJunit(junit, report)
@@ -87,9 +91,9 @@ async function checkSelection(
   { rules, templates, looseTests, strayFiles, leftOut }: Selection,
   settings: ReturnType<typeof readRuleSettings>,
   parameters: ReadonlyMap<string, string>,
+  callExternal: CallExternal,
 ): Promise<CheckReport> {
   const compile = createRuleCompiler({ compileStatement, compileActions }, settings)
-  const callExternal = createLabFunctions({ clock: systemClock }, settings)
   const { accountId, region, topicLimits, payloadBytesMax } = settings
   const environment = { accountId, newUuid: randomUUID, callExternal }
   const checks: Checks = { compile, options: { environment, topicLimits, payloadBytesMax } }

@@ -4,7 +4,6 @@ import { systemClock } from '../../base/clock.ts'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { evaluateRule } from '../../engine/evaluate-rule.ts'
 import { SluiceError } from '../../base/errors.ts'
-import { createLabFunctions } from '../../external/lab-functions.ts'
 import type { Message } from '../../message.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import { parsePayload } from '../../rules/payload.ts'
@@ -13,6 +12,7 @@ import type { SqlVersion } from '../../sql/sql.ts'
 import { compileTemplate } from '../../sql/template.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
+import { withLocalExternals } from './local-externals.ts'
 import { noMatchText } from './no-match-text.ts'
 import { readRuleSettings } from './rule-settings.ts'
 
@@ -54,9 +54,10 @@ export async function evaluateStatement(host: Host, options: EvaluateOptions): P
       payloadBytesMax: settings.payloadBytesMax,
     },
   )
-  const callExternal = createLabFunctions({ clock: systemClock }, settings)
-  const environment = { accountId: settings.accountId, newUuid: randomUUID, callExternal }
-  const evaluation = await evaluateRule(rule, message, environment, templates)
+  const evaluation = await withLocalExternals(host, settings, (callExternal) => {
+    const environment = { accountId: settings.accountId, newUuid: randomUUID, callExternal }
+    return evaluateRule(rule, message, environment, templates)
+  })
   for (const [index, text] of evaluation.templates.entries()) {
     host.stderr.write(`${options.template[index]} -> ${text}\n`)
   }

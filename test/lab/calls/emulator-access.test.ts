@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { createGuardedLookup } from '../../../src/lab/calls/endpoint-senders.ts'
+import { createGuardedLookup } from '../../../src/lab/calls/emulator-access.ts'
 
 /** What a host resolves to, or the message of the refusal. */
 function resolved(host: string, addresses: readonly string[]): Promise<unknown> {
