@@ -1,6 +1,7 @@
 import { Action$ as actionUnion } from '@aws-sdk/client-iot'
 import { actionKinds } from '../src/actions/compile-actions.ts'
-import { refusalOfAction } from '../src/app/rule-stage.ts'
+import { createActionRefusals } from '../src/app/rule-stage.ts'
+import { endedKinds } from '../src/aws/service-senders.ts'
 import { apis } from '../src/http/api-routes.ts'
 import { iotControlPlane } from '../src/http/aws-iot/iot-control-plane.ts'
 import { iotDataPlane } from '../src/http/aws-iot/iot-data-plane.ts'
@@ -39,7 +40,7 @@ by a test. What works is in [API.md](API.md), [SQL.md](SQL.md) and [ACTIONS.md](
 
 ### Actions
 
-${actionsText()}
+${actionsText(await createActionRefusals())}
 
 ${rules}
 
@@ -128,14 +129,20 @@ function otherOperations(operations: readonly AwsOperation[]): string {
   return `### Other operations of AWS IoT\n\n${operationsText(operations)}\n\n`
 }
 
-function actionsText(): string {
+type ActionRefusals = Awaited<ReturnType<typeof createActionRefusals>>
+
+function actionsText({ refusalOf }: ActionRefusals): string {
   const [, , , , names] = actionUnion as unknown as [number, string, string, number, string[]]
-  const executed: readonly string[] = actionKinds.filter((kind) => !refusalOfAction(kind))
+  const executed: readonly string[] = actionKinds.filter((kind) => !refusalOf(kind, {}))
   const missing = names.filter((name) => !executed.includes(name)).toSorted()
   const kinds = `Sluice executes ${executed.map((kind) => `\`${kind}\``).join(', ')}.`
-  return wrap(
+  const all = wrap(
     `${kinds} Missing in \`sluice start\`, and recorded in the lab: ${missing.join(', ')}.`,
   )
+  const reasons = endedKinds
+    .map((kind) => wrap(`- \`${kind}\`: ${refusalOf(kind, {})}.`))
+    .map((text) => text.replaceAll('\n', '\n  '))
+  return [all, reasons.join('\n')].join('\n\n')
 }
 
 const lineMax = 140

@@ -85,7 +85,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
   const environment = sqlEnvironment(account.owner, externals)
-  const compile = ruleCompiler(config, account, labActions)
+  const compile = await ruleCompiler(config, account, labActions)
   const rules = await openRules(config, { lab, account, compile, ...recorded, ...watch }, stages)
 
   const faults = createCountedFaults(metrics)

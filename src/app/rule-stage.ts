@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ActionKind } from '../actions/action/action.ts'
 import { compileActions } from '../actions/compile-actions.ts'
-import { hasSender } from '../aws/service-senders.ts'
+import { endedKinds, hasSender, refusalOfEnded } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
 import { createAccountGate } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
@@ -85,11 +85,13 @@ function warnOfSampleRoles(rules: RuleStore, logger: Logger): void {
   }
 }
 
-export function ruleCompiler(
+/** @throws Error when the profile of the SDK cannot be read (rejects) */
+export async function ruleCompiler(
   { region, regex, firstVersion, delivery, mqtt }: Config,
   account: Pick<AccountStage, 'shownId'>,
   labActions: Pick<LabActions, 'refusalOf'> | undefined,
-): CompileRule {
+): Promise<CompileRule> {
+  const { refusalOf } = labActions ?? (await createActionRefusals())
   return createRuleCompiler(
     { compileStatement, compileActions },
     {
@@ -102,15 +104,23 @@ export function ruleCompiler(
       delivery,
       topicLimits: mqtt,
       payloadBytesMax: mqtt.payloadBytesMax,
-      refusalOf: labActions?.refusalOf ?? refusalOfAction,
+      refusalOf,
     },
   )
 }
 
-/** Why `sluice start` refuses an action; undefined when it can be carried out. */
-export function refusalOfAction(kind: ActionKind): string | undefined {
-  if (kind === 'kinesis' || kind === 'republish' || hasSender(kind)) return undefined
-  return 'this engine does not send to this service yet; the lab records what it would be sent'
+/** Decides which actions `sluice start` refuses, because nothing would take their calls. */
+export async function createActionRefusals(): Promise<Pick<LabActions, 'refusalOf'>> {
+  const ended = await Promise.all(
+    endedKinds.map(async (kind) => [kind, await refusalOfEnded(kind)] as const),
+  )
+  const refusals = new Map<ActionKind, string | undefined>(ended)
+  return {
+    refusalOf(kind) {
+      if (kind === 'kinesis' || kind === 'republish' || hasSender(kind)) return refusals.get(kind)
+      return 'this engine does not send to this service yet; the lab records what it would be sent'
+    },
+  }
 }
 
 /** The rule with which a new folder of the lab begins. */

@@ -1,5 +1,5 @@
 import type { QueuedRecord, ServiceKind } from '../outbox/outbox.ts'
-import { failureOf, senderMissing } from './call/failure-class.ts'
+import { endpointMissing, failureOf, senderMissing } from './call/failure-class.ts'
 import type { Service } from './call/service-failures.ts'
 import type { SenderOptions } from './senders/sender.ts'
 import type { ServiceSender } from './call/service-sender.ts'
@@ -14,6 +14,8 @@ interface ServiceCalling {
   readonly batchOperation?: string | undefined
   /** Records name their server: it is no service of the SDK, which a variable could name. */
   readonly isServerOfRecords?: true | undefined
+  /** Why there is nothing to call at AWS: calls go to the server that its own variable names. */
+  readonly ended?: string | undefined
   readonly load: () => Promise<(options: SenderOptions) => ServiceSender['send']>
 }
 
@@ -69,6 +71,20 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     batchOperation: 'PutRecordBatch',
     load: async () => (await import('./senders/firehose.ts')).createFirehoseSend,
   },
+  iotAnalytics: {
+    service: 'IoT Analytics',
+    ...one,
+    operation: 'BatchPutMessage',
+    ended: 'AWS ended AWS IoT Analytics on 15 December 2025',
+    load: async () => (await import('./senders/iot-messages.ts')).createIotAnalyticsSend,
+  },
+  iotEvents: {
+    service: 'IoT Events',
+    ...one,
+    operation: 'BatchPutMessage',
+    ended: 'AWS ended AWS IoT Events on 20 May 2026',
+    load: async () => (await import('./senders/iot-messages.ts')).createIotEventsSend,
+  },
   iotSiteWise: {
     service: 'IoT SiteWise',
     recordsMax: 10,
@@ -95,6 +111,13 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     ...one,
     operation: 'PutObject',
     load: async () => (await import('./senders/s3.ts')).createS3Send,
+  },
+  salesforce: {
+    service: 'Salesforce',
+    ...one,
+    operation: 'POST',
+    ended: 'the request that this legacy action makes is documented nowhere',
+    load: async () => (await import('./senders/salesforce.ts')).createSalesforceSend,
   },
   sns: {
     service: 'SNS',
@@ -137,6 +160,36 @@ export function isServerOfRecords(kind: ServiceKind): boolean {
   return callings[kind]?.isServerOfRecords === true
 }
 
+/** @throws Error named `EndpointMissing` for a service that AWS has ended (rejects) */
+async function endpointOf(kind: ServiceKind): Promise<string | undefined> {
+  const { service, isServerOfRecords: isOfRecords, ended } = callings[kind] ?? {}
+  if (service === undefined || isOfRecords) return undefined
+  const { configuredEndpoint } = await import('./call/configured-endpoint.ts')
+  const endpoint = await configuredEndpoint(service, { isOwn: ended !== undefined })
+  if (endpoint !== undefined || ended === undefined) return endpoint
+  const message = await refusalOfEnded(kind)
+  throw Object.assign(new Error(message), { name: endpointMissing })
+}
+
+/**
+ * Why a rule with an action of this kind is refused, because nothing takes its calls.
+ *
+ * @returns undefined for a service that is there, or for which the operator has named a server
+ * @throws Error when the profile of the SDK cannot be read (rejects)
+ */
+export async function refusalOfEnded(kind: ServiceKind): Promise<string | undefined> {
+  const { service, ended } = callings[kind] ?? {}
+  if (service === undefined || ended === undefined) return undefined
+  const { configuredEndpoint, endpointVariableOf } = await import('./call/configured-endpoint.ts')
+  if ((await configuredEndpoint(service, { isOwn: true })) !== undefined) return undefined
+  return `${ended}; ${endpointVariableOf(service)} names a server that takes the calls instead`
+}
+
+/** The kinds whose service AWS has ended. */
+export const endedKinds = (Object.keys(callings) as ServiceKind[]).filter(
+  (kind) => callings[kind]?.ended !== undefined,
+)
+
 /**
  * Makes the sender of a destination. Rules with an action of a kind without a sender are refused,
  * but an outbox may hold records of one, such as after a return to an earlier release: their
@@ -149,12 +202,7 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
   let loading: Promise<ServiceSender['send']> | undefined
 
   async function makeClient(): Promise<ServiceSender['send']> {
-    const [create, { configuredEndpoint }] = await Promise.all([
-      load(),
-      import('./call/configured-endpoint.ts'),
-    ])
-    const configured = calling?.isServerOfRecords ? undefined : await configuredEndpoint(service)
-    const endpoint = options.endpoint ?? configured
+    const [create, endpoint] = await Promise.all([load(), options.endpoint ?? endpointOf(kind)])
     return create({ ...options, endpoint })
   }
 

@@ -197,3 +197,29 @@ test('external functions run those of the folder, ask emulators, and read stub f
     ],
   })
 })
+
+test('a service that AWS has ended is recorded, unless its own variable names a server', async () => {
+  const emulator = await startEmulator()
+  const { app, url, createRule, publish } = await startLab({
+    SLUICE_LAB_AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+    SLUICE_LAB_AWS_ENDPOINT_URL_IOT_EVENTS_DATA: emulator.url,
+  })
+  const { header } = await createRule('r', [
+    { iotEvents: { roleArn, inputName: 'i' } },
+    { iotAnalytics: { roleArn, channelName: 'c' } },
+    {
+      salesforce: {
+        token: 'x'.repeat(40),
+        url: 'https://ingestion-a.b.sfdcnow.com/streams/s/1/event',
+      },
+    },
+  ])
+  expect(header).toBe('recorded=iotAnalytics,salesforce')
+  await publish({ d: 'd1' })
+  await app.delivered()
+  expect(emulator.calls).toMatchObject([{ path: '/inputs/messages' }])
+  const { calls } = (await (await fetch(`${url}/v1/lab/calls`)).json()) as {
+    readonly calls: readonly { readonly kind: string }[]
+  }
+  expect(calls.map(({ kind }) => kind).toSorted()).toEqual(['iotAnalytics', 'salesforce'])
+})

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
 import { apis } from '../../src/http/api-routes.ts'
 import { actionKinds } from '../../src/actions/compile-actions.ts'
-import { refusalOfAction } from '../../src/app/rule-stage.ts'
+import { createActionRefusals } from '../../src/app/rule-stage.ts'
 import { startIngress } from '../ingress/helpers.ts'
 
 /** docs/NOT-SUPPORTED.md says what the code does; docs.test.ts keeps it up to date. */
@@ -36,8 +36,9 @@ describe('the operations that are missing are those without a route', () => {
   })
 })
 
-test('the actions that are missing are those that start refuses', () => {
-  const refused = actionKinds.filter((kind) => refusalOfAction(kind) !== undefined)
+test('the actions that are missing are those that start refuses', async () => {
+  const { refusalOf } = await createActionRefusals()
+  const refused = actionKinds.filter((kind) => refusalOf(kind, {}) !== undefined)
   expect(namesIn(ofIot, /^Sluice executes [^]+?\. Missing [^:]+:\s([^.]+)\./gm)).toEqual(refused)
 })
 

@@ -93,6 +93,9 @@ export const recordTooLarge = 'RecordTooLarge'
 /** Sluice's own code for records of a kind that this release does not send. */
 export const senderMissing = 'SenderMissing'
 
+/** Sluice's own code for a service that AWS has ended, and for which no other server is named. */
+export const endpointMissing = 'EndpointMissing'
+
 /** Sluice's own code for a server that it does not call, because of its address. */
 const endpointRefused = 'EndpointRefused'
 
@@ -131,6 +134,7 @@ const destinationCodes: ReadonlySet<string> = new Set([
   'CredentialsProviderError',
   senderMissing,
   endpointRefused,
+  endpointMissing,
 ])
 
 const payloadTooLargeStatus = 413
@@ -204,6 +208,9 @@ export function adviceOn({ code, source }: Failure): string {
   }
   if (code === senderMissing) {
     return 'start a release of Sluice that sends to this service; until then the records wait'
+  }
+  if (code === endpointMissing) {
+    return 'set the variable that the message names to the URL of a server, or delete the rule'
   }
   if (code === endpointRefused) {
     return 'list the host in the variable that the message names, or correct the URL in the rule'

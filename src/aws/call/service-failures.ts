@@ -7,11 +7,14 @@ export type Service =
   | 'CloudWatch Logs'
   | 'DynamoDB'
   | 'Firehose'
+  | 'IoT Analytics'
+  | 'IoT Events'
   | 'IoT SiteWise'
   | 'Lambda'
   | 'Location'
   | 'OpenSearch'
   | 'S3'
+  | 'Salesforce'
   | 'SNS'
   | 'SQS'
   | 'Step Functions'
@@ -51,6 +54,12 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
   Firehose: {
     InvalidKMSResourceException: 'destination',
     InvalidSourceException: 'destination',
+  },
+  'IoT Analytics': {
+    InvalidRequestException: 'record',
+  },
+  'IoT Events': {
+    InvalidRequestException: 'record',
   },
   'IoT SiteWise': {
     AccessDeniedException: 'destination',
@@ -111,6 +120,7 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
     PermanentRedirect: 'destination',
     RequestTimeTooSkewed: 'passing',
   },
+  Salesforce: {},
   SNS: {
     AuthorizationErrorException: 'destination',
     EndpointDisabledException: 'destination',
@@ -195,4 +205,5 @@ export const serviceFailures = Object.fromEntries(
  */
 export const recordStatuses: Readonly<Partial<Record<string, ReadonlySet<number>>>> = {
   OpenSearch: new Set([400, 405, 406, 415]),
+  Salesforce: new Set([400, 415, 422]),
 }

@@ -51,18 +51,22 @@ const answerBytesMax = 256 * 1_024
 /** A server that a rule names could otherwise hold a call by sending its answer ever so slowly. */
 const answerMsMax = 30_000
 
-/** @param service the name of the service in signatures: `es` */
+/** @param service the name of the service in signatures: `es`; undefined: they are not signed */
 export function createSignedHttp(
   { region, requestHandler, guard, credentials, baseCredentials }: SignedHttpOptions,
-  service: string,
+  service: string | undefined,
 ): SignedHttp {
   const client = new STSClient({ region, ...defined({ credentials: baseCredentials }) })
-  const signer = new SignatureV4({
-    service,
-    region,
-    credentials: credentials === undefined ? client.config.credentials : sdkProviderOf(credentials),
-    sha256: NodeSha256,
-  })
+  const signer =
+    service === undefined
+      ? undefined
+      : new SignatureV4({
+          service,
+          region,
+          credentials:
+            credentials === undefined ? client.config.credentials : sdkProviderOf(credentials),
+          sha256: NodeSha256,
+        })
 
   return {
     client,
@@ -77,7 +81,7 @@ export function createSignedHttp(
         headers: { host: server.host, 'content-length': String(body.length), ...headers },
         body,
       })
-      const signed = new HttpRequest(await signer.sign(request))
+      const signed = signer ? new HttpRequest(await signer.sign(request)) : request
       const ending = AbortSignal.any([signal, AbortSignal.timeout(answerMsMax)])
       const { response } = await requestHandler.handle(signed, { abortSignal: ending })
       const text = await readText(response.body as Readable, ending)

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { createActionRefusals } from '../../../src/app/rule-stage.ts'
 import { configuredEndpoint } from '../../../src/aws/call/configured-endpoint.ts'
 import type { Service } from '../../../src/aws/call/service-failures.ts'
 import { temporaryDirectory } from '../../outbox/outbox-parts.ts'
@@ -11,6 +12,8 @@ import {
   outcomesOf,
   queuedRecordsOf,
 } from './recording-service.ts'
+import type { RecordingService } from './recording-service.ts'
+import { endedCases } from './server-cases.ts'
 import { dataCases } from './data-cases.ts'
 import { queueCases } from './queue-cases.ts'
 import { recordCases } from './record-cases.ts'
@@ -41,6 +44,42 @@ describe.each([...queueCases, ...dataCases, ...recordCases])(
     })
   },
 )
+
+describe.each([
+  ['AWS_ENDPOINT_URL_IOT_EVENTS_DATA', 'iotEvents', /^AWS ended AWS IoT Events on 20 May 2026; /],
+  ['AWS_ENDPOINT_URL_IOTANALYTICS', 'iotAnalytics', /^AWS ended AWS IoT Analytics on 15 December/],
+  ['AWS_ENDPOINT_URL_SALESFORCE', 'salesforce', /documented nowhere; /],
+] as const)('%s', (variable, kind, reason) => {
+  const endedCase = endedCases.find(({ definition }) => kind in definition)
+
+  async function send(service: RecordingService) {
+    const { definition = {}, messages = [] } = endedCase ?? {}
+    const { records, made } = queuedRecordsOf(definition, messages)
+    const [record] = made
+    if (record === undefined) throw new Error('the action made no record')
+    const sender = service.aws.senderFor(destinationAt(undefined, record))
+    return outcomesOf(await sender.send(records, new AbortController().signal))
+  }
+
+  test(`lets rules with ${kind} be made, and is called`, async () => {
+    const service = await openRecordingService(() => endedCase?.one.answer ?? {})
+    setVariable(variable, service.endpoint)
+    expect((await createActionRefusals()).refusalOf(kind, {})).toBeUndefined()
+    expect(await send(service)).toEqual(['ok'])
+    expect(service.requests.map(({ operation }) => operation)).toEqual([endedCase?.one.sent[0]])
+  })
+
+  test('the endpoint for all services does not stand for it', async () => {
+    const service = await openRecordingService(() => ({}))
+    setVariable('AWS_ENDPOINT_URL', service.endpoint)
+    const refusal = (await createActionRefusals()).refusalOf(kind, {})
+    expect(refusal).toMatch(reason)
+    expect(refusal).toContain(`${variable} names a server`)
+    // Records that the outbox already holds wait.
+    expect(await send(service)).toBe('destination EndpointMissing')
+    expect(service.requests).toEqual([])
+  })
+})
 
 describe('the endpoint of a profile', () => {
   test.each<[string, string, Service, string | undefined]>([

@@ -9,7 +9,7 @@ import type { RuleMessage, ServiceAnswer } from './recording-service.ts'
 import { dataCases } from './data-cases.ts'
 import { queueCases } from './queue-cases.ts'
 import { recordCases } from './record-cases.ts'
-import { documentCases } from './server-cases.ts'
+import { documentCases, endedCases } from './server-cases.ts'
 
 /** Sends the records that an action makes of messages in one call, to a service that answers so. */
 async function sendTo(definition: object, messages: readonly RuleMessage[], answer: ServiceAnswer) {
@@ -23,7 +23,7 @@ async function sendTo(definition: object, messages: readonly RuleMessage[], answ
   return { sent, outcomes: outcomesOf(outcome), sender }
 }
 
-describe.each([...queueCases, ...dataCases, ...recordCases, ...documentCases])(
+describe.each([...queueCases, ...dataCases, ...recordCases, ...documentCases, ...endedCases])(
   '$name',
   ({ definition, messages = [{}, {}], one, several, parts = [], failures }) => {
     test('one record', async () => {

@@ -1,6 +1,6 @@
 import { definitionOf } from '../../actions/kinds/service-action-fixtures.ts'
 import type { ServiceAnswer } from './recording-service.ts'
-import { unavailable } from './service-cases.ts'
+import { restError, unavailable } from './service-cases.ts'
 import type { ServiceCase } from './service-cases.ts'
 
 /** An error of OpenSearch itself. */
@@ -91,5 +91,87 @@ export const documentCases: readonly ServiceCase[] = [
     messages: [{ output: '[1]', payload: { id: '1', year: 2026 } }],
     one: { answer: { body: { result: 'updated' } }, sent: ['PUT /readings-2026/reading/1', [1]] },
     failures: [],
+  },
+]
+
+const eventErrors = (code: string) => ({
+  body: { BatchPutMessageErrorEntries: [{ messageId: 'uuid-1', errorCode: code }] },
+})
+
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+const endedFailures: ServiceCase['failures'] = [
+  ['a throttle', restError(429, 'ThrottlingException'), 'passing'],
+  ['a service that is not there', unavailable, 'passing'],
+  ['an answer that cannot be read', { status: 200, body: 'hello' }, 'passing'],
+  ['a request that is refused', restError(400, 'InvalidRequestException'), 'record'],
+  ['a caller without the permission', restError(403, 'AccessDeniedException'), 'destination'],
+  ['a missing target', restError(404, 'ResourceNotFoundException'), 'destination'],
+]
+
+/** Services that AWS has ended: they are called where their own variable says. */
+export const endedCases: readonly ServiceCase[] = [
+  {
+    name: 'IoT Events',
+    definition: definitionOf('iotEvents', { inputName: 'input', batchMode: true }),
+    messages: [{ output: '[{"t":0.50},{"t":1}]' }],
+    one: {
+      answer: { body: { BatchPutMessageErrorEntries: [] } },
+      sent: [
+        'POST /inputs/messages',
+        {
+          messages: [
+            { messageId: 'uuid-1', inputName: 'input', payload: base64('{"t":0.50}') },
+            { messageId: 'uuid-1', inputName: 'input', payload: base64('{"t":1}') },
+          ],
+        },
+      ],
+    },
+    failures: [
+      ...endedFailures,
+      ['a throttled message', eventErrors('ThrottlingException'), 'passing'],
+      ['a message that is refused', eventErrors('InvalidRequestException'), 'record'],
+      ['a message for a missing input', eventErrors('ResourceNotFoundException'), 'destination'],
+    ],
+  },
+  {
+    name: 'IoT Analytics',
+    definition: definitionOf('iotAnalytics', { channelName: 'channel' }),
+    messages: [{ output: '{"t":0.50}' }],
+    one: {
+      answer: {},
+      sent: [
+        'POST /messages/batch',
+        {
+          channelName: 'channel',
+          messages: [{ messageId: 'uuid-1', payload: base64('{"t":0.50}') }],
+        },
+      ],
+    },
+    failures: [
+      ...endedFailures,
+      [
+        'a message that is refused',
+        { body: { batchPutMessageErrorEntries: [{ errorCode: 'InvalidRequestException' }] } },
+        'record',
+      ],
+    ],
+  },
+  {
+    name: 'Salesforce, without the token',
+    definition: {
+      salesforce: {
+        token: 'x'.repeat(40),
+        url: 'https://ingestion-a1.b2.sfdcnow.com/streams/stream/1/event',
+      },
+    },
+    messages: [{ output: '{"t":0.50}' }],
+    one: { answer: { status: 202 }, sent: ['POST /streams/stream/1/event', { t: 0.5 }] },
+    failures: [
+      ['a throttle', { status: 429 }, 'passing'],
+      ['a service that is not there', unavailable, 'passing'],
+      ['an event that is refused', { status: 422 }, 'record'],
+      ['a login', { status: 401 }, 'destination'],
+    ],
   },
 ]
