@@ -1,7 +1,7 @@
 import path from 'node:path'
+import { createScope } from './create-scope.ts'
 import { entriesOf, memberAt, memberOf, textOf } from './json-values.ts'
 import { loadTemplate } from './load-template.ts'
-import { createScope } from './scope.ts'
 import type { Scope, StackContext } from './scope.ts'
 import { invalid, readTemplateFile } from './template-file.ts'
 
@@ -20,7 +20,7 @@ export async function readCdkOutput(
   level = 0,
 ): Promise<readonly Scope[]> {
   if (level > stagesMax) throw invalid(file, `stages that are nested deeper than ${stagesMax}`)
-  const manifest = await readTemplateFile(file)
+  const manifest = await readTemplateFile(file, context.options)
   const folder = path.dirname(file)
   const scopes: Scope[] = []
   for (const [id, artifact] of entriesOf(memberOf(manifest, 'artifacts'))) {
@@ -32,7 +32,7 @@ export async function readCdkOutput(
       scopes.push(...(await readCdkOutput(inner, context, level + 1)))
     } else if (type === 'aws:cloudformation:stack') {
       const name = textOf(memberOf(properties, 'templateFile')) ?? `${id}.template.json`
-      const template = await loadTemplate(path.join(folder, name))
+      const template = await loadTemplate(path.join(folder, name), context.options)
       const given = new Map(entriesOf(memberAt(properties, 'parameters')))
       const stackName = textOf(memberOf(properties, 'stackName')) ?? id
       scopes.push(createScope(template, stackName, given, context))

@@ -1,8 +1,8 @@
 import { conditionHolds } from './conditions.ts'
 import { importValue } from './import-value.ts'
-import { isRecord, memberOf, textOf } from './json-values.ts'
+import { entriesOf, isRecord, memberOf, textOf } from './json-values.ts'
 import { attributeOf, refOf, splitAttribute } from './references.ts'
-import { ask, checkLength, evaluateText, report, step } from './scope.ts'
+import { ask, checkLength, evaluateText, hasTransform, report, step } from './scope.ts'
 import type { Scope, Where } from './scope.ts'
 
 /**
@@ -47,11 +47,34 @@ const intrinsics: ReadonlyMap<string, Intrinsic> = new Map<string, Intrinsic>([
     'Fn::GetAZs',
     (scope) => ['a', 'b', 'c'].map((zone) => `${scope.context.options.region}${zone}`),
   ],
+  ['Fn::Length', lengthOf],
+  ['Fn::ToJsonString', toJsonString],
   [
     'Fn::ImportValue',
     (scope, name, where) => importValue(scope, evaluateText(scope, name, where), where),
   ],
 ])
+
+/** Functions of the transform `AWS::LanguageExtensions`. */
+function needExtensions(scope: Scope, name: string, where: Where): void {
+  if (hasTransform(scope, 'AWS::LanguageExtensions')) return
+  const reason = `${name} needs AWS::LanguageExtensions among the transforms of the template`
+  report(scope, where, { reason })
+}
+
+function lengthOf(scope: Scope, argument: unknown, where: Where): unknown {
+  needExtensions(scope, 'Fn::Length', where)
+  const list = evaluate(scope, argument, where)
+  if (Array.isArray(list)) return list.length
+  return ask(scope, where, 'Fn::Length of no list', `${where.resource}.${where.member}`)
+}
+
+function toJsonString(scope: Scope, argument: unknown, where: Where): string {
+  needExtensions(scope, 'Fn::ToJsonString', where)
+  const text = JSON.stringify(evaluate(scope, argument, where)) ?? ''
+  checkLength(scope, text.length, where)
+  return text
+}
 
 function unknownFunction(scope: Scope, name: string, where: Where): string {
   const reason = `${name} is expanded at deployment: give the processed template`
@@ -64,9 +87,22 @@ function evaluateList(scope: Scope, list: readonly unknown[], where: Where): rea
     .filter((item) => item !== undefined)
 }
 
+/**
+ * Lists functions that stand among members: only a deployment puts other members in their place.
+ */
+export function reportStray(scope: Scope, node: unknown, where: Where): void {
+  for (const [name] of entriesOf(node)) {
+    if (!name.startsWith('Fn::')) continue
+    const reason = `${name} is expanded at deployment, and left out: give the processed template`
+    report(scope, where, { reason })
+  }
+}
+
 function evaluateMembers(scope: Scope, node: Readonly<Record<string, unknown>>, where: Where) {
+  reportStray(scope, node, where)
   return Object.fromEntries(
     Object.entries(node).flatMap(([name, item]) => {
+      if (name.startsWith('Fn::')) return []
       const value = evaluate(scope, item, below(where, `.${name}`))
       return value === undefined ? [] : [[name, value]]
     }),

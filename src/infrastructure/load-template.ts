@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { entriesOf, isRecord, memberAt, textOf } from './json-values.ts'
 import type { Template } from './scope.ts'
-import type { JsonObject } from './stack.ts'
+import type { JsonObject, StackOptions } from './stack.ts'
 import { invalid, readTemplateFile } from './template-file.ts'
 
 /** CloudFormation takes no more in one template. */
@@ -20,9 +20,15 @@ const nestedTypes: ReadonlySet<string> = new Set([
  *
  * @throws SluiceError TemplateInvalid (rejects): no template, or too many resources or levels
  */
-export async function loadTemplate(file: string, progress = start): Promise<Template> {
-  return templateOf(await readTemplateFile(file), file, progress)
+export async function loadTemplate(
+  file: string,
+  options: FileOptions,
+  progress = start,
+): Promise<Template> {
+  return templateOf(await readTemplateFile(file, options), file, options, progress)
 }
+
+type FileOptions = Pick<StackOptions, 'onFile'>
 
 /** How deep a nested stack is, and how many there are. */
 interface Progress {
@@ -36,6 +42,7 @@ const start: Progress = { level: 0, loaded: undefined }
 export async function templateOf(
   json: unknown,
   file: string,
+  options: FileOptions,
   { level, loaded = { count: 0 } }: Progress = start,
 ): Promise<Template> {
   loaded.count += 1
@@ -49,28 +56,33 @@ export async function templateOf(
         'artifacts (the manifest of cdk.out) or planned_values (terraform show -json)',
     )
   }
-  const count = Object.keys(given).length
-  if (count > resourcesMax) {
-    throw invalid(file, `${count} resources; CloudFormation takes at most ${resourcesMax}`)
-  }
-  const resources = Object.fromEntries(
-    Object.entries(given).flatMap(([id, resource]): [string, JsonObject][] => {
-      // A loop stands beside resources: it is reported where the resources are read.
-      if (id.startsWith('Fn::')) return []
-      if (isRecord(resource) && textOf(resource['Type']) !== undefined) return [[id, resource]]
-      throw invalid(file, `the resource ${id} has no Type`)
-    }),
-  )
+  const resources = resourcesOf(given, file)
   const folder = path.dirname(file)
   const nested = new Map<string, Template>()
   for (const [id, resource] of entriesOf(resources)) {
     const location = nestedLocation(resource)
     if (location !== undefined) {
       const inner = path.join(folder, location)
-      nested.set(id, await loadTemplate(inner, { level: level + 1, loaded }))
+      nested.set(id, await loadTemplate(inner, options, { level: level + 1, loaded }))
     }
   }
   return { file, folder, body: json, resources, nested }
+}
+
+/** @throws SluiceError TemplateInvalid: too many, or one without a type */
+export function resourcesOf(given: unknown, file: string): Readonly<Record<string, JsonObject>> {
+  const entries = entriesOf(given)
+  if (entries.length > resourcesMax) {
+    throw invalid(file, `${entries.length} resources; CloudFormation takes at most ${resourcesMax}`)
+  }
+  return Object.fromEntries(
+    entries.flatMap(([id, resource]): [string, JsonObject][] => {
+      // Loops and macros stand beside resources: they are expanded or listed later.
+      if (id.startsWith('Fn::')) return []
+      if (isRecord(resource) && textOf(resource['Type']) !== undefined) return [[id, resource]]
+      throw invalid(file, `the resource ${id} has no Type`)
+    }),
+  )
 }
 
 /** The path of a nested template that is a local file. */

@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { readCdkOutput } from './cdk-output.ts'
+import { createScope } from './create-scope.ts'
 import { evaluate } from './evaluate.ts'
 import { isRecord, memberOf, textOf } from './json-values.ts'
 import { templateOf } from './load-template.ts'
 import { readTemplate, serverlessTemplate } from './read-template.ts'
 import type { StackParts } from './read-template.ts'
-import { createContext, createScope } from './scope.ts'
+import { createContext } from './scope.ts'
 import type { Scope, StackContext } from './scope.ts'
 import { serverlessToTemplate } from './serverless.ts'
 import type { Origin, Skipped, Stack, StackOptions } from './stack.ts'
@@ -20,19 +21,27 @@ import { readTerraform } from './terraform.ts'
  * @param given a file, or a folder that holds one with a usual name
  * @throws SluiceError TemplateInvalid (rejects): none of these, a circular reference, or a bound
  */
-export async function readStack(given: string, options: StackOptions): Promise<Stack> {
-  const file = await findTemplate(given)
+export function readStack(given: string, options: StackOptions): Promise<Stack> {
+  return readStacks([given], options)
+}
+
+/** The same of several, which may import values from each other. */
+export async function readStacks(given: readonly string[], options: StackOptions): Promise<Stack> {
   const context = createContext(options, evaluate)
   const parts: StackParts = { rules: [], streams: [], mappings: [], functions: [] }
-  const json = await readTemplateFile(file)
-  if (textOf(memberOf(json, 'format_version')) !== undefined) {
-    readTerraform(json, file, context, parts)
-  } else {
-    for (const scope of await scopesOf(json, file, context)) readTemplate(scope, parts)
+  const scopes: Scope[] = []
+  for (const one of given) {
+    const file = await findTemplate(one, options)
+    const json = await readTemplateFile(file, options)
+    if (textOf(memberOf(json, 'format_version')) === undefined) {
+      scopes.push(...(await scopesOf(json, file, context)))
+    } else readTerraform(json, file, context, parts)
   }
+  for (const scope of scopes) readTemplate(scope, parts)
   const duplicates: Skipped[] = []
   const functions = []
   for (const one of parts.functions) {
+    options.onFile?.(one.folder)
     if (await isFolder(one.folder)) functions.push(one)
     else duplicates.push({ ...originOf(one), reason: `its folder ${one.folder} is not there` })
   }
@@ -43,6 +52,7 @@ export async function readStack(given: string, options: StackOptions): Promise<S
     functions: withoutDuplicates(functions, duplicates),
     unresolved: [...context.unresolved.values()],
     skipped: [...context.skipped, ...duplicates],
+    notRead: context.notRead,
   }
 }
 
@@ -59,17 +69,22 @@ const usualFiles: readonly string[] = [
   'serverless.yaml',
 ]
 
-async function findTemplate(given: string): Promise<string> {
+async function findTemplate(given: string, options: StackOptions): Promise<string> {
+  options.onFile?.(given)
   if (!(await isFolder(given))) return given
-  const file = await templateFileIn(given)
+  const file = await templateFileIn(given, options)
   if (file !== undefined) return file
   throw invalid(given, `the folder holds no stack template (${usualFiles.join(', ')})`)
 }
 
 /** @returns the file of a folder that has the most exact of the usual names, whatever it holds */
-export async function templateFileIn(folder: string): Promise<string | undefined> {
+export async function templateFileIn(
+  folder: string,
+  { onFile }: Pick<StackOptions, 'onFile'> = {},
+): Promise<string | undefined> {
   for (const name of usualFiles) {
     const file = path.join(folder, name)
+    onFile?.(file)
     const found = await stat(file).catch(() => undefined)
     if (found?.isFile() === true) return file
   }
@@ -91,7 +106,7 @@ async function scopesOf(
   const { body, stackName } = isServerless
     ? serverlessToTemplate(json, file, context)
     : { body: json, stackName: 'stack' }
-  const template = await templateOf(body, file)
+  const template = await templateOf(body, file, context.options)
   return [createScope(template, stackName, new Map(), context)]
 }
 

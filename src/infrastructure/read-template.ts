@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { conditionHolds } from './conditions.ts'
-import { evaluate } from './evaluate.ts'
+import { evaluate, reportStray } from './evaluate.ts'
 import {
   booleanOf,
   entriesOf,
@@ -13,7 +13,7 @@ import {
 } from './json-values.ts'
 import { attributeOf, nameOf, nestedScope, typeOf } from './references.ts'
 import { apiPayload } from './api-payload.ts'
-import { evaluateText, report, skip } from './scope.ts'
+import { countNotRead, evaluateText, report, skip } from './scope.ts'
 import type { Scope } from './scope.ts'
 import type {
   JsonObject,
@@ -58,14 +58,15 @@ export function readTemplate(scope: Scope, parts: StackParts): void {
     const reason = `${name} runs at deployment: give the processed template`
     report(scope, { resource: 'Transform', member: '' }, { reason })
   }
-  for (const [loop] of entriesOf(body['Resources'])) {
-    if (!loop.startsWith('Fn::')) continue
-    const reason = 'loops are expanded at deployment: give the processed template'
-    report(scope, { resource: loop, member: '' }, { reason })
-  }
+  reportStray(scope, body['Resources'], { resource: 'Resources', member: '' })
   for (const [id, resource] of Object.entries(resources)) {
     const read = readers.get(typeOf(scope, id))
-    if (!read) continue
+    if (!read) {
+      countNotRead(scope.context, typeOf(scope, id))
+      continue
+    }
+    reportStray(scope, resource, { resource: id, member: '' })
+    reportStray(scope, resource['Properties'], { resource: id, member: 'Properties' })
     const condition = textOf(resource['Condition'])
     if (
       condition !== undefined &&

@@ -1,6 +1,7 @@
+import { createScope } from './create-scope.ts'
 import { isRecord, memberAt, memberOf, textOf } from './json-values.ts'
 import { queueUrl, resourceKind } from './resource-kinds.ts'
-import { ask, createScope, evaluateText, once } from './scope.ts'
+import { ask, evaluateText, once } from './scope.ts'
 import type { Scope, Where } from './scope.ts'
 
 /** The value of `Ref`: of a pseudo parameter, a parameter or a resource. */

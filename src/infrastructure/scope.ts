@@ -34,6 +34,8 @@ export interface StackContext {
   readonly options: StackOptions
   readonly unresolved: Map<string, Unresolved>
   readonly skipped: Skipped[]
+  /** How many resources of each type are not read. */
+  readonly notRead: Map<string, number>
   /** All scopes, for `Fn::ImportValue`. */
   readonly scopes: Scope[]
   work: number
@@ -55,26 +57,21 @@ const depthMax = 200
 const textLengthMax = 262_144
 
 export function createContext(options: StackOptions, evaluate: Evaluate): StackContext {
-  return { evaluate, options, unresolved: new Map(), skipped: [], scopes: [], work: 0, depth: 0 }
+  return {
+    evaluate,
+    options,
+    unresolved: new Map(),
+    skipped: [],
+    notRead: new Map(),
+    scopes: [],
+    work: 0,
+    depth: 0,
+  }
 }
 
-export function createScope(
-  template: Template,
-  stackName: string,
-  given: ReadonlyMap<string, unknown>,
-  context: StackContext,
-): Scope {
-  const scope: Scope = {
-    template,
-    stackName,
-    given,
-    nested: new Map(),
-    context,
-    known: new Map(),
-    pending: new Set(),
-  }
-  context.scopes.push(scope)
-  return scope
+/** Whether the template asks for a transform of this name. */
+export function hasTransform({ template }: Scope, name: string): boolean {
+  return [template.body['Transform']].flat().includes(name)
 }
 
 /** Computes what has a name once. @throws SluiceError TemplateInvalid: it refers to itself */
@@ -143,6 +140,10 @@ export function report(
 ): void {
   const entry: Unresolved = { file: template.file, resource, member, ...found }
   context.unresolved.set(JSON.stringify([entry.file, resource, member, found.reason]), entry)
+}
+
+export function countNotRead({ notRead }: StackContext, type: string): void {
+  notRead.set(type, (notRead.get(type) ?? 0) + 1)
 }
 
 export function skip({ template, context }: Scope, resource: string, reason: string): void {

@@ -1,5 +1,6 @@
+import { createScope } from './create-scope.ts'
 import { entriesOf, isRecord, listOf, memberAt, memberOf, textOf } from './json-values.ts'
-import { ask, checkLength, createScope, step } from './scope.ts'
+import { ask, checkLength, step } from './scope.ts'
 import type { Scope, StackContext } from './scope.ts'
 import type { JsonObject } from './stack.ts'
 

@@ -11,6 +11,8 @@ export interface Stack {
   readonly unresolved: readonly Unresolved[]
   /** Resources that were left out on purpose. */
   readonly skipped: readonly Skipped[]
+  /** How many resources there are of each type that Sluice takes nothing from. */
+  readonly notRead: ReadonlyMap<string, number>
 }
 
 export interface Origin {
@@ -71,4 +73,6 @@ export interface StackOptions {
   readonly accountId: string
   /** Values of parameters, and of other names that `Unresolved.answer` gave. */
   readonly parameters: ReadonlyMap<string, string>
+  /** Told of each file and folder that the result depends on, before it is looked at. */
+  readonly onFile?: ((file: string) => void) | undefined
 }

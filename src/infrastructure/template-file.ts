@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError, messageOf } from '../base/errors.ts'
+import type { StackOptions } from './stack.ts'
 import { readYaml } from './yaml-reader.ts'
 
 /** A plan of Terraform repeats its values several times. */
@@ -13,7 +14,11 @@ const jsonDepthMax = 500
  *
  * @throws SluiceError TemplateInvalid (rejects): it cannot be read, is too large, or is neither
  */
-export async function readTemplateFile(file: string): Promise<unknown> {
+export async function readTemplateFile(
+  file: string,
+  { onFile }: Pick<StackOptions, 'onFile'> = {},
+): Promise<unknown> {
+  onFile?.(file)
   const text = await readText(file)
   if (/\.(tf|tfplan)$/.test(file)) {
     throw invalid(file, 'Terraform is read from its plan: terraform show -json PLAN > plan.json')

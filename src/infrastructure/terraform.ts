@@ -3,6 +3,7 @@ import type { StackParts } from './read-template.ts'
 import { mappingRequest } from './read-template.ts'
 import { placeholderFor } from './resource-kinds.ts'
 import { apiPayload } from './api-payload.ts'
+import { countNotRead } from './scope.ts'
 import type { StackContext } from './scope.ts'
 import type { JsonObject } from './stack.ts'
 import { invalid } from './template-file.ts'
@@ -41,6 +42,7 @@ export function readTerraform(
   for (const resource of resources) {
     const read = readers.get(resource.type)
     if (read) read({ file, context, references, parts }, resource)
+    else countNotRead(context, resource.type)
   }
 }
 

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import type { Logger as PinoLogger, LoggerOptions } from 'pino'
 import { systemClock } from '../base/clock.ts'
+import { printableJson } from './printable.ts'
 import type { Variables } from '../config/variables.ts'
 
 /** Writes lines of JSON with secrets redacted. */
@@ -47,7 +48,8 @@ export async function createLogger(level: LogLevel, options: { pretty: boolean }
   // Loaded only for a terminal, so that a service that logs JSON does not pay for it.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({ colorize: true, translateTime: 'HH:MM:ss.l', sync: true })
-  return pino(settings, stream)
+  // What clients, files and functions say must not write into the terminal.
+  return pino(settings, { write: (line: string) => void stream.write(printableJson(line)) })
 }
 
 /** A logger that passes each parsed line to `onLine`, for tests and `sluice evaluate`. */

@@ -124,3 +124,28 @@ test('the check of a template without rules fails', async () => {
     exitCode: 1,
   })
 })
+
+const ruleOf = (sql: unknown, more = {}) => ({
+  Type: 'AWS::IoT::TopicRule',
+  Properties: { TopicRulePayload: { Sql: sql, Actions: [] }, ...more },
+})
+
+test.each([['import'], ['check']])(
+  '%s lets nothing of a template into the terminal',
+  async (name) => {
+    const folder = await temporaryFolder()
+    const file = path.join(folder, 'a\u001B[2J.json')
+    const resources = {
+      'Bad\u001B[31m': ruleOf('SELECT \u001B[31m FROM'),
+      Named: ruleOf("SELECT * FROM 'a'", { RuleName: 'x\u009B1m\ny' }),
+      Asked: ruleOf({ 'Fn::ImportValue': 'secret\u0007' }),
+      'Gone\u0008': { ...ruleOf('s'), Condition: 'None\u001B' },
+    }
+    await writeFile(file, JSON.stringify({ Resources: resources }))
+    const { lines } = await run(name, file, ...(name === 'import' ? ['--out', folder] : []))
+
+    expect(lines.length).toBeGreaterThan(5)
+    // oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
+    for (const line of lines) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/)
+  },
+)

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { printable } from '../../telemetry/printable.ts'
 import type { Skipped, Unresolved } from '../../infrastructure/stack.ts'
 
 /** What `sluice check` found. All files are absolute paths. */
@@ -154,5 +155,5 @@ function command(level: Level, file: string, title: string, text: string): strin
 }
 
 const escaped = (text: string) =>
-  text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
+  printable(text.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A'))
 const property = (text: string) => escaped(text).replaceAll(':', '%3A').replaceAll(',', '%2C')

@@ -4,6 +4,7 @@ import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { printableLine } from '../../telemetry/printable.ts'
 import { readStack } from '../../infrastructure/read-stack.ts'
 import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
@@ -67,7 +68,7 @@ export async function checkRules(
   const { rules, problems } = summaryOf(report)
   if (rules === 0) {
     stderr.write(
-      `no rule is in ${given.join(', ')}: name a folder of rules, files, a glob such as ` +
+      `no rule is in ${printableLine(given.join(', '))}: name a folder of rules, files, a glob such as ` +
         "'rules/**/*.json' or a stack template, or set SLUICE_RULES_DIR; a rule is a file " +
         '<name>.json\n',
     )

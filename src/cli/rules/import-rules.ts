@@ -1,7 +1,9 @@
 import path from 'node:path'
 import { compileActions } from '../../actions/compile-actions.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { printable, printableLine } from '../../telemetry/printable.ts'
 import { readStack } from '../../infrastructure/read-stack.ts'
+import { stackNotes } from '../../infrastructure/stack-notes.ts'
 import type { StackRule } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import { parseJson } from '../../rules/payload.ts'
@@ -11,7 +13,7 @@ import { compileStatement } from '../../sql/sql.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
 import { readRuleSettings } from './rule-settings.ts'
-import { compileTemplateRule, templateNotes } from './template-rule.ts'
+import { compileTemplateRule } from './template-rule.ts'
 
 export interface ImportOptions {
   readonly out: string
@@ -69,18 +71,20 @@ async function eachRule(
     if (outcome.problem !== undefined) {
       problems += 1
       host.stdout.write(
-        `${paint(host.stdout, 'red', 'FAIL')}  ${rule.name} (${rule.file}, ${rule.resource}): ` +
-          `${outcome.problem.replaceAll('\n', '\n        ')}\n`,
+        `${paint(host.stdout, 'red', 'FAIL')}  ${printableLine(`${rule.name} (${rule.file}, ${rule.resource})`)}: ` +
+          `${printable(outcome.problem).replaceAll('\n', '\n        ')}\n`,
       )
       continue
     }
     const note = outcome.note === undefined ? '' : `  ${outcome.note}`
-    host.stdout.write(`${paint(host.stdout, 'green', 'ok  ')}  ${rule.name}${note}\n`)
+    host.stdout.write(
+      `${paint(host.stdout, 'green', 'ok  ')}  ${printableLine(rule.name)}${note}\n`,
+    )
     for (const warning of compiled?.warnings ?? []) {
       host.stdout.write(`  ${noteLine(host, warning.replaceAll('\n', '\n        '))}`)
     }
   }
-  for (const text of templateNotes(stack)) host.stdout.write(noteLine(host, text))
+  for (const text of stackNotes(stack)) host.stdout.write(noteLine(host, printableLine(text)))
   host.stdout.write(`${stack.rules.length} rules, ${problems} problems\n`)
   if (stack.rules.length > 0) return problems
   host.stdout.write(noteLine(host, `${template} holds no rule of AWS IoT`))
@@ -112,4 +116,5 @@ async function writeRule(
 
 const changedMeanwhile: Outcome = { problem: 'its file changed meanwhile: it was left as it is' }
 
-const noteLine = (host: Host, text: string) => `${paint(host.stdout, 'yellow', 'note')}  ${text}\n`
+const noteLine = (host: Host, text: string) =>
+  `${paint(host.stdout, 'yellow', 'note')}  ${printable(text)}\n`

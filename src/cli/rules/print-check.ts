@@ -1,9 +1,10 @@
 import path from 'node:path'
+import { printable, printableLine } from '../../telemetry/printable.ts'
+import { stackNotes } from '../../infrastructure/stack-notes.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host } from '../terminal/host.ts'
 import { relativeName, summaryOf } from './check-report.ts'
 import type { CheckReport, CheckedRule } from './check-report.ts'
-import { templateNotes } from './template-rule.ts'
 
 /** Files that are left out and named. */
 const namesMax = 10
@@ -15,7 +16,7 @@ const namesMax = 10
  */
 export function printCheck(host: Host, report: CheckReport, folder: string | undefined): void {
   const { stdout } = host
-  const nameOf = (file: string) => relativeName(folder ?? path.resolve(), file)
+  const nameOf = (file: string) => printableLine(relativeName(folder ?? path.resolve(), file))
   const hasManyPlaces = new Set(report.rules.map(placeOf)).size > 1
   for (const rule of report.rules) {
     printRule(host, rule, hasManyPlaces ? ` (${nameOf(rule.file)})` : '', nameOf)
@@ -27,8 +28,8 @@ export function printCheck(host: Host, report: CheckReport, folder: string | und
   const withNames = <Part extends { readonly file: string }>(parts: readonly Part[]) =>
     parts.map((part) => ({ ...part, file: nameOf(part.file) }))
   const { unresolved, skipped, leftOut } = report
-  const notes = templateNotes({ unresolved: withNames(unresolved), skipped: withNames(skipped) })
-  for (const text of notes) stdout.write(note(host, text))
+  const notes = stackNotes({ unresolved: withNames(unresolved), skipped: withNames(skipped) })
+  for (const text of notes) stdout.write(note(host, printableLine(text)))
   if (leftOut.length > 0) {
     const names = leftOut.slice(0, namesMax).map(nameOf).join(', ')
     const more = leftOut.length > namesMax ? ` and ${leftOut.length - namesMax} more` : ''
@@ -54,20 +55,21 @@ function printRule(
 ): void {
   const { stdout } = host
   const where = resource === undefined ? place : ` (${nameOf(file)}, ${resource})`
-  if (problem === undefined) stdout.write(line(host, true, `${name}${place}`))
-  else stdout.write(line(host, false, `${name}${where}: ${indent(problem)}`))
+  if (problem === undefined) stdout.write(line(host, true, `${printableLine(name)}${place}`))
+  else stdout.write(line(host, false, `${printableLine(name + where)}: ${indent(problem)}`))
   for (const warning of warnings) stdout.write(`  ${note(host, indent(warning))}`)
   for (const test of tests) {
     stdout.write(`  ${line(host, test.problems.length === 0, test.name)}`)
-    for (const text of test.problems) stdout.write(`        ${text}\n`)
+    for (const text of test.problems) stdout.write(`        ${printable(text)}\n`)
   }
 }
 
-const note = (host: Host, text: string) => `${paint(host.stdout, 'yellow', 'note')}  ${text}\n`
+const note = (host: Host, text: string) =>
+  `${paint(host.stdout, 'yellow', 'note')}  ${printable(text)}\n`
 
 function line(host: Host, isGood: boolean, text: string): string {
   const mark = isGood ? paint(host.stdout, 'green', 'ok  ') : paint(host.stdout, 'red', 'FAIL')
-  return `${mark}  ${text}\n`
+  return `${mark}  ${printable(text)}\n`
 }
 
 /** The lines of a message below each other, where its first one begins. */

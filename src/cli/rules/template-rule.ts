@@ -1,6 +1,6 @@
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
-import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
+import type { StackRule } from '../../infrastructure/stack.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import { parsePayload } from '../../rules/payload.ts'
 import { ruleNameOfFile } from '../../rules/rule-files.ts'
@@ -20,22 +20,4 @@ export function compileTemplateRule(
     if (thrown instanceof SluiceError) return { problem: thrown.message }
     throw thrown
   }
-}
-
-/** What has no value in a template, and what was left out of it, one line each. */
-export function templateNotes({
-  unresolved,
-  skipped,
-}: {
-  readonly unresolved: readonly Unresolved[]
-  readonly skipped: readonly Skipped[]
-}): readonly string[] {
-  return [
-    ...unresolved.map(({ file, resource, member, reason, answer }) => {
-      const where = [file, resource, member].filter((part) => part !== '').join(', ')
-      const hint = answer === undefined ? '' : `; give --parameter '${answer}=...'`
-      return `not resolved: ${where}: ${reason}${hint}`
-    }),
-    ...skipped.map(({ file, resource, reason }) => `left out: ${file}, ${resource}: ${reason}`),
-  ]
 }

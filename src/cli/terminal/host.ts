@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { styleText } from 'node:util'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { printable } from '../../telemetry/printable.ts'
 
 /** What a command sees of the process, so that none but main.ts touches it. */
 export interface Host {
@@ -32,9 +33,9 @@ export interface Output {
 
 /** One line that says which and why; a fault of Sluice itself brings its stack. */
 export function describeFailure(thrown: unknown): string {
-  if (thrown instanceof SluiceError) return `sluice: ${thrown.message}\n`
+  if (thrown instanceof SluiceError) return `sluice: ${printable(thrown.message)}\n`
   const stack = thrown instanceof Error ? thrown.stack : undefined
-  return `sluice: ${stack ?? messageOf(thrown)}\n`
+  return `sluice: ${printable(stack ?? messageOf(thrown))}\n`
 }
 
 /** What a stage that did not start in time may still need to let go of the process. */

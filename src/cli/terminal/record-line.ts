@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { printableLine } from '../../telemetry/printable.ts'
 import type { ConsumedRecord } from '../../consumers/consumed-batch.ts'
 import { parseSequenceNumber } from '../../lab/streams/sequence-number.ts'
 import { paint } from './host.ts'
@@ -62,14 +63,7 @@ export function dataText(data: Buffer): string {
  * record can write into the terminal.
  */
 export function onOneLine(text: string): string {
-  return text
-    .trim()
-    .replaceAll(/\s*[\r\n]\s*/g, ' ')
-    .replaceAll(
-      // oxlint-disable-next-line no-control-regex -- these are what must not reach a terminal
-      /[\u0000-\u001f\u007f-\u009f]/g,
-      (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-    )
+  return printableLine(text.trim().replaceAll(/\s*[\r\n]\s*/g, ' '))
 }
 
 function ageText(ageMs: number): string {
