@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
+import type { TemplateOptions } from './template-stage.ts'
 
 export interface AppDependencies {
   readonly config: Config
@@ -8,6 +9,8 @@ export interface AppDependencies {
   readonly clock: Clock
   /** An environment of the data folder whose file is lost begins anew. Default: it is refused. */
   readonly beginsAnew?: boolean | undefined
+  /** Stack templates that the lab runs. */
+  readonly templates?: TemplateOptions | undefined
   /** Aborts when the process is to stop, also while it is starting. Default: never. */
   readonly signal?: AbortSignal | undefined
 }

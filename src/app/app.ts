@@ -24,6 +24,9 @@ import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
 import { openRules, ruleCompiler } from './rule-stage.ts'
+import type { RuleStore } from '../rules/rule-store.ts'
+import { openTemplateStage } from './template-stage.ts'
+import type { TemplateStage } from './template-stage.ts'
 import { createDrain, createStages } from './stages.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -74,8 +77,10 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   let status: Parameters<typeof healthOf>[0] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
+  const templates = await openTemplates(dependencies, stages)
   const delivery = await startDeliveryStage(dependencies, metrics, stages, {
     drain,
+    heldFunctions: templates?.functions,
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
@@ -86,7 +91,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
   const environment = sqlEnvironment(account.owner, externals)
   const compile = await ruleCompiler(config, account, labActions)
-  const rules = await openRules(config, { lab, account, compile, ...recorded, ...watch }, stages)
+  const opening = { lab, account, compile, templates, ...recorded, ...watch }
+  const rules = await openRules(dependencies, opening, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
@@ -99,7 +105,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const sources = { metrics, folder, lab, account, drain }
+  const sources = { metrics, folder, lab, account, drain, templates }
   const mappings = await startEventSources(dependencies, stages, sources)
   const http = stages.add(
     createHttpServer(
@@ -132,17 +138,38 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const ports = await listen(dependencies, stages, listening, () =>
     dependsOnAccount({ mqtt, accessKeys, rules }),
   )
+  // Changes of templates end before what they change.
+  if (templates) stages.add(templates.follow(), (it) => it.close())
   status = 'ok'
-  return {
+  return appOf({ ports, rules, producer }, () => {
+    status = 'stopping'
+    drain.start()
+    return stages.stop()
+  })
+}
+
+function appOf(
+  {
     ports,
-    ruleCount: () => rules.all().length,
-    delivered: producer.idle,
-    async stop() {
-      status = 'stopping'
-      drain.start()
-      await stages.stop()
-    },
-  }
+    rules,
+    producer,
+  }: {
+    readonly ports: AppPorts
+    readonly rules: Pick<RuleStore, 'all'>
+    readonly producer: { readonly idle: App['delivered'] }
+  },
+  stop: App['stop'],
+): App {
+  return { ports, ruleCount: () => rules.all().length, delivered: producer.idle, stop }
+}
+
+/** Reads the stack templates first: one that cannot be used is told at once. */
+async function openTemplates(
+  dependencies: AppDependencies,
+  stages: Stages,
+): Promise<TemplateStage | undefined> {
+  if (dependencies.config.mode !== 'lab') return undefined
+  return stages.open('templates', () => openTemplateStage(dependencies))
 }
 
 /** Opens the ports: the one of HTTP first, so that health is served while the others wait. */
@@ -214,17 +241,19 @@ async function startEventSources(
     lab,
     account,
     drain,
+    templates,
   }: {
     readonly metrics: Metrics
     readonly folder: DataFolder
     readonly lab: LabStage | undefined
     readonly account: AccountStage
     readonly drain: Drain
+    readonly templates: TemplateStage | undefined
   },
 ) {
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
-  const source = { folder, lab, accountIdNow: () => account.shownId() }
+  const source = { folder, lab, templates, accountIdNow: () => account.shownId() }
   return stages.open(
     'event sources',
     () => openEventSourceStage({ ...dependencies, metrics }, source),

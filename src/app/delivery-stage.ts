@@ -3,6 +3,7 @@ import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
+import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
 import { createEndpointSenders } from '../lab/calls/endpoint-senders.ts'
 import { createLabActions, createRecordedNote } from '../lab/calls/lab-actions.ts'
 import { createRecordedCalls } from '../lab/calls/recorded-calls.ts'
@@ -26,12 +27,15 @@ export async function startDeliveryStage(
     onGivenUp,
     hasRule,
     functions,
+    heldFunctions,
   }: {
     readonly drain: Drain
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
     /** The functions of the folder, which `lambda` actions of the lab invoke. */
     readonly functions: FunctionEvents
+    /** The functions of templates. */
+    readonly heldFunctions: Pick<HeldFunctions, 'has'> | undefined
   },
 ) {
   const folder = await openFolder({ config, logger }, stages)
@@ -60,26 +64,25 @@ export async function startDeliveryStage(
   await folder.noteMade(outboxFolderName)
   const aws = stages.add(callsOf({ config, clock, logger }, lab), (it) => it.close())
   const labCalls = createRecordedCalls()
-  const labActions = config.labActions && createLabActions(config.labActions, config)
+  const { functionsDir } = config
+  const labActions =
+    config.labActions && createLabActions(config.labActions, { functionsDir, heldFunctions })
   const noteRecorded = labActions && createRecordedNote(labActions, logger)
+  const shared = { outbox, clock, logger }
   const producer = stages.add(
     createProducer({
-      outbox,
+      ...shared,
       callsFor: (destination) => aws.callsFor(destination),
       senderFor: labActions
         ? createLabSenders({
+            ...shared,
             calls: labCalls,
             functions,
-            functionsDir: config.functionsDir,
+            functionsDir,
             emulators: stages.add(createEndpointSenders(labActions), (it) => it.close()),
-            outbox,
-            clock,
-            logger,
           })
         : (destination) => aws.senderFor(destination),
       onGivenUp,
-      clock,
-      logger,
       metrics,
       makeStream: lab && ((destination) => lab.ensureStreamOf(destination)),
     }),

@@ -7,6 +7,7 @@ import type { EventSourceMappings } from '../event-source/event-source-mappings.
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { LabStage } from './lab-stage.ts'
+import type { TemplateStage } from './template-stage.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 
 /** Prints the records of the sample rule. */
@@ -23,6 +24,7 @@ interface EventSourceStageDependencies extends AppDependencies {
 interface EventSourceStageOptions {
   readonly folder: Pick<DataFolder, 'hasMade' | 'noteMade'>
   readonly lab: LabStage | undefined
+  readonly templates: TemplateStage | undefined
   /** For ARNs: `sluice start` may learn the account later. */
   readonly accountIdNow: () => string
 }
@@ -34,11 +36,13 @@ interface EventSourceStageOptions {
  * @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects)
  */
 export async function openEventSourceStage(
-  { config, logger, clock, beginsAnew, metrics }: EventSourceStageDependencies,
-  { folder, lab, accountIdNow }: EventSourceStageOptions,
+  { config, logger, clock, beginsAnew, metrics, ...given }: EventSourceStageDependencies,
+  { folder, lab, templates, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
-  const sample = samplesMapping ? sampleMapping : undefined
+  // Templates bring what is to be tried.
+  const hasTemplates = given.templates !== undefined && given.templates.paths.length > 0
+  const sample = samplesMapping && !hasTemplates ? sampleMapping : undefined
   const checkpointFile = { wasMade: folder.hasMade(checkpointFolderName), beginsAnew }
   const common = { dataDir, functionsDir, region, sample, checkpointFile }
   const mappings = lab
@@ -46,6 +50,7 @@ export async function openEventSourceStage(
         { clock, logger, metrics, makeStream: (streamArn) => lab.ensureStream(streamArn) },
         {
           ...common,
+          heldFunctions: templates?.functions,
           get accountId() {
             return accountIdNow()
           },
@@ -65,6 +70,7 @@ export async function openEventSourceStage(
         },
       )
   await folder.noteMade(checkpointFolderName)
+  await templates?.holdMappings(mappings)
   mappings.start()
   return mappings
 }

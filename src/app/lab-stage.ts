@@ -18,6 +18,8 @@ export interface LabStage {
   ensureStream(streamArn: string): Promise<void>
   /** The same for the stream of a destination. */
   ensureStreamOf(destination: StreamDestination): Promise<void>
+  /** Creates the stream with so many shards, or gives it so many. Rejects with the reason. */
+  setShardCount(streamName: string, shardCount: number): Promise<void>
   /** A compiler that also creates the streams that a rule names without a template. */
   withStreams(compile: CompileRule): CompileRule
   /** Resolves when the streams requested so far exist. */
@@ -66,6 +68,8 @@ export async function startLab(options: {
     },
     ensureStream: (streamArn) => worker.ensureStream(streamArn),
     ensureStreamOf,
+    setShardCount: (name, shardCount) =>
+      worker.setShardCount(streamArnOf({ accountId, region: config.region }, name), shardCount),
     withStreams: (compile) => (definition) => {
       const rule = compile(definition)
       for (const action of [...rule.actions, rule.errorAction]) {

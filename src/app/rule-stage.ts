@@ -13,13 +13,16 @@ import type { CompileRule } from '../rules/compile-rule.ts'
 import { openRuleStore } from '../rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
 import { compileStatement } from '../sql/sql.ts'
+import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
+import type { TemplateStage } from './template-stage.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 type OpenRulesDependencies = RuleStoreDependencies & {
   readonly account: Pick<AccountStage, 'isKnown' | 'known'>
   readonly lab: LabStage | undefined
   readonly noteRecorded: NoteRecorded | undefined
+  readonly templates: TemplateStage | undefined
 }
 
 /**
@@ -28,7 +31,7 @@ type OpenRulesDependencies = RuleStoreDependencies & {
  * rules that ask for the account are refused until it is known, and their files are read then.
  */
 export function openRules(
-  config: Config,
+  given: AppDependencies,
   dependencies: OpenRulesDependencies,
   stages: Stages,
 ): Promise<RuleStore> {
@@ -36,7 +39,7 @@ export function openRules(
   const gate = createAccountGate(account, dependencies.compile)
   let isClosed = false
   const open = async () => {
-    const store = await openStore(config, { ...dependencies, compile: gate.compile })
+    const store = await openStore(given, { ...dependencies, compile: gate.compile })
     gate.close()
     if (!account.isKnown()) {
       void account.known.then(() => (isClosed ? undefined : store.rescan()))
@@ -50,9 +53,10 @@ export function openRules(
 }
 
 async function openStore(
-  { rulesDir: directory, rulesMax, dataDir }: Config,
-  { lab, noteRecorded, compile, ...watch }: OpenRulesDependencies,
+  { config, templates: given }: AppDependencies,
+  { lab, noteRecorded, compile, templates, ...watch }: OpenRulesDependencies,
 ): Promise<RuleStore> {
+  const { rulesDir: directory, rulesMax, dataDir } = config
   const options = { directory, rulesMax, lastGoodFolder: path.join(dataDir, 'last-good-rules') }
   if (lab === undefined) {
     const store = await openRuleStore({ compile, ...watch }, options)
@@ -61,10 +65,16 @@ async function openStore(
   }
   const rules = await openRuleStore(
     { compile: lab.withStreams(compile), ...watch },
-    { ...options, onInvalid: 'leaveOut', sample: await readSampleRule() },
+    {
+      ...options,
+      onInvalid: 'leaveOut',
+      // Templates bring what is to be tried.
+      sample: given === undefined || given.paths.length === 0 ? await readSampleRule() : undefined,
+    },
   )
   await lab.streamsMade()
   for (const { name, payload } of rules.all()) noteRecorded?.(name, payload)
+  await templates?.holdRules({ lab, rules, noteRecorded })
   return rules
 }
 

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { AppPorts } from '../app/app.ts'
 import { systemClock } from '../base/clock.ts'
 import { tuneCollector } from '../app/collector.ts'
+import type { TemplateOptions } from '../app/template-stage.ts'
 import { loadConfig, openListeners } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import { isLoopback } from '../base/loopback.ts'
@@ -16,6 +17,8 @@ import { unknownVariables } from './terminal/unknown-variables.ts'
 /** Options of `lab` and `start`. */
 export interface EngineOptions {
   readonly beginAnew: boolean
+  /** In the lab. */
+  readonly templates?: TemplateOptions | undefined
 }
 
 /** Adds the options of `lab` and `start` to a command. */
@@ -31,7 +34,7 @@ export function addEngineOptions(command: Command): Command {
 export async function runEngine(
   host: Host,
   mode: Config['mode'],
-  { beginAnew }: EngineOptions,
+  { beginAnew, templates }: EngineOptions,
 ): Promise<void> {
   const config = loadConfig(host.environment, mode)
   // Before anything is loaded: a folder of another owner is refused at once.
@@ -61,6 +64,7 @@ export async function runEngine(
     logger,
     clock: systemClock,
     beginsAnew: beginAnew,
+    templates,
     signal: stopping.signal,
   })
   const app = await started.catch((thrown: unknown) => {

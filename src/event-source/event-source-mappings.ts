@@ -11,6 +11,9 @@ import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
 import { createFunctionApi } from './functions/function-api.ts'
 import type { FunctionApi, FunctionEvents } from './functions/function-api.ts'
 import { createFunctions } from './functions/functions.ts'
+import type { HeldFunctions } from './functions/held-functions.ts'
+import { createHeldMappings } from './held-mappings.ts'
+import type { HoldMappings } from './held-mappings.ts'
 import { createMappingApi, findSame } from './mapping-api.ts'
 import type { EventSourceMappingApi } from './mapping-api.ts'
 import { createMappingEntries } from './mapping-entries.ts'
@@ -34,6 +37,8 @@ export interface EventSourceMappings extends EventSourceMappingApi {
   readonly functions: FunctionApi & FunctionEvents
   /** Starts the enabled mappings. */
   start(): void
+  /** Replaces the mappings that are defined elsewhere: held-mappings.ts. */
+  readonly hold: HoldMappings
   /**
    * Stops all mappings. Running invocations get `drainMs`; records that are not finished then are
    * handed over again after the next start.
@@ -62,6 +67,8 @@ export interface EventSourceMappingsOptions {
   readonly accountId: string
   /** How mappings reach the streams. */
   readonly kinesis: KinesisAccess
+  /** Functions beside the folder. */
+  readonly heldFunctions?: HeldFunctions | undefined
   /** Whether the ARN of a function that is not local invokes it in AWS; otherwise it is refused. */
   readonly invokesAws: boolean
   /** The mapping that a new folder begins with; its stream need not exist yet. */
@@ -106,6 +113,7 @@ export async function createEventSourceMappings(
   const functions = createFunctions(dependencies, {
     region,
     directory: options.functionsDir,
+    held: options.heldFunctions,
     get accountId() {
       return options.accountId
     },
@@ -144,6 +152,7 @@ export async function createEventSourceMappings(
     functions: functionApi,
     ...createMappingApi({ ...dependencies, functions, entries }, options),
     start: () => entries.start(),
+    hold: createHeldMappings({ ...dependencies, functions, entries }, options),
     unusableFiles: () => unusable.names(),
     async stop({ drainMs }) {
       unusable.stop()

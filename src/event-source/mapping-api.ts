@@ -58,7 +58,7 @@ interface MappingApiOptions {
   readonly kinesis: KinesisAccess
 }
 
-const mappingsMax = 1_000
+export const mappingsMax = 1_000
 const listedDefault = 100
 
 export function createMappingApi(
@@ -92,8 +92,8 @@ export function createMappingApi(
       refuseChange(uuid, 'update')
       const same = findSame(entries, settings, options, uuid)
       if (same) throw alreadyExists(same)
-      const { tags } = find(uuid).stored
-      const entry = await entries.replace({ uuid, settings, tags, lastModifiedMs: clock.wallMs() })
+      const { stored } = find(uuid)
+      const entry = await entries.replace({ ...stored, settings, lastModifiedMs: clock.wallMs() })
       warnOfFilters(logger, entry)
       return configurationOf(entry)
     },

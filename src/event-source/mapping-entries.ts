@@ -29,6 +29,8 @@ export interface MappingEntries {
   find(uuid: string): MappingEntry | undefined
   /** Whether the last change is still in progress. */
   isChanging(uuid: string): boolean
+  /** Resolves when no change is in progress. */
+  settled(uuid: string): Promise<void>
   add(stored: StoredMapping): Promise<MappingEntry>
   replace(stored: StoredMapping): Promise<MappingEntry>
   remove(uuid: string): Promise<MappingEntry>
@@ -91,6 +93,12 @@ export function createMappingEntries(
       return entry && viewOf(entry)
     },
     isChanging: (uuid) => isChanging(entries.get(uuid)),
+    async settled(uuid) {
+      for (let entry = entries.get(uuid); isChanging(entry); entry = entries.get(uuid)) {
+        await entry?.writing
+        await entry?.transition
+      }
+    },
     adopt(stored) {
       const entry = newEntry(stored, restingState(stored))
       entries.set(stored.uuid, entry)

@@ -20,6 +20,8 @@ export interface StoredMapping {
   readonly uuid: string
   readonly settings: MappingSettings
   readonly tags?: Readonly<Record<string, string>> | undefined
+  /** What defines the mapping, where that is not a request: it goes when that goes. */
+  readonly heldBy?: string | undefined
   /** Epoch milliseconds. */
   readonly lastModifiedMs: number
 }
@@ -49,6 +51,7 @@ const fileSchema = Type.Object({
   uuid: Type.String(),
   settings: Type.Object({}),
   tags: Type.Optional(Type.Record(Type.String(), Type.String())),
+  heldBy: Type.Optional(Type.String()),
   lastModifiedMs: Type.Number(),
 })
 
@@ -95,12 +98,12 @@ async function readMapping(file: string): Promise<StoredMapping | UnusableFile |
     const stored: unknown = JSON.parse(read.bytes.toString('utf8'))
     const [...problems] = Value.Errors(fileSchema, stored)
     if (problems.length > 0) throw schemaProblem(problems)
-    const { uuid, settings, tags, lastModifiedMs } = stored as StoredMapping
+    const { uuid, settings, tags, heldBy, lastModifiedMs } = stored as StoredMapping
     if (path.basename(file) !== `${uuid}.json`) {
       // A copy would come back when the mapping is deleted.
       throw new Error(`its uuid is ${JSON.stringify(uuid)}, which is not the name of the file`)
     }
-    return { uuid, settings: settingsOfFile(settings), tags, lastModifiedMs }
+    return { uuid, settings: settingsOfFile(settings), tags, heldBy, lastModifiedMs }
   } catch (thrown) {
     return { file, reason: messageOf(thrown) }
   }

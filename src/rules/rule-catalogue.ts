@@ -4,19 +4,33 @@ import type { RuleEntry } from './rule-entry.ts'
 import { createTopicIndex } from '../topics/topic-index.ts'
 
 /**
- * The rules in force, in memory. Changes are synchronous and complete: a message sees the old rule
- * or the new one, never a mixture.
+ * The rules in force, in memory: those of the folder, and those that are held elsewhere. Where both
+ * have a name, the rule of the folder is in force. Changes are synchronous and complete: a message
+ * sees the old rule or the new one, never a mixture.
  */
 export interface RuleCatalogue {
-  /** Adds the rule, or replaces the rule of the same name. */
+  /** Adds the rule of the folder, or replaces the one of the same name. */
   put(entry: RuleEntry): void
+  /** Removes the rule of the folder. */
   remove(name: string): void
+  /** The rule of the folder. */
   entry(name: string): RuleEntry | undefined
+  /** Replaces all rules that are held elsewhere. */
+  hold(rules: readonly HeldRule[]): void
+  held(name: string): HeldRule | undefined
+  readonly inForce: (name: string) => CompiledRule | undefined
   /** Enabled rules whose filter matches, in the order of their names. */
   readonly match: (topic: string) => readonly CompiledRule[]
   /** All rules in the order of their names. */
   all(): readonly CompiledRule[]
   size(): number
+}
+
+/** A rule that has no file in the folder. */
+export interface HeldRule {
+  readonly rule: CompiledRule
+  /** What holds it, for people: `ReadingsRule of template.yaml`. */
+  readonly origin: string
 }
 
 /** @param onChange told the name of each rule that came into force, changed, or was removed */
@@ -25,56 +39,77 @@ export function createRuleCatalogue(
   onChange: (name: string) => void = () => undefined,
 ): RuleCatalogue {
   const entries = new Map<string, RuleEntry>()
+  let heldRules: ReadonlyMap<string, HeldRule> = new Map()
+  /** Those of both, in force. */
+  const rules = new Map<string, CompiledRule>()
   const index = createTopicIndex<CompiledRule>()
   let sorted: readonly CompiledRule[] | undefined
   let disabledCount = 0
 
   const takeOut = (name: string): void => {
-    const rule = entries.get(name)?.rule
+    const rule = rules.get(name)
     if (!rule) return
-    entries.delete(name)
+    rules.delete(name)
     if (rule.disabled) disabledCount -= 1
     const filter = rule.statement.topicFilter
     if (filter !== undefined) index.remove(filter, name)
   }
 
-  const changed = (): void => {
+  const takeIn = (rule: CompiledRule): void => {
+    rules.set(rule.name, rule)
+    const filter = rule.statement.topicFilter
+    if (rule.disabled) disabledCount += 1
+    // A rule without FROM is reached only by its name, through Basic Ingest.
+    else if (filter !== undefined) index.add(filter, rule)
+  }
+
+  const count = (): void => {
     sorted = undefined
-    metrics.rules.set({ state: 'enabled' }, entries.size - disabledCount)
+    metrics.rules.set({ state: 'enabled' }, rules.size - disabledCount)
     metrics.rules.set({ state: 'disabled' }, disabledCount)
   }
-  changed()
+  count()
+
+  /** Brings into force what holds for a name now. */
+  const settle = (name: string): void => {
+    const rule = entries.get(name)?.rule ?? heldRules.get(name)?.rule
+    if (rule !== rules.get(name)) {
+      takeOut(name)
+      if (rule) takeIn(rule)
+      count()
+    }
+    onChange(name)
+  }
 
   return {
     put(entry) {
-      const { rule } = entry
-      takeOut(rule.name)
-      entries.set(rule.name, entry)
-      const filter = rule.statement.topicFilter
-      if (rule.disabled) disabledCount += 1
-      // A rule without FROM is reached only by its name, through Basic Ingest.
-      else if (filter !== undefined) index.add(filter, rule)
-      changed()
-      onChange(rule.name)
+      entries.set(entry.rule.name, entry)
+      settle(entry.rule.name)
     },
 
     remove(name) {
-      if (!entries.has(name)) return
-      takeOut(name)
-      changed()
-      onChange(name)
+      if (entries.delete(name)) settle(name)
     },
 
     entry: (name) => entries.get(name),
+
+    hold(wanted) {
+      const before = heldRules
+      heldRules = new Map(wanted.map((held) => [held.rule.name, held]))
+      for (const name of new Set([...before.keys(), ...heldRules.keys()])) {
+        if (before.get(name)?.rule !== heldRules.get(name)?.rule) settle(name)
+      }
+    },
+
+    held: (name) => heldRules.get(name),
+    inForce: (name) => rules.get(name),
     match: index.match,
 
     all() {
-      sorted ??= Array.from(entries.values(), ({ rule }) => rule).toSorted((left, right) =>
-        left.name < right.name ? -1 : 1,
-      )
+      sorted ??= [...rules.values()].toSorted((left, right) => (left.name < right.name ? -1 : 1))
       return sorted
     },
 
-    size: () => entries.size,
+    size: () => rules.size,
   }
 }

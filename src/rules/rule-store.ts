@@ -5,7 +5,10 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { CompileRule, CompiledRule } from './compile-rule.ts'
 import type { RuleDelivery } from './delivery.ts'
 import { createKeyedQueue } from '../base/keyed-queue.ts'
+import { createHeldRules } from './held-rules.ts'
+import type { HeldRuleChanges, HeldRuleDefinition } from './held-rules.ts'
 import { createRuleCatalogue } from './rule-catalogue.ts'
+import type { RuleCatalogue } from './rule-catalogue.ts'
 import { createRuleFiles, makeFolder } from './rule-files.ts'
 import type { RuleFiles } from './rule-files.ts'
 import { pageOfRules } from './page-of-rules.ts'
@@ -57,6 +60,14 @@ export interface RuleStore extends RuleWriter {
   get(name: string): CompiledRule
   /** @throws SluiceError InvalidRequestException: not a token of a list */
   list(query: RuleQuery): RulePage
+  /**
+   * Replaces the rules that are in force without a file in the folder. The API shows them and does
+   * not change them: ConflictingResourceUpdateException says what holds them. A rule of the folder
+   * comes before one of the same name.
+   *
+   * @returns what has changed; a rule that cannot be used keeps its last good version
+   */
+  readonly hold: (definitions: readonly HeldRuleDefinition[]) => HeldRuleChanges
   /** The number of rules whose files cannot be used now. */
   invalidCount(): number
   /** Reads all files again, because what kept some of them from use may be over. Never throws. */
@@ -103,10 +114,7 @@ export async function openRuleStore(
   const faults = createRuleFaults()
   const catalogue = createRuleCatalogue(dependencies.metrics, (name) => {
     lastGood?.follow(name)
-    for (const warning of catalogue.entry(name)?.rule.warnings ?? []) {
-      const [line] = warning.split('\n', 1)
-      dependencies.logger.warn({ rule: name }, `rule ${name}: ${line}`)
-    }
+    warnOfRule(name, { ...dependencies, catalogue }, directory)
     if (catalogue.size() < rulesMax && loader.takeRefused()) reloader.retryRefused()
   })
   const lastGood =
@@ -150,18 +158,35 @@ export async function openRuleStore(
   return {
     ...createRuleWriter({ ...shared, loader }, { ahead, rulesMax }),
     match: catalogue.match,
-    byName: (name) => catalogue.entry(name)?.rule,
+    byName: catalogue.inForce,
+    hold: createHeldRules(shared, { rulesMax }),
     async delivery(name) {
       const entry = catalogue.entry(name)
       return entry ? (entry.rule.delivery ?? {}) : (await ahead.read(name))?.delivery
     },
     all: () => catalogue.all(),
-    get: (name) => existingEntry(catalogue, name).rule,
+    get: (name) => catalogue.inForce(name) ?? existingEntry(catalogue, name).rule,
     invalidCount: () => faults.count,
     rescan: () => reloader.rescan(),
     list: (query) => pageOfRules(catalogue.all(), query),
     close,
   }
+}
+
+/** Logs what a person should know of a rule that has come into force, or changed. */
+function warnOfRule(
+  name: string,
+  { catalogue, logger }: Pick<RuleStoreDependencies, 'logger'> & { catalogue: RuleCatalogue },
+  directory: string,
+): void {
+  for (const warning of catalogue.inForce(name)?.warnings ?? []) {
+    const [line] = warning.split('\n', 1)
+    logger.warn({ rule: name }, `rule ${name}: ${line}`)
+  }
+  const held = catalogue.entry(name) && catalogue.held(name)
+  if (!held) return
+  const text = `rule ${name}: its file in ${directory} is in force, and not ${held.origin}`
+  logger.warn({ rule: name }, text)
 }
 
 async function prepareFolder(

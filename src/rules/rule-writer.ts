@@ -85,7 +85,8 @@ export function createRuleWriter(
   return {
     create: (name, payload, tags) =>
       update(name, async (found) => {
-        if (found.present) throw alreadyExists(found.present.rule)
+        const present = found.present?.rule ?? catalogue.held(name)?.rule
+        if (present) throw alreadyExists(present)
         if (found.problem !== undefined) throw unusable(found.problem)
         const createdAt = Math.floor(clock.wallMs() / 1_000)
         const metadata = { ...laidMetadata(name, found), createdAt, tags }
@@ -113,6 +114,7 @@ export function createRuleWriter(
 
     setDelivery: (name, delivery) =>
       update(name, async (found) => {
+        refuseHeld(catalogue, name)
         if (found.problem !== undefined) throw unusable(found.problem)
         if (!found.present) {
           await onDisk(name, () => ahead.write(name, delivery, found.metadata))
@@ -128,6 +130,7 @@ export function createRuleWriter(
 
     delete: (name) =>
       update(name, async ({ present, file, metadata, problem, isNews }) => {
+        refuseHeld(catalogue, name)
         if (!present) {
           // A file that cannot be used is no rule, and not for the API to remove.
           if (problem === undefined) await onDisk(name, () => ahead.remove(name, metadata))
@@ -153,6 +156,7 @@ function createReplacer(dependencies: RuleWriterDependencies) {
     changesOf: (rule: CompiledRule) => RuleChanges,
     { undoes }: { readonly undoes: boolean },
   ): Promise<CompiledRule> => {
+    refuseHeld(catalogue, name)
     const { rule, metadata, payloadText, foundOnDisk } = existingEntry(catalogue, name)
     if (found.problem !== undefined) throw unusable(found.problem)
     if (undoes && found.isNews) throw changed(name)
@@ -251,6 +255,16 @@ export function existingEntry(catalogue: RuleCatalogue, name: string): RuleEntry
   if (entry) return entry
   // As on AWS for a rule that does not exist: clients without access learn nothing about a rule.
   throw new SluiceError('UnauthorizedException', `Access to topic rule '${name}' was denied`)
+}
+
+/** @throws SluiceError ConflictingResourceUpdateException: the rule in force has no file */
+function refuseHeld(catalogue: RuleCatalogue, name: string): void {
+  const held = catalogue.entry(name) ? undefined : catalogue.held(name)
+  if (!held) return
+  throw new SluiceError(
+    'ConflictingResourceUpdateException',
+    `rule ${name} is held by ${held.origin}: change it there`,
+  )
 }
 
 function alreadyExists({ name, arn }: CompiledRule): SluiceError {

@@ -12,6 +12,7 @@ import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 
 /** Every stage whose start is waited for. */
 const stageNames = [
+  'templates',
   'data folder',
   'lab',
   'outbox',

@@ -44,6 +44,8 @@ export const presumed: Readonly<Record<string, readonly string[]>> = {
 export const shown: readonly (readonly [command: RegExp, output: RegExp])[] = [
   [/npx sluice tail hot-devices/, /"temp":61\.5/],
   [/npx sluice tail alarms/, /shard/],
+  [/npx sluice tail dev-readings/, /"device":"7"/],
+  [/npx sluice tail --calls/, /dynamoDB PutItem/],
   [/curl http.*\/rules/, /hot_devices/],
   [/list-topic-rules/, /hot_devices/],
 ]

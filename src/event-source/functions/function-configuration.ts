@@ -16,7 +16,10 @@ export function functionConfiguration(
   return {
     FunctionName: name,
     FunctionArn: qualifier === undefined ? arn : `${arn}:${qualifier}`,
-    ...(isModule && { Runtime: `nodejs${runtimeVersion}.x`, Handler: `${name}.handler` }),
+    ...(isModule && {
+      Runtime: `nodejs${runtimeVersion}.x`,
+      Handler: files?.handler ?? `${name}.handler`,
+    }),
     Role: `arn:aws:iam::${accountId}:role/lambda-role`,
     CodeSize: files?.code?.bytes ?? 0,
     Description: '',

@@ -7,6 +7,7 @@ import type { Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { messageOf } from '../../base/errors.ts'
 import { ifPresent, readPlainFile } from '../../storage/file-reads.ts'
+import type { HeldFunctions } from './held-functions.ts'
 import type { FunctionModule } from './local-function.ts'
 
 /** The files of functions: see functions.ts. They are read anew each time. */
@@ -28,6 +29,7 @@ export interface FunctionFiles {
   readonly version: string
   readonly timeoutMs: number
   readonly environment: Readonly<Record<string, string>>
+  readonly handler?: string | undefined
   /** Of the module; a container has none here. */
   readonly code?: { readonly bytes: number; readonly sha256: string } | undefined
   readonly invokeUrl?: string | undefined
@@ -51,7 +53,8 @@ const timeoutSecondsDefault = 3
 const emulatorTimeoutSecondsDefault = 60
 const fileForm = /^(?<name>[a-zA-Z0-9_-]{1,64})\.(?<ending>mjs|json)$/
 
-export function createFunctionFolder(directory: string): FunctionFolder {
+/** @param held functions beside the folder, whose own come first */
+export function createFunctionFolder(directory: string, held?: HeldFunctions): FunctionFolder {
   const fileOf = (name: string, ending: string) => path.join(directory, `${name}${ending}`)
 
   async function readSettings(name: string): Promise<{ settings: Settings; version: string }> {
@@ -68,11 +71,13 @@ export function createFunctionFolder(directory: string): FunctionFolder {
   const folder: FunctionFolder = {
     async kindOf(name) {
       if (await statsOf(fileOf(name, '.mjs'))) return 'module'
-      return (await statsOf(fileOf(name, '.json'))) ? 'container' : undefined
+      if (await statsOf(fileOf(name, '.json'))) return 'container'
+      return held?.has(name) === true ? 'module' : undefined
     },
     async module(name) {
       const file = fileOf(name, '.mjs')
       const version = await versionOf(file)
+      if (version === undefined && held?.has(name) === true) return held.module(name)
       if (version === undefined) throw new Error(`${file} does not exist`)
       const { settings, version: settingsVersion } = await readSettings(name)
       return {
@@ -116,6 +121,7 @@ export function createFunctionFolder(directory: string): FunctionFolder {
         )
         if (isContainer) modules.add(name)
       }
+      for (const name of held?.names() ?? []) modules.add(name)
       return [...modules].toSorted()
     },
   }

@@ -41,17 +41,24 @@ if (handler) {
 async function loadHandler(): Promise<Handler | undefined> {
   try {
     const loaded = (await import(data.moduleUrl)) as Readonly<Record<string, unknown>>
-    const found = loaded['handler']
+    const found = memberOf(loaded, data.exported) ?? memberOf(loaded['default'], data.exported)
     if (typeof found === 'function') return found as Handler
     report({
       kind: 'failed',
       errorType: 'Runtime.HandlerNotFound',
-      errorMessage: `${data.functionName} exports no function named handler`,
+      errorMessage: `${data.functionName} exports no function named ${data.exported}`,
     })
   } catch (thrown) {
     reportThrown(thrown)
   }
   return undefined
+}
+
+/** Names of CommonJS that Node does not find by itself are members of `default`. */
+function memberOf(from: unknown, names: string): unknown {
+  return names
+    .split('.')
+    .reduce((value, name) => (value as Record<string, unknown> | undefined)?.[name], from)
 }
 
 async function answer(handle: Handler, call: FunctionCall): Promise<void> {

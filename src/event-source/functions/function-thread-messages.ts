@@ -1,7 +1,9 @@
 /** The data that the thread of a function starts with. */
 export interface FunctionThreadData {
-  /** File URL of the module that exports `handler`. */
+  /** File URL of the module. */
   readonly moduleUrl: string
+  /** The export that handles events; `a.b` is a member of an export. */
+  readonly exported: string
   readonly functionName: string
   readonly functionArn: string
   readonly memoryMiB: number

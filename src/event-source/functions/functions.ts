@@ -17,6 +17,7 @@ import { createEmulatedFunction } from './emulated-function.ts'
 import { createFunctionFolder } from './function-folder.ts'
 import type { FunctionFiles, FunctionFolder } from './function-folder.ts'
 import { arnOfFunction } from './function-name.ts'
+import type { HeldFunctions } from './held-functions.ts'
 import type { FunctionName } from './function-name.ts'
 import type { LambdaFunction } from './lambda-function.ts'
 import { createLocalFunction } from './local-function.ts'
@@ -65,6 +66,8 @@ interface FunctionsOptions {
   readonly region: string
   /** Read at each use: `sluice start` may learn the account later. */
   readonly accountId: string
+  /** Functions beside the folder, whose own come first. */
+  readonly held?: HeldFunctions | undefined
   /** Undefined when functions in AWS are not invoked. */
   readonly aws?: AwsLambdaFunctions | undefined
 }
@@ -74,7 +77,7 @@ export function createFunctions(
   options: FunctionsOptions,
 ): Functions {
   const { directory, region, aws } = options
-  const folder = createFunctionFolder(directory)
+  const folder = createFunctionFolder(directory, options.held)
   const local = new Map<string, LocalFunction>()
   const arnOf = (name: FunctionName) => arnOfFunction(name, options)
 

@@ -9,6 +9,10 @@ import type { InvokeOptions, InvokeOutcome, LambdaFunction } from './lambda-func
 /** The current state of a module in the functions folder. */
 export interface FunctionModule {
   readonly file: string
+  /** As Lambda has it: `<file>.<export>`. Default: `<name>.handler`. */
+  readonly handler?: string | undefined
+  /** The folder of the code, for `LAMBDA_TASK_ROOT`. */
+  readonly folder?: string | undefined
   /** Changes with the module and with its settings. */
   readonly version: string
   readonly timeoutMs: number
@@ -56,13 +60,15 @@ export function createLocalFunction(
   /** The module that was loaded last, and whether that went well. */
   let lastLoad: { readonly version: string; readonly fault: string | undefined } | undefined
   const pool = createInstancePool(dependencies.clock, (module: FunctionModule) => {
+    const { handler = `${name}.handler`, environment } = module
     const thread = startFunctionThread(dependencies, {
       // The query makes Node load a changed module anew.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
+      exported: handler.slice(handler.lastIndexOf('/') + 1).replace(/^[^.]*\./, ''),
       functionName: name,
       functionArn: arnNow(),
       memoryMiB,
-      environment: { ...lambdaEnvironment(name, region), ...module.environment },
+      environment: { ...lambdaEnvironment({ name, region, handler }, module), ...environment },
     })
     void noteLoad(module, thread.loadFault)
     return thread
@@ -140,15 +146,23 @@ async function loadInto(
 }
 
 /** Lambda's own environment variables, where they apply. Nothing else is inherited. */
-function lambdaEnvironment(name: string, region: string): Readonly<Record<string, string>> {
+function lambdaEnvironment(
+  {
+    name,
+    region,
+    handler,
+  }: { readonly name: string; readonly region: string; readonly handler: string },
+  { folder = '/var/task' }: FunctionModule,
+): Readonly<Record<string, string>> {
   return {
+    LAMBDA_TASK_ROOT: folder,
+    _HANDLER: handler,
     AWS_REGION: region,
     AWS_DEFAULT_REGION: region,
     AWS_LAMBDA_FUNCTION_NAME: name,
     AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMiB),
     AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
-    LAMBDA_TASK_ROOT: '/var/task',
     TZ: ':UTC',
   }
 }

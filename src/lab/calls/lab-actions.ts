@@ -6,6 +6,7 @@ import { isLoopback } from '../../base/loopback.ts'
 import { endpointVariableOf, labServerNames } from '../../config/lab-action-variables.ts'
 import type { LabActionsConfig } from '../../config/lab-actions.ts'
 import type { LabService } from '../../config/lab-action-variables.ts'
+import type { HeldFunctions } from '../../event-source/functions/held-functions.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
 import type { TopicRulePayload } from '../../rules/payload.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
@@ -49,9 +50,16 @@ const services: { readonly [Kind in ServiceKind]?: LabService } = {
   timestream: 'TIMESTREAM_WRITE',
 }
 
+/** Where functions of this machine are. */
+interface LocalFunctionPlaces {
+  readonly functionsDir: string
+  /** Those of stack templates. */
+  readonly heldFunctions?: Pick<HeldFunctions, 'has'> | undefined
+}
+
 export function createLabActions(
   { endpoints, hosts, isStrict }: LabActionsConfig,
-  { functionsDir }: { readonly functionsDir: string },
+  functions: LocalFunctionPlaces,
 ): LabActions {
   const endpointOf = (kind: ServiceKind, url?: string) => {
     const service = services[kind]
@@ -63,7 +71,7 @@ export function createLabActions(
     if (kind === 'kinesis' || kind === 'republish') return false
     const { endpoint } = fields as { readonly endpoint?: string }
     if (endpointOf(kind, endpoint) !== undefined) return false
-    return kind !== 'lambda' || missingFunction(fields, functionsDir) !== undefined
+    return kind !== 'lambda' || missingFunction(fields, functions) !== undefined
   }
 
   return {
@@ -80,7 +88,7 @@ export function createLabActions(
       if (!isStrict || !isRecorded(kind, fields)) return undefined
       const advice =
         kind === 'lambda'
-          ? `put ${missingFunction(fields, functionsDir)}.mjs into ${functionsDir}`
+          ? `put ${missingFunction(fields, functions)}.mjs into ${functions.functionsDir}`
           : adviceFor(kind)
       return (
         'the lab would only record the calls of this action, and SLUICE_LAB_ACTIONS=strict ' +
@@ -124,10 +132,14 @@ export function createRecordedNote(
 }
 
 /** The name of a function that the folder lacks. A template may name one that it has. */
-function missingFunction(fields: object, functionsDir: string): string | undefined {
+function missingFunction(
+  fields: object,
+  { functionsDir, heldFunctions }: LocalFunctionPlaces,
+): string | undefined {
   const { functionArn = '' } = fields as { readonly functionArn?: string }
   const name = functionArn.split(':')[6]
   if (name === undefined || !/^[\w-]+$/.test(name)) return undefined
+  if (heldFunctions?.has(name) === true) return undefined
   const isThere = ['.mjs', '.json'].some((ending) =>
     existsSync(path.join(functionsDir, `${name}${ending}`)),
   )

@@ -44,6 +44,11 @@ export interface LabServer {
    * @param stream its ARN, or its name in the account and the region of the lab
    */
   ensureStream(stream: string, shardCount?: number): void
+  /**
+   * Creates the stream with so many shards, or gives it so many. A stream on demand keeps its own.
+   * @throws ServiceError ResourceInUseException, LimitExceededException
+   */
+  setShardCount(stream: string, shardCount: number): void
   readonly streams: LabStreams
   readonly faults: Faults
   /** The most recent calls that were answered. */
@@ -165,6 +170,10 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
       const { streamName, ...namespace } = referenceOf(home, stream)
       makeMissing(namespaces.in(namespace), streamName, count)
     },
+    setShardCount(stream, wanted) {
+      const { streamName, ...namespace } = referenceOf(home, stream)
+      scale(namespaces.in(namespace), streamName, wanted)
+    },
     streams: labStreamsOf(namespaces, home),
     faults,
     calls,
@@ -241,6 +250,15 @@ const referenceOf = (home: Namespace, stream: string): Namespace & { streamName:
 
 function makeMissing(streams: StreamStore, name: string, shardCount: number): void {
   if (!streams.find(name)) streams.create({ name, shardCount, isReadyAtOnce: true })
+}
+
+function scale(streams: StreamStore, name: string, shardCount: number): void {
+  const stream = streams.find(name)
+  if (!stream) return makeMissing(streams, name, shardCount)
+  const { length: current } = stream.openShards
+  if (stream.mode !== 'PROVISIONED' || current === shardCount) return
+  streams.refuseTooManyShards(Math.max(0, shardCount - current))
+  streams.update(stream, { kind: 'scale', shardCount })
 }
 
 function readAll(streams: StreamStore, name: string): LabRecord[] {

@@ -54,10 +54,11 @@ export function scaleShards(resharding: ReshardingContext, shardCount: number): 
   const { stream } = resharding
   const before = stream.openShards
   const isMultiple = (shardCount * 4) % before.length === 0
+  // Further than UpdateShardCount goes, so that one round of splits or merges would not suffice.
+  const isFar = shardCount > before.length * 2 || shardCount * 2 < before.length
   const canBeHalved = before.every((shard) => shard.startingHashKey < shard.endingHashKey)
-  if (isMultiple || !canBeHalved) return scaleToEqualRanges(resharding, shardCount)
+  if (isMultiple || isFar || !canBeHalved) return scaleToEqualRanges(resharding, shardCount)
   if (shardCount > before.length) for (const shard of before) halve(resharding, shard)
-  // UpdateShardCount never asks for less than half of the shards, so one round of merges suffices.
   const halves = stream.openShards
   for (let at = 0; stream.openShards.length > shardCount; at += 2) {
     const [first, second] = halves.slice(at)

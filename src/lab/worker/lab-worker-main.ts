@@ -38,7 +38,8 @@ async function carryOutCommand(
 ): Promise<LabFailure | undefined> {
   try {
     if (command.kind === 'close') await lab.close()
-    else lab.ensureStream(command.stream)
+    else if (command.kind === 'ensureStream') lab.ensureStream(command.stream)
+    else lab.setShardCount(command.stream, command.shardCount)
     return undefined
   } catch (thrown) {
     return failureOf(thrown)

@@ -10,6 +10,12 @@ export type LabWorkerData = Omit<
 /** To the thread. */
 export type LabCommand =
   | { readonly kind: 'ensureStream'; readonly id: number; readonly stream: string }
+  | {
+      readonly kind: 'setShardCount'
+      readonly id: number
+      readonly stream: string
+      readonly shardCount: number
+    }
   | { readonly kind: 'close'; readonly id: number }
 
 /** From the thread. */

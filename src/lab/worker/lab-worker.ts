@@ -15,6 +15,11 @@ interface LabWorker {
    * @throws SluiceError InternalException (rejects) when that fails, or the lab has ended
    */
   ensureStream(stream: string): Promise<void>
+  /**
+   * Creates the stream with so many shards, or gives it so many.
+   * @throws SluiceError InternalException (rejects), with the reason
+   */
+  setShardCount(stream: string, shardCount: number): Promise<void>
   /** Closes the connections and the server, and ends the thread. */
   close(): Promise<void>
 }
@@ -70,6 +75,8 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
     host: options.host,
     port,
     ensureStream: (stream) => requests.send((id) => ({ kind: 'ensureStream', id, stream })),
+    setShardCount: (stream, shardCount) =>
+      requests.send((id) => ({ kind: 'setShardCount', id, stream, shardCount })),
     async close() {
       isRunning = false
       // The answer does not matter, only the end of the thread.
