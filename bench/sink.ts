@@ -6,9 +6,9 @@ import { createHistogram } from './histogram.ts'
 import type { SinkAnswer, SinkRequest } from './messages.ts'
 
 /**
- * A Kinesis, an SQS, a Firehose and an STS that acknowledge everything at once and keep nothing. They
- * look for no more than the number of records in a call and the time in one of them, so that the
- * machine's second core is left to the load generator.
+ * A Kinesis, an SQS, a Firehose and an STS that acknowledge everything at once and keep nothing.
+ * They look for no more than the number of records in a call and the time in one of them, so that
+ * the machine's second core is left to the load generator.
  */
 const latencies = createHistogram()
 let records = 0

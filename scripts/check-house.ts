@@ -47,6 +47,8 @@ const floors = [
   'actions',
   'actions/kinds',
   'actions/action',
+  'device-services',
+  'device-services/shadows',
   'external',
   'delivery',
   'delivery/outcome',

@@ -94,39 +94,24 @@ process. The records of rules are on disk and survive it.`,
 
 export const deviceFeatures: readonly MissingFeature[] = [
   {
-    title: 'Device shadows',
-    text:
-      'There are no shadows. The SQL function `get_thing_shadow()` reads those in AWS with `sluice start`, and in the ' +
-      'lab those of an emulator or of stub files.',
-    operations: /Shadow/,
-    signs: [refusedTopic('$aws/things/t/shadow/update')],
-  },
-  {
     title: 'Fleet provisioning and registration',
     text: 'Devices get their certificates from you: `sluice certs`, or a certificate authority of your own.',
     operations: /Provisioning|^RegisterThing$|ThingRegistration/,
-    signs: [
-      refusedTopic('$aws/certificates/create/json'),
-      refusedTopic('$aws/provisioning-templates/p/provision/json'),
-    ],
   },
   {
     title: 'Jobs',
-    text: 'Devices that ask for jobs get no answer.',
+    text: 'Devices that ask for jobs are told that there are none.',
     operations: /Job/,
-    signs: [refusedTopic('$aws/things/t/jobs/get')],
   },
   {
     title: 'Commands',
     text: 'There are neither commands nor their executions.',
     operations: /Command/,
-    signs: [refusedTopic('$aws/commands/things/t/executions/e/response')],
   },
   {
     title: 'Streams of files, and updates over the air',
     text: 'Devices cannot read files over MQTT.',
     operations: /Stream|OTAUpdate/,
-    signs: [refusedTopic('$aws/things/t/streams/s/get/json')],
   },
   {
     title: 'Software packages',
@@ -136,14 +121,12 @@ export const deviceFeatures: readonly MissingFeature[] = [
   {
     title: 'Device location',
     text: 'Positions are not resolved.',
-    signs: [refusedTopic('$aws/device_location/d/get_position_estimate')],
   },
   {
     title: 'Device Defender',
     text: 'There are neither audits nor security profiles, and metrics of devices are not taken.',
     operations:
       /Audit|Detect|SecurityProfile|Violation|MitigationAction|CustomMetric|Dimension|BehaviorModel|MetricValues/,
-    signs: [refusedTopic('$aws/things/t/defender/metrics/json')],
   },
   {
     title: 'Fleet indexing',

@@ -33,8 +33,8 @@ by a test. What works is in [API.md](API.md), [SQL.md](SQL.md) and [ACTIONS.md](
 - A missing operation of AWS IoT, its data plane or Lambda is answered with status 400,
   \`InvalidRequestException: Sluice does not have ListThings\`, in the form of its service.
 - A rule that needs a missing action or function is refused when it is made: no rule is stored and then not carried out.
-- An MQTT client that publishes to a topic that begins with \`$\` is disconnected, and a publish over HTTP is refused. The one exception is Basic
-  Ingest, \`$aws/rules/<rule>/...\`. Clients may subscribe to topics below \`$aws/\`, but Sluice itself publishes nothing there.
+- An MQTT client that publishes to a topic that begins with \`$\` is disconnected, and a publish over HTTP is refused, except for Basic Ingest
+  and for requests of devices to services: [DEVICES.md](DEVICES.md#reserved-topics).
 
 ## Rules
 

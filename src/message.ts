@@ -17,6 +17,8 @@ export interface Message {
   /** When it arrived, in epoch milliseconds; what `timestamp()` gives. */
   readonly timestampMs: number
   readonly mqtt5?: Mqtt5Properties | undefined
+  /** The only client that gets it, subscribed or not; no rule sees it. Absent: all subscribers. */
+  readonly receiver?: string | undefined
   /** How many republish actions sent it on, one after the other. Absent: none did. */
   readonly republishDepth?: number | undefined
 }

@@ -5,6 +5,7 @@ import { dependsOnAccount, openAccountStage } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import { createCountedFaults, healthOf } from './health.ts'
 import { createEngine } from '../engine/engine.ts'
+import { openDeviceStage } from './device-stage.ts'
 import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabExternals } from '../lab/calls/lab-externals.ts'
@@ -96,10 +97,12 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
+  const { services, shadows } = await openDevices(dependencies, stages, folder)
   const shared = { rules, outbox, environment, faults, ...recorded, ...watch }
   const engine = createEngine(
     {
       ...shared,
+      services,
       // Messages arrive through the ingress only, so it is built before any is republished.
       distribute: (message) => mqtt.ingress.distribute(message),
     },
@@ -114,6 +117,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
         compile,
         ...messageLimits(config),
         engine,
+        shadows,
         eventSourceMappings: mappings,
         lambdaFunctions: mappings.functions,
         probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
@@ -127,12 +131,17 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
+<<<<<<< HEAD
   const mqtt = await stages.open(
     'mqtt',
     () => openMqttStage({ ...dependencies, ...engine, ...account, metrics, accessKeys, faults }),
     // Clients that wait for an answer must not use up the time of the calls to Kinesis.
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
+=======
+  const parts = { ...dependencies, ...engine, metrics, accessKeys, owner, faults }
+  const mqtt = await openMqtt(parts, stages, drain)
+>>>>>>> fd0445e (device-services: keep device shadows, and answer requests on reserved topics)
 
   const listening = { http, mqtt, account, producer, lab }
   const ports = await listen(dependencies, stages, listening, () =>
@@ -199,6 +208,21 @@ async function listen(
   await announce(config, ports, stages)
   return ports
 }
+
+const openDevices = (dependencies: AppDependencies, stages: Stages, folder: DataFolder) =>
+  stages.open(
+    'device services',
+    () => openDeviceStage({ ...dependencies, folder }),
+    (it) => it.close(),
+  )
+
+const openMqtt = (parts: Parameters<typeof openMqttStage>[0], stages: Stages, drain: Drain) =>
+  stages.open(
+    'mqtt',
+    () => openMqttStage(parts),
+    // Clients that wait for an answer must not use up the time of the calls to Kinesis.
+    (it) => it.close({ drainMs: drain.leftMs() / 2 }),
+  )
 
 const messageLimits = ({ mqtt }: Config) => ({
   topicLimits: mqtt,

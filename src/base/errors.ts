@@ -74,6 +74,9 @@ export const errorCatalogue = Object.freeze({
   // Codes of AWS Lambda for event source mappings.
   InvalidParameterValueException: kind(400, false, 'A parameter of the request is not valid.'),
   ValidationException: kind(400, false, 'A member of the request is out of range.'),
+  ConflictException: kind(409, false, 'The shadow has another version than the one named.'),
+  RequestEntityTooLargeException: kind(413, false, 'The document of a shadow is too large.'),
+  UnsupportedDocumentEncodingException: kind(415, false, 'A document is not in UTF-8.'),
   ResourceConflictException: kind(
     409,
     false,

@@ -5,7 +5,7 @@ import { createDistribution } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
 import { createFanOut } from './fan-out.ts'
 import { createGathering } from './gather.ts'
-import type { Gathered, Gathering } from './gather.ts'
+import type { AnsweringServices, Gathered, Gathering } from './gather.ts'
 import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
 import type { Message, MessageSender } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
@@ -52,6 +52,14 @@ export interface Engine {
    * Resolves when there is room for more.
    */
   distribute(messages: readonly Message[]): Promise<void>
+  /**
+   * Takes messages that come from no device, such as what subscribers are told of a shadow: rules
+   * run on them, and subscribers get them when the records are durable.
+   *
+   * @param sender who waits for that, if anyone does
+   * @throws what the outbox rejects with
+   */
+  announce(messages: readonly Message[], sender?: MessageSender): Promise<void>
 }
 
 type ReplayedDeadLetter = Pick<DeadLetter, 'ruleName' | 'actionIndex' | 'data' | 'source'>
@@ -65,6 +73,8 @@ interface RuleSource {
 export interface EngineDependencies {
   readonly rules: RuleSource
   readonly outbox: Pick<Outbox, 'append' | 'admits'>
+  /** Answer requests of devices on reserved topics. Absent: nobody does. */
+  readonly services?: AnsweringServices | undefined
   /** Hands a message to its subscribers. */
   readonly distribute: (message: Message) => Promise<void>
   readonly environment: SqlEnvironment
@@ -81,7 +91,7 @@ export function createEngine(
   dependencies: EngineDependencies,
   options: EngineOptions = { errorActionScope: 'all' },
 ): Engine {
-  const { rules, outbox, environment } = dependencies
+  const { rules, outbox, services, environment } = dependencies
   const report = createEngineReport(dependencies)
   const order = createClientOrder()
   const fanOut = createFanOut()
@@ -93,7 +103,10 @@ export function createEngine(
     report.ruleNotFound(message)
     return []
   }
-  const gathering = createGathering({ rulesFor, outbox, fanOut, environment, report }, options)
+  const gathering = createGathering(
+    { rulesFor, outbox, fanOut, services, environment, report },
+    options,
+  )
 
   const distribution = createDistribution({ distribute: dependencies.distribute, report })
 
@@ -101,11 +114,11 @@ export function createEngine(
   const append = (message: Message, sender?: MessageSender): Appended | Promise<Appended> => {
     // The messages of a device that waits for no answer must not wait: they would pile up here.
     const mayWait = message.qos > 0 || message.transport === 'http'
-    return whenKnown(gathering.ofMessage(message), ({ records, messages }) => {
+    return whenKnown(gathering.ofMessage(message), ({ records, messages, durable: changed }) => {
       if (records.length === 0 && messages.length === 0) return nothingAppended
       const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : dropWhenFull)
       fanOut.add(records, durable)
-      return { durable, messages }
+      return { durable: changed === undefined ? durable : both(durable, changed), messages }
     })
   }
 
@@ -135,10 +148,19 @@ export function createEngine(
     async replay({ ruleName, actionIndex: index, data, source }) {
       const rule = rules.byName(ruleName)
       if (!rule) return undefined
-      return gathering.ofAction(rule, subjectOfSource(source, environment), { index, data })
+      const subject = subjectOfSource(source, environment)
+      const gathered = await gathering.ofAction(rule, subject, { index, data })
+      await gathered?.durable
+      return gathered
     },
     async distribute(messages) {
       await distribution.handOn(messages)
+    },
+    async announce(messages, sender) {
+      for (const message of messages) {
+        await finish(await append(message, sender))
+        await distribution.handOn([message])
+      }
     },
   }
 }
@@ -147,6 +169,10 @@ export function createEngine(
 interface Appended {
   readonly durable: Promise<void>
   readonly messages: readonly Message[]
+}
+
+const both = async (...durable: readonly Promise<unknown>[]): Promise<void> => {
+  await Promise.all(durable)
 }
 
 const nothingAppended: Appended = Object.freeze({ durable: Promise.resolve(), messages: [] })
@@ -174,6 +200,8 @@ async function replaceGivenUp(
     const failures = group.map(({ givenUp }) => failureOfRecord(givenUp))
     const gathered = await gathering.ofErrorAction(rule, subject, failures)
     if (!gathered) continue
+    // Before the records that are given up go.
+    await gathered.durable
     for (const { index } of group) replacements[index] = gathered.records
     messages.push(...gathered.messages)
   }

@@ -26,6 +26,18 @@ export interface Gathered {
   readonly records: readonly NewRecord[]
   /** For subscribers, once the records are durable. Rules have already run on them. */
   readonly messages: readonly Message[]
+  /** Resolves when what services were asked to change is on disk. Absent: nothing was changed. */
+  readonly durable?: Promise<unknown> | undefined
+}
+
+/** Answers requests of devices to services, such as the one of shadows. */
+export interface AnsweringServices {
+  /** @returns undefined when the message is no request */
+  answer(
+    request: Message,
+  ):
+    | { readonly messages: readonly Message[]; readonly durable: Promise<void> | undefined }
+    | undefined
 }
 
 /** Every result is there at once, unless an external function has to be awaited. */
@@ -58,37 +70,37 @@ interface GatheringDependencies {
   readonly rulesFor: (message: Message) => readonly CompiledRule[]
   readonly outbox: Pick<Outbox, 'admits'>
   readonly fanOut: Pick<FanOut, 'run'>
+  /** Absent: nobody answers requests. */
+  readonly services?: AnsweringServices | undefined
   readonly environment: SqlEnvironment
   readonly report: EngineReport
 }
 
 export function createGathering(
-  { rulesFor, outbox, fanOut, environment, report }: GatheringDependencies,
+  { rulesFor, outbox, fanOut, services, environment, report }: GatheringDependencies,
   { errorActionScope }: { readonly errorActionScope: ErrorActionScope },
 ): Gathering {
-  /** A rule and, when something failed, its error action. */
-  const run = (
-    rule: CompiledRule,
-    subject: Subject,
-    budget: Budget,
-  ): Outcomes | Promise<Outcomes> =>
-    whenKnown(runRule(rule, subject), (unbounded) => {
-      const outcome = boundRule(budget, unbounded)
-      report.outcome(rule, subject.source, outcome)
-      if (isWhole(outcome)) return outcome.actions
-      const failures = failuresOf(rule, outcome, errorActionScope)
-      const last =
-        failures.length === 0
-          ? undefined
-          : handleErrors(report, rule, subject, errorOutput(rule, subject, failures), budget)
-      return whenKnown(last, (given) => {
-        const taken = given?.ok === true ? errorActionScope : 'none'
-        const unhandled = unhandledFailures(rule, subject.source, outcome, taken)
-        return [...outcome.actions, ...(given ? [given] : []), boundFailures(budget, unhandled)]
-      })
-    })
+  const run = (rule: CompiledRule, subject: Subject, budget: Budget) =>
+    runWithErrorAction({ report, errorActionScope }, rule, subject, budget)
 
   const gather: Gather = (message, budget, rules = rulesFor(message)) => {
+    if (services === undefined || !isForServices(message)) {
+      return gatherOfRules(message, budget, rules)
+    }
+    if (message.receiver !== undefined) return nothing
+    const answers = services.answer(message)
+    if (answers === undefined) return gatherOfRules(message, budget, rules)
+    const { messages, durable } = answers
+    // It is awaited later, perhaps after it has failed.
+    durable?.catch(() => undefined)
+    return whenKnown(gatherOfRules(message, budget, rules), (ofRules) =>
+      whenKnown(follow({ records: [], messages, durable }, budget), (ofAnswers) =>
+        merge([ofRules, ofAnswers]),
+      ),
+    )
+  }
+
+  const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
     if (rules.length === 0) return nothing
     const subject = subjectOf(message, environment)
     const runOne = (rule: CompiledRule) => run(rule, subject, budget)
@@ -139,6 +151,30 @@ export function createGathering(
   }
 }
 
+/** Runs a rule and, when something failed, its error action. */
+function runWithErrorAction(
+  { report, errorActionScope }: { report: EngineReport; errorActionScope: ErrorActionScope },
+  rule: CompiledRule,
+  subject: Subject,
+  budget: Budget,
+): Outcomes | Promise<Outcomes> {
+  return whenKnown(runRule(rule, subject), (unbounded) => {
+    const outcome = boundRule(budget, unbounded)
+    report.outcome(rule, subject.source, outcome)
+    if (isWhole(outcome)) return outcome.actions
+    const failures = failuresOf(rule, outcome, errorActionScope)
+    const last =
+      failures.length === 0
+        ? undefined
+        : handleErrors(report, rule, subject, errorOutput(rule, subject, failures), budget)
+    return whenKnown(last, (given) => {
+      const taken = given?.ok === true ? errorActionScope : 'none'
+      const unhandled = unhandledFailures(rule, subject.source, outcome, taken)
+      return [...outcome.actions, ...(given ? [given] : []), boundFailures(budget, unhandled)]
+    })
+  })
+}
+
 /** Runs the error action within the budget. Undefined when the rule has none. */
 function handleErrors(
   report: EngineReport,
@@ -155,6 +191,12 @@ function handleErrors(
     return outcome
   })
 }
+
+const dollar = 0x24
+
+/** All requests begin with a dollar sign, which one comparison sees. */
+const isForServices = ({ topic, basicIngestRule }: Message): boolean =>
+  topic.charCodeAt(0) === dollar && basicIngestRule === undefined
 
 type Gather = (
   message: Message,
@@ -189,9 +231,11 @@ function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
 }
 
 function merge(parts: readonly Gathered[]): Gathered {
+  const changes = parts.flatMap(({ durable }) => (durable === undefined ? [] : [durable]))
   return {
     records: parts.flatMap(({ records }) => records),
     messages: parts.flatMap(({ messages }) => messages),
+    durable: changes.length === 0 ? undefined : Promise.all(changes),
   }
 }
 

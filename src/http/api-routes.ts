@@ -16,6 +16,8 @@ import { addDataPlaneRoutes } from './aws-iot/data-plane-routes.ts'
 import type { DataPlaneDependencies, DataPlaneOptions } from './aws-iot/data-plane-routes.ts'
 import { iotDataPlane } from './aws-iot/iot-data-plane.ts'
 import { addEndpointRoute } from './aws-iot/endpoint-route.ts'
+import { addShadowRoutes } from './aws-iot/shadow-routes.ts'
+import type { ShadowRouteDependencies } from './aws-iot/shadow-routes.ts'
 import { addRuleRoutes } from './aws-iot/rule-routes.ts'
 import type { RuleRouteDependencies } from './aws-iot/rule-routes.ts'
 import { addTagRoutes } from './aws-iot/tag-routes.ts'
@@ -46,11 +48,13 @@ export interface ApiRouteDependencies
     DataPlaneDependencies,
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
+    ShadowRouteDependencies,
     EventSourceRouteDependencies,
     FunctionRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
+  readonly engine: DeadLetterRouteDependencies['engine'] & ShadowRouteDependencies['engine']
   readonly metrics: Metrics
   readonly clock: Clock
   readonly compile: CompileRule
@@ -69,7 +73,10 @@ export function addApiRoutes(
     addTagRoutes(routes, dependencies)
     addEndpointRoute(routes)
   })
-  addApi(app, iotDataPlane, (routes) => addDataPlaneRoutes(routes, dependencies, options))
+  addApi(app, iotDataPlane, (routes) => {
+    addDataPlaneRoutes(routes, dependencies, options)
+    addShadowRoutes(routes, dependencies)
+  })
   addApi(app, lambdaApi, (routes) => {
     addEventSourceRoutes(routes, dependencies)
     addLambdaTagRoutes(routes, dependencies)

@@ -22,7 +22,7 @@ import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
 import type { HeldBytes } from './gate/held-bytes.ts'
 import { createPersistence } from './kept/persistence.ts'
-import { createPublishing, distributeMessage, watchReceivers } from './broker/publishing.ts'
+import { createPublishing, distributeMessage, sendTo, watchReceivers } from './broker/publishing.ts'
 import type { Distribute, Publishing } from './broker/publishing.ts'
 import { deliverRetained } from './broker/retained-delivery.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
@@ -31,7 +31,7 @@ import { awsTopicLimits } from '../topics/topic-filter.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
 import { createSubscriberQueues } from './kept/subscriber-queues.ts'
-import { findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
+import { findRetainFault, findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
 import type { WebSocketGuard } from './entrances/web-socket.ts'
 
 /** Stage 1: messages come in, over MQTT through the embedded broker or through `publish`. */
@@ -63,8 +63,8 @@ export interface Ingress {
    */
   publish(message: Message, from?: MessageSender): Promise<void>
   /**
-   * Hands a message only to the subscribers: no rule sees it. With `retain` it becomes the retained
-   * message of its topic. Has no effect after `close`.
+   * Hands a message only to the subscribers, or to its `receiver`: no rule sees it. With `retain`
+   * it becomes the retained message of its topic. Has no effect after `close`.
    *
    * @throws SluiceError InvalidRequestException for the topic, PayloadTooLarge
    */
@@ -202,7 +202,8 @@ export async function createIngress(
       const checked = topic.startsWith('$') ? topic.slice(1) : topic
       checkMessage({ ...message, topic: checked }, options)
       if (broker.closed) return
-      await distributeMessage(publishing.distribute, message)
+      if (message.receiver === undefined) await distributeMessage(publishing.distribute, message)
+      else await sendTo(stage.connections.byId(message.receiver)?.client, message)
     },
     retained: (topic) => retained.get(topic),
     listRetained: (page) => retained.list(page),
@@ -363,7 +364,8 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
 
 function checkMessage(message: Message, options: IngressOptions): Message {
   const { payloadBytesMax } = options
-  const fault = findTopicTextFault(message.topic, options)
+  const { topic, retain } = message
+  const fault = findTopicTextFault(topic, options) ?? findRetainFault(retain, topic.charCodeAt(0))
   if (fault !== undefined) throw new SluiceError('InvalidRequestException', fault.detail)
   if (message.payload.length > payloadBytesMax) {
     throw new SluiceError('PayloadTooLarge', `The payload is over ${payloadBytesMax} bytes.`)

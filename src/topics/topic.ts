@@ -1,14 +1,16 @@
 import { Buffer, isUtf8 } from 'node:buffer'
 import { awsTopicLimits, findTopicFilterFault } from './topic-filter.ts'
 import type { TopicLimits } from './topic-filter.ts'
+import { parseReservedRequest } from './reserved-request.ts'
 
 /**
  * What a topic may be: the rules of MQTT 3.1.1 section 4.7 and the limits of AWS IoT. What a topic
  * filter may be stands in `topic-filter.ts`.
  *
  * A Basic Ingest topic is `$aws/rules/<rule>/<topic>`: the message goes to that one rule, which
- * sees `<topic>`; the prefix does not count against the limits. Every other topic that begins
- * with `$` belongs to the broker.
+ * sees `<topic>`; the prefix does not count against the limits. `reserved-request.ts` names the
+ * topics of AWS IoT's services that devices may publish to, as they are. Every other topic that
+ * begins with `$` belongs to the broker.
  */
 
 const ruleNameBytesMax = 128
@@ -37,7 +39,13 @@ const faults = {
   ruleName: invalid(`the topic is not of the form ${basicIngestPrefix}<rule>/<topic>`),
   reserved: Object.freeze({
     reason: 'topic_reserved',
-    detail: `topics that begin with $ are the broker's own, apart from ${basicIngestPrefix}`,
+    detail:
+      `topics that begin with $ are the broker's own, apart from ${basicIngestPrefix} and ` +
+      'requests such as $aws/things/<thing>/shadow/update',
+  } satisfies TopicFault),
+  retained: Object.freeze({
+    reason: 'topic_reserved',
+    detail: 'a message on a topic that begins with $ cannot be retained',
   } satisfies TopicFault),
 }
 
@@ -69,7 +77,10 @@ export function findTopicFault(
   let from = start
   if (bytes[start] === dollar) {
     from = basicIngestTopicStart(bytes, start, end)
-    if (from === -1) return faults.reserved
+    if (from === -1) {
+      const request = parseReservedRequest(bytes.toString('latin1', start, end))
+      return request === undefined ? faults.reserved : undefined
+    }
     if (from === -2) return faults.ruleName
   }
   if (end - from > limits.topicBytesMax) return tooLong(limits)
@@ -87,7 +98,17 @@ export function findTopicFault(
   return undefined
 }
 
-/** The same check for a topic that is a string. */
+/**
+ * Messages on reserved topics, those of Basic Ingest too, cannot be retained [AWS IoT Developer
+ * Guide, "MQTT retained messages"].
+ *
+ * @param first the first byte or code unit of the topic
+ */
+export function findRetainFault(isRetained: boolean, first: number): TopicFault | undefined {
+  return isRetained && first === dollar ? faults.retained : undefined
+}
+
+/** `findTopicFault` for a topic that is a string. */
 export function findTopicTextFault(
   topic: string,
   limits: TopicLimits = awsTopicLimits,

@@ -19,6 +19,7 @@ const stageNames = [
   'account file',
   'rules',
   'access keys',
+  'device services',
   'event sources',
   'mqtt',
   'http port',

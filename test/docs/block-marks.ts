@@ -37,6 +37,7 @@ export const blockMarks: readonly BlockMark[] = [
 /** What a document takes for granted: servers that run, and a record to read. */
 export const presumed: Readonly<Record<string, readonly string[]>> = {
   'docs/API.md': ['sluice lab'],
+  'docs/DEVICES.md': ['sluice lab'],
   'docs/CONSUMERS.md': ['sluice lab', `sluice pub -t dt/7/telemetry -m '{"temp": 61.5}'`],
 }
 
@@ -48,6 +49,7 @@ export const shown: readonly (readonly [command: RegExp, output: RegExp])[] = [
   [/npx sluice tail --calls/, /dynamoDB PutItem/],
   [/curl http.*\/rules/, /hot_devices/],
   [/list-topic-rules/, /hot_devices/],
+  [/curl http.*\/shadow/, /"delta":\{"on":true\}/],
 ]
 
 export function isInstalled(program: string): boolean {

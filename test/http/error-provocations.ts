@@ -24,8 +24,9 @@ import { SluiceError } from '../../src/base/errors.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
 import { lambdaProvocations } from './lambda-provocations.ts'
-import { fails, fault, http, reject } from './provocation.ts'
+import { fails, fault, http, reject, unwritten } from './provocation.ts'
 import type { Call, Provocations } from './provocation.ts'
+import { shadowProvocations } from './shadow-provocations.ts'
 
 /** How to get each error that the schema of a route declares. */
 const r = { ruleName: 'r' }
@@ -246,6 +247,7 @@ export const provocations: Provocations = {
     ResourceNotFoundException: { call: disconnect },
   },
 
+  ...shadowProvocations,
   ...lambdaProvocations,
 
   Evaluate: {
@@ -317,7 +319,7 @@ export const provocations: Provocations = {
 
 const unwritable = {
   broker: {
-    publish: reject(new SluiceError('OutboxWriteFailed', 'the disk is full')),
+    publish: reject(unwritten),
     retained: () => undefined,
     listRetained: () => [],
     disconnect: () => Promise.resolve(false),
@@ -337,6 +339,10 @@ export const never: Readonly<Record<string, string>> = {
   'DescribeEndpoint InternalFailureException': 'it gives back the Host of the request',
   'Publish UnauthorizedException': 'who may not is told AccessDeniedException',
   'GetRetainedMessage UnauthorizedException': 'the same',
+  'GetThingShadow UnauthorizedException': 'the same',
+  'UpdateThingShadow UnauthorizedException': 'the same',
+  'DeleteThingShadow UnauthorizedException': 'the same',
+  'ListNamedShadowsForThing UnauthorizedException': 'the same',
   'ListRetainedMessages UnauthorizedException': 'the same',
   'DeleteConnection UnauthorizedException': 'the same',
   'GetApiDocument InternalException': 'the document is made of constants',

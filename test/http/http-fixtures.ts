@@ -4,6 +4,8 @@ import { LambdaClient } from '@aws-sdk/client-lambda'
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import type { StoredShadow } from '../../src/device-services/shadows/shadow-row.ts'
+import { createShadows } from '../../src/device-services/shadows/shadows.ts'
 import { createRecordedCalls } from '../../src/lab/calls/recorded-calls.ts'
 import { createHttpServer } from '../../src/http/http-server.ts'
 import type { HttpServerDependencies, HttpServerOptions } from '../../src/http/http-server.ts'
@@ -75,6 +77,7 @@ export async function startServer(
     broker: absentBroker,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
+    shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
   }
@@ -106,6 +109,23 @@ export async function startServer(
   const clients = { iot, iotData, lambda }
   return { ...opened, ...clients, url, port, serverLog, outbox, engine, distributed, close }
 }
+
+/** A store that forgets its shadows with the server. */
+function createMemoryShadows(): ShadowsStore {
+  const shadows = new Map<string, StoredShadow>()
+  return {
+    get: (thingName, shadowName = '') => shadows.get(`${thingName} ${shadowName}`),
+    async put(thingName, shadowName = '', stored) {
+      shadows.set(`${thingName} ${shadowName}`, stored)
+    },
+    names: () => [],
+    get count() {
+      return shadows.size
+    },
+  }
+}
+
+type ShadowsStore = Parameters<typeof createShadows>[0]['store']
 
 /** For servers whose event source mappings are not used. */
 const absentMappings: HttpServerDependencies['eventSourceMappings'] = {

@@ -1,4 +1,5 @@
 import type { HttpServerDependencies } from '../../src/http/http-server.ts'
+import { SluiceError } from '../../src/base/errors.ts'
 import type { ErrorCode } from '../../src/base/errors.ts'
 import type { StartedServer } from './http-fixtures.ts'
 
@@ -34,3 +35,5 @@ export const fault = new Error('a fault')
 export const fails = (): never => {
   throw fault
 }
+/** What the outbox says when the disk takes no more. */
+export const unwritten = new SluiceError('OutboxWriteFailed', 'the disk is full')

@@ -11,11 +11,12 @@ import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import { payloadBytesMaxDefault } from '../../message.ts'
-import type { Message, MessageSender, Mqtt5Properties } from '../../message.ts'
+import type { Message, Mqtt5Properties } from '../../message.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
 import { restOfPath } from '../server/rest-of-path.ts'
+import { durableInTime } from './durable-in-time.ts'
 import { readUserProperties } from './user-properties.ts'
 
 /** The AWS IoT data plane: publish over HTTP, read retained messages, end a connection. */
@@ -35,8 +36,6 @@ export interface DataPlaneOptions {
   readonly addressOf: (request: FastifyRequest) => string
 }
 
-/** How long a publish waits for its records to be durable. */
-const publishTimeoutMs = 5_000
 const maxResultsDefault = 200
 
 const publishQuery = Type.Object({
@@ -185,7 +184,7 @@ export function addDataPlaneRoutes(
       timestampMs: clock.wallMs(),
       mqtt5,
     }
-    await withinTime((from) => broker.publish(message, from), clock)
+    await durableInTime((from) => broker.publish(message, from), clock)
     return { message: 'OK', traceId: request.id }
   })
 
@@ -251,42 +250,6 @@ function mqtt5Of(
   return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
 }
 
-/**
- * A message that still waits for room in the outbox is dropped with the refusal: its caller sends
- * it again, and what waits for nobody would keep others out. Records that are on their way to disk
- * may become durable after the refusal: delivery is at-least-once.
- */
-async function withinTime(
-  send: (from: MessageSender) => Promise<void>,
-  clock: Clock,
-): Promise<void> {
-  const over = new AbortController()
-  const gone = new AbortController()
-  const { signal } = gone
-  const from: MessageSender = {
-    signal,
-    get closed() {
-      return signal.aborted
-    },
-  }
-  const late = unavailable(`the message is not durable after ${publishTimeoutMs} ms`)
-  const timeUp = clock.sleep(publishTimeoutMs, over.signal).then(() => {
-    gone.abort()
-    throw late
-  })
-  try {
-    await Promise.race([send(from), timeUp])
-  } catch (thrown) {
-    if (signal.aborted) throw late
-    const isUnwritten =
-      thrown instanceof SluiceError &&
-      (thrown.code === 'OutboxWriteFailed' || thrown.code === 'OutboxFull')
-    throw isUnwritten ? unavailable('the message cannot be made durable now', thrown) : thrown
-  } finally {
-    over.abort()
-  }
-}
-
 function tokenOf(topic: string): string {
   return Buffer.from(topic).toString('base64url')
 }
@@ -299,8 +262,4 @@ function topicOfToken(token: string): string {
 
 function notFound(message: string): SluiceError {
   return new SluiceError('ResourceNotFoundException', message)
-}
-
-function unavailable(message: string, cause?: unknown): SluiceError {
-  return new SluiceError('ServiceUnavailableException', message, { cause })
 }

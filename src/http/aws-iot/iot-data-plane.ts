@@ -4,7 +4,8 @@ import { iotDataOperations } from './iot-data-operations.ts'
 /** AWS IoT's data plane (API version 2015-05-28, restJson1). */
 export const iotDataPlane: Api = {
   name: 'AWS IoT data plane',
-  description: 'Publishing, retained messages, connections. Signed for the service `iotdata`.',
+  description:
+    'Publishing, retained messages, connections, shadows. Signed for the service `iotdata`.',
   signingName: 'iotdata',
   awsOperations: iotDataOperations,
   statuses: { ThrottlingException: 429 },

@@ -212,10 +212,11 @@ const routeOf = ({ method, routeOptions }: FastifyRequest) => `${method} ${route
 function namesOf(request: FastifyRequest) {
   const { url = '' } = request.routeOptions
   const params = isRecord(request.params) ? request.params : {}
-  const { ruleName, clientId, functionName, resource } = params
+  const { ruleName, clientId, thingName, functionName, resource } = params
   return {
     ruleName: textOf(ruleName),
     clientId: textOf(clientId),
+    thingName: textOf(thingName),
     functionName: ownFunctionOf(functionName),
     resource: textOf(resource)?.startsWith('arn:') ? textOf(resource) : undefined,
     topic: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,

@@ -13,7 +13,7 @@ import type { ResourceOwner } from './resource-arn.ts'
  * `functionName` is the name of a function without its qualifier, `resource` an ARN; both are
  * undefined where the path has something else.
  */
-type PathName = 'ruleName' | 'topic' | 'clientId' | 'functionName' | 'resource'
+type PathName = 'ruleName' | 'topic' | 'clientId' | 'thingName' | 'functionName' | 'resource'
 
 export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
@@ -47,6 +47,12 @@ const functionPrefix = 'function:'
 const ruleOf = ({ names }: ApiRequest): Resource => `rule/${names.ruleName ?? ''}`
 const topicOf = ({ names }: ApiRequest): Resource => `topic/${names.topic ?? ''}`
 
+/** A named shadow is a resource of its own. */
+const onShadow =
+  (action: string): Requirement =>
+  ({ names: { thingName = '' }, query: { name } }) => [
+    [action, typeof name === 'string' ? `thing/${thingName}/${name}` : `thing/${thingName}`],
+  ]
 const onRule =
   (action: string): Requirement =>
   (request) => [[action, ruleOf(request)]]
@@ -84,6 +90,12 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /retainedMessage': onAll('iot:ListRetainedMessages'),
   'DELETE /connections/:clientId': ({ names }) => [
     ['iot:DeleteConnection', `client/${names.clientId ?? ''}`],
+  ],
+  'GET /things/:thingName/shadow': onShadow('iot:GetThingShadow'),
+  'POST /things/:thingName/shadow': onShadow('iot:UpdateThingShadow'),
+  'DELETE /things/:thingName/shadow': onShadow('iot:DeleteThingShadow'),
+  'GET /api/things/shadow/ListNamedShadowsForThing/:thingName': ({ names: { thingName = '' } }) => [
+    ['iot:ListNamedShadowsForThing', `thing/${thingName}`],
   ],
 
   'GET /v1/health': nothing,

@@ -13,6 +13,7 @@ import { sessionMarker } from '../kept/persistence.ts'
 import { connectionGone, notIngested } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
+import { parseReservedRequest } from '../../topics/reserved-request.ts'
 import { findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
@@ -129,6 +130,7 @@ function prepareConnection(
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
   // [MQTT-3.1.3-6]. Policies and logs show this id, so its prefix names the broker.
   if (packet.clientId === '') packet.clientId = `sluice_${randomUUID()}`
+  dropReservedWill(dependencies, packet)
   const { will } = packet
   connection.will = will && { topic: will.topic, retain: will.retain ?? false }
   const willFault = findWillFault(packet, limits)
@@ -146,6 +148,22 @@ function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | un
   if (Buffer.byteLength(clientId) > bytesMax) return `the client id is over ${bytesMax} bytes`
   if (/[\0\ufffd]/.test(clientId)) return 'the client id is not valid UTF-8'
   return undefined
+}
+
+/**
+ * AWS IoT takes such a will and its services ignore it [AWS IoT Developer Guide, "Device Shadow
+ * reserved topics"].
+ */
+function dropReservedWill({ log }: BrokerDependencies, packet: ConnectPacket): void {
+  const { will, clientId } = packet
+  if (will === undefined || parseReservedRequest(will.topic) === undefined) return
+  delete packet.will
+  log.warnOnce(
+    'will_reserved',
+    { reason: 'will_reserved', clientId, topic: will.topic },
+    'a will on a reserved topic is ignored, as on AWS: publish it to another topic, and let a rule ' +
+      'republish it',
+  )
 }
 
 /** Only the topic is checked: the length of a will's payload has two bytes, within every limit. */

@@ -342,3 +342,18 @@ export function distributeMessage(distribute: Distribute, message: Message): Pro
     distribute(packet, null, (error) => (error ? reject(error) : resolve()))
   })
 }
+
+/** Sends a message of QoS 0 to one client, subscribed or not; it is dropped where there is none. */
+export function sendTo(client: Client | undefined, message: Message): Promise<void> {
+  if (client === undefined) return Promise.resolve()
+  const { topic, payload } = message
+  const packet: PublishPacket = {
+    cmd: 'publish',
+    topic,
+    payload,
+    qos: 0,
+    retain: false,
+    dup: false,
+  }
+  return new Promise((resolve) => client.publish(packet, () => resolve()))
+}

@@ -1,4 +1,4 @@
-import { findTopicFault, wireTopicBytesMax } from '../../topics/topic.ts'
+import { findRetainFault, findTopicFault, wireTopicBytesMax } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
@@ -201,7 +201,9 @@ function findPublishFault(
   const topicEnd = topicStart <= end ? topicStart + bytes.readUInt16BE(body) : Infinity
   const payloadStart = qos === 0 ? topicEnd : topicEnd + 2
   if (payloadStart > end) return packetInvalid('a PUBLISH shorter than its own fields')
-  const fault = findTopicFault(bytes, topicStart, topicEnd, limits)
+  const fault =
+    findTopicFault(bytes, topicStart, topicEnd, limits) ??
+    findRetainFault((byteAt(bytes, offset) & 1) === 1, byteAt(bytes, topicStart))
   if (fault) return { ...fault, topic: bytes.toString('utf8', topicStart, topicEnd).slice(0, 300) }
   if (end - payloadStart > payloadBytesMax) {
     return payloadTooLarge(bytes.toString('utf8', topicStart, topicEnd), end - payloadStart)

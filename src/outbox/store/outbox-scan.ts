@@ -7,7 +7,7 @@ import { unreachable } from '../../base/unreachable.ts'
 import type { LmdbVisitor } from '../../storage/lmdb-file.ts'
 import { decodeDeadLetter } from './dead-letter-codec.ts'
 import { actionOf, isWholeRecord, readKey, recordKeyBytes } from './record-codec.ts'
-import { openRow } from './sealed-row.ts'
+import { openRow } from '../../storage/sealed-row.ts'
 
 const tableNames = Object.freeze([
   'records',

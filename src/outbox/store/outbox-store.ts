@@ -31,7 +31,7 @@ import { copyKey, lastSequenceKey, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
 import { isWholeRecord, readKey, recordKeyBytes, sealRecord, writeKey } from './record-codec.ts'
 import type { RecordKey } from './record-codec.ts'
-import { sealRow } from './sealed-row.ts'
+import { sealRow } from '../../storage/sealed-row.ts'
 
 /** The folder of the environment, relative to the data folder. */
 export const outboxFolderName = 'outbox'

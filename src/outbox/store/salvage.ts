@@ -11,7 +11,7 @@ import { outboxFolderName } from './outbox-store.ts'
 import { isTableName, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
 import { hasChecksum } from './record-codec.ts'
-import { isSealed } from './sealed-row.ts'
+import { isSealed } from '../../storage/sealed-row.ts'
 
 /** A row that is whole, with its value without the checksum. */
 export interface SalvagedRow extends DamagedRow {

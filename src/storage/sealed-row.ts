@@ -1,5 +1,5 @@
 /**
- * Rows of the outbox other than records carry a checksum in front:
+ * Rows of LMDB other than the records of the outbox carry a checksum in front:
  *
  *     0  u8   0xa7, with which no row begins that has none
  *     1  u32  CRC-32C of the key and the value, big-endian
@@ -7,7 +7,7 @@
  *
  * Rows of earlier releases have none. They are read as they are.
  */
-import { crc32c } from '../../base/crc32c.ts'
+import { crc32c } from '../base/crc32c.ts'
 
 const tag = 0xa7
 const headerBytes = 5

@@ -1,0 +1,191 @@
+/**
+ * Shadows on disk: one LMDB environment in a folder of its own.
+ *
+ *     [thing, shadow]  ->  JSON with a checksum (shadow-row.ts)
+ *
+ * The classic shadow has the empty name. A shadow that was deleted leaves a row with its version
+ * and the time, because an update within 48 hours goes on counting [AWS IoT Developer Guide,
+ * "Deleting a shadow"].
+ *
+ * A write can be read at once, before it is on disk: `pending` holds it until then.
+ */
+import type { RootDatabase } from 'lmdb'
+import type { Clock } from '../../base/clock.ts'
+import { SluiceError, messageOf } from '../../base/errors.ts'
+import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
+import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
+import { decodeShadowRow, encodeShadowRow } from './shadow-row.ts'
+import type { StoredShadow } from './shadow-row.ts'
+
+export interface ShadowStore {
+  /**
+   * @returns the document; the last version of one that was deleted within 48 hours; or undefined
+   * @throws SluiceError DataFolderDamaged: the row is not as it was written
+   */
+  get(thingName: string, shadowName: string | undefined): StoredShadow | undefined
+  /**
+   * Resolves when the row is on disk.
+   *
+   * @throws what LMDB throws (rejects)
+   */
+  put(thingName: string, shadowName: string | undefined, stored: StoredShadow): Promise<void>
+  /** Names of a thing's named shadows, in order: at most `max`, after `after`. */
+  names(thingName: string, page: { readonly after: string; readonly max: number }): string[]
+  /** Rows, with those of deleted shadows. */
+  readonly count: number
+  close(): Promise<void>
+}
+
+/** The folder in the data folder. */
+export const shadowsFolderName = 'shadows'
+
+/** How long the version of a deleted shadow is remembered. */
+const rememberedMs = 48 * 3_600_000
+const sweepIntervalMs = 3_600_000
+/** Rows that one sweep removes; the next sweep goes on. */
+const sweptMax = 10_000
+
+type RowKey = [thingName: string, shadowName: string]
+type Table = RootDatabase<Buffer, RowKey>
+
+/** @throws SluiceError DataFolderDamaged, DataFolderUnusable (rejects) */
+export async function openShadowStore(
+  { clock }: { readonly clock: Clock },
+  folder: string,
+  check: Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'> = {},
+): Promise<ShadowStore> {
+  const table = await openTable(folder, check)
+  const pending = new Map<string, StoredShadow>()
+  let count = rowsOf(table)
+
+  function read(key: RowKey): StoredShadow | undefined {
+    const name = nameOf(key)
+    const waiting = pending.get(name)
+    if (waiting !== undefined) return waiting
+    const stored = table.get(key)
+    return stored && decodeShadowRow(name, stored)
+  }
+  const stopSweeping = sweepHourly(table, clock, () => (count = rowsOf(table)))
+
+  return {
+    get(thingName, shadowName = '') {
+      const stored = read([thingName, shadowName])
+      return isOutdated(stored, clock) ? undefined : stored
+    },
+
+    async put(thingName, shadowName = '', stored) {
+      const key: RowKey = [thingName, shadowName]
+      const name = nameOf(key)
+      const row = encodeShadowRow(name, stored)
+      const isNew = !pending.has(name) && !table.doesExist(key)
+      pending.set(name, stored)
+      if (isNew) count += 1
+      try {
+        await committed(table.batch(() => void table.put(key, row)))
+      } catch (thrown) {
+        if (isNew) count -= 1
+        throw thrown
+      } finally {
+        if (pending.get(name) === stored) pending.delete(name)
+      }
+    },
+
+    names(thingName, { after, max }) {
+      const found = new Set<string>()
+      for (const key of table.getKeys({ start: [thingName, after] })) {
+        const [owner, name] = key
+        if (owner !== thingName || found.size > max) break
+        if (name > after && read(key)?.document !== undefined) found.add(name)
+      }
+      for (const [waiting, { document }] of pending) {
+        const [owner = '', name = ''] = waiting.split(separator)
+        if (owner === thingName && name > after && document !== undefined) found.add(name)
+      }
+      return [...found].toSorted(byCodeUnits).slice(0, max)
+    },
+
+    get count() {
+      return count
+    },
+
+    async close() {
+      stopSweeping()
+      await table.close()
+    },
+  }
+}
+
+async function openTable(
+  folder: string,
+  check: Pick<EnvironmentCheck, 'wasMade' | 'beginsAnew'>,
+): Promise<Table> {
+  const wayOut = {
+    damaged: 'put it back from a copy, or remove the folder to begin without shadows',
+    lost: 'put it back from a copy, or start with --begin-anew to begin without shadows',
+  }
+  try {
+    return await openEnvironment<Buffer, RowKey>(
+      folder,
+      { encoding: 'binary' },
+      { ...check, wayOut },
+    )
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown
+    throw new SluiceError(
+      'DataFolderUnusable',
+      `the shadows in ${folder} cannot be opened: ${messageOf(thrown)}`,
+      { cause: thrown },
+    )
+  }
+}
+
+/**
+ * Removes the rows of shadows that were deleted long ago.
+ *
+ * @returns stops it
+ */
+function sweepHourly(table: Table, clock: Clock, swept: () => void): () => void {
+  let cancel: () => void
+
+  async function sweep(): Promise<void> {
+    const outdated: RowKey[] = []
+    for (const { key, value } of table.getRange()) {
+      if (outdated.length === sweptMax) break
+      if (isOutdated(readable(key, value), clock)) outdated.push(key)
+    }
+    if (outdated.length === 0) return
+    await committed(table.batch(() => outdated.forEach((key) => void table.remove(key))))
+    swept()
+  }
+  function plan(): void {
+    cancel = clock.after(sweepIntervalMs, () => {
+      // A row that cannot be removed now is looked at again.
+      sweep().then(plan, plan)
+    })
+  }
+  plan()
+  return () => cancel()
+}
+
+function isOutdated(stored: StoredShadow | undefined, clock: Clock): boolean {
+  if (stored === undefined || stored.document !== undefined) return false
+  return clock.wallMs() - stored.deletedMs > rememberedMs
+}
+
+/** Undefined for a damaged row, which is kept. */
+function readable(key: RowKey, row: Buffer): StoredShadow | undefined {
+  try {
+    return decodeShadowRow(nameOf(key), row)
+  } catch {
+    return undefined
+  }
+}
+
+/** No name of a thing or a shadow holds it. */
+const separator = '~'
+const nameOf = ([thingName, shadowName]: RowKey): string => `${thingName}${separator}${shadowName}`
+
+const rowsOf = (table: Table): number =>
+  (table.getStats() as { readonly entryCount: number }).entryCount
+
+const byCodeUnits = (left: string, right: string): number => (left < right ? -1 : 1)
