@@ -5,7 +5,7 @@ import { dependsOnAccount, openAccountStage } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import { createCountedFaults, healthOf } from './health.ts'
 import { createEngine } from '../engine/engine.ts'
-import { openDeviceStage } from './device-stage.ts'
+import { openDeviceStage, withShadows } from './device-stage.ts'
 import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabExternals } from '../lab/calls/lab-externals.ts'
@@ -89,15 +89,15 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   })
   const { folder, lab, outbox, aws, producer, labActions, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
+  const { services, shadows } = await openDevices(dependencies, stages, folder)
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
-  const environment = sqlEnvironment(account.owner, externals)
+  const environment = sqlEnvironment(account.owner, withShadows(shadows, externals))
   const compile = await ruleCompiler(config, account, labActions)
   const opening = { lab, account, compile, templates, ...recorded, ...watch }
   const rules = await openRules(dependencies, opening, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
-  const { services, shadows } = await openDevices(dependencies, stages, folder)
   const shared = { rules, outbox, environment, faults, ...recorded, ...watch }
   const engine = createEngine(
     {
@@ -131,17 +131,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ),
     (it) => it.close(),
   )
-<<<<<<< HEAD
-  const mqtt = await stages.open(
-    'mqtt',
-    () => openMqttStage({ ...dependencies, ...engine, ...account, metrics, accessKeys, faults }),
-    // Clients that wait for an answer must not use up the time of the calls to Kinesis.
-    (it) => it.close({ drainMs: drain.leftMs() / 2 }),
-  )
-=======
-  const parts = { ...dependencies, ...engine, metrics, accessKeys, owner, faults }
+  const parts = { ...dependencies, ...engine, ...account, metrics, accessKeys, faults }
   const mqtt = await openMqtt(parts, stages, drain)
->>>>>>> fd0445e (device-services: keep device shadows, and answer requests on reserved topics)
 
   const listening = { http, mqtt, account, producer, lab }
   const ports = await listen(dependencies, stages, listening, () =>

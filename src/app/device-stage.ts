@@ -5,6 +5,7 @@ import type { DeviceServices } from '../device-services/device-services.ts'
 import { openShadowStore, shadowsFolderName } from '../device-services/shadows/shadow-store.ts'
 import { createShadows } from '../device-services/shadows/shadows.ts'
 import type { Shadows } from '../device-services/shadows/shadows.ts'
+import type { CallExternal } from '../sql/externals/external-request.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
@@ -36,4 +37,13 @@ export async function openDeviceStage({
   await folder.noteMade(shadowsFolderName)
   const shadows = createShadows({ store, clock, logger })
   return { services: createDeviceServices({ shadows }), shadows, close: () => store.close() }
+}
+
+/** `get_thing_shadow` reads the shadows here, and asks elsewhere for one that is not here. */
+export function withShadows(shadows: Pick<Shadows, 'read'>, others: CallExternal): CallExternal {
+  return async (request, signal) => {
+    const isShadow = request.function === 'get_thing_shadow'
+    const shadow = isShadow ? shadows.read(request.thingName, request.shadowName) : undefined
+    return shadow ?? others(request, signal)
+  }
 }

@@ -8,7 +8,6 @@ import type {
   ExternalFunctionName,
   ExternalRequest,
   LambdaRequest,
-  ThingShadowRequest,
 } from '../sql/externals/external-request.ts'
 import type { Value } from '../sql/values/values.ts'
 import { readPlainFile } from '../storage/file-reads.ts'
@@ -42,8 +41,6 @@ interface LabFunctionsDependencies {
   readonly invokeFunction: InvokeFunction
   /** How an emulator is reached; undefined for functions that no emulator answers. */
   readonly emulatorFor: (name: ExternalFunctionName) => (() => Promise<AwsAccess>) | undefined
-  /** Shadows in this process, which come before the files; Undefined for one that is not there. */
-  readonly localShadow?: ((request: ThingShadowRequest) => Promise<Value>) | undefined
 }
 
 interface LabFunctionsOptions {
@@ -58,7 +55,7 @@ interface LabFunctionsOptions {
  * emulators, and files.
  */
 export function createLabFunctions(
-  { clock, invokeFunction, emulatorFor, localShadow }: LabFunctionsDependencies,
+  { clock, invokeFunction, emulatorFor }: LabFunctionsDependencies,
   { protoDir, stubsDir }: LabFunctionsOptions,
 ): CallExternal {
   const decode = createProtobufDecoder(descriptorsIn(protoDir), { clock })
@@ -84,7 +81,7 @@ export function createLabFunctions(
       case 'get_secret':
         return stubs.secret(request)
       case 'get_thing_shadow':
-        return (await localShadow?.(request)) ?? stubs.shadow(request)
+        return stubs.shadow(request)
       case 'get_registry_data':
         return stubs.registryAnswer(request)
       case 'decode':

@@ -113,6 +113,22 @@ test('a device, the API and a rule share one shadow', async () => {
   expect(listed).toMatchObject({ results: [] })
 })
 
+test('a rule reads a shadow that is here', async () => {
+  const { url, data, connect } = await startLab()
+  const payload = Buffer.from(JSON.stringify({ state: { reported: { limit: 7 } } }))
+  await data.send(new UpdateThingShadowCommand({ thingName: 'lamp', shadowName: 's', payload }))
+  const role = 'arn:aws:iam::000000000000:role/r'
+  const body = JSON.stringify({
+    sql: `SELECT get_thing_shadow(clientid(), 's', '${role}').state.reported.limit AS limit FROM 'dt'`,
+    awsIotSqlVersion: '2016-03-23',
+    actions: [{ republish: { roleArn: role, topic: 'seen' } }],
+  })
+  expect((await fetch(`${url}/rules/reads`, { method: 'POST', body })).status).toBe(200)
+  const lamp = await connect('lamp', ['seen'])
+  await lamp.client.publishAsync('dt', '{}', { qos: 1 })
+  expect(await lamp.next()).toEqual(['seen', { limit: 7 }])
+})
+
 test('rules that update a shadow whenever it is updated come to an end', async () => {
   const { url, connect } = await startLab()
   const body = JSON.stringify({

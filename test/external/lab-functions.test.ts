@@ -331,8 +331,6 @@ async function withEmulator(names: readonly ExternalFunctionName[]) {
     },
     {
       emulatorFor: (name) => (names.includes(name) ? async () => standIn.access : undefined),
-      localShadow: async ({ shadowName }) =>
-        shadowName === undefined ? undefined : new Map([['of', 'the store']]),
     },
   )
 }
@@ -362,11 +360,10 @@ describe('an emulator', () => {
     ])
   })
 
-  test('of one service leaves the others to the files, and shadows to a store that has them', async () => {
+  test('of one service leaves the others to the files', async () => {
     const { ask } = await withEmulator(['get_dynamodb'])
     expect(await ask(item('d7'))).toBe('{"id":"of the emulator"}')
     expect(await ask(secret('s'))).toBe('"of the file"')
     expect(await ask(shadow('t'))).toBe('{"of":"the file"}')
-    expect(await ask(shadow('t', 'named'))).toBe('{"of":"the store"}')
   })
 })
