@@ -1,5 +1,3 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import * as iotSdk from '@aws-sdk/client-iot'
 import * as iotDataSdk from '@aws-sdk/client-iot-data-plane'
 import * as lambdaSdk from '@aws-sdk/client-lambda'
@@ -184,32 +182,5 @@ describe('operations that are served', () => {
     expect(ofAws.map((it) => [it.operation.id, shape(`${it.method} ${it.url}`)])).toEqual(
       ofAws.map(({ operation: { id }, api }) => [id, shape(api.awsOperations?.[id] ?? '')]),
     )
-  })
-})
-
-const run = promisify(execFile)
-const cli = await run('aws', ['--version']).catch(() => undefined)
-
-describe('the AWS CLI', () => {
-  test.skipIf(!cli).each([
-    [['iot', 'list-things'], 'ListThings'],
-    [['iot', 'create-thing', '--thing-name', 't'], 'CreateThing'],
-    [['iot-data', 'get-thing-shadow', '--thing-name', 't', '/dev/null'], 'GetThingShadow'],
-    [['lambda', 'list-layers'], 'ListLayers'],
-  ] as const)('%j is told that there is no such operation', async (words, operation) => {
-    const { url } = await startServer()
-    const environment = {
-      ...process.env,
-      AWS_ACCESS_KEY_ID: 'any',
-      AWS_SECRET_ACCESS_KEY: 'any',
-      AWS_DEFAULT_REGION: 'us-east-1',
-      AWS_MAX_ATTEMPTS: '1',
-    }
-    const answered = run('aws', [...words, '--endpoint-url', url], { env: environment })
-    await expect(answered).rejects.toMatchObject({
-      stderr: expect.stringMatching(
-        new RegExp(`\\(InvalidRequestException\\).*: Sluice does not have ${operation}`),
-      ),
-    })
   })
 })

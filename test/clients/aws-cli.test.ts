@@ -2,17 +2,20 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
-import { startMappings, streamArn } from '../../event-source/mapping-parts.ts'
-import { startLab } from '../../lab/lab-fixtures.ts'
-import { startServer } from '../http-fixtures.ts'
+import { describe, expect, test } from 'vitest'
+import { startMappings, streamArn } from '../event-source/mapping-parts.ts'
+import { startServer } from '../http/http-fixtures.ts'
+import { startLab } from '../lab/lab-fixtures.ts'
+import { awsCliEnvironment, findAwsCli } from './aws-cli-program.ts'
 
 const run = promisify(execFile)
-const cli = await run('aws', ['--version']).catch(() => undefined)
+const cli = await findAwsCli()
+const why = cli.isThere ? '' : ` (there is no AWS CLI: ${cli.reason})`
+const environment = awsCliEnvironment(cli)
 
 /** Each call of the CLI starts Python. */
-test.skipIf(!cli)(
-  'the AWS CLI makes and tags a mapping, and looks up and invokes functions (skipped without aws)',
+test.skipIf(!cli.isThere)(
+  `the AWS CLI makes and tags a mapping, and looks up and invokes functions${why}`,
   async () => {
     const lab = await startLab()
     lab.ensureStream('s', 1)
@@ -27,13 +30,6 @@ test.skipIf(!cli)(
     const { url } = await startServer({
       dependencies: { eventSourceMappings: started.mappings, lambdaFunctions: functions },
     })
-    const environment = {
-      ...process.env,
-      AWS_ACCESS_KEY_ID: 'any',
-      AWS_SECRET_ACCESS_KEY: 'any',
-      AWS_DEFAULT_REGION: 'us-east-1',
-      AWS_MAX_ATTEMPTS: '1',
-    }
     const aws = async (operation: string, ...words: string[]) => {
       const all = ['lambda', operation, ...words, '--endpoint-url', url, '--output', 'json']
       const { stdout } = await run('aws', all, { env: environment })
@@ -75,3 +71,24 @@ test.skipIf(!cli)(
   },
   120_000,
 )
+
+describe.skipIf(!cli.isThere)(`the AWS CLI${why}`, () => {
+  test.each([
+    [['iot', 'list-things'], 'ListThings'],
+    [['iot', 'create-thing', '--thing-name', 't'], 'CreateThing'],
+    [['iot-data', 'get-thing-shadow', '--thing-name', 't', '/dev/null'], 'GetThingShadow'],
+    [['lambda', 'list-layers'], 'ListLayers'],
+  ] as const)(
+    '%j is told that there is no such operation',
+    async (words, operation) => {
+      const { url } = await startServer()
+      const answered = run('aws', [...words, '--endpoint-url', url], { env: environment })
+      await expect(answered).rejects.toMatchObject({
+        stderr: expect.stringMatching(
+          new RegExp(`\\(InvalidRequestException\\).*: Sluice does not have ${operation}`),
+        ),
+      })
+    },
+    60_000,
+  )
+})
