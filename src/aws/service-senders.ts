@@ -1,8 +1,8 @@
-import type { QueuedRecord, ServiceKind } from '../outbox/outbox.ts'
+import type { ServiceKind } from '../outbox/outbox.ts'
 import { endpointMissing, failureOf, senderMissing } from './call/failure-class.ts'
 import type { Service } from './call/service-failures.ts'
 import type { SenderOptions } from './senders/sender.ts'
-import type { ServiceSender } from './call/service-sender.ts'
+import type { CallRecord, ServiceSender } from './call/service-sender.ts'
 
 /** How one service is called. Its client is loaded with the first call. */
 interface ServiceCalling {
@@ -16,7 +16,7 @@ interface ServiceCalling {
   readonly isServerOfRecords?: true | undefined
   /** Why there is nothing to call at AWS: calls go to the server that its own variable names. */
   readonly ended?: string | undefined
-  readonly load: () => Promise<(options: SenderOptions) => ServiceSender['send']>
+  readonly load: () => Promise<(options: SenderOptions) => ServiceSender<CallRecord>['send']>
 }
 
 const mebibyte = 1_024 * 1_024
@@ -195,13 +195,16 @@ export const endedKinds = (Object.keys(callings) as ServiceKind[]).filter(
  * but an outbox may hold records of one, such as after a return to an earlier release: their
  * destination then has a condition, and they wait.
  */
-export function createServiceSender(kind: ServiceKind, options: SenderOptions): ServiceSender {
+export function createServiceSender(
+  kind: ServiceKind,
+  options: SenderOptions,
+): ServiceSender<CallRecord> {
   const calling = callings[kind]
   if (calling === undefined) return withoutSender(kind)
   const { service, recordsMax, bytesMax, operation, batchOperation = operation, load } = calling
-  let loading: Promise<ServiceSender['send']> | undefined
+  let loading: Promise<ServiceSender<CallRecord>['send']> | undefined
 
-  async function makeClient(): Promise<ServiceSender['send']> {
+  async function makeClient(): Promise<ServiceSender<CallRecord>['send']> {
     const [create, endpoint] = await Promise.all([load(), options.endpoint ?? endpointOf(kind)])
     return create({ ...options, endpoint })
   }
@@ -210,7 +213,7 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
     recordsMax,
     bytesMax,
     operationOf: ({ length }) => (length > 1 ? batchOperation : operation),
-    async send(records: readonly QueuedRecord[], signal: AbortSignal) {
+    async send(records: readonly CallRecord[], signal: AbortSignal) {
       loading ??= makeClient()
       try {
         const send = await loading
@@ -224,7 +227,7 @@ export function createServiceSender(kind: ServiceKind, options: SenderOptions): 
   }
 }
 
-function withoutSender(kind: string): ServiceSender {
+function withoutSender(kind: string): ServiceSender<CallRecord> {
   const message = `this release of Sluice does not send to ${kind}`
   const failure = { code: senderMissing, message, source: 'Sluice' } as const
   return {

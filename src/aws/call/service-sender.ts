@@ -1,14 +1,17 @@
 import type { QueuedRecord } from '../../outbox/outbox.ts'
 import type { CallOutcome } from '../call/call-outcome.ts'
 
+/** What a call is made of. */
+export type CallRecord = Pick<QueuedRecord, 'call' | 'data'>
+
 /** Sends the records of one destination to their service. */
-export interface ServiceSender {
+export interface ServiceSender<Sent extends CallRecord = QueuedRecord> {
   /** Records that one call takes: 1 for a service without a batch operation. */
   readonly recordsMax: number
   /** Bytes that one call takes, data and calls of its records together. */
   readonly bytesMax: number
   /** The operation that metrics name. */
-  operationOf(records: readonly QueuedRecord[]): string
+  operationOf(records: readonly Sent[]): string
   /**
    * Sends records in one call. Each record has an outcome, unless the whole call failed.
    *
@@ -16,5 +19,5 @@ export interface ServiceSender {
    * @param signal ends the call
    * @returns never rejects
    */
-  send(records: readonly QueuedRecord[], signal: AbortSignal): Promise<CallOutcome>
+  send(records: readonly Sent[], signal: AbortSignal): Promise<CallOutcome>
 }

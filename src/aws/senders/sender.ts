@@ -4,10 +4,10 @@ import { attemptAs, identityOfProcess, sdkProviderOf } from '../call/credentials
 import type { Identity, RoleCredentials } from '../call/credentials.ts'
 import { failureOf } from '../call/failure-class.ts'
 import type { Service } from '../call/service-failures.ts'
-import type { CallOutcome, RecordOutcome } from '../call/call-outcome.ts'
+import type { RecordOutcome } from '../call/call-outcome.ts'
 import { decodeServiceCall, parametersOf } from '../call/service-call.ts'
 import type { CompleteParameters, ServiceCall } from '../call/service-call.ts'
-import type { QueuedRecord } from '../../outbox/outbox.ts'
+import type { CallRecord, ServiceSender } from '../call/service-sender.ts'
 import type { StaticCredentials } from '../call/sts.ts'
 import { defined } from '../../base/defined.ts'
 
@@ -68,7 +68,7 @@ export function createSend(
   client: SdkClient,
   { credentials }: Pick<SenderOptions, 'credentials'>,
   makeCall: MakeCall,
-): (records: readonly QueuedRecord[], signal: AbortSignal) => Promise<CallOutcome> {
+): ServiceSender<CallRecord>['send'] {
   const identity: Identity = credentials ?? identityOfProcess(client)
   return async (records, signal) => {
     const attempt = await attemptAs(identity, service, signal, async () =>
@@ -80,7 +80,7 @@ export function createSend(
   }
 }
 
-function requestOf({ call = '{}', data }: Pick<QueuedRecord, 'call' | 'data'>): ServiceRequest {
+function requestOf({ call = '{}', data }: CallRecord): ServiceRequest {
   const decoded = decodeServiceCall(call)
   return { operation: decoded.operation, parameters: parametersOf(decoded, data) }
 }
