@@ -10,6 +10,7 @@ import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabExternals } from '../lab/calls/lab-externals.ts'
 import type { FunctionApi } from '../event-source/functions/function-api.ts'
+import type { SendFailure } from '../event-source/invocation-context.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -87,7 +88,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
     functions: { invokeForEvent: (...event) => mappings.functions.invokeForEvent(...event) },
   })
-  const { folder, lab, outbox, aws, producer, labActions, ...recorded } = delivery
+  const { folder, lab, outbox, aws, producer, labActions, sendFailure, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const { services, shadows } = await openDevices(dependencies, stages, folder)
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
@@ -108,7 +109,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const sources = { metrics, folder, lab, account, drain, templates }
+  const sources = { metrics, folder, lab, account, drain, templates, sendFailure }
   const mappings = await startEventSources(dependencies, stages, sources)
   const http = stages.add(
     createHttpServer(
@@ -257,10 +258,12 @@ async function startEventSources(
     account,
     drain,
     templates,
+    sendFailure,
   }: {
     readonly metrics: Metrics
     readonly folder: DataFolder
     readonly lab: LabStage | undefined
+    readonly sendFailure: SendFailure | undefined
     readonly account: AccountStage
     readonly drain: Drain
     readonly templates: TemplateStage | undefined
@@ -268,7 +271,8 @@ async function startEventSources(
 ) {
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
-  const source = { folder, lab, templates, accountIdNow: () => account.shownId() }
+  const accountIdNow = () => account.shownId()
+  const source = { folder, lab, templates, sendFailure, accountIdNow }
   return stages.open(
     'event sources',
     () => openEventSourceStage({ ...dependencies, metrics }, source),

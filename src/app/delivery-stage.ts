@@ -5,6 +5,7 @@ import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
 import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
 import { createEndpointSenders } from '../lab/calls/endpoint-senders.ts'
+import { createFailureDestinations } from '../lab/calls/failure-destinations.ts'
 import { createLabActions, createRecordedNote } from '../lab/calls/lab-actions.ts'
 import { createRecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { createLabSenders } from '../lab/calls/lab-senders.ts'
@@ -63,23 +64,20 @@ export async function startDeliveryStage(
   )
   await folder.noteMade(outboxFolderName)
   const aws = stages.add(callsOf({ config, clock, logger }, lab), (it) => it.close())
-  const labCalls = createRecordedCalls()
+  const { emulators, ...recorded } = recordCalls({ config, clock, logger }, stages, heldFunctions)
   const { functionsDir } = config
-  const labActions =
-    config.labActions && createLabActions(config.labActions, { functionsDir, heldFunctions })
-  const noteRecorded = labActions && createRecordedNote(labActions, logger)
   const shared = { outbox, clock, logger }
   const producer = stages.add(
     createProducer({
       ...shared,
       callsFor: (destination) => aws.callsFor(destination),
-      senderFor: labActions
+      senderFor: emulators
         ? createLabSenders({
             ...shared,
-            calls: labCalls,
+            calls: recorded.labCalls,
             functions,
             functionsDir,
-            emulators: stages.add(createEndpointSenders(labActions), (it) => it.close()),
+            emulators,
           })
         : (destination) => aws.senderFor(destination),
       onGivenUp,
@@ -88,7 +86,24 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { folder, lab, outbox, aws, producer, labCalls, labActions, noteRecorded }
+  return { folder, lab, outbox, aws, producer, ...recorded }
+}
+
+/** What becomes of calls for services that the lab does not have. */
+function recordCalls(
+  { config, clock, logger }: Pick<AppDependencies, 'config' | 'clock' | 'logger'>,
+  stages: Stages,
+  heldFunctions: Pick<HeldFunctions, 'has'> | undefined,
+) {
+  const labCalls = createRecordedCalls()
+  const { functionsDir } = config
+  const labActions =
+    config.labActions && createLabActions(config.labActions, { functionsDir, heldFunctions })
+  const noteRecorded = labActions && createRecordedNote(labActions, logger)
+  const emulators = labActions && stages.add(createEndpointSenders(labActions), (it) => it.close())
+  const sendFailure =
+    emulators && createFailureDestinations({ calls: labCalls, emulators, clock, logger }, config)
+  return { labCalls, labActions, noteRecorded, emulators, sendFailure }
 }
 
 /**

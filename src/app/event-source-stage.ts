@@ -4,6 +4,7 @@ import {
   createEventSourceMappings,
 } from '../event-source/event-source-mappings.ts'
 import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
+import type { SendFailure } from '../event-source/invocation-context.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { LabStage } from './lab-stage.ts'
@@ -22,6 +23,8 @@ interface EventSourceStageDependencies extends AppDependencies {
 }
 
 interface EventSourceStageOptions {
+  /** In the lab: sends documents about given-up records to the destinations of mappings. */
+  readonly sendFailure: SendFailure | undefined
   readonly folder: Pick<DataFolder, 'hasMade' | 'noteMade'>
   readonly lab: LabStage | undefined
   readonly templates: TemplateStage | undefined
@@ -37,7 +40,7 @@ interface EventSourceStageOptions {
  */
 export async function openEventSourceStage(
   { config, logger, clock, beginsAnew, metrics, ...given }: EventSourceStageDependencies,
-  { folder, lab, templates, accountIdNow }: EventSourceStageOptions,
+  { folder, lab, templates, sendFailure, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
   // Templates bring what is to be tried.
@@ -47,7 +50,13 @@ export async function openEventSourceStage(
   const common = { dataDir, functionsDir, region, sample, checkpointFile }
   const mappings = lab
     ? await createEventSourceMappings(
-        { clock, logger, metrics, makeStream: (streamArn) => lab.ensureStream(streamArn) },
+        {
+          clock,
+          logger,
+          metrics,
+          sendFailure,
+          makeStream: (streamArn) => lab.ensureStream(streamArn),
+        },
         {
           ...common,
           heldFunctions: templates?.functions,

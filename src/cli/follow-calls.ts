@@ -87,14 +87,19 @@ async function pageOf(
 
 function lineOf(call: RecordedCall, out: Output, { json }: Pick<FollowOptions, 'json'>): string {
   if (json) return `${JSON.stringify(call)}\n`
-  const { at, ruleName, actionIndex, kind, operation, parameters, topic } = call
-  const action = actionIndex < 0 ? 'errorAction' : `actions[${actionIndex}]`
+  const { at, kind, operation, parameters } = call
   const text = [
     at.slice(11, 23),
-    paint(out, 'cyan', `${ruleName} ${action}`),
+    paint(out, 'cyan', callerOf(call)),
     `${kind} ${operation}`,
     onOneLine(JSON.stringify(parameters)),
-    paint(out, 'dim', onOneLine(topic)),
+    ...('topic' in call ? [paint(out, 'dim', onOneLine(call.topic))] : []),
   ].join('  ')
   return `${text}\n`
+}
+
+function callerOf(call: RecordedCall): string {
+  if ('mapping' in call) return `mapping ${call.mapping}`
+  const { ruleName, actionIndex } = call
+  return `${ruleName} ${actionIndex < 0 ? 'errorAction' : `actions[${actionIndex}]`}`
 }

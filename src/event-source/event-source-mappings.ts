@@ -14,6 +14,7 @@ import { createFunctions } from './functions/functions.ts'
 import type { HeldFunctions } from './functions/held-functions.ts'
 import { createHeldMappings } from './held-mappings.ts'
 import type { HoldMappings } from './held-mappings.ts'
+import type { SendFailure } from './invocation-context.ts'
 import { createMappingApi, findSame } from './mapping-api.ts'
 import type { EventSourceMappingApi } from './mapping-api.ts'
 import { createMappingEntries } from './mapping-entries.ts'
@@ -54,6 +55,8 @@ export interface EventSourceMappingsDependencies {
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
   /** In the lab: creates the missing streams of mappings once, when the process starts. */
   readonly makeStream?: (streamArn: string) => Promise<void>
+  /** In the lab: sends documents about given-up records to the destinations of mappings. */
+  readonly sendFailure?: SendFailure | undefined
   /** Runs a mapping; by default it reads the stream and invokes the function. */
   readonly runMapping?: RunMapping | undefined
 }

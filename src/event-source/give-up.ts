@@ -27,8 +27,9 @@ interface GivenUpAfter {
 }
 
 /**
- * Gives records up: writes them to the file of failures if the mapping names a destination, and
- * then finishes them. When `signal` aborts first, they stay unfinished and are handed over again.
+ * Gives records up: writes them to the file of failures if the mapping names a destination, sends
+ * them there where destinations are reached, and finishes them. When `signal` aborts before the
+ * write, they stay unfinished and are handed over again.
  *
  * @returns whether they are given up
  */
@@ -90,6 +91,8 @@ export function createGiveUp(
         clock.wallMs(),
       )
       if (!(await write(document, signal))) return false
+      const { shardId } = origin
+      await context.sendFailure?.({ mapping: uuid, destination, shardId, document }, signal)
     }
     for (const record of records) record.finish()
     return true

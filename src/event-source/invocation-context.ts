@@ -13,6 +13,24 @@ export interface PendingRecord extends KinesisRecord {
   finish(): void
 }
 
+/** A document about records that were given up, for the destination of their mapping. */
+export interface FailureToSend {
+  /** The UUID of the mapping. */
+  readonly mapping: string
+  /** An ARN, or `kafka://...`. */
+  readonly destination: string
+  readonly shardId: string
+  readonly document: object
+}
+
+/**
+ * Sends a document to a destination. It is in the file of failures already, so that a failure is
+ * logged and nothing more. Never rejects.
+ *
+ * @param signal ends the attempts
+ */
+export type SendFailure = (failure: FailureToSend, signal: AbortSignal) => Promise<void>
+
 /** What invocations for one shard need. */
 export interface InvocationContext {
   readonly uuid: string
@@ -21,6 +39,8 @@ export interface InvocationContext {
   readonly functionArnNow: () => string
   readonly origin: EventSourceMembers
   readonly failures: FailureFiles
+  /** Absent: destinations are not reached. */
+  readonly sendFailure?: SendFailure | undefined
   readonly clock: Clock
   readonly logger: WarningLog
   /** @throws SluiceError when the function does not exist now (rejects) */

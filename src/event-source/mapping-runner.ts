@@ -16,6 +16,7 @@ import type {
 } from '../consumers/shard-reader.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { FailureFiles } from './failure-files.ts'
+import type { SendFailure } from './invocation-context.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
 import type { Functions } from './functions/functions.ts'
 import { parseEventSource } from './mapping-settings.ts'
@@ -43,6 +44,8 @@ export interface MappingRunnerDependencies {
   readonly functions: Functions
   readonly checkpoints: CheckpointStore
   readonly failures: FailureFiles
+  /** In the lab: sends documents to the destinations of mappings. */
+  readonly sendFailure?: SendFailure | undefined
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
@@ -211,7 +214,7 @@ async function openReader(
 }
 
 function contextOf(
-  { functions, failures, clock, logger, metrics }: MappingRunnerDependencies,
+  { functions, failures, sendFailure, clock, logger, metrics }: MappingRunnerDependencies,
   { uuid, settings, accountIdNow }: MappingRunnerOptions,
   { region, streamArn, consumerArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
@@ -224,6 +227,7 @@ function contextOf(
     streamArn,
     functionArnNow: () => arnOfFunction(name, { region, accountId: accountIdNow() }),
     failures,
+    sendFailure,
     clock,
     logger,
     findFunction: () => functions.find(name),

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { CreateStreamCommand, KinesisClient, PutRecordCommand } from '@aws-sdk/client-kinesis'
+import { NodeHttpHandler } from '@smithy/node-http-handler'
 import { expect, onTestFinished, test } from 'vitest'
 import { startApp } from '../../src/app/app.ts'
 import { systemClock } from '../../src/base/clock.ts'
@@ -222,4 +224,63 @@ test('a service that AWS has ended is recorded, unless its own variable names a 
     readonly calls: readonly { readonly kind: string }[]
   }
   expect(calls.map(({ kind }) => kind).toSorted()).toEqual(['iotAnalytics', 'salesforce'])
+})
+
+test('the on-failure document of a mapping is sent or recorded, beside its file', async () => {
+  const emulator = await startEmulator()
+  const { app, folder, url, write } = await startLab({
+    SLUICE_LAB_AWS_ENDPOINT_URL_SQS: emulator.url,
+    SLUICE_SAMPLE_MAPPING: 'off',
+  })
+  await write('functions/f.mjs', 'export const handler = () => { throw new Error("no") }')
+  await write('functions/g.mjs', 'export const handler = () => { throw new Error("no") }')
+  const kinesis = new KinesisClient({
+    region: 'us-east-1',
+    endpoint: `http://127.0.0.1:${app.ports.kinesis}`,
+    credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+    requestHandler: new NodeHttpHandler(),
+  })
+  onTestFinished(() => kinesis.destroy())
+  await kinesis.send(new CreateStreamCommand({ StreamName: 's', ShardCount: 1 }))
+  const Data = Buffer.from('{"temp":1}')
+  await kinesis.send(new PutRecordCommand({ StreamName: 's', PartitionKey: 'k', Data }))
+  const createMapping = async (FunctionName: string, Destination: string) => {
+    const body = JSON.stringify({
+      FunctionName,
+      EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s',
+      StartingPosition: 'TRIM_HORIZON',
+      MaximumRetryAttempts: 0,
+      DestinationConfig: { OnFailure: { Destination } },
+    })
+    const answer = await fetch(`${url}/2015-03-31/event-source-mappings`, { method: 'POST', body })
+    return ((await answer.json()) as { readonly UUID: string }).UUID
+  }
+  const mapping = await createMapping('f', 'arn:aws:s3:::bucket')
+  await createMapping('g', 'arn:aws:sqs:us-east-1:000000000000:q')
+  const calls = async () => {
+    const answer = await fetch(`${url}/v1/lab/calls`)
+    return ((await answer.json()) as { calls: { parameters: Record<string, string> }[] }).calls
+  }
+  await expect
+    .poll(calls, { timeout: 20_000 })
+    .toMatchObject([
+      { mapping, kind: 's3', operation: 'PutObject', parameters: { Bucket: 'bucket' } },
+    ])
+  const [{ parameters } = { parameters: {} }] = await calls()
+  const line = await readFile(
+    path.join(folder, `data/event-source/failures/${mapping}.ndjson`),
+    'utf8',
+  )
+  expect(parameters['Body']).toBe(line.trim())
+  const { payload } = JSON.parse(line) as { readonly payload: string }
+  expect(JSON.parse(payload)).toMatchObject({ Records: [{ kinesis: { partitionKey: 'k' } }] })
+  await expect
+    .poll(() => emulator.calls, { timeout: 20_000 })
+    .toMatchObject([
+      {
+        target: 'AmazonSQS.SendMessage',
+        body: expect.stringContaining('KinesisBatchInfo') as string,
+      },
+    ])
+  expect(emulator.calls[0]?.body).not.toContain('payload')
 })

@@ -211,11 +211,14 @@ describe('sluice tail --calls', () => {
     const calls = createRecordedCalls()
     calls.add(call('old', '2025-01-01T00:00:00.000Z'))
     calls.add(call('new'))
+    const { at, kind, operation, parameters } = call('of a mapping')
+    calls.add({ at, mapping: 'uuid', kind, operation, parameters })
     const tail = await startCalls(calls)
-    const { done, lines } = tail('--calls', '--from', '2025-06-01T00:00:00Z', '--limit', '1')
+    const { done, lines } = tail('--calls', '--from', '2025-06-01T00:00:00Z', '--limit', '2')
     await done
     expect(lines()).toEqual([
       '00:00:00.000  r actions[0]  sqs SendMessage  {"MessageBody":"a\\nb"}  dt/7',
+      '00:00:00.000  mapping uuid  sqs SendMessage  {"MessageBody":"a\\nb"}',
     ])
   })
 

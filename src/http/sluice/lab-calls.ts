@@ -21,20 +21,26 @@ const listLabCalls = {
     id: 'ListLabCalls',
     summary: 'Lists the calls that the lab recorded instead of making them, the newest last.',
     answer: {
-      description: 'A page of calls, as AWS IoT would have made them.',
+      description: 'A page of calls, as AWS IoT, or Lambda for a mapping, would have made them.',
       schema: Type.Object({
         calls: Type.Array(
           Type.Object({
             at: Type.String({ description: 'RFC 3339, in UTC.' }),
-            ruleName: Type.String(),
-            actionIndex: Type.Integer({ description: '-1 for the error action.' }),
+            ruleName: Type.Optional(Type.String()),
+            actionIndex: Type.Optional(Type.Integer({ description: '-1 for the error action.' })),
+            mapping: Type.Optional(
+              Type.String({
+                description:
+                  'Instead of a rule: the event source mapping whose on-failure destination it is.',
+              }),
+            ),
             kind: Type.String(),
             operation: Type.String(),
             parameters: Type.Unknown({
               description: 'Bytes that are not UTF-8 stand as `{"base64": "..."}`.',
             }),
-            topic: Type.String(),
-            messageId: Type.String(),
+            topic: Type.Optional(Type.String()),
+            messageId: Type.Optional(Type.String()),
           }),
         ),
         nextToken: Type.Optional(Type.String()),

@@ -1,4 +1,4 @@
-import type { ServiceSender } from '../../aws/call/service-sender.ts'
+import type { CallRecord, ServiceSender } from '../../aws/call/service-sender.ts'
 import { createServiceSender } from '../../aws/service-senders.ts'
 import type { ServiceDestination } from '../../outbox/outbox.ts'
 import { createEmulatorAccess } from './emulator-access.ts'
@@ -9,7 +9,7 @@ export interface EndpointSenders {
   /** @returns undefined when no emulator takes the calls of the destination */
   senderFor(
     destination: Pick<ServiceDestination, 'kind' | 'region' | 'target'>,
-  ): ServiceSender | undefined
+  ): ServiceSender<CallRecord> | undefined
   /** Closes all connections. */
   close(): void
 }

@@ -1,17 +1,29 @@
 import type { ShownCall } from '../../aws/call/service-call.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
 
-/** A call that the lab recorded instead of making it: the one that AWS IoT would have made. */
-export interface RecordedCall extends ShownCall {
-  /** When it would have been made, as RFC 3339 in UTC. */
-  readonly at: string
+/** A call that the lab recorded instead of making it. */
+export type RecordedCall = CallOfRule | CallOfMapping
+
+/** The call that AWS IoT would have made for an action of a rule. */
+interface CallOfRule extends CallOfService {
   readonly ruleName: string
   /** The index of the action; -1 for the error action. */
   readonly actionIndex: number
-  readonly kind: ServiceKind
   /** The message that the call comes from. */
   readonly topic: string
   readonly messageId: string
+}
+
+/** The call that Lambda would have made to the on-failure destination of a mapping. */
+interface CallOfMapping extends CallOfService {
+  /** The UUID of the event source mapping. */
+  readonly mapping: string
+}
+
+interface CallOfService extends ShownCall {
+  /** When it would have been made, as RFC 3339 in UTC. */
+  readonly at: string
+  readonly kind: ServiceKind
 }
 
 /** Which calls are listed. */
@@ -83,8 +95,8 @@ export function createRecordedCalls({
       let index = first + Math.max(0, from - dropped)
       for (; index < texts.length && calls.length < maxResults; index++) {
         const call = JSON.parse(texts[index] ?? '') as RecordedCall
-        const isWanted =
-          (ruleName ?? call.ruleName) === call.ruleName && (kind ?? call.kind) === call.kind
+        const ofRule = 'ruleName' in call ? call.ruleName : undefined
+        const isWanted = (ruleName ?? ofRule) === ofRule && (kind ?? call.kind) === call.kind
         if (isWanted) calls.push(call)
       }
       const resumeToken = String(dropped + index - first)
