@@ -1,17 +1,15 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll } from 'vitest'
+import { firstLineOf, installPython } from './python.ts'
 
-const run = promisify(execFile)
 /** The version whose answers the tests know. */
 const motoPackage = 'moto[server]==5.2.5'
-const installMsMax = 300_000
 const answerMsMax = 120_000
 
 /** A running moto server, or why there is none. */
@@ -27,7 +25,9 @@ export async function startMoto(): Promise<Moto> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sluice-moto-'))
   const removeFolder = () => rmSync(folder, { recursive: true, force: true })
   try {
-    const command = process.env['MOTO_SERVER'] ?? (await installMoto(folder))
+    const command =
+      process.env['MOTO_SERVER'] ??
+      path.join(await installPython(folder, motoPackage), 'moto_server')
     const port = await freePort()
     const server = spawn(command, ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' })
     // Rejects when the process cannot be started.
@@ -49,15 +49,6 @@ export async function startMoto(): Promise<Moto> {
   }
 }
 
-async function installMoto(folder: string): Promise<string> {
-  const environment = path.join(folder, 'python')
-  const options = { timeout: installMsMax }
-  await run('python3', ['-m', 'venv', environment], options)
-  const pip = path.join(environment, 'bin', 'pip')
-  await run(pip, ['install', '--quiet', '--no-input', motoPackage], options)
-  return path.join(environment, 'bin', 'moto_server')
-}
-
 /** A port that the operating system has just given: moto cannot say which one it took. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -76,9 +67,4 @@ async function answered(endpoint: string): Promise<void> {
     if (response?.ok) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-}
-
-function firstLineOf(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return message.trim().split('\n').slice(0, 2).join(': ')
 }

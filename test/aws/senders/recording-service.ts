@@ -24,6 +24,9 @@ export interface SentRequest {
   /** A form or JSON as an object, anything else as text. */
   readonly parameters: unknown
   readonly headers: IncomingHttpHeaders
+  /** Method and target, and the body as it came. */
+  readonly line: string
+  readonly bytes: Buffer
 }
 
 /** What the service answers. A text stands for itself, an object for JSON. */
@@ -101,19 +104,23 @@ async function listen(server: Server): Promise<string> {
 }
 
 function readRequest(line: string, headers: IncomingHttpHeaders, bytes: Buffer): SentRequest {
+  return { ...readOperation(line, headers, bytes), headers, line, bytes }
+}
+
+function readOperation(line: string, headers: IncomingHttpHeaders, bytes: Buffer) {
   const body = (headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString()
   const target = headers['x-amz-target']
   if (typeof target === 'string') {
     const operation = target.split('.').at(-1) ?? ''
-    return { operation, parameters: JSON.parse(body) as unknown, headers }
+    return { operation, parameters: JSON.parse(body) as unknown }
   }
   const type = headers['content-type'] ?? ''
   if (type.startsWith('application/x-www-form-urlencoded')) {
     const { Action = '', Version: _, ...form } = Object.fromEntries(new URLSearchParams(body))
-    return { operation: Action, parameters: form, headers }
+    return { operation: Action, parameters: form }
   }
   const isJson = type.startsWith('application/json')
-  return { operation: line, parameters: isJson ? (JSON.parse(body) as unknown) : body, headers }
+  return { operation: line, parameters: isJson ? (JSON.parse(body) as unknown) : body }
 }
 
 /** What SELECT gave for a message, and the payload that templates read. */
