@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createAnswerQueue } from '../../src/ingress/broker/answer-queue.ts'
-import { createFrameReader } from '../../src/ingress/gate/read-ahead.ts'
+import { createFrameReader } from '../../src/ingress/gate/frame-reader.ts'
 import { frameLength } from '../../src/ingress/gate/frames.ts'
 import { createKeepAlive } from '../../src/ingress/gate/keep-alive.ts'
 import { createLimitedLog } from '../../src/telemetry/limited-log.ts'

@@ -1,0 +1,95 @@
+import { measureFrame, packetType, typeOf } from './frames.ts'
+import type { FrameFault, FrameLimits } from './frames.ts'
+
+/**
+ * Cuts the bytes of a socket into runs of whole frames, of which the first is a CONNECT: as few
+ * buffers as possible, and views of the chunks wherever a frame did not arrive in pieces. Between
+ * calls it holds at most one partial frame, and only while the size of that frame is within the
+ * limits.
+ */
+interface FrameReader {
+  /** @param takePings whether PINGREQs are counted and left out of the runs */
+  read(chunk: Buffer, takePings: boolean): FramesRead
+  /** Bytes of the partial frame. */
+  readonly partialBytes: number
+}
+
+interface FramesRead {
+  readonly runs: readonly Buffer[]
+  readonly pings: number
+  /** A DISCONNECT is among the runs. */
+  readonly hasDisconnect: boolean
+  /** What is wrong with the frame behind the runs: nothing after it can be read. */
+  readonly fault: FrameFault | undefined
+}
+
+const nothing: FramesRead = { runs: [], pings: 0, hasDisconnect: false, fault: undefined }
+
+/** [MQTT-3.1.0-1]. The first byte decides: another protocol may never complete a frame. */
+const notConnect: FramesRead = {
+  ...nothing,
+  fault: { reason: 'not_connect', detail: 'the first packet is not CONNECT' },
+}
+
+/** Bounds the list of pieces where a client sends single bytes. */
+const piecesMax = 64
+
+export function createFrameReader(limits: FrameLimits): FrameReader {
+  let pieces: Buffer[] = []
+  let pieceBytes = 0
+  let neededBytes = 0
+  let begun = false
+
+  function gather(chunk: Buffer): Buffer | undefined {
+    if (pieces.length === 0) return chunk
+    pieces.push(chunk)
+    pieceBytes += chunk.length
+    const enough = pieceBytes >= neededBytes
+    if (!enough && pieces.length < piecesMax) return undefined
+    const bytes = Buffer.concat(pieces, pieceBytes)
+    pieces = [bytes]
+    return enough ? bytes : undefined
+  }
+
+  return {
+    get partialBytes() {
+      return pieces.length === 0 ? 0 : pieceBytes
+    },
+    read(chunk, takePings) {
+      if (!begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
+      begun = true
+      const bytes = gather(chunk)
+      if (bytes === undefined) return nothing
+      const runs: Buffer[] = []
+      let fault: FrameFault | undefined
+      let pings = 0
+      let hasDisconnect = false
+      let runStart = 0
+      let offset = 0
+      pieces = []
+      while (offset < bytes.length) {
+        const measured = measureFrame(bytes, offset, limits)
+        if (typeof measured !== 'number') {
+          fault = measured
+          break
+        }
+        if (measured < 0) {
+          neededBytes = -measured
+          pieceBytes = bytes.length - offset
+          pieces = [bytes.subarray(offset)]
+          break
+        }
+        const type = typeOf(bytes, offset)
+        hasDisconnect ||= type === packetType.disconnect
+        if (takePings && type === packetType.pingreq) {
+          if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+          runStart = offset + measured
+          pings++
+        }
+        offset += measured
+      }
+      if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+      return { runs, pings, hasDisconnect, fault }
+    },
+  }
+}
