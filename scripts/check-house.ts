@@ -41,6 +41,7 @@ const floors = [
   'ingress',
   'ingress/entrances',
   'ingress/broker',
+  'ingress/mqtt5',
   'ingress/gate',
   'ingress/kept',
   'rules',

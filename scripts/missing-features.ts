@@ -56,11 +56,6 @@ const refusedStatementOfPolicy = (statement: object): Sign =>
 
 export const mqttFeatures: readonly MissingFeature[] = [
   {
-    title: 'MQTT 5',
-    text: `The broker speaks MQTT 3.1 and 3.1.1. It refuses a client of MQTT 5 with return code 1 and logs how to connect instead. Rules
-see properties of MQTT 5 only in messages that were published over HTTP or by a republish action.`,
-  },
-  {
     title: 'Shared subscriptions',
     text: 'A subscription to `$share/<group>/<filter>` is refused in SUBACK.',
     signs: [refusedFilter('$share/g/a/#')],

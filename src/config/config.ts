@@ -85,6 +85,10 @@ interface MqttConfig extends Listen {
   readonly loginKeyFile: string | undefined
   /** While the folder does not exist, nothing is denied. */
   readonly policiesDir: string
+  /** Whose behaviour clients see where AWS IoT Core narrows MQTT. */
+  readonly profile: 'aws' | 'open'
+  /** How long a session waits for its client. */
+  readonly sessionExpiryMs: number
   readonly unansweredMax: number
   readonly connectionsMax: number
   /** Connections of one address; 0 is no limit. */
@@ -129,7 +133,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   const dataDir = path.resolve(read.SLUICE_DATA_DIR ?? dataDirDefaults[mode])
   const config: Config = {
     mode,
-    mqtt: mqttConfigOf(read),
+    mqtt: mqttConfigOf(read, mode),
     drainMs: read.SLUICE_DRAIN_MS,
     http: {
       host: read.SLUICE_HTTP_HOST,
@@ -183,7 +187,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   return deepFreeze(config)
 }
 
-function mqttConfigOf(read: Variables): MqttConfig {
+function mqttConfigOf(read: Variables, mode: Config['mode']): MqttConfig {
   const isAnonymousAt = (host: string) =>
     read.SLUICE_MQTT_ANONYMOUS === undefined
       ? read.SLUICE_INSECURE === '1' || isLoopback(host)
@@ -201,6 +205,8 @@ function mqttConfigOf(read: Variables): MqttConfig {
     passwordFile: read.SLUICE_PASSWORD_FILE && path.resolve(read.SLUICE_PASSWORD_FILE),
     loginKeyFile: read.SLUICE_LOGIN_KEY_FILE && path.resolve(read.SLUICE_LOGIN_KEY_FILE),
     policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
+    profile: read.SLUICE_MQTT_PROFILE ?? (mode === 'lab' ? 'aws' : 'open'),
+    sessionExpiryMs: read.SLUICE_MQTT_SESSION_EXPIRY_S * 1_000,
     unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
     connectionsMax: read.SLUICE_MQTT_CONNECTIONS_MAX,
     connectionsPerAddressMax: read.SLUICE_MQTT_CONNECTIONS_PER_ADDRESS_MAX,

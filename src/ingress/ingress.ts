@@ -5,7 +5,6 @@ import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import type { TrustedProxies } from '../base/trusted-proxies.ts'
 import { SluiceError } from '../base/errors.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
-import type { LimitedLog } from '../telemetry/limited-log.ts'
 import type { TlsMaterial } from '../identity/certificates/tls-files.ts'
 import { payloadBytesMaxDefault } from '../message.ts'
 import type { Message, MessageSender } from '../message.ts'
@@ -16,21 +15,25 @@ import { createAcceptance } from './entrances/acceptance.ts'
 import type { AcceptanceDependencies } from './entrances/acceptance.ts'
 import { createBroker } from './broker/broker.ts'
 import { createConnections } from './broker/connections.ts'
-import type { Connections } from './broker/connections.ts'
 import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
 import type { HeldBytes } from './gate/held-bytes.ts'
-import { createPersistence } from './kept/persistence.ts'
-import { createPublishing, distributeMessage, sendTo, watchReceivers } from './broker/publishing.ts'
-import type { Distribute, Publishing } from './broker/publishing.ts'
+import { createMemory } from './memory.ts'
+import { createDelayedWills } from './broker/delayed-wills.ts'
+import type { DelayedWills } from './broker/delayed-wills.ts'
+import { createMqtt5Clients } from './broker/mqtt5-clients.ts'
+import { profiles } from './mqtt5/profile.ts'
+import type { MqttProfile } from './mqtt5/profile.ts'
+import { reasonCode } from './mqtt5/reason-codes.ts'
+import { sendTo, watchReceivers } from './broker/distributing.ts'
+import type { Distribute } from './broker/distributing.ts'
+import { createPublishing } from './broker/publishing.ts'
+import type { Publishing } from './broker/publishing.ts'
 import { deliverRetained } from './broker/retained-delivery.ts'
-import { createRetainedMessages } from './kept/retained-messages.ts'
 import type { RetainedMessage, RetainedMessages } from './kept/retained-messages.ts'
 import { awsTopicLimits } from '../topics/topic-filter.ts'
-import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
-import { createSubscriberQueues } from './kept/subscriber-queues.ts'
 import { findRetainFault, findTopicTextFault, parseBasicIngest } from '../topics/topic.ts'
 import type { WebSocketGuard } from './entrances/web-socket.ts'
 
@@ -155,7 +158,10 @@ const ingressDefaults = Object.freeze({
   subscriptionsMax: 100,
   /** Sessions of absent clients (clean session 0); beyond it the longest absent one ends. */
   sessionsMax: 10_000,
-  /** How long a session waits for its client; AWS IoT's default too. */
+  /**
+   * How long a session waits for its client, and the most that a client of MQTT 5 may ask for; AWS
+   * IoT's default too.
+   */
   sessionExpiryMs: 3_600_000,
   /** Queued messages of one session, and bytes of those of all sessions. */
   queuedMax: 1_000,
@@ -174,13 +180,16 @@ const ingressDefaults = Object.freeze({
   /** In which unanswered PUBLISHes have to be answered when the ingress closes. */
   drainMs: 5_000,
 })
-export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>>
+export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>> & {
+  /** Whose behaviour clients see where AWS IoT Core narrows MQTT. */
+  readonly profile: MqttProfile
+}
 
 export async function createIngress(
   dependencies: IngressDependencies,
   overrides: Partial<IngressOptions> = {},
 ): Promise<Ingress> {
-  const options = { ...ingressDefaults, ...overrides }
+  const options: IngressOptions = { ...ingressDefaults, profile: 'open', ...overrides }
   const stage = await createStage(dependencies, options)
   const { broker, publishing, ports, retained } = stage
   let closing: Promise<void> | undefined
@@ -202,8 +211,8 @@ export async function createIngress(
       const checked = topic.startsWith('$') ? topic.slice(1) : topic
       checkMessage({ ...message, topic: checked }, options)
       if (broker.closed) return
-      if (message.receiver === undefined) await distributeMessage(publishing.distribute, message)
-      else await sendTo(stage.connections.byId(message.receiver)?.client, message)
+      if (message.receiver === undefined) await publishing.distributeMessage(message)
+      else await sendTo(stage.connections.byId(message.receiver), message)
     },
     retained: (topic) => retained.get(topic),
     listRetained: (page) => retained.list(page),
@@ -220,6 +229,7 @@ export async function createIngress(
 interface Stage extends AcceptanceDependencies {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
+  readonly wills: DelayedWills
   readonly ports: Ports
   readonly publishing: Publishing
 }
@@ -233,13 +243,16 @@ async function createStage(
   const log = createLimitedLog({ logger, clock }, { linesMax: 10, intervalMs: 60_000 })
   const connections = createConnections()
   const connectionOf = connections.of
-  const memory = createMemory({ clock, metrics, log, connections }, options)
+  const wills = createDelayedWills(clock)
+  const memory = createMemory({ clock, metrics, log, connections, wills }, options)
+  const { name: connected, takesOver } = connections
   const broker = createBroker(
-    { access, logger, log, metrics, ...memory, connectionOf, connected: connections.name },
+    { access, logger, log, metrics, ...memory, clock, wills, connectionOf, connected, takesOver },
     options,
   )
   await broker.listen()
-  deliverRetained(broker, { ...memory, notKept: () => memory.notKept('retained_full', 1) })
+  const notKept = () => memory.notKept('retained_full', 1)
+  deliverRetained(broker, { ...memory, notKept })
   const publishing = createPublishing({
     clock,
     metrics,
@@ -253,7 +266,19 @@ async function createStage(
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)
-  const context = { broker, connections, heldBytes, clock, metrics, logger, log }
+  const mqtt5Clients = createMqtt5Clients(
+    {
+      ...memory,
+      broker,
+      clock,
+      log,
+      wills,
+      notKept,
+      publish: (message) => publishing.publish(message),
+    },
+    mqtt5OptionsOf(options),
+  )
+  const context = { broker, connections, mqtt5Clients, heldBytes, clock, metrics, logger, log }
   const ports = createPorts(
     {
       ...context,
@@ -263,7 +288,16 @@ async function createStage(
     },
     options,
   )
-  return { ...context, ...memory, ports, publishing }
+  return { ...context, ...memory, wills, ports, publishing }
+}
+
+function mqtt5OptionsOf(options: IngressOptions) {
+  return {
+    ...options,
+    profile: profiles[options.profile],
+    topicLimits: options,
+    sessionExpirySecondsMax: Math.floor(options.sessionExpiryMs / 1_000),
+  }
 }
 
 function createReportedHeldBytes(
@@ -290,45 +324,6 @@ function createReportedHeldBytes(
   return heldBytes
 }
 
-/** What the broker stores beyond a connection, each part with its bound. */
-function createMemory(
-  dependencies: Pick<IngressDependencies, 'clock' | 'metrics'> & {
-    readonly log: LimitedLog
-    readonly connections: Connections
-  },
-  options: IngressOptions,
-) {
-  const { clock, metrics, log, connections } = dependencies
-  const retained = createRetainedMessages(clock, options)
-  const queues = createSubscriberQueues(options)
-  const sessions: Sessions = createSessions(
-    { clock, ended: (clientId) => persistence.forget(clientId) },
-    options,
-  )
-  function notKept(reason: 'retained_full' | 'queue_full', count: number): void {
-    metrics.messagesNotKept.inc({ reason }, count)
-    log.warn(reason, { reason }, 'a message was not kept for an absent or later subscriber')
-  }
-  const persistence = createPersistence({
-    queues,
-    hasSession: (clientId) => sessions.has(clientId),
-    keepsFilter(client, filter) {
-      const connection = connections.of(client)
-      return connection?.session?.isOver === false && connection.filters.has(filter)
-    },
-    receivedOf: (client) => connections.of(client)?.received,
-    mayReceive: (clientId, topic) =>
-      connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true,
-    notKept: (count) => notKept('queue_full', count),
-  })
-  metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
-  metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
-  metrics.retainedMessages.readFrom(() => retained.count)
-  const { store, forgetSubscription, storedFilters } = persistence
-  const ofAedes = { persistence: store, forgetSubscription, storedFilters }
-  return { ...ofAedes, retained, sessions, notKept }
-}
-
 async function disconnect(
   { connections, sessions }: Stage,
   clientId: string,
@@ -339,6 +334,7 @@ async function disconnect(
   const named = connections.byId(clientId)
   if (named !== undefined) {
     named.connection.isWillPrevented = preventWillMessage
+    named.connection.mqtt5?.endWith(reasonCode.administrativeAction)
     await new Promise<void>((resolve) => named.client.close(resolve))
   }
   return named !== undefined
@@ -352,7 +348,9 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
   const cancel = clock.after(drainMs, () => timeUp.abort())
   const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
   await connections.waitUntil(() => isAnswered() && publishing.underway === 0, timeUp.signal)
+  connections.forEach(({ mqtt5 }) => mqtt5?.endWith(reasonCode.shuttingDown))
   await new Promise<void>((resolve) => broker.close(resolve))
+  stage.wills.close()
   // The clients are gone, but their wills may be under way.
   await connections.waitUntil(() => publishing.underway === 0, timeUp.signal)
   cancel()

@@ -185,24 +185,20 @@ describe('a connection that begins with an error', () => {
     expect(await metric('mqttConnectionsRefused', { reason: 'too_many_connections' })).toBe(1)
   })
 
-  test('MQTT 5: refused with CONNACK 1; the log says why and what to do, once', async () => {
+  test('protocol level 6: refused in the form of MQTT 5; the log says why, once', async () => {
     const { port, warnings, metric } = await startIngress()
-    const five = encode(connectPacket({ protocolVersion: 5, clientId: 'five' }))
-    for (let attempt = 1; attempt <= 3; attempt++) {
-      const client = await openRaw(port)
-      client.send(five)
-      await client.closed
-      expect(client.waiting).toMatchObject([{ cmd: 'connack', returnCode: 1 }])
-    }
+    const six = Buffer.from('101000044d51545406020000000003736978', 'hex')
+    const client = await openRaw(port)
+    client.send(six)
+    await client.closed
     expect(warnings()).toEqual([
       expect.objectContaining({
         reason: 'protocol_version',
-        clientId: 'five',
         sourceIp: '127.0.0.1',
-        msg: expect.stringMatching(/MQTT 5 .*MQTT 3\.1\.1.*mosquitto_pub -V 311/),
+        detail: expect.stringContaining('protocol level 6'),
       }),
     ])
-    expect(await metric('mqttConnectionsRefused', { reason: 'protocol_version' })).toBe(3)
+    expect(await metric('mqttConnectionsRefused', { reason: 'protocol_version' })).toBe(1)
   })
 
   test('MQTT 3.1 is spoken', async () => {

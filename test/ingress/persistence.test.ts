@@ -12,6 +12,7 @@ test('the will of a connected client is not published when the time of day is se
     queues: createSubscriberQueues({ queuedMax: 10, queuedBytesMax: 1_000 }),
     hasSession: () => false,
     keepsFilter: () => false,
+    isMqtt5: () => false,
     receivedOf: () => undefined,
     mayReceive: () => true,
     notKept: () => undefined,

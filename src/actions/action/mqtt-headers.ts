@@ -6,7 +6,7 @@ import { compileField } from './compile-field.ts'
 
 /**
  * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the
- * republished message can read them; MQTT 3.1.1 subscribers do not get them.
+ * republished message can read them; subscribers of MQTT 5 get them, those of 3.1.1 do not.
  */
 export interface MqttHeadersDefinition {
   /** `UNSPECIFIED_BYTES` or `UTF8_DATA`. */

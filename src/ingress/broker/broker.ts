@@ -2,13 +2,17 @@ import { randomUUID } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
 import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
+import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 import { decideLogin } from './login.ts'
 import type { LoginDependencies } from './login.ts'
 import type { Login } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
+import type { DelayedWills } from './delayed-wills.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { carriedBy, isExpired } from '../kept/carried-properties.ts'
+import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sessionMarker } from '../kept/persistence.ts'
 import { connectionGone, notIngested } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
@@ -31,13 +35,20 @@ interface BrokerDependencies extends LoginDependencies {
   readonly persistence: object
   /** Takes one filter out of the session of a client. */
   readonly forgetSubscription: (client: Client, filter: string) => void
+  readonly clock: Clock
+  /** A client is about to be accepted, which ends an earlier connection of it. */
+  readonly takesOver: (clientId: string) => void
+  readonly wills: DelayedWills
   /** The client is accepted, and an earlier connection of it is closed. */
   readonly connected: (client: Client, connection: Connection) => void
 }
 
-interface BrokerLimits extends TopicLimits {
+interface BrokerLimits extends SubscriptionLimits {
   readonly clientIdBytesMax: number
   readonly distributionsMax: number
+}
+
+export interface SubscriptionLimits extends TopicLimits {
   readonly subscriptionsMax: number
 }
 
@@ -46,7 +57,6 @@ interface BrokerLimits extends TopicLimits {
  * process, and would disconnect clients whose bytes have arrived. `acceptance.ts` replaces each.
  */
 const never = 2 ** 31 - 1
-const mqtt5 = 5
 const unacceptableProtocol = 1
 
 export function createBroker(dependencies: BrokerDependencies, limits: BrokerLimits): Aedes {
@@ -69,7 +79,10 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
         password: password ?? undefined,
       }
       void decideLogin(dependencies, client, login, (error, success) => {
-        if (error === null) resumeSession(dependencies, client)
+        if (error === null) {
+          dependencies.takesOver(client.id)
+          resumeSession(dependencies, client)
+        }
         done(error, success)
       })
     },
@@ -89,9 +102,14 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
  */
 function resumeSession({ connectionOf, sessions }: BrokerDependencies, client: Client): void {
   const connection = connectionOf(client)
-  if (client.clean || connection === undefined || connection.closed) return
+  if (connection === undefined || connection.closed || startsClean(client, connection)) return
   useSession(connection, sessions.resume(client.id))
+  if (connection.mqtt5) connection.mqtt5.isSessionPresent = connection.session !== undefined
 }
+
+/** Sessions of MQTT 5 are kept without Aedes, so for it all of them are clean. */
+const startsClean = (client: Client, { mqtt5 }: Connection): boolean =>
+  mqtt5 === undefined ? client.clean : mqtt5.connect?.cleanStart !== false
 
 function useSession(connection: Connection, session: Session | undefined): void {
   connection.session = session
@@ -102,9 +120,15 @@ function useSession(connection: Connection, session: Session | undefined): void 
 function mayForward(
   dependencies: BrokerDependencies,
   client: Client,
-  { topic }: PublishPacket,
+  packet: PublishPacket,
 ): boolean {
-  const connection = dependencies.connectionOf(client)
+  const carried = carriedBy(packet)
+  if (carried !== undefined && isExpired(carried, dependencies.clock.monotonicMs())) return false
+  return mayReceive(dependencies.connectionOf(client), packet.topic)
+}
+
+/** Whether the policies let the client have a message of its session. */
+export function mayReceive(connection: Connection | undefined, topic: string): boolean {
   if (connection?.permissions?.mayReceive(topic) !== true) return false
   // The message may have been queued for a filter that is no longer allowed.
   if (!connection.hasLostFilters) return true
@@ -123,16 +147,15 @@ function prepareConnection(
   connection.keepAliveSeconds = packet.keepalive ?? 0
   // The gate watches the keepalive; Aedes would cut a client that the gate holds back.
   packet.keepalive = 0
-  if (packet.protocolVersion === mqtt5) {
-    reportMqtt5(dependencies, connection, packet.clientId)
-    return null
-  }
+  const { mqtt5 } = connection
   connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
   // [MQTT-3.1.3-6]. Policies and logs show this id, so its prefix names the broker.
   if (packet.clientId === '') packet.clientId = `sluice_${randomUUID()}`
-  dropReservedWill(dependencies, packet)
-  const { will } = packet
+  dropReservedWill(dependencies, connection, packet)
+  const will = mqtt5 === undefined ? packet.will : mqtt5.will
   connection.will = will && { topic: will.topic, retain: will.retain ?? false }
+  // Checked already, and answered with a reason code.
+  if (mqtt5 !== undefined) return null
   const willFault = findWillFault(packet, limits)
   if (willFault === undefined) return null
   // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
@@ -154,10 +177,16 @@ function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | un
  * AWS IoT takes such a will and its services ignore it [AWS IoT Developer Guide, "Device Shadow
  * reserved topics"].
  */
-function dropReservedWill({ log }: BrokerDependencies, packet: ConnectPacket): void {
-  const { will, clientId } = packet
+function dropReservedWill(
+  { log }: BrokerDependencies,
+  { mqtt5 }: Connection,
+  packet: ConnectPacket,
+): void {
+  const { clientId } = packet
+  const will = mqtt5 === undefined ? packet.will : mqtt5.will
   if (will === undefined || parseReservedRequest(will.topic) === undefined) return
   delete packet.will
+  mqtt5?.dropWill()
   log.warnOnce(
     'will_reserved',
     { reason: 'will_reserved', clientId, topic: will.topic },
@@ -172,20 +201,6 @@ function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | u
   return fault && `will: ${fault.detail}`
 }
 
-function reportMqtt5(
-  dependencies: BrokerDependencies,
-  connection: Connection,
-  clientId: string,
-): void {
-  const { sourceIp } = connection.peer
-  dependencies.log.warnOnce(
-    `protocol_version ${sourceIp}`,
-    { reason: 'protocol_version', clientId, sourceIp },
-    'an MQTT 5 client was refused: this broker speaks MQTT 3.1.1, so connect with that, ' +
-      'e.g. mosquitto_pub -V 311, or protocolVersion: 4 in mqtt.js',
-  )
-}
-
 /** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
 function grantSubscription(
   dependencies: BrokerDependencies,
@@ -195,37 +210,69 @@ function grantSubscription(
 ): Subscription | null {
   const connection = dependencies.connectionOf(client)
   if (subscription === sessionMarker) return null
-  const { topic: filter } = subscription
-  const fault = connection
-    ? findSubscriptionFault(connection, filter, limits)
-    : 'the connection is gone'
+  if (connection === undefined) return null
+  const isResumed = !client.connected
+  const about = { client, connection, isResumed }
+  const fault = grantFilter(dependencies, limits, about, subscription.topic)
+  return fault === undefined ? subscription : null
+}
+
+interface FilterFault {
+  readonly detail: string
+  /** For a SUBACK of MQTT 5. */
+  readonly code: number
+}
+
+/**
+ * Adds a filter to those that are granted to the connection.
+ *
+ * @returns why it is refused
+ */
+export function grantFilter(
+  { log, forgetSubscription }: Pick<BrokerDependencies, 'log' | 'forgetSubscription'>,
+  limits: SubscriptionLimits,
+  about: {
+    readonly client: Client
+    readonly connection: Connection
+    /** The filter is of a resumed session: it was granted when the policies allowed it. */
+    readonly isResumed: boolean
+  },
+  filter: string,
+): FilterFault | undefined {
+  const { client, connection } = about
+  const fault = findSubscriptionFault(connection, filter, limits)
   if (fault === undefined) {
-    connection?.filters.add(filter)
-    return subscription
+    connection.filters.add(filter)
+    return undefined
   }
-  if (connection && !connection.filters.has(filter)) {
-    // The filter of a resumed session was granted when the policies allowed it.
-    connection.hasLostFilters ||= !client.connected
-    dependencies.forgetSubscription(client, filter)
+  if (!connection.filters.has(filter)) {
+    connection.hasLostFilters ||= about.isResumed
+    forgetSubscription(client, filter)
   }
-  dependencies.log.warn(
+  log.warn(
     'subscription_refused',
-    { clientId: client.id, filter: filter.slice(0, filterLogMax), detail: fault },
+    { clientId: client.id, filter: filter.slice(0, filterLogMax), detail: fault.detail },
     'a subscription was refused',
   )
-  return null
+  return fault
 }
 
 function findSubscriptionFault(
   { filters, permissions }: Connection,
   filter: string,
-  limits: BrokerLimits,
-): string | undefined {
-  const fault = findFilterFault(filter, limits)
-  if (fault !== undefined) return fault
-  if (permissions?.maySubscribe(filter) !== true) return 'no policy allows it'
+  limits: SubscriptionLimits,
+): FilterFault | undefined {
+  const detail = findFilterFault(filter, limits)
+  if (detail !== undefined) {
+    const isShared = filter.startsWith('$share/')
+    return { detail, code: isShared ? reasonCode.sharedNotSupported : reasonCode.filterNotValid }
+  }
+  if (permissions?.maySubscribe(filter) !== true) {
+    return { detail: 'no policy allows it', code: reasonCode.notAuthorized }
+  }
   if (filters.has(filter) || filters.size < limits.subscriptionsMax) return undefined
-  return `a client may have ${limits.subscriptionsMax} subscriptions`
+  const text = `a client may have ${limits.subscriptionsMax} subscriptions`
+  return { detail: text, code: reasonCode.quotaExceeded }
 }
 
 const filterLogMax = 300
@@ -235,13 +282,17 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   broker.on('connackSent', (connack, client) => {
     if (connack.returnCode !== 0) return
     const connection = dependencies.connectionOf(client)
-    connection?.gate.open(connection.keepAliveSeconds)
+    if (connection === undefined) return
+    if (connection.mqtt5 === undefined || connection.counted) openGate(connection)
+    else connection.opensLater = true
   })
   broker.on('client', (client) => {
     const connection = dependencies.connectionOf(client)
     if (connection === undefined || connection.closed) return
     // Only now is an earlier connection of this client closed.
-    if (client.clean) dependencies.sessions.discard(client.id)
+    const isClean = startsClean(client, connection)
+    if (connection.mqtt5 && !isClean && connection.session) dependencies.wills.resumed(client.id)
+    if (isClean && connection.mqtt5 === undefined) dependencies.sessions.discard(client.id)
     else if (connection.session === undefined)
       useSession(connection, dependencies.sessions.begin(client.id))
     dependencies.connected(client, connection)
@@ -253,6 +304,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     )
     // The session was discarded after CONNACK promised it: the next CONNACK will say so.
     if (connection.session?.isOver === true) client.close()
+    else if (connection.opensLater) openGate(connection)
   })
   broker.on('unsubscribe', (filters, client) => {
     const granted = dependencies.connectionOf(client)?.filters
@@ -265,8 +317,6 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     if (reason === undefined || connection === undefined || connection.faulted) return
     connection.faulted = true
     dependencies.metrics.mqttConnectionsRefused.inc({ reason })
-    // Logged already by `reportMqtt5`, once for each address.
-    if (reason === 'protocol_version') return
     const { sourceIp } = connection.peer
     dependencies.log.warn(
       reason,
@@ -280,6 +330,13 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
   ;(broker as EventEmitter).on('error', (error: unknown) => {
     dependencies.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
   })
+}
+
+/** The CONNECT is answered: what follows it may pass. */
+function openGate(connection: Connection): void {
+  if (connection.closed) return
+  connection.subscriber?.begin()
+  connection.gate.open(connection.keepAliveSeconds)
 }
 
 /** Aedes distinguishes errors only by their texts. Undefined: the error was reported already. */

@@ -6,6 +6,8 @@ import type { Gate } from '../gate/gate.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
 import { createReceivedIds } from '../kept/received-ids.ts'
 import type { ReceivedIds } from '../kept/received-ids.ts'
+import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
+import type { Mqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { Session } from '../kept/sessions.ts'
 
 /** The state of one network connection, beside Aedes' client. */
@@ -34,8 +36,14 @@ export interface Connection {
   readonly undistributed: WeakMap<object, HeldPublish>
   /** The granted topic filters. */
   readonly filters: Set<string>
-  /** Undefined for a clean session. */
+  /** Undefined for a clean session of MQTT 3.1.1. */
   session: Session | undefined
+  /** Undefined for a client of MQTT 3.1.1. */
+  mqtt5: Mqtt5Connection | undefined
+  /** Set together with `mqtt5`. */
+  subscriber: Mqtt5Subscriber | undefined
+  /** CONNACK of MQTT 5 is sent, but an earlier connection of the client is not closed yet. */
+  opensLater: boolean
   keepAliveSeconds: number
   /** Why the CONNECT is to be answered "identifier rejected". */
   identifierFault: string | undefined
@@ -82,6 +90,9 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
     undistributed: new WeakMap(),
     filters: new Set(),
     session: undefined,
+    mqtt5: undefined,
+    subscriber: undefined,
+    opensLater: false,
     keepAliveSeconds: 0,
     identifierFault: undefined,
     counted: false,

@@ -6,6 +6,8 @@ export interface Connections {
   add(client: Client, connection: Connection): void
   /** The client is accepted under its id; an earlier connection with that id is closed. */
   readonly name: (client: Client, connection: Connection) => void
+  /** Another connection with this id is about to be accepted. */
+  readonly takesOver: (clientId: string) => void
   remove(client: Client, connection: Connection): void
   readonly of: (client: Client) => Connection | undefined
   byId(clientId: string): { readonly client: Client; readonly connection: Connection } | undefined
@@ -38,11 +40,13 @@ export function createConnections(): Connections {
       // [MQTT-3.1.4-2]. Aedes does this too, but misses the younger of two that close at once.
       if (earlier !== undefined && earlier.client !== client) earlier.client.close()
     },
+    takesOver: (clientId) => named.get(clientId)?.connection.mqtt5?.expectTakeover(),
     remove(client, connection) {
       connection.closed = true
       connection.dropWaiting()
       open.delete(connection)
-      connection.session?.connectionGone()
+      const { session, mqtt5 } = connection
+      session?.connectionGone(mqtt5 && mqtt5.sessionExpirySeconds * 1_000)
       if (named.get(client.id)?.connection === connection) named.delete(client.id)
       finished()
     },

@@ -5,6 +5,7 @@ import { messageOf, SluiceError } from '../../base/errors.ts'
 import type { Message, MessageSender } from '../../message.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import { carriedBy } from '../kept/carried-properties.ts'
 import { parseBasicIngest } from '../../topics/topic.ts'
 
 /** Hands messages to the engine, counts them, and reports those that it could not take. */
@@ -79,7 +80,7 @@ const ofQos = <Bound>(bind: (qos: Message['qos']) => Bound) => [bind(0), bind(1)
 
 /** A PUBLISH, or the will of a CONNECT, as the engine sees it. */
 export function messageFrom(
-  packet: PublishPacket,
+  packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos' | 'retain' | 'properties'>,
   sender: {
     readonly clientId: string | undefined
     readonly sourceIp: string | undefined
@@ -104,5 +105,7 @@ export function messageFrom(
   if (sourceIp !== undefined) message.sourceIp = sourceIp
   if (principal !== undefined) message.principal = principal
   if (basicIngest !== undefined) message.basicIngestRule = basicIngest.rule
+  const carried = carriedBy(packet)
+  if (carried !== undefined) message.mqtt5 = carried.mqtt5
   return message
 }

@@ -1,4 +1,4 @@
-import type { Aedes, Client, PublishPacket } from 'aedes'
+import type { Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Message, MessageSender } from '../../message.ts'
 import { SluiceError, shorten } from '../../base/errors.ts'
@@ -7,8 +7,11 @@ import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDependencies } from './ingesting.ts'
 import { frameBytes } from '../gate/frames.ts'
-import type { HeldPublish } from '../gate/held-bytes.ts'
-import { isBasicIngest } from '../../topics/topic.ts'
+import { createDistribute, distributeMessage, finish } from './distributing.ts'
+import type { Distribute, DistributingDependencies, Proceed, Publish } from './distributing.ts'
+import { reasonCode } from '../mqtt5/reason-codes.ts'
+import type { Refusal } from '../mqtt5/incoming-publish.ts'
+import { createRefusedPublishes } from './refused-publishes.ts'
 
 /**
  * Takes a PUBLISH to its answer. Aedes calls `authorize` for each PUBLISH and will, in order of
@@ -36,25 +39,11 @@ export interface Publishing {
   readonly underway: number
 }
 
-type Proceed = (error?: Error) => void
 /** Why a message is not durable; undefined where it is. */
 type Fault = { readonly cause: unknown } | undefined
-/** Aedes' `publish` as its own code calls it; its declared type leaves the client out. */
-export type Distribute = (
-  packet: PublishPacket,
-  client: Client | Proceed | null,
-  done?: Proceed,
-) => void
 
-interface PublishingDependencies extends IngestingDependencies {
+interface PublishingDependencies extends IngestingDependencies, DistributingDependencies {
   readonly clock: Clock
-  /** Aedes' own `publish`, bound. */
-  readonly distribute: Distribute
-  /** Who may get messages. */
-  readonly receivers: Receivers
-  readonly connectionOf: (client: Client) => Connection | undefined
-  /** Called when something that `close` may wait for is finished. */
-  readonly finished: () => void
 }
 
 /** Disconnects the client without an answer, so that it sends the message again. */
@@ -76,6 +65,7 @@ export function mayPublish(
 export function createPublishing(dependencies: PublishingDependencies): Publishing {
   const { clock } = dependencies
   const ingesting = createIngesting(dependencies)
+  const refusals = createRefusedPublishes(dependencies)
   let underway = 0
 
   async function ingestUnderway(message: Message, from?: MessageSender): Promise<void> {
@@ -103,27 +93,26 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
 
   function authorizePublish(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
     const { client, connection } = sender
+    const unsound = connection.mqtt5?.receive(packet)
     const { qos, topic } = packet
     const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }
-    const { permissions } = connection
-    if (connection.isForbidden || !permissions || !mayPublish(permissions, packet)) {
-      return forbid(dependencies, connection, { publish, topic, proceed })
-    }
+    const isForbidden = unsound === undefined && !isAllowed(connection, packet)
+    const refusal = isForbidden ? forbiddenRefusal(connection, packet) : unsound
+    if (refusal !== undefined) return refusals.refuse(sender, { publish, proceed, refusal })
+    if (isForbidden) return forbid(dependencies, connection, { publish, topic, proceed })
     const ingest = (waiting: MessageSender) =>
       ingesting.ingest(messageFrom(packet, senderOf(sender), clock), waiting)
     const outcome =
       qos === 2 ? connection.received.ingestOnce(packet, connection, ingest) : ingest(connection)
     const answer = (fault: Fault) => {
-      if (fault !== undefined && qos > 0) {
-        ingesting.failed({ clientId: client.id, topic, qos }, fault.cause)
-        return refuse(connection, publish, proceed, notIngested)
-      }
-      if (client.closed && qos > 0) return refuse(connection, publish, proceed, connectionGone)
+      if (fault === undefined && client.closed && qos > 0)
+        return refuse(connection, publish, proceed, connectionGone)
       if (fault === undefined) ingesting.acknowledged('mqtt', qos)
-      else ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
+      else if (qos === 0) ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
+      else return fail(sender, fault.cause, { publish, proceed, ingesting })
       return acknowledge(connection, publish, proceed, dependencies.finished)
     }
-    connection.answers.onFailure ??= (cause) => endForRoom(client, cause)
+    connection.answers.onFailure ??= (cause) => endForRoom(sender, cause)
     connection.answers.add(outcome, answer, qos > 0)
   }
 
@@ -134,13 +123,12 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       else if (isFromWire(packet)) authorizePublish({ client, connection }, packet, proceed)
       else authorizeWill({ client, connection }, packet, proceed)
     },
-    distribute: createDistribute(dependencies),
+    distribute: createDistribute(dependencies, refusals.isRefused),
     async publish(message, from) {
       await ingestUnderway(message, from)
-      if (message.basicIngestRule === undefined)
-        await distributeMessage(dependencies.distribute, message)
+      if (message.basicIngestRule === undefined) await distributeMessage(dependencies, message)
     },
-    distributeMessage: (message) => distributeMessage(dependencies.distribute, message),
+    distributeMessage: (message) => distributeMessage(dependencies, message),
     get underway() {
       return underway
     },
@@ -183,12 +171,6 @@ interface Sender {
   readonly connection: Connection
 }
 
-/** A PUBLISH that is not finished. */
-interface Publish {
-  readonly packet: PublishPacket
-  readonly held: HeldPublish
-}
-
 const bytesOf = (packet: PublishPacket): number => frameBytes(packet.length ?? 0)
 
 /** A will is part of a CONNECT and no packet of its own. */
@@ -209,12 +191,31 @@ function refuse(
   return 'pending'
 }
 
+/** The message is not durable: the connection ends without its answer. */
+function fail(
+  { client, connection }: Sender,
+  cause: unknown,
+  { publish, proceed, ingesting }: FailedPublish,
+): 'pending' {
+  const { topic, qos } = publish.packet
+  ingesting.failed({ clientId: client.id, topic, qos }, cause)
+  connection.mqtt5?.endWith(codeOfFailure(cause))
+  return refuse(connection, publish, proceed, notIngested)
+}
+
+interface FailedPublish {
+  readonly publish: Publish
+  readonly proceed: Proceed
+  readonly ingesting: ReturnType<typeof createIngesting>
+}
+
 /**
  * Ends the connection at once when there is no room for a message: earlier ones may wait for room
  * for long, and what stands behind them would hold memory of all clients meanwhile.
  */
-function endForRoom(client: Client, cause: unknown): boolean {
+function endForRoom({ client, connection }: Sender, cause: unknown): boolean {
   if (!(cause instanceof SluiceError && cause.code === 'OutboxFull')) return false
+  connection.mqtt5?.endWith(codeOfFailure(cause))
   client.close()
   return true
 }
@@ -232,6 +233,7 @@ function forbid(
   const reason = isFirst ? publishForbidden(topic) : connectionGone
   if (isFirst) metrics.messagesRejected.inc({ reason: publishForbiddenReason })
   connection.isForbidden = true
+  connection.mqtt5?.endWith(reasonCode.notAuthorized)
   connection.gate.hold()
   const answer = () => refuse(connection, publish, proceed, reason)
   connection.answers.add(Promise.resolve(), answer, false)
@@ -246,6 +248,28 @@ function publishForbidden(topic: string): Error {
   return Object.assign(new Error(detail), { reason: publishForbiddenReason })
 }
 
+/**
+ * Why the connection of a client of MQTT 5 ends when its message is not durable. A negative PUBACK
+ * would make the client drop the message.
+ */
+const codeOfFailure = (cause: unknown): number =>
+  cause instanceof SluiceError && cause.code === 'OutboxFull'
+    ? reasonCode.quotaExceeded
+    : reasonCode.implementationSpecific
+
+const isAllowed = ({ isForbidden, permissions }: Connection, packet: PublishPacket): boolean =>
+  !isForbidden && permissions !== undefined && mayPublish(permissions, packet)
+
+/** Only MQTT 5 can say it, and not of QoS 0. Undefined: the connection ends. */
+function forbiddenRefusal(
+  { mqtt5, isForbidden }: Connection,
+  { topic, qos }: PublishPacket,
+): Refusal | undefined {
+  if (mqtt5 === undefined || qos === 0 || isForbidden) return undefined
+  const detail = publishForbidden(topic).message
+  return { code: reasonCode.notAuthorized, reason: publishForbiddenReason, detail }
+}
+
 /** Lets Aedes answer; later messages of the client wait for a PUBREC, which Aedes writes last. */
 function acknowledge(
   connection: Connection,
@@ -256,6 +280,7 @@ function acknowledge(
   const { packet, held } = publish
   connection.undistributed.set(packet, held)
   connection.gate.answering(held)
+  connection.mqtt5?.acknowledged(packet)
   proceed()
   if (packet.qos !== 2) return 'done'
   // The store of packet ids answers within the tick. A message that is not being distributed by now
@@ -264,96 +289,4 @@ function acknowledge(
     if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
   })
   return 'pending'
-}
-
-function finish(
-  { gate, answers }: Connection,
-  { packet, held }: Publish,
-  finished: () => void,
-): void {
-  gate.finish(held)
-  if (packet.qos === 2) answers.answered()
-  finished()
-}
-
-/** Wraps Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
-function createDistribute(dependencies: PublishingDependencies): Distribute {
-  return (packet, clientOrDone, maybeDone) => {
-    const [client, done] =
-      typeof clientOrDone === 'function' ? [null, clientOrDone] : [clientOrDone, maybeDone]
-    const connection = client ? dependencies.connectionOf(client) : undefined
-    const held = connection?.undistributed.get(packet)
-    connection?.undistributed.delete(packet)
-    if (held) connection?.gate.distributing(held)
-    // DUP describes the transfer from the publisher, not those to subscribers, [MQTT-3.3.1-3].
-    packet.dup = false
-    const distributed: Proceed = (error) => {
-      done?.(error)
-      if (connection && held) finish(connection, { packet, held }, dependencies.finished)
-    }
-    if (isForSubscribers(packet, dependencies.receivers))
-      dependencies.distribute(packet, client, distributed)
-    else distributed()
-  }
-}
-
-/** Aedes itself needs messages on topics that begin with a dollar sign, and retained ones. */
-function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers): boolean {
-  // No client can subscribe to these, but the stored filter `#` of an absent client would match.
-  if (isBasicIngest(topic)) return false
-  return retain || topic.startsWith('$') || receivers.any()
-}
-
-/**
- * Whether any client may get a message. Devices that feed streams often have no subscriber at all,
- * and looking for one in Aedes costs as much as a rule: two searches, two promises and a copy.
- */
-interface Receivers {
-  any(): boolean
-}
-
-/**
- * Watches a broker's `subscribe` and `unsubscribe`, which all subscriptions of connected clients
- * pass, those of a resumed session too. Each is identified by the function that delivers to it, so
- * that nothing has to be counted up and down.
- *
- * @param storedFilters the filters of sessions, empty while no absent client is subscribed
- */
-export function watchReceivers(broker: Aedes, storedFilters: { readonly size: number }): Receivers {
-  const delivering = new Set<unknown>()
-  const subscribe = broker.subscribe.bind(broker)
-  const unsubscribe = broker.unsubscribe.bind(broker)
-  broker.subscribe = (topic, deliver, done) => {
-    delivering.add(deliver)
-    subscribe(topic, deliver, done)
-  }
-  broker.unsubscribe = (topic, deliver, done) => {
-    delivering.delete(deliver)
-    unsubscribe(topic, deliver, done)
-  }
-  return { any: () => delivering.size > 0 || storedFilters.size > 0 }
-}
-
-/** Hands a message to the subscribers, and no rule sees it. */
-export function distributeMessage(distribute: Distribute, message: Message): Promise<void> {
-  const { topic, payload, qos, retain } = message
-  const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
-  return new Promise((resolve, reject) => {
-    distribute(packet, null, (error) => (error ? reject(error) : resolve()))
-  })
-}
-
-/** Sends a message of QoS 0 to one client, subscribed or not; it is dropped where there is none. */
-export function sendTo(client: Client | undefined, message: Message): Promise<void> {
-  if (client === undefined) return Promise.resolve()
-  const { topic, payload } = message
-  const packet: PublishPacket = {
-    cmd: 'publish',
-    topic,
-    payload,
-    qos: 0,
-    retain: false,
-    dup: false,
-  }
-  return new Promise((resolve) => client.publish(packet, () => resolve()))
 }

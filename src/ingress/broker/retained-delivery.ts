@@ -1,5 +1,6 @@
 import type { Aedes, AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
+import { recarry } from '../kept/carried-properties.ts'
 import type { RetainedMessage, RetainedMessages } from '../kept/retained-messages.ts'
 
 /**
@@ -44,9 +45,24 @@ function sendRetained(
   const send = (message: RetainedMessage, sent: () => void) =>
     (client as DeliveringClient).deliverQoS(packetFor(granted, message), sent)
   const filters = granted.map(({ topic }) => topic)
+  sendSnapshot(retained, filters, { send, isClosed: () => client.closed })
+}
+
+interface RetainedReceiver {
+  /** @param sent called when the client has taken the message, or is gone */
+  readonly send: (message: RetainedMessage, sent: () => void) => void
+  readonly isClosed: () => boolean
+}
+
+/** Sends the messages that are retained at this moment, one after the other. */
+export function sendSnapshot(
+  retained: RetainedMessages,
+  filters: readonly string[],
+  { send, isClosed }: RetainedReceiver,
+): void {
   const snapshot = retained.snapshot(filters, (message) => send(message, () => {}))
   const sendNext = () => {
-    const message = client.closed ? undefined : snapshot.next()
+    const message = isClosed() ? undefined : snapshot.next()
     if (message === undefined) snapshot.close()
     else send(message, sendNext)
   }
@@ -56,12 +72,21 @@ function sendRetained(
 /** The QoS is at most that of the subscription, [MQTT-3.8.4-6]. */
 function packetFor(
   granted: readonly Subscription[],
-  { topic, payload, qos }: RetainedMessage,
+  { topic, payload, qos, carried }: RetainedMessage,
 ): PublishPacket {
   const matching = granted.filter((subscription) => subscriptionMatches(subscription.topic, topic))
   const grantedQos = Math.max(...matching.map((subscription) => subscription.qos))
   const lower = Math.min(qos, grantedQos) as RetainedMessage['qos']
-  return { cmd: 'publish', topic, payload, qos: lower, retain: true, dup: false }
+  const packet: PublishPacket = {
+    cmd: 'publish',
+    topic,
+    payload,
+    qos: lower,
+    retain: true,
+    dup: false,
+  }
+  recarry(packet, carried)
+  return packet
 }
 
 /** The method by which Aedes sends a message to a client; its declared type leaves it out. */

@@ -9,6 +9,7 @@ import { watchDrain } from '../broker/drain-watch.ts'
 import { createGate } from '../gate/gate.ts'
 import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
 import type { HeldBytes } from '../gate/held-bytes.ts'
+import type { Mqtt5Clients } from '../broker/mqtt5-clients.ts'
 import { createRefusals } from './refusals.ts'
 
 /**
@@ -21,6 +22,7 @@ export type Accept = (socket: GateSocket, peer: Peer, connectMs?: number) => voi
 export interface AcceptanceDependencies {
   readonly broker: Aedes
   readonly connections: Connections
+  readonly mqtt5Clients: Mqtt5Clients
   readonly heldBytes: HeldBytes
   readonly clock: Clock
   readonly metrics: Metrics
@@ -50,22 +52,28 @@ export function createAcceptance(
   return (socket, peer, connectMs = limits.connectTimeoutMs) => {
     const { sourceIp } = peer
     const events = {
-      fault: (fault: GateFault) =>
-        reportFault(dependencies, { clientId: clientId(), sourceIp }, fault),
+      fault(fault: GateFault) {
+        connection.mqtt5?.endWithFault(fault)
+        reportFault(dependencies, { clientId: clientId(), sourceIp }, fault)
+      },
       closed() {
         cancel()
         gone()
         connections.remove(client, connection)
+        dependencies.mqtt5Clients.gone(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
       },
     }
     const waitsForRoom = () => connection.waitsForRoom()
-    const gate = createGate({ socket, clock, events, heldBytes, waitsForRoom }, limits)
-    watchDrain(gate.stream, clock, limits.drainTimeoutMs, () => {
-      events.fault(notDraining)
+    const end = (fault: GateFault) => {
+      events.fault(fault)
       gate.stream.destroy()
-    })
+    }
+    const openDialect = () => dependencies.mqtt5Clients.open(client, connection, end)
+    const parts = { socket, clock, events, heldBytes, waitsForRoom, openDialect }
+    const gate = createGate(parts, limits)
+    watchDrain(gate.stream, clock, limits.drainTimeoutMs, () => end(notDraining))
     const connection = createConnection(gate, peer)
     const client = broker.handle(gate.stream)
     /** Null until Aedes has read the CONNECT, whatever its type says. */

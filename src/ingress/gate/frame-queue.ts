@@ -1,3 +1,4 @@
+import type { Dialect } from './dialect.ts'
 import { countedBytes, findFrameFault, frameLength, packetType, typeOf } from './frames.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 
@@ -35,6 +36,8 @@ interface FrameQueueOptions extends FrameLimits {
   readonly unfinishedMax: number
   /** Called with the `countedBytes` of the next PUBLISH; if it returns true, the PUBLISH passes. */
   readonly mayPublish: (bytes: number) => boolean
+  /** Undefined for a client of MQTT 3.1.1. */
+  readonly dialect: () => Dialect | undefined
 }
 
 interface QueueState {
@@ -53,31 +56,41 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     bytes = 0
   }
 
+  function takeFrames(dialect: Dialect | undefined): Buffer | undefined {
+    const run = runs[0]
+    if (run === undefined) return undefined
+    const admitted =
+      dialect === undefined
+        ? admit(state, run, options)
+        : admitTranslated(state, run, dialect, options)
+    fault = admitted.fault
+    if (fault !== undefined) {
+      clear()
+    } else if (admitted.end === run.length) {
+      runs.shift()
+      bytes -= run.length
+    } else {
+      runs[0] = run.subarray(admitted.end)
+      bytes -= admitted.end
+    }
+    if (admitted.end === 0) return undefined
+    if (admitted.frames !== undefined) return admitted.frames
+    return admitted.end === run.length ? run : run.subarray(0, admitted.end)
+  }
+
   return {
     clear,
     add(added) {
       if (fault !== undefined) return
-      for (const run of added) {
-        runs.push(run)
-        bytes += run.length
-      }
+      runs.push(...added)
+      for (const run of added) bytes += run.length
     },
     take() {
-      const run = runs[0]
-      if (run === undefined) return undefined
-      const admitted = admit(state, run, options)
-      fault = admitted.fault
-      if (fault !== undefined) {
-        clear()
-      } else if (admitted.end === run.length) {
-        runs.shift()
-        bytes -= run.length
-      } else {
-        runs[0] = run.subarray(admitted.end)
-        bytes -= admitted.end
-      }
-      if (admitted.end === 0) return undefined
-      return admitted.end === run.length ? run : run.subarray(0, admitted.end)
+      const dialect = options.dialect()
+      let taken = takeFrames(dialect)
+      // Of some frames of another version Aedes gets nothing, so those behind them are next.
+      while (taken?.length === 0) taken = takeFrames(dialect)
+      return taken
     },
     open() {
       if (state.phase === 'connack') state.phase = 'open'
@@ -106,12 +119,16 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   }
 }
 
+interface Admitted {
+  /** Where the frames begin that have not passed. */
+  readonly end: number
+  /** What passes in place of the frames before `end`; absent: they themselves. */
+  readonly frames?: Buffer | undefined
+  readonly fault?: FrameFault | undefined
+}
+
 /** Lets frames of the run pass up to the first one that must wait or is faulty. */
-function admit(
-  state: QueueState,
-  run: Buffer,
-  options: FrameQueueOptions,
-): { readonly end: number; readonly fault?: FrameFault | undefined } {
+function admit(state: QueueState, run: Buffer, options: FrameQueueOptions): Admitted {
   let offset = 0
   while (offset < run.length) {
     const length = frameLength(run, offset)
@@ -134,4 +151,42 @@ function admit(
     offset += length
   }
   return { end: offset }
+}
+
+/** The same, up to the first frame for which Aedes gets another one; that one passes alone. */
+function admitTranslated(
+  state: QueueState,
+  run: Buffer,
+  dialect: Dialect,
+  options: FrameQueueOptions,
+): Admitted {
+  let offset = 0
+  while (offset < run.length) {
+    const length = frameLength(run, offset)
+    const type = typeOf(run, offset)
+    if (state.phase === 'open' && type === packetType.publish) {
+      if (dialect.isPlain(run, offset, length)) {
+        if (!mayPass(state, countedBytes(run, offset), options)) break
+        offset += length
+        continue
+      }
+    } else if (state.phase !== 'connect') {
+      if (state.phase !== 'open') break
+      if (type === packetType.disconnect && state.unfinished > 0) break
+    }
+    // What passes as it is goes first.
+    if (offset > 0) break
+    const frames = dialect.translate(run.subarray(0, length))
+    if (!Buffer.isBuffer(frames)) return { end: 0, fault: frames }
+    if (state.phase === 'connect') state.phase = 'connack'
+    else if (type === packetType.publish && !mayPass(state, countedBytes(frames, 0), options)) break
+    return { end: length, frames }
+  }
+  return { end: offset }
+}
+
+function mayPass(state: QueueState, bytes: number, options: FrameQueueOptions): boolean {
+  if (state.unfinished >= options.unfinishedMax || !options.mayPublish(bytes)) return false
+  state.unfinished++
+  return true
 }

@@ -1,4 +1,5 @@
-import { measureFrame, packetType, typeOf } from './frames.ts'
+import type { Dialect } from './dialect.ts'
+import { isMqtt5Connect, measureAnyFrame, measureFrame, packetType, typeOf } from './frames.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 
 /**
@@ -12,6 +13,8 @@ interface FrameReader {
   read(chunk: Buffer, takePings: boolean): FramesRead
   /** Bytes of the partial frame. */
   readonly partialBytes: number
+  /** Undefined for MQTT 3.1.1, and until the CONNECT has come. */
+  readonly dialect: Dialect | undefined
 }
 
 interface FramesRead {
@@ -34,7 +37,10 @@ const notConnect: FramesRead = {
 /** Bounds the list of pieces where a client sends single bytes. */
 const piecesMax = 64
 
-export function createFrameReader(limits: FrameLimits): FrameReader {
+/** @param openDialect called for a CONNECT of MQTT 5. Absent: every client speaks 3.1.1 */
+export function createFrameReader(limits: FrameLimits, openDialect?: () => Dialect): FrameReader {
+  let dialect: Dialect | undefined
+  let isFirst = true
   let pieces: Buffer[] = []
   let pieceBytes = 0
   let neededBytes = 0
@@ -55,6 +61,9 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
     get partialBytes() {
       return pieces.length === 0 ? 0 : pieceBytes
     },
+    get dialect() {
+      return dialect
+    },
     read(chunk, takePings) {
       if (!begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
       begun = true
@@ -68,7 +77,7 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
       let offset = 0
       pieces = []
       while (offset < bytes.length) {
-        const measured = measureFrame(bytes, offset, limits)
+        const measured = measure(dialect, bytes, offset, limits)
         if (typeof measured !== 'number') {
           fault = measured
           break
@@ -78,6 +87,13 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
           pieceBytes = bytes.length - offset
           pieces = [bytes.subarray(offset)]
           break
+        }
+        if (isFirst) {
+          isFirst = false
+          if (isMqtt5Connect(bytes, offset, measured)) dialect = openDialect?.()
+        } else if (dialect !== undefined) {
+          fault = dialect.read(bytes, offset, measured)
+          if (fault !== undefined) break
         }
         const type = typeOf(bytes, offset)
         hasDisconnect ||= type === packetType.disconnect
@@ -93,3 +109,13 @@ export function createFrameReader(limits: FrameLimits): FrameReader {
     },
   }
 }
+
+const measure = (
+  dialect: Dialect | undefined,
+  bytes: Buffer,
+  offset: number,
+  limits: FrameLimits,
+): number | FrameFault =>
+  dialect === undefined
+    ? measureFrame(bytes, offset, limits)
+    : measureAnyFrame(bytes, offset, dialect.frameBytesMax)

@@ -13,10 +13,15 @@ import type { TopicLimits } from '../../topics/topic-filter.ts'
 export const packetType = Object.freeze({
   connect: 1,
   publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
   subscribe: 8,
   unsubscribe: 10,
   pingreq: 12,
   disconnect: 14,
+  auth: 15,
 })
 
 export interface FrameFault {
@@ -28,7 +33,19 @@ export interface FrameFault {
     | 'topic_reserved'
     | 'too_many_filters'
     | 'not_connect'
+    | 'protocol_error'
+    | 'protocol_version'
+    | 'client_id_invalid'
+    | 'will_invalid'
+    | 'authentication_method'
+    | 'qos_not_supported'
+    | 'topic_alias'
+    | 'receive_maximum'
+    | 'subscription_identifier'
+    | 'properties_too_large'
   readonly detail: string
+  /** The reason code of MQTT 5 where it does not follow from `reason`. */
+  readonly reasonCode?: number | undefined
   /** The topic of a PUBLISH, where it could be read. */
   readonly topic?: string | undefined
   /** Bytes: of the payload for a PUBLISH, else of the packet. */
@@ -47,9 +64,31 @@ const packetOverheadBytesMax = 16 * 1024
 export const typeOf = (bytes: Buffer, offset: number): number => byteAt(bytes, offset) >> 4
 
 /** The two bits of QoS in the fixed header of a PUBLISH: 0 to 3. */
-const qosOf = (bytes: Buffer, offset: number): number => (byteAt(bytes, offset) >> 1) & 3
+export const qosOf = (bytes: Buffer, offset: number): number => (byteAt(bytes, offset) >> 1) & 3
 
 const byteAt = (bytes: Buffer, offset: number): number => bytes[offset] ?? 0
+
+/** The lowest protocol level that has reason codes and properties. */
+const mqtt5Level = 5
+/** Levels from here on are those of bridges, which some brokers mark so. */
+const bridgeLevels = 0x80
+/** The protocol name of a CONNECT with its length. */
+const protocolName = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54])
+
+/** Whether a whole CONNECT is of MQTT 5 or of a later version. */
+export function isMqtt5Connect(bytes: Buffer, offset: number, length: number): boolean {
+  const body = bodyStart(bytes, offset)
+  const levelAt = body + protocolName.length
+  if (levelAt >= offset + length || !protocolName.equals(bytes.subarray(body, levelAt)))
+    return false
+  const level = byteAt(bytes, levelAt)
+  return level >= mqtt5Level && level < bridgeLevels
+}
+
+/** Where the body of a frame begins, behind its fixed header. */
+export function bodyStart(bytes: Buffer, offset: number): number {
+  return offset + (decodeLength(bytes, offset) & 7)
+}
 
 const lengthIncomplete = -1
 const lengthMalformed = -2
@@ -128,6 +167,26 @@ export function measureFrame(
   return length <= available ? length : -length
 }
 
+/** The same for a client of which the whole frame has one limit, `frameBytesMax`. */
+export function measureAnyFrame(
+  bytes: Buffer,
+  offset: number,
+  frameBytesMax: number,
+): number | FrameFault {
+  const available = bytes.length - offset
+  const header = decodeLength(bytes, offset)
+  if (header === lengthIncomplete) return -(available + 1)
+  if (header === lengthMalformed) {
+    return { reason: 'packet_invalid', detail: 'the remaining length has more than four bytes' }
+  }
+  const length = (header & 7) + (header >>> 3)
+  if (length > frameBytesMax) {
+    const detail = `a packet of ${length} bytes; the maximum is ${frameBytesMax}`
+    return { reason: 'packet_too_large', detail, size: length }
+  }
+  return length <= available ? length : -length
+}
+
 /** The fault of a PUBLISH that is too large for any topic. Waits for the topic, which is logged. */
 function describeOversize(
   bytes: Buffer,
@@ -171,7 +230,7 @@ export function findFrameFault(
   limits: FrameLimits,
 ): FrameFault | undefined {
   const type = typeOf(bytes, offset)
-  const body = offset + (decodeLength(bytes, offset) & 7)
+  const body = bodyStart(bytes, offset)
   const end = offset + length
   if (type === packetType.publish) return findPublishFault(bytes, offset, body, end, limits)
   if (type === packetType.connect) return packetInvalid('a second CONNECT') // [MQTT-3.1.0-2]

@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
+import type { Dialect } from './dialect.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 import type { EvictReason, HeldBytes, HeldPublish } from './held-bytes.ts'
 import { createFrameReadAhead } from './read-ahead.ts'
@@ -114,6 +115,8 @@ interface GateDependencies {
   readonly heldBytes: HeldBytes
   /** Whether a message of the client waits for room in the outbox. Absent: never. */
   readonly waitsForRoom?: (() => boolean) | undefined
+  /** Called for a client of MQTT 5. Absent: every client speaks MQTT 3.1.1. */
+  readonly openDialect?: (() => Dialect) | undefined
 }
 
 export function createGate(dependencies: GateDependencies, limits: GateLimits): Gate {
@@ -129,10 +132,11 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
       wanted = true
       flush()
     },
+    outgoing: (bytes) => frames.dialect?.written(bytes) ?? bytes,
     destroyed() {
       keepAlive.stop()
       frames.drop()
-      closeSocket(socket, clock, limits.closeTimeoutMs)
+      closeSocket(socket, clock, limits.closeTimeoutMs, frames.dialect?.lastPacket())
       events.closed()
     },
   })
@@ -143,8 +147,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     for (let run = wanted && frames.take(); run; run = wanted && frames.take()) {
       wanted = stream.push(run)
     }
-    const { ending } = frames
-    if (ending !== undefined) end(stream, events, ending)
+    if (frames.ending !== undefined) end(stream, events, frames.ending)
     setPaused(socket, !frames.settle())
   }
 
@@ -170,7 +173,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     get hasDisconnect() {
       return frames.hasDisconnect
     },
-    hasBegun: () => frames.hasBegun(),
+    hasBegun: frames.hasBegun,
     open(keepAliveSeconds) {
       frames.open()
       // The client had to wait for its login, so its keepalive begins now.
@@ -182,13 +185,13 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
       readOn()
       return frames.dispatched(bytes)
     },
-    answering: (publish) => frames.answering(publish),
-    distributing: (publish) => frames.distributing(publish),
+    answering: frames.answering,
+    distributing: frames.distributing,
     finish(publish) {
       frames.finish(publish)
       planFlush()
     },
-    hold: () => frames.hold(),
+    hold: frames.hold,
   }
 }
 
@@ -279,7 +282,13 @@ function answerPings(stream: Duplex, count: number): void {
   stream.write(count === 1 ? pingResponse : Buffer.alloc(pingResponse.length * count, pingResponse))
 }
 
-function closeSocket(socket: GateSocket, clock: Clock, timeoutMs: number): void {
+function closeSocket(
+  socket: GateSocket,
+  clock: Clock,
+  timeoutMs: number,
+  lastPacket: Buffer | undefined,
+): void {
+  if (lastPacket !== undefined && socket.writable) socket.write(lastPacket)
   socket.destroySoon()
   socket.once(
     'close',
@@ -288,8 +297,12 @@ function closeSocket(socket: GateSocket, clock: Clock, timeoutMs: number): void 
 }
 
 /** The side of the gate that Aedes sees: a stream that pulls from the gate and writes through. */
-function createStream(socket: GateSocket, events: { wanted(): void; destroyed(): void }): Duplex {
-  function writeThrough(bytes: Buffer, done: () => void): void {
+function createStream(
+  socket: GateSocket,
+  events: { wanted(): void; destroyed(): void; outgoing(bytes: Buffer): Buffer },
+): Duplex {
+  function writeThrough(given: Buffer, done: () => void): void {
+    const bytes = events.outgoing(given)
     if (!socket.writable || socket.write(bytes)) done()
     else socket.once('drain', done)
   }

@@ -85,9 +85,9 @@ export interface HeldShare {
   /** The engine has a PUBLISH of so many bytes: it is held even if the connection closes. */
   dispatched(bytes: number): HeldPublish
   /** Aedes has to answer it, and drops it if the connection closes: it is held until then. */
-  answering(publish: HeldPublish): void
+  readonly answering: (publish: HeldPublish) => void
   /** It is being distributed: it is held even if the connection closes, or has closed. */
-  distributing(publish: HeldPublish): void
+  readonly distributing: (publish: HeldPublish) => void
   /** @returns whether it was not finished before */
   finished(publish: HeldPublish): boolean
   /** The connection is gone. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../../base/clock.ts'
+import type { Dialect } from './dialect.ts'
 import { createFrameQueue } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
@@ -27,21 +28,24 @@ interface FrameReadAhead extends Pick<HeldShare, 'dispatched' | 'answering' | 'd
   settle(): boolean
   open(): void
   /** Nothing more passes. */
-  hold(): void
+  readonly hold: () => void
   /** A second call for the same PUBLISH has no effect. */
   finish(publish: HeldPublish): void
   /** A whole frame has come: the CONNECT, as a rule. */
-  hasBegun(): boolean
+  readonly hasBegun: () => boolean
   /** PUBLISHes that passed and are not finished. */
   readonly unfinished: number
   /** The connection is gone: drops what waits. */
   drop(): void
+  /** Undefined for a client of MQTT 3.1.1. */
+  readonly dialect: Dialect | undefined
 }
 
 /** `changed`: more may be read, or pass. `evict`: the connection has to end at once. */
 interface FrameReadAheadDependencies extends HeldBytesEvents {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
+  readonly openDialect?: (() => Dialect) | undefined
 }
 
 interface FrameReadAheadLimits extends FrameLimits {
@@ -55,13 +59,14 @@ export function createFrameReadAhead(
   dependencies: FrameReadAheadDependencies,
   limits: FrameReadAheadLimits,
 ): FrameReadAhead {
-  const reader = createFrameReader(limits)
+  const reader = createFrameReader(limits, dependencies.openDialect)
   const share = dependencies.heldBytes.join(dependencies)
   const rate = createPublishRate(dependencies, limits.publishRate)
   const pass = (bytes: number) => share.pass(bytes)
   const queue = createFrameQueue({
     ...limits,
     mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
+    dialect: () => reader.dialect,
   })
   let ending: FrameFault | 'end of stream' | undefined
   let isNewFrame = false
@@ -105,6 +110,9 @@ export function createFrameReadAhead(
       if (share.finished(publish)) queue.finish()
     },
     hasBegun: () => hasBegun,
+    get dialect() {
+      return reader.dialect
+    },
     get unfinished() {
       return queue.unfinished
     },

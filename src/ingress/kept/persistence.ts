@@ -20,10 +20,12 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 interface Persistence {
   /** For Aedes' option `persistence`. */
   readonly store: object
-  /** The filters that sessions are subscribed to, by client id, of absent clients too. */
-  readonly storedFilters: ReadonlyMap<string, ReadonlySet<string>>
+  /** The subscriptions of sessions by client id and filter, of absent clients too. */
+  readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, Subscription>>
   /** Removes the session of a client that is not connected. */
   forget(clientId: string): void
+  /** Stores one granted subscription in the session of a client. */
+  readonly storeSubscription: (client: Client, subscription: Subscription) => void
   /** Removes one filter from the session of a client. */
   readonly forgetSubscription: (client: Client, filter: string) => void
 }
@@ -41,6 +43,8 @@ interface PersistenceDependencies {
   readonly receivedOf: (client: Client) => ReceivedIds | undefined
   /** Whether the client may get messages of this topic; for an absent client, decided later. */
   readonly mayReceive: (clientId: string, topic: string) => boolean
+  /** Whether the client speaks MQTT 5, so that Aedes does not send it what is queued. */
+  readonly isMqtt5: (client: Client) => boolean
   /** A message was not queued for `count` subscribers. */
   readonly notKept: (count: number) => void
 }
@@ -51,12 +55,14 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
   const ofSessions = createSubscriptions(memory, dependencies)
 
   async function enqueue(
-    subscriptions: readonly { readonly clientId: string }[],
+    subscriptions: readonly StoredSubscription[],
     packet: StoredPacket,
   ): Promise<void> {
     // Two filters of one client may match, and it gets the message once for each of them.
-    const { topic } = packet as PublishPacket
-    const clientIds = subscriptions.map(({ clientId }) => clientId)
+    const { topic, clientId: publisher } = packet as PublishPacket & { clientId?: string }
+    const clientIds = subscriptions
+      .filter(({ nl, clientId }) => nl !== true || clientId !== publisher)
+      .map(({ clientId }) => clientId)
     // Messages that are never forwarded would fill the queue. A session may have ended meanwhile.
     const receivers = clientIds.filter(
       (clientId) => dependencies.hasSession(clientId) && dependencies.mayReceive(clientId, topic),
@@ -73,6 +79,9 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
 
   const forgetSubscription = (client: Client, filter: string) =>
     void ofSessions.store.removeSubscriptions(client, [filter])
+  // It cannot fail in memory.
+  const storeSubscription = (client: Client, subscription: Subscription) =>
+    void ofSessions.store.addSubscriptions(client, [subscription])
 
   const store = {
     // Aedes insists on an async function here.
@@ -86,7 +95,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     ...ofSessions.store,
     getClientList: (topic: string) => memory.getClientList(topic),
 
-    outgoingEnqueue: (subscription: { readonly clientId: string }, packet: StoredPacket) =>
+    outgoingEnqueue: (subscription: StoredSubscription, packet: StoredPacket) =>
       enqueue([subscription], packet),
     outgoingEnqueueCombi: enqueue,
     // A packet that was not queued is sent nevertheless, so that is no error here.
@@ -95,7 +104,8 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     },
     outgoingClearMessageId: async (client: Client, { messageId = 0 }: StoredPacket) =>
       queues.acknowledge(client.id, messageId),
-    outgoingStream: (client: Client) => Readable.from(queues.list(client.id)),
+    outgoingStream: (client: Client) =>
+      Readable.from(dependencies.isMqtt5(client) ? [] : queues.list(client.id)),
 
     ...createHandshakes(dependencies),
 
@@ -104,7 +114,19 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     delWill: nothing,
     streamWill: () => Readable.from([]),
   }
-  return { store, forget, forgetSubscription, storedFilters: ofSessions.filtersOf }
+  return {
+    store,
+    forget,
+    storeSubscription,
+    forgetSubscription,
+    storedFilters: ofSessions.filtersOf,
+  }
+}
+
+/** `nl`: No Local, the client does not get what it has published itself. */
+interface StoredSubscription {
+  readonly clientId: string
+  readonly nl?: boolean | undefined
 }
 
 // Aedes insists on promises.
@@ -146,12 +168,12 @@ function createSubscriptions(
   memory: AsyncPersistence,
   { keepsFilter, hasSession }: PersistenceDependencies,
 ) {
-  const filtersOf = new Map<string, Set<string>>()
+  const filtersOf = new Map<string, Map<string, Subscription>>()
   const store = {
     addSubscriptions(client: Client, subscriptions: readonly Subscription[]) {
       const granted = subscriptions.filter(({ topic }) => keepsFilter(client, topic))
-      const known = filtersOf.get(client.id) ?? new Set()
-      for (const { topic } of granted) known.add(topic)
+      const known = filtersOf.get(client.id) ?? new Map<string, Subscription>()
+      for (const subscription of granted) known.set(subscription.topic, subscription)
       if (known.size > 0) filtersOf.set(client.id, known)
       return memory.addSubscriptions(client, granted)
     },

@@ -1,5 +1,7 @@
 import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
+import { carriedBy, carriedBytes, isExpired } from './carried-properties.ts'
+import type { CarriedProperties } from './carried-properties.ts'
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
 
 /** The last message of each topic that was published with the retain flag, [MQTT-3.3.1-5]. */
@@ -11,7 +13,7 @@ export interface RetainedMessages {
    *
    * @returns false if the message would exceed a limit
    */
-  store(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos'>): boolean
+  store(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos' | 'properties'>): boolean
   get(topic: string): RetainedMessage | undefined
   /** In the order of the topics' UTF-16 code units, at most `max` of those after `after`. */
   list(page: {
@@ -44,6 +46,8 @@ export interface RetainedMessage {
   readonly qos: 0 | 1 | 2
   /** When it was published, in epoch milliseconds. */
   readonly lastModifiedMs: number
+  /** Undefined when it has no properties of MQTT 5. */
+  readonly carried?: CarriedProperties | undefined
 }
 
 interface RetainedLimits {
@@ -76,8 +80,24 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
     kept.delete(topic)
   }
 
+  const isOver = ({ message }: Kept): boolean => isExpired(message.carried, clock.monotonicMs())
+
+  /** Makes room by messages whose time is over: they are found when it runs out, or when read. */
+  function removeExpired(): void {
+    for (const each of kept.values()) if (isOver(each)) remove(each.message.topic)
+  }
+
+  function find(topic: string): RetainedMessage | undefined {
+    const found = kept.get(topic)
+    if (found !== undefined && isOver(found)) remove(topic)
+    return kept.get(topic)?.message
+  }
+
+  const hasRoomFor = (message: RetainedMessage): boolean =>
+    bytes + bytesOf(message) <= limits.retainedBytesMax && kept.size < limits.retainedMax
+
   return {
-    store({ topic, payload, qos }) {
+    store({ topic, payload, qos, properties }) {
       remove(topic)
       if (payload.length === 0) return true
       // A copy: the payload may be a view of a larger buffer.
@@ -86,23 +106,28 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
         payload: Buffer.from(payload),
         qos,
         lastModifiedMs: clock.wallMs(),
+        carried: carriedBy({ properties }),
       })
-      const isOver = bytes + bytesOf(message) > limits.retainedBytesMax
-      if (isOver || kept.size >= limits.retainedMax) return false
+      if (!hasRoomFor(message)) removeExpired()
+      if (!hasRoomFor(message)) return false
       kept.set(topic, { message, sequence: ++sequence })
       bytes += bytesOf(message)
       return true
     },
-    get: (topic) => kept.get(topic)?.message,
+    get: find,
     list({ after, max }) {
       const topics = [...kept.keys()].filter((topic) => after === undefined || topic > after)
       return topics
         .toSorted(byCodeUnits)
         .slice(0, max)
-        .flatMap((topic) => kept.get(topic)?.message ?? [])
+        .flatMap((topic) => find(topic) ?? [])
     },
     snapshot: (filters, removed) =>
-      createSnapshot({ snapshots, entries: kept.values(), end: sequence }, filters, removed),
+      createSnapshot(
+        { snapshots, entries: kept.values(), end: sequence, isOver },
+        filters,
+        removed,
+      ),
     get count() {
       return kept.size
     },
@@ -111,16 +136,22 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
 
 /** @param store its `entries` are live: they reflect messages that are removed or stored later */
 function createSnapshot(
-  store: { snapshots: Set<OnRemoved>; entries: Iterator<Kept>; end: number },
+  store: {
+    snapshots: Set<OnRemoved>
+    entries: Iterator<Kept>
+    end: number
+    isOver: (kept: Kept) => boolean
+  },
   filters: readonly string[],
   removed: (message: RetainedMessage) => void,
 ): RetainedSnapshot {
   const { snapshots, entries, end } = store
   let position = 0
-  const isWanted = ({ message, sequence }: Kept): boolean =>
-    sequence > position &&
-    sequence <= end &&
-    filters.some((filter) => subscriptionMatches(filter, message.topic))
+  const isWanted = (kept: Kept): boolean =>
+    kept.sequence > position &&
+    kept.sequence <= end &&
+    filters.some((filter) => subscriptionMatches(filter, kept.message.topic)) &&
+    !store.isOver(kept)
   const onRemoved: OnRemoved = (kept) => {
     if (isWanted(kept)) removed(kept.message)
   }
@@ -145,4 +176,5 @@ function createSnapshot(
 
 const byCodeUnits = (left: string, right: string): number => (left < right ? -1 : 1)
 
-const bytesOf = ({ topic, payload }: RetainedMessage): number => topic.length + payload.length
+const bytesOf = ({ topic, payload, carried }: RetainedMessage): number =>
+  topic.length + payload.length + carriedBytes(carried)

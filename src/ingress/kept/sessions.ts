@@ -3,9 +3,10 @@ import { createReceivedIds } from './received-ids.ts'
 import type { ReceivedIds } from './received-ids.ts'
 
 /**
- * The sessions that outlive their connections (clean session 0). The session of an absent client
- * ends after `sessionExpiryMs`, or when more than `sessionsMax` are absent, the longest absent
- * first. The limits of connections bound the sessions of connected clients.
+ * The sessions that outlive their connections: clean session 0 of MQTT 3.1.1, and those of MQTT 5,
+ * which say how long. The session of an absent client ends after its expiry, or when more than
+ * `sessionsMax` are absent, the longest absent first. The limits of connections bound the sessions
+ * of connected clients.
  */
 export interface Sessions {
   /** Whether the client has a session: "session present" of its CONNACK, [MQTT-3.2.2-2]. */
@@ -27,8 +28,10 @@ export interface Session {
   readonly isOver: boolean
   /**
    * Has to be called once, when the connection is gone. The session may have another connection.
+   *
+   * @param expiryMs how long it waits for its client; 0: it ends now. Absent: `sessionExpiryMs`
    */
-  connectionGone(): void
+  connectionGone(expiryMs?: number): void
 }
 
 interface SessionsDependencies {
@@ -39,6 +42,7 @@ interface SessionsDependencies {
 
 interface SessionLimits {
   readonly sessionsMax: number
+  /** For clients that cannot say it: those of MQTT 3.1.1. */
   readonly sessionExpiryMs: number
 }
 
@@ -53,45 +57,45 @@ export function createSessions(
   limits: SessionLimits,
 ): Sessions {
   const sessions = new Map<string, Kept>()
-  /** Client id -> when its session ends; in this order, because all may be absent equally long. */
-  const absent = new Map<string, number>()
-  let cancel: (() => void) | undefined
+  /** Client id -> stops the timer of its expiry; the longest absent client comes first. */
+  const absent = new Map<string, () => void>()
+
+  function isBack(clientId: string): void {
+    absent.get(clientId)?.()
+    absent.delete(clientId)
+  }
 
   function remove(clientId: string): void {
-    absent.delete(clientId)
+    isBack(clientId)
     if (sessions.delete(clientId)) ended(clientId)
   }
 
-  function endOverdue(): void {
-    cancel = undefined
-    for (const [clientId, endsAtMs] of absent) {
-      if (endsAtMs > clock.monotonicMs() && absent.size <= limits.sessionsMax) {
-        cancel = clock.after(endsAtMs - clock.monotonicMs(), endOverdue)
-        return
-      }
-      remove(clientId)
-    }
-  }
-
-  function connectionGone(clientId: string, session: Kept): void {
+  function connectionGone(clientId: string, session: Kept, expiryMs: number): void {
     session.connections--
     if (session.connections > 0 || sessions.get(clientId) !== session) return
-    absent.set(clientId, clock.monotonicMs() + limits.sessionExpiryMs)
-    if (cancel === undefined || absent.size > limits.sessionsMax) {
-      cancel?.()
-      endOverdue()
+    if (expiryMs === 0) {
+      remove(clientId)
+      return
     }
+    absent.set(
+      clientId,
+      clock.after(expiryMs, () => remove(clientId)),
+    )
+    if (absent.size <= limits.sessionsMax) return
+    const [longest] = absent.keys()
+    if (longest !== undefined) remove(longest)
   }
 
   function join(clientId: string, session: Kept): Session {
     session.connections++
-    absent.delete(clientId)
+    isBack(clientId)
     return {
       received: session.received,
       get isOver() {
         return sessions.get(clientId) !== session
       },
-      connectionGone: () => connectionGone(clientId, session),
+      connectionGone: (expiryMs = limits.sessionExpiryMs) =>
+        connectionGone(clientId, session, expiryMs),
     }
   }
 
@@ -112,7 +116,7 @@ export function createSessions(
       return absent.size
     },
     stop() {
-      cancel?.()
+      for (const cancel of absent.values()) cancel()
     },
   }
 }

@@ -1,4 +1,5 @@
 import type MemoryPersistence from 'aedes-persistence/asyncPersistence.js'
+import { carriedBy, carriedBytes } from './carried-properties.ts'
 import { createQueueLengths } from './queue-lengths.ts'
 
 /** A packet as Aedes stores it, with the broker's counter. */
@@ -29,6 +30,12 @@ export interface SubscriberQueues {
   update(clientId: string, packet: StoredPacket): void
   /** PUBACK or PUBCOMP came. @returns the packet, if it was queued */
   acknowledge(clientId: string, messageId: number): StoredPacket | undefined
+  /** The oldest packet that was not sent. */
+  nextUnsent(clientId: string): StoredPacket | undefined
+  /** Whether the packet is queued, and was not sent. */
+  isUnsent(clientId: string, brokerCounter: number): boolean
+  /** Removes a packet that is not to be sent. */
+  drop(clientId: string, brokerCounter: number): void
   /** All queued packets, oldest first. Those sent before are marked duplicate, [MQTT-3.3.1-1]. */
   list(clientId: string): readonly StoredPacket[]
   forget(clientId: string): void
@@ -144,19 +151,7 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
     },
     update(clientId, packet) {
       const queue = queues.get(clientId)
-      const { messageId } = packet
-      if (queue === undefined || messageId === undefined) return
-      const known = queue.counters.get(messageId)
-      if (packet.cmd === 'pubrel') {
-        if (known !== undefined) pool.keep(queue, known, { ...packet, brokerCounter: known })
-        return
-      }
-      const free = known === packet.brokerCounter ? messageId : freeId(queue.counters, messageId)
-      packet.messageId = free
-      const kept = queue.packets.get(packet.brokerCounter)
-      if (kept === undefined) return
-      pool.sent(queue, kept, free)
-      queue.counters.set(free, packet.brokerCounter)
+      if (queue !== undefined) update(pool, queue, packet)
     },
     acknowledge(clientId, messageId) {
       const queue = queues.get(clientId)
@@ -164,6 +159,20 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       if (queue === undefined || counter === undefined) return undefined
       queue.counters.delete(messageId)
       return pool.remove(queue, counter)
+    },
+    nextUnsent(clientId) {
+      const queue = queues.get(clientId)
+      const counter = queue && oldestUnsent(queue)
+      return counter === undefined ? undefined : queue?.packets.get(counter)
+    },
+    isUnsent(clientId, brokerCounter) {
+      const queue = queues.get(clientId)
+      return queue !== undefined && isUnsentIn(queue, brokerCounter)
+    },
+    drop(clientId, brokerCounter) {
+      const queue = queues.get(clientId)
+      const packet = queue && pool.remove(queue, brokerCounter)
+      if (packet?.messageId !== undefined) queue?.counters.delete(packet.messageId)
     },
     list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])].map(markSent),
     forget(clientId) {
@@ -176,6 +185,22 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       return pool.bytes
     },
   }
+}
+
+function update(pool: ReturnType<typeof createPool>, queue: Queue, packet: StoredPacket): void {
+  const { messageId } = packet
+  if (messageId === undefined) return
+  const known = queue.counters.get(messageId)
+  if (packet.cmd === 'pubrel') {
+    if (known !== undefined) pool.keep(queue, known, { ...packet, brokerCounter: known })
+    return
+  }
+  const free = known === packet.brokerCounter ? messageId : freeId(queue.counters, messageId)
+  packet.messageId = free
+  const kept = queue.packets.get(packet.brokerCounter)
+  if (kept === undefined) return
+  pool.sent(queue, kept, free)
+  queue.counters.set(free, packet.brokerCounter)
 }
 
 const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefined
@@ -192,6 +217,12 @@ function newestUnsent(queue: Queue): number | undefined {
     const counter = queue.unsent.pop()
     if (counter === undefined || isUnsentIn(queue, counter)) return counter
   }
+}
+
+function oldestUnsent(queue: Queue): number | undefined {
+  const at = queue.unsent.findIndex((counter) => isUnsentIn(queue, counter))
+  queue.unsent.splice(0, at === -1 ? queue.unsent.length : at)
+  return queue.unsent[0]
 }
 
 function isUnsentIn(queue: Queue, counter: number): boolean {
@@ -212,16 +243,30 @@ function freeId(taken: ReadonlyMap<number, unknown>, wanted: number): number {
 const packetBytes = 200
 
 const bytesOf = (packet: StoredPacket): number =>
-  packetBytes + (packet.cmd === 'publish' ? packet.payload.length + packet.topic.length : 0)
+  packetBytes +
+  (packet.cmd === 'publish'
+    ? packet.payload.length + packet.topic.length + carriedBytes(carriedBy(packet))
+    : 0)
 
 /**
  * Copies a packet with its payload, which may be a view of a larger buffer. RETAIN is 0 for a
- * subscription that existed when the message was published, [MQTT-3.3.1-9].
+ * subscription that existed when the message was published, [MQTT-3.3.1-9], unless it is one of
+ * MQTT 5 that wants to know how it was published.
  */
 function detach(packet: StoredPacket): StoredPacket {
   if (packet.cmd !== 'publish') return { ...packet }
-  return { ...packet, payload: Buffer.from(packet.payload), retain: false }
+  const kept: StoredPacket & { wasRetained?: boolean } = {
+    ...packet,
+    payload: Buffer.from(packet.payload),
+    retain: false,
+  }
+  if (packet.retain) kept.wasRetained = true
+  return kept
 }
+
+/** Whether a queued message was published with RETAIN. */
+export const wasRetained = (packet: StoredPacket): boolean =>
+  (packet as { readonly wasRetained?: boolean }).wasRetained === true
 
 function markSent(packet: StoredPacket): StoredPacket {
   const isSent = packet.cmd === 'publish' && packet.messageId !== undefined

@@ -1,0 +1,115 @@
+import type { Client, PublishPacket } from 'aedes'
+import type { Clock } from '../../base/clock.ts'
+import type { LimitedLog } from '../../telemetry/limited-log.ts'
+import type { Message } from '../../message.ts'
+import { createMqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
+import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
+import type { ClientPacketsOptions } from '../mqtt5/client-packets.ts'
+import type { Mqtt5Will } from '../mqtt5/connect.ts'
+import { reasonCode } from '../mqtt5/reason-codes.ts'
+import type { GateFault } from '../gate/gate.ts'
+import { carryProperties } from '../kept/carried-properties.ts'
+import { grantFilter, mayReceive } from './broker.ts'
+import type { SubscriptionLimits } from './broker.ts'
+import type { Connection } from './connection.ts'
+import type { DelayedWills } from './delayed-wills.ts'
+import { messageFrom } from './ingesting.ts'
+import { createMqtt5Subscriber } from './mqtt5-subscriber.ts'
+import type { Mqtt5SubscriberDependencies } from './mqtt5-subscriber.ts'
+import { mayPublish } from './publishing.ts'
+
+/** Puts the translation of MQTT 5 between the gates of such clients and Aedes. */
+export interface Mqtt5Clients {
+  /**
+   * A CONNECT of MQTT 5 has come.
+   *
+   * @param end ends the connection for this fault
+   */
+  readonly open: (
+    client: Client,
+    connection: Connection,
+    end: (fault: GateFault) => void,
+  ) => Mqtt5Connection
+  /** The connection is gone: its subscriptions end, and its will is published or held back. */
+  readonly gone: (client: Client, connection: Connection) => void
+}
+
+interface Mqtt5ClientsDependencies extends Mqtt5SubscriberDependencies {
+  readonly log: LimitedLog
+  readonly clock: Clock
+  readonly wills: DelayedWills
+  /** Publishes a will as if its client had. */
+  readonly publish: (message: Message) => Promise<void>
+}
+
+type Mqtt5ClientsOptions = ClientPacketsOptions &
+  SubscriptionLimits & { readonly filtersPerSubscribeMax: number }
+
+const identifiersRefused: GateFault = Object.freeze({
+  reason: 'subscription_identifier',
+  detail:
+    'a Subscription Identifier: AWS IoT Core does not have them and answers 0xA1; ' +
+    'SLUICE_MQTT_PROFILE=open takes them',
+  reasonCode: reasonCode.subscriptionIdsNotSupported,
+})
+
+export function createMqtt5Clients(
+  dependencies: Mqtt5ClientsDependencies,
+  options: Mqtt5ClientsOptions,
+): Mqtt5Clients {
+  const { clock, wills, publish } = dependencies
+
+  function publishWill(client: Client, connection: Connection, will: Mqtt5Will): void {
+    const { permissions, peer } = connection
+    // The will was allowed when the client connected, but policies may have changed since.
+    if (permissions === undefined || !mayPublish(permissions, will)) return
+    const packet: PublishPacket = { ...will, cmd: 'publish', dup: false }
+    carryProperties(packet, will.mqtt5, clock.monotonicMs())
+    const { sourceIp } = peer
+    const { principal } = permissions
+    const message = messageFrom(packet, { clientId: client.id, sourceIp, principal }, clock)
+    // A failure is reported where it is found.
+    publish(message).catch(() => {})
+  }
+
+  return {
+    open(client, connection, end) {
+      const protocol: Mqtt5Connection = createMqtt5Connection(
+        {
+          clock,
+          write: (bytes) => void connection.gate.stream.write(bytes),
+          handlers: {
+            subscribe: (request) => connection.subscriber?.subscribe(request),
+            unsubscribe: (request) => connection.subscriber?.unsubscribe(request),
+            completed: (packetId) => connection.subscriber?.completed(packetId),
+            received: (packetId) => connection.subscriber?.received(packetId),
+          },
+        },
+        options,
+      )
+      connection.mqtt5 = protocol
+      connection.subscriber = createMqtt5Subscriber(
+        dependencies,
+        {
+          client,
+          protocol: () => protocol,
+          grant: (filter, isResumed) =>
+            grantFilter(dependencies, options, { client, connection, isResumed }, filter),
+          granted: connection.filters,
+          mayForward: (topic) => mayReceive(connection, topic),
+          refuseIdentifiers: () => end(identifiersRefused),
+        },
+        options,
+      )
+      return protocol
+    },
+    gone(client, connection) {
+      const { mqtt5, subscriber } = connection
+      if (mqtt5 === undefined) return
+      subscriber?.end()
+      const { will, sessionExpirySeconds } = mqtt5
+      if (will === undefined || !connection.counted || connection.isWillPrevented) return
+      wills.gone(client.id, will, sessionExpirySeconds, () => publishWill(client, connection, will))
+    },
+  }
+}
