@@ -215,12 +215,81 @@ function policyMetaSchema(): JsonSchema {
   }
 }
 
+/** The items of a table. The keys of a table are known to the statements that read it. */
+function stubTableSchema(): JsonSchema {
+  const item = {
+    description: 'An item as plain JSON, with the keys that the statement names.',
+    type: 'object',
+  }
+  return { type: 'array', items: item, examples: [[{ id: 'd7', room: 'kitchen' }]] }
+}
+
+function stubSecretSchema(): JsonSchema {
+  return {
+    type: ['object', 'string'],
+    examples: [{ username: 'me', password: 'not-a-secret' }, 'not-a-secret'],
+  }
+}
+
+/** Sluice passes the answer on as it is, so that nothing but an object is demanded. */
+function stubObjectSchema(members: Descriptions, example: object): JsonSchema {
+  const properties = Object.entries(members).map(([name, description]) => [name, { description }])
+  return {
+    type: 'object',
+    properties: { ...link, ...(Object.fromEntries(properties) as object) },
+    examples: [example],
+  }
+}
+
+const stubShadowSchema = () =>
+  stubObjectSchema(
+    {
+      state: 'An object with desired, reported and delta.',
+      metadata: 'When each member of state was changed, in epoch seconds.',
+      version: 'The version of the shadow, a whole number.',
+      timestamp: 'When the document was made, in epoch seconds.',
+    },
+    { state: { reported: { temp: 21 } }, version: 1 },
+  )
+
+const stubThingSchema = () =>
+  stubObjectSchema(
+    {
+      thingName: 'The name of the thing.',
+      thingTypeName: 'The name of its type.',
+      attributes: 'An object of texts.',
+      defaultClientId: 'The client id of the thing.',
+      thingId: 'The id that AWS IoT has given it.',
+      thingArn: 'The ARN of the thing.',
+      version: 'The version of the thing, a whole number.',
+      billingGroupName: 'The name of its billing group.',
+    },
+    { thingName: 't', attributes: { room: 'kitchen' }, version: 1 },
+  )
+
+const stubThingGroupsSchema = () =>
+  stubObjectSchema(
+    {
+      thingGroups: 'A list of objects with groupName and groupArn.',
+      nextToken: 'Only the first page counts.',
+    },
+    { thingGroups: [{ groupName: 'kitchen', groupArn: 'arn:aws:iot:...' }] },
+  )
+
 const files: Readonly<Record<string, readonly [title: string, schema: () => JsonSchema]>> = {
   rule: ['A rule of AWS IoT: rules/<name>.json', ruleSchema],
   'rule-test': ['Tests of a rule: rules/<name>.test.json', ruleTestSchema],
   'rule-meta': ['What stands beside a rule: rules/<name>.meta.json', ruleMetaSchema],
   policy: ['A policy: policies/<name>.json', policySchema],
   'policy-meta': ['Whom a policy is for: policies/<name>.meta.json', policyMetaSchema],
+  'stub-table': ['The items of a table: stubs/dynamodb/<table>.json', stubTableSchema],
+  'stub-secret': ['A secret: stubs/secrets/<name>.json', stubSecretSchema],
+  'stub-shadow': ['A shadow: stubs/shadows/<thing>.json', stubShadowSchema],
+  'stub-thing': ['A thing: stubs/registry/DescribeThing/<thing>.json', stubThingSchema],
+  'stub-thing-groups': [
+    'The groups of a thing: stubs/registry/ListThingGroupsForThing/<thing>.json',
+    stubThingGroupsSchema,
+  ],
 }
 
 /** The generated files, as they are formatted. */

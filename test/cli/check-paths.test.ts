@@ -178,6 +178,25 @@ describe('templates', () => {
     expect(exitCode).toBe(0)
   })
 
+  test('import values from each other', async () => {
+    const outputs = { Stream: { Value: 'doors', Export: { Name: 'stream' } } }
+    const importing = template('first').replace(
+      '"Actions":[]',
+      `"Actions":[{"Kinesis":{"StreamName":{"Fn::ImportValue":"stream"},` +
+        '"RoleArn":"arn:aws:iam::123456789012:role/r","PartitionKey":"k"}}]',
+    )
+    const files = {
+      'a.json': importing,
+      'b.json': JSON.stringify({ Resources: {}, Outputs: outputs }),
+      'first.test.json': tests.replace('true', 'true, "records": [{"streamName": "doors"}]'),
+    }
+    const { lines, exitCode } = await check(files, ['*.json'])
+    expect(lines.slice(0, 2)).toEqual(['ok    first', '  ok    it'])
+    expect(lines.join()).not.toContain('not resolved')
+    expect(exitCode).toBe(0)
+    expect((await check(files, ['a.json'])).lines.join()).toContain('not resolved')
+  })
+
   test('that cannot be read keep nothing else from being checked', async () => {
     const { lines, exitCode } = await check({ 'a.yaml': 'a: [', 'b.json': rule }, ['*'])
     expect(lines).toContain('ok    b')

@@ -4,6 +4,7 @@ import { Ajv } from 'ajv'
 import type { ValidateFunction } from 'ajv'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { createStubs } from '../../src/external/stubs.ts'
 import { compilePolicy } from '../../src/identity/policies/policy.ts'
 import { parsePolicyTargets } from '../../src/identity/policies/policy-targets.ts'
 import { parsePayloadFile } from '../../src/rules/payload.ts'
@@ -80,11 +81,18 @@ describe('the settings of editors', () => {
     ['rules/hot_devices.meta.json', 'rule-meta'],
     ['policies/telemetry.json', 'policy'],
     ['policies/telemetry.meta.json', 'policy-meta'],
+    ['stubs/dynamodb/devices.json', 'stub-table'],
+    ['stubs/secrets/prod%2Fdb.json', 'stub-secret'],
+    ['stubs/shadows/t.json', 'stub-shadow'],
+    ['stubs/shadows/t/config.json', 'stub-shadow'],
+    ['stubs/registry/DescribeThing/t.json', 'stub-thing'],
+    ['stubs/registry/ListThingGroupsForThing/t.json', 'stub-thing-groups'],
   ])('map %s', (file, name) => {
     const matches = (glob: string) =>
       new RegExp(`^${glob.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`).test(`/${file}`)
     const urls = settings['json.schemas'].flatMap(({ fileMatch, url }) =>
-      fileMatch.every((glob) => (glob.startsWith('!') ? !matches(glob.slice(1)) : matches(glob)))
+      fileMatch.some((glob) => matches(glob)) &&
+      !fileMatch.some((glob) => glob.startsWith('!') && matches(glob.slice(1)))
         ? [url]
         : [],
     )
@@ -223,6 +231,63 @@ describe('what the schema refuses is refused, and the other way round where it c
       }),
       { numRuns: 500 },
     )
+  })
+})
+
+const stubsOf = (json: unknown) => {
+  const read = () => Promise.resolve(bytes(json))
+  return createStubs({ fileOf: () => ({ file: 'f', read }) })
+}
+
+const key = { name: 'id', type: 'S', text: 'd7' } as const
+const items = (json: unknown) =>
+  stubsOf(json).item({
+    function: 'get_dynamodb',
+    tableName: 't',
+    partitionKey: key,
+    roleArn,
+  })
+const secret = (json: unknown) =>
+  stubsOf(json).secret({
+    function: 'get_secret',
+    secretId: 's',
+    secretType: 'SecretString',
+    roleArn,
+  })
+const shadow = (json: unknown) =>
+  stubsOf(json).shadow({ function: 'get_thing_shadow', thingName: 't', roleArn })
+const registry = (operation: 'DescribeThing' | 'ListThingGroupsForThing') => (json: unknown) =>
+  stubsOf(json).registryAnswer({
+    function: 'get_registry_data',
+    operation,
+    thingName: 't',
+    roleArn,
+  })
+
+describe('stubs', () => {
+  test.each<[string, (json: unknown) => Promise<unknown>, readonly unknown[], readonly unknown[]]>([
+    ['stub-table', items, [[], [{ id: 'd7' }]], [{}, 'd7', ['d7']]],
+    ['stub-secret', secret, [{ k: 'v' }, 't'], [[], 17, true]],
+    ['stub-shadow', shadow, [{ $schema: 'x', state: {} }], [[], 't']],
+    ['stub-thing', registry('DescribeThing'), [{ $schema: 'x', version: 1 }], [[], 't']],
+    ['stub-thing-groups', registry('ListThingGroupsForThing'), [{ thingGroups: [] }], [[]]],
+  ])('%s', async (name, read, taken, refused) => {
+    const validate = schema(name)
+    for (const json of [
+      ...taken,
+      ...((validate.schema as { examples: unknown[] }).examples ?? []),
+    ]) {
+      expect(faultsOf(validate, json)).toEqual([])
+      await expect(read(json)).resolves.not.toBe('')
+    }
+    for (const json of refused) {
+      expect(faultsOf(validate, json)).not.toEqual([])
+      await expect(read(json)).rejects.toThrow(/^f(?: is n|: item 0 has no)/)
+    }
+  })
+
+  test('do not pass on the link to their schema', async () => {
+    expect(await shadow({ $schema: 'x', state: 1 })).toEqual(await shadow({ state: 1 }))
   })
 })
 

@@ -5,8 +5,15 @@ import { compileActions } from '../../actions/compile-actions.ts'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { printableLine } from '../../telemetry/printable.ts'
-import { readStack } from '../../infrastructure/read-stack.ts'
-import type { Skipped, StackRule, Unresolved } from '../../infrastructure/stack.ts'
+import { readStack, readStacks } from '../../infrastructure/read-stack.ts'
+import type {
+  Origin,
+  Skipped,
+  Stack,
+  StackOptions,
+  StackRule,
+  Unresolved,
+} from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import { parsePayloadFile } from '../../rules/payload.ts'
@@ -107,7 +114,7 @@ async function checkSelection(
   const unusedTests = new Set(looseTests)
   for (const template of templates) {
     try {
-      const stack = await readStack(template, { region, accountId, parameters })
+      const stack = await readAmong(templates, template, { region, accountId, parameters })
       for (const rule of stack.rules) {
         const testFile = await testFileOf(rule, looseTests)
         if (testFile !== undefined) unusedTests.delete(testFile)
@@ -131,6 +138,32 @@ async function checkSelection(
   }
   return { rules: checked, strayFiles: strays, leftOut, unresolved, skipped }
 }
+
+/**
+ * Reads a template. What it does not resolve may be in another one of the same call, from which it
+ * imports values; all else comes from itself alone, so that a fault of one is no fault of others.
+ */
+async function readAmong(
+  templates: readonly string[],
+  template: string,
+  options: StackOptions,
+): Promise<Pick<Stack, 'rules' | 'unresolved' | 'skipped'>> {
+  const alone = await readStack(template, options)
+  if (alone.unresolved.length === 0 || templates.length === 1) return alone
+  const others = templates.filter((other) => other !== template)
+  const together = await readStacks([template, ...others], options).catch(() => undefined)
+  if (!together) return alone
+  const rules = new Map(together.rules.map((rule) => [placeOf(rule), rule]))
+  const unresolved = new Set(together.unresolved.map(placeOf))
+  return {
+    rules: alone.rules.map((rule) => rules.get(placeOf(rule)) ?? rule),
+    unresolved: alone.unresolved.filter((part) => unresolved.has(placeOf(part))),
+    skipped: alone.skipped,
+  }
+}
+
+const placeOf = ({ file, resource, member = '' }: Origin & { readonly member?: string }) =>
+  [file, resource, member].join('\n')
 
 /** The tests of a rule in a template stand beside it, or among the files of the same call. */
 async function testFileOf(
