@@ -38,6 +38,8 @@ const { outputFiles, metafile } = await build({
   // ES modules where a package has both: what is not used of them is left out.
   mainFields: ['module', 'main'],
   external: Object.keys(dependencies),
+  // The module for Kafka's checksums and compression, with its WebAssembly as text in the bundle.
+  alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
   banner: { js: requireLine },
   define: {
     // The AWS SDK says at each start which Node its releases after January 2027 will want.
