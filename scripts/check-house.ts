@@ -56,6 +56,7 @@ const floors = [
   'delivery/queue',
   'delivery/shards',
   'delivery/call',
+  'kafka',
   'aws',
   'aws/senders',
   'aws/call',

@@ -142,7 +142,11 @@ function actionsText({ refusalOf }: ActionRefusals): string {
   const reasons = endedKinds
     .map((kind) => wrap(`- \`${kind}\`: ${refusalOf(kind, {})}.`))
     .map((text) => text.replaceAll('\n', '\n  '))
-  return [all, reasons.join('\n')].join('\n\n')
+  const kafka = wrap(
+    'The `kafka` action takes neither Kerberos (`GSSAPI`) nor stores in the format JKS, and does not use its destination: ' +
+      'the brokers are reached from where Sluice runs. MSK with IAM is not supported by AWS IoT either.',
+  )
+  return [all, reasons.join('\n'), kafka].join('\n\n')
 }
 
 const lineMax = 140

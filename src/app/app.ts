@@ -87,6 +87,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
     functions: { invokeForEvent: (...event) => mappings.functions.invokeForEvent(...event) },
+    callExternal: (...request) => environment.callExternal(...request),
   })
   const { folder, lab, outbox, aws, producer, labActions, sendFailure, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
@@ -221,14 +222,14 @@ const messageLimits = ({ mqtt }: Config) => ({
   payloadBytesMax: mqtt.payloadBytesMax,
 })
 
-function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal): SqlEnvironment {
+function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal) {
   return {
     get accountId() {
       return owner.accountId
     },
     newUuid: randomUUID,
     callExternal,
-  }
+  } satisfies SqlEnvironment
 }
 
 /** Opens the stage that knows the account, from the configuration or from STS. */

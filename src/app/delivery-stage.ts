@@ -1,9 +1,12 @@
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
+import type { ServiceSender } from '../aws/call/service-sender.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
 import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
+import { createKafkaSenders } from '../kafka/kafka-senders.ts'
+import { createGuardedLookup } from '../lab/calls/emulator-access.ts'
 import { createEndpointSenders } from '../lab/calls/endpoint-senders.ts'
 import { createFailureDestinations } from '../lab/calls/failure-destinations.ts'
 import { createLabActions, createRecordedNote } from '../lab/calls/lab-actions.ts'
@@ -14,6 +17,8 @@ import type { LabStage } from './lab-stage.ts'
 import { openDataFolder } from '../storage/data-folder.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
+import type { Outbox, ServiceDestination } from '../outbox/outbox.ts'
+import type { CallExternal } from '../sql/sql.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
@@ -29,6 +34,7 @@ export async function startDeliveryStage(
     hasRule,
     functions,
     heldFunctions,
+    callExternal,
   }: {
     readonly drain: Drain
     readonly onGivenUp: OnGivenUp
@@ -37,6 +43,8 @@ export async function startDeliveryStage(
     readonly functions: FunctionEvents
     /** The functions of templates. */
     readonly heldFunctions: Pick<HeldFunctions, 'has'> | undefined
+    /** Reads the secrets of `kafka` actions. */
+    readonly callExternal: CallExternal
   },
 ) {
   const folder = await openFolder({ config, logger }, stages)
@@ -65,21 +73,13 @@ export async function startDeliveryStage(
   await folder.noteMade(outboxFolderName)
   const aws = stages.add(callsOf({ config, clock, logger }, lab), (it) => it.close())
   const { emulators, ...recorded } = recordCalls({ config, clock, logger }, stages, heldFunctions)
-  const { functionsDir } = config
   const shared = { outbox, clock, logger }
+  const services = { ...shared, ...recorded, aws, emulators, callExternal, functions }
   const producer = stages.add(
     createProducer({
       ...shared,
       callsFor: (destination) => aws.callsFor(destination),
-      senderFor: emulators
-        ? createLabSenders({
-            ...shared,
-            calls: recorded.labCalls,
-            functions,
-            functionsDir,
-            emulators,
-          })
-        : (destination) => aws.senderFor(destination),
+      senderFor: serviceSenders(config, stages, services),
       onGivenUp,
       metrics,
       makeStream: lab && ((destination) => lab.ensureStreamOf(destination)),
@@ -104,6 +104,33 @@ function recordCalls(
   const sendFailure =
     emulators && createFailureDestinations({ calls: labCalls, emulators, clock, logger }, config)
   return { labCalls, labActions, noteRecorded, emulators, sendFailure }
+}
+
+/** Makes the senders of all services but Kinesis, and closes their connections at the end. */
+function serviceSenders(
+  { functionsDir }: Pick<AppDependencies['config'], 'functionsDir'>,
+  stages: Stages,
+  {
+    aws,
+    callExternal,
+    ...ofLab
+  }: Pick<ReturnType<typeof recordCalls>, 'labCalls' | 'labActions' | 'emulators'> &
+    Pick<AppDependencies, 'logger' | 'clock'> & {
+      readonly aws: AwsCalls
+      readonly callExternal: CallExternal
+      readonly outbox: Outbox
+      readonly functions: FunctionEvents
+    },
+): (destination: ServiceDestination) => ServiceSender {
+  const { clock, labActions, emulators, labCalls: calls } = ofLab
+  const lookup = labActions && createGuardedLookup(labActions.endpointHosts)
+  const kafka = stages.add(createKafkaSenders({ clock, readSecret: callExternal, lookup }), (it) =>
+    it.close(),
+  )
+  if (labActions === undefined || emulators === undefined) {
+    return (destination) => (destination.kind === 'kafka' ? kafka : aws).senderFor(destination)
+  }
+  return createLabSenders({ ...ofLab, calls, functionsDir, emulators, kafka, labActions })
 }
 
 /**

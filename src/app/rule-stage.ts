@@ -4,6 +4,7 @@ import type { ActionKind } from '../actions/action/action.ts'
 import { compileActions } from '../actions/compile-actions.ts'
 import { endedKinds, hasSender, refusalOfEnded } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
+import { refusalOfKafka } from '../kafka/client-properties.ts'
 import { createAccountGate } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import type { LabActions, NoteRecorded } from '../lab/calls/lab-actions.ts'
@@ -126,7 +127,8 @@ export async function createActionRefusals(): Promise<Pick<LabActions, 'refusalO
   )
   const refusals = new Map<ActionKind, string | undefined>(ended)
   return {
-    refusalOf(kind) {
+    refusalOf(kind, fields) {
+      if (kind === 'kafka') return refusalOfKafka(fields)
       if (kind === 'kinesis' || kind === 'republish' || hasSender(kind)) return refusals.get(kind)
       return 'this engine does not send to this service yet; the lab records what it would be sent'
     },

@@ -39,7 +39,7 @@ describe('the operations that are missing are those without a route', () => {
 test('the actions that are missing are those that start refuses', async () => {
   const { refusalOf } = await createActionRefusals()
   const refused = actionKinds.filter((kind) => refusalOf(kind, {}) !== undefined)
-  expect(namesIn(ofIot, /^Sluice executes [^]+?\. Missing [^:]+:\s([^.]+)\./gm)).toEqual(refused)
+  expect(namesIn(ofIot, /^Sluice executes [^]+?\.\sMissing [^:]+:\s([^.]+)\./gm)).toEqual(refused)
 })
 
 describe('a client of MQTT is answered as the document says', () => {

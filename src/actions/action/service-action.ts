@@ -29,6 +29,8 @@ interface ActionPlan<Templates extends ActionTemplates = ActionTemplates> {
   readonly templates: Templates
   /** What identifies the target to its service, e.g. the URL of a queue. */
   readonly target: (texts: Expanded<Templates>) => string
+  /** How the clients of Kafka connect. */
+  readonly clientProperties?: Readonly<Record<string, string>> | undefined
   /** The region of the target, where its name tells. */
   readonly region?: ((target: string) => string | undefined) | undefined
   readonly call: (texts: Expanded<Templates>, message: ActionMessage) => PlannedCall
@@ -131,7 +133,7 @@ export function compileServiceAction(
  */
 function createDestinationOf(
   kind: ServiceKind,
-  { roleArn, region: regionOf }: ActionPlan,
+  { roleArn, region: regionOf, clientProperties }: ActionPlan,
   { region, delivery }: ActionContext,
 ): (target: string, hasOrder: boolean) => Destination {
   const { endpoint, settings, externalId } = delivery
@@ -146,6 +148,7 @@ function createDestinationOf(
         kind,
         region: delivery.region ?? regionOf?.(target) ?? region,
         target,
+        clientProperties,
         endpoint,
         credentials: Object.freeze(credentials),
         settings: hasOrder ? settings : { ...settings, ordering: 'none' as const },

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
-import { invalidRequest } from '../../base/errors.ts'
+import { faultsOfProperties } from '../../kafka/client-properties.ts'
 import { fieldOfAction } from '../action/action.ts'
-import { optionalTemplate, template } from '../action/action-template.ts'
+import { optionalTemplate, template, throwFaults } from '../action/action-template.ts'
 import { closed, optionalTextType, textType } from '../action/field-types.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { integerBetween, lengthBetween, matching } from '../action/text-checks.ts'
@@ -13,36 +13,6 @@ const topicName = matching(
 )
 const partition = integerBetween(0n, 2_147_483_647n)
 const headerText = lengthBetween(0, 16_384)
-
-const anyOf = (...values: readonly string[]) => values
-/** AWS IoT developer guide, "Apache Kafka": the values of properties that have a choice. */
-const choices: Readonly<Record<string, readonly string[]>> = {
-  'security.protocol': anyOf('SSL', 'SASL_SSL'),
-  acks: anyOf('-1', '0', '1', 'all'),
-  'compression.type': anyOf('none', 'gzip', 'snappy', 'lz4', 'zstd'),
-  'sasl.mechanism': anyOf('PLAIN', 'SCRAM-SHA-512', 'GSSAPI'),
-}
-/** The properties that take any text, and those among them that take templates. */
-const properties = new Set([
-  ...Object.keys(choices),
-  'bootstrap.servers',
-  'key.serializer',
-  'value.serializer',
-  'ssl.truststore',
-  'ssl.truststore.password',
-  'ssl.keystore',
-  'ssl.keystore.password',
-  'ssl.key.password',
-  'sasl.plain.username',
-  'sasl.plain.password',
-  'sasl.scram.username',
-  'sasl.scram.password',
-  'sasl.kerberos.keytab',
-  'sasl.kerberos.service.name',
-  'sasl.kerberos.krb5.kdc',
-  'sasl.kerberos.krb5.realm',
-  'sasl.kerberos.principal',
-])
 
 const destinationArn = Type.String({
   pattern: '^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:ruledestination/[a-zA-Z]+/\\S+$',
@@ -68,7 +38,9 @@ export const kafkaAction = serviceAction({
     closed,
   ),
   plan({ headers = [], clientProperties, ...definition }, { index }) {
-    checkProperties(clientProperties, `${fieldOfAction(index)}.kafka.clientProperties`)
+    throwFaults(
+      faultsOfProperties(clientProperties, `${fieldOfAction(index)}.kafka.clientProperties`),
+    )
     return actionPlan({
       templates: {
         topic: template(definition.topic, topicName),
@@ -78,12 +50,15 @@ export const kafkaAction = serviceAction({
           key: template(key, headerText),
           value: template(value, headerText),
         })),
-        // Secrets are read when the connection is made; here only their templates are checked.
-        clientProperties: Object.fromEntries(
-          Object.entries(clientProperties).map(([name, value]) => [name, template(value)]),
-        ),
       },
-      target: () => definition.destinationArn,
+      // Secrets are read when a connection is made. The destination of AWS IoT leads into a VPC:
+      // here the brokers are reached as they are.
+      clientProperties: Object.freeze(
+        Object.fromEntries(
+          Object.entries(clientProperties).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+        ),
+      ),
+      target: ({ topic }) => topic,
       call: (texts) => ({
         operation: 'Produce',
         parameters: {
@@ -100,13 +75,3 @@ export const kafkaAction = serviceAction({
     })
   },
 })
-
-function checkProperties(given: Readonly<Record<string, string>>, place: string): void {
-  if (!given['bootstrap.servers']) throw invalidRequest(`${place}: bootstrap.servers is missing`)
-  for (const [name, value] of Object.entries(given)) {
-    if (!properties.has(name)) throw invalidRequest(`${place}: ${name} is not a known property`)
-    const allowed = choices[name]
-    if (allowed === undefined || allowed.includes(value)) continue
-    throw invalidRequest(`${place}: ${name} must be one of ${allowed.join(', ')}`)
-  }
-}

@@ -10,6 +10,7 @@ export type Service =
   | 'IoT Analytics'
   | 'IoT Events'
   | 'IoT SiteWise'
+  | 'Kafka'
   | 'Lambda'
   | 'Location'
   | 'OpenSearch'
@@ -68,6 +69,33 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
     // One property is missing, not the service: other entries of the destination are taken.
     ResourceNotFoundException: 'record',
     TimestampOutOfRangeException: 'record',
+  },
+  // Names of Apache Kafka's errors (org.apache.kafka.common.protocol.Errors), then Sluice's own.
+  Kafka: {
+    CLUSTER_AUTHORIZATION_FAILED: 'destination',
+    ILLEGAL_SASL_STATE: 'destination',
+    INVALID_RECORD: 'record',
+    INVALID_REQUIRED_ACKS: 'destination',
+    INVALID_TIMESTAMP: 'record',
+    INVALID_TOPIC_EXCEPTION: 'record',
+    MESSAGE_TOO_LARGE: 'record',
+    POLICY_VIOLATION: 'destination',
+    RECORD_LIST_TOO_LARGE: 'record',
+    SASL_AUTHENTICATION_FAILED: 'destination',
+    SECURITY_DISABLED: 'destination',
+    TOPIC_AUTHORIZATION_FAILED: 'destination',
+    UNKNOWN_SERVER_ERROR: 'destination',
+    UNKNOWN_TOPIC_OR_PARTITION: 'destination',
+    UNSUPPORTED_COMPRESSION_TYPE: 'destination',
+    UNSUPPORTED_FOR_MESSAGE_FORMAT: 'record',
+    UNSUPPORTED_SASL_MECHANISM: 'destination',
+    UNSUPPORTED_VERSION: 'destination',
+    ClientPropertyInvalid: 'destination',
+    EndpointRefused: 'destination',
+    PartitionMissing: 'record',
+    SaslFailed: 'destination',
+    SecretUnavailable: 'destination',
+    TlsFailed: 'destination',
   },
   Lambda: {
     EC2AccessDeniedException: 'destination',

@@ -7,6 +7,8 @@ import { endpointVariableOf, labServerNames } from '../../config/lab-action-vari
 import type { LabActionsConfig } from '../../config/lab-actions.ts'
 import type { LabService } from '../../config/lab-action-variables.ts'
 import type { HeldFunctions } from '../../event-source/functions/held-functions.ts'
+import { bootstrapHostsOf, propertiesIn, refusalOfKafka } from '../../kafka/client-properties.ts'
+import type { ClientProperties } from '../../kafka/client-properties.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
 import type { TopicRulePayload } from '../../rules/payload.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
@@ -21,9 +23,11 @@ export interface LabActions {
   endpointOf(kind: ServiceKind, url?: string): string | undefined
   /** The names of hosts, beyond loopback, that may be called. */
   readonly endpointHosts: readonly string[]
+  /** Whether all brokers of a Kafka cluster may be called. */
+  takesBrokers(properties: ClientProperties): boolean
   /** The kinds of the actions whose calls are recorded, in the order of the rule. */
   recordedKinds(payload: Pick<TopicRulePayload, 'actions' | 'errorAction'>): readonly string[]
-  /** Why a strict lab refuses an action; undefined when it does not. */
+  /** Why the lab refuses an action; undefined when it does not. */
   refusalOf(kind: ActionKind, fields: object): string | undefined
 }
 
@@ -67,8 +71,12 @@ export function createLabActions(
     return endpoints[service] ?? (isServerOfRecords(kind) ? nearbyServer(url, hosts) : undefined)
   }
 
+  const takesBrokers = (properties: ClientProperties) =>
+    bootstrapHostsOf(properties)?.every((host) => isLoopback(host) || hosts.includes(host)) ?? false
+
   function isRecorded(kind: ActionKind, fields: object): boolean {
     if (kind === 'kinesis' || kind === 'republish') return false
+    if (kind === 'kafka') return !takesBrokers(propertiesIn(fields))
     const { endpoint } = fields as { readonly endpoint?: string }
     if (endpointOf(kind, endpoint) !== undefined) return false
     return kind !== 'lambda' || missingFunction(fields, functions) !== undefined
@@ -77,6 +85,7 @@ export function createLabActions(
   return {
     endpointOf,
     endpointHosts: hosts,
+    takesBrokers,
     recordedKinds({ actions, errorAction }) {
       const kinds = [...actions, ...(errorAction ? [errorAction] : [])]
         .flatMap((action) => Object.entries(action) as [ActionKind, object][])
@@ -85,7 +94,8 @@ export function createLabActions(
       return [...new Set(kinds)]
     },
     refusalOf(kind, fields) {
-      if (!isStrict || !isRecorded(kind, fields)) return undefined
+      if (!isRecorded(kind, fields)) return kind === 'kafka' ? refusalOfKafka(fields) : undefined
+      if (!isStrict) return undefined
       const advice =
         kind === 'lambda'
           ? `put ${missingFunction(fields, functions)}.mjs into ${functions.functionsDir}`
@@ -107,6 +117,9 @@ function nearbyServer(url: string | undefined, hosts: readonly string[]): string
 }
 
 function adviceFor(kind: ActionKind): string {
+  if (kind === 'kafka') {
+    return 'bootstrap.servers names a broker on loopback or of SLUICE_LAB_AWS_ENDPOINT_HOSTS'
+  }
   const service = kind === 'kinesis' || kind === 'republish' ? undefined : services[kind]
   return service !== undefined && labServerNames.includes(service)
     ? `${endpointVariableOf(service)} names a server`

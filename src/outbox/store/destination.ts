@@ -29,6 +29,8 @@ export interface ServiceDestination extends AnyDestination {
   readonly kind: ServiceKind
   /** What identifies the target to its service, such as the URL of a queue. */
   readonly target: string
+  /** How the clients of Kafka connect, as the rule has it: with the templates of its secrets. */
+  readonly clientProperties?: Readonly<Record<string, string>> | undefined
 }
 
 /** The kinds of actions that call a service other than Kinesis, by the names of AWS IoT. */
@@ -141,7 +143,8 @@ export function canonicalText(destination: Destination): string {
     const { streamName, streamArn } = destination
     return JSON.stringify({ region, streamName, streamArn, ...how })
   }
-  return JSON.stringify({ kind: destination.kind, region, target: destination.target, ...how })
+  const { kind, target, clientProperties } = destination
+  return JSON.stringify({ kind, region, target, clientProperties, ...how })
 }
 
 /**

@@ -40,6 +40,8 @@ async function start(functions: Readonly<Record<string, string>>) {
     functions: run.mappings.functions,
     functionsDir: '/the/functions',
     emulators: { senderFor: () => undefined },
+    kafka: { senderFor: () => expect.unreachable() },
+    labActions: { takesBrokers: () => false },
     outbox: { sourceOf: () => ({ topic: 't', messageId: 'm' }) as never },
     clock,
     logger: createMemoryLogger((line) => lines.push(line)),
