@@ -114,13 +114,14 @@ function openAccess({
  * page of another origin, nor by another name for this machine, when clients need not authenticate.
  */
 function webSocketGuard(
-  { http, mqtt, insecure, region }: Config,
+  { http, mqtt, auth, insecure, region }: Config,
   accessKeys: AccessKeys,
 ): WebSocketGuard {
   const isAnyHost = insecure || !mqtt.anonymous.websocket || !isLoopback(http.host)
   return {
     accessKeys,
     region,
+    ignoresSignatures: auth.kind === 'off' && mqtt.anonymous.websocket,
     guardOrigin: (origin) => guardOrigin(origin, { host: http.host, insecure: isAnyHost }),
   }
 }

@@ -31,6 +31,8 @@ export interface SignedRequest {
 export interface SignatureRules {
   /** The signing name of the service: `kinesis`, `sts`, `iot`, `iotdata`. */
   readonly service: string
+  /** Further names that clients sign with. */
+  readonly otherServices?: readonly string[] | undefined
   /** The regions that the credential scope may name. */
   readonly regions: readonly string[]
   /** Epoch milliseconds. */
@@ -126,6 +128,7 @@ function refuseScope(given: Authorization, rules: SignatureRules): Verification 
     )
   }
   if (scope.service === rules.service) return undefined
+  if (rules.otherServices?.includes(scope.service) === true) return undefined
   return refused('mismatch', `Credential should be scoped to correct service: '${rules.service}'.`)
 }
 

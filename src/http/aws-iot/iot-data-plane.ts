@@ -7,6 +7,8 @@ export const iotDataPlane: Api = {
   description:
     'Publishing, retained messages, connections, shadows. Signed for the service `iotdata`.',
   signingName: 'iotdata',
+  // The name in AWS IoT's guide, and that of its gateway for devices.
+  otherSigningNames: ['iotdevicegateway'],
   awsOperations: iotDataOperations,
   statuses: { ThrottlingException: 429 },
 }

@@ -113,6 +113,7 @@ export function guardApi(
       },
       {
         service: apis.of(request).signingName,
+        otherServices: apis.of(request).otherSigningNames,
         regions: [owner.region],
         nowMs: clock.wallMs(),
         findKey: (accessKeyId) => keys.find(accessKeyId),

@@ -15,6 +15,8 @@ export interface Api {
   readonly description: string
   /** The service in the credential scope of a signature. */
   readonly signingName: 'iot' | 'iotdata' | 'lambda'
+  /** Further names that its clients sign with. */
+  readonly otherSigningNames?: readonly string[] | undefined
   /**
    * All operations that AWS has in this API, served or not; absent for an API that is not AWS's.
    */

@@ -8,26 +8,28 @@ import type { RefusalReason, SigningKey, Verification } from '../../sigv4/verify
  *
  *   wss://<host>/mqtt?X-Amz-Algorithm=AWS4-HMAC-SHA256
  *     &X-Amz-Credential=<access key id>/<YYYYMMDD>/<region>/iotdevicegateway/aws4_request
- *     &X-Amz-Date=<YYYYMMDDTHHMMSSZ>[&X-Amz-Expires=<seconds>]&X-Amz-SignedHeaders=host
+ *     &X-Amz-Date=<YYYYMMDDTHHMMSSZ>[&X-Amz-Expires=<seconds>]&X-Amz-SignedHeaders=<names>
  *     &X-Amz-Signature=<64 hexadecimal digits>[&X-Amz-Security-Token=<token>]
  *
- * Two things differ from the presigned URLs of other services: the session token is put behind the
- * signature and not signed (it must still be the one that belongs to the key), and the period may
- * be left out; the URL then holds for five minutes, as a signed request does.
+ * Three things differ from the presigned URLs of other services. The session token is put behind the
+ * signature and not signed (it must still be the one that belongs to the key); a general signer
+ * signs it, which is taken as well. The period may be left out; the URL then holds for five minutes,
+ * as a signed request does. The SDKs in C (C++, Java, Python, Node) sign `connection;host`, the
+ * others `host`.
  *
  * Invariants:
  * - Every parameter is known and comes once: nothing unsigned has an effect.
- * - `host` is the only signed header, so that what proxies and WebSocket libraries add does not
- *   break a signature. A `Host` with a port also holds for a signature over the name alone: AWS
- *   listens on 443, and many clients sign what they would send there.
+ * - The signature holds for the headers that `X-Amz-SignedHeaders` lists, `host` among them. A `Host`
+ *   with a port also holds for a signature over the name alone: AWS listens on 443, and many clients
+ *   sign what they would send there.
  * - Comparisons with secrets take constant time.
  */
 interface UpgradeRequest {
   readonly method: string
   /** Path and query exactly as received. */
   readonly target: string
-  /** The header `Host`. */
-  readonly host: string | undefined
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
 interface PresignedUrlRules {
@@ -41,6 +43,8 @@ interface PresignedUrlRules {
 
 export const mqttPath = '/mqtt'
 const presignedService = 'iotdevicegateway'
+/** The second is the name of the data plane over HTTP, which some signers use here as well. */
+const presignedServices: readonly string[] = [presignedService, 'iotdata']
 const periodDefaultMs = 300_000
 /** SigV4: a presigned URL is valid for at most seven days. */
 const periodMaxSeconds = 604_800
@@ -58,8 +62,11 @@ const required = [
 ] as const
 const optional = ['X-Amz-Expires', 'X-Amz-Security-Token'] as const
 const parameterNames: readonly string[] = [...required, ...optional]
-/** All other parameters are signed. */
-const unsigned: readonly string[] = ['X-Amz-Signature', 'X-Amz-Security-Token']
+/** All other parameters are signed: first as device SDKs sign, then as general signers do. */
+const unsigned: readonly (readonly string[])[] = [
+  ['X-Amz-Signature', 'X-Amz-Security-Token'],
+  ['X-Amz-Signature'],
+]
 
 type Parameters = ReadonlyMap<string, string>
 
@@ -69,6 +76,8 @@ interface Presigned {
   readonly date: string
   readonly region: string
   readonly service: string
+  /** Sorted. */
+  readonly signedHeaders: readonly string[]
   readonly signedMs: number
   readonly periodMs: number
 }
@@ -118,7 +127,10 @@ function readParameters(parameters: Parameters): Presigned | Unreadable {
   const valueOf = (name: (typeof required)[number]) => parameters.get(name) ?? ''
   if (valueOf('X-Amz-Algorithm') !== algorithm)
     return incomplete(`X-Amz-Algorithm is ${algorithm}.`)
-  if (valueOf('X-Amz-SignedHeaders') !== 'host') return incomplete('X-Amz-SignedHeaders is host.')
+  const signedHeaders = valueOf('X-Amz-SignedHeaders').split(';')
+  if (!areHeaderNames(signedHeaders)) {
+    return incomplete('X-Amz-SignedHeaders lists names in lower case and in order, with host.')
+  }
   const [accessKeyId, date, region, service, terminator, ...more] =
     valueOf('X-Amz-Credential').split('/')
   if (!accessKeyId || !date || !region || !service || terminator !== scopeEnd || more.length > 0) {
@@ -130,10 +142,15 @@ function readParameters(parameters: Parameters): Presigned | Unreadable {
   if (signedMs === undefined) return incomplete('X-Amz-Date is of the form 20260101T000000Z.')
   const periodMs = periodOf(parameters.get('X-Amz-Expires'))
   if (periodMs === undefined) return incomplete(`X-Amz-Expires is from 1 to ${periodMaxSeconds}.`)
-  return { parameters, accessKeyId, date, region, service, signedMs, periodMs }
+  return { parameters, accessKeyId, date, region, service, signedHeaders, signedMs, periodMs }
 }
 
 const scopeEnd = 'aws4_request'
+
+function areHeaderNames(names: readonly string[]): boolean {
+  const isOrdered = names.every((name, at) => at === 0 || (names[at - 1] ?? '') < name)
+  return isOrdered && names.includes('host') && names.every((name) => /^[a-z0-9-]+$/.test(name))
+}
 
 /** Undefined when a parameter is unknown, comes twice or cannot be decoded. */
 function parametersOf(query: string): Parameters | undefined {
@@ -193,7 +210,7 @@ function refuseScope(given: Presigned, { regions }: PresignedUrlRules): Verifica
       `X-Amz-Credential names the region ${region}, which is not this one.`,
     )
   }
-  if (service === presignedService) return undefined
+  if (presignedServices.includes(service)) return undefined
   return refused(
     'mismatch',
     `X-Amz-Credential names the service ${service}, not ${presignedService}.`,
@@ -206,31 +223,41 @@ function refuseTime({ signedMs, periodMs }: Presigned, nowMs: number): Verificat
   return refused('skewed', 'The URL was signed in the future: check the clock of the client.')
 }
 
-function isSignedBy(secret: string, given: Presigned, { host = '' }: UpgradeRequest): boolean {
+function isSignedBy(secret: string, given: Presigned, { headers }: UpgradeRequest): boolean {
   const { parameters, date, region, service } = given
-  const name = host.trim().toLowerCase()
+  const name = headerText(headers['host']).toLowerCase()
   const nameAlone = name.replace(/:\d+$/, '')
   const scope = `${date}/${region}/${service}/${scopeEnd}`
   const key = [date, region, service, scopeEnd].reduce<string | Buffer>(hmac, `AWS4${secret}`)
   const signature = parameters.get('X-Amz-Signature') ?? ''
-  return [...new Set([name, nameAlone])].some((signedHost) => {
-    const hash = createHash('sha256')
-      .update(canonicalRequestOf(parameters, signedHost))
-      .digest('hex')
+  const isOver = (host: string, unsignedNames: readonly string[]) => {
+    const request = canonicalRequestOf(given, { ...headers, host }, unsignedNames)
+    const hash = createHash('sha256').update(request).digest('hex')
     const text = [algorithm, parameters.get('X-Amz-Date'), scope, hash].join('\n')
     return isSame(hmac(key, text).toString('hex'), signature)
-  })
+  }
+  const ways = parameters.has('X-Amz-Security-Token') ? unsigned : unsigned.slice(0, 1)
+  return [...new Set([name, nameAlone])].some((host) => ways.some((names) => isOver(host, names)))
 }
 
 /** IAM User Guide, "Create a signed AWS API request": method, path, query, headers, names, body. */
-function canonicalRequestOf(parameters: Parameters, host: string): string {
+function canonicalRequestOf(
+  { parameters, signedHeaders }: Presigned,
+  headers: UpgradeRequest['headers'],
+  unsignedNames: readonly string[],
+): string {
   const query = [...parameters]
-    .filter(([name]) => !unsigned.includes(name))
+    .filter(([name]) => !unsignedNames.includes(name))
     .map(([name, value]) => `${encodeStrictly(name)}=${encodeStrictly(value)}`)
     .toSorted()
     .join('&')
-  return ['GET', mqttPath, query, `host:${host}`, '', 'host', emptyBodyHash].join('\n')
+  const lines = signedHeaders.map((name) => `${name}:${headerText(headers[name])}`)
+  return ['GET', mqttPath, query, ...lines, '', signedHeaders.join(';'), emptyBodyHash].join('\n')
 }
+
+/** A header that is not there is signed as an empty one would be. */
+const headerText = (value: string | string[] | undefined): string =>
+  [value ?? ''].flat().join(',').trim().replaceAll(/ +/g, ' ')
 
 /** RFC 3986: `encodeURIComponent` leaves five more characters as they are. */
 function encodeStrictly(text: string): string {

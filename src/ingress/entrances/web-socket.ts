@@ -51,6 +51,11 @@ export interface WebSocketGuard {
   /** The keys that may sign the URL, for this region. */
   readonly accessKeys: Pick<AccessKeys, 'find'>
   readonly region: string
+  /**
+   * Nobody is authenticated, so a signature is not looked at: SDKs that sign can then connect with
+   * any key.
+   */
+  readonly ignoresSignatures: boolean
   /** @throws SluiceError AccessDeniedException: a page of another origin sent the request */
   guardOrigin(origin: RequestOrigin): void
 }
@@ -88,8 +93,10 @@ export function createWebSocketEntrance(
   const refuse = createRefusals(dependencies)
   let isClosed = false
 
-  function reject({ reason, error }: Rejection, request: IncomingMessage, socket: Duplex): void {
-    refuse(reason, { sourceIp: addressOf(request, proxies), detail: error.message })
+  function reject(rejected: Rejection, request: IncomingMessage, socket: Duplex): void {
+    const { reason, error, advice } = rejected
+    const detail = advice === undefined ? error.message : `${error.message} (${advice})`
+    refuse(reason, { sourceIp: addressOf(request, proxies), detail })
     answer(socket, clock, error)
   }
 
@@ -154,6 +161,8 @@ function createServer({ payloadBytesMax, closeTimeoutMs }: WebSocketOptions): We
 interface Rejection {
   readonly reason: Refusal
   readonly error: SluiceError
+  /** For the log alone. */
+  readonly advice?: string | undefined
 }
 
 const rejection = (reason: Refusal, code: ErrorCode, text: string): Rejection => ({
@@ -177,7 +186,7 @@ function identify(
     const text = 'The client offers no subprotocol of MQTT: Sec-WebSocket-Protocol: mqtt.'
     return rejection('upgrade_refused', 'InvalidRequestException', text)
   }
-  const signer = isPresigned(url)
+  const signer = isPresigned(url) && !dependencies.guard.ignoresSignatures
     ? signerOf(request, dependencies)
     : guardOrigin(request, dependencies)
   if (signer !== undefined && 'reason' in signer) return signer
@@ -197,7 +206,7 @@ function signerOf(
   { guard, clock }: WebSocketDependencies,
 ): { readonly accessKeyId: string } | Rejection {
   const verified = verifyPresignedUrl(
-    { method, target: url, host: headers.host },
+    { method, target: url, headers },
     {
       regions: [guard.region],
       nowMs: clock.wallMs(),
@@ -205,7 +214,10 @@ function signerOf(
     },
   )
   if (verified.isValid) return { accessKeyId: verified.accessKeyId }
-  return rejection('signature_refused', refusalCodes[verified.reason], verified.message)
+  return {
+    ...rejection('signature_refused', refusalCodes[verified.reason], verified.message),
+    advice: verified.reason === 'unknownKey' ? 'make a key with `sluice keys create`' : undefined,
+  }
 }
 
 /**

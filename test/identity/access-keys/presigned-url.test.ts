@@ -28,11 +28,14 @@ async function presign(given: {
   service?: string
   region?: string
   host?: string
+  headers?: Record<string, string>
+  sessionToken?: string
 }) {
+  const { sessionToken } = given
   const signer = new SignatureV4({
     service: given.service ?? 'iotdevicegateway',
     region: given.region ?? 'eu-central-1',
-    credentials,
+    credentials: { ...credentials, ...(sessionToken !== undefined && { sessionToken }) },
     sha256: Sha256,
     applyChecksum: false,
   })
@@ -41,12 +44,13 @@ async function presign(given: {
     protocol: 'wss:',
     hostname: given.host ?? host,
     path: '/mqtt',
-    headers: { host: given.host ?? host },
+    headers: { host: given.host ?? host, ...given.headers },
     query: {},
   }
   const { query = {} } = await signer.presign(request, {
     signingDate: new Date(signedMs),
     expiresIn: given.expiresIn,
+    signableHeaders: new Set(Object.keys(given.headers ?? {})),
   })
   const pairs = Object.entries(query).map(
     ([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`,
@@ -56,10 +60,20 @@ async function presign(given: {
 
 const verify = (
   target: string,
-  given: { host?: string; nowMs?: number; method?: string; key?: object | undefined } = {},
+  given: {
+    host?: string
+    headers?: Record<string, string>
+    nowMs?: number
+    method?: string
+    key?: object | undefined
+  } = {},
 ) =>
   verifyPresignedUrl(
-    { method: given.method ?? 'GET', target, host: given.host ?? host },
+    {
+      method: given.method ?? 'GET',
+      target,
+      headers: { host: given.host ?? host, ...given.headers },
+    },
     {
       regions: ['eu-central-1'],
       nowMs: given.nowMs ?? signedMs,
@@ -81,6 +95,27 @@ describe('a presigned URL', () => {
   test('whatever the order of its parameters, the case of the host and its port', () => {
     expect(verify(`/mqtt?${vectorQuery.toReversed().join('&')}`)).toEqual(valid)
     expect(verify(vector, { host: 'Broker.Example:8443' })).toEqual(valid)
+  })
+
+  test('over the headers that it lists, such as SDKs in C sign it', async () => {
+    const headers = { connection: 'Upgrade', upgrade: 'websocket' }
+    const target = await presign({ expiresIn: 60, headers })
+    expect(decodeURIComponent(target)).toContain('SignedHeaders=connection;host;upgrade')
+    expect(verify(target, { headers })).toEqual(valid)
+    expect(verify(target, { headers: { ...headers, connection: ' Upgrade ' } })).toEqual(valid)
+    expect(verify(target, { headers: { ...headers, connection: 'close' } })).toMatchObject({
+      reason: 'mismatch',
+    })
+    expect(verify(target)).toMatchObject({ reason: 'mismatch' })
+  })
+
+  test('for the service of the data plane, and with a session token that is signed', async () => {
+    expect(verify(await presign({ expiresIn: 60, service: 'iotdata' }))).toEqual(valid)
+    const target = await presign({ expiresIn: 60, sessionToken: session.sessionToken })
+    expect(verify(target, { key: session })).toEqual(valid)
+    expect(verify(target.replace('token', 'tokem'), { key: session })).toMatchObject({
+      reason: 'unknownKey',
+    })
   })
 
   test('with a port that was signed', async () => {
@@ -124,14 +159,17 @@ describe('a presigned URL', () => {
     ['no date', () => vector.replace(/X-Amz-Date=\w+&/, ''), 'incomplete'],
     ['a date that is none', () => vector.replace('20260101T', '20261301T'), 'incomplete'],
     ['another algorithm', () => vector.replace('SHA256', 'SHA1'), 'incomplete'],
-    ['more headers signed', () => vector.replace('=host', '=host%3Bx'), 'incomplete'],
+    ['more headers signed', () => vector.replace('=host', '=host%3Bx'), 'mismatch'],
+    ['headers out of order', () => vector.replace('=host', '=host%3Bconnection'), 'incomplete'],
+    ['a header twice', () => vector.replace('=host', '=host%3Bhost'), 'incomplete'],
+    ['without host', () => vector.replace('=host', '=connection'), 'incomplete'],
     ['another scope end', () => vector.replace('aws4_request', 'aws5_request'), 'incomplete'],
     ['too long a period', () => `${vector}&X-Amz-Expires=604801`, 'incomplete'],
     ['a period that was not signed', () => `${vector}&X-Amz-Expires=604800`, 'mismatch'],
     ['a key that nobody has', () => vector.replace('VECTOR', 'NOBODY'), 'unknownKey'],
     ['another date in the scope', () => vector.replace('20260101%2F', '20260102%2F'), 'mismatch'],
     ['another region', () => presign({ expiresIn: 60, region: 'us-east-1' }), 'mismatch'],
-    ['another service', () => presign({ expiresIn: 60, service: 'iotdata' }), 'mismatch'],
+    ['another service', () => presign({ expiresIn: 60, service: 'iot' }), 'mismatch'],
     ['another host', () => presign({ expiresIn: 60, host: 'other.example' }), 'mismatch'],
     ['a signature cut short', () => vector.slice(0, -1), 'mismatch'],
     ['a signature changed', () => vector.replace('55e8', '55e9'), 'mismatch'],

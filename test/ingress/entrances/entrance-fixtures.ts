@@ -108,6 +108,7 @@ export async function startEntrances(settings: EntrancesSettings): Promise<TestE
         },
       },
       webSocketGuard: {
+        ignoresSignatures: false,
         accessKeys: { find: () => undefined },
         region: 'us-east-1',
         guardOrigin: (origin) => guardOrigin(origin, { host: '127.0.0.1', insecure: false }),
