@@ -11,17 +11,17 @@ import type { RefusalReason, SigningKey, Verification } from '../../sigv4/verify
  *     &X-Amz-Date=<YYYYMMDDTHHMMSSZ>[&X-Amz-Expires=<seconds>]&X-Amz-SignedHeaders=<names>
  *     &X-Amz-Signature=<64 hexadecimal digits>[&X-Amz-Security-Token=<token>]
  *
- * Three things differ from the presigned URLs of other services. The session token is put behind the
- * signature and not signed (it must still be the one that belongs to the key); a general signer
- * signs it, which is taken as well. The period may be left out; the URL then holds for five minutes,
- * as a signed request does. The SDKs in C (C++, Java, Python, Node) sign `connection;host`, the
- * others `host`.
+ * Three things differ from the presigned URLs of other services. The session token is put behind
+ * the signature and not signed (it must still be the one that belongs to the key); a general signer
+ * signs it, which is taken as well. The period may be left out; the URL then holds for five
+ * minutes, as a signed request does. The SDKs in C (C++, Java, Python, Node) sign
+ * `connection;host`, the others `host`.
  *
  * Invariants:
  * - Every parameter is known and comes once: nothing unsigned has an effect.
- * - The signature holds for the headers that `X-Amz-SignedHeaders` lists, `host` among them. A `Host`
- *   with a port also holds for a signature over the name alone: AWS listens on 443, and many clients
- *   sign what they would send there.
+ * - The signature holds for the headers that `X-Amz-SignedHeaders` lists, `host` among them. A
+ *   `Host` with a port also holds for a signature over the name alone: AWS listens on 443, and many
+ *   clients sign what they would send there.
  * - Comparisons with secrets take constant time.
  */
 interface UpgradeRequest {
