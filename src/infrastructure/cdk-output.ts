@@ -23,7 +23,9 @@ export async function readCdkOutput(
   const manifest = await readTemplateFile(file, context.options)
   const folder = path.dirname(file)
   const scopes: Scope[] = []
-  for (const [id, artifact] of entriesOf(memberOf(manifest, 'artifacts'))) {
+  const artifacts = entriesOf(memberOf(manifest, 'artifacts'))
+  for (const [id, artifact] of artifacts) await noteAssets(id, artifact, folder, context)
+  for (const [id, artifact] of artifacts) {
     const type = memberOf(artifact, 'type')
     const properties = memberOf(artifact, 'properties')
     if (type === 'cdk:cloud-assembly') {
@@ -39,4 +41,28 @@ export async function readCdkOutput(
     }
   }
   return scopes
+}
+
+/**
+ * The folders of the code, as the manifest of assets names them. Templates have their paths as well
+ * when `cdk synth` writes them, and not when the application is run alone.
+ */
+async function noteAssets(
+  id: string,
+  artifact: unknown,
+  folder: string,
+  { options, assets }: StackContext,
+): Promise<void> {
+  if (memberOf(artifact, 'type') !== 'cdk:asset-manifest') return
+  const name = textOf(memberAt(artifact, 'properties', 'file')) ?? `${id}.json`
+  // Without it, functions are listed as left out.
+  const manifest = await readTemplateFile(path.join(folder, name), options).catch(() => undefined)
+  for (const [, file] of entriesOf(memberOf(manifest, 'files'))) {
+    const source = textOf(memberAt(file, 'source', 'path'))
+    if (source === undefined) continue
+    for (const [, destination] of entriesOf(memberOf(file, 'destinations'))) {
+      const key = textOf(memberOf(destination, 'objectKey'))
+      if (key !== undefined) assets.set(key, path.join(folder, source))
+    }
+  }
 }

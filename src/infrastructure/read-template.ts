@@ -168,7 +168,8 @@ function readFunction(scope: Scope, id: string, properties: JsonObject, parts: S
     return
   }
   if (folder === undefined) {
-    skip(scope, id, 'its code is no local folder')
+    const isInline = memberOf(code, 'ZipFile') !== undefined
+    skip(scope, id, isInline ? 'its code stands in the template' : 'its code is no local folder')
     return
   }
   const variables = evaluate(
@@ -191,7 +192,9 @@ function readFunction(scope: Scope, id: string, properties: JsonObject, parts: S
 /** The file that `serverless package` writes. */
 export const serverlessTemplate = 'cloudformation-template-update-stack.json'
 
-function folderOf({ template }: Scope, code: unknown): string | undefined {
+function folderOf({ template, context }: Scope, code: unknown): string | undefined {
+  const asset = context.assets.get(textOf(memberOf(code, 'S3Key')) ?? '')
+  if (asset !== undefined) return asset
   if (path.basename(template.file) === serverlessTemplate && isRecord(code)) {
     return path.dirname(template.folder)
   }

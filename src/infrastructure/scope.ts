@@ -36,6 +36,8 @@ export interface StackContext {
   readonly skipped: Skipped[]
   /** How many resources of each type are not read. */
   readonly notRead: Map<string, number>
+  /** Folders of the assets of CDK, by the key that they have in S3. */
+  readonly assets: Map<string, string>
   /** All scopes, for `Fn::ImportValue`. */
   readonly scopes: Scope[]
   work: number
@@ -63,6 +65,7 @@ export function createContext(options: StackOptions, evaluate: Evaluate): StackC
     unresolved: new Map(),
     skipped: [],
     notRead: new Map(),
+    assets: new Map(),
     scopes: [],
     work: 0,
     depth: 0,

@@ -96,12 +96,24 @@ test('CDK: the manifest leads to templates', async () => {
     {
       resource: 'Rule5E6F7A8B',
       payload: {
-        actions: [{ kinesis: { streamName: 'StreamAB12CD34', partitionKey: '${topic()}' } }],
+        actions: [
+          { kinesis: { streamName: 'StreamAB12CD34', partitionKey: '${topic()}' } },
+          { lambda: { functionArn: `arn:aws:lambda:${account}:function:Readings2E8F1A6B` } },
+          { dynamoDBv2: { putItem: { tableName: 'Latest7B3A90D1' } } },
+        ],
         errorAction: { sqs: { useBase64: false } },
       },
     },
   ])
   expect(stack.streams).toMatchObject([{ shards: 3 }])
+  // The application was run without `cdk synth`, which writes the paths of assets into templates.
+  expect(stack.functions).toMatchObject([
+    {
+      folder: expect.stringContaining('cdk.out/asset.'),
+      environment: { TABLE_NAME: 'Latest7B3A90D1' },
+    },
+  ])
+  expect(stack.mappings).toMatchObject([{ request: { BatchSize: 100 } }])
   expect(stack.unresolved).toStrictEqual([])
 })
 

@@ -1,4 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync, realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
 import { createPrintedTail } from './printed-tail.ts'
@@ -40,7 +44,7 @@ if (handler) {
 
 async function loadHandler(): Promise<Handler | undefined> {
   try {
-    const loaded = (await import(data.moduleUrl)) as Readonly<Record<string, unknown>>
+    const loaded = await loadModule(data)
     const found = memberOf(loaded, data.exported) ?? memberOf(loaded['default'], data.exported)
     if (typeof found === 'function') return found as Handler
     report({
@@ -52,6 +56,39 @@ async function loadHandler(): Promise<Handler | undefined> {
     reportThrown(thrown)
   }
   return undefined
+}
+
+async function loadModule({
+  moduleUrl,
+  commonJsFolder,
+}: FunctionThreadData): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    if (commonJsFolder !== undefined) return loadCommonJs(moduleUrl, commonJsFolder)
+  } catch (thrown) {
+    // Code with the syntax of modules is one, as Node finds out by itself.
+    if (!(thrown instanceof SyntaxError)) throw thrown
+  }
+  return (await import(moduleUrl)) as Readonly<Record<string, unknown>>
+}
+
+function loadCommonJs(moduleUrl: string, folder: string): Readonly<Record<string, unknown>> {
+  const require = createRequire(moduleUrl)
+  // oxlint-disable-next-line typescript/no-deprecated -- nothing else overrides a package.json
+  const { extensions } = require
+  const load = extensions['.js']
+  // Node names files by what links lead to.
+  const root = realpathSync(folder) + path.sep
+  extensions['.js'] = (module, file) => {
+    const isOwn = file.startsWith(root) && !file.slice(root.length).includes('node_modules')
+    // oxlint-disable-next-line no-underscore-dangle -- Node's own name
+    if (isOwn) (module as CompiledModule)._compile(readFileSync(file, 'utf8'), file, 'commonjs')
+    else load?.(module, file)
+  }
+  return require(fileURLToPath(moduleUrl)) as Readonly<Record<string, unknown>>
+}
+
+type CompiledModule = NodeJS.Module & {
+  readonly _compile: (text: string, file: string, format: string) => void
 }
 
 /** Names of CommonJS that Node does not find by itself are members of `default`. */

@@ -4,6 +4,8 @@ export interface FunctionThreadData {
   readonly moduleUrl: string
   /** The export that handles events; `a.b` is a member of an export. */
   readonly exported: string
+  /** The folder whose `.js` files are CommonJS, whatever a package.json above it says. */
+  readonly commonJsFolder?: string | undefined
   readonly functionName: string
   readonly functionArn: string
   readonly memoryMiB: number

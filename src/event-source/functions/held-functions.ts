@@ -65,6 +65,7 @@ export function createHeldFunctions(clock: Pick<Clock, 'monotonicMs'>): HeldFunc
       const settings = JSON.stringify([handler, environment, timeoutSeconds])
       return {
         file,
+        isCommonJs: file.endsWith('.js') && !(await hasPackage(folder, file)),
         handler,
         folder,
         version: digest(`${await versionOf(folder)} ${settings}`),
@@ -88,6 +89,15 @@ async function findModule(folder: string, handler: string): Promise<string> {
   }
   const names = endings.map((ending) => `${module}${ending}`).join(', ')
   throw new Error(`${folder} has none of ${names}: code of another language is built first`)
+}
+
+/** Whether a package.json of the code itself says what its files are. */
+async function hasPackage(folder: string, file: string): Promise<boolean> {
+  const root = path.resolve(folder)
+  for (let at = path.dirname(path.resolve(file)); ; at = path.dirname(at)) {
+    if (await ifPresent(stat(path.join(at, 'package.json')))) return true
+    if (at === root || at === path.dirname(at)) return false
+  }
 }
 
 /** Changes with the files of the folder, as far as their times and sizes tell. */

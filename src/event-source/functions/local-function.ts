@@ -11,6 +11,11 @@ export interface FunctionModule {
   readonly file: string
   /** As Lambda has it: `<file>.<export>`. Default: `<name>.handler`. */
   readonly handler?: string | undefined
+  /**
+   * Whether `.js` is CommonJS, whatever a package.json above the folder says: a function that is
+   * deployed has none there.
+   */
+  readonly isCommonJs?: boolean | undefined
   /** The folder of the code, for `LAMBDA_TASK_ROOT`. */
   readonly folder?: string | undefined
   /** Changes with the module and with its settings. */
@@ -65,6 +70,7 @@ export function createLocalFunction(
       // The query makes Node load a changed module anew.
       moduleUrl: `${pathToFileURL(module.file).href}?version=${encodeURIComponent(module.version)}`,
       exported: handler.slice(handler.lastIndexOf('/') + 1).replace(/^[^.]*\./, ''),
+      commonJsFolder: module.isCommonJs === true ? module.folder : undefined,
       functionName: name,
       functionArn: arnNow(),
       memoryMiB,

@@ -80,6 +80,33 @@ test.each([
 })
 
 test.each([
+  [
+    'CommonJS with what it requires',
+    {
+      'code/a.js': 'exports.run = () => [require("./lib/b.js"), require("c"), require("d")]',
+      'code/lib/b.js': 'module.exports = 1',
+      'code/node_modules/c/index.js': 'module.exports = 2',
+      'code/node_modules/c/package.json': '{}',
+      'node_modules/d/index.js': 'module.exports = 3',
+      'node_modules/d/package.json': '{}',
+    },
+    [1, 2, 3],
+  ],
+  ['a module by its syntax', { 'code/a.js': 'export const run = () => 4' }, 4],
+  [
+    'what its own package.json says',
+    { 'code/package.json': '{"type": "commonjs"}', 'code/a.js': 'exports.run = () => 5' },
+    5,
+  ],
+])('a package.json above the code is not of it: %s', async (_, files, value) => {
+  const project = { 'package.json': '{"type": "module"}', ...files }
+  const { invoke, folder, hold } = await functionsOf(project, 'a.run')
+  hold({ folder: path.join(folder, 'code') })
+
+  expect(await invoke()).toMatchObject(returned(value))
+})
+
+test.each([
   ['index', /the handler "index" is not <file>\.<export>/],
   ['../index.handler', /is not <file>\.<export>/],
   ['', /is not <file>\.<export>/],
