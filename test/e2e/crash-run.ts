@@ -222,8 +222,11 @@ function faultsOf(publisher: SequencePublisher, arrived: readonly number[]): str
     (n) => !first.includes(n),
   )
   const misplaced = first.filter((n, index) => n !== index + 1)
+  // What comes again after a lost answer is followed by all that came after it.
+  const skipped = arrived.filter((n, index) => index > 0 && n > (arrived[index - 1] ?? 0) + 1)
   return [
     ...misplacedAnswers.slice(0, 3),
+    ...skipped.slice(0, 3).map((n) => `${key}: ${n} follows an older one than its predecessor`),
     ...missing.slice(0, 3).map((n) => `${key}: ${n} was acknowledged and is missing`),
     ...misplaced.slice(0, 3).map((n) => `${key}: ${n} is out of order, or follows a gap`),
   ]

@@ -12,3 +12,13 @@ test.each([1, 2, 3, 4])(
   },
   timeoutMs,
 )
+
+test(
+  'and the queue and the table, through 25 `kill -9`',
+  async () => {
+    const result = await crashRun({ kills: 25, clients: 20, hasServices: true, seed: 5 })
+    console.log(JSON.stringify(result))
+    expect(result.faults).toEqual([])
+  },
+  timeoutMs,
+)
