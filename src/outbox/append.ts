@@ -6,11 +6,14 @@ import { addTo, createCounterSums } from './books/counters.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
 import { moves } from './books/ledger.ts'
+import type { SharedMessages } from './books/shared-messages.ts'
 import { holdAll } from './new-entry.ts'
-import type { NewEntries } from './new-entry.ts'
+import type { NewEntries, NewEntry } from './new-entry.ts'
 import { targetOf } from './store/destination.ts'
-import type { NewRecord } from './store/queued-record.ts'
+import type { NewRecord, SharedMessage } from './store/queued-record.ts'
 import type { Commits } from './outbox-commits.ts'
+import { ownDataBytes, sharingOf } from './sharing.ts'
+import type { Place } from './sharing.ts'
 
 export interface AppendOptions {
   /**
@@ -27,6 +30,7 @@ export interface AppendOptions {
 }
 
 interface AppendParts {
+  readonly sharedMessages: Pick<SharedMessages, 'hasRoom'>
   readonly destinations: Destinations
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
@@ -47,13 +51,11 @@ export function createAppend(parts: AppendParts): AppendRecords {
   const { destinations, commits, room, clock, acceptedAt, newEntries } = parts
 
   /** Gives the records their sequences, synchronously: their turn has come. */
-  function write(records: readonly NewRecord[], reserved: readonly Reservation[]): Promise<void> {
+  function write(records: readonly NewRecord[], reserved: readonly Reserved[]): Promise<void> {
     try {
       const requestedMs = clock.monotonicMs()
       const entries = newEntries(records, reserved, acceptedAt(requestedMs))
-      let bytes = 0
-      for (const { record } of entries) bytes += record.stored.length
-      return commits.append({ entries, bytes, requestedMs, reserved })
+      return commits.append({ entries, bytes: bytesOfEntries(entries), requestedMs, reserved })
     } catch (thrown) {
       room.released(reserved)
       return Promise.reject(thrown)
@@ -62,7 +64,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
 
   function writeOrDrop(
     records: readonly NewRecord[],
-    reserved: readonly Reservation[],
+    reserved: readonly Reserved[],
   ): Promise<void> {
     if (!room.mustWait(reserved)) {
       room.reserve(reserved)
@@ -75,17 +77,19 @@ export function createAppend(parts: AppendParts): AppendRecords {
       parts,
       records.filter((_, index) => mustWait[index]),
     )
-    const kept = reserved.filter((_, index) => !mustWait[index])
-    room.reserve(kept)
-    return write(
-      records.filter((_, index) => !mustWait[index]),
-      kept,
+    const keptRecords = records.filter((_, index) => !mustWait[index])
+    const kept = withSharing(
+      parts,
+      keptRecords,
+      reserved.filter((_, index) => !mustWait[index]),
     )
+    room.reserve(kept)
+    return write(keptRecords, kept)
   }
 
   function writeInTurn(
     records: readonly NewRecord[],
-    reserved: readonly Reservation[],
+    reserved: readonly Reserved[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -104,7 +108,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
   return (given, options) => {
     const records = given.some(isFailed) ? withinRate(parts, given, failedActions) : given
     if (records.length === 0) return Promise.resolve()
-    const reserved = reserve(records, destinations)
+    const reserved = reserve(parts, records)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
     if (options?.whenFull === 'drop') return writeOrDrop(records, reserved)
     if (room.mustWait(reserved)) return writeInTurn(records, reserved, options?.signal)
@@ -180,17 +184,20 @@ function createFailedActionRate(clock: Clock) {
   }
 }
 
-/** Holds the destinations, so that they stay while nothing of them is on disk. */
-function reserve(
-  records: readonly NewRecord[],
-  destinations: Destinations,
-): readonly Reservation[] | undefined {
-  return holdAll(destinations, records, reservationOf)
-}
-
 const isFailed = ({ failed }: NewRecord) => failed !== undefined
 
-function reservationOf(record: NewRecord, entry: DestinationEntry): Reservation {
+/** The room of a record, and what the record shares with others of its message. */
+interface Reserved extends Reservation {
+  readonly place?: Place | undefined
+}
+
+/** Holds the destinations, so that they stay while nothing of them is on disk. */
+function reserve(parts: AppendParts, records: readonly NewRecord[]) {
+  const reserved = holdAll(parts.destinations, records, reservationOf)
+  return reserved && records.length > 1 ? withSharing(parts, records, reserved) : reserved
+}
+
+function reservationOf(record: NewRecord, entry: DestinationEntry): Reserved {
   const { data, partitionKey, source, call = '' } = record
   const payloadBytes = source.payload === data ? 0 : source.payload.length
   return {
@@ -198,6 +205,47 @@ function reservationOf(record: NewRecord, entry: DestinationEntry): Reservation 
     partitionKey,
     bytes: recordOverheadBytes + data.length + payloadBytes + call.length,
   }
+}
+
+/**
+ * The room of records that share their messages. A message counts with its first record, and for
+ * each further destination.
+ */
+function withSharing(
+  { sharedMessages }: AppendParts,
+  records: readonly NewRecord[],
+  reserved: readonly Reserved[],
+): readonly Reserved[] {
+  const sharing = sharedMessages.hasRoom() ? sharingOf(records) : undefined
+  if (!sharing && !reserved.some(({ place }) => place)) return reserved
+  const sharers = new Map<Place['share'], Set<DestinationEntry>>()
+  return records.flatMap((record, index): Reserved[] => {
+    const { entry, partitionKey } = reserved[index] ?? {}
+    if (entry === undefined || partitionKey === undefined) return []
+    const place = sharing?.[index]
+    if (place === undefined) return [reservationOf(record, entry)]
+    const { share } = place
+    const { call = '' } = record
+    const own = recordOverheadBytes + ownDataBytes(record, place) + call.length
+    const known = sharers.get(share)
+    const bytes = known === undefined ? own + share.bytes : own
+    const messageBytes = known === undefined || known.has(entry) ? 0 : share.bytes
+    sharers.set(share, (known ?? new Set()).add(entry))
+    return [{ entry, partitionKey, bytes, messageBytes, place }]
+  })
+}
+
+/** With the messages that they share, each once. */
+function bytesOfEntries(entries: readonly NewEntry[]): number {
+  let bytes = 0
+  let last: SharedMessage | undefined
+  for (const { record } of entries) {
+    const { stored, message } = record
+    bytes += stored.length
+    if (message !== undefined && message !== last) bytes += message.value.length
+    last = message
+  }
+  return bytes
 }
 
 function tooManyDestinations(records: readonly NewRecord[]): SluiceError {

@@ -10,7 +10,8 @@ import type { Room } from './room.ts'
 import { createQuarantine } from './quarantine.ts'
 import type { Quarantine } from './quarantine.ts'
 import type { DamagedRow } from './store/outbox-scan.ts'
-import { actionOf, readKey } from './store/record-codec.ts'
+import { actionOf, isWholeRecord, referenceOf } from './store/record-codec.ts'
+import { noDestinationId, readKey } from './store/record-key.ts'
 
 interface DamageDependencies {
   readonly directory: string
@@ -78,12 +79,16 @@ export function createDamage({ directory, clock, logger, metrics }: DamageDepend
 async function removeRecord(parts: DamageParts, { key, value }: DamagedRow): Promise<void> {
   const { destinations, pendingRemovals, commits, room, clock } = parts
   const [destinationId, sequence] = readKey(key, 0)
+  // A message goes with the last of its records, each of which is found damaged when it is read.
+  if (destinationId === noDestinationId) return
   const destination = destinations.entryWithId(destinationId)
   const row = rowOf(parts.ledger, value)
   if (!destination || !row) return
   const removals = { destination, sequences: [sequence] }
   pendingRemovals.add(removals)
-  const gone = { destination, sequence, row, bytes: value.length, isDamaged: true }
+  // A record that is damaged itself may name any message: the next start counts its sharers anew.
+  const messageId = isWholeRecord(key, value) ? referenceOf(value)?.id : undefined
+  const gone = { destination, sequence, row, bytes: value.length, messageId, isDamaged: true }
   try {
     await commits.append({
       entries: [],

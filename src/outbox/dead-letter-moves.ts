@@ -1,5 +1,4 @@
 /** The ways in which dead letters leave: deleted, replayed as they were, or replayed by rule. */
-import { noDestinationId } from './books/destinations.ts'
 import type { Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import { deadLetterOf, withoutDestination } from './dead-letter.ts'
@@ -12,6 +11,7 @@ import type { StoredDeadLetter } from './store/outbox-store.ts'
 import { queuedRecord } from './store/queued-record.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import { acceptedAgain, decodeRecord } from './store/record-codec.ts'
+import { noDestinationId } from './store/record-key.ts'
 
 export interface MoveParts {
   readonly destinations: Destinations

@@ -1,11 +1,12 @@
 import type { CounterSums } from './books/counters.ts'
-import { countsOf, noDestinationId } from './books/destinations.ts'
+import { countsOf } from './books/destinations.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger } from './books/ledger.ts'
 import type { RemovedDeadLetter } from './outbox-commits.ts'
 import { decodeDeadLetter, destinationIdOf } from './store/dead-letter-codec.ts'
 import type { OutboxStore, StoredDeadLetter } from './store/outbox-store.ts'
 import { decodeRecord } from './store/record-codec.ts'
+import { noDestinationId } from './store/record-key.ts'
 
 /** Bytes of dead letters on disk. Beyond this the oldest are dropped. */
 export const deadLetterBytesMaxDefault = 256 * 1024 * 1024
@@ -110,7 +111,7 @@ function amountsAfter(
   added: CounterSums<DestinationEntry>,
   leaving: readonly RemovedDeadLetter[],
 ): { bytes: number; failedBytes: number } {
-  const ofFailed = destinations.ofFailedActions()
+  const ofFailed = destinations.ofNone()
   const amounts = {
     bytes: destinations.total().deadLetterBytes,
     failedBytes: countsOf(ofFailed).deadLetterBytes,

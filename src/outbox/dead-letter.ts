@@ -1,5 +1,4 @@
 import { SluiceError } from '../base/errors.ts'
-import { noDestinationId } from './books/destinations.ts'
 import type { Destinations } from './books/destinations.ts'
 import { decodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { GivenUpReason } from './store/dead-letter-codec.ts'
@@ -7,6 +6,7 @@ import type { Destination } from './store/destination.ts'
 import type { StoredDeadLetter } from './store/outbox-store.ts'
 import type { NewRecord } from './store/queued-record.ts'
 import { decodeRecord, decodeSource } from './store/record-codec.ts'
+import { noDestinationId } from './store/record-key.ts'
 import type { SourceMessage } from './store/source-message.ts'
 
 /**

@@ -6,6 +6,7 @@ import type { DestinationEntry, Destinations } from './books/destinations.ts'
 import type { Ledger, LedgerMetrics } from './books/ledger.ts'
 import { heldOnly, holdAll, releaseEntries } from './new-entry.ts'
 import type { NewEntries, NewEntry } from './new-entry.ts'
+import { wholeValueOf } from './store/queued-record.ts'
 import type { NewRecord, QueuedRecord } from './store/queued-record.ts'
 import type { Commits, GivenUpEntry } from './outbox-commits.ts'
 import type { PendingRemovals } from './queue-reader.ts'
@@ -99,14 +100,16 @@ function replaced(
 
   try {
     const givenUp = records.map((given): GivenUpEntry => {
-      const { ruleName, actionIndex, sequence, stored } = given.record
+      const { ruleName, actionIndex, sequence, stored, message } = given.record
       const row = ledger.rowOf(ruleName, actionIndex)
-      const entry: GivenUpEntry = { destination, sequence, row, bytes: stored.length }
+      const left = { bytes: stored.length, messageId: message?.id }
+      const entry: GivenUpEntry = { destination, sequence, row, ...left }
       if (given.replacements && addReplacements(given.replacements)) return entry
       const deadLetter = encodeDeadLetter({
         ...given,
         destinationId: destination.id,
-        record: stored,
+        // Dead letters share nothing: those that are dropped to make room must give theirs back.
+        record: wholeValueOf(given.record),
       })
       return { ...entry, deadLetter }
     })

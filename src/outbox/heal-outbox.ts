@@ -7,8 +7,9 @@ import { decodeCounters, encodeCounters } from './books/counters.ts'
 import { ledgerKey } from './books/ledger.ts'
 import type { Quarantine } from './quarantine.ts'
 import { destinationKey } from './store/outbox-store.ts'
-import type { OutboxStore, RowWrite } from './store/outbox-store.ts'
+import type { OutboxStore, RecordRemovals, RowWrite } from './store/outbox-store.ts'
 import type { ActionCounts, OutboxScan } from './store/outbox-scan.ts'
+import { noDestinationId } from './store/record-key.ts'
 
 interface HealDependencies {
   readonly store: Pick<OutboxStore, 'write'>
@@ -35,9 +36,12 @@ export async function healOutbox(
   const ledger = wrongLedger(scan)
   const destinations = missingDestinations(scan)
   const lastSequence = rightSequence(scan)
+  const removals = messageRemovals(scan)
   const isRight = damaged.length + counts.length + ledger.length + destinations.length === 0
-  if (!isRight || lastSequence !== undefined) {
-    await store.write({ ...noChanges, damaged, counts, ledger, destinations, lastSequence })
+  if (!isRight || lastSequence !== undefined || removals.length > 0) {
+    const withoutMessages = [...counts, ...countsWithoutMessages(scan)]
+    const healed = { damaged, removals, ledger, destinations, lastSequence }
+    await store.write({ ...noChanges, ...healed, counts: withoutMessages })
   }
   if (damaged.length > 0) {
     for (const { table } of damaged) metrics.outboxRowsQuarantined.inc({ table })
@@ -58,10 +62,24 @@ export async function healOutbox(
 const noChanges = {
   destinationRemovals: [],
   puts: [],
-  removals: [],
   deadLetters: [],
   deadLetterRemovals: [],
   ledgerRemovals: [],
+}
+
+/** The messages that no record shares. Nothing of them is lost that has not been told. */
+function messageRemovals({ unshared }: OutboxScan): RecordRemovals[] {
+  if (unshared.size === 0) return []
+  return [{ destination: { id: noDestinationId }, sequences: [...unshared.keys()] }]
+}
+
+/** The counters of the destination 0 once these messages are removed. */
+function countsWithoutMessages({ unshared, held }: OutboxScan): RowWrite[] {
+  if (unshared.size === 0) return []
+  const [records = 0, bytes = 0, ...letters] = held.get(noDestinationId) ?? []
+  const gone = [...unshared.values()].reduce((sum, message) => sum + message.bytes, 0)
+  const value = encodeCounters([records, bytes - gone, ...letters], [])
+  return [{ key: destinationKey(noDestinationId), value }]
 }
 
 /** A destination whose row or its copy is not there, written anew from the other one. */
@@ -79,7 +97,8 @@ function reportUnreachable(
 ): void {
   let records = 0
   for (const [id, [queued, , letters]] of held) {
-    if (id !== 0 && !destinations.has(id) && !destinationCopies.has(id)) records += queued + letters
+    if (id !== noDestinationId && !destinations.has(id) && !destinationCopies.has(id))
+      records += queued + letters
   }
   if (records === 0) return
   logger.error(
@@ -90,7 +109,8 @@ function reportUnreachable(
 
 function wrongCounts({ held, counts, destinations, destinationCopies }: OutboxScan): RowWrite[] {
   const ids = new Set([...destinations.keys(), ...destinationCopies.keys()])
-  if (held.has(0)) ids.add(0)
+  const none = destinationKey(noDestinationId).toString('hex')
+  if (held.has(noDestinationId) || counts.has(none)) ids.add(noDestinationId)
   return [...ids].flatMap((id) => {
     const key = destinationKey(id)
     const row = counts.get(key.toString('hex'))

@@ -4,6 +4,8 @@ import { encodeDeadLetter } from './store/dead-letter-codec.ts'
 import type { FailedAction, NewRecord, QueuedRecord } from './store/queued-record.ts'
 import { newQueuedRecord } from './store/queued-record.ts'
 import { encodeRecord } from './store/record-codec.ts'
+import { encodeShare } from './sharing.ts'
+import type { EncodedShare, Place } from './sharing.ts'
 
 /**
  * A record on its way into the queue. Until its transaction is on disk or refused, it holds its
@@ -57,12 +59,12 @@ interface NewEntryParts {
 }
 
 /**
- * Gives records their sequences in the queue. The entries take over the holds of the destinations.
- * When it throws, nothing is held.
+ * Gives records their sequences in the queue, and the messages that they share theirs before them.
+ * The entries take over the holds of the destinations. When it throws, nothing is held.
  */
 export type NewEntries = (
   records: readonly NewRecord[],
-  held: readonly Held[],
+  held: readonly (Held & { readonly place?: Place | undefined })[],
   acceptedAtMs: number,
 ) => NewEntry[]
 
@@ -70,12 +72,19 @@ export function createNewEntries(parts: NewEntryParts): NewEntries {
   const { destinations, ledger, nextSequence } = parts
   return (records, held, acceptedAtMs) => {
     const entries: NewEntry[] = []
+    let share: EncodedShare | undefined
     try {
-      for (const [index, { entry: destination }] of held.entries()) {
+      for (const [index, { entry: destination, place }] of held.entries()) {
         const record = records[index]
         if (record === undefined) throw new RangeError('A destination is held for no record.')
-        const stored = encodeRecord(record, acceptedAtMs)
-        const queued = newQueuedRecord(record, { sequence: nextSequence(), acceptedAtMs, stored })
+        // Records that share a message follow each other.
+        if (place && share?.share !== place.share) {
+          share = encodeShare(place.share, nextSequence(), acceptedAtMs)
+        }
+        const stored = encodeRecord(record, acceptedAtMs, place && share?.referenceOf(place))
+        const message = place && share?.message
+        const sequence = nextSequence()
+        const queued = newQueuedRecord(record, { sequence, acceptedAtMs, stored, message })
         const row = ledger.hold(record.ruleName, record.actionIndex)
         entries.push(
           record.failed === undefined

@@ -23,8 +23,11 @@ import { createGroupCommit } from './store/group-commit.ts'
 import type { Append, GroupCommit, Removal } from './store/group-commit.ts'
 import { ledgerWrite, moves } from './books/ledger.ts'
 import type { Ledger, LedgerMetrics, LedgerRow } from './books/ledger.ts'
+import type { SharedMessages } from './books/shared-messages.ts'
 import { releaseEntries } from './new-entry.ts'
 import type { NewEntry } from './new-entry.ts'
+import { deltasOf, messageChangesOf, messagePuts, messageRemovals } from './message-changes.ts'
+import type { MessageChanges } from './message-changes.ts'
 import type { Changes, DestinationRow, OutboxStore, RecordRemovals } from './store/outbox-store.ts'
 import type { PendingRemovals, UnreadRecords } from './queue-reader.ts'
 
@@ -34,6 +37,8 @@ interface RemovedEntry {
   readonly sequence: number
   readonly row: LedgerRow
   readonly bytes: number
+  /** The sequence of the message that it shares. */
+  readonly messageId?: number | undefined
 }
 
 /** A record that was given up: a dead letter or the records of the error action replace it. */
@@ -68,6 +73,8 @@ export interface Delivered extends RecordRemovals, Removal {
   readonly destination: DestinationEntry
   readonly row: LedgerRow
   readonly bytes: number
+  /** The sequences of the messages that they share, one for each record that shares its own. */
+  readonly messageIds?: readonly number[] | undefined
 }
 
 /** What nothing waits for: removals of delivered records, and records refused for lack of room. */
@@ -91,7 +98,8 @@ interface CommitParts {
   readonly unread: UnreadRecords
   readonly overflow: Pick<DeadLetterOverflow, 'dropped'>
   readonly onAppended: (destinationIds: readonly number[]) => void
-  readonly room: Pick<Room, 'released'>
+  readonly room: Pick<Room, 'released' | 'roomMade'>
+  readonly sharedMessages: Pick<SharedMessages, 'lastOf' | 'add' | 'remove'>
 }
 
 /** What a commit adds to the counters. */
@@ -106,12 +114,14 @@ interface Prepared {
   readonly sums: Sums
   /** The part that memory counts only once the commit is durable. */
   readonly fresh: Sums
+  readonly messages: MessageChanges
 }
 
 const newSums = (): Sums => ({ ledger: createCounterSums(), destinations: createCounterSums() })
 
 export function createOutboxCommits(parts: CommitParts): Commits {
   const { clock, metrics, store, destinations, pendingRemovals, unread, onAppended, room } = parts
+  const { sharedMessages } = parts
   const report = createFailureReport(parts)
   let prepared: Prepared | undefined
 
@@ -154,7 +164,7 @@ export function createOutboxCommits(parts: CommitParts): Commits {
 
   /** Brings memory up to date with what was written. */
   function apply({ ledger, ledgerMetrics }: CommitParts, done: Prepared): void {
-    const { changes, sums, fresh } = done
+    const { changes, sums, fresh, messages } = done
     for (const gone of changes.removals) pendingRemovals.removed(gone)
     destinations.written(
       changes.destinations.map(({ id }) => id),
@@ -167,6 +177,12 @@ export function createOutboxCommits(parts: CommitParts): Commits {
     for (const [row, delta] of fresh.ledger.entries()) addTo(row.live, delta)
     for (const [entry, delta] of fresh.destinations.entries()) destinations.count(entry, delta)
     ledgerMetrics.moved(fresh.ledger)
+    countMessages(messages)
+  }
+
+  function countMessages({ added, leaving }: MessageChanges): void {
+    for (const message of added) sharedMessages.add(message)
+    if (leaving.length > 0) room.roomMade(sharedMessages.remove(leaving))
   }
 }
 
@@ -187,9 +203,11 @@ function prepare(
   transactions: readonly Transaction[],
   lingering: readonly Lingering[],
 ): Prepared {
-  const { destinations, ledger } = parts
+  const { destinations, ledger, sharedMessages } = parts
   const moved = movesOf(transactions, lingering)
+  const messages = messageChangesOf(moved, sharedMessages)
   const fresh = newSums()
+  for (const delta of deltasOf(messages)) fresh.destinations.add(destinations.ofNone(), delta)
   addEntries(fresh, moved.entries)
   for (const { row, destination, deadLetter } of moved.failed) {
     fresh.ledger.add(row, moves.failToDeadLetters)
@@ -215,7 +233,8 @@ function prepare(
     if (gone.move === 'refuse') continue
     sums.destinations.add(gone.destination, recordsRemoved(gone.count, gone.bytes))
   }
-  return { changes: changesOf(moved, overflow, sums, destinations, ledger), sums, fresh }
+  const changes = changesOf({ ...moved, messages }, overflow, sums, destinations, ledger)
+  return { changes, sums, fresh, messages }
 }
 
 /** Most entries of a commit belong to few actions: equal neighbours are counted together. */
@@ -269,7 +288,7 @@ function movesOf(transactions: readonly Transaction[], lingering: readonly Linge
 }
 
 function changesOf(
-  moved: Moved,
+  moved: Moved & Pick<Prepared, 'messages'>,
   overflow: readonly RemovedDeadLetter[],
   sums: Sums,
   destinations: Destinations,
@@ -278,9 +297,13 @@ function changesOf(
   return {
     destinations: newRows(sums, destinations),
     destinationRemovals: [...destinations.evicted()],
-    puts: moved.entries,
+    puts:
+      moved.messages.added.length === 0
+        ? moved.entries
+        : [...messagePuts(moved.messages), ...moved.entries],
     removals: [
       ...moved.delivered,
+      ...messageRemovals(moved.messages),
       ...moved.givenUp.map(({ destination, sequence }) => ({ destination, sequences: [sequence] })),
     ],
     deadLetters: [

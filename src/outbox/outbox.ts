@@ -23,31 +23,28 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createRoom, destinationShare } from './room.ts'
 import { createAppend } from './append.ts'
 import type { AppendOptions } from './append.ts'
-import { createCounterSums, addTo } from './books/counters.ts'
 import { createDeadLetterOverflow, deadLetterBytesMaxDefault } from './dead-letter-overflow.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Destination } from './store/destination.ts'
-import {
-  countsOf,
-  createDestinations,
-  destinationsMaxDefault,
-  recordsRemoved,
-} from './books/destinations.ts'
+import { countsOf, createDestinations, destinationsMaxDefault } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 import { createDamage } from './damage.ts'
+import { countDelivered } from './delivered.ts'
 import type { Damage } from './damage.ts'
 import { createGiveUp } from './give-up.ts'
 import type { RecordToGiveUp } from './give-up.ts'
-import { createLedger, createLedgerMetrics, moves } from './books/ledger.ts'
-import type { ActionLedger, Ledger, LedgerMetricNames, LedgerRow } from './books/ledger.ts'
+import { createLedger, createLedgerMetrics } from './books/ledger.ts'
+import type { ActionLedger, LedgerMetricNames } from './books/ledger.ts'
+import { createSharedMessages } from './books/shared-messages.ts'
 import { createNewEntries } from './new-entry.ts'
+import { canReadPages } from '../storage/lmdb-pages.ts'
 import type { NewRecord, QueuedRecord, ReadLimits } from './store/queued-record.ts'
 import type { SourceMessage } from './store/source-message.ts'
 import { createOutboxCommits } from './outbox-commits.ts'
-import type { Delivered } from './outbox-commits.ts'
 import { healOutbox } from './heal-outbox.ts'
 import { createOutboxScan } from './store/outbox-scan.ts'
+import type { OutboxScan } from './store/outbox-scan.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxFile, OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
@@ -82,6 +79,7 @@ export type { AppendOptions } from './append.ts'
 export type { RecordToGiveUp } from './give-up.ts'
 export type { ActionLedger, LedgerCounts } from './books/ledger.ts'
 export { noDestination } from './books/destinations.ts'
+export { createHeldRecords } from './held-records.ts'
 export { outboxFolderName } from './store/outbox-store.ts'
 export { actionLabel, errorActionIndex } from './store/queued-record.ts'
 export type { SourceMessage } from './store/source-message.ts'
@@ -233,11 +231,10 @@ export async function openOutbox(
       destinations.admits(destination, beside),
     ...createQueueReader(parts),
     ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
-    sourceOf: ({ stored }: QueuedRecord) => decodeSource(stored),
+    sourceOf: ({ stored, message }: QueuedRecord) => decodeSource(stored, message?.value),
     delivered(destinationId: number, records: readonly QueuedRecord[]) {
       const destination = destinations.entryWithId(destinationId)
-      if (!destination || records.length === 0) return
-      countDelivered(parts, destination, records)
+      if (destination && records.length > 0) countDelivered(parts, destination, records)
     },
     troubles: { isFull: room.isFull, doWritesFail: commits.areFailing },
     removalsPending: () => pendingRemovals.size(),
@@ -269,7 +266,7 @@ async function openParts(
 ) {
   const { directory, clock, metrics } = dependencies
   const damage = createDamage(dependencies)
-  const store = await openWhole(dependencies, options, damage)
+  const { store, messages } = await openWhole(dependencies, options, damage)
   const limits = limitsOf(options)
   const { destinations, ledger, lastSequence } = await readStored(store, directory, {
     ...options,
@@ -284,7 +281,9 @@ async function openParts(
   )
   const room = createRoom({ metrics, bytesHeld: () => destinations.total().bytes }, limits)
   const unread = createUnreadRecords(lastSequence)
-  const known = { store, destinations, ledger, ledgerMetrics, pendingRemovals, unread, overflow }
+  const sharedMessages = createSharedMessages(messages, destinations)
+  const books = { destinations, ledger, ledgerMetrics, sharedMessages }
+  const known = { store, ...books, pendingRemovals, unread, overflow }
   const commits = createOutboxCommits({
     ...dependencies,
     ...known,
@@ -294,25 +293,31 @@ async function openParts(
   let sequence = lastSequence
   const nextSequence = () => ++sequence
   const newEntries = createNewEntries({ destinations, ledger, nextSequence })
-  damage.use({ destinations, ledger, pendingRemovals, commits, room, clock })
+  damage.use({ ...books, pendingRemovals, commits, room, clock })
   const ages = createRecordAges(clock, lastSequence)
   const acceptedAt = (nowMs: number) => ages.accepted(sequence + 1, nowMs)
   const places = { ages, acceptedAt, newEntries, nextSequence }
   return { ...known, limits, commits, room, clock, ...places }
 }
 
-/** Opens the store. What is damaged in it is in quarantine then, and its counters add up. */
+/**
+ * Opens the store. What is damaged in it is in quarantine then, and its counters add up.
+ *
+ * @returns beside it the messages that its records share; undefined when its file could not be read
+ *   before, so that they are not known
+ */
 async function openWhole(
   dependencies: OutboxDependencies,
   { file }: OutboxOptions,
-  { quarantine, found }: Damage,
-): Promise<OutboxStore> {
+  { quarantine, found: onDamaged }: Damage,
+): Promise<{ store: OutboxStore; messages: OutboxScan['messages'] | undefined }> {
   const scan = createOutboxScan()
   const { directory } = dependencies
-  const store = await openOutboxStore(directory, { ...file, onRow: scan.onRow, onDamaged: found })
+  const store = await openOutboxStore(directory, { ...file, onRow: scan.onRow, onDamaged })
   try {
-    await healOutbox({ ...dependencies, store, quarantine }, scan.result())
-    return store
+    const found = scan.result()
+    await healOutbox({ ...dependencies, store, quarantine }, found)
+    return { store, messages: canReadPages ? found.messages : undefined }
   } catch (thrown) {
     await store.close()
     throw thrown
@@ -327,8 +332,6 @@ function limitsOf({ bytesMax = outboxBytesMaxDefault, ...options }: OutboxOption
     deadLetterBytesMax: options.deadLetterBytesMax ?? deadLetterBytesMaxDefault,
   }
 }
-
-type Parts = Awaited<ReturnType<typeof openParts>>
 
 /** Reads what is on disk beside the records. Closes a store that cannot be read. */
 async function readStored(
@@ -353,41 +356,4 @@ async function readStored(
 function queuedDestination(entry: DestinationEntry): QueuedDestination {
   const { records, bytes } = countsOf(entry)
   return { id: entry.id, destination: entry.destination, records, bytes }
-}
-
-/** Memory counts delivered records at once; a commit soon writes the same to disk. */
-function countDelivered(
-  { ledger, ledgerMetrics, pendingRemovals, commits, destinations, room }: Parts,
-  destination: DestinationEntry,
-  records: readonly QueuedRecord[],
-): void {
-  const sums = createCounterSums<LedgerRow>()
-  for (const gone of deliveredOf(destination, ledger, records)) {
-    sums.add(gone.row, moves.deliver, gone.count)
-    destinations.count(destination, recordsRemoved(gone.count, gone.bytes))
-    pendingRemovals.add(gone)
-    commits.remove([gone])
-  }
-  for (const [row, delta] of sums.entries()) addTo(row.live, delta)
-  ledgerMetrics.moved(sums)
-  room.roomMade([destination])
-}
-
-/** The delivered records, grouped by action. */
-function deliveredOf(
-  destination: DestinationEntry,
-  ledger: Ledger,
-  records: readonly QueuedRecord[],
-): readonly Delivered[] {
-  const byRow = new Map<LedgerRow, { sequences: number[]; bytes: number }>()
-  for (const { ruleName, actionIndex, sequence, stored } of records) {
-    const row = ledger.rowOf(ruleName, actionIndex)
-    const known = byRow.get(row) ?? { sequences: [], bytes: 0 }
-    byRow.set(row, known)
-    known.sequences.push(sequence)
-    known.bytes += stored.length
-  }
-  return Array.from(byRow, ([row, { sequences, bytes }]) => {
-    return { move: 'deliver', destination, row, sequences, count: sequences.length, bytes }
-  })
 }

@@ -10,6 +10,8 @@
  *   needs nothing else. Records that do not fit are left to the disk, the oldest first.
  * - Records whose removal is not on disk yet are left out when the disk is read.
  */
+import { createHeldRecords } from './held-records.ts'
+import type { HeldRecords } from './held-records.ts'
 import type { OutboxStore, RecordPosition, RecordRemovals } from './store/outbox-store.ts'
 import { acceptedAtMsOf } from './store/record-codec.ts'
 import { queuedRecord } from './store/queued-record.ts'
@@ -48,9 +50,9 @@ export function createQueueReader({
   ): QueuedRecord[] {
     const records: QueuedRecord[] = []
     let readBytes = 0
-    for (const { sequence, value } of queuedAfter(destinationId, afterSequence)) {
+    for (const { sequence, value, message } of queuedAfter(destinationId, afterSequence)) {
       if (records.length === countMax) break
-      const record = queuedRecord(sequence, value)
+      const record = queuedRecord(sequence, value, message)
       readBytes += record.bytes
       if (records.length > 0 && readBytes > bytesMax) break
       records.push(record)
@@ -101,32 +103,31 @@ interface Unread {
   /** `records` holds all records on disk after this sequence. */
   afterSequence: number
   records: QueuedRecord[]
-  bytes: number
+  readonly held: HeldRecords
 }
 
-function amountOf({ records, bytes }: Unread, isByCount: boolean): number {
-  return isByCount ? records.length : bytes
+function amountOf({ records, held }: Unread, isByCount: boolean): number {
+  return isByCount ? records.length : held.bytes()
 }
 
 /** @param lastSequence the last sequence on disk: memory holds no record up to it */
 export function createUnreadRecords(lastSequence: number): UnreadRecords {
   const byDestination = new Map<number, Unread>()
-  const held = { records: 0, bytes: 0 }
+  const held = createHeldRecords()
 
   function drop(unread: Unread, count: number): QueuedRecord[] {
     const dropped = unread.records.splice(0, count)
     unread.afterSequence = dropped.at(-1)?.sequence ?? unread.afterSequence
-    held.records -= dropped.length
-    for (const { stored } of dropped) {
-      held.bytes -= stored.length
-      unread.bytes -= stored.length
+    for (const record of dropped) {
+      held.remove(record)
+      unread.held.remove(record)
     }
     return dropped
   }
 
   /** Drops the records of the destination that has the most of what there is too much of. */
   function dropMost(): void {
-    const isByCount = held.records > unreadRecordsMax
+    const isByCount = held.count() > unreadRecordsMax
     let most: Unread | undefined
     for (const unread of byDestination.values()) {
       if (most === undefined || amountOf(unread, isByCount) > amountOf(most, isByCount)) {
@@ -139,7 +140,11 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
   function unreadOf(destinationId: number): Unread {
     const known = byDestination.get(destinationId)
     if (known) return known
-    const unread: Unread = { afterSequence: lastSequence, records: [], bytes: 0 }
+    const unread: Unread = {
+      afterSequence: lastSequence,
+      records: [],
+      held: createHeldRecords(),
+    }
     byDestination.set(destinationId, unread)
     return unread
   }
@@ -150,10 +155,9 @@ export function createUnreadRecords(lastSequence: number): UnreadRecords {
       // It may have been read from disk a moment before it is added here.
       if (record.sequence <= unread.afterSequence) return
       unread.records.push(record)
-      held.records += 1
-      held.bytes += record.stored.length
-      unread.bytes += record.stored.length
-      while (held.records > unreadRecordsMax || held.bytes > unreadBytesMax) dropMost()
+      held.add(record)
+      unread.held.add(record)
+      while (held.count() > unreadRecordsMax || held.bytes() > unreadBytesMax) dropMost()
     },
     take(destinationId: number, afterSequence: number, limits: ReadLimits) {
       const unread = unreadOf(destinationId)

@@ -14,7 +14,8 @@ import { openOutboxStore, outboxFolderName } from './store/outbox-store.ts'
 import type { Changes } from './store/outbox-store.ts'
 import { salvageOutbox } from './store/salvage.ts'
 import type { SalvageResult, SalvagedRow } from './store/salvage.ts'
-import { decodeRecord, decodeSource, readKey } from './store/record-codec.ts'
+import { decodeRecord, decodeSource } from './store/record-codec.ts'
+import { noDestinationId, readKey } from './store/record-key.ts'
 
 /** What `verify` found. */
 interface Verified extends SalvageResult {
@@ -26,7 +27,9 @@ interface Verified extends SalvageResult {
 export async function verifyOutbox(directory: string): Promise<Verified> {
   const count = { records: 0, letters: 0, destinations: 0, counts: 0, ledger: 0, state: 0 }
   const result = await salvageOutbox(directory, {
-    onRow: ({ table }) => (count[table] += 1),
+    onRow(row) {
+      if (!isMessage(row)) count[row.table] += 1
+    },
     onDamaged: () => {},
   })
   return { ...result, records: count.records, deadLetters: count.letters }
@@ -51,6 +54,7 @@ export async function exportOutbox(
   await salvageOutbox(directory, { onRow: keep, onDamaged: () => {} })
   return salvageOutbox(directory, {
     onRow(row) {
+      if (isMessage(row)) return
       if (row.table === 'records') write(JSON.stringify(recordLine(row, destinations)))
       if (row.table === 'letters') write(JSON.stringify(letterLine(row, destinations)))
     },
@@ -61,9 +65,15 @@ export async function exportOutbox(
   })
 }
 
-function recordLine({ key, value }: SalvagedRow, destinations: ReadonlyMap<number, unknown>) {
+/** What records share is written with each of them. */
+const isMessage = ({ table, key }: SalvagedRow): boolean =>
+  table === 'records' && readKey(key, 0)[0] === noDestinationId
+
+function recordLine(row: SalvagedRow, destinations: ReadonlyMap<number, unknown>) {
+  const { key, value, message } = row
   const [destinationId, sequence] = readKey(key, 0)
-  return { kind: 'record', sequence, ...contentsOf(value, destinations.get(destinationId)) }
+  const destination = destinations.get(destinationId)
+  return { kind: 'record', sequence, ...contentsOf(value, destination, message?.()) }
 }
 
 function letterLine({ key, value }: SalvagedRow, destinations: ReadonlyMap<number, unknown>) {
@@ -73,9 +83,9 @@ function letterLine({ key, value }: SalvagedRow, destinations: ReadonlyMap<numbe
   return { kind: 'deadLetter', id, ...letter, ...contents }
 }
 
-function contentsOf(value: Buffer, destination: unknown) {
-  const { data, acceptedAtMs, ...record } = decodeRecord(value)
-  const { payload, ...source } = decodeSource(value)
+function contentsOf(value: Buffer, destination: unknown, message?: Buffer) {
+  const { data, acceptedAtMs, ...record } = decodeRecord(value, message)
+  const { payload, ...source } = decodeSource(value, message)
   return {
     acceptedAt: new Date(acceptedAtMs).toISOString(),
     ...record,

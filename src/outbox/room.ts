@@ -38,6 +38,8 @@ export interface Reservation {
   readonly partitionKey: string
   /** Roughly what the record takes on disk. */
   readonly bytes: number
+  /** What the destination counts beside it: a message that the record shares, see append.ts. */
+  readonly messageBytes?: number | undefined
 }
 
 export interface Room {
@@ -240,8 +242,8 @@ function createAmounts({ bytesHeld }: RoomDependencies, { bytesMax }: { bytesMax
     isFull: (entry: DestinationEntry) =>
       countsOf(entry).bytes + entry.pendingBytes >= shareBytes || !outboxHasRoom(),
     count: (records: readonly Reservation[], sign: 1 | -1): void => {
-      for (const { entry, bytes } of records) {
-        entry.pendingBytes += sign * bytes
+      for (const { entry, bytes, messageBytes = 0 } of records) {
+        entry.pendingBytes += sign * (bytes + messageBytes)
         pendingBytes += sign * bytes
       }
     },

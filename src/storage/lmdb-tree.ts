@@ -25,6 +25,8 @@ export interface LmdbRow {
   /** Set where the value is a tree with a name, which is the key. */
   readonly tree?: TreeHead | undefined
   readonly page: number
+  /** Where the value begins in the file. */
+  readonly valueAt: number
   /** Its page has a fault, or no page leads to it: only a checksum tells whether it is a row. */
   readonly isDoubtful: boolean
 }
@@ -263,12 +265,13 @@ function* rowsOfLeaf(
       if (value || valueStart + valueBytes > page.length) continue
     }
     const value = page.subarray(valueStart, valueStart + valueBytes)
+    const valueAt = number * pages.pageBytes + valueStart
     const isTree = flags === nodeFlags.tree
     if ((flags !== 0 && !isTree) || (isTree && valueBytes !== 48)) {
       onFault({ page: number, problem: 'has a node with unknown flags' })
     }
     const tree = isTree && valueBytes === 48 ? readTreeHead(value, 0) : undefined
-    yield { key, value, tree, page: number, isDoubtful, overflowPages: 0 }
+    yield { key, value, tree, page: number, valueAt, isDoubtful, overflowPages: 0 }
   }
 }
 
@@ -327,5 +330,6 @@ function overflowValue(
     onFault({ page: first, problem: 'is of a transaction that has not been' })
     return undefined
   }
-  return { value: bytes.subarray(headerBytes, headerBytes + valueBytes), overflowPages: count }
+  const value = bytes.subarray(headerBytes, headerBytes + valueBytes)
+  return { value, valueAt: first * pages.pageBytes + headerBytes, overflowPages: count }
 }

@@ -10,6 +10,7 @@ const fixtures = path.resolve(import.meta.dirname, '../fixtures/data-folders')
 /**
  * Each folder is that of a release: a lab killed with SIGKILL while the stream `kept` was throttled
  * (five records wait) and `lost` refused its records (two dead letters), beside the sample mapping.
+ * That of `0.1.0-format-2` holds the same; three of its records are of one message of 6 KB.
  */
 const releases = (await readdir(fixtures)).filter((name) => /^\d/.test(name))
 

@@ -2,13 +2,12 @@
  * The outbox at its bounds, as a property: random steps against a model, with so few destinations,
  * rows and bytes that every bound is met.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
 import * as fc from 'fast-check'
 import { expect } from 'vitest'
 import { messageOf } from '../../src/base/errors.ts'
 import { noDestination } from '../../src/outbox/outbox.ts'
 import type { Destination, NewRecord, OutboxOptions } from '../../src/outbox/outbox.ts'
+import { copyOf } from './outbox-copy.ts'
 import { createOutboxModel, isFailed, observed } from './outbox-model.ts'
 import type { ModelLetter, ModelRecord, Waiting } from './outbox-model.ts'
 import { step, streams } from './outbox-steps.ts'
@@ -26,13 +25,24 @@ const destinationsMax = 3
 const ledgerRowsMax = 4
 /** A record takes 60 bytes on disk, a dead letter 120: a share, a quarter, holds few of them. */
 const bytes = { bytesMax: 500, deadLetterBytesMax: 500 }
+/** Where the records of a message share it: a share holds the messages of few. */
+const payload = Buffer.from('p'.repeat(5_000))
+const bytesOfSharers = { bytesMax: 50_000, deadLetterBytesMax: 30_000 }
 
-/** @throws Error what fast-check says of the run that fails */
-export async function expectBoundsHold(parameters: fc.Parameters<[Step[], boolean]>) {
+type Payloads = 'own' | 'shared'
+
+/**
+ * @param payloads whether each record has all in itself, or shares its message with others
+ * @throws Error what fast-check says of the run that fails
+ */
+export async function expectBoundsHold(
+  payloads: Payloads,
+  parameters: fc.Parameters<[Step[], boolean]>,
+) {
   const steps = fc.array(step, { minLength: 30, maxLength: 50, size: 'max' })
   await fc.assert(
     fc.asyncProperty(steps, fc.boolean(), async (taken, fewRows) => {
-      const run = await openRun(fewRows)
+      const run = await openRun(payloads, fewRows)
       for (const one of taken) await run.take(one)
       await run.end()
     }),
@@ -40,15 +50,23 @@ export async function expectBoundsHold(parameters: fc.Parameters<[Step[], boolea
   )
 }
 
-async function openRun(fewRows: boolean) {
+async function openRun(payloads: Payloads, fewRows: boolean) {
+  const newRecordsOf = (records: readonly ModelRecord[]) =>
+    payloads === 'own' ? records.map(newRecordOf) : sharersOf(records)
   const options: OutboxOptions = {
-    ...bytes,
+    ...(payloads === 'own' ? bytes : bytesOfSharers),
     destinationsMax,
     ledgerRowsMax: fewRows ? ledgerRowsMax : undefined,
   }
   const model = createOutboxModel(destinationsMax)
   let directory = temporaryDirectory()
   let { outbox } = await openTestOutbox(directory, options)
+  /** What is counted on disk is what is there, or it would say so. */
+  const reopen = async (): Promise<void> => {
+    const opened = await openTestOutbox(directory, options)
+    expect(opened.lines).toEqual([])
+    outbox = opened.outbox
+  }
   let lastText = 0
   let answered = 0
   const refusals: string[] = []
@@ -75,7 +93,7 @@ async function openRun(fewRows: boolean) {
 
   async function appended(waiting: Waiting, full: 'wait' | 'drop'): Promise<void> {
     try {
-      await outbox.append(waiting.records.map(newRecordOf), { whenFull: full })
+      await outbox.append(newRecordsOf(waiting.records), { whenFull: full })
     } catch (thrown) {
       if (model.waiting.delete(waiting)) refusals.push(messageOf(thrown))
       return
@@ -109,7 +127,7 @@ async function openRun(fewRows: boolean) {
     model.waiting.clear()
     await Promise.all([outbox.close(), givingUp])
     directory = copy
-    ;({ outbox } = await openTestOutbox(directory, options))
+    await reopen()
   }
 
   /** All that has its place is on disk, and all that found room meanwhile. */
@@ -177,7 +195,7 @@ async function openRun(fewRows: boolean) {
       how === 'asIs'
         ? 'asIs'
         : ({ id }) =>
-            how === 'nothing' ? undefined : plan.get(Number(id))?.records.map(newRecordOf),
+            how === 'nothing' ? undefined : newRecordsOf(plan.get(Number(id))?.records ?? []),
     )
 
   const steps: { readonly [Kind in Step['kind']]: (taken: StepOf<Kind>) => Promise<void> } = {
@@ -187,7 +205,7 @@ async function openRun(fewRows: boolean) {
       for (const one of [...held, last]) {
         const records = ofMessage(one)
         if (model.take(model.used(), one.to)) begin(records, one.whenFull)
-        else rejected.push(outbox.append(records.map(newRecordOf), one))
+        else rejected.push(outbox.append(newRecordsOf(records), one))
       }
       const tooMany = { status: 'rejected', reason: { code: 'ActionFailed' } }
       expect(await Promise.allSettled(rejected)).toMatchObject(rejected.map(() => tooMany))
@@ -204,7 +222,7 @@ async function openRun(fewRows: boolean) {
       const { id, records: gone } = picked(which)
       const used = model.used()
       const shared = made('r0', -1, to)
-      const sharedRecords = shared.map(newRecordOf)
+      const sharedRecords = newRecordsOf(shared)
       const isSharedTaken = how === 'shared' && gone.length > 0 && model.take(used, to)
       if (isSharedTaken) for (const record of shared) model.enqueue(record)
       const records = gone.map((one) => {
@@ -214,7 +232,7 @@ async function openRun(fewRows: boolean) {
           model.deliver(one, 'giveUpToErrorAction')
           for (const record of own) model.enqueue(record)
         } else model.bury({ ...modelOf(one), id: one.sequence })
-        const replacements = how === 'own' ? own.map(newRecordOf) : sharedRecords
+        const replacements = how === 'own' ? newRecordsOf(own) : sharedRecords
         return givenUp(one.record, how === 'letter' ? {} : { replacements })
       })
       await outbox.giveUp(id, records)
@@ -262,7 +280,7 @@ async function openRun(fewRows: boolean) {
       // What waited for room was refused.
       expect(model.waiting.size).toBe(0)
       refusals.length = 0
-      ;({ outbox } = await openTestOutbox(directory, options))
+      await reopen()
     },
 
     async crash({ turns, delivered, givenUp: out, ...message }) {
@@ -308,6 +326,8 @@ async function openRun(fewRows: boolean) {
     },
     async end() {
       await outbox.close()
+      await reopen()
+      await outbox.close()
     },
   }
 }
@@ -348,6 +368,12 @@ const newRecordOf = ({
   actionIndex,
 })
 
+/** Records of one message. */
+function sharersOf(records: readonly ModelRecord[]): NewRecord[] {
+  const source = { messageId: 'm', topic: 'a/b', timestampMs: 1_700_000_000_000, payload }
+  return records.map((record) => ({ ...newRecordOf(record), source }))
+}
+
 function modelOf({ text, stream: to, ruleName: name, actionIndex }: ModelRecord): ModelRecord {
   return { text, stream: to, ruleName: name, actionIndex }
 }
@@ -358,30 +384,4 @@ function isWhole(records: readonly ModelRecord[], texts: ReadonlySet<string>): b
   const there = made.filter(({ text }) => texts.has(text))
   expect([0, made.length]).toContain(there.length)
   return there.length > 0
-}
-
-/**
- * The outbox as a crash leaves it. The copy begins with the pages that say which transaction is the
- * last one, and a transaction writes to no page of the one before it: while this reads, no second
- * one begins. A page that is being written can be read in part, which no crash leaves behind: the
- * file is read again until these pages are the same before and after.
- */
-function copyOf(directory: string): string {
-  const copy = temporaryDirectory()
-  mkdirSync(path.join(copy, 'outbox'))
-  const file = path.join('outbox', 'data.mdb')
-  writeFileSync(path.join(copy, file), readAtRest(path.join(directory, file)))
-  return copy
-}
-
-/** The two meta pages of LMDB. */
-const metaBytes = 2 * 4_096
-
-function readAtRest(file: string): Buffer {
-  let before = readFileSync(file)
-  for (;;) {
-    const after = readFileSync(file)
-    if (after.subarray(0, metaBytes).equals(before.subarray(0, metaBytes))) return after
-    before = after
-  }
 }

@@ -3,6 +3,7 @@ import { createRoom } from '../../src/outbox/room.ts'
 import { createDeadLetterOverflow } from '../../src/outbox/dead-letter-overflow.ts'
 import { createDestinations } from '../../src/outbox/books/destinations.ts'
 import { createLedger, createLedgerMetrics } from '../../src/outbox/books/ledger.ts'
+import { createSharedMessages } from '../../src/outbox/books/shared-messages.ts'
 import { createNewEntries, heldOnly, holdAll } from '../../src/outbox/new-entry.ts'
 import { createOutboxCommits } from '../../src/outbox/outbox-commits.ts'
 import { openOutboxStore } from '../../src/outbox/store/outbox-store.ts'
@@ -33,6 +34,7 @@ async function openCommits() {
     overflow: createDeadLetterOverflow({ store, destinations, ledger }, { bytesMax: 1_000_000 }),
     onAppended: () => {},
     room: createRoom({ metrics, bytesHeld }, { bytesMax: 1_000_000 }),
+    sharedMessages: createSharedMessages(new Map(), destinations),
   })
   let sequence = 0
   const newEntries = createNewEntries({ destinations, ledger, nextSequence: () => ++sequence })

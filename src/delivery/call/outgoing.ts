@@ -41,11 +41,6 @@ export function payloadBytesOf(outgoing: readonly Outgoing[]): number {
   return outgoing.reduce((sum, { record }) => sum + record.bytes, 0)
 }
 
-/** Bytes of memory. */
-export function memoryBytesOf(outgoing: readonly Outgoing[]): number {
-  return outgoing.reduce((sum, { record }) => sum + record.stored.length, 0)
-}
-
 export function listIn<Key, Item>(lists: Map<Key, Item[]>, key: Key): Item[] {
   const known = lists.get(key)
   if (known) return known

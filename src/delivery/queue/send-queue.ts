@@ -1,5 +1,6 @@
+import { createHeldRecords } from '../../outbox/outbox.ts'
 import type { QueuedRecord } from '../../outbox/outbox.ts'
-import { listIn, memoryBytesOf } from '../call/outgoing.ts'
+import { listIn } from '../call/outgoing.ts'
 import type { Amount, CallLimits, Outgoing, Returned } from '../call/outgoing.ts'
 import type { SlowKeys } from './slow-keys.ts'
 import type { ShardRoom } from '../shards/shard-throttles.ts'
@@ -40,22 +41,15 @@ export interface NextCall extends Amount {
 
 /** Counts the records of a queue, in flight or not, and their bytes of memory. */
 export function createQueueSize() {
-  let records = 0
-  let bytes = 0
+  const held = createHeldRecords()
   return {
-    added(record: QueuedRecord): void {
-      records += 1
-      bytes += record.stored.length
-    },
+    added: (record: QueuedRecord): void => held.add(record),
     released(taken: readonly Outgoing[], returned: readonly Returned[]): void {
-      records += returned.length - taken.length
-      bytes += memoryBytesOf(returned) - memoryBytesOf(taken)
+      for (const { record } of returned) held.add(record)
+      for (const { record } of taken) held.remove(record)
     },
-    clear(): void {
-      records = 0
-      bytes = 0
-    },
-    size: (): Amount => ({ records, bytes }),
+    clear: (): void => held.clear(),
+    size: (): Amount => ({ records: held.count(), bytes: held.bytes() }),
   }
 }
 

@@ -5,6 +5,7 @@ import { canonicalText, deliveryDefaults, parseDestination } from '../store/dest
 import type { Destination } from '../store/destination.ts'
 import { destinationKey } from '../store/outbox-store.ts'
 import type { DestinationRow, RowWrite } from '../store/outbox-store.ts'
+import { noDestinationId } from '../store/record-key.ts'
 
 /** Templates in stream names could make any number of destinations. */
 export const destinationsMaxDefault = 1_000
@@ -18,11 +19,16 @@ export interface DestinationEntry extends CounterRow {
   isStored: boolean
   /** Bytes of records that are on their way to disk. */
   pendingBytes: number
+  /** Bytes on disk of the messages that its records share: see shared-messages.ts. */
+  messageBytes: number
   /** Records that wait for room or are on their way to disk: see `Destinations.hold`. */
   holds: number
 }
 
-/** What a destination counts, in the order of its counters. Bytes are those on disk. */
+/**
+ * What a destination counts, in the order of its counters. Bytes are those on disk, without those
+ * of messages that records share: the destination 0 counts these.
+ */
 interface DestinationCounts {
   readonly records: number
   readonly bytes: number
@@ -32,7 +38,8 @@ interface DestinationCounts {
 
 /**
  * Stands for the destination of an action that failed. Its entry, with the id 0, has dead letters
- * alone. It is always there, beside the destinations, and takes no place of theirs.
+ * and the messages that records share, but no records. It is always there, beside the destinations,
+ * and takes no place of theirs.
  */
 export const noDestination: Destination = deepFreeze({
   kind: 'kinesis',
@@ -41,12 +48,13 @@ export const noDestination: Destination = deepFreeze({
   credentials: { kind: 'process' },
   settings: deliveryDefaults,
 })
-export const noDestinationId = 0
 
 const counterCount = 4
 const noDestinations: ReadonlySet<Destination> = new Set()
 
 /** What a change of records or dead letters adds to the counters of their destination. */
+export const messageAdded = (bytes: number) => [0, bytes, 0, 0] as const
+export const messageRemoved = (bytes: number) => [0, -bytes, 0, 0] as const
 export const recordsRemoved = (count: number, bytes: number) => [-count, -bytes, 0, 0] as const
 export const deadLetterAdded = (bytes: number) => [0, 0, 1, bytes] as const
 export const deadLetterRemoved = (bytes: number) => [0, 0, -1, -bytes] as const
@@ -72,7 +80,7 @@ export interface Destinations {
   /** The entry of `noDestination` for its id. */
   entryWithId(id: number): DestinationEntry | undefined
   /** The entry of `noDestination`. */
-  ofFailedActions(): DestinationEntry
+  ofNone(): DestinationEntry
   /** All but that of `noDestination`. */
   entries(): readonly DestinationEntry[]
   /** Adds to the counters of an entry as they are now. */
@@ -131,7 +139,7 @@ export function createDestinations(
       return usedWith(byId.values(), texts) <= destinationsMax
     },
     entryWithId,
-    ofFailedActions: () => ofNone,
+    ofNone: () => ofNone,
     entries: () => [...byId.values()],
     count(entry: DestinationEntry, delta: readonly number[]) {
       addTo(entry.live, delta)
@@ -210,11 +218,22 @@ function newEntry(
   isStored: boolean,
 ): DestinationEntry {
   const counters = { live: noCounts(), stored: noCounts() }
-  return { id, destination, json, isStored, pendingBytes: 0, holds: 0, ...counters }
+  return {
+    id,
+    destination,
+    json,
+    isStored,
+    pendingBytes: 0,
+    messageBytes: 0,
+    holds: 0,
+    ...counters,
+  }
 }
 
-export function countsOf({ live }: DestinationEntry): DestinationCounts {
-  return namedCounts(live)
+/** With the messages that its records share, which other destinations may count as well. */
+export function countsOf({ live, messageBytes }: DestinationEntry): DestinationCounts {
+  const counts = namedCounts(live)
+  return messageBytes === 0 ? counts : { ...counts, bytes: counts.bytes + messageBytes }
 }
 
 const noCounts = () => Array.from({ length: counterCount }, () => 0)

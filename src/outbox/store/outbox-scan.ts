@@ -6,7 +6,8 @@ import { SluiceError } from '../../base/errors.ts'
 import { unreachable } from '../../base/unreachable.ts'
 import type { LmdbVisitor } from '../../storage/lmdb-file.ts'
 import { decodeDeadLetter } from './dead-letter-codec.ts'
-import { actionOf, isWholeRecord, readKey, recordKeyBytes } from './record-codec.ts'
+import { actionOf, isMessageOf, isWholeRecord, referenceOf } from './record-codec.ts'
+import { noDestinationId, readKey, recordKeyBytes } from './record-key.ts'
 import { openRow } from '../../storage/sealed-row.ts'
 
 const tableNames = Object.freeze([
@@ -32,6 +33,13 @@ export interface DamagedRow {
 /** Records and dead letters, with their bytes on disk. */
 type HeldCounts = [records: number, bytes: number, deadLetters: number, letterBytes: number]
 
+/** A message that records share, and how many records of each destination do. */
+interface CountedMessage {
+  readonly bytes: number
+  /** By destination id. */
+  readonly records: Map<number, number>
+}
+
 /** What the outbox holds of the records of one action. */
 export interface ActionCounts {
   readonly ruleName: string
@@ -44,6 +52,10 @@ export interface OutboxScan {
   /** By destination id. */
   readonly held: ReadonlyMap<number, HeldCounts>
   readonly actions: Iterable<ActionCounts>
+  /** By their sequences. */
+  readonly messages: ReadonlyMap<number, CountedMessage>
+  /** Messages that no record shares: the records that did are damaged. */
+  readonly unshared: ReadonlyMap<number, Pick<CountedMessage, 'bytes'>>
   /** Rows of the tables of counters, by their keys in hexadecimal, and JSON of destinations. */
   readonly counts: ReadonlyMap<string, Buffer>
   readonly ledger: ReadonlyMap<string, Buffer>
@@ -122,10 +134,7 @@ export function createOutboxScan() {
     const table = name
     if (!isTableName(table)) throw unknownTable(name)
     const whole = valueOf(table, key, value)
-    if (whole !== undefined) {
-      counted.take(table, key, whole)
-      return
-    }
+    if (whole !== undefined && counted.take(table, key, whole)) return
     damaged.push({ table, key: Buffer.from(key), value: Buffer.from(value) })
     damagedBytes += value.length
     if (damaged.length > damagedRowsMax || damagedBytes > damagedBytesMax) throw tooMany()
@@ -135,10 +144,11 @@ export function createOutboxScan() {
 
 function createCounts() {
   const held = new Map<number, HeldCounts>()
-  const byRule = new Map<string, Map<number, ActionCounts>>()
+  const actions = createActionCounts()
   const rows = { counts: new Map<string, Buffer>(), ledger: new Map<string, Buffer>() }
   const destinations = new Map<number, string>()
   const destinationCopies = new Map<number, string>()
+  const messages = createMessageCounts()
   let highestSequence = 0
   let lastSequence: number | undefined
 
@@ -148,52 +158,100 @@ function createCounts() {
     return known
   }
 
-  function countsOf(value: Buffer): ActionCounts {
-    const { ruleName, actionIndex } = actionOf(value)
-    const ofRule = byRule.get(ruleName) ?? new Map<number, ActionCounts>()
-    byRule.set(ruleName, ofRule)
-    const known = ofRule.get(actionIndex) ?? { ruleName, actionIndex, queued: 0, deadLettered: 0 }
-    ofRule.set(actionIndex, known)
-    return known
-  }
-
   function takeState(key: Buffer, value: Buffer): void {
     if (key.equals(lastSequenceKey)) lastSequence = Number(value.readBigUInt64BE(0))
     else destinationCopies.set(key.readUInt32BE(key.length - 4), value.toString('utf8'))
   }
 
-  function take(table: TableName, key: Buffer, value: Buffer): void {
-    if (table === 'records') {
-      const [destinationId, sequence] = readKey(key, 0)
-      const counts = heldOf(destinationId)
+  /** Those of the destination 0 come first: they are the messages that others share. */
+  function takeRecord(key: Buffer, value: Buffer): boolean {
+    const [destinationId, sequence] = readKey(key, 0)
+    if (!messages.hasMessageOf(destinationId, value)) return false
+    const counts = heldOf(destinationId)
+    counts[1] += value.length
+    highestSequence = Math.max(highestSequence, sequence)
+    if (destinationId === noDestinationId) {
+      messages.add(sequence, value)
+    } else {
       counts[0] += 1
-      counts[1] += value.length
-      countsOf(value).queued += 1
-      highestSequence = Math.max(highestSequence, sequence)
-    } else if (table === 'letters') {
-      const { destinationId, record } = decodeDeadLetter(value)
-      const counts = heldOf(destinationId)
-      counts[2] += 1
-      counts[3] += value.length
-      countsOf(record).deadLettered += 1
-      highestSequence = Math.max(highestSequence, Number(key.readBigUInt64BE(0)))
-    } else if (table === 'destinations') {
+      actions.of(value).queued += 1
+    }
+    return true
+  }
+
+  /** @returns false for a record whose message is not there */
+  function take(table: TableName, key: Buffer, value: Buffer): boolean {
+    if (table === 'records') return takeRecord(key, value)
+    if (table === 'letters') takeLetter(key, value)
+    else if (table === 'destinations') {
       destinations.set(key.readUInt32BE(0), value.toString('utf8'))
     } else if (table === 'state') takeState(key, value)
     else rows[table].set(key.toString('hex'), Buffer.from(value))
+    return true
+  }
+
+  function takeLetter(key: Buffer, value: Buffer): void {
+    const { destinationId, record } = decodeDeadLetter(value)
+    const counts = heldOf(destinationId)
+    counts[2] += 1
+    counts[3] += value.length
+    actions.of(record).deadLettered += 1
+    highestSequence = Math.max(highestSequence, Number(key.readBigUInt64BE(0)))
   }
 
   return {
     take,
     result: () => ({
       held,
-      actions: [...byRule.values()].flatMap((ofRule) => [...ofRule.values()]),
+      actions: actions.all(),
+      ...messages.result(),
       ...rows,
       destinations,
       destinationCopies,
       highestSequence,
       lastSequence,
     }),
+  }
+}
+
+function createActionCounts() {
+  const byRule = new Map<string, Map<number, ActionCounts>>()
+  return {
+    of(value: Buffer): ActionCounts {
+      const { ruleName, actionIndex } = actionOf(value)
+      const ofRule = byRule.get(ruleName) ?? new Map<number, ActionCounts>()
+      byRule.set(ruleName, ofRule)
+      const known = ofRule.get(actionIndex) ?? { ruleName, actionIndex, queued: 0, deadLettered: 0 }
+      ofRule.set(actionIndex, known)
+      return known
+    },
+    all: () => [...byRule.values()].flatMap((ofRule) => [...ofRule.values()]),
+  }
+}
+
+/** Counts the records that share each message. */
+function createMessageCounts() {
+  const messages = new Map<number, CountedMessage>()
+  return {
+    add(id: number, { length: bytes }: Buffer): void {
+      messages.set(id, { bytes, records: new Map() })
+    },
+    /** @returns false for a record whose message is not there */
+    hasMessageOf(destinationId: number, value: Buffer): boolean {
+      const reference = referenceOf(value)
+      if (reference === undefined) return true
+      const message = messages.get(reference.id)
+      if (!message || !isMessageOf(value, message.bytes)) return false
+      message.records.set(destinationId, (message.records.get(destinationId) ?? 0) + 1)
+      return true
+    },
+    result() {
+      const all = [...messages]
+      return {
+        messages: new Map(all.filter(([, { records }]) => records.size > 0)),
+        unshared: new Map(all.filter(([, { records }]) => records.size === 0)),
+      }
+    },
   }
 }
 

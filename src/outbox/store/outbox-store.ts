@@ -1,7 +1,8 @@
 /**
  * The outbox on disk: one LMDB environment, `<data folder>/outbox/`, with these tables.
  *
- *     records       [destination id, sequence] -> value (both in record-codec.ts)
+ *     records       [destination id, sequence] -> value (record-key.ts, record-layout.ts). Those of
+ *                   the destination 0 are messages that other records share.
  *     letters       id -> value (both in dead-letter-codec.ts)
  *     destinations  u32 destination id -> JSON of the destination
  *     counts        u32 destination id -> its counters (destinations.ts)
@@ -15,6 +16,7 @@
  *   is off: with it on, a failed flush leaves the transaction visible, and `flushed` never settles.
  *   As the next write waits for the flush anyway, overlapping would gain nothing.
  * - Every record's destination has its row, written no later than the record.
+ * - A message that records share is written with them, and removed with the last of them.
  * - The counters change in the transaction that moves the records that they count: the counters on
  *   disk always add up, and opening the outbox counts nothing.
  * - Every row has a checksum over its key and its value: a record within its value, the other rows
@@ -29,8 +31,11 @@ import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import { copyKey, lastSequenceKey, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
-import { isWholeRecord, readKey, recordKeyBytes, sealRecord, writeKey } from './record-codec.ts'
-import type { RecordKey } from './record-codec.ts'
+import { isMessageOf, isWholeRecord, referenceOf, sealRecord } from './record-codec.ts'
+import type { MessageReference } from './record-codec.ts'
+import { noDestinationId, readKey, recordKeyBytes, writeKey } from './record-key.ts'
+import type { RecordKey } from './record-key.ts'
+import type { SharedMessage } from './queued-record.ts'
 import { sealRow } from '../../storage/sealed-row.ts'
 
 /** The folder of the environment, relative to the data folder. */
@@ -44,6 +49,8 @@ export interface RecordPosition {
 
 interface StoredEntry extends RecordPosition {
   readonly value: Buffer
+  /** What the record shares with others. */
+  readonly message: SharedMessage | undefined
 }
 
 /** A record that is to be written. */
@@ -139,15 +146,19 @@ export async function openOutboxStore(
       return value ? [{ key, value }] : []
     })
   const { environment, records, letters, state } = tables
+  const readMessage = createMessageReader(records, onDamaged)
   return {
     async write(changes: Changes) {
       await committed(environment.batch(() => writeInto(tables, changes)))
     },
     entriesAfter: (destinationId: number, afterSequence: number) =>
-      entriesOf(records, onDamaged, {
-        start: [destinationId, afterSequence + 1],
-        end: [destinationId + 1, 0],
-      }),
+      entriesOf(
+        { records, readMessage, onDamaged },
+        {
+          start: [destinationId, afterSequence + 1],
+          end: [destinationId + 1, 0],
+        },
+      ),
     *deadLettersAfter(id: number) {
       for (const { key, value: stored } of letters.getRange({ start: deadLetterKey(id + 1) })) {
         const value = valueIn('letters', key, stored)
@@ -278,17 +289,56 @@ async function openTables(
   }
 }
 
+interface EntryReader {
+  readonly records: RecordTable
+  readonly readMessage: MessageReader
+  readonly onDamaged: (row: DamagedRow) => void
+}
+
+/** Records that are damaged, or whose message is, are left out. */
 function* entriesOf(
-  records: RecordTable,
-  onDamaged: (row: DamagedRow) => void,
+  { records, readMessage, onDamaged }: EntryReader,
   range: { start: RecordKey; end: RecordKey },
 ): Generator<StoredEntry> {
   const bytes = Buffer.alloc(recordKeyBytes)
   for (const { key, value } of records.getRange(range)) {
     const [destinationId, sequence] = key
     writeKey(key, bytes, 0)
-    if (isWholeRecord(bytes, value)) yield { destinationId, sequence, value }
-    else onDamaged({ table: 'records', key: Buffer.from(bytes), value })
+    const reference = isWholeRecord(bytes, value) ? referenceOf(value) : damagedRecord
+    const message = reference && readMessage(reference, value)
+    if (reference !== undefined && message === undefined) {
+      onDamaged({ table: 'records', key: Buffer.from(bytes), value })
+    } else yield { destinationId, sequence, value, message }
+  }
+}
+
+/** Stands for the reference of a record that is damaged: there is no such message. */
+const damagedRecord: MessageReference = { id: 0, bytes: 0, dataStart: 0 }
+
+/** Undefined for a message that is not there or damaged. */
+type MessageReader = (reference: MessageReference, value: Buffer) => SharedMessage | undefined
+
+/** The records of a message follow each other: the message that was read last is kept. */
+function createMessageReader(
+  records: RecordTable,
+  onDamaged: EntryReader['onDamaged'],
+): MessageReader {
+  const key = Buffer.alloc(recordKeyBytes)
+  let last: SharedMessage | undefined
+
+  function read(id: number): SharedMessage | undefined {
+    const value = records.get([noDestinationId, id])
+    if (value === undefined) return undefined
+    writeKey([noDestinationId, id], key, 0)
+    if (isWholeRecord(key, value)) return { id, value }
+    onDamaged({ table: 'records', key: Buffer.from(key), value })
+    return undefined
+  }
+
+  return ({ id }, value) => {
+    if (id === 0) return undefined
+    if (last?.id !== id) last = read(id)
+    return last && isMessageOf(value, last.value.length) ? last : undefined
   }
 }
 

@@ -1,5 +1,12 @@
 import type { Destination } from './destination.ts'
-import { callOf, dataOf, decodeFacts, payloadBytesOf } from './record-codec.ts'
+import {
+  callOf,
+  dataOf,
+  decodeFacts,
+  decodeSource,
+  encodeRecord,
+  payloadBytesOf,
+} from './record-codec.ts'
 import type { DeliveredPart } from './record-codec.ts'
 import type { SourceMessage } from './source-message.ts'
 
@@ -44,6 +51,15 @@ export interface QueuedRecord extends DeliveredPart {
   readonly bytes: number
   /** The bytes on disk; see `sourceOf`. */
   readonly stored: Buffer
+  /** What it shares with other records. */
+  readonly message?: SharedMessage | undefined
+}
+
+/** A message that several records share: it is stored once for them, as a record of its own. */
+export interface SharedMessage {
+  /** Its sequence. */
+  readonly id: number
+  readonly value: Buffer
 }
 
 /** How much of a queue is read. */
@@ -53,17 +69,18 @@ export interface ReadLimits {
   readonly bytesMax: number
 }
 
-type Position = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'acceptedAtMs'>
+type Position = Pick<QueuedRecord, 'sequence' | 'bytes' | 'stored' | 'message' | 'acceptedAtMs'>
 type Facts = Pick<QueuedRecord, 'ruleName' | 'actionIndex' | 'partitionKey' | 'explicitHashKey'>
 
 /**
  * Thousands of records are in memory at a time, so each is as small as possible: `data` makes a
- * view of the stored bytes whenever it is read, and keeps none.
+ * view of the stored bytes whenever it is read, and keeps none. Records share their message.
  */
 class StoredRecord implements QueuedRecord {
   readonly sequence: number
   readonly bytes: number
   readonly stored: Buffer
+  readonly message: SharedMessage | undefined
   readonly acceptedAtMs: number
   readonly ruleName: string
   readonly actionIndex: number
@@ -74,6 +91,7 @@ class StoredRecord implements QueuedRecord {
     this.sequence = position.sequence
     this.bytes = position.bytes
     this.stored = position.stored
+    this.message = position.message
     this.acceptedAtMs = position.acceptedAtMs
     this.ruleName = ruleName
     this.actionIndex = actionIndex
@@ -82,7 +100,7 @@ class StoredRecord implements QueuedRecord {
   }
 
   get data(): Buffer {
-    return dataOf(this.stored)
+    return dataOf(this.stored, this.message?.value)
   }
 
   get call(): string | undefined {
@@ -95,15 +113,33 @@ export function newQueuedRecord(
   record: NewRecord,
   position: Omit<Position, 'bytes'>,
 ): QueuedRecord {
-  const { sequence, acceptedAtMs, stored } = position
+  const { sequence, acceptedAtMs, stored, message } = position
   const callBytes = record.call === undefined ? 0 : Buffer.byteLength(record.call)
   const bytes = record.data.length + Buffer.byteLength(record.partitionKey) + callBytes
-  return new StoredRecord({ sequence, bytes, stored, acceptedAtMs }, record)
+  return new StoredRecord({ sequence, bytes, stored, message, acceptedAtMs }, record)
 }
 
-/** @throws SluiceError DataFolderUnusable when the bytes are not those of a record */
-export function queuedRecord(sequence: number, stored: Buffer): QueuedRecord {
+/**
+ * @param message what it shares with other records
+ * @throws SluiceError DataFolderUnusable when the bytes are not those of a record
+ */
+export function queuedRecord(
+  sequence: number,
+  stored: Buffer,
+  message?: SharedMessage,
+): QueuedRecord {
   const facts = decodeFacts(stored)
   const { acceptedAtMs } = facts
-  return new StoredRecord({ sequence, bytes: payloadBytesOf(stored), stored, acceptedAtMs }, facts)
+  const bytes = payloadBytesOf(stored)
+  return new StoredRecord({ sequence, bytes, stored, message, acceptedAtMs }, facts)
+}
+
+/** The bytes of a record, or others that say the same and share nothing. */
+export function wholeValueOf(record: QueuedRecord): Buffer {
+  const { stored, message, acceptedAtMs } = record
+  if (message === undefined) return stored
+  const { ruleName, actionIndex, partitionKey, explicitHashKey, data, call } = record
+  const source = decodeSource(stored, message.value)
+  const given = { ruleName, actionIndex, partitionKey, explicitHashKey, data, call, source }
+  return encodeRecord(given, acceptedAtMs)
 }

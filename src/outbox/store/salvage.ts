@@ -1,6 +1,7 @@
 /**
  * Reads the outbox's file as far as it can be read, without opening it.
  */
+import { closeSync, openSync, readSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { SluiceError } from '../../base/errors.ts'
@@ -10,13 +11,17 @@ import type { LmdbRow } from '../../storage/lmdb-tree.ts'
 import { outboxFolderName } from './outbox-store.ts'
 import { isTableName, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
-import { hasChecksum } from './record-codec.ts'
+import { isMessageOf, isWholeRecord, referenceOf } from './record-codec.ts'
+import { noDestinationId, readKey, recordKeyBytes } from './record-key.ts'
+import { hasChecksum } from './record-layout.ts'
 import { isSealed } from '../../storage/sealed-row.ts'
 
 /** A row that is whole, with its value without the checksum. */
 export interface SalvagedRow extends DamagedRow {
   /** No page leads to it: it may be a row of the past. */
   readonly isLost: boolean
+  /** Reads the message that the record shares with others. */
+  readonly message?: (() => Buffer) | undefined
 }
 
 interface SalvageVisitor {
@@ -48,6 +53,19 @@ export async function salvageOutbox(
   const file = path.join(directory, outboxFolderName, 'data.mdb')
   const bytes = (await ifPresent(stat(file)))?.size ?? 0
   if (bytes === 0) throw new SluiceError('DataFolderUnusable', `${file} is lost or empty`)
+  const messages = await findMessages(file)
+  try {
+    return await salvage(file, messages, { onRow, onDamaged, onTurn })
+  } finally {
+    messages.close()
+  }
+}
+
+async function salvage(
+  file: string,
+  messages: Messages,
+  { onRow, onDamaged, onTurn }: SalvageVisitor,
+): Promise<SalvageResult> {
   const faults: string[] = []
   let faultCount = 0
   let damagedRows = 0
@@ -65,7 +83,8 @@ export async function salvageOutbox(
       }
       const { key, value: stored } = row
       const value = isTrusted(table, row) ? valueOf(table, key, stored) : undefined
-      if (value) onRow({ table, key, value, isLost: false })
+      const whole = value && messages.add({ table, key, value, isLost: false })
+      if (whole) onRow(whole)
       else {
         damagedRows += 1
         onDamaged({ table, key: Buffer.from(key), value: Buffer.from(stored) })
@@ -73,10 +92,59 @@ export async function salvageOutbox(
     },
     onLostRow(row) {
       const found = lostRow(row)
-      if (found) onRow(found)
+      const whole = found && messages.add(found)
+      if (whole) onRow(whole)
     },
   })
   return { file, faults, faultCount, damagedRows }
+}
+
+interface Messages {
+  /** The row with its message; undefined where that is not there. */
+  add(row: SalvagedRow): SalvagedRow | undefined
+  close(): void
+}
+
+/**
+ * Where the messages that records share are in the file. Rows that no page leads to come last: the
+ * message of a record may stand behind it.
+ */
+async function findMessages(file: string): Promise<Messages> {
+  const places = new Map<number, { readonly at: number; readonly bytes: number }>()
+  const onRow = (row: LmdbRow, isLost: boolean): void => {
+    const { key, value, valueAt: at } = row
+    if (key.length !== recordKeyBytes || !hasChecksum(value)) return
+    const [destinationId, id] = readKey(key, 0)
+    const isMessage = destinationId === noDestinationId && isWholeRecord(key, value)
+    if (isMessage && !(isLost && places.has(id))) places.set(id, { at, bytes: value.length })
+  }
+  await walkLmdbFile(file, {
+    onFault: () => {},
+    onRow: (table, row) => (table === 'records' ? onRow(row, false) : undefined),
+    onLostRow: (row) => onRow(row, true),
+  })
+  const descriptor = openSync(file, 'r')
+  let last: { readonly id: number; readonly value: Buffer } | undefined
+
+  function read(id: number): Buffer {
+    if (last?.id === id) return last.value
+    const { at, bytes } = places.get(id) ?? { at: 0, bytes: 0 }
+    const value = Buffer.alloc(bytes)
+    readSync(descriptor, value, 0, bytes, at)
+    last = { id, value }
+    return value
+  }
+
+  return {
+    add(row) {
+      const reference = row.table === 'records' ? referenceOf(row.value) : undefined
+      if (!reference) return row
+      const place = places.get(reference.id)
+      if (!place || !isMessageOf(row.value, place.bytes)) return undefined
+      return { ...row, message: () => read(reference.id) }
+    },
+    close: () => closeSync(descriptor),
+  }
 }
 
 /** Rows without a checksum are as they were written only where their page has no fault. */

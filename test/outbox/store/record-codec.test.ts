@@ -6,12 +6,13 @@ import {
   decodeSource,
   decodeRecord,
   encodeRecord,
+  isMessageOf,
   isWholeRecord,
   payloadBytesOf,
-  readKey,
+  referenceOf,
   sealRecord,
-  writeKey,
 } from '../../../src/outbox/store/record-codec.ts'
+import { readKey, writeKey } from '../../../src/outbox/store/record-key.ts'
 import type { RecordToStore } from '../../../src/outbox/store/record-codec.ts'
 
 function key(destinationId: number, sequence: number): Buffer {
@@ -115,6 +116,46 @@ describe('the bytes of a record', () => {
       call: '{"é":1}',
     })
     expect(() => decodeRecord(value.subarray(0, 42))).toThrow('unknown layout')
+  })
+
+  test('of a record that shares its message are the documented ones', () => {
+    const own = encodeRecord(plain, plain.acceptedAtMs, { id: 2 ** 32 + 5, bytes: 9, dataStart: 0 })
+    const header = ['03', '80', '0003', '010203040506', '0a0b0c0d0e0f', '00000002']
+    const lengths = ['0002', '0001', '0000', '0000', '0000', '0000', '0000']
+    const texts = ['7231', '6b']
+    const begin = [...header, ...lengths, '00', '00000000', ...texts].join('')
+    expect(own.toString('hex')).toBe(`${begin}000000010000000500000009000000007b7d`)
+    expect(referenceOf(own)).toEqual({ id: 2 ** 32 + 5, bytes: 9, dataStart: 0 })
+    const reference = { id: 5, bytes: 60, dataStart: 40 }
+    const shared = encodeRecord(plain, plain.acceptedAtMs, reference)
+    expect(shared.toString('hex')).toBe(`${begin}00000000000000050000003c00000028`)
+    expect(isMessageOf(shared, 60)).toBe(true)
+    expect(isMessageOf(shared, 59)).toBe(false)
+    expect(() => decodeRecord(shared)).toThrow('lacks its message')
+  })
+
+  test('give back a record that shares its message, and its checksum holds both', () => {
+    fc.assert(
+      fc.property(record, fc.boolean(), fc.nat(), (given, hasOwnData, any) => {
+        const { acceptedAtMs, ...rest } = given
+        const message = encodeRecord({ ...rest, call: undefined }, 7)
+        const dataStart = hasOwnData ? 0 : message.indexOf(given.data, 39)
+        const reference = { id: 9, bytes: message.length, dataStart }
+        const value = encodeRecord(rest, acceptedAtMs, reference)
+        expect(referenceOf(value)).toEqual(reference)
+        expect(isMessageOf(value, message.length)).toBe(true)
+        const { source: sent, ...delivered } = given
+        expect(decodeRecord(value, message)).toEqual({ call: undefined, ...delivered })
+        expect(decodeSource(value, message)).toEqual(sent)
+        expect(payloadBytesOf(value)).toBe(payloadBytesOf(encodeRecord(rest, acceptedAtMs)))
+        sealRecord(value, 7, 8)
+        const whole = Buffer.concat([key(7, 8), value])
+        expect(isWholeRecord(whole.subarray(0, 12), whole.subarray(12))).toBe(true)
+        const bit = any % (whole.length * 8)
+        whole[bit >> 3] = (whole[bit >> 3] ?? 0) ^ (1 << (bit & 7))
+        expect(isWholeRecord(whole.subarray(0, 12), whole.subarray(12))).toBe(false)
+      }),
+    )
   })
 
   test('of layout 1 are read without a checksum, and become layout 2 when accepted again', () => {
