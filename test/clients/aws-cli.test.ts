@@ -74,9 +74,8 @@ test.skipIf(!cli.isThere)(
 
 describe.skipIf(!cli.isThere)(`the AWS CLI${why}`, () => {
   test.each([
-    [['iot', 'list-things'], 'ListThings'],
-    [['iot', 'create-thing', '--thing-name', 't'], 'CreateThing'],
-    [['iot-data', 'get-thing-shadow', '--thing-name', 't', '/dev/null'], 'GetThingShadow'],
+    [['iot', 'list-jobs'], 'ListJobs'],
+    [['iot', 'create-billing-group', '--billing-group-name', 'g'], 'CreateBillingGroup'],
     [['lambda', 'list-layers'], 'ListLayers'],
   ] as const)(
     '%j is told that there is no such operation',
