@@ -26,14 +26,26 @@ export interface AddressGuard {
 
 const isNearby = (address: string) => isLoopback(address) || isPrivateAddress(address)
 
-/** @param hosts names, and private or loopback addresses, that may be called */
+export interface AddressGuardOptions {
+  /** Resolves names; Node's own by default. */
+  readonly lookup?: LookupFunction | undefined
+  /** The lab calls loopback and the listed hosts nearby, and nothing of the internet. */
+  readonly isLab?: boolean | undefined
+}
+
+/**
+ * @param hosts names that may be private or on loopback, and addresses: those of a link, where
+ *   clouds have their metadata, and of groups are called only when they are listed themselves
+ */
 export function createAddressGuard(
   hosts: readonly string[],
-  lookup: LookupFunction = resolve,
+  { lookup = resolve, isLab = false }: AddressGuardOptions = {},
 ): AddressGuard {
   const listed = new Set(hosts)
   const mayCall = (host: string, address: string) =>
-    isPublicAddress(address) || ((listed.has(host) || listed.has(address)) && isNearby(address))
+    listed.has(address) ||
+    (listed.has(host) && isNearby(address)) ||
+    (isLab ? isLoopback(address) : isPublicAddress(address))
 
   return {
     lookup: (host, options, callback) =>
@@ -45,20 +57,21 @@ export function createAddressGuard(
         const all = typeof found === 'string' ? [found] : found.map(({ address }) => address)
         const refused = all.find((address) => !mayCall(host.toLowerCase(), address))
         if (refused === undefined) callback(null, found, family)
-        else callback(refusalOf(host, refused), '')
+        else callback(refusalOf(host, refused, isLab), '')
       }),
     checkHost(host) {
       const address = host.replace(/^\[|\]$/g, '')
-      if (isIP(address) !== 0 && !mayCall(address, address)) throw refusalOf(host, address)
+      if (isIP(address) !== 0 && !mayCall(address, address)) throw refusalOf(host, address, isLab)
     },
   }
 }
 
-function refusalOf(host: string, address: string): NodeJS.ErrnoException {
+function refusalOf(host: string, address: string, isLab: boolean): NodeJS.ErrnoException {
   const what = host === address ? host : `${host} (${address})`
-  const why =
-    isPrivateAddress(address) || isLoopback(address)
-      ? 'SLUICE_HTTP_ACTION_HOSTS does not list it, and it is no address of the internet'
-      : 'it is no address of the internet'
-  return Object.assign(new Error(`${what} is not called: ${why}`), { code: 'EndpointRefused' })
+  const isOfInternet = isPublicAddress(address)
+  const reason =
+    isLab && isOfInternet
+      ? 'the lab calls nothing of the internet'
+      : 'SLUICE_HTTP_ACTION_HOSTS does not list it, and it is no address of the internet'
+  return Object.assign(new Error(`${what} is not called: ${reason}`), { code: 'EndpointRefused' })
 }
