@@ -159,8 +159,8 @@ variables of things but \`\${iot:Connection.Thing.ThingName}\`, which is the cli
 export const ruleFeatures: readonly MissingFeature[] = [
   {
     title: 'Destinations of rules',
-    text: 'Destinations are for the actions http, kafka and influxDB.',
-    operations: /TopicRuleDestination/,
+    text:
+      'Destinations of HTTP actions are served. `vpcConfiguration` and `influxDBConfiguration` are refused by name.',
   },
   {
     title: 'machinelearning_predict() in statements',

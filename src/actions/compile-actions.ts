@@ -107,7 +107,10 @@ export function compileActions(
     readonly errorAction?: ActionDefinition | undefined
   },
   statement: CompiledStatement,
-  context: Pick<ActionContext, 'ruleName' | 'region' | 'topicLimits' | 'payloadBytesMax'> & {
+  context: Pick<
+    ActionContext,
+    'ruleName' | 'region' | 'topicLimits' | 'payloadBytesMax' | 'httpUrlProblem'
+  > & {
     readonly deliveryOf: (index: number) => ActionDelivery
     readonly refusalOf?: RefusalOf | undefined
   },

@@ -13,6 +13,7 @@ import type { FunctionApi } from '../event-source/functions/function-api.ts'
 import type { SendFailure } from '../event-source/invocation-context.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
+import type { LabActions } from '../lab/calls/lab-actions.ts'
 import type { LabStage } from './lab-stage.ts'
 import { openMqttStage } from './mqtt-stage.ts'
 import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
@@ -24,9 +25,11 @@ import type { Metrics } from '../telemetry/telemetry.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
+import type { Endpoints } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
 import { openRules, ruleCompiler } from './rule-stage.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
+import { openDestinations } from './destination-stage.ts'
 import { openTemplateStage } from './template-stage.ts'
 import type { TemplateStage } from './template-stage.ts'
 import { createDrain, createStages } from './stages.ts'
@@ -86,21 +89,21 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
+    disabledReason: (confirmationUrl) => destinations.disabledReason(confirmationUrl),
     functions: { invokeForEvent: (...event) => mappings.functions.invokeForEvent(...event) },
     callExternal: (...request) => environment.callExternal(...request),
   })
-  const { folder, lab, outbox, aws, producer, labActions, sendFailure, ...recorded } = delivery
+  const { folder, lab, outbox, aws, producer, sendFailure, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const { services, shadows } = await openDevices(dependencies, stages, folder)
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
   const environment = sqlEnvironment(account.owner, withShadows(shadows, externals))
-  const compile = await ruleCompiler(config, account, labActions)
-  const opening = { lab, account, compile, templates, ...recorded, ...watch }
-  const rules = await openRules(dependencies, opening, stages)
+  const ruleParts = { ...delivery, ...watch, account, templates, httpPort: () => ports.http }
+  const { compile, destinations, rules } = await openRulesOf(dependencies, ruleParts, stages)
 
   const faults = createCountedFaults(metrics)
   const accessKeys = await openKeys({ ...dependencies, faults }, stages)
-  const shared = { rules, outbox, environment, faults, ...recorded, ...watch }
+  const shared = { rules, destinations, outbox, environment, faults, ...recorded, ...watch }
   const engine = createEngine(
     {
       ...shared,
@@ -112,27 +115,21 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   const sources = { metrics, folder, lab, account, drain, templates, sendFailure }
   const mappings = await startEventSources(dependencies, stages, sources)
-  const http = stages.add(
-    createHttpServer(
-      {
-        ...shared,
-        compile,
-        ...messageLimits(config),
-        engine,
-        shadows,
-        eventSourceMappings: mappings,
-        lambdaFunctions: mappings.functions,
-        probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
-        // The ingress is built later and stops earlier: HTTP answers until the end.
-        broker: brokerOf(() => mqtt.ingress),
-        onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
-        ...httpGuards(config, { accessKeys, account, faults }),
-        health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
-      },
-      { ...config.http, insecure: config.insecure },
-    ),
-    (it) => it.close(),
-  )
+  const http = openHttp(config, stages, {
+    ...shared,
+    compile,
+    ...messageLimits(config),
+    engine,
+    shadows,
+    eventSourceMappings: mappings,
+    lambdaFunctions: mappings.functions,
+    probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
+    // The ingress is built later and stops earlier: HTTP answers until the end.
+    broker: brokerOf(() => mqtt.ingress),
+    onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
+    ...httpGuards(config, { accessKeys, account, faults }),
+    health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
+  })
   const parts = { ...dependencies, ...engine, ...account, metrics, accessKeys, faults }
   const mqtt = await openMqtt(parts, stages, drain)
 
@@ -142,6 +139,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   )
   // Changes of templates end before what they change.
   if (templates) stages.add(templates.follow(), (it) => it.close())
+  destinations.start()
   status = 'ok'
   return appOf({ ports, rules, producer }, () => {
     status = 'stopping'
@@ -172,6 +170,33 @@ async function openTemplates(
 ): Promise<TemplateStage | undefined> {
   if (dependencies.config.mode !== 'lab') return undefined
   return stages.open('templates', () => openTemplateStage(dependencies))
+}
+
+function openHttp(
+  { http, insecure }: Config,
+  stages: Stages,
+  dependencies: Parameters<typeof createHttpServer>[0],
+) {
+  return stages.add(createHttpServer(dependencies, { ...http, insecure }), (it) => it.close())
+}
+
+/** Opens the rules, and before them the destinations that they ask for. */
+async function openRulesOf(
+  dependencies: AppDependencies,
+  parts: Omit<Parameters<typeof openRules>[1], 'compile' | 'destinations'> & {
+    readonly account: AccountStage
+    readonly endpoints: Endpoints
+    readonly labActions: LabActions | undefined
+    readonly httpPort: () => number
+  },
+  stages: Stages,
+) {
+  const { account, labActions, endpoints, httpPort } = parts
+  const compile = await ruleCompiler(dependencies.config, account, labActions, endpoints.httpHosts)
+  const places = { ...dependencies, ...endpoints, account, httpPort }
+  const destinations = await openDestinations(places, stages)
+  const rules = await openRules(dependencies, { ...parts, compile, destinations }, stages)
+  return { compile, destinations, rules }
 }
 
 /** Opens the ports: the one of HTTP first, so that health is served while the others wait. */

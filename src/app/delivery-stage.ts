@@ -1,6 +1,11 @@
 import { createAwsCalls } from '../aws/aws-calls.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { ServiceSender } from '../aws/call/service-sender.ts'
+import type { HttpAccess } from '../aws/http/http-access.ts'
+import { createHttpHosts } from '../aws/http/http-hosts.ts'
+import type { HttpHosts } from '../aws/http/http-hosts.ts'
+import { createHttpPoster } from '../aws/http/http-poster.ts'
+import type { HttpPoster } from '../aws/http/http-poster.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
 import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
@@ -32,6 +37,7 @@ export async function startDeliveryStage(
     drain,
     onGivenUp,
     hasRule,
+    disabledReason,
     functions,
     heldFunctions,
     callExternal,
@@ -39,6 +45,8 @@ export async function startDeliveryStage(
     readonly drain: Drain
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
+    /** Of the destination of an HTTP action; see HttpAccess. */
+    readonly disabledReason: HttpAccess['disabledReason']
     /** The functions of the folder, which `lambda` actions of the lab invoke. */
     readonly functions: FunctionEvents
     /** The functions of templates. */
@@ -48,7 +56,6 @@ export async function startDeliveryStage(
   },
 ) {
   const folder = await openFolder({ config, logger }, stages)
-  const { directory } = folder
   const lab =
     config.mode === 'lab'
       ? await stages.open(
@@ -57,22 +64,13 @@ export async function startDeliveryStage(
           (it) => it.close(),
         )
       : undefined
-  const outbox = await stages.open(
-    'outbox',
-    () =>
-      openOutbox(
-        { directory, metrics, logger, clock },
-        {
-          bytesMax: config.outboxBytesMax,
-          hasRule,
-          file: { wasMade: folder.hasMade(outboxFolderName), beginsAnew },
-        },
-      ),
-    (it) => it.close(),
-  )
-  await folder.noteMade(outboxFolderName)
-  const aws = stages.add(callsOf({ config, clock, logger }, lab), (it) => it.close())
-  const { emulators, ...recorded } = recordCalls({ config, clock, logger }, stages, heldFunctions)
+  const outboxParts = { config, logger, clock, beginsAnew, metrics, folder, hasRule }
+  const outbox = await openOutboxOf(outboxParts, stages)
+  const endpoints = openEndpoints({ config, clock }, stages)
+  const http = { poster: endpoints.httpPoster, disabledReason, clock }
+  const aws = stages.add(callsOf({ config, clock, logger, http }, lab), (it) => it.close())
+  const lacking = { config, clock, logger, heldFunctions, http, ...endpoints }
+  const { emulators, ...recorded } = recordCalls(lacking, stages)
   const shared = { outbox, clock, logger }
   const services = { ...shared, ...recorded, aws, emulators, callExternal, functions }
   const producer = stages.add(
@@ -86,21 +84,34 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { folder, lab, outbox, aws, producer, ...recorded }
+  return { folder, lab, outbox, aws, producer, endpoints, ...recorded }
 }
 
 /** What becomes of calls for services that the lab does not have. */
 function recordCalls(
-  { config, clock, logger }: Pick<AppDependencies, 'config' | 'clock' | 'logger'>,
+  {
+    config,
+    clock,
+    logger,
+    heldFunctions,
+    httpHosts,
+    http,
+  }: Pick<AppDependencies, 'config' | 'clock' | 'logger'> &
+    Endpoints & {
+      readonly heldFunctions: Pick<HeldFunctions, 'has'> | undefined
+      readonly http: HttpAccess
+    },
   stages: Stages,
-  heldFunctions: Pick<HeldFunctions, 'has'> | undefined,
 ) {
   const labCalls = createRecordedCalls()
   const { functionsDir } = config
   const labActions =
-    config.labActions && createLabActions(config.labActions, { functionsDir, heldFunctions })
+    config.labActions &&
+    createLabActions(config.labActions, { functionsDir, heldFunctions, ...httpHosts })
   const noteRecorded = labActions && createRecordedNote(labActions, logger)
-  const emulators = labActions && stages.add(createEndpointSenders(labActions), (it) => it.close())
+  const emulators =
+    labActions &&
+    stages.add(createEndpointSenders({ ...labActions, ...httpHosts, http }), (it) => it.close())
   const sendFailure =
     emulators && createFailureDestinations({ calls: labCalls, emulators, clock, logger }, config)
   return { labCalls, labActions, noteRecorded, emulators, sendFailure }
@@ -133,6 +144,56 @@ function serviceSenders(
   return createLabSenders({ ...ofLab, calls, functionsDir, emulators, kafka, labActions })
 }
 
+async function openOutboxOf(
+  {
+    config,
+    logger,
+    clock,
+    beginsAnew,
+    metrics,
+    folder,
+    hasRule,
+  }: AppDependencies & {
+    readonly metrics: Metrics
+    readonly folder: DataFolder
+    readonly hasRule: (ruleName: string) => boolean
+  },
+  stages: Stages,
+): Promise<Outbox> {
+  const { directory } = folder
+  const outbox = await stages.open(
+    'outbox',
+    () =>
+      openOutbox(
+        { directory, metrics, logger, clock },
+        {
+          bytesMax: config.outboxBytesMax,
+          hasRule,
+          file: { wasMade: folder.hasMade(outboxFolderName), beginsAnew },
+        },
+      ),
+    (it) => it.close(),
+  )
+  await folder.noteMade(outboxFolderName)
+  return outbox
+}
+
+/** What the HTTP action may call, and the client that calls it. */
+export interface Endpoints {
+  readonly httpHosts: HttpHosts
+  readonly httpPoster: HttpPoster
+}
+
+function openEndpoints(
+  { config, clock }: Pick<AppDependencies, 'config' | 'clock'>,
+  stages: Stages,
+): Endpoints {
+  const { ruleHosts: hosts, mode } = config
+  const httpHosts = createHttpHosts({ hosts, isLab: mode === 'lab' })
+  const httpPoster = stages.add(createHttpPoster({ clock }, httpHosts.guard), (it) => it.close())
+  return { httpHosts, httpPoster }
+}
+
 /**
  * Opens the data folder. A folder of an earlier release has no owner yet: this process becomes it.
  */
@@ -160,9 +221,14 @@ async function openFolder(
 }
 
 function callsOf(
-  { config, clock, logger }: Pick<AppDependencies, 'config' | 'clock' | 'logger'>,
+  {
+    config,
+    clock,
+    logger,
+    http,
+  }: Pick<AppDependencies, 'config' | 'clock' | 'logger'> & { readonly http: HttpAccess },
   lab: LabStage | undefined,
 ): AwsCalls {
   const { ruleHosts } = config
-  return createAwsCalls({ clock, logger }, lab?.access ?? { ruleHosts })
+  return createAwsCalls({ clock, logger }, { ...(lab?.access ?? { ruleHosts }), http })
 }

@@ -2,15 +2,18 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { ActionKind } from '../actions/action/action.ts'
 import { compileActions } from '../actions/compile-actions.ts'
+import type { HttpHosts } from '../aws/http/http-hosts.ts'
 import { endedKinds, hasSender, refusalOfEnded } from '../aws/service-senders.ts'
 import type { Config } from '../config/config.ts'
 import { refusalOfKafka } from '../kafka/client-properties.ts'
 import { createAccountGate } from './account-stage.ts'
 import type { AccountStage } from './account-stage.ts'
 import type { LabActions, NoteRecorded } from '../lab/calls/lab-actions.ts'
+import { withDestinations } from './destination-stage.ts'
 import type { LabStage } from './lab-stage.ts'
 import { createRuleCompiler } from '../rules/compile-rule.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
+import type { TopicRuleDestinations } from '../rules/destinations/topic-rule-destinations.ts'
 import { openRuleStore } from '../rules/rule-store.ts'
 import type { RuleStore, RuleStoreDependencies } from '../rules/rule-store.ts'
 import { compileStatement } from '../sql/sql.ts'
@@ -20,6 +23,7 @@ import type { TemplateStage } from './template-stage.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 type OpenRulesDependencies = RuleStoreDependencies & {
+  readonly destinations: Pick<TopicRuleDestinations, 'ensure'>
   readonly account: Pick<AccountStage, 'isKnown' | 'known'>
   readonly lab: LabStage | undefined
   readonly noteRecorded: NoteRecorded | undefined
@@ -38,9 +42,10 @@ export function openRules(
 ): Promise<RuleStore> {
   const { account } = dependencies
   const gate = createAccountGate(account, dependencies.compile)
+  const compile = withDestinations(gate.compile, dependencies.destinations)
   let isClosed = false
   const open = async () => {
-    const store = await openStore(given, { ...dependencies, compile: gate.compile })
+    const store = await openStore(given, { ...dependencies, compile })
     gate.close()
     if (!account.isKnown()) {
       void account.known.then(() => (isClosed ? undefined : store.rescan()))
@@ -101,6 +106,7 @@ export async function ruleCompiler(
   { region, regex, firstVersion, delivery, mqtt }: Config,
   account: Pick<AccountStage, 'shownId'>,
   labActions: Pick<LabActions, 'refusalOf'> | undefined,
+  { urlProblem: httpUrlProblem }: Pick<HttpHosts, 'urlProblem'>,
 ): Promise<CompileRule> {
   const { refusalOf } = labActions ?? (await createActionRefusals())
   return createRuleCompiler(
@@ -116,6 +122,7 @@ export async function ruleCompiler(
       topicLimits: mqtt,
       payloadBytesMax: mqtt.payloadBytesMax,
       refusalOf,
+      httpUrlProblem,
     },
   )
 }

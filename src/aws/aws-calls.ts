@@ -10,6 +10,7 @@ import { createSts } from './call/sts.ts'
 import type { StaticCredentials, Sts } from './call/sts.ts'
 import { createRoleCredentials } from './call/credentials.ts'
 import type { AssumedRole, RoleCredentials } from './call/credentials.ts'
+import type { HttpAccess } from './http/http-access.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './kinesis-calls.ts'
 import { createServiceSender, isServerOfRecords } from './service-senders.ts'
@@ -28,6 +29,8 @@ export interface AwsCallsOptions {
   readonly ruleHosts?: readonly string[] | undefined
   /** The longest wait for the start of an answer, and between two parts of it. */
   readonly requestTimeoutMs?: number | undefined
+  /** How the HTTP action reaches endpoints. */
+  readonly http?: HttpAccess | undefined
 }
 
 /** The clients of all destinations: one for each region, endpoint and identity. */
@@ -98,9 +101,11 @@ export function createAwsCalls(
         }),
       )
     },
-    senderFor: ({ kind, region, endpoint, credentials }: ServiceDestination) =>
+    senderFor: ({ kind, region, target, endpoint, credentials }: ServiceDestination) =>
       createServiceSender(kind, {
         region,
+        target,
+        http: options.http,
         // An endpoint beside the rule is the operator's own.
         ...(isServerOfRecords(kind) && endpoint === undefined
           ? { requestHandler: guardedHandler, guard }

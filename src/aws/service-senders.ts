@@ -71,6 +71,14 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     batchOperation: 'PutRecordBatch',
     load: async () => (await import('./senders/firehose.ts')).createFirehoseSend,
   },
+  http: {
+    service: 'HTTP',
+    // A destination whose action does not batch takes one record in a call by its settings.
+    recordsMax: 10,
+    bytesMax: 8 * mebibyte,
+    operation: 'POST',
+    load: async () => (await import('./senders/http.ts')).createHttpSend,
+  },
   iotAnalytics: {
     service: 'IoT Analytics',
     ...one,

@@ -36,6 +36,8 @@ export interface Config {
   readonly lab: LabConfig
   /** Hosts nearby that actions may call whose rule names a URL. */
   readonly ruleHosts: readonly string[]
+  /** The URL of the HTTP API for endpoints that confirm a destination, without a slash behind. */
+  readonly confirmUrl: string | undefined
   /** Undefined in `start`. */
   readonly labActions: LabActionsConfig | undefined
   readonly rulesDir: string
@@ -152,6 +154,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     },
     lab: labConfigOf(read),
     ruleHosts: hostsOf(read.SLUICE_HTTP_ACTION_HOSTS),
+    confirmUrl: confirmUrlOf(read.SLUICE_HTTP_ACTION_CONFIRM_URL),
     labActions: mode === 'lab' ? labActionsOf(read) : undefined,
     rulesDir: path.resolve(read.SLUICE_RULES_DIR),
     functionsDir: path.resolve(read.SLUICE_FUNCTIONS_DIR),
@@ -255,6 +258,18 @@ function trustedProxiesOf(text = ''): readonly string[] {
   const fault = trustedProxiesFault(entries)
   if (fault === undefined) return entries
   throw new SluiceError('ConfigInvalid', `SLUICE_TRUSTED_PROXIES: ${fault}`)
+}
+
+function confirmUrlOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) {
+    return text.replace(/\/+$/, '')
+  }
+  throw new SluiceError(
+    'ConfigInvalid',
+    `SLUICE_HTTP_ACTION_CONFIRM_URL=${text} is not usable: it must be a URL such as ` +
+      'https://sluice.example:8080',
+  )
 }
 
 function isHttpOverTls(

@@ -15,6 +15,8 @@ import { iotControlPlane } from './aws-iot/iot-control-plane.ts'
 import { addDataPlaneRoutes } from './aws-iot/data-plane-routes.ts'
 import type { DataPlaneDependencies, DataPlaneOptions } from './aws-iot/data-plane-routes.ts'
 import { iotDataPlane } from './aws-iot/iot-data-plane.ts'
+import { addDestinationRoutes } from './aws-iot/destination-routes.ts'
+import type { DestinationRouteDependencies } from './aws-iot/destination-routes.ts'
 import { addEndpointRoute } from './aws-iot/endpoint-route.ts'
 import { addShadowRoutes } from './aws-iot/shadow-routes.ts'
 import type { ShadowRouteDependencies } from './aws-iot/shadow-routes.ts'
@@ -44,6 +46,7 @@ export interface ApiRouteDependencies
   extends
     RuleRouteDependencies,
     TagDependencies,
+    DestinationRouteDependencies,
     EvaluateDependencies,
     DataPlaneDependencies,
     OutboxRouteDependencies,
@@ -71,6 +74,7 @@ export function addApiRoutes(
   addApi(app, iotControlPlane, (routes) => {
     addRuleRoutes(routes, dependencies)
     addTagRoutes(routes, dependencies)
+    addDestinationRoutes(routes, dependencies)
     addEndpointRoute(routes)
   })
   addApi(app, iotDataPlane, (routes) => {

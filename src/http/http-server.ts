@@ -180,7 +180,8 @@ const starting = () =>
 
 /** Health and metrics have no limit of calls, so that a busy engine can be watched. */
 function isWatching(request: FastifyRequest): boolean {
-  return operationOf(request)?.access !== undefined
+  const access = operationOf(request)?.access
+  return access !== undefined && access !== 'unsigned'
 }
 
 /** @throws SluiceError InvalidRequestException */

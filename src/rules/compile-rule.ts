@@ -54,6 +54,8 @@ interface RuleCompilerOptions {
   readonly topicLimits?: TopicLimits | undefined
   /** Bytes of messages that rules publish. Default: AWS IoT's limit. */
   readonly payloadBytesMax?: number | undefined
+  /** What is wrong with a URL for the HTTP action. Default: see ActionContext. */
+  readonly httpUrlProblem?: ((url: string) => string | undefined) | undefined
 }
 
 export function createRuleCompiler(
@@ -73,6 +75,7 @@ export function createRuleCompiler(
       region,
       topicLimits,
       payloadBytesMax: options.payloadBytesMax,
+      httpUrlProblem: options.httpUrlProblem,
       refusalOf: options.refusalOf,
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })

@@ -284,3 +284,45 @@ test('the on-failure document of a mapping is sent or recorded, beside its file'
     ])
   expect(emulator.calls[0]?.body).not.toContain('payload')
 })
+
+test('http actions on loopback are carried out, and others are recorded', async () => {
+  const bodies: string[] = []
+  const server = createServer((request, response) => {
+    request.on('data', (chunk: Buffer) => void bodies.push(chunk.toString()))
+    request.on('end', () => response.end())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const { app, url, createRule, publish } = await startLab({})
+  const near = `http://127.0.0.1:${port}/hook`
+  expect(await createRule('near', [{ http: { url: near } }])).toMatchObject({
+    status: 200,
+    header: null,
+  })
+  const far = { http: { url: 'https://example.com/${x}', confirmationUrl: 'https://example.com' } }
+  expect((await createRule('far', [far])).header).toBe('recorded=http')
+  await publish({ x: 1 })
+  await app.delivered()
+  expect(bodies).toEqual(['{"x":1}'])
+  const listed = (await (await fetch(`${url}/v1/lab/calls`)).json()) as { calls: object[] }
+  expect(listed.calls).toMatchObject([
+    {
+      ruleName: 'far',
+      kind: 'http',
+      operation: 'POST',
+      parameters: { url: 'https://example.com/1', body: '{"x":1}' },
+    },
+  ])
+  // Both have their destination, which the lab enables at once.
+  const answer = await fetch(`${url}/destinations`)
+  const { destinationSummaries } = (await answer.json()) as { destinationSummaries: object[] }
+  expect(destinationSummaries).toHaveLength(2)
+  expect(destinationSummaries).toEqual(
+    expect.arrayContaining(
+      [near, 'https://example.com'].map((confirmationUrl) =>
+        expect.objectContaining({ status: 'ENABLED', httpUrlSummary: { confirmationUrl } }),
+      ),
+    ),
+  )
+})

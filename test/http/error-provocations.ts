@@ -23,6 +23,7 @@ import type { HttpServerDependencies } from '../../src/http/http-server.ts'
 import { SluiceError } from '../../src/base/errors.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
+import { destinationProvocations } from './destination-provocations.ts'
 import { lambdaProvocations } from './lambda-provocations.ts'
 import { fails, fault, http, reject, unwritten } from './provocation.ts'
 import type { Call, Provocations } from './provocation.ts'
@@ -186,6 +187,7 @@ export const provocations: Provocations = {
     ...ruleUpdateErrors(disable(r), disable(badName)),
     UnauthorizedException: { call: disable(absent) },
   },
+  ...destinationProvocations,
   TagResource: {
     InvalidRequestException: { call: tag('no ARN') },
     InternalFailureException: { call: tag(resourceArn), dependencies: store(fault) },
@@ -335,6 +337,11 @@ export const never: Readonly<Record<string, string>> = {
   'CreateTopicRule UnauthorizedException': 'who may not is told AccessDeniedException',
   'ListTopicRules UnauthorizedException': 'the same',
   'DeleteTopicRule UnauthorizedException': 'the same; a rule that is not there is no error',
+  'CreateTopicRuleDestination UnauthorizedException': 'the same',
+  'ListTopicRuleDestinations UnauthorizedException': 'the same',
+  'ConfirmTopicRuleDestination UnauthorizedException': 'the token is the permission',
+  'GetTopicRuleDestination InvalidRequestException': 'what is no ARN is one that does not exist',
+  'DeleteTopicRuleDestination InvalidRequestException': 'the same',
   'DescribeEndpoint UnauthorizedException': 'the same',
   'DescribeEndpoint InternalFailureException': 'it gives back the Host of the request',
   'Publish UnauthorizedException': 'who may not is told AccessDeniedException',

@@ -3,6 +3,8 @@ import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { LambdaClient } from '@aws-sdk/client-lambda'
 import { randomUUID } from 'node:crypto'
 import { onTestFinished } from 'vitest'
+import { createHttpHosts } from '../../src/aws/http/http-hosts.ts'
+import type { HttpAnswer, HttpPostRequest } from '../../src/aws/http/http-poster.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import type { StoredShadow } from '../../src/device-services/shadows/shadow-row.ts'
 import { createShadows } from '../../src/device-services/shadows/shadows.ts'
@@ -13,6 +15,7 @@ import { createEngine } from '../../src/engine/engine.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
+import { openTopicRuleDestinations } from '../../src/rules/destinations/topic-rule-destinations.ts'
 import { ruleArnOf } from '../../src/rules/compile-rule.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
@@ -30,6 +33,8 @@ export interface StartedServer extends OpenedStore {
   readonly engine: Engine
   /** What subscribers would have got from republish actions. */
   readonly distributed: readonly Message[]
+  /** The requests that endpoints got, to confirm topic rule destinations. */
+  readonly asked: readonly HttpPostRequest[]
   /** What the server logged. */
   readonly serverLog: Record<string, unknown>[]
   /** As at a stop; again at the end of the test it does nothing. */
@@ -52,6 +57,7 @@ export async function startServer(
   const { outbox } = await openTestOutbox(temporaryDirectory())
   onTestFinished(() => outbox.close())
   const distributed: Message[] = []
+  const asked: HttpPostRequest[] = []
   const environment = { accountId: '123456789012', newUuid: randomUUID }
   const clock = { ...systemClock, wallMs: () => 1_700_000_000_123 }
   const logger = createMemoryLogger((line) => serverLog.push(line))
@@ -64,8 +70,27 @@ export async function startServer(
     metrics: opened.metrics,
     clock,
   })
+  const destinations = await openTopicRuleDestinations(
+    {
+      poster: {
+        post: (request) => {
+          asked.push(request)
+          return Promise.resolve(acceptedAnswer)
+        },
+      },
+      urlProblem: createHttpHosts({ hosts: [], isLab: false }).urlProblem,
+      arnOf: (resource) => `arn:aws:iot:eu-central-1:123456789012:ruledestination/${resource}`,
+      confirmBaseOf: (known = 'http://localhost') => known,
+      clock,
+      logger,
+    },
+    { folder: temporaryDirectory(), needsConfirmation: true },
+  )
+  destinations.start()
+  onTestFinished(() => destinations.close())
   const made: HttpServerDependencies = {
     rules: opened.store,
+    destinations,
     compile,
     environment,
     outbox,
@@ -107,7 +132,14 @@ export async function startServer(
     lambda.destroy()
   })
   const clients = { iot, iotData, lambda }
-  return { ...opened, ...clients, url, port, serverLog, outbox, engine, distributed, close }
+  return { ...opened, ...clients, url, port, serverLog, outbox, engine, distributed, asked, close }
+}
+
+const acceptedAnswer: HttpAnswer = {
+  status: 200,
+  reason: 'OK',
+  header: () => undefined,
+  body: Buffer.alloc(0),
 }
 
 /** A store that forgets its shadows with the server. */

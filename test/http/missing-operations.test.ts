@@ -174,7 +174,7 @@ describe('an operation is found by its method and path', () => {
   })
 })
 
-const shape = (url: string) => url.replaceAll(/:\w+|\*|\{\w+\}/g, '{}')
+const shape = (url: string) => url.replaceAll(/:\w+|\*|\{\w+\+?\}/g, '{}')
 
 describe('operations that are served', () => {
   test('have the name, the method and the path of the service model', async () => {

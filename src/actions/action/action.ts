@@ -59,6 +59,11 @@ export interface ActionContext {
   readonly topicLimits?: TopicLimits | undefined
   /** Bytes of a message that is published. Absent: AWS IoT's limit. */
   readonly payloadBytesMax?: number | undefined
+  /**
+   * What is wrong with a URL for the HTTP action; undefined when it will do. Absent: what AWS takes
+   * is taken, and loopback as well.
+   */
+  readonly httpUrlProblem?: ((url: string) => string | undefined) | undefined
 }
 
 /** The field of an action in a payload, as errors name it: `actions[0]`, `errorAction`. */

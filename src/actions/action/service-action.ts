@@ -1,6 +1,12 @@
 import type { Static, TSchema } from 'typebox'
 import { createBoundedMap } from '../../base/bounded-map.ts'
-import type { Destination, NewRecord, ServiceKind, SourceMessage } from '../../outbox/outbox.ts'
+import type {
+  DeliverySettings,
+  Destination,
+  NewRecord,
+  ServiceKind,
+  SourceMessage,
+} from '../../outbox/outbox.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
 import { fieldOfAction } from './action.ts'
 import type { ActionContext, ActionOutcome, CompiledAction } from './action.ts'
@@ -33,6 +39,8 @@ interface ActionPlan<Templates extends ActionTemplates = ActionTemplates> {
   readonly clientProperties?: Readonly<Record<string, string>> | undefined
   /** The region of the target, where its name tells. */
   readonly region?: ((target: string) => string | undefined) | undefined
+  /** What the action itself says about its calls. It comes before the delivery settings. */
+  readonly batching?: Partial<DeliverySettings['batching']> | undefined
   readonly call: (texts: Expanded<Templates>, message: ActionMessage) => PlannedCall
 }
 
@@ -133,10 +141,14 @@ export function compileServiceAction(
  */
 function createDestinationOf(
   kind: ServiceKind,
-  { roleArn, region: regionOf, clientProperties }: ActionPlan,
+  { roleArn, region: regionOf, clientProperties, batching }: ActionPlan,
   { region, delivery }: ActionContext,
 ): (target: string, hasOrder: boolean) => Destination {
-  const { endpoint, settings, externalId } = delivery
+  const { endpoint, externalId } = delivery
+  const settings =
+    batching === undefined
+      ? delivery.settings
+      : { ...delivery.settings, batching: { ...delivery.settings.batching, ...batching } }
   const credentials =
     roleArn === undefined || delivery.credentials === 'process'
       ? ({ kind: 'process' } as const)

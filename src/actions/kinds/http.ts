@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
+import { createHttpHosts } from '../../aws/http/http-hosts.ts'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import { closed, optionalFlagType, roleArnType, textType } from '../action/field-types.ts'
@@ -9,10 +10,8 @@ import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { lengthBetween, shown } from '../action/text-checks.ts'
 
 const urlText = Type.String({ maxLength: 2_000 })
-/** AWS IoT developer guide, "HTTP": the ports that a URL may have. */
-const ports = ['', '443', '8443']
 
-const batchConfig = Type.Object(
+const batchConfigType = Type.Object(
   {
     maxBatchOpenMs: Type.Optional(Type.Integer({ minimum: 5, maximum: 200 })),
     maxBatchSize: Type.Optional(Type.Integer({ minimum: 2, maximum: 10 })),
@@ -55,47 +54,127 @@ export const httpAction = serviceAction({
         ),
       ),
       enableBatching: optionalFlagType,
-      batchConfig: Type.Optional(batchConfig),
+      batchConfig: Type.Optional(batchConfigType),
     },
     closed,
   ),
-  plan({ headers = [], auth, ...definition }, { index }) {
-    const { url: urlTemplate, confirmationUrl, enableBatching = false } = definition
-    const place = `${fieldOfAction(index)}.http`
-    if (index === errorActionIndex && enableBatching) {
-      throw invalidRequest(`${place}.enableBatching: an error action cannot batch`)
-    }
-    if (urlTemplate.includes('${') && !confirmationUrl) {
-      throw invalidRequest(`${place}.confirmationUrl is missing: a url with a template needs it`)
-    }
+  plan(
+    { headers = [], auth, ...definition },
+    { index, ruleName, httpUrlProblem = defaultUrlProblem },
+  ) {
+    const { url: urlTemplate, enableBatching = false, batchConfig = {} } = definition
+    const confirmationUrl = definition.confirmationUrl || undefined
+    const { batchAcrossTopics = false, ...limits } = batchConfig
+    refuseDefinition(definition, headers, `${fieldOfAction(index)}.http`, index)
     return actionPlan({
       roleArn: auth?.sigv4?.roleArn,
+      batching: enableBatching
+        ? {
+            count: limits.maxBatchSize ?? batchDefaults.count,
+            periodMs: limits.maxBatchOpenMs ?? batchDefaults.periodMs,
+          }
+        : { count: 1, periodMs: 0 },
       templates: {
-        url: template(urlTemplate, urlProblem),
-        confirmationUrl: optionalTemplate(confirmationUrl || undefined),
+        url: template(urlTemplate, httpUrlProblem),
+        confirmationUrl: optionalTemplate(confirmationUrl, httpUrlProblem),
         headers: headers.map(({ value }) => ({ value: template(value, headerValue) })),
       },
-      target: (texts) => new URL(texts.url).origin,
-      call(texts, { output }) {
+      // The topic rule destination that has to be enabled: it is found by its confirmation URL.
+      target: ({ url, confirmationUrl: confirmed }) => confirmed ?? url,
+      call(texts, { output, source }) {
+        const { url, confirmationUrl: confirmed = url } = texts
+        const problem = prefixProblem(url, confirmed)
+        if (problem !== undefined) return { problem, member: 'url' }
+        const isJson = readOutput(output) !== undefined
+        if (enableBatching && !isJson) {
+          return { problem: 'the output is no JSON, and a batch is a JSON array' }
+        }
         const given = headers.map(({ key }, at) => [key, texts.headers[at]?.value ?? ''] as const)
         const hasType = given.some(([key]) => key.toLowerCase() === 'content-type')
-        const isJson = readOutput(output) !== undefined
         const type = isJson ? 'application/json' : 'application/octet-stream'
         const all = hasType ? given : [['content-type', type] as const, ...given]
         return {
           operation: 'POST',
           parameters: {
-            url: texts.url,
+            url,
             headers: all.map(([key, value]) => ({ key, value })),
             ...(auth?.sigv4 && { auth: { sigv4: auth.sigv4 } }),
-            ...(enableBatching && { batchConfig: definition.batchConfig ?? {} }),
+            ...(enableBatching && { batchConfig }),
           },
           body: { member: 'body', as: isJson ? 'text' : 'bytes' },
+          ...(enableBatching && {
+            batchKey: JSON.stringify([ruleName, index, batchAcrossTopics ? '' : source.topic]),
+          }),
         }
       },
     })
   },
 })
+
+/** AWS IoT API Reference, BatchConfig: the defaults. */
+const batchDefaults = { count: 10, periodMs: 20 }
+
+/** What AWS takes, and loopback as in the lab: commands that try rules know no engine. */
+const defaultUrlProblem = createHttpHosts({ hosts: [], isLab: true }).urlProblem
+
+interface HttpDefinition {
+  readonly url: string
+  readonly confirmationUrl?: string | undefined
+  readonly enableBatching?: boolean | undefined
+}
+
+/** @throws SluiceError InvalidRequestException, naming the member */
+function refuseDefinition(
+  { url, confirmationUrl, enableBatching }: HttpDefinition,
+  headers: readonly { readonly key: string }[],
+  place: string,
+  index: number,
+): void {
+  if (index === errorActionIndex && enableBatching) {
+    throw invalidRequest(`${place}.enableBatching: an error action cannot batch`)
+  }
+  const hasTemplate = url.includes('${')
+  if (hasTemplate && !confirmationUrl) {
+    throw invalidRequest(`${place}.confirmationUrl is missing: a url with a template needs it`)
+  }
+  if (!hasTemplate && confirmationUrl && !confirmationUrl.includes('${')) {
+    const problem = prefixProblem(url, confirmationUrl)
+    if (problem !== undefined) throw invalidRequest(`${place}.url: ${problem}`)
+  }
+  const framing = headers.findIndex(({ key }) => framingHeaders.has(key.toLowerCase()))
+  if (framing < 0) return
+  const { key = '' } = headers[framing] ?? {}
+  throw invalidRequest(`${place}.headers[${framing}].key: the client itself writes ${key}`)
+}
+
+/** They say where a request ends and whom it is for: a rule may not contradict what is sent. */
+const framingHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/**
+ * AWS asks for a prefix. A text alone would let `https://a.example.evil.example` pass for
+ * `https://a.example`, which a device can write behind a template.
+ */
+function prefixProblem(url: string, confirmationUrl: string): string | undefined {
+  if (url === confirmationUrl) return undefined
+  const isBelow = url.startsWith(confirmationUrl) && originOf(url) === originOf(confirmationUrl)
+  if (isBelow) return undefined
+  return `"${shown(url)}" does not begin with the confirmationUrl "${shown(confirmationUrl)}"`
+}
+
+/** A URL that is no URL has an origin of its own. */
+const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url)
 
 const headerLength = lengthBetween(0, 16_384)
 
@@ -103,12 +182,4 @@ function headerValue(value: string): string | undefined {
   return /[^\t\u0020-\u007e\u0080-\u00ff]/.test(value)
     ? `"${shown(value)}" is not the value of a header`
     : headerLength(value)
-}
-
-function urlProblem(url: string): string | undefined {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined
-  if (parsed?.protocol !== 'https:') return `"${shown(url)}" is not a URL that begins with https://`
-  if (parsed.hostname.startsWith('[')) return 'the host is an IPv6 address, which is not taken'
-  if (ports.includes(parsed.port)) return undefined
-  return `port ${parsed.port} is not taken, only 443 and 8443`
 }

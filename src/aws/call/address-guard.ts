@@ -24,6 +24,11 @@ export interface AddressGuard {
   checkHost(host: string): void
 }
 
+/** An entry with a port is one for a URL as well; an IPv6 address has more than one colon. */
+export function withoutPort(entry: string): string {
+  return entry.replace(/^([^:]+):\d+$/, '$1')
+}
+
 const isNearby = (address: string) => isLoopback(address) || isPrivateAddress(address)
 
 export interface AddressGuardOptions {
@@ -34,17 +39,17 @@ export interface AddressGuardOptions {
 }
 
 /**
- * @param hosts names that may be private or on loopback, and addresses: those of a link, where
- *   clouds have their metadata, and of groups are called only when they are listed themselves
+ * @param hosts names, and private or loopback addresses, that may be called, each with or without a
+ *   port. Addresses of a link,
+ *   where clouds have their metadata, and of groups are never called
  */
 export function createAddressGuard(
   hosts: readonly string[],
   { lookup = resolve, isLab = false }: AddressGuardOptions = {},
 ): AddressGuard {
-  const listed = new Set(hosts)
+  const listed = new Set(hosts.map(withoutPort))
   const mayCall = (host: string, address: string) =>
-    listed.has(address) ||
-    (listed.has(host) && isNearby(address)) ||
+    ((listed.has(host) || listed.has(address)) && isNearby(address)) ||
     (isLab ? isLoopback(address) : isPublicAddress(address))
 
   return {
@@ -72,6 +77,8 @@ function refusalOf(host: string, address: string, isLab: boolean): NodeJS.ErrnoE
   const reason =
     isLab && isOfInternet
       ? 'the lab calls nothing of the internet'
-      : 'SLUICE_HTTP_ACTION_HOSTS does not list it, and it is no address of the internet'
+      : isNearby(address)
+        ? 'SLUICE_HTTP_ACTION_HOSTS does not list it, and it is no address of the internet'
+        : 'it is no address of the internet'
   return Object.assign(new Error(`${what} is not called: ${reason}`), { code: 'EndpointRefused' })
 }

@@ -220,6 +220,9 @@ export function adviceOn({ code, source }: Failure): string {
       ? 'create the stream, or correct streamName in the rule'
       : `create the target in ${source}, or correct its name in the rule`
   }
+  if (code === 'DestinationNotEnabled') {
+    return 'confirm the topic rule destination, or set it to ENABLED'
+  }
   if (/^KMS/i.test(code)) return "check the target's KMS key and that the role may use it"
   if (code.startsWith('AccessDenied')) {
     return source === 'Kinesis'

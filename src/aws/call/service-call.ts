@@ -11,6 +11,8 @@ export interface ServiceCall {
   readonly parameters: CallParameters
   /** How the output of the rule becomes a parameter. Absent: the call does not contain it. */
   readonly body?: CallBody | undefined
+  /** Only records with the same key may be sent as one batch. Absent: this one is sent alone. */
+  readonly batchKey?: string | undefined
 }
 
 /** Parameters as JSON, by the names of the service's API. */

@@ -7,6 +7,7 @@ export type Service =
   | 'CloudWatch Logs'
   | 'DynamoDB'
   | 'Firehose'
+  | 'HTTP'
   | 'IoT Analytics'
   | 'IoT Events'
   | 'IoT SiteWise'
@@ -55,6 +56,38 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
   Firehose: {
     InvalidKMSResourceException: 'destination',
     InvalidSourceException: 'destination',
+  },
+  // An endpoint that somebody else wrote. What is not here follows from the status: 5xx and 429
+  // pass, and any other refusal is a condition: 401 and 403, a redirect, a wrong method.
+  HTTP: {
+    DestinationNotEnabled: 'destination',
+    EndpointNotFound: 'destination',
+    ENOTFOUND: 'destination',
+    RefusedRepeatedly: 'record',
+    HTTP_400: 'record',
+    HTTP_404: 'record',
+    HTTP_406: 'record',
+    HTTP_408: 'passing',
+    HTTP_409: 'record',
+    HTTP_410: 'record',
+    HTTP_411: 'record',
+    HTTP_412: 'record',
+    HTTP_414: 'record',
+    HTTP_415: 'record',
+    HTTP_416: 'record',
+    HTTP_417: 'record',
+    HTTP_422: 'record',
+    HTTP_423: 'passing',
+    HTTP_424: 'passing',
+    HTTP_425: 'passing',
+    HTTP_431: 'record',
+    // The certificate is not that of the host, or nobody who is trusted has signed it.
+    CERT_HAS_EXPIRED: 'destination',
+    DEPTH_ZERO_SELF_SIGNED_CERT: 'destination',
+    ERR_TLS_CERT_ALTNAME_INVALID: 'destination',
+    SELF_SIGNED_CERT_IN_CHAIN: 'destination',
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'destination',
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'destination',
   },
   'IoT Analytics': {
     InvalidRequestException: 'record',

@@ -2,7 +2,10 @@ import type { QueuedRecord } from '../../outbox/outbox.ts'
 import type { CallOutcome } from '../call/call-outcome.ts'
 
 /** What a call is made of. */
-export type CallRecord = Pick<QueuedRecord, 'call' | 'data'>
+export interface CallRecord extends Pick<QueuedRecord, 'call' | 'data'> {
+  /** The same record has the same one each time it is sent. Absent: it waits in no outbox. */
+  readonly sequence?: number | undefined
+}
 
 /** Sends the records of one destination to their service. */
 export interface ServiceSender<Sent extends CallRecord = QueuedRecord> {

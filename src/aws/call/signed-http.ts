@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { STSClient } from '@aws-sdk/client-sts'
+import type { STSClient } from '@aws-sdk/client-sts'
 import { HttpRequest } from '@smithy/core/transport'
 import { SignatureV4 } from '@smithy/signature-v4'
 import { NodeSha256 } from '../../sigv4/node-sha256.ts'
-import { defined } from '../../base/defined.ts'
 import { sdkProviderOf } from './credentials.ts'
 import type { RoleCredentials } from './credentials.ts'
 import type { AddressGuard } from './address-guard.ts'
+import { createProcessClient } from './sts.ts'
 import type { StaticCredentials } from './sts.ts'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 
@@ -56,7 +56,7 @@ export function createSignedHttp(
   { region, requestHandler, guard, credentials, baseCredentials }: SignedHttpOptions,
   service: string | undefined,
 ): SignedHttp {
-  const client = new STSClient({ region, ...defined({ credentials: baseCredentials }) })
+  const client = createProcessClient({ region, baseCredentials })
   const signer =
     service === undefined
       ? undefined

@@ -63,3 +63,14 @@ export function createSts(options: StsOptions): Sts {
     },
   }
 }
+
+/**
+ * A client that is never called: it finds and renews the credentials of this process, as the
+ * clients of services do for themselves.
+ */
+export function createProcessClient({
+  region,
+  baseCredentials,
+}: Pick<StsOptions, 'region' | 'baseCredentials'>) {
+  return new STSClient({ region, ...(baseCredentials && { credentials: baseCredentials }) })
+}

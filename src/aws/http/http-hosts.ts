@@ -1,4 +1,4 @@
-import { createAddressGuard } from '../call/address-guard.ts'
+import { createAddressGuard, withoutPort } from '../call/address-guard.ts'
 import type { AddressGuard, AddressGuardOptions } from '../call/address-guard.ts'
 import { isLoopback } from '../../base/loopback.ts'
 import { shorten } from '../../base/errors.ts'
@@ -26,12 +26,11 @@ const awsPorts: ReadonlySet<string> = new Set(['', '443', '8443'])
 const shownCharactersMax = 140
 
 export function createHttpHosts({ hosts, isLab = false, lookup }: HttpHostsOptions): HttpHosts {
-  // An entry with a port allows one more port; the name may be private either way.
-  const names = hosts.map((entry) => entry.replace(/:\d+$/, ''))
+  const names = hosts.map(withoutPort)
   const isOfLab = (host: string) => isLab && (isLoopback(host) || names.includes(host))
 
   return {
-    guard: createAddressGuard(names, { isLab, lookup }),
+    guard: createAddressGuard(hosts, { isLab, lookup }),
     urlProblem(text) {
       const url = URL.canParse(text) ? new URL(text) : undefined
       const host = url?.hostname.toLowerCase() ?? ''

@@ -13,10 +13,14 @@ type Fault = 'endpoint' | 'record' | 'refused'
 
 /** Tells a failure of an endpoint from the failure of one of its records. */
 export interface RecordFaults {
-  /** The endpoint failed for the record. */
-  failed(sequence: number): Fault
+  /**
+   * The endpoint failed for the record.
+   *
+   * @param sequence undefined for what waits in no outbox
+   */
+  failed(sequence: number | undefined): Fault
   /** The endpoint took the record, or it is no longer sent. */
-  done(sequence: number, wasTaken: boolean): void
+  done(sequence: number | undefined, wasTaken: boolean): void
 }
 
 interface Failing {
@@ -41,6 +45,7 @@ export function createRecordFaults({ clock }: { readonly clock: Clock }): Record
 
   return {
     failed(sequence) {
+      if (sequence === undefined) return 'endpoint'
       const nowMs = clock.monotonicMs()
       const known = failing.get(sequence) ?? { failures: 0, sinceMs: nowMs, takenBefore: taken }
       known.failures += 1
@@ -51,7 +56,7 @@ export function createRecordFaults({ clock }: { readonly clock: Clock }): Record
       return isLong && known.failures >= refusedAfterFailures ? 'refused' : 'record'
     },
     done(sequence, wasTaken) {
-      failing.delete(sequence)
+      if (sequence !== undefined) failing.delete(sequence)
       if (wasTaken) taken += 1
     },
   }

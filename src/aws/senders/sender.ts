@@ -10,6 +10,7 @@ import type { CompleteParameters, ServiceCall } from '../call/service-call.ts'
 import type { CallRecord, ServiceSender } from '../call/service-sender.ts'
 import type { StaticCredentials } from '../call/sts.ts'
 import { defined } from '../../base/defined.ts'
+import type { HttpAccess } from '../http/http-access.ts'
 
 /** What the client of one destination is made of. */
 export interface SenderOptions {
@@ -23,6 +24,10 @@ export interface SenderOptions {
   readonly credentials?: RoleCredentials | undefined
   /** The credentials of the process. Without them the SDK's credential chain is used. */
   readonly baseCredentials?: StaticCredentials | undefined
+  /** The target of the destination. */
+  readonly target?: string | undefined
+  /** What the HTTP action needs. */
+  readonly http?: HttpAccess | undefined
 }
 
 /** Makes one call for records of one destination. Throws the SDK's error when all of it failed. */

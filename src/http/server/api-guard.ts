@@ -88,8 +88,11 @@ export function guardApi(
   const actions = createApiActions(owner)
   const attempts = new WeakMap<FastifyRequest, LoginAttempt>()
   const callers = new WeakMap<FastifyRequest, AccessKey>()
-  const isOpen = (request: FastifyRequest) =>
-    operationOf(request)?.access === 'anyone' || bearsToken(request, metricsToken)
+  const isOpen = (request: FastifyRequest) => {
+    const access = operationOf(request)?.access
+    if (access === 'unsigned') return request.headers.authorization === undefined
+    return access === 'anyone' || bearsToken(request, metricsToken)
+  }
 
   app.addHook('onRequest', async (request) => {
     if (isOpen(request)) return
@@ -220,7 +223,7 @@ function namesOf(request: FastifyRequest) {
     thingName: textOf(thingName),
     functionName: ownFunctionOf(functionName),
     resource: textOf(resource)?.startsWith('arn:') ? textOf(resource) : undefined,
-    topic: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,
+    rest: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,
   }
 }
 

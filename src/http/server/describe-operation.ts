@@ -71,6 +71,7 @@ export function describeOperation(operation: Operation, api: Api): Described {
 
 const securityOf = {
   anyone: [],
+  unsigned: [{}, { sigv4: [] }],
   metricsToken: [{ sigv4: [] }, { metricsToken: [] }],
 } satisfies Record<string, OpenAPIV3_1.SecurityRequirementObject[]>
 

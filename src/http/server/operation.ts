@@ -23,8 +23,11 @@ export interface Operation {
   readonly otherAnswers?: readonly OperationAnswer[] | undefined
   /** The errors of this operation; `commonErrors` are the errors of all. */
   readonly errors: readonly ErrorCode[]
-  /** Who may call it besides those who sign: anyone, or the bearer of the metrics token. */
-  readonly access?: 'anyone' | 'metricsToken' | undefined
+  /**
+   * Who may call it besides those who sign: anyone, the bearer of the metrics token, or anyone who
+   * does not sign, because the path itself holds a secret.
+   */
+  readonly access?: 'anyone' | 'metricsToken' | 'unsigned' | undefined
 }
 
 interface OperationBody {

@@ -11,9 +11,10 @@ import type { ResourceOwner } from './resource-arn.ts'
  */
 /**
  * `functionName` is the name of a function without its qualifier, `resource` an ARN; both are
- * undefined where the path has something else.
+ * undefined where the path has something else. `rest` is the end of a path that takes any: a topic,
+ * or an ARN.
  */
-type PathName = 'ruleName' | 'topic' | 'clientId' | 'thingName' | 'functionName' | 'resource'
+type PathName = 'ruleName' | 'rest' | 'clientId' | 'thingName' | 'functionName' | 'resource'
 
 export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
@@ -45,7 +46,7 @@ type Requirement = (request: ApiRequest) => readonly (readonly [action: string, 
 const anyResource = '*'
 const functionPrefix = 'function:'
 const ruleOf = ({ names }: ApiRequest): Resource => `rule/${names.ruleName ?? ''}`
-const topicOf = ({ names }: ApiRequest): Resource => `topic/${names.topic ?? ''}`
+const topicOf = ({ names }: ApiRequest): Resource => `topic/${names.rest ?? ''}`
 
 /** A named shadow is a resource of its own. */
 const onShadow =
@@ -59,6 +60,9 @@ const onRule =
 const onAll =
   (action: string): Requirement =>
   () => [[action, anyResource]]
+const onDestination =
+  (action: string): Requirement =>
+  ({ names }) => [[action, arnOrAny(names.rest)]]
 const nothing: Requirement = () => []
 
 /** Route -> what it takes. docs/SECURITY.md lists the same. */
@@ -78,6 +82,14 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'POST /untag': ({ body }) => [['iot:UntagResource', arnIn(body())]],
   'GET /tags': ({ query }) => [['iot:ListTagsForResource', arnIn(query)]],
   'GET /endpoint': onAll('iot:DescribeEndpoint'),
+  // The ARN of a new destination is not known yet: the caller needs those of all of them.
+  'POST /destinations': () => [['iot:CreateTopicRuleDestination', 'ruledestination/http/*']],
+  'GET /destinations': onAll('iot:ListTopicRuleDestinations'),
+  'GET /destinations/*': onDestination('iot:GetTopicRuleDestination'),
+  'PATCH /destinations': ({ body }) => [['iot:UpdateTopicRuleDestination', arnIn(body(), 'arn')]],
+  'DELETE /destinations/*': onDestination('iot:DeleteTopicRuleDestination'),
+  // Of those who sign; for all others the token is the permission.
+  'GET /confirmdestination/*': onAll('iot:ConfirmTopicRuleDestination'),
 
   'POST /topics/*': (request) =>
     isTrue(request.query['retain'])
@@ -183,8 +195,11 @@ export function createApiActions(owner: ResourceOwner): ApiActions {
 }
 
 /** As the caller gives it; what is no ARN stands for all of them, and the handler refuses it. */
-function arnIn(given: unknown): Resource {
-  const arn = memberOf(given, 'resourceArn')
+function arnIn(given: unknown, member = 'resourceArn'): Resource {
+  return arnOrAny(memberOf(given, member))
+}
+
+function arnOrAny(arn: unknown): Resource {
   return typeof arn === 'string' && arn.startsWith('arn:') ? arn : anyResource
 }
 

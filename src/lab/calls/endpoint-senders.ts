@@ -1,4 +1,6 @@
 import type { CallRecord, ServiceSender } from '../../aws/call/service-sender.ts'
+import type { HttpAccess } from '../../aws/http/http-access.ts'
+import type { HttpHosts } from '../../aws/http/http-hosts.ts'
 import { createServiceSender } from '../../aws/service-senders.ts'
 import type { ServiceDestination } from '../../outbox/outbox.ts'
 import { createEmulatorAccess } from './emulator-access.ts'
@@ -18,13 +20,21 @@ export interface EndpointSenders {
 export function createEndpointSenders({
   endpointOf,
   endpointHosts,
-}: Pick<LabActions, 'endpointOf' | 'endpointHosts'>): EndpointSenders {
+  isCalledByLab,
+  http,
+}: Pick<LabActions, 'endpointOf' | 'endpointHosts'> &
+  Pick<HttpHosts, 'isCalledByLab'> & { readonly http: HttpAccess }): EndpointSenders {
   const access = createEmulatorAccess(endpointHosts)
   return {
     senderFor({ kind, region, target }) {
-      const endpoint = endpointOf(kind, target)
+      const isHttp = kind === 'http' && isCalledByLab(target)
+      const endpoint = isHttp ? target : endpointOf(kind, target)
       if (endpoint === undefined) return undefined
       const { requestHandler, baseCredentials } = access.accessTo(endpoint, region)
+      if (isHttp) {
+        const options = { region, target, requestHandler, baseCredentials, http }
+        return createServiceSender(kind, options)
+      }
       return createServiceSender(kind, { region, requestHandler, endpoint, baseCredentials })
     },
     close: () => access.close(),

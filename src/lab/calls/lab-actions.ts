@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import type { ActionKind } from '../../actions/action/action.ts'
+import type { HttpHosts } from '../../aws/http/http-hosts.ts'
 import { hasSender, isServerOfRecords } from '../../aws/service-senders.ts'
 import { isLoopback } from '../../base/loopback.ts'
 import { endpointVariableOf, labServerNames } from '../../config/lab-action-variables.ts'
@@ -63,7 +64,7 @@ interface LocalFunctionPlaces {
 
 export function createLabActions(
   { endpoints, hosts, isStrict }: LabActionsConfig,
-  functions: LocalFunctionPlaces,
+  { isCalledByLab, ...functions }: LocalFunctionPlaces & Pick<HttpHosts, 'isCalledByLab'>,
 ): LabActions {
   const endpointOf = (kind: ServiceKind, url?: string) => {
     const service = services[kind]
@@ -79,6 +80,7 @@ export function createLabActions(
     if (kind === 'kafka') return !takesBrokers(propertiesIn(fields))
     const { endpoint } = fields as { readonly endpoint?: string }
     if (endpointOf(kind, endpoint) !== undefined) return false
+    if (kind === 'http') return !isCalledByLab(confirmationUrlOf(fields))
     return kind !== 'lambda' || missingFunction(fields, functions) !== undefined
   }
 
@@ -120,6 +122,7 @@ function adviceFor(kind: ActionKind): string {
   if (kind === 'kafka') {
     return 'bootstrap.servers names a broker on loopback or of SLUICE_LAB_AWS_ENDPOINT_HOSTS'
   }
+  if (kind === 'http') return 'give it a URL on loopback'
   const service = kind === 'kinesis' || kind === 'republish' ? undefined : services[kind]
   return service !== undefined && labServerNames.includes(service)
     ? `${endpointVariableOf(service)} names a server`
@@ -142,6 +145,15 @@ export function createRecordedNote(
     }
     return actions
   }
+}
+
+/** The URL that decides where an HTTP action goes: its own URL is of the same host. */
+function confirmationUrlOf(fields: object): string {
+  const { url = '', confirmationUrl } = fields as {
+    readonly url?: string
+    readonly confirmationUrl?: string
+  }
+  return confirmationUrl || url
 }
 
 /** The name of a function that the folder lacks. A template may name one that it has. */

@@ -22,10 +22,10 @@ describe('what a request takes', () => {
     ['POST /tags', { body: () => ({ resourceArn: 'r' }) }, ['iot:TagResource *']],
     ['POST /untag', { body: () => [] }, ['iot:UntagResource *']],
     ['GET /tags', { query: { resourceArn: ruleArn } }, [`iot:ListTagsForResource ${ruleArn}`]],
-    ['POST /topics/*', { names: { topic: 'a/b' } }, [`iot:Publish ${arn('topic/a/b')}`]],
+    ['POST /topics/*', { names: { rest: 'a/b' } }, [`iot:Publish ${arn('topic/a/b')}`]],
     [
       'POST /topics/*',
-      { names: { topic: 'a' }, query: { retain: 'true' } },
+      { names: { rest: 'a' }, query: { retain: 'true' } },
       [`iot:Publish ${arn('topic/a')}`, `iot:RetainPublish ${arn('topic/a')}`],
     ],
     [
@@ -82,7 +82,7 @@ describe('what a request takes', () => {
   test('is documented', () => {
     const text = readFileSync(new URL('../../../docs/SECURITY.md', import.meta.url), 'utf8')
     for (const route of Object.keys(apiRequirements)) {
-      const names = { ruleName: 'x', topic: 'x', clientId: 'x' }
+      const names = { ruleName: 'x', rest: 'x', clientId: 'x' }
       for (const line of required(route, { names, query: { retain: 'true' } }) ?? []) {
         expect(text).toContain(`\`${line.split(' ', 1)[0]}\``)
       }

@@ -4,7 +4,7 @@ import { createLabActions } from '../../../src/lab/calls/lab-actions.ts'
 const lab = (isStrict: boolean) =>
   createLabActions(
     { isStrict, endpoints: {}, hosts: ['kafka', '10.0.0.7'] },
-    { functionsDir: '/the/functions' },
+    { functionsDir: '/the/functions', isCalledByLab: () => false },
   )
 
 function kafka(servers: string, more: Readonly<Record<string, string>> = {}) {

@@ -19,6 +19,7 @@ const answer = (status: number): HttpAnswer => ({
   header: () => undefined,
   body: Buffer.alloc(0),
 })
+const taken = (): Promise<HttpAnswer> => Promise.resolve(answer(200))
 const dayMs = 86_400_000
 
 interface Confirmation {
@@ -39,7 +40,7 @@ async function open({ folder, isLab = false }: { folder?: string; isLab?: boolea
   const clock = createManualClock()
   const asked: HttpPostRequest[] = []
   const lines: string[] = []
-  let answering = (): Promise<HttpAnswer> => Promise.resolve(answer(200))
+  let answering = taken
   const options = { folder: path.join(own, 'destinations'), needsConfirmation: !isLab }
   const destinations = await openTopicRuleDestinations(
     {

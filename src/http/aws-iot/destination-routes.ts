@@ -1,0 +1,204 @@
+import type { FastifyRequest, FastifySchema } from 'fastify'
+import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { invalidRequest } from '../../base/errors.ts'
+import { schemaProblem } from '../../base/schema-problem.ts'
+import type {
+  TopicRuleDestination,
+  TopicRuleDestinations,
+} from '../../rules/destinations/topic-rule-destinations.ts'
+import { bodyJson } from '../server/body-bytes.ts'
+import type { HttpApp } from '../server/http-app.ts'
+import { emptyAnswer, nextTokenSchema } from '../server/operation.ts'
+import { restOfPath } from '../server/rest-of-path.ts'
+import { ruleErrors, ruleUpdateErrors } from './iot-control-plane.ts'
+
+/** The operations on topic rule destinations of the AWS IoT control plane. */
+export interface DestinationRouteDependencies {
+  readonly destinations: Pick<
+    TopicRuleDestinations,
+    'create' | 'get' | 'list' | 'update' | 'delete' | 'confirm'
+  >
+}
+
+const maxResultsDefault = 1_000
+
+const createBody = Type.Object({
+  destinationConfiguration: Type.Object({
+    httpUrlConfiguration: Type.Optional(Type.Object({ confirmationUrl: Type.String() })),
+    vpcConfiguration: Type.Optional(Type.Unknown({ description: 'Not supported.' })),
+    influxDBConfiguration: Type.Optional(Type.Unknown({ description: 'Not supported.' })),
+  }),
+})
+const updateBody = Type.Object({
+  arn: Type.String(),
+  status: Type.String({ description: '`ENABLED`, `DISABLED` or `IN_PROGRESS`.' }),
+})
+const createRequest = Compile(createBody)
+const updateRequest = Compile(updateBody)
+
+const urlSchema = Type.Object({ confirmationUrl: Type.String() })
+const common = {
+  arn: Type.String({
+    description: '`arn:aws:iot:<region>:<account>:ruledestination/http/<UUID>`',
+  }),
+  status: Type.String({ description: '`ENABLED`, `DISABLED`, `IN_PROGRESS` or `ERROR`.' }),
+  createdAt: Type.Number({ description: 'Epoch seconds.' }),
+  lastUpdatedAt: Type.Number({ description: 'Epoch seconds.' }),
+  statusReason: Type.Optional(Type.String()),
+}
+const destinationAnswer = {
+  description: 'The destination.',
+  schema: Type.Object({
+    topicRuleDestination: Type.Object({ ...common, httpUrlProperties: urlSchema }),
+  }),
+}
+const arnOfPath = { name: 'arn', description: 'The ARN of the destination.' }
+
+const createTopicRuleDestination = {
+  operation: {
+    id: 'CreateTopicRuleDestination',
+    summary: 'Creates the destination of HTTP actions for a URL, and asks for its confirmation.',
+    description:
+      'The confirmation URL gets a POST with a token. In the lab a destination is enabled at once.',
+    body: { schema: createBody },
+    answer: destinationAnswer,
+    errors: [...ruleUpdateErrors, 'ResourceAlreadyExistsException'],
+  },
+} satisfies FastifySchema
+
+const getTopicRuleDestination = {
+  operation: {
+    id: 'GetTopicRuleDestination',
+    summary: 'Reads a destination.',
+    description: 'One that does not exist is answered with UnauthorizedException, as on AWS.',
+    rest: arnOfPath,
+    answer: destinationAnswer,
+    errors: ruleErrors,
+  },
+} satisfies FastifySchema
+
+const listTopicRuleDestinations = {
+  querystring: Type.Object({
+    maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+    nextToken: Type.Optional(Type.String()),
+  }),
+  operation: {
+    id: 'ListTopicRuleDestinations',
+    summary: 'Lists destinations.',
+    answer: {
+      description: 'A page of destinations.',
+      schema: Type.Object({
+        destinationSummaries: Type.Array(Type.Object({ ...common, httpUrlSummary: urlSchema })),
+        nextToken: nextTokenSchema,
+      }),
+    },
+    errors: ruleErrors,
+  },
+} satisfies FastifySchema
+
+const updateTopicRuleDestination = {
+  operation: {
+    id: 'UpdateTopicRuleDestination',
+    summary: 'Enables or disables a confirmed destination, or asks for a new confirmation.',
+    body: { schema: updateBody },
+    answer: emptyAnswer,
+    errors: ruleUpdateErrors,
+  },
+} satisfies FastifySchema
+
+const deleteTopicRuleDestination = {
+  operation: {
+    id: 'DeleteTopicRuleDestination',
+    summary: 'Deletes a destination; records of rules that need it then wait.',
+    rest: arnOfPath,
+    answer: emptyAnswer,
+    errors: ruleUpdateErrors,
+  },
+} satisfies FastifySchema
+
+const confirmTopicRuleDestination = {
+  operation: {
+    id: 'ConfirmTopicRuleDestination',
+    summary: 'Confirms a destination and enables it.',
+    description: 'The token is the permission, so that an endpoint can follow `enableUrl`.',
+    rest: { name: 'confirmationToken', description: 'The token of the confirmation request.' },
+    answer: emptyAnswer,
+    errors: ruleUpdateErrors,
+    access: 'unsigned',
+  },
+} satisfies FastifySchema
+
+export function addDestinationRoutes(
+  app: HttpApp,
+  { destinations }: DestinationRouteDependencies,
+): void {
+  app.post('/destinations', { schema: createTopicRuleDestination }, async (request) => {
+    const url = confirmationUrlOf(bodyJson(request))
+    const created = await destinations.create(url, baseOf(request))
+    return { topicRuleDestination: propertiesOf(created) }
+  })
+
+  app.get('/destinations/*', { schema: getTopicRuleDestination }, async (request) => {
+    const arn = restOfPath(request.raw.url, '/destinations/')
+    return { topicRuleDestination: propertiesOf(destinations.get(arn)) }
+  })
+
+  app.get('/destinations', { schema: listTopicRuleDestinations }, async (request) => {
+    const { maxResults = maxResultsDefault, nextToken } = request.query
+    // An empty parameter counts as absent.
+    const page = destinations.list({ maxResults, nextToken: nextToken || undefined })
+    const destinationSummaries = page.destinations.map((destination) => {
+      const { confirmationUrl, ...shared } = membersOf(destination)
+      return { ...shared, httpUrlSummary: { confirmationUrl } }
+    })
+    return { destinationSummaries, nextToken: page.nextToken }
+  })
+
+  app.patch('/destinations', { schema: updateTopicRuleDestination }, async (request, reply) => {
+    const body = bodyJson(request)
+    if (!updateRequest.Check(body)) throw schemaProblem(updateRequest.Errors(body))
+    await destinations.update(body.arn, body.status, baseOf(request))
+    return reply.send()
+  })
+
+  app.delete('/destinations/*', { schema: deleteTopicRuleDestination }, async (request, reply) => {
+    await destinations.delete(restOfPath(request.raw.url, '/destinations/'))
+    return reply.send()
+  })
+
+  app.get(
+    '/confirmdestination/*',
+    { schema: confirmTopicRuleDestination },
+    async (request, reply) => {
+      await destinations.confirm(restOfPath(request.raw.url, '/confirmdestination/'))
+      return reply.send()
+    },
+  )
+}
+
+/** The URL of this API as the caller knows it: endpoints are likely to reach it as well. */
+const baseOf = ({ protocol, host }: FastifyRequest): string => `${protocol}://${host}`
+
+/** @throws SluiceError InvalidRequestException, naming the member */
+function confirmationUrlOf(body: unknown): string {
+  if (!createRequest.Check(body)) throw schemaProblem(createRequest.Errors(body))
+  const { httpUrlConfiguration, ...others } = body.destinationConfiguration
+  const [other] = Object.entries(others).filter(([, value]) => value !== undefined)
+  if (other !== undefined) {
+    throw invalidRequest(
+      `destinationConfiguration.${other[0]} is not supported: only httpUrlConfiguration is`,
+    )
+  }
+  if (httpUrlConfiguration !== undefined) return httpUrlConfiguration.confirmationUrl
+  throw invalidRequest('destinationConfiguration.httpUrlConfiguration is missing')
+}
+
+function propertiesOf(destination: TopicRuleDestination) {
+  const { confirmationUrl, ...shared } = membersOf(destination)
+  return { ...shared, httpUrlProperties: { confirmationUrl } }
+}
+
+function membersOf({ createdMs, updatedMs, ...shown }: TopicRuleDestination) {
+  return { ...shown, createdAt: createdMs / 1_000, lastUpdatedAt: updatedMs / 1_000 }
+}
