@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -39,7 +39,42 @@ const rows: readonly Row[] = [
       ),
   },
   { name: 'sluice lab, until it is ready', secondsMax: 0.9, measure: runLab },
+  { name: 'sluice check, 200 rules in YAML', secondsMax: 1.2, measure: checkTemplate },
 ]
+
+/** As a person would write it, in YAML with short tags. */
+const ruleOf = (index: number) => `  Rule${index}:
+    Type: AWS::IoT::TopicRule
+    Properties:
+      RuleName: !Sub '\${Stage}_rule_${index}'
+      TopicRulePayload:
+        AwsIotSqlVersion: 2016-03-23
+        Sql: !Sub "SELECT *, topic(2) AS device FROM '\${Stage}/+/${index}' WHERE temp > 50"
+        Actions:
+          - Kinesis:
+              StreamName: !Ref Stream
+              PartitionKey: \${topic(2)}
+              RoleArn: !GetAtt Role.Arn
+          - Sqs:
+              QueueUrl: !Sub 'https://sqs.\${AWS::Region}.amazonaws.com/\${AWS::AccountId}/q'
+              RoleArn: !GetAtt Role.Arn
+`
+
+const templateOf = (rulesCount: number) => `Parameters:
+  Stage: { Type: String, Default: dev }
+Resources:
+  Role: { Type: AWS::IAM::Role }
+  Stream: { Type: AWS::Kinesis::Stream }
+${Array.from({ length: rulesCount }, (_, index) => ruleOf(index)).join('')}`
+
+async function checkTemplate(): Promise<number> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'))
+  const file = path.join(folder, 'template.yaml')
+  await writeFile(file, templateOf(200))
+  const microseconds = await runToEnd(['check', file])
+  await rm(folder, { recursive: true, force: true })
+  return microseconds
+}
 
 async function runToEnd(words: readonly string[]): Promise<number> {
   const before = await endedChildrenMicroseconds()
