@@ -24,7 +24,7 @@ COPY rules ./rules
 COPY functions ./functions
 COPY samples ./samples
 RUN ln -s /sluice/bin/sluice.js /usr/local/bin/sluice \
- && mkdir data && chown node:node data rules functions
+ && mkdir data && chown -R node:node data rules functions
 USER node
 VOLUME /sluice/data
 EXPOSE 1883 8080 8883
