@@ -1,4 +1,4 @@
-import { findFilterFault, findTopicTextFault } from '../src/topics/topic.ts'
+import { findFilterFault } from '../src/topics/topic.ts'
 import { compilePolicy } from '../src/identity/policies/policy.ts'
 import { compileStatement } from '../src/sql/sql.ts'
 
@@ -24,11 +24,6 @@ export interface Sign {
   readonly holds: () => boolean
 }
 
-/** A topic to which clients cannot publish. */
-const refusedTopic = (topic: string): Sign => ({
-  text: `the topic ${topic} is refused`,
-  holds: () => findTopicTextFault(topic) !== undefined,
-})
 const refusedFilter = (filter: string): Sign => ({
   text: `a subscription to ${filter} is refused`,
   holds: () => findFilterFault(filter) !== undefined,
@@ -66,10 +61,9 @@ export const mqttFeatures: readonly MissingFeature[] = [
 process. The records of rules are on disk and survive it.`,
   },
   {
-    title: 'Lifecycle events',
-    text: 'Nothing is published to `$aws/events/...` when clients connect, disconnect or subscribe.',
+    title: 'Events of the registry and of jobs',
+    text: 'Below `$aws/events/` there are lifecycle events alone: [DEVICES.md](DEVICES.md#lifecycle-events).',
     operations: /EventConfigurations$/,
-    signs: [refusedTopic('$aws/events/presence/connected/c')],
   },
   {
     title: 'Reading connections, and messages to one client',

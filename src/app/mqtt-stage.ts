@@ -7,6 +7,7 @@ import { openMqttAccess } from '../identity/mqtt-access.ts'
 import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import { openTlsFiles } from '../identity/certificates/tls-files.ts'
+import { takeFirstLifecycleVersion } from './first-lifecycle-version.ts'
 import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
 import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
@@ -31,7 +32,10 @@ export interface MqttPorts {
   readonly mqtts?: number | undefined
 }
 
-interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'metrics'> {
+interface MqttStageDependencies extends Pick<
+  IngressDependencies,
+  'ingest' | 'announce' | 'metrics'
+> {
   readonly config: Config
   readonly logger: Logger
   readonly clock: Clock
@@ -44,12 +48,14 @@ interface MqttStageDependencies extends Pick<IngressDependencies, 'ingest' | 'me
 
 /** @throws SluiceError IdentityFileInvalid */
 export async function openMqttStage(dependencies: MqttStageDependencies): Promise<MqttStage> {
-  const { config, ingest, metrics, logger, clock, accessKeys, faults } = dependencies
+  const { config, ingest, announce, metrics, logger, clock, accessKeys, faults } = dependencies
   const { mqtt } = config
   const access = await openAccess(dependencies)
   const ingress = await createIngress(
     {
       ingest,
+      announce,
+      firstLifecycleVersion: await takeFirstLifecycleVersion({ clock, logger }, config.dataDir),
       access,
       webSocketGuard: webSocketGuard(config, accessKeys),
       proxies: createTrustedProxies(config.trustedProxies),

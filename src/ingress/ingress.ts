@@ -23,6 +23,7 @@ import { createMemory } from './memory.ts'
 import { createDelayedWills } from './broker/delayed-wills.ts'
 import type { DelayedWills } from './broker/delayed-wills.ts'
 import { createMqtt5Clients } from './broker/mqtt5-clients.ts'
+import { createLifecycleEvents } from './broker/lifecycle-events.ts'
 import { profiles } from './mqtt5/profile.ts'
 import type { MqttProfile } from './mqtt5/profile.ts'
 import { reasonCode } from './mqtt5/reason-codes.ts'
@@ -119,6 +120,10 @@ export interface IngressDependencies {
   readonly ingest: (message: Message, sender?: MessageSender) => Promise<void>
   /** Decides who may connect and what they may do. Absent: every client may do everything. */
   readonly access?: Access | undefined
+  /** Takes events of the lives of clients, for rules and subscribers. Absent: there are none. */
+  readonly announce?: ((messages: readonly Message[]) => Promise<void>) | undefined
+  /** The version number of a client that connects for the first time. Default: 0. */
+  readonly firstLifecycleVersion?: number | undefined
   /** Decides who may open a WebSocket. Absent: no client may. */
   readonly webSocketGuard?: WebSocketGuard | undefined
   /** Absent: no proxy is trusted. */
@@ -208,8 +213,9 @@ export async function createIngress(
     async distribute(message) {
       const { topic } = message
       // Rules may publish to topics that are reserved to the broker for devices.
-      const checked = topic.startsWith('$') ? topic.slice(1) : topic
-      checkMessage({ ...message, topic: checked }, options)
+      const isReserved = topic.startsWith('$')
+      const limits = isReserved ? { ...options, topicSlashesMax: Infinity } : options
+      checkMessage({ ...message, topic: isReserved ? topic.slice(1) : topic }, limits)
       if (broker.closed) return
       if (message.receiver === undefined) await publishing.distributeMessage(message)
       else await sendTo(stage.connections.byId(message.receiver), message)
@@ -245,9 +251,23 @@ async function createStage(
   const connectionOf = connections.of
   const wills = createDelayedWills(clock)
   const memory = createMemory({ clock, metrics, log, connections, wills }, options)
-  const { name: connected, takesOver } = connections
+  const { name: connected, takesOver, finished } = connections
+  const { announce, firstLifecycleVersion: firstVersion = 0 } = dependencies
+  const events = createLifecycleEvents({ announce, firstVersion, clock, log, finished })
   const broker = createBroker(
-    { access, logger, log, metrics, ...memory, clock, wills, connectionOf, connected, takesOver },
+    {
+      ...memory,
+      access,
+      logger,
+      log,
+      metrics,
+      clock,
+      wills,
+      events,
+      connectionOf,
+      connected,
+      takesOver,
+    },
     options,
   )
   await broker.listen()
@@ -259,7 +279,7 @@ async function createStage(
     log,
     connectionOf,
     ingest: dependencies.ingest,
-    finished: connections.finished,
+    finished,
     distribute: broker.publish.bind(broker) as Distribute,
     receivers: watchReceivers(broker, memory.storedFilters),
   })
@@ -273,12 +293,23 @@ async function createStage(
       clock,
       log,
       wills,
+      events,
       notKept,
       publish: (message) => publishing.publish(message),
     },
     mqtt5OptionsOf(options),
   )
-  const context = { broker, connections, mqtt5Clients, heldBytes, clock, metrics, logger, log }
+  const context = {
+    broker,
+    connections,
+    mqtt5Clients,
+    events,
+    heldBytes,
+    clock,
+    metrics,
+    logger,
+    log,
+  }
   const ports = createPorts(
     {
       ...context,
@@ -334,6 +365,7 @@ async function disconnect(
   const named = connections.byId(clientId)
   if (named !== undefined) {
     named.connection.isWillPrevented = preventWillMessage
+    named.connection.endReason ??= 'API_INITIATED_DISCONNECT'
     named.connection.mqtt5?.endWith(reasonCode.administrativeAction)
     await new Promise<void>((resolve) => named.client.close(resolve))
   }
@@ -348,11 +380,15 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
   const cancel = clock.after(drainMs, () => timeUp.abort())
   const isAnswered = () => connections.every(({ gate }) => gate.unfinished === 0)
   await connections.waitUntil(() => isAnswered() && publishing.underway === 0, timeUp.signal)
-  connections.forEach(({ mqtt5 }) => mqtt5?.endWith(reasonCode.shuttingDown))
+  connections.forEach((connection) => {
+    connection.endReason ??= 'SERVER_INITIATED_DISCONNECT'
+    connection.mqtt5?.endWith(reasonCode.shuttingDown)
+  })
   await new Promise<void>((resolve) => broker.close(resolve))
   stage.wills.close()
-  // The clients are gone, but their wills may be under way.
-  await connections.waitUntil(() => publishing.underway === 0, timeUp.signal)
+  // The clients are gone, but their wills and events may be under way.
+  const areTold = () => publishing.underway === 0 && stage.events.underway === 0
+  await connections.waitUntil(areTold, timeUp.signal)
   cancel()
   stage.sessions.stop()
   // Destroys the connections that Aedes does not know yet, or no longer knows.

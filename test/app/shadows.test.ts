@@ -1,79 +1,10 @@
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import {
   GetThingShadowCommand,
-  IoTDataPlaneClient,
   ListNamedShadowsForThingCommand,
   UpdateThingShadowCommand,
 } from '@aws-sdk/client-iot-data-plane'
-import { connectAsync } from 'mqtt'
-import type { MqttClient } from 'mqtt'
-import { expect, onTestFinished, test } from 'vitest'
-import { startApp } from '../../src/app/app.ts'
-import { systemClock } from '../../src/base/clock.ts'
-import { loadConfig } from '../../src/config/config.ts'
-import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
-
-async function startLab() {
-  const folder = await mkdtemp(path.join(tmpdir(), 'sluice-shadows-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  const config = loadConfig(
-    {
-      SLUICE_DATA_DIR: path.join(folder, 'data'),
-      SLUICE_RULES_DIR: path.join(folder, 'rules'),
-      SLUICE_FUNCTIONS_DIR: path.join(folder, 'functions'),
-      SLUICE_MQTT_PORT: '0',
-      SLUICE_HTTP_PORT: '0',
-      SLUICE_LAB_PORT: '0',
-    },
-    'lab',
-  )
-  const app = await startApp({
-    config,
-    logger: createMemoryLogger(() => undefined),
-    clock: systemClock,
-  })
-  onTestFinished(() => app.stop())
-  const url = `http://127.0.0.1:${app.ports.http}`
-  const data = new IoTDataPlaneClient({
-    endpoint: url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
-    maxAttempts: 1,
-  })
-  onTestFinished(() => data.destroy())
-
-  async function connect(clientId: string, filters: readonly string[] = []) {
-    const client = await connectAsync(`mqtt://127.0.0.1:${app.ports.mqtt}`, {
-      clientId,
-      reconnectPeriod: 0,
-    })
-    onTestFinished(() => client.endAsync(true))
-    client.on('error', () => undefined)
-    const inbox = createInbox(client)
-    if (filters.length > 0) await client.subscribeAsync([...filters], { qos: 1 })
-    return { client, next: () => inbox.next() }
-  }
-  return { url, data, connect }
-}
-
-/** Hands out what a client gets, in the order in which it came. */
-function createInbox(client: MqttClient) {
-  const waiting: [string, unknown][] = []
-  const arrived = new EventTarget()
-  client.on('message', (topic, payload) => {
-    waiting.push([topic, JSON.parse(payload.toString())])
-    arrived.dispatchEvent(new Event('message'))
-  })
-  return {
-    async next(): Promise<[string, unknown]> {
-      while (waiting.length === 0) await once(arrived, 'message')
-      return waiting.shift() ?? ['', undefined]
-    },
-  }
-}
+import { expect, test } from 'vitest'
+import { startLab } from './lab-fixtures.ts'
 
 const shadow = '$aws/things/lamp/shadow'
 

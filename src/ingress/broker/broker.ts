@@ -9,12 +9,14 @@ import { decideLogin } from './login.ts'
 import type { LoginDependencies } from './login.ts'
 import type { Login } from '../../identity/policies/access.ts'
 import type { Connection } from './connection.ts'
+import type { Connections } from './connections.ts'
+import type { ConnectFailureReason, LifecycleEvents } from './lifecycle-events.ts'
 import type { DelayedWills } from './delayed-wills.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import { carriedBy, isExpired } from '../kept/carried-properties.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sessionMarker } from '../kept/persistence.ts'
-import { connectionGone, notIngested } from './publishing.ts'
+import { connectionGone, notIngested, publishForbiddenReason } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
 import { parseReservedRequest } from '../../topics/reserved-request.ts'
@@ -40,7 +42,8 @@ interface BrokerDependencies extends LoginDependencies {
   readonly takesOver: (clientId: string) => void
   readonly wills: DelayedWills
   /** The client is accepted, and an earlier connection of it is closed. */
-  readonly connected: (client: Client, connection: Connection) => void
+  readonly connected: Connections['name']
+  readonly events: LifecycleEvents
 }
 
 interface BrokerLimits extends SubscriptionLimits {
@@ -295,7 +298,9 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     if (isClean && connection.mqtt5 === undefined) dependencies.sessions.discard(client.id)
     else if (connection.session === undefined)
       useSession(connection, dependencies.sessions.begin(client.id))
-    dependencies.connected(client, connection)
+    const earlier = dependencies.connected(client, connection)
+    if (earlier) dependencies.events.disconnected(earlier.client, earlier.connection)
+    dependencies.events.connected(client, connection)
     connection.counted = true
     dependencies.metrics.mqttConnections.inc()
     dependencies.logger.debug(
@@ -306,16 +311,17 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     if (connection.session?.isOver === true) client.close()
     else if (connection.opensLater) openGate(connection)
   })
-  broker.on('unsubscribe', (filters, client) => {
-    const granted = dependencies.connectionOf(client)?.filters
-    for (const filter of filters) granted?.delete(filter)
-  })
+  observeSubscriptions(broker, dependencies)
   const onFault = (client: Client, error: Error): void => {
     const reason = refusalReason(error)
     const connection = dependencies.connectionOf(client)
+    if (error === notIngested && connection) connection.endReason ??= 'SERVER_ERROR'
     // One fault can fail many writes, and each reports an error.
     if (reason === undefined || connection === undefined || connection.faulted) return
     connection.faulted = true
+    connection.endReason ??= reason === publishForbiddenReason ? 'AUTH_ERROR' : 'CLIENT_ERROR'
+    const failure = connection.counted ? undefined : connectFailures.get(reason)
+    if (failure) dependencies.events.refused(client, connection, failure)
     dependencies.metrics.mqttConnectionsRefused.inc({ reason })
     const { sourceIp } = connection.peer
     dependencies.log.warn(
@@ -331,6 +337,27 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     dependencies.logger.error({ cause: messageOf(error) }, 'the broker failed at an internal task')
   })
 }
+
+/** Of MQTT 3.1.1: subscriptions of MQTT 5 do not pass Aedes. */
+function observeSubscriptions(broker: Aedes, { connectionOf, events }: BrokerDependencies): void {
+  broker.on('subscribe', (subscriptions, client) => {
+    const connection = connectionOf(client)
+    const filters = subscriptions.map(({ topic }) => topic)
+    if (connection) events.subscribed(client, connection, filters)
+  })
+  broker.on('unsubscribe', (filters, client) => {
+    const connection = connectionOf(client)
+    if (connection === undefined) return
+    for (const filter of filters) connection.filters.delete(filter)
+    // Aedes also unsubscribes for a client that goes.
+    if (!connection.closed && client.connected) events.unsubscribed(client, connection, filters)
+  })
+}
+
+const connectFailures: ReadonlyMap<string, ConnectFailureReason> = new Map([
+  ['bad_credentials', 'AUTHENTICATION_FAILED'],
+  ['not_authorized', 'AUTHORIZATION_FAILED'],
+])
 
 /** The CONNECT is answered: what follows it may pass. */
 function openGate(connection: Connection): void {

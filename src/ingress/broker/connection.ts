@@ -5,6 +5,7 @@ import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate } from '../gate/gate.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
 import { createReceivedIds } from '../kept/received-ids.ts'
+import type { DisconnectReason, LifecycleOfConnection } from './lifecycle-events.ts'
 import type { ReceivedIds } from '../kept/received-ids.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { Mqtt5Subscriber } from './mqtt5-subscriber.ts'
@@ -64,6 +65,10 @@ export interface Connection {
   isWillPrevented: boolean
   /** Aedes has ended the connection for a fault, which is reported. */
   faulted: boolean
+  /** Set while it is told to be connected. */
+  lifecycle: LifecycleOfConnection | undefined
+  /** Why the broker ends it; the first reason counts. */
+  endReason: DisconnectReason | undefined
 }
 
 export function createConnection(gate: Gate, peer: Peer): Connection {
@@ -101,6 +106,8 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
     onGone: undefined,
     isWillPrevented: false,
     faulted: false,
+    lifecycle: undefined,
+    endReason: undefined,
   }
 }
 

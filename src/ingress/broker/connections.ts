@@ -4,13 +4,17 @@ import type { Connection } from './connection.ts'
 /** The open connections: finds them, and waits for the messages that they have under way. */
 export interface Connections {
   add(client: Client, connection: Connection): void
-  /** The client is accepted under its id; an earlier connection with that id is closed. */
-  readonly name: (client: Client, connection: Connection) => void
+  /**
+   * The client is accepted under its id; an earlier connection with that id is closed.
+   *
+   * @returns that connection
+   */
+  readonly name: (client: Client, connection: Connection) => NamedConnection | undefined
   /** Another connection with this id is about to be accepted. */
   readonly takesOver: (clientId: string) => void
   remove(client: Client, connection: Connection): void
   readonly of: (client: Client) => Connection | undefined
-  byId(clientId: string): { readonly client: Client; readonly connection: Connection } | undefined
+  byId(clientId: string): NamedConnection | undefined
   every(test: (connection: Connection) => boolean): boolean
   forEach(act: (connection: Connection) => void): void
   /** A message is finished, so that a condition of `waitUntil` may hold now. */
@@ -23,11 +27,16 @@ export interface Connections {
   waitUntil(condition: () => boolean, timeUp: AbortSignal): Promise<void>
 }
 
+interface NamedConnection {
+  readonly client: Client
+  readonly connection: Connection
+}
+
 export function createConnections(): Connections {
   const open = new Set<Connection>()
   // Weak, because Aedes' hooks may still run for a client whose connection is closed.
   const byClient = new WeakMap<Client, Connection>()
-  const named = new Map<string, { readonly client: Client; readonly connection: Connection }>()
+  const named = new Map<string, NamedConnection>()
   const { finished, waitUntil } = createWaiting()
   return {
     add(client, connection) {
@@ -38,9 +47,16 @@ export function createConnections(): Connections {
       const earlier = named.get(client.id)
       named.set(client.id, { client, connection })
       // [MQTT-3.1.4-2]. Aedes does this too, but misses the younger of two that close at once.
-      if (earlier !== undefined && earlier.client !== client) earlier.client.close()
+      if (earlier === undefined || earlier.client === client) return undefined
+      earlier.client.close()
+      return earlier
     },
-    takesOver: (clientId) => named.get(clientId)?.connection.mqtt5?.expectTakeover(),
+    takesOver(clientId) {
+      const connection = named.get(clientId)?.connection
+      if (connection === undefined) return
+      connection.endReason ??= 'DUPLICATE_CLIENTID'
+      connection.mqtt5?.expectTakeover()
+    },
     remove(client, connection) {
       connection.closed = true
       connection.dropWaiting()

@@ -14,6 +14,7 @@ import type { SubscriptionLimits } from './broker.ts'
 import type { Connection } from './connection.ts'
 import type { DelayedWills } from './delayed-wills.ts'
 import { messageFrom } from './ingesting.ts'
+import type { LifecycleEvents } from './lifecycle-events.ts'
 import { createMqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { Mqtt5SubscriberDependencies } from './mqtt5-subscriber.ts'
 import { mayPublish } from './publishing.ts'
@@ -38,6 +39,7 @@ interface Mqtt5ClientsDependencies extends Mqtt5SubscriberDependencies {
   readonly log: LimitedLog
   readonly clock: Clock
   readonly wills: DelayedWills
+  readonly events: LifecycleEvents
   /** Publishes a will as if its client had. */
   readonly publish: (message: Message) => Promise<void>
 }
@@ -57,7 +59,7 @@ export function createMqtt5Clients(
   dependencies: Mqtt5ClientsDependencies,
   options: Mqtt5ClientsOptions,
 ): Mqtt5Clients {
-  const { clock, wills, publish } = dependencies
+  const { clock, wills, publish, events } = dependencies
 
   function publishWill(client: Client, connection: Connection, will: Mqtt5Will): void {
     const { permissions, peer } = connection
@@ -79,8 +81,15 @@ export function createMqtt5Clients(
           clock,
           write: (bytes) => void connection.gate.stream.write(bytes),
           handlers: {
-            subscribe: (request) => connection.subscriber?.subscribe(request),
-            unsubscribe: (request) => connection.subscriber?.unsubscribe(request),
+            subscribe(request) {
+              connection.subscriber?.subscribe(request)
+              const filters = request.filters.map(({ filter }) => filter)
+              events.subscribed(client, connection, filters)
+            },
+            unsubscribe(request) {
+              connection.subscriber?.unsubscribe(request)
+              events.unsubscribed(client, connection, request.filters)
+            },
             completed: (packetId) => connection.subscriber?.completed(packetId),
             received: (packetId) => connection.subscriber?.received(packetId),
           },

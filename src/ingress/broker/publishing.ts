@@ -239,7 +239,7 @@ function forbid(
   connection.answers.add(Promise.resolve(), answer, false)
 }
 
-const publishForbiddenReason = 'publish_forbidden'
+export const publishForbiddenReason = 'publish_forbidden'
 const topicLogMax = 300
 
 /** The error that Aedes reports, and the broker logs, when it ends the connection. */

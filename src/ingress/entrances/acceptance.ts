@@ -10,6 +10,7 @@ import { createGate } from '../gate/gate.ts'
 import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
 import type { HeldBytes } from '../gate/held-bytes.ts'
 import type { Mqtt5Clients } from '../broker/mqtt5-clients.ts'
+import type { DisconnectReason, LifecycleEvents } from '../broker/lifecycle-events.ts'
 import { createRefusals } from './refusals.ts'
 
 /**
@@ -23,6 +24,7 @@ export interface AcceptanceDependencies {
   readonly broker: Aedes
   readonly connections: Connections
   readonly mqtt5Clients: Mqtt5Clients
+  readonly events: LifecycleEvents
   readonly heldBytes: HeldBytes
   readonly clock: Clock
   readonly metrics: Metrics
@@ -34,6 +36,13 @@ const notDraining: GateFault = Object.freeze({
   reason: 'not_draining',
   detail: 'the client did not read what was written to it',
 })
+
+/** What a client does not do wrong itself. */
+const endReasons: ReadonlyMap<GateFault['reason'], DisconnectReason> = new Map([
+  ['keepalive_timeout', 'MQTT_KEEP_ALIVE_TIMEOUT'],
+  ['held_bytes', 'THROTTLED'],
+  ['held_answers', 'THROTTLED'],
+])
 
 interface AcceptanceLimits extends GateLimits {
   /** Time in which a CONNECT has to arrive. */
@@ -53,6 +62,7 @@ export function createAcceptance(
     const { sourceIp } = peer
     const events = {
       fault(fault: GateFault) {
+        connection.endReason ??= endReasons.get(fault.reason) ?? 'CLIENT_ERROR'
         connection.mqtt5?.endWithFault(fault)
         reportFault(dependencies, { clientId: clientId(), sourceIp }, fault)
       },
@@ -61,6 +71,7 @@ export function createAcceptance(
         gone()
         connections.remove(client, connection)
         dependencies.mqtt5Clients.gone(client, connection)
+        dependencies.events.disconnected(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
       },

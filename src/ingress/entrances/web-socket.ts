@@ -186,9 +186,10 @@ function identify(
     const text = 'The client offers no subprotocol of MQTT: Sec-WebSocket-Protocol: mqtt.'
     return rejection('upgrade_refused', 'InvalidRequestException', text)
   }
-  const signer = isPresigned(url) && !dependencies.guard.ignoresSignatures
-    ? signerOf(request, dependencies)
-    : guardOrigin(request, dependencies)
+  const signer =
+    isPresigned(url) && !dependencies.guard.ignoresSignatures
+      ? signerOf(request, dependencies)
+      : guardOrigin(request, dependencies)
   if (signer !== undefined && 'reason' in signer) return signer
   const shown =
     socket instanceof TLSSocket ? clientCertificateOf(socket) : { certificate: undefined }
