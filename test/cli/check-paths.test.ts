@@ -110,6 +110,7 @@ describe('what paths name', () => {
     ['a glob without a match', two, ['a', 'x/*.json'], /^FAIL {2}x\/\*\.json: the glob matches/],
     ['a rule that is no JSON', { 'r.json': '{' }, ['r.json'], /^FAIL {2}r: .*not a JSON document/],
     ['YAML that is none', { 't.yaml': 'a: [' }, ['t.yaml'], /^FAIL {2}t\.yaml: not valid YAML/],
+    ['a folder of such YAML', { 'template.yaml': 'a: [' }, ['.'], /^FAIL.*: not valid YAML/],
     ['a file of Terraform', { 'm.tf': 'x' }, ['m.tf'], /^FAIL {2}m\.tf: .*terraform show -json/],
     ['a name that is none', { 'a-b.json': rule }, ['*.json'], /^FAIL {2}a-b\.json: .*letters/],
     [

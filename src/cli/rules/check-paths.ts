@@ -21,7 +21,7 @@ export interface Selection {
   readonly leftOut: readonly string[]
 }
 
-/** Files of one call: a glob over a whole disk ends here. */
+/** Files of one call. */
 const filesMax = 20_000
 
 interface Sorting {
@@ -97,7 +97,10 @@ async function expand(given: string, { strayFiles }: Sorting): Promise<readonly 
 /** The folder that a glob begins in, and the rest, which is matched below it. */
 function splitGlob(given: string): readonly [string, string] {
   const parts = given.split('/')
-  const first = parts.findIndex((part) => /[*?{}()[\]!+@]/.test(part))
+  const first = Math.max(
+    0,
+    parts.findIndex((part) => /[*?{}()[\]!+@]/.test(part)),
+  )
   const base = first === 0 ? '' : `${parts.slice(0, first).join('/')}/`
   return [path.resolve(base), parts.slice(first).join('/')]
 }
@@ -129,7 +132,7 @@ async function isFolder(name: string): Promise<boolean> {
 async function filesOfFolder(folder: string, sorting: Sorting): Promise<readonly string[]> {
   const names = (await readFolder(folder)).toSorted()
   const template = await templateFileIn(folder)
-  if (template !== undefined && holdsTemplate(await readTemplateFile(template).catch(unreadable))) {
+  if (template !== undefined && (await isTemplate(template))) {
     const inFolder = names.filter((name) => path.extname(name) === '.json')
     return [template, ...inFolder.map((name) => path.join(folder, name))]
   }
@@ -232,7 +235,10 @@ async function sortFile(full: string, sorting: Sorting): Promise<void> {
   else sorting.leftOut.add(full)
 }
 
-const unreadable = () => undefined
+/** YAML is no rule, so that a template that cannot be read is named as one. */
+async function isTemplate(file: string): Promise<boolean> {
+  return readTemplateFile(file).then(holdsTemplate, () => path.extname(file) !== '.json')
+}
 
 /** What `readStack` takes. */
 function holdsTemplate(json: unknown): boolean {
