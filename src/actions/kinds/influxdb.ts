@@ -2,11 +2,16 @@ import { Type } from 'typebox'
 import { invalidRequest } from '../../base/errors.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import { isArray, isObject } from '../../sql/values/values.ts'
+import type { Value } from '../../sql/values/values.ts'
 import { fieldOfAction } from '../action/action.ts'
-import { optionalTemplate } from '../action/action-template.ts'
+import { optionalTemplate, template } from '../action/action-template.ts'
+import type { TextCheck } from '../action/action-template.ts'
 import { closed, optionalFlagType, roleArnType } from '../action/field-types.ts'
+import { influxdbLine } from '../action/influxdb-line.ts'
+import type { PointForm, TextOrPath } from '../action/influxdb-line.ts'
 import { readOutput } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
+import { lengthBetween } from '../action/text-checks.ts'
 
 /** AWS IoT API Reference, InfluxDBAction. */
 const destinationArn = Type.String({
@@ -21,10 +26,15 @@ const batchConfig = Type.Object(
   },
   closed,
 )
+/** After its templates are expanded, too. */
+const tableName = lengthBetween(1, 1_024)
 /** `@{meta.id}`: a path into each element of the output, read by the action itself. */
 const elementPath = /^@\{[^{}]+\}$/
 
-/** Writes the elements of the output as points of a table. */
+/**
+ * Writes the elements of the output as points of a table. The call has the lines of InfluxDB's line
+ * protocol, so that an element which is no point fails the action at once.
+ */
 export const influxdbAction = serviceAction({
   kind: 'influxDB',
   schema: Type.Object(
@@ -41,43 +51,116 @@ export const influxdbAction = serviceAction({
     closed,
   ),
   plan({ roleArn, tags = {}, timestampUnit = 'ms', ...definition }, { index }) {
-    const place = `${fieldOfAction(index)}.influxDB`
-    if (index === errorActionIndex && definition.batchConfig) {
-      throw invalidRequest(`${place}.batchConfig: an error action cannot batch`)
-    }
+    refuseDefinition({ ...definition, tags }, `${fieldOfAction(index)}.influxDB`, index)
+    const { databaseName, organization, destinationArn: arn } = definition
+    const names = Object.keys(tags)
     return actionPlan({
       roleArn,
       templates: {
-        tableName: elementTemplate(definition.tableName),
+        tableName: elementTemplate(definition.tableName, tableName),
         tags: Object.fromEntries(
-          Object.entries(tags).map(([name, value]) => [name, elementTemplate(value)]),
+          names.map((name) => {
+            return [name, { name: template(name), value: elementTemplate(tags[name] ?? '') }]
+          }),
         ),
       },
-      target: () => `${definition.destinationArn}/${definition.databaseName}`,
-      call(texts, { output }) {
-        const value = readOutput(output)
-        if (!isObject(value) && !(isArray(value) && value.every(isObject))) {
-          return { problem: 'the output of the rule is neither an object nor an array of objects' }
+      target: () => `${arn}/${databaseName}`,
+      call(texts, { output, source }) {
+        const isError = index === errorActionIndex
+        const form = {
+          table: textOrPath(texts.tableName, definition.tableName),
+          tags: names.map((name) => {
+            const tag = texts.tags[name]
+            return [tag?.name ?? name, textOrPath(tag?.value, tags[name] ?? '')] as const
+          }),
+          // The document of an error has no time of its own.
+          time: isError ? timeIn(timestampUnit, source.timestampMs) : undefined,
         }
+        const written = linesOf(output, form)
+        if ('problem' in written) return written
         return {
           operation: 'Write',
           parameters: {
-            databaseName: definition.databaseName,
-            tableName: texts.tableName ?? definition.tableName,
-            tags: Object.fromEntries(
-              Object.entries(tags).map(([name, path]) => [name, texts.tags[name] ?? path]),
-            ),
-            timestampUnit,
-            ...(definition.organization !== undefined && { organization: definition.organization }),
+            databaseName,
+            ...(organization !== undefined && { organization }),
+            precision: timestampUnit,
+            lines: written.lines,
           },
-          body: { member: 'body', as: 'text' },
         }
       },
     })
   },
 })
 
+interface InfluxdbDefinition {
+  readonly databaseName: string
+  readonly organization?: string | undefined
+  readonly tableName: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly batchConfig?: object | undefined
+}
+
+/** @throws SluiceError InvalidRequestException, naming the member */
+function refuseDefinition(
+  {
+    databaseName,
+    organization = '',
+    tableName: table,
+    tags,
+    batchConfig: batch,
+  }: InfluxdbDefinition,
+  place: string,
+  index: number,
+): void {
+  const isError = index === errorActionIndex
+  if (isError && batch) throw invalidRequest(`${place}.batchConfig: an error action cannot batch`)
+  const values = [['tableName', table], ...Object.entries(tags).map(([n, v]) => [`tags.${n}`, v])]
+  const path = isError ? values.find(([, value]) => value?.includes('@{')) : undefined
+  if (path) throw invalidRequest(`${place}.${path[0]}: an error action takes no @{...}`)
+  const constants = { databaseName, organization }
+  for (const [name, text] of Object.entries(constants)) {
+    if (!/[@$]\{/.test(text)) continue
+    throw invalidRequest(`${place}.${name} takes neither \${...} nor @{...}`)
+  }
+}
+
+/** @returns the lines of all elements, or what is wrong with the first that is no point */
+function linesOf(
+  output: Buffer,
+  form: PointForm,
+): { readonly lines: readonly string[] } | { readonly problem: string } {
+  const value = readOutput(output)
+  const elements: Value = isObject(value) ? [value] : value
+  if (!isArray(elements)) return { problem: noObjects }
+  const lines: string[] = []
+  for (const [at, element] of elements.entries()) {
+    if (!isObject(element)) return { problem: noObjects }
+    const written = influxdbLine(element, form)
+    if ('problem' in written) {
+      return { problem: isArray(value) ? `element ${at}: ${written.problem}` : written.problem }
+    }
+    lines.push(written.line)
+  }
+  return lines.length > 0 ? { lines } : { problem: noObjects }
+}
+
+const noObjects = 'the output of the rule is neither an object nor an array of objects'
+
+const unitsPerMs = { s: 1 / 1_000, ms: 1, us: 1_000, ns: 1_000_000 }
+
+function timeIn(unit: string, ms: number): string {
+  const perMs = unitsPerMs[unit as keyof typeof unitsPerMs]
+  return perMs < 1 ? String(Math.floor(ms * perMs)) : String(BigInt(Math.floor(ms)) * BigInt(perMs))
+}
+
 /** A path into the elements is no template of the rule: it stays as it is. */
-function elementTemplate(text: string) {
-  return optionalTemplate(elementPath.test(text) ? undefined : text)
+function elementTemplate(text: string, check?: TextCheck) {
+  return optionalTemplate(elementPath.test(text) ? undefined : text, check)
+}
+
+/** @param expanded undefined for a path */
+function textOrPath(expanded: string | undefined, given: string): TextOrPath {
+  if (expanded !== undefined) return { text: expanded }
+  const [root = '', ...rest] = given.slice(2, -1).split('.')
+  return { path: [root, ...rest] }
 }
