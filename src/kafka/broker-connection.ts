@@ -37,6 +37,8 @@ interface ConnectionDependencies {
   /** Resolves names of brokers; it may refuse one. */
   readonly lookup: LookupFunction
   readonly clock: Clock
+  /** Ends the connection, also while it is made. */
+  readonly ending: AbortSignal
   /** Is told that the connection, once it was open, is closed. */
   readonly onClose: () => void
 }
@@ -83,6 +85,7 @@ export async function openConnection(
   const addresses = await resolve(broker.host, dependencies.lookup)
   let failure: unknown
   for (const address of addresses.slice(0, addressesMax)) {
+    if (dependencies.ending.aborted) break
     try {
       return await connectTo(dependencies, { address, broker }, options)
     } catch (thrown) {
@@ -102,7 +105,7 @@ function resolve(host: string, lookup: LookupFunction): Promise<readonly string[
 }
 
 async function connectTo(
-  { clock, onClose }: ConnectionDependencies,
+  { clock, ending, onClose }: ConnectionDependencies,
   { address, broker }: { readonly address: string; readonly broker: BrokerAddress },
   options: ClusterOptions,
 ): Promise<BrokerConnection> {
@@ -129,14 +132,23 @@ async function connectTo(
     }
   }
   const close = () => connection.socket.destroy()
-  connection.socket.once('close', () => (isClosed = true))
+  ending.addEventListener('abort', close)
+  // The library does not see that a socket closes before it is connected.
+  const closed = new Promise<never>((_resolve, reject) => {
+    connection.socket.once('close', () => {
+      isClosed = true
+      ending.removeEventListener('abort', close)
+      reject(problem ?? closedByBroker())
+    })
+  })
+  closed.catch(() => undefined)
   try {
-    await connected
+    await Promise.race([connected, closed])
     const { api } = library.apiVersionsV3
     const { apiKeys } = await request(api, clientId, sluiceVersion)
     const produce = newestOf(produceApis, apiKeys)
     const metadata = newestOf(metadataApis, apiKeys)
-    if (isClosed) throw new KafkaProblem('NetworkError', 'the broker closed the connection')
+    if (isClosed) throw closedByBroker()
     connection.socket.once('close', onClose)
     let inFlight = 0
     let isRetired = false
@@ -164,6 +176,8 @@ async function connectTo(
     throw thrown
   }
 }
+
+const closedByBroker = () => new KafkaProblem('NetworkError', 'the broker closed the connection')
 
 function newConnection(
   { host }: BrokerAddress,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { LookupFunction } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { openConnection } from './broker-connection.ts'
@@ -22,38 +23,63 @@ export interface ConnectionsDependencies {
   readonly lookup: LookupFunction
 }
 
+/** Brokers of one cluster that are connected. */
+const connectionsMax = 128
+
 export function createConnections(
   { clock, lookup }: ConnectionsDependencies,
   options: ClusterOptions,
 ): Connections {
   const open = new Map<string, Promise<BrokerConnection>>()
-  let isClosed = false
+  const ending = new AbortController()
+  // Each connection adds a listener.
+  setMaxListeners(0, ending.signal)
 
   async function connect(key: string, broker: BrokerAddress): Promise<BrokerConnection> {
     const onClose = () => {
       if (open.get(key) === connecting) open.delete(key)
     }
-    const connecting = openConnection({ lookup, clock, onClose }, broker, options)
+    const connecting = openConnection(
+      { lookup, clock, onClose, ending: ending.signal },
+      broker,
+      options,
+    )
     open.set(key, connecting)
+    retireOldest()
     try {
-      const connection = await connecting
-      if (!isClosed) return connection
-      connection.close()
+      return await connecting
     } catch (thrown) {
       onClose()
-      throw thrown
+      throw ending.signal.aborted ? closed() : thrown
     }
-    throw closed()
+  }
+
+  /** A cluster may name any number of brokers: the one that was used least recently makes room. */
+  function retireOldest(): void {
+    const [oldest] = open
+    if (open.size <= connectionsMax || oldest === undefined) return
+    const [key, connecting] = oldest
+    open.delete(key)
+    connecting.then(
+      (connection) => connection.retire(),
+      () => undefined,
+    )
   }
 
   return {
     async to(broker) {
-      if (isClosed) throw closed()
+      if (ending.signal.aborted) throw closed()
       const key = `${broker.host}:${broker.port}`
       const known = open.get(key)
       if (known === undefined) return connect(key, broker)
       const connection = await known
-      if (connection.isUsable()) return connection
+      if (connection.isUsable()) {
+        if (open.get(key) === known) {
+          open.delete(key)
+          open.set(key, known)
+        }
+        return connection
+      }
       connection.retire()
       // Others may have waited for the same one, and the first of them has made a new one.
       const since = open.get(key)
@@ -67,13 +93,7 @@ export function createConnections(
       return undefined
     },
     close() {
-      isClosed = true
-      for (const connecting of open.values()) {
-        connecting.then(
-          (connection) => connection.close(),
-          () => undefined,
-        )
-      }
+      ending.abort()
       open.clear()
     },
   }

@@ -27,7 +27,9 @@ export function kafkaFailureOf(thrown: unknown): Failure {
 /** The failure that an error code in an answer stands for. */
 export function failureOfCode(code: number, message?: string): Failure {
   const known = protocolErrorsByCode.get(code)
-  return failure(known?.id ?? `ERROR_${code}`, message ?? known?.message ?? 'no message')
+  // Metrics count by code, so that a broker must not make up any number of them.
+  if (known === undefined) return failure('UnknownError', message ?? `error ${code} of the broker`)
+  return failure(known.id, message ?? known.message)
 }
 
 const protocolErrorsByCode = new Map(

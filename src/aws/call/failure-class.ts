@@ -201,6 +201,13 @@ export function isShardThrottle({ code, source }: Failure): boolean {
   return source === 'Kinesis' && code === 'ProvisionedThroughputExceededException'
 }
 
+const kafkaAdvice: ReadonlyMap<string, string> = new Map([
+  ['UNKNOWN_TOPIC_OR_PARTITION', 'create the topic in the cluster, or correct topic in the rule'],
+  ['TOPIC_AUTHORIZATION_FAILED', 'allow the user of clientProperties to write to the topic'],
+  ['SASL_AUTHENTICATION_FAILED', 'correct the user and the password in clientProperties'],
+  ['TlsFailed', 'check ssl.truststore and ssl.keystore in clientProperties'],
+])
+
 /** Advice for the log: what the operator can do about a condition of the destination. */
 export function adviceOn({ code, source }: Failure): string {
   if (source === 'AssumeRole') {
@@ -215,6 +222,7 @@ export function adviceOn({ code, source }: Failure): string {
   if (code === endpointRefused) {
     return 'list the host in the variable that the message names, or correct the URL in the rule'
   }
+  if (source === 'Kafka') return kafkaAdvice.get(code) ?? 'see the message'
   if (code === 'ResourceNotFoundException') {
     return source === 'Kinesis'
       ? 'create the stream, or correct streamName in the rule'
