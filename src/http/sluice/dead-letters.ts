@@ -18,6 +18,7 @@ import {
   countsSchema,
   callSchema,
   destinationMembers,
+  shownDestination,
 } from './record-schemas.ts'
 import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
@@ -167,10 +168,11 @@ export function addDeadLetterRoutes(
 }
 
 /** The form of `deadLetterSchema`. */
-function shownLetter({ data, call, source, actionIndex, ...letter }: DeadLetter) {
+function shownLetter({ data, call, source, actionIndex, destination, ...letter }: DeadLetter) {
   const { payload, ...sender } = source
   return {
     ...letter,
+    ...(destination && { destination: shownDestination(destination) }),
     action: actionOf(actionIndex),
     dataBase64: data.toString('base64'),
     ...(call !== undefined && { call: shownCall(call, data) }),

@@ -10,6 +10,7 @@ import {
   countSchema,
   countsSchema,
   destinationMembers,
+  shownDestination,
 } from './record-schemas.ts'
 import { existingRule, ruleParams } from './rule-delivery.ts'
 import { ruleReadErrors } from './sluice-api.ts'
@@ -121,7 +122,7 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
       deadLetters: outbox.deadLetters.size(),
       destinations: waiting.map(({ id, destination, records, bytes }) => {
         const oldestAgeMs = Math.round(outbox.oldestAgeMs(id) ?? 0)
-        return { ...destination, records, bytes, oldestAgeMs }
+        return { ...shownDestination(destination), records, bytes, oldestAgeMs }
       }),
     }
   })

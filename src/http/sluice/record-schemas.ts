@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { errorActionIndex } from '../../outbox/outbox.ts'
+import type { Destination } from '../../outbox/outbox.ts'
 
 /** How `/v1` shows records: their counts, their destinations and the actions they come from. */
 export const countSchema = Type.Integer({ minimum: 0 })
@@ -17,6 +18,13 @@ export const destinationMembers = {
   endpoint: Type.Optional(Type.String()),
   credentials: Type.Unknown(),
   settings: Type.Unknown(),
+}
+
+/** The form of `destinationMembers`. Client properties may hold passwords, so nobody sees them. */
+export function shownDestination(destination: Destination): Destination {
+  return destination.kind === 'kinesis'
+    ? destination
+    : { ...destination, clientProperties: undefined }
 }
 
 /** The call that AWS IoT would make for a record. */
