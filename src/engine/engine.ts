@@ -22,7 +22,7 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
  * Invariants:
  * - Messages of a client enter the outbox in the order in which `ingest` was called. Everything
  *   before that is synchronous, unless a rule needs the result of an external function: that delays
- *   the later messages of the client, and of no other. Messages that many rules select may also
+ *   the later messages of the client, and of no other. Messages that several rules select may also
  *   have to wait for memory (fan-out.ts), and their rules run in several turns of the event loop.
  * - All records of one message are appended together, with those of the messages that its rules
  *   republish: after a crash all of them are there, or none.

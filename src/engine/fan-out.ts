@@ -1,22 +1,30 @@
 import type { NewRecord } from '../outbox/outbox.ts'
+import { bytesOfRecords, recordOverheadBytes } from './record-bytes.ts'
 
 /**
  * Bounds the memory of records that are on their way to disk. The ingress counts the bytes of
- * messages, but one message of 128 KiB that 900 rules select makes a thousand times as much.
+ * messages, but one message of 128 KiB that 900 rules select can make a thousand times as much, and
+ * a thousand messages of 1 KiB for 15 rules each make as much together.
  *
- * Only messages for `manyRules` or more are counted, and have to wait: while `fanOutBytesMax` or
- * more are taken, further ones wait before their rules run, in the order of arrival. A message is
- * counted by an estimate while its rules run, and by its records until they are on disk. So the
- * memory is bounded by `fanOutBytesMax` and what one message makes, which gather.ts bounds. Those
- * that wait are as many as there are unanswered messages, which the ingress bounds.
+ * Messages for two rules or more are counted, by an estimate while their rules run, and by their
+ * records until they are on disk. While `fanOutBytesMax` or more are taken, further ones wait
+ * before their rules run, in the order of arrival; small ones wait from twice as much on, so that
+ * large ones do not hold them up. So the memory is bounded by twice `fanOutBytesMax` and what one
+ * message makes, which gather.ts bounds. Those that wait are as many as there are unanswered
+ * messages, which the ingress bounds.
  */
 export interface FanOut {
   /**
    * Runs the rules of a message, now or when there is memory.
    *
-   * @param bytes what they are expected to make
+   * @param count of the rules
+   * @param payloadBytes of the message
    */
-  run<Result>(bytes: number, rules: () => Result | Promise<Result>): Result | Promise<Result>
+  run<Result>(
+    count: number,
+    payloadBytes: number,
+    rules: () => Result | Promise<Result>,
+  ): Result | Promise<Result>
   /**
    * Counts records. To be called as soon as the rules have run.
    *
@@ -26,13 +34,22 @@ export interface FanOut {
 }
 
 const fanOutBytesMax = 64 * 1024 * 1024
-/** What fewer rules make is bounded well enough by the bytes of the message. */
-export const manyRules = 16
+/** What a small message is expected to make at most. */
+const smallBytesMax = 64 * 1024
+/** Records are in memory twice: as they are made, and as they are encoded for the disk. */
+const copies = 2
+
+/** Records that become durable together: the messages of a commit share its promise. */
+interface Underway {
+  readonly durable: Promise<void>
+  bytes: number
+}
 
 export function createFanOut(): FanOut {
   const waiting: (() => void)[] = []
   let bytes = 0
   let isPlanned = false
+  let last: Underway | undefined
 
   function wakeNext(): void {
     isPlanned = false
@@ -64,28 +81,34 @@ export function createFanOut(): FanOut {
     return result
   }
 
+  const mayBegin = (expected: number): boolean =>
+    expected <= smallBytesMax
+      ? bytes < 2 * fanOutBytesMax
+      : bytes < fanOutBytesMax && waiting.length === 0
+
   return {
-    run(expected, rules) {
-      if (bytes < fanOutBytesMax && waiting.length === 0) return begin(expected, rules)
+    run(count, payloadBytes, rules) {
+      const expected = count * (payloadBytes + recordOverheadBytes)
+      if (mayBegin(expected)) return begin(expected, rules)
       return new Promise<void>((resolve) => waiting.push(resolve)).then(() =>
         begin(expected, rules),
       )
     },
     add(records, durable) {
-      if (records.length < manyRules) return
-      const added = bytesOf(records)
+      if (records.length < 2) return
+      const added = copies * bytesOfRecords(records)
       bytes += added
-      const ended = () => release(added)
+      if (last?.durable === durable) {
+        last.bytes += added
+        return
+      }
+      const underway = { durable, bytes: added }
+      last = underway
+      const ended = () => {
+        if (last === underway) last = undefined
+        release(underway.bytes)
+      }
       durable.then(ended, ended)
     },
   }
-}
-
-/** In memory, and as they are encoded for the disk. */
-function bytesOf(records: readonly NewRecord[]): number {
-  let bytes = 0
-  for (const { data, source } of records) {
-    bytes += data === source.payload ? data.length : 2 * data.length + source.payload.length
-  }
-  return bytes
 }

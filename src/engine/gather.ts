@@ -3,13 +3,14 @@ import type { ActionOutcome } from '../actions/action/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
 import type { Failure } from '../actions/error-action.ts'
 import type { EngineReport } from './engine-report.ts'
-import { manyRules } from './fan-out.ts'
 import type { FanOut } from './fan-out.ts'
 import type { Message } from '../message.ts'
 import { errorActionIndex, targetOf } from '../outbox/outbox.ts'
 import type { Destination, NewRecord, Outbox } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { unhandledFailures } from './unhandled-failures.ts'
+import { bytesOfRecords } from './record-bytes.ts'
+import { createRuleOutputs } from './rule-outputs.ts'
 import { failuresOf, isWhole, runErrorAction, runRule, subjectOf, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
@@ -102,7 +103,8 @@ export function createGathering(
 
   const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
     if (rules.length === 0) return nothing
-    const subject = subjectOf(message, environment)
+    const prepared = subjectOf(message, environment)
+    const subject = rules.length === 1 ? prepared : { ...prepared, outputs: createRuleOutputs() }
     const runOne = (rule: CompiledRule) => run(rule, subject, budget)
     const outcomes =
       rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
@@ -122,9 +124,9 @@ export function createGathering(
   return {
     ofMessage(message) {
       const rules = rulesFor(message)
-      if (rules.length < manyRules) return gather(message, newBudget(outbox), rules)
+      if (rules.length < 2) return gather(message, newBudget(outbox), rules)
       const gatherAll = () => gather(message, newBudget(outbox), rules)
-      return fanOut.run(rules.length * message.payload.length, gatherAll)
+      return fanOut.run(rules.length, message.payload.length, gatherAll)
     },
 
     ofErrorAction(rule, subject, failures) {
@@ -274,8 +276,10 @@ interface Budget {
   others: Set<Destination> | undefined
   republishesLeft: number
   deadLettersLeft: number
-  /** Bytes of records, each with the payload of the message that it keeps. */
+  /** Bytes of records, and of their messages. */
   bytesLeft: number
+  /** The last of its records so far. */
+  last: NewRecord | undefined
 }
 
 /** The outcome of an action that succeeds. */
@@ -286,7 +290,7 @@ const republishedMax = 100
 /** Failed actions of one message that become dead letters. Further ones are counted and logged. */
 const failedActionsMax = 100
 /** Bytes of the records of one message: what 1,000 rules make of 128 KiB, which is AWS's quota. */
-const messageBytesMax = 256 * 1024 * 1024
+const messageBytesMax = 128 * 1024 * 1024
 
 function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
   return {
@@ -296,6 +300,7 @@ function newBudget(outbox: Pick<Outbox, 'admits'>): Budget {
     republishesLeft: republishedMax,
     deadLettersLeft: failedActionsMax,
     bytesLeft: messageBytesMax,
+    last: undefined,
   }
 }
 
@@ -309,11 +314,12 @@ function boundFailures(budget: Budget, failed: readonly NewRecord[]): ActionOutc
 /** The outcome of an action, or a failure when the outcome goes beyond the budget. */
 function boundAction(budget: Budget, outcome: ActionOutcome, index: number): ActionOutcome {
   if (!outcome.ok) return outcome
-  const bytes = bytesOf(outcome.records)
+  const bytes = bytesOfRecords(outcome.records, budget.last)
   const message = problemOf(budget, outcome, bytes)
   if (message !== undefined) return tooMuch(outcome, message, index)
   budget.republishesLeft -= outcome.messages.length
   budget.bytesLeft -= bytes
+  budget.last = outcome.records.at(-1) ?? budget.last
   for (const { destination } of outcome.records) {
     if (isKnown(budget, destination)) continue
     if (budget.first === undefined) budget.first = destination
@@ -348,13 +354,6 @@ function problemOf(
   }
   const isAdmitted = records.every(({ destination }) => admits(budget, destination))
   return isAdmitted ? undefined : 'records wait for as many other destinations as there may be'
-}
-
-/** Bytes that records hold, each with the payload of the message. */
-function bytesOf(records: readonly NewRecord[]): number {
-  let bytes = 0
-  for (const { data, source } of records) bytes += data.length + source.payload.length
-  return bytes
 }
 
 function admits(budget: Budget, destination: Destination): boolean {

@@ -7,6 +7,7 @@ import type { Message } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
+import type { RuleOutputs } from './rule-outputs.ts'
 import { createDocument, failureOf, resolveExternals } from '../sql/sql.ts'
 import type {
   EvaluationFailure,
@@ -45,6 +46,8 @@ export type RuleOutcome = Unmatched | Matched
 export interface Subject {
   readonly document: MessageDocument
   readonly source: SourceMessage
+  /** Absent: one rule alone runs. */
+  readonly outputs?: RuleOutputs | undefined
 }
 
 /** Prepares a message for the rules. */
@@ -106,12 +109,12 @@ export const unmatched: RuleOutcome = { matched: false, actions: [] }
  */
 export function runRule(
   rule: CompiledRule,
-  { document, source }: Subject,
+  { document, source, outputs }: Subject,
 ): RuleOutcome | Promise<RuleOutcome> {
   const scope = rule.statement.openScope(document)
   // Not by `contained`: its closures would be made for every rule and message.
   try {
-    const outcome = resolveExternals(scope, () => applyRule(rule, scope, source))
+    const outcome = resolveExternals(scope, () => applyRule(rule, scope, source, outputs))
     return outcome instanceof Promise ? outcome.catch(evaluationFailed) : outcome
   } catch (thrown) {
     return evaluationFailed(thrown)
@@ -140,10 +143,16 @@ function contained<Result>(
 }
 
 /** Evaluates a rule in a scope whose message the rule is for, and applies its actions. */
-export function applyRule(rule: CompiledRule, scope: Scope, source: SourceMessage): RuleOutcome {
+export function applyRule(
+  rule: CompiledRule,
+  scope: Scope,
+  source: SourceMessage,
+  outputs?: RuleOutputs,
+): RuleOutcome {
   const result = rule.statement.evaluate(scope)
   if (!result.matched) return failedOutcome(scope) ?? unmatchedOutcome(result.problem)
-  const { output, outputIsJson } = result
+  const { outputIsJson } = result
+  const output = outputs === undefined ? result.output : outputs.same(result.output)
   const actions = rule.actions.map((action, index) =>
     applyAction(action, scope, output, source, index),
   )
