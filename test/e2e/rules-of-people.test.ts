@@ -1,6 +1,6 @@
 /**
- * Each rule that people wrote leaves a trace of each of its actions in the lab. What is on topics of
- * the service alone, which no client may publish to, is shown by `POST /v1/evaluate`.
+ * Each rule that people wrote leaves a trace of each of its actions in the lab. What is on topics
+ * of the service alone, which no client may publish to, is shown by `POST /v1/evaluate`.
  */
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
