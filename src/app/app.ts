@@ -28,6 +28,7 @@ import { startDeliveryStage } from './delivery-stage.ts'
 import type { Endpoints } from './delivery-stage.ts'
 import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
 import { openRules, ruleCompiler } from './rule-stage.ts'
+import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import { openDestinations } from './destination-stage.ts'
 import { openTemplateStage } from './template-stage.ts'
@@ -42,10 +43,17 @@ import type { Drain, Stages } from './stages.ts'
 export interface App {
   readonly ports: AppPorts
   ruleCount(): number
+  /** A rule to try: its filter, and a stream that it writes to. Undefined: no rule has a filter. */
+  example(): RuleExample | undefined
   /** Resolves when everything that was accepted is delivered or given up. */
   readonly delivered: () => Promise<void>
   /** Stops accepting messages, waits for work in flight until the drain ends, and closes. */
   stop(): Promise<void>
+}
+
+export interface RuleExample {
+  readonly topicFilter: string
+  readonly streamName: string | undefined
 }
 
 export interface AppPorts extends MqttPorts {
@@ -160,7 +168,25 @@ function appOf(
   },
   stop: App['stop'],
 ): App {
-  return { ports, ruleCount: () => rules.all().length, delivered: producer.idle, stop }
+  return {
+    ports,
+    ruleCount: () => rules.all().length,
+    example: () => exampleOf(rules.all()),
+    delivered: producer.idle,
+    stop,
+  }
+}
+
+/** Of the rules that clients can reach, one that writes to a stream comes first. */
+function exampleOf(rules: readonly CompiledRule[]): RuleExample | undefined {
+  const found = rules.flatMap(
+    ({ disabled, statement: { topicFilter }, actions }): RuleExample[] => {
+      if (disabled || topicFilter === undefined || topicFilter.startsWith('$')) return []
+      const [stream] = actions.flatMap(({ constantStreams }) => constantStreams)
+      return [{ topicFilter, streamName: stream?.streamName }]
+    },
+  )
+  return found.find(({ streamName }) => streamName !== undefined) ?? found[0]
 }
 
 /** Reads the stack templates first: one that cannot be used is told at once. */

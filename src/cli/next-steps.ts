@@ -1,6 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
-import type { AppPorts } from '../app/app.ts'
+import type { AppPorts, RuleExample } from '../app/app.ts'
 import { systemClock } from '../base/clock.ts'
 import { labAccountId } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
@@ -11,6 +11,7 @@ import type { PolicySet } from '../identity/policies/policy-folder.ts'
 import type { PolicyTarget } from '../identity/policies/policy-targets.ts'
 import { identityOf } from '../identity/policies/principal.ts'
 import { reachableHost } from '../base/loopback.ts'
+import { printableLine } from '../telemetry/printable.ts'
 import { endpointOf } from '../app/running-engine.ts'
 import { clientIdPrefix } from './mqtt/broker-options.ts'
 import { paint } from './terminal/host.ts'
@@ -19,14 +20,21 @@ import type { Host } from './terminal/host.ts'
 /**
  * "Try it" of a lab that has just started: lines that work as they are printed. Who may publish is
  * decided as the broker decides it, by certificates and passwords and by the policies.
+ *
+ * @param example the rule to try; undefined when there is none
  */
-export async function nextSteps(host: Host, ports: AppPorts, config: Config): Promise<string> {
+export async function nextSteps(
+  host: Host,
+  ports: AppPorts,
+  config: Config,
+  example: RuleExample | undefined,
+): Promise<string> {
   const command = (text: string) => `  ${paint(host.stdout, 'cyan', text)}\n`
   return (
     '\nTry it, in a second terminal:\n' +
-    command(await publishLine(ports, config)) +
+    (example ? command(await publishLine(ports, config, example)) : '') +
     command(await listLine(ports.http, config)) +
-    command('npx sluice tail hot-devices') +
+    command(`npx sluice tail ${quoted(example?.streamName ?? '--calls')}`) +
     '\n'
   )
 }
@@ -40,10 +48,18 @@ interface Candidate {
   readonly commonName?: string | undefined
 }
 
-/** The variable part of the sample's topic, `dt/+/telemetry`. */
 const anyDevice = '7'
 
-async function publishLine(ports: AppPorts, config: Config): Promise<string> {
+/** A topic that the filter matches, with the name of a device where it has its first wildcard. */
+function topicFor({ topicFilter }: RuleExample, name: string): string {
+  return topicFilter.replace(/[+#]/, () => name).replaceAll(/[+#]/g, () => anyDevice)
+}
+
+/** As a word of a shell, where it needs quotes. */
+const quoted = (text: string) =>
+  /^[\w./:@%+-]+$/.test(text) ? text : `'${printableLine(text).replaceAll("'", "'\\''")}'`
+
+async function publishLine(ports: AppPorts, config: Config, example: RuleExample): Promise<string> {
   const folder = await openPolicyFolder(
     { logger: silent, clock: systemClock },
     { directory: config.mqtt.policiesDir },
@@ -52,17 +68,19 @@ async function publishLine(ports: AppPorts, config: Config): Promise<string> {
   const candidates = await candidatesOf(config)
   for (const candidate of candidates) {
     for (const name of candidate.names) {
-      if (!isAllowed(candidate, name, folder.policies.current, config)) continue
+      const topic = topicFor(example, name)
+      const published = { name, topic }
+      if (!isAllowed(candidate, published, folder.policies.current, config)) continue
       const words = [...portWords(candidate, ports, config), ...candidate.words]
       const id = name === anyDevice ? [] : ['-i', name]
-      const message = ['-t', `dt/${name}/telemetry`, '-m', `'{"temp": 61.5}'`]
+      const message = ['-t', quoted(topic), '-m', `'{"temp": 61.5}'`]
       return ['npx sluice pub', ...words, ...id, ...message].join(' ')
     }
   }
   return candidates.length === 0
     ? 'npx sluice certs --help   # MQTT clients need a certificate, or a password (sluice passwd)'
     : 'npx sluice policies list  # no policy lets one of your clients publish to ' +
-        'dt/<name>/telemetry'
+        topicFor(example, '<name>')
 }
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
@@ -122,7 +140,7 @@ async function usersOf(file: string): Promise<readonly Candidate[]> {
 
 function isAllowed(
   { target, commonName }: Candidate,
-  name: string,
+  { name, topic }: { readonly name: string; readonly topic: string },
   policies: PolicySet | undefined,
   { region, accountId = labAccountId }: Config,
 ): boolean {
@@ -137,10 +155,7 @@ function isAllowed(
     },
     policyNow: () => policies?.policyOf(target),
   }
-  return (
-    mayConnect(permissions, clientId) &&
-    createPermissions(permissions).mayPublish(`dt/${name}/telemetry`)
-  )
+  return mayConnect(permissions, clientId) && createPermissions(permissions).mayPublish(topic)
 }
 
 function portWords({ isOverTls }: Candidate, ports: AppPorts, { mqtt }: Config): readonly string[] {

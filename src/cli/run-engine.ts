@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import type { AppPorts } from '../app/app.ts'
+import type { AppPorts, RuleExample } from '../app/app.ts'
 import { systemClock } from '../base/clock.ts'
 import { tuneCollector } from '../app/collector.ts'
 import type { TemplateOptions } from '../app/template-stage.ts'
@@ -81,7 +81,10 @@ export async function runEngine(
   if (made.length > 0) logger.info({ made }, 'folders were made, which were not there')
   const https = config.http.tls && { https: true }
   logger.info({ ...app.ports, ...https, rules: app.ruleCount() }, 'ready')
-  if (isTerminal && mode === 'lab') await writeNextSteps(host, app.ports, config)
+  if (isTerminal && mode === 'lab') {
+    const hasTemplates = templates !== undefined && templates.paths.length > 0
+    await writeNextSteps(host, app.ports, config, hasTemplates ? app.example() : sampleRule)
+  }
 
   logger.info({ signal: await stopRequested }, 'stopping')
   await app.stop()
@@ -112,8 +115,16 @@ const foldersOf = ({ rulesDir, functionsDir, dataDir }: Config): readonly string
   dataDir,
 ]
 
-async function writeNextSteps(host: Host, ports: AppPorts, config: Config): Promise<void> {
+/** With this one a new lab begins. */
+const sampleRule: RuleExample = { topicFilter: 'dt/+/telemetry', streamName: 'hot-devices' }
+
+async function writeNextSteps(
+  host: Host,
+  ports: AppPorts,
+  config: Config,
+  example: RuleExample | undefined,
+): Promise<void> {
   // Loaded here and not on top: only a terminal sees them.
   const { nextSteps } = await import('./next-steps.ts')
-  host.stdout.write(await nextSteps(host, ports, config))
+  host.stdout.write(await nextSteps(host, ports, config, example))
 }

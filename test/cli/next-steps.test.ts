@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { RuleExample } from '../../src/app/app.ts'
 import { nextSteps } from '../../src/cli/next-steps.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { makeCertificateFolder } from '../../src/identity/certificates/certificate-folder.ts'
@@ -8,6 +9,7 @@ import { setPassword } from '../../src/identity/passwords/password-file.ts'
 import { createTestHost } from '../helpers/test-host.ts'
 import { temporaryFolder } from '../identity/identity-fixtures.ts'
 
+const sample: RuleExample = { topicFilter: 'dt/+/telemetry', streamName: 'hot-devices' }
 const ports = { mqtt: 1883, mqtts: 8883, http: 8080, kinesis: 4567 }
 const allowAll = {
   Version: '2012-10-17',
@@ -55,12 +57,16 @@ async function createLab() {
       SLUICE_TLS_CA_FILE: inFolder('certs/ca.pem'),
     },
     passwords: { SLUICE_PASSWORD_FILE: inFolder('passwords') },
-    async steps(environment: Record<string, string> = {}, given: Partial<typeof ports> = {}) {
+    async steps(
+      environment: Record<string, string> = {},
+      given: Partial<typeof ports> = {},
+      example: RuleExample | undefined = sample,
+    ) {
       const config = loadConfig(
         { SLUICE_POLICIES_DIR: inFolder('policies'), ...environment },
         'lab',
       )
-      const text = await nextSteps(createTestHost(), { ...ports, ...given }, config)
+      const text = await nextSteps(createTestHost(), { ...ports, ...given }, config, example)
       const [, , publish = '', list = '', tail = ''] = text.split('\n')
       return {
         publish: publish.trim().replaceAll(folder, '.'),
@@ -83,6 +89,17 @@ describe('"Try it" of a lab', () => {
       publish: anonymous,
       list: 'curl http://127.0.0.1:8080/rules',
       tail: 'npx sluice tail hot-devices',
+    })
+  })
+
+  test.each([
+    ['sensors/+/data', 'dev-readings', 'sensors/7/data', 'dev-readings'],
+    ["it's/+/a/#", undefined, "'it'\\''s/7/a/7'", '--calls'],
+  ])('tries a rule of a template on %s', async (topicFilter, streamName, topic, tail) => {
+    const lab = await createLab()
+    expect(await lab.steps({}, {}, { topicFilter, streamName })).toMatchObject({
+      publish: `npx sluice pub -t ${topic} ${message}`,
+      tail: `npx sluice tail ${tail}`,
     })
   })
 
