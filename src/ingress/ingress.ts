@@ -254,22 +254,8 @@ async function createStage(
   const { name: connected, takesOver, finished } = connections
   const { announce, firstLifecycleVersion: firstVersion = 0 } = dependencies
   const events = createLifecycleEvents({ announce, firstVersion, clock, log, finished })
-  const broker = createBroker(
-    {
-      ...memory,
-      access,
-      logger,
-      log,
-      metrics,
-      clock,
-      wills,
-      events,
-      connectionOf,
-      connected,
-      takesOver,
-    },
-    options,
-  )
+  const parts = { ...memory, access, logger, log, metrics, clock, wills, events, connectionOf }
+  const broker = createBroker({ ...parts, connected, takesOver }, options)
   await broker.listen()
   const notKept = () => memory.notKept('retained_full', 1)
   deliverRetained(broker, { ...memory, notKept })
@@ -288,28 +274,14 @@ async function createStage(
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)
   const mqtt5Clients = createMqtt5Clients(
     {
-      ...memory,
+      ...parts,
       broker,
-      clock,
-      log,
-      wills,
-      events,
       notKept,
       publish: (message) => publishing.publish(message),
     },
     mqtt5OptionsOf(options),
   )
-  const context = {
-    broker,
-    connections,
-    mqtt5Clients,
-    events,
-    heldBytes,
-    clock,
-    metrics,
-    logger,
-    log,
-  }
+  const context = { ...parts, broker, connections, mqtt5Clients, heldBytes }
   const ports = createPorts(
     {
       ...context,
@@ -319,7 +291,7 @@ async function createStage(
     },
     options,
   )
-  return { ...context, ...memory, wills, ports, publishing }
+  return { ...context, ports, publishing }
 }
 
 function mqtt5OptionsOf(options: IngressOptions) {

@@ -67,55 +67,10 @@ const forgottenAfterMs = 3_600_000
 /** What stands for the principal of a client that did not authenticate. */
 const anonymous = 'anonymous'
 
-export function createLifecycleEvents({
-  announce,
-  firstVersion,
-  clock,
-  log,
-  finished,
-}: LifecycleEventsDependencies): LifecycleEvents {
-  const versions = createBoundedMap<string, { version: number; seenMs: number }>(versionsMax)
-  /** For each client with events under way: resolves when the last of them has gone out. */
-  const tails = new Map<string, Promise<void>>()
-  let underway = 0
-
-  function nextVersion(clientId: string): number {
-    const known = versions.get(clientId)
-    const isRemembered = known && clock.monotonicMs() - known.seenMs < forgottenAfterMs
-    return isRemembered ? known.version + 1 : firstVersion
-  }
-
-  function tell(topic: string, clientId: string, members: object): void {
-    if (announce === undefined || /[+#]/.test(clientId)) return
-    if (underway >= underwayMax) {
-      log.warnOnce('lifecycle_dropped', { topic }, 'an event is dropped: too many are under way')
-      return
-    }
-    const timestampMs = clock.wallMs()
-    const message: Message = {
-      topic: `$aws/events/${topic}/${clientId}`,
-      payload: Buffer.from(JSON.stringify({ clientId, timestamp: timestampMs, ...members })),
-      qos: 1,
-      retain: false,
-      transport: 'mqtt',
-      timestampMs,
-    }
-    underway += 1
-    const before = tails.get(clientId)
-    const sent = (
-      before === undefined ? announce([message]) : before.then(() => announce([message]))
-    )
-      .catch((thrown: unknown) => {
-        const about = { topic: message.topic, problem: messageOf(thrown) }
-        log.warnOnce('lifecycle_failed', about, 'an event could not be made durable')
-      })
-      .finally(() => {
-        underway -= 1
-        if (tails.get(clientId) === sent) tails.delete(clientId)
-        finished()
-      })
-    tails.set(clientId, sent)
-  }
+export function createLifecycleEvents(dependencies: LifecycleEventsDependencies): LifecycleEvents {
+  const { announce } = dependencies
+  const versions = createVersions(dependencies)
+  const telling = createTelling(dependencies)
 
   function tellFilters(
     event: 'subscribed' | 'unsubscribed',
@@ -123,7 +78,7 @@ export function createLifecycleEvents({
   ): void {
     const { lifecycle } = connection
     if (lifecycle === undefined || topics.length === 0) return
-    tell(`subscriptions/${event}`, id, {
+    telling.tell(`subscriptions/${event}`, id, {
       eventType: event,
       sessionIdentifier: lifecycle.sessionIdentifier,
       principalIdentifier: principalOf(connection),
@@ -134,10 +89,9 @@ export function createLifecycleEvents({
   return {
     connected({ id }, connection) {
       if (announce === undefined) return
-      const lifecycle = { sessionIdentifier: randomUUID(), versionNumber: nextVersion(id) }
+      const lifecycle = { sessionIdentifier: randomUUID(), versionNumber: versions.next(id) }
       connection.lifecycle = lifecycle
-      versions.set(id, { version: lifecycle.versionNumber, seenMs: clock.monotonicMs() })
-      tell('presence/connected', id, {
+      telling.tell('presence/connected', id, {
         eventType: 'connected',
         sessionIdentifier: lifecycle.sessionIdentifier,
         principalIdentifier: principalOf(connection),
@@ -150,10 +104,9 @@ export function createLifecycleEvents({
       const { lifecycle } = connection
       if (lifecycle === undefined) return
       connection.lifecycle = undefined
-      const known = versions.get(id)
-      if (known !== undefined) known.seenMs = clock.monotonicMs()
+      versions.seen(id)
       const disconnectReason = disconnectReasonOf(connection)
-      tell('presence/disconnected', id, {
+      telling.tell('presence/disconnected', id, {
         eventType: 'disconnected',
         clientInitiatedDisconnect: disconnectReason === 'CLIENT_INITIATED_DISCONNECT',
         sessionIdentifier: lifecycle.sessionIdentifier,
@@ -164,7 +117,7 @@ export function createLifecycleEvents({
     },
 
     refused({ id }, connection, connectFailureReason) {
-      tell('presence/connect_failed', id, {
+      telling.tell('presence/connect_failed', id, {
         eventType: 'connect_failed',
         connectFailureReason,
         principalIdentifier: principalOf(connection),
@@ -180,7 +133,71 @@ export function createLifecycleEvents({
     unsubscribed: (...about) => tellFilters('unsubscribed', about),
 
     get underway() {
+      return telling.underway
+    },
+  }
+}
+
+/** The version numbers of clients. */
+function createVersions({ clock, firstVersion }: LifecycleEventsDependencies) {
+  const versions = createBoundedMap<string, { version: number; seenMs: number }>(versionsMax)
+  return {
+    next(clientId: string): number {
+      const known = versions.get(clientId)
+      const isRemembered = known && clock.monotonicMs() - known.seenMs < forgottenAfterMs
+      const version = isRemembered ? known.version + 1 : firstVersion
+      versions.set(clientId, { version, seenMs: clock.monotonicMs() })
+      return version
+    },
+    /** The client goes: from now on it is away. */
+    seen(clientId: string): void {
+      const known = versions.get(clientId)
+      if (known !== undefined) known.seenMs = clock.monotonicMs()
+    },
+  }
+}
+
+/** Announces events, those of one client one after the other. */
+function createTelling({ announce, clock, log, finished }: LifecycleEventsDependencies) {
+  /** For each client with events under way: resolves when the last of them has gone out. */
+  const tails = new Map<string, Promise<void>>()
+  let underway = 0
+
+  async function announceAfter(before: Promise<void> | undefined, message: Message): Promise<void> {
+    try {
+      if (before !== undefined) await before
+      await announce?.([message])
+    } catch (thrown) {
+      const about = { topic: message.topic, problem: messageOf(thrown) }
+      log.warnOnce('lifecycle_failed', about, 'an event could not be made durable')
+    }
+  }
+
+  return {
+    get underway() {
       return underway
+    },
+    tell(topic: string, clientId: string, members: object): void {
+      if (announce === undefined || /[+#]/.test(clientId)) return
+      if (underway >= underwayMax) {
+        log.warnOnce('lifecycle_dropped', { topic }, 'an event is dropped: too many are under way')
+        return
+      }
+      const timestampMs = clock.wallMs()
+      const sent = announceAfter(tails.get(clientId), {
+        topic: `$aws/events/${topic}/${clientId}`,
+        payload: Buffer.from(JSON.stringify({ clientId, timestamp: timestampMs, ...members })),
+        qos: 1,
+        retain: false,
+        transport: 'mqtt',
+        timestampMs,
+      }).finally(() => {
+        underway -= 1
+        if (tails.get(clientId) === sent) tails.delete(clientId)
+        finished()
+      })
+      underway += 1
+      tails.set(clientId, sent)
     },
   }
 }
