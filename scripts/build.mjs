@@ -9,6 +9,7 @@ import { writeDeclarations } from './build/declarations.mjs'
 import { licencesOf } from './build/licences.mjs'
 import { checkFolderNames, foldersOfPackages, packagesWithFiles } from './build/package-folders.mjs'
 import { findThreadEntries, sourceUrls } from './build/source-urls.mjs'
+import { usedParts } from './build/used-parts.mjs'
 import { withoutMap } from './build/without-map.mjs'
 
 const root = path.resolve(import.meta.dirname, '..')
@@ -57,7 +58,7 @@ const { outputFiles, metafile } = await build({
   metafile: true,
   write: false,
   logLevel: 'warning',
-  plugins: [sourceUrls(root), foldersOfPackages(root), withoutMap()],
+  plugins: [usedParts(), sourceUrls(root), foldersOfPackages(root), withoutMap()],
 })
 const bundled = bundledFiles(metafile)
 checkImports(metafile)
