@@ -292,9 +292,38 @@ test('a later start goes on with the mappings, and without the template they are
 
   expect(same?.['UUID']).toBe(before?.['UUID'])
   await second.stop()
+  // A template that has moved goes on with them as well.
+  await rename(file, path.join(folder, 'moved.json'))
+  const moved = await startLab(folder, [path.join(folder, 'moved.json')])
+  expect((await moved.mappings()).map(({ UUID }) => UUID)).toEqual([before?.['UUID']])
+  await moved.stop()
   const third = await startLab(folder, [])
   expect(await third.mappings()).toEqual([])
   expect(await third.ruleNames()).toEqual([])
+})
+
+test('a mapping that the API made comes before one of the template', async () => {
+  const folder = await temporaryFolder()
+  const file = path.join(folder, 'template.json')
+  await mkdir(path.join(folder, 'code'))
+  await writeFile(path.join(folder, 'code/a.js'), code('got'))
+  const { Mapping, ...others } = base
+  await writeFile(file, JSON.stringify({ Resources: others }))
+  const lab = await startLab(folder, [file])
+  const made = await lab.call('POST', '/2015-03-31/event-source-mappings', {
+    FunctionName: 'fn',
+    EventSourceArn: 'arn:aws:kinesis:us-east-1:000000000000:stream/s',
+    StartingPosition: 'LATEST',
+  })
+  expect(made.status).toBe(202)
+
+  await replace(file, template({ Mapping }))
+  await lab.line(
+    /mapping Mapping of .* is left out: the mapping .* has its stream and its function/,
+  )
+  await replace(file, JSON.stringify({ Resources: others }))
+  await lab.line(/^the template has changed: nothing that the lab takes/)
+  expect(await lab.mappings()).toMatchObject([{ StartingPosition: 'LATEST', BatchSize: 100 }])
 })
 
 test.each([
