@@ -11,6 +11,8 @@ import { firstLineOf, installPython } from './python.ts'
 /** The version whose answers the tests know. */
 const motoPackage = 'moto[server]==5.2.5'
 const answerMsMax = 120_000
+/** The packages are some thousand files, and a disk may be slow. */
+const removeMsMax = 120_000
 
 /** A running moto server, or why there is none. */
 export type Moto =
@@ -36,7 +38,7 @@ export async function startMoto(): Promise<Moto> {
       server.kill()
       await ended.catch(() => undefined)
       removeFolder()
-    })
+    }, removeMsMax)
     const failed = ended.then(() => {
       throw new Error('moto_server has ended')
     })
