@@ -63,6 +63,7 @@ test('what the lab writes is in volumes, which begin with what the image gives i
   expect(mounted).toEqual([
     'rules:/sluice/rules',
     './functions:/sluice/functions',
+    './stubs:/sluice/stubs:ro',
     'lab:/sluice/data',
   ])
   expect(Object.keys(volumes ?? {})).toEqual(['rules', 'lab'])
