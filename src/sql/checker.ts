@@ -19,6 +19,7 @@ import type { Dialect } from './values/dialect.ts'
 import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
 import { closestName } from '../base/closest-name.ts'
+import { findUnmatchedFilter } from '../topics/unmatched-filter.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 import { uncertainPointsOf, uncertainPointsOfExpression } from './uncertain-points.ts'
 import type { UncertainPoint } from './uncertain-points.ts'
@@ -74,6 +75,8 @@ export function checkStatement(
     const { text: filter, at } = statement.topicFilter
     const found = findTopicFilterFault(filter, topicLimits)
     if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
+    const unmatched = findUnmatchedFilter(filter)
+    if (unmatched !== undefined) addWarning(warnings, syntaxError(text, at, unmatched).message)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)
   addUncertainPoints(uncertainPointsOf(statement, text, dialect), check)

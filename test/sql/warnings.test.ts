@@ -30,6 +30,35 @@ test.each<[string, string, RegExp]>([
   expect(warnings).toEqual([expect.stringMatching(expected)])
 })
 
+const never = (filter: string): RegExp =>
+  new RegExp(
+    `^no message has such a topic: .*\\n.*${filter.replaceAll(/[$+]/g, String.raw`\$&`)}`,
+    's',
+  )
+
+test.each([
+  '$aws/things/+/shadow/update/accepted',
+  '$aws/things/t/shadow/name/+/update/documents',
+  '$aws/things/+/shadow/#',
+  '$aws/events/presence/+/+',
+  '$aws/events/#',
+  '$aws/things/+/jobs/start-next',
+  '#',
+])('no warning of a rule on %s', (filter) => {
+  expect(compileStatement(`SELECT a FROM '${filter}'`, '2016-03-23').warnings).toEqual([])
+})
+
+test.each<[string, RegExp]>([
+  ['$aws/events/jobExecution/+/succeeded', /^no message has such a topic here, because/],
+  ['$aws/things/+/shadow/update/refused', never('$aws/things/+/shadow/update/refused')],
+  ['$aws/things/t/shadow', never('$aws/things/t/shadow')],
+  ['$SYS/+', never('$SYS/+')],
+  ['$aws/rules/r/#', /^a message of Basic Ingest goes to the rule that its topic names/],
+])('a warning of a rule on %s', (filter, expected) => {
+  const { warnings } = compileStatement(`SELECT a FROM '${filter}'`, '2016-03-23')
+  expect(warnings).toEqual([expect.stringMatching(expected)])
+})
+
 test('those of a template stand with those of its statement', () => {
   const statement = compileStatement("SELECT * FROM 'a/b'", '2016-03-23')
   statement.compileExpression('x${upper()}', 3)
