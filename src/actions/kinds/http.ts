@@ -168,13 +168,16 @@ const framingHeaders: ReadonlySet<string> = new Set([
  */
 function prefixProblem(url: string, confirmationUrl: string): string | undefined {
   if (url === confirmationUrl) return undefined
-  const isBelow = url.startsWith(confirmationUrl) && originOf(url) === originOf(confirmationUrl)
-  if (isBelow) return undefined
+  const [own, confirmed] = [parsed(url), parsed(confirmationUrl)]
+  // As they are requested: `/a/../b` is not below `/a`.
+  if (own.origin === confirmed.origin && own.href.startsWith(confirmed.href)) return undefined
   return `"${shown(url)}" does not begin with the confirmationUrl "${shown(confirmationUrl)}"`
 }
 
-/** A URL that is no URL has an origin of its own. */
-const originOf = (url: string): string => (URL.canParse(url) ? new URL(url).origin : url)
+/** A text that is no URL has an origin of its own. */
+function parsed(url: string): { readonly origin: string; readonly href: string } {
+  return URL.canParse(url) ? new URL(url) : { origin: url, href: url }
+}
 
 const headerLength = lengthBetween(0, 16_384)
 
