@@ -18,6 +18,7 @@ const stageNames = [
   'outbox',
   'account file',
   'device services',
+  'topic rule destinations',
   'rules',
   'access keys',
   'event sources',
