@@ -2,8 +2,10 @@ import { labAccountId } from '../config/config.ts'
 import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
 import { createHeldFunctions } from '../event-source/functions/held-functions.ts'
 import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
-import { followStacks } from '../infrastructure/follow-stacks.ts'
-import type { Stack } from '../infrastructure/stack.ts'
+import type { FollowedStacks } from '../infrastructure/follow-stacks.ts'
+import type { Stack, StackOptions } from '../infrastructure/stack.ts'
+import type { Clock } from '../base/clock.ts'
+import { deepFreeze } from '../base/deep-freeze.ts'
 import { messageOf } from '../base/errors.ts'
 import { printableLine } from '../telemetry/printable.ts'
 import type { AppDependencies } from './app-dependencies.ts'
@@ -45,7 +47,8 @@ export async function openTemplateStage({
 }: AppDependencies): Promise<TemplateStage> {
   const { region, accountId = labAccountId, functionsDir } = config
   const { paths, parameters } = templates
-  const followed = await followStacks({ clock }, paths, { region, accountId, parameters })
+  const place = { region, accountId, parameters }
+  const followed = await openStacks({ clock }, paths, place)
   const functions = createHeldFunctions(clock)
   const report = createTemplateReport({ logger, functions }, { functionsDir })
   const targets: TemplateTarget[] = []
@@ -106,6 +109,29 @@ export async function openTemplateStage({
     },
   }
 }
+
+/** The readers of templates are loaded where there are some. */
+async function openStacks(
+  dependencies: { readonly clock: Clock },
+  paths: readonly string[],
+  options: StackOptions,
+): Promise<FollowedStacks> {
+  if (paths.length === 0) {
+    return { first: noStack, follow: () => undefined, close: () => Promise.resolve() }
+  }
+  const { followStacks } = await import('../infrastructure/follow-stacks.ts')
+  return followStacks(dependencies, paths, options)
+}
+
+const noStack: Stack = deepFreeze({
+  rules: [],
+  streams: [],
+  mappings: [],
+  functions: [],
+  unresolved: [],
+  skipped: [],
+  notRead: new Map(),
+})
 
 /** What nobody else tells of. */
 function differences(before: Stack, after: Stack): string[] {

@@ -7,7 +7,7 @@ import { readStacks } from './read-stack.ts'
 import type { Stack, StackOptions } from './stack.ts'
 
 /** Templates that are read again when they change. */
-interface FollowedStacks {
+export interface FollowedStacks {
   /** What they said first. */
   readonly first: Stack
   /**
