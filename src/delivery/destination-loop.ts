@@ -8,8 +8,11 @@ import type {
 } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createCallSpacing } from './call/call-spacing.ts'
+import { createBytesInFlight } from './call/bytes-in-flight.ts'
+import type { TotalInFlight } from './call/bytes-in-flight.ts'
 import type { CallSlots } from './call/call-slots.ts'
 import type { CallSpacing } from './call/call-spacing.ts'
+import { payloadBytesOf } from './call/outgoing.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import { isTooOld } from './call/retry.ts'
 import { createApplyVerdict } from './outcome/apply-verdict.ts'
@@ -46,6 +49,8 @@ export interface DestinationLoopDependencies extends CallsOfDestinations {
     'read' | 'delivered' | 'removalsPending' | 'destinations' | 'giveUp' | 'sourceOf' | 'ageMs'
   >
   readonly slots: CallSlots
+  /** What the calls of all destinations hold. */
+  readonly totalInFlight: TotalInFlight
   readonly budget: ReadBudget
   readonly clock: Clock
   readonly logger: Logger
@@ -110,6 +115,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   const parts = createParts(dependencies, run)
   const { outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
   const inFlight = new Set<Promise<void>>()
+  const bytesInFlight = createBytesInFlight(dependencies.totalInFlight)
   const backlog = createBacklog(parts)
   const timer = createTimer(clock, run)
   const nextTurn = createNextTurn(run)
@@ -134,10 +140,13 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     if (next.records === 0 || spacing.delayMs(nowMs, next) > 0) {
       return wakeDelayMs(parts, inFlight.size, nowMs, next)
     }
+    const limits = bytesInFlight.limits(spacing.limits())
+    // The next answer comes first.
+    if (limits === undefined) return Infinity
     // When no slot is free, `run` is called once there is one.
     const isTrial = backoff.failures() > 0
     if (!slots.tryTake(run, isTrial)) return undefined
-    const taken = queue.take(nowMs, spacing.limits())
+    const taken = queue.take(nowMs, limits)
     if (taken.length === 0) {
       slots.release(isTrial)
       return wakeDelayMs(parts, inFlight.size, nowMs)
@@ -149,8 +158,11 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   }
 
   function send(taken: readonly Outgoing[], isTrial: boolean): void {
+    const bytes = payloadBytesOf(taken)
+    bytesInFlight.started(bytes)
     const sent = call(taken).finally(() => {
       inFlight.delete(sent)
+      bytesInFlight.ended(bytes)
       slots.release(isTrial)
       backlog.count()
       if (inFlight.size === 0 && isFailing(parts)) void forget()

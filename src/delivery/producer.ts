@@ -60,6 +60,7 @@ export function createProducer(
   const { outbox, clock } = dependencies
   const slots = createCallSlots(options.maxInFlightTotal ?? maxInFlightTotalDefault)
   const budget = createReadBudget(options.readAheadBytesMax)
+  const totalInFlight = { bytes: 0 }
   const loops = new Map<number, DestinationLoop>()
   const idleWaiters = new Set<() => void>()
   const ending = new AbortController()
@@ -89,6 +90,7 @@ export function createProducer(
         random: dependencies.random ?? Math.random,
         queued,
         slots,
+        totalInFlight,
         budget,
         heldRecordsMax: options.heldRecordsMax,
         signal: ending.signal,
