@@ -3,7 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { KinesisClient } from '@aws-sdk/client-kinesis'
 import { connectAsync } from 'mqtt'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import { readStream } from '../helpers/read-stream.ts'
 import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
@@ -92,6 +92,62 @@ test.skipIf(!canMount)(
     expect(numbers.size).toBe(messages)
   },
 )
+
+/** A limit on the size of files makes LMDB's own writes fail, in the words of its library in C. */
+const canLimit = spawnSync('prlimit', ['--version']).status === 0
+
+test.skipIf(!canLimit)(
+  "LMDB's words about a failed write are on standard error, and the log is JSON to its last line",
+  async () => {
+    const folder = await temporaryFolder()
+    const rulesDir = path.join(folder.path, 'rules')
+    await mkdir(rulesDir)
+    await writeFile(path.join(rulesDir, 'all.json'), ruleText())
+    const dataDir = path.join(folder.path, 'data')
+    const sluice = startSluice(['start'], {
+      SLUICE_DATA_DIR: dataDir,
+      SLUICE_RULES_DIR: rulesDir,
+      SLUICE_AUTH: 'off',
+      SLUICE_ACCOUNT_ID: accountId,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: 'any',
+      AWS_SECRET_ACCESS_KEY: 'any',
+      // Nothing listens there: what is accepted stays on the disk.
+      AWS_ENDPOINT_URL_KINESIS: 'http://127.0.0.1:9',
+      AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:9',
+    })
+    const ports = await sluice.ready()
+    const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`, {
+      clientId: 'filler',
+      clean: false,
+      reconnectPeriod: 100,
+    })
+    client.on('error', () => undefined) // it connects again by itself
+    onTestFinished(async () => {
+      await client.endAsync(true)
+      sluice.kill('SIGKILL')
+      await sluice.ended
+      await folder.remove()
+    })
+    // All pages but the first two. A write that begins below the limit is cut short without a word.
+    execFileSync('prlimit', ['--pid', String(sluice.pid), '--fsize=8192:'])
+    const sent = Array.from({ length: 20 }, (_, n) =>
+      client.publishAsync('fill/it', `${n} ${'x'.repeat(payloadBytes)}`, { qos: 1 }),
+    )
+    await sluice.logged((each) => String(each['msg']).startsWith('outbox cannot'))
+    await vi.waitFor(() => expect(sluice.stderr()).toMatch(lmdbWords), 10_000)
+    execFileSync('prlimit', ['--pid', String(sluice.pid), '--fsize=unlimited'])
+    await Promise.all(sent)
+    await sluice.logged((each) => each['msg'] === 'outbox writes again')
+    sluice.kill('SIGTERM')
+    expect(await sluice.ended).toBe(0)
+    // They end without a line break: on one stream with the log they would spoil a line of it.
+    expect(sluice.stderr().replace(lmdbWords, '')).toBe('')
+    expect(sluice.logLines.filter(({ level }) => level === undefined)).toEqual([])
+  },
+)
+
+const lmdbWords = /Write error: [A-Z][a-z ]+ position \d+, size \d+/g
 
 function ruleText(): string {
   const roleArn = `arn:aws:iam::${accountId}:role/write`
