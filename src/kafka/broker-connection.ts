@@ -51,6 +51,8 @@ const requestTimeoutMs = 15_000
 const inFlightMax = 5
 /** A name has few addresses: all of one name are brokers of the cluster. */
 const addressesMax = 4
+/** Between the end of a connection's use and its closing. */
+const retirementMs = 1_000
 /** The share of an authentication's lifetime after which a new connection takes over. */
 const lifetimeShare = 0.8
 
@@ -167,7 +169,10 @@ async function connectTo(
       },
       retire() {
         isRetired = true
-        if (inFlight === 0) close()
+        // Those who have just got it make their requests first.
+        clock.after(retirementMs, () => {
+          if (inFlight === 0) close()
+        })
       },
       close,
     }

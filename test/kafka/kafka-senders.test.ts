@@ -1,69 +1,17 @@
 import * as fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import type { LookupFunction } from 'node:net'
+import { describe, expect, test } from 'vitest'
 import { classify } from '../../src/aws/call/failure-class.ts'
 import type { CallOutcome } from '../../src/aws/call/call-outcome.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import type { Clock } from '../../src/base/clock.ts'
 import { createKafkaSenders } from '../../src/kafka/kafka-senders.ts'
-import { deliveryDefaults } from '../../src/outbox/outbox.ts'
-import type { QueuedRecord, ServiceDestination } from '../../src/outbox/outbox.ts'
-import type { CallExternal } from '../../src/sql/sql.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
 import { apiKeys, startScriptedBroker } from './scripted-broker.ts'
 import type { Script } from './scripted-broker.ts'
+import { codesOf, destinationOf, noSecret, recordOf, senders } from './sending.ts'
+import type { Sent } from './sending.ts'
 
-interface Sent {
-  readonly key?: string
-  readonly partition?: number
-  readonly value?: string
-}
-
-function recordOf({ value = 'v', ...parameters }: Sent): QueuedRecord {
-  const call = { operation: 'Produce', parameters, body: { member: 'value', as: 'bytes' } }
-  const data = Buffer.from(value)
-  return { call: JSON.stringify(call), data } as unknown as QueuedRecord
-}
-
-function destinationOf(clientProperties: ServiceDestination['clientProperties']) {
-  return {
-    kind: 'kafka',
-    target: 'readings',
-    region: 'eu-west-1',
-    credentials: { kind: 'process' },
-    settings: deliveryDefaults,
-    clientProperties,
-  } as const
-}
-
-const noSecret: CallExternal = () => Promise.reject(new Error('no secrets here'))
-
-function senders(readSecret = noSecret, clock: Clock = systemClock) {
-  const made = createKafkaSenders({ readSecret, clock })
-  onTestFinished(() => made.close())
-  return {
-    ...made,
-    send: (
-      server: string,
-      records: readonly Sent[],
-      properties: Record<string, string> = {},
-      signal = new AbortController().signal,
-    ) =>
-      made
-        .senderFor(
-          destinationOf({
-            'bootstrap.servers': server,
-            'security.protocol': 'PLAINTEXT',
-            ...properties,
-          }),
-        )
-        .send(records.map(recordOf), signal),
-  }
-}
-
-function codesOf(outcome: CallOutcome): readonly string[] {
-  if (!outcome.answered) return [outcome.failure.code]
-  return outcome.records.map((record) => (record.ok ? 'ok' : record.failure.code))
-}
+const anyIsHere: LookupFunction = (_host, _options, callback) => callback(null, '127.0.0.1', 4)
 
 const isPassing = (outcome: CallOutcome) =>
   !outcome.answered && classify(outcome.failure) === 'passing'
@@ -175,8 +123,18 @@ describe('the connections', () => {
   })
 
   test('lead where metadata says, unless no broker can be there', async () => {
-    const { outcome } = await sendTo({ host: '169.254.169.254' }, [{}])
+    const { outcome } = await sendTo({ hosts: ['169.254.169.254'] }, [{}])
     expect(codesOf(outcome)).toEqual(['EndpointRefused'])
+  })
+
+  test('to any number of brokers are bounded', async () => {
+    const hosts = Array.from({ length: 160 }, (_, index) => `broker-${index}`)
+    const broker = await startScriptedBroker({ hosts, partitions: hosts.length })
+    const { send } = senders(noSecret, systemClock, anyIsHere)
+    const records = hosts.map((_, partition) => ({ partition }))
+    expect(new Set(codesOf(await send(broker.server, records)))).toEqual(new Set(['ok']))
+    const open = () => [...broker.sockets].filter(({ destroyed }) => !destroyed).length
+    await expect.poll(open).toBe(128)
   })
 
   test('a call ends with its signal while the broker says nothing', async () => {
@@ -313,82 +271,4 @@ describe('a broker that asks for a password', () => {
       { numRuns: 50 },
     )
   })
-})
-
-describe('secrets', () => {
-  const roleArn = 'arn:aws:iam::123456789012:role/r'
-  const secret = (key: string) => `\${get_secret('s', 'SecretString', '${key}', '${roleArn}')}`
-
-  test('are read once for a cluster, by name and role', async () => {
-    const broker = await startScriptedBroker({})
-    const asked: unknown[] = []
-    const { send } = senders((request) => {
-      asked.push(request)
-      return Promise.resolve(broker.server)
-    })
-    const server = secret('brokers')
-    expect(codesOf(await send(server, [{}]))).toEqual(['ok'])
-    expect(codesOf(await send(server, [{}]))).toEqual(['ok'])
-    expect(asked).toEqual([
-      {
-        function: 'get_secret',
-        secretId: 's',
-        secretType: 'SecretString',
-        key: 'brokers',
-        roleArn,
-      },
-    ])
-  })
-
-  test.each([
-    ['AccessDeniedException', 'destination'],
-    ['ThrottlingException', 'passing'],
-  ])('that AWS refuses with %s', async (name, failureClass) => {
-    const refusal = Object.assign(new Error('refused'), { name })
-    const { send } = senders(() =>
-      Promise.reject(new Error(`${name}: refused`, { cause: refusal })),
-    )
-    const outcome = await send(secret('brokers'), [{}])
-    expect(outcome).toMatchObject({
-      answered: false,
-      failure: {
-        code: name,
-        message: `clientProperties.bootstrap.servers: get_secret of s: ${name}: refused`,
-      },
-    })
-    expect(!outcome.answered && classify(outcome.failure)).toBe(failureClass)
-  })
-
-  test('that have no text, or cannot be read in the lab', async () => {
-    const codes = [
-      await senders(() => Promise.resolve(new Map())).send(secret('k'), [{}]),
-      await senders().send(secret('k'), [{}]),
-    ].map(codesOf)
-    expect(codes).toEqual([['SecretUnavailable'], ['SecretUnavailable']])
-  })
-})
-
-test.each([
-  [{ 'security.protocol': 'SASL_PLAINTEXT' }, /sasl\.mechanism: only PLAIN, SCRAM/],
-  [
-    { 'security.protocol': 'SASL_PLAINTEXT', 'sasl.mechanism': 'PLAIN' },
-    /sasl\.plain\.username: it is missing or empty/,
-  ],
-  [{ 'security.protocol': 'SSL', 'ssl.keystore': 'c2VjcmV0' }, /ssl\.keystore: it is neither/],
-  [
-    { 'security.protocol': 'SSL', 'ssl.truststore': 'MAAwAA==' },
-    /ssl\.truststore: the file is damaged/,
-  ],
-  [
-    { 'security.protocol': 'SSL', 'ssl.keystore': '-----BEGIN CERTIFICATE-----\nsecret' },
-    /ssl\.keystore: /,
-  ],
-  [{ 'security.protocol': 'SSL', 'ssl.truststore': '/u3+7QAA' }, /a JKS store is not supported/],
-])('properties that cannot be used: %o', async (properties, message) => {
-  const outcome = await senders().send('127.0.0.1:1', [{}], properties)
-  expect(outcome).toMatchObject({
-    answered: false,
-    failure: { code: 'ClientPropertyInvalid', message: expect.stringMatching(message) as string },
-  })
-  expect(JSON.stringify(outcome)).not.toContain('secret')
 })

@@ -38,8 +38,8 @@ export interface Script {
   readonly produceError?: ((partition: number, bytes: number) => number) | undefined
   /** The bytes of a mechanism in each answer of an authentication. */
   readonly authBytes?: (() => Buffer) | undefined
-  /** The host that metadata names; that of the broker by default. */
-  readonly host?: string | undefined
+  /** The hosts of the brokers that metadata names, which lead partitions in turn. */
+  readonly hosts?: readonly string[] | undefined
 }
 
 /** Speaks as much of Kafka's protocol as a producer needs. Apache Kafka itself is in test:kafka. */
@@ -130,11 +130,11 @@ function metadata(script: Script, body: Reader, port: number): Writer {
     reader.readUUID()
     return reader.readString()
   })
-  const { topicError = 0, partitions = 2, host = '127.0.0.1' } = script
+  const { topicError = 0, partitions = 2, hosts = ['127.0.0.1'] } = script
   const indexes = Array.from({ length: topicError === 0 ? partitions : 0 }, (_, index) => index)
   return Writer.create()
     .appendInt32(0)
-    .appendArray([{ id: 1 }], (writer, { id }) => {
+    .appendArray([...hosts.entries()], (writer, [id, host]) => {
       writer.appendInt32(id).appendString(host).appendInt32(port).appendString(null)
     })
     .appendString('cluster')
@@ -142,7 +142,8 @@ function metadata(script: Script, body: Reader, port: number): Writer {
     .appendArray([topic], (writer, name) => {
       writer.appendInt16(topicError).appendString(name).appendUUID(null).appendBoolean(false)
       writer.appendArray(indexes, (each, index) => {
-        each.appendInt16(0).appendInt32(index).appendInt32(1).appendInt32(0)
+        each.appendInt16(0).appendInt32(index)
+        each.appendInt32(index % hosts.length).appendInt32(0)
         for (let list = 0; list < 3; list++) each.appendArray([], () => undefined)
       })
       writer.appendInt32(0)
