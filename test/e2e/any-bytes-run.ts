@@ -198,7 +198,8 @@ interface Witness {
 async function startWitness({ ports }: Target, qos: 1 | 2): Promise<Witness> {
   const key = `qos-${qos}`
   const faults: string[] = []
-  const client = await openClient(ports.tcp, `witness-${key}`, faults)
+  // One of them speaks MQTT 5, and so does the subscriber.
+  const client = await openClient(ports.tcp, `witness-${key}`, faults, qos === 1 ? 5 : 4)
   let acknowledged = 0
   let longestWaitMs = 0
   const stopping = new AbortController()
@@ -229,7 +230,7 @@ async function startWitness({ ports }: Target, qos: 1 | 2): Promise<Witness> {
 /** Gets what the witnesses publish, once each and in order. */
 async function startSubscriber({ ports }: Target) {
   const faults: string[] = []
-  const client = await openClient(ports.tcp, 'witness-subscriber', faults)
+  const client = await openClient(ports.tcp, 'witness-subscriber', faults, 5)
   const received = new Map<string, number[]>()
   client.on('message', (topic, payload) => {
     const key = topic.slice(witnessPrefix.length)
@@ -255,8 +256,13 @@ async function startSubscriber({ ports }: Target) {
   }
 }
 
-async function openClient(port: number, clientId: string, faults: string[]): Promise<MqttClient> {
-  const client = await connectAsync({ port, clientId, protocolVersion: 4, reconnectPeriod: 0 })
+async function openClient(
+  port: number,
+  clientId: string,
+  faults: string[],
+  protocolVersion: 4 | 5 = 4,
+): Promise<MqttClient> {
+  const client = await connectAsync({ port, clientId, protocolVersion, reconnectPeriod: 0 })
   client.on('close', () => faults.push(`${clientId} was disconnected`))
   return client
 }

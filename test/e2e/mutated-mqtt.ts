@@ -49,23 +49,78 @@ export function mutatedSession(seed: number, number: number, port: number): Muta
 }
 
 function conversation(random: Random): readonly Buffer[] {
+  const protocolVersion = oneOf([4, 4, 4, 3, 5, 5, 5, 5] as const, random)
   const packets = Array.from({ length: random(packetsMax) }, () => anyPacket(random))
-  const all = [connectPacket(random), ...packets, ...endOf(random)]
-  return all.map((packet) => mqttPacket.generate(packet))
+  const all = [connectPacket(random, protocolVersion), ...packets, ...endOf(random)]
+  return all.map((packet) => {
+    const given = protocolVersion === 5 ? withProperties(packet, random) : packet
+    return mqttPacket.generate(given, { protocolVersion })
+  })
 }
 
 function endOf(random: Random): readonly Packet[] {
   return random(2) === 0 ? [{ cmd: 'disconnect' }] : []
 }
 
-function connectPacket(random: Random): IConnectPacket {
+/** What MQTT 5 adds to a packet: properties of its kind, and now and then of another. */
+function withProperties(packet: Packet, random: Random): Packet {
+  const kind = random(20) === 0 ? oneOf(['connect', 'publish'] as const, random) : packet.cmd
+  const properties = random(3) === 0 ? undefined : propertiesOf(kind, random)
+  const isAcknowledgement = /^pub(?:ack|rec|rel|comp)$/.test(packet.cmd)
+  const reasonCode = oneOf([0, 0, 0, 0x10, 0x80, 0x92], random)
+  return {
+    ...packet,
+    ...(properties !== undefined && { properties }),
+    ...(isAcknowledgement && { reasonCode }),
+    ...(packet.cmd === 'disconnect' && { reasonCode: oneOf([0, 4, 0x80], random) }),
+    ...(packet.cmd === 'subscribe' && {
+      subscriptions: packet.subscriptions.map((each) => ({
+        ...each,
+        nl: random(3) === 0,
+        rap: random(3) === 0,
+        rh: random(3),
+      })),
+    }),
+  } as Packet
+}
+
+function propertiesOf(kind: string, random: Random): object {
+  const some = (object: object) => (random(2) === 0 ? object : {})
+  const userProperties = { [`k${random(3)}`]: ['1', '2'], '': 'ä' }
+  if (kind === 'publish') {
+    return {
+      ...some({ userProperties }),
+      ...some({ topicAlias: oneOf([1, 2, 64, 65, 0], random) }),
+      ...some({ messageExpiryInterval: oneOf([0, 1, 60], random) }),
+      ...some({ payloadFormatIndicator: random(2) === 0 }),
+      ...some({ responseTopic: oneOf([...topics, 'a/#'], random) }),
+      ...some({ correlationData: bytesOf(random(20), random) }),
+      ...some({ contentType: 'x'.repeat(random(300)) }),
+    }
+  }
+  if (kind === 'connect') {
+    return {
+      ...some({ userProperties }),
+      ...some({ sessionExpiryInterval: oneOf([0, 1, 60, 0xffff_ffff], random) }),
+      ...some({ receiveMaximum: oneOf([0, 1, 2, 100], random) }),
+      ...some({ maximumPacketSize: oneOf([0, 1, 20, 10_000], random) }),
+      ...some({ requestProblemInformation: random(2) === 0 }),
+      ...some({ topicAliasMaximum: random(3) }),
+    }
+  }
+  if (kind === 'subscribe') return some({ subscriptionIdentifier: oneOf([1, 200], random) })
+  if (kind === 'disconnect') return some({ sessionExpiryInterval: oneOf([0, 5], random) })
+  return some({ userProperties })
+}
+
+function connectPacket(random: Random, version: 3 | 4 | 5): IConnectPacket {
   const will = {
     topic: oneOf(topics, random),
     payload: payloadOf(random),
     qos: oneOf([0, 1, 2] as const, random),
     retain: random(4) === 0,
+    ...(version === 5 && { properties: { willDelayInterval: random(3), contentType: 'will' } }),
   }
-  const version = oneOf([4, 4, 4, 4, 3, 5] as const, random)
   return {
     cmd: 'connect',
     protocolId: version === 3 ? 'MQIsdp' : 'MQTT',
