@@ -46,6 +46,8 @@ interface Row {
   readonly rate?: number
   readonly otherRules?: number
   readonly action?: ActionKind
+  /** Absent: MQTT 3.1.1. */
+  readonly version?: 5
   /** Of the gate; as it comes where it is not said. */
   readonly unansweredMax?: number
 }
@@ -53,6 +55,7 @@ interface Row {
 const rows: readonly Row[] = [
   { name: '1x1000 QoS 1', connections: 1, window: 1_000, qos: 1, unansweredMax: 1_000 },
   { name: '50x40 QoS 1', connections: 50, window: 40, qos: 1 },
+  { name: '50x40 QoS 1, MQTT 5', connections: 50, window: 40, qos: 1, version: 5 },
   { name: '500x8 QoS 1', connections: 500, window: 8, qos: 1 },
   { name: '500x1 QoS 1', connections: 500, window: 1, qos: 1 },
   { name: '50x40 QoS 1, 1,000 rules', connections: 50, window: 40, qos: 1, otherRules: 999 },
@@ -145,7 +148,7 @@ async function measureFloor(kind: FloorKind, row: Row): Promise<Figures> {
   }
 }
 
-const request = ({ connections, window, qos, rate }: Row) => ({
+const request = ({ connections, window, qos, rate, version }: Row) => ({
   connections,
   window,
   qos,
@@ -153,6 +156,7 @@ const request = ({ connections, window, qos, rate }: Row) => ({
   warmUpMs,
   measureMs: Number(options.seconds) * 1_000,
   ...(rate !== undefined && { rate }),
+  ...(version !== undefined && { version }),
 })
 
 const header = [

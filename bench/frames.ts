@@ -1,15 +1,20 @@
+import type { LoadRequest } from './messages.ts'
+
 /**
  * MQTT as bytes, made once: the load generator must not be what is measured.
  *
  * The payload is JSON of a fixed length that begins `{"t":<16 digits>,`: the time of writing in
  * microseconds of the machine's monotonic clock, which all processes share.
  */
-export const connectFrame = (clientId: string): Buffer => {
+export const connectFrame = (clientId: string, version: 4 | 5 = 4): Buffer => {
   const id = Buffer.from(clientId)
+  const noProperties = Buffer.alloc(version === 5 ? 1 : 0)
   return Buffer.concat([
-    Buffer.from([0x10, 12 + id.length, 0, 4]),
+    Buffer.from([0x10, 12 + noProperties.length + id.length, 0, 4]),
     Buffer.from('MQTT'),
-    Buffer.from([4, 2, 0, 0, id.length >> 8, id.length & 255]),
+    Buffer.from([version, 2, 0, 0]),
+    noProperties,
+    Buffer.from([id.length >> 8, id.length & 255]),
     id,
   ])
 }
@@ -23,11 +28,15 @@ export interface PublishTemplate {
 
 const timeDigits = 16
 
-export function publishTemplate(topic: string, qos: 0 | 1, payloadBytes: number): PublishTemplate {
+export function publishTemplate(
+  topic: string,
+  { qos, payloadBytes, version }: Pick<LoadRequest, 'qos' | 'payloadBytes' | 'version'>,
+): PublishTemplate {
   const name = Buffer.from(topic)
   const payload = Buffer.from(jsonOf(payloadBytes))
   const idBytes = qos === 0 ? 0 : 2
-  const remaining = 2 + name.length + idBytes + payload.length
+  const propertyBytes = version === 5 ? 1 : 0
+  const remaining = 2 + name.length + idBytes + propertyBytes + payload.length
   const header = [0x30 | (qos << 1)]
   for (let left = remaining; ; left >>= 7) {
     header.push(left < 128 ? left : (left & 127) | 128)
@@ -37,10 +46,10 @@ export function publishTemplate(topic: string, qos: 0 | 1, payloadBytes: number)
   const frame = Buffer.concat([
     Buffer.from([...header, name.length >> 8, name.length & 255]),
     name,
-    Buffer.alloc(idBytes),
+    Buffer.alloc(idBytes + propertyBytes),
     payload,
   ])
-  return { frame, idAt: start, timeAt: start + idBytes + '{"t":'.length }
+  return { frame, idAt: start, timeAt: start + idBytes + propertyBytes + '{"t":'.length }
 }
 
 function jsonOf(bytes: number): string {

@@ -68,12 +68,12 @@ async function openPublisher(request: LoadRequest, index: number): Promise<Publi
   const socket = connect(request.port, '127.0.0.1')
   socket.setNoDelay(true)
   await once(socket, 'connect')
-  socket.write(connectFrame(`bench-${index}`))
+  socket.write(connectFrame(`bench-${index}`, request.version))
   const [connack] = (await once(socket, 'data')) as [Buffer]
   if (connack[0] !== 0x20 || connack[3] !== 0) throw new Error('the broker refuses the connection')
   return {
     socket,
-    template: publishTemplate(`bench/${index}`, request.qos, request.payloadBytes),
+    template: publishTemplate(`bench/${index}`, request),
     sentAt: new Float64Array(idMax + 1),
     nextId: 1,
     unanswered: 0,
@@ -136,7 +136,7 @@ function write(publisher: Publisher, count: number): void {
   if (count <= 0) return
   const { template, sentAt, socket } = publisher
   const { frame, idAt, timeAt } = template
-  const hasId = timeAt - idAt > 5
+  const hasId = timeAt - idAt > 6
   const nowUs = nowMicroseconds()
   writeTime(frame, timeAt, nowUs)
   const bytes = Buffer.allocUnsafe(frame.length * count)

@@ -6,6 +6,8 @@ export interface LoadRequest {
   /** Unanswered PUBLISHes of a connection, kept full; for QoS 0 what is written at a time. */
   readonly window: number
   readonly qos: 0 | 1
+  /** Absent: MQTT 3.1.1. */
+  readonly version?: 5
   readonly payloadBytes: number
   /** Messages a second of all connections together; absent for as many as are taken. */
   readonly rate?: number

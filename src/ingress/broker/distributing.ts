@@ -53,7 +53,7 @@ export function createDistribute(
     if (connection?.mqtt5) {
       if (isRefused(packet)) return done?.()
       // For No Local; Aedes sets it only after the queues of sessions have the message.
-      Object.assign(packet, { clientId: client?.id })
+      ;(packet as { clientId?: string | undefined }).clientId = client?.id
     }
     const held = connection?.undistributed.get(packet)
     connection?.undistributed.delete(packet)

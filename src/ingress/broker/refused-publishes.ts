@@ -22,9 +22,9 @@ export function createRefusedPublishes({
   metrics,
   log,
 }: Pick<IngestingDependencies, 'metrics' | 'log'>): RefusedPublishes {
-  const refused = new WeakSet<object>()
+  const refused = new Set<object>()
   return {
-    isRefused: (packet: object): boolean => refused.delete(packet),
+    isRefused: (packet: object): boolean => refused.size > 0 && refused.delete(packet),
     refuse(
       { client, connection }: { readonly client: Client; readonly connection: Connection },
       { publish, proceed, refusal }: RefusedPublish,
@@ -38,6 +38,7 @@ export function createRefusedPublishes({
         publish.packet.qos = 0
         connection.gate.finish(publish.held)
         proceed()
+        refused.delete(publish.packet)
         return 'done' as const
       }
       connection.answers.add(Promise.resolve(), answer, false)

@@ -66,8 +66,7 @@ function readPublish(
   const qos = qosOf(bytes, offset)
   const body = bodyStart(bytes, offset)
   if (qos === 3) return malformed('QoS 3') // [MQTT-3.3.1-4]
-  const isDup = ((bytes[offset] ?? 0) & 8) !== 0
-  if (isDup && qos === 0) return malformed('DUP at QoS 0') // [MQTT-3.3.1-2]
+  if (qos === 0 && isDuplicate(bytes, offset)) return malformed('DUP at QoS 0') // [MQTT-3.3.1-2]
   const topicEnd = endOfText(bytes, body, end)
   if (topicEnd === -1) return malformed('the topic is cut off, or is not valid UTF-8')
   const blockStart = qos === 0 ? topicEnd : topicEnd + 2
@@ -93,21 +92,38 @@ function readPublish(
   return { ...publish, payloadStart, alias, overLimit }
 }
 
-/** Whether a whole PUBLISH is sound, and passes as it is. */
-export function isPlainPublish(
-  bytes: Buffer,
-  offset: number,
-  length: number,
+/** @returns a function that says whether a whole PUBLISH is sound, and passes as it is */
+export function createPlainCheck(
   rules: PublishRules,
-): boolean {
-  const end = offset + length
+): (bytes: Buffer, offset: number, length: number) => boolean {
+  return (bytes, offset, length) =>
+    isBarePublish(bytes, offset, offset + length, rules) ||
+    isPlainPublish(bytes, offset, offset + length, rules)
+}
+
+/**
+ * The same for one without properties, which most are. Runs for every message, so it makes no
+ * object; what is wrong with another one is found by `rewritePublish`.
+ */
+function isBarePublish(bytes: Buffer, offset: number, end: number, rules: PublishRules): boolean {
+  const qos = qosOf(bytes, offset)
+  if (qos > rules.profile.maximumQos || (qos === 0 && isDuplicate(bytes, offset))) return false
+  const topicStart = bodyStart(bytes, offset) + 2
+  if (topicStart > end) return false
+  const topicEnd = topicStart + bytes.readUInt16BE(topicStart - 2)
+  const blockStart = qos === 0 ? topicEnd : topicEnd + 2
+  if (blockStart >= end || bytes[blockStart] !== 0) return false
+  if (qos > 0 && bytes.readUInt16BE(topicEnd) === 0) return false
+  if (end - blockStart - 1 > rules.payloadBytesMax) return false
+  return topicFault(bytes, topicStart, topicEnd, rules, isRetained(bytes, offset)) === undefined
+}
+
+function isPlainPublish(bytes: Buffer, offset: number, end: number, rules: PublishRules): boolean {
   const read = readPublish(bytes, offset, end, rules)
   if ('reason' in read || read.alias !== undefined || read.overLimit !== undefined) return false
   if (end - read.payloadStart > rules.payloadBytesMax) return false
-  return (
-    topicFault(bytes, read.topicStart, read.topicEnd, rules, isRetained(bytes, offset)) ===
-    undefined
-  )
+  const { topicStart, topicEnd } = read
+  return topicFault(bytes, topicStart, topicEnd, rules, isRetained(bytes, offset)) === undefined
 }
 
 /**
@@ -177,6 +193,8 @@ const aliasFault = (detail: string): FrameFault => ({
   detail,
   reasonCode: reasonCode.topicAliasNotValid,
 })
+
+const isDuplicate = (bytes: Buffer, offset: number): boolean => ((bytes[offset] ?? 0) & 8) !== 0
 
 const isRetained = (bytes: Buffer, offset: number): boolean => ((bytes[offset] ?? 0) & 1) === 1
 

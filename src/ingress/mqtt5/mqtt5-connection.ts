@@ -9,7 +9,7 @@ import type { ClientPacketsOptions, Mqtt5Handlers } from './client-packets.ts'
 import type { Mqtt5Connect, Mqtt5Will } from './connect.ts'
 import { createFarewell } from './farewell.ts'
 import type { Farewell } from './farewell.ts'
-import { isPlainPublish, receivePublish, rewritePublish } from './incoming-publish.ts'
+import { createPlainCheck, receivePublish, rewritePublish } from './incoming-publish.ts'
 import type { Refusal } from './incoming-publish.ts'
 import { acknowledgement, connack, disconnect, refusingConnack } from './packets-out.ts'
 import { maximumPacketSize } from './profile.ts'
@@ -83,7 +83,7 @@ export function createMqtt5Connection(
       typeOf(bytes, offset) === packetType.publish
         ? window.read(bytes, offset, length)
         : findPingFault(bytes, offset, length),
-    isPlain: (...frame) => isPlainPublish(...frame, options),
+    isPlain: createPlainCheck(options),
     translate(frame) {
       const isPublish = state.connect !== undefined && typeOf(frame, 0) === packetType.publish
       return isPublish ? rewritePublish(frame, options, aliases) : packets.take(frame)
