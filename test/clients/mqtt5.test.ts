@@ -91,6 +91,8 @@ test('paho-mqtt 2 for Python', { timeout: installMsMax + runMsMax }, async (it) 
   })
 })
 
+const property = (...words: readonly string[]) => ['-D', 'publish', ...words]
+
 test('mosquitto_pub and mosquitto_sub', { timeout: runMsMax }, async (it) => {
   const isThere = await run('mosquitto_pub', ['--version']).then(
     () => true,
@@ -98,12 +100,14 @@ test('mosquitto_pub and mosquitto_sub', { timeout: runMsMax }, async (it) => {
   )
   if (!isThere) it.skip('mosquitto_pub is not on this machine')
   const broker = ['-V', '5', '-h', '127.0.0.1', '-p', port, '-t', 'mosquitto/1', '-q', '1']
-  const property = (name: string, value: string) => ['-D', 'publish', 'user-property', name, value]
   // Retained, so that it does not matter which of the two is first.
   await run('mosquitto_pub', [
     ...broker,
-    ...['-r', '-m', 'hello', '-D', 'publish', 'content-type', 'text/plain'],
-    ...inOrder.flatMap(([name = '', value = '']) => property(name, value)),
+    '-r',
+    '-m',
+    'hello',
+    ...property('content-type', 'text/plain'),
+    ...inOrder.flatMap((pair) => property('user-property', ...pair)),
   ])
   const shown = await run('mosquitto_sub', [...broker, '-C', '1', '-F', '%p %C %P'], {
     timeout: runMsMax,

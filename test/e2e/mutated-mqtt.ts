@@ -81,7 +81,7 @@ function withProperties(packet: Packet, random: Random): Packet {
         rh: random(3),
       })),
     }),
-  } as Packet
+  }
 }
 
 function propertiesOf(kind: string, random: Random): object {

@@ -133,9 +133,9 @@ describe('properties', () => {
   })
 })
 
-describe('message expiry', () => {
-  const expires = (seconds: number) => [property(2, four(seconds))]
+const expires = (seconds: number) => [property(2, four(seconds))]
 
+describe('message expiry', () => {
   test('is counted down in the queue of a session, and over for the version that subscribes', async () => {
     const { port, clock } = await start()
     const session = { properties: [property(17, four(600))] }
@@ -188,6 +188,9 @@ describe('message expiry', () => {
   })
 })
 
+const flagsOf = async (client: RawMqtt5) => [(await client.next())[0], (await client.next())[0]]
+const identifier = (value: number) => ({ properties: [bytes(`0b 0${value}`)] })
+
 describe('subscription options', () => {
   test('No Local: a client does not get what it has published, at any QoS', async () => {
     const { port } = await start()
@@ -221,7 +224,6 @@ describe('subscription options', () => {
     const publisher = await connectMqtt5(port, { clientId: 'publisher' })
     publisher.send(publish5('a', { retain: true }), publish5('a', { packetId: 2 }))
     await publisher.next()
-    const flagsOf = async (client: RawMqtt5) => [(await client.next())[0], (await client.next())[0]]
     expect(await flagsOf(plain)).toEqual([0x30, 0x30])
     expect(await flagsOf(asPublished)).toEqual([0x31, 0x30])
   })
@@ -250,7 +252,6 @@ describe('subscription options', () => {
   test('overlapping filters: one copy, with the highest QoS and all identifiers', async () => {
     const { port } = await start()
     const client = await connectMqtt5(port, { clientId: 'subscriber' })
-    const identifier = (value: number) => ({ properties: [bytes(`0b 0${value}`)] })
     client.send(
       subscribe5({ '#': 0 }, identifier(1)),
       subscribe5({ 'a/+': 1 }, identifier(2)),

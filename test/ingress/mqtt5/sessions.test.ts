@@ -221,36 +221,36 @@ describe('a session', () => {
   })
 })
 
+const withWill = (
+  options: { delay?: number; expirySeconds?: number; flags?: number; clean?: boolean } = {},
+) => {
+  const { delay = 0, expirySeconds = 0, flags = 0x0e, clean = true } = options
+  return {
+    clientId: 'dying',
+    flags: clean ? flags : flags & ~2,
+    properties: [expiry(expirySeconds)],
+    rest: Buffer.concat([
+      block(
+        property(24, four(delay)),
+        property(3, text('text/plain')),
+        property(38, Buffer.concat([text('b'), text('1')])),
+        property(38, Buffer.concat([text('a'), text('2')])),
+      ),
+      text('will/topic'),
+      text('gone'),
+    ]),
+  }
+}
+
+async function watch() {
+  const started = await start()
+  const watcher = await connectMqtt5(started.port, { clientId: 'watcher' })
+  watcher.send(subscribe5({ 'will/#': 0 }))
+  await watcher.next()
+  return { ...started, watcher }
+}
+
 describe('a will', () => {
-  const withWill = (
-    options: { delay?: number; expirySeconds?: number; flags?: number; clean?: boolean } = {},
-  ) => {
-    const { delay = 0, expirySeconds = 0, flags = 0x0e, clean = true } = options
-    return {
-      clientId: 'dying',
-      flags: clean ? flags : flags & ~2,
-      properties: [expiry(expirySeconds)],
-      rest: Buffer.concat([
-        block(
-          property(24, four(delay)),
-          property(3, text('text/plain')),
-          property(38, Buffer.concat([text('b'), text('1')])),
-          property(38, Buffer.concat([text('a'), text('2')])),
-        ),
-        text('will/topic'),
-        text('gone'),
-      ]),
-    }
-  }
-
-  async function watch() {
-    const started = await start()
-    const watcher = await connectMqtt5(started.port, { clientId: 'watcher' })
-    watcher.send(subscribe5({ 'will/#': 0 }))
-    await watcher.next()
-    return { ...started, watcher }
-  }
-
   test('comes with its properties in their order, and without its delay', async () => {
     const { port, watcher, messages } = await watch()
     const client = await connectMqtt5(port, withWill())
@@ -346,6 +346,7 @@ describe('a will', () => {
     await settle()
     await connectMqtt5(port, { clientId: 'dying' })
     await until(() => messages.length === 1)
+    expect(messages).toMatchObject([{ topic: 'will/topic' }])
   })
 
   test('comes when the broker stops', async () => {
