@@ -9,7 +9,7 @@ import type {
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createCallSpacing } from './call/call-spacing.ts'
 import { createBytesInFlight } from './call/bytes-in-flight.ts'
-import type { TotalInFlight } from './call/bytes-in-flight.ts'
+import type { BytesInFlight, TotalInFlight } from './call/bytes-in-flight.ts'
 import type { CallSlots } from './call/call-slots.ts'
 import type { CallSpacing } from './call/call-spacing.ts'
 import { payloadBytesOf } from './call/outgoing.ts'
@@ -80,6 +80,7 @@ export interface DestinationLoopDependencies extends CallsOfDestinations {
 interface Parts extends DestinationLoopDependencies {
   readonly settings: DeliverySettings
   readonly queue: SendQueue
+  readonly bytesInFlight: BytesInFlight
   readonly readAhead: ReadAhead
   readonly spacing: CallSpacing
   readonly backoff: Backoff
@@ -111,13 +112,11 @@ const failuresUntilForgetting = 2
  * old are given up.
  */
 export function createDestinationLoop(dependencies: DestinationLoopDependencies): DestinationLoop {
-  const { clock, slots } = dependencies
   const parts = createParts(dependencies, run)
-  const { outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
+  const { slots, outbox, queue, backoff, spacing, readAhead, givingUp, report, call } = parts
   const inFlight = new Set<Promise<void>>()
-  const bytesInFlight = createBytesInFlight(dependencies.totalInFlight)
   const backlog = createBacklog(parts)
-  const timer = createTimer(clock, run)
+  const timer = createTimer(parts.clock, run)
   const nextTurn = createNextTurn(run)
   let isClearing = false
   let stopped = false
@@ -125,24 +124,22 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   function run(): void {
     if (stopped || isClearing) return
     // All parts use one reading of the clock, so that they agree on what is due.
-    const nowMs = clock.monotonicMs()
+    const nowMs = parts.clock.monotonicMs()
     const delayMs = startCall(nowMs)
     if (delayMs !== undefined) timer.set(delayMs)
   }
 
   /** @returns how long to wait before the next try; undefined when another event leads to it */
   function startCall(nowMs: number): number | undefined {
-    // `run` is called after each group of records that was given up.
-    if (givingUp.pending() > givingUpMax) return Infinity
+    const limits = parts.bytesInFlight.limits(spacing.limits())
+    // `run` is called after each group of records that was given up, and after each answer.
+    if (limits === undefined || givingUp.pending() > givingUpMax) return Infinity
     if (inFlight.size >= backoff.allowed(nowMs)) return wakeDelayMs(parts, inFlight.size, nowMs)
     if (outbox.removalsPending() > removalsPendingMax) return removalsCheckMs
     const next = backlog.fill(nowMs)
     if (next.records === 0 || spacing.delayMs(nowMs, next) > 0) {
       return wakeDelayMs(parts, inFlight.size, nowMs, next)
     }
-    const limits = bytesInFlight.limits(spacing.limits())
-    // The next answer comes first.
-    if (limits === undefined) return Infinity
     // When no slot is free, `run` is called once there is one.
     const isTrial = backoff.failures() > 0
     if (!slots.tryTake(run, isTrial)) return undefined
@@ -158,11 +155,8 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   }
 
   function send(taken: readonly Outgoing[], isTrial: boolean): void {
-    const bytes = payloadBytesOf(taken)
-    bytesInFlight.started(bytes)
     const sent = call(taken).finally(() => {
       inFlight.delete(sent)
-      bytesInFlight.ended(bytes)
       slots.release(isTrial)
       backlog.count()
       if (inFlight.size === 0 && isFailing(parts)) void forget()
@@ -353,13 +347,16 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
   })
   const waiting = () => outbox.destinations().find(({ id }) => id === queued.id)?.records ?? 0
   const report = createFailureReport({ ...dependencies, waiting }, destination)
-  const acting = { transport, queue, shards, backoff, givingUp, spacing, streamMaker, report }
+  const bytesInFlight = createBytesInFlight(dependencies.totalInFlight)
+  const sending = { transport, streamMaker, bytesInFlight }
+  const acting = { ...sending, queue, shards, backoff, givingUp, spacing, report }
   const call = createCall(dependencies, acting)
   return {
     ...dependencies,
     settings,
     waiting,
     queue,
+    bytesInFlight,
     backoff,
     givingUp,
     spacing,
@@ -370,7 +367,10 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
 }
 
 /** The parts that act on what became of a call. */
-type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing' | 'report'> & {
+type ActingParts = Pick<
+  Parts,
+  'queue' | 'backoff' | 'givingUp' | 'spacing' | 'report' | 'bytesInFlight'
+> & {
   readonly transport: Transport
   readonly shards: ShardWatch
   readonly streamMaker: ReturnType<typeof createStreamMaker>
@@ -379,7 +379,7 @@ type ActingParts = Pick<Parts, 'queue' | 'backoff' | 'givingUp' | 'spacing' | 'r
 /** Makes the function that sends records in one call and acts on the verdict. */
 function createCall(dependencies: DestinationLoopDependencies, acting: ActingParts): Parts['call'] {
   const { queued, outbox, clock, random, onRemoved } = dependencies
-  const { backoff, spacing, transport } = acting
+  const { backoff, spacing, transport, bytesInFlight } = acting
   const applyVerdict = createApplyVerdict({
     ...acting,
     clock,
@@ -391,7 +391,9 @@ function createCall(dependencies: DestinationLoopDependencies, acting: ActingPar
   })
   return async (taken) => {
     const generation = backoff.generation()
-    const verdict = await transport.send(taken)
+    const bytes = payloadBytesOf(taken)
+    bytesInFlight.started(bytes)
+    const verdict = await transport.send(taken).finally(() => bytesInFlight.ended(bytes))
     if (verdict.batchDenied) spacing.oneRecordPerCall(clock.monotonicMs())
     applyVerdict(verdict, taken, generation)
   }

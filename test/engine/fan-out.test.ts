@@ -124,10 +124,10 @@ test('small messages for few rules wait when they make too much together', async
 })
 
 test('rules that agree hold one buffer, also with others between them', async () => {
-  const sql = (index: number) => `SELECT *, ${index % 3} AS n FROM 'wide/#'`
-  const rules = Array.from({ length: 30 }, (_, index) =>
-    ruleWith(`r${String(index).padStart(2, '0')}`, sql(index), [kinesis({ partitionKey: 'k' })]),
-  )
+  const rules = Array.from({ length: 30 }, (_, index) => {
+    const sql = `SELECT *, ${index % 3} AS n FROM 'wide/#'`
+    return ruleWith(`r${String(index).padStart(2, '0')}`, sql, [kinesis({ partitionKey: 'k' })])
+  })
   const { engine, appended } = engineWith(rules)
   await engine.ingest(messageWith({ topic: 'wide/a', payload: { id: 1 } }))
   const data = appended[0]?.map((record) => record.data) ?? []

@@ -15,7 +15,7 @@ export interface TotalInFlight {
 }
 
 /** The bytes in flight of one destination. */
-interface BytesInFlight {
+export interface BytesInFlight {
   /** The limits of the next call; undefined: it has to wait for an answer of this destination. */
   limits(limits: CallLimits): CallLimits | undefined
   started(bytes: number): void
