@@ -25,7 +25,7 @@ type MemoryOptions = Parameters<typeof createRetainedMessages>[1] &
 export function createMemory(dependencies: MemoryDependencies, options: MemoryOptions) {
   const { clock, metrics, log, connections, wills } = dependencies
   const retained = createRetainedMessages(clock, options)
-  const queues = createSubscriberQueues(options)
+  const queues = createSubscriberQueues(options, () => clock.monotonicMs())
   const sessions: Sessions = createSessions(
     {
       clock,

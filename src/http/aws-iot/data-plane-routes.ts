@@ -121,6 +121,9 @@ const getRetainedMessage = {
         payload: Type.String({ description: 'Base64.' }),
         qos: qosSchema,
         lastModifiedTime,
+        userProperties: Type.Optional(
+          Type.String({ description: 'Base64 of a JSON array of objects with one member each.' }),
+        ),
       }),
     },
     errors: [...errors, 'ResourceNotFoundException'],
@@ -192,8 +195,15 @@ export function addDataPlaneRoutes(
     const topic = restOfPath(request.raw.url, '/retainedMessage/')
     const retained = broker.retained(topic)
     if (!retained) throw notFound(`no message is retained for the topic ${topic}`)
-    const { payload, qos, lastModifiedMs } = retained
-    return { topic, payload: payload.toString('base64'), qos, lastModifiedTime: lastModifiedMs }
+    const { payload, qos, lastModifiedMs, carried } = retained
+    const pairs = carried?.mqtt5.userProperties?.map(([key, value]) => ({ [key]: value }))
+    return {
+      topic,
+      payload: payload.toString('base64'),
+      qos,
+      lastModifiedTime: lastModifiedMs,
+      userProperties: pairs && Buffer.from(JSON.stringify(pairs)).toString('base64'),
+    }
   })
 
   app.get('/retainedMessage', { schema: listRetainedMessages }, async (request) => {

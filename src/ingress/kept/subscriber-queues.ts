@@ -58,6 +58,8 @@ interface Queue {
   bytes: number
   /** Of the packets that were not sent. */
   unsentBytes: number
+  /** When the first of its messages expires, by the monotonic clock; Infinity: none does. */
+  firstExpiryMs: number
 }
 
 /** What one session may take of `queuedBytesMax`, for packets that were sent cannot give way. */
@@ -117,15 +119,18 @@ function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
   return pool
 }
 
-export function createSubscriberQueues(limits: SubscriberQueueLimits): SubscriberQueues {
+/** @param nowMs the monotonic clock */
+export function createSubscriberQueues(
+  limits: SubscriberQueueLimits,
+  nowMs: () => number = () => -Infinity,
+): SubscriberQueues {
   const queues = new Map<string, Queue>()
   const pool = createPool(limits)
 
   function queueOf(clientId: string): Queue {
     const known = queues.get(clientId)
     if (known !== undefined) return known
-    const empty = { unsent: [], bytes: 0, unsentBytes: 0 }
-    const queue: Queue = { packets: new Map(), counters: new Map(), ...empty }
+    const queue = emptyQueue()
     queues.set(clientId, queue)
     return queue
   }
@@ -138,6 +143,7 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
       const dropped = () => void notKept++
       for (const clientId of clientIds) {
         const queue = queueOf(clientId)
+        if (nowMs() >= queue.firstExpiryMs) dropExpired(pool, queue, nowMs())
         const isFull = queue.packets.size >= limits.queuedMax
         if (isFull || !pool.makeRoom(queue, bytesOf(kept), dropped)) {
           notKept++
@@ -146,6 +152,7 @@ export function createSubscriberQueues(limits: SubscriberQueueLimits): Subscribe
         // A copy for each client, because their packet ids differ.
         pool.keep(queue, packet.brokerCounter, { ...kept })
         noteUnsent(queue, packet.brokerCounter)
+        queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(kept))
       }
       return notKept
     },
@@ -204,6 +211,28 @@ function update(pool: ReturnType<typeof createPool>, queue: Queue, packet: Store
 }
 
 const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefined
+
+const emptyQueue = (): Queue => ({
+  packets: new Map(),
+  counters: new Map(),
+  unsent: [],
+  bytes: 0,
+  unsentBytes: 0,
+  firstExpiryMs: Infinity,
+})
+
+const expiryOf = (packet: StoredPacket): number =>
+  (packet.cmd === 'publish' ? carriedBy(packet)?.expiresAtMs : undefined) ?? Infinity
+
+/** Messages whose time is over make room. Those that were sent are still to be acknowledged. */
+function dropExpired(pool: ReturnType<typeof createPool>, queue: Queue, nowMs: number): void {
+  queue.firstExpiryMs = Infinity
+  for (const [counter, packet] of queue.packets) {
+    if (!isUnsent(packet)) continue
+    if (expiryOf(packet) <= nowMs) pool.remove(queue, counter)
+    else queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(packet))
+  }
+}
 
 function noteUnsent(queue: Queue, counter: number): void {
   queue.unsent.push(counter)

@@ -257,6 +257,21 @@ describe('retained messages', () => {
     )
   })
 
+  test('are read with their user properties, in their order', async () => {
+    const { iotData } = await serverWithBroker()
+    const pairs = [{ b: '1' }, { a: '2' }, { b: '3' }]
+    await iotData.send(
+      new PublishCommand({
+        topic: 'a/b',
+        retain: true,
+        payload: encode('x'),
+        userProperties: JSON.stringify(pairs),
+      }),
+    )
+    const { userProperties } = await iotData.send(new GetRetainedMessageCommand({ topic: 'a/b' }))
+    expect(JSON.parse(Buffer.from(userProperties ?? []).toString())).toEqual(pairs)
+  })
+
   test('are listed page by page', async () => {
     const { iotData } = await serverWithBroker()
     for (const topic of ['c', 'a/b', 'b']) await iotData.send(retain(topic, topic))

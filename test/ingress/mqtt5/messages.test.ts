@@ -165,6 +165,28 @@ describe('message expiry', () => {
     expect(await oldBack.next()).toMatchObject({ topic: 'never' })
   })
 
+  test('makes room in the full queue of a session', async () => {
+    const clock = createManualClock()
+    const { port } = await startIngress(undefined, { queuedMax: 2 }, undefined, clock)
+    const session = { properties: [property(17, four(600))] }
+    const absent = await subscriber(port, { '#': 1 }, session)
+    absent.send(disconnect5(0))
+    await absent.rest()
+    const publisher = await connectMqtt5(port, { clientId: 'publisher' })
+    const publish = async (topic: string, ...given: readonly Buffer[]) => {
+      publisher.send(publish5(topic, { properties: given }))
+      await publisher.next()
+    }
+    await publish('short', ...expires(5))
+    await publish('long', ...expires(60))
+    await publish('dropped')
+    clock.advance(6_000)
+    await publish('last')
+    const back = await connectMqtt5(port, { clientId: 'subscriber', flags: 0, ...session })
+    expect(hex(await back.next())).toContain(hex(text('long')))
+    expect(hex(await back.next())).toContain(hex(text('last')))
+  })
+
   test('ends a retained message, for clients and for the HTTP API', async () => {
     const { port, clock, ingress } = await start()
     const publisher = await connectMqtt5(port, { clientId: 'publisher' })
