@@ -102,6 +102,7 @@ test.each([
   ['another service', '$aws/nothing', false],
   ['a status topic', '$SYS/x', false],
   ['a retained request', `${shadow}/update`, true],
+  ['Basic Ingest with the retain flag', '$aws/rules/r/a', true],
 ])('a publish to %s ends the connection, and HTTP refuses it', async (_what, topic, retain) => {
   const { url, connect } = await startLab()
   const { client } = await connect('device')

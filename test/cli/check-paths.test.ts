@@ -168,7 +168,7 @@ describe('templates', () => {
     const files = { 'cdk.out/manifest.json': manifest, 'cdk.out/s.json': template('first') }
     const { lines } = await check({ ...files, 'cdk.out/tree.json': '{}' }, ['**/*.json'])
     expect(lines[0]).toBe('ok    first')
-    expect(lines.at(-1)).toBe('1 rules, 0 tests, 0 problems')
+    expect(lines.at(-1)).toBe('1 rule, 0 tests, 0 problems')
     expect((await check(files, ['cdk.out'])).lines[0]).toBe('ok    first')
   })
 

@@ -28,7 +28,7 @@ async function check(
 test('a folder of rules that are good', async () => {
   const files = { 'r.json': rule(), 'r.test.json': tests({ matched: true }), 'README.md': '' }
   expect(await check(files)).toEqual({
-    lines: ['ok    r', '  ok    it', '1 rules, 1 tests, 0 problems'],
+    lines: ['ok    r', '  ok    it', '1 rule, 1 test, 0 problems'],
     exitCode: 0,
   })
 })
@@ -56,7 +56,7 @@ test('a rule without a version is warned about, and a test without a match says 
     expect.stringMatching(/^ {12}temp > 50 {2}-> {2}true/),
     expect.stringMatching(/^ {14}temp {2}-> {2}60/),
     expect.stringMatching(/^ {12}on {2}-> {2}Undefined {2}\(the payload has no member on\)/),
-    '1 rules, 1 tests, 1 problems',
+    '1 rule, 1 test, 1 problem',
   ])
 })
 
@@ -97,7 +97,7 @@ describe('what the lab would ignore is a problem', () => {
   ])('%s', async (_name, files, line) => {
     const { lines, exitCode } = await check(files)
     expect(lines).toContainEqual(expect.stringMatching(line))
-    expect(lines.at(-1)).toMatch(/ 1 problems$/)
+    expect(lines.at(-1)).toMatch(/ 1 problem$/)
     expect(exitCode).toBe(1)
   })
 

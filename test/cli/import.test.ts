@@ -110,7 +110,7 @@ test('what is not resolved is listed with the parameter that resolves it', async
     `note  not resolved: ${given}, Rule, TopicRulePayload.Sql: Ref Topic names nothing; ` +
       "give --parameter 'Topic=...'",
     'note  rules without tests: r',
-    '1 rules, 0 tests, 0 problems',
+    '1 rule, 0 tests, 0 problems',
   ])
   expect((await run('check', given, '--parameter', 'Topic=a')).lines).toHaveLength(3)
 })

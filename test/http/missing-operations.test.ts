@@ -41,7 +41,7 @@ describe("AWS's own clients understand that an operation is missing", () => {
   test.each(sdkClients)('of the $api', async (sdk) => {
     const client = sdk.clientOf(await startServer())
     const missing = operationsOf(sdk.api).filter(([id]) => !isServed(sdk.api, id))
-    expect(missing.length).toBeGreaterThan(5)
+    expect(missing.length).toBeGreaterThan(0)
     for (const [id, operation] of missing) {
       const answered = client.send(commandOf(sdk, id, operation))
       await expect(answered).rejects.toMatchObject({
@@ -76,9 +76,6 @@ describe("AWS's own clients understand that an operation is missing", () => {
     const lambda = new lambdaSdk.LambdaClient(settings)
     onTestFinished(() => [iot, iotData, lambda].forEach((client) => client.destroy()))
     await expect(iot.send(new iotSdk.ListThingsCommand({}))).rejects.toThrow(/ ListThings$/)
-    await expect(
-      iotData.send(new iotDataSdk.GetThingShadowCommand({ thingName: 't' })),
-    ).rejects.toThrow(/ GetThingShadow$/)
     await expect(
       iotData.send(new iotDataSdk.GetConnectionCommand({ clientId: 'c' })),
     ).rejects.toThrow(/ GetConnection$/)
@@ -115,7 +112,7 @@ describe('what is no missing operation', () => {
 describe('an error has the form of the service that was asked', () => {
   test.each([
     ['/things', { message: 'Sluice does not have ListThings' }],
-    ['/things/t/shadow', { message: 'Sluice does not have GetThingShadow' }],
+    ['/connections/c/subscriptions', { message: 'Sluice does not have ListSubscriptions' }],
     [
       '/2018-10-31/layers',
       {

@@ -78,7 +78,7 @@ describe('Basic Ingest', () => {
     const subscriber = await subscribeAll(port)
     const client = await connectRaw(port)
     client.send(
-      publishPacket({ topic: wire, qos: 1, messageId: 1, retain: true }),
+      publishPacket({ topic: wire, qos: 1, messageId: 1 }),
       publishPacket({ topic: wire, qos: 2, messageId: 2 }),
       publishPacket({ topic: wire, qos: 0 }),
       publishPacket({ topic: 'last', messageId: 3 }),

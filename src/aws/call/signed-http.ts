@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
+import { systemClock } from '../../base/clock.ts'
 import type { STSClient } from '@aws-sdk/client-sts'
 import { HttpRequest } from '@smithy/core/transport'
 import { SignatureV4 } from '@smithy/signature-v4'
@@ -50,6 +51,7 @@ interface SignedHttp {
 const answerBytesMax = 256 * 1_024
 /** A server that a rule names could otherwise hold a call by sending its answer ever so slowly. */
 const answerMsMax = 30_000
+const tooLate = new Error(`the answer was not whole after ${answerMsMax / 1_000} s`)
 
 /** @param service the name of the service in signatures: `es`; undefined: they are not signed */
 export function createSignedHttp(
@@ -82,10 +84,16 @@ export function createSignedHttp(
         body,
       })
       const signed = signer ? new HttpRequest(await signer.sign(request)) : request
-      const ending = AbortSignal.any([signal, AbortSignal.timeout(answerMsMax)])
-      const { response } = await requestHandler.handle(signed, { abortSignal: ending })
-      const text = await readText(response.body as Readable, ending)
-      return { status: response.statusCode, headers: response.headers, text }
+      const over = new AbortController()
+      const cancel = systemClock.after(answerMsMax, () => over.abort(tooLate))
+      const ending = AbortSignal.any([signal, over.signal])
+      try {
+        const { response } = await requestHandler.handle(signed, { abortSignal: ending })
+        const text = await readText(response.body as Readable, ending)
+        return { status: response.statusCode, headers: response.headers, text }
+      } finally {
+        cancel()
+      }
     },
   }
 }

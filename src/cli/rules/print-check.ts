@@ -39,7 +39,8 @@ export function printCheck(host: Host, report: CheckReport, folder: string | und
   if (rulesWithoutTests.length > 0) {
     stdout.write(note(host, `rules without tests: ${rulesWithoutTests.join(', ')}`))
   }
-  stdout.write(`${rules} rules, ${tests} tests, ${problems} problems\n`)
+  const counts = [counted(rules, 'rule'), counted(tests, 'test'), counted(problems, 'problem')]
+  stdout.write(`${counts.join(', ')}\n`)
 }
 
 /** The template of a rule, or its folder. */
@@ -76,3 +77,5 @@ function line(host: Host, isGood: boolean, text: string): string {
 function indent(message: string): string {
   return message.replaceAll('\n', '\n        ')
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

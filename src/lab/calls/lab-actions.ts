@@ -123,6 +123,7 @@ function adviceFor(kind: ActionKind): string {
     return 'bootstrap.servers names a broker on loopback or of SLUICE_LAB_AWS_ENDPOINT_HOSTS'
   }
   if (kind === 'http') return 'give it a URL on loopback'
+  if (kind === 'influxDB') return 'no server takes it, so leave the rule out or do without strict'
   const service = kind === 'kinesis' || kind === 'republish' ? undefined : services[kind]
   return service !== undefined && labServerNames.includes(service)
     ? `${endpointVariableOf(service)} names a server`

@@ -222,7 +222,7 @@ describe('a client that is not authenticated learns nothing', () => {
 
   test.each([
     ['GET', '/nowhere', 'iot', 404],
-    ['GET', '/things/t/shadow', 'iotdata', 400],
+    ['GET', '/connections/c/subscriptions', 'iotdata', 400],
     ['GET', '/things/t/nothing', 'iotdata', 404],
     ['PUT', '/rules/r', 'iot', 405],
     ['DELETE', '/v1/health', 'iot', 405],

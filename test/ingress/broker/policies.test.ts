@@ -286,7 +286,7 @@ describe('while connections are open', () => {
     client.send(publishPacket({ topic: 'any/thing' }))
     expect(await client.next()).toMatchObject({ cmd: 'puback' })
     expect(await subscribe(client, '#', '$SYS/#', '$aws/rules/#')).toEqual([1, 0x80, 0x80])
-    client.send(publishPacket({ topic: '$aws/things/x/shadow/update' }))
+    client.send(publishPacket({ topic: '$aws/things/x/shadow/update/accepted' }))
     await client.closed
     expect(messages.length).toBe(1)
   })
