@@ -33,6 +33,8 @@ async function run(lines: readonly string[], environment: Readonly<Record<string
   const { status, stdout, stderr } = spawnSync('bash', ['-euc', script], {
     cwd: folder,
     encoding: 'utf8',
+    // With a socket as its input bash takes itself for a remote shell, and reads an rc file.
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, npm_config_offline: 'true', ...environment },
   })
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
