@@ -1,6 +1,6 @@
 /** AWS's device SDKs, unmodified: certificates, and URLs that they sign themselves. */
 import { execFile } from 'node:child_process'
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -30,7 +30,6 @@ const missing = new Map<string, string>()
 beforeAll(async () => {
   const made = await temporaryFolder()
   folder = made.path
-  afterAll(() => made.remove())
   certs = path.join(folder, 'certs')
   await runSluice(['certs', '--dir', certs, '--device', 'device'])
   for (const [, program] of sdks) {
@@ -48,12 +47,14 @@ beforeAll(async () => {
   await install(['python'], 'python/bin/pip', ['install', '--quiet', pythonPackage])
 }, installMsMax * 2)
 
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
 describe('in a lab that authenticates nobody', () => {
   let lab: Broker
   beforeAll(async () => {
     lab = await startBroker('lab', {})
-    afterAll(() => lab.stop())
   }, startMsMax)
+  afterAll(() => lab.stop())
 
   test.for(sdks)('%s connects with a certificate', { timeout: runMsMax * 2 }, async (sdk, it) => {
     const said = await connect(sdk, it, { way: 'certificate', port: lab.mqtts })
@@ -78,13 +79,13 @@ describe('where keys are needed', () => {
       SLUICE_ACCOUNT_ID: '123456789012',
     }
     engine = await startBroker('start', variables)
-    afterAll(() => engine.stop())
     const made = await runSluice(['keys', 'create'], { ...engine.variables, ...variables })
     key = {
       accessKeyId: /ACCESS_KEY_ID=(\S+)/.exec(made.stdout)?.[1] ?? '',
       secretKey: /SECRET_ACCESS_KEY=(\S+)/.exec(made.stdout)?.[1] ?? '',
     }
   }, startMsMax)
+  afterAll(() => engine.stop())
 
   test.for(sdks)(
     '%s connects with a key of its own',

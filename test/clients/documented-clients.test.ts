@@ -1,6 +1,6 @@
 /** Each client of docs/CLIENTS.md, with the programs and commands that the document prints. */
 import { spawn } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -36,6 +36,8 @@ const clients: readonly Client[] = [
 const commandsMsMax = 900_000
 
 const cli = await findAwsCli()
+const startMsMax = 60_000
+
 let folder: string
 let lab: SluiceProcess
 let ports: Readonly<Record<string, string>>
@@ -48,11 +50,6 @@ beforeAll(async () => {
   await mkdir(path.join(folder, 'rules'))
   await writeFile(path.join(folder, 'package.json'), '{"private": true}')
   lab = startSluice(['lab'], {}, { cwd: folder })
-  afterAll(async () => {
-    lab.kill('SIGTERM')
-    await lab.ended
-    await made.remove()
-  })
   const { mqtt, http, kinesis } = await lab.ready()
   ports = {
     '127.0.0.1:1883': `127.0.0.1:${String(mqtt)}`,
@@ -60,6 +57,12 @@ beforeAll(async () => {
     '127.0.0.1:4567': `127.0.0.1:${String(kinesis)}`,
   }
   settings = commandTextOf('Endpoints, credentials, region')
+}, startMsMax)
+
+afterAll(async () => {
+  lab.kill('SIGTERM')
+  await lab.ended
+  await rm(folder, { recursive: true, force: true })
 })
 
 test.for(clients)('$section', { timeout: commandsMsMax + 60_000 }, async (client, it) => {

@@ -1,6 +1,6 @@
 /** Clients of MQTT 5 as people use them, against a lab. */
 import { execFile } from 'node:child_process'
-import { copyFile, writeFile } from 'node:fs/promises'
+import { copyFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
@@ -14,6 +14,8 @@ const programs = path.join(import.meta.dirname, 'mqtt5')
 const installMsMax = 600_000
 const runMsMax = 120_000
 
+const startMsMax = 60_000
+
 let folder: string
 let lab: SluiceProcess
 let port: string
@@ -23,12 +25,13 @@ beforeAll(async () => {
   folder = made.path
   await writeFile(path.join(folder, 'package.json'), '{"private": true}')
   lab = startSluice(['lab'], {}, { cwd: folder })
-  afterAll(async () => {
-    lab.kill('SIGTERM')
-    await lab.ended
-    await made.remove()
-  })
   port = String((await lab.ready())['mqtt'])
+}, startMsMax)
+
+afterAll(async () => {
+  lab.kill('SIGTERM')
+  await lab.ended
+  await rm(folder, { recursive: true, force: true })
 })
 
 const inOrder = [
