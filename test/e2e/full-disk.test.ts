@@ -145,6 +145,7 @@ test.skipIf(!canLimit)(
     expect(sluice.stderr().replace(lmdbWords, '')).toBe('')
     expect(sluice.logLines.filter(({ level }) => level === undefined)).toEqual([])
   },
+  60_000,
 )
 
 const lmdbWords = /Write error: [A-Z][a-z ]+ position \d+, size \d+/g

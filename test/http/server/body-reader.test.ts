@@ -157,17 +157,22 @@ describe('a body that arrives', () => {
 
 describe('a request without a body, or of an unknown key', () => {
   test('is answered while all places and bytes are taken', async () => {
-    const handled = new Promise<void>(() => undefined)
+    const events = new EventEmitter()
+    const taken = once(events, 'taken')
+    const hold = () => {
+      events.emit('taken')
+      return new Promise<void>(() => undefined)
+    }
     const { port } = await startGuarded({
       options: { bodyBytesMax: 100, bodiesPerCallerMax: 1 },
-      dependencies: { broker: { ...absent(), publish: () => handled } },
+      dependencies: { broker: { ...absent(), publish: hold } },
     })
     const request = { method: 'POST', path: '/topics/t', body: 'y'.repeat(100) }
     const first = send(port, signed(port, request, { service: 'iotdata' }))
     first.catch(() => undefined)
-    await expect
-      .poll(async () => (await send(port, signed(port, request, { service: 'iotdata' }))).status)
-      .toBe(429)
+    await taken
+    const second = await send(port, signed(port, request, { service: 'iotdata' }))
+    expect(second.status).toBe(429)
     expect((await send(port, signed(port, { path: '/rules' }))).status).toBe(200)
     const nobody = { ...admin, accessKeyId: 'NOBODY' }
     const unknown = await send(port, signed(port, request, { key: nobody, service: 'iotdata' }))
