@@ -7,6 +7,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { createLabServer } from '../../src/lab/server/lab-server.ts'
 import { readStream } from '../helpers/read-stream.ts'
 import { startSluice, temporaryFolder } from '../helpers/sluice-process.ts'
+import type { LogLine } from '../helpers/sluice-process.ts'
 
 const payloadBytes = 60_000
 const messages = 60
@@ -47,12 +48,7 @@ test.skipIf(!canMount)(
       AWS_ENDPOINT_URL_STS: endpoint,
     })
     const ports = await sluice.ready()
-    const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`, {
-      clientId: 'filler',
-      clean: false,
-      reconnectPeriod: 100,
-    })
-    client.on('error', () => undefined) // it connects again by itself
+    const client = await connectFiller(ports)
     onTestFinished(async () => {
       await client.endAsync(true)
       sluice.kill('SIGKILL')
@@ -117,12 +113,7 @@ test.skipIf(!canLimit)(
       AWS_ENDPOINT_URL_STS: 'http://127.0.0.1:9',
     })
     const ports = await sluice.ready()
-    const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`, {
-      clientId: 'filler',
-      clean: false,
-      reconnectPeriod: 100,
-    })
-    client.on('error', () => undefined) // it connects again by itself
+    const client = await connectFiller(ports)
     onTestFinished(async () => {
       await client.endAsync(true)
       sluice.kill('SIGKILL')
@@ -147,6 +138,16 @@ test.skipIf(!canLimit)(
   },
   60_000,
 )
+
+async function connectFiller(ports: LogLine) {
+  const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`, {
+    clientId: 'filler',
+    clean: false,
+    reconnectPeriod: 100,
+  })
+  client.on('error', () => undefined) // it connects again by itself
+  return client
+}
 
 const lmdbWords = /Write error: [A-Z][a-z ]+ position \d+, size \d+/g
 

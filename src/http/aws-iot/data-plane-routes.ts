@@ -15,6 +15,7 @@ import type { Message, Mqtt5Properties } from '../../message.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
+import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
 import { restOfPath } from '../server/rest-of-path.ts'
 import { durableInTime } from './durable-in-time.ts'
 import { readUserProperties } from './user-properties.ts'
@@ -208,7 +209,7 @@ export function addDataPlaneRoutes(
 
   app.get('/retainedMessage', { schema: listRetainedMessages }, async (request) => {
     const { maxResults = maxResultsDefault, nextToken } = request.query
-    const after = nextToken ? topicOfToken(nextToken) : undefined
+    const after = nextToken ? keyOfToken(nextToken) : undefined
     const found = broker.listRetained({ after, max: maxResults + 1 })
     const page = found.slice(0, maxResults)
     const last = page.at(-1)
@@ -216,7 +217,7 @@ export function addDataPlaneRoutes(
       retainedTopics: page.map(({ topic, payload, qos, lastModifiedMs }) => {
         return { topic, payloadSize: payload.length, qos, lastModifiedTime: lastModifiedMs }
       }),
-      nextToken: last && found.length > page.length ? tokenOf(last.topic) : undefined,
+      nextToken: last && found.length > page.length ? tokenOfKey(last.topic) : undefined,
     }
   })
 
@@ -258,16 +259,6 @@ function mqtt5Of(
     throw new SluiceError('InvalidRequestException', `${read.name}: ${read.problem}`)
   }
   return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
-}
-
-function tokenOf(topic: string): string {
-  return Buffer.from(topic).toString('base64url')
-}
-
-function topicOfToken(token: string): string {
-  const bytes = Buffer.from(token, 'base64url')
-  if (bytes.length > 0 && bytes.toString('base64url') === token) return bytes.toString()
-  throw new SluiceError('InvalidRequestException', 'nextToken is not one that a list gave')
 }
 
 function notFound(message: string): SluiceError {

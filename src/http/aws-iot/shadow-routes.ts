@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import type { Clock } from '../../base/clock.ts'
-import { SluiceError, invalidRequest } from '../../base/errors.ts'
+import { SluiceError } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { ShadowError } from '../../device-services/shadows/shadow-error.ts'
 import type { Shadows } from '../../device-services/shadows/shadows.ts'
@@ -10,6 +10,7 @@ import type { ShadowRequestTopic } from '../../topics/reserved-request.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { nextTokenSchema } from '../server/operation.ts'
+import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
 import { durableInTime } from './durable-in-time.ts'
 
 /** The operations of AWS IoT's data plane on device shadows. */
@@ -153,13 +154,14 @@ export function addShadowRoutes(
     { schema: listNamedShadows },
     async (request) => {
       const { pageSize = pageSizeDefault, nextToken } = request.query
-      const after = nextToken === undefined ? '' : nameOfToken(nextToken)
+      const after = nextToken === undefined ? '' : keyOfToken(nextToken)
       const names = shadows.names(request.params.thingName, { after, max: pageSize + 1 })
       const results = names.slice(0, pageSize)
       const last = results.at(-1)
       return {
         results,
-        nextToken: last !== undefined && names.length > results.length ? tokenOf(last) : undefined,
+        nextToken:
+          last !== undefined && names.length > results.length ? tokenOfKey(last) : undefined,
         timestamp: Math.floor(clock.wallMs() / 1_000),
       }
     },
@@ -183,12 +185,3 @@ const codes: Readonly<Record<ShadowError['code'], ErrorCode>> = {
 
 const errorOf = ({ code, message }: ShadowError): SluiceError =>
   new SluiceError(codes[code], message)
-
-const tokenOf = (name: string): string => Buffer.from(name).toString('base64url')
-
-/** @throws SluiceError InvalidRequestException */
-function nameOfToken(token: string): string {
-  const bytes = Buffer.from(token, 'base64url')
-  if (bytes.length > 0 && bytes.toString('base64url') === token) return bytes.toString()
-  throw invalidRequest('nextToken is not one that a list gave')
-}
