@@ -32,6 +32,7 @@ async function startTls(
   await makeCertificates(folder)
   const file = (name: string) => path.join(folder, name)
   const log = createWatchedLog()
+  log.clock.setWall(Date.now())
   const server = await startServer({
     options,
     dependencies: {
