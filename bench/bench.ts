@@ -20,7 +20,7 @@ import {
 const usage = `npm run bench -- [options]
 
   --seconds <n>   measured time of each row (default 10), after 4 s of warming up
-  --only <text>   rows whose name holds the text
+  --only <text>   the row of this name, or else the rows whose name holds the text
   --soak <n>      n million messages at 50x40, with the memory at each million, and nothing else
   --backlog <n>   n million records while Kinesis refuses, then a restart, and nothing else
 `
@@ -189,7 +189,9 @@ const milliseconds = (latency: Latency | undefined): string =>
     ? ''
     : `${(latency.p50 / 1_000).toFixed(2)} / ${(latency.p99 / 1_000).toFixed(2)}`
 
-const isWanted = (name: string): boolean => name.includes(options.only)
+const isWanted = rows.some(({ name }) => name === options.only)
+  ? (name: string): boolean => name === options.only
+  : (name: string): boolean => name.includes(options.only)
 
 async function printTable(): Promise<void> {
   console.log(
