@@ -72,6 +72,7 @@ const floors = [
   'identity/passwords',
   'identity/policies',
   'sigv4',
+  'watch',
   'sql',
   'sql/compiler',
   'sql/functions',

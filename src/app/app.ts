@@ -22,6 +22,7 @@ import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import { createMessageWatch } from '../watch/message-watch.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
@@ -87,12 +88,14 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
   const watch = { logger, metrics, clock }
+  const messageWatch = createMessageWatch({ clock })
   let status: Parameters<typeof healthOf>[0] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
   const templates = await openTemplates(dependencies, stages)
   const delivery = await startDeliveryStage(dependencies, metrics, stages, {
     drain,
+    messageWatch,
     heldFunctions: templates?.functions,
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
@@ -116,6 +119,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     {
       ...shared,
       services,
+      watch: messageWatch,
       // Messages arrive through the ingress only, so it is built before any is republished.
       distribute: (message) => mqtt.ingress.distribute(message),
     },
@@ -128,6 +132,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     compile,
     ...messageLimits(config),
     engine,
+    watch: messageWatch,
     shadows,
     eventSourceMappings: mappings,
     lambdaFunctions: mappings.functions,

@@ -25,6 +25,7 @@ import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
 import type { Outbox, ServiceDestination } from '../outbox/outbox.ts'
 import type { CallExternal } from '../sql/sql.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { MessageWatch } from '../watch/message-watch.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -41,8 +42,10 @@ export async function startDeliveryStage(
     functions,
     heldFunctions,
     callExternal,
+    messageWatch,
   }: {
     readonly drain: Drain
+    readonly messageWatch: MessageWatch
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
     /** Of the destination of an HTTP action; see HttpAccess. */
@@ -80,6 +83,7 @@ export async function startDeliveryStage(
       senderFor: serviceSenders(config, stages, services),
       onGivenUp,
       metrics,
+      watch: messageWatch,
       makeStream: lab && ((destination) => lab.ensureStreamOf(destination)),
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),

@@ -1,11 +1,5 @@
 import type { Clock } from '../base/clock.ts'
-import type {
-  DeliverySettings,
-  Ordering,
-  Outbox,
-  QueuedDestination,
-  QueuedRecord,
-} from '../outbox/outbox.ts'
+import type { DeliverySettings, Outbox, QueuedDestination, QueuedRecord } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { createCallSpacing } from './call/call-spacing.ts'
 import { createBytesInFlight } from './call/bytes-in-flight.ts'
@@ -33,6 +27,7 @@ import type { CallsOfDestinations, Transport } from './transport.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
 import type { ReadAhead, ReadBudget } from './read-ahead.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
+import type { RecordWatch } from './outcome/watch-records.ts'
 
 /** Delivers the records of one destination. */
 export interface DestinationLoop {
@@ -62,6 +57,7 @@ export interface DestinationLoopDependencies extends CallsOfDestinations {
     | 'destinationsFailing'
     | 'recordsRetried'
   >
+  readonly recordWatch: RecordWatch
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
   /** Ends the calls in flight. */
@@ -309,11 +305,6 @@ async function giveUpOldest(parts: Parts): Promise<boolean> {
   return tooOld.length === oldest.length
 }
 
-/** Makes the queue that keeps the order of the destination. */
-function createQueue(ordering: Ordering, shards: ShardWatch): SendQueue {
-  return ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
-}
-
 function createParts(dependencies: DestinationLoopDependencies, wake: () => void): Parts {
   const { queued, outbox, heldRecordsMax = heldRecordsMaxDefault } = dependencies
   const { destination } = queued
@@ -327,7 +318,9 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
     },
   })
   const backoff = createBackoff(dependencies, settings)
-  const queue = createQueue(settings.ordering, shards)
+  const { ordering } = settings
+  const queue: SendQueue =
+    ordering === 'none' ? createUnorderedQueue(shards) : createOrderedQueue(ordering, shards)
   const spacing = createCallSpacing(settings)
   const onMade = () => {
     backoff.reset()

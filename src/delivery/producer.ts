@@ -9,6 +9,9 @@ import type { OnGivenUp } from './outcome/giving-up.ts'
 import type { CallsOfDestinations } from './transport.ts'
 import { createReadBudget } from './read-ahead.ts'
 import type { MakeStream } from './outcome/stream-maker.ts'
+import { createRecordWatch } from './outcome/watch-records.ts'
+import { createMessageWatch } from '../watch/message-watch.ts'
+import type { MessageWatch } from '../watch/message-watch.ts'
 
 export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
 
@@ -37,6 +40,8 @@ export interface ProducerDependencies {
   readonly makeStream?: MakeStream | undefined
   /** Decides what becomes of records that are given up. Without it they become dead letters. */
   readonly onGivenUp?: OnGivenUp | undefined
+  /** Absent: nobody can watch. */
+  readonly watch?: MessageWatch | undefined
   /** Numbers in [0, 1) for the jitter of delays; `Math.random` by default. */
   readonly random?: (() => number) | undefined
 }
@@ -57,7 +62,7 @@ export function createProducer(
   dependencies: ProducerDependencies,
   options: ProducerOptions = {},
 ): Producer {
-  const { outbox, clock } = dependencies
+  const { outbox, clock, watch = createMessageWatch({ clock }) } = dependencies
   const slots = createCallSlots(options.maxInFlightTotal ?? maxInFlightTotalDefault)
   const budget = createReadBudget(options.readAheadBytesMax)
   const totalInFlight = { bytes: 0 }
@@ -88,6 +93,7 @@ export function createProducer(
       const loop = createDestinationLoop({
         ...dependencies,
         random: dependencies.random ?? Math.random,
+        recordWatch: createRecordWatch({ watch, outbox, clock }, queued.destination),
         queued,
         slots,
         totalInFlight,

@@ -7,6 +7,7 @@ import type { Failure } from '../aws/call/failure-class.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
 import { judge } from './outcome/verdict.ts'
+import type { RecordWatch } from './outcome/watch-records.ts'
 import type { Refusal, Verdict } from './outcome/verdict.ts'
 import { recordTooLarge } from '../aws/call/failure-class.ts'
 
@@ -17,6 +18,7 @@ interface SenderDependencies {
   readonly signal: AbortSignal
   readonly shards: Pick<ShardWatch, 'generation' | 'answered'>
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
+  readonly recordWatch: RecordWatch
 }
 
 /**
@@ -47,7 +49,7 @@ export function createSender(dependencies: SenderDependencies) {
 }
 
 async function callKinesis(
-  { calls, destination, signal, metrics, shards }: SenderDependencies,
+  { calls, destination, signal, metrics, shards, recordWatch }: SenderDependencies,
   taken: readonly Outgoing[],
 ): Promise<CallOutcome> {
   const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
@@ -57,6 +59,7 @@ async function callKinesis(
   const generation = shards.generation()
   const outcome = await calls.put({ operation, streamName, streamArn, records, signal })
   shards.answered(taken, outcome, generation)
+  if (recordWatch.watch.active) recordWatch.answered(records, outcome)
   metrics.kinesisCallsInFlight.dec()
   metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
   return outcome

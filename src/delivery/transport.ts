@@ -7,6 +7,7 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import { judge } from './outcome/verdict.ts'
 import type { Verdict } from './outcome/verdict.ts'
+import type { RecordWatch } from './outcome/watch-records.ts'
 import { createSender, outcomeLabel } from './sender.ts'
 import { createShardWatch, withoutShards } from './shards/shard-watch.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
@@ -32,6 +33,7 @@ interface TransportDependencies extends CallsOfDestinations {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'serviceCalls'>
+  readonly recordWatch: RecordWatch
   readonly signal: AbortSignal
   /** Numbers in [0, 1) for the jitter of delays. */
   readonly random: () => number
@@ -54,7 +56,7 @@ function createStreamTransport(
 }
 
 function createServiceTransport(
-  { senderFor, signal, metrics }: TransportDependencies,
+  { senderFor, signal, metrics, recordWatch }: TransportDependencies,
   destination: ServiceDestination,
 ): Transport {
   const { kind, settings } = destination
@@ -70,6 +72,7 @@ function createServiceTransport(
     async send(taken) {
       const records = taken.map(({ record }) => record)
       const outcome = await sender.send(records, signal)
+      if (recordWatch.watch.active) recordWatch.answered(records, outcome)
       metrics.serviceCalls.inc({
         kind,
         operation: sender.operationOf(records),

@@ -15,6 +15,9 @@ import { subjectOfSource, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import { tellWhenDurable } from './watched-rules.ts'
+import { createMessageWatch } from '../watch/message-watch.ts'
+import type { MessageWatch } from '../watch/message-watch.ts'
 
 /**
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
@@ -81,6 +84,8 @@ export interface EngineDependencies {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Absent: nobody can watch. */
+  readonly watch?: MessageWatch | undefined
 }
 
 export interface EngineOptions {
@@ -91,7 +96,8 @@ export function createEngine(
   dependencies: EngineDependencies,
   options: EngineOptions = { errorActionScope: 'all' },
 ): Engine {
-  const { rules, outbox, services, environment } = dependencies
+  const { rules, outbox, services, environment, clock } = dependencies
+  const { watch = createMessageWatch({ clock }) } = dependencies
   const report = createEngineReport(dependencies)
   const order = createClientOrder()
   const fanOut = createFanOut()
@@ -104,7 +110,7 @@ export function createEngine(
     return []
   }
   const gathering = createGathering(
-    { rulesFor, outbox, fanOut, services, environment, report },
+    { rulesFor, outbox, fanOut, services, environment, report, watch },
     options,
   )
 
@@ -118,6 +124,7 @@ export function createEngine(
       if (records.length === 0 && messages.length === 0) return nothingAppended
       const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : dropWhenFull)
       fanOut.add(records, durable)
+      if (watch.active) tellWhenDurable({ watch, clock }, records, durable)
       return { durable: changed === undefined ? durable : both(durable, changed), messages }
     })
   }

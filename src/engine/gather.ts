@@ -14,6 +14,8 @@ import { createRuleOutputs } from './rule-outputs.ts'
 import { failuresOf, isWhole, runErrorAction, runRule, subjectOf, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
+import type { MessageWatch } from '../watch/message-watch.ts'
+import { tellUnwanted, watched } from './watched-rules.ts'
 
 /**
  * Everything that one message gives rise to: the records and messages that its rules make, those
@@ -75,10 +77,11 @@ interface GatheringDependencies {
   readonly services?: AnsweringServices | undefined
   readonly environment: SqlEnvironment
   readonly report: EngineReport
+  readonly watch: MessageWatch
 }
 
 export function createGathering(
-  { rulesFor, outbox, fanOut, services, environment, report }: GatheringDependencies,
+  { rulesFor, outbox, fanOut, services, environment, report, watch }: GatheringDependencies,
   { errorActionScope }: { readonly errorActionScope: ErrorActionScope },
 ): Gathering {
   const run = (rule: CompiledRule, subject: Subject, budget: Budget) =>
@@ -102,13 +105,16 @@ export function createGathering(
   }
 
   const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
+    if (rules.length === 0 && watch.active) tellUnwanted(watch, message, environment)
     if (rules.length === 0) return nothing
-    const prepared = subjectOf(message, environment)
-    const subject = rules.length === 1 ? prepared : { ...prepared, outputs: createRuleOutputs() }
+    const subject = subjectFor(message, rules, { environment, watch })
     const runOne = (rule: CompiledRule) => run(rule, subject, budget)
     const outcomes =
       rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
-    return whenKnown(outcomes, (known) => follow(gatheredOf(known), budget))
+    return whenKnown(outcomes, (known) => {
+      subject.watched?.tell()
+      return follow(gatheredOf(known), budget)
+    })
   }
 
   /** The given records and messages, and what the messages give rise to. */
@@ -153,6 +159,16 @@ export function createGathering(
   }
 }
 
+function subjectFor(
+  message: Message,
+  rules: readonly CompiledRule[],
+  { environment, watch }: Pick<GatheringDependencies, 'environment' | 'watch'>,
+): Subject {
+  const alone = subjectOf(message, environment)
+  const subject = rules.length === 1 ? alone : { ...alone, outputs: createRuleOutputs() }
+  return watch.active ? watched(watch, message, subject, rules) : subject
+}
+
 /** Runs a rule and, when something failed, its error action. */
 function runWithErrorAction(
   { report, errorActionScope }: { report: EngineReport; errorActionScope: ErrorActionScope },
@@ -163,6 +179,7 @@ function runWithErrorAction(
   return whenKnown(runRule(rule, subject), (unbounded) => {
     const outcome = boundRule(budget, unbounded)
     report.outcome(rule, subject.source, outcome)
+    subject.watched?.outcome(rule, subject.document, outcome)
     if (isWhole(outcome)) return outcome.actions
     const failures = failuresOf(rule, outcome, errorActionScope)
     const last =
@@ -170,6 +187,7 @@ function runWithErrorAction(
         ? undefined
         : handleErrors(report, rule, subject, errorOutput(rule, subject, failures), budget)
     return whenKnown(last, (given) => {
+      if (given) subject.watched?.errorAction(rule, given)
       const taken = given?.ok === true ? errorActionScope : 'none'
       const unhandled = unhandledFailures(rule, subject.source, outcome, taken)
       return [...outcome.actions, ...(given ? [given] : []), boundFailures(budget, unhandled)]

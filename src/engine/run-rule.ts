@@ -8,6 +8,7 @@ import { errorActionIndex } from '../outbox/outbox.ts'
 import type { SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleOutputs } from './rule-outputs.ts'
+import type { WatchedRules } from './watched-rules.ts'
 import { createDocument, failureOf, resolveExternals } from '../sql/sql.ts'
 import type {
   EvaluationFailure,
@@ -48,6 +49,8 @@ export interface Subject {
   readonly source: SourceMessage
   /** Absent: one rule alone runs. */
   readonly outputs?: RuleOutputs | undefined
+  /** Absent: nobody watches the message. */
+  readonly watched?: WatchedRules | undefined
 }
 
 /** Prepares a message for the rules. */

@@ -8,6 +8,8 @@ import type { Api } from './server/api.ts'
 import { addDocumentRoute } from './server/api-document.ts'
 import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
+import { addEventRoutes } from './sluice/event-routes.ts'
+import type { EventRouteDependencies } from './sluice/event-routes.ts'
 import { addEvaluateRoute } from './sluice/evaluate.ts'
 import type { EvaluateDependencies } from './sluice/evaluate.ts'
 import type { HttpApp } from './server/http-app.ts'
@@ -54,6 +56,7 @@ export interface ApiRouteDependencies
     ShadowRouteDependencies,
     EventSourceRouteDependencies,
     FunctionRouteDependencies,
+    EventRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
@@ -93,6 +96,7 @@ export function addApiRoutes(
     addDeadLetterRoutes(routes, dependencies)
     // Outside the lab the route answers as well, so that the API is the same: it has no calls.
     addLabCallRoutes(routes, dependencies.labCalls)
+    addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)
   })

@@ -18,6 +18,7 @@ import type { Outbox } from '../../src/outbox/outbox.ts'
 import { openTopicRuleDestinations } from '../../src/rules/destinations/topic-rule-destinations.ts'
 import { ruleArnOf } from '../../src/rules/compile-rule.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
+import { createMessageWatch } from '../../src/watch/message-watch.ts'
 import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
 import { compile, openStore } from '../rules/rule-fixtures.ts'
 import type { OpenedStore } from '../rules/rule-fixtures.ts'
@@ -102,6 +103,7 @@ export async function startServer(
     broker: absentBroker,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
+    watch: createMessageWatch({ clock }),
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),

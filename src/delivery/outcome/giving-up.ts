@@ -13,6 +13,7 @@ import type {
 } from '../../outbox/outbox.ts'
 import { targetOf } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
+import type { RecordWatch } from './watch-records.ts'
 
 /** A record that is given up, with the reason and its failed calls. */
 export interface GivenUpRecord {
@@ -65,6 +66,7 @@ interface GivingUpDependencies {
   readonly clock: Clock
   readonly logger: Logger
   readonly onGivenUp?: OnGivenUp | undefined
+  readonly recordWatch: RecordWatch
   /** Ends the wait for `onGivenUp` and for the disk. */
   readonly signal: AbortSignal
   /** Called after records have left the outbox's queue. */
@@ -75,7 +77,7 @@ interface GivingUpDependencies {
 const retryMs = 1_000
 
 export function createGivingUp(parts: GivingUpDependencies): GivingUp {
-  const { outbox, queued, clock, logger, signal } = parts
+  const { outbox, queued, clock, logger, signal, recordWatch } = parts
   const log = createLimitedLog({ logger, clock })
   const beingGivenUp = new Set<number>()
   let last: Promise<void> = Promise.resolve()
@@ -90,6 +92,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     })
     if (!(await write(givenUp))) return
     report(log, queued, givenUp)
+    if (recordWatch.watch.active) recordWatch.givenUp(givenUp)
     try {
       onDurable?.()
     } catch (thrown) {

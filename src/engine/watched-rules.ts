@@ -1,0 +1,157 @@
+import type { ActionOutcome } from '../actions/action/action.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Message } from '../message.ts'
+import { errorActionIndex } from '../outbox/outbox.ts'
+import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
+import type { CompiledRule } from '../rules/compile-rule.ts'
+import type { MessageDocument, SqlEnvironment, WherePart } from '../sql/sql.ts'
+import type { MessageWatch } from '../watch/message-watch.ts'
+import type { WatchedAction, WatchedRule } from '../watch/watch-event.ts'
+import type { RuleOutcome, Subject } from './run-rule.ts'
+
+/** Collects what rules make of one message that is watched, and tells it in one event. */
+export interface WatchedRules {
+  outcome(rule: CompiledRule, document: MessageDocument, outcome: RuleOutcome): void
+  errorAction(rule: CompiledRule, outcome: ActionOutcome): void
+  /** Called once, when all rules have run. */
+  tell(): void
+}
+
+/** Rules that an event shows; those that matched or failed come first. */
+const rulesShownMax = 50
+/** Explaining a WHERE evaluates it again. */
+const explainedMax = 20
+
+/** The same subject, with a note of who watches the message. */
+export function watched(
+  watch: MessageWatch,
+  message: Message,
+  subject: Subject,
+  rules: readonly Pick<CompiledRule, 'name'>[],
+): Subject {
+  return { ...subject, watched: watchRules(watch, message, subject.source, rules) }
+}
+
+/** Tells of a message that concerns no rule. */
+export function tellUnwanted(
+  watch: MessageWatch,
+  message: Message,
+  { newUuid }: Pick<SqlEnvironment, 'newUuid'>,
+): void {
+  watchRules(watch, message, { messageId: message.traceId ?? newUuid() }, [])?.tell()
+}
+
+/** @returns undefined when nobody watches this message */
+function watchRules(
+  watch: MessageWatch,
+  message: Message,
+  source: Pick<SourceMessage, 'messageId'>,
+  rules: readonly Pick<CompiledRule, 'name'>[],
+): WatchedRules | undefined {
+  const ruleNames = rules.map(({ name }) => name)
+  const told = watch.begin(message, ruleNames)
+  if (told === undefined) return undefined
+  const noted = new Map<string, WatchedRule>()
+  let explanationsLeft = explainedMax
+
+  const reasonOf = (rule: CompiledRule, document: MessageDocument, outcome: RuleOutcome) => {
+    if (outcome.matched) return undefined
+    if (outcome.failure) return `${outcome.failure.where}: ${outcome.failure.message}`
+    return explanationsLeft-- > 0
+      ? whereIsNotTrue(rule.statement.explainWhere(document))
+      : undefined
+  }
+
+  return {
+    outcome(rule, document, outcome) {
+      const actions = outcome.actions.flatMap((action, index) => shownActions(rule, action, index))
+      const because = reasonOf(rule, document, outcome)
+      noted.set(rule.name, { ruleName: rule.name, matched: outcome.matched, because, actions })
+    },
+    errorAction(rule, outcome) {
+      const before = noted.get(rule.name)
+      if (before === undefined) return
+      const actions = [...before.actions, ...shownActions(rule, outcome, errorActionIndex)]
+      noted.set(rule.name, { ...before, actions })
+    },
+    tell() {
+      const all = [...noted.values()].toSorted((left, right) => weight(left) - weight(right))
+      told({
+        messageId: source.messageId,
+        at: new Date(message.timestampMs).toISOString(),
+        topic: message.topic,
+        clientId: message.clientId,
+        qos: message.qos,
+        bytes: message.payload.length,
+        rules: all.slice(0, rulesShownMax),
+        furtherRules: all.length > rulesShownMax ? all.length - rulesShownMax : undefined,
+      })
+    },
+  }
+}
+
+const weight = ({ matched, actions, because }: WatchedRule): number =>
+  matched || actions.length > 0 ? 0 : because === undefined ? 2 : 1
+
+function shownActions(
+  rule: CompiledRule,
+  outcome: ActionOutcome,
+  actionIndex: number,
+): readonly WatchedAction[] {
+  const action = actionIndex === errorActionIndex ? rule.errorAction : rule.actions[actionIndex]
+  const shown = { kind: action?.kind ?? '', actionIndex }
+  if (!outcome.ok) return [{ ...shown, state: 'failed', reason: outcome.failure.message }]
+  return [
+    ...outcome.records.map(({ destination, partitionKey }): WatchedAction => {
+      const isStream = destination.kind === 'kinesis'
+      return { ...shown, state: 'queued', partitionKey: isStream ? partitionKey : undefined }
+    }),
+    ...outcome.messages.map((): WatchedAction => ({ ...shown, state: 'republished' })),
+  ]
+}
+
+/** Tells that messages are durable, once their records are. */
+export function tellWhenDurable(
+  { watch, clock }: { readonly watch: MessageWatch; readonly clock: Clock },
+  records: readonly Pick<NewRecord, 'source'>[],
+  durable: Promise<void>,
+): void {
+  const sources = new Set(records.map(({ source }) => source))
+  const tell = () => {
+    for (const { messageId, timestampMs } of sources) {
+      watch.durable({ messageId, latencyMs: clock.wallMs() - timestampMs })
+    }
+  }
+  // A failure is told to those who wait for the message.
+  durable.then(tell, () => undefined)
+}
+
+const partsShownMax = 3
+
+/** The parts of a condition that keep it from being true, with their values. */
+function whereIsNotTrue(where: WherePart | undefined): string | undefined {
+  if (where === undefined) return undefined
+  const decisive = decisivePartsOf(where)
+  const shown = decisive.slice(0, partsShownMax).map((part) => {
+    const values = part.parts.map(
+      ({ text, value, note }) => note ?? `${oneLine(text)} is ${shownValue(value)}`,
+    )
+    const isPlain = part.note === undefined || part.parts.some(({ note }) => note !== undefined)
+    const details = [...values, ...(isPlain ? [] : [part.note])].join(', ')
+    return `${oneLine(part.text)} is ${shownValue(part.value)}${details && ` (${details})`}`
+  })
+  const further = decisive.length - shown.length
+  return [...shown, ...(further > 0 ? [`and ${further} more`] : [])].join('; ')
+}
+
+/** Down through AND, OR and NOT to the comparisons that are not true. */
+function decisivePartsOf(part: WherePart): readonly WherePart[] {
+  const conditions = part.parts.filter(({ parts, value }) => parts.length > 0 || isBoolean(value))
+  if (conditions.length === 0 || conditions.length < part.parts.length) return [part]
+  const untrue = conditions.filter(({ value }) => value.json !== 'true')
+  return untrue.length === 0 ? [part] : untrue.flatMap(decisivePartsOf)
+}
+
+const isBoolean = ({ type }: WherePart['value']): boolean => type === 'Boolean'
+const shownValue = ({ json, type }: WherePart['value']): string => json ?? type
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ')

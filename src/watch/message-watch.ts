@@ -1,0 +1,203 @@
+import type { Clock } from '../base/clock.ts'
+import { subscriptionMatches } from '../topics/topic-filter.ts'
+import type {
+  DeliveredEvent,
+  DurableEvent,
+  FailedEvent,
+  MessageEvent,
+  MessagePath,
+  WatchEvent,
+} from './watch-event.ts'
+
+/**
+ * Tells those who look what becomes of messages. While nobody looks, `active` is false, and the
+ * engine makes nothing.
+ *
+ * Bounds: a watcher sees `messagesPerSecond` messages a second at most and is told how many were
+ * left out; the newest `pathsMax` messages are followed to their end, and are forgotten when the
+ * last watcher goes.
+ */
+export interface MessageWatch {
+  /** Whether anyone watches. It is read before anything is made for the methods below. */
+  readonly active: boolean
+  /**
+   * Asks whether any watcher sees a message. Each message is asked for once, because the answer
+   * counts it.
+   *
+   * @param ruleNames the rules that the topic of the message concerns
+   * @returns what tells of the message; undefined when nobody wants to see it
+   */
+  begin(
+    message: WatchedMessage,
+    ruleNames: readonly string[],
+  ): ((event: MessageEvent) => void) | undefined
+  /** Whether what becomes of the records of a message is to be told. */
+  follows(messageId: string): boolean
+  durable(event: DurableEvent): void
+  delivered(event: DeliveredEvent): void
+  failed(event: FailedEvent): void
+  /** The path of a message that was seen while anyone watched. */
+  path(messageId: string): MessagePath | undefined
+  /** Begins to tell a watcher; `receive` must not throw and not wait. */
+  watch(filter: WatchFilter, receive: (event: WatchEvent) => void): Watching
+}
+
+interface WatchedMessage {
+  readonly topic: string
+  readonly clientId?: string | undefined
+}
+
+/** What a watcher wants to see: messages that fit every member that is given. */
+export interface WatchFilter {
+  /** A topic filter of MQTT. */
+  readonly topic?: string | undefined
+  readonly clientId?: string | undefined
+  readonly ruleName?: string | undefined
+}
+
+interface Watching {
+  /** How many messages were left out since the last call. */
+  takeLeftOut(): number
+  end(): void
+}
+
+/** Of all messages, more are not read by people; a filter asks for what is seldom. */
+const messagesPerSecond = 100
+const filteredPerSecond = 1_000
+const pathsMax = 10_000
+const eventsOfPathMax = 100
+
+interface Watcher {
+  readonly filter: WatchFilter
+  readonly receive: (event: WatchEvent) => void
+  readonly perSecond: number
+  leftInSecond: number
+  secondEndsMs: number
+  leftOut: number
+}
+
+interface Path {
+  readonly watchers: readonly Watcher[]
+  readonly message: MessageEvent
+  durable: DurableEvent | undefined
+  readonly records: (DeliveredEvent | FailedEvent)[]
+}
+
+export function createMessageWatch({ clock }: { readonly clock: Clock }): MessageWatch {
+  const watchers = new Set<Watcher>()
+  const paths = createPaths()
+  const receiversOf = (wanting: readonly Watcher[]) =>
+    wanting.filter((watcher) => watchers.has(watcher))
+
+  function changed(): void {
+    self.active = watchers.size > 0
+    if (!self.active) paths.clear()
+  }
+
+  function tellOfRecord(event: WatchEvent & { readonly name: 'delivered' | 'failed' }): void {
+    const path = paths.get(event.data.messageId)
+    if (path === undefined) return
+    if (path.records.length < eventsOfPathMax) path.records.push(event.data)
+    for (const { filter, receive } of receiversOf(path.watchers)) {
+      const { ruleName = event.data.ruleName } = filter
+      if (ruleName === event.data.ruleName) receive(event)
+    }
+  }
+
+  // A plain member: it is read for every message, where a call would be felt.
+  const self: MessageWatch & { active: boolean } = {
+    active: false,
+    begin(message, ruleNames) {
+      const wanting = [...watchers].filter(
+        (watcher) =>
+          fits(watcher.filter, message, ruleNames) && admit(watcher, clock.monotonicMs()),
+      )
+      if (wanting.length === 0) return undefined
+      return (data) => {
+        // The last watcher may have gone while a rule waited for an external function.
+        if (!self.active) return
+        paths.add(data, wanting)
+        for (const { receive } of receiversOf(wanting)) receive({ name: 'message', data })
+      }
+    },
+    follows: (messageId) => paths.get(messageId) !== undefined,
+    durable(data) {
+      const path = paths.get(data.messageId)
+      if (path === undefined || path.durable !== undefined) return
+      path.durable = data
+      for (const { receive } of receiversOf(path.watchers)) receive({ name: 'durable', data })
+    },
+    delivered: (data) => tellOfRecord({ name: 'delivered', data }),
+    failed: (data) => tellOfRecord({ name: 'failed', data }),
+    path(messageId) {
+      const path = paths.get(messageId)
+      if (path === undefined) return undefined
+      const { message, durable, records } = path
+      return { message, durable, records }
+    },
+    watch(filter, receive) {
+      const watcher = newWatcher(filter, receive)
+      watchers.add(watcher)
+      changed()
+      return {
+        takeLeftOut: () => takeLeftOut(watcher),
+        end() {
+          watchers.delete(watcher)
+          changed()
+        },
+      }
+    },
+  }
+  return self
+}
+
+/** The newest messages that were seen. */
+function createPaths() {
+  const paths = new Map<string, Path>()
+  return {
+    get: (messageId: string) => paths.get(messageId),
+    clear: () => paths.clear(),
+    add(message: MessageEvent, watchers: readonly Watcher[]): void {
+      paths.set(message.messageId, { watchers, message, durable: undefined, records: [] })
+      if (paths.size <= pathsMax) return
+      const [oldest] = paths.keys()
+      if (oldest !== undefined) paths.delete(oldest)
+    },
+  }
+}
+
+function newWatcher(filter: WatchFilter, receive: Watcher['receive']): Watcher {
+  const isFiltered = Object.values(filter).some((value) => value !== undefined)
+  const perSecond = isFiltered ? filteredPerSecond : messagesPerSecond
+  return { filter, receive, perSecond, leftInSecond: 0, secondEndsMs: -Infinity, leftOut: 0 }
+}
+
+/** Whether a watcher sees one more message in this second; otherwise it is counted. */
+function admit(watcher: Watcher, nowMs: number): boolean {
+  if (nowMs >= watcher.secondEndsMs) {
+    watcher.secondEndsMs = nowMs + 1_000
+    watcher.leftInSecond = watcher.perSecond
+  }
+  if (watcher.leftInSecond > 0) {
+    watcher.leftInSecond--
+    return true
+  }
+  watcher.leftOut++
+  return false
+}
+
+function takeLeftOut(watcher: Watcher): number {
+  const { leftOut } = watcher
+  watcher.leftOut = 0
+  return leftOut
+}
+
+function fits(
+  { topic, clientId, ruleName }: WatchFilter,
+  message: WatchedMessage,
+  ruleNames: readonly string[],
+): boolean {
+  if (clientId !== undefined && clientId !== message.clientId) return false
+  if (ruleName !== undefined && !ruleNames.includes(ruleName)) return false
+  return topic === undefined || subscriptionMatches(topic, message.topic)
+}
