@@ -10,7 +10,8 @@ const fixtures = path.resolve(import.meta.dirname, '../fixtures/data-folders')
 /**
  * Each folder is that of a release: a lab killed with SIGKILL while the stream `kept` was throttled
  * (five records wait) and `lost` refused its records (two dead letters), beside the sample mapping.
- * That of `0.1.0-format-2` holds the same; three of its records are of one message of 6 KB.
+ * The later ones hold the same; three of their records are of one message of 6 KB, which format 3
+ * stores once for them.
  */
 const releases = (await readdir(fixtures)).filter((name) => /^\d/.test(name))
 
