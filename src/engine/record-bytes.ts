@@ -1,4 +1,5 @@
 import type { NewRecord } from '../outbox/outbox.ts'
+import { propertiesBytes } from '../storage/stored-properties.ts'
 
 /** What a record takes beside its data, roughly. */
 export const recordOverheadBytes = 512
@@ -15,7 +16,10 @@ export function bytesOfRecords(records: readonly NewRecord[], before?: NewRecord
   for (const record of records) {
     const { data, source } = record
     bytes += recordOverheadBytes
-    if (source.payload !== last?.source.payload) bytes += source.payload.length
+    if (source.payload !== last?.source.payload) {
+      bytes += source.payload.length
+      if (source.mqtt5 !== undefined) bytes += propertiesBytes(source.mqtt5)
+    }
     if (data !== source.payload && data !== last?.data) bytes += data.length
     last = record
   }

@@ -72,7 +72,7 @@ export function subjectOfSource(source: SourceMessage, environment: SqlEnvironme
  * @param newUuid names a message that has no trace id
  */
 export function sourceOf(message: Message, newUuid: () => string): SourceMessage {
-  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = message
+  const { topic, payload, timestampMs, clientId, traceId, principal } = message
   return {
     messageId: traceId ?? newUuid(),
     topic,
@@ -81,15 +81,14 @@ export function sourceOf(message: Message, newUuid: () => string): SourceMessage
     clientId,
     traceId,
     principal,
-    republishDepth,
+    republishDepth: message.republishDepth,
+    mqtt5: message.mqtt5,
   }
 }
 
-/**
- * The message that a record comes from, without its headers and source address: no record has them.
- */
+/** The message that a record comes from, without its source address: no record has that. */
 function messageOfSource(source: SourceMessage): Message {
-  const { topic, payload, timestampMs, clientId, traceId, principal, republishDepth } = source
+  const { topic, payload, timestampMs, clientId, traceId, principal } = source
   return {
     topic,
     payload,
@@ -100,7 +99,8 @@ function messageOfSource(source: SourceMessage): Message {
     clientId,
     traceId,
     principal,
-    republishDepth,
+    republishDepth: source.republishDepth,
+    mqtt5: source.mqtt5,
   }
 }
 

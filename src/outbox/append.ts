@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { createTokenBuckets } from '../base/token-buckets.ts'
+import { propertiesBytes } from '../storage/stored-properties.ts'
 import type { Room, Reservation } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
@@ -199,11 +200,12 @@ function reserve(parts: AppendParts, records: readonly NewRecord[]) {
 
 function reservationOf(record: NewRecord, entry: DestinationEntry): Reserved {
   const { data, partitionKey, source, call = '' } = record
-  const payloadBytes = source.payload === data ? 0 : source.payload.length
+  let sourceBytes = source.payload === data ? 0 : source.payload.length
+  if (source.mqtt5 !== undefined) sourceBytes += propertiesBytes(source.mqtt5)
   return {
     entry,
     partitionKey,
-    bytes: recordOverheadBytes + data.length + payloadBytes + call.length,
+    bytes: recordOverheadBytes + data.length + sourceBytes + call.length,
   }
 }
 

@@ -5,6 +5,7 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { flushFolder } from '../storage/durable-file.ts'
+import { shownProperties } from '../storage/stored-properties.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { openOutbox } from './outbox.ts'
@@ -85,12 +86,16 @@ function letterLine({ key, value }: SalvagedRow, destinations: ReadonlyMap<numbe
 
 function contentsOf(value: Buffer, destination: unknown, message?: Buffer) {
   const { data, acceptedAtMs, ...record } = decodeRecord(value, message)
-  const { payload, ...source } = decodeSource(value, message)
+  const { payload, mqtt5, ...source } = decodeSource(value, message)
   return {
     acceptedAt: new Date(acceptedAtMs).toISOString(),
     ...record,
     dataBase64: data.toString('base64'),
-    source: { ...source, payloadBase64: payload.toString('base64') },
+    source: {
+      ...source,
+      mqtt5: mqtt5 && shownProperties(mqtt5),
+      payloadBase64: payload.toString('base64'),
+    },
     destination,
   }
 }

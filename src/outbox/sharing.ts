@@ -3,10 +3,11 @@
  * message, and data that they agree on byte for byte. Small messages and single records do not
  * share: their bytes are cheaper to write again than a record for the message.
  */
+import { propertiesBytes } from '../storage/stored-properties.ts'
 import type { NewRecord, SharedMessage } from './store/queued-record.ts'
 import { encodeRecord } from './store/record-codec.ts'
 import type { MessageReference } from './store/record-codec.ts'
-import { headerBytes, referenceBytes } from './store/record-layout.ts'
+import { headerBytes, payloadEndOf, referenceBytes } from './store/record-layout.ts'
 import type { SourceMessage } from './store/source-message.ts'
 
 /** Bytes that sharing has to save. */
@@ -82,7 +83,7 @@ function placesOf(records: readonly NewRecord[]): readonly (Place | undefined)[]
   const data = found.filter(({ count }) => count > 1).map((one) => one.data)
   const bytes = data.reduce(
     (sum, { length }) => sum + length,
-    headerBytes + namesBytes + payload.length,
+    headerBytes + factsBytes(first.source) + payload.length,
   )
   const share = { source: first.source, data, bytes }
   const places = indexes.map((index): Place | undefined => {
@@ -95,19 +96,25 @@ function placesOf(records: readonly NewRecord[]): readonly (Place | undefined)[]
 }
 
 /** Spares the comparing where nothing can come of it. */
-function mayBeWorthIt(records: readonly NewRecord[], { payload }: SourceMessage): boolean {
+function mayBeWorthIt(records: readonly NewRecord[], source: SourceMessage): boolean {
+  const sharedBytes = factsBytes(source) + source.payload.length
   let bytes = 0
-  for (const { data } of records) bytes += namesBytes + payload.length + data.length
+  for (const { data } of records) bytes += sharedBytes + data.length
   return bytes >= savedBytesMin
 }
 
+/** Roughly what is known of a message takes on disk, beside its payload. */
+const factsBytes = ({ mqtt5 }: SourceMessage): number =>
+  namesBytes + (mqtt5 === undefined ? 0 : propertiesBytes(mqtt5))
+
 function savedBytes(records: readonly NewRecord[], places: Sharing, share: Share): number {
+  const ofMessage = factsBytes(share.source)
   let saved = -share.bytes
   for (const [index, { data }] of records.entries()) {
     const place = places[index]
     if (place === undefined) continue
     const payloadBytes = place.data === isPayload ? 0 : share.source.payload.length
-    saved += namesBytes + payloadBytes - referenceBytes
+    saved += ofMessage + payloadBytes - referenceBytes
     if (place.data !== isOwn) saved += data.length
   }
   return saved
@@ -130,10 +137,11 @@ export function encodeShare(share: Share, id: number, acceptedAtMs: number): Enc
   const nobody = { ruleName: '', actionIndex: 0, partitionKey: '' }
   const value = encodeRecord({ ...nobody, data: all, source }, acceptedAtMs)
   const { payload } = source
-  // Nothing follows the payload, or the data where the two are the same.
-  const payloadStart = value.length - payload.length
+  // The payload is the last of them, or the data where the two are the same.
+  const payloadEnd = payloadEndOf(value)
+  const payloadStart = payloadEnd - payload.length
   const hasOwnPayload = payload.length > 0 && !areSame(all, payload)
-  let start = hasOwnPayload ? payloadStart - all.length : value.length - all.length
+  let start = (hasOwnPayload ? payloadStart : payloadEnd) - all.length
   const starts = data.map(({ length }) => {
     start += length
     return start - length

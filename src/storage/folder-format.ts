@@ -1,12 +1,12 @@
 /**
  * What a data folder says of itself, in `format.json`:
  *
- *     {"version": 3, "owner": "lab", "environments": ["outbox", "event-source/checkpoints"]}
+ *     {"version": 4, "owner": "lab", "environments": ["outbox", "event-source/checkpoints"]}
  *
  * `environments` are the environments of LMDB that were made in the folder: where the file of one
  * of them is lost, it must not begin anew without a word. Format 1 did not list them, and its
- * records have no checksum. In format 2 each record has its message in itself. Both are read, and
- * become format 3.
+ * records have no checksum. In format 2 each record has its message in itself, and up to format 3
+ * no message has properties of MQTT 5. All of them are read, and become format 4.
  *
  * Invariant: a folder has one owner for as long as it stands. Records that a lab left behind are
  * never delivered by an engine, and those of an engine never reach the streams of a lab.
@@ -19,7 +19,7 @@ import { writeDurably } from './durable-file.ts'
 import { ifPresent, readIfPresent } from './file-reads.ts'
 
 /** Raised when what stands in the folder changes so that an older release would misread it. */
-const formatVersion = 3
+const formatVersion = 4
 /** Read, and raised to `formatVersion`. */
 const firstVersion = 1
 

@@ -11,9 +11,10 @@ import { systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 
-interface Lab {
+export interface Lab {
   readonly url: string
   readonly mqttUrl: string
+  readonly kinesisUrl: string
   readonly data: IoTDataPlaneClient
   readonly connect: (clientId: string, filters?: readonly string[]) => Promise<LabClient>
   readonly restart: () => Promise<Lab>
@@ -25,14 +26,20 @@ interface LabClient {
   readonly next: () => Promise<[topic: string, document: unknown]>
 }
 
-/** A lab in this process, in a folder of its own. */
-export async function startLab() {
+type AtTheEnd = (end: () => void | Promise<void>) => void
+
+/**
+ * A lab in this process, in a folder of its own.
+ *
+ * @param atTheEnd takes what ends it; by default that is done when the test is finished
+ */
+export async function startLab(atTheEnd: AtTheEnd = onTestFinished): Promise<Lab> {
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  return startLabIn(folder)
+  atTheEnd(() => rm(folder, { recursive: true, force: true }))
+  return startLabIn(folder, atTheEnd)
 }
 
-async function startLabIn(folder: string): Promise<Lab> {
+async function startLabIn(folder: string, atTheEnd: AtTheEnd): Promise<Lab> {
   const config = loadConfig(
     {
       SLUICE_DATA_DIR: path.join(folder, 'data'),
@@ -51,23 +58,24 @@ async function startLabIn(folder: string): Promise<Lab> {
   })
   let stopping: Promise<void> | undefined
   const stop = () => (stopping ??= app.stop())
-  onTestFinished(stop)
+  atTheEnd(stop)
   const url = `http://127.0.0.1:${app.ports.http}`
   const mqttUrl = `mqtt://127.0.0.1:${app.ports.mqtt}`
+  const kinesisUrl = `http://127.0.0.1:${app.ports.kinesis}`
   const data = new IoTDataPlaneClient({
     endpoint: url,
     region: 'us-east-1',
     credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     maxAttempts: 1,
   })
-  onTestFinished(() => data.destroy())
+  atTheEnd(() => data.destroy())
 
   async function connect(clientId: string, filters: readonly string[] = []) {
     const client = await connectAsync(mqttUrl, {
       clientId,
       reconnectPeriod: 0,
     })
-    onTestFinished(() => client.endAsync(true))
+    atTheEnd(() => client.endAsync(true))
     client.on('error', () => undefined)
     const inbox = createInbox(client)
     if (filters.length > 0) await client.subscribeAsync([...filters], { qos: 1 })
@@ -76,12 +84,13 @@ async function startLabIn(folder: string): Promise<Lab> {
   return {
     url,
     mqttUrl,
+    kinesisUrl,
     data,
     connect,
     /** The same folder in a new lab, on other ports. */
     async restart() {
       await stop()
-      return startLabIn(folder)
+      return startLabIn(folder, atTheEnd)
     },
   }
 }

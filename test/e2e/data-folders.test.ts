@@ -107,9 +107,9 @@ test('a folder of before is taken over with a log line, and a lab is told by its
     expect.objectContaining({ level: 'warn', directory: dataDir, owner: 'lab' }),
   )
   await stop(lab)
-  expect(JSON.parse(folder)).toMatchObject({ version: 3, owner: 'lab' })
+  expect(JSON.parse(folder)).toMatchObject({ version: 4, owner: 'lab' })
   expect(await formatIn(dataDir)).toEqual({
-    version: 3,
+    version: 4,
     owner: 'lab',
     environments: ['outbox', 'shadows', 'event-source/checkpoints'],
   })

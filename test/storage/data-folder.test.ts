@@ -22,7 +22,7 @@ describe('the data folder', () => {
     const folder = await openDataFolder(directory, 'engine')
     expect(folder.directory).toBe(directory)
     expect(readFileSync(path.join(directory, 'format.json'), 'utf8')).toBe(
-      '{"version":3,"owner":"engine","environments":[]}\n',
+      '{"version":4,"owner":"engine","environments":[]}\n',
     )
     folder.close()
   })
@@ -47,7 +47,7 @@ describe('the data folder', () => {
     expect(folder).toMatchObject({ wasUnmarked: false })
     folder.close()
     expect(JSON.parse(readFileSync(path.join(directory, 'format.json'), 'utf8'))).toEqual({
-      version: 3,
+      version: 4,
       owner: 'lab',
       environments: ['outbox', 'event-source/checkpoints'],
     })
@@ -96,7 +96,7 @@ describe('the data folder', () => {
   })
 
   test.each([
-    ['a newer format', '{"version": 4}', 'DataFolderVersionUnsupported', /newer release/],
+    ['a newer format', '{"version": 5}', 'DataFolderVersionUnsupported', /newer release/],
     ['no JSON in its format file', 'version one', 'DataFolderUnusable', /does not say/],
     ['no version in it', '{}', 'DataFolderUnusable', /does not say/],
     ['a version that is no whole number', '{"version": 1.5}', 'DataFolderUnusable', /does not say/],

@@ -53,6 +53,12 @@ export function findStringFault(text: string): string | undefined {
   return `holds U+${code}, which no string of MQTT may hold`
 }
 
+/** The same for a text that a rule makes: what no packet of MQTT 5 may hold fails the action. */
+function findTextFault(text: string): string | undefined {
+  if (text.includes('\0')) return 'holds U+0000, which no string of MQTT may hold'
+  return /\p{Cs}/u.test(text) ? 'holds half of a surrogate pair, which is no character' : undefined
+}
+
 const forbiddenCharacter = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
 
 /** @throws SluiceError SqlParseException, naming the field */
@@ -109,6 +115,13 @@ export function readMqttHeaders(
     if (bytes > mqttHeaderLimits.userPropertiesBytesMax) {
       return { problem: `${bytes} bytes of user properties are too many`, name: 'userProperties' }
     }
+    for (const [index, [key, value]] of userProperties.entries()) {
+      const name = `userProperties[${index}]`
+      const ofKey = findTextFault(key)
+      if (ofKey !== undefined) return { problem: ofKey, name: `${name}.key` }
+      const ofValue = findTextFault(value)
+      if (ofValue !== undefined) return { problem: ofValue, name: `${name}.value` }
+    }
     mqtt5.userProperties = userProperties
   }
   return { mqtt5 }
@@ -132,6 +145,8 @@ function readHeader(
     case 'contentType': {
       const { contentTypeBytesMax } = mqttHeaderLimits
       if (Buffer.byteLength(text) > contentTypeBytesMax) return `over ${contentTypeBytesMax} bytes`
+      const fault = findTextFault(text)
+      if (fault !== undefined) return fault
       mqtt5.contentType = text
       return undefined
     }

@@ -46,12 +46,7 @@ const expectedMessageSchema = Type.Object(
     /** As subscribers get it: `$aws/...` where the action's template has `$$aws/...`. */
     topic: Type.String(),
     qos: Type.Optional(Type.Enum([0, 1])),
-    mqtt5: Type.Optional(
-      Type.Object(
-        { ...mqtt5Schema.properties, messageExpirySeconds: Type.Optional(Type.Integer()) },
-        { additionalProperties: false },
-      ),
-    ),
+    mqtt5: Type.Optional(mqtt5Schema),
   },
   { additionalProperties: false },
 )

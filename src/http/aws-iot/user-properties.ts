@@ -26,9 +26,11 @@ export function readUserProperties(
   })
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
 function parse(header: string, name: string): unknown {
   try {
-    return JSON.parse(Buffer.from(header, 'base64').toString())
+    return JSON.parse(decoder.decode(Buffer.from(header, 'base64')))
   } catch {
     throw invalid(name)
   }

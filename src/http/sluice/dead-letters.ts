@@ -8,6 +8,7 @@ import type { Message } from '../../message.ts'
 import type { DeadLetter, DeadLetterSelection, Outbox } from '../../outbox/outbox.ts'
 import { ruleNamePattern } from '../../rules/payload.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
+import { shownProperties } from '../../storage/stored-properties.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
@@ -20,6 +21,7 @@ import {
   destinationMembers,
   shownDestination,
 } from './record-schemas.ts'
+import { mqtt5Schema } from './message-request.ts'
 import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
 /**
@@ -87,6 +89,7 @@ const deadLetterSchema = Type.Object({
     timestampMs: epochMs('When the message arrived, in epoch milliseconds.'),
     payloadBase64: Type.String(),
     republishDepth: Type.Optional(countSchema),
+    mqtt5: Type.Optional(mqtt5Schema),
   }),
 })
 
@@ -169,14 +172,18 @@ export function addDeadLetterRoutes(
 
 /** The form of `deadLetterSchema`. */
 function shownLetter({ data, call, source, actionIndex, destination, ...letter }: DeadLetter) {
-  const { payload, ...sender } = source
+  const { payload, mqtt5, ...sender } = source
   return {
     ...letter,
     ...(destination && { destination: shownDestination(destination) }),
     action: actionOf(actionIndex),
     dataBase64: data.toString('base64'),
     ...(call !== undefined && { call: shownCall(call, data) }),
-    origin: { ...sender, payloadBase64: payload.toString('base64') },
+    origin: {
+      ...sender,
+      payloadBase64: payload.toString('base64'),
+      mqtt5: mqtt5 && shownProperties(mqtt5),
+    },
   }
 }
 

@@ -21,6 +21,7 @@ export const mqtt5Schema = Type.Object(
     responseTopic: Type.Optional(Type.String()),
     correlationDataBase64: Type.Optional(Type.String()),
     userProperties: Type.Optional(Type.Array(Type.Tuple([Type.String(), Type.String()]))),
+    messageExpirySeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 0xffff_ffff })),
   },
   { additionalProperties: false },
 )

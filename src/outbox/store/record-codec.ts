@@ -6,6 +6,11 @@
  */
 import { SluiceError } from '../../base/errors.ts'
 import { crc32c } from '../../base/crc32c.ts'
+import {
+  propertiesBytes,
+  readProperties,
+  writeProperties,
+} from '../../storage/stored-properties.ts'
 import { readHashKey, writeHashKey } from './hash-key-bytes.ts'
 import { readSequence, recordKeyBytes, writeKey, writeSequence } from './record-key.ts'
 import {
@@ -22,7 +27,9 @@ import {
   layoutWithoutChecksum,
   referenceBytes,
   callBit,
-  callLengthBytes,
+  partBits,
+  partLengthBytes,
+  propertiesBit,
   section,
   textAt,
   textCount,
@@ -33,11 +40,15 @@ import {
   layoutOf,
   headerBytesOf,
   hasCall,
+  hasProperties,
+  callStartOf,
   payloadEndOf,
   checkLayout,
   dataStartOf,
+  unknownLayout,
 } from './record-layout.ts'
 import type { SourceMessage } from './source-message.ts'
+import type { Mqtt5Properties } from '../../message.ts'
 
 /** Of the record that is being sealed: no record makes a buffer for it. */
 const key = Buffer.alloc(recordKeyBytes)
@@ -94,8 +105,11 @@ export function encodeRecord(
   const data = reference !== undefined && reference.dataStart > 0 ? noData : record.data
   const dataEnd = dataStart + data.length
   const payloadEnd = dataEnd + (sections & section.payload ? payload.length : 0)
-  const callBytes = call === undefined ? 0 : Buffer.byteLength(call) + callLengthBytes
-  const value = Buffer.allocUnsafe(payloadEnd + callBytes)
+  const mqtt5 = reference === undefined ? source.mqtt5 : undefined
+  const callStart =
+    mqtt5 === undefined ? payloadEnd : payloadEnd + propertiesBytes(mqtt5) + partLengthBytes
+  const callBytes = call === undefined ? 0 : Buffer.byteLength(call) + partLengthBytes
+  const value = Buffer.allocUnsafe(callStart + callBytes)
   value[0] = (reference === undefined ? layout : layoutSharing) | (callBytes > 0 ? callBit : 0)
   value[1] = sections
   value.writeInt16BE(record.actionIndex, 2)
@@ -115,14 +129,20 @@ export function encodeRecord(
   if (reference !== undefined) writeReference(value, reference, referenceStart)
   data.copy(value, dataStart)
   if (sections & section.payload) payload.copy(value, dataEnd)
-  if (call !== undefined) {
-    const callEnd = payloadEnd + value.write(call, payloadEnd)
-    value.writeUInt32BE(callEnd - payloadEnd, callEnd)
+  if (mqtt5 !== undefined) {
+    value[0] |= propertiesBit
+    writeLength(value, payloadEnd, writeProperties(mqtt5, value, payloadEnd))
   }
+  if (call !== undefined) writeLength(value, callStart, callStart + value.write(call, callStart))
   return value
 }
 
 const noData = Buffer.alloc(0)
+
+/** Of a part that stands at the end, behind it. */
+function writeLength(value: Buffer, start: number, end: number): void {
+  value.writeUInt32BE(end - start, end)
+}
 
 function writeReference(value: Buffer, reference: MessageReference, start: number): void {
   writeSequence(reference.id, value, start)
@@ -157,7 +177,7 @@ export function isMessageOf(value: Buffer, messageBytes: number): boolean {
 export function acceptedAgain(value: Buffer, acceptedAtMs: number): Buffer {
   const rest = value.subarray(headerBytesOf(value))
   const copy = Buffer.concat([value.subarray(0, checksumOffset), Buffer.alloc(4), rest])
-  copy[0] = layout | ((value[0] ?? 0) & callBit)
+  copy[0] = layout | ((value[0] ?? 0) & partBits)
   copy.writeUIntBE(acceptedAtMs, acceptedAtOffset, 6)
   return copy
 }
@@ -256,14 +276,14 @@ function messageFor(message: Buffer | undefined): Buffer {
 export function callOf(value: Buffer): string | undefined {
   checkLayout(value)
   if (!hasCall(value)) return undefined
-  return value.toString('utf8', payloadEndOf(value), value.length - callLengthBytes)
+  return value.toString('utf8', callStartOf(value), value.length - partLengthBytes)
 }
 
 /** Bytes of data, of the partition key and of the call: what its service counts of a record. */
 export function payloadBytesOf(value: Buffer): number {
   checkLayout(value)
   const bytes = textLength(value, textAt.partitionKey) + value.readUInt32BE(dataLengthOffset)
-  return bytes + (hasCall(value) ? value.readUInt32BE(value.length - callLengthBytes) : 0)
+  return bytes + (hasCall(value) ? value.readUInt32BE(value.length - partLengthBytes) : 0)
 }
 
 /**
@@ -289,7 +309,15 @@ export function decodeSource(value: Buffer, message?: Buffer): SourceMessage {
     traceId: has(section.traceIdIsMessageId) ? messageId : textIf(section.traceId, textAt.traceId),
     principal: textIf(section.principal, textAt.principal),
     republishDepth: has(section.republishDepth) ? (value[depthOffset] ?? 0) : undefined,
+    mqtt5: hasProperties(value) ? propertiesOf(value) : undefined,
   }
+}
+
+function propertiesOf(value: Buffer): Mqtt5Properties {
+  const end = callStartOf(value) - partLengthBytes
+  const mqtt5 = readProperties(value.subarray(payloadEndOf(value), end))
+  if (mqtt5 === undefined) throw unknownLayout(value)
+  return mqtt5
 }
 
 function sectionsOf(

@@ -1,7 +1,7 @@
 /**
  * The bytes of a record in the outbox. All numbers are big-endian.
  *
- *     0  u8   layout: 2, with a bit for a call, see `callBit`
+ *     0  u8   layout: 2, with bits for a call and for properties, see `callBit`
  *     1  u8   bits of the sections that are there, see `section`
  *     2  i16  action index; -1 for the rule's error action
  *     4  u48  accepted at, epoch milliseconds
@@ -12,9 +12,10 @@
  *    34  u8   republish depth
  *    35  u32  checksum: CRC-32C of the key and of all other bytes of the value
  *    39       the texts, UTF-8, one after the other; [explicit hash key, 16 bytes]; data;
- *             [payload]; [call, UTF-8, and its length, u32]
+ *             [payload]; [properties, see storage/stored-properties.ts, and their length, u32];
+ *             [call, UTF-8, and its length, u32]
  *
- * The parts in brackets are there when their section bit is set; an absent text has no bytes. A
+ * The parts in brackets are there when their bit is set; an absent text has no bytes. A
  * trace id that equals the message id, and a payload that equals the data, are not stored twice.
  *
  * Layout 1, of earlier releases, has no checksum: its texts begin at 35. It is read, not written.
@@ -43,7 +44,11 @@ export const layoutSharing = 3
 export const referenceBytes = 16
 /** Set in the layout of a record that has a call. Releases before calls refuse such a record. */
 export const callBit = 0x40
-export const callLengthBytes = 4
+/** The same for a record whose message has properties of MQTT 5, and for such a message itself. */
+export const propertiesBit = 0x20
+export const partBits = callBit | propertiesBit
+/** Of the parts that stand at the end, each with its length behind it. */
+export const partLengthBytes = 4
 
 export const section = Object.freeze({
   explicitHashKey: 1,
@@ -90,9 +95,9 @@ export function hasSection(value: Buffer, bit: number): boolean {
 export const hasChecksum = (value: Buffer): boolean =>
   layoutOf(value) === layout || layoutOf(value) === layoutSharing
 
-/** The layout without the bit for a call. */
+/** The layout without the bits of parts. */
 export function layoutOf(value: Buffer): number {
-  return (value[0] ?? 0) & ~callBit
+  return (value[0] ?? 0) & ~partBits
 }
 
 export function headerBytesOf(value: Buffer): number {
@@ -103,11 +108,26 @@ export function hasCall(value: Buffer): boolean {
   return ((value[0] ?? 0) & callBit) !== 0
 }
 
-/** Where the payload ends, or the data when there is no payload. */
+export function hasProperties(value: Buffer): boolean {
+  return ((value[0] ?? 0) & propertiesBit) !== 0
+}
+
+/** Where the call begins, or where the value ends when there is none. Below 0: it is cut off. */
+export function callStartOf(value: Buffer): number {
+  return hasCall(value) ? partStart(value, value.length) : value.length
+}
+
+/** Where the payload ends, or the data when there is no payload. Below 0: the value is cut off. */
 export function payloadEndOf(value: Buffer): number {
-  if (!hasCall(value)) return value.length
-  const lengthStart = value.length - callLengthBytes
-  return lengthStart - value.readUInt32BE(lengthStart)
+  if (((value[0] ?? 0) & partBits) === 0) return value.length
+  const end = callStartOf(value)
+  return hasProperties(value) ? partStart(value, end) : end
+}
+
+/** Where a part begins whose length ends at `end`. */
+function partStart(value: Buffer, end: number): number {
+  const lengthStart = end - partLengthBytes
+  return lengthStart < checksumOffset ? -1 : lengthStart - value.readUInt32BE(lengthStart)
 }
 
 /** Returns where the data begins. */
@@ -121,8 +141,7 @@ export function checkLayout(value: Buffer): number {
 export function dataStartOf(value: Buffer): number | undefined {
   const isKnown = hasChecksum(value) || layoutOf(value) === layoutWithoutChecksum
   const header = headerBytesOf(value)
-  const least = header + (hasCall(value) ? callLengthBytes : 0)
-  if (!isKnown || value.length < least) return undefined
+  if (!isKnown || value.length < header) return undefined
   let dataStart = header + (hasSection(value, section.explicitHashKey) ? hashKeyBytes : 0)
   for (let index = 0; index < textCount; index++) dataStart += textLength(value, index)
   const end = payloadEndOf(value)
@@ -134,7 +153,7 @@ export function dataStartOf(value: Buffer): number | undefined {
   return dataStart + dataBytes <= end ? dataStart : undefined
 }
 
-function unknownLayout(value: Buffer): SluiceError {
+export function unknownLayout(value: Buffer): SluiceError {
   return new SluiceError(
     'DataFolderUnusable',
     `The outbox holds a record of an unknown layout (${value.subarray(0, 2).toString('hex')})`,

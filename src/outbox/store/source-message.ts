@@ -1,3 +1,5 @@
+import type { Mqtt5Properties } from '../../message.ts'
+
 /** The message that a record comes from. The error action and a replay start from it. */
 export interface SourceMessage {
   /** Unique to the message; all its records share it. */
@@ -12,4 +14,6 @@ export interface SourceMessage {
   readonly payload: Buffer
   /** How many republish actions sent the message on. Absent for a message of a device. */
   readonly republishDepth?: number | undefined
+  /** What MQTT 5 adds to the message. */
+  readonly mqtt5?: Mqtt5Properties | undefined
 }

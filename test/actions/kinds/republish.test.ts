@@ -113,6 +113,9 @@ describe('a header that expands to what it cannot hold fails the action', () => 
     ['correlationData', Buffer.alloc(8_193).toString('base64')],
     ['messageExpiry', '1.5'],
     ['messageExpiry', '4294967296'],
+    ['contentType', 'a\0b'],
+    ['contentType', '\ud800'],
+    ['responseTopic', 'a\0'],
   ])('%s', (name, text) => {
     expect(apply({ headers: { [name]: '${text}' } }, { text })).toMatchObject({
       ok: false,
@@ -127,6 +130,20 @@ describe('a header that expands to what it cannot hold fails the action', () => 
     expect(apply(given, { text: 'x'.repeat(8_192) })).toMatchObject({
       failure: { where: 'actions[0].republish.headers.userProperties' },
     })
+  })
+
+  test.each(['a\0b', '\udc00'])('a user property with a text of %j', (text) => {
+    for (const [member, property] of [
+      ['key', { key: '${text}', value: 'v' }],
+      ['value', { key: 'k', value: '${text}' }],
+    ] as const) {
+      const userProperties = [{ key: 'k', value: 'a line\nand another' }, property]
+      const where = `actions[0].republish.headers.userProperties[1].${member}`
+      expect(apply({ headers: { userProperties } }, { text })).toMatchObject({
+        ok: false,
+        failure: { code: 'TemplateFailed', where },
+      })
+    }
   })
 
   test('one that cannot be read is refused with the rule', () => {

@@ -184,6 +184,33 @@ describe('Publish', () => {
       400,
       /^x-amz-mqtt5-user-properties: a property holds U\+D800/,
     ],
+    [
+      'user properties that are not UTF-8',
+      't',
+      {
+        headers: {
+          'x-amz-mqtt5-user-properties': Buffer.from('[{"a":"\xff"}]', 'latin1').toString('base64'),
+        },
+      },
+      400,
+      /x-amz-mqtt5-user-properties is not base64 of a JSON array/,
+    ],
+    [
+      '8 KiB and a byte of user properties',
+      't',
+      {
+        headers: {
+          'x-amz-mqtt5-user-properties': propertiesOf({
+            a: 'x'.repeat(4_095),
+            b: 'x'.repeat(4_096),
+          }),
+        },
+      },
+      400,
+      /^userProperties: 8193 bytes of user properties are too many/,
+    ],
+    ['a long content type', `t?contentType=${'x'.repeat(257)}`, {}, 400, /^contentType: over 256/],
+    ['a response topic with a wildcard', 't?responseTopic=a/%2B', {}, 400, /^responseTopic: "a/],
     ['another method', 't', { method: 'PUT' }, 405, /PUT is not a method of this path/],
   ])('with %s is refused', async (_what, path, init, status, message) => {
     const { url, ingested } = await serverWithBroker()

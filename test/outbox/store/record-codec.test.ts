@@ -24,6 +24,18 @@ function key(destinationId: number, sequence: number): Buffer {
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
 const epochMs = fc.nat(Number.MAX_SAFE_INTEGER).map((ms) => ms % 2 ** 48)
 const name = fc.string({ unit: 'grapheme', maxLength: 40 })
+const text = fc.string({ unit: 'grapheme', maxLength: 20 })
+const mqtt5 = fc.record(
+  {
+    contentType: text,
+    payloadFormatIndicator: fc.constantFrom(0 as const, 1 as const),
+    responseTopic: text,
+    correlationData: bytes,
+    userProperties: fc.array(fc.tuple(text, text), { minLength: 1, maxLength: 4 }),
+    messageExpirySeconds: fc.nat(0xffff_ffff),
+  },
+  { requiredKeys: [] },
+)
 const source = fc.record(
   {
     messageId: name,
@@ -34,6 +46,7 @@ const source = fc.record(
     timestampMs: epochMs,
     payload: bytes,
     republishDepth: fc.nat(10),
+    mqtt5,
   },
   { requiredKeys: ['messageId', 'topic', 'timestampMs', 'payload'] },
 )
@@ -116,6 +129,39 @@ describe('the bytes of a record', () => {
       call: '{"é":1}',
     })
     expect(() => decodeRecord(value.subarray(0, 42))).toThrow('unknown layout')
+  })
+
+  test('end with the properties of the message and their length, before the call', () => {
+    const properties = {
+      payloadFormatIndicator: 1,
+      messageExpirySeconds: 9,
+      contentType: 'é',
+      responseTopic: 'r',
+      correlationData: Buffer.from([0, 255]),
+      userProperties: [
+        ['b', '1'],
+        ['a', ''],
+        ['b', '2'],
+      ],
+    } as const
+    const block = [
+      ['0101', '0200000009', '030002c3a9', '08000172', '09000200ff'],
+      ['26000162000131', '260001610000', '26000162000132'],
+    ].flat()
+    const given = { ...plain, source: { ...plain.source, mqtt5: properties } }
+    const value = encoded(given)
+    expect(value[0]).toBe(0x22)
+    const own = encoded(plain)
+    expect(value.subarray(1, own.length)).toEqual(own.subarray(1))
+    expect(value.subarray(own.length).toString('hex')).toBe(`${block.join('')}00000029`)
+    const called = encoded({ ...given, call: 'c' })
+    expect(called[0]).toBe(0x62)
+    expect(called.subarray(value.length).toString('hex')).toBe('6300000001')
+    const reference = { id: 5, bytes: value.length, dataStart: 0 }
+    expect(encodeRecord(given, plain.acceptedAtMs, reference)[0]).toBe(3)
+    expect(decodeSource(acceptedAgain(called, 7))).toEqual(given.source)
+    value[own.length] = 7
+    expect(() => decodeSource(value)).toThrow('unknown layout')
   })
 
   test('of a record that shares its message are the documented ones', () => {
