@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
-import type { Client, ConnectPacket, PublishPacket, Subscription } from 'aedes'
+import type { Client, ConnectPacket, Subscription } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
@@ -13,7 +13,7 @@ import type { Connections } from './connections.ts'
 import type { ConnectFailureReason, LifecycleEvents } from './lifecycle-events.ts'
 import type { DelayedWills } from './delayed-wills.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
-import { carriedBy, isExpired } from '../kept/carried-properties.ts'
+import { createForwarding } from './forwarding.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sessionMarker } from '../kept/persistence.ts'
 import { connectionGone, notIngested, publishForbiddenReason } from './publishing.ts'
@@ -21,7 +21,6 @@ import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
 import { parseReservedRequest } from '../../topics/reserved-request.ts'
 import { findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
-import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
@@ -71,6 +70,7 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
     maxClientsIdLength: limits.clientIdBytesMax,
     maxInflightInbound: openHandshakesMax,
     preConnect: (client, packet, callback) => {
+      forwarding.prepare(client)
       const refusal = prepareConnection(dependencies, limits, client, packet)
       callback(refusal, refusal === null)
     },
@@ -92,9 +92,9 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
     authorizeSubscribe: (client, subscription, callback) => {
       callback(null, grantSubscription(dependencies, limits, client, subscription))
     },
-    authorizeForward: (client, packet) =>
-      mayForward(dependencies, client, packet) ? packet : null,
+    authorizeForward: (client, packet) => (forwarding.mayForward(client, packet) ? packet : null),
   })
+  const forwarding = createForwarding(broker, dependencies)
   observe(broker, dependencies)
   return broker
 }
@@ -117,25 +117,6 @@ const startsClean = (client: Client, { mqtt5 }: Connection): boolean =>
 function useSession(connection: Connection, session: Session | undefined): void {
   connection.session = session
   if (session !== undefined) connection.received = session.received
-}
-
-/** Called for each message to a client, including retained and queued ones. */
-function mayForward(
-  dependencies: BrokerDependencies,
-  client: Client,
-  packet: PublishPacket,
-): boolean {
-  const carried = carriedBy(packet)
-  if (carried !== undefined && isExpired(carried, dependencies.clock.monotonicMs())) return false
-  return mayReceive(dependencies.connectionOf(client), packet.topic)
-}
-
-/** Whether the policies let the client have a message of its session. */
-export function mayReceive(connection: Connection | undefined, topic: string): boolean {
-  if (connection?.permissions?.mayReceive(topic) !== true) return false
-  // The message may have been queued for a filter that is no longer allowed.
-  if (!connection.hasLostFilters) return true
-  return [...connection.filters].some((filter) => subscriptionMatches(filter, topic))
 }
 
 /** Reads the CONNECT. An error ends the connection without an answer. */

@@ -35,6 +35,8 @@ export interface Connection {
    * ones alive.
    */
   readonly undistributed: WeakMap<object, HeldPublish>
+  /** The broker's number of the message that was last handed to a client of MQTT 3.1.1. */
+  latestCounter: number
   /** The granted topic filters. */
   readonly filters: Set<string>
   /** Undefined for a clean session of MQTT 3.1.1. */
@@ -93,6 +95,7 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
     answers: createAnswerQueue(),
     received: createReceivedIds(),
     undistributed: new WeakMap(),
+    latestCounter: 0,
     filters: new Set(),
     session: undefined,
     mqtt5: undefined,
