@@ -15,6 +15,7 @@ import path from 'node:path'
 const floors = [
   '.',
   'cli',
+  'cli/engine',
   'cli/mqtt',
   'cli/rules',
   'cli/terminal',

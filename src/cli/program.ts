@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { version } from '../base/version.ts'
 import { certsCommand } from './certs.ts'
 import { checkCommand } from './check.ts'
+import { deadLettersCommand } from './dead-letters.ts'
 import { evaluateCommand } from './evaluate.ts'
 import { importCommand } from './import.ts'
 import { configureHelp } from './terminal/help.ts'
@@ -16,8 +17,10 @@ import { policiesCommand } from './policies.ts'
 import { pubCommand } from './pub.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
+import { statsCommand } from './stats.ts'
 import { subCommand } from './sub.ts'
 import { tailCommand } from './tail.ts'
+import { watchCommand } from './watch.ts'
 import { warnOfUnknownVariables } from './terminal/unknown-variables.ts'
 
 /** The command line of `sluice`. */
@@ -37,6 +40,9 @@ export function createProgram(host: Host): Command {
     importCommand,
     evaluateCommand,
     tailCommand,
+    watchCommand,
+    statsCommand,
+    deadLettersCommand,
     healthCommand,
     keysCommand,
     passwdCommand,

@@ -12,6 +12,7 @@ import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry
 import { sign } from '../sigv4/sign.ts'
 import { startServer } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
+import type { OpenedStore } from '../rules/rule-fixtures.ts'
 
 /** A server that takes signed requests only, and who may call it. */
 export const owner = { region: 'eu-central-1', accountId: '123456789012' }
@@ -44,6 +45,7 @@ export async function startGuarded(
   given: {
     readonly keys?: readonly TestKey[]
     readonly metricsToken?: string
+    readonly store?: OpenedStore
     readonly dependencies?: Partial<HttpServerDependencies>
     readonly options?: Partial<HttpServerOptions>
   } = {},
@@ -55,6 +57,7 @@ export async function startGuarded(
   const keys = parseAccessKeys(JSON.stringify({ accessKeys }))
   return startServer({
     ...(given.options && { options: given.options }),
+    ...(given.store && { store: given.store }),
     dependencies: {
       clock: systemClock,
       access: {

@@ -62,7 +62,9 @@ export async function startServer(
   const environment = { accountId: '123456789012', newUuid: randomUUID }
   const clock = { ...systemClock, wallMs: () => 1_700_000_000_123 }
   const logger = createMemoryLogger((line) => serverLog.push(line))
+  const watch = createMessageWatch({ clock })
   const engine = createEngine({
+    watch,
     rules: opened.store,
     outbox,
     distribute: async (message) => void distributed.push(message),
@@ -103,7 +105,7 @@ export async function startServer(
     broker: absentBroker,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
-    watch: createMessageWatch({ clock }),
+    watch,
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,
     ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),

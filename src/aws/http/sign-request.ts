@@ -15,12 +15,17 @@ interface SigningCredentials {
 }
 
 /**
- * Signs a POST with Signature Version 4, by its headers.
+ * Signs a request, by default a POST, with Signature Version 4, by its headers.
  *
  * @returns all headers of the request, those of the signature among them
  */
 export async function signRequest(
-  { url: text, headers, body }: Omit<HttpPostRequest, 'signal'>,
+  {
+    method = 'POST',
+    url: text,
+    headers,
+    body,
+  }: Omit<HttpPostRequest, 'signal'> & { readonly method?: string },
   { signingRegion: region, serviceName: service }: SigningScope,
   { accessKeyId, secretAccessKey, sessionToken }: SigningCredentials,
 ): Promise<HttpPostRequest['headers']> {
@@ -44,7 +49,7 @@ export async function signRequest(
     given.set(key, before === undefined ? value : `${before},${value}`)
   }
   const signed = await signer.sign({
-    method: 'POST',
+    method,
     protocol: url.protocol,
     hostname: url.hostname,
     path: url.pathname,
