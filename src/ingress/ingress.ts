@@ -31,7 +31,9 @@ import { sendTo, watchReceivers } from './broker/distributing.ts'
 import type { Distribute } from './broker/distributing.ts'
 import { createPublishing } from './broker/publishing.ts'
 import type { Publishing } from './broker/publishing.ts'
-import { deliverRetained } from './broker/retained-delivery.ts'
+import { createReportNarrowed } from './broker/narrowing.ts'
+import { leaveOutParents } from './broker/leave-out-parents.ts'
+import { createRetainedFilters, deliverRetained } from './broker/retained-delivery.ts'
 import type { RetainedMessage, RetainedMessages } from './kept/retained-messages.ts'
 import { awsTopicLimits } from '../topics/topic-filter.ts'
 import type { Sessions } from './kept/sessions.ts'
@@ -159,8 +161,6 @@ const ingressDefaults = Object.freeze({
   packetTimeoutMs: 30_000,
   /** Messages that are handed to subscribers at a time. */
   distributionsMax: 100,
-  /** Filters that one client may be subscribed to; AWS IoT takes 50. */
-  subscriptionsMax: 100,
   /** Sessions of absent clients (clean session 0); beyond it the longest absent one ends. */
   sessionsMax: 10_000,
   /**
@@ -185,16 +185,21 @@ const ingressDefaults = Object.freeze({
   /** In which unanswered PUBLISHes have to be answered when the ingress closes. */
   drainMs: 5_000,
 })
-export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>> & {
-  /** Whose behaviour clients see where AWS IoT Core narrows MQTT. */
-  readonly profile: MqttProfile
+export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, number>> &
+  ReturnType<typeof defaultsOf>
+
+/** What depends on whose behaviour clients see where AWS IoT Core narrows MQTT. */
+function defaultsOf(profile: MqttProfile) {
+  const { maximumQos: qosMax, subscriptionsMax } = profiles[profile]
+  return { profile, qosMax, subscriptionsMax }
 }
 
 export async function createIngress(
   dependencies: IngressDependencies,
   overrides: Partial<IngressOptions> = {},
 ): Promise<Ingress> {
-  const options: IngressOptions = { ...ingressDefaults, profile: 'open', ...overrides }
+  const ofProfile = defaultsOf(overrides.profile ?? 'open')
+  const options: IngressOptions = { ...ingressDefaults, ...ofProfile, ...overrides }
   const stage = await createStage(dependencies, options)
   const { broker, publishing, ports, retained } = stage
   let closing: Promise<void> | undefined
@@ -250,15 +255,20 @@ async function createStage(
   const connections = createConnections()
   const connectionOf = connections.of
   const wills = createDelayedWills(clock)
+  const profile = profiles[options.profile]
+  const narrowed = createReportNarrowed(log)
   const memory = createMemory({ clock, metrics, log, connections, wills }, options)
+  const retainedFilters = createRetainedFilters(memory.retained, profile, narrowed)
   const { name: connected, takesOver, finished } = connections
   const { announce, firstLifecycleVersion: firstVersion = 0 } = dependencies
   const events = createLifecycleEvents({ announce, firstVersion, clock, log, finished })
-  const parts = { ...memory, access, logger, log, metrics, clock, wills, events, connectionOf }
+  const told = { log, logger, metrics, events, narrowed }
+  const parts = { ...memory, ...told, access, clock, wills, connectionOf, profile, retainedFilters }
   const broker = createBroker({ ...parts, connected, takesOver }, options)
+  if (!profile.hashMatchesParent) leaveOutParents(broker, memory.persistence)
   await broker.listen()
   const notKept = () => memory.notKept('retained_full', 1)
-  deliverRetained(broker, { ...memory, notKept })
+  deliverRetained(broker, { ...memory, notKept, retainedFilters })
   const publishing = createPublishing({
     clock,
     metrics,

@@ -12,6 +12,7 @@ const limits = {
   ...awsTopicLimits,
   payloadBytesMax: 1_000,
   filtersPerSubscribeMax: 8,
+  qosMax: 2,
   unfinishedMax: 64,
   readAheadBytesMax: 1_000,
   publishRate: 0,
@@ -27,6 +28,7 @@ function createSocket() {
 function createGateOf(clock: Clock, faults: GateFault[] = []) {
   const events = {
     fault: (fault: GateFault) => void faults.push(fault),
+    ignored: () => undefined,
     closed: () => undefined,
   }
   const heldBytes = createHeldBytes(

@@ -35,6 +35,7 @@ describe('the frame reader', () => {
           ...awsTopicLimits,
           payloadBytesMax,
           filtersPerSubscribeMax: 8,
+          qosMax: 2,
         })
         const passed: Buffer[] = []
         let pings = 0
@@ -61,6 +62,7 @@ describe('the frame reader', () => {
           ...awsTopicLimits,
           payloadBytesMax,
           filtersPerSubscribeMax: 8,
+          qosMax: 2,
         })
         reader.read(encode(connectPacket()), true)
         for (const chunk of cut(Buffer.from(bytes), sizes)) {

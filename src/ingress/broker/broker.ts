@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import type { EventEmitter } from 'node:events'
 import { Aedes } from 'aedes'
-import type { Client, ConnectPacket, Subscription } from 'aedes'
+import type { Client, Subscription } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
@@ -14,13 +13,17 @@ import type { ConnectFailureReason, LifecycleEvents } from './lifecycle-events.t
 import type { DelayedWills } from './delayed-wills.ts'
 import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import { createForwarding } from './forwarding.ts'
+import { asOnAws } from '../mqtt5/profile.ts'
+import type { Profile } from '../mqtt5/profile.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sessionMarker } from '../kept/persistence.ts'
+import { prepareConnection } from './incoming-connect.ts'
+import type { IncomingConnectLimits } from './incoming-connect.ts'
+import type { ReportNarrowed } from './narrowing.ts'
 import { connectionGone, notIngested, publishForbiddenReason } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
-import { parseReservedRequest } from '../../topics/reserved-request.ts'
-import { findFilterFault, findTopicTextFault } from '../../topics/topic.ts'
+import { findFilterFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 
 /**
@@ -43,10 +46,11 @@ interface BrokerDependencies extends LoginDependencies {
   /** The client is accepted, and an earlier connection of it is closed. */
   readonly connected: Connections['name']
   readonly events: LifecycleEvents
+  readonly profile: Profile
+  readonly narrowed: ReportNarrowed
 }
 
-interface BrokerLimits extends SubscriptionLimits {
-  readonly clientIdBytesMax: number
+interface BrokerLimits extends SubscriptionLimits, IncomingConnectLimits {
   readonly distributionsMax: number
 }
 
@@ -119,72 +123,6 @@ function useSession(connection: Connection, session: Session | undefined): void 
   if (session !== undefined) connection.received = session.received
 }
 
-/** Reads the CONNECT. An error ends the connection without an answer. */
-function prepareConnection(
-  dependencies: BrokerDependencies,
-  limits: BrokerLimits,
-  client: Client,
-  packet: ConnectPacket,
-): Error | null {
-  const connection = dependencies.connectionOf(client)
-  if (connection === undefined) return connectionGone
-  connection.keepAliveSeconds = packet.keepalive ?? 0
-  // The gate watches the keepalive; Aedes would cut a client that the gate holds back.
-  packet.keepalive = 0
-  const { mqtt5 } = connection
-  connection.identifierFault = findClientIdFault(packet, limits.clientIdBytesMax)
-  // [MQTT-3.1.3-6]. Policies and logs show this id, so its prefix names the broker.
-  if (packet.clientId === '') packet.clientId = `sluice_${randomUUID()}`
-  dropReservedWill(dependencies, connection, packet)
-  const will = mqtt5 === undefined ? packet.will : mqtt5.will
-  connection.will = will && { topic: will.topic, retain: will.retain ?? false }
-  // Checked already, and answered with a reason code.
-  if (mqtt5 !== undefined) return null
-  const willFault = findWillFault(packet, limits)
-  if (willFault === undefined) return null
-  // The connection ends without CONNACK: MQTT 3.1.1 has no code for it.
-  return Object.assign(new Error(willFault), { reason: 'will_invalid' })
-}
-
-function findClientIdFault(packet: ConnectPacket, bytesMax: number): string | undefined {
-  const { clientId } = packet
-  // [MQTT-3.1.3-8]. Aedes would generate an id, and no client could resume the session of that id.
-  if (clientId === '') {
-    return packet.clean === false ? 'an empty client id needs a clean session' : undefined
-  }
-  if (Buffer.byteLength(clientId) > bytesMax) return `the client id is over ${bytesMax} bytes`
-  if (/[\0\ufffd]/.test(clientId)) return 'the client id is not valid UTF-8'
-  return undefined
-}
-
-/**
- * AWS IoT takes such a will and its services ignore it [AWS IoT Developer Guide, "Device Shadow
- * reserved topics"].
- */
-function dropReservedWill(
-  { log }: BrokerDependencies,
-  { mqtt5 }: Connection,
-  packet: ConnectPacket,
-): void {
-  const { clientId } = packet
-  const will = mqtt5 === undefined ? packet.will : mqtt5.will
-  if (will === undefined || parseReservedRequest(will.topic) === undefined) return
-  delete packet.will
-  mqtt5?.dropWill()
-  log.warnOnce(
-    'will_reserved',
-    { reason: 'will_reserved', clientId, topic: will.topic },
-    'a will on a reserved topic is ignored, as on AWS: publish it to another topic, and let a rule ' +
-      'republish it',
-  )
-}
-
-/** Only the topic is checked: the length of a will's payload has two bytes, within every limit. */
-function findWillFault({ will }: ConnectPacket, limits: TopicLimits): string | undefined {
-  const fault = will && findTopicTextFault(will.topic, limits)
-  return fault && `will: ${fault.detail}`
-}
-
 /** @returns null for a refusal, which SUBACK carries as 0x80, [MQTT-3.9.3-2] */
 function grantSubscription(
   dependencies: BrokerDependencies,
@@ -213,7 +151,11 @@ interface FilterFault {
  * @returns why it is refused
  */
 export function grantFilter(
-  { log, forgetSubscription }: Pick<BrokerDependencies, 'log' | 'forgetSubscription'>,
+  {
+    log,
+    forgetSubscription,
+    profile,
+  }: Pick<BrokerDependencies, 'log' | 'forgetSubscription' | 'profile'>,
   limits: SubscriptionLimits,
   about: {
     readonly client: Client
@@ -224,7 +166,7 @@ export function grantFilter(
   filter: string,
 ): FilterFault | undefined {
   const { client, connection } = about
-  const fault = findSubscriptionFault(connection, filter, limits)
+  const fault = findSubscriptionFault(connection, filter, limits, profile)
   if (fault === undefined) {
     connection.filters.add(filter)
     return undefined
@@ -245,6 +187,7 @@ function findSubscriptionFault(
   { filters, permissions }: Connection,
   filter: string,
   limits: SubscriptionLimits,
+  { name }: Profile,
 ): FilterFault | undefined {
   const detail = findFilterFault(filter, limits)
   if (detail !== undefined) {
@@ -255,7 +198,8 @@ function findSubscriptionFault(
     return { detail: 'no policy allows it', code: reasonCode.notAuthorized }
   }
   if (filters.has(filter) || filters.size < limits.subscriptionsMax) return undefined
-  const text = `a client may have ${limits.subscriptionsMax} subscriptions`
+  const most = `${limits.subscriptionsMax} subscriptions of a client`
+  const text = name === 'aws' ? asOnAws('one more', `takes ${most}`) : `${most} are taken`
   return { detail: text, code: reasonCode.quotaExceeded }
 }
 

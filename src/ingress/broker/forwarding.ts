@@ -1,7 +1,7 @@
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import { carriedBy, isExpired } from '../kept/carried-properties.ts'
+import type { Profile } from '../mqtt5/profile.ts'
 import type { Connection } from './connection.ts'
 
 /** Decides which messages Aedes sends to a client of MQTT 3.1.1. */
@@ -15,11 +15,12 @@ interface Forwarding {
 interface ForwardingDependencies {
   readonly connectionOf: (client: Client) => Connection | undefined
   readonly clock: Clock
+  readonly profile: Profile
 }
 
 export function createForwarding(
   broker: Pick<Aedes, 'id'>,
-  { connectionOf, clock }: ForwardingDependencies,
+  { connectionOf, clock, profile }: ForwardingDependencies,
 ): Forwarding {
   const duplicates = disabledDeduplication(broker.id)
   return {
@@ -30,7 +31,7 @@ export function createForwarding(
       const carried = carriedBy(packet)
       if (carried !== undefined && isExpired(carried, clock.monotonicMs())) return false
       const connection = connectionOf(client)
-      return !isRepeated(connection, packet) && mayReceive(connection, packet.topic)
+      return !isRepeated(connection, packet) && mayReceive(connection, packet.topic, profile)
     },
   }
 }
@@ -62,9 +63,13 @@ function isRepeated(
 }
 
 /** Whether the policies let the client have a message of its session. */
-export function mayReceive(connection: Connection | undefined, topic: string): boolean {
+export function mayReceive(
+  connection: Connection | undefined,
+  topic: string,
+  { filterMatches }: Profile,
+): boolean {
   if (connection?.permissions?.mayReceive(topic) !== true) return false
   // The message may have been queued for a filter that is no longer allowed.
   if (!connection.hasLostFilters) return true
-  return [...connection.filters].some((filter) => subscriptionMatches(filter, topic))
+  return [...connection.filters].some((filter) => filterMatches(filter, topic))
 }

@@ -6,9 +6,12 @@ import { createMqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { ClientPacketsOptions } from '../mqtt5/client-packets.ts'
 import type { Mqtt5Will } from '../mqtt5/connect.ts'
+import { asOnAws } from '../mqtt5/profile.ts'
+import type { Profile } from '../mqtt5/profile.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { GateFault } from '../gate/gate.ts'
 import { carryProperties } from '../kept/carried-properties.ts'
+import type { RetainedFilters } from './retained-delivery.ts'
 import { grantFilter } from './broker.ts'
 import type { SubscriptionLimits } from './broker.ts'
 import type { Connection } from './connection.ts'
@@ -17,6 +20,7 @@ import { mayReceive } from './forwarding.ts'
 import { messageFrom } from './ingesting.ts'
 import type { LifecycleEvents } from './lifecycle-events.ts'
 import { createMqtt5Subscriber } from './mqtt5-subscriber.ts'
+import type { ReportNarrowed } from './narrowing.ts'
 import type { Mqtt5SubscriberDependencies } from './mqtt5-subscriber.ts'
 import { mayPublish } from './publishing.ts'
 
@@ -41,6 +45,9 @@ interface Mqtt5ClientsDependencies extends Mqtt5SubscriberDependencies {
   readonly clock: Clock
   readonly wills: DelayedWills
   readonly events: LifecycleEvents
+  readonly profile: Profile
+  readonly narrowed: ReportNarrowed
+  readonly retainedFilters: RetainedFilters
   /** Publishes a will as if its client had. */
   readonly publish: (message: Message) => Promise<void>
 }
@@ -50,9 +57,7 @@ type Mqtt5ClientsOptions = ClientPacketsOptions &
 
 const identifiersRefused: GateFault = Object.freeze({
   reason: 'subscription_identifier',
-  detail:
-    'a Subscription Identifier: AWS IoT Core does not have them and answers 0xA1; ' +
-    'SLUICE_MQTT_PROFILE=open takes them',
+  detail: asOnAws('a Subscription Identifier', 'has none and answers 0xA1'),
   reasonCode: reasonCode.subscriptionIdsNotSupported,
 })
 
@@ -81,6 +86,7 @@ export function createMqtt5Clients(
         {
           clock,
           write: (bytes) => void connection.gate.stream.write(bytes),
+          narrowed: (reason, detail) => dependencies.narrowed(reason, client.id, detail),
           handlers: {
             subscribe(request) {
               connection.subscriber?.subscribe(request)
@@ -106,7 +112,9 @@ export function createMqtt5Clients(
           grant: (filter, isResumed) =>
             grantFilter(dependencies, options, { client, connection, isResumed }, filter),
           granted: connection.filters,
-          mayForward: (topic) => mayReceive(connection, topic),
+          mayForward: (topic) => mayReceive(connection, topic, dependencies.profile),
+          retainedFilters: (filters) => dependencies.retainedFilters(client.id, filters),
+          narrowed: (reason, detail) => dependencies.narrowed(reason, client.id, detail),
           refuseIdentifiers: () => end(identifiersRefused),
         },
         options,

@@ -9,6 +9,7 @@ import type { Mqtt5Handlers } from '../mqtt5/client-packets.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { SubscriptionOptions, Subscribe } from '../mqtt5/packets-in.ts'
 import { suback, unsuback } from '../mqtt5/packets-out.ts'
+import { asOnAws } from '../mqtt5/profile.ts'
 import type { Profile } from '../mqtt5/profile.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import { sendSnapshot } from './retained-delivery.ts'
@@ -50,6 +51,10 @@ interface Subscriber {
   readonly grant: (filter: string, isResumed: boolean) => { readonly code: number } | undefined
   readonly granted: Set<string>
   readonly mayForward: (topic: string) => boolean
+  /** Those of the filters for which retained messages are sent. */
+  readonly retainedFilters: (filters: readonly string[]) => readonly string[]
+  /** The client does not get what it asked for. */
+  readonly narrowed: (reason: string, detail: string) => void
   /** Ends the connection for a SUBSCRIBE that the profile does not have. */
   readonly refuseIdentifiers: () => void
 }
@@ -73,19 +78,21 @@ export function createMqtt5Subscriber(
     else delivery.deliver(packet, done)
   }
   const filters = createFilters(dependencies.broker, granted, deliver)
+  const { filterMatches } = options.profile
   const retainedTo = (names: readonly string[]) => {
     if (delivery !== undefined && names.length > 0)
-      sendRetained(dependencies.retained, { client, delivery, filters }, names)
+      sendRetained(dependencies.retained, { client, delivery, filters, filterMatches }, names)
   }
 
   return {
     begin() {
-      const { receiveMaximum = 1, maximumPacketSize = Infinity } = protocol().connect ?? {}
+      const { receiveMaximum: taken = 1, maximumPacketSize = Infinity } = protocol().connect ?? {}
+      const receiveMaximum = Math.min(taken, options.profile.sendMaximum)
       const { subscriptions } = filters
       const { mayForward } = subscriber
       const parts = { ...dependencies, clientId: client.id, stream: client.conn }
       delivery = createDelivery(
-        { ...parts, subscriptions, mayForward },
+        { ...parts, subscriptions, mayForward, filterMatches },
         { receiveMaximum, maximumPacketSize },
       )
       for (const stored of dependencies.storedFilters.get(client.id)?.values() ?? []) {
@@ -113,7 +120,8 @@ export function createMqtt5Subscriber(
       const wanted = request.filters.filter((each, index) =>
         wantsRetained(each, codes[index], isNew[index]),
       )
-      retainedTo(wanted.map(({ filter }) => filter))
+      const names = wanted.map(({ filter }) => filter)
+      retainedTo(subscriber.retainedFilters(names))
     },
     unsubscribe({ packetId, filters: names }) {
       const codes = names.map((filter) => {
@@ -166,17 +174,21 @@ function createFilters(
 /** @returns the codes of SUBACK */
 function subscribeTo(
   { storeSubscription }: Mqtt5SubscriberDependencies,
-  { grant, client }: Subscriber,
+  { grant, client, narrowed }: Subscriber,
   given: SubscriberOptions & { readonly filters: Filters },
   request: Subscribe,
 ): number[] {
   const { profile, filtersPerSubscribeMax, filters } = given
-  if (request.filters.length > filtersPerSubscribeMax)
+  if (request.filters.length > filtersPerSubscribeMax) {
+    const detail = `a SUBSCRIBE of more than ${filtersPerSubscribeMax} filters is answered 0x97`
+    narrowed('too_many_filters', detail)
     return request.filters.map(() => reasonCode.quotaExceeded)
+  }
   return request.filters.map(({ filter, options: asked }) => {
     const fault = grant(filter, false)
     if (fault !== undefined) return fault.code
     const qos = asked.qos < profile.maximumQos ? asked.qos : profile.maximumQos
+    if (qos < asked.qos) narrowed('qos_lowered', asOnAws(`QoS 2 for ${filter}`, 'grants QoS 1'))
     const options = { ...asked, qos }
     filters.join(filter, options)
     storeSubscription(client, storedOf(filter, options))
@@ -186,10 +198,15 @@ function subscribeTo(
 
 function sendRetained(
   retained: RetainedMessages,
-  to: { readonly client: Client; readonly delivery: Delivery; readonly filters: Filters },
+  to: {
+    readonly client: Client
+    readonly delivery: Delivery
+    readonly filters: Filters
+    readonly filterMatches: Profile['filterMatches']
+  },
   names: readonly string[],
 ): void {
-  const { client, delivery, filters } = to
+  const { client, delivery, filters, filterMatches } = to
   const subscribed = new Map<string, SubscriptionOptions>()
   for (const name of names) {
     const options = filters.subscriptions.get(name)
@@ -197,7 +214,7 @@ function sendRetained(
   }
   sendSnapshot(retained, names, {
     send(message, sent) {
-      const options = matchOptions(subscribed, message.topic, false)
+      const options = matchOptions(subscribed, message.topic, filterMatches, false)
       if (options === undefined) sent()
       else delivery.retained(message, options, sent)
     },

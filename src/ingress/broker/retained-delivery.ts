@@ -2,6 +2,9 @@ import type { Aedes, AedesPublishPacket, Client, PublishPacket, Subscription } f
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import { recarry } from '../kept/carried-properties.ts'
 import type { RetainedMessage, RetainedMessages } from '../kept/retained-messages.ts'
+import { asOnAws } from '../mqtt5/profile.ts'
+import type { Profile } from '../mqtt5/profile.ts'
+import type { ReportNarrowed } from './narrowing.ts'
 
 /**
  * Stores and sends retained messages in place of Aedes. Aedes would read them ahead of a slow
@@ -16,7 +19,15 @@ import type { RetainedMessage, RetainedMessages } from '../kept/retained-message
  */
 export function deliverRetained(
   broker: Aedes,
-  { retained, notKept }: { readonly retained: RetainedMessages; readonly notKept: () => void },
+  {
+    retained,
+    notKept,
+    retainedFilters,
+  }: {
+    readonly retained: RetainedMessages
+    readonly notKept: () => void
+    readonly retainedFilters: RetainedFilters
+  },
 ): void {
   // Aedes calls the first subscriber of `#` before all others.
   broker.subscribe(
@@ -30,8 +41,46 @@ export function deliverRetained(
   // Not emitted for subscriptions of a resumed session, which get no retained messages.
   broker.on('subscribe', (subscriptions, client) => {
     const granted = subscriptions.filter(({ qos }) => (qos as number) !== refused)
-    if (granted.length > 0) sendRetained(retained, client, granted)
+    const names = granted.map(({ topic }) => topic)
+    const filters = retainedFilters(client.id, names)
+    if (filters.length > 0) sendRetained(retained, client, { granted, filters })
   })
+}
+
+/**
+ * Chooses, of the filters of one SUBSCRIBE, those for which retained messages are sent. AWS IoT
+ * sends them for a filter without wildcards alone; the log tells of those that it would not send.
+ */
+export type RetainedFilters = (clientId: string, filters: readonly string[]) => readonly string[]
+
+export function createRetainedFilters(
+  retained: RetainedMessages,
+  { retainedByWildcard }: Profile,
+  narrowed: ReportNarrowed,
+): RetainedFilters {
+  return (clientId, filters) => {
+    if (retainedByWildcard) return filters
+    const [exact, wild] = partition(filters, (filter) => !/[+#]/.test(filter))
+    for (const filter of retained.count > 0 ? wild : []) {
+      const snapshot = retained.snapshot([filter], () => undefined)
+      const isMissed = snapshot.next() !== undefined
+      snapshot.close()
+      if (!isMissed) continue
+      const does = 'sends retained messages for a filter without wildcards alone'
+      narrowed('retained_by_wildcard', clientId, asOnAws(`retained messages for ${filter}`, does))
+    }
+    return exact
+  }
+}
+
+function partition<T>(all: readonly T[], test: (each: T) => boolean): [T[], T[]] {
+  return [all.filter(test), all.filter((each) => !test(each))]
+}
+
+interface Granted {
+  readonly granted: readonly Subscription[]
+  /** Those of them for which retained messages are sent. */
+  readonly filters: readonly string[]
 }
 
 /** The return code of SUBACK for a refused subscription. */
@@ -40,11 +89,10 @@ const refused = 0x80
 function sendRetained(
   retained: RetainedMessages,
   client: Client,
-  granted: readonly Subscription[],
+  { granted, filters }: Granted,
 ): void {
   const send = (message: RetainedMessage, sent: () => void) =>
     (client as DeliveringClient).deliverQoS(packetFor(granted, message), sent)
-  const filters = granted.map(({ topic }) => topic)
   sendSnapshot(retained, filters, { send, isClosed: () => client.closed })
 }
 

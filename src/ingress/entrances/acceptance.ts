@@ -66,6 +66,11 @@ export function createAcceptance(
         connection.mqtt5?.endWithFault(fault)
         reportFault(dependencies, { clientId: clientId(), sourceIp }, fault)
       },
+      ignored({ reason, topic, detail }: GateFault) {
+        if (topic !== undefined) metrics.messagesRejected.inc({ reason })
+        const about = { reason, clientId: clientId(), sourceIp, topic, detail }
+        dependencies.log.warnOnce(`${reason}_ignored`, about, 'a packet is ignored, as on AWS')
+      },
       closed() {
         cancel()
         gone()

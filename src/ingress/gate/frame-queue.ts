@@ -8,7 +8,8 @@ import type { FrameFault, FrameLimits } from './frames.ts'
  * - nothing passes after the first frame, a CONNECT, until `open()`;
  * - at most `unfinishedMax` PUBLISHes have passed and are not finished, and `mayPublish` agrees;
  * - DISCONNECT waits until no PUBLISH is unfinished, so that the answers before it go out;
- * - a faulty frame never passes, nor does any frame behind it: `fault` has the reason.
+ * - a frame that is to be ignored is left out;
+ * - any other faulty frame never passes, nor does any frame behind it: `fault` has the reason.
  */
 interface FrameQueue {
   /** @param runs buffers of one or more whole frames each */
@@ -38,6 +39,8 @@ interface FrameQueueOptions extends FrameLimits {
   readonly mayPublish: (bytes: number) => boolean
   /** Undefined for a client of MQTT 3.1.1. */
   readonly dialect: () => Dialect | undefined
+  /** A frame is left out. */
+  readonly ignored: (fault: FrameFault) => void
 }
 
 interface QueueState {
@@ -88,7 +91,7 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
     take() {
       const dialect = options.dialect()
       let taken = takeFrames(dialect)
-      // Of some frames of another version Aedes gets nothing, so those behind them are next.
+      // Of some frames Aedes gets nothing, so those behind them are next.
       while (taken?.length === 0) taken = takeFrames(dialect)
       return taken
     },
@@ -119,6 +122,8 @@ export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
   }
 }
 
+const noFrames = Buffer.alloc(0)
+
 interface Admitted {
   /** Where the frames begin that have not passed. */
   readonly end: number
@@ -137,6 +142,12 @@ function admit(state: QueueState, run: Buffer, options: FrameQueueOptions): Admi
       state.phase = 'connack'
     } else if (state.phase === 'open') {
       const fault = findFrameFault(run, offset, length, options)
+      if (fault?.isIgnored === true) {
+        // What comes before it passes first.
+        if (offset > 0) break
+        options.ignored(fault)
+        return { end: length, frames: noFrames }
+      }
       if (fault !== undefined) return { end: offset, fault }
       if (type === packetType.publish) {
         if (state.unfinished >= options.unfinishedMax) break

@@ -50,12 +50,16 @@ export interface FrameFault {
   readonly topic?: string | undefined
   /** Bytes: of the payload for a PUBLISH, else of the packet. */
   readonly size?: number | undefined
+  /** The frame alone is left out, without an answer, and the connection goes on. */
+  readonly isIgnored?: boolean | undefined
 }
 
 export interface FrameLimits extends TopicLimits {
   readonly payloadBytesMax: number
   /** Filters of one SUBSCRIBE. */
   readonly filtersPerSubscribeMax: number
+  /** Packets that ask for a higher QoS are ignored. */
+  readonly qosMax: number
 }
 
 /** Other packets may be as large as a payload and this: a CONNECT carries up to four texts. */
@@ -267,24 +271,44 @@ function findPublishFault(
   if (end - payloadStart > payloadBytesMax) {
     return payloadTooLarge(bytes.toString('utf8', topicStart, topicEnd), end - payloadStart)
   }
-  return qos === 0 ? undefined : findPacketIdFault(bytes, topicEnd, end)
+  if (qos === 0) return undefined
+  const idFault = findPacketIdFault(bytes, topicEnd, end)
+  if (idFault !== undefined || qos <= limits.qosMax) return idFault
+  return qosIgnored('PUBLISH', bytes.toString('utf8', topicStart, topicEnd).slice(0, 300))
 }
+
+/**
+ * AWS IoT has no QoS 2, and answers neither PUBLISH nor SUBSCRIBE that asks for it [AWS IoT
+ * Developer Guide, "MQTT differences"].
+ */
+const qosIgnored = (packetName: string, topic?: string): FrameFault => ({
+  reason: 'qos_not_supported',
+  detail:
+    `a ${packetName} of QoS 2: AWS IoT Core has no QoS 2 and does not answer it; ` +
+    'SLUICE_MQTT_PROFILE=open takes it',
+  topic,
+  isIgnored: true,
+})
 
 /** AWS IoT ends the connection, too. Aedes itself refuses a truncated filter. */
 function findSubscribeFault(
   bytes: Buffer,
   start: number,
   end: number,
-  { filtersPerSubscribeMax }: FrameLimits,
+  { filtersPerSubscribeMax, qosMax }: FrameLimits,
 ): FrameFault | undefined {
   let filters = 0
-  for (let offset = start; offset + 2 <= end; offset += 2 + bytes.readUInt16BE(offset) + 1) {
+  let isIgnored = false
+  for (let offset = start; offset + 2 <= end;) {
     if (++filters > filtersPerSubscribeMax) {
       const detail = `a SUBSCRIBE of more than ${filtersPerSubscribeMax} filters`
       return { reason: 'too_many_filters', detail }
     }
+    const qosAt = offset + 2 + bytes.readUInt16BE(offset)
+    isIgnored ||= qosAt < end && byteAt(bytes, qosAt) === 2 && qosMax < 2
+    offset = qosAt + 1
   }
-  return undefined
+  return isIgnored ? qosIgnored('SUBSCRIBE') : undefined
 }
 
 /** [MQTT-2.3.1-1]: a packet id is never 0. */

@@ -64,6 +64,8 @@ export interface Gate {
 interface GateEvents {
   /** Called with the reason right before the gate ends the connection. */
   fault(fault: GateFault): void
+  /** A frame is left out, and the connection goes on. */
+  readonly ignored: (fault: GateFault) => void
   /** Called once; nothing is read or written afterwards. */
   closed(): void
 }
@@ -203,6 +205,7 @@ function endings({ socket, events, waitsForRoom }: GateDependencies, stream: () 
       end(stream(), events, heldAnswers)
       return true
     },
+    ignored: events.ignored,
     evict: (reason: EvictReason) => end(stream(), events, { reason, detail: evictDetails[reason] }),
   }
 }

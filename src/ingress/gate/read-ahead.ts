@@ -41,11 +41,15 @@ interface FrameReadAhead extends Pick<HeldShare, 'dispatched' | 'answering' | 'd
   readonly dialect: Dialect | undefined
 }
 
-/** `changed`: more may be read, or pass. `evict`: the connection has to end at once. */
+/**
+ * `changed`: more may be read, or pass. `evict`: the connection has to end at once. `ignored`: a
+ * frame is left out.
+ */
 interface FrameReadAheadDependencies extends HeldBytesEvents {
   readonly clock: Clock
   readonly heldBytes: HeldBytes
   readonly openDialect?: (() => Dialect) | undefined
+  readonly ignored: (fault: FrameFault) => void
 }
 
 interface FrameReadAheadLimits extends FrameLimits {
@@ -67,6 +71,7 @@ export function createFrameReadAhead(
     ...limits,
     mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
     dialect: () => reader.dialect,
+    ignored: dependencies.ignored,
   })
   let ending: FrameFault | 'end of stream' | undefined
   let isNewFrame = false

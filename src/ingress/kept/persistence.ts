@@ -19,7 +19,7 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
  */
 interface Persistence {
   /** For Aedes' option `persistence`. */
-  readonly store: object
+  readonly store: object & FindSubscriptions
   /** The subscriptions of sessions by client id and filter, of absent clients too. */
   readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, Subscription>>
   /** Removes the session of a client that is not connected. */
@@ -28,6 +28,11 @@ interface Persistence {
   readonly storeSubscription: (client: Client, subscription: Subscription) => void
   /** Removes one filter from the session of a client. */
   readonly forgetSubscription: (client: Client, filter: string) => void
+}
+
+export interface FindSubscriptions {
+  /** The subscriptions of QoS 1 and 2 of sessions that match. Replaced to leave some out. */
+  subscriptionsByTopic: (topic: string) => Promise<readonly { readonly topic: string }[]>
 }
 
 interface PersistenceDependencies {

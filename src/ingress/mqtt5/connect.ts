@@ -2,6 +2,7 @@ import type { FrameFault } from '../gate/frames.ts'
 import type { Mqtt5Properties } from '../../message.ts'
 import { findTopicFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
+import { asOnAws } from './profile.ts'
 import type { Profile } from './profile.ts'
 import {
   createMessageProperties,
@@ -78,9 +79,7 @@ export function readConnect(body: Buffer, rules: ConnectRules): Mqtt5Connect | F
   if (idEnd === -1) return malformed('the client id is cut off, or is not valid UTF-8')
   const clientId = textAt(body, settings.end)
   if (!rules.profile.takesDollarIds && clientId.startsWith('$')) {
-    const detail =
-      'a client id that begins with $ is reserved by AWS IoT Core, which answers 0x85; ' +
-      'SLUICE_MQTT_PROFILE=open takes it'
+    const detail = asOnAws('a client id that begins with $', 'answers 0x85')
     return {
       reason: 'client_id_invalid',
       detail,
@@ -117,7 +116,7 @@ const willQosOf = (flags: number): number => (flags >> 3) & 3
 /** What the profile `aws` answers to QoS 2. */
 export const qosNotSupported = (what: string): FrameFault => ({
   reason: 'qos_not_supported',
-  detail: `${what}: AWS IoT Core has no QoS 2 and answers 0x9B; SLUICE_MQTT_PROFILE=open takes it`,
+  detail: asOnAws(what, 'has no QoS 2 and answers 0x9B'),
   reasonCode: reasonCode.qosNotSupported,
 })
 

@@ -7,6 +7,7 @@ import type { StoredPacket, SubscriberQueues } from '../kept/subscriber-queues.t
 import { matchOptions } from './matched-options.ts'
 import type { MatchedOptions } from './matched-options.ts'
 import type { SubscriptionOptions } from './packets-in.ts'
+import type { Profile } from './profile.ts'
 import { createSender, outgoingOf, withoutOptions } from './sender.ts'
 import type { Outgoing, SenderLimits } from './sender.ts'
 
@@ -37,6 +38,7 @@ interface DeliveryDependencies {
   readonly queues: SubscriberQueues
   readonly subscriptions: ReadonlyMap<string, SubscriptionOptions>
   readonly mayForward: (topic: string) => boolean
+  readonly filterMatches: Profile['filterMatches']
   readonly clock: Clock
   /** A retained message is not sent, because too many wait. */
   readonly notKept: () => void
@@ -51,7 +53,7 @@ interface WaitingRetained {
 }
 
 export function createDelivery(dependencies: DeliveryDependencies, limits: SenderLimits): Delivery {
-  const { clientId, queues, subscriptions, mayForward, notKept } = dependencies
+  const { clientId, queues, subscriptions, mayForward, filterMatches, notKept } = dependencies
   const sender = createSender(dependencies, limits)
   const backlog = createBacklog(dependencies, sender)
   let latestCounter = -1
@@ -62,7 +64,7 @@ export function createDelivery(dependencies: DeliveryDependencies, limits: Sende
     if (brokerCounter === latestCounter) return done()
     latestCounter = brokerCounter
     const { clientId: publisher } = packet as { readonly clientId?: string }
-    const options = matchOptions(subscriptions, topic, publisher === clientId)
+    const options = matchOptions(subscriptions, topic, filterMatches, publisher === clientId)
     if (options === undefined || !mayForward(topic)) return done()
     const outgoing = outgoingOf(packet, options, packet.retain && options.retainAsPublished)
     const isQueued = qos > 0 && queues.isUnsent(clientId, brokerCounter)
@@ -105,7 +107,7 @@ export function createDelivery(dependencies: DeliveryDependencies, limits: Sende
 
 /** What waits for one client: to be sent again, because of a SUBSCRIBE, and in its queue. */
 function createBacklog(
-  { clientId, queues, subscriptions, mayForward, stream }: DeliveryDependencies,
+  { clientId, queues, subscriptions, mayForward, filterMatches, stream }: DeliveryDependencies,
   sender: ReturnType<typeof createSender>,
 ) {
   /** What was sent on an earlier connection. */
@@ -120,7 +122,8 @@ function createBacklog(
       return
     }
     // The subscription may have ended since; what was queued for it is still delivered.
-    const options = matchOptions(subscriptions, packet.topic, false) ?? withoutOptions(packet)
+    const options =
+      matchOptions(subscriptions, packet.topic, filterMatches, false) ?? withoutOptions(packet)
     const outgoing = outgoingOf(packet, options, wasRetained(packet) && options.retainAsPublished)
     sender.sendQueued(outgoing, packet.brokerCounter, () => {})
   }

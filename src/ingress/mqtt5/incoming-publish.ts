@@ -5,6 +5,7 @@ import { carryProperties } from '../kept/carried-properties.ts'
 import { findRetainFault, findTopicFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import { findResponseTopicFault, limitProperties, qosNotSupported } from './connect.ts'
+import { asOnAws } from './profile.ts'
 import type { Profile } from './profile.ts'
 import {
   createMessageProperties,
@@ -179,8 +180,15 @@ function resolveTopic(
   if (alias === undefined) {
     return topic === '' ? protocolError('an empty topic without a Topic Alias') : topic
   }
-  const { topicAliasMaximum: maximum } = profile
-  if (alias > maximum) return aliasFault(`Topic Alias ${alias}; the maximum is ${maximum}`)
+  const { topicAliasMaximum: maximum, name } = profile
+  if (alias > maximum) {
+    const what = `Topic Alias ${alias}`
+    return aliasFault(
+      name === 'aws'
+        ? asOnAws(what, `has aliases up to ${maximum} and answers 0x94`)
+        : `${what}; the maximum is ${maximum}`,
+    )
+  }
   if (topic !== '') {
     aliases.set(alias, topic)
     return topic
@@ -225,6 +233,9 @@ function publish311(frame: Buffer, topic: Buffer, rest: readonly Buffer[]): Buff
   return Buffer.concat([frame.subarray(0, 1), encodeVariable(body.length), body])
 }
 
+/** Says that a message is taken otherwise than its client asked for. */
+export type NarrowedProperty = (reason: string, detail: string) => void
+
 /**
  * Takes the property block off the payload of a PUBLISH that `isPlainPublish` or `rewritePublish`
  * has passed, and puts the properties on the packet.
@@ -233,7 +244,7 @@ function publish311(frame: Buffer, topic: Buffer, rest: readonly Buffer[]): Buff
  */
 export function receivePublish(
   packet: PublishPacket,
-  profile: Profile,
+  { profile, narrowed }: { readonly profile: Profile; readonly narrowed: NarrowedProperty },
   nowMs: number,
 ): Refusal | undefined {
   const payload = packet.payload as Buffer
@@ -247,7 +258,14 @@ export function receivePublish(
     properties.visit(...given),
   )
   packet.payload = typeof end === 'number' ? payload.subarray(end) : payload
-  const limited = limitProperties(properties.get(), profile)
-  if (typeof limited === 'object') carryProperties(packet, limited, nowMs)
+  const given = properties.get()
+  const limited = limitProperties(given, profile)
+  if (typeof limited !== 'object') return undefined
+  carryProperties(packet, limited, nowMs)
+  const { messageExpirySeconds: asked } = given ?? {}
+  if (asked !== limited.messageExpirySeconds) {
+    const does = `takes 1 to 604,800 s, so that ${limited.messageExpirySeconds} s are in force`
+    narrowed('message_expiry_adjusted', asOnAws(`a Message Expiry Interval of ${asked} s`, does))
+  }
   return undefined
 }

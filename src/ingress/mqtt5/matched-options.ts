@@ -1,5 +1,5 @@
-import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import type { SubscriptionOptions } from './packets-in.ts'
+import type { Profile } from './profile.ts'
 
 /** The subscriptions of one message together. */
 export interface MatchedOptions {
@@ -18,6 +18,7 @@ export interface MatchedOptions {
 export function matchOptions(
   subscriptions: ReadonlyMap<string, SubscriptionOptions>,
   topic: string,
+  filterMatches: Profile['filterMatches'],
   isOwn: boolean,
 ): MatchedOptions | undefined {
   let qos: 0 | 1 | 2 | undefined
@@ -25,7 +26,7 @@ export function matchOptions(
   const identifiers: number[] = []
   for (const [filter, options] of subscriptions) {
     if (isOwn && options.noLocal) continue
-    if (!subscriptionMatches(filter, topic)) continue
+    if (!filterMatches(filter, topic)) continue
     if (qos === undefined || options.qos > qos) ({ qos } = options)
     retainAsPublished ||= options.retainAsPublished
     if (options.identifier !== undefined) identifiers.push(options.identifier)

@@ -10,7 +10,7 @@ import type { Mqtt5Connect, Mqtt5Will } from './connect.ts'
 import { createFarewell } from './farewell.ts'
 import type { Farewell } from './farewell.ts'
 import { createPlainCheck, receivePublish, rewritePublish } from './incoming-publish.ts'
-import type { Refusal } from './incoming-publish.ts'
+import type { NarrowedProperty, Refusal } from './incoming-publish.ts'
 import { acknowledgement, connack, disconnect, refusingConnack } from './packets-out.ts'
 import { maximumPacketSize } from './profile.ts'
 import { malformed } from './properties.ts'
@@ -52,10 +52,12 @@ interface Mqtt5Dependencies {
   readonly clock: Clock
   readonly handlers: Mqtt5Handlers
   readonly write: (bytes: Buffer) => void
+  /** The client does not get what it asked for. */
+  readonly narrowed: NarrowedProperty
 }
 
 export function createMqtt5Connection(
-  { clock, handlers, write }: Mqtt5Dependencies,
+  { clock, handlers, write, narrowed }: Mqtt5Dependencies,
   options: ClientPacketsOptions,
 ): Mqtt5Connection {
   const { profile } = options
@@ -101,7 +103,7 @@ export function createMqtt5Connection(
     },
     dropWill: packets.dropWill,
     isSessionPresent: false,
-    receive: (packet) => receivePublish(packet, profile, clock.monotonicMs()),
+    receive: (packet) => receivePublish(packet, { profile, narrowed }, clock.monotonicMs()),
     acknowledged({ qos }) {
       if (qos === 1) window.acknowledged()
     },

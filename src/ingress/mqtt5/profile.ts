@@ -1,12 +1,24 @@
+import { ruleFilterMatches, subscriptionMatches } from '../../topics/topic-filter.ts'
+
 /**
- * Whose behaviour clients see where AWS IoT Core narrows MQTT: AWS's own, or that of the standard.
- * docs/MQTT.md has the table.
+ * Whose behaviour clients of either version see where AWS IoT Core narrows MQTT: AWS's own, or that
+ * of the standard. docs/MQTT.md has the table.
  */
 export type MqttProfile = 'aws' | 'open'
 
 export interface Profile {
   readonly name: MqttProfile
   readonly maximumQos: 1 | 2
+  /** Filters that one client may be subscribed to. */
+  readonly subscriptionsMax: number
+  /** Whether the topic filter of a client matches a topic. */
+  readonly filterMatches: (filter: string, topic: string) => boolean
+  /** Whether `a/#` matches `a`, [MQTT-4.7.1-2]. */
+  readonly hashMatchesParent: boolean
+  /** Whether a filter with wildcards gets retained messages. */
+  readonly retainedByWildcard: boolean
+  /** Unanswered messages of QoS 1 and 2 to one client of MQTT 5, whatever it takes. */
+  readonly sendMaximum: number
   readonly hasSubscriptionIdentifiers: boolean
   /** Aliases that a client may use; 0 would be none. */
   readonly topicAliasMaximum: number
@@ -36,6 +48,11 @@ export const profiles: Readonly<Record<MqttProfile, Profile>> = Object.freeze({
   aws: Object.freeze({
     name: 'aws',
     maximumQos: 1,
+    subscriptionsMax: 50,
+    filterMatches: ruleFilterMatches,
+    hashMatchesParent: false,
+    retainedByWildcard: false,
+    sendMaximum: 100,
     hasSubscriptionIdentifiers: false,
     topicAliasMaximum: 8,
     receiveMaximum,
@@ -55,6 +72,11 @@ export const profiles: Readonly<Record<MqttProfile, Profile>> = Object.freeze({
   open: Object.freeze({
     name: 'open',
     maximumQos: 2,
+    subscriptionsMax: 100,
+    filterMatches: subscriptionMatches,
+    hashMatchesParent: true,
+    retainedByWildcard: true,
+    sendMaximum: 65_535,
     hasSubscriptionIdentifiers: true,
     topicAliasMaximum: 64,
     receiveMaximum,
@@ -64,6 +86,14 @@ export const profiles: Readonly<Record<MqttProfile, Profile>> = Object.freeze({
     properties: undefined,
   }),
 })
+
+/**
+ * What AWS IoT Core does about something that the profile `open` takes.
+ *
+ * @param does a verb and its object: `answers 0x9B`
+ */
+export const asOnAws = (what: string, does: string): string =>
+  `${what}: AWS IoT Core ${does}; SLUICE_MQTT_PROFILE=open takes it`
 
 /** What a packet may hold beside a payload: AWS takes 146 KiB in all, and 128 KiB of payload. */
 const packetOverheadBytesMax = 18 * 1024
