@@ -111,7 +111,8 @@ describe('sluice watch', () => {
     const server = await startGuarded({ keys: [admin, watcher], store })
     const run = await commandsFor(server, true)
     useKey(watcher)
-    const { done, written, stop } = run('watch', '--rule', 'broken')
+    const watching = run('watch', '--rule', 'broken')
+    const { written } = watching
     await vi.waitFor(() => expect(written.stderr).toContain('Ctrl-C ends'))
     await vi.waitFor(async () => {
       await server.engine.ingest(messageWith({ payload: { n: 0 } }))
@@ -119,8 +120,8 @@ describe('sluice watch', () => {
     })
     await server.engine.ingest(messageWith({ payload: { n: 1 } }))
     await vi.waitFor(() => expect(written.stdout).toContain('on disk'))
-    stop()
-    await done
+    watching.stop()
+    await watching.done
     expect(written.stdout).toContain(' broken does not match: n > 0 is false (n is 0)\n')
     expect(written.stdout).toMatch(/broken -> kinesis failed: .*is not a stream name/)
     await expect(run('stats').done).rejects.toThrow('AccessDeniedException')
