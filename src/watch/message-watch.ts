@@ -199,5 +199,7 @@ function fits(
 ): boolean {
   if (clientId !== undefined && clientId !== message.clientId) return false
   if (ruleName !== undefined && !ruleNames.includes(ruleName)) return false
-  return topic === undefined || subscriptionMatches(topic, message.topic)
+  if (topic !== undefined) return subscriptionMatches(topic, message.topic)
+  // As no wildcard of MQTT does, a watcher of everything sees no events that nobody asked for.
+  return ruleNames.length > 0 || !message.topic.startsWith('$')
 }

@@ -61,9 +61,10 @@ test('a path grows with what becomes of the message', () => {
 })
 
 test.each<[WatchFilter, readonly string[]]>([
-  [{}, ['1', '2', '3']],
+  [{}, ['1', '2', '3', '5']],
+  [{ topic: '$aws/#' }, ['4', '5']],
   [{ topic: 'a/+' }, ['1', '2']],
-  [{ clientId: 'pump' }, ['1', '3']],
+  [{ clientId: 'pump' }, ['1', '3', '5']],
   [{ ruleName: 's' }, ['2']],
   [{ topic: 'a/#', clientId: 'pump' }, ['1']],
 ])('%j lets pass %j', (filter, passing) => {
@@ -72,6 +73,8 @@ test.each<[WatchFilter, readonly string[]]>([
   see('1')
   see('2', { clientId: 'fan', rules: ['r', 's'] })
   see('3', { topic: 'b' })
+  see('4', { topic: '$aws/events/a', rules: [] })
+  see('5', { topic: '$aws/events/b', rules: ['e'] })
   expect(names()).toEqual(passing.map((id) => `message ${id}`))
 })
 

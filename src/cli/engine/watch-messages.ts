@@ -70,7 +70,8 @@ function textOf(out: Output, name: string, data: unknown): string {
 
 function messageText(out: Output, event: MessageEvent): string {
   const { messageId, at, topic, clientId, qos, bytes, rules, furtherRules } = event
-  const from = clientId === undefined ? 'over HTTP' : `from ${clientId}`
+  const sender = topic.startsWith('$') ? 'from the engine' : 'over HTTP'
+  const from = clientId === undefined ? sender : `from ${clientId}`
   const head = `${at.slice(11, 23)} ${paint(out, 'bold', onOneLine(topic))} ${onOneLine(from)}, QoS ${qos}, ${bytes} bytes`
   const none = rules.length === 0 ? [paint(out, 'dim', 'no rule has a filter for this topic')] : []
   const more = furtherRules === undefined ? [] : [`and ${furtherRules} further rules`]
