@@ -60,3 +60,15 @@ export type FloorKind = 'aedes' | 'mqtt-packet' | 'bytes'
 
 /** Actions whose delivery is measured. */
 export type ActionKind = 'kinesis' | 'sqs' | 'firehose'
+
+/** Asks the engine for its memory after a collection. */
+export interface IdleRequest {
+  /** A snapshot of the heap is written to this file before that. */
+  readonly snapshot?: string | undefined
+}
+
+/** In bytes: the heap with what buffers hold outside of it, and the whole process. */
+export interface IdleAnswer {
+  readonly bytes: number
+  readonly rss: number
+}
