@@ -181,6 +181,8 @@ async function measure(): Promise<void> {
   print(sizes)
 }
 
+const kib = (bytes: number): string => (bytes / 1_024).toFixed(1)
+
 const mean = (values: readonly number[]): number =>
   values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -196,7 +198,6 @@ function print(sizes: Sizes): void {
     return
   }
   for (const row of rows) {
-    const kib = (each: number) => (each / 1_024).toFixed(1)
     console.log(`MQTT ${row.version}: ${kib(row.bytes)} KiB a client, RSS ${kib(row.rssBytes)} KiB`)
   }
   const [old, five] = rows

@@ -4,7 +4,8 @@ import type { LimitedLog } from '../../telemetry/limited-log.ts'
 import type { Message } from '../../message.ts'
 import { createMqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
-import type { ClientPacketsOptions } from '../mqtt5/client-packets.ts'
+import type { ClientPacketsOptions, Mqtt5Handlers } from '../mqtt5/client-packets.ts'
+import type { Subscribe, Unsubscribe } from '../mqtt5/packets-in.ts'
 import type { Mqtt5Will } from '../mqtt5/connect.ts'
 import { asOnAws } from '../mqtt5/profile.ts'
 import type { Profile } from '../mqtt5/profile.ts'
@@ -21,7 +22,7 @@ import { messageFrom } from './ingesting.ts'
 import type { LifecycleEvents } from './lifecycle-events.ts'
 import { createMqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { ReportNarrowed } from './narrowing.ts'
-import type { Mqtt5SubscriberDependencies } from './mqtt5-subscriber.ts'
+import type { Mqtt5SubscriberDependencies, SubscribingClient } from './mqtt5-subscriber.ts'
 import { mayPublish } from './publishing.ts'
 
 /** Puts the translation of MQTT 5 between the gates of such clients and Aedes. */
@@ -65,7 +66,8 @@ export function createMqtt5Clients(
   dependencies: Mqtt5ClientsDependencies,
   options: Mqtt5ClientsOptions,
 ): Mqtt5Clients {
-  const { clock, wills, publish, events } = dependencies
+  const { clock, wills, publish } = dependencies
+  const shared: Shared = { dependencies, options }
 
   function publishWill(client: Client, connection: Connection, will: Mqtt5Will): void {
     const { permissions, peer } = connection
@@ -82,44 +84,10 @@ export function createMqtt5Clients(
 
   return {
     open(client, connection, end) {
-      const protocol: Mqtt5Connection = createMqtt5Connection(
-        {
-          clock,
-          write: (bytes) => void connection.gate.stream.write(bytes),
-          narrowed: (reason, detail) => dependencies.narrowed(reason, client.id, detail),
-          handlers: {
-            subscribe(request) {
-              connection.subscriber?.subscribe(request)
-              const filters = request.filters.map(({ filter }) => filter)
-              events.subscribed(client, connection, filters)
-            },
-            unsubscribe(request) {
-              connection.subscriber?.unsubscribe(request)
-              events.unsubscribed(client, connection, request.filters)
-            },
-            completed: (packetId) => connection.subscriber?.completed(packetId),
-            received: (packetId) => connection.subscriber?.received(packetId),
-          },
-        },
-        options,
-      )
-      connection.mqtt5 = protocol
-      connection.subscriber = createMqtt5Subscriber(
-        dependencies,
-        {
-          client,
-          protocol: () => protocol,
-          grant: (filter, isResumed) =>
-            grantFilter(dependencies, options, { client, connection, isResumed }, filter),
-          granted: connection.filters,
-          mayForward: (topic) => mayReceive(connection, topic, dependencies.profile),
-          retainedFilters: (filters) => dependencies.retainedFilters(client.id, filters),
-          narrowed: (reason, detail) => dependencies.narrowed(reason, client.id, detail),
-          refuseIdentifiers: () => end(identifiersRefused),
-        },
-        options,
-      )
-      return protocol
+      const translated = new TranslatedClient(shared, client, connection, end)
+      connection.mqtt5 = translated.protocol
+      connection.subscriber = createMqtt5Subscriber(dependencies, translated, options)
+      return translated.protocol
     },
     gone(client, connection) {
       const { mqtt5, subscriber } = connection
@@ -129,5 +97,86 @@ export function createMqtt5Clients(
       if (will === undefined || !connection.counted || connection.isWillPrevented) return
       wills.gone(client.id, will, sessionExpirySeconds, () => publishWill(client, connection, will))
     },
+  }
+}
+
+interface Shared {
+  readonly dependencies: Mqtt5ClientsDependencies
+  readonly options: Mqtt5ClientsOptions
+}
+
+/**
+ * What a connection of MQTT 5 asks of the broker, and what its subscriptions do. A class, because
+ * thousands of them are open: its functions are not made for each.
+ */
+class TranslatedClient implements Mqtt5Handlers, SubscribingClient {
+  readonly client: Client
+  readonly protocol: Mqtt5Connection
+  private readonly connection: Connection
+  private readonly shared: Shared
+  private readonly end: (fault: GateFault) => void
+
+  constructor(
+    shared: Shared,
+    client: Client,
+    connection: Connection,
+    end: (fault: GateFault) => void,
+  ) {
+    this.shared = shared
+    this.client = client
+    this.connection = connection
+    this.end = end
+    const { dependencies, options } = shared
+    this.protocol = createMqtt5Connection({ clock: dependencies.clock, client: this }, options)
+  }
+
+  get granted(): Set<string> {
+    return this.connection.filters
+  }
+
+  write(bytes: Buffer): void {
+    this.connection.gate.stream.write(bytes)
+  }
+
+  subscribe(request: Subscribe): void {
+    this.connection.subscriber?.subscribe(request)
+    const filters = request.filters.map(({ filter }) => filter)
+    this.shared.dependencies.events.subscribed(this.client, this.connection, filters)
+  }
+
+  unsubscribe(request: Unsubscribe): void {
+    this.connection.subscriber?.unsubscribe(request)
+    const { events } = this.shared.dependencies
+    events.unsubscribed(this.client, this.connection, request.filters)
+  }
+
+  completed(packetId: number): void {
+    this.connection.subscriber?.completed(packetId)
+  }
+
+  received(packetId: number): void {
+    this.connection.subscriber?.received(packetId)
+  }
+
+  grant(filter: string, isResumed: boolean): { readonly code: number } | undefined {
+    const { dependencies, options } = this.shared
+    const { client, connection } = this
+    return grantFilter(dependencies, options, { client, connection, isResumed }, filter)
+  }
+
+  mayForward(topic: string): boolean {
+    return mayReceive(this.connection, topic, this.shared.dependencies.profile)
+  }
+
+  retainedFilters(filters: readonly string[]): readonly string[] {
+    return this.shared.dependencies.retainedFilters(this.client.id, filters)
+  }
+
+  narrowed(reason: string, detail: string): void {
+    this.shared.dependencies.narrowed(reason, this.client.id, detail)
+  }
+
+  refuseIdentifiers(): void {
+    this.end(identifiersRefused)
   }
 }

@@ -7,7 +7,7 @@ import { matchOptions } from '../mqtt5/matched-options.ts'
 import type { Delivery } from '../mqtt5/delivery.ts'
 import type { Mqtt5Handlers } from '../mqtt5/client-packets.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
-import type { SubscriptionOptions, Subscribe } from '../mqtt5/packets-in.ts'
+import type { SubscriptionOptions, Subscribe, Unsubscribe } from '../mqtt5/packets-in.ts'
 import { suback, unsuback } from '../mqtt5/packets-out.ts'
 import { asOnAws } from '../mqtt5/profile.ts'
 import type { Profile } from '../mqtt5/profile.ts'
@@ -41,22 +41,22 @@ export interface Mqtt5SubscriberDependencies {
 }
 
 /** The client, and what the broker decides about it. */
-interface Subscriber {
+export interface SubscribingClient {
   readonly client: Client
-  readonly protocol: () => Mqtt5Connection
+  readonly protocol: Mqtt5Connection
+  readonly granted: Set<string>
   /**
    * @param isResumed the filter is of the session that is resumed
    * @returns why a filter is refused; undefined when it is granted
    */
-  readonly grant: (filter: string, isResumed: boolean) => { readonly code: number } | undefined
-  readonly granted: Set<string>
-  readonly mayForward: (topic: string) => boolean
+  grant(filter: string, isResumed: boolean): { readonly code: number } | undefined
+  mayForward(topic: string): boolean
   /** Those of the filters for which retained messages are sent. */
-  readonly retainedFilters: (filters: readonly string[]) => readonly string[]
+  retainedFilters(filters: readonly string[]): readonly string[]
   /** The client does not get what it asked for. */
-  readonly narrowed: (reason: string, detail: string) => void
+  narrowed(reason: string, detail: string): void
   /** Ends the connection for a SUBSCRIBE that the profile does not have. */
-  readonly refuseIdentifiers: () => void
+  refuseIdentifiers(): void
 }
 
 interface SubscriberOptions {
@@ -66,157 +66,199 @@ interface SubscriberOptions {
 
 type Deliver = (packet: AedesPublishPacket, done: () => void) => void
 
-export function createMqtt5Subscriber(
-  dependencies: Mqtt5SubscriberDependencies,
-  subscriber: Subscriber,
-  options: SubscriberOptions,
-): Mqtt5Subscriber {
-  const { client, protocol, granted } = subscriber
-  let delivery: Delivery | undefined
-  const deliver: Deliver = (packet, done) => {
-    if (delivery === undefined || client.closed) done()
-    else delivery.deliver(packet, done)
-  }
-  const filters = createFilters(dependencies.broker, granted, deliver)
-  const { filterMatches } = options.profile
-  const retainedTo = (names: readonly string[]) => {
-    if (delivery !== undefined && names.length > 0)
-      sendRetained(dependencies.retained, { client, delivery, filters, filterMatches }, names)
-  }
-
-  return {
-    begin() {
-      const { receiveMaximum: taken = 1, maximumPacketSize = Infinity } = protocol().connect ?? {}
-      const receiveMaximum = Math.min(taken, options.profile.sendMaximum)
-      const { subscriptions } = filters
-      const { mayForward } = subscriber
-      const parts = { ...dependencies, clientId: client.id, stream: client.conn }
-      delivery = createDelivery(
-        { ...parts, subscriptions, mayForward, filterMatches },
-        { receiveMaximum, maximumPacketSize },
-      )
-      for (const stored of dependencies.storedFilters.get(client.id)?.values() ?? []) {
-        if (subscriber.grant(stored.topic, true) === undefined)
-          filters.join(stored.topic, optionsOf(stored))
-      }
-      delivery.resume()
-    },
-    send(packet, sent) {
-      if (delivery === undefined) sent()
-      else delivery.send(packet, sent)
-    },
-    end() {
-      for (const filter of filters.subscriptions.keys()) filters.leave(filter)
-    },
-    subscribe(request) {
-      const hasIdentifier = request.filters.some((each) => each.options.identifier !== undefined)
-      if (hasIdentifier && !options.profile.hasSubscriptionIdentifiers) {
-        subscriber.refuseIdentifiers()
-        return
-      }
-      const isNew = request.filters.map(({ filter }) => !granted.has(filter))
-      const codes = subscribeTo(dependencies, subscriber, { ...options, filters }, request)
-      protocol().write(suback(request.packetId, codes))
-      const wanted = request.filters.filter((each, index) =>
-        wantsRetained(each, codes[index], isNew[index]),
-      )
-      const names = wanted.map(({ filter }) => filter)
-      retainedTo(subscriber.retainedFilters(names))
-    },
-    unsubscribe({ packetId, filters: names }) {
-      const codes = names.map((filter) => {
-        const isKnown = granted.has(filter)
-        filters.leave(filter)
-        dependencies.forgetSubscription(client, filter)
-        return isKnown ? reasonCode.success : reasonCode.noSubscriptionExisted
-      })
-      protocol().write(unsuback(packetId, codes))
-    },
-    completed: (packetId) => delivery?.completed(packetId),
-    received: (packetId) => delivery?.received(packetId),
-  }
+interface Joined extends SubscriptionOptions {
+  /** One for each filter: the broker tells subscriptions apart by it. */
+  readonly deliver: Deliver
 }
 
 /** The filters of the client at the broker. */
 interface Filters {
   readonly subscriptions: ReadonlyMap<string, SubscriptionOptions>
-  readonly join: (filter: string, options: SubscriptionOptions) => void
-  readonly leave: (filter: string) => void
+  join(filter: string, options: SubscriptionOptions): void
 }
 
-function createFilters(
-  broker: Mqtt5SubscriberDependencies['broker'],
-  granted: Set<string>,
-  to: Deliver,
-): Filters {
-  const subscriptions = new Map<string, SubscriptionOptions>()
-  const delivers = new Map<string, Deliver>()
-  return {
-    subscriptions,
-    join(filter, options) {
-      subscriptions.set(filter, options)
-      if (delivers.has(filter)) return
-      // A function for each filter: the broker tells subscriptions apart by it.
-      const deliver = to.bind(undefined)
-      delivers.set(filter, deliver)
-      broker.subscribe(filter, deliver, () => {})
-    },
-    leave(filter) {
-      const deliver = delivers.get(filter)
-      delivers.delete(filter)
-      subscriptions.delete(filter)
-      granted.delete(filter)
-      if (deliver !== undefined) broker.unsubscribe(filter, deliver, () => {})
-    },
+export function createMqtt5Subscriber(
+  dependencies: Mqtt5SubscriberDependencies,
+  subscriber: SubscribingClient,
+  options: SubscriberOptions,
+): Mqtt5Subscriber {
+  return new ConnectedSubscriber(dependencies, subscriber, options)
+}
+
+/** A class, because thousands of clients are connected: its functions are not made for each. */
+class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
+  readonly subscriptions = new Map<string, Joined>()
+  private readonly dependencies: Mqtt5SubscriberDependencies
+  private readonly subscriber: SubscribingClient
+  private readonly options: SubscriberOptions
+  /** CONNACK is sent. */
+  private hasBegun = false
+  /** Made for the first message: most clients of a large fleet get none for hours. */
+  private delivery: Delivery | undefined
+
+  constructor(
+    dependencies: Mqtt5SubscriberDependencies,
+    subscriber: SubscribingClient,
+    options: SubscriberOptions,
+  ) {
+    this.dependencies = dependencies
+    this.subscriber = subscriber
+    this.options = options
+  }
+
+  begin(): void {
+    const { storedFilters, queues } = this.dependencies
+    const { subscriber } = this
+    const { id } = subscriber.client
+    this.hasBegun = true
+    for (const stored of storedFilters.get(id)?.values() ?? []) {
+      if (subscriber.grant(stored.topic, true) === undefined)
+        this.join(stored.topic, optionsOf(stored))
+    }
+    if (queues.list(id).length > 0) this.open().resume()
+  }
+
+  send(packet: PublishPacket, sent: () => void): void {
+    if (this.hasBegun) this.open().send(packet, sent)
+    else sent()
+  }
+
+  end(): void {
+    for (const filter of this.subscriptions.keys()) this.leave(filter)
+  }
+
+  subscribe(request: Subscribe): void {
+    const { dependencies, subscriber, options } = this
+    const hasIdentifier = request.filters.some((each) => each.options.identifier !== undefined)
+    if (hasIdentifier && !options.profile.hasSubscriptionIdentifiers) {
+      subscriber.refuseIdentifiers()
+      return
+    }
+    const isNew = request.filters.map(({ filter }) => !subscriber.granted.has(filter))
+    const codes = subscribeTo(dependencies, subscriber, { ...options, filters: this }, request)
+    subscriber.protocol.write(suback(request.packetId, codes))
+    const wanted = request.filters.filter((each, index) =>
+      wantsRetained(each, codes[index], isNew[index]),
+    )
+    const names = wanted.map(({ filter }) => filter)
+    this.sendRetained(subscriber.retainedFilters(names))
+  }
+
+  unsubscribe({ packetId, filters: names }: Unsubscribe): void {
+    const { client, granted, protocol } = this.subscriber
+    const codes = names.map((filter) => {
+      const isKnown = granted.has(filter)
+      this.leave(filter)
+      this.dependencies.forgetSubscription(client, filter)
+      return isKnown ? reasonCode.success : reasonCode.noSubscriptionExisted
+    })
+    protocol.write(unsuback(packetId, codes))
+  }
+
+  completed(packetId: number): void {
+    this.delivery?.completed(packetId)
+  }
+
+  received(packetId: number): void {
+    if (this.hasBegun) this.open().received(packetId)
+  }
+
+  join(filter: string, options: SubscriptionOptions): void {
+    const known = this.subscriptions.get(filter)?.deliver
+    const deliver: Deliver = known ?? ((packet, done) => this.deliver(packet, done))
+    this.subscriptions.set(filter, { ...options, deliver })
+    if (known === undefined) this.dependencies.broker.subscribe(filter, deliver, noAnswer)
+  }
+
+  private leave(filter: string): void {
+    const deliver = this.subscriptions.get(filter)?.deliver
+    this.subscriptions.delete(filter)
+    this.subscriber.granted.delete(filter)
+    if (deliver !== undefined) this.dependencies.broker.unsubscribe(filter, deliver, noAnswer)
+  }
+
+  private deliver(packet: AedesPublishPacket, done: () => void): void {
+    if (!this.hasBegun || this.subscriber.client.closed) done()
+    else this.open().deliver(packet, done)
+  }
+
+  private sendRetained(names: readonly string[]): void {
+    if (!this.hasBegun || names.length === 0) return
+    const { subscriber, subscriptions, dependencies, options } = this
+    const { client } = subscriber
+    const { filterMatches } = options.profile
+    const delivery = () => this.open()
+    const to = { client, delivery, subscriptions, filterMatches }
+    sendRetained(dependencies.retained, to, names)
+  }
+
+  /** What delivers to the client: nothing may be delivered before `begin`. */
+  private open(): Delivery {
+    if (this.delivery !== undefined) return this.delivery
+    const { subscriber, subscriptions, dependencies } = this
+    const { client, protocol } = subscriber
+    const { filterMatches, sendMaximum } = this.options.profile
+    const { receiveMaximum: taken = 1, maximumPacketSize = Infinity } = protocol.connect ?? {}
+    const receiveMaximum = Math.min(taken, sendMaximum)
+    const mayForward = (topic: string) => subscriber.mayForward(topic)
+    const parts = { ...dependencies, clientId: client.id, stream: client.conn }
+    this.delivery = createDelivery(
+      { ...parts, subscriptions, mayForward, filterMatches },
+      { receiveMaximum, maximumPacketSize },
+    )
+    return this.delivery
   }
 }
+
+const noAnswer = (): void => {}
 
 /** @returns the codes of SUBACK */
 function subscribeTo(
   { storeSubscription }: Mqtt5SubscriberDependencies,
-  { grant, client, narrowed }: Subscriber,
+  subscriber: SubscribingClient,
   given: SubscriberOptions & { readonly filters: Filters },
   request: Subscribe,
 ): number[] {
   const { profile, filtersPerSubscribeMax, filters } = given
   if (request.filters.length > filtersPerSubscribeMax) {
     const detail = `a SUBSCRIBE of more than ${filtersPerSubscribeMax} filters is answered 0x97`
-    narrowed('too_many_filters', detail)
+    subscriber.narrowed('too_many_filters', detail)
     return request.filters.map(() => reasonCode.quotaExceeded)
   }
   return request.filters.map(({ filter, options: asked }) => {
-    const fault = grant(filter, false)
+    const fault = subscriber.grant(filter, false)
     if (fault !== undefined) return fault.code
     const qos = asked.qos < profile.maximumQos ? asked.qos : profile.maximumQos
-    if (qos < asked.qos) narrowed('qos_lowered', asOnAws(`QoS 2 for ${filter}`, 'grants QoS 1'))
+    if (qos < asked.qos) {
+      subscriber.narrowed('qos_lowered', asOnAws(`QoS 2 for ${filter}`, 'grants QoS 1'))
+    }
     const options = { ...asked, qos }
     filters.join(filter, options)
-    storeSubscription(client, storedOf(filter, options))
+    storeSubscription(subscriber.client, storedOf(filter, options))
     return qos
   })
 }
 
 function sendRetained(
   retained: RetainedMessages,
-  to: {
+  to: Pick<Filters, 'subscriptions'> & {
     readonly client: Client
-    readonly delivery: Delivery
-    readonly filters: Filters
+    readonly delivery: () => Delivery
     readonly filterMatches: Profile['filterMatches']
   },
   names: readonly string[],
 ): void {
-  const { client, delivery, filters, filterMatches } = to
+  const { client, delivery, subscriptions, filterMatches } = to
   const subscribed = new Map<string, SubscriptionOptions>()
   for (const name of names) {
-    const options = filters.subscriptions.get(name)
+    const options = subscriptions.get(name)
     if (options !== undefined) subscribed.set(name, options)
   }
   sendSnapshot(retained, names, {
     send(message, sent) {
       const options = matchOptions(subscribed, message.topic, filterMatches, false)
       if (options === undefined) sent()
-      else delivery.retained(message, options, sent)
+      else delivery().retained(message, options, sent)
     },
     isClosed: () => client.closed,
   })

@@ -12,17 +12,17 @@ export interface Dialect {
    *
    * @returns why nothing after the frames before it is read; they are answered first
    */
-  readonly read: (bytes: Buffer, offset: number, length: number) => FrameFault | undefined
+  read(bytes: Buffer, offset: number, length: number): FrameFault | undefined
   /** Whether a PUBLISH is sound and passes to Aedes as it is. Has no effect. */
-  readonly isPlain: (bytes: Buffer, offset: number, length: number) => boolean
+  isPlain(bytes: Buffer, offset: number, length: number): boolean
   /**
    * Takes any other frame, the CONNECT too. A PUBLISH may be given again when it could not pass.
    *
    * @returns the frames that Aedes gets in its place, possibly none; or what is wrong with it
    */
-  readonly translate: (frame: Buffer) => Buffer | FrameFault
+  translate(frame: Buffer): Buffer | FrameFault
   /** What the client gets for what Aedes writes. */
-  readonly written: (bytes: Buffer) => Buffer
+  written(bytes: Buffer): Buffer
   /** The packet that ends the connection, if the client is to get one. Called once. */
-  readonly lastPacket: () => Buffer | undefined
+  lastPacket(): Buffer | undefined
 }

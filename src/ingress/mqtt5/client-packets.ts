@@ -17,14 +17,8 @@ import { malformed, protocolError } from './properties.ts'
 import { reasonCode } from './reason-codes.ts'
 import type { ReceiveWindow } from './receive-window.ts'
 
-/** Takes the packets of a client, all but PUBLISH, and says what Aedes gets in their place. */
-interface ClientPackets {
-  take(frame: Buffer): Buffer | FrameFault
-  readonly state: Readonly<ClientState>
-  readonly dropWill: () => void
-}
-
-interface ClientState {
+/** What the packets of a client are about. */
+export interface ClientState {
   /** Undefined until the CONNECT is read. */
   connect: Mqtt5Connect | undefined
   assignedClientId: string | undefined
@@ -32,6 +26,9 @@ interface ClientState {
   sessionExpirySeconds: number
   /** Undefined when there is none, or when DISCONNECT has deleted it. */
   will: Mqtt5Will | undefined
+  readonly handlers: Mqtt5Handlers
+  readonly window: ReceiveWindow
+  readonly farewell: Pick<Farewell, 'clientHasLeft'>
 }
 
 /** What a connection asks of the broker. */
@@ -44,12 +41,6 @@ export interface Mqtt5Handlers {
   received(packetId: number): void
 }
 
-interface ClientPacketsDependencies {
-  readonly handlers: Mqtt5Handlers
-  readonly window: ReceiveWindow
-  readonly farewell: Pick<Farewell, 'clientHasLeft'>
-}
-
 export interface ClientPacketsOptions extends PublishRules {
   readonly sessionExpirySecondsMax: number
 }
@@ -57,50 +48,44 @@ export interface ClientPacketsOptions extends PublishRules {
 const noFrames = Buffer.alloc(0)
 const disconnect311 = Buffer.from([0xe0, 0])
 
-export function createClientPackets(
-  dependencies: ClientPacketsDependencies,
+/** Takes a packet of a client, all but PUBLISH. @returns what Aedes gets in its place */
+export function takePacket(
+  state: ClientState,
   options: ClientPacketsOptions,
-): ClientPackets {
-  const { handlers } = dependencies
-  const state: ClientState = {
-    connect: undefined,
-    assignedClientId: undefined,
-    sessionExpirySeconds: 0,
-    will: undefined,
-  }
+  frame: Buffer,
+): Buffer | FrameFault {
+  return state.connect === undefined
+    ? takeConnect(state, options, frame)
+    : takeOther(state, options, frame)
+}
 
-  function takeOther(frame: Buffer): Buffer | FrameFault {
-    const type = typeOf(frame, 0)
-    if (((frame[0] ?? 0) & 0x0f) !== flagsOf(type)) return wrongFlags
-    const body = frame.subarray(bodyStart(frame, 0))
-    switch (type) {
-      case packetType.puback:
-      case packetType.pubrec:
-      case packetType.pubrel:
-      case packetType.pubcomp:
-        return takeAcknowledgement(dependencies, options, type, body)
-      case packetType.subscribe:
-        return handle(readSubscribe(body), (request) => handlers.subscribe(request))
-      case packetType.unsubscribe:
-        return handle(readUnsubscribe(body), (request) => handlers.unsubscribe(request))
-      case packetType.disconnect:
-        return takeDisconnect(state, options, body, dependencies)
-      case packetType.connect:
-        return protocolError('a second CONNECT') // [MQTT-3.1.0-2]
-      case packetType.auth:
-        return protocolError('AUTH without an Authentication Method in CONNECT')
-      default:
-        return malformed(`packet type ${type} is not a client's`)
-    }
-  }
-
-  return {
-    state,
-    dropWill() {
-      state.will = undefined
-    },
-    take: (frame) =>
-      state.connect === undefined ? takeConnect(state, options, frame) : takeOther(frame),
+function takeOther(
+  state: ClientState,
+  options: ClientPacketsOptions,
+  frame: Buffer,
+): Buffer | FrameFault {
+  const { handlers } = state
+  const type = typeOf(frame, 0)
+  if (((frame[0] ?? 0) & 0x0f) !== flagsOf(type)) return wrongFlags
+  const body = frame.subarray(bodyStart(frame, 0))
+  switch (type) {
+    case packetType.puback:
+    case packetType.pubrec:
+    case packetType.pubrel:
+    case packetType.pubcomp:
+      return takeAcknowledgement(state, options, type, body)
+    case packetType.subscribe:
+      return handle(readSubscribe(body), (request) => handlers.subscribe(request))
+    case packetType.unsubscribe:
+      return handle(readUnsubscribe(body), (request) => handlers.unsubscribe(request))
+    case packetType.disconnect:
+      return takeDisconnect(state, options, body)
+    case packetType.connect:
+      return protocolError('a second CONNECT') // [MQTT-3.1.0-2]
+    case packetType.auth:
+      return protocolError('AUTH without an Authentication Method in CONNECT')
+    default:
+      return malformed(`packet type ${type} is not a client's`)
   }
 }
 
@@ -148,7 +133,6 @@ function takeDisconnect(
   state: ClientState,
   options: ClientPacketsOptions,
   body: Buffer,
-  { farewell }: ClientPacketsDependencies,
 ): Buffer | FrameFault {
   const read = readDisconnect(body)
   if ('reason' in read) return read
@@ -162,12 +146,12 @@ function takeDisconnect(
   }
   // [MQTT-3.14.4-3]
   if (read.code === reasonCode.success) state.will = undefined
-  farewell.clientHasLeft()
+  state.farewell.clientHasLeft()
   return disconnect311
 }
 
 function takeAcknowledgement(
-  { handlers, window }: ClientPacketsDependencies,
+  { handlers, window }: ClientState,
   { profile }: ClientPacketsOptions,
   type: number,
   body: Buffer,

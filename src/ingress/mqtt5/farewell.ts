@@ -12,11 +12,11 @@ export interface Farewell {
   readonly fallback: number
   readonly detail: string | undefined
   /** The first reason counts. */
-  readonly endWith: (code: number, detail?: string) => void
+  endWith(code: number, detail?: string): void
   /** Another connection of the client is about to be accepted. */
-  readonly expectTakeover: () => void
+  expectTakeover(): void
   /** The client has sent DISCONNECT: it gets none. */
-  readonly clientHasLeft: () => void
+  clientHasLeft(): void
   /**
    * @param bytes what Aedes writes
    * @param connackOf makes the CONNACK of the return code that Aedes gave
@@ -29,43 +29,38 @@ export interface Farewell {
 const connackBytes = 4
 const nothing = Buffer.alloc(0)
 
-export function createFarewell(): Farewell {
-  let phase: Farewell['phase'] = 'connecting'
-  let code: number | undefined
-  let detail: string | undefined
-  let fallback: number = reasonCode.unspecified
-  let begun = nothing
-  return {
-    get phase() {
-      return phase
-    },
-    get code() {
-      return code
-    },
-    get fallback() {
-      return fallback
-    },
-    get detail() {
-      return detail
-    },
-    endWith(why, text) {
-      if (code !== undefined) return
-      code = why
-      detail = text
-    },
-    expectTakeover() {
-      fallback = reasonCode.takenOver
-    },
-    clientHasLeft() {
-      phase = 'left'
-    },
-    written(bytes, connackOf) {
-      if (phase !== 'connecting') return bytes
-      begun = Buffer.concat([begun, bytes])
-      if (begun.length < connackBytes) return nothing
-      const returnCode = begun[connackBytes - 1] ?? 0
-      phase = returnCode === 0 ? 'open' : 'refused'
-      return Buffer.concat([connackOf(returnCode), begun.subarray(connackBytes)])
-    },
+export const createFarewell = (): Farewell => new FarewellOfConnection()
+
+/** A class, because every connection has one: its functions are not made for each. */
+class FarewellOfConnection implements Farewell {
+  phase: Farewell['phase'] = 'connecting'
+  code: number | undefined
+  fallback: number = reasonCode.unspecified
+  detail: string | undefined
+  private begun = nothing
+
+  endWith(why: number, text?: string): void {
+    if (this.code !== undefined) return
+    this.code = why
+    this.detail = text
+  }
+
+  expectTakeover(): void {
+    this.fallback = reasonCode.takenOver
+  }
+
+  clientHasLeft(): void {
+    this.phase = 'left'
+  }
+
+  written(bytes: Buffer, connackOf: (returnCode: number) => Buffer): Buffer {
+    if (this.phase !== 'connecting') return bytes
+    const begun = Buffer.concat([this.begun, bytes])
+    this.begun = begun
+    if (begun.length < connackBytes) return nothing
+    this.begun = nothing
+    const returnCode = begun[connackBytes - 1] ?? 0
+    this.phase = returnCode === 0 ? 'open' : 'refused'
+    return Buffer.concat([connackOf(returnCode), begun.subarray(connackBytes)])
   }
 }

@@ -42,7 +42,7 @@ export interface Refusal {
 }
 
 /** The topics of the aliases of one connection. */
-type Aliases = Map<number, string>
+export type Aliases = Map<number, string>
 
 /** Of a PUBLISH that is refused: its payload is the refusal as JSON. */
 const refusedTopic = '$'
@@ -93,13 +93,15 @@ function readPublish(
   return { ...publish, payloadStart, alias, overLimit }
 }
 
-/** @returns a function that says whether a whole PUBLISH is sound, and passes as it is */
-export function createPlainCheck(
+/** Whether a whole PUBLISH is sound, and passes as it is. */
+export function isSoundPublish(
+  bytes: Buffer,
+  offset: number,
+  length: number,
   rules: PublishRules,
-): (bytes: Buffer, offset: number, length: number) => boolean {
-  return (bytes, offset, length) =>
-    isBarePublish(bytes, offset, offset + length, rules) ||
-    isPlainPublish(bytes, offset, offset + length, rules)
+): boolean {
+  const end = offset + length
+  return isBarePublish(bytes, offset, end, rules) || isPlainPublish(bytes, offset, end, rules)
 }
 
 /**
@@ -233,8 +235,10 @@ function publish311(frame: Buffer, topic: Buffer, rest: readonly Buffer[]): Buff
   return Buffer.concat([frame.subarray(0, 1), encodeVariable(body.length), body])
 }
 
-/** Says that a message is taken otherwise than its client asked for. */
-export type NarrowedProperty = (reason: string, detail: string) => void
+export interface NarrowingClient {
+  /** Says that a message is taken otherwise than the client asked for. */
+  narrowed(reason: string, detail: string): void
+}
 
 /**
  * Takes the property block off the payload of a PUBLISH that `isPlainPublish` or `rewritePublish`
@@ -244,7 +248,8 @@ export type NarrowedProperty = (reason: string, detail: string) => void
  */
 export function receivePublish(
   packet: PublishPacket,
-  { profile, narrowed }: { readonly profile: Profile; readonly narrowed: NarrowedProperty },
+  profile: Profile,
+  client: NarrowingClient,
   nowMs: number,
 ): Refusal | undefined {
   const payload = packet.payload as Buffer
@@ -265,7 +270,8 @@ export function receivePublish(
   const { messageExpirySeconds: asked } = given ?? {}
   if (asked !== limited.messageExpirySeconds) {
     const does = `takes 1 to 604,800 s, so that ${limited.messageExpirySeconds} s are in force`
-    narrowed('message_expiry_adjusted', asOnAws(`a Message Expiry Interval of ${asked} s`, does))
+    const detail = asOnAws(`a Message Expiry Interval of ${asked} s`, does)
+    client.narrowed('message_expiry_adjusted', detail)
   }
   return undefined
 }

@@ -2,20 +2,22 @@ import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { shorten } from '../../base/errors.ts'
 import { packetType, typeOf } from '../gate/frames.ts'
+import type { FrameFault } from '../gate/frames.ts'
 import type { Dialect } from '../gate/dialect.ts'
 import type { GateFault } from '../gate/gate.ts'
-import { createClientPackets } from './client-packets.ts'
-import type { ClientPacketsOptions, Mqtt5Handlers } from './client-packets.ts'
+import { takePacket } from './client-packets.ts'
+import type { ClientPacketsOptions, ClientState, Mqtt5Handlers } from './client-packets.ts'
 import type { Mqtt5Connect, Mqtt5Will } from './connect.ts'
 import { createFarewell } from './farewell.ts'
 import type { Farewell } from './farewell.ts'
-import { createPlainCheck, receivePublish, rewritePublish } from './incoming-publish.ts'
-import type { NarrowedProperty, Refusal } from './incoming-publish.ts'
+import { isSoundPublish, receivePublish, rewritePublish } from './incoming-publish.ts'
+import type { Aliases, NarrowingClient, Refusal } from './incoming-publish.ts'
 import { acknowledgement, connack, disconnect, refusingConnack } from './packets-out.ts'
 import { maximumPacketSize } from './profile.ts'
 import { malformed } from './properties.ts'
 import { codeOfFault, codeOfReturnCode } from './reason-codes.ts'
 import { createReceiveWindow } from './receive-window.ts'
+import type { ReceiveWindow } from './receive-window.ts'
 
 /**
  * One connection of a client of MQTT 5. What belongs to the connection alone lives here: topic
@@ -30,7 +32,7 @@ export interface Mqtt5Connection extends Dialect {
   /** Undefined when there is none, or when DISCONNECT has deleted it. */
   readonly will: Mqtt5Will | undefined
   /** The will is not to be published. */
-  readonly dropWill: () => void
+  dropWill(): void
   /** Whether CONNACK says that there is a session. */
   isSessionPresent: boolean
   /** Takes the properties off a PUBLISH. @returns why it is not taken */
@@ -42,85 +44,126 @@ export interface Mqtt5Connection extends Dialect {
   /** Why the connection is about to end; the first reason counts. */
   endWith(code: number, detail?: string): void
   /** The same for a fault that the gate has found. */
-  readonly endWithFault: (fault: GateFault) => void
+  endWithFault(fault: GateFault): void
   /** Another connection of the client is accepted: the reason if no other is given. */
-  readonly expectTakeover: () => void
-  readonly write: (bytes: Buffer) => void
+  expectTakeover(): void
+  write(bytes: Buffer): void
 }
 
 interface Mqtt5Dependencies {
   readonly clock: Clock
-  readonly handlers: Mqtt5Handlers
-  readonly write: (bytes: Buffer) => void
-  /** The client does not get what it asked for. */
-  readonly narrowed: NarrowedProperty
+  /** Of the client: all that is different from one connection to another. */
+  readonly client: Mqtt5Handlers & NarrowingClient & { write(bytes: Buffer): void }
 }
 
 export function createMqtt5Connection(
-  { clock, handlers, write, narrowed }: Mqtt5Dependencies,
+  dependencies: Mqtt5Dependencies,
   options: ClientPacketsOptions,
 ): Mqtt5Connection {
-  const { profile } = options
-  const aliases = new Map<number, string>()
-  const window = createReceiveWindow(profile.receiveMaximum)
-  const farewell = createFarewell()
-  const packets = createClientPackets({ handlers, window, farewell }, options)
-  const { state } = packets
-  const frameBytesMax = maximumPacketSize(options.payloadBytesMax)
+  return new Translation(dependencies, options)
+}
 
-  function connackOf(returnCode: number): Buffer {
+/** A class, because thousands of them are open: its functions are not made for each. */
+class Translation implements Mqtt5Connection, ClientState {
+  connect: Mqtt5Connect | undefined
+  assignedClientId: string | undefined
+  sessionExpirySeconds = 0
+  will: Mqtt5Will | undefined
+  isSessionPresent = false
+  readonly handlers: Mqtt5Dependencies['client']
+  readonly window: ReceiveWindow
+  readonly farewell = createFarewell()
+  /** Made for the first PUBLISH that has one. */
+  private aliases: Aliases | undefined
+  private readonly clock: Clock
+  private readonly options: ClientPacketsOptions
+
+  constructor({ clock, client }: Mqtt5Dependencies, options: ClientPacketsOptions) {
+    this.clock = clock
+    this.handlers = client
+    this.options = options
+    this.window = createReceiveWindow(options.profile.receiveMaximum)
+  }
+
+  get frameBytesMax(): number {
+    return maximumPacketSize(this.options.payloadBytesMax)
+  }
+
+  read(bytes: Buffer, offset: number, length: number) {
+    return typeOf(bytes, offset) === packetType.publish
+      ? this.window.read(bytes, offset, length)
+      : findPingFault(bytes, offset, length)
+  }
+
+  isPlain(bytes: Buffer, offset: number, length: number): boolean {
+    return isSoundPublish(bytes, offset, length, this.options)
+  }
+
+  translate(frame: Buffer): Buffer | FrameFault {
+    const isPublish = this.connect !== undefined && typeOf(frame, 0) === packetType.publish
+    if (!isPublish) return takePacket(this, this.options, frame)
+    this.aliases ??= new Map()
+    return rewritePublish(frame, this.options, this.aliases)
+  }
+
+  written(bytes: Buffer): Buffer {
+    const { farewell } = this
+    if (farewell.phase !== 'connecting') return bytes
+    return farewell.written(bytes, (returnCode) => this.connackOf(returnCode))
+  }
+
+  lastPacket(): Buffer | undefined {
+    return lastPacket(this.farewell, this.connect)
+  }
+
+  dropWill(): void {
+    this.will = undefined
+  }
+
+  receive(packet: PublishPacket): Refusal | undefined {
+    return receivePublish(packet, this.options.profile, this.handlers, this.clock.monotonicMs())
+  }
+
+  acknowledged({ qos }: PublishPacket): void {
+    if (qos === 1) this.window.acknowledged()
+  }
+
+  refuse({ qos, messageId = 0 }: PublishPacket, { code, detail }: Refusal): void {
+    if (qos === 1) this.window.acknowledged()
+    else this.window.released(messageId)
+    const kind = qos === 1 ? 'puback' : 'pubrec'
+    const text = this.connect?.wantsProblemInformation === false ? undefined : detail
+    const packet: Packet = (given) => acknowledgement(kind, messageId, code, given)
+    this.write(fit(packet, textOf(kind.toUpperCase(), text), this.connect?.maximumPacketSize))
+  }
+
+  endWith(code: number, detail?: string): void {
+    this.farewell.endWith(code, detail)
+  }
+
+  endWithFault(fault: GateFault): void {
+    this.farewell.endWith(codeOfFault(fault), fault.detail)
+  }
+
+  expectTakeover(): void {
+    this.farewell.expectTakeover()
+  }
+
+  write(bytes: Buffer): void {
+    this.handlers.write(bytes)
+  }
+
+  private connackOf(returnCode: number): Buffer {
     if (returnCode !== 0) return refusingConnack(codeOfReturnCode(returnCode), undefined)
-    return connack(connection.isSessionPresent, {
+    const { profile } = this.options
+    return connack(this.isSessionPresent, {
       ...profile,
-      ...keepAliveOf(profile, state.connect),
-      sessionExpirySeconds: state.sessionExpirySeconds,
-      maximumPacketSize: frameBytesMax,
-      assignedClientId: state.assignedClientId,
+      ...keepAliveOf(profile, this.connect),
+      sessionExpirySeconds: this.sessionExpirySeconds,
+      maximumPacketSize: this.frameBytesMax,
+      assignedClientId: this.assignedClientId,
     })
   }
-
-  const connection: Mqtt5Connection = {
-    frameBytesMax,
-    read: (bytes, offset, length) =>
-      typeOf(bytes, offset) === packetType.publish
-        ? window.read(bytes, offset, length)
-        : findPingFault(bytes, offset, length),
-    isPlain: createPlainCheck(options),
-    translate(frame) {
-      const isPublish = state.connect !== undefined && typeOf(frame, 0) === packetType.publish
-      return isPublish ? rewritePublish(frame, options, aliases) : packets.take(frame)
-    },
-    written: (bytes) => farewell.written(bytes, connackOf),
-    lastPacket: () => lastPacket(farewell, state.connect),
-    get connect() {
-      return state.connect
-    },
-    get sessionExpirySeconds() {
-      return state.sessionExpirySeconds
-    },
-    get will() {
-      return state.will
-    },
-    dropWill: packets.dropWill,
-    isSessionPresent: false,
-    receive: (packet) => receivePublish(packet, { profile, narrowed }, clock.monotonicMs()),
-    acknowledged({ qos }) {
-      if (qos === 1) window.acknowledged()
-    },
-    refuse({ qos, messageId = 0 }, { code, detail }) {
-      if (qos === 1) window.acknowledged()
-      else window.released(messageId)
-      const kind = qos === 1 ? 'puback' : 'pubrec'
-      const text = state.connect?.wantsProblemInformation === false ? undefined : detail
-      const packet: Packet = (given) => acknowledgement(kind, messageId, code, given)
-      write(fit(packet, textOf(kind.toUpperCase(), text), state.connect?.maximumPacketSize))
-    },
-    endWith: farewell.endWith,
-    endWithFault: (fault) => farewell.endWith(codeOfFault(fault), fault.detail),
-    expectTakeover: farewell.expectTakeover,
-    write,
-  }
-  return connection
 }
 
 /** DISCONNECT, or the CONNACK that refuses; undefined where the client gets neither. */

@@ -16,27 +16,41 @@ export interface ReceiveWindow {
   released(packetId: number): void
 }
 
-export function createReceiveWindow(maximum: number): ReceiveWindow {
-  let unanswered = 0
-  /** Packet ids of QoS 2; a PUBLISH that is sent again counts once. */
-  const open = new Set<number>()
-  return {
-    read(bytes, offset, length) {
-      const qos = qosOf(bytes, offset)
-      if (qos === 0) return undefined
-      if (qos === 1) unanswered++
-      else open.add(packetIdOf(bytes, bodyStart(bytes, offset), offset + length))
-      if (unanswered + open.size <= maximum) return undefined
-      return {
-        reason: 'receive_maximum',
-        detail: `more than ${maximum} unanswered PUBLISHes`,
-        reasonCode: reasonCode.receiveMaximumExceeded,
-      }
-    },
-    acknowledged() {
-      unanswered--
-    },
-    released: (packetId) => void open.delete(packetId),
+export const createReceiveWindow = (maximum: number): ReceiveWindow => new Window(maximum)
+
+/** A class, because every connection has one: its functions are not made for each. */
+class Window implements ReceiveWindow {
+  private unanswered = 0
+  /** Packet ids of QoS 2; a PUBLISH that is sent again counts once. Made for the first one. */
+  private open: Set<number> | undefined
+  private readonly maximum: number
+
+  constructor(maximum: number) {
+    this.maximum = maximum
+  }
+
+  read(bytes: Buffer, offset: number, length: number): FrameFault | undefined {
+    const qos = qosOf(bytes, offset)
+    if (qos === 0) return undefined
+    if (qos === 1) this.unanswered++
+    else {
+      this.open ??= new Set()
+      this.open.add(packetIdOf(bytes, bodyStart(bytes, offset), offset + length))
+    }
+    if (this.unanswered + (this.open?.size ?? 0) <= this.maximum) return undefined
+    return {
+      reason: 'receive_maximum',
+      detail: `more than ${this.maximum} unanswered PUBLISHes`,
+      reasonCode: reasonCode.receiveMaximumExceeded,
+    }
+  }
+
+  acknowledged(): void {
+    this.unanswered--
+  }
+
+  released(packetId: number): void {
+    this.open?.delete(packetId)
   }
 }
 
