@@ -11,16 +11,16 @@ import type { FrameFault, FrameLimits } from './frames.ts'
  * - a frame that is to be ignored is left out;
  * - any other faulty frame never passes, nor does any frame behind it: `fault` has the reason.
  */
-interface FrameQueue {
+export interface FrameQueue {
   /** @param runs buffers of one or more whole frames each */
   add(runs: readonly Buffer[]): void
   /** Takes the next frames that may pass now, all in one buffer; undefined when none may. */
   take(): Buffer | undefined
   open(): void
   /** Nothing more passes. */
-  readonly hold: () => void
+  hold(): void
   /** Drops what waits. */
-  readonly clear: () => void
+  clear(): void
   /** A PUBLISH that passed is finished. */
   finish(): void
   readonly isOpen: boolean
@@ -33,92 +33,103 @@ interface FrameQueue {
   readonly fault: FrameFault | undefined
 }
 
-interface FrameQueueOptions extends FrameLimits {
+interface FrameQueueLimits extends FrameLimits {
   readonly unfinishedMax: number
-  /** Called with the `countedBytes` of the next PUBLISH; if it returns true, the PUBLISH passes. */
-  readonly mayPublish: (bytes: number) => boolean
+}
+
+/** Whose frames they are. */
+export interface FrameQueueClient {
   /** Undefined for a client of MQTT 3.1.1. */
-  readonly dialect: () => Dialect | undefined
+  readonly dialect: Dialect | undefined
+  /** Called with the `countedBytes` of the next PUBLISH; if it returns true, the PUBLISH passes. */
+  mayPublish(bytes: number): boolean
   /** A frame is left out. */
-  readonly ignored: (fault: FrameFault) => void
+  ignored(fault: FrameFault): void
 }
 
 interface QueueState {
   phase: 'connect' | 'connack' | 'open' | 'holding'
   unfinished: number
+  readonly client: FrameQueueClient
+  readonly limits: FrameQueueLimits
 }
 
-export function createFrameQueue(options: FrameQueueOptions): FrameQueue {
-  const state: QueueState = { phase: 'connect', unfinished: 0 }
-  let runs: Buffer[] = []
-  let bytes = 0
-  let fault: FrameFault | undefined
+export function createFrameQueue(client: FrameQueueClient, limits: FrameQueueLimits): FrameQueue {
+  return new WaitingFrames(client, limits)
+}
 
-  function clear(): void {
-    runs = []
-    bytes = 0
+/** A class, because every connection has one: see OpenConnection. */
+class WaitingFrames implements FrameQueue, QueueState {
+  phase: QueueState['phase'] = 'connect'
+  unfinished = 0
+  bytes = 0
+  fault: FrameFault | undefined
+  readonly client: FrameQueueClient
+  readonly limits: FrameQueueLimits
+  private runs: Buffer[] = []
+
+  constructor(client: FrameQueueClient, limits: FrameQueueLimits) {
+    this.client = client
+    this.limits = limits
   }
 
-  function takeFrames(dialect: Dialect | undefined): Buffer | undefined {
+  get isOpen(): boolean {
+    return this.phase === 'open'
+  }
+
+  get isIdle(): boolean {
+    return this.bytes === 0 && this.unfinished === 0
+  }
+
+  add(added: readonly Buffer[]): void {
+    if (this.fault !== undefined) return
+    this.runs.push(...added)
+    for (const run of added) this.bytes += run.length
+  }
+
+  take(): Buffer | undefined {
+    let taken = this.takeFrames()
+    // Of some frames Aedes gets nothing, so those behind them are next.
+    while (taken?.length === 0) taken = this.takeFrames()
+    return taken
+  }
+
+  open(): void {
+    if (this.phase === 'connack') this.phase = 'open'
+  }
+
+  hold(): void {
+    this.phase = 'holding'
+  }
+
+  finish(): void {
+    this.unfinished--
+  }
+
+  clear(): void {
+    this.runs = []
+    this.bytes = 0
+  }
+
+  private takeFrames(): Buffer | undefined {
+    const { runs } = this
     const run = runs[0]
     if (run === undefined) return undefined
-    const admitted =
-      dialect === undefined
-        ? admit(state, run, options)
-        : admitTranslated(state, run, dialect, options)
-    fault = admitted.fault
-    if (fault !== undefined) {
-      clear()
+    const { dialect } = this.client
+    const admitted = dialect === undefined ? admit(this, run) : admitTranslated(this, run, dialect)
+    this.fault = admitted.fault
+    if (admitted.fault !== undefined) {
+      this.clear()
     } else if (admitted.end === run.length) {
       runs.shift()
-      bytes -= run.length
+      this.bytes -= run.length
     } else {
       runs[0] = run.subarray(admitted.end)
-      bytes -= admitted.end
+      this.bytes -= admitted.end
     }
     if (admitted.end === 0) return undefined
     if (admitted.frames !== undefined) return admitted.frames
     return admitted.end === run.length ? run : run.subarray(0, admitted.end)
-  }
-
-  return {
-    clear,
-    add(added) {
-      if (fault !== undefined) return
-      runs.push(...added)
-      for (const run of added) bytes += run.length
-    },
-    take() {
-      const dialect = options.dialect()
-      let taken = takeFrames(dialect)
-      // Of some frames Aedes gets nothing, so those behind them are next.
-      while (taken?.length === 0) taken = takeFrames(dialect)
-      return taken
-    },
-    open() {
-      if (state.phase === 'connack') state.phase = 'open'
-    },
-    hold() {
-      state.phase = 'holding'
-    },
-    finish() {
-      state.unfinished--
-    },
-    get isOpen() {
-      return state.phase === 'open'
-    },
-    get unfinished() {
-      return state.unfinished
-    },
-    get bytes() {
-      return bytes
-    },
-    get isIdle() {
-      return bytes === 0 && state.unfinished === 0
-    },
-    get fault() {
-      return fault
-    },
   }
 }
 
@@ -133,7 +144,8 @@ interface Admitted {
 }
 
 /** Lets frames of the run pass up to the first one that must wait or is faulty. */
-function admit(state: QueueState, run: Buffer, options: FrameQueueOptions): Admitted {
+function admit(state: QueueState, run: Buffer): Admitted {
+  const { client, limits } = state
   let offset = 0
   while (offset < run.length) {
     const length = frameLength(run, offset)
@@ -141,17 +153,17 @@ function admit(state: QueueState, run: Buffer, options: FrameQueueOptions): Admi
     if (state.phase === 'connect') {
       state.phase = 'connack'
     } else if (state.phase === 'open') {
-      const fault = findFrameFault(run, offset, length, options)
+      const fault = findFrameFault(run, offset, length, limits)
       if (fault?.isIgnored === true) {
         // What comes before it passes first.
         if (offset > 0) break
-        options.ignored(fault)
+        client.ignored(fault)
         return { end: length, frames: noFrames }
       }
       if (fault !== undefined) return { end: offset, fault }
       if (type === packetType.publish) {
-        if (state.unfinished >= options.unfinishedMax) break
-        if (!options.mayPublish(countedBytes(run, offset))) break
+        if (state.unfinished >= limits.unfinishedMax) break
+        if (!client.mayPublish(countedBytes(run, offset))) break
         state.unfinished++
       } else if (type === packetType.disconnect) {
         if (state.unfinished > 0) break
@@ -165,19 +177,14 @@ function admit(state: QueueState, run: Buffer, options: FrameQueueOptions): Admi
 }
 
 /** The same, up to the first frame for which Aedes gets another one; that one passes alone. */
-function admitTranslated(
-  state: QueueState,
-  run: Buffer,
-  dialect: Dialect,
-  options: FrameQueueOptions,
-): Admitted {
+function admitTranslated(state: QueueState, run: Buffer, dialect: Dialect): Admitted {
   let offset = 0
   while (offset < run.length) {
     const length = frameLength(run, offset)
     const type = typeOf(run, offset)
     if (state.phase === 'open' && type === packetType.publish) {
       if (dialect.isPlain(run, offset, length)) {
-        if (!mayPass(state, countedBytes(run, offset), options)) break
+        if (!mayPass(state, countedBytes(run, offset))) break
         offset += length
         continue
       }
@@ -190,14 +197,15 @@ function admitTranslated(
     const frames = dialect.translate(run.subarray(0, length))
     if (!Buffer.isBuffer(frames)) return { end: 0, fault: frames }
     if (state.phase === 'connect') state.phase = 'connack'
-    else if (type === packetType.publish && !mayPass(state, countedBytes(frames, 0), options)) break
+    else if (type === packetType.publish && !mayPass(state, countedBytes(frames, 0))) break
     return { end: length, frames }
   }
   return { end: offset }
 }
 
-function mayPass(state: QueueState, bytes: number, options: FrameQueueOptions): boolean {
-  if (state.unfinished >= options.unfinishedMax || !options.mayPublish(bytes)) return false
+function mayPass(state: QueueState, bytes: number): boolean {
+  const { client, limits } = state
+  if (state.unfinished >= limits.unfinishedMax || !client.mayPublish(bytes)) return false
   state.unfinished++
   return true
 }

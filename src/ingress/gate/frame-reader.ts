@@ -8,7 +8,7 @@ import type { FrameFault, FrameLimits } from './frames.ts'
  * calls it holds at most one partial frame, and only while the size of that frame is within the
  * limits.
  */
-interface FrameReader {
+export interface FrameReader {
   /** @param takePings whether PINGREQs are counted and left out of the runs */
   read(chunk: Buffer, takePings: boolean): FramesRead
   /** Bytes of the partial frame. */
@@ -39,76 +39,91 @@ const piecesMax = 64
 
 /** @param openDialect called for a CONNECT of MQTT 5. Absent: every client speaks 3.1.1 */
 export function createFrameReader(limits: FrameLimits, openDialect?: () => Dialect): FrameReader {
-  let dialect: Dialect | undefined
-  let isFirst = true
-  let pieces: Buffer[] = []
-  let pieceBytes = 0
-  let neededBytes = 0
-  let begun = false
+  return new Reader(limits, openDialect)
+}
 
-  function gather(chunk: Buffer): Buffer | undefined {
+/** A class, because every connection has one: see OpenConnection. */
+class Reader implements FrameReader {
+  dialect: Dialect | undefined
+  private readonly limits: FrameLimits
+  private readonly openDialect: (() => Dialect) | undefined
+  private isFirst = true
+  private begun = false
+  private pieces: Buffer[] = noPieces
+  private pieceBytes = 0
+  private neededBytes = 0
+
+  constructor(limits: FrameLimits, openDialect: (() => Dialect) | undefined) {
+    this.limits = limits
+    this.openDialect = openDialect
+  }
+
+  get partialBytes(): number {
+    return this.pieces.length === 0 ? 0 : this.pieceBytes
+  }
+
+  read(chunk: Buffer, takePings: boolean): FramesRead {
+    if (!this.begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
+    this.begun = true
+    const bytes = this.gather(chunk)
+    if (bytes === undefined) return nothing
+    const runs: Buffer[] = []
+    let fault: FrameFault | undefined
+    let pings = 0
+    let hasDisconnect = false
+    let runStart = 0
+    let offset = 0
+    this.pieces = noPieces
+    while (offset < bytes.length) {
+      const measured = measure(this.dialect, bytes, offset, this.limits)
+      if (typeof measured !== 'number') {
+        fault = measured
+        break
+      }
+      if (measured < 0) {
+        this.neededBytes = -measured
+        this.pieceBytes = bytes.length - offset
+        this.pieces = [bytes.subarray(offset)]
+        break
+      }
+      fault = this.look(bytes, offset, measured)
+      if (fault !== undefined) break
+      const type = typeOf(bytes, offset)
+      hasDisconnect ||= type === packetType.disconnect
+      if (takePings && type === packetType.pingreq) {
+        if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+        runStart = offset + measured
+        pings++
+      }
+      offset += measured
+    }
+    if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
+    return { runs, pings, hasDisconnect, fault }
+  }
+
+  /** Finds the version in the first frame, and lets that version look at the others. */
+  private look(bytes: Buffer, offset: number, length: number): FrameFault | undefined {
+    if (!this.isFirst) return this.dialect?.read(bytes, offset, length)
+    this.isFirst = false
+    if (isMqtt5Connect(bytes, offset, length)) this.dialect = this.openDialect?.()
+    return undefined
+  }
+
+  private gather(chunk: Buffer): Buffer | undefined {
+    const { pieces } = this
     if (pieces.length === 0) return chunk
     pieces.push(chunk)
-    pieceBytes += chunk.length
-    const enough = pieceBytes >= neededBytes
+    this.pieceBytes += chunk.length
+    const enough = this.pieceBytes >= this.neededBytes
     if (!enough && pieces.length < piecesMax) return undefined
-    const bytes = Buffer.concat(pieces, pieceBytes)
-    pieces = [bytes]
+    const bytes = Buffer.concat(pieces, this.pieceBytes)
+    this.pieces = [bytes]
     return enough ? bytes : undefined
   }
-
-  return {
-    get partialBytes() {
-      return pieces.length === 0 ? 0 : pieceBytes
-    },
-    get dialect() {
-      return dialect
-    },
-    read(chunk, takePings) {
-      if (!begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
-      begun = true
-      const bytes = gather(chunk)
-      if (bytes === undefined) return nothing
-      const runs: Buffer[] = []
-      let fault: FrameFault | undefined
-      let pings = 0
-      let hasDisconnect = false
-      let runStart = 0
-      let offset = 0
-      pieces = []
-      while (offset < bytes.length) {
-        const measured = measure(dialect, bytes, offset, limits)
-        if (typeof measured !== 'number') {
-          fault = measured
-          break
-        }
-        if (measured < 0) {
-          neededBytes = -measured
-          pieceBytes = bytes.length - offset
-          pieces = [bytes.subarray(offset)]
-          break
-        }
-        if (isFirst) {
-          isFirst = false
-          if (isMqtt5Connect(bytes, offset, measured)) dialect = openDialect?.()
-        } else if (dialect !== undefined) {
-          fault = dialect.read(bytes, offset, measured)
-          if (fault !== undefined) break
-        }
-        const type = typeOf(bytes, offset)
-        hasDisconnect ||= type === packetType.disconnect
-        if (takePings && type === packetType.pingreq) {
-          if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
-          runStart = offset + measured
-          pings++
-        }
-        offset += measured
-      }
-      if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
-      return { runs, pings, hasDisconnect, fault }
-    },
-  }
 }
+
+/** Shared by all: nothing is added to an empty list of pieces. */
+const noPieces: Buffer[] = []
 
 const measure = (
   dialect: Dialect | undefined,

@@ -175,7 +175,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     get hasDisconnect() {
       return frames.hasDisconnect
     },
-    hasBegun: frames.hasBegun,
+    hasBegun: () => frames.hasBegun(),
     open(keepAliveSeconds) {
       frames.open()
       // The client had to wait for its login, so its keepalive begins now.
@@ -187,13 +187,13 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
       readOn()
       return frames.dispatched(bytes)
     },
-    answering: frames.answering,
-    distributing: frames.distributing,
+    answering: (publish) => frames.answering(publish),
+    distributing: (publish) => frames.distributing(publish),
     finish(publish) {
       frames.finish(publish)
       planFlush()
     },
-    hold: frames.hold,
+    hold: () => frames.hold(),
   }
 }
 

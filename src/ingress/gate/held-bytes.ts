@@ -85,9 +85,9 @@ export interface HeldShare {
   /** The engine has a PUBLISH of so many bytes: it is held even if the connection closes. */
   dispatched(bytes: number): HeldPublish
   /** Aedes has to answer it, and drops it if the connection closes: it is held until then. */
-  readonly answering: (publish: HeldPublish) => void
+  answering(publish: HeldPublish): void
   /** It is being distributed: it is held even if the connection closes, or has closed. */
-  readonly distributing: (publish: HeldPublish) => void
+  distributing(publish: HeldPublish): void
   /** @returns whether it was not finished before */
   finished(publish: HeldPublish): boolean
   /** The connection is gone. */
@@ -288,72 +288,97 @@ const createMember = (events: HeldBytesEvents): Member => ({
   isGone: false,
 })
 
-function createShare(events: HeldBytesEvents, pool: Pool): HeldShare {
-  const { sum } = pool
-  const member = createMember(events)
+const createShare = (events: HeldBytesEvents, pool: Pool): HeldShare =>
+  new Share(createMember(events), pool)
 
-  function set(partialBytes: number, waitingBytes: number): void {
-    sum.partial += partialBytes - member.partial
-    sum.waiting += waitingBytes - member.waiting
+/** A class, because every connection has one: see OpenConnection. */
+class Share implements HeldShare {
+  private readonly member: Member
+  private readonly pool: Pool
+
+  constructor(member: Member, pool: Pool) {
+    this.member = member
+    this.pool = pool
+  }
+
+  get mayRead(): boolean {
+    return this.member.mayRead
+  }
+
+  hold(partialBytes: number, waitingBytes: number, isNewFrame: boolean): void {
+    const { member, pool } = this
+    if (member.isGone) return
+    const heldBefore = member.partial + member.waiting
+    if (partialBytes + waitingBytes > 0) pool.publishes(member)
+    else if (heldBefore === 0) return
+    const begins = isNewFrame || member.partial === 0 || partialBytes === 0
+    this.set(partialBytes, waitingBytes)
+    if (begins) pool.began(member)
+    pool.look()
+  }
+
+  pass(bytes: number): boolean {
+    const { member, pool } = this
+    if (member.isGone) return false
+    pool.publishes(member)
+    if (!pool.tryPass(member)) return false
+    this.change(costOf(bytes), 0)
+    return true
+  }
+
+  dispatched(bytes: number): HeldPublish {
+    const publish: HeldPublish = { bytes: costOf(bytes), holder: 'connection' }
+    this.hand(publish, 'process')
+    return publish
+  }
+
+  answering(publish: HeldPublish): void {
+    this.hand(publish, 'connection')
+  }
+
+  distributing(publish: HeldPublish): void {
+    this.hand(publish, 'process')
+  }
+
+  finished(publish: HeldPublish): boolean {
+    return this.hand(publish, 'nobody')
+  }
+
+  connectionGone(): void {
+    const { member, pool } = this
+    if (member.isGone) return
+    this.set(0, 0)
+    this.change(0, 0, true)
+    pool.remove(member)
+    pool.look()
+  }
+
+  private set(partialBytes: number, waitingBytes: number): void {
+    const { member, pool } = this
+    pool.sum.partial += partialBytes - member.partial
+    pool.sum.waiting += waitingBytes - member.waiting
     member.partial = partialBytes
     member.waiting = waitingBytes
   }
 
   /** The only code that changes the bytes that passed. @returns whether the sum changed, too */
-  function change(passedBytes: number, keptBytes: number, isGone = member.isGone): boolean {
+  private change(passedBytes: number, keptBytes: number, isGone = this.member.isGone): boolean {
+    const { member, pool } = this
     const countedBefore = countedOf(member)
     member.passed += passedBytes
     member.kept += keptBytes
     member.isGone = isGone
     const difference = countedOf(member) - countedBefore
-    sum.passed += difference
+    pool.sum.passed += difference
     return difference !== 0
   }
 
-  function hand(publish: HeldPublish, holder: HeldPublish['holder']): boolean {
+  private hand(publish: HeldPublish, holder: HeldPublish['holder']): boolean {
     if (publish.holder === 'nobody') return false
     const keptBefore = publish.holder === 'process' ? publish.bytes : 0
     const kept = holder === 'process' ? publish.bytes : 0
     publish.holder = holder
-    if (change(holder === 'nobody' ? -publish.bytes : 0, kept - keptBefore)) pool.look()
+    if (this.change(holder === 'nobody' ? -publish.bytes : 0, kept - keptBefore)) this.pool.look()
     return true
-  }
-
-  return {
-    get mayRead() {
-      return member.mayRead
-    },
-    hold(partialBytes, waitingBytes, isNewFrame) {
-      if (member.isGone) return
-      const heldBefore = member.partial + member.waiting
-      if (partialBytes + waitingBytes > 0) pool.publishes(member)
-      else if (heldBefore === 0) return
-      const begins = isNewFrame || member.partial === 0 || partialBytes === 0
-      set(partialBytes, waitingBytes)
-      if (begins) pool.began(member)
-      pool.look()
-    },
-    pass(bytes) {
-      if (member.isGone) return false
-      pool.publishes(member)
-      if (!pool.tryPass(member)) return false
-      change(costOf(bytes), 0)
-      return true
-    },
-    dispatched(bytes) {
-      const publish: HeldPublish = { bytes: costOf(bytes), holder: 'connection' }
-      hand(publish, 'process')
-      return publish
-    },
-    answering: (publish) => void hand(publish, 'connection'),
-    distributing: (publish) => void hand(publish, 'process'),
-    finished: (publish) => hand(publish, 'nobody'),
-    connectionGone() {
-      if (member.isGone) return
-      set(0, 0)
-      change(0, 0, true)
-      pool.remove(member)
-      pool.look()
-    },
   }
 }

@@ -1,7 +1,9 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Dialect } from './dialect.ts'
 import { createFrameQueue } from './frame-queue.ts'
+import type { FrameQueue, FrameQueueClient } from './frame-queue.ts'
 import { createFrameReader } from './frame-reader.ts'
+import type { FrameReader } from './frame-reader.ts'
 import type { FrameFault, FrameLimits } from './frames.ts'
 import type { HeldBytes, HeldBytesEvents, HeldPublish, HeldShare } from './held-bytes.ts'
 import { createPublishRate } from './publish-rate.ts'
@@ -28,11 +30,11 @@ interface FrameReadAhead extends Pick<HeldShare, 'dispatched' | 'answering' | 'd
   settle(): boolean
   open(): void
   /** Nothing more passes. */
-  readonly hold: () => void
+  hold(): void
   /** A second call for the same PUBLISH has no effect. */
   finish(publish: HeldPublish): void
   /** A whole frame has come: the CONNECT, as a rule. */
-  readonly hasBegun: () => boolean
+  hasBegun(): boolean
   /** PUBLISHes that passed and are not finished. */
   readonly unfinished: number
   /** The connection is gone: drops what waits. */
@@ -63,75 +65,121 @@ export function createFrameReadAhead(
   dependencies: FrameReadAheadDependencies,
   limits: FrameReadAheadLimits,
 ): FrameReadAhead {
-  const reader = createFrameReader(limits, dependencies.openDialect)
-  const share = dependencies.heldBytes.join(dependencies)
-  const rate = createPublishRate(dependencies, limits.publishRate)
-  const pass = (bytes: number) => share.pass(bytes)
-  const queue = createFrameQueue({
-    ...limits,
-    mayPublish: rate ? (bytes) => passAt(rate, () => pass(bytes)) : pass,
-    dialect: () => reader.dialect,
-    ignored: dependencies.ignored,
-  })
-  let ending: FrameFault | 'end of stream' | undefined
-  let isNewFrame = false
-  let hasDisconnect = false
-  let hasBegun = false
+  return new ReadAhead(dependencies, limits)
+}
 
-  return {
-    read(chunk) {
-      if (ending !== undefined) return 0
-      const read = reader.read(chunk, queue.isOpen)
-      queue.add(read.runs)
-      ending = read.fault
-      isNewFrame ||= read.runs.length > 0
-      hasDisconnect ||= read.hasDisconnect
-      hasBegun ||= isNewFrame
-      return read.pings
-    },
-    endOfStream() {
-      ending ??= 'end of stream'
-    },
-    take: () => queue.take(),
-    get hasDisconnect() {
-      return hasDisconnect && queue.fault === undefined
-    },
-    get ending() {
-      ending = queue.fault ?? ending
-      return queue.isIdle ? ending : undefined
-    },
-    settle() {
-      share.hold(reader.partialBytes, queue.bytes, isNewFrame)
-      isNewFrame = false
-      const isEnding = (queue.fault ?? ending) !== undefined
-      return !isEnding && share.mayRead && queue.bytes <= limits.readAheadBytesMax
-    },
-    open: () => queue.open(),
-    hold: () => queue.hold(),
-    dispatched: (bytes) => share.dispatched(bytes),
-    answering: (publish) => share.answering(publish),
-    distributing: (publish) => share.distributing(publish),
-    finish(publish) {
-      if (share.finished(publish)) queue.finish()
-    },
-    hasBegun: () => hasBegun,
-    get dialect() {
-      return reader.dialect
-    },
-    get unfinished() {
-      return queue.unfinished
-    },
-    drop() {
-      rate?.stop()
-      queue.clear()
-      share.connectionGone()
-    },
+/** A class, because every connection has one: see OpenConnection. */
+class ReadAhead implements FrameReadAhead, FrameQueueClient {
+  private readonly limits: FrameReadAheadLimits
+  private readonly events: FrameReadAheadDependencies
+  private readonly reader: FrameReader
+  private readonly share: HeldShare
+  private readonly rate: PublishRate | undefined
+  private readonly queue: FrameQueue
+  private last: FrameFault | 'end of stream' | undefined
+  private isNewFrame = false
+  private hasReadDisconnect = false
+  private hasReadFrame = false
+
+  constructor(dependencies: FrameReadAheadDependencies, limits: FrameReadAheadLimits) {
+    this.limits = limits
+    this.events = dependencies
+    this.reader = createFrameReader(limits, dependencies.openDialect)
+    this.share = dependencies.heldBytes.join(dependencies)
+    this.rate = createPublishRate(dependencies, limits.publishRate)
+    this.queue = createFrameQueue(this, limits)
+  }
+
+  get hasDisconnect(): boolean {
+    return this.hasReadDisconnect && this.queue.fault === undefined
+  }
+
+  get ending(): FrameFault | 'end of stream' | undefined {
+    this.last = this.queue.fault ?? this.last
+    return this.queue.isIdle ? this.last : undefined
+  }
+
+  get dialect(): Dialect | undefined {
+    return this.reader.dialect
+  }
+
+  get unfinished(): number {
+    return this.queue.unfinished
+  }
+
+  hasBegun(): boolean {
+    return this.hasReadFrame
+  }
+
+  read(chunk: Buffer): number {
+    if (this.last !== undefined) return 0
+    const read = this.reader.read(chunk, this.queue.isOpen)
+    this.queue.add(read.runs)
+    this.last = read.fault
+    this.isNewFrame ||= read.runs.length > 0
+    this.hasReadDisconnect ||= read.hasDisconnect
+    this.hasReadFrame ||= this.isNewFrame
+    return read.pings
+  }
+
+  endOfStream(): void {
+    this.last ??= 'end of stream'
+  }
+
+  take(): Buffer | undefined {
+    return this.queue.take()
+  }
+
+  settle(): boolean {
+    const { queue, share } = this
+    share.hold(this.reader.partialBytes, queue.bytes, this.isNewFrame)
+    this.isNewFrame = false
+    const isEnding = (queue.fault ?? this.last) !== undefined
+    return !isEnding && share.mayRead && queue.bytes <= this.limits.readAheadBytesMax
+  }
+
+  open(): void {
+    this.queue.open()
+  }
+
+  hold(): void {
+    this.queue.hold()
+  }
+
+  mayPublish(bytes: number): boolean {
+    return this.rate === undefined ? this.share.pass(bytes) : passAt(this.rate, this.share, bytes)
+  }
+
+  ignored(fault: FrameFault): void {
+    this.events.ignored(fault)
+  }
+
+  dispatched(bytes: number): HeldPublish {
+    return this.share.dispatched(bytes)
+  }
+
+  answering(publish: HeldPublish): void {
+    this.share.answering(publish)
+  }
+
+  distributing(publish: HeldPublish): void {
+    this.share.distributing(publish)
+  }
+
+  finish(publish: HeldPublish): void {
+    if (this.share.finished(publish)) this.queue.finish()
+  }
+
+  drop(): void {
+    this.rate?.stop()
+    this.queue.clear()
+    this.share.connectionGone()
   }
 }
 
 /** Only messages that pass count against the rate. */
-function passAt(rate: PublishRate, pass: () => boolean): boolean {
-  if (!rate.isReady() || !pass()) return false
+function passAt(rate: PublishRate, share: HeldShare, bytes: number): boolean {
+  if (!rate.isReady() || !share.pass(bytes)) return false
   rate.take()
   return true
 }
