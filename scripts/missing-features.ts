@@ -66,11 +66,6 @@ process. The records of rules are on disk and survive it.`,
     operations: /EventConfigurations$/,
   },
   {
-    title: 'Reading connections, and messages to one client',
-    text: 'The one operation on connections is DeleteConnection, which ends the connection of a client.',
-    operations: /^(?:GetConnection|ListSubscriptions|SendDirectMessage)$/,
-  },
-  {
     title: 'Custom authorizers',
     text: 'MQTT clients can have user names and passwords instead: `sluice passwd`.',
     operations: /Authorizer|^TestAuthorization$/,

@@ -1,6 +1,5 @@
 import { closedMessage } from '../http/server/api-guard.ts'
 import type { HttpServerDependencies } from '../http/http-server.ts'
-import type { DataPlaneDependencies } from '../http/aws-iot/data-plane-routes.ts'
 import { createRoleProbe } from '../http/aws-iot/role-probe.ts'
 import type { RoleProbe } from '../http/aws-iot/role-probe.ts'
 import { createTrustedProxies } from '../base/trusted-proxies.ts'
@@ -60,11 +59,14 @@ export function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): R
   })
 }
 
-export function brokerOf(ingress: () => Ingress): DataPlaneDependencies['broker'] {
+export function brokerOf(ingress: () => Ingress): HttpServerDependencies['broker'] {
   return {
     publish: (message, from) => ingress().publish(message, from),
     retained: (topic) => ingress().retained(topic),
     listRetained: (page) => ingress().listRetained(page),
     disconnect: (clientId, options) => ingress().disconnect(clientId, options),
+    connection: (clientId) => ingress().connection(clientId),
+    subscriptions: (clientId) => ingress().subscriptions(clientId),
+    sendDirect: (message, confirmMs) => ingress().sendDirect(message, confirmMs),
   }
 }

@@ -31,6 +31,7 @@ export const errorCatalogue = Object.freeze({
     false,
     'The caller may not use this server, or may not make this request.',
   ),
+  ForbiddenException: kind(403, false, 'The receiver of a direct message may not receive it.'),
   MissingAuthenticationTokenException: kind(403, false, 'The request is not signed.'),
   IncompleteSignatureException: kind(
     403,
@@ -68,6 +69,11 @@ export const errorCatalogue = Object.freeze({
     500,
     true,
     'The same as InternalException, for tags and endpoints.',
+  ),
+  GatewayTimeoutException: kind(
+    504,
+    true,
+    'The receiver of a direct message has not acknowledged it in time.',
   ),
   ServiceUnavailableException: kind(503, true, 'The engine is starting, stopping or out of room.'),
 

@@ -14,6 +14,8 @@ import { addEvaluateRoute } from './sluice/evaluate.ts'
 import type { EvaluateDependencies } from './sluice/evaluate.ts'
 import type { HttpApp } from './server/http-app.ts'
 import { iotControlPlane } from './aws-iot/iot-control-plane.ts'
+import { addConnectionRoutes } from './aws-iot/connection-routes.ts'
+import type { ConnectionRouteDependencies } from './aws-iot/connection-routes.ts'
 import { addDataPlaneRoutes } from './aws-iot/data-plane-routes.ts'
 import type { DataPlaneDependencies, DataPlaneOptions } from './aws-iot/data-plane-routes.ts'
 import { iotDataPlane } from './aws-iot/iot-data-plane.ts'
@@ -51,6 +53,7 @@ export interface ApiRouteDependencies
     DestinationRouteDependencies,
     EvaluateDependencies,
     DataPlaneDependencies,
+    ConnectionRouteDependencies,
     OutboxRouteDependencies,
     DeadLetterRouteDependencies,
     ShadowRouteDependencies,
@@ -59,6 +62,7 @@ export interface ApiRouteDependencies
     EventRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
+  readonly broker: DataPlaneDependencies['broker'] & ConnectionRouteDependencies['broker']
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
   readonly engine: DeadLetterRouteDependencies['engine'] & ShadowRouteDependencies['engine']
   readonly metrics: Metrics
@@ -82,6 +86,7 @@ export function addApiRoutes(
   })
   addApi(app, iotDataPlane, (routes) => {
     addDataPlaneRoutes(routes, dependencies, options)
+    addConnectionRoutes(routes, dependencies)
     addShadowRoutes(routes, dependencies)
   })
   addApi(app, lambdaApi, (routes) => {

@@ -31,6 +31,8 @@ import { sendTo, watchReceivers } from './broker/distributing.ts'
 import type { Distribute } from './broker/distributing.ts'
 import { createPublishing } from './broker/publishing.ts'
 import type { Publishing } from './broker/publishing.ts'
+import { createManagedClients } from './broker/managed-clients.ts'
+import type { ManagedClients } from './broker/managed-clients.ts'
 import { createReportNarrowed } from './broker/narrowing.ts'
 import { leaveOutParents } from './broker/leave-out-parents.ts'
 import { createRetainedFilters, deliverRetained } from './broker/retained-delivery.ts'
@@ -41,7 +43,7 @@ import { findRetainFault, findTopicTextFault, parseBasicIngest } from '../topics
 import type { WebSocketGuard } from './entrances/web-socket.ts'
 
 /** Stage 1: messages come in, over MQTT through the embedded broker or through `publish`. */
-export interface Ingress {
+export interface Ingress extends ManagedClients {
   /**
    * Starts to accept MQTT connections.
    *
@@ -83,12 +85,6 @@ export interface Ingress {
     readonly max: number
   }): readonly RetainedMessage[]
   /**
-   * Ends the connection of a client.
-   *
-   * @returns whether it was connected
-   */
-  disconnect(clientId: string, options?: DisconnectOptions): Promise<boolean>
-  /**
    * Publishers are held back because the memory for messages is full, and none of them has gone on
    * for seconds.
    */
@@ -104,12 +100,6 @@ export interface Ingress {
 interface Address {
   readonly host: string
   readonly port: number
-}
-
-interface DisconnectOptions {
-  /** Discards the session of the client, even if the client is not connected. */
-  readonly cleanSession?: boolean | undefined
-  readonly preventWillMessage?: boolean | undefined
 }
 
 export interface IngressDependencies {
@@ -201,7 +191,7 @@ export async function createIngress(
   const ofProfile = defaultsOf(overrides.profile ?? 'open')
   const options: IngressOptions = { ...ingressDefaults, ...ofProfile, ...overrides }
   const stage = await createStage(dependencies, options)
-  const { broker, publishing, ports, retained } = stage
+  const { broker, publishing, ports, retained, managed } = stage
   let closing: Promise<void> | undefined
 
   return {
@@ -227,8 +217,17 @@ export async function createIngress(
     },
     retained: (topic) => retained.get(topic),
     listRetained: (page) => retained.list(page),
-    disconnect: (clientId, disconnectOptions = {}) =>
-      disconnect(stage, clientId, disconnectOptions),
+    disconnect: managed.disconnect,
+    connection: managed.connection,
+    subscriptions: managed.subscriptions,
+    async sendDirect(message, confirmMs) {
+      if (message.topic.startsWith('$')) {
+        const text = 'A topic that begins with $ belongs to the broker.'
+        throw new SluiceError('InvalidRequestException', text)
+      }
+      checkMessage({ ...message, retain: false }, options)
+      return managed.sendDirect(message, confirmMs)
+    },
     get isStalled() {
       return stage.heldBytes.isStalled
     },
@@ -242,6 +241,7 @@ interface Stage extends AcceptanceDependencies {
   readonly sessions: Sessions
   readonly wills: DelayedWills
   readonly ports: Ports
+  readonly managed: ManagedClients & AcceptanceDependencies['managed']
   readonly publishing: Publishing
 }
 
@@ -291,7 +291,8 @@ async function createStage(
     },
     mqtt5OptionsOf(options),
   )
-  const context = { ...parts, broker, connections, mqtt5Clients, heldBytes }
+  const managed = createManagedClients({ ...parts, connections }, options)
+  const context = { ...parts, broker, connections, mqtt5Clients, heldBytes, managed }
   const ports = createPorts(
     {
       ...context,
@@ -337,23 +338,6 @@ function createReportedHeldBytes(
   return heldBytes
 }
 
-async function disconnect(
-  { connections, sessions }: Stage,
-  clientId: string,
-  { cleanSession = false, preventWillMessage = false }: DisconnectOptions,
-): Promise<boolean> {
-  // Discarded first, so that a connection that comes meanwhile is told that the session is gone.
-  if (cleanSession) sessions.discard(clientId)
-  const named = connections.byId(clientId)
-  if (named !== undefined) {
-    named.connection.isWillPrevented = preventWillMessage
-    named.connection.endReason ??= 'API_INITIATED_DISCONNECT'
-    named.connection.mqtt5?.endWith(reasonCode.administrativeAction)
-    await new Promise<void>((resolve) => named.client.close(resolve))
-  }
-  return named !== undefined
-}
-
 async function close(stage: Stage, drainMs: number): Promise<void> {
   const { broker, clock, connections, publishing } = stage
   const closed = stage.ports.close()
@@ -378,7 +362,10 @@ async function close(stage: Stage, drainMs: number): Promise<void> {
   await closed
 }
 
-function checkMessage(message: Message, options: IngressOptions): Message {
+function checkMessage<Checked extends Pick<Message, 'topic' | 'payload' | 'retain'>>(
+  message: Checked,
+  options: IngressOptions,
+): Checked & Pick<Message, 'basicIngestRule'> {
   const { payloadBytesMax } = options
   const { topic, retain } = message
   const fault = findTopicTextFault(topic, options) ?? findRetainFault(retain, topic.charCodeAt(0))

@@ -14,13 +14,17 @@ import {
 import type { TopicRulePayload } from '@aws-sdk/client-iot'
 import {
   DeleteConnectionCommand,
+  GetConnectionCommand,
   GetRetainedMessageCommand,
   ListRetainedMessagesCommand,
+  ListSubscriptionsCommand,
   PublishCommand,
+  SendDirectMessageCommand,
 } from '@aws-sdk/client-iot-data-plane'
 import { Registry } from 'prom-client'
 import type { HttpServerDependencies } from '../../src/http/http-server.ts'
 import { SluiceError } from '../../src/base/errors.ts'
+import { absentClients } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
 import { destinationProvocations } from './destination-provocations.ts'
@@ -68,6 +72,9 @@ const faultyBroker = () => ({
     retained: fails,
     listRetained: fails,
     disconnect: reject(fault),
+    connection: fails,
+    subscriptions: fails,
+    sendDirect: reject(fault),
   },
 })
 const faultyRegistry = new Registry()
@@ -162,6 +169,22 @@ const listRetained =
 const disconnect = ({ iotData }: StartedServer) =>
   iotData.send(new DeleteConnectionCommand({ clientId: 'c' }))
 
+const connectionOf =
+  (clientId: string) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new GetConnectionCommand({ clientId }))
+const subscriptionsOf =
+  (clientId: string) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new ListSubscriptionsCommand({ clientId }))
+const sendTo =
+  (clientId: string) =>
+  ({ iotData }: StartedServer) =>
+    iotData.send(new SendDirectMessageCommand({ clientId, topic: 't', confirmation: true }))
+const brokerThatSays = (outcome: 'notAllowed' | 'notConfirmed') => () => ({
+  broker: { ...unwritable.broker, sendDirect: () => Promise.resolve(outcome) },
+})
+
 export const provocations: Provocations = {
   CreateTopicRule: {
     ...ruleUpdateErrors(create(r), create(badName)),
@@ -248,6 +271,24 @@ export const provocations: Provocations = {
     ),
     ResourceNotFoundException: { call: disconnect },
   },
+  GetConnection: {
+    ...dataErrors(connectionOf('c'), connectionOf('$c'), http('PUT', '/connections/c')),
+    ResourceNotFoundException: { call: connectionOf('c') },
+  },
+  ListSubscriptions: {
+    ...dataErrors(
+      subscriptionsOf('c'),
+      subscriptionsOf('$c'),
+      http('PUT', '/connections/c/subscriptions'),
+    ),
+    ResourceNotFoundException: { call: subscriptionsOf('c') },
+  },
+  SendDirectMessage: {
+    ...dataErrors(sendTo('c'), sendTo('$c'), http('PUT', '/connections/c/messages')),
+    ResourceNotFoundException: { call: sendTo('c') },
+    ForbiddenException: { call: sendTo('c'), dependencies: brokerThatSays('notAllowed') },
+    GatewayTimeoutException: { call: sendTo('c'), dependencies: brokerThatSays('notConfirmed') },
+  },
 
   ...shadowProvocations,
   ...lambdaProvocations,
@@ -324,7 +365,7 @@ const unwritable = {
     publish: reject(unwritten),
     retained: () => undefined,
     listRetained: () => [],
-    disconnect: () => Promise.resolve(false),
+    ...absentClients,
   },
 }
 

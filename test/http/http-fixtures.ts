@@ -184,9 +184,16 @@ const absentFunctions: HttpServerDependencies['lambdaFunctions'] = {
 }
 
 /** For servers whose data plane is not used. */
+/** Knows no client. */
+export const absentClients = {
+  disconnect: () => Promise.resolve(false),
+  connection: () => undefined,
+  subscriptions: () => undefined,
+  sendDirect: () => Promise.resolve('notConnected' as const),
+}
 const absentBroker: HttpServerDependencies['broker'] = {
   publish: () => Promise.reject(new Error('there is no broker')),
   retained: () => undefined,
   listRetained: () => [],
-  disconnect: () => Promise.resolve(false),
+  ...absentClients,
 }

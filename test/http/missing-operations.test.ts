@@ -1,5 +1,4 @@
 import * as iotSdk from '@aws-sdk/client-iot'
-import * as iotDataSdk from '@aws-sdk/client-iot-data-plane'
 import * as lambdaSdk from '@aws-sdk/client-lambda'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
@@ -9,7 +8,10 @@ import { startServer } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { admin, send, signed, startGuarded } from './guarded-server.ts'
 
-/** An operation of AWS that has no route is refused by its name, in the form of its own service. */
+/**
+ * An operation of AWS that has no route is refused by its name, in the form of its own service. Of
+ * the data plane of AWS IoT all are served.
+ */
 interface SdkClient {
   readonly api: string
   readonly commands: Readonly<Record<string, unknown>>
@@ -17,7 +19,6 @@ interface SdkClient {
 }
 const sdkClients: readonly SdkClient[] = [
   { api: 'AWS IoT control plane', commands: { ...iotSdk }, clientOf: ({ iot }) => iot },
-  { api: 'AWS IoT data plane', commands: { ...iotDataSdk }, clientOf: ({ iotData }) => iotData },
   { api: 'AWS Lambda', commands: { ...lambdaSdk }, clientOf: ({ lambda }) => lambda },
 ]
 
@@ -72,13 +73,9 @@ describe("AWS's own clients understand that an operation is missing", () => {
       maxAttempts: 1,
     }
     const iot = new iotSdk.IoTClient(settings)
-    const iotData = new iotDataSdk.IoTDataPlaneClient(settings)
     const lambda = new lambdaSdk.LambdaClient(settings)
-    onTestFinished(() => [iot, iotData, lambda].forEach((client) => client.destroy()))
+    onTestFinished(() => [iot, lambda].forEach((client) => client.destroy()))
     await expect(iot.send(new iotSdk.ListThingsCommand({}))).rejects.toThrow(/ ListThings$/)
-    await expect(
-      iotData.send(new iotDataSdk.GetConnectionCommand({ clientId: 'c' })),
-    ).rejects.toThrow(/ GetConnection$/)
     await expect(lambda.send(new lambdaSdk.ListLayersCommand({}))).rejects.toThrow(/ ListLayers$/)
   })
 
@@ -112,7 +109,6 @@ describe('what is no missing operation', () => {
 describe('an error has the form of the service that was asked', () => {
   test.each([
     ['/things', { message: 'Sluice does not have ListThings' }],
-    ['/connections/c/subscriptions', { message: 'Sluice does not have ListSubscriptions' }],
     [
       '/2018-10-31/layers',
       {

@@ -1,28 +1,24 @@
 import type { FastifyRequest, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
-import {
-  findStringFault,
-  mqttHeaderLimits,
-  readMqttHeaders,
-} from '../../actions/action/mqtt-headers.ts'
+import { mqttHeaderLimits } from '../../actions/action/mqtt-headers.ts'
 import type { Clock } from '../../base/clock.ts'
-import { SluiceError, invalidRequest } from '../../base/errors.ts'
+import { SluiceError } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import type { Ingress } from '../../ingress/ingress.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import { payloadBytesMaxDefault } from '../../message.ts'
-import type { Message, Mqtt5Properties } from '../../message.ts'
+import type { Message } from '../../message.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
-import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
+import { epochMs, nextTokenSchema } from '../server/operation.ts'
 import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
 import { restOfPath } from '../server/rest-of-path.ts'
 import { durableInTime } from './durable-in-time.ts'
-import { readUserProperties } from './user-properties.ts'
+import { propertyHeaders, propertyQuery, readMessageProperties } from './message-properties.ts'
 
-/** The AWS IoT data plane: publish over HTTP, read retained messages, end a connection. */
+/** The AWS IoT data plane: publish over HTTP, and read retained messages. */
 export interface DataPlaneDependencies {
-  readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained' | 'disconnect'>
+  readonly broker: Pick<Ingress, 'publish' | 'retained' | 'listRetained'>
   readonly clock: Clock
   /** For response topics; the broker checks topics itself. By default AWS IoT's limits. */
   readonly topicLimits?: TopicLimits | undefined
@@ -42,8 +38,7 @@ const maxResultsDefault = 200
 const publishQuery = Type.Object({
   qos: Type.Optional(Type.Integer({ minimum: 0, maximum: 1 })),
   retain: Type.Optional(Type.Boolean()),
-  contentType: Type.Optional(Type.String()),
-  responseTopic: Type.Optional(Type.String()),
+  ...propertyQuery,
   messageExpiry: Type.Optional(
     Type.Integer({ minimum: 0, maximum: mqttHeaderLimits.messageExpirySecondsMax }),
   ),
@@ -52,18 +47,6 @@ const listQuery = Type.Object({
   maxResults: Type.Optional(Type.Integer({ minimum: 1, maximum: 200 })),
   nextToken: Type.Optional(Type.String()),
 })
-const connectionQuery = Type.Object({
-  cleanSession: Type.Optional(Type.Boolean()),
-  preventWillMessage: Type.Optional(Type.Boolean()),
-})
-const connectionParams = Type.Object({ clientId: Type.String({ minLength: 1 }) })
-
-const mqtt5Headers = {
-  payloadFormatIndicator: 'x-amz-mqtt5-payload-format-indicator',
-  correlationData: 'x-amz-mqtt5-correlation-data',
-  userProperties: 'x-amz-mqtt5-user-properties',
-} as const
-
 const errors: readonly ErrorCode[] = [
   'InvalidRequestException',
   'UnauthorizedException',
@@ -86,15 +69,7 @@ const publish = {
     description:
       'With QoS 1 the answer comes when every record that the message gave rise to is on disk.',
     rest: topicInPath,
-    headers: Type.Object({
-      [mqtt5Headers.userProperties]: Type.Optional(
-        Type.String({ description: 'Base64 of a JSON array: `[{"name": "text"}]`.' }),
-      ),
-      [mqtt5Headers.payloadFormatIndicator]: Type.Optional(
-        Type.Enum(['UNSPECIFIED_BYTES', 'UTF8_DATA']),
-      ),
-      [mqtt5Headers.correlationData]: Type.Optional(Type.String({ description: 'Base64.' })),
-    }),
+    headers: propertyHeaders,
     body: {
       schema: Type.String({
         description: 'The payload, at most `SLUICE_MQTT_PAYLOAD_BYTES_MAX` bytes.',
@@ -154,17 +129,6 @@ const listRetainedMessages = {
   },
 } satisfies FastifySchema
 
-const deleteConnection = {
-  params: connectionParams,
-  querystring: connectionQuery,
-  operation: {
-    id: 'DeleteConnection',
-    summary: 'Ends the connection of an MQTT client.',
-    answer: emptyAnswer,
-    errors: [...errors, 'ResourceNotFoundException'],
-  },
-} satisfies FastifySchema
-
 export function addDataPlaneRoutes(
   app: HttpApp,
   dependencies: DataPlaneDependencies,
@@ -175,7 +139,7 @@ export function addDataPlaneRoutes(
   const bodyLimit = payloadBytesMax
   app.post('/topics/*', { schema: publish, bodyLimit }, async (request) => {
     const { qos = 0, retain = false, ...properties } = request.query
-    const mqtt5 = mqtt5Of({ ...properties, headers: request.headers }, topicLimits)
+    const mqtt5 = readMessageProperties({ ...properties, headers: request.headers }, topicLimits)
     const principal = principalOf(request)
     const message: Message = {
       topic: restOfPath(request.raw.url, '/topics/'),
@@ -220,45 +184,6 @@ export function addDataPlaneRoutes(
       nextToken: last && found.length > page.length ? tokenOfKey(last.topic) : undefined,
     }
   })
-
-  app.delete('/connections/:clientId', { schema: deleteConnection }, async (request, reply) => {
-    const { clientId } = request.params
-    if (!(await broker.disconnect(clientId, request.query))) {
-      throw notFound(`no client ${clientId} is connected`)
-    }
-    return reply.send()
-  })
-}
-
-function mqtt5Of(
-  given: {
-    readonly contentType?: string
-    readonly responseTopic?: string
-    readonly messageExpiry?: number
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  },
-  topicLimits: TopicLimits | undefined,
-): Mqtt5Properties | undefined {
-  const header = (name: keyof typeof mqtt5Headers) => given.headers[mqtt5Headers[name]]?.toString()
-  for (const name of ['contentType', 'responseTopic'] as const) {
-    const problem = findStringFault(given[name] ?? '')
-    if (problem !== undefined) throw invalidRequest(`${name} ${problem}`)
-  }
-  const read = readMqttHeaders(
-    {
-      contentType: given.contentType,
-      responseTopic: given.responseTopic,
-      messageExpiry: given.messageExpiry?.toString(),
-      payloadFormatIndicator: header('payloadFormatIndicator'),
-      correlationData: header('correlationData'),
-    },
-    readUserProperties(header('userProperties'), mqtt5Headers.userProperties),
-    topicLimits,
-  )
-  if ('problem' in read) {
-    throw new SluiceError('InvalidRequestException', `${read.name}: ${read.problem}`)
-  }
-  return Object.keys(read.mqtt5).length === 0 ? undefined : read.mqtt5
 }
 
 function notFound(message: string): SluiceError {

@@ -63,6 +63,9 @@ const onAll =
 const onDestination =
   (action: string): Requirement =>
   ({ names }) => [[action, arnOrAny(names.rest)]]
+const onClient =
+  (action: string): Requirement =>
+  ({ names }) => [[action, `client/${names.clientId ?? ''}`]]
 const nothing: Requirement = () => []
 
 /** Route -> what it takes. docs/SECURITY.md lists the same. */
@@ -100,9 +103,10 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
       : [['iot:Publish', topicOf(request)]],
   'GET /retainedMessage/*': (request) => [['iot:GetRetainedMessage', topicOf(request)]],
   'GET /retainedMessage': onAll('iot:ListRetainedMessages'),
-  'DELETE /connections/:clientId': ({ names }) => [
-    ['iot:DeleteConnection', `client/${names.clientId ?? ''}`],
-  ],
+  'DELETE /connections/:clientId': onClient('iot:DeleteConnection'),
+  'GET /connections/:clientId': onClient('iot:GetConnection'),
+  'GET /connections/:clientId/subscriptions': onClient('iot:ListSubscriptions'),
+  'POST /connections/:clientId/messages': onClient('iot:SendDirectMessage'),
   'GET /things/:thingName/shadow': onShadow('iot:GetThingShadow'),
   'POST /things/:thingName/shadow': onShadow('iot:UpdateThingShadow'),
   'DELETE /things/:thingName/shadow': onShadow('iot:DeleteThingShadow'),

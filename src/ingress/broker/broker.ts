@@ -227,6 +227,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     if (earlier) dependencies.events.disconnected(earlier.client, earlier.connection)
     dependencies.events.connected(client, connection)
     connection.counted = true
+    connection.connectedSinceMs = dependencies.clock.wallMs()
     dependencies.metrics.mqttConnections.inc()
     dependencies.logger.debug(
       { clientId: client.id, sourceIp: connection.peer.sourceIp },

@@ -1,8 +1,9 @@
 import { getEventListeners, setMaxListeners } from 'node:events'
+import type { Socket } from 'node:net'
 import type { Peer, Permissions } from '../../identity/policies/access.ts'
 import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
-import type { Gate } from '../gate/gate.ts'
+import type { Gate, GateSocket } from '../gate/gate.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
 import { createReceivedIds } from '../kept/received-ids.ts'
 import type { DisconnectReason, LifecycleOfConnection } from './lifecycle-events.ts'
@@ -10,6 +11,10 @@ import type { ReceivedIds } from '../kept/received-ids.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { Mqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { Session } from '../kept/sessions.ts'
+
+/** Of a WebSocket it knows none. */
+type ConnectionSocket = GateSocket &
+  Partial<Readonly<Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>>>
 
 /** The state of one network connection, beside Aedes' client. */
 export interface Connection {
@@ -50,6 +55,10 @@ export interface Connection {
   keepAliveSeconds: number
   /** Why the CONNECT is to be answered "identifier rejected". */
   identifierFault: string | undefined
+  /** Knows its addresses while it is open. */
+  readonly socket: ConnectionSocket
+  /** When the client was accepted, in epoch milliseconds. */
+  connectedSinceMs: number
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
@@ -73,8 +82,8 @@ export interface Connection {
   endReason: DisconnectReason | undefined
 }
 
-export function createConnection(gate: Gate, peer: Peer): Connection {
-  return new OpenConnection(gate, peer)
+export function createConnection(gate: Gate, peer: Peer, socket: ConnectionSocket): Connection {
+  return new OpenConnection(gate, peer, socket)
 }
 
 /**
@@ -84,6 +93,8 @@ export function createConnection(gate: Gate, peer: Peer): Connection {
 class OpenConnection implements Connection {
   readonly gate: Gate
   readonly peer: Peer
+  readonly socket: ConnectionSocket
+  connectedSinceMs = 0
   permissions: Permissions | undefined
   will: Connection['will']
   isForbidden = false
@@ -109,9 +120,10 @@ class OpenConnection implements Connection {
   endReason: DisconnectReason | undefined
   private ended: AbortController | undefined
 
-  constructor(gate: Gate, peer: Peer) {
+  constructor(gate: Gate, peer: Peer, socket: ConnectionSocket) {
     this.gate = gate
     this.peer = peer
+    this.socket = socket
   }
 
   get signal(): AbortSignal {

@@ -202,7 +202,7 @@ function createTelling({ announce, clock, log, finished }: LifecycleEventsDepend
   }
 }
 
-function disconnectReasonOf({ endReason, gate }: Connection): DisconnectReason {
+export function disconnectReasonOf({ endReason, gate }: Connection): DisconnectReason {
   if (endReason !== undefined) return endReason
   return gate.hasDisconnect ? 'CLIENT_INITIATED_DISCONNECT' : 'CONNECTION_LOST'
 }

@@ -23,6 +23,10 @@ export interface Mqtt5Subscriber extends Mqtt5Handlers {
   begin(): void
   /** Sends one message of QoS 0 to which the client need not be subscribed. */
   send(packet: PublishPacket, sent: () => void): void
+  /** The same with QoS 1. @param acknowledged called at its PUBACK */
+  sendConfirmed(packet: PublishPacket, acknowledged: () => void): void
+  /** That of a granted filter. */
+  qosOf(filter: string): 0 | 1 | 2 | undefined
   /** The connection is gone. */
   end(): void
 }
@@ -121,6 +125,14 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
   send(packet: PublishPacket, sent: () => void): void {
     if (this.hasBegun) this.open().send(packet, sent)
     else sent()
+  }
+
+  sendConfirmed(packet: PublishPacket, acknowledged: () => void): void {
+    if (this.hasBegun) this.open().sendConfirmed(packet, acknowledged)
+  }
+
+  qosOf(filter: string): 0 | 1 | 2 | undefined {
+    return this.subscriptions.get(filter)?.qos
   }
 
   end(): void {

@@ -9,6 +9,7 @@ import { watchDrain } from '../broker/drain-watch.ts'
 import { createGate } from '../gate/gate.ts'
 import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
 import type { HeldBytes } from '../gate/held-bytes.ts'
+import type { createManagedClients } from '../broker/managed-clients.ts'
 import type { Mqtt5Clients } from '../broker/mqtt5-clients.ts'
 import type { DisconnectReason, LifecycleEvents } from '../broker/lifecycle-events.ts'
 import { createRefusals } from './refusals.ts'
@@ -26,6 +27,7 @@ export interface AcceptanceDependencies {
   readonly mqtt5Clients: Mqtt5Clients
   readonly events: LifecycleEvents
   readonly heldBytes: HeldBytes
+  readonly managed: Pick<ReturnType<typeof createManagedClients>, 'gone'>
   readonly clock: Clock
   readonly metrics: Metrics
   readonly logger: Logger
@@ -76,6 +78,7 @@ export function createAcceptance(
         gone()
         connections.remove(client, connection)
         dependencies.mqtt5Clients.gone(client, connection)
+        dependencies.managed.gone(client, connection)
         dependencies.events.disconnected(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')
@@ -90,7 +93,7 @@ export function createAcceptance(
     const parts = { socket, clock, events, heldBytes, waitsForRoom, openDialect }
     const gate = createGate(parts, limits)
     watchDrain(gate.stream, clock, limits.drainTimeoutMs, () => end(notDraining))
-    const connection = createConnection(gate, peer)
+    const connection = createConnection(gate, peer, socket)
     const client = broker.handle(gate.stream)
     /** Null until Aedes has read the CONNECT, whatever its type says. */
     const clientId = () => client.id ?? undefined

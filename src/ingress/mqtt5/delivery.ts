@@ -24,6 +24,8 @@ export interface Delivery {
   retained(message: RetainedMessage, options: MatchedOptions, sent: () => void): void
   /** Sends a message of QoS 0, whatever the client is subscribed to. */
   send(packet: PublishPacket, sent: () => void): void
+  /** Sends a message of QoS 1, whatever the client is subscribed to. */
+  sendConfirmed(packet: PublishPacket, acknowledged: () => void): void
   /** Sends what the session still owes, first what was sent before: [MQTT-4.4.0-1]. */
   resume(): void
   /** PUBACK or PUBCOMP, or a PUBREC that refuses the message. */
@@ -47,9 +49,12 @@ interface DeliveryDependencies {
 /** Retained messages of QoS 1 and 2 that wait for the client to answer others. */
 const retainedWaitingMax = 1_000
 
+const nothing = (): void => {}
+
 interface WaitingRetained {
   readonly outgoing: Outgoing
   readonly sent: () => void
+  readonly acknowledged?: (() => void) | undefined
 }
 
 export function createDelivery(dependencies: DeliveryDependencies, limits: SenderLimits): Delivery {
@@ -97,6 +102,11 @@ export function createDelivery(dependencies: DeliveryDependencies, limits: Sende
         sender.send(outgoingOf(packet, withoutOptions({ qos: 0 }), false), sent)
       else sent()
     },
+    sendConfirmed(packet, acknowledged) {
+      const outgoing = outgoingOf(packet, withoutOptions({ qos: 1 }), false)
+      if (sender.hasRoom && !backlog.hasAgain) sender.send(outgoing, nothing, acknowledged)
+      else backlog.addRetained({ outgoing, sent: nothing, acknowledged })
+    },
     resume: () => backlog.resume(),
     completed(packetId) {
       if (sender.completed(packetId)) backlog.pump()
@@ -112,7 +122,7 @@ function createBacklog(
 ) {
   /** What was sent on an earlier connection. */
   let again: StoredPacket[] = []
-  /** One for each SUBSCRIBE, and those that were replaced while it waited. */
+  /** One for each SUBSCRIBE, those that were replaced while it waited, and confirmed ones. */
   const retainedWaiting: WaitingRetained[] = []
   let isDraining = false
 
@@ -138,7 +148,7 @@ function createBacklog(
     }
     const retained = retainedWaiting.shift()
     if (retained !== undefined) {
-      sender.send(retained.outgoing, retained.sent)
+      sender.send(retained.outgoing, retained.sent, retained.acknowledged)
       return true
     }
     const next = queues.nextUnsent(clientId)

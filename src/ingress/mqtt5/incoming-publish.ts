@@ -228,8 +228,13 @@ function findRefusal(
   return { code: reasonCode.quotaExceeded, reason: 'properties_too_large', detail: overLimit }
 }
 
-/** @param rest what follows the topic */
-function publish311(frame: Buffer, topic: Buffer, rest: readonly Buffer[]): Buffer {
+/**
+ * A PUBLISH of MQTT 3.1.1.
+ *
+ * @param frame its first byte is that of the fixed header
+ * @param rest what follows the topic
+ */
+export function publish311(frame: Buffer, topic: Buffer, rest: readonly Buffer[]): Buffer {
   const topicLength = Buffer.from([topic.length >> 8, topic.length & 0xff])
   const body = Buffer.concat([topicLength, topic, ...rest])
   return Buffer.concat([frame.subarray(0, 1), encodeVariable(body.length), body])

@@ -15,8 +15,11 @@ interface Sender {
   readonly hasRoom: boolean
   /** What is written waits for the client to read. */
   readonly isFull: boolean
-  /** @param done called when more may be written, also when the message is not to be sent */
-  send(outgoing: Outgoing, done: () => void): void
+  /**
+   * @param done called when more may be written, also when the message is not to be sent
+   * @param acknowledged called at its PUBACK
+   */
+  send(outgoing: Outgoing, done: () => void, acknowledged?: () => void): void
   /** The same for a message of the client's queue, which it leaves when it is not to be sent. */
   sendQueued(outgoing: Outgoing, brokerCounter: number, done: () => void): void
   /** Sends a message, or its PUBREL, under the packet id that it had on an earlier connection. */
@@ -57,16 +60,10 @@ export function createSender(
   { clientId, stream, queues, clock }: SenderDependencies,
   { receiveMaximum, maximumPacketSize }: SenderLimits,
 ): Sender {
-  /** Packet ids of messages that are sent and not answered on this connection. */
-  const flights = new Set<number>()
+  /** Packet ids of messages that are sent and not answered, each with who is told of the answer. */
+  const flights = new Map<number, (() => void) | undefined>()
   const reserved = new Set<number>()
-  let latestId = 0
-
-  function nextId(): number {
-    do latestId = (latestId % packetIdMax) + 1
-    while (flights.has(latestId) || reserved.has(latestId))
-    return latestId
-  }
+  const idFor = createPacketIds((packetId) => flights.has(packetId) || reserved.has(packetId))
 
   function write(bytes: Buffer, done: () => void): void {
     if (stream.destroyed || stream.write(bytes)) done()
@@ -80,7 +77,7 @@ export function createSender(
       done()
       return false
     }
-    if (flight.packetId !== undefined) flights.add(flight.packetId)
+    if (flight.packetId !== undefined) flights.set(flight.packetId, flight.acknowledged)
     write(bytes, done)
     return true
   }
@@ -92,12 +89,11 @@ export function createSender(
     get isFull() {
       return stream.writableNeedDrain
     },
-    send(outgoing, done) {
-      const packetId = outgoing.qos === 0 ? undefined : nextId()
-      sendAs(outgoing, { packetId, dup: false }, done)
+    send(outgoing, done, acknowledged) {
+      sendAs(outgoing, { packetId: idFor(outgoing), dup: false, acknowledged }, done)
     },
     sendQueued(outgoing, brokerCounter, done) {
-      const messageId = outgoing.qos === 0 ? undefined : nextId()
+      const messageId = idFor(outgoing)
       const isSent = sendAs(outgoing, { packetId: messageId, dup: false }, done)
       if (!isSent || messageId === undefined) queues.drop(clientId, brokerCounter)
       else queues.update(clientId, { cmd: 'publish', brokerCounter, messageId } as StoredPacket)
@@ -110,14 +106,16 @@ export function createSender(
         const isSent = mayForward && sendAs(outgoing, { packetId: messageId, dup: true }, nothing)
         if (!isSent) queues.drop(clientId, brokerCounter)
       } else {
-        flights.add(messageId)
+        flights.set(messageId, undefined)
         write(acknowledgement('pubrel', messageId, reasonCode.success), nothing)
       }
     },
     reserve: (packetId) => void reserved.add(packetId),
     completed(packetId) {
+      const acknowledged = flights.get(packetId)
       if (!flights.delete(packetId)) return false
       queues.acknowledge(clientId, packetId)
+      acknowledged?.()
       return true
     },
     received(packetId) {
@@ -126,6 +124,17 @@ export function createSender(
       const code = isKnown ? reasonCode.success : reasonCode.packetIdNotFound
       write(acknowledgement('pubrel', packetId, code), nothing)
     },
+  }
+}
+
+/** @returns a function that gives a message of QoS 1 or 2 the next packet id that is free */
+function createPacketIds(isTaken: (packetId: number) => boolean) {
+  let latest = 0
+  return ({ qos }: Outgoing): number | undefined => {
+    if (qos === 0) return undefined
+    do latest = (latest % packetIdMax) + 1
+    while (isTaken(latest))
+    return latest
   }
 }
 
@@ -156,6 +165,7 @@ interface Flight {
   /** Undefined for QoS 0. */
   readonly packetId: number | undefined
   readonly dup: boolean
+  readonly acknowledged?: (() => void) | undefined
 }
 
 /** @returns undefined when the time of the message is over */

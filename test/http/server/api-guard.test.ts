@@ -26,6 +26,7 @@ import {
   startGuarded,
   topicRulePayload,
 } from '../guarded-server.ts'
+import { absentClients } from '../http-fixtures.ts'
 import type { Sent, Signer } from '../guarded-server.ts'
 
 describe("AWS's own clients are let in", () => {
@@ -222,7 +223,7 @@ describe('a client that is not authenticated learns nothing', () => {
 
   test.each([
     ['GET', '/nowhere', 'iot', 404],
-    ['GET', '/connections/c/subscriptions', 'iotdata', 400],
+    ['GET', '/jobs', 'iot', 400],
     ['GET', '/things/t/nothing', 'iotdata', 404],
     ['PUT', '/rules/r', 'iot', 405],
     ['DELETE', '/v1/health', 'iot', 405],
@@ -300,6 +301,7 @@ describe('secrets', () => {
           publish: () => Promise.reject(new Error('failing')),
           retained: () => undefined,
           listRetained: () => [],
+          ...absentClients,
           disconnect: () => Promise.reject(new Error('failing')),
         },
       },

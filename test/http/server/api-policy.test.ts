@@ -10,6 +10,7 @@ import {
   topicRulePayload,
   dataPlane,
 } from '../guarded-server.ts'
+import { absentClients } from '../http-fixtures.ts'
 import type { Sent, TestKey } from '../guarded-server.ts'
 
 /** What a key may do is what its policy says, read as the routes read a request. */
@@ -128,7 +129,7 @@ test('principal() of a message is the access key that signed it', async () => {
         publish: async (message) => void messages.push(message),
         retained: () => undefined,
         listRetained: () => [],
-        disconnect: () => Promise.resolve(false),
+        ...absentClients,
       },
     },
   })

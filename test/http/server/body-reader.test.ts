@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { admin, send, signed, startGuarded } from '../guarded-server.ts'
 import type { TestKey } from '../guarded-server.ts'
-import { startServer } from '../http-fixtures.ts'
+import { absentClients, startServer } from '../http-fixtures.ts'
 
 async function open(port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1')
@@ -43,7 +43,7 @@ function absent() {
   return {
     retained: () => undefined,
     listRetained: () => [],
-    disconnect: () => Promise.resolve(false),
+    ...absentClients,
   }
 }
 
