@@ -1,12 +1,12 @@
 import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
-import { SluiceError, invalidRequest } from '../base/errors.ts'
+import { invalidField, throwFaults } from '../base/errors.ts'
+import type { SluiceError } from '../base/errors.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { ServiceKind } from '../outbox/outbox.ts'
 import type { CompiledStatement } from '../sql/sql.ts'
 import { fieldOfAction } from './action/action.ts'
 import type { ActionContext, ActionDelivery, ActionKind, CompiledAction } from './action/action.ts'
-import { throwFaults } from './action/action-template.ts'
 import { closed } from './action/field-types.ts'
 import { compileServiceAction } from './action/service-action.ts'
 import type { ServiceAction } from './action/service-action.ts'
@@ -98,8 +98,10 @@ export interface CompiledActions {
 /**
  * Compiles the actions of a rule.
  *
+ * @param context `faults` gets what is wrong instead of its being thrown; what is returned is not
+ *   used then
  * @throws SluiceError SqlParseException or InvalidRequestException, naming the action and the
- *   field; with the faults of all actions when several have one
+ *   field; with the faults of all actions when there are several
  */
 export function compileActions(
   definitions: {
@@ -107,56 +109,52 @@ export function compileActions(
     readonly errorAction?: ActionDefinition | undefined
   },
   statement: CompiledStatement,
-  context: Pick<
-    ActionContext,
-    'ruleName' | 'region' | 'topicLimits' | 'payloadBytesMax' | 'httpUrlProblem'
-  > & {
+  context: Omit<ActionContext, 'index' | 'delivery' | 'faults' | 'faultyFields'> & {
+    readonly faults?: SluiceError[] | undefined
+    /** Fields that the schema has refused. */
+    readonly faultyFields?: ReadonlySet<string> | undefined
     readonly deliveryOf: (index: number) => ActionDelivery
     readonly refusalOf?: RefusalOf | undefined
   },
 ): CompiledActions {
-  const { deliveryOf, refusalOf = () => undefined, ...shared } = context
-  const faults: SluiceError[] = []
-  const compile = (definition: ActionDefinition, index: number): CompiledAction[] => {
-    try {
+  const { deliveryOf, refusalOf = () => undefined, ...given } = context
+  const { faults = [], faultyFields = new Set() } = given
+  const shared = { ...given, faults, faultyFields }
+  // A faulty definition may name no action, or several.
+  const compile = (definition: ActionDefinition, index: number): CompiledAction[] =>
+    Object.entries<object>(definition).flatMap(([kind, fields]) => {
+      if (!isActionKind(kind)) return []
       const own = { ...shared, index, delivery: deliveryOf(index) }
-      const compiled = compileAction(definition, statement, own)
-      const [fields = {}] = Object.values<object>(definition)
-      const refusal = refusalOf(compiled.kind, fields)
-      if (refusal === undefined) return [compiled]
-      throw invalidRequest(`${fieldOfAction(index)}.${compiled.kind}: ${refusal}`)
-    } catch (thrown) {
-      if (!(thrown instanceof SluiceError)) throw thrown
-      faults.push(thrown)
-      return []
-    }
-  }
+      const compiled = compileAction(kind, fields, statement, own)
+      const refusal = refusalOf(kind, fields)
+      if (refusal !== undefined) {
+        faults.push(invalidField(`${fieldOfAction(index)}.${kind}`, `: ${refusal}`))
+      }
+      return [compiled]
+    })
   const { actions, errorAction } = definitions
   const compiled = actions.flatMap(compile)
   const [compiledErrorAction] = errorAction ? compile(errorAction, errorActionIndex) : []
-  throwFaults(faults)
+  if (!given.faults) throwFaults(faults)
   return { actions: compiled, errorAction: compiledErrorAction }
 }
 
 function compileAction(
-  definition: ActionDefinition,
+  kind: ActionKind,
+  fields: object,
   statement: CompiledStatement,
   context: ActionContext,
 ): CompiledAction {
-  if ('kinesis' in definition) return compileKinesisAction(definition.kinesis, statement, context)
-  if ('republish' in definition) {
-    return compileRepublishAction(definition.republish, statement, context)
+  // The schema of its kind has accepted the definition, or made it fit.
+  if (kind === 'kinesis') {
+    return compileKinesisAction(fields as KinesisActionDefinition, statement, context)
   }
-  const [[kind, fields] = [undefined, undefined]] = Object.entries(definition)
-  if (!isServiceKind(kind)) {
-    throw new SluiceError(
-      'InvalidRequestException',
-      `${fieldOfAction(context.index)} names no action of AWS IoT`,
-    )
+  if (kind === 'republish') {
+    return compileRepublishAction(fields as RepublishActionDefinition, statement, context)
   }
   return compileServiceAction(serviceActions[kind], fields, statement, context)
 }
 
-function isServiceKind(name: string | undefined): name is ServiceKind {
-  return name !== undefined && Object.hasOwn(serviceActions, name)
+function isActionKind(name: string): name is ActionKind {
+  return Object.hasOwn(schemas, name)
 }

@@ -39,8 +39,7 @@ export function createRuleTarget(dependencies: RuleTargetDependencies): Template
     await lab.streamsMade()
     for (const { name, origin, text, isKept } of problems) {
       const consequence = isKept ? 'its last good version stays in force' : 'it is left out'
-      const [line = ''] = text.split('\n', 1)
-      const whole = `rule ${name} (${origin}) cannot be used, ${consequence}: ${line}`
+      const whole = `rule ${name} (${origin}) cannot be used, ${consequence}: ${text}`
       logger.error({ rule: name }, printableLine(whole))
     }
     for (const name of changed) {

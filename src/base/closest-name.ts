@@ -15,6 +15,28 @@ export function closestName(name: string, names: Iterable<string>): string | und
   return closest
 }
 
+/** Names that are suggested at once. */
+const suggestedMax = 3
+
+/**
+ * The names that a wrong one may have been meant to be: one that is written or spelt a little
+ * differently, else one that it begins with (`s3Bucket`), else a few that hold it (`logs`).
+ */
+export function likelyNames(name: string, names: readonly string[]): readonly string[] {
+  const wanted = lettersOf(name)
+  const same = names.find((known) => lettersOf(known) === wanted) ?? closestName(name, names)
+  if (same !== undefined) return [same]
+  const begins = names.filter((known) => wanted.startsWith(lettersOf(known)))
+  const [longest] = begins.toSorted((one, other) => other.length - one.length)
+  if (longest !== undefined) return [longest]
+  const shortest = 3
+  if (wanted.length < shortest) return []
+  return names.filter((known) => lettersOf(known).includes(wanted)).slice(0, suggestedMax)
+}
+
+/** A name without case and punctuation. */
+const lettersOf = (name: string): string => name.toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+
 /** The number of insertions, deletions, replacements and swaps of neighbours between two words. */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = []

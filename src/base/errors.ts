@@ -186,21 +186,26 @@ export const errorCatalogue = Object.freeze({
 
 export type ErrorCode = keyof typeof errorCatalogue
 
+interface ErrorOptions {
+  readonly cause?: unknown
+  readonly details?: Readonly<Record<string, string | number>>
+  readonly field?: string | undefined
+}
+
 /** An error with a code from the catalogue. Its `cause` is for the log. */
 export class SluiceError extends Error {
   readonly code: ErrorCode
   /** Further members of the HTTP answer, e.g. `resourceArn` of ResourceAlreadyExistsException. */
   readonly details: Readonly<Record<string, string | number>>
+  /** The field of a document that is wrong: `actions[0].kinesis.streamName`. */
+  readonly field: string | undefined
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    options: { cause?: unknown; details?: Readonly<Record<string, string | number>> } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = code
     this.code = code
     this.details = options.details ?? {}
+    this.field = options.field
   }
 
   get status(): number {
@@ -221,6 +226,114 @@ export function messageOf(thrown: unknown): string {
 export function invalidRequest(message: string): SluiceError {
   return new SluiceError('InvalidRequestException', message)
 }
+
+/**
+ * The error of one field of a document.
+ *
+ * @param problem what is wrong: `: the text is empty`, or ` is missing`
+ */
+export function invalidField(field: string, problem: string): SluiceError {
+  return new SluiceError('InvalidRequestException', `${field}${problem}`, { field })
+}
+
+/** Faults that one message lists. */
+const listedMax = 20
+
+/** Several faults of one document. Its code and its details are those of the first. */
+class SeveralFaults extends SluiceError {
+  readonly faults: readonly SluiceError[]
+  readonly place: string | undefined
+
+  /** @param place what the message begins with: the name of a file */
+  constructor(first: SluiceError, faults: readonly SluiceError[], place?: string) {
+    const { code, details } = first
+    const text = listOf(faults, '\n', (fault) => fault.message)
+    const head = `${faults.length} problems:\n${text}`
+    super(code, place === undefined ? head : `${place}: ${head}`, { cause: first, details })
+    this.faults = faults
+    this.place = place
+  }
+}
+
+/** The first faults, with their fields, and with their codes where these differ. */
+function listOf(
+  faults: readonly SluiceError[],
+  separator: string,
+  textOf: (fault: SluiceError) => string,
+): string {
+  const areAlike = faults.every(({ code }) => code === faults[0]?.code)
+  const listed = faults.slice(0, listedMax).map((fault) => {
+    const { code, field = '' } = fault
+    const text = textOf(fault)
+    const whole = text.startsWith(field) ? text : `${field}: ${text}`
+    return areAlike ? whole : `${code}: ${whole}`
+  })
+  const more = faults.length - listedMax
+  return [...listed, ...(more > 0 ? [`and ${more} more`] : [])].join(separator)
+}
+
+/** The faults that an error tells: itself, unless it stands for several. */
+export function faultsIn(thrown: SluiceError): readonly SluiceError[] {
+  return thrown instanceof SeveralFaults ? thrown.faults : [thrown]
+}
+
+/**
+ * Throws the faults of one document together, so that its author sees all of them at once.
+ *
+ * @throws SluiceError the fault itself when there is one; else one with the messages of all
+ */
+export function throwFaults(faults: readonly SluiceError[]): void {
+  const each = faults.flatMap(faultsIn)
+  const [first] = each
+  if (first === undefined) return
+  throw each.length === 1 ? first : new SeveralFaults(first, each)
+}
+
+/** Runs `make` and adds what it throws to `faults`; it returns undefined then. */
+export function orFault<Result>(faults: SluiceError[], make: () => Result): Result | undefined {
+  try {
+    return make()
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    faults.push(...faultsIn(thrown))
+    return undefined
+  }
+}
+
+/** Runs `make`, whose faults then name the field of a document that it reads. */
+export function atField<Result>(field: string, make: () => Result): Result {
+  try {
+    return make()
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown
+    const [first, ...others] = faultsIn(thrown).map((fault) => {
+      const { code, message, details } = fault
+      return new SluiceError(code, `${field}: ${message}`, { cause: fault, details, field })
+    })
+    if (first === undefined) throw thrown
+    throw others.length === 0 ? first : new SeveralFaults(first, [first, ...others])
+  }
+}
+
+/** The same error with a message that begins with a place, such as the name of a file. */
+export function withPlace(thrown: SluiceError, place: string): SluiceError {
+  const { code, details, message, field } = thrown
+  if (thrown instanceof SeveralFaults) return new SeveralFaults(thrown, thrown.faults, place)
+  return new SluiceError(code, `${place}: ${message}`, { cause: thrown, details, field })
+}
+
+/**
+ * The text of anything thrown in one line, for logs. It names all faults. Messages of the SQL
+ * compiler show the statement on further lines, which are left out.
+ */
+export function lineOf(thrown: unknown): string {
+  if (!(thrown instanceof SeveralFaults)) return firstLine(messageOf(thrown))
+  const { place, faults } = thrown
+  const text = listOf(faults, '; ', ({ message }) => firstLine(message))
+  return place === undefined ? text : `${place}: ${text}`
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0] ?? ''
 
 /** Cuts a text from outside for messages that people read. */
 export function shorten(text: string, lengthMax: number): string {

@@ -16,7 +16,8 @@ function fieldOf(pointer: string, base: string): string {
   return segments.reduce(memberOf, base)
 }
 
-function memberOf(base: string, member: string): string {
+/** The field of a member: `actions[0].kinesis` and `streamName` -> both with a dot between. */
+export function memberOf(base: string, member: string): string {
   if (/^\d+$/.test(member)) return `${base}[${member}]`
   return base === '' ? member : `${base}.${member}`
 }
@@ -32,49 +33,6 @@ export function schemaProblem(
   base = '',
 ): SluiceError {
   return invalidRequest(describe(errors, base))
-}
-
-/** Problems that one message lists. */
-const listedMax = 20
-
-/**
- * All errors as one InvalidRequestException, for a document that a person writes: its author wants
- * to see every fault at once.
- *
- * @param hint more about an unknown member, as the end of a sentence
- */
-export function schemaProblems(
-  errors: readonly TLocalizedValidationError[],
-  hint: (member: string) => string | undefined = () => undefined,
-): SluiceError {
-  const problems = errors.flatMap((error) => describeAll(error, hint))
-  return invalidRequest(listOf([...new Set(problems)].slice(0, listedMax)))
-}
-
-/** One problem as it is; several as a list. */
-export function listOf(problems: readonly string[]): string {
-  const [first = 'the document is not valid'] = problems
-  return problems.length <= 1 ? first : [`${problems.length} problems:`, ...problems].join('\n')
-}
-
-function describeAll(
-  error: TLocalizedValidationError,
-  hint: (member: string) => string | undefined,
-): readonly string[] {
-  // The schema reports a rejected member by itself, too, as `boolean`.
-  if (error.keyword === 'boolean') return []
-  const field = fieldOf(error.instancePath, '')
-  if (error.keyword === 'required') {
-    return error.params.requiredProperties.map((name) => `${memberOf(field, name)} is missing`)
-  }
-  if (error.keyword === 'additionalProperties') {
-    return error.params.additionalProperties.map((name) => {
-      const more = hint(name)
-      const problem = `${memberOf(field, name)} is not a known member`
-      return more === undefined ? problem : `${problem}: ${more}`
-    })
-  }
-  return [`${field || 'the document'} ${sentenceOf(error)}`]
 }
 
 function describe(errors: readonly TLocalizedValidationError[], base: string): string {
@@ -95,7 +53,8 @@ function describe(errors: readonly TLocalizedValidationError[], base: string): s
   return `${field || 'the document'} ${sentenceOf(error)}`
 }
 
-function sentenceOf(error: TLocalizedValidationError): string {
+/** What is wrong with a value, as the end of a sentence that begins with its field. */
+export function sentenceOf(error: TLocalizedValidationError): string {
   if (error.keyword === 'type') {
     return `must be ${[error.params.type].flat().map(withArticle).join(' or ')}`
   }

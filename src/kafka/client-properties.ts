@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
-import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
+import { atField, invalidField, orFault } from '../base/errors.ts'
+import type { SluiceError } from '../base/errors.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { isPrivateAddress } from '../base/private-address.ts'
 import { readPropertyTemplate } from './property-template.ts'
@@ -53,37 +54,34 @@ export function faultsOfProperties(
     faultOf(name, value, `${place}.${name}`),
   )
   const servers = properties['bootstrap.servers']
-  if (!servers) return [invalidRequest(`${place}: bootstrap.servers is missing`), ...faults]
+  if (!servers) return [invalidField(place, ': bootstrap.servers is missing'), ...faults]
   const hosts = bootstrapHostsOf(properties)
   if (hosts === undefined && isLiteral(servers)) {
     const where = `${place}.bootstrap.servers`
-    faults.push(invalidRequest(`${where}: the text is not host:port, or several with commas`))
+    faults.push(invalidField(where, ': the text is not host:port, or several with commas'))
   }
   const { 'security.protocol': protocol = 'SSL' } = properties
   if (protocol.endsWith('PLAINTEXT') && !hosts?.every(isNear)) {
     const why = 'it is for brokers on loopback, on private addresses or with names without dots'
     faults.push(
-      invalidRequest(`${place}.security.protocol: ${protocol} is not taken: ${why}. Use SASL_SSL`),
+      invalidField(
+        `${place}.security.protocol`,
+        `: ${protocol} is not taken: ${why}. Use SASL_SSL`,
+      ),
     )
   }
   return faults
 }
 
 function faultOf(name: string, value: string, field: string): readonly SluiceError[] {
-  if (!propertyNames.has(name)) return [invalidRequest(`${field} is not a known property`)]
+  if (!propertyNames.has(name)) return [invalidField(field, ' is not a known property')]
   const allowed = choices[name]
   if (allowed !== undefined && !allowed.includes(value)) {
-    return [invalidRequest(`${field} must be one of ${allowed.join(', ')}`)]
+    return [invalidField(field, ` must be one of ${allowed.join(', ')}`)]
   }
-  try {
-    readPropertyTemplate(value)
-    return []
-  } catch (thrown) {
-    if (!(thrown instanceof SluiceError)) throw thrown
-    const { code, details } = thrown
-    const message = `${field}: ${messageOf(thrown)}`
-    return [new SluiceError(code, message, { cause: thrown, details })]
-  }
+  const faults: SluiceError[] = []
+  orFault(faults, () => atField(field, () => readPropertyTemplate(value)))
+  return faults
 }
 
 /** The name of a container has no dots. */

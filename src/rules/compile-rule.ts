@@ -1,4 +1,5 @@
 import type { CompiledActions, RefusalOf, compileActions } from '../actions/compile-actions.ts'
+import { SluiceError, throwFaults } from '../base/errors.ts'
 import { resourceArn } from '../identity/policies/resource-arn.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import { deliveryDefaults } from '../outbox/outbox.ts'
@@ -29,10 +30,15 @@ export interface CompiledRule extends RuleDefinition, CompiledActions {
 }
 
 /**
- * @throws SluiceError SqlParseException (with line and column) or InvalidRequestException, each
- *   naming the part of the payload that cannot be used
+ * @throws SluiceError SqlParseException (with line and column) or InvalidRequestException, naming
+ *   the part of the payload that cannot be used; with all faults of the rule when there are several
  */
-export type CompileRule = (definition: RuleDefinition) => CompiledRule
+export type CompileRule = (definition: RuleDefinition & RuleFaults) => CompiledRule
+
+interface RuleFaults {
+  /** What was wrong with the payload when it was read: with any, compiling finds the rest. */
+  readonly faults?: readonly SluiceError[] | undefined
+}
 
 interface RuleCompilerDependencies {
   readonly compileStatement: typeof compileStatement
@@ -63,14 +69,23 @@ export function createRuleCompiler(
   options: RuleCompilerOptions,
 ): CompileRule {
   const { region, regex = 'linear', delivery: settings = deliveryDefaults, topicLimits } = options
-  return (definition) => {
+  return ({ faults: found = [], ...definition }) => {
     const { name: ruleName, payload, delivery = {} } = definition
-    const statement = compileStatement(payload.sql, payload.awsIotSqlVersion, {
+    const faultsOfSql: SluiceError[] = []
+    const faultyFields = new Set(found.flatMap(({ field }) => field ?? []))
+    const isUnread = faultyFields.has('sql')
+    // A version that is not known hides the least faults as the one with all features.
+    const version = faultyFields.has('awsIotSqlVersion') ? '2016-03-23' : payload.awsIotSqlVersion
+    const statement = compileStatement(isUnread ? '' : payload.sql, version, {
       regex,
       topicLimits,
       firstVersion: options.firstVersion,
+      faults: faultsOfSql,
     })
+    const faults = [...found, ...(isUnread ? [] : faultsOfSql.map(inStatement))]
     const { actions, errorAction } = compileActions(payload, statement, {
+      faults,
+      faultyFields,
       ruleName,
       region,
       topicLimits,
@@ -79,6 +94,7 @@ export function createRuleCompiler(
       refusalOf: options.refusalOf,
       deliveryOf: (index) => deliveryOf(delivery, index, settings),
     })
+    throwFaults(faults.toSorted((one, other) => orderOf(one) - orderOf(other)))
     return Object.freeze({
       ...definition,
       get arn() {
@@ -91,6 +107,17 @@ export function createRuleCompiler(
       errorAction,
     })
   }
+}
+
+/** Faults stand in the order of the payload: the rule itself, its actions, its error action. */
+function orderOf({ field = '' }: SluiceError): number {
+  if (/^errorAction\b/.test(field)) return Number.POSITIVE_INFINITY
+  return Number(/^actions\[(\d+)\]/.exec(field)?.[1] ?? (field === 'sql' ? -2 : -1))
+}
+
+/** The statement is named where there are faults of other fields as well. */
+function inStatement({ code, message, details, cause }: SluiceError): SluiceError {
+  return new SluiceError(code, message, { cause, details, field: 'sql' })
 }
 
 /** One test of AWS found that the first version drops nested arrays and flattens nested objects. */

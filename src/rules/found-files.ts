@@ -1,4 +1,4 @@
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, lineOf } from '../base/errors.ts'
 import type { RuleCatalogue } from './rule-catalogue.ts'
 import { isMadeOf } from './rule-entry.ts'
 import type { RuleEntry } from './rule-entry.ts'
@@ -45,7 +45,7 @@ export async function lookAtFiles(
     digest = file && digestOf(file)
     if (!file || !before || !isMadeOf(before, file)) loader.take(name, file)
   } catch (thrown) {
-    problem = messageOf(thrown).split('\n', 1)[0]
+    problem = lineOf(thrown)
   }
   return { present: catalogue.entry(name), file, metadata, problem, digest }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts'
-import { SluiceError } from '../base/errors.ts'
+import { SluiceError, lineOf } from '../base/errors.ts'
 import type { CompileRule } from './compile-rule.ts'
-import { parsePayload, ruleNamePattern } from './payload.ts'
+import { readPayload, ruleNamePattern } from './payload.ts'
 import type { HeldRule, RuleCatalogue } from './rule-catalogue.ts'
 import { limitText } from './rule-loader.ts'
 
@@ -25,6 +25,7 @@ export interface HeldRuleChanges {
 interface HeldRuleProblem {
   readonly name: string
   readonly origin: string
+  /** One line with all faults. */
   readonly text: string
   /** Whether the last good version of the rule stays in force. */
   readonly isKept: boolean
@@ -59,7 +60,7 @@ export function createHeldRules(
       throw new SluiceError('InvalidRequestException', text)
     }
     const createdAt = catalogue.held(name)?.rule.createdAt ?? Math.floor(clock.wallMs() / 1_000)
-    const rule = compile({ name, payload: parsePayload(payload), createdAt, tags })
+    const rule = compile({ name, ...readPayload(payload), createdAt, tags })
     return { rule, origin }
   }
 
@@ -85,7 +86,7 @@ export function createHeldRules(
       } catch (thrown) {
         if (!(thrown instanceof SluiceError)) throw thrown
         if (before) made.set(name, before)
-        problems.push({ name, origin, text: thrown.message, isKept: before !== undefined })
+        problems.push({ name, origin, text: lineOf(thrown), isKept: before !== undefined })
       }
       if (made.has(name) && !isHidden) room -= 1
     }

@@ -3,11 +3,19 @@ import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { actionKinds, actionSchema } from '../actions/compile-actions.ts'
 import type { ActionDefinition } from '../actions/compile-actions.ts'
+import { likelyNames } from '../base/closest-name.ts'
 import { deepFreeze } from '../base/deep-freeze.ts'
-import { SluiceError, invalidRequest, messageOf } from '../base/errors.ts'
+import {
+  SluiceError,
+  invalidField,
+  invalidRequest,
+  messageOf,
+  shorten,
+  throwFaults,
+} from '../base/errors.ts'
 import type { SqlVersion } from '../sql/sql.ts'
-import { listOf, schemaProblems } from '../base/schema-problem.ts'
 import { withoutSchemaLink } from '../storage/schema-link.ts'
+import { readBySchema } from './read-by-schema.ts'
 
 /**
  * The payload of a rule: AWS IoT's `TopicRulePayload`, as CreateTopicRule takes it and as a file
@@ -47,46 +55,68 @@ export const topicRulePayloadSchema = Type.Object(
 
 const payloadValidator = Compile(topicRulePayloadSchema)
 
+/** A payload as it was read, for the compiler of rules, which tells the faults with its own. */
+export interface ReadPayload {
+  /** With faults it is for finding further ones only: stand-ins replace what cannot be used. */
+  readonly payload: TopicRulePayload
+  /** InvalidRequestException each, naming its field. */
+  readonly faults: readonly SluiceError[]
+}
+
 /**
  * Checks a payload and completes it with AWS's defaults.
  *
  * @param json the parsed document: the payload, or `{"topicRulePayload": payload}` as the AWS
  *   guide prints it; a member that is null counts as absent
+ * @throws SluiceError InvalidRequestException: no object
+ */
+export function readPayload(json: unknown): ReadPayload {
+  const candidate = withoutNulls(unwrap(json))
+  if (!isRecord(candidate)) throw invalidField('the document', ' must be an object')
+  const faults: SluiceError[] = []
+  const payload = complete(
+    payloadValidator.Check(candidate) ? candidate : readFaulty(candidate, faults),
+  )
+  checkKinds(candidate, faults)
+  const bytes = Buffer.byteLength(JSON.stringify(payload))
+  if (bytes > payloadBytesMax) {
+    faults.push(
+      invalidRequest(
+        `the payload has ${bytes} bytes as JSON; at most ${payloadBytesMax} are taken`,
+      ),
+    )
+  }
+  return { payload, faults }
+}
+
+/**
+ * The same for callers that do not compile the rule.
+ *
  * @throws SluiceError InvalidRequestException, naming every field that is wrong
  */
 export function parsePayload(json: unknown): TopicRulePayload {
-  const candidate = withoutNulls(unwrap(json))
-  if (isRecord(candidate)) checkKinds(candidate)
-  if (!payloadValidator.Check(candidate)) {
-    throw schemaProblems(payloadValidator.Errors(candidate), apiNameFor)
-  }
-  const payload = complete(candidate)
-  const bytes = Buffer.byteLength(JSON.stringify(payload))
-  if (bytes > payloadBytesMax) {
-    throw invalidRequest(
-      `the payload has ${bytes} bytes as JSON; at most ${payloadBytesMax} are taken`,
-    )
-  }
+  const { payload, faults } = readPayload(json)
+  throwFaults(faults)
   return payload
 }
 
 /**
  * Reads the bytes of a request body.
  *
- * @throws SluiceError InvalidRequestException: no UTF-8, no JSON, or no payload
+ * @throws SluiceError InvalidRequestException: no UTF-8, no JSON or no object
  */
-export function parsePayloadText(bytes: Uint8Array): TopicRulePayload {
-  return parsePayload(parseJson(bytes))
+export function readPayloadText(bytes: Uint8Array): ReadPayload {
+  return readPayload(parseJson(bytes))
 }
 
 /**
  * Reads a rule file. Unlike a request, it may have a member `$schema`, by which editors find the
  * schema of the file.
  *
- * @throws SluiceError InvalidRequestException: no UTF-8, no JSON, or no payload
+ * @throws SluiceError InvalidRequestException: no UTF-8, no JSON or no object
  */
-export function parsePayloadFile(bytes: Uint8Array): TopicRulePayload {
-  return parsePayload(withoutSchemaLink(parseJson(bytes)))
+export function readPayloadFile(bytes: Uint8Array): ReadPayload {
+  return readPayload(withoutSchemaLink(parseJson(bytes)))
 }
 
 /**
@@ -116,30 +146,44 @@ function complete(given: Static<typeof topicRulePayloadSchema>): TopicRulePayloa
   })
 }
 
+/** Adds the faults of a payload that does not fit the schema. */
+function readFaulty(
+  candidate: unknown,
+  faults: SluiceError[],
+): Static<typeof topicRulePayloadSchema> {
+  const read = readBySchema(topicRulePayloadSchema, candidate, '', {
+    report: (field, problem) => faults.push(invalidField(field, problem)),
+    unknownName(name, names, schema) {
+      const { hint, meant } = suggestion(name, names)
+      if (schema !== actionSchema) {
+        return { meant, problem: ` is not a known member${hint === undefined ? '' : `: ${hint}`}` }
+      }
+      const help = hint ?? `it has ${actionKinds.join(', ')}`
+      return { meant, problem: ` is not an action of AWS IoT: ${help}` }
+    },
+  })
+  return read as Static<typeof topicRulePayloadSchema>
+}
+
 /** Each entry names exactly one action of AWS IoT. */
-function checkKinds({ actions, errorAction }: Readonly<Record<string, unknown>>): void {
-  const entries = Array.isArray(actions) ? (actions as readonly unknown[]) : []
-  const problems = [
-    ...entries.map((action, index) => kindProblem(action, `actions[${index}]`)),
-    kindProblem(errorAction, 'errorAction'),
-  ].filter((problem) => problem !== undefined)
-  if (problems.length > 0) throw invalidRequest(listOf(problems))
-}
-
-function kindProblem(action: unknown, where: string): string | undefined {
-  if (!isRecord(action)) return undefined
-  const names = Object.keys(action)
-  if (names.length === 0) return `${where} names no action: give one of ${actionKinds.join(', ')}`
-  const unknown = names.find((name) => !kindNames.includes(name))
-  if (unknown !== undefined) {
-    const closest = apiNameFor(unknown) ?? `it has ${actionKinds.join(', ')}`
-    return `${where}.${unknown} is not an action of AWS IoT: ${closest}`
+function checkKinds(
+  { actions, errorAction }: Readonly<Record<string, unknown>>,
+  faults: SluiceError[],
+): void {
+  const check = (action: unknown, field: string) => {
+    if (!isRecord(action)) return
+    const names = Object.keys(action)
+    if (names.length === 1) return
+    const problem =
+      names.length === 0
+        ? ` names no action: give one of ${actionKinds.join(', ')}`
+        : ` names ${names.length} actions (${shorten(names.join(', '), 200)}): give one each`
+    faults.push(invalidField(field, problem))
   }
-  if (names.length === 1) return undefined
-  return `${where} names ${names.length} actions (${names.join(', ')}): give one each`
+  const entries = Array.isArray(actions) ? (actions as readonly unknown[]) : []
+  for (const [index, action] of entries.entries()) check(action, `actions[${index}]`)
+  check(errorAction, 'errorAction')
 }
-
-const kindNames: readonly string[] = actionKinds
 
 /** Names that AWS's guide writes otherwise than its API, which refuses them. */
 const namesInTheGuide: Readonly<Record<string, string>> = {
@@ -153,9 +197,19 @@ const namesInTheGuide: Readonly<Record<string, string>> = {
   table: 'tableName',
 }
 
-function apiNameFor(name: string): string | undefined {
-  const apiName = Object.hasOwn(namesInTheGuide, name) ? namesInTheGuide[name] : undefined
-  return apiName && `the API calls it ${apiName}`
+/** What may have been meant by a name, and the one name when it is clear. */
+function suggestion(
+  name: string,
+  names: readonly string[],
+): { readonly hint?: string; readonly meant?: string | undefined } {
+  const inTheApi = Object.hasOwn(namesInTheGuide, name) ? namesInTheGuide[name] : undefined
+  if (inTheApi !== undefined && names.includes(inTheApi)) {
+    return { hint: `the API calls it ${inTheApi}`, meant: inTheApi }
+  }
+  const likely = likelyNames(name, names)
+  if (likely.length === 0) return {}
+  const hint = `did you mean ${likely.join(' or ')}?`
+  return { hint, meant: likely.length === 1 ? likely[0] : undefined }
 }
 
 /** The guide's files hold `{"topicRulePayload": {...}}` and nothing beside it. */

@@ -1,6 +1,6 @@
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, lineOf, withPlace } from '../base/errors.ts'
 import type { CompileRule, CompiledRule, RuleDefinition } from './compile-rule.ts'
-import { parsePayloadFile } from './payload.ts'
+import { readPayloadFile } from './payload.ts'
 import type { TopicRulePayload } from './payload.ts'
 import { parseMetadata } from './rule-files.ts'
 import type { RuleFile, RuleMetadata } from './rule-files.ts'
@@ -60,7 +60,7 @@ export function entryOfFile(
     within(`${name}.json`, () =>
       compile({
         name,
-        payload: parsePayloadFile(file.payload),
+        ...readPayloadFile(file.payload),
         ...definitionOf(metadata, createdAt),
       }),
     )
@@ -107,19 +107,19 @@ function withFaultsOf<Result>(read: () => Result, readOther: () => unknown): Res
   try {
     return read()
   } catch (thrown) {
-    const others = messagesOf(readOther)
-    if (!(thrown instanceof SluiceError) || others.length === 0) throw thrown
-    const texts = [thrown.message, ...others].map((text) => text.split('\n', 1)[0])
-    throw new SluiceError(thrown.code, texts.join('; '), { cause: thrown })
+    const other = lineOfFailure(readOther)
+    if (!(thrown instanceof SluiceError) || other === undefined) throw thrown
+    const text = `${lineOf(thrown)}; ${other}`
+    throw new SluiceError(thrown.code, text, { cause: thrown })
   }
 }
 
-function messagesOf(call: () => unknown): readonly string[] {
+function lineOfFailure(call: () => unknown): string | undefined {
   try {
     call()
-    return []
+    return undefined
   } catch (thrown) {
-    return [messageOf(thrown)]
+    return lineOf(thrown)
   }
 }
 
@@ -129,9 +129,6 @@ export function within<Result>(fileName: string, read: () => Result): Result {
     return read()
   } catch (thrown) {
     if (!(thrown instanceof SluiceError)) throw thrown
-    throw new SluiceError(thrown.code, `${fileName}: ${messageOf(thrown)}`, {
-      cause: thrown,
-      details: thrown.details,
-    })
+    throw withPlace(thrown, fileName)
   }
 }

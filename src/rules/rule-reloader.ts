@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { SluiceError, messageOf } from '../base/errors.ts'
+import { SluiceError, lineOf } from '../base/errors.ts'
 import type { KeyedQueue } from '../base/keyed-queue.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { LastGoodRules } from './last-good-rules.ts'
@@ -59,7 +59,7 @@ export function createRuleReloader(
       const err = thrown instanceof SluiceError ? undefined : thrown
       logger.error(
         { rule: name, directory, err },
-        `rule ${name} changed on disk and cannot be used (${consequence}): ${firstLine(thrown)}`,
+        `rule ${name} changed on disk and cannot be used (${consequence}): ${lineOf(thrown)}`,
       )
     }
   }
@@ -163,12 +163,6 @@ function invalid(faults: readonly Fault[]): SluiceError {
 
 function faultText(directory: string, name: string, thrown: unknown): string {
   // Our own errors already name the file, of the payload or of its metadata.
-  const text =
-    thrown instanceof SluiceError ? firstLine(thrown) : `${name}.json: ${firstLine(thrown)}`
+  const text = thrown instanceof SluiceError ? lineOf(thrown) : `${name}.json: ${lineOf(thrown)}`
   return path.join(directory, text)
-}
-
-/** Messages of the SQL compiler show the statement on further lines; one line is enough here. */
-function firstLine(thrown: unknown): string {
-  return messageOf(thrown).split('\n', 1)[0] ?? ''
 }

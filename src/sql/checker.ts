@@ -1,6 +1,6 @@
 /**
  * Checks a well-formed statement: its functions exist in its SQL version, variables are set before
- * they are used, and the topic filter is valid. The first fault is thrown.
+ * they are used, and the topic filter is valid. All faults are found.
  */
 import { findTopicFilterFault } from '../topics/topic-filter.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
@@ -19,6 +19,7 @@ import type { Dialect } from './values/dialect.ts'
 import type { SqlFunction } from './functions/function.ts'
 import { findFunction, functionTable } from './functions/table.ts'
 import { closestName } from '../base/closest-name.ts'
+import { SluiceError } from '../base/errors.ts'
 import { findUnmatchedFilter } from '../topics/unmatched-filter.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 import { uncertainPointsOf, uncertainPointsOfExpression } from './uncertain-points.ts'
@@ -40,16 +41,27 @@ interface Check {
   readonly dialect: Dialect
   /** The variables that have been set so far. */
   readonly declared: Set<string>
+  readonly takesAnyVariable: boolean
   /** The names of the external functions called so far, one for each call. */
   readonly externalCalls: string[]
   readonly isTemplate: boolean
   /** Warnings about parts that have no effect and are accepted all the same. */
   readonly warnings: string[]
+  readonly faults: Fault[]
 }
+
+interface Fault {
+  readonly at: number
+  readonly problem: string
+}
+
+/** Faults of one text that are shown with the line: a message lists no more. */
+const shownFaultsMax = 20
 
 /** The facts of a statement that its templates depend on. */
 export interface CheckedStatement {
-  readonly variables: Iterable<string>
+  /** Undefined for a statement that cannot be read: any variable may be set in it. */
+  readonly variables: Iterable<string> | undefined
   /** The names of the external functions that the statement calls, one for each call. */
   readonly externalCalls: readonly string[]
   /**
@@ -58,48 +70,71 @@ export interface CheckedStatement {
   readonly warnings: string[]
 }
 
-/** @throws SluiceError SqlParseException */
+/** @param faults gets a SqlParseException for each fault */
 export function checkStatement(
   statement: Statement,
   text: string,
   dialect: Dialect,
-  topicLimits?: TopicLimits,
+  {
+    topicLimits,
+    faults,
+  }: { readonly topicLimits?: TopicLimits | undefined; readonly faults: SluiceError[] },
 ): CheckedStatement {
   const declared = new Set<string>()
   const externalCalls: string[] = []
   const warnings: string[] = []
-  const check: Check = { text, dialect, declared, externalCalls, warnings, isTemplate: false }
+  const shared = { text, dialect, externalCalls, warnings, faults: [] }
+  const check: Check = { ...shared, declared, takesAnyVariable: false, isTemplate: false }
   for (const assignment of statement.assignments) checkAssignment(assignment, check)
   checkSelection(statement.selection, check)
   if (statement.topicFilter !== undefined) {
     const { text: filter, at } = statement.topicFilter
     const found = findTopicFilterFault(filter, topicLimits)
-    if (found !== undefined) throw syntaxError(text, at + 1 + found.at, found.problem)
+    if (found !== undefined) report(check, at + 1 + found.at, found.problem)
     const unmatched = findUnmatchedFilter(filter)
     if (unmatched !== undefined) addWarning(warnings, syntaxError(text, at, unmatched).message)
   }
   if (statement.where !== undefined) checkExpression(statement.where, check)
   addUncertainPoints(uncertainPointsOf(statement, text, dialect), check)
+  faults.push(...errorsOf(check))
   return { variables: declared, externalCalls, warnings }
 }
 
 /**
+ * @param faults gets a SqlParseException for each fault, with line and column within `text`
  * @returns whether the expression calls external functions
- * @throws SluiceError SqlParseException, with line and column within `text`
  */
 export function checkTemplateExpression(
   expression: Expression,
   text: string,
   dialect: Dialect,
-  statement: CheckedStatement,
+  { statement, faults }: { readonly statement: CheckedStatement; readonly faults: SluiceError[] },
 ): boolean {
-  const declared = new Set(statement.variables)
+  const { variables, warnings } = statement
   const externalCalls = [...statement.externalCalls]
-  const { warnings } = statement
-  const check: Check = { text, dialect, declared, externalCalls, warnings, isTemplate: true }
+  const shared = { text, dialect, externalCalls, warnings, faults: [] }
+  const declared = new Set(variables)
+  const takesAnyVariable = variables === undefined
+  const check: Check = { ...shared, declared, takesAnyVariable, isTemplate: true }
   checkExpression(expression, check)
   addUncertainPoints(uncertainPointsOfExpression(expression, text, dialect), check)
+  faults.push(...errorsOf(check))
   return externalCalls.length > statement.externalCalls.length
+}
+
+function report({ faults }: Check, at: number, problem: string): void {
+  faults.push({ at, problem })
+}
+
+/** In the order of the text. */
+function errorsOf({ text, faults }: Check): readonly SluiceError[] {
+  return faults
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ at, problem }, index) =>
+      index < shownFaultsMax
+        ? syntaxError(text, at, problem)
+        : new SluiceError('SqlParseException', problem),
+    )
 }
 
 /**
@@ -121,17 +156,13 @@ function addUncertainPoints(
 }
 
 function checkAssignment({ name, value, at }: Assignment, check: Check): void {
-  const { text, declared } = check
-  if (declared.has(name)) throw syntaxError(text, at, `@${name} is set twice`)
+  const { declared } = check
+  if (declared.has(name)) report(check, at, `@${name} is set twice`)
   if (declared.size === variablesMax) {
-    throw syntaxError(text, at, `a statement can set at most ${variablesMax} variables`)
+    report(check, at, `a statement can set at most ${variablesMax} variables`)
   }
   if (name.length > variableNameMax) {
-    throw syntaxError(
-      text,
-      at,
-      `the name of a variable can have at most ${variableNameMax} characters`,
-    )
+    report(check, at, `the name of a variable can have at most ${variableNameMax} characters`)
   }
   checkExpression(value, check)
   declared.add(name)
@@ -196,20 +227,22 @@ function checkExpression(expression: Expression, check: Check): void {
   }
 }
 
-function needSecondVersion(at: number, feature: string, { text, dialect }: Check): void {
+function needSecondVersion(at: number, feature: string, check: Check): void {
+  const { dialect } = check
   if (dialect.isSecondVersion) return
-  throw syntaxError(
-    text,
+  report(
+    check,
     at,
     `${feature} needs SQL version ${secondVersion}; this rule has ${dialect.version}`,
   )
 }
 
-function checkVariable(name: string, at: number, { text, declared }: Check): void {
-  if (declared.has(name)) return
+function checkVariable(name: string, at: number, check: Check): void {
+  const { declared, takesAnyVariable } = check
+  if (takesAnyVariable || declared.has(name)) return
   const near = closestName(name, declared)
   const hint = near === undefined ? '' : `: did you mean @${near}?`
-  throw syntaxError(text, at, `the variable @${name} is not set before its use${hint}`)
+  report(check, at, `the variable @${name} is not set before its use${hint}`)
 }
 
 function checkCall(call: Call, check: Check): void {
@@ -219,9 +252,9 @@ function checkCall(call: Call, check: Check): void {
   const callsBefore = check.externalCalls.length
   for (const value of others) {
     checkExpression(value, check)
-    if (!spec.toleratesFailure || check.externalCalls.length === callsBefore) continue
+    if (!spec?.toleratesFailure || check.externalCalls.length === callsBefore) continue
     const problem = `the default of ${spec.name}() cannot call an external function`
-    throw syntaxError(check.text, value.at, problem)
+    report(check, value.at, problem)
   }
 }
 
@@ -229,44 +262,46 @@ function checkExternalCall({ at, arguments: values }: Call, spec: SqlFunction, c
   const call = spec.externalCall?.(values)
   if (call === undefined) return
   if (call.isRefusedInTemplates && check.isTemplate) {
-    throw syntaxError(check.text, at, `this form of ${spec.name}() cannot stand in a template`)
+    return report(check, at, `this form of ${spec.name}() cannot stand in a template`)
   }
   const count = check.externalCalls.filter((name) => name === spec.name).length
   if (count === call.writtenMax) {
     const often = count === 1 ? 'once' : `${count} times`
     const where = call.onceIn ?? 'a statement'
-    throw syntaxError(check.text, at, `${spec.name}() can be called at most ${often} in ${where}`)
+    report(check, at, `${spec.name}() can be called at most ${often} in ${where}`)
   }
   check.externalCalls.push(spec.name)
 }
 
-function checkFunction(call: Call, check: Check): SqlFunction {
+function checkFunction(call: Call, check: Check): SqlFunction | undefined {
   const { name, at, arguments: values } = call
   const spec = findFunction(name)
   if (spec === undefined) {
-    const closed = closedFunctions.get(name.toLowerCase())
-    if (closed !== undefined) {
-      throw syntaxError(check.text, at, `${name.toLowerCase()}() cannot be used: ${closed}`)
-    }
-    if (aggregates.has(name.toUpperCase())) {
-      const problem = `${name}() is not part of AWS IoT SQL: a rule sees one message at a time`
-      throw syntaxError(check.text, at, problem)
-    }
-    const known = [...functionTable.values()].map((each) => each.name)
-    const near = closestName(name, [...known, 'cast'])
-    const hint = near === undefined ? '' : `: did you mean ${near}()?`
-    throw syntaxError(check.text, at, `unknown function ${name}()${hint}`)
+    report(check, at, unknownFunctionText(name))
+    return undefined
   }
   if (spec.sinceVersion === secondVersion) needSecondVersion(at, `${spec.name}()`, check)
   const found = spec.findProblem?.(values, check.dialect)
   if (found !== undefined) {
-    const error = syntaxError(check.text, found.at, found.problem)
-    if (!found.isWarning) throw error
-    addWarning(check.warnings, error.message)
+    const { at: place, problem, isWarning } = found
+    if (!isWarning) report(check, place, problem)
+    else addWarning(check.warnings, syntaxError(check.text, place, problem).message)
   }
   warnOfCount(call, spec, check)
   checkExternalCall(call, spec, check)
   return spec
+}
+
+function unknownFunctionText(name: string): string {
+  const closed = closedFunctions.get(name.toLowerCase())
+  if (closed !== undefined) return `${name.toLowerCase()}() cannot be used: ${closed}`
+  if (aggregates.has(name.toUpperCase())) {
+    return `${name}() is not part of AWS IoT SQL: a rule sees one message at a time`
+  }
+  const known = [...functionTable.values()].map((each) => each.name)
+  const near = closestName(name, [...known, 'cast'])
+  const hint = near === undefined ? '' : `: did you mean ${near}()?`
+  return `unknown function ${name}()${hint}`
 }
 
 /** Warns of a wrong number of arguments: such a call is Undefined (AWS's page on data types). */
@@ -284,7 +319,7 @@ function checkCastType({ type, typeAt }: Cast, check: Check): void {
   if (keyword === undefined) {
     const near = closestName(type, castKeywords.keys())
     const hint = near === undefined ? '' : `: did you mean ${near}?`
-    throw syntaxError(check.text, typeAt, `unknown type ${type}${hint}`)
+    return report(check, typeAt, `unknown type ${type}${hint}`)
   }
   if (keyword.needsSecondVersion) needSecondVersion(typeAt, `the type ${type}`, check)
 }

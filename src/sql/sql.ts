@@ -16,6 +16,8 @@
  *   const result = await resolveExternals(scope, () => statement.evaluate(scope))
  *   const failure = failureOf(scope)                        // with a failure, ignore the result
  */
+import { orFault, throwFaults } from '../base/errors.ts'
+import type { SluiceError } from '../base/errors.ts'
 import type { TopicLimits } from '../topics/topic-filter.ts'
 import type { Expression, Statement } from './parser/ast.ts'
 import { addWarning, checkStatement, checkTemplateExpression } from './checker.ts'
@@ -82,9 +84,15 @@ export interface CompiledStatement {
    * variables of this statement. Reading starts at `start` and ends before the first token that
    * cannot belong to the expression; `end` is the offset of that token.
    *
+   * @param faults gets what is wrong with an expression that can be read, instead of its being
+   *   thrown, so that reading can go on
    * @throws SluiceError SqlParseException, with line and column within `text`
    */
-  compileExpression(text: string, start: number): { expression: CompiledExpression; end: number }
+  compileExpression(
+    text: string,
+    start: number,
+    faults?: SluiceError[],
+  ): { expression: CompiledExpression; end: number }
 }
 
 export interface CompiledExpression {
@@ -106,6 +114,11 @@ export interface StatementOptions {
   readonly topicLimits?: TopicLimits | undefined
   /** `aws`: under 2015-10-08 the output has no nested values. `same` (default): it keeps them. */
   readonly firstVersion?: 'aws' | 'same' | undefined
+  /**
+   * Gets the faults of the statement instead of their being thrown. The statement that is returned
+   * then serves to find the faults of its templates, and is not evaluated.
+   */
+  readonly faults?: SluiceError[] | undefined
 }
 
 /** UTF-8 bytes of a statement, and of a text with an expression in it. */
@@ -126,10 +139,17 @@ export function compileStatement(
   if (!sqlVersions.has(version)) {
     throw syntaxError(text, 0, `unknown SQL version '${version}'`)
   }
-  checkSize(text)
   const dialect = dialectOf(version, options)
-  const statement = parseStatement(text)
-  const checked = checkStatement(statement, text, dialect, options.topicLimits)
+  const faults: SluiceError[] = []
+  const { topicLimits } = options
+  const read = orFault(faults, () => readStatement(text))
+  const checked: CheckedStatement = read
+    ? checkStatement(read, text, dialect, { topicLimits, faults })
+    : { variables: undefined, externalCalls: [], warnings: [] }
+  if (options.faults) options.faults.push(...faults)
+  else throwFaults(faults)
+  // What is wrong cannot be compiled. Templates see of it what was read.
+  const statement = read && faults.length === 0 ? read : parseStatement('SELECT *')
   const usesExternalFunctions = checked.externalCalls.length > 0
   const around = surroundingsOf(statement, { text, dialect, isResumed: usesExternalFunctions })
   const createVariables = compileVariables(statement.assignments, around)
@@ -151,20 +171,39 @@ export function compileStatement(
     warnings: checked.warnings,
     warn: (warning) => addWarning(checked.warnings, warning),
     evaluate: catchingSignals(evaluate, { matched: false }),
-    compileExpression: (longerText, start) =>
-      compileTemplatePart(longerText, start, { around, checked }),
+    compileExpression: (longerText, start, faultsOfExpression) =>
+      compileTemplatePart(longerText, start, { around, checked, faults: faultsOfExpression }),
   }
+}
+
+function readStatement(text: string): Statement {
+  checkSize(text)
+  return parseStatement(text)
 }
 
 function compileTemplatePart(
   text: string,
   start: number,
-  statement: { readonly around: Surroundings; readonly checked: CheckedStatement },
+  statement: {
+    readonly around: Surroundings
+    readonly checked: CheckedStatement
+    readonly faults: SluiceError[] | undefined
+  },
 ): { expression: CompiledExpression; end: number } {
   checkSize(text)
   const { dialect, isResumed } = statement.around
   const { expression, end } = parseExpressionAt(text, start)
-  const callsOut = checkTemplateExpression(expression, text, dialect, statement.checked)
+  const { checked } = statement
+  const faults: SluiceError[] = []
+  const callsOut = checkTemplateExpression(expression, text, dialect, {
+    statement: checked,
+    faults,
+  })
+  if (faults.length > 0) {
+    if (!statement.faults) throwFaults(faults)
+    statement.faults?.push(...faults)
+    return { expression: nothing, end }
+  }
   const around = { ...statement.around, text, isResumed: isResumed || callsOut, isTemplate: true }
   const evaluate = compileWithQueries(expression, around)
   const place = placeOf(around, 'the template', start)
@@ -181,6 +220,13 @@ function compileTemplatePart(
     },
     end,
   }
+}
+
+/** Stands for an expression with a fault, which is never expanded. */
+const nothing: CompiledExpression = {
+  isConstant: false,
+  topicLevel: undefined,
+  expandText: () => '',
 }
 
 function topicLevelOf(expression: Expression): number | undefined {

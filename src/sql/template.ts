@@ -1,4 +1,4 @@
-import { SluiceError } from '../base/errors.ts'
+import { SluiceError, orFault, throwFaults } from '../base/errors.ts'
 import type { CompiledExpression, CompiledStatement, Scope } from './sql.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 import { textLengthMax } from './values/text-limit.ts'
@@ -31,7 +31,8 @@ type Part = string | CompiledExpression
  * Compiles a template once, for any number of messages.
  *
  * @param statement the rule's statement, whose SQL version and `@variables` the template uses
- * @throws SluiceError SqlParseException, with line and column within `text`
+ * @throws SluiceError SqlParseException, with line and column within `text`; with all faults when
+ *   there are several
  */
 export function compileTemplate(text: string, statement: CompiledStatement): CompiledTemplate {
   const parts = readParts(text, statement)
@@ -63,15 +64,32 @@ function readParts(text: string, statement: CompiledStatement): Part[] {
   const perElement = text.indexOf('@{')
   if (perElement !== -1) throw syntaxError(text, perElement, 'the form @{...} is for InfluxDB only')
   const parts: Part[] = []
+  const faults: SluiceError[] = []
   let position = 0
   for (;;) {
     const open = text.indexOf('${', position)
-    if (open === -1) return [...parts, text.slice(position)]
-    const { expression, end } = statement.compileExpression(text, open + 2)
-    if (text[end] !== '}') throw syntaxError(text, open, 'this "${" has no "}"')
-    parts.push(text.slice(position, open), expression)
-    position = end + 1
+    const read =
+      open === -1 ? undefined : orFault(faults, () => readPart(text, open, statement, faults))
+    // Behind an expression that cannot be read it is not known where the next part begins.
+    if (read === undefined) {
+      throwFaults(faults)
+      return [...parts, text.slice(position)]
+    }
+    parts.push(text.slice(position, open), read.expression)
+    position = read.end + 1
   }
+}
+
+/** Reads one expression, from `${` to `}`. */
+function readPart(
+  text: string,
+  open: number,
+  statement: CompiledStatement,
+  faults: SluiceError[],
+): { readonly expression: CompiledExpression; readonly end: number } {
+  const read = statement.compileExpression(text, open + 2, faults)
+  if (text[read.end] === '}') return read
+  throw syntaxError(text, open, 'this "${" has no "}"')
 }
 
 /** What may stand for a wildcard of the filter, and for an expression whose value is not known. */

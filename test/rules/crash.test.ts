@@ -1,7 +1,7 @@
 import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { parsePayloadText } from '../../src/rules/payload.ts'
+import { parsePayloadText } from './payload-fixtures.ts'
 import { parseMetadata } from '../../src/rules/rule-files.ts'
 import { createRandom } from '../helpers/random.ts'
 import { startChild } from '../helpers/child-process.ts'

@@ -57,7 +57,7 @@ describe('an opened rule store', () => {
 
   test.each([
     ['bad.json', '{', /bad\.json: not a JSON document/],
-    ['bad.json', json({ sql: 'x' }), /bad\.json: actions is missing$/],
+    ['bad.json', json({ sql: "SELECT * FROM 'a'" }), /bad\.json: actions is missing$/],
     ['bad.json', json(payloadOf('a', { sql: 'SELEC' })), /bad\.json: [^\n]*\(line 1, column 1\)$/],
     ['good.meta.json', json({ tags: { a: 1 } }), /good\.meta\.json: tags\.a must be a string$/],
     ['bad.json', 'x'.repeat(600_000), /bad\.json: has 600000 bytes; at most 524288/],

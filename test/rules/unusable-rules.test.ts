@@ -81,7 +81,10 @@ describe('a start with files that cannot be used', () => {
       '3 rules cannot be used:',
       inFolder('no_json.json: not a JSON document'),
       inFolder('sql.json: '),
-      inFolder('two.meta.json: tags.a must be a string; two.json: actions is missing'),
+      inFolder(
+        'two.meta.json: tags.a must be a string; two.json: SqlParseException: sql: expected SELECT, ' +
+          "found 'x' (line 1, column 1); InvalidRequestException: actions is missing",
+      ),
     ])
   })
 

@@ -1,6 +1,6 @@
 import type { CompiledStatement, Scope } from '../../sql/sql.ts'
-import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
-import { listOf } from '../../base/schema-problem.ts'
+import { invalidField, orFault } from '../../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import { compileField } from './compile-field.ts'
 import { warnOfTopics } from './warn-of-topics.ts'
 
@@ -59,18 +59,17 @@ export function optionalTemplate(
  * Compiles all templates of an action.
  *
  * @param place the field that holds them: `actions[0].s3`
+ * @param faults gets a SqlParseException for a template, an InvalidRequestException for a constant
+ *   that its field does not take
  * @returns a function that expands them for one message. It throws UnusableText
- * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant that
- *   its field does not take; with all faults when there are several
  */
 export function compileTemplates<Templates extends ActionTemplates>(
   templates: Templates,
   statement: CompiledStatement,
   place: string,
+  faults: SluiceError[],
 ): (scope: Scope) => Expanded<Templates> {
-  const faults: SluiceError[] = []
   const expand = compileNode(templates, place, { statement, faults })
-  throwFaults(faults)
   return (scope) => expand(scope) as Expanded<Templates>
 }
 
@@ -99,47 +98,19 @@ function compileLeaf(
   field: string,
   { statement, faults }: Compiling,
 ): Expand {
-  try {
-    const compiled = compileField(text, statement, field)
-    const { constant } = compiled
-    const problem = constant === undefined ? undefined : check?.(constant)
-    if (problem !== undefined) throw invalidRequest(`${field}: ${problem}`)
-    if (constant !== undefined) return () => constant
-    if (check) warnOfTopics(statement, compiled, field, check)
-    return (scope) => {
-      const expanded = compiled.expand(scope)
-      const unusable = check?.(expanded)
-      if (unusable !== undefined) throw new UnusableText(field, unusable)
-      return expanded
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof SluiceError)) throw thrown
-    faults.push(thrown)
-    return () => undefined
+  const compiled = orFault(faults, () => compileField(text, statement, field))
+  if (compiled === undefined) return () => undefined
+  const { constant } = compiled
+  const problem = constant === undefined ? undefined : check?.(constant)
+  if (problem !== undefined) faults.push(invalidField(field, `: ${problem}`))
+  if (constant !== undefined) return () => constant
+  if (check) warnOfTopics(statement, compiled, field, check)
+  return (scope) => {
+    const expanded = compiled.expand(scope)
+    const unusable = check?.(expanded)
+    if (unusable !== undefined) throw new UnusableText(field, unusable)
+    return expanded
   }
-}
-
-/** Several faults of one rule. Its code and its details are those of the first. */
-class SeveralFaults extends SluiceError {
-  readonly faults: readonly SluiceError[]
-
-  constructor(first: SluiceError, faults: readonly SluiceError[]) {
-    const { code, details } = first
-    super(code, listOf(faults.map(messageOf)), { cause: first, details })
-    this.faults = faults
-  }
-}
-
-/**
- * Throws the faults of one rule together, so that its author sees all of them at once.
- *
- * @throws SluiceError the fault itself when there is one; else one with the messages of all
- */
-export function throwFaults(faults: readonly SluiceError[]): void {
-  const each = faults.flatMap((fault) => (fault instanceof SeveralFaults ? fault.faults : [fault]))
-  const [first] = each
-  if (first === undefined) return
-  throw each.length === 1 ? first : new SeveralFaults(first, each)
 }
 
 function isTemplate(node: Exclude<ActionTemplates, undefined>): node is ActionTemplate {

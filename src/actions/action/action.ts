@@ -1,3 +1,4 @@
+import type { SluiceError } from '../../base/errors.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Message } from '../../message.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
@@ -64,6 +65,20 @@ export interface ActionContext {
    * is taken, and loopback as well.
    */
   readonly httpUrlProblem?: ((url: string) => string | undefined) | undefined
+  /** Gets what is wrong with the action; the compiled one is not used when there is anything. */
+  readonly faults: SluiceError[]
+  /** Fields of the payload that the schema has refused. */
+  readonly faultyFields: ReadonlySet<string>
+}
+
+/** An action of a definition that its schema may not have accepted. */
+export interface DefinitionContext {
+  /** The field that holds the definition: `actions[0].s3`. */
+  readonly place: string
+  /** The index of the action, or `errorActionIndex`. */
+  readonly index: number
+  /** Whether a member was found faulty, and has a stand-in or is left out: `headers[0].key`. */
+  readonly isFaulty: (member: string) => boolean
 }
 
 /** The field of an action in a payload, as errors name it: `actions[0]`, `errorAction`. */

@@ -1,8 +1,10 @@
+import { orFault } from '../../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import { findTopicTextFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import type { Mqtt5Properties } from '../../message.ts'
 import type { CompiledStatement, Scope } from '../../sql/sql.ts'
-import { compileField } from './compile-field.ts'
+import { compileField, noTemplate } from './compile-field.ts'
 
 /**
  * AWS IoT's MqttHeaders: properties of MQTT 5, all of them templates. Rules that see the
@@ -61,15 +63,24 @@ function findTextFault(text: string): string | undefined {
 
 const forbiddenCharacter = /[\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]/u
 
-/** @throws SluiceError SqlParseException, naming the field */
+/** The faults get a SqlParseException for each template that cannot be read, naming the field. */
 export function compileMqttHeaders(
   { userProperties = [], ...definition }: MqttHeadersDefinition,
   statement: CompiledStatement,
-  { place, topicLimits }: { readonly place: string; readonly topicLimits: TopicLimits | undefined },
+  {
+    place,
+    topicLimits,
+    faults,
+  }: {
+    readonly place: string
+    readonly topicLimits: TopicLimits | undefined
+    readonly faults: SluiceError[]
+  },
 ): CompiledHeaders {
   const compile = (text: string, name: string) => ({
     name,
-    template: compileField(text, statement, `${place}.${name}`),
+    template:
+      orFault(faults, () => compileField(text, statement, `${place}.${name}`)) ?? noTemplate,
   })
   const singles = Object.entries(definition).map(([name, text]) => compile(text, name))
   const pairs = userProperties.map(({ key, value }, index) => ({

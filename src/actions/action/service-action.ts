@@ -1,5 +1,6 @@
 import type { Static, TSchema } from 'typebox'
 import { createBoundedMap } from '../../base/bounded-map.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import type {
   DeliverySettings,
   Destination,
@@ -9,7 +10,7 @@ import type {
 } from '../../outbox/outbox.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
 import { fieldOfAction } from './action.ts'
-import type { ActionContext, ActionOutcome, CompiledAction } from './action.ts'
+import type { ActionContext, ActionOutcome, CompiledAction, DefinitionContext } from './action.ts'
 import { UnusableText, compileTemplates } from './action-template.ts'
 import type { ActionTemplates, Expanded } from './action-template.ts'
 import { encodeServiceCall } from '../../aws/call/service-call.ts'
@@ -24,6 +25,9 @@ export interface ServiceAction<Schema extends TSchema = TSchema> {
   readonly kind: ServiceKind
   /** The member of AWS's Action union [AWS IoT API Reference]. */
   readonly schema: Schema
+  /** Finds members that do not fit each other, which a schema cannot say. */
+  readonly faultsOf?:
+    ((definition: Static<Schema>, context: DefinitionContext) => readonly SluiceError[]) | undefined
   /** Plans the action of a definition that the schema has accepted. */
   readonly plan: (definition: Static<Schema>, context: ActionContext) => ActionPlan
 }
@@ -88,19 +92,22 @@ const rememberedDestinationsMax = 1_000
 /**
  * Compiles an action of a service: one call for each message.
  *
- * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant that
- *   the service would refuse; both name the field
+ * The faults of the context get a SqlParseException for a template, an InvalidRequestException for
+ * a constant that the service would refuse; both name the field.
  */
 export function compileServiceAction(
-  { kind, plan }: ServiceAction,
+  { kind, plan, faultsOf }: ServiceAction,
   definition: unknown,
   statement: CompiledStatement,
   context: ActionContext,
 ): CompiledAction {
-  const { ruleName, index: actionIndex } = context
+  const { ruleName, index: actionIndex, faults, faultyFields } = context
   const place = `${fieldOfAction(actionIndex)}.${kind}`
+  const isFaulty = (member: string) => faultyFields.has(`${place}.${member}`)
+  const found = faultsOf?.(definition, { place, index: actionIndex, isFaulty }) ?? []
+  faults.push(...found.filter(({ field = '' }) => !faultyFields.has(field)))
   const planned = plan(definition, context)
-  const expand = compileTemplates(planned.templates, statement, place)
+  const expand = compileTemplates(planned.templates, statement, place, faults)
   const destinationOf = createDestinationOf(kind, planned, context)
 
   return {

@@ -1,5 +1,4 @@
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import { NotAnAttribute, attributeOf, numberProblem } from '../action/dynamodb-item.ts'
 import type { Attribute } from '../action/dynamodb-item.ts'
@@ -8,8 +7,7 @@ import { readOutput } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import type { PlannedCall } from '../action/service-action.ts'
 import { lengthBetween, oneOf, tableName } from '../action/text-checks.ts'
-import { invalidRequest } from '../../base/errors.ts'
-import { fieldOfAction } from '../action/action.ts'
+import { invalidField } from '../../base/errors.ts'
 
 const schema = Type.Object(
   {
@@ -42,8 +40,13 @@ const orDefault = (given: string | undefined, otherwise: string) => given || oth
 export const dynamodbAction = serviceAction({
   kind: 'dynamoDB',
   schema,
-  plan(definition, context) {
-    refuseHalfARangeKey(definition, `${fieldOfAction(context.index)}.dynamoDB`)
+  faultsOf({ rangeKeyField, rangeKeyValue }, { place }) {
+    if ((rangeKeyField === undefined) === (rangeKeyValue === undefined)) return []
+    const missing = rangeKeyField === undefined ? 'rangeKeyField' : 'rangeKeyValue'
+    const problem = ' is missing: a sort key needs its name and its value'
+    return [invalidField(`${place}.${missing}`, problem)]
+  },
+  plan(definition) {
     return actionPlan({
       roleArn: definition.roleArn,
       templates: {
@@ -74,15 +77,6 @@ export const dynamodbAction = serviceAction({
     })
   },
 })
-
-function refuseHalfARangeKey(
-  { rangeKeyField, rangeKeyValue }: Static<typeof schema>,
-  place: string,
-): void {
-  if ((rangeKeyField === undefined) === (rangeKeyValue === undefined)) return
-  const missing = rangeKeyField === undefined ? 'rangeKeyField' : 'rangeKeyValue'
-  throw invalidRequest(`${place}.${missing} is missing: a sort key needs its name and its value`)
-}
 
 function keyAttribute(
   value: string,

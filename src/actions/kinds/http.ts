@@ -1,10 +1,11 @@
 import { Type } from 'typebox'
-import { invalidRequest } from '../../base/errors.ts'
+import { invalidField } from '../../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import { createHttpHosts } from '../../aws/http/http-hosts.ts'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import { closed, optionalFlagType, roleArnType, textType } from '../action/field-types.ts'
-import { fieldOfAction } from '../action/action.ts'
+import type { DefinitionContext } from '../action/action.ts'
 import { readOutput } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { lengthBetween, shown } from '../action/text-checks.ts'
@@ -58,6 +59,7 @@ export const httpAction = serviceAction({
     },
     closed,
   ),
+  faultsOf: (definition, context) => faultsOfDefinition(definition, context),
   plan(
     { headers = [], auth, ...definition },
     { index, ruleName, httpUrlProblem = defaultUrlProblem },
@@ -65,7 +67,6 @@ export const httpAction = serviceAction({
     const { url: urlTemplate, enableBatching = false, batchConfig = {} } = definition
     const confirmationUrl = definition.confirmationUrl || undefined
     const { batchAcrossTopics = false, ...limits } = batchConfig
-    refuseDefinition(definition, headers, `${fieldOfAction(index)}.http`, index)
     return actionPlan({
       roleArn: auth?.sigv4?.roleArn,
       batching: enableBatching
@@ -121,30 +122,32 @@ interface HttpDefinition {
   readonly url: string
   readonly confirmationUrl?: string | undefined
   readonly enableBatching?: boolean | undefined
+  readonly headers?: readonly { readonly key: string }[] | undefined
 }
 
-/** @throws SluiceError InvalidRequestException, naming the member */
-function refuseDefinition(
-  { url, confirmationUrl, enableBatching }: HttpDefinition,
-  headers: readonly { readonly key: string }[],
-  place: string,
-  index: number,
-): void {
+function faultsOfDefinition(
+  { url, confirmationUrl, enableBatching, headers = [] }: HttpDefinition,
+  { place, index, isFaulty }: DefinitionContext,
+): readonly SluiceError[] {
+  const faults: SluiceError[] = []
   if (index === errorActionIndex && enableBatching) {
-    throw invalidRequest(`${place}.enableBatching: an error action cannot batch`)
+    faults.push(invalidField(`${place}.enableBatching`, ': an error action cannot batch'))
   }
   const hasTemplate = url.includes('${')
-  if (hasTemplate && !confirmationUrl) {
-    throw invalidRequest(`${place}.confirmationUrl is missing: a url with a template needs it`)
+  if (hasTemplate && !confirmationUrl && !isFaulty('url')) {
+    const problem = ' is missing: a url with a template needs it'
+    faults.push(invalidField(`${place}.confirmationUrl`, problem))
   }
   if (!hasTemplate && confirmationUrl && !confirmationUrl.includes('${')) {
     const problem = prefixProblem(url, confirmationUrl)
-    if (problem !== undefined) throw invalidRequest(`${place}.url: ${problem}`)
+    if (problem !== undefined) faults.push(invalidField(`${place}.url`, `: ${problem}`))
   }
-  const framing = headers.findIndex(({ key }) => framingHeaders.has(key.toLowerCase()))
-  if (framing < 0) return
-  const { key = '' } = headers[framing] ?? {}
-  throw invalidRequest(`${place}.headers[${framing}].key: the client itself writes ${key}`)
+  for (const [at, { key }] of headers.entries()) {
+    if (!framingHeaders.has(key.toLowerCase())) continue
+    const problem = `: the client itself writes ${key}`
+    faults.push(invalidField(`${place}.headers[${at}].key`, problem))
+  }
+  return faults
 }
 
 /** They say where a request ends and whom it is for: a rule may not contradict what is sent. */

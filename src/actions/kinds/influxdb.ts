@@ -1,9 +1,10 @@
 import { Type } from 'typebox'
-import { invalidRequest } from '../../base/errors.ts'
+import { invalidField } from '../../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import { isArray, isObject } from '../../sql/values/values.ts'
 import type { Value } from '../../sql/values/values.ts'
-import { fieldOfAction } from '../action/action.ts'
+import type { DefinitionContext } from '../action/action.ts'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import type { TextCheck } from '../action/action-template.ts'
 import { closed, optionalFlagType, roleArnType } from '../action/field-types.ts'
@@ -50,8 +51,9 @@ export const influxdbAction = serviceAction({
     },
     closed,
   ),
+  faultsOf: ({ tags = {}, ...definition }, context) =>
+    faultsOfDefinition({ ...definition, tags }, context),
   plan({ roleArn, tags = {}, timestampUnit = 'ms', ...definition }, { index }) {
-    refuseDefinition({ ...definition, tags }, `${fieldOfAction(index)}.influxDB`, index)
     const { databaseName, organization, destinationArn: arn } = definition
     const names = Object.keys(tags)
     return actionPlan({
@@ -100,8 +102,7 @@ interface InfluxdbDefinition {
   readonly batchConfig?: object | undefined
 }
 
-/** @throws SluiceError InvalidRequestException, naming the member */
-function refuseDefinition(
+function faultsOfDefinition(
   {
     databaseName,
     organization = '',
@@ -109,20 +110,28 @@ function refuseDefinition(
     tags,
     batchConfig: batch,
   }: InfluxdbDefinition,
-  place: string,
-  index: number,
-): void {
+  { place, index }: DefinitionContext,
+): readonly SluiceError[] {
   const isError = index === errorActionIndex
-  if (isError && batch) throw invalidRequest(`${place}.batchConfig: an error action cannot batch`)
-  const values = [['tableName', table], ...Object.entries(tags).map(([n, v]) => [`tags.${n}`, v])]
-  const path = isError ? values.find(([, value]) => value?.includes('@{')) : undefined
-  if (path) throw invalidRequest(`${place}.${path[0]}: an error action takes no @{...}`)
+  const values = { tableName: table, ...tagMembers(tags) }
   const constants = { databaseName, organization }
-  for (const [name, text] of Object.entries(constants)) {
-    if (!/[@$]\{/.test(text)) continue
-    throw invalidRequest(`${place}.${name} takes neither \${...} nor @{...}`)
-  }
+  return [
+    ...(isError && batch
+      ? [invalidField(`${place}.batchConfig`, ': an error action cannot batch')]
+      : []),
+    ...Object.entries(values).flatMap(([name, value]) => {
+      if (!isError || !value.includes('@{')) return []
+      return [invalidField(`${place}.${name}`, ': an error action takes no @{...}')]
+    }),
+    ...Object.entries(constants).flatMap(([name, text]) => {
+      if (!/[@$]\{/.test(text)) return []
+      return [invalidField(`${place}.${name}`, ' takes neither ${...} nor @{...}')]
+    }),
+  ]
 }
+
+const tagMembers = (tags: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(tags).map(([name, value]) => [`tags.${name}`, value]))
 
 /** @returns the lines of all elements, or what is wrong with the first that is no point */
 function linesOf(

@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
-import { invalidRequest } from '../../base/errors.ts'
+import { invalidField } from '../../base/errors.ts'
 import { template } from '../action/action-template.ts'
-import { fieldOfAction } from '../action/action.ts'
 import { closed, optionalFlagType, optionalTextType, roleArnType } from '../action/field-types.ts'
 import { messagesOf } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
@@ -29,14 +28,15 @@ export const iotAnalyticsAction = serviceAction({
     },
     closed,
   ),
-  plan({ roleArn, channelArn, batchMode = false, ...definition }, { index }) {
-    const name = definition.channelName ?? channelArn?.split('/').at(-1)
-    if (name === undefined) {
-      throw invalidRequest(`${fieldOfAction(index)}.iotAnalytics.channelName is missing`)
-    }
+  faultsOf({ channelName: name, channelArn }, { place, isFaulty }) {
+    if (name !== undefined || channelArn !== undefined || isFaulty('channelArn')) return []
+    return [invalidField(`${place}.channelName`, ' is missing')]
+  },
+  plan({ roleArn, channelArn = '', batchMode = false, ...definition }) {
+    const name = definition.channelName ?? channelArn.split('/').at(-1)
     return actionPlan({
       roleArn,
-      templates: { channelName: template(name, channelName) },
+      templates: { channelName: template(name ?? '', channelName) },
       target: (texts) => texts.channelName,
       call(texts, { output, newUuid }) {
         const read = messagesOf(output, { batchMode, countMax: batchMax })

@@ -7,11 +7,10 @@ import {
   roleArnType,
   textType,
 } from '../action/field-types.ts'
-import { fieldOfAction } from '../action/action.ts'
 import { messagesOf } from '../action/json-output.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { lengthBetween, matching } from '../action/text-checks.ts'
-import { invalidRequest } from '../../base/errors.ts'
+import { invalidField } from '../../base/errors.ts'
 
 /** AWS IoT Events API Reference, BatchPutMessage. */
 const inputName = lengthBetween(1, 128)
@@ -33,11 +32,11 @@ export const iotEventsAction = serviceAction({
     },
     closed,
   ),
-  plan({ roleArn, batchMode = false, ...definition }, { index }) {
-    if (batchMode && definition.messageId) {
-      const place = `${fieldOfAction(index)}.iotEvents.messageId`
-      throw invalidRequest(`${place} cannot be given with batchMode`)
-    }
+  faultsOf({ batchMode = false, messageId: id }, { place }) {
+    if (!batchMode || !id) return []
+    return [invalidField(`${place}.messageId`, ' cannot be given with batchMode')]
+  },
+  plan({ roleArn, batchMode = false, ...definition }) {
     return actionPlan({
       roleArn,
       templates: {

@@ -1,8 +1,7 @@
 import { Type } from 'typebox'
-import { invalidRequest } from '../../base/errors.ts'
+import { invalidField } from '../../base/errors.ts'
 import { optionalTemplate, template } from '../action/action-template.ts'
 import { closed, optionalTextType, roleArnType, textType } from '../action/field-types.ts'
-import { fieldOfAction } from '../action/action.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import {
   decimalNumber,
@@ -24,6 +23,8 @@ const nanos = integerBetween(0n, 999_999_999n)
 const quality = oneOf(['GOOD', 'BAD', 'UNCERTAIN'])
 const boolean = oneOf(['true', 'false'])
 const stringValue = lengthBetween(1, 1_024)
+
+const propertyNames = ['assetId', 'propertyId', 'propertyAlias']
 
 const valueSchema = Type.Object(
   {
@@ -69,17 +70,18 @@ export const iotSitewiseAction = serviceAction({
     },
     closed,
   ),
-  plan({ roleArn, putAssetPropertyValueEntries: entries }, { index }) {
-    const place = `${fieldOfAction(index)}.iotSiteWise.putAssetPropertyValueEntries`
-    for (const [number, entry] of entries.entries()) {
-      const { assetId, propertyId, propertyAlias } = entry
+  faultsOf: ({ putAssetPropertyValueEntries: entries }, { place, isFaulty }) =>
+    entries.flatMap(({ assetId, propertyId, propertyAlias }, number) => {
+      const entry = `putAssetPropertyValueEntries[${number}]`
       const isByIds = assetId !== undefined && propertyId !== undefined
       const hasAnId = assetId !== undefined || propertyId !== undefined
-      if (propertyAlias === undefined ? isByIds : !hasAnId) continue
-      throw invalidRequest(
-        `${place}[${number}] must name its property by propertyAlias, or by assetId and propertyId`,
-      )
-    }
+      if (propertyAlias === undefined ? isByIds : !hasAnId) return []
+      // What was meant is not known.
+      if (propertyNames.some((name) => isFaulty(`${entry}.${name}`))) return []
+      const problem = ' must name its property by propertyAlias, or by assetId and propertyId'
+      return [invalidField(`${place}.${entry}`, problem)]
+    }),
+  plan({ roleArn, putAssetPropertyValueEntries: entries }) {
     return actionPlan({
       roleArn,
       templates: {

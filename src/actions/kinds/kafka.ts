@@ -1,7 +1,6 @@
 import { Type } from 'typebox'
 import { faultsOfProperties } from '../../kafka/client-properties.ts'
-import { fieldOfAction } from '../action/action.ts'
-import { optionalTemplate, template, throwFaults } from '../action/action-template.ts'
+import { optionalTemplate, template } from '../action/action-template.ts'
 import { closed, optionalTextType, textType } from '../action/field-types.ts'
 import { actionPlan, serviceAction } from '../action/service-action.ts'
 import { integerBetween, lengthBetween, matching } from '../action/text-checks.ts'
@@ -37,10 +36,9 @@ export const kafkaAction = serviceAction({
     },
     closed,
   ),
-  plan({ headers = [], clientProperties, ...definition }, { index }) {
-    throwFaults(
-      faultsOfProperties(clientProperties, `${fieldOfAction(index)}.kafka.clientProperties`),
-    )
+  faultsOf: ({ clientProperties }, { place }) =>
+    faultsOfProperties(clientProperties, `${place}.clientProperties`),
+  plan({ headers = [], clientProperties, ...definition }) {
     return actionPlan({
       templates: {
         topic: template(definition.topic, topicName),

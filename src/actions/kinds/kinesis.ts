@@ -1,13 +1,14 @@
 import { Type } from 'typebox'
 import { createBoundedMap } from '../../base/bounded-map.ts'
-import { SluiceError, shorten } from '../../base/errors.ts'
+import { invalidField, orFault, shorten } from '../../base/errors.ts'
+import type { SluiceError } from '../../base/errors.ts'
 import type { NewRecord, StreamDestination } from '../../outbox/outbox.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
 import type { CompiledTemplate } from '../../sql/template.ts'
 import { fieldOfAction } from '../action/action.ts'
 import type { ActionContext, ActionFailure, CompiledAction } from '../action/action.ts'
 import { closed, optionalTextType, roleArnType, textType } from '../action/field-types.ts'
-import { compileField } from '../action/compile-field.ts'
+import { compileField, noTemplate } from '../action/compile-field.ts'
 import { warnOfTopics } from '../action/warn-of-topics.ts'
 
 /** AWS IoT API Reference, KinesisAction. */
@@ -39,15 +40,15 @@ const shownCharactersMax = 140
 /**
  * The Kinesis action of a rule: one record per message.
  *
- * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant
- *   that Kinesis would refuse; both name the field
+ * The faults of the context get a SqlParseException for a template, an InvalidRequestException for
+ * a constant that Kinesis would refuse; both name the field.
  */
 export function compileKinesisAction(
   definition: KinesisActionDefinition,
   statement: CompiledStatement,
   context: ActionContext,
 ): CompiledAction {
-  const { ruleName, index: actionIndex, delivery } = context
+  const { ruleName, index: actionIndex, delivery, faults } = context
   const place = fieldOfAction(actionIndex)
   const fields = {
     stream:
@@ -58,14 +59,14 @@ export function compileKinesisAction(
     explicitHashKey: `${place}.delivery.explicitHashKey`,
   }
   const optional = (text: string | undefined, field: string) =>
-    text === undefined ? undefined : compileField(text, statement, field)
-  const stream = compileField(delivery.streamArn ?? definition.streamName, statement, fields.stream)
+    text === undefined ? undefined : orFault(faults, () => compileField(text, statement, field))
+  const stream = optional(delivery.streamArn ?? definition.streamName, fields.stream) ?? noTemplate
   const partitionKey = optional(definition.partitionKey, fields.partitionKey)
   const explicitHashKey = optional(delivery.explicitHashKey, fields.explicitHashKey)
   const target = createStreamTarget(definition.roleArn, context)
   const constant = stream.constant === undefined ? undefined : target.destinationOf(stream.constant)
-  refuse(fields.stream, typeof constant === 'string' ? constant : undefined)
-  refuse(fields.explicitHashKey, hashKeyProblem(explicitHashKey?.constant))
+  refuse(faults, fields.stream, typeof constant === 'string' ? constant : undefined)
+  refuse(faults, fields.explicitHashKey, hashKeyProblem(explicitHashKey?.constant))
   warnOfTopics(statement, stream, fields.stream, target.problemOf)
   warnOfHashKey(statement, explicitHashKey, fields.explicitHashKey)
   warnOfKey(statement, partitionKey, fields.partitionKey)
@@ -122,9 +123,8 @@ function warnOfKey(
     statement.warn(`${field}: ${problem}, so that the action delivers nothing`)
 }
 
-function refuse(field: string, problem: string | undefined): void {
-  if (problem === undefined) return
-  throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
+function refuse(faults: SluiceError[], field: string, problem: string | undefined): void {
+  if (problem !== undefined) faults.push(invalidField(field, `: ${problem}`))
 }
 
 /**

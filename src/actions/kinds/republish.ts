@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
-import { SluiceError, shorten } from '../../base/errors.ts'
+import { invalidField, orFault, shorten } from '../../base/errors.ts'
 import { findTopicTextFault, parseBasicIngest } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message } from '../../message.ts'
 import type { CompiledStatement } from '../../sql/sql.ts'
-import { compileField } from '../action/compile-field.ts'
+import { compileField, noTemplate } from '../action/compile-field.ts'
 import { warnOfTopics } from '../action/warn-of-topics.ts'
 import { fieldOfAction } from '../action/action.ts'
 import type {
@@ -73,8 +73,8 @@ const jobTopic = /^\$aws\/things\/[^/]+\/jobs(?:\/|$)/
  * and `principal()`, `sourceip()` and `traceid()` are not those of the device. `timestamp()` is
  * that of the original message.
  *
- * @throws SluiceError SqlParseException for a template, InvalidRequestException for a constant
- *   topic to which nothing can be published; both name the field
+ * The faults of the context get a SqlParseException for a template, an InvalidRequestException for
+ * a constant topic to which nothing can be published; both name the field.
  */
 export function compileRepublishAction(
   definition: RepublishActionDefinition,
@@ -83,15 +83,17 @@ export function compileRepublishAction(
 ): CompiledAction {
   const place = `${fieldOfAction(context.index)}.republish`
   const field = `${place}.topic`
-  const topic = compileField(definition.topic, statement, field)
-  const { topicLimits, payloadBytesMax = payloadBytesMaxDefault } = context
+  const { topicLimits, payloadBytesMax = payloadBytesMaxDefault, faults } = context
+  const topic =
+    orFault(faults, () => compileField(definition.topic, statement, field)) ?? noTemplate
   const headers = compileMqttHeaders(definition.headers ?? {}, statement, {
     place: `${place}.headers`,
     topicLimits,
+    faults,
   })
   if (topic.constant !== undefined) {
     const problem = topicOf(topic.constant, topicLimits).problem
-    if (problem) throw new SluiceError('InvalidRequestException', `${field}: ${problem}`)
+    if (problem) faults.push(invalidField(field, `: ${problem}`))
   }
   warnOfTopics(statement, topic, field, (text) => topicOf(text, topicLimits).problem)
 

@@ -16,7 +16,7 @@ import type {
 } from '../../infrastructure/stack.ts'
 import { createRuleCompiler } from '../../rules/compile-rule.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parsePayloadFile } from '../../rules/payload.ts'
+import { readPayloadFile } from '../../rules/payload.ts'
 import { readIfPresent } from '../../storage/file-reads.ts'
 import { createRuleFiles, parseMetadata } from '../../rules/rule-files.ts'
 import { compileStatement } from '../../sql/sql.ts'
@@ -250,7 +250,7 @@ async function loadRule(folder: string, name: string, compile: CompileRule): Pro
   const { tags = {}, delivery } = file.metadata ? parseMetadata(file.metadata) : {}
   return compile({
     name,
-    payload: parsePayloadFile(file.payload),
+    ...readPayloadFile(file.payload),
     createdAt: file.madeAt,
     tags,
     delivery,

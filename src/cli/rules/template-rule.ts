@@ -2,7 +2,7 @@ import { systemClock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { StackRule } from '../../infrastructure/stack.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parsePayload } from '../../rules/payload.ts'
+import { readPayload } from '../../rules/payload.ts'
 import { ruleNameOfFile } from '../../rules/rule-files.ts'
 
 /** Compiles a rule that a stack template holds, or says why it cannot be used. */
@@ -15,7 +15,7 @@ export function compileTemplateRule(
   }
   try {
     const createdAt = Math.floor(systemClock.wallMs() / 1_000)
-    return { compiled: compile({ name, payload: parsePayload(payload), createdAt, tags }) }
+    return { compiled: compile({ name, ...readPayload(payload), createdAt, tags }) }
   } catch (thrown) {
     if (thrown instanceof SluiceError) return { problem: thrown.message }
     throw thrown

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import type { FastifyReply, FastifySchema } from 'fastify'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
 import {
-  parsePayloadText,
+  readPayloadText,
   payloadBytesMax,
   ruleNamePattern,
   topicRulePayloadSchema,
@@ -150,6 +150,13 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
   const { rules, compile, probeRoles, noteRecorded = () => [] } = dependencies
   const bodyLimit = payloadBodyBytesMax
 
+  const payloadOf = (name: string, body: Uint8Array): TopicRulePayload => {
+    const { payload, faults } = readPayloadText(body)
+    // The compiler refuses it, and names what is wrong with the statement and templates as well.
+    if (faults.length > 0) compile({ name, payload, faults, createdAt: 0, tags: {} })
+    return payload
+  }
+
   // The rule itself is checked first, because that costs no call to AWS.
   const probe = async (name: string, payload: TopicRulePayload): Promise<void> => {
     if (!probeRoles) return
@@ -166,7 +173,7 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
   app.post('/rules/:ruleName', { schema: createTopicRule, bodyLimit }, async (request, reply) => {
     const { ruleName } = request.params
     const tags = parseTagging(request.headers[taggingHeader]?.toString())
-    const payload = parsePayloadText(bodyBytes(request))
+    const payload = payloadOf(ruleName, bodyBytes(request))
     await probe(ruleName, payload)
     await rules.create(ruleName, payload, tags)
     tellRecorded(ruleName, payload, reply)
@@ -175,7 +182,7 @@ export function addRuleRoutes(app: HttpApp, dependencies: RuleRouteDependencies)
 
   app.patch('/rules/:ruleName', { schema: replaceTopicRule, bodyLimit }, async (request, reply) => {
     const { ruleName } = request.params
-    const payload = parsePayloadText(bodyBytes(request))
+    const payload = payloadOf(ruleName, bodyBytes(request))
     rules.get(ruleName)
     await probe(ruleName, payload)
     await rules.replace(ruleName, payload)

@@ -13,7 +13,7 @@ import { payloadBytesMaxDefault } from '../../message.ts'
 import type { Message } from '../../message.ts'
 import type { NewRecord } from '../../outbox/outbox.ts'
 import type { CompileRule, CompiledRule } from '../../rules/compile-rule.ts'
-import { parseJson, parsePayload, ruleNamePattern } from '../../rules/payload.ts'
+import { parseJson, readPayload, ruleNamePattern } from '../../rules/payload.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import type { SqlEnvironment } from '../../sql/sql.ts'
@@ -174,7 +174,7 @@ function ruleOf(
   if (payload !== undefined) {
     const createdAt = Math.floor(clock.wallMs() / 1_000)
     const name = ruleName ?? unnamedRule
-    return compile({ name, payload: parsePayload(payload), createdAt, tags: {} })
+    return compile({ name, ...readPayload(payload), createdAt, tags: {} })
   }
   if (ruleName === undefined) {
     throw new SluiceError(

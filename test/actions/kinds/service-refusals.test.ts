@@ -259,7 +259,7 @@ describe('what AWS refuses at creation is refused, with every fault', () => {
       definitionOf('s3', { bucketName: '-', key: '${' }),
       definitionOf('sns', { targetArn: 'topic' }),
     )
-    expect(problems).toMatch(/^3 problems:\nactions\[0\]\.s3\.bucketName/)
+    expect(problems).toMatch(/^3 problems:\nInvalidRequestException: actions\[0\]\.s3\.bucketName/)
     expect(problems).toContain('actions[0].s3.key: ')
     expect(problems).toContain('actions[1].sns.targetArn: "topic" is not the ARN')
   })

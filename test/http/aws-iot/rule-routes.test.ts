@@ -257,7 +257,7 @@ describe('a request without an AWS client', () => {
     [
       'PATCH',
       '/rules/r',
-      '{"sql": "", "actions": [{"kinesis": {}}]}',
+      '{"sql": "SELECT *", "actions": [{"kinesis": {}}]}',
       '2 problems:\nactions[0].kinesis.roleArn is missing',
     ],
     ['POST', '/rules/r', 'x'.repeat(300_000), 'the body is larger than the 262144 bytes'],

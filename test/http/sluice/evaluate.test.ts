@@ -275,7 +275,7 @@ describe('POST /v1/evaluate refuses', () => {
     ['no rule', { message }, 'topicRulePayload is missing; ruleName may stand in its place'],
     ['an unknown member', { topicRulePayload, message, sql: '' }, 'sql is not a known member'],
     ['a bad rule name', { ruleName: 'a-b', message }, 'ruleName must match'],
-    ['a bad payload', { topicRulePayload: { sql: '' }, message }, 'actions is missing'],
+    ['a bad payload', { topicRulePayload: { sql: 'SELECT *' }, message }, 'actions is missing'],
     ['no payload', { topicRulePayload, message: { topic } }, 'message.payload is missing'],
     [
       'two payloads',
