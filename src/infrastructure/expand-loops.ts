@@ -1,8 +1,10 @@
+import { shorten } from '../base/errors.ts'
 import { entriesOf, isRecord, listOf, memberOf, textOf } from './json-values.ts'
 import { resourcesOf } from './load-template.ts'
-import { hasTransform, report, step } from './scope.ts'
+import { checkLength, hasTransform, report, step } from './scope.ts'
 import type { Scope, Template } from './scope.ts'
 import type { JsonObject } from './stack.ts'
+import { invalid } from './template-file.ts'
 
 /** The sections that may hold loops. */
 const sections = ['Conditions', 'Resources', 'Outputs'] as const
@@ -56,24 +58,77 @@ function expandLoop(scope: Scope, name: string, loop: unknown): [string, unknown
     report(scope, where, { reason: 'is not [identifier, collection, fragment]: it is left out' })
     return []
   }
-  const values = scope.context.evaluate(scope, collection, { ...where, member: 'collection' })
+  const values = valuesOf(scope, name, collection)
   if (!Array.isArray(values)) {
     report(scope, where, { reason: 'its collection is no list: it is left out' })
     return []
   }
+  needRoom(scope, name, values.length * valuesIn(scope, fragment))
+  const own = valuesWritten(fragment)
   return values.flatMap((value) => {
+    scope.context.looped += own
+    needRoom(scope, name, 0)
     const made = replace(scope, fragment, identifier, textOf(value) ?? '')
     return Object.entries(expand(scope, made) as JsonObject)
   })
 }
 
+/**
+ * Values that the loops of one call may make: many more than fit into the 1 MB that CloudFormation
+ * takes of an expanded template, and few enough to be made in less than 100 ms.
+ */
+const loopedMax = 50_000
+
+/** @throws SluiceError TemplateInvalid, before anything is made */
+function needRoom({ context, template }: Scope, name: string, more: number): void {
+  if (context.looped + more <= loopedMax) return
+  const line = `${shorten(name, 100)}: the loops make more than ${loopedMax} values`
+  throw invalid(template.file, line)
+}
+
+/** Values that stand in a fragment. */
+function valuesWritten(node: unknown): number {
+  if (Array.isArray(node)) return node.reduce((sum: number, item) => sum + valuesWritten(item), 1)
+  return entriesOf(node).reduce((sum, [, item]) => sum + valuesWritten(item), 1)
+}
+
+/**
+ * Values in a fragment. A loop in it counts as often as its collection says, if that is a list or a
+ * parameter; others may depend on the loops around them.
+ */
+function valuesIn(scope: Scope, node: unknown): number {
+  if (Array.isArray(node)) {
+    return node.reduce((sum: number, item) => sum + valuesIn(scope, item), 1)
+  }
+  return entriesOf(node).reduce((sum, [name, item]) => {
+    const times = name.startsWith(prefix) ? timesOf(scope, name, listOf(item)[1]) : 1
+    return sum + times * valuesIn(scope, item)
+  }, 1)
+}
+
+function timesOf(scope: Scope, name: string, collection: unknown): number {
+  const parameter = textOf(memberOf(collection, 'Ref')) ?? ''
+  const isParameter = memberOf(scope.template.body['Parameters'], parameter) !== undefined
+  const values = isParameter ? valuesOf(scope, name, collection) : collection
+  return Array.isArray(values) ? values.length : 1
+}
+
+function valuesOf(scope: Scope, name: string, collection: unknown): unknown {
+  return scope.context.evaluate(scope, collection, { resource: name, member: 'collection' })
+}
+
 /** `&{Identifier}` is the value without what a logical id may not have. */
 function replace(scope: Scope, node: unknown, identifier: string, value: string): unknown {
   return step(scope, () => {
-    const inText = (text: string) =>
-      text
+    const inText = (text: string) => {
+      if (!text.includes(`{${identifier}}`)) return text
+      const places = text.split(`{${identifier}}`).length
+      const where = { resource: prefix + identifier, member: '' }
+      checkLength(scope, text.length + places * value.length, where)
+      return text
         .replaceAll(`\${${identifier}}`, () => value)
         .replaceAll(`&{${identifier}}`, () => value.replaceAll(/[^a-zA-Z0-9]/g, ''))
+    }
     if (typeof node === 'string') return inText(node)
     if (Array.isArray(node)) {
       return node.map((item: unknown) => replace(scope, item, identifier, value))

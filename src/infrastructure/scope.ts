@@ -42,6 +42,8 @@ export interface StackContext {
   readonly scopes: Scope[]
   work: number
   depth: number
+  /** Values that loops have made. */
+  looped: number
 }
 
 type Evaluate = (scope: Scope, node: unknown, where: Where) => unknown
@@ -69,6 +71,7 @@ export function createContext(options: StackOptions, evaluate: Evaluate): StackC
     scopes: [],
     work: 0,
     depth: 0,
+    looped: 0,
   }
 }
 

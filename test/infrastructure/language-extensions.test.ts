@@ -152,16 +152,28 @@ test.each(listed)('%s is listed', async (_, template, expected) => {
 
 const values = Array.from({ length: 501 }, (_, index) => `${index}`)
 const many = ['N', values, { 'T${N}': { Type: 'AWS::SNS::Topic' } }]
-const deep = (levels: number, fragment: object): object =>
-  levels === 0
-    ? fragment
-    : { [`Fn::ForEach::L${levels}`]: [`N${levels}`, values, deep(levels - 1, fragment)] }
+const deep = (levels: number, fragment: object, collection: unknown = values): object => {
+  if (levels === 0) return fragment
+  const inner = deep(levels - 1, fragment, collection)
+  return { [`Fn::ForEach::L${levels}`]: [`N${levels}`, collection, inner] }
+}
+const Parameters = { Many: { Type: 'CommaDelimitedList', Default: values.join() } }
 
 test.each([
   ['too many resources', { 'Fn::ForEach::L': many }, /501 resources; CloudFormation takes at most/],
-  ['loops that explode', deep(5, { T: rule }), /more than 2000000 values to compute$/],
+  ['loops that explode', deep(5, { T: rule }), /L5: the loops make more than 50000 values$/],
+  [
+    'loops over a parameter that explode',
+    deep(3, { T: rule }, { Ref: 'Many' }),
+    /L\d: the loops make more than 50000 values$/,
+  ],
+  [
+    'texts that explode',
+    { 'Fn::ForEach::L': ['N', ['x'.repeat(9_000)], { T: { ...rule, Text: '${N}'.repeat(100) } }] },
+    /Fn::ForEach::N: .* has more than 262144 characters$/,
+  ],
 ])('%s are one clear line', async (_, resources, message) => {
-  await expect(readText({ ...transform, Resources: resources })).rejects.toMatchObject({
+  await expect(readText({ ...transform, Parameters, Resources: resources })).rejects.toMatchObject({
     code: 'TemplateInvalid',
     message: expect.stringMatching(message),
   })
