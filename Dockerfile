@@ -6,6 +6,7 @@ RUN npm install --no-save --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY src ./src
+COPY console ./console
 COPY rules ./rules
 COPY functions ./functions
 COPY samples ./samples

@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/long/**', 'test/moto/**', 'test/clients/**', 'test/apache-kafka/**'],
+    exclude: [
+      'test/long/**',
+      'test/console/**',
+      'test/moto/**',
+      'test/clients/**',
+      'test/apache-kafka/**',
+    ],
     testTimeout: 20_000,
     // The tests wait for disks and sockets more than they compute.
     maxWorkers: '100%',

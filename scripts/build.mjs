@@ -5,6 +5,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import path from 'node:path'
 import { build } from 'esbuild'
+import { build as buildConsole } from 'vite'
 import { writeDeclarations } from './build/declarations.mjs'
 import { licencesOf } from './build/licences.mjs'
 import { checkFolderNames, foldersOfPackages, packagesWithFiles } from './build/package-folders.mjs'
@@ -23,6 +24,9 @@ const requireLine =
 
 // What a file that is gone has left must not end up in a package.
 rmSync(dist, { recursive: true, force: true })
+
+// Into dist/console, to which a source has a URL.
+await buildConsole({ configFile: path.join(root, 'console/vite.config.ts'), logLevel: 'warn' })
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
@@ -65,7 +69,7 @@ checkImports(metafile)
 checkLazyImports(metafile)
 checkFolderNames(root, bundled)
 
-mkdirSync(dist)
+mkdirSync(dist, { recursive: true })
 writeFileSync(path.join(dist, 'THIRD-PARTY-LICENSES.txt'), licencesOf(root, bundled))
 for (const [name, folder] of packagesWithFiles) {
   const files = path.join(name, folder)

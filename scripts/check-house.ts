@@ -21,6 +21,7 @@ const floors = [
   'cli/terminal',
   'app',
   'http',
+  'http/console',
   'http/sluice',
   'http/aws-iot',
   'http/lambda',

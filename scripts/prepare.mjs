@@ -54,7 +54,7 @@ function isBuilt() {
   const built = path.join(root, 'dist/main.js')
   if (!existsSync(built)) return false
   const builtMs = statSync(built).mtimeMs
-  const folders = ['src', 'scripts'].map((name) => path.join(root, name))
+  const folders = ['src', 'console', 'scripts'].map((name) => path.join(root, name))
   const files = folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) =>
       path.join(entry.parentPath, entry.name),

@@ -10,8 +10,10 @@ const reportFolder = mkdtempSync(path.join(os.tmpdir(), 'sluice-test-'))
 const reportFile = path.join(reportFolder, 'report.json')
 const bin = (name) => path.join(root, 'node_modules/.bin', name)
 
+/** @type {readonly (readonly [string, string, readonly string[]])[]} */
 const checks = [
   ['Types', bin('tsc'), ['-p', 'tsconfig.json']],
+  ['Types of the console', bin('tsc'), ['-p', 'console/tsconfig.json']],
   ['Lint', bin('oxlint'), ['--type-aware', '--deny-warnings']],
   ['Format', bin('prettier'), ['--check', '--log-level=warn', '.']],
   ['House', bin('tsx'), ['scripts/check-house.ts']],

@@ -44,7 +44,8 @@ function urlInDist(root, target, relative) {
   if (!existsSync(target)) throw new Error(`${target} is not there`)
   if (isSource(root, target)) return `./${path.basename(target, '.ts')}.js`
   const slash = relative.endsWith('/') ? '/' : ''
-  return path.relative(path.join(root, 'dist'), target).replaceAll(path.sep, '/') + slash
+  const inDist = path.relative(path.join(root, 'dist'), target).replaceAll(path.sep, '/') + slash
+  return inDist.startsWith('.') ? inDist : `./${inDist}`
 }
 
 function urlsIn(source, text) {

@@ -8,6 +8,7 @@ import type { Api } from './server/api.ts'
 import { addDocumentRoute } from './server/api-document.ts'
 import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
+import { addConsoleRoutes } from './console/console-routes.ts'
 import { addEventRoutes } from './sluice/event-routes.ts'
 import type { EventRouteDependencies } from './sluice/event-routes.ts'
 import { addEvaluateRoute } from './sluice/evaluate.ts'
@@ -104,6 +105,7 @@ export function addApiRoutes(
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)
+    addConsoleRoutes(routes)
   })
 }
 

@@ -114,6 +114,9 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
     ['iot:ListNamedShadowsForThing', `thing/${thingName}`],
   ],
 
+  'GET /': nothing,
+  'GET /console': nothing,
+  'GET /console/*': nothing,
   'GET /v1/health': nothing,
   'GET /v1/metrics': onAll('sluice:GetMetrics'),
   'GET /v1/openapi.json': onAll('sluice:GetApiDocument'),
