@@ -75,6 +75,8 @@ for (const [name, folder] of packagesWithFiles) {
   const files = path.join(name, folder)
   cpSync(path.join(root, 'node_modules', files), path.join(dist, 'packages', files), {
     recursive: true,
+    // The same as the bundle beside it, without what it needs: its page does not load it.
+    filter: (file) => path.basename(file) !== 'swagger-ui.js',
   })
 }
 writeDeclarations(root)

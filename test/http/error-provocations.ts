@@ -77,6 +77,12 @@ const faultyBroker = () => ({
     sendDirect: reject(fault),
   },
 })
+const faultyWatch = ({ watch }: HttpServerDependencies) => ({ watch: { ...watch, path: fails } })
+/** Opens as many streams of events as there may be, and then one more. */
+const openTooManyStreams: Call = async (server) => {
+  for (let count = 0; count < 50; count++) await fetch(`${server.url}/v1/events`)
+  return http('GET', '/v1/events')(server)
+}
 const faultyRegistry = new Registry()
 faultyRegistry.metrics = reject(fault)
 const faultyOutbox = ({ outbox }: HttpServerDependencies) => ({
@@ -301,6 +307,15 @@ export const provocations: Provocations = {
   },
   GetHealth: {
     InternalException: { call: http('GET', '/v1/health'), dependencies: () => ({ health: fails }) },
+  },
+  WatchMessages: {
+    InvalidRequestException: { call: http('GET', '/v1/events?rule=a-b') },
+    ServiceUnavailableException: { call: openTooManyStreams },
+  },
+  GetTrace: {
+    InvalidRequestException: { call: http('GET', '/v1/trace') },
+    ResourceNotFoundException: { call: http('GET', '/v1/trace?messageId=absent') },
+    InternalException: { call: http('GET', '/v1/trace?messageId=m'), dependencies: faultyWatch },
   },
   GetMetrics: {
     InternalException: {

@@ -23,7 +23,7 @@ async function getWith(
 
 describe('a request without a route', () => {
   test.each([
-    ['GET', '/', 404, 'ResourceNotFoundException'],
+    ['GET', '/absent', 404, 'ResourceNotFoundException'],
     ['GET', '/rules/a/b/c', 404, 'ResourceNotFoundException'],
     ['POST', '/nowhere', 404, 'ResourceNotFoundException'],
     ['PUT', '/rules/a', 405, 'MethodNotAllowedException'],

@@ -85,7 +85,7 @@ const watchMessages = {
       type: 'text/event-stream',
       schema: Type.String(),
     },
-    errors: [...readErrors, 'ServiceUnavailableException'],
+    errors: ['InvalidRequestException', 'ServiceUnavailableException'],
   },
 } satisfies FastifySchema
 
