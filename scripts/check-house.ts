@@ -45,6 +45,7 @@ const floors = [
   'ingress/broker',
   'ingress/mqtt5',
   'ingress/gate',
+  'ingress/sharing',
   'ingress/kept',
   'rules',
   'rules/destinations',

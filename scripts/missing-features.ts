@@ -1,4 +1,3 @@
-import { findFilterFault } from '../src/topics/topic.ts'
 import { compilePolicy } from '../src/identity/policies/policy.ts'
 import { compileStatement } from '../src/sql/sql.ts'
 
@@ -24,10 +23,6 @@ export interface Sign {
   readonly holds: () => boolean
 }
 
-const refusedFilter = (filter: string): Sign => ({
-  text: `a subscription to ${filter} is refused`,
-  holds: () => findFilterFault(filter) !== undefined,
-})
 const throws = (text: string, attempt: () => unknown): Sign => ({
   text,
   holds: () => {
@@ -50,11 +45,6 @@ const refusedStatementOfPolicy = (statement: object): Sign =>
   )
 
 export const mqttFeatures: readonly MissingFeature[] = [
-  {
-    title: 'Shared subscriptions',
-    text: 'A subscription to `$share/<group>/<filter>` is refused in SUBACK.',
-    signs: [refusedFilter('$share/g/a/#')],
-  },
   {
     title: 'Sessions and retained messages after a restart',
     text: `Persistent sessions, the messages that wait for their clients, and retained messages are held in memory and end with the

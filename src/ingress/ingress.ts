@@ -30,6 +30,7 @@ import { reasonCode } from './mqtt5/reason-codes.ts'
 import { sendTo, watchReceivers } from './broker/distributing.ts'
 import type { Distribute } from './broker/distributing.ts'
 import { createPublishing } from './broker/publishing.ts'
+import { createSharedMembers } from './broker/shared-members.ts'
 import type { Publishing } from './broker/publishing.ts'
 import { createManagedClients } from './broker/managed-clients.ts'
 import type { ManagedClients } from './broker/managed-clients.ts'
@@ -281,18 +282,22 @@ async function createStage(
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute
+  const shared = memory.share(broker)
+  const sharedMembers = createSharedMembers({ ...parts, broker, shared })
   const heldBytes = createReportedHeldBytes({ clock, metrics, log }, options)
   const mqtt5Clients = createMqtt5Clients(
     {
       ...parts,
       broker,
+      shared,
       notKept,
       publish: (message) => publishing.publish(message),
     },
     mqtt5OptionsOf(options),
   )
   const managed = createManagedClients({ ...parts, connections }, options)
-  const context = { ...parts, broker, connections, mqtt5Clients, heldBytes, managed }
+  const clients = { connections, mqtt5Clients, sharedMembers, managed }
+  const context = { ...parts, ...clients, broker, heldBytes }
   const ports = createPorts(
     {
       ...context,

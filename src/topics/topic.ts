@@ -2,6 +2,7 @@ import { Buffer, isUtf8 } from 'node:buffer'
 import { awsTopicLimits, findTopicFilterFault } from './topic-filter.ts'
 import type { TopicLimits } from './topic-filter.ts'
 import { parseReservedRequest } from './reserved-request.ts'
+import { findGroupFault, isShared, parseSharedFilter } from './shared-filter.ts'
 
 /**
  * What a topic may be: the rules of MQTT 3.1.1 section 4.7 and the limits of AWS IoT. What a topic
@@ -16,7 +17,6 @@ import { parseReservedRequest } from './reserved-request.ts'
 const ruleNameBytesMax = 128
 
 const basicIngestPrefix = '$aws/rules/'
-const sharedSubscriptionPrefix = '$share/'
 const statusPrefix = '$SYS'
 
 /** UTF-8 bytes of the longest topic on the wire: prefix, rule name, slash, topic. */
@@ -160,7 +160,17 @@ export function findFilterFault(
   limits: TopicLimits = awsTopicLimits,
 ): string | undefined {
   if (filter.includes('\ufffd')) return 'the topic filter is not valid UTF-8'
-  if (filter.startsWith(sharedSubscriptionPrefix)) return 'shared subscriptions are not supported'
+  if (!isShared(filter)) return findPlainFilterFault(filter, limits)
+  const shared = parseSharedFilter(filter)
+  if (shared === undefined) return 'a shared subscription has the form $share/<group>/<filter>'
+  const fault = findGroupFault(shared.group)
+  if (fault !== undefined) return fault
+  if (isShared(shared.filter)) return 'a shared subscription within a shared subscription'
+  // The prefix does not count against the limits [AWS IoT, "Message broker quotas"].
+  return findPlainFilterFault(shared.filter, limits)
+}
+
+function findPlainFilterFault(filter: string, limits: TopicLimits): string | undefined {
   if (filter.startsWith(basicIngestPrefix)) return 'nobody can subscribe to Basic Ingest topics'
   if (filter === statusPrefix || filter.startsWith(`${statusPrefix}/`)) {
     return `nobody can subscribe to ${statusPrefix}`

@@ -217,7 +217,15 @@ describe('a connection that begins with an error', () => {
 
 describe('subscriptions', () => {
   const refused = [
-    '$share/group/a',
+    '$share',
+    '$share/group',
+    '$share//a',
+    '$share/group/',
+    '$share/+/a',
+    `$share/${'g'.repeat(129)}/a`,
+    '$share/group/$share/group/a',
+    '$share/group/$aws/rules/r/a',
+    `$share/group/${levels(9)}`,
     '$aws/rules/r/a',
     '$aws/rules/#',
     '$SYS/#',

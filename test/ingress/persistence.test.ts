@@ -15,6 +15,7 @@ test('the will of a connected client is not published when the time of day is se
     isMqtt5: () => false,
     receivedOf: () => undefined,
     mayReceive: () => true,
+    acknowledged: () => {},
     notKept: () => undefined,
   })
   let looks = 0

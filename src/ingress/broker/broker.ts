@@ -190,10 +190,7 @@ function findSubscriptionFault(
   { name }: Profile,
 ): FilterFault | undefined {
   const detail = findFilterFault(filter, limits)
-  if (detail !== undefined) {
-    const isShared = filter.startsWith('$share/')
-    return { detail, code: isShared ? reasonCode.sharedNotSupported : reasonCode.filterNotValid }
-  }
+  if (detail !== undefined) return { detail, code: reasonCode.filterNotValid }
   if (permissions?.maySubscribe(filter) !== true) {
     return { detail: 'no policy allows it', code: reasonCode.notAuthorized }
   }

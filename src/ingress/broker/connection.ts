@@ -11,6 +11,7 @@ import type { ReceivedIds } from '../kept/received-ids.ts'
 import type { Mqtt5Connection } from '../mqtt5/mqtt5-connection.ts'
 import type { Mqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { Session } from '../kept/sessions.ts'
+import type { Member } from '../sharing/member.ts'
 
 /** Of a WebSocket it knows none. */
 type ConnectionSocket = GateSocket &
@@ -50,6 +51,8 @@ export interface Connection {
   mqtt5: Mqtt5Connection | undefined
   /** Set together with `mqtt5`. */
   subscriber: Mqtt5Subscriber | undefined
+  /** Set while the client has shared subscriptions, or had one on this connection. */
+  member: Member | undefined
   /** CONNACK of MQTT 5 is sent, but an earlier connection of the client is not closed yet. */
   opensLater: boolean
   keepAliveSeconds: number
@@ -107,6 +110,7 @@ class OpenConnection implements Connection {
   session: Session | undefined
   mqtt5: Mqtt5Connection | undefined
   subscriber: Mqtt5Subscriber | undefined
+  member: Member | undefined
   opensLater = false
   keepAliveSeconds = 0
   identifierFault: string | undefined

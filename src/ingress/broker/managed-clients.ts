@@ -2,6 +2,7 @@ import type { Client, PublishPacket } from 'aedes'
 import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Message } from '../../message.ts'
+import { isGroupKey } from '../kept/group-queues.ts'
 import { carryProperties } from '../kept/carried-properties.ts'
 import type { FindSubscriptions } from '../kept/persistence.ts'
 import type { Sessions } from '../kept/sessions.ts'
@@ -111,7 +112,7 @@ export function createManagedClients(
   return {
     async disconnect(clientId, { cleanSession = false, preventWillMessage = false } = {}) {
       // First, so that a connection that comes meanwhile is told that the session is gone.
-      if (cleanSession) sessions.discard(clientId)
+      if (cleanSession && !isGroupKey(clientId)) sessions.discard(clientId)
       const named = connections.byId(clientId)
       if (named === undefined) return false
       named.connection.isWillPrevented = preventWillMessage
@@ -133,7 +134,7 @@ export function createManagedClients(
     subscriptions(clientId) {
       const named = connections.byId(clientId)
       const stored = storedFilters.get(clientId)
-      if (named === undefined && !sessions.has(clientId)) return undefined
+      if (named === undefined && (!sessions.has(clientId) || isGroupKey(clientId))) return undefined
       const filters = named?.connection.filters ?? stored?.keys() ?? []
       return [...filters].toSorted(byCodeUnits).map((filter) => ({
         filter,

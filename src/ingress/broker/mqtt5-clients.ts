@@ -24,6 +24,8 @@ import { createMqtt5Subscriber } from './mqtt5-subscriber.ts'
 import type { ReportNarrowed } from './narrowing.ts'
 import type { Mqtt5SubscriberDependencies, SubscribingClient } from './mqtt5-subscriber.ts'
 import { mayPublish } from './publishing.ts'
+import { memberOf } from './shared-members.ts'
+import type { Member, Outlet } from '../sharing/member.ts'
 
 /** Puts the translation of MQTT 5 between the gates of such clients and Aedes. */
 export interface Mqtt5Clients {
@@ -174,6 +176,11 @@ class TranslatedClient implements Mqtt5Handlers, SubscribingClient {
 
   narrowed(reason: string, detail: string): void {
     this.shared.dependencies.narrowed(reason, this.client.id, detail)
+  }
+
+  memberWith(outlet: Outlet): Member {
+    const options = { unansweredMax: Infinity, outletFor: () => outlet }
+    return memberOf(this.client, this.connection, options)
   }
 
   refuseIdentifiers(): void {

@@ -12,6 +12,9 @@ import { suback, unsuback } from '../mqtt5/packets-out.ts'
 import { asOnAws } from '../mqtt5/profile.ts'
 import type { Profile } from '../mqtt5/profile.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
+import type { Member, Outlet } from '../sharing/member.ts'
+import type { SharedSubscriptions } from '../sharing/shared-subscriptions.ts'
+import { isShared } from '../../topics/shared-filter.ts'
 import { sendSnapshot } from './retained-delivery.ts'
 
 /**
@@ -42,6 +45,7 @@ export interface Mqtt5SubscriberDependencies {
   readonly forgetSubscription: (client: Client, filter: string) => void
   /** A retained message is not sent. */
   readonly notKept: () => void
+  readonly shared: SharedSubscriptions
 }
 
 /** The client, and what the broker decides about it. */
@@ -59,6 +63,8 @@ export interface SubscribingClient {
   retainedFilters(filters: readonly string[]): readonly string[]
   /** The client does not get what it asked for. */
   narrowed(reason: string, detail: string): void
+  /** Makes the client a member of groups. */
+  memberWith(outlet: Outlet): Member
   /** Ends the connection for a SUBSCRIBE that the profile does not have. */
   refuseIdentifiers(): void
 }
@@ -99,6 +105,8 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
   private hasBegun = false
   /** Made for the first message: most clients of a large fleet get none for hours. */
   private delivery: Delivery | undefined
+  /** Made for the first shared subscription. */
+  private member: Member | undefined
 
   constructor(
     dependencies: Mqtt5SubscriberDependencies,
@@ -115,11 +123,15 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
     const { subscriber } = this
     const { id } = subscriber.client
     this.hasBegun = true
+    const shared: Subscription[] = []
     for (const stored of storedFilters.get(id)?.values() ?? []) {
-      if (subscriber.grant(stored.topic, true) === undefined)
-        this.join(stored.topic, optionsOf(stored))
+      if (subscriber.grant(stored.topic, true) !== undefined) continue
+      if (isShared(stored.topic)) shared.push(stored)
+      else this.join(stored.topic, optionsOf(stored))
     }
     if (queues.list(id).length > 0) this.open().resume()
+    // The queue of the session comes first, under the packet ids that it had.
+    for (const stored of shared) this.join(stored.topic, optionsOf(stored))
   }
 
   send(packet: PublishPacket, sent: () => void): void {
@@ -169,6 +181,7 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
 
   completed(packetId: number): void {
     this.delivery?.completed(packetId)
+    this.member?.completed(packetId)
   }
 
   received(packetId: number): void {
@@ -176,6 +189,11 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
   }
 
   join(filter: string, options: SubscriptionOptions): void {
+    if (isShared(filter)) {
+      this.member ??= this.subscriber.memberWith(this.open().outlet())
+      this.dependencies.shared.join(this.member, filter, options)
+      return
+    }
     const known = this.subscriptions.get(filter)?.deliver
     const deliver: Deliver = known ?? ((packet, done) => this.deliver(packet, done))
     this.subscriptions.set(filter, { ...options, deliver })
@@ -183,6 +201,7 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
   }
 
   private leave(filter: string): void {
+    if (this.member !== undefined) this.dependencies.shared.leave(this.member, filter)
     const deliver = this.subscriptions.get(filter)?.deliver
     this.subscriptions.delete(filter)
     this.subscriber.granted.delete(filter)
@@ -282,7 +301,7 @@ function wantsRetained(
   code = reasonCode.unspecified as number,
   isNew = false,
 ): boolean {
-  if (code >= reasonCode.unspecified || filter.startsWith('$share/')) return false
+  if (code >= reasonCode.unspecified || isShared(filter)) return false
   return options.retainHandling === 0 || (options.retainHandling === 1 && isNew)
 }
 

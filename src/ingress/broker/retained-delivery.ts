@@ -1,4 +1,5 @@
 import type { Aedes, AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
+import { isShared } from '../../topics/shared-filter.ts'
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
 import { recarry } from '../kept/carried-properties.ts'
 import type { RetainedMessage, RetainedMessages } from '../kept/retained-messages.ts'
@@ -40,7 +41,10 @@ export function deliverRetained(
   )
   // Not emitted for subscriptions of a resumed session, which get no retained messages.
   broker.on('subscribe', (subscriptions, client) => {
-    const granted = subscriptions.filter(({ qos }) => (qos as number) !== refused)
+    // Retained messages do not come for a shared subscription, MQTT 5 section 4.8.2.
+    const granted = subscriptions.filter(
+      ({ topic, qos }) => (qos as number) !== refused && !isShared(topic),
+    )
     const names = granted.map(({ topic }) => topic)
     const filters = retainedFilters(client.id, names)
     if (filters.length > 0) sendRetained(retained, client, { granted, filters })

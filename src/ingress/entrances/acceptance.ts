@@ -11,6 +11,7 @@ import type { GateFault, GateLimits, GateSocket } from '../gate/gate.ts'
 import type { HeldBytes } from '../gate/held-bytes.ts'
 import type { createManagedClients } from '../broker/managed-clients.ts'
 import type { Mqtt5Clients } from '../broker/mqtt5-clients.ts'
+import type { SharedMembers } from '../broker/shared-members.ts'
 import type { DisconnectReason, LifecycleEvents } from '../broker/lifecycle-events.ts'
 import { createRefusals } from './refusals.ts'
 
@@ -25,6 +26,7 @@ export interface AcceptanceDependencies {
   readonly broker: Aedes
   readonly connections: Connections
   readonly mqtt5Clients: Mqtt5Clients
+  readonly sharedMembers: SharedMembers
   readonly events: LifecycleEvents
   readonly heldBytes: HeldBytes
   readonly managed: Pick<ReturnType<typeof createManagedClients>, 'gone'>
@@ -79,6 +81,7 @@ export function createAcceptance(
         connections.remove(client, connection)
         dependencies.mqtt5Clients.gone(client, connection)
         dependencies.managed.gone(client, connection)
+        dependencies.sharedMembers.gone(connection)
         dependencies.events.disconnected(client, connection)
         if (connection.counted) metrics.mqttConnections.dec()
         logger.debug({ clientId: clientId(), sourceIp }, 'client disconnected')

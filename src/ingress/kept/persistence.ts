@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Client, PublishPacket, PubrelPacket, Subscription } from 'aedes'
 import AsyncPersistence from 'aedes-persistence/asyncPersistence.js'
+import { isGroupKey, markUnqueued } from './group-queues.ts'
 import type { ReceivedIds } from './received-ids.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
 
@@ -28,6 +29,8 @@ interface Persistence {
   readonly storeSubscription: (client: Client, subscription: Subscription) => void
   /** Removes one filter from the session of a client. */
   readonly forgetSubscription: (client: Client, filter: string) => void
+  /** Whether messages of QoS 1 and 2 are queued for a group. */
+  readonly setQueued: (key: string, filter: string, isQueued: boolean) => void
 }
 
 export interface FindSubscriptions {
@@ -50,6 +53,8 @@ interface PersistenceDependencies {
   readonly mayReceive: (clientId: string, topic: string) => boolean
   /** Whether the client speaks MQTT 5, so that Aedes does not send it what is queued. */
   readonly isMqtt5: (client: Client) => boolean
+  /** The client has acknowledged a packet, which may be of a shared subscription. */
+  readonly acknowledged: (client: Client, messageId: number) => void
   /** A message was not queued for `count` subscribers. */
   readonly notKept: (count: number) => void
 }
@@ -74,6 +79,10 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     )
     const count = queues.enqueue(receivers, packet)
     if (count > 0) notKept(count)
+    for (const clientId of receivers) {
+      if (isGroupKey(clientId) && !queues.isUnsent(clientId, packet.brokerCounter))
+        markUnqueued(packet, clientId)
+    }
   }
 
   function forget(clientId: string): void {
@@ -87,6 +96,10 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
   // It cannot fail in memory.
   const storeSubscription = (client: Client, subscription: Subscription) =>
     void ofSessions.store.addSubscriptions(client, [subscription])
+
+  // It cannot fail in memory.
+  const setQueued = (key: string, filter: string, isQueued: boolean) =>
+    void memory.addSubscriptions({ id: key } as Client, [{ topic: filter, qos: isQueued ? 1 : 0 }])
 
   const store = {
     // Aedes insists on an async function here.
@@ -107,8 +120,11 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     async outgoingUpdate(client: Client, packet: StoredPacket) {
       queues.update(client.id, packet)
     },
-    outgoingClearMessageId: async (client: Client, { messageId = 0 }: StoredPacket) =>
-      queues.acknowledge(client.id, messageId),
+    async outgoingClearMessageId(client: Client, { messageId = 0 }: StoredPacket) {
+      const acknowledged = queues.acknowledge(client.id, messageId)
+      dependencies.acknowledged(client, messageId)
+      return acknowledged
+    },
     outgoingStream: (client: Client) =>
       Readable.from(dependencies.isMqtt5(client) ? [] : queues.list(client.id)),
 
@@ -124,6 +140,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     forget,
     storeSubscription,
     forgetSubscription,
+    setQueued,
     storedFilters: ofSessions.filtersOf,
   }
 }

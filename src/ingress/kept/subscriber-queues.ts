@@ -34,6 +34,14 @@ export interface SubscriberQueues {
   nextUnsent(clientId: string): StoredPacket | undefined
   /** Whether the packet is queued, and was not sent. */
   isUnsent(clientId: string, brokerCounter: number): boolean
+  /**
+   * A packet that was sent counts as unsent again, in the place that it has in the order.
+   *
+   * @returns the packet, if it was queued
+   */
+  unsend(clientId: string, messageId: number): StoredPacket | undefined
+  /** Whether a packet was sent under this packet id and is not acknowledged. */
+  isTaken(clientId: string, messageId: number): boolean
   /** Removes a packet that is not to be sent. */
   drop(clientId: string, brokerCounter: number): void
   /** All queued packets, oldest first. Those sent before are marked duplicate, [MQTT-3.3.1-1]. */
@@ -98,6 +106,15 @@ function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
       if (isUnsent(packet)) count(queue, 0, -bytesOf(packet))
       packet.messageId = messageId
     },
+    unsent(queue: Queue, packet: StoredPacket): void {
+      delete packet.messageId
+      count(queue, 0, bytesOf(packet))
+      const { brokerCounter: counter } = packet
+      const at = queue.unsent.findIndex((each) => each >= counter)
+      if (at === -1) queue.unsent.push(counter)
+      else if (queue.unsent[at] !== counter) queue.unsent.splice(at, 0, counter)
+      queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(packet))
+    },
     /**
      * Makes room for a packet, by dropping packets of longer queues.
      *
@@ -160,13 +177,7 @@ export function createSubscriberQueues(
       const queue = queues.get(clientId)
       if (queue !== undefined) update(pool, queue, packet)
     },
-    acknowledge(clientId, messageId) {
-      const queue = queues.get(clientId)
-      const counter = queue?.counters.get(messageId)
-      if (queue === undefined || counter === undefined) return undefined
-      queue.counters.delete(messageId)
-      return pool.remove(queue, counter)
-    },
+    acknowledge: (clientId, messageId) => acknowledge(pool, queues.get(clientId), messageId),
     nextUnsent(clientId) {
       const queue = queues.get(clientId)
       const counter = queue && oldestUnsent(queue)
@@ -176,6 +187,8 @@ export function createSubscriberQueues(
       const queue = queues.get(clientId)
       return queue !== undefined && isUnsentIn(queue, brokerCounter)
     },
+    unsend: (clientId, messageId) => unsend(pool, queues.get(clientId), messageId),
+    isTaken: (clientId, messageId) => queues.get(clientId)?.counters.has(messageId) === true,
     drop(clientId, brokerCounter) {
       const queue = queues.get(clientId)
       const packet = queue && pool.remove(queue, brokerCounter)
@@ -208,6 +221,30 @@ function update(pool: ReturnType<typeof createPool>, queue: Queue, packet: Store
   if (kept === undefined) return
   pool.sent(queue, kept, free)
   queue.counters.set(free, packet.brokerCounter)
+}
+
+function acknowledge(
+  pool: ReturnType<typeof createPool>,
+  queue: Queue | undefined,
+  messageId: number,
+): StoredPacket | undefined {
+  const counter = queue?.counters.get(messageId)
+  if (queue === undefined || counter === undefined) return undefined
+  queue.counters.delete(messageId)
+  return pool.remove(queue, counter)
+}
+
+function unsend(
+  pool: ReturnType<typeof createPool>,
+  queue: Queue | undefined,
+  messageId: number,
+): StoredPacket | undefined {
+  const counter = queue?.counters.get(messageId)
+  const packet = counter === undefined ? undefined : queue?.packets.get(counter)
+  if (queue === undefined || packet === undefined) return undefined
+  queue.counters.delete(messageId)
+  pool.unsent(queue, packet)
+  return packet
 }
 
 const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefined

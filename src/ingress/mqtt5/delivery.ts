@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { RetainedMessage } from '../kept/retained-messages.ts'
 import { wasRetained } from '../kept/subscriber-queues.ts'
 import type { StoredPacket, SubscriberQueues } from '../kept/subscriber-queues.ts'
+import type { Outlet } from '../sharing/member.ts'
 import { matchOptions } from './matched-options.ts'
 import type { MatchedOptions } from './matched-options.ts'
 import type { SubscriptionOptions } from './packets-in.ts'
@@ -32,6 +33,8 @@ export interface Delivery {
   completed(packetId: number): void
   /** PUBREC. */
   received(packetId: number): void
+  /** For messages of shared subscriptions. */
+  readonly outlet: () => Outlet
 }
 
 interface DeliveryDependencies {
@@ -112,8 +115,27 @@ export function createDelivery(dependencies: DeliveryDependencies, limits: Sende
       if (sender.completed(packetId)) backlog.pump()
     },
     received: (packetId) => sender.received(packetId),
+    outlet: () => outletOf(sender, dependencies.stream),
   }
 }
+
+const outletOf = (sender: ReturnType<typeof createSender>, stream: Duplex): Outlet => ({
+  get isOpen() {
+    return !stream.destroyed
+  },
+  get hasWindow() {
+    return sender.hasRoom
+  },
+  get isFull() {
+    return sender.isFull
+  },
+  send({ packet, qos, retain, options: { identifier } }, as, done) {
+    const identifiers = identifier === undefined ? [] : [identifier]
+    const outgoing = outgoingOf(packet, { qos, retainAsPublished: retain, identifiers }, retain)
+    return sender.sendAs(outgoing, as, done)
+  },
+  whenRead: (read) => void stream.once('drain', read),
+})
 
 /** What waits for one client: to be sent again, because of a SUBSCRIBE, and in its queue. */
 function createBacklog(

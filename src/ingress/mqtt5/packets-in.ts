@@ -1,4 +1,5 @@
 import type { FrameFault } from '../gate/frames.ts'
+import { isShared } from '../../topics/shared-filter.ts'
 import {
   endOfText,
   malformed,
@@ -56,8 +57,9 @@ function findOptionsFault(options: number, filter: string): FrameFault | undefin
   if ((options & 0xc0) !== 0) return malformed('reserved bits of the subscription options are set')
   if ((options & 3) === 3) return protocolError('a subscription of QoS 3')
   if (((options >> 4) & 3) === 3) return protocolError('a Retain Handling of 3')
-  const isShared = filter.startsWith('$share/')
-  return isShared && (options & 4) !== 0 ? protocolError('No Local on a shared one') : undefined
+  return isShared(filter) && (options & 4) !== 0
+    ? protocolError('No Local on a shared subscription')
+    : undefined
 }
 
 const optionsOf = (options: number) => ({

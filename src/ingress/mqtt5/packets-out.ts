@@ -41,7 +41,7 @@ export function connack(isSessionPresent: boolean, properties: ConnackProperties
     .two(property.topicAliasMaximum, properties.topicAliasMaximum)
     .byte(property.wildcardSubscriptionAvailable, 1)
     .byte(property.subscriptionIdentifiersAvailable, properties.hasSubscriptionIdentifiers ? 1 : 0)
-    .byte(property.sharedSubscriptionAvailable, 0)
+    .byte(property.sharedSubscriptionAvailable, 1)
     .two(property.serverKeepAlive, properties.serverKeepAlive)
     .end()
   const head = Buffer.from([isSessionPresent ? 1 : 0, reasonCode.success])

@@ -22,6 +22,17 @@ interface Sender {
   send(outgoing: Outgoing, done: () => void, acknowledged?: () => void): void
   /** The same for a message of the client's queue, which it leaves when it is not to be sent. */
   sendQueued(outgoing: Outgoing, brokerCounter: number, done: () => void): void
+  /**
+   * Sends a message that is not in the client's queue.
+   *
+   * @param as its packet id, unless that is taken, and whether the client may have it already
+   * @returns the packet id of QoS 1 and 2; undefined for a message that is not sent, too
+   */
+  sendAs(
+    outgoing: Outgoing,
+    as: { readonly dup: boolean; readonly packetId?: number | undefined },
+    done: () => void,
+  ): number | undefined
   /** Sends a message, or its PUBREL, under the packet id that it had on an earlier connection. */
   sendAgain(packet: StoredPacket, mayForward: boolean): void
   /** The packet id is taken by a message that is sent again later. */
@@ -92,6 +103,10 @@ export function createSender(
     send(outgoing, done, acknowledged) {
       sendAs(outgoing, { packetId: idFor(outgoing), dup: false, acknowledged }, done)
     },
+    sendAs(outgoing, { dup, packetId: wanted }, done) {
+      const packetId = idFor(outgoing, wanted)
+      return sendAs(outgoing, { packetId, dup }, done) ? packetId : undefined
+    },
     sendQueued(outgoing, brokerCounter, done) {
       const messageId = idFor(outgoing)
       const isSent = sendAs(outgoing, { packetId: messageId, dup: false }, done)
@@ -127,11 +142,12 @@ export function createSender(
   }
 }
 
-/** @returns a function that gives a message of QoS 1 or 2 the next packet id that is free */
+/** @returns a function that gives a message of QoS 1 or 2 the wanted packet id, or a free one */
 function createPacketIds(isTaken: (packetId: number) => boolean) {
   let latest = 0
-  return ({ qos }: Outgoing): number | undefined => {
+  return ({ qos }: Outgoing, wanted?: number): number | undefined => {
     if (qos === 0) return undefined
+    if (wanted !== undefined && !isTaken(wanted)) return wanted
     do latest = (latest % packetIdMax) + 1
     while (isTaken(latest))
     return latest

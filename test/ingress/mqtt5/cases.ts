@@ -215,7 +215,10 @@ export const answers: readonly Case[] = [
   ['SUBSCRIBE QoS 0, 1, 2', subscribe5({ a: 0, b: 1, c: 2 }), '90 06 00 01 00 00 01 02'],
   ['SUBSCRIBE QoS 2', subscribe5({ c: 2 }), '90 04 00 01 00 01', 'aws'],
   ['SUBSCRIBE with a fault', subscribe5({ 'a/#/b': 1, b: 1 }), '90 05 00 01 00 8f 01'],
-  ['SUBSCRIBE to $share', subscribe5({ '$share/g/a': 1 }), '90 04 00 01 00 9e'],
+  ['SUBSCRIBE to $share', subscribe5({ '$share/g/a': 1 }), '90 04 00 01 00 01'],
+  ['SUBSCRIBE to $share without a group', subscribe5({ '$share//a': 1 }), '90 04 00 01 00 8f'],
+  ['SUBSCRIBE to $share without a filter', subscribe5({ '$share/g': 1 }), '90 04 00 01 00 8f'],
+  ['SUBSCRIBE to $share/+', subscribe5({ '$share/+/a': 1 }), '90 04 00 01 00 8f'],
   [
     'SUBSCRIBE to 9 filters',
     subscribe5({ a: 0, b: 0, c: 0, d: 0, e: 0, f: 0, g: 0, h: 0, i: 0 }),

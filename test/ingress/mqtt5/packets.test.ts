@@ -56,7 +56,7 @@ describe('CONNECT', () => {
         '25 01 ' + // Retain Available
         '27 00 02 48 00 ' + // Maximum Packet Size 149,504
         '22 00 08 ' + // Topic Alias Maximum 8
-        '28 01 29 00 2a 00 ' + // wildcards, no identifiers, no shared subscriptions
+        '28 01 29 00 2a 01 ' + // wildcards, no identifiers, shared subscriptions
         '13 00 1e', // Server Keep Alive 30
     )
   })
