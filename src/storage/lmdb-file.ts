@@ -111,9 +111,9 @@ function createTurns(onTurn = nextTurn) {
 const nextTurn = (): Promise<unknown> => new Promise<void>((resolve) => setImmediate(resolve))
 
 /**
- * A page that is in use and free at once would be overwritten. The list of a transaction is a u64
- * count and so many i64: the number of a page, or the negative length of a block, which the number
- * of its first page follows. Zeros are left out.
+ * A page that is in use and free at once, or free twice, would be overwritten. The list of a
+ * transaction is a u64 count and so many i64: the number of a page, or the negative length of a
+ * block, which the number of its first page follows. They are in no order, and zeros are left out.
  *
  * @returns the free pages
  */
@@ -128,16 +128,18 @@ function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): Reado
     }
     freeBehind += Math.max(0, page + count - Math.max(page, pagesInFile))
     for (let each = page; each < page + count; each++) {
+      if (known.has(each)) onFault({ page: each, problem: 'is free twice' })
       known.add(each)
       if (use.isTaken(each)) onFault({ page: each, problem: 'is both in use and free' })
     }
   }
   const lists: Buffer[] = []
   const tree = { head: pages.free, compare: compareNumbers }
-  for (const { key, value, page } of rowsOfTree(pages, use, tree, onFault)) {
+  for (const { key, value, page, tree: inner } of rowsOfTree(pages, use, tree, onFault)) {
     const count = value.length < 8 ? Infinity : readNumber(value, 0)
-    const isOfPast = key.length === 8 && readNumber(key, 0) <= pages.transaction
-    if (!isOfPast || (count + 1) * 8 > value.length) {
+    const transaction = key.length === 8 ? readNumber(key, 0) : 0
+    const isOfPast = transaction > 0 && transaction <= pages.transaction
+    if (!isOfPast || inner !== undefined || (count + 1) * 8 > value.length) {
       onFault({ page, problem: 'has a list of free pages that cannot be read' })
       continue
     }
@@ -145,14 +147,7 @@ function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): Reado
   }
   // The pages of the tree of free pages itself are in use, too: all of them are known only now.
   for (const list of lists) {
-    for (let at = 0; at < list.length; at += 8) {
-      const entry = Number(list.readBigInt64LE(at))
-      if (entry > 0) free(entry, 1)
-      if (entry >= 0) continue
-      at += 8
-      // A length that nothing follows is no block.
-      free(at < list.length ? readNumber(list, at) : 0, -entry)
-    }
+    for (const { page, count } of blocksOf(list)) free(page, count)
   }
   const missing = pages.lastPage + 1 - pagesInFile
   if (missing > freeBehind + lostPagesMax) {
@@ -160,6 +155,18 @@ function checkFreePages(pages: LmdbPages, use: PageUse, onFault: OnFault): Reado
     onFault({ page: undefined, problem })
   }
   return known
+}
+
+/** The pages that a list names, one by one and as blocks. */
+function* blocksOf(list: Buffer): Generator<{ readonly page: number; readonly count: number }> {
+  for (let at = 0; at < list.length; at += 8) {
+    const entry = Number(list.readBigInt64LE(at))
+    if (entry > 0) yield { page: entry, count: 1 }
+    if (entry >= 0) continue
+    at += 8
+    // A length that nothing follows is no block.
+    yield { page: at < list.length ? readNumber(list, at) : 0, count: -entry }
+  }
 }
 
 interface CheckOptions {

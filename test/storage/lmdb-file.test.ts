@@ -5,6 +5,7 @@ import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
 import { describe, expect, test } from 'vitest'
 import { SluiceError } from '../../src/base/errors.ts'
+import { headerBytes, openLmdbPages } from '../../src/storage/lmdb-pages.ts'
 import { checkLmdbFile, walkLmdbFile } from '../../src/storage/lmdb-file.ts'
 import { temporaryDirectory } from '../outbox/outbox-parts.ts'
 
@@ -112,6 +113,49 @@ async function made(): Promise<Buffer> {
   return readFileSync(path.join(folder, 'data.mdb'))
 }
 
+interface FreeList {
+  readonly file: Buffer
+  /** Where its key begins. */
+  readonly keyAt: number
+  /** Where it names single pages, which no length is before. */
+  readonly pagesAt: readonly number[]
+}
+
+/** A file with a list of free pages that names two pages, and has the 48 bytes of a tree. */
+async function madeFreeList(): Promise<FreeList> {
+  const folder = temporaryDirectory()
+  const environment = open<Buffer, Buffer>(folder, settings)
+  for (let first = 0; first < 200; first++) {
+    await take(environment, { table: first % 2, first, count: 1 + (first % 5), bytes: 300 })
+    const file = readFileSync(path.join(folder, 'data.mdb'))
+    const list = freeListsOf(path.join(folder, 'data.mdb'), file)
+      .filter(({ valueBytes }) => valueBytes === 48)
+      .find(({ pagesAt }) => pagesAt.length > 1)
+    if (list === undefined) continue
+    await environment.close()
+    return { ...list, file }
+  }
+  throw new Error('no such list was written')
+}
+
+function freeListsOf(name: string, file: Buffer) {
+  const pages = openLmdbPages(name, () => {})
+  const root = (pages?.free.root ?? 0) * (pages?.pageBytes ?? 0)
+  pages?.close()
+  const nodes = Array.from({ length: file.readUInt16LE(root + 20) / 2 }, (_, index) => {
+    return root + headerBytes + file.readUInt16LE(root + headerBytes + 2 * index)
+  })
+  return nodes.map((node) => {
+    const keyAt = node + 8
+    const listAt = keyAt + 16
+    const count = Number(file.readBigUInt64LE(keyAt + 8))
+    const entries = Array.from({ length: count }, (_, index) => listAt + 8 * index)
+    const isLength = (at: number) => at >= listAt && file.readBigInt64LE(at) < 0n
+    const pagesAt = entries.filter((at) => file.readBigInt64LE(at) > 0n && !isLength(at - 8))
+    return { keyAt, pagesAt, valueBytes: file.readUInt32LE(node) }
+  })
+}
+
 /** @returns whether it is taken; LMDB then reads the same keys */
 async function isTaken(bytes: Buffer, keys: readonly string[]): Promise<boolean> {
   const folder = temporaryDirectory()
@@ -152,6 +196,35 @@ describe('a damaged file', () => {
     }
     // Only free pages at the end may be missing.
     expect(taken.every((bytes) => bytes > whole.length / 2)).toBe(true)
+  })
+
+  /** LMDB gives such pages out twice, drops a tree, or ends the process at a later commit. */
+  test.each<[string, RegExp, (list: FreeList) => void]>([
+    [
+      'names a page twice',
+      /^\d+: is free twice$/,
+      ({ file, pagesAt: [one = 0, other = 0] }) => {
+        file.writeBigInt64LE(file.readBigInt64LE(one), other)
+      },
+    ],
+    [
+      'is of no transaction',
+      /^\d+: has a list of free pages that cannot be read$/,
+      ({ file, keyAt }) => void file.writeBigUInt64LE(0n, keyAt),
+    ],
+    [
+      'is a tree',
+      /^\d+: has a list of free pages that cannot be read$/,
+      ({ file, keyAt }) => void file.writeUInt16LE(2, keyAt - 4),
+    ],
+  ])('whose list of free pages %s is refused', async (_, fault, change) => {
+    const list = await madeFreeList()
+    const file = path.join(temporaryDirectory(), 'data.mdb')
+    writeFileSync(file, list.file)
+    expect((await walked(file)).faults).toEqual([])
+    change(list)
+    writeFileSync(file, list.file)
+    expect((await walked(file)).faults).toContainEqual(expect.stringMatching(fault))
   })
 
   test('with any bit changed is refused, or is read by LMDB with the same keys', async () => {
