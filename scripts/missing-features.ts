@@ -138,7 +138,7 @@ variables of things but \`\${iot:Connection.Thing.ThingName}\`, which is the cli
 export const ruleFeatures: readonly MissingFeature[] = [
   {
     title: 'Destinations of rules',
-    text: 'Destinations of HTTP actions are served. `vpcConfiguration` and `influxDBConfiguration` are refused by name.',
+    text: 'Destinations of HTTP and InfluxDB actions are served. `vpcConfiguration` is refused by name.',
   },
   {
     title: 'machinelearning_predict() in statements',

@@ -101,6 +101,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     onGivenUp: (records) => engine.onGivenUp(records),
     hasRule: (ruleName) => rules.byName(ruleName) !== undefined,
     disabledReason: (confirmationUrl) => destinations.disabledReason(confirmationUrl),
+    influxdbOf: (destinationArn) => destinations.influxdbOf(destinationArn),
     functions: { invokeForEvent: (...event) => mappings.functions.invokeForEvent(...event) },
     callExternal: (...request) => environment.callExternal(...request),
   })
@@ -217,14 +218,15 @@ async function openRulesOf(
   parts: Omit<Parameters<typeof openRules>[1], 'compile' | 'destinations'> & {
     readonly account: AccountStage
     readonly endpoints: Endpoints
+    readonly aws: AwsCalls
     readonly labActions: LabActions | undefined
     readonly httpPort: () => number
   },
   stages: Stages,
 ) {
-  const { account, labActions, endpoints, httpPort } = parts
+  const { account, labActions, endpoints, httpPort, aws } = parts
   const compile = await ruleCompiler(dependencies.config, account, labActions, endpoints.httpHosts)
-  const places = { ...dependencies, ...endpoints, account, httpPort }
+  const places = { ...dependencies, ...endpoints, account, httpPort, aws }
   const destinations = await openDestinations(places, stages)
   const rules = await openRules(dependencies, { ...parts, compile, destinations }, stages)
   return { compile, destinations, rules }

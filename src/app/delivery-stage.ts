@@ -39,6 +39,7 @@ export async function startDeliveryStage(
     onGivenUp,
     hasRule,
     disabledReason,
+    influxdbOf,
     functions,
     heldFunctions,
     callExternal,
@@ -48,8 +49,9 @@ export async function startDeliveryStage(
     readonly messageWatch: MessageWatch
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
-    /** Of the destination of an HTTP action; see HttpAccess. */
+    /** What the destinations of HTTP and InfluxDB actions allow; see HttpAccess. */
     readonly disabledReason: HttpAccess['disabledReason']
+    readonly influxdbOf: HttpAccess['influxdbOf']
     /** The functions of the folder, which `lambda` actions of the lab invoke. */
     readonly functions: FunctionEvents
     /** The functions of templates. */
@@ -70,7 +72,7 @@ export async function startDeliveryStage(
   const outboxParts = { config, logger, clock, beginsAnew, metrics, folder, hasRule }
   const outbox = await openOutboxOf(outboxParts, stages)
   const endpoints = openEndpoints({ config, clock }, stages)
-  const http = { poster: endpoints.httpPoster, disabledReason, clock }
+  const http = { poster: endpoints.httpPoster, disabledReason, influxdbOf, clock }
   const aws = stages.add(callsOf({ config, clock, logger, http }, lab), (it) => it.close())
   const lacking = { config, clock, logger, heldFunctions, http, ...endpoints }
   const { emulators, ...recorded } = recordCalls(lacking, stages)

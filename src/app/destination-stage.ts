@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import path from 'node:path'
+import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { HttpHosts } from '../aws/http/http-hosts.ts'
 import type { HttpPoster } from '../aws/http/http-poster.ts'
 import { reachableHost } from '../base/loopback.ts'
@@ -18,16 +19,17 @@ interface DestinationStageDependencies extends Pick<
   readonly httpHosts: HttpHosts
   readonly httpPoster: HttpPoster
   readonly account: Pick<AccountStage, 'shownId'>
+  readonly aws: Pick<AwsCalls, 'probeInfluxdb'>
   /** The port of the HTTP API, once it is open. */
   readonly httpPort: () => number
 }
 
-/** Opens the topic rule destinations of HTTP actions. */
+/** Opens the topic rule destinations of HTTP and InfluxDB actions. */
 export function openDestinations(
   dependencies: DestinationStageDependencies,
   stages: Stages,
 ): Promise<TopicRuleDestinations> {
-  const { config, httpHosts, httpPoster, account, httpPort } = dependencies
+  const { config, httpHosts, httpPoster, account, httpPort, aws } = dependencies
   const { http, region, confirmUrl, dataDir, mode } = config
   const host = reachableHost(http.host)
   const ownUrl = () =>
@@ -40,6 +42,11 @@ export function openDestinations(
           ...dependencies,
           poster: httpPoster,
           urlProblem: httpHosts.urlProblem,
+          influxdbUrlProblem: httpHosts.influxdbUrlProblem,
+          probeInfluxdb:
+            mode === 'lab'
+              ? undefined
+              : (configuration, signal) => aws.probeInfluxdb(region, configuration, signal),
           arnOf: (resource) =>
             resourceArn(`ruledestination/${resource}`, { region, accountId: account.shownId() }),
           confirmBaseOf: (known) => confirmUrl ?? known ?? ownUrl(),

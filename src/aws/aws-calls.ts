@@ -10,7 +10,7 @@ import { createSts } from './call/sts.ts'
 import type { StaticCredentials, Sts } from './call/sts.ts'
 import { createRoleCredentials } from './call/credentials.ts'
 import type { AssumedRole, RoleCredentials } from './call/credentials.ts'
-import type { HttpAccess } from './http/http-access.ts'
+import type { HttpAccess, InfluxdbConfiguration } from './http/http-access.ts'
 import type { KinesisCalls } from './kinesis-calls.ts'
 import { createKinesisCalls } from './kinesis-calls.ts'
 import { createServiceSender, isServerOfRecords } from './service-senders.ts'
@@ -43,6 +43,17 @@ export interface AwsCalls {
   credentialsOf(region: string, roleArn: string, externalId?: string): RoleCredentials
   /** The HTTP handler that holds all connections. */
   readonly requestHandler: NodeHttpHandler
+  /**
+   * Asks an InfluxDB whether it takes the token of a topic rule destination, which this process
+   * reads from the secret with its own credentials.
+   *
+   * @returns why the destination cannot be used; undefined when it can. Never rejects
+   */
+  probeInfluxdb(
+    region: string,
+    configuration: InfluxdbConfiguration,
+    signal: AbortSignal,
+  ): Promise<string | undefined>
   /** The account of this process, from STS. Rejects with the SDK's error. */
   accountId(region: string): Promise<string>
   /** Closes all connections. */
@@ -108,7 +119,7 @@ export function createAwsCalls(
         http: options.http,
         // An endpoint beside the rule is the operator's own.
         ...(isServerOfRecords(kind) && endpoint === undefined
-          ? { requestHandler: guardedHandler, guard }
+          ? { requestHandler: guardedHandler, serviceHandler: requestHandler, guard }
           : { requestHandler }),
         endpoint,
         baseCredentials,
@@ -117,6 +128,12 @@ export function createAwsCalls(
     credentialsOf: (region: string, roleArn: string, externalId?: string) =>
       credentialsOf(region, { roleArn, externalId }),
     requestHandler,
+    async probeInfluxdb(region: string, configuration: InfluxdbConfiguration, signal: AbortSignal) {
+      const { probeInfluxdb } = await import('./senders/influxdb-server.ts')
+      const handlers = { requestHandler: guardedHandler, serviceHandler: requestHandler, guard }
+      const access = { region, baseCredentials, clock: dependencies.clock, ...handlers }
+      return probeInfluxdb(access, configuration, signal)
+    },
     accountId: (region: string) => stsIn(region).accountId(),
     close() {
       requestHandler.destroy()

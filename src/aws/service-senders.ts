@@ -79,6 +79,14 @@ const callings: { readonly [Kind in ServiceKind]?: ServiceCalling } = {
     operation: 'POST',
     load: async () => (await import('./senders/http.ts')).createHttpSend,
   },
+  influxDB: {
+    service: 'InfluxDB',
+    recordsMax: 500,
+    bytesMax: 4 * mebibyte,
+    operation: 'Write',
+    isServerOfRecords: true,
+    load: async () => (await import('./senders/influxdb.ts')).createInfluxdbSend,
+  },
   iotAnalytics: {
     service: 'IoT Analytics',
     ...one,

@@ -25,6 +25,7 @@ const store = (error: Error) => (): Partial<HttpServerDependencies> => {
   return {
     destinations: {
       create: reject(error),
+      createInfluxdb: reject(error),
       update: reject(error),
       delete: reject(error),
       confirm: reject(error),

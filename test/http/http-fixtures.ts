@@ -81,7 +81,9 @@ export async function startServer(
           return Promise.resolve(acceptedAnswer)
         },
       },
-      urlProblem: createHttpHosts({ hosts: [], isLab: false }).urlProblem,
+      ...createHttpHosts({ hosts: [], isLab: false }),
+      probeInfluxdb: ({ secretId }) =>
+        Promise.resolve(secretId === 'stale' ? 'the token is refused' : undefined),
       arnOf: (resource) => `arn:aws:iot:eu-central-1:123456789012:ruledestination/${resource}`,
       confirmBaseOf: (known = 'http://localhost') => known,
       clock,

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { invalidField } from '../../base/errors.ts'
 import type { SluiceError } from '../../base/errors.ts'
-import { errorActionIndex } from '../../outbox/outbox.ts'
+import { batchCountMax, errorActionIndex } from '../../outbox/outbox.ts'
 import { isArray, isObject } from '../../sql/values/values.ts'
 import type { Value } from '../../sql/values/values.ts'
 import type { DefinitionContext } from '../action/action.ts'
@@ -53,11 +53,16 @@ export const influxdbAction = serviceAction({
   ),
   faultsOf: ({ tags = {}, ...definition }, context) =>
     faultsOfDefinition({ ...definition, tags }, context),
-  plan({ roleArn, tags = {}, timestampUnit = 'ms', ...definition }, { index }) {
-    const { databaseName, organization, destinationArn: arn } = definition
+  plan({ roleArn, tags = {}, timestampUnit = 'ms', ...definition }, { index, ruleName }) {
+    const { databaseName, organization, destinationArn: arn, batchConfig: batch } = definition
     const names = Object.keys(tags)
     return actionPlan({
       roleArn,
+      // A limit that is not given does not apply.
+      batching: batch && {
+        count: batch.maxBatchSize ?? batchCountMax,
+        ...(batch.maxBatchOpenMs !== undefined && { periodMs: batch.maxBatchOpenMs }),
+      },
       templates: {
         tableName: elementTemplate(definition.tableName, tableName),
         tags: Object.fromEntries(
@@ -87,7 +92,15 @@ export const influxdbAction = serviceAction({
             ...(organization !== undefined && { organization }),
             precision: timestampUnit,
             lines: written.lines,
+            ...(batch && { batchConfig: { ...batch } }),
           },
+          ...(batch && {
+            batchKey: JSON.stringify([
+              ruleName,
+              index,
+              batch.batchAcrossTopics ? '' : source.topic,
+            ]),
+          }),
         }
       },
     })

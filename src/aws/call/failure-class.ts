@@ -22,6 +22,8 @@ export interface Failure {
    * service says whose fault it is.
    */
   readonly status?: number | undefined
+  /** How long the service asks to be left alone, in milliseconds. */
+  readonly retryAfterMs?: number | undefined
 }
 
 /** The failure that stands for an error of the service, of the network or of reading the answer. */

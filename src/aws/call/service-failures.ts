@@ -8,6 +8,7 @@ export type Service =
   | 'DynamoDB'
   | 'Firehose'
   | 'HTTP'
+  | 'InfluxDB'
   | 'IoT Analytics'
   | 'IoT Events'
   | 'IoT SiteWise'
@@ -21,6 +22,16 @@ export type Service =
   | 'SQS'
   | 'Step Functions'
   | 'Timestream'
+
+/** The certificate is not that of the host, or nobody who is trusted has signed it. */
+const certificateFailures = {
+  CERT_HAS_EXPIRED: 'destination',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'destination',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'destination',
+  SELF_SIGNED_CERT_IN_CHAIN: 'destination',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'destination',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'destination',
+} as const
 
 /**
  * What the errors of each service mean where the common lists and the HTTP status do not say it:
@@ -81,13 +92,23 @@ const failures: Readonly<Record<Service, Readonly<Record<string, FailureClass>>>
     HTTP_424: 'passing',
     HTTP_425: 'passing',
     HTTP_431: 'record',
-    // The certificate is not that of the host, or nobody who is trusted has signed it.
-    CERT_HAS_EXPIRED: 'destination',
-    DEPTH_ZERO_SELF_SIGNED_CERT: 'destination',
-    ERR_TLS_CERT_ALTNAME_INVALID: 'destination',
-    SELF_SIGNED_CERT_IN_CHAIN: 'destination',
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'destination',
-    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'destination',
+    ...certificateFailures,
+  },
+  // What is not here follows from the status: 429 and 5xx pass, and any other refusal is a
+  // condition: a token that is not taken (401, 403), a missing bucket or organization (404).
+  InfluxDB: {
+    DestinationNotEnabled: 'destination',
+    ENOTFOUND: 'destination',
+    OrganizationMissing: 'record',
+    // The lines are no line protocol, or do not fit the types of the columns.
+    HTTP_400: 'record',
+    HTTP_408: 'passing',
+    HTTP_413: 'record',
+    HTTP_422: 'record',
+    // The secret with the token, and what Secrets Manager says of its name.
+    SecretUnusable: 'destination',
+    ValidationException: 'destination',
+    ...certificateFailures,
   },
   'IoT Analytics': {
     InvalidRequestException: 'record',

@@ -22,7 +22,7 @@ interface SignedHttpOptions {
 }
 
 interface HttpCall {
-  readonly method: 'POST' | 'PUT'
+  readonly method: 'GET' | 'POST' | 'PUT'
   /** Scheme, host and port; a path is put before `path`. */
   readonly server: URL
   /** Percent-encoded, from the first `/` on. */

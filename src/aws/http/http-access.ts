@@ -1,7 +1,18 @@
 import type { Clock } from '../../base/clock.ts'
 import type { HttpPoster } from './http-poster.ts'
 
-/** What the HTTP action needs beyond the other senders. */
+/** The InfluxDB of a destination [AWS IoT API Reference, InfluxDBDestinationConfiguration]. */
+export interface InfluxdbConfiguration {
+  readonly endpoint: string
+  readonly influxDBVersion: 'V2' | 'V3'
+  /** The secret with the API token. */
+  readonly secretId: string
+  readonly secretType?: 'SecretString' | 'SecretBinary' | undefined
+  /** The member of a secret that is a JSON object. Absent: the secret is the token. */
+  readonly secretKey?: string | undefined
+}
+
+/** What the HTTP and InfluxDB actions need beyond the other senders. */
 export interface HttpAccess {
   readonly poster: Pick<HttpPoster, 'post'>
   /**
@@ -9,5 +20,9 @@ export interface HttpAccess {
    * enabled.
    */
   readonly disabledReason: (confirmationUrl: string) => string | undefined
+  /** The InfluxDB of a topic rule destination, or why nothing may be written to it. */
+  readonly influxdbOf: (
+    destinationArn: string,
+  ) => InfluxdbConfiguration | { readonly disabledReason: string }
   readonly clock: Clock
 }

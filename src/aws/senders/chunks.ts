@@ -1,6 +1,8 @@
 /** What one call takes at most. */
 interface ChunkLimits<Item> {
   readonly countMax: number
+  /** What an item counts as: 1 by default. */
+  readonly countOf?: ((item: Item) => number) | undefined
   readonly bytesMax?: number | undefined
   readonly bytesOf?: ((item: Item) => number) | undefined
 }
@@ -17,19 +19,24 @@ export interface EntryOf<Entry> {
  */
 export function chunksOf<Item>(
   items: readonly Item[],
-  { countMax, bytesMax = Infinity, bytesOf = () => 0 }: ChunkLimits<Item>,
+  { countMax, countOf = () => 1, bytesMax = Infinity, bytesOf = () => 0 }: ChunkLimits<Item>,
 ): Item[][] {
   const chunks: Item[][] = []
   let current: Item[] = []
+  let count = 0
   let bytes = 0
   for (const item of items) {
     const itemBytes = bytesOf(item)
-    if (current.length > 0 && (current.length >= countMax || bytes + itemBytes > bytesMax)) {
+    const itemCount = countOf(item)
+    const isOver = count + itemCount > countMax || bytes + itemBytes > bytesMax
+    if (current.length > 0 && isOver) {
       chunks.push(current)
       current = []
+      count = 0
       bytes = 0
     }
     current.push(item)
+    count += itemCount
     bytes += itemBytes
   }
   if (current.length > 0) chunks.push(current)

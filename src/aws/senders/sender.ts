@@ -16,6 +16,8 @@ import type { HttpAccess } from '../http/http-access.ts'
 export interface SenderOptions {
   readonly region: string
   readonly requestHandler: NodeHttpHandler
+  /** For services of AWS, where `requestHandler` is for servers that rules name. */
+  readonly serviceHandler?: NodeHttpHandler | undefined
   /** Which addresses may be called where the record names the server. Absent: all of them. */
   readonly guard?: AddressGuard | undefined
   /** Without it the service is called at AWS. */
@@ -26,7 +28,7 @@ export interface SenderOptions {
   readonly baseCredentials?: StaticCredentials | undefined
   /** The target of the destination. */
   readonly target?: string | undefined
-  /** What the HTTP action needs. */
+  /** What the HTTP and InfluxDB actions need. */
   readonly http?: HttpAccess | undefined
 }
 

@@ -49,7 +49,7 @@ export function createApplyVerdict(dependencies: ApplyVerdictDependencies): Appl
     }
     hasFailed = true
     const failureClass = classify(failure) === 'passing' ? 'passing' : 'destination'
-    backoff.failed(generation, failureClass)
+    backoff.failed(generation, failureClass, failure.retryAfterMs)
     if (streamMaker.make(failure)) return
     if (classify(failure) === 'destination') backoff.refused(failure)
     report.failed(failure)

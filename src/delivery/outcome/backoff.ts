@@ -25,8 +25,12 @@ export interface Backoff {
   allowed(nowMs: number): number
   /** The generation of a call that starts now. The caller returns it with the call's outcome. */
   generation(): number
-  /** A call of this generation failed as a whole, for a reason that is not one of its records. */
-  failed(generation: number, failureClass: 'passing' | 'destination'): void
+  /**
+   * A call of this generation failed as a whole, for a reason that is not one of its records.
+   *
+   * @param retryAfterMs how long the service asks to be left alone
+   */
+  failed(generation: number, failureClass: 'passing' | 'destination', retryAfterMs?: number): void
   /** The destination refused a call by its own condition, which stands until a call is answered. */
   refused(failure: Failure): void
   /** A call was answered: the destination takes records, or refuses only some of them. */
@@ -40,6 +44,9 @@ export interface Backoff {
   /** Undefined while the destination is not known to refuse everything. */
   condition(): Condition | undefined
 }
+
+/** A service that asks for more is tried again after this time all the same. */
+const askedDelayMaxMs = 60_000
 
 /** @param options `maxInFlight`: the number of calls in flight while the destination answers */
 export function createBackoff(
@@ -63,11 +70,12 @@ export function createBackoff(
       return failures > 0 ? 1 : maxInFlight
     },
     generation: () => current,
-    failed(generation, failureClass) {
+    failed(generation, failureClass, retryAfterMs = 0) {
       if (generation !== current) return
       failures += 1
       current += 1
-      opensAtMs = clock.monotonicMs() + Math.ceil(retryDelayMs(failureClass, failures, random()))
+      const ownMs = Math.ceil(retryDelayMs(failureClass, failures, random()))
+      opensAtMs = clock.monotonicMs() + Math.max(ownMs, Math.min(retryAfterMs, askedDelayMaxMs))
     },
     refused(failure) {
       const {

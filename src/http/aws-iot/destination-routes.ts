@@ -1,12 +1,13 @@
 import type { FastifyRequest, FastifySchema } from 'fastify'
 import { Type } from 'typebox'
+import type { Static } from 'typebox'
 import { Compile } from 'typebox/compile'
+import type { InfluxdbConfiguration } from '../../aws/http/http-access.ts'
+import { defined } from '../../base/defined.ts'
 import { invalidRequest } from '../../base/errors.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
-import type {
-  TopicRuleDestination,
-  TopicRuleDestinations,
-} from '../../rules/destinations/topic-rule-destinations.ts'
+import type { TopicRuleDestination } from '../../rules/destinations/shown-destination.ts'
+import type { TopicRuleDestinations } from '../../rules/destinations/topic-rule-destinations.ts'
 import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, nextTokenSchema } from '../server/operation.ts'
@@ -17,17 +18,24 @@ import { ruleErrors, ruleUpdateErrors } from './iot-control-plane.ts'
 export interface DestinationRouteDependencies {
   readonly destinations: Pick<
     TopicRuleDestinations,
-    'create' | 'get' | 'list' | 'update' | 'delete' | 'confirm'
+    'create' | 'createInfluxdb' | 'get' | 'list' | 'update' | 'delete' | 'confirm'
   >
 }
 
 const maxResultsDefault = 1_000
 
+const influxdbSchema = Type.Object({
+  endpoint: Type.String({ maxLength: 2_000, description: 'Port 443, 8443, 8086 or 8181.' }),
+  influxDBVersion: Type.Enum(['V2', 'V3']),
+  secretId: Type.String({ minLength: 1, maxLength: 2_048 }),
+  secretType: Type.Optional(Type.Enum(['SecretString', 'SecretBinary'])),
+  secretKey: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+})
 const createBody = Type.Object({
   destinationConfiguration: Type.Object({
     httpUrlConfiguration: Type.Optional(Type.Object({ confirmationUrl: Type.String() })),
     vpcConfiguration: Type.Optional(Type.Unknown({ description: 'Not supported.' })),
-    influxDBConfiguration: Type.Optional(Type.Unknown({ description: 'Not supported.' })),
+    influxDBConfiguration: Type.Optional(influxdbSchema),
   }),
 })
 const updateBody = Type.Object({
@@ -40,7 +48,8 @@ const updateRequest = Compile(updateBody)
 const urlSchema = Type.Object({ confirmationUrl: Type.String() })
 const common = {
   arn: Type.String({
-    description: '`arn:aws:iot:<region>:<account>:ruledestination/http/<UUID>`',
+    description:
+      '`arn:aws:iot:<region>:<account>:ruledestination/http/<UUID>`, or `.../influxdb/<UUID>`',
   }),
   status: Type.String({ description: '`ENABLED`, `DISABLED`, `IN_PROGRESS` or `ERROR`.' }),
   createdAt: Type.Number({ description: 'Epoch seconds.' }),
@@ -50,7 +59,11 @@ const common = {
 const destinationAnswer = {
   description: 'The destination.',
   schema: Type.Object({
-    topicRuleDestination: Type.Object({ ...common, httpUrlProperties: urlSchema }),
+    topicRuleDestination: Type.Object({
+      ...common,
+      httpUrlProperties: Type.Optional(urlSchema),
+      influxDBProperties: Type.Optional(influxdbSchema),
+    }),
   }),
 }
 const arnOfPath = { name: 'arn', description: 'The ARN of the destination.' }
@@ -58,9 +71,10 @@ const arnOfPath = { name: 'arn', description: 'The ARN of the destination.' }
 const createTopicRuleDestination = {
   operation: {
     id: 'CreateTopicRuleDestination',
-    summary: 'Creates the destination of HTTP actions for a URL, and asks for its confirmation.',
+    summary: 'Creates the destination of HTTP actions for a URL, or of influxDB actions.',
     description:
-      'The confirmation URL gets a POST with a token. In the lab a destination is enabled at once.',
+      'The confirmation URL gets a POST with a token. An InfluxDB is asked whether it takes the ' +
+      'token of the secret: the status is ENABLED or ERROR. In the lab a destination is enabled at once.',
     body: { schema: createBody },
     answer: destinationAnswer,
     errors: [...ruleUpdateErrors, 'ResourceAlreadyExistsException'],
@@ -89,7 +103,13 @@ const listTopicRuleDestinations = {
     answer: {
       description: 'A page of destinations.',
       schema: Type.Object({
-        destinationSummaries: Type.Array(Type.Object({ ...common, httpUrlSummary: urlSchema })),
+        destinationSummaries: Type.Array(
+          Type.Object({
+            ...common,
+            httpUrlSummary: Type.Optional(urlSchema),
+            influxDBSummary: Type.Optional(influxdbSchema),
+          }),
+        ),
         nextToken: nextTokenSchema,
       }),
     },
@@ -100,7 +120,7 @@ const listTopicRuleDestinations = {
 const updateTopicRuleDestination = {
   operation: {
     id: 'UpdateTopicRuleDestination',
-    summary: 'Enables or disables a confirmed destination, or asks for a new confirmation.',
+    summary: 'Enables or disables a destination, or asks for a new confirmation.',
     body: { schema: updateBody },
     answer: emptyAnswer,
     errors: ruleUpdateErrors,
@@ -134,24 +154,24 @@ export function addDestinationRoutes(
   { destinations }: DestinationRouteDependencies,
 ): void {
   app.post('/destinations', { schema: createTopicRuleDestination }, async (request) => {
-    const url = confirmationUrlOf(bodyJson(request))
-    const created = await destinations.create(url, baseOf(request))
-    return { topicRuleDestination: propertiesOf(created) }
+    const { confirmationUrl, influxdb } = configurationOf(bodyJson(request))
+    const created =
+      influxdb === undefined
+        ? await destinations.create(confirmationUrl, baseOf(request))
+        : await destinations.createInfluxdb(influxdb)
+    return { topicRuleDestination: shown(created, propertyNames) }
   })
 
   app.get('/destinations/*', { schema: getTopicRuleDestination }, async (request) => {
     const arn = restOfPath(request.raw.url, '/destinations/')
-    return { topicRuleDestination: propertiesOf(destinations.get(arn)) }
+    return { topicRuleDestination: shown(destinations.get(arn), propertyNames) }
   })
 
   app.get('/destinations', { schema: listTopicRuleDestinations }, async (request) => {
     const { maxResults = maxResultsDefault, nextToken } = request.query
     // An empty parameter counts as absent.
     const page = destinations.list({ maxResults, nextToken: nextToken || undefined })
-    const destinationSummaries = page.destinations.map((destination) => {
-      const { confirmationUrl, ...shared } = membersOf(destination)
-      return { ...shared, httpUrlSummary: { confirmationUrl } }
-    })
+    const destinationSummaries = page.destinations.map((each) => shown(each, summaryNames))
     return { destinationSummaries, nextToken: page.nextToken }
   })
 
@@ -180,25 +200,54 @@ export function addDestinationRoutes(
 /** The URL of this API as the caller knows it: endpoints are likely to reach it as well. */
 const baseOf = ({ protocol, host }: FastifyRequest): string => `${protocol}://${host}`
 
+type Configuration =
+  | { readonly confirmationUrl: string; readonly influxdb?: undefined }
+  | { readonly influxdb: InfluxdbConfiguration; readonly confirmationUrl?: undefined }
+
 /** @throws SluiceError InvalidRequestException, naming the member */
-function confirmationUrlOf(body: unknown): string {
+function configurationOf(body: unknown): Configuration {
   if (!createRequest.Check(body)) throw schemaProblem(createRequest.Errors(body))
-  const { httpUrlConfiguration, ...others } = body.destinationConfiguration
-  const [other] = Object.entries(others).filter(([, value]) => value !== undefined)
-  if (other !== undefined) {
+  const { destinationConfiguration: given } = body
+  const { httpUrlConfiguration, influxDBConfiguration, vpcConfiguration } = given
+  if (vpcConfiguration !== undefined) {
+    throw invalidRequest('destinationConfiguration.vpcConfiguration is not supported')
+  }
+  if (httpUrlConfiguration !== undefined && influxDBConfiguration !== undefined) {
     throw invalidRequest(
-      `destinationConfiguration.${other[0]} is not supported: only httpUrlConfiguration is`,
+      'destinationConfiguration has both httpUrlConfiguration and influxDBConfiguration',
     )
   }
-  if (httpUrlConfiguration !== undefined) return httpUrlConfiguration.confirmationUrl
-  throw invalidRequest('destinationConfiguration.httpUrlConfiguration is missing')
+  if (httpUrlConfiguration !== undefined) return httpUrlConfiguration
+  if (influxDBConfiguration !== undefined) return { influxdb: configured(influxDBConfiguration) }
+  throw invalidRequest(
+    'destinationConfiguration has neither httpUrlConfiguration nor influxDBConfiguration',
+  )
 }
 
-function propertiesOf(destination: TopicRuleDestination) {
-  const { confirmationUrl, ...shared } = membersOf(destination)
-  return { ...shared, httpUrlProperties: { confirmationUrl } }
+/** The members that the API has, and no others. */
+function configured(given: Static<typeof influxdbSchema>): InfluxdbConfiguration {
+  const { endpoint, influxDBVersion, secretId, secretType, secretKey } = given
+  return defined({ endpoint, influxDBVersion, secretId, secretType, secretKey })
 }
 
-function membersOf({ createdMs, updatedMs, ...shown }: TopicRuleDestination) {
-  return { ...shown, createdAt: createdMs / 1_000, lastUpdatedAt: updatedMs / 1_000 }
+/** How a kind of destination is called in an answer. */
+interface MemberNames {
+  readonly http: 'httpUrlProperties' | 'httpUrlSummary'
+  readonly influxdb: 'influxDBProperties' | 'influxDBSummary'
+}
+
+const propertyNames = { http: 'httpUrlProperties', influxdb: 'influxDBProperties' } as const
+const summaryNames = { http: 'httpUrlSummary', influxdb: 'influxDBSummary' } as const
+
+function shown(destination: TopicRuleDestination, names: MemberNames) {
+  const { arn, status, statusReason, createdMs, updatedMs } = destination
+  const shared = {
+    arn,
+    status,
+    statusReason,
+    createdAt: createdMs / 1_000,
+    lastUpdatedAt: updatedMs / 1_000,
+  }
+  if ('influxdb' in destination) return { ...shared, [names.influxdb]: destination.influxdb }
+  return { ...shared, [names.http]: { confirmationUrl: destination.confirmationUrl } }
 }

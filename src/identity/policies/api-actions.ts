@@ -85,8 +85,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'POST /untag': ({ body }) => [['iot:UntagResource', arnIn(body())]],
   'GET /tags': ({ query }) => [['iot:ListTagsForResource', arnIn(query)]],
   'GET /endpoint': onAll('iot:DescribeEndpoint'),
-  // The ARN of a new destination is not known yet: the caller needs those of all of them.
-  'POST /destinations': () => [['iot:CreateTopicRuleDestination', 'ruledestination/http/*']],
+  'POST /destinations': ({ body }) => [['iot:CreateTopicRuleDestination', newDestinations(body())]],
   'GET /destinations': onAll('iot:ListTopicRuleDestinations'),
   'GET /destinations/*': onDestination('iot:GetTopicRuleDestination'),
   'PATCH /destinations': ({ body }) => [['iot:UpdateTopicRuleDestination', arnIn(body(), 'arn')]],
@@ -206,6 +205,12 @@ export function createApiActions(owner: ResourceOwner): ApiActions {
 /** As the caller gives it; what is no ARN stands for all of them, and the handler refuses it. */
 function arnIn(given: unknown, member = 'resourceArn'): Resource {
   return arnOrAny(memberOf(given, member))
+}
+
+/** The ARN of a new destination is not known yet: the caller needs those of all of its kind. */
+function newDestinations(body: unknown): Resource {
+  const isOfInfluxdb = memberOf(memberOf(body, 'destinationConfiguration'), 'influxDBConfiguration')
+  return `ruledestination/${isOfInfluxdb === undefined ? 'http' : 'influxdb'}/*`
 }
 
 function arnOrAny(arn: unknown): Resource {

@@ -10,23 +10,28 @@ import path from 'node:path'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { Value } from 'typebox/value'
+import type { InfluxdbConfiguration } from '../../aws/http/http-access.ts'
 import { messageOf } from '../../base/errors.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import { flushEntryOf, removeDurably, writeDurably } from '../../storage/durable-file.ts'
 import { readPlainFile } from '../../storage/file-reads.ts'
 
-const storedSchema = Type.Object({
+const sharedMembers = {
   uuid: Type.String({ pattern: '^[0-9a-f-]{36}$' }),
+  statusReason: Type.Optional(Type.String()),
+  /** All times are epoch milliseconds. */
+  createdMs: Type.Number(),
+  updatedMs: Type.Number(),
+}
+
+const httpSchema = Type.Object({
+  ...sharedMembers,
   confirmationUrl: Type.String({ maxLength: 2_000 }),
   status: Type.Union([
     Type.Literal('ENABLED'),
     Type.Literal('DISABLED'),
     Type.Literal('IN_PROGRESS'),
   ]),
-  statusReason: Type.Optional(Type.String()),
-  /** All times are epoch milliseconds. */
-  createdMs: Type.Number(),
-  updatedMs: Type.Number(),
   /** The newest confirmation. */
   token: Type.String({ minLength: 1, maxLength: 2_048 }),
   tokenExpiresMs: Type.Number(),
@@ -36,13 +41,38 @@ const storedSchema = Type.Object({
   wasRequested: Type.Boolean(),
 })
 
-type Stored = Static<typeof storedSchema>
-type OptionalMember = 'statusReason' | 'confirmBase'
+const influxdbSchema = Type.Object({
+  ...sharedMembers,
+  influxdb: Type.Object({
+    endpoint: Type.String({ maxLength: 2_000 }),
+    influxDBVersion: Type.Union([Type.Literal('V2'), Type.Literal('V3')]),
+    secretId: Type.String(),
+    secretType: Type.Optional(
+      Type.Union([Type.Literal('SecretString'), Type.Literal('SecretBinary')]),
+    ),
+    secretKey: Type.Optional(Type.String()),
+  }),
+  status: Type.Union([Type.Literal('ENABLED'), Type.Literal('DISABLED'), Type.Literal('ERROR')]),
+})
 
-/** A destination as it is kept. A confirmation that timed out follows from the time. */
-export type StoredDestination = Readonly<
-  Omit<Stored, OptionalMember> & { [Name in OptionalMember]?: string | undefined }
+type Kept<Stored, Optional extends keyof Stored> = Readonly<
+  Omit<Stored, Optional> & { [Name in Optional]?: Stored[Name] | undefined }
 >
+
+/** That of an HTTP action. A confirmation that timed out follows from the time. */
+export type StoredHttpDestination = Kept<Static<typeof httpSchema>, 'statusReason' | 'confirmBase'>
+
+export type StoredInfluxdbDestination = Kept<
+  Omit<Static<typeof influxdbSchema>, 'influxdb'>,
+  'statusReason'
+> & { readonly influxdb: InfluxdbConfiguration }
+
+/** A destination as it is kept. */
+export type StoredDestination = StoredHttpDestination | StoredInfluxdbDestination
+
+export function isInfluxdb(stored: StoredDestination): stored is StoredInfluxdbDestination {
+  return 'influxdb' in stored
+}
 
 interface DestinationFiles {
   /**
@@ -93,7 +123,9 @@ async function readOne(file: string): Promise<StoredDestination | string | undef
     const read = await readPlainFile(file, fileBytesMax)
     if (read === undefined) return undefined
     const stored: unknown = JSON.parse(read.bytes.toString())
-    if (!Value.Check(storedSchema, stored)) throw schemaProblem(Value.Errors(storedSchema, stored))
+    const isOfInfluxdb = typeof stored === 'object' && stored !== null && 'influxdb' in stored
+    const schema = isOfInfluxdb ? influxdbSchema : httpSchema
+    if (!Value.Check(schema, stored)) throw schemaProblem(Value.Errors(schema, stored))
     if (path.basename(file) === `${stored.uuid}.json`) return stored
     // A copy would come back when the destination is deleted.
     return `${file}: its uuid is ${stored.uuid}, which is not the name of the file`

@@ -1,39 +1,39 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import type { HttpAccess, InfluxdbConfiguration } from '../../aws/http/http-access.ts'
 import type { HttpPoster } from '../../aws/http/http-poster.ts'
-import type { Clock } from '../../base/clock.ts'
 import { SluiceError, invalidRequest, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { createConfirmationRequests } from './confirmation-requests.ts'
 import type { ConfirmationRequest, ConfirmationRequests } from './confirmation-requests.ts'
 import { openDestinationBook } from './destination-book.ts'
 import type { DestinationBook } from './destination-book.ts'
-import type { StoredDestination } from './destination-files.ts'
+import { isInfluxdb } from './destination-files.ts'
+import type { StoredDestination, StoredHttpDestination } from './destination-files.ts'
+import { createInfluxdbDestinations } from './influxdb-destinations.ts'
+import type { InfluxdbDestinationsDependencies } from './influxdb-destinations.ts'
 import { pageOfDestinations } from './page-of-destinations.ts'
 import type { DestinationPage, DestinationQuery } from './page-of-destinations.ts'
-
-/** AWS IoT API Reference, TopicRuleDestination. */
-export interface TopicRuleDestination {
-  readonly arn: string
-  readonly status: DestinationStatus
-  /** Epoch milliseconds. */
-  readonly createdMs: number
-  readonly updatedMs: number
-  readonly statusReason: string | undefined
-  readonly confirmationUrl: string
-}
-
-type DestinationStatus = 'ENABLED' | 'DISABLED' | 'IN_PROGRESS' | 'ERROR'
+import { createDestinationView, disabledText, isLate } from './shown-destination.ts'
+import type {
+  DestinationStatus,
+  DestinationView,
+  HttpDestination,
+  InfluxdbDestination,
+  TopicRuleDestination,
+} from './shown-destination.ts'
 
 /**
- * The web services that have agreed to get the records of HTTP actions. A change is on disk before
- * it holds.
+ * The web services that have agreed to get the records of HTTP actions, and the InfluxDBs that take
+ * the token of an influxDB action. A change is on disk before it holds.
  */
 export interface TopicRuleDestinations {
   /**
    * @param confirmBase the URL of the HTTP API as the caller knows it
    * @throws SluiceError ResourceAlreadyExistsException, InvalidRequestException (rejects)
    */
-  create(confirmationUrl: string, confirmBase?: string): Promise<TopicRuleDestination>
+  create(confirmationUrl: string, confirmBase?: string): Promise<HttpDestination>
+  /** @throws SluiceError ResourceAlreadyExistsException, InvalidRequestException (rejects) */
+  createInfluxdb(configuration: InfluxdbConfiguration): Promise<InfluxdbDestination>
   /** Makes the destination of a rule unless it is there. It logs why it cannot. */
   ensure(confirmationUrl: string): Promise<void>
   /** @throws SluiceError UnauthorizedException: it does not exist */
@@ -50,12 +50,13 @@ export interface TopicRuleDestinations {
   confirm(token: string): Promise<void>
   /** Why no record may be sent under a confirmation URL; undefined when it may. */
   readonly disabledReason: (confirmationUrl: string) => string | undefined
+  readonly influxdbOf: HttpAccess['influxdbOf']
   /** Asks for the confirmations that are due: this server can be reached now. */
   start(): void
   close(): Promise<void>
 }
 
-interface DestinationsDependencies {
+interface DestinationsDependencies extends InfluxdbDestinationsDependencies {
   readonly poster: Pick<HttpPoster, 'post'>
   /** What is wrong with a URL, as the end of a sentence. */
   readonly urlProblem: (url: string) => string | undefined
@@ -67,7 +68,6 @@ interface DestinationsDependencies {
    * @param known as the caller knew it who made the destination
    */
   readonly confirmBaseOf: (known: string | undefined) => string
-  readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
@@ -80,8 +80,6 @@ interface DestinationsOptions {
 /** AWS's quota, and the bound of what is kept here. */
 const destinationsMax = 1_000
 const confirmationUrlLengthMax = 2_000
-/** Changes that may wait for the running one. */
-const changesWaitingMax = 64
 /** AWS IoT developer guide: a token is valid for three days. */
 const tokenValidMs = 3 * 86_400_000
 
@@ -91,35 +89,58 @@ export async function openTopicRuleDestinations(
   options: DestinationsOptions,
 ): Promise<TopicRuleDestinations> {
   const book = await openDestinationBook(dependencies, options.folder)
-  const shownOf = createView(dependencies)
+  const view = createDestinationView(dependencies)
   const asking = createAsking(dependencies, book)
+  const find = (arn: string): StoredDestination | undefined => {
+    const stored = book.byUuid(/[0-9a-f-]{36}$/.exec(arn)?.[0] ?? '')
+    return stored !== undefined && view.arnOfStored(stored) === arn ? stored : undefined
+  }
   const storedOf = (arn: string): StoredDestination => {
-    const [, uuid = ''] = /\/http\/([0-9a-f-]{36})$/.exec(arn) ?? []
-    const stored = book.byUuid(uuid)
-    if (stored !== undefined && dependencies.arnOf(`http/${uuid}`) === arn) return stored
+    const stored = find(arn)
+    if (stored !== undefined) return stored
     // As on AWS for one that does not exist.
     const message = `Access to TopicRuleDestination '${arn.slice(0, 200)}' was denied`
     throw new SluiceError('UnauthorizedException', message)
   }
-  const parts = { ...dependencies, book, shownOf, storedOf, asking }
+  const parts = {
+    ...dependencies,
+    book,
+    ...view,
+    find,
+    storedOf,
+    asking,
+    refuseMore() {
+      if (book.all().length < destinationsMax) return
+      throw invalidRequest(`there are ${destinationsMax} destinations; more are not taken`)
+    },
+  }
+  const influxdb = createInfluxdbDestinations(parts)
 
   return {
     ...createCreation(parts, options),
-    ...createUpdates(parts, options),
-    get: (arn) => shownOf(storedOf(arn)),
-    list: (query) => pageOfDestinations(book.all(), query, shownOf),
+    ...createUpdates({ ...parts, influxdb }, options),
+    createInfluxdb: async (configuration) => view.shownOf(await influxdb.create(configuration)),
+    get: (arn) => view.shownOf(storedOf(arn)),
+    list: (query) => pageOfDestinations(book.all(), query, (stored) => view.shownOf(stored)),
     disabledReason(confirmationUrl) {
       const stored = book.byUrl(confirmationUrl)
       if (stored === undefined) {
         return `there is no topic rule destination with the confirmationUrl ${confirmationUrl}`
       }
       if (stored.status === 'ENABLED') return undefined
-      const { arn, status, statusReason = '' } = shownOf(stored)
-      const which = `the topic rule destination ${arn} of ${confirmationUrl}`
-      return `${which} is ${status}. ${statusReason}`.trim()
+      return disabledText(view.shownOf(stored), confirmationUrl)
+    },
+    influxdbOf(arn) {
+      const stored = find(arn)
+      if (stored === undefined || !isInfluxdb(stored)) {
+        return { disabledReason: `there is no topic rule destination ${arn}` }
+      }
+      if (stored.status === 'ENABLED') return stored.influxdb
+      return { disabledReason: disabledText(view.shownOf(stored), stored.influxdb.endpoint) }
     },
     start: () => asking.start(),
     async close() {
+      influxdb.close()
       await asking.close()
       await book.idle()
     },
@@ -128,35 +149,19 @@ export async function openTopicRuleDestinations(
 
 interface Parts extends DestinationsDependencies {
   readonly book: DestinationBook
-  readonly shownOf: (stored: StoredDestination) => TopicRuleDestination
+  readonly shownOf: DestinationView['shownOf']
+  readonly arnOfStored: DestinationView['arnOfStored']
+  /** @throws SluiceError InvalidRequestException: there are as many as may be */
+  readonly refuseMore: () => void
+  readonly find: (arn: string) => StoredDestination | undefined
   /** @throws SluiceError UnauthorizedException */
   readonly storedOf: (arn: string) => StoredDestination
   readonly asking: Asking
 }
 
-function createView({ clock, arnOf }: Pick<DestinationsDependencies, 'clock' | 'arnOf'>) {
-  return (stored: StoredDestination): TopicRuleDestination => {
-    const { uuid, confirmationUrl, createdMs, updatedMs, status, statusReason } = stored
-    return {
-      arn: arnOf(`http/${uuid}`),
-      confirmationUrl,
-      createdMs,
-      updatedMs,
-      ...(isLate(stored, clock)
-        ? { status: 'ERROR', statusReason: 'The confirmation timed out.' }
-        : { status, statusReason }),
-    }
-  }
-}
-
-/** Whether a confirmation that is waited for comes too late from now on. */
-function isLate({ status, tokenExpiresMs }: StoredDestination, clock: Clock): boolean {
-  return status === 'IN_PROGRESS' && clock.wallMs() >= tokenExpiresMs
-}
-
 interface Asking extends Pick<ConfirmationRequests, 'cancel' | 'close'> {
   /** Asks for the confirmation of a destination, when one is due. */
-  ask(stored: StoredDestination): void
+  ask(stored: StoredHttpDestination): void
   start(): void
 }
 
@@ -175,8 +180,13 @@ function createAsking(dependencies: DestinationsDependencies, book: DestinationB
     const statusReason =
       problem === undefined ? awaiting : `The request for a confirmation failed: ${problem}`
     await book.inTurn(async () => {
-      const stored = book.byUuid(uuid)
-      if (stored?.token !== confirmationToken || stored.status !== 'IN_PROGRESS') return
+      const stored = book.byToken(confirmationToken)
+      if (
+        stored?.uuid !== uuid ||
+        stored.token !== confirmationToken ||
+        stored.status !== 'IN_PROGRESS'
+      )
+        return
       const wasRequested = problem === undefined
       // The next start asks again when this cannot be written.
       await book
@@ -185,7 +195,7 @@ function createAsking(dependencies: DestinationsDependencies, book: DestinationB
     })
   }
 
-  function ask(stored: StoredDestination): void {
+  function ask(stored: StoredHttpDestination): void {
     const isDue = stored.status === 'IN_PROGRESS' && !stored.wasRequested
     if (!hasStarted || !isDue || isLate(stored, clock)) return
     const { uuid, confirmationUrl, token, confirmBase } = stored
@@ -203,7 +213,7 @@ function createAsking(dependencies: DestinationsDependencies, book: DestinationB
     ask,
     start() {
       hasStarted = true
-      for (const stored of book.all()) ask(stored)
+      for (const stored of book.all()) if (!isInfluxdb(stored)) ask(stored)
     },
   }
 }
@@ -227,7 +237,7 @@ function unconfirmed(
 }
 
 function createCreation(
-  { book, shownOf, asking, clock, logger, arnOf, urlProblem }: Parts,
+  { book, shownOf, asking, clock, logger, arnOfStored, refuseMore, urlProblem }: Parts,
   options: DestinationsOptions,
 ): Pick<TopicRuleDestinations, 'create' | 'ensure'> {
   function refuseUnusable(confirmationUrl: string): void {
@@ -236,8 +246,7 @@ function createCreation(
         ? `the URL has more than ${confirmationUrlLengthMax} characters`
         : urlProblem(confirmationUrl)
     if (problem !== undefined) throw invalidRequest(`confirmationUrl: ${problem}`)
-    if (book.all().length < destinationsMax) return
-    throw invalidRequest(`there are ${destinationsMax} destinations; more are not taken`)
+    refuseMore()
   }
 
   async function createNow(confirmationUrl: string, confirmBase?: string) {
@@ -257,10 +266,10 @@ function createCreation(
 
   return {
     create: (confirmationUrl, confirmBase) =>
-      change(book, () => {
+      book.change(() => {
         const present = book.byUrl(confirmationUrl)
         if (present === undefined) return createNow(confirmationUrl, confirmBase)
-        const resourceArn = arnOf(`http/${present.uuid}`)
+        const resourceArn = arnOfStored(present)
         throw new SluiceError(
           'ResourceAlreadyExistsException',
           `the destination ${resourceArn} has this confirmationUrl already`,
@@ -284,60 +293,69 @@ function createCreation(
 }
 
 function createUpdates(
-  { book, shownOf, storedOf, asking, clock }: Parts,
+  {
+    book,
+    shownOf,
+    find,
+    storedOf,
+    asking,
+    clock,
+    influxdb,
+  }: Parts & { readonly influxdb: ReturnType<typeof createInfluxdbDestinations> },
   options: DestinationsOptions,
 ): Pick<TopicRuleDestinations, 'update' | 'delete' | 'confirm'> {
-  async function setStatus(stored: StoredDestination, status: 'ENABLED' | 'DISABLED') {
+  async function setStatus(stored: StoredHttpDestination, status: 'ENABLED' | 'DISABLED') {
     asking.cancel(stored.uuid)
     const updatedMs = clock.wallMs()
     await book.write({ ...stored, status, statusReason: undefined, updatedMs })
   }
 
+  async function updateNow(stored: StoredHttpDestination, status: string, confirmBase?: string) {
+    if (status !== 'IN_PROGRESS') {
+      await setStatus(stored, wantedStatus(status, shownOf(stored).status))
+      return
+    }
+    const base = confirmBase ?? stored.confirmBase
+    const asked = { ...stored, ...unconfirmed({ clock }, options), confirmBase: base }
+    await book.write(asked)
+    asking.ask(asked)
+  }
+
   /** @throws SluiceError InvalidRequestException */
-  function confirmable(token: string): StoredDestination {
+  function confirmable(token: string): StoredHttpDestination {
     const stored = book.byToken(token)
     if (stored !== undefined && !isLate(stored, clock)) return stored
     throw invalidRequest('the confirmation token is unknown or has expired')
   }
 
   return {
-    update: (arn, status, confirmBase) =>
-      change(book, async () => {
+    async update(arn, status, confirmBase) {
+      const found = find(arn)
+      if (found !== undefined && isInfluxdb(found)) {
+        await influxdb.update(found, status)
+        return
+      }
+      await book.change(async () => {
         const stored = storedOf(arn)
-        if (status !== 'IN_PROGRESS') {
-          await setStatus(stored, wantedStatus(status, shownOf(stored).status))
-          return
-        }
-        const base = confirmBase ?? stored.confirmBase
-        const asked = { ...stored, ...unconfirmed({ clock }, options), confirmBase: base }
-        await book.write(asked)
-        asking.ask(asked)
-      }),
+        if (!isInfluxdb(stored)) await updateNow(stored, status, confirmBase)
+      })
+    },
     delete: (arn) =>
-      change(book, async () => {
+      book.change(async () => {
         const stored = storedOf(arn)
         await book.remove(stored)
-        asking.cancel(stored.uuid)
+        if (!isInfluxdb(stored)) asking.cancel(stored.uuid)
       }),
     confirm: async (token) => {
       // Anyone may ask for this: a wrong token takes no turn.
       confirmable(token)
-      await change(book, async () => {
+      await book.change(async () => {
         const stored = confirmable(token)
         // An endpoint may confirm twice, also after the destination was disabled.
         if (stored.status === 'IN_PROGRESS') await setStatus(stored, 'ENABLED')
       })
     },
   }
-}
-
-/** @throws SluiceError ConflictingResourceUpdateException (rejects) */
-async function change<Result>(book: DestinationBook, work: () => Promise<Result>): Promise<Result> {
-  if (book.changes() <= changesWaitingMax) return book.inTurn(async () => work())
-  throw new SluiceError(
-    'ConflictingResourceUpdateException',
-    `${changesWaitingMax} other changes of destinations are waiting`,
-  )
 }
 
 /** "You can only enable a destination that's in DISABLED status", and the reverse. */

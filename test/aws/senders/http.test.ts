@@ -65,7 +65,15 @@ async function openEndpoint(answering: (request: Sent) => Answer = () => ({})) {
   let reason: string | undefined
   const aws = createAwsCalls(
     { clock, logger: createMemoryLogger(() => undefined) },
-    { baseCredentials: credentials, http: { poster, disabledReason: () => reason, clock } },
+    {
+      baseCredentials: credentials,
+      http: {
+        poster,
+        disabledReason: () => reason,
+        influxdbOf: () => ({ disabledReason: 'none' }),
+        clock,
+      },
+    },
   )
   onTestFinished(() => {
     aws.close()

@@ -70,6 +70,48 @@ test('a destination lives from its creation to its deletion', async () => {
   await expect(iot.send(get)).rejects.toMatchObject({ name: 'UnauthorizedException' })
 })
 
+test('a destination of an InfluxDB is enabled by its token, or says why it is not', async () => {
+  const { iot } = await startServer()
+  const configuration = {
+    endpoint: 'https://influx.example.com:8181',
+    influxDBVersion: 'V3',
+    secretId: 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:influx',
+    secretType: 'SecretString',
+    secretKey: 'token',
+  } as const
+  const make = (
+    influxDBConfiguration: TopicRuleDestinationConfiguration['influxDBConfiguration'],
+  ) =>
+    iot.send(
+      new CreateTopicRuleDestinationCommand({
+        destinationConfiguration: { influxDBConfiguration },
+      }),
+    )
+  const { topicRuleDestination: made = {} } = await make(configuration)
+  expect(made).toEqual({
+    arn: expect.stringMatching(/:ruledestination\/influxdb\/[0-9a-f-]{36}$/) as string,
+    status: 'ENABLED',
+    createdAt: new Date(1_700_000_000_123),
+    lastUpdatedAt: new Date(1_700_000_000_123),
+    influxDBProperties: configuration,
+  })
+  const { arn: of } = made
+  await iot.send(new UpdateTopicRuleDestinationCommand({ arn: of, status: 'DISABLED' }))
+  const { destinationSummaries } = await iot.send(new ListTopicRuleDestinationsCommand({}))
+  expect(destinationSummaries).toMatchObject([
+    { arn: of, status: 'DISABLED', influxDBSummary: configuration },
+  ])
+  const { topicRuleDestination: stale } = await make({ ...configuration, secretId: 'stale' })
+  expect(stale).toMatchObject({ status: 'ERROR', statusReason: 'the token is refused' })
+  await expect(make(configuration)).rejects.toMatchObject({
+    name: 'ResourceAlreadyExistsException',
+  })
+  await iot.send(new DeleteTopicRuleDestinationCommand({ arn: of }))
+  await expect(iot.send(new GetTopicRuleDestinationCommand({ arn: of }))).rejects.toMatchObject({
+    name: 'UnauthorizedException',
+  })
+})
+
 test('pages hold all destinations', async () => {
   const server = await startServer()
   for (const path of ['a', 'b', 'c']) await create(server, `https://example.com/${path}`)
@@ -92,17 +134,54 @@ test.each<[string, TopicRuleDestinationConfiguration, RegExp]>([
     /vpcConfiguration is not supported/,
   ],
   [
-    'of InfluxDB',
+    'of both kinds',
     {
+      httpUrlConfiguration: { confirmationUrl: url },
       influxDBConfiguration: {
         endpoint: 'https://influx.example',
         influxDBVersion: 'V2',
         secretId: 's',
       },
     },
-    /influxDBConfiguration is not supported/,
+    /has both/,
   ],
-  ['of nothing', {}, /httpUrlConfiguration is missing/],
+  ...(
+    [
+      ['without TLS', { endpoint: 'http://influx.example' }, /endpoint: .*begins with https/],
+      [
+        'at another port',
+        { endpoint: 'https://influx.example:80' },
+        /only 443, 8443, 8086 and 8181/,
+      ],
+      ['with a query', { endpoint: 'https://influx.example/?a=b' }, /a query or a fragment/],
+      ['nearby', { endpoint: 'https://10.0.0.1' }, /SLUICE_HTTP_ACTION_HOSTS/],
+      ['of another version', { influxDBVersion: 'V1' as 'V2' }, /influxDBVersion/],
+      ['without a secret', { secretId: '' }, /secretId/],
+      ['with another type', { secretType: 'Text' as 'SecretString' }, /secretType/],
+    ] as const
+  ).map(([what, members, expected]): [string, TopicRuleDestinationConfiguration, RegExp] => [
+    `of an InfluxDB ${what}`,
+    {
+      influxDBConfiguration: {
+        endpoint: 'https://influx.example',
+        influxDBVersion: 'V2',
+        secretId: 's',
+        ...members,
+      },
+    },
+    expected,
+  ]),
+  ['of nothing', {}, /neither httpUrlConfiguration nor/],
+  [
+    'at an address nearby',
+    { httpUrlConfiguration: { confirmationUrl: 'https://192.168.1.7/x' } },
+    /192\.168\.1\.7 is not called: SLUICE_HTTP_ACTION_HOSTS does not list it/,
+  ],
+  [
+    'on this machine',
+    { httpUrlConfiguration: { confirmationUrl: 'https://localhost/x' } },
+    /SLUICE_HTTP_ACTION_HOSTS does not list it/,
+  ],
   [
     'without TLS',
     { httpUrlConfiguration: { confirmationUrl: 'http://example.com' } },

@@ -20,6 +20,8 @@ const answer = (status: number): HttpAnswer => ({
   body: Buffer.alloc(0),
 })
 const taken = (): Promise<HttpAnswer> => Promise.resolve(answer(200))
+const accepted = (): Promise<string | undefined> => Promise.resolve(undefined)
+const refused = () => Promise.resolve('the token is refused')
 const dayMs = 86_400_000
 
 interface Confirmation {
@@ -27,6 +29,13 @@ interface Confirmation {
   readonly confirmationToken: string
   readonly enableUrl: string
   readonly messageType: string
+}
+
+/** An answer that comes when the test says so. */
+function createGate() {
+  const resolves: ((value: undefined) => void)[] = []
+  const opened = new Promise<undefined>((resolve) => resolves.push(resolve))
+  return { opened, open: () => resolves[0]?.(undefined) }
 }
 
 async function temporaryFolder(): Promise<string> {
@@ -41,6 +50,7 @@ async function open({ folder, isLab = false }: { folder?: string; isLab?: boolea
   const asked: HttpPostRequest[] = []
   const lines: string[] = []
   let answering = taken
+  let probing = accepted
   const options = { folder: path.join(own, 'destinations'), needsConfirmation: !isLab }
   const destinations = await openTopicRuleDestinations(
     {
@@ -50,7 +60,8 @@ async function open({ folder, isLab = false }: { folder?: string; isLab?: boolea
           return answering()
         },
       },
-      urlProblem: createHttpHosts({ hosts: [], isLab }).urlProblem,
+      ...createHttpHosts({ hosts: [], isLab }),
+      probeInfluxdb: isLab ? undefined : () => probing(),
       arnOf,
       confirmBaseOf: (known = 'http://localhost:8080') => known,
       clock,
@@ -74,6 +85,7 @@ async function open({ folder, isLab = false }: { folder?: string; isLab?: boolea
     settle,
     confirmation: (index = 0) => JSON.parse(asked[index]?.body.toString() ?? '{}') as Confirmation,
     answerWith: (next: () => Promise<HttpAnswer>) => (answering = next),
+    probeWith: (next: () => Promise<string | undefined>) => (probing = next),
   }
 }
 
@@ -291,4 +303,93 @@ test('pages neither repeat nor skip a destination', async () => {
   expect(seen).toHaveLength(5)
   expect(new Set(seen)).toEqual(made)
   expect(() => store.list({ maxResults: 2, nextToken: 'x' })).toThrow(/nextToken/)
+})
+
+describe('of an InfluxDB', () => {
+  const influxdb = {
+    endpoint: 'https://influx.example.com:8086',
+    influxDBVersion: 'V2',
+    secretId: 'token',
+  } as const
+
+  test('it is enabled when the token is taken, and asked again when it is to be enabled', async () => {
+    const store = await open()
+    store.probeWith(refused)
+    const { arn, status, statusReason } = await store.createInfluxdb(influxdb)
+    expect(arn).toMatch(/:ruledestination\/influxdb\/[0-9a-f-]{36}$/)
+    expect([status, statusReason]).toEqual(['ERROR', 'the token is refused'])
+    expect(store.influxdbOf(arn)).toEqual({
+      disabledReason: `the topic rule destination ${arn} of ${influxdb.endpoint} is ERROR. the token is refused`,
+    })
+    await expect(store.update(arn, 'DISABLED')).rejects.toThrow(/it has to be ENABLED/)
+    await expect(store.update(arn, 'GONE')).rejects.toThrow(/none of ENABLED, DISABLED/)
+    store.probeWith(accepted)
+    await store.update(arn, 'ENABLED')
+    expect(store.get(arn)).toMatchObject({ status: 'ENABLED', statusReason: undefined })
+    expect(store.influxdbOf(arn)).toEqual(influxdb)
+    await store.update(arn, 'DISABLED')
+    expect(store.influxdbOf(arn)).toMatchObject({
+      disabledReason: expect.stringMatching(/is DISABLED/) as string,
+    })
+    store.probeWith(refused)
+    await store.update(arn, 'IN_PROGRESS')
+    expect(store.get(arn)).toMatchObject({ status: 'ERROR' })
+    await store.delete(arn)
+    expect(store.influxdbOf(arn)).toMatchObject({
+      disabledReason: expect.stringMatching(/there is no topic rule/) as string,
+    })
+  })
+
+  test('it is there after a restart, beside those of HTTP', async () => {
+    const first = await open()
+    const { arn } = await first.createInfluxdb({ ...influxdb, secretKey: 'k' })
+    const { arn: http } = await first.create(url)
+    await first.close()
+    const second = await open({ folder: first.folder })
+    expect(second.influxdbOf(arn)).toEqual({ ...influxdb, secretKey: 'k' })
+    const { destinations } = second.list({ maxResults: 10 })
+    expect(destinations.map((each) => each.arn).toSorted()).toEqual([http, arn].toSorted())
+    // The kind belongs to the ARN.
+    const wrong = arn.replace('/influxdb/', '/http/')
+    expect(() => second.get(wrong)).toThrow(/was denied/)
+    await expect(second.createInfluxdb({ ...influxdb, secretKey: 'k' })).rejects.toMatchObject({
+      code: 'ResourceAlreadyExistsException',
+      details: { resourceArn: arn },
+    })
+  })
+
+  test('it is gone when it was deleted while the InfluxDB was asked', async () => {
+    const store = await open()
+    const { arn } = await store.createInfluxdb(influxdb)
+    await store.update(arn, 'DISABLED')
+    const asked = createGate()
+    store.probeWith(() => asked.opened)
+    const updated = store.update(arn, 'ENABLED')
+    await store.delete(arn)
+    asked.open()
+    await expect(updated).rejects.toMatchObject({ code: 'UnauthorizedException' })
+    expect(store.list({ maxResults: 10 }).destinations).toEqual([])
+  })
+
+  test('no more than 16 are asked at a time', async () => {
+    const store = await open()
+    const asked = createGate()
+    store.probeWith(() => asked.opened)
+    const making = (secretId: string) => store.createInfluxdb({ ...influxdb, secretId })
+    const made = Array.from({ length: 16 }, (_, index) => making(`s${index}`))
+    await expect(making('more')).rejects.toMatchObject({
+      code: 'ConflictingResourceUpdateException',
+    })
+    asked.open()
+    await Promise.all(made)
+    await making('more')
+  })
+
+  test('the lab enables it without asking', async () => {
+    const store = await open({ isLab: true })
+    const endpoint = 'http://127.0.0.1:9999'
+    expect(await store.createInfluxdb({ ...influxdb, endpoint })).toMatchObject({
+      status: 'ENABLED',
+    })
+  })
 })
