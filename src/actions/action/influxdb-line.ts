@@ -34,7 +34,7 @@ export function influxdbLine(
   const roots = paths.flatMap((each) => ('path' in each ? [each.path[0]] : []))
   const columns = new Set(['timestamp'])
   try {
-    const place = keyText(textOf(element, table) ?? '', 'tableName')
+    const place = plainKey(textOf(element, table) ?? '', 'tableName')
     if (place.startsWith('#')) throw new Unwritable('the tableName begins with "#"')
     const written = tags
       .map(([name, value]) => [keyText(name, 'a tag'), textOf(element, value) ?? ''] as const)
@@ -51,7 +51,7 @@ export function influxdbLine(
       .map(([name, value]) => {
         if (columns.has(name)) throw new Unwritable(`${name} is a tag and a field`)
         columns.add(name)
-        return `${escaped(keyText(name, 'a field'))}=${fieldText(value, name)}`
+        return `${escaped(plainKey(name, 'a field'))}=${fieldText(value, name)}`
       })
     if (fields.length === 0) throw new Unwritable('there is no field')
     if (columns.size > columnsMax) {
@@ -87,6 +87,16 @@ function keyText(name: string, what: string): string {
   if (name === '') throw new Unwritable(`${what} has an empty name`)
   if (name.startsWith('_')) throw new Unwritable(`the name "${name}" begins with "_"`)
   return wordText(name, `the name of ${what}`)
+}
+
+/**
+ * The name of a table or a field. InfluxDB 2 takes a backslash before one of these characters for
+ * its escape, and stores another name, or points that no query finds.
+ */
+function plainKey(name: string, what: string): string {
+  const [pair] = /\\[ ,="]/.exec(name) ?? []
+  if (pair !== undefined) throw new Unwritable(`the name of ${what} holds ${pair}`)
+  return keyText(name, what)
 }
 
 function wordText(text: string, what: string): string {

@@ -143,6 +143,20 @@ describe('an element that is no point fails the action', () => {
       /the tag a ends with a backslash/,
     ],
     [
+      'a backslash that InfluxDB takes for an escape, in a table',
+      { tableName: '${k}' },
+      '{"t":1,"timestamp":1}',
+      { k: 'x\\"y' },
+      /the name of tableName holds \\"/,
+    ],
+    [
+      'a backslash that InfluxDB takes for an escape, in a field',
+      {},
+      '{"a\\\\,b":1,"timestamp":1}',
+      {},
+      /the name of a field holds \\,/,
+    ],
+    [
       'a tag that is a field',
       { tags: { t: 'x' } },
       '{"t":1,"timestamp":1}',

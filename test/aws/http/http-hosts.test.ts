@@ -147,7 +147,24 @@ describe('the URL of an HTTP action', () => {
     ['https://[::ffff:127.0.0.1]:8443/', /IPv6/],
     ['https://user:secret@example.com/', /use a header/],
     ['https://example.com:8080/', /only 443 and 8443/],
+    ['https://10.0.0.1/', /10\.0\.0\.1 is not called: SLUICE_HTTP_ACTION_HOSTS does not list it/],
+    ['https://169.254.169.254/', /is not called: it is no address of the internet/],
+    ['https://0x7f.1/', /127\.0\.0\.1 is not called/],
+    ['https://localhost/', /127\.0\.0\.1 is not called/],
   ])('is not %s', (url, expected) => expect(problemOf(url)).toMatch(expected))
+
+  test.each([
+    ['https://10.0.0.1/', '10.0.0.1'],
+    ['https://10.0.0.1:9443/', '10.0.0.1:9443'],
+    ['https://localhost:9443/', 'localhost:9443'],
+    ['https://127.0.0.1/', '127.0.0.1'],
+  ])('may be %s where the operator lists %s', (url, host) => {
+    expect(problemOf(url, false, [host])).toBeUndefined()
+  })
+
+  test('may be any address in the lab, which records what it does not call', () => {
+    expect(problemOf('https://10.0.0.1/', true)).toBeUndefined()
+  })
 
   test('may have a port that the operator lists', () => {
     expect(problemOf('https://inside.example:9443/', false, ['inside.example:9443'])).toBe(

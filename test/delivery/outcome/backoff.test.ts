@@ -45,6 +45,16 @@ describe('the backoff of a destination', () => {
     expect(delays).toEqual([750, 1_500, 3_000, 6_000, 12_000, 24_000, 45_000, 45_000])
   })
 
+  test.each([
+    ['as long as the service asks', 5_000, 5_000],
+    ['its own time when that is longer', 1, 50],
+    ['a minute at most', 999_999_000, 60_000],
+  ])('stays closed %s', (_, askedMs, delayMs) => {
+    const { clock, backoff } = openGate()
+    backoff.failed(backoff.generation(), 'passing', askedMs)
+    expect(backoff.opensAtMs() - clock.monotonicMs()).toBe(delayMs)
+  })
+
   test('opens at once when the missing stream exists, whatever earlier calls report', () => {
     const { backoff, allowed } = openGate()
     const generation = backoff.generation()

@@ -204,6 +204,21 @@ test.each<[string, TopicRuleDestinationConfiguration, RegExp]>([
 const allow = (Action: string, Resource: string) => ({ Effect: 'Allow', Action, Resource })
 
 describe('with access keys', () => {
+  test('a destination of an InfluxDB needs the permission for its kind', async () => {
+    const server = await startGuarded({ keys: [maker] })
+    const influxDBConfiguration = {
+      endpoint: 'https://influx.example',
+      influxDBVersion: 'V2',
+      secretId: 's',
+    } as const
+    const made = clientsOf(server, maker).iot.send(
+      new CreateTopicRuleDestinationCommand({
+        destinationConfiguration: { influxDBConfiguration },
+      }),
+    )
+    await expect(made).rejects.toMatchObject(denied)
+  })
+
   const any = arn('ruledestination/http/*')
   const maker = {
     ...admin,
