@@ -69,6 +69,7 @@ const floors = [
   'outbox/books',
   'outbox/store',
   'consumers',
+  'registry',
   'identity',
   'identity/access-keys',
   'identity/certificates',

@@ -146,7 +146,12 @@ function policySchema(): JsonSchema {
     NotAction: texts('Every action but these.'),
     Resource: texts('ARNs such as arn:aws:iot:*:*:topic/dt/${iot:ClientId}/*'),
     NotResource: texts('Every resource but these.'),
-    Condition: { description: 'Not evaluated, and therefore refused.', maxProperties: 0 },
+    Condition: {
+      description: 'Bool with iot:Connection.Thing.IsAttached; any other is refused.',
+      type: 'object',
+      properties: { Bool: { type: 'object' } },
+      additionalProperties: false,
+    },
   }
   const document: Readonly<Record<string, JsonSchema>> = {
     Version: { const: policyVersion },

@@ -69,7 +69,7 @@ process. The records of rules are on disk and survive it.`,
 export const deviceFeatures: readonly MissingFeature[] = [
   {
     title: 'Fleet provisioning and registration',
-    text: 'Devices get their certificates from you: `sluice certs`, or a certificate authority of your own.',
+    text: 'Devices get their certificates from you: by CreateKeysAndCertificate, `sluice certs`, or a certificate authority of your own.',
     operations: /Provisioning|^RegisterThing$|ThingRegistration/,
   },
   {
@@ -109,28 +109,24 @@ export const deviceFeatures: readonly MissingFeature[] = [
       /Index|Indices|FleetMetric|Cardinality|Percentiles|^GetStatistics$|BucketsAggregation/,
   },
   {
-    title: 'Certificates and certificate authorities over the API',
-    text: `\`SLUICE_TLS_CA_FILE\` names the authorities whose certificates are taken; \`sluice certs\` makes certificates.`,
+    title: 'Certificate authorities, and transfers of certificates',
+    text: `Certificates are served. \`SLUICE_TLS_CA_FILE\` names the authorities whose certificates are taken; a certificate of another authority
+cannot be registered, because TLS takes none.`,
     operations: /Certificate|RegistrationCode/,
   },
   {
-    title: 'Policies over the API',
-    text: `Policies are files, attached with \`sluice policies\`: [SECURITY.md](SECURITY.md#policies). They know no \`Condition\` and no
-variables of things but \`\${iot:Connection.Thing.ThingName}\`, which is the client id.`,
+    title: 'Conditions of policies',
+    text: `Policies are served, on certificates: [SECURITY.md](SECURITY.md#policies). Their one \`Condition\` is \`Bool\` with
+\`iot:Connection.Thing.IsAttached\`; a policy with another is refused. Policies of things groups and Cognito identities do not exist.`,
     operations: /Polic(?:y|ies)/,
     signs: [
-      refusedStatementOfPolicy({
-        Condition: { Bool: { 'iot:Connection.Thing.IsAttached': 'true' } },
-      }),
-      refusedStatementOfPolicy({
-        Resource: 'arn:aws:iot:*:*:client/${iot:Connection.Thing.ThingTypeName}',
-      }),
+      refusedStatementOfPolicy({ Condition: { IpAddress: { 'aws:SourceIp': '192.0.2.0/24' } } }),
     ],
   },
   {
-    title: 'The registry: things, their types and groups',
-    text: `There are no things, so nothing has to be registered before it connects. In \`sluice start\` the SQL function
-\`get_registry_data()\` reads the registry in AWS.`,
+    title: 'Types and groups of things',
+    text: `Things are served: [DEVICES.md](DEVICES.md#first-steps-with-things). The type of a thing is a name that is not checked, and no thing is in a
+group. \`get_registry_data()\` reads the things here, and asks AWS (in the lab an emulator or a file) for others.`,
     operations: /Thing|BillingGroup/,
   },
 ]

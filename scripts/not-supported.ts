@@ -31,7 +31,7 @@ What AWS IoT Core has and Sluice does not have. Made by \`npm run docs\` from th
 by a test. What works is in [API.md](API.md), [SQL.md](SQL.md) and [ACTIONS.md](ACTIONS.md).
 
 - A missing operation of AWS IoT, its data plane or Lambda is answered with status 400,
-  \`InvalidRequestException: Sluice does not have ListThings\`, in the form of its service.
+  \`InvalidRequestException: Sluice does not have ListThingTypes\`, in the form of its service.
 - A rule that needs a missing action or function is refused when it is made: no rule is stored and then not carried out.
 - An MQTT client that publishes to a topic that begins with \`$\` is disconnected, and a publish over HTTP is refused, except for Basic Ingest
   and for requests of devices to services: [DEVICES.md](DEVICES.md#reserved-topics).

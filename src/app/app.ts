@@ -27,7 +27,8 @@ import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
 import type { Endpoints } from './delivery-stage.ts'
-import { brokerOf, httpGuards, openKeys, roleProbe } from './http-stage.ts'
+import { httpGuards, ofIngress, openKeys, roleProbe } from './http-stage.ts'
+import { openRegistryStage, withRegistry } from './registry-stage.ts'
 import { openRules, ruleCompiler } from './rule-stage.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
@@ -108,8 +109,10 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const { folder, lab, outbox, aws, producer, sendFailure, ...recorded } = delivery
   const account = await openAccountOf(dependencies, stages, { aws, ...folder })
   const { services, shadows } = await openDevices(dependencies, stages, folder)
+  const registry = await openRegistryOf(dependencies, stages, { folder, account }, () => mqtt)
   const externals = externalFunctions(dependencies, stages, aws, () => mappings.functions)
-  const environment = sqlEnvironment(account.owner, withShadows(shadows, externals))
+  const here = withRegistry(registry, withShadows(shadows, externals))
+  const environment = sqlEnvironment(account.owner, here)
   const ruleParts = { ...delivery, ...watch, account, templates, httpPort: () => ports.http }
   const { compile, destinations, rules } = await openRulesOf(dependencies, ruleParts, stages)
 
@@ -135,22 +138,21 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     engine,
     watch: messageWatch,
     shadows,
+    ...registry,
     eventSourceMappings: mappings,
     lambdaFunctions: mappings.functions,
     probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
     // The ingress is built later and stops earlier: HTTP answers until the end.
-    broker: brokerOf(() => mqtt.ingress),
-    onUpgrade: (...upgrade) => mqtt.ingress.upgrade(...upgrade),
+    ...ofIngress(() => mqtt.ingress),
     ...httpGuards(config, { accessKeys, account, faults }),
     health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
   })
-  const parts = { ...dependencies, ...engine, ...account, metrics, accessKeys, faults }
+  const parts = { ...dependencies, ...engine, ...account, metrics, accessKeys, faults, registry }
   const mqtt = await openMqtt(parts, stages, drain)
 
   const listening = { http, mqtt, account, producer, lab }
-  const ports = await listen(dependencies, stages, listening, () =>
-    dependsOnAccount({ mqtt, accessKeys, rules }),
-  )
+  const isAccountNeeded = () => dependsOnAccount({ mqtt, accessKeys, rules })
+  const ports = await listen(dependencies, stages, listening, isAccountNeeded)
   // Changes of templates end before what they change.
   if (templates) stages.add(templates.follow(), (it) => it.close())
   destinations.start()
@@ -266,6 +268,13 @@ const openDevices = (dependencies: AppDependencies, stages: Stages, folder: Data
     () => openDeviceStage({ ...dependencies, folder }),
     (it) => it.close(),
   )
+
+const openRegistryOf = (
+  dependencies: AppDependencies,
+  stages: Stages,
+  parts: Pick<Parameters<typeof openRegistryStage>[0], 'folder' | 'account'>,
+  mqtt: () => MqttStage,
+) => stages.open('registry', () => openRegistryStage({ ...dependencies, ...parts, mqtt }))
 
 const openMqtt = (parts: Parameters<typeof openMqttStage>[0], stages: Stages, drain: Drain) =>
   stages.open(

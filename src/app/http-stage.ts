@@ -10,7 +10,6 @@ import type { AccessKeys } from '../identity/access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
-import { ruleArnOf } from '../rules/compile-rule.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
 
@@ -39,13 +38,12 @@ export function httpGuards(
     readonly account: AccountStage
     readonly faults: FileFaults
   },
-): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'ruleArnOf' | 'proxies'> {
+): Pick<HttpServerDependencies, 'tls' | 'access' | 'faults' | 'proxies'> {
   const { accessKeys: keys, account, faults } = given
   const { owner } = account
   return {
     faults,
     proxies: createTrustedProxies(trustedProxies),
-    ruleArnOf: (name) => ruleArnOf(name, { ...owner, accountId: account.shownId() }),
     ...(http.tls && tls && { tls }),
     access: auth.kind === 'sigv4' ? { keys, owner, metricsToken: auth.metricsToken } : undefined,
   }
@@ -59,7 +57,17 @@ export function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): R
   })
 }
 
-export function brokerOf(ingress: () => Ingress): HttpServerDependencies['broker'] {
+/** What HTTP asks of the ingress, which may be built later. */
+export function ofIngress(
+  ingress: () => Ingress,
+): Pick<HttpServerDependencies, 'broker' | 'onUpgrade'> {
+  return {
+    broker: brokerOf(ingress),
+    onUpgrade: (...upgrade) => ingress().upgrade(...upgrade),
+  }
+}
+
+function brokerOf(ingress: () => Ingress): HttpServerDependencies['broker'] {
   return {
     publish: (message, from) => ingress().publish(message, from),
     retained: (topic) => ingress().retained(topic),

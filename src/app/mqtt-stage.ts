@@ -7,6 +7,7 @@ import { openMqttAccess } from '../identity/mqtt-access.ts'
 import type { MqttAccess } from '../identity/mqtt-access.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import { openTlsFiles } from '../identity/certificates/tls-files.ts'
+import type { RegistryStage } from './registry-stage.ts'
 import { takeFirstLifecycleVersion } from './first-lifecycle-version.ts'
 import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
@@ -21,6 +22,8 @@ export interface MqttStage {
   readonly ingress: Ingress
   /** Whether an MQTT policy may depend on the account. */
   namesAccount(): boolean
+  /** Brings the policies of the folder into force. */
+  reloadPolicies(): Promise<void>
   /** @throws SluiceError PortUnavailable, IdentityFileInvalid */
   listen(): Promise<MqttPorts>
   close(options: { readonly drainMs: number }): Promise<void>
@@ -44,6 +47,7 @@ interface MqttStageDependencies extends Pick<
   readonly owner: ResourceOwner
   /** Notes files that cannot be read. */
   readonly faults: FileFaults
+  readonly registry: Pick<RegistryStage, 'clients' | 'scope'>
 }
 
 /** @throws SluiceError IdentityFileInvalid */
@@ -77,6 +81,7 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
   return {
     ingress,
     namesAccount: () => access.namesAccount(),
+    reloadPolicies: () => access.reloadPolicies(),
     async listen() {
       const { port } = await ingress.listen(mqtt)
       const mqtts = await listenTls()
@@ -96,6 +101,7 @@ function openAccess({
   accessKeys,
   owner,
   faults,
+  registry: { clients, scope },
 }: MqttStageDependencies): Promise<MqttAccess> {
   const { passwordFile, loginKeyFile, policiesDir, anonymous } = config.mqtt
   const keptLogins =
@@ -103,7 +109,7 @@ function openAccess({
       ? undefined
       : { keyFile: loginKeyFile, file: path.join(config.dataDir, 'known-logins') }
   return openMqttAccess(
-    { logger, clock, faults },
+    { logger, clock, faults, registry: clients, scope },
     {
       passwordFile,
       keptLogins,

@@ -57,7 +57,16 @@ export const errorCatalogue = Object.freeze({
   ),
   ResourceNotFoundException: kind(404, false, 'The named resource does not exist.'),
   MethodNotAllowedException: kind(405, false, 'The path exists, but not with this method.'),
-  ResourceAlreadyExistsException: kind(409, false, 'A rule with this name already exists.'),
+  ResourceAlreadyExistsException: kind(409, false, 'A resource with this name already exists.'),
+  VersionConflictException: kind(409, false, 'A thing has another version than the one named.'),
+  VersionsLimitExceededException: kind(409, false, 'A policy has five versions already.'),
+  DeleteConflictException: kind(409, false, 'A policy or a certificate is still in use.'),
+  CertificateStateException: kind(
+    406,
+    false,
+    'A certificate has a status in which the request is not possible.',
+  ),
+  CertificateValidationException: kind(400, false, 'A certificate cannot be read or verified.'),
   ConflictingResourceUpdateException: kind(
     409,
     true,

@@ -9,6 +9,8 @@ import { SluiceError } from '../base/errors.ts'
 import { isLoopback, reachableHost } from '../base/loopback.ts'
 import { trustedProxiesFault } from '../base/trusted-proxies.ts'
 import { requiredRegion } from './region.ts'
+import { isHttpOverTls, issuingAuthorityOf, tlsFilesOf } from './tls-config.ts'
+import type { IssuingAuthority, TlsFiles } from './tls-config.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -30,6 +32,8 @@ export interface Config {
   }
   /** The files serve MQTT, and HTTP when `http.tls` is set. */
   readonly tls: TlsFiles | undefined
+  /** The CA that signs certificates which clients of the API ask for. */
+  readonly issuingAuthority: IssuingAuthority
   /** IP addresses and CIDR blocks of the proxies that may name the address of their client. */
   readonly trustedProxies: readonly string[]
   readonly auth: HttpAuthentication
@@ -108,14 +112,6 @@ interface MqttConfig extends Listen {
   readonly clientIdBytesMax: number
 }
 
-/** Absolute paths of PEM files. */
-interface TlsFiles {
-  readonly certificateFile: string
-  readonly keyFile: string
-  /** CAs of client certificates; without it no client is asked for a certificate. */
-  readonly authorityFile: string | undefined
-}
-
 interface Listen {
   readonly host: string
   readonly port: number
@@ -144,6 +140,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
       callRate: read.SLUICE_HTTP_CALL_RATE,
     },
     tls,
+    issuingAuthority: issuingAuthorityOf(read, { mode, tls, dataDir }),
     trustedProxies: trustedProxiesOf(read.SLUICE_TRUSTED_PROXIES),
     auth: {
       kind: read.SLUICE_AUTH ?? (mode === 'start' ? 'sigv4' : 'off'),
@@ -224,32 +221,6 @@ function mqttConfigOf(read: Variables, mode: Config['mode']): MqttConfig {
   }
 }
 
-type TlsVariables = Pick<
-  Variables,
-  'SLUICE_TLS_CERT_FILE' | 'SLUICE_TLS_KEY_FILE' | 'SLUICE_TLS_CA_FILE' | 'SLUICE_HTTP_TLS'
->
-
-function tlsFilesOf(read: TlsVariables): TlsFiles | undefined {
-  const {
-    SLUICE_TLS_CERT_FILE: certificate,
-    SLUICE_TLS_KEY_FILE: key,
-    SLUICE_TLS_CA_FILE: authority,
-  } = read
-  if (certificate === undefined && key === undefined && authority === undefined) return undefined
-  if (certificate === undefined || key === undefined) {
-    const missing = certificate === undefined ? 'SLUICE_TLS_CERT_FILE' : 'SLUICE_TLS_KEY_FILE'
-    throw new SluiceError(
-      'ConfigInvalid',
-      `${missing} is not set: TLS needs a certificate and its key`,
-    )
-  }
-  return {
-    certificateFile: path.resolve(certificate),
-    keyFile: path.resolve(key),
-    authorityFile: authority && path.resolve(authority),
-  }
-}
-
 function trustedProxiesOf(text = ''): readonly string[] {
   const entries = text
     .split(',')
@@ -269,18 +240,6 @@ function confirmUrlOf(text: string | undefined): string | undefined {
     'ConfigInvalid',
     `SLUICE_HTTP_ACTION_CONFIRM_URL=${text} is not usable: it must be a URL such as ` +
       'https://sluice.example:8080',
-  )
-}
-
-function isHttpOverTls(
-  { SLUICE_HTTP_TLS: given }: TlsVariables,
-  tls: TlsFiles | undefined,
-): boolean {
-  if (given !== 'on') return given === undefined && tls !== undefined
-  if (tls !== undefined) return true
-  throw new SluiceError(
-    'ConfigInvalid',
-    'SLUICE_HTTP_TLS=on needs SLUICE_TLS_CERT_FILE and SLUICE_TLS_KEY_FILE',
   )
 }
 

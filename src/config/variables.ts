@@ -67,6 +67,12 @@ export const variables = deepFreeze({
     whenUnset: 'clients are not asked for a certificate',
     description: 'PEM file with the CAs that may issue client certificates.',
   },
+  SLUICE_TLS_CA_KEY_FILE: {
+    kind: 'text',
+    whenUnset: 'in the lab `ca-key.pem` for `ca.pem`; `start` issues no certificates',
+    description:
+      'PEM file with the unencrypted private key of a CA in `SLUICE_TLS_CA_FILE`, mode 600.',
+  },
   SLUICE_MQTT_ANONYMOUS: {
     kind: 'choice',
     choices: onOrOff,

@@ -23,6 +23,13 @@ import { iotDataPlane } from './aws-iot/iot-data-plane.ts'
 import { addDestinationRoutes } from './aws-iot/destination-routes.ts'
 import type { DestinationRouteDependencies } from './aws-iot/destination-routes.ts'
 import { addEndpointRoute } from './aws-iot/endpoint-route.ts'
+import { addCertificateRoutes } from './aws-iot/certificate-routes.ts'
+import { addPolicyRoutes } from './aws-iot/policy-routes.ts'
+import type { PolicyRouteDependencies } from './aws-iot/policy-routes.ts'
+import { addPolicyTargetRoutes } from './aws-iot/policy-target-routes.ts'
+import { addThingPrincipalRoutes } from './aws-iot/thing-principal-routes.ts'
+import { addThingRoutes } from './aws-iot/thing-routes.ts'
+import type { ThingRouteDependencies } from './aws-iot/thing-routes.ts'
 import { addShadowRoutes } from './aws-iot/shadow-routes.ts'
 import type { ShadowRouteDependencies } from './aws-iot/shadow-routes.ts'
 import { addRuleRoutes } from './aws-iot/rule-routes.ts'
@@ -50,7 +57,9 @@ export const apis = createApis(iotControlPlane, [iotDataPlane, lambdaApi, sluice
 export interface ApiRouteDependencies
   extends
     RuleRouteDependencies,
-    TagDependencies,
+    Omit<TagDependencies, 'policies'>,
+    ThingRouteDependencies,
+    PolicyRouteDependencies,
     DestinationRouteDependencies,
     EvaluateDependencies,
     DataPlaneDependencies,
@@ -64,6 +73,7 @@ export interface ApiRouteDependencies
     StatusDependencies {
   readonly rules: RuleStore
   readonly broker: DataPlaneDependencies['broker'] & ConnectionRouteDependencies['broker']
+  readonly policies: PolicyRouteDependencies['policies']
   readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
   readonly engine: DeadLetterRouteDependencies['engine'] & ShadowRouteDependencies['engine']
   readonly metrics: Metrics
@@ -83,6 +93,11 @@ export function addApiRoutes(
     addRuleRoutes(routes, dependencies)
     addTagRoutes(routes, dependencies)
     addDestinationRoutes(routes, dependencies)
+    addThingRoutes(routes, dependencies)
+    addThingPrincipalRoutes(routes, dependencies)
+    addCertificateRoutes(routes, dependencies)
+    addPolicyRoutes(routes, dependencies)
+    addPolicyTargetRoutes(routes, dependencies)
     addEndpointRoute(routes)
   })
   addApi(app, iotDataPlane, (routes) => {

@@ -10,7 +10,7 @@ import { createPermissions, followPolicies, mayConnect } from './policies/permis
 import type { PermissionsOptions } from './policies/permissions.ts'
 import { combinePolicies } from './policies/policy.ts'
 import { openPolicyFolder } from './policies/policy-folder.ts'
-import type { PolicyFolder } from './policies/policy-folder.ts'
+import type { FolderScope, PolicyFolder } from './policies/policy-folder.ts'
 import type { PolicyTarget } from './policies/policy-targets.ts'
 import type { ResourceOwner } from './policies/resource-arn.ts'
 
@@ -32,11 +32,35 @@ import type { ResourceOwner } from './policies/resource-arn.ts'
 export interface MqttAccess extends Access {
   /** Whether a decision of the folder's policies may depend on the id of the account. */
   namesAccount(): boolean
+  /** Brings what the folder of policies says now into force. */
+  reloadPolicies(): Promise<void>
   /** Stops following the files, and writes the logins that are kept. */
   close(): Promise<void>
 }
 
+/** What the registry knows of certificates and their things. */
+export interface RegisteredClients {
+  /** Undefined for a certificate that it does not know. */
+  statusOf(certificateId: string): string | undefined
+  /** Undefined when there is none of that name. */
+  find(thingName: string): RegisteredThing | undefined
+  /** The names of the things that a certificate is attached to. */
+  thingsOf(certificateId: string): readonly string[]
+}
+
+interface RegisteredThing {
+  readonly thingName: string
+  readonly thingTypeName?: string | undefined
+  readonly attributes: Readonly<Record<string, string>>
+  /** How certificates are attached, by their id. */
+  readonly principals: Readonly<Record<string, string>>
+}
+
 interface MqttAccessDependencies {
+  /** Absent: there is no registry. */
+  readonly registry?: RegisteredClients | undefined
+  /** Whether the folder's policies are for registered certificates alone. */
+  readonly scope?: FolderScope | undefined
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: Clock
   /** Is notified of files that cannot be read. */
@@ -64,22 +88,25 @@ export async function openMqttAccess(
   options: MqttAccessOptions,
 ): Promise<MqttAccess> {
   const { policiesDir, owner } = options
-  const folder = await openPolicyFolder(dependencies, { directory: policiesDir })
+  const { registry, scope } = dependencies
+  const folder = await openPolicyFolder(dependencies, { directory: policiesDir, scope })
   const passwords = await openPasswordsOf(dependencies, options, folder)
-  const identify = createIdentification({ folder, passwords }, options)
+  const identify = createIdentification({ folder, passwords, registry }, options)
   reportPolicies(dependencies.logger, policiesDir, folder)
 
   return {
     async authenticate(peer, login) {
       const identity = await identify(peer, login)
       if ('outcome' in identity) return identity
-      const permissions = { ...identity, owner, variables: variablesOf(peer, login) }
+      const variables = variablesOf(peer, login, registry)
+      const permissions = { ...identity, owner, variables }
       if (mayConnect(permissions, login.clientId)) {
         return { outcome: 'admitted', permissions: createPermissions(permissions) }
       }
       return refused('notAuthorized', 'no policy allows iot:Connect under this client id')
     },
     namesAccount: () => folder.policies.current?.namesAccount ?? false,
+    reloadPolicies: () => folder.reload(),
     async close() {
       folder.close()
       await passwords?.close()
@@ -123,14 +150,24 @@ type Refusal = Exclude<Admission, { readonly outcome: 'admitted' }>
 interface Known {
   readonly folder: PolicyFolder
   readonly passwords: Passwords | undefined
+  readonly registry: RegisteredClients | undefined
 }
 
-function createIdentification({ folder, passwords }: Known, options: MqttAccessOptions) {
+function createIdentification({ folder, passwords, registry }: Known, options: MqttAccessOptions) {
   const { anonymous, accessKeys } = options
   const identityOf = (principal: string | undefined, target: PolicyTarget): Identity => ({
     principal,
     policyNow: followPolicies(folder.policies, target),
   })
+
+  function byCertificate(principal: string): Identity | Refusal {
+    const status = registry?.statusOf(principal)
+    if (status !== undefined && status !== 'ACTIVE') {
+      return refused('notAuthorized', `the certificate is ${status} in the registry`)
+    }
+    const policyNow = followPolicies(folder.policies, `cert:${principal}`, status !== undefined)
+    return { principal, policyNow }
+  }
 
   const anybody = identityOf(undefined, 'anonymous')
   const isOpen = ({ transport }: Peer) => anonymous[transport]
@@ -167,7 +204,7 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
   return (peer: Peer, login: Login): Promise<Identity | Refusal> | Identity | Refusal => {
     const { certificate, accessKeyId } = peer
     const { username, password } = login
-    if (certificate) return identityOf(certificate.principal, `cert:${certificate.principal}`)
+    if (certificate) return byCertificate(certificate.principal)
     if (accessKeyId !== undefined) return byAccessKey(accessKeyId)
     if (username !== undefined && password) {
       return byPassword(peer, username, { password, gone: login.gone })
@@ -185,13 +222,46 @@ function createIdentification({ folder, passwords }: Known, options: MqttAccessO
 const userUnitsMax = 256
 const nothing = combinePolicies([])
 
-function variablesOf({ certificate }: Peer, { clientId }: Login): PermissionsOptions['variables'] {
+/**
+ * The variables of the thing of a connection are those of the thing whose name is the client id, if
+ * its certificate is attached to that thing; or of the one thing that the certificate belongs to
+ * exclusively [AWS IoT Developer Guide, "Thing policy variables"]. A client without a registered
+ * certificate has its client id as the name of its thing, unless the registry has that thing.
+ */
+function variablesOf(
+  { certificate }: Peer,
+  { clientId }: Login,
+  registry: RegisteredClients | undefined,
+): PermissionsOptions['variables'] {
+  const own = registry && certificate && thingOf(registry, certificate.principal, clientId)
+  const isKnown =
+    registry?.find(clientId) !== undefined ||
+    (certificate !== undefined && registry?.statusOf(certificate.principal) !== undefined)
   return {
     'iot:ClientId': clientId,
-    // There is no registry of things: the client id is taken as the name of the thing.
-    'iot:Connection.Thing.ThingName': clientId,
+    'iot:Connection.Thing.ThingName': own?.thingName ?? (isKnown ? undefined : clientId),
+    'iot:Connection.Thing.ThingTypeName': own?.thingTypeName,
+    'iot:Connection.Thing.IsAttached': String(own !== undefined),
     'iot:Certificate.Subject.CommonName': certificate?.commonName,
+    ...Object.fromEntries(
+      Object.entries(own?.attributes ?? {}).map(([name, value]) => [
+        `iot:Connection.Thing.Attributes[${name}]` as const,
+        value,
+      ]),
+    ),
   }
+}
+
+function thingOf(
+  registry: RegisteredClients,
+  principal: string,
+  clientId: string,
+): RegisteredThing | undefined {
+  const named = registry.find(clientId)
+  if (named && Object.hasOwn(named.principals, principal)) return named
+  const [only] = registry.thingsOf(principal)
+  const thing = only === undefined ? undefined : registry.find(only)
+  return thing?.principals[principal] === 'EXCLUSIVE_THING' ? thing : undefined
 }
 
 function refused(outcome: Refusal['outcome'], detail: string): Refusal {

@@ -14,7 +14,7 @@ import type { Access } from '../identity/policies/access.ts'
 import { createAcceptance } from './entrances/acceptance.ts'
 import type { AcceptanceDependencies } from './entrances/acceptance.ts'
 import { createBroker } from './broker/broker.ts'
-import { createConnections } from './broker/connections.ts'
+import { createConnections, endConnectionsOf } from './broker/connections.ts'
 import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
@@ -85,6 +85,8 @@ export interface Ingress extends ManagedClients {
     readonly after?: string | undefined
     readonly max: number
   }): readonly RetainedMessage[]
+  /** Ends all connections with this client certificate, by its id. */
+  endConnectionsOf(certificateId: string): void
   /**
    * Publishers are held back because the memory for messages is full, and none of them has gone on
    * for seconds.
@@ -229,6 +231,7 @@ export async function createIngress(
       checkMessage({ ...message, retain: false }, options)
       return managed.sendDirect(message, confirmMs)
     },
+    endConnectionsOf: (certificateId) => endConnectionsOf(stage.connections, certificateId),
     get isStalled() {
       return stage.heldBytes.isStalled
     },

@@ -137,6 +137,6 @@ function versionWarnings(
 }
 
 /** `arn:aws:iot:<region>:<account>:rule/<name>`, in the partition of the region. */
-export function ruleArnOf(name: string, { region, accountId }: RuleCompilerOptions): string {
+function ruleArnOf(name: string, { region, accountId }: RuleCompilerOptions): string {
   return resourceArn(`rule/${name}`, { region, accountId })
 }

@@ -23,6 +23,8 @@ export interface ReloadedFile<Value> {
   current(): Value
   /** Whether the system does not say what the file holds. */
   isUnreadable(): boolean
+  /** Looks at once, instead of within a second. Never rejects. */
+  reload(): Promise<void>
   close(): void
 }
 
@@ -105,6 +107,10 @@ export async function openReloaded<Content extends { readonly version: string },
   let isClosed = false
   let cancel = clock.after(checkIntervalMs, check)
   const fault = faults?.follow(kind)
+  const reporter = createReporter(logger, { file, title })
+
+  /** Of looks that overlap the last one alone says what holds: the others may have read less. */
+  let looks = 0
 
   function check(): void {
     void load().finally(() => {
@@ -117,49 +123,69 @@ export async function openReloaded<Content extends { readonly version: string },
   const isUnreadableNow = () => isFailing || (options.isUnreadable?.(value) ?? false)
 
   async function load(): Promise<void> {
+    const own = (looks += 1)
     try {
       if (look && !isFailing && ((await look()) ?? absent) === version) return
       const next = await read()
-      if (isClosed) return
+      if (isClosed || own !== looks) return
       const wasFailing = isFailing
       isFailing = false
       if ((next?.version ?? absent) === version) {
         if (wasFailing) logger.info({ file }, `${title} can be read again`)
-        if (wasFailing) reported = undefined
+        if (wasFailing) reporter.forget()
         return
       }
       version = next?.version ?? absent
       if (!next) throw invalidFile(file, 'is not there any more')
       value = parse(next, options)
-      reported = undefined
+      reporter.forget()
       onChange?.(value)
       logger.info({ file }, `${title} was read again`)
     } catch (thrown) {
+      if (isClosed || own !== looks) return
       isFailing = isUnreadable(thrown)
-      if (!isClosed) report(thrown)
+      reporter.report(thrown, version, isFailing && 'whenUnreadable' in options)
     }
-  }
-
-  let reported: string | undefined
-  /** A file that stays unusable is told about once. */
-  function report(thrown: unknown): void {
-    const problem = `${version} ${messageOf(thrown)}`
-    if (problem === reported) return
-    reported = problem
-    const text =
-      isFailing && 'whenUnreadable' in options
-        ? `${title} cannot be read: nobody is let in by it until it can`
-        : `${title} cannot be used; what it said stays`
-    logger.error({ file, problem: messageOf(thrown) }, text)
   }
 
   return {
     current: () => (isFailing && 'whenUnreadable' in options ? options.whenUnreadable : value),
     isUnreadable: isUnreadableNow,
+    async reload() {
+      let own: number
+      do {
+        if (isClosed) return
+        own = looks + 1
+        await load()
+      } while (own !== looks)
+      fault?.set(isUnreadableNow())
+    },
     close() {
       isClosed = true
       cancel()
       fault?.close()
+    },
+  }
+}
+
+/** Tells once about a file that stays unusable. */
+function createReporter(
+  logger: ReloadedFileDependencies['logger'],
+  { file, title }: { readonly file: string; readonly title: string },
+) {
+  let reported: string | undefined
+  return {
+    forget() {
+      reported = undefined
+    },
+    report(thrown: unknown, version: string, isClosed: boolean) {
+      const problem = `${version} ${messageOf(thrown)}`
+      if (problem === reported) return
+      reported = problem
+      const text = isClosed
+        ? `${title} cannot be read: nobody is let in by it until it can`
+        : `${title} cannot be used; what it said stays`
+      logger.error({ file, problem: messageOf(thrown) }, text)
     },
   }
 }

@@ -15,6 +15,8 @@ export interface Lab {
   readonly url: string
   readonly mqttUrl: string
   readonly kinesisUrl: string
+  /** The port of MQTT over TLS, if there is one. */
+  readonly mqttsPort: number | undefined
   readonly data: IoTDataPlaneClient
   readonly connect: (clientId: string, filters?: readonly string[]) => Promise<LabClient>
   readonly restart: () => Promise<Lab>
@@ -27,19 +29,28 @@ interface LabClient {
 }
 
 type AtTheEnd = (end: () => void | Promise<void>) => void
+type Environment = Readonly<Record<string, string>>
 
 /**
  * A lab in this process, in a folder of its own.
  *
  * @param atTheEnd takes what ends it; by default that is done when the test is finished
+ * @param environmentIn more variables, for a lab in this folder
  */
-export async function startLab(atTheEnd: AtTheEnd = onTestFinished): Promise<Lab> {
+export async function startLab(
+  atTheEnd: AtTheEnd = onTestFinished,
+  environmentIn: (folder: string) => Promise<Environment> | Environment = () => ({}),
+): Promise<Lab> {
   const folder = await mkdtemp(path.join(tmpdir(), 'sluice-lab-'))
   atTheEnd(() => rm(folder, { recursive: true, force: true }))
-  return startLabIn(folder, atTheEnd)
+  return startLabIn(folder, atTheEnd, await environmentIn(folder))
 }
 
-async function startLabIn(folder: string, atTheEnd: AtTheEnd): Promise<Lab> {
+async function startLabIn(
+  folder: string,
+  atTheEnd: AtTheEnd,
+  environment: Environment,
+): Promise<Lab> {
   const config = loadConfig(
     {
       SLUICE_DATA_DIR: path.join(folder, 'data'),
@@ -48,6 +59,8 @@ async function startLabIn(folder: string, atTheEnd: AtTheEnd): Promise<Lab> {
       SLUICE_MQTT_PORT: '0',
       SLUICE_HTTP_PORT: '0',
       SLUICE_LAB_PORT: '0',
+      SLUICE_POLICIES_DIR: path.join(folder, 'policies'),
+      ...environment,
     },
     'lab',
   )
@@ -85,12 +98,13 @@ async function startLabIn(folder: string, atTheEnd: AtTheEnd): Promise<Lab> {
     url,
     mqttUrl,
     kinesisUrl,
+    mqttsPort: app.ports.mqtts,
     data,
     connect,
     /** The same folder in a new lab, on other ports. */
     async restart() {
       await stop()
-      return startLabIn(folder, atTheEnd)
+      return startLabIn(folder, atTheEnd, environment)
     },
   }
 }

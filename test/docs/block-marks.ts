@@ -12,6 +12,7 @@ export interface BlockMark {
   readonly runsWith?: string | undefined
 }
 
+const firstSteps = { reason: '`npm run test:clients` runs the first steps with things' }
 const awsCli = { reason: 'needs the AWS CLI', runsWith: 'aws' }
 
 /** Every block that is not run everywhere. A block that fails and is not here fails the test. */
@@ -22,6 +23,11 @@ export const blockMarks: readonly BlockMark[] = [
   { document: 'docs/API.md', has: 'iot-data publish', ...awsCli },
   { document: 'docs/CONSUMERS.md', has: '| jq', reason: 'needs jq', runsWith: 'jq' },
   { document: 'docs/CONSUMERS.md', has: 'create-event-source-mapping', ...awsCli },
+  { document: 'docs/DEVICES.md', has: 'SLUICE_TLS_CERT_FILE', ...firstSteps },
+  { document: 'docs/DEVICES.md', has: 'aws iot create-thing', ...firstSteps },
+  { document: 'docs/DEVICES.md', has: 'aws iot create-policy', ...firstSteps },
+  { document: 'docs/DEVICES.md', has: 'aws iot create-topic-rule', ...firstSteps },
+  { document: 'docs/DEVICES.md', has: 'aws iot update-certificate', ...firstSteps },
   { document: 'docs/LAB.md', has: 'aws kinesis', ...awsCli },
   { document: 'docs/LAB.md', has: 'aws sts', ...awsCli },
   { document: 'docs/SECURITY.md', has: '=...', reason: 'has values that the reader fills in' },

@@ -31,6 +31,7 @@ import { destinationProvocations } from './destination-provocations.ts'
 import { lambdaProvocations } from './lambda-provocations.ts'
 import { fails, fault, http, reject, unwritten } from './provocation.ts'
 import type { Call, Provocations } from './provocation.ts'
+import { registryProvocations } from './registry-provocations.ts'
 import { shadowProvocations } from './shadow-provocations.ts'
 
 /** How to get each error that the schema of a route declares. */
@@ -296,6 +297,7 @@ export const provocations: Provocations = {
     GatewayTimeoutException: { call: sendTo('c'), dependencies: brokerThatSays('notConfirmed') },
   },
 
+  ...registryProvocations,
   ...shadowProvocations,
   ...lambdaProvocations,
 

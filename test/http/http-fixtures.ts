@@ -16,10 +16,10 @@ import type { Engine } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { openTopicRuleDestinations } from '../../src/rules/destinations/topic-rule-destinations.ts'
-import { ruleArnOf } from '../../src/rules/compile-rule.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { createMessageWatch } from '../../src/watch/message-watch.ts'
 import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
+import { openTestRegistry } from '../registry/registry-fixtures.ts'
 import { compile, openStore } from '../rules/rule-fixtures.ts'
 import type { OpenedStore } from '../rules/rule-fixtures.ts'
 
@@ -110,7 +110,7 @@ export async function startServer(
     watch,
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,
-    ruleArnOf: (name) => ruleArnOf(name, { region: 'eu-central-1', accountId: '123456789012' }),
+    ...(await openTestRegistry({ clock, logger }, temporaryDirectory())),
   }
   const { dependencies } = given
   const others = typeof dependencies === 'function' ? dependencies(made) : dependencies

@@ -75,16 +75,16 @@ describe("AWS's own clients understand that an operation is missing", () => {
     const iot = new iotSdk.IoTClient(settings)
     const lambda = new lambdaSdk.LambdaClient(settings)
     onTestFinished(() => [iot, lambda].forEach((client) => client.destroy()))
-    await expect(iot.send(new iotSdk.ListThingsCommand({}))).rejects.toThrow(/ ListThings$/)
+    await expect(iot.send(new iotSdk.ListThingTypesCommand({}))).rejects.toThrow(/ ListThingTypes$/)
     await expect(lambda.send(new lambdaSdk.ListLayersCommand({}))).rejects.toThrow(/ ListLayers$/)
   })
 
   test('nothing is said to a client that is not authenticated', async () => {
     const { port } = await startGuarded()
-    const answer = await send(port, { path: '/things' })
+    const answer = await send(port, { path: '/thing-types' })
     expect(answer.errorType).toBe('MissingAuthenticationTokenException')
-    const known = await send(port, signed(port, { path: '/things' }))
-    expect(known).toMatchObject({ status: 400, message: 'Sluice does not have ListThings' })
+    const known = await send(port, signed(port, { path: '/thing-types' }))
+    expect(known).toMatchObject({ status: 400, message: 'Sluice does not have ListThingTypes' })
   })
 })
 
@@ -93,7 +93,8 @@ describe('what is no missing operation', () => {
     ['GET', '/nothing', 404],
     ['GET', '/thing', 404],
     ['GET', '/things/a/b/c', 404],
-    ['PATCH', '/things', 404],
+    ['PATCH', '/thing-groups', 404],
+    ['PATCH', '/things', 405],
     ['GET', '/api/things/shadow', 404],
     ['GET', '/2015-03-31/nothing', 404],
     // Served, but not with a slash at the end.
@@ -108,7 +109,7 @@ describe('what is no missing operation', () => {
 
 describe('an error has the form of the service that was asked', () => {
   test.each([
-    ['/things', { message: 'Sluice does not have ListThings' }],
+    ['/thing-types', { message: 'Sluice does not have ListThingTypes' }],
     [
       '/2018-10-31/layers',
       {

@@ -8,6 +8,8 @@ export type Call = (server: StartedServer) => Promise<unknown>
 export interface Provocation {
   readonly call: Call
   readonly dependencies?: (server: HttpServerDependencies) => Partial<HttpServerDependencies>
+  /** It leaves nothing behind, so that it needs no server of its own. */
+  readonly isStateless?: true
   /** Instead of any other fault: the calls of this second are used up. */
   readonly isThrottled?: true
 }

@@ -33,7 +33,7 @@ async function openWith(more: Readonly<Record<string, unknown>> = {}) {
     const decide = (target: PolicyTarget, topic: string) =>
       folder.policies.current
         ?.policyOf(target)
-        .decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
+        ?.decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
     return { folder, decide }
   }
   return { ...watched, ...faulty, directory, write, open }

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { SluiceError, invalidRequest, shorten } from '../../base/errors.ts'
 import type { ErrorCode } from '../../base/errors.ts'
+import type { PolicyStore } from '../../identity/policies/policy-store.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import { checkTags, tagsMax } from '../../base/resource-tags.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
@@ -13,11 +14,12 @@ import { nextTokenSchema } from '../server/operation.ts'
 /** How much of a text from outside an error message repeats. */
 const shownCharactersMax = 200
 
-/** The operations on tags of the AWS IoT control plane. Only rules can have tags here. */
+/** The operations on tags of the AWS IoT control plane. Rules and policies can have tags here. */
 export interface TagDependencies {
   readonly rules: Pick<RuleStore, 'all' | 'byName' | 'setTags'>
-  /** The ARN of the rule of that name. */
-  readonly ruleArnOf: (ruleName: string) => string
+  readonly policies: Pick<PolicyStore, 'get' | 'setTags'>
+  /** The ARN of a resource such as `rule/r`. */
+  readonly resourceArnOf: (resource: string) => string
 }
 
 const tagSchema = Type.Object({ Key: Type.String(), Value: Type.Optional(Type.String()) })
@@ -47,7 +49,7 @@ const emptyObject = { description: 'Done.', schema: Type.Object({}) }
 const tagResource = {
   operation: {
     id: 'TagResource',
-    summary: 'Adds tags to a rule, or gives them new values.',
+    summary: 'Adds tags to a rule or a policy, or gives them new values.',
     body: { schema: tagRequestSchema },
     answer: emptyObject,
     errors: [...errors, 'LimitExceededException'],
@@ -57,7 +59,7 @@ const tagResource = {
 const untagResource = {
   operation: {
     id: 'UntagResource',
-    summary: 'Removes tags from a rule.',
+    summary: 'Removes tags from a rule or a policy.',
     body: { schema: untagRequestSchema },
     answer: emptyObject,
     errors,
@@ -68,41 +70,60 @@ const listTagsForResource = {
   querystring: listQuery,
   operation: {
     id: 'ListTagsForResource',
-    summary: 'Lists the tags of a rule.',
+    summary: 'Lists the tags of a rule or a policy.',
     answer: {
-      description: 'All tags of the rule.',
+      description: 'All tags of the resource.',
       schema: Type.Object({ tags: Type.Array(tagSchema), nextToken: nextTokenSchema }),
     },
     errors,
   },
 } satisfies FastifySchema
 
-export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies): void {
-  const ruleNameOf = (arn: string): string => {
-    const name = arnForm.exec(arn)?.[1]
-    if (name === undefined) {
+type Tags = Readonly<Record<string, string>>
+
+interface Tagged {
+  tags(): Promise<Tags>
+  setTags(change: (present: Tags) => Tags): Promise<void>
+}
+
+export function addTagRoutes(
+  app: HttpApp,
+  { rules, policies, resourceArnOf }: TagDependencies,
+): void {
+  const taggedOf = (arn: string): Tagged => {
+    const { kind, name = '' } = arnForm.exec(arn)?.groups ?? {}
+    if (kind === undefined) {
       const shown = shorten(arn, shownCharactersMax)
-      throw invalidRequest(`resourceArn ${shown} is not the ARN of a rule: ${ruleArnOf('<name>')}`)
+      throw invalidRequest(
+        `resourceArn ${shown} is not the ARN of a rule or a policy: ${resourceArnOf('rule/<name>')}`,
+      )
     }
-    // A rule of that name in another account or region is another rule.
-    if (arn === ruleArnOf(name) && rules.byName(name)) return name
-    throw new SluiceError(
-      'ResourceNotFoundException',
-      `there is no resource ${shorten(arn, shownCharactersMax)}`,
-    )
+    // A resource of that name in another account or region is another one.
+    if (arn !== resourceArnOf(`${kind}/${name}`)) throw absent(arn)
+    if (kind === 'policy') {
+      return {
+        tags: async () => (await policies.get(name)).tags,
+        setTags: (change) => policies.setTags(name, change),
+      }
+    }
+    if (!rules.byName(name)) throw absent(arn)
+    return {
+      tags: async () => rules.byName(name)?.tags ?? {},
+      setTags: async (change) => void (await rules.setTags(name, change)),
+    }
   }
 
   app.post('/tags', { schema: tagResource }, async (request) => {
     const body = bodyJson(request)
     if (!tagRequest.Check(body)) throw schemaProblem(tagRequest.Errors(body))
     const added = checkTags(body.tags.map(({ Key, Value = '' }) => [Key, Value]))
-    await rules.setTags(ruleNameOf(body.resourceArn), (present) => {
+    await taggedOf(body.resourceArn).setTags((present) => {
       const tags = { ...present, ...added }
       const count = Object.keys(tags).length
       if (count <= tagsMax) return tags
       throw new SluiceError(
         'LimitExceededException',
-        `the rule would have ${count} tags; at most ${tagsMax} are taken`,
+        `the resource would have ${count} tags; at most ${tagsMax} are taken`,
       )
     })
     return {}
@@ -112,7 +133,7 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
     const body = bodyJson(request)
     if (!untagRequest.Check(body)) throw schemaProblem(untagRequest.Errors(body))
     const removed = new Set(body.tagKeys)
-    await rules.setTags(ruleNameOf(body.resourceArn), (present) =>
+    await taggedOf(body.resourceArn).setTags((present) =>
       Object.fromEntries(Object.entries(present).filter(([key]) => !removed.has(key))),
     )
     return {}
@@ -121,10 +142,17 @@ export function addTagRoutes(app: HttpApp, { rules, ruleArnOf }: TagDependencies
   // No resource has more tags than one page holds.
   app.get('/tags', { schema: listTagsForResource }, async (request) => {
     const { resourceArn, nextToken } = request.query
-    const { tags = {} } = rules.byName(ruleNameOf(resourceArn)) ?? {}
+    const tags = await taggedOf(resourceArn).tags()
     if (nextToken) throw invalidRequest('nextToken is not one that a list gave')
     return { tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }
   })
 }
 
-const arnForm = /^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:rule\/([a-zA-Z0-9_]{1,128})$/
+const absent = (arn: string) =>
+  new SluiceError(
+    'ResourceNotFoundException',
+    `there is no resource ${shorten(arn, shownCharactersMax)}`,
+  )
+
+const arnForm =
+  /^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:(?<kind>rule|policy)\/(?<name>[\w+=,.@-]{1,128})$/

@@ -189,6 +189,7 @@ function refuseForbidden(
     names: namesOf(request),
     query: isRecord(request.query) ? request.query : {},
     isTagged: Boolean(request.headers[taggingHeader]),
+    principal: textOf(request.headers['x-amzn-iot-principal']),
     body: () => jsonOf(request),
   })
   const user = `User: ${callerArn(accessKeyId, owner)} is not authorized`
@@ -217,10 +218,14 @@ function namesOf(request: FastifyRequest) {
   const { url = '' } = request.routeOptions
   const params = isRecord(request.params) ? request.params : {}
   const { ruleName, clientId, thingName, functionName, resource } = params
+  const { certificateId, policyName, target } = params
   return {
     ruleName: textOf(ruleName),
     clientId: textOf(clientId),
     thingName: textOf(thingName),
+    certificateId: textOf(certificateId),
+    policyName: textOf(policyName),
+    target: textOf(target),
     functionName: ownFunctionOf(functionName),
     resource: textOf(resource)?.startsWith('arn:') ? textOf(resource) : undefined,
     rest: url.endsWith('/*') ? restOfPath(request.raw.url, url.slice(0, -1)) : undefined,

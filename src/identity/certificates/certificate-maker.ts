@@ -1,12 +1,13 @@
-import { createPrivateKey, generateKeyPair, webcrypto } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPair, webcrypto } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
-import type { Extension, JsonGeneralNames, JsonName } from '@peculiar/x509'
+import type { Extension, JsonGeneralNames, JsonName, PublicKey } from '@peculiar/x509'
 
 /**
- * Makes X.509 certificates (RFC 5280) for a lab: a CA, and what it signs. Keys are on the curve
- * P-256, which AWS IoT and every TLS library of devices takes, and are made in no time.
+ * Makes X.509 certificates (RFC 5280): a CA for a lab, and what a CA signs. Keys are on the curve
+ * P-256, which AWS IoT and every TLS library of devices takes, and are made in no time; those that
+ * clients of AWS IoT ask for are for RSA, as there.
  */
 export interface KeyPairPem {
   readonly certificatePem: string
@@ -20,6 +21,22 @@ export interface CertificateMaker {
   makeServer(authority: KeyPairPem, hosts: readonly string[]): Promise<KeyPairPem>
   /** @param name becomes the common name of the subject */
   makeDevice(authority: KeyPairPem, name: string): Promise<KeyPairPem>
+  /** The same with a key for RSA, as AWS IoT makes it. */
+  makeRsaDevice(authority: KeyPairPem, name: string): Promise<RsaPairPem>
+  /**
+   * Signs a certificate for the key of a certificate signing request (RFC 2986), PEM.
+   *
+   * @param name the common name of the subject, if the request has no subject
+   * @throws Error (rejects): the request cannot be read, or its key cannot be used
+   */
+  signRequest(authority: KeyPairPem, request: string, name: string): Promise<string>
+}
+
+interface RsaPairPem {
+  readonly certificatePem: string
+  /** PKCS #1, not encrypted. */
+  readonly privateKeyPem: string
+  readonly publicKeyPem: string
 }
 
 const dayMs = 86_400_000
@@ -39,22 +56,21 @@ export async function createCertificateMaker(nowMs: number): Promise<Certificate
   const x509 = await loadLibrary()
   const notBefore = new Date(nowMs - backdatedMs)
 
-  async function sign(
+  async function signFor(
+    publicKey: webcrypto.CryptoKey | PublicKey,
     authority: KeyPairPem,
-    leaf: { readonly name: string; readonly days: number; readonly extensions: Extension[] },
-  ): Promise<KeyPairPem> {
+    leaf: Leaf,
+  ): Promise<string> {
     const issuer = new x509.X509Certificate(authority.certificatePem)
-    const keys = await makeKeys()
-    const publicKey = await importPublic(keys.publicKey)
+    const signing = await importSigning(authority.keyPem)
     const certificate = await x509.X509CertificateGenerator.create({
-      subject: nameOf(leaf.name),
+      subject: leaf.subject ?? nameOf(leaf.name),
       issuer: issuer.subjectName,
       notBefore,
       // Some clients reject a certificate that outlives its CA.
       notAfter: new Date(Math.min(nowMs + leaf.days * dayMs, issuer.notAfter.getTime())),
       publicKey,
-      signingKey: await importPrivate(createPrivateKey(authority.keyPem)),
-      signingAlgorithm,
+      ...signing,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -63,7 +79,16 @@ export async function createCertificateMaker(nowMs: number): Promise<Certificate
         await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
       ],
     })
-    return { certificatePem: `${certificate.toString('pem')}\n`, keyPem: pemOf(keys.privateKey) }
+    return `${certificate.toString('pem')}\n`
+  }
+
+  async function sign(authority: KeyPairPem, leaf: Leaf): Promise<KeyPairPem> {
+    const keys = await makeKeys()
+    const publicKey = await importPublic(keys.publicKey)
+    return {
+      certificatePem: await signFor(publicKey, authority, leaf),
+      keyPem: pemOf(keys.privateKey),
+    }
   }
 
   return {
@@ -99,19 +124,98 @@ export async function createCertificateMaker(nowMs: number): Promise<Certificate
         ],
       }),
 
-    makeDevice: (authority, name) =>
-      sign(authority, {
-        name,
-        days: deviceDays,
-        extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
-      }),
+    makeDevice: (authority, name) => sign(authority, deviceLeaf(x509, name)),
+
+    ...deviceMakers(x509, signFor),
   }
 }
 
-/**
- * Loaded when certificates are made, and never by the engine; the library wants the other one
- * first.
- */
+type Library = Awaited<ReturnType<typeof loadLibrary>>
+type SignFor = (
+  publicKey: webcrypto.CryptoKey | PublicKey,
+  authority: KeyPairPem,
+  leaf: Leaf,
+) => Promise<string>
+
+const deviceLeaf = (x509: Library, name: string): Leaf => ({
+  name,
+  days: deviceDays,
+  extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
+})
+
+function deviceMakers(
+  x509: Library,
+  signFor: SignFor,
+): Pick<CertificateMaker, 'makeRsaDevice' | 'signRequest'> {
+  return {
+    async makeRsaDevice(authority, name) {
+      const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', rsaOptions)
+      const imported = new x509.PublicKey(publicKey.export({ type: 'spki', format: 'der' }))
+      return {
+        certificatePem: await signFor(imported, authority, deviceLeaf(x509, name)),
+        privateKeyPem: privateKey.export({ type: 'pkcs1', format: 'pem' }).toString(),
+        publicKeyPem: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      }
+    },
+
+    async signRequest(authority, text, name) {
+      const request = new x509.Pkcs10CertificateRequest(text)
+      if (!(await request.verify())) throw new Error('its signature does not fit its key')
+      const key = Buffer.from(request.publicKey.rawData)
+      refuseWeakKey(createPublicKey({ key, format: 'der', type: 'spki' }))
+      const subject = request.subjectName.toJSON()
+      return signFor(request.publicKey, authority, {
+        ...deviceLeaf(x509, name),
+        subject: subject.length === 0 ? undefined : subject,
+      })
+    },
+  }
+}
+
+interface Leaf {
+  /** The common name of the subject. */
+  readonly name: string
+  /** In the place of the name. */
+  readonly subject?: JsonName | undefined
+  readonly days: number
+  readonly extensions: Extension[]
+}
+
+/** As AWS IoT makes them. */
+const rsaOptions = Object.freeze({ modulusLength: 2_048 })
+/** The curves that AWS IoT takes, by the names of OpenSSL, and of Web Cryptography. */
+const curves: Readonly<Record<string, string>> = Object.freeze({
+  prime256v1: 'P-256',
+  secp384r1: 'P-384',
+  secp521r1: 'P-521',
+})
+
+/** @throws Error that continues a sentence about the request */
+function refuseWeakKey({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): void {
+  const { modulusLength = 0, namedCurve = '' } = asymmetricKeyDetails
+  if (asymmetricKeyType === 'rsa' && modulusLength >= rsaOptions.modulusLength) return
+  if (asymmetricKeyType === 'ec' && Object.hasOwn(curves, namedCurve)) return
+  throw new Error('its key must be RSA of 2048 bits or more, or on P-256, P-384 or P-521')
+}
+
+/** @throws Error (rejects): a CA with a key of another kind */
+async function importSigning(keyPem: string) {
+  const key = createPrivateKey(keyPem)
+  const { namedCurve = '' } = key.asymmetricKeyDetails ?? {}
+  const curve = curves[namedCurve]
+  const hash = 'SHA-256'
+  const algorithm =
+    key.asymmetricKeyType === 'rsa'
+      ? { name: 'RSASSA-PKCS1-v1_5', hash }
+      : { name: 'ECDSA', namedCurve: curve ?? namedCurve }
+  const der = key.export({ type: 'pkcs8', format: 'der' })
+  return {
+    signingKey: await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']),
+    signingAlgorithm: { ...algorithm, hash },
+  }
+}
+
+/** Loaded when certificates are made; the library wants the other one first. */
 async function loadLibrary() {
   await import('reflect-metadata')
   return import('@peculiar/x509')

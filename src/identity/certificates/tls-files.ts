@@ -76,6 +76,7 @@ export async function openTlsFiles(
   return {
     current: () => reloaded.current().material,
     isUnreadable: () => reloaded.isUnreadable(),
+    reload: () => reloaded.reload(),
     close() {
       reloaded.close()
       watch.close()

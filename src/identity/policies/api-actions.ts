@@ -14,7 +14,16 @@ import type { ResourceOwner } from './resource-arn.ts'
  * undefined where the path has something else. `rest` is the end of a path that takes any: a topic,
  * or an ARN.
  */
-type PathName = 'ruleName' | 'rest' | 'clientId' | 'thingName' | 'functionName' | 'resource'
+type PathName =
+  | 'ruleName'
+  | 'rest'
+  | 'clientId'
+  | 'thingName'
+  | 'certificateId'
+  | 'policyName'
+  | 'target'
+  | 'functionName'
+  | 'resource'
 
 export interface ApiRequest {
   /** Method and pattern of the route: `GET /rules/:ruleName`. */
@@ -24,6 +33,8 @@ export interface ApiRequest {
   readonly query: Readonly<Record<string, unknown>>
   /** Whether the request gives a new resource tags. */
   readonly isTagged?: boolean | undefined
+  /** The certificate that a header names, as the caller gives it. */
+  readonly principal?: string | undefined
   /** Reads the body as JSON; undefined if it is not JSON. */
   readonly body: () => unknown
 }
@@ -66,6 +77,22 @@ const onDestination =
 const onClient =
   (action: string): Requirement =>
   ({ names }) => [[action, `client/${names.clientId ?? ''}`]]
+const onThing =
+  (action: string): Requirement =>
+  ({ names: { thingName = '' } }) => [[action, `thing/${thingName}`]]
+const onCertificate =
+  (action: string): Requirement =>
+  ({ names: { certificateId = '' } }) => [[action, `cert/${certificateId.toLowerCase()}`]]
+const onPolicy =
+  (action: string): Requirement =>
+  ({ names: { policyName = '' } }) => [[action, `policy/${policyName}`]]
+/** AWS IoT asks for the target of a policy, not for the policy. */
+const onTarget =
+  (action: string): Requirement =>
+  ({ body }) => [[action, arnIn(body(), 'target')]]
+const onPrincipal =
+  (action: string): Requirement =>
+  ({ principal }) => [[action, arnOrAny(principal)]]
 const nothing: Requirement = () => []
 
 /** Route -> what it takes. docs/SECURITY.md lists the same. */
@@ -84,6 +111,46 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'POST /tags': ({ body }) => [['iot:TagResource', arnIn(body())]],
   'POST /untag': ({ body }) => [['iot:UntagResource', arnIn(body())]],
   'GET /tags': ({ query }) => [['iot:ListTagsForResource', arnIn(query)]],
+  'POST /things/:thingName': onThing('iot:CreateThing'),
+  'GET /things/:thingName': onThing('iot:DescribeThing'),
+  'PATCH /things/:thingName': onThing('iot:UpdateThing'),
+  'DELETE /things/:thingName': onThing('iot:DeleteThing'),
+  'GET /things': onAll('iot:ListThings'),
+  'PUT /things/:thingName/principals': onAll('iot:AttachThingPrincipal'),
+  'DELETE /things/:thingName/principals': onAll('iot:DetachThingPrincipal'),
+  'GET /things/:thingName/principals': onThing('iot:ListThingPrincipals'),
+  'GET /things/:thingName/principals-v2': onThing('iot:ListThingPrincipalsV2'),
+  'GET /principals/things': onAll('iot:ListPrincipalThings'),
+  'GET /principals/things-v2': onAll('iot:ListPrincipalThingsV2'),
+  'POST /keys-and-certificate': onAll('iot:CreateKeysAndCertificate'),
+  'POST /certificates': onAll('iot:CreateCertificateFromCsr'),
+  'POST /certificate/register-no-ca': onAll('iot:RegisterCertificateWithoutCA'),
+  'GET /certificates/:certificateId': onCertificate('iot:DescribeCertificate'),
+  'GET /certificates': onAll('iot:ListCertificates'),
+  'PUT /certificates/:certificateId': onCertificate('iot:UpdateCertificate'),
+  'DELETE /certificates/:certificateId': onCertificate('iot:DeleteCertificate'),
+  'POST /policies/:policyName': (request) => [
+    ...onPolicy('iot:CreatePolicy')(request),
+    ...(memberOf(request.body(), 'tags') === undefined ? [] : onPolicy('iot:TagResource')(request)),
+  ],
+  'GET /policies/:policyName': onPolicy('iot:GetPolicy'),
+  'GET /policies': onAll('iot:ListPolicies'),
+  'DELETE /policies/:policyName': onPolicy('iot:DeletePolicy'),
+  'POST /policies/:policyName/version': onPolicy('iot:CreatePolicyVersion'),
+  'GET /policies/:policyName/version': onPolicy('iot:ListPolicyVersions'),
+  'GET /policies/:policyName/version/:policyVersionId': onPolicy('iot:GetPolicyVersion'),
+  'PATCH /policies/:policyName/version/:policyVersionId': onPolicy('iot:SetDefaultPolicyVersion'),
+  'DELETE /policies/:policyName/version/:policyVersionId': onPolicy('iot:DeletePolicyVersion'),
+  'PUT /target-policies/:policyName': onTarget('iot:AttachPolicy'),
+  'POST /target-policies/:policyName': onTarget('iot:DetachPolicy'),
+  'POST /attached-policies/:target': ({ names: { target } }) => [
+    ['iot:ListAttachedPolicies', arnOrAny(target)],
+  ],
+  'POST /policy-targets/:policyName': onPolicy('iot:ListTargetsForPolicy'),
+  'PUT /principal-policies/:policyName': onPrincipal('iot:AttachPrincipalPolicy'),
+  'DELETE /principal-policies/:policyName': onPrincipal('iot:DetachPrincipalPolicy'),
+  'GET /principal-policies': onPrincipal('iot:ListPrincipalPolicies'),
+  'GET /policy-principals': onAll('iot:ListPolicyPrincipals'),
   'GET /endpoint': onAll('iot:DescribeEndpoint'),
   'POST /destinations': ({ body }) => [['iot:CreateTopicRuleDestination', newDestinations(body())]],
   'GET /destinations': onAll('iot:ListTopicRuleDestinations'),

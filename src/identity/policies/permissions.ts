@@ -1,8 +1,9 @@
 import type { BoundedMap } from '../../base/bounded-map.ts'
 import { createBoundedMap } from '../../base/bounded-map.ts'
 import type { Permissions } from './access.ts'
+import { combinePolicies } from './policy.ts'
 import type { Policy } from './policy.ts'
-import type { PoliciesNow } from './policy-folder.ts'
+import type { PoliciesNow, PolicySet } from './policy-folder.ts'
 import type { PolicyVariables } from './policy-pattern.ts'
 import type { PolicyTarget } from './policy-targets.ts'
 import { resourceArn } from './resource-arn.ts'
@@ -45,21 +46,31 @@ export function mayConnect(options: PermissionsOptions, clientId: string): boole
   return createJudge(options, 'iot:Connect', 'client')(clientId)
 }
 
-/** @returns the policy of a target as it is now; looked up again when a file has changed */
+/**
+ * @param isRegistered whether it is a certificate of the registry, which may do nothing without a
+ *   policy
+ * @returns the policy of a target as it is now; looked up again when a file has changed
+ */
 export function followPolicies(
   policies: PoliciesNow,
   target: PolicyTarget,
+  isRegistered = false,
 ): PermissionsOptions['policyNow'] {
+  const withoutFolder = isRegistered ? nothing : undefined
+  const look = (set: PolicySet | undefined) =>
+    set === undefined ? withoutFolder : set.policyOf(target, isRegistered)
   let set = policies.current
-  let policy = set?.policyOf(target)
+  let policy = look(set)
   return () => {
     if (policies.current !== set) {
       set = policies.current
-      policy = set?.policyOf(target)
+      policy = look(set)
     }
     return policy
   }
 }
+
+const nothing = combinePolicies([])
 
 type Judge = (name: string) => boolean
 

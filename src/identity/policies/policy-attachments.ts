@@ -11,7 +11,7 @@ import { principalOf } from './principal.ts'
 import { invalidFile, readPublicFile, writePublicFile } from '../../storage/secret-file.ts'
 import { withoutSchemaLink } from '../../storage/schema-link.ts'
 
-/** Lists the policies folder, and attaches and detaches policies. For the command line. */
+/** Lists the policies folder, and attaches and detaches policies. */
 export interface ListedPolicy {
   readonly name: string
   readonly targets: readonly PolicyTarget[]
@@ -37,7 +37,7 @@ async function describe(directory: string, name: string): Promise<ListedPolicy> 
   try {
     const document = await readPublicFile(path.join(directory, `${name}.json`))
     compilePolicy(withoutSchemaLink(JSON.parse(document?.text ?? '')), `${name}.json`)
-    return { name, targets: await readTargets(directory, name) }
+    return { name, targets: await targetsOf(directory, name) }
   } catch (thrown) {
     return { name, targets: [], problem: messageOf(thrown) }
   }
@@ -85,7 +85,7 @@ async function change(
   const file = path.join(directory, name + metaSuffix)
   // One at a time, also of other processes.
   return withFileLock(file, async () => {
-    const before = await readTargets(directory, name)
+    const before = await targetsOf(directory, name)
     const targets = edit(before, target)
     if (targets === before) return { target, isChanged: false }
     const text = JSON.stringify({ targets }, undefined, 2)
@@ -111,7 +111,8 @@ async function isFile(file: string): Promise<boolean> {
   }
 }
 
-async function readTargets(directory: string, name: string): Promise<readonly PolicyTarget[]> {
+/** @throws SluiceError IdentityFileInvalid (rejects) */
+export async function targetsOf(directory: string, name: string): Promise<readonly PolicyTarget[]> {
   const file = path.join(directory, name + metaSuffix)
   const meta = await readPublicFile(file)
   if (!meta) return []

@@ -9,6 +9,8 @@ export interface PolicyStatement {
   readonly effect: 'Allow' | 'Deny'
   readonly action: { readonly texts: readonly string[]; readonly isNegated: boolean }
   readonly resource: { readonly texts: readonly string[]; readonly isNegated: boolean }
+  /** What `iot:Connection.Thing.IsAttached` must be; undefined without a condition. */
+  readonly isAttached?: boolean | undefined
   /** For messages: `Statement[0]`. */
   readonly where: string
 }
@@ -68,7 +70,6 @@ function readStatement(value: unknown, where: string): PolicyStatement {
   }
   refuseUnknown(statement, statementMembers, where)
   refuseNonText(statement['Sid'], where, 'Sid')
-  refuseCondition(statement['Condition'], where)
   const effect = statement['Effect']
   if (effect !== 'Allow' && effect !== 'Deny') {
     throw malformed(where, 'Effect must be "Allow" or "Deny"')
@@ -77,6 +78,7 @@ function readStatement(value: unknown, where: string): PolicyStatement {
     effect,
     action: entriesOf(statement, 'Action', where),
     resource: entriesOf(statement, 'Resource', where),
+    isAttached: readCondition(statement['Condition'], where),
     where,
   }
 }
@@ -103,12 +105,35 @@ function entriesOf(
   return { texts: texts as readonly string[], isNegated }
 }
 
-/** Passing over a condition would allow more than the policy says. */
-function refuseCondition(condition: unknown, where: string): void {
-  if (condition === undefined) return
-  const operators = Object.keys(recordOf(condition, `${where}.Condition`))
-  if (operators.length === 0) return
-  throw malformed(where, `Condition (${operators.join(', ')}) is not evaluated by this engine`)
+/** The one key that is evaluated; in any case, as in IAM. */
+const attachedKey = 'iot:connection.thing.isattached'
+
+/**
+ * Passing over a condition would allow more than the policy says, so that all are refused but
+ * `{"Bool": {"iot:Connection.Thing.IsAttached": "true"}}`, in any form that IAM takes.
+ */
+function readCondition(condition: unknown, where: string): boolean | undefined {
+  if (condition === undefined) return undefined
+  const operators = Object.entries(recordOf(condition, `${where}.Condition`))
+  const [first] = operators
+  if (first === undefined) return undefined
+  const [operator, given] = first
+  const keys = Object.entries(recordOf(given, `${where}.Condition.${operator}`))
+  const [only] = keys
+  const isAlone = operators.length === 1 && keys.length === 1
+  if (isAlone && only && operator === 'Bool' && only[0].toLowerCase() === attachedKey) {
+    const [key, value] = only
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+    const text = String(values[0])
+    if (values.length === 1 && /^(?:true|false)$/.test(text)) return text === 'true'
+    throw malformed(where, `Condition.Bool.${key} must be "true" or "false"`)
+  }
+  const names = operators.map(([name]) => name).join(', ')
+  throw malformed(
+    where,
+    `Condition (${names}) is not evaluated by this engine: only Bool with ` +
+      'iot:Connection.Thing.IsAttached is',
+  )
 }
 
 function refuseUnknown(

@@ -34,7 +34,20 @@ export interface PolicyFolder {
   readonly policies: PoliciesNow
   /** Whether something is denied because it could not be read. */
   isUnreadable(): boolean
+  /** Looks at the files at once. Never rejects. */
+  reload(): Promise<void>
   close(): void
+}
+
+/**
+ * Whether the policies of the folder are for registered certificates alone. It is so while no
+ * client but those has a policy, if an operation of the API made the folder: nobody else has asked
+ * for it.
+ */
+export interface FolderScope {
+  isForRegistered(): boolean
+  /** A policy is attached to another client: from now on all clients need one. */
+  widen(): void
 }
 
 /** The policies that hold now: a member instead of a method, because every message reads it. */
@@ -49,8 +62,12 @@ export interface PolicySet {
   readonly namesAccount: boolean
   /** Whether something is denied because it could not be read. */
   readonly isUnreadable: boolean
-  /** The policies of this target combined with those of the target `all`. */
-  policyOf(target: PolicyTarget): Policy
+  /**
+   * The policies of this target combined with those of the target `all`.
+   *
+   * @returns undefined when none is enforced for the target
+   */
+  policyOf(target: PolicyTarget, isRegistered?: boolean): Policy | undefined
 }
 
 /** @throws SluiceError IdentityFileInvalid: a file, or the folder, is not usable */
@@ -58,9 +75,9 @@ export async function openPolicyFolder(
   dependencies: ReloadedFileDependencies & {
     readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   },
-  { directory }: { readonly directory: string },
+  { directory, scope }: { readonly directory: string; readonly scope?: FolderScope | undefined },
 ): Promise<PolicyFolder> {
-  const parser = createFolderParser(directory, dependencies.logger)
+  const parser = createFolderParser(directory, dependencies.logger, scope)
   const policies: { current: PolicySet | undefined } = { current: undefined }
   const opened = await openReloaded<FolderContent, PolicySet | undefined>(dependencies, {
     file: directory,
@@ -79,6 +96,7 @@ export async function openPolicyFolder(
   return {
     policies,
     isUnreadable: () => opened.isUnreadable(),
+    reload: () => opened.reload(),
     close: () => opened.close(),
   }
 }
@@ -92,7 +110,11 @@ interface Problem {
 /**
  * Builds the set of policies from the state of the folder, with the last good version of each file.
  */
-function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'error'>) {
+function createFolderParser(
+  directory: string,
+  logger: Pick<Logger, 'warn' | 'error'>,
+  scope: FolderScope | undefined,
+) {
   const documents = createLastGood((text) =>
     compilePolicy(withoutSchemaLink(JSON.parse(text)), 'policy'),
   )
@@ -146,7 +168,9 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
     problems.forEach(report)
     const attached = [...documents.entries()].flatMap(([file, known]) => attachmentOf(file, known))
     const isUnreadable = files.some(({ content }) => content.kind === 'unreadable')
-    return createPolicySet(attached, isUnreadable)
+    const isWide = [...targets.entries()].some(([, { value = [] }]) => value.some(isNoCertificate))
+    if (isWide && scope?.isForRegistered()) scope.widen()
+    return createPolicySet(attached, isUnreadable, scope?.isForRegistered())
   }
 
   return {
@@ -158,6 +182,7 @@ function createFolderParser(directory: string, logger: Pick<Logger, 'warn' | 'er
   }
 }
 
+const isNoCertificate = (target: PolicyTarget) => !target.startsWith('cert:')
 const isTargets = ({ name }: FolderFile) => name.endsWith(metaSuffix)
 
 interface Known<Value> {
@@ -209,7 +234,11 @@ interface Attachment {
   readonly attachedTo: readonly PolicyTarget[]
 }
 
-function createPolicySet(attached: readonly Attachment[], isUnreadable: boolean): PolicySet {
+function createPolicySet(
+  attached: readonly Attachment[],
+  isUnreadable: boolean,
+  isForRegistered = false,
+): PolicySet {
   const own = new Map<PolicyTarget, Policy[]>()
   for (const { policy, attachedTo } of attached) {
     for (const target of attachedTo) {
@@ -225,10 +254,13 @@ function createPolicySet(attached: readonly Attachment[], isUnreadable: boolean)
     combined.set(target, combinePolicies(isAll ? policies : [...ofAll, ...policies]))
   }
   const everyone = combined.get('all') ?? combinePolicies(ofAll)
+  // What cannot be read may be for anyone, and denies to all.
+  const isOnlyRegistered = isForRegistered && ofAll.length === 0
   return {
     count: attached.length,
     namesAccount: [...combined.values()].some((policy) => policy.namesAccount),
     isUnreadable,
-    policyOf: (target: PolicyTarget) => combined.get(target) ?? everyone,
+    policyOf: (target, isRegistered = false) =>
+      combined.get(target) ?? (isOnlyRegistered && !isRegistered ? undefined : everyone),
   }
 }

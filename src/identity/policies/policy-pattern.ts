@@ -31,8 +31,13 @@ const policyVariableNames = [
   'iot:ClientId',
   'iot:Certificate.Subject.CommonName',
   'iot:Connection.Thing.ThingName',
+  'iot:Connection.Thing.ThingTypeName',
+  'iot:Connection.Thing.IsAttached',
 ] as const
-type PolicyVariableName = (typeof policyVariableNames)[number]
+/** An attribute of the thing, by the form of its name in the registry. */
+const attributeForm = /^iot:Connection\.Thing\.Attributes\[[a-zA-Z0-9_.,@/:#-]{1,128}\]$/
+type AttributeVariable = `iot:Connection.Thing.Attributes[${string}]`
+type PolicyVariableName = (typeof policyVariableNames)[number] | AttributeVariable
 export type PolicyVariables = Readonly<Partial<Record<PolicyVariableName, string | undefined>>>
 
 /** A literal text, any one character, or a variable. */
@@ -179,14 +184,19 @@ function variableAt(
   const name = text.slice(start + 2, close)
   const end = close + 1
   if (escapes.includes(name)) return { part: literal(name), end }
-  const known = policyVariableNames.find((candidate) => candidate === name)
+  const known = isAttribute(name)
+    ? name
+    : policyVariableNames.find((candidate) => candidate === name)
   if (known !== undefined) return { part: { kind: 'variable', name: known }, end }
   throw malformed(
     where,
     `\${${name}} is not a policy variable of this engine; it has ` +
-      `${policyVariableNames.map((each) => `\${${each}}`).join(', ')} and \${*}, \${?}, \${$}`,
+      `${policyVariableNames.map((each) => `\${${each}}`).join(', ')}, ` +
+      '${iot:Connection.Thing.Attributes[<name>]} and ${*}, ${?}, ${$}',
   )
 }
+
+const isAttribute = (name: string): name is AttributeVariable => attributeForm.test(name)
 
 /** The first run begins the text, the last ends it, the others match as early as possible. */
 function matchTexts(runs: readonly string[], text: string): boolean {

@@ -153,15 +153,28 @@ function compileStatement(statement: PolicyStatement): CompiledStatement {
     effect,
     coversAction: (given) =>
       actions.some((pattern) => pattern.matches(given, {})) !== action.isNegated,
-    ...compileResources(statement),
+    ...withCondition(statement, compileResources(statement)),
   }
 }
 
-function compileResources({
-  effect,
-  resource,
-  where,
-}: PolicyStatement): Pick<CompiledStatement, 'coversResource' | 'namesAccount'> {
+type CompiledResources = Pick<CompiledStatement, 'coversResource' | 'namesAccount'>
+
+/** A request without the key, such as one over HTTP, does not meet the condition. */
+function withCondition(
+  { isAttached }: PolicyStatement,
+  resources: CompiledResources,
+): CompiledResources {
+  if (isAttached === undefined) return resources
+  const wanted = String(isAttached)
+  return {
+    ...resources,
+    coversResource: (name, variables) =>
+      variables['iot:Connection.Thing.IsAttached'] === wanted &&
+      resources.coversResource(name, variables),
+  }
+}
+
+function compileResources({ effect, resource, where }: PolicyStatement): CompiledResources {
   // While the account is unknown, a statement covers the resource if it denies, and not if it
   // allows.
   const ifUnknown = (effect === 'Deny') !== resource.isNegated

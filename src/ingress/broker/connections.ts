@@ -1,4 +1,5 @@
 import type { Client } from 'aedes'
+import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Connection } from './connection.ts'
 
 /** The open connections: finds them, and waits for the messages that they have under way. */
@@ -16,7 +17,7 @@ export interface Connections {
   readonly of: (client: Client) => Connection | undefined
   byId(clientId: string): NamedConnection | undefined
   every(test: (connection: Connection) => boolean): boolean
-  forEach(act: (connection: Connection) => void): void
+  forEach(act: (connection: Connection, client: Client) => void): void
   /** A message is finished, so that a condition of `waitUntil` may hold now. */
   readonly finished: () => void
   /**
@@ -33,14 +34,14 @@ interface NamedConnection {
 }
 
 export function createConnections(): Connections {
-  const open = new Set<Connection>()
+  const open = new Map<Connection, Client>()
   // Weak, because Aedes' hooks may still run for a client whose connection is closed.
   const byClient = new WeakMap<Client, Connection>()
   const named = new Map<string, NamedConnection>()
   const { finished, waitUntil } = createWaiting()
   return {
     add(client, connection) {
-      open.add(connection)
+      open.set(connection, client)
       byClient.set(client, connection)
     },
     name(client, connection) {
@@ -68,11 +69,27 @@ export function createConnections(): Connections {
     },
     of: (client) => byClient.get(client),
     byId: (clientId) => named.get(clientId),
-    every: (test) => [...open].every(test),
-    forEach: (act) => [...open].forEach(act),
+    every: (test) => [...open.keys()].every(test),
+    forEach: (act) => [...open].forEach(([connection, client]) => act(connection, client)),
     finished,
     waitUntil,
   }
+}
+
+/** As AWS IoT ends the connections of a certificate that is deactivated. */
+export function endConnectionsOf(
+  connections: Pick<Connections, 'forEach'>,
+  certificateId: string,
+): void {
+  connections.forEach((connection, client) => {
+    if (connection.peer.certificate?.principal !== certificateId) return
+    connection.endReason ??= 'AUTH_ERROR'
+    connection.mqtt5?.endWith(reasonCode.notAuthorized)
+    connection.gate.hold()
+    // Before it is accepted there is nobody to tell.
+    if (connection.counted) client.close()
+    else connection.gate.stream.destroy()
+  })
 }
 
 function createWaiting(): Pick<Connections, 'finished' | 'waitUntil'> {

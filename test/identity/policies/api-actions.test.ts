@@ -33,6 +33,37 @@ describe('what a request takes', () => {
       { names: { clientId: 'c' } },
       [`iot:DeleteConnection ${arn('client/c')}`],
     ],
+    [
+      'POST /things/:thingName',
+      { names: { thingName: 't' } },
+      [`iot:CreateThing ${arn('thing/t')}`],
+    ],
+    ['PUT /things/:thingName/principals', {}, ['iot:AttachThingPrincipal *']],
+    [
+      'PUT /certificates/:certificateId',
+      { names: { certificateId: 'AB' } },
+      [`iot:UpdateCertificate ${arn('cert/ab')}`],
+    ],
+    [
+      'POST /policies/:policyName',
+      { names: { policyName: 'p' }, body: () => ({ tags: [] }) },
+      [`iot:CreatePolicy ${arn('policy/p')}`, `iot:TagResource ${arn('policy/p')}`],
+    ],
+    [
+      'PUT /target-policies/:policyName',
+      { names: { policyName: 'p' }, body: () => ({ target: arn('cert/ab') }) },
+      [`iot:AttachPolicy ${arn('cert/ab')}`],
+    ],
+    [
+      'PUT /target-policies/:policyName',
+      { names: { policyName: 'p' }, body: () => ({ target: 'all' }) },
+      ['iot:AttachPolicy *'],
+    ],
+    [
+      'DELETE /principal-policies/:policyName',
+      { principal: arn('cert/ab') },
+      [`iot:DetachPrincipalPolicy ${arn('cert/ab')}`],
+    ],
     ['GET /v1/health', {}, []],
     ['POST /v1/evaluate', { body: () => ({ ruleName: 'r' }) }, [`sluice:Evaluate ${ruleArn}`]],
     [

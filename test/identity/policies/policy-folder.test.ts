@@ -37,7 +37,7 @@ async function openWith(files: Readonly<Record<string, string>> | undefined) {
 const decide = (folder: PolicyFolder, target: PolicyTarget, topic: string) =>
   folder.policies.current
     ?.policyOf(target)
-    .decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
+    ?.decide({ action: 'iot:Publish', resource: arn(`topic/${topic}`) })
 
 describe('whom a policy is for', () => {
   test('is whoever is among its targets, and everyone for `all`', async () => {

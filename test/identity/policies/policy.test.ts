@@ -196,6 +196,8 @@ describe('the examples of docs/SECURITY.md', () => {
   })
 })
 
+const attachedKey = 'iot:Connection.Thing.IsAttached'
+
 describe('what is refused, with the place', () => {
   const good = allow('iot:Publish', '*')
   const cases: [string, unknown, RegExp][] = [
@@ -242,9 +244,14 @@ describe('what is refused, with the place', () => {
     ],
     ['an open variable', policyOf(allow('*', arn('topic/${iot:'))), /not closed/],
     [
-      'a condition',
-      policyOf({ ...good, Condition: { Bool: { 'iot:Connection.Thing.IsAttached': 'true' } } }),
-      /Condition \(Bool\) is not evaluated/,
+      'two conditions',
+      policyOf({ ...good, Condition: { Bool: { [attachedKey]: 'true' }, Null: {} } }),
+      /Condition \(Bool, Null\) is not evaluated/,
+    ],
+    [
+      'a condition with another value',
+      policyOf({ ...good, Condition: { Bool: { [attachedKey]: ['true', 'false'] } } }),
+      /must be "true" or "false"/,
     ],
     ['too long a document', policyOf(allow('*', arn('x'.repeat(21_000)))), /20480 are taken/],
     ['too many statements', policyOf(...Array.from({ length: 201 }, () => good)), /more than 200/],
