@@ -48,8 +48,17 @@ export function mutatedSession(seed: number, number: number, port: number): Muta
   }
 }
 
-function conversation(random: Random): readonly Buffer[] {
-  const protocolVersion = oneOf([4, 4, 4, 3, 5, 5, 5, 5] as const, random)
+/** The bytes of a conversation of MQTT 5 alone. */
+export function mutatedMqtt5(seed: number, number: number): readonly Buffer[] {
+  const random = createRandom(seed, number)
+  return chunksOf(mutated(conversation(random, [5]), random), random)
+}
+
+type Version = 3 | 4 | 5
+const allVersions: readonly Version[] = [4, 4, 4, 3, 5, 5, 5, 5]
+
+function conversation(random: Random, versions = allVersions): readonly Buffer[] {
+  const protocolVersion = oneOf(versions, random)
   const packets = Array.from({ length: random(packetsMax) }, () => anyPacket(random))
   const all = [connectPacket(random, protocolVersion), ...packets, ...endOf(random)]
   return all.map((packet) => {
@@ -113,7 +122,7 @@ function propertiesOf(kind: string, random: Random): object {
   return some({ userProperties })
 }
 
-function connectPacket(random: Random, version: 3 | 4 | 5): IConnectPacket {
+function connectPacket(random: Random, version: Version): IConnectPacket {
   const will = {
     topic: oneOf(topics, random),
     payload: payloadOf(random),

@@ -97,3 +97,15 @@ test('a login that takes longer than the keepalive: it begins with the CONNACK',
   await client.closed
   expect(warnings()).toMatchObject([{ reason: 'keepalive_timeout' }])
 })
+
+test('what comes behind DISCONNECT is not looked at: the will is deleted, and nothing is logged', async () => {
+  const { port, messages, warnings } = await startIngress()
+  for (const behind of [fault, Buffer.from([4, 0]), Buffer.from('30ffffffff01', 'hex')]) {
+    const client = await connectRaw(port, { will })
+    client.send(disconnect, behind)
+    await client.closed
+  }
+  await settle()
+  expect(messages).toEqual([])
+  expect(warnings()).toEqual([])
+})

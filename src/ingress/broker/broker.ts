@@ -242,6 +242,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     // One fault can fail many writes, and each reports an error.
     if (reason === undefined || connection === undefined || connection.faulted) return
     connection.faulted = true
+    connection.mqtt5?.endWith(reasonCode.unspecified)
     connection.endReason ??= reason === publishForbiddenReason ? 'AUTH_ERROR' : 'CLIENT_ERROR'
     const failure = connection.counted ? undefined : connectFailures.get(reason)
     if (failure) dependencies.events.refused(client, connection, failure)

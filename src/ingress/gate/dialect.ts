@@ -23,6 +23,10 @@ export interface Dialect {
   translate(frame: Buffer): Buffer | FrameFault
   /** What the client gets for what Aedes writes. */
   written(bytes: Buffer): Buffer
-  /** The packet that ends the connection, if the client is to get one. Called once. */
-  lastPacket(): Buffer | undefined
+  /**
+   * The packet that ends the connection, if the client is to get one. Called once.
+   *
+   * @param hasClientEnded the client sends nothing more, which may be why it ends
+   */
+  lastPacket(hasClientEnded: boolean): Buffer | undefined
 }

@@ -49,6 +49,8 @@ class Reader implements FrameReader {
   private readonly openDialect: (() => Dialect) | undefined
   private isFirst = true
   private begun = false
+  /** DISCONNECT has come: nothing behind it is read, [MQTT-3.14.4-2]. */
+  private hasLeft = false
   private pieces: Buffer[] = noPieces
   private pieceBytes = 0
   private neededBytes = 0
@@ -65,12 +67,12 @@ class Reader implements FrameReader {
   read(chunk: Buffer, takePings: boolean): FramesRead {
     if (!this.begun && typeOf(chunk, 0) !== packetType.connect) return notConnect
     this.begun = true
+    if (this.hasLeft) return nothing
     const bytes = this.gather(chunk)
     if (bytes === undefined) return nothing
     const runs: Buffer[] = []
     let fault: FrameFault | undefined
     let pings = 0
-    let hasDisconnect = false
     let runStart = 0
     let offset = 0
     this.pieces = noPieces
@@ -89,16 +91,19 @@ class Reader implements FrameReader {
       fault = this.look(bytes, offset, measured)
       if (fault !== undefined) break
       const type = typeOf(bytes, offset)
-      hasDisconnect ||= type === packetType.disconnect
       if (takePings && type === packetType.pingreq) {
         if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
         runStart = offset + measured
         pings++
       }
       offset += measured
+      if (type === packetType.disconnect) {
+        this.hasLeft = true
+        break
+      }
     }
     if (offset > runStart) runs.push(bytes.subarray(runStart, offset))
-    return { runs, pings, hasDisconnect, fault }
+    return { runs, pings, hasDisconnect: this.hasLeft, fault }
   }
 
   /** Finds the version in the first frame, and lets that version look at the others. */

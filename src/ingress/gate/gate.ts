@@ -138,7 +138,7 @@ export function createGate(dependencies: GateDependencies, limits: GateLimits): 
     destroyed() {
       keepAlive.stop()
       frames.drop()
-      closeSocket(socket, clock, limits.closeTimeoutMs, frames.dialect?.lastPacket())
+      closeSocket(socket, clock, limits.closeTimeoutMs, frames.dialect)
       events.closed()
     },
   })
@@ -289,8 +289,9 @@ function closeSocket(
   socket: GateSocket,
   clock: Clock,
   timeoutMs: number,
-  lastPacket: Buffer | undefined,
+  dialect: Dialect | undefined,
 ): void {
+  const lastPacket = dialect?.lastPacket(socket.readableEnded)
   if (lastPacket !== undefined && socket.writable) socket.write(lastPacket)
   socket.destroySoon()
   socket.once(

@@ -112,8 +112,11 @@ class Translation implements Mqtt5Connection, ClientState {
     return farewell.written(bytes, (returnCode) => this.connackOf(returnCode))
   }
 
-  lastPacket(): Buffer | undefined {
-    return lastPacket(this.farewell, this.connect)
+  lastPacket(hasClientEnded: boolean): Buffer | undefined {
+    const { farewell } = this
+    // Nothing but its client ends it.
+    if (hasClientEnded && farewell.code === undefined) return undefined
+    return lastPacket(farewell, this.connect)
   }
 
   dropWill(): void {
