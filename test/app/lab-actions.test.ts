@@ -96,6 +96,23 @@ async function startEmulator() {
   return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
+test('a Kafka action that is recorded says that `sluice start` would refuse it', async () => {
+  const { lines, createRule } = await startLab({})
+  const clientProperties = {
+    'bootstrap.servers': 'broker.example:9092',
+    'security.protocol': 'SASL_SSL',
+    'sasl.mechanism': 'GSSAPI',
+  }
+  const destinationArn = 'arn:aws:iot:eu-west-1:000000000000:ruledestination/vpc/1'
+  const created = await createRule('r', [
+    { kafka: { destinationArn, topic: 't', clientProperties } },
+  ])
+  expect(created).toEqual({ status: 200, header: 'recorded=kafka', text: '' })
+  expect(lines.map(({ msg }) => msg)).toContainEqual(
+    expect.stringMatching(/^`sluice start` refuses the rule r: sasl\.mechanism GSSAPI .*SCRAM/),
+  )
+})
+
 test('an emulator is called for its services, and other calls are recorded', async () => {
   const emulator = await startEmulator()
   const { app, url, lines, createRule, publish } = await startLab({

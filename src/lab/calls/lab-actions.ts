@@ -144,8 +144,22 @@ export function createRecordedNote(
       const text = `the lab records the calls of the rule ${rule} for ${actions.join(', ')}`
       logger.warn({ rule, actions }, `${text} instead of making them`)
     }
+    for (const reason of refusalsOfKafka(payload)) {
+      logger.warn({ rule, reason }, `\`sluice start\` refuses the rule ${rule}: ${reason}`)
+    }
     return actions
   }
+}
+
+/**
+ * The lab takes these for the sake of rules that are tried there: it records their calls, whatever
+ * their properties say. Where it sends them, it refuses them itself.
+ */
+function refusalsOfKafka({ actions, errorAction }: TopicRulePayload): readonly string[] {
+  return [...actions, ...(errorAction ? [errorAction] : [])].flatMap((action) => {
+    const fields = (action as { readonly kafka?: object }).kafka
+    return (fields && refusalOfKafka(fields)) ?? []
+  })
 }
 
 /** The URL that decides where an HTTP action goes: its own URL is of the same host. */
