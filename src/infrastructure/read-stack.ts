@@ -7,6 +7,7 @@ import { isRecord, memberOf, textOf } from './json-values.ts'
 import { templateOf } from './load-template.ts'
 import { readTemplate, serverlessTemplate } from './read-template.ts'
 import type { StackParts } from './read-template.ts'
+import { withUses } from './placeholder-uses.ts'
 import { createContext } from './scope.ts'
 import type { Scope, StackContext } from './scope.ts'
 import { serverlessToTemplate } from './serverless.ts'
@@ -45,12 +46,13 @@ export async function readStacks(given: readonly string[], options: StackOptions
     if (await isFolder(one.folder)) functions.push(one)
     else duplicates.push({ ...originOf(one), reason: `its folder ${one.folder} is not there` })
   }
+  const rules = withoutDuplicates(parts.rules, duplicates)
   return {
-    rules: withoutDuplicates(parts.rules, duplicates),
+    rules,
     streams: withoutDuplicates(parts.streams, duplicates),
     mappings: parts.mappings,
     functions: withoutDuplicates(functions, duplicates),
-    unresolved: [...context.unresolved.values()],
+    unresolved: withUses([...context.unresolved.values()], rules),
     skipped: [...context.skipped, ...duplicates],
     notRead: context.notRead,
   }

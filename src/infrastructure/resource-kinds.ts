@@ -90,9 +90,18 @@ export function queueUrl(name: string, { region, accountId }: Place): string {
   return `https://sqs.${region}.amazonaws.com/${accountId}/${name}`
 }
 
+const markNameMax = 48
+/** The longest mark. */
+export const placeholderMarkMax = 'unresolved-'.length + markNameMax
+
+/** What the placeholders in a text have in common whatever they stand for: `unresolved-name`. */
+export function placeholderMark(text: string): readonly string[] {
+  return text.match(/unresolved-[a-zA-Z0-9-]*/g) ?? []
+}
+
 /** A placeholder that fits where the member wants an ARN. */
 export function placeholderFor(member: string, name: string, place: Place): string {
-  const text = `unresolved-${name.replaceAll(/[^a-zA-Z0-9]+/g, '-').slice(0, 48)}`
+  const text = `unresolved-${name.replaceAll(/[^a-zA-Z0-9]+/g, '-').slice(0, markNameMax)}`
   const last = member.slice(member.lastIndexOf('.') + 1).toLowerCase()
   if (last === 'rolearn' || last === 'role_arn')
     return `arn:aws:iam::${place.accountId}:role/${text}`

@@ -6,10 +6,11 @@ export function stackNotes({
   skipped,
 }: Pick<Stack, 'unresolved' | 'skipped'>): readonly string[] {
   return [
-    ...unresolved.map(({ file, resource, member, reason, answer }) => {
+    ...unresolved.map(({ file, resource, member, reason, answer, usedIn = [] }) => {
       const where = [file, resource, member].filter((part) => part !== '').join(', ')
       const hint = answer === undefined ? '' : `; give --parameter '${answer}=...'`
-      return `not resolved: ${where}: ${reason}${hint}`
+      const uses = usedIn.length === 0 ? '' : `; it stands in ${usedIn.join(' and in ')}`
+      return `not resolved: ${where}: ${reason}${uses}${hint}`
     }),
     ...skipped.map(({ file, resource, reason }) => `left out: ${file}, ${resource}: ${reason}`),
   ]

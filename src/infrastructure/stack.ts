@@ -59,6 +59,8 @@ export interface Unresolved extends Origin {
   readonly answer?: string | undefined
   /** What stands there now. */
   readonly placeholder?: string | undefined
+  /** Members of rules in which it stands, where the value is that of something else. */
+  readonly usedIn?: readonly string[] | undefined
 }
 
 export interface Skipped extends Origin {

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { stackNotes } from '../../src/infrastructure/stack-notes.ts'
 import { parsePayload } from '../../src/rules/payload.ts'
 import { folderOf, read, readText } from './stack-fixtures.ts'
 
@@ -300,5 +301,55 @@ test('of two rules with one name the second is left out and named', async () => 
   expect(rules.map(({ resource }) => resource)).toStrictEqual(['A'])
   expect(skipped).toMatchObject([
     { resource: 'B', reason: expect.stringMatching(/^A of .*name r/) },
+  ])
+})
+
+test('what has no value is listed with the members of rules in which its placeholder stands', async () => {
+  const actionTo = (streamName: unknown) => ({
+    Kinesis: { RoleArn: 'arn:aws:iam::123456789012:role/r', StreamName: streamName },
+  })
+  const ruleTo = (...actions: unknown[]) => ({
+    Type: 'AWS::IoT::TopicRule',
+    Properties: { TopicRulePayload: { Sql: "SELECT * FROM 'a'", Actions: actions } },
+  })
+  const nested = {
+    Parameters: { To: { Type: 'String' } },
+    Resources: { Inner: ruleTo(actionTo({ Ref: 'To' })) },
+  }
+  const folder = await folderOf({
+    'nested.json': nested,
+    'template.json': {
+      Parameters: { Stage: { Type: 'String' }, Other: { Type: 'String' } },
+      Resources: {
+        Readings: {
+          Type: 'AWS::Kinesis::Stream',
+          Properties: { Name: { 'Fn::Sub': 'readings-${Stage}-x' } },
+        },
+        First: ruleTo(actionTo('s'), actionTo({ Ref: 'Readings' })),
+        Second: ruleTo(actionTo({ Ref: 'Readings' })),
+        Direct: ruleTo(actionTo({ Ref: 'Other' })),
+        Unused: { Type: 'AWS::Kinesis::Stream', Properties: { Name: { Ref: 'Other' } } },
+        Below: {
+          Type: 'AWS::CloudFormation::Stack',
+          Properties: {
+            TemplateURL: 'nested.json',
+            Parameters: { To: { 'Fn::ImportValue': 'far' } },
+          },
+        },
+      },
+    },
+  })
+  const { unresolved } = await read(path.join(folder, 'template.json'))
+
+  const member = 'actions[0].kinesis.streamName'
+  expect(unresolved.map(({ resource, usedIn }) => [resource, usedIn])).toEqual([
+    ['Readings', ['First, actions[1].kinesis.streamName', `Second, ${member}`]],
+    ['Direct', undefined],
+    ['Unused', [`Direct, ${member}`]],
+    ['Below', [`Inner, ${member}`]],
+  ])
+  expect(stackNotes({ unresolved: unresolved.slice(3), skipped: [] })).toEqual([
+    `not resolved: ${path.join(folder, 'template.json')}, Below, Parameters.To: Fn::ImportValue ` +
+      `far; it stands in Inner, ${member}; give --parameter 'far=...'`,
   ])
 })
