@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** Tests that spend their time on starts of the shell, of npm and of the commands. */
+export const processTests = ['test/docs/command-blocks.test.ts', 'test/e2e/data-folders.test.ts']
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
@@ -9,6 +12,7 @@ export default defineConfig({
       'test/moto/**',
       'test/clients/**',
       'test/apache-kafka/**',
+      ...processTests,
     ],
     testTimeout: 20_000,
     // The tests wait for disks and sockets more than they compute.

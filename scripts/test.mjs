@@ -1,6 +1,6 @@
-// `npm test`: type check, lint, format check, the house, then the tests. Each step's output is
-// shown; the last line is `N passed, N failed` (and `, N skipped` when some were).
-import { spawnSync } from 'node:child_process'
+// `npm test`: type check, lint, format check and the house at the same time, then the tests. Each
+// step's output is shown; the last line is `N passed, N failed` (and `, N skipped` when some were).
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -19,7 +19,9 @@ const checks = [
   ['House', bin('tsx'), ['scripts/check-house.ts']],
   ['Sample rules', process.execPath, ['bin/sluice.js', 'check', 'rules']],
 ]
-const failedChecks = checks.filter(([title, command, args]) => !passes(title, command, args))
+// The format check keeps one processor busy for most of the time that all of them take.
+const passedChecks = await Promise.all(checks.map((check) => passesCheck(...check)))
+const failedChecks = checks.filter((_, index) => !passedChecks[index])
 
 const coverage = process.argv.includes('--coverage') ? ['--coverage'] : []
 const testsPass = passes('Tests', bin('vitest'), [
@@ -35,6 +37,25 @@ const failures = failed + failedChecks.length
 for (const [title] of failedChecks) console.log(`${title}: failed`)
 console.log(`${passed} passed, ${failures} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = testsPass && failures === 0 && passed > 0 ? 0 : 1
+
+/** Shows the output of a check in one piece when it has ended. */
+async function passesCheck(title, command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const output = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => output.push(chunk))
+  }
+  const status = await new Promise((resolve) => {
+    child.on('close', resolve)
+    child.on('error', (error) => {
+      output.push(Buffer.from(`${command}: ${error.message}\n`))
+      resolve(undefined)
+    })
+  })
+  console.log(`\n== ${title}`)
+  process.stdout.write(Buffer.concat(output))
+  return status === 0
+}
 
 function passes(title, command, args) {
   console.log(`\n== ${title}`)

@@ -1,0 +1,8 @@
+import { defineConfig, mergeConfig } from 'vitest/config'
+import config, { processTests } from './vitest.config.ts'
+
+/** `npm run test:processes`: the commands of the documents, and data folders of others. */
+export default mergeConfig(
+  { ...config, test: { ...config.test, include: [], exclude: [] } },
+  defineConfig({ test: { include: processTests } }),
+)
