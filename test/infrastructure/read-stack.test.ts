@@ -304,14 +304,15 @@ test('of two rules with one name the second is left out and named', async () => 
   ])
 })
 
+const actionTo = (streamName: unknown) => ({
+  Kinesis: { RoleArn: 'arn:aws:iam::123456789012:role/r', StreamName: streamName },
+})
+const ruleTo = (...actions: unknown[]) => ({
+  Type: 'AWS::IoT::TopicRule',
+  Properties: { TopicRulePayload: { Sql: "SELECT * FROM 'a'", Actions: actions } },
+})
+
 test('what has no value is listed with the members of rules in which its placeholder stands', async () => {
-  const actionTo = (streamName: unknown) => ({
-    Kinesis: { RoleArn: 'arn:aws:iam::123456789012:role/r', StreamName: streamName },
-  })
-  const ruleTo = (...actions: unknown[]) => ({
-    Type: 'AWS::IoT::TopicRule',
-    Properties: { TopicRulePayload: { Sql: "SELECT * FROM 'a'", Actions: actions } },
-  })
   const nested = {
     Parameters: { To: { Type: 'String' } },
     Resources: { Inner: ruleTo(actionTo({ Ref: 'To' })) },
