@@ -251,20 +251,32 @@ class PutRecordsProtocol extends AwsJson1_1Protocol {
   }
 }
 
+/** Entries are written in texts of about so many characters: a call for each would cost more. */
+const textLength = 8 * 1024
+
 /**
- * The body of PutRecords. The entries are written one by one into a buffer: one text of all entries
- * would be as large as the body, and V8 frees texts of that size only when it collects its old
- * generation.
+ * The body of PutRecords. The entries are written in several texts into a buffer: one text of all
+ * entries would be as large as the body, and V8 frees texts of that size only when it collects its
+ * old generation.
  *
  * @param stream the other members of the request: at least one, all of them strings
  */
 function bodyOf(stream: object, entries: readonly PutRecordsRequestEntry[]): Buffer {
-  const parts = [`${JSON.stringify(stream).slice(0, -1)},"Records":[`]
-  for (const [index, entry] of entries.entries()) parts.push(textOf(entry, index > 0 ? ',' : ''))
-  parts.push(']}')
-  const body = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + Buffer.byteLength(part), 0))
+  const texts: string[] = []
+  let text = `${JSON.stringify(stream).slice(0, -1)},"Records":[`
+  let bytes = 0
+  for (const [index, entry] of entries.entries()) {
+    text += textOf(entry, index > 0 ? ',' : '')
+    if (text.length < textLength) continue
+    bytes += Buffer.byteLength(text)
+    texts.push(text)
+    text = ''
+  }
+  text += ']}'
+  const body = Buffer.allocUnsafe(bytes + Buffer.byteLength(text))
   let end = 0
-  for (const part of parts) end += body.write(part, end)
+  for (const each of texts) end += body.write(each, end)
+  body.write(text, end)
   return body
 }
 

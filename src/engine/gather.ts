@@ -105,16 +105,20 @@ export function createGathering(
   }
 
   const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
-    if (rules.length === 0 && watch.active) tellUnwanted(watch, message, environment)
-    if (rules.length === 0) return nothing
+    const [only] = rules
+    if (only === undefined && watch.active) tellUnwanted(watch, message, environment)
+    if (only === undefined) return nothing
     const subject = subjectFor(message, rules, { environment, watch })
+    const ended = (known: Outcomes) => {
+      subject.watched?.tell()
+      return follow(gatheredOf(known), budget)
+    }
+    // As nearly always: nothing is made that only several rules need.
+    if (rules.length === 1) return whenKnown(run(only, subject, budget), ended)
     const runOne = (rule: CompiledRule) => run(rule, subject, budget)
     const outcomes =
       rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
-    return whenKnown(outcomes, (known) => {
-      subject.watched?.tell()
-      return follow(gatheredOf(known), budget)
-    })
+    return whenKnown(outcomes, (known) => ended(known.flat()))
   }
 
   /** The given records and messages, and what the messages give rise to. */
@@ -237,15 +241,13 @@ function errorOutput(
 const nothing: Gathered = Object.freeze({ records: [], messages: [] })
 
 /** On the path of every message, where nearly always one action made something. */
-function gatheredOf(outcomesOfRules: readonly Outcomes[]): Gathered {
+function gatheredOf(outcomes: Outcomes): Gathered {
   let first: Gathered | undefined
   let all: Gathered[] | undefined
-  for (const outcomes of outcomesOfRules) {
-    for (const outcome of outcomes) {
-      if (!outcome.ok) continue
-      if (first === undefined) first = outcome
-      else (all ??= [first]).push(outcome)
-    }
+  for (const outcome of outcomes) {
+    if (!outcome.ok) continue
+    if (first === undefined) first = outcome
+    else (all ??= [first]).push(outcome)
   }
   return all === undefined ? (first ?? nothing) : merge(all)
 }

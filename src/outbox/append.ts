@@ -107,7 +107,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
   const failedActions = createFailedActionRate(clock)
 
   return (given, options) => {
-    const records = given.some(isFailed) ? withinRate(parts, given, failedActions) : given
+    const records = hasFailed(given) ? withinRate(parts, given, failedActions) : given
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(parts, records)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
@@ -186,6 +186,10 @@ function createFailedActionRate(clock: Clock) {
 }
 
 const isFailed = ({ failed }: NewRecord) => failed !== undefined
+
+/** Of a message that made one record, which nearly every message is, without a call of `some`. */
+const hasFailed = (records: readonly NewRecord[]): boolean =>
+  records.length === 1 ? records[0]?.failed !== undefined : records.some(isFailed)
 
 /** The room of a record, and what the record shares with others of its message. */
 interface Reserved extends Reservation {

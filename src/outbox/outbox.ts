@@ -279,7 +279,7 @@ async function openParts(
     { store, destinations, ledger },
     { bytesMax: limits.deadLetterBytesMax },
   )
-  const room = createRoom({ metrics, bytesHeld: () => destinations.total().bytes }, limits)
+  const room = createRoom({ metrics, bytesHeld: destinations.totalBytes }, limits)
   const unread = createUnreadRecords(lastSequence)
   const sharedMessages = createSharedMessages(messages, destinations)
   const books = { destinations, ledger, ledgerMetrics, sharedMessages }

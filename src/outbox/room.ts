@@ -19,7 +19,7 @@ import { SluiceError } from '../base/errors.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import { createArrivalLine } from './arrival-line.ts'
 import type { ArrivalLine } from './arrival-line.ts'
-import { countsOf } from './books/destinations.ts'
+import { bytesOf } from './books/destinations.ts'
 import type { DestinationEntry } from './books/destinations.ts'
 
 /** The share of the outbox's bytes that one destination may hold. */
@@ -240,7 +240,7 @@ function createAmounts({ bytesHeld }: RoomDependencies, { bytesMax }: { bytesMax
   return {
     outboxHasRoom,
     isFull: (entry: DestinationEntry) =>
-      countsOf(entry).bytes + entry.pendingBytes >= shareBytes || !outboxHasRoom(),
+      bytesOf(entry) + entry.pendingBytes >= shareBytes || !outboxHasRoom(),
     count: (records: readonly Reservation[], sign: 1 | -1): void => {
       for (const { entry, bytes, messageBytes = 0 } of records) {
         entry.pendingBytes += sign * (bytes + messageBytes)

@@ -50,6 +50,8 @@ export const noDestination: Destination = deepFreeze({
 })
 
 const counterCount = 4
+/** Of the bytes among the counters. */
+const bytesIndex = 1
 const noDestinations: ReadonlySet<Destination> = new Set()
 
 /** What a change of records or dead letters adds to the counters of their destination. */
@@ -87,6 +89,8 @@ export interface Destinations {
   count(entry: DestinationEntry, delta: readonly number[]): void
   /** Of all destinations, as they are now. */
   total(): DestinationCounts
+  /** The bytes of `total`: no object is made for them. */
+  readonly totalBytes: () => number
   /** Ids of destinations that were forgotten and may still have rows on disk. */
   evicted(): readonly number[]
   /** Notes that the rows of `stored` are on disk now, and those of `removed` no longer are. */
@@ -146,6 +150,7 @@ export function createDestinations(
       addTo(total, delta)
     },
     total: () => namedCounts(total),
+    totalBytes: () => total[bytesIndex] ?? 0,
     evicted: index.evicted,
     written(stored: readonly number[], removed: readonly number[]) {
       for (const id of stored) {
@@ -228,6 +233,11 @@ function newEntry(
     holds: 0,
     ...counters,
   }
+}
+
+/** The bytes of `countsOf`, for the path of each message: no object is made for them. */
+export function bytesOf({ live, messageBytes }: DestinationEntry): number {
+  return (live[bytesIndex] ?? 0) + messageBytes
 }
 
 /** With the messages that its records share, which other destinations may count as well. */
