@@ -1,18 +1,20 @@
+import { randomUUID } from 'node:crypto'
 import {
   DescribeStreamSummaryCommand,
   KinesisClient,
-  ListShardsCommand,
   PutRecordCommand,
   PutRecordsCommand,
 } from '@aws-sdk/client-kinesis'
 import type {
+  PutRecordOutput,
   PutRecordsCommandInput,
+  PutRecordsOutput,
   PutRecordsRequestEntry,
   PutRecordsResultEntry,
-  Shard,
 } from '@aws-sdk/client-kinesis'
 import { AwsJson1_1Protocol } from '@aws-sdk/core/protocols'
 import { collectBody } from '@smithy/core/protocols'
+import { HttpRequest } from '@smithy/core/transport'
 import type { NodeHttpHandler } from '@smithy/node-http-handler'
 import { defined } from '../base/defined.ts'
 import { attemptAs, identityOfProcess } from './call/credentials.ts'
@@ -22,6 +24,10 @@ import { classify, sessionRefusalOf } from './call/failure-class.ts'
 import type { Failure } from './call/failure-class.ts'
 import type { CallOutcome, RecordOutcome } from './call/call-outcome.ts'
 import type { StaticCredentials } from './call/sts.ts'
+import { listOpenShards } from './list-shards.ts'
+import type { ShardRange } from './list-shards.ts'
+
+export type { ShardRange } from './list-shards.ts'
 
 /** The operations that write. A role written for AWS IoT may allow only PutRecord. */
 export type PutOperation = 'PutRecord' | 'PutRecords'
@@ -37,13 +43,6 @@ export interface OutgoingRecord {
 export interface StreamReference {
   readonly streamName: string
   readonly streamArn?: string | undefined
-}
-
-/** An open shard and its range of hash keys (0 to 2^128 - 1), both ends included. */
-export interface ShardRange {
-  readonly shardId: string
-  readonly startingHashKey: bigint
-  readonly endingHashKey: bigint
 }
 
 type ShardListing =
@@ -106,6 +105,8 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
   client.middlewareStack.remove('loggerMiddleware')
   const identity = credentials ?? identityOfProcess(client)
 
+  const shortWays = createShortWays(client)
+
   async function send(request: PutRequest): Promise<readonly RecordOutcome[]> {
     const { operation, records, signal } = request
     const stream = named(request)
@@ -116,11 +117,9 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     )
     const [entry] = entries
     if (operation === 'PutRecord' && entry !== undefined) {
-      const command = new PutRecordCommand({ ...stream, ...entry })
-      return [outcomeOf(await client.send(command, { abortSignal: signal }))]
+      return [outcomeOf(await shortWays.putRecord(stream, entry, signal))]
     }
-    const command = new PutRecordsCommand({ ...stream, Records: entries })
-    const { Records: results = [] } = await client.send(command, { abortSignal: signal })
+    const { Records: results = [] } = await shortWays.putRecords(stream, entries, signal)
     return results.map(outcomeOf)
   }
 
@@ -143,7 +142,7 @@ export function createKinesisCalls(options: KinesisCallsOptions): KinesisCalls {
     },
     async listShards(stream: StreamReference, signal: AbortSignal): Promise<ShardListing> {
       const attempt = await attemptAs(identity, 'Kinesis', signal, () =>
-        listOpenShards(client, stream, signal),
+        listOpenShards(client, named(stream), signal),
       )
       return attempt.ok
         ? { listed: true, shards: attempt.answer }
@@ -162,44 +161,6 @@ function withoutLimit(failure: Failure): RecordBytesMax {
   return { kind: 'denied' }
 }
 
-/** AWS's default limits of shards per account are lower than this in every region. */
-const shardsListedMax = 20_000
-const shardsOfPage = 1_000
-
-async function listOpenShards(
-  client: KinesisClient,
-  stream: StreamReference,
-  abortSignal: AbortSignal,
-): Promise<readonly ShardRange[]> {
-  const open: ShardRange[] = []
-  const MaxResults = shardsOfPage
-  let token: string | undefined
-  for (let page = 0; page < shardsListedMax / shardsOfPage; page++) {
-    // A request with a token must not repeat the stream and the filter.
-    const input =
-      token === undefined
-        ? { ...named(stream), MaxResults, ShardFilter: { Type: 'AT_LATEST' as const } }
-        : { NextToken: token, MaxResults }
-    const { Shards: shards = [], NextToken } = await client.send(new ListShardsCommand(input), {
-      abortSignal,
-    })
-    open.push(...shards.flatMap(rangeOfOpen))
-    if (!NextToken) return open
-    token = NextToken
-  }
-  throw new Error(`The stream has more than ${shardsListedMax} shards`)
-}
-
-/** Closed shards are left out here too, because not every emulator knows the filter. */
-function rangeOfOpen({ ShardId: shardId, HashKeyRange, SequenceNumberRange }: Shard): ShardRange[] {
-  const { StartingHashKey, EndingHashKey } = HashKeyRange ?? {}
-  if (!shardId || !StartingHashKey || !EndingHashKey) return []
-  if (SequenceNumberRange?.EndingSequenceNumber) return []
-  return [
-    { shardId, startingHashKey: BigInt(StartingHashKey), endingHashKey: BigInt(EndingHashKey) },
-  ]
-}
-
 function named({ streamName, streamArn }: StreamReference) {
   return streamArn === undefined ? { StreamName: streamName } : { StreamARN: streamArn }
 }
@@ -214,6 +175,129 @@ function outcomeOf(result: PutRecordsResultEntry): RecordOutcome {
   const code = ErrorCode ?? 'InternalFailure'
   const message = ErrorMessage ?? 'The answer holds neither a sequence number nor an error'
   return { ok: false, failure: { code, message, source: 'Kinesis' } }
+}
+
+/** The last steps of the SDK's way to a stream: sign, send, read the answer. */
+interface ShortWay {
+  /** Before it is signed, without a body. */
+  readonly request: HttpRequest
+  readonly finish: (request: HttpRequest) => Promise<{ readonly output: unknown }>
+}
+
+type StreamName = ReturnType<typeof named>
+
+/**
+ * Puts records through the SDK's client, which takes half a millisecond for the steps up to the
+ * signature, whatever is in a call. They come to the same each time: so the first call to a stream
+ * goes all the way, and the next ones take its request with another body and go on from there.
+ * After a call that failed the next one goes all the way again.
+ *
+ * A signal belongs to the calls of one destination. What is kept for it ends with it.
+ */
+function createShortWays(client: KinesisClient) {
+  const waysOf: WaysOf = new WeakMap()
+
+  /** @param command its input is emptied: the SDK keeps the command with what follows it */
+  async function goAllTheWay<Output extends object>(
+    command: PutRecordCommand | PutRecordsCommand,
+    signal: AbortSignal,
+    key: string,
+  ): Promise<Output> {
+    let way: ShortWay | undefined
+    const { middlewareStack } = command as unknown as LearningCommand
+    middlewareStack.addRelativeTo(
+      (next) => (args) => {
+        way = {
+          request: withBody(args.request, undefined),
+          finish: (request) => next({ input: {}, request }),
+        }
+        return next(args)
+      },
+      { name: 'shortWay', relation: 'before', toMiddleware: 'httpSigningMiddleware' },
+    )
+    try {
+      const output = await client.send(command as PutRecordsCommand, { abortSignal: signal })
+      if (way !== undefined) keepWay(waysOf, signal, key, way)
+      return output as object as Output
+    } finally {
+      Object.assign(command, { input: {} })
+    }
+  }
+
+  async function go<Output extends object>(
+    signal: AbortSignal,
+    key: string,
+    call: {
+      readonly body: () => Buffer
+      readonly command: () => PutRecordCommand | PutRecordsCommand
+    },
+  ): Promise<Output> {
+    const ways = waysOf.get(signal)
+    const way = ways?.get(key)
+    if (way === undefined) return goAllTheWay(call.command(), signal, key)
+    const body = call.body()
+    const request = withBody(way.request, body)
+    request.headers['content-length'] = String(body.length)
+    request.headers['amz-sdk-invocation-id'] = randomUUID()
+    try {
+      const { output } = await way.finish(request)
+      return output as Output
+    } catch (thrown) {
+      ways?.delete(key)
+      throw thrown
+    }
+  }
+
+  return {
+    putRecord: (stream: StreamName, entry: PutRecordsRequestEntry, signal: AbortSignal) =>
+      go<PutRecordOutput>(signal, `PutRecord ${JSON.stringify(stream)}`, {
+        command: () => new PutRecordCommand({ ...stream, ...entry }),
+        body: () => bodyOfOne(stream, entry),
+      }),
+    putRecords: (
+      stream: StreamName,
+      entries: readonly PutRecordsRequestEntry[],
+      signal: AbortSignal,
+    ) =>
+      go<PutRecordsOutput>(signal, `PutRecords ${JSON.stringify(stream)}`, {
+        command: () => new PutRecordsCommand({ ...stream, Records: [...entries] }),
+        body: () => bodyOf(stream, entries),
+      }),
+  }
+}
+
+type WaysOf = WeakMap<AbortSignal, Map<string, ShortWay>>
+
+function keepWay(waysOf: WaysOf, signal: AbortSignal, key: string, way: ShortWay): void {
+  const ways = waysOf.get(signal) ?? new Map<string, ShortWay>()
+  if (ways.size >= waysMax) ways.clear()
+  waysOf.set(signal, ways.set(key, way))
+}
+
+function withBody(request: HttpRequest, body: Buffer | undefined): HttpRequest {
+  const copy = HttpRequest.clone(request)
+  copy.body = body
+  return copy
+}
+
+/** Streams of one signal; templates of a rule can name any number. */
+const waysMax = 1_000
+
+/** The part of the SDK's commands through which steps are added; their types differ by command. */
+interface LearningCommand {
+  readonly middlewareStack: {
+    addRelativeTo(
+      step: (
+        next: (args: SigningStep) => Promise<{ readonly output: unknown }>,
+      ) => (args: SigningStep) => Promise<{ readonly output: unknown }>,
+      place: { readonly name: string; readonly relation: 'before'; readonly toMiddleware: string },
+    ): void
+  }
+}
+
+interface SigningStep {
+  readonly input: object
+  readonly request: HttpRequest
 }
 
 type Protocol = Pick<AwsJson1_1Protocol, 'serializeRequest' | 'deserializeResponse'>
@@ -280,10 +364,20 @@ function bodyOf(stream: object, entries: readonly PutRecordsRequestEntry[]): Buf
   return body
 }
 
+/** The body of PutRecord, with its members in the order in which the SDK writes them. */
+function bodyOfOne(stream: StreamName, entry: PutRecordsRequestEntry): Buffer {
+  const { StreamName, StreamARN }: Partial<Record<'StreamName' | 'StreamARN', string>> = stream
+  const { PartitionKey, ExplicitHashKey } = entry
+  const Data = dataOf(entry).toString('base64')
+  return Buffer.from(JSON.stringify({ Data, StreamName, PartitionKey, ExplicitHashKey, StreamARN }))
+}
+
+const dataOf = ({ Data }: PutRecordsRequestEntry): Buffer =>
+  Buffer.isBuffer(Data) ? Data : Buffer.from(Data ?? [])
+
 function textOf(entry: PutRecordsRequestEntry, separator: string): string {
-  const { Data, PartitionKey, ExplicitHashKey } = entry
-  const data = Buffer.isBuffer(Data) ? Data : Buffer.from(Data ?? [])
+  const { PartitionKey, ExplicitHashKey } = entry
   const hashKey = ExplicitHashKey === undefined ? '' : `,"ExplicitHashKey":"${ExplicitHashKey}"`
   const key = JSON.stringify(PartitionKey)
-  return `${separator}{"Data":"${data.toString('base64')}"${hashKey},"PartitionKey":${key}}`
+  return `${separator}{"Data":"${dataOf(entry).toString('base64')}"${hashKey},"PartitionKey":${key}}`
 }

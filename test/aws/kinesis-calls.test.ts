@@ -237,3 +237,114 @@ describe('a failed call', () => {
     expect(outcome).toMatchObject({ answered: false, failure })
   })
 })
+
+describe('further calls to a stream', () => {
+  type Seen = {
+    readonly method: unknown
+    readonly url: unknown
+    readonly headers: object
+    readonly body: string
+  }
+
+  /** A Kinesis that keeps what it is sent, and answers 500 while `fails` says so. */
+  async function recording(to: StreamDestination) {
+    const seen: Seen[] = []
+    const state = { fails: false }
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        if (request.headers['x-amz-target'] === undefined) {
+          response.setHeader('content-type', 'text/xml').end(credentials)
+          return
+        }
+        const { method, url, headers } = request
+        seen.push({ method, url, headers, body: Buffer.concat(chunks).toString() })
+        const taken = { ShardId: 'shardId-000000000001', SequenceNumber: '49' }
+        const answer = state.fails
+          ? json(400, { __type: 'ExpiredTokenException', message: 'over' })
+          : json(200, { ...taken, FailedRecordCount: 0, Records: [taken, taken] })
+        answer(request, response)
+      })
+    })
+    return { seen, state, calls: await callsTo(server, to) }
+  }
+
+  /** What differs from call to call whichever way it goes. */
+  const comparable = ({ headers, ...rest }: Seen) => {
+    const each = { ...headers } as Record<string, string>
+    const changing = ['amz-sdk-invocation-id', 'x-amz-date', 'authorization']
+    for (const name of changing) delete each[name]
+    return { ...rest, headers: each }
+  }
+  const signedHeaders = ({ headers }: Seen) =>
+    /SignedHeaders=[^,]*/.exec(String((headers as IncomingMessage['headers']).authorization))?.[0]
+
+  const arn = 'arn:aws:kinesis:us-east-1:000000000000:stream/stream'
+  for (const operation of ['PutRecord', 'PutRecords'] as const) {
+    test.each([{ streamName: 'stream' }, { streamName: 'stream', streamArn: arn }])(
+      `send the bytes and headers of the first, ${operation} %o`,
+      async (stream) => {
+        const { seen, calls } = await recording(destination('stream'))
+        const record = {
+          partitionKey: 'k\u00e4"\u0001',
+          explicitHashKey: '12',
+          data: Buffer.from('{"\u00e4":1}'),
+        }
+        const records =
+          operation === 'PutRecord'
+            ? [record]
+            : [record, { ...record, data: Buffer.alloc(9_000, 'a') }]
+        const { signal } = new AbortController()
+        const outcomes = []
+        for (let call = 0; call < 3; call++)
+          outcomes.push(await calls.put({ operation, ...stream, records, signal }))
+        // Another signal: the call goes all the way.
+        outcomes.push(
+          await calls.put({ operation, ...stream, records, signal: new AbortController().signal }),
+        )
+        expect(outcomes.every(({ answered }) => answered)).toBe(true)
+        expect(outcomes[1]).toEqual(outcomes[0])
+        expect(seen).toHaveLength(4)
+        for (const one of seen.slice(1)) {
+          expect(comparable(one)).toEqual(comparable(seen[0] ?? one))
+          expect(signedHeaders(one)).toBe(signedHeaders(seen[0] ?? one))
+        }
+        const ids = seen.map(
+          ({ headers }) => (headers as IncomingMessage['headers'])['amz-sdk-invocation-id'],
+        )
+        expect(new Set(ids).size).toBe(4)
+      },
+    )
+  }
+
+  test('fail like the first, use new credentials after that, and end with their signal', async () => {
+    const { seen, state, calls } = await recording({
+      ...destination('stream'),
+      credentials: { kind: 'role', roleArn: 'arn:aws:iam::000000000000:role/r' },
+    })
+    const controller = new AbortController()
+    const records = [{ partitionKey: 'k', data: Buffer.from('1') }]
+    const putOne = () =>
+      calls.put({
+        operation: 'PutRecord',
+        streamName: 'stream',
+        records,
+        signal: controller.signal,
+      })
+    await putOne()
+    state.fails = true
+    const failed = await putOne()
+    expect(failed).toMatchObject({
+      answered: false,
+      failure: { code: 'ExpiredTokenException', message: 'over', source: 'Kinesis', status: 400 },
+    })
+    state.fails = false
+    expect((await putOne()).answered).toBe(true)
+    expect((await putOne()).answered).toBe(true)
+    expect(seen).toHaveLength(4)
+    controller.abort()
+    expect(await putOne()).toMatchObject({ answered: false, failure: { code: 'AbortError' } })
+    expect(seen).toHaveLength(4)
+  })
+})
