@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fieldOfAction } from '../actions/action/action.ts'
 import type { ActionOutcome } from '../actions/action/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
@@ -116,9 +117,7 @@ export function createGathering(
     // As nearly always: nothing is made that only several rules need.
     if (rules.length === 1) return whenKnown(run(only, subject, budget), ended)
     const runOne = (rule: CompiledRule) => run(rule, subject, budget)
-    const outcomes =
-      rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
-    return whenKnown(outcomes, (known) => ended(known.flat()))
+    return whenKnown(runAll(rules, runOne), (known) => ended(known.flat()))
   }
 
   /** The given records and messages, and what the messages give rise to. */
@@ -264,6 +263,12 @@ function merge(parts: readonly Gathered[]): Gathered {
 /** Rules that run on one message in one turn of the event loop. */
 const rulesPerTurn = 64
 
+const runAll = (
+  rules: readonly CompiledRule[],
+  runOne: (rule: CompiledRule) => Outcomes | Promise<Outcomes>,
+): readonly Outcomes[] | Promise<readonly Outcomes[]> =>
+  rules.length > rulesPerTurn ? inTurns(rules, runOne) : allKnown(rules.map(runOne))
+
 /** Runs many rules in several turns of the event loop, so that others are served meanwhile. */
 async function inTurns(
   rules: readonly CompiledRule[],
@@ -393,6 +398,3 @@ function tooMuch(given: Given, message: string, index: number): ActionOutcome {
   const where = fieldOfAction(index)
   return { ok: false, failure: { code: 'ActionFailed', message, where, resource } }
 }
-
-/** Lets the event loop serve everything else first. */
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
