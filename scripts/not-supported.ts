@@ -34,7 +34,8 @@ by a test. What works is in [API.md](API.md), [SQL.md](SQL.md) and [ACTIONS.md](
   \`InvalidRequestException: Sluice does not have ListThingTypes\`, in the form of its service.
 - A rule that needs a missing action or function is refused when it is made: no rule is stored and then not carried out.
 - An MQTT client that publishes to a topic that begins with \`$\` is disconnected, and a publish over HTTP is refused, except for Basic Ingest
-  and for requests of devices to services: [DEVICES.md](DEVICES.md#reserved-topics).
+  and for requests of devices to services: [DEVICES.md](DEVICES.md#reserved-topics). The profile \`open\` takes topics of clients' own, such
+  as \`$x/y\`, over MQTT.
 
 ## Rules
 

@@ -132,7 +132,8 @@ const ingressDefaults = Object.freeze({
   /** Bytes of a payload; AWS IoT takes 128 KiB. */
   payloadBytesMax: payloadBytesMaxDefault,
   /** UTF-8 bytes and slashes of a topic without a Basic Ingest prefix; AWS IoT takes as many. */
-  ...awsTopicLimits,
+  topicBytesMax: awsTopicLimits.topicBytesMax,
+  topicSlashesMax: awsTopicLimits.topicSlashesMax,
   /** Filters of one SUBSCRIBE; AWS IoT takes 8. */
   filtersPerSubscribeMax: 8,
   /** UTF-8 bytes of a client id; AWS IoT takes 128. */
@@ -183,8 +184,8 @@ export type IngressOptions = Readonly<Record<keyof typeof ingressDefaults, numbe
 
 /** What depends on whose behaviour clients see where AWS IoT Core narrows MQTT. */
 function defaultsOf(profile: MqttProfile) {
-  const { maximumQos: qosMax, subscriptionsMax } = profiles[profile]
-  return { profile, qosMax, subscriptionsMax }
+  const { maximumQos: qosMax, subscriptionsMax, takesDollarTopics } = profiles[profile]
+  return { profile, qosMax, subscriptionsMax, takesDollarTopics }
 }
 
 export async function createIngress(
@@ -193,6 +194,7 @@ export async function createIngress(
 ): Promise<Ingress> {
   const ofProfile = defaultsOf(overrides.profile ?? 'open')
   const options: IngressOptions = { ...ingressDefaults, ...ofProfile, ...overrides }
+  const overHttp: IngressOptions = { ...options, takesDollarTopics: false }
   const stage = await createStage(dependencies, options)
   const { broker, publishing, ports, retained, managed } = stage
   let closing: Promise<void> | undefined
@@ -206,13 +208,13 @@ export async function createIngress(
       if (closing !== undefined) {
         throw new SluiceError('ServiceUnavailableException', 'The broker is stopping.')
       }
-      await publishing.publish(checkMessage(message, options), from)
+      await publishing.publish(checkMessage(message, overHttp), from)
     },
     async distribute(message) {
       const { topic } = message
       // Rules may publish to topics that are reserved to the broker for devices.
       const isReserved = topic.startsWith('$')
-      const limits = isReserved ? { ...options, topicSlashesMax: Infinity } : options
+      const limits = isReserved ? { ...overHttp, topicSlashesMax: Infinity } : overHttp
       checkMessage({ ...message, topic: isReserved ? topic.slice(1) : topic }, limits)
       if (broker.closed) return
       if (message.receiver === undefined) await publishing.distributeMessage(message)
@@ -228,7 +230,7 @@ export async function createIngress(
         const text = 'A topic that begins with $ belongs to the broker.'
         throw new SluiceError('InvalidRequestException', text)
       }
-      checkMessage({ ...message, retain: false }, options)
+      checkMessage({ ...message, retain: false }, overHttp)
       return managed.sendDirect(message, confirmMs)
     },
     endConnectionsOf: (certificateId) => endConnectionsOf(stage.connections, certificateId),

@@ -78,8 +78,10 @@ export function findTopicFault(
   if (bytes[start] === dollar) {
     from = basicIngestTopicStart(bytes, start, end)
     if (from === -1) {
-      const request = parseReservedRequest(bytes.toString('latin1', start, end))
-      return request === undefined ? faults.reserved : undefined
+      const text = bytes.toString('latin1', start, end)
+      if (parseReservedRequest(text) !== undefined) return undefined
+      if (limits.takesDollarTopics !== true || ownTopicPattern.test(text)) return faults.reserved
+      from = start
     }
     if (from === -2) return faults.ruleName
   }
@@ -128,6 +130,9 @@ function basicIngestTopicStart(bytes: Buffer, start: number, end: number): numbe
   if (!ruleNamePattern.test(bytes.toString('latin1', ruleStart, ruleEnd))) return -2
   return Math.min(ruleEnd + 1, end)
 }
+
+/** Topics that are the broker's own, whatever else it takes. */
+const ownTopicPattern = /^\$(?:aws|share|SYS)(?:\/|$)/
 
 const ruleNamePattern = new RegExp(`^[a-zA-Z0-9_]{1,${ruleNameBytesMax}}$`)
 

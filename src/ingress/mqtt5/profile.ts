@@ -30,6 +30,8 @@ export interface Profile {
   readonly alwaysTellsKeepAlive: boolean
   /** Whether client ids that begin with `$` are taken. */
   readonly takesDollarIds: boolean
+  /** Whether clients may publish to topics that begin with `$` and are nobody's. */
+  readonly takesDollarTopics: boolean
   /** The limits of message properties; undefined: the packet size alone. */
   readonly properties: PropertyLimits | undefined
 }
@@ -61,6 +63,7 @@ export const profiles: Readonly<Record<MqttProfile, Profile>> = Object.freeze({
       askedSeconds === 0 ? 1_200 : Math.min(Math.max(askedSeconds, 30), 1_200),
     alwaysTellsKeepAlive: true,
     takesDollarIds: false,
+    takesDollarTopics: false,
     properties: Object.freeze({
       contentTypeBytesMax: 256,
       correlationDataBytesMax: 8_192,
@@ -83,6 +86,7 @@ export const profiles: Readonly<Record<MqttProfile, Profile>> = Object.freeze({
     keepAlive: (askedSeconds: number) => askedSeconds,
     alwaysTellsKeepAlive: false,
     takesDollarIds: true,
+    takesDollarTopics: true,
     properties: undefined,
   }),
 })

@@ -143,7 +143,7 @@ test('a malformed packet is one line of the log, with its reason', async () => {
 
 test('frames before a fault are answered first, in their order', async () => {
   const client = await connectMqtt5(serverOf('open').port, { clientId: 'order' })
-  const publishes = [1, 2, 3].map((packetId) => publish5(packetId === 2 ? '$x' : 'a', { packetId }))
+  const publishes = [1, 2, 3].map((packetId) => publish5(packetId === 2 ? '$SYS' : 'a', { packetId }))
   client.send(...publishes, publish5('a/+', { packetId: 4 }), publish5('a', { packetId: 5 }))
   const frames = await client.rest()
   expect(frames.map(hex)).toEqual([
@@ -159,7 +159,7 @@ test('reason strings are left out when the client does not want them', async () 
     clientId: 'silent',
     properties: [bytes('17 00')],
   })
-  client.send(publish5('$x'))
+  client.send(publish5('$SYS'))
   expect(hex(await client.next())).toBe('40 03 00 01 90')
 })
 
@@ -168,7 +168,7 @@ test('reason strings are left out when they would pass the maximum packet size',
     clientId: 'small',
     properties: [property(39, four(20))],
   })
-  client.send(publish5('$x'))
+  client.send(publish5('$SYS'))
   expect(hex(await client.next())).toBe('40 03 00 01 90')
   client.send(publish5('a/+'))
   expect((await client.rest()).map(hex)).toEqual(['e0 02 90 00'])
