@@ -11,8 +11,8 @@ export interface TopicLimits {
   /** Slashes in a topic, without those of a Basic Ingest prefix, and in a topic filter. */
   readonly topicSlashesMax: number
   /**
-   * Whether clients may publish to topics that begin with `$`, apart from those of the broker and of
-   * AWS IoT. Absent: no.
+   * Whether clients may publish to topics that begin with `$`, apart from those of the broker and
+   * of AWS IoT. Absent: no.
    */
   readonly takesDollarTopics?: boolean | undefined
 }
