@@ -50,7 +50,7 @@ describe.each(versions)('a client of protocol level %i', (protocolVersion) => {
     ])
     const { sessionIdentifier } = connected as { readonly sessionIdentifier: string }
 
-    await client.subscribeAsync(['cmd/#', 'cfg/all'], { qos: 1 })
+    await client.subscribeAsync(['$share/pumps/cmd/#', 'cfg/all'], { qos: 1 })
     expect(await next()).toEqual([
       '$aws/events/subscriptions/subscribed/pump',
       {
@@ -59,13 +59,13 @@ describe.each(versions)('a client of protocol level %i', (protocolVersion) => {
         eventType: 'subscribed',
         sessionIdentifier,
         principalIdentifier,
-        topics: ['cmd/#', 'cfg/all'],
+        topics: ['$share/pumps/cmd/#', 'cfg/all'],
       },
     ])
-    await client.unsubscribeAsync('cmd/#')
+    await client.unsubscribeAsync('$share/pumps/cmd/#')
     expect(await next()).toMatchObject([
       '$aws/events/subscriptions/unsubscribed/pump',
-      { eventType: 'unsubscribed', topics: ['cmd/#'] },
+      { eventType: 'unsubscribed', topics: ['$share/pumps/cmd/#'] },
     ])
     await client.endAsync()
     expect(await next()).toEqual([

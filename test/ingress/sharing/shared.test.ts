@@ -1,3 +1,4 @@
+import mqtt from 'mqtt'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../helpers/manual-clock.ts'
 import { settle, startIngress, until } from '../helpers.ts'
@@ -5,6 +6,26 @@ import { all, connected, first, keeps, numbers, publish, start } from './sharing
 import { openWorker } from './worker.ts'
 
 describe('each message goes to one member', () => {
+  test('of the clients of mqtt.js, of either version', async () => {
+    const started = await start()
+    const received: string[][] = [[], []]
+    const workers = await Promise.all(
+      ([4, 5] as const).map((protocolVersion) =>
+        mqtt.connectAsync({ port: started.port, protocolVersion, reconnectPeriod: 0 }),
+      ),
+    )
+    for (const [at, worker] of workers.entries()) {
+      worker.on('message', (_topic, payload) => received[at]?.push(payload.toString()))
+      await worker.subscribeAsync('$share/g/jobs/#', { qos: 1 })
+    }
+    await publish(started, numbers(20))
+    await until(() => received.flat().length === 20)
+    expect(received.map((of) => of.length)).toEqual([10, 10])
+    expect(received.flat().toSorted()).toEqual(numbers(20).toSorted())
+    await until(async () => (await started.metric('mqttQueuedBytes')) === 0)
+    for (const worker of workers) await worker.endAsync()
+  })
+
   test.each([0, 1, 2] as const)('in turn, at QoS %s, of either version', async (qos) => {
     const started = await start()
     const { port } = started
