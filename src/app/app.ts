@@ -88,8 +88,8 @@ export async function startApp(
 async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
-  const watch = { logger, metrics, clock }
   const messageWatch = createMessageWatch({ clock })
+  const watch = { logger, metrics, clock, watch: messageWatch }
   let status: Parameters<typeof healthOf>[0] = 'starting'
 
   const drain = createDrain(clock, config.drainMs)
@@ -123,7 +123,6 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     {
       ...shared,
       services,
-      watch: messageWatch,
       // Messages arrive through the ingress only, so it is built before any is republished.
       distribute: (message) => mqtt.ingress.distribute(message),
     },
@@ -136,7 +135,6 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     compile,
     ...messageLimits(config),
     engine,
-    watch: messageWatch,
     shadows,
     ...registry,
     eventSourceMappings: mappings,

@@ -4,8 +4,9 @@ import { statusOf } from '../../src/http/server/http-answers.ts'
 import { openStore, payloadOf } from '../rules/rule-fixtures.ts'
 import { startServer } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
+import { never } from './never-provoked.ts'
 import type { Provocation } from './provocation.ts'
-import { never, provocations } from './error-provocations.ts'
+import { provocations } from './error-provocations.ts'
 
 /**
  * Every error that an operation declares, provoked with AWS's own clients where the operation is

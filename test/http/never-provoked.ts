@@ -1,0 +1,22 @@
+/** Declared, because AWS declares it, and answered by nothing that can happen here. */
+export const never: Readonly<Record<string, string>> = {
+  'CreateTopicRule UnauthorizedException': 'who may not is told AccessDeniedException',
+  'ListTopicRules UnauthorizedException': 'the same',
+  'DeleteTopicRule UnauthorizedException': 'the same; a rule that is not there is no error',
+  'CreateTopicRuleDestination UnauthorizedException': 'the same',
+  'ListTopicRuleDestinations UnauthorizedException': 'the same',
+  'ConfirmTopicRuleDestination UnauthorizedException': 'the token is the permission',
+  'GetTopicRuleDestination InvalidRequestException': 'what is no ARN is one that does not exist',
+  'DeleteTopicRuleDestination InvalidRequestException': 'the same',
+  'DescribeEndpoint UnauthorizedException': 'the same',
+  'DescribeEndpoint InternalFailureException': 'it gives back the Host of the request',
+  'Publish UnauthorizedException': 'who may not is told AccessDeniedException',
+  'GetRetainedMessage UnauthorizedException': 'the same',
+  'GetThingShadow UnauthorizedException': 'the same',
+  'UpdateThingShadow UnauthorizedException': 'the same',
+  'DeleteThingShadow UnauthorizedException': 'the same',
+  'ListNamedShadowsForThing UnauthorizedException': 'the same',
+  'ListRetainedMessages UnauthorizedException': 'the same',
+  'DeleteConnection UnauthorizedException': 'the same',
+  'GetApiDocument InternalException': 'the document is made of constants',
+}
