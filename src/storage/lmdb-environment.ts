@@ -19,7 +19,7 @@ const settings = {
   permissionsMode: fileMode,
 }
 
-const dataFileName = 'data.mdb'
+export const dataFileName = 'data.mdb'
 const lockFileName = 'lock.mdb'
 
 /** How the file of an environment is looked at before it is opened. */

@@ -120,10 +120,12 @@ test.skipIf(!canLimit)(
       await sluice.ended
       await folder.remove()
     })
+    // The file has room ahead from now on, so that what is too much fails in LMDB's own writes.
+    await client.publishAsync('fill/it', 'first', { qos: 1 })
     // All pages but the first two. A write that begins below the limit is cut short without a word.
     execFileSync('prlimit', ['--pid', String(sluice.pid), '--fsize=8192:'])
     for (let n = 0; n < 20; n++) {
-      client.publish('fill/it', `${n} ${'x'.repeat(payloadBytes)}`, { qos: 1 })
+      client.publish('fill/it', `${n} ${'x'.repeat(1_000)}`, { qos: 1 })
     }
     await sluice.logged((each) => String(each['msg']).startsWith('outbox cannot'))
     await vi.waitFor(() => expect(sluice.stderr()).toMatch(lmdbWords), 10_000)

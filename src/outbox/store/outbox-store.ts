@@ -27,7 +27,8 @@ import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { deadLetterKeyBytes } from './dead-letter-codec.ts'
-import { committed, openEnvironment } from '../../storage/lmdb-environment.ts'
+import { openFileReserve } from '../../storage/file-reserve.ts'
+import { committed, dataFileName, openEnvironment } from '../../storage/lmdb-environment.ts'
 import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import { copyKey, lastSequenceKey, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
@@ -146,9 +147,15 @@ export async function openOutboxStore(
       return value ? [{ key, value }] : []
     })
   const { environment, records, letters, state } = tables
+  const reserve = await openFileReserve(
+    path.join(directory, outboxFolderName, dataFileName),
+    () => environment.getStats() as { readonly pageSize: number; readonly lastPageNumber: number },
+  )
   const readMessage = createMessageReader(records, onDamaged)
   return {
     async write(changes: Changes) {
+      const growing = changes.puts.length > 0 ? reserve.ensure(bytesOf(changes.puts)) : undefined
+      if (growing !== undefined) await growing
       await committed(environment.batch(() => writeInto(tables, changes)))
     },
     entriesAfter: (destinationId: number, afterSequence: number) =>
@@ -183,8 +190,18 @@ export async function openOutboxStore(
       const value = stored && valueIn('state', lastSequenceKey, stored)
       return value === undefined ? 0 : deadLetterIdOf(value)
     },
-    close: () => environment.close(),
+    async close() {
+      await environment.close()
+      await reserve.close()
+    },
   }
+}
+
+/** Rows of counters and of the ledger, which are small, are within the margin of the reserve. */
+function bytesOf(puts: Changes['puts']): number {
+  let bytes = 0
+  for (const { record } of puts) bytes += record.stored.length + recordKeyBytes
+  return bytes
 }
 
 const put = (table: Table, key: Buffer, value: Buffer): void =>
