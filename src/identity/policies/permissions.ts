@@ -32,18 +32,47 @@ export interface PermissionsOptions {
 export const decisionsRememberedMax = 64
 
 export function createPermissions(options: PermissionsOptions): Permissions {
-  return {
-    principal: options.principal,
-    mayPublish: createJudge(options, 'iot:Publish', 'topic'),
-    mayRetain: createJudge(options, 'iot:RetainPublish', 'topic'),
-    maySubscribe: createJudge(options, 'iot:Subscribe', 'topicfilter'),
-    mayReceive: createJudge(options, 'iot:Receive', 'topic'),
+  return new ConnectionPermissions(options)
+}
+
+/** A class, because every connection has one. What it remembers is made for the first question. */
+class ConnectionPermissions implements Permissions {
+  readonly principal: string | undefined
+  private readonly options: PermissionsOptions
+  private publishing: Judge | undefined
+  private retaining: Judge | undefined
+  private subscribing: Judge | undefined
+  private receiving: Judge | undefined
+
+  constructor(options: PermissionsOptions) {
+    this.principal = options.principal
+    this.options = options
+  }
+
+  mayPublish(topic: string): boolean {
+    this.publishing ??= new Judge(this.options, 'iot:Publish', 'topic')
+    return this.publishing.allows(topic)
+  }
+
+  mayRetain(topic: string): boolean {
+    this.retaining ??= new Judge(this.options, 'iot:RetainPublish', 'topic')
+    return this.retaining.allows(topic)
+  }
+
+  maySubscribe(filter: string): boolean {
+    this.subscribing ??= new Judge(this.options, 'iot:Subscribe', 'topicfilter')
+    return this.subscribing.allows(filter)
+  }
+
+  mayReceive(topic: string): boolean {
+    this.receiving ??= new Judge(this.options, 'iot:Receive', 'topic')
+    return this.receiving.allows(topic)
   }
 }
 
 /** @returns whether the policy that holds now allows to connect under this client id */
 export function mayConnect(options: PermissionsOptions, clientId: string): boolean {
-  return createJudge(options, 'iot:Connect', 'client')(clientId)
+  return new Judge(options, 'iot:Connect', 'client').allows(clientId)
 }
 
 /**
@@ -72,42 +101,52 @@ export function followPolicies(
 
 const nothing = combinePolicies([])
 
-type Judge = (name: string) => boolean
+/** Decides on one action, and remembers what it decided. */
+class Judge {
+  private readonly options: PermissionsOptions
+  private readonly action: string
+  private readonly kind: 'client' | 'topic' | 'topicfilter'
+  private policy: Policy | undefined
+  private account: string | undefined
+  private decisions: BoundedMap<string, boolean> | undefined
+  private lastName: string | undefined
+  private isLastAllowed = false
 
-function createJudge(
-  { owner, variables, policyNow }: PermissionsOptions,
-  action: string,
-  kind: 'client' | 'topic' | 'topicfilter',
-): Judge {
-  let policy: Policy | undefined
-  let account: string | undefined
-  let decisions: BoundedMap<string, boolean> | undefined
-  let last: { readonly name: string; readonly isAllowed: boolean } | undefined
-
-  function decide(by: Policy, name: string): boolean {
-    const resource = resourceArn(`${kind}/${name}`, owner)
-    return by.decide({ action, resource, variables }) === 'allow'
+  constructor(options: PermissionsOptions, action: string, kind: Judge['kind']) {
+    this.options = options
+    this.action = action
+    this.kind = kind
   }
 
-  function recall(by: Policy, name: string): boolean {
-    decisions ??= createBoundedMap(decisionsRememberedMax)
-    const known = decisions.get(name)
+  allows(name: string): boolean {
+    const { policyNow, owner } = this.options
+    const now = policyNow()
+    if (now === undefined) return true
+    if (now !== this.policy || owner.accountId !== this.account) {
+      this.policy = now
+      this.account = owner.accountId
+      this.decisions = undefined
+      this.lastName = undefined
+    }
+    if (this.lastName !== name) {
+      this.isLastAllowed = this.recall(now, name)
+      this.lastName = name
+    }
+    return this.isLastAllowed
+  }
+
+  private recall(by: Policy, name: string): boolean {
+    this.decisions ??= createBoundedMap(decisionsRememberedMax)
+    const known = this.decisions.get(name)
     if (known !== undefined) return known
-    const isAllowed = decide(by, name)
-    decisions.set(name, isAllowed)
+    const isAllowed = this.decide(by, name)
+    this.decisions.set(name, isAllowed)
     return isAllowed
   }
 
-  return (name) => {
-    const now = policyNow()
-    if (now === undefined) return true
-    if (now !== policy || owner.accountId !== account) {
-      policy = now
-      account = owner.accountId
-      decisions = undefined
-      last = undefined
-    }
-    if (last?.name !== name) last = { name, isAllowed: recall(now, name) }
-    return last.isAllowed
+  private decide(by: Policy, name: string): boolean {
+    const { owner, variables } = this.options
+    const resource = resourceArn(`${this.kind}/${name}`, owner)
+    return by.decide({ action: this.action, resource, variables }) === 'allow'
   }
 }

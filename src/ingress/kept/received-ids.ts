@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { PublishPacket } from 'aedes'
 import { createBoundedMap } from '../../base/bounded-map.ts'
+import type { BoundedMap } from '../../base/bounded-map.ts'
 import type { MessageSender } from '../../message.ts'
 
 /**
@@ -67,47 +68,73 @@ const latestSender = (sender: MessageSender): LatestSender => ({
 })
 
 export function createReceivedIds(): ReceivedIds & { readonly size: number } {
-  const handshakes = createBoundedMap<number, Handshake>(rememberedMax)
+  return new OpenHandshakes()
+}
+
+/** A class, because every connection has one; most send no message of QoS 2. */
+class OpenHandshakes implements ReceivedIds {
+  /** Made for the first message. */
+  private handshakes: BoundedMap<number, Handshake> | undefined
   /** A PUBLISH belongs to its handshake even when its packet id stands for another by now. */
-  const handshakeOf = new WeakMap<object, Handshake>()
+  private handshakeOf: WeakMap<object, Handshake> | undefined
 
-  function begin(packetId: number, started: Omit<Handshake, 'isDistributed'>): Handshake {
-    const handshake: Handshake = { ...started, isDistributed: false }
-    handshakes.set(packetId, handshake)
-    handshake.outcome.catch(() => {
-      if (handshakes.get(packetId) === handshake) handshakes.delete(packetId)
-    })
-    return handshake
+  get size(): number {
+    return this.handshakes?.size ?? 0
   }
 
-  return {
-    get size() {
-      return handshakes.size
-    },
-    ingestOnce(packet, sender, ingest) {
-      const { messageId = 0 } = packet
-      const fingerprint = fingerprintOf(packet)
-      const known = handshakes.get(messageId)
-      if (known?.fingerprint === fingerprint) {
-        known.senders.latest = sender
-        handshakeOf.set(packet, known)
-        return known.outcome
-      }
-      const senders = latestSender(sender)
-      const outcome = ingest(senders)
-      handshakeOf.set(packet, begin(messageId, { fingerprint, outcome, senders }))
-      return outcome
-    },
-    distributing(packet) {
-      const handshake = handshakeOf.get(packet)
-      if (handshake !== undefined) handshake.isDistributed = true
-    },
-    isDistributed: (packet) => handshakeOf.get(packet)?.isDistributed === true,
-    has: (packetId) => handshakes.has(packetId),
-    release(packetId) {
-      handshakes.delete(packetId)
-    },
+  ingestOnce(
+    packet: PublishPacket,
+    sender: MessageSender,
+    ingest: (latest: MessageSender) => Promise<void>,
+  ): Promise<void> {
+    this.handshakes ??= createBoundedMap(rememberedMax)
+    this.handshakeOf ??= new WeakMap()
+    const { messageId = 0 } = packet
+    const fingerprint = fingerprintOf(packet)
+    const known = this.handshakes.get(messageId)
+    if (known?.fingerprint === fingerprint) {
+      known.senders.latest = sender
+      this.handshakeOf.set(packet, known)
+      return known.outcome
+    }
+    const senders = latestSender(sender)
+    const outcome = ingest(senders)
+    this.handshakeOf.set(
+      packet,
+      begin(this.handshakes, messageId, { fingerprint, outcome, senders }),
+    )
+    return outcome
   }
+
+  distributing(packet: PublishPacket): void {
+    const handshake = this.handshakeOf?.get(packet)
+    if (handshake !== undefined) handshake.isDistributed = true
+  }
+
+  isDistributed(packet: PublishPacket): boolean {
+    return this.handshakeOf?.get(packet)?.isDistributed === true
+  }
+
+  has(packetId: number): boolean {
+    return this.handshakes?.has(packetId) === true
+  }
+
+  release(packetId: number): void {
+    this.handshakes?.delete(packetId)
+  }
+}
+
+function begin(
+  handshakes: BoundedMap<number, Handshake>,
+  packetId: number,
+  started: Omit<Handshake, 'isDistributed'>,
+): Handshake {
+  const handshake: Handshake = { ...started, isDistributed: false }
+  handshakes.set(packetId, handshake)
+  handshake.outcome.catch(() => {
+    if (handshakes.get(packetId) === handshake) handshakes.delete(packetId)
+  })
+  return handshake
 }
 
 /** A CRC-32 of topic and payload with their length above it, within 2^53. */
