@@ -14,12 +14,9 @@ import {
 import type { TopicRulePayload } from '@aws-sdk/client-iot'
 import {
   DeleteConnectionCommand,
-  GetConnectionCommand,
   GetRetainedMessageCommand,
   ListRetainedMessagesCommand,
-  ListSubscriptionsCommand,
   PublishCommand,
-  SendDirectMessageCommand,
 } from '@aws-sdk/client-iot-data-plane'
 import { Registry } from 'prom-client'
 import type { HttpServerDependencies } from '../../src/http/http-server.ts'
@@ -27,6 +24,7 @@ import { SluiceError } from '../../src/base/errors.ts'
 import { absentClients } from './http-fixtures.ts'
 import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
+import { connectionProvocations } from './connection-provocations.ts'
 import { destinationProvocations } from './destination-provocations.ts'
 import { lambdaProvocations } from './lambda-provocations.ts'
 import { fails, fault, http, reject, unwritten } from './provocation.ts'
@@ -176,22 +174,6 @@ const listRetained =
 const disconnect = ({ iotData }: StartedServer) =>
   iotData.send(new DeleteConnectionCommand({ clientId: 'c' }))
 
-const connectionOf =
-  (clientId: string) =>
-  ({ iotData }: StartedServer) =>
-    iotData.send(new GetConnectionCommand({ clientId }))
-const subscriptionsOf =
-  (clientId: string) =>
-  ({ iotData }: StartedServer) =>
-    iotData.send(new ListSubscriptionsCommand({ clientId }))
-const sendTo =
-  (clientId: string) =>
-  ({ iotData }: StartedServer) =>
-    iotData.send(new SendDirectMessageCommand({ clientId, topic: 't', confirmation: true }))
-const brokerThatSays = (outcome: 'notAllowed' | 'notConfirmed') => () => ({
-  broker: { ...unwritable.broker, sendDirect: () => Promise.resolve(outcome) },
-})
-
 export const provocations: Provocations = {
   CreateTopicRule: {
     ...ruleUpdateErrors(create(r), create(badName)),
@@ -278,26 +260,9 @@ export const provocations: Provocations = {
     ),
     ResourceNotFoundException: { call: disconnect },
   },
-  GetConnection: {
-    ...dataErrors(connectionOf('c'), connectionOf('$c'), http('PUT', '/connections/c')),
-    ResourceNotFoundException: { call: connectionOf('c') },
-  },
-  ListSubscriptions: {
-    ...dataErrors(
-      subscriptionsOf('c'),
-      subscriptionsOf('$c'),
-      http('PUT', '/connections/c/subscriptions'),
-    ),
-    ResourceNotFoundException: { call: subscriptionsOf('c') },
-  },
-  SendDirectMessage: {
-    ...dataErrors(sendTo('c'), sendTo('$c'), http('PUT', '/connections/c/messages')),
-    ResourceNotFoundException: { call: sendTo('c') },
-    ForbiddenException: { call: sendTo('c'), dependencies: brokerThatSays('notAllowed') },
-    GatewayTimeoutException: { call: sendTo('c'), dependencies: brokerThatSays('notConfirmed') },
-  },
-
+  ...connectionProvocations(dataErrors),
   ...registryProvocations,
+
   ...shadowProvocations,
   ...lambdaProvocations,
 

@@ -252,8 +252,12 @@ describe('`a/#` and its parent `a`', () => {
     const client5 = await connectMqtt5(port, { clientId: 'live 5' })
     client5.send(subscribe5({ 'a/#': 1, end: 0 }))
     await client5.next()
+    const member = await connectRaw(port, { clientId: 'member' })
+    member.send(subscribe(['$share/g/a/#', 0], ['end', 0]))
+    await member.next()
     await publishAll(port)
     expect(await topicsTo(client)).toEqual(wanted)
+    expect(await topicsTo(member)).toEqual(wanted)
     const topics5: string[] = []
     while (topics5.at(-1) !== 'end') {
       const frame = await client5.next()

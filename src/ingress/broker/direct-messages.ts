@@ -39,11 +39,10 @@ export function createDirectMessages({
 
   /** @returns a packet id that no queued message has */
   function takePacketId(client: NumberingClient): number {
-    const taken = new Set(queues.list(client.id).map(({ messageId }) => messageId))
     for (;;) {
       const packetId = client[nextId]
       client[nextId] = (packetId % 65_535) + 1
-      if (!taken.has(packetId)) return packetId
+      if (!queues.isTaken(client.id, packetId)) return packetId
     }
   }
 
