@@ -18,6 +18,7 @@ const stageNames = [
   'outbox',
   'account file',
   'device services',
+  'registry',
   'topic rule destinations',
   'rules',
   'access keys',
