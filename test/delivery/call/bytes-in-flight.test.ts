@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createBytesInFlight } from '../../../src/delivery/call/bytes-in-flight.ts'
+import { createBytesInFlight } from '../../../src/delivery/call/call-slots.ts'
 
 const mebibyte = 1024 * 1024
 const limits = { recordsMax: 500, bytesMax: 5 * mebibyte }
