@@ -27,8 +27,12 @@ import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { deadLetterKeyBytes } from './dead-letter-codec.ts'
-import { openFileReserve } from '../../storage/file-reserve.ts'
-import { committed, dataFileName, openEnvironment } from '../../storage/lmdb-environment.ts'
+import {
+  committed,
+  dataFileName,
+  openEnvironment,
+  openFileReserve,
+} from '../../storage/lmdb-environment.ts'
 import type { EnvironmentCheck } from '../../storage/lmdb-environment.ts'
 import { copyKey, lastSequenceKey, valueOf } from './outbox-scan.ts'
 import type { DamagedRow, TableName } from './outbox-scan.ts'
