@@ -86,8 +86,9 @@ describe('one hot shard of four', () => {
   test('is tried with one record per call, and without a shard map with all of its records', async () => {
     const byShard = await entriesSpent(false)
     const byKey = await entriesSpent(true)
-    // 100 at once; before the shards are known, perhaps 100 again; then one a call.
-    expect(byShard).toBeLessThanOrEqual(100 + 100 + 25)
+    // 100 at once; before the shards are known, 100 again in each call, of which the hasty clock
+    // lets a few go while they are listed; then one a call.
+    expect(byShard).toBeLessThanOrEqual(100 + 5 * 100 + 25)
     expect(byKey).toBeGreaterThan(1_000)
   })
 
