@@ -46,9 +46,9 @@ const refusedStatementOfPolicy = (statement: object): Sign =>
 
 export const mqttFeatures: readonly MissingFeature[] = [
   {
-    title: 'Sessions and retained messages after a restart',
-    text: `Persistent sessions, the messages that wait for their clients, and retained messages are held in memory and end with the
-process. The records of rules are on disk and survive it.`,
+    title: 'Wills and QoS 2 handshakes after a crash',
+    text: `Sessions, their queues and retained messages survive a crash ([MQTT.md](MQTT.md#after-a-restart)). Wills do not, and a message of QoS 2
+that is sent again after one is taken again: rules may see it twice.`,
   },
   {
     title: 'Events of the registry and of jobs',

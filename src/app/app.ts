@@ -145,7 +145,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     ...httpGuards(config, { accessKeys, account, faults }),
     health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
   })
-  const parts = { ...dependencies, ...engine, ...account, metrics, accessKeys, faults, registry }
+  const ofEngine = { ...dependencies, ...engine, ...account, folder, registry }
+  const parts = { ...ofEngine, metrics, accessKeys, faults }
   const mqtt = await openMqtt(parts, stages, drain)
 
   const listening = { http, mqtt, account, producer, lab }

@@ -11,10 +11,14 @@ import type { RegistryStage } from './registry-stage.ts'
 import { takeFirstLifecycleVersion } from './first-lifecycle-version.ts'
 import { createIngress } from '../ingress/ingress.ts'
 import type { Ingress, IngressDependencies } from '../ingress/ingress.ts'
+import { keptFolderName, openKeptStore } from '../ingress/kept/kept-store.ts'
+import type { KeptStore } from '../ingress/kept/kept-store.ts'
 import type { WebSocketGuard } from '../ingress/entrances/web-socket.ts'
 import { isLoopback } from '../base/loopback.ts'
 import { createTrustedProxies } from '../base/trusted-proxies.ts'
 import { guardOrigin } from '../base/origin-guard.ts'
+import type { DataFolder } from '../storage/data-folder.ts'
+import { createQuarantine } from '../storage/quarantine.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /** MQTT with its guards: the ingress, access control for its clients, and TLS certificates. */
@@ -40,6 +44,9 @@ interface MqttStageDependencies extends Pick<
   'ingest' | 'announce' | 'metrics'
 > {
   readonly config: Config
+  /** Takes what outlives the process. */
+  readonly folder: DataFolder
+  readonly beginsAnew?: boolean | undefined
   readonly logger: Logger
   readonly clock: Clock
   /** Keys that may sign the URL of a WebSocket. The caller closes them. */
@@ -50,26 +57,36 @@ interface MqttStageDependencies extends Pick<
   readonly registry: Pick<RegistryStage, 'clients' | 'scope'>
 }
 
-/** @throws SluiceError IdentityFileInvalid */
+/** Bytes that retained messages may always have together, and those for each that there may be. */
+const retainedBytesMin = 64 * 1024 * 1024
+const retainedBytesEach = 1_024
+
+/** @throws SluiceError IdentityFileInvalid, DataFolderDamaged, DataFolderUnusable */
 export async function openMqttStage(dependencies: MqttStageDependencies): Promise<MqttStage> {
   const { config, ingest, announce, metrics, logger, clock, accessKeys, faults } = dependencies
   const { mqtt } = config
   const access = await openAccess(dependencies)
+  const kept = await openKept(dependencies)
   const ingress = await createIngress(
     {
       ingest,
       announce,
       firstLifecycleVersion: await takeFirstLifecycleVersion({ clock, logger }, config.dataDir),
       access,
+      kept,
       webSocketGuard: webSocketGuard(config, accessKeys),
       proxies: createTrustedProxies(config.trustedProxies),
       metrics,
       logger,
       clock,
     },
-    { ...mqtt, unfinishedMax: mqtt.unansweredMax },
+    {
+      ...mqtt,
+      unfinishedMax: mqtt.unansweredMax,
+      retainedBytesMax: Math.max(retainedBytesMin, mqtt.retainedMax * retainedBytesEach),
+    },
   )
-  const closers: (() => void | Promise<void>)[] = [() => access.close()]
+  const closers: (() => void | Promise<void>)[] = [() => kept.close(), () => access.close()]
 
   async function listenTls(): Promise<number | undefined> {
     if (config.tls === undefined) return undefined
@@ -92,6 +109,23 @@ export async function openMqttStage(dependencies: MqttStageDependencies): Promis
       for (const close of closers) await close()
     },
   }
+}
+
+async function openKept({
+  folder,
+  beginsAnew,
+  logger,
+  clock,
+}: MqttStageDependencies): Promise<KeptStore> {
+  const { directory } = folder
+  const quarantine = createQuarantine(directory, clock, keptFolderName)
+  const store = await openKeptStore(
+    { clock, logger, quarantine },
+    path.join(directory, keptFolderName),
+    { wasMade: folder.hasMade(keptFolderName), beginsAnew },
+  )
+  await folder.noteMade(keptFolderName)
+  return store
 }
 
 function openAccess({

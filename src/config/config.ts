@@ -95,6 +95,7 @@ interface MqttConfig extends Listen {
   readonly profile: 'aws' | 'open'
   /** How long a session waits for its client. */
   readonly sessionExpiryMs: number
+  readonly retainedMax: number
   readonly unansweredMax: number
   readonly connectionsMax: number
   /** Connections of one address; 0 is no limit. */
@@ -207,6 +208,7 @@ function mqttConfigOf(read: Variables, mode: Config['mode']): MqttConfig {
     policiesDir: path.resolve(read.SLUICE_POLICIES_DIR),
     profile: read.SLUICE_MQTT_PROFILE ?? (mode === 'lab' ? 'aws' : 'open'),
     sessionExpiryMs: read.SLUICE_MQTT_SESSION_EXPIRY_S * 1_000,
+    retainedMax: read.SLUICE_MQTT_RETAINED_MAX,
     unansweredMax: read.SLUICE_MQTT_UNANSWERED_MAX,
     connectionsMax: read.SLUICE_MQTT_CONNECTIONS_MAX,
     connectionsPerAddressMax: read.SLUICE_MQTT_CONNECTIONS_PER_ADDRESS_MAX,

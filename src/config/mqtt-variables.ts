@@ -16,6 +16,13 @@ export const mqttVariables = {
     description:
       'Seconds that a session waits for its MQTT client, and the most that a client of MQTT 5 gets.',
   },
+  SLUICE_MQTT_RETAINED_MAX: {
+    kind: 'integer',
+    range: { minimum: 0, maximum: 10_000_000 },
+    default: 10_000,
+    description:
+      'Retained messages; 64 MiB of them, or 1 KiB for each where that is more. Memory holds all of them.',
+  },
   SLUICE_MQTT_CONNECTIONS_MAX: {
     kind: 'integer',
     range: { minimum: 1, maximum: 1_000_000 },

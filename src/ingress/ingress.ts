@@ -19,6 +19,7 @@ import { createPorts } from './entrances/ports.ts'
 import type { Ports } from './entrances/ports.ts'
 import { createHeldBytes } from './gate/held-bytes.ts'
 import type { HeldBytes } from './gate/held-bytes.ts'
+import type { KeptStore } from './kept/kept-store.ts'
 import { createMemory } from './memory.ts'
 import { createDelayedWills } from './broker/delayed-wills.ts'
 import type { DelayedWills } from './broker/delayed-wills.ts'
@@ -121,6 +122,8 @@ export interface IngressDependencies {
   readonly firstLifecycleVersion?: number | undefined
   /** Decides who may open a WebSocket. Absent: no client may. */
   readonly webSocketGuard?: WebSocketGuard | undefined
+  /** Keeps sessions and messages beyond the process. Absent: memory alone does. */
+  readonly kept?: KeptStore | undefined
   /** Absent: no proxy is trusted. */
   readonly proxies?: TrustedProxies | undefined
   readonly logger: Logger
@@ -263,7 +266,8 @@ async function createStage(
   const wills = createDelayedWills(clock)
   const profile = profiles[options.profile]
   const narrowed = createReportNarrowed(log)
-  const memory = createMemory({ clock, metrics, log, connections, wills }, options)
+  const ofMemory = { ...dependencies, log, connections, wills }
+  const memory = createMemory(ofMemory, { ...options, ...profile })
   const retainedFilters = createRetainedFilters(memory.retained, profile, narrowed)
   const { name: connected, takesOver, finished } = connections
   const { announce, firstLifecycleVersion: firstVersion = 0 } = dependencies
@@ -271,7 +275,7 @@ async function createStage(
   const told = { log, logger, metrics, events, narrowed }
   const parts = { ...memory, ...told, access, clock, wills, connectionOf, profile, retainedFilters }
   const broker = createBroker({ ...parts, connected, takesOver }, options)
-  if (!profile.hashMatchesParent) leaveOutParents(broker, memory.persistence)
+  if (!profile.hashMatchesParent) leaveOutParents(broker)
   await broker.listen()
   const notKept = () => memory.notKept('retained_full', 1)
   deliverRetained(broker, { ...memory, notKept, retainedFilters })
@@ -284,6 +288,7 @@ async function createStage(
     finished,
     distribute: broker.publish.bind(broker) as Distribute,
     receivers: watchReceivers(broker, memory.storedFilters),
+    prepareKeep: memory.prepareKeep,
   })
   broker.authorizePublish = publishing.authorize
   broker.publish = publishing.distribute

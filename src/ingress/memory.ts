@@ -4,7 +4,11 @@ import type { LimitedLog } from '../telemetry/limited-log.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { Connections } from './broker/connections.ts'
 import type { DelayedWills } from './broker/delayed-wills.ts'
+import { createKeeping } from './kept/keeping.ts'
+import { encodeSession } from './kept/kept-rows.ts'
+import type { KeptStore } from './kept/kept-store.ts'
 import { createPersistence } from './kept/persistence.ts'
+import { restoreKept } from './kept/restore-kept.ts'
 import { createRetainedMessages } from './kept/retained-messages.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
@@ -16,6 +20,8 @@ import type { SharedSubscriptions } from './sharing/shared-subscriptions.ts'
 interface CountingAedes extends Aedes {
   counter: number
 }
+import { createSessionSubscriptions } from './kept/subscriptions.ts'
+import type { SessionSubscriptions } from './kept/subscriptions.ts'
 
 interface MemoryDependencies {
   readonly clock: Clock
@@ -23,24 +29,46 @@ interface MemoryDependencies {
   readonly log: LimitedLog
   readonly connections: Connections
   readonly wills: DelayedWills
+  /** Where what is stored outlives the process. Absent: it is in memory alone. */
+  readonly kept?: KeptStore | undefined
 }
 
-type MemoryOptions = Parameters<typeof createRetainedMessages>[1] &
+type MemoryOptions = Parameters<typeof createSessionSubscriptions>[0] &
+  Parameters<typeof createRetainedMessages>[1] &
   Parameters<typeof createSubscriberQueues>[0] &
   Parameters<typeof createSessions>[1]
 
-/** What the broker stores beyond a connection, each part with its bound. */
+/**
+ * What the broker stores beyond a connection, each part with its bound. Memory is what is read; it
+ * is filled from the disk at the start.
+ */
 export function createMemory(dependencies: MemoryDependencies, options: MemoryOptions) {
-  const { clock, metrics, log, connections, wills } = dependencies
-  const retained = createRetainedMessages(clock, options)
+  const { clock, metrics, log, connections, wills, kept } = dependencies
+  const mayReceive = (clientId: string, topic: string): boolean =>
+    connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true
+  const subscriptions = createSessionSubscriptions(options)
+  const disk = kept && createSessionDisk(kept, subscriptions, () => sessions)
+  const keeping =
+    kept &&
+    createKeeping({
+      clock,
+      log: kept.log,
+      match: subscriptions.match,
+      sessionRow: (clientId) => sessions.stored(clientId)?.row,
+      mayReceive,
+    })
   let shared: SharedSubscriptions | undefined
-  const queues = createSubscriberQueues(options, () => clock.monotonicMs())
+  const retained = createRetainedMessages(clock, options, keeping?.retainedRows)
+  const queues = createSubscriberQueues(options, () => clock.monotonicMs(), keeping?.queueRows)
   const sessions: Sessions = createSessions(
     {
       clock,
-      ended(clientId) {
+      newRow: kept?.log.nextId,
+      changed: disk?.save,
+      ended(clientId, row) {
         shared?.sessionEnded(clientId)
         persistence.forget(clientId)
+        if (row !== undefined) kept?.log.remove('sessions', row)
         wills.sessionEnded(clientId)
       },
     },
@@ -52,6 +80,8 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
   }
   const persistence = createPersistence({
     queues,
+    subscriptions,
+    disk,
     hasSession: (clientId) => sessions.has(clientId),
     keepsFilter(client, filter) {
       const connection = connections.of(client)
@@ -60,22 +90,23 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
     isMqtt5: (client) => connections.of(client)?.mqtt5 !== undefined,
     acknowledged: (client, messageId) => connections.of(client)?.member?.completed(messageId),
     receivedOf: (client) => connections.of(client)?.received,
-    mayReceive: (clientId, topic) =>
-      connections.byId(clientId)?.connection.permissions?.mayReceive(topic) ?? true,
+    mayReceive,
+    emptied(client) {
+      const connection = connections.of(client)
+      if (connection) connection.isEmptyingQueue = false
+    },
     notKept: (count) => notKept('queue_full', count),
   })
+  if (kept && keeping) {
+    restoreKept({ clock, kept, subscriptions, retained, queues, sessions, ...keeping })
+  }
   metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
   metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
   metrics.retainedMessages.readFrom(() => retained.count)
-  const { store, storedFilters, storeSubscription, setQueued } = persistence
   return {
-    persistence: store,
-    storedFilters,
-    storeSubscription,
-    forgetSubscription(client: Client, filter: string): void {
-      persistence.forgetSubscription(client, filter)
-      shared?.forget(client.id, filter)
-    },
+    ...createClientStore(persistence, () => shared),
+    storedFilters: subscriptions.filtersOf,
+    prepareKeep: keeping?.prepare,
     retained,
     queues,
     sessions,
@@ -85,13 +116,59 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
       (shared = createSharedSubscriptions({
         broker,
         queues,
-        storedFilters,
-        setQueued,
+        storedFilters: subscriptions.filtersOf,
+        setQueued: subscriptions.setQueued,
         nextCounter: () => ++(broker as CountingAedes).counter,
-        keep(key) {
-          if (!sessions.has(key)) sessions.begin(key)
-        },
-        end: (key) => sessions.discard(key),
+        ...createGroupSessions(sessions, options),
       })),
+  }
+}
+
+function createClientStore(
+  persistence: ReturnType<typeof createPersistence>,
+  shared: () => SharedSubscriptions | undefined,
+) {
+  const { store, forgetSubscription, storeSubscription, subscriptionsFlushed } = persistence
+  return {
+    persistence: store,
+    storeSubscription,
+    subscriptionsFlushed,
+    forgetSubscription(client: Client, filter: string): void {
+      forgetSubscription(client, filter)
+      shared()?.forget(client.id, filter)
+    },
+  }
+}
+
+/** The queue of a group is that of a session, which lasts as long as those of its members may. */
+function createGroupSessions(
+  sessions: Sessions,
+  { sessionExpiryMs }: { readonly sessionExpiryMs: number },
+) {
+  return {
+    keep(key: string, keepMs: number): void {
+      const before = sessions.stored(key)?.expiryMs ?? 0
+      const expiryMs = Math.min(sessionExpiryMs, Math.max(before, keepMs))
+      if (sessions.resume(key, expiryMs) === undefined) sessions.begin(key, expiryMs)
+    },
+    end: (key: string) => sessions.discard(key),
+  }
+}
+
+function createSessionDisk(
+  { log }: KeptStore,
+  { filtersOf }: SessionSubscriptions,
+  sessions: () => Sessions,
+) {
+  return {
+    save: (clientId: string): void => {
+      const stored = sessions().stored(clientId)
+      if (stored === undefined) return
+      const { row, ...session } = stored
+      const subscriptions = [...(filtersOf.get(clientId)?.values() ?? [])]
+      log.put('sessions', row, encodeSession(row, { ...session, subscriptions }))
+    },
+    flushed: (clientId: string) =>
+      sessions().stored(clientId) === undefined ? undefined : log.flushed(),
   }
 }

@@ -7,10 +7,11 @@ import type { Ledger, LedgerRow } from './books/ledger.ts'
 import type { Commits } from './outbox-commits.ts'
 import type { PendingRemovals } from './queue-reader.ts'
 import type { Room } from './room.ts'
-import { createQuarantine } from './quarantine.ts'
-import type { Quarantine } from './quarantine.ts'
+import { createQuarantine } from '../storage/quarantine.ts'
+import type { Quarantine } from '../storage/quarantine.ts'
 import type { DamagedRow } from './store/outbox-scan.ts'
 import { actionOf, isWholeRecord, referenceOf } from './store/record-codec.ts'
+import { outboxFolderName } from './store/outbox-store.ts'
 import { noDestinationId, readKey } from './store/record-key.ts'
 
 interface DamageDependencies {
@@ -42,7 +43,7 @@ export interface Damage {
 }
 
 export function createDamage({ directory, clock, logger, metrics }: DamageDependencies): Damage {
-  const quarantine = createQuarantine(directory, clock)
+  const quarantine = createQuarantine(directory, clock, outboxFolderName)
   const log = createLimitedLog({ logger, clock })
   const known = new Set<string>()
   let parts: DamageParts | undefined

@@ -5,7 +5,7 @@
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { decodeCounters, encodeCounters } from './books/counters.ts'
 import { ledgerKey } from './books/ledger.ts'
-import type { Quarantine } from './quarantine.ts'
+import type { Quarantine } from '../storage/quarantine.ts'
 import { destinationKey } from './store/outbox-store.ts'
 import type { OutboxStore, RecordRemovals, RowWrite } from './store/outbox-store.ts'
 import type { ActionCounts, OutboxScan } from './store/outbox-scan.ts'

@@ -9,7 +9,7 @@ import { shownProperties } from '../storage/stored-properties.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { openOutbox } from './outbox.ts'
-import { createQuarantine } from './quarantine.ts'
+import { createQuarantine } from '../storage/quarantine.ts'
 import { decodeDeadLetter } from './store/dead-letter-codec.ts'
 import { openOutboxStore, outboxFolderName } from './store/outbox-store.ts'
 import type { Changes } from './store/outbox-store.ts'
@@ -148,7 +148,7 @@ const batchBytesMax = 16 * 1024 * 1024
 
 async function copyInto(draft: string, directory: string, clock: Clock): Promise<void> {
   const store = await openOutboxStore(draft)
-  const quarantine = createQuarantine(directory, clock)
+  const quarantine = createQuarantine(directory, clock, outboxFolderName)
   let writes: Promise<void> = Promise.resolve()
   let batch = newBatch()
   /** One after the other. The walk goes on meanwhile, and waits for them at its next turn. */

@@ -5,7 +5,8 @@
  * and of `+`. A node holds the entries whose filter ends at it, and those whose filter ends in `#`
  * below it. A lookup visits only nodes that can still match, independent of the number of rules.
  *
- * An entry is found exactly for the topics that `ruleFilterMatches` says its filter matches.
+ * An entry is found exactly for the topics that `ruleFilterMatches` says its filter matches, or
+ * `subscriptionMatches` where `#` matches the parent, too.
  */
 interface TopicIndex<Entry extends NamedEntry> {
   add(filter: string, entry: Entry): void
@@ -16,7 +17,7 @@ interface TopicIndex<Entry extends NamedEntry> {
 }
 
 interface NamedEntry {
-  /** Unique in an index. */
+  /** Unique among the entries of a filter. */
   readonly name: string
 }
 
@@ -29,7 +30,10 @@ interface Node<Entry> {
   readonly endingInRest: Map<string, Entry>
 }
 
-export function createTopicIndex<Entry extends NamedEntry>(): TopicIndex<Entry> {
+/** @param hashMatchesParent whether `a/#` matches `a`, as it does for clients of MQTT */
+export function createTopicIndex<Entry extends NamedEntry>({
+  hashMatchesParent = false,
+}: { readonly hashMatchesParent?: boolean } = {}): TopicIndex<Entry> {
   const root: Node<Entry> = createNode()
 
   return {
@@ -57,31 +61,33 @@ export function createTopicIndex<Entry extends NamedEntry>(): TopicIndex<Entry> 
 
     match(topic) {
       const found: Entry[] = []
-      collect(root, topic.split('/'), 0, found)
+      collect(root, { levels: topic.split('/'), hashMatchesParent }, 0, found)
       // Maps keep insertion order; sorting by name makes the order of rules deterministic.
       return found.length < 2 ? found : found.toSorted(byName)
     },
   }
 }
 
-function collect<Entry>(
-  node: Node<Entry>,
-  levels: readonly string[],
-  depth: number,
-  found: Entry[],
-): void {
-  const level = levels[depth]
+interface Lookup {
+  readonly levels: readonly string[]
+  readonly hashMatchesParent: boolean
+}
+
+function collect<Entry>(node: Node<Entry>, lookup: Lookup, depth: number, found: Entry[]): void {
+  const level = lookup.levels[depth]
   if (level === undefined) {
     for (const entry of node.ending.values()) found.push(entry)
+    if (!lookup.hashMatchesParent) return
+    for (const entry of node.endingInRest.values()) found.push(entry)
     return
   }
   const wildcardsApply = depth > 0 || !level.startsWith('$')
   if (wildcardsApply) {
     for (const entry of node.endingInRest.values()) found.push(entry)
-    if (node.anyLevel) collect(node.anyLevel, levels, depth + 1, found)
+    if (node.anyLevel) collect(node.anyLevel, lookup, depth + 1, found)
   }
   const literal = node.literal.get(level)
-  if (literal) collect(literal, levels, depth + 1, found)
+  if (literal) collect(literal, lookup, depth + 1, found)
 }
 
 function splitFilter(filter: string): { levels: readonly string[]; rest: boolean } {

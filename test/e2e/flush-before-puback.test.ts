@@ -7,8 +7,21 @@ import { commitsOf } from '../helpers/lmdb-commits.ts'
 import { canTrace, hexBytes, traceNode } from '../helpers/system-calls.ts'
 import type { SystemCall } from '../helpers/system-calls.ts'
 
-const messages = 20
+/** Of each kind. */
+const messages = 12
 const timeoutMs = 120_000
+
+const publishes = [
+  { of: 'a record', topic: 'flushed/it', retain: false, file: '/outbox/data.mdb' },
+  { of: 'a retained message', topic: 'kept/retained', retain: true, file: '/kept/data.mdb' },
+  { of: 'a message for a session', topic: 'kept/queued', retain: false, file: '/kept/data.mdb' },
+  {
+    of: 'a shadow',
+    topic: '$aws/things/flushed/shadow/update',
+    retain: false,
+    file: '/shadows/data.mdb',
+  },
+] as const
 
 /** `kill -9` does not prove a flush: the kernel keeps what a killed process has written. */
 test.skipIf(!canTrace)(
@@ -23,36 +36,40 @@ test.skipIf(!canTrace)(
       await folder.remove()
     })
     const ports = await sluice.ready()
-    const client = await connectAsync(`mqtt://127.0.0.1:${String(ports['mqtt'])}`)
+    const url = `mqtt://127.0.0.1:${String(ports['mqtt'])}`
+    const session = await connectAsync(url, { clientId: 'session', clean: false })
+    await session.subscribeAsync('kept/queued', { qos: 1 })
+    await session.endAsync()
+    const client = await connectAsync(url)
     const packetIds: number[] = []
     client.on('packetsend', (packet) => {
       if (packet.cmd === 'publish') packetIds.push(packet.messageId ?? 0)
     })
-    for (let n = 0; n < messages; n++) {
-      await client.publishAsync('flushed/it', payloadOf(n), { qos: 1 })
+    const sent = publishes.flatMap((each) =>
+      Array.from({ length: messages }, (_, n) => ({ ...each, payload: payloadOf(each.of, n) })),
+    )
+    for (const { topic, payload, retain } of sent) {
+      await client.publishAsync(topic, payload, { qos: 1, retain })
     }
     await client.endAsync()
     sluice.kill('SIGTERM')
     expect(await sluice.ended).toBe(0)
 
     const calls = await traced.calls()
-    const commits = commitsOf(calls, '/outbox/data.mdb')
-    for (const [n, packetId] of packetIds.entries()) {
-      const { read, acknowledged } = wayOf(calls, payloadOf(n), packetId)
-      const isFlushed = commits.isBetween(read, acknowledged)
-      expect({ n, isRead: !!read, isAcknowledged: !!acknowledged, isFlushed }).toEqual({
-        n,
-        isRead: true,
-        isAcknowledged: true,
-        isFlushed: true,
-      })
-    }
-    expect(packetIds).toHaveLength(messages)
+    const outcomes = sent.map(({ of, file, payload }, index) => {
+      const { read, acknowledged } = wayOf(calls, payload, packetIds[index] ?? 0)
+      const isFlushed = commitsOf(calls, file).isBetween(read, acknowledged)
+      return { of, isRead: !!read, isAcknowledged: !!acknowledged, isFlushed }
+    })
+    expect(outcomes).toEqual(
+      sent.map(({ of }) => ({ of, isRead: true, isAcknowledged: true, isFlushed: true })),
+    )
   },
   timeoutMs,
 )
 
-const payloadOf = (n: number) => JSON.stringify({ message: n })
+const payloadOf = (of: string, n: number) =>
+  JSON.stringify({ state: { reported: { message: `${of} ${n}` } } })
 
 /** The calls that read a PUBLISH and write its PUBACK. */
 function wayOf(calls: readonly SystemCall[], payload: string, packetId: number) {

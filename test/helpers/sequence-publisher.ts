@@ -20,9 +20,13 @@ export interface SequencePublisher {
 
 export interface SequencePublisherOptions {
   readonly port: number
-  /** Client id, and the last level of the topic. */
+  /** Client id, and the last level of the topic unless `topic` says it. */
   readonly key: string
-  readonly topicPrefix: string
+  readonly topicPrefix?: string
+  readonly topic?: string
+  /** Default: `{"n": n}`. */
+  readonly payloadOf?: (n: number) => object
+  readonly retain?: boolean
   /** Messages that are not acknowledged yet. */
   readonly window: number
   /** Between two messages. */
@@ -38,7 +42,8 @@ const packetIdMax = 65_535
 const reconnectMs = 20
 
 export function startSequencePublisher(options: SequencePublisherOptions): SequencePublisher {
-  const { port, key, topicPrefix, window, pauseMs } = options
+  const { port, key, window, pauseMs, payloadOf = (n: number) => ({ n }) } = options
+  const { topicPrefix = '', topic = `${topicPrefix}${key}`, retain = false } = options
   const misplaced: string[] = []
   let published = 0
   let acknowledged = 0
@@ -48,9 +53,9 @@ export function startSequencePublisher(options: SequencePublisherOptions): Seque
   let socket = open()
 
   function publish(n: number, flags: number): void {
-    const payload = JSON.stringify({ n })
-    const body = [text(`${topicPrefix}${key}`), packetIdOf(n), Buffer.from(payload)]
-    socket.write(packet(publishQos1 | flags, Buffer.concat(body)))
+    const payload = JSON.stringify(payloadOf(n))
+    const body = [text(topic), packetIdOf(n), Buffer.from(payload)]
+    socket.write(packet(publishQos1 | flags | (retain ? 1 : 0), Buffer.concat(body)))
   }
 
   function open(): Socket {

@@ -5,17 +5,20 @@ import { Aedes } from 'aedes'
 import { expect, test } from 'vitest'
 import { createPersistence } from '../../src/ingress/kept/persistence.ts'
 import { createSubscriberQueues } from '../../src/ingress/kept/subscriber-queues.ts'
+import { createSessionSubscriptions } from '../../src/ingress/kept/subscriptions.ts'
 import { atTheEnd, connectRaw, until } from './helpers.ts'
 
 test('the will of a connected client is not published when the time of day is set forward', async () => {
   const { store } = createPersistence({
     queues: createSubscriberQueues({ queuedMax: 10, queuedBytesMax: 1_000 }),
+    subscriptions: createSessionSubscriptions({ hashMatchesParent: true }),
     hasSession: () => false,
     keepsFilter: () => false,
     isMqtt5: () => false,
     receivedOf: () => undefined,
     mayReceive: () => true,
     acknowledged: () => {},
+    emptied: () => undefined,
     notKept: () => undefined,
   })
   let looks = 0

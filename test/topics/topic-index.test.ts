@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createTopicIndex } from '../../src/topics/topic-index.ts'
-import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
+import { ruleFilterMatches, subscriptionMatches } from '../../src/topics/topic-filter.ts'
 
 const level = fc.constantFrom('a', 'b', '', '$s', 'constructor')
 const topic = fc.array(level, { minLength: 1, maxLength: 5 })
@@ -25,31 +25,37 @@ function bestLookupMs(rules: number): number {
 }
 
 describe('createTopicIndex', () => {
-  test('finds what matching each filter by itself finds, in the order of names, also after removals', () => {
-    const change = fc.record({ filter, name: fc.nat(30), keep: fc.boolean() })
-    fc.assert(
-      fc.property(fc.array(change, { maxLength: 60 }), fc.array(topic), (changes, topics) => {
-        const index = createTopicIndex<{ name: string }>()
-        const present = new Map<string, string>()
-        for (const { filter: levels, name: number, keep } of changes) {
-          const name = `rule_${number}`
-          const before = present.get(name)
-          if (before !== undefined) index.remove(before, name)
-          present.delete(name)
-          if (!keep) continue
-          index.add(levels.join('/'), { name })
-          present.set(name, levels.join('/'))
-        }
-        for (const levels of topics) {
-          const expected = [...present]
-            .filter(([, text]) => ruleFilterMatches(text, levels.join('/')))
-            .map(([name]) => name)
-            .toSorted()
-          expect(index.match(levels.join('/')).map((entry) => entry.name)).toEqual(expected)
-        }
-      }),
-    )
-  })
+  test.each([
+    { hashMatchesParent: false, matches: ruleFilterMatches },
+    { hashMatchesParent: true, matches: subscriptionMatches },
+  ])(
+    'finds what $matches.name finds by itself, in the order of names, also after removals',
+    (of) => {
+      const change = fc.record({ filter, name: fc.nat(30), keep: fc.boolean() })
+      fc.assert(
+        fc.property(fc.array(change, { maxLength: 60 }), fc.array(topic), (changes, topics) => {
+          const index = createTopicIndex<{ name: string }>(of)
+          const present = new Map<string, string>()
+          for (const { filter: levels, name: number, keep } of changes) {
+            const name = `rule_${number}`
+            const before = present.get(name)
+            if (before !== undefined) index.remove(before, name)
+            present.delete(name)
+            if (!keep) continue
+            index.add(levels.join('/'), { name })
+            present.set(name, levels.join('/'))
+          }
+          for (const levels of topics) {
+            const expected = [...present]
+              .filter(([, text]) => of.matches(text, levels.join('/')))
+              .map(([name]) => name)
+              .toSorted()
+            expect(index.match(levels.join('/')).map((entry) => entry.name)).toEqual(expected)
+          }
+        }),
+      )
+    },
+  )
 
   test('forgets a filter with its last rule only', () => {
     const index = createTopicIndex<{ name: string }>()

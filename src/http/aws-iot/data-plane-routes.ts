@@ -161,7 +161,7 @@ export function addDataPlaneRoutes(
     const retained = broker.retained(topic)
     if (!retained) throw notFound(`no message is retained for the topic ${topic}`)
     const { payload, qos, lastModifiedMs, carried } = retained
-    const pairs = carried?.mqtt5.userProperties?.map(([key, value]) => ({ [key]: value }))
+    const pairs = carried?.mqtt5?.userProperties?.map(([key, value]) => ({ [key]: value }))
     return {
       topic,
       payload: payload.toString('base64'),

@@ -23,6 +23,7 @@ import type { ReportNarrowed } from './narrowing.ts'
 import { connectionGone, notIngested, publishForbiddenReason } from './publishing.ts'
 import { openHandshakesMax } from '../kept/received-ids.ts'
 import type { Session, Sessions } from '../kept/sessions.ts'
+import type { SubscriberQueues } from '../kept/subscriber-queues.ts'
 import { findFilterFault } from '../../topics/topic.ts'
 import type { TopicLimits } from '../../topics/topic-filter.ts'
 
@@ -47,6 +48,7 @@ interface BrokerDependencies extends LoginDependencies {
   readonly connected: Connections['name']
   readonly events: LifecycleEvents
   readonly profile: Profile
+  readonly queues: SubscriberQueues
   readonly narrowed: ReportNarrowed
 }
 
@@ -110,13 +112,18 @@ export function createBroker(dependencies: BrokerDependencies, limits: BrokerLim
 function resumeSession({ connectionOf, sessions }: BrokerDependencies, client: Client): void {
   const connection = connectionOf(client)
   if (connection === undefined || connection.closed || startsClean(client, connection)) return
-  useSession(connection, sessions.resume(client.id))
+  useSession(connection, sessions.resume(client.id, expiryMsOf(connection)))
   if (connection.mqtt5) connection.mqtt5.isSessionPresent = connection.session !== undefined
+  else connection.isEmptyingQueue = connection.session !== undefined
 }
 
 /** Sessions of MQTT 5 are kept without Aedes, so for it all of them are clean. */
 const startsClean = (client: Client, { mqtt5 }: Connection): boolean =>
   mqtt5 === undefined ? client.clean : mqtt5.connect?.cleanStart !== false
+
+/** Undefined for clients that cannot say it: those of MQTT 3.1.1. */
+const expiryMsOf = ({ mqtt5 }: Connection): number | undefined =>
+  mqtt5 && mqtt5.sessionExpirySeconds * 1_000
 
 function useSession(connection: Connection, session: Session | undefined): void {
   connection.session = session
@@ -219,7 +226,7 @@ function observe(broker: Aedes, dependencies: BrokerDependencies): void {
     if (connection.mqtt5 && !isClean && connection.session) dependencies.wills.resumed(client.id)
     if (isClean && connection.mqtt5 === undefined) dependencies.sessions.discard(client.id)
     else if (connection.session === undefined)
-      useSession(connection, dependencies.sessions.begin(client.id))
+      useSession(connection, dependencies.sessions.begin(client.id, expiryMsOf(connection)))
     const earlier = dependencies.connected(client, connection)
     if (earlier) dependencies.events.disconnected(earlier.client, earlier.connection)
     dependencies.events.connected(client, connection)

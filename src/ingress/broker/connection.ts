@@ -5,6 +5,7 @@ import { createAnswerQueue } from './answer-queue.ts'
 import type { AnswerQueue } from './answer-queue.ts'
 import type { Gate, GateSocket } from '../gate/gate.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
+import type { Keep } from '../kept/keeping.ts'
 import { createReceivedIds } from '../kept/received-ids.ts'
 import type { DisconnectReason, LifecycleOfConnection } from './lifecycle-events.ts'
 import type { ReceivedIds } from '../kept/received-ids.ts'
@@ -43,10 +44,14 @@ export interface Connection {
   readonly undistributed: WeakMap<object, HeldPublish>
   /** The broker's number of the message that was last handed to a client of MQTT 3.1.1. */
   latestCounter: number
+  /** Of the PUBLISHes that are acknowledged and not distributed yet; made for the first of them. */
+  keeps: Set<Keep> | undefined
   /** The granted topic filters. */
   readonly filters: Set<string>
   /** Undefined for a clean session of MQTT 3.1.1. */
   session: Session | undefined
+  /** The client of MQTT 3.1.1 is still getting what its session owed it when it connected. */
+  isEmptyingQueue: boolean
   /** Undefined for a client of MQTT 3.1.1. */
   mqtt5: Mqtt5Connection | undefined
   /** Set together with `mqtt5`. */
@@ -106,8 +111,10 @@ class OpenConnection implements Connection {
   received = createReceivedIds()
   readonly undistributed = new WeakMap<object, HeldPublish>()
   latestCounter = 0
+  keeps: Set<Keep> | undefined
   readonly filters = new Set<string>()
   session: Session | undefined
+  isEmptyingQueue = false
   mqtt5: Mqtt5Connection | undefined
   subscriber: Mqtt5Subscriber | undefined
   member: Member | undefined

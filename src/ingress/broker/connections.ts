@@ -1,5 +1,6 @@
 import type { Client } from 'aedes'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
+import type { Keep } from '../kept/keeping.ts'
 import type { Connection } from './connection.ts'
 
 /** The open connections: finds them, and waits for the messages that they have under way. */
@@ -65,6 +66,7 @@ export function createConnections(): Connections {
       const { session, mqtt5 } = connection
       session?.connectionGone(mqtt5 && mqtt5.sessionExpirySeconds * 1_000)
       if (named.get(client.id)?.connection === connection) named.delete(client.id)
+      if (connection.keeps) settleDropped(connection.keeps)
       finished()
     },
     of: (client) => byClient.get(client),
@@ -90,6 +92,12 @@ export function endConnectionsOf(
     if (connection.counted) client.close()
     else connection.gate.stream.destroy()
   })
+/**
+ * Aedes does not distribute a PUBLISH whose PUBACK could not be written. It hears of each write
+ * within the turn of the event loop after it.
+ */
+function settleDropped(keeps: ReadonlySet<Keep>): void {
+  setImmediate(() => setImmediate(() => keeps.forEach(({ settle }) => settle())))
 }
 
 function createWaiting(): Pick<Connections, 'finished' | 'waitUntil'> {

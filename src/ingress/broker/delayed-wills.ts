@@ -24,7 +24,7 @@ export interface DelayedWills {
   readonly resumed: (clientId: string) => void
   /** The session has ended. */
   readonly sessionEnded: (clientId: string) => void
-  /** Publishes all of them, because the sessions end with the process; later ones at once. */
+  /** Publishes all of them, because wills end with the process; later ones at once. */
   close(): void
 }
 

@@ -2,7 +2,8 @@ import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Message } from '../../message.ts'
 import type { HeldPublish } from '../gate/held-bytes.ts'
-import { carryProperties } from '../kept/carried-properties.ts'
+import { carriedBy, carryProperties } from '../kept/carried-properties.ts'
+import type { Keep, Keeping } from '../kept/keeping.ts'
 import { isBasicIngest } from '../../topics/topic.ts'
 import type { Connection } from './connection.ts'
 
@@ -20,6 +21,8 @@ export interface DistributingDependencies {
   readonly distribute: Distribute
   /** Who may get messages. */
   readonly receivers: Receivers
+  /** Puts messages on disk. Absent: what is kept is in memory alone. */
+  readonly prepareKeep?: Keeping['prepare'] | undefined
   readonly connectionOf: (client: Client) => Connection | undefined
   /** Called when something that `close` may wait for is finished. */
   readonly finished: () => void
@@ -41,6 +44,21 @@ export function finish(
   finished()
 }
 
+/**
+ * Looks whether a message has to be on disk before its publisher is answered.
+ *
+ * @param publisher the client id
+ */
+export function prepareKeep(
+  { prepareKeep: prepare, receivers }: Pick<DistributingDependencies, 'prepareKeep' | 'receivers'>,
+  packet: PublishPacket,
+  publisher: string | undefined,
+): Keep | undefined {
+  if (prepare === undefined || packet.qos === 0) return undefined
+  if ((!packet.retain && !receivers.anySession()) || isBasicIngest(packet.topic)) return undefined
+  return prepare(packet, publisher)
+}
+
 /** Wraps Aedes' `publish`, so that a PUBLISH is finished when it is distributed. */
 export function createDistribute(
   dependencies: DistributingDependencies,
@@ -60,8 +78,11 @@ export function createDistribute(
     if (held) connection?.gate.distributing(held)
     // DUP describes the transfer from the publisher, not those to subscribers, [MQTT-3.3.1-3].
     packet.dup = false
+    const keep = carriedBy(packet)?.keep
+    if (keep !== undefined) connection?.keeps?.delete(keep)
     const distributed: Proceed = (error) => {
       done?.(error)
+      keep?.settle()
       if (connection && held) finish(connection, { packet, held }, dependencies.finished)
     }
     if (isForSubscribers(packet, dependencies.receivers))
@@ -83,6 +104,8 @@ function isForSubscribers({ topic, retain }: PublishPacket, receivers: Receivers
  */
 interface Receivers {
   any(): boolean
+  /** Whether a session, perhaps of an absent client, is subscribed to anything. */
+  anySession(): boolean
 }
 
 /**
@@ -104,17 +127,22 @@ export function watchReceivers(broker: Aedes, storedFilters: { readonly size: nu
     delivering.delete(deliver)
     unsubscribe(topic, deliver, done)
   }
-  return { any: () => delivering.size > 0 || storedFilters.size > 0 }
+  return {
+    any: () => delivering.size > 0 || storedFilters.size > 0,
+    anySession: () => storedFilters.size > 0,
+  }
 }
 
-/** Hands a message to the subscribers, and no rule sees it. */
-export function distributeMessage(
-  { distribute, clock }: Pick<DistributingDependencies, 'distribute'> & { readonly clock: Clock },
-  message: Message,
-): Promise<void> {
+/** A message that did not come through Aedes, for Aedes. */
+export function packetOf(message: Message, clock: Clock): PublishPacket {
   const { topic, payload, qos, retain } = message
   const packet: PublishPacket = { cmd: 'publish', topic, payload, qos, retain, dup: false }
   carryProperties(packet, message.mqtt5, clock.monotonicMs())
+  return packet
+}
+
+/** Hands a packet that did not come through Aedes to the subscribers. */
+export function distributePacket(distribute: Distribute, packet: PublishPacket): Promise<void> {
   return new Promise((resolve, reject) => {
     distribute(packet, null, (error) => (error ? reject(error) : resolve()))
   })

@@ -1,6 +1,7 @@
 import type { Aedes, AedesPublishPacket, Client } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import { carriedBy, isExpired } from '../kept/carried-properties.ts'
+import type { SubscriberQueues } from '../kept/subscriber-queues.ts'
 import type { Profile } from '../mqtt5/profile.ts'
 import type { Connection } from './connection.ts'
 
@@ -16,11 +17,12 @@ interface ForwardingDependencies {
   readonly connectionOf: (client: Client) => Connection | undefined
   readonly clock: Clock
   readonly profile: Profile
+  readonly queues: Pick<SubscriberQueues, 'isUnsent'>
 }
 
 export function createForwarding(
   broker: Pick<Aedes, 'id'>,
-  { connectionOf, clock, profile }: ForwardingDependencies,
+  { connectionOf, clock, profile, queues }: ForwardingDependencies,
 ): Forwarding {
   const duplicates = disabledDeduplication(broker.id)
   return {
@@ -31,7 +33,10 @@ export function createForwarding(
       const carried = carriedBy(packet)
       if (carried !== undefined && isExpired(carried, clock.monotonicMs())) return false
       const connection = connectionOf(client)
-      return !isRepeated(connection, packet) && mayReceive(connection, packet.topic, profile)
+      if (isRepeated(connection, packet)) return false
+      // The backlog will come to it, so that it overtakes none before it, [MQTT-4.6.0-6].
+      if (connection?.isEmptyingQueue && isWaiting(client, packet, queues)) return false
+      return mayReceive(connection, packet.topic, profile)
     },
   }
 }
@@ -61,6 +66,12 @@ function isRepeated(
   connection.latestCounter = brokerCounter
   return false
 }
+
+const isWaiting = (
+  { id }: Client,
+  { qos, brokerCounter }: AedesPublishPacket,
+  queues: Pick<SubscriberQueues, 'isUnsent'>,
+): boolean => qos > 0 && queues.isUnsent(id, brokerCounter)
 
 /** Whether the policies let the client have a message of its session. */
 export function mayReceive(

@@ -1,14 +1,11 @@
 import type { Aedes } from 'aedes'
-import type { FindSubscriptions } from '../kept/persistence.ts'
 
 /**
- * Lets `a/#` not match `a`, as on AWS IoT [AWS IoT Developer Guide, "MQTT differences"]. Aedes and
- * its store match as the standard says, so what they find for the parent is left out.
+ * Lets `a/#` not match `a`, as on AWS IoT [AWS IoT Developer Guide, "MQTT differences"]. Aedes
+ * matches as the standard says, so what it finds for the parent is left out. What sessions queue
+ * does not pass it.
  */
-export function leaveOutParents(
-  broker: Pick<Aedes, 'subscribe' | 'unsubscribe'>,
-  store: FindSubscriptions,
-): void {
+export function leaveOutParents(broker: Pick<Aedes, 'subscribe' | 'unsubscribe'>): void {
   const { subscribe, unsubscribe } = broker
   const wrapped = new WeakMap<Deliver, Deliver>()
   broker.subscribe = (filter, deliver, done) => {
@@ -18,13 +15,6 @@ export function leaveOutParents(
   }
   broker.unsubscribe = (filter, deliver, done) => {
     unsubscribe.call(broker, filter, wrapped.get(deliver) ?? deliver, done)
-  }
-  const { subscriptionsByTopic } = store
-  store.subscriptionsByTopic = async (topic) => {
-    const found = await subscriptionsByTopic.call(store, topic)
-    return found.some((each) => isParent(each.topic, topic))
-      ? found.filter((each) => !isParent(each.topic, topic))
-      : found
   }
 }
 

@@ -4,7 +4,6 @@ import type { Clock } from '../../base/clock.ts'
 import type { Message } from '../../message.ts'
 import { isGroupKey } from '../kept/group-queues.ts'
 import { carryProperties } from '../kept/carried-properties.ts'
-import type { FindSubscriptions } from '../kept/persistence.ts'
 import type { Sessions } from '../kept/sessions.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Profile } from '../mqtt5/profile.ts'
@@ -81,7 +80,6 @@ interface ManagedClientsDependencies extends DirectMessagesDependencies {
   readonly sessions: Sessions
   /** The subscriptions of sessions. */
   readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, { readonly qos: 0 | 1 | 2 }>>
-  readonly persistence: FindSubscriptions & object
   readonly clock: Clock
   readonly profile: Profile
 }

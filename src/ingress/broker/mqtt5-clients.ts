@@ -186,4 +186,9 @@ class TranslatedClient implements Mqtt5Handlers, SubscribingClient {
   refuseIdentifiers(): void {
     this.end(identifiersRefused)
   }
+
+  endNotDurable(): void {
+    this.protocol.endWith(reasonCode.implementationSpecific)
+    this.client.close()
+  }
 }

@@ -43,6 +43,8 @@ export interface Mqtt5SubscriberDependencies {
   readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, Subscription>>
   readonly storeSubscription: (client: Client, subscription: Subscription) => void
   readonly forgetSubscription: (client: Client, filter: string) => void
+  /** Undefined when the subscriptions of the client are not on disk. */
+  readonly subscriptionsFlushed: (client: Client) => Promise<void> | undefined
   /** A retained message is not sent. */
   readonly notKept: () => void
   readonly shared: SharedSubscriptions
@@ -67,6 +69,8 @@ export interface SubscribingClient {
   memberWith(outlet: Outlet): Member
   /** Ends the connection for a SUBSCRIBE that the profile does not have. */
   refuseIdentifiers(): void
+  /** Ends the connection because its subscriptions cannot be written to disk. */
+  endNotDurable(): void
 }
 
 interface SubscriberOptions {
@@ -160,12 +164,14 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
     }
     const isNew = request.filters.map(({ filter }) => !subscriber.granted.has(filter))
     const codes = subscribeTo(dependencies, subscriber, { ...options, filters: this }, request)
-    subscriber.protocol.write(suback(request.packetId, codes))
     const wanted = request.filters.filter((each, index) =>
       wantsRetained(each, codes[index], isNew[index]),
     )
     const names = wanted.map(({ filter }) => filter)
-    this.sendRetained(subscriber.retainedFilters(names))
+    this.whenFlushed(() => {
+      subscriber.protocol.write(suback(request.packetId, codes))
+      this.sendRetained(subscriber.retainedFilters(names))
+    })
   }
 
   unsubscribe({ packetId, filters: names }: Unsubscribe): void {
@@ -176,7 +182,7 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
       this.dependencies.forgetSubscription(client, filter)
       return isKnown ? reasonCode.success : reasonCode.noSubscriptionExisted
     })
-    protocol.write(unsuback(packetId, codes))
+    this.whenFlushed(() => protocol.write(unsuback(packetId, codes)))
   }
 
   completed(packetId: number): void {
@@ -211,6 +217,17 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
   private deliver(packet: AedesPublishPacket, done: () => void): void {
     if (!this.hasBegun || this.subscriber.client.closed) done()
     else this.open().deliver(packet, done)
+  }
+
+  /** Answers once the subscriptions are on disk. */
+  private whenFlushed(answer: () => void): void {
+    const { dependencies, subscriber } = this
+    const flushed = dependencies.subscriptionsFlushed(subscriber.client)
+    if (flushed === undefined) return answer()
+    const answerOpen = () => {
+      if (!subscriber.client.closed) answer()
+    }
+    flushed.then(answerOpen, () => subscriber.endNotDurable())
   }
 
   private sendRetained(names: readonly string[]): void {

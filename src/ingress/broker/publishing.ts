@@ -7,7 +7,15 @@ import type { Connection } from './connection.ts'
 import { createIngesting, messageFrom } from './ingesting.ts'
 import type { IngestingDependencies } from './ingesting.ts'
 import { frameBytes } from '../gate/frames.ts'
-import { createDistribute, distributeMessage, finish } from './distributing.ts'
+import { carriedBy } from '../kept/carried-properties.ts'
+import type { Keep } from '../kept/keeping.ts'
+import {
+  createDistribute,
+  distributePacket,
+  finish,
+  packetOf,
+  prepareKeep,
+} from './distributing.ts'
 import type { Distribute, DistributingDependencies, Proceed, Publish } from './distributing.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Refusal } from '../mqtt5/incoming-publish.ts'
@@ -66,26 +74,12 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
   const { clock } = dependencies
   const ingesting = createIngesting(dependencies)
   const refusals = createRefusedPublishes(dependencies)
-  let underway = 0
-
-  async function ingestUnderway(message: Message, from?: MessageSender): Promise<void> {
-    underway++
-    try {
-      await ingesting.ingest(message, from)
-      ingesting.acknowledged(message.transport, message.qos)
-    } catch (cause) {
-      ingesting.failed(message, cause)
-      throw cause
-    } finally {
-      underway--
-      dependencies.finished()
-    }
-  }
+  const underway = createUnderway(ingesting, dependencies.finished)
 
   function authorizeWill(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
     if (!mayPublishWill(dependencies, sender, packet)) return proceed(willPrevented)
     const message = messageFrom(packet, senderOf(sender), clock)
-    ingestUnderway(message).then(
+    underway.ingest(message, prepareKeep(dependencies, packet, sender.client.id)).then(
       () => proceed(),
       () => proceed(notIngested),
     )
@@ -102,11 +96,15 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
     if (isForbidden) return forbid(dependencies, connection, { publish, topic, proceed })
     const ingest = (waiting: MessageSender) =>
       ingesting.ingest(messageFrom(packet, senderOf(sender), clock), waiting)
-    const outcome =
+    const taken =
       qos === 2 ? connection.received.ingestOnce(packet, connection, ingest) : ingest(connection)
+    const keep = prepareKeep(dependencies, packet, client.id)
+    const outcome = keep === undefined ? taken : keepWhenTaken(connection, packet, keep, taken)
     const answer = (fault: Fault) => {
-      if (fault === undefined && client.closed && qos > 0)
+      if (fault === undefined && client.closed && qos > 0) {
+        keep?.settle()
         return refuse(connection, publish, proceed, connectionGone)
+      }
       if (fault === undefined) ingesting.acknowledged('mqtt', qos)
       else if (qos === 0) ingesting.dropped({ clientId: client.id, topic, qos }, fault.cause)
       else return fail(sender, fault.cause, { publish, proceed, ingesting })
@@ -125,14 +123,57 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
     },
     distribute: createDistribute(dependencies, refusals.isRefused),
     async publish(message, from) {
-      await ingestUnderway(message, from)
-      if (message.basicIngestRule === undefined) await distributeMessage(dependencies, message)
+      if (message.basicIngestRule !== undefined) return underway.ingest(message, undefined, from)
+      const packet = packetOf(message, clock)
+      const keep = prepareKeep(dependencies, packet, undefined)
+      await underway.ingest(message, keep, from)
+      await distributePacket(dependencies.distribute, packet)
     },
-    distributeMessage: (message) => distributeMessage(dependencies, message),
+    async distributeMessage(message) {
+      const packet = packetOf(message, clock)
+      const keep = prepareKeep(dependencies, packet, undefined)
+      if (keep !== undefined) await keep.write()
+      await distributePacket(dependencies.distribute, packet)
+    },
     get underway() {
-      return underway
+      return underway.count
     },
   }
+}
+
+/** Ingests wills and messages of `publish`, and counts those under way. */
+function createUnderway(ingesting: ReturnType<typeof createIngesting>, finished: () => void) {
+  let count = 0
+  return {
+    get count() {
+      return count
+    },
+    async ingest(message: Message, keep: Keep | undefined, from?: MessageSender): Promise<void> {
+      count++
+      try {
+        await ingesting.ingest(message, from)
+        await keep?.write()
+        ingesting.acknowledged(message.transport, message.qos)
+      } catch (cause) {
+        ingesting.failed(message, cause)
+        throw cause
+      } finally {
+        count--
+        finished()
+      }
+    },
+  }
+}
+
+/** Only what the engine has taken is kept. A duplicate of QoS 2 is not kept again. */
+async function keepWhenTaken(
+  { received }: Connection,
+  packet: PublishPacket,
+  keep: Keep,
+  taken: Promise<void>,
+): Promise<void> {
+  await taken
+  if (packet.qos < 2 || !received.isDistributed(packet)) await keep.write()
 }
 
 /** The will was allowed when the client connected, but policies may have changed since. */
@@ -279,6 +320,8 @@ function acknowledge(
 ): 'done' | 'pending' {
   const { packet, held } = publish
   connection.undistributed.set(packet, held)
+  const keep = carriedBy(packet)?.keep
+  if (keep !== undefined) (connection.keeps ??= new Set()).add(keep)
   connection.gate.answering(held)
   connection.mqtt5?.acknowledged(packet)
   proceed()
@@ -286,7 +329,9 @@ function acknowledge(
   // The store of packet ids answers within the tick. A message that is not being distributed by now
   // is a duplicate, and has its PUBREC.
   setImmediate(() => {
-    if (connection.undistributed.delete(packet)) finish(connection, publish, finished)
+    if (!connection.undistributed.delete(packet)) return
+    if (keep !== undefined) connection.keeps?.delete(keep)
+    finish(connection, publish, finished)
   })
   return 'pending'
 }

@@ -1,14 +1,18 @@
 import type { PublishPacket } from 'aedes'
 import type { Mqtt5Properties } from '../../message.ts'
+import type { Keep } from './keeping.ts'
 
 /**
  * What a message has beyond MQTT 3.1.1. Aedes copies the member `properties` of a packet wherever
  * it copies a packet, and writes it to no client of MQTT 3.1.1, so it is carried there.
  */
 export interface CarriedProperties {
-  readonly mqtt5: Mqtt5Properties
+  /** Undefined for a message without properties that is kept. */
+  readonly mqtt5: Mqtt5Properties | undefined
   /** When the message expires, by the monotonic clock; undefined: never. */
   readonly expiresAtMs: number | undefined
+  /** What is on disk of the message, until it is handed to the subscribers. */
+  readonly keep?: Keep | undefined
 }
 
 type WithProperties = Pick<PublishPacket, 'properties'>
@@ -26,6 +30,19 @@ export function carryProperties(
     expiresAtMs: seconds === undefined ? undefined : nowMs + seconds * 1_000,
   }
   recarry(packet, carried)
+}
+
+/** Puts what is on disk of a message on its packet. */
+export function carryKeep(packet: WithProperties, keep: Keep): void {
+  const { mqtt5, expiresAtMs } = carriedBy(packet) ?? { mqtt5: undefined, expiresAtMs: undefined }
+  recarry(packet, { mqtt5, expiresAtMs, keep })
+}
+
+/** What is stored of it with the message. */
+export function storedPart(carried: CarriedProperties | undefined): CarriedProperties | undefined {
+  if (carried?.keep === undefined) return carried
+  const { mqtt5, expiresAtMs } = carried
+  return mqtt5 === undefined ? undefined : { mqtt5, expiresAtMs }
 }
 
 /** Puts the properties of a stored message on a packet. */
@@ -46,7 +63,7 @@ export function isExpired(carried: CarriedProperties | undefined, nowMs: number)
 
 /** Approximate memory of the properties, for the bounds of what is stored. */
 export function carriedBytes(carried: CarriedProperties | undefined): number {
-  if (carried === undefined) return 0
+  if (carried?.mqtt5 === undefined) return 0
   const { contentType, responseTopic, correlationData, userProperties = [] } = carried.mqtt5
   let bytes = 100 + (contentType?.length ?? 0) + (responseTopic?.length ?? 0)
   bytes += correlationData?.length ?? 0

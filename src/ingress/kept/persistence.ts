@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream'
 import type { Client, PublishPacket, PubrelPacket, Subscription } from 'aedes'
-import AsyncPersistence from 'aedes-persistence/asyncPersistence.js'
 import { isGroupKey, markUnqueued } from './group-queues.ts'
 import type { ReceivedIds } from './received-ids.ts'
 import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
+import type { QueuedSubscription, SessionSubscriptions } from './subscriptions.ts'
 
 /**
- * What Aedes stores beyond a connection, in memory. Each fact has one owner:
+ * What Aedes stores beyond a connection. Each fact has one owner:
  *
  * - `sessions.ts` decides whether a client has a session. What is stored for the client here begins
  *   and ends with its session.
- * - Aedes' own store holds the subscriptions.
+ * - `subscriptions.ts` holds the subscriptions of sessions.
  * - The `ReceivedIds` of the session, or of the connection, hold the QoS 2 handshakes of
  *   publishers.
  * - `subscriber-queues.ts` holds the queues of subscribers, which Aedes' store does not bound.
@@ -20,9 +20,7 @@ import type { StoredPacket, SubscriberQueues } from './subscriber-queues.ts'
  */
 interface Persistence {
   /** For Aedes' option `persistence`. */
-  readonly store: object & FindSubscriptions
-  /** The subscriptions of sessions by client id and filter, of absent clients too. */
-  readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, Subscription>>
+  readonly store: object
   /** Removes the session of a client that is not connected. */
   forget(clientId: string): void
   /** Stores one granted subscription in the session of a client. */
@@ -31,15 +29,18 @@ interface Persistence {
   readonly forgetSubscription: (client: Client, filter: string) => void
   /** Whether messages of QoS 1 and 2 are queued for a group. */
   readonly setQueued: (key: string, filter: string, isQueued: boolean) => void
-}
-
-export interface FindSubscriptions {
-  /** The subscriptions of QoS 1 and 2 of sessions that match. Replaced to leave some out. */
-  subscriptionsByTopic: (topic: string) => Promise<readonly { readonly topic: string }[]>
+  /**
+   * Resolves when the subscriptions of the client's session are on disk; undefined when they are
+   * not kept there.
+   */
+  readonly subscriptionsFlushed: (client: Client) => Promise<void> | undefined
 }
 
 interface PersistenceDependencies {
   readonly queues: SubscriberQueues
+  readonly subscriptions: SessionSubscriptions
+  /** Absent: nothing is on disk. */
+  readonly disk?: Pick<SessionDisk, 'save' | 'flushed'> | undefined
   /** `has` of `sessions.ts`. */
   readonly hasSession: (clientId: string) => boolean
   /**
@@ -55,23 +56,25 @@ interface PersistenceDependencies {
   readonly isMqtt5: (client: Client) => boolean
   /** The client has acknowledged a packet, which may be of a shared subscription. */
   readonly acknowledged: (client: Client, messageId: number) => void
+  /** The backlog of the client's session is sent, so that later messages may be sent at once. */
+  readonly emptied: (client: Client) => void
   /** A message was not queued for `count` subscribers. */
   readonly notKept: (count: number) => void
 }
 
 export function createPersistence(dependencies: PersistenceDependencies): Persistence {
-  const { queues, notKept } = dependencies
-  const memory = new AsyncPersistence()
-  const ofSessions = createSubscriptions(memory, dependencies)
+  const { queues, subscriptions, notKept } = dependencies
+  const backlog = createBacklog(dependencies)
+  const { store: ofSessions, ...direct } = createStoredSubscriptions(dependencies)
 
   async function enqueue(
-    subscriptions: readonly StoredSubscription[],
+    receiving: readonly QueuedSubscription[],
     packet: StoredPacket,
   ): Promise<void> {
     // Two filters of one client may match, and it gets the message once for each of them.
     const { topic, clientId: publisher } = packet as PublishPacket & { clientId?: string }
-    const clientIds = subscriptions
-      .filter(({ nl, clientId }) => nl !== true || clientId !== publisher)
+    const clientIds = receiving
+      .filter(({ noLocal, clientId }) => !noLocal || clientId !== publisher)
       .map(({ clientId }) => clientId)
     // Messages that are never forwarded would fill the queue. A session may have ended meanwhile.
     const receivers = clientIds.filter(
@@ -86,39 +89,28 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
   }
 
   function forget(clientId: string): void {
-    const client = { id: clientId } as Client
     queues.forget(clientId)
-    ofSessions.clean(client)
+    subscriptions.clean(clientId)
   }
-
-  const forgetSubscription = (client: Client, filter: string) =>
-    void ofSessions.store.removeSubscriptions(client, [filter])
-  // It cannot fail in memory.
-  const storeSubscription = (client: Client, subscription: Subscription) =>
-    void ofSessions.store.addSubscriptions(client, [subscription])
-
-  // It cannot fail in memory.
-  const setQueued = (key: string, filter: string, isQueued: boolean) =>
-    void memory.addSubscriptions({ id: key } as Client, [{ topic: filter, qos: isQueued ? 1 : 0 }])
 
   const store = {
     // Aedes insists on an async function here.
-    setup: async (broker: unknown) => memory.setup(broker),
-    destroy: () => memory.destroy(),
+    setup: nothing,
+    destroy: nothing,
 
     storeRetained: nothing,
     createRetainedStream: () => Readable.from([]),
     createRetainedStreamCombi: () => Readable.from([]),
 
-    ...ofSessions.store,
-    getClientList: (topic: string) => memory.getClientList(topic),
+    ...ofSessions,
 
-    outgoingEnqueue: (subscription: StoredSubscription, packet: StoredPacket) =>
-      enqueue([subscription], packet),
+    outgoingEnqueue: ({ clientId }: { readonly clientId: string }, packet: StoredPacket) =>
+      enqueue([{ clientId, noLocal: false }], packet),
     outgoingEnqueueCombi: enqueue,
     // A packet that was not queued is sent nevertheless, so that is no error here.
     async outgoingUpdate(client: Client, packet: StoredPacket) {
       queues.update(client.id, packet)
+      backlog.updated(client)
     },
     async outgoingClearMessageId(client: Client, { messageId = 0 }: StoredPacket) {
       const acknowledged = queues.acknowledge(client.id, messageId)
@@ -126,7 +118,7 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
       return acknowledged
     },
     outgoingStream: (client: Client) =>
-      Readable.from(dependencies.isMqtt5(client) ? [] : queues.list(client.id)),
+      Readable.from(dependencies.isMqtt5(client) ? [] : backlog.of(client)),
 
     ...createHandshakes(dependencies),
 
@@ -135,24 +127,33 @@ export function createPersistence(dependencies: PersistenceDependencies): Persis
     delWill: nothing,
     streamWill: () => Readable.from([]),
   }
-  return {
-    store,
-    forget,
-    storeSubscription,
-    forgetSubscription,
-    setQueued,
-    storedFilters: ofSessions.filtersOf,
-  }
-}
-
-/** `nl`: No Local, the client does not get what it has published itself. */
-interface StoredSubscription {
-  readonly clientId: string
-  readonly nl?: boolean | undefined
+  const { setQueued } = subscriptions
+  return { store, forget, setQueued, ...direct }
 }
 
 // Aedes insists on promises.
 const nothing = async () => undefined
+
+/**
+ * What a session owes its client when it connects, one after the other: Aedes would read ahead, and
+ * could not tell when a message that comes meanwhile is the next one.
+ */
+function createBacklog({ queues, emptied }: PersistenceDependencies) {
+  const waiting = new WeakMap<Client, () => void>()
+  return {
+    async *of(client: Client): AsyncGenerator<StoredPacket> {
+      for (const packet of queues.each(client.id)) {
+        const isUpdated = new Promise<void>((resolve) => waiting.set(client, resolve))
+        yield packet
+        await isUpdated
+      }
+      // In one turn with the last look into the queue.
+      emptied(client)
+    },
+    /** Aedes is about to send a packet. */
+    updated: (client: Client) => waiting.get(client)?.(),
+  }
+}
 
 /**
  * For QoS 2, Aedes asks whether a PUBLISH is a duplicate, and whether the id of a PUBREL is open.
@@ -185,43 +186,57 @@ function createHandshakes({ receivedOf }: PersistenceDependencies) {
  */
 export const sessionMarker: Subscription = Object.freeze({ topic: 'session', qos: 0 })
 
-/** The subscriptions of sessions, with their filters at hand: Aedes' store answers too late. */
-function createSubscriptions(
-  memory: AsyncPersistence,
-  { keepsFilter, hasSession }: PersistenceDependencies,
-) {
-  const filtersOf = new Map<string, Map<string, Subscription>>()
+/** Where the sessions are on disk. */
+interface SessionDisk {
+  /** What is stored of the client's session has changed. */
+  readonly save: (clientId: string) => void
+  /** @returns undefined when the session does not outlive the process */
+  readonly flushed: (clientId: string) => Promise<void> | undefined
+}
+
+function createStoredSubscriptions({
+  subscriptions,
+  disk,
+  keepsFilter,
+  hasSession,
+}: PersistenceDependencies) {
+  const add = (client: Client, asked: readonly Subscription[]) => {
+    const granted = asked.filter(({ topic }) => keepsFilter(client, topic))
+    subscriptions.add(client.id, granted)
+    if (granted.length > 0) disk?.save(client.id)
+  }
+  const remove = (client: Client, filters: readonly string[]) => {
+    subscriptions.remove(client.id, filters)
+    disk?.save(client.id)
+  }
+  // A session that comes back without a subscription that was acknowledged would miss messages.
+  const subscriptionsFlushed = (client: Client) => disk?.flushed(client.id)
   const store = {
-    addSubscriptions(client: Client, subscriptions: readonly Subscription[]) {
-      const granted = subscriptions.filter(({ topic }) => keepsFilter(client, topic))
-      const known = filtersOf.get(client.id) ?? new Map<string, Subscription>()
-      for (const subscription of granted) known.set(subscription.topic, subscription)
-      if (known.size > 0) filtersOf.set(client.id, known)
-      return memory.addSubscriptions(client, granted)
+    async addSubscriptions(client: Client, asked: readonly Subscription[]) {
+      add(client, asked)
+      await subscriptionsFlushed(client)
     },
-    removeSubscriptions(client: Client, filters: string[]) {
-      const known = filtersOf.get(client.id)
-      for (const filter of filters) known?.delete(filter)
-      if (known?.size === 0) filtersOf.delete(client.id)
-      return memory.removeSubscriptions(client, filters)
+    async removeSubscriptions(client: Client, filters: readonly string[]) {
+      remove(client, filters)
+      await subscriptionsFlushed(client)
     },
     /** Called once for a CONNACK: "session present" is true if there are any. */
-    async subscriptionsByClient(client: Client) {
+    async subscriptionsByClient({ id }: Client) {
       // Before anything can change: the connection has resumed its session in this turn.
-      if (!hasSession(client.id)) return []
-      const stored = await memory.subscriptionsByClient(client)
+      if (!hasSession(id)) return []
+      const stored = [...(subscriptions.filtersOf.get(id)?.values() ?? [])]
       return stored.length > 0 ? stored : [sessionMarker]
     },
-    subscriptionsByTopic: (topic: string) => memory.subscriptionsByTopic(topic),
-    countOffline: () => memory.countOffline(),
+    subscriptionsByTopic: async (topic: string) => subscriptions.match(topic),
+    countOffline: async () => ({ subsCount: 0, clientsCount: subscriptions.filtersOf.size }),
     // Aedes calls it before a connection with a clean session is accepted, which may still be
     // refused; the session ends when the connection is accepted.
     cleanSubscriptions: nothing,
   }
-  function clean(client: Client): void {
-    filtersOf.delete(client.id)
-    // It cannot fail in memory.
-    void memory.cleanSubscriptions(client)
+  return {
+    store,
+    storeSubscription: (client: Client, subscription: Subscription) => add(client, [subscription]),
+    forgetSubscription: (client: Client, filter: string) => remove(client, [filter]),
+    subscriptionsFlushed,
   }
-  return { store, clean, filtersOf }
 }

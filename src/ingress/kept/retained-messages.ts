@@ -1,7 +1,8 @@
-import type { PublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import { carriedBy, carriedBytes, isExpired } from './carried-properties.ts'
+import { carriedBy, carriedBytes, isExpired, storedPart } from './carried-properties.ts'
 import type { CarriedProperties } from './carried-properties.ts'
+import { messageRowOf } from './keeping.ts'
+import type { KeptPacket, RetainedRows } from './keeping.ts'
 import { subscriptionMatches } from '../../topics/topic-filter.ts'
 
 /** The last message of each topic that was published with the retain flag, [MQTT-3.3.1-5]. */
@@ -13,7 +14,12 @@ export interface RetainedMessages {
    *
    * @returns false if the message would exceed a limit
    */
-  store(packet: Pick<PublishPacket, 'topic' | 'payload' | 'qos' | 'properties'>): boolean
+  store(packet: Omit<KeptPacket, 'retain'>): boolean
+  /**
+   * Takes messages that an earlier process has stored, each with its row on disk, in the order in
+   * which they were stored. The last one of a topic counts, and one without payload clears it.
+   */
+  restore(messages: Iterable<readonly [row: number, message: RetainedMessage]>): void
   get(topic: string): RetainedMessage | undefined
   /** In the order of the topics' UTF-16 code units, at most `max` of those after `after`. */
   list(page: {
@@ -60,11 +66,73 @@ interface Kept {
   readonly message: RetainedMessage
   /** The number of the message in the order of storing, from 1 on. */
   readonly sequence: number
+  /** On disk; undefined where retained messages are in memory alone. */
+  readonly row: number | undefined
 }
 
 type OnRemoved = (kept: Kept) => void
 
-export function createRetainedMessages(clock: Clock, limits: RetainedLimits): RetainedMessages {
+/** @param rows the messages on disk; absent: they are in memory alone */
+export function createRetainedMessages(
+  clock: Clock,
+  limits: RetainedLimits,
+  rows?: RetainedRows,
+): RetainedMessages {
+  const { kept, snapshots, ...topics } = createTopics(clock, limits, rows)
+  const { find, remove, removeRow } = topics
+
+  return {
+    store(packet) {
+      const { topic, payload, qos } = packet
+      const written = carriedBy(packet)?.keep?.takeRetained()
+      remove(topic)
+      // A copy: the payload may be a view of a larger buffer.
+      const message = Object.freeze({
+        topic,
+        payload: Buffer.from(payload),
+        qos,
+        lastModifiedMs: written?.publishedMs ?? clock.wallMs(),
+        carried: storedPart(carriedBy(packet)),
+      })
+      if (payload.length === 0 || !topics.makeRoomFor(message)) {
+        removeRow(written?.id)
+        return payload.length === 0
+      }
+      const row = written?.id ?? rows?.add(messageRowOf({ ...packet, retain: true }, clock))
+      topics.add(message, row)
+      return true
+    },
+    restore(messages) {
+      for (const [row, message] of messages) {
+        remove(message.topic)
+        const isWanted =
+          message.payload.length > 0 && !isExpired(message.carried, clock.monotonicMs())
+        if (isWanted && topics.hasRoomFor(message)) topics.add(message, row)
+        else removeRow(row)
+      }
+    },
+    get: find,
+    list({ after, max }) {
+      const wanted = [...kept.keys()].filter((topic) => after === undefined || topic > after)
+      return wanted
+        .toSorted(byCodeUnits)
+        .slice(0, max)
+        .flatMap((topic) => find(topic) ?? [])
+    },
+    snapshot: (filters, removed) =>
+      createSnapshot(
+        { snapshots, entries: kept.values(), end: topics.lastSequence(), isOver: topics.isOver },
+        filters,
+        removed,
+      ),
+    get count() {
+      return kept.size
+    },
+  }
+}
+
+/** The messages by topic, within their limits. */
+function createTopics(clock: Clock, limits: RetainedLimits, rows: RetainedRows | undefined) {
   /** In the order of `sequence`: a message that is stored again moves to the end. */
   const kept = new Map<string, Kept>()
   /** The snapshots that are being read. */
@@ -78,6 +146,11 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
     for (const onRemoved of snapshots) onRemoved(old)
     bytes -= bytesOf(old.message)
     kept.delete(topic)
+    removeRow(old.row)
+  }
+
+  function removeRow(row: number | undefined): void {
+    if (row !== undefined) rows?.gone(row)
   }
 
   const isOver = ({ message }: Kept): boolean => isExpired(message.carried, clock.monotonicMs())
@@ -87,49 +160,29 @@ export function createRetainedMessages(clock: Clock, limits: RetainedLimits): Re
     for (const each of kept.values()) if (isOver(each)) remove(each.message.topic)
   }
 
-  function find(topic: string): RetainedMessage | undefined {
-    const found = kept.get(topic)
-    if (found !== undefined && isOver(found)) remove(topic)
-    return kept.get(topic)?.message
-  }
-
   const hasRoomFor = (message: RetainedMessage): boolean =>
     bytes + bytesOf(message) <= limits.retainedBytesMax && kept.size < limits.retainedMax
 
   return {
-    store({ topic, payload, qos, properties }) {
-      remove(topic)
-      if (payload.length === 0) return true
-      // A copy: the payload may be a view of a larger buffer.
-      const message = Object.freeze({
-        topic,
-        payload: Buffer.from(payload),
-        qos,
-        lastModifiedMs: clock.wallMs(),
-        carried: carriedBy({ properties }),
-      })
+    kept,
+    snapshots,
+    lastSequence: () => sequence,
+    isOver,
+    remove,
+    removeRow,
+    hasRoomFor,
+    makeRoomFor(message: RetainedMessage): boolean {
       if (!hasRoomFor(message)) removeExpired()
-      if (!hasRoomFor(message)) return false
-      kept.set(topic, { message, sequence: ++sequence })
+      return hasRoomFor(message)
+    },
+    find: (topic: string): RetainedMessage | undefined => {
+      const found = kept.get(topic)
+      if (found !== undefined && isOver(found)) remove(topic)
+      return kept.get(topic)?.message
+    },
+    add(message: RetainedMessage, row: number | undefined): void {
+      kept.set(message.topic, { message, sequence: ++sequence, row })
       bytes += bytesOf(message)
-      return true
-    },
-    get: find,
-    list({ after, max }) {
-      const topics = [...kept.keys()].filter((topic) => after === undefined || topic > after)
-      return topics
-        .toSorted(byCodeUnits)
-        .slice(0, max)
-        .flatMap((topic) => find(topic) ?? [])
-    },
-    snapshot: (filters, removed) =>
-      createSnapshot(
-        { snapshots, entries: kept.values(), end: sequence, isOver },
-        filters,
-        removed,
-      ),
-    get count() {
-      return kept.size
     },
   }
 }

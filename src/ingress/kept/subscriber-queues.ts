@@ -1,5 +1,6 @@
 import type MemoryPersistence from 'aedes-persistence/asyncPersistence.js'
-import { carriedBy, carriedBytes } from './carried-properties.ts'
+import { carriedBy, carriedBytes, recarry, storedPart } from './carried-properties.ts'
+import type { KeptPacket, QueuedRow, QueueRows } from './keeping.ts'
 import { createQueueLengths } from './queue-lengths.ts'
 
 /** A packet as Aedes stores it, with the broker's counter. */
@@ -46,7 +47,11 @@ export interface SubscriberQueues {
   drop(clientId: string, brokerCounter: number): void
   /** All queued packets, oldest first. Those sent before are marked duplicate, [MQTT-3.3.1-1]. */
   list(clientId: string): readonly StoredPacket[]
+  /** The same one by one, with those that are queued meanwhile. */
+  each(clientId: string): Iterable<StoredPacket>
   forget(clientId: string): void
+  /** Takes a packet that an earlier process has queued, after those before it. */
+  restore(clientId: string, packet: StoredPacket, row: QueuedRow): void
   readonly bytes: number
 }
 
@@ -61,6 +66,8 @@ interface Queue {
   /** The broker's counter -> packet, in the order of arrival. */
   readonly packets: Map<number, StoredPacket>
   readonly counters: Map<number, number>
+  /** The broker's counter -> row on disk; of sessions that outlive the process. */
+  readonly rows: Map<number, QueuedRow>
   /** The counters of packets that were not sent, oldest first; also of some that are gone. */
   unsent: number[]
   bytes: number
@@ -74,7 +81,7 @@ interface Queue {
 const sessionShare = 0.25
 
 /** The bytes of the queues, and which queue gives way to another. */
-function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
+function createPool({ queuedBytesMax }: SubscriberQueueLimits, rows: QueueRows) {
   const lengths = createQueueLengths<Queue>()
   let bytes = 0
 
@@ -86,25 +93,39 @@ function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
     queue.unsentBytes += addedUnsent
   }
 
+  function take(queue: Queue, counter: number): StoredPacket | undefined {
+    const packet = queue.packets.get(counter)
+    if (packet === undefined) return undefined
+    queue.packets.delete(counter)
+    count(queue, -bytesOf(packet), isUnsent(packet) ? -bytesOf(packet) : 0)
+    return packet
+  }
+
   const pool = {
     get bytes() {
       return bytes
     },
+    /** A packet that is replaced keeps its place. */
     keep(queue: Queue, counter: number, packet: StoredPacket): void {
-      pool.remove(queue, counter)
+      const old = queue.packets.get(counter)
+      if (old !== undefined) count(queue, -bytesOf(old), isUnsent(old) ? -bytesOf(old) : 0)
       queue.packets.set(counter, packet)
       count(queue, bytesOf(packet), isUnsent(packet) ? bytesOf(packet) : 0)
     },
     remove(queue: Queue, counter: number): StoredPacket | undefined {
-      const packet = queue.packets.get(counter)
-      if (packet === undefined) return undefined
-      queue.packets.delete(counter)
-      count(queue, -bytesOf(packet), isUnsent(packet) ? -bytesOf(packet) : 0)
-      return packet
+      const row = queue.rows.get(counter)
+      if (row !== undefined) rows.gone(row)
+      queue.rows.delete(counter)
+      return take(queue, counter)
     },
     sent(queue: Queue, packet: StoredPacket, messageId: number): void {
       if (isUnsent(packet)) count(queue, 0, -bytesOf(packet))
       packet.messageId = messageId
+      pool.saveState(queue, packet)
+    },
+    saveState(queue: Queue, { brokerCounter, messageId = 0, cmd }: StoredPacket): void {
+      const row = queue.rows.get(brokerCounter)
+      if (row !== undefined) rows.sent(row, messageId, cmd === 'pubrel')
     },
     unsent(queue: Queue, packet: StoredPacket): void {
       delete packet.messageId
@@ -114,6 +135,7 @@ function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
       if (at === -1) queue.unsent.push(counter)
       else if (queue.unsent[at] !== counter) queue.unsent.splice(at, 0, counter)
       queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(packet))
+      pool.saveState(queue, packet)
     },
     /**
      * Makes room for a packet, by dropping packets of longer queues.
@@ -136,13 +158,25 @@ function createPool({ queuedBytesMax }: SubscriberQueueLimits) {
   return pool
 }
 
-/** @param nowMs the monotonic clock */
+/** Queues that are in memory alone. */
+const noRows: QueueRows = Object.freeze({
+  queued: () => undefined,
+  sent: () => {},
+  gone: () => {},
+  restored: () => {},
+})
+
+/**
+ * @param nowMs the monotonic clock
+ * @param rows the packets on disk
+ */
 export function createSubscriberQueues(
   limits: SubscriberQueueLimits,
   nowMs: () => number = () => -Infinity,
+  rows: QueueRows = noRows,
 ): SubscriberQueues {
   const queues = new Map<string, Queue>()
-  const pool = createPool(limits)
+  const pool = createPool(limits, rows)
 
   function queueOf(clientId: string): Queue {
     const known = queues.get(clientId)
@@ -160,16 +194,14 @@ export function createSubscriberQueues(
       const dropped = () => void notKept++
       for (const clientId of clientIds) {
         const queue = queueOf(clientId)
-        if (nowMs() >= queue.firstExpiryMs) dropExpired(pool, queue, nowMs())
-        const isFull = queue.packets.size >= limits.queuedMax
-        if (isFull || !pool.makeRoom(queue, bytesOf(kept), dropped)) {
+        if (!hasRoom({ pool, limits, nowMs }, queue, bytesOf(kept), dropped)) {
           notKept++
           continue
         }
         // A copy for each client, because their packet ids differ.
-        pool.keep(queue, packet.brokerCounter, { ...kept })
-        noteUnsent(queue, packet.brokerCounter)
-        queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(kept))
+        add(pool, queue, { ...kept })
+        const row = rows.queued(clientId, packet as KeptPacket)
+        if (row !== undefined) queue.rows.set(packet.brokerCounter, row)
       }
       return notKept
     },
@@ -178,11 +210,7 @@ export function createSubscriberQueues(
       if (queue !== undefined) update(pool, queue, packet)
     },
     acknowledge: (clientId, messageId) => acknowledge(pool, queues.get(clientId), messageId),
-    nextUnsent(clientId) {
-      const queue = queues.get(clientId)
-      const counter = queue && oldestUnsent(queue)
-      return counter === undefined ? undefined : queue?.packets.get(counter)
-    },
+    nextUnsent: (clientId) => nextUnsentOf(queues.get(clientId)),
     isUnsent(clientId, brokerCounter) {
       const queue = queues.get(clientId)
       return queue !== undefined && isUnsentIn(queue, brokerCounter)
@@ -194,6 +222,7 @@ export function createSubscriberQueues(
       const packet = queue && pool.remove(queue, brokerCounter)
       if (packet?.messageId !== undefined) queue?.counters.delete(packet.messageId)
     },
+    each: (clientId) => eachOf(queues.get(clientId)),
     list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])].map(markSent),
     forget(clientId) {
       const queue = queues.get(clientId)
@@ -201,10 +230,43 @@ export function createSubscriberQueues(
       for (const counter of queue.packets.keys()) pool.remove(queue, counter)
       queues.delete(clientId)
     },
+    restore(clientId, packet, row) {
+      const queue = queueOf(clientId)
+      const { messageId, brokerCounter } = packet
+      queue.rows.set(brokerCounter, row)
+      if (messageId !== undefined) queue.counters.set(messageId, brokerCounter)
+      add(pool, queue, packet)
+    },
     get bytes() {
       return pool.bytes
     },
   }
+}
+
+/** Makes room for a packet of so many bytes, where that is possible. */
+function hasRoom(
+  {
+    pool,
+    limits,
+    nowMs,
+  }: {
+    readonly pool: ReturnType<typeof createPool>
+    readonly limits: SubscriberQueueLimits
+    readonly nowMs: () => number
+  },
+  queue: Queue,
+  needed: number,
+  dropped: () => void,
+): boolean {
+  if (nowMs() >= queue.firstExpiryMs) dropExpired(pool, queue, nowMs())
+  return queue.packets.size < limits.queuedMax && pool.makeRoom(queue, needed, dropped)
+}
+
+function add(pool: ReturnType<typeof createPool>, queue: Queue, packet: StoredPacket): void {
+  const { brokerCounter } = packet
+  pool.keep(queue, brokerCounter, packet)
+  noteUnsent(queue, brokerCounter)
+  queue.firstExpiryMs = Math.min(queue.firstExpiryMs, expiryOf(packet))
 }
 
 function update(pool: ReturnType<typeof createPool>, queue: Queue, packet: StoredPacket): void {
@@ -212,7 +274,9 @@ function update(pool: ReturnType<typeof createPool>, queue: Queue, packet: Store
   if (messageId === undefined) return
   const known = queue.counters.get(messageId)
   if (packet.cmd === 'pubrel') {
-    if (known !== undefined) pool.keep(queue, known, { ...packet, brokerCounter: known })
+    if (known === undefined) return
+    pool.keep(queue, known, { ...packet, brokerCounter: known })
+    pool.saveState(queue, { ...packet, brokerCounter: known })
     return
   }
   const free = known === packet.brokerCounter ? messageId : freeId(queue.counters, messageId)
@@ -252,6 +316,7 @@ const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefin
 const emptyQueue = (): Queue => ({
   packets: new Map(),
   counters: new Map(),
+  rows: new Map(),
   unsent: [],
   bytes: 0,
   unsentBytes: 0,
@@ -276,6 +341,15 @@ function noteUnsent(queue: Queue, counter: number): void {
   // Most packets of connected subscribers are sent at once; these are cleared away now and then.
   if (queue.unsent.length <= 2 * queue.packets.size + 16) return
   queue.unsent = queue.unsent.filter((each) => isUnsentIn(queue, each))
+}
+
+function* eachOf(queue: Queue | undefined): Generator<StoredPacket> {
+  for (const packet of queue?.packets.values() ?? []) yield markSent(packet)
+}
+
+function nextUnsentOf(queue: Queue | undefined): StoredPacket | undefined {
+  const counter = queue && oldestUnsent(queue)
+  return counter === undefined ? undefined : queue?.packets.get(counter)
 }
 
 function newestUnsent(queue: Queue): number | undefined {
@@ -327,6 +401,10 @@ function detach(packet: StoredPacket): StoredPacket {
     retain: false,
   }
   if (packet.retain) kept.wasRetained = true
+  const carried = carriedBy(packet)
+  const stored = storedPart(carried)
+  if (stored !== undefined) recarry(kept, stored)
+  else if (carried !== undefined) delete kept.properties
   return kept
 }
 

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { AedesPublishPacket } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
+import type { Mqtt5Properties } from '../../message.ts'
 import { carriedBy, isExpired } from '../kept/carried-properties.ts'
 import type { CarriedProperties } from '../kept/carried-properties.ts'
 import type { StoredPacket, SubscriberQueues } from '../kept/subscriber-queues.ts'
@@ -192,7 +193,7 @@ function packetOf(outgoing: Outgoing, flight: Flight, nowMs: number): Buffer | u
   return publish({
     ...outgoing,
     ...flight,
-    properties: carried && blockOf(carried),
+    properties: carried?.mqtt5 && blockOf(carried, carried.mqtt5),
     // The remaining time is rounded down, as AWS IoT does.
     expirySeconds: leftMs === undefined ? undefined : Math.floor(leftMs / 1_000),
     subscriptionIdentifiers: outgoing.identifiers,
@@ -202,10 +203,10 @@ function packetOf(outgoing: Outgoing, flight: Flight, nowMs: number): Buffer | u
 /** The properties as bytes: made once for all subscribers of a message. */
 const blocks = new WeakMap<CarriedProperties, Buffer>()
 
-function blockOf(carried: CarriedProperties): Buffer {
+function blockOf(carried: CarriedProperties, mqtt5: Mqtt5Properties): Buffer {
   const known = blocks.get(carried)
   if (known !== undefined) return known
-  const block = messageBlock(carried.mqtt5)
+  const block = messageBlock(mqtt5)
   blocks.set(carried, block)
   return block
 }
