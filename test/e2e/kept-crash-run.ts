@@ -204,17 +204,19 @@ function numberIn(text: string, isShadow: boolean): number {
 }
 
 const hasAll = (arrived: Session['arrived'], publishers: readonly SequencePublisher[]): boolean =>
-  publishers.every(({ key, acknowledged }) => new Set(arrived.get(key)).size >= acknowledged())
+  publishers.every((each) => new Set(arrived.get(each.key)).size >= each.acknowledged())
 
 function faultsOfQueue(
   arrived: Session['arrived'],
   publishers: readonly SequencePublisher[],
 ): string[] {
-  return publishers.flatMap(({ key, acknowledged, misplaced }) => {
+  return publishers.flatMap((publisher) => {
+    const { key, misplaced } = publisher
     const first = [...new Set(arrived.get(key))]
-    const missing = Array.from({ length: acknowledged() }, (_, index) => index + 1).filter(
-      (n) => !first.includes(n),
-    )
+    const missing = Array.from(
+      { length: publisher.acknowledged() },
+      (_, index) => index + 1,
+    ).filter((n) => !first.includes(n))
     const displaced = first.filter((n, index) => n !== index + 1)
     return [
       ...misplaced.slice(0, 3),
