@@ -13,6 +13,7 @@ import { createRetainedMessages } from './kept/retained-messages.ts'
 import { createSessions } from './kept/sessions.ts'
 import type { Sessions } from './kept/sessions.ts'
 import { createSubscriberQueues } from './kept/subscriber-queues.ts'
+import type { SubscriberQueues } from './kept/subscriber-queues.ts'
 import { createSharedSubscriptions } from './sharing/shared-subscriptions.ts'
 import type { SharedSubscriptions } from './sharing/shared-subscriptions.ts'
 
@@ -91,18 +92,13 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
     acknowledged: (client, messageId) => connections.of(client)?.member?.completed(messageId),
     receivedOf: (client) => connections.of(client)?.received,
     mayReceive,
-    emptied(client) {
-      const connection = connections.of(client)
-      if (connection) connection.isEmptyingQueue = false
-    },
+    emptied: (client) => connections.of(client)?.hasEmptiedQueue(),
     notKept: (count) => notKept('queue_full', count),
   })
   if (kept && keeping) {
     restoreKept({ clock, kept, subscriptions, retained, queues, sessions, ...keeping })
   }
-  metrics.mqttAbsentSessions.readFrom(() => sessions.absentCount)
-  metrics.mqttQueuedBytes.readFrom(() => queues.bytes)
-  metrics.retainedMessages.readFrom(() => retained.count)
+  report(metrics, { sessions, queues, retained })
   return {
     ...createClientStore(persistence, () => shared),
     storedFilters: subscriptions.filtersOf,
@@ -113,15 +109,44 @@ export function createMemory(dependencies: MemoryDependencies, options: MemoryOp
     notKept,
     /** To be called once, when the broker listens. */
     share: (broker: Aedes): SharedSubscriptions =>
-      (shared = createSharedSubscriptions({
-        broker,
-        queues,
-        storedFilters: subscriptions.filtersOf,
-        setQueued: subscriptions.setQueued,
-        nextCounter: () => ++(broker as CountingAedes).counter,
-        ...createGroupSessions(sessions, options),
-      })),
+      (shared = shareOf(broker, { queues, sessions, subscriptions }, options)),
   }
+}
+
+function report(
+  metrics: Metrics,
+  of: {
+    readonly sessions: Sessions
+    readonly queues: SubscriberQueues
+    readonly retained: ReturnType<typeof createRetainedMessages>
+  },
+): void {
+  metrics.mqttAbsentSessions.readFrom(() => of.sessions.absentCount)
+  metrics.mqttQueuedBytes.readFrom(() => of.queues.bytes)
+  metrics.retainedMessages.readFrom(() => of.retained.count)
+}
+
+function shareOf(
+  broker: Aedes,
+  {
+    queues,
+    sessions,
+    subscriptions,
+  }: {
+    readonly queues: SubscriberQueues
+    readonly sessions: Sessions
+    readonly subscriptions: SessionSubscriptions
+  },
+  options: MemoryOptions,
+): SharedSubscriptions {
+  return createSharedSubscriptions({
+    broker,
+    queues,
+    storedFilters: subscriptions.filtersOf,
+    setQueued: subscriptions.setQueued,
+    nextCounter: () => ++(broker as CountingAedes).counter,
+    ...createGroupSessions(sessions, options),
+  })
 }
 
 function createClientStore(

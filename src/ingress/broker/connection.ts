@@ -52,6 +52,7 @@ export interface Connection {
   session: Session | undefined
   /** The client of MQTT 3.1.1 is still getting what its session owed it when it connected. */
   isEmptyingQueue: boolean
+  hasEmptiedQueue(): void
   /** Undefined for a client of MQTT 3.1.1. */
   mqtt5: Mqtt5Connection | undefined
   /** Set together with `mqtt5`. */
@@ -135,6 +136,10 @@ class OpenConnection implements Connection {
     this.gate = gate
     this.peer = peer
     this.socket = socket
+  }
+
+  hasEmptiedQueue(): void {
+    this.isEmptyingQueue = false
   }
 
   get signal(): AbortSignal {

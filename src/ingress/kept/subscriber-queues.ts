@@ -1,7 +1,7 @@
 import type MemoryPersistence from 'aedes-persistence/asyncPersistence.js'
-import { carriedBy, carriedBytes, recarry, storedPart } from './carried-properties.ts'
 import type { KeptPacket, QueuedRow, QueueRows } from './keeping.ts'
 import { createQueueLengths } from './queue-lengths.ts'
+import { bytesOf, expiryOf, isUnsent, markSent, queuedPacket } from './queued-packet.ts'
 
 /** A packet as Aedes stores it, with the broker's counter. */
 export type StoredPacket = Parameters<MemoryPersistence['outgoingUpdate']>[1]
@@ -189,7 +189,7 @@ export function createSubscriberQueues(
   return {
     enqueue(clientIds, packet) {
       if (clientIds.length === 0) return 0
-      const kept = detach(packet)
+      const kept = queuedPacket(packet)
       let notKept = 0
       const dropped = () => void notKept++
       for (const clientId of clientIds) {
@@ -311,8 +311,6 @@ function unsend(
   return packet
 }
 
-const isUnsent = ({ messageId }: StoredPacket): boolean => messageId === undefined
-
 const emptyQueue = (): Queue => ({
   packets: new Map(),
   counters: new Map(),
@@ -322,9 +320,6 @@ const emptyQueue = (): Queue => ({
   unsentBytes: 0,
   firstExpiryMs: Infinity,
 })
-
-const expiryOf = (packet: StoredPacket): number =>
-  (packet.cmd === 'publish' ? carriedBy(packet)?.expiresAtMs : undefined) ?? Infinity
 
 /** Messages whose time is over make room. Those that were sent are still to be acknowledged. */
 function dropExpired(pool: ReturnType<typeof createPool>, queue: Queue, nowMs: number): void {
@@ -379,40 +374,6 @@ function freeId(taken: ReadonlyMap<number, unknown>, wanted: number): number {
   return id
 }
 
-/** Approximate memory of a queued packet beside its topic and payload. */
-const packetBytes = 200
-
-const bytesOf = (packet: StoredPacket): number =>
-  packetBytes +
-  (packet.cmd === 'publish'
-    ? packet.payload.length + packet.topic.length + carriedBytes(carriedBy(packet))
-    : 0)
-
-/**
- * Copies a packet with its payload, which may be a view of a larger buffer. RETAIN is 0 for a
- * subscription that existed when the message was published, [MQTT-3.3.1-9], unless it is one of
- * MQTT 5 that wants to know how it was published.
- */
-function detach(packet: StoredPacket): StoredPacket {
-  if (packet.cmd !== 'publish') return { ...packet }
-  const kept: StoredPacket & { wasRetained?: boolean } = {
-    ...packet,
-    payload: Buffer.from(packet.payload),
-    retain: false,
-  }
-  if (packet.retain) kept.wasRetained = true
-  const carried = carriedBy(packet)
-  const stored = storedPart(carried)
-  if (stored !== undefined) recarry(kept, stored)
-  else if (carried !== undefined) delete kept.properties
-  return kept
-}
-
 /** Whether a queued message was published with RETAIN. */
 export const wasRetained = (packet: StoredPacket): boolean =>
   (packet as { readonly wasRetained?: boolean }).wasRetained === true
-
-function markSent(packet: StoredPacket): StoredPacket {
-  const isSent = packet.cmd === 'publish' && packet.messageId !== undefined
-  return isSent ? { ...packet, dup: true } : packet
-}
