@@ -92,6 +92,8 @@ export function endConnectionsOf(
     if (connection.counted) client.close()
     else connection.gate.stream.destroy()
   })
+}
+
 /**
  * Aedes does not distribute a PUBLISH whose PUBACK could not be written. It hears of each write
  * within the turn of the event loop after it.
