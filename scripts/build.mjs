@@ -57,6 +57,7 @@ const { outputFiles, metafile } = await build({
   sourcemap: true,
   // Names stay, and lines stay short: V8 shows the whole line of an uncaught error.
   minifyWhitespace: true,
+  minifySyntax: true,
   lineLimit: 160,
   legalComments: 'none',
   metafile: true,
@@ -85,7 +86,15 @@ const isMain = (file) => path.basename(file) === 'main.js'
 for (const { path: file, contents } of outputFiles.toSorted(
   (a, b) => Number(isMain(a.path)) - Number(isMain(b.path)),
 )) {
-  writeFileSync(file, contents)
+  writeFileSync(file, file.endsWith('.map') ? withoutComments(contents) : contents)
+}
+
+/** The sources in a map are there for the line of an error, which is never one of a comment. */
+function withoutComments(contents) {
+  const map = JSON.parse(Buffer.from(contents).toString('utf8'))
+  const isComment = /^[ \t]*(?:\/\*|\*|\/\/).*$/gm
+  const sourcesContent = map.sourcesContent.map((text) => text?.replace(isComment, '') ?? null)
+  return JSON.stringify({ ...map, sourcesContent })
 }
 
 /** The files of which something is in a bundle: what is imported and not used is left out. */

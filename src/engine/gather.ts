@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fieldOfAction } from '../actions/action/action.ts'
 import type { ActionOutcome } from '../actions/action/action.ts'
 import { errorDocument } from '../actions/error-action.ts'
@@ -229,11 +228,7 @@ type Gather = (
 
 type Outcomes = readonly ActionOutcome[]
 
-function errorOutput(
-  { name }: CompiledRule,
-  { source }: Subject,
-  failures: readonly Failure[],
-): Buffer {
+function errorOutput({ name }: CompiledRule, { source }: Subject, failures: readonly Failure[]) {
   return errorDocument(name, source, failures)
 }
 
@@ -276,7 +271,9 @@ async function inTurns(
 ): Promise<readonly Outcomes[]> {
   const outcomes: (Outcomes | Promise<Outcomes>)[] = []
   for (const [index, rule] of rules.entries()) {
-    if (index > 0 && index % rulesPerTurn === 0) await nextTurn()
+    if (index > 0 && index % rulesPerTurn === 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
     outcomes.push(run(rule))
   }
   return allKnown(outcomes)

@@ -143,7 +143,9 @@ test('a malformed packet is one line of the log, with its reason', async () => {
 
 test('frames before a fault are answered first, in their order', async () => {
   const client = await connectMqtt5(serverOf('open').port, { clientId: 'order' })
-  const publishes = [1, 2, 3].map((packetId) => publish5(packetId === 2 ? '$SYS' : 'a', { packetId }))
+  const publishes = [1, 2, 3].map((packetId) =>
+    publish5(packetId === 2 ? '$SYS' : 'a', { packetId }),
+  )
   client.send(...publishes, publish5('a/+', { packetId: 4 }), publish5('a', { packetId: 5 }))
   const frames = await client.rest()
   expect(frames.map(hex)).toEqual([
