@@ -36,6 +36,8 @@ interface KeptCrashResult {
 const killAfterMs = { min: 100, spread: 400 }
 const arrivalCheckMs = 20
 const window = 4
+/** Looks at what has arrived before it counts as missing. */
+const waitsMax = 500
 
 /** Both versions of MQTT; `online` sessions are connected whenever the engine runs. */
 const sessionKinds = [
@@ -63,7 +65,15 @@ export async function keptCrashRun(options: KeptCrashOptions): Promise<KeptCrash
     while (all.some((each) => each.acknowledged() === 0)) await pause(arrivalCheckMs)
     const random = createRandom(options.seed)
     for (let kill = 0; kill < options.kills; kill++) {
-      for (const session of sessions) if (!session.isOnline) await session.leave()
+      for (const session of sessions) {
+        // Beyond its bound a queue takes no more, so that each session gets what waits for it.
+        const owed = publishers.queued.map(({ key, ...each }) => ({
+          key,
+          count: each.acknowledged(),
+        }))
+        await arrivedAll(session, owed)
+        if (!session.isOnline) await session.leave()
+      }
       await pause(killAfterMs.min + random(killAfterMs.spread))
       running.engine.kill('SIGKILL')
       await running.engine.ended
@@ -75,7 +85,7 @@ export async function keptCrashRun(options: KeptCrashOptions): Promise<KeptCrash
     }
     await Promise.all(all.map((each) => each.stop()))
     const isThere = () => sessions.every((session) => hasAll(session.arrived, publishers.queued))
-    for (let waits = 0; !isThere() && waits < 500; waits++) await pause(arrivalCheckMs)
+    for (let waits = 0; !isThere() && waits < waitsMax; waits++) await pause(arrivalCheckMs)
     for (const { arrived, clientId } of sessions)
       faults.push(
         ...faultsOfQueue(arrived, publishers.queued).map((each) => `${clientId}: ${each}`),
@@ -201,6 +211,15 @@ function numberIn(text: string, isShadow: boolean): number {
   if (isShadow) return body.state?.reported?.n ?? 0
   const payload = Buffer.from(body.payload ?? '', 'base64').toString()
   return payload === '' ? 0 : (JSON.parse(payload) as { readonly n: number }).n
+}
+
+/** Waits for messages that were acknowledged; what does not come is found at the end. */
+async function arrivedAll(
+  { arrived }: Session,
+  owed: readonly { readonly key: string; readonly count: number }[],
+): Promise<void> {
+  const isThere = () => owed.every(({ key, count }) => new Set(arrived.get(key)).size >= count)
+  for (let waits = 0; !isThere() && waits < waitsMax; waits++) await pause(arrivalCheckMs)
 }
 
 const hasAll = (arrived: Session['arrived'], publishers: readonly SequencePublisher[]): boolean =>
