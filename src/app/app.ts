@@ -124,7 +124,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
       ...shared,
       services,
       // Messages arrive through the ingress only, so it is built before any is republished.
-      distribute: (message) => mqtt.ingress.distribute(message),
+      distribute: (message, kept) => mqtt.ingress.distribute(message, kept),
     },
     { errorActionScope: config.errorActionScope },
   )

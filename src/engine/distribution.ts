@@ -9,14 +9,23 @@ interface Distribution {
   /**
    * Begins to hand these messages to their subscribers, in order.
    *
-   * @returns undefined, or a promise that resolves when there is room for more; never rejects
+   * @returns undefined, or a promise that resolves when what must last of them is on disk, and there
+   *   is room for more
+   * @throws what the disk refuses (rejects)
    */
-  handOn(messages: readonly Message[]): Promise<void> | undefined
+  readonly handOn: (messages: readonly Message[]) => Promise<void> | undefined
 }
 
+/**
+ * Hands a message to its subscribers; resolves when they have it.
+ *
+ * @param kept called once it is on disk for sessions that may outlive the process, at once if there
+ *   are none; or with the fault that keeps it from the disk
+ */
+export type Distribute = (message: Message, kept: (fault?: unknown) => void) => Promise<void>
+
 interface DistributionDependencies {
-  /** Hands a message to its subscribers; resolves when they have it. */
-  readonly distribute: (message: Message) => Promise<void>
+  readonly distribute: Distribute
   readonly report: Pick<EngineReport, 'notDistributed'>
 }
 
@@ -28,18 +37,18 @@ export function createDistribution({ distribute, report }: DistributionDependenc
   /** At most one for each unanswered message, which the ingress bounds. */
   let held: (() => void)[] = []
 
-  const handOne = async (message: Message): Promise<void> => {
-    // Nobody can subscribe to Basic Ingest.
-    if (message.basicIngestRule !== undefined) return
+  const handOne = (message: Message): Promise<void> => {
     underway += 1
-    try {
-      await distribute(message)
-    } catch (thrown) {
-      report.notDistributed(message, thrown)
-    } finally {
-      underway -= 1
-      if (underway < underwayMax) releaseAll()
-    }
+    return new Promise((resolve, reject) => {
+      const kept = (fault?: unknown) => (fault === undefined ? resolve() : reject(fault))
+      distribute(message, kept)
+        .catch((thrown: unknown) => report.notDistributed(message, thrown))
+        .finally(() => {
+          underway -= 1
+          if (underway < underwayMax) releaseAll()
+          resolve()
+        })
+    })
   }
 
   const releaseAll = (): void => {
@@ -48,10 +57,16 @@ export function createDistribution({ distribute, report }: DistributionDependenc
     for (const release of released) release()
   }
 
+  const room = (): Promise<void> | undefined =>
+    underway < underwayMax ? undefined : new Promise((resolve) => held.push(resolve))
+
   return {
     handOn(messages) {
-      for (const message of messages) void handOne(message)
-      return underway < underwayMax ? undefined : new Promise((resolve) => held.push(resolve))
+      // Nobody can subscribe to Basic Ingest.
+      const wanted = messages.filter(({ basicIngestRule }) => basicIngestRule === undefined)
+      if (wanted.length === 0) return room()
+      const kept = wanted.map(handOne)
+      return Promise.all([...kept, room()]).then(() => undefined)
     },
   }
 }

@@ -2,6 +2,7 @@ import { failureOfRecord } from '../actions/error-action.ts'
 import { createClientOrder } from './client-order.ts'
 import type { Clock } from '../base/clock.ts'
 import { createDistribution } from './distribution.ts'
+import type { Distribute } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
 import { createFanOut } from './fan-out.ts'
 import { createGathering } from './gather.ts'
@@ -78,8 +79,7 @@ export interface EngineDependencies {
   readonly outbox: Pick<Outbox, 'append' | 'admits'>
   /** Answer requests of devices on reserved topics. Absent: nobody does. */
   readonly services?: AnsweringServices | undefined
-  /** Hands a message to its subscribers. */
-  readonly distribute: (message: Message) => Promise<void>
+  readonly distribute: Distribute
   readonly environment: SqlEnvironment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -114,7 +114,7 @@ export function createEngine(
     options,
   )
 
-  const distribution = createDistribution({ distribute: dependencies.distribute, report })
+  const { handOn } = createDistribution({ distribute: dependencies.distribute, report })
 
   /** Appends the records of a message to the outbox, without waiting until they are durable. */
   const append = (message: Message, sender?: MessageSender): Appended | Promise<Appended> => {
@@ -135,7 +135,7 @@ export function createEngine(
 
   const handOnWhen = async (durable: Promise<void>, messages: readonly Message[]) => {
     await durable
-    await distribution.handOn(messages)
+    await handOn(messages)
   }
 
   return {
@@ -150,7 +150,8 @@ export function createEngine(
         gathering,
         signal,
       })
-      return { replacements, onDurable: () => void distribution.handOn(messages) }
+      // What the disk refuses is told where it happens.
+      return { replacements, onDurable: () => void handOn(messages)?.catch(() => undefined) }
     },
     async replay({ ruleName, actionIndex: index, data, source }) {
       const rule = rules.byName(ruleName)
@@ -161,12 +162,12 @@ export function createEngine(
       return gathered
     },
     async distribute(messages) {
-      await distribution.handOn(messages)
+      await handOn(messages)
     },
     async announce(messages, sender) {
       for (const message of messages) {
         await finish(await append(message, sender))
-        await distribution.handOn([message])
+        await handOn([message])
       }
     },
   }

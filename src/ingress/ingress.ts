@@ -76,9 +76,11 @@ export interface Ingress extends ManagedClients {
    * Hands a message only to the subscribers, or to its `receiver`: no rule sees it. With `retain`
    * it becomes the retained message of its topic. Has no effect after `close`.
    *
+   * @param kept called once the message is on disk for sessions and as a retained message, at once
+   *   when nobody keeps it; or with the fault that keeps it from the disk
    * @throws SluiceError InvalidRequestException for the topic, PayloadTooLarge
    */
-  distribute(message: Message): Promise<void>
+  distribute(message: Message, kept?: (fault?: unknown) => void): Promise<void>
   /** The retained message of the topic. */
   retained(topic: string): RetainedMessage | undefined
   /** A page of retained messages in the order of their topics: at most `max`, after `after`. */
@@ -213,14 +215,14 @@ export async function createIngress(
       }
       await publishing.publish(checkMessage(message, overHttp), from)
     },
-    async distribute(message) {
+    async distribute(message, kept) {
       const { topic } = message
       // Rules may publish to topics that are reserved to the broker for devices.
       const isReserved = topic.startsWith('$')
       const limits = isReserved ? { ...overHttp, topicSlashesMax: Infinity } : overHttp
       checkMessage({ ...message, topic: isReserved ? topic.slice(1) : topic }, limits)
       if (broker.closed) return
-      if (message.receiver === undefined) await publishing.distributeMessage(message)
+      if (message.receiver === undefined) await publishing.distributeMessage(message, kept)
       else await sendTo(stage.connections.byId(message.receiver), message)
     },
     retained: (topic) => retained.get(topic),

@@ -111,7 +111,10 @@ test('publishers are held while a thousand messages wait for their subscribers',
   const republishing = ruleWith('r', "SELECT * FROM 'a/b'", [republish('c')])
   const taken: (() => void)[] = []
   const { engine } = engineWith([republishing], {
-    distribute: () => new Promise((resolve) => taken.push(resolve)),
+    distribute: (_message, kept) => {
+      kept()
+      return new Promise((resolve) => taken.push(resolve))
+    },
   })
   const settledCount = { value: 0 }
   const publish = async () => {
@@ -123,6 +126,34 @@ test('publishers are held while a thousand messages wait for their subscribers',
   expect([settledCount.value, taken.length]).toEqual([999, 1_002])
   for (const take of taken.slice(0, 3)) take()
   await Promise.all(published)
+})
+
+test('a message is answered when what it republishes is on disk for sessions that last', async () => {
+  const republishing = ruleWith('r', "SELECT * FROM 'a/b'", [republish('c')])
+  let written: ((fault?: unknown) => void) | undefined
+  const { engine } = engineWith([republishing], {
+    distribute: (_message, kept) => {
+      written = kept
+      return new Promise(() => undefined)
+    },
+  })
+  const told: string[] = []
+  const ingest = async () => {
+    await engine.ingest(messageWith()).then(
+      () => told.push('taken'),
+      (thrown: Error) => told.push(thrown.message),
+    )
+  }
+  const first = ingest()
+  await settled()
+  expect(told).toEqual([])
+  written?.()
+  await first
+  const second = ingest()
+  await settled()
+  written?.(new Error('the disk is full'))
+  await second
+  expect(told).toEqual(['taken', 'the disk is full'])
 })
 
 test('a subscriber that cannot be reached is logged in one line', async () => {

@@ -41,8 +41,8 @@ export interface Publishing {
   readonly distribute: Distribute
   /** Ingests and distributes a message that did not come through Aedes. */
   publish(message: Message, from?: MessageSender): Promise<void>
-  /** Only distributes a message, whose records are durable already. */
-  distributeMessage(message: Message): Promise<void>
+  /** Only distributes a message, whose records are durable already; see `Ingress.distribute`. */
+  distributeMessage(message: Message, kept?: (fault?: unknown) => void): Promise<void>
   /** How many ingests of wills and of `publish` are under way. */
   readonly underway: number
 }
@@ -129,16 +129,28 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
       await underway.ingest(message, keep, from)
       await distributePacket(dependencies.distribute, packet)
     },
-    async distributeMessage(message) {
+    async distributeMessage(message, kept) {
       const packet = packetOf(message, clock)
-      const keep = prepareKeep(dependencies, packet, undefined)
-      if (keep !== undefined) await keep.write()
+      await writeKeep(prepareKeep(dependencies, packet, undefined), kept)
       await distributePacket(dependencies.distribute, packet)
     },
     get underway() {
       return underway.count
     },
   }
+}
+
+async function writeKeep(
+  keep: Keep | undefined,
+  kept: ((fault?: unknown) => void) | undefined,
+): Promise<void> {
+  try {
+    if (keep !== undefined) await keep.write()
+  } catch (thrown) {
+    kept?.(thrown)
+    throw thrown
+  }
+  kept?.()
 }
 
 /** Ingests wills and messages of `publish`, and counts those under way. */

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createManualClock } from '../../helpers/manual-clock.ts'
+import { messageWith } from '../../helpers/messages.ts'
 import { until } from '../helpers.ts'
 import { newFolder, startKept } from './kept-parts.ts'
 import type { KeptBroker } from './kept-parts.ts'
@@ -36,6 +37,30 @@ describe.each([4, 5] as const)('after a kill, for a client of version %s', (vers
     expect(await resumed.take(4)).toEqual(['1', '2', '3', '4'])
     await (await publisherOf(again)).publish('kept/b', 'to the subscription')
     expect(await resumed.take(1)).toEqual(['to the subscription'])
+  })
+
+  test('what a group has queued comes to its member', async () => {
+    const broker = await startKept(await newFolder())
+    const session = await broker.open({ version })
+    await session.subscribe({ topic: '$share/group/kept/#' })
+    await session.close()
+    const publisher = await publisherOf(broker)
+    for (const payload of ['1', '2']) await publisher.publish('kept/a', payload)
+    const again = await startKept(await broker.killed())
+    const resumed = await again.open({ version })
+    await (await publisherOf(again)).publish('kept/a', '3')
+    expect(await resumed.take(3)).toEqual(['1', '2', '3'])
+  })
+
+  test('what rules and services publish is there once they are told', async () => {
+    const broker = await startKept(await newFolder())
+    const session = await broker.open({ version })
+    await session.subscribe()
+    await session.close()
+    const message = messageWith({ topic: 'kept/a', payload: 'republished', qos: 1 })
+    await new Promise<unknown>((resolve) => void broker.ingress.distribute(message, resolve))
+    const again = await startKept(await broker.killed())
+    expect(await (await again.open({ version })).take(1)).toEqual(['"republished"'])
   })
 
   test('what it has not acknowledged comes again, under its packet id', async () => {
