@@ -218,7 +218,7 @@ async function copyCheckout(folder: string): Promise<void> {
   }
   const ofPackage = files.filter((name) => !name.startsWith('!'))
   const ofBuild = (await readdir(root)).filter((name) =>
-    /^(src|scripts|package.*\.json|tsconfig.*\.json)$/.test(name),
+    /^(src|console|scripts|package.*\.json|tsconfig.*\.json)$/.test(name),
   )
   for (const name of [...ofPackage, ...ofBuild]) {
     await cp(path.join(root, name), path.join(folder, name), { recursive: true })

@@ -111,7 +111,7 @@ test('a folder of before is taken over with a log line, and a lab is told by its
   expect(await formatIn(dataDir)).toEqual({
     version: 4,
     owner: 'lab',
-    environments: ['outbox', 'shadows', 'event-source/checkpoints'],
+    environments: ['outbox', 'shadows', 'registry', 'event-source/checkpoints', 'kept'],
   })
 })
 
