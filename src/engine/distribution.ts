@@ -9,8 +9,8 @@ interface Distribution {
   /**
    * Begins to hand these messages to their subscribers, in order.
    *
-   * @returns undefined, or a promise that resolves when what must last of them is on disk, and there
-   *   is room for more
+   * @returns undefined, or a promise that resolves when what must last of them is on disk, and
+   *   there is room for more
    * @throws what the disk refuses (rejects)
    */
   readonly handOn: (messages: readonly Message[]) => Promise<void> | undefined

@@ -195,9 +195,19 @@ export function sealRecord(value: Buffer, destinationId: number, sequence: numbe
  * @param storedKey the 12 bytes of its key
  */
 export function isWholeRecord(storedKey: Buffer, value: Buffer): boolean {
-  if (value[0] === layoutWithoutChecksum) return dataStartOf(value) !== undefined
+  if (value[0] === layoutWithoutChecksum) {
+    return dataStartOf(value) !== undefined && !wasSharing(storedKey, value)
+  }
   if (!hasChecksum(value) || value.length < headerBytes) return false
   return value.readUInt32BE(checksumOffset) === checksumOf(storedKey, value)
+}
+
+/** One wrong bit makes layout 1, which has no checksum, of layout 3: the checksum still tells. */
+function wasSharing(storedKey: Buffer, value: Buffer): boolean {
+  if (value.length < headerBytes) return false
+  const restored = Buffer.from(value)
+  restored[0] = layoutSharing
+  return value.readUInt32BE(checksumOffset) === checksumOf(storedKey, restored)
 }
 
 function checksumOf(storedKey: Buffer, value: Buffer): number {

@@ -204,6 +204,17 @@ describe('the bytes of a record', () => {
     )
   })
 
+  test('of layout 3 are not taken for layout 1, of which one wrong bit makes them', () => {
+    const message = encodeRecord({ ...plain, call: undefined }, 7)
+    const value = encodeRecord(plain, 7, { id: 9, bytes: message.length, dataStart: 0 })
+    sealRecord(value, 7, 8)
+    expect(isWholeRecord(key(7, 8), value)).toBe(true)
+    value[0] = (value[0] ?? 0) ^ 2
+    expect(value[0]).toBe(1)
+    // Its lengths fit those of layout 1, too, when it is as short as this.
+    expect(isWholeRecord(key(7, 8), value)).toBe(false)
+  })
+
   test('of layout 1 are read without a checksum, and become layout 2 when accepted again', () => {
     const value = encoded(plain)
     const former = Buffer.concat([Buffer.from([1]), value.subarray(1, 35), value.subarray(39)])
