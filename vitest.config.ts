@@ -1,7 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
-/** Tests that spend their time on starts of the shell, of npm and of the commands. */
-export const processTests = ['test/docs/command-blocks.test.ts', 'test/e2e/data-folders.test.ts']
+/**
+ * Tests that spend their time on starts of the shell, of npm and of the commands. Those of what is
+ * durable run with all others.
+ */
+export const processTests = [
+  'test/docs/command-blocks.test.ts',
+  'test/e2e/!(crash|kept-crash|earlier-data-folders|flush-*).test.ts',
+]
 
 export default defineConfig({
   test: {
