@@ -1,6 +1,5 @@
-import { CreateTopicRuleCommand, IoTClient } from '@aws-sdk/client-iot'
 import type { Action } from '@aws-sdk/client-iot'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { startLab } from './lab-fixtures.ts'
 
 const role = 'arn:aws:iam::000000000000:role/any'
@@ -12,19 +11,8 @@ type Data = Readonly<Record<string, unknown>>
 /** A lab, a way to create rules in it, and readers of its events. */
 async function watchedLab() {
   const lab = await startLab()
-  const iot = new IoTClient({
-    endpoint: lab.url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
-  })
-  onTestFinished(() => iot.destroy())
   const create = (ruleName: string, sql: string, actions: Action[]) =>
-    iot.send(
-      new CreateTopicRuleCommand({
-        ruleName,
-        topicRulePayload: { sql, actions, awsIotSqlVersion: '2016-03-23' },
-      }),
-    )
+    lab.createRule(ruleName, { sql, actions, awsIotSqlVersion: '2016-03-23' })
   const { client } = await lab.connect('pump')
   const publish = (topic: string, payload: string) =>
     client.publishAsync(topic, payload, { qos: 1 })

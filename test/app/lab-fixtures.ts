@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { CreateTopicRuleCommand, IoTClient } from '@aws-sdk/client-iot'
+import type { TopicRulePayload } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { connectAsync } from 'mqtt'
 import type { MqttClient } from 'mqtt'
@@ -18,6 +20,7 @@ export interface Lab {
   /** The port of MQTT over TLS, if there is one. */
   readonly mqttsPort: number | undefined
   readonly data: IoTDataPlaneClient
+  readonly createRule: (ruleName: string, topicRulePayload: TopicRulePayload) => Promise<unknown>
   readonly connect: (clientId: string, filters?: readonly string[]) => Promise<LabClient>
   readonly restart: () => Promise<Lab>
 }
@@ -75,13 +78,18 @@ async function startLabIn(
   const url = `http://127.0.0.1:${app.ports.http}`
   const mqttUrl = `mqtt://127.0.0.1:${app.ports.mqtt}`
   const kinesisUrl = `http://127.0.0.1:${app.ports.kinesis}`
-  const data = new IoTDataPlaneClient({
+  const settings = {
     endpoint: url,
     region: 'us-east-1',
     credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
     maxAttempts: 1,
+  }
+  const data = new IoTDataPlaneClient(settings)
+  const iot = new IoTClient(settings)
+  atTheEnd(() => {
+    data.destroy()
+    iot.destroy()
   })
-  atTheEnd(() => data.destroy())
 
   async function connect(clientId: string, filters: readonly string[] = []) {
     const client = await connectAsync(mqttUrl, {
@@ -100,6 +108,8 @@ async function startLabIn(
     kinesisUrl,
     mqttsPort: app.ports.mqtts,
     data,
+    createRule: (ruleName, topicRulePayload) =>
+      iot.send(new CreateTopicRuleCommand({ ruleName, topicRulePayload })),
     connect,
     /** The same folder in a new lab, on other ports. */
     async restart() {

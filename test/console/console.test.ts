@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { gzipSync } from 'node:zlib'
-import { CreateTopicRuleCommand, IoTClient } from '@aws-sdk/client-iot'
 import type { Action } from '@aws-sdk/client-iot'
 import type { Page } from 'playwright-core'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { consoleFolder, readConsoleFiles } from '../../src/http/console/console-files.ts'
 import { startLab } from '../app/lab-fixtures.ts'
 import { messageWith } from '../helpers/messages.ts'
@@ -19,14 +18,8 @@ const open = useBrowser()
 /** A lab with a rule that works and one whose action fails, and a message for each. */
 async function labWithMessages() {
   const lab = await startLab()
-  const iot = new IoTClient({
-    endpoint: lab.url,
-    region: 'us-east-1',
-    credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
-  })
-  onTestFinished(() => iot.destroy())
   const create = (ruleName: string, sql: string, actions: Action[]) =>
-    iot.send(new CreateTopicRuleCommand({ ruleName, topicRulePayload: { sql, actions } }))
+    lab.createRule(ruleName, { sql, actions })
   await create('hot', "SELECT * FROM 'dt/+/t' WHERE temp > 50", [
     { kinesis: { streamName: 'hot', partitionKey: '${topic(2)}', roleArn: role } },
   ])

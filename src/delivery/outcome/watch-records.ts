@@ -23,7 +23,7 @@ export function createRecordWatch(
   destination: Destination,
 ): RecordWatch {
   const { kind } = destination
-  const target = targetOf(destination) ?? ''
+  const target = targetOf(destination)
 
   /** Undefined: nobody watches the message of the record. */
   const factsOf = (record: QueuedRecord) => {

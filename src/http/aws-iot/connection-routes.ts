@@ -9,7 +9,12 @@ import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { emptyAnswer, epochMs, nextTokenSchema } from '../server/operation.ts'
 import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
-import { propertyHeaders, propertyQuery, readMessageProperties } from './message-properties.ts'
+import {
+  messageBody,
+  propertyHeaders,
+  propertyQuery,
+  readMessageProperties,
+} from './message-properties.ts'
 
 /** The operations of AWS IoT's data plane on the connections of MQTT clients. */
 export interface ConnectionRouteDependencies {
@@ -116,13 +121,7 @@ const sendDirectMessage = {
     description:
       'No rule sees it, and it is not queued. The policies of the client must allow `iot:Receive`.',
     headers: propertyHeaders,
-    body: {
-      schema: Type.String({
-        description: 'The payload, at most `SLUICE_MQTT_PAYLOAD_BYTES_MAX` bytes.',
-      }),
-      type: 'application/octet-stream',
-      isOptional: true,
-    },
+    body: messageBody,
     answer: {
       description: 'The message is sent or, with `confirmation`, acknowledged.',
       schema: Type.Object({ message: Type.String(), traceId: Type.String() }),

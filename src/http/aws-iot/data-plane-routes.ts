@@ -14,7 +14,12 @@ import { epochMs, nextTokenSchema } from '../server/operation.ts'
 import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
 import { restOfPath } from '../server/rest-of-path.ts'
 import { durableInTime } from './durable-in-time.ts'
-import { propertyHeaders, propertyQuery, readMessageProperties } from './message-properties.ts'
+import {
+  messageBody,
+  propertyHeaders,
+  propertyQuery,
+  readMessageProperties,
+} from './message-properties.ts'
 
 /** The AWS IoT data plane: publish over HTTP, and read retained messages. */
 export interface DataPlaneDependencies {
@@ -70,13 +75,7 @@ const publish = {
       'With QoS 1 the answer comes when every record that the message gave rise to is on disk.',
     rest: topicInPath,
     headers: propertyHeaders,
-    body: {
-      schema: Type.String({
-        description: 'The payload, at most `SLUICE_MQTT_PAYLOAD_BYTES_MAX` bytes.',
-      }),
-      type: 'application/octet-stream',
-      isOptional: true,
-    },
+    body: messageBody,
     answer: {
       description: 'The message is published.',
       schema: Type.Object({ message: Type.String(), traceId: Type.String() }),

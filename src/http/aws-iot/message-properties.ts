@@ -17,6 +17,15 @@ export const propertyQuery = {
   responseTopic: Type.Optional(Type.String()),
 }
 
+/** The payload of a message, in any encoding or none. */
+export const messageBody = {
+  schema: Type.String({
+    description: 'The payload, at most `SLUICE_MQTT_PAYLOAD_BYTES_MAX` bytes.',
+  }),
+  type: 'application/octet-stream',
+  isOptional: true,
+}
+
 export const propertyHeaders = Type.Object({
   [mqtt5Headers.userProperties]: Type.Optional(
     Type.String({ description: 'Base64 of a JSON array: `[{"name": "text"}]`.' }),
