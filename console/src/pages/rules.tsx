@@ -3,7 +3,9 @@ import { grouped } from '../parts/figures.ts'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failure, Loading } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
-import { goTo, pathOf, useRoute } from '../shell/route.ts'
+import { goTo, pathOf } from '../shell/route.ts'
+import type { Route } from '../shell/route.ts'
+import { Rule } from './rule.tsx'
 
 export interface ListedRule {
   readonly ruleName: string
@@ -47,8 +49,13 @@ async function readCounts(rules: readonly ListedRule[], signal: AbortSignal) {
   return new Map(counted)
 }
 
-export function Rules() {
-  const { query } = useRoute()
+/** The list of rules, one rule, or a new one. */
+export function Rules({ route: { name, query } }: { readonly route: Route }) {
+  const isOne = name !== undefined || query.has('new')
+  return isOne ? <Rule key={name ?? 'new'} name={name} /> : <RuleList query={query} />
+}
+
+function RuleList({ query }: { query: URLSearchParams }) {
   const wanted = query.get('find') ?? ''
   const { value, error } = useLoaded(
     async (signal) => {

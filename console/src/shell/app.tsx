@@ -1,17 +1,10 @@
 import { useEffect, useState } from 'preact/hooks'
 import { storeCredentials, storedCredentials } from '../api/credentials.ts'
 import { asksForKey, call } from '../api/engine.ts'
-import { Calls } from '../pages/calls.tsx'
-import { DeadLetters } from '../pages/dead-letters.tsx'
-import { Live } from '../pages/live.tsx'
-import { Overview } from '../pages/overview.tsx'
-import { Rule } from '../pages/rule.tsx'
-import { Rules } from '../pages/rules.tsx'
-import { Page } from '../parts/page.tsx'
-import { Empty } from '../parts/status.tsx'
-import { Navigation, places } from './navigation.tsx'
+import { Navigation } from './navigation.tsx'
+import { PageOf } from './page-of.tsx'
+import { places } from './pages.ts'
 import { followLinks, goTo, pathOf, useRoute } from './route.ts'
-import type { Route } from './route.ts'
 import { SignIn } from './sign-in.tsx'
 import { applyTheme, nextTheme, storedTheme } from './theme.ts'
 
@@ -60,38 +53,6 @@ export function App() {
       <PageOf route={route} />
     </div>
   )
-}
-
-function PageOf({ route: { page, name, query } }: { route: Route }) {
-  switch (page) {
-    case '': {
-      return <Overview />
-    }
-    case 'live': {
-      return <Live />
-    }
-    case 'rules': {
-      const isOne = name !== undefined || query.has('new')
-      return isOne ? <Rule key={name ?? 'new'} name={name} /> : <Rules />
-    }
-    case 'dead-letters': {
-      return <DeadLetters />
-    }
-    case 'calls': {
-      return <Calls />
-    }
-    default: {
-      return (
-        <Page title="There is no such page">
-          <Empty title="The link leads nowhere.">
-            <p>
-              <a href={pathOf('')}>To the overview</a>
-            </p>
-          </Empty>
-        </Page>
-      )
-    }
-  }
 }
 
 /** `/` filters, `g r` goes to rules; not while somebody types. */

@@ -1,37 +1,62 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { places } from './pages.ts'
 import { pathOf } from './route.ts'
 
-export interface Place {
-  readonly page: string
-  readonly title: string
-  /** The key after `g` that leads there. */
-  readonly key: string
-  /** Path data of the icon, 24 x 24. */
-  readonly icon: string
-}
+/** So many pages stand in the bar of a phone; the others are under "More". */
+const inBarMax = 4
 
-export const places: readonly Place[] = [
-  { page: '', title: 'Overview', key: 'o', icon: 'M4 13h4l2-7 4 12 2-5h4' },
-  { page: 'live', title: 'Live', key: 'l', icon: 'M5 12h.01M9 8v8M13 5v14M17 9v6M21 12h.01' },
-  { page: 'rules', title: 'Rules', key: 'r', icon: 'M4 6h16M4 12h10M4 18h7M17 15l2 2 3-4' },
-  { page: 'dead-letters', title: 'Dead letters', key: 'd', icon: 'M4 6h16v12H4zM4 7l8 6 8-6' },
-  { page: 'calls', title: 'Calls', key: 'c', icon: 'M5 12h12M13 7l5 5-5 5M5 5v14' },
-]
-
+/** Links to all pages: a column, or on a phone a bar whose last button opens the rest. */
 export function Navigation({ current }: { current: string }) {
+  const [isOpen, setOpen] = useState(false)
+  const nav = useRef<HTMLElement>(null)
+  useEffect(() => setOpen(false), [current])
+  useEffect(() => {
+    if (!isOpen) return undefined
+    const close = (event: Event) => {
+      const isOutside = event.type === 'pointerdown' && !nav.current?.contains(event.target as Node)
+      if (isOutside || (event as KeyboardEvent).key === 'Escape') setOpen(false)
+    }
+    document.addEventListener('pointerdown', close)
+    document.addEventListener('keydown', close)
+    return () => {
+      document.removeEventListener('pointerdown', close)
+      document.removeEventListener('keydown', close)
+    }
+  }, [isOpen])
+  const isUnderMore = places.findIndex(({ page }) => page === current) >= inBarMax
   return (
-    <nav aria-label="Pages">
+    <nav aria-label="Pages" ref={nav} class={isOpen ? 'is-open' : ''}>
       <ul>
-        {places.map(({ page, title, icon }) => (
-          <li key={page}>
-            <a href={pathOf(page)} aria-current={page === current ? 'page' : undefined}>
-              <svg viewBox="0 0 24 24" aria-hidden="true">
-                <path d={icon} />
-              </svg>
+        {places.map(({ page, title, icon }, index) => (
+          <li key={page} class={index < inBarMax ? '' : 'under-more'}>
+            <a
+              href={pathOf(page)}
+              aria-current={page === current ? 'page' : undefined}
+              onClick={() => setOpen(false)}
+            >
+              <Icon path={icon} />
               {title}
             </a>
           </li>
         ))}
       </ul>
+      <button
+        type="button"
+        class={isUnderMore ? 'more is-current' : 'more'}
+        aria-expanded={isOpen}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Icon path="M5 12h.01M12 12h.01M19 12h.01" />
+        More
+      </button>
     </nav>
+  )
+}
+
+function Icon({ path }: { path: string }) {
+  return (
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path d={path} />
+    </svg>
   )
 }

@@ -1,0 +1,58 @@
+import type { ComponentType } from 'preact'
+import { Overview } from '../pages/overview.tsx'
+import type { Route } from './route.ts'
+
+/** What is drawn at a place: the whole `<main>`. */
+export type PageComponent = ComponentType<{ readonly route: Route }>
+
+export interface Place {
+  /** The first step of its path after `/console/`. */
+  readonly page: string
+  /** The word of the navigation. */
+  readonly title: string
+  /** The key after `g` that leads there. */
+  readonly key: string
+  /** Path data of the icon, 24 x 24. */
+  readonly icon: string
+  /** Its code is loaded when somebody goes there, so that it does not delay the first page. */
+  readonly load: () => Promise<PageComponent>
+}
+
+/** All pages in the order of the navigation. On a phone the first four stand in the bar. */
+export const places: readonly Place[] = [
+  {
+    page: '',
+    title: 'Overview',
+    key: 'o',
+    icon: 'M4 13h4l2-7 4 12 2-5h4',
+    load: () => Promise.resolve(Overview),
+  },
+  {
+    page: 'live',
+    title: 'Live',
+    key: 'l',
+    icon: 'M5 12h.01M9 8v8M13 5v14M17 9v6M21 12h.01',
+    load: async () => (await import('../pages/live.tsx')).Live,
+  },
+  {
+    page: 'rules',
+    title: 'Rules',
+    key: 'r',
+    icon: 'M4 6h16M4 12h10M4 18h7M17 15l2 2 3-4',
+    load: async () => (await import('../pages/rules.tsx')).Rules,
+  },
+  {
+    page: 'dead-letters',
+    title: 'Dead letters',
+    key: 'd',
+    icon: 'M4 6h16v12H4zM4 7l8 6 8-6',
+    load: async () => (await import('../pages/dead-letters.tsx')).DeadLetters,
+  },
+  {
+    page: 'calls',
+    title: 'Calls',
+    key: 'c',
+    icon: 'M5 12h12M13 7l5 5-5 5M5 5v14',
+    load: async () => (await import('../pages/calls.tsx')).Calls,
+  },
+]
