@@ -5,7 +5,7 @@ import { Empty, Failure, Loading } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
 import { goTo, pathOf } from '../shell/route.ts'
 import type { Route } from '../shell/route.ts'
-import { Rule } from './rule.tsx'
+import { Rule } from './rule/rule.tsx'
 
 export interface ListedRule {
   readonly ruleName: string

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { ApiError, call } from '../api/engine.ts'
 import { textOf } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
-import type { RulePayload } from './rule.tsx'
+import type { RulePayload } from './rule/rule-payload.ts'
 
 interface WherePart {
   readonly text: string
