@@ -8,8 +8,10 @@ import { build } from 'esbuild'
 import { build as buildConsole } from 'vite'
 import { writeDeclarations } from './build/declarations.mjs'
 import { licencesOf } from './build/licences.mjs'
+import { lmdbAddon } from './build/lmdb-addon.mjs'
 import { checkFolderNames, foldersOfPackages, packagesWithFiles } from './build/package-folders.mjs'
 import { findThreadEntries, sourceUrls } from './build/source-urls.mjs'
+import { thinMap } from './build/thin-map.mjs'
 import { usedParts } from './build/used-parts.mjs'
 import { withoutMap } from './build/without-map.mjs'
 
@@ -43,8 +45,12 @@ const { outputFiles, metafile } = await build({
   // ES modules where a package has both: what is not used of them is left out.
   mainFields: ['module', 'main'],
   external: Object.keys(dependencies),
-  // The module for Kafka's checksums and compression, with its WebAssembly as text in the bundle.
-  alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
+  alias: {
+    // The module for Kafka's checksums and compression, with its WebAssembly as text in the bundle.
+    '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled',
+    // An encoding of LMDB's package that nothing here uses, without its native helper.
+    msgpackr: 'msgpackr/pack',
+  },
   banner: { js: requireLine },
   define: {
     // The AWS SDK says at each start which Node its releases after January 2027 will want.
@@ -63,7 +69,7 @@ const { outputFiles, metafile } = await build({
   metafile: true,
   write: false,
   logLevel: 'warning',
-  plugins: [usedParts(), sourceUrls(root), foldersOfPackages(root), withoutMap()],
+  plugins: [usedParts(), sourceUrls(root), foldersOfPackages(root), lmdbAddon(), withoutMap()],
 })
 const bundled = bundledFiles(metafile)
 checkImports(metafile)
@@ -86,15 +92,10 @@ const isMain = (file) => path.basename(file) === 'main.js'
 for (const { path: file, contents } of outputFiles.toSorted(
   (a, b) => Number(isMain(a.path)) - Number(isMain(b.path)),
 )) {
-  writeFileSync(file, file.endsWith('.map') ? withoutComments(contents) : contents)
-}
-
-/** The sources in a map are there for the line of an error, which is never one of a comment. */
-function withoutComments(contents) {
-  const map = JSON.parse(Buffer.from(contents).toString('utf8'))
-  const isComment = /^[ \t]*(?:\/\*|\*|\/\/).*$/gm
-  const sourcesContent = map.sourcesContent.map((text) => text?.replace(isComment, '') ?? null)
-  return JSON.stringify({ ...map, sourcesContent })
+  writeFileSync(
+    file,
+    file.endsWith('.map') ? thinMap(Buffer.from(contents).toString('utf8')) : contents,
+  )
 }
 
 /** The files of which something is in a bundle: what is imported and not used is left out. */

@@ -11,8 +11,8 @@ import { temporaryFolder } from '../helpers/sluice-process.ts'
  * development needs. `dist/` is packed as it stands.
  */
 const root = path.resolve(import.meta.dirname, '../..')
-const megabytesMax = 40
-const packagesMax = 20
+const megabytesMax = 36
+const packagesMax = 10
 
 /** What npm says where it has neither a registry nor a copy of its own of all packages. */
 const unreachable = /ENOTCACHED|ENOTFOUND|EAI_AGAIN|ECONN(REFUSED|RESET)|E?TIMEDOUT|ERR_SOCKET/
@@ -71,6 +71,20 @@ describe('installed from its package, Sluice', () => {
     const others =
       /^node_modules\/(aedes|fastify|@fastify|node-sql-parser|pino)|^src\/(outbox|sql)\//
     expect(sources.filter((source) => others.test(source))).toEqual([])
+  })
+
+  test('names the lines of its sources in a stack trace', async () => {
+    await writeFile(
+      path.join(folder.path, 'throws.js'),
+      `import { consume } from 'sluice-iot'
+      await consume({ stream: '', handler() {} }).catch(({ stack }) => console.log(stack))`,
+    )
+    const node = [process.execPath, ['--enable-source-maps', 'throws.js']] as const
+    const { stdout } = await run(folder.path, ...node)
+    const [, source = '', line] =
+      /sluice-iot\/(src\/consumers\/\S+\.ts):(\d+):\d+/.exec(stdout) ?? []
+    const text = await readFile(path.join(root, source), 'utf8')
+    expect(text.split('\n')[Number(line) - 1]).toContain('invalidRequest(')
   })
 
   test('has types that a strict program compiles against', async () => {
