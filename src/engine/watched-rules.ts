@@ -76,7 +76,7 @@ function watchRules(
     },
     tell() {
       const all = [...noted.values()].toSorted((left, right) => weight(left) - weight(right))
-      told({
+      const event = {
         messageId: source.messageId,
         at: new Date(message.timestampMs).toISOString(),
         topic: message.topic,
@@ -85,7 +85,8 @@ function watchRules(
         bytes: message.payload.length,
         rules: all.slice(0, rulesShownMax),
         furtherRules: all.length > rulesShownMax ? all.length - rulesShownMax : undefined,
-      })
+      }
+      told(event, message.payload)
     },
   }
 }

@@ -1,5 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import { subscriptionMatches } from '../topics/topic-filter.ts'
+import { shownPayload } from './shown-payload.ts'
+import type { ShownPayload } from './shown-payload.ts'
 import type {
   DeliveredEvent,
   DurableEvent,
@@ -14,8 +16,9 @@ import type {
  * engine makes nothing.
  *
  * Bounds: a watcher sees `messagesPerSecond` messages a second at most and is told how many were
- * left out; the newest `pathsMax` messages are followed to their end, and are forgotten when the
- * last watcher goes.
+ * left out; of payloads, which only watchers see who ask for them, `payloadBytesPerSecond`. The
+ * newest `pathsMax` messages are followed to their end, without their payloads, and are forgotten
+ * when the last watcher goes.
  */
 export interface MessageWatch {
   /** Whether anyone watches. It is read before anything is made for the methods below. */
@@ -25,12 +28,9 @@ export interface MessageWatch {
    * counts it.
    *
    * @param ruleNames the rules that the topic of the message concerns
-   * @returns what tells of the message; undefined when nobody wants to see it
+   * @returns what tells of the message and its payload; undefined when nobody wants to see it
    */
-  begin(
-    message: WatchedMessage,
-    ruleNames: readonly string[],
-  ): ((event: MessageEvent) => void) | undefined
+  begin(message: WatchedMessage, ruleNames: readonly string[]): TellOfMessage | undefined
   /** Whether what becomes of the records of a message is to be told. */
   follows(messageId: string): boolean
   durable(event: DurableEvent): void
@@ -39,8 +39,10 @@ export interface MessageWatch {
   /** The path of a message that was seen while anyone watched. */
   path(messageId: string): MessagePath | undefined
   /** Begins to tell a watcher; `receive` must not throw and not wait. */
-  watch(filter: WatchFilter, receive: (event: WatchEvent) => void): Watching
+  watch(filter: WatchFilter, receive: Watcher['receive'], options?: WatchOptions): Watching
 }
+
+type TellOfMessage = (event: MessageEvent, payload: Buffer) => void
 
 interface WatchedMessage {
   readonly topic: string
@@ -55,6 +57,11 @@ export interface WatchFilter {
   readonly ruleName?: string | undefined
 }
 
+export interface WatchOptions {
+  /** Whether events show payloads: the caller must be one who may see them. */
+  readonly withPayloads?: boolean | undefined
+}
+
 interface Watching {
   /** How many messages were left out since the last call. */
   takeLeftOut(): number
@@ -64,6 +71,8 @@ interface Watching {
 /** Of all messages, more are not read by people; a filter asks for what is seldom. */
 const messagesPerSecond = 100
 const filteredPerSecond = 1_000
+/** Eight of the largest payloads that AWS IoT takes. */
+const payloadBytesPerSecond = 1_048_576
 const pathsMax = 10_000
 const eventsOfPathMax = 100
 
@@ -71,7 +80,9 @@ interface Watcher {
   readonly filter: WatchFilter
   readonly receive: (event: WatchEvent) => void
   readonly perSecond: number
+  readonly withPayloads: boolean
   leftInSecond: number
+  payloadBytesLeft: number
   secondEndsMs: number
   leftOut: number
 }
@@ -113,11 +124,11 @@ export function createMessageWatch({ clock }: { readonly clock: Clock }): Messag
           fits(watcher.filter, message, ruleNames) && admit(watcher, clock.monotonicMs()),
       )
       if (wanting.length === 0) return undefined
-      return (data) => {
+      return (data, payload) => {
         // The last watcher may have gone while a rule waited for an external function.
         if (!self.active) return
         paths.add(data, wanting)
-        for (const { receive } of receiversOf(wanting)) receive({ name: 'message', data })
+        tellOfMessage(receiversOf(wanting), data, payload)
       }
     },
     follows: (messageId) => paths.get(messageId) !== undefined,
@@ -135,8 +146,8 @@ export function createMessageWatch({ clock }: { readonly clock: Clock }): Messag
       const { message, durable, records } = path
       return { message, durable, records }
     },
-    watch(filter, receive) {
-      const watcher = newWatcher(filter, receive)
+    watch(filter, receive, options) {
+      const watcher = newWatcher(filter, receive, options)
       watchers.add(watcher)
       changed()
       return {
@@ -166,10 +177,39 @@ function createPaths() {
   }
 }
 
-function newWatcher(filter: WatchFilter, receive: Watcher['receive']): Watcher {
+function newWatcher(
+  filter: WatchFilter,
+  receive: Watcher['receive'],
+  { withPayloads = false }: WatchOptions = {},
+): Watcher {
   const isFiltered = Object.values(filter).some((value) => value !== undefined)
   const perSecond = isFiltered ? filteredPerSecond : messagesPerSecond
-  return { filter, receive, perSecond, leftInSecond: 0, secondEndsMs: -Infinity, leftOut: 0 }
+  return {
+    filter,
+    receive,
+    perSecond,
+    withPayloads,
+    leftInSecond: 0,
+    payloadBytesLeft: 0,
+    secondEndsMs: -Infinity,
+    leftOut: 0,
+  }
+}
+
+function tellOfMessage(watchers: readonly Watcher[], message: MessageEvent, payload: Buffer): void {
+  let shown: ShownPayload | undefined
+  for (const watcher of watchers) {
+    const { receive, withPayloads } = watcher
+    if (!withPayloads) {
+      receive({ name: 'message', data: message })
+    } else if (payload.length > watcher.payloadBytesLeft) {
+      receive({ name: 'message', data: { ...message, payloadLeftOut: 'budget' } })
+    } else {
+      shown ??= shownPayload(payload)
+      if (shown.payloadLeftOut === undefined) watcher.payloadBytesLeft -= payload.length
+      receive({ name: 'message', data: { ...message, ...shown } })
+    }
+  }
 }
 
 /** Whether a watcher sees one more message in this second; otherwise it is counted. */
@@ -177,6 +217,7 @@ function admit(watcher: Watcher, nowMs: number): boolean {
   if (nowMs >= watcher.secondEndsMs) {
     watcher.secondEndsMs = nowMs + 1_000
     watcher.leftInSecond = watcher.perSecond
+    watcher.payloadBytesLeft = payloadBytesPerSecond
   }
   if (watcher.leftInSecond > 0) {
     watcher.leftInSecond--

@@ -1,3 +1,5 @@
+import type { ShownPayload } from './shown-payload.ts'
+
 /** What became of one action of a rule when the rule ran on a message. */
 export interface WatchedAction {
   readonly kind: string
@@ -71,7 +73,7 @@ export interface FailedEvent extends RecordEvent {
 
 /** What those who watch are told. */
 export type WatchEvent =
-  | { readonly name: 'message'; readonly data: MessageEvent }
+  | { readonly name: 'message'; readonly data: MessageEvent & ShownPayload }
   | { readonly name: 'durable'; readonly data: DurableEvent }
   | { readonly name: 'delivered'; readonly data: DeliveredEvent }
   | { readonly name: 'failed'; readonly data: FailedEvent }

@@ -124,7 +124,9 @@ describe('sluice watch', () => {
     await watching.done
     expect(written.stdout).toContain(' broken does not match: n > 0 is false (n is 0)\n')
     expect(written.stdout).toMatch(/broken -> kinesis failed: .*is not a stream name/)
-    await expect(run('stats').done).rejects.toThrow('AccessDeniedException')
+    for (const words of [['stats'], ['watch', '--payloads']]) {
+      await expect(run(...words).done).rejects.toThrow('AccessDeniedException')
+    }
   })
 
   test('says when the engine has gone, and that a key is wrong or missing', async () => {
@@ -133,11 +135,11 @@ describe('sluice watch', () => {
     useKey(watcher)
     await expect(run('watch').done).rejects.toThrow('UnrecognizedClientException')
     useKey(admin)
-    const { done, written } = run('watch', '--json')
+    const { done, written } = run('watch', '--payloads', '--json')
     await vi.waitFor(() => expect(written.stderr).toContain('Ctrl-C ends'))
     await vi.waitFor(async () => {
       await server.engine.ingest(messageWith())
-      expect(written.stdout).toMatch(/^\{"event":"message","messageId":/)
+      expect(written.stdout).toMatch(/^\{"event":"message","messageId":.*"payload":/)
     })
     await server.close()
     await done

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { createMessageWatch } from '../../src/watch/message-watch.ts'
-import type { WatchFilter } from '../../src/watch/message-watch.ts'
+import type { WatchFilter, WatchOptions } from '../../src/watch/message-watch.ts'
 import type { WatchEvent } from '../../src/watch/watch-event.ts'
 import { createManualClock } from '../helpers/manual-clock.ts'
+
+const empty: Buffer = Buffer.alloc(0)
 
 /** A watch, and a way to see a message through it as the engine and the delivery would. */
 function watchWith() {
@@ -10,15 +12,19 @@ function watchWith() {
   const watch = createMessageWatch({ clock })
   const see = (
     messageId: string,
-    { topic = 'a/b', clientId = 'pump', rules = ['r'] } = {},
+    { topic = 'a/b', clientId = 'pump', rules = ['r'], payload = Buffer.alloc(2) as Buffer } = {},
   ): void => {
     const tell = watch.begin({ topic, clientId }, rules)
-    tell?.({ messageId, at: '', topic, clientId, qos: 1, bytes: 2, rules: [] })
+    tell?.({ messageId, at: '', topic, clientId, qos: 1, bytes: 2, rules: [] }, payload)
   }
-  const look = (filter: WatchFilter = {}) => {
+  const look = (filter: WatchFilter = {}, options?: WatchOptions) => {
     const seen: WatchEvent[] = []
-    const watching = watch.watch(filter, (event) => seen.push(event))
-    return { ...watching, names: () => seen.map(({ name, data }) => `${name} ${data.messageId}`) }
+    const watching = watch.watch(filter, (event) => seen.push(event), options)
+    return {
+      ...watching,
+      seen,
+      names: () => seen.map(({ name, data }) => `${name} ${data.messageId}`),
+    }
   }
   return { clock, watch, see, look }
 }
@@ -87,7 +93,47 @@ test('a watcher of one rule is told of no record of another', () => {
   expect(names()).toEqual(['message 1', 'delivered 1'])
 })
 
+test.each<[Buffer, object]>([
+  [Buffer.from('{"a": 1.0}'), { payload: '{"a": 1.0}' }],
+  [Buffer.from('\uFEFFä\u0000'), { payload: '\uFEFFä\u0000' }],
+  [Buffer.alloc(0), { payload: '' }],
+  [Buffer.from([0xff, 0x00]), { payloadBase64: '/wA=' }],
+  [Buffer.alloc(131_072, 'x'), { payload: 'x'.repeat(131_072) }],
+  [Buffer.alloc(131_073, 'x'), { payloadLeftOut: 'long' }],
+])('a payload is shown to those who ask for it, and not kept', (payload, shown) => {
+  const { watch, see, look } = watchWith()
+  const [asking, other] = [look({}, { withPayloads: true }), look()]
+  see('1', { payload })
+  const message = {
+    messageId: '1',
+    at: '',
+    topic: 'a/b',
+    clientId: 'pump',
+    qos: 1,
+    bytes: 2,
+    rules: [],
+  }
+  expect(asking.seen).toEqual([{ name: 'message', data: { ...message, ...shown } }])
+  expect(other.seen).toEqual([{ name: 'message', data: message }])
+  expect(watch.path('1')?.message).toEqual(message)
+})
+
 describe('bounds', () => {
+  test('a watcher is shown 1 MiB of payloads a second', () => {
+    const { clock, see, look } = watchWith()
+    const { seen } = look({}, { withPayloads: true })
+    const payload = Buffer.alloc(131_072, 'x')
+    const shown = { data: { payload: payload.toString() } }
+    for (let count = 0; count < 9; count++) see(`${count}`, { payload })
+    expect(seen).toMatchObject([
+      ...Array.from({ length: 8 }, () => shown),
+      { data: { payloadLeftOut: 'budget' } },
+    ])
+    clock.advance(1_000)
+    see('later', { payload })
+    expect(seen.at(-1)).toMatchObject(shown)
+  })
+
   test.each<[WatchFilter, number]>([
     [{}, 100],
     [{ topic: '#' }, 1_000],
@@ -125,7 +171,7 @@ describe('bounds', () => {
     const watcher = look()
     const tell = watch.begin({ topic: 'a' }, [])
     watcher.end()
-    tell?.({ messageId: '1', at: '', topic: 'a', qos: 0, bytes: 0, rules: [] })
+    tell?.({ messageId: '1', at: '', topic: 'a', qos: 0, bytes: 0, rules: [] }, empty)
     expect([watcher.names(), watch.path('1')]).toEqual([[], undefined])
   })
 })

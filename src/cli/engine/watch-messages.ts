@@ -5,9 +5,10 @@ import type {
   MessageEvent,
   WatchedRule,
 } from '../../watch/watch-event.ts'
+import type { ShownPayload } from '../../watch/shown-payload.ts'
 import { paint } from '../terminal/host.ts'
 import type { Host, Output } from '../terminal/host.ts'
-import { onOneLine } from '../terminal/record-line.ts'
+import { dataText, onOneLine } from '../terminal/record-line.ts'
 import { findEngineApi } from './engine-api.ts'
 import type { EngineOptions } from './engine-api.ts'
 
@@ -15,6 +16,7 @@ export interface WatchOptions extends EngineOptions {
   readonly topic?: string | undefined
   readonly client?: string | undefined
   readonly rule?: string | undefined
+  readonly payloads: boolean
   readonly json: boolean
 }
 
@@ -25,12 +27,13 @@ export interface WatchOptions extends EngineOptions {
  */
 export async function watchMessages(host: Host, options: WatchOptions): Promise<void> {
   const { topic, client, rule, json } = options
+  const payloads = options.payloads ? 'true' : undefined
   const engine = await findEngineApi(host, options)
   const stop = new AbortController()
   void host.stopRequested().then(() => stop.abort())
   const out = { ...host.stdout, isTTY: host.stdout.isTTY === true && !host.environment['NO_COLOR'] }
   host.stderr.write(`messages of ${engine.url}, Ctrl-C ends\n`)
-  const request = { path: '/v1/events', query: { topic, client, rule } }
+  const request = { path: '/v1/events', query: { topic, client, rule, payloads } }
   for await (const { name, data } of engine.events(request, stop.signal)) {
     host.stdout.write(
       json ? `${JSON.stringify({ event: name, ...(data as object) })}\n` : textOf(out, name, data),
@@ -43,7 +46,7 @@ export async function watchMessages(host: Host, options: WatchOptions): Promise<
 function textOf(out: Output, name: string, data: unknown): string {
   switch (name) {
     case 'message': {
-      return messageText(out, data as MessageEvent)
+      return messageText(out, data as MessageEvent & ShownPayload)
     }
     case 'durable': {
       const { messageId, latencyMs } = data as DurableEvent
@@ -68,17 +71,36 @@ function textOf(out: Output, name: string, data: unknown): string {
   }
 }
 
-function messageText(out: Output, event: MessageEvent): string {
+function messageText(out: Output, event: MessageEvent & ShownPayload): string {
   const { messageId, at, topic, clientId, qos, bytes, rules, furtherRules } = event
   const sender = topic.startsWith('$') ? 'from the engine' : 'over HTTP'
   const from = clientId === undefined ? sender : `from ${clientId}`
   const head = `${at.slice(11, 23)} ${paint(out, 'bold', onOneLine(topic))} ${onOneLine(from)}, QoS ${qos}, ${bytes} bytes`
   const none = rules.length === 0 ? [paint(out, 'dim', 'no rule has a filter for this topic')] : []
   const more = furtherRules === undefined ? [] : [`and ${furtherRules} further rules`]
-  return [head, ...none, ...rules.flatMap((rule) => ruleLines(out, rule)), ...more]
+  return [
+    head,
+    ...payloadLines(out, event),
+    ...none,
+    ...rules.flatMap((rule) => ruleLines(out, rule)),
+    ...more,
+  ]
     .map((text) => line(out, messageId, text))
     .join('')
 }
+
+function payloadLines(out: Output, event: ShownPayload): readonly string[] {
+  const { payload, payloadBase64, payloadLeftOut } = event
+  if (payload !== undefined) return [`payload ${onOneLine(payload)}`]
+  if (payloadBase64 !== undefined)
+    return [`payload ${dataText(Buffer.from(payloadBase64, 'base64'))}`]
+  return payloadLeftOut === undefined ? [] : [paint(out, 'dim', whyLeftOut[payloadLeftOut])]
+}
+
+const whyLeftOut = {
+  long: 'the payload is longer than what is shown',
+  budget: 'the payload is left out: too much of payloads came in this second',
+} as const satisfies Record<NonNullable<ShownPayload['payloadLeftOut']>, string>
 
 function ruleLines(
   out: Output,

@@ -4,7 +4,8 @@ import { Type } from 'typebox'
 import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import { ruleNamePattern } from '../../rules/payload.ts'
-import type { MessageWatch, WatchFilter } from '../../watch/message-watch.ts'
+import type { MessageWatch, WatchFilter, WatchOptions } from '../../watch/message-watch.ts'
+import type { WatchEvent } from '../../watch/watch-event.ts'
 import { requestIdHeader } from '../server/http-answers.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { openEventStream } from './event-stream.ts'
@@ -69,6 +70,12 @@ const watchMessages = {
       ),
       client: Type.Optional(Type.String({ description: 'A client id.' })),
       rule: Type.Optional(Type.String({ pattern: ruleNamePattern })),
+      payloads: Type.Optional(
+        Type.Boolean({
+          description:
+            'Whether `message` events show payloads, which takes `sluice:ReadPayloads` as well.',
+        }),
+      ),
     },
     { additionalProperties: false },
   ),
@@ -79,7 +86,9 @@ const watchMessages = {
       'Events: `message` when the rules have run; `durable` when its records are on disk; ' +
       '`delivered` and `failed` for each record; `leftOut` with the `count` of messages that were ' +
       'not shown, because there were more than 100 a second (1,000 with a filter) or the reader is slow. ' +
-      'A comment is sent every 15 s.',
+      'A comment is sent every 15 s. With `payloads=true` a `message` has `payload` when it is ' +
+      'UTF-8, else `payloadBase64`, or `payloadLeftOut`: `long` for more than 128 KiB, `budget` ' +
+      'after 1 MiB in a second.',
     answer: {
       description: 'The events, until the reader goes.',
       type: 'text/event-stream',
@@ -109,6 +118,12 @@ const getTrace = {
   },
 } satisfies FastifySchema
 
+interface FollowRequest {
+  readonly filter: WatchFilter
+  readonly options: WatchOptions
+  readonly requestId: string
+}
+
 export function addEventRoutes(app: HttpApp, { watch, clock }: EventRouteDependencies): void {
   const open = new Set<ServerResponse>()
   app.addHook('preClose', async () => {
@@ -122,24 +137,28 @@ export function addEventRoutes(app: HttpApp, { watch, clock }: EventRouteDepende
         `${streamsMax} streams of events are open, which is the most there may be.`,
       )
     }
-    const { topic, client: clientId, rule: ruleName } = request.query
+    const { topic, client: clientId, rule: ruleName, payloads } = request.query
     reply.hijack()
     open.add(reply.raw)
-    await follow(reply.raw, { topic, clientId, ruleName }, request.id)
+    await follow(reply.raw, {
+      filter: { topic, clientId, ruleName },
+      options: { withPayloads: payloads },
+      requestId: request.id,
+    })
     open.delete(reply.raw)
   })
 
   /** Resolves when the reader has gone. */
   async function follow(
     response: ServerResponse,
-    filter: WatchFilter,
-    requestId: string,
+    { filter, options, requestId }: FollowRequest,
   ): Promise<void> {
     const stream = openEventStream(response, { [requestIdHeader]: requestId }, { clock })
     let unsent = 0
-    const watching = watch.watch(filter, ({ name, data }) => {
+    const receive = ({ name, data }: WatchEvent) => {
       if (!stream.send(name, data) && name === 'message') unsent++
-    })
+    }
+    const watching = watch.watch(filter, receive, options)
     let cancel: (() => void) | undefined
     const tellLeftOut = () => {
       cancel = clock.after(leftOutEveryMs, tellLeftOut)

@@ -207,7 +207,10 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
   'GET /v1/outbox': onAll('sluice:GetOutbox'),
   'GET /v1/lab/calls': onAll('sluice:ListLabCalls'),
-  'GET /v1/events': onAll('sluice:WatchMessages'),
+  'GET /v1/events': ({ query }) => [
+    ['sluice:WatchMessages', anyResource],
+    ...(isTrue(query['payloads']) ? ([['sluice:ReadPayloads', anyResource]] as const) : []),
+  ],
   'GET /v1/trace': onAll('sluice:WatchMessages'),
   'GET /v1/dead-letters': ({ query }) => [
     ['sluice:ListDeadLetters', ruleNamedBy(query, 'ids') ?? anyResource],

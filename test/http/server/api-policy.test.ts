@@ -22,6 +22,7 @@ const reader: TestKey = {
     { Effect: 'Deny', Action: 'iot:GetTopicRule', Resource: arn('rule/hidden') },
     { Effect: 'Allow', Action: 'iot:Publish', Resource: arn('topic/mine/*') },
     { Effect: 'Allow', Action: 'sluice:Evaluate', Resource: arn('rule/r') },
+    { Effect: 'Allow', Action: 'sluice:WatchMessages', Resource: '*' },
   ],
 }
 
@@ -75,6 +76,11 @@ const denied: [string, string, string, Partial<Sent>?][] = [
     'POST',
     `/topics/mine/a?retain=${retain}`,
     `iot:RetainPublish on resource: ${arn('topic/mine/a')} ${allowedBy('iot:RetainPublish')}`,
+  ]),
+  ...['true', 'TRUE', '1'].map((payloads): [string, string, string] => [
+    'GET',
+    `/v1/events?payloads=${payloads}`,
+    `sluice:ReadPayloads on resource: * ${allowedBy('sluice:ReadPayloads')}`,
   ]),
   [
     'GET',

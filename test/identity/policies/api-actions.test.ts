@@ -38,6 +38,12 @@ describe('what a request takes', () => {
       { names: { thingName: 't' } },
       [`iot:CreateThing ${arn('thing/t')}`],
     ],
+    ['GET /v1/events', { query: { payloads: 'false' } }, ['sluice:WatchMessages *']],
+    [
+      'GET /v1/events',
+      { query: { payloads: 'true' } },
+      ['sluice:WatchMessages *', 'sluice:ReadPayloads *'],
+    ],
     ['PUT /things/:thingName/principals', {}, ['iot:AttachThingPrincipal *']],
     [
       'PUT /certificates/:certificateId',

@@ -1,0 +1,24 @@
+import { isUtf8 } from 'node:buffer'
+
+/** A payload as those who watch are shown it. */
+export interface ShownPayload {
+  /** The text of a payload that is UTF-8. */
+  readonly payload?: string | undefined
+  /** Any other payload. */
+  readonly payloadBase64?: string | undefined
+  /**
+   * Why neither is there. `long`: it has more than 128 KiB; `budget`: the watcher has been shown
+   * 1 MiB of payloads in this second.
+   */
+  readonly payloadLeftOut?: 'long' | 'budget' | undefined
+}
+
+const payloadShownMax = 131_072
+
+/** Shows a payload exactly: text that is UTF-8 has the same bytes again when it is encoded. */
+export function shownPayload(payload: Buffer): ShownPayload {
+  if (payload.length > payloadShownMax) return { payloadLeftOut: 'long' }
+  return isUtf8(payload)
+    ? { payload: payload.toString('utf8') }
+    : { payloadBase64: payload.toString('base64') }
+}
