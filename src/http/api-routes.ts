@@ -8,6 +8,8 @@ import type { Api } from './server/api.ts'
 import { addDocumentRoute } from './server/api-document.ts'
 import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
+import { addCheckRoute } from './sluice/check-rule.ts'
+import type { CheckRuleDependencies } from './sluice/check-rule.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
 import { addEventRoutes } from './sluice/event-routes.ts'
 import type { EventRouteDependencies } from './sluice/event-routes.ts'
@@ -61,6 +63,7 @@ export interface ApiRouteDependencies
     ThingRouteDependencies,
     PolicyRouteDependencies,
     DestinationRouteDependencies,
+    CheckRuleDependencies,
     EvaluateDependencies,
     DataPlaneDependencies,
     ConnectionRouteDependencies,
@@ -112,6 +115,7 @@ export function addApiRoutes(
   })
   addApi(app, sluiceApi, (routes) => {
     addDeliveryRoutes(routes, dependencies.rules)
+    addCheckRoute(routes, dependencies)
     addEvaluateRoute(routes, dependencies)
     addOutboxRoutes(routes, dependencies)
     addDeadLetterRoutes(routes, dependencies)

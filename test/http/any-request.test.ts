@@ -50,6 +50,7 @@ const requests: readonly (readonly [line: string, body?: string])[] = [
     'POST /v1/evaluate',
     `{"topicRulePayload":${payload},"message":{"topic":"a/b","payload":{"x":[1,2]}}}`,
   ],
+  ['POST /v1/check', payload],
   ['PUT /v1/rules/some_rule/delivery', '{"defaults":{"ordering":"strict"}}'],
   ['GET /v1/rules/some_rule/stats'],
   ['POST /v1/dead-letters/replay', '{"how":"asIs"}'],

@@ -266,6 +266,13 @@ export const provocations: Provocations = {
   ...shadowProvocations,
   ...lambdaProvocations,
 
+  CheckRule: {
+    InvalidRequestException: { call: http('POST', '/v1/check', []) },
+    InternalException: {
+      call: http('POST', '/v1/check', { sql: 'SELECT 1', actions: [] }),
+      dependencies: () => ({ compile: fails }),
+    },
+  },
   Evaluate: {
     SqlParseException: { call: evaluate({ topicRulePayload: unreadable }) },
     InvalidRequestException: { call: evaluate({}) },

@@ -20,7 +20,7 @@ import { parseTagging } from './tagging.ts'
 /** The operations on rules of the AWS IoT control plane. */
 
 /** Leaves room for blanks and escapes, because AWS's limit is on the payload without them. */
-const payloadBodyBytesMax = 2 * payloadBytesMax
+export const payloadBodyBytesMax = 2 * payloadBytesMax
 /**
  * AWS does not document a default. One page holds all rules that AWS allows an account by default.
  */

@@ -202,6 +202,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'POST /v1/evaluate': ({ body }) => [
     ['sluice:Evaluate', ruleNamedBy(body(), 'topicRulePayload') ?? anyResource],
   ],
+  'POST /v1/check': onAll('sluice:CheckRule'),
   'GET /v1/rules/:ruleName/delivery': onRule('sluice:GetRuleDelivery'),
   'PUT /v1/rules/:ruleName/delivery': onRule('sluice:PutRuleDelivery'),
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),

@@ -71,6 +71,7 @@ describe('what a request takes', () => {
       [`iot:DetachPrincipalPolicy ${arn('cert/ab')}`],
     ],
     ['GET /v1/health', {}, []],
+    ['POST /v1/check', {}, ['sluice:CheckRule *']],
     ['POST /v1/evaluate', { body: () => ({ ruleName: 'r' }) }, [`sluice:Evaluate ${ruleArn}`]],
     [
       'POST /v1/evaluate',
