@@ -3,6 +3,7 @@ import { grouped } from '../parts/figures.ts'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failure, Loading } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
+import { WindowedRows } from '../parts/windowed-rows.tsx'
 import { goTo, pathOf } from '../shell/route.ts'
 import type { Route } from '../shell/route.ts'
 import { Rule } from './rule/rule.tsx'
@@ -135,12 +136,16 @@ function RuleTable({
           </th>
         </tr>
       </thead>
-      <tbody>
-        {found.map(({ ruleName, topicPattern, ruleDisabled }) => {
+      <WindowedRows
+        rows={found}
+        keyOf={({ ruleName }) => ruleName}
+        classOf={({ ruleDisabled }) => (ruleDisabled ? 'is-disabled' : '')}
+      >
+        {({ ruleName, topicPattern, ruleDisabled }) => {
           const of = counts.get(ruleName)
           const figure = (name: string) => (of === undefined ? '' : grouped(of[name] ?? 0))
           return (
-            <tr key={ruleName} class={ruleDisabled ? 'is-disabled' : ''}>
+            <>
               <th scope="row">
                 <a href={pathOf('rules', ruleName)}>{ruleName}</a>
               </th>
@@ -157,10 +162,10 @@ function RuleTable({
               <td class={`number wide ${(of?.['failed'] ?? 0) > 0 ? 'bad' : ''}`}>
                 {figure('failed')}
               </td>
-            </tr>
+            </>
           )
-        })}
-      </tbody>
+        }}
+      </WindowedRows>
     </table>
   )
 }
