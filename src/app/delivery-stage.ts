@@ -90,7 +90,8 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  return { folder, lab, outbox, aws, producer, endpoints, ...recorded }
+  const deliveryOf = producer.stateOf
+  return { folder, lab, outbox, aws, producer, deliveryOf, endpoints, ...recorded }
 }
 
 /** What becomes of calls for services that the lab does not have. */

@@ -21,6 +21,8 @@ import { combineLeftOnDisk, createKeysLeftOnDisk, createLeftOnDisk } from './que
 import { createOrderedQueue } from './queue/ordered-queue.ts'
 import type { NextCall, SendQueue } from './queue/send-queue.ts'
 import { createUnorderedQueue } from './queue/unordered-queue.ts'
+import { destinationState } from './destination-state.ts'
+import type { DestinationState } from './destination-state.ts'
 import { createTransport } from './transport.ts'
 import type { CallsOfDestinations, Transport } from './transport.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
@@ -32,6 +34,7 @@ import type { RecordWatch } from './outcome/watch-records.ts'
 export interface DestinationLoop {
   /** Tells the loop that the outbox has new records. */
   appended(): void
+  state(): DestinationState
   /** Starts no further call. Resolves when the calls in flight have ended. */
   stop(): Promise<void>
 }
@@ -81,6 +84,7 @@ interface Parts extends DestinationLoopDependencies {
   readonly backoff: Backoff
   readonly givingUp: GivingUp
   readonly report: FailureReport
+  readonly shards: ShardWatch
   /** How many records of the destination are in the outbox's queue. */
   readonly waiting: () => number
   /** Sends records in one call and acts on the verdict. */
@@ -120,8 +124,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
     if (stopped || isClearing) return
     // All parts use one reading of the clock, so that they agree on what is due.
     const nowMs = parts.clock.monotonicMs()
-    const delayMs = startCall(nowMs)
-    if (delayMs !== undefined) timer.set(delayMs)
+    timer.set(startCall(nowMs))
   }
 
   /** @returns how long to wait before the next try; undefined when another event leads to it */
@@ -175,6 +178,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       readAhead.appended()
       run()
     },
+    state: () => destinationState(parts, inFlight.size, parts.clock.monotonicMs()),
     async stop() {
       stopped = true
       nextTurn.clear()
@@ -187,11 +191,12 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
   }
 }
 
-/** A timer that holds one alarm. An infinite delay cancels it. */
+/** A timer that holds one alarm. An infinite delay cancels it, and no delay leaves it. */
 function createTimer(clock: Clock, callback: () => void) {
   let cancel: (() => void) | undefined
   return {
-    set: (delayMs: number): void => {
+    set: (delayMs: number | undefined): void => {
+      if (delayMs === undefined) return
       cancel?.()
       cancel = delayMs === Infinity ? undefined : clock.after(delayMs, callback)
     },
@@ -354,6 +359,7 @@ function createParts(dependencies: DestinationLoopDependencies, wake: () => void
     spacing,
     readAhead,
     report,
+    shards,
     call,
   }
 }

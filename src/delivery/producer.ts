@@ -6,6 +6,7 @@ import { createCallSlots } from './call/call-slots.ts'
 import { createDestinationLoop } from './destination-loop.ts'
 import type { DestinationLoop, DestinationLoopDependencies } from './destination-loop.ts'
 import type { OnGivenUp } from './outcome/giving-up.ts'
+import type { DestinationState } from './destination-state.ts'
 import type { CallsOfDestinations } from './transport.ts'
 import { createReadBudget } from './read-ahead.ts'
 import type { MakeStream } from './outcome/stream-maker.ts'
@@ -24,6 +25,8 @@ export interface Producer {
    * the latest. Records that were not delivered stay in the outbox.
    */
   stop(options: { readonly drainMs: number }): Promise<void>
+  /** How the delivery to a destination of the outbox goes; undefined before the start. */
+  readonly stateOf: (destinationId: number) => DestinationState | undefined
   /** Resolves when the outbox's queue is empty: all records are delivered or given up. */
   readonly idle: () => Promise<void>
 }
@@ -125,6 +128,7 @@ export function createProducer(
       drained.abort()
       await late
     },
+    stateOf: (destinationId) => loops.get(destinationId)?.state(),
     idle() {
       if (outbox.size().records === 0) return Promise.resolve()
       return new Promise<void>((resolve) => idleWaiters.add(resolve))

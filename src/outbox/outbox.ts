@@ -35,7 +35,7 @@ import type { Damage } from './damage.ts'
 import { createGiveUp } from './give-up.ts'
 import type { RecordToGiveUp } from './give-up.ts'
 import { createLedger, createLedgerMetrics } from './books/ledger.ts'
-import type { ActionLedger, LedgerMetricNames } from './books/ledger.ts'
+import type { ActionLedger, LedgerCounts, LedgerMetricNames } from './books/ledger.ts'
 import { createSharedMessages } from './books/shared-messages.ts'
 import { createNewEntries } from './new-entry.ts'
 import { canReadPages } from '../storage/lmdb-pages.ts'
@@ -164,6 +164,8 @@ export interface Outbox {
   oldestAgeMs(destinationId: number): number | undefined
   /** What became of the records of a rule, for each action that ever had a record. */
   ledger(ruleName: string): readonly ActionLedger[]
+  /** The same for all rules together, also for those that no longer exist. */
+  ledgerTotals(): LedgerCounts
   readonly deadLetters: DeadLetters
   /**
    * Calls `listener` with the destinations that have new durable records.
@@ -245,6 +247,7 @@ export async function openOutbox(
       return { records, bytes }
     },
     ledger: (ruleName: string) => ledger.ofRule(ruleName),
+    ledgerTotals: () => ledger.totals(),
     deadLetters: createDeadLetters(parts),
     onAppended(listener: AppendedListener) {
       listeners.add(listener)

@@ -105,6 +105,7 @@ export async function startServer(
     logger,
     metrics: opened.metrics,
     broker: absentBroker,
+    deliveryOf: () => undefined,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
     watch,

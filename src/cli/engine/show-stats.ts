@@ -82,12 +82,14 @@ function textOf(rules: readonly RuleStatistics[], outbox: OutboxState): string {
       grouped(actionFailures[label] ?? 0),
     ])
   })
-  const waiting = outbox.destinations.map((destination) => [
-    onOneLine(destination.streamName ?? destination.target ?? destination.kind ?? ''),
-    grouped(destination.records),
-    grouped(destination.bytes),
-    seconds(destination.oldestAgeMs),
-  ])
+  const waiting = outbox.destinations
+    .filter(({ records }) => records > 0)
+    .map((destination) => [
+      onOneLine(destination.streamName ?? destination.target ?? destination.kind ?? ''),
+      grouped(destination.records),
+      grouped(destination.bytes),
+      seconds(destination.oldestAgeMs),
+    ])
   const { deadLetters } = outbox
   return [
     tableText(['rule', 'matched', 'unmatched', 'failed'], evaluated, 'there are no rules'),

@@ -17,7 +17,7 @@ interface ApplyVerdictDependencies {
   readonly shards: Pick<ShardWatch, 'knowsShardOf' | 'throttled'>
   readonly backoff: Pick<Backoff, 'answered' | 'failed' | 'refused'>
   readonly givingUp: Pick<GivingUp, 'giveUp'>
-  readonly report: FailureReport
+  readonly report: Omit<FailureReport, 'latest'>
   readonly streamMaker: StreamMaker
   readonly clock: Clock
   /** Numbers in [0, 1) for the jitter of delays. */

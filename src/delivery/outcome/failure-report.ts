@@ -10,6 +10,8 @@ import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
 export interface FailureReport {
   /** A call failed. The metric changes at once; the log has one line per minute and error code. */
   failed(failure: Failure): void
+  /** The latest failure of a call; undefined once records are delivered. */
+  latest(): Failure | undefined
   /** Records will be sent again: their number by error code. */
   retried(failedByCode: ReadonlyMap<string, number>): void
   /** @param shardIds the throttled shards; without any, because none is known, nothing is logged */
@@ -45,6 +47,7 @@ export function createFailureReport(
   const log = createLimitedLog({ logger, clock })
   const failing = new Set<string>()
   const retried = new Set<string>()
+  let latest: Failure | undefined
   /** True while the latest line of the log says that the target fails. */
   let isAnnounced = false
   /** The batch operation is tried again now and then: one line is enough. */
@@ -60,7 +63,9 @@ export function createFailureReport(
   }
 
   return {
+    latest: () => latest,
     failed(failure) {
+      latest = failure
       const { code } = failure
       if (classify(failure) === 'passing') {
         log.warn(code, facts(failure), `calls to ${failure.source} fail; they are tried again`)
@@ -68,11 +73,8 @@ export function createFailureReport(
       }
       failing.add(code)
       metrics.destinationsFailing.set({ stream, code }, 1)
-      const isWritten = log.error(
-        code,
-        { ...facts(failure), advice: adviceOn(failure) },
-        'records wait: their target cannot be written to',
-      )
+      const shown = { ...facts(failure), advice: adviceOn(failure) }
+      const isWritten = log.error(code, shown, 'records wait: their target cannot be written to')
       isAnnounced ||= isWritten
     },
     retried(failedByCode) {
@@ -96,6 +98,7 @@ export function createFailureReport(
       logger.info({ stream, roleArn }, 'role denies the batch operation: one record a call')
     },
     recovered() {
+      latest = undefined
       clear()
       if (isAnnounced) logger.info({ stream, region, roleArn }, 'the target is written to again')
       isAnnounced = false

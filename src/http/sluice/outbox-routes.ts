@@ -1,5 +1,6 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
+import type { Producer } from '../../delivery/producer.ts'
 import type { Outbox } from '../../outbox/outbox.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
@@ -20,10 +21,23 @@ export interface OutboxRouteDependencies {
   readonly rules: Pick<RuleStore, 'byName'>
   readonly outbox: Pick<
     Outbox,
-    'ledger' | 'size' | 'limits' | 'destinations' | 'oldestAgeMs' | 'deadLetters'
+    'ledger' | 'ledgerTotals' | 'size' | 'limits' | 'destinations' | 'oldestAgeMs' | 'deadLetters'
   >
   readonly metrics: Pick<Metrics, 'ruleEvaluations' | 'actionFailures'>
+  /** How the delivery to a destination goes. */
+  readonly deliveryOf: Producer['stateOf']
 }
+
+const ledgerNames = [
+  'accepted',
+  'delivered',
+  'queued',
+  'deadLettered',
+  'dropped',
+  'handedOver',
+] as const
+/** Destinations that one answer shows; all for which records wait are shown. */
+const shownMax = 200
 
 const getRuleStatistics = {
   params: ruleParams,
@@ -39,14 +53,7 @@ const getRuleStatistics = {
         actions: Type.Array(
           Type.Object({
             action: actionSchema,
-            ...countsSchema(
-              'accepted',
-              'delivered',
-              'queued',
-              'deadLettered',
-              'dropped',
-              'handedOver',
-            ).properties,
+            ...countsSchema(...ledgerNames).properties,
           }),
         ),
       }),
@@ -55,10 +62,20 @@ const getRuleStatistics = {
   },
 } satisfies FastifySchema
 
+const deliverySchema = Type.Object({
+  state: Type.Enum(['delivering', 'throttled', 'retrying', 'refusing']),
+  callsInFlight: countSchema,
+  throttledShards: countSchema,
+  reason: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
+  advice: Type.Optional(Type.String({ description: 'What an operator can do about it.' })),
+  refusingMs: Type.Optional(countSchema),
+  nextTryMs: Type.Optional(countSchema),
+})
+
 const getOutbox = {
   operation: {
     id: 'GetOutbox',
-    summary: 'Says which records wait for delivery, by destination.',
+    summary: 'Says which records wait for delivery, and how each destination takes them.',
     answer: {
       description: 'Records, bytes and ages.',
       schema: Type.Object({
@@ -77,8 +94,17 @@ const getOutbox = {
             records: countSchema,
             bytes: countSchema,
             oldestAgeMs: countSchema,
+            delivery: Type.Optional(deliverySchema),
           }),
+          { description: 'Those with the oldest records first.' },
         ),
+        furtherDestinations: Type.Integer({
+          minimum: 0,
+          description: 'Destinations for which nothing waits, beyond those shown.',
+        }),
+        ledger: Type.Object(countsSchema(...ledgerNames).properties, {
+          description: 'accepted = delivered + queued + deadLettered + dropped.',
+        }),
       }),
     },
     errors: ['InternalException'],
@@ -86,7 +112,7 @@ const getOutbox = {
 } satisfies FastifySchema
 
 export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependencies): void {
-  const { rules, outbox, metrics } = dependencies
+  const { rules, outbox, metrics, deliveryOf } = dependencies
 
   // The ledger outlives the process and the rule; evaluations are counted since the start.
   app.get('/v1/rules/:ruleName/stats', { schema: getRuleStatistics }, async (request) => {
@@ -115,15 +141,22 @@ export function addOutboxRoutes(app: HttpApp, dependencies: OutboxRouteDependenc
   })
 
   app.get('/v1/outbox', { schema: getOutbox }, async () => {
-    const waiting = outbox.destinations().filter(({ records }) => records > 0)
+    const known = outbox.destinations().toSorted((left, right) => right.records - left.records)
+    const waiting = known.filter(({ records }) => records > 0).length
+    const shown = known.slice(0, Math.max(waiting, shownMax))
     return {
       ...outbox.size(),
       limits: outbox.limits,
       deadLetters: outbox.deadLetters.size(),
-      destinations: waiting.map(({ id, destination, records, bytes }) => {
-        const oldestAgeMs = Math.round(outbox.oldestAgeMs(id) ?? 0)
-        return { ...shownDestination(destination), records, bytes, oldestAgeMs }
-      }),
+      destinations: shown
+        .map(({ id, destination, records, bytes }) => {
+          const oldestAgeMs = Math.round(outbox.oldestAgeMs(id) ?? 0)
+          const delivery = deliveryOf(id)
+          return { ...shownDestination(destination), records, bytes, oldestAgeMs, delivery }
+        })
+        .toSorted((left, right) => right.oldestAgeMs - left.oldestAgeMs),
+      furtherDestinations: known.length - shown.length,
+      ledger: outbox.ledgerTotals(),
     }
   })
 }

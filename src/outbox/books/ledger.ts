@@ -86,6 +86,8 @@ export interface Ledger {
   holdAgain(row: LedgerRow): void
   release(row: LedgerRow): void
   ofRule(ruleName: string): readonly ActionLedger[]
+  /** The sums over all rows that are remembered. */
+  totals(): LedgerCounts
   /** A row with queued records: that of an action, if it has some. */
   withQueued(ruleName?: string, actionIndex?: number): LedgerRow | undefined
   /** Keys of rows that were forgotten and may still be on disk. */
@@ -163,10 +165,8 @@ export function createLedger(
     release(row) {
       row.holds -= 1
     },
-    ofRule: (ruleName) =>
-      [...(byRule.get(ruleName)?.values() ?? [])]
-        .map(countsOf)
-        .toSorted((left, right) => left.actionIndex - right.actionIndex),
+    ofRule: (ruleName) => inOrder(byRule.get(ruleName)?.values() ?? []),
+    totals: () => totalsOf(all),
     withQueued(ruleName = '', actionIndex = 0) {
       const named = byRule.get(ruleName)?.get(actionIndex)
       return [...(named ? [named] : []), ...all].find(({ live }) => (live[2] ?? 0) > 0)
@@ -207,9 +207,26 @@ function isAtRest({ live, stored, holds }: LedgerRow): boolean {
 }
 
 function countsOf({ actionIndex, live }: LedgerRow): ActionLedger {
+  return { actionIndex, ...ledgerCounts(live) }
+}
+
+/** What became of each action, in the order of the rule. */
+function inOrder(rows: Iterable<LedgerRow>): readonly ActionLedger[] {
+  return [...rows].map(countsOf).toSorted((left, right) => left.actionIndex - right.actionIndex)
+}
+
+function totalsOf(rows: Iterable<LedgerRow>): LedgerCounts {
+  const sums = noCounts()
+  for (const { live } of rows) {
+    for (const [index, number] of live.entries()) sums[index] = (sums[index] ?? 0) + number
+  }
+  return ledgerCounts(sums)
+}
+
+function ledgerCounts(numbers: readonly number[]): LedgerCounts {
   const [accepted = 0, delivered = 0, queued = 0, deadLettered = 0, dropped = 0, handedOver = 0] =
-    live
-  return { actionIndex, accepted, delivered, queued, deadLettered, dropped, handedOver }
+    numbers
+  return { accepted, delivered, queued, deadLettered, dropped, handedOver }
 }
 
 /** Keeps the metrics equal to the ledger and to what the outbox holds. */

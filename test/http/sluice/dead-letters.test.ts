@@ -223,7 +223,7 @@ describe('a message for which an action failed', () => {
     expect((await call(server, '/v1/outbox')).body).toMatchObject({
       records: 0,
       deadLetters: { records: 2 },
-      destinations: [],
+      ledger: { accepted: 2, queued: 0, deadLettered: 2 },
     })
   })
 
@@ -316,6 +316,8 @@ test('GET /v1/outbox gives the waiting records by destination, and the limits', 
           oldestAgeMs: expect.any(Number) as number,
         }) as object,
       ],
+      furtherDestinations: 0,
+      ledger: { accepted: 1, delivered: 0, queued: 1, deadLettered: 0, dropped: 0, handedOver: 0 },
     },
   })
 })
