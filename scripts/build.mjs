@@ -10,6 +10,7 @@ import { writeDeclarations } from './build/declarations.mjs'
 import { licencesOf } from './build/licences.mjs'
 import { lmdbAddon } from './build/lmdb-addon.mjs'
 import { checkFolderNames, foldersOfPackages, packagesWithFiles } from './build/package-folders.mjs'
+import { sbomOf } from './build/sbom.mjs'
 import { findThreadEntries, sourceUrls } from './build/source-urls.mjs'
 import { thinMap } from './build/thin-map.mjs'
 import { usedParts } from './build/used-parts.mjs'
@@ -28,7 +29,10 @@ const requireLine =
 rmSync(dist, { recursive: true, force: true })
 
 // Into dist/console, to which a source has a URL.
-await buildConsole({ configFile: path.join(root, 'console/vite.config.ts'), logLevel: 'warn' })
+const consoleBuild = await buildConsole({
+  configFile: path.join(root, 'console/vite.config.ts'),
+  logLevel: 'warn',
+})
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: root,
@@ -72,12 +76,14 @@ const { outputFiles, metafile } = await build({
   plugins: [usedParts(), sourceUrls(root), foldersOfPackages(root), lmdbAddon(), withoutMap()],
 })
 const bundled = bundledFiles(metafile)
+const everyFile = new Set([...bundled, ...filesOfConsole(consoleBuild)])
 checkImports(metafile)
 checkLazyImports(metafile)
 checkFolderNames(root, bundled)
 
 mkdirSync(dist, { recursive: true })
-writeFileSync(path.join(dist, 'THIRD-PARTY-LICENSES.txt'), licencesOf(root, bundled))
+writeFileSync(path.join(dist, 'THIRD-PARTY-LICENSES.txt'), licencesOf(root, everyFile))
+writeFileSync(path.join(dist, 'sbom.cdx.json'), sbomOf(root, everyFile))
 for (const [name, folder] of packagesWithFiles) {
   const files = path.join(name, folder)
   cpSync(path.join(root, 'node_modules', files), path.join(dist, 'packages', files), {
@@ -103,6 +109,17 @@ function bundledFiles({ outputs }) {
   const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
   const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0)
   return new Set(used.map(([file]) => file))
+}
+
+/** The files of packages of which something is in the console. */
+function filesOfConsole({ output }) {
+  const modules = output.flatMap((chunk) => Object.entries(chunk.modules ?? {}))
+  const used = modules.filter(([, { renderedLength }]) => renderedLength > 0)
+  const files = used.map(([file]) => path.relative(root, file).replaceAll(path.sep, '/'))
+  const stylesheets = output.flatMap(({ originalFileNames = [] }) =>
+    originalFileNames.filter((file) => file.endsWith('.css')),
+  )
+  return [...files, ...stylesheets].filter((file) => file.startsWith('node_modules/'))
 }
 
 /** A bundle that imports what the package does not install would fail at its user's. */

@@ -16,7 +16,16 @@ const accepted = new Set([
 
 const licenceFile = /^(licen[cs]e|copying|notice)([-.].*)?$/i
 
-/** The page of @fastify/swagger-ui is a copy of this package, which is not installed. */
+/**
+ * The page of @fastify/swagger-ui is a copy of this package, which is not installed.
+ *
+ * @returns its version, as @fastify/swagger-ui has it
+ */
+export function swaggerUiVersion(root) {
+  const file = path.join(root, 'node_modules/@fastify/swagger-ui/package.json')
+  return JSON.parse(readFileSync(file, 'utf8')).devDependencies['swagger-ui-dist']
+}
+
 const swaggerUi = {
   title: 'swagger-ui-dist (Apache-2.0)',
   text: 'Copyright 2020-2021 SmartBear Software Inc.\nThe text is the one in LICENSE, of Sluice.\n',
@@ -42,7 +51,7 @@ export function licencesOf(root, bundled) {
 }
 
 /** Folders of the packages that the files belong to, those inside other packages included. */
-function foldersIn(bundled) {
+export function foldersIn(bundled) {
   const pattern = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
   return new Set([...bundled].flatMap((file) => pattern.exec(file)?.[1] ?? []))
 }

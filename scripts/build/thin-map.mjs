@@ -2,7 +2,7 @@
 // stack trace needs one for each line of a source.
 import { decode, encode } from '@jridgewell/sourcemap-codec'
 
-/** Comments: the sources in a map are there for the line of an error, which is never one of them. */
+/** The sources in a map are there for the line of an error, which is never one of a comment. */
 const comment = /^[ \t]*(?:\/\*|\*|\/\/).*$/gm
 
 /**
