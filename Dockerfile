@@ -1,5 +1,5 @@
-# Build: everything, then only what runs.
-FROM node:24-slim AS build
+# The bundles are the same for every architecture, so that they are made on that of the builder.
+FROM --platform=$BUILDPLATFORM node:24-slim AS build
 WORKDIR /sluice
 COPY package.json package-lock.json ./
 RUN npm install --no-save --ignore-scripts --no-audit --no-fund
@@ -10,14 +10,20 @@ COPY console ./console
 COPY rules ./rules
 COPY functions ./functions
 COPY samples ./samples
-RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build
+
+# Native code, of the architecture of the image.
+FROM node:24-slim AS modules
+WORKDIR /sluice
+COPY package.json package-lock.json ./
+RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-slim
 ENV NODE_ENV=production \
     SLUICE_RULES_DIR=/sluice/rules \
     SLUICE_DATA_DIR=/sluice/data
 WORKDIR /sluice
-COPY --from=build /sluice/node_modules ./node_modules
+COPY --from=modules /sluice/node_modules ./node_modules
 COPY --from=build /sluice/dist ./dist
 COPY package.json LICENSE ./
 COPY bin ./bin
