@@ -58,6 +58,7 @@ export interface DestinationLoopDependencies extends CallsOfDestinations {
     | 'serviceCalls'
     | 'destinationsFailing'
     | 'recordsRetried'
+    | 'ruleStatistics'
   >
   readonly recordWatch: RecordWatch
   /** Numbers in [0, 1) for the jitter of delays. */

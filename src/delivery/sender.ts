@@ -6,6 +6,7 @@ import type { CallOutcome } from '../aws/call/call-outcome.ts'
 import type { Failure } from '../aws/call/failure-class.ts'
 import type { Outgoing } from './call/outgoing.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
+import { noteFailures } from './outcome/note-failures.ts'
 import { judge } from './outcome/verdict.ts'
 import type { RecordWatch } from './outcome/watch-records.ts'
 import type { Refusal, Verdict } from './outcome/verdict.ts'
@@ -17,7 +18,7 @@ interface SenderDependencies {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly shards: Pick<ShardWatch, 'generation' | 'answered'>
-  readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight'>
+  readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'ruleStatistics'>
   readonly recordWatch: RecordWatch
 }
 
@@ -49,7 +50,7 @@ export function createSender(dependencies: SenderDependencies) {
 }
 
 async function callKinesis(
-  { calls, destination, signal, metrics, shards, recordWatch }: SenderDependencies,
+  { calls, clock, destination, signal, metrics, shards, recordWatch }: SenderDependencies,
   taken: readonly Outgoing[],
 ): Promise<CallOutcome> {
   const operation: PutOperation = taken.length === 1 ? 'PutRecord' : 'PutRecords'
@@ -61,14 +62,19 @@ async function callKinesis(
   shards.answered(taken, outcome, generation)
   if (recordWatch.watch.active) recordWatch.answered(records, outcome)
   metrics.kinesisCallsInFlight.dec()
-  metrics.kinesisCalls.inc({ operation, outcome: outcomeLabel(outcome) })
+  const label = outcomeLabel(outcome)
+  metrics.kinesisCalls.inc({ operation, outcome: label })
+  if (label !== allOk) noteFailures(metrics, records, outcome, clock.wallMs())
   return outcome
 }
+
+/** The label of a call whose records were all taken. */
+export const allOk = 'ok'
 
 /** What the metrics of calls name an outcome. */
 export function outcomeLabel(outcome: CallOutcome): string {
   if (!outcome.answered) return outcome.failure.code
-  return outcome.records.every(({ ok }) => ok) ? 'ok' : 'partial'
+  return outcome.records.every(({ ok }) => ok) ? allOk : 'partial'
 }
 
 /**

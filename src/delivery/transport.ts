@@ -5,10 +5,11 @@ import type { DeliverySettings, QueuedDestination } from '../outbox/outbox.ts'
 import type { ServiceDestination, StreamDestination } from '../outbox/outbox.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import type { Outgoing } from './call/outgoing.ts'
+import { noteFailures } from './outcome/note-failures.ts'
 import { judge } from './outcome/verdict.ts'
 import type { Verdict } from './outcome/verdict.ts'
 import type { RecordWatch } from './outcome/watch-records.ts'
-import { createSender, outcomeLabel } from './sender.ts'
+import { allOk, createSender, outcomeLabel } from './sender.ts'
 import { createShardWatch, withoutShards } from './shards/shard-watch.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
 
@@ -32,7 +33,10 @@ interface TransportDependencies extends CallsOfDestinations {
   readonly queued: QueuedDestination
   readonly clock: Clock
   readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'kinesisCalls' | 'kinesisCallsInFlight' | 'serviceCalls'>
+  readonly metrics: Pick<
+    Metrics,
+    'kinesisCalls' | 'kinesisCallsInFlight' | 'serviceCalls' | 'ruleStatistics'
+  >
   readonly recordWatch: RecordWatch
   readonly signal: AbortSignal
   /** Numbers in [0, 1) for the jitter of delays. */
@@ -56,7 +60,7 @@ function createStreamTransport(
 }
 
 function createServiceTransport(
-  { senderFor, signal, metrics, recordWatch }: TransportDependencies,
+  { senderFor, clock, signal, metrics, recordWatch }: TransportDependencies,
   destination: ServiceDestination,
 ): Transport {
   const { kind, settings } = destination
@@ -73,11 +77,13 @@ function createServiceTransport(
       const records = taken.map(({ record }) => record)
       const outcome = await sender.send(records, signal)
       if (recordWatch.watch.active) recordWatch.answered(records, outcome)
+      const label = outcomeLabel(outcome)
       metrics.serviceCalls.inc({
         kind,
         operation: sender.operationOf(records),
-        outcome: outcomeLabel(outcome),
+        outcome: label,
       })
+      if (label !== allOk) noteFailures(metrics, records, outcome, clock.wallMs())
       return judge(taken, outcome)
     },
   }

@@ -4,8 +4,9 @@ import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'
 import { actionLabel, errorActionIndex } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
-import type { RuleOutcome } from './run-rule.ts'
-import type { Logger, Metrics, Tally } from '../telemetry/telemetry.ts'
+import type { RuleFailure, RuleOutcome } from './run-rule.ts'
+import { lastFailureOf } from '../telemetry/rule-statistics.ts'
+import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /**
  * Counts every outcome; logs failures at most once a minute for each rule and action or function.
@@ -19,22 +20,28 @@ export interface EngineReport {
 
 interface EngineReportDependencies {
   readonly logger: Logger
-  readonly metrics: Pick<Metrics, 'ruleEvaluations' | 'actionFailures' | 'messagesRejected'>
+  readonly metrics: Pick<Metrics, 'ruleStatistics' | 'messagesRejected'>
   readonly clock: Clock
 }
 
 export function createEngineReport(dependencies: EngineReportDependencies): EngineReport {
-  const { metrics } = dependencies
+  const { metrics, clock } = dependencies
+  const { ruleStatistics: statistics } = metrics
   const log = createLimitedLog(dependencies)
-  const evaluations = createEvaluationTallies(metrics)
+
+  const shown = ({ code, message, where }: ActionFailure | RuleFailure) =>
+    lastFailureOf('failed', clock.wallMs(), { code, message: `${where}: ${message}` })
 
   const failed = (
     { name }: CompiledRule,
     action: { readonly label: string; readonly kind: string | undefined },
     topic: string,
-    { code, message: reason, where }: ActionFailure,
+    failure: ActionFailure,
   ): void => {
-    metrics.actionFailures.inc({ rule: name, action: action.label })
+    const { code, message: reason, where } = failure
+    const counts = statistics.ofAction(name, action.label)
+    counts.failed += 1
+    counts.lastFailure = shown(failure)
     log.error(
       `${name}/${action.label}`,
       { rule: name, action: action.kind, code, where, topic },
@@ -45,9 +52,11 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
   return {
     outcome(rule, { topic }, outcome) {
       const result = outcome.matched ? 'matched' : outcome.failure ? 'failed' : 'unmatched'
-      evaluations(rule.name)[result].inc()
+      const counts = statistics.byRule.get(rule.name) ?? statistics.of(rule.name)
+      counts[result] += 1
       if (!outcome.matched && outcome.failure) {
         const { code, message: reason, where } = outcome.failure
+        counts.lastFailure = shown(outcome.failure)
         log.error(
           `${rule.name}/${where}`,
           { rule: rule.name, code, where, topic },
@@ -72,6 +81,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
 
     ruleNotFound({ basicIngestRule: rule, topic, clientId }) {
       metrics.messagesRejected.inc({ reason: 'rule_not_found' })
+      statistics.ruleNotFound(rule ?? '')
       log.warn(
         `not-found/${rule}`,
         { rule, topic, clientId },
@@ -86,22 +96,5 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
         'a republished message did not reach its subscribers; rules have run on it',
       )
     },
-  }
-}
-
-/** Tallies by rule name, like the sums of the counter itself. */
-function createEvaluationTallies({ ruleEvaluations }: Pick<Metrics, 'ruleEvaluations'>) {
-  const byRule = new Map<string, Readonly<Record<'matched' | 'unmatched' | 'failed', Tally>>>()
-  return (rule: string) => {
-    const known = byRule.get(rule)
-    if (known !== undefined) return known
-    const tallyOf = (result: string) => ruleEvaluations.tally({ rule, result })
-    const tallies = {
-      matched: tallyOf('matched'),
-      unmatched: tallyOf('unmatched'),
-      failed: tallyOf('failed'),
-    }
-    byRule.set(rule, tallies)
-    return tallies
   }
 }

@@ -46,6 +46,8 @@ import type { FunctionRouteDependencies } from './lambda/function-routes.ts'
 import { addLambdaTagRoutes } from './lambda/lambda-tag-routes.ts'
 import { addOutboxRoutes } from './sluice/outbox-routes.ts'
 import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
+import { addRuleStatisticsRoutes } from './sluice/rule-statistics-routes.ts'
+import type { RuleStatisticsRouteDependencies } from './sluice/rule-statistics-routes.ts'
 import { addLabCallRoutes } from './sluice/lab-calls.ts'
 import type { RecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
@@ -68,6 +70,7 @@ export interface ApiRouteDependencies
     DataPlaneDependencies,
     ConnectionRouteDependencies,
     OutboxRouteDependencies,
+    RuleStatisticsRouteDependencies,
     DeadLetterRouteDependencies,
     ShadowRouteDependencies,
     EventSourceRouteDependencies,
@@ -77,7 +80,9 @@ export interface ApiRouteDependencies
   readonly rules: RuleStore
   readonly broker: DataPlaneDependencies['broker'] & ConnectionRouteDependencies['broker']
   readonly policies: PolicyRouteDependencies['policies']
-  readonly outbox: OutboxRouteDependencies['outbox'] & DeadLetterRouteDependencies['outbox']
+  readonly outbox: OutboxRouteDependencies['outbox'] &
+    RuleStatisticsRouteDependencies['outbox'] &
+    DeadLetterRouteDependencies['outbox']
   readonly engine: DeadLetterRouteDependencies['engine'] & ShadowRouteDependencies['engine']
   readonly metrics: Metrics
   readonly clock: Clock
@@ -117,6 +122,7 @@ export function addApiRoutes(
     addDeliveryRoutes(routes, dependencies.rules)
     addCheckRoute(routes, dependencies)
     addEvaluateRoute(routes, dependencies)
+    addRuleStatisticsRoutes(routes, dependencies)
     addOutboxRoutes(routes, dependencies)
     addDeadLetterRoutes(routes, dependencies)
     // Outside the lab the route answers as well, so that the API is the same: it has no calls.

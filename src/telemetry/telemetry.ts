@@ -1,8 +1,11 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { LabelValues } from 'prom-client'
+import { Histogram, Registry } from 'prom-client'
+import { counter, gauge, sampledCounter, sampledGauge, tallyCounter } from './metric-kinds.ts'
+import { actionFailuresOf, createRuleStatistics, evaluationsOf } from './rule-statistics.ts'
+import type { RuleStatisticsBook } from './rule-statistics.ts'
 
 export { createLogger, createMemoryLogger } from './logger.ts'
 export type { LogLevel, Logger } from './logger.ts'
+export type { Tally } from './metric-kinds.ts'
 
 /**
  * The logger and the one list of metrics. Every metric of the engine is declared here with its
@@ -11,17 +14,20 @@ export type { LogLevel, Logger } from './logger.ts'
  */
 export interface Metrics extends ReturnType<typeof declareMetrics> {
   readonly registry: Registry
+  /** What rules and actions did since the start, by name, for the API and for metrics. */
+  readonly ruleStatistics: RuleStatisticsBook
 }
 
 /** Makes the metrics of one engine. Each engine has its own registry, because tests run several. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
-  return { registry, ...declareMetrics(registry) }
+  const ruleStatistics = createRuleStatistics()
+  return { registry, ruleStatistics, ...declareMetrics(registry, ruleStatistics) }
 }
 
-const declareMetrics = (registry: Registry) => ({
+const declareMetrics = (registry: Registry, ruleStatistics: RuleStatisticsBook) => ({
   ...ingressMetrics(registry),
-  ...ruleMetrics(registry),
+  ...ruleMetrics(registry, ruleStatistics),
   ...outboxMetrics(registry),
   ...kinesisMetrics(registry),
   mappingRecordsFiltered: counter(
@@ -106,26 +112,28 @@ const ingressMetrics = (registry: Registry) => ({
   ),
 })
 
-const ruleMetrics = (registry: Registry) => ({
+const ruleMetrics = (registry: Registry, statistics: RuleStatisticsBook) => ({
   rules: gauge(registry, 'sluice_rules', 'Rules in the store.', 'state'),
   ruleReloadFailures: counter(
     registry,
     'sluice_rule_reload_failures_total',
     'Rule files that changed on disk and could not be used; the last good version stays.',
   ),
-  ruleEvaluations: tallyCounter(
+  ruleEvaluations: sampledCounter(
     registry,
     'sluice_rule_evaluations_total',
     'Messages that a rule was evaluated on, by result: matched, unmatched or failed.',
-    'rule',
-    'result',
+    { labels: ['rule', 'result'], bounded: ['rule'], read: () => evaluationsOf(statistics) },
   ),
-  actionFailures: counter(
+  actionFailures: sampledCounter(
     registry,
     'sluice_action_failures_total',
     'Actions that could not be carried out for a message.',
-    'rule',
-    'action',
+    {
+      labels: ['rule', 'action'],
+      bounded: ['rule', 'action'],
+      read: () => actionFailuresOf(statistics),
+    },
   ),
 })
 
@@ -224,77 +232,3 @@ const kinesisMetrics = (registry: Registry) => ({
     'code',
   ),
 })
-
-function counter<Label extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-): Counter<Label> {
-  return new Counter({ name, help, labelNames, registers: [registry] })
-}
-
-/** A count that is increased for each message: it costs only an addition. */
-export interface Tally {
-  inc(): void
-}
-
-/**
- * A counter with tallies, which are added up when the counter is read. Finding the value of a label
- * set in the library takes a quarter of a microsecond each time.
- */
-function tallyCounter<Label extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-) {
-  const tallies: { readonly labels: LabelValues<Label>; count: number }[] = []
-  const metric = new Counter<Label>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      for (const tally of tallies) {
-        if (tally.count > 0) this.inc(tally.labels, tally.count)
-        tally.count = 0
-      }
-    },
-  })
-  return Object.assign(metric, {
-    /** Each call makes a new tally, so callers must keep theirs. */
-    tally(labels: LabelValues<Label>): Tally {
-      const tally = { labels, count: 0 }
-      tallies.push(tally)
-      return { inc: () => void tally.count++ }
-    },
-  })
-}
-
-/** A gauge that computes its value when it is read. */
-function sampledGauge(registry: Registry, name: string, help: string) {
-  let read: (() => number) | undefined
-  const metric = new Gauge({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      this.set(read?.() ?? 0)
-    },
-  })
-  return Object.assign(metric, {
-    readFrom(source: () => number) {
-      read = source
-    },
-  })
-}
-
-function gauge<Label extends string>(
-  registry: Registry,
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-): Gauge<Label> {
-  return new Gauge({ name, help, labelNames, registers: [registry] })
-}

@@ -73,6 +73,11 @@ describe('a record that Kinesis will never take', () => {
     expect(delivery.lines).toMatchObject([
       { level: 'error', code: 'ValidationException', records: 1, deadLetters: 1 },
     ])
+    const failed = { code: 'ValidationException', reason: 'one of the records is not valid' }
+    expect(delivery.metrics.ruleStatistics.ofAction('telemetry', '0')).toMatchObject({
+      givenUp: 1,
+      lastFailure: { ...failed, state: 'givenUp' },
+    })
   })
 
   test('goes to the error action of its rule in the same transaction', async () => {

@@ -321,6 +321,10 @@ export const provocations: Provocations = {
     ResourceNotFoundException: { call: http('GET', '/v1/rules/absent/stats') },
     InternalException: { call: http('GET', '/v1/rules/r/stats'), dependencies: faultyOutbox },
   },
+  ListRuleStatistics: {
+    InvalidRequestException: { call: http('GET', '/v1/rules/stats?nextToken=x') },
+    InternalException: { call: http('GET', '/v1/rules/stats'), dependencies: faultyOutbox },
+  },
   GetOutbox: {
     InternalException: { call: http('GET', '/v1/outbox'), dependencies: faultyOutbox },
   },

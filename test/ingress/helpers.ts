@@ -35,7 +35,10 @@ export interface TestIngress {
   readonly lines: Record<string, unknown>[]
   readonly warnings: () => Record<string, unknown>[]
   /** The value of a counter or gauge at these labels; 0 when it was never touched. */
-  readonly metric: (name: keyof Omit<Metrics, 'registry'>, labels?: object) => Promise<number>
+  readonly metric: (
+    name: keyof Omit<Metrics, 'registry' | 'ruleStatistics'>,
+    labels?: object,
+  ) => Promise<number>
 }
 
 /** A listening ingress, closed at the end of the file. */

@@ -8,12 +8,22 @@ export interface StatsOptions extends EngineOptions {
   readonly json: boolean
 }
 
+interface LastFailure {
+  readonly atMs: number
+  readonly reason: string
+  readonly state: keyof typeof stateText
+}
+
 /** What is read of GetRuleStatistics. */
 interface RuleStatistics {
   readonly ruleName: string
+  readonly lastFailure?: LastFailure
   readonly evaluations: Readonly<Record<string, number>>
   readonly actionFailures: Readonly<Record<string, number>>
-  readonly actions: readonly Readonly<Record<string, number | string>>[]
+  readonly actions: readonly (Readonly<Record<(typeof counts)[number], number>> & {
+    readonly action: number | string
+    readonly lastFailure?: LastFailure
+  })[]
 }
 
 /** What is read of GetOutbox. */
@@ -44,28 +54,29 @@ export async function showStats(
   options: StatsOptions,
 ): Promise<void> {
   const engine = await findEngineApi(host, options)
-  const names = rule === undefined ? await ruleNames(engine) : [rule]
-  const rules: RuleStatistics[] = []
-  for (const name of names) {
-    const path = `/v1/rules/${encodeURIComponent(name)}/stats`
-    rules.push((await engine.call({ path })) as RuleStatistics)
-  }
+  const rules =
+    rule === undefined ? await statisticsOfAll(engine) : [await statisticsOf(engine, rule)]
   const outbox = (await engine.call({ path: '/v1/outbox' })) as OutboxState
   host.stdout.write(options.json ? `${JSON.stringify({ rules, outbox })}\n` : textOf(rules, outbox))
 }
 
-async function ruleNames(engine: EngineApi): Promise<readonly string[]> {
-  const names: string[] = []
+async function statisticsOf(engine: EngineApi, ruleName: string): Promise<RuleStatistics> {
+  const path = `/v1/rules/${encodeURIComponent(ruleName)}/stats`
+  return (await engine.call({ path })) as RuleStatistics
+}
+
+async function statisticsOfAll(engine: EngineApi): Promise<readonly RuleStatistics[]> {
+  const rules: RuleStatistics[] = []
   let nextToken: string | undefined
   do {
-    const page = (await engine.call({ path: '/rules', query: { nextToken } })) as {
-      readonly rules: readonly { readonly ruleName: string }[]
+    const page = (await engine.call({ path: '/v1/rules/stats', query: { nextToken } })) as {
+      readonly rules: readonly RuleStatistics[]
       readonly nextToken?: string
     }
-    names.push(...page.rules.map(({ ruleName }) => ruleName))
+    rules.push(...page.rules)
     nextToken = page.nextToken
   } while (nextToken !== undefined)
-  return names
+  return rules
 }
 
 function textOf(rules: readonly RuleStatistics[], outbox: OutboxState): string {
@@ -74,14 +85,18 @@ function textOf(rules: readonly RuleStatistics[], outbox: OutboxState): string {
     ...['matched', 'unmatched', 'failed'].map((result) => grouped(evaluations[result] ?? 0)),
   ])
   const actions = rules.flatMap(({ ruleName, actionFailures, actions: ofRule }) => {
-    const known = new Map(ofRule.map((one) => [String(one['action']), one]))
+    const known = new Map(ofRule.map((one) => [String(one.action), one]))
     const labels = [...new Set([...known.keys(), ...Object.keys(actionFailures)])]
     return labels.map((label) => [
       `${ruleName} ${label}`,
-      ...counts.map((name) => grouped(Number(known.get(label)?.[name] ?? 0))),
+      ...counts.map((name) => grouped(known.get(label)?.[name] ?? 0)),
       grouped(actionFailures[label] ?? 0),
     ])
   })
+  const failed = rules.flatMap(({ ruleName, lastFailure, actions: ofRule }) => [
+    ...failureLines(`${ruleName} sql`, lastFailure),
+    ...ofRule.flatMap((one) => failureLines(`${ruleName} ${one.action}`, one.lastFailure)),
+  ])
   const waiting = outbox.destinations
     .filter(({ records }) => records > 0)
     .map((destination) => [
@@ -107,6 +122,7 @@ function textOf(rules: readonly RuleStatistics[], outbox: OutboxState): string {
       actions,
       'no action has made a record',
     ),
+    ...(failed.length === 0 ? [] : [failed.join('')]),
     tableText(
       ['destination', 'waiting', 'bytes', 'oldest'],
       waiting,
@@ -114,6 +130,20 @@ function textOf(rules: readonly RuleStatistics[], outbox: OutboxState): string {
     ),
     `${grouped(outbox.records)} records wait; ${grouped(deadLetters.records)} dead letters are held\n`,
   ].join('\n')
+}
+
+const failureLines = (name: string, failure: LastFailure | undefined): string[] => {
+  if (failure === undefined) return []
+  const { atMs, state, reason } = failure
+  return [
+    `last failure of ${name}, ${new Date(atMs).toISOString()}, ${stateText[state]}: ${onOneLine(reason)}\n`,
+  ]
+}
+
+const stateText = {
+  failed: 'nothing was made of the message',
+  retried: 'the record is sent again',
+  givenUp: 'the record was given up',
 }
 
 const grouped = (count: number): string => count.toLocaleString('en-US')

@@ -12,7 +12,8 @@ import type {
   QueuedRecord,
 } from '../../outbox/outbox.ts'
 import { targetOf } from '../../outbox/outbox.ts'
-import type { Logger } from '../../telemetry/telemetry.ts'
+import type { Logger, Metrics } from '../../telemetry/telemetry.ts'
+import { noteGivenUp } from './note-failures.ts'
 import type { RecordWatch } from './watch-records.ts'
 
 /** A record that is given up, with the reason and its failed calls. */
@@ -65,6 +66,7 @@ interface GivingUpDependencies {
   readonly queued: QueuedDestination
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Pick<Metrics, 'ruleStatistics'>
   readonly onGivenUp?: OnGivenUp | undefined
   readonly recordWatch: RecordWatch
   /** Ends the wait for `onGivenUp` and for the disk. */
@@ -91,6 +93,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
       return replacement === undefined ? record : { ...record, replacements: replacement }
     })
     if (!(await write(givenUp))) return
+    noteGivenUp(parts.metrics, givenUp)
     report(log, queued, givenUp)
     if (recordWatch.watch.active) recordWatch.givenUp(givenUp)
     try {

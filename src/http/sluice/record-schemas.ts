@@ -9,6 +9,16 @@ export const countSchema = Type.Integer({ minimum: 0 })
 export const countsSchema = (...names: readonly string[]) =>
   Type.Object(Object.fromEntries(names.map((name): [string, TSchema] => [name, countSchema])))
 
+/** What became of records; the ledger of the outbox explains the names. */
+export const ledgerSchema = countsSchema(
+  'accepted',
+  'delivered',
+  'queued',
+  'deadLettered',
+  'dropped',
+  'handedOver',
+)
+
 export const destinationMembers = {
   kind: Type.String({ description: 'The kind of the action: `kinesis`, `sqs`.' }),
   region: Type.String(),

@@ -205,6 +205,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'POST /v1/check': onAll('sluice:CheckRule'),
   'GET /v1/rules/:ruleName/delivery': onRule('sluice:GetRuleDelivery'),
   'PUT /v1/rules/:ruleName/delivery': onRule('sluice:PutRuleDelivery'),
+  'GET /v1/rules/stats': onAll('sluice:ListRuleStatistics'),
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
   'GET /v1/outbox': onAll('sluice:GetOutbox'),
   'GET /v1/lab/calls': onAll('sluice:ListLabCalls'),

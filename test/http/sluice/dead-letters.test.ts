@@ -275,7 +275,36 @@ describe('GET /v1/rules/{ruleName}/stats', () => {
         actions: [
           { action: 'errorAction', accepted: 2, queued: 2, ...none },
           { action: 0, accepted: 2, queued: 2, ...none },
+          {
+            action: 1,
+            accepted: 0,
+            queued: 0,
+            ...none,
+            lastFailure: {
+              atMs: 1_700_000_000_123,
+              code: 'TemplateFailed',
+              reason: expect.stringMatching(/^actions\[1\]\.kinesis\.partitionKey: /),
+              state: 'failed',
+            },
+          },
         ],
+      },
+    })
+  })
+
+  test('tells the last failure of a statement, which tried no action', async () => {
+    const server = await startServer()
+    const sql = "SELECT aws_lambda('arn:aws:lambda:us-east-1:123456789012:function:f', n) FROM 'a'"
+    await server.store.create('r', payloadOf('a', { sql, actions: [kinesis()] }), {})
+    await server.engine.ingest(messageWith({ topic: 'a', payload: { n: 1 } }))
+    expect(await call(server, '/v1/rules/r/stats')).toMatchObject({
+      body: {
+        evaluations: { failed: 1 },
+        lastFailure: {
+          code: 'ExternalFunctionFailed',
+          reason: expect.stringMatching('aws_lambda'),
+        },
+        actions: [{ action: 0, deadLettered: 1 }],
       },
     })
   })
@@ -288,6 +317,20 @@ describe('GET /v1/rules/{ruleName}/stats', () => {
     })
     expect(await call(server, '/v1/rules/nope/stats')).toMatchObject({ status: 404 })
   })
+})
+
+test('GET /v1/rules/stats gives the same for all rules, page by page', async () => {
+  const server = await startServer()
+  for (const name of ['b', 'c', 'a']) {
+    await server.store.create(name, payloadOf('a/b', { actions: [kinesis()] }), {})
+  }
+  await server.engine.ingest(messageWith({ payload: { n: 1 } }))
+  const first = await call(server, '/v1/rules/stats?maxResults=2')
+  const { rules, nextToken } = first.body as { rules: unknown[]; nextToken: string }
+  const { body: alone } = await call(server, '/v1/rules/a/stats')
+  expect(rules).toEqual([alone, expect.objectContaining({ ruleName: 'b' })])
+  const last = await call(server, `/v1/rules/stats?maxResults=2&nextToken=${nextToken}`)
+  expect(last.body).toEqual({ rules: [expect.objectContaining({ ruleName: 'c' })] })
 })
 
 test('GET /v1/outbox gives the waiting records by destination, and the limits', async () => {
