@@ -90,8 +90,12 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  const deliveryOf = producer.stateOf
-  return { folder, lab, outbox, aws, producer, deliveryOf, endpoints, ...recorded }
+  const seen = {
+    deliveryOf: producer.stateOf,
+    sentStreams: producer.streams,
+    inspection: lab?.inspection,
+  }
+  return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...recorded }
 }
 
 /** What becomes of calls for services that the lab does not have. */

@@ -2,6 +2,7 @@ import { labAccountId } from '../config/config.ts'
 import type { Config } from '../config/config.ts'
 import type { AwsCallsOptions } from '../aws/aws-calls.ts'
 import { startLabWorker } from '../lab/worker/lab-worker.ts'
+import type { InspectionOfThread } from '../lab/worker/lab-worker.ts'
 import { statusDurationsOf } from '../lab/streams/stream-statuses.ts'
 import { streamArnOf } from '../lab/streams/namespace.ts'
 import type { StreamDestination } from '../outbox/outbox.ts'
@@ -18,6 +19,8 @@ export interface LabStage {
   ensureStream(streamArn: string): Promise<void>
   /** The same for the stream of a destination. */
   ensureStreamOf(destination: StreamDestination): Promise<void>
+  /** What people see and change of the lab. */
+  readonly inspection: InspectionOfThread
   /** Creates the stream with so many shards, or gives it so many. Rejects with the reason. */
   setShardCount(streamName: string, shardCount: number): Promise<void>
   /** A compiler that also creates the streams that a rule names without a template. */
@@ -68,6 +71,7 @@ export async function startLab(options: {
     },
     ensureStream: (streamArn) => worker.ensureStream(streamArn),
     ensureStreamOf,
+    inspection: worker.inspection,
     setShardCount: (name, shardCount) =>
       worker.setShardCount(streamArnOf({ accountId, region: config.region }, name), shardCount),
     withStreams: (compile) => (definition) => {

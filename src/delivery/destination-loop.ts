@@ -21,8 +21,8 @@ import { combineLeftOnDisk, createKeysLeftOnDisk, createLeftOnDisk } from './que
 import { createOrderedQueue } from './queue/ordered-queue.ts'
 import type { NextCall, SendQueue } from './queue/send-queue.ts'
 import { createUnorderedQueue } from './queue/unordered-queue.ts'
-import { destinationState } from './destination-state.ts'
-import type { DestinationState } from './destination-state.ts'
+import { destinationViews } from './destination-state.ts'
+import type { DestinationViews } from './destination-state.ts'
 import { createTransport } from './transport.ts'
 import type { CallsOfDestinations, Transport } from './transport.ts'
 import { createReadAhead, heldBytesMax, heldRecordsMaxDefault } from './read-ahead.ts'
@@ -31,10 +31,9 @@ import type { ShardWatch } from './shards/shard-watch.ts'
 import type { RecordWatch } from './outcome/watch-records.ts'
 
 /** Delivers the records of one destination. */
-export interface DestinationLoop {
+export interface DestinationLoop extends DestinationViews {
   /** Tells the loop that the outbox has new records. */
   appended(): void
-  state(): DestinationState
   /** Starts no further call. Resolves when the calls in flight have ended. */
   stop(): Promise<void>
 }
@@ -179,7 +178,7 @@ export function createDestinationLoop(dependencies: DestinationLoopDependencies)
       readAhead.appended()
       run()
     },
-    state: () => destinationState(parts, inFlight.size, parts.clock.monotonicMs()),
+    ...destinationViews(parts, inFlight),
     async stop() {
       stopped = true
       nextTurn.clear()

@@ -1,7 +1,9 @@
+import type { Clock } from '../base/clock.ts'
 import type { Failure } from '../aws/call/failure-class.ts'
 import { adviceOn } from '../aws/call/failure-class.ts'
 import type { Backoff } from './outcome/backoff.ts'
 import type { FailureReport } from './outcome/failure-report.ts'
+import type { ShardWatch } from './shards/shard-watch.ts'
 
 /** How the delivery to a destination goes, for those who look at it. */
 export interface DestinationState {
@@ -24,17 +26,35 @@ export interface DestinationState {
   readonly nextTryMs?: number | undefined
 }
 
+/** What is seen of a destination by those who look. */
+export interface DestinationViews {
+  state(): DestinationState
+  /** What is known of the shards of its stream. */
+  readonly lookAtShards: ShardWatch['look']
+}
+
+interface SeenParts {
+  readonly backoff: Pick<Backoff, 'condition' | 'failures' | 'opensAtMs'>
+  readonly report: Pick<FailureReport, 'latest'>
+  readonly shards: Pick<ShardWatch, 'throttled' | 'look'>
+  readonly clock: Pick<Clock, 'monotonicMs'>
+}
+
+export const destinationViews = (
+  parts: SeenParts,
+  inFlight: { readonly size: number },
+): DestinationViews => ({
+  state: () => destinationState(parts, inFlight.size, parts.clock.monotonicMs()),
+  lookAtShards: parts.shards.look,
+})
+
 /** @param nowMs monotonic */
-export function destinationState(
+function destinationState(
   {
     backoff,
     report,
     shards,
-  }: {
-    readonly backoff: Pick<Backoff, 'condition' | 'failures' | 'opensAtMs'>
-    readonly report: Pick<FailureReport, 'latest'>
-    readonly shards: { readonly throttled: () => readonly string[] }
-  },
+  }: Pick<SeenParts, 'backoff' | 'report'> & { readonly shards: Pick<ShardWatch, 'throttled'> },
   callsInFlight: number,
   nowMs: number,
 ): DestinationState {

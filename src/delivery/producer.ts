@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
-import type { Outbox } from '../outbox/outbox.ts'
+import type { Outbox, StreamDestination } from '../outbox/outbox.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import { createCallSlots } from './call/call-slots.ts'
 import { createDestinationLoop } from './destination-loop.ts'
@@ -13,6 +13,7 @@ import type { MakeStream } from './outcome/stream-maker.ts'
 import { createRecordWatch } from './outcome/watch-records.ts'
 import { createMessageWatch } from '../watch/message-watch.ts'
 import type { MessageWatch } from '../watch/message-watch.ts'
+import type { SeenShards } from './shards/shard-watch.ts'
 
 export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
 
@@ -29,6 +30,17 @@ export interface Producer {
   readonly stateOf: (destinationId: number) => DestinationState | undefined
   /** Resolves when the outbox's queue is empty: all records are delivered or given up. */
   readonly idle: () => Promise<void>
+  /**
+   * The streams that records are sent to. From now on it is counted for a while what each takes.
+   *
+   * @param asks whether Kinesis may be asked for their shards
+   */
+  readonly streams: (asks: boolean) => readonly ProducerStream[]
+}
+
+/** A stream with the role and the settings of its delivery, and what is known of its shards. */
+export interface ProducerStream extends SeenShards {
+  readonly destination: StreamDestination
 }
 
 export interface ProducerDependencies {
@@ -129,9 +141,22 @@ export function createProducer(
       await late
     },
     stateOf: (destinationId) => loops.get(destinationId)?.state(),
+    streams: (asks) => streamsOf(outbox, loops, asks),
     idle() {
       if (outbox.size().records === 0) return Promise.resolve()
       return new Promise<void>((resolve) => idleWaiters.add(resolve))
     },
   }
+}
+
+function streamsOf(
+  outbox: Pick<Outbox, 'destinations'>,
+  loops: ReadonlyMap<number, DestinationLoop>,
+  asks: boolean,
+): readonly ProducerStream[] {
+  return outbox.destinations().flatMap(({ id, destination }) => {
+    const loop = loops.get(id)
+    if (!loop || destination.kind !== 'kinesis') return []
+    return [{ destination, ...loop.lookAtShards(asks) }]
+  })
 }

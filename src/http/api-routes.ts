@@ -49,6 +49,9 @@ import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
 import { addRuleStatisticsRoutes } from './sluice/rule-statistics-routes.ts'
 import type { RuleStatisticsRouteDependencies } from './sluice/rule-statistics-routes.ts'
 import { addLabCallRoutes } from './sluice/lab-calls.ts'
+import { addLabFaultRoutes } from './sluice/lab-faults.ts'
+import { addStreamRoutes } from './sluice/stream-routes.ts'
+import type { StreamRouteDependencies } from './sluice/stream-routes.ts'
 import type { RecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
 import { sluiceApi } from './sluice/sluice-api.ts'
@@ -76,6 +79,7 @@ export interface ApiRouteDependencies
     EventSourceRouteDependencies,
     FunctionRouteDependencies,
     EventRouteDependencies,
+    StreamRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
   readonly broker: DataPlaneDependencies['broker'] & ConnectionRouteDependencies['broker']
@@ -127,6 +131,8 @@ export function addApiRoutes(
     addDeadLetterRoutes(routes, dependencies)
     // Outside the lab the route answers as well, so that the API is the same: it has no calls.
     addLabCallRoutes(routes, dependencies.labCalls)
+    addLabFaultRoutes(routes, dependencies)
+    addStreamRoutes(routes, dependencies)
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)

@@ -51,6 +51,8 @@ const requests: readonly (readonly [line: string, body?: string])[] = [
     `{"topicRulePayload":${payload},"message":{"topic":"a/b","payload":{"x":[1,2]}}}`,
   ],
   ['POST /v1/check', payload],
+  ['POST /v1/lab/faults', '{"times":1,"effect":{"kind":"delay","delayMs":1}}'],
+  ['GET /v1/streams/hot-devices/records?position=TRIM_HORIZON&payloads=true'],
   ['PUT /v1/rules/some_rule/delivery', '{"defaults":{"ordering":"strict"}}'],
   ['GET /v1/rules/some_rule/stats'],
   ['POST /v1/dead-letters/replay', '{"how":"asIs"}'],

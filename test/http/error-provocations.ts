@@ -26,6 +26,7 @@ import type { StartedServer } from './http-fixtures.ts'
 import { arn, topicRulePayload } from './guarded-server.ts'
 import { connectionProvocations } from './connection-provocations.ts'
 import { destinationProvocations } from './destination-provocations.ts'
+import { labProvocations } from './lab-provocations.ts'
 import { lambdaProvocations } from './lambda-provocations.ts'
 import { fails, fault, http, reject, unwritten } from './provocation.ts'
 import type { Call, Provocations } from './provocation.ts'
@@ -264,6 +265,7 @@ export const provocations: Provocations = {
   ...registryProvocations,
 
   ...shadowProvocations,
+  ...labProvocations,
   ...lambdaProvocations,
 
   CheckRule: {

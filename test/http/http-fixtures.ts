@@ -108,6 +108,7 @@ export async function startServer(
     deliveryOf: () => undefined,
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
+    sentStreams: () => [],
     watch,
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,

@@ -11,6 +11,8 @@ export interface ShardMap {
   ): string | undefined
   has(shardId: string): boolean
   readonly shardCount: number
+  /** The ranges, in their order. */
+  readonly ranges: readonly ShardRange[]
 }
 
 /**
@@ -43,5 +45,6 @@ export function createShardMap(ranges: readonly ShardRange[]): ShardMap {
       shardOf(explicitHashKey === undefined ? hashKeyOf(partitionKey) : BigInt(explicitHashKey)),
     has: (shardId: string) => ids.has(shardId),
     shardCount: ids.size,
+    ranges: sorted,
   }
 }

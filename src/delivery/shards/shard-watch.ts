@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts'
 import type { StreamDestination } from '../../outbox/outbox.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import type { KinesisCalls } from '../../aws/kinesis-calls.ts'
+import type { KinesisCalls, ShardRange } from '../../aws/kinesis-calls.ts'
 import type { CallOutcome, RecordOutcome } from '../../aws/call/call-outcome.ts'
 import type { Failure } from '../../aws/call/failure-class.ts'
 import type { Outgoing } from '../call/outgoing.ts'
@@ -10,6 +10,8 @@ import type { QueueShards } from './shard-throttles.ts'
 import { createShardList } from './shard-list.ts'
 import type { ShardMap } from './shard-map.ts'
 import { createShardThrottles, noShards } from './shard-throttles.ts'
+import { createShardTraffic } from './shard-traffic.ts'
+import type { SentInMinute } from './shard-traffic.ts'
 
 /**
  * Learns from the answers of Kinesis which shards are throttled. The stream's shards are listed
@@ -23,6 +25,30 @@ export interface ShardWatch extends QueueShards {
   /** True when a throttled record waits for its shard and needs no delay of its own. */
   knowsShardOf(outgoing: Outgoing): boolean
   throttled(): readonly string[]
+  /**
+   * What is known of the shards. From now on it is counted for a while what each is sent.
+   *
+   * @param asks whether Kinesis may be asked for the shards of the stream
+   */
+  readonly look: (asks: boolean) => SeenShards
+}
+
+/** The shards of a stream, as those see them who look. Times are of the monotonic clock. */
+export interface SeenShards {
+  /** Whether the shards could be listed: without that, only those that took records are known. */
+  readonly isListed: boolean
+  readonly countedSinceMs: number
+  readonly shards: readonly SeenShard[]
+}
+
+interface SeenShard {
+  readonly shardId: string
+  /** Absent when the shards could not be listed. */
+  readonly range?: ShardRange | undefined
+  readonly sent: SentInMinute
+  readonly isThrottled: boolean
+  /** When a throttled shard is tried again; absent while it is being tried. */
+  readonly dueMs?: number | undefined
 }
 
 interface ShardWatchDependencies {
@@ -39,6 +65,7 @@ export function createShardWatch(dependencies: ShardWatchDependencies): ShardWat
   const { clock, destination, random } = dependencies
   const { streamName, streamArn } = destination
   const throttles = createShardThrottles(random)
+  const traffic = createShardTraffic()
   const list = createShardList({
     ...dependencies,
     stream: { streamName, streamArn },
@@ -51,7 +78,22 @@ export function createShardWatch(dependencies: ShardWatchDependencies): ShardWat
     generation: () => throttles.generation(),
     throttled: () => throttles.throttled(),
     knowsShardOf: ({ record }: Outgoing) => list.map()?.shardOfRecord(record) !== undefined,
+    look(asks) {
+      if (asks) list.wanted(false)
+      const { sinceMs: countedSinceMs, byShard } = traffic.look(clock.monotonicMs())
+      const ranges = new Map(list.map()?.ranges.map((range) => [range.shardId, range]))
+      const ids = new Set([...ranges.keys(), ...byShard.keys(), ...throttles.throttled()])
+      const shards = [...ids].map((shardId) => ({
+        shardId,
+        range: ranges.get(shardId),
+        sent: byShard.get(shardId) ?? { records: 0, bytes: 0 },
+        isThrottled: throttles.isThrottled(shardId),
+        dueMs: throttles.dueMs(shardId),
+      }))
+      return { isListed: ranges.size > 0, countedSinceMs, shards }
+    },
     answered(items: readonly Outgoing[], outcome: CallOutcome, generation: number) {
+      if (traffic.active) traffic.note(items, outcome, clock.monotonicMs())
       const hasThrottle = throttlesAnyOf(items, outcome)
       if (!hasThrottle && !throttles.any()) return
       const map = list.map()
@@ -72,6 +114,7 @@ export const withoutShards: ShardWatch = Object.freeze({
   answered: () => undefined,
   knowsShardOf: () => false,
   throttled: () => [],
+  look: () => ({ isListed: false, countedSinceMs: 0, shards: [] }),
 })
 
 /** The outcomes of the records. A call that failed as a whole has one: it was a PutRecord. */

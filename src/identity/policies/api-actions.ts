@@ -94,6 +94,8 @@ const onPrincipal =
   (action: string): Requirement =>
   ({ principal }) => [[action, arnOrAny(principal)]]
 const nothing: Requirement = () => []
+const readsPayloads = ({ payloads }: ApiRequest['query']): ReturnType<Requirement> =>
+  isTrue(payloads) ? [['sluice:ReadPayloads', anyResource]] : []
 
 /** Route -> what it takes. docs/SECURITY.md lists the same. */
 export const apiRequirements: Readonly<Record<string, Requirement>> = Object.freeze({
@@ -209,10 +211,17 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /v1/rules/:ruleName/stats': onRule('sluice:GetRuleStatistics'),
   'GET /v1/outbox': onAll('sluice:GetOutbox'),
   'GET /v1/lab/calls': onAll('sluice:ListLabCalls'),
-  'GET /v1/events': ({ query }) => [
-    ['sluice:WatchMessages', anyResource],
-    ...(isTrue(query['payloads']) ? ([['sluice:ReadPayloads', anyResource]] as const) : []),
+  'GET /v1/lab/faults': onAll('sluice:ListLabFaults'),
+  'POST /v1/lab/faults': onAll('sluice:AddLabFault'),
+  'DELETE /v1/lab/faults': onAll('sluice:RemoveLabFaults'),
+  'DELETE /v1/lab/faults/:faultId': onAll('sluice:RemoveLabFault'),
+  'GET /v1/streams': onAll('sluice:ListStreams'),
+  'GET /v1/streams/:streamName': onAll('sluice:DescribeStream'),
+  'GET /v1/streams/:streamName/records': ({ query }) => [
+    ['sluice:ListStreamRecords', anyResource],
+    ...readsPayloads(query),
   ],
+  'GET /v1/events': ({ query }) => [['sluice:WatchMessages', anyResource], ...readsPayloads(query)],
   'GET /v1/trace': onAll('sluice:WatchMessages'),
   'GET /v1/dead-letters': ({ query }) => [
     ['sluice:ListDeadLetters', ruleNamedBy(query, 'ids') ?? anyResource],

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import { guardOrigin } from '../../base/origin-guard.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
-import { readFaultRule } from './fault-rule.ts'
-import type { FaultRule, Faults } from './faults.ts'
+import type { FaultList } from './fault-list.ts'
 import { answer, hostOf } from '../wire/lab-http.ts'
 import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
 
@@ -20,10 +19,8 @@ import type { LabAnswer, LabRequest, LabRequestHead } from '../wire/lab-http.ts'
  * These requests are never signed, not even in a strict lab; requests of web pages are refused.
  */
 interface FaultsEndpoint {
-  readonly faults: Faults
-  /** The names of all operations, which a rule may select. */
-  readonly operations: readonly string[]
-  readonly logger: Logger
+  readonly faults: FaultList
+  readonly logger: Pick<Logger, 'error'>
   /** The name or address that the lab listens on. */
   readonly host: string
   /** Whether any `Host` header is accepted: see origin-guard.ts. */
@@ -50,52 +47,30 @@ export function answerFaults(endpoint: FaultsEndpoint, request: LabRequest): Lab
 
 const pathOf = ({ target }: LabRequestHead) => target.split('?', 1)[0] ?? ''
 
-function answerAll({ faults, operations, logger }: FaultsEndpoint, request: LabRequest): LabAnswer {
+function answerAll({ faults }: FaultsEndpoint, request: LabRequest): LabAnswer {
   switch (request.method) {
     case 'GET':
-      return json(200, { faults: faults.list() })
-    case 'POST': {
-      const rule = readFaultRule(jsonOf(request.body), operations)
-      const { id } = addRule(faults, rule)
-      logger.info({ fault: rule, id }, 'a fault rule was added')
-      return json(201, itemOf(faults, id))
-    }
+      return json(200, { faults: faults.all() })
+    case 'POST':
+      return json(201, faults.add(jsonOf(request.body)))
     case 'DELETE':
       faults.clear()
-      logger.info({}, 'the fault rules were removed')
       return nothing()
     default:
       throw notAllowed(request, 'GET, POST or DELETE')
   }
 }
 
-/** @throws SluiceError LimitExceededException */
-function addRule(faults: Faults, rule: FaultRule): ReturnType<Faults['add']> {
-  try {
-    return faults.add(rule)
-  } catch (thrown) {
-    if (!(thrown instanceof RangeError)) throw thrown
-    throw new SluiceError('LimitExceededException', `${thrown.message}: remove some`)
-  }
-}
-
-function answerOne({ faults, logger }: FaultsEndpoint, request: LabRequest, id: string): LabAnswer {
+function answerOne({ faults }: FaultsEndpoint, request: LabRequest, id: string): LabAnswer {
   switch (request.method) {
     case 'GET':
-      return json(200, itemOf(faults, id))
+      return json(200, faults.get(id))
     case 'DELETE':
-      if (!faults.remove(id)) throw notFound(id)
-      logger.info({ id }, 'a fault rule was removed')
+      faults.remove(id)
       return nothing()
     default:
       throw notAllowed(request, 'GET or DELETE')
   }
-}
-
-function itemOf(faults: Faults, id: string): object {
-  const item = faults.list().find((listed) => listed.id === id)
-  if (!item) throw notFound(id)
-  return item
 }
 
 function jsonOf(body: Buffer): unknown {
@@ -105,9 +80,6 @@ function jsonOf(body: Buffer): unknown {
     throw new SluiceError('InvalidRequestException', `the body is not JSON: ${messageOf(thrown)}`)
   }
 }
-
-const notFound = (id: string) =>
-  new SluiceError('ResourceNotFoundException', `there is no fault rule with the id ${id}`)
 
 const notAllowed = ({ method }: LabRequest, allowed: string) =>
   new SluiceError('MethodNotAllowedException', `${method} is not ${allowed}`)

@@ -124,7 +124,7 @@ interface AddedFault {
   remove(): void
 }
 
-interface ListedFault {
+export interface ListedFault {
   readonly id: string
   readonly rule: FaultRule
   readonly appliedCount: number

@@ -6,9 +6,12 @@ import { createCallLog } from '../service/call-log.ts'
 import type { CallLog, LabCall } from '../service/call-log.ts'
 import type { CheckCaller, LabKeys } from '../service/caller-check.ts'
 import { answerFaults, isFaultsRequest } from '../faults/faults-endpoint.ts'
+import { createFaultList } from '../faults/fault-list.ts'
 import { createFaults } from '../faults/faults.ts'
 import type { Faults } from '../faults/faults.ts'
 import { createCallContexts } from './call-contexts.ts'
+import { createLabInspection } from './lab-inspection.ts'
+import type { LabInspection } from './lab-inspection.ts'
 import { refuseOrigin } from './refuse-origin.ts'
 import { openHttpTransport } from './http-transport.ts'
 import { answerKinesis, isKinesisRequest } from './kinesis-protocol.ts'
@@ -51,6 +54,8 @@ export interface LabServer {
   setShardCount(stream: string, shardCount: number): void
   readonly streams: LabStreams
   readonly faults: Faults
+  /** What people see and change of the lab. */
+  readonly inspection: LabInspection
   /** The most recent calls that were answered. */
   readonly calls: CallLog
   /** Closes every connection at once. Without a data folder all streams are lost. */
@@ -147,7 +152,8 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
   const kinesis = { contexts, observer, logger, sessions, checkCaller, disk }
   const { accountId, host, insecure = false } = options
   const sts = { clock, accountId, faults, observer, logger, sessions, checkCaller }
-  const faultsEndpoint = { faults, operations, logger, host, insecure }
+  const faultList = createFaultList({ faults, operations, logger })
+  const faultsEndpoint = { faults: faultList, logger, host, insecure }
   async function answerOf(request: LabRequest): Promise<LabAnswer> {
     if (isFaultsRequest(request)) return answerFaults(faultsEndpoint, request)
     if (isKinesisRequest(request)) return answerKinesis(kinesis, request)
@@ -176,6 +182,7 @@ export async function createLabServer(options: LabServerOptions): Promise<LabSer
     },
     streams: labStreamsOf(namespaces, home),
     faults,
+    inspection: createLabInspection({ clock, namespaces, faults: faultList }, home),
     calls,
     async close() {
       namespaces.close()

@@ -39,6 +39,8 @@ export interface ShardLog {
   at(ordinal: number): StoredRecord | undefined
   /** Ordinal of the first readable record that arrived at `arrivalMs` or later. */
   firstArrivedSince(arrivalMs: number): number
+  /** The bytes of the keys and the data of all records from this ordinal on. */
+  bytesSince(ordinal: number): number
   /**
    * Makes records that arrived earlier unreadable, and frees segments without readable records.
    * @param sinceMs by the monotonic clock
@@ -132,6 +134,7 @@ export function createShardLog(onBytes: (delta: number) => void, storedTime: Sto
       const offset = countWhile(segment.arrivals, (arrival) => arrival < arrivalMs)
       return Math.max(first, segment.firstOrdinal + offset)
     },
+    bytesSince: (ordinal) => bytesSince(segments, Math.max(ordinal, first)),
     trimBefore(sinceMs) {
       const segment = segments[segmentIndexOf(segments, (s) => (s.sinces[0] ?? 0) < sinceMs)]
       if (!segment) return false
@@ -218,6 +221,18 @@ function createSegments(onBytes: (delta: number) => void) {
     segments[0] = moved
     freed(segment)
   }
+}
+
+function bytesSince(segments: readonly Segment[], ordinal: number): number {
+  let bytes = 0
+  for (let index = segments.length - 1; index >= 0; index--) {
+    const segment = segments[index]
+    if (!segment) break
+    const before = ordinal - segment.firstOrdinal
+    bytes += usedBytes(segment) - (segment.ends[Math.min(before, segment.ends.length) - 1] ?? 0)
+    if (before >= 0) break
+  }
+  return bytes
 }
 
 const usedBytes = (segment: Segment) => segment.ends.at(-1) ?? 0

@@ -19,6 +19,10 @@ import type { SharedParts, StreamStore } from './streams.ts'
 export interface StreamNamespaces {
   /** The streams of a namespace. */
   in(namespace: Namespace): StreamStore
+  /** The streams of all namespaces, in the order of their ARNs. */
+  all(): readonly Stream[]
+  /** Removes the expired records of a stream. */
+  readonly trim: (stream: Stream) => void
   /** A stream of any namespace by the time of its creation, which identifies it. */
   findCreated(createdMs: number): Stream | undefined
   /**
@@ -79,6 +83,8 @@ export function createStreamNamespaces(options: StreamNamespacesOptions): Stream
       stores.getOrMake(streamArnOf(namespace, ''), (prefix) =>
         createStreamStore(shared, namespace, prefix),
       ),
+    all: () => [...streams.values()].toSorted((a, b) => (a.arn < b.arn ? -1 : 1)),
+    trim: storage.trim,
     findCreated: (createdMs) => shared.byCreation.get(createdMs),
     restore(row, fill) {
       const stream = streamOf(row, (shard) =>

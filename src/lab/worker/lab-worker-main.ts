@@ -1,10 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SluiceError, messageOf } from '../../base/errors.ts'
+import { unreachable } from '../../base/unreachable.ts'
 import { logConsole } from '../../telemetry/log-console.ts'
 import { createMemoryLogger } from '../../telemetry/logger.ts'
 import { createLabServer } from '../server/lab-server.ts'
 import type { LabServer } from '../server/lab-server.ts'
-import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
+import type {
+  LabAnswer,
+  LabCommand,
+  LabFailure,
+  LabReport,
+  LabWorkerData,
+} from './lab-worker-messages.ts'
 
 /** The entry of the lab's thread: runs one server, and executes the commands of lab-worker.ts. */
 async function main(): Promise<void> {
@@ -18,8 +25,7 @@ async function main(): Promise<void> {
     const options = { ...(workerData as LabWorkerData), logger, callsMax: 0 }
     const lab = await createLabServer(options)
     const obey = async (command: LabCommand) => {
-      const failure = await carryOutCommand(lab, command)
-      report({ kind: 'done', id: command.id, ...(failure ? { failure } : {}) })
+      report({ kind: 'done', id: command.id, ...(await carryOutCommand(lab, command)) })
       if (command.kind === 'close') port.close()
     }
     port.on('message', (command: LabCommand) => {
@@ -32,17 +38,29 @@ async function main(): Promise<void> {
   }
 }
 
-async function carryOutCommand(
-  lab: LabServer,
-  command: LabCommand,
-): Promise<LabFailure | undefined> {
+async function carryOutCommand(lab: LabServer, command: LabCommand): Promise<Partial<LabAnswer>> {
   try {
-    if (command.kind === 'close') await lab.close()
-    else if (command.kind === 'ensureStream') lab.ensureStream(command.stream)
-    else lab.setShardCount(command.stream, command.shardCount)
-    return undefined
+    switch (command.kind) {
+      case 'close':
+        await lab.close()
+        return {}
+      case 'ensureStream':
+        lab.ensureStream(command.stream)
+        return {}
+      case 'setShardCount':
+        lab.setShardCount(command.stream, command.shardCount)
+        return {}
+      case 'inspect': {
+        // The parent calls a method of this object with parameters of its own types.
+        const { inspection } = lab
+        const ask = inspection[command.question] as (...given: readonly unknown[]) => unknown
+        return { answer: ask(...command.given) }
+      }
+      default:
+        return unreachable(command)
+    }
   } catch (thrown) {
-    return failureOf(thrown)
+    return { failure: failureOf(thrown) }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../base/errors.ts'
+import type { LabInspection } from '../server/lab-inspection.ts'
 import type { LabServerOptions } from '../server/lab-server.ts'
 
 /** The start data of the lab's thread: the options that can be sent to a thread. */
@@ -16,14 +17,26 @@ export type LabCommand =
       readonly stream: string
       readonly shardCount: number
     }
+  | {
+      readonly kind: 'inspect'
+      readonly id: number
+      readonly question: keyof LabInspection
+      readonly given: readonly unknown[]
+    }
   | { readonly kind: 'close'; readonly id: number }
 
 /** From the thread. */
 export type LabReport =
   | { readonly kind: 'ready'; readonly port: number }
   | { readonly kind: 'failed'; readonly failure: LabFailure }
-  | { readonly kind: 'done'; readonly id: number; readonly failure?: LabFailure }
+  | ({ readonly kind: 'done'; readonly id: number } & Partial<LabAnswer>)
   | { readonly kind: 'log'; readonly line: Readonly<Record<string, unknown>> }
+
+/** What a command gave: a failure, or an answer to a question. */
+export interface LabAnswer {
+  readonly failure: LabFailure
+  readonly answer: unknown
+}
 
 /** An error in a form that can be sent between threads; `code` is one of the catalogue. */
 export interface LabFailure {

@@ -3,6 +3,7 @@ import { systemClock } from '../../base/clock.ts'
 import { SluiceError, messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import { startThread } from '../../base/start-thread.ts'
+import type { LabInspection } from '../server/lab-inspection.ts'
 import type { LabCommand, LabFailure, LabReport, LabWorkerData } from './lab-worker-messages.ts'
 
 /** The lab in a thread of its own, so that it does not slow down the engine's thread. */
@@ -20,8 +21,17 @@ interface LabWorker {
    * @throws SluiceError InternalException (rejects), with the reason
    */
   setShardCount(stream: string, shardCount: number): Promise<void>
+  /** What people see and change of the lab. Rejects as the methods of `LabInspection` throw. */
+  readonly inspection: InspectionOfThread
   /** Closes the connections and the server, and ends the thread. */
   close(): Promise<void>
+}
+
+/** `LabInspection` from another thread. */
+export type InspectionOfThread = {
+  readonly [Question in keyof LabInspection]: (
+    ...given: Parameters<LabInspection[Question]>
+  ) => Promise<ReturnType<LabInspection[Question]>>
 }
 
 interface LabWorkerOptions extends LabWorkerData {
@@ -70,13 +80,15 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
   })
   const port = await requests.ready
   isRunning = true
+  const run = async (command: (id: number) => LabCommand) => void (await requests.send(command))
 
   return {
     host: options.host,
     port,
-    ensureStream: (stream) => requests.send((id) => ({ kind: 'ensureStream', id, stream })),
+    ensureStream: (stream) => run((id) => ({ kind: 'ensureStream', id, stream })),
     setShardCount: (stream, shardCount) =>
-      requests.send((id) => ({ kind: 'setShardCount', id, stream, shardCount })),
+      run((id) => ({ kind: 'setShardCount', id, stream, shardCount })),
+    inspection: inspectionWith(requests),
     async close() {
       isRunning = false
       // The answer does not matter, only the end of the thread.
@@ -91,8 +103,11 @@ export async function startLabWorker(options: LabWorkerOptions): Promise<LabWork
 interface Requests {
   /** The port, once the thread listens. */
   readonly ready: Promise<number>
-  /** Resolves when the thread has executed it. The caller bounds the number of requests. */
-  send(command: (id: number) => LabCommand): Promise<void>
+  /**
+   * Resolves with the answer when the thread has executed it. The caller bounds the number of
+   * requests.
+   */
+  send(command: (id: number) => LabCommand): Promise<unknown>
   answer(report: Exclude<LabReport, { kind: 'log' }>): void
   rejectAll(error: SluiceError): void
 }
@@ -100,39 +115,64 @@ interface Requests {
 /** The id of the request that waits for the start of the thread. */
 const startId = 0
 
+interface Waiting {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: SluiceError) => void
+}
+
 function createRequests(worker: Worker): Requests {
-  const waiting = new Map<number, (result: SluiceError | number) => void>()
+  const waiting = new Map<number, Waiting>()
   let lastId = startId
   let endedBy: SluiceError | undefined
 
   const wait = (id: number) =>
-    new Promise<number>((resolve, reject) => {
+    new Promise<unknown>((resolve, reject) => {
       if (endedBy) return reject(endedBy)
-      waiting.set(id, (result) => (typeof result === 'number' ? resolve(result) : reject(result)))
+      waiting.set(id, { resolve, reject })
     })
-  const finish = (id: number, result: SluiceError | number) => {
-    waiting.get(id)?.(result)
+  const take = (id: number): Waiting | undefined => {
+    const request = waiting.get(id)
     waiting.delete(id)
+    return request
   }
   return {
-    ready: wait(startId),
+    ready: wait(startId) as Promise<number>,
     async send(command) {
       const id = ++lastId
       const done = wait(id)
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
       worker.postMessage(command(id))
-      await done
+      return done
     },
     answer(report) {
-      if (report.kind === 'ready') finish(startId, report.port)
-      else if (report.kind === 'failed') finish(startId, errorOf(report.failure))
-      else finish(report.id, report.failure ? errorOf(report.failure) : report.id)
+      if (report.kind === 'ready') take(startId)?.resolve(report.port)
+      else if (report.kind === 'failed') take(startId)?.reject(errorOf(report.failure))
+      else if (report.failure) take(report.id)?.reject(errorOf(report.failure))
+      else take(report.id)?.resolve(report.answer)
     },
     rejectAll(error) {
       endedBy = error
-      for (const finishRequest of waiting.values()) finishRequest(error)
+      for (const { reject } of waiting.values()) reject(error)
       waiting.clear()
     },
+  }
+}
+
+function inspectionWith(requests: Pick<Requests, 'send'>): InspectionOfThread {
+  const ask =
+    <Question extends keyof LabInspection>(question: Question) =>
+    (...given: Parameters<LabInspection[Question]>) =>
+      requests.send((id) => ({ kind: 'inspect', id, question, given })) as Promise<
+        ReturnType<LabInspection[Question]>
+      >
+  return {
+    faults: ask('faults'),
+    addFault: ask('addFault'),
+    removeFault: ask('removeFault'),
+    removeFaults: ask('removeFaults'),
+    streams: ask('streams'),
+    stream: ask('stream'),
+    records: ask('records'),
   }
 }
 

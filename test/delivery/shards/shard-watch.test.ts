@@ -107,3 +107,28 @@ test('the map is listed again when it is old and a shard is still throttled', as
   await answer(delivered(3))
   expect(listed).toEqual([4, 8])
 })
+
+test('what each shard was sent is counted while somebody looks', async () => {
+  const { clock, watch, answer } = await openWatch()
+  await answer(delivered(0))
+  const first = watch.look(false)
+  expect(first.isListed).toBe(true)
+  expect(first.shards.map(({ sent }) => sent.records)).toEqual([0, 0, 0, 0])
+  expect(first.shards[3]).toMatchObject({ isThrottled: true, dueMs: expect.any(Number) as number })
+  await answer(delivered(0))
+  clock.advance(30_000)
+  await answer(delivered(0))
+  await answer(delivered(1))
+  const sentIn = () => watch.look(false).shards.map(({ sent }) => [sent.records, sent.bytes])
+  expect(sentIn().slice(0, 3)).toEqual([
+    [2, 20],
+    [1, 10],
+    [0, 0],
+  ])
+  clock.advance(31_000)
+  expect(sentIn()[0]).toEqual([1, 10])
+  clock.advance(121_000)
+  await answer(delivered(0))
+  expect(watch.look(false)).toMatchObject({ countedSinceMs: clock.monotonicMs() })
+  expect(sentIn()[0]).toEqual([0, 0])
+})
