@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact'
-import { Overview } from '../pages/overview.tsx'
+import { Overview } from '../pages/overview/overview.tsx'
 import type { Route } from './route.ts'
 
 /** What is drawn at a place: the whole `<main>`. */
