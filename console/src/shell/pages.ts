@@ -39,7 +39,7 @@ export const places: readonly Place[] = [
     title: 'Rules',
     key: 'r',
     icon: 'M4 6h16M4 12h10M4 18h7M17 15l2 2 3-4',
-    load: async () => (await import('../pages/rules.tsx')).Rules,
+    load: async () => (await import('../pages/rules/rules.tsx')).Rules,
   },
   {
     page: 'dead-letters',
