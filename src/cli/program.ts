@@ -17,6 +17,7 @@ import { policiesCommand } from './policies.ts'
 import { pubCommand } from './pub.ts'
 import { simulateCommand } from './simulate.ts'
 import { startCommand } from './start.ts'
+import { clientsCommand } from './clients.ts'
 import { statsCommand } from './stats.ts'
 import { subCommand } from './sub.ts'
 import { tailCommand } from './tail.ts'
@@ -42,6 +43,7 @@ export function createProgram(host: Host): Command {
     tailCommand,
     watchCommand,
     statsCommand,
+    clientsCommand,
     deadLettersCommand,
     healthCommand,
     keysCommand,

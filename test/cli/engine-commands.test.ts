@@ -6,6 +6,7 @@ import { createTestHost } from '../helpers/test-host.ts'
 import { messageWith } from '../helpers/messages.ts'
 import { admin, startGuarded } from '../http/guarded-server.ts'
 import type { TestKey } from '../http/guarded-server.ts'
+import { connectRaw, startIngress } from '../ingress/helpers.ts'
 import { startServer } from '../http/http-fixtures.ts'
 import type { StartedServer } from '../http/http-fixtures.ts'
 import { openStore, roleArn } from '../rules/rule-fixtures.ts'
@@ -78,6 +79,29 @@ describe('sluice dead-letters', () => {
     expect(await output('dead-letters', 'delete', '1', '2')).toBe('1 is deleted\n2 is deleted\n')
     await expect(output('dead-letters', 'show', '2')).rejects.toThrow('there is no dead letter 2')
   })
+})
+
+test('sluice clients lists, shows and disconnects', async () => {
+  const { ingress, port } = await startIngress()
+  const run = await commandsFor(await startServer({ dependencies: { broker: ingress } }), false)
+  const output = async (...words: string[]) => {
+    const { done, written } = run('clients', ...words)
+    await done
+    return written.stdout
+  }
+  expect(await output()).toBe('no such client is connected\n')
+  const pump = await connectRaw(port, { clientId: 'pump', clean: false })
+  await connectRaw(port, { clientId: 'valve\u001b' })
+  pump.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a/+', qos: 1 }] })
+  await pump.next()
+  expect(await output()).toMatch(
+    /^client +MQTT .*\npump +3\.1\.1 tcp +127\.0\.0\.1 +\d s +1( +0){4}\nvalve\\x1b .*\n$/,
+  )
+  expect(JSON.parse(await output('--topic', 'a/1', '--json'))).toMatchObject({ clientId: 'pump' })
+  expect(await output('pump')).toMatch(/waits 3,600 s[^]*\nsubscribed +a\/\+ with QoS 1\n$/)
+  expect(await output('pump', '--disconnect')).toBe('pump is disconnected\n')
+  await expect(output('pump')).rejects.toThrow('no client pump is connected')
+  await expect(output('--disconnect')).rejects.toThrow('--disconnect needs the id of a client')
 })
 
 test('sluice stats counts what became of messages, and says what waits', async () => {
