@@ -75,6 +75,8 @@ function brokerOf(ingress: () => Ingress): HttpServerDependencies['broker'] {
     disconnect: (clientId, options) => ingress().disconnect(clientId, options),
     connection: (clientId) => ingress().connection(clientId),
     subscriptions: (clientId) => ingress().subscriptions(clientId),
+    listClients: (query) => ingress().listClients(query),
+    connectedClient: (clientId) => ingress().connectedClient(clientId),
     sendDirect: (message, confirmMs) => ingress().sendDirect(message, confirmMs),
   }
 }

@@ -10,6 +10,8 @@ import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
 import { addCheckRoute } from './sluice/check-rule.ts'
 import type { CheckRuleDependencies } from './sluice/check-rule.ts'
+import { addClientRoutes } from './sluice/client-routes.ts'
+import type { ClientRouteDependencies } from './sluice/client-routes.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
 import { addEventRoutes } from './sluice/event-routes.ts'
 import type { EventRouteDependencies } from './sluice/event-routes.ts'
@@ -55,6 +57,8 @@ import type { StreamRouteDependencies } from './sluice/stream-routes.ts'
 import type { RecordedCalls } from '../lab/calls/recorded-calls.ts'
 import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
 import { sluiceApi } from './sluice/sluice-api.ts'
+import { addShadowListRoute } from './sluice/shadow-list-routes.ts'
+import type { ShadowListDependencies } from './sluice/shadow-list-routes.ts'
 import { addStatusRoutes } from './sluice/status-routes.ts'
 import type { StatusDependencies } from './sluice/status-routes.ts'
 
@@ -72,17 +76,21 @@ export interface ApiRouteDependencies
     EvaluateDependencies,
     DataPlaneDependencies,
     ConnectionRouteDependencies,
+    ClientRouteDependencies,
     OutboxRouteDependencies,
     RuleStatisticsRouteDependencies,
     DeadLetterRouteDependencies,
-    ShadowRouteDependencies,
+    Omit<ShadowRouteDependencies, 'shadows'>,
     EventSourceRouteDependencies,
     FunctionRouteDependencies,
     EventRouteDependencies,
     StreamRouteDependencies,
     StatusDependencies {
   readonly rules: RuleStore
-  readonly broker: DataPlaneDependencies['broker'] & ConnectionRouteDependencies['broker']
+  readonly shadows: ShadowRouteDependencies['shadows'] & ShadowListDependencies['shadows']
+  readonly broker: DataPlaneDependencies['broker'] &
+    ConnectionRouteDependencies['broker'] &
+    ClientRouteDependencies['broker']
   readonly policies: PolicyRouteDependencies['policies']
   readonly outbox: OutboxRouteDependencies['outbox'] &
     RuleStatisticsRouteDependencies['outbox'] &
@@ -133,6 +141,8 @@ export function addApiRoutes(
     addLabCallRoutes(routes, dependencies.labCalls)
     addLabFaultRoutes(routes, dependencies)
     addStreamRoutes(routes, dependencies)
+    addClientRoutes(routes, dependencies)
+    addShadowListRoute(routes, dependencies)
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)

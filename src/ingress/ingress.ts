@@ -230,6 +230,8 @@ export async function createIngress(
     disconnect: managed.disconnect,
     connection: managed.connection,
     subscriptions: managed.subscriptions,
+    listClients: managed.listClients,
+    connectedClient: managed.connectedClient,
     async sendDirect(message, confirmMs) {
       if (message.topic.startsWith('$')) {
         const text = 'A topic that begins with $ belongs to the broker.'

@@ -170,6 +170,8 @@ test.each([
   expect(await ask('delete', { clientToken: 't' }, shadow)).toEqual({ 'delete/rejected': answer })
 })
 
+const listed = (thingName: string, shadowName: string) => ({ thingName, shadowName, version: 1 })
+
 test('named shadows are apart from the classic one, and listed in order', async () => {
   const { ask, shadows } = await openShadows()
   for (const name of ['c', 'a', 'b']) {
@@ -181,6 +183,12 @@ test('named shadows are apart from the classic one, and listed in order', async 
   expect(shadows.names('lamp', { after: '', max: 10 })).toEqual(['a', 'c'])
   expect(shadows.names('lamp', { after: 'a', max: 1 })).toEqual(['c'])
   expect(shadows.names('nothing', { after: '', max: 10 })).toEqual([])
+  const first = shadows.list({ prefix: 'lamp', max: 2 })
+  expect(first).toEqual({ found: [listed('lamp', ''), listed('lamp', 'a')], last: ['lamp', 'a'] })
+  const rest = { found: [listed('lamp', 'c'), listed('lamps', 'z')], last: undefined }
+  expect(shadows.list({ prefix: 'lamp', after: first.last, max: 2 })).toEqual(rest)
+  expect(shadows.list({ prefix: 'lamps', max: 9 }).found).toEqual([listed('lamps', 'z')])
+  expect(shadows.list({ prefix: 'x', max: 9 })).toEqual({ found: [], last: undefined })
 })
 
 test('the version goes on for 48 hours after a shadow was deleted', async () => {

@@ -74,6 +74,8 @@ const faultyBroker = () => ({
     disconnect: reject(fault),
     connection: fails,
     subscriptions: fails,
+    listClients: fails,
+    connectedClient: fails,
     sendDirect: reject(fault),
   },
 })
@@ -336,6 +338,15 @@ export const provocations: Provocations = {
       call: http('GET', '/v1/lab/calls'),
       dependencies: () => ({ labCalls: { list: fails } }),
     },
+  },
+  ListClients: {
+    InvalidRequestException: { call: http('GET', '/v1/clients?maxResults=0') },
+    InternalException: { call: http('GET', '/v1/clients'), dependencies: faultyBroker },
+  },
+  GetClient: {
+    InvalidRequestException: { call: http('GET', '/v1/clients/') },
+    ResourceNotFoundException: { call: http('GET', '/v1/clients/absent') },
+    InternalException: { call: http('GET', '/v1/clients/c'), dependencies: faultyBroker },
   },
   ListDeadLetters: {
     InvalidRequestException: { call: http('GET', '/v1/dead-letters?maxResults=0') },

@@ -159,6 +159,7 @@ function createMemoryShadows(): ShadowsStore {
       shadows.set(`${thingName} ${shadowName}`, stored)
     },
     names: () => [],
+    list: () => ({ found: [], last: undefined }),
     get count() {
       return shadows.size
     },
@@ -193,6 +194,8 @@ export const absentClients = {
   disconnect: () => Promise.resolve(false),
   connection: () => undefined,
   subscriptions: () => undefined,
+  listClients: () => ({ clients: [], last: undefined, connectedCount: 0 }),
+  connectedClient: () => undefined,
   sendDirect: () => Promise.resolve('notConnected' as const),
 }
 const absentBroker: HttpServerDependencies['broker'] = {

@@ -33,7 +33,7 @@ const shadowErrors = (call: Call, invalid: Call, otherMethod: Call) => ({
   ThrottlingException: { call, isThrottled: true as const },
   InternalFailureException: {
     call,
-    dependencies: () => ({ shadows: { call: fails, names: fails } }),
+    dependencies: () => ({ shadows: { call: fails, names: fails, list: fails } }),
   },
 })
 const shadowPath = '/things/t/shadow'
@@ -57,6 +57,13 @@ export const shadowProvocations: Provocations = {
   DeleteThingShadow: {
     ...shadowErrors(deleteShadow('t'), deleteShadow('a b'), http('PUT', shadowPath)),
     ResourceNotFoundException: { call: deleteShadow('t') },
+  },
+  ListShadows: {
+    InvalidRequestException: { call: http('GET', '/v1/shadows?nextToken=YQ') },
+    InternalException: {
+      call: http('GET', '/v1/shadows'),
+      dependencies: ({ shadows }) => ({ shadows: { ...shadows, list: fails } }),
+    },
   },
   ListNamedShadowsForThing: shadowErrors(
     listShadows(1),

@@ -31,10 +31,34 @@ export interface ShadowStore {
   put(thingName: string, shadowName: string | undefined, stored: StoredShadow): Promise<void>
   /** Names of a thing's named shadows, in order: at most `max`, after `after`. */
   names(thingName: string, page: { readonly after: string; readonly max: number }): string[]
+  /** Shadows of things whose names begin with `prefix`, in order; not those that were deleted. */
+  list(query: ShadowQuery): ShadowPage
   /** Rows, with those of deleted shadows. */
   readonly count: number
   close(): Promise<void>
 }
+
+type ShadowPlace = readonly [thingName: string, shadowName: string]
+
+interface ShadowQuery {
+  readonly prefix: string
+  readonly after?: ShadowPlace | undefined
+  readonly max: number
+}
+
+interface ShadowPage {
+  /** The name of a classic shadow is empty. */
+  readonly found: readonly {
+    readonly thingName: string
+    readonly shadowName: string
+    readonly version: number
+  }[]
+  /** The last row that was looked at; undefined when there are no more. */
+  readonly last: ShadowPlace | undefined
+}
+
+/** Rows that one page looks at: it may end before it is full where shadows were deleted. */
+const listedRowsMax = 5_000
 
 /** The folder in the data folder. */
 export const shadowsFolderName = 'shadows'
@@ -104,6 +128,8 @@ export async function openShadowStore(
       return [...found].toSorted(byCodeUnits).slice(0, max)
     },
 
+    list: (query) => listShadows(table, query, (key) => readable(key, read)),
+
     get count() {
       return count
     },
@@ -113,6 +139,28 @@ export async function openShadowStore(
       await table.close()
     },
   }
+}
+
+function listShadows(
+  table: Table,
+  { prefix, after, max }: ShadowQuery,
+  read: (key: RowKey) => StoredShadow | undefined,
+): ShadowPage {
+  const found: ShadowPage['found'][number][] = []
+  let last: ShadowPlace | undefined
+  let looked = 0
+  const start: RowKey = after === undefined || after[0] < prefix ? [prefix, ''] : [...after]
+  for (const key of table.getKeys({ start })) {
+    const [thingName, shadowName] = key
+    if (!thingName.startsWith(prefix)) break
+    if (after?.[0] === thingName && after[1] === shadowName) continue
+    if (found.length === max || looked++ === listedRowsMax) return { found, last }
+    last = key
+    const stored = read(key)
+    const version = stored?.document?.version
+    if (version !== undefined) found.push({ thingName, shadowName, version })
+  }
+  return { found, last: undefined }
 }
 
 async function openTable(
@@ -151,7 +199,13 @@ function sweepHourly(table: Table, clock: Clock, swept: () => void): () => void 
     const outdated: RowKey[] = []
     for (const { key, value } of table.getRange()) {
       if (outdated.length === sweptMax) break
-      if (isOutdated(readable(key, value), clock)) outdated.push(key)
+      if (
+        isOutdated(
+          readable(key, () => decodeShadowRow(nameOf(key), value)),
+          clock,
+        )
+      )
+        outdated.push(key)
     }
     if (outdated.length === 0) return
     await committed(table.batch(() => outdated.forEach((key) => void table.remove(key))))
@@ -173,9 +227,12 @@ function isOutdated(stored: StoredShadow | undefined, clock: Clock): boolean {
 }
 
 /** Undefined for a damaged row, which is kept. */
-function readable(key: RowKey, row: Buffer): StoredShadow | undefined {
+function readable(
+  key: RowKey,
+  read: (key: RowKey) => StoredShadow | undefined,
+): StoredShadow | undefined {
   try {
-    return decodeShadowRow(nameOf(key), row)
+    return read(key)
   } catch {
     return undefined
   }

@@ -33,6 +33,8 @@ export interface Shadows {
   call(topic: ShadowRequestTopic, payload: Buffer): ShadowCall
   /** The names of a thing's named shadows, in order: at most `max`, after `after`. */
   names(thingName: string, page: { readonly after: string; readonly max: number }): string[]
+  /** The shadows of all things, a page at a time. */
+  readonly list: ShadowStore['list']
   /** The document as `get_thing_shadow` of a rule reads it; undefined when there is none. */
   read(thingName: string, shadowName: string | undefined): Value
 }
@@ -52,7 +54,7 @@ type ShadowCall = ShadowAnswers &
   )
 
 interface ShadowsDependencies {
-  readonly store: Pick<ShadowStore, 'get' | 'put' | 'names' | 'count'>
+  readonly store: Pick<ShadowStore, 'get' | 'put' | 'names' | 'list' | 'count'>
   readonly clock: Clock
   readonly logger: Pick<Logger, 'error'>
 }
@@ -106,6 +108,7 @@ export function createShadows({ store, clock, logger }: ShadowsDependencies): Sh
     },
 
     names: (thingName, page) => store.names(thingName, page),
+    list: (query) => store.list(query),
 
     read(thingName, shadowName) {
       const document = store.get(thingName, shadowName)?.document

@@ -68,6 +68,10 @@ export interface Connection {
   readonly socket: ConnectionSocket
   /** When the client was accepted, in epoch milliseconds. */
   connectedSinceMs: number
+  /** PUBLISHes that the client has sent. */
+  messagesIn: number
+  /** PUBLISHes to a client of MQTT 3.1.1. */
+  messagesOut: number
   /** Counted in the gauge of connections. */
   counted: boolean
   closed: boolean
@@ -104,6 +108,8 @@ class OpenConnection implements Connection {
   readonly peer: Peer
   readonly socket: ConnectionSocket
   connectedSinceMs = 0
+  messagesIn = 0
+  messagesOut = 0
   permissions: Permissions | undefined
   will: Connection['will']
   isForbidden = false

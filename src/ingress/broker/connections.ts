@@ -17,6 +17,8 @@ export interface Connections {
   remove(client: Client, connection: Connection): void
   readonly of: (client: Client) => Connection | undefined
   byId(clientId: string): NamedConnection | undefined
+  /** Of all accepted clients. */
+  readonly ids: () => Iterable<string>
   every(test: (connection: Connection) => boolean): boolean
   forEach(act: (connection: Connection, client: Client) => void): void
   /** A message is finished, so that a condition of `waitUntil` may hold now. */
@@ -71,6 +73,7 @@ export function createConnections(): Connections {
     },
     of: (client) => byClient.get(client),
     byId: (clientId) => named.get(clientId),
+    ids: () => named.keys(),
     every: (test) => [...open.keys()].every(test),
     forEach: (act) => [...open].forEach(([connection, client]) => act(connection, client)),
     finished,

@@ -36,7 +36,9 @@ export function createForwarding(
       if (isRepeated(connection, packet)) return false
       // The backlog will come to it, so that it overtakes none before it, [MQTT-4.6.0-6].
       if (connection?.isEmptyingQueue && isWaiting(client, packet, queues)) return false
-      return mayReceive(connection, packet.topic, profile)
+      if (connection === undefined || !mayReceive(connection, packet.topic, profile)) return false
+      connection.messagesOut++
+      return true
     },
   }
 }

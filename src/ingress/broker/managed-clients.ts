@@ -5,18 +5,21 @@ import type { Message } from '../../message.ts'
 import { isGroupKey } from '../kept/group-queues.ts'
 import { carryProperties } from '../kept/carried-properties.ts'
 import type { Sessions } from '../kept/sessions.ts'
+import type { SubscriberQueues } from '../kept/subscriber-queues.ts'
 import { reasonCode } from '../mqtt5/reason-codes.ts'
 import type { Profile } from '../mqtt5/profile.ts'
 import { normalizeAddress } from './connection.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
+import { createListedClients, expirySecondsOf } from './listed-clients.ts'
+import type { ListedClients } from './listed-clients.ts'
 import { createDirectMessages } from './direct-messages.ts'
 import type { DirectOutcome, DirectMessagesDependencies } from './direct-messages.ts'
 import { mayReceive } from './forwarding.ts'
 import { disconnectReasonOf } from './lifecycle-events.ts'
 
 /** What operators ask about one client and do to it: AWS IoT's operations on connections. */
-export interface ManagedClients {
+export interface ManagedClients extends ListedClients {
   /**
    * Ends the connection of a client.
    *
@@ -78,6 +81,7 @@ type DirectMessage = Pick<Message, 'topic' | 'payload' | 'mqtt5'> & {
 interface ManagedClientsDependencies extends DirectMessagesDependencies {
   readonly connections: Connections
   readonly sessions: Sessions
+  readonly queues: SubscriberQueues
   /** The subscriptions of sessions. */
   readonly storedFilters: ReadonlyMap<string, ReadonlyMap<string, { readonly qos: 0 | 1 | 2 }>>
   readonly clock: Clock
@@ -96,9 +100,7 @@ export function createManagedClients(
   const { connections, sessions, storedFilters, clock } = dependencies
   const ended = createBoundedMap<string, ConnectionState>(endedMax)
   const stateOf = (connection: Connection): ConnectionState => {
-    const { mqtt5, session } = connection
-    const ofSession = session === undefined ? 0 : sessionExpiryMs / 1_000
-    const sessionExpirySeconds = mqtt5?.sessionExpirySeconds ?? ofSession
+    const sessionExpirySeconds = expirySecondsOf(connection, sessionExpiryMs)
     return {
       isClean: sessionExpirySeconds === 0,
       sessionExpirySeconds,
@@ -108,6 +110,7 @@ export function createManagedClients(
   }
 
   return {
+    ...createListedClients(dependencies, { sessionExpiryMs }),
     async disconnect(clientId, { cleanSession = false, preventWillMessage = false } = {}) {
       // First, so that a connection that comes meanwhile is told that the session is gone.
       if (cleanSession && !isGroupKey(clientId)) sessions.discard(clientId)

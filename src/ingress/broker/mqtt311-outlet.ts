@@ -4,11 +4,13 @@ import { carriedBy, isExpired } from '../kept/carried-properties.ts'
 import type { SubscriberQueues } from '../kept/subscriber-queues.ts'
 import { encodeVariable } from '../mqtt5/property-block.ts'
 import type { Outlet } from '../sharing/member.ts'
+import type { Connection } from './connection.ts'
 
 /** Where Aedes' client has its next packet id; its declared type leaves it out. */
 const idMember = '_nextId'
 
 interface Mqtt311OutletDependencies {
+  readonly connection: Pick<Connection, 'messagesOut'>
   readonly queues: SubscriberQueues
   readonly clock: Clock
 }
@@ -22,7 +24,7 @@ const packetIdMax = 65_535
  * @param isAwaited whether a message of a group has this packet id
  */
 export function createMqtt311Outlet(
-  { queues, clock }: Mqtt311OutletDependencies,
+  { queues, clock, connection }: Mqtt311OutletDependencies,
   client: Client,
   isAwaited: (packetId: number) => boolean,
 ): Outlet {
@@ -55,6 +57,7 @@ export function createMqtt311Outlet(
       if (qos > 0) packetId = wanted === undefined || isTaken(wanted) ? nextId() : wanted
       const payload = packet.payload as Buffer
       const bytes = publish({ topic: packet.topic, payload, qos, retain, dup, packetId })
+      connection.messagesOut++
       if (conn.write(bytes)) done()
       else conn.once('drain', done)
       return packetId

@@ -30,6 +30,9 @@ export interface Mqtt5Subscriber extends Mqtt5Handlers {
   sendConfirmed(packet: PublishPacket, acknowledged: () => void): void
   /** That of a granted filter. */
   qosOf(filter: string): 0 | 1 | 2 | undefined
+  /** Messages that were sent to the client, and those of QoS 1 and 2 that are not answered. */
+  readonly messagesOut: number
+  readonly unanswered: number
   /** The connection is gone. */
   end(): void
 }
@@ -149,6 +152,14 @@ class ConnectedSubscriber implements Mqtt5Subscriber, Filters {
 
   qosOf(filter: string): 0 | 1 | 2 | undefined {
     return this.subscriptions.get(filter)?.qos
+  }
+
+  get messagesOut(): number {
+    return this.delivery?.messagesOut() ?? 0
+  }
+
+  get unanswered(): number {
+    return this.delivery?.unanswered() ?? 0
   }
 
   end(): void {

@@ -87,6 +87,7 @@ export function createPublishing(dependencies: PublishingDependencies): Publishi
 
   function authorizePublish(sender: Sender, packet: PublishPacket, proceed: Proceed): void {
     const { client, connection } = sender
+    connection.messagesIn++
     const unsound = connection.mqtt5?.receive(packet)
     const { qos, topic } = packet
     const publish: Publish = { packet, held: connection.gate.dispatched(bytesOf(packet)) }

@@ -67,7 +67,7 @@ export function createSharedMembers(dependencies: SharedMembersDependencies): Sh
 
   function join(client: Client, connection: Connection, { topic, qos }: Subscription): void {
     const outletFor = (isAwaited: Member['isAwaited']) =>
-      createMqtt311Outlet(dependencies, client, isAwaited)
+      createMqtt311Outlet({ ...dependencies, connection }, client, isAwaited)
     const member = memberOf(client, connection, { unansweredMax, outletFor })
     shared.join(member, topic, { qos, retainAsPublished: false, identifier: undefined })
   }

@@ -49,6 +49,8 @@ export interface SubscriberQueues {
   list(clientId: string): readonly StoredPacket[]
   /** The same one by one, with those that are queued meanwhile. */
   each(clientId: string): Iterable<StoredPacket>
+  /** Packets of a client that wait, and those that were sent and are not acknowledged. */
+  readonly countsOf: (clientId: string) => { readonly unsent: number; readonly sent: number }
   forget(clientId: string): void
   /** Takes a packet that an earlier process has queued, after those before it. */
   restore(clientId: string, packet: StoredPacket, row: QueuedRow): void
@@ -224,6 +226,7 @@ export function createSubscriberQueues(
     },
     each: (clientId) => eachOf(queues.get(clientId)),
     list: (clientId) => [...(queues.get(clientId)?.packets.values() ?? [])].map(markSent),
+    countsOf: (clientId) => countsOf(queues.get(clientId)),
     forget(clientId) {
       const queue = queues.get(clientId)
       if (queue === undefined) return
@@ -310,6 +313,11 @@ function unsend(
   pool.unsent(queue, packet)
   return packet
 }
+
+const countsOf = (queue: Queue | undefined) => ({
+  unsent: (queue?.packets.size ?? 0) - (queue?.counters.size ?? 0),
+  sent: queue?.counters.size ?? 0,
+})
 
 const emptyQueue = (): Queue => ({
   packets: new Map(),

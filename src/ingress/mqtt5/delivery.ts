@@ -33,6 +33,9 @@ export interface Delivery {
   completed(packetId: number): void
   /** PUBREC. */
   received(packetId: number): void
+  /** Messages that were sent, and those of QoS 1 and 2 that are not answered. */
+  readonly messagesOut: () => number
+  readonly unanswered: () => number
   /** For messages of shared subscriptions. */
   readonly outlet: () => Outlet
 }
@@ -115,6 +118,8 @@ export function createDelivery(dependencies: DeliveryDependencies, limits: Sende
       if (sender.completed(packetId)) backlog.pump()
     },
     received: (packetId) => sender.received(packetId),
+    messagesOut: sender.sentCount,
+    unanswered: sender.unanswered,
     outlet: () => outletOf(sender, dependencies.stream),
   }
 }

@@ -14,6 +14,9 @@ import { reasonCode } from './reason-codes.ts'
 interface Sender {
   /** Whether the client takes another message of QoS 1 or 2. */
   readonly hasRoom: boolean
+  /** Messages that were written, and those of QoS 1 and 2 that are not answered. */
+  readonly sentCount: () => number
+  readonly unanswered: () => number
   /** What is written waits for the client to read. */
   readonly isFull: boolean
   /**
@@ -75,12 +78,10 @@ export function createSender(
   /** Packet ids of messages that are sent and not answered, each with who is told of the answer. */
   const flights = new Map<number, (() => void) | undefined>()
   const reserved = new Set<number>()
+  let sentCount = 0
   const idFor = createPacketIds((packetId) => flights.has(packetId) || reserved.has(packetId))
 
-  function write(bytes: Buffer, done: () => void): void {
-    if (stream.destroyed || stream.write(bytes)) done()
-    else stream.once('drain', done)
-  }
+  const write = (bytes: Buffer, done: () => void): void => writeTo(stream, bytes, done)
 
   /** @returns whether the message is sent: not when it is too late or too large */
   function sendAs(outgoing: Outgoing, flight: Flight, done: () => void): boolean {
@@ -90,6 +91,7 @@ export function createSender(
       return false
     }
     if (flight.packetId !== undefined) flights.set(flight.packetId, flight.acknowledged)
+    sentCount++
     write(bytes, done)
     return true
   }
@@ -98,6 +100,8 @@ export function createSender(
     get hasRoom() {
       return flights.size < receiveMaximum && !stream.destroyed
     },
+    sentCount: () => sentCount,
+    unanswered: () => flights.size,
     get isFull() {
       return stream.writableNeedDrain
     },
@@ -141,6 +145,11 @@ export function createSender(
       write(acknowledgement('pubrel', packetId, code), nothing)
     },
   }
+}
+
+function writeTo(stream: Duplex, bytes: Buffer, done: () => void): void {
+  if (stream.destroyed || stream.write(bytes)) done()
+  else stream.once('drain', done)
 }
 
 /** @returns a function that gives a message of QoS 1 or 2 the wanted packet id, or a free one */

@@ -81,6 +81,8 @@ describe('what a request takes', () => {
     ['GET /v1/dead-letters', { query: { ruleName: 'r' } }, [`sluice:ListDeadLetters ${ruleArn}`]],
     ['GET /v1/lab/calls', {}, ['sluice:ListLabCalls *']],
     ['GET /v1/dead-letters', {}, ['sluice:ListDeadLetters *']],
+    ['GET /v1/clients', {}, ['sluice:ListClients *']],
+    ['GET /v1/shadows', {}, ['sluice:ListShadows *']],
     [
       'POST /v1/dead-letters/replay',
       { body: () => ({ ruleName: 'r', ids: ['1'] }) },
