@@ -28,7 +28,13 @@ export function Navigation({ current }: { current: string }) {
     <nav aria-label="Pages" ref={nav} class={isOpen ? 'is-open' : ''}>
       <ul>
         {places.map(({ page, title, icon }, index) => (
-          <li key={page} class={index < inBarMax ? '' : 'under-more'}>
+          <li
+            key={page}
+            class={index < inBarMax ? '' : 'under-more'}
+            onFocusIn={() => {
+              if (index >= inBarMax) setOpen(true)
+            }}
+          >
             <a
               href={pathOf(page)}
               aria-current={page === current ? 'page' : undefined}
