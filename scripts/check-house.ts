@@ -77,7 +77,6 @@ const floors = [
   'identity/policies',
   'sigv4',
   'watch',
-  'traces',
   'sql',
   'sql/compiler',
   'sql/functions',

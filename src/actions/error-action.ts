@@ -25,8 +25,7 @@ const documentedNames: Readonly<Partial<Record<ActionKind, string>>> = {
   dynamoDBv2: 'DynamoDBv2Action',
 }
 
-/** What AWS calls an action in error documents and in its log. */
-export function actionName(kind: ActionKind): string {
+function actionName(kind: ActionKind): string {
   return documentedNames[kind] ?? `${kind.charAt(0).toUpperCase()}${kind.slice(1)}Action`
 }
 

@@ -15,7 +15,6 @@ import type {
   StartPosition,
 } from '../consumers/shard-reader.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
-import type { BatchSpans } from '../traces/message-traces.ts'
 import type { FailureFiles } from './failure-files.ts'
 import type { SendFailure } from './invocation-context.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
@@ -47,8 +46,6 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   /** In the lab: sends documents to the destinations of mappings. */
   readonly sendFailure?: SendFailure | undefined
-  /** Absent: no traces are made. */
-  readonly batchSpans?: BatchSpans | undefined
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
@@ -217,15 +214,7 @@ async function openReader(
 }
 
 function contextOf(
-  {
-    functions,
-    failures,
-    sendFailure,
-    batchSpans,
-    clock,
-    logger,
-    metrics,
-  }: MappingRunnerDependencies,
+  { functions, failures, sendFailure, clock, logger, metrics }: MappingRunnerDependencies,
   { uuid, settings, accountIdNow }: MappingRunnerOptions,
   { region, streamArn, consumerArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
@@ -239,7 +228,6 @@ function contextOf(
     functionArnNow: () => arnOfFunction(name, { region, accountId: accountIdNow() }),
     failures,
     sendFailure,
-    batchSpans,
     clock,
     logger,
     findFunction: () => functions.find(name),

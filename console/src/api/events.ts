@@ -22,6 +22,11 @@ export interface MessageEvent {
   readonly clientId?: string
   readonly qos: number
   readonly bytes: number
+  /** When it was asked for: what is UTF-8, else the bytes. */
+  readonly payload?: string
+  readonly payloadBase64?: string
+  /** Why it is not there, though it was asked for. */
+  readonly payloadLeftOut?: 'long' | 'budget' | 'redacted'
   readonly rules: readonly WatchedRule[]
   readonly furtherRules?: number
 }
@@ -59,7 +64,7 @@ export interface EventFilter {
  * @throws like `send` (rejects). Resolves when the engine ends the stream.
  */
 export async function readEvents(
-  filter: EventFilter,
+  filter: EventFilter & { readonly payloads?: 'true' | undefined },
   signal: AbortSignal,
   receive: (event: EngineEvent) => void,
   opened: () => void,

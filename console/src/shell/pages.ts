@@ -32,7 +32,7 @@ export const places: readonly Place[] = [
     title: 'Live',
     key: 'l',
     icon: 'M5 12h.01M9 8v8M13 5v14M17 9v6M21 12h.01',
-    load: async () => (await import('../pages/live.tsx')).Live,
+    load: async () => (await import('../pages/live/live.tsx')).Live,
   },
   {
     page: 'rules',
