@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
+import { functionHelp } from '../../src/sql/functions/function-help.ts'
 import { functionTable } from '../../src/sql/functions/table.ts'
 
 const text = readFileSync(path.join(import.meta.dirname, '../../docs/SQL.md'), 'utf8')
@@ -28,4 +29,17 @@ test('no function stands there twice, and each with a known status', () => {
     [...statuses].filter((each) => !['same', 'differs', 'not yet', 'absent'].includes(each)),
   ).toEqual([])
   expect(rows.length).toBeGreaterThan(80)
+})
+
+test('editors have help for each function, with as many parameters as it takes', () => {
+  const fromHelp = Object.entries(functionHelp).map(([name, [parameters, help]]) => {
+    const each = parameters === '' ? [] : parameters.split(', ')
+    const isRepeated = each.some((parameter) => parameter.endsWith('...'))
+    const optional = each.filter((parameter) => /(?:\?|\.\.\.)$/.test(parameter)).length
+    expect(help).toMatch(/\S/)
+    const most = isRepeated ? Number.POSITIVE_INFINITY : each.length
+    return `${name} ${each.length - optional} ${most}`
+  })
+  const fromTable = [...functionTable.values()].map(({ name, arity }) => [name, ...arity].join(' '))
+  expect(fromHelp.toSorted()).toEqual(fromTable.toSorted())
 })
