@@ -1,15 +1,62 @@
+import { useState } from 'preact/hooks'
+import { isMembers } from './action-schema.ts'
+import type { Members } from './action-schema.ts'
+import { jsonProblemOf } from './json-problem.ts'
 import type { RulePayload } from './rule-payload.ts'
 
-/** What is typed, as a payload when it can be read as one. */
-export type Draft =
-  | { readonly payload: RulePayload; readonly problem?: undefined }
-  | { readonly payload?: undefined; readonly problem: string }
+/** What is typed: the statement, and the rest as a form or as JSON. */
+export interface Draft {
+  readonly sql: string
+  readonly settings: Members
+  /** The rest as it is typed, while it is shown as JSON. */
+  readonly json: string | undefined
+  /** Why the JSON cannot be used; `settings` are those before. */
+  readonly problem: string | undefined
+  /** The rule, unless it cannot be read. */
+  readonly payload: RulePayload | undefined
+  readonly setSql: (sql: string) => void
+  readonly setSettings: (settings: Members) => void
+  readonly setJson: (json: string) => void
+  readonly showAs: (view: 'form' | 'JSON') => void
+}
 
-export function readDraft(sql: string, members: string): Draft {
+/** Both views show the same members: what the form does not know stands in it as JSON. */
+export function useDraft({ sql: storedSql, ...stored }: RulePayload): Draft {
+  const [sql, setSql] = useState(storedSql)
+  const [settings, setSettings] = useState<Members>(stored)
+  const [json, setText] = useState<string>()
+  const [problem, setProblem] = useState<string>()
+  const payload = problem === undefined ? ({ sql, ...settings } as RulePayload) : undefined
+  return {
+    sql,
+    settings,
+    json,
+    problem,
+    payload,
+    setSql,
+    setSettings,
+    setJson(text) {
+      setText(text)
+      const read = readSettings(text)
+      setProblem(read.problem)
+      if (read.settings) setSettings(read.settings)
+    },
+    showAs(view) {
+      setText(view === 'JSON' ? JSON.stringify(settings, null, 2) : undefined)
+      setProblem(undefined)
+    },
+  }
+}
+
+function readSettings(text: string): { readonly settings?: Members; readonly problem?: string } {
   try {
-    const given = JSON.parse(members) as Omit<RulePayload, 'sql'>
-    return { payload: { sql, ...given } }
+    const read: unknown = JSON.parse(text)
+    if (!isMembers(read)) return { problem: 'the settings must be an object: {...}' }
+    if (Object.hasOwn(read, 'sql')) {
+      return { problem: 'the statement has a field of its own: take "sql" out' }
+    }
+    return { settings: read }
   } catch (thrown) {
-    return { problem: `Actions and settings are no JSON: ${(thrown as Error).message}` }
+    return { problem: jsonProblemOf(thrown, text) }
   }
 }

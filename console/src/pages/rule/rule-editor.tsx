@@ -1,15 +1,25 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useState } from 'preact/hooks'
 import { call } from '../../api/engine.ts'
+import { CodeEditor } from '../../code/code-editor.tsx'
+import { sqlLanguage } from '../../code/sql-language.ts'
 import { Page } from '../../parts/page.tsx'
 import { Failure } from '../../parts/status.tsx'
 import { goTo, pathOf } from '../../shell/route.ts'
 import { TryIt } from '../try-it.tsx'
+import { useCheck } from './check.ts'
 import { Difference } from './difference.tsx'
-import { readDraft } from './draft.ts'
-import type { Draft } from './draft.ts'
+import { useDraft } from './draft.ts'
+import { exampleMessage } from './example-message.ts'
+import { FaultList } from './fault-list.tsx'
+import { FieldsContext } from './fields-context.tsx'
 import { RuleControls } from './rule-controls.tsx'
 import type { RulePayload } from './rule-payload.ts'
-import { TextField } from './text-field.tsx'
+import { SettingsView } from './settings-view.tsx'
+import './rule.css'
+
+const statement = sqlLanguage('statement', exampleMessage)
+const template = sqlLanguage('template', exampleMessage)
+const namePattern = '[a-zA-Z0-9_]{1,128}'
 
 /** The text of a rule beside what it would do with a message. */
 export function RuleEditor({
@@ -22,12 +32,11 @@ export function RuleEditor({
   reload: () => void
 }) {
   const [ruleName, setRuleName] = useState(name ?? '')
-  const [sql, setSql] = useState(stored.sql)
-  const { sql: _sql, ...rest } = stored
-  const [members, setMembers] = useState(JSON.stringify(rest, null, 2))
-  const draft = useMemo((): Draft => readDraft(sql, members), [sql, members])
-  const isChanged =
-    draft.payload === undefined || JSON.stringify(draft.payload) !== JSON.stringify(stored)
+  const draft = useDraft(stored)
+  const { payload } = draft
+  const check = useCheck(payload)
+  const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
+  const isReady = isChanged && payload !== undefined && ruleName !== ''
   const [error, setError] = useState<unknown>()
   const [isReviewing, setReviewing] = useState(false)
 
@@ -42,11 +51,18 @@ export function RuleEditor({
   const save = () =>
     act(async () => {
       const path = `/rules/${encodeURIComponent(ruleName)}`
-      await call({ method: name === undefined ? 'POST' : 'PATCH', path, body: draft.payload })
+      await call({ method: name === undefined ? 'POST' : 'PATCH', path, body: payload })
       setReviewing(false)
       if (name === undefined) goTo(pathOf('rules', ruleName))
       else reload()
     })
+  const startSaving = () => {
+    if (!isReady) return
+    if (name === undefined) void save()
+    else setReviewing(true)
+  }
+  useKeys({ onSave: startSaving, onEscape: () => setReviewing(false) })
+  const fields = useMemo(() => ({ byField: check.byField, template }), [check.byField])
 
   return (
     <Page
@@ -55,8 +71,9 @@ export function RuleEditor({
         <button
           type="button"
           class="primary"
-          disabled={!isChanged || draft.payload === undefined || ruleName === ''}
-          onClick={() => (name === undefined ? void save() : setReviewing(true))}
+          disabled={!isReady}
+          title="Ctrl+S"
+          onClick={startSaving}
         >
           {name === undefined ? 'Create' : 'Save ...'}
         </button>
@@ -64,34 +81,30 @@ export function RuleEditor({
     >
       <div class="rule">
         <section aria-label="Rule" class="rule-text">
-          {name === undefined && (
-            <label>
-              Name
-              <input
-                value={ruleName}
-                pattern="[a-zA-Z0-9_]{1,128}"
-                placeholder="hot_devices"
-                onInput={({ currentTarget }) => setRuleName(currentTarget.value)}
-              />
-            </label>
-          )}
-          <TextField label="Statement" rowsMin={4} value={sql} onInput={setSql} />
-          <TextField
-            label="Actions and settings"
-            rowsMin={2}
-            value={members}
-            onInput={setMembers}
-          />
-          {draft.problem !== undefined && <p class="failure">{draft.problem}</p>}
+          {name === undefined && <NameField name={ruleName} onInput={setRuleName} />}
+          <div class="field statement" data-field="sql">
+            <span class="field-name">Statement</span>
+            <CodeEditor
+              label="Statement"
+              value={draft.sql}
+              language={statement}
+              faults={check.byField.get('sql')}
+              onInput={draft.setSql}
+            />
+          </div>
           {error !== undefined && <Failure error={error} />}
-          {isReviewing && draft.payload && (
+          {isReviewing && payload && (
             <Difference
               before={stored}
-              after={draft.payload}
+              after={payload}
               onSave={() => void save()}
               onCancel={() => setReviewing(false)}
             />
           )}
+          <FaultList check={check} />
+          <FieldsContext.Provider value={fields}>
+            <SettingsView draft={draft} />
+          </FieldsContext.Provider>
           {name !== undefined && (
             <RuleControls
               name={name}
@@ -101,8 +114,39 @@ export function RuleEditor({
             />
           )}
         </section>
-        <TryIt payload={draft.payload} ruleName={ruleName} />
+        {/* What is wrong with the rule is said once, beside it. */}
+        <TryIt payload={check.faults.length > 0 ? undefined : payload} ruleName={ruleName} />
       </div>
     </Page>
   )
+}
+
+function NameField({ name, onInput }: { name: string; onInput: (name: string) => void }) {
+  return (
+    <label>
+      Name
+      <input
+        value={name}
+        pattern={namePattern}
+        placeholder="hot_devices"
+        spellcheck={false}
+        onInput={({ currentTarget }) => onInput(currentTarget.value)}
+      />
+    </label>
+  )
+}
+
+/** Ctrl+S saves, Escape closes what is open. */
+function useKeys({ onSave, onEscape }: { onSave: () => void; onEscape: () => void }): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key.toLowerCase() === 's' && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault()
+        onSave()
+      }
+      if (event.key === 'Escape' && !event.defaultPrevented) onEscape()
+    }
+    document.addEventListener('keydown', pressed)
+    return () => document.removeEventListener('keydown', pressed)
+  })
 }

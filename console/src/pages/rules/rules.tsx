@@ -4,7 +4,7 @@ import { Empty, Failure, Loading } from '../../parts/status.tsx'
 import { useLoaded } from '../../parts/use-loaded.ts'
 import { goTo, pathOf } from '../../shell/route.ts'
 import type { Route } from '../../shell/route.ts'
-import { Rule } from '../rule/rule.tsx'
+import { RulePage } from '../rule/rule-page.tsx'
 import { readRules } from './read-rules.ts'
 import { RuleTable } from './rule-table.tsx'
 import './rules.css'
@@ -14,7 +14,7 @@ const everyMs = 5_000
 /** The list of rules, one rule, or a new one. */
 export function Rules({ route: { name, query } }: { readonly route: Route }) {
   const isOne = name !== undefined || query.has('new')
-  return isOne ? <Rule key={name ?? 'new'} name={name} /> : <RuleList query={query} />
+  return isOne ? <RulePage key={name ?? 'new'} name={name} /> : <RuleList query={query} />
 }
 
 function RuleList({ query }: { query: URLSearchParams }) {
