@@ -106,9 +106,9 @@ for (const { path: file, contents } of outputFiles.toSorted(
 }
 
 /**
- * Code in a string that `eval` runs names variables of its file, and a bundle gives variables of one
- * name in two files other names: it would run with those of another file. Packages that do so are
- * installed beside the bundle. A method may be called `eval`.
+ * Code in a string that `eval` runs names variables of its file, and a bundle gives variables of
+ * one name in two files other names: it would run with those of another file. Packages that do so
+ * are installed beside the bundle. A method may be called `eval`.
  *
  * @throws Error names the files
  */

@@ -43,6 +43,7 @@ export const blockMarks: readonly BlockMark[] = [
 /** What a document takes for granted: servers that run, and a record to read. */
 export const presumed: Readonly<Record<string, readonly string[]>> = {
   'docs/API.md': ['sluice lab'],
+  'docs/OPERATIONS.md': ['sluice lab'],
   'docs/DEVICES.md': ['sluice lab'],
   'docs/CONSUMERS.md': ['sluice lab', `sluice pub -t dt/7/telemetry -m '{"temp": 61.5}'`],
 }
