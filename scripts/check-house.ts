@@ -77,6 +77,7 @@ const floors = [
   'identity/policies',
   'sigv4',
   'watch',
+  'traces',
   'sql',
   'sql/compiler',
   'sql/functions',

@@ -25,7 +25,8 @@ const documentedNames: Readonly<Partial<Record<ActionKind, string>>> = {
   dynamoDBv2: 'DynamoDBv2Action',
 }
 
-function actionName(kind: ActionKind): string {
+/** What AWS calls an action in error documents and in its log. */
+export function actionName(kind: ActionKind): string {
   return documentedNames[kind] ?? `${kind.charAt(0).toUpperCase()}${kind.slice(1)}Action`
 }
 

@@ -10,7 +10,6 @@ import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabExternals } from '../lab/calls/lab-externals.ts'
 import type { FunctionApi } from '../event-source/functions/function-api.ts'
-import type { SendFailure } from '../event-source/invocation-context.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabActions } from '../lab/calls/lab-actions.ts'
@@ -22,7 +21,6 @@ import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
-import { createMessageWatch } from '../watch/message-watch.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import { startDeliveryStage } from './delivery-stage.ts'
@@ -35,6 +33,7 @@ import type { RuleStore } from '../rules/rule-store.ts'
 import { openDestinations } from './destination-stage.ts'
 import { openTemplateStage } from './template-stage.ts'
 import type { TemplateStage } from './template-stage.ts'
+import { openObservers } from './observers.ts'
 import { createDrain, createStages } from './stages.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -88,15 +87,14 @@ export async function startApp(
 async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
-  const messageWatch = createMessageWatch({ clock })
-  const watch = { logger, metrics, clock, watch: messageWatch }
   let status: Parameters<typeof healthOf>[0] = 'starting'
-
   const drain = createDrain(clock, config.drainMs)
+  const observers = await openObservers(dependencies, stages, drain, () => account.shownId())
+  const watch = { logger, metrics, clock, ...observers.ofMessages }
   const templates = await openTemplates(dependencies, stages)
   const delivery = await startDeliveryStage(dependencies, metrics, stages, {
     drain,
-    messageWatch,
+    observersOf: observers.ofRecords,
     heldFunctions: templates?.functions,
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),
@@ -128,8 +126,8 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     },
     { errorActionScope: config.errorActionScope },
   )
-  const sources = { metrics, folder, lab, account, drain, templates, sendFailure }
-  const mappings = await startEventSources(dependencies, stages, sources)
+  const ofMappings = { metrics, folder, lab, account, drain, templates, sendFailure }
+  const mappings = await startEventSources(dependencies, stages, { ...ofMappings, ...observers })
   const http = openHttp(config, stages, {
     ...shared,
     compile,
@@ -320,29 +318,21 @@ async function startEventSources(
   stages: Stages,
   {
     metrics,
-    folder,
-    lab,
     account,
     drain,
-    templates,
-    sendFailure,
-  }: {
+    ...source
+  }: Omit<Parameters<typeof openEventSourceStage>[1], 'accountIdNow'> & {
     readonly metrics: Metrics
-    readonly folder: DataFolder
-    readonly lab: LabStage | undefined
-    readonly sendFailure: SendFailure | undefined
     readonly account: AccountStage
     readonly drain: Drain
-    readonly templates: TemplateStage | undefined
   },
 ) {
   // A new folder begins with a sample that is stored with the account in its ARN.
   if (dependencies.config.samplesMapping) await account.settled(() => true)
   const accountIdNow = () => account.shownId()
-  const source = { folder, lab, templates, sendFailure, accountIdNow }
   return stages.open(
     'event sources',
-    () => openEventSourceStage({ ...dependencies, metrics }, source),
+    () => openEventSourceStage({ ...dependencies, metrics }, { ...source, accountIdNow }),
     (it) => it.stop({ drainMs: drain.leftMs() / 2 }),
   )
 }

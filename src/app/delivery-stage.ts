@@ -7,6 +7,7 @@ import type { HttpHosts } from '../aws/http/http-hosts.ts'
 import { createHttpPoster } from '../aws/http/http-poster.ts'
 import type { HttpPoster } from '../aws/http/http-poster.ts'
 import type { OnGivenUp } from '../delivery/outcome/giving-up.ts'
+import type { RecordObservers } from '../delivery/outcome/watch-records.ts'
 import { createProducer } from '../delivery/producer.ts'
 import type { FunctionEvents } from '../event-source/functions/function-api.ts'
 import type { HeldFunctions } from '../event-source/functions/held-functions.ts'
@@ -25,7 +26,6 @@ import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
 import type { Outbox, ServiceDestination } from '../outbox/outbox.ts'
 import type { CallExternal } from '../sql/sql.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
-import type { MessageWatch } from '../watch/message-watch.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -43,10 +43,10 @@ export async function startDeliveryStage(
     functions,
     heldFunctions,
     callExternal,
-    messageWatch,
+    observersOf,
   }: {
     readonly drain: Drain
-    readonly messageWatch: MessageWatch
+    readonly observersOf: (outbox: Pick<Outbox, 'sourceOf'>) => RecordObservers
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
     /** What the destinations of HTTP and InfluxDB actions allow; see HttpAccess. */
@@ -85,7 +85,7 @@ export async function startDeliveryStage(
       senderFor: serviceSenders(config, stages, services),
       onGivenUp,
       metrics,
-      watch: messageWatch,
+      ...observersOf(outbox),
       makeStream: lab && ((destination) => lab.ensureStreamOf(destination)),
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),

@@ -10,6 +10,7 @@ import type { AppDependencies } from './app-dependencies.ts'
 import type { LabStage } from './lab-stage.ts'
 import type { TemplateStage } from './template-stage.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { BatchSpans } from '../traces/message-traces.ts'
 
 /** Prints the records of the sample rule. */
 const sampleMapping = Object.freeze({
@@ -25,6 +26,8 @@ interface EventSourceStageDependencies extends AppDependencies {
 interface EventSourceStageOptions {
   /** In the lab: sends documents about given-up records to the destinations of mappings. */
   readonly sendFailure: SendFailure | undefined
+  /** Undefined: no traces are made. */
+  readonly batchSpans: BatchSpans | undefined
   readonly folder: Pick<DataFolder, 'hasMade' | 'noteMade'>
   readonly lab: LabStage | undefined
   readonly templates: TemplateStage | undefined
@@ -40,7 +43,7 @@ interface EventSourceStageOptions {
  */
 export async function openEventSourceStage(
   { config, logger, clock, beginsAnew, metrics, ...given }: EventSourceStageDependencies,
-  { folder, lab, templates, sendFailure, accountIdNow }: EventSourceStageOptions,
+  { folder, lab, templates, sendFailure, batchSpans, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
   const { dataDir, functionsDir, region, samplesMapping } = config
   // Templates bring what is to be tried.
@@ -55,6 +58,7 @@ export async function openEventSourceStage(
           logger,
           metrics,
           sendFailure,
+          batchSpans,
           makeStream: (streamArn) => lab.ensureStream(streamArn),
         },
         {
@@ -68,7 +72,7 @@ export async function openEventSourceStage(
         },
       )
     : await createEventSourceMappings(
-        { clock, logger, metrics },
+        { clock, logger, metrics, batchSpans },
         {
           ...common,
           get accountId() {

@@ -11,6 +11,8 @@ import { trustedProxiesFault } from '../base/trusted-proxies.ts'
 import { requiredRegion } from './region.ts'
 import { isHttpOverTls, issuingAuthorityOf, tlsFilesOf } from './tls-config.ts'
 import type { IssuingAuthority, TlsFiles } from './tls-config.ts'
+import { traceConfigOf } from './trace-config.ts'
+import type { TraceConfig } from './trace-config.ts'
 import { readVariables } from './variable.ts'
 import type { Environment } from './variable.ts'
 import { variables } from './variables.ts'
@@ -57,6 +59,9 @@ export interface Config {
   readonly accountId: string | undefined
   readonly region: string
   readonly logLevel: Variables['SLUICE_LOG_LEVEL']
+  /** Undefined: no traces are made. */
+  readonly traces: TraceConfig | undefined
+  readonly awsIotLog: Variables['SLUICE_AWS_IOT_LOG']
   readonly insecure: boolean
   readonly rulesMax: number
   readonly outboxBytesMax: number
@@ -163,6 +168,8 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     accountId: read.SLUICE_ACCOUNT_ID ?? (mode === 'lab' ? labAccountId : undefined),
     region,
     logLevel: read.SLUICE_LOG_LEVEL,
+    traces: traceConfigOf(read),
+    awsIotLog: read.SLUICE_AWS_IOT_LOG,
     insecure: read.SLUICE_INSECURE === '1',
     rulesMax: read.SLUICE_RULES_MAX,
     outboxBytesMax: read.SLUICE_OUTBOX_MAX_BYTES,

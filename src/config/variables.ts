@@ -1,6 +1,7 @@
 import { deepFreeze } from '../base/deep-freeze.ts'
 import { actionVariables } from './action-variables.ts'
 import { mqttVariables } from './mqtt-variables.ts'
+import { traceVariables } from './trace-variables.ts'
 import type { ValuesOf, VariableTable } from './variable.ts'
 
 /** The values that delivery settings accept, here and beside a rule. */
@@ -228,6 +229,7 @@ export const variables = deepFreeze({
     default: 'info',
     description: 'Lowest level that is logged: `debug`, `info`, `warn`, `error` or `silent`.',
   },
+  ...traceVariables,
   SLUICE_AUTH: {
     kind: 'choice',
     choices: ['off', 'sigv4'],

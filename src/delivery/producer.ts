@@ -11,8 +11,8 @@ import type { CallsOfDestinations } from './transport.ts'
 import { createReadBudget } from './read-ahead.ts'
 import type { MakeStream } from './outcome/stream-maker.ts'
 import { createRecordWatch } from './outcome/watch-records.ts'
+import type { RecordObservers } from './outcome/watch-records.ts'
 import { createMessageWatch } from '../watch/message-watch.ts'
-import type { MessageWatch } from '../watch/message-watch.ts'
 import type { SeenShards } from './shards/shard-watch.ts'
 
 export type { OnGivenUp, GivenUpAnswer, GivenUpRecord } from './outcome/giving-up.ts'
@@ -43,7 +43,7 @@ export interface ProducerStream extends SeenShards {
   readonly destination: StreamDestination
 }
 
-export interface ProducerDependencies {
+export interface ProducerDependencies extends RecordObservers {
   readonly outbox: Outbox
   /** The calls with a destination's region and role, such as those of `createAwsCalls`. */
   readonly callsFor: CallsOfDestinations['callsFor']
@@ -55,8 +55,6 @@ export interface ProducerDependencies {
   readonly makeStream?: MakeStream | undefined
   /** Decides what becomes of records that are given up. Without it they become dead letters. */
   readonly onGivenUp?: OnGivenUp | undefined
-  /** Absent: nobody can watch. */
-  readonly watch?: MessageWatch | undefined
   /** Numbers in [0, 1) for the jitter of delays; `Math.random` by default. */
   readonly random?: (() => number) | undefined
 }
@@ -108,7 +106,7 @@ export function createProducer(
       const loop = createDestinationLoop({
         ...dependencies,
         random: dependencies.random ?? Math.random,
-        recordWatch: createRecordWatch({ watch, outbox, clock }, queued.destination),
+        recordWatch: createRecordWatch({ ...dependencies, watch }, queued),
         queued,
         slots,
         totalInFlight,

@@ -58,9 +58,11 @@ async function callKinesis(
   metrics.kinesisCallsInFlight.inc()
   const records = taken.map(({ record }) => record)
   const generation = shards.generation()
+  const isSeen = recordWatch.isConstant || recordWatch.watch.active
+  const answered = isSeen ? recordWatch.calling(operation, records) : undefined
   const outcome = await calls.put({ operation, streamName, streamArn, records, signal })
   shards.answered(taken, outcome, generation)
-  if (recordWatch.watch.active) recordWatch.answered(records, outcome)
+  answered?.(outcome)
   metrics.kinesisCallsInFlight.dec()
   const label = outcomeLabel(outcome)
   metrics.kinesisCalls.inc({ operation, outcome: label })

@@ -75,14 +75,13 @@ function createServiceTransport(
     shards: withoutShards,
     async send(taken) {
       const records = taken.map(({ record }) => record)
+      const operation = sender.operationOf(records)
+      const isSeen = recordWatch.isConstant || recordWatch.watch.active
+      const answered = isSeen ? recordWatch.calling(operation, records) : undefined
       const outcome = await sender.send(records, signal)
-      if (recordWatch.watch.active) recordWatch.answered(records, outcome)
+      answered?.(outcome)
       const label = outcomeLabel(outcome)
-      metrics.serviceCalls.inc({
-        kind,
-        operation: sender.operationOf(records),
-        outcome: label,
-      })
+      metrics.serviceCalls.inc({ kind, operation, outcome: label })
       if (label !== allOk) noteFailures(metrics, records, outcome, clock.wallMs())
       return judge(taken, outcome)
     },

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { createDistribution } from './distribution.ts'
 import type { Distribute } from './distribution.ts'
 import { createEngineReport } from './engine-report.ts'
+import type { EngineReport } from './engine-report.ts'
 import { createFanOut } from './fan-out.ts'
 import { createGathering } from './gather.ts'
 import type { AnsweringServices, Gathered, Gathering } from './gather.ts'
@@ -16,9 +17,13 @@ import { subjectOfSource, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import { dropAndLog, logRuleNotFound } from './logged-rules.ts'
+import type { Observers } from './observed-rules.ts'
 import { tellWhenDurable } from './watched-rules.ts'
 import { createMessageWatch } from '../watch/message-watch.ts'
+import type { AwsIotLog } from '../watch/aws-iot-log.ts'
 import type { MessageWatch } from '../watch/message-watch.ts'
+import type { MessageTraces } from '../traces/message-traces.ts'
 
 /**
  * The message path on one screen: match -> evaluate -> act -> durable -> acknowledge.
@@ -86,6 +91,10 @@ export interface EngineDependencies {
   readonly clock: Clock
   /** Absent: nobody can watch. */
   readonly watch?: MessageWatch | undefined
+  /** Absent: no traces are made. */
+  readonly traces?: Pick<MessageTraces, 'messages'> | undefined
+  /** Absent: its entries are not written. */
+  readonly awsIotLog?: AwsIotLog | undefined
 }
 
 export interface EngineOptions {
@@ -96,21 +105,16 @@ export function createEngine(
   dependencies: EngineDependencies,
   options: EngineOptions = { errorActionScope: 'all' },
 ): Engine {
-  const { rules, outbox, services, environment, clock } = dependencies
-  const { watch = createMessageWatch({ clock }) } = dependencies
+  const { rules, outbox, environment, clock } = dependencies
+  const observers = observersOf(dependencies)
+  const { watch, traces, awsIotLog } = observers
+  const whenFull = awsIotLog === undefined ? dropWhenFull : dropAndLog(awsIotLog)
   const report = createEngineReport(dependencies)
   const order = createClientOrder()
   const fanOut = createFanOut()
-
-  const rulesFor = (message: Message): readonly CompiledRule[] => {
-    if (message.basicIngestRule === undefined) return rules.match(message.topic)
-    const rule = rules.byName(message.basicIngestRule)
-    if (rule && !rule.disabled) return [rule]
-    report.ruleNotFound(message)
-    return []
-  }
+  const rulesFor = createRulesFor(dependencies, report)
   const gathering = createGathering(
-    { rulesFor, outbox, fanOut, services, environment, report, watch },
+    { ...dependencies, rulesFor, fanOut, report, observers },
     options,
   )
 
@@ -121,8 +125,10 @@ export function createEngine(
     // The messages of a device that waits for no answer must not wait: they would pile up here.
     const mayWait = message.qos > 0 || message.transport === 'http'
     return whenKnown(gathering.ofMessage(message), ({ records, messages, durable: changed }) => {
+      if (records.length === 0) traces?.appending(message, 0, nothingAppended.durable)
       if (records.length === 0 && messages.length === 0) return nothingAppended
-      const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : dropWhenFull)
+      const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : whenFull)
+      if (records.length > 0) traces?.appending(message, records.length, durable)
       fanOut.add(records, durable)
       if (watch.active) tellWhenDurable({ watch, clock }, records, durable)
       return { durable: changed === undefined ? durable : both(durable, changed), messages }
@@ -170,6 +176,30 @@ export function createEngine(
         await handOn([message])
       }
     },
+  }
+}
+
+function observersOf({ clock, watch, traces, awsIotLog }: EngineDependencies): Observers {
+  return {
+    watch: watch ?? createMessageWatch({ clock }),
+    traces: traces?.messages,
+    awsIotLog,
+    hasOthers: traces !== undefined || awsIotLog !== undefined,
+  }
+}
+
+/** Finds the rules that a message concerns. */
+function createRulesFor(
+  { rules, environment, awsIotLog }: EngineDependencies,
+  report: Pick<EngineReport, 'ruleNotFound'>,
+) {
+  return (message: Message): readonly CompiledRule[] => {
+    if (message.basicIngestRule === undefined) return rules.match(message.topic)
+    const rule = rules.byName(message.basicIngestRule)
+    if (rule && !rule.disabled) return [rule]
+    report.ruleNotFound(message)
+    if (awsIotLog !== undefined) logRuleNotFound(awsIotLog, message, environment)
+    return []
   }
 }
 

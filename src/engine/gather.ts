@@ -14,8 +14,9 @@ import { createRuleOutputs } from './rule-outputs.ts'
 import { failuresOf, isWhole, runErrorAction, runRule, subjectOf, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope, RuleOutcome, Subject } from './run-rule.ts'
 import type { SqlEnvironment } from '../sql/sql.ts'
-import type { MessageWatch } from '../watch/message-watch.ts'
-import { tellUnwanted, watched } from './watched-rules.ts'
+import { observed } from './observed-rules.ts'
+import type { Observers } from './observed-rules.ts'
+import { tellUnwanted } from './watched-rules.ts'
 
 /**
  * Everything that one message gives rise to: the records and messages that its rules make, those
@@ -77,11 +78,11 @@ interface GatheringDependencies {
   readonly services?: AnsweringServices | undefined
   readonly environment: SqlEnvironment
   readonly report: EngineReport
-  readonly watch: MessageWatch
+  readonly observers: Observers
 }
 
 export function createGathering(
-  { rulesFor, outbox, fanOut, services, environment, report, watch }: GatheringDependencies,
+  { rulesFor, outbox, fanOut, services, environment, report, observers }: GatheringDependencies,
   { errorActionScope }: { readonly errorActionScope: ErrorActionScope },
 ): Gathering {
   const run = (rule: CompiledRule, subject: Subject, budget: Budget) =>
@@ -106,11 +107,13 @@ export function createGathering(
 
   const gatherOfRules: Gather = (message, budget, rules = rulesFor(message)) => {
     const [only] = rules
-    if (only === undefined && watch.active) tellUnwanted(watch, message, environment)
-    if (only === undefined) return nothing
-    const subject = subjectFor(message, rules, { environment, watch })
+    if (only === undefined) {
+      if (observers.watch.active) tellUnwanted(observers.watch, message, environment)
+      return nothing
+    }
+    const subject = subjectFor(message, rules, { environment, observers })
     const ended = (known: Outcomes) => {
-      subject.watched?.tell()
+      subject.observer?.ended()
       return follow(gatheredOf(known), budget)
     }
     // As nearly always: nothing is made that only several rules need.
@@ -140,17 +143,15 @@ export function createGathering(
     ofErrorAction(rule, subject, failures) {
       const budget = newBudget(outbox)
       const output = errorOutput(rule, subject, failures)
-      return whenKnown(handleErrors(report, rule, subject, output, budget), (outcome) =>
-        followIfOk(outcome, budget),
-      )
+      const handled = handleErrors(report, rule, subject, output, budget)
+      return whenKnown(handled, (outcome) => followIfOk(outcome, budget))
     },
 
     ofAction(rule, subject, { index, data }) {
       const budget = newBudget(outbox)
       if (index === errorActionIndex) {
-        return whenKnown(handleErrors(report, rule, subject, data, budget), (outcome) =>
-          followIfOk(outcome, budget),
-        )
+        const handled = handleErrors(report, rule, subject, data, budget)
+        return whenKnown(handled, (outcome) => followIfOk(outcome, budget))
       }
       return whenKnown(runRule(rule, subject), (unbounded) => {
         const outcome = boundRule(budget, unbounded)
@@ -164,11 +165,12 @@ export function createGathering(
 function subjectFor(
   message: Message,
   rules: readonly CompiledRule[],
-  { environment, watch }: Pick<GatheringDependencies, 'environment' | 'watch'>,
+  { environment, observers }: Pick<GatheringDependencies, 'environment' | 'observers'>,
 ): Subject {
   const alone = subjectOf(message, environment)
   const subject = rules.length === 1 ? alone : { ...alone, outputs: createRuleOutputs() }
-  return watch.active ? watched(watch, message, subject, rules) : subject
+  if (!observers.hasOthers && !observers.watch.active) return subject
+  return observed(observers, message, subject, rules)
 }
 
 /** Runs a rule and, when something failed, its error action. */
@@ -178,10 +180,11 @@ function runWithErrorAction(
   subject: Subject,
   budget: Budget,
 ): Outcomes | Promise<Outcomes> {
+  subject.observer?.begin?.(rule)
   return whenKnown(runRule(rule, subject), (unbounded) => {
     const outcome = boundRule(budget, unbounded)
     report.outcome(rule, subject.source, outcome)
-    subject.watched?.outcome(rule, subject.document, outcome)
+    subject.observer?.outcome(rule, subject.document, outcome)
     if (isWhole(outcome)) return outcome.actions
     const failures = failuresOf(rule, outcome, errorActionScope)
     const last =
@@ -189,7 +192,7 @@ function runWithErrorAction(
         ? undefined
         : handleErrors(report, rule, subject, errorOutput(rule, subject, failures), budget)
     return whenKnown(last, (given) => {
-      if (given) subject.watched?.errorAction(rule, given)
+      if (given) subject.observer?.errorAction(rule, given)
       const taken = given?.ok === true ? errorActionScope : 'none'
       const unhandled = unhandledFailures(rule, subject.source, outcome, taken)
       return [...outcome.actions, ...(given ? [given] : []), boundFailures(budget, unhandled)]

@@ -8,7 +8,7 @@ import { errorActionIndex } from '../outbox/outbox.ts'
 import type { SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleOutputs } from './rule-outputs.ts'
-import type { WatchedRules } from './watched-rules.ts'
+import type { RuleObserver } from './observed-rules.ts'
 import { createDocument, failureOf, resolveExternals } from '../sql/sql.ts'
 import type {
   EvaluationFailure,
@@ -49,8 +49,8 @@ export interface Subject {
   readonly source: SourceMessage
   /** Absent: one rule alone runs. */
   readonly outputs?: RuleOutputs | undefined
-  /** Absent: nobody watches the message. */
-  readonly watched?: WatchedRules | undefined
+  /** Absent: nobody looks at the message. */
+  readonly observer?: RuleObserver | undefined
 }
 
 /** Prepares a message for the rules. */

@@ -7,30 +7,13 @@ import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { MessageDocument, SqlEnvironment, WherePart } from '../sql/sql.ts'
 import type { MessageWatch } from '../watch/message-watch.ts'
 import type { WatchedAction, WatchedRule } from '../watch/watch-event.ts'
-import type { RuleOutcome, Subject } from './run-rule.ts'
-
-/** Collects what rules make of one message that is watched, and tells it in one event. */
-export interface WatchedRules {
-  outcome(rule: CompiledRule, document: MessageDocument, outcome: RuleOutcome): void
-  errorAction(rule: CompiledRule, outcome: ActionOutcome): void
-  /** Called once, when all rules have run. */
-  tell(): void
-}
+import type { RuleObserver } from './observed-rules.ts'
+import type { RuleOutcome } from './run-rule.ts'
 
 /** Rules that an event shows; those that matched or failed come first. */
 const rulesShownMax = 50
 /** Explaining a WHERE evaluates it again. */
 const explainedMax = 20
-
-/** The same subject, with a note of who watches the message. */
-export function watched(
-  watch: MessageWatch,
-  message: Message,
-  subject: Subject,
-  rules: readonly Pick<CompiledRule, 'name'>[],
-): Subject {
-  return { ...subject, watched: watchRules(watch, message, subject.source, rules) }
-}
 
 /** Tells of a message that concerns no rule. */
 export function tellUnwanted(
@@ -38,16 +21,20 @@ export function tellUnwanted(
   message: Message,
   { newUuid }: Pick<SqlEnvironment, 'newUuid'>,
 ): void {
-  watchRules(watch, message, { messageId: message.traceId ?? newUuid() }, [])?.tell()
+  watchRules(watch, message, { messageId: message.traceId ?? newUuid() }, [])?.ended()
 }
 
-/** @returns undefined when nobody watches this message */
-function watchRules(
+/**
+ * Collects what rules make of one message that is watched, and tells it in one event.
+ *
+ * @returns undefined when nobody watches this message
+ */
+export function watchRules(
   watch: MessageWatch,
   message: Message,
   source: Pick<SourceMessage, 'messageId'>,
   rules: readonly Pick<CompiledRule, 'name'>[],
-): WatchedRules | undefined {
+): RuleObserver | undefined {
   const ruleNames = rules.map(({ name }) => name)
   const told = watch.begin(message, ruleNames)
   if (told === undefined) return undefined
@@ -74,7 +61,7 @@ function watchRules(
       const actions = [...before.actions, ...shownActions(rule, outcome, errorActionIndex)]
       noted.set(rule.name, { ...before, actions })
     },
-    tell() {
+    ended() {
       const all = [...noted.values()].toSorted((left, right) => weight(left) - weight(right))
       const event = {
         messageId: source.messageId,

@@ -14,6 +14,7 @@ import type { WindowOfEvent } from './lambda-event.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
 import type { MappingSettings } from './mapping-settings.ts'
 import type { RecordRange } from './record-range.ts'
+import { traceInvocation } from './trace-invocation.ts'
 
 /** Invokes the function with batches until each of their records is finished. */
 export interface BatchHandler {
@@ -135,7 +136,9 @@ async function invokePart(
   const { settings, origin } = context
   const records = work.rest.slice(0, part.count)
   const payload = writeEvent(records, origin, work.window?.forEvent())
+  const ended = context.batchSpans && traceInvocation(context, records)
   const outcome = await invoke(context, payload)
+  ended?.(outcome)
   // Whether the function ran to its end is unknown, so the records are handed over again later.
   if (context.abandon.aborted && outcome.kind !== 'returned') return
   const { result, reason, state } = readOutcome(outcome, records, settings)

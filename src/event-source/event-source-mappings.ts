@@ -6,6 +6,7 @@ import type { KinesisAccess } from '../consumers/kinesis-access.ts'
 import { openCheckpointFile } from '../consumers/checkpoint-file.ts'
 import type { EnvironmentCheck } from '../storage/lmdb-environment.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { BatchSpans } from '../traces/message-traces.ts'
 import { createFailureFiles } from './failure-files.ts'
 import { createAwsLambdaFunctions } from './functions/aws-lambda-functions.ts'
 import { createFunctionApi } from './functions/function-api.ts'
@@ -57,6 +58,8 @@ export interface EventSourceMappingsDependencies {
   readonly makeStream?: (streamArn: string) => Promise<void>
   /** In the lab: sends documents about given-up records to the destinations of mappings. */
   readonly sendFailure?: SendFailure | undefined
+  /** Absent: no traces are made. */
+  readonly batchSpans?: BatchSpans | undefined
   /** Runs a mapping; by default it reads the stream and invokes the function. */
   readonly runMapping?: RunMapping | undefined
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { KinesisRecord } from '../consumers/shard-reader.ts'
 import type { WarningLog } from '../telemetry/limited-log.ts'
+import type { BatchSpans } from '../traces/message-traces.ts'
 import type { FailureFiles } from './failure-files.ts'
 import type { LambdaFunction } from './functions/lambda-function.ts'
 import type { EventSourceMembers } from './lambda-event.ts'
@@ -41,6 +42,8 @@ export interface InvocationContext {
   readonly failures: FailureFiles
   /** Absent: destinations are not reached. */
   readonly sendFailure?: SendFailure | undefined
+  /** Absent: no traces are made. */
+  readonly batchSpans?: BatchSpans | undefined
   readonly clock: Clock
   readonly logger: WarningLog
   /** @throws SluiceError when the function does not exist now (rejects) */

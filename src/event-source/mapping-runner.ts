@@ -15,6 +15,7 @@ import type {
   StartPosition,
 } from '../consumers/shard-reader.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
+import type { BatchSpans } from '../traces/message-traces.ts'
 import type { FailureFiles } from './failure-files.ts'
 import type { SendFailure } from './invocation-context.ts'
 import { arnOfFunction, parseFunctionName } from './functions/function-name.ts'
@@ -46,6 +47,8 @@ export interface MappingRunnerDependencies {
   readonly failures: FailureFiles
   /** In the lab: sends documents to the destinations of mappings. */
   readonly sendFailure?: SendFailure | undefined
+  /** Absent: no traces are made. */
+  readonly batchSpans?: BatchSpans | undefined
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
@@ -214,7 +217,15 @@ async function openReader(
 }
 
 function contextOf(
-  { functions, failures, sendFailure, clock, logger, metrics }: MappingRunnerDependencies,
+  {
+    functions,
+    failures,
+    sendFailure,
+    batchSpans,
+    clock,
+    logger,
+    metrics,
+  }: MappingRunnerDependencies,
   { uuid, settings, accountIdNow }: MappingRunnerOptions,
   { region, streamArn, consumerArn }: EventSource,
   more: Pick<ShardProcessorContext, 'reader' | 'abandon' | 'onResult'>,
@@ -228,6 +239,7 @@ function contextOf(
     functionArnNow: () => arnOfFunction(name, { region, accountId: accountIdNow() }),
     failures,
     sendFailure,
+    batchSpans,
     clock,
     logger,
     findFunction: () => functions.find(name),

@@ -28,6 +28,8 @@ export interface AppendOptions {
    * read only when the append has to wait.
    */
   readonly signal?: AbortSignal | undefined
+  /** Gets the records that are dropped because of `whenFull`. */
+  readonly onDropped?: ((records: readonly NewRecord[]) => void) | undefined
 }
 
 interface AppendParts {
@@ -66,6 +68,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
   function writeOrDrop(
     records: readonly NewRecord[],
     reserved: readonly Reserved[],
+    onDropped: AppendOptions['onDropped'],
   ): Promise<void> {
     if (!room.mustWait(reserved)) {
       room.reserve(reserved)
@@ -74,10 +77,9 @@ export function createAppend(parts: AppendParts): AppendRecords {
     const mustWait = reserved.map((reservation) => room.mustWait([reservation]))
     const dropped = reserved.filter((_, index) => mustWait[index])
     for (const { entry } of dropped) destinations.release(entry)
-    refuse(
-      parts,
-      records.filter((_, index) => mustWait[index]),
-    )
+    const droppedRecords = records.filter((_, index) => mustWait[index])
+    refuse(parts, droppedRecords)
+    onDropped?.(droppedRecords)
     const keptRecords = records.filter((_, index) => !mustWait[index])
     const kept = withSharing(
       parts,
@@ -111,7 +113,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
     if (records.length === 0) return Promise.resolve()
     const reserved = reserve(parts, records)
     if (!reserved) return Promise.reject(tooManyDestinations(records))
-    if (options?.whenFull === 'drop') return writeOrDrop(records, reserved)
+    if (options?.whenFull === 'drop') return writeOrDrop(records, reserved, options.onDropped)
     if (room.mustWait(reserved)) return writeInTurn(records, reserved, options?.signal)
     room.reserve(reserved)
     return write(records, reserved)

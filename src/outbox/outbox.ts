@@ -48,7 +48,7 @@ import type { OutboxScan } from './store/outbox-scan.ts'
 import { openOutboxStore } from './store/outbox-store.ts'
 import type { OutboxFile, OutboxStore } from './store/outbox-store.ts'
 import { createRecordAges } from './record-ages.ts'
-import { decodeSource } from './store/record-codec.ts'
+import { decodeSource, messageIdOf } from './store/record-codec.ts'
 import { createPendingRemovals, createQueueReader, createUnreadRecords } from './queue-reader.ts'
 
 export {
@@ -138,6 +138,8 @@ export interface Outbox {
   read(destinationId: number, afterSequence: number, limits: ReadLimits): QueuedRecord[]
   /** The message that gave rise to a record. */
   sourceOf(record: QueuedRecord): SourceMessage
+  /** The same as its `messageId`, and nothing else is read for it. */
+  messageIdOf(record: QueuedRecord): string
   /**
    * Counts records as delivered, each at most once. They are not read again, and a later commit
    * removes them from disk.
@@ -234,6 +236,7 @@ export async function openOutbox(
     ...createQueueReader(parts),
     ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
     sourceOf: ({ stored, message }: QueuedRecord) => decodeSource(stored, message?.value),
+    messageIdOf: ({ stored, message }: QueuedRecord) => messageIdOf(stored, message?.value),
     delivered(destinationId: number, records: readonly QueuedRecord[]) {
       const destination = destinations.entryWithId(destinationId)
       if (destination && records.length > 0) countDelivered(parts, destination, records)

@@ -9,6 +9,7 @@ import { parsePayload } from '../../src/rules/payload.ts'
 import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
+import { createAwsIotLog } from '../../src/watch/aws-iot-log.ts'
 import { createManualClock } from './manual-clock.ts'
 import { testEnvironment } from './messages.ts'
 
@@ -47,6 +48,8 @@ export function engineWith(
     environment?: EngineDependencies['environment']
     admits?: Outbox['admits']
     distribute?: EngineDependencies['distribute']
+    /** The level of AWS IoT's log; default: it is not written. */
+    awsIotLog?: 'DEBUG' | 'INFO'
     /** When the records of an append are durable; default: at once. */
     durable?: () => Promise<void>
   } = {},
@@ -59,6 +62,7 @@ export function engineWith(
   const metrics = createMetrics()
   const clock = createManualClock()
   let failure: Error | undefined
+  const logger = createMemoryLogger((line) => logged.push(line))
   const engine = createEngine(
     {
       rules: {
@@ -78,9 +82,11 @@ export function engineWith(
       },
       distribute: given.distribute ?? (async (message) => void distributed.push(message)),
       environment: given.environment ?? testEnvironment,
-      logger: createMemoryLogger((line) => logged.push(line)),
+      logger,
       metrics,
       clock,
+      awsIotLog:
+        given.awsIotLog && createAwsIotLog({ logger, clock, accountIdNow }, given.awsIotLog),
     },
     given.options,
   )
@@ -98,6 +104,8 @@ export function engineWith(
     },
   }
 }
+
+const accountIdNow = () => '123456789012'
 
 function isFor({ statement: { topicFilter } }: CompiledRule, topic: string): boolean {
   return topicFilter !== undefined && ruleFilterMatches(topicFilter, topic)

@@ -95,7 +95,7 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
     if (!(await write(givenUp))) return
     noteGivenUp(parts.metrics, givenUp)
     report(log, queued, givenUp)
-    if (recordWatch.watch.active) recordWatch.givenUp(givenUp)
+    if (recordWatch.isConstant || recordWatch.watch.active) recordWatch.givenUp(givenUp)
     try {
       onDurable?.()
     } catch (thrown) {

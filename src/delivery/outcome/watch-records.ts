@@ -1,27 +1,94 @@
 import type { CallOutcome } from '../../aws/call/call-outcome.ts'
 import type { Clock } from '../../base/clock.ts'
-import type { Destination, Outbox, QueuedRecord, RecordToGiveUp } from '../../outbox/outbox.ts'
+import type {
+  Destination,
+  Outbox,
+  QueuedDestination,
+  QueuedRecord,
+  RecordToGiveUp,
+} from '../../outbox/outbox.ts'
 import { targetOf } from '../../outbox/outbox.ts'
+import type { RecordSpans } from '../../traces/message-traces.ts'
 import type { MessageWatch } from '../../watch/message-watch.ts'
+import { createTracedRecords } from './trace-records.ts'
 
-/** Tells those who watch what became of the records of a destination. */
+/** Tells those who look what becomes of the records of a destination. */
 export interface RecordWatch {
-  /** While it is not active, nothing below is to be called. */
+  /** Whether anyone always looks. Unless someone does or `watch` is active, nothing is called. */
+  readonly isConstant: boolean
   readonly watch: Pick<MessageWatch, 'active'>
-  answered(records: readonly QueuedRecord[], outcome: CallOutcome): void
+  /**
+   * A call is about to be made.
+   *
+   * @returns to be called with its outcome
+   */
+  calling(operation: string, records: readonly QueuedRecord[]): (outcome: CallOutcome) => void
   givenUp(records: readonly RecordToGiveUp[]): void
 }
 
-interface RecordWatchDependencies {
+/** Writes what became of a record into a log. */
+export interface RecordLog {
+  /** @param failure why the record was given up; absent: its service took it */
+  ended(record: QueuedRecord, failure?: string): void
+}
+
+/** Those who may look at records. */
+export interface RecordObservers {
+  /** Absent: nobody can watch. */
+  readonly watch?: MessageWatch | undefined
+  /** Absent: no traces are made. */
+  readonly recordSpans?: RecordSpans | undefined
+  /** Makes the log for a destination; absent: nothing is written. */
+  readonly recordLogOf?: ((destination: Destination) => RecordLog) | undefined
+}
+
+interface RecordWatchDependencies extends RecordObservers {
   readonly watch: MessageWatch
-  readonly outbox: Pick<Outbox, 'sourceOf'>
+  readonly outbox: Pick<Outbox, 'sourceOf' | 'messageIdOf'>
   readonly clock: Clock
 }
 
 export function createRecordWatch(
-  { watch, outbox, clock }: RecordWatchDependencies,
-  destination: Destination,
+  { watch, outbox, clock, recordSpans, recordLogOf }: RecordWatchDependencies,
+  queued: Pick<QueuedDestination, 'id' | 'destination'>,
 ): RecordWatch {
+  const { destination } = queued
+  const watched = createWatchedRecords({ watch, outbox, clock }, destination)
+  const traced = recordSpans && createTracedRecords({ spans: recordSpans, outbox }, queued)
+  const log = recordLogOf?.(destination)
+
+  return {
+    watch,
+    isConstant: traced !== undefined || log !== undefined,
+    calling(operation, records) {
+      const ofTraces = traced?.calling(operation, records)
+      return (outcome) => {
+        ofTraces?.(outcome)
+        if (!outcome.answered) return
+        if (watch.active) watched.answered(records, outcome)
+        if (log === undefined) return
+        for (const [index, record] of records.entries()) {
+          if (outcome.records[index]?.ok === true) log.ended(record)
+        }
+      }
+    },
+    givenUp(records) {
+      if (watch.active) watched.givenUp(records)
+      traced?.givenUp(records)
+      for (const { record, reason } of log === undefined ? [] : records) {
+        log?.ended(record, `${reason.code}: ${reason.message}`)
+      }
+    },
+  }
+}
+
+type Answered = Extract<CallOutcome, { readonly answered: true }>
+
+/** Tells those who watch messages. */
+function createWatchedRecords(
+  { watch, outbox, clock }: Pick<RecordWatchDependencies, 'watch' | 'outbox' | 'clock'>,
+  destination: Destination,
+) {
   const { kind } = destination
   const target = targetOf(destination)
 
@@ -35,9 +102,7 @@ export function createRecordWatch(
   }
 
   return {
-    watch,
-    answered(records, outcome) {
-      if (!outcome.answered) return
+    answered(records: readonly QueuedRecord[], outcome: Answered): void {
       for (const [index, record] of records.entries()) {
         const of = outcome.records[index]
         if (of?.ok !== true) continue
@@ -47,7 +112,7 @@ export function createRecordWatch(
         watch.delivered({ ...facts, shardId, sequenceNumber, callRecords: records.length })
       }
     },
-    givenUp(records) {
+    givenUp(records: readonly RecordToGiveUp[]): void {
       for (const { record, reason, replacements } of records) {
         const facts = factsOf(record)
         if (facts === undefined) continue

@@ -323,6 +323,17 @@ export function decodeSource(value: Buffer, message?: Buffer): SourceMessage {
   }
 }
 
+/**
+ * The id of the message that a record comes from.
+ *
+ * @throws SluiceError DataFolderUnusable when the bytes are not of this layout
+ */
+export function messageIdOf(value: Buffer, message?: Buffer): string {
+  if (layoutOf(value) === layoutSharing) return messageIdOf(messageFor(message))
+  checkLayout(value)
+  return readText(value, textAt.messageId)
+}
+
 function propertiesOf(value: Buffer): Mqtt5Properties {
   const end = callStartOf(value) - partLengthBytes
   const mqtt5 = readProperties(value.subarray(payloadEndOf(value), end))
