@@ -6,6 +6,7 @@ import { jsonSlice } from '../../base/json-slice.ts'
 import {
   messageOfRequest,
   messageRequestSchema,
+  mqtt5AsWritten,
   mqtt5Schema,
   topicAsWritten,
 } from '../../http/sluice/message-request.ts'
@@ -215,16 +216,11 @@ function messageProblems(
 }
 
 function asExpectation(message: Message): ExpectedMessage {
-  const { correlationData, userProperties, ...properties } = message.mqtt5 ?? {}
   return {
     topic: topicAsWritten(message),
     // A republish action takes no other.
     qos: message.qos === 1 ? 1 : 0,
-    mqtt5: {
-      ...properties,
-      ...(correlationData && { correlationDataBase64: correlationData.toString('base64') }),
-      ...(userProperties && { userProperties: userProperties.map(([name, of]) => [name, of]) }),
-    },
+    mqtt5: mqtt5AsWritten(message.mqtt5 ?? {}),
   }
 }
 

@@ -46,7 +46,7 @@ export const messageRequestSchema = Type.Object(
   },
   { additionalProperties: false },
 )
-type MessageRequest = Static<typeof messageRequestSchema>
+export type MessageRequest = Static<typeof messageRequestSchema>
 
 interface MessageSource {
   /** The text of `payload` in the document that the request was read from. */
@@ -103,6 +103,19 @@ export function topicAsWritten({
   basicIngestRule: rule,
 }: Pick<Message, 'topic' | 'basicIngestRule'>): string {
   return rule === undefined ? topic : `$aws/rules/${rule}/${topic}`
+}
+
+/** MQTT 5 properties as a request would give them: the inverse of `mqtt5Of`. */
+export function mqtt5AsWritten({
+  correlationData,
+  userProperties,
+  ...properties
+}: Mqtt5Properties): Static<typeof mqtt5Schema> {
+  return {
+    ...properties,
+    ...(correlationData && { correlationDataBase64: correlationData.toString('base64') }),
+    ...(userProperties && { userProperties: userProperties.map(([name, of]) => [name, of]) }),
+  }
 }
 
 function payloadOf(
