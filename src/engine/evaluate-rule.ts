@@ -26,6 +26,8 @@ export interface Evaluation {
   /** The expanded templates in their order; `''` for a template that failed. */
   readonly templates: readonly string[]
   readonly failures: readonly (ActionFailure | RuleFailure)[]
+  /** The condition with the values of its parts, when the rule matched and has one. */
+  readonly where?: WherePart | undefined
   /** Absent when the rule matched. */
   readonly noMatch?: NoMatch | undefined
 }
@@ -66,6 +68,7 @@ export async function evaluateRule(
   const failed = outcome.matched ? undefined : outcome.failure
   return {
     matched: outcome.matched,
+    where: outcome.matched ? rule.statement.explainWhere(document) : undefined,
     noMatch: outcome.matched ? undefined : noMatchOf(rule, message, document, failed),
     ...(outcome.matched && { output: outcome.output }),
     outputIsJson: outcome.matched && outcome.outputIsJson(),

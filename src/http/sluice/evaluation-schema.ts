@@ -26,6 +26,7 @@ const noMatchSchema = Type.Object({
 export const evaluationSchema = Type.Object({
   matched: Type.Boolean(),
   noMatch: Type.Optional(noMatchSchema),
+  where: Type.Optional(wherePartSchema),
   output: Type.Optional(Type.Unknown({ description: 'The outgoing payload, when it is JSON.' })),
   outputBase64: Type.Optional(Type.String({ description: 'The exact bytes an action would get.' })),
   actions: Type.Array(

@@ -14,8 +14,9 @@ export async function evaluationText(
   evaluation: Evaluation,
   shards: PredictedShards,
 ): Promise<string> {
-  const { matched, output, outputIsJson, templates, failures } = evaluation
+  const { matched, where, output, outputIsJson, templates, failures } = evaluation
   const members = [`"matched":${matched}`]
+  if (where) members.push(`"where":${JSON.stringify(where)}`)
   if (evaluation.noMatch) members.push(`"noMatch":${JSON.stringify(evaluation.noMatch)}`)
   if (output && outputIsJson) members.push(`"output":${textOf(output)}`)
   if (output) members.push(`"outputBase64":${JSON.stringify(output.toString('base64'))}`)

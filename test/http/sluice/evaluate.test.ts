@@ -103,6 +103,7 @@ describe('POST /v1/evaluate', () => {
     expect(status).toBe(200)
     expect(answer).toEqual({
       matched: true,
+      where: expect.objectContaining({ text: 'temp > 50' }) as unknown,
       output: { temp: 61.5 },
       outputBase64: Buffer.from('{"temp":61.5}').toString('base64'),
       actions: [
