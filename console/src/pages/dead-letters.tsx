@@ -4,6 +4,7 @@ import { dayTime, grouped } from '../parts/figures.ts'
 import { Page } from '../parts/page.tsx'
 import { Empty, Failure, Loading } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
+import { visibleText } from '../parts/visible-text.ts'
 import { pathOf, useRoute } from '../shell/route.ts'
 
 interface DeadLetter {
@@ -258,17 +259,8 @@ export function readable(base64: string): string {
   const rest = bytes.length > shownMax ? `\n... ${grouped(bytes.length)} bytes in all` : ''
   try {
     const text = new TextDecoder('utf-8', { fatal: bytes.length <= shownMax }).decode(shown)
-    return withoutHidden(text) + rest
+    return visibleText(text) + rest
   } catch {
     return [...shown].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') + rest
   }
-}
-
-/** Characters that change the direction of text, or cannot be seen, are shown as escapes. */
-export function withoutHidden(text: string): string {
-  return text.replaceAll(
-    // oxlint-disable-next-line no-control-regex -- these are what must be seen
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
 }

@@ -1,6 +1,6 @@
 /**
- * Characters that change the direction of text, or cannot be seen, are shown as escapes. Line breaks
- * and tabs stay.
+ * Characters that change the direction of text, or cannot be seen, are shown as escapes. Line
+ * breaks and tabs stay.
  */
 export function visibleText(text: string): string {
   return text.replaceAll(

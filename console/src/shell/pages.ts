@@ -42,6 +42,13 @@ export const places: readonly Place[] = [
     load: async () => (await import('../pages/rules/rules.tsx')).Rules,
   },
   {
+    page: 'streams',
+    title: 'Streams',
+    key: 's',
+    icon: 'M4 7c3-3 5 3 8 0s5 3 8 0M4 13c3-3 5 3 8 0s5 3 8 0M4 19c3-3 5 3 8 0s5 3 8 0',
+    load: async () => (await import('../pages/streams/streams.tsx')).Streams,
+  },
+  {
     page: 'dead-letters',
     title: 'Dead letters',
     key: 'd',
@@ -54,5 +61,12 @@ export const places: readonly Place[] = [
     key: 'c',
     icon: 'M5 12h12M13 7l5 5-5 5M5 5v14',
     load: async () => (await import('../pages/calls.tsx')).Calls,
+  },
+  {
+    page: 'faults',
+    title: 'Faults',
+    key: 'f',
+    icon: 'M13 3 5 14h6l-1 7 8-11h-6z',
+    load: async () => (await import('../pages/faults/faults.tsx')).Faults,
   },
 ]
