@@ -14,7 +14,11 @@ export async function listApiOperations(): Promise<readonly ApiOperation[]> {
   const logger = createMemoryLogger(() => undefined)
   const app = createHttpApp({ apis, logger }, (handler) => createServer(handler))
   const operations = collectOperations(app)
-  addApiRoutes(app, absent, { principalOf: () => undefined, addressOf: () => '' })
+  addApiRoutes(app, absent, {
+    principalOf: () => undefined,
+    addressOf: () => '',
+    mayReadPayloads: () => true,
+  })
   await app.ready()
   await app.close()
   return operations()

@@ -78,6 +78,7 @@ const floors = [
   'sigv4',
   'watch',
   'traces',
+  'redaction',
   'sql',
   'sql/compiler',
   'sql/functions',

@@ -94,7 +94,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const templates = await openTemplates(dependencies, stages)
   const delivery = await startDeliveryStage(dependencies, metrics, stages, {
     drain,
-    observersOf: observers.ofRecords,
+    ...observers.ofDelivery,
     heldFunctions: templates?.functions,
     // The producer starts only after the engine is built.
     onGivenUp: (records) => engine.onGivenUp(records),

@@ -26,6 +26,7 @@ import { openOutbox, outboxFolderName } from '../outbox/outbox.ts'
 import type { Outbox, ServiceDestination } from '../outbox/outbox.ts'
 import type { CallExternal } from '../sql/sql.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
+import type { Redaction } from '../redaction/redaction.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
@@ -44,8 +45,10 @@ export async function startDeliveryStage(
     heldFunctions,
     callExternal,
     observersOf,
+    redaction,
   }: {
     readonly drain: Drain
+    readonly redaction: Redaction | undefined
     readonly observersOf: (outbox: Pick<Outbox, 'sourceOf'>) => RecordObservers
     readonly onGivenUp: OnGivenUp
     readonly hasRule: (ruleName: string) => boolean
@@ -74,10 +77,10 @@ export async function startDeliveryStage(
   const endpoints = openEndpoints({ config, clock }, stages)
   const http = { poster: endpoints.httpPoster, disabledReason, influxdbOf, clock }
   const aws = stages.add(callsOf({ config, clock, logger, http }, lab), (it) => it.close())
-  const lacking = { config, clock, logger, heldFunctions, http, ...endpoints }
+  const lacking = { config, clock, logger, heldFunctions, http, redaction, ...endpoints }
   const { emulators, ...recorded } = recordCalls(lacking, stages)
   const shared = { outbox, clock, logger }
-  const services = { ...shared, ...recorded, aws, emulators, callExternal, functions }
+  const services = { ...shared, ...recorded, redaction, aws, emulators, callExternal, functions }
   const producer = stages.add(
     createProducer({
       ...shared,
@@ -107,10 +110,12 @@ function recordCalls(
     heldFunctions,
     httpHosts,
     http,
+    redaction,
   }: Pick<AppDependencies, 'config' | 'clock' | 'logger'> &
     Endpoints & {
       readonly heldFunctions: Pick<HeldFunctions, 'has'> | undefined
       readonly http: HttpAccess
+      readonly redaction: Redaction | undefined
     },
   stages: Stages,
 ) {
@@ -123,8 +128,8 @@ function recordCalls(
   const emulators =
     labActions &&
     stages.add(createEndpointSenders({ ...labActions, ...httpHosts, http }), (it) => it.close())
-  const sendFailure =
-    emulators && createFailureDestinations({ calls: labCalls, emulators, clock, logger }, config)
+  const recording = { calls: labCalls, redaction, clock, logger }
+  const sendFailure = emulators && createFailureDestinations({ ...recording, emulators }, config)
   return { labCalls, labActions, noteRecorded, emulators, sendFailure }
 }
 
@@ -138,6 +143,7 @@ function serviceSenders(
     ...ofLab
   }: Pick<ReturnType<typeof recordCalls>, 'labCalls' | 'labActions' | 'emulators'> &
     Pick<AppDependencies, 'logger' | 'clock'> & {
+      readonly redaction: Redaction | undefined
       readonly aws: AwsCalls
       readonly callExternal: CallExternal
       readonly outbox: Outbox

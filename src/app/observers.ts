@@ -4,6 +4,7 @@ import { targetOf } from '../outbox/outbox.ts'
 import type { Destination, Outbox } from '../outbox/outbox.ts'
 import { createAwsIotLog } from '../watch/aws-iot-log.ts'
 import type { AwsIotLog } from '../watch/aws-iot-log.ts'
+import { createRedaction } from '../redaction/redaction.ts'
 import { createMessageWatch } from '../watch/message-watch.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
@@ -19,18 +20,24 @@ export async function openObservers(
   accountIdNow: () => string,
 ) {
   const { config, logger, clock } = dependencies
-  const watch = createMessageWatch({ clock })
+  const redaction = createRedaction(config.redact)
+  const watch = createMessageWatch({ clock, redaction })
   const traces = await openTracesOf(dependencies, stages, drain)
   const level = config.awsIotLog
   const awsIotLog =
-    level === 'DISABLED' ? undefined : createAwsIotLog({ logger, clock, accountIdNow }, level)
+    level === 'DISABLED'
+      ? undefined
+      : createAwsIotLog({ logger, clock, accountIdNow, redaction }, level)
   return {
-    ofMessages: { watch, traces, awsIotLog },
-    ofRecords: (outbox: Pick<Outbox, 'sourceOf'>): RecordObservers => ({
-      watch,
-      recordSpans: traces?.records,
-      recordLogOf: awsIotLog && ((destination) => recordLog(awsIotLog, destination, outbox)),
-    }),
+    ofMessages: { watch, redaction, traces, awsIotLog },
+    ofDelivery: {
+      redaction,
+      observersOf: (outbox: Pick<Outbox, 'sourceOf'>): RecordObservers => ({
+        watch,
+        recordSpans: traces?.records,
+        recordLogOf: awsIotLog && ((destination) => recordLog(awsIotLog, destination, outbox)),
+      }),
+    },
     batchSpans: traces?.batches,
   }
 }

@@ -13,7 +13,7 @@
  *   `JSON.parse` returns it
  */
 export function jsonSlice(text: string, path: readonly (string | number)[]): string | undefined {
-  let span: Span | undefined = spanAt(text, skipBlanks(text, 0))
+  let span: Span | undefined = jsonSpan(text, skipBlanks(text, 0))
   for (const step of path) {
     if (!span) return undefined
     span = childAt(text, span.start, step)
@@ -36,12 +36,12 @@ function childAt(text: string, start: number, step: string | number): Span | und
   while (text[position] !== '}' && text[position] !== ']') {
     let name: string | number = index
     if (isObject) {
-      const key = spanAt(text, position)
+      const key = jsonSpan(text, position)
       name = JSON.parse(text.slice(key.start, key.end)) as string
       const colon = skipBlanks(text, key.end)
       position = skipBlanks(text, colon + 1)
     }
-    const value = spanAt(text, position)
+    const value = jsonSpan(text, position)
     if (name === step) found = value
     index += 1
     position = skipBlanks(text, value.end)
@@ -61,9 +61,10 @@ function skipBlanks(text: string, position: number): number {
 }
 
 /**
- * The value that begins at `start`. It counts brackets, because recursion could exhaust the stack.
+ * Where the value that begins at `start` ends. It counts brackets, because recursion could exhaust
+ * the stack.
  */
-function spanAt(text: string, start: number): Span {
+export function jsonSpan(text: string, start: number): Span {
   const first = text[start]
   if (first === '"') return { start, end: endOf(string, text, start) }
   if (first !== '{' && first !== '[') return { start, end: endOf(scalar, text, start) }

@@ -43,7 +43,9 @@ export async function runEngine(
   // Loaded here and not on top: `sluice --help` should not wait for it.
   const { createLogger } = await import('../telemetry/logger.ts')
   const { logConsole } = await import('../telemetry/log-console.ts')
-  const logger = await createLogger(config.logLevel, { pretty: isTerminal })
+  const { createRedaction } = await import('../redaction/redaction.ts')
+  const redaction = createRedaction(config.redact)
+  const logger = await createLogger(config.logLevel, { pretty: isTerminal, redaction })
   logConsole(logger)
   const stopRequested = host.stopRequested()
   logger.info({ version, dataDir: config.dataDir, rulesDir: config.rulesDir }, `starting ${mode}`)

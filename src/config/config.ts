@@ -62,6 +62,8 @@ export interface Config {
   /** Undefined: no traces are made. */
   readonly traces: TraceConfig | undefined
   readonly awsIotLog: Variables['SLUICE_AWS_IOT_LOG']
+  /** Names of members whose values nobody is shown. */
+  readonly redact: readonly string[]
   readonly insecure: boolean
   readonly rulesMax: number
   readonly outboxBytesMax: number
@@ -170,6 +172,7 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
     logLevel: read.SLUICE_LOG_LEVEL,
     traces: traceConfigOf(read),
     awsIotLog: read.SLUICE_AWS_IOT_LOG,
+    redact: namesIn(read.SLUICE_REDACT),
     insecure: read.SLUICE_INSECURE === '1',
     rulesMax: read.SLUICE_RULES_MAX,
     outboxBytesMax: read.SLUICE_OUTBOX_MAX_BYTES,
@@ -193,6 +196,11 @@ export function loadConfig(environment: Environment, mode: Config['mode']): Conf
   refuseOpenListeners(config)
   refuseClosedMqtt(config, read)
   return deepFreeze(config)
+}
+
+function namesIn(list = ''): readonly string[] {
+  const names = list.split(',').map((name) => name.trim())
+  return names.filter((name) => name !== '')
 }
 
 function mqttConfigOf(read: Variables, mode: Config['mode']): MqttConfig {

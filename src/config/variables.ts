@@ -326,6 +326,12 @@ export const variables = deepFreeze({
     description:
       'How long a record waits for a missing stream or a refused role before it is given up.',
   },
+  SLUICE_REDACT: {
+    kind: 'text',
+    whenUnset: 'everything is shown',
+    description:
+      'Names of members, separated by commas, whose values are not shown in events, logs, dead letters and recorded calls.',
+  },
   SLUICE_ROLE_PROBE: {
     kind: 'choice',
     choices: onOrOff,

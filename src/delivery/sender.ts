@@ -66,7 +66,7 @@ async function callKinesis(
   metrics.kinesisCallsInFlight.dec()
   const label = outcomeLabel(outcome)
   metrics.kinesisCalls.inc({ operation, outcome: label })
-  if (label !== allOk) noteFailures(metrics, records, outcome, clock.wallMs())
+  if (label !== allOk) noteFailures({ metrics, recordWatch }, records, outcome, clock.wallMs())
   return outcome
 }
 

@@ -82,7 +82,7 @@ function createServiceTransport(
       answered?.(outcome)
       const label = outcomeLabel(outcome)
       metrics.serviceCalls.inc({ kind, operation, outcome: label })
-      if (label !== allOk) noteFailures(metrics, records, outcome, clock.wallMs())
+      if (label !== allOk) noteFailures({ metrics, recordWatch }, records, outcome, clock.wallMs())
       return judge(taken, outcome)
     },
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'
 import { actionLabel, errorActionIndex } from '../outbox/outbox.ts'
+import type { Redaction } from '../redaction/redaction.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleFailure, RuleOutcome } from './run-rule.ts'
 import { lastFailureOf } from '../telemetry/rule-statistics.ts'
@@ -12,69 +13,76 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
  * Counts every outcome; logs failures at most once a minute for each rule and action or function.
  */
 export interface EngineReport {
-  outcome(rule: CompiledRule, message: Pick<Message, 'topic'>, outcome: RuleOutcome): void
-  errorActionFailed(rule: CompiledRule, topic: string, failure: ActionFailure): void
+  outcome(rule: CompiledRule, message: Reported, outcome: RuleOutcome): void
+  errorActionFailed(rule: CompiledRule, message: Reported, failure: ActionFailure): void
   ruleNotFound(message: Message): void
   notDistributed(message: Message, thrown: unknown): void
 }
+
+type Reported = Pick<Message, 'topic' | 'payload'>
 
 interface EngineReportDependencies {
   readonly logger: Logger
   readonly metrics: Pick<Metrics, 'ruleStatistics' | 'messagesRejected'>
   readonly clock: Clock
+  /** Absent: everything is logged. */
+  readonly redaction?: Redaction | undefined
 }
 
 export function createEngineReport(dependencies: EngineReportDependencies): EngineReport {
-  const { metrics, clock } = dependencies
+  const { metrics, clock, redaction } = dependencies
   const { ruleStatistics: statistics } = metrics
   const log = createLimitedLog(dependencies)
 
-  const shown = ({ code, message, where }: ActionFailure | RuleFailure) =>
-    lastFailureOf('failed', clock.wallMs(), { code, message: `${where}: ${message}` })
+  const shown = ({ payload }: Reported, text: string) =>
+    redaction === undefined ? text : redaction.of(payload).text(text)
+
+  const lastFailure = (of: Reported, { code, message, where }: ActionFailure | RuleFailure) =>
+    lastFailureOf('failed', clock.wallMs(), { code, message: shown(of, `${where}: ${message}`) })
 
   const failed = (
     { name }: CompiledRule,
     action: { readonly label: string; readonly kind: string | undefined },
-    topic: string,
+    message: Reported,
     failure: ActionFailure,
   ): void => {
     const { code, message: reason, where } = failure
     const counts = statistics.ofAction(name, action.label)
     counts.failed += 1
-    counts.lastFailure = shown(failure)
+    counts.lastFailure = lastFailure(message, failure)
     log.error(
       `${name}/${action.label}`,
-      { rule: name, action: action.kind, code, where, topic },
-      `rule ${name}: ${where}: ${reason}`,
+      { rule: name, action: action.kind, code, where, topic: shown(message, message.topic) },
+      `rule ${name}: ${where}: ${shown(message, reason)}`,
     )
   }
 
   return {
-    outcome(rule, { topic }, outcome) {
+    outcome(rule, message, outcome) {
       const result = outcome.matched ? 'matched' : outcome.failure ? 'failed' : 'unmatched'
       const counts = statistics.byRule.get(rule.name) ?? statistics.of(rule.name)
       counts[result] += 1
       if (!outcome.matched && outcome.failure) {
         const { code, message: reason, where } = outcome.failure
-        counts.lastFailure = shown(outcome.failure)
+        counts.lastFailure = lastFailure(message, outcome.failure)
         log.error(
           `${rule.name}/${where}`,
-          { rule: rule.name, code, where, topic },
-          `rule ${rule.name}: ${where}: ${reason}`,
+          { rule: rule.name, code, where, topic: shown(message, message.topic) },
+          `rule ${rule.name}: ${where}: ${shown(message, reason)}`,
         )
       }
       for (const [index, action] of outcome.actions.entries()) {
         if (action.ok) continue
         const { kind } = rule.actions[index] ?? {}
-        failed(rule, { label: actionLabel(index), kind }, topic, action.failure)
+        failed(rule, { label: actionLabel(index), kind }, message, action.failure)
       }
     },
 
-    errorActionFailed(rule, topic, failure) {
+    errorActionFailed(rule, message, failure) {
       failed(
         rule,
         { label: actionLabel(errorActionIndex), kind: rule.errorAction?.kind },
-        topic,
+        message,
         failure,
       )
     },
@@ -89,10 +97,10 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       )
     },
 
-    notDistributed({ topic }, thrown) {
+    notDistributed({ topic, payload }, thrown) {
       log.error(
         'not-distributed',
-        { topic, err: thrown },
+        { topic: shown({ topic, payload }, topic), err: thrown },
         'a republished message did not reach its subscribers; rules have run on it',
       )
     },

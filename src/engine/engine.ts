@@ -12,6 +12,7 @@ import type { OnGivenUp, GivenUpRecord } from '../delivery/producer.ts'
 import type { Message, MessageSender } from '../message.ts'
 import { errorActionIndex } from '../outbox/outbox.ts'
 import type { AppendOptions, DeadLetter, NewRecord, Outbox } from '../outbox/outbox.ts'
+import type { Redaction } from '../redaction/redaction.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import { subjectOfSource, whenKnown } from './run-rule.ts'
 import type { ErrorActionScope } from './run-rule.ts'
@@ -89,6 +90,8 @@ export interface EngineDependencies {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
+  /** Absent: everything is logged. */
+  readonly redaction?: Redaction | undefined
   /** Absent: nobody can watch. */
   readonly watch?: MessageWatch | undefined
   /** Absent: no traces are made. */

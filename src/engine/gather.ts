@@ -211,7 +211,7 @@ function handleErrors(
   return whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
     const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
     if (outcome?.ok === false) {
-      report.errorActionFailed(rule, subject.source.topic, outcome.failure)
+      report.errorActionFailed(rule, subject.source, outcome.failure)
     }
     return outcome
   })

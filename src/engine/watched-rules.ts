@@ -5,6 +5,7 @@ import { errorActionIndex } from '../outbox/outbox.ts'
 import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { MessageDocument, SqlEnvironment, WherePart } from '../sql/sql.ts'
+import { redactedText } from '../redaction/redacted-json.ts'
 import type { MessageWatch } from '../watch/message-watch.ts'
 import type { WatchedAction, WatchedRule } from '../watch/watch-event.ts'
 import type { RuleObserver } from './observed-rules.ts'
@@ -38,27 +39,42 @@ export function watchRules(
   const ruleNames = rules.map(({ name }) => name)
   const told = watch.begin(message, ruleNames)
   if (told === undefined) return undefined
+  const { redaction } = watch
+  const shown = redaction?.of(message.payload)
+  const text = (given: string) => shown?.text(given) ?? given
+  const hiding = redaction && shown && { ...redaction, ...shown }
   const noted = new Map<string, WatchedRule>()
   let explanationsLeft = explainedMax
 
   const reasonOf = (rule: CompiledRule, document: MessageDocument, outcome: RuleOutcome) => {
     if (outcome.matched) return undefined
-    if (outcome.failure) return `${outcome.failure.where}: ${outcome.failure.message}`
-    return explanationsLeft-- > 0
-      ? whereIsNotTrue(rule.statement.explainWhere(document))
-      : undefined
+    if (outcome.failure) return text(`${outcome.failure.where}: ${outcome.failure.message}`)
+    if (explanationsLeft-- <= 0) return undefined
+    const because = whereIsNotTrue(rule.statement.explainWhere(document, hiding))
+    return because === undefined ? undefined : text(because)
+  }
+
+  const actionsOf = (rule: CompiledRule, outcome: ActionOutcome, index: number) => {
+    const actions = shownActions(rule, outcome, index)
+    if (redaction === undefined) return actions
+    const isNamed = redaction.isNamedInTemplates(JSON.stringify(definitionOf(rule, index) ?? ''))
+    const redacted = (given: string | undefined) =>
+      given === undefined ? undefined : isNamed ? redactedText : text(given)
+    return actions.map(({ partitionKey, reason, ...action }): WatchedAction => {
+      return { ...action, partitionKey: redacted(partitionKey), reason: redacted(reason) }
+    })
   }
 
   return {
     outcome(rule, document, outcome) {
-      const actions = outcome.actions.flatMap((action, index) => shownActions(rule, action, index))
+      const actions = outcome.actions.flatMap((action, index) => actionsOf(rule, action, index))
       const because = reasonOf(rule, document, outcome)
       noted.set(rule.name, { ruleName: rule.name, matched: outcome.matched, because, actions })
     },
     errorAction(rule, outcome) {
       const before = noted.get(rule.name)
       if (before === undefined) return
-      const actions = [...before.actions, ...shownActions(rule, outcome, errorActionIndex)]
+      const actions = [...before.actions, ...actionsOf(rule, outcome, errorActionIndex)]
       noted.set(rule.name, { ...before, actions })
     },
     ended() {
@@ -66,7 +82,7 @@ export function watchRules(
       const event = {
         messageId: source.messageId,
         at: new Date(message.timestampMs).toISOString(),
-        topic: message.topic,
+        topic: text(message.topic),
         clientId: message.clientId,
         qos: message.qos,
         bytes: message.payload.length,
@@ -77,6 +93,9 @@ export function watchRules(
     },
   }
 }
+
+const definitionOf = ({ payload }: CompiledRule, index: number) =>
+  index === errorActionIndex ? payload.errorAction : payload.actions[index]
 
 const weight = ({ matched, actions, because }: WatchedRule): number =>
   matched || actions.length > 0 ? 0 : because === undefined ? 2 : 1
@@ -121,12 +140,10 @@ function whereIsNotTrue(where: WherePart | undefined): string | undefined {
   if (where === undefined) return undefined
   const decisive = decisivePartsOf(where)
   const shown = decisive.slice(0, partsShownMax).map((part) => {
-    const values = part.parts.map(
-      ({ text, value, note }) => note ?? `${oneLine(text)} is ${shownValue(value)}`,
-    )
+    const values = part.parts.map((operand) => shownNote(operand) ?? isShown(operand))
     const isPlain = part.note === undefined || part.parts.some(({ note }) => note !== undefined)
-    const details = [...values, ...(isPlain ? [] : [part.note])].join(', ')
-    return `${oneLine(part.text)} is ${shownValue(part.value)}${details && ` (${details})`}`
+    const details = [...values, ...(isPlain ? [] : [shownNote(part)])].join(', ')
+    return `${isShown(part)}${details && ` (${details})`}`
   })
   const further = decisive.length - shown.length
   return [...shown, ...(further > 0 ? [`and ${further} more`] : [])].join('; ')
@@ -141,5 +158,11 @@ function decisivePartsOf(part: WherePart): readonly WherePart[] {
 }
 
 const isBoolean = ({ type }: WherePart['value']): boolean => type === 'Boolean'
-const shownValue = ({ json, type }: WherePart['value']): string => json ?? type
+const shownNote = ({ note, isHidden }: WherePart) => (isHidden ? undefined : note)
+
+/** A part and its value, such as `temp is 61.5`. */
+function isShown({ text, value, isHidden }: WherePart): string {
+  return `${oneLine(text)} is ${isHidden ? redactedText : (value.json ?? value.type)}`
+}
+
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ')

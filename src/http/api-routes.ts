@@ -59,6 +59,7 @@ import { addDeliveryRoutes } from './sluice/rule-delivery.ts'
 import { sluiceApi } from './sluice/sluice-api.ts'
 import { addShadowListRoute } from './sluice/shadow-list-routes.ts'
 import type { ShadowListDependencies } from './sluice/shadow-list-routes.ts'
+import type { PayloadOptions } from './sluice/sluice-api.ts'
 import { addStatusRoutes } from './sluice/status-routes.ts'
 import type { StatusDependencies } from './sluice/status-routes.ts'
 
@@ -107,7 +108,7 @@ export interface ApiRouteDependencies
 export function addApiRoutes(
   app: HttpApp,
   dependencies: ApiRouteDependencies,
-  options: DataPlaneOptions,
+  options: DataPlaneOptions & PayloadOptions,
 ): void {
   addApi(app, iotControlPlane, (routes) => {
     addRuleRoutes(routes, dependencies)
@@ -136,13 +137,13 @@ export function addApiRoutes(
     addEvaluateRoute(routes, dependencies)
     addRuleStatisticsRoutes(routes, dependencies)
     addOutboxRoutes(routes, dependencies)
-    addDeadLetterRoutes(routes, dependencies)
+    addDeadLetterRoutes(routes, dependencies, options)
     // Outside the lab the route answers as well, so that the API is the same: it has no calls.
-    addLabCallRoutes(routes, dependencies.labCalls)
     addLabFaultRoutes(routes, dependencies)
     addStreamRoutes(routes, dependencies)
     addClientRoutes(routes, dependencies)
     addShadowListRoute(routes, dependencies)
+    addLabCallRoutes(routes, dependencies.labCalls, options)
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)

@@ -130,6 +130,7 @@ export function createHttpServer(
   addApiRoutes(app, dependencies, {
     principalOf: (request) => guard?.callerOf(request)?.accessKeyId,
     addressOf,
+    mayReadPayloads: (request) => guard?.allows(request, 'sluice:ReadPayloads') ?? true,
   })
   addLater(app, (routes) => unknownPaths.addOtherMethods(routes))
 

@@ -29,6 +29,15 @@ export interface WherePart {
   /** Why the value is what it is, where that is not plain; one sentence without a full stop. */
   readonly note?: string | undefined
   readonly parts: readonly WherePart[]
+  /** It names a member that people must not see: neither its value nor its note may be shown. */
+  readonly isHidden?: true | undefined
+}
+
+/** What of a message people must not see. */
+export interface Hiding {
+  hides(memberName: string): boolean
+  /** @returns the text of a value with what must not be seen of it replaced */
+  json(text: string): string | undefined
 }
 
 interface ExplainedValue {
@@ -47,15 +56,17 @@ const partsMax = 200
 /**
  * @param text of a statement that has been compiled
  * @param frame a new scope on the message
+ * @param hiding absent: all values are shown
  * @returns undefined for a statement without WHERE
  */
 export function explainWhere(
   text: string,
   around: Surroundings,
   frame: Frame,
+  hiding?: Hiding,
 ): WherePart | undefined {
   const ranges: SourceRanges = new Map()
-  const { where } = parseStatement(text, readToken, ranges)
+  const { where, assignments } = parseStatement(text, readToken, ranges)
   if (!where) return undefined
   const explaining = {
     text,
@@ -63,6 +74,8 @@ export function explainWhere(
     around: { ...around, isResumed: false },
     frame,
     values: new Map(),
+    hiding,
+    hidesVariables: hiding !== undefined && namesHidden(assignments, { hiding }),
     partsLeft: partsMax,
   }
   return explain(where, explaining)
@@ -75,11 +88,14 @@ interface Explaining {
   readonly frame: Frame
   /** The values of the parts so far. */
   readonly values: Map<WherePart, Value>
+  readonly hiding: Hiding | undefined
+  /** Whether the value of a variable may come from what is hidden. */
+  readonly hidesVariables: boolean
   partsLeft: number
 }
 
 function explain(expression: Expression, explaining: Explaining): WherePart {
-  const { text, ranges, around } = explaining
+  const { text, ranges, around, hiding } = explaining
   const { start, end } = ranges.get(expression) ?? { start: expression.at, end: expression.at + 1 }
   const children = childrenOf(expression)
   const isOpened = children.length <= explaining.partsLeft
@@ -89,9 +105,10 @@ function explain(expression: Expression, explaining: Explaining): WherePart {
   const part: WherePart = {
     text: text.slice(start, end),
     ...placeIn(text, start),
-    value: note === undefined ? explainedValue(value, around.dialect) : { type: 'Unknown' },
+    value: note === undefined ? explainedValue(value, around.dialect, hiding) : { type: 'Unknown' },
     note: note ?? noteOn(expression, value, parts, explaining),
     parts,
+    isHidden: namesHidden(expression, explaining) ? true : undefined,
   }
   explaining.values.set(part, value)
   return part
@@ -131,6 +148,18 @@ function callsOut(node: unknown): boolean {
   return Object.values(node).some(callsOut)
 }
 
+/** Whether an expression names a member that is hidden, as a path or as a text. */
+function namesHidden(
+  node: unknown,
+  { hiding, hidesVariables = false }: Partial<Pick<Explaining, 'hiding' | 'hidesVariables'>>,
+): boolean {
+  if (hiding === undefined) return false
+  if (typeof node === 'string') return hiding.hides(node)
+  if (typeof node !== 'object' || node === null) return false
+  if (hidesVariables && 'kind' in node && node.kind === 'variable') return true
+  return Object.values(node).some((part) => namesHidden(part, { hiding, hidesVariables }))
+}
+
 function noteOn(
   expression: Expression,
   value: Value,
@@ -167,10 +196,16 @@ function missingName(payload: Value, names: readonly string[]): string {
   return 'its value is Undefined'
 }
 
-function explainedValue(value: Value, dialect: Dialect): ExplainedValue {
+function explainedValue(
+  value: Value,
+  dialect: Dialect,
+  hiding: Hiding | undefined,
+): ExplainedValue {
   const type = typeOf(value)
   if (value === undefined) return { type }
-  const json = writeJson(value, dialect, writtenLengthMax)
+  const written = writeJson(value, dialect, writtenLengthMax)
+  // Before it is cut off: half of what is hidden would not be found.
+  const json = written === undefined || !hiding ? written : hiding.json(written)
   const isWhole = json !== undefined && json.length <= jsonLengthMax
   return { type, json: isWhole ? json : `${(json ?? '').slice(0, jsonLengthMax)}...` }
 }

@@ -34,7 +34,7 @@ import type { MessageDocument } from './externals/document.ts'
 import { catchingSignals } from './compiler/external-calls.ts'
 import { writtenJson } from './values/json-writer.ts'
 import { explainWhere } from './explain.ts'
-import type { WherePart } from './explain.ts'
+import type { Hiding, WherePart } from './explain.ts'
 import { parseExpressionAt, parseStatement } from './parser/statement.ts'
 import { syntaxError } from './parser/syntax-error.ts'
 import { sqlVersions } from './values/version.ts'
@@ -77,8 +77,10 @@ export interface CompiledStatement {
   /**
    * Evaluates WHERE part by part, to explain why it is not true; undefined without one. External
    * functions are not called.
+   *
+   * @param hiding what of the message must not be seen; absent: all may be
    */
-  explainWhere(document: MessageDocument): WherePart | undefined
+  explainWhere(document: MessageDocument, hiding?: Hiding): WherePart | undefined
   /**
    * Compiles an expression inside a longer text, such as `${expr}` in a template, with the
    * variables of this statement. Reading starts at `start` and ends before the first token that
@@ -166,7 +168,7 @@ export function compileStatement(
     version,
     topicFilter: statement.topicFilter?.text,
     openScope,
-    explainWhere: (document) => explainWhere(text, around, openScope(document)),
+    explainWhere: (document, hiding) => explainWhere(text, around, openScope(document), hiding),
     usesExternalFunctions,
     warnings: checked.warnings,
     warn: (warning) => addWarning(checked.warnings, warning),

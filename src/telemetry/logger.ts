@@ -37,14 +37,32 @@ const settingsOfAll: LoggerOptions = {
   },
 }
 
+/** What operators do not want to see in the log. */
+interface LogRedaction {
+  /** Whether the value of a member is not written. */
+  readonly hides: (name: string) => boolean
+  /** A text with what must not be seen replaced. */
+  readonly line: (text: string) => string
+}
+
+interface LoggerSettings {
+  readonly pretty: boolean
+  /** Absent: everything is written but secrets of Sluice itself. */
+  readonly redaction?: LogRedaction | undefined
+}
+
 /** Makes a logger with JSON lines, or with readable lines for a terminal. */
-export async function createLogger(level: LogLevel, options: { pretty: boolean }): Promise<Logger> {
+export async function createLogger(
+  level: LogLevel,
+  { pretty: isPretty, redaction }: LoggerSettings,
+): Promise<Logger> {
   const settings: LoggerOptions = {
     ...settingsOfAll,
+    ...(redaction && settingsWith(redaction)),
     level,
     timestamp: () => `,"time":"${new Date(systemClock.wallMs()).toISOString()}"`,
   }
-  if (!options.pretty) return pino(settings)
+  if (!isPretty) return pino(settings)
   // Loaded only for a terminal, so that a service that logs JSON does not pay for it.
   const { default: pretty } = await import('pino-pretty')
   const stream = pretty({ colorize: true, translateTime: 'HH:MM:ss.l', sync: true })
@@ -52,13 +70,47 @@ export async function createLogger(level: LogLevel, options: { pretty: boolean }
   return pino(settings, { write: (line: string) => void stream.write(printableJson(line)) })
 }
 
+/** Settings of a logger that redacts messages, fields at any depth, and errors. */
+function settingsWith({ hides, line }: LogRedaction): LoggerOptions {
+  const fieldsOf = (fields: object): Record<string, unknown> =>
+    Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [
+        name,
+        hides(name) ? '[redacted]' : shown(value, name),
+      ]),
+    )
+  const shown = (value: unknown, name: string): unknown => {
+    if (typeof value === 'string') return line(value)
+    if (Array.isArray(value)) return value.map((item) => shown(item, name))
+    // Serializers make errors plain.
+    const isPlain = typeof value === 'object' && value !== null && !(value instanceof Error)
+    return isPlain ? fieldsOf(value) : value
+  }
+  return {
+    formatters: { ...settingsOfAll.formatters, log: fieldsOf },
+    serializers: { err: (thrown: Error) => fieldsOf({ ...pino.stdSerializers.err(thrown) }) },
+    hooks: {
+      logMethod(given, method) {
+        const parts = given.map((part: unknown) => (typeof part === 'string' ? line(part) : part))
+        method.apply(this, parts as typeof given)
+      },
+    },
+  }
+}
+
 /** A logger that passes each parsed line to `onLine`, for tests and `sluice evaluate`. */
-export function createMemoryLogger(onLine: (line: Record<string, unknown>) => void): Logger {
+export function createMemoryLogger(
+  onLine: (line: Record<string, unknown>) => void,
+  redaction?: LogRedaction,
+): Logger {
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
       onLine(JSON.parse(chunk.toString()) as Record<string, unknown>)
       done()
     },
   })
-  return pino({ ...settingsOfAll, level: 'debug' }, stream)
+  return pino(
+    { ...settingsOfAll, ...(redaction && settingsWith(redaction)), level: 'debug' },
+    stream,
+  )
 }

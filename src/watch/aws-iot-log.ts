@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { defined } from '../base/defined.ts'
+import type { Redaction } from '../redaction/redaction.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 
 /**
@@ -27,6 +28,8 @@ interface LoggedMessage {
   readonly topic: string
   readonly clientId?: string | undefined
   readonly principal?: string | undefined
+  /** What is redacted depends on it. */
+  readonly payload?: Uint8Array | undefined
 }
 
 interface LoggedAction {
@@ -45,10 +48,12 @@ interface AwsIotLogDependencies {
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly clock: Clock
   readonly accountIdNow: () => string
+  /** Absent: everything is written. */
+  readonly redaction?: Redaction | undefined
 }
 
 export function createAwsIotLog(
-  { logger, clock, accountIdNow }: AwsIotLogDependencies,
+  { logger, clock, accountIdNow, redaction }: AwsIotLogDependencies,
   lowest: AwsIotLogLevel,
 ): AwsIotLog {
   const room = createRoom(clock, (leftOut) => {
@@ -59,12 +64,14 @@ export function createAwsIotLog(
   function write(
     logLevel: 'DEBUG' | 'INFO' | 'ERROR',
     eventType: string,
-    { messageId, topic, clientId, principal }: LoggedMessage,
+    { messageId, topic, clientId, principal, payload }: LoggedMessage,
     action: Pick<LoggedAction, 'ruleName'> & Partial<LoggedAction>,
     problem: { readonly reason?: string; readonly details?: string | undefined } = {},
   ): void {
     if (!isWritten(logLevel) || !room.take(logLevel)) return
     const isError = logLevel === 'ERROR'
+    const shown = redaction?.of(payload)
+    const redacted = <Given>(given: Given) => (shown ? (shown.value(given) as Given) : given)
     const entry = defined({
       timestamp: new Date(clock.wallMs()).toISOString().replace('T', ' ').replace('Z', ''),
       logLevel,
@@ -73,10 +80,10 @@ export function createAwsIotLog(
       status: isError ? 'Failure' : 'Success',
       eventType,
       clientId: clientId ?? 'N/A',
-      topicName: topic,
-      ...action,
+      topicName: redacted(topic),
+      ...redacted(action),
       principalId: principal ?? 'N/A',
-      ...problem,
+      ...redacted(problem),
     })
     // DEBUG is a level of these entries, and not of what the process says of itself.
     logger[isError ? 'error' : 'info'](entry, `AWS IoT: ${eventType}`)

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { Redaction } from '../redaction/redaction.ts'
 import { subscriptionMatches } from '../topics/topic-filter.ts'
 import { shownPayload } from './shown-payload.ts'
 import type { ShownPayload } from './shown-payload.ts'
@@ -23,6 +24,8 @@ import type {
 export interface MessageWatch {
   /** Whether anyone watches. It is read before anything is made for the methods below. */
   readonly active: boolean
+  /** What is redacted in the events that others make. Absent: nothing is. */
+  readonly redaction?: Redaction | undefined
   /**
    * Asks whether any watcher sees a message. Each message is asked for once, because the answer
    * counts it.
@@ -94,7 +97,13 @@ interface Path {
   readonly records: (DeliveredEvent | FailedEvent)[]
 }
 
-export function createMessageWatch({ clock }: { readonly clock: Clock }): MessageWatch {
+interface MessageWatchDependencies {
+  readonly clock: Clock
+  /** Absent: everything is shown. */
+  readonly redaction?: Redaction | undefined
+}
+
+export function createMessageWatch({ clock, redaction }: MessageWatchDependencies): MessageWatch {
   const watchers = new Set<Watcher>()
   const paths = createPaths()
   const receiversOf = (wanting: readonly Watcher[]) =>
@@ -118,6 +127,7 @@ export function createMessageWatch({ clock }: { readonly clock: Clock }): Messag
   // A plain member: it is read for every message, where a call would be felt.
   const self: MessageWatch & { active: boolean } = {
     active: false,
+    redaction,
     begin(message, ruleNames) {
       const wanting = [...watchers].filter(
         (watcher) =>
@@ -128,7 +138,9 @@ export function createMessageWatch({ clock }: { readonly clock: Clock }): Messag
         // The last watcher may have gone while a rule waited for an external function.
         if (!self.active) return
         paths.add(data, wanting)
-        tellOfMessage(receiversOf(wanting), data, payload)
+        tellOfMessage(receiversOf(wanting), data, () =>
+          shownPayload(payload, redaction?.of(payload)),
+        )
       }
     },
     follows: (messageId) => paths.get(messageId) !== undefined,
@@ -196,17 +208,21 @@ function newWatcher(
   }
 }
 
-function tellOfMessage(watchers: readonly Watcher[], message: MessageEvent, payload: Buffer): void {
+function tellOfMessage(
+  watchers: readonly Watcher[],
+  message: MessageEvent,
+  show: () => ShownPayload,
+): void {
   let shown: ShownPayload | undefined
   for (const watcher of watchers) {
     const { receive, withPayloads } = watcher
     if (!withPayloads) {
       receive({ name: 'message', data: message })
-    } else if (payload.length > watcher.payloadBytesLeft) {
+    } else if (message.bytes > watcher.payloadBytesLeft) {
       receive({ name: 'message', data: { ...message, payloadLeftOut: 'budget' } })
     } else {
-      shown ??= shownPayload(payload)
-      if (shown.payloadLeftOut === undefined) watcher.payloadBytesLeft -= payload.length
+      shown ??= show()
+      if (shown.payloadLeftOut === undefined) watcher.payloadBytesLeft -= message.bytes
       receive({ name: 'message', data: { ...message, ...shown } })
     }
   }

@@ -1,12 +1,11 @@
 import type { Action } from '@aws-sdk/client-iot'
 import { expect, test } from 'vitest'
-import { startLab } from './lab-fixtures.ts'
+import { readEvents, startLab } from './lab-fixtures.ts'
+import type { EventData } from './lab-fixtures.ts'
 
 const role = 'arn:aws:iam::000000000000:role/any'
 const text = expect.any(String) as string
 const latency = expect.any(Number) as number
-
-type Data = Readonly<Record<string, unknown>>
 
 /** A lab, a way to create rules in it, and readers of its events. */
 async function watchedLab() {
@@ -18,35 +17,6 @@ async function watchedLab() {
     client.publishAsync(topic, payload, { qos: 1 })
   const read = async (query = '') => readEvents(await fetch(`${lab.url}/v1/events${query}`))
   return { ...lab, create, publish, read }
-}
-
-/** Reads server-sent events one by one; comments are left out. */
-async function readEvents({ status, headers, body }: Response) {
-  expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
-  const reader = (body ?? new ReadableStream<Uint8Array>())
-    .pipeThrough(new TextDecoderStream())
-    .getReader()
-  let rest = ''
-  // The first comment says that the watcher is known to the engine.
-  rest = (await reader.read()).value ?? ''
-  return {
-    next: async (): Promise<[string, Data] | undefined> => {
-      for (;;) {
-        const [block, ...others] = rest.split('\n\n')
-        if (others.length > 0) {
-          rest = others.join('\n\n')
-          const { name, data } =
-            /^event: (?<name>\w+)\ndata: (?<data>.*)$/.exec(block ?? '')?.groups ?? {}
-          if (name !== undefined && data !== undefined) return [name, JSON.parse(data) as Data]
-          continue
-        }
-        const { done, value } = await reader.read()
-        if (done) return undefined
-        rest += value
-      }
-    },
-    cancel: () => reader.cancel(),
-  }
 }
 
 const kinesis = (members: object = {}): Action => ({
@@ -102,7 +72,7 @@ test('the path of a message, from its rules to the sequence number', async () =>
   expect(await next()).toEqual(['delivered', delivered])
   const trace = (await (
     await fetch(`${url}/v1/trace?messageId=${String(messageId)}`)
-  ).json()) as Data
+  ).json()) as EventData
   expect(trace).toEqual({
     message: message?.[1],
     durable: { messageId, latencyMs: latency },

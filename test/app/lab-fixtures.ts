@@ -7,10 +7,11 @@ import type { TopicRulePayload } from '@aws-sdk/client-iot'
 import { IoTDataPlaneClient } from '@aws-sdk/client-iot-data-plane'
 import { connectAsync } from 'mqtt'
 import type { MqttClient } from 'mqtt'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { startApp } from '../../src/app/app.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/config/config.ts'
+import { createRedaction } from '../../src/redaction/redaction.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 
 export interface Lab {
@@ -23,6 +24,8 @@ export interface Lab {
   readonly createRule: (ruleName: string, topicRulePayload: TopicRulePayload) => Promise<unknown>
   readonly connect: (clientId: string, filters?: readonly string[]) => Promise<LabClient>
   readonly restart: () => Promise<Lab>
+  /** The lines of the log so far. */
+  readonly lines: readonly Record<string, unknown>[]
 }
 
 interface LabClient {
@@ -67,11 +70,9 @@ async function startLabIn(
     },
     'lab',
   )
-  const app = await startApp({
-    config,
-    logger: createMemoryLogger(() => undefined),
-    clock: systemClock,
-  })
+  const lines: Record<string, unknown>[] = []
+  const logger = createMemoryLogger((line) => lines.push(line), createRedaction(config.redact))
+  const app = await startApp({ config, logger, clock: systemClock })
   let stopping: Promise<void> | undefined
   const stop = () => (stopping ??= app.stop())
   atTheEnd(stop)
@@ -111,6 +112,7 @@ async function startLabIn(
     createRule: (ruleName, topicRulePayload) =>
       iot.send(new CreateTopicRuleCommand({ ruleName, topicRulePayload })),
     connect,
+    lines,
     /** The same folder in a new lab, on other ports. */
     async restart() {
       await stop()
@@ -132,5 +134,36 @@ function createInbox(client: MqttClient) {
       while (waiting.length === 0) await once(arrived, 'message')
       return waiting.shift() ?? ['', undefined]
     },
+  }
+}
+
+export type EventData = Readonly<Record<string, unknown>>
+
+/** Reads server-sent events one by one; comments are left out. */
+export async function readEvents({ status, headers, body }: Response) {
+  expect([status, headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+  const reader = (body ?? new ReadableStream<Uint8Array>())
+    .pipeThrough(new TextDecoderStream())
+    .getReader()
+  let rest = ''
+  // The first comment says that the watcher is known to the engine.
+  rest = (await reader.read()).value ?? ''
+  return {
+    next: async (): Promise<[string, EventData] | undefined> => {
+      for (;;) {
+        const [block, ...others] = rest.split('\n\n')
+        if (others.length > 0) {
+          rest = others.join('\n\n')
+          const { name, data } =
+            /^event: (?<name>\w+)\ndata: (?<data>.*)$/.exec(block ?? '')?.groups ?? {}
+          if (name !== undefined && data !== undefined) return [name, JSON.parse(data) as EventData]
+          continue
+        }
+        const { done, value } = await reader.read()
+        if (done) return undefined
+        rest += value
+      }
+    },
+    cancel: () => reader.cancel(),
   }
 }

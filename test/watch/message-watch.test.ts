@@ -6,16 +6,21 @@ import { createManualClock } from '../helpers/manual-clock.ts'
 
 const empty: Buffer = Buffer.alloc(0)
 
+const noBytes: Buffer = Buffer.alloc(0)
+
 /** A watch, and a way to see a message through it as the engine and the delivery would. */
 function watchWith() {
   const clock = createManualClock()
   const watch = createMessageWatch({ clock })
   const see = (
     messageId: string,
-    { topic = 'a/b', clientId = 'pump', rules = ['r'], payload = Buffer.alloc(2) as Buffer } = {},
+    { topic = 'a/b', clientId = 'pump', rules = ['r'], payload = noBytes } = {},
   ): void => {
     const tell = watch.begin({ topic, clientId }, rules)
-    tell?.({ messageId, at: '', topic, clientId, qos: 1, bytes: 2, rules: [] }, payload)
+    tell?.(
+      { messageId, at: '', topic, clientId, qos: 1, bytes: payload.length, rules: [] },
+      payload,
+    )
   }
   const look = (filter: WatchFilter = {}, options?: WatchOptions) => {
     const seen: WatchEvent[] = []
@@ -110,7 +115,7 @@ test.each<[Buffer, object]>([
     topic: 'a/b',
     clientId: 'pump',
     qos: 1,
-    bytes: 2,
+    bytes: payload.length,
     rules: [],
   }
   expect(asking.seen).toEqual([{ name: 'message', data: { ...message, ...shown } }])

@@ -11,7 +11,8 @@ interface LabCall {
   readonly mapping?: string
   readonly kind: string
   readonly operation: string
-  readonly parameters: unknown
+  /** Absent where the key may not see payloads. */
+  readonly parameters?: unknown
   readonly topic?: string
 }
 
@@ -66,7 +67,11 @@ export function Calls() {
                   <span class="client">{topic ?? ''}</span>
                   <span>{ruleName ?? mapping}</span>
                 </summary>
-                <pre>{JSON.stringify(parameters, null, 2)}</pre>
+                {parameters === undefined ? (
+                  <p>Your key may not see it: its policy does not allow sluice:ReadPayloads.</p>
+                ) : (
+                  <pre>{JSON.stringify(parameters, null, 2)}</pre>
+                )}
                 {ruleName !== undefined && (
                   <p class="foot">
                     made by <a href={pathOf('rules', ruleName)}>{ruleName}</a>

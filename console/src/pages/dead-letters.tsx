@@ -21,15 +21,24 @@ interface DeadLetter {
     readonly target?: string
   }
   readonly partitionKey?: string
-  readonly dataBase64: string
+  readonly dataBase64?: string
+  readonly dataLeftOut?: LeftOut
   readonly origin: {
     readonly messageId: string
     readonly topic: string
     readonly clientId?: string
     readonly timestampMs: number
-    readonly payloadBase64: string
+    readonly payloadBase64?: string
+    readonly payloadLeftOut?: LeftOut
   }
 }
+
+type LeftOut = 'notAllowed' | 'notJson'
+
+const whyLeftOut = {
+  notAllowed: 'Your key may not see it: its policy does not allow sluice:ReadPayloads.',
+  notJson: 'It is not JSON, and members with some names are not shown here (SLUICE_REDACT).',
+} as const satisfies Record<LeftOut, string>
 
 interface Listing {
   readonly deadLetters: readonly DeadLetter[]
@@ -180,6 +189,11 @@ function Groups({
   )
 }
 
+function Bytes({ base64, leftOut }: { base64: string | undefined; leftOut: LeftOut | undefined }) {
+  if (base64 !== undefined) return <pre>{readable(base64)}</pre>
+  return <p>{leftOut === undefined ? 'It is not shown.' : whyLeftOut[leftOut]}</p>
+}
+
 function Letter({
   letter,
   act,
@@ -189,7 +203,8 @@ function Letter({
   act: (run: () => Promise<string>) => Promise<void>
   replay: (body: object) => Promise<void>
 }) {
-  const { id, reason, attempts, field, destination, partitionKey, dataBase64, origin } = letter
+  const { id, reason, attempts, field, destination, partitionKey, origin } = letter
+  const { dataBase64, dataLeftOut } = letter
   const target = destination?.streamName ?? destination?.target
   const remove = () =>
     act(async () => {
@@ -231,11 +246,11 @@ function Letter({
         </dd>
         <dt>Payload</dt>
         <dd>
-          <pre>{readable(origin.payloadBase64)}</pre>
+          <Bytes base64={origin.payloadBase64} leftOut={origin.payloadLeftOut} />
         </dd>
         <dt>Record</dt>
         <dd>
-          <pre>{readable(dataBase64)}</pre>
+          <Bytes base64={dataBase64} leftOut={dataLeftOut} />
         </dd>
       </dl>
       <div class="buttons">

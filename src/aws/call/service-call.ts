@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import type { MessageRedaction } from '../../redaction/redaction.ts'
 
 /**
  * One call of an AWS service for one record. The outbox stores it as JSON beside the data of the
@@ -86,12 +87,22 @@ export interface ShownCall {
 /**
  * @param call what the outbox stores beside the data
  * @param data the output of the rule
+ * @param redaction of the message that the call comes from; absent: everything is shown
  */
-export function shownCall(call: string, data: Buffer): ShownCall {
+export function shownCall(call: string, data: Buffer, redaction?: MessageRedaction): ShownCall {
   const decoded = decodeServiceCall(call)
-  const { operation } = decoded
-  const parameters = shownValue(parametersOf(decoded, data)) as CallParameters
-  return { operation, parameters }
+  const { operation, body } = decoded
+  if (redaction === undefined) {
+    return { operation, parameters: shownValue(parametersOf(decoded, data)) as CallParameters }
+  }
+  const parameters = redaction.value(decoded.parameters) as CallParameters
+  if (body === undefined) return { operation, parameters }
+  const output = redaction.bytes(data)
+  const shown = output
+    ? shownValue(bodyValue(body, output))
+    : `[${data.length} bytes that are not JSON]`
+  const path = body.member.split('.')
+  return { operation, parameters: withMember(parameters, path, shown) as CallParameters }
 }
 
 function shownValue(value: CompleteValue): CallValue {

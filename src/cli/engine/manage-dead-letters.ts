@@ -20,6 +20,9 @@ export interface ReplayOptions extends EngineOptions {
   readonly asIs: boolean
 }
 
+/** Why bytes are not shown. */
+type LeftOut = 'notAllowed' | 'notJson'
+
 /** What is read of an entry of ListDeadLetters. */
 interface ShownLetter {
   readonly id: string
@@ -35,13 +38,15 @@ interface ShownLetter {
     readonly target?: string
   }
   readonly partitionKey?: string
-  readonly dataBase64: string
+  readonly dataBase64?: string
+  readonly dataLeftOut?: LeftOut
   readonly origin: {
     readonly messageId: string
     readonly topic: string
     readonly clientId?: string
     readonly timestampMs: number
-    readonly payloadBase64: string
+    readonly payloadBase64?: string
+    readonly payloadLeftOut?: LeftOut
   }
 }
 
@@ -132,9 +137,19 @@ function lineOf(letter: ShownLetter): string {
   return `${parts.map(onOneLine).join('  ')}\n`
 }
 
+const whyLeftOut = {
+  notAllowed: 'not shown: the policy of this key does not allow sluice:ReadPayloads',
+  notJson: 'not shown: it is not JSON, and SLUICE_REDACT names members',
+} as const satisfies Record<LeftOut, string>
+
+function bytesText(base64: string | undefined, leftOut: LeftOut | undefined): string {
+  if (base64 !== undefined) return dataText(Buffer.from(base64, 'base64'))
+  return leftOut === undefined ? '' : whyLeftOut[leftOut]
+}
+
 function textOf(letter: ShownLetter): string {
   const { id, ruleName, action, reason, attempts, lastMs, field, destination, origin } = letter
-  const { partitionKey, dataBase64 } = letter
+  const { partitionKey, dataBase64, dataLeftOut } = letter
   const target = destination?.streamName ?? destination?.target
   const rows: readonly (readonly [string, string | undefined])[] = [
     ['id', id],
@@ -147,11 +162,11 @@ function textOf(letter: ShownLetter): string {
     ],
     ['destination', destination && `${destination.kind ?? 'kinesis'} ${target ?? ''}`.trim()],
     ['key', partitionKey],
-    ['record', dataText(Buffer.from(dataBase64, 'base64'))],
+    ['record', bytesText(dataBase64, dataLeftOut)],
     ['message', `${origin.messageId} at ${new Date(origin.timestampMs).toISOString()}`],
     ['topic', origin.topic],
     ['client', origin.clientId],
-    ['payload', dataText(Buffer.from(origin.payloadBase64, 'base64'))],
+    ['payload', bytesText(origin.payloadBase64, origin.payloadLeftOut)],
   ]
   return rows
     .flatMap(([name, value]) =>

@@ -93,8 +93,8 @@ export function createGivingUp(parts: GivingUpDependencies): GivingUp {
       return replacement === undefined ? record : { ...record, replacements: replacement }
     })
     if (!(await write(givenUp))) return
-    noteGivenUp(parts.metrics, givenUp)
-    report(log, queued, givenUp)
+    noteGivenUp(parts, givenUp)
+    report(log, queued, givenUp, recordWatch)
     if (recordWatch.isConstant || recordWatch.watch.active) recordWatch.givenUp(givenUp)
     try {
       onDurable?.()
@@ -149,12 +149,14 @@ function report(
   log: LimitedLog,
   { destination }: QueuedDestination,
   givenUp: readonly RecordToGiveUp[],
+  recordWatch: Pick<RecordWatch, 'shown'>,
 ): void {
   const [first] = givenUp
   if (!first) return
   const { region } = destination
-  const stream = targetOf(destination)
-  const { code, message: reason } = first.reason
+  const stream = recordWatch.shown(first.record, targetOf(destination))
+  const { code, message } = first.reason
+  const reason = recordWatch.shown(first.record, message)
   const deadLetters = givenUp.filter(({ replacements }) => replacements === undefined).length
   log.error(
     code,

@@ -24,6 +24,8 @@ export interface RecordWatch {
    */
   calling(operation: string, records: readonly QueuedRecord[]): (outcome: CallOutcome) => void
   givenUp(records: readonly RecordToGiveUp[]): void
+  /** A text on a record, such as a reason, as people may see it; also while nobody watches. */
+  shown(record: QueuedRecord, text: string): string
 }
 
 /** Writes what became of a record into a log. */
@@ -79,6 +81,8 @@ export function createRecordWatch(
         log?.ended(record, `${reason.code}: ${reason.message}`)
       }
     },
+    shown: (record, text) =>
+      watch.redaction?.of(outbox.sourceOf(record).payload).text(text) ?? text,
   }
 }
 
@@ -94,11 +98,16 @@ function createWatchedRecords(
 
   /** Undefined: nobody watches the message of the record. */
   const factsOf = (record: QueuedRecord) => {
-    const { messageId, timestampMs } = outbox.sourceOf(record)
+    // Most records are of messages that nobody follows: the rest of those is not decoded.
+    const messageId = outbox.messageIdOf(record)
     if (!watch.follows(messageId)) return undefined
+    const { timestampMs, payload } = outbox.sourceOf(record)
+    const redaction = watch.redaction?.of(payload)
+    const shown = (text: string) => redaction?.text(text) ?? text
     const { ruleName, actionIndex } = record
     const latencyMs = clock.wallMs() - timestampMs
-    return { messageId, latencyMs, ruleName, actionIndex, kind, destination: target }
+    const facts = { messageId, latencyMs, ruleName, actionIndex, kind, destination: shown(target) }
+    return { facts, shown }
   }
 
   return {
@@ -106,7 +115,7 @@ function createWatchedRecords(
       for (const [index, record] of records.entries()) {
         const of = outcome.records[index]
         if (of?.ok !== true) continue
-        const facts = factsOf(record)
+        const { facts } = factsOf(record) ?? {}
         if (facts === undefined) continue
         const { shardId, sequenceNumber } = of
         watch.delivered({ ...facts, shardId, sequenceNumber, callRecords: records.length })
@@ -114,10 +123,11 @@ function createWatchedRecords(
     },
     givenUp(records: readonly RecordToGiveUp[]): void {
       for (const { record, reason, replacements } of records) {
-        const facts = factsOf(record)
-        if (facts === undefined) continue
+        const of = factsOf(record)
+        if (of === undefined) continue
         const followedBy = replacements === undefined ? 'deadLetter' : 'errorAction'
-        watch.failed({ ...facts, reason: `${reason.code}: ${reason.message}`, followedBy })
+        const why = of.shown(`${reason.code}: ${reason.message}`)
+        watch.failed({ ...of.facts, reason: why, followedBy })
       }
     },
   }

@@ -70,6 +70,8 @@ interface ApiGuardDependencies {
 interface ApiGuard {
   /** The access key that signed the request, once the signature is verified. */
   callerOf(request: FastifyRequest): AccessKey | undefined
+  /** Whether the policy of the caller allows an action that a part of the answer takes. */
+  allows(request: FastifyRequest, action: string): boolean
   /** The id of the key that the headers name: a known one, by which anyone may have signed. */
   claimedKeyId(request: FastifyRequest): string | undefined
 }
@@ -143,6 +145,8 @@ export function guardApi(
   })
   return {
     callerOf: (request) => callers.get(request),
+    allows: (request, action) =>
+      callers.get(request)?.policy.decide({ action, resource: '*' }) === 'allow',
     claimedKeyId: (request) => attempts.get(request)?.user,
   }
 }

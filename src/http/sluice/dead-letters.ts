@@ -4,8 +4,9 @@ import { Compile } from 'typebox/compile'
 import type { Engine } from '../../engine/engine.ts'
 import { shownCall } from '../../aws/call/service-call.ts'
 import { SluiceError } from '../../base/errors.ts'
-import type { Message } from '../../message.ts'
-import type { DeadLetter, DeadLetterSelection, Outbox } from '../../outbox/outbox.ts'
+import type { MessageRedaction, Redaction } from '../../redaction/redaction.ts'
+import type { Message, Mqtt5Properties } from '../../message.ts'
+import type { DeadLetter, DeadLetterSelection, Destination, Outbox } from '../../outbox/outbox.ts'
 import { ruleNamePattern } from '../../rules/payload.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import { shownProperties } from '../../storage/stored-properties.ts'
@@ -23,6 +24,7 @@ import {
 } from './record-schemas.ts'
 import { mqtt5Schema } from './message-request.ts'
 import { readErrors, ruleReadErrors } from './sluice-api.ts'
+import type { PayloadOptions } from './sluice-api.ts'
 
 /**
  * `/v1/dead-letters`: records that could not be delivered, and messages for which an action failed,
@@ -31,6 +33,8 @@ import { readErrors, ruleReadErrors } from './sluice-api.ts'
 export interface DeadLetterRouteDependencies {
   readonly outbox: Pick<Outbox, 'deadLetters'>
   readonly engine: Pick<Engine, 'replay' | 'distribute'>
+  /** Absent: everything is shown. */
+  readonly redaction?: Redaction | undefined
 }
 
 const idPattern = '^[0-9]{1,16}$'
@@ -59,6 +63,14 @@ const replayRequestSchema = Type.Object(
 )
 const replayRequest = Compile(replayRequestSchema)
 
+const leftOutSchema = Type.Optional(
+  Type.Enum(['notAllowed', 'notJson'], {
+    description:
+      'Why it is not shown: the policy of the caller does not allow `sluice:ReadPayloads`; or ' +
+      '`SLUICE_REDACT` names members, and what is not JSON cannot be searched for them.',
+  }),
+)
+
 const deadLetterSchema = Type.Object({
   id: Type.String(),
   ruleName: Type.String(),
@@ -78,7 +90,8 @@ const deadLetterSchema = Type.Object({
   destination: Type.Optional(Type.Object(destinationMembers)),
   partitionKey: Type.Optional(Type.String()),
   explicitHashKey: Type.Optional(Type.String()),
-  dataBase64: Type.String(),
+  dataBase64: Type.Optional(Type.String()),
+  dataLeftOut: leftOutSchema,
   call: Type.Optional(callSchema),
   origin: Type.Object({
     messageId: Type.String(),
@@ -87,7 +100,8 @@ const deadLetterSchema = Type.Object({
     traceId: Type.Optional(Type.String()),
     principal: Type.Optional(Type.String()),
     timestampMs: epochMs('When the message arrived, in epoch milliseconds.'),
-    payloadBase64: Type.String(),
+    payloadBase64: Type.Optional(Type.String()),
+    payloadLeftOut: leftOutSchema,
     republishDepth: Type.Optional(countSchema),
     mqtt5: Type.Optional(mqtt5Schema),
   }),
@@ -134,18 +148,24 @@ const deleteDeadLetter = {
 
 export function addDeadLetterRoutes(
   app: HttpApp,
-  { outbox: { deadLetters }, engine }: DeadLetterRouteDependencies,
+  { outbox, engine, redaction }: DeadLetterRouteDependencies,
+  { mayReadPayloads }: PayloadOptions,
 ): void {
   app.get('/v1/dead-letters', { schema: listDeadLetters }, async (request) => {
-    const page = deadLetters.list(request.query)
-    return { ...page, deadLetters: page.deadLetters.map(shownLetter) }
+    const page = outbox.deadLetters.list(request.query)
+    const mayRead = mayReadPayloads(request)
+    const deadLetters = page.deadLetters.map((letter): object => {
+      const redacted = redaction?.of(letter.source.payload)
+      return mayRead ? shownLetter(letter, redacted) : withoutPayloads(letter, redacted)
+    })
+    return { ...page, deadLetters }
   })
 
   app.post('/v1/dead-letters/replay', { schema: replayDeadLetters }, async (request) => {
     const { how, selection } = readReplay(bodyJson(request))
-    if (how === 'asIs') return answerOf(await deadLetters.replay(selection, how))
+    if (how === 'asIs') return answerOf(await outbox.deadLetters.replay(selection, how))
     const republished = new Map<string, readonly Message[]>()
-    const result = await deadLetters.replay(
+    const result = await outbox.deadLetters.replay(
       selection,
       async (letter) => {
         const gathered = await engine.replay(letter)
@@ -164,28 +184,67 @@ export function addDeadLetterRoutes(
 
   app.delete('/v1/dead-letters/:id', { schema: deleteDeadLetter }, async (request, reply) => {
     const { id } = request.params
-    const { count } = await deadLetters.delete({ ids: [id] })
+    const { count } = await outbox.deadLetters.delete({ ids: [id] })
     if (count > 0) return reply.send()
     throw new SluiceError('ResourceNotFoundException', `there is no dead letter ${id}`)
   })
 }
 
 /** The form of `deadLetterSchema`. */
-function shownLetter({ data, call, source, actionIndex, destination, ...letter }: DeadLetter) {
-  const { payload, mqtt5, ...sender } = source
+function shownLetter(letter: DeadLetter, redaction: MessageRedaction | undefined) {
+  const { data, call, source } = letter
+  const shown = withoutPayloads(letter, redaction)
+  const dataBase64 = shownBytes(data, redaction)
+  const payloadBase64 = shownBytes(source.payload, redaction)
   return {
-    ...letter,
-    ...(destination && { destination: shownDestination(destination) }),
-    action: actionOf(actionIndex),
-    dataBase64: data.toString('base64'),
-    ...(call !== undefined && { call: shownCall(call, data) }),
+    ...shown,
+    dataBase64,
+    dataLeftOut: dataBase64 === undefined ? 'notJson' : undefined,
+    ...(call !== undefined && { call: shownCall(call, data, redaction) }),
     origin: {
-      ...sender,
-      payloadBase64: payload.toString('base64'),
-      mqtt5: mqtt5 && shownProperties(mqtt5),
+      ...shown.origin,
+      payloadBase64,
+      payloadLeftOut: payloadBase64 === undefined ? 'notJson' : undefined,
+      mqtt5: source.mqtt5 && shownMqtt5(source.mqtt5, redaction),
     },
   }
 }
+
+/** What is left for those who may not read payloads. */
+function withoutPayloads(
+  { data: _data, call: _call, source, actionIndex, destination, ...letter }: DeadLetter,
+  redaction: MessageRedaction | undefined,
+) {
+  const { payload: _payload, mqtt5: _mqtt5, ...sender } = source
+  const { partitionKey, explicitHashKey, reason } = letter
+  const text = <Text extends string | undefined>(given: Text) =>
+    given === undefined ? given : (redaction?.text(given) ?? given)
+  return {
+    ...letter,
+    partitionKey: text(partitionKey),
+    explicitHashKey: text(explicitHashKey),
+    reason: { ...reason, message: text(reason.message) },
+    ...(destination && { destination: redactedDestination(shownDestination(destination), text) }),
+    action: actionOf(actionIndex),
+    dataLeftOut: 'notAllowed',
+    origin: { ...sender, topic: text(sender.topic), payloadLeftOut: 'notAllowed' },
+  }
+}
+
+/** Templates make the names of streams and other targets. */
+function redactedDestination(destination: Destination, text: (given: string) => string) {
+  return destination.kind === 'kinesis'
+    ? { ...destination, streamName: text(destination.streamName) }
+    : { ...destination, target: text(destination.target) }
+}
+
+function shownMqtt5(mqtt5: Mqtt5Properties, redaction: MessageRedaction | undefined): unknown {
+  const shown = shownProperties(mqtt5)
+  return redaction === undefined ? shown : redaction.value(shown)
+}
+
+const shownBytes = (data: Buffer, redaction: MessageRedaction | undefined) =>
+  (redaction === undefined ? data : redaction.bytes(data))?.toString('base64')
 
 function answerOf({ count, kept }: { readonly count: number; readonly kept: number }) {
   return { replayed: count, kept }

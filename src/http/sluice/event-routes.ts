@@ -88,7 +88,7 @@ const watchMessages = {
       'not shown, because there were more than 100 a second (1,000 with a filter) or the reader is slow. ' +
       'A comment is sent every 15 s. With `payloads=true` a `message` has `payload` when it is ' +
       'UTF-8, else `payloadBase64`, or `payloadLeftOut`: `long` for more than 128 KiB, `budget` ' +
-      'after 1 MiB in a second.',
+      'after 1 MiB in a second, `notJson` while `SLUICE_REDACT` names members.',
     answer: {
       description: 'The events, until the reader goes.',
       type: 'text/event-stream',

@@ -4,6 +4,7 @@ import type { RecordedCalls } from '../../lab/calls/recorded-calls.ts'
 import { ruleNamePattern } from '../../rules/payload.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { readErrors } from './sluice-api.ts'
+import type { PayloadOptions } from './sluice-api.ts'
 
 const maxResultsDefault = 100
 
@@ -36,9 +37,16 @@ const listLabCalls = {
             ),
             kind: Type.String(),
             operation: Type.String(),
-            parameters: Type.Unknown({
-              description: 'Bytes that are not UTF-8 stand as `{"base64": "..."}`.',
-            }),
+            parameters: Type.Optional(
+              Type.Unknown({
+                description: 'Bytes that are not UTF-8 stand as `{"base64": "..."}`.',
+              }),
+            ),
+            parametersLeftOut: Type.Optional(
+              Type.Literal('notAllowed', {
+                description: 'The policy of the caller does not allow `sluice:ReadPayloads`.',
+              }),
+            ),
             topic: Type.Optional(Type.String()),
             messageId: Type.Optional(Type.String()),
           }),
@@ -53,9 +61,18 @@ const listLabCalls = {
   },
 } satisfies FastifySchema
 
-export function addLabCallRoutes(app: HttpApp, calls: Pick<RecordedCalls, 'list'>): void {
+export function addLabCallRoutes(
+  app: HttpApp,
+  calls: Pick<RecordedCalls, 'list'>,
+  { mayReadPayloads }: PayloadOptions,
+): void {
   app.get('/v1/lab/calls', { schema: listLabCalls }, (request) => {
     const { maxResults = maxResultsDefault, ...query } = request.query
-    return calls.list({ ...query, maxResults })
+    const page = calls.list({ ...query, maxResults })
+    if (mayReadPayloads(request)) return page
+    const shown = page.calls.map(({ parameters: _parameters, ...call }) => {
+      return { ...call, parametersLeftOut: 'notAllowed' }
+    })
+    return { ...page, calls: shown }
   })
 }

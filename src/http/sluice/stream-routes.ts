@@ -1,6 +1,7 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import type { Clock } from '../../base/clock.ts'
+import type { Redaction } from '../../redaction/redaction.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Producer } from '../../delivery/producer.ts'
 import { recordPositionTypes, recordTokenPattern } from '../../lab/streams/record-page.ts'
@@ -13,6 +14,8 @@ import { createStreamViews } from './stream-views.ts'
 
 /** `/v1/streams`: the streams of the lab, or those that rules write to in AWS. */
 export interface StreamRouteDependencies extends LabDependencies {
+  /** Absent: everything is shown. */
+  readonly redaction?: Redaction | undefined
   readonly sentStreams: Producer['streams']
   readonly clock: Clock
 }
@@ -159,6 +162,12 @@ const listStreamRecords = {
             dataBase64: Type.Optional(
               Type.String({ description: 'With `payloads=true`: at most the first 128 KiB.' }),
             ),
+            dataLeftOut: Type.Optional(
+              Type.Literal('notJson', {
+                description:
+                  '`SLUICE_REDACT` names members, and the data, or what is shown of it, is not JSON.',
+              }),
+            ),
           }),
         ),
         nextToken: nextTokenSchema,
@@ -172,7 +181,7 @@ const listStreamRecords = {
 } satisfies FastifySchema
 
 export function addStreamRoutes(app: HttpApp, dependencies: StreamRouteDependencies): void {
-  const { inspection: lab } = dependencies
+  const { inspection: lab, redaction } = dependencies
   const views = createStreamViews(dependencies)
 
   app.get('/v1/streams', { schema: listStreams }, async () => ({
@@ -198,13 +207,22 @@ export function addStreamRoutes(app: HttpApp, dependencies: StreamRouteDependenc
     const page = await lab.records(reference, { ...query, position, maxResults })
     return {
       ...page,
-      records: page.records.map(({ arrivalMs, data, ...record }) => ({
+      records: page.records.map(({ arrivalMs, data, partitionKey, ...record }) => ({
         ...record,
+        partitionKey: redaction?.of(data).text(partitionKey) ?? partitionKey,
         arrivedAt: new Date(arrivalMs).toISOString(),
-        dataBase64: payloads ? Buffer.from(data).toString('base64') : undefined,
+        ...(payloads && shownData(data, redaction)),
       })),
     }
   })
+}
+
+/** Data that is cut off is no JSON either: half of a member could not be recognised. */
+function shownData(data: Uint8Array, redaction: Redaction | undefined) {
+  const shown = redaction === undefined ? Buffer.from(data) : redaction.of(data).bytes(data)
+  return shown === undefined
+    ? { dataLeftOut: 'notJson' as const }
+    : { dataBase64: shown.toString('base64') }
 }
 
 const unreadable = (streamName: string) =>

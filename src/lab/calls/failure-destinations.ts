@@ -5,6 +5,7 @@ import type { CallRecord, ServiceSender } from '../../aws/call/service-sender.ts
 import type { Clock } from '../../base/clock.ts'
 import type { FailureToSend, SendFailure } from '../../event-source/invocation-context.ts'
 import type { ServiceKind } from '../../outbox/outbox.ts'
+import type { Redaction } from '../../redaction/redaction.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { EndpointSenders } from './endpoint-senders.ts'
@@ -13,6 +14,8 @@ import type { RecordedCalls } from './recorded-calls.ts'
 interface FailureDestinationDependencies {
   readonly calls: Pick<RecordedCalls, 'add'>
   readonly emulators: Pick<EndpointSenders, 'senderFor'>
+  /** Absent: calls are recorded as they would be made. */
+  readonly redaction?: Redaction | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -27,7 +30,7 @@ const pausesMs = [1_000, 4_000]
  * logged after a few attempts and holds nothing up.
  */
 export function createFailureDestinations(
-  { calls, emulators, clock, logger }: FailureDestinationDependencies,
+  { calls, emulators, redaction, clock, logger }: FailureDestinationDependencies,
   { region: ownRegion }: { readonly region: string },
 ): SendFailure {
   const log = createLimitedLog({ logger, clock })
@@ -35,7 +38,7 @@ export function createFailureDestinations(
   function record(failure: FailureToSend, kind: ServiceKind, { call, data }: Sent): void {
     const { mapping, destination } = failure
     const at = new Date(clock.wallMs()).toISOString()
-    const shown = shownCall(call, data)
+    const shown = shownCall(call, data, redaction?.of())
     calls.add({ at, mapping, kind, ...shown })
     log.warnOnce(
       mapping,

@@ -2,6 +2,7 @@ import { shownCall } from '../../aws/call/service-call.ts'
 import type { ServiceSender } from '../../aws/call/service-sender.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Outbox, QueuedRecord, ServiceDestination } from '../../outbox/outbox.ts'
+import type { Redaction } from '../../redaction/redaction.ts'
 import { createLimitedLog } from '../../telemetry/limited-log.ts'
 import type { Logger } from '../../telemetry/telemetry.ts'
 import type { RecordedCalls } from './recorded-calls.ts'
@@ -11,6 +12,8 @@ export interface RecordingDependencies {
   /** Where the functions of `lambda` actions would be. */
   readonly functionsDir: string
   readonly outbox: Pick<Outbox, 'sourceOf'>
+  /** Absent: calls are recorded as they would be made. */
+  readonly redaction?: Redaction | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -24,6 +27,7 @@ export function createRecordingSenders({
   calls,
   functionsDir,
   outbox,
+  redaction,
   clock,
   logger,
 }: RecordingDependencies) {
@@ -31,8 +35,10 @@ export function createRecordingSenders({
 
   function record({ kind, target }: ServiceDestination, queued: QueuedRecord): void {
     const { ruleName, actionIndex } = queued
-    const { topic, messageId } = outbox.sourceOf(queued)
-    const call = shownCall(queued.call ?? '{}', queued.data)
+    const { topic: sourceTopic, messageId, payload } = outbox.sourceOf(queued)
+    const shown = redaction?.of(payload)
+    const topic = shown?.text(sourceTopic) ?? sourceTopic
+    const call = shownCall(queued.call ?? '{}', queued.data, shown)
     const at = new Date(clock.wallMs()).toISOString()
     calls.add({ at, ruleName, actionIndex, kind, ...call, topic, messageId })
     const advice = kind === 'lambda' ? functionAdvice(target, functionsDir) : ''

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
 import type { Message } from '../../../src/message.ts'
+import { parsePayload } from '../../../src/rules/payload.ts'
+import { roleArn } from '../../rules/rule-fixtures.ts'
+import { messageWith } from '../../helpers/messages.ts'
 import {
   admin,
   arn,
@@ -142,4 +145,45 @@ test('principal() of a message is the access key that signed it', async () => {
   const request = { method: 'POST', path: '/topics/t' }
   await send(server.port, signed(server.port, request, { service: 'iotdata' }))
   expect(messages).toMatchObject([{ principal: 'ADMIN', sourceIp: '127.0.0.1', transport: 'http' }])
+})
+
+const keyWith = (accessKeyId: string, Action: readonly string[]): TestKey => {
+  const statement = { Effect: 'Allow', Action, Resource: '*' }
+  return { accessKeyId, secretAccessKey: `secret-of-the-key-${accessKeyId}`, statement }
+}
+
+test('payloads are shown to those alone whose policy allows sluice:ReadPayloads', async () => {
+  const list = ['sluice:ListDeadLetters', 'sluice:ListLabCalls']
+  const [one, other] = [keyWith('FIRST', list), keyWith('OTHER', [...list, 'sluice:ReadPayloads'])]
+  const call = { at: '', ruleName: 'r', actionIndex: 0, kind: 'sqs', operation: 'SendMessage' }
+  const calls = [{ ...call, parameters: { MessageBody: 'x' } }]
+  const server = await startGuarded({
+    keys: [one, other],
+    dependencies: { labCalls: { list: () => ({ calls, resumeToken: '1' }) as never } },
+  })
+  const failing = {
+    kinesis: { roleArn, streamName: '${topic()}', partitionKey: 'k' },
+  }
+  await server.store.create(
+    'r',
+    parsePayload({ sql: "SELECT * FROM 'a/b'", actions: [failing] }),
+    {},
+  )
+  await server.engine.ingest(messageWith({ payload: { n: 1 } }))
+  const read = async (by: TestKey, path: string) =>
+    JSON.parse(
+      (await send(server.port, signed(server.port, { path }, { key: by }))).body,
+    ) as unknown
+
+  expect(await read(one, '/v1/lab/calls')).toEqual({
+    calls: [{ ...call, parametersLeftOut: 'notAllowed' }],
+    resumeToken: '1',
+  })
+  expect(await read(other, '/v1/lab/calls')).toEqual({ calls, resumeToken: '1' })
+  const withheld = { dataLeftOut: 'notAllowed', origin: { payloadLeftOut: 'notAllowed' } }
+  expect(await read(one, '/v1/dead-letters')).toMatchObject({ deadLetters: [withheld] })
+  expect(JSON.stringify(await read(one, '/v1/dead-letters'))).not.toContain('Base64')
+  const base64 = Buffer.from('{"n":1}').toString('base64')
+  const shown = { dataBase64: base64, origin: { payloadBase64: base64 } }
+  expect(await read(other, '/v1/dead-letters')).toMatchObject({ deadLetters: [shown] })
 })
