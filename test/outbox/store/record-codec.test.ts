@@ -4,6 +4,7 @@ import {
   acceptedAgain,
   acceptedAtMsOf,
   decodeSource,
+  messageIdOf,
   decodeRecord,
   encodeRecord,
   isMessageOf,
@@ -193,6 +194,7 @@ describe('the bytes of a record', () => {
         const { source: sent, ...delivered } = given
         expect(decodeRecord(value, message)).toEqual({ call: undefined, ...delivered })
         expect(decodeSource(value, message)).toEqual(sent)
+        expect(messageIdOf(value, message)).toBe(sent.messageId)
         expect(payloadBytesOf(value)).toBe(payloadBytesOf(encodeRecord(rest, acceptedAtMs)))
         sealRecord(value, 7, 8)
         const whole = Buffer.concat([key(7, 8), value])
