@@ -12,6 +12,7 @@ import { certificateForm, targetsMax, userForm } from '../src/identity/policies/
 import { ruleDeliverySchema } from '../src/rules/delivery.ts'
 import { topicRulePayloadSchema } from '../src/rules/payload.ts'
 import { ruleMetadataSchema } from '../src/rules/rule-files.ts'
+import { ofActions, ofKind } from './action-descriptions.ts'
 
 /**
  * JSON Schemas of the files that people write, made from what the code checks them with. Editors
@@ -28,9 +29,6 @@ const ofRule: Descriptions = {
   errorAction: 'The action that gets a document when another action fails.',
   awsIotSqlVersion: 'Name 2016-03-23: without a version, AWS takes 2015-10-08.',
   ruleDisabled: 'true: the rule is kept and not run.',
-  roleArn: 'The role that the action assumes: arn:aws:iam::<account>:role/<name>',
-  partitionKey: 'A template such as ${topic(2)}. Records of one key stay in order.',
-  streamName: 'The name of the stream, a template.',
 }
 const ofTest: Descriptions = {
   expect: 'What the rule makes of the message.',
@@ -77,7 +75,16 @@ const link = { $schema: { type: 'string' } }
 
 /** The payload is the file, or stands in it as `topicRulePayload`. */
 function ruleSchema(): JsonSchema {
-  const action = { ...described(actionSchema, ofRule), minProperties: 1, maxProperties: 1 }
+  const kinds = Object.entries(actionSchema.properties).map(([kind, schema]) => [
+    kind,
+    described(schema, { ...ofActions, ...ofKind[kind] }),
+  ])
+  const action = {
+    ...described(actionSchema, {}),
+    properties: Object.fromEntries(kinds) as object,
+    minProperties: 1,
+    maxProperties: 1,
+  }
   const actionRef = { $ref: '#/definitions/action' }
   const payload = described(topicRulePayloadSchema, ofRule)
   const given = payload['properties'] as Readonly<Record<string, object>>
