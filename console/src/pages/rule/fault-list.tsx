@@ -1,9 +1,13 @@
+import { textOf } from '../../parts/status.tsx'
 import type { Check } from './check.ts'
 
 /** All faults of the rule in words. Each leads to the field in which it is. */
-export function FaultList({ check: { faults, warnings } }: { check: Check }) {
+export function FaultList({ check: { faults, warnings, error } }: { check: Check }) {
   return (
     <div class="fault-list" aria-live="polite">
+      {error !== undefined && (
+        <p class="note">Faults are not shown while you type. {textOf(error)}</p>
+      )}
       {faults.length > 0 && (
         <div class="failure">
           <p>

@@ -13,6 +13,7 @@ import { exampleMessage } from './example-message.ts'
 import { FaultList } from './fault-list.tsx'
 import { FieldsContext } from './fields-context.tsx'
 import { RuleControls } from './rule-controls.tsx'
+import { sampleName } from './rule-payload.ts'
 import type { RulePayload } from './rule-payload.ts'
 import { SettingsView } from './settings-view.tsx'
 import './rule.css'
@@ -24,19 +25,21 @@ const namePattern = '[a-zA-Z0-9_]{1,128}'
 /** The text of a rule beside what it would do with a message. */
 export function RuleEditor({
   name,
+  newName,
   stored,
   reload,
 }: {
   name: string | undefined
+  newName: string
   stored: RulePayload
   reload: () => void
 }) {
-  const [ruleName, setRuleName] = useState(name ?? '')
+  const [ruleName, setRuleName] = useState(name ?? newName)
   const draft = useDraft(stored)
   const { payload } = draft
   const check = useCheck(payload)
   const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
-  const isReady = isChanged && payload !== undefined && ruleName !== ''
+  const isReady = (name === undefined || isChanged) && payload !== undefined && ruleName !== ''
   const [error, setError] = useState<unknown>()
   const [isReviewing, setReviewing] = useState(false)
 
@@ -128,7 +131,7 @@ function NameField({ name, onInput }: { name: string; onInput: (name: string) =>
       <input
         value={name}
         pattern={namePattern}
-        placeholder="hot_devices"
+        placeholder={sampleName}
         spellcheck={false}
         onInput={({ currentTarget }) => onInput(currentTarget.value)}
       />

@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
 import { Page } from '../../parts/page.tsx'
 import { Failure, Loading } from '../../parts/status.tsx'
-import type { Rule } from './rule.tsx'
+import type { Rule, RuleProps } from './rule.tsx'
 
 let loaded: typeof Rule | undefined
 
 /** A rule, with the code of its editor, which the list of rules does not need. */
-export function RulePage({ name }: { name: string | undefined }) {
+export function RulePage(props: RuleProps) {
   const [Shown, setShown] = useState(() => loaded)
   const [error, setError] = useState<Error>()
   useEffect(() => {
@@ -20,6 +20,8 @@ export function RulePage({ name }: { name: string | undefined }) {
     }
     if (!Shown) void load()
   }, [])
-  if (Shown) return <Shown name={name} />
-  return <Page title={name ?? 'New rule'}>{error ? <Failure error={error} /> : <Loading />}</Page>
+  if (Shown) return <Shown {...props} />
+  return (
+    <Page title={props.name ?? 'New rule'}>{error ? <Failure error={error} /> : <Loading />}</Page>
+  )
 }

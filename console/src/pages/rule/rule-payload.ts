@@ -13,6 +13,8 @@ export interface StoredRule extends RulePayload {
   readonly createdAt: number
 }
 
+export const sampleName = 'hot_devices'
+
 /** What a new rule starts with. */
 export const sample: RulePayload = {
   sql: "SELECT temp, topic(2) AS device\nFROM 'dt/+/telemetry'\nWHERE temp > 50",

@@ -3,11 +3,17 @@ import { Page } from '../../parts/page.tsx'
 import { Failure, Loading } from '../../parts/status.tsx'
 import { useLoaded } from '../../parts/use-loaded.ts'
 import { RuleEditor } from './rule-editor.tsx'
-import { sample } from './rule-payload.ts'
+import { sample, sampleName } from './rule-payload.ts'
 import type { StoredRule } from './rule-payload.ts'
 
+export interface RuleProps {
+  readonly name: string | undefined
+  /** A new rule is a sample that has a name already. */
+  readonly isSample?: boolean | undefined
+}
+
 /** An existing rule, or with no name a new one. */
-export function Rule({ name }: { name: string | undefined }) {
+export function Rule({ name, isSample = false }: RuleProps) {
   const loaded = useLoaded(async (signal) => {
     if (name === undefined) return sample
     const path = `/rules/${encodeURIComponent(name)}`
@@ -24,6 +30,12 @@ export function Rule({ name }: { name: string | undefined }) {
     )
   }
   return (
-    <RuleEditor key={JSON.stringify(value)} name={name} stored={value} reload={loaded.reload} />
+    <RuleEditor
+      key={JSON.stringify(value)}
+      name={name}
+      newName={isSample ? sampleName : ''}
+      stored={value}
+      reload={loaded.reload}
+    />
   )
 }

@@ -14,7 +14,8 @@ const everyMs = 5_000
 /** The list of rules, one rule, or a new one. */
 export function Rules({ route: { name, query } }: { readonly route: Route }) {
   const isOne = name !== undefined || query.has('new')
-  return isOne ? <RulePage key={name ?? 'new'} name={name} /> : <RuleList query={query} />
+  if (!isOne) return <RuleList query={query} />
+  return <RulePage key={name ?? 'new'} name={name} isSample={query.get('new') === 'sample'} />
 }
 
 function RuleList({ query }: { query: URLSearchParams }) {
@@ -66,7 +67,7 @@ function NoRules() {
         A rule selects messages of devices, and says where they go. The sample writes devices that
         run hot to a stream.
       </p>
-      <a class="button" href={pathOf('rules', undefined, { new: '1' })}>
+      <a class="button" href={pathOf('rules', undefined, { new: 'sample' })}>
         Create the sample rule
       </a>
     </Empty>
