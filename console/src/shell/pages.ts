@@ -56,6 +56,27 @@ export const places: readonly Place[] = [
     load: async () => (await import('../pages/dead-letters.tsx')).DeadLetters,
   },
   {
+    page: 'clients',
+    title: 'Clients',
+    key: 'n',
+    icon: 'M4 6h7v5H4zM13 13h7v5h-7zM7.5 11v4.5H13M16.5 13V8.5H11',
+    load: async () => (await import('../pages/clients/clients.tsx')).Clients,
+  },
+  {
+    page: 'shadows',
+    title: 'Shadows',
+    key: 'h',
+    icon: 'M5 5h10v10H5zM9 19h10V9',
+    load: async () => (await import('../pages/shadows/shadows.tsx')).Shadows,
+  },
+  {
+    page: 'mqtt-client',
+    title: 'MQTT client',
+    key: 'm',
+    icon: 'M4 5h16v11h-9l-4 4v-4H4z',
+    load: async () => (await import('../pages/mqtt-client/mqtt-client.tsx')).MqttClientPage,
+  },
+  {
     page: 'calls',
     title: 'Calls',
     key: 'c',
