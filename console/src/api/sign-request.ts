@@ -11,7 +11,7 @@ export async function signRequest(
   { accessKeyId, secretAccessKey, region }: Credentials,
   now = new Date(),
 ): Promise<Record<string, string>> {
-  const time = now.toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
+  const time = timeOf(now)
   const day = time.slice(0, 8)
   const payloadHash = hex(await sha256(body))
   const headers = [
@@ -30,15 +30,57 @@ export async function signRequest(
     payloadHash,
   ].join('\n')
   const scope = `${day}/${region}/iot/aws4_request`
-  const toSign = ['AWS4-HMAC-SHA256', time, scope, hex(await sha256(canonical))].join('\n')
-  let key: BufferSource = bytesOf(`AWS4${secretAccessKey}`)
-  for (const part of [day, region, 'iot', 'aws4_request']) key = await hmac(key, part)
-  const signature = hex(await hmac(key, toSign))
+  const signature = await signatureOf(canonical, { time, scope, secretAccessKey })
   return {
     'x-amz-date': time,
     'x-amz-content-sha256': payloadHash,
-    authorization: `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
+    authorization: `${signatureKind} Credential=${accessKeyId}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
   }
+}
+
+/**
+ * Signs the URL of MQTT over WebSocket [AWS IoT Developer Guide, "MQTT over the WebSocket
+ * protocol"]: a browser cannot set headers there.
+ *
+ * @param url without a query
+ * @returns the URL with the signature, which holds for five minutes
+ */
+export async function presignMqttUrl(
+  url: URL,
+  { accessKeyId, secretAccessKey, region }: Credentials,
+  now = new Date(),
+): Promise<string> {
+  const time = timeOf(now)
+  const scope = `${time.slice(0, 8)}/${region}/iotdevicegateway/aws4_request`
+  const signed = new URL(url)
+  signed.searchParams.set('X-Amz-Algorithm', signatureKind)
+  signed.searchParams.set('X-Amz-Credential', `${accessKeyId}/${scope}`)
+  signed.searchParams.set('X-Amz-Date', time)
+  signed.searchParams.set('X-Amz-Expires', '300')
+  signed.searchParams.set('X-Amz-SignedHeaders', 'host')
+  const query = canonicalQuery(signed)
+  const canonical = ['GET', url.pathname, query, `host:${url.host}`, '', 'host', await emptyHash()]
+  const about = { time, scope, secretAccessKey }
+  const signature = await signatureOf(canonical.join('\n'), about)
+  return `${url.origin}${url.pathname}?${query}&X-Amz-Signature=${signature}`
+}
+
+const signatureKind = 'AWS4-HMAC-SHA256'
+const emptyHash = async () => hex(await sha256(''))
+const timeOf = (now: Date): string => now.toISOString().replaceAll(/[-:]|\.\d{3}/g, '')
+
+async function signatureOf(
+  canonical: string,
+  {
+    time,
+    scope,
+    secretAccessKey,
+  }: { readonly time: string; readonly scope: string; readonly secretAccessKey: string },
+): Promise<string> {
+  const toSign = [signatureKind, time, scope, hex(await sha256(canonical))].join('\n')
+  let key: BufferSource = bytesOf(`AWS4${secretAccessKey}`)
+  for (const part of scope.split('/')) key = await hmac(key, part)
+  return hex(await hmac(key, toSign))
 }
 
 function canonicalQuery({ searchParams }: URL): string {
