@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
+import { apiPageTheme } from '../../src/http/server/api-page.ts'
 import { apiRequirements, lambdaRequirements } from '../../src/identity/policies/api-actions.ts'
 import { startServer } from './http-fixtures.ts'
 import { admin, send, signed, startGuarded } from './guarded-server.ts'
@@ -125,6 +128,20 @@ describe('the API document', () => {
 })
 
 describe('the page of the API document', () => {
+  test('has the colours of the console, and its theme', () => {
+    const file = path.resolve(import.meta.dirname, '../../console/src/style.css')
+    const declaration = /^ {2}(--[\w-]+: .*;)$/gm
+    const ofConsole = readFileSync(file, 'utf8').match(declaration) ?? []
+    const [{ content: style = '' } = {}] = apiPageTheme.css
+    const own = style.match(declaration) ?? []
+    expect(own.length).toBeGreaterThan(10)
+    expect(ofConsole).toEqual(expect.arrayContaining(own))
+
+    const theme = path.resolve(import.meta.dirname, '../../console/src/shell/theme.ts')
+    const [, key = ''] = /storageKey = ('.*')/.exec(readFileSync(theme, 'utf8')) ?? []
+    expect(apiPageTheme.js[0]?.content).toContain(`localStorage.getItem(${key})`)
+  })
+
   test.each([pagePath, `${pagePath}/`])('%s loads from this server alone', async (path) => {
     const { url } = await startServer()
     const answer = await fetch(`${url}${path}`)

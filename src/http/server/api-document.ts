@@ -6,6 +6,7 @@ import { Type } from 'typebox'
 import { version } from '../../base/version.ts'
 import type { Api, Apis } from './api.ts'
 import { describeOperation, describeParameters, documentPathOf } from './describe-operation.ts'
+import { apiPageTheme } from './api-page.ts'
 import type { HttpApp } from './http-app.ts'
 import type { Operation, RoutedOperation } from './operation.ts'
 
@@ -82,7 +83,7 @@ export function addApiDocument(app: HttpApp, { apis, isSigned }: ApiDocumentOpti
   app.register(swaggerUi, {
     routePrefix: pagePath,
     staticCSP: pagePolicy,
-    theme: { title: 'Sluice: the HTTP API' },
+    theme: apiPageTheme,
     uiConfig: { deepLinking: true, ...(isSigned && { supportedSubmitMethods: [] }) },
   })
 }
