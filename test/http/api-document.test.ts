@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import path from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { describe, expect, test } from 'vitest'
 import { listApiOperations } from '../../scripts/api-operations.ts'
@@ -129,15 +128,14 @@ describe('the API document', () => {
 
 describe('the page of the API document', () => {
   test('has the colours of the console, and its theme', () => {
-    const file = path.resolve(import.meta.dirname, '../../console/src/style.css')
+    const file = new URL('../../console/src/style.css', import.meta.url)
     const declaration = /^ {2}(--[\w-]+: .*;)$/gm
     const ofConsole = readFileSync(file, 'utf8').match(declaration) ?? []
-    const [{ content: style = '' } = {}] = apiPageTheme.css
-    const own = style.match(declaration) ?? []
+    const own = apiPageTheme.css[0]?.content.match(declaration) ?? []
     expect(own.length).toBeGreaterThan(10)
     expect(ofConsole).toEqual(expect.arrayContaining(own))
 
-    const theme = path.resolve(import.meta.dirname, '../../console/src/shell/theme.ts')
+    const theme = new URL('../../console/src/shell/theme.ts', import.meta.url)
     const [, key = ''] = /storageKey = ('.*')/.exec(readFileSync(theme, 'utf8')) ?? []
     expect(apiPageTheme.js[0]?.content).toContain(`localStorage.getItem(${key})`)
   })
