@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Host } from '../terminal/host.ts'
@@ -64,7 +63,7 @@ export async function showClients(
     host.stdout.write(`${JSON.stringify(before)}\n`)
     return
   }
-  await sleep(rateMs)
+  await systemClock.sleep(rateMs)
   host.stdout.write(textOf(before, (await engine.call({ path })) as OneClient))
 }
 
