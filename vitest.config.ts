@@ -9,16 +9,50 @@ export const processTests = [
   'test/e2e/!(crash|kept-crash|earlier-data-folders|flush-*).test.ts',
 ]
 
+/**
+ * Rooms whose tests share one process, so that it loads what they test once instead of once for
+ * each file: they start nothing that goes on behind them, and change nothing for the process.
+ */
+const roomsInOneProcess = [
+  'actions',
+  'base',
+  'config',
+  'conformance',
+  'engine',
+  'external',
+  'identity',
+  'infrastructure',
+  'rules',
+  'sigv4',
+  'sql',
+  'telemetry',
+  'topics',
+].map((room) => `test/${room}/**/*.test.ts`)
+
+const others = [
+  'test/long/**',
+  'test/console/**',
+  'test/moto/**',
+  'test/clients/**',
+  'test/apache-kafka/**',
+  ...processTests,
+]
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: [
-      'test/long/**',
-      'test/console/**',
-      'test/moto/**',
-      'test/clients/**',
-      'test/apache-kafka/**',
-      ...processTests,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'one process', include: roomsInOneProcess, exclude: others, isolate: false },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'a process each',
+          include: ['test/**/*.test.ts'],
+          exclude: [...others, ...roomsInOneProcess],
+        },
+      },
     ],
     testTimeout: 20_000,
     // The tests wait for disks and sockets more than they compute.

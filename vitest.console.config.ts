@@ -3,7 +3,7 @@ import config from './vitest.config.ts'
 
 /** `npm run test:console`: the console in a real browser. */
 export default mergeConfig(
-  { ...config, test: { ...config.test, include: [], exclude: [] } },
+  { ...config, test: { ...config.test, projects: undefined } },
   // The names of skipped tests say why they are.
   defineConfig({ test: { include: ['test/console/**/*.test.ts'], reporters: ['verbose'] } }),
 )

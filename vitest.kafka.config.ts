@@ -3,7 +3,7 @@ import config from './vitest.config.ts'
 
 /** `npm run test:kafka`: what the kafka action writes to a broker of Apache Kafka. */
 export default mergeConfig(
-  { ...config, test: { ...config.test, include: [], exclude: [] } },
+  { ...config, test: { ...config.test, projects: undefined } },
   defineConfig({
     test: {
       include: ['test/apache-kafka/**/*.test.ts'],

@@ -3,6 +3,6 @@ import config, { processTests } from './vitest.config.ts'
 
 /** `npm run test:processes`: the commands of the documents, and data folders of others. */
 export default mergeConfig(
-  { ...config, test: { ...config.test, include: [], exclude: [] } },
+  { ...config, test: { ...config.test, projects: undefined } },
   defineConfig({ test: { include: processTests } }),
 )
