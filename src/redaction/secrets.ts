@@ -17,7 +17,8 @@ const partLengthMin = 4
 /** @param isName whether a text is the name of a redacted member, which is no secret */
 export function createSecrets(isName: (text: string) => boolean): Secrets {
   const secrets = new Set<string>()
-  let parts: readonly string[] | undefined
+  /** Finds all of them in one pass over a text: many passes would take a message too long. */
+  let parts: RegExp | undefined
   let isFull = false
 
   const add = (secret: string) => {
@@ -40,13 +41,17 @@ export function createSecrets(isName: (text: string) => boolean): Secrets {
     without(text) {
       if (secrets.size === 0) return text
       if (isFull || secrets.has(text)) return redactedText
-      parts ??= [...secrets]
-        .filter(({ length }) => length >= partLengthMin)
-        .flatMap(formsOf)
-        .toSorted((left, right) => right.length - left.length)
-      return parts.reduce((shown, part) => shown.replaceAll(part, redactedText), text)
+      parts ??= anyOf([...secrets].filter(({ length }) => length >= partLengthMin))
+      return text.replaceAll(parts, redactedText)
     },
   }
+}
+
+/** The longest first: one may be part of another. */
+function anyOf(secrets: readonly string[]): RegExp {
+  const forms = secrets.flatMap(formsOf).toSorted((left, right) => right.length - left.length)
+  const escaped = forms.map((form) => form.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`))
+  return new RegExp(escaped.length === 0 ? '(?!)' : escaped.join('|'), 'g')
 }
 
 /** A secret as it stands in a text, in JSON, in a URL, and as base64. */
