@@ -1,11 +1,13 @@
 import type { Clock } from '../base/clock.ts'
 import type { Config } from '../config/config.ts'
+import type { LogLevels } from '../telemetry/logger.ts'
 import type { Logger } from '../telemetry/telemetry.ts'
 import type { TemplateOptions } from './template-stage.ts'
 
 export interface AppDependencies {
   readonly config: Config
-  readonly logger: Logger
+  /** Without levels, changes of its level have no effect. */
+  readonly logger: Logger & { readonly logLevels?: LogLevels | undefined }
   readonly clock: Clock
   /** An environment of the data folder whose file is lost begins anew. Default: it is refused. */
   readonly beginsAnew?: boolean | undefined

@@ -19,6 +19,8 @@ import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
+import { createLogLevels, createTimedLogLevel } from '../telemetry/log-levels.ts'
+import type { TimedLogLevel } from '../telemetry/log-levels.ts'
 import { createMetrics } from '../telemetry/telemetry.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
 import type { DataFolder } from '../storage/data-folder.ts'
@@ -131,7 +133,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const http = openHttp(config, stages, {
     ...shared,
     compile,
-    ...messageLimits(config),
+    ...ofConfig(dependencies, stages),
     engine,
     shadows,
     ...registry,
@@ -159,6 +161,11 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     drain.start()
     return stages.stop()
   })
+}
+
+function logLevelOf({ logger, clock, config }: AppDependencies, stages: Stages): TimedLogLevel {
+  const { logLevels: levels = createLogLevels(config.logLevel) } = logger
+  return stages.add(createTimedLogLevel({ levels, logger, clock }), (it) => it.close())
 }
 
 function appOf(
@@ -281,10 +288,11 @@ const openMqtt = (parts: Parameters<typeof openMqttStage>[0], stages: Stages, dr
     (it) => it.close({ drainMs: drain.leftMs() / 2 }),
   )
 
-const messageLimits = ({ mqtt }: Config) => ({
-  topicLimits: mqtt,
-  payloadBytesMax: mqtt.payloadBytesMax,
-})
+const ofConfig = (dependencies: AppDependencies, stages: Stages) => {
+  const { mqtt } = dependencies.config
+  const logLevel = logLevelOf(dependencies, stages)
+  return { topicLimits: mqtt, payloadBytesMax: mqtt.payloadBytesMax, logLevel }
+}
 
 function sqlEnvironment(owner: ResourceOwner, callExternal: CallExternal) {
   return {

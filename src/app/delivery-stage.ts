@@ -77,6 +77,7 @@ export async function startDeliveryStage(
   const endpoints = openEndpoints({ config, clock }, stages)
   const http = { poster: endpoints.httpPoster, disabledReason, influxdbOf, clock }
   const aws = stages.add(callsOf({ config, clock, logger, http }, lab), (it) => it.close())
+  metrics.credentialsAge.readFrom(() => credentialsAges(aws))
   const lacking = { config, clock, logger, heldFunctions, http, redaction, ...endpoints }
   const { emulators, ...recorded } = recordCalls(lacking, stages)
   const shared = { outbox, clock, logger }
@@ -99,6 +100,12 @@ export async function startDeliveryStage(
     inspection: lab?.inspection,
   }
   return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...recorded }
+}
+
+function* credentialsAges(aws: Pick<AwsCalls, 'credentialsAges'>) {
+  for (const { roleArn, ageMs } of aws.credentialsAges()) {
+    yield { labels: { role: roleArn }, value: ageMs / 1_000 }
+  }
 }
 
 /** What becomes of calls for services that the lab does not have. */

@@ -41,6 +41,8 @@ export interface AwsCalls {
   senderFor(destination: ServiceDestination): ServiceSender
   /** The credentials of a role, shared by every client that acts with the role. */
   credentialsOf(region: string, roleArn: string, externalId?: string): RoleCredentials
+  /** The age of the current credentials of each role that has some. */
+  credentialsAges(): Generator<{ readonly roleArn: string; readonly ageMs: number }>
   /** The HTTP handler that holds all connections. */
   readonly requestHandler: NodeHttpHandler
   /**
@@ -58,6 +60,18 @@ export interface AwsCalls {
   accountId(region: string): Promise<string>
   /** Closes all connections. */
   close(): void
+}
+
+interface KnownCredentials {
+  readonly roleArn: string
+  readonly credentials: ReturnType<typeof createRoleCredentials>
+}
+
+function* agesOf(known: Iterable<KnownCredentials>): ReturnType<AwsCalls['credentialsAges']> {
+  for (const { roleArn, credentials } of known) {
+    const ageMs = credentials.ageMs()
+    if (ageMs !== undefined) yield { roleArn, ageMs }
+  }
 }
 
 const socketsMaxDefault = 256
@@ -82,7 +96,7 @@ export function createAwsCalls(
   const guard = createAddressGuard(options.ruleHosts ?? [])
   const guardedHandler = createRequestHandler(options, guard.lookup)
   const stsByRegion = createBoundedMap<string, Sts>(clientsMax)
-  const credentialsByRole = createBoundedMap<string, RoleCredentials>(clientsMax)
+  const credentialsByRole = createBoundedMap<string, KnownCredentials>(clientsMax)
   const callsByIdentity = createBoundedMap<string, KinesisCalls>(clientsMax)
 
   function stsIn(region: string): Sts {
@@ -93,10 +107,12 @@ export function createAwsCalls(
 
   function credentialsOf(region: string, { roleArn, externalId }: AssumedRole): RoleCredentials {
     const key = JSON.stringify([region, roleArn, externalId])
-    return credentialsByRole.getOrMake(key, () => {
+    const known = credentialsByRole.getOrMake(key, () => {
       const { assumeRole } = stsIn(region)
-      return createRoleCredentials({ ...dependencies, assumeRole }, { roleArn, externalId })
+      const made = createRoleCredentials({ ...dependencies, assumeRole }, { roleArn, externalId })
+      return { roleArn, credentials: made }
     })
+    return known.credentials
   }
 
   return {
@@ -127,6 +143,7 @@ export function createAwsCalls(
       }),
     credentialsOf: (region: string, roleArn: string, externalId?: string) =>
       credentialsOf(region, { roleArn, externalId }),
+    credentialsAges: () => agesOf(credentialsByRole.values()),
     requestHandler,
     async probeInfluxdb(region: string, configuration: InfluxdbConfiguration, signal: AbortSignal) {
       const { probeInfluxdb } = await import('./senders/influxdb-server.ts')

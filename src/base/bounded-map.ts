@@ -6,6 +6,8 @@ export interface BoundedMap<Key, Value> {
   /** The entry becomes the newest, also where the key was known. */
   set(key: Key, value: Value): void
   delete(key: Key): void
+  /** From the oldest to the newest. */
+  values(): Iterable<Value>
   /**
    * What is kept for the key, else what `make` gives, which is kept from then on. The entry becomes
    * the newest: with this call alone the map keeps what was used last.
@@ -42,6 +44,7 @@ export function createBoundedMap<Key, Value>(entriesMax: number): BoundedMap<Key
       entries.delete(key)
       if (newest?.key === key) newest = undefined
     },
+    values: () => entries.values(),
     getOrMake(key, make) {
       if (newest !== undefined && newest.key === key) return newest.value
       const known = entries.get(key)

@@ -1,4 +1,4 @@
-import type { ActionFailure } from '../actions/action/action.ts'
+import type { ActionFailure, ActionOutcome } from '../actions/action/action.ts'
 import type { Clock } from '../base/clock.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'
@@ -7,14 +7,16 @@ import type { Redaction } from '../redaction/redaction.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { RuleFailure, RuleOutcome } from './run-rule.ts'
 import { lastFailureOf } from '../telemetry/rule-statistics.ts'
+import type { RuleStatisticsBook } from '../telemetry/rule-statistics.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 
 /**
  * Counts every outcome; logs failures at most once a minute for each rule and action or function.
  */
 export interface EngineReport {
-  outcome(rule: CompiledRule, message: Reported, outcome: RuleOutcome): void
-  errorActionFailed(rule: CompiledRule, message: Reported, failure: ActionFailure): void
+  /** @param isNotJson the rule read the payload as JSON, and it is none */
+  outcome(rule: CompiledRule, message: Reported, outcome: RuleOutcome, isNotJson?: boolean): void
+  errorAction(rule: CompiledRule, message: Reported, outcome: ActionOutcome): void
   ruleNotFound(message: Message): void
   notDistributed(message: Message, thrown: unknown): void
 }
@@ -58,10 +60,12 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
   }
 
   return {
-    outcome(rule, message, outcome) {
+    outcome(rule, message, outcome, isNotJson = false) {
       const result = outcome.matched ? 'matched' : outcome.failure ? 'failed' : 'unmatched'
       const counts = statistics.byRule.get(rule.name) ?? statistics.of(rule.name)
       counts[result] += 1
+      // An empty payload is none that could not be parsed.
+      if (isNotJson && message.payload.length > 0) counts.parseErrors += 1
       if (!outcome.matched && outcome.failure) {
         const { code, message: reason, where } = outcome.failure
         counts.lastFailure = lastFailure(message, outcome.failure)
@@ -72,19 +76,22 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
         )
       }
       for (const [index, action] of outcome.actions.entries()) {
-        if (action.ok) continue
+        if (action.ok) {
+          if (action.messages.length > 0) countRepublished(statistics, rule, index)
+          continue
+        }
         const { kind } = rule.actions[index] ?? {}
         failed(rule, { label: actionLabel(index), kind }, message, action.failure)
       }
     },
 
-    errorActionFailed(rule, message, failure) {
-      failed(
-        rule,
-        { label: actionLabel(errorActionIndex), kind: rule.errorAction?.kind },
-        message,
-        failure,
-      )
+    errorAction(rule, message, outcome) {
+      if (outcome.ok) {
+        if (outcome.messages.length > 0) countRepublished(statistics, rule, errorActionIndex)
+        return
+      }
+      const label = actionLabel(errorActionIndex)
+      failed(rule, { label, kind: rule.errorAction?.kind }, message, outcome.failure)
     },
 
     ruleNotFound({ basicIngestRule: rule, topic, clientId }) {
@@ -105,4 +112,12 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       )
     },
   }
+}
+
+function countRepublished(
+  statistics: RuleStatisticsBook,
+  { name }: CompiledRule,
+  actionIndex: number,
+): void {
+  statistics.ofAction(name, actionLabel(actionIndex)).republished += 1
 }

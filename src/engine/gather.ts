@@ -181,9 +181,10 @@ function runWithErrorAction(
   budget: Budget,
 ): Outcomes | Promise<Outcomes> {
   subject.observer?.begin?.(rule)
+  const readsBefore = subject.document.failedReads
   return whenKnown(runRule(rule, subject), (unbounded) => {
     const outcome = boundRule(budget, unbounded)
-    report.outcome(rule, subject.source, outcome)
+    report.outcome(rule, subject.source, outcome, subject.document.failedReads > readsBefore)
     subject.observer?.outcome(rule, subject.document, outcome)
     if (isWhole(outcome)) return outcome.actions
     const failures = failuresOf(rule, outcome, errorActionScope)
@@ -210,9 +211,7 @@ function handleErrors(
 ): ActionOutcome | undefined | Promise<ActionOutcome | undefined> {
   return whenKnown(runErrorAction(rule, subject, output), (unbounded) => {
     const outcome = unbounded && boundAction(budget, unbounded, errorActionIndex)
-    if (outcome?.ok === false) {
-      report.errorActionFailed(rule, subject.source, outcome.failure)
-    }
+    if (outcome) report.errorAction(rule, subject.source, outcome)
     return outcome
   })
 }

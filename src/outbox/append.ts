@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import { SluiceError } from '../base/errors.ts'
 import { createTokenBuckets } from '../base/token-buckets.ts'
 import { propertiesBytes } from '../storage/stored-properties.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 import type { Room, Reservation } from './room.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
@@ -37,6 +38,7 @@ interface AppendParts {
   readonly destinations: Destinations
   readonly ledger: Ledger
   readonly ledgerMetrics: LedgerMetrics
+  readonly metrics: Pick<Metrics, 'ruleStatistics'>
   readonly commits: Commits
   readonly room: Room
   readonly clock: Clock
@@ -79,6 +81,7 @@ export function createAppend(parts: AppendParts): AppendRecords {
     for (const { entry } of dropped) destinations.release(entry)
     const droppedRecords = records.filter((_, index) => mustWait[index])
     refuse(parts, droppedRecords)
+    countThrottled(parts, droppedRecords)
     onDropped?.(droppedRecords)
     const keptRecords = records.filter((_, index) => !mustWait[index])
     const kept = withSharing(
@@ -264,6 +267,12 @@ function tooManyDestinations(records: readonly NewRecord[]): SluiceError {
     'ActionFailed',
     `Records wait for as many destinations as there may be: none is left for ${first}${further}`,
   )
+}
+
+/** Counts the message of these records as throttled, once for each of its rules. */
+function countThrottled({ metrics }: AppendParts, records: readonly NewRecord[]): void {
+  const rules = new Set(records.map(({ ruleName }) => ruleName))
+  for (const rule of rules) metrics.ruleStatistics.of(rule).throttled += 1
 }
 
 /** Counts records that are dropped because there is no room. Nothing waits for that commit. */

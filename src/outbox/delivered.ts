@@ -1,3 +1,5 @@
+import type { Clock } from '../base/clock.ts'
+import type { Metrics } from '../telemetry/telemetry.ts'
 import { addTo, createCounterSums } from './books/counters.ts'
 import { recordsRemoved } from './books/destinations.ts'
 import type { DestinationEntry, Destinations } from './books/destinations.ts'
@@ -7,6 +9,7 @@ import type { Commits, Delivered } from './outbox-commits.ts'
 import type { PendingRemovals } from './queue-reader.ts'
 import type { Room } from './room.ts'
 import type { QueuedRecord } from './store/queued-record.ts'
+import { timestampOffset } from './store/record-layout.ts'
 
 interface DeliveredParts {
   readonly ledger: Ledger
@@ -14,15 +17,18 @@ interface DeliveredParts {
   readonly pendingRemovals: PendingRemovals
   readonly commits: Pick<Commits, 'remove'>
   readonly destinations: Destinations
+  readonly metrics: Pick<Metrics, 'publishToDelivered'>
+  readonly clock: Pick<Clock, 'wallMs'>
   readonly room: Pick<Room, 'roomMade'>
 }
 
 /** Memory counts delivered records at once; a commit soon writes the same to disk. */
 export function countDelivered(
-  { ledger, ledgerMetrics, pendingRemovals, commits, destinations, room }: DeliveredParts,
+  parts: DeliveredParts,
   destination: DestinationEntry,
   records: readonly QueuedRecord[],
 ): void {
+  const { ledger, ledgerMetrics, pendingRemovals, commits, destinations, room } = parts
   const sums = createCounterSums<LedgerRow>()
   for (const gone of deliveredOf(destination, ledger, records)) {
     sums.add(gone.row, moves.deliver, gone.count)
@@ -33,6 +39,30 @@ export function countDelivered(
   for (const [row, delta] of sums.entries()) addTo(row.live, delta)
   ledgerMetrics.moved(sums)
   room.roomMade([destination])
+  observeLatencies(parts, destination, records)
+}
+
+/** Records whose messages arrived in one millisecond, as they often did, are observed together. */
+function observeLatencies(
+  { metrics, clock }: DeliveredParts,
+  { destination }: DestinationEntry,
+  records: readonly QueuedRecord[],
+): void {
+  const tally = metrics.publishToDelivered.of(destination.kind)
+  const nowMs = clock.wallMs()
+  let arrivedMs = 0
+  let count = 0
+  for (const { stored } of records) {
+    const ofRecordMs = stored.readUIntBE(timestampOffset, 6)
+    if (ofRecordMs === arrivedMs) {
+      count += 1
+      continue
+    }
+    if (count > 0) tally.observe(Math.max(0, nowMs - arrivedMs) / 1_000, count)
+    arrivedMs = ofRecordMs
+    count = 1
+  }
+  tally.observe(Math.max(0, nowMs - arrivedMs) / 1_000, count)
 }
 
 /** The delivered records, grouped by action. */

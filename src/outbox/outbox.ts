@@ -26,9 +26,11 @@ import type { AppendOptions } from './append.ts'
 import { createDeadLetterOverflow, deadLetterBytesMaxDefault } from './dead-letter-overflow.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import type { DeadLetters } from './dead-letters.ts'
+import { targetOf } from './store/destination.ts'
 import type { Destination } from './store/destination.ts'
 import { countsOf, createDestinations, destinationsMaxDefault } from './books/destinations.ts'
-import type { DestinationEntry } from './books/destinations.ts'
+import type { DestinationEntry, Destinations } from './books/destinations.ts'
+import type { Sample } from '../telemetry/metric-kinds.ts'
 import { createDamage } from './damage.ts'
 import { countDelivered } from './delivered.ts'
 import type { Damage } from './damage.ts'
@@ -184,7 +186,13 @@ interface OutboxDependencies {
   readonly directory: string
   readonly metrics: Pick<
     Metrics,
-    LedgerMetricNames | 'outboxCommitSeconds' | 'outboxAppendsWaiting' | 'outboxRowsQuarantined'
+    | LedgerMetricNames
+    | 'outboxCommitSeconds'
+    | 'outboxAppendsWaiting'
+    | 'outboxRowsQuarantined'
+    | 'outboxOldestAge'
+    | 'publishToDelivered'
+    | 'ruleStatistics'
   >
   readonly logger: Logger
   readonly clock: Clock
@@ -228,12 +236,14 @@ export async function openOutbox(
     }
   })
   const { store, destinations, ledger, pendingRemovals, commits, room, limits } = parts
+  const reader = createQueueReader(parts)
+  parts.metrics.outboxOldestAge.readFrom(() => oldestAges(destinations, reader))
   return {
     limits,
     append: createAppend(parts),
     admits: (destination: Destination, beside?: ReadonlySet<Destination>) =>
       destinations.admits(destination, beside),
-    ...createQueueReader(parts),
+    ...reader,
     ageMs: (record: QueuedRecord) => parts.ages.ageMs(record),
     sourceOf: ({ stored, message }: QueuedRecord) => decodeSource(stored, message?.value),
     messageIdOf: ({ stored, message }: QueuedRecord) => messageIdOf(stored, message?.value),
@@ -261,6 +271,19 @@ export async function openOutbox(
       await commits.close()
       await store.close()
     },
+  }
+}
+
+/** The age of the oldest record of each destination for which records wait. */
+function* oldestAges(
+  destinations: Destinations,
+  reader: Pick<ReturnType<typeof createQueueReader>, 'oldestAgeMs'>,
+): Generator<Sample<'stream'>> {
+  for (const entry of destinations.entries()) {
+    if (countsOf(entry).records === 0) continue
+    const ageMs = reader.oldestAgeMs(entry.id)
+    if (ageMs === undefined) continue
+    yield { labels: { stream: targetOf(entry.destination) }, value: ageMs / 1_000 }
   }
 }
 
@@ -303,7 +326,7 @@ async function openParts(
   const ages = createRecordAges(clock, lastSequence)
   const acceptedAt = (nowMs: number) => ages.accepted(sequence + 1, nowMs)
   const places = { ages, acceptedAt, newEntries, nextSequence }
-  return { ...known, limits, commits, room, clock, ...places }
+  return { ...known, metrics, limits, commits, room, clock, ...places }
 }
 
 /**

@@ -10,6 +10,16 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'chi
 
 export type LogLevel = Variables['SLUICE_LOG_LEVEL']
 
+/** The level of a logger and of those that it made, which can be changed while they are in use. */
+export interface LogLevels {
+  current(): LogLevel
+  set(level: LogLevel): void
+}
+
+export interface AdjustableLogger extends Logger {
+  readonly logLevels: LogLevels
+}
+
 /** Members that are redacted when they are logged by mistake, down to the third level. */
 const secretMembers = [
   'authorization',
@@ -55,13 +65,28 @@ interface LoggerSettings {
 export async function createLogger(
   level: LogLevel,
   { pretty: isPretty, redaction }: LoggerSettings,
-): Promise<Logger> {
-  const settings: LoggerOptions = {
+): Promise<AdjustableLogger> {
+  // A child has a level of its own. They are made at the start, and are few.
+  const all: PinoLogger[] = []
+  const logger = await createPino(isPretty, {
     ...settingsOfAll,
     ...(redaction && settingsWith(redaction)),
     level,
+    onChild: (child) => void all.push(child),
     timestamp: () => `,"time":"${new Date(systemClock.wallMs()).toISOString()}"`,
-  }
+  })
+  all.push(logger)
+  return Object.assign(logger, {
+    logLevels: {
+      current: () => logger.level as LogLevel,
+      set(next: LogLevel) {
+        for (const one of all) one.level = next
+      },
+    },
+  })
+}
+
+async function createPino(isPretty: boolean, settings: LoggerOptions): Promise<PinoLogger> {
   if (!isPretty) return pino(settings)
   // Loaded only for a terminal, so that a service that logs JSON does not pay for it.
   const { default: pretty } = await import('pino-pretty')

@@ -1,4 +1,4 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter, Gauge, Histogram } from 'prom-client'
 import type { LabelValues, Registry } from 'prom-client'
 
 /** The kinds of metrics that telemetry.ts declares, each with bounded label sets. */
@@ -22,18 +22,26 @@ interface LabelBound<Label extends string> {
 /** @param bounded the labels that have any number of values */
 function boundLabels<Label extends string>(bounded: readonly Label[]): LabelBound<Label> {
   const known = new Set<string>()
-  const others = Object.fromEntries(bounded.map((name) => [name, otherLabel]))
   const keyOf = (labels: LabelValues<Label>) => bounded.map((name) => labels[name]).join('\0')
   return {
     of(labels) {
       const key = keyOf(labels)
       if (known.has(key)) return labels
-      if (known.size >= labelSetsMax) return { ...labels, ...others }
+      if (known.size >= labelSetsMax) return othersOf(labels, bounded)
       known.add(key)
       return labels
     },
     forget: (labels) => void known.delete(keyOf(labels)),
   }
+}
+
+function othersOf<Label extends string>(
+  labels: LabelValues<Label>,
+  bounded: readonly Label[],
+): LabelValues<Label> {
+  const others = { ...labels }
+  for (const name of bounded) if (others[name] !== undefined) others[name] = otherLabel
+  return others
 }
 
 interface BoundedCounter<Label extends string> extends Pick<Counter<Label>, 'get' | 'reset'> {
@@ -150,6 +158,113 @@ export function sampledGauge(registry: Registry, name: string, help: string) {
       read = source
     },
   })
+}
+
+/** A gauge with labels that computes its values when it is read. */
+export function sampledGauges<Label extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: Label,
+) {
+  let read: (() => Iterable<Sample<Label>>) | undefined
+  const metric = new Gauge<Label>({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { labels, value } of largestByLabel(label, read?.() ?? [])) {
+        this.set(labels, value)
+      }
+    },
+  })
+  return Object.assign(metric, {
+    readFrom(source: () => Iterable<Sample<Label>>) {
+      read = source
+    },
+  })
+}
+
+/** The largest value of each label; those beyond the bound share one. */
+function largestByLabel<Label extends string>(
+  label: Label,
+  samples: Iterable<Sample<Label>>,
+): Iterable<Sample<Label>> {
+  const bound = boundLabels([label])
+  const found = new Map<string | number, Sample<Label>>()
+  for (const { labels: given, value } of samples) {
+    const labels = bound.of(given)
+    const key = labels[label] ?? ''
+    const known = found.get(key)
+    if (known === undefined || known.value < value) found.set(key, { labels, value })
+  }
+  return found.values()
+}
+
+/** Counts what is observed, without a call of the library. */
+interface HistogramTally {
+  observe(value: number, times: number): void
+}
+
+/** A histogram with tallies, which the library reads; one for each value of its label. */
+export function tallyHistogram(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+  buckets: readonly number[],
+) {
+  const tallies = new Map<string, ReturnType<typeof createTally>>()
+  const metric = new Histogram({
+    name,
+    help,
+    labelNames: [label],
+    buckets: [...buckets],
+    registers: [registry],
+  })
+  const read = async () => {
+    const values = Array.from(tallies, ([of, tally]) => tally.samples(name, { [label]: of }))
+    return { name, help, type: 'histogram', values: values.flat() }
+  }
+  // The registry asks for the second one.
+  Object.assign(metric, { get: read, getForPromString: read })
+  return {
+    of(value: string): HistogramTally {
+      const known = tallies.get(value)
+      if (known !== undefined) return known
+      const made = createTally(buckets)
+      tallies.set(value, made)
+      return made
+    },
+  }
+}
+
+function createTally(buckets: readonly number[]) {
+  const counts = Array.from({ length: buckets.length + 1 }, () => 0)
+  let sum = 0
+  return {
+    observe(value: number, times: number): void {
+      let index = 0
+      while (index < buckets.length && value > (buckets[index] ?? 0)) index++
+      counts[index] = (counts[index] ?? 0) + times
+      sum += value * times
+    },
+    samples(name: string, labels: Readonly<Record<string, string>>) {
+      let count = 0
+      const ofBuckets = counts.map((own, index) => {
+        count += own
+        const le = buckets[index] ?? '+Inf'
+        return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: count }
+      })
+      return [
+        ...ofBuckets,
+        { metricName: `${name}_sum`, labels, value: sum },
+        { metricName: `${name}_count`, labels, value: count },
+      ]
+    },
+  }
 }
 
 export function gauge<Label extends string>(

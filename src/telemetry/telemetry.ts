@@ -1,5 +1,15 @@
 import { Histogram, Registry } from 'prom-client'
-import { counter, gauge, sampledCounter, sampledGauge, tallyCounter } from './metric-kinds.ts'
+import { version } from '../base/version.ts'
+import { awsIotSamples } from './aws-iot-samples.ts'
+import {
+  counter,
+  gauge,
+  sampledCounter,
+  sampledGauge,
+  sampledGauges,
+  tallyCounter,
+  tallyHistogram,
+} from './metric-kinds.ts'
 import { actionFailuresOf, createRuleStatistics, evaluationsOf } from './rule-statistics.ts'
 import type { RuleStatisticsBook } from './rule-statistics.ts'
 
@@ -22,7 +32,26 @@ export interface Metrics extends ReturnType<typeof declareMetrics> {
 export function createMetrics(): Metrics {
   const registry = new Registry()
   const ruleStatistics = createRuleStatistics()
-  return { registry, ruleStatistics, ...declareMetrics(registry, ruleStatistics) }
+  const metrics = declareMetrics(registry, ruleStatistics)
+  sampledCounter(
+    registry,
+    'sluice_aws_iot_metric_total',
+    "The rule metrics of AWS IoT by AWS's names; action is its index, or errorAction.",
+    {
+      labels: ['metric', 'rule', 'action'],
+      bounded: ['rule'],
+      read: async () =>
+        awsIotSamples(ruleStatistics, (await metrics.recordsDelivered.get()).values),
+    },
+  )
+  gauge(
+    registry,
+    'sluice_build_info',
+    'Always 1; the version of Sluice and of Node.js are labels.',
+    'version',
+    'node',
+  ).set({ version, node: process.version }, 1)
+  return { registry, ruleStatistics, ...metrics }
 }
 
 const declareMetrics = (registry: Registry, ruleStatistics: RuleStatisticsBook) => ({
@@ -181,6 +210,12 @@ const outboxMetrics = (registry: Registry) => ({
     'Rows of the outbox that were found damaged and put in quarantine.',
     'table',
   ),
+  outboxOldestAge: sampledGauges(
+    registry,
+    'sluice_outbox_oldest_age_seconds',
+    'Age of the oldest record that waits for a destination; absent while none waits.',
+    'stream',
+  ),
   outboxCommitSeconds: new Histogram({
     name: 'sluice_outbox_commit_seconds',
     help: 'From handing records to the outbox until they are flushed to disk.',
@@ -196,6 +231,20 @@ const kinesisMetrics = (registry: Registry) => ({
     'Records that the stream acknowledged, one by one.',
     'rule',
     'action',
+  ),
+  publishToDelivered: tallyHistogram(
+    registry,
+    'sluice_publish_to_delivered_seconds',
+    'From the arrival of a message until a record of it was taken by its destination.',
+    'kind',
+    // Round trips to a service, throttled shards, and destinations that were away for hours.
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200],
+  ),
+  credentialsAge: sampledGauges(
+    registry,
+    'sluice_credentials_age_seconds',
+    'Time since STS gave the credentials that are in use for a role.',
+    'role',
   ),
   recordsRetried: counter(
     registry,

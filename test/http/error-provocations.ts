@@ -85,6 +85,7 @@ const openTooManyStreams: Call = async (server) => {
   for (let count = 0; count < 50; count++) await fetch(`${server.url}/v1/events`)
   return http('GET', '/v1/events')(server)
 }
+const faultyLogLevel = () => ({ logLevel: { current: fails, set: fails } })
 const faultyRegistry = new Registry()
 faultyRegistry.metrics = reject(fault)
 const faultyOutbox = ({ outbox }: HttpServerDependencies) => ({
@@ -328,6 +329,16 @@ export const provocations: Provocations = {
   ListRuleStatistics: {
     InvalidRequestException: { call: http('GET', '/v1/rules/stats?nextToken=x') },
     InternalException: { call: http('GET', '/v1/rules/stats'), dependencies: faultyOutbox },
+  },
+  GetLogLevel: {
+    InternalException: { call: http('GET', '/v1/log-level'), dependencies: faultyLogLevel },
+  },
+  PutLogLevel: {
+    InvalidRequestException: { call: http('PUT', '/v1/log-level', { level: 'loud' }) },
+    InternalException: {
+      call: http('PUT', '/v1/log-level', { level: 'debug' }),
+      dependencies: faultyLogLevel,
+    },
   },
   GetOutbox: {
     InternalException: { call: http('GET', '/v1/outbox'), dependencies: faultyOutbox },

@@ -16,6 +16,7 @@ import type { Engine } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { openTopicRuleDestinations } from '../../src/rules/destinations/topic-rule-destinations.ts'
+import { createLogLevels, createTimedLogLevel } from '../../src/telemetry/log-levels.ts'
 import { createMemoryLogger } from '../../src/telemetry/telemetry.ts'
 import { createMessageWatch } from '../../src/watch/message-watch.ts'
 import { openTestOutbox, temporaryDirectory } from '../outbox/outbox-parts.ts'
@@ -110,6 +111,7 @@ export async function startServer(
     labCalls: createRecordedCalls(),
     sentStreams: () => [],
     watch,
+    logLevel: createTimedLogLevel({ levels: createLogLevels('info'), logger, clock }),
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),
     lambdaFunctions: absentFunctions,
     ...(await openTestRegistry({ clock, logger }, temporaryDirectory())),

@@ -36,7 +36,7 @@ export interface TestIngress {
   readonly warnings: () => Record<string, unknown>[]
   /** The value of a counter or gauge at these labels; 0 when it was never touched. */
   readonly metric: (
-    name: keyof Omit<Metrics, 'registry' | 'ruleStatistics'>,
+    name: keyof Omit<Metrics, 'registry' | 'ruleStatistics' | 'publishToDelivered'>,
     labels?: object,
   ) => Promise<number>
 }

@@ -37,6 +37,11 @@ export interface RoleCredentials {
   drop(refused: AwsCredentials, refusal: SessionRefusal): void
 }
 
+interface AssumedCredentials extends RoleCredentials {
+  /** Milliseconds since STS gave the current ones; undefined while there are none. */
+  ageMs(): number | undefined
+}
+
 interface RoleCredentialsDependencies {
   readonly assumeRole: AssumeRole
   readonly clock: Clock
@@ -72,11 +77,12 @@ const lifeMaxMs = 43_200_000
 export function createRoleCredentials(
   { assumeRole, clock, logger }: RoleCredentialsDependencies,
   { roleArn, externalId }: AssumedRole,
-): RoleCredentials {
+): AssumedCredentials {
   let held: AwsCredentials | undefined
   /** Both by the monotonic clock. */
   let endsAtMs = 0
   let refreshAtMs = 0
+  let givenAtMs = 0
   let asking: Promise<AwsCredentials> | undefined
   let unknownDroppedMs = -Infinity
 
@@ -87,6 +93,7 @@ export function createRoleCredentials(
       const lifeMs = Math.min(lifeMaxMs, Math.max(lifeMinMs, leftMs))
       const nowMs = clock.monotonicMs()
       held = credentials
+      givenAtMs = nowMs
       endsAtMs = nowMs + lifeMs
       refreshAtMs = nowMs + refreshAfterShare * lifeMs
       return credentials
@@ -129,6 +136,10 @@ export function createRoleCredentials(
         unknownDroppedMs = nowMs
       }
       held = undefined
+    },
+    ageMs() {
+      const nowMs = clock.monotonicMs()
+      return held === undefined || endsAtMs <= nowMs ? undefined : nowMs - givenAtMs
     },
   }
 }

@@ -1,7 +1,15 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { schemaProblem } from '../../base/schema-problem.ts'
+import { variables } from '../../config/variables.ts'
+import type { TimedLogLevel } from '../../telemetry/log-levels.ts'
+import { processMetrics } from '../../telemetry/process-metrics.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
+import { bodyJson } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { epochMs } from '../server/operation.ts'
+import { readErrors } from './sluice-api.ts'
 
 /**
  * How the engine is:
@@ -36,6 +44,7 @@ type HealthReason = (typeof healthReasons)[number]
 export interface StatusDependencies {
   readonly health: () => Health
   readonly metrics: Pick<Metrics, 'registry'>
+  readonly logLevel: Pick<TimedLogLevel, 'current' | 'set'>
 }
 
 const healthSchema = Type.Object({
@@ -58,6 +67,63 @@ const getHealth = {
   },
 } satisfies FastifySchema
 
+const getLive = {
+  operation: {
+    id: 'GetLive',
+    summary: 'Answers while the process runs, whatever its health; open to all.',
+    answer: { description: 'It runs.', schema: Type.Object({ status: Type.Literal('live') }) },
+    errors: [],
+    access: 'anyone',
+  },
+} satisfies FastifySchema
+
+const levelSchema = Type.Enum([...variables.SLUICE_LOG_LEVEL.choices])
+const untilMsSchema = Type.Optional(
+  epochMs('When the level of the configuration returns, in epoch milliseconds.'),
+)
+
+const getLogLevel = {
+  operation: {
+    id: 'GetLogLevel',
+    summary: 'Reads the level of the log.',
+    answer: {
+      description: 'The level that holds now.',
+      schema: Type.Object({ level: levelSchema, untilMs: untilMsSchema }),
+    },
+    errors: ['InternalException'],
+  },
+} satisfies FastifySchema
+
+/** A day. */
+const forSecondsMax = 86_400
+const logLevelRequestSchema = Type.Object(
+  {
+    level: levelSchema,
+    forSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: forSecondsMax,
+        description: 'How long it holds. Absent: until it is changed, or the process ends.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+const logLevelRequest = Compile(logLevelRequestSchema)
+
+const putLogLevel = {
+  operation: {
+    id: 'PutLogLevel',
+    summary: 'Changes the level of the log while the engine runs.',
+    body: { schema: logLevelRequestSchema },
+    answer: {
+      description: 'The level before, and the one that holds now.',
+      schema: Type.Object({ before: levelSchema, level: levelSchema, untilMs: untilMsSchema }),
+    },
+    errors: readErrors,
+  },
+} satisfies FastifySchema
+
 const getMetrics = {
   operation: {
     id: 'GetMetrics',
@@ -68,8 +134,29 @@ const getMetrics = {
   },
 } satisfies FastifySchema
 
-/** For monitoring: `/v1/health` for load balancers, `/v1/metrics` for Prometheus. */
-export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDependencies): void {
+/**
+ * For monitoring: `/v1/health` for load balancers, `/v1/live` for those who restart a process that
+ * hangs, `/v1/metrics` for Prometheus, and the level of the log.
+ */
+export function addStatusRoutes(
+  app: HttpApp,
+  { health, metrics, logLevel }: StatusDependencies,
+): void {
+  app.get('/v1/live', { schema: getLive }, async (_request, reply) =>
+    reply.header('cache-control', 'no-store').send({ status: 'live' as const }),
+  )
+
+  app.get('/v1/log-level', { schema: getLogLevel }, async () => logLevel.current())
+
+  app.put('/v1/log-level', { schema: putLogLevel }, async (request) => {
+    const json = bodyJson(request)
+    if (!logLevelRequest.Check(json)) throw schemaProblem(logLevelRequest.Errors(json))
+    const { level, forSeconds } = json
+    const forMs = forSeconds === undefined ? undefined : forSeconds * 1_000
+    const before = logLevel.set(level, forMs)
+    return { before, ...logLevel.current() }
+  })
+
   app.get('/v1/health', { schema: getHealth }, async (_request, reply) => {
     const { status, reasons = [] } = health()
     return reply
@@ -80,6 +167,7 @@ export function addStatusRoutes(app: HttpApp, { health, metrics }: StatusDepende
 
   app.get('/v1/metrics', { schema: getMetrics }, async (_request, reply) => {
     const { registry } = metrics
-    return reply.type(registry.contentType).send(await registry.metrics())
+    const text = `${await registry.metrics()}\n${await processMetrics()}`
+    return reply.type(registry.contentType).send(text)
   })
 }

@@ -186,6 +186,9 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'GET /console': nothing,
   'GET /console/*': nothing,
   'GET /v1/health': nothing,
+  'GET /v1/live': nothing,
+  'GET /v1/log-level': onAll('sluice:GetLogLevel'),
+  'PUT /v1/log-level': onAll('sluice:PutLogLevel'),
   'GET /v1/metrics': onAll('sluice:GetMetrics'),
   'GET /v1/openapi.json': onAll('sluice:GetApiDocument'),
   ...Object.fromEntries(

@@ -365,7 +365,11 @@ function compileMember(evaluate: Evaluate, names: readonly string[]): Evaluate {
 }
 
 function payloadOf(frame: Frame): Value {
-  return frame.document.payload()
+  const { document } = frame
+  const payload = document.payload()
+  // Metrics count messages that a rule reads as JSON and cannot.
+  if (payload === undefined) document.failedReads += 1
+  return payload
 }
 
 function elementOf(frame: Frame): Value {

@@ -42,6 +42,8 @@ export interface MessageDocument {
   readonly environment: SqlEnvironment
   /** The object or array in the payload; Undefined when the payload is binary. */
   payload(): Value
+  /** How often an expression read a payload that is not JSON. */
+  failedReads: number
   /** The levels of the topic, split once. */
   topicLevels(): readonly string[]
 }
@@ -58,6 +60,7 @@ export function createDocument(message: SqlMessage, environment: SqlEnvironment)
   return {
     message,
     environment,
+    failedReads: 0,
     payload() {
       if (!isRead) {
         payload = readPayload(message.payload)
