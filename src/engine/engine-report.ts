@@ -1,6 +1,7 @@
 import type { ActionFailure, ActionOutcome } from '../actions/action/action.ts'
 import type { Clock } from '../base/clock.ts'
 import { createLimitedLog } from '../telemetry/limited-log.ts'
+import type { LimitedLog } from '../telemetry/limited-log.ts'
 import type { Message } from '../message.ts'
 import { actionLabel, errorActionIndex } from '../outbox/outbox.ts'
 import type { Redaction } from '../redaction/redaction.ts'
@@ -94,15 +95,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       failed(rule, { label, kind: rule.errorAction?.kind }, message, outcome.failure)
     },
 
-    ruleNotFound({ basicIngestRule: rule, topic, clientId }) {
-      metrics.messagesRejected.inc({ reason: 'rule_not_found' })
-      statistics.ruleNotFound(rule ?? '')
-      log.warn(
-        `not-found/${rule}`,
-        { rule, topic, clientId },
-        `Basic Ingest names the rule ${rule}, which does not exist or is disabled`,
-      )
-    },
+    ruleNotFound: (message) => reportNotFound(metrics, log, message),
 
     notDistributed({ topic, payload }, thrown) {
       log.error(
@@ -112,6 +105,20 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       )
     },
   }
+}
+
+function reportNotFound(
+  { messagesRejected, ruleStatistics }: EngineReportDependencies['metrics'],
+  log: LimitedLog,
+  { basicIngestRule: rule, topic, clientId }: Message,
+): void {
+  messagesRejected.inc({ reason: 'rule_not_found' })
+  ruleStatistics.ruleNotFound(rule ?? '')
+  log.warn(
+    `not-found/${rule}`,
+    { rule, topic, clientId },
+    `Basic Ingest names the rule ${rule}, which does not exist or is disabled`,
+  )
 }
 
 function countRepublished(
