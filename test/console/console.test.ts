@@ -232,6 +232,7 @@ const pages = [
   'rules?new=1',
   'streams',
   'streams/hot?from=TRIM_HORIZON',
+  'functions',
   'dead-letters',
   'calls',
   'faults',
@@ -268,7 +269,7 @@ describe
       const links = await page.getByRole('navigation').getByRole('link').count()
       expect([path, links]).toEqual([path, placeCount])
     }
-  })
+  }, 120_000)
 })
 
 test('the files of the console are small', async () => {

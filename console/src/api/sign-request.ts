@@ -2,7 +2,7 @@ import type { Credentials } from './credentials.ts'
 
 /**
  * Signs a request with AWS Signature Version 4 [AWS General Reference, "Signing AWS API requests"],
- * for the service `iot`, with the hashes of the browser. They are there on secure pages alone.
+ * for the service of its path. The hashes are the browser's, which secure pages alone have.
  *
  * @returns the headers to add
  */
@@ -29,7 +29,9 @@ export async function signRequest(
     signedHeaders,
     payloadHash,
   ].join('\n')
-  const scope = `${day}/${region}/iot/aws4_request`
+  // Functions and their mappings are of AWS Lambda's API.
+  const service = url.pathname.startsWith('/2015-03-31/') ? 'lambda' : 'iot'
+  const scope = `${day}/${region}/${service}/aws4_request`
   const signature = await signatureOf(canonical, { time, scope, secretAccessKey })
   return {
     'x-amz-date': time,

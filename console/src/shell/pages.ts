@@ -49,6 +49,13 @@ export const places: readonly Place[] = [
     load: async () => (await import('../pages/streams/streams.tsx')).Streams,
   },
   {
+    page: 'functions',
+    title: 'Functions',
+    key: 'u',
+    icon: 'M9 20c3 0 3-3 3.5-8S13 4 16 4M8 11h8',
+    load: async () => (await import('../pages/functions/functions.tsx')).Functions,
+  },
+  {
     page: 'dead-letters',
     title: 'Dead letters',
     key: 'd',
