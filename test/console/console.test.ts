@@ -230,6 +230,8 @@ const pages = [
   'rules',
   'rules/hot',
   'rules?new=1',
+  'try-it',
+  'try-it/hot',
   'streams',
   'streams/hot?from=TRIM_HORIZON',
   'functions',

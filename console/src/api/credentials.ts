@@ -15,6 +15,7 @@ export function storedCredentials(): Credentials | undefined {
 }
 
 export function storeCredentials(credentials: Credentials | undefined): void {
-  if (credentials === undefined) sessionStorage.removeItem(storageKey)
+  // What the key has shown goes with it.
+  if (credentials === undefined) sessionStorage.clear()
   else sessionStorage.setItem(storageKey, JSON.stringify(credentials))
 }

@@ -42,6 +42,13 @@ export const places: readonly Place[] = [
     load: async () => (await import('../pages/rules/rules.tsx')).Rules,
   },
   {
+    page: 'try-it',
+    title: 'Try it',
+    key: 't',
+    icon: 'M7 4l12 8-12 8z',
+    load: async () => (await import('../pages/try-it/try-it-page.tsx')).TryItPage,
+  },
+  {
     page: 'streams',
     title: 'Streams',
     key: 's',

@@ -26,7 +26,11 @@ export async function evaluationText(
       ...messages.map(async (message) => ({ [kind]: messageMembers(message) })),
     ]),
   )
-  const errors = failures.map(({ code, message, where }) => ({ code, message, where }))
+  const errors = failures.map(({ code, message, where: place }) => ({
+    code,
+    message,
+    where: place,
+  }))
   members.push(`"actions":${JSON.stringify(actions)}`)
   members.push(`"templates":${JSON.stringify(templates)}`)
   members.push(`"errors":${JSON.stringify(errors)}`)

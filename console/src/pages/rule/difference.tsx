@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact'
 import type { RulePayload } from './rule-payload.ts'
 
 /** What saving would change, line by line. */
@@ -6,11 +7,14 @@ export function Difference({
   after,
   onSave,
   onCancel,
+  children,
 }: {
   before: RulePayload
   after: RulePayload
   onSave: () => void
   onCancel: () => void
+  /** What it would change for messages. */
+  children?: ComponentChildren
 }) {
   return (
     <div class="review" role="group" aria-label="What changes">
@@ -22,6 +26,7 @@ export function Difference({
           </div>
         ))}
       </pre>
+      {children}
       <div class="buttons">
         <button type="button" class="primary" onClick={onSave}>
           Save

@@ -1,11 +1,16 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
 import { call } from '../../api/engine.ts'
+import { filtersOf, useLiveMessages } from '../../api/live-messages.ts'
+import type { LiveMessages } from '../../api/live-messages.ts'
 import { CodeEditor } from '../../code/code-editor.tsx'
 import { sqlLanguage } from '../../code/sql-language.ts'
 import { Page } from '../../parts/page.tsx'
 import { Failure } from '../../parts/status.tsx'
 import { goTo, pathOf } from '../../shell/route.ts'
-import { TryIt } from '../try-it.tsx'
+import { typedFrom } from '../try-it/message.ts'
+import type { TypedMessage } from '../try-it/message.ts'
+import { TryIt } from '../try-it/try-it.tsx'
+import { WhatWouldChange } from '../try-it/what-would-change.tsx'
 import { useCheck } from './check.ts'
 import { Difference } from './difference.tsx'
 import { useDraft } from './draft.ts'
@@ -40,6 +45,8 @@ export function RuleEditor({
   const check = useCheck(payload)
   const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
   const isReady = (name === undefined || isChanged) && payload !== undefined && ruleName !== ''
+  const live = useLiveMessages(filtersOf([stored.sql, payload?.sql]))
+  const [opened, setOpened] = useState<TypedMessage>()
   const [error, setError] = useState<unknown>()
   const [isReviewing, setReviewing] = useState(false)
 
@@ -70,17 +77,7 @@ export function RuleEditor({
   return (
     <Page
       title={name ?? 'New rule'}
-      action={
-        <button
-          type="button"
-          class="primary"
-          disabled={!isReady}
-          title="Ctrl+S"
-          onClick={startSaving}
-        >
-          {name === undefined ? 'Create' : 'Save ...'}
-        </button>
-      }
+      action={<SaveButton isNew={name === undefined} isReady={isReady} onClick={startSaving} />}
     >
       <div class="rule">
         <section aria-label="Rule" class="rule-text">
@@ -97,9 +94,12 @@ export function RuleEditor({
           </div>
           {error !== undefined && <Failure error={error} />}
           {isReviewing && payload && (
-            <Difference
+            <Review
+              name={ruleName}
               before={stored}
               after={payload}
+              live={live}
+              onOpen={setOpened}
               onSave={() => void save()}
               onCancel={() => setReviewing(false)}
             />
@@ -118,9 +118,54 @@ export function RuleEditor({
           )}
         </section>
         {/* What is wrong with the rule is said once, beside it. */}
-        <TryIt payload={check.faults.length > 0 ? undefined : payload} ruleName={ruleName} />
+        <TryIt
+          payload={check.faults.length > 0 ? undefined : payload}
+          ruleName={ruleName}
+          isStored={name !== undefined && !isChanged}
+          live={live}
+          given={opened}
+        />
       </div>
     </Page>
+  )
+}
+
+function SaveButton({
+  isNew,
+  isReady,
+  onClick,
+}: {
+  isNew: boolean
+  isReady: boolean
+  onClick: () => void
+}) {
+  return (
+    <button type="button" class="primary" disabled={!isReady} title="Ctrl+S" onClick={onClick}>
+      {isNew ? 'Create' : 'Save ...'}
+    </button>
+  )
+}
+
+/** What saving would change: in the text of the rule, and for the messages that came. */
+function Review({
+  name: ruleName,
+  live,
+  onOpen,
+  ...difference
+}: Parameters<typeof Difference>[0] & {
+  name: string
+  live: LiveMessages
+  onOpen: (message: TypedMessage) => void
+}) {
+  return (
+    <Difference {...difference}>
+      <WhatWouldChange
+        before={{ ruleName }}
+        after={{ ruleName, topicRulePayload: difference.after }}
+        live={live}
+        onOpen={(message) => onOpen(typedFrom(message))}
+      />
+    </Difference>
   )
 }
 
