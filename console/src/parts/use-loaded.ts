@@ -28,9 +28,11 @@ export function useLoaded<Value>(
   useEffect(() => {
     const ending = new AbortController()
     let timer: number | undefined
+    let wasRead = false
     const run = async () => {
       clearTimeout(timer)
       if (!document.hidden) {
+        wasRead = true
         try {
           const value = await load(ending.signal)
           if (ending.signal.aborted) return
@@ -40,13 +42,13 @@ export function useLoaded<Value>(
           setState((before) => ({ ...before, error }))
         }
       }
-      if (everyMs !== undefined) timer = window.setTimeout(run, everyMs)
+      if (everyMs !== undefined) timer = window.setTimeout(() => void run(), everyMs)
     }
     const seen = () => {
-      if (!document.hidden) void run()
+      if (!document.hidden && (everyMs !== undefined || !wasRead)) void run()
     }
     void run()
-    if (everyMs !== undefined) document.addEventListener('visibilitychange', seen)
+    document.addEventListener('visibilitychange', seen)
     return () => {
       ending.abort()
       clearTimeout(timer)
