@@ -55,12 +55,18 @@ export function App() {
   )
 }
 
+/** Whether a key belongs to a field. Those of the code editor stand in a shadow root. */
+function isTyped(event: KeyboardEvent): boolean {
+  const [target] = event.composedPath()
+  if (!(target instanceof HTMLElement)) return false
+  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+}
+
 /** `/` filters, `g r` goes to rules; not while somebody types. */
 function keyboard() {
   let goes = false
   const pressed = (event: KeyboardEvent) => {
-    const target = event.target as HTMLElement
-    if (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || event.ctrlKey || event.metaKey) return
+    if (isTyped(event) || event.ctrlKey || event.metaKey || event.altKey) return
     if (event.key === '/') {
       event.preventDefault()
       document.querySelector<HTMLElement>('[data-filter]')?.focus()

@@ -16,8 +16,17 @@ function currentRoute(): Route {
   const [page = '', name] = location.pathname.slice(base.length).split('/')
   return {
     page,
-    name: name === undefined || name === '' ? undefined : decodeURIComponent(name),
+    name: name === undefined || name === '' ? undefined : decoded(name),
     query: new URLSearchParams(location.search),
+  }
+}
+
+/** A name that somebody has typed wrongly stays as it is: nothing is found by it. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
   }
 }
 
