@@ -95,7 +95,7 @@ export const places: readonly Place[] = [
     title: 'Calls',
     key: 'c',
     icon: 'M5 12h12M13 7l5 5-5 5M5 5v14',
-    load: async () => (await import('../pages/calls.tsx')).Calls,
+    load: async () => (await import('../pages/calls/calls.tsx')).Calls,
   },
   {
     page: 'faults',
