@@ -58,7 +58,8 @@ const rules = {
     actions: [
       {
         kinesis: {
-          streamName: '${building}-doors',
+          // A topic has slashes, which the name of a stream may not have.
+          streamName: '${topic()}',
           partitionKey: '${topic(2)}',
           roleArn: role('iot-to-kinesis'),
         },
@@ -79,14 +80,20 @@ const shots: readonly (readonly [string, string, ((page: Page) => Promise<void>)
   ],
   ['rules', 'rules'],
   ['rule', 'rules/hot_devices'],
-  ['try-it', 'try-it?rule=hot_devices'],
+  ['try-it', 'try-it/hot_devices'],
   ['streams', 'streams'],
   ['stream', 'streams/readings?from=TRIM_HORIZON'],
   ['functions', 'functions'],
-  ['dead-letters', 'dead-letters'],
+  [
+    'dead-letters',
+    'dead-letters',
+    async (page) => {
+      await page.locator('.letters button').first().click()
+    },
+  ],
   ['clients', 'clients'],
   ['shadows', 'shadows/boiler-1'],
-  ['mqtt', 'mqtt'],
+  ['mqtt-client', 'mqtt-client'],
   ['calls', 'calls'],
   ['faults', 'faults'],
 ]

@@ -96,13 +96,14 @@ describe('the API document', () => {
     expect(new Set(ids).size).toBe(ids.length)
   })
 
-  test('lets clients that do not sign call three operations alone', async () => {
+  test('lets clients that do not sign call four operations alone', async () => {
     const open = (await listApiOperations()).flatMap(({ operation: { id, access } }) =>
       access === undefined ? [] : [`${id} ${access}`],
     )
     expect(open.toSorted()).toEqual([
       'ConfirmTopicRuleDestination unsigned',
       'GetHealth anyone',
+      'GetLive anyone',
       'GetMetrics metricsToken',
     ])
   })
