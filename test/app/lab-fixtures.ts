@@ -23,6 +23,7 @@ export interface Lab {
   readonly data: IoTDataPlaneClient
   readonly createRule: (ruleName: string, topicRulePayload: TopicRulePayload) => Promise<unknown>
   readonly connect: (clientId: string, filters?: readonly string[]) => Promise<LabClient>
+  readonly stop: () => Promise<void>
   readonly restart: () => Promise<Lab>
   /** The lines of the log so far. */
   readonly lines: readonly Record<string, unknown>[]
@@ -113,6 +114,7 @@ async function startLabIn(
       iot.send(new CreateTopicRuleCommand({ ruleName, topicRulePayload })),
     connect,
     lines,
+    stop,
     /** The same folder in a new lab, on other ports. */
     async restart() {
       await stop()

@@ -1,3 +1,5 @@
+import { readStored, tabStorage } from './storage.ts'
+
 /** An access key of `sluice keys create`, for a session of the browser. */
 export interface Credentials {
   readonly accessKeyId: string
@@ -9,13 +11,14 @@ export interface Credentials {
 const storageKey = 'sluice-access-key'
 
 /** It stays in this tab, until the tab is closed or the person signs out. */
-export function storedCredentials(): Credentials | undefined {
-  const text = sessionStorage.getItem(storageKey)
-  return text === null ? undefined : (JSON.parse(text) as Credentials)
+export const storedCredentials = (): Credentials | undefined =>
+  readStored(tabStorage, storageKey) as Credentials | undefined
+
+/** @param credentials undefined forgets the key alone */
+export function storeCredentials(credentials: Credentials | undefined): void {
+  if (credentials === undefined) tabStorage.removeItem(storageKey)
+  else tabStorage.setItem(storageKey, JSON.stringify(credentials))
 }
 
-export function storeCredentials(credentials: Credentials | undefined): void {
-  // What the key has shown goes with it.
-  if (credentials === undefined) sessionStorage.clear()
-  else sessionStorage.setItem(storageKey, JSON.stringify(credentials))
-}
+/** Forgets the key and what it has shown. */
+export const forgetTab = (): void => tabStorage.clear()

@@ -57,7 +57,8 @@ export function useLiveMessages(filters: readonly string[]): LiveMessages {
       } catch (error) {
         if (ending.signal.aborted) return
         setState((before) => ({ ...before, error }))
-        if (asksForKey(error) || (error instanceof ApiError && error.status < 500)) return
+        // With another key it goes on.
+        if (!asksForKey(error) && error instanceof ApiError && error.status < 500) return
       }
       setTimeout(() => {
         if (!ending.signal.aborted) void read(topic)

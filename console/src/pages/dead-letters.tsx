@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { call } from '../api/engine.ts'
 import { dayTime, grouped } from '../parts/figures.ts'
 import { Page } from '../parts/page.tsx'
+import { Payload } from '../parts/payload.tsx'
 import { Empty, Failure, Loading } from '../parts/status.tsx'
 import { useLoaded } from '../parts/use-loaded.ts'
 import { visibleText } from '../parts/visible-text.ts'
@@ -85,7 +86,7 @@ export function DeadLetters() {
     })
   const letters = value?.deadLetters ?? []
   const more = value?.nextToken === undefined ? '' : '+'
-  const of = ruleName === undefined ? '' : ` of ${ruleName}`
+  const of = ruleName === undefined ? '' : ` of ${visibleText(ruleName)}`
   return (
     <Page
       title={value ? `Dead letters${of}: ${letters.length}${more}` : `Dead letters${of}`}
@@ -163,7 +164,7 @@ function Groups({
                 Replay {group.length}
               </button>
             </header>
-            <p>{first.reason.message}</p>
+            <p>{visibleText(first.reason.message)}</p>
             <ol class="letters">
               {group.map((letter) => (
                 <li key={letter.id}>
@@ -174,8 +175,8 @@ function Groups({
                     onClick={() => setOpen(open === letter.id ? undefined : letter.id)}
                   >
                     <time>{dayTime(letter.lastMs)}</time>
-                    <span class="topic">{letter.origin.topic}</span>
-                    <span class="client">{letter.origin.clientId ?? ''}</span>
+                    <span class="topic">{visibleText(letter.origin.topic)}</span>
+                    <span class="client">{visibleText(letter.origin.clientId ?? '')}</span>
                     <span class="number">{letter.id}</span>
                   </button>
                   {open === letter.id && <Letter letter={letter} act={act} replay={replay} />}
@@ -190,7 +191,7 @@ function Groups({
 }
 
 function Bytes({ base64, leftOut }: { base64: string | undefined; leftOut: LeftOut | undefined }) {
-  if (base64 !== undefined) return <pre>{readable(base64)}</pre>
+  if (base64 !== undefined) return <Payload base64={base64} />
   return <p>{leftOut === undefined ? 'It is not shown.' : whyLeftOut[leftOut]}</p>
 }
 
@@ -216,7 +217,7 @@ function Letter({
       <dl>
         <dt>Reason</dt>
         <dd>
-          {reason.code}: {reason.message}
+          {reason.code}: {visibleText(reason.message)}
         </dd>
         {field !== undefined && (
           <>
@@ -230,10 +231,10 @@ function Letter({
           <>
             <dt>Destination</dt>
             <dd>
-              {destination.kind ?? 'kinesis'} <code>{target}</code>
+              {destination.kind ?? 'kinesis'} <code>{visibleText(target ?? '')}</code>
               {partitionKey !== undefined && (
                 <>
-                  , key <code>{partitionKey}</code>
+                  , key <code>{visibleText(partitionKey)}</code>
                 </>
               )}
               {attempts > 0 && `, after ${grouped(attempts)} calls`}
@@ -263,19 +264,4 @@ function Letter({
       </div>
     </div>
   )
-}
-
-const shownMax = 4_096
-
-/** Text as it is, other bytes in hexadecimal; long ones are cut off. */
-export function readable(base64: string): string {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
-  const shown = bytes.subarray(0, shownMax)
-  const rest = bytes.length > shownMax ? `\n... ${grouped(bytes.length)} bytes in all` : ''
-  try {
-    const text = new TextDecoder('utf-8', { fatal: bytes.length <= shownMax }).decode(shown)
-    return visibleText(text) + rest
-  } catch {
-    return [...shown].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') + rest
-  }
 }

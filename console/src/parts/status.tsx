@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
-import { useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { ApiError, UnreachableError } from '../api/engine.ts'
+import { visibleText } from './visible-text.ts'
 
 /** What stands where there is nothing yet. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
@@ -24,7 +25,7 @@ export function Loading() {
 export function Failure({ error }: { error: unknown }) {
   return (
     <div class="failure" role="alert">
-      <p>{textOf(error)}</p>
+      <p>{visibleText(textOf(error))}</p>
     </div>
   )
 }
@@ -35,7 +36,7 @@ export function textOf(error: unknown): string {
   }
   if (error instanceof ApiError) {
     if (error.code === 'AccessDeniedException') {
-      return `This access key may not see it: ${error.message}`
+      return `This access key may not ${error.isRead ? 'see it' : 'do it'}: ${error.message}`
     }
     return error.message
   }
@@ -44,17 +45,24 @@ export function textOf(error: unknown): string {
 
 /** A line to copy into a shell. */
 export function CopyLine({ text }: { text: string }) {
-  const [copied, setCopied] = useState(false)
+  const [said, setSaid] = useState('Copy')
+  const line = useRef<HTMLElement>(null)
   const copy = async () => {
-    await navigator.clipboard.writeText(text)
-    setCopied(true)
-    setTimeout(() => setCopied(false), 2_000)
+    try {
+      await navigator.clipboard.writeText(text)
+      setSaid('Copied')
+    } catch {
+      // Browsers have a clipboard for secure pages alone.
+      if (line.current) getSelection()?.selectAllChildren(line.current)
+      setSaid('Press Ctrl+C')
+    }
+    setTimeout(() => setSaid('Copy'), 2_000)
   }
   return (
     <span class="copy-line">
-      <code>{text}</code>
+      <code ref={line}>{text}</code>
       <button type="button" class="quiet" onClick={() => void copy()}>
-        {copied ? 'Copied' : 'Copy'}
+        {said}
       </button>
     </span>
   )

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
+import { asksForKey, UnreachableError } from '../api/engine.ts'
 
 /** Something that was read from the engine: the last value stays while a later read fails. */
 export interface Loaded<Value> {
@@ -8,6 +9,9 @@ export interface Loaded<Value> {
   readonly at: number
   readonly reload: () => void
 }
+
+/** What is read once is tried again so often while nobody answers. */
+const againMs = 2_000
 
 /**
  * Reads something when the page opens, again when `key` changes, and every `everyMs` if given. It
@@ -29,10 +33,15 @@ export function useLoaded<Value>(
     const ending = new AbortController()
     let timer: number | undefined
     let wasRead = false
+    let isReading = false
     const run = async () => {
+      // One that hangs must not become two when the tab is looked at again.
+      if (isReading) return
       clearTimeout(timer)
+      let nextMs = everyMs
       if (!document.hidden) {
         wasRead = true
+        isReading = true
         try {
           const value = await load(ending.signal)
           if (ending.signal.aborted) return
@@ -40,9 +49,15 @@ export function useLoaded<Value>(
         } catch (error) {
           if (ending.signal.aborted) return
           setState((before) => ({ ...before, error }))
+          if (error instanceof UnreachableError || asksForKey(error)) {
+            nextMs ??= againMs
+            wasRead = false
+          }
+        } finally {
+          isReading = false
         }
       }
-      if (everyMs !== undefined) timer = window.setTimeout(() => void run(), everyMs)
+      if (nextMs !== undefined) timer = window.setTimeout(() => void run(), nextMs)
     }
     const seen = () => {
       if (!document.hidden && (everyMs !== undefined || !wasRead)) void run()

@@ -1,17 +1,23 @@
 import { useEffect, useState } from 'preact/hooks'
-import { storeCredentials, storedCredentials } from '../api/credentials.ts'
-import { asksForKey, call } from '../api/engine.ts'
+import { forgetTab, storedCredentials } from '../api/credentials.ts'
+import { call, keyRefused } from '../api/engine.ts'
 import { Navigation } from './navigation.tsx'
 import { PageOf } from './page-of.tsx'
 import { places } from './pages.ts'
 import { followLinks, goTo, pathOf, useRoute } from './route.ts'
+import type { Route } from './route.ts'
 import { SignIn } from './sign-in.tsx'
 import { applyTheme, nextTheme, storedTheme } from './theme.ts'
+import type { Theme } from './theme.ts'
+
+/** The page waits behind the sign-in when its key has ended, so that nothing typed is lost. */
+type Access = 'given' | 'needed' | 'ended'
 
 /** The console: who may see it, where one is, and the page. */
 export function App() {
   const route = useRoute()
-  const [needsKey, setNeedsKey] = useState(false)
+  const [access, setAccess] = useState<Access>('given')
+  const [user, setUser] = useState(() => storedCredentials()?.accessKeyId)
   const [theme, setTheme] = useState(storedTheme)
   useEffect(() => applyTheme(theme), [theme])
   useEffect(() => {
@@ -20,17 +26,57 @@ export function App() {
   }, [])
   useEffect(keyboard, [])
   useEffect(() => {
-    call({ path: '/v1/outbox' }).catch((thrown: unknown) => {
-      if (asksForKey(thrown)) setNeedsKey(true)
-    })
+    const refused = () =>
+      setAccess((before) => {
+        if (before !== 'given') return before
+        return storedCredentials() === undefined ? 'needed' : 'ended'
+      })
+    addEventListener(keyRefused, refused)
+    // What else goes wrong is told by the page.
+    call({ path: '/v1/outbox' }).catch(() => undefined)
+    return () => removeEventListener(keyRefused, refused)
   }, [])
   const signOut = () => {
-    storeCredentials(undefined)
-    setNeedsKey(true)
+    forgetTab()
+    goTo(pathOf(''), 'replace')
+    setAccess('needed')
   }
-  if (needsKey) return <SignIn onSignedIn={() => setNeedsKey(false)} />
+  const signedIn = () => {
+    setUser(storedCredentials()?.accessKeyId)
+    setAccess('given')
+  }
   return (
-    <div class="shell">
+    <>
+      {access !== 'given' && <SignIn isAgain={access === 'ended'} onSignedIn={signedIn} />}
+      {access !== 'needed' && (
+        <Shell
+          key={user}
+          route={route}
+          isHidden={access === 'ended'}
+          theme={theme}
+          setTheme={setTheme}
+          signOut={signOut}
+        />
+      )}
+    </>
+  )
+}
+
+function Shell({
+  route,
+  isHidden,
+  theme,
+  setTheme,
+  signOut,
+}: {
+  route: Route
+  isHidden: boolean
+  theme: Theme
+  setTheme: (theme: Theme) => void
+  signOut: () => void
+}) {
+  return (
+    <div class="shell" hidden={isHidden}>
       <aside>
         <a class="brand" href={pathOf('')}>
           Sluice

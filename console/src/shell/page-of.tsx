@@ -1,6 +1,8 @@
-import { useEffect, useState } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useErrorBoundary, useState } from 'preact/hooks'
 import { Page } from '../parts/page.tsx'
 import { Empty, Loading } from '../parts/status.tsx'
+import { visibleText } from '../parts/visible-text.ts'
 import { places } from './pages.ts'
 import type { PageComponent, Place } from './pages.ts'
 import { pathOf } from './route.ts'
@@ -9,7 +11,13 @@ import type { Route } from './route.ts'
 /** The page at a route. Its code is loaded once. */
 export function PageOf({ route }: { route: Route }) {
   const place = places.find(({ page }) => page === route.page)
-  if (place) return <PageAt key={place.page} place={place} route={route} />
+  if (place) {
+    return (
+      <Boundary key={`${place.page} ${route.name ?? ''}`} title={place.title}>
+        <PageAt key={place.page} place={place} route={route} />
+      </Boundary>
+    )
+  }
   return (
     <Page title="There is no such page">
       <Empty title="The link leads nowhere.">
@@ -17,6 +25,25 @@ export function PageOf({ route }: { route: Route }) {
           <a href={pathOf('')}>To the overview</a>
         </p>
       </Empty>
+    </Page>
+  )
+}
+
+/** A fault in the code of a page is a sentence, and leaves the navigation. */
+function Boundary({ title, children }: { title: string; children: ComponentChildren }) {
+  const [error] = useErrorBoundary()
+  if (error === undefined) return <>{children}</>
+  return (
+    <Page title={title}>
+      <div class="failure" role="alert">
+        <p>
+          This page cannot be shown, because of a fault of its own or an answer that it does not
+          know: {visibleText(String(error))}
+        </p>
+        <button type="button" onClick={() => location.reload()}>
+          Load it again
+        </button>
+      </div>
     </Page>
   )
 }

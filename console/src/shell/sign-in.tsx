@@ -1,12 +1,19 @@
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import { storeCredentials } from '../api/credentials.ts'
 import { call } from '../api/engine.ts'
 import { fieldsOf } from '../parts/fields.ts'
 import { textOf } from '../parts/status.tsx'
 
-/** Asks for an access key, and tries it. */
-export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
+/**
+ * Asks for an access key, and tries it.
+ *
+ * @param isAgain whether a key was used here that is no longer taken
+ */
+export function SignIn({ isAgain, onSignedIn }: { isAgain: boolean; onSignedIn: () => void }) {
   const [problem, setProblem] = useState<string>()
+  useEffect(() => {
+    document.title = 'Sign in - Sluice'
+  }, [])
   const isSecure = globalThis.isSecureContext
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
@@ -33,6 +40,12 @@ export function SignIn({ onSignedIn }: { onSignedIn: () => void }) {
         This engine takes signed requests alone. <code>sluice keys create</code> makes an access
         key. Requests are signed in this page; the key stays in this tab and is not sent.
       </p>
+      {isAgain && (
+        <p class="note" role="status">
+          The access key of this tab is no longer taken: it has expired, or has been taken away. The
+          page goes on where it was when you have signed in.
+        </p>
+      )}
       {isSecure ? (
         <form onSubmit={(event) => void submit(event)}>
           <label>

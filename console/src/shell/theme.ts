@@ -1,16 +1,18 @@
+import { siteStorage } from '../api/storage.ts'
+
 export type Theme = 'system' | 'light' | 'dark'
 
 const storageKey = 'sluice-theme'
 const themes: readonly Theme[] = ['system', 'light', 'dark']
 
 export function storedTheme(): Theme {
-  const stored = localStorage.getItem(storageKey)
+  const stored = siteStorage.getItem(storageKey)
   return themes.find((theme) => theme === stored) ?? 'system'
 }
 
 /** Light and dark follow the system until a person chooses. */
 export function applyTheme(theme: Theme): void {
-  localStorage.setItem(storageKey, theme)
+  siteStorage.setItem(storageKey, theme)
   if (theme === 'system') delete document.documentElement.dataset['theme']
   else document.documentElement.dataset['theme'] = theme
 }

@@ -50,7 +50,7 @@ export function MessagePath({ row: { message, durableMs, records } }: { row: Row
           key={`${record.ruleName} ${record.actionIndex} ${record.sequenceNumber ?? record.latencyMs}`}
           class={record.reason === undefined ? 'good' : 'bad'}
         >
-          {record.ruleName}: {record.kind} <code>{record.destination}</code>{' '}
+          {record.ruleName}: {record.kind} <code>{visibleText(record.destination)}</code>{' '}
           {record.reason === undefined
             ? `took it after ${duration(record.latencyMs)}`
             : `was given up: ${visibleText(record.reason)}`}

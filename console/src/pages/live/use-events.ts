@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { asksForKey } from '../../api/engine.ts'
 import { readEvents } from '../../api/events.ts'
 import type { EngineEvent, EventFilter } from '../../api/events.ts'
 import { nothingSeen, withEvents } from './seen.ts'
@@ -44,7 +43,6 @@ export function useEvents(filter: EventFilter) {
         // The key may see messages, but perhaps not what is in them.
         if (showsPayloads && isDenied(thrown)) return setShowsPayloads(false)
         setError(thrown)
-        if (asksForKey(thrown)) return
       }
       timer = window.setTimeout(() => void read(), retryMs)
     }

@@ -1,6 +1,7 @@
 import type { IClientPublishOptions, IPublishPacket, MqttClient } from 'mqtt'
 import { storedCredentials } from '../../api/credentials.ts'
 import { presignMqttUrl } from '../../api/sign-request.ts'
+import { grouped } from '../../parts/figures.ts'
 
 /** How the page signs in to the broker. */
 export interface ConnectChoice {
@@ -45,6 +46,8 @@ export interface MqttConnection {
 }
 
 const againMs = 2_000
+/** As AWS IoT: 128 KiB. */
+const payloadBytesMax = 131_072
 
 /** Connects to the port that the page comes from. The code of the client is loaded now. */
 export async function connectMqtt(
@@ -80,6 +83,11 @@ export async function connectMqtt(
     unsubscribe: async (filter) => void (await client.unsubscribeAsync(filter)),
     async publish(publication) {
       if (!client.connected) throw new Error('Not published: the client is not connected.')
+      const { length } = new TextEncoder().encode(publication.payload)
+      // The engine would end the connection, and the client send it again in the next one.
+      if (length > payloadBytesMax) {
+        throw new Error(`Not published: it has ${grouped(length)} bytes, and 131,072 are the most.`)
+      }
       try {
         await client.publishAsync(publication.topic, publication.payload, optionsOf(publication))
       } catch (thrown) {

@@ -1,6 +1,7 @@
 import { bytes, duration, grouped } from '../../parts/figures.ts'
 import { CopyLine, Empty } from '../../parts/status.tsx'
 import { useSteadyOrder } from '../../parts/use-steady-order.ts'
+import { visibleText } from '../../parts/visible-text.ts'
 import { WindowedRows } from '../../parts/windowed-rows.tsx'
 import { nameOf } from './snapshot.ts'
 import type { DestinationState, OutboxState } from './snapshot.ts'
@@ -76,9 +77,9 @@ function Cells({ destination }: { destination: DestinationState }) {
   return (
     <>
       <td>
-        <span class="kind">{kind}</span> <code>{nameOf(destination)}</code>
+        <span class="kind">{kind}</span> <code>{visibleText(nameOf(destination))}</code>
       </td>
-      <td title={delivery?.reason?.message}>
+      <td title={delivery?.reason && visibleText(delivery.reason.message)}>
         <span class={`mark ${marks[state].class}`}>{marks[state].text}</span>
         {state !== 'delivering' && <span class="wide soft"> {detailOf(destination)}</span>}
       </td>

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { bytes, duration, grouped } from '../../parts/figures.ts'
+import { visibleText } from '../../parts/visible-text.ts'
 import { pathOf } from '../../shell/route.ts'
 import { isRefusing, nameOf } from './snapshot.ts'
 import type { DestinationState, Snapshot } from './snapshot.ts'
@@ -84,11 +85,11 @@ function Refusal({ destination }: { destination: DestinationState }): ComponentC
   return (
     <>
       <p>
-        {kind === 'kinesis' ? 'Stream' : kind} <code>{nameOf(destination)}</code> refuses:{' '}
-        {delivery?.reason?.code}. {grouped(records)}{' '}
+        {kind === 'kinesis' ? 'Stream' : kind} <code>{visibleText(nameOf(destination))}</code>{' '}
+        refuses: {delivery?.reason?.code}. {grouped(records)}{' '}
         {records === 1 ? 'record waits' : 'records wait'}, the oldest {duration(oldestAgeMs)}.
       </p>
-      <p class="summary-detail">{delivery?.reason?.message}</p>
+      <p class="summary-detail">{visibleText(delivery?.reason?.message ?? '')}</p>
       {delivery?.advice !== undefined && <p>What to do: {delivery.advice}.</p>}
     </>
   )

@@ -18,6 +18,8 @@ export interface Draft {
   readonly setSettings: (settings: Members) => void
   readonly setJson: (json: string) => void
   readonly showAs: (view: 'form' | 'JSON') => void
+  /** What is typed stays when the stored rule is enabled or disabled meanwhile. */
+  readonly setDisabled: (ruleDisabled: boolean) => void
 }
 
 /** Both views show the same members: what the form does not know stands in it as JSON. */
@@ -44,6 +46,11 @@ export function useDraft({ sql: storedSql, ...stored }: RulePayload): Draft {
     showAs(view) {
       setText(view === 'JSON' ? JSON.stringify(settings, null, 2) : undefined)
       setProblem(undefined)
+    },
+    setDisabled(ruleDisabled) {
+      const changed = { ...settings, ruleDisabled }
+      setSettings(changed)
+      if (json !== undefined && problem === undefined) setText(JSON.stringify(changed, null, 2))
     },
   }
 }

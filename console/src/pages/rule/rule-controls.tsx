@@ -1,17 +1,20 @@
 import { useEffect, useState } from 'preact/hooks'
 import { call } from '../../api/engine.ts'
 import { goTo, pathOf } from '../../shell/route.ts'
+import type { Draft } from './draft.ts'
 
 /** Enables, disables and deletes a rule. */
 export function RuleControls({
   name,
   isDisabled,
   act,
+  draft,
   reload,
 }: {
   name: string
   isDisabled: boolean
   act: (run: () => Promise<unknown>) => Promise<void>
+  draft: Draft
   reload: () => void
 }) {
   const [isDeleting, setDeleting] = useState(false)
@@ -21,6 +24,7 @@ export function RuleControls({
   const toggle = () =>
     act(async () => {
       await call({ method: 'POST', path: `${path}/${isDisabled ? 'enable' : 'disable'}` })
+      draft.setDisabled(!isDisabled)
       reload()
     })
   const remove = () =>

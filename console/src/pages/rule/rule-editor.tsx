@@ -113,6 +113,7 @@ export function RuleEditor({
               name={name}
               isDisabled={stored.ruleDisabled === true}
               act={act}
+              draft={draft}
               reload={reload}
             />
           )}

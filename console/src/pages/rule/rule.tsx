@@ -31,7 +31,8 @@ export function Rule({ name, isSample = false }: RuleProps) {
   }
   return (
     <RuleEditor
-      key={JSON.stringify(value)}
+      // What is typed stays when the rule is only disabled or enabled.
+      key={JSON.stringify({ ...value, ruleDisabled: undefined })}
       name={name}
       newName={isSample ? sampleName : ''}
       stored={value}

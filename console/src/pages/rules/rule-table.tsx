@@ -1,5 +1,6 @@
 import { useRef } from 'preact/hooks'
 import { duration, grouped, rate } from '../../parts/figures.ts'
+import { visibleText } from '../../parts/visible-text.ts'
 import { WindowedRows } from '../../parts/windowed-rows.tsx'
 import { pathOf } from '../../shell/route.ts'
 import type { CountedRule } from './read-rules.ts'
@@ -52,7 +53,7 @@ function Cells({ rule, rate: perSecond, at }: { rule: CountedRule; rate: number;
         <a href={pathOf('rules', ruleName)}>{ruleName}</a>
       </th>
       <td>
-        <code>{topicPattern ?? 'Basic Ingest alone'}</code>
+        <code>{visibleText(topicPattern ?? 'Basic Ingest alone')}</code>
       </td>
       <td>
         <State rule={rule} at={at} />
@@ -73,7 +74,7 @@ function State({ rule: { ruleDisabled, lastFailure }, at }: { rule: CountedRule;
     return <span class="mark good">enabled</span>
   }
   return (
-    <span class="mark bad" title={`${lastFailure.code}: ${lastFailure.reason}`}>
+    <span class="mark bad" title={visibleText(`${lastFailure.code}: ${lastFailure.reason}`)}>
       failed {duration(at - lastFailure.atMs)} ago
     </span>
   )

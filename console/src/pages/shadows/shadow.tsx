@@ -22,7 +22,10 @@ export function Shadow({ thingName, shadowName }: { thingName: string; shadowNam
   const [isAsking, setAsking] = useState(false)
   const [told, setTold] = useState<string>()
   const document = value === 'none' ? undefined : value
-  const name = shadowName === '' ? `Shadow of ${thingName}` : `Shadow ${shadowName} of ${thingName}`
+  const name =
+    shadowName === ''
+      ? `Shadow of ${visibleText(thingName)}`
+      : `Shadow ${visibleText(shadowName)} of ${visibleText(thingName)}`
   return (
     <Page
       title={document ? `${name}, version ${document.version}` : name}

@@ -90,7 +90,7 @@ export function TryIt({
           The rule invokes a function each time, so it is tried with Ctrl+Enter and not as you type.
         </p>
       )}
-      <div aria-live="polite" class={isOld ? 'is-old' : ''}>
+      <div aria-live="polite" class={isOld && rule ? 'is-old' : ''}>
         {rule === undefined && <p class="unit">It is tried when the rule is whole.</p>}
         {rule && error !== undefined && <Problem error={error} />}
         {rule && evaluation && <Ladder evaluation={evaluation} />}
