@@ -29,15 +29,23 @@ export async function signRequest(
     signedHeaders,
     payloadHash,
   ].join('\n')
-  // Functions and their mappings are of AWS Lambda's API.
-  const service = url.pathname.startsWith('/2015-03-31/') ? 'lambda' : 'iot'
-  const scope = `${day}/${region}/${service}/aws4_request`
+  const scope = `${day}/${region}/${serviceOf(url)}/aws4_request`
   const signature = await signatureOf(canonical, { time, scope, secretAccessKey })
   return {
     'x-amz-date': time,
     'x-amz-content-sha256': payloadHash,
     authorization: `${signatureKind} Credential=${accessKeyId}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
   }
+}
+
+/** The service whose API a path is of: AWS Lambda, the data plane or the rest of AWS IoT. */
+function serviceOf({ pathname }: URL): 'lambda' | 'iotdata' | 'iot' {
+  if (pathname.startsWith('/2015-03-31/')) return 'lambda'
+  return /^\/(topics|connections|retainedMessage|things\/[^/]+\/shadow|api\/things)(\/|$)/.test(
+    pathname,
+  )
+    ? 'iotdata'
+    : 'iot'
 }
 
 /**
