@@ -141,7 +141,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     lambdaFunctions: mappings.functions,
     probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
     // The ingress is built later and stops earlier: HTTP answers until the end.
-    ...ofIngress(() => mqtt.ingress),
+    ...ofIngress(config, { ingress: () => mqtt.ingress, ports: () => ports }),
     ...httpGuards(config, { accessKeys, account, faults }),
     health: () => healthOf(status, { ...shared, account, mappings, ingress: mqtt.ingress }),
   })

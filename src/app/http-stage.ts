@@ -10,6 +10,7 @@ import type { AccessKeys } from '../identity/access-keys/access-keys.ts'
 import type { FileFaults } from '../storage/file-faults.ts'
 import type { Ingress } from '../ingress/ingress.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
+import type { MqttPorts } from './mqtt-stage.ts'
 import type { AppDependencies } from './app-dependencies.ts'
 import type { Stages } from './stages.ts'
 
@@ -57,13 +58,39 @@ export function roleProbe({ config, logger }: AppDependencies, aws: AwsCalls): R
   })
 }
 
+interface BrokerPorts extends MqttPorts {
+  /** The port of the lab's Kinesis. */
+  readonly kinesis?: number | undefined
+}
+
 /** What HTTP asks of the ingress, which may be built later. */
 export function ofIngress(
-  ingress: () => Ingress,
-): Pick<HttpServerDependencies, 'broker' | 'onUpgrade'> {
+  config: Config,
+  { ingress, ports }: { readonly ingress: () => Ingress; readonly ports: () => BrokerPorts },
+): Pick<HttpServerDependencies, 'broker' | 'onUpgrade' | 'reachableAt'> {
   return {
+    reachableAt: () => reachableAt(config, ports()),
     broker: brokerOf(ingress),
     onUpgrade: (...upgrade) => ingress().upgrade(...upgrade),
+  }
+}
+
+/** Where clients reach the engine, as the API describes it. */
+function reachableAt(
+  { http, mqtt, lab, region }: Config,
+  ports: BrokerPorts,
+): ReturnType<HttpServerDependencies['reachableAt']> {
+  const { mqtts, kinesis } = ports
+  return {
+    brokers: [
+      { protocol: 'mqtt', host: mqtt.host, port: ports.mqtt },
+      ...(mqtts === undefined
+        ? []
+        : [{ protocol: 'mqtts' as const, host: mqtt.tls.host, port: mqtts }]),
+      { protocol: http.tls ? 'wss' : 'ws' },
+    ],
+    kinesis: kinesis === undefined ? undefined : { host: lab.host, port: kinesis },
+    region,
   }
 }
 

@@ -10,6 +10,8 @@ import { addDeadLetterRoutes } from './sluice/dead-letters.ts'
 import type { DeadLetterRouteDependencies } from './sluice/dead-letters.ts'
 import { addCheckRoute } from './sluice/check-rule.ts'
 import type { CheckRuleDependencies } from './sluice/check-rule.ts'
+import { addAsyncApiRoute } from './sluice/asyncapi-routes.ts'
+import type { AsyncApiRouteDependencies } from './sluice/asyncapi-routes.ts'
 import { addClientRoutes } from './sluice/client-routes.ts'
 import type { ClientRouteDependencies } from './sluice/client-routes.ts'
 import { addConsoleRoutes } from './console/console-routes.ts'
@@ -86,6 +88,7 @@ export interface ApiRouteDependencies
     FunctionRouteDependencies,
     EventRouteDependencies,
     StreamRouteDependencies,
+    Omit<AsyncApiRouteDependencies, 'eventSourceMappings'>,
     StatusDependencies {
   readonly rules: RuleStore
   readonly shadows: ShadowRouteDependencies['shadows'] & ShadowListDependencies['shadows']
@@ -147,6 +150,7 @@ export function addApiRoutes(
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)
     addDocumentRoute(routes)
+    addAsyncApiRoute(routes, dependencies)
     addConsoleRoutes(routes)
   })
 }

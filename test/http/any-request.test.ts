@@ -58,6 +58,7 @@ const requests: readonly (readonly [line: string, body?: string])[] = [
   ['POST /v1/dead-letters/replay', '{"how":"asIs"}'],
   ['GET /v1/docs/static/swagger-ui.css'],
   ['GET /v1/openapi.json'],
+  ['GET /v1/asyncapi.json'],
 ]
 
 /** Numbers from 0 to below; the same series for the same seed (a linear congruential generator). */

@@ -340,6 +340,12 @@ export const provocations: Provocations = {
       dependencies: faultyLogLevel,
     },
   },
+  GetAsyncApiDocument: {
+    InternalException: {
+      call: http('GET', '/v1/asyncapi.json'),
+      dependencies: () => ({ reachableAt: fails }),
+    },
+  },
   GetOutbox: {
     InternalException: { call: http('GET', '/v1/outbox'), dependencies: faultyOutbox },
   },

@@ -110,6 +110,7 @@ export async function startServer(
     eventSourceMappings: absentMappings,
     labCalls: createRecordedCalls(),
     sentStreams: () => [],
+    reachableAt: () => ({ brokers: [{ protocol: 'mqtt', port: 1883 }], region: 'eu-central-1' }),
     watch,
     logLevel: createTimedLogLevel({ levels: createLogLevels('info'), logger, clock }),
     shadows: createShadows({ store: createMemoryShadows(), clock, logger }),

@@ -191,6 +191,7 @@ export const apiRequirements: Readonly<Record<string, Requirement>> = Object.fre
   'PUT /v1/log-level': onAll('sluice:PutLogLevel'),
   'GET /v1/metrics': onAll('sluice:GetMetrics'),
   'GET /v1/openapi.json': onAll('sluice:GetApiDocument'),
+  'GET /v1/asyncapi.json': onAll('sluice:GetAsyncApiDocument'),
   ...Object.fromEntries(
     [
       '',
