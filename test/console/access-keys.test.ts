@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import type { Page } from 'playwright-core'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseAccessKeys } from '../../src/identity/access-keys/access-keys.ts'
 import { createRecordedCalls } from '../../src/lab/calls/recorded-calls.ts'
+import { startLab } from '../app/lab-fixtures.ts'
 import { admin, owner, startGuarded } from '../http/guarded-server.ts'
 import type { TestKey } from '../http/guarded-server.ts'
 import { isBrowserThere, useBrowser, whySkipped } from './browser.ts'
@@ -10,11 +13,11 @@ import { follow, pages, shot } from './places.ts'
 const open = useBrowser()
 const textOf = (page: Page) => page.locator('main:visible').innerText()
 
-async function signIn(page: Page, key: TestKey): Promise<void> {
+async function signIn(page: Page, key: TestKey, region = owner.region): Promise<void> {
   await page.getByRole('heading', { name: 'Sign in' }).waitFor()
   await page.getByLabel('Access key id').fill(key.accessKeyId)
   await page.getByLabel('Secret access key').fill(key.secretAccessKey)
-  await page.getByLabel('Region').fill(owner.region)
+  await page.getByLabel('Region').fill(region)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('heading', { name: 'Sign in' }).waitFor({ state: 'detached' })
 }
@@ -158,5 +161,31 @@ describe.skipIf(!isBrowserThere)(`access keys${whySkipped}`, { timeout: 120_000 
     await page.getByText('Open the console over HTTPS').waitFor()
     expect(await textOf(page)).toContain('SLUICE_TLS_CERT_FILE')
     await shot(page, 'plain-1280')
+  })
+
+  test('the MQTT client signs in by the access key of the tab, and publishes', async () => {
+    const key = { ...admin, accessKeyId: 'SLUICEKEY' }
+    const lab = await startLab(onTestFinished, async (folder) => {
+      const file = path.join(folder, 'credentials.json')
+      const policy = {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
+      }
+      await writeFile(file, JSON.stringify({ accessKeys: [{ ...key, policy }] }), { mode: 0o600 })
+      return { SLUICE_CREDENTIALS_FILE: file, SLUICE_AUTH: 'sigv4' }
+    })
+    const device = await lab.connect('device', ['out/#'])
+    const page = await open(`${lab.url}/console/mqtt-client`)
+    await signIn(page, key, 'us-east-1')
+    await page.getByText('the access key of this tab').waitFor({ state: 'attached' })
+    await page.getByLabel('Client id').fill('the-page')
+    await page.getByRole('button', { name: 'Connect' }).click()
+    await page.getByRole('heading', { name: 'MQTT client: connected' }).waitFor()
+    await page.getByLabel('Topic', { exact: true }).fill('out/1')
+    await page.getByLabel('Payload').fill('{"n": 1}')
+    await page.getByRole('button', { name: 'Publish' }).click()
+    expect(await device.next()).toEqual(['out/1', { n: 1 }])
+    await follow(page, 'clients/the-page')
+    await page.getByText('SLUICEKEY').waitFor()
   })
 })
