@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import path from 'node:path'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parseAccessKeys } from '../../src/identity/access-keys/access-keys.ts'
@@ -166,7 +166,7 @@ describe.skipIf(!isBrowserThere)(`access keys${whySkipped}`, { timeout: 120_000 
   test('the MQTT client signs in by the access key of the tab, and publishes', async () => {
     const key = { ...admin, accessKeyId: 'SLUICEKEY' }
     const lab = await startLab(onTestFinished, async (folder) => {
-      const file = path.join(folder, 'credentials.json')
+      const file = join(folder, 'credentials.json')
       const policy = {
         Version: '2012-10-17',
         Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }],
