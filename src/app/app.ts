@@ -10,6 +10,7 @@ import { openEventSourceStage } from './event-source-stage.ts'
 import { createAwsFunctions } from '../external/aws-functions.ts'
 import { createLabExternals } from '../lab/calls/lab-externals.ts'
 import type { FunctionApi } from '../event-source/functions/function-api.ts'
+import type { EventSourceMappings } from '../event-source/event-source-mappings.ts'
 import type { ResourceOwner } from '../identity/policies/resource-arn.ts'
 import type { AwsCalls } from '../aws/aws-calls.ts'
 import type { LabActions } from '../lab/calls/lab-actions.ts'
@@ -86,6 +87,13 @@ export async function startApp(
   }
 }
 
+/** What the HTTP API shows of mappings and their functions. */
+const ofEventSources = (mappings: EventSourceMappings) => ({
+  eventSourceMappings: mappings,
+  mappingBatches: (uuid: string) => mappings.recentBatches(uuid),
+  lambdaFunctions: mappings.functions,
+})
+
 async function startStages(dependencies: AppDependencies, stages: Stages): Promise<App> {
   const { config, logger, clock } = dependencies
   const metrics = createMetrics()
@@ -137,8 +145,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
     engine,
     shadows,
     ...registry,
-    eventSourceMappings: mappings,
-    lambdaFunctions: mappings.functions,
+    ...ofEventSources(mappings),
     probeRoles: config.roleProbe ? roleProbe(dependencies, aws) : undefined,
     // The ingress is built later and stops earlier: HTTP answers until the end.
     ...ofIngress(config, { ingress: () => mqtt.ingress, ports: () => ports }),

@@ -1,6 +1,6 @@
 import { createRetryBackoff } from '../consumers/retry-backoff.ts'
 import type { RetryBackoff } from '../consumers/retry-backoff.ts'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, shorten } from '../base/errors.ts'
 import { unreachable } from '../base/unreachable.ts'
 import { countTooOld, decideBatch } from './batch-decision.ts'
 import type { BatchPart } from './batch-decision.ts'
@@ -13,6 +13,7 @@ import { writeEvent } from './lambda-event.ts'
 import type { WindowOfEvent } from './lambda-event.ts'
 import type { InvocationContext, PendingRecord } from './invocation-context.ts'
 import type { MappingSettings } from './mapping-settings.ts'
+import type { RecentBatch } from './recent-batches.ts'
 import type { RecordRange } from './record-range.ts'
 import { traceInvocation } from './trace-invocation.ts'
 
@@ -43,6 +44,8 @@ export interface BatchWindow {
   records(): RecordRange | undefined
 }
 
+/** Of the reason of an invocation that did not succeed, among the recent batches. */
+const reasonCharactersMax = 400
 const retryDelaysMs = { firstDelayMs: 200, delayMsMax: 30_000 }
 
 interface Part extends BatchPart {
@@ -137,6 +140,7 @@ async function invokePart(
   const records = work.rest.slice(0, part.count)
   const payload = writeEvent(records, origin, work.window?.forEvent())
   const ended = context.batchSpans && traceInvocation(context, records)
+  const since = { wallMs: context.clock.wallMs(), monotonicMs: context.clock.monotonicMs() }
   const outcome = await invoke(context, payload)
   ended?.(outcome)
   // Whether the function ran to its end is unknown, so the records are handed over again later.
@@ -153,6 +157,7 @@ async function invokePart(
     retriesMax: settings.MaximumRetryAttempts,
   })
   const { finishedCount, givenUpCount } = decision
+  context.onBatch?.(batchOf(context, records, since, { result, reason, givenUpCount }))
   const invokeCount = part.invokeCount + (kind === 'notInvoked' ? 0 : 1)
   const finished = records.slice(0, finishedCount)
   if (state !== undefined) work.window?.takeOver(state, finished)
@@ -175,6 +180,33 @@ async function invokePart(
   work.parts = [...decision.next.map((next) => ({ ...next, invokeCount })), ...work.parts.slice(1)]
   if (decision.isDelayed) await work.backoff.afterFailure(reason ?? 'some records failed', signal)
   else if (result.kind === 'succeeded') work.backoff.reset()
+}
+
+function batchOf(
+  { clock, origin }: InvocationContext,
+  records: readonly PendingRecord[],
+  since: { readonly wallMs: number; readonly monotonicMs: number },
+  {
+    result,
+    reason,
+    givenUpCount,
+  }: {
+    readonly result: BatchResponse['result']
+    readonly reason: string | undefined
+    readonly givenUpCount: number
+  },
+): RecentBatch {
+  const last = records.at(-1)
+  return {
+    at: new Date(since.wallMs).toISOString(),
+    shardId: origin.shardId,
+    records: records.length,
+    durationMs: Math.round(clock.monotonicMs() - since.monotonicMs),
+    iteratorAgeMs: last && Math.max(0, since.wallMs - last.approximateArrivalMs),
+    outcome: result.kind === 'failedFrom' ? 'partlyFailed' : result.kind,
+    givenUp: givenUpCount,
+    reason: reason === undefined ? undefined : shorten(reason, reasonCharactersMax),
+  }
 }
 
 async function invoke(context: InvocationContext, payload: string): Promise<InvokeOutcome> {

@@ -23,6 +23,8 @@ import { openMappingFiles } from './mapping-files.ts'
 import type { MappingFiles } from './mapping-files.ts'
 import type { RunMapping } from './mapping-runner.ts'
 import { settingsOfCreate } from './mapping-request.ts'
+import { createRecentBatches } from './recent-batches.ts'
+import type { RecentBatch } from './recent-batches.ts'
 import { createUnusableFiles } from './unusable-files.ts'
 
 /**
@@ -37,6 +39,12 @@ import { createUnusableFiles } from './unusable-files.ts'
 export interface EventSourceMappings extends EventSourceMappingApi {
   /** Lambda's operations on local functions. */
   readonly functions: FunctionApi & FunctionEvents
+  /**
+   * The last batches of a mapping since the start of the process, the newest first.
+   *
+   * @throws SluiceError ResourceNotFoundException
+   */
+  recentBatches(uuid: string): readonly RecentBatch[]
   /** Starts the enabled mappings. */
   start(): void
   /** Replaces the mappings that are defined elsewhere: held-mappings.ts. */
@@ -127,6 +135,7 @@ export async function createEventSourceMappings(
   })
   if (isNew && sample) await writeSample(files, sample, options, dependencies.clock.wallMs())
   const failures = createFailureFiles(path.join(folder, 'failures'))
+  const batches = createRecentBatches()
   const { mappings: stored, unusable: unusableAtFirst } = await files.readAll()
   const entries = createMappingEntries(
     {
@@ -136,6 +145,7 @@ export async function createEventSourceMappings(
       functions,
       checkpoints,
       failures,
+      batches,
       removeCheckpoints: (application) => checkpoints.forget(application),
     },
     { stored, accountIdNow: () => options.accountId },
@@ -154,9 +164,15 @@ export async function createEventSourceMappings(
     unusableAtFirst,
   )
   const functionApi = createFunctionApi({ ...dependencies, functions }, options)
+  const api = createMappingApi({ ...dependencies, functions, entries }, options)
   return {
     functions: functionApi,
-    ...createMappingApi({ ...dependencies, functions, entries }, options),
+    ...api,
+    recentBatches(uuid) {
+      // It throws for a mapping that is not there.
+      api.get(uuid)
+      return batches.of(uuid)
+    },
     start: () => entries.start(),
     hold: createHeldMappings({ ...dependencies, functions, entries }, options),
     unusableFiles: () => unusable.names(),

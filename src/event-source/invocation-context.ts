@@ -6,6 +6,7 @@ import type { FailureFiles } from './failure-files.ts'
 import type { LambdaFunction } from './functions/lambda-function.ts'
 import type { EventSourceMembers } from './lambda-event.ts'
 import type { MappingSettings } from './mapping-settings.ts'
+import type { RecentBatch } from './recent-batches.ts'
 
 /** A record that is not finished yet, with the function to call when it is. */
 export interface PendingRecord extends KinesisRecord {
@@ -52,4 +53,6 @@ export interface InvocationContext {
   readonly abandon: AbortSignal
   /** Called after each invocation. */
   readonly onResult: (result: 'ok' | 'failed', reason?: string) => void
+  /** Called after each invocation with what it was. */
+  readonly onBatch?: ((batch: RecentBatch) => void) | undefined
 }

@@ -118,7 +118,7 @@ export function createMappingEntries(
 
 /** The changes that are written to disk first. */
 function createChanges(
-  { files, metrics, removeCheckpoints }: MappingEntriesDependencies,
+  { files, metrics, batches, removeCheckpoints }: MappingEntriesDependencies,
   entries: Map<string, Entry>,
   { run, follow }: ReturnType<typeof createMappingWork>,
   isStopping: () => boolean,
@@ -167,6 +167,7 @@ function createChanges(
           entry.state = 'Deleting'
           follow(entry, async () => {
             entries.delete(uuid)
+            batches.forget(uuid)
             metrics.mappingRecordsFiltered.remove({ mapping: uuid })
             await removeCheckpoints(applicationOf(uuid))
           })

@@ -23,6 +23,7 @@ import type { Functions } from './functions/functions.ts'
 import { parseEventSource } from './mapping-settings.ts'
 import type { EventSource, MappingSettings } from './mapping-settings.ts'
 import { createRecordFilter } from './filters/record-filter.ts'
+import type { RecentBatches } from './recent-batches.ts'
 import type { RecordFilter } from './filters/record-filter.ts'
 import { processShard } from './shard-processor.ts'
 import type { ShardProcessorContext } from './shard-processor.ts'
@@ -45,6 +46,7 @@ export interface MappingRunnerDependencies {
   readonly functions: Functions
   readonly checkpoints: CheckpointStore
   readonly failures: FailureFiles
+  readonly batches: RecentBatches
   /** In the lab: sends documents to the destinations of mappings. */
   readonly sendFailure?: SendFailure | undefined
   /** Absent: no traces are made. */
@@ -220,6 +222,7 @@ function contextOf(
   {
     functions,
     failures,
+    batches,
     sendFailure,
     batchSpans,
     clock,
@@ -238,6 +241,7 @@ function contextOf(
     streamArn,
     functionArnNow: () => arnOfFunction(name, { region, accountId: accountIdNow() }),
     failures,
+    onBatch: (batch) => batches.add(uuid, batch),
     sendFailure,
     batchSpans,
     clock,

@@ -52,6 +52,8 @@ import { addOutboxRoutes } from './sluice/outbox-routes.ts'
 import type { OutboxRouteDependencies } from './sluice/outbox-routes.ts'
 import { addRuleStatisticsRoutes } from './sluice/rule-statistics-routes.ts'
 import type { RuleStatisticsRouteDependencies } from './sluice/rule-statistics-routes.ts'
+import { addMappingBatchRoute } from './sluice/mapping-batches.ts'
+import type { MappingBatchDependencies } from './sluice/mapping-batches.ts'
 import { addLabCallRoutes } from './sluice/lab-calls.ts'
 import { addLabFaultRoutes } from './sluice/lab-faults.ts'
 import { addStreamRoutes } from './sluice/stream-routes.ts'
@@ -89,6 +91,7 @@ export interface ApiRouteDependencies
     EventRouteDependencies,
     StreamRouteDependencies,
     Omit<AsyncApiRouteDependencies, 'eventSourceMappings'>,
+    MappingBatchDependencies,
     StatusDependencies {
   readonly rules: RuleStore
   readonly shadows: ShadowRouteDependencies['shadows'] & ShadowListDependencies['shadows']
@@ -146,6 +149,7 @@ export function addApiRoutes(
     addStreamRoutes(routes, dependencies)
     addClientRoutes(routes, dependencies)
     addShadowListRoute(routes, dependencies)
+    addMappingBatchRoute(routes, dependencies, options)
     addLabCallRoutes(routes, dependencies.labCalls, options)
     addEventRoutes(routes, dependencies)
     addStatusRoutes(routes, dependencies)

@@ -18,6 +18,46 @@ const failing = (condition: string) => printing(`if (${condition}) throw new Err
 const byNumber = (texts: readonly string[]) => texts.toSorted((a, b) => Number(a) - Number(b))
 
 describe('a mapping', () => {
+  test('remembers its last batches, and forgets them when it is deleted', async () => {
+    const { lab } = await labWith(numbered(25), 1, () => 'key')
+    const run = await startMappings(lab, {
+      'f.mjs': printing(`
+        if (textOf(event.Records[0]) === '0' && globalThis.seen === undefined) {
+          globalThis.seen = true
+          throw new Error('no room for ' + 'x'.repeat(500))
+        }`),
+    })
+    const uuid = await run.create({ BatchSize: 1, StartingPosition: 'TRIM_HORIZON' })
+    await run.until(() => run.texts().length === 26)
+    await expect.poll(() => run.mappings.recentBatches(uuid)[0]?.at).toBeDefined()
+    const batches = run.mappings.recentBatches(uuid)
+    expect(batches).toHaveLength(20)
+    expect(batches[0]).toEqual({
+      at: expect.stringMatching(/^\d{4}-.*Z$/),
+      shardId: 'shardId-000000000000',
+      records: 1,
+      durationMs: expect.any(Number),
+      iteratorAgeMs: expect.any(Number),
+      outcome: 'succeeded',
+      givenUp: 0,
+      reason: undefined,
+    })
+    await run.mappings.delete(uuid)
+    await expect.poll(() => run.mappings.list({}).EventSourceMappings).toEqual([])
+    expect(() => run.mappings.recentBatches(uuid)).toThrow('does not exist')
+  })
+
+  test('remembers why a batch failed, and what was given up', async () => {
+    const { lab } = await labWith(['a', 'b'], 1, () => 'key')
+    const run = await startMappings(lab, { 'f.mjs': failing('true') })
+    const uuid = await run.create({ MaximumRetryAttempts: 1 })
+    await expect.poll(() => run.mappings.recentBatches(uuid).length, { timeout: 5_000 }).toBe(2)
+    expect(run.mappings.recentBatches(uuid)).toMatchObject([
+      { records: 2, outcome: 'failed', givenUp: 2, reason: 'Error: no' },
+      { records: 2, outcome: 'failed', givenUp: 0, reason: 'Error: no' },
+    ])
+  })
+
   test('sends events in exactly the form of Lambda', async () => {
     const { lab } = await labWith(['hello'], 1, () => 'key')
     const run = await startMappings(lab, {

@@ -108,6 +108,7 @@ export async function startServer(
     broker: absentBroker,
     deliveryOf: () => undefined,
     eventSourceMappings: absentMappings,
+    mappingBatches: () => [],
     labCalls: createRecordedCalls(),
     sentStreams: () => [],
     reachableAt: () => ({ brokers: [{ protocol: 'mqtt', port: 1883 }], region: 'eu-central-1' }),

@@ -93,7 +93,22 @@ const ofFunction = (call: Call, path = '', method = 'GET') => ({
   ValidationException: { call, dependencies: lambdaFails(invalid) },
 })
 
+const batchesPath = `/v1/event-source-mappings/${uuid}/batches`
+const batchesFail = (failure: Error) => () => ({
+  mappingBatches: () => {
+    throw failure
+  },
+})
+
 export const lambdaProvocations: Provocations = {
+  ListMappingBatches: {
+    InvalidRequestException: { call: http('GET', '/v1/event-source-mappings/x/batches') },
+    ResourceNotFoundException: {
+      call: http('GET', batchesPath),
+      dependencies: batchesFail(noSuch),
+    },
+    InternalException: { call: http('GET', batchesPath), dependencies: batchesFail(fault) },
+  },
   CreateEventSourceMapping: {
     ...commonErrors(createMapping, http('POST', mappingsPath, [])),
     ...missing(createMapping),

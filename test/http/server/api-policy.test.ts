@@ -153,13 +153,24 @@ const keyWith = (accessKeyId: string, Action: readonly string[]): TestKey => {
 }
 
 test('payloads are shown to those alone whose policy allows sluice:ReadPayloads', async () => {
-  const list = ['sluice:ListDeadLetters', 'sluice:ListLabCalls']
+  const list = ['sluice:ListDeadLetters', 'sluice:ListLabCalls', 'sluice:ListMappingBatches']
   const [one, other] = [keyWith('FIRST', list), keyWith('OTHER', [...list, 'sluice:ReadPayloads'])]
   const call = { at: '', ruleName: 'r', actionIndex: 0, kind: 'sqs', operation: 'SendMessage' }
   const calls = [{ ...call, parameters: { MessageBody: 'x' } }]
+  const batch = {
+    at: '',
+    shardId: 's',
+    records: 1,
+    durationMs: 2,
+    outcome: 'failed',
+    givenUp: 0,
+  } as const
   const server = await startGuarded({
     keys: [one, other],
-    dependencies: { labCalls: { list: () => ({ calls, resumeToken: '1' }) as never } },
+    dependencies: {
+      labCalls: { list: () => ({ calls, resumeToken: '1' }) as never },
+      mappingBatches: () => [{ ...batch, reason: 'Error: no room for "x"' }],
+    },
   })
   const failing = {
     kinesis: { roleArn, streamName: '${topic()}', partitionKey: 'k' },
@@ -180,6 +191,13 @@ test('payloads are shown to those alone whose policy allows sluice:ReadPayloads'
     resumeToken: '1',
   })
   expect(await read(other, '/v1/lab/calls')).toEqual({ calls, resumeToken: '1' })
+  const batches = '/v1/event-source-mappings/0a/batches'
+  expect(await read(one, batches)).toEqual({
+    batches: [{ ...batch, reasonLeftOut: 'notAllowed' }],
+  })
+  expect(await read(other, batches)).toMatchObject({
+    batches: [{ reason: 'Error: no room for "x"' }],
+  })
   const withheld = { dataLeftOut: 'notAllowed', origin: { payloadLeftOut: 'notAllowed' } }
   expect(await read(one, '/v1/dead-letters')).toMatchObject({ deadLetters: [withheld] })
   expect(JSON.stringify(await read(one, '/v1/dead-letters'))).not.toContain('Base64')

@@ -79,6 +79,7 @@ describe('what a request takes', () => {
       ['sluice:Evaluate *'],
     ],
     ['GET /v1/dead-letters', { query: { ruleName: 'r' } }, [`sluice:ListDeadLetters ${ruleArn}`]],
+    ['GET /v1/event-source-mappings/:uuid/batches', {}, ['sluice:ListMappingBatches *']],
     ['GET /v1/lab/calls', {}, ['sluice:ListLabCalls *']],
     ['GET /v1/dead-letters', {}, ['sluice:ListDeadLetters *']],
     ['GET /v1/clients', {}, ['sluice:ListClients *']],

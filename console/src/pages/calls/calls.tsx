@@ -194,8 +194,8 @@ function CallDetails({ recorded }: { recorded: ReadCall }) {
       )}
       {mapping !== undefined && (
         <p>
-          made by the event source mapping <a href={pathOf('functions')}>{mapping}</a>, which gave
-          records up
+          made by the event source mapping{' '}
+          <a href={pathOf('functions', undefined, { mapping })}>{mapping}</a>, which gave records up
         </p>
       )}
       {parameters === undefined ? (

@@ -5,7 +5,9 @@ import { Page } from '../../parts/page.tsx'
 import { Empty, Failure, Loading } from '../../parts/status.tsx'
 import { useLoaded } from '../../parts/use-loaded.ts'
 import { visibleText } from '../../parts/visible-text.ts'
-import { pathOf } from '../../shell/route.ts'
+import { goTo, pathOf } from '../../shell/route.ts'
+import type { Route } from '../../shell/route.ts'
+import { Batches } from './batches.tsx'
 import './functions.css'
 
 /** Lambda's own names, because the API is Lambda's. */
@@ -16,6 +18,7 @@ interface Mapping {
   readonly State: string
   readonly LastProcessingResult: string
   readonly BatchSize: number
+  readonly DestinationConfig?: { readonly OnFailure?: { readonly Destination?: string } }
 }
 
 interface LambdaFunction {
@@ -41,7 +44,7 @@ async function readAll(signal: AbortSignal) {
 }
 
 /** The event source mappings and the functions of the folder. */
-export function Functions() {
+export function Functions({ route: { query } }: { readonly route: Route }) {
   const { value, error, reload } = useLoaded(readAll, 'functions', everyMs)
   const [problem, setProblem] = useState<unknown>()
   const enable = async (uuid: string, Enabled: boolean) => {
@@ -71,7 +74,11 @@ export function Functions() {
         error === undefined && <Loading />
       ) : (
         <>
-          <Mappings mappings={value.mappings} enable={enable} />
+          <Mappings
+            mappings={value.mappings}
+            enable={enable}
+            open={query.get('mapping') ?? undefined}
+          />
           <section aria-labelledby="invoke">
             <h2 id="invoke">Functions of the folder</h2>
             {value.functions.length === 0 ? (
@@ -94,9 +101,12 @@ export function Functions() {
 function Mappings({
   mappings,
   enable,
+  open,
 }: {
   mappings: readonly Mapping[]
   enable: (uuid: string, isEnabled: boolean) => Promise<void>
+  /** The UUID of the mapping whose batches are shown. */
+  open: string | undefined
 }) {
   return (
     <section aria-labelledby="mappings">
@@ -106,6 +116,7 @@ function Mappings({
         {mappings.map((mapping) => {
           const isOn = mapping.State === 'Enabled' || mapping.State === 'Enabling'
           const stream = mapping.EventSourceArn.split('/')[1] ?? mapping.EventSourceArn
+          const isOpen = mapping.UUID === open
           const name = mapping.FunctionArn.split(':')[6] ?? mapping.FunctionArn
           return (
             <li key={mapping.UUID} class="letter">
@@ -122,12 +133,31 @@ function Mappings({
               <div class="buttons">
                 <button
                   type="button"
+                  aria-expanded={isOpen}
+                  aria-label={`Last batches of ${stream} to ${name}`}
+                  onClick={() =>
+                    goTo(
+                      pathOf('functions', undefined, { mapping: isOpen ? '' : mapping.UUID }),
+                      'replace',
+                    )
+                  }
+                >
+                  Last batches
+                </button>
+                <button
+                  type="button"
                   aria-label={`${isOn ? 'Disable' : 'Enable'} ${stream} to ${name}`}
                   onClick={() => void enable(mapping.UUID, !isOn)}
                 >
                   {isOn ? 'Disable' : 'Enable'}
                 </button>
               </div>
+              {isOpen && (
+                <Batches
+                  uuid={mapping.UUID}
+                  destination={mapping.DestinationConfig?.OnFailure?.Destination}
+                />
+              )}
             </li>
           )
         })}
