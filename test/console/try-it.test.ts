@@ -151,7 +151,7 @@ describe.skipIf(!isBrowserThere)(`try it${whySkipped}`, () => {
     await page.getByLabel('Region').fill('eu-central-1')
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByText('Live messages are not shown: This access key may not see it').waitFor()
-    const refusal = page.getByRole('alert').getByText('This access key may not see it')
+    const refusal = page.getByRole('alert').getByText('This access key may not do it')
     await refusal.waitFor()
     expect(await refusal.innerText()).toContain('sluice:Evaluate')
   })

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { call } from '../../api/engine.ts'
+import { UnreachableError, call } from '../../api/engine.ts'
 import type { CodeFault } from '../../code/code-editor.tsx'
 import type { RulePayload } from './rule-payload.ts'
 
@@ -27,6 +27,7 @@ interface Answer {
 
 /** After the last key, so that each word is not checked. */
 const restMs = 250
+const againMs = 2_000
 const unchecked: Answer = { faults: [], warnings: [] }
 
 /** What the engine says of a rule as it is typed. The last answer stays until the next one. */
@@ -37,6 +38,7 @@ export function useCheck(payload: RulePayload | undefined): Check {
   useEffect(() => {
     if (text === undefined) return undefined
     const ending = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
     const check = async () => {
       const body: unknown = JSON.parse(text)
       const { signal } = ending
@@ -44,10 +46,13 @@ export function useCheck(payload: RulePayload | undefined): Check {
         setAnswer(await call<Answer>({ method: 'POST', path: '/v1/check', body, signal }))
         setError(undefined)
       } catch (thrown) {
-        if (!signal.aborted) setError(thrown)
+        if (signal.aborted) return
+        setError(thrown)
+        // The engine may only be away.
+        if (thrown instanceof UnreachableError) timer = setTimeout(() => void check(), againMs)
       }
     }
-    const timer = setTimeout(() => void check(), restMs)
+    timer = setTimeout(() => void check(), restMs)
     return () => {
       clearTimeout(timer)
       ending.abort()
