@@ -5,5 +5,7 @@ import config from './vitest.config.ts'
 export default mergeConfig(
   { ...config, test: { ...config.test, projects: undefined } },
   // The names of skipped tests say why they are.
-  defineConfig({ test: { include: ['test/console/**/*.test.ts'], reporters: ['verbose'] } }),
+  defineConfig({
+    test: { include: ['test/console/**/*.test.ts'], reporters: ['verbose'], testTimeout: 60_000 },
+  }),
 )

@@ -1,9 +1,11 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
+import { UnreachableError } from '../../api/engine.ts'
 import { evaluate } from '../../api/evaluate.ts'
 import type { Evaluation, MessageRequest, TriedRule } from '../../api/evaluate.ts'
 
 /** After the last key, so that each word is not tried. */
 const restMs = 250
+const againMs = 2_000
 
 interface Tried {
   readonly evaluation: Evaluation | undefined
@@ -31,25 +33,38 @@ export function useEvaluation(
     readonly evaluation?: Evaluation | undefined
     readonly error?: unknown
   }>({})
-  const [wanted, setWanted] = useState<string>()
+  /** What is to be tried. Another object tries the same again. */
+  const [wanted, setWanted] = useState<{ readonly question: string | undefined }>()
   useEffect(() => {
     if (!isAutomatic) return undefined
-    const timer = setTimeout(() => setWanted(question), restMs)
+    const timer = setTimeout(
+      () => setWanted((before) => (before?.question === question ? before : { question })),
+      restMs,
+    )
     return () => clearTimeout(timer)
   }, [question, isAutomatic])
   useEffect(() => {
-    if (wanted === undefined) return undefined
+    if (wanted?.question === undefined) return undefined
     const ending = new AbortController()
-    const asked = JSON.parse(wanted) as { rule: TriedRule; message: MessageRequest }
+    const asked = JSON.parse(wanted.question) as { rule: TriedRule; message: MessageRequest }
+    let timer: ReturnType<typeof setTimeout> | undefined
     evaluate(asked.rule, asked.message, { signal: ending.signal }).then(
-      (evaluation) => setState({ question: wanted, evaluation }),
+      (evaluation) => setState({ question: wanted.question, evaluation }),
       (error: unknown) => {
-        if (!ending.signal.aborted) setState({ question: wanted, error })
+        if (ending.signal.aborted) return
+        setState({ question: wanted.question, error })
+        // The engine may only be away.
+        if (error instanceof UnreachableError) {
+          timer = setTimeout(() => setWanted({ ...wanted }), againMs)
+        }
       },
     )
-    return () => ending.abort()
+    return () => {
+      clearTimeout(timer)
+      ending.abort()
+    }
   }, [wanted])
-  const tryNow = useCallback(() => setWanted(question), [question])
+  const tryNow = useCallback(() => setWanted({ question }), [question])
   const { evaluation, error } = state
   return { evaluation, error, isOld: state.question !== question, tryNow }
 }
