@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -123,7 +122,7 @@ async function evaluateRequest(
       await evaluation(each, ['messages', index], repeatableEnvironment(environment)),
     )
     // Devices must not wait for all of them.
-    await nextTurn()
+    await new Promise<void>((resolve) => setImmediate(resolve))
   }
   return `{"evaluations":[${evaluations.join(',')}]}`
 }
