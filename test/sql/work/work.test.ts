@@ -22,6 +22,9 @@ async function runInSmallHeap(script: string, ...values: string[]): Promise<unkn
     .map((line) => JSON.parse(line) as unknown)
 }
 
+/** Shared machines are up to so many times slower; work without a bound takes far longer. */
+const slowerMax = 3
+
 describe('a message that multiplies', () => {
   const measured = new Map<string, Measured>()
 
@@ -37,7 +40,7 @@ describe('a message that multiplies', () => {
       outcome = '',
     } = measured.get(name) ?? {}
     expect(outcome.slice(0, expected.length)).toBe(expected)
-    expect(cpuMs).toBeLessThan(cpuMsMax)
+    expect(cpuMs).toBeLessThan(slowerMax * cpuMsMax)
     expect(peakMebibytes).toBeLessThan(liveMebibytesMax)
   })
 })
