@@ -1,4 +1,4 @@
-# The bundles are the same for every architecture, so that they are made on that of the builder.
+# The bundles are the same for every architecture, so they are built on that of the builder.
 FROM --platform=$BUILDPLATFORM node:24-slim AS build
 WORKDIR /sluice
 COPY package.json package-lock.json ./
@@ -12,7 +12,7 @@ COPY functions ./functions
 COPY samples ./samples
 RUN npm run build
 
-# Native code, of the architecture of the image.
+# Native code for the architecture of the image.
 FROM node:24-slim AS modules
 WORKDIR /sluice
 COPY package.json package-lock.json ./
