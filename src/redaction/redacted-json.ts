@@ -1,5 +1,8 @@
 import { jsonSpan } from '../base/json-slice.ts'
 
+/** The strings and numbers of a JSON document, as they are written. */
+export const jsonScalars = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
+
 /** What stands in place of what is not shown. */
 export const redactedText = '[redacted]'
 
@@ -23,7 +26,8 @@ interface JsonParts {
  */
 export function redactedJson(text: string, parts: JsonParts): string | undefined {
   if (!isJson(text)) return undefined
-  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g
+  // A copy: strings in the document may be read in the same way before this ends.
+  const token = new RegExp(jsonScalars)
   const pieces: string[] = []
   let copied = 0
   const replace = (start: number, end: number, by: string) => {

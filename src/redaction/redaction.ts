@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { redactedJson, redactedText } from './redacted-json.ts'
-import { createSecrets } from './secrets.ts'
+import { alternativesOf, createSecrets } from './secrets.ts'
 import type { Secrets } from './secrets.ts'
 
 /**
@@ -45,9 +45,7 @@ export function createRedaction(names: readonly string[]): Redaction | undefined
   if (names.length === 0) return undefined
   const hiddenNames = new Set(names.map((name) => name.toLowerCase()))
   const hides = (name: string) => hiddenNames.has(name.toLowerCase())
-  const anyName = names
-    .map((name) => name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`))
-    .join('|')
+  const anyName = alternativesOf(names)
   return {
     hides,
     isNamedInTemplates: templateTest(anyName),

@@ -1,4 +1,4 @@
-import { redactedText } from './redacted-json.ts'
+import { jsonScalars, redactedText } from './redacted-json.ts'
 
 /** What the redacted members of one message contain: texts, and numbers as they are written. */
 export interface Secrets {
@@ -32,7 +32,7 @@ export function createSecrets(isName: (text: string) => boolean): Secrets {
     addAllOf(json) {
       if (isFull) return
       // Strings and numbers alike; names of members inside are no less secret than values.
-      for (const [written] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g)) {
+      for (const [written] of json.matchAll(jsonScalars)) {
         add(written.startsWith('"') ? (JSON.parse(written) as string) : written)
         if (isFull) return
       }
@@ -50,9 +50,12 @@ export function createSecrets(isName: (text: string) => boolean): Secrets {
 /** The longest first: one may be part of another. */
 function anyOf(secrets: readonly string[]): RegExp {
   const forms = secrets.flatMap(formsOf).toSorted((left, right) => right.length - left.length)
-  const escaped = forms.map((form) => form.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`))
-  return new RegExp(escaped.length === 0 ? '(?!)' : escaped.join('|'), 'g')
+  return new RegExp(forms.length === 0 ? '(?!)' : alternativesOf(forms), 'g')
 }
+
+/** The pattern of a regular expression that finds any of the texts as they are. */
+export const alternativesOf = (texts: readonly string[]): string =>
+  texts.map((text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`)).join('|')
 
 /** A secret as it stands in a text, in JSON, in a URL, and as base64. */
 function formsOf(secret: string): readonly string[] {
