@@ -3,7 +3,7 @@ import type { SpanContext, Tracer } from '@opentelemetry/api'
 import type { BoundedMap } from '../base/bounded-map.ts'
 import { positionKey } from './create-record-spans.ts'
 import type { BatchSpans, TracedBatch } from './message-traces.ts'
-import { contextWith, endSpan } from './span-contexts.ts'
+import { contextWith, endSpan, startSharedSpan } from './span-contexts.ts'
 
 interface BatchSpansDependencies {
   readonly tracer: Tracer
@@ -28,17 +28,8 @@ export function createBatchSpans({ tracer, positions }: BatchSpansDependencies):
           contextWith(context),
         ),
       )
-      const [first, ...others] = spans
-      const invoke = tracer.startSpan(
-        `invoke ${batch.functionName}`,
-        {
-          kind: SpanKind.CLIENT,
-          links: others.map((other) => ({ context: other.spanContext() })),
-          attributes: invokeAttributes(batch),
-        },
-        first && contextWith(first.spanContext()),
-      )
-      for (const other of others) other.addLink({ context: invoke.spanContext() })
+      const name = `invoke ${batch.functionName}`
+      const invoke = startSharedSpan(tracer, name, invokeAttributes(batch), spans)
       return (failure) => {
         for (const span of [invoke, ...spans]) endSpan(span, failure)
       }

@@ -2,7 +2,13 @@ import { SpanKind, TraceFlags, trace } from '@opentelemetry/api'
 import type { Attributes, Span, SpanContext, Tracer } from '@opentelemetry/api'
 import type { BoundedMap } from '../base/bounded-map.ts'
 import type { RecordSpans, TracedCall, TracedDestination, TracedRecord } from './message-traces.ts'
-import { contextWith, createOpenSpans, endSpan, remoteContext } from './span-contexts.ts'
+import {
+  contextWith,
+  createOpenSpans,
+  endSpan,
+  remoteContext,
+  startSharedSpan,
+} from './span-contexts.ts'
 
 interface RecordSpansDependencies {
   readonly tracer: Tracer
@@ -83,22 +89,12 @@ const isSampled = ({ traceFlags }: SpanContext): boolean => (traceFlags & TraceF
 
 function beginCall(tracer: Tracer, call: TracedCall, spans: readonly Span[]): Span {
   const { destination, operation, recordCount } = call
-  const [first, ...others] = spans
-  const span = tracer.startSpan(
-    `send ${destination.name}`,
-    {
-      kind: SpanKind.CLIENT,
-      links: others.map((other) => ({ context: other.spanContext() })),
-      attributes: {
-        ...attributesOf(destination, 'send'),
-        'messaging.batch.message_count': recordCount,
-        'rpc.method': operation,
-      },
-    },
-    first && contextWith(first.spanContext()),
-  )
-  for (const other of others) other.addLink({ context: span.spanContext() })
-  return span
+  const attributes = {
+    ...attributesOf(destination, 'send'),
+    'messaging.batch.message_count': recordCount,
+    'rpc.method': operation,
+  }
+  return startSharedSpan(tracer, `send ${destination.name}`, attributes, spans)
 }
 
 /** The values that OpenTelemetry's semantic conventions give; others are the kinds of actions. */

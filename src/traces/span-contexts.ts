@@ -1,5 +1,12 @@
-import { ROOT_CONTEXT, SpanStatusCode, trace } from '@opentelemetry/api'
-import type { Context, Span, SpanContext, TextMapGetter } from '@opentelemetry/api'
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import type {
+  Attributes,
+  Context,
+  Span,
+  SpanContext,
+  TextMapGetter,
+  Tracer,
+} from '@opentelemetry/api'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import type { UserProperties } from './message-traces.ts'
 
@@ -21,6 +28,30 @@ const getter: TextMapGetter<NonNullable<UserProperties>> = {
 
 export const contextWith = (parent: SpanContext): Context =>
   trace.setSpanContext(ROOT_CONTEXT, parent)
+
+/**
+ * Begins the span of what several spans share, such as a call: it is in the trace of the first, and
+ * is linked with the others in both directions.
+ */
+export function startSharedSpan(
+  tracer: Tracer,
+  name: string,
+  attributes: Attributes,
+  spans: readonly Span[],
+): Span {
+  const [first, ...others] = spans
+  const shared = tracer.startSpan(
+    name,
+    {
+      kind: SpanKind.CLIENT,
+      links: others.map((other) => ({ context: other.spanContext() })),
+      attributes,
+    },
+    first && contextWith(first.spanContext()),
+  )
+  for (const other of others) other.addLink({ context: shared.spanContext() })
+  return shared
+}
 
 /** @param failure a code; absent when all went well */
 export function endSpan(span: Span, failure?: string): void {
