@@ -9,7 +9,7 @@ import type { Commits, Delivered } from './outbox-commits.ts'
 import type { PendingRemovals } from './queue-reader.ts'
 import type { Room } from './room.ts'
 import type { QueuedRecord } from './store/queued-record.ts'
-import { timestampOffset } from './store/record-layout.ts'
+import { timestampMsOf } from './store/record-codec.ts'
 
 interface DeliveredParts {
   readonly ledger: Ledger
@@ -53,7 +53,7 @@ function observeLatencies(
   let arrivedMs = 0
   let count = 0
   for (const { stored } of records) {
-    const ofRecordMs = stored.readUIntBE(timestampOffset, 6)
+    const ofRecordMs = timestampMsOf(stored)
     if (ofRecordMs === arrivedMs) {
       count += 1
       continue

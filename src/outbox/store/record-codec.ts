@@ -220,6 +220,9 @@ export function acceptedAtMsOf(value: Buffer): number {
   return value.readUIntBE(acceptedAtOffset, 6)
 }
 
+/** When the message of a record arrived, by a header that all layouts have. */
+export const timestampMsOf = (value: Buffer): number => value.readUIntBE(timestampOffset, 6)
+
 /**
  * Reads what delivery needs. `data` is a view of the value, or of the message.
  *
@@ -311,7 +314,7 @@ export function decodeSource(value: Buffer, message?: Buffer): SourceMessage {
   return {
     messageId,
     topic: readText(value, textAt.topic),
-    timestampMs: value.readUIntBE(timestampOffset, 6),
+    timestampMs: timestampMsOf(value),
     payload: has(section.payload)
       ? value.subarray(dataEnd, payloadEndOf(value))
       : value.subarray(dataStart, dataEnd),
