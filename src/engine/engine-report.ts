@@ -63,6 +63,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
   return {
     outcome(rule, message, outcome, isNotJson = false) {
       const result = outcome.matched ? 'matched' : outcome.failure ? 'failed' : 'unmatched'
+      // For each message and rule: what is known is found without a call.
       const counts = statistics.byRule.get(rule.name) ?? statistics.of(rule.name)
       counts[result] += 1
       // An empty payload is none that could not be parsed.

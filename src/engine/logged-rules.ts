@@ -72,9 +72,9 @@ export function logRuleNotFound(
   message: Message,
   { newUuid }: Pick<SqlEnvironment, 'newUuid'>,
 ): void {
-  const { traceId = newUuid(), topic, clientId, principal, basicIngestRule = '' } = message
-  const named = { messageId: traceId, topic, clientId, principal }
-  log.ruleNotFound({ ...named, topic: `$aws/rules/${basicIngestRule}/${topic}` }, basicIngestRule)
+  const { traceId: messageId = newUuid(), clientId, principal, basicIngestRule = '' } = message
+  const topic = `$aws/rules/${basicIngestRule}/${message.topic}`
+  log.ruleNotFound({ messageId, topic, clientId, principal }, basicIngestRule)
 }
 
 /** Options that drop records when the outbox is full, and log it. */
