@@ -19,7 +19,7 @@ export interface LabStage {
   ensureStream(streamArn: string): Promise<void>
   /** The same for the stream of a destination. */
   ensureStreamOf(destination: StreamDestination): Promise<void>
-  /** What people see and change of the lab. */
+  /** What people see of the lab and change in it. */
   readonly inspection: InspectionOfThread
   /** Creates the stream with so many shards, or gives it so many. Rejects with the reason. */
   setShardCount(streamName: string, shardCount: number): Promise<void>

@@ -10,8 +10,8 @@ import type { AppDependencies } from './app-dependencies.ts'
 import type { Drain, Stages } from './stages.ts'
 
 /**
- * Opens those who look at messages: who watches them, the traces and AWS IoT's log. They are opened
- * first, so that they see everything and close last.
+ * Opens the observers of messages: watchers, traces and AWS IoT's log. They are opened first, so
+ * that they see everything and close last.
  */
 export async function openObservers(
   dependencies: AppDependencies,

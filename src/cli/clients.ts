@@ -8,9 +8,9 @@ export function clientsCommand(host: Host): Command {
   const command = new Command('clients')
     .description('list the MQTT clients of a running engine, show one, and disconnect it')
     .argument('[clientId]', 'one client alone, with its subscriptions and rates')
-    .option('--prefix <text>', 'only clients whose ids begin with it')
-    .option('--topic <topic>', 'only clients that are subscribed to it')
-    .option('--limit <n>', 'so many at most', parseLimit, 100)
+    .option('--prefix <text>', 'only clients whose ids begin with this text')
+    .option('--topic <topic>', 'only clients that are subscribed to this topic')
+    .option('--limit <n>', 'at most this many', parseLimit, 100)
     .option('--disconnect', 'end the connection of the client', false)
     .option('--json', 'one JSON object a line', false)
     .option(...endpointOption)
@@ -31,5 +31,5 @@ export function clientsCommand(host: Host): Command {
 function parseLimit(text: string): number {
   const limit = Number(text)
   if (Number.isInteger(limit) && limit > 0) return limit
-  throw new InvalidArgumentError('a whole number from 1 is needed')
+  throw new InvalidArgumentError(`"${text}" is not a whole number above 0.`)
 }

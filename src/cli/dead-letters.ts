@@ -24,7 +24,7 @@ function listCommand(host: Host): Command {
   const command = new Command('list')
     .description('list dead letters, the oldest first')
     .option('--rule <name>', 'those of this rule alone')
-    .option('--limit <n>', 'so many at most', parseLimit, 100)
+    .option('--limit <n>', 'at most this many', parseLimit, 100)
     .option('--json', 'one JSON object a line, with all that is known', false)
     .option(...endpointOption)
     .action(async (options: ListOptions) => (await actions()).listDeadLetters(host, options))

@@ -10,7 +10,7 @@ export function watchCommand(host: Host): Command {
     .option('--topic <filter>', 'messages on these topics alone')
     .option('--client <id>', 'messages of this client alone')
     .option('--rule <name>', 'messages that concern this rule alone')
-    .option('--payloads', 'show payloads too: takes sluice:ReadPayloads', false)
+    .option('--payloads', 'show payloads too, which requires sluice:ReadPayloads', false)
     .option('--json', 'one JSON object an event', false)
     .option(...endpointOption)
     .action(async (options: WatchOptions) => {

@@ -38,7 +38,7 @@ export const traceVariables = {
     pattern: /^(0|1|0?\.\d+|[01]\.0+)$/,
     form: 'a number from 0 to 1, such as 0.01',
     default: '1',
-    description: 'Share of the messages that the samplers with `traceidratio` trace.',
+    description: 'Share of messages that the `traceidratio` samplers trace.',
   },
   OTEL_SERVICE_NAME: {
     kind: 'text',
@@ -49,13 +49,13 @@ export const traceVariables = {
     kind: 'choice',
     choices: ['true', 'false'],
     default: 'false',
-    description: '`true` makes no traces, although there is an endpoint.',
+    description: '`true` turns traces off, although there is an endpoint.',
   },
   SLUICE_AWS_IOT_LOG: {
     kind: 'choice',
     choices: ['DISABLED', 'ERROR', 'WARN', 'INFO', 'DEBUG'],
     default: 'DISABLED',
     description:
-      "Lowest level of AWS IoT's log entries on rules, such as `RuleMatch`, that are written into the log.",
+      "Lowest level of AWS IoT's log entries on rules, such as `RuleMatch`, that is written to the log.",
   },
 } as const satisfies VariableTable

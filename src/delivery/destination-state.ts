@@ -5,12 +5,12 @@ import type { Backoff } from './outcome/backoff.ts'
 import type { FailureReport } from './outcome/failure-report.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
 
-/** How the delivery to a destination goes, for those who look at it. */
+/** The state of the delivery to a destination, as the API shows it. */
 export interface DestinationState {
   /**
    * `delivering`: its records are sent as they come; `throttled`: shards of the stream, or keys,
    * wait; `retrying`: calls fail for a reason that passes; `refusing`: the destination takes
-   * nothing until its cause is mended.
+   * nothing until the cause is fixed.
    */
   readonly state: 'delivering' | 'throttled' | 'retrying' | 'refusing'
   readonly callsInFlight: number
@@ -26,7 +26,7 @@ export interface DestinationState {
   readonly nextTryMs?: number | undefined
 }
 
-/** What is seen of a destination by those who look. */
+/** What the API shows of a destination. */
 export interface DestinationViews {
   state(): DestinationState
   /** What is known of the shards of its stream. */

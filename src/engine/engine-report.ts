@@ -15,7 +15,7 @@ import type { Logger, Metrics } from '../telemetry/telemetry.ts'
  * Counts every outcome; logs failures at most once a minute for each rule and action or function.
  */
 export interface EngineReport {
-  /** @param isNotJson the rule read the payload as JSON, and it is none */
+  /** @param isNotJson the rule read the payload as JSON, and it is not JSON */
   outcome(rule: CompiledRule, message: Reported, outcome: RuleOutcome, isNotJson?: boolean): void
   errorAction(rule: CompiledRule, message: Reported, outcome: ActionOutcome): void
   ruleNotFound(message: Message): void
@@ -66,7 +66,7 @@ export function createEngineReport(dependencies: EngineReportDependencies): Engi
       // For each message and rule: what is known is found without a call.
       const counts = statistics.byRule.get(rule.name) ?? statistics.of(rule.name)
       counts[result] += 1
-      // An empty payload is none that could not be parsed.
+      // An empty payload does not count as one that could not be parsed.
       if (isNotJson && message.payload.length > 0) counts.parseErrors += 1
       if (!outcome.matched && outcome.failure) {
         const { code, message: reason, where } = outcome.failure

@@ -10,7 +10,7 @@ import type { RuleOutcome, Subject } from './run-rule.ts'
 import { traceRules } from './traced-rules.ts'
 import { watchRules } from './watched-rules.ts'
 
-/** Is told what rules make of one message. */
+/** Observes what rules make of one message. */
 export interface RuleObserver {
   /** A rule is about to run. */
   begin?(rule: CompiledRule): void
@@ -20,16 +20,16 @@ export interface RuleObserver {
   ended(): void
 }
 
-/** Those who look at messages. Plain members, because they are read for every message. */
+/** The observers of messages. Plain members, because they are read for every message. */
 export interface Observers {
   readonly watch: MessageWatch
   readonly traces: MessageSpans | undefined
   readonly awsIotLog: AwsIotLog | undefined
-  /** Whether there is one beside `watch`. */
+  /** Whether there is an observer beside `watch`. */
   readonly hasOthers: boolean
 }
 
-/** The same subject, with those who look at the message. */
+/** The same subject, with the observers of the message. */
 export function observed(
   { watch, traces, awsIotLog }: Observers,
   message: Message,

@@ -49,7 +49,7 @@ export interface Subject {
   readonly source: SourceMessage
   /** Absent: one rule alone runs. */
   readonly outputs?: RuleOutputs | undefined
-  /** Absent: nobody looks at the message. */
+  /** Absent: nothing observes the message. */
   readonly observer?: RuleObserver | undefined
 }
 

@@ -68,7 +68,7 @@ function isJson(text: string): boolean {
 
 const colon = /[ \t\n\r]*:[ \t\n\r]*/y
 
-/** Where the value of a member begins; undefined for a string that is no name of one. */
+/** Where the value of a member begins; undefined for a string that is not the name of one. */
 function valueAfterName(text: string, end: number): number | undefined {
   colon.lastIndex = end
   return colon.test(text) ? colon.lastIndex : undefined

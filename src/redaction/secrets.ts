@@ -5,7 +5,7 @@ export interface Secrets {
   /** Adds the strings and numbers in the text of a JSON value. */
   readonly addAllOf: (json: string) => void
   readonly isOne: (text: string) => boolean
-  /** A text with what it contains of them redacted. */
+  /** A text with every one of them redacted. */
   readonly without: (text: string) => string
 }
 

@@ -25,7 +25,7 @@ export interface CompiledRule extends RuleDefinition, CompiledActions {
   readonly arn: string
   readonly disabled: boolean
   readonly statement: CompiledStatement
-  /** What AWS accepts and is likely not meant so, one text each, with further lines for a place. */
+  /** What AWS accepts but its writer may not mean: one text each, further lines show the place. */
   readonly warnings: readonly string[]
 }
 

@@ -37,7 +37,7 @@ export function createTimedLogLevel({
     const before = levels.current()
     if (level === before) return
     // Before the change, because the new level may leave this line out.
-    logger.warn({ before, level, untilMs }, 'the level of the log changes')
+    logger.warn({ before, level, untilMs }, 'the log level changes')
     levels.set(level)
   }
 

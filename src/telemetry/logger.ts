@@ -57,7 +57,7 @@ interface LogRedaction {
 
 interface LoggerSettings {
   readonly pretty: boolean
-  /** Absent: everything is written but secrets of Sluice itself. */
+  /** Absent: everything is written except secrets of Sluice itself. */
   readonly redaction?: LogRedaction | undefined
 }
 

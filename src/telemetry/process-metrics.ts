@@ -6,8 +6,8 @@ let registry: Registry | undefined
 
 /**
  * The metrics of this process and of Node.js, `process_*` and `nodejs_*`, as Prometheus reads them.
- * The first call begins to watch the event loop and the garbage collector: nobody pays for it who
- * does not read metrics.
+ * The first call begins to watch the event loop and the garbage collector, so a process whose
+ * metrics nobody reads does not pay for it.
  */
 export async function processMetrics(): Promise<string> {
   if (registry === undefined) {

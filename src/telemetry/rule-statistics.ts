@@ -35,7 +35,7 @@ interface RuleStatistics {
   matched: number
   unmatched: number
   failed: number
-  /** Messages whose payload the rule reads as JSON, and which are none. */
+  /** Messages whose payload the rule reads as JSON, and which are not JSON. */
   parseErrors: number
   /** Messages of which the rule made records that were dropped, because there was no room. */
   throttled: number
@@ -48,9 +48,9 @@ interface RuleStatistics {
 export interface RuleStatisticsBook {
   /** By the name of the rule, from the first that was noted to the last. */
   readonly byRule: ReadonlyMap<string, RuleStatistics>
-  /** Those of a rule, which are made when there are none. */
+  /** Those of a rule; they are made at the first call. */
   of(ruleName: string): RuleStatistics
-  /** Those of an action, which are made when there are none. */
+  /** Those of an action; they are made at the first call. */
   ofAction(ruleName: string, action: string): ActionStatistics
   /** Messages by the rule that they name and that is not there or disabled. */
   readonly notFound: ReadonlyMap<string, number>

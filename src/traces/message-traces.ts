@@ -3,8 +3,8 @@ import type { Message } from '../message.ts'
 
 /**
  * Traces of OpenTelemetry: the spans of a message, from its arrival to the function that an event
- * source mapping invokes. Whoever makes no traces has none of these objects, and nothing below is
- * made for a message that the sampler leaves out, but one decision.
+ * source mapping invokes. Without an endpoint none of these objects exist, and a message that the
+ * sampler leaves out costs only its decision.
  *
  * Every traced message has a span of its own for each step. What messages share, a call or an
  * invocation, is one span more: it belongs to the trace of the first, with links to the others.

@@ -30,7 +30,7 @@ import type { MessageTraces } from './message-traces.ts'
  * exporters read the standard variables for headers, compression and certificates.
  *
  * Bounds: the newest `contextsMax` traced messages, and as many records in streams, are followed;
- * `spansMax` spans wait to be sent, and what does not fit is lost and told in the log.
+ * `spansMax` spans wait to be sent, and what does not fit is lost, which the log says.
  */
 export interface OpenedTraces extends MessageTraces {
   /** Sends what waits, for so long at most. Never rejects. */

@@ -13,13 +13,13 @@ import type {
 } from './watch-event.ts'
 
 /**
- * Tells those who look what becomes of messages. While nobody looks, `active` is false, and the
- * engine makes nothing.
+ * Tells watchers what becomes of messages. While nobody watches, `active` is false, and the engine
+ * makes nothing for them.
  *
  * Bounds: a watcher sees `messagesPerSecond` messages a second at most and is told how many were
- * left out; of payloads, which only watchers see who ask for them, `payloadBytesPerSecond`. The
- * newest `pathsMax` messages are followed to their end, without their payloads, and are forgotten
- * when the last watcher goes.
+ * left out; a watcher that asks for payloads sees `payloadBytesPerSecond` of them. The newest
+ * `pathsMax` messages are followed to their end, without their payloads, and are forgotten when the
+ * last watcher goes.
  */
 export interface MessageWatch {
   /** Whether anyone watches. It is read before anything is made for the methods below. */

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 
 import type { MessageRedaction } from '../redaction/redaction.ts'
 
-/** A payload as those who watch are shown it. */
+/** A payload as a watcher sees it. */
 export interface ShownPayload {
   /** The text of a payload that is UTF-8. */
   readonly payload?: string | undefined

@@ -71,7 +71,7 @@ export interface FailedEvent extends RecordEvent {
   readonly followedBy: 'errorAction' | 'deadLetter'
 }
 
-/** What those who watch are told. */
+/** What watchers are told. */
 export type WatchEvent =
   | { readonly name: 'message'; readonly data: MessageEvent & ShownPayload }
   | { readonly name: 'durable'; readonly data: DurableEvent }

@@ -100,7 +100,7 @@ function payloadLines(out: Output, event: ShownPayload): readonly string[] {
 const whyLeftOut = {
   long: 'the payload is longer than what is shown',
   notJson: 'the payload is not shown: it is not JSON, and SLUICE_REDACT names members',
-  budget: 'the payload is left out: too much of payloads came in this second',
+  budget: 'the payload is left out: more than 1 MiB of payloads came in this second',
 } as const satisfies Record<NonNullable<ShownPayload['payloadLeftOut']>, string>
 
 function ruleLines(

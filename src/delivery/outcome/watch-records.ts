@@ -12,9 +12,9 @@ import type { RecordSpans } from '../../traces/message-traces.ts'
 import type { MessageWatch } from '../../watch/message-watch.ts'
 import { createTracedRecords } from './trace-records.ts'
 
-/** Tells those who look what becomes of the records of a destination. */
+/** Tells the observers what becomes of the records of a destination. */
 export interface RecordWatch {
-  /** Whether anyone always looks. Unless someone does or `watch` is active, nothing is called. */
+  /** Whether there are traces or a log. Without them nothing is called while nobody watches. */
   readonly isConstant: boolean
   readonly watch: Pick<MessageWatch, 'active'>
   /**
@@ -34,7 +34,7 @@ export interface RecordLog {
   ended(record: QueuedRecord, failure?: string): void
 }
 
-/** Those who may look at records. */
+/** The observers of records. */
 export interface RecordObservers {
   /** Absent: nobody can watch. */
   readonly watch?: MessageWatch | undefined
@@ -88,7 +88,7 @@ export function createRecordWatch(
 
 type Answered = Extract<CallOutcome, { readonly answered: true }>
 
-/** Tells those who watch messages. */
+/** Tells the watchers of messages. */
 function createWatchedRecords(
   { watch, outbox, clock }: Pick<RecordWatchDependencies, 'watch' | 'outbox' | 'clock'>,
   destination: Destination,
@@ -98,7 +98,7 @@ function createWatchedRecords(
 
   /** Undefined: nobody watches the message of the record. */
   const factsOf = (record: QueuedRecord) => {
-    // Most records are of messages that nobody follows: the rest of those is not decoded.
+    // Most records belong to messages that nobody follows: only their ids are decoded.
     const messageId = outbox.messageIdOf(record)
     if (!watch.follows(messageId)) return undefined
     const { timestampMs, payload } = outbox.sourceOf(record)

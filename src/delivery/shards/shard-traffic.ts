@@ -1,9 +1,9 @@
 import type { CallOutcome } from '../../aws/call/call-outcome.ts'
 import type { Outgoing } from '../call/outgoing.ts'
 
-/** What was sent to each shard of a stream in the last minute, counted while somebody looks. */
+/** What was sent to each shard of a stream in the last minute, counted after somebody asked. */
 interface ShardTraffic {
-  /** Whether anybody has looked lately. While it is false, nothing is to be noted. */
+  /** Whether anybody has asked lately. While it is false, nothing is to be noted. */
   readonly active: boolean
   /** Counts the delivered records of a call. */
   note(items: readonly Outgoing[], outcome: CallOutcome, nowMs: number): void
@@ -25,7 +25,7 @@ export interface SentInMinute {
 
 const secondMs = 1_000
 const seconds = 60
-/** Counting ends so long after the last look. */
+/** Counting ends this long after somebody last asked. */
 const watchedMs = 120_000
 /** Shards that are counted; a stream may have more over its life. */
 const shardsMax = 10_000

@@ -33,7 +33,7 @@ export interface ShardWatch extends QueueShards {
   readonly look: (asks: boolean) => SeenShards
 }
 
-/** The shards of a stream, as those see them who look. Times are of the monotonic clock. */
+/** The shards of a stream, as the API shows them. Times are of the monotonic clock. */
 export interface SeenShards {
   /** Whether the shards could be listed: without that, only those that took records are known. */
   readonly isListed: boolean

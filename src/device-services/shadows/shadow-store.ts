@@ -53,11 +53,11 @@ interface ShadowPage {
     readonly shadowName: string
     readonly version: number
   }[]
-  /** The last row that was looked at; undefined when there are no more. */
+  /** The last row that was read; undefined when there are no more. */
   readonly last: ShadowPlace | undefined
 }
 
-/** Rows that one page looks at: it may end before it is full where shadows were deleted. */
+/** Rows that one page reads: it may end before it is full where shadows were deleted. */
 const listedRowsMax = 5_000
 
 /** The folder in the data folder. */

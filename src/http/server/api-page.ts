@@ -1,6 +1,6 @@
 /**
  * How the page of the API document looks: like the console, whose colours and theme it takes, with
- * a way back to it. Swagger UI draws it, whose own colours for the dark are switched on by a class.
+ * a way back to it. Swagger UI draws it; a class switches on its own dark colours.
  */
 
 /** The colours of the console (console/src/style.css), by the names that they have there. */

@@ -72,8 +72,8 @@ export const channelOfBasicIngest = (ruleNames: readonly string[]): ChannelPlace
 })
 
 /**
- * A text in the characters that AsyncAPI recommends for keys. No two texts get the same one: `_`
- * begins whatever stands for another character, itself too.
+ * A text in the characters that AsyncAPI recommends for keys. No two texts get the same key: `_`
+ * begins every escape, and is escaped itself.
  */
 export function keyOf(text: string): string {
   const whole = text.replaceAll(/[^a-zA-Z0-9-]/gu, inKey)

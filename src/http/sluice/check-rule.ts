@@ -12,7 +12,7 @@ import type { HttpApp } from '../server/http-app.ts'
 import { readErrors } from './sluice-api.ts'
 
 /**
- * `POST /v1/check`: everything that is wrong with a rule, and where, for those who write one.
+ * `POST /v1/check`: everything that is wrong with a rule, and where, for people who write rules.
  * Nothing runs: no external function is called and no role is assumed.
  */
 export interface CheckRuleDependencies {
@@ -25,7 +25,7 @@ const ruleName = 'unnamed rule'
 
 const faultSchema = Type.Object({
   code: Type.String({ description: 'The code of the error that refuses such a rule.' }),
-  message: Type.String({ description: 'What is wrong; a place in a text with line and caret.' }),
+  message: Type.String({ description: 'What is wrong; in a text also the line, with a caret.' }),
   field: Type.Optional(
     Type.String({ description: 'Where it stands: `sql`, `actions[0].kinesis.streamName`.' }),
   ),
@@ -48,7 +48,7 @@ const checkRule = {
       schema: Type.Object({
         faults: Type.Array(faultSchema),
         warnings: Type.Array(
-          Type.String({ description: 'What AWS IoT accepts and is likely not meant so.' }),
+          Type.String({ description: 'What AWS IoT accepts but you may not mean.' }),
         ),
       }),
     },

@@ -9,7 +9,7 @@ import { epochMs, nextTokenSchema } from '../server/operation.ts'
 import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
 import { readErrors } from './sluice-api.ts'
 
-/** Who is connected. AWS IoT's own operations on one connection are beside them. */
+/** Connected clients. AWS IoT's own operations on one connection are separate. */
 export interface ClientRouteDependencies {
   readonly broker: Pick<Ingress, 'listClients' | 'connectedClient' | 'subscriptions'>
 }
@@ -25,7 +25,7 @@ const shown = {
   ),
   sourceIp: Type.Optional(Type.String()),
   connectedSince: epochMs('Epoch milliseconds.'),
-  keepAliveDuration: Type.Integer({ description: 'Seconds, as they are in force; 0 is none.' }),
+  keepAliveDuration: Type.Integer({ description: 'Seconds that are in force; 0 is none.' }),
   cleanStart: Type.Boolean({ description: 'Clean session of MQTT 3.1.1, clean start of MQTT 5.' }),
   subscriptionCount: Type.Integer({ minimum: 0 }),
   queued: Type.Integer({ description: 'Messages of QoS 1 and 2 that wait in its session.' }),
@@ -77,9 +77,9 @@ const getClient = {
   params: Type.Object({ clientId: Type.String({ minLength: 1 }) }),
   operation: {
     id: 'GetClient',
-    summary: 'Tells of one MQTT client that is connected, with its subscriptions.',
+    summary: 'Shows one MQTT client that is connected, with its subscriptions.',
     description:
-      '`GET /connections/{clientId}` tells of a client that has gone, ' +
+      '`GET /connections/{clientId}` also shows a client that has disconnected, ' +
       '`DELETE /connections/{clientId}` disconnects it.',
     answer: {
       description: 'The client.',

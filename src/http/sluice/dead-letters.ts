@@ -210,7 +210,7 @@ function shownLetter(letter: DeadLetter, redaction: MessageRedaction | undefined
   }
 }
 
-/** What is left for those who may not read payloads. */
+/** What is shown to callers who may not read payloads. */
 function withoutPayloads(
   { data: _data, call: _call, source, actionIndex, destination, ...letter }: DeadLetter,
   redaction: MessageRedaction | undefined,

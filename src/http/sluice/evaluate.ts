@@ -113,9 +113,9 @@ async function evaluateRequest(
     templates: templates.map((template, index) => templateOf(template, rule, index)),
   })
   const { environment } = dependencies
-  if (message && messages) throw invalidRequest('give message or messages, and not both')
+  if (message && messages) throw invalidRequest('give message or messages, not both')
   if (message) return evaluation(message, ['message'], environment)
-  if (!messages) throw invalidRequest('message is missing; messages may stand in its place')
+  if (!messages) throw invalidRequest('message is missing; messages can be given instead')
   const evaluations: string[] = []
   for (const [index, each] of messages.entries()) {
     evaluations.push(
@@ -148,7 +148,7 @@ function createEvaluation(
     const { accountId, payloadBase64 } = given
     const isBase64Alone = payloadBase64 !== undefined && !Object.hasOwn(given, 'payload')
     const message = messageOfRequest(given, {
-      // Finding it takes a reading of all that stands before it.
+      // Finding it means reading all that stands before it.
       payloadText: isBase64Alone ? undefined : jsonSlice(text, [...path, 'payload']),
       where: path.length > 1 ? `messages[${path[1]}]` : 'message',
       nowMs: clock.wallMs(),

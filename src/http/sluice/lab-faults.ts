@@ -30,7 +30,7 @@ const listLabFaults = {
     id: 'ListLabFaults',
     summary: 'Lists the fault rules of the lab in the order in which they are tried.',
     answer: {
-      description: 'All rules, those that cannot apply any more as well.',
+      description: 'All rules, including those that are used up.',
       schema: Type.Object({ faults: Type.Array(faultSchema) }),
     },
     errors: ['ResourceNotFoundException', 'InternalException'],
@@ -93,6 +93,6 @@ function existing(lab: InspectionOfThread | undefined): InspectionOfThread {
   if (lab) return lab
   throw new SluiceError(
     'ResourceNotFoundException',
-    'There is no lab: `sluice start` sends to AWS. Fault rules are of `sluice lab`.',
+    'There is no lab: `sluice start` sends to AWS. Only `sluice lab` has fault rules.',
   )
 }

@@ -17,7 +17,7 @@ const listMappingBatches = {
     id: 'ListMappingBatches',
     summary: 'Lists the last 20 batches of an event source mapping, the newest first.',
     answer: {
-      description: 'What was invoked since the start of the process.',
+      description: 'The invocations since the start of the process.',
       schema: Type.Object({
         batches: Type.Array(
           Type.Object({

@@ -135,8 +135,8 @@ const getMetrics = {
 } satisfies FastifySchema
 
 /**
- * For monitoring: `/v1/health` for load balancers, `/v1/live` for those who restart a process that
- * hangs, `/v1/metrics` for Prometheus, and the level of the log.
+ * For monitoring: `/v1/health` for load balancers, `/v1/live` for supervisors that restart a hung
+ * process, `/v1/metrics` for Prometheus, and the level of the log.
  */
 export function addStatusRoutes(
   app: HttpApp,

@@ -60,7 +60,8 @@ const streamMembers = {
   load: loadSchema,
   countedSince: Type.Optional(
     Type.String({
-      description: 'Outside the lab: `load` is counted since then, RFC 3339. Looking begins it.',
+      description:
+        'Outside the lab: when counting `load` began, RFC 3339. The first request begins it.',
     }),
   ),
 }

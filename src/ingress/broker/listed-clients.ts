@@ -6,7 +6,7 @@ import { parseSharedFilter } from '../../topics/shared-filter.ts'
 import type { Connection } from './connection.ts'
 import type { Connections } from './connections.ts'
 
-/** Tells who is connected. Everything is read when it is asked for. */
+/** Lists connected clients. Everything is read when it is asked for. */
 export interface ListedClients {
   /** A page of connected clients in the order of their ids by UTF-16 code units. */
   readonly listClients: (query: ClientQuery) => ClientPage
@@ -30,7 +30,7 @@ interface ClientQuery {
 
 interface ClientPage {
   readonly clients: readonly ConnectedClient[]
-  /** The last client that was looked at; undefined when there are no more. */
+  /** The last client that was read; undefined when there are no more. */
   readonly last: string | undefined
   /** All connected clients, whatever the query asks for. */
   readonly connectedCount: number

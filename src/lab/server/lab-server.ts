@@ -54,7 +54,7 @@ export interface LabServer {
   setShardCount(stream: string, shardCount: number): void
   readonly streams: LabStreams
   readonly faults: Faults
-  /** What people see and change of the lab. */
+  /** What people see of the lab and change in it. */
   readonly inspection: LabInspection
   /** The most recent calls that were answered. */
   readonly calls: CallLog

@@ -1,7 +1,7 @@
 import { endingSequenceNumber } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
-/** What people see of a stream of the lab. It is computed from its records when somebody looks. */
+/** What people see of a stream of the lab. It is computed from the records when somebody asks. */
 export interface StreamView {
   readonly streamName: string
   readonly streamArn: string

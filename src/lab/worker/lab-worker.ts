@@ -21,7 +21,7 @@ interface LabWorker {
    * @throws SluiceError InternalException (rejects), with the reason
    */
   setShardCount(stream: string, shardCount: number): Promise<void>
-  /** What people see and change of the lab. Rejects as the methods of `LabInspection` throw. */
+  /** What people see of the lab and change in it. Rejects as `LabInspection` throws. */
   readonly inspection: InspectionOfThread
   /** Closes the connections and the server, and ends the thread. */
   close(): Promise<void>

@@ -41,7 +41,7 @@ test.each([
     },
   ],
   [
-    'what AWS accepts and is likely not meant so',
+    'what AWS accepts but its writer may not mean',
     { sql: "SELECT substring('a') AS b FROM 'a'", actions: [], ...version },
     { faults: [], warnings: [expect.stringMatching(/^substring\(\) takes 2 to 3 arguments/)] },
   ],
