@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { endpointNotes, endpointOption } from './engine/engine-api.ts'
 import type { ClientsOptions } from './engine/show-clients.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
+import { parseCount } from './terminal/parse-count.ts'
 
 export function clientsCommand(host: Host): Command {
   const command = new Command('clients')
@@ -10,7 +11,7 @@ export function clientsCommand(host: Host): Command {
     .argument('[clientId]', 'one client alone, with its subscriptions and rates')
     .option('--prefix <text>', 'only clients whose ids begin with this text')
     .option('--topic <topic>', 'only clients that are subscribed to this topic')
-    .option('--limit <n>', 'at most this many', parseLimit, 100)
+    .option('--limit <n>', 'at most this many', parseCount, 100)
     .option('--disconnect', 'end the connection of the client', false)
     .option('--json', 'one JSON object a line', false)
     .option(...endpointOption)
@@ -26,10 +27,4 @@ export function clientsCommand(host: Host): Command {
       'sluice clients sensor-7 --disconnect',
     ],
   })
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text)
-  if (Number.isInteger(limit) && limit > 0) return limit
-  throw new InvalidArgumentError(`"${text}" is not a whole number above 0.`)
 }

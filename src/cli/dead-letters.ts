@@ -1,8 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { endpointNotes, endpointOption } from './engine/engine-api.ts'
 import type { ListOptions, ReplayOptions, SelectedOptions } from './engine/manage-dead-letters.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
+import { parseCount } from './terminal/parse-count.ts'
 
 export function deadLettersCommand(host: Host): Command {
   const command = new Command('dead-letters')
@@ -24,7 +25,7 @@ function listCommand(host: Host): Command {
   const command = new Command('list')
     .description('list dead letters, the oldest first')
     .option('--rule <name>', 'those of this rule alone')
-    .option('--limit <n>', 'at most this many', parseLimit, 100)
+    .option('--limit <n>', 'at most this many', parseCount, 100)
     .option('--json', 'one JSON object a line, with all that is known', false)
     .option(...endpointOption)
     .action(async (options: ListOptions) => (await actions()).listDeadLetters(host, options))
@@ -87,10 +88,4 @@ function deleteCommand(host: Host): Command {
     notes: [...endpointNotes, 'They are lost then; the ledger counts them as dropped.'],
     examples: ['sluice dead-letters delete 17'],
   })
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text)
-  if (Number.isInteger(limit) && limit >= 1) return limit
-  throw new InvalidArgumentError(`"${text}" is not a whole number above 0.`)
 }

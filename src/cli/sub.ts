@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { parseQos, withBrokerOptions } from './mqtt/broker-options.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import type { Host } from './terminal/host.ts'
+import { parseCount } from './terminal/parse-count.ts'
 import type { SubscribeOptions } from './mqtt/print-messages.ts'
 import { withWillOptions } from './mqtt/will-options.ts'
 
@@ -30,12 +31,6 @@ export function subCommand(host: Host): Command {
     ],
     examples: [`sluice sub -t 'dt/#'`, `sluice sub -t 'alarms/+' --count 1 --timeout 10 --json`],
   })
-}
-
-function parseCount(text: string): number {
-  const count = Number(text)
-  if (Number.isInteger(count) && count >= 1) return count
-  throw new InvalidArgumentError(`"${text}" is not a whole number above 0.`)
 }
 
 /** The longest that a timer takes, about 24 days. */

@@ -12,6 +12,7 @@ import { dataFoldersOf, findRunningEngine } from './mqtt/find-running-engine.ts'
 import { addMoreHelp } from './terminal/help.ts'
 import { paint } from './terminal/host.ts'
 import type { Host, Output } from './terminal/host.ts'
+import { parseCount } from './terminal/parse-count.ts'
 import { jsonLine, textLine } from './terminal/record-line.ts'
 
 interface TailOptions {
@@ -50,7 +51,7 @@ export function tailCommand(host: Host): Command {
         .argParser(parsePosition),
     )
     .option('--fan-out', 'by enhanced fan-out: a consumer is registered meanwhile', false)
-    .option('--limit <n>', 'stop after so many records', parseLimit)
+    .option('--limit <n>', 'stop after so many records', parseCount)
     .option('--json', 'one JSON object a record, data in base64, numbers whole', false)
     .action((stream: string | undefined, options: TailOptions) => {
       if (options.calls !== (stream === undefined)) {
@@ -204,10 +205,4 @@ function parsePosition(text: string): TailOptions['from'] {
 function parseUrl(text: string): string {
   if (/^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : '')) return text
   throw new InvalidArgumentError(`"${text}" is not the URL of a server, such as http://host:4567.`)
-}
-
-function parseLimit(text: string): number {
-  const limit = Number(text)
-  if (Number.isInteger(limit) && limit >= 1) return limit
-  throw new InvalidArgumentError(`"${text}" is not a whole number above 0.`)
 }
