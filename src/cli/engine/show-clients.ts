@@ -4,7 +4,7 @@ import type { Host } from '../terminal/host.ts'
 import { onOneLine } from '../terminal/record-line.ts'
 import { findEngineApi } from './engine-api.ts'
 import type { EngineApi, EngineOptions } from './engine-api.ts'
-import { tableText } from './table-text.ts'
+import { grouped, tableText } from './table-text.ts'
 
 export interface ClientsOptions extends EngineOptions {
   readonly prefix?: string | undefined
@@ -145,5 +145,3 @@ function since(epochMs: number): string {
   if (seconds < 120) return `${seconds} s`
   return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`
 }
-
-const grouped = (count: number): string => count.toLocaleString('en-US')

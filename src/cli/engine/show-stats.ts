@@ -2,7 +2,7 @@ import type { Host } from '../terminal/host.ts'
 import { onOneLine } from '../terminal/record-line.ts'
 import { findEngineApi } from './engine-api.ts'
 import type { EngineApi, EngineOptions } from './engine-api.ts'
-import { tableText } from './table-text.ts'
+import { grouped, tableText } from './table-text.ts'
 
 export interface StatsOptions extends EngineOptions {
   readonly json: boolean
@@ -146,5 +146,4 @@ const stateText = {
   givenUp: 'the record was given up',
 }
 
-const grouped = (count: number): string => count.toLocaleString('en-US')
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`

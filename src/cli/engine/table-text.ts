@@ -23,3 +23,6 @@ export function tableText(
     )
     .join('')
 }
+
+/** A count as people read it: `12,345`. */
+export const grouped = (count: number): string => count.toLocaleString('en-US')
