@@ -9,6 +9,7 @@ import { readPayloadText, topicRulePayloadSchema } from '../../rules/payload.ts'
 import { payloadBodyBytesMax } from '../aws-iot/rule-routes.ts'
 import { bodyBytes } from '../server/body-bytes.ts'
 import type { HttpApp } from '../server/http-app.ts'
+import { unnamedRule } from './evaluate.ts'
 import { readErrors } from './sluice-api.ts'
 
 /**
@@ -19,9 +20,6 @@ export interface CheckRuleDependencies {
   readonly compile: CompileRule
   readonly clock: Clock
 }
-
-/** Stands for the name of the rule. The blank keeps topics from naming it. */
-const ruleName = 'unnamed rule'
 
 const faultSchema = Type.Object({
   code: Type.String({ description: 'The code of the error that refuses such a rule.' }),
@@ -62,7 +60,7 @@ export function addCheckRoute(app: HttpApp, { compile, clock }: CheckRuleDepende
     const read = readPayloadText(bodyBytes(request))
     const createdAt = Math.floor(clock.wallMs() / 1_000)
     try {
-      const { warnings } = compile({ name: ruleName, ...read, createdAt, tags: {} })
+      const { warnings } = compile({ name: unnamedRule, ...read, createdAt, tags: {} })
       return { faults: [], warnings: [...warnings] }
     } catch (thrown) {
       if (!(thrown instanceof SluiceError)) throw thrown

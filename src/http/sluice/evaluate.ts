@@ -24,6 +24,7 @@ import type { MessageRequest } from './message-request.ts'
 import { createPredictedShards } from './predicted-shards.ts'
 import type { PredictedShardsDependencies } from './predicted-shards.ts'
 import { repeatableEnvironment } from './repeatable-environment.ts'
+import { existingRule } from './rule-delivery.ts'
 import { ruleReadErrors } from './sluice-api.ts'
 
 /** `POST /v1/evaluate`: what a rule would do with a message, by the same code as in the engine. */
@@ -47,7 +48,7 @@ const bodyBytesOfPayloadByte = 4
 /**
  * Stands for the name of a rule that is given without one. The blank keeps topics from naming it.
  */
-const unnamedRule = 'unnamed rule'
+export const unnamedRule = 'unnamed rule'
 
 const evaluateRequestSchema = Type.Object(
   {
@@ -173,14 +174,9 @@ function ruleOf(
     return compile({ name, ...readPayload(payload), createdAt, tags: {}, delivery })
   }
   if (ruleName === undefined) {
-    throw new SluiceError(
-      'InvalidRequestException',
-      'topicRulePayload is missing; ruleName may stand in its place',
-    )
+    throw invalidRequest('topicRulePayload is missing; ruleName may stand in its place')
   }
-  const rule = rules.byName(ruleName)
-  if (rule) return rule
-  throw new SluiceError('ResourceNotFoundException', `there is no rule named ${ruleName}`)
+  return existingRule(rules, ruleName)
 }
 
 function templateOf(text: string, rule: CompiledRule, index: number): CompiledTemplate {
