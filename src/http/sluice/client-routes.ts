@@ -7,7 +7,7 @@ import { parseSharedFilter } from '../../topics/shared-filter.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { epochMs, nextTokenSchema } from '../server/operation.ts'
 import { keyOfToken, tokenOfKey } from '../server/page-token.ts'
-import { readErrors } from './sluice-api.ts'
+import { readErrors, ruleReadErrors } from './sluice-api.ts'
 
 /** Connected clients. AWS IoT's own operations on one connection are separate. */
 export interface ClientRouteDependencies {
@@ -99,7 +99,7 @@ const getClient = {
         ),
       }),
     },
-    errors: [...readErrors, 'ResourceNotFoundException'],
+    errors: ruleReadErrors,
   },
 } satisfies FastifySchema
 

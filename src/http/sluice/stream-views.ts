@@ -49,10 +49,9 @@ export function createStreamViews({
   }
 }
 
-const labMembers = ({ streamArn, ...stream }: StreamView) => ({
+const labMembers = (stream: StreamView) => ({
   ...stream,
-  streamArn,
-  region: parseStreamArn(streamArn)?.region ?? '',
+  region: parseStreamArn(stream.streamArn)?.region ?? '',
 })
 
 function describeOfLab(

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../base/errors.ts'
+import { SluiceError, invalidRequest } from '../../base/errors.ts'
 import { shardNumberOf, readableRecord } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 import type { StoredRecord } from './shard-log.ts'
@@ -147,7 +147,7 @@ function startOf(stream: Stream, query: RecordQuery): Place {
     return { arrivalMs, shardNumber, ordinal }
   }
   if (query.position === 'AT_TIMESTAMP') {
-    if (query.timestampMs === undefined) throw invalid('AT_TIMESTAMP needs timestampMs')
+    if (query.timestampMs === undefined) throw invalidRequest('AT_TIMESTAMP needs timestampMs')
     return { ...firstPlace, arrivalMs: query.timestampMs }
   }
   if (query.position === 'AFTER_SEQUENCE_NUMBER') return placeAfter(stream, query.sequenceNumber)
@@ -155,11 +155,11 @@ function startOf(stream: Stream, query: RecordQuery): Place {
 }
 
 function placeAfter(stream: Stream, given: string | undefined): Place {
-  if (given === undefined) throw invalid('AFTER_SEQUENCE_NUMBER needs sequenceNumber')
+  if (given === undefined) throw invalidRequest('AFTER_SEQUENCE_NUMBER needs sequenceNumber')
   const parts = parseSequenceNumber(given)
   const shard = stream.shards.find(({ number }) => number === parts?.shardNumber)
   if (!parts || !shard || shard.createdMs !== parts.shardCreatedMs) {
-    throw invalid(`the stream ${stream.name} has not assigned the sequence number ${given}`)
+    throw invalidRequest(`the stream ${stream.name} has not assigned the sequence number ${given}`)
   }
   return parts
 }
@@ -229,5 +229,3 @@ function existingShard(stream: Stream, shardId: string): Shard {
   const message = `the stream ${stream.name} has no shard ${shardId}`
   throw new SluiceError('ResourceNotFoundException', message)
 }
-
-const invalid = (message: string) => new SluiceError('InvalidRequestException', message)
