@@ -20,6 +20,7 @@ import {
   countsSchema,
   callSchema,
   destinationMembers,
+  shownBytes,
   shownDestination,
 } from './record-schemas.ts'
 import { mqtt5Schema } from './message-request.ts'
@@ -242,9 +243,6 @@ function shownMqtt5(mqtt5: Mqtt5Properties, redaction: MessageRedaction | undefi
   const shown = shownProperties(mqtt5)
   return redaction === undefined ? shown : redaction.value(shown)
 }
-
-const shownBytes = (data: Buffer, redaction: MessageRedaction | undefined) =>
-  (redaction === undefined ? data : redaction.bytes(data))?.toString('base64')
 
 function answerOf({ count, kept }: { readonly count: number; readonly kept: number }) {
   return { replayed: count, kept }

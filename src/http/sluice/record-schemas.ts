@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import type { TSchema } from 'typebox'
 import { errorActionIndex } from '../../outbox/outbox.ts'
 import type { Destination } from '../../outbox/outbox.ts'
+import type { MessageRedaction } from '../../redaction/redaction.ts'
 
 /** How `/v1` shows records: their counts, their destinations and the actions they come from. */
 export const countSchema = Type.Integer({ minimum: 0 })
@@ -35,6 +36,15 @@ export function shownDestination(destination: Destination): Destination {
   return destination.kind === 'kinesis'
     ? destination
     : { ...destination, clientProperties: undefined }
+}
+
+/** @returns bytes in base64; undefined when they are not JSON, in which members are redacted */
+export function shownBytes(
+  data: Uint8Array,
+  redaction: MessageRedaction | undefined,
+): string | undefined {
+  const shown = redaction === undefined ? Buffer.from(data) : redaction.bytes(data)
+  return shown?.toString('base64')
 }
 
 /** The call that AWS IoT would make for a record. */

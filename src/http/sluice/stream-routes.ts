@@ -1,14 +1,14 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import type { Clock } from '../../base/clock.ts'
-import type { Redaction } from '../../redaction/redaction.ts'
+import type { MessageRedaction, Redaction } from '../../redaction/redaction.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Producer } from '../../delivery/producer.ts'
 import { recordPositionTypes, recordTokenPattern } from '../../lab/streams/record-page.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import { nextTokenSchema } from '../server/operation.ts'
 import type { LabDependencies } from './lab-faults.ts'
-import { countSchema } from './record-schemas.ts'
+import { countSchema, shownBytes } from './record-schemas.ts'
 import { ruleReadErrors } from './sluice-api.ts'
 import { createStreamViews } from './stream-views.ts'
 
@@ -208,22 +208,23 @@ export function addStreamRoutes(app: HttpApp, dependencies: StreamRouteDependenc
     const page = await lab.records(reference, { ...query, position, maxResults })
     return {
       ...page,
-      records: page.records.map(({ arrivalMs, data, partitionKey, ...record }) => ({
-        ...record,
-        partitionKey: redaction?.of(data).text(partitionKey) ?? partitionKey,
-        arrivedAt: new Date(arrivalMs).toISOString(),
-        ...(payloads && shownData(data, redaction)),
-      })),
+      records: page.records.map(({ arrivalMs, data, partitionKey, ...record }) => {
+        const redacted = redaction?.of(data)
+        return {
+          ...record,
+          partitionKey: redacted?.text(partitionKey) ?? partitionKey,
+          arrivedAt: new Date(arrivalMs).toISOString(),
+          ...(payloads && shownData(data, redacted)),
+        }
+      }),
     }
   })
 }
 
 /** Data that is cut off is no JSON either: half of a member could not be recognised. */
-function shownData(data: Uint8Array, redaction: Redaction | undefined) {
-  const shown = redaction === undefined ? Buffer.from(data) : redaction.of(data).bytes(data)
-  return shown === undefined
-    ? { dataLeftOut: 'notJson' as const }
-    : { dataBase64: shown.toString('base64') }
+function shownData(data: Uint8Array, redaction: MessageRedaction | undefined) {
+  const dataBase64 = shownBytes(data, redaction)
+  return dataBase64 === undefined ? { dataLeftOut: 'notJson' as const } : { dataBase64 }
 }
 
 const unreadable = (streamName: string) =>
