@@ -30,6 +30,7 @@ function faultyLab(): { readonly inspection: Lab } {
       removeFaults: failing,
       streams: failing,
       stream: failing,
+      openShards: failing,
       records: failing,
     },
   }

@@ -25,17 +25,7 @@ export function createPredictedShards({
   const known = new Map<string, ReturnType<PredictedShards['of']>>()
 
   async function read(stream: StreamDestination) {
-    if (inspection) {
-      const { shards } = await inspection.stream(stream)
-      const ranges = shards.filter(({ isOpen }) => isOpen)
-      return createShardMap(
-        ranges.map(({ shardId, startingHashKey, endingHashKey }) => ({
-          shardId,
-          startingHashKey: BigInt(startingHashKey),
-          endingHashKey: BigInt(endingHashKey),
-        })),
-      )
-    }
+    if (inspection) return createShardMap(await inspection.openShards(stream))
     const sent = sentStreams(false).find(
       ({ destination, isListed }) => isListed && isSame(destination, stream),
     )

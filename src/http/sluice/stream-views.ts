@@ -2,8 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { Producer, ProducerStream } from '../../delivery/producer.ts'
 import { parseStreamArn } from '../../lab/streams/namespace.ts'
-import type { StreamView } from '../../lab/streams/stream-view.ts'
-import type { StreamWithShards } from '../../lab/server/lab-inspection.ts'
+import type { StreamView, StreamWithShards } from '../../lab/streams/stream-view.ts'
 import type { LabDependencies } from './lab-faults.ts'
 
 /** How `/v1/streams` shows streams: what the lab stores, and what the producer knows. */

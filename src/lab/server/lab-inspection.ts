@@ -7,8 +7,8 @@ import type { Namespace } from '../streams/namespace.ts'
 import { readRecordPage } from '../streams/record-page.ts'
 import type { RecordPage, RecordQuery } from '../streams/record-page.ts'
 import type { StreamNamespaces } from '../streams/stream-namespaces.ts'
-import { viewOfShards, viewOfStream } from '../streams/stream-view.ts'
-import type { ShardView, StreamView } from '../streams/stream-view.ts'
+import { openShardsOf, viewOfStream, viewWithShards } from '../streams/stream-view.ts'
+import type { StreamView, StreamWithShards } from '../streams/stream-view.ts'
 import type { Stream } from '../streams/stream.ts'
 
 /**
@@ -25,6 +25,11 @@ export interface LabInspection {
   streams(): readonly StreamView[]
   /** @throws SluiceError ResourceNotFoundException */
   stream(reference: LabStreamReference): StreamWithShards
+  /**
+   * The hash keys of its open shards, for which no record is looked at.
+   * @throws SluiceError ResourceNotFoundException
+   */
+  openShards(reference: LabStreamReference): ReturnType<typeof openShardsOf>
   /** @throws SluiceError ResourceNotFoundException, InvalidRequestException */
   records(reference: LabStreamReference, query: RecordQuery): RecordPage
 }
@@ -33,10 +38,6 @@ export interface LabInspection {
 interface LabStreamReference {
   readonly streamName: string
   readonly streamArn?: string | undefined
-}
-
-export interface StreamWithShards extends StreamView {
-  readonly shards: readonly ShardView[]
 }
 
 interface LabInspectionDependencies {
@@ -75,11 +76,8 @@ export function createLabInspection(
         return viewOfStream(stream, nowMs)
       })
     },
-    stream(reference) {
-      const stream = find(reference)
-      const nowMs = clock.wallMs()
-      return { ...viewOfStream(stream, nowMs), shards: viewOfShards(stream, nowMs) }
-    },
+    stream: (reference) => viewWithShards(find(reference), clock.wallMs()),
+    openShards: (reference) => openShardsOf(find(reference)),
     records: (reference, query) => readRecordPage(find(reference), query, clock.wallMs()),
   }
 }

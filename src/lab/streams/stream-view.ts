@@ -15,6 +15,10 @@ export interface StreamView {
   readonly load: Load
 }
 
+export interface StreamWithShards extends StreamView {
+  readonly shards: readonly ShardView[]
+}
+
 /** What was written to a shard or a stream in the last minute. */
 interface Load {
   readonly records: number
@@ -24,7 +28,7 @@ interface Load {
   readonly bytesInSecondMax: number
 }
 
-export interface ShardView {
+interface ShardView {
   readonly shardId: string
   readonly isOpen: boolean
   readonly parentShardIds: readonly string[]
@@ -46,6 +50,12 @@ interface HotKey {
   readonly bytes: number
 }
 
+interface OpenShard {
+  readonly shardId: string
+  readonly startingHashKey: bigint
+  readonly endingHashKey: bigint
+}
+
 const secondMs = 1_000
 const seconds = 60
 const hottestMax = 5
@@ -56,6 +66,24 @@ const countedOfStreamMax = 100_000
 /** @param nowMs the time of day */
 export function viewOfStream(stream: Stream, nowMs: number): StreamView {
   const loads = stream.shards.map((shard) => loadOf(shard, nowMs))
+  return summaryOf(stream, loads)
+}
+
+/** @param nowMs the time of day */
+export function viewWithShards(stream: Stream, nowMs: number): StreamWithShards {
+  const shards = viewOfShards(stream, nowMs)
+  const loads = shards.map(({ load }) => load)
+  return { ...summaryOf(stream, loads), shards }
+}
+
+export const openShardsOf = ({ openShards }: Stream): readonly OpenShard[] =>
+  openShards.map(({ id, startingHashKey, endingHashKey }) => ({
+    shardId: id,
+    startingHashKey,
+    endingHashKey,
+  }))
+
+function summaryOf(stream: Stream, loads: readonly Load[]): StreamView {
   return {
     streamName: stream.name,
     streamArn: stream.arn,
@@ -69,8 +97,7 @@ export function viewOfStream(stream: Stream, nowMs: number): StreamView {
   }
 }
 
-/** @param nowMs the time of day */
-export function viewOfShards(stream: Stream, nowMs: number): readonly ShardView[] {
+function viewOfShards(stream: Stream, nowMs: number): readonly ShardView[] {
   const countedMax = Math.min(
     countedOfShardMax,
     Math.ceil(countedOfStreamMax / Math.max(1, stream.shards.length)),

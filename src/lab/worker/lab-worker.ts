@@ -172,6 +172,7 @@ function inspectionWith(requests: Pick<Requests, 'send'>): InspectionOfThread {
     removeFaults: ask('removeFaults'),
     streams: ask('streams'),
     stream: ask('stream'),
+    openShards: ask('openShards'),
     records: ask('records'),
   }
 }
