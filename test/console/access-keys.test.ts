@@ -59,8 +59,13 @@ describe.skipIf(!isBrowserThere)(`access keys${whySkipped}`, { timeout: 120_000 
     const { at, revoke, giveBack } = await startRevocable([admin])
     const page = await open(at('rules?new=1'))
     await signIn(page, admin)
+    const lastCheck = page.waitForResponse((response) => {
+      const body = response.request().postData() ?? ''
+      return body.includes('secret_word') && body.includes('half_done')
+    })
     await page.getByLabel('Name', { exact: true }).fill('half_done')
     await page.getByLabel('Statement').fill("SELECT secret_word FROM 'a'")
+    await lastCheck
     revoke()
     await page.getByLabel('Payload').fill('{"temp": 1}')
     await page.getByText('is no longer taken').waitFor()
@@ -185,7 +190,9 @@ describe.skipIf(!isBrowserThere)(`access keys${whySkipped}`, { timeout: 120_000 
     await page.getByLabel('Payload').fill('{"n": 1}')
     await page.getByRole('button', { name: 'Publish' }).click()
     expect(await device.next()).toEqual(['out/1', { n: 1 }])
-    await follow(page, 'clients/the-page')
-    await page.getByText('SLUICEKEY').waitFor()
+    // Another tab looks, for this page ends its connection when it is left.
+    const beside = await open(`${lab.url}/console/clients/the-page`)
+    await signIn(beside, key, 'us-east-1')
+    await beside.getByText('SLUICEKEY').waitFor()
   })
 })
