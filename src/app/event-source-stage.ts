@@ -45,20 +45,18 @@ export async function openEventSourceStage(
   { config, logger, clock, beginsAnew, metrics, ...given }: EventSourceStageDependencies,
   { folder, lab, templates, sendFailure, batchSpans, accountIdNow }: EventSourceStageOptions,
 ): Promise<EventSourceMappings> {
-  const { dataDir, functionsDir, region, samplesMapping } = config
+  const { dataDir, functionsDir, region, samplesMapping, redact } = config
   // Templates bring what is to be tried.
   const hasTemplates = given.templates !== undefined && given.templates.paths.length > 0
   const sample = samplesMapping && !hasTemplates ? sampleMapping : undefined
   const checkpointFile = { wasMade: folder.hasMade(checkpointFolderName), beginsAnew }
   const common = { dataDir, functionsDir, region, sample, checkpointFile }
+  const observed = { clock, logger, metrics, batchSpans, hidesReasons: redact.length > 0 }
   const mappings = lab
     ? await createEventSourceMappings(
         {
-          clock,
-          logger,
-          metrics,
+          ...observed,
           sendFailure,
-          batchSpans,
           makeStream: (streamArn) => lab.ensureStream(streamArn),
         },
         {
@@ -72,7 +70,7 @@ export async function openEventSourceStage(
         },
       )
     : await createEventSourceMappings(
-        { clock, logger, metrics, batchSpans },
+        observed,
         {
           ...common,
           get accountId() {

@@ -20,7 +20,7 @@ import type { SqlEnvironment } from '../sql/sql.ts'
 import type { Logger, Metrics } from '../telemetry/telemetry.ts'
 import { dropAndLog, logRuleNotFound } from './logged-rules.ts'
 import type { Observers } from './observed-rules.ts'
-import { tellWhenDurable } from './watched-rules.ts'
+import { appendWatched } from './watched-rules.ts'
 import { createMessageWatch } from '../watch/message-watch.ts'
 import type { AwsIotLog } from '../watch/aws-iot-log.ts'
 import type { MessageWatch } from '../watch/message-watch.ts'
@@ -130,10 +130,12 @@ export function createEngine(
     return whenKnown(gathering.ofMessage(message), ({ records, messages, durable: changed }) => {
       if (records.length === 0) traces?.appending(message, 0, nothingAppended.durable)
       if (records.length === 0 && messages.length === 0) return nothingAppended
-      const durable = outbox.append(records, mayWait ? (sender ?? waitWhenFull) : whenFull)
+      const options = mayWait ? (sender ?? waitWhenFull) : whenFull
+      const durable = watch.active
+        ? appendWatched({ watch, outbox, clock }, records, options)
+        : outbox.append(records, options)
       if (records.length > 0) traces?.appending(message, records.length, durable)
       fanOut.add(records, durable)
-      if (watch.active) tellWhenDurable({ watch, clock }, records, durable)
       return { durable: changed === undefined ? durable : both(durable, changed), messages }
     })
   }

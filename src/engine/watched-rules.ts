@@ -1,8 +1,8 @@
 import type { ActionOutcome } from '../actions/action/action.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Message } from '../message.ts'
-import { errorActionIndex } from '../outbox/outbox.ts'
-import type { NewRecord, SourceMessage } from '../outbox/outbox.ts'
+import { errorActionIndex, targetOf } from '../outbox/outbox.ts'
+import type { AppendOptions, NewRecord, Outbox, SourceMessage } from '../outbox/outbox.ts'
 import type { CompiledRule } from '../rules/compile-rule.ts'
 import type { MessageDocument, SqlEnvironment, WherePart } from '../sql/sql.ts'
 import { redactedText } from '../redaction/redacted-json.ts'
@@ -117,13 +117,29 @@ function shownActions(
   ]
 }
 
-/** Tells that messages are durable, once their records are. */
-export function tellWhenDurable(
-  { watch, clock }: { readonly watch: MessageWatch; readonly clock: Clock },
-  records: readonly Pick<NewRecord, 'source'>[],
-  durable: Promise<void>,
-): void {
-  const sources = new Set(records.map(({ source }) => source))
+interface AppendParts {
+  readonly watch: MessageWatch
+  readonly outbox: Pick<Outbox, 'append'>
+  readonly clock: Clock
+}
+
+/** Appends records, and tells of each message when its records are durable, or dropped. */
+export function appendWatched(
+  { watch, outbox, clock }: AppendParts,
+  records: readonly NewRecord[],
+  options: AppendOptions,
+): Promise<void> {
+  const dropped = new Set<NewRecord>()
+  const onDropped = (ofCall: readonly NewRecord[]) => {
+    options.onDropped?.(ofCall)
+    for (const record of ofCall) {
+      dropped.add(record)
+      tellDropped(watch, record, clock.wallMs())
+    }
+  }
+  const durable = outbox.append(records, { ...options, onDropped })
+  const kept = records.filter((record) => !dropped.has(record))
+  const sources = new Set(kept.map(({ source }) => source))
   const tell = () => {
     for (const { messageId, timestampMs } of sources) {
       watch.durable({ messageId, latencyMs: clock.wallMs() - timestampMs })
@@ -131,6 +147,24 @@ export function tellWhenDurable(
   }
   // A failure is told to those who wait for the message.
   durable.then(tell, () => undefined)
+  return durable
+}
+
+function tellDropped(watch: MessageWatch, record: NewRecord, nowMs: number): void {
+  const { source, ruleName, actionIndex, destination } = record
+  const { messageId, timestampMs, payload } = source
+  if (!watch.follows(messageId)) return
+  const target = targetOf(destination)
+  watch.failed({
+    messageId,
+    latencyMs: nowMs - timestampMs,
+    ruleName,
+    actionIndex,
+    kind: destination.kind,
+    destination: watch.redaction?.of(payload).text(target) ?? target,
+    reason: 'the destination has no room, and a message of QoS 0 does not wait for it',
+    followedBy: 'nothing',
+  })
 }
 
 const partsShownMax = 3

@@ -62,6 +62,8 @@ export interface EventSourceMappingsDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
+  /** Whether the last result leaves out the function's error, which may quote records. */
+  readonly hidesReasons?: boolean | undefined
   /** In the lab: creates the missing streams of mappings once, when the process starts. */
   readonly makeStream?: (streamArn: string) => Promise<void>
   /** In the lab: sends documents about given-up records to the destinations of mappings. */

@@ -54,6 +54,8 @@ export interface MappingRunnerDependencies {
   readonly clock: Clock
   readonly logger: Pick<Logger, 'info' | 'warn' | 'error'>
   readonly metrics: Pick<Metrics, 'mappingRecordsFiltered'>
+  /** Whether the last result leaves out the function's error, which may quote records. */
+  readonly hidesReasons?: boolean | undefined
   /** In the lab: creates a missing stream at the start of the process. */
   readonly makeStream?: (streamArn: string) => Promise<void>
 }
@@ -96,7 +98,7 @@ export function runMapping(
   const abandon = new AbortController()
   // Each parallel batch of each shard may have an invocation that listens.
   setMaxListeners(Number.POSITIVE_INFINITY, abandon.signal)
-  const progress = createMappingProgress()
+  const progress = createMappingProgress(dependencies.hidesReasons)
   let { makesStream } = options
   const source = parseEventSource(options.settings.EventSourceArn)
   if (!source) throw new Error(`${options.settings.EventSourceArn} is not an ARN of Kinesis`)
@@ -161,7 +163,7 @@ export function runMapping(
 }
 
 /** What a running mapping shows of itself. */
-function createMappingProgress() {
+function createMappingProgress(hidesReasons = false) {
   let last = 'No records processed'
   const throttledShards = new Set<string>()
   let setPositioned: (() => void) | undefined
@@ -172,7 +174,7 @@ function createMappingProgress() {
     /** In Lambda's words, as far as it has any. */
     result: () => (throttledShards.size > 0 ? 'PROBLEM: reads of the stream are throttled' : last),
     onResult: (result: 'ok' | 'failed', reason?: string) => {
-      const why = reason === undefined ? '' : `: ${shorten(reason, reasonCharactersMax)}`
+      const why = reason === undefined || hidesReasons ? '' : `: ${shorten(reason, reasonCharactersMax)}`
       last = result === 'ok' ? 'OK' : `PROBLEM: Function call failed${why}`
     },
     onUnreadable: () => {

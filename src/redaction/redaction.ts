@@ -14,6 +14,8 @@ import type { Secrets } from './secrets.ts'
  * - What is not JSON cannot be searched, and is not shown.
  */
 export interface Redaction {
+  /** The names of the members, to make the same redaction in another thread. */
+  readonly names: readonly string[]
   /** Whether a member, in any letter case, is not shown. */
   readonly hides: (name: string) => boolean
   /** Whether a substitution template in the text names such a member. */
@@ -47,6 +49,7 @@ export function createRedaction(names: readonly string[]): Redaction | undefined
   const hides = (name: string) => hiddenNames.has(name.toLowerCase())
   const anyName = alternativesOf(names)
   return {
+    names,
     hides,
     isNamedInTemplates: templateTest(anyName),
     of: (payload) => redactionOf(hides, secretsOf(payload, hides)),

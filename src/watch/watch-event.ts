@@ -64,11 +64,11 @@ export interface DeliveredEvent extends RecordEvent {
   readonly callRecords: number
 }
 
-/** A record was given up. */
+/** A record was given up or dropped. */
 export interface FailedEvent extends RecordEvent {
   readonly reason: string
-  /** What follows: the records of the rule's error action, or a dead letter. */
-  readonly followedBy: 'errorAction' | 'deadLetter'
+  /** The records of the rule's error action, a dead letter, or nothing, as it was dropped. */
+  readonly followedBy: 'errorAction' | 'deadLetter' | 'nothing'
 }
 
 /** What watchers are told. */

@@ -74,6 +74,37 @@ describe.skipIf(!isBrowserThere)(`the editor of a rule${whySkipped}`, patient, (
     )
   })
 
+  test('what is typed is there again after another page, and after a reload', async () => {
+    const { page, statement } = await openRule()
+    const note = page.getByText('This is what you typed before')
+    await statement.fill("SELECT a FROM 'b'")
+    await page.getByRole('link', { name: 'Live', exact: true }).click()
+    await page.getByRole('heading', { name: 'Live' }).waitFor()
+    await page.goBack()
+    await note.waitFor()
+    expect(await statement.innerText()).toBe("SELECT a FROM 'b'")
+    let asked = 0
+    page.on('dialog', (dialog) => {
+      if (dialog.type() === 'beforeunload') asked++
+      void dialog.accept()
+    })
+    await page.reload()
+    await note.waitFor()
+    expect(asked).toBe(1)
+    await saveReviewed(page)
+    await note.waitFor({ state: 'detached' })
+    await page.reload()
+    await statement.waitFor()
+    expect([asked, await note.count()]).toEqual([1, 0])
+    await statement.fill('SELECT')
+    await page.reload()
+    await page.getByRole('button', { name: 'Discard it' }).click()
+    expect(await statement.innerText()).toBe("SELECT a FROM 'b'")
+    await page.reload()
+    await statement.waitFor()
+    expect([asked, await note.count()]).toEqual([2, 0])
+  })
+
   test('completes functions, keywords and members of the message, and shows signatures', async () => {
     const { page, statement } = await openRule()
     await page.getByLabel('Payload').fill('{"temp": 61.5, "room": {"name": "hall"}}')

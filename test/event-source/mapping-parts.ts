@@ -77,6 +77,7 @@ export async function startMappings(
       logger,
       metrics,
       runMapping: options.runMapping,
+      hidesReasons: options.hidesReasons,
       ...(options.makeStream && { makeStream: options.makeStream }),
     },
     {

@@ -271,6 +271,16 @@ describe('a function that', () => {
     },
   )
 
+  test('fails while reasons are hidden, and its error is not quoted', async () => {
+    const { lab } = await labWith(['secret'])
+    const poison = 'textOf(event.Records[0]) !== undefined'
+    const run = await startMappings(lab, { 'f.mjs': failing(poison) }, { hidesReasons: true })
+    const uuid = await run.create({ MaximumRetryAttempts: 0 })
+    const result = () => run.mappings.get(uuid)['LastProcessingResult']
+    await run.until(() => result() !== 'No records processed')
+    expect(result()).toBe('PROBLEM: Function call failed')
+  })
+
   test('fails on one record has the batch split until it alone is given up', async () => {
     const { lab } = await labWith(numbered(16))
     const poison = `event.Records.some((record) => textOf(record) === '5')`

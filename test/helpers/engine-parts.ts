@@ -1,4 +1,5 @@
 import { compileActions } from '../../src/actions/compile-actions.ts'
+import type { Clock } from '../../src/base/clock.ts'
 import { createEngine } from '../../src/engine/engine.ts'
 import type { EngineDependencies, EngineOptions } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
@@ -9,6 +10,7 @@ import { parsePayload } from '../../src/rules/payload.ts'
 import { ruleFilterMatches } from '../../src/topics/topic-filter.ts'
 import { compileStatement } from '../../src/sql/sql.ts'
 import { createMemoryLogger, createMetrics } from '../../src/telemetry/telemetry.ts'
+import type { MessageWatch } from '../../src/watch/message-watch.ts'
 import { createAwsIotLog } from '../../src/watch/aws-iot-log.ts'
 import { createManualClock } from './manual-clock.ts'
 import { testEnvironment } from './messages.ts'
@@ -50,6 +52,9 @@ export function engineWith(
     distribute?: EngineDependencies['distribute']
     /** The level of AWS IoT's log; default: it is not written. */
     awsIotLog?: 'DEBUG' | 'INFO'
+    watch?: (clock: Clock) => MessageWatch
+    /** The records for which there is no room, when an append may drop them. */
+    hasNoRoom?: (record: NewRecord) => boolean
     /** When the records of an append are durable; default: at once. */
     durable?: () => Promise<void>
   } = {},
@@ -72,7 +77,10 @@ export function engineWith(
       outbox: {
         async append(records, options) {
           if (failure) throw failure
-          const made = records.filter((record) => record.failed === undefined)
+          const mayDrop = options?.whenFull === 'drop'
+          const dropped = records.filter((record) => mayDrop && given.hasNoRoom?.(record) === true)
+          if (dropped.length > 0) options?.onDropped?.(dropped)
+          const made = records.filter((record) => record.failed === undefined && !dropped.includes(record))
           failed.push(...records.filter((record) => record.failed !== undefined))
           if (made.length > 0) appended.push(made)
           appendOptions.push(options)
@@ -85,6 +93,7 @@ export function engineWith(
       logger,
       metrics,
       clock,
+      watch: given.watch?.(clock),
       awsIotLog:
         given.awsIotLog && createAwsIotLog({ logger, clock, accountIdNow }, given.awsIotLog),
     },

@@ -42,7 +42,7 @@ export interface RecordEvent {
   readonly sequenceNumber?: string
   readonly callRecords?: number
   readonly reason?: string
-  readonly followedBy?: 'errorAction' | 'deadLetter'
+  readonly followedBy?: 'errorAction' | 'deadLetter' | 'nothing'
 }
 
 export type EngineEvent =

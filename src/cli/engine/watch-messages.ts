@@ -20,6 +20,12 @@ export interface WatchOptions extends EngineOptions {
   readonly json: boolean
 }
 
+const thenOf = {
+  deadLetter: 'it is a dead letter',
+  errorAction: 'its error action has it',
+  nothing: 'it is dropped',
+} as const
+
 /**
  * Prints what becomes of messages until a signal comes or the engine stops.
  *
@@ -57,8 +63,7 @@ function textOf(out: Output, name: string, data: unknown): string {
     }
     case 'failed': {
       const { messageId, ruleName, destination, kind, reason, followedBy } = data as FailedEvent
-      const then = followedBy === 'deadLetter' ? 'it is a dead letter' : 'its error action has it'
-      const what = `${ruleName} -> ${kind} ${destination} failed: ${reason}; ${then}`
+      const what = `${ruleName} -> ${kind} ${destination} failed: ${reason}; ${thenOf[followedBy]}`
       return line(out, messageId, paint(out, 'red', onOneLine(what)))
     }
     case 'leftOut': {

@@ -59,7 +59,7 @@ const recordSchema = Type.Object({
   sequenceNumber: Type.Optional(Type.String()),
   callRecords: Type.Optional(Type.Integer({ description: 'Records of the call.' })),
   reason: Type.Optional(Type.String({ description: 'Why it was given up.' })),
-  followedBy: Type.Optional(Type.Enum(['errorAction', 'deadLetter'])),
+  followedBy: Type.Optional(Type.Enum(['errorAction', 'deadLetter', 'nothing'])),
 })
 
 const watchMessages = {

@@ -3,6 +3,7 @@ import { SluiceError } from '../../base/errors.ts'
 import type { Producer, ProducerStream } from '../../delivery/producer.ts'
 import { parseStreamArn } from '../../lab/streams/namespace.ts'
 import type { StreamView, StreamWithShards } from '../../lab/streams/stream-view.ts'
+import type { Redaction } from '../../redaction/redaction.ts'
 import type { LabDependencies } from './lab-faults.ts'
 
 /** How `/v1/streams` shows streams: what the lab stores, and what the producer knows. */
@@ -20,12 +21,14 @@ interface StreamToFind {
 interface StreamViewDependencies extends LabDependencies {
   readonly sentStreams: Producer['streams']
   readonly clock: Clock
+  readonly redaction?: Redaction | undefined
 }
 
 export function createStreamViews({
   inspection: lab,
   sentStreams,
   clock,
+  redaction,
 }: StreamViewDependencies): StreamViews {
   // The lab knows its shards: a call for them would use up fault rules.
   const sentOf = () => sentStreams(lab === undefined)
@@ -41,7 +44,7 @@ export function createStreamViews({
     },
     async describe(reference) {
       if (!lab) return describeSent(reference, groupsOf(sentOf()), clock)
-      const stream = await lab.stream(reference)
+      const stream = await lab.stream(reference, redaction?.names)
       const sent = sentOf().filter((of) => isSame(of, stream))
       return describeOfLab(stream, sent, clock)
     },

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { FaultList } from '../faults/fault-list.ts'
 import type { ListedFault } from '../faults/faults.ts'
+import { createRedaction } from '../../redaction/redaction.ts'
 import { streamArnOf } from '../streams/namespace.ts'
 import type { Namespace } from '../streams/namespace.ts'
 import { readRecordPage } from '../streams/record-page.ts'
@@ -23,8 +24,11 @@ export interface LabInspection {
   removeFault(id: string): void
   removeFaults(): void
   streams(): readonly StreamView[]
-  /** @throws SluiceError ResourceNotFoundException */
-  stream(reference: LabStreamReference): StreamWithShards
+  /**
+   * @param redacted names of members of the data whose values partition keys do not show
+   * @throws SluiceError ResourceNotFoundException
+   */
+  stream(reference: LabStreamReference, redacted?: readonly string[]): StreamWithShards
   /**
    * The hash keys of its open shards, for which no record is looked at.
    * @throws SluiceError ResourceNotFoundException
@@ -76,7 +80,8 @@ export function createLabInspection(
         return viewOfStream(stream, nowMs)
       })
     },
-    stream: (reference) => viewWithShards(find(reference), clock.wallMs()),
+    stream: (reference, redacted = []) =>
+      viewWithShards(find(reference), clock.wallMs(), createRedaction(redacted)),
     openShards: (reference) => openShardsOf(find(reference)),
     records: (reference, query) => readRecordPage(find(reference), query, clock.wallMs()),
   }

@@ -1,3 +1,4 @@
+import type { Redaction } from '../../redaction/redaction.ts'
 import { endingSequenceNumber } from './stream.ts'
 import type { Shard, Stream } from './stream.ts'
 
@@ -69,9 +70,16 @@ export function viewOfStream(stream: Stream, nowMs: number): StreamView {
   return summaryOf(stream, loads)
 }
 
-/** @param nowMs the time of day */
-export function viewWithShards(stream: Stream, nowMs: number): StreamWithShards {
-  const shards = viewOfShards(stream, nowMs)
+/**
+ * @param nowMs the time of day
+ * @param redaction of partition keys, which come from the data of their records
+ */
+export function viewWithShards(
+  stream: Stream,
+  nowMs: number,
+  redaction?: Redaction,
+): StreamWithShards {
+  const shards = viewOfShards(stream, nowMs, redaction)
   const loads = shards.map(({ load }) => load)
   return { ...summaryOf(stream, loads), shards }
 }
@@ -97,7 +105,11 @@ function summaryOf(stream: Stream, loads: readonly Load[]): StreamView {
   }
 }
 
-function viewOfShards(stream: Stream, nowMs: number): readonly ShardView[] {
+function viewOfShards(
+  stream: Stream,
+  nowMs: number,
+  redaction: Redaction | undefined,
+): readonly ShardView[] {
   const countedMax = Math.min(
     countedOfShardMax,
     Math.ceil(countedOfStreamMax / Math.max(1, stream.shards.length)),
@@ -111,7 +123,7 @@ function viewOfShards(stream: Stream, nowMs: number): readonly ShardView[] {
     endingSequenceNumber: endingSequenceNumber(shard),
     records: recordsOf(shard),
     load: loadOf(shard, nowMs),
-    ...hottestOf(shard, nowMs, countedMax),
+    ...hottestOf(shard, nowMs, countedMax, redaction),
   }))
 }
 
@@ -154,10 +166,11 @@ function hottestOf(
   { log }: Shard,
   nowMs: number,
   countedMax: number,
+  redaction: Redaction | undefined,
 ): Pick<ShardView, 'hottestKeys' | 'countedRecords'> {
   const end = log.nextOrdinal()
   const from = Math.max(log.firstArrivedSince(nowMs - seconds * secondMs), end - countedMax)
-  const keys = new Map<string, { records: number; bytes: number }>()
+  const keys = new Map<string, { records: number; bytes: number; readonly data: Uint8Array }>()
   for (let ordinal = from; ordinal < end; ordinal++) {
     const record = log.at(ordinal)
     if (!record) continue
@@ -165,11 +178,17 @@ function hottestOf(
     if (known) {
       known.records += 1
       known.bytes += record.sizeBytes
-    } else keys.set(record.partitionKey, { records: 1, bytes: record.sizeBytes })
+    } else {
+      const { partitionKey, data, sizeBytes: bytes } = record
+      keys.set(partitionKey, { records: 1, bytes, data })
+    }
   }
   const hottestKeys = [...keys]
     .toSorted(([, left], [, right]) => right.records - left.records || right.bytes - left.bytes)
     .slice(0, hottestMax)
-    .map(([partitionKey, counts]) => ({ partitionKey, ...counts }))
+    .map(([partitionKey, { data, ...counts }]) => ({
+      partitionKey: redaction?.of(data).text(partitionKey) ?? partitionKey,
+      ...counts,
+    }))
   return { hottestKeys, countedRecords: Math.max(0, end - from) }
 }

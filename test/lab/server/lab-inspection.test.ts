@@ -124,6 +124,14 @@ describe('a stream', () => {
     const hottest = seen.shards.flatMap(({ hottestKeys }) => hottestKeys)
     expect(hottest).toContainEqual({ partitionKey: 'x', records: 4, bytes: 17 })
     expect(hottest.some(({ partitionKey }) => partitionKey === 'old')).toBe(false)
+    await put('61.5', '{"temp": 61.5}')
+    const redacted = lab.inspection.stream(stream, ['temp'])
+    const keys = redacted.shards.flatMap(({ hottestKeys }) => hottestKeys)
+    expect(keys.map(({ partitionKey }) => partitionKey).toSorted()).toEqual([
+      '[redacted]',
+      'x',
+      'y',
+    ])
     clock.advance(60_001)
     expect(lab.inspection.streams()).toMatchObject([{ load: { records: 0, bytes: 0 } }])
   })

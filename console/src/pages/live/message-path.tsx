@@ -53,7 +53,7 @@ export function MessagePath({ row: { message, durableMs, records } }: { row: Row
           {record.ruleName}: {record.kind} <code>{visibleText(record.destination)}</code>{' '}
           {record.reason === undefined
             ? `took it after ${duration(record.latencyMs)}`
-            : `was given up: ${visibleText(record.reason)}`}
+            : `${record.followedBy === 'nothing' ? 'was dropped' : 'was given up'}: ${visibleText(record.reason)}`}
           {record.shardId !== undefined && (
             <div>
               <code>{record.shardId}</code>, sequence number <code>{record.sequenceNumber}</code>

@@ -4,6 +4,14 @@ import type { Members } from './action-schema.ts'
 import { jsonProblemOf } from './json-problem.ts'
 import type { RulePayload } from './rule-payload.ts'
 
+/** What was typed when the page was left. */
+export interface KeptRule {
+  readonly ruleName: string
+  readonly sql: string
+  readonly settings: Members
+  readonly json?: string | undefined
+}
+
 /** What is typed: the statement, and the rest as a form or as JSON. */
 export interface Draft {
   readonly sql: string
@@ -20,14 +28,22 @@ export interface Draft {
   readonly showAs: (view: 'form' | 'JSON') => void
   /** What is typed stays when the stored rule is enabled or disabled meanwhile. */
   readonly setDisabled: (ruleDisabled: boolean) => void
+  /** Takes the stored rule again. */
+  readonly discard: () => void
 }
 
-/** Both views show the same members: what the form does not know stands in it as JSON. */
-export function useDraft({ sql: storedSql, ...stored }: RulePayload): Draft {
-  const [sql, setSql] = useState(storedSql)
-  const [settings, setSettings] = useState<Members>(stored)
-  const [json, setText] = useState<string>()
-  const [problem, setProblem] = useState<string>()
+/**
+ * Both views show the same members: what the form does not know stands in it as JSON.
+ *
+ * @param kept what was typed before
+ */
+export function useDraft({ sql: storedSql, ...stored }: RulePayload, kept?: KeptRule): Draft {
+  const [sql, setSql] = useState(kept?.sql ?? storedSql)
+  const [settings, setSettings] = useState<Members>(kept?.settings ?? stored)
+  const [json, setText] = useState(kept?.json)
+  const [problem, setProblem] = useState(() =>
+    json === undefined ? undefined : readSettings(json).problem,
+  )
   const payload = problem === undefined ? ({ sql, ...settings } as RulePayload) : undefined
   return {
     sql,
@@ -51,6 +67,12 @@ export function useDraft({ sql: storedSql, ...stored }: RulePayload): Draft {
       const changed = { ...settings, ruleDisabled }
       setSettings(changed)
       if (json !== undefined && problem === undefined) setText(JSON.stringify(changed, null, 2))
+    },
+    discard() {
+      setSql(storedSql)
+      setSettings(stored)
+      setText(undefined)
+      setProblem(undefined)
     },
   }
 }

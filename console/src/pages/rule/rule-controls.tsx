@@ -1,7 +1,9 @@
 import { useEffect, useState } from 'preact/hooks'
 import { call } from '../../api/engine.ts'
+import { forgetDraft } from '../../parts/kept-draft.ts'
 import { goTo, pathOf } from '../../shell/route.ts'
 import type { Draft } from './draft.ts'
+import { rulePath } from './rule-payload.ts'
 
 /** Enables, disables and deletes a rule. */
 export function RuleControls({
@@ -20,7 +22,7 @@ export function RuleControls({
   const [isDeleting, setDeleting] = useState(false)
   const [typed, setTyped] = useState('')
   useEffect(() => setTyped(''), [isDeleting])
-  const path = `/rules/${encodeURIComponent(name)}`
+  const path = rulePath(name)
   const toggle = () =>
     act(async () => {
       await call({ method: 'POST', path: `${path}/${isDisabled ? 'enable' : 'disable'}` })
@@ -30,6 +32,7 @@ export function RuleControls({
   const remove = () =>
     act(async () => {
       await call({ method: 'DELETE', path })
+      forgetDraft(path)
       goTo(pathOf('rules'))
     })
   return (

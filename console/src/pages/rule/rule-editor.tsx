@@ -4,6 +4,7 @@ import { filtersOf, useLiveMessages } from '../../api/live-messages.ts'
 import type { LiveMessages } from '../../api/live-messages.ts'
 import { CodeEditor } from '../../code/code-editor.tsx'
 import { sqlLanguage } from '../../code/sql-language.ts'
+import { forgetDraft, keptDraft, useKeptDraft } from '../../parts/kept-draft.ts'
 import { Page } from '../../parts/page.tsx'
 import { Failure } from '../../parts/status.tsx'
 import { goTo, pathOf } from '../../shell/route.ts'
@@ -14,11 +15,12 @@ import { WhatWouldChange } from '../try-it/what-would-change.tsx'
 import { useCheck } from './check.ts'
 import { Difference } from './difference.tsx'
 import { useDraft } from './draft.ts'
+import type { KeptRule } from './draft.ts'
 import { exampleMessage } from './example-message.ts'
 import { FaultList } from './fault-list.tsx'
 import { FieldsContext } from './fields-context.tsx'
 import { RuleControls } from './rule-controls.tsx'
-import { sampleName } from './rule-payload.ts'
+import { rulePath, sampleName } from './rule-payload.ts'
 import type { RulePayload } from './rule-payload.ts'
 import { SettingsView } from './settings-view.tsx'
 import './rule.css'
@@ -39,11 +41,15 @@ export function RuleEditor({
   stored: RulePayload
   reload: () => void
 }) {
-  const [ruleName, setRuleName] = useState(name ?? newName)
-  const draft = useDraft(stored)
-  const { payload } = draft
+  const savedAt = rulePath(name ?? '')
+  const [kept, setKept] = useState(() => keptDraft<KeptRule>(savedAt))
+  const [ruleName, setRuleName] = useState(kept?.ruleName ?? name ?? newName)
+  const draft = useDraft(stored, kept)
+  const { payload, sql, settings, json } = draft
   const check = useCheck(payload)
   const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
+  const isTyped = isChanged || ruleName !== (name ?? newName)
+  useKeptDraft(savedAt, isTyped ? { ruleName, sql, settings, json } : undefined)
   const isReady = (name === undefined || isChanged) && payload !== undefined && ruleName !== ''
   const live = useLiveMessages(filtersOf([stored.sql, payload?.sql]))
   const [opened, setOpened] = useState<TypedMessage>()
@@ -60,9 +66,10 @@ export function RuleEditor({
   }
   const save = () =>
     act(async () => {
-      const path = `/rules/${encodeURIComponent(ruleName)}`
-      await call({ method: name === undefined ? 'POST' : 'PATCH', path, body: payload })
+      const method = name === undefined ? 'POST' : 'PATCH'
+      await call({ method, path: rulePath(ruleName), body: payload })
       setReviewing(false)
+      forgetDraft(savedAt)
       if (name === undefined) goTo(pathOf('rules', ruleName))
       else reload()
     })
@@ -81,6 +88,15 @@ export function RuleEditor({
     >
       <div class="rule">
         <section aria-label="Rule" class="rule-text">
+          {kept && isTyped && (
+            <KeptNote
+              onDiscard={() => {
+                setKept(undefined)
+                setRuleName(name ?? newName)
+                draft.discard()
+              }}
+            />
+          )}
           {name === undefined && <NameField name={ruleName} onInput={setRuleName} />}
           <div class="field statement" data-field="sql">
             <span class="field-name">Statement</span>
@@ -167,6 +183,17 @@ function Review({
         onOpen={(message) => onOpen(typedFrom(message))}
       />
     </Difference>
+  )
+}
+
+function KeptNote({ onDiscard }: { onDiscard: () => void }) {
+  return (
+    <div class="note" role="status">
+      This is what you typed before, and have not saved.{' '}
+      <button type="button" class="quiet" onClick={onDiscard}>
+        Discard it
+      </button>
+    </div>
   )
 }
 

@@ -1,3 +1,5 @@
+import { call } from '../../api/engine.ts'
+
 /** TopicRulePayload of AWS IoT, as far as this page looks into it. */
 export interface RulePayload {
   readonly sql: string
@@ -8,9 +10,19 @@ export interface RulePayload {
   readonly awsIotSqlVersion?: string
 }
 
-export interface StoredRule extends RulePayload {
+interface StoredRule extends RulePayload {
   readonly ruleName: string
   readonly createdAt: number
+}
+
+/** The path of a rule in the API; with no name, of none that there can be. */
+export const rulePath = (name: string): string => `/rules/${encodeURIComponent(name)}`
+
+/** The text of a stored rule. */
+export async function readRule(name: string, signal: AbortSignal): Promise<RulePayload> {
+  const { rule } = await call<{ readonly rule: StoredRule }>({ path: rulePath(name), signal })
+  const { ruleName: _name, createdAt: _createdAt, ...payload } = rule
+  return payload
 }
 
 export const sampleName = 'hot_devices'

@@ -1,10 +1,8 @@
-import { call } from '../../api/engine.ts'
 import { Page } from '../../parts/page.tsx'
 import { Failure, Loading } from '../../parts/status.tsx'
 import { useLoaded } from '../../parts/use-loaded.ts'
 import { RuleEditor } from './rule-editor.tsx'
-import { sample, sampleName } from './rule-payload.ts'
-import type { StoredRule } from './rule-payload.ts'
+import { readRule, sample, sampleName } from './rule-payload.ts'
 
 export interface RuleProps {
   readonly name: string | undefined
@@ -14,13 +12,10 @@ export interface RuleProps {
 
 /** An existing rule, or with no name a new one. */
 export function Rule({ name, isSample = false }: RuleProps) {
-  const loaded = useLoaded(async (signal) => {
-    if (name === undefined) return sample
-    const path = `/rules/${encodeURIComponent(name)}`
-    const { rule } = await call<{ readonly rule: StoredRule }>({ path, signal })
-    const { ruleName: _name, createdAt: _createdAt, ...payload } = rule
-    return payload
-  }, name ?? '')
+  const loaded = useLoaded(
+    async (signal) => (name === undefined ? sample : readRule(name, signal)),
+    name ?? '',
+  )
   const { value, error } = loaded
   if (value === undefined) {
     return (

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { ApiError, call } from '../../api/engine.ts'
+import { keptDraft, useKeptDraft } from '../../parts/kept-draft.ts'
 import { Failure } from '../../parts/status.tsx'
 import { parseObject, readShadow, shadowPath, updateFor } from './read-shadows.ts'
 import type { JsonObject, ShadowDocument } from './read-shadows.ts'
@@ -26,7 +27,9 @@ export function DesiredForm({
   document: ShadowDocument | undefined
   saved: (text: string) => void
 }) {
-  const [draft, setDraft] = useState<Draft>()
+  const path = `${shadowPath(thingName)}?name=${encodeURIComponent(shadowName)}`
+  const [draft, setDraft] = useState(() => keptDraft<Draft>(path))
+  useKeptDraft(path, draft)
   const [problem, setProblem] = useState<unknown>()
   const desired = document?.state.desired ?? {}
   const version = document?.version

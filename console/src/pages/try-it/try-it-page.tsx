@@ -6,7 +6,8 @@ import { Failure } from '../../parts/status.tsx'
 import { useLoaded } from '../../parts/use-loaded.ts'
 import { goTo, pathOf } from '../../shell/route.ts'
 import type { Route } from '../../shell/route.ts'
-import type { RulePayload, StoredRule } from '../rule/rule-payload.ts'
+import { readRule } from '../rule/rule-payload.ts'
+import type { RulePayload } from '../rule/rule-payload.ts'
 import { TryIt } from './try-it.tsx'
 
 const ownStatement = "SELECT * FROM 'dt/+/telemetry' WHERE temp > 50"
@@ -19,13 +20,10 @@ interface RuleList {
 /** A stored rule or a statement of one's own, on a message. The place has which. */
 export function TryItPage({ route: { name, query } }: { route: Route }) {
   const rules = useLoaded(listRules, '')
-  const stored = useLoaded(async (signal) => {
-    if (name === undefined) return undefined
-    const path = `/rules/${encodeURIComponent(name)}`
-    const { rule } = await call<{ readonly rule: StoredRule }>({ path, signal })
-    const { ruleName: _name, createdAt: _createdAt, ...payload } = rule
-    return payload
-  }, name ?? '')
+  const stored = useLoaded(
+    async (signal) => (name === undefined ? undefined : readRule(name, signal)),
+    name ?? '',
+  )
   const [sql, setSql] = useState(query.get('sql') ?? ownStatement)
   const own: RulePayload = { sql, actions: [], awsIotSqlVersion: '2016-03-23' }
   const payload = name === undefined ? own : stored.value
