@@ -60,6 +60,7 @@ const floors = [
   'delivery/queue',
   'delivery/shards',
   'delivery/call',
+  'cluster/log',
   'kafka',
   'aws',
   'aws/senders',
