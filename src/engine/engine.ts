@@ -130,10 +130,10 @@ export function createEngine(
     return whenKnown(gathering.ofMessage(message), ({ records, messages, durable: changed }) => {
       if (records.length === 0) traces?.appending(message, 0, nothingAppended.durable)
       if (records.length === 0 && messages.length === 0) return nothingAppended
-      const options = mayWait ? (sender ?? waitWhenFull) : whenFull
+      const when = mayWait ? (sender ?? waitWhenFull) : whenFull
       const durable = watch.active
-        ? appendWatched({ watch, outbox, clock }, records, options)
-        : outbox.append(records, options)
+        ? appendWatched({ watch, outbox, clock }, records, when)
+        : outbox.append(records, when)
       if (records.length > 0) traces?.appending(message, records.length, durable)
       fanOut.add(records, durable)
       return { durable: changed === undefined ? durable : both(durable, changed), messages }

@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { setPassword } from '../../src/identity/passwords/password-file.ts'
 import { startLab } from '../app/lab-fixtures.ts'
 import type { Lab } from '../app/lab-fixtures.ts'
 import { faultsOf } from './axe.ts'
@@ -88,6 +90,30 @@ describe.skipIf(!isBrowserThere)(`the MQTT client${whySkipped}`, { timeout: 60_0
     const why = page.getByText('another client has connected with this client id')
     await why.waitFor()
     expect(await why.innerText()).toContain('It is tried again.')
+  })
+
+  test('a user signs in with a password, and a wrong one is told', async () => {
+    const lab = await startLab(onTestFinished, async (folder) => {
+      const file = join(folder, 'passwords')
+      await setPassword(file, { user: 'operator', password: 'right' })
+      return { SLUICE_PASSWORD_FILE: file, SLUICE_MQTT_ANONYMOUS: 'off' }
+    })
+    const page = await open(`${lab.url}/console/mqtt-client`)
+    await page.getByRole('button', { name: 'Connect' }).click()
+    await page.getByRole('alert').waitFor()
+    await page.getByLabel('Sign in by').selectOption('user')
+    await page.getByLabel('User', { exact: true }).fill('operator')
+    for (const [password, heading] of [
+      ['wrong', 'MQTT client: not connected'],
+      ['right', 'MQTT client: connected'],
+    ] as const) {
+      await page.getByLabel('Password', { exact: true }).fill(password)
+      await page.getByRole('button', { name: 'Connect' }).click()
+      await page.getByRole('heading', { name: heading }).waitFor()
+      if (password === 'wrong') await page.getByRole('alert').waitFor()
+    }
+    const clients = await fetch(`${lab.url}/v1/clients`)
+    expect(await clients.text()).toContain('"principal":"operator"')
   })
 
   test('axe-core finds nothing serious', async () => {

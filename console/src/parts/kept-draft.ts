@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks'
+import { useLayoutEffect } from 'preact/hooks'
 import { readStored, tabStorage } from '../api/storage.ts'
 
 const storageName = (path: string) => `sluice-draft:${path}`
@@ -8,8 +8,7 @@ const storageName = (path: string) => `sluice-draft:${path}`
  *
  * @param path of the API where it would be saved
  */
-export const keptDraft = <Draft>(path: string): Draft | undefined =>
-  readStored(tabStorage, storageName(path)) as Draft | undefined
+export const keptDraft = (path: string): unknown => readStored(tabStorage, storageName(path))
 
 export const forgetDraft = (path: string): void => tabStorage.removeItem(storageName(path))
 
@@ -21,7 +20,8 @@ export const forgetDraft = (path: string): void => tabStorage.removeItem(storage
  */
 export function useKeptDraft(path: string, draft: object | undefined): void {
   const text = draft && JSON.stringify(draft)
-  useEffect(() => {
+  // Before the page is drawn, so that nothing typed is too late.
+  useLayoutEffect(() => {
     if (text === undefined) return forgetDraft(path)
     try {
       tabStorage.setItem(storageName(path), text)

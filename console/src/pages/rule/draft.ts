@@ -1,11 +1,13 @@
 import { useState } from 'preact/hooks'
+import { forgetDraft, keptDraft, useKeptDraft } from '../../parts/kept-draft.ts'
 import { isMembers } from './action-schema.ts'
 import type { Members } from './action-schema.ts'
 import { jsonProblemOf } from './json-problem.ts'
+import { rulePath } from './rule-payload.ts'
 import type { RulePayload } from './rule-payload.ts'
 
 /** What was typed when the page was left. */
-export interface KeptRule {
+interface KeptRule {
   readonly ruleName: string
   readonly sql: string
   readonly settings: Members
@@ -37,7 +39,7 @@ export interface Draft {
  *
  * @param kept what was typed before
  */
-export function useDraft({ sql: storedSql, ...stored }: RulePayload, kept?: KeptRule): Draft {
+function useDraft({ sql: storedSql, ...stored }: RulePayload, kept?: KeptRule): Draft {
   const [sql, setSql] = useState(kept?.sql ?? storedSql)
   const [settings, setSettings] = useState<Members>(kept?.settings ?? stored)
   const [json, setText] = useState(kept?.json)
@@ -74,6 +76,39 @@ export function useDraft({ sql: storedSql, ...stored }: RulePayload, kept?: Kept
       setText(undefined)
       setProblem(undefined)
     },
+  }
+}
+
+/**
+ * The draft of a rule and its name. While it is not what is stored, it is kept in this tab.
+ *
+ * @param name of the stored rule; undefined for a new one, which has `newName` at first
+ */
+export function useKeptRule(name: string | undefined, newName: string, stored: RulePayload) {
+  const path = rulePath(name ?? '')
+  const [kept, setKept] = useState(() => keptDraft(path) as KeptRule | undefined)
+  const firstName = name ?? newName
+  const [ruleName, setName] = useState(kept?.ruleName ?? firstName)
+  const draft = useDraft(stored, kept)
+  const { payload, sql, settings, json } = draft
+  const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
+  const isTyped = isChanged || ruleName !== firstName
+  useKeptDraft(path, isTyped ? { ruleName, sql, settings, json } : undefined)
+  return {
+    draft,
+    payload,
+    ruleName,
+    setName,
+    isChanged,
+    /** Whether this is what was typed before. */
+    isKept: kept !== undefined && isTyped,
+    discard: () => {
+      setKept(undefined)
+      setName(firstName)
+      draft.discard()
+    },
+    /** What is typed is stored now. */
+    forget: () => forgetDraft(path),
   }
 }
 

@@ -4,7 +4,6 @@ import { filtersOf, useLiveMessages } from '../../api/live-messages.ts'
 import type { LiveMessages } from '../../api/live-messages.ts'
 import { CodeEditor } from '../../code/code-editor.tsx'
 import { sqlLanguage } from '../../code/sql-language.ts'
-import { forgetDraft, keptDraft, useKeptDraft } from '../../parts/kept-draft.ts'
 import { Page } from '../../parts/page.tsx'
 import { Failure } from '../../parts/status.tsx'
 import { goTo, pathOf } from '../../shell/route.ts'
@@ -14,8 +13,7 @@ import { TryIt } from '../try-it/try-it.tsx'
 import { WhatWouldChange } from '../try-it/what-would-change.tsx'
 import { useCheck } from './check.ts'
 import { Difference } from './difference.tsx'
-import { useDraft } from './draft.ts'
-import type { KeptRule } from './draft.ts'
+import { useKeptRule } from './draft.ts'
 import { exampleMessage } from './example-message.ts'
 import { FaultList } from './fault-list.tsx'
 import { FieldsContext } from './fields-context.tsx'
@@ -41,15 +39,9 @@ export function RuleEditor({
   stored: RulePayload
   reload: () => void
 }) {
-  const savedAt = rulePath(name ?? '')
-  const [kept, setKept] = useState(() => keptDraft<KeptRule>(savedAt))
-  const [ruleName, setRuleName] = useState(kept?.ruleName ?? name ?? newName)
-  const draft = useDraft(stored, kept)
-  const { payload, sql, settings, json } = draft
+  const rule = useKeptRule(name, newName, stored)
+  const { draft, ruleName, isChanged, payload } = rule
   const check = useCheck(payload)
-  const isChanged = payload === undefined || JSON.stringify(payload) !== JSON.stringify(stored)
-  const isTyped = isChanged || ruleName !== (name ?? newName)
-  useKeptDraft(savedAt, isTyped ? { ruleName, sql, settings, json } : undefined)
   const isReady = (name === undefined || isChanged) && payload !== undefined && ruleName !== ''
   const live = useLiveMessages(filtersOf([stored.sql, payload?.sql]))
   const [opened, setOpened] = useState<TypedMessage>()
@@ -69,7 +61,7 @@ export function RuleEditor({
       const method = name === undefined ? 'POST' : 'PATCH'
       await call({ method, path: rulePath(ruleName), body: payload })
       setReviewing(false)
-      forgetDraft(savedAt)
+      rule.forget()
       if (name === undefined) goTo(pathOf('rules', ruleName))
       else reload()
     })
@@ -88,16 +80,8 @@ export function RuleEditor({
     >
       <div class="rule">
         <section aria-label="Rule" class="rule-text">
-          {kept && isTyped && (
-            <KeptNote
-              onDiscard={() => {
-                setKept(undefined)
-                setRuleName(name ?? newName)
-                draft.discard()
-              }}
-            />
-          )}
-          {name === undefined && <NameField name={ruleName} onInput={setRuleName} />}
+          {rule.isKept && <KeptNote onDiscard={rule.discard} />}
+          {name === undefined && <NameField name={ruleName} onInput={rule.setName} />}
           <div class="field statement" data-field="sql">
             <span class="field-name">Statement</span>
             <CodeEditor

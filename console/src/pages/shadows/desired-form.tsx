@@ -28,7 +28,7 @@ export function DesiredForm({
   saved: (text: string) => void
 }) {
   const path = `${shadowPath(thingName)}?name=${encodeURIComponent(shadowName)}`
-  const [draft, setDraft] = useState(() => keptDraft<Draft>(path))
+  const [draft, setDraft] = useState(() => keptDraft(path) as Draft | undefined)
   useKeptDraft(path, draft)
   const [problem, setProblem] = useState<unknown>()
   const desired = document?.state.desired ?? {}
