@@ -19,6 +19,7 @@ import { openMqttStage } from './mqtt-stage.ts'
 import type { MqttPorts, MqttStage } from './mqtt-stage.ts'
 import type { SqlEnvironment } from '../sql/externals/document.ts'
 import type { CallExternal } from '../sql/externals/external-request.ts'
+import { createManagedOutbox } from '../outbox/managed-outbox.ts'
 import { removeRunningEngine, writeRunningEngine } from './running-engine.ts'
 import { createLogLevels, createTimedLogLevel } from '../telemetry/log-levels.ts'
 import type { TimedLogLevel } from '../telemetry/log-levels.ts'
@@ -140,6 +141,7 @@ async function startStages(dependencies: AppDependencies, stages: Stages): Promi
   const mappings = await startEventSources(dependencies, stages, { ...ofMappings, ...observers })
   const http = openHttp(config, stages, {
     ...shared,
+    outbox: createManagedOutbox({ outbox, engine, deliveryOf: producer.stateOf }),
     compile,
     ...ofConfig(dependencies, stages),
     engine,

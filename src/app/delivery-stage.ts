@@ -94,11 +94,7 @@ export async function startDeliveryStage(
     }),
     (it) => it.stop({ drainMs: drain.leftMs() }),
   )
-  const seen = {
-    deliveryOf: producer.stateOf,
-    sentStreams: producer.streams,
-    inspection: lab?.inspection,
-  }
+  const seen = { sentStreams: producer.streams, inspection: lab?.inspection }
   return { folder, lab, outbox, aws, producer, endpoints, ...seen, ...recorded }
 }
 

@@ -1,5 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { Clock } from '../base/clock.ts'
+import type { ManagedOutbox } from '../outbox/managed-outbox.ts'
 import type { CompileRule } from '../rules/compile-rule.ts'
 import type { RuleStore } from '../rules/rule-store.ts'
 import type { Metrics } from '../telemetry/telemetry.ts'
@@ -99,10 +100,7 @@ export interface ApiRouteDependencies
     ConnectionRouteDependencies['broker'] &
     ClientRouteDependencies['broker']
   readonly policies: PolicyRouteDependencies['policies']
-  readonly outbox: OutboxRouteDependencies['outbox'] &
-    RuleStatisticsRouteDependencies['outbox'] &
-    DeadLetterRouteDependencies['outbox']
-  readonly engine: DeadLetterRouteDependencies['engine'] & ShadowRouteDependencies['engine']
+  readonly outbox: ManagedOutbox
   readonly metrics: Metrics
   readonly clock: Clock
   readonly compile: CompileRule

@@ -14,7 +14,7 @@ import { decodeRecord } from './store/record-codec.ts'
 export type DeadLetterSelection =
   { readonly ids: readonly string[] } | { readonly ruleName?: string }
 
-interface DeadLetterQuery {
+export interface DeadLetterQuery {
   /** Absent: of all rules. */
   readonly ruleName?: string | undefined
   /** Of the page before. */

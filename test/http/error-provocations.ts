@@ -91,11 +91,11 @@ faultyRegistry.metrics = reject(fault)
 const faultyOutbox = ({ outbox }: HttpServerDependencies) => ({
   outbox: {
     ...outbox,
-    ledger: fails,
-    size: fails,
+    ledger: reject(fault),
+    overview: reject(fault),
     deadLetters: {
       ...outbox.deadLetters,
-      list: fails,
+      list: reject(fault),
       replay: reject(fault),
       delete: reject(fault),
     },

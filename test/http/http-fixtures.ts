@@ -14,6 +14,7 @@ import type { HttpServerDependencies, HttpServerOptions } from '../../src/http/h
 import { createEngine } from '../../src/engine/engine.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import type { Message } from '../../src/message.ts'
+import { createManagedOutbox } from '../../src/outbox/managed-outbox.ts'
 import type { Outbox } from '../../src/outbox/outbox.ts'
 import { openTopicRuleDestinations } from '../../src/rules/destinations/topic-rule-destinations.ts'
 import { createLogLevels, createTimedLogLevel } from '../../src/telemetry/log-levels.ts'
@@ -99,14 +100,13 @@ export async function startServer(
     destinations,
     compile,
     environment,
-    outbox,
+    outbox: createManagedOutbox({ outbox, engine, deliveryOf: () => undefined }),
     engine,
     clock,
     health: () => ({ status: 'ok' }),
     logger,
     metrics: opened.metrics,
     broker: absentBroker,
-    deliveryOf: () => undefined,
     eventSourceMappings: absentMappings,
     mappingBatches: () => [],
     labCalls: createRecordedCalls(),

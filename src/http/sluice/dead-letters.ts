@@ -1,12 +1,12 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Engine } from '../../engine/engine.ts'
 import { shownCall } from '../../aws/call/service-call.ts'
 import { SluiceError } from '../../base/errors.ts'
 import type { MessageRedaction, Redaction } from '../../redaction/redaction.ts'
-import type { Message, Mqtt5Properties } from '../../message.ts'
-import type { DeadLetter, DeadLetterSelection, Destination, Outbox } from '../../outbox/outbox.ts'
+import type { Mqtt5Properties } from '../../message.ts'
+import type { ManagedOutbox } from '../../outbox/managed-outbox.ts'
+import type { DeadLetter, DeadLetterSelection, Destination } from '../../outbox/outbox.ts'
 import { ruleNamePattern } from '../../rules/payload.ts'
 import { schemaProblem } from '../../base/schema-problem.ts'
 import { shownProperties } from '../../storage/stored-properties.ts'
@@ -32,8 +32,7 @@ import type { PayloadOptions } from './sluice-api.ts'
  * are listed, replayed or deleted.
  */
 export interface DeadLetterRouteDependencies {
-  readonly outbox: Pick<Outbox, 'deadLetters'>
-  readonly engine: Pick<Engine, 'replay' | 'distribute'>
+  readonly outbox: Pick<ManagedOutbox, 'deadLetters'>
   /** Absent: everything is shown. */
   readonly redaction?: Redaction | undefined
 }
@@ -149,43 +148,28 @@ const deleteDeadLetter = {
 
 export function addDeadLetterRoutes(
   app: HttpApp,
-  { outbox, engine, redaction }: DeadLetterRouteDependencies,
+  { outbox: { deadLetters }, redaction }: DeadLetterRouteDependencies,
   { mayReadPayloads }: PayloadOptions,
 ): void {
   app.get('/v1/dead-letters', { schema: listDeadLetters }, async (request) => {
-    const page = outbox.deadLetters.list(request.query)
+    const page = await deadLetters.list(request.query)
     const mayRead = mayReadPayloads(request)
-    const deadLetters = page.deadLetters.map((letter): object => {
+    const shown = page.deadLetters.map((letter): object => {
       const redacted = redaction?.of(letter.source.payload)
       return mayRead ? shownLetter(letter, redacted) : withoutPayloads(letter, redacted)
     })
-    return { ...page, deadLetters }
+    return { ...page, deadLetters: shown }
   })
 
   app.post('/v1/dead-letters/replay', { schema: replayDeadLetters }, async (request) => {
     const { how, selection } = readReplay(bodyJson(request))
-    if (how === 'asIs') return answerOf(await outbox.deadLetters.replay(selection, how))
-    const republished = new Map<string, readonly Message[]>()
-    const result = await outbox.deadLetters.replay(
-      selection,
-      async (letter) => {
-        const gathered = await engine.replay(letter)
-        if (gathered) republished.set(letter.id, gathered.messages)
-        return gathered?.records
-      },
-      async (ids) => {
-        // What came of a dead letter that stays is not sent: it comes again when it is replayed.
-        const messages = ids.flatMap((id) => republished.get(id) ?? [])
-        republished.clear()
-        await engine.distribute(messages)
-      },
-    )
-    return answerOf(result)
+    const { count: replayed, kept } = await deadLetters.replay(selection, how)
+    return { replayed, kept }
   })
 
   app.delete('/v1/dead-letters/:id', { schema: deleteDeadLetter }, async (request, reply) => {
     const { id } = request.params
-    const { count } = await outbox.deadLetters.delete({ ids: [id] })
+    const { count } = await deadLetters.delete({ ids: [id] })
     if (count > 0) return reply.send()
     throw new SluiceError('ResourceNotFoundException', `there is no dead letter ${id}`)
   })
@@ -242,10 +226,6 @@ function redactedDestination(destination: Destination, text: (given: string) => 
 function shownMqtt5(mqtt5: Mqtt5Properties, redaction: MessageRedaction | undefined): unknown {
   const shown = shownProperties(mqtt5)
   return redaction === undefined ? shown : redaction.value(shown)
-}
-
-function answerOf({ count, kept }: { readonly count: number; readonly kept: number }) {
-  return { replayed: count, kept }
 }
 
 function readReplay(json: unknown): {

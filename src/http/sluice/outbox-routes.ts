@@ -1,7 +1,6 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
-import type { Producer } from '../../delivery/producer.ts'
-import type { Outbox } from '../../outbox/outbox.ts'
+import type { ManagedOutbox } from '../../outbox/managed-outbox.ts'
 import type { HttpApp } from '../server/http-app.ts'
 import {
   countSchema,
@@ -13,16 +12,8 @@ import {
 
 /** Which records wait for delivery. */
 export interface OutboxRouteDependencies {
-  readonly outbox: Pick<
-    Outbox,
-    'ledgerTotals' | 'size' | 'limits' | 'destinations' | 'oldestAgeMs' | 'deadLetters'
-  >
-  /** How the delivery to a destination goes. */
-  readonly deliveryOf: Producer['stateOf']
+  readonly outbox: Pick<ManagedOutbox, 'overview'>
 }
-
-/** Destinations that one answer shows; all for which records wait are shown. */
-const shownMax = 200
 
 const deliverySchema = Type.Object({
   state: Type.Enum(['delivering', 'throttled', 'retrying', 'refusing']),
@@ -73,27 +64,12 @@ const getOutbox = {
   },
 } satisfies FastifySchema
 
-export function addOutboxRoutes(
-  app: HttpApp,
-  { outbox, deliveryOf }: OutboxRouteDependencies,
-): void {
+export function addOutboxRoutes(app: HttpApp, { outbox }: OutboxRouteDependencies): void {
   app.get('/v1/outbox', { schema: getOutbox }, async () => {
-    const known = outbox.destinations().toSorted((left, right) => right.records - left.records)
-    const waiting = known.filter(({ records }) => records > 0).length
-    const shown = known.slice(0, Math.max(waiting, shownMax))
-    return {
-      ...outbox.size(),
-      limits: outbox.limits,
-      deadLetters: outbox.deadLetters.size(),
-      destinations: shown
-        .map(({ id, destination, records, bytes }) => {
-          const oldestAgeMs = Math.round(outbox.oldestAgeMs(id) ?? 0)
-          const delivery = deliveryOf(id)
-          return { ...shownDestination(destination), records, bytes, oldestAgeMs, delivery }
-        })
-        .toSorted((left, right) => right.oldestAgeMs - left.oldestAgeMs),
-      furtherDestinations: known.length - shown.length,
-      ledger: outbox.ledgerTotals(),
-    }
+    const overview = await outbox.overview()
+    const destinations = overview.destinations.map(({ destination, ...figures }) => {
+      return { ...shownDestination(destination), ...figures }
+    })
+    return { ...overview, destinations }
   })
 }

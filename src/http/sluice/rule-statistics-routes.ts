@@ -1,7 +1,8 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
+import type { ManagedOutbox } from '../../outbox/managed-outbox.ts'
 import { actionLabel } from '../../outbox/outbox.ts'
-import type { ActionLedger, Outbox } from '../../outbox/outbox.ts'
+import type { ActionLedger } from '../../outbox/outbox.ts'
 import type { RuleStore } from '../../rules/rule-store.ts'
 import type { LastFailure } from '../../telemetry/rule-statistics.ts'
 import type { Metrics } from '../../telemetry/telemetry.ts'
@@ -14,7 +15,7 @@ import { readErrors, ruleReadErrors } from './sluice-api.ts'
 /** What became of the messages and records of one rule, or of all rules. */
 export interface RuleStatisticsRouteDependencies {
   readonly rules: Pick<RuleStore, 'byName' | 'list'>
-  readonly outbox: Pick<Outbox, 'ledger'>
+  readonly outbox: Pick<ManagedOutbox, 'ledger'>
   readonly metrics: Pick<Metrics, 'ruleStatistics'>
 }
 
@@ -85,15 +86,15 @@ export function addRuleStatisticsRoutes(
   app.get('/v1/rules/stats', { schema: listRuleStatistics }, async (request) => {
     const { maxResults = pageSizeDefault, nextToken } = request.query
     const page = rules.list({ maxResults, nextToken })
-    const shown = page.rules.map(({ name }) =>
-      statisticsOf(dependencies, name, outbox.ledger(name)),
+    const shown = page.rules.map(async ({ name }) =>
+      statisticsOf(dependencies, name, await outbox.ledger(name)),
     )
-    return { rules: shown, nextToken: page.nextToken }
+    return { rules: await Promise.all(shown), nextToken: page.nextToken }
   })
 
   app.get('/v1/rules/:ruleName/stats', { schema: getRuleStatistics }, async (request) => {
     const { ruleName } = request.params
-    const ledger = outbox.ledger(ruleName)
+    const ledger = await outbox.ledger(ruleName)
     if (ledger.length === 0) existingRule(rules, ruleName)
     return statisticsOf(dependencies, ruleName, ledger)
   })

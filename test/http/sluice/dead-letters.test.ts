@@ -156,6 +156,25 @@ describe('POST /v1/dead-letters/replay', () => {
     expect(server.outbox.ledger('r')).toMatchObject([{ accepted: 3, handedOver: 1 }])
   })
 
+  test.each(['rule', 'asIs'])('is answered once for each dead letter: %s', async (how) => {
+    const server = await serverWithLetters()
+    const [first = '', ...others] = idsOf(server)
+    const answers = await Promise.all([
+      call(server, path, post({ how, ids: [first] })),
+      call(server, path, post({ how })),
+      call(server, path, post({ how, ids: others })),
+    ])
+    expect(answers).toMatchObject(answers.map(() => ({ status: 200, body: { kept: 0 } })))
+    const counts = answers.map(({ body }) => (body as { replayed: number }).replayed)
+    expect(counts.reduce((sum, count) => sum + count)).toBe(3)
+    expect(waitingFor(server, 's').toSorted()).toEqual(['1 {"n":1}', '2 {"n":2}', '3 {"n":3}'])
+    expect(await call(server, path, post({ how, ids: [first] }))).toEqual({
+      status: 200,
+      body: { replayed: 0, kept: 0 },
+    })
+    expect(server.outbox.ledger('r')).toMatchObject([{ accepted: 3, queued: 3, deadLettered: 0 }])
+  })
+
   test('keeps the dead letters of a deleted rule', async () => {
     const server = await serverWithLetters()
     await server.store.delete('r')
@@ -189,6 +208,15 @@ describe('DELETE /v1/dead-letters/{id}', () => {
     expect(server.outbox.ledger('r')).toMatchObject([{ deadLettered: 2, dropped: 1 }])
     const again = await call(server, `/v1/dead-letters/${id}`, { method: 'DELETE' })
     expect(again).toMatchObject({ status: 404 })
+  })
+
+  test('is answered once of two requests at the same time', async () => {
+    const server = await serverWithLetters()
+    const [id = ''] = idsOf(server)
+    const both = [1, 2].map(() => call(server, `/v1/dead-letters/${id}`, { method: 'DELETE' }))
+    const statuses = (await Promise.all(both)).map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([200, 404]))
+    expect(server.outbox.ledger('r')).toMatchObject([{ deadLettered: 2, dropped: 1 }])
   })
 })
 

@@ -1,30 +1,10 @@
 import type { Clock } from '../base/clock.ts'
 import type { Failure } from '../aws/call/failure-class.ts'
 import { adviceOn } from '../aws/call/failure-class.ts'
+import type { DestinationState } from '../outbox/managed-outbox.ts'
 import type { Backoff } from './outcome/backoff.ts'
 import type { FailureReport } from './outcome/failure-report.ts'
 import type { ShardWatch } from './shards/shard-watch.ts'
-
-/** The state of the delivery to a destination, as the API shows it. */
-export interface DestinationState {
-  /**
-   * `delivering`: its records are sent as they come; `throttled`: shards of the stream, or keys,
-   * wait; `retrying`: calls fail for a reason that passes; `refusing`: the destination takes
-   * nothing until the cause is fixed.
-   */
-  readonly state: 'delivering' | 'throttled' | 'retrying' | 'refusing'
-  readonly callsInFlight: number
-  /** The shards that are throttled. */
-  readonly throttledShards: number
-  /** The latest failure of a call; absent while calls succeed. */
-  readonly reason?: { readonly code: string; readonly message: string } | undefined
-  /** What an operator can do about it. */
-  readonly advice?: string | undefined
-  /** Milliseconds since a destination that refuses refused for the first time. */
-  readonly refusingMs?: number | undefined
-  /** Milliseconds until the next call may try a destination that fails. */
-  readonly nextTryMs?: number | undefined
-}
 
 /** What the API shows of a destination. */
 export interface DestinationViews {
