@@ -89,6 +89,7 @@ const floors = [
   'sql/values',
   'sql/parser',
   'topics',
+  'cluster/state',
   'storage',
   'telemetry',
   'config',
